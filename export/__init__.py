@@ -1,0 +1,1 @@
+"""Converters from trained models to the model contract, and tools around them."""

@@ -1,0 +1,1 @@
+"""The model contract, the catalogue, and the bundled model with its training."""

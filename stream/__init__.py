@@ -1,0 +1,37 @@
+"""Mask R-CNN on moving pictures.
+
+The public interface is small: `Segmenter` finds the objects of one picture, `Instances` holds
+them. Everything else is behind the command `stream`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stream.version import __version__
+
+if TYPE_CHECKING:
+    from stream.inference.segmenter import Segmenter
+    from stream.instances import Instances
+
+__all__ = ["Instances", "Segmenter", "__version__"]
+
+_package = Path(__file__).resolve().parent
+if not (_package / "models").is_dir():
+    # A checkout: models/ and export/ lie beside this folder and are mapped into it only in a
+    # wheel. This makes `stream.models` and `stream.export` the same modules in both.
+    __path__.append(str(_package.parent))
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded on first use, so that `stream --help` does not wait for ONNX Runtime.
+    if name == "Segmenter":
+        from stream.inference.segmenter import Segmenter
+
+        return Segmenter
+    if name == "Instances":
+        from stream.instances import Instances
+
+        return Instances
+    raise AttributeError(f"module 'stream' has no attribute {name!r}")

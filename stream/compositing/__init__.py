@@ -1,0 +1,1 @@
+"""Painting instances into pictures, in their own YUV planes."""

@@ -1,0 +1,35 @@
+"""Errors that a user can do something about.
+
+The message is one sentence: what is wrong, where, and what to do. The command line prints it
+without a traceback and exits with `exit_code`.
+"""
+
+from __future__ import annotations
+
+
+class StreamError(Exception):
+    """Something the user can mend; the run failed (exit code 1)."""
+
+    exit_code = 1
+
+
+class UsageError(StreamError):
+    """The request itself cannot be carried out as given (exit code 2)."""
+
+    exit_code = 2
+
+
+class SourceError(StreamError):
+    """The input cannot be opened or read."""
+
+
+class SinkError(StreamError):
+    """The output cannot be written."""
+
+
+class ModelError(StreamError):
+    """The model cannot be loaded or breaks the model contract."""
+
+
+class ProviderError(StreamError):
+    """The requested execution provider cannot be used here."""

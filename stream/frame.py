@@ -1,0 +1,108 @@
+"""What travels through the pipeline, and what is known about where it came from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import av
+    from av.packet import Packet
+    from av.stream import Stream
+
+    from stream.instances import Instances
+
+
+@dataclass(slots=True)
+class Frame:
+    """One picture on its way from source to sink.
+
+    Attributes:
+        picture: the decoded frame, upright, in its native pixel format and size. It is painted in
+            place by compositing, which makes it writable first.
+        index: 0-based count of pictures that the source has delivered.
+        pts: presentation time in ticks of `time_base`.
+        time_base: seconds per tick.
+        duration: in ticks of `time_base`; None where the source does not say.
+        stages: seconds spent in each stage so far, by stage name.
+        born: `time.perf_counter()` when the picture came into the house.
+        instances: what was found, once inference has run.
+        notes: lines for the timing panel that a source wants shown (reconnecting, ...).
+    """
+
+    picture: av.VideoFrame
+    index: int
+    pts: int
+    time_base: Fraction
+    duration: int | None = None
+    stages: dict[str, float] = field(default_factory=dict)
+    born: float = field(default_factory=time.perf_counter)
+    instances: Instances | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """Presentation time in seconds."""
+        return float(self.pts * self.time_base)
+
+
+@dataclass(slots=True)
+class Passthrough:
+    """Packets of streams that are copied, in the order they were read."""
+
+    packets: Sequence[Packet]
+
+
+Item = Frame | Passthrough
+
+
+@dataclass(frozen=True, slots=True)
+class ColourTags:
+    """How sample values mean colours, as the numbers of ITU-T H.273; 2 is 'unspecified'."""
+
+    primaries: int = 2
+    transfer: int = 2
+    matrix: int = 2
+    full_range: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What a source knows of its video before the first picture.
+
+    Attributes:
+        name: for people: a file name, a camera's name, an address without its password.
+        width: of the upright picture, in pixels.
+        height: of the upright picture, in pixels.
+        pixel_format: FFmpeg's name of the pictures' format, such as yuv420p10le.
+        time_base: seconds per tick of the pictures' timestamps.
+        rate: average pictures per second, where known.
+        frames: how many pictures will come, where known or well estimated.
+        duration: seconds, where known.
+        sample_aspect_ratio: width over height of one (upright) sample.
+        colour: how sample values mean colours.
+        rotation: degrees by which the source turns its pictures clockwise to make them upright.
+        codec: the video's codec, for people.
+        copied: streams of which the source hands packets through, for the sink to copy.
+        metadata: the container's tags (title, creation time, ...).
+        live: whether pictures come at their own pace and cannot wait.
+    """
+
+    name: str
+    width: int
+    height: int
+    pixel_format: str
+    time_base: Fraction
+    rate: Fraction | None = None
+    frames: int | None = None
+    duration: Fraction | None = None
+    sample_aspect_ratio: Fraction = Fraction(1)
+    colour: ColourTags = ColourTags()
+    rotation: int = 0
+    codec: str = ""
+    copied: tuple[Stream, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    live: bool = False

@@ -1,0 +1,1 @@
+"""From a picture to its instances: providers, sessions, pre- and postprocessing."""
