@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import av
@@ -53,7 +53,7 @@ class Frame:
 class Passthrough:
     """Packets of streams that are copied, in the order they were read."""
 
-    packets: Sequence[Packet]
+    packets: Sequence[Packet[Any]]
 
 
 Item = Frame | Passthrough

@@ -1,0 +1,50 @@
+"""Ctrl-C: once drains and finishes, twice stops at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+EXIT_CODE = 130
+"""128 + SIGINT, as shells report a process ended by Ctrl-C."""
+
+_GRACE_SECONDS = 2.0
+
+
+@contextmanager
+def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterator[None]:
+    """While the block runs, the first SIGINT or SIGTERM calls `stop` and the second `abort`.
+
+    Both are called in a thread of their own: a signal may interrupt the main thread inside a
+    lock that they need. A thread deep in a native call cannot be interrupted, so two seconds
+    after the second signal the process ends regardless, with exit code 130.
+    """
+    seen = 0
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 1:
+            threading.Thread(target=stop, name="stream-stop", daemon=True).start()
+        elif seen == 2:  # noqa: PLR2004
+            deadline = threading.Timer(_GRACE_SECONDS, os._exit, (EXIT_CODE,))
+            deadline.daemon = True
+            deadline.start()
+            threading.Thread(target=abort, name="stream-abort", daemon=True).start()
+        else:
+            os._exit(EXIT_CODE)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals can only be handled in the main thread; a host program has its own way
+        return
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,146 @@
+"""Where the time goes: stage clocks, percentiles, and the figures of a run."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+STAGES = ("decode", "preprocess", "infer", "postprocess", "composite", "encode")
+"""The stages of a run, in the order in which a frame passes them."""
+
+END_TO_END = "end to end"
+
+_SMALLEST = 1e-7
+_RATIO = 1.01
+_BINS = 2400  # 1e-7 s * 1.01**2400 is about 2,300 s
+
+
+class Percentiles:
+    """A distribution of durations in constant memory.
+
+    Durations are counted in bins 1 percent wide, so a percentile is right to half a percent
+    however long the run was; the maximum, the count and the sum are exact.
+    """
+
+    __slots__ = ("_bins", "count", "maximum", "total")
+
+    def __init__(self) -> None:
+        self._bins = [0] * _BINS
+        self.count = 0
+        self.total = 0.0
+        self.maximum = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Counts one duration, in seconds; a negative one counts as zero."""
+        index = 0
+        if seconds > _SMALLEST:
+            index = min(_BINS - 1, int(math.log(seconds / _SMALLEST) / math.log(_RATIO)))
+        self._bins[index] += 1
+        self.count += 1
+        self.total += max(0.0, seconds)
+        self.maximum = max(self.maximum, seconds)
+
+    def percentile(self, share: float) -> float:
+        """The duration in seconds that `share` (0..1) of all do not exceed; 0 if there are none."""
+        if not self.count:
+            return 0.0
+        wanted = max(1, math.ceil(share * self.count))
+        seen = 0
+        for index, number in enumerate(self._bins):
+            seen += number
+            if seen >= wanted:
+                middle = _SMALLEST * math.exp((index + 0.5) * math.log(_RATIO))
+                return min(self.maximum, middle)
+        return self.maximum
+
+
+@dataclass(frozen=True, slots=True)
+class StageFigures:
+    """One stage's durations over a run, in milliseconds."""
+
+    frames: int
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float
+    max_ms: float
+
+
+class Clock:
+    """Collects every frame's stage durations; shared by the threads of a run.
+
+    Besides the distribution over the whole run it keeps a running mean over about the last
+    sixteen frames for the timing panel, and the rate at which frames came out lately.
+    """
+
+    _WEIGHT = 1 / 16
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stages: dict[str, Percentiles] = {}
+        self._recent: dict[str, float] = {}
+        self._finished: float | None = None
+        self._interval: float | None = None
+
+    def add(self, stage: str, seconds: float) -> None:
+        """Counts one frame's time in one stage, in seconds."""
+        with self._lock:
+            self._stages.setdefault(stage, Percentiles()).add(seconds)
+            before = self._recent.get(stage, seconds)
+            self._recent[stage] = before + self._WEIGHT * (seconds - before)
+
+    def frame_out(self) -> None:
+        """Notes that a frame has just left the pipeline."""
+        now = time.perf_counter()
+        with self._lock:
+            if self._finished is not None:
+                interval = now - self._finished
+                before = interval if self._interval is None else self._interval
+                self._interval = before + self._WEIGHT * (interval - before)
+            self._finished = now
+
+    def recent(self) -> dict[str, float]:
+        """Running means in seconds, by stage."""
+        with self._lock:
+            return dict(self._recent)
+
+    @property
+    def rate(self) -> float | None:
+        """Frames per second lately; None before the second frame."""
+        with self._lock:
+            return None if not self._interval else 1 / self._interval
+
+    def figures(self) -> dict[str, StageFigures]:
+        """Each stage's figures, in pipeline order, stages that never ran left out."""
+        with self._lock:
+            order = [*STAGES, *(name for name in self._stages if name not in STAGES)]
+            order.sort(key=lambda name: name == END_TO_END)
+            return {name: _figures(self._stages[name]) for name in order if name in self._stages}
+
+
+def _figures(stage: Percentiles) -> StageFigures:
+    return StageFigures(
+        frames=stage.count,
+        mean_ms=1e3 * stage.total / stage.count if stage.count else 0.0,
+        p50_ms=1e3 * stage.percentile(0.50),
+        p95_ms=1e3 * stage.percentile(0.95),
+        max_ms=1e3 * stage.maximum,
+    )
+
+
+@contextmanager
+def timed(stages: dict[str, float], name: str) -> Iterator[None]:
+    """Adds the seconds that the block takes to `stages[name]`."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        stages[name] = stages.get(name, 0.0) + time.perf_counter() - start
+
+
+def total(stages: Mapping[str, float]) -> float:
+    """The seconds of all stages together."""
+    return sum(stages.values())
