@@ -24,15 +24,15 @@ def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterato
     after the second signal the process ends regardless, with exit code 130.
     """
     seen = 0
+    deadline = threading.Timer(_GRACE_SECONDS, os._exit, (EXIT_CODE,))
+    deadline.daemon = True
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal seen
         seen += 1
         if seen == 1:
             threading.Thread(target=stop, name="stream-stop", daemon=True).start()
-        elif seen == 2:  # noqa: PLR2004
-            deadline = threading.Timer(_GRACE_SECONDS, os._exit, (EXIT_CODE,))
-            deadline.daemon = True
+        elif seen == 2:
             deadline.start()
             threading.Thread(target=abort, name="stream-abort", daemon=True).start()
         else:
@@ -46,5 +46,6 @@ def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterato
     try:
         yield
     finally:
+        deadline.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,0 +1,72 @@
+"""One live line while a run goes on; silent where standard error is not a terminal."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from stream.frame import VideoInfo
+from stream.pipeline import Counts
+from stream.timing import Clock
+
+
+class ProgressLine:
+    """Frames, percent, fps, time left, objects in view and provider, on one line.
+
+    Where the number of frames is only an estimate, the percentage follows the media time.
+    """
+
+    def __init__(
+        self, console: Console, info: VideoInfo, provider: str, counts: Counts, clock: Clock
+    ) -> None:
+        self._counts = counts
+        self._clock = clock
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[fps]}"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[objects]}"),
+            TextColumn("[dim]{task.fields[provider]}"),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._task = self._progress.add_task(
+            info.name, total=info.frames, fps="", objects="", provider=provider
+        )
+
+    def update(self) -> None:
+        """Shows the counts as they stand now."""
+        rate = self._clock.rate
+        objects = self._counts.objects
+        self._progress.update(
+            self._task,
+            completed=self._counts.frames_out,
+            fps=f"{rate:.1f} fps" if rate else "",
+            objects=f"{objects} object{'' if objects == 1 else 's'}",
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._progress.stop()

@@ -1,0 +1,155 @@
+"""The figures of a run: the table at the end and the report file (docs/report.md)."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from stream.errors import SinkError
+from stream.pipeline import Outcome
+from stream.timing import StageFigures
+from stream.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """One input's run, as it goes into the report file.
+
+    `seconds` is wall time from the first thread's start to the finished output; `fps` is frames
+    out over that. The other names mean what `docs/report.md` says.
+    """
+
+    input: str
+    output: str
+    model: str
+    precision: str
+    provider: str
+    frames_in: int
+    frames_out: int
+    dropped: int
+    corrupt: int
+    seconds: float
+    fps: float
+    first_frame_seconds: float | None
+    media_seconds: float
+    stages: dict[str, StageFigures]
+    queues: list[dict[str, Any]]
+    memory_mib: float
+    interrupted: bool
+    remarks: list[str] = field(default_factory=list)
+    error: str | None = None
+
+
+def run_report(
+    *,
+    source: str,
+    output: str,
+    model: str,
+    precision: str,
+    provider: str,
+    outcome: Outcome,
+    stages: dict[str, StageFigures],
+    remarks: Sequence[str],
+) -> RunReport:
+    """Puts together one run's figures."""
+    counts = outcome.counts
+    return RunReport(
+        input=source,
+        output=output,
+        model=model,
+        precision=precision,
+        provider=provider,
+        frames_in=counts.frames_in,
+        frames_out=counts.frames_out,
+        dropped=counts.dropped,
+        corrupt=counts.corrupt,
+        seconds=outcome.seconds,
+        fps=counts.frames_out / outcome.seconds if outcome.seconds else 0.0,
+        first_frame_seconds=outcome.first_frame_seconds,
+        media_seconds=counts.media_seconds,
+        stages=stages,
+        queues=outcome.queues,
+        memory_mib=psutil.Process().memory_info().rss / 2**20,
+        interrupted=outcome.interrupted,
+        remarks=list(remarks),
+        error=None if outcome.error is None else str(outcome.error),
+    )
+
+
+def machine() -> dict[str, Any]:
+    """What machine this is, for figures that are to mean something."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def write_report(path: Path, runs: Sequence[RunReport]) -> None:
+    """Writes the report file, replacing an older one whole.
+
+    Raises:
+        SinkError: it cannot be written.
+    """
+    report = {
+        "stream": __version__,
+        "machine": machine(),
+        "runs": [asdict(run) for run in runs],
+    }
+    write_json(path, report)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON to a file, replacing an older one whole, never half.
+
+    Raises:
+        SinkError: it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise SinkError(f"cannot write the report {path}: {error.strerror or error}") from error
+
+
+def print_report(console: Console, run: RunReport) -> None:
+    """Prints the table of a run and what is to be said about it."""
+    table = Table(title=f"{run.input} → {run.output}", title_justify="left", title_style="bold")
+    table.add_column("stage")
+    for column in ("p50 ms", "p95 ms", "max ms"):
+        table.add_column(column, justify="right")
+    for name, figures in run.stages.items():
+        table.add_row(
+            name, *(f"{ms:.2f}" for ms in (figures.p50_ms, figures.p95_ms, figures.max_ms))
+        )
+    console.print(table)
+    console.print(
+        f"{run.fps:.1f} fps, {run.frames_in} frames in, {run.frames_out} out, "
+        f"{run.dropped} dropped, {run.corrupt} corrupt, {run.seconds:.1f} s",
+        highlight=False,
+    )
+    console.print(f"model {run.model} ({run.precision}), provider {run.provider}", highlight=False)
+    for remark in run.remarks:
+        console.print(f"note: {remark}", style="yellow", highlight=False)
