@@ -1,0 +1,1 @@
+"""The bundled demo clip and the script that made it."""
