@@ -32,6 +32,11 @@ class Source(ABC):
     def close(self) -> None:
         """Ends the iteration and releases files and devices; safe to call twice."""
 
+    @property
+    def remarks(self) -> list[str]:
+        """What was wrong with the input or could not be used of it, a sentence each."""
+        return []
+
     def __enter__(self) -> Self:
         return self
 

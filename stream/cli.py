@@ -1,0 +1,63 @@
+"""The command line: puts the commands together and turns errors into one sentence."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from stream.commands import bench, common, demo, file, image, info
+from stream.errors import StreamError
+from stream.version import __version__
+
+app = typer.Typer(
+    name="stream",
+    help="Mask R-CNN on moving pictures: finds every object with its pixel mask.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("file")(file.file)
+app.command("image")(image.image)
+app.command("models")(info.models)
+app.command("doctor")(info.doctor)
+app.command("bench")(bench.bench)
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"stream {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Runs the command line; the exit code is 0, 1 (failed), 2 (misused) or 130 (Ctrl-C)."""
+    try:
+        app()
+    except StreamError as error:
+        if common.verbosity.verbose:
+            common.errors.print_exception()
+        common.say_error(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # `stream models | head`: the reader has what it wanted.
+        sys.stderr.close()
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

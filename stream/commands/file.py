@@ -1,0 +1,125 @@
+"""`stream file`: footage in, segmented footage out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stream.commands import common
+from stream.errors import StreamError, UsageError
+from stream.interrupt import EXIT_CODE
+from stream.report import RunReport, print_report, write_report
+from stream.runs import Task, match_outputs, run_video
+
+
+def file(
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="INPUT…", help="Video files, or folders of them.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUTPUT",
+            help="The video to write; its ending chooses the container. "
+            "A folder where there are several inputs.",
+        ),
+    ],
+    model: common.ModelOption = "default",
+    provider: common.ProviderOption = common.Provider.AUTO,
+    threshold: common.ThresholdOption = None,
+    mask_threshold: common.MaskThresholdOption = None,
+    classes: common.ClassesOption = None,
+    look: common.LookOption = common.Look.OVERLAY,
+    timing: common.TimingOption = True,
+    start: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Begin at this time, in seconds.", rich_help_panel="Input"),
+    ] = None,
+    end: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Stop before this time, in seconds.", rich_help_panel="Input"),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="FRAMES",
+            help="Stop after this many frames of each input.",
+            rich_help_panel="Input",
+        ),
+    ] = None,
+    codec: common.CodecOption = None,
+    crf: common.CrfOption = None,
+    preset: common.PresetOption = None,
+    overwrite: common.OverwriteOption = False,
+    report: common.ReportOption = None,
+    quiet: common.QuietOption = False,
+    verbose: common.VerboseOption = False,
+) -> None:
+    """Segment video files: same length, sound, orientation and colours, with the masks in it."""
+    common.set_verbosity(quiet=quiet, verbose=verbose)
+    if start is not None and end is not None and end <= start:
+        raise UsageError(f"--end {end:g} must be later than --start {start:g}")
+    from stream.sinks.video import VideoSink, check_output
+    from stream.sources.file import FileSource
+
+    tasks = match_outputs(inputs, output)
+    for task in tasks:
+        if len(tasks) > 1 or output.is_dir():
+            task.output.parent.mkdir(parents=True, exist_ok=True)
+        check_output(task.output, source=task.source, codec=codec, overwrite=overwrite)
+    segmenter = common.load_segmenter(model, provider, threshold, mask_threshold, classes)
+    compositor = common.make_compositor(look)
+
+    def run(task: Task) -> tuple[RunReport, bool]:
+        source = FileSource(task.source, start=start, end=end, limit=limit)
+        with common.released_on_error(source):
+            sink = VideoSink(
+                task.output, source.info, codec=codec, crf=crf, preset=preset, overwrite=overwrite
+            )
+        figures, outcome = run_video(
+            source,
+            sink,
+            segmenter,
+            compositor,
+            output=str(task.output),
+            timing=timing,
+            console=common.progress_console(quiet=quiet),
+            extra_remarks=segmenter.remarks,
+        )
+        if outcome.error is not None and not isinstance(outcome.error, StreamError):
+            raise outcome.error
+        return figures, outcome.interrupted
+
+    runs: list[RunReport] = []
+    failed = 0
+    interrupted = False
+    for task in tasks:
+        try:
+            figures, interrupted = run(task)
+        except StreamError as error:
+            if len(tasks) == 1:
+                raise
+            common.say_error(error)
+            failed += 1
+            continue
+        runs.append(figures)
+        if not quiet:
+            print_report(common.results, figures)
+        if figures.error is not None:
+            common.say_error(figures.error)
+            failed += 1
+        if interrupted:
+            break
+    if report is not None:
+        write_report(report, runs)
+    if interrupted:
+        raise typer.Exit(EXIT_CODE)
+    if failed:
+        if len(tasks) > 1:
+            common.say_error(f"{failed} of {len(tasks)} inputs failed")
+        raise typer.Exit(1)
