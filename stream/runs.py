@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
 
 VIDEO_ENDINGS = frozenset(
-    ".3g2 .3gp .asf .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm "
-    ".wmv".split()
+    {".3g2", ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"}
+    | {".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"}
 )
 """Files in a folder with these endings are taken for videos."""
 
-_WRITABLE_ENDINGS = frozenset(".avi .m4v .mkv .mov .mp4 .ts .webm".split())
+_WRITABLE_ENDINGS = frozenset([".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"])
 
 
 @dataclass(frozen=True, slots=True)

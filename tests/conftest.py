@@ -1,0 +1,125 @@
+"""What holds for every test: no error logged, no thread, process or open file left behind."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+# Threads of libraries that live as long as the process, by the start of their names.
+LASTING_THREADS = ("asyncio_", "pytest_timeout", "tqdm_monitor", "ThreadPoolExecutor", "Dummy-")
+
+
+@pytest.fixture
+def shared_media() -> Path:
+    """The folder of real clips beside the checkout."""
+    return _shared("media")
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of training and validation pictures beside the checkout."""
+    return _shared("data")
+
+
+@pytest.fixture
+def shared_reference() -> Path:
+    """The folder of the original systems' answers beside the checkout."""
+    return _shared("reference")
+
+
+def _shared(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"the folder shared/{name} is not beside this checkout")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(
+    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> Iterator[None]:
+    """Fails a test that logged an ERROR or left a thread, a process or an open file.
+
+    A test that provokes an error on purpose carries the marker `logs_errors`.
+    """
+    threads = set(threading.enumerate())
+    files = _open_files()
+    children = {child.pid for child in psutil.Process().children(recursive=True)}
+    yield
+    problems: list[str] = []
+    if request.node.get_closest_marker("logs_errors") is None:
+        problems += [
+            f"logged: {record.getMessage()}"
+            for phase in ("setup", "call")
+            for record in caplog.get_records(phase)
+            if record.levelno >= logging.ERROR
+        ]
+    problems += _lasting(lambda: _new_threads(threads))
+    problems += _lasting(lambda: _new_children(children))
+    problems += _lasting(lambda: _new_files(files))
+    assert not problems, problems
+
+
+def _lasting(find, patience: float = 3.0) -> list[str]:
+    """What `find` still finds after a moment in which threads and files may wind down."""
+    deadline = time.monotonic() + patience
+    found = find()
+    while found and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.02)
+        found = find()
+    return found
+
+
+def _new_threads(before: set[threading.Thread]) -> list[str]:
+    return [
+        f"left the thread {thread.name}"
+        for thread in threading.enumerate()
+        if thread not in before
+        and thread.is_alive()
+        and not thread.name.startswith(LASTING_THREADS)
+    ]
+
+
+def _new_children(before: set[int]) -> list[str]:
+    return [
+        f"left the process {child.pid} ({child.name()})"
+        for child in psutil.Process().children(recursive=True)
+        if child.pid not in before and child.status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+def _open_files() -> set[str]:
+    folder = Path("/proc/self/fd")
+    if not folder.is_dir():
+        return set()
+    found = set()
+    for entry in folder.iterdir():
+        try:
+            target = str(entry.readlink())
+        except OSError:
+            continue  # closed meanwhile
+        if target.startswith("/") and not target.startswith(("/dev/", "/proc/", "/sys/")):
+            found.add(target)
+    return found
+
+
+# Libraries, fonts and data files that a package opens once and keeps.
+_KEPT = ("site-packages", ".pyc", ".so", "/usr/", "/memfd", "/anon")
+
+
+def _new_files(before: set[str]) -> list[str]:
+    return [
+        f"left open: {path}"
+        for path in _open_files() - before
+        if not any(part in path for part in _KEPT)
+    ]
