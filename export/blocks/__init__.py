@@ -1,0 +1,38 @@
+"""Parts of Mask R-CNN in a form that exports whole: static shapes, no Loop, no If.
+
+Every converter, and the default model, configures these; a converter differs in names, wiring and
+constants, not in copies of this code.
+"""
+
+from __future__ import annotations
+
+from stream.export.blocks.boxes import (
+    CLAMP,
+    AnchorGrid,
+    BoxDecoder,
+    cell_anchors,
+    clip,
+    large_enough,
+)
+from stream.export.blocks.detections import Detections, class_masks, class_offsets
+from stream.export.blocks.operators import TRANSLATIONS
+from stream.export.blocks.pixels import Pixels
+from stream.export.blocks.pooling import LevelPool, restore
+from stream.export.blocks.proposals import Proposals
+
+__all__ = [
+    "CLAMP",
+    "TRANSLATIONS",
+    "AnchorGrid",
+    "BoxDecoder",
+    "Detections",
+    "LevelPool",
+    "Pixels",
+    "Proposals",
+    "cell_anchors",
+    "class_masks",
+    "class_offsets",
+    "clip",
+    "large_enough",
+    "restore",
+]

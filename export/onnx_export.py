@@ -1,0 +1,157 @@
+"""From a torch module that speaks the contract's tensors to a checked, clean ONNX model."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+
+import onnx
+import onnxscript.rewriter
+import torch
+from onnxscript.rewriter.rules import common
+from torch import Tensor, nn
+
+from stream.errors import ModelError
+from stream.export.blocks import TRANSLATIONS
+from stream.export.metadata import check_contract, write_metadata
+from stream.models.contract import INPUT, OUTPUTS, Metadata
+from stream.version import __version__
+
+OPSET = 18
+"""Old enough for OpenCV, OpenVINO and TensorRT of some years ago, new enough for all we need."""
+
+_SCOPES = "pkg.torch.onnx.name_scopes"
+
+
+def export_module(
+    module: nn.Module,
+    metadata: Metadata,
+    *,
+    height: int,
+    width: int,
+    dynamic: bool,
+) -> onnx.ModelProto:
+    """Exports a module to a model that keeps the contract.
+
+    Args:
+        module: takes uint8 [1, H, W, 3] and returns the contract's boxes, scores, labels and
+            masks, in this order; put in evaluation mode here.
+        metadata: written into the model.
+        height: of the example picture, pixels, and of every picture unless `dynamic`.
+        width: likewise.
+        dynamic: whether height and width may vary.
+
+    Returns:
+        The model: norms folded into convolutions, nodes named after the modules they came from,
+        checked by ONNX and against the contract.
+
+    Raises:
+        ModelError: the module cannot be exported, or breaks the contract.
+    """
+    image = torch.zeros((1, height, width, 3), dtype=torch.uint8)
+    dims: dict[int, object] = {}
+    if dynamic:
+        dims = {1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
+    module = module.eval()
+    with torch.no_grad(), _quiet():
+        program = torch.onnx.export(
+            _Named(module),
+            (image,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=list(OUTPUTS),
+            dynamic_shapes={INPUT: dims},
+            custom_translation_table=TRANSLATIONS,
+            external_data=False,
+            verbose=False,
+        )
+    if program is None:
+        raise ModelError("torch returned no model")
+    folded = onnxscript.rewriter.rewrite(
+        program.model_proto,
+        pattern_rewrite_rules=[
+            common.fuse_batchnorm_into_conv_rule,
+            common.fuse_batchnorm_into_conv_transpose_rule,
+            common.fuse_batchnorm_into_gemm_rule,
+        ],
+    )
+    model: onnx.ModelProto = folded
+    _clean(model)
+    write_metadata(model, metadata)
+    onnx.checker.check_model(model, full_check=True)
+    check_contract(model)
+    return model
+
+
+class _Named(nn.Module):
+    """Gives the input the contract's name, which the exporter takes from the signature."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        boxes, scores, labels, masks = self.model(image)
+        return boxes, scores, labels, masks
+
+
+def _clean(model: onnx.ModelProto) -> None:
+    """Names nodes after modules and drops what only the exporter needs, paths of sources first."""
+    seen: Counter[str] = Counter()
+    for node in model.graph.node:
+        notes = {entry.key: entry.value for entry in node.metadata_props}
+        scope = _scope(notes.get(_SCOPES, ""))
+        name = f"{scope}/{node.op_type}" if scope else node.op_type
+        seen[name] += 1
+        node.name = name if seen[name] == 1 else f"{name}_{seen[name]}"
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del model.graph.metadata_props[:]
+    del model.graph.value_info[:]
+    for value in [*model.graph.input, *model.graph.output, *model.graph.initializer]:
+        del value.metadata_props[:]
+        value.doc_string = ""
+    for value in model.graph.output:
+        dim = value.type.tensor_type.shape.dim[0]
+        if not dim.HasField("dim_value"):
+            dim.dim_param = "instances"
+    del model.metadata_props[:]
+    model.graph.name = "mask_rcnn"
+    model.doc_string = ""
+    model.producer_name = "stream"
+    model.producer_version = __version__
+    used = {node.domain for node in model.graph.node}
+    domains = [entry for entry in model.opset_import if entry.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(domains)
+
+
+def _scope(scopes: str) -> str:
+    """The innermost module's path, from the exporter's list of enclosing ones."""
+    try:
+        parts = [part.strip(" '\"") for part in scopes.strip("[]").split(",")]
+    except ValueError:
+        return ""
+    path = parts[-2] if len(parts) > 1 else ""
+    return path.removeprefix("model").removeprefix(".")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the exporter's progress and its remarks about itself off the terminal."""
+    names = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "torch.fx")
+    levels = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
