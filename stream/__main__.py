@@ -1,0 +1,5 @@
+"""`python -m stream`: the command line."""
+
+from stream.cli import main
+
+main()

@@ -1,0 +1,83 @@
+"""The built wheel, installed into an environment of its own, is a good guest."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", folder, ROOT])
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def environment(wheel, tmp_path_factory):
+    """A virtual environment that has the wheel; what it depends on is lent by this one."""
+    folder = tmp_path_factory.mktemp("environment")
+    run([sys.executable, "-m", "venv", "--without-pip", folder])
+    python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+    run([sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", wheel])
+    own = run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]).strip()
+    # Lent paths come after the environment's own, so its `stream` is the wheel's.
+    (Path(own) / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python
+
+
+@pytest.fixture
+def crowded_folder(tmp_path):
+    """A user's folder with packages of the same names as ours, which must not be imported."""
+    for name in ("models", "export", "tests"):
+        package = tmp_path / name
+        package.mkdir()
+        (package / "__init__.py").write_text("raise ImportError('a stranger was imported')\n")
+    return tmp_path
+
+
+def run(command, cwd=None):
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_wheel_brings_one_name_and_all_its_parts(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"stream"}
+    for part in (
+        "stream/py.typed",
+        "stream/assets/demo.mp4",
+        "stream/models/contract.py",
+        "stream/models/default.onnx",
+        "stream/export/__init__.py",
+    ):
+        assert part in names
+    assert not [name for name in names if "__pycache__" in name]
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+@pytest.mark.parametrize("code", ["import stream.models.contract", "from stream import Segmenter"])
+def test_it_is_imported_in_a_crowded_folder(environment, crowded_folder, code):
+    where = run(
+        [environment, "-c", f"{code}; import stream; print(stream.__file__)"], crowded_folder
+    )
+    assert Path(where.strip()).is_relative_to(Path(environment).parents[1])
+
+
+def test_its_commands_run_in_a_crowded_folder(environment, crowded_folder):
+    program = Path(environment).with_name("stream")
+    assert "overlay" in run([program, "file", "--help"], crowded_folder)
+    assert "default" in run([program, "models"], crowded_folder)
+    run([program, "demo", "--quiet"], crowded_folder)
+    assert (crowded_folder / "stream-demo.mp4").stat().st_size > 100_000
+    run([environment, "-m", "stream", "export", "--help"], crowded_folder)
