@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from stream.compositing.panel import TimingPanel, timing_lines
 from stream.pipeline import Job, Stage
-from stream.timing import Clock
+from stream.timing import END_TO_END, STAGES, Clock
 
 if TYPE_CHECKING:
     from stream.compositing.compositor import Compositor
+    from stream.frame import Frame
     from stream.inference.segmenter import Segmenter
+    from stream.roi import Window
+
+_PANEL_SECONDS = 0.2
+"""How long the panel shows the same figures: faster changes cannot be read."""
+
+
+class Panel:
+    """Keeps the timing panel's figures and paints it into frames."""
+
+    def __init__(self, clock: Clock, provider: str) -> None:
+        self._clock = clock
+        self._provider = provider
+        self._panel = TimingPanel()
+        self._lines: list[str] = []
+        self._refreshed = -_PANEL_SECONDS
+        self.window: Window | None = None
+        """Where the panel was painted last."""
+
+    def paint(self, frame: Frame) -> None:
+        """Paints the panel into the frame's picture, figures of the frame itself included."""
+        now = time.perf_counter()
+        if now - self._refreshed >= _PANEL_SECONDS:
+            self._refreshed = now
+            # Stages that no frame has left yet are known from this one.
+            stages = {**frame.stages, **self._clock.recent()}
+            shown = [name for name in (*STAGES, END_TO_END) if name in stages]
+            self._lines = timing_lines(
+                {name: stages[name] for name in shown},
+                fps=self._clock.rate,
+                provider=self._provider,
+            )
+        self.window = self._panel.paint(frame.picture, [*self._lines, *frame.notes])
 
 
 def segmentation_stages(
@@ -24,7 +58,7 @@ def segmentation_stages(
         clock: gives the figures for the timing panel.
         timing: whether the panel is painted.
     """
-    panel = TimingPanel()
+    panel = Panel(clock, segmenter.provider) if timing else None
 
     def preprocess(job: Job) -> None:
         job.prepared = segmenter.prepare(job.frame.picture)
@@ -37,12 +71,10 @@ def segmentation_stages(
         job.prepared = job.raw = None
 
     def composite(job: Job) -> None:
-        compositor.paint(job.frame)
-        if timing:
-            # Stages that this frame has not reached yet show their running mean.
-            stages = {**clock.recent(), **job.frame.stages}
-            lines = timing_lines(stages, rate=clock.rate, provider=segmenter.provider)
-            job.frame.picture = panel.paint(job.frame.picture, [*lines, *job.frame.notes])
+        occupied = [panel.window] if panel is not None and panel.window is not None else []
+        compositor.paint(job.frame, occupied)
+        if panel is not None:
+            panel.paint(job.frame)
 
     return [
         Stage("preprocess", preprocess),
