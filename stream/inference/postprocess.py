@@ -1,0 +1,160 @@
+"""From the model's answer, in pixels of its input, to instances in pixels of the picture."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.errors import ModelError, UsageError
+from stream.instances import Instances
+from stream.models.contract import Geometry
+
+
+class Raw(NamedTuple):
+    """A model's answer as the contract spells it; boxes in pixels of the input.
+
+    Attributes:
+        boxes: float32 [N, 4].
+        scores: float32 [N].
+        labels: int64 [N].
+        masks: float32 [N, M, M], 0..1, in the frame of their box.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    masks: NDArray[np.float32]
+
+
+def class_indices(wanted: Sequence[str] | str, names: Sequence[str]) -> frozenset[int]:
+    """The labels of the classes asked for, as a list or as one text with commas.
+
+    Case does not matter.
+
+    Raises:
+        UsageError: a name that the model lacks; the message lists the nearest ones.
+    """
+    parts = wanted.split(",") if isinstance(wanted, str) else wanted
+    by_name: dict[str, set[int]] = {}
+    for index, known in enumerate(names):
+        by_name.setdefault(known.casefold(), set()).add(index)
+    found = set[int]()
+    for part in parts:
+        name = part.strip()
+        if not name:
+            continue
+        if name.casefold() not in by_name:
+            near = difflib.get_close_matches(name.casefold(), by_name, n=3, cutoff=0.5)
+            what = "the nearest are" if near else "they start with"
+            shown = [names[min(by_name[key])] for key in near] or list(names[:8])
+            raise UsageError(
+                f"the model has no class {name!r} among its {len(names)}; {what} {', '.join(shown)}"
+            )
+        found |= by_name[name.casefold()]
+    if not found:
+        raise UsageError("the list of classes is empty; name at least one, such as 'person'")
+    return frozenset(found)
+
+
+def to_instances(
+    raw: Raw,
+    geometry: Geometry,
+    names: tuple[str, ...],
+    *,
+    threshold: float,
+    mask_threshold: float,
+    classes: frozenset[int] | None = None,
+) -> Instances:
+    """Maps boxes back to the picture and keeps what was asked for.
+
+    Boxes are clipped to the picture; where that cuts off a visible part of a box, the mask is
+    cropped with it. Instances below the threshold, of other classes, or without an area in the
+    picture are dropped. The arrays returned are the caller's own.
+
+    Args:
+        raw: the model's answer.
+        geometry: where the picture lay in the input.
+        names: the model's classes.
+        threshold: lowest score kept, 0..1.
+        mask_threshold: a soft mask above this is the object, 0..1.
+        classes: labels kept; None for all.
+
+    Raises:
+        ModelError: the answer breaks the contract (lengths that differ, a label without a name).
+    """
+    _check(raw, len(names))
+    keep = raw.scores >= threshold  # also drops NaN
+    if classes is not None:
+        keep &= np.isin(raw.labels, np.fromiter(classes, np.int64))
+    width, height = geometry.picture
+    scale = np.array(geometry.scale * 2, np.float64)
+    offset = np.array(geometry.offset * 2, np.float64)
+    boxes = (raw.boxes.astype(np.float64) - offset) * scale
+    clipped = np.clip(boxes, 0, np.array((width, height) * 2))
+    # NaN compares false, so a box with one is dropped here too.
+    keep &= (clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1])
+    keep &= np.isfinite(boxes).all(axis=1)
+    order = np.flatnonzero(keep)
+    order = order[np.argsort(-raw.scores[order], kind="stable")]
+    masks = raw.masks[order].astype(np.float32)  # a copy, whatever the type was
+    for index, (box, inside) in enumerate(zip(boxes[order], clipped[order], strict=True)):
+        masks[index] = _crop(masks[index], box, inside)
+    return Instances(
+        boxes=clipped[order].astype(np.float32),
+        scores=raw.scores[order].astype(np.float32),
+        labels=raw.labels[order].astype(np.int64),
+        masks=masks,
+        class_names=names,
+        picture_size=(height, width),
+        mask_threshold=mask_threshold,
+    )
+
+
+def _crop(
+    mask: NDArray[np.float32], box: NDArray[np.float64], inside: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """The part of a soft mask that lies in the clipped box, resampled to the same M x M."""
+    cells = mask.shape[-1]
+    size = box[2:] - box[:2]
+    # In cells of the mask. Half of one is below what a mask resolves.
+    start = (inside[:2] - box[:2]) / size * cells
+    end = (inside[2:] - box[:2]) / size * cells
+    if start.max() <= 0.5 and (cells - end).max() <= 0.5:
+        return mask
+    step = (end - start) / cells
+    # Cell centre (j + 0.5) of the result lies at start + (j + 0.5) * step in the mask's frame.
+    matrix = np.array(
+        [[step[0], 0, start[0] + 0.5 * step[0] - 0.5], [0, step[1], start[1] + 0.5 * step[1] - 0.5]]
+    )
+    cropped = cv2.warpAffine(
+        mask,
+        matrix,
+        (cells, cells),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(cropped, np.float32)
+
+
+def _check(raw: Raw, classes: int) -> None:
+    count = len(raw.scores)
+    shapes = [list(array.shape) for array in raw]
+    if (
+        raw.boxes.shape != (count, 4)
+        or raw.labels.shape != (count,)
+        or raw.masks.shape[:1] != (count,)
+        or raw.masks.ndim != 3
+        or raw.masks.shape[1] != raw.masks.shape[2]
+    ):
+        raise ModelError(
+            f"the model's answer breaks the contract: boxes {shapes[0]}, scores {shapes[1]}, "
+            f"labels {shapes[2]}, masks {shapes[3]}"
+        )
+    if count and (raw.labels.min() < 0 or raw.labels.max() >= classes):
+        worst = int(raw.labels.max() if raw.labels.max() >= classes else raw.labels.min())
+        raise ModelError(f"the model answered with label {worst}, but it names {classes} classes")

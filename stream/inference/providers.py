@@ -1,0 +1,283 @@
+"""Execution providers: which of them can run here, and if not, why not.
+
+ONNX Runtime falls back to the CPU with only a log line when a provider cannot be created. Here
+every obstacle is looked for first, cheaply and in the order in which a user would mend it, so that
+there is one sentence with the cause, and so that `auto` costs nothing on a machine without a GPU.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib
+import importlib.util
+import io
+import os
+import platform
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args
+
+from stream.errors import ProviderError, UsageError
+from stream.inference.choices import ProviderName
+from stream.inference.cpu import processor
+
+AUTO_ORDER: tuple[ProviderName, ...] = ("tensorrt", "cuda", "openvino", "cpu")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A way to run a model here.
+
+    Attributes:
+        name: what `--provider` calls it.
+        label: for people, such as "CUDA" or "OpenVINO (GPU)".
+        execution_provider: ONNX Runtime's name of it.
+        options: of the provider, as ONNX Runtime takes them.
+        devices: ONNX Runtime's devices, for plug-in providers; empty for built-in ones.
+        precisions: of a model's variants, best first.
+    """
+
+    name: ProviderName
+    label: str
+    execution_provider: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    devices: tuple[Any, ...] = ()
+    precisions: tuple[str, ...] = ("float32",)
+
+
+def check_name(provider: str) -> ProviderName:
+    """The provider's name, if it is one.
+
+    Raises:
+        UsageError: it is none; the message lists them.
+    """
+    names: tuple[ProviderName, ...] = get_args(ProviderName)
+    for name in names:
+        if name == provider:
+            return name
+    raise UsageError(f"there is no provider {provider!r}; there are {', '.join(names)}")
+
+
+def runtime() -> Any:
+    """The module onnxruntime, imported on first use and silent from then on.
+
+    Raises:
+        ProviderError: it is not installed or cannot be loaded.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ProviderError(
+            f"ONNX Runtime cannot be loaded ({_first_line(error)}); install it with "
+            f"pip install {_runtime_package()}"
+        ) from error
+    # 4 is "fatal": whatever it would log below that also comes back as an exception, or is told
+    # by us as a remark. Its lines would tear the progress line and the timing table apart.
+    onnxruntime.set_default_logger_severity(4)
+    return onnxruntime
+
+
+def route(provider: ProviderName) -> Route:
+    """How to run a model on one provider.
+
+    Raises:
+        ProviderError: it cannot run here: the cause, and what to install.
+    """
+    return _ROUTES[provider]()
+
+
+def _cpu() -> Route:
+    fast = processor().fast_int8
+    precisions = ("int8", "float32") if fast else ("float32", "int8")
+    return Route("cpu", "CPU", "CPUExecutionProvider", precisions=precisions)
+
+
+def _cuda() -> Route:
+    name = "CUDAExecutionProvider"
+    _need_built_in(name, "CUDA")
+    _need_nvidia()
+    _need_library("cuda", "CUDA and cuDNN", "pip install 'stream-segmentation[cuda]'")
+    # The exhaustive search, the default, times every algorithm anew for every shape; a detector's
+    # second stage has as many shapes as there are objects, and the video would stutter.
+    return Route("cuda", "CUDA", name, {"cudnn_conv_algo_search": "HEURISTIC"})
+
+
+def _tensorrt() -> Route:
+    if importlib.util.find_spec("onnxruntime_ep_nv_tensorrt_rtx"):
+        _need_nvidia()
+        devices = _plugin_devices("onnxruntime_ep_nv_tensorrt_rtx", "TensorRT for RTX")
+        ep_name = str(devices[0].ep_name)
+        return Route("tensorrt", "TensorRT for RTX", ep_name, devices=tuple(devices[:1]))
+    name = "TensorrtExecutionProvider"
+    _need_built_in(name, "TensorRT")
+    _need_nvidia()
+    _need_library(
+        "tensorrt",
+        "TensorRT",
+        "pip install onnxruntime-ep-nv-tensorrt-rtx (RTX cards) or tensorrt",
+    )
+    folder = _cache_folder()
+    # Building an engine takes minutes; the next start finds it ready.
+    options = {
+        "trt_engine_cache_enable": "True",
+        "trt_engine_cache_path": str(folder),
+        "trt_timing_cache_enable": "True",
+        "trt_timing_cache_path": str(folder),
+    }
+    return Route("tensorrt", "TensorRT", name, options)
+
+
+def _openvino() -> Route:
+    if not importlib.util.find_spec("onnxruntime_ep_openvino"):
+        raise ProviderError(
+            "OpenVINO's plug-in is not installed; pip install 'stream-segmentation[openvino]'"
+        )
+    devices = _plugin_devices("onnxruntime_ep_openvino", "OpenVINO")
+    kinds = {str(device.device.type).rpartition(".")[2]: device for device in reversed(devices)}
+    # With AMX the CPU device computes in bf16, 4 to 6 times as fast as the built-in provider.
+    # An NPU takes only shapes that are known beforehand, which detectors' are not.
+    order = ("CPU", "GPU") if "amx" in processor().features else ("GPU", "CPU")
+    for kind in order:
+        if kind in kinds:
+            ep_name = str(kinds[kind].ep_name)
+            return Route("openvino", f"OpenVINO ({kind})", ep_name, devices=(kinds[kind],))
+    raise ProviderError(
+        f"OpenVINO offers only {', '.join(sorted(kinds))} here, which cannot run detectors; "
+        "use --provider cpu"
+    )
+
+
+_ROUTES: Mapping[ProviderName, Callable[[], Route]] = {
+    "cpu": _cpu,
+    "cuda": _cuda,
+    "tensorrt": _tensorrt,
+    "openvino": _openvino,
+}
+
+
+def _need_built_in(execution_provider: str, label: str) -> None:
+    if execution_provider in runtime().get_available_providers():
+        return
+    if sys.platform == "darwin":
+        raise ProviderError(f"there is no {label} on macOS; use --provider cpu")
+    raise ProviderError(
+        f"the installed ONNX Runtime is built without {label}; "
+        "pip uninstall onnxruntime && pip install onnxruntime-gpu"
+    )
+
+
+def _need_nvidia() -> None:
+    obstacle = nvidia_obstacle()
+    if obstacle:
+        raise ProviderError(obstacle)
+
+
+@cache
+def nvidia_obstacle() -> str:
+    """Why there is no usable NVIDIA GPU here; "" where there is one."""
+    library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        driver = ctypes.CDLL(library)
+    except OSError:
+        return f"there is no NVIDIA driver here ({library} cannot be loaded); install the driver"
+    # CUDA driver API: 0 is success, 100 is "no device".
+    code = driver.cuInit(0)
+    count = ctypes.c_int(0)
+    if code == 0:
+        code = driver.cuDeviceGetCount(ctypes.byref(count))
+    if code == 100 or (code == 0 and count.value == 0):
+        return "the NVIDIA driver finds no GPU here; check with nvidia-smi"
+    if code:
+        return f"the NVIDIA driver does not start (CUDA error {code}); check with nvidia-smi"
+    return ""
+
+
+def _need_library(kind: str, label: str, advice: str) -> None:
+    """Loads the built-in provider's library: the loader says which of its needs is missing."""
+    module = runtime()
+    # The wheels of NVIDIA's libraries lie in site-packages, where the loader does not look.
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Exception):
+        module.preload_dlls()
+    folder = Path(module.__file__).parent / "capi"
+    names = {
+        "win32": "onnxruntime_providers_{}.dll",
+        "darwin": "libonnxruntime_providers_{}.dylib",
+    }
+    name = names.get(sys.platform, "libonnxruntime_providers_{}.so")
+    for part in ("shared", kind):
+        path = folder / name.format(part)
+        try:
+            # The providers call functions of the shared library, so its names must be visible.
+            ctypes.CDLL(str(path), mode=getattr(ctypes, "RTLD_GLOBAL", 0))
+        except OSError as error:
+            reason = _first_line(error)
+            raise ProviderError(f"{label} cannot be loaded ({reason}); {advice}") from error
+
+
+def _plugin_devices(module_name: str, label: str) -> list[Any]:
+    """The devices that a plug-in provider's package offers here.
+
+    Raises:
+        ProviderError: it cannot be loaded or offers none.
+    """
+    module = runtime()
+    if not hasattr(module, "register_execution_provider_library"):
+        raise ProviderError(
+            f"ONNX Runtime {module.__version__} takes no plug-in providers such as {label}; "
+            f"pip install -U {_runtime_package()}"
+        )
+    try:
+        ep_name = _register(module_name)
+    except Exception as error:  # a third party's package may raise anything
+        raise ProviderError(
+            f"{label}'s plug-in cannot be loaded ({_first_line(error)}); reinstall "
+            f"{module_name.replace('_', '-')}"
+        ) from error
+    devices = [device for device in module.get_ep_devices() if device.ep_name == ep_name]
+    if not devices:
+        where = "Intel hardware" if "openvino" in module_name else "NVIDIA RTX cards"
+        raise ProviderError(
+            f"{label} finds no device here: it runs on {where} only, this is "
+            f"{processor().model}; use --provider cpu"
+        )
+    return devices
+
+
+@cache
+def _register(module_name: str) -> str:
+    """Registers a plug-in provider's library, once per process; returns the provider's name."""
+    plugin = importlib.import_module(module_name)
+    ep_name = str(plugin.get_ep_name())
+    runtime().register_execution_provider_library(module_name, plugin.get_library_path())
+    return ep_name
+
+
+def _cache_folder() -> Path:
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    folder = base / "stream-segmentation" / "tensorrt"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ProviderError(
+            f"TensorRT's engines cannot be kept in {folder} ({error.strerror}); "
+            "make it writable or set XDG_CACHE_HOME"
+        ) from error
+    return folder
+
+
+def _runtime_package() -> str:
+    gpu = platform.machine() in ("x86_64", "AMD64") and sys.platform in ("linux", "win32")
+    return "onnxruntime-gpu" if gpu else "onnxruntime"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

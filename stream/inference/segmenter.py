@@ -1,0 +1,183 @@
+"""The segmenter: a picture in, its instances out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stream.errors import ModelError, UsageError
+from stream.inference.choices import ProviderName
+from stream.inference.postprocess import Raw, class_indices, to_instances
+from stream.inference.preprocess import Picture, Prepared, Preprocessor
+from stream.inference.providers import check_name
+from stream.inference.session import Session, open_session
+from stream.instances import Instances
+from stream.models.catalogue import DEFAULT, find
+from stream.models.contract import INPUT, OUTPUTS, Metadata
+
+
+class Segmenter:
+    """Finds the objects of one picture.
+
+    Calling it does everything; a pipeline calls the three stages `prepare`, `infer` and `finish`,
+    each from a thread of its own if it likes.
+
+        segmenter = Segmenter.load("default", provider="auto")
+        found = segmenter(rgb)  # uint8 [H, W, 3] -> Instances in picture pixels
+
+    Attributes:
+        name: the model's name in the catalogue, or its path.
+        threshold: lowest score that is kept, 0..1; may be changed at any time.
+        mask_threshold: a soft mask above this is the object, 0..1; may be changed at any time.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        session: Session,
+        *,
+        threshold: float | None = None,
+        mask_threshold: float | None = None,
+        classes: Sequence[str] | str | None = None,
+    ) -> None:
+        """Use `Segmenter.load`."""
+        metadata = session.metadata
+        self.name = name
+        self.threshold = _share(threshold, metadata.score_threshold, "threshold")
+        self.mask_threshold = _share(mask_threshold, metadata.mask_threshold, "mask threshold")
+        self._session = session
+        self._classes = None if classes is None else class_indices(classes, metadata.names)
+        self._preprocess = Preprocessor(metadata.resize)
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path = DEFAULT,
+        provider: ProviderName = "auto",
+        *,
+        threshold: float | None = None,
+        mask_threshold: float | None = None,
+        classes: Sequence[str] | str | None = None,
+        threads: int | None = None,
+    ) -> Segmenter:
+        """Opens a model.
+
+        Args:
+            model: a name of the catalogue (`stream models` lists it) or the path of an .onnx file
+                that keeps the model contract.
+            provider: where to compute; only `auto` chooses, and says so in `remarks`.
+            threshold: lowest score that is kept, 0..1; None for the model's own.
+            mask_threshold: a soft mask above this is the object, 0..1; None for the model's own.
+            classes: names of the classes to keep, as a list or with commas; None for all.
+            threads: for computing on the CPU; None for what suits the machine.
+
+        Raises:
+            ModelError: there is no such model, or the file cannot be used.
+            ProviderError: the provider asked for cannot be used here.
+            UsageError: an unknown provider or class, or a threshold out of range.
+        """
+        if threads is not None and threads < 1:
+            raise UsageError(f"the number of threads must be at least 1, not {threads}")
+        session = open_session(find(model), check_name(provider), threads)
+        return cls(
+            str(model),
+            session,
+            threshold=threshold,
+            mask_threshold=mask_threshold,
+            classes=classes,
+        )
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the model says of itself."""
+        return self._session.metadata
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The model's class names; labels index into them."""
+        return self._session.metadata.names
+
+    @property
+    def path(self) -> Path:
+        """The model's file."""
+        return self._session.path
+
+    @property
+    def provider(self) -> str:
+        """Where it computes, in words, such as "CPU (int8)"."""
+        return f"{self._session.route.label} ({self.metadata.precision})"
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences on how it computes: what `auto` chose and why, what runs elsewhere."""
+        return self._session.remarks
+
+    def __call__(self, picture: Picture) -> Instances:
+        """Finds the objects of a picture.
+
+        Args:
+            picture: uint8 [H, W, 3] in RGB, or a decoded `av.VideoFrame` of any format.
+
+        Raises:
+            ValueError: the array has another type or shape.
+            ModelError: the model fails on it or breaks the contract.
+        """
+        prepared = self.prepare(picture)
+        return self.finish(self.infer(prepared), prepared)
+
+    def prepare(self, picture: Picture) -> Prepared:
+        """Makes the model's input; see `__call__` for the picture and the errors."""
+        return self._preprocess(picture)
+
+    def infer(self, prepared: Prepared) -> Raw:
+        """Runs the model; boxes are in pixels of its input, arrays are the caller's own.
+
+        Raises:
+            ModelError: the model fails; the message names the provider and the cause.
+        """
+        try:
+            return Raw(*self._session.handle.run(list(OUTPUTS), {INPUT: prepared.tensor}))
+        except Exception as error:  # ONNX Runtime's exceptions share no base class
+            cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ModelError(
+                f"the model {self.name!r} failed on {self.provider}: {cause}"
+            ) from error
+
+    def finish(self, raw: Raw, prepared: Prepared) -> Instances:
+        """Turns the model's answer into instances in picture pixels.
+
+        Raises:
+            ModelError: the answer breaks the contract.
+        """
+        return to_instances(
+            raw,
+            prepared.geometry,
+            self.names,
+            threshold=self.threshold,
+            mask_threshold=self.mask_threshold,
+            classes=self._classes,
+        )
+
+    def warm_up(self, width: int, height: int) -> float:
+        """Runs the model once on a grey picture of this size, so that the first one is not slow.
+
+        Returns:
+            Seconds that it took.
+
+        Raises:
+            ModelError: the model fails.
+        """
+        start = time.perf_counter()
+        self(np.full((height, width, 3), 128, np.uint8))
+        return time.perf_counter() - start
+
+
+def _share(value: float | None, default: float, what: str) -> float:
+    if value is None:
+        return default
+    if not 0 <= value <= 1:
+        raise UsageError(f"the {what} must be between 0 and 1, not {value}")
+    return float(value)

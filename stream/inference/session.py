@@ -1,0 +1,217 @@
+"""Opening a model: on the provider that was asked for, or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stream.errors import ModelError, ProviderError
+from stream.inference.choices import ProviderName
+from stream.inference.cpu import available_cores
+from stream.inference.providers import AUTO_ORDER, Route, route, runtime
+from stream.models.catalogue import Entry, open_model
+from stream.models.contract import INPUT, Metadata, check_tensors
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A model that is open on a provider.
+
+    Attributes:
+        handle: the `onnxruntime.InferenceSession`.
+        route: the provider it runs on.
+        path: the model's file.
+        metadata: what the model says of itself.
+        input_size: (width, height) where the model fixes them, each None where it does not.
+        remarks: sentences for people: what `auto` chose and why, what runs elsewhere.
+    """
+
+    handle: Any
+    route: Route
+    path: Path
+    metadata: Metadata
+    input_size: tuple[int | None, int | None]
+    remarks: tuple[str, ...]
+
+
+def open_session(
+    entry: Entry, provider: ProviderName = "auto", threads: int | None = None
+) -> Session:
+    """Opens a model on the provider asked for, or on the first that works for `auto`.
+
+    Args:
+        entry: the model and its variants.
+        provider: `auto` or the one to use.
+        threads: for computing on the CPU; None for a number that suits the machine.
+
+    Raises:
+        ModelError: the model breaks the contract or cannot be opened anywhere.
+        ProviderError: the provider asked for cannot run here, or cannot run this model.
+    """
+    if provider != "auto":
+        try:
+            return _open(entry, route(provider), threads, ())
+        except ProviderError as error:
+            raise ProviderError(f"provider {provider!r} cannot be used: {error}") from error
+    passed: list[str] = []
+    for name in AUTO_ORDER[:-1]:
+        try:
+            return _open(entry, route(name), threads, tuple(passed))
+        except ProviderError as error:
+            passed.append(f"not {name}: {error}")
+    return _open(entry, route(AUTO_ORDER[-1]), threads, tuple(passed))
+
+
+def _open(entry: Entry, chosen: Route, threads: int | None, passed: Sequence[str]) -> Session:
+    path = entry.pick(chosen.precisions)
+    _, metadata = open_model(path)
+    handle = create(chosen, str(path), threads, f"the model {str(path)!r}")
+    try:
+        check_tensors(_nodes(handle.get_inputs()), _nodes(handle.get_outputs()))
+        size = _input_size(handle, metadata)
+    except ModelError as error:
+        raise ModelError(f"the model {str(path)!r} cannot be used: {error}") from error
+    remarks = list(_elsewhere(handle, chosen))
+    if passed:
+        remarks.insert(0, f"auto chose {chosen.label} ({metadata.precision})")
+        remarks.extend(passed)
+    return Session(handle, chosen, path, metadata, size, tuple(remarks))
+
+
+def create(chosen: Route, model: str | bytes, threads: int | None, what: str) -> Any:
+    """Creates an `onnxruntime.InferenceSession` that runs on the route's provider.
+
+    Args:
+        chosen: the provider.
+        model: a path or a serialised model.
+        threads: see `open_session`.
+        what: what the model is called in errors.
+
+    Raises:
+        ModelError: ONNX Runtime cannot read the model.
+        ProviderError: the provider cannot be created or takes nothing of the model.
+    """
+    module = runtime()
+    options = session_options(chosen, threads)
+    keywords: dict[str, Any] = {"sess_options": options, "enable_fallback": False}
+    if chosen.devices:
+        options.add_provider_for_devices(list(chosen.devices), dict(chosen.options))
+    else:
+        names: list[Any] = [(chosen.execution_provider, dict(chosen.options))]
+        if chosen.name != "cpu":
+            names.append("CPUExecutionProvider")
+        keywords["providers"] = names
+    try:
+        handle = module.InferenceSession(model, **keywords)
+    except Exception as error:  # ONNX Runtime's exceptions share no base class
+        sentence = _plain(str(error))
+        if _about_model(error, sentence) or chosen.name == "cpu":
+            raise ModelError(f"{what} cannot be opened: {_model_problem(sentence)}") from error
+        raise ProviderError(f"{chosen.label} refuses {what}: {sentence}") from error
+    if chosen.execution_provider not in handle.get_providers():
+        raise ProviderError(
+            f"ONNX Runtime could not create {chosen.execution_provider} and would have used "
+            f"{', '.join(handle.get_providers())}"
+        )
+    return handle
+
+
+def session_options(chosen: Route, threads: int | None) -> Any:
+    """Options for one session of a process that also decodes and encodes video."""
+    options = runtime().SessionOptions()
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    options.intra_op_num_threads = threads or available_cores()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _nodes(values: Sequence[Any]) -> dict[str, tuple[str, list[int | str | None]]]:
+    return {value.name: (value.type, list(value.shape)) for value in values}
+
+
+def _input_size(handle: Any, metadata: Metadata) -> tuple[int | None, int | None]:
+    """The model's fixed width and height, checked against its resize policy."""
+    shape = next(value.shape for value in handle.get_inputs() if value.name == INPUT)
+    height, width = (edge if isinstance(edge, int) else None for edge in shape[1:3])
+    resize = metadata.resize
+    if resize.mode in ("letterbox", "stretch"):
+        # The same for every picture.
+        made = resize.geometry(16, 9).size
+        fits = width in (None, made[0]) and height in (None, made[1])
+        if not fits:
+            raise ModelError(
+                f"its input is fixed at {width}x{height} pixels, but its resize policy makes "
+                f"{made[0]}x{made[1]}"
+            )
+    elif width is not None or height is not None:
+        raise ModelError(
+            f"its input is fixed at {width}x{height} pixels, but its resize policy "
+            f"{resize.mode!r} makes another size for every shape of picture"
+        )
+    return width, height
+
+
+def _elsewhere(handle: Any, chosen: Route) -> list[str]:
+    """Which nodes another provider runs; a ProviderError where it is all of them."""
+    if not hasattr(handle, "get_provider_graph_assignment_info") or chosen.name == "cpu":
+        return []
+    here, other = 0, Counter[str]()
+    for part in handle.get_provider_graph_assignment_info():
+        kinds = [node.op_type for node in part.get_nodes()]
+        if part.ep_name == chosen.execution_provider:
+            here += len(kinds)
+        else:
+            other.update(kinds)
+    if not here and other:
+        raise ProviderError(f"{chosen.label} takes none of the model's {other.total()} nodes")
+    if not other:
+        return []
+    kinds_text = ", ".join(f"{count} {kind}" for kind, count in other.most_common(6))
+    return [
+        f"{other.total()} of {here + other.total()} nodes run on the CPU instead of "
+        f"{chosen.label}: {kinds_text}"
+    ]
+
+
+# ONNX Runtime's messages start with where in its source they were raised.
+_ORIGIN = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:Load model from .*? failed:)?")
+_SOURCE = re.compile(r"^\S+\.(?:cc|h|cpp):\d+ .*?\)(?: const)? (?=[A-Z])")
+
+
+def _plain(message: str) -> str:
+    """The first sentence of an ONNX Runtime message, without its own source's whereabouts."""
+    line = next((part for part in message.splitlines() if part.strip()), "no reason given")
+    line = _SOURCE.sub("", _ORIGIN.sub("", line)).strip()
+    return line.rstrip(".")
+
+
+def _about_model(error: Exception, sentence: str) -> bool:
+    kind = type(error).__name__
+    return (
+        kind in ("InvalidProtobuf", "InvalidGraph", "NoSuchFile", "NoModel")
+        or "IR version" in sentence
+        or "opset" in sentence.lower()
+    )
+
+
+def _model_problem(sentence: str) -> str:
+    module = runtime()
+    opset = re.search(r"Opset (\d+) is under development.*?is till opset (\d+)", sentence)
+    if opset:
+        return (
+            f"it needs ONNX opset {opset[1]}, and ONNX Runtime {module.__version__} knows up to "
+            f"{opset[2]}; update ONNX Runtime or export with an older opset"
+        )
+    version = re.search(r"IR version: (\d+), max supported IR version: (\d+)", sentence)
+    if version:
+        return (
+            f"its file format is version {version[1]}, and ONNX Runtime {module.__version__} "
+            f"reads up to {version[2]}; update ONNX Runtime"
+        )
+    return sentence.replace(os.sep + "onnxruntime_src", "")
