@@ -1,0 +1,137 @@
+"""Labels: what an object is and how sure the model is, on a small plate above it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from stream.compositing.encoding import Encoding
+from stream.compositing.palette import Colour, text_colour
+from stream.compositing.planes import Planes
+from stream.compositing.stamps import Stamp, make_stamp, to_grid
+from stream.compositing.text import Typesetter
+from stream.roi import Window
+
+_STRENGTH = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What is to be written, and the point above which it belongs.
+
+    Attributes:
+        text: one line.
+        colour: of the plate.
+        x: middle of the object's top, in pixels of the picture; may lie outside.
+        y: the object's top, in pixels of the picture; may lie outside.
+    """
+
+    text: str
+    colour: Colour
+    x: float
+    y: float
+
+
+def text_size(height: int, width: int) -> int:
+    """The font size in pixels that suits a picture: 1/40 of its height, 18 at 720p, at least 9.
+
+    Portrait pictures count as if they were 4:3, because text must fit their width.
+    """
+    return max(9, round(min(height, 0.75 * width) / 40))
+
+
+class LabelPainter:
+    """Paints labels so that they lie inside the picture and, where there is room, side by side."""
+
+    def __init__(self) -> None:
+        self._text = Typesetter()
+        self._stamp = lru_cache(maxsize=256)(self._make)
+
+    def paint(
+        self, planes: Planes, labels: Sequence[Label], occupied: Sequence[Window] = ()
+    ) -> None:
+        """Paints labels, the first with the first choice of its place.
+
+        Args:
+            planes: of the picture.
+            labels: most important first. One of which not even a letter fits is left out.
+            occupied: parts of the picture to keep clear of, where there is room.
+        """
+        height, width = planes.size
+        size = text_size(height, width)
+        taken = list(occupied)
+        for label in labels:
+            room = (height - height % planes.grid[0], width - width % planes.grid[1])
+            stamp = self._stamp(label.text, label.colour, size, room, planes.encoding, planes.steps)
+            if stamp is None:
+                continue
+            window = place(stamp.size, (label.x, label.y), room, planes.grid, taken)
+            taken.append(window)
+            stamp.put(planes, window[0], window[2])
+
+    def _make(
+        self,
+        text: str,
+        colour: Colour,
+        size: int,
+        room: tuple[int, int],
+        encoding: Encoding,
+        steps: tuple[tuple[int, int], ...],
+    ) -> Stamp | None:
+        beside = math.ceil(0.35 * size)
+        grid = steps[-1]
+        drawn = self._text.fitted(text, size, room[1] - 2 * beside - grid[1])
+        height, width = to_grid(drawn.shape[0], drawn.shape[1] + 2 * beside, grid)
+        if height > room[0] or width > room[1] or not drawn.any():
+            return None
+        plate = np.zeros((height, width), np.uint8)
+        plate[: drawn.shape[0], beside : beside + drawn.shape[1]] = drawn
+        ink = text_colour(colour)
+        return make_stamp(plate, ink, colour, _STRENGTH, 0.25 * size, encoding, steps)
+
+
+def place(
+    size: tuple[int, int],
+    point: tuple[float, float],
+    room: tuple[int, int],
+    grid: tuple[int, int],
+    taken: Sequence[Window],
+) -> Window:
+    """Finds the place of a label.
+
+    Args:
+        size: the label's height and width in pixels, at most the room.
+        point: x and y above which it belongs, centred; may lie outside the room.
+        room: height and width of the picture, multiples of the grid.
+        grid: rows and columns on whose multiples the label must lie.
+        taken: what to keep clear of where possible.
+
+    Returns:
+        The label's window: inside the room, on the grid; above the point if that is free, else
+        the nearest free one of a few places above and below, else above the point all the same.
+    """
+    height, width = size
+    left = _snap(point[0] - width / 2, room[1] - width, grid[1])
+    first: Window | None = None
+    for step in (0, 1, -1, 2, -2, 3, -3, 4, -4):
+        # A little above the contour; a step is a label's height and a hair.
+        top = _snap(point[1] - (1.15 + 1.1 * step) * height, room[0] - height, grid[0])
+        window = (top, top + height, left, left + width)
+        first = first or window
+        if not any(_overlap(window, other) for other in taken):
+            return window
+    assert first is not None  # The loop above runs at least once.
+    return first
+
+
+def _snap(value: float, most: int, grid: int) -> int:
+    value = min(max(value, 0.0), float(most))
+    return int(value) // grid * grid
+
+
+def _overlap(one: Window, other: Window) -> bool:
+    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]

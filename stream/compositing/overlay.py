@@ -1,0 +1,76 @@
+"""The look `overlay`: a colour per object, half-transparent, with a contour and a label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import av
+
+from stream.compositing.labels import Label, LabelPainter
+from stream.compositing.looks import Look, Options, register
+from stream.compositing.masks import Brush, crest, object_mask, opacity
+from stream.compositing.palette import colour_of
+from stream.compositing.planes import blend, part, reduce_to, writable_planes
+from stream.instances import Instances
+from stream.roi import Window
+
+_LINE_OPACITY = 0.95
+
+
+@register("overlay")
+class Overlay(Look):
+    """A colour per object: by its track where it has one, so that it stays, else by its rank."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self._labels = LabelPainter()
+
+    def paint(
+        self, picture: av.VideoFrame, instances: Instances, occupied: Sequence[Window]
+    ) -> av.VideoFrame:
+        """Blends masks, contours and labels into the picture, the best score on top."""
+        planes = writable_planes(picture)
+        threshold = self.options.threshold_for(instances)
+        brush = self._brush(*planes.size)
+        labels = []
+        for index in reversed(range(len(instances))):
+            mask, box = instances.masks[index], instances.boxes[index]
+            found = object_mask(
+                mask, box, planes.size, threshold, grid=planes.grid, margin=brush.margin
+            )
+            if found is None:
+                continue
+            window, inside = found
+            alpha = opacity(inside, brush)
+            colour = colour_of(_identity(instances, index))
+            reduced = {step: reduce_to(alpha, step) for step in planes.steps}
+            for samples, step, code in zip(
+                planes.samples, planes.steps, planes.encoding.codes(colour), strict=False
+            ):
+                blend(part(samples, step, window), reduced[step], code)
+            if self.options.show_labels:
+                text = _label(instances, index)
+                labels.append(Label(text, colour, *crest(mask, box, threshold)))
+        self._labels.paint(planes, labels[::-1], occupied)
+        return picture
+
+    def _brush(self, height: int, width: int) -> Brush:
+        # Two pixels at 720p. The most that the table in `opacity` can count is twelve.
+        line = min(12.0, max(1.5, min(height, width) / 360))
+        return Brush(
+            fill=self.options.opacity,
+            line=_LINE_OPACITY,
+            width=line if self.options.show_contours else 0,
+        )
+
+
+def _identity(instances: Instances, index: int) -> int:
+    return index if instances.track_ids is None else int(instances.track_ids[index])
+
+
+def _label(instances: Instances, index: int) -> str:
+    name = instances.class_names[instances.labels[index]]
+    percent = f"{100 * float(instances.scores[index]):.0f}%"
+    if instances.track_ids is None:
+        return f"{name} {percent}"
+    return f"{name} #{instances.track_ids[index]} {percent}"

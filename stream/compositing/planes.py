@@ -1,0 +1,148 @@
+"""A picture's planes as arrays, and blending into them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.compositing.encoding import Encoding, matrix_weights
+from stream.roi import Window
+
+Samples = NDArray[np.uint8] | NDArray[np.uint16]
+
+_LIMITED, _FULL = 1, 2  # AVColorRange
+_PAINTABLE = re.compile(r"gray|yuvj?4[0-4][0-4]p|(gray|yuv4[0-4][0-4]p)(9|10|12|14|16)le")
+
+
+@dataclass(frozen=True, slots=True)
+class Planes:
+    """Views of a picture's memory; writing to them paints the picture.
+
+    Attributes:
+        samples: Y, or Y, U and V: uint8 (8 bits) or uint16 (more) of each plane's size.
+        steps: rows and columns of luma per sample of each plane, (1, 1) for Y.
+        encoding: how colours are written.
+    """
+
+    samples: tuple[Samples, ...]
+    steps: tuple[tuple[int, int], ...]
+    encoding: Encoding
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self.samples[0].shape
+        return height, width
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of luma that share one chroma sample."""
+        return self.steps[-1]
+
+
+def writable_planes(picture: av.VideoFrame) -> Planes:
+    """Makes a picture writable, which copies it where the decoder still needs it, and views it.
+
+    The views must not be kept beyond the picture's next change of hands.
+
+    Raises:
+        ValueError: the picture is not planar little-endian YUV or grey of 8 to 16 bits.
+    """
+    depth, steps = _layout(picture.format.name)
+    picture.make_writable()
+    dtype = np.uint8 if depth == 8 else np.uint16
+    samples: list[Samples] = []
+    for plane in picture.planes:
+        row = abs(plane.line_size) // np.dtype(dtype).itemsize
+        buffer: Any = plane  # PyAV's stubs do not say that planes are buffers.
+        memory: Any = np.frombuffer(buffer, dtype).reshape(plane.height, row)
+        samples.append((memory if plane.line_size > 0 else memory[::-1])[:, : plane.width])
+    return Planes(tuple(samples), steps, encoding_of(picture))
+
+
+def encoding_of(picture: av.VideoFrame) -> Encoding:
+    """How colours are written in a picture, by its format and its colour tags.
+
+    Untagged YUV is limited range, untagged grey and the yuvj formats are full range.
+    """
+    name = picture.format.name
+    depth, _ = _layout(name)
+    full = picture.color_range == _FULL or name.startswith("yuvj")
+    if name.startswith("gray"):
+        full = picture.color_range != _LIMITED
+    red, blue = matrix_weights(picture.colorspace, picture.width, picture.height)
+    return Encoding(depth, full, red, blue, picture.color_trc, picture.color_primaries)
+
+
+def blend(samples: Samples, alpha: NDArray[np.uint8], value: int) -> None:
+    """Blends one code value into a part of a plane, in place: samples + alpha * (value - samples).
+
+    Args:
+        samples: a part of a plane; exactly unchanged where alpha is 0.
+        alpha: uint8 of the same size, 0 (as it was) to 255 (the value).
+        value: the code value.
+    """
+    if samples.dtype == np.uint8:
+        added: Any = cv2.convertScaleAbs(alpha, alpha=value / 255)
+    else:
+        # Products stay below 2^24, so float32 arithmetic inside OpenCV is exact.
+        wide = alpha.astype(np.uint16)
+        added = cv2.addWeighted(wide, value / 255, wide, 0, 0)
+    blend_prepared(samples, cv2.bitwise_not(alpha), added)
+
+
+def blend_prepared(samples: Samples, keep: Any, added: Any) -> None:
+    """Blends a prepared image into a part of a plane, in place: samples * keep / 255 + added.
+
+    Args:
+        samples: a part of a plane.
+        keep: uint8 of the same size, 255 where the samples stay as they were.
+        added: of the samples' type and size: code values times 255 - keep, over 255.
+    """
+    if samples.dtype != np.uint8:
+        keep = keep.astype(samples.dtype)
+    kept = cv2.multiply(samples, keep, scale=1 / 255)
+    if samples.strides[0] > 0:
+        cv2.add(kept, added, dst=samples)
+    else:  # A picture that lies upside down in memory, which OpenCV cannot write to.
+        samples[...] = cv2.add(kept, added)
+
+
+def part(samples: Samples, step: tuple[int, int], window: Window) -> Samples:
+    """The part of a plane under a window of the picture that starts on the plane's grid."""
+    top, bottom, left, right = window
+    rows, columns = step
+    return samples[top // rows : -(-bottom // rows), left // columns : -(-right // columns)]
+
+
+def reduce_to(image: NDArray[np.uint8], step: tuple[int, int]) -> NDArray[np.uint8]:
+    """Averages an image of the luma plane's resolution to a plane that has fewer samples.
+
+    A last odd row or column counts as if repeated, as it does in chroma of an odd-sized picture.
+    """
+    if step == (1, 1):
+        return image
+    rows, columns = step
+    height, width = image.shape
+    below, beside = -height % rows, -width % columns
+    if below or beside:
+        image = np.pad(image, ((0, below), (0, beside)), mode="edge")
+    size = (image.shape[1] // columns, image.shape[0] // rows)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+@lru_cache(maxsize=64)
+def _layout(name: str) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """Bits per sample and each plane's steps of a pixel format."""
+    if _PAINTABLE.fullmatch(name) is None:
+        raise ValueError(f"cannot paint into {name} pictures, only into planar YUV of 8 to 16 bits")
+    parts = av.VideoFormat(name, 64, 64).components
+    steps = tuple((64 // component.height, 64 // component.width) for component in parts)
+    return parts[0].bits, steps

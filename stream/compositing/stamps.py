@@ -1,0 +1,94 @@
+"""Small opaque or translucent images with text, prepared once and put into many pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.compositing.encoding import Encoding
+from stream.compositing.palette import Colour
+from stream.compositing.planes import Planes, Samples, blend, blend_prepared, part, reduce_to
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """An image that is ready to be blended into pictures of one encoding and subsampling.
+
+    Attributes:
+        size: height and width in pixels of luma, multiples of the grid.
+        keep: uint8 per plane, 255 where the picture shows through fully.
+        added: per plane, of the planes' type: code values times opacity.
+    """
+
+    size: tuple[int, int]
+    keep: tuple[NDArray[np.uint8], ...]
+    added: tuple[Samples, ...]
+
+    def put(self, planes: Planes, top: int, left: int) -> None:
+        """Blends it into a picture; the place lies on the grid and the stamp wholly inside."""
+        height, width = self.size
+        window = (top, top + height, left, left + width)
+        for samples, step, keep, added in zip(
+            planes.samples, planes.steps, self.keep, self.added, strict=True
+        ):
+            blend_prepared(part(samples, step, window), keep, added)
+
+
+def make_stamp(
+    text: NDArray[np.uint8],
+    ink: Colour,
+    backing: Colour,
+    strength: float,
+    radius: float,
+    encoding: Encoding,
+    steps: tuple[tuple[int, int], ...],
+) -> Stamp:
+    """Prepares text on a backing with rounded corners.
+
+    Args:
+        text: uint8, how much the text covers each pixel; its size is a multiple of the grid.
+        ink: the text's colour.
+        backing: the backing's colour.
+        strength: the backing's opacity, 0..1; text is always opaque.
+        radius: of the corners, in pixels.
+        encoding: how colours are written.
+        steps: rows and columns of luma per sample of each plane.
+    """
+    height, width = text.shape
+    plate = _plate(height, width, radius, strength)
+    keep, added = [], []
+    for step, ink_code, backing_code in zip(
+        steps, encoding.codes(ink), encoding.codes(backing), strict=False
+    ):
+        letters, plain = reduce_to(text, step), reduce_to(plate, step)
+        dtype = np.uint8 if encoding.depth == 8 else np.uint16
+        image: Any = np.zeros(letters.shape, dtype)
+        blend(image, plain, backing_code)
+        blend(image, letters, ink_code)
+        clear = cv2.multiply(cv2.bitwise_not(plain), cv2.bitwise_not(letters), scale=1 / 255)
+        keep.append(np.asarray(clear, np.uint8))
+        added.append(image)
+    return Stamp((height, width), tuple(keep), tuple(added))
+
+
+def to_grid(height: int, width: int, grid: tuple[int, int]) -> tuple[int, int]:
+    """A size rounded up to the grid."""
+    rows, columns = grid
+    return height + -height % rows, width + -width % columns
+
+
+@lru_cache(maxsize=256)
+def _plate(height: int, width: int, radius: float, strength: float) -> NDArray[np.uint8]:
+    """A rectangle with rounded, anti-aliased corners: uint8 [height, width]."""
+    radius = min(radius, height / 2, width / 2)
+    # Distance beyond the inner rectangle on which the corners' centres lie.
+    below = np.maximum(np.abs(np.arange(height) + 0.5 - height / 2) - (height / 2 - radius), 0)
+    beside = np.maximum(np.abs(np.arange(width) + 0.5 - width / 2) - (width / 2 - radius), 0)
+    cover = np.clip(radius - np.hypot.outer(below, beside) + 0.5, 0, 1)
+    plate: NDArray[np.uint8] = np.round(255 * strength * cover).astype(np.uint8)
+    return plate
