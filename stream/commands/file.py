@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -95,9 +96,25 @@ def file(
             raise outcome.error
         return figures, outcome.interrupted
 
+    runs, failed, interrupted = _run_all(tasks, run, quiet=quiet)
+    if report is not None:
+        write_report(report, runs)
+    if interrupted:
+        raise typer.Exit(EXIT_CODE)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _run_all(
+    tasks: list[Task], run: Callable[[Task], tuple[RunReport, bool]], *, quiet: bool
+) -> tuple[list[RunReport], int, bool]:
+    """Runs each task; where there are several, one that fails does not keep back the others.
+
+    Returns:
+        The figures, how many tasks failed, and whether Ctrl-C ended the last.
+    """
     runs: list[RunReport] = []
     failed = 0
-    interrupted = False
     for task in tasks:
         try:
             figures, interrupted = run(task)
@@ -114,12 +131,7 @@ def file(
             common.say_error(figures.error)
             failed += 1
         if interrupted:
-            break
-    if report is not None:
-        write_report(report, runs)
-    if interrupted:
-        raise typer.Exit(EXIT_CODE)
-    if failed:
-        if len(tasks) > 1:
-            common.say_error(f"{failed} of {len(tasks)} inputs failed")
-        raise typer.Exit(1)
+            return runs, failed, True
+    if failed and len(tasks) > 1:
+        common.say_error(f"{failed} of {len(tasks)} inputs failed")
+    return runs, failed, False

@@ -1,0 +1,48 @@
+"""What painting costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+import numpy as np
+
+from stream.bench.figures import Figure, median_seconds
+from stream.bench.material import crowd
+from stream.compositing.compositor import Compositor
+from stream.compositing.panel import TimingPanel, timing_lines
+from stream.frame import Frame
+from stream.instances import Instances
+
+WIDTH, HEIGHT = 1280, 720
+
+
+def measure() -> Iterator[Figure]:
+    """Milliseconds to composite a 1280 x 720 frame with 20 people, with none, with the panel."""
+    noise = np.random.default_rng(0).integers(0, 255, (HEIGHT * 3 // 2, WIDTH), np.uint8)
+    picture = av.VideoFrame.from_ndarray(noise, format="yuv420p")
+    people = crowd(20, WIDTH, HEIGHT)
+    nobody = Instances.empty(people.class_names, people.picture_size)
+
+    def cost(look: str, instances: Instances) -> float:
+        frame = Frame(picture, 0, 0, Fraction(1, 25), instances=instances)
+        compositor = Compositor(look)
+        return 1e3 * median_seconds(lambda: compositor.paint(frame), 100)
+
+    size = f"{WIDTH}x{HEIGHT}"
+    yield Figure(
+        "composite 20 people, overlay",
+        cost("overlay", people),
+        "ms",
+        at_most=5.0,
+        detail=f"{size}, masks in boxes of 160x380 pixels, contours and labels",
+    )
+    yield Figure("composite 20 people, binary", cost("binary", people), "ms", at_most=5.0)
+    yield Figure("composite nobody, overlay", cost("overlay", nobody), "ms", at_most=0.3)
+    panel = TimingPanel()
+    stages = {"decode": 0.002, "infer": 0.012, "encode": 0.004}
+    lines = timing_lines(stages, fps=60.0, provider="CPU (int8)")
+    yield Figure(
+        "timing panel", 1e3 * median_seconds(lambda: panel.paint(picture, lines), 100), "ms"
+    )

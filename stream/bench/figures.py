@@ -1,0 +1,50 @@
+"""One measured figure, with what is asked of it."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A measured value.
+
+    Attributes:
+        name: what was measured.
+        value: the median or the ratio.
+        unit: of the value; "×" for ratios.
+        at_least: the value should not be below this.
+        at_most: the value should not be above this.
+        detail: how it was measured, in words.
+    """
+
+    name: str
+    value: float
+    unit: str
+    at_least: float | None = None
+    at_most: float | None = None
+    detail: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the value is as it should be; None where nothing is asked."""
+        if self.at_least is None and self.at_most is None:
+            return None
+        return (self.at_least is None or self.value >= self.at_least) and (
+            self.at_most is None or self.value <= self.at_most
+        )
+
+
+def median_seconds(work: Callable[[], object], times: int, warm_up: int = 3) -> float:
+    """The median wall time of `work` over `times` calls after a few that do not count."""
+    for _ in range(warm_up):
+        work()
+    durations = []
+    for _ in range(times):
+        start = time.perf_counter()
+        work()
+        durations.append(time.perf_counter() - start)
+    return statistics.median(durations)

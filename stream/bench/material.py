@@ -1,0 +1,94 @@
+"""What is measured on: clips made from the demo, made-up people, a do-nothing segmenter."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from importlib import resources
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.inference.preprocess import Picture, Prepared, Preprocessor
+from stream.instances import Instances
+from stream.models.contract import Metadata, Resize
+
+RATE = 25
+
+
+def make_clip(path: Path, width: int, height: int, frames: int) -> None:
+    """Writes the demo clip, repeated and scaled, as H.264 of the given size and length."""
+    with (
+        resources.as_file(resources.files("stream") / "assets" / "demo.mp4") as demo,
+        av.open(str(demo)) as source,
+        av.open(str(path), "w") as target,
+    ):
+        pictures = [
+            picture.reformat(width, height, format="yuv420p") for picture in source.decode(video=0)
+        ]
+        stream = target.add_stream("libx264", rate=RATE, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for index in range(frames):
+            picture = pictures[index % len(pictures)]
+            picture.pts, picture.time_base = index, Fraction(1, RATE)
+            target.mux(stream.encode(picture))
+        target.mux(stream.encode(None))
+
+
+def person_mask(size: int = 28) -> NDArray[np.float32]:
+    """A soft mask shaped like a standing person: head, trunk and legs, float32 [size, size]."""
+    y, x = (np.mgrid[:size, :size] + 0.5) / size
+
+    def ellipse(cx: float, cy: float, rx: float, ry: float) -> NDArray[np.float64]:
+        return np.asarray(1 - np.hypot((x - cx) / rx, (y - cy) / ry))
+
+    distance = np.maximum.reduce(
+        [
+            ellipse(0.5, 0.12, 0.18, 0.12),
+            ellipse(0.5, 0.42, 0.42, 0.28),
+            ellipse(0.35, 0.8, 0.17, 0.25),
+            ellipse(0.65, 0.8, 0.17, 0.25),
+        ]
+    )
+    return np.asarray(1 / (1 + np.exp(-12 * distance)), np.float32)
+
+
+def crowd(count: int, width: int, height: int) -> Instances:
+    """`count` people of 160 x 380 pixels, spread over the picture, overlapping."""
+    columns = np.linspace(0, width - 160, count)
+    rows = np.linspace(0, height - 380, 5)[np.arange(count) % 5]
+    boxes = np.stack([columns, rows, columns + 160, rows + 380], 1).astype(np.float32)
+    return Instances(
+        boxes=boxes,
+        scores=np.linspace(0.99, 0.6, count).astype(np.float32),
+        labels=np.zeros(count, np.int64),
+        masks=np.repeat(person_mask()[None], count, 0),
+        class_names=("person",),
+        picture_size=(height, width),
+    )
+
+
+class FindsNothing:
+    """Stands in for a segmenter: makes the model's input as always, then finds nothing."""
+
+    name = "do-nothing"
+    provider = "none"
+    remarks: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        resize = Resize("shortest_edge", shortest=384, longest=640, multiple_of=32)
+        self.metadata = Metadata(names=("person",), resize=resize)
+        self._preprocess = Preprocessor(resize)
+
+    def prepare(self, picture: Picture) -> Prepared:
+        """Makes the model's input."""
+        return self._preprocess(picture)
+
+    def infer(self, prepared: Prepared) -> None:
+        """Does nothing."""
+
+    def finish(self, raw: None, prepared: Prepared) -> Instances:
+        """Nothing was found."""
+        width, height = prepared.geometry.picture
+        return Instances.empty(self.metadata.names, (height, width))

@@ -1,0 +1,111 @@
+"""Frame rates: the pipeline against a plain PyAV loop, and the whole with a model."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+
+from stream.bench.figures import Figure
+from stream.bench.material import FindsNothing, make_clip
+from stream.compositing.compositor import Compositor
+from stream.inference.segmenter import Segmenter
+from stream.pipeline import Pipeline
+from stream.sinks.video import VideoSink
+from stream.sources.file import FileSource
+from stream.stages import segmentation_stages
+from stream.timing import Clock, StageFigures
+
+_ROUNDS = 3
+
+
+def _plain_loop(clip: Path, output: Path, codec: str, options: dict[str, str]) -> float:
+    """Frames per second of decoding and encoding with PyAV and nothing else."""
+    start = time.perf_counter()
+    frames = 0
+    with av.open(str(clip)) as source, av.open(str(output), "w") as target:
+        video = source.streams.video[0]
+        video.thread_type = "AUTO"
+        encoder = target.add_stream(codec, rate=video.average_rate, options=options)
+        encoder.width, encoder.height = video.width, video.height
+        encoder.pix_fmt = video.format.name
+        encoder.codec_context.time_base = video.time_base
+        for picture in source.decode(video):
+            # The encoder must choose picture types afresh, as the pipeline has it do.
+            picture.pict_type = av.video.frame.PictureType.NONE
+            target.mux(encoder.encode(picture))
+            frames += 1
+        target.mux(encoder.encode(None))
+    return frames / (time.perf_counter() - start)
+
+
+def _pipeline(
+    clip: Path, output: Path, segmenter: Any, *, timing: bool
+) -> tuple[float, dict[str, StageFigures], float | None]:
+    """Frames per second through the pipeline, stage figures, seconds to the first frame."""
+    source = FileSource(clip)
+    sink = VideoSink(output, source.info, overwrite=True)
+    clock = Clock()
+    stages = segmentation_stages(segmenter, Compositor(), clock, timing=timing)
+    outcome = Pipeline(source, stages, sink, clock).run()
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.counts.frames_out / outcome.seconds, clock.figures(), outcome.first_frame_seconds
+
+
+def measure_pipeline(folder: Path) -> Iterator[Figure]:
+    """The pipeline with a do-nothing model against a plain decode-encode loop, at 1080p."""
+    clip = folder / "1080p.mp4"
+    make_clip(clip, 1920, 1080, 150)
+    source = FileSource(clip)
+    sink = VideoSink(folder / "settings.mp4", source.info)
+    codec, options = sink.encoder
+    sink.abort()
+    source.close()
+    plain, ours = [], []
+    for _ in range(_ROUNDS):
+        plain.append(_plain_loop(clip, folder / "plain.mp4", codec, options))
+        ours.append(_pipeline(clip, folder / "ours.mp4", FindsNothing(), timing=False)[0])
+    yield Figure(
+        "pipeline against a plain PyAV loop, 1080p",
+        statistics.median(ours) / statistics.median(plain),
+        "×",
+        at_least=0.9,
+        detail=f"{codec} {options}; {statistics.median(ours):.1f} against "
+        f"{statistics.median(plain):.1f} fps",
+    )
+
+
+def measure_model(
+    folder: Path, model: str, provider: Any, size: tuple[int, int] = (640, 480)
+) -> Iterator[Figure]:
+    """End to end with a model: decode, find, paint, encode."""
+    width, height = size
+    clip = folder / f"{width}x{height}.mp4"
+    make_clip(clip, width, height, 300)
+    start = time.perf_counter()
+    segmenter = Segmenter.load(model, provider=provider)
+    loaded = time.perf_counter() - start
+    rates, stages, first = [], {}, None
+    for _ in range(_ROUNDS):
+        rate, stages, waited = _pipeline(clip, folder / "model.mp4", segmenter, timing=True)
+        rates.append(rate)
+        first = first if first is not None else waited
+    detail = ", ".join(f"{name} {figures.p50_ms:.1f}" for name, figures in stages.items())
+    yield Figure(
+        f"{model} end to end, {width}x{height}",
+        statistics.median(rates),
+        "fps",
+        detail=f"{segmenter.provider}; p50 in ms: {detail}",
+    )
+    yield Figure(
+        "load the model and bring out the first frame",
+        loaded + (first or 0.0),
+        "s",
+        at_most=2.0,
+        detail="without starting Python",
+    )
