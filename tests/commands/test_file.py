@@ -1,0 +1,216 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import av
+import numpy as np
+import pytest
+
+from tests.commands.conftest import environment
+
+
+def pictures(path, format="yuv420p"):
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format=format) for frame in container.decode(video=0)]
+
+
+def sound(path):
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
+def test_objects_are_found_and_painted_and_the_rest_is_kept(stream, clip, bright, tmp_path):
+    report = tmp_path / "report.json"
+    result = stream(
+        "file", clip, "-o", "out.mp4", "--model", bright, "--report", report, "--crf", 10
+    )
+    assert result.code == 0, result.err
+    for word in ("decode", "infer", "composite", "encode", "end to end", "p95", "24 out", "CPU"):
+        assert word in result.out
+    out = tmp_path / "out.mp4"
+    before, after = pictures(clip, "rgb24"), pictures(out, "rgb24")
+    assert len(after) == 24
+    assert sound(out) == sound(clip)
+    for index in (2, 20):
+        square = after[index][100:160, 60 + 6 * index : 100 + 6 * index].reshape(-1, 3)
+        assert np.ptp(square.mean(0)) > 30, "the white square has taken on a colour"
+        far = np.s_[200:, 280:]
+        assert np.abs(after[index][far].astype(int) - before[index][far]).max() < 12
+    written = json.loads(report.read_text())
+    run = written["runs"][0]
+    assert (run["frames_in"], run["frames_out"], run["dropped"], run["corrupt"]) == (24, 24, 0, 0)
+    assert run["stages"]["infer"]["frames"] == 24
+    assert run["stages"]["end to end"]["p95_ms"] >= run["stages"]["infer"]["p50_ms"]
+    assert {queue["name"] for queue in run["queues"]} >= {"decoded", "infer out"}
+    assert written["machine"]["cores"] == os.cpu_count()
+
+
+def test_nothing_found_and_a_lossless_codec_keep_every_pixel(stream, clip, nothing, tmp_path):
+    result = stream(
+        *("file", clip, "-o", "out.mkv", "--model", nothing),
+        *("--codec", "ffv1", "--no-timing", "--quiet"),
+    )
+    assert result.code == 0, result.err
+    assert result.out == result.err == ""
+    for before, after in zip(pictures(clip), pictures(tmp_path / "out.mkv"), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_the_binary_look_is_white_on_black(stream, clip, bright, tmp_path):
+    result = stream(
+        *("file", clip, "-o", "out.mkv", "--model", bright, "--look", "binary"),
+        *("--codec", "ffv1", "--no-timing"),
+    )
+    assert result.code == 0, result.err
+    luma = pictures(tmp_path / "out.mkv")[10][:240]
+    assert set(np.unique(luma)) == {16, 235}
+    white = np.argwhere(luma == 235)
+    assert np.abs(white.min(0) - [80, 100]).max() <= 6
+    assert np.abs(white.max(0) - [180, 180]).max() <= 6
+
+
+def test_a_class_that_is_not_wanted_is_left_out(stream, clip, bright, tmp_path):
+    result = stream(
+        *("file", clip, "-o", "out.mkv", "--model", bright, "--look", "binary"),
+        *("--codec", "ffv1", "--no-timing", "--classes", "car"),
+    )
+    assert result.code == 0, result.err
+    assert set(np.unique(pictures(tmp_path / "out.mkv")[10][:240])) == {16}
+
+
+def test_a_part_of_the_input(stream, clip, nothing, tmp_path):
+    result = stream(
+        *("file", clip, "-o", "part.mp4", "--model", nothing),
+        *("--start", 0.25, "--end", 0.75, "--report", "r.json"),
+    )
+    assert result.code == 0, result.err
+    assert len(pictures(tmp_path / "part.mp4")) == 12
+    result = stream("file", clip, "-o", "few.mp4", "--model", nothing, "--limit", 5)
+    assert result.code == 0, result.err
+    assert len(pictures(tmp_path / "few.mp4")) == 5
+
+
+def test_several_inputs_go_into_a_folder_and_a_bad_one_does_not_stop_the_rest(
+    stream, clip, nothing, tmp_path
+):
+    folder = tmp_path / "takes"
+    folder.mkdir()
+    for name in ("a.mp4", "c.mp4"):
+        (folder / name).write_bytes(clip.read_bytes())
+    (folder / "b.mp4").write_text("not a video")
+    (folder / "notes.txt").write_text("not even called one")
+    result = stream("file", folder, "-o", "done", "--model", nothing, "--report", "r.json")
+    assert result.code == 1
+    assert "b.mp4" in result.err
+    assert "1 of 3" in result.err
+    assert sorted(path.name for path in (tmp_path / "done").iterdir()) == ["a.mp4", "c.mp4"]
+    assert len(json.loads((tmp_path / "r.json").read_text())["runs"]) == 2
+
+
+def one_sentence(result, code, *words):
+    assert result.code == code, result.out + result.err
+    assert "Traceback" not in result.err
+    lines = [line for line in result.err.strip().splitlines() if line]
+    assert lines, "something is said"
+    for word in words:
+        assert word in result.err, result.err
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["missing.mp4", "-o", "out.mp4"], 2, ["missing.mp4"]),
+        (["empty", "-o", "out"], 2, ["empty", "no videos"]),
+        (["zero.mp4", "-o", "out.mp4"], 1, ["zero.mp4"]),
+        (["text.mp4", "-o", "out.mp4"], 1, ["text.mp4"]),
+        (["sound.m4a", "-o", "out.mp4"], 1, ["sound.m4a", "video"]),
+        (["in.mp4", "-o", "nowhere/out.mp4"], 1, ["nowhere"]),
+        (["in.mp4", "-o", "out.xyz"], 2, [".xyz"]),
+        (["in.mp4", "-o", "in.mp4", "--overwrite"], 2, ["in.mp4"]),
+        (["in.mp4", "-o", "out.mp4", "--codec", "nosuch"], 2, ["nosuch"]),
+        (["in.mp4", "-o", "out.webm", "--codec", "libx264"], 2, ["libx264", "webm"]),
+        (["in.mp4", "-o", "out.mp4", "--model", "nosuch"], 1, ["nosuch"]),
+        (["in.mp4", "-o", "out.mp4", "--model", "text.onnx"], 1, ["text.onnx"]),
+        (["in.mp4", "-o", "out.mp4", "--provider", "cuda"], 1, ["CUDA"]),
+        (["in.mp4", "-o", "out.mp4", "--provider", "tpu"], 2, ["tpu"]),
+        (["in.mp4", "-o", "out.mp4", "--classes", "persn"], 2, ["persn", "person"]),
+        (["in.mp4", "-o", "out.mp4", "--threshold", "1.5"], 2, ["1.5"]),
+        (["in.mp4", "-o", "out.mp4", "--start", "2", "--end", "1"], 2, ["--end"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
+)
+def test_bad_input_gets_one_sentence(stream, clip, bright, tmp_path, arguments, code, words):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "zero.mp4").touch()
+    (tmp_path / "text.mp4").write_text("this is no video\n" * 100)
+    (tmp_path / "text.onnx").write_text("this is no model\n" * 100)
+    with av.open(str(tmp_path / "sound.m4a"), "w", format="mp4") as container:
+        audio = container.add_stream("aac", rate=44100, layout="mono")
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        silence.rate = 44100
+        container.mux(audio.encode(silence))
+        container.mux(audio.encode(None))
+    if "--model" not in arguments:
+        arguments = [*arguments, "--model", bright]
+    before = {path: path.stat().st_size for path in tmp_path.iterdir() if path.is_file()}
+    result = stream("file", *arguments)
+    one_sentence(result, code, *words)
+    for path, size in before.items():
+        assert path.stat().st_size == size, f"{path.name} was there before and is damaged"
+    assert not list(tmp_path.glob("out.*")), "nothing half-made is left"
+
+
+def test_an_existing_output_is_refused_before_any_work(stream, clip, nothing, tmp_path):
+    (tmp_path / "out.mp4").write_text("precious")
+    result = stream("file", clip, "-o", "out.mp4", "--model", nothing)
+    one_sentence(result, 2, "out.mp4", "--overwrite")
+    assert (tmp_path / "out.mp4").read_text() == "precious"
+    result = stream("file", clip, "-o", "out.mp4", "--model", nothing, "--overwrite")
+    assert result.code == 0, result.err
+    assert len(pictures(tmp_path / "out.mp4")) == 24
+
+
+def test_verbose_shows_where_an_error_came_from(stream, clip, tmp_path):
+    result = stream("file", clip, "-o", "out.mp4", "--model", "nosuch", "--verbose")
+    assert result.code == 1
+    assert "Traceback" in result.err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+@pytest.mark.parametrize(("signals", "code"), [(1, 130), (2, 130)])
+def test_ctrl_c_leaves_a_file_that_plays(tmp_path, clip, nothing, signals, code):
+    long = tmp_path / "long.mkv"
+    with av.open(str(long), "w") as target:
+        video = target.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        video.width, video.height, video.pix_fmt = 640, 480, "yuv420p"
+        grey = av.VideoFrame.from_ndarray(np.full((720, 640), 90, np.uint8), format="yuv420p")
+        for index in range(3000):
+            grey.pts = index
+            target.mux(video.encode(grey))
+        target.mux(video.encode(None))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stream", "file", long, "-o", "out.mp4", "--model", nothing],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 30
+    out = tmp_path / "out.mp4"
+    while not (out.exists() and out.stat().st_size > 20_000) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for _ in range(signals):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    printed, said = process.communicate(timeout=20)
+    assert process.returncode == code, said
+    assert "Traceback" not in said
+    count = len(pictures(out))
+    assert 0 < count < 3000
+    if signals == 1:
+        assert f"{count} out" in printed, "drained and finished: every frame that came in is there"

@@ -1,0 +1,64 @@
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+from stream import Segmenter
+
+
+def test_a_photo_becomes_a_picture_with_its_objects(stream, bright, tmp_path):
+    rgb = data.astronaut()
+    cv2.imwrite(str(tmp_path / "photo.png"), rgb[..., ::-1])
+    result = stream("image", "photo.png", "-o", "out.png", "--model", bright, "--threshold", 0.1)
+    assert result.code == 0, result.err
+    out = cv2.imread(str(tmp_path / "out.png"))[..., ::-1]
+    assert out.shape == rgb.shape
+    assert (np.abs(out.astype(int) - rgb).max(2) > 20).mean() > 0.05
+
+
+def test_a_folder_and_a_glob_of_photos(stream, nothing, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, picture in {"a.png": data.coffee(), "b.png": data.chelsea()}.items():
+        cv2.imwrite(str(folder / name), picture[..., ::-1])
+    (folder / "c.png").write_text("not a picture")
+    result = stream("image", "photos", "-o", "done", "--model", nothing)
+    assert result.code == 1, "one of them is no picture"
+    assert "c.png" in result.err + result.out
+    assert sorted(path.name for path in (tmp_path / "done").iterdir()) == ["a.png", "b.png"]
+    result = stream("image", "photos/a*.png", "-o", "glob", "--model", nothing)
+    assert result.code == 0, result.err
+    assert (tmp_path / "glob" / "a.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["missing.jpg", "-o", "out.png"], "missing.jpg"),
+        (["photo.png", "-o", "photo.png"], "photo.png"),
+        (["photo.png", "-o", "nowhere/out.png"], "nowhere"),
+    ],
+)
+def test_bad_input_gets_one_sentence(stream, nothing, tmp_path, arguments, word):
+    cv2.imwrite(str(tmp_path / "photo.png"), data.coffee())
+    before = (tmp_path / "photo.png").read_bytes()
+    result = stream("image", *arguments, "--model", nothing)
+    assert result.code in (1, 2)
+    assert word in result.err
+    assert "Traceback" not in result.err
+    assert (tmp_path / "photo.png").read_bytes() == before
+
+
+def test_the_readme_example():
+    """The example of the README, on a real person, with the model that ships."""
+    rgb = data.astronaut()
+    segmenter = Segmenter.load("default", provider="auto")
+    found = segmenter(rgb)
+    best = found.select(np.array([0]))
+    assert best.names == ["person"]
+    assert best.masks.shape[1] == best.masks.shape[2] >= 28
+    full = found.full_masks()
+    assert full.shape == (len(found), *rgb.shape[:2])
+    assert full[0, 120, 220], "her face"
+    assert full[0, 400, 150], "her suit"
+    assert not full[0, 60, 380], "the wall behind her"
