@@ -3,8 +3,6 @@ import numpy as np
 import pytest
 from skimage import data
 
-from stream import Segmenter
-
 
 def test_a_photo_becomes_a_picture_with_its_objects(stream, bright, tmp_path):
     rgb = data.astronaut()
@@ -47,18 +45,3 @@ def test_bad_input_gets_one_sentence(stream, nothing, tmp_path, arguments, word)
     assert word in result.err
     assert "Traceback" not in result.err
     assert (tmp_path / "photo.png").read_bytes() == before
-
-
-def test_the_readme_example():
-    """The example of the README, on a real person, with the model that ships."""
-    rgb = data.astronaut()
-    segmenter = Segmenter.load("default", provider="auto")
-    found = segmenter(rgb)
-    best = found.select(np.array([0]))
-    assert best.names == ["person"]
-    assert best.masks.shape[1] == best.masks.shape[2] >= 28
-    full = found.full_masks()
-    assert full.shape == (len(found), *rgb.shape[:2])
-    assert full[0, 120, 220], "her face"
-    assert full[0, 400, 150], "her suit"
-    assert not full[0, 60, 380], "the wall behind her"
