@@ -59,6 +59,26 @@ class Listing:
     metadata: Metadata | None
     problem: str = ""
 
+    def cells(self) -> tuple[str, str, str, str, str, str, str]:
+        """Name, precision, size, classes, accuracy, licence and file, for people."""
+        size = f"{self.size / 1e6:.1f} MB"
+        if self.metadata is None:
+            return self.name, "unusable", size, "", self.problem, "", str(self.file)
+        names = self.metadata.names
+        classes = ", ".join(names) if len(names) <= 3 else str(len(names))
+        accuracy = "\n".join(
+            f"{what} {value:.3g}" for what, value in self.metadata.accuracy.items()
+        )
+        return (
+            self.name,
+            self.metadata.precision,
+            size,
+            classes,
+            accuracy or "not measured",
+            self.metadata.licence,
+            str(self.file),
+        )
+
 
 def entries(folder: Path = FOLDER) -> dict[str, Entry]:
     """The catalogue, by name: `default` first, the others sorted."""
@@ -117,7 +137,7 @@ def open_model(path: Path) -> tuple[OnnxFile, Metadata]:
         raise ModelError(f"the model {str(path)!r} cannot be used: {error}") from error
 
 
-def listings(folder: Path = FOLDER) -> list[Listing]:
+def listing(folder: Path = FOLDER) -> list[Listing]:
     """Every file of the catalogue, usable or not."""
     found = []
     for entry in entries(folder).values():

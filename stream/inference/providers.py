@@ -19,13 +19,35 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from stream.errors import ProviderError, UsageError
-from stream.inference.choices import ProviderName
 from stream.inference.cpu import processor
 
+ProviderName = Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]
 AUTO_ORDER: tuple[ProviderName, ...] = ("tensorrt", "cuda", "openvino", "cpu")
+
+
+LABELS: Mapping[ProviderName, str] = {
+    "tensorrt": "TensorRT",
+    "cuda": "CUDA",
+    "openvino": "OpenVINO",
+    "cpu": "CPU",
+}
+
+
+class UnavailableError(ProviderError):
+    """Why a provider cannot run here, and what to do about it.
+
+    Attributes:
+        cause: without the advice.
+        advice: what to install or do instead.
+    """
+
+    def __init__(self, cause: str, advice: str) -> None:
+        super().__init__(f"{cause}; {advice}")
+        self.cause = cause
+        self.advice = advice
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +88,14 @@ def runtime() -> Any:
     """The module onnxruntime, imported on first use and silent from then on.
 
     Raises:
-        ProviderError: it is not installed or cannot be loaded.
+        UnavailableError: it is not installed or cannot be loaded.
     """
     try:
         import onnxruntime
     except ImportError as error:
-        raise ProviderError(
-            f"ONNX Runtime cannot be loaded ({_first_line(error)}); install it with "
-            f"pip install {_runtime_package()}"
+        raise UnavailableError(
+            f"ONNX Runtime cannot be loaded ({_first_line(error)})",
+            f"pip install {_runtime_package()}",
         ) from error
     # 4 is "fatal": whatever it would log below that also comes back as an exception, or is told
     # by us as a remark. Its lines would tear the progress line and the timing table apart.
@@ -85,7 +107,7 @@ def route(provider: ProviderName) -> Route:
     """How to run a model on one provider.
 
     Raises:
-        ProviderError: it cannot run here: the cause, and what to install.
+        UnavailableError: it cannot run here: the cause, and what to install.
     """
     return _ROUTES[provider]()
 
@@ -109,7 +131,7 @@ def _cuda() -> Route:
 def _tensorrt() -> Route:
     if importlib.util.find_spec("onnxruntime_ep_nv_tensorrt_rtx"):
         _need_nvidia()
-        devices = _plugin_devices("onnxruntime_ep_nv_tensorrt_rtx", "TensorRT for RTX")
+        devices = _plugin_devices("onnxruntime_ep_nv_tensorrt_rtx", "NVIDIA RTX cards")
         ep_name = str(devices[0].ep_name)
         return Route("tensorrt", "TensorRT for RTX", ep_name, devices=tuple(devices[:1]))
     name = "TensorrtExecutionProvider"
@@ -133,10 +155,10 @@ def _tensorrt() -> Route:
 
 def _openvino() -> Route:
     if not importlib.util.find_spec("onnxruntime_ep_openvino"):
-        raise ProviderError(
-            "OpenVINO's plug-in is not installed; pip install 'stream-segmentation[openvino]'"
+        raise UnavailableError(
+            "its plug-in is not installed", "pip install 'stream-segmentation[openvino]'"
         )
-    devices = _plugin_devices("onnxruntime_ep_openvino", "OpenVINO")
+    devices = _plugin_devices("onnxruntime_ep_openvino", "Intel processors and graphics")
     kinds = {str(device.device.type).rpartition(".")[2]: device for device in reversed(devices)}
     # With AMX the CPU device computes in bf16, 4 to 6 times as fast as the built-in provider.
     # An NPU takes only shapes that are known beforehand, which detectors' are not.
@@ -145,9 +167,9 @@ def _openvino() -> Route:
         if kind in kinds:
             ep_name = str(kinds[kind].ep_name)
             return Route("openvino", f"OpenVINO ({kind})", ep_name, devices=(kinds[kind],))
-    raise ProviderError(
-        f"OpenVINO offers only {', '.join(sorted(kinds))} here, which cannot run detectors; "
-        "use --provider cpu"
+    raise UnavailableError(
+        f"it offers only {', '.join(sorted(kinds))} here, which cannot run detectors",
+        "use --provider cpu",
     )
 
 
@@ -163,37 +185,40 @@ def _need_built_in(execution_provider: str, label: str) -> None:
     if execution_provider in runtime().get_available_providers():
         return
     if sys.platform == "darwin":
-        raise ProviderError(f"there is no {label} on macOS; use --provider cpu")
-    raise ProviderError(
-        f"the installed ONNX Runtime is built without {label}; "
-        "pip uninstall onnxruntime && pip install onnxruntime-gpu"
+        raise UnavailableError(f"there is no {label} on macOS", "use --provider cpu")
+    raise UnavailableError(
+        f"the installed ONNX Runtime is built without {label}",
+        "pip uninstall onnxruntime && pip install onnxruntime-gpu",
     )
 
 
 def _need_nvidia() -> None:
-    obstacle = nvidia_obstacle()
-    if obstacle:
-        raise ProviderError(obstacle)
+    cause, advice = _nvidia_obstacle()
+    if cause:
+        raise UnavailableError(cause, advice)
 
 
 @cache
-def nvidia_obstacle() -> str:
-    """Why there is no usable NVIDIA GPU here; "" where there is one."""
+def _nvidia_obstacle() -> tuple[str, str]:
+    """Why there is no usable NVIDIA GPU here and what to do; ("", "") where there is one."""
     library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
         driver = ctypes.CDLL(library)
     except OSError:
-        return f"there is no NVIDIA driver here ({library} cannot be loaded); install the driver"
+        return (
+            f"there is no NVIDIA driver here ({library} cannot be loaded)",
+            "install NVIDIA's driver, or use --provider cpu",
+        )
     # CUDA driver API: 0 is success, 100 is "no device".
     code = driver.cuInit(0)
     count = ctypes.c_int(0)
     if code == 0:
         code = driver.cuDeviceGetCount(ctypes.byref(count))
     if code == 100 or (code == 0 and count.value == 0):
-        return "the NVIDIA driver finds no GPU here; check with nvidia-smi"
+        return "the NVIDIA driver finds no GPU here", "check with nvidia-smi"
     if code:
-        return f"the NVIDIA driver does not start (CUDA error {code}); check with nvidia-smi"
-    return ""
+        return f"the NVIDIA driver does not start (CUDA error {code})", "check with nvidia-smi"
+    return "", ""
 
 
 def _need_library(kind: str, label: str, advice: str) -> None:
@@ -215,34 +240,32 @@ def _need_library(kind: str, label: str, advice: str) -> None:
             ctypes.CDLL(str(path), mode=getattr(ctypes, "RTLD_GLOBAL", 0))
         except OSError as error:
             reason = _first_line(error)
-            raise ProviderError(f"{label} cannot be loaded ({reason}); {advice}") from error
+            raise UnavailableError(f"{label} cannot be loaded ({reason})", advice) from error
 
 
-def _plugin_devices(module_name: str, label: str) -> list[Any]:
+def _plugin_devices(module_name: str, hardware: str) -> list[Any]:
     """The devices that a plug-in provider's package offers here.
 
     Raises:
-        ProviderError: it cannot be loaded or offers none.
+        UnavailableError: it cannot be loaded or offers none.
     """
     module = runtime()
     if not hasattr(module, "register_execution_provider_library"):
-        raise ProviderError(
-            f"ONNX Runtime {module.__version__} takes no plug-in providers such as {label}; "
-            f"pip install -U {_runtime_package()}"
+        raise UnavailableError(
+            f"ONNX Runtime {module.__version__} takes no plug-in providers",
+            f"pip install -U {_runtime_package()}",
         )
     try:
         ep_name = _register(module_name)
     except Exception as error:  # a third party's package may raise anything
-        raise ProviderError(
-            f"{label}'s plug-in cannot be loaded ({_first_line(error)}); reinstall "
-            f"{module_name.replace('_', '-')}"
+        raise UnavailableError(
+            f"its plug-in cannot be loaded ({_first_line(error)})",
+            f"pip install --force-reinstall {module_name.replace('_', '-')}",
         ) from error
     devices = [device for device in module.get_ep_devices() if device.ep_name == ep_name]
     if not devices:
-        where = "Intel hardware" if "openvino" in module_name else "NVIDIA RTX cards"
-        raise ProviderError(
-            f"{label} finds no device here: it runs on {where} only, this is "
-            f"{processor().model}; use --provider cpu"
+        raise UnavailableError(
+            f"it finds no device of its own here: it runs on {hardware} only", "use --provider cpu"
         )
     return devices
 
@@ -267,9 +290,8 @@ def _cache_folder() -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ProviderError(
-            f"TensorRT's engines cannot be kept in {folder} ({error.strerror}); "
-            "make it writable or set XDG_CACHE_HOME"
+        raise UnavailableError(
+            f"its engines cannot be kept in {folder} ({error.strerror})", "make that writable"
         ) from error
     return folder
 

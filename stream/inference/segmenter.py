@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from stream.errors import ModelError, UsageError
-from stream.inference.choices import ProviderName
 from stream.inference.postprocess import Raw, class_indices, to_instances
 from stream.inference.preprocess import Picture, Prepared, Preprocessor
-from stream.inference.providers import check_name
+from stream.inference.providers import ProviderName, check_name
 from stream.inference.session import Session, open_session
 from stream.instances import Instances
 from stream.models.catalogue import DEFAULT, find
@@ -56,7 +55,7 @@ class Segmenter:
     def load(
         cls,
         model: str | Path = DEFAULT,
-        provider: ProviderName = "auto",
+        provider: ProviderName | str = "auto",
         *,
         threshold: float | None = None,
         mask_threshold: float | None = None,

@@ -5,15 +5,22 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stream.errors import ModelError, ProviderError
-from stream.inference.choices import ProviderName
 from stream.inference.cpu import available_cores
-from stream.inference.providers import AUTO_ORDER, Route, route, runtime
+from stream.inference.providers import (
+    AUTO_ORDER,
+    LABELS,
+    ProviderName,
+    Route,
+    UnavailableError,
+    route,
+    runtime,
+)
 from stream.models.catalogue import Entry, open_model
 from stream.models.contract import INPUT, Metadata, check_tensors
 
@@ -55,19 +62,26 @@ def open_session(
     """
     if provider != "auto":
         try:
-            return _open(entry, route(provider), threads, ())
+            return _open(entry, route(provider), threads)
         except ProviderError as error:
-            raise ProviderError(f"provider {provider!r} cannot be used: {error}") from error
-    passed: list[str] = []
+            raise ProviderError(f"{LABELS[provider]} cannot be used here: {error}") from error
+    passed: dict[str, list[str]] = {}
     for name in AUTO_ORDER[:-1]:
         try:
-            return _open(entry, route(name), threads, tuple(passed))
+            return _open(entry, route(name), threads, passed)
         except ProviderError as error:
-            passed.append(f"not {name}: {error}")
-    return _open(entry, route(AUTO_ORDER[-1]), threads, tuple(passed))
+            cause = error.cause if isinstance(error, UnavailableError) else str(error)
+            passed.setdefault(cause, []).append(LABELS[name])
+    return _open(entry, route(AUTO_ORDER[-1]), threads, passed)
 
 
-def _open(entry: Entry, chosen: Route, threads: int | None, passed: Sequence[str]) -> Session:
+def _open(
+    entry: Entry,
+    chosen: Route,
+    threads: int | None,
+    passed: Mapping[str, Sequence[str]] | None = None,
+) -> Session:
+    """Opens a model on one provider; `passed` are those that `auto` tried before, by the cause."""
     path = entry.pick(chosen.precisions)
     _, metadata = open_model(path)
     handle = create(chosen, str(path), threads, f"the model {str(path)!r}")
@@ -76,10 +90,10 @@ def _open(entry: Entry, chosen: Route, threads: int | None, passed: Sequence[str
         size = _input_size(handle, metadata)
     except ModelError as error:
         raise ModelError(f"the model {str(path)!r} cannot be used: {error}") from error
-    remarks = list(_elsewhere(handle, chosen))
-    if passed:
-        remarks.insert(0, f"auto chose {chosen.label} ({metadata.precision})")
-        remarks.extend(passed)
+    remarks = _elsewhere(handle, chosen)
+    if passed is not None:
+        why = [f"not {' or '.join(names)}: {cause}" for cause, names in passed.items()]
+        remarks.insert(0, "; ".join([f"auto chose {chosen.label} ({metadata.precision})", *why]))
     return Session(handle, chosen, path, metadata, size, tuple(remarks))
 
 
