@@ -19,6 +19,7 @@ from stream.export.blocks.operators import TRANSLATIONS
 from stream.export.blocks.pixels import Pixels
 from stream.export.blocks.pooling import LevelPool, restore
 from stream.export.blocks.proposals import Proposals
+from stream.export.blocks.resizing import resize_shortest
 
 __all__ = [
     "CLAMP",
@@ -34,5 +35,6 @@ __all__ = [
     "class_offsets",
     "clip",
     "large_enough",
+    "resize_shortest",
     "restore",
 ]

@@ -125,8 +125,8 @@ class AnchorGrid(nn.Module):
             float32 [K, 4]: x1, y1, x2, y2 in pixels.
         """
         count = self.cells.shape[0]
-        cell = torch.div(index, count, rounding_mode="trunc")
-        row = torch.div(cell, grid[1], rounding_mode="trunc")
+        cell = torch.ops.stream.quotient(index, count)
+        row = torch.ops.stream.quotient(cell, grid[1])
         column = cell - row * grid[1]
         stride_y = self.stride if self.stride is not None else size[0] // grid[0]
         stride_x = self.stride if self.stride is not None else size[1] // grid[1]

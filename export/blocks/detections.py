@@ -71,7 +71,7 @@ class Detections(nn.Module):
         rows, classes = probabilities.shape
         wanted = min(self.candidates, rows * classes)
         scores, index = torch.topk(probabilities.flatten(), wanted)
-        proposal = torch.div(index, classes, rounding_mode="trunc")
+        proposal = torch.ops.stream.quotient(index, classes)
         labels = index - proposal * classes
         row = index if deltas.shape[1] == classes else proposal
         boxes = self.decoder(
@@ -101,7 +101,7 @@ def class_offsets(labels: Tensor, classes: int, content: tuple[int, int]) -> Ten
         content: height and width that boxes are clipped to, pixels.
     """
     side = math.isqrt(max(classes - 1, 0)) + 1
-    row = torch.div(labels, side, rounding_mode="trunc")
+    row = torch.ops.stream.quotient(labels, side)
     x = ((labels - row * side) * (content[1] + 1)).to(torch.float32)
     y = (row * (content[0] + 1)).to(torch.float32)
     return torch.stack((x, y, x, y), dim=1)

@@ -19,6 +19,8 @@ from onnxscript import FLOAT, INT64
 from onnxscript import opset18 as op
 from torch import Tensor
 
+from stream.export.blocks.resizing import shortest_edge_onnx, upsample_like_onnx
+
 
 @torch.library.custom_op("stream::suppress", mutates_args=())
 def suppress(boxes: Tensor, scores: Tensor, iou: float, limit: int) -> Tensor:
@@ -165,9 +167,27 @@ def _roi_align_levels_onnx(
     return op.Concat(*pooled, axis=0), op.Concat(*order, axis=0)
 
 
+@torch.library.custom_op("stream::quotient", mutates_args=())
+def quotient(index: Tensor, divisor: int) -> Tensor:
+    """index // divisor for int64 tensors without negative entries: one node in ONNX, not five."""
+    return torch.div(index, divisor, rounding_mode="trunc")
+
+
+@quotient.register_fake
+def _(index: Tensor, divisor: int) -> Tensor:
+    return torch.empty_like(index)
+
+
+def _quotient_onnx(index: INT64, divisor: INT64) -> INT64:
+    return op.Div(index, divisor)
+
+
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+    torch.ops.stream.quotient.default: _quotient_onnx,
     torch.ops.stream.suppress.default: _suppress_onnx,
     torch.ops.stream.candidates.default: _candidates_onnx,
     torch.ops.stream.roi_align_levels.default: _roi_align_levels_onnx,
+    torch.ops.stream.shortest_edge.default: shortest_edge_onnx,
+    torch.ops.stream.upsample_like.default: upsample_like_onnx,
 }
 """ONNX forms of the operators above, for `torch.onnx.export(custom_translation_table=...)`."""

@@ -23,6 +23,7 @@ class Proposals(nn.Module):
         minimum: float = 1e-3,
         score: float = 0.0,
         decoder: BoxDecoder | None = None,
+        by_logit: bool = False,
     ) -> None:
         """Sets up.
 
@@ -34,6 +35,8 @@ class Proposals(nn.Module):
             minimum: proposals narrower or lower than this (pixels) are dropped.
             score: proposals below this are dropped, 0..1.
             decoder: of deltas to boxes; weights of 1 by default.
+            by_logit: whether suppression goes by the logits themselves, as detectron2 does, rather
+                than by the sigmoid, which rounds the largest of them together.
         """
         super().__init__()
         self.grids = nn.ModuleList(grids)
@@ -43,6 +46,7 @@ class Proposals(nn.Module):
         self.minimum = minimum
         self.score = score
         self.decoder = decoder or BoxDecoder()
+        self.by_logit = by_logit
 
     def forward(
         self,
@@ -61,7 +65,8 @@ class Proposals(nn.Module):
 
         Returns:
             Boxes, float32 [P, 4] in pixels, and scores, float32 [P], descending; P is fixed, and a
-            score of 0 or less means that there is no proposal.
+            score of 0 or less means that there is no proposal. Scores are 0..1, unless they go
+            `by_logit`.
         """
         boxes, scores = [], []
         for grid, objectness, regression in zip(self.grids, logits, deltas, strict=True):
@@ -69,8 +74,13 @@ class Proposals(nn.Module):
             scores.append(best)
             boxes.append(decoded)
         all_boxes = clip(torch.stack(boxes), *content)
-        all_scores = torch.sigmoid(torch.stack(scores))
+        all_logits = torch.stack(scores)
+        all_scores = torch.sigmoid(all_logits)
         wanted = large_enough(all_boxes, self.minimum) & (all_scores >= self.score)
+        if self.by_logit:
+            # Suppression wants positive numbers: e^x below zero and 1 + x above keep the order.
+            grown = torch.exp(all_logits.clamp(max=0))
+            all_scores = torch.where(all_logits > 0, all_logits + 1, grown)
         all_scores = torch.where(wanted, all_scores, -1.0)
         limit = min(self.before, self.after)
         kept = torch.ops.stream.suppress(all_boxes, all_scores, self.iou, limit).flatten()
@@ -90,7 +100,7 @@ class Proposals(nn.Module):
         best, index = torch.topk(flat, self.before)
         index = index.clamp(max=total - 1)
         anchors = grid(index, (height, width), size)
-        cell = torch.div(index, count, rounding_mode="trunc")
+        cell = torch.ops.stream.quotient(index, count)
         anchor = index - cell * count
         # Deltas are gathered where they lie; reordering the whole map would copy it.
         plane = height * width

@@ -1,0 +1,45 @@
+"""Checkpoints that torch wrote, in its zip form and the older one."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+from stream.errors import ModelError
+
+LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""How a file of torch's older serialisation begins."""
+
+
+def read_torch(path: Path) -> Any:
+    """Reads a torch file, tensors on the CPU; code that it may carry is refused.
+
+    Raises:
+        ModelError: the file is missing, damaged, cut short, or holds more than plain data.
+    """
+    import torch
+
+    try:
+        return torch.load(str(path), map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise ModelError(f"{path}: there is no such file") from None
+    except pickle.UnpicklingError as error:
+        raise ModelError(_refusal(path, str(error))) from error
+    except Exception as error:  # a damaged file may raise anything
+        raise ModelError(
+            f"{path}: the torch file is damaged or cut short ({type(error).__name__}); download it "
+            "again"
+        ) from error
+
+
+def _refusal(path: Path, text: str) -> str:
+    """One sentence from torch's page of advice."""
+    for mark in ("Unsupported global: GLOBAL ", "Unsupported class "):
+        if mark in text:
+            wanted = text.split(mark, 1)[1].split()[0].rstrip(".,")
+            return (
+                f"{path}: the file asks to run {wanted!r}, which no checkpoint needs; it was refused "
+                "and nothing was executed"
+            )
+    return f"{path}: the torch file is damaged, cut short, or holds more than weights"
