@@ -7,6 +7,7 @@ evaluation all use it, so they agree to the pixel.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,12 @@ from numpy.typing import NDArray
 Window = tuple[int, int, int, int]
 """Rows y1 to y2 and columns x1 to x2 of a picture, ends exclusive."""
 
-_UNTHREADED = 1 << 18
+_PADDING = 3
+"""Cells of zeros around a mask: one before, one after, one more to interpolate towards."""
+
+_STRIP = 24 * 1024
+"""Pixels that are sampled at a time: what stays in the processor's cache, and in memory that the
+C library hands out again without asking the system for it, which costs more than the work."""
 
 
 def mask_window(
@@ -61,21 +67,37 @@ def sample_mask(
     Returns:
         float32 of the window's size, 0..1.
     """
-    x1, y1, x2, y2 = (float(value) for value in box)
     top, bottom, left, right = window
-    rows = _weights(top, bottom, y1, y2, mask.shape[0])
-    columns = _weights(left, right, x1, x2, mask.shape[1])
-    # Bilinear sampling is separable. Two products of thin matrices are exact to float32 at any
-    # scale, where cv2.resize knows no fractional offsets and OpenCV 4's warpAffine rounds
-    # positions to 1/32 of a cell, which shows as steps on large boxes.
-    across = mask @ columns.T
-    soft = np.empty((len(rows), len(columns)), np.float32)
-    # In strips, because numpy's OpenBLAS starts threads for products of more than 2^18 terms, and
-    # waiting for those on a busy machine takes many times as long as the product itself.
-    strip = max(1, _UNTHREADED // max(1, across.size))
-    for start in range(0, len(rows), strip):
-        np.matmul(rows[start : start + strip], across, out=soft[start : start + strip])
+    soft = np.empty((bottom - top, right - left), np.float32)
+    for rows, strip in _strips(mask, box, window):
+        soft[rows] = strip
     return soft
+
+
+def threshold_mask(
+    mask: NDArray[np.float32],
+    box: NDArray[np.float32],
+    window: Window,
+    threshold: float,
+    out: NDArray[np.bool_] | None = None,
+) -> NDArray[np.bool_]:
+    """Where `sample_mask` is above a threshold, without making the whole soft mask.
+
+    Args:
+        mask: float32 [M, M], 0..1.
+        box: float32 [4], x1, y1, x2, y2 in pixels of the picture; not empty, finite.
+        window: any window; the mask is zero where it does not reach.
+        threshold: 0..1.
+        out: bool of the window's size to write to.
+
+    Returns:
+        `out`, or a new bool array of the window's size.
+    """
+    top, bottom, left, right = window
+    inside = np.empty((bottom - top, right - left), np.bool_) if out is None else out
+    for rows, strip in _strips(mask, box, window):
+        np.greater(strip, threshold, out=inside[rows])
+    return inside
 
 
 def resample_mask(
@@ -108,23 +130,65 @@ def paste_mask(
     threshold: float,
 ) -> tuple[Window, NDArray[np.bool_]] | None:
     """Like `resample_mask`, thresholded: bool of the window's size, True where it is the object."""
-    resampled = resample_mask(mask, box, width, height)
-    if resampled is None:
+    rows, columns = mask.shape
+    window = mask_window(box, (rows, columns), width, height)
+    if window is None:
         return None
-    window, soft = resampled
-    return window, soft > threshold
+    return window, threshold_mask(mask, box, window, threshold)
 
 
-def _weights(first: int, last: int, low: float, high: float, cells: int) -> NDArray[np.float32]:
-    """How much each cell counts at each pixel of one axis: float32 [last - first, cells].
+def _strips(
+    mask: NDArray[np.float32], box: NDArray[np.float32], window: Window
+) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """The soft mask of a window from top to bottom: rows, and float32 of those, soon overwritten.
 
-    A hat of one cell's width to either side of a cell's centre, which is linear interpolation and,
-    where no neighbour is left, the fade to zero.
+    Bilinear sampling is separable: first across, M rows of it, then down. It is written out here
+    because cv2.resize knows no fractional offsets, OpenCV 4's warpAffine rounds positions to 1/32
+    of a cell, which shows as steps on large boxes, and OpenBLAS starts threads for a product of
+    two matrices of weights, which on a busy machine makes a mask take milliseconds. Strips keep
+    the numbers in the processor's cache.
     """
-    position = (np.arange(first, last) + (0.5 - low)) * (cells / (high - low)) - 0.5
-    # Far outside everything is zero; clipped, a huge position still fits float32.
-    near = np.minimum(np.maximum(position, -2), cells + 1).astype(np.float32)
-    weights: NDArray[np.float32] = np.subtract.outer(near, np.arange(cells, dtype=np.float32))
-    np.abs(weights, out=weights)
-    np.subtract(1, weights, out=weights)
-    return np.maximum(weights, 0, out=weights)
+    x1, y1, x2, y2 = (float(value) for value in box)
+    top, bottom, left, right = window
+    rows, columns = mask.shape
+    padded = np.zeros((columns + _PADDING, rows + _PADDING), np.float32)
+    padded[1 : columns + 1, 1 : rows + 1] = mask.T
+    cell, part = _positions(left, right, x1, x2, columns)
+    across = padded.take(cell, axis=0)
+    step = padded.take(cell + 1, axis=0)
+    step -= across
+    step *= part[:, None]
+    across += step
+    across = np.ascontiguousarray(across.T)
+    below = np.diff(across, axis=0)
+
+    cell, part = _positions(top, bottom, y1, y2, rows)
+    height, width = len(cell), right - left
+    many = max(1, min(height, _STRIP // width))
+    soft, base_values = (np.empty((many, width), np.float32) for _ in range(2))
+    for start in range(0, height, many):
+        stop = min(start + many, height)
+        strip, base = soft[: stop - start], base_values[: stop - start]
+        # `mode` only because with the default one numpy copies its output once more.
+        below.take(cell[start:stop], axis=0, out=strip, mode="clip")
+        across.take(cell[start:stop], axis=0, out=base, mode="clip")
+        strip *= part[start:stop, None]
+        strip += base
+        yield slice(start, stop), strip
+
+
+def _positions(
+    first: int, last: int, low: float, high: float, cells: int
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Between which cells each pixel's centre lies, along one axis.
+
+    Returns:
+        The index of the cell before it, counted with one cell of padding in front, and the
+        position from that cell's centre to the next one's, 0..1: each [last - first].
+    """
+    position = (np.arange(first, last) + (0.5 - low)) * (cells / (high - low)) + 0.5
+    # Farther out than the padding's centre the mask is zero all the same.
+    np.maximum(position, 0, out=position)
+    np.minimum(position, cells + 1, out=position)
+    cell = position.astype(np.intp)
+    return cell, (position - cell).astype(np.float32)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import av
-import cv2
 import numpy as np
 
-from stream.compositing.looks import Look, register
-from stream.compositing.masks import object_mask
+from stream.compositing.looks import Look, Options, register
+from stream.compositing.masks import MaskReader, strips
 from stream.compositing.planes import writable_planes
 from stream.instances import Instances
 from stream.roi import Window
+
+_STRIP = 48 * 1024
+"""Pixels that are painted at a time."""
 
 
 @register("binary")
@@ -22,24 +24,27 @@ class Binary(Look):
 
     needs_instances: ClassVar[bool] = False
 
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self._reader = MaskReader()
+
     def paint(
         self, picture: av.VideoFrame, instances: Instances, occupied: Sequence[Window]
     ) -> av.VideoFrame:
         """Replaces every sample of the picture."""
         planes = writable_planes(picture)
         threshold = self.options.threshold_for(instances)
-        union = np.zeros(planes.size, np.uint8)
+        luma, *chroma = planes.samples
+        luma.fill(planes.encoding.black)
+        white = luma.dtype.type(planes.encoding.white)
         for mask, box in zip(instances.masks, instances.boxes, strict=True):
-            found = object_mask(mask, box, planes.size, threshold)
+            found = self._reader.read(mask, box, planes.size, threshold)
             if found is not None:
                 (top, bottom, left, right), inside = found
-                there = union[top:bottom, left:right]
-                cv2.bitwise_or(there, inside, dst=there)
-        luma, *chroma = planes.samples
-        encoding = planes.encoding
-        table = np.zeros(256, luma.dtype)
-        table[0], table[1] = encoding.black, encoding.white
-        luma[...] = cv2.LUT(union, table)
+                there: Any = luma[top:bottom, left:right]
+                for start, stop in strips(inside.shape, (1, 1), _STRIP):
+                    rows = there[start:stop]
+                    np.maximum(rows, inside[start:stop] * white, out=rows)
         for samples in chroma:
-            samples.fill(encoding.neutral)
+            samples.fill(planes.encoding.neutral)
         return picture

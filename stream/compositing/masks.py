@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -10,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.roi import Window, mask_window, sample_mask
+from stream.roi import Window, mask_window, threshold_mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,47 +39,71 @@ class Brush:
         return self.kernel // 2
 
 
-def object_mask(
-    mask: NDArray[np.float32],
-    box: NDArray[np.float32],
-    size: tuple[int, int],
-    threshold: float,
-    *,
-    grid: tuple[int, int] = (1, 1),
-    margin: int = 0,
-) -> tuple[Window, NDArray[np.uint8]] | None:
-    """Where an instance is, pixel by pixel, in a window that suits a picture's planes.
+class MaskReader:
+    """Turns soft masks into pixels, in memory that it keeps. One thread at a time."""
 
-    Args:
-        mask: float32 [M, M], 0..1.
-        box: float32 [4], x1, y1, x2, y2 in pixels of the picture; anything, also NaN.
-        size: the picture's height and width in pixels.
-        threshold: a soft mask above this is the object.
-        grid: rows and columns on which the window starts, and ends unless the picture ends.
-        margin: pixels to add around.
+    def __init__(self) -> None:
+        # Fresh memory of this size would come from the system each time, page by page, which
+        # costs more than filling it.
+        self._memory = np.empty(0, np.bool_)
 
-    Returns:
-        The window and the object there, uint8 1 or 0 of the window's size; None where no pixel
-        of the picture is the object.
-    """
-    height, width = size
-    reach = mask_window(box, (mask.shape[0], mask.shape[1]), width, height)
-    if reach is None:
-        return None
-    top, bottom, left, right = reach
-    rows, columns = grid
-    top, left = max(0, top - margin), max(0, left - margin)
-    window = (
-        top - top % rows,
-        min(height, bottom + margin + -(bottom + margin) % rows),
-        left - left % columns,
-        min(width, right + margin + -(right + margin) % columns),
-    )
-    inside = (sample_mask(mask, box, window) > threshold).view(np.uint8)
-    return (window, inside) if inside.any() else None
+    def read(
+        self,
+        mask: NDArray[np.float32],
+        box: NDArray[np.float32],
+        size: tuple[int, int],
+        threshold: float,
+        *,
+        grid: tuple[int, int] = (1, 1),
+        margin: int = 0,
+    ) -> tuple[Window, NDArray[np.uint8]] | None:
+        """Where an instance is, pixel by pixel, in a window that suits a picture's planes.
+
+        Args:
+            mask: float32 [M, M], 0..1.
+            box: float32 [4], x1, y1, x2, y2 in pixels of the picture; anything, also NaN.
+            size: the picture's height and width in pixels.
+            threshold: a soft mask above this is the object.
+            grid: rows and columns on which the window starts, and ends unless the picture ends.
+            margin: pixels to add around.
+
+        Returns:
+            The window and the object there, uint8 1 or 0 of the window's size, which the next
+            call overwrites; None where no pixel of the picture is the object.
+        """
+        height, width = size
+        reach = mask_window(box, (mask.shape[0], mask.shape[1]), width, height)
+        if reach is None:
+            return None
+        top, bottom, left, right = reach
+        rows, columns = grid
+        top, left = max(0, top - margin), max(0, left - margin)
+        top, left = top - top % rows, left - left % columns
+        bottom = min(height, bottom + margin + -(bottom + margin) % rows)
+        right = min(width, right + margin + -(right + margin) % columns)
+        pixels = (bottom - top) * (right - left)
+        if self._memory.size < pixels:
+            self._memory = np.empty(pixels, np.bool_)
+        window = (top, bottom, left, right)
+        out = self._memory[:pixels].reshape(bottom - top, right - left)
+        inside = threshold_mask(mask, box, window, threshold, out)
+        # The position of the first True, found without reading on.
+        return (window, inside.view(np.uint8)) if inside.flat[inside.argmax()] else None
 
 
-def opacity(inside: NDArray[np.uint8], brush: Brush) -> NDArray[np.uint8]:
+def strips(shape: tuple[int, int], grid: tuple[int, int], most: int) -> Iterator[tuple[int, int]]:
+    """Cuts rows into even parts of at most about `most` pixels, each starting on the grid."""
+    height, width = shape
+    parts = -(-height * width // most)
+    rows = -(-height // parts)
+    rows += -rows % grid[0]
+    for start in range(0, height, rows):
+        yield start, min(height, start + rows)
+
+
+def opacity(
+    inside: NDArray[np.uint8], brush: Brush, start: int = 0, stop: int | None = None
+) -> NDArray[np.uint8]:
     """How strongly each pixel takes an instance's colour: a soft fill, and a contour on its edge.
 
     The mask is counted over a small square around each pixel; across a straight edge the count
@@ -88,37 +113,43 @@ def opacity(inside: NDArray[np.uint8], brush: Brush) -> NDArray[np.uint8]:
     Args:
         inside: uint8 1 or 0.
         brush: how it is painted.
+        start: the first row that is wanted.
+        stop: the row after the last that is wanted; None is the end.
 
     Returns:
-        uint8 of the same size, 0 (not at all) to 255.
+        uint8 of the rows that are wanted, 0 (not at all) to 255.
     """
-    side = brush.kernel
+    stop = len(inside) if stop is None else stop
+    first, side = max(0, start - brush.margin), brush.kernel
+    around = inside[first : stop + brush.margin]
     count = cv2.boxFilter(
-        inside, -1, (side, side), normalize=False, borderType=cv2.BORDER_REPLICATE
+        around, -1, (side, side), normalize=False, borderType=cv2.BORDER_REPLICATE
     )
-    alpha = np.asarray(cv2.LUT(count, _profile(brush)), np.uint8)
+    alpha = np.asarray(cv2.LUT(count[start - first : stop - first], _profile(brush)), np.uint8)
     if min(inside.shape) <= 16:
         # What is only a pixel or two thin has no inside to count: it is at least filled.
-        least: Any = inside * np.uint8(round(255 * brush.fill))
+        least: Any = inside[start:stop] * np.uint8(round(255 * brush.fill))
         np.maximum(alpha, least, out=alpha)
     return alpha
 
 
-def crest(
-    mask: NDArray[np.float32], box: NDArray[np.float32], threshold: float
-) -> tuple[float, float]:
-    """Where the top of an object is, x and y in pixels of the picture, which may lie outside it.
+def crest(window: Window, inside: NDArray[np.uint8]) -> tuple[float, float]:
+    """The point on top of an object: x and y in pixels of the picture.
 
-    x is the middle of the object's topmost seventh, a person's head: steadier than the single
-    topmost cell, and closer to the object than the middle of its box.
+    x is the middle of the object an eighth of its window below its topmost pixel, at a person's
+    head: steadier than the topmost pixel, and closer to the object than the middle of its box.
+
+    Args:
+        window: where the object is.
+        inside: uint8 1 or 0 of the window's size, with at least one pixel inside.
     """
-    inside = mask > threshold
-    rows, columns = mask.shape
-    first = int(inside.any(axis=1).argmax())
-    weight = inside[first : first + max(1, rows // 7)].sum(axis=0)
-    middle = float((weight * (np.arange(columns) + 0.5)).sum() / max(1, weight.sum()))
-    x1, y1, x2, y2 = (float(value) for value in box)
-    return x1 + middle / columns * (x2 - x1), y1 + first / rows * (y2 - y1)
+    top, _, left, _ = window
+    height, width = inside.shape
+    first, column = divmod(int(inside.view(np.bool_).argmax()), width)
+    lower = np.flatnonzero(inside[min(height - 1, first + height // 8)])
+    if len(lower):
+        column = int(lower[len(lower) // 2])
+    return left + column + 0.5, float(top + first)
 
 
 @lru_cache(maxsize=64)

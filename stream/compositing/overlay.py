@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import av
+import numpy as np
+from numpy.typing import NDArray
 
 from stream.compositing.labels import Label, LabelPainter
 from stream.compositing.looks import Look, Options, register
-from stream.compositing.masks import Brush, crest, object_mask, opacity
-from stream.compositing.palette import colour_of
-from stream.compositing.planes import blend, part, reduce_to, writable_planes
+from stream.compositing.masks import Brush, MaskReader, crest, opacity, strips
+from stream.compositing.palette import Colour, colour_of
+from stream.compositing.planes import Planes, blend, part, reduce_to, writable_planes
 from stream.instances import Instances
 from stream.roi import Window
 
 _LINE_OPACITY = 0.95
+
+_STRIP = 120 * 1024
+"""Bytes of luma that are painted at a time, so that what is made on the way stays small: larger
+pieces of memory come fresh from the system each time, which costs more than the painting."""
 
 
 @register("overlay")
@@ -24,6 +30,7 @@ class Overlay(Look):
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self._labels = LabelPainter()
+        self._reader = MaskReader()
 
     def paint(
         self, picture: av.VideoFrame, instances: Instances, occupied: Sequence[Window]
@@ -35,22 +42,17 @@ class Overlay(Look):
         labels = []
         for index in reversed(range(len(instances))):
             mask, box = instances.masks[index], instances.boxes[index]
-            found = object_mask(
+            found = self._reader.read(
                 mask, box, planes.size, threshold, grid=planes.grid, margin=brush.margin
             )
             if found is None:
                 continue
             window, inside = found
-            alpha = opacity(inside, brush)
             colour = colour_of(_identity(instances, index))
-            reduced = {step: reduce_to(alpha, step) for step in planes.steps}
-            for samples, step, code in zip(
-                planes.samples, planes.steps, planes.encoding.codes(colour), strict=False
-            ):
-                blend(part(samples, step, window), reduced[step], code)
+            _tint(planes, window, inside, brush, colour)
             if self.options.show_labels:
                 text = _label(instances, index)
-                labels.append(Label(text, colour, *crest(mask, box, threshold)))
+                labels.append(Label(text, colour, *crest(window, inside)))
         self._labels.paint(planes, labels[::-1], occupied)
         return picture
 
@@ -62,6 +64,21 @@ class Overlay(Look):
             line=_LINE_OPACITY,
             width=line if self.options.show_contours else 0,
         )
+
+
+def _tint(
+    planes: Planes, window: Window, inside: NDArray[np.uint8], brush: Brush, colour: Colour
+) -> None:
+    """Blends a colour into a window of the picture, as the brush says."""
+    top, _, left, right = window
+    codes = planes.encoding.codes(colour)
+    most = _STRIP // planes.samples[0].itemsize
+    for start, stop in strips(inside.shape, planes.grid, most):
+        alpha = opacity(inside, brush, start, stop)
+        reduced = {step: reduce_to(alpha, step) for step in planes.steps}
+        rows = (top + start, top + stop, left, right)
+        for samples, step, code in zip(planes.samples, planes.steps, codes, strict=False):
+            blend(part(samples, step, rows), reduced[step], code)
 
 
 def _identity(instances: Instances, index: int) -> int:

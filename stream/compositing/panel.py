@@ -37,7 +37,7 @@ def timing_lines(
     """
     lines = []
     if "infer" in stages:
-        lines.append(f"Inference time: {_milliseconds(stages['infer'])}")
+        lines.append(f"Inference time:\t{_milliseconds(stages['infer'])}")
     lines += [
         f"{name}\t{_milliseconds(seconds)}" for name, seconds in stages.items() if name != "infer"
     ]
@@ -93,37 +93,33 @@ class TimingPanel:
         steps: tuple[tuple[int, int], ...],
     ) -> Stamp | None:
         around, line_height, grid = math.ceil(0.4 * size), math.ceil(1.3 * size), steps[-1]
-        count = min(len(lines), (room[0] - around - grid[0]) // line_height)
+        # Not more than half a small picture, but one line where that is all there is room for.
+        fitting = (room[0] - around - grid[0]) // line_height
+        count = min(len(lines), fitting, max(1, (room[0] // 2 - around) // line_height))
         most = room[1] - 2 * around - grid[1]
         if count < 1 or most < size:
             return None
         rows = [self._row(line, size, most) for line in lines[:count]]
-        widest = max(
-            left.shape[1] + (right.shape[1] + size if right is not None else 0)
-            for left, right in rows
-        )
         # In steps of the font size, so that the panel does not breathe with its digits.
+        widest = max(left.shape[1] + gap + right.shape[1] for left, gap, right in rows)
         inner = min(most, -(-widest // size) * size)
         height, width = to_grid(count * line_height + around, inner + 2 * around, grid)
         plate = np.zeros((height, width), np.uint8)
-        for index, (left, right) in enumerate(rows):
-            top = around // 2 + index * line_height
+        for index, (left, _, right) in enumerate(rows):
+            top, end = around // 2 + index * line_height, around + inner
             plate[top : top + left.shape[0], around : around + left.shape[1]] = left
-            if right is not None:
-                start = around + inner - right.shape[1]
-                plate[top : top + right.shape[0], start : start + right.shape[1]] = right
+            plate[top : top + right.shape[0], end - right.shape[1] : end] = right
         return make_stamp(plate, WHITE, INK, _STRENGTH, 0.4 * size, encoding, steps)
 
     def _row(
         self, line: str, size: int, most: int
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-        """What stands left and right in a line; a value for which there is no room is left out."""
-        name, tab, value = line.partition("\t")
-        left = self._text.fitted(name, size, most)
-        if not tab:
-            return left, None
-        room = most - left.shape[1] - size
-        return left, self._text.fitted(value, size, room) if room > 0 else None
+    ) -> tuple[NDArray[np.uint8], int, NDArray[np.uint8]]:
+        """What stands left, the least gap, what stands right, which has the first claim to room."""
+        name, _, value = line.partition("\t")
+        gap = size if value else 0
+        right = self._text.fitted(value, size, most)
+        left = self._text.fitted(name, size, max(1, most - gap - right.shape[1]))
+        return left, gap, right
 
 
 def _milliseconds(seconds: float) -> str:
