@@ -1,0 +1,180 @@
+"""Sound, subtitles and the rest: copied as they are, or converted where they must be."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import av
+from av.codec.context import CodecContext
+from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import AttachmentStream, Disposition, Stream
+
+from stream.sinks._containers import ContainerKind, refusal
+
+_log = logging.getLogger(__name__)
+
+_PEOPLE_SAY = {"audio": "sound", "subtitle": "subtitles", "data": "data"}
+# Set by the muxer itself, or untrue of the new file.
+_NOT_KEPT = {"encoder", "duration", "vendor_id", "handler_name", "number_of_bytes", "_statistics"}
+
+
+class _Track(ABC):
+    """One stream of the output that is not the picture."""
+
+    @abstractmethod
+    def write(self, packet: Packet[Any]) -> None:
+        """Takes one packet of the input's stream."""
+
+    def finish(self) -> None:
+        """Writes what is still inside."""
+        return
+
+
+class _Copied(_Track):
+    """A stream whose packets are handed on byte for byte."""
+
+    def __init__(self, container: OutputContainer, stream: Stream) -> None:
+        self._container = container
+        self._stream = stream
+        self._last: int | None = None
+        self.lost = 0
+
+    def write(self, packet: Packet[Any]) -> None:
+        packet.stream = self._stream
+        duration = packet.duration or 1
+        # Muxers refuse times that do not grow; damaged files have some that do not.
+        if packet.dts is None:
+            packet.dts = packet.pts if packet.pts is not None else (self._last or 0) + duration
+        if self._last is not None and packet.dts <= self._last:
+            packet.dts = self._last + 1
+        if packet.pts is None or packet.pts < packet.dts:
+            packet.pts = packet.dts
+        last = packet.dts
+        try:
+            self._container.mux_one(packet)
+        except (av.InvalidDataError, av.ArgumentError) as error:
+            self.lost += 1
+            _log.debug("a packet of stream %d is not taken: %s", self._stream.index, error)
+            return
+        self._last = last
+
+
+class _Reencoded(_Track):
+    """Sound in a codec that the container cannot hold."""
+
+    def __init__(self, container: OutputContainer, template: Any, encoder: str) -> None:
+        self._container = container
+        self._decoder: Any = template.codec_context
+        rate = 48000 if encoder == "libopus" else self._decoder.sample_rate
+        self.stream: Any = container.add_stream(encoder, rate=rate)
+        context: Any = self.stream.codec_context
+        layout = self._decoder.layout
+        # Every encoder used here takes these two.
+        context.layout = layout if layout.nb_channels <= 2 else "stereo"
+        context.bit_rate = 160_000
+        self.lost = 0
+
+    def write(self, packet: Packet[Any]) -> None:
+        try:
+            frames = self._decoder.decode(packet)
+        except av.FFmpegError as error:
+            self.lost += 1
+            _log.debug("sound cannot be decoded: %s", error)
+            return
+        self._encode(frames)
+
+    def finish(self) -> None:
+        try:
+            self._encode(self._decoder.decode(None))
+        except av.FFmpegError as error:
+            _log.debug("the last sound cannot be decoded: %s", error)
+        self._container.mux(self.stream.encode(None))
+
+    def _encode(self, frames: Sequence[Any]) -> None:
+        for frame in frames:
+            self._container.mux(self.stream.encode(frame))
+
+
+class Copies:
+    """All streams of the output that are not the picture.
+
+    Attributes:
+        remarks: what is converted or left out and why, a sentence each.
+    """
+
+    def __init__(
+        self, container: OutputContainer, streams: Sequence[Stream], kind: ContainerKind
+    ) -> None:
+        self.remarks: list[str] = []
+        self._tracks: dict[int, _Track] = {}
+        for stream in streams:
+            self._add(container, stream, kind)
+
+    def write(self, packet: Packet[Any]) -> None:
+        """Hands a packet to its stream; packets of streams that were left out are dropped."""
+        # Not packet.stream: the file that it belongs to may be closed by now.
+        track = self._tracks.get(packet.stream_index)
+        if track is not None:
+            track.write(packet)
+
+    def finish(self) -> None:
+        """Writes what re-encoding still holds back."""
+        for track in self._tracks.values():
+            track.finish()
+        lost = sum(getattr(track, "lost", 0) for track in self._tracks.values())
+        if lost:
+            self.remarks.append(f"{lost} damaged packets of sound or subtitles were left out")
+
+    def _add(self, container: OutputContainer, stream: Stream, kind: ContainerKind) -> None:
+        if isinstance(stream, AttachmentStream):
+            self._attach(container, stream, kind)
+            return
+        name = _codec_name(stream)
+        what = f"the {_PEOPLE_SAY.get(stream.type, stream.type)} (stream {stream.index}, {name})"
+        why = refusal(kind, lambda trial: trial.add_stream_from_template(stream, opaque=True))
+        if why is None:
+            copy = container.add_stream_from_template(stream, opaque=True)
+            _describe(copy, stream)
+            self._tracks[stream.index] = _Copied(container, copy)
+            return
+        if stream.type == "audio" and name != "unknown":
+            track = _Reencoded(container, stream, kind.audio)
+            _describe(track.stream, stream)
+            self._tracks[stream.index] = track
+            self.remarks.append(
+                f"{what} cannot be copied into {kind.format} and is re-encoded with {kind.audio}"
+            )
+            return
+        self.remarks.append(f"{what} is left out: {kind.format} does not hold it")
+
+    def _attach(
+        self, container: OutputContainer, stream: AttachmentStream, kind: ContainerKind
+    ) -> None:
+        name, mime, data = stream.name or "attachment", stream.mimetype or "", stream.data
+        why = refusal(kind, lambda trial: trial.add_attachment(name, mime, data))
+        if why is None:
+            container.add_attachment(name, mime, data)
+        else:
+            self.remarks.append(f"the attachment {name} is left out: {kind.format} holds none")
+
+
+def _codec_name(stream: Stream) -> str:
+    # PyAV's types do not say that there is none where nothing can decode the stream.
+    context: CodecContext | None = stream.codec_context
+    return (stream.name or "unknown") if context is None else context.name
+
+
+def _describe(copy: Stream, stream: Stream) -> None:
+    """Language, title and role of a stream."""
+    copy.metadata.update(
+        {
+            key: value
+            for key, value in stream.metadata.items()
+            if not any(part in key.lower() for part in _NOT_KEPT)
+        }
+    )
+    copy.disposition = Disposition(stream.disposition)

@@ -1,0 +1,159 @@
+"""The file that is written: never half-replaced, never silently lost."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from stream.errors import SinkError, UsageError
+
+# How often what was written is pushed to the disk itself, in seconds: what a pulled plug costs at
+# most, besides the fragment being written.
+_SYNC_EVERY = 2.0
+
+
+def check_destination(
+    path: str | Path, *, overwrite: bool = False, inputs: Iterable[str | Path] = ()
+) -> Path:
+    """Refuses an output before any work is done for it.
+
+    Args:
+        path: the file to be written.
+        overwrite: whether an existing file may be replaced.
+        inputs: files that are read; none of them may be the output.
+
+    Raises:
+        UsageError: the file exists and may not be replaced, is an input, or is a folder.
+        SinkError: its folder does not exist or may not be written to.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name the file to write in it")
+    folder = path.parent
+    if not folder.is_dir():
+        raise SinkError(f"{path} cannot be written: the folder {folder} does not exist")
+    for given in inputs:
+        with contextlib.suppress(OSError):
+            if path.exists() and path.samefile(given):
+                raise UsageError(f"{path} is the input itself; choose another output")
+    if path.is_file() and not overwrite:
+        raise UsageError(f"{path} exists already; add --overwrite to replace it")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise SinkError(f"{path} cannot be written: permission denied")
+    return path
+
+
+class Destination:
+    """An output file that FFmpeg writes through, as a file object.
+
+    A new file is written in place, so that it is found where it was asked for whatever happens. A
+    file that is replaced stays as it is until the new one is complete: that one is written beside
+    it as NAME.partial.ENDING and takes its place at the end. After a write has failed nothing more
+    is written, so that what is on the disk stays as it was.
+
+    Attributes:
+        path: where the result is wanted.
+        working: where it is being written.
+        error: why writing failed, if it did.
+        written: bytes handed to the system so far.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+        """Creates the file.
+
+        Raises:
+            SinkError, UsageError: as `check_destination` does.
+        """
+        self.path = check_destination(path, overwrite=overwrite)
+        self.working = path
+        self.error: OSError | None = None
+        self.written = 0
+        self.closed = False
+        self._regular = not path.exists() or path.is_file()
+        replacing = self._regular and path.exists()
+        if replacing:
+            self.working = path.with_name(f"{path.stem}.partial{path.suffix}")
+        flags = os.O_WRONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+        if self._regular:
+            flags |= os.O_CREAT | (os.O_TRUNC if replacing else os.O_EXCL)
+        try:
+            self._file = os.open(self.working, flags, 0o666)
+            if replacing:
+                self.working.chmod(stat.S_IMODE(path.stat().st_mode))
+        except OSError as error:
+            raise SinkError(f"{self.working} cannot be written: {error.strerror}") from error
+        self._synced = time.monotonic()
+
+    # What FFmpeg calls, through PyAV.
+
+    def write(self, data: bytes) -> int:
+        """Writes all of `data`; after a failure, never again."""
+        if self.error is not None:
+            raise self.error
+        left = memoryview(data)
+        try:
+            while left:
+                done = os.write(self._file, left)
+                left = left[done:]
+            if self._regular and time.monotonic() - self._synced > _SYNC_EVERY:
+                getattr(os, "fdatasync", os.fsync)(self._file)
+                self._synced = time.monotonic()
+        except OSError as error:
+            self.error = error
+            raise
+        self.written += len(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Moves the place of the next write, as `io.IOBase.seek`."""
+        if self.error is not None:
+            raise self.error
+        return os.lseek(self._file, offset, whence)
+
+    def tell(self) -> int:
+        """The place of the next write, in bytes from the beginning."""
+        return os.lseek(self._file, 0, os.SEEK_CUR)
+
+    def seekable(self) -> bool:
+        """Whether the file is one in which places can be revisited."""
+        return self._regular
+
+    # What the sink calls.
+
+    def commit(self) -> None:
+        """Makes the complete file the result.
+
+        Raises:
+            OSError: the last bytes could not be stored; the file stays under its working name.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        try:
+            if self._regular:
+                os.fsync(self._file)
+        finally:
+            os.close(self._file)
+        if self.working != self.path:
+            self.working.replace(self.path)
+
+    def abandon(self) -> None:
+        """Lets go of the file; keeps what was written, unless that is nothing."""
+        if self.closed:
+            return
+        self.closed = True
+        os.close(self._file)
+        if self._regular and not self.written:
+            self.working.unlink(missing_ok=True)
+
+    def explain(self, error: OSError) -> str:
+        """Why writing failed, as the beginning of a sentence."""
+        if error.errno == errno.ENOSPC:
+            return f"the disk is full, so {self.path} could not be written to the end"
+        words = error.strerror or str(error)
+        return f"{self.path} could not be written to the end ({words})"

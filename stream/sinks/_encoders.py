@@ -1,0 +1,235 @@
+"""Video encoders: what their quality and speed are called, and which pixel formats they take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import av
+from av.codec.codec import Codec, UnknownCodecError
+from av.video.format import VideoFormat
+
+from stream.errors import UsageError
+
+_X26X_PRESETS = (
+    "ultrafast",
+    "superfast",
+    "veryfast",
+    "faster",
+    "fast",
+    "medium",
+    "slow",
+    "slower",
+    "veryslow",
+    "placebo",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """How one encoder is asked for quality and speed.
+
+    Attributes:
+        quality: the option that `--crf` sets, None where the encoder has no such setting.
+        default: the quality used when none is asked for.
+        worst: the highest value of the quality, 0 (or 1) being the best.
+        speed: the option that `--preset` sets, None where there is none.
+        presets: what `--preset` may be.
+        preset: the speed used when none is asked for.
+        even: whether width and height must be multiples of the chroma subsampling.
+        largest_clock: the highest denominator of a time base, None where any will do.
+        always: options that are always set.
+    """
+
+    quality: str | None = None
+    default: int = 0
+    worst: int = 0
+    speed: str | None = None
+    presets: tuple[str, ...] = ()
+    preset: str | None = None
+    even: bool = False
+    largest_clock: int | None = None
+    always: dict[str, str] = field(default_factory=dict)
+
+
+def _numbers(first: int, last: int) -> tuple[str, ...]:
+    return tuple(str(number) for number in range(first, last + 1))
+
+
+_NVENC = Encoder(
+    "cq", 23, 51, "preset", tuple(f"p{n}" for n in range(1, 8)), "p4", True, always={"rc": "vbr"}
+)
+# CRF defaults are visually clean; presets leave the processor to inference.
+_ENCODERS = {
+    "libx264": Encoder("crf", 20, 51, "preset", _X26X_PRESETS, "veryfast", True),
+    "libx265": Encoder(
+        "crf", 22, 51, "preset", _X26X_PRESETS, "veryfast", True,
+        # x265 writes to standard error by itself.
+        always={"x265-params": "log-level=none"},
+    ),
+    "libvpx-vp9": Encoder(
+        "crf", 31, 63, "cpu-used", _numbers(0, 8), "7",
+        always={"row-mt": "1", "deadline": "realtime"},
+    ),
+    "libvpx": Encoder(
+        "crf", 10, 63, "cpu-used", _numbers(0, 16), "8", always={"deadline": "realtime"}
+    ),
+    "libsvtav1": Encoder("crf", 30, 63, "preset", _numbers(0, 13), "10"),
+    "h264_nvenc": _NVENC,
+    "hevc_nvenc": _NVENC,
+    "av1_nvenc": _NVENC,
+    "mpeg4": Encoder("qscale", 3, 31, largest_clock=65535),
+    "mjpeg": Encoder("qscale", 3, 31),
+    "ffv1": Encoder(always={"level": "3", "slicecrc": "1"}),
+}  # fmt: skip
+_ALIASES = {
+    "h264": "libx264",
+    "x264": "libx264",
+    "avc": "libx264",
+    "h265": "libx265",
+    "x265": "libx265",
+    "hevc": "libx265",
+    "vp9": "libvpx-vp9",
+    "vp8": "libvpx",
+    "av1": "libsvtav1",
+    "prores": "prores_ks",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderChoice:
+    """An encoder with everything that is asked of it.
+
+    Attributes:
+        name: FFmpeg's name of the encoder.
+        formats: the pixel formats it takes, None where it takes any.
+        options: what to open it with.
+        qscale: a fixed quantiser, for encoders that are asked for quality that way.
+        rules: how this encoder is handled.
+    """
+
+    name: str
+    formats: tuple[str, ...] | None
+    options: dict[str, str]
+    qscale: int | None
+    rules: Encoder
+
+
+def choose_encoder(name: str, crf: float | None, preset: str | None) -> EncoderChoice:
+    """Looks an encoder up and sets its quality and speed.
+
+    Args:
+        name: FFmpeg's name of the encoder, or the codec's usual name.
+        crf: quality on the encoder's own scale, lower is better; None for a good default.
+        preset: speed in the encoder's own words; None for a fast default.
+
+    Raises:
+        UsageError: no such encoder here, or it does not know this quality or speed.
+    """
+    name = _ALIASES.get(name.lower(), name)
+    try:
+        codec = Codec(name, "w")
+    except UnknownCodecError as error:
+        raise UsageError(
+            f"there is no encoder {name!r} here; there are {', '.join(encoder_names())}"
+        ) from error
+    if codec.type != "video":
+        raise UsageError(f"{name!r} does not encode video but {codec.type}")
+    rules = _ENCODERS.get(name, Encoder())
+    options = dict(rules.always)
+    qscale = None
+    if crf is not None and rules.quality is None:
+        raise UsageError(f"the encoder {name} has no quality setting; leave --crf away")
+    if rules.quality is not None:
+        quality = rules.default if crf is None else crf
+        if not 0 <= quality <= rules.worst:
+            raise UsageError(f"--crf of {name} goes from 0 to {rules.worst}, not {quality:g}")
+        if rules.quality == "qscale":
+            qscale = max(1, round(quality))
+        else:
+            options[rules.quality] = f"{quality:g}"
+    if preset is not None and preset not in rules.presets:
+        known = (
+            f"goes by the presets {', '.join(rules.presets)}"
+            if rules.presets
+            else "has no --preset"
+        )
+        raise UsageError(f"the encoder {name} {known}, not {preset!r}")
+    if rules.speed is not None and (preset or rules.preset):
+        options[rules.speed] = str(preset or rules.preset)
+    formats = codec.video_formats
+    return EncoderChoice(
+        name, tuple(f.name for f in formats) if formats else None, options, qscale, rules
+    )
+
+
+def _traits(name: str) -> tuple[int, float, float, bool]:
+    """Bits per sample, chroma samples per luma sample across and down, whether there is colour."""
+    picture = VideoFormat(name, 16, 16)
+    colour = len([c for c in picture.components if not c.is_alpha]) >= 3
+    across, down = (picture.chroma_width(16) / 16, picture.chroma_height(16) / 16)
+    depth = max(component.bits for component in picture.components)
+    return depth, across if colour else 0.0, down if colour else 0.0, colour
+
+
+def choose_format(wanted: str, choice: EncoderChoice, *, odd: tuple[bool, bool]) -> str:
+    """The pixel format that an encoder takes and that keeps the most of the wanted one.
+
+    Args:
+        wanted: FFmpeg's name of the pictures' format.
+        choice: the encoder.
+        odd: whether width and height are odd; some encoders then need full chroma.
+
+    Raises:
+        UsageError: the encoder takes no YUV format at all.
+    """
+    if choice.formats is None:
+        return wanted
+    depth, across, down, colour = _traits(wanted)
+
+    def usable(name: str) -> bool:
+        offered = VideoFormat(name)
+        if offered.is_rgb or offered.has_palette or any(c.is_alpha for c in offered.components):
+            return False
+        _, c_across, c_down, _ = _traits(name)
+        return not (
+            choice.rules.even and ((odd[0] and 0 < c_across < 1) or (odd[1] and 0 < c_down < 1))
+        )
+
+    def cost(name: str) -> tuple[bool, int, float, int, float, bool, bool]:
+        c_depth, c_across, c_down, c_colour = _traits(name)
+        lost = max(0.0, across - c_across) + max(0.0, down - c_down)
+        extra = max(0.0, c_across - across) + max(0.0, c_down - down)
+        semi_planar = not name.startswith(("yuv", "gray"))
+        return (
+            colour and not c_colour,
+            max(0, depth - c_depth),
+            lost,
+            max(0, c_depth - depth),
+            extra,
+            semi_planar,
+            name.startswith("yuvj") != wanted.startswith("yuvj"),
+        )
+
+    candidates = [name for name in choice.formats if usable(name)]
+    if not candidates:
+        raise UsageError(f"the encoder {choice.name} does not take YUV pictures of this size")
+    if wanted in candidates:
+        return wanted
+    return min(candidates, key=cost)
+
+
+def format_remark(wanted: str, used: str, encoder: str, *, odd: bool) -> str | None:
+    """One sentence where the pixel format had to change, None where no sample is touched."""
+    if used == wanted or used.replace("yuvj", "yuv") == wanted.replace("yuvj", "yuv"):
+        return None
+    if odd and _traits(wanted)[0] == _traits(used)[0]:
+        return (
+            f"{encoder} cannot encode an odd width or height in {wanted}, so the output is {used}; "
+            "libvpx-vp9 could"
+        )
+    return f"{encoder} does not take {wanted}, so the output is {used}"
+
+
+def encoder_names() -> list[str]:
+    """The video encoders that are known here and can be asked for by `--codec`."""
+    return [name for name in _ENCODERS if name in av.codecs_available]

@@ -1,0 +1,120 @@
+"""Picture files: one, or a folder of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+
+from stream.errors import SinkError, UsageError
+from stream.frame import Frame, Item
+from stream.sinks._destination import check_destination
+from stream.sinks._rgb import bgr_from_picture
+from stream.sinks.base import Sink
+
+_QUALITY = {
+    ".jpg": (cv2.IMWRITE_JPEG_QUALITY, 95),
+    ".jpeg": (cv2.IMWRITE_JPEG_QUALITY, 95),
+    ".webp": (cv2.IMWRITE_WEBP_QUALITY, 101),
+    ".png": (cv2.IMWRITE_PNG_COMPRESSION, 3),
+}
+_ENDINGS = frozenset({*_QUALITY, ".bmp", ".tif", ".tiff", ".ppm"})
+
+
+class ImageSink(Sink):
+    """Writes each frame as a picture file.
+
+    A file appears under its name only when it is complete, so an existing picture is either kept
+    or replaced, never broken. PNG, BMP, TIFF, PPM and WebP keep every pixel; JPEG is written with
+    quality 95.
+    """
+
+    def __init__(
+        self, output: str | Path, paths: Sequence[Path] | None = None, *, overwrite: bool = False
+    ) -> None:
+        """Checks that the output can be written.
+
+        Args:
+            output: a picture file, for one picture; else a folder, which is made if need be.
+            paths: the file that each frame comes from, by its index: gives the names in a folder
+                (as .png where its own ending is not written). None numbers them.
+            overwrite: whether existing files may be replaced.
+
+        Raises:
+            UsageError: a file exists already, is an input, or several pictures go into one file.
+            SinkError: the folder cannot be written to.
+        """
+        self.output = Path(output)
+        self._paths = paths
+        self._overwrite = overwrite
+        self._into_folder = self.output.is_dir() or self.output.suffix.lower() not in _ENDINGS
+        self._written = 0
+        sources = list(paths or ())
+        if self._into_folder:
+            self._check_folder(sources)
+            return
+        if len(sources) > 1:
+            raise UsageError(
+                f"{self.output} is one file, but {len(sources)} pictures need a folder"
+            )
+        check_destination(self.output, overwrite=overwrite, inputs=sources)
+
+    def write(self, item: Item) -> None:
+        """Writes a frame's picture; other streams' packets are no concern of pictures.
+
+        Raises:
+            SinkError: the file cannot be written; the message says what was saved.
+        """
+        if not isinstance(item, Frame):
+            return
+        target = self._target(item.index)
+        ending = target.suffix.lower()
+        pixels = bgr_from_picture(item.picture)
+        quality = _QUALITY.get(ending)
+        _, data = cv2.imencode(ending, pixels, list(quality) if quality else [])
+        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        try:
+            if target.exists() and not self._overwrite:
+                raise SinkError(f"{target} exists already; {self._saved()}")
+            partial.write_bytes(data.tobytes())
+            partial.replace(target)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            words = error.strerror or str(error)
+            raise SinkError(f"{target} cannot be written ({words}); {self._saved()}") from error
+        self._written += 1
+
+    def close(self) -> None:
+        """Every picture is complete already."""
+
+    def _saved(self) -> str:
+        return f"{self._written} pictures are saved" if self._written else "nothing was saved"
+
+    def _check_folder(self, sources: Sequence[Path]) -> None:
+        try:
+            self.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SinkError(
+                f"the folder {self.output} cannot be made: {error.strerror or error}"
+            ) from error
+        if not os.access(self.output, os.W_OK):
+            raise SinkError(f"the folder {self.output} cannot be written to: permission denied")
+        seen: dict[Path, Path] = {}
+        for index, source in enumerate(sources):
+            target = self._target(index)
+            if target in seen:
+                raise UsageError(f"{seen[target]} and {source} would both become {target}")
+            seen[target] = source
+            check_destination(target, overwrite=self._overwrite, inputs=[source])
+
+    def _target(self, index: int) -> Path:
+        if not self._into_folder:
+            return self.output
+        if self._paths is None or index >= len(self._paths):
+            return self.output / f"{index:06d}.png"
+        source = self._paths[index]
+        if source.suffix.lower() in _ENDINGS:
+            return self.output / source.name
+        return self.output / f"{source.stem}.png"

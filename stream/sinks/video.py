@@ -1,0 +1,327 @@
+"""Video files: every picture at its exact time, the rest copied, playable whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.video.reformatter import VideoReformatter
+
+from stream.errors import SinkError, UsageError
+from stream.frame import Frame, Item, Passthrough, VideoInfo
+from stream.sinks._containers import (
+    ContainerKind,
+    choose_container,
+    frame_grid,
+    muxer_options,
+    refusal,
+)
+from stream.sinks._copies import Copies
+from stream.sinks._destination import Destination, check_destination
+from stream.sinks._encoders import (
+    EncoderChoice,
+    choose_encoder,
+    choose_format,
+    format_remark,
+)
+from stream.sinks.base import Sink
+
+_log = logging.getLogger(__name__)
+
+# Seconds between keyframes at most: how far a player has to look back when seeking.
+_KEYFRAME_EVERY = 2
+_RANGE = {None: 0, False: 1, True: 2}
+# Denominators above this are finer than any muxer's clock is meant to be.
+_FINEST_CLOCK = 1_000_000
+_NOT_KEPT = {
+    "major_brand",
+    "minor_version",
+    "compatible_brands",
+    "encoder",
+    "duration",
+    "software",
+}
+
+
+def check_output(
+    path: str | Path,
+    *,
+    source: str | Path | None = None,
+    codec: str | None = None,
+    crf: float | None = None,
+    preset: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Refuses an output that cannot come about, before any work is done for it.
+
+    Args:
+        path: the video file to be written.
+        source: the file that is read.
+        codec: the encoder that is asked for, None for the container's default.
+        crf: the quality that is asked for.
+        preset: the speed that is asked for.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        UsageError: the ending, codec, crf or preset are not possible, the file exists, or is the
+            source.
+        SinkError: its folder does not exist or may not be written to.
+    """
+    path = Path(path)
+    _choose(path, codec, crf, preset)
+    check_destination(path, overwrite=overwrite, inputs=() if source is None else (source,))
+
+
+def _choose(
+    path: Path, codec: str | None, crf: float | None, preset: str | None
+) -> tuple[ContainerKind, EncoderChoice]:
+    kind = choose_container(path)
+    choice = choose_encoder(codec or kind.video, crf, preset)
+    if refusal(kind, lambda trial: trial.add_stream(choice.name, rate=25)) is not None:
+        raise UsageError(
+            f"{path.suffix} files do not hold what {choice.name} encodes; choose another codec or "
+            "another file ending"
+        )
+    return kind, choice
+
+
+class VideoSink(Sink):
+    """Encodes pictures and writes them, with the copied streams, into a video file.
+
+    Frame count, presentation times (to one tick of the output's clock) and durations are those of
+    what comes in. The file is playable at any moment: MP4 and MOV are written in fragments of a
+    second and made a normal file at the end; Matroska and MPEG-TS are so by nature. A new file is
+    written in place; one that is replaced (`overwrite`) stays until the new one, NAME.partial.END
+    beside it, is complete.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        info: VideoInfo,
+        *,
+        codec: str | None = None,
+        crf: float | None = None,
+        preset: str | None = None,
+        overwrite: bool = False,
+        threads: int | None = None,
+    ) -> None:
+        """Opens the file and the encoder.
+
+        Args:
+            path: the file; its ending says which container.
+            info: what the source says of its video.
+            codec: FFmpeg's name of an encoder; None for the container's default.
+            crf: quality on the encoder's own scale, lower is better; None for its default.
+            preset: speed in the encoder's own words; None for a fast one.
+            overwrite: whether an existing file may be replaced.
+            threads: threads of the encoder; None for as many as it finds good.
+
+        Raises:
+            UsageError: codec, crf, preset or ending are not possible, or the file exists.
+            SinkError: the file cannot be written.
+        """
+        self.path = Path(path)
+        self._kind, self._choice = _choose(self.path, codec, crf, preset)
+        self._remarks: list[str] = []
+        self._format = self._choose_format(info)
+        self._tick = self._choose_tick(info)
+        self._durations: dict[int, int] = {}
+        self._last: int | None = None
+        self._frames = 0
+        self._seconds = 0.0
+        self._saved = (0, 0.0)
+        self._shuffled = 0
+        self._reformatter = VideoReformatter()
+        self._done = False
+        self._destination = Destination(self.path, overwrite=overwrite)
+        try:
+            self._open(info, threads)
+        except BaseException:
+            self._discard()
+            raise
+
+    def _choose_format(self, info: VideoInfo) -> str:
+        odd = (info.width % 2 == 1, info.height % 2 == 1)
+        used = choose_format(info.pixel_format, self._choice, odd=odd)
+        remark = format_remark(info.pixel_format, used, self._choice.name, odd=any(odd))
+        if remark is not None:
+            self._remarks.append(remark)
+        return used
+
+    def _choose_tick(self, info: VideoInfo) -> Fraction:
+        if not self._kind.timestamps:
+            return frame_grid(info.rate)
+        tick = info.time_base
+        finest = min(self._choice.rules.largest_clock or _FINEST_CLOCK, _FINEST_CLOCK)
+        if tick.denominator > finest:
+            # A multiple of the tick where that is fine enough, else the finest clock itself.
+            times = -(-tick.denominator // finest)
+            coarse = tick * times
+            tick = coarse if coarse.denominator <= finest else Fraction(1, finest)
+        return tick
+
+    def _open(self, info: VideoInfo, threads: int | None) -> None:
+        self._container = av.open(
+            self._destination,
+            "w",
+            format=self._kind.format,
+            container_options=muxer_options(self._kind),
+            buffer_size=1 << 18,
+        )
+        rate = info.rate if info.rate and 0 < info.rate <= 1000 else Fraction(30)
+        self._stream: Any = self._container.add_stream(
+            self._choice.name,
+            rate=rate.limit_denominator(1 << 20),
+            options=dict(self._choice.options),
+            width=info.width,
+            height=info.height,
+            time_base=self._tick,
+        )
+        self._configure(self._stream.codec_context, info, rate, threads)
+        self._copies = Copies(self._container, info.copied, self._kind)
+        self._container.metadata.update(
+            {k: v for k, v in info.metadata.items() if k.lower() not in _NOT_KEPT}
+        )
+        try:
+            self._container.start_encoding()
+        except (av.FFmpegError, ValueError) as error:
+            if self._destination.error is not None:
+                raise self._failed(self._destination.error) from error
+            raise SinkError(
+                f"{self.path} cannot be written: {self._choice.name} does not take these pictures "
+                f"({info.width}x{info.height} {self._format}) or these settings "
+                f"({getattr(error, 'strerror', None) or error})"
+            ) from error
+
+    def _configure(
+        self, context: Any, info: VideoInfo, rate: Fraction, threads: int | None
+    ) -> None:
+        choice: EncoderChoice = self._choice
+        context.pix_fmt = self._format
+        context.sample_aspect_ratio = info.sample_aspect_ratio
+        context.color_primaries = info.colour.primaries
+        context.color_trc = info.colour.transfer
+        context.colorspace = info.colour.matrix
+        context.color_range = _RANGE[info.colour.full_range]
+        context.gop_size = 1 if choice.name == "ffv1" else max(1, round(rate * _KEYFRAME_EVERY))
+        if choice.qscale is not None:
+            context.qscale = True
+            context.global_quality = choice.qscale
+        elif choice.name == "libvpx":
+            # Its quality mode works below a ceiling, in bits per second.
+            context.bit_rate = 40_000_000
+        if not self._kind.timestamps:
+            # Without presentation times pictures must be stored in the order they are shown.
+            context.max_b_frames = 0
+        if threads is not None:
+            context.thread_count = threads
+
+    @property
+    def remarks(self) -> list[str]:
+        """What the output could not keep of the input and why, a sentence each."""
+        return [*self._remarks, *self._copies.remarks]
+
+    def write(self, item: Item) -> None:
+        """Encodes a frame, or writes copied packets.
+
+        Raises:
+            SinkError: the file cannot be written any further; the message says what was saved.
+        """
+        try:
+            if isinstance(item, Passthrough):
+                for packet in item.packets:
+                    self._copies.write(packet)
+            else:
+                self._encode(item)
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise self._failed(error) from error
+
+    def _encode(self, frame: Frame) -> None:
+        picture = frame.picture
+        if picture.format.name != self._format:
+            picture = self._reformatter.reformat(picture, format=self._format)
+        at = round(frame.pts * frame.time_base / self._tick)
+        if self._last is not None and at <= self._last:
+            at = self._last + 1
+            self._shuffled += 1
+        self._last = at
+        picture.pts, picture.time_base = at, self._tick
+        # The decoder's choice must not become the encoder's: it would force keyframes.
+        picture.pict_type = 0
+        if frame.duration:
+            self._durations[at] = max(1, round(frame.duration * frame.time_base / self._tick))
+        self._mux(self._stream.encode(picture))
+        self._frames += 1
+        self._seconds = float((at + self._durations.get(at, 0)) * self._tick)
+
+    def _mux(self, packets: list[Any]) -> None:
+        for packet in packets:
+            duration = self._durations.pop(packet.pts, None)
+            if duration is not None:
+                packet.duration = duration
+            before = self._destination.written
+            at = float((packet.pts or 0) * self._tick)
+            self._container.mux_one(packet)
+            if self._destination.written > before:
+                # A fragment went out; it holds what came before this packet.
+                self._saved = (self._frames, at)
+
+    def close(self) -> None:
+        """Finishes the file so that it is a normal, complete one; safe to call twice.
+
+        Raises:
+            SinkError: the end could not be written; the message says what was saved.
+        """
+        if self._done:
+            return
+        try:
+            self._mux(self._stream.encode(None))
+            self._copies.finish()
+            self._container.close()
+            self._destination.commit()
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise self._failed(error) from error
+        self._done = True
+        if self._shuffled:
+            self._remarks.append(
+                f"{self._shuffled} pictures came closer together than {self.path.suffix} can "
+                "tell apart and were moved by one tick"
+            )
+
+    def abort(self) -> None:
+        """Lets go at once: pictures still in the encoder are dropped, what was written stays."""
+        self._discard()
+
+    def _discard(self) -> None:
+        if self._done:
+            return
+        self._done = True
+        container = getattr(self, "_container", None)
+        if container is not None and self._destination.error is None:
+            # A trailer makes what is there a normal file; without it the fragments still play.
+            with contextlib.suppress(av.FFmpegError, OSError, ValueError):
+                container.close()
+        self._destination.abandon()
+
+    def _failed(self, error: BaseException) -> SinkError:
+        broken = self._destination.error
+        frames, seconds = self._saved
+        working = self._destination.working
+        self._discard()
+        if broken is None and isinstance(error, OSError) and error.errno is not None:
+            broken = error
+        what = (
+            self._destination.explain(broken)
+            if broken is not None
+            else f"{self.path} could not be written to the end ({error})"
+        )
+        if not frames:
+            return SinkError(f"{what}; nothing was saved")
+        return SinkError(
+            f"{what}; about {frames} frames ({seconds:.1f} s) are saved in {working} and play"
+        )

@@ -1,0 +1,470 @@
+"""Video files: every picture with its exact time, and all that goes with them."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.packet import Packet
+
+from stream.errors import SourceError, UsageError
+from stream.frame import ColourTags, Frame, Item, Passthrough, VideoInfo
+from stream.sources._container import (
+    choose_copied,
+    choose_video,
+    open_container,
+)
+from stream.sources._pixels import Upright
+from stream.sources._timeline import Timeline
+from stream.sources.base import Source
+
+_log = logging.getLogger(__name__)
+
+# FFmpeg's AVFMT_TS_DISCONT: MPEG-TS, MPEG-PS and the like.
+_CLOCK_STARTS_ANYWHERE = 0x0200
+_FULL_RANGE = {1: False, 2: True}
+# How far before the wanted time decoding starts, in seconds, until a keyframe is found that lies
+# before it; some containers seek past the target.
+_PREROLLS = (0, 5, 30)
+# Reading goes on after errors in a damaged file, but not forever.
+_MAX_READ_ERRORS = 100
+# Sound that lies further than this behind the last wanted picture is not waited for, in seconds.
+_SOUND_LAG = 10
+
+
+@dataclass(slots=True)
+class _Picture:
+    """A decoded picture that waits for the next one to know how long it lasts."""
+
+    picture: av.VideoFrame
+    pts: int
+    nominal: int
+    seconds: float
+
+
+class FileSource(Source):
+    """The pictures of a video file in presentation order, upright, in planar YUV.
+
+    Times are those of the file, unless its clock starts anywhere (MPEG-TS and the like: then the
+    file starts at 0) or `start` is given (then that moment becomes 0); every stream is moved by
+    the same amount. A frame's duration reaches to the next frame, the last one's to the end that
+    the file declares. Pixel formats other than planar YUV and grey are converted to the nearest
+    planar YUV format; a rotation or mirroring that the file asks for is carried out.
+
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        start: float | Fraction | None = None,
+        end: float | Fraction | None = None,
+        limit: int | None = None,
+    ) -> None:
+        """Opens the file and decodes its first picture.
+
+        Args:
+            path: a local video file.
+            start: seconds from the beginning of the file; the first picture is the first one at or
+                after it.
+            end: seconds from the beginning of the file; pictures at or after it are left out.
+            limit: at most so many pictures.
+
+        Raises:
+            SourceError: the file is missing, unreadable, has no video or nothing in it decodes.
+            UsageError: start, end and limit select nothing.
+        """
+        self.path = Path(path)
+        self.corrupt = 0
+        self._remarks: list[str] = []
+        self._start = _seconds(start, "start")
+        self._end = _seconds(end, "end")
+        self._limit = limit
+        if limit is not None and limit < 1:
+            raise UsageError(f"--limit must be at least 1 picture, not {limit}")
+        if self._end is not None and self._end <= (self._start or 0):
+            raise UsageError(
+                f"--end ({float(self._end):g} s) must be later than --start "
+                f"({float(self._start or 0):g} s)"
+            )
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._iterating = False
+        self._delivered = 0
+        self._decoding = 0.0
+        self._container: InputContainer = open_container(self.path)
+        try:
+            self._open()
+        except BaseException:
+            self._container.close()
+            raise
+
+    def _open(self) -> None:
+        container = self._container
+        self._video = choose_video(container, self.path)
+        self._index = self._video.index
+        self._copied = choose_copied(container, self._video)
+        self._sound = {s.index for s in self._copied if s.type == "audio"}
+        for stream in container.streams.video:
+            if stream is not self._video:
+                stream.discard = av.stream.Discard.all
+        self._video.codec_context.thread_type = av.codec.context.ThreadType.AUTO
+        self._tick = Fraction(self._video.time_base or Fraction(1, 1000))
+        rate = self._video.average_rate or self._video.guessed_rate
+        self._nominal = max(1, round(1 / (rate * self._tick))) if rate else 1
+
+        spliced = bool(container.format.flags & _CLOCK_STARTS_ANYWHERE)
+        began = Fraction(container.start_time or 0, av.time_base)
+        self._timeline = Timeline(spliced=spliced)
+        self._cut: tuple[Fraction | None, Fraction | None] = (None, None)
+        if spliced or self._start is not None:
+            # To a whole tick, so that no picture moves against another.
+            zero = began + (self._start or 0)
+            self._timeline.zero = round(zero / self._tick) * self._tick
+            began -= self._timeline.zero
+        self._cut = (
+            None if self._start is None else began + self._start,
+            None if self._end is None else began + self._end,
+        )
+
+        first = self._prime()
+        self._upright = Upright(first)
+        self._remarks += self._upright.remarks
+        self.info = self._describe(first)
+
+    def _prime(self) -> av.VideoFrame:
+        """Reads until the first picture, from the last keyframe before the cut."""
+        wanted = self._cut[0]
+        for preroll in (*_PREROLLS, None) if wanted is not None else (None,):
+            if wanted is not None:
+                self._seek(wanted, preroll)
+            self._raw = self._decoded()
+            self._primed: list[Packet[Any] | tuple[av.VideoFrame, float]] = []
+            self.corrupt = 0
+            for piece in self._raw:
+                self._primed.append(piece)
+                if isinstance(piece, tuple):
+                    break
+            else:
+                continue
+            picture = piece[0]
+            stored = picture.pts if picture.pts is not None else picture.dts
+            landed = (stored or 0) * self._tick - self._timeline.zero
+            if wanted is None or preroll is None or landed <= wanted:
+                return picture
+        if wanted is not None:
+            raise UsageError(
+                f"{self.path} ends before the start that was asked for "
+                f"({float(self._start or 0):g} s)"
+            )
+        raise SourceError(
+            f"{self.path} holds no picture that can be decoded; it is damaged or its codec "
+            f"({self._video.codec_context.name}) is not supported here"
+        )
+
+    def _seek(self, wanted: Fraction, preroll: int | None) -> None:
+        target = wanted + self._timeline.zero - (preroll or 0)
+        beginning = self._video.start_time or 0
+        ticks = beginning if preroll is None else max(int(target / self._tick), beginning)
+        depth = self._video.codec_context.reorder_depth
+        try:
+            self._container.seek(ticks, stream=self._video)
+        except av.FFmpegError as error:
+            # Without an index reading goes on from where it is, which is no later.
+            _log.debug("%s: seeking to %s s failed: %s", self.path, float(target), error)
+        self._video.codec_context.reorder_depth = depth
+
+    def _describe(self, first: av.VideoFrame) -> VideoInfo:
+        video, upright = self._video, self._upright
+        aspect = video.sample_aspect_ratio or Fraction(1)
+        if upright.orientation.sideways:
+            aspect = 1 / aspect
+        full = _FULL_RANGE.get(first.color_range)
+        if first.format.name.startswith("yuvj"):
+            full = True
+        colour = ColourTags(first.color_primaries, first.color_trc, first.colorspace, full)
+        if first.format.is_rgb or first.format.has_palette:
+            converted = upright(first)
+            colour = ColourTags(
+                converted.color_primaries, converted.color_trc, converted.colorspace, False
+            )
+        duration = self._duration()
+        rate = video.average_rate or video.guessed_rate
+        if rate is not None and rate >= 1000:
+            # Matroska without a declared rate: FFmpeg has only the tick to go by.
+            rate = video.guessed_rate if (video.guessed_rate or 1000) < 1000 else None
+        return VideoInfo(
+            name=self.path.name,
+            width=upright.width,
+            height=upright.height,
+            pixel_format=upright.pixel_format,
+            time_base=self._tick,
+            rate=rate,
+            frames=self._expected(rate, duration),
+            duration=duration,
+            sample_aspect_ratio=aspect,
+            colour=colour,
+            rotation=upright.orientation.turns * 90,
+            codec=video.codec_context.name,
+            copied=self._copied,
+            metadata=dict(self._container.metadata),
+        )
+
+    def _duration(self) -> Fraction | None:
+        """Seconds that will come, as far as the file and the cut say."""
+        if self._video.duration:
+            whole = self._video.duration * self._tick
+        elif self._container.duration:
+            whole = Fraction(self._container.duration, av.time_base)
+        else:
+            return self._end - (self._start or 0) if self._end is not None else None
+        end = whole if self._end is None else min(whole, self._end)
+        return max(end - (self._start or 0), Fraction(0))
+
+    def _expected(self, rate: Fraction | None, duration: Fraction | None) -> int | None:
+        known: int | None = None
+        if duration is not None and rate:
+            known = round(duration * rate)
+        whole = self._start is None and self._end is None
+        # A file that was cut off while it was written counts its first fragment only.
+        if (
+            whole
+            and self._video.frames
+            and (known is None or abs(known - self._video.frames) <= max(2, known // 20))
+        ):
+            known = self._video.frames
+        if self._limit is not None:
+            return self._limit if known is None else min(known, self._limit)
+        return known
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is wrong with the file or not kept of it; complete when the iteration has ended."""
+        return self._remarks
+
+    def __iter__(self) -> Iterator[Item]:
+        """Yields frames in presentation order, and packets of other streams as they were read."""
+        with self._lock:
+            if self._iterating or self._closing.is_set():
+                return
+            self._iterating = True
+        try:
+            yield from self._items()
+        finally:
+            self._closing.set()
+            self._container.close()
+
+    def close(self) -> None:
+        """Ends the iteration and closes the file; from any thread, safe to call twice."""
+        with self._lock:
+            self._closing.set()
+            if not self._iterating:
+                # An iteration under way closes the file itself: it may be reading from it.
+                self._container.close()
+
+    def _items(self) -> Iterator[Item]:
+        held: deque[Packet[Any]] = deque()
+        waiting: _Picture | None = None
+        previous: int | None = None
+        for piece in itertools.chain(self._primed, self._raw):
+            if isinstance(piece, Packet):
+                if self._limit is not None:
+                    # Where the last picture ends is not known yet.
+                    held.append(piece)
+                elif (packet := self._placed(piece)) is not None:
+                    yield Passthrough((packet,))
+                continue
+            picture, seconds = piece
+            nominal = max(picture.duration or 0, self._nominal, 1)
+            stored = picture.pts if picture.pts is not None else picture.dts
+            pts = self._timeline.picture(stored, previous, nominal, self._tick, self._index)
+            previous = pts
+            if self._cut[0] is not None and pts * self._tick < self._cut[0]:
+                continue
+            past = self._cut[1] is not None and pts * self._tick >= self._cut[1]
+            if waiting is not None:
+                yield self._frame(waiting, pts - waiting.pts)
+                if past or self._delivered == self._limit:
+                    end = waiting.pts + (pts - waiting.pts)
+                    yield from self._rest(held, end * self._tick)
+                    return
+            elif past:
+                break
+            if waiting is not None and nominal == 1:
+                # One tick is what FFmpeg says where neither picture nor stream knows better.
+                nominal = pts - waiting.pts
+            yield from self._release(held, pts * self._tick)
+            waiting = _Picture(picture, pts, nominal, seconds)
+        if waiting is not None:
+            yield self._frame(waiting, self._last_duration(waiting))
+        yield from self._release(held, None)
+        self._remark_end()
+
+    def _frame(self, waiting: _Picture, duration: int) -> Frame:
+        picture = self._upright(waiting.picture)
+        picture.pts, picture.time_base, picture.duration = waiting.pts, self._tick, duration
+        frame = Frame(picture, self._delivered, waiting.pts, self._tick, duration)
+        frame.stages["decode"] = waiting.seconds + time.perf_counter() - frame.born
+        self._delivered += 1
+        return frame
+
+    def _last_duration(self, last: _Picture) -> int:
+        """The last picture lasts until the declared end, unless that is far from its own length."""
+        if self._video.duration:
+            end = (self._video.start_time or 0) + self._video.duration
+        elif self._container.duration:
+            began = Fraction(self._container.start_time or 0, av.time_base)
+            end = round((began + Fraction(self._container.duration, av.time_base)) / self._tick)
+        else:
+            return last.nominal
+        left = end - round(self._timeline.zero / self._tick) - last.pts
+        if 0 < left <= last.nominal * 1.5 and not self._timeline.splices:
+            return left
+        return last.nominal
+
+    def _release(self, held: deque[Packet[Any]], until: Fraction | None) -> Iterator[Item]:
+        while held:
+            first = held[0]
+            at = first.pts if first.pts is not None else first.dts
+            if until is not None and at is not None and self._on_clock(first, at) >= until:
+                return
+            held.popleft()
+            if (packet := self._placed(first)) is not None:
+                yield Passthrough((packet,))
+
+    def _rest(self, held: deque[Packet[Any]], end: Fraction) -> Iterator[Item]:
+        """The sound up to the end of the last picture, of which some may not have been read yet."""
+        self._cut = (self._cut[0], end)
+        yield from self._release(held, None)
+        missing = set(self._sound)
+        for packet in self._packets():
+            if packet.size == 0 or packet.dts is None:
+                continue
+            at = self._on_clock(packet, packet.dts)
+            if packet.stream_index == self._index:
+                if at > end + _SOUND_LAG:
+                    return
+                continue
+            if at >= end:
+                missing.discard(packet.stream_index)
+            elif (placed := self._placed(packet)) is not None:
+                yield Passthrough((placed,))
+            if not missing:
+                return
+
+    def _on_clock(self, packet: Packet[Any], stored: int) -> Fraction:
+        return stored * Fraction(packet.time_base) - self._timeline.zero
+
+    def _placed(self, packet: Packet[Any]) -> Packet[Any] | None:
+        """The packet on the output's clock, or None where it lies outside the cut."""
+        tick, duration = Fraction(packet.time_base), packet.duration or 0
+        stored = packet.pts if packet.pts is not None else packet.dts
+        if stored is not None:
+            at = self._timeline.shifted(stored, duration, tick, packet.stream_index)
+            start, end = self._cut
+            if start is not None and (at + duration) * tick <= start:
+                return None
+            if end is not None and at * tick >= end:
+                return None
+            moved = at - stored
+            if moved:
+                packet.pts = None if packet.pts is None else packet.pts + moved
+                packet.dts = None if packet.dts is None else packet.dts + moved
+        return packet
+
+    def _decoded(self) -> Iterator[Packet[Any] | tuple[av.VideoFrame, float]]:
+        """Packets of other streams, and pictures with the seconds that decoding them took."""
+        for packet in self._packets():
+            # The empty packets at the end, which flush, carry no index of their own.
+            if packet.stream is not self._video:
+                if packet.size:
+                    yield packet
+                continue
+            began = time.perf_counter()
+            try:
+                pictures = self._video.decode(packet)
+            except av.EOFError:
+                pictures = []
+            except av.FFmpegError as error:
+                self.corrupt += 1
+                _log.debug("%s: a picture cannot be decoded: %s", self.path, error)
+                pictures = []
+            self._decoding += time.perf_counter() - began
+            for picture in pictures:
+                self.corrupt += picture.is_corrupt
+                yield picture, self._decoding
+                self._decoding = 0.0
+
+    def _packets(self) -> Iterator[Packet[Any]]:
+        """Everything in the file in read order; goes on behind damaged places."""
+        streams = [self._video, *self._copied]
+        for _ in range(_MAX_READ_ERRORS):
+            demuxed = self._container.demux(streams)
+            try:
+                while not self._closing.is_set():
+                    began = time.perf_counter()
+                    packet = next(demuxed, None)
+                    self._decoding += time.perf_counter() - began
+                    if packet is None:
+                        return
+                    yield packet
+            except av.FFmpegError as error:
+                self.corrupt += 1
+                _log.debug("%s: a packet cannot be read: %s", self.path, error)
+            else:
+                return
+        self._remarks.append(f"{self.path.name} cannot be read further: too much of it is damaged")
+
+    def _remark_end(self) -> None:
+        if self._closing.is_set():
+            return
+        if self._timeline.nudged:
+            self._remarks.append(
+                f"{self._timeline.nudged} pictures had no usable time of their own and were placed "
+                "after the one before them"
+            )
+        if self._timeline.splices:
+            self._remarks.append(
+                "the file's clock starts over in the middle; it was made continuous"
+            )
+        expected = self.info.frames
+        if self._limit is None and expected is not None:
+            missing = expected - self._delivered - self.corrupt
+            if missing > max(2, expected // 50):
+                self._remarks.append(
+                    f"{self.path.name} is cut short: it declares about {expected} pictures and "
+                    f"holds {self._delivered}"
+                )
+
+
+def probe(path: str | Path) -> VideoInfo:
+    """What a video file holds, without reading more than its first picture.
+
+    `copied` is empty, as the file is closed again.
+
+    Raises:
+        SourceError: as `FileSource` does.
+    """
+    from dataclasses import replace
+
+    with FileSource(path) as source:
+        return replace(source.info, copied=())
+
+
+def _seconds(value: float | Fraction | None, name: str) -> Fraction | None:
+    if value is None:
+        return None
+    seconds = Fraction(value).limit_denominator(10**9)
+    if seconds < 0:
+        raise UsageError(f"--{name} must be 0 seconds or more, not {float(seconds):g}")
+    return seconds

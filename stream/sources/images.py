@@ -1,0 +1,148 @@
+"""Pictures: a photo, several, a folder of them or a glob."""
+
+from __future__ import annotations
+
+import glob
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from stream.errors import SourceError
+from stream.frame import ColourTags, Frame, Item, VideoInfo
+from stream.sources._container import explained
+from stream.sources._rgb import COLOUR, PIXEL_FORMAT, picture_from_bgr
+from stream.sources.base import Source
+
+_log = logging.getLogger(__name__)
+
+PICTURE_ENDINGS = frozenset(
+    {".avif", ".bmp", ".jpe", ".jpeg", ".jpg", ".jp2", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
+    | {".tif", ".tiff", ".webp"}
+)
+"""Files in a folder with these endings are taken for pictures."""
+
+
+class ImagesSource(Source):
+    """Pictures one after another, each of its own size, in full-range YUV 4:4:4 with 10 bits.
+
+    That format holds every 8-bit RGB colour exactly, so that untouched pixels come out as they
+    were. The orientation that a camera noted is carried out. A picture's time is its place in the
+    sequence, in seconds. A picture that cannot be read is counted in `corrupt` and left out.
+
+    Attributes:
+        paths: where the pictures come from; those that turned out unreadable are taken out, so
+            that `paths[frame.index]` is the file of a frame.
+    """
+
+    def __init__(self, inputs: str | Path | Sequence[str | Path]) -> None:
+        """Finds the pictures and reads the first one.
+
+        Args:
+            inputs: files, folders (their pictures in order of name) and globs.
+
+        Raises:
+            SourceError: something does not exist, holds no pictures, or none can be read.
+        """
+        given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+        self.paths: list[Path] = [path for entry in given for path in _expand(entry)]
+        if not self.paths:
+            raise SourceError("there is no picture to read; name a file, a folder or a glob")
+        self.corrupt = 0
+        self._remarks: list[str] = []
+        self._closing = threading.Event()
+        count = len(self.paths)
+        self._next: tuple[av.VideoFrame, float] | None = self._read(0)
+        if self._next is None:
+            if count == 1:
+                raise SourceError(self._remarks[0])
+            raise SourceError(f"none of the {count} pictures can be read; {self._remarks[0]}")
+        first = self._next[0]
+        self.info = VideoInfo(
+            name=self.paths[0].name if count == 1 else f"{count} pictures",
+            width=first.width,
+            height=first.height,
+            pixel_format=PIXEL_FORMAT,
+            time_base=Fraction(1),
+            frames=len(self.paths),
+            colour=ColourTags(2, 2, COLOUR, full_range=True),
+            codec=self.paths[0].suffix.lstrip(".").lower(),
+        )
+
+    @property
+    def remarks(self) -> list[str]:
+        """Which pictures could not be read, a sentence each."""
+        return self._remarks
+
+    def __iter__(self) -> Iterator[Item]:
+        """Yields one frame per picture that can be read."""
+        index = 0
+        while self._next is not None and not self._closing.is_set():
+            picture, seconds = self._next
+            picture.pts, picture.time_base = index, Fraction(1)
+            frame = Frame(picture, index, index, Fraction(1), 1)
+            frame.stages["decode"] = seconds
+            self._next = None
+            yield frame
+            index += 1
+            self._next = self._read(index)
+
+    def close(self) -> None:
+        """Ends the iteration after the picture that is being read."""
+        self._closing.set()
+
+    def _read(self, index: int) -> tuple[av.VideoFrame, float] | None:
+        """The picture at a place in `paths`, or the next that can be read; None after the last."""
+        while index < len(self.paths):
+            path = self.paths[index]
+            began = time.perf_counter()
+            try:
+                return _read_picture(path), time.perf_counter() - began
+            except SourceError as error:
+                _log.debug("%s", error)
+                self.corrupt += 1
+                self._remarks.append(str(error))
+                del self.paths[index]
+        return None
+
+
+def _expand(entry: str | Path) -> list[Path]:
+    path = Path(entry)
+    if path.is_dir():
+        found = sorted(
+            child
+            for child in path.iterdir()
+            if child.suffix.lower() in PICTURE_ENDINGS and child.is_file()
+        )
+        if not found:
+            raise SourceError(f"the folder {path} has no pictures in it")
+        return found
+    if path.exists():
+        return [path]
+    # Path.glob takes no absolute patterns.
+    names = glob.glob(str(entry), recursive=True)  # noqa: PTH207
+    matches = sorted(path for path in map(Path, names) if path.is_file())
+    if not matches:
+        raise SourceError(f"there is no picture {path}; check the name")
+    return matches
+
+
+def _read_picture(path: Path) -> av.VideoFrame:
+    with explained(path):
+        data = np.fromfile(path, np.uint8)
+    if not data.size:
+        raise SourceError(f"{path} is empty (0 bytes)")
+    try:
+        # Colour, 8 bits, turned upright as the camera noted.
+        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise SourceError(f"{path} cannot be decoded: {error.err or error}") from error
+    if pixels is None:
+        raise SourceError(f"{path} is not a picture that can be read, or it is damaged")
+    return picture_from_bgr(np.asarray(pixels, np.uint8))
