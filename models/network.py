@@ -1,0 +1,347 @@
+"""The architecture of the bundled model: a Mask R-CNN sized for two CPU cores.
+
+MobileNetV2 backbone (batch normalisation folded in), four-level feature pyramid (strides 8, 16,
+32, 64), a region proposal network with one anchor size per level, a two-layer box head on 7x7
+RoIAlign, and a mask head that joins 14x14 semantics with a 56x56 view of a stride-4 map.
+
+Papers: MobileNetV2 (Sandler et al. 2018), FPN (Lin et al. 2017), Mask R-CNN (He et al. 2017).
+Every region operation reads one *atlas*, the pyramid levels laid out in a single map, so that
+pooling from several levels is a single RoIAlign in training and in the exported graph alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.ops import roi_align
+
+STRIDES = (8, 16, 32, 64)
+FINE_STRIDE = 4
+
+# (output channels, stride, expansion, residual) of MobileNetV2 1.0's blocks 0 to 16.
+_BLOCKS = (
+    (16, 1, 1, False),
+    (24, 2, 6, False),
+    (24, 1, 6, True),
+    (32, 2, 6, False),
+    (32, 1, 6, True),
+    (32, 1, 6, True),
+    (64, 2, 6, False),
+    (64, 1, 6, True),
+    (64, 1, 6, True),
+    (64, 1, 6, True),
+    (96, 1, 6, False),
+    (96, 1, 6, True),
+    (96, 1, 6, True),
+    (160, 2, 6, False),
+    (160, 1, 6, True),
+    (160, 1, 6, True),
+    (320, 1, 6, False),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkConfig:
+    """What must be known to rebuild a network before its weights are loaded.
+
+    Lengths are in pixels of the network's input picture.
+    """
+
+    names: tuple[str, ...]
+    channels: int = 96
+    rpn_channels: int = 64
+    box_features: int = 256
+    mask_channels: int = 64
+    fine_channels: int = 16
+    anchor_sizes: tuple[float, ...] = (28.0, 64.0, 140.0, 300.0)
+    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    box_canonical: float = 96.0
+    mask_canonical: float = 160.0
+    box_pool: int = 7
+    mask_pool: int = 14
+    frozen_blocks: int = 3
+
+    @property
+    def mask_size(self) -> int:
+        """Side of the predicted masks, in cells."""
+        return 4 * self.mask_pool
+
+
+class SameConv(nn.Conv2d):
+    """A convolution with TensorFlow's SAME padding: at stride 2, right and bottom only."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int) -> None:
+        padding = kernel // 2 if stride == 1 else 0
+        super().__init__(inputs, outputs, kernel, stride, padding, groups=groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
+        if self.stride[0] == 1:
+            return super().forward(x)
+        if self.training and self.groups > 1:
+            # The same numbers: the windows of stride 1, padded all round, that the strided filter
+            # would visit. PyTorch's CPU gradient of strided depthwise filters is so slow in bf16
+            # that this saves a quarter of the whole training time.
+            full = functional.conv2d(x, self.weight, self.bias, 1, 1, 1, self.groups)
+            return full[:, :, 1::2, 1::2]
+        return super().forward(functional.pad(x, (0, 1, 0, 1)))
+
+
+class Block(nn.Module):
+    """MobileNetV2's inverted residual; `expanded` is kept apart because a tap reads it."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, factor: int, residual: bool) -> None:
+        super().__init__()
+        hidden = inputs * factor
+        self.expand = SameConv(inputs, hidden, 1, 1, 1) if factor != 1 else None
+        self.depthwise = SameConv(hidden, hidden, 3, stride, hidden)
+        self.project = SameConv(hidden, outputs, 1, 1, 1)
+        self.residual = residual
+
+    def expanded(self, x: Tensor) -> Tensor:
+        """The widened input, (B, factor * inputs, H, W)."""
+        return x if self.expand is None else functional.relu6(self.expand(x), inplace=True)
+
+    def contract(self, x: Tensor, wide: Tensor) -> Tensor:
+        """Depthwise filter and projection of `wide`, plus the shortcut from `x`."""
+        out: Tensor = self.project(functional.relu6(self.depthwise(wide), inplace=True))
+        return x + out if self.residual else out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
+        return self.contract(x, self.expanded(x))
+
+
+class MobileNetV2(nn.Module):
+    """The backbone. Input float (B, 3, H, W) in [-1, 1]; H, W multiples of 32.
+
+    Returns maps of strides 4, 8, 16, 32 with 24, 32, 576 and 1280 channels.
+    """
+
+    outputs = (24, 32, 576, 1280)
+
+    def __init__(self, frozen_blocks: int) -> None:
+        super().__init__()
+        self.stem = SameConv(3, 32, 3, 2, 1)
+        blocks, channels = [], 32
+        for width, stride, factor, residual in _BLOCKS:
+            blocks.append(Block(channels, width, stride, factor, residual))
+            channels = width
+        self.blocks = nn.ModuleList(blocks)
+        self.last = SameConv(channels, 1280, 1, 1, 1)
+        self.frozen_blocks = frozen_blocks
+        if frozen_blocks:
+            for module in (self.stem, *blocks[:frozen_blocks]):
+                module.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Picture to maps; see the class."""
+        x = functional.relu6(self.stem(x), inplace=True)
+        stride4 = stride8 = stride16 = x
+        for index, module in enumerate(self.blocks):
+            block = cast(Block, module)
+            wide = block.expanded(x)
+            if index == 13:
+                stride16 = wide
+            x = block.contract(x, wide)
+            if index == 2:
+                stride4 = x
+            elif index == 5:
+                stride8 = x
+        return stride4, stride8, stride16, functional.relu6(self.last(x), inplace=True)
+
+    def load_npz(self, path: Path) -> None:
+        """Load weights with keys `stem`, `block0` ... `last` (`.weight`, `.bias`).
+
+        Raises KeyError or RuntimeError where a key is missing or has another shape.
+        """
+        state = {}
+        with np.load(path) as stored:
+            for key in stored.files:
+                name = key.replace("block", "blocks.") if key.startswith("block") else key
+                state[name] = torch.from_numpy(stored[key])
+        self.load_state_dict(state)
+
+
+def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    nn.init.zeros_(cast(Tensor, conv.bias))
+    return conv
+
+
+class Pyramid(nn.Module):
+    """Feature pyramid: maps of strides 8, 16, 32, 64 with the same number of channels."""
+
+    def __init__(self, inputs: tuple[int, ...], channels: int) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(width, channels, 1) for width in inputs)
+        self.output = nn.ModuleList(_conv(channels, channels, 3) for _ in inputs)
+        self.extra = _conv(channels, channels, 3, stride=2)
+
+    def forward(self, maps: tuple[Tensor, ...]) -> list[Tensor]:
+        """Maps of strides 8, 16 and 32 to four levels (B, C, h, w)."""
+        tops = [lateral(x) for lateral, x in zip(self.lateral, maps, strict=True)]
+        for index in range(len(tops) - 2, -1, -1):
+            tops[index] = tops[index] + functional.interpolate(tops[index + 1], scale_factor=2.0)
+        levels = [functional.relu(output(x)) for output, x in zip(self.output, tops, strict=True)]
+        levels.append(functional.relu(self.extra(levels[-1])))
+        return levels
+
+
+class ProposalHead(nn.Module):
+    """Objectness and box deltas of every anchor of every level."""
+
+    def __init__(self, channels: int, hidden: int, anchors: int) -> None:
+        super().__init__()
+        self.conv = _conv(channels, hidden, 3)
+        self.logits = nn.Conv2d(hidden, anchors, 1)
+        self.deltas = nn.Conv2d(hidden, 4 * anchors, 1)
+        nn.init.normal_(self.logits.weight, std=0.01)
+        nn.init.constant_(cast(Tensor, self.logits.bias), -3.0)
+        nn.init.normal_(self.deltas.weight, std=0.01)
+        nn.init.zeros_(cast(Tensor, self.deltas.bias))
+
+    def forward(self, levels: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """Per level: logits (B, cells * A) and deltas (B, cells * A, 4), rows first."""
+        logits, deltas = [], []
+        for level in levels:
+            x = functional.relu(self.conv(level))
+            logits.append(self.logits(x).permute(0, 2, 3, 1).flatten(1))
+            deltas.append(self.deltas(x).permute(0, 2, 3, 1).reshape(x.shape[0], -1, 4))
+        return logits, deltas
+
+
+class BoxHead(nn.Module):
+    """Class logits (background first) and class-agnostic box deltas of pooled regions."""
+
+    def __init__(self, inputs: int, hidden: int, classes: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(inputs, hidden)
+        self.fc2 = nn.Linear(hidden, hidden)
+        self.classes = nn.Linear(hidden, 1 + classes)
+        self.deltas = nn.Linear(hidden, 4)
+        nn.init.normal_(self.classes.weight, std=0.01)
+        nn.init.zeros_(self.classes.bias)
+        nn.init.normal_(self.deltas.weight, std=0.001)
+        nn.init.zeros_(self.deltas.bias)
+
+    def forward(self, regions: Tensor) -> tuple[Tensor, Tensor]:
+        """(R, C, P, P) to (R, 1 + classes) and (R, 4)."""
+        x = functional.relu(self.fc2(functional.relu(self.fc1(regions.flatten(1)))))
+        return self.classes(x), self.deltas(x)
+
+
+class MaskHead(nn.Module):
+    """Class-agnostic mask logits: coarse semantics refined by a fine view of the region."""
+
+    def __init__(self, channels: int, hidden: int, fine: int) -> None:
+        super().__init__()
+        half = hidden // 2
+        self.coarse = nn.ModuleList(
+            (_conv(channels, hidden, 3), _conv(hidden, hidden, 3), _conv(hidden, hidden, 3))
+        )
+        self.narrow = nn.Conv2d(hidden, half, 1)
+        self.fine_down = _conv(fine, half, 3, stride=2)
+        self.middle = nn.ModuleList((_conv(half, half, 3), _conv(half, half, 3)))
+        self.spread = nn.Conv2d(half, 32, 1)
+        self.fine_same = _conv(fine, 8, 3)
+        self.logits = nn.Conv2d(8, 1, 3, padding=1)
+
+    def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
+        """(R, C, P, P) and (R, fine, 4P, 4P) to logits (R, 4P, 4P)."""
+        for conv in self.coarse:
+            coarse = functional.relu(conv(coarse))
+        x = functional.interpolate(self.narrow(coarse), scale_factor=2.0)
+        x = functional.relu(x + self.fine_down(fine))
+        for conv in self.middle:
+            x = functional.relu(conv(x))
+        x = functional.pixel_shuffle(self.spread(x), 2)
+        x = functional.relu(x + self.fine_same(fine))
+        return cast(Tensor, self.logits(x).squeeze(1))
+
+
+def build_atlas(levels: list[Tensor]) -> Tensor:
+    """Lay the pyramid out in one map: the finest level left, the others stacked on its right.
+
+    Each level gets a border of one replicated cell, so that a bilinear sample at its edge reads
+    its own values. Returns (B, C, h, w) float32.
+    """
+    framed = [functional.pad(level.float(), (1, 1, 1, 1), mode="replicate") for level in levels]
+    width = framed[1].shape[-1]
+    column = torch.cat(
+        [functional.pad(x, (0, width - x.shape[-1], 0, 0)) for x in framed[1:]], dim=2
+    )
+    # In flat pictures the column, 7/4 of its first level and its borders, is the taller one;
+    # six rows more are always enough.
+    base = functional.pad(framed[0], (0, 0, 0, 6))
+    column = functional.pad(column, (0, 0, 0, base.shape[2] - column.shape[2]))
+    return torch.cat([base, column], dim=3)
+
+
+def atlas_regions(boxes: Tensor, sizes: list[tuple[int, int]], canonical: float) -> Tensor:
+    """Boxes (R, 4) in picture pixels, mapped to the atlas cells of the level that suits each.
+
+    A box of area below canonical^2 reads stride 8; each doubling of its side goes one level up
+    (FPN, equation 1). `sizes` are the (height, width) of the levels. Returns (R, 4) for
+    RoIAlign with `aligned=True` and scale 1.
+    """
+    side = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).clamp(min=1.0).sqrt()
+    level = torch.floor(torch.log2(side / canonical) + 1.0).clamp(0.0, len(sizes) - 1.0)
+    offset_x = (level > 0.5).float() * (sizes[0][1] + 2)
+    offset_y = torch.zeros_like(side)
+    for index in range(2, len(sizes)):
+        offset_y = offset_y + (level > index - 0.5).float() * (sizes[index - 1][0] + 2)
+    offset = torch.stack([offset_x, offset_y, offset_x, offset_y], dim=1) + 1.0
+    return boxes / (STRIDES[0] * torch.exp2(level))[:, None] + offset
+
+
+class MaskRCNN(nn.Module):
+    """The whole network. Stages are separate methods because training samples between them."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.channels
+        self.backbone = MobileNetV2(config.frozen_blocks)
+        self.pyramid = Pyramid(self.backbone.outputs[1:], channels)
+        self.proposals = ProposalHead(channels, config.rpn_channels, len(config.anchor_ratios))
+        self.box = BoxHead(channels * config.box_pool**2, config.box_features, len(config.names))
+        self.mask = MaskHead(channels, config.mask_channels, config.fine_channels)
+        self.fine_lateral = nn.Conv2d(self.backbone.outputs[0], 24, 1)
+        self.fine_top = nn.Conv2d(channels, 24, 1)
+        self.fine = _conv(24, config.fine_channels, 3)
+
+    def features(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Picture (B, 3, H, W), 0..255 of any dtype, to pyramid levels and the stride-4 map."""
+        x = image.float() * (1.0 / 127.5) - 1.0
+        taps = self.backbone(x)
+        levels = self.pyramid(taps[1:])
+        fine = self.fine_lateral(taps[0]) + functional.interpolate(
+            self.fine_top(levels[0]), scale_factor=2.0
+        )
+        return levels, functional.relu(self.fine(functional.relu(fine)))
+
+    def pool_box(self, atlas: Tensor, sizes: list[tuple[int, int]], rois: Tensor) -> Tensor:
+        """Regions (R, 5: picture index, x1, y1, x2, y2) to (R, C, P, P) for the box head."""
+        where = atlas_regions(rois[:, 1:], sizes, self.config.box_canonical)
+        where = torch.cat([rois[:, :1], where], dim=1)
+        out: Tensor = roi_align(atlas, where, self.config.box_pool, 1.0, 1, aligned=True)
+        return out
+
+    def pool_mask(
+        self, atlas: Tensor, sizes: list[tuple[int, int]], fine: Tensor, rois: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Regions (R, 5) to the coarse (R, C, P, P) and fine (R, F, 4P, 4P) mask inputs."""
+        where = atlas_regions(rois[:, 1:], sizes, self.config.mask_canonical)
+        where = torch.cat([rois[:, :1], where], dim=1)
+        coarse = roi_align(atlas, where, self.config.mask_pool, 1.0, 1, aligned=True)
+        size = self.config.mask_size
+        detail: Tensor = roi_align(fine.float(), rois, size, 1.0 / FINE_STRIDE, 1, aligned=True)
+        return coarse, detail
