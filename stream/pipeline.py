@@ -38,11 +38,13 @@ class Job:
 class Stage:
     """A named step that changes a job; it runs in a thread of its own.
 
-    `name` is the stage's name in the report; the seconds of `work` are booked to it.
+    `name` is the stage's name in the report; the seconds of `work` are booked to it. Jobs to which
+    it does not apply pass it by in their order, and nothing is booked for them.
     """
 
     name: str
     work: Callable[[Job], None]
+    applies: Callable[[Job], bool] | None = None
 
 
 @dataclass(slots=True)
@@ -216,7 +218,7 @@ class Pipeline:
     ) -> None:
         try:
             for item in inbox:
-                if isinstance(item, Job):
+                if isinstance(item, Job) and (stage.applies is None or stage.applies(item)):
                     with timed(item.frame.stages, stage.name):
                         stage.work(item)
                 out.put(item)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stream.compositing.compositor import Compositor
     from stream.frame import Frame
     from stream.inference.segmenter import Segmenter
+    from stream.motion.every import Every
     from stream.roi import Window
 
 _PANEL_SECONDS = 0.2
@@ -48,7 +49,12 @@ class Panel:
 
 
 def segmentation_stages(
-    segmenter: Segmenter, compositor: Compositor, clock: Clock, *, timing: bool
+    segmenter: Segmenter,
+    compositor: Compositor,
+    clock: Clock,
+    *,
+    timing: bool,
+    every: Every | None = None,
 ) -> list[Stage]:
     """The stages that find the objects of a frame and paint them into it.
 
@@ -57,6 +63,7 @@ def segmentation_stages(
         compositor: paints them.
         clock: gives the figures for the timing panel.
         timing: whether the panel is painted.
+        every: on which frames inference runs; None for all.
     """
     panel = Panel(clock, segmenter.provider) if timing else None
 
@@ -76,9 +83,10 @@ def segmentation_stages(
         if panel is not None:
             panel.paint(job.frame)
 
-    return [
+    stages = [
         Stage("preprocess", preprocess),
         Stage("infer", infer),
         Stage("postprocess", postprocess),
         Stage("composite", composite),
     ]
+    return stages if every is None else every.thin(stages)

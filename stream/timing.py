@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-STAGES = ("decode", "preprocess", "infer", "postprocess", "composite", "encode")
+STAGES = ("decode", "plan", "preprocess", "infer", "postprocess", "motion", "composite", "encode")
 """The stages of a run, in the order in which a frame passes them."""
 
 END_TO_END = "end to end"
