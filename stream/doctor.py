@@ -88,25 +88,27 @@ def print_findings(console: Console, findings: Sequence[dict[str, str]]) -> None
             console.print(advice, highlight=False, soft_wrap=True)
 
 
-_PACKAGES = (
-    "av",
-    "numpy",
-    "opencv-python",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "onnxruntime-ep-openvino",
-    "onnxruntime-ep-nv-tensorrt-rtx",
-    "torch",
-)
+_PACKAGES = {
+    "av": "PyAV",
+    "numpy": "NumPy",
+    "opencv-python": "OpenCV",
+    "opencv-python-headless": "OpenCV without windows",
+    "onnxruntime": "ONNX Runtime",
+    "onnxruntime-gpu": "ONNX Runtime, GPU build",
+    "onnxruntime-ep-openvino": "OpenVINO plug-in",
+    "onnxruntime-ep-nv-tensorrt-rtx": "TensorRT for RTX plug-in",
+    "torch": "PyTorch",
+}
 
 
 def _program() -> Iterator[Finding]:
     yield Finding("program", "stream", "note", __version__)
     yield Finding("program", "Python", "note", f"{platform.python_version()} ({sys.executable})")
     yield Finding("program", "system", "note", f"{platform.platform()}, {platform.machine()}")
-    for package in _PACKAGES:
+    for package, label in _PACKAGES.items():
         try:
-            yield Finding("program", package, "note", metadata.version(package))
+            detail = f"{metadata.version(package)} ({package})"
+            yield Finding("program", label, "note", detail)
         except metadata.PackageNotFoundError:
             continue
     import av
@@ -285,8 +287,9 @@ def _display() -> Iterator[Finding]:
             yield Finding("display", name, "works", f"{address} answers")
             return
         yield Finding("display", name, "missing", f"{address} does not answer ({problem})")
-    if os.environ.get("DISPLAY", "").partition(":")[0]:
-        # Over the network, as with ssh -X; connecting could take seconds.
+    host, colon, _ = os.environ.get("DISPLAY", "").partition(":")
+    if host and colon:
+        # As with ssh -X; connecting could take seconds.
         yield Finding("display", "X11", "note", f"{os.environ['DISPLAY']}, over the network")
         return
     advice = "write a file with -o, or log in with a screen (or ssh -X)"

@@ -60,7 +60,7 @@ class Route:
         execution_provider: ONNX Runtime's name of it.
         options: of the provider, as ONNX Runtime takes them.
         devices: ONNX Runtime's devices, for plug-in providers; empty for built-in ones.
-        precisions: of a model's variants, best first.
+        precisions: of a model's variants, best first; see `Entry.pick` for what comes after.
     """
 
     name: ProviderName
@@ -113,8 +113,7 @@ def route(provider: ProviderName) -> Route:
 
 
 def _cpu() -> Route:
-    fast = processor().fast_int8
-    precisions = ("int8", "float32") if fast else ("float32", "int8")
+    precisions = ("int8",) if processor().fast_int8 else ("float32",)
     return Route("cpu", "CPU", "CPUExecutionProvider", precisions=precisions)
 
 

@@ -21,7 +21,7 @@ def resize_rgb(rgb: Rgb, width: int, height: int, interpolation: Interpolation) 
     - `area`: the mean of the pixels covered when both axes shrink (OpenCV's INTER_AREA), else as
       `bilinear`.
     - `pil_bilinear`: equal to Pillow's `resize(..., BILINEAR)`, which widens its triangle when
-      shrinking.
+      shrinking (columns first; since version 13 Pillow may take rows first, one level apart).
     - `tf_bilinear`: TensorFlow 1's `resize_bilinear` with its defaults (source = destination x
       scale, no half pixel), rounded to whole levels.
     """

@@ -1,0 +1,230 @@
+import ctypes
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stream import Segmenter
+from stream.errors import ModelError, ProviderError, UsageError
+from stream.inference import cpu, providers, session
+from stream.inference.providers import AUTO_ORDER, Route, UnavailableError, route
+from stream.models.catalogue import find
+from tests import tiny_models
+
+needs_no_gpu = pytest.mark.skipif(
+    providers._nvidia_obstacle() == ("", ""), reason="this machine has an NVIDIA GPU"
+)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return tiny_models.nothing(tmp_path / "nothing.onnx")
+
+
+@needs_no_gpu
+@pytest.mark.parametrize("name", ["cuda", "tensorrt"])
+def test_a_provider_that_cannot_run_is_an_error_with_its_cause(
+    model: Path, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ProviderError) as caught:
+        Segmenter.load(model, provider=name)
+    sentence = str(caught.value)
+    assert "cannot be used here: there is no NVIDIA driver here" in sentence or "GPU" in sentence
+    assert "install" in sentence or "check" in sentence
+    assert "\n" not in sentence
+    printed = capfd.readouterr()
+    assert printed.out + printed.err == ""
+
+
+@needs_no_gpu
+def test_auto_says_what_it_chose_and_why(model: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    segmenter = Segmenter.load(model)
+    if segmenter.provider != "CPU (float32)":
+        pytest.skip(f"another provider works here: {segmenter.provider}")
+    (remark,) = segmenter.remarks
+    assert remark.startswith("auto chose CPU (float32); not TensorRT or CUDA: there is no NVIDIA")
+    assert "not OpenVINO: it" in remark
+    printed = capfd.readouterr()
+    assert printed.out + printed.err == ""
+
+
+def test_the_cpu_when_asked_for_needs_no_remark(model: Path) -> None:
+    assert Segmenter.load(model, provider="cpu").remarks == ()
+
+
+def test_an_unknown_provider_is_a_misuse(model: Path) -> None:
+    with pytest.raises(UsageError, match="there are auto, cpu, cuda, tensorrt, openvino"):
+        Segmenter.load(model, provider="cudnn")
+
+
+def test_the_plugin_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UnavailableError) as caught:
+        route("openvino")
+    assert caught.value.advice == "pip install 'stream-segmentation[openvino]'"
+
+
+def test_a_plugin_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> str:
+        raise RuntimeError(f"{name}: undefined symbol\nand a long trace")
+
+    monkeypatch.setattr(providers.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(providers, "_register", broken)
+    with pytest.raises(UnavailableError, match=r"plug-in cannot be loaded .*undefined symbol"):
+        route("openvino")
+
+
+class _Driver:
+    """A CUDA driver that answers as told."""
+
+    def __init__(self, start: int, devices: int) -> None:
+        self.start, self.devices = start, devices
+
+    def cuInit(self, flags: int) -> int:
+        return self.start
+
+    def cuDeviceGetCount(self, count: object) -> int:
+        count._obj.value = self.devices  # type: ignore[attr-defined]
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("driver", "cause"),
+    [
+        (_Driver(0, 1), ""),
+        (_Driver(0, 0), "the NVIDIA driver finds no GPU here"),
+        (_Driver(100, 0), "the NVIDIA driver finds no GPU here"),
+        (_Driver(999, 0), "the NVIDIA driver does not start (CUDA error 999)"),
+    ],
+)
+def test_what_the_driver_says(monkeypatch: pytest.MonkeyPatch, driver: _Driver, cause: str) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: driver)
+    assert providers._nvidia_obstacle.__wrapped__()[0] == cause
+
+
+@needs_no_gpu
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" not in providers.runtime().get_available_providers(),
+    reason="ONNX Runtime's build here has no CUDA",
+)
+def test_a_library_that_cuda_needs_is_named(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # As on a machine with a driver but without CUDA's libraries.
+    monkeypatch.setattr(providers, "_nvidia_obstacle", lambda: ("", ""))
+    monkeypatch.setattr(providers.runtime(), "preload_dlls", lambda: print("noise"))
+    with pytest.raises(ProviderError, match=r"\(lib\w+\.so\S*: cannot open") as caught:
+        Segmenter.load(model, provider="cuda")
+    assert "pip install 'stream-segmentation[cuda]'" in str(caught.value)
+    printed = capfd.readouterr()
+    assert printed.out + printed.err == ""
+
+
+@needs_no_gpu
+def test_the_silent_fallback_of_onnx_runtime_is_noticed(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # All checks beforehand pass, and ONNX Runtime still hands out a session on the CPU.
+    lie = Route("cuda", "CUDA", "CUDAExecutionProvider")
+    if lie.execution_provider not in providers.runtime().get_available_providers():
+        pytest.skip("ONNX Runtime's build here has no CUDA")
+    monkeypatch.setattr(session, "route", lambda name: lie)
+    with pytest.raises(ProviderError, match="would have used CPUExecutionProvider"):
+        Segmenter.load(model, provider="cuda")
+
+
+def test_auto_goes_on_when_a_provider_refuses_the_model(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str) -> Route:
+        if name == "cpu":
+            return Route("cpu", "CPU", "CPUExecutionProvider")
+        raise ProviderError(f"{name} refuses the model")
+
+    monkeypatch.setattr(session, "route", refuse)
+    opened = session.open_session(find(model))
+    assert opened.route.name == "cpu"
+    assert "not CUDA: cuda refuses the model" in opened.remarks[0]
+
+
+def test_the_cpu_takes_int8_where_it_is_fast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_models.nothing(tmp_path / "default.onnx")
+    tiny_models.nothing(tmp_path / "default.int8.onnx", tiny_models.metadata(precision="int8"))
+    entry = find("default", tmp_path)
+    for features, precision in ((frozenset({"vnni"}), "int8"), (frozenset({"avx2"}), "float32")):
+        machine = cpu.Processor("a processor", 2, features)
+        monkeypatch.setattr(providers, "processor", lambda machine=machine: machine)
+        opened = session.open_session(entry, "cpu")
+        assert opened.metadata.precision == precision
+
+
+class _Node:
+    def __init__(self, op_type: str) -> None:
+        self.op_type = op_type
+
+
+class _Part:
+    def __init__(self, ep_name: str, kinds: list[str]) -> None:
+        self.ep_name, self.kinds = ep_name, kinds
+
+    def get_nodes(self) -> list[_Node]:
+        return [_Node(kind) for kind in self.kinds]
+
+
+class _Handle:
+    def __init__(self, *parts: _Part) -> None:
+        self.parts = parts
+
+    def get_provider_graph_assignment_info(self) -> tuple[_Part, ...]:
+        return self.parts
+
+
+def test_nodes_that_run_elsewhere_are_named() -> None:
+    chosen = Route("cuda", "CUDA", "CUDAExecutionProvider")
+    cuda, other = _Part("CUDAExecutionProvider", ["Conv"] * 8), "CPUExecutionProvider"
+    assert session._elsewhere(_Handle(cuda), chosen) == []
+    (remark,) = session._elsewhere(_Handle(cuda, _Part(other, ["TopK", "NonZero"])), chosen)
+    assert remark == "2 of 10 nodes run on the CPU instead of CUDA: 1 TopK, 1 NonZero"
+    with pytest.raises(ProviderError, match="takes none of the model's 1 nodes"):
+        session._elsewhere(_Handle(_Part(other, ["Conv"])), chosen)
+
+
+def test_onnx_runtime_says_where_nodes_run(model: Path) -> None:
+    handle = session.create(route("cpu"), str(model), 1, "the model")
+    parts = handle.get_provider_graph_assignment_info()
+    assert {part.ep_name for part in parts} <= {"CPUExecutionProvider"}
+
+
+def test_every_provider_but_auto_has_a_route() -> None:
+    assert set(AUTO_ORDER) == set(providers._ROUTES) == set(providers.LABELS)
+
+
+def test_the_processor_is_known(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        machine = cpu.processor()
+    assert machine.cores >= 1
+    assert machine.model
+    assert not caplog.records
+
+
+def test_what_linux_says_of_a_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(text: str) -> None:
+        monkeypatch.setattr(cpu.Path, "read_text", lambda self, **options: text)
+
+    answer("processor : 0\nmodel name : Xeon\nflags : fpu avx512_vnni amx_tile\n\nprocessor : 1")
+    assert cpu._linux("?") == ("Xeon", {"fpu", "avx512_vnni", "amx_tile"})
+    answer("processor : 0\nFeatures : fp asimddp\n")
+    assert cpu._linux("arm64") == ("arm64", {"fp", "asimddp"})
+
+
+def test_a_failing_session_names_model_and_cause(tmp_path: Path) -> None:
+    path = tiny_models.nothing(tmp_path / "fixed.onnx", size=(64, 48))
+    segmenter = Segmenter.load(path, provider="cpu")
+    prepared = segmenter.prepare(np.zeros((48, 64, 3), np.uint8))
+    broken = type(prepared)(prepared.tensor[:, :10], prepared.geometry)
+    with pytest.raises(ModelError, match=r"fixed.onnx' failed on CPU") as caught:
+        segmenter.infer(broken)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,111 @@
+import io
+import json
+import sys
+
+import pytest
+from rich.console import Console
+
+from stream import doctor
+
+
+@pytest.fixture(scope="module")
+def findings() -> list[dict[str, str]]:
+    return doctor.examine()
+
+
+def test_every_topic_is_examined(findings: list[dict[str, str]]) -> None:
+    topics = [finding["topic"] for finding in findings]
+    order = ["program", "processor", "providers", "models", "cameras", "codecs", "display"]
+    assert list(dict.fromkeys(topics)) == order
+    assert all(
+        set(finding) == {"topic", "name", "state", "detail", "advice"} for finding in findings
+    )
+    assert not any("cannot be examined" in finding["detail"] for finding in findings)
+    json.dumps(findings)
+
+
+def test_providers_are_really_tried(findings: list[dict[str, str]]) -> None:
+    state = {f["name"]: f for f in findings if f["topic"] == "providers"}
+    assert set(state) == {"TensorRT", "CUDA", "OpenVINO", "CPU", "auto"}
+    assert state["CPU"]["state"] == "works"
+    assert "ms" in state["CPU"]["detail"]
+    for finding in state.values():
+        assert finding["detail"]
+        assert "\n" not in finding["detail"]
+
+
+def test_what_is_missing_comes_with_advice(findings: list[dict[str, str]]) -> None:
+    for finding in findings:
+        if finding["topic"] in ("providers", "cameras") and finding["state"] == "missing":
+            assert finding["advice"], finding
+
+
+def test_nothing_else_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    doctor.examine()
+    printed = capfd.readouterr()
+    assert printed.out + printed.err == ""
+
+
+def test_one_failing_topic_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail():
+        raise OSError("the codecs are on strike\nmore")
+
+    monkeypatch.setattr(doctor, "_codecs", fail)
+    findings = doctor.examine()
+    (failed,) = [finding for finding in findings if finding["topic"] == "codecs"]
+    assert failed["detail"] == "cannot be examined: OSError: the codecs are on strike"
+    assert any(finding["topic"] == "display" for finding in findings)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Wayland and X11")
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"DISPLAY": ":987"},
+        {"WAYLAND_DISPLAY": "wayland-987", "XDG_RUNTIME_DIR": "/nowhere"},
+        {"DISPLAY": "nonsense"},
+    ],
+)
+def test_no_display_is_a_finding(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = list(doctor._display())
+    assert found[-1].state == "missing"
+    assert found[-1].advice
+
+
+def test_a_display_over_the_network_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setenv("DISPLAY", "192.0.2.1:10.0")
+    if sys.platform == "linux":
+        assert list(doctor._display())[-1].detail == "192.0.2.1:10.0, over the network"
+
+
+@pytest.mark.parametrize(
+    ("build", "gui"),
+    [
+        ("  GUI:                           QT5\n    QT:   YES (ver 5.15)\n", "QT5"),
+        ("  GUI:                           NONE\n    GTK+:   NO\n", ""),
+        ("  GUI: \n    Cocoa:   YES\n", "Cocoa"),
+        ("  GUI: \n    Win32 UI:   YES\n", "Win32 UI"),
+        ("  GUI: \n    GTK+:   NO\n", ""),
+        ("nothing of the kind", ""),
+    ],
+)
+def test_opencv_windows(build: str, gui: str) -> None:
+    assert doctor._opencv_gui(build) == gui
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_the_print(findings: list[dict[str, str]], encoding: str) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, write_through=True)
+    doctor.print_findings(Console(file=stream, width=40), findings)
+    text = stream.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    for finding in findings:
+        if finding["detail"].isascii():
+            assert finding["detail"] in text, "cut off"
