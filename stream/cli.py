@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from stream.commands import bench, common, demo, file, image, info
 from stream.errors import StreamError
+from stream.interrupt import EXIT_CODE
 from stream.version import __version__
 
 app = typer.Typer(
@@ -47,7 +49,13 @@ def _root(
 def main() -> None:
     """Runs the command line; the exit code is 0, 1 (failed), 2 (misused) or 130 (Ctrl-C)."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            # What is left is leaving: a late Ctrl-C must not turn a finished run into a killed one.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_CODE)
     except StreamError as error:
         if common.verbosity.verbose:
             common.errors.print_exception()
@@ -57,6 +65,14 @@ def main() -> None:
         # `stream models | head`: the reader has what it wanted.
         sys.stderr.close()
         sys.exit(0)
+    except Exception as error:
+        if common.verbosity.verbose:
+            raise
+        common.say_error(
+            f"this is a fault of the program, {type(error).__name__}: {error}; "
+            "--verbose shows where it lies"
+        )
+        sys.exit(1)
 
 
 if __name__ == "__main__":

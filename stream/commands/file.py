@@ -72,7 +72,14 @@ def file(
     for task in tasks:
         if len(tasks) > 1 or output.is_dir():
             task.output.parent.mkdir(parents=True, exist_ok=True)
-        check_output(task.output, source=task.source, codec=codec, overwrite=overwrite)
+        check_output(
+            task.output,
+            source=task.source,
+            codec=codec,
+            crf=crf,
+            preset=preset,
+            overwrite=overwrite,
+        )
     segmenter = common.load_segmenter(model, provider, threshold, mask_threshold, classes)
     compositor = common.make_compositor(look)
 
