@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import logging
 import warnings
@@ -14,6 +15,7 @@ import onnxscript.rewriter
 import torch
 from onnxscript.rewriter.rules import common
 from torch import Tensor, nn
+from torchvision.ops import FrozenBatchNorm2d
 
 from stream.errors import ModelError
 from stream.export.blocks import TRANSLATIONS
@@ -56,7 +58,7 @@ def export_module(
     dims: dict[int, object] = {}
     if dynamic:
         dims = {1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
-    module = module.eval()
+    module = _foldable(copy.deepcopy(module)).eval()
     with torch.no_grad(), _quiet():
         program = torch.onnx.export(
             _Named(module),
@@ -98,6 +100,18 @@ class _Named(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         boxes, scores, labels, masks = self.model(image)
         return boxes, scores, labels, masks
+
+
+def _foldable(module: nn.Module) -> nn.Module:
+    """Spells frozen norms as norms, which the exporter knows how to fold into convolutions."""
+    for name, child in module.named_children():
+        if isinstance(child, FrozenBatchNorm2d):
+            norm = nn.BatchNorm2d(child.weight.shape[0], eps=child.eps)
+            norm.load_state_dict(child.state_dict(), strict=False)
+            setattr(module, name, norm)
+        else:
+            _foldable(child)
+    return module
 
 
 def _clean(model: onnx.ModelProto) -> None:
