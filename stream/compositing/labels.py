@@ -112,19 +112,32 @@ def place(
 
     Returns:
         The label's window: inside the room, on the grid; above the point if that is free, else
-        the nearest free one of a few places above and below, else above the point all the same.
+        the nearest free place a few steps above or below it or beside what is in the way, else
+        above the point all the same.
     """
     height, width = size
-    left = _snap(point[0] - width / 2, room[1] - width, grid[1])
-    first: Window | None = None
-    for step in (0, 1, -1, 2, -2, 3, -3, 4, -4):
-        # A little above the contour; a step is a label's height and a hair.
-        top = _snap(point[1] - (1.15 + 1.1 * step) * height, room[0] - height, grid[0])
-        window = (top, top + height, left, left + width)
-        first = first or window
-        if not any(_overlap(window, other) for other in taken):
-            return window
-    assert first is not None  # The loop above runs at least once.
+
+    def window(top: float, left: float) -> Window:
+        row = _snap(top, room[0] - height, grid[0])
+        column = _snap(left, room[1] - width, grid[1])
+        return row, row + height, column, column + width
+
+    # A little above the contour.
+    first = window(point[1] - 1.15 * height, point[0] - width / 2)
+    in_the_way = [other for other in taken if _overlap(first, other)]
+    if not in_the_way:
+        return first
+    top, _, left, _ = first
+    others = [window(top + 1.1 * step * height, left) for step in (-4, -3, -2, -1, 1, 2, 3, 4)]
+    for above, below, before, after in in_the_way:
+        others.append(window(above - height, left))
+        others.append(window(below + grid[0] - 1, left))
+        others.append(window(top, before - width))
+        others.append(window(top, after + grid[1] - 1))
+    others.sort(key=lambda other: abs(other[0] - top) + abs(other[2] - left))
+    for other in others:
+        if not any(_overlap(other, one) for one in taken):
+            return other
     return first
 
 

@@ -85,7 +85,8 @@ def to_grid(height: int, width: int, grid: tuple[int, int]) -> tuple[int, int]:
 @lru_cache(maxsize=256)
 def _plate(height: int, width: int, radius: float, strength: float) -> NDArray[np.uint8]:
     """A rectangle with rounded, anti-aliased corners: uint8 [height, width]."""
-    radius = min(radius, height / 2, width / 2)
+    # Half a pixel is a square corner: then the outermost pixels' centres are covered in full.
+    radius = max(0.5, min(radius, height / 2, width / 2))
     # Distance beyond the inner rectangle on which the corners' centres lie.
     below = np.maximum(np.abs(np.arange(height) + 0.5 - height / 2) - (height / 2 - radius), 0)
     beside = np.maximum(np.abs(np.arange(width) + 0.5 - width / 2) - (width / 2 - radius), 0)

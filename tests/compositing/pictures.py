@@ -1,0 +1,81 @@
+"""Real pictures in every format, and people to paint into them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import numpy as np
+from skimage import data
+
+from stream.frame import Frame
+from stream.instances import Instances
+
+FORMATS = (
+    "yuv420p",
+    "yuvj420p",
+    "yuv422p",
+    "yuv444p",
+    "yuv440p",
+    "yuv411p",
+    "yuv420p10le",
+    "yuv422p12le",
+    "yuv444p16le",
+    "gray",
+    "gray10le",
+)
+
+
+def astronaut(width: int = 200, height: int = 160, pixels: str = "yuv420p") -> av.VideoFrame:
+    """A part of NASA's portrait of Eileen Collins, in the wanted size and format."""
+    rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(data.astronaut()), format="rgb24")
+    return rgb.reformat(width=width, height=height, format=pixels)
+
+
+def memory(picture: av.VideoFrame) -> list[np.ndarray]:
+    """All samples of each plane with the padding at the ends of the lines, not copied."""
+    kind = np.uint8 if picture.format.components[0].bits == 8 else np.uint16
+    return [
+        np.frombuffer(plane, kind).reshape(plane.height, plane.line_size // np.dtype(kind).itemsize)
+        for plane in picture.planes
+    ]
+
+
+def samples(picture: av.VideoFrame) -> list[np.ndarray]:
+    """A copy of each plane's samples, without padding."""
+    return [
+        full[:, : plane.width].copy()
+        for full, plane in zip(memory(picture), picture.planes, strict=True)
+    ]
+
+
+def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def figure(cells: int = 28) -> np.ndarray:
+    """The soft mask of somebody who stands upright: a head on a body, float32 [cells, cells]."""
+    y, x = (np.mgrid[:cells, :cells] + 0.5) / cells
+    head = 1 - np.hypot((x - 0.5) / 0.2, (y - 0.15) / 0.15)
+    body = 1 - np.maximum(np.abs(x - 0.5) / 0.4, np.abs(y - 0.65) / 0.35)
+    return np.clip(0.5 + 2 * np.maximum(head, body), 0, 1).astype(np.float32)
+
+
+def people(picture: av.VideoFrame, *boxes, mask=None, names=("person", "dog"), tracks=None):
+    """Instances at boxes (x1, y1, x2, y2), each a person."""
+    count = len(boxes)
+    return Instances(
+        boxes=np.array(boxes, np.float32).reshape(count, 4),
+        scores=np.linspace(0.98, 0.5, count, dtype=np.float32),
+        labels=np.zeros(count, np.int64),
+        masks=np.stack([figure() if mask is None else mask] * count)
+        if count
+        else np.zeros((0, 28, 28), np.float32),
+        class_names=tuple(names),
+        picture_size=(picture.height, picture.width),
+        track_ids=None if tracks is None else np.array(tracks, np.int64),
+    )
+
+
+def frame(picture: av.VideoFrame, instances: Instances | None) -> Frame:
+    return Frame(picture, 0, 0, Fraction(1, 25), instances=instances)

@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.compositing.masks import Brush, MaskReader, crest, opacity, strips
+from stream.roi import paste_mask
+from tests.compositing.pictures import figure
+
+FULL = np.ones((28, 28), np.float32)
+
+
+def box(*values):
+    return np.array(values, np.float32)
+
+
+@pytest.mark.parametrize("grid", [(1, 1), (2, 2), (1, 2), (4, 4)])
+@pytest.mark.parametrize("at", [(20.3, 10.7, 61.2, 90.1), (-30, -20, 40, 60), (70, -100, 300, 300)])
+def test_the_object_is_exactly_what_full_masks_say(grid, at):
+    window, inside = MaskReader().read(figure(), box(*at), (101, 121), 0.5, grid=grid, margin=3)
+    top, bottom, left, right = window
+    assert top % grid[0] == left % grid[1] == 0
+    assert bottom == 101 or bottom % grid[0] == 0
+    assert right == 121 or right % grid[1] == 0
+    here = np.zeros((101, 121), bool)
+    here[top:bottom, left:right] = inside
+    (y1, y2, x1, x2), expected = paste_mask(figure(), box(*at), 121, 101, 0.5)
+    there = np.zeros((101, 121), bool)
+    there[y1:y2, x1:x2] = expected
+    assert np.array_equal(here, there)
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        (np.nan, 0, 10, 10),
+        (0, 0, np.inf, 10),
+        (-np.inf, 0, 10, 10),
+        (10, 10, 10, 20),
+        (20, 10, 10, 20),
+        (200, 10, 300, 20),
+        (10, -50, 20, -10),
+    ],
+)
+def test_boxes_that_are_none_are_skipped(at):
+    assert MaskReader().read(FULL, box(*at), (100, 100), 0.5) is None
+
+
+def test_masks_without_an_object_are_skipped():
+    assert MaskReader().read(0.4 * FULL, box(10, 10, 50, 50), (100, 100), 0.5) is None
+    assert MaskReader().read(np.nan * FULL, box(10, 10, 50, 50), (100, 100), 0.5) is None
+
+
+def test_the_memory_is_kept():
+    reader = MaskReader()
+    _, large = reader.read(FULL, box(0, 0, 90, 90), (100, 100), 0.5)
+    _, small = reader.read(FULL, box(0, 0, 50, 50), (100, 100), 0.5)
+    assert np.shares_memory(large, small)
+
+
+@given(st.integers(1, 900), st.integers(1, 900), st.sampled_from([1, 2, 4]))
+def test_strips_cover_all_rows_once_and_start_on_the_grid(height, width, grid):
+    cut = list(strips((height, width), (grid, grid), 20_000))
+    assert [row for start, stop in cut for row in range(start, stop)] == list(range(height))
+    assert all(start % grid == 0 for start, _ in cut)
+    assert all((stop - start) * width <= 20_000 + grid * width for start, stop in cut)
+
+
+@pytest.mark.parametrize("width", [0, 1.5, 2, 3, 6, 12])
+def test_opacity_is_nothing_far_outside_and_the_fill_deep_inside(width):
+    brush = Brush(fill=0.4, line=1.0, width=width)
+    inside = np.zeros((80, 80), np.uint8)
+    inside[20:60, 20:60] = 1
+    alpha = opacity(inside, brush)
+    assert (alpha[30:50, 30:50] == 102).all()
+    near = np.zeros_like(inside)
+    near[20 - brush.margin : 60 + brush.margin, 20 - brush.margin : 60 + brush.margin] = 1
+    assert (alpha[near == 0] == 0).all()
+    across = alpha[40].astype(int)
+    assert across[17:23].max() >= (190 if width else 102)
+    # The line is as wide as it should be: its surplus over the step it replaces.
+    step = np.where(inside[40], 102, 0)
+    surplus = (across - step)[:40].sum() / (255 - 51)
+    assert surplus == pytest.approx(width, abs=0.6)
+
+
+def test_opacity_in_strips_is_the_same_as_at_once():
+    _, inside = MaskReader().read(figure(), box(5, 5, 95, 195), (200, 100), 0.5)
+    brush = Brush(0.45, 0.95, 3)
+    parts = [opacity(inside, brush, start, stop) for start, stop in ((0, 64), (64, 66), (66, 200))]
+    assert np.array_equal(np.concatenate(parts)[: len(inside)], opacity(inside, brush))
+
+
+@pytest.mark.parametrize("width", [0, 1.5, 6])
+def test_a_single_pixel_is_still_seen(width):
+    inside = np.zeros((9, 9), np.uint8)
+    inside[4, 4] = 1
+    assert opacity(inside, Brush(0.4, 0.95, width))[4, 4] >= 102
+
+
+def test_the_crest_is_on_the_head():
+    at = box(100, 50, 200, 350)
+    window, inside = MaskReader().read(figure(), at, (400, 400), 0.5)
+    x, y = crest(window, inside)
+    assert x == pytest.approx(150, abs=3)
+    assert y == pytest.approx(54, abs=8)
+
+
+def test_the_crest_of_what_the_picture_cuts_is_inside_the_picture():
+    window, inside = MaskReader().read(FULL, box(-100, -100, 50, 50), (400, 400), 0.5)
+    assert crest(window, inside) == (pytest.approx(25, abs=2), 0)

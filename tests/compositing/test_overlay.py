@@ -1,0 +1,192 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream.compositing import Compositor, Options
+from stream.compositing.palette import PALETTE, colour_of
+from tests.compositing.pictures import (
+    FORMATS,
+    astronaut,
+    frame,
+    memory,
+    people,
+    same,
+    samples,
+)
+
+SOLID = np.ones((28, 28), np.float32)
+BARE = {"show_labels": False, "show_contours": False}
+
+
+def painted(picture, instances, **options):
+    one = frame(picture, instances)
+    Compositor("overlay", Options(**options)).paint(one)
+    return one.picture
+
+
+def near(instances, margin):
+    """Where a mask is, and `margin` pixels around, bool [H, W]."""
+    full = instances.full_masks().any(axis=0)
+    rows, columns = np.nonzero(full)
+    around = np.zeros_like(full)
+    for y in range(-margin, margin + 1):
+        for x in range(-margin, margin + 1):
+            row = np.clip(rows + y, 0, full.shape[0] - 1)
+            around[row, np.clip(columns + x, 0, full.shape[1] - 1)] = True
+    return around
+
+
+@pytest.mark.parametrize("pixels", FORMATS)
+@pytest.mark.parametrize("contours", [False, True])
+@pytest.mark.parametrize("size", [(200, 160), (161, 97)])
+def test_samples_outside_the_masks_are_as_decoded(pixels, contours, size):
+    picture = astronaut(*size, pixels)
+    before = samples(picture)
+    # The second is at the border of an odd-sized picture.
+    instances = people(picture, (30.4, 20.2, 71.3, 90.9), (100, 50, size[0] + 20, size[1]))
+    painted(picture, instances, show_labels=False, show_contours=contours)
+    touched = near(instances, 2 if contours else 1)
+    for old, new, plane in zip(before, samples(picture), picture.planes, strict=True):
+        rows, columns = steps(picture, plane)
+        padded = np.pad(touched, ((0, -touched.shape[0] % rows), (0, -touched.shape[1] % columns)))
+        blocks = padded.reshape(plane.height, rows, plane.width, columns).any(axis=(1, 3))
+        assert np.array_equal(old[~blocks], new[~blocks])
+        assert not np.array_equal(old[blocks], new[blocks])
+
+
+def steps(picture, plane):
+    return round(picture.height / plane.height), round(picture.width / plane.width)
+
+
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv444p", "yuv420p10le"])
+@pytest.mark.parametrize("matrix", [1, 5, 9])
+@pytest.mark.parametrize("full", [False, True])
+def test_the_colour_is_what_the_frames_tags_make_of_it(pixels, matrix, full):
+    for index in range(0, len(PALETTE), 5):
+        picture = astronaut(64, 48, pixels)
+        picture.colorspace, picture.color_range = matrix, 2 if full else 1
+        instances = people(picture, (-50, -50, 150, 150), mask=SOLID, tracks=[index])
+        painted(picture, instances, opacity=1.0, **BARE)
+        rgb = picture.to_ndarray(format="rgb24", src_colorspace=matrix)
+        assert np.abs(rgb[24, 32].astype(int) - PALETTE[index]).max() <= 4
+
+
+def test_colours_follow_the_track_not_the_rank():
+    def colours(tracks):
+        picture = astronaut(100, 80, "yuv444p")
+        boxes = {3: (5, 5, 45, 75), 17: (55, 5, 95, 75)}
+        instances = people(picture, *(boxes[track] for track in tracks), mask=SOLID, tracks=tracks)
+        painted(picture, instances, opacity=1.0, **BARE)
+        return samples(picture)
+
+    assert same(colours([3, 17]), colours([17, 3]))
+    assert colour_of(3) != colour_of(17)
+
+
+def test_without_tracks_each_has_its_own_colour():
+    picture = astronaut(100, 80, "yuv444p")
+    painted(
+        picture,
+        people(picture, (5, 5, 45, 75), (55, 5, 95, 75), mask=SOLID),
+        opacity=1.0,
+        **BARE,
+    )
+    u = samples(picture)[1]
+    assert u[40, 25] != u[40, 75]
+
+
+def test_the_best_score_is_on_top():
+    picture = astronaut(100, 80, "yuv444p")
+    both = people(picture, (10, 10, 60, 70), (30, 10, 90, 70), mask=SOLID)
+    painted(picture, both, opacity=1.0, **BARE)
+    luma = samples(picture)[0]
+    assert luma[40, 45] == luma[40, 20] != luma[40, 80]
+
+
+def test_a_mask_is_as_transparent_as_asked():
+    picture = astronaut(100, 80, "gray")
+    before = samples(picture)[0].astype(float)
+    painted(picture, people(picture, (-50, -50, 200, 200), mask=SOLID), opacity=0.25, **BARE)
+    luma = samples(picture)[0]
+    code = round(0.299 * PALETTE[0][0] + 0.587 * PALETTE[0][1] + 0.114 * PALETTE[0][2])
+    assert np.abs(luma - (before + 0.25 * (code - before))).max() <= 1.5
+
+
+def test_a_higher_threshold_paints_less():
+    areas = []
+    for threshold in (0.2, None, 0.8):
+        picture = astronaut(200, 160, "gray")
+        before = samples(picture)[0]
+        instances = people(picture, (40, 10, 160, 150))
+        painted(picture, instances, mask_threshold=threshold, opacity=1.0, **BARE)
+        areas.append((samples(picture)[0] != before).sum())
+    assert areas[0] > areas[1] > areas[2] > 0
+
+
+def test_labels_say_class_score_and_track(monkeypatch):
+    from stream.compositing import labels
+
+    said = []
+    monkeypatch.setattr(
+        labels.LabelPainter, "paint", lambda self, planes, all_, occupied: said.extend(all_)
+    )
+    picture = astronaut()
+    boxes = ((20, 20, 80, 140), (100, 20, 180, 140), (500, 500, 600, 600))
+    painted(picture, people(picture, *boxes))
+    painted(picture, people(picture, *boxes, tracks=[12, 5, 9]))
+    # Best first; the one outside the picture has none.
+    assert [label.text for label in said] == [
+        "person 98%",
+        "person 74%",
+        "person #12 98%",
+        "person #5 74%",
+    ]
+
+
+def test_class_names_in_any_alphabet_are_painted():
+    for name in ("Größe", "собака", "人", "\U0001f44d", "", "a\nb"):
+        picture = astronaut()
+        painted(picture, people(picture, (20, 40, 80, 140), names=(name,)))
+
+
+def test_contours_can_be_left_out():
+    pictures = {}
+    for contours in (True, False):
+        picture = astronaut()
+        instances = people(picture, (20, 20, 120, 140))
+        painted(picture, instances, show_labels=False, show_contours=contours)
+        pictures[contours] = samples(picture)[0].astype(int)
+    differs = pictures[True] != pictures[False]
+    assert 0 < differs.sum() < 0.2 * differs.size
+
+
+edges = st.one_of(
+    st.floats(-50, 300, width=32),
+    st.floats(-5000, 5000, width=32),
+    st.sampled_from(
+        [float("nan"), float("inf"), float("-inf"), 0.0, 1.0, 16.0, -1e30, 1e30, 1e-40]
+    ),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.integers(16, 130),
+    st.integers(16, 130),
+    st.sampled_from(FORMATS),
+    st.lists(st.tuples(edges, edges, edges, edges), min_size=1, max_size=4),
+)
+def test_any_box_in_any_picture_stays_inside_it(width, height, pixels, boxes):
+    picture = astronaut(width, height, pixels)
+    padding = [
+        full[:, plane.width :] for full, plane in zip(memory(picture), picture.planes, strict=True)
+    ]
+    for part in padding:
+        part[:] = 99
+    before = samples(picture)
+    instances = people(picture, *boxes)
+    painted(picture, instances)
+    assert all((part == 99).all() for part in padding)
+    if not instances.full_masks().any():
+        assert same(before, samples(picture))
