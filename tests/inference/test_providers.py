@@ -75,6 +75,45 @@ def test_a_plugin_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
         route("openvino")
 
 
+class _Device:
+    """A device as ONNX Runtime lists it."""
+
+    def __init__(self, kind: str) -> None:
+        self.ep_name = "OpenVINOExecutionProvider"
+        self.device = type("Hardware", (), {"type": f"OrtHardwareDeviceType.{kind}"})
+
+
+@pytest.mark.parametrize(
+    ("kinds", "features", "label", "precision"),
+    [
+        (["CPU", "GPU", "NPU"], {"amx", "vnni"}, "OpenVINO (CPU)", "float32"),
+        (["CPU", "GPU", "NPU"], {"vnni"}, "OpenVINO (GPU)", "float32"),
+        (["CPU"], {"vnni"}, "OpenVINO (CPU)", "int8"),
+        (["CPU"], {"avx2"}, "OpenVINO (CPU)", "float32"),
+    ],
+)
+def test_which_of_openvinos_devices(
+    monkeypatch: pytest.MonkeyPatch,
+    kinds: list[str],
+    features: set[str],
+    label: str,
+    precision: str,
+) -> None:
+    machine = cpu.Processor("a processor", 2, frozenset(features))
+    monkeypatch.setattr(providers, "processor", lambda: machine)
+    monkeypatch.setattr(providers.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(providers, "_plugin_devices", lambda *about: [_Device(k) for k in kinds])
+    chosen = route("openvino")
+    assert (chosen.label, chosen.precisions) == (label, (precision,))
+
+
+def test_an_npu_alone_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(providers, "_plugin_devices", lambda *about: [_Device("NPU")])
+    with pytest.raises(UnavailableError, match="offers only NPU here"):
+        route("openvino")
+
+
 class _Driver:
     """A CUDA driver that answers as told."""
 
