@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -39,9 +40,14 @@ def cut_out(portrait: NDArray[np.uint8]) -> NDArray[np.float32]:
     labels[cv2.dilate(inside, np.ones((9, 9), np.uint8)) > 0] = cv2.GC_PR_BGD
     labels[inside > 0] = cv2.GC_PR_FGD
     labels[cv2.erode(inside, np.ones((15, 15), np.uint8)) > 0] = cv2.GC_FGD
-    models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(
-        np.ascontiguousarray(portrait[..., ::-1]), labels, None, *models, 5, cv2.GC_INIT_WITH_MASK
+        np.ascontiguousarray(portrait[..., ::-1]),
+        labels,
+        (0, 0, 0, 0),
+        np.zeros((1, 65)),
+        np.zeros((1, 65)),
+        5,
+        cv2.GC_INIT_WITH_MASK,
     )
     mask = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
     return np.asarray(cv2.GaussianBlur(cv2.erode(mask, np.ones((3, 3))), (0, 0), 1.0), np.float32)
@@ -73,8 +79,9 @@ def picture(
 
 def main(path: Path) -> None:
     """Writes the clip."""
-    person = np.asarray(data.astronaut(), np.uint8)
-    scene = np.asarray(data.rocket(), np.uint8)
+    pictures: Any = data
+    person = np.asarray(pictures.astronaut(), np.uint8)
+    scene = np.asarray(pictures.rocket(), np.uint8)
     mask = cut_out(person)
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=RATE, options={"crf": "23"})

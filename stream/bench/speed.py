@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.video.frame import PictureType
 
 from stream.bench.figures import Figure
 from stream.bench.material import FindsNothing, make_clip
@@ -30,13 +31,13 @@ def _plain_loop(clip: Path, output: Path, codec: str, options: dict[str, str]) -
     with av.open(str(clip)) as source, av.open(str(output), "w") as target:
         video = source.streams.video[0]
         video.thread_type = "AUTO"
-        encoder = target.add_stream(codec, rate=video.average_rate, options=options)
+        encoder: Any = target.add_stream(codec, rate=video.average_rate, options=options)
         encoder.width, encoder.height = video.width, video.height
         encoder.pix_fmt = video.format.name
         encoder.codec_context.time_base = video.time_base
         for picture in source.decode(video):
             # The encoder must choose picture types afresh, as the pipeline has it do.
-            picture.pict_type = av.video.frame.PictureType.NONE
+            picture.pict_type = PictureType.NONE
             target.mux(encoder.encode(picture))
             frames += 1
         target.mux(encoder.encode(None))
@@ -90,7 +91,9 @@ def measure_model(
     start = time.perf_counter()
     segmenter = Segmenter.load(model, provider=provider)
     loaded = time.perf_counter() - start
-    rates, stages, first = [], {}, None
+    rates: list[float] = []
+    stages: dict[str, StageFigures] = {}
+    first: float | None = None
     for _ in range(_ROUNDS):
         rate, stages, waited = _pipeline(clip, folder / "model.mp4", segmenter, timing=True)
         rates.append(rate)

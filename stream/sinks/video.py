@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.video.frame import PictureType
 from av.video.reformatter import VideoReformatter
 
 from stream.errors import SinkError, UsageError
@@ -21,6 +22,7 @@ from stream.sinks._containers import (
     refusal,
 )
 from stream.sinks._copies import Copies
+from stream.sinks._decode_times import DecodeTimes
 from stream.sinks._destination import Destination, check_destination
 from stream.sinks._encoders import (
     EncoderChoice,
@@ -32,8 +34,10 @@ from stream.sinks.base import Sink
 
 _log = logging.getLogger(__name__)
 
-# Seconds between keyframes at most: how far a player has to look back when seeking.
-_KEYFRAME_EVERY = 2
+# Seconds between keyframes: how far a player has to look back when seeking, and how much of an
+# MP4 a crash may cost. The first comes early, so that there is soon something to save.
+_KEYFRAME_EVERY = Fraction(2)
+_FIRST_KEYFRAME = Fraction(1, 2)
 _RANGE = {None: 0, False: 1, True: 2}
 # Denominators above this are finer than any muxer's clock is meant to be.
 _FINEST_CLOCK = 1_000_000
@@ -131,7 +135,10 @@ class VideoSink(Sink):
         self._format = self._choose_format(info)
         self._tick = self._choose_tick(info)
         self._durations: dict[int, int] = {}
+        self._decode_times = DecodeTimes() if self._kind.by_decode_time else None
         self._last: int | None = None
+        self._last_duration: int | None = None
+        self._next_keyframe: Fraction | None = None
         self._frames = 0
         self._seconds = 0.0
         self._saved = (0, 0.0)
@@ -170,7 +177,7 @@ class VideoSink(Sink):
             self._destination,
             "w",
             format=self._kind.format,
-            container_options=muxer_options(self._kind),
+            container_options=muxer_options(self._kind, self._tick, info.copied),
             buffer_size=1 << 18,
         )
         rate = info.rate if info.rate and 0 < info.rate <= 1000 else Fraction(30)
@@ -208,6 +215,7 @@ class VideoSink(Sink):
         context.color_trc = info.colour.transfer
         context.colorspace = info.colour.matrix
         context.color_range = _RANGE[info.colour.full_range]
+        # Keyframes are asked for by time; this is for encoders that do not listen.
         context.gop_size = 1 if choice.name == "ffv1" else max(1, round(rate * _KEYFRAME_EVERY))
         if choice.qscale is not None:
             context.qscale = True
@@ -225,6 +233,12 @@ class VideoSink(Sink):
     def remarks(self) -> list[str]:
         """What the output could not keep of the input and why, a sentence each."""
         return [*self._remarks, *self._copies.remarks]
+
+    @property
+    def encoder(self) -> tuple[str, dict[str, str]]:
+        """The encoder's name and its options, the distance of keyframes ("g") included."""
+        options = dict(self._choice.options)
+        return self._choice.name, {**options, "g": str(self._stream.codec_context.gop_size)}
 
     def write(self, item: Item) -> None:
         """Encodes a frame, or writes copied packets.
@@ -251,17 +265,36 @@ class VideoSink(Sink):
             self._shuffled += 1
         self._last = at
         picture.pts, picture.time_base = at, self._tick
-        # The decoder's choice must not become the encoder's: it would force keyframes.
-        picture.pict_type = 0
+        # Not the decoder's choice, which would be forced on the encoder.
+        picture.pict_type = PictureType.I if self._keyframe_due(at) else PictureType.NONE
+        self._last_duration = None
         if frame.duration:
-            self._durations[at] = max(1, round(frame.duration * frame.time_base / self._tick))
+            end = round((frame.pts + frame.duration) * frame.time_base / self._tick)
+            self._last_duration = self._durations[at] = max(1, end - at)
+        if self._decode_times is not None:
+            self._decode_times.encoded(at)
         self._mux(self._stream.encode(picture))
         self._frames += 1
         self._seconds = float((at + self._durations.get(at, 0)) * self._tick)
 
-    def _mux(self, packets: list[Any]) -> None:
+    def _keyframe_due(self, at: int) -> bool:
+        now = at * self._tick
+        if self._next_keyframe is None:
+            self._next_keyframe = now + _FIRST_KEYFRAME
+            return True
+        if now < self._next_keyframe:
+            return False
+        self._next_keyframe = now + _KEYFRAME_EVERY
+        return True
+
+    def _mux(self, packets: list[Any], *, final: bool = False) -> None:
+        if self._decode_times is not None:
+            self._decode_times.assign(packets, final=final)
         for packet in packets:
             duration = self._durations.pop(packet.pts, None)
+            if final and packet is packets[-1] and self._kind.by_decode_time:
+                # The last step of the track's clock is the length of the picture shown last.
+                duration = self._last_duration
             if duration is not None:
                 packet.duration = duration
             before = self._destination.written
@@ -280,7 +313,7 @@ class VideoSink(Sink):
         if self._done:
             return
         try:
-            self._mux(self._stream.encode(None))
+            self._mux(self._stream.encode(None), final=True)
             self._copies.finish()
             self._container.close()
             self._destination.commit()
