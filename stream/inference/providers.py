@@ -61,6 +61,9 @@ class Route:
         options: of the provider, as ONNX Runtime takes them.
         devices: ONNX Runtime's devices, for plug-in providers; empty for built-in ones.
         precisions: of a model's variants, best first; see `Entry.pick` for what comes after.
+        library: the provider's own in ONNX Runtime's package, "cuda" or "tensorrt"; "" where it
+            has none.
+        advice: what to install where that library cannot be loaded.
     """
 
     name: ProviderName
@@ -69,6 +72,8 @@ class Route:
     options: Mapping[str, str] = field(default_factory=dict)
     devices: tuple[Any, ...] = ()
     precisions: tuple[str, ...] = ("float32",)
+    library: str = ""
+    advice: str = ""
 
 
 def check_name(provider: str) -> ProviderName:
@@ -121,10 +126,17 @@ def _cuda() -> Route:
     name = "CUDAExecutionProvider"
     _need_built_in(name, "CUDA")
     _need_nvidia()
-    _need_library("cuda", "CUDA and cuDNN", "pip install 'stream-segmentation[cuda]'")
+    _preload()
     # The exhaustive search, the default, times every algorithm anew for every shape; a detector's
     # second stage has as many shapes as there are objects, and the video would stutter.
-    return Route("cuda", "CUDA", name, {"cudnn_conv_algo_search": "HEURISTIC"})
+    return Route(
+        "cuda",
+        "CUDA",
+        name,
+        {"cudnn_conv_algo_search": "HEURISTIC"},
+        library="cuda",
+        advice="pip install 'stream-segmentation[cuda]'",
+    )
 
 
 def _tensorrt() -> Route:
@@ -136,11 +148,7 @@ def _tensorrt() -> Route:
     name = "TensorrtExecutionProvider"
     _need_built_in(name, "TensorRT")
     _need_nvidia()
-    _need_library(
-        "tensorrt",
-        "TensorRT",
-        "pip install onnxruntime-ep-nv-tensorrt-rtx (RTX cards) or tensorrt",
-    )
+    _preload()
     folder = _cache_folder()
     # Building an engine takes minutes; the next start finds it ready.
     options = {
@@ -149,7 +157,15 @@ def _tensorrt() -> Route:
         "trt_timing_cache_enable": "True",
         "trt_timing_cache_path": str(folder),
     }
-    return Route("tensorrt", "TensorRT", name, options)
+    return Route(
+        "tensorrt",
+        "TensorRT",
+        name,
+        options,
+        library="tensorrt",
+        advice="pip install 'stream-segmentation[cuda]' tensorrt, "
+        "or onnxruntime-ep-nv-tensorrt-rtx for an RTX card",
+    )
 
 
 def _openvino() -> Route:
@@ -229,26 +245,35 @@ def _nvidia_obstacle() -> tuple[str, str]:
     return "", ""
 
 
-def _need_library(kind: str, label: str, advice: str) -> None:
-    """Loads the built-in provider's library: the loader says which of its needs is missing."""
-    module = runtime()
-    # The wheels of NVIDIA's libraries lie in site-packages, where the loader does not look.
+def _preload() -> None:
+    """Loads NVIDIA's libraries from their wheels in site-packages, where no loader looks.
+
+    What is missing is found out afterwards, by `loading_problem`.
+    """
+    # It prints what it cannot find, whether that is needed or not.
     with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Exception):
-        module.preload_dlls()
-    folder = Path(module.__file__).parent / "capi"
-    names = {
-        "win32": "onnxruntime_providers_{}.dll",
-        "darwin": "libonnxruntime_providers_{}.dylib",
-    }
-    name = names.get(sys.platform, "libonnxruntime_providers_{}.so")
-    for part in ("shared", kind):
-        path = folder / name.format(part)
+        runtime().preload_dlls()
+
+
+def loading_problem(chosen: Route) -> str:
+    """Why a built-in provider's library cannot be loaded; "" where it can, or has none.
+
+    ONNX Runtime logs this and goes on, so the loader is asked again. Only to be called after ONNX
+    Runtime has tried: a provider's library takes what it needs of ONNX Runtime in the moment in
+    which it is loaded, and would find nothing before.
+    """
+    if not chosen.library:
+        return ""
+    name = {"win32": "onnxruntime_providers_{}.dll", "darwin": "libonnxruntime_providers_{}.dylib"}
+    pattern = name.get(sys.platform, "libonnxruntime_providers_{}.so")
+    folder = Path(runtime().__file__).parent / "capi"
+    for part in ("shared", chosen.library):
         try:
-            # The providers call functions of the shared library, so its names must be visible.
-            ctypes.CDLL(str(path), mode=getattr(ctypes, "RTLD_GLOBAL", 0))
+            # The provider calls functions of the shared library, so its names must be visible.
+            ctypes.CDLL(str(folder / pattern.format(part)), mode=getattr(ctypes, "RTLD_GLOBAL", 0))
         except OSError as error:
-            reason = _first_line(error)
-            raise UnavailableError(f"{label} cannot be loaded ({reason})", advice) from error
+            return f"its library cannot be loaded ({_first_line(error)})"
+    return ""
 
 
 def _plugin_devices(module_name: str, hardware: str) -> list[Any]:

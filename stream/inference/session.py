@@ -18,6 +18,7 @@ from stream.inference.providers import (
     ProviderName,
     Route,
     UnavailableError,
+    loading_problem,
     route,
     runtime,
 )
@@ -126,13 +127,22 @@ def create(chosen: Route, model: str | bytes, threads: int | None, what: str) ->
         sentence = _plain(str(error))
         if _about_model(error, sentence) or chosen.name == "cpu":
             raise ModelError(f"{what} cannot be opened: {_model_problem(sentence)}") from error
+        _explain(chosen)
         raise ProviderError(f"{chosen.label} refuses {what}: {sentence}") from error
     if chosen.execution_provider not in handle.get_providers():
+        _explain(chosen)
         raise ProviderError(
             f"ONNX Runtime could not create {chosen.execution_provider} and would have used "
             f"{', '.join(handle.get_providers())}"
         )
     return handle
+
+
+def _explain(chosen: Route) -> None:
+    """Raises the cause of a provider's failure, if its library is the cause."""
+    problem = loading_problem(chosen)
+    if problem:
+        raise UnavailableError(problem, chosen.advice)
 
 
 def session_options(chosen: Route, threads: int | None) -> Any:

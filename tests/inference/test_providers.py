@@ -155,9 +155,25 @@ def test_a_library_that_cuda_needs_is_named(
     monkeypatch.setattr(providers.runtime(), "preload_dlls", lambda: print("noise"))
     with pytest.raises(ProviderError, match=r"\(lib\w+\.so\S*: cannot open") as caught:
         Segmenter.load(model, provider="cuda")
-    assert "pip install 'stream-segmentation[cuda]'" in str(caught.value)
+    sentence = str(caught.value)
+    assert sentence.startswith("CUDA cannot be used here: its library cannot be loaded (lib")
+    assert sentence.endswith("; pip install 'stream-segmentation[cuda]'")
     printed = capfd.readouterr()
     assert printed.out + printed.err == ""
+
+
+@needs_no_gpu
+@pytest.mark.skipif(
+    "TensorrtExecutionProvider" not in providers.runtime().get_available_providers(),
+    reason="ONNX Runtime's build here has no TensorRT",
+)
+def test_a_library_that_tensorrt_needs_is_named(
+    model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(providers, "_nvidia_obstacle", lambda: ("", ""))
+    with pytest.raises(ProviderError, match=r"library cannot be loaded \(lib\w+\.so\S*: "):
+        Segmenter.load(model, provider="tensorrt")
 
 
 @needs_no_gpu
