@@ -10,6 +10,7 @@ import typer
 
 from stream.commands import bench, common, demo, file, image, info
 from stream.errors import StreamError
+from stream.export.command import app as export
 from stream.interrupt import EXIT_CODE
 from stream.version import __version__
 
@@ -26,6 +27,7 @@ app.command("image")(image.image)
 app.command("models")(info.models)
 app.command("doctor")(info.doctor)
 app.command("bench")(bench.bench)
+app.add_typer(export)
 
 
 def _version(show: bool) -> None:
