@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import subprocess
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+import psutil
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +20,7 @@ class Processor:
 
     Attributes:
         model: its name, for people.
-        cores: how many logical cores this process may use.
+        cores: how many physical cores this process may use.
         features: those of interest here, of "avx2", "avx512", "vnni", "bf16", "amx", "dotprod" and
             "i8mm"; empty where the system does not say.
     """
@@ -62,10 +66,25 @@ def processor() -> Processor:
 
 
 def available_cores() -> int:
-    """Logical cores that this process may use: fewer than the machine's in a container."""
+    """Physical cores that this process may use: fewer than the machine's in a container.
+
+    Two threads of one core share its arithmetic units, which inference keeps busy with one.
+    """
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        logical = len(os.sched_getaffinity(0))
+    else:
+        logical = os.cpu_count() or 1
+    physical = psutil.cpu_count(logical=False) or logical
+    return max(1, min(logical, physical, _quota()))
+
+
+def _quota(file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Cores that a container's limit amounts to (cgroup v2: microseconds per period)."""
+    try:
+        time, period = file.read_text(encoding="ascii").split()
+        return math.ceil(int(time) / int(period))
+    except (OSError, ValueError):
+        return sys.maxsize  # no container, or "max"
 
 
 def _linux(model: str) -> tuple[str, set[str]]:

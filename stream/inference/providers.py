@@ -15,6 +15,7 @@ import io
 import os
 import platform
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -96,7 +97,10 @@ def runtime() -> Any:
         UnavailableError: it is not installed or cannot be loaded.
     """
     try:
-        import onnxruntime
+        # It warns of systems that it has not been tried on, which is no news to a user.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import onnxruntime
     except ImportError as error:
         raise UnavailableError(
             f"ONNX Runtime cannot be loaded ({_first_line(error)})",

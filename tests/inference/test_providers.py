@@ -275,6 +275,17 @@ def test_what_linux_says_of_a_processor(tmp_path: Path, monkeypatch: pytest.Monk
     assert cpu._linux("arm64") == ("arm64", {"fp", "asimddp"})
 
 
+@pytest.mark.parametrize(("limit", "cores"), [("150000 100000", 2), ("400000 100000", 4)])
+def test_a_containers_limit_counts(tmp_path: Path, limit: str, cores: int) -> None:
+    file = tmp_path / "cpu.max"
+    file.write_text(f"{limit}\n")
+    assert cpu._quota(file) == cores
+    file.write_text("max 100000\n")
+    assert cpu._quota(file) > 1000
+    assert cpu._quota(tmp_path / "none") > 1000
+    assert cpu.available_cores() >= 1
+
+
 def test_a_failing_session_names_model_and_cause(tmp_path: Path) -> None:
     path = tiny_models.nothing(tmp_path / "fixed.onnx", size=(64, 48))
     segmenter = Segmenter.load(path, provider="cpu")
