@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 import av
 from av.container import OutputContainer
+from av.stream import Stream
 
 from stream.errors import UsageError
 
 # MP4 and MOV are written as fragments and rewritten into a normal file at the end. The header
 # waits for the first fragment (delay_moov): only then does it know where each stream starts, and
-# B-frames would otherwise move the picture against the sound. A fragment is at most a second.
+# B-frames would otherwise move the picture against the sound. Fragments are cut at keyframes: cut
+# by time between B-frames, FFmpeg forgets the end of the picture that is shown last, and players
+# leave it out. The limit by time (microseconds) is for sound that goes on after the last picture.
 _FRAGMENTS = {
-    "movflags": "+hybrid_fragmented+delay_moov",
-    "frag_duration": "1000000",
+    "movflags": "+hybrid_fragmented+delay_moov+frag_keyframe",
+    "min_frag_duration": "400000",
+    "frag_duration": "10000000",
     "strict": "experimental",
 }
 _COMMON = {
@@ -28,6 +33,7 @@ _COMMON = {
     # is lost in a crash.
     "max_interleave_delta": "1000000",
 }
+_FINEST_MOVIE_CLOCK = 10_000_000
 _CLUSTERS = {"cluster_time_limit": "1000", "avoid_negative_ts": "disabled"}
 
 
@@ -42,6 +48,7 @@ class ContainerKind:
         subtitles: the codec of text subtitles that it holds, None where it holds none.
         options: what to open the muxer with.
         timestamps: whether pictures carry times; else they lie on a grid of the frame rate.
+        by_decode_time: whether a track's length is counted in decoding times.
     """
 
     format: str
@@ -50,14 +57,15 @@ class ContainerKind:
     subtitles: str | None = None
     options: dict[str, str] = field(default_factory=dict)
     timestamps: bool = True
+    by_decode_time: bool = False
 
 
-_MP4 = ContainerKind("mp4", subtitles="mov_text", options=_FRAGMENTS)
+_MP4 = ContainerKind("mp4", subtitles="mov_text", options=_FRAGMENTS, by_decode_time=True)
 _TS = ContainerKind("mpegts")
 _KINDS = {
     ".mp4": _MP4,
     ".m4v": _MP4,
-    ".mov": ContainerKind("mov", subtitles="mov_text", options=_FRAGMENTS),
+    ".mov": ContainerKind("mov", subtitles="mov_text", options=_FRAGMENTS, by_decode_time=True),
     ".mkv": ContainerKind("matroska", subtitles="subrip", options=_CLUSTERS),
     ".webm": ContainerKind("webm", "libvpx-vp9", "libopus", "webvtt", _CLUSTERS),
     ".avi": ContainerKind("avi", audio="libmp3lame", timestamps=False),
@@ -82,9 +90,26 @@ def choose_container(path: Path) -> ContainerKind:
     return _KINDS[ending]
 
 
-def muxer_options(kind: ContainerKind) -> dict[str, str]:
-    """What to open the muxer of a kind of file with."""
-    return {**_COMMON, **kind.options}
+def muxer_options(kind: ContainerKind, tick: Fraction, streams: Sequence[Stream]) -> dict[str, str]:
+    """What to open the muxer of a kind of file with.
+
+    Args:
+        kind: the kind of file.
+        tick: seconds per tick of the pictures' clock.
+        streams: the streams that go with the pictures.
+    """
+    options = {**_COMMON, **kind.options}
+    if kind.by_decode_time:
+        # MP4 says when each track starts and ends on a clock of the whole file, which by default
+        # counts milliseconds; it must hit every track's times.
+        scale = tick.denominator
+        for stream in streams:
+            finer = math.lcm(scale, Fraction(stream.time_base or 1).denominator)
+            scale = finer if finer <= _FINEST_MOVIE_CLOCK else scale
+        while scale < 10_000:
+            scale *= 2
+        options["movie_timescale"] = str(scale)
+    return options
 
 
 def refusal(kind: ContainerKind, add: Callable[[OutputContainer], object]) -> str | None:

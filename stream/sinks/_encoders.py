@@ -56,15 +56,24 @@ def _numbers(first: int, last: int) -> tuple[str, ...]:
 
 
 _NVENC = Encoder(
-    "cq", 23, 51, "preset", tuple(f"p{n}" for n in range(1, 8)), "p4", True, always={"rc": "vbr"}
+    "cq",
+    23,
+    51,
+    "preset",
+    tuple(f"p{n}" for n in range(1, 8)),
+    "p4",
+    True,
+    always={"rc": "vbr", "forced-idr": "1"},
 )
 # CRF defaults are visually clean; presets leave the processor to inference.
 _ENCODERS = {
-    "libx264": Encoder("crf", 20, 51, "preset", _X26X_PRESETS, "veryfast", True),
+    "libx264": Encoder(
+        "crf", 20, 51, "preset", _X26X_PRESETS, "veryfast", True, always={"forced-idr": "1"}
+    ),
     "libx265": Encoder(
         "crf", 22, 51, "preset", _X26X_PRESETS, "veryfast", True,
         # x265 writes to standard error by itself.
-        always={"x265-params": "log-level=none"},
+        always={"x265-params": "log-level=none", "forced-idr": "1"},
     ),
     "libvpx-vp9": Encoder(
         "crf", 31, 63, "cpu-used", _numbers(0, 8), "7",

@@ -49,6 +49,7 @@ class _Picture:
     picture: av.VideoFrame
     pts: int
     nominal: int
+    certain: bool
     seconds: float
 
 
@@ -285,7 +286,7 @@ class FileSource(Source):
                     yield Passthrough((packet,))
                 continue
             picture, seconds = piece
-            nominal = max(picture.duration or 0, self._nominal, 1)
+            nominal = picture.duration if picture.duration > 1 else self._nominal
             stored = picture.pts if picture.pts is not None else picture.dts
             pts = self._timeline.picture(stored, previous, nominal, self._tick, self._index)
             previous = pts
@@ -300,11 +301,12 @@ class FileSource(Source):
                     return
             elif past:
                 break
-            if waiting is not None and nominal == 1:
-                # One tick is what FFmpeg says where neither picture nor stream knows better.
+            # One tick is what FFmpeg says where neither picture nor stream knows better.
+            certain = nominal > 1 or waiting is None
+            if not certain and waiting is not None:
                 nominal = pts - waiting.pts
             yield from self._release(held, pts * self._tick)
-            waiting = _Picture(picture, pts, nominal, seconds)
+            waiting = _Picture(picture, pts, nominal, certain, seconds)
         if waiting is not None:
             yield self._frame(waiting, self._last_duration(waiting))
         yield from self._release(held, None)
@@ -322,7 +324,7 @@ class FileSource(Source):
         """The last picture lasts until the declared end, unless that is far from its own length."""
         if self._video.duration:
             end = (self._video.start_time or 0) + self._video.duration
-        elif self._container.duration:
+        elif self._container.duration and not last.certain:
             began = Fraction(self._container.start_time or 0, av.time_base)
             end = round((began + Fraction(self._container.duration, av.time_base)) / self._tick)
         else:

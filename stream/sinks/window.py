@@ -1,0 +1,218 @@
+"""A window on the desktop, by OpenCV."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.errors import SinkError
+from stream.frame import Frame, Item
+from stream.mailbox import Closed, Mailbox
+from stream.sinks.display import Display
+
+HELP = (
+    "q, Esc   quit",
+    "space    pause",
+    "m        next look",
+    "t        timing panel",
+    "l        labels",
+    "s        save a snapshot",
+    "r        start or stop recording",
+    "+, -     threshold",
+    "f        full screen",
+    "?        this help",
+)
+
+SYSTEM: str = sys.platform
+
+_INSTEAD = "leave the window out with --no-display and record with -o FILE"
+_PROBE = "import cv2; cv2.namedWindow('stream'); cv2.waitKey(1); cv2.destroyAllWindows()"
+_PROBE_SECONDS = 20.0
+_NAMED_KEYS = {27: "esc", 32: "space", ord("="): "+", ord("_"): "-", ord("/"): "?"}
+
+
+def why_no_window() -> str | None:
+    """Why no window can be opened here, a sentence with what to do; None where one can.
+
+    OpenCV ends the whole process where there is no display, which cannot be caught; so a process
+    of its own tries first.
+    """
+    if SYSTEM == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return f"there is no display here (DISPLAY is not set); {_INSTEAD}"
+    try:
+        tried = subprocess.run(
+            [sys.executable, "-c", _PROBE],
+            check=False,
+            capture_output=True,
+            timeout=_PROBE_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return f"the display does not answer; {_INSTEAD}"
+    if tried.returncode == 0:
+        return None
+    said = tried.stderr.decode(errors="replace")
+    if "not implemented" in said:
+        return f"this OpenCV was built without windows (opencv-python-headless?); {_INSTEAD}"
+    return f"no window can be opened on display {os.environ.get('DISPLAY', '')!r}; {_INSTEAD}"
+
+
+class WindowSink(Display):
+    """Shows pictures in a window and hears its keys.
+
+    Frames are given from any thread. The window itself lives in the main thread, as desktops
+    demand: that one calls `pump` again and again.
+
+    Args:
+        title: of the window.
+        on_key: is called with each key: a character, or "esc" or "space".
+        on_shown: is called with each frame once it is on the screen.
+    """
+
+    def __init__(
+        self, title: str, on_key: Callable[[str], None], on_shown: Callable[[Frame], None]
+    ) -> None:
+        self._title = title
+        self._on_key = on_key
+        self._on_shown = on_shown
+        self._frames: Mailbox[Frame] = Mailbox("window", 1)
+        self._lock = threading.Lock()
+        self._notice: tuple[str, ...] = ()
+        self._redraw = False
+        self._last: NDArray[np.uint8] | None = None
+        self._open = False
+        self._full_screen = False
+        self._help = False
+        self._size: tuple[int, int] | None = None
+        self.paused = False
+        """While set, the picture stands still; frames are taken all the same."""
+
+    @property
+    def dropped(self) -> int:  # type: ignore[override]
+        """Frames that were replaced before they were shown."""
+        return self._frames.dropped
+
+    def write(self, item: Item) -> None:
+        """Takes a frame to be shown next; never waits."""
+        if isinstance(item, Frame):
+            self._frames.put(item)
+
+    def notice(self, lines: Sequence[str]) -> None:
+        """Shows lines of text at the bottom until others are given."""
+        with self._lock:
+            if tuple(lines) != self._notice:
+                self._notice = tuple(lines)
+                self._redraw = True
+
+    def toggle_help(self) -> None:
+        """Shows or hides the keys' meanings."""
+        self._help = not self._help
+        self._redraw = True
+
+    def toggle_full_screen(self) -> None:
+        """Fills the screen, or goes back; main thread."""
+        self._full_screen = not self._full_screen
+        value = cv2.WINDOW_FULLSCREEN if self._full_screen else cv2.WINDOW_NORMAL
+        cv2.setWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN, value)
+
+    def pump(self, timeout: float) -> bool:
+        """Shows what has come, within `timeout` seconds, and hears the keys; main thread.
+
+        Returns:
+            False once the window was closed by the user.
+        """
+        try:
+            frame = self._frames.take(timeout)
+        except Closed:
+            return self._open
+        if frame is not None and not self.paused:
+            self._last = np.asarray(frame.picture.to_ndarray(format="bgr24"), np.uint8)
+            self._draw()
+        elif self._redraw:
+            self._draw()
+        if not self._open:
+            return True
+        key = cv2.waitKeyEx(1)
+        if frame is not None and not self.paused:
+            self._on_shown(frame)
+        if self._was_closed():
+            self._open = False
+            return False
+        if key != -1:
+            self._on_key(_NAMED_KEYS.get(key & 0xFF, chr(key & 0xFF)))
+        return True
+
+    def _draw(self) -> None:
+        self._redraw = False
+        if self._last is None:
+            return
+        height, width = self._last.shape[:2]
+        if not self._open:
+            cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)
+            self._open = True
+        if self._size != (width, height) and not self._full_screen:
+            cv2.resizeWindow(self._title, width, height)
+        self._size = (width, height)
+        with self._lock:
+            lines = self._notice
+        picture = self._last
+        if lines or self._help or self.paused:
+            picture = picture.copy()
+            if self.paused:
+                lines = (*lines, "paused")
+            write_lines(picture, lines, bottom=True)
+            if self._help:
+                write_lines(picture, HELP, bottom=False)
+        cv2.imshow(self._title, picture)
+
+    def _was_closed(self) -> bool:
+        try:
+            return bool(cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1)
+        except cv2.error:
+            return True
+
+    def close(self) -> None:
+        """Closes the window; main thread."""
+        self._frames.close(clear=True)
+        if not self._open:
+            return
+        self._open = False
+        try:
+            cv2.destroyWindow(self._title)
+            # The desktop takes the window away only when it is given the time to.
+            for _ in range(3):
+                cv2.waitKey(1)
+                time.sleep(0.005)
+        except cv2.error as error:
+            raise SinkError(f"the window could not be closed: {error}") from error
+
+
+def write_lines(picture: NDArray[np.uint8], lines: Sequence[str], *, bottom: bool) -> None:
+    """Writes lines of text on a dark plate into a BGR picture, uint8 [H, W, 3], in place.
+
+    The plate is at the bottom left, or in the middle.
+    """
+    if not lines:
+        return
+    height, width = picture.shape[:2]
+    scale = max(0.35, min(height, width) / 900)
+    font: Any = cv2.FONT_HERSHEY_SIMPLEX
+    thick = max(1, round(1.5 * scale))
+    sizes = [cv2.getTextSize(line, font, scale, thick)[0] for line in lines]
+    step = round(1.9 * max(size[1] for size in sizes))
+    wide, tall = max(size[0] for size in sizes) + step, step * len(lines) + step // 2
+    left = 0 if bottom else max(0, (width - wide) // 2)
+    top = max(0, height - tall) if bottom else max(0, (height - tall) // 2)
+    plate = picture[top : top + tall, left : left + wide]
+    plate[...] = plate // 4
+    for number, line in enumerate(lines):
+        place = (left + step // 2, top + step * (number + 1))
+        cv2.putText(picture, line, place, font, scale, (255, 255, 255), thick, cv2.LINE_AA)
