@@ -114,10 +114,12 @@ def test_thresholds_and_classes(tmp_path: Path) -> None:
         labels=[2, 1, 0],
         meta=metadata(score_threshold=0.5, mask_threshold=0.4),
     )
-    found = Segmenter.load(path)(ASTRONAUT)
+    found = Segmenter.load(path, provider="cpu")(ASTRONAUT)
     assert found.names == ["dog", "car"]
     assert found.mask_threshold == 0.4
-    segmenter = Segmenter.load(path, threshold=0.0, mask_threshold=0.7, classes="person, dog")
+    segmenter = Segmenter.load(
+        path, threshold=0.0, mask_threshold=0.7, classes="person, dog", provider="cpu"
+    )
     found = segmenter(ASTRONAUT)
     assert found.names == ["dog", "person"]
     assert found.mask_threshold == 0.7
@@ -146,7 +148,7 @@ def test_options_that_cannot_be(tmp_path: Path, options: dict, message: str) -> 
 def test_fixed_sizes(tmp_path: Path) -> None:
     meta = metadata(Resize("letterbox", width=60, height=48, multiple_of=32))
     path = tiny_models.constant(tmp_path / "fixed.onnx", [[0, 0, 64, 64]], meta=meta, size=(64, 64))
-    found = Segmenter.load(path)(ASTRONAUT)
+    found = Segmenter.load(path, provider="cpu")(ASTRONAUT)
     np.testing.assert_array_equal(found.boxes, [[0, 0, 512, 512]])
 
 
@@ -164,7 +166,7 @@ def test_fixed_sizes_that_the_policy_never_makes(
 ) -> None:
     path = tiny_models.constant(tmp_path / "f.onnx", [], meta=metadata(resize), size=(64, 64))
     with pytest.raises(ModelError, match=message) as caught:
-        Segmenter.load(path)
+        Segmenter.load(path, provider="cpu")
     assert str(path) in str(caught.value)
 
 
@@ -225,7 +227,7 @@ def _other_contract(model: onnx.ModelProto) -> None:
 def test_models_that_break_the_contract(tmp_path: Path, change, message: str) -> None:
     path = _changed(tiny_models.nothing(tmp_path / "model.onnx"), change)
     with pytest.raises(ModelError, match=message) as caught:
-        Segmenter.load(path)
+        Segmenter.load(path, provider="cpu")
     sentence = str(caught.value)
     assert str(path) in sentence
     assert "\n" not in sentence
@@ -239,7 +241,7 @@ def test_a_model_damaged_inside(tmp_path: Path) -> None:
     content[middle - 30 : middle + 30] = b"\xff" * 60
     path.write_bytes(content)
     with pytest.raises(ModelError) as caught:
-        Segmenter.load(path)
+        Segmenter.load(path, provider="cpu")
     assert str(path) in str(caught.value)
 
 
@@ -248,18 +250,18 @@ def test_files_that_are_no_model(tmp_path: Path) -> None:
     (tmp_path / "empty.onnx").touch()
     for name, message in (("text", "not an ONNX model"), ("empty", "is empty")):
         with pytest.raises(ModelError, match=message):
-            Segmenter.load(tmp_path / f"{name}.onnx")
+            Segmenter.load(tmp_path / f"{name}.onnx", provider="cpu")
     with pytest.raises(ModelError, match="there is no model file"):
-        Segmenter.load(tmp_path / "none.onnx")
+        Segmenter.load(tmp_path / "none.onnx", provider="cpu")
 
 
 def test_names_may_hold_any_letter(tmp_path: Path) -> None:
     path = tiny_models.nothing(tmp_path / "modèle ünïcode.onnx", metadata(names=("Mensch", "車")))
-    assert Segmenter.load(path, classes=["車"]).names == ("Mensch", "車")
+    assert Segmenter.load(path, classes=["車"], provider="cpu").names == ("Mensch", "車")
 
 
 def test_warm_up_says_how_long_it_took(tmp_path: Path) -> None:
-    segmenter = Segmenter.load(tiny_models.slow(tmp_path / "slow.onnx", 20))
+    segmenter = Segmenter.load(tiny_models.slow(tmp_path / "slow.onnx", 20), provider="cpu")
     assert segmenter.warm_up(640, 480) > 0.001
 
 
