@@ -24,7 +24,11 @@ C library hands out again without asking the system for it, which costs more tha
 
 
 def mask_window(
-    box: NDArray[np.float32], cells: tuple[int, int], width: int, height: int
+    box: NDArray[np.float32],
+    cells: tuple[int, int],
+    width: int,
+    height: int,
+    threshold: float = 0.0,
 ) -> Window | None:
     """The part of a picture that a mask can reach: its box and half a cell around it.
 
@@ -33,15 +37,17 @@ def mask_window(
         cells: rows and columns of the mask.
         width: the picture's width in pixels.
         height: the picture's height in pixels.
+        threshold: leave out where a mask of 0..1 cannot be above this.
 
     Returns:
         The window, clipped to the picture; None where the box is empty, not finite or outside.
     """
-    x1, y1, x2, y2 = (float(value) for value in box)
+    x1, y1, x2, y2 = box.tolist()
     if not (x2 > x1 and y2 > y1 and math.isfinite(x2 - x1) and math.isfinite(y2 - y1)):
         return None
-    # Half a cell beyond the box still takes part in the fade of the outermost cells.
-    fade_y, fade_x = (y2 - y1) / cells[0] / 2, (x2 - x1) / cells[1] / 2
+    # Outermost cells have their centres half a cell inside the box and fade over one cell.
+    reach = 0.5 - threshold
+    fade_y, fade_x = (y2 - y1) / cells[0] * reach, (x2 - x1) / cells[1] * reach
     left, right = max(0, math.floor(x1 - fade_x)), min(width, math.ceil(x2 + fade_x))
     top, bottom = max(0, math.floor(y1 - fade_y)), min(height, math.ceil(y2 + fade_y))
     if right <= left or bottom <= top:
@@ -131,7 +137,7 @@ def paste_mask(
 ) -> tuple[Window, NDArray[np.bool_]] | None:
     """Like `resample_mask`, thresholded: bool of the window's size, True where it is the object."""
     rows, columns = mask.shape
-    window = mask_window(box, (rows, columns), width, height)
+    window = mask_window(box, (rows, columns), width, height, threshold)
     if window is None:
         return None
     return window, threshold_mask(mask, box, window, threshold)
@@ -148,7 +154,7 @@ def _strips(
     two matrices of weights, which on a busy machine makes a mask take milliseconds. Strips keep
     the numbers in the processor's cache.
     """
-    x1, y1, x2, y2 = (float(value) for value in box)
+    x1, y1, x2, y2 = box.tolist()
     top, bottom, left, right = window
     rows, columns = mask.shape
     padded = np.zeros((columns + _PADDING, rows + _PADDING), np.float32)

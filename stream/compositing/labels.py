@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -17,6 +16,8 @@ from stream.compositing.text import Typesetter
 from stream.roi import Window
 
 _STRENGTH = 0.9
+_REMEMBERED = 512
+"""Labels that are kept ready; at 720p each takes about 4 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class LabelPainter:
 
     def __init__(self) -> None:
         self._text = Typesetter()
-        self._stamp = lru_cache(maxsize=256)(self._make)
+        self._stamps: dict[tuple[str, Colour], Stamp | None] = {}
+        self._setting: object = None
 
     def paint(
         self, planes: Planes, labels: Sequence[Label], occupied: Sequence[Window] = ()
@@ -63,15 +65,22 @@ class LabelPainter:
         """
         height, width = planes.size
         size = text_size(height, width)
+        room = (height - height % planes.grid[0], width - width % planes.grid[1])
+        # Scores come again and again, from a hundred percentages.
+        setting = (size, room, planes.encoding, planes.steps)
+        if self._setting != setting or len(self._stamps) > _REMEMBERED:
+            self._setting = setting
+            self._stamps.clear()
         taken = list(occupied)
         for label in labels:
-            room = (height - height % planes.grid[0], width - width % planes.grid[1])
-            stamp = self._stamp(label.text, label.colour, size, room, planes.encoding, planes.steps)
-            if stamp is None:
-                continue
-            window = place(stamp.size, (label.x, label.y), room, planes.grid, taken)
-            taken.append(window)
-            stamp.put(planes, window[0], window[2])
+            key = (label.text, label.colour)
+            if key not in self._stamps:
+                self._stamps[key] = self._make(label.text, label.colour, *setting)
+            stamp = self._stamps[key]
+            if stamp is not None:
+                window = place(stamp.size, (label.x, label.y), room, planes.grid, taken)
+                taken.append(window)
+                stamp.put(planes, window[0], window[2])
 
     def _make(
         self,
@@ -112,7 +121,7 @@ def place(
 
     Returns:
         The label's window: inside the room, on the grid; above the point if that is free, else
-        the nearest free place a few steps above or below it or beside what is in the way, else
+        the nearest free place a few steps above or below it, else beside what is in the way, else
         above the point all the same.
     """
     height, width = size
@@ -128,16 +137,15 @@ def place(
     if not in_the_way:
         return first
     top, _, left, _ = first
-    others = [window(top + 1.1 * step * height, left) for step in (-4, -3, -2, -1, 1, 2, 3, 4)]
-    for above, below, before, after in in_the_way:
-        others.append(window(above - height, left))
-        others.append(window(below + grid[0] - 1, left))
-        others.append(window(top, before - width))
-        others.append(window(top, after + grid[1] - 1))
-    others.sort(key=lambda other: abs(other[0] - top) + abs(other[2] - left))
-    for other in others:
+    for step in (-1, 1, -2, 2, -3, 3, -4, 4):
+        other = window(top + 1.1 * step * height, left)
         if not any(_overlap(other, one) for one in taken):
             return other
+    for _, below, before, after in in_the_way:
+        beside = (top, after + grid[1] - 1), (below + grid[0] - 1, left), (top, before - width)
+        for other in (window(*place) for place in beside):
+            if not any(_overlap(other, one) for one in taken):
+                return other
     return first
 
 

@@ -72,7 +72,7 @@ class MaskReader:
             call overwrites; None where no pixel of the picture is the object.
         """
         height, width = size
-        reach = mask_window(box, (mask.shape[0], mask.shape[1]), width, height)
+        reach = mask_window(box, (mask.shape[0], mask.shape[1]), width, height, threshold)
         if reach is None:
             return None
         top, bottom, left, right = reach
