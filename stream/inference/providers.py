@@ -96,6 +96,9 @@ def runtime() -> Any:
     Raises:
         UnavailableError: it is not installed or cannot be loaded.
     """
+    # From 1.29 on it reports sessions and models to Microsoft and keeps an identifier in the home
+    # folder, unless this is set before it is loaded. What people point a camera at is theirs.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         # It warns of systems that it has not been tried on, which is no news to a user.
         with warnings.catch_warnings():
@@ -106,6 +109,8 @@ def runtime() -> Any:
             f"ONNX Runtime cannot be loaded ({_first_line(error)})",
             f"pip install {_runtime_package()}",
         ) from error
+    # For Windows, and for a program that had loaded it before us.
+    onnxruntime.disable_telemetry_events()
     # 4 is "fatal": whatever it would log below that also comes back as an exception, or is told
     # by us as a remark. Its lines would tear the progress line and the timing table apart.
     onnxruntime.set_default_logger_severity(4)

@@ -1,5 +1,8 @@
 import ctypes
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +190,25 @@ def test_the_silent_fallback_of_onnx_runtime_is_noticed(
     monkeypatch.setattr(session, "route", lambda name: lie)
     with pytest.raises(ProviderError, match="would have used CPUExecutionProvider"):
         Segmenter.load(model, provider="cuda")
+
+
+def test_nothing_is_reported_to_anybody(tmp_path: Path, model: Path) -> None:
+    # ONNX Runtime reports by default, except where it recognises a test or a CI machine.
+    kept = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    home = tmp_path / "home"
+    home.mkdir()
+    code = (
+        "import sys; from stream import Segmenter; "
+        "Segmenter.load(sys.argv[1], provider='cpu').warm_up(64, 48)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, str(model)],
+        env=environment | {"HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=True,
+        timeout=60,
+    )
+    assert [str(path) for path in home.rglob("*") if "onnxruntime" in path.name] == []
 
 
 def test_auto_goes_on_when_a_provider_refuses_the_model(
