@@ -60,7 +60,7 @@ class LabelPainter:
 
         Args:
             planes: of the picture.
-            labels: most important first. One of which not even a letter fits is left out.
+            labels: in the order of choice. One that has no room for a letter is left out.
             occupied: parts of the picture to keep clear of, where there is room.
         """
         height, width = planes.size

@@ -39,7 +39,7 @@ class Overlay(Look):
         planes = writable_planes(picture)
         threshold = self.options.threshold_for(instances)
         brush = self._brush(*planes.size)
-        labels = []
+        labels: list[tuple[float, Label]] = []
         for index in reversed(range(len(instances))):
             mask, box = instances.masks[index], instances.boxes[index]
             found = self._reader.read(
@@ -48,12 +48,17 @@ class Overlay(Look):
             if found is None:
                 continue
             window, inside = found
-            colour = colour_of(_identity(instances, index))
+            identity = index if instances.track_ids is None else int(instances.track_ids[index])
+            colour = colour_of(identity)
             _tint(planes, window, inside, brush, colour)
             if self.options.show_labels:
-                text = _label(instances, index)
-                labels.append(Label(text, colour, *crest(window, inside)))
-        self._labels.paint(planes, labels[::-1], occupied)
+                x, y = crest(window, inside)
+                label = Label(_label(instances, index), colour, x, y)
+                labels.append((x if instances.track_ids is None else identity, label))
+        # Who has the first choice of a place must not change with each frame's scores, or labels
+        # that are close would keep swapping: the older track has it, else who is farther left.
+        labels.sort(key=lambda entry: entry[0])
+        self._labels.paint(planes, [label for _, label in labels], occupied)
         return picture
 
     def _brush(self, height: int, width: int) -> Brush:
@@ -79,10 +84,6 @@ def _tint(
         rows = (top + start, top + stop, left, right)
         for samples, step, code in zip(planes.samples, planes.steps, codes, strict=False):
             blend(part(samples, step, rows), reduced[step], code)
-
-
-def _identity(instances: Instances, index: int) -> int:
-    return index if instances.track_ids is None else int(instances.track_ids[index])
 
 
 def _label(instances: Instances, index: int) -> str:

@@ -135,13 +135,30 @@ def test_labels_say_class_score_and_track(monkeypatch):
     boxes = ((20, 20, 80, 140), (100, 20, 180, 140), (500, 500, 600, 600))
     painted(picture, people(picture, *boxes))
     painted(picture, people(picture, *boxes, tracks=[12, 5, 9]))
-    # Best first; the one outside the picture has none.
+    # From left to right, or the oldest track first; the one outside the picture has none.
     assert [label.text for label in said] == [
         "person 98%",
         "person 74%",
-        "person #12 98%",
         "person #5 74%",
+        "person #12 98%",
     ]
+
+
+def test_labels_do_not_swap_places_when_scores_do():
+    def places(boxes, tracks):
+        picture = astronaut(320, 240)
+        painted(picture, people(picture, *boxes, tracks=tracks), opacity=0.0, show_contours=False)
+        return samples(picture)[1]
+
+    left, right = (100, 80, 180, 230), (120, 80, 200, 230)
+    neutral = astronaut(320, 240)
+    for tracks in (None, [4, 9]):
+        one = places([left, right], tracks)
+        # The same two with the other one scored higher: only letters may differ, not the plates.
+        other = places([right, left], tracks and tracks[::-1])
+        plates = [np.abs(u.astype(int) - samples(neutral)[1]) > 12 for u in (one, other)]
+        assert plates[0].any()
+        assert (plates[0] != plates[1]).mean() < 0.002
 
 
 def test_class_names_in_any_alphabet_are_painted():
