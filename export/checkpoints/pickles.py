@@ -53,8 +53,8 @@ def read_pickle(path: Path) -> Any:
             return _Unpickler(file, encoding="latin1").load()
     except ForbiddenPickleError as error:
         raise ModelError(
-            f"{path}: the file asks to run {str(error)!r}, which no checkpoint needs; it was refused "
-            "and nothing was executed"
+            f"{path}: the file asks to run {str(error)!r}, which no checkpoint needs; it was "
+            "refused and nothing was executed"
         ) from None
     except FileNotFoundError:
         raise ModelError(f"{path}: there is no such file") from None
@@ -62,7 +62,8 @@ def read_pickle(path: Path) -> Any:
         raise ModelError(f"{path}: it cannot be read ({error.strerror})") from error
     except Exception as error:  # a damaged pickle may raise anything
         raise ModelError(
-            f"{path}: the pickle is damaged or cut short ({type(error).__name__}); download it again"
+            f"{path}: the pickle is damaged or cut short ({type(error).__name__}); download it "
+            "again"
         ) from error
 
 

@@ -37,9 +37,9 @@ def _refusal(path: Path, text: str) -> str:
     """One sentence from torch's page of advice."""
     for mark in ("Unsupported global: GLOBAL ", "Unsupported class "):
         if mark in text:
-            wanted = text.split(mark, 1)[1].split()[0].rstrip(".,")
+            wanted = text.split(mark, 1)[1].split(maxsplit=1)[0].rstrip(".,")
             return (
-                f"{path}: the file asks to run {wanted!r}, which no checkpoint needs; it was refused "
-                "and nothing was executed"
+                f"{path}: the file asks to run {wanted!r}, which no checkpoint needs; it was "
+                "refused and nothing was executed"
             )
     return f"{path}: the torch file is damaged, cut short, or holds more than weights"

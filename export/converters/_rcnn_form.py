@@ -251,7 +251,7 @@ class BoxHead(nn.Module):
     """From pooled regions to class logits (background last) and box deltas."""
 
     def __init__(self, channels: int, config: RcnnConfig) -> None:
-        """Builds convolutions and fully connected layers; without the latter, regions are averaged."""
+        """Builds the layers of one configuration; without `box_layers` regions are averaged."""
         super().__init__()
         self.convs = _convolutions(channels, config.box_convs)
         width = (config.box_convs or (channels,))[-1]
