@@ -82,7 +82,7 @@ def to_grid(height: int, width: int, grid: tuple[int, int]) -> tuple[int, int]:
     return height + -height % rows, width + -width % columns
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _plate(height: int, width: int, radius: float, strength: float) -> NDArray[np.uint8]:
     """A rectangle with rounded, anti-aliased corners: uint8 [height, width]."""
     # Half a pixel is a square corner: then the outermost pixels' centres are covered in full.

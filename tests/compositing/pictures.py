@@ -18,6 +18,7 @@ FORMATS = (
     "yuv444p",
     "yuv440p",
     "yuv411p",
+    "yuv410p",
     "yuv420p10le",
     "yuv422p12le",
     "yuv444p16le",
