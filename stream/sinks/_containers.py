@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 from collections.abc import Callable, Sequence
@@ -68,11 +69,11 @@ _KINDS = {
     ".mov": ContainerKind("mov", subtitles="mov_text", options=_FRAGMENTS, by_decode_time=True),
     ".mkv": ContainerKind("matroska", subtitles="subrip", options=_CLUSTERS),
     ".webm": ContainerKind("webm", "libvpx-vp9", "libopus", "webvtt", _CLUSTERS),
-    ".avi": ContainerKind("avi", audio="libmp3lame", timestamps=False),
+    # FFmpeg reads H.264 in AVI one frame late.
+    ".avi": ContainerKind("avi", "mpeg4", "libmp3lame", timestamps=False),
     ".ts": _TS,
     ".mts": _TS,
     ".m2ts": ContainerKind("mpegts", options={"mpegts_m2ts_mode": "1"}),
-    ".flv": ContainerKind("flv"),
 }
 
 
@@ -112,6 +113,16 @@ def muxer_options(kind: ContainerKind, tick: Fraction, streams: Sequence[Stream]
     return options
 
 
+def holds(kind: ContainerKind, encoder: str) -> bool:
+    """Whether a container takes what a video encoder gives."""
+    with av.open(io.BytesIO(), "w", format=kind.format) as trial:
+        try:
+            trial.add_stream(encoder, rate=25)
+        except ValueError:
+            return False
+    return True
+
+
 def refusal(kind: ContainerKind, add: Callable[[OutputContainer], object]) -> str | None:
     """Tries a stream in an empty file in memory; None if the container takes it, or why not."""
     trial = av.open(
@@ -123,14 +134,14 @@ def refusal(kind: ContainerKind, add: Callable[[OutputContainer], object]) -> st
     except (av.FFmpegError, ValueError) as error:
         return getattr(error, "strerror", None) or str(error)
     finally:
-        try:
+        # Some muxers mind that no packet ever came.
+        with contextlib.suppress(av.FFmpegError, ValueError):
             trial.close()
-        except (av.FFmpegError, ValueError):
-            # It never held a packet; some muxers mind.
-            trial = None  # type: ignore[assignment]
     return None
 
 
 def frame_grid(rate: Fraction | None) -> Fraction:
-    """Seconds per tick for containers without timestamps."""
-    return 1 / (rate or Fraction(25))
+    """Seconds per tick for containers without timestamps, of which pictures lie on a grid."""
+    rate = rate or Fraction(25)
+    # AVI's fields and MPEG-4's clock have 16 bits.
+    return 1 / rate.limit_denominator(max(1, 65535 // math.ceil(rate)))

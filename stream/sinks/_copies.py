@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import av
+from av.bitstream import BitStreamFilterContext
 from av.codec.context import CodecContext
 from av.container import OutputContainer
 from av.packet import Packet
@@ -63,6 +64,29 @@ class _Copied(_Track):
         self._last = last
 
 
+class _Unwrapped(_Copied):
+    """AAC whose packets each carry a header that MP4 keeps once for the whole track.
+
+    FFmpeg would take the headers off by itself, but not while it delays the file's header.
+    """
+
+    def __init__(self, container: OutputContainer, stream: Stream, template: Stream) -> None:
+        super().__init__(container, stream)
+        self._unwrap = BitStreamFilterContext("aac_adtstoasc", template)
+
+    def write(self, packet: Packet[Any]) -> None:
+        time_base = packet.time_base
+        try:
+            unwrapped = self._unwrap.filter(packet)
+        except av.FFmpegError as error:
+            self.lost += 1
+            _log.debug("a packet of sound has no header: %s", error)
+            return
+        for bare in unwrapped:
+            bare.time_base = time_base
+            super().write(bare)
+
+
 class _Reencoded(_Track):
     """Sound in a codec that the container cannot hold."""
 
@@ -97,6 +121,36 @@ class _Reencoded(_Track):
     def _encode(self, frames: Sequence[Any]) -> None:
         for frame in frames:
             self._container.mux(self.stream.encode(frame))
+
+
+class _Retold(_Track):
+    """Text subtitles in a form that the container cannot hold."""
+
+    def __init__(self, container: OutputContainer, template: Any, encoder: str) -> None:
+        self._container = container
+        self._decoder: Any = template.codec_context
+        self._decoder.open(strict=False)
+        self.stream: Any = container.add_stream(encoder)
+        # How text looks; every text decoder gives it and every text encoder wants it.
+        self.stream.codec_context.subtitle_header = self._decoder.subtitle_header
+        self.stream.time_base = template.time_base
+        self.lost = 0
+
+    def write(self, packet: Packet[Any]) -> None:
+        try:
+            told = self._decoder.decode2(packet)
+            retold = None if told is None else self.stream.codec_context.encode_subtitle(told)
+        except av.FFmpegError as error:
+            self.lost += 1
+            _log.debug("a subtitle cannot be converted: %s", error)
+            return
+        if retold is None or not retold.size:
+            return
+        retold.stream = self.stream
+        retold.time_base = packet.time_base
+        retold.pts = retold.dts = packet.pts
+        retold.duration = packet.duration
+        self._container.mux_one(retold)
 
 
 class Copies:
@@ -134,22 +188,30 @@ class Copies:
             self._attach(container, stream, kind)
             return
         name = _codec_name(stream)
-        what = f"the {_PEOPLE_SAY.get(stream.type, stream.type)} (stream {stream.index}, {name})"
+        what = f"stream {stream.index}, {_PEOPLE_SAY.get(stream.type, stream.type)} ({name}), is"
         why = refusal(kind, lambda trial: trial.add_stream_from_template(stream, opaque=True))
         if why is None:
             copy = container.add_stream_from_template(stream, opaque=True)
             _describe(copy, stream)
-            self._tracks[stream.index] = _Copied(container, copy)
-            return
-        if stream.type == "audio" and name != "unknown":
-            track = _Reencoded(container, stream, kind.audio)
-            _describe(track.stream, stream)
-            self._tracks[stream.index] = track
-            self.remarks.append(
-                f"{what} cannot be copied into {kind.format} and is re-encoded with {kind.audio}"
+            self._tracks[stream.index] = (
+                _Unwrapped(container, copy, stream)
+                if kind.by_decode_time and _carries_headers(stream)
+                else _Copied(container, copy)
             )
             return
-        self.remarks.append(f"{what} is left out: {kind.format} does not hold it")
+        track: _Reencoded | _Retold | None = None
+        if stream.type == "audio" and name != "unknown":
+            track = _Reencoded(container, stream, kind.audio)
+            into = f"re-encoded with {kind.audio}"
+        elif stream.type == "subtitle" and kind.subtitles and _is_text(stream):
+            track = _Retold(container, stream, kind.subtitles)
+            into = f"converted to {kind.subtitles}"
+        if track is None:
+            self.remarks.append(f"{what} left out: {kind.format} does not hold it")
+            return
+        _describe(track.stream, stream)
+        self._tracks[stream.index] = track
+        self.remarks.append(f"{what} {into}: {kind.format} does not hold it as it is")
 
     def _attach(
         self, container: OutputContainer, stream: AttachmentStream, kind: ContainerKind
@@ -166,6 +228,18 @@ def _codec_name(stream: Stream) -> str:
     # PyAV's types do not say that there is none where nothing can decode the stream.
     context: CodecContext | None = stream.codec_context
     return (stream.name or "unknown") if context is None else context.name
+
+
+def _carries_headers(stream: Stream) -> bool:
+    """Whether a stream is AAC as in MPEG-TS, with a header in every packet."""
+    context: CodecContext | None = stream.codec_context
+    return context is not None and context.name == "aac" and not context.extradata_size
+
+
+def _is_text(stream: Stream) -> bool:
+    context: CodecContext | None = stream.codec_context
+    # FFmpeg's AV_CODEC_PROP_TEXT_SUB; the rest are pictures.
+    return context is not None and bool(context.codec.properties & 0x20000)
 
 
 def _describe(copy: Stream, stream: Stream) -> None:

@@ -87,7 +87,7 @@ _ENCODERS = {
     "hevc_nvenc": _NVENC,
     "av1_nvenc": _NVENC,
     "mpeg4": Encoder("qscale", 3, 31, largest_clock=65535),
-    "mjpeg": Encoder("qscale", 3, 31),
+    "mjpeg": Encoder("qscale", 3, 31, always={"strict": "unofficial"}),
     "ffv1": Encoder(always={"level": "3", "slicecrc": "1"}),
 }  # fmt: skip
 _ALIASES = {

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+from av.stream import Disposition
 from av.video.frame import PictureType
 from av.video.reformatter import VideoReformatter
 
@@ -19,7 +20,7 @@ from stream.sinks._containers import (
     choose_container,
     frame_grid,
     muxer_options,
-    refusal,
+    holds,
 )
 from stream.sinks._copies import Copies
 from stream.sinks._decode_times import DecodeTimes
@@ -38,6 +39,7 @@ _log = logging.getLogger(__name__)
 # MP4 a crash may cost. The first comes early, so that there is soon something to save.
 _KEYFRAME_EVERY = Fraction(2)
 _FIRST_KEYFRAME = Fraction(1, 2)
+_HALF, _TENTH = Fraction(1, 2), Fraction(1, 10)
 _RANGE = {None: 0, False: 1, True: 2}
 # Denominators above this are finer than any muxer's clock is meant to be.
 _FINEST_CLOCK = 1_000_000
@@ -85,7 +87,7 @@ def _choose(
 ) -> tuple[ContainerKind, EncoderChoice]:
     kind = choose_container(path)
     choice = choose_encoder(codec or kind.video, crf, preset)
-    if refusal(kind, lambda trial: trial.add_stream(choice.name, rate=25)) is not None:
+    if not holds(kind, choice.name):
         raise UsageError(
             f"{path.suffix} files do not hold what {choice.name} encodes; choose another codec or "
             "another file ending"
@@ -189,6 +191,7 @@ class VideoSink(Sink):
             height=info.height,
             time_base=self._tick,
         )
+        self._stream.disposition = Disposition.default
         self._configure(self._stream.codec_context, info, rate, threads)
         self._copies = Copies(self._container, info.copied, self._kind)
         self._container.metadata.update(
@@ -259,10 +262,12 @@ class VideoSink(Sink):
         picture = frame.picture
         if picture.format.name != self._format:
             picture = self._reformatter.reformat(picture, format=self._format)
-        at = round(frame.pts * frame.time_base / self._tick)
+        exact = frame.pts * frame.time_base / self._tick
+        at = round(exact)
         if self._last is not None and at <= self._last:
             at = self._last + 1
-            self._shuffled += 1
+        # Half a tick is rounding; a grid of frames is coarse enough for less to show.
+        self._shuffled += abs(exact - at) > (_HALF if self._kind.timestamps else _TENTH)
         self._last = at
         picture.pts, picture.time_base = at, self._tick
         # Not the decoder's choice, which would be forced on the encoder.
@@ -323,7 +328,10 @@ class VideoSink(Sink):
         if self._shuffled:
             self._remarks.append(
                 f"{self._shuffled} pictures came closer together than {self.path.suffix} can "
-                "tell apart and were moved by one tick"
+                "tell apart and were moved by a tick"
+                if self._kind.timestamps
+                else f"{self.path.suffix} holds a constant frame rate only, so {self._shuffled} "
+                "pictures are shown up to a frame off their time; .mp4 and .mkv keep it"
             )
 
     def abort(self) -> None:

@@ -20,21 +20,24 @@ from stream.mailbox import Closed, Mailbox
 from stream.sinks.display import Display
 
 HELP = (
-    "q, Esc   quit",
-    "space    pause",
-    "m        next look",
-    "t        timing panel",
-    "l        labels",
-    "s        save a snapshot",
-    "r        start or stop recording",
-    "+, -     threshold",
-    "f        full screen",
-    "?        this help",
+    "q, Esc\tquit",
+    "space\tpause",
+    "m\tnext look",
+    "t\ttiming panel",
+    "l\tlabels",
+    "s\tsave a snapshot",
+    "r\tstart or stop recording",
+    "+, -\tthreshold",
+    "f\tfull screen",
+    "?\tthis help",
 )
 
 SYSTEM: str = sys.platform
 
 _INSTEAD = "leave the window out with --no-display and record with -o FILE"
+# Qt would complain about fonts, which no window of ours uses.
+os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
+
 _PROBE = "import cv2; cv2.namedWindow('stream'); cv2.waitKey(1); cv2.destroyAllWindows()"
 _PROBE_SECONDS = 20.0
 _NAMED_KEYS = {27: "esc", 32: "space", ord("="): "+", ord("_"): "-", ord("/"): "?"}
@@ -46,6 +49,11 @@ def why_no_window() -> str | None:
     OpenCV ends the whole process where there is no display, which cannot be caught; so a process
     of its own tries first.
     """
+    if SYSTEM == "linux" and not opencv_came_first():
+        return (
+            "PyAV was loaded before OpenCV, whose windows then hang (both bring a libxcb); import "
+            "cv2 before av"
+        )
     if SYSTEM == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return f"there is no display here (DISPLAY is not set); {_INSTEAD}"
     try:
@@ -65,6 +73,17 @@ def why_no_window() -> str | None:
     return f"no window can be opened on display {os.environ.get('DISPLAY', '')!r}; {_INSTEAD}"
 
 
+def opencv_came_first() -> bool:
+    """Whether this process loaded OpenCV before PyAV, if it loaded that.
+
+    On Linux the wheels of both bring a libxcb of their own. Where PyAV's is loaded first, OpenCV's
+    Qt binds to it and never returns from opening a window (PyAV's issues 978 and 1050, OpenCV's
+    issue 29195).
+    """
+    loaded = list(sys.modules)
+    return "av" not in loaded or ("cv2" in loaded and loaded.index("cv2") < loaded.index("av"))
+
+
 class WindowSink(Display):
     """Shows pictures in a window and hears its keys.
 
@@ -73,16 +92,12 @@ class WindowSink(Display):
 
     Args:
         title: of the window.
-        on_key: is called with each key: a character, or "esc" or "space".
-        on_shown: is called with each frame once it is on the screen.
     """
 
-    def __init__(
-        self, title: str, on_key: Callable[[str], None], on_shown: Callable[[Frame], None]
-    ) -> None:
+    def __init__(self, title: str) -> None:
         self._title = title
-        self._on_key = on_key
-        self._on_shown = on_shown
+        self._on_key: Callable[[str], None] = lambda key: None
+        self._on_shown: Callable[[Frame], None] = lambda frame: None
         self._frames: Mailbox[Frame] = Mailbox("window", 1)
         self._lock = threading.Lock()
         self._notice: tuple[str, ...] = ()
@@ -94,6 +109,15 @@ class WindowSink(Display):
         self._size: tuple[int, int] | None = None
         self.paused = False
         """While set, the picture stands still; frames are taken all the same."""
+
+    def connect(self, on_key: Callable[[str], None], on_shown: Callable[[Frame], None]) -> None:
+        """Says who is to be told what happens in the window; they are called by `pump`.
+
+        Args:
+            on_key: is given each key: a character, or "esc" or "space".
+            on_shown: is given each frame once it is on the screen.
+        """
+        self._on_key, self._on_shown = on_key, on_shown
 
     @property
     def dropped(self) -> int:  # type: ignore[override]
@@ -198,7 +222,7 @@ class WindowSink(Display):
 def write_lines(picture: NDArray[np.uint8], lines: Sequence[str], *, bottom: bool) -> None:
     """Writes lines of text on a dark plate into a BGR picture, uint8 [H, W, 3], in place.
 
-    The plate is at the bottom left, or in the middle.
+    The plate is at the bottom left, or in the middle. What follows a tab stands in a second column.
     """
     if not lines:
         return
@@ -206,13 +230,20 @@ def write_lines(picture: NDArray[np.uint8], lines: Sequence[str], *, bottom: boo
     scale = max(0.35, min(height, width) / 900)
     font: Any = cv2.FONT_HERSHEY_SIMPLEX
     thick = max(1, round(1.5 * scale))
-    sizes = [cv2.getTextSize(line, font, scale, thick)[0] for line in lines]
-    step = round(1.9 * max(size[1] for size in sizes))
-    wide, tall = max(size[0] for size in sizes) + step, step * len(lines) + step // 2
-    left = 0 if bottom else max(0, (width - wide) // 2)
-    top = max(0, height - tall) if bottom else max(0, (height - tall) // 2)
-    plate = picture[top : top + tall, left : left + wide]
+
+    def wide(text: str) -> int:
+        return int(cv2.getTextSize(text, font, scale, thick)[0][0])
+
+    rows = [line.partition("\t") for line in lines]
+    step = round(45 * scale)
+    second = max((wide(left) for left, tab, _ in rows if tab), default=0) + step
+    inner = max(second + wide(right) if tab else wide(left) for left, tab, right in rows)
+    size = (inner + step, step * len(lines) + step // 2)
+    left = 0 if bottom else max(0, (width - size[0]) // 2)
+    top = max(0, height - size[1]) if bottom else max(0, (height - size[1]) // 2)
+    plate = picture[top : top + size[1], left : left + size[0]]
     plate[...] = plate // 4
-    for number, line in enumerate(lines):
-        place = (left + step // 2, top + step * (number + 1))
-        cv2.putText(picture, line, place, font, scale, (255, 255, 255), thick, cv2.LINE_AA)
+    for number, (first, _, meaning) in enumerate(rows):
+        for text, column in ((first, 0), (meaning, second)):
+            place = (left + step // 2 + column, top + step * (number + 1))
+            cv2.putText(picture, text, place, font, scale, (255, 255, 255), thick, cv2.LINE_AA)

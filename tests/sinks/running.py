@@ -1,0 +1,43 @@
+"""Runs a file through source and sink, as the pipeline does, with nothing in between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from stream.frame import Frame
+from stream.sinks.video import VideoSink
+from stream.sources.file import FileSource
+
+
+@dataclass
+class Run:
+    """What went from source to sink.
+
+    Attributes:
+        times: of the frames, in seconds.
+        end: when the last frame ends, in seconds.
+        remarks: of source and sink.
+        corrupt: what the source could not decode.
+    """
+
+    times: list[Fraction]
+    end: Fraction
+    remarks: list[str]
+    corrupt: int
+
+
+def run(source_path: Path, output: Path, *, cut: dict[str, Any] | None = None, **sink: Any) -> Run:
+    """Reads a file (or the part of it that `cut` says) and writes it; sound comes along."""
+    times: list[Fraction] = []
+    end = Fraction(0)
+    with FileSource(source_path, **(cut or {})) as source:
+        with VideoSink(output, source.info, **sink) as target:
+            for item in source:
+                if isinstance(item, Frame):
+                    times.append(item.pts * item.time_base)
+                    end = times[-1] + (item.duration or 0) * item.time_base
+                target.write(item)
+        return Run(times, end, [*source.remarks, *target.remarks], source.corrupt)
