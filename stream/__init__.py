@@ -6,6 +6,7 @@ them. Everything else is behind the command `stream`.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from stream.instances import Instances
 
 __all__ = ["Instances", "Segmenter", "__version__"]
+
+# ONNX Runtime reports its use to its makers from the moment it is imported; ours is nobody's
+# business but the user's. Whoever wants it on sets the variable to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _package = Path(__file__).resolve().parent
 if not (_package / "models").is_dir():
