@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from time import thread_time
 
 import av
 import numpy as np
@@ -19,7 +20,11 @@ WIDTH, HEIGHT = 1280, 720
 
 
 def measure() -> Iterator[Figure]:
-    """Milliseconds to composite a 1280 x 720 frame with 20 people, with none, with the panel."""
+    """Milliseconds to composite a 1280 x 720 frame with 20 people, with none, with the panel.
+
+    Painting is done by one thread, so its processor time is what it costs; wall time on a busy
+    machine would measure the scheduler.
+    """
     noise = np.random.default_rng(0).integers(0, 255, (HEIGHT * 3 // 2, WIDTH), np.uint8)
     picture = av.VideoFrame.from_ndarray(noise, format="yuv420p")
     people = crowd(20, WIDTH, HEIGHT)
@@ -28,7 +33,7 @@ def measure() -> Iterator[Figure]:
     def cost(look: str, instances: Instances) -> float:
         frame = Frame(picture, 0, 0, Fraction(1, 25), instances=instances)
         compositor = Compositor(look)
-        return 1e3 * median_seconds(lambda: compositor.paint(frame), 100)
+        return 1e3 * median_seconds(lambda: compositor.paint(frame), 100, clock=thread_time)
 
     size = f"{WIDTH}x{HEIGHT}"
     yield Figure(
@@ -36,7 +41,7 @@ def measure() -> Iterator[Figure]:
         cost("overlay", people),
         "ms",
         at_most=5.0,
-        detail=f"{size}, masks in boxes of 160x380 pixels, contours and labels",
+        detail=f"{size}, boxes of 160x380 pixels, contours, labels; processor time, median",
     )
     yield Figure("composite 20 people, binary", cost("binary", people), "ms", at_most=5.0)
     yield Figure("composite nobody, overlay", cost("overlay", nobody), "ms", at_most=0.3)
@@ -44,5 +49,7 @@ def measure() -> Iterator[Figure]:
     stages = {"decode": 0.002, "infer": 0.012, "encode": 0.004}
     lines = timing_lines(stages, fps=60.0, provider="CPU (int8)")
     yield Figure(
-        "timing panel", 1e3 * median_seconds(lambda: panel.paint(picture, lines), 100), "ms"
+        "timing panel",
+        1e3 * median_seconds(lambda: panel.paint(picture, lines), 100, clock=thread_time),
+        "ms",
     )
