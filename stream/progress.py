@@ -32,14 +32,14 @@ class ProgressLine:
         self._counts = counts
         self._clock = clock
         self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TaskProgressColumn(),
             TextColumn("{task.fields[fps]}"),
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[objects]}"),
-            TextColumn("[dim]{task.fields[provider]}"),
+            TextColumn("{task.fields[provider]}", style="dim", markup=False),
             console=console,
             disable=not console.is_terminal,
             transient=True,

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from stream.errors import SinkError
 from stream.pipeline import Outcome
@@ -136,7 +137,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def print_report(console: Console, run: RunReport) -> None:
     """Prints the table of a run and what is to be said about it."""
-    table = Table(title=f"{run.input} → {run.output}", title_justify="left", title_style="bold")
+    title = Text(f"{run.input} → {run.output}")
+    table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("stage")
     for column in ("p50 ms", "p95 ms", "max ms"):
         table.add_column(column, justify="right")
@@ -150,6 +152,6 @@ def print_report(console: Console, run: RunReport) -> None:
         f"{run.dropped} dropped, {run.corrupt} corrupt, {run.seconds:.1f} s",
         highlight=False,
     )
-    console.print(f"model {run.model} ({run.precision}), provider {run.provider}", highlight=False)
+    console.print(Text(f"model {run.model}, provider {run.provider}"))
     for remark in run.remarks:
-        console.print(f"note: {remark}", style="yellow", highlight=False)
+        console.print(Text(f"note: {remark}", style="yellow"))

@@ -1,0 +1,66 @@
+"""The measurements run and say what they should; how fast anything is, is not asked here."""
+
+import av
+import numpy as np
+import pytest
+
+from stream.bench import compositing
+from stream.bench.figures import Figure, median_seconds
+from stream.bench.material import FindsNothing, crowd, make_clip
+from stream.bench.speed import measure_model
+from tests import tiny_models
+
+
+def test_a_figure_knows_whether_it_is_met():
+    assert Figure("ratio", 0.95, "×", at_least=0.9).met is True
+    assert Figure("ratio", 0.85, "×", at_least=0.9).met is False
+    assert Figure("cost", 5.1, "ms", at_most=5).met is False
+    assert Figure("cost", 5.1, "ms").met is None
+
+
+def test_a_median_is_taken_over_calls_after_the_warm_up():
+    calls = []
+    seconds = median_seconds(lambda: calls.append(1), 5, warm_up=2)
+    assert len(calls) == 7
+    assert seconds >= 0
+
+
+def test_clips_have_the_size_and_length_asked_for(tmp_path):
+    make_clip(tmp_path / "clip.mp4", 320, 240, 160)
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        pictures = list(container.decode(video=0))
+    assert len(pictures) == 160
+    assert (pictures[0].width, pictures[0].height) == (320, 240)
+
+
+def test_a_crowd_is_inside_the_picture_and_shaped_like_people():
+    people = crowd(20, 1280, 720)
+    assert len(people) == 20
+    assert people.boxes[:, 2].max() <= 1280
+    assert people.boxes[:, 3].max() <= 720
+    covered = people.full_masks().sum((1, 2)) / (160 * 380)
+    assert np.all((covered > 0.4) & (covered < 0.8))
+
+
+def test_the_do_nothing_segmenter_makes_the_input_and_finds_nothing():
+    segmenter = FindsNothing()
+    picture = av.VideoFrame.from_ndarray(np.zeros((720, 640), np.uint8), format="yuv420p")
+    prepared = segmenter.prepare(picture)
+    assert prepared.tensor.shape == (1, 384, 512, 3)
+    assert len(segmenter.finish(None, prepared)) == 0
+
+
+def test_compositing_is_measured():
+    names = [figure.name for figure in compositing.measure()]
+    assert "composite 20 people, overlay" in names
+    assert "composite nobody, overlay" in names
+
+
+@pytest.mark.parametrize("size", [(160, 120)])
+def test_a_model_is_measured_end_to_end(tmp_path, size):
+    model = tiny_models.bright(tmp_path / "bright.onnx")
+    rate, first = measure_model(tmp_path, str(model), "cpu", size)
+    assert rate.unit == "fps"
+    assert rate.value > 0
+    assert "infer" in rate.detail
+    assert first.at_most == 2.0

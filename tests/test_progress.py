@@ -1,0 +1,31 @@
+import io
+from fractions import Fraction
+
+from rich.console import Console
+
+from stream.frame import VideoInfo
+from stream.pipeline import Counts
+from stream.progress import ProgressLine
+from stream.timing import Clock
+
+
+def shown(terminal):
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=terminal, width=160)
+    info = VideoInfo("in.mp4", 64, 48, "yuv420p", Fraction(1, 25), frames=100)
+    counts, clock = Counts(frames_out=25, objects=3), Clock()
+    clock.frame_out()
+    clock.frame_out()
+    with ProgressLine(console, info, "CPU (int8)", counts, clock) as line:
+        line.update()
+    return text.getvalue()
+
+
+def test_one_line_on_a_terminal():
+    text = shown(terminal=True)
+    for word in ("in.mp4", "25/100", "25%", "fps", "3 objects", "CPU (int8)"):
+        assert word in text, word
+
+
+def test_silence_elsewhere():
+    assert shown(terminal=False) == ""

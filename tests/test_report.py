@@ -1,0 +1,70 @@
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from stream.errors import SinkError
+from stream.pipeline import Counts, Outcome
+from stream.report import print_report, run_report, write_report
+from stream.timing import Clock
+
+
+@pytest.fixture
+def run():
+    clock = Clock()
+    for _ in range(10):
+        clock.add("infer", 0.0125)
+        clock.add("end to end", 0.030)
+    outcome = Outcome(
+        counts=Counts(frames_in=10, frames_out=10, corrupt=1, media_seconds=0.36),
+        seconds=0.5,
+        first_frame_seconds=0.1,
+        interrupted=False,
+        queues=[{"name": "decoded", "capacity": 3, "high_water": 2, "dropped": 0}],
+    )
+    return run_report(
+        source="in.mp4",
+        output="out [1].mp4",
+        model="default",
+        precision="int8",
+        provider="CPU",
+        outcome=outcome,
+        stages=clock.figures(),
+        remarks=["the sound is left out"],
+    )
+
+
+def test_the_table_says_where_the_time_went(run):
+    text = io.StringIO()
+    print_report(Console(file=text, width=120), run)
+    for word in (
+        "in.mp4",
+        "infer",
+        "12.5",
+        "p95",
+        "20.0 fps",
+        "1 corrupt",
+        "out [1].mp4",
+        "left out",
+    ):
+        assert word in text.getvalue(), word
+
+
+def test_the_file_holds_what_the_documentation_says(run, tmp_path, request):
+    path = tmp_path / "report.json"
+    write_report(path, [run])
+    written = json.loads(path.read_text())
+    assert written["runs"][0]["stages"]["infer"]["p50_ms"] == pytest.approx(12.5, rel=0.01)
+    documented = (request.config.rootpath / "docs" / "report.md").read_text()
+    for key in [*written, *written["machine"], *written["runs"][0]]:
+        assert f"`{key}`" in documented or f".{key}`" in documented, key
+
+
+def test_a_report_that_cannot_be_written_is_one_sentence_and_leaves_nothing(run, tmp_path):
+    with pytest.raises(SinkError, match="cannot write the report"):
+        write_report(tmp_path / "nowhere" / "report.json", [run])
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(SinkError):
+        write_report(tmp_path / "taken", [run])
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
