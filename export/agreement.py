@@ -178,7 +178,9 @@ def match(expected: Instances, found: Instances, score: float) -> list[tuple[int
     """
     candidates = []
     for a in np.flatnonzero(expected.scores > 0.9 * score):
-        for b in np.flatnonzero((found.labels == expected.labels[a]) & (found.scores > 0.9 * score)):
+        for b in np.flatnonzero(
+            (found.labels == expected.labels[a]) & (found.scores > 0.9 * score)
+        ):
             if max(expected.scores[a], found.scores[b]) <= score:
                 continue
             if box_iou(expected.boxes[a], found.boxes[b]) >= _SAME:
@@ -224,7 +226,9 @@ def mask_iou(a: Instances, i: int, b: Instances, j: int) -> float:
     return int((canvases[0] & canvases[1]).sum()) / union if union else 1.0
 
 
-def read_pictures(folder: Path, limit: int | None = None) -> Iterable[tuple[str, NDArray[np.uint8]]]:
+def read_pictures(
+    folder: Path, limit: int | None = None
+) -> Iterable[tuple[str, NDArray[np.uint8]]]:
     """A folder's pictures by name, one after the other, evenly thinned to the limit.
 
     Yields:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from stream.errors import ModelError, StreamError, UsageError
-from stream.export.registry import converters, need_extra
+from stream.export.registry import Origin, converters, need_extra
 
 app = typer.Typer(
     name="export",
@@ -117,7 +117,7 @@ def inspect(
     typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(describe_lines(found)))
 
 
-def _origin(model: Path, against: str):  # type: ignore[no-untyped-def]
+def _origin(model: Path, against: str) -> Origin:
     from stream.export.metadata import load_model
     from stream.export.registry import options_of
 

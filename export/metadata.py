@@ -25,9 +25,7 @@ def write_metadata(model: onnx.ModelProto, metadata: Metadata) -> None:
     Properties that are not the contract's stay.
     """
     kept = {
-        entry.key: entry.value
-        for entry in model.metadata_props
-        if not entry.key.startswith(PREFIX)
+        entry.key: entry.value for entry in model.metadata_props if not entry.key.startswith(PREFIX)
     }
     onnx.helper.set_model_props(model, {**kept, **metadata.to_properties()})
 

@@ -14,7 +14,12 @@ from stream.export.blocks.boxes import (
     clip,
     large_enough,
 )
-from stream.export.blocks.detections import Detections, class_masks, class_offsets
+from stream.export.blocks.detections import (
+    Detections,
+    MaskUpsample,
+    class_masks,
+    class_offsets,
+)
 from stream.export.blocks.operators import TRANSLATIONS
 from stream.export.blocks.pixels import Pixels
 from stream.export.blocks.pooling import LevelPool, restore
@@ -28,6 +33,7 @@ __all__ = [
     "BoxDecoder",
     "Detections",
     "LevelPool",
+    "MaskUpsample",
     "Pixels",
     "Proposals",
     "cell_anchors",

@@ -52,13 +52,16 @@ class BoxDecoder(nn.Module):
         Returns:
             float32 [..., 4]: x1, y1, x2, y2 in pixels.
         """
-        wx, wy, ww, wh = self.weights
+        dx, dy, dw, dh = (
+            deltas[..., part] if weight == 1 else deltas[..., part] / weight
+            for part, weight in enumerate(self.weights)
+        )
         widths = reference[..., 2] - reference[..., 0]
         heights = reference[..., 3] - reference[..., 1]
-        centre_x = deltas[..., 0] / wx * widths + (reference[..., 0] + 0.5 * widths)
-        centre_y = deltas[..., 1] / wy * heights + (reference[..., 1] + 0.5 * heights)
-        half_width = 0.5 * (torch.exp((deltas[..., 2] / ww).clamp(max=self.clamp)) * widths)
-        half_height = 0.5 * (torch.exp((deltas[..., 3] / wh).clamp(max=self.clamp)) * heights)
+        centre_x = dx * widths + (reference[..., 0] + 0.5 * widths)
+        centre_y = dy * heights + (reference[..., 1] + 0.5 * heights)
+        half_width = 0.5 * (torch.exp(dw.clamp(max=self.clamp)) * widths)
+        half_height = 0.5 * (torch.exp(dh.clamp(max=self.clamp)) * heights)
         return torch.stack(
             (
                 centre_x - half_width,

@@ -169,7 +169,7 @@ def _roi_align_levels_onnx(
 
 @torch.library.custom_op("stream::quotient", mutates_args=())
 def quotient(index: Tensor, divisor: int) -> Tensor:
-    """index // divisor for int64 tensors without negative entries: one node in ONNX, not five."""
+    """Divides int64 [...] without negative entries, rounding down: one node in ONNX, not five."""
     return torch.div(index, divisor, rounding_mode="trunc")
 
 

@@ -68,29 +68,27 @@ class Proposals(nn.Module):
             score of 0 or less means that there is no proposal. Scores are 0..1, unless they go
             `by_logit`.
         """
-        boxes, scores = [], []
-        for grid, objectness, regression in zip(self.grids, logits, deltas, strict=True):
-            best, decoded = self._level(grid, objectness, regression, size)
-            scores.append(best)
-            boxes.append(decoded)
-        all_boxes = clip(torch.stack(boxes), *content)
-        all_logits = torch.stack(scores)
-        all_scores = torch.sigmoid(all_logits)
+        levels = [
+            self._level(grid, objectness, regression, size)
+            for grid, objectness, regression in zip(self.grids, logits, deltas, strict=True)
+        ]
+        best, chosen, anchors = (torch.stack(parts) for parts in zip(*levels, strict=True))
+        all_boxes = clip(self.decoder(chosen, anchors), *content)
+        all_scores = torch.sigmoid(best)
         wanted = large_enough(all_boxes, self.minimum) & (all_scores >= self.score)
         if self.by_logit:
             # Suppression wants positive numbers: e^x below zero and 1 + x above keep the order.
-            grown = torch.exp(all_logits.clamp(max=0))
-            all_scores = torch.where(all_logits > 0, all_logits + 1, grown)
+            all_scores = torch.where(best > 0, best + 1, torch.exp(best.clamp(max=0)))
         all_scores = torch.where(wanted, all_scores, -1.0)
         limit = min(self.before, self.after)
         kept = torch.ops.stream.suppress(all_boxes, all_scores, self.iou, limit).flatten()
-        final, index = torch.topk(kept, min(self.after, self.before * len(boxes)))
+        final, index = torch.topk(kept, min(self.after, self.before * len(levels)))
         return all_boxes.reshape(-1, 4).index_select(0, index), final
 
     def _level(
         self, grid: nn.Module, objectness: Tensor, regression: Tensor, size: tuple[int, int]
-    ) -> tuple[Tensor, Tensor]:
-        """A level's best logits, float32 [K], and their boxes, float32 [K, 4]."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """A level's best logits, float32 [K], with their deltas and anchors, float32 [K, 4]."""
         count, height, width = objectness.shape[1:]
         flat = objectness[0].permute(1, 2, 0).flatten()
         total = count * height * width
@@ -107,4 +105,4 @@ class Proposals(nn.Module):
         first = anchor * (4 * plane) + cell
         where = torch.stack([first + plane * part for part in range(4)], dim=1)
         chosen = regression.flatten().index_select(0, where.flatten()).reshape(-1, 4)
-        return best, self.decoder(chosen, anchors)
+        return best, chosen, anchors

@@ -43,9 +43,9 @@ def _interpolate(planes: Tensor, axis: int, positions: Tensor) -> Tensor:
     shape = [1, 1, 1, 1]
     shape[axis] = -1
     weight = weight.reshape(shape)
-    return planes.index_select(axis, first) * (1 - weight) + planes.index_select(
-        axis, second
-    ) * weight
+    return (
+        planes.index_select(axis, first) * (1 - weight) + planes.index_select(axis, second) * weight
+    )
 
 
 @torch.library.custom_op("stream::shortest_edge", mutates_args=())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from stream.export.blocks import (
     BoxDecoder,
     Detections,
     LevelPool,
+    MaskUpsample,
     Pixels,
     Proposals,
     class_masks,
@@ -67,7 +69,7 @@ class TorchvisionForm(nn.Module):
             decoder=BoxDecoder(rpn.box_coder.weights, rpn.box_coder.bbox_xform_clip),
         )
         strides = self.features.probe(4 * int(transform.size_divisible))
-        self.box_names, self.box_pool = _pool(heads.box_roi_pool, strides)
+        self.box_names, self.box_pool = _pool(heads.box_roi_pool, strides, tile=64)
         self.box_head = heads.box_head
         self.box_predictor = heads.box_predictor
         self.detections = Detections(
@@ -79,9 +81,8 @@ class TorchvisionForm(nn.Module):
         self.mask_names, self.mask_pool = _pool(heads.mask_roi_pool, strides)
         self.mask_head = heads.mask_head
         # The predictor's last layer has a channel per class; only the found class's is computed.
-        *trunk, (_, last) = heads.mask_predictor.named_children()
-        self.mask_trunk = nn.Sequential(*(part for _, part in trunk))
-        self.mask_last = last
+        self.mask_upsample = MaskUpsample(heads.mask_predictor.conv5_mask)
+        self.mask_last = heads.mask_predictor.mask_fcn_logits
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Finds instances.
@@ -114,11 +115,11 @@ class TorchvisionForm(nn.Module):
             content,
         )
         pooled, order = self.mask_pool([features[name] for name in self.mask_names], boxes)
-        grown = self.mask_trunk(self.mask_head(pooled))
+        grown = self.mask_upsample(self.mask_head(pooled))
         # Channel 0 is the background's.
         rows = labels.index_select(0, order) + 1
         weight = self.mask_last.weight.flatten(1)
-        masks = restore(class_masks(grown, weight, self.mask_last.bias, rows), order)
+        masks = restore(class_masks(grown, weight, self.mask_last.bias, rows, parts=4), order)
         if self.resize is not None:
             boxes = boxes * _ratio(image.shape[1:3], content, boxes)
         return boxes, scores, labels, masks
@@ -140,8 +141,7 @@ class _Features(nn.Module):
             if self.fpn is not None:
                 sizes = [maps.shape[-1] for maps in self.body(image).values()]
                 self.factors = [
-                    round(fine / coarse)
-                    for fine, coarse in zip(sizes, sizes[1:], strict=False)
+                    round(fine / coarse) for fine, coarse in itertools.pairwise(sizes)
                 ]
             return {name: round(edge / maps.shape[-1]) for name, maps in self(image).items()}
 
@@ -165,7 +165,7 @@ class _Features(nn.Module):
         return dict(zip(names, outputs, strict=True))
 
 
-def _pool(pool: Any, strides: Mapping[str, int]) -> tuple[list[str], LevelPool]:
+def _pool(pool: Any, strides: Mapping[str, int], tile: int = 0) -> tuple[list[str], LevelPool]:
     """The names of the maps that a MultiScaleRoIAlign uses, and its export form."""
     names = [name for name in strides if name in pool.featmap_names]
     used = [strides[name] for name in names]
@@ -176,6 +176,7 @@ def _pool(pool: Any, strides: Mapping[str, int]) -> tuple[list[str], LevelPool]:
         lowest=used[0].bit_length() - 1,
         canonical_size=pool.canonical_scale,
         canonical_level=pool.canonical_level,
+        tile=tile,
     )
 
 

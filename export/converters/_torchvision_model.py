@@ -135,8 +135,6 @@ def classes_of(model: Any) -> int:
     return int(model.roi_heads.box_predictor.cls_score.out_features) - 1
 
 
-
-
 def _backbone(shape: Layout, norm: Callable[..., nn.Module]) -> Any:
     if shape.backbone.startswith("mobilenet"):
         return mobilenet_backbone(

@@ -130,7 +130,9 @@ def layout(state: State, where: str) -> Layout:
     if fpn not in state:
         raise ModelError(f"{where}: its backbone has no FPN, which this converter needs")
     if "backbone.body.conv1.weight" in state:
-        blocks = {m[1] for m in map(re.compile(r"backbone\.body\.layer3\.(\d+)\.").match, state) if m}
+        blocks = {
+            m[1] for m in map(re.compile(r"backbone\.body\.layer3\.(\d+)\.").match, state) if m
+        }
         deep = "backbone.body.layer1.0.conv3.weight" in state
         first = state["backbone.body.layer1.0.conv2.weight"]
         key = (len(blocks), deep, first.shape[0])

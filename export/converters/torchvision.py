@@ -87,9 +87,7 @@ def convert(
         training_data=training_data,
     )
     height, width = (second, first) if letterbox else (first, first * 4 // 3)
-    exported = export_module(
-        form, metadata, height=height, width=width, dynamic=not letterbox
-    )
+    exported = export_module(form, metadata, height=height, width=width, dynamic=not letterbox)
     entry = exported.metadata_props.add()
     entry.key = OPTIONS_KEY
     entry.value = json.dumps(
@@ -229,9 +227,7 @@ class TorchvisionOrigin:
         prepared = Preprocessor(parse_size(self.letterbox, in_graph=False))(picture)
         found = self._answer(prepared.tensor[0])
         raw = Raw(found.boxes, found.scores, found.labels, found.masks)
-        return to_instances(
-            raw, prepared.geometry, self.names, threshold=0, mask_threshold=0.5
-        )
+        return to_instances(raw, prepared.geometry, self.names, threshold=0, mask_threshold=0.5)
 
     def _answer(self, picture: NDArray[np.uint8]) -> Instances:
         import torch
