@@ -70,7 +70,9 @@ _KINDS = {
     ".mkv": ContainerKind("matroska", subtitles="subrip", options=_CLUSTERS),
     ".webm": ContainerKind("webm", "libvpx-vp9", "libopus", "webvtt", _CLUSTERS),
     # FFmpeg reads H.264 in AVI one frame late.
-    ".avi": ContainerKind("avi", "mpeg4", "libmp3lame", timestamps=False),
+    ".avi": ContainerKind(
+        "avi", "mpeg4", "libmp3lame", options={"avoid_negative_ts": "disabled"}, timestamps=False
+    ),
     ".ts": _TS,
     ".mts": _TS,
     ".m2ts": ContainerKind("mpegts", options={"mpegts_m2ts_mode": "1"}),

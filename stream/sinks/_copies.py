@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import av
 from av.bitstream import BitStreamFilterContext
@@ -15,6 +15,7 @@ from av.packet import Packet
 from av.stream import AttachmentStream, Disposition, Stream
 
 from stream.sinks._containers import ContainerKind, refusal
+from stream.sinks._muxer import Muxer
 
 _log = logging.getLogger(__name__)
 
@@ -38,8 +39,8 @@ class _Track(ABC):
 class _Copied(_Track):
     """A stream whose packets are handed on byte for byte."""
 
-    def __init__(self, container: OutputContainer, stream: Stream) -> None:
-        self._container = container
+    def __init__(self, muxer: Muxer, stream: Stream) -> None:
+        self._muxer = muxer
         self._stream = stream
         self._last: int | None = None
         self.lost = 0
@@ -56,7 +57,7 @@ class _Copied(_Track):
             packet.pts = packet.dts
         last = packet.dts
         try:
-            self._container.mux_one(packet)
+            self._muxer.mux(packet)
         except (av.InvalidDataError, av.ArgumentError) as error:
             self.lost += 1
             _log.debug("a packet of stream %d is not taken: %s", self._stream.index, error)
@@ -70,8 +71,8 @@ class _Unwrapped(_Copied):
     FFmpeg would take the headers off by itself, but not while it delays the file's header.
     """
 
-    def __init__(self, container: OutputContainer, stream: Stream, template: Stream) -> None:
-        super().__init__(container, stream)
+    def __init__(self, muxer: Muxer, stream: Stream, template: Stream) -> None:
+        super().__init__(muxer, stream)
         self._unwrap = BitStreamFilterContext("aac_adtstoasc", template)
 
     def write(self, packet: Packet[Any]) -> None:
@@ -90,11 +91,11 @@ class _Unwrapped(_Copied):
 class _Reencoded(_Track):
     """Sound in a codec that the container cannot hold."""
 
-    def __init__(self, container: OutputContainer, template: Any, encoder: str) -> None:
-        self._container = container
+    def __init__(self, muxer: Muxer, template: Any, encoder: str) -> None:
+        self._muxer = muxer
         self._decoder: Any = template.codec_context
         rate = 48000 if encoder == "libopus" else self._decoder.sample_rate
-        self.stream: Any = container.add_stream(encoder, rate=rate)
+        self.stream: Any = muxer.container.add_stream(encoder, rate=rate)
         context: Any = self.stream.codec_context
         layout = self._decoder.layout
         # Every encoder used here takes these two.
@@ -116,30 +117,35 @@ class _Reencoded(_Track):
             self._encode(self._decoder.decode(None))
         except av.FFmpegError as error:
             _log.debug("the last sound cannot be decoded: %s", error)
-        self._container.mux(self.stream.encode(None))
+        self._mux(self.stream.encode(None))
 
     def _encode(self, frames: Sequence[Any]) -> None:
         for frame in frames:
-            self._container.mux(self.stream.encode(frame))
+            self._mux(self.stream.encode(frame))
+
+    def _mux(self, packets: Sequence[Packet[Any]]) -> None:
+        for packet in packets:
+            self._muxer.mux(packet)
 
 
 class _Retold(_Track):
     """Text subtitles in a form that the container cannot hold."""
 
-    def __init__(self, container: OutputContainer, template: Any, encoder: str) -> None:
-        self._container = container
+    def __init__(self, muxer: Muxer, template: Any, encoder: str) -> None:
+        self._muxer = muxer
         self._decoder: Any = template.codec_context
         self._decoder.open(strict=False)
-        self.stream: Any = container.add_stream(encoder)
+        self.stream: Any = muxer.container.add_stream(encoder)
         # How text looks; every text decoder gives it and every text encoder wants it.
-        self.stream.codec_context.subtitle_header = self._decoder.subtitle_header
+        self._encoder = cast(Any, self.stream.codec_context)
+        self._encoder.subtitle_header = self._decoder.subtitle_header
         self.stream.time_base = template.time_base
         self.lost = 0
 
     def write(self, packet: Packet[Any]) -> None:
         try:
             told = self._decoder.decode2(packet)
-            retold = None if told is None else self.stream.codec_context.encode_subtitle(told)
+            retold = None if told is None else self._encoder.encode_subtitle(told)
         except av.FFmpegError as error:
             self.lost += 1
             _log.debug("a subtitle cannot be converted: %s", error)
@@ -150,7 +156,7 @@ class _Retold(_Track):
         retold.time_base = packet.time_base
         retold.pts = retold.dts = packet.pts
         retold.duration = packet.duration
-        self._container.mux_one(retold)
+        self._muxer.mux(retold)
 
 
 class Copies:
@@ -160,13 +166,11 @@ class Copies:
         remarks: what is converted or left out and why, a sentence each.
     """
 
-    def __init__(
-        self, container: OutputContainer, streams: Sequence[Stream], kind: ContainerKind
-    ) -> None:
+    def __init__(self, muxer: Muxer, streams: Sequence[Stream], kind: ContainerKind) -> None:
         self.remarks: list[str] = []
         self._tracks: dict[int, _Track] = {}
         for stream in streams:
-            self._add(container, stream, kind)
+            self._add(muxer, stream, kind)
 
     def write(self, packet: Packet[Any]) -> None:
         """Hands a packet to its stream; packets of streams that were left out are dropped."""
@@ -183,28 +187,28 @@ class Copies:
         if lost:
             self.remarks.append(f"{lost} damaged packets of sound or subtitles were left out")
 
-    def _add(self, container: OutputContainer, stream: Stream, kind: ContainerKind) -> None:
+    def _add(self, muxer: Muxer, stream: Stream, kind: ContainerKind) -> None:
         if isinstance(stream, AttachmentStream):
-            self._attach(container, stream, kind)
+            self._attach(muxer.container, stream, kind)
             return
         name = _codec_name(stream)
         what = f"stream {stream.index}, {_PEOPLE_SAY.get(stream.type, stream.type)} ({name}), is"
         why = refusal(kind, lambda trial: trial.add_stream_from_template(stream, opaque=True))
         if why is None:
-            copy = container.add_stream_from_template(stream, opaque=True)
+            copy = muxer.container.add_stream_from_template(stream, opaque=True)
             _describe(copy, stream)
             self._tracks[stream.index] = (
-                _Unwrapped(container, copy, stream)
+                _Unwrapped(muxer, copy, stream)
                 if kind.by_decode_time and _carries_headers(stream)
-                else _Copied(container, copy)
+                else _Copied(muxer, copy)
             )
             return
         track: _Reencoded | _Retold | None = None
         if stream.type == "audio" and name != "unknown":
-            track = _Reencoded(container, stream, kind.audio)
+            track = _Reencoded(muxer, stream, kind.audio)
             into = f"re-encoded with {kind.audio}"
         elif stream.type == "subtitle" and kind.subtitles and _is_text(stream):
-            track = _Retold(container, stream, kind.subtitles)
+            track = _Retold(muxer, stream, kind.subtitles)
             into = f"converted to {kind.subtitles}"
         if track is None:
             self.remarks.append(f"{what} left out: {kind.format} does not hold it")

@@ -73,6 +73,8 @@ class Destination:
         self.working = path
         self.error: OSError | None = None
         self.written = 0
+        self._whole = 0
+        self._end = 0
         self.closed = False
         self._regular = not path.exists() or path.is_file()
         replacing = self._regular and path.exists()
@@ -105,8 +107,13 @@ class Destination:
                 self._synced = time.monotonic()
         except OSError as error:
             self.error = error
+            if self._regular:
+                # What was begun since is of no use to anyone.
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._file, self._whole)
             raise
         self.written += len(data)
+        self._end = max(self._end, self.tell())
         return len(data)
 
     def seek(self, offset: int, whence: int = 0) -> int:
@@ -125,6 +132,10 @@ class Destination:
 
     # What the sink calls.
 
+    def checkpoint(self) -> None:
+        """Says that the file is whole as it is; a failure later takes it back to this."""
+        self._whole = self._end
+
     def commit(self) -> None:
         """Makes the complete file the result.
 
@@ -142,13 +153,14 @@ class Destination:
         if self.working != self.path:
             self.working.replace(self.path)
 
-    def abandon(self) -> None:
-        """Lets go of the file; keeps what was written, unless that is nothing."""
+    def abandon(self, *, keep: bool = True) -> None:
+        """Lets go of the file; removes it where nothing whole is in it, or not to be kept."""
         if self.closed:
             return
         self.closed = True
         os.close(self._file)
-        if self._regular and not self.written:
+        whole = self._whole if self.error is not None else self.written
+        if self._regular and not (keep and whole):
             self.working.unlink(missing_ok=True)
 
     def explain(self, error: OSError) -> str:

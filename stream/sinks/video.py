@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 from av.stream import Disposition
 from av.video.frame import PictureType
 from av.video.reformatter import VideoReformatter
@@ -19,7 +17,6 @@ from stream.sinks._containers import (
     ContainerKind,
     choose_container,
     frame_grid,
-    muxer_options,
     holds,
 )
 from stream.sinks._copies import Copies
@@ -31,6 +28,7 @@ from stream.sinks._encoders import (
     choose_format,
     format_remark,
 )
+from stream.sinks._muxer import FAILURES, Muxer
 from stream.sinks.base import Sink
 
 _log = logging.getLogger(__name__)
@@ -141,13 +139,13 @@ class VideoSink(Sink):
         self._last: int | None = None
         self._last_duration: int | None = None
         self._next_keyframe: Fraction | None = None
-        self._frames = 0
-        self._seconds = 0.0
+        self._muxed = 0
         self._saved = (0, 0.0)
         self._shuffled = 0
         self._reformatter = VideoReformatter()
         self._done = False
         self._destination = Destination(self.path, overwrite=overwrite)
+        self._muxer = Muxer(self._destination, self._kind, self._tick, info.copied)
         try:
             self._open(info, threads)
         except BaseException:
@@ -175,15 +173,9 @@ class VideoSink(Sink):
         return tick
 
     def _open(self, info: VideoInfo, threads: int | None) -> None:
-        self._container = av.open(
-            self._destination,
-            "w",
-            format=self._kind.format,
-            container_options=muxer_options(self._kind, self._tick, info.copied),
-            buffer_size=1 << 18,
-        )
+        container = self._muxer.container
         rate = info.rate if info.rate and 0 < info.rate <= 1000 else Fraction(30)
-        self._stream: Any = self._container.add_stream(
+        self._stream: Any = container.add_stream(
             self._choice.name,
             rate=rate.limit_denominator(1 << 20),
             options=dict(self._choice.options),
@@ -193,13 +185,13 @@ class VideoSink(Sink):
         )
         self._stream.disposition = Disposition.default
         self._configure(self._stream.codec_context, info, rate, threads)
-        self._copies = Copies(self._container, info.copied, self._kind)
-        self._container.metadata.update(
+        self._copies = Copies(self._muxer, info.copied, self._kind)
+        container.metadata.update(
             {k: v for k, v in info.metadata.items() if k.lower() not in _NOT_KEPT}
         )
         try:
-            self._container.start_encoding()
-        except (av.FFmpegError, ValueError) as error:
+            container.start_encoding()
+        except FAILURES as error:
             if self._destination.error is not None:
                 raise self._failed(self._destination.error) from error
             raise SinkError(
@@ -255,7 +247,7 @@ class VideoSink(Sink):
                     self._copies.write(packet)
             else:
                 self._encode(item)
-        except (av.FFmpegError, OSError, ValueError) as error:
+        except FAILURES as error:
             raise self._failed(error) from error
 
     def _encode(self, frame: Frame) -> None:
@@ -279,8 +271,6 @@ class VideoSink(Sink):
         if self._decode_times is not None:
             self._decode_times.encoded(at)
         self._mux(self._stream.encode(picture))
-        self._frames += 1
-        self._seconds = float((at + self._durations.get(at, 0)) * self._tick)
 
     def _keyframe_due(self, at: int) -> bool:
         now = at * self._tick
@@ -302,12 +292,11 @@ class VideoSink(Sink):
                 duration = self._last_duration
             if duration is not None:
                 packet.duration = duration
-            before = self._destination.written
-            at = float((packet.pts or 0) * self._tick)
-            self._container.mux_one(packet)
-            if self._destination.written > before:
-                # A fragment went out; it holds what came before this packet.
-                self._saved = (self._frames, at)
+            # A fragment that goes out with a packet holds those before it.
+            muxed = (self._muxed, float((packet.pts or 0) * self._tick))
+            if self._muxer.mux(packet):
+                self._saved = muxed
+            self._muxed += 1
 
     def close(self) -> None:
         """Finishes the file so that it is a normal, complete one; safe to call twice.
@@ -320,9 +309,8 @@ class VideoSink(Sink):
         try:
             self._mux(self._stream.encode(None), final=True)
             self._copies.finish()
-            self._container.close()
-            self._destination.commit()
-        except (av.FFmpegError, OSError, ValueError) as error:
+            self._muxer.finish()
+        except FAILURES as error:
             raise self._failed(error) from error
         self._done = True
         if self._shuffled:
@@ -342,12 +330,7 @@ class VideoSink(Sink):
         if self._done:
             return
         self._done = True
-        container = getattr(self, "_container", None)
-        if container is not None and self._destination.error is None:
-            # A trailer makes what is there a normal file; without it the fragments still play.
-            with contextlib.suppress(av.FFmpegError, OSError, ValueError):
-                container.close()
-        self._destination.abandon()
+        self._muxer.let_go()
 
     def _failed(self, error: BaseException) -> SinkError:
         broken = self._destination.error
