@@ -8,7 +8,7 @@ import io
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import onnx
 import onnxscript.rewriter
@@ -36,6 +36,7 @@ def export_module(
     height: int,
     width: int,
     dynamic: bool,
+    outputs: Sequence[str] = OUTPUTS,
 ) -> onnx.ModelProto:
     """Exports a module to a model that keeps the contract.
 
@@ -46,6 +47,7 @@ def export_module(
         height: of the example picture, pixels, and of every picture unless `dynamic`.
         width: likewise.
         dynamic: whether height and width may vary.
+        outputs: what the module returns; the contract's, and perhaps `frames`.
 
     Returns:
         The model: norms folded into convolutions, nodes named after the modules they came from,
@@ -66,7 +68,7 @@ def export_module(
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT],
-            output_names=list(OUTPUTS),
+            output_names=list(outputs),
             dynamic_shapes={INPUT: dims},
             custom_translation_table=TRANSLATIONS,
             external_data=False,
@@ -97,9 +99,9 @@ class _Named(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        boxes, scores, labels, masks = self.model(image)
-        return boxes, scores, labels, masks
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        found: tuple[Tensor, ...] = self.model(image)
+        return found
 
 
 def _foldable(module: nn.Module) -> nn.Module:

@@ -9,6 +9,7 @@ The runtime knows nothing but this. Tensors (batch of one):
 | output | `scores` | float32 [N] | descending |
 | output | `labels` | int64 [N] | index into the names, 0-based, no background |
 | output | `masks` | float32 [N, M, M] | soft mask (0..1) in the frame of its box |
+| output, if any | `frames` | float32 [N, 4] | where masks lie that reach beyond their boxes |
 
 N may be 0. The rest is in the file's metadata, written and read by `Metadata`.
 """
@@ -27,6 +28,8 @@ VERSION = "1"
 PREFIX = "stream."
 INPUT = "image"
 OUTPUTS = ("boxes", "scores", "labels", "masks")
+FRAMES = "frames"
+"""An output that a model may have: boxes, in pixels of the input, in whose frame its masks lie."""
 
 ResizeMode = Literal["shortest_edge", "letterbox", "stretch", "native"]
 Interpolation = Literal["bilinear", "area", "pil_bilinear", "tf_bilinear"]
@@ -39,6 +42,7 @@ TENSOR_TYPES = {
     "scores": ("tensor(float)", 1),
     "labels": ("tensor(int64)", 1),
     "masks": ("tensor(float)", 3),
+    FRAMES: ("tensor(float)", 2),
 }
 
 
@@ -244,6 +248,8 @@ def check_tensors(
     if missing:
         raise ModelError(f"it lacks the outputs {missing}; it has {sorted(outputs)}")
     for name, (kind, rank) in TENSOR_TYPES.items():
+        if name == FRAMES and name not in outputs:
+            continue
         found, shape = inputs[name] if name == INPUT else outputs[name]
         if found != kind or len(shape) != rank:
             raise ModelError(

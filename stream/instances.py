@@ -18,11 +18,14 @@ class Instances:
         boxes: float32 [N, 4], x1, y1, x2, y2 in pixels of the picture; may be fractional.
         scores: float32 [N], 0..1, descending.
         labels: int64 [N], indices into `class_names`.
-        masks: float32 [N, M, M], soft masks (0..1) in the frame of their box.
+        masks: float32 [N, M, M], soft masks (0..1) in the frame of their box, unless `frames` says
+            otherwise.
         class_names: the model's classes.
         picture_size: (height, width) in pixels.
         mask_threshold: a soft mask above this is the object, 0..1.
         track_ids: int64 [N], one identity per object over time, or None where nothing tracks.
+        frames: float32 [N, 4], where masks lie that reach beyond their boxes, as boxes are given;
+            None where the boxes themselves are the frames.
     """
 
     boxes: NDArray[np.float32]
@@ -33,6 +36,7 @@ class Instances:
     picture_size: tuple[int, int]
     mask_threshold: float = 0.5
     track_ids: NDArray[np.int64] | None = None
+    frames: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.boxes)
@@ -44,6 +48,8 @@ class Instances:
         lengths = {count, len(self.scores), len(self.labels), len(self.masks)}
         if self.track_ids is not None:
             lengths.add(len(self.track_ids))
+        if self.frames is not None:
+            lengths.add(len(self.frames))
         if len(lengths) != 1:
             raise ValueError(f"arrays of one frame's instances differ in length: {lengths}")
 
@@ -63,6 +69,11 @@ class Instances:
         return len(self.boxes)
 
     @property
+    def mask_frames(self) -> NDArray[np.float32]:
+        """The boxes in whose frame the masks lie, float32 [N, 4] in pixels of the picture."""
+        return self.boxes if self.frames is None else self.frames
+
+    @property
     def names(self) -> list[str]:
         """The class name of each instance, N strings."""
         return [self.class_names[label] for label in self.labels]
@@ -76,6 +87,7 @@ class Instances:
             labels=self.labels[index],
             masks=self.masks[index],
             track_ids=None if self.track_ids is None else self.track_ids[index],
+            frames=None if self.frames is None else self.frames[index],
         )
 
     def with_tracks(self, track_ids: NDArray[np.int64]) -> Instances:
@@ -86,7 +98,7 @@ class Instances:
         """Masks at full picture size, bool [N, H, W]: large, so made only when asked for."""
         height, width = self.picture_size
         full = np.zeros((len(self), height, width), np.bool_)
-        for box, mask, target in zip(self.boxes, self.masks, full, strict=True):
+        for box, mask, target in zip(self.mask_frames, self.masks, full, strict=True):
             pasted = paste_mask(mask, box, width, height, self.mask_threshold)
             if pasted is not None:
                 (y1, y2, x1, x2), inside = pasted

@@ -37,7 +37,7 @@ class Binary(Look):
         luma, *chroma = planes.samples
         luma.fill(planes.encoding.black)
         white = luma.dtype.type(planes.encoding.white)
-        for mask, box in zip(instances.masks, instances.boxes, strict=True):
+        for mask, box in zip(instances.masks, instances.mask_frames, strict=True):
             found = self._reader.read(mask, box, planes.size, threshold)
             if found is not None:
                 (top, bottom, left, right), inside = found

@@ -41,7 +41,7 @@ class Overlay(Look):
         brush = self._brush(*planes.size)
         labels: list[tuple[float, Label]] = []
         for index in reversed(range(len(instances))):
-            mask, box = instances.masks[index], instances.boxes[index]
+            mask, box = instances.masks[index], instances.mask_frames[index]
             found = self._reader.read(
                 mask, box, planes.size, threshold, grid=planes.grid, margin=brush.margin
             )

@@ -22,13 +22,15 @@ class Raw(NamedTuple):
         boxes: float32 [N, 4].
         scores: float32 [N].
         labels: int64 [N].
-        masks: float32 [N, M, M], 0..1, in the frame of their box.
+        masks: float32 [N, M, M], 0..1, in the frame of their box, or of `frames` where there are.
+        frames: float32 [N, 4], or None.
     """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     labels: NDArray[np.int64]
     masks: NDArray[np.float32]
+    frames: NDArray[np.float32] | None = None
 
 
 def class_indices(wanted: Sequence[str] | str, names: Sequence[str]) -> frozenset[int]:
@@ -72,9 +74,10 @@ def to_instances(
 ) -> Instances:
     """Maps boxes back to the picture and keeps what was asked for.
 
-    Boxes are clipped to the picture; where that cuts off a visible part of a box, the mask is
-    cropped with it. Instances below the threshold, of other classes, or without an area in the
-    picture are dropped. The arrays returned are the caller's own.
+    Boxes, and frames where there are, are clipped to the picture; where that cuts off a visible
+    part of the one that the mask lies in, the mask is cropped with it. Instances below the
+    threshold, of other classes, or without an area in the picture are dropped. The arrays returned
+    are the caller's own.
 
     Args:
         raw: the model's answer.
@@ -92,18 +95,17 @@ def to_instances(
     if classes is not None:
         keep &= np.isin(raw.labels, np.fromiter(classes, np.int64))
     width, height = geometry.picture
-    scale = np.array(geometry.scale * 2, np.float64)
-    offset = np.array(geometry.offset * 2, np.float64)
-    boxes = (raw.boxes.astype(np.float64) - offset) * scale
-    clipped = np.clip(boxes, 0, np.array((width, height) * 2))
-    # NaN compares false, so a box with one is dropped here too.
-    keep &= (clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1])
-    keep &= np.isfinite(boxes).all(axis=1)
+    boxes, clipped, seen = _in_picture(raw.boxes, geometry)
+    keep &= seen
+    frames, cut = boxes, clipped
+    if raw.frames is not None:
+        frames, cut, seen = _in_picture(raw.frames, geometry)
+        keep &= seen
     order = np.flatnonzero(keep)
     order = order[np.argsort(-raw.scores[order], kind="stable")]
     masks = raw.masks[order].astype(np.float32)  # a copy, whatever the type was
-    for index, (box, inside) in enumerate(zip(boxes[order], clipped[order], strict=True)):
-        masks[index] = _crop(masks[index], box, inside)
+    for index, (frame, inside) in enumerate(zip(frames[order], cut[order], strict=True)):
+        masks[index] = _crop(masks[index], frame, inside)
     return Instances(
         boxes=clipped[order].astype(np.float32),
         scores=raw.scores[order].astype(np.float32),
@@ -112,7 +114,21 @@ def to_instances(
         class_names=names,
         picture_size=(height, width),
         mask_threshold=mask_threshold,
+        frames=None if raw.frames is None else cut[order].astype(np.float32),
     )
+
+
+def _in_picture(
+    boxes: NDArray[np.float32], geometry: Geometry
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Boxes [N, 4] in pixels of the picture, the same clipped to it, and whether any is left."""
+    scale = np.array(geometry.scale * 2, np.float64)
+    offset = np.array(geometry.offset * 2, np.float64)
+    mapped = (boxes.astype(np.float64) - offset) * scale
+    clipped = np.clip(mapped, 0, np.array(geometry.picture * 2))
+    # NaN compares false, so a box with one is dropped here too.
+    seen = (clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1])
+    return mapped, clipped, seen & np.isfinite(mapped).all(axis=1)
 
 
 def _crop(
@@ -143,13 +159,14 @@ def _crop(
 
 def _check(raw: Raw, classes: int) -> None:
     count = len(raw.scores)
-    shapes = [list(array.shape) for array in raw]
+    shapes = [list(array.shape) for array in raw if array is not None]
     if (
         raw.boxes.shape != (count, 4)
         or raw.labels.shape != (count,)
         or raw.masks.shape[:1] != (count,)
         or raw.masks.ndim != 3
         or raw.masks.shape[1] != raw.masks.shape[2]
+        or (raw.frames is not None and raw.frames.shape != (count, 4))
     ):
         raise ModelError(
             f"the model's answer breaks the contract: boxes {shapes[0]}, scores {shapes[1]}, "

@@ -15,7 +15,7 @@ from stream.inference.providers import ProviderName, check_name
 from stream.inference.session import Session, open_session
 from stream.instances import Instances
 from stream.models.catalogue import DEFAULT, find
-from stream.models.contract import INPUT, OUTPUTS, Metadata
+from stream.models.contract import FRAMES, INPUT, OUTPUTS, Metadata
 
 
 class Segmenter:
@@ -50,6 +50,8 @@ class Segmenter:
         self._session = session
         self._classes = None if classes is None else class_indices(classes, metadata.names)
         self._preprocess = Preprocessor(metadata.resize)
+        has = {output.name for output in session.handle.get_outputs()}
+        self._outputs = [*OUTPUTS, *({FRAMES} & has)]
 
     @classmethod
     def load(
@@ -138,7 +140,7 @@ class Segmenter:
             ModelError: the model fails; the message names the provider and the cause.
         """
         try:
-            return Raw(*self._session.handle.run(list(OUTPUTS), {INPUT: prepared.tensor}))
+            return Raw(*self._session.handle.run(self._outputs, {INPUT: prepared.tensor}))
         except Exception as error:  # ONNX Runtime's exceptions share no base class
             cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ModelError(

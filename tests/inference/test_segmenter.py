@@ -80,10 +80,10 @@ def test_answers_do_not_change_when_the_next_picture_comes(tmp_path: Path) -> No
     prepared = segmenter.prepare(square(100, 100, 100))
     raw = segmenter.infer(prepared)
     first = segmenter.finish(raw, prepared)
-    kept = [array.copy() for array in (*raw, first.boxes, first.masks)]
+    kept = [array.copy() for array in (*raw[:4], first.boxes, first.masks)]
     for x in range(0, 500, 50):
         segmenter(square(x, 300, 60))
-    for before, after in zip(kept, (*raw, first.boxes, first.masks), strict=True):
+    for before, after in zip(kept, (*raw[:4], first.boxes, first.masks), strict=True):
         np.testing.assert_array_equal(before, after)
 
 
