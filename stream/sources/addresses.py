@@ -1,0 +1,105 @@
+"""Addresses of network sources, without the secrets that they may carry."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import unquote
+
+HIDDEN = "***"
+
+_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#'\"]*@")
+_HOST = re.compile(r"([^:@]+|\[[0-9A-Fa-f:.%]+\])?(:\d*)?")
+_QUERY = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://[^\s?'\"]*)\?[^\s'\"]+")
+
+
+def split(address: str) -> tuple[str, str, str]:
+    """An address's scheme, user information and the rest.
+
+    A password that holds an unescaped `/` is still taken for user information, so that it is
+    never shown.
+    """
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        return "", "", address
+    authority_end = min((rest.find(mark) for mark in "/?#" if mark in rest), default=len(rest))
+    authority = rest[:authority_end]
+    user, _, host = authority.rpartition("@")
+    if _HOST.fullmatch(host) is None and "@" in rest[authority_end:]:
+        user, _, after = rest.rpartition("@")
+        return scheme, user, after
+    if user:
+        return scheme, user, host + rest[authority_end:]
+    return scheme, "", rest.removeprefix("@")
+
+
+def redact(address: str) -> str:
+    """An address as it may be shown: without user, password and the values of its query."""
+    scheme, _, rest = split(address)
+    place, question, _ = rest.partition("?")
+    shown = f"{place}?{HIDDEN}" if question else place
+    return f"{scheme}://{shown}" if scheme else shown
+
+
+def secrets_of(address: str) -> set[str]:
+    """What of an address must not be shown, as written and as meant: user, password, values."""
+    _, user, rest = split(address)
+    found = {user, *user.split(":", 1)} if user else set()
+    query = rest.partition("?")[2]
+    if query:
+        found.add(query)
+        found |= {part.partition("=")[2] for part in re.split(r"[&;]", query)}
+    found |= {unquote(secret) for secret in found}
+    return {secret for secret in found if secret}
+
+
+def clean(text: str, secrets: Iterable[str] = ()) -> str:
+    """A text of someone else's (FFmpeg's, a server's) without user information and secrets."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        # A short user name may be a part of ordinary words; only the whole word is the secret.
+        edge = r"(?<![\w.-])" if len(secret) < 8 else ""
+        end = r"(?![\w.-])" if len(secret) < 8 else ""
+        text = re.sub(edge + re.escape(secret) + end, HIDDEN, text)
+    text = _USERINFO.sub(rf"\g<scheme>{HIDDEN}@", text)
+    return _QUERY.sub(rf"\g<scheme>?{HIDDEN}", text)
+
+
+class _CleanRecords:
+    """Makes log records as before, then takes the secrets out of them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._secrets: frozenset[str] = frozenset()
+        self._make: Callable[..., logging.LogRecord] | None = None
+
+    def add(self, secrets: set[str]) -> None:
+        with self._lock:
+            self._secrets |= secrets
+            if self._make is None:
+                self._make = logging.getLogRecordFactory()
+                logging.setLogRecordFactory(self)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = (self._make or logging.LogRecord)(*args, **kwargs)
+        message = record.getMessage()
+        cleaned = clean(message, self._secrets)
+        if cleaned != message:
+            record.msg, record.args = cleaned, ()
+        return record
+
+
+_records = _CleanRecords()
+
+
+def keep_out_of_logs(address: str) -> None:
+    """From now on no log record of this process carries the address's secrets.
+
+    FFmpeg logs whole addresses on its own, in threads of its own, so a filter on one logger or
+    handler would not do: the records are cleaned where they are made.
+    """
+    found = secrets_of(address)
+    if found:
+        _records.add(found)

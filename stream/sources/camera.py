@@ -1,0 +1,273 @@
+"""Cameras of this machine, through FFmpeg's v4l2, avfoundation and dshow devices."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+from av.container import InputContainer
+
+from stream.errors import SourceError
+from stream.frame import Frame, VideoInfo
+from stream.mailbox import Closed
+from stream.sources.feed import Feed, Opened, Picture
+from stream.sources.live import LiveSource, planar
+from stream.sources.live_timeline import TICKS, Timeline
+from stream.sources.modes import COMPRESSED, Camera, Mode
+
+logger = logging.getLogger(__name__)
+
+SYSTEM: str = sys.platform
+"""linux, darwin or win32."""
+
+DEFAULT_SIZE = (640, 480)
+
+_OPENING = 10.0
+_SILENCE = 5.0
+_FORMAT = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
+_FFMPEG_NAMES = {"MJPG": "mjpeg", "JPEG": "mjpeg", "YUYV": "yuyv422", "H264": "h264"}
+
+
+def find_cameras() -> list[Camera]:
+    """The cameras of this machine; empty where there are none or the system does not tell."""
+    if SYSTEM == "linux":
+        from stream.sources.v4l2 import cameras
+
+        return cameras()
+    try:
+        devices = av.enumerate_input_devices(_FORMAT.get(SYSTEM, ""))
+    except (ValueError, av.FFmpegError) as error:
+        logger.debug("cannot list cameras: %s", error)
+        return []
+    return [
+        Camera(device.name, device.description or device.name)
+        for device in devices
+        if "video" in device.media_types
+    ]
+
+
+def describe_cameras(cameras: list[Camera], *, modes: bool = False) -> str:
+    """The cameras as lines of text; says so where there are none."""
+    if not cameras:
+        return "no camera found"
+    lines = []
+    for index, camera in enumerate(cameras):
+        problem = f" ({camera.problem})" if camera.problem else ""
+        lines.append(f"{index}  {camera.device}  {camera.name}{problem}")
+        if modes:
+            lines += [f"     {mode}" for mode in camera.modes]
+    return "\n".join(lines)
+
+
+def pick_camera(wanted: str | None, cameras: list[Camera]) -> Camera:
+    """The camera that a user means: by place in the list, device or (part of its) name.
+
+    Raises:
+        SourceError: there is no such camera; the sentence lists those there are.
+    """
+    without = "use `stream webcam pattern` to see it work without one"
+    if wanted is None:
+        usable = [camera for camera in cameras if camera.problem is None]
+        if usable or cameras:
+            return (usable or cameras)[0]
+        raise SourceError(f"no camera found; connect one, or {without}")
+    if wanted.isdigit() and int(wanted) < len(cameras):
+        return cameras[int(wanted)]
+    for camera in cameras:
+        if wanted == camera.device or wanted.lower() == camera.name.lower():
+            return camera
+    partly = [camera for camera in cameras if wanted.lower() in camera.name.lower()]
+    if len(partly) == 1:
+        return partly[0]
+    if not cameras:
+        raise SourceError(f"there is no camera {wanted!r}, and no other was found; {without}")
+    raise SourceError(f"there is no camera {wanted!r}; found:\n{describe_cameras(cameras)}")
+
+
+class CameraSource(LiveSource):
+    """Pictures of a camera, in the mode asked for or the nearest that it has.
+
+    Motion JPEG is asked for before size and rate: raw pictures of most USB cameras come at a few
+    per second only.
+
+    Args:
+        camera: from `find_cameras`.
+        size: width and height in pixels; None takes 640x480 where the camera has it.
+        rate: pictures per second; None takes the camera's own.
+
+    Raises:
+        SourceError: it is in use, gone, not permitted, or lacks the mode.
+    """
+
+    def __init__(
+        self, camera: Camera, *, size: tuple[int, int] | None = None, rate: float | None = None
+    ) -> None:
+        self._camera = camera
+        self._name = f"camera {camera.name}"
+        if camera.problem == "not permitted":
+            raise SourceError(_sentence(camera, PermissionError(errno.EACCES, "")))
+        self._attempts = _attempts(camera, size, rate)
+        self._asked = size is not None or rate is not None
+        self._closed = threading.Event()
+        self._timeline = Timeline()
+        self._feed = Feed(self._open, self._describe, audio=False)
+        try:
+            opened = self._wait_for_opening()
+        except BaseException:
+            self._feed.stop()
+            raise
+        self.info = VideoInfo(
+            name=self._name,
+            width=opened.width,
+            height=opened.height,
+            pixel_format=opened.pixel_format,
+            time_base=TICKS,
+            rate=opened.rate,
+            colour=opened.colour,
+            codec=opened.codec,
+            live=True,
+        )
+
+    @property
+    def mode(self) -> Mode:
+        """The mode that was agreed on."""
+        info = self.info
+        rates = (info.rate,) if info.rate else ()
+        return Mode(info.codec.upper(), info.width, info.height, rates)
+
+    def _open(self) -> InputContainer:
+        kind = _FORMAT.get(SYSTEM)
+        if kind is None:
+            raise SourceError(f"cameras cannot be used on {SYSTEM}")
+        name = f"video={self._camera.device}" if kind == "dshow" else self._camera.device
+        last: BaseException | None = None
+        for options in self._attempts:
+            try:
+                return av.open(name, format=kind, options=options, timeout=(_OPENING, _SILENCE))
+            except (av.FFmpegError, OSError) as error:
+                last = error
+                if getattr(error, "errno", None) not in {errno.EINVAL, errno.EIO, errno.ENOTTY}:
+                    break  # only a mode that is not there can be mended by asking for another
+        raise last or SourceError(f"cannot open {self._name}")
+
+    def _describe(self, error: BaseException) -> SourceError:
+        return SourceError(_sentence(self._camera, error))
+
+    def _wait_for_opening(self) -> Opened:
+        event = self._feed.events.take(2 * _OPENING)
+        if isinstance(event, Opened):
+            return event
+        error = getattr(event, "error", None)
+        raise error or SourceError(f"{self._name} does not answer; unplug it and plug it in again")
+
+    @property
+    def corrupt(self) -> int:  # type: ignore[override]
+        """Pictures so far that could not be decoded."""
+        return self._feed.corrupt
+
+    def close(self) -> None:
+        """Ends the iteration and lets go of the camera."""
+        self._closed.set()
+        self._feed.stop(patience=1.0)
+
+    def __iter__(self) -> Iterator[Frame]:
+        index = 0
+        while not self._closed.is_set():
+            try:
+                event = self._feed.events.take(_SILENCE + 1)
+            except Closed:
+                return
+            self.dropped = self._feed.events.dropped
+            if isinstance(event, Picture):
+                yield self._frame(event, index)
+                index += 1
+            elif self._closed.is_set():
+                return
+            else:
+                error = getattr(event, "error", None)
+                raise error or SourceError(
+                    f"{self._name} sends no more pictures; unplug it and plug it in again"
+                )
+
+    def _frame(self, event: Picture, index: int) -> Frame:
+        tick = self._timeline.place(event.pts, event.time_base, event.arrived)
+        picture = planar(event.picture)
+        picture.pts, picture.time_base = tick, TICKS
+        stages = {"decode": event.decode_seconds}
+        return Frame(picture, index, tick, TICKS, stages=stages, born=_captured(event))
+
+
+def _captured(event: Picture) -> float:
+    """When the sensor took the picture, as `time.perf_counter()`.
+
+    V4L2 stamps pictures by the monotonic clock, which is perf_counter's on Linux: that counts the
+    time on the cable too. Elsewhere the moment of arrival is all that is known.
+    """
+    if SYSTEM == "linux" and event.pts is not None and event.time_base:
+        stamped = float(event.pts * event.time_base)
+        if 0 <= event.arrived - stamped < 1:
+            return stamped
+    return event.arrived
+
+
+def _attempts(
+    camera: Camera, size: tuple[int, int] | None, rate: float | None
+) -> list[dict[str, str]]:
+    """FFmpeg's options to try, in order."""
+    chosen = size
+    if chosen is None and (not camera.sizes or DEFAULT_SIZE in camera.sizes):
+        chosen = DEFAULT_SIZE
+    wanted: dict[str, str] = {}
+    if chosen is not None:
+        wanted["video_size"] = f"{chosen[0]}x{chosen[1]}"
+    if rate is not None:
+        wanted["framerate"] = f"{Fraction(rate).limit_denominator(1001)}"
+    formats: list[str | None] = ["mjpeg", None]
+    if chosen is not None and camera.modes:
+        best = camera.best_format(*chosen, rate)
+        if best is not None and best not in COMPRESSED:
+            formats = [_FFMPEG_NAMES.get(best), None]
+    attempts = [_with_format(wanted, name) for name in dict.fromkeys(formats)]
+    if size is None and rate is None:
+        attempts += [_with_format({}, name) for name in ("mjpeg", None)]
+    if SYSTEM == "darwin":
+        attempts += [{**one, "framerate": "30"} for one in attempts if "framerate" not in one]
+    return attempts
+
+
+def _with_format(options: dict[str, str], name: str | None) -> dict[str, str]:
+    if name is None:
+        return dict(options)
+    if SYSTEM == "linux":
+        return {"input_format": name, **options}
+    if SYSTEM == "win32":
+        return {"vcodec": name, "rtbufsize": "64M", **options}
+    return dict(options)  # avfoundation has no compressed formats
+
+
+def _sentence(camera: Camera, error: BaseException) -> str:
+    """What is wrong with a camera, and what to do."""
+    where = f"the camera {camera.name} ({camera.device})"
+    number = getattr(error, "errno", None)
+    if number == errno.EBUSY:
+        return f"{where} is in use by another program; close that and try again"
+    if number in {errno.EACCES, errno.EPERM}:
+        remedy = {
+            "linux": "add yourself to its group: sudo usermod -aG video $USER, then log in again",
+            "darwin": "allow it in System Settings, Privacy & Security, Camera",
+        }.get(SYSTEM, "allow camera access for desktop apps in the privacy settings")
+        return f"{where} may not be used; {remedy}"
+    if number in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:
+        return f"{where} is gone; plug it in again"
+    if number in {errno.EINVAL, errno.ENOTTY}:
+        return (
+            f"{where} does not have the size or rate asked for; see what it has with "
+            "`stream webcam --list`"
+        )
+    reason = getattr(error, "strerror", None) or str(error)
+    return f"{where} cannot be used: {reason}"

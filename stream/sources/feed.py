@@ -1,0 +1,242 @@
+"""One connection to a live source, read in a thread of its own that can be given up."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+
+from stream.errors import SourceError, StreamError
+from stream.frame import ColourTags
+from stream.mailbox import Mailbox
+from stream.sources.live import likely_rate
+
+_PICTURES = 4
+"""Pictures that may wait to be taken. More would be latency, less would drop on a hiccup."""
+
+_AHEAD = 64
+"""Packets and pictures read ahead of a source that sends in bursts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The connection stands; what it brings.
+
+    Attributes:
+        width: of the pictures, in pixels.
+        height: of the pictures, in pixels.
+        pixel_format: FFmpeg's name of the pictures' format.
+        rate: pictures per second, where known.
+        sample_aspect_ratio: width over height of one sample.
+        colour: how sample values mean colours.
+        codec: the video's codec, for people.
+        container: FFmpeg's name of the container format.
+        finite: the source knows how long it is, so its end is an end and not a loss.
+        audio: templates of the audio streams; they outlive the connection.
+    """
+
+    width: int
+    height: int
+    pixel_format: str
+    rate: Fraction | None
+    sample_aspect_ratio: Fraction
+    colour: ColourTags
+    codec: str
+    container: str
+    finite: bool
+    audio: Templates
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture, stamped by the connection's own clock."""
+
+    picture: av.VideoFrame
+    pts: int | None
+    time_base: Fraction | None
+    decode_seconds: float
+    arrived: float
+    corrupt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A packet of the audio stream at `position` of `Opened.audio`, as it was read."""
+
+    position: int
+    packet: Packet[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The connection is over; `error` says why where it was not the source's own end."""
+
+    error: BaseException | None = None
+
+
+class Templates:
+    """Streams like those of a connection, which stay valid when it is closed.
+
+    A sink that copies packets makes its stream from such a template, perhaps long after the
+    connection that it came from is gone.
+    """
+
+    def __init__(self, streams: Sequence[Any]) -> None:
+        self.streams: tuple[Any, ...] = ()
+        if streams:
+            self._holder: OutputContainer = av.open(io.BytesIO(), "w", format="matroska")
+            self.streams = tuple(self._holder.add_stream_from_template(one) for one in streams)
+        self.kinds = tuple(_kind(stream) for stream in streams)
+
+
+def _kind(stream: Any) -> tuple[str, int, int]:
+    context = stream.codec_context
+    return context.name, context.sample_rate, context.channels
+
+
+Event = Opened | Picture | Sound | Ended
+
+
+class Feed:
+    """Opens, reads and decodes one connection in a thread, into a mailbox.
+
+    A native call that hangs cannot be ended from outside; the thread can only be left alone. It
+    then lets go of the connection by itself as soon as the call returns.
+
+    Args:
+        connect: opens the connection; it may raise `SourceError` or what FFmpeg raises.
+        describe: makes a sentence of FFmpeg's errors, without secrets.
+        paced: the source sends in bursts and waits until it is read, so nothing is dropped here.
+        audio: whether sound is read.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], InputContainer],
+        describe: Callable[[BaseException], SourceError],
+        *,
+        audio: bool,
+        paced: Callable[[InputContainer], bool] = lambda container: False,
+    ) -> None:
+        self._connect = connect
+        self._describe = describe
+        self._paced = paced
+        self._wants_audio = audio
+        self._stop = threading.Event()
+        self.corrupt = 0
+        self.events: Mailbox[Event] = Mailbox(
+            "connection", _PICTURES, droppable=lambda event: isinstance(event, Picture)
+        )
+        self._thread = threading.Thread(target=self._run, name="stream-feed", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread still holds the connection."""
+        return self._thread.is_alive()
+
+    def stop(self, patience: float = 0.0) -> None:
+        """Tells the thread to let go, and waits up to `patience` seconds for it."""
+        self._stop.set()
+        self.events.close(clear=True)
+        if patience > 0:
+            self._thread.join(patience)
+
+    def _run(self) -> None:
+        error: BaseException | None = None
+        try:
+            container = self._connect()
+            try:
+                self._read(container)
+            finally:
+                container.close()
+        except StreamError as known:
+            error = known
+        except (av.FFmpegError, OSError, ValueError, RuntimeError) as raised:
+            error = self._describe(raised)
+        except BaseException as unexpected:  # noqa: BLE001 - raised to who takes the events
+            error = unexpected
+        self.events.put(Ended(error))
+        self.events.close()
+
+    def _read(self, container: InputContainer) -> None:
+        video = next(iter(container.streams.video), None)
+        if video is None:
+            raise self._describe(ValueError("it has no video stream"))
+        # Frame threads would hold every picture back by one per thread.
+        video.thread_type = "SLICE"
+        sounds = container.streams.audio if self._wants_audio else ()
+        audio = tuple(stream for stream in sounds if stream.codec_context is not None)
+        paced = self._paced(container)
+        if paced:
+            self.events.capacity = _AHEAD
+        self.events.put(_opened(container, video, audio))
+        for packet in container.demux([video, *audio]):
+            arrived = time.perf_counter()
+            if self._stop.is_set():
+                return
+            if packet.stream.type == "audio":
+                if packet.dts is not None or packet.pts is not None:
+                    position = next(i for i, one in enumerate(audio) if one is packet.stream)
+                    self._give(Sound(position, packet), paced)
+                continue
+            for event in self._decode(packet, video.time_base, arrived):
+                self._give(event, paced)
+
+    def _give(self, event: Event, paced: bool) -> None:
+        if paced:
+            self.events.put_when_room(event, self._stop)
+        else:
+            self.events.put(event)
+
+    def _decode(
+        self, packet: Packet[Any], time_base: Fraction | None, arrived: float
+    ) -> Sequence[Picture]:
+        start = time.perf_counter()
+        try:
+            pictures = packet.decode()
+        except av.FFmpegError:
+            # A damaged packet is usual on a network; the next key frame mends it.
+            self.corrupt += 1
+            return ()
+        share = (time.perf_counter() - start) / max(1, len(pictures))
+        return [
+            Picture(
+                picture,
+                picture.pts,
+                picture.time_base or time_base,
+                share,
+                arrived,
+                picture.is_corrupt,
+            )
+            for picture in pictures
+        ]
+
+
+def _opened(container: InputContainer, video: Any, audio: Sequence[Any]) -> Opened:
+    context = video.codec_context
+    return Opened(
+        width=context.width,
+        height=context.height,
+        pixel_format=context.pix_fmt or "yuv420p",
+        rate=likely_rate(video.average_rate) or likely_rate(video.guessed_rate),
+        sample_aspect_ratio=video.sample_aspect_ratio or Fraction(1),
+        colour=ColourTags(
+            context.color_primaries,
+            context.color_trc,
+            context.colorspace,
+            None if context.color_range not in {1, 2} else context.color_range == 2,
+        ),
+        codec=context.name,
+        container=container.format.name,
+        finite=bool(container.duration and container.duration > 0),
+        audio=Templates(audio),
+    )

@@ -1,0 +1,62 @@
+"""What live sources have in common."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+import av
+
+from stream.sources.base import Source
+
+_PLANAR = re.compile(r"gray|yuvj?4[0-4][0-4]p|(gray|yuv4[0-4][0-4]p)(9|10|12|14|16)le")
+_NEAREST = {
+    "yuyv422": "yuv422p",
+    "uyvy422": "yuv422p",
+    "yvyu422": "yuv422p",
+    "nv16": "yuv422p",
+    "nv24": "yuv444p",
+    "p010le": "yuv420p10le",
+    "p016le": "yuv420p16le",
+    "p210le": "yuv422p10le",
+}
+
+
+class LiveSource(Source):
+    """A source whose pictures come at their own pace and cannot wait.
+
+    Its pictures may change their size on the way; `info` says what the first ones have.
+
+    Attributes:
+        reconnects: how often it came back after it was gone.
+        dropped: pictures that were let go because nobody took them in time.
+    """
+
+    reconnects: int = 0
+    dropped: int = 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be shown on the picture at this moment; also while no picture comes."""
+        return ()
+
+
+def planar(picture: av.VideoFrame) -> av.VideoFrame:
+    """The picture in planar YUV, as compositing paints into; unchanged where it is that already.
+
+    Cameras also deliver packed formats (YUYV, RGB) and half-packed ones (NV12).
+    """
+    name = picture.format.name
+    if _PLANAR.fullmatch(name):
+        return picture
+    pts, time_base = picture.pts, picture.time_base
+    converted = picture.reformat(format=_NEAREST.get(name, "yuv420p"))
+    converted.pts = pts
+    if time_base is not None:
+        converted.time_base = time_base
+    return converted
+
+
+def likely_rate(rate: Fraction | None) -> Fraction | None:
+    """A stream's frame rate where it can be one; live streams also claim 90,000."""
+    return rate if rate is not None and Fraction(1, 10) <= rate <= 480 else None

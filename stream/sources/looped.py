@@ -1,0 +1,112 @@
+"""Footage that behaves like a camera: in real time, over and over."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+
+from stream.errors import SourceError
+from stream.frame import Frame
+from stream.sources.base import Source
+from stream.sources.live import LiveSource, planar
+from stream.sources.live_timeline import TICKS
+
+
+class LoopedSource(LiveSource):
+    """Plays a source at its own pace, again and again, with timestamps that run on.
+
+    Like a camera it does not wait: a picture that is not taken before the next but one is due is
+    left out and counted. A picture is born when it is due, less the time its decoding took, which
+    a real camera would have needed after the exposure.
+
+    Args:
+        make: opens the source anew for every round.
+        rate: pictures per second, in place of the footage's own pace.
+        rounds: how often it is played; None for ever.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Source],
+        *,
+        rate: Fraction | None = None,
+        rounds: int | None = None,
+    ) -> None:
+        self._make = make
+        self._rate = rate
+        self._rounds = rounds
+        self._closed = threading.Event()
+        self._source = make()
+        self.info = replace(
+            self._source.info,
+            time_base=TICKS,
+            rate=rate or self._source.info.rate,
+            frames=None,
+            duration=None,
+            copied=(),
+            live=True,
+        )
+        self._usual = 1 / (self.info.rate or Fraction(30))
+
+    def close(self) -> None:
+        """Ends the iteration and closes the footage."""
+        self._closed.set()
+        self._source.close()
+
+    def __iter__(self) -> Iterator[Frame]:
+        start: float | None = None
+        index = 0
+        for frame, due_seconds in self._timed():
+            now = time.perf_counter()
+            if start is None:
+                start = now - float(due_seconds)
+            due = start + float(due_seconds)
+            if now < due:
+                if self._closed.wait(due - now):
+                    return
+            elif now - due > 2 * float(self._usual):
+                self.dropped += 1
+                if now - due > 1:
+                    start += now - due  # the machine slept or stalled; go on from here
+                continue
+            pts = round(due_seconds / TICKS)
+            frame.picture = planar(frame.picture)
+            frame.picture.pts, frame.picture.time_base = pts, TICKS
+            frame.index, frame.pts, frame.time_base = index, pts, TICKS
+            frame.duration = None
+            frame.born = due - frame.stages.get("decode", 0.0)
+            yield frame
+            index += 1
+
+    def _timed(self) -> Iterator[tuple[Frame, Fraction]]:
+        """Frames with the media time at which each is due, over all rounds."""
+        offset = Fraction(0)
+        played = 0
+        number = 0
+        while not self._closed.is_set():
+            first: Fraction | None = None
+            last = Fraction(0)
+            for item in self._source:
+                if self._closed.is_set():
+                    return
+                if not isinstance(item, Frame):
+                    continue
+                own = item.pts * item.time_base
+                if first is None:
+                    first = own
+                last = own - first
+                yield item, (number / self._rate if self._rate else offset + last)
+                number += 1
+            if first is None:
+                raise SourceError(f"{self.info.name} has no pictures to play")
+            offset += last + self._usual
+            played += 1
+            self._source.close()
+            if self._rounds is not None and played >= self._rounds:
+                return
+            self._source = self._make()
+            if self._closed.is_set():
+                self._source.close()

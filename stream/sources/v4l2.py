@@ -1,0 +1,153 @@
+"""What cameras Linux knows and which modes they offer, asked of the kernel (V4L2).
+
+The requests and structures are those of the kernel's `include/uapi/linux/videodev2.h`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+
+from stream.sources.modes import Camera, Mode
+
+Ioctl = Callable[[int, int, bytearray], int]
+
+_QUERYCAP = 0x80685600
+_ENUM_FMT = 0xC0405602
+_ENUM_FRAMESIZES = 0xC02C564A
+_ENUM_FRAMEINTERVALS = 0xC034564B
+_VIDEO_CAPTURE = 1  # both V4L2_CAP_VIDEO_CAPTURE and V4L2_BUF_TYPE_VIDEO_CAPTURE
+_DEVICE_CAPS = 0x80000000
+_DISCRETE = 1
+_USUAL_SIZES = ((640, 480), (1280, 720), (1920, 1080), (3840, 2160))
+
+
+def cameras(
+    devices: Path = Path("/dev"),
+    names: Path = Path("/sys/class/video4linux"),
+    ioctl: Ioctl | None = None,
+) -> list[Camera]:
+    """The capture devices, in the order of their numbers.
+
+    A device that may not be opened is listed with the reason and without modes.
+
+    Args:
+        devices: where the device files are.
+        names: where the kernel tells their names.
+        ioctl: asks the kernel: file descriptor, request, and the structure, changed in place.
+    """
+    ask = ioctl or _ioctl
+    numbered = [
+        (int(match[1]), path)
+        for path in devices.glob("video*")
+        if (match := re.fullmatch(r"video(\d+)", path.name))
+    ]
+    found = [_camera(path, names, ask) for _, path in sorted(numbered)]
+    return [camera for camera in found if camera is not None]
+
+
+def _ioctl(descriptor: int, request: int, structure: bytearray) -> int:
+    import fcntl
+
+    return int(fcntl.ioctl(descriptor, request, structure, True))
+
+
+def _camera(path: Path, names: Path, ioctl: Ioctl) -> Camera | None:
+    name = path.name
+    with suppress(OSError):
+        name = (names / path.name / "name").read_text(errors="replace").strip() or name
+    try:
+        with _opened(path) as descriptor:
+            if not _captures(descriptor, ioctl):
+                return None
+            return Camera(str(path), name, tuple(_modes(descriptor, ioctl)))
+    except OSError as error:
+        return Camera(str(path), name, (), _reason(error))
+
+
+def _reason(error: OSError) -> str:
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return "not permitted"
+    if error.errno == errno.EBUSY:
+        return "in use by another program"
+    return error.strerror or str(error)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NONBLOCK", 0))
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _captures(descriptor: int, ioctl: Ioctl) -> bool:
+    structure = bytearray(104)
+    ioctl(descriptor, _QUERYCAP, structure)
+    whole, own = struct.unpack_from("II", structure, 84)
+    return bool((own if whole & _DEVICE_CAPS else whole) & _VIDEO_CAPTURE)
+
+
+def _modes(descriptor: int, ioctl: Ioctl) -> Iterator[Mode]:
+    for structure in _each(
+        descriptor, _ENUM_FMT, lambda index: struct.pack("III52x", index, 1, 0), ioctl
+    ):
+        (code,) = struct.unpack_from("I", structure, 44)
+        for width, height in _sizes(descriptor, code, ioctl):
+            rates = tuple(sorted(_rates(descriptor, code, width, height, ioctl), reverse=True))
+            yield Mode(struct.pack("I", code).decode("ascii", "replace"), width, height, rates)
+
+
+def _sizes(descriptor: int, code: int, ioctl: Ioctl) -> Iterator[tuple[int, int]]:
+    for structure in _each(
+        descriptor, _ENUM_FRAMESIZES, lambda index: struct.pack("II36x", index, code), ioctl
+    ):
+        (kind,) = struct.unpack_from("I", structure, 8)
+        if kind == _DISCRETE:
+            width, height = struct.unpack_from("II", structure, 12)
+            yield width, height
+            continue
+        least_w, most_w, _, least_h, most_h, _ = struct.unpack_from("6I", structure, 12)
+        yield from (
+            (width, height)
+            for width, height in _USUAL_SIZES
+            if least_w <= width <= most_w and least_h <= height <= most_h
+        )
+        return
+
+
+def _rates(descriptor: int, code: int, width: int, height: int, ioctl: Ioctl) -> Iterator[Fraction]:
+    for structure in _each(
+        descriptor,
+        _ENUM_FRAMEINTERVALS,
+        lambda index: struct.pack("IIII36x", index, code, width, height),
+        ioctl,
+    ):
+        (kind,) = struct.unpack_from("I", structure, 16)
+        seconds, parts = struct.unpack_from("II", structure, 20)
+        if seconds:
+            yield Fraction(parts, seconds)
+        if kind != _DISCRETE:
+            return
+
+
+def _each(
+    descriptor: int, request: int, structure: Callable[[int], bytes], ioctl: Ioctl
+) -> Iterator[bytearray]:
+    """The kernel's answers to a question with an index, until it has no more."""
+    for index in range(256):
+        answer = bytearray(structure(index))
+        try:
+            ioctl(descriptor, request, answer)
+        except OSError as error:
+            if error.errno in {errno.EINVAL, errno.ENOTTY}:
+                return
+            raise
+        yield answer

@@ -1,0 +1,101 @@
+"""Real servers for the network tests: GStreamer's RTSP server, nginx for RTMP."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.sources.serving import free_port
+
+_RTSP_SERVER = Path(__file__).with_name("rtsp_server.py")
+_NGINX_RTMP = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
+
+
+@cache
+def _rtsp_missing() -> bool:
+    python = Path("/usr/bin/python3")
+    return not python.exists() or bool(
+        subprocess.run(
+            [python, _RTSP_SERVER, "--check"], check=False, capture_output=True
+        ).returncode
+    )
+
+
+class RtspServer:
+    def __init__(self, clip: Path, *login: str) -> None:
+        if _rtsp_missing():
+            pytest.skip(
+                "GStreamer's RTSP server is not here: apt-get install python3-gi "
+                "gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
+            )
+        self.port, self._clip, self._login = free_port(), clip, login
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            ["/usr/bin/python3", _RTSP_SERVER, str(self.port), self._clip, *self._login],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == b"ready\n"
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+            self.process = None
+
+
+@contextmanager
+def rtsp(clip: Path, *login: str) -> Iterator[RtspServer]:
+    server = RtspServer(clip, *login)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@contextmanager
+def rtmp_server(folder: Path) -> Iterator[int]:
+    """An RTMP server that passes on what is published to it; yields its port."""
+    nginx = shutil.which("nginx") or "/usr/sbin/nginx"
+    if not Path(nginx).exists() or not _NGINX_RTMP.exists():
+        pytest.skip("nginx's RTMP module is not here: apt-get install nginx libnginx-mod-rtmp")
+    port = free_port()
+    config = folder / "nginx.conf"
+    config.write_text(
+        f"load_module {_NGINX_RTMP};\n"
+        "daemon off; master_process off;\n"
+        f"pid {folder}/nginx.pid; error_log {folder}/error.log;\n"
+        "events { worker_connections 64; }\n"
+        f"rtmp {{ server {{ listen 127.0.0.1:{port}; application app {{ live on; }} }} }}\n"
+    )
+    process = subprocess.Popen(
+        [nginx, "-c", config, "-p", folder, "-e", f"{folder}/error.log"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 10
+        while not any(
+            connection.status == psutil.CONN_LISTEN
+            for connection in psutil.Process(process.pid).net_connections()
+        ):
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.02)
+        yield port
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,56 @@
+"""A real RTSP server, GStreamer's, which serves an MP4 file (H.264 and AAC).
+
+Run by the system's Python, which has GStreamer's bindings (Debian: python3-gi,
+gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-good):
+
+    /usr/bin/python3 rtsp_server.py PORT FILE [USER PASSWORD]
+"""
+
+import sys
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+
+
+def main() -> None:
+    Gst.init(None)
+    if sys.argv[1:] == ["--check"]:
+        missing = [
+            name
+            for name in ("qtdemux", "rtph264pay", "rtpmp4apay")
+            if Gst.ElementFactory.find(name) is None
+        ]
+        sys.exit(f"missing: {missing}" if missing else 0)
+    port, path, *login = sys.argv[1:]
+    server = GstRtspServer.RTSPServer.new()
+    server.set_address("127.0.0.1")
+    server.set_service(port)
+    factory = GstRtspServer.RTSPMediaFactory.new()
+    factory.set_launch(
+        f"( filesrc location={path} ! qtdemux name=d d.video_0 ! queue ! "
+        "rtph264pay name=pay0 pt=96 config-interval=-1 d.audio_0 ! queue ! "
+        "rtpmp4apay name=pay1 pt=97 )"
+    )
+    factory.set_shared(True)
+    if login:
+        user, password = login
+        auth = GstRtspServer.RTSPAuth.new()
+        token = GstRtspServer.RTSPToken.new()
+        token.set_string("media.factory.role", "viewer")
+        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+        server.set_auth(auth)
+        permissions = GstRtspServer.RTSPPermissions.new()
+        permissions.add_permission_for_role("viewer", "media.factory.access", True)
+        permissions.add_permission_for_role("viewer", "media.factory.construct", True)
+        factory.set_permissions(permissions)
+    server.get_mount_points().add_factory("/stream", factory)
+    server.attach(None)
+    print("ready", flush=True)
+    GLib.MainLoop().run()
+
+
+if __name__ == "__main__":
+    main()

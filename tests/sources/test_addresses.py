@@ -1,0 +1,73 @@
+"""Nothing secret of an address is ever shown."""
+
+from __future__ import annotations
+
+import io
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.sources.addresses import clean, keep_out_of_logs, redact, secrets_of, split
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("rtsp://user:secret@camera/stream", "rtsp://camera/stream"),
+        ("rtsp://user:se@cret@camera:554/stream", "rtsp://camera:554/stream"),
+        ("rtsp://user:se/cret@camera:554/stream", "rtsp://camera:554/stream"),
+        ("rtsp://user:a@b:c/d@camera/stream", "rtsp://camera/stream"),
+        ("http://camera:8080/@channel/live.m3u8", "http://camera:8080/@channel/live.m3u8"),
+        ("http://camera/live.m3u8?token=abc&x=1", "http://camera/live.m3u8?***"),
+        ("srt://camera:9000?passphrase=secret", "srt://camera:9000?***"),
+        ("udp://@239.0.0.1:1234", "udp://239.0.0.1:1234"),
+        ("rtsp://[fe80::1]:554/stream", "rtsp://[fe80::1]:554/stream"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_addresses_are_shown_without_secrets(address, shown):
+    assert redact(address) == shown
+
+
+def test_secrets_are_known_as_written_and_as_meant():
+    found = secrets_of("rtsp://me:p%40ss@camera/x?token=t0ken")
+    assert {"me", "p%40ss", "p@ss", "t0ken", "me:p%40ss"} <= found
+
+
+@given(
+    user=st.text("abcXYZ019._-", min_size=1, max_size=12),
+    password=st.text("abcXYZ019%!$:@ü", min_size=3, max_size=20),
+)
+def test_no_password_survives(user, password):
+    address = f"rtsp://{user}:{password}@camera.local:554/stream1"
+    assert password not in redact(address).replace("camera.local:554/stream1", "")
+    text = clean(f"cannot open '{address}': refused", secrets_of(address))
+    assert password not in text.replace("camera.local:554/stream1", "")
+
+
+def test_texts_of_others_are_cleaned():
+    text = clean("Server returned 401 for rtsp://a:b@host/x, user admin", {"admin"})
+    assert text == "Server returned 401 for rtsp://***@host/x, user ***"
+    assert clean("administration", {"admin"}) == "administration"
+    assert clean("http://h/p?key=1 and more") == "http://h/p?*** and more"
+
+
+def test_no_log_record_carries_them():
+    keep_out_of_logs("rtsp://operator:hunter2pass@camera/x")
+    text = io.StringIO()
+    handler = logging.StreamHandler(text)
+    logger = logging.getLogger("libav.rtsp")
+    logger.addHandler(handler)
+    try:
+        logger.warning("CSeq 1 for %s failed: %s", "rtsp://operator:hunter2pass@camera/x", 401)
+        logger.warning("plain %d%%", 5)
+    finally:
+        logger.removeHandler(handler)
+    assert text.getvalue() == "CSeq 1 for rtsp://***@camera/x failed: 401\nplain 5%\n"
+
+
+def test_an_address_falls_into_its_parts():
+    assert split("rtsp://a:b@host:1/p") == ("rtsp", "a:b", "host:1/p")
+    assert split("/dev/video0") == ("", "", "/dev/video0")

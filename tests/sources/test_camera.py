@@ -1,0 +1,210 @@
+"""Cameras without a camera: the kernel's answers and FFmpeg's errors are played by the tests."""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from stream.errors import SourceError
+from stream.sources import camera as module
+from stream.sources.camera import CameraSource, describe_cameras, find_cameras, pick_camera
+from stream.sources.modes import Camera, Mode
+from stream.sources.v4l2 import cameras
+from tests.sources.serving import make_clip
+
+MJPG, YUYV = (int.from_bytes(code, "little") for code in (b"MJPG", b"YUYV"))
+CAPTURE = 0x1
+
+
+class Kernel:
+    """Answers V4L2's questions for a webcam with two formats, as the kernel's headers lay out."""
+
+    def __init__(self, capabilities: int = CAPTURE) -> None:
+        self.capabilities = capabilities
+        self.formats = [MJPG, YUYV]
+        self.sizes = {MJPG: [(1280, 720), (640, 480)], YUYV: [(640, 480)]}
+        self.rates = {(MJPG, 1280): [30, 15], (MJPG, 640): [30], (YUYV, 640): [10]}
+
+    def __call__(self, descriptor: int, request: int, answer: bytearray) -> int:
+        number, size = request & 0xFF, (request >> 16) & 0x3FFF
+        assert len(answer) == size and (request >> 8) & 0xFF == ord("V")
+        (index,) = struct.unpack_from("I", answer, 0)
+        try:
+            if number == 0:
+                struct.pack_into("16s32s32sIII", answer, 0, b"uvc", b"Cam", b"usb", 0,
+                                 0x80000000 | 0x1, self.capabilities)  # fmt: skip
+            elif number == 2:
+                struct.pack_into("I", answer, 44, self.formats[index])
+            elif number == 74:
+                (code,) = struct.unpack_from("I", answer, 4)
+                struct.pack_into("III", answer, 8, 1, *self.sizes[code][index])
+            elif number == 75:
+                code, width = struct.unpack_from("II", answer, 4)
+                struct.pack_into("III", answer, 16, 1, 1, self.rates[code, width][index])
+        except IndexError:
+            raise OSError(errno.EINVAL, "no more") from None
+        return 0
+
+
+@pytest.fixture
+def devices(tmp_path: Path) -> Path:
+    (tmp_path / "dev").mkdir()
+    for name in ("video0", "video10", "video2", "videodev"):
+        (tmp_path / "dev" / name).touch()
+    (tmp_path / "names" / "video0").mkdir(parents=True)
+    (tmp_path / "names" / "video0" / "name").write_text("Integrated Camera\n")
+    return tmp_path
+
+
+def test_the_kernel_is_asked_for_cameras_and_their_modes(devices):
+    found = cameras(devices / "dev", devices / "names", Kernel())
+    assert [Path(camera.device).name for camera in found] == ["video0", "video2", "video10"]
+    assert found[0].name == "Integrated Camera" and found[1].name == "video2"
+    assert found[0].modes == (
+        Mode("MJPG", 1280, 720, (Fraction(30), Fraction(15))),
+        Mode("MJPG", 640, 480, (Fraction(30),)),
+        Mode("YUYV", 640, 480, (Fraction(10),)),
+    )
+    text = describe_cameras(found[:1], modes=True)
+    assert "0  " in text and "Integrated Camera" in text and "MJPG 1280x720 at 30, 15 fps" in text
+
+
+def test_what_does_not_capture_is_no_camera(devices):
+    assert cameras(devices / "dev", devices / "names", Kernel(capabilities=0x04200000)) == []
+    assert cameras(devices / "nowhere", devices, Kernel()) == []
+    assert describe_cameras([]) == "no camera found"
+
+
+def test_a_camera_that_may_not_be_opened_is_listed_with_the_reason(devices, monkeypatch):
+    def refuse(path, flags):
+        raise PermissionError(errno.EACCES, "no")
+
+    monkeypatch.setattr(os, "open", refuse)
+    found = cameras(devices / "dev", devices / "names", Kernel())
+    assert {camera.problem for camera in found} == {"not permitted"}
+    assert "(not permitted)" in describe_cameras(found)
+    with pytest.raises(SourceError, match=r"may not be used; .*group: sudo usermod"):
+        CameraSource(found[0])
+
+
+def test_stepwise_sizes_become_the_usual_ones(devices):
+    class Stepwise(Kernel):
+        def __call__(self, descriptor: int, request: int, answer: bytearray) -> int:
+            if request & 0xFF == 74:
+                struct.pack_into("7I", answer, 8, 3, 32, 1920, 2, 32, 1080, 2)
+                return 0
+            if request & 0xFF == 75:
+                raise OSError(errno.ENOTTY, "not told")
+            return super().__call__(descriptor, request, answer)
+
+    found = cameras(devices / "dev", devices / "names", Stepwise())
+    assert found[0].sizes == [(640, 480), (1280, 720), (1920, 1080)]
+    assert str(found[0].modes[0]) == "MJPG 640x480"
+
+
+def test_finding_cameras_never_fails():
+    assert isinstance(find_cameras(), list)
+
+
+WEBCAM = Camera("/dev/video0", "Integrated Camera",
+                (Mode("MJPG", 1280, 720, (Fraction(30),)), Mode("YUYV", 640, 480)))  # fmt: skip
+OTHER = Camera("/dev/video2", "USB Microscope")
+LOCKED = Camera("/dev/video4", "Locked", (), "not permitted")
+
+
+def test_a_camera_is_picked_by_place_device_or_name():
+    both = [LOCKED, WEBCAM, OTHER]
+    assert pick_camera(None, both) is WEBCAM
+    assert pick_camera("2", both) is OTHER
+    assert pick_camera("/dev/video2", both) is OTHER
+    assert pick_camera("microscope", both) is OTHER
+    with pytest.raises(SourceError, match=r"no camera '7'; found:\n0  /dev/video4.*\n1  .*Integr"):
+        pick_camera("7", both)
+    with pytest.raises(SourceError, match=r"no camera found; .*stream webcam pattern"):
+        pick_camera(None, [])
+    with pytest.raises(SourceError, match="no other was found"):
+        pick_camera("/dev/video0", [])
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EBUSY, "in use by another program"),
+        (errno.EACCES, "may not be used"),
+        (errno.ENODEV, "is gone; plug it in again"),
+        (errno.EINVAL, "does not have the size or rate asked for"),
+        (errno.EPROTO, "cannot be used"),
+    ],
+)
+def test_what_is_wrong_is_said(monkeypatch, number, words):
+    def refuse(*args, **options):
+        raise av.error.FFmpegError(number, os.strerror(number), "/dev/video0")
+
+    monkeypatch.setattr(av, "open", refuse)
+    monkeypatch.setattr(module, "SYSTEM", "linux")
+    with pytest.raises(SourceError, match=words) as caught:
+        CameraSource(WEBCAM, size=(1280, 720))
+    assert "Integrated Camera (/dev/video0)" in str(caught.value)
+
+
+@pytest.mark.parametrize("system", ["linux", "win32", "darwin"])
+def test_compressed_pictures_are_asked_for_before_size_and_rate(monkeypatch, system):
+    asked = []
+
+    def refuse(name, **options):
+        asked.append((name, options["format"], options["options"]))
+        raise av.error.FFmpegError(errno.EINVAL, "no", name)
+
+    monkeypatch.setattr(av, "open", refuse)
+    monkeypatch.setattr(module, "SYSTEM", system)
+    with pytest.raises(SourceError):
+        CameraSource(WEBCAM, size=(1280, 720), rate=29.97)
+    name, kind, options = asked[0]
+    assert options["video_size"] == "1280x720" and options["framerate"] == "2997/100"
+    if system == "linux":
+        assert (name, kind) == ("/dev/video0", "v4l2")
+        assert next(iter(options)) == "input_format" and options["input_format"] == "mjpeg"
+        assert "input_format" not in asked[1][2]
+    elif system == "win32":
+        assert name == "video=/dev/video0" and kind == "dshow" and options["vcodec"] == "mjpeg"
+    else:
+        assert kind == "avfoundation"
+
+
+def test_a_raw_mode_is_taken_where_it_is_the_only_one(monkeypatch):
+    asked = []
+
+    def refuse(name, **options):
+        asked.append(options["options"])
+        raise av.error.FFmpegError(errno.EINVAL, "no", name)
+
+    monkeypatch.setattr(av, "open", refuse)
+    monkeypatch.setattr(module, "SYSTEM", "linux")
+    with pytest.raises(SourceError):
+        CameraSource(WEBCAM, size=(640, 480))
+    assert asked[0]["input_format"] == "yuyv422"
+
+
+def test_a_camera_delivers_its_pictures(monkeypatch, tmp_path):
+    """FFmpeg's device is a file here; all the rest is the camera's way."""
+    clip = make_clip(tmp_path / "clip.mp4", 2)
+    real = av.open
+    monkeypatch.setattr(av, "open", lambda name, **options: real(str(clip)))
+    source = CameraSource(WEBCAM)
+    assert (source.info.width, source.info.height) == (320, 240)
+    assert source.info.live and source.info.name == "camera Integrated Camera"
+    assert str(source.mode) == "H264 320x240 at 25 fps"
+    frames = []
+    with pytest.raises(SourceError, match="sends no more pictures"):
+        for frame in source:
+            frames.append(frame)
+    source.close()
+    assert frames and frames[0].picture.format.name == "yuv420p"
+    times = [frame.seconds for frame in frames]
+    assert times == sorted(times)

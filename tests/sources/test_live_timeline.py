@@ -1,0 +1,70 @@
+"""Timestamps of live sources run on over everything that happens."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.sources.live_timeline import TICKS, Timeline
+
+MS = Fraction(1, 1000)
+
+
+def seconds(tick: int) -> float:
+    return float(tick * TICKS)
+
+
+def test_within_a_connection_the_sources_clock_counts():
+    line = Timeline()
+    ticks = [line.place(pts, MS, 10 + pts / 1000 + jitter) for pts, jitter in
+             ((5000, 0), (5040, 0.03), (5090, 0.01), (5120, 0.0))]  # fmt: skip
+    assert [round(1000 * seconds(tick)) for tick in ticks] == [0, 40, 90, 120]
+    assert line.shift == -5
+
+
+def test_an_outage_is_as_long_as_it_was():
+    line = Timeline()
+    line.place(90_000, TICKS, 100.0)
+    line.reconnected()
+    assert line.shift is None
+    assert seconds(line.place(77, MS, 103.5)) == 3.5
+    assert seconds(line.place(117, MS, 103.5)) == 3.54
+
+
+def test_a_clock_that_jumps_or_runs_back_is_set_anew():
+    line = Timeline()
+    line.place(0, MS, 0.0)
+    assert seconds(line.place(3_600_000, MS, 0.04)) == 0.04
+    assert seconds(line.place(3_600_040, MS, 0.08)) == 0.08
+    assert abs(seconds(line.place(100, MS, 0.12)) - 0.12) < 1e-4
+    # A silence of the source that the wall clock saw too is no jump.
+    assert abs(seconds(line.place(60_100, MS, 60.12)) - 60.12) < 1e-4
+
+
+def test_without_timestamps_the_wall_clock_counts():
+    line = Timeline()
+    assert line.place(None, None, 5.0) == 0
+    assert seconds(line.place(None, MS, 5.2)) == 0.2
+    assert line.place(None, MS, 5.2) == round(0.2 / TICKS) + 1
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.none(), st.integers(-(2**40), 2**40)), st.floats(0, 10), st.booleans()
+        ),
+        max_size=50,
+    )
+)
+def test_it_never_runs_back(steps):
+    line = Timeline()
+    wall, last = 0.0, -1
+    for pts, passed, reconnects in steps:
+        wall += passed
+        if reconnects:
+            line.reconnected()
+        tick = line.place(pts, TICKS, wall)
+        assert tick > last
+        last = tick

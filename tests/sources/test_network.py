@@ -1,0 +1,369 @@
+"""Network sources with real servers: they come, go away, hang, trickle and change."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from stream.errors import SourceError, UsageError
+from stream.frame import Frame, Passthrough
+from stream.sources.network import NetworkSource, Pacer, Patience
+from tests.sources.parts import rtmp_server, rtsp
+from tests.sources.serving import RATE, free_port, make_clip, serving
+
+QUICK = Patience(opening=4, reading=1)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    return make_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", 20)
+
+
+@dataclass
+class Taken:
+    frames: list[Frame]
+    packets: list[Passthrough]
+    dropped: int
+
+
+def take(source: NetworkSource, count: int) -> Taken:
+    """So many frames, and the packets that came between them; closes the source."""
+    dropped = 0
+    frames: list[Frame] = []
+    packets: list[Passthrough] = []
+    for item in source:
+        if isinstance(item, Passthrough):
+            packets.append(item)
+            continue
+        frames.append(item)
+        if len(frames) == count:
+            dropped = source.dropped
+            source.close()
+    return Taken(frames, packets, dropped)
+
+
+def check(taken: Taken, *, sound: bool = True) -> None:
+    frames, packets = taken.frames, taken.packets
+    times = [frame.seconds for frame in frames]
+    assert all(later > earlier for earlier, later in itertools.pairwise(times))
+    assert times[-1] - times[0] == pytest.approx((len(times) - 1 + taken.dropped) / RATE, abs=0.3)
+    assert frames[-1].stages["decode"] > 0
+    assert time.perf_counter() - frames[-1].born < 1
+    assert [frame.index for frame in frames] == list(range(len(frames)))
+    if not sound:
+        assert not packets
+        return
+    stamps = [packet.dts for one in packets for packet in one.packets]
+    assert len(stamps) > 15 and all(b > a for a, b in itertools.pairwise(stamps))
+    last = packets[-1].packets[-1]
+    assert abs(float(last.pts * last.time_base) - times[-1]) < 1
+
+
+@pytest.mark.parametrize("kind", ["http", "tcp", "udp", "mjpeg"])
+def test_it_comes_in_real_time_with_its_sound(kind):
+    with serving(kind) as server, NetworkSource(server.address, patience=QUICK) as source:
+        info = source.info
+        assert (info.width, info.height, info.live, info.frames) == (320, 240, True, None)
+        assert info.name == server.address and float(info.rate or 0) == RATE
+        check(take(source, RATE), sound=kind != "mjpeg")
+        assert len(info.copied) == (kind != "mjpeg")
+        assert source.reconnects == 0 and not source.remarks
+
+
+def test_rtsp_with_its_login(clip):
+    with rtsp(clip, "viewer", "hunter2pass") as server:
+        place = f"127.0.0.1:{server.port}/stream"
+        for login in ("", "viewer:wrong@"):
+            with pytest.raises(SourceError, match="user name or password was refused") as caught:
+                NetworkSource(f"rtsp://{login}{place}", patience=QUICK)
+            assert "wrong" not in str(caught.value)
+        source = NetworkSource(f"rtsp://viewer:hunter2pass@{place}", patience=QUICK)
+        assert source.info.name == f"rtsp://{place}"
+        check(take(source, RATE))
+
+
+def test_rtmp(tmp_path):
+    with rtmp_server(tmp_path) as port:
+        address = f"rtmp://127.0.0.1:{port}/app/live"
+        with serving("rtmp", address=address):
+            check(take(NetworkSource(address, patience=QUICK), RATE))
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def test_hls_is_shown_at_its_own_pace(tmp_path):
+    with serving("hls", address=str(tmp_path / "live.m3u8")), _folder(tmp_path) as port:
+        deadline = time.monotonic() + 15
+        while len(list(tmp_path.glob("*.ts"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        source = NetworkSource(f"http://127.0.0.1:{port}/live.m3u8", patience=QUICK)
+        began = time.perf_counter()
+        check(take(source, RATE))
+        # Segments come in bursts; the frames must not.
+        assert time.perf_counter() - began > 0.75
+
+
+@contextmanager
+def _folder(folder: Path) -> Iterator[int]:
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_file_on_a_server_ends(clip):
+    with _folder(clip.parent) as port:
+        source = NetworkSource(f"http://127.0.0.1:{port}/{clip.name}", patience=QUICK)
+        closing = threading.Timer(1.5, source.close)
+        closing.start()
+        frames = [item for item in source if isinstance(item, Frame)]
+        closing.join()
+        # Played at its own pace, not as fast as it comes.
+        assert RATE < len(frames) < 2 * RATE
+
+
+def outages(kind: str, times: int) -> NetworkSource:
+    """A source that is killed and brought back so many times; returns it at the end."""
+    with serving(kind) as server:
+        source = NetworkSource(server.address, patience=QUICK)
+        last, came_back, since = -1.0, 0, time.monotonic()
+        left, notes = 0, set()
+        memory: list[int] = []
+        for item in source:
+            if not isinstance(item, Frame):
+                continue
+            assert item.seconds > last
+            if source.reconnects > came_back:
+                came_back = source.reconnects
+                assert time.monotonic() - since < 5, "it took too long to come back"
+                assert item.seconds - last > 0.3, "the outage is missing in the timestamps"
+                assert item.notes == (f"reconnected {came_back} time{'s' * (came_back > 1)}",)
+                left = 0
+            last = item.seconds
+            left += 1
+            if left == 10:
+                memory.append(psutil.Process().memory_info().rss)
+                if came_back == times:
+                    break
+                server.kill()
+                time.sleep(0.5)
+                notes |= set(source.notes)
+                server.start()
+                since = time.monotonic()
+        source.close()
+    assert source.reconnects == times
+    assert f"{times} times" in source.remarks[0]
+    if times > 10:
+        assert memory[-1] - memory[5] < 8 * 2**20
+    return source
+
+
+def test_it_comes_back_after_an_outage():
+    outages("http", 2)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", ["http", "tcp"])
+def test_it_comes_back_after_twenty_outages(kind):
+    outages(kind, 20)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_rtsp_comes_back_after_twenty_outages(clip):
+    with rtsp(clip) as server:
+        source = NetworkSource(f"rtsp://127.0.0.1:{server.port}/stream", patience=QUICK)
+        seen, since = 0, time.monotonic()
+        for item in source:
+            if not isinstance(item, Frame):
+                continue
+            if source.reconnects == seen:
+                continue
+            if seen or source.reconnects == 1:
+                assert time.monotonic() - since < 5
+            seen = source.reconnects
+            if seen == 20:
+                break
+            server.kill()
+            server.start()
+            since = time.monotonic()
+        source.close()
+
+
+def test_while_it_is_gone_it_says_so():
+    with serving("http") as server:
+        source = NetworkSource(server.address, patience=QUICK)
+        seen: list[tuple[str, ...]] = []
+        frames = iter(source)
+        next(frames)
+        server.kill()
+        thread = threading.Thread(target=lambda: list(frames))
+        thread.start()
+        deadline = time.monotonic() + 6
+        while not seen and time.monotonic() < deadline:
+            time.sleep(0.05)
+            if source.notes:
+                seen.append(source.notes)
+        source.close()
+        thread.join()
+    assert seen and seen[0][0].startswith("no picture for")
+
+
+def test_it_gives_up_when_it_is_told_to():
+    with serving("http") as server:
+        source = NetworkSource(server.address, patience=Patience(2, 0.5, giving_up=1))
+        server.kill()
+        with pytest.raises(SourceError, match="has been gone for 1 s"):
+            list(source)
+        source.close()
+
+
+@contextmanager
+def listening(send: bytes | None) -> Iterator[int]:
+    """A server that accepts and sends nothing, or a byte now and then; yields its port."""
+    stop = threading.Event()
+    accepted: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.05)
+
+        def serve() -> None:
+            while not stop.is_set():
+                with suppress(TimeoutError):
+                    accepted.append(server.accept()[0])
+                for connection in accepted if send else ():
+                    try:
+                        connection.send(send or b"")
+                    except OSError:
+                        accepted.remove(connection)
+                        break
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            stop.set()
+            thread.join()
+            for connection in accepted:
+                connection.close()
+
+
+@pytest.mark.parametrize("send", [None, b"\x47"], ids=["silent", "trickling"])
+@pytest.mark.parametrize("scheme", ["rtsp", "http", "rtmp", "tcp"])
+def test_a_source_that_never_gets_going_is_given_up_in_time(scheme, send):
+    with listening(send) as port:
+        began = time.monotonic()
+        with pytest.raises(SourceError, match=r"nothing came in time|is not video") as caught:
+            NetworkSource(
+                f"{scheme}://admin:hunter2pass@127.0.0.1:{port}/x"
+                if scheme != "tcp"
+                else f"tcp://127.0.0.1:{port}",
+                patience=Patience(0.6, 0.6),
+            )
+        assert time.monotonic() - began < 3
+    assert "hunter2pass" not in str(caught.value) and "admin" not in str(caught.value)
+
+
+def test_a_source_that_falls_silent_counts_as_gone():
+    with serving("http") as server:
+        source = NetworkSource(server.address, patience=QUICK)
+        frames = iter(source)
+        for _ in range(20):
+            next(frames)
+        assert server.process is not None
+        psutil.Process(server.process.pid).suspend()
+        thread = threading.Thread(target=lambda: list(frames))
+        thread.start()
+        began = time.monotonic()
+        while not source.notes and time.monotonic() - began < 5:
+            time.sleep(0.02)
+        assert 0.5 < time.monotonic() - began < 3
+        source.close()
+        thread.join()
+
+
+def test_the_picture_may_change_its_size():
+    with serving("http", "--grow") as server:
+        source = NetworkSource(server.address, patience=QUICK)
+        taken = take(source, 2 * RATE)
+    sizes = [(frame.picture.width, frame.picture.height) for frame in taken.frames]
+    assert sizes[0] == (320, 240) and sizes[-1] == (480, 360)
+    assert source.reconnects == 0
+    check(taken)
+
+
+def test_who_does_not_take_pictures_finds_the_newest_and_no_more_memory():
+    with serving("http") as server:
+        source = NetworkSource(server.address, patience=QUICK)
+        frames = (item for item in source if isinstance(item, Frame))
+        next(frames)
+        time.sleep(1.5)
+        late = [next(frames) for _ in range(5)]
+        source.close()
+    assert source.dropped >= RATE
+    assert time.perf_counter() - late[-1].born < 0.5
+
+
+def test_closing_ends_the_iteration_at_once():
+    with serving("http") as server:
+        source = NetworkSource(server.address, patience=Patience(4, 4))
+        threading.Timer(0.3, source.close).start()
+        began = time.monotonic()
+        list(source)
+        source.close()
+        assert time.monotonic() - began < 1.5
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "words"),
+    [
+        ("file:///etc/passwd", UsageError, "not an address that can be streamed"),
+        ("/dev/null", UsageError, "not an address that can be streamed"),
+        ("concat:a|b", UsageError, "not an address that can be streamed"),
+        ("srt://u:hunter2pass@127.0.0.1:9", SourceError, "built without srt"),
+        ("rtsp://u:hunter2pass@127.0.0.1:{port}/x", SourceError, "connection was refused"),
+        ("http://u:hunter2pass@nowhere.invalid/x", SourceError, "cannot be found"),
+    ],
+)
+def test_what_cannot_be_opened_is_said_in_a_sentence(address, error, words):
+    with pytest.raises(error, match=words) as caught:
+        NetworkSource(address.format(port=free_port()), patience=QUICK)
+    assert "hunter2pass" not in str(caught.value)
+    assert caught.value.__cause__ is None, "FFmpeg's own error names the password"
+
+
+def test_the_pacer_holds_bursts_and_forgives_stalls():
+    stop = threading.Event()
+    pacer = Pacer(stop)
+    began = time.perf_counter()
+    for media in (5.0, 5.05, 5.1):
+        pacer.wait(media)
+    assert 0.09 < time.perf_counter() - began < 0.5
+    # A stall of the source: what comes after it is not raced through.
+    pacer._start = time.perf_counter() - 20
+    pacer.wait(5.2)
+    began = time.perf_counter()
+    pacer.wait(5.3)
+    assert time.perf_counter() - began > 0.09
+    stop.set()
+    pacer.wait(1000.0)
