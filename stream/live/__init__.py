@@ -1,0 +1,1 @@
+"""Live runs: the newest picture wins, and inference works beside the display."""

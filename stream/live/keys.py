@@ -1,0 +1,115 @@
+"""What the keys of a live display do."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+
+from stream.errors import StreamError
+from stream.live.controls import Controls
+from stream.live.run import LiveRun
+
+if TYPE_CHECKING:
+    from stream.sinks.window import WindowSink
+
+logger = logging.getLogger(__name__)
+
+
+class Keys:
+    """Does what a key asks for, and says on the picture what it did.
+
+    Args:
+        run: the live run.
+        controls: how its pictures are painted.
+        window: where the keys come from.
+        folder: where snapshots and recordings go that have no name.
+        name: what their names begin with.
+    """
+
+    def __init__(
+        self,
+        run: LiveRun,
+        controls: Controls,
+        window: WindowSink,
+        *,
+        folder: Path,
+        name: str = "stream",
+    ) -> None:
+        self._run = run
+        self._controls = controls
+        self._window = window
+        self._folder = folder
+        self._name = name
+        self._actions: dict[str, Callable[[], str | None]] = {
+            "q": self._quit,
+            "esc": self._quit,
+            "space": self._pause,
+            "m": controls.next_look,
+            "t": controls.toggle_timing,
+            "l": controls.toggle_labels,
+            "s": self._snapshot,
+            "r": self._record,
+            "+": lambda: controls.move_threshold(1),
+            "-": lambda: controls.move_threshold(-1),
+            "f": self._full_screen,
+            "?": self._help,
+        }
+
+    def press(self, key: str) -> None:
+        """Does what the key stands for; one that stands for nothing is ignored."""
+        action = self._actions.get(key if len(key) > 1 else key.lower())
+        if action is None:
+            return
+        try:
+            said = action()
+        except StreamError as error:
+            # A key that could not do its work must not end the run.
+            logger.warning("%s", error)
+            said = str(error)
+        if said:
+            self._run.say(said)
+
+    def _quit(self) -> None:
+        self._run.stop()
+
+    def _pause(self) -> None:
+        self._window.paused = not self._window.paused
+        self._window.notice(())
+
+    def _help(self) -> None:
+        self._window.toggle_help()
+
+    def _full_screen(self) -> None:
+        self._window.toggle_full_screen()
+
+    def _free_name(self, ending: str) -> Path:
+        stem = f"{self._name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        path = self._folder / f"{stem}{ending}"
+        number = 2
+        while path.exists():
+            path = self._folder / f"{stem}-{number}{ending}"
+            number += 1
+        return path
+
+    def _snapshot(self) -> str:
+        frame = self._run.last_shown
+        if frame is None:
+            return "there is no picture yet"
+        path = self._free_name(".png")
+        if not cv2.imwrite(str(path), frame.picture.to_ndarray(format="bgr24")):
+            return f"cannot write {path}"
+        return f"saved {path.name}"
+
+    def _record(self) -> str:
+        if self._run.recording is not None:
+            # Finishing a file takes a moment; the display must not wait for it.
+            recorded = self._run.stop_recording()
+            return f"recorded {recorded.path.name}" if recorded else "no recording"
+        path = self._free_name(".mkv")
+        self._run.start_recording(path)
+        return f"recording {path.name}"
