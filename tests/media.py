@@ -107,8 +107,9 @@ def make_clip(path: Path, clip: Clip | None = None, **changes: Any) -> Path:
                 played = _play(container, sound, clip, played, float(pts * clip.tick))
         last = float(times[-1] * clip.tick + 1 / Fraction(clip.rate)) if times else 1.0
         if sound is not None:
-            seconds = last if clip.audio_seconds is None else clip.audio_seconds
-            _play(container, sound, clip, played, clip.audio_start + seconds)
+            if clip.audio_seconds is not None:
+                last = clip.audio_start + clip.audio_seconds
+            _play(container, sound, clip, played, last)
             container.mux(sound.encode(None))
         if video is not None:
             container.mux(video.encode(None))
@@ -174,7 +175,8 @@ def make_picture(index: int, width: int, height: int, pixel_format: str) -> av.V
 
     Planar YUV and grey are drawn into the planes; other formats are converted from RGB.
     """
-    if not pixel_format.startswith(("yuv4", "yuvj", "gray")):
+    drawn = pixel_format.startswith(("yuv4", "yuvj", "gray")) and not pixel_format.endswith("be")
+    if not drawn:
         pixels = np.zeros((height, width, 3), np.uint8)
         pixels[:] = np.arange(width)[None, :, None] * 3 % 200 + index % 50
         pixels[: height // 4, : width // 4] = (255, 40, 40)

@@ -197,6 +197,8 @@ def choose_format(wanted: str, choice: EncoderChoice, *, odd: tuple[bool, bool])
 
     def usable(name: str) -> bool:
         offered = VideoFormat(name)
+        if not offered.components:  # pictures in a graphics card's memory
+            return False
         if offered.is_rgb or offered.has_palette or any(c.is_alpha for c in offered.components):
             return False
         _, c_across, c_down, _ = _traits(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import threading
 import time
 from collections import deque
@@ -25,10 +24,9 @@ from stream.sources._container import (
     open_container,
 )
 from stream.sources._pixels import Upright
+from stream.sources._reader import Decoded, Reader
 from stream.sources._timeline import Timeline
 from stream.sources.base import Source
-
-_log = logging.getLogger(__name__)
 
 # FFmpeg's AVFMT_TS_DISCONT: MPEG-TS, MPEG-PS and the like.
 _CLOCK_STARTS_ANYWHERE = 0x0200
@@ -36,8 +34,6 @@ _FULL_RANGE = {1: False, 2: True}
 # How far before the wanted time decoding starts, in seconds, until a keyframe is found that lies
 # before it; some containers seek past the target.
 _PREROLLS = (0, 5, 30)
-# Reading goes on after errors in a damaged file, but not forever.
-_MAX_READ_ERRORS = 100
 # Sound that lies further than this behind the last wanted picture is not waited for, in seconds.
 _SOUND_LAG = 10
 
@@ -46,11 +42,10 @@ _SOUND_LAG = 10
 class _Picture:
     """A decoded picture that waits for the next one to know how long it lasts."""
 
-    picture: av.VideoFrame
+    decoded: Decoded
     pts: int
     nominal: int
     certain: bool
-    seconds: float
 
 
 class FileSource(Source):
@@ -86,7 +81,6 @@ class FileSource(Source):
             UsageError: start, end and limit select nothing.
         """
         self.path = Path(path)
-        self.corrupt = 0
         self._remarks: list[str] = []
         self._start = _seconds(start, "start")
         self._end = _seconds(end, "end")
@@ -102,7 +96,6 @@ class FileSource(Source):
         self._lock = threading.Lock()
         self._iterating = False
         self._delivered = 0
-        self._decoding = 0.0
         self._container: InputContainer = open_container(self.path)
         try:
             self._open()
@@ -116,10 +109,7 @@ class FileSource(Source):
         self._index = self._video.index
         self._copied = choose_copied(container, self._video)
         self._sound = {s.index for s in self._copied if s.type == "audio"}
-        for stream in container.streams.video:
-            if stream is not self._video:
-                stream.discard = av.stream.Discard.all
-        self._video.codec_context.thread_type = av.codec.context.ThreadType.AUTO
+        self._reader = Reader(self.path, container, self._video, self._copied, self._closing)
         self._tick = Fraction(self._video.time_base or Fraction(1, 1000))
         rate = self._video.average_rate or self._video.guessed_rate
         self._nominal = max(1, round(1 / (rate * self._tick))) if rate else 1
@@ -146,44 +136,33 @@ class FileSource(Source):
     def _prime(self) -> av.VideoFrame:
         """Reads until the first picture, from the last keyframe before the cut."""
         wanted = self._cut[0]
+        beginning = self._video.start_time or 0
         for preroll in (*_PREROLLS, None) if wanted is not None else (None,):
             if wanted is not None:
-                self._seek(wanted, preroll)
-            self._raw = self._decoded()
-            self._primed: list[Packet[Any] | tuple[av.VideoFrame, float]] = []
-            self.corrupt = 0
-            for piece in self._raw:
+                target = wanted + self._timeline.zero - (preroll or 0)
+                ticks = max(int(target // self._tick), beginning)
+                self._reader.seek(beginning if preroll is None else ticks)
+            self._pieces = self._reader.pieces()
+            self._primed: list[Packet[Any] | Decoded] = []
+            for piece in self._pieces:
                 self._primed.append(piece)
-                if isinstance(piece, tuple):
-                    break
-            else:
-                continue
-            picture = piece[0]
-            stored = picture.pts if picture.pts is not None else picture.dts
-            landed = (stored or 0) * self._tick - self._timeline.zero
-            if wanted is None or preroll is None or landed <= wanted:
-                return picture
+                if not isinstance(piece, Decoded):
+                    continue
+                landed = (piece.stored or 0) * self._tick - self._timeline.zero
+                if wanted is None or preroll is None or landed <= wanted:
+                    return piece.picture
+                break
         if wanted is not None:
-            raise UsageError(
-                f"{self.path} ends before the start that was asked for "
-                f"({float(self._start or 0):g} s)"
-            )
+            raise self._nothing_left()
         raise SourceError(
             f"{self.path} holds no picture that can be decoded; it is damaged or its codec "
             f"({self._video.codec_context.name}) is not supported here"
         )
 
-    def _seek(self, wanted: Fraction, preroll: int | None) -> None:
-        target = wanted + self._timeline.zero - (preroll or 0)
-        beginning = self._video.start_time or 0
-        ticks = beginning if preroll is None else max(int(target / self._tick), beginning)
-        depth = self._video.codec_context.reorder_depth
-        try:
-            self._container.seek(ticks, stream=self._video)
-        except av.FFmpegError as error:
-            # Without an index reading goes on from where it is, which is no later.
-            _log.debug("%s: seeking to %s s failed: %s", self.path, float(target), error)
-        self._video.codec_context.reorder_depth = depth
+    def _nothing_left(self) -> UsageError:
+        return UsageError(
+            f"{self.path} ends before the start that was asked for ({float(self._start or 0):g} s)"
+        )
 
     def _describe(self, first: av.VideoFrame) -> VideoInfo:
         video, upright = self._video, self._upright
@@ -200,6 +179,8 @@ class FileSource(Source):
                 converted.color_primaries, converted.color_trc, converted.colorspace, False
             )
         duration = self._duration()
+        if self._start and duration == 0:
+            raise self._nothing_left()
         rate = video.average_rate or video.guessed_rate
         if rate is not None and rate >= 1000:
             # Matroska without a declared rate: FFmpeg has only the tick to go by.
@@ -251,7 +232,12 @@ class FileSource(Source):
     @property
     def remarks(self) -> list[str]:
         """What is wrong with the file or not kept of it; complete when the iteration has ended."""
-        return self._remarks
+        return [*self._remarks, *self._reader.remarks]
+
+    @property
+    def corrupt(self) -> int:  # type: ignore[override]
+        """How many packets or pictures could not be read or decoded so far."""
+        return self._reader.corrupt
 
     def __iter__(self) -> Iterator[Item]:
         """Yields frames in presentation order, and packets of other streams as they were read."""
@@ -277,18 +263,17 @@ class FileSource(Source):
         held: deque[Packet[Any]] = deque()
         waiting: _Picture | None = None
         previous: int | None = None
-        for piece in itertools.chain(self._primed, self._raw):
-            if isinstance(piece, Packet):
+        for piece in itertools.chain(self._primed, self._pieces):
+            if not isinstance(piece, Decoded):
                 if self._limit is not None:
                     # Where the last picture ends is not known yet.
                     held.append(piece)
                 elif (packet := self._placed(piece)) is not None:
                     yield Passthrough((packet,))
                 continue
-            picture, seconds = piece
-            nominal = picture.duration if picture.duration > 1 else self._nominal
-            stored = picture.pts if picture.pts is not None else picture.dts
-            pts = self._timeline.picture(stored, previous, nominal, self._tick, self._index)
+            length = piece.picture.duration
+            nominal = length if length > 1 else self._nominal
+            pts = self._timeline.picture(piece.stored, previous, nominal, self._tick, self._index)
             previous = pts
             if self._cut[0] is not None and pts * self._tick < self._cut[0]:
                 continue
@@ -296,8 +281,7 @@ class FileSource(Source):
             if waiting is not None:
                 yield self._frame(waiting, pts - waiting.pts)
                 if past or self._delivered == self._limit:
-                    end = waiting.pts + (pts - waiting.pts)
-                    yield from self._rest(held, end * self._tick)
+                    yield from self._rest(held, pts * self._tick)
                     return
             elif past:
                 break
@@ -306,17 +290,17 @@ class FileSource(Source):
             if not certain and waiting is not None:
                 nominal = pts - waiting.pts
             yield from self._release(held, pts * self._tick)
-            waiting = _Picture(picture, pts, nominal, certain, seconds)
+            waiting = _Picture(piece, pts, nominal, certain)
         if waiting is not None:
             yield self._frame(waiting, self._last_duration(waiting))
         yield from self._release(held, None)
         self._remark_end()
 
     def _frame(self, waiting: _Picture, duration: int) -> Frame:
-        picture = self._upright(waiting.picture)
+        picture = self._upright(waiting.decoded.picture)
         picture.pts, picture.time_base, picture.duration = waiting.pts, self._tick, duration
         frame = Frame(picture, self._delivered, waiting.pts, self._tick, duration)
-        frame.stages["decode"] = waiting.seconds + time.perf_counter() - frame.born
+        frame.stages["decode"] = waiting.decoded.seconds + time.perf_counter() - frame.born
         self._delivered += 1
         return frame
 
@@ -330,7 +314,8 @@ class FileSource(Source):
         else:
             return last.nominal
         left = end - round(self._timeline.zero / self._tick) - last.pts
-        if 0 < left <= last.nominal * 1.5 and not self._timeline.splices:
+        least = 1 if last.certain else last.nominal / 2
+        if least <= left <= last.nominal * 1.5 and not self._timeline.splices:
             return left
         return last.nominal
 
@@ -349,7 +334,7 @@ class FileSource(Source):
         self._cut = (self._cut[0], end)
         yield from self._release(held, None)
         missing = set(self._sound)
-        for packet in self._packets():
+        for packet in self._reader.packets():
             if packet.size == 0 or packet.dts is None:
                 continue
             at = self._on_clock(packet, packet.dts)
@@ -383,49 +368,6 @@ class FileSource(Source):
                 packet.pts = None if packet.pts is None else packet.pts + moved
                 packet.dts = None if packet.dts is None else packet.dts + moved
         return packet
-
-    def _decoded(self) -> Iterator[Packet[Any] | tuple[av.VideoFrame, float]]:
-        """Packets of other streams, and pictures with the seconds that decoding them took."""
-        for packet in self._packets():
-            # The empty packets at the end, which flush, carry no index of their own.
-            if packet.stream is not self._video:
-                if packet.size:
-                    yield packet
-                continue
-            began = time.perf_counter()
-            try:
-                pictures = self._video.decode(packet)
-            except av.EOFError:
-                pictures = []
-            except av.FFmpegError as error:
-                self.corrupt += 1
-                _log.debug("%s: a picture cannot be decoded: %s", self.path, error)
-                pictures = []
-            self._decoding += time.perf_counter() - began
-            for picture in pictures:
-                self.corrupt += picture.is_corrupt
-                yield picture, self._decoding
-                self._decoding = 0.0
-
-    def _packets(self) -> Iterator[Packet[Any]]:
-        """Everything in the file in read order; goes on behind damaged places."""
-        streams = [self._video, *self._copied]
-        for _ in range(_MAX_READ_ERRORS):
-            demuxed = self._container.demux(streams)
-            try:
-                while not self._closing.is_set():
-                    began = time.perf_counter()
-                    packet = next(demuxed, None)
-                    self._decoding += time.perf_counter() - began
-                    if packet is None:
-                        return
-                    yield packet
-            except av.FFmpegError as error:
-                self.corrupt += 1
-                _log.debug("%s: a packet cannot be read: %s", self.path, error)
-            else:
-                return
-        self._remarks.append(f"{self.path.name} cannot be read further: too much of it is damaged")
 
     def _remark_end(self) -> None:
         if self._closing.is_set():

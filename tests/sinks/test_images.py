@@ -1,0 +1,119 @@
+"""Picture files are written exactly, under the right names, and never half."""
+
+from __future__ import annotations
+
+import errno
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from stream.errors import SinkError, StreamError
+from stream.frame import Frame, Passthrough
+from stream.sinks.images import ImageSink
+from stream.sources._rgb import picture_from_bgr
+from tests import media
+
+
+def frame(index: int = 0) -> Frame:
+    return Frame(picture_from_bgr(pixels(index)), index, index, Fraction(1))
+
+
+def pixels(index: int = 0) -> np.ndarray:
+    return np.random.default_rng(index).integers(0, 256, (20, 30, 3), np.uint8)
+
+
+@pytest.mark.parametrize("ending", [".png", ".bmp", ".tif", ".tiff", ".ppm", ".webp", ".PNG"])
+def test_every_pixel_is_kept(tmp_path, ending):
+    with ImageSink(tmp_path / f"out{ending}") as sink:
+        sink.write(frame())
+        sink.write(Passthrough(()))
+    assert np.array_equal(cv2.imread(str(tmp_path / f"out{ending}")), pixels())
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_jpeg_is_close(tmp_path):
+    smooth = cv2.resize(pixels(), (300, 200), interpolation=cv2.INTER_CUBIC)
+    with ImageSink(tmp_path / "out.jpg") as sink:
+        sink.write(Frame(picture_from_bgr(smooth), 0, 0, Fraction(1)))
+    written = cv2.imread(str(tmp_path / "out.jpg"))
+    assert np.abs(written.astype(int) - smooth).mean() < 3
+
+
+def test_a_video_frame_is_written_too(tmp_path):
+    picture = media.make_picture(0, 64, 48, "yuv420p")
+    with ImageSink(tmp_path / "out.png") as sink:
+        sink.write(Frame(picture, 0, 0, Fraction(1)))
+    assert cv2.imread(str(tmp_path / "out.png")).shape == (48, 64, 3)
+
+
+def test_a_folder_takes_the_names_of_the_inputs(tmp_path):
+    paths = [Path("a/one.png"), Path("b/two.jpg"), Path("c/three.avif")]
+    with ImageSink(tmp_path / "new" / "out", paths) as sink:
+        for index in range(3):
+            sink.write(frame(index))
+    names = sorted(path.name for path in (tmp_path / "new" / "out").iterdir())
+    assert names == ["one.png", "three.png", "two.jpg"]
+
+
+def test_without_names_pictures_are_numbered(tmp_path):
+    with ImageSink(tmp_path / "out") as sink:
+        sink.write(frame(0))
+        sink.write(frame(1))
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["000000.png", "000001.png"]
+
+
+@pytest.mark.parametrize(
+    ("output", "paths", "words"),
+    [
+        ("there.png", ["in.png"], "exists already"),
+        ("folder", ["x/there.png"], "exists already"),
+        ("out.png", ["a.png", "b.png"], "2 pictures need a folder"),
+        ("folder", ["a/same.png", "b/same.png"], "would both become"),
+        ("nowhere/out.png", ["in.png"], "does not exist"),
+        ("there.png/out", ["in.png"], "cannot be made"),
+    ],
+)
+def test_an_impossible_output_is_refused_before_any_work(tmp_path, output, paths, words):
+    (tmp_path / "folder").mkdir()
+    for place in ("there.png", "folder/there.png"):
+        (tmp_path / place).write_bytes(b"precious")
+    with pytest.raises(StreamError) as told:
+        ImageSink(tmp_path / output, [Path(path) for path in paths])
+    assert words in str(told.value)
+    assert (tmp_path / "there.png").read_bytes() == b"precious"
+
+
+def test_the_input_is_never_the_output(tmp_path):
+    path = tmp_path / "in.png"
+    path.write_bytes(b"precious")
+    for output in (path, tmp_path):
+        with pytest.raises(StreamError, match="is the input itself"):
+            ImageSink(output, [path], overwrite=True)
+
+
+def test_an_existing_picture_may_be_replaced(tmp_path):
+    (tmp_path / "out.png").write_bytes(b"old")
+    with ImageSink(tmp_path / "out.png", overwrite=True) as sink:
+        sink.write(frame())
+    assert np.array_equal(cv2.imread(str(tmp_path / "out.png")), pixels())
+
+
+def test_a_full_disk_keeps_the_old_picture_and_says_what_is_saved(tmp_path, monkeypatch):
+    for name in ("000000.png", "000001.png"):
+        (tmp_path / name).write_bytes(b"old")
+    sink = ImageSink(tmp_path, overwrite=True)
+    sink.write(frame(0))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(SinkError) as told:
+        sink.write(frame(1))
+    assert "No space left on device" in str(told.value)
+    assert "1 pictures are saved" in str(told.value)
+    assert (tmp_path / "000001.png").read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 2

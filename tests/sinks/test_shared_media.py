@@ -1,0 +1,95 @@
+"""Every real clip beside the checkout comes out right or is refused in one sentence."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+
+import av
+import pytest
+
+from stream.errors import StreamError
+from stream.sources.file import FileSource
+from tests import media
+from tests.conftest import SHARED
+from tests.sinks.running import run
+
+FRAMES = 12
+REFUSED = {
+    "androidx_sample_audio_only.mp4": "has sound but no video stream",
+    "androidx_invalid-bitstream.webm": "holds no picture that can be decoded",
+}
+CLIPS = sorted(path.name for path in (SHARED / "media").glob("*") if path.suffix not in {".md", ""})
+
+
+@pytest.mark.skipif(not CLIPS, reason="the folder shared/media is not beside this checkout")
+@pytest.mark.parametrize("name", CLIPS or ["none"])
+def test_a_real_clip_comes_out_right_or_is_refused(tmp_path, name):
+    path = SHARED / "media" / name
+    if name in REFUSED:
+        with pytest.raises(StreamError, match=REFUSED[name]) as told:
+            FileSource(path)
+        assert "\n" not in str(told.value)
+        return
+    suffix = path.suffix.lower() if path.suffix.lower() != ".3gp" else ".mp4"
+    output = tmp_path / f"out{suffix}"
+    began = time.perf_counter()
+    done = run(path, output, cut={"limit": FRAMES}, preset=fastest(suffix))
+    assert time.perf_counter() - began < 20
+
+    after = media.decode(output)
+    assert len(after.pts) == len(done.times) == min(FRAMES, frames_in(path))
+    tick = after.tick
+    assert all(abs(a - b) <= tick for a, b in zip(done.times, after.pts, strict=True))
+    if after.duration is not None:
+        assert abs(after.start + after.duration - done.end) <= 2 * tick
+    # One sentence each, in the words of people.
+    assert all("\n" not in remark for remark in done.remarks)
+    assert upright_shape(path) == after.pictures[0][0].shape
+    sounds_are_copied(path, output, done.end, done.remarks)
+
+
+def fastest(suffix: str) -> str | None:
+    return {".webm": "8", ".avi": None}.get(suffix, "ultrafast")
+
+
+def frames_in(path) -> int:
+    with av.open(str(path)) as container:
+        stream = max(
+            container.streams.video,
+            key=lambda s: (bool(s.frames or s.average_rate), s.width * s.height),
+        )
+        count = 0
+        for packet in container.demux(stream):
+            try:
+                count += len(packet.decode())
+            except av.FFmpegError:
+                continue
+            if count >= FRAMES:
+                break
+    return count
+
+
+def upright_shape(path) -> tuple[int, int]:
+    with av.open(str(path)) as container:
+        stream = max(
+            container.streams.video,
+            key=lambda s: (bool(s.frames or s.average_rate), s.width * s.height),
+        )
+        frame = next(container.decode(stream))
+        size = (frame.height, frame.width)
+        return size[::-1] if frame.rotation % 180 else size
+
+
+def sounds_are_copied(path, output, end: Fraction, remarks: list[str]) -> None:
+    if any("re-encoded" in remark for remark in remarks):
+        return
+    if "audio" not in media.stream_types(path):
+        return
+    before = dict.fromkeys(data for _, data in media.packets(path, "audio"))
+    after = [data for _, data in media.packets(output, "audio")]
+    assert after
+    if path.suffix == ".mov" and b"sowt" in path.read_bytes()[-200_000:]:
+        return  # samples of PCM have no packets of their own
+    assert [data for data in after if data not in before] == []
+    assert media.packets(output, "audio")[-1][0] <= end + 1

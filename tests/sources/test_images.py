@@ -1,0 +1,144 @@
+"""Pictures come in upright, exactly, one after the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from stream.errors import SourceError
+from stream.sinks._rgb import bgr_from_picture
+from stream.sources._rgb import picture_from_bgr
+from stream.sources.images import ImagesSource
+
+
+def pixels(seed: int = 0, width: int = 31, height: int = 17) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def save(path: Path, given: np.ndarray | None = None) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    assert cv2.imwrite(str(path), pixels() if given is None else given)
+    return path
+
+
+@pytest.mark.parametrize("blue", range(0, 256, 15))
+def test_every_8_bit_colour_survives_the_way_to_yuv_and_back(blue):
+    green, red = np.meshgrid(np.arange(256), np.arange(256), indexing="ij")
+    given = np.stack([np.full_like(green, blue), green, red], -1).astype(np.uint8)
+    assert np.array_equal(bgr_from_picture(picture_from_bgr(given)), given)
+
+
+@pytest.mark.parametrize("ending", [".png", ".bmp", ".tif", ".webp", ".ppm"])
+def test_a_picture_comes_as_it_is(tmp_path, ending):
+    path = tmp_path / f"in{ending}"
+    cv2.imwrite(str(path), pixels(), [cv2.IMWRITE_WEBP_QUALITY, 101] if ending == ".webp" else [])
+    with ImagesSource(path) as source:
+        (frame,) = source
+    assert np.array_equal(bgr_from_picture(frame.picture), pixels())
+    assert (source.info.width, source.info.height) == (31, 17)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "turned"),
+    [
+        (1, lambda p: p),
+        (2, lambda p: p[:, ::-1]),
+        (3, lambda p: p[::-1, ::-1]),
+        (4, lambda p: p[::-1]),
+        (6, lambda p: np.rot90(p, -1)),
+        (8, np.rot90),
+    ],
+)
+def test_the_orientation_that_a_camera_noted_is_carried_out(tmp_path, orientation, turned):
+    path = save(tmp_path / "in.jpg", cv2.resize(pixels(), (64, 32)))
+    upright = cv2.imread(str(path))
+    data = path.read_bytes()
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0" + bytes([orientation, 0, 0])
+    exif += b"\0\0\0\0"
+    path.write_bytes(data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:])
+    with ImagesSource(path) as source:
+        (frame,) = source
+    assert np.array_equal(bgr_from_picture(frame.picture), turned(upright))
+
+
+def test_files_folders_and_globs_in_order(tmp_path):
+    save(tmp_path / "b" / "2.png")
+    save(tmp_path / "b" / "1.PNG")
+    (tmp_path / "b" / "notes.txt").write_text("no picture")
+    save(tmp_path / "a.png")
+    save(tmp_path / "c" / "x1.png")
+    given = [str(tmp_path / "b"), tmp_path / "a.png", str(tmp_path / "c" / "x*.png")]
+    with ImagesSource(given) as source:
+        frames = list(source)
+        names = [source.paths[frame.index].name for frame in frames]
+    assert names == ["1.PNG", "2.png", "a.png", "x1.png"]
+    assert [frame.pts for frame in frames] == [0, 1, 2, 3]
+    assert source.info.frames == 4
+
+
+def test_each_picture_has_its_own_size(tmp_path):
+    save(tmp_path / "1.png", pixels(width=20, height=10))
+    save(tmp_path / "2.png", pixels(width=7, height=33))
+    with ImagesSource(tmp_path) as source:
+        assert [(f.picture.width, f.picture.height) for f in source] == [(20, 10), (7, 33)]
+
+
+@pytest.mark.parametrize("bad", ["1.png", "2.png", "3.png"])
+def test_a_bad_picture_is_counted_and_the_others_keep_their_names(tmp_path, bad):
+    for name in ("1.png", "2.png", "3.png"):
+        save(tmp_path / name)
+    (tmp_path / bad).write_bytes(b"\x89PNG not really")
+    with ImagesSource(tmp_path) as source:
+        names = [source.paths[frame.index].name for frame in source]
+    assert names == [name for name in ("1.png", "2.png", "3.png") if name != bad]
+    assert source.corrupt == 1
+    assert source.remarks == [
+        f"{tmp_path / bad} is not a picture that can be read, or it is damaged"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: None, "there is no picture"),
+        (lambda path: path.mkdir(), "has no pictures in it"),
+        (lambda path: path.touch(), "is empty"),
+        (lambda path: path.write_text("text"), "not a picture that can be read"),
+    ],
+)
+def test_what_is_no_picture_is_refused_in_one_sentence(tmp_path, make, words):
+    make(tmp_path / "in.png")
+    with pytest.raises(SourceError) as told:
+        ImagesSource(tmp_path / "in.png")
+    assert words in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_only_bad_pictures_are_an_error(tmp_path):
+    for name in ("1.png", "2.png"):
+        (tmp_path / name).write_bytes(b"nothing")
+    with pytest.raises(SourceError, match="none of the 2 pictures can be read"):
+        ImagesSource(tmp_path)
+
+
+def test_a_transparent_or_grey_or_16_bit_picture_can_be_read(tmp_path):
+    rng = np.random.default_rng(0)
+    save(tmp_path / "1.png", rng.integers(0, 256, (8, 8, 4), np.uint8))
+    save(tmp_path / "2.png", rng.integers(0, 256, (8, 8), np.uint8))
+    save(tmp_path / "3.png", rng.integers(0, 65536, (8, 8, 3), np.uint16))
+    with ImagesSource(tmp_path) as source:
+        assert sum(1 for _ in source) == 3
+
+
+def test_close_ends_the_iteration(tmp_path):
+    for name in ("1.png", "2.png", "3.png"):
+        save(tmp_path / name)
+    source = ImagesSource(tmp_path)
+    seen = 0
+    for _ in source:
+        seen += 1
+        source.close()
+    assert seen == 1
