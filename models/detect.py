@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from stream.export.blocks.operators import candidates, suppress
+from stream.export.blocks.operators import candidates, quotient, suppress
 from stream.models.boxes import BOX_WEIGHTS, PROPOSAL_WEIGHTS, clip, decode, level_anchors
 from stream.models.network import MaskRCNN, build_atlas
 
@@ -46,10 +47,24 @@ class Detections:
 class Detector(nn.Module):
     """Detection on one picture, in operations that export to ONNX without loops or branches."""
 
-    def __init__(self, network: MaskRCNN, config: DetectConfig | None = None) -> None:
+    kept: Tensor
+
+    def __init__(
+        self,
+        network: MaskRCNN,
+        config: DetectConfig | None = None,
+        kept: Sequence[int] | None = None,
+    ) -> None:
+        """Detect the classes with the indices `kept`, renumbered in that order; all by default.
+
+        The others still take their share of the probability: what looks most like one of them is
+        not forced into a class that is kept.
+        """
         super().__init__()
         self.network = network
         self.config = config or DetectConfig()
+        indices = range(len(network.config.names)) if kept is None else kept
+        self.register_buffer("kept", torch.tensor(list(indices)) + 1, persistent=False)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Picture uint8 (1, H, W, 3), H and W multiples of 32, to the contract's outputs.
@@ -64,7 +79,7 @@ class Detector(nn.Module):
         boxes, valid = self._propose(logits, deltas, sizes, shape)
         atlas = build_atlas(levels)
         class_logits, box_deltas = network.box(network.pool_box(atlas, sizes, _rois(boxes)))
-        scores = class_logits.float().softmax(dim=1)[:, 1:] * valid[:, None]
+        scores = class_logits.float().softmax(dim=1)[:, self.kept] * valid[:, None]
         refined = clip(decode(box_deltas, boxes, BOX_WEIGHTS), *shape)
         rows, best, labels = self._select(refined, scores)
         found = refined[rows]
@@ -100,7 +115,8 @@ class Detector(nn.Module):
         """
         config, classes = self.config, scores.shape[1]
         best, index = scores.flatten().topk(min(config.candidates, scores.numel()))
-        rows, labels = index // classes, index % classes
+        rows = quotient(index, classes)
+        labels = index - rows * classes
         apart = boxes[rows] + labels.to(boxes.dtype)[:, None] * _APART
         wanted = torch.where(best > config.score_floor, best, torch.zeros_like(best))
         marked = suppress(apart[None], wanted[None], config.overlap, config.detections)[0]

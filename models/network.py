@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -71,6 +71,14 @@ class NetworkConfig:
     def mask_size(self) -> int:
         """Side of the predicted masks, in cells."""
         return 4 * self.mask_pool
+
+
+def network_config(content: dict[str, Any]) -> NetworkConfig:
+    """Rebuild a network's description from its JSON form."""
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+    }
+    return NetworkConfig(**fields)
 
 
 class SameConv(nn.Conv2d):

@@ -175,6 +175,14 @@ def _polygons(segmentation: Any, picture: Picture) -> Polygons | None:
     return outline(np.asarray(mask_api.decode(coded), np.uint8))
 
 
+def scaled(polygons: Polygons, factor: float) -> Polygons:
+    """Polygons with every coordinate multiplied by `factor`."""
+    out: Polygons = []
+    for ring in polygons:
+        out.append(np.multiply(ring, factor, dtype=np.float32))
+    return out
+
+
 def _shrink(picture: Picture) -> Picture:
     """The picture with its sides and objects as they will be after reading; see `LONGEST`."""
     factor = LONGEST / max(picture.width, picture.height)
@@ -183,7 +191,7 @@ def _shrink(picture: Picture) -> Picture:
     for item in picture.objects:
         x1, y1, x2, y2 = item.box
         item.box = (x1 * factor, y1 * factor, x2 * factor, y2 * factor)
-        item.polygons = [np.asarray(ring * factor, np.float32) for ring in item.polygons]
+        item.polygons = scaled(item.polygons, factor)
         item.area *= factor * factor
     width, height = round(picture.width * factor), round(picture.height * factor)
     return dataclasses.replace(picture, width=width, height=height)

@@ -16,6 +16,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 from faster_coco_eval.core import mask as mask_api
 from numpy.typing import NDArray
 
+from stream.inference.segmenter import Segmenter
 from stream.models.contract import Resize
 from stream.models.detect import DetectConfig, Detections, detect
 from stream.models.network import MaskRCNN
@@ -67,6 +68,16 @@ def network_detector(network: MaskRCNN, config: DetectConfig, bf16: bool) -> Det
             found.labels.cpu().numpy(),
             found.masks.cpu().numpy(),
         )
+
+    return run
+
+
+def runtime_detector(segmenter: Segmenter) -> Detector:
+    """The same through the runtime, as users run it; its threshold decides what is judged."""
+
+    def run(image: Image) -> Found:
+        found = segmenter(image)
+        return found.boxes, found.scores, found.labels, found.masks
 
     return run
 

@@ -9,6 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from stream.models.network import MaskRCNN, NetworkConfig
+from stream.models.network import MaskRCNN, network_config
 from stream.models.training.augment import AugmentConfig
 from stream.models.training.batches import Batches, PictureCache
 from stream.models.training.data import Picture
 from stream.models.training.losses import LossConfig, losses
+from stream.models.training.targets import Targets
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,8 @@ class LoopConfig:
     The run ends after `steps` batches or `minutes` of training, whichever comes first; the
     learning rate warms up over `warmup` batches, stays, and falls to 2% over the last `decay`
     share of the run. `backbone_rate` applies to the pre-trained backbone, `rate` to the rest.
+    On the CPU a batch is shared out to `workers` threads that meet once a batch: threads inside
+    each operation, which meet thousands of times, wait for one another on a busy machine.
     """
 
     batch: int = 8
@@ -47,6 +51,7 @@ class LoopConfig:
     average: float = 0.999
     save_minutes: float = 4.0
     evaluate_minutes: float = 18.0
+    workers: int = 2
     seed: int = 0
 
 
@@ -130,11 +135,7 @@ def save_checkpoint(path: Path, network: MaskRCNN, extra: dict[str, Any]) -> Non
 def load_network(path: Path, key: str = "average") -> MaskRCNN:
     """The network of a checkpoint: its averaged weights, or with key "weights" the last ones."""
     content = torch.load(path, map_location="cpu", weights_only=True)
-    config = content["config"]
-    for name, value in config.items():
-        if isinstance(value, list):
-            config[name] = tuple(value)
-    network = MaskRCNN(NetworkConfig(**config))
+    network = MaskRCNN(network_config(content["config"]))
     network.load_state_dict(content.get(key, content["weights"]))
     return network
 
@@ -163,7 +164,17 @@ class Trainer:
         self._checkpoint = out / "checkpoint.pt"
         if self._checkpoint.is_file():
             self._resume()
-        self._generator = torch.Generator().manual_seed(config.seed + self.step)
+        workers = config.workers if self.device.type == "cpu" else 1
+        self._generators = [
+            torch.Generator().manual_seed(config.seed + self.step + 7919 * index)
+            for index in range(workers)
+        ]
+        if workers > 1:
+            torch.set_num_threads(1)
+        # The number of threads inside an operation is a setting of the calling thread.
+        self._pool = ThreadPoolExecutor(
+            workers, "learn", initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),)
+        )
         self._cache = PictureCache(pictures, out)
         self._batches = Batches(
             pictures, self._cache, weights, config.batch, augment, config.seed + self.step
@@ -199,17 +210,35 @@ class Trainer:
             parts.append(self.seconds / (60.0 * self.config.minutes))
         return min(1.0, max(parts))
 
-    def _learn(self, images: Tensor, targets: list[Any]) -> dict[str, float]:
+    def _part(
+        self, images: Tensor, targets: list[Targets], generator: torch.Generator, share: float
+    ) -> dict[str, float]:
+        """Add one part's gradients, times its share of the batch (0..1); returns its losses."""
+        with torch.autocast(self.device.type, torch.bfloat16):
+            parts = losses(self.network, images.to(self.device), targets, self._loss, generator)
+        torch.autograd.backward(torch.stack(list(parts.values())).sum() * share)
+        return {name: float(value.detach()) * share for name, value in parts.items()}
+
+    def _learn(self, images: Tensor, targets: list[Targets]) -> dict[str, float]:
         factor = rate_factor(self.step, self.share(), self.config)
         for group in self._optimizer.param_groups:
             group["lr"] = group["base"] * factor
-        with torch.autocast(self.device.type, torch.bfloat16):
-            parts = losses(
-                self.network, images.to(self.device), targets, self._loss, self._generator
-            )
-        total = torch.stack(list(parts.values())).sum()
         self._optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(total)
+        count = len(self._generators)
+        futures = [
+            self._pool.submit(
+                self._part,
+                images[first::count],
+                targets[first::count],
+                self._generators[first],
+                len(targets[first::count]) / len(targets),
+            )
+            for first in range(min(count, len(targets)))
+        ]
+        values: dict[str, float] = {}
+        for future in futures:
+            for name, value in future.result().items():
+                values[name] = values.get(name, 0.0) + value
         trained = [p for group in self._optimizer.param_groups for p in group["params"]]
         norm = nn.utils.clip_grad_norm_(trained, self.config.clip)
         if torch.isfinite(norm):
@@ -217,7 +246,6 @@ class Trainer:
             self.average.update(self.network, self.step)
         else:
             logger.warning("batch %d: the gradient is not finite, skipped", self.step)
-        values = {name: float(value.detach()) for name, value in parts.items()}
         values["norm"] = float(norm)
         return values
 
@@ -259,4 +287,5 @@ class Trainer:
                     return
         finally:
             self._batches.close()
+            self._pool.shutdown()
             history.close()

@@ -1,0 +1,152 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream.models.network import MaskRCNN, NetworkConfig
+from stream.models.training.losses import (
+    LossConfig,
+    class_loss,
+    losses,
+    mask_loss,
+    sample_regions,
+)
+from stream.models.training.targets import Targets, crop_masks, match
+
+NAMES = ("person", "dog", "cup")
+
+
+def target(boxes, labels, known, weights=None, ignore=()):
+    boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
+    polygons = [
+        [np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float32)]
+        for x1, y1, x2, y2 in boxes.tolist()
+    ]
+    return Targets(
+        boxes,
+        torch.tensor(labels, dtype=torch.int64),
+        torch.ones(len(boxes)) if weights is None else torch.tensor(weights),
+        polygons,
+        [[] for _ in boxes],
+        torch.tensor(ignore, dtype=torch.float32).reshape(-1, 4),
+        torch.tensor(known),
+    )
+
+
+@given(st.lists(st.booleans(), min_size=3, max_size=3), st.integers(0, 2**31))
+@settings(max_examples=40, deadline=None)
+def test_background_says_nothing_about_unknown_classes(known, seed):
+    logits = torch.randn(5, 4, generator=torch.Generator().manual_seed(seed)).requires_grad_()
+    allowed = torch.tensor([True, *known]).expand(5, 4)
+    loss = class_loss(logits, torch.zeros(5, dtype=torch.int64), allowed)
+    assert torch.isfinite(loss).all()
+    loss.sum().backward()
+    for index, sure in enumerate(known, 1):
+        moved = bool((logits.grad[:, index] != 0).any())
+        assert moved == sure
+    if not any(known):
+        assert loss.abs().max() == 0
+
+
+def test_a_lone_box_in_an_incomplete_picture_proves_nothing():
+    truth = target([[10, 10, 50, 90]], [0], [False, True, True])
+    boxes = torch.tensor([[10, 10, 50, 90], [200, 200, 240, 290], [10, 60, 50, 120]]).float()
+    _, state = match(boxes, truth, 0.5, 0.5, low_quality=False)
+    assert state.tolist() == [1, -2, 0]
+
+
+def test_crowds_are_not_background():
+    truth = target([], [], [True] * 3, ignore=[[0, 0, 100, 100]])
+    boxes = torch.tensor([[10, 10, 50, 50], [150, 150, 200, 200]]).float()
+    _, state = match(boxes, truth, 0.5, 0.5, low_quality=False)
+    assert state.tolist() == [-1, 0]
+
+
+def test_every_object_gets_an_anchor():
+    truth = target([[0, 0, 12, 12]], [0], [True] * 3)
+    anchors = torch.tensor([[0, 0, 28, 28], [100, 100, 128, 128]]).float()
+    index, state = match(anchors, truth, 0.6, 0.3, low_quality=True)
+    assert state.tolist() == [1, 0]
+    assert index[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("known", "allowed_far"),
+    [([False, True, True], [True, False, True, True]), ([True] * 3, [True] * 4)],
+)
+def test_far_regions_are_judged_by_the_known_classes(known, allowed_far):
+    truth = target([[10, 10, 60, 90]], [0], known)
+    far = torch.tensor([[200, 200, 260, 280]]).float()
+    regions = sample_regions(far, truth, LossConfig(), torch.Generator().manual_seed(0))
+    rows = {
+        int(wanted): allowed
+        for wanted, allowed in zip(regions.wanted, regions.allowed, strict=True)
+    }
+    assert rows[1].tolist() == [True] * 4
+    assert rows[0].tolist() == allowed_far
+
+
+def test_nothing_is_learnt_where_nothing_is_known():
+    truth = target([[10, 10, 60, 90]], [0], [False] * 3)
+    far = torch.tensor([[200, 200, 260, 280]]).float()
+    regions = sample_regions(far, truth, LossConfig(), torch.Generator().manual_seed(0))
+    assert regions.wanted.tolist() == [1]
+
+
+def test_masks_without_weight_teach_nothing():
+    logits = torch.randn(2, 8, 8, requires_grad=True)
+    truth = torch.ones(2, 8, 8)
+    mask_loss(logits, truth, torch.tensor([1.0, 0.0]), 0.5).backward()
+    assert (logits.grad[0] != 0).any()
+    assert (logits.grad[1] == 0).all()
+    assert mask_loss(logits, truth, torch.zeros(2), 0.5) == 0
+
+
+def test_mask_crops_have_the_objects_area_and_lose_what_is_hidden():
+    angles = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+    ring = np.stack([50 + 30 * np.cos(angles), 40 + 20 * np.sin(angles)], 1).astype(np.float32)
+    front = np.array([[50, 0], [100, 0], [100, 80], [50, 80]], np.float32)
+    truth = Targets(
+        torch.tensor([[20.0, 20, 80, 60], [50, 0, 100, 80]]),
+        torch.zeros(2, dtype=torch.int64),
+        torch.ones(2),
+        [[ring], [front]],
+        [[], []],
+        torch.zeros(0, 4),
+        torch.ones(3, dtype=torch.bool),
+    )
+    crop = crop_masks(truth, torch.tensor([0]), truth.boxes[:1], 56)[0]
+    assert float(crop.mean()) == pytest.approx(np.pi / 4, abs=0.01)
+    truth.hidden[0] = [1]
+    crop = crop_masks(truth, torch.tensor([0]), truth.boxes[:1], 56)[0]
+    assert crop[:, 30:].max() == 0
+    assert float(crop.mean()) == pytest.approx(np.pi / 8, abs=0.02)
+
+
+def test_all_losses_are_finite_and_reach_every_layer():
+    torch.manual_seed(0)
+    network = MaskRCNN(NetworkConfig(NAMES)).train()
+    images = torch.randint(0, 256, (2, 3, 96, 128), dtype=torch.uint8)
+    truths = [
+        target([[10, 10, 60, 90], [70, 20, 120, 60]], [0, 2], [True] * 3),
+        target([], [], [True, False, False]),
+    ]
+    parts = losses(network, images, truths, LossConfig(), torch.Generator().manual_seed(0))
+    assert set(parts) == {"objectness", "proposal_box", "class", "box", "mask"}
+    total = torch.stack(list(parts.values())).sum()
+    assert torch.isfinite(total)
+    total.backward()
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, name
+            assert torch.isfinite(parameter.grad).all(), name
+
+
+def test_pictures_without_objects_give_losses_too():
+    network = MaskRCNN(NetworkConfig(NAMES)).train()
+    images = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
+    empty = target([], [], [True] * 3)
+    parts = losses(network, images, [empty], LossConfig(), torch.Generator().manual_seed(0))
+    assert all(torch.isfinite(value) for value in parts.values())
+    assert float(parts["mask"]) == 0

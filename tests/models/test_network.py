@@ -1,0 +1,162 @@
+import pytest
+import torch
+import torchvision
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torchvision.ops import roi_align
+
+from stream.models.boxes import BOX_WEIGHTS, decode, encode, level_anchors
+from stream.models.detect import DetectConfig, detect
+from stream.models.network import (
+    STRIDES,
+    MaskRCNN,
+    NetworkConfig,
+    SameConv,
+    atlas_regions,
+    build_atlas,
+)
+from stream.models.training.initial import adopt, load_torchvision
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return MaskRCNN(NetworkConfig(("person", "dog"))).eval()
+
+
+def levels_for(height, width, channels=3):
+    return [torch.randn(2, channels, -(-height // s), -(-width // s)) for s in STRIDES]
+
+
+@pytest.mark.parametrize("shape", [(384, 512), (640, 384), (96, 640)])
+def test_the_atlas_pools_what_each_level_would(shape):
+    torch.manual_seed(1)
+    height, width = shape
+    levels = levels_for(height, width)
+    sizes = [tuple(level.shape[-2:]) for level in levels]
+    corners = torch.rand(100, 2, 2) * torch.tensor([width, height])
+    boxes = torch.cat([corners.min(dim=1).values, corners.max(dim=1).values], dim=1)
+    boxes[0] = torch.tensor([0.0, 0.0, width, height])
+    picture = torch.randint(0, 2, (100, 1)).float()
+    where = torch.cat([picture, atlas_regions(boxes, sizes, 96.0)], dim=1)
+    pooled = roi_align(build_atlas(levels), where, 7, 1.0, 1, aligned=True)
+    side = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1).clamp(min=1).sqrt()
+    chosen = torch.floor(torch.log2(side / 96.0) + 1).clamp(0, 3).long().tolist()
+    rois = torch.cat([picture, boxes], dim=1)
+    for row, level in enumerate(chosen):
+        alone = roi_align(
+            levels[level], rois[row : row + 1], 7, 1 / STRIDES[level], 1, aligned=True
+        )
+        torch.testing.assert_close(pooled[row], alone[0], rtol=1e-3, atol=1e-3)
+
+
+def test_strided_filters_answer_alike_in_training_and_after():
+    torch.manual_seed(2)
+    conv = SameConv(8, 8, 3, 2, 8)
+    x = torch.randn(2, 8, 24, 32)
+    torch.testing.assert_close(conv.train()(x), conv.eval()(x))
+
+
+def test_levels_and_heads_have_the_shapes_they_promise(network):
+    image = torch.randint(0, 256, (1, 3, 96, 160), dtype=torch.uint8)
+    levels, fine = network.features(image)
+    sizes = [tuple(level.shape[-2:]) for level in levels]
+    assert sizes == [(12, 20), (6, 10), (3, 5), (2, 3)]
+    assert fine.shape == (1, 16, 24, 40)
+    logits, deltas = network.proposals(levels)
+    anchors = level_anchors(network.config, sizes)
+    assert [x.shape[1] for x in logits] == [len(a) for a in anchors]
+    assert [x.shape[1:] for x in deltas] == [a.shape for a in anchors]
+    atlas = build_atlas(levels)
+    rois = torch.tensor([[0.0, 5.0, 5.0, 90.0, 60.0], [0.0, 0.0, 0.0, 160.0, 96.0]])
+    classes, boxes = network.box(network.pool_box(atlas, sizes, rois))
+    assert classes.shape == (2, 3)
+    assert boxes.shape == (2, 4)
+    masks = network.mask(*network.pool_mask(atlas, sizes, fine, rois))
+    assert masks.shape == (2, 56, 56)
+
+
+def test_anchors_are_centred_on_their_cells_and_keep_their_area(network):
+    anchors = level_anchors(network.config, [(2, 3), (1, 2), (1, 1), (1, 1)])
+    for level, stride, size in zip(anchors, STRIDES, network.config.anchor_sizes, strict=True):
+        sides = level[:, 2:] - level[:, :2]
+        torch.testing.assert_close(sides.prod(dim=1), torch.full((len(level),), size**2))
+        assert (level[0, :2] + level[0, 2:]).tolist() == pytest.approx([stride, stride])
+
+
+corner = st.floats(0, 500)
+side = st.floats(1, 400)
+
+
+@given(st.tuples(corner, corner, side, side), st.tuples(corner, corner, side, side))
+@settings(max_examples=60, deadline=None)
+def test_boxes_survive_being_coded(first, second):
+    box = torch.tensor([[first[0], first[1], first[0] + first[2], first[1] + first[3]]])
+    reference = torch.tensor([[second[0], second[1], second[0] + second[2], second[1] + second[3]]])
+    ratio = (box[:, 2:] - box[:, :2]) / (reference[:, 2:] - reference[:, :2])
+    if ratio.max() > 60:
+        return
+    out = decode(encode(box, reference, BOX_WEIGHTS), reference, BOX_WEIGHTS)
+    torch.testing.assert_close(out, box, rtol=1e-3, atol=0.05)
+
+
+def test_detection_keeps_its_promises(network):
+    image = torch.randint(0, 256, (96, 160, 3), dtype=torch.uint8)
+    found = detect(network, image, DetectConfig(score_floor=0.0, detections=10))
+    count = len(found.scores)
+    assert 0 < count <= 10
+    assert found.boxes.shape == (count, 4)
+    assert found.masks.shape == (count, 56, 56)
+    assert (found.scores.diff() <= 0).all()
+    assert found.labels.dtype == torch.int64
+    assert set(found.labels.tolist()) <= {0, 1}
+    assert 0 <= found.masks.min() <= found.masks.max() <= 1
+    assert found.boxes.min() >= 0
+    assert found.boxes[:, 2].max() <= 160
+    assert found.boxes[:, 3].max() <= 96
+
+
+def test_nothing_found_is_an_empty_answer(network):
+    image = torch.zeros(96, 160, 3, dtype=torch.uint8)
+    found = detect(network, image, DetectConfig(score_floor=0.999))
+    assert found.boxes.shape == (0, 4)
+    assert found.masks.shape == (0, 56, 56)
+
+
+def test_known_classes_keep_their_weights_under_other_names(network):
+    other = adopt(network, ("cat", "person"))
+    assert other.config.names == ("cat", "person")
+    torch.testing.assert_close(other.box.classes.weight[2], network.box.classes.weight[1])
+    torch.testing.assert_close(other.box.classes.weight[0], network.box.classes.weight[0])
+    torch.testing.assert_close(other.mask.logits.weight, network.mask.logits.weight)
+
+
+def test_torchvisions_backbone_is_folded_exactly(network):
+    torch.manual_seed(3)
+    source = torchvision.models.mobilenet_v2(weights=None).eval()
+    for module in source.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.2, 0.2)
+            module.running_var.uniform_(0.5, 1.5)
+    load_torchvision(network, source)
+    # Strides pad differently: torchvision's windows are ours in a picture turned by 180 degrees,
+    # with filters turned likewise. A grey picture needs no normalisation at its border.
+    for module in network.backbone.modules():
+        if isinstance(module, SameConv):
+            module.weight.data = module.weight.data.flip(2, 3)
+    mean = torch.tensor([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1)
+    deviation = torch.tensor([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1)
+    x = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        ours = network.backbone.stem(torch.flip(x * 2 - 1, (2, 3))).flip(2, 3)
+        block = source.features[0]
+        theirs = block[1](block[0]((x - mean) / deviation))
+        inner = ours[:, :, 1:-1, 1:-1], theirs[:, :, 1:-1, 1:-1]
+        torch.testing.assert_close(*inner, rtol=1e-3, atol=1e-4)
+        deep = torch.rand(1, 32, 32, 48)
+        ours = deep.flip(2, 3)
+        for part in network.backbone.blocks:
+            ours = part(ours)
+        ours = torch.nn.functional.relu6(network.backbone.last(ours)).flip(2, 3)
+        theirs = source.features[1:](deep)
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
