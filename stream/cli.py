@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from stream.commands import bench, common, demo, file, image, info
+from stream.commands import bench, common, demo, file, image, info, live
 from stream.errors import StreamError
 from stream.export.command import app as export
 from stream.interrupt import EXIT_CODE
+from stream.models.training.command import train_command as train
 from stream.version import __version__
 
 app = typer.Typer(
@@ -24,9 +25,12 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("file")(file.file)
 app.command("image")(image.image)
+app.command("webcam")(live.webcam)
+app.command("url")(live.url)
 app.command("models")(info.models)
 app.command("doctor")(info.doctor)
 app.command("bench")(bench.bench)
+app.command("train")(train)
 app.add_typer(export)
 
 

@@ -375,6 +375,8 @@ def _run_source(
     options: Options,
     open_sink: Callable[[Path, VideoInfo], Sink],
 ) -> None:
+    import cv2
+
     from stream.interrupt import on_interrupt
     from stream.live.controls import Controls
     from stream.live.keys import Keys
@@ -384,6 +386,8 @@ def _run_source(
     from stream.report import print_report
     from stream.timing import Clock
 
+    # The pictures are small: OpenCV's threads would wait for each other more than they help.
+    cv2.setNumThreads(1)
     segmenter.warm_up(source.info.width, source.info.height)
     clock = Clock()
     controls = Controls(segmenter, look=options.look.value, timing=options.timing)

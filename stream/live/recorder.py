@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -15,6 +16,9 @@ from stream.errors import SinkError, StreamError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.mailbox import Closed, Mailbox
 from stream.sinks.base import Sink
+
+_EARLY = 500
+"""Packets of sound kept until the first picture is there: some ten seconds."""
 
 _WAITING = 30
 """Frames that may wait for the encoder: a second of hiccup. More would only be memory."""
@@ -51,6 +55,7 @@ class Recorder:
         self._sink = open_sink(path, info)
         self._fit = Fit(info.width, info.height, info.pixel_format)
         self._origin: Fraction | None = None
+        self._early: deque[Passthrough] = deque(maxlen=_EARLY)
         self._aborting = False
         self._items: Mailbox[Item] = Mailbox(
             "recording", _WAITING, droppable=lambda item: isinstance(item, Frame)
@@ -114,10 +119,16 @@ class Recorder:
                 self._write_frame(item)
             elif item is not None and self._origin is not None:
                 self._write_packets(item, self._origin)
+            elif item is not None:
+                self._early.append(item)
 
     def _write_frame(self, frame: Frame) -> None:
         if self._origin is None:
             self._origin = frame.pts * frame.time_base
+            # Sound is quicker than pictures, which are looked at first.
+            for item in self._early:
+                self._write_packets(item, self._origin)
+            self._early.clear()
         start = round(self._origin / frame.time_base)
         picture = self._fit(frame.picture)
         self._sink.write(replace(frame, picture=picture, pts=frame.pts - start))

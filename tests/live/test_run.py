@@ -1,0 +1,169 @@
+"""Live runs: the newest picture wins, masks are on their objects, nothing waits or grows."""
+
+from __future__ import annotations
+
+import gc
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from stream.live.panel import CAPTURE_TO_DISPLAY
+from tests.live.helpers import RATE, Slow, live_run, run_for, scene, segmenter, square_left
+
+
+@pytest.fixture
+def model(tmp_path):
+    return segmenter(tmp_path)
+
+
+def offsets(notes) -> list[float]:
+    """By how many pixels the drawn boxes are off, on each frame that has one."""
+    found = []
+    for seconds, instances in notes.frames:
+        if instances is not None and len(instances) == 1:
+            left, _, right, _ = instances.boxes[0]
+            middle = square_left(round(seconds * RATE)) + 30
+            found.append(abs(float(left + right) / 2 - middle))
+    return found
+
+
+def test_a_fast_model_has_its_say_on_the_very_frame(model):
+    run, notes, clock = live_run(scene(), model)
+    outcome = run_for(run, 2.0)
+    assert outcome.error is None and outcome.interrupted
+    assert outcome.counts.frames_out > 0.5 * 2.0 * RATE
+    assert run.inferred > 0.5 * outcome.counts.frames_out
+    # The tiny model sees a picture of 64 pixels: half of one of its pixels is 2.5 of ours.
+    assert np.median(offsets(notes)) < 4
+    figures = clock.figures()
+    assert figures[CAPTURE_TO_DISPLAY].frames == outcome.counts.frames_out
+    assert {"preprocess", "infer", "postprocess", "motion", "composite"} <= set(figures)
+
+
+def slow_run(model, seconds: float, every: int | None):
+    thinking = 3 / RATE
+    run, notes, _ = live_run(scene(), Slow(model, thinking), every=every)
+    outcome = run_for(run, seconds)
+    assert outcome.error is None
+    return run, notes, outcome, thinking
+
+
+def check_carried(run, notes, outcome, thinking, seconds, *, idle_machine: bool) -> None:
+    """The display goes at the camera's rate, with masks where the object is by now."""
+    counts = outcome.counts
+    assert counts.frames_out + counts.dropped == pytest.approx(seconds * RATE, rel=0.25)
+    assert counts.frames_out > (0.95 if idle_machine else 0.5) * seconds * RATE
+    assert notes.age(0.95 if idle_machine else 0.5) < 2 * thinking
+    assert run.carried > 0.9 * counts.frames_out
+    # Three frames late and more, a mask left in its place would be off by six pixels and more.
+    assert np.median(offsets(notes)) < 5
+
+
+def check_lockstep(run, notes, outcome, thinking, seconds, *, idle_machine: bool) -> None:
+    """Each frame shown is inferred; what comes meanwhile is dropped and counted."""
+    assert run.carried == 0 and run.inferred >= outcome.counts.frames_out - 1
+    assert notes.age(0.95 if idle_machine else 0.5) < 2 * thinking
+    assert outcome.counts.dropped > 0.5 * seconds * RATE
+    assert outcome.counts.frames_out <= seconds / thinking + 2
+    assert np.median(offsets(notes)) < 4
+
+
+@pytest.mark.parametrize(
+    ("every", "check"), [(None, check_carried), (1, check_lockstep), (6, check_carried)]
+)
+def test_a_model_three_times_too_slow_costs_no_latency(model, every, check):
+    run, notes, outcome, thinking = slow_run(model, 2.5, every)
+    check(run, notes, outcome, thinking, 2.5, idle_machine=False)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1000)
+@pytest.mark.parametrize(("every", "check"), [(None, check_carried), (1, check_lockstep)])
+def test_for_ten_minutes_a_slow_model_costs_no_latency_and_no_memory(model, every, check):
+    thinking = 3 / RATE
+    run, notes, _ = live_run(scene(), Slow(model, thinking), every=every)
+    memory: list[tuple[float, int]] = []
+    began = time.perf_counter()
+
+    def watch() -> None:
+        if not memory or time.perf_counter() - began - memory[-1][0] > 5:
+            notes.frames = notes.frames[-2000:]
+            memory.append((time.perf_counter() - began, psutil.Process().memory_info().rss))
+            if memory[-1][0] > 600:
+                run.stop()
+
+    outcome = run.run(on_tick=watch)
+    check(run, notes, outcome, thinking, 600, idle_machine=True)
+    after_a_minute = next(rss for seconds, rss in memory if seconds > 60)
+    assert memory[-1][1] < 1.05 * after_a_minute
+
+
+def test_nothing_grows_in_a_short_run(model):
+    run, notes, _ = live_run(scene(), Slow(model, 3 / RATE))
+    memory: list[int] = []
+
+    def watch() -> None:
+        gc.collect()
+        memory.append(psutil.Process().memory_info().rss)
+        notes.frames.clear()
+        if len(memory) > 25:
+            run.stop()
+
+    outcome = run.run(on_tick=watch)
+    assert outcome.error is None
+    assert memory[-1] - memory[8] < 6 * 2**20
+    assert outcome.queues[0]["high_water"] == 1
+
+
+def test_an_error_of_the_source_ends_the_run_and_is_told(model):
+    run, _, _ = live_run(scene(fail_at=10), model)
+    outcome = run.run()
+    assert isinstance(outcome.error, RuntimeError) and not outcome.interrupted
+    assert outcome.counts.frames_out >= 5
+
+
+def test_an_error_of_the_model_ends_the_run_and_is_told(model):
+    class Broken(Slow):
+        def infer(self, prepared):
+            raise RuntimeError("the model broke")
+
+    run, _, _ = live_run(scene(), Broken(model, 0))
+    outcome = run.run()
+    assert str(outcome.error) == "the model broke"
+
+
+def test_a_source_that_ends_ends_the_run(model):
+    source = scene(frames=20)
+    source._rounds = 1
+    run, _, _ = live_run(source, model)
+    outcome = run.run()
+    assert outcome.error is None and not outcome.interrupted
+    assert outcome.counts.frames_in + source.dropped == 20
+
+
+def test_while_no_picture_comes_the_display_says_why(model):
+    class Stalling(type(scene())):
+        stalled = False
+
+        @property
+        def notes(self):
+            return ("no picture for 7 s",) if self.stalled else ()
+
+        def __iter__(self):
+            for frame in super().__iter__():
+                yield frame
+                if frame.index == 10:
+                    self.stalled = True
+                    self._closed.wait(1.0)
+                    self.stalled = False
+
+    source = scene()
+    source.__class__ = Stalling
+    run, notes, _ = live_run(source, model)
+    run.say("hello")
+    run_for(run, 2.0)
+    assert any("no picture for 7 s" in lines for lines in notes.notices)
+    assert ("hello",) in notes.notices
+    assert "no picture for 7 s" not in notes.notices[-1]

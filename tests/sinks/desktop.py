@@ -1,0 +1,91 @@
+"""A desktop without a screen: Xvfb, a window manager, and hands on keyboard and mouse."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import av
+import numpy as np
+import pytest
+
+SIZE = (1280, 800)
+
+
+class Desktop:
+    """A running X server."""
+
+    def __init__(self, display: str) -> None:
+        self.display = display
+        self.environment = {**os.environ, "DISPLAY": display, "XDG_RUNTIME_DIR": "/tmp"}
+
+    def do(self, *command: str) -> str:
+        """Runs a program there; returns what it said."""
+        done = subprocess.run(
+            command, env=self.environment, check=False, capture_output=True, text=True, timeout=20
+        )
+        return done.stdout.strip()
+
+    def window(self, title: str, patience: float = 30.0) -> str:
+        """The number of the window whose title begins so, once it is there, focused."""
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            found = self.do("xdotool", "search", "--onlyvisible", "--name", f"^{title}")
+            if found:
+                number = found.splitlines()[-1]
+                self.do("xdotool", "windowfocus", "--sync", number)
+                return number
+            time.sleep(0.1)
+        raise AssertionError(f"no window {title!r} came up")
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.do("xdotool", "key", key)
+            time.sleep(0.25)
+
+    def close(self, title: str) -> None:
+        """Closes a window as a click on its cross does."""
+        self.do("wmctrl", "-F", "-c", title)
+
+    def screenshot(self) -> np.ndarray:
+        """The whole screen, uint8 [H, W, 3] in RGB."""
+        size = f"{SIZE[0]}x{SIZE[1]}"
+        with av.open(self.display, format="x11grab", options={"video_size": size}) as grab:
+            return next(grab.decode(video=0)).to_ndarray(format="rgb24")
+
+
+@contextmanager
+def desktop() -> Iterator[Desktop]:
+    """Starts one; skips the test where a part is missing."""
+    parts = {"Xvfb": "xvfb", "xdotool": "xdotool", "openbox": "openbox", "wmctrl": "wmctrl"}
+    missing = [package for program, package in parts.items() if not shutil.which(program)]
+    if missing:
+        pytest.skip(f"no display can be made here: apt-get install {' '.join(missing)}")
+    reading, writing = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{SIZE[0]}x{SIZE[1]}x24",
+         "-nolisten", "tcp"],
+        pass_fds=[writing],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(writing)
+    with os.fdopen(reading) as numbers:
+        number = numbers.readline().strip()
+    here = Desktop(f":{number}")
+    manager = subprocess.Popen(
+        ["openbox"],
+        env=here.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield here
+    finally:
+        for process in (manager, server):
+            process.terminate()
+            process.wait()
