@@ -64,9 +64,10 @@ def picture(
     pan = np.array([[zoom, 0, shift - 20], [0, zoom, -50 + 8 * np.cos(2 * phase)]])
     background = cv2.warpAffine(scene, pan, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
     # The person walks from side to side, sways a little and comes nearer.
-    scale = 0.72 + 0.12 * np.sin(phase / 2)
+    scale = 0.68 + 0.14 * np.sin(phase / 2)
     turn = np.deg2rad(3.0) * np.sin(3 * phase)
-    x, y = WIDTH / 2 - 150 * np.sin(phase), HEIGHT + 6 + 5 * np.cos(6 * phase)
+    # She keeps out of the corner where the timing panel is.
+    x, y = 0.58 * WIDTH - 85 * np.sin(phase), HEIGHT + 6 + 5 * np.cos(6 * phase)
     cos, sin = scale * np.cos(turn), scale * np.sin(turn)
     # The middle of the portrait's lower edge goes to (x, y).
     place = np.array(

@@ -15,12 +15,16 @@ def models(verbose: common.VerboseOption = False) -> None:
     common.set_verbosity(quiet=False, verbose=verbose)
     from stream.models.catalogue import listing
 
+    columns = ("name", "precision", "size", "classes", "accuracy", "licence", "file")
+    shown = len(columns) if verbose else columns.index("licence")
     table = Table(title="models", title_justify="left")
-    for column in ("name", "precision", "size", "classes", "accuracy", "licence", "file"):
+    for column in columns[:shown]:
         table.add_column(column, overflow="fold")
     for entry in listing():
-        table.add_row(*entry.cells())
+        table.add_row(*entry.cells()[:shown])
     common.results.print(table)
+    if not verbose:
+        common.results.print("--verbose adds licences and files", style="dim")
 
 
 def doctor(
