@@ -83,13 +83,16 @@ def quantize(
         list[str] | None,
         typer.Option(help="A pattern of node names that stay in float; may be repeated."),
     ] = None,
+    symmetric: Annotated[
+        bool, typer.Option(help="Activations as TensorRT wants them; slower on CPUs.")
+    ] = False,
 ) -> None:
     """Make an int8 model, calibrated on pictures like those it will see."""
     need_extra("onnx")
     from stream.export.quantize import quantize_file
     from stream.export.report import announce
 
-    quantize_file(model, images, output, pictures=pictures, exclude=exclude)
+    quantize_file(model, images, output, pictures=pictures, exclude=exclude, symmetric=symmetric)
     announce(output)
 
 

@@ -148,13 +148,11 @@ def _clean(model: onnx.ModelProto) -> None:
 
 
 def _scope(scopes: str) -> str:
-    """The innermost module's path, from the exporter's list of enclosing ones."""
-    try:
-        parts = [part.strip(" '\"") for part in scopes.strip("[]").split(",")]
-    except ValueError:
-        return ""
+    """The innermost module's path, from the exporter's list of enclosing ones; "" for none."""
+    parts = [part.strip(" '\"") for part in scopes.strip("[]").split(",")]
     path = parts[-2] if len(parts) > 1 else ""
-    return path.removeprefix("model").removeprefix(".")
+    # Nodes that torch adds itself carry a name of its own in place of a module's.
+    return path.removeprefix("model").removeprefix(".") if path.startswith("model") else ""
 
 
 @contextlib.contextmanager

@@ -140,9 +140,7 @@ class _Features(nn.Module):
         with torch.no_grad():
             if self.fpn is not None:
                 sizes = [maps.shape[-1] for maps in self.body(image).values()]
-                self.factors = [
-                    round(fine / coarse) for fine, coarse in itertools.pairwise(sizes)
-                ]
+                self.factors = [round(fine / coarse) for fine, coarse in itertools.pairwise(sizes)]
             return {name: round(edge / maps.shape[-1]) for name, maps in self(image).items()}
 
     def forward(self, planes: Tensor) -> dict[str, Tensor]:
