@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 # Reading goes on after errors in a damaged file, but not forever.
 _MAX_READ_ERRORS = 100
+# Packets that tell the frame rate where the file does not.
+_FIRST = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Reader:
     Attributes:
         corrupt: packets or pictures that could not be read or decoded.
         remarks: what is wrong with the file, a sentence each.
+        first_times: presentation times of the first packets of the video, in ticks.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Reader:
         """
         self.corrupt = 0
         self.remarks: list[str] = []
+        self.first_times: list[int] = []
         self._path = path
         self._container = container
         self._video = video
@@ -128,6 +132,8 @@ class Reader:
     def _pictures(self, packet: Packet[Any]) -> Iterator[Decoded]:
         began = time.perf_counter()
         self._sent += packet.size > 0
+        if packet.pts is not None and len(self.first_times) < _FIRST:
+            self.first_times.append(packet.pts)
         try:
             pictures = self._video.decode(packet)
         except av.EOFError:

@@ -17,12 +17,13 @@ from av.container import InputContainer
 from av.packet import Packet
 
 from stream.errors import SourceError, UsageError
-from stream.frame import ColourTags, Frame, Item, Passthrough, VideoInfo
+from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.sources._container import (
     choose_copied,
     choose_video,
     open_container,
 )
+from stream.sources._description import Request, describe
 from stream.sources._pixels import Upright
 from stream.sources._reader import Decoded, Reader
 from stream.sources._timeline import Timeline
@@ -30,7 +31,6 @@ from stream.sources.base import Source
 
 # FFmpeg's AVFMT_TS_DISCONT: MPEG-TS, MPEG-PS and the like.
 _CLOCK_STARTS_ANYWHERE = 0x0200
-_FULL_RANGE = {1: False, 2: True}
 # How far before the wanted time decoding starts, in seconds, until a keyframe is found that lies
 # before it; some containers seek past the target.
 _PREROLLS = (0, 5, 30)
@@ -82,16 +82,7 @@ class FileSource(Source):
         """
         self.path = Path(path)
         self._remarks: list[str] = []
-        self._start = _seconds(start, "start")
-        self._end = _seconds(end, "end")
-        self._limit = limit
-        if limit is not None and limit < 1:
-            raise UsageError(f"--limit must be at least 1 picture, not {limit}")
-        if self._end is not None and self._end <= (self._start or 0):
-            raise UsageError(
-                f"--end ({float(self._end):g} s) must be later than --start "
-                f"({float(self._start or 0):g} s)"
-            )
+        self._request = Request.checked(start, end, limit)
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._iterating = False
@@ -117,21 +108,32 @@ class FileSource(Source):
         spliced = bool(container.format.flags & _CLOCK_STARTS_ANYWHERE)
         began = Fraction(container.start_time or 0, av.time_base)
         self._timeline = Timeline(spliced=spliced)
-        self._cut: tuple[Fraction | None, Fraction | None] = (None, None)
-        if spliced or self._start is not None:
+        start, end = self._request.start, self._request.end
+        if spliced or start is not None:
             # To a whole tick, so that no picture moves against another.
-            zero = began + (self._start or 0)
+            zero = began + (start or 0)
             self._timeline.zero = round(zero / self._tick) * self._tick
             began -= self._timeline.zero
         self._cut = (
-            None if self._start is None else began + self._start,
-            None if self._end is None else began + self._end,
+            None if start is None else began + start,
+            None if end is None else began + end,
         )
 
         first = self._prime()
         self._upright = Upright(first)
         self._remarks += self._upright.remarks
-        self.info = self._describe(first)
+        self.info = describe(
+            self.path.name,
+            container,
+            self._video,
+            self._copied,
+            self._request,
+            first,
+            self._upright,
+            self._reader.first_times,
+        )
+        if self._request.start and self.info.duration == 0:
+            raise self._nothing_left()
 
     def _prime(self) -> av.VideoFrame:
         """Reads until the first picture, from the last keyframe before the cut."""
@@ -160,74 +162,8 @@ class FileSource(Source):
         )
 
     def _nothing_left(self) -> UsageError:
-        return UsageError(
-            f"{self.path} ends before the start that was asked for ({float(self._start or 0):g} s)"
-        )
-
-    def _describe(self, first: av.VideoFrame) -> VideoInfo:
-        video, upright = self._video, self._upright
-        aspect = video.sample_aspect_ratio or Fraction(1)
-        if upright.orientation.sideways:
-            aspect = 1 / aspect
-        full = _FULL_RANGE.get(first.color_range)
-        if first.format.name.startswith("yuvj"):
-            full = True
-        colour = ColourTags(first.color_primaries, first.color_trc, first.colorspace, full)
-        if first.format.is_rgb or first.format.has_palette:
-            converted = upright(first)
-            colour = ColourTags(
-                converted.color_primaries, converted.color_trc, converted.colorspace, False
-            )
-        duration = self._duration()
-        if self._start and duration == 0:
-            raise self._nothing_left()
-        rate = video.average_rate or video.guessed_rate
-        if rate is not None and rate >= 1000:
-            # Matroska without a declared rate: FFmpeg has only the tick to go by.
-            rate = video.guessed_rate if (video.guessed_rate or 1000) < 1000 else None
-        return VideoInfo(
-            name=self.path.name,
-            width=upright.width,
-            height=upright.height,
-            pixel_format=upright.pixel_format,
-            time_base=self._tick,
-            rate=rate,
-            frames=self._expected(rate, duration),
-            duration=duration,
-            sample_aspect_ratio=aspect,
-            colour=colour,
-            rotation=upright.orientation.turns * 90,
-            codec=video.codec_context.name,
-            copied=self._copied,
-            metadata=dict(self._container.metadata),
-        )
-
-    def _duration(self) -> Fraction | None:
-        """Seconds that will come, as far as the file and the cut say."""
-        if self._video.duration:
-            whole = self._video.duration * self._tick
-        elif self._container.duration:
-            whole = Fraction(self._container.duration, av.time_base)
-        else:
-            return self._end - (self._start or 0) if self._end is not None else None
-        end = whole if self._end is None else min(whole, self._end)
-        return max(end - (self._start or 0), Fraction(0))
-
-    def _expected(self, rate: Fraction | None, duration: Fraction | None) -> int | None:
-        known: int | None = None
-        if duration is not None and rate:
-            known = round(duration * rate)
-        whole = self._start is None and self._end is None
-        # A file that was cut off while it was written counts its first fragment only.
-        if (
-            whole
-            and self._video.frames
-            and (known is None or abs(known - self._video.frames) <= max(2, known // 20))
-        ):
-            known = self._video.frames
-        if self._limit is not None:
-            return self._limit if known is None else min(known, self._limit)
-        return known
+        start = float(self._request.start or 0)
+        return UsageError(f"{self.path} ends before the start that was asked for ({start:g} s)")
 
     @property
     def remarks(self) -> list[str]:
@@ -265,7 +201,7 @@ class FileSource(Source):
         previous: int | None = None
         for piece in itertools.chain(self._primed, self._pieces):
             if not isinstance(piece, Decoded):
-                if self._limit is not None:
+                if self._request.limit is not None:
                     # Where the last picture ends is not known yet.
                     held.append(piece)
                 elif (packet := self._placed(piece)) is not None:
@@ -280,7 +216,7 @@ class FileSource(Source):
             past = self._cut[1] is not None and pts * self._tick >= self._cut[1]
             if waiting is not None:
                 yield self._frame(waiting, pts - waiting.pts)
-                if past or self._delivered == self._limit:
+                if past or self._delivered == self._request.limit:
                     yield from self._rest(held, pts * self._tick)
                     return
             elif past:
@@ -382,7 +318,7 @@ class FileSource(Source):
                 "the file's clock starts over in the middle; it was made continuous"
             )
         expected = self.info.frames
-        if self._limit is None and expected is not None:
+        if self._request.limit is None and expected is not None:
             missing = expected - self._delivered - self.corrupt
             if missing > max(2, expected // 50):
                 self._remarks.append(
@@ -403,12 +339,3 @@ def probe(path: str | Path) -> VideoInfo:
 
     with FileSource(path) as source:
         return replace(source.info, copied=())
-
-
-def _seconds(value: float | Fraction | None, name: str) -> Fraction | None:
-    if value is None:
-        return None
-    seconds = Fraction(value).limit_denominator(10**9)
-    if seconds < 0:
-        raise UsageError(f"--{name} must be 0 seconds or more, not {float(seconds):g}")
-    return seconds

@@ -14,7 +14,7 @@ from tests import media
 from tests.conftest import SHARED
 from tests.sinks.running import run
 
-FRAMES = 12
+FRAMES = 8
 REFUSED = {
     "androidx_sample_audio_only.mp4": "has sound but no video stream",
     "androidx_invalid-bitstream.webm": "holds no picture that can be decoded",

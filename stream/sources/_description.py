@@ -1,0 +1,153 @@
+"""What is asked of a file and what it says of itself, before its pictures are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from statistics import median
+
+import av
+from av.container import InputContainer
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from stream.errors import UsageError
+from stream.frame import ColourTags, VideoInfo
+from stream.sources._pixels import Upright
+
+_FULL_RANGE = {1: False, 2: True}
+# Above this a rate is the tick of the container's clock and no rate.
+_NO_RATE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which part of a file is wanted.
+
+    Attributes:
+        start: seconds from the beginning of the file, None for its first picture.
+        end: seconds from the beginning of the file, None for its end.
+        limit: at most so many pictures, None for all.
+    """
+
+    start: Fraction | None
+    end: Fraction | None
+    limit: int | None
+
+    @classmethod
+    def checked(
+        cls,
+        start: float | Fraction | None,
+        end: float | Fraction | None,
+        limit: int | None,
+    ) -> Request:
+        """The request, refused where it selects nothing in any file.
+
+        Raises:
+            UsageError: a time is negative, the end is not after the start, or the limit is 0.
+        """
+        request = cls(_seconds(start, "start"), _seconds(end, "end"), limit)
+        if limit is not None and limit < 1:
+            raise UsageError(f"--limit must be at least 1 picture, not {limit}")
+        if request.end is not None and request.end <= (request.start or 0):
+            raise UsageError(
+                f"--end ({float(request.end):g} s) must be later than --start "
+                f"({float(request.start or 0):g} s)"
+            )
+        return request
+
+    def duration(self, whole: Fraction | None) -> Fraction | None:
+        """Seconds that will come of a file that is `whole` seconds long."""
+        end = self.end if whole is None else min(whole, self.end or whole)
+        return None if end is None else max(end - (self.start or 0), Fraction(0))
+
+    def pictures(self, video: VideoStream, rate: Fraction | None, seconds: Fraction | None) -> int:
+        """How many pictures will come, as far as can be told; 0 where it cannot."""
+        known = round(seconds * rate) if seconds is not None and rate else 0
+        # What the header counts, unless it belongs to the first fragment of a file that was cut
+        # off while it was written.
+        counted = video.frames if self.start is None and self.end is None else 0
+        if counted and (not known or abs(known - counted) <= max(2, known // 20)):
+            known = counted
+        return known if self.limit is None else min(known or self.limit, self.limit)
+
+
+def describe(
+    name: str,
+    container: InputContainer,
+    video: VideoStream,
+    copied: tuple[Stream, ...],
+    request: Request,
+    first: av.VideoFrame,
+    upright: Upright,
+    times: list[int],
+) -> VideoInfo:
+    """What is known of a file's video.
+
+    Args:
+        name: of the file.
+        container: the open file.
+        video: the stream that is decoded.
+        copied: the streams that go with it.
+        request: the part that is wanted.
+        first: the first picture as it came from the decoder.
+        upright: what turns the pictures upright.
+        times: of some of the first packets, in ticks.
+    """
+    tick = Fraction(video.time_base or Fraction(1, 1000))
+    aspect = video.sample_aspect_ratio or Fraction(1)
+    rate = _rate(video, times, tick)
+    seconds = request.duration(_length(container, video, tick))
+    return VideoInfo(
+        name=name,
+        width=upright.width,
+        height=upright.height,
+        pixel_format=upright.pixel_format,
+        time_base=tick,
+        rate=rate,
+        frames=request.pictures(video, rate, seconds) or None,
+        duration=seconds,
+        sample_aspect_ratio=1 / aspect if upright.orientation.sideways else aspect,
+        colour=_colour(first, upright),
+        rotation=upright.orientation.turns * 90,
+        codec=video.codec_context.name,
+        copied=copied,
+        metadata=dict(container.metadata),
+    )
+
+
+def _colour(first: av.VideoFrame, upright: Upright) -> ColourTags:
+    shown = first
+    if first.format.is_rgb or first.format.has_palette:
+        shown = upright(first)
+    full = _FULL_RANGE.get(shown.color_range)
+    if shown.format.name.startswith("yuvj"):
+        full = True
+    return ColourTags(shown.color_primaries, shown.color_trc, shown.colorspace, full)
+
+
+def _length(container: InputContainer, video: VideoStream, tick: Fraction) -> Fraction | None:
+    if video.duration:
+        return video.duration * tick
+    return Fraction(container.duration, av.time_base) if container.duration else None
+
+
+def _rate(video: VideoStream, times: list[int], tick: Fraction) -> Fraction | None:
+    """Pictures per second: as declared, else as the first packets come."""
+    if video.average_rate and video.average_rate < _NO_RATE:
+        return video.average_rate
+    gaps = [after - before for before, after in pairwise(sorted(times)) if after > before]
+    if len(gaps) >= 2:
+        return (1 / (Fraction(median(gaps)) * tick)).limit_denominator(1001)
+    guessed = video.guessed_rate
+    return guessed if guessed and guessed < _NO_RATE else None
+
+
+def _seconds(value: float | Fraction | None, name: str) -> Fraction | None:
+    if value is None:
+        return None
+    seconds = Fraction(value).limit_denominator(10**9)
+    if seconds < 0:
+        raise UsageError(f"--{name} must be 0 seconds or more, not {float(seconds):g}")
+    return seconds
