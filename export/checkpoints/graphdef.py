@@ -194,7 +194,9 @@ def _tensor(name: str, content: memoryview) -> NDArray[Any] | None:
         if field == 1 and isinstance(value, int):
             kind = value
         elif field == 2:
-            shape = [_edge(_message(dim)) for number, dim in _fields(_message(value)) if number == 2]
+            shape = [
+                _edge(_message(dim)) for number, dim in _fields(_message(value)) if number == 2
+            ]
         elif field == 4:
             raw = _message(value)
         else:
