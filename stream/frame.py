@@ -70,6 +70,21 @@ class ColourTags:
 
 
 @dataclass(frozen=True, slots=True)
+class Chapter:
+    """A named part of a file.
+
+    Attributes:
+        start: in seconds, on the clock of the frames.
+        end: in seconds.
+        metadata: its tags (title, ...).
+    """
+
+    start: Fraction
+    end: Fraction
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class VideoInfo:
     """What a source knows of its video before the first picture.
 
@@ -88,6 +103,7 @@ class VideoInfo:
         codec: the video's codec, for people.
         copied: streams of which the source hands packets through, for the sink to copy.
         metadata: the container's tags (title, creation time, ...).
+        chapters: its named parts.
         live: whether pictures come at their own pace and cannot wait.
     """
 
@@ -105,4 +121,5 @@ class VideoInfo:
     codec: str = ""
     copied: tuple[Stream, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
+    chapters: tuple[Chapter, ...] = ()
     live: bool = False

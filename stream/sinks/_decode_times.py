@@ -38,7 +38,7 @@ class DecodeTimes:
             soonest = None
             for place in range(len(packets) - 1, -1, -1):
                 pts = packets[place].pts
-                soonest = pts if soonest is None else min(pts, soonest)
+                soonest = pts if soonest is None else min(pts, soonest - 1)
                 latest[place] = soonest
         for packet, bound in zip(packets, latest, strict=True):
             if not self._shown:
@@ -49,3 +49,7 @@ class DecodeTimes:
             at = min(shown - self._delay, bound)
             packet.dts = at if self._last is None else max(self._last + 1, at)
             self._last = packet.dts
+
+    def last_step(self, end: int) -> int:
+        """How long the packet decoded last must be said to be, for the track to reach `end`."""
+        return max(1, end - (self._delay or 0) - (self._last or 0))

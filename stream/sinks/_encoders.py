@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 import av
@@ -82,7 +83,7 @@ _ENCODERS = {
     "libvpx": Encoder(
         "crf", 10, 63, "cpu-used", _numbers(0, 16), "8", always={"deadline": "realtime"}
     ),
-    "libsvtav1": Encoder("crf", 30, 63, "preset", _numbers(0, 13), "10"),
+    "libsvtav1": Encoder("crf", 30, 63, "preset", _numbers(0, 13), "9"),
     "h264_nvenc": _NVENC,
     "hevc_nvenc": _NVENC,
     "av1_nvenc": _NVENC,
@@ -121,6 +122,11 @@ class EncoderChoice:
     options: dict[str, str]
     qscale: int | None
     rules: Encoder
+
+
+def quieten() -> None:
+    """Keeps SVT-AV1, which goes by this variable only, from writing to standard error."""
+    os.environ.setdefault("SVT_LOG", "1")
 
 
 def choose_encoder(name: str, crf: float | None, preset: str | None) -> EncoderChoice:

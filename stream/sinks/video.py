@@ -27,6 +27,7 @@ from stream.sinks._encoders import (
     choose_encoder,
     choose_format,
     format_remark,
+    quieten,
 )
 from stream.sinks._muxer import FAILURES, Muxer
 from stream.sinks.base import Sink
@@ -38,6 +39,7 @@ _log = logging.getLogger(__name__)
 _KEYFRAME_EVERY = Fraction(2)
 _FIRST_KEYFRAME = Fraction(1, 2)
 _HALF, _TENTH = Fraction(1, 2), Fraction(1, 10)
+_CHAPTER_TICK = Fraction(1, 1_000_000)
 _RANGE = {None: 0, False: 1, True: 2}
 # Denominators above this are finer than any muxer's clock is meant to be.
 _FINEST_CLOCK = 1_000_000
@@ -137,7 +139,7 @@ class VideoSink(Sink):
         self._durations: dict[int, int] = {}
         self._decode_times = DecodeTimes() if self._kind.by_decode_time else None
         self._last: int | None = None
-        self._last_duration: int | None = None
+        self._end: int | None = None
         self._next_keyframe: Fraction | None = None
         self._muxed = 0
         self._saved = (0, 0.0)
@@ -184,10 +186,23 @@ class VideoSink(Sink):
             time_base=self._tick,
         )
         self._stream.disposition = Disposition.default
+        quieten()
         self._configure(self._stream.codec_context, info, rate, threads)
         self._copies = Copies(self._muxer, info.copied, self._kind)
         container.metadata.update(
             {k: v for k, v in info.metadata.items() if k.lower() not in _NOT_KEPT}
+        )
+        container.set_chapters(
+            [
+                {
+                    "id": place,
+                    "start": max(0, int(chapter.start / _CHAPTER_TICK)),
+                    "end": int(chapter.end / _CHAPTER_TICK),
+                    "time_base": _CHAPTER_TICK,
+                    "metadata": chapter.metadata,
+                }
+                for place, chapter in enumerate(info.chapters, 1)
+            ]
         )
         try:
             container.start_encoding()
@@ -264,10 +279,11 @@ class VideoSink(Sink):
         picture.pts, picture.time_base = at, self._tick
         # Not the decoder's choice, which would be forced on the encoder.
         picture.pict_type = PictureType.I if self._keyframe_due(at) else PictureType.NONE
-        self._last_duration = None
+        self._end = None
         if frame.duration:
             end = round((frame.pts + frame.duration) * frame.time_base / self._tick)
-            self._last_duration = self._durations[at] = max(1, end - at)
+            self._end = max(at + 1, end)
+            self._durations[at] = self._end - at
         if self._decode_times is not None:
             self._decode_times.encoded(at)
         self._mux(self._stream.encode(picture))
@@ -287,9 +303,8 @@ class VideoSink(Sink):
             self._decode_times.assign(packets, final=final)
         for packet in packets:
             duration = self._durations.pop(packet.pts, None)
-            if final and packet is packets[-1] and self._kind.by_decode_time:
-                # The last step of the track's clock is the length of the picture shown last.
-                duration = self._last_duration
+            if self._decode_times is not None and final and packet is packets[-1] and self._end:
+                duration = self._decode_times.last_step(self._end)
             if duration is not None:
                 packet.duration = duration
             # A fragment that goes out with a packet holds those before it.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition, Stream
+from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from stream.errors import SourceError
@@ -107,4 +107,9 @@ def _rank(stream: VideoStream) -> tuple[bool, bool, int, int, int]:
 
 def choose_copied(container: InputContainer, video: VideoStream) -> tuple[Stream, ...]:
     """The streams that go with the picture: all sound, subtitles, attachments, other data."""
-    return tuple(s for s in container.streams if s is not video and s.type != "video")
+    # FFmpeg discards what it has made something else of: the text track of an MP4's chapters.
+    return tuple(
+        s
+        for s in container.streams
+        if s is not video and s.type != "video" and s.discard != Discard.all
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -13,7 +14,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from stream.errors import UsageError
-from stream.frame import ColourTags, VideoInfo
+from stream.frame import Chapter, ColourTags, VideoInfo
 from stream.sources._pixels import Upright
 
 _FULL_RANGE = {1: False, 2: True}
@@ -82,6 +83,8 @@ def describe(
     first: av.VideoFrame,
     upright: Upright,
     times: list[int],
+    cut: tuple[Fraction | None, Fraction | None],
+    zero: Fraction,
 ) -> VideoInfo:
     """What is known of a file's video.
 
@@ -94,6 +97,8 @@ def describe(
         first: the first picture as it came from the decoder.
         upright: what turns the pictures upright.
         times: of some of the first packets, in ticks.
+        cut: from when to when, in seconds on the frames' clock.
+        zero: the stored time, in seconds, that is 0 on that clock.
     """
     tick = Fraction(video.time_base or Fraction(1, 1000))
     aspect = video.sample_aspect_ratio or Fraction(1)
@@ -114,7 +119,21 @@ def describe(
         codec=video.codec_context.name,
         copied=copied,
         metadata=dict(container.metadata),
+        chapters=tuple(_chapters(container, cut, zero)),
     )
+
+
+def _chapters(
+    container: InputContainer, cut: tuple[Fraction | None, Fraction | None], zero: Fraction
+) -> Iterator[Chapter]:
+    """The chapters as far as they lie within the cut."""
+    for stored in container.chapters():
+        tick = stored["time_base"] or Fraction(1)
+        start, end = stored["start"] * tick - zero, stored["end"] * tick - zero
+        start = start if cut[0] is None else max(start, cut[0])
+        end = end if cut[1] is None else min(end, cut[1])
+        if start < end:
+            yield Chapter(start, end, dict(stored["metadata"]))
 
 
 def _colour(first: av.VideoFrame, upright: Upright) -> ColourTags:

@@ -19,6 +19,12 @@ from numpy.typing import NDArray
 
 # Planar YUV and grey in the sample layouts that compositing paints.
 _NATIVE = re.compile(r"(yuvj?4[0-4][0-4]p|gray)((9|10|12|14|16)le)?")
+# What FFmpeg's encoders are not told through PyAV.
+_LOST = {
+    "MASTERING_DISPLAY_METADATA": "HDR10 mastering",
+    "DYNAMIC_HDR_PLUS": "HDR10+",
+    "DOVI_METADATA": "Dolby Vision",
+}
 _BT709, _BT601 = 1, 6
 _CLOCKWISE = {1: cv2.ROTATE_90_CLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
@@ -89,6 +95,22 @@ def orientation_of(picture: av.VideoFrame) -> Orientation:
     if mirrored:
         a, b = -a, -b
     return Orientation(round(math.degrees(math.atan2(b, a)) / 90) % 4, mirrored)
+
+
+def lost_with(picture: av.VideoFrame) -> list[str]:
+    """What a picture carries that goes no further, a sentence each."""
+    sentences = []
+    if picture.interlaced_frame:
+        sentences.append("the pictures are interlaced and are taken as if they were progressive")
+    try:
+        data: Any = picture.side_data
+        kinds = {one.type.name for one in data}
+    except ValueError:  # see orientation_of
+        kinds = set()
+    lost = [words for kind, words in _LOST.items() if kind in kinds]
+    if lost:
+        sentences.append(f"the {' and '.join(lost)} data is not kept, the colour tags are")
+    return sentences
 
 
 def plane_view(plane: VideoPlane, depth_bytes: int) -> NDArray[Any]:

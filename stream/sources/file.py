@@ -24,7 +24,7 @@ from stream.sources._container import (
     open_container,
 )
 from stream.sources._description import Request, describe
-from stream.sources._pixels import Upright
+from stream.sources._pixels import Upright, lost_with
 from stream.sources._reader import Decoded, Reader
 from stream.sources._timeline import Timeline
 from stream.sources.base import Source
@@ -121,7 +121,7 @@ class FileSource(Source):
 
         first = self._prime()
         self._upright = Upright(first)
-        self._remarks += self._upright.remarks
+        self._remarks += [*self._upright.remarks, *lost_with(first)]
         self.info = describe(
             self.path.name,
             container,
@@ -131,6 +131,8 @@ class FileSource(Source):
             first,
             self._upright,
             self._reader.first_times,
+            self._cut,
+            self._timeline.zero,
         )
         if self._request.start and self.info.duration == 0:
             raise self._nothing_left()

@@ -531,3 +531,16 @@ def test_what_is_known_before_the_first_picture(tmp_path):
         assert (source.info.frames, source.info.duration) == (25, 1)
     with FileSource(path, limit=7) as source:
         assert source.info.frames == 7
+
+
+def test_interlaced_pictures_are_remarked(tmp_path):
+    path = make_clip(
+        tmp_path / "in.ts",
+        codec="mpeg2video",
+        size=(64, 64),
+        options={"flags": "+ildct+ilme", "top": "1"},
+    )
+    with FileSource(path) as source:
+        assert "the pictures are interlaced and are taken as if they were progressive" in (
+            source.remarks
+        )
