@@ -11,6 +11,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from stream.errors import ModelError
+from stream.export.graph import widened
 from stream.export.metadata import check_contract, load_model, save_model, write_metadata
 
 _FLOAT, _HALF = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
@@ -69,8 +70,7 @@ def half_model(model: onnx.ModelProto) -> onnx.ModelProto:
     metadata = check_contract(model)
     if metadata.precision != "float32":
         raise ModelError(f"only a float32 model can be halved, this one is {metadata.precision}")
-    halved = onnx.ModelProto()
-    halved.CopyFrom(model)
+    halved = widened(model)
     _Halver(halved.graph).run()
     write_metadata(halved, replace(metadata, precision="float16", accuracy={}))
     onnx.checker.check_model(halved, full_check=True)

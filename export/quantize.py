@@ -23,6 +23,7 @@ from onnxruntime.quantization import (
 
 from stream.errors import ModelError, UsageError
 from stream.export.agreement import read_pictures
+from stream.export.graph import widened
 from stream.export.metadata import check_contract, load_model, save_model, write_metadata
 from stream.inference.preprocess import Preprocessor
 from stream.models.contract import INPUT, Resize
@@ -99,6 +100,7 @@ def quantize_model(
         raise ModelError(f"only a float32 model can be quantised, this one is {metadata.precision}")
     if not pictures:
         raise UsageError("quantising needs pictures to calibrate on; give a folder with --images")
+    model = widened(model)
     nodes = _quantisable(model.graph, SENSITIVE if exclude is None else exclude)
     if not any(node.op_type in _PRODUCTS for node in nodes):
         raise ModelError("no convolution or matrix product is left to quantise")
