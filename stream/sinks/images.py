@@ -11,6 +11,7 @@ import cv2
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Item
 from stream.sinks._destination import check_destination
+from stream.sinks._photo import encode, notes_of
 from stream.sinks._rgb import bgr_from_picture
 from stream.sinks.base import Sink
 
@@ -28,7 +29,8 @@ class ImageSink(Sink):
 
     A file appears under its name only when it is complete, so an existing picture is either kept
     or replaced, never broken. PNG, BMP, TIFF, PPM and WebP keep every pixel; JPEG is written with
-    quality 95.
+    quality 95. JPEG, PNG and WebP keep the colour profile and EXIF data of the file that a picture
+    comes from.
     """
 
     def __init__(
@@ -72,13 +74,14 @@ class ImageSink(Sink):
         target = self._target(item.index)
         ending = target.suffix.lower()
         pixels = bgr_from_picture(item.picture)
-        quality = _QUALITY.get(ending)
-        _, data = cv2.imencode(ending, pixels, list(quality) if quality else [])
+        source = self._source(item.index)
+        notes = [] if source is None else notes_of(source)
+        data = encode(ending, pixels, notes, list(_QUALITY.get(ending, ())))
         partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
         try:
             if target.exists() and not self._overwrite:
                 raise SinkError(f"{target} exists already; {self._saved()}")
-            partial.write_bytes(data.tobytes())
+            partial.write_bytes(data)
             partial.replace(target)
         except OSError as error:
             partial.unlink(missing_ok=True)
@@ -109,12 +112,15 @@ class ImageSink(Sink):
             seen[target] = source
             check_destination(target, overwrite=self._overwrite, inputs=[source])
 
+    def _source(self, index: int) -> Path | None:
+        return self._paths[index] if self._paths and index < len(self._paths) else None
+
     def _target(self, index: int) -> Path:
         if not self._into_folder:
             return self.output
-        if self._paths is None or index >= len(self._paths):
+        source = self._source(index)
+        if source is None:
             return self.output / f"{index:06d}.png"
-        source = self._paths[index]
         if source.suffix.lower() in _ENDINGS:
             return self.output / source.name
         return self.output / f"{source.stem}.png"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from stream.errors import SinkError, StreamError
 from stream.frame import Frame, Passthrough
+from stream.sinks._photo import upright
 from stream.sinks.images import ImageSink
 from stream.sources._rgb import picture_from_bgr
 from tests import media
@@ -117,3 +119,46 @@ def test_a_full_disk_keeps_the_old_picture_and_says_what_is_saved(tmp_path, monk
     assert "1 pictures are saved" in str(told.value)
     assert (tmp_path / "000001.png").read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".webp"])
+@pytest.mark.parametrize("order", ["big", "little"])
+def test_the_colour_profile_and_what_the_camera_noted_are_kept_upright(tmp_path, ending, order):
+    if not hasattr(cv2, "imencodeWithMetadata"):
+        pytest.skip("this OpenCV writes no metadata")
+    exif = exif_data(6, order)
+    profile = icc_profile()
+    kinds = [cv2.IMAGE_METADATA_EXIF, cv2.IMAGE_METADATA_ICCP]
+    blobs = [np.frombuffer(exif, np.uint8), np.frombuffer(profile, np.uint8)]
+    _, data = cv2.imencodeWithMetadata(".jpg", pixels(), kinds, blobs)
+    (tmp_path / "in.jpg").write_bytes(data.tobytes())
+
+    with ImageSink(tmp_path / f"out{ending}", [tmp_path / "in.jpg"]) as sink:
+        sink.write(frame())
+    _, found, notes = cv2.imreadWithMetadata(str(tmp_path / f"out{ending}"), flags=1)
+    kept = dict(zip(found, (np.asarray(note).tobytes() for note in notes), strict=True))
+    assert kept[cv2.IMAGE_METADATA_ICCP] == profile
+    assert kept[cv2.IMAGE_METADATA_EXIF].endswith(exif_data(1, order)[-20:])
+    shown = cv2.imread(str(tmp_path / f"out{ending}"))
+    assert shown.shape == (20, 30, 3), "it must not be turned again"
+
+
+def exif_data(orientation: int, order: str) -> bytes:
+    mark, pack = (b"MM\0*", ">HHIHH") if order == "big" else (b"II*\0", "<HHIHH")
+    start = (8).to_bytes(4, order) + (1).to_bytes(2, order)
+    return mark + start + struct.pack(pack, 0x0112, 3, 1, orientation, 0) + bytes(4)
+
+
+def icc_profile() -> bytes:
+    """A header and one line of text: what libraries take for a profile."""
+    text = bytes(np.random.default_rng(0).integers(65, 91, 991, np.uint8)) + b"\0"
+    table = struct.pack(">I4sII", 1, b"cprt", 144, 1000) + b"text" + bytes(4) + text
+    size = 128 + len(table)
+    header = struct.pack(">I4sI4s4s4s", size, b"lcms", 0x04300000, b"mntr", b"RGB ", b"XYZ ")
+    header += bytes(12) + b"acsp" + bytes(28) + bytes.fromhex("0000f6d6000100000000d32d")
+    return header + bytes(128 - len(header)) + table
+
+
+@pytest.mark.parametrize("damage", [b"", b"II*", b"MM\0*\xff\xff\xff\xff\0\0\0", b"Exif???????"])
+def test_damaged_notes_are_left_as_they_are(damage):
+    assert upright(damage) == damage
