@@ -19,8 +19,13 @@ Loader = Callable[[Picture], Image]
 
 @dataclasses.dataclass(frozen=True)
 class AugmentConfig:
-    """How far pictures are changed. Chances are 0..1, scales relative to inference's own."""
+    """How far pictures are changed. Chances are 0..1, scales relative to inference's own.
 
+    A batch is made on one of `canvases` (height, width), multiples of 32 with about the same area:
+    its pictures must share a size, and people come both standing and side by side.
+    """
+
+    canvases: tuple[tuple[int, int], ...] = ((352, 352), (288, 416), (416, 288))
     shortest: int = 384
     longest: int = 640
     scale: tuple[float, float] = (0.6, 1.5)
@@ -82,9 +87,11 @@ def _move(polygons: Polygons, matrix: NDArray[np.float32]) -> Polygons:
 def _place(item: Object, matrix: NDArray[np.float32], layer: int) -> _Placed:
     x1, y1, x2, y2 = item.box
     corners = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float32)
-    moved = _move([corners], matrix)[0]
-    box = np.concatenate([moved.min(axis=0), moved.max(axis=0)])
     polygons = _move(item.polygons, matrix)
+    # A turned box is larger than its object; the outline is not.
+    turned = abs(float(matrix[0, 1])) > 1e-6 and bool(polygons)
+    moved = np.concatenate(polygons) if turned else _move([corners], matrix)[0]
+    box = np.concatenate([moved.min(axis=0), moved.max(axis=0)])
     return _Placed(item.label, polygons, box, item.mask_weight, item.crowd, layer)
 
 
@@ -116,7 +123,7 @@ def _paste(
     rng: np.random.Generator,
     layer: int,
 ) -> Image:
-    """Put one well-masked person of `donor` onto `base`; returns the new picture."""
+    """Put one well-masked object of `donor` onto `base`; returns the new picture."""
     height, width = base.shape[:2]
     item = donor.objects[int(rng.choice(pasteable(donor)))]
     x1, y1, x2, y2 = item.box
@@ -150,13 +157,11 @@ def _paste(
 
 
 def pasteable(picture: Picture) -> list[int]:
-    """Indices of the objects (label 0, person) whose masks are sure and large enough to paste."""
+    """Indices of the objects whose masks are sure and large enough to paste."""
     return [
         index
         for index, item in enumerate(picture.objects)
-        if item.label == 0
-        and item.mask_weight >= 1.0
-        and item.box[3] - item.box[1] > 0.35 * picture.height
+        if item.mask_weight >= 1.0 and item.box[3] - item.box[1] > 0.35 * picture.height
     ]
 
 
@@ -270,7 +275,8 @@ def make(
 ) -> tuple[Image, Targets]:
     """One training picture, uint8 RGB (H, W, 3) of the size `canvas` (H, W), and its targets.
 
-    `donors` are pictures with a person to paste; `load` returns a stored picture as RGB.
+    `donors` are pictures with an object to paste, mostly people; `load` returns a stored picture
+    as RGB.
     """
     matrix = _affine(picture, canvas, config, rng)
     image = _warp(load(picture), matrix, canvas, rng)

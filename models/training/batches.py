@@ -20,10 +20,6 @@ from stream.models.training.augment import AugmentConfig, Image, make, pasteable
 from stream.models.training.data import LONGEST, Picture
 from stream.models.training.targets import Targets
 
-# Canvases (height, width) with about the same area, one chosen per batch: pictures of a batch
-# must share a size, and people come both standing and side by side.
-CANVASES = ((352, 352), (288, 416), (416, 288))
-
 
 class PictureCache:
     """Decoded pictures in one memory-mapped file of a folder, so that each is decoded once.
@@ -111,16 +107,17 @@ class Batches:
         config: AugmentConfig,
         seed: int,
         ahead: int = 3,
-        canvases: tuple[tuple[int, int], ...] = CANVASES,
     ) -> None:
         self._pictures = pictures
         self._cache = cache
         self._size = size
         self._config = config
+        canvases = config.canvases
         self._canvases = canvases
         shapes = np.array([picture.width / picture.height for picture in pictures])
         self._chances = [_favour(weights, shapes, width / height) for height, width in canvases]
         self._rng = np.random.default_rng(seed)
+        # In COCO's crowded scenes the other half of a person is often behind something.
         self._donors = [p for p in pictures if p.source != "coco" and pasteable(p)]
         self._pool = ThreadPoolExecutor(1, "batches")
         self._ahead = ahead

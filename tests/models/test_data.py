@@ -1,0 +1,247 @@
+import cv2
+import numpy as np
+import pytest
+from faster_coco_eval.core import mask as mask_api
+
+from stream.models.training.augment import AugmentConfig, make, pasteable
+from stream.models.training.batches import Batches, PictureCache, load_picture
+from stream.models.training.checks import check, without_bad
+from stream.models.training.data import LONGEST, outline, read, scaled
+from stream.models.training.targets import draw
+
+from .made import coco_set, write
+
+
+@pytest.fixture
+def made(tmp_path):
+    return tmp_path / "set", coco_set(tmp_path / "set", 6)
+
+
+def test_a_good_set_has_no_problems_and_contiguous_labels(made):
+    folder, _ = made
+    data = read(folder)
+    assert data.names == ("person", "bar")
+    assert check(data) == []
+    assert {item.label for picture in data.pictures for item in picture.objects} == {0, 1}
+
+
+def spoil_missing(folder, content):
+    (folder / "images" / "000.png").unlink()
+    return "000.png: the picture is missing"
+
+
+def spoil_unreadable(folder, content):
+    (folder / "images" / "001.png").write_bytes(b"no picture")
+    return "001.png: the picture cannot be read"
+
+
+def spoil_size(folder, content):
+    cv2.imwrite(str(folder / "images" / "002.png"), np.zeros((50, 50, 3), np.uint8))
+    return "002.png: is 50x50 pixels, its annotation says 160x120"
+
+
+def spoil_empty_mask(folder, content):
+    content["annotations"][0]["segmentation"] = [[]]
+    return "000.png: annotation 1 has an empty mask"
+
+
+def spoil_box_outside(folder, content):
+    content["annotations"][2]["bbox"] = [150, 10, 60, 20]
+    return "001.png: annotation 3 has a box that leaves the picture (160x120)"
+
+
+def spoil_empty_box(folder, content):
+    content["annotations"][2]["bbox"] = [15, 10, 0, 20]
+    return "001.png: annotation 3 has an empty box"
+
+
+def spoil_category(folder, content):
+    content["annotations"][4]["category_id"] = 3
+    return "002.png: annotation 5 has category id 3"
+
+
+def spoil_image_id(folder, content):
+    content["annotations"][5]["image_id"] = 99
+    return "annotation 6: no picture has the id 99"
+
+
+def spoil_mask_elsewhere(folder, content):
+    content["annotations"][6]["segmentation"] = [[300, 300, 320, 300, 320, 320]]
+    return "003.png: the mask of a person covers no pixel"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        spoil_missing,
+        spoil_unreadable,
+        spoil_size,
+        spoil_empty_mask,
+        spoil_box_outside,
+        spoil_empty_box,
+        spoil_category,
+        spoil_image_id,
+        spoil_mask_elsewhere,
+    ],
+)
+def test_bad_data_is_named_picture_by_picture(made, spoil):
+    folder, content = made
+    expected = spoil(folder, content)
+    write(folder, content)
+    problems = check(read(folder))
+    assert any(problem.startswith(expected) for problem in problems), problems
+    assert len(without_bad(read(folder)).pictures) >= 5
+
+
+def test_a_folder_without_labels_says_what_was_looked_for(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"neither instances.json .* nor a folder masks"):
+        read(tmp_path)
+
+
+def test_partial_labels_are_understood(made):
+    folder, content = made
+    content["images"][0]["only_person"] = 1
+    content["images"][1]["person_incomplete"] = 1
+    content["images"][2]["only_classes"] = [9]
+    content["annotations"][0]["box_only"] = 1
+    content["annotations"][1].update(mask_by="sam2", mask_score=0.75)
+    content["annotations"][2].update(mask_by="sam2", mask_score=0.5)
+    content["annotations"][3]["iscrowd"] = 1
+    write(folder, content)
+    pictures = read(folder).pictures
+    known = [picture.known.tolist() for picture in pictures[:4]]
+    assert known == [[True, False], [False, True], [False, True], [True, True]]
+    weights = [item.mask_weight for picture in pictures[:2] for item in picture.objects]
+    assert weights == pytest.approx([0.0, 0.5, 0.0, 0.0])
+    assert pictures[1].objects[1].crowd
+
+
+def test_masks_in_png_files_become_objects(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    ids = np.zeros((90, 120), np.uint8)
+    ids[10:50, 20:60] = 1
+    ids[30:80, 70:110] = 2
+    for name in ("a", "b", "c"):
+        cv2.imwrite(str(tmp_path / "images" / f"{name}.jpg"), np.full((90, 120, 3), 90, np.uint8))
+    cv2.imwrite(str(tmp_path / "masks" / "a.png"), ids)
+    cv2.imwrite(str(tmp_path / "masks" / "b.png"), np.zeros((90, 120), np.uint8))
+    cv2.imwrite(str(tmp_path / "masks" / "d.png"), ids)
+    data = read(tmp_path)
+    assert [picture.path.name for picture in data.pictures] == ["a.jpg"]
+    first, second = data.pictures[0].objects
+    assert first.box == pytest.approx((20, 10, 60, 50), abs=0.3)
+    assert second.area == 50 * 40
+    assert len(data.problems) == 3
+    drawn = np.zeros((90, 120), np.uint8)
+    draw(first.polygons, drawn, 1)
+    assert (drawn == (ids == 1)).mean() > 0.999
+
+
+def test_run_length_masks_are_read(made):
+    folder, content = made
+    mask = np.zeros((120, 160), np.uint8)
+    mask[20:60, 30:90] = 1
+    coded = mask_api.encode(np.asfortranarray(mask))
+    flat = mask.T.ravel()
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flat, [0]])))
+    runs = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
+    content["annotations"][0].update(
+        bbox=[30, 20, 60, 40], segmentation={"size": [120, 160], "counts": runs}
+    )
+    content["annotations"][1].update(
+        bbox=[30, 20, 60, 40],
+        segmentation={"size": [120, 160], "counts": coded["counts"].decode()},
+    )
+    write(folder, content)
+    for item in read(folder).pictures[0].objects:
+        again = np.zeros_like(mask)
+        draw(item.polygons, again, 1)
+        assert (again == mask).mean() > 0.999
+
+
+def test_large_files_are_shrunk_with_their_labels(tmp_path):
+    content = coco_set(tmp_path / "set", 2)
+    path = tmp_path / "set" / "images" / "000.png"
+    cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path)), (1920, 1440)))
+    content["images"][0].update(width=1920, height=1440)
+    for entry in content["annotations"][:2]:
+        entry["bbox"] = [value * 12 for value in entry["bbox"]]
+        entry["segmentation"] = [[value * 12 for value in entry["segmentation"][0]]]
+    write(tmp_path / "set", content)
+    data = read(tmp_path / "set")
+    assert check(data) == []
+    picture = data.pictures[0]
+    assert (picture.width, picture.height) == (LONGEST, 720)
+    assert load_picture(picture).shape == (720, 960, 3)
+    assert max(item.box[2] for item in picture.objects) <= 960
+
+
+def test_an_outline_drawn_again_is_the_same_mask():
+    mask = np.zeros((60, 80), np.uint8)
+    cv2.ellipse(mask, (40, 30), (25, 18), 20, 0, 360, 1, -1)
+    again = np.zeros_like(mask)
+    draw(outline(mask), again, 1)
+    assert (again != mask).mean() < 0.002
+    large = np.zeros((240, 320), np.uint8)
+    draw(scaled(outline(mask), 4.0), large, 1)
+    assert large.sum() / 16 == pytest.approx(mask.sum(), rel=0.05)
+
+
+def test_made_pictures_carry_true_boxes(made):
+    folder, _ = made
+    pictures = read(folder).pictures
+    donors = [picture for picture in pictures if pasteable(picture)]
+    rng = np.random.default_rng(0)
+    config = AugmentConfig(shortest=120, longest=160, paste=1.0, camera=1.0)
+    seen = 0
+    for index in range(40):
+        image, truth = make(pictures[index % 6], load_picture, donors, (128, 160), config, rng)
+        assert image.shape == (128, 160, 3)
+        assert image.dtype == np.uint8
+        assert len(truth.boxes) == len(truth.labels) == len(truth.polygons)
+        for row, box in enumerate(truth.boxes.tolist()):
+            assert 0 <= box[0] < box[2] <= 160
+            assert 0 <= box[1] < box[3] <= 128
+            canvas = np.zeros((128, 160), np.uint8)
+            draw(truth.polygons[row], canvas, 1)
+            for front in truth.hidden[row]:
+                draw(truth.polygons[front], canvas, 0)
+            x, y, w, h = cv2.boundingRect(canvas)
+            assert [x, y, x + w, y + h] == pytest.approx(box, abs=2.5)
+            seen += 1
+    assert seen > 40
+
+
+def test_batches_are_seeded_and_the_cache_outlives_them(made, tmp_path):
+    folder, _ = made
+    pictures = read(folder).pictures
+    firsts = []
+    for _ in range(2):
+        cache = PictureCache(pictures, tmp_path / "cache")
+        config = AugmentConfig(canvases=((64, 96),))
+        batches = Batches(pictures, cache, np.ones(6), 3, config, 5)
+        batch = next(iter(batches))
+        batches.close()
+        assert batch.images.shape == (3, 3, 64, 96)
+        firsts.append(batch.images)
+    assert (firsts[0] == firsts[1]).all()
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_a_picture_that_breaks_later_stops_the_batches(made, tmp_path):
+    folder, _ = made
+    pictures = read(folder).pictures
+    cache = PictureCache(pictures, tmp_path / "cache")
+    for picture in pictures:
+        picture.path.write_bytes(b"")
+    batches = Batches(pictures, cache, np.ones(6), 2, AugmentConfig(), 0)
+    with pytest.raises(ValueError, match="cannot be read"):
+        next(iter(batches))
+    batches.close()
+
+
+def test_the_projects_own_data_is_sound(shared_data):
+    data = read(shared_data / "val")
+    assert len(data.pictures) == 338
+    assert check(data) == []

@@ -1,0 +1,257 @@
+import json
+import shutil
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner
+
+from stream.errors import ModelError, StreamError
+from stream.export.metadata import read_metadata
+from stream.inference.segmenter import Segmenter
+from stream.models.detect import DetectConfig, Detector
+from stream.models.network import MaskRCNN, NetworkConfig
+from stream.models.training import ship
+from stream.models.training.augment import AugmentConfig
+from stream.models.training.command import train_command
+from stream.models.training.data import read
+from stream.models.training.evaluate import evaluate, paste, runtime_detector
+from stream.models.training.loop import LoopConfig, Trainer, load_network, rate_factor
+from stream.models.training.losses import LossConfig
+from stream.models.training.run import TrainConfig, split, train
+
+from .made import coco_set
+
+
+def app():
+    out = typer.Typer()
+    out.command()(train_command)
+    return out
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    coco_set(folder / "data", 16)
+    torch.manual_seed(0)
+    network = MaskRCNN(NetworkConfig(("person", "bar")))
+    state = {
+        key.removeprefix("backbone.").replace("blocks.", "block"): value.numpy()
+        for key, value in network.state_dict().items()
+        if key.startswith("backbone.")
+    }
+    np.savez(folder / "backbone.npz", **state)
+    config = TrainConfig(
+        data=folder / "data",
+        out=folder / "out",
+        init=str(folder / "backbone.npz"),
+        augment=AugmentConfig(canvases=((128, 160),), shortest=128, longest=160),
+        loop=LoopConfig(batch=4, steps=40, rate=1e-3, warmup=5, average=0.8, evaluate_minutes=0.2),
+    )
+    return folder, train(config)
+
+
+def losses(folder):
+    entries = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    return [entry for entry in entries if "class" in entry]
+
+
+def test_the_loss_falls(run):
+    folder, _ = run
+    first, last = losses(folder / "out")[0], losses(folder / "out")[-1]
+    assert last["class"] < first["class"]
+    assert last["objectness"] < first["objectness"]
+    assert last["mask"] < first["mask"]
+
+
+def test_a_run_leaves_models_a_report_a_plot_and_samples(run):
+    folder, result = run
+    out = folder / "out"
+    for name in ("curve.png", "report.json", "checkpoint.pt"):
+        assert (out / name).stat().st_size > 100
+    assert cv2.imread(str(out / "curve.png")) is not None
+    assert list(out.glob("samples-*.png"))
+    for path in (result.float_model, result.int8_model):
+        assert Segmenter.load(path, provider="cpu").names == ("person", "bar")
+    report = json.loads((out / "report.json").read_text())
+    assert set(report["groups"]["all"]) == {"AP", "AP50", "AP75", "APs", "APm", "APl"}
+
+
+def test_an_interrupted_run_is_taken_up_again(run, tmp_path, caplog):
+    folder, _ = run
+    caplog.set_level("INFO")
+    shutil.copy(folder / "out" / "checkpoint.pt", tmp_path)
+    data = read(folder / "data")
+    trainer = Trainer(
+        MaskRCNN(NetworkConfig(data.names)),
+        data.pictures,
+        np.ones(len(data.pictures)),
+        tmp_path,
+        LoopConfig(batch=4, steps=41),
+        AugmentConfig(canvases=((128, 160),)),
+        LossConfig(),
+    )
+    assert "taking up the run at batch 40" in caplog.text
+    seen = []
+    trainer.run(seen.append)
+    assert trainer.step == 41
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 41
+
+
+def test_a_trained_model_can_be_trained_on(run):
+    folder, result = run
+    again = ship.from_onnx(result.float_model)
+    trained = load_network(folder / "out" / "checkpoint.pt")
+    assert again.config == trained.config
+    with pytest.raises(ModelError, match="float32 variant"):
+        ship.from_onnx(result.int8_model)
+
+
+def test_half_stored_weights_answer_alike(run, tmp_path):
+    _, result = run
+    model = onnx.load(str(result.float_model))
+    half = ship.store_half(model)
+    onnx.save(half, str(tmp_path / "half.onnx"))
+    assert (tmp_path / "half.onnx").stat().st_size < 0.6 * result.float_model.stat().st_size
+    image = np.random.default_rng(0).integers(0, 256, (1, 96, 128, 3), np.uint8)
+    first = answers(model, image)
+    second = answers(half, image)
+    count = min(len(first[0]), len(second[0]), 5)
+    np.testing.assert_allclose(first[1][:count], second[1][:count], atol=0.01)
+    assert ship.from_onnx(tmp_path / "half.onnx").config.names == ("person", "bar")
+
+
+def answers(model, image):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, {"image": image})
+
+
+CONFIG = DetectConfig(score_floor=0.2, detections=12)
+
+
+@pytest.fixture(scope="module")
+def exported():
+    torch.manual_seed(0)
+    network = MaskRCNN(NetworkConfig(("person", "dog", "cup"))).eval()
+    torch.nn.init.normal_(network.box.classes.weight, std=0.3)
+    told = ship.metadata(("cup", "person"), "nothing", "unknown", {})
+    return network, ship.to_onnx(network, told.names, told, CONFIG)
+
+
+def test_the_exported_graph_keeps_the_contract(exported):
+    _, model = exported
+    assert read_metadata(model).names == ("cup", "person")
+    assert not {node.op_type for node in model.graph.node} & {"Loop", "If", "Scan"}
+
+
+@pytest.mark.parametrize("shape", [(96, 128), (160, 96)])
+def test_the_exported_graph_answers_as_torch_does(exported, shape):
+    network, model = exported
+    image = np.random.default_rng(1).integers(0, 256, (1, *shape, 3), np.uint8)
+    with torch.no_grad():
+        expected = Detector(network, CONFIG, [2, 0])(torch.from_numpy(image))
+    found = answers(model, image)
+    assert 0 < len(found[0]) <= 12
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-3, atol=2e-3)
+
+
+def test_nothing_found_is_an_empty_answer_of_the_graph():
+    network = MaskRCNN(NetworkConfig(("person",))).eval()
+    told = ship.metadata(("person",), "nothing", "unknown", {})
+    model = ship.to_onnx(network, told.names, told, DetectConfig(score_floor=0.99))
+    small = ship.quantise(model, [np.full((90, 120, 3), 90, np.uint8)])
+    for graph in (model, small):
+        boxes, scores, labels, masks = answers(graph, np.zeros((1, 96, 128, 3), np.uint8))
+        assert boxes.shape == (0, 4)
+        assert scores.shape == labels.shape == (0,)
+        assert masks.shape == (0, 56, 56)
+
+
+def test_evaluation_knows_a_perfect_detector(tmp_path):
+    coco_set(tmp_path / "data", 4)
+    data = read(tmp_path / "data")
+    pictures = iter(data.pictures)
+
+    def perfect(image):
+        items = next(pictures).objects
+        boxes = np.array([item.box for item in items], np.float32)
+        masks = []
+        for item in items:
+            x1, y1, x2, y2 = item.box
+            canvas = np.zeros((112, 112), np.uint8)
+            rings = [
+                np.round((ring - [x1, y1]) / [x2 - x1, y2 - y1] * 112).astype(np.int32)
+                for ring in item.polygons
+            ]
+            cv2.fillPoly(canvas, rings, 1)
+            masks.append(cv2.resize(canvas.astype(np.float32), (56, 56)))
+        labels = np.array([item.label for item in items])
+        return boxes, np.ones(len(items), np.float32), labels, np.array(masks)
+
+    report = evaluate(perfect, data.names, data, classes=True)
+    assert report.groups["all"]["AP50"] == pytest.approx(1.0)
+    assert report.groups["all"]["AP"] > 0.9
+    assert report.classes == {"person": pytest.approx(1.0), "bar": pytest.approx(1.0)}
+
+
+def test_evaluation_through_the_runtime(run):
+    folder, result = run
+    data = read(folder / "data")
+    data.pictures = data.pictures[:2]
+    segmenter = Segmenter.load(result.int8_model, provider="cpu", threshold=0.0)
+    report = evaluate(runtime_detector(segmenter), segmenter.names, data)
+    assert 0 <= report.groups["all"]["AP50"] <= 1
+
+
+def test_pasted_masks_lie_in_their_box():
+    full = paste(np.ones((56, 56), np.float32), np.array([10.0, 5, 30, 25], np.float32), 40, 50)
+    assert full.sum() == 400
+    assert full[5:25, 10:30].all()
+    outside = np.array([60.0, 5, 80, 25], np.float32)
+    assert paste(np.ones((56, 56), np.float32), outside, 40, 50).sum() == 0
+
+
+def test_the_rate_warms_up_and_falls():
+    config = LoopConfig(warmup=10, decay=0.25)
+    assert rate_factor(0, 0.0, config) == pytest.approx(0.1)
+    assert rate_factor(50, 0.5, config) == 1.0
+    assert rate_factor(50, 0.875, config) == pytest.approx(0.51)
+    assert rate_factor(50, 1.0, config) == pytest.approx(0.02)
+
+
+def test_judging_pictures_are_not_learnt_from(tmp_path):
+    coco_set(tmp_path / "data", 17)
+    learn, judged = split(read(tmp_path / "data"))
+    assert len(learn.pictures) == 15
+    assert not {p.id for p in learn.pictures} & {p.id for p in judged.pictures}
+
+
+def test_canvases_suit_the_pyramid():
+    assert all(side % 32 == 0 for canvas in AugmentConfig().canvases for side in canvas)
+
+
+def test_the_command_names_bad_data_and_does_not_start(tmp_path):
+    coco_set(tmp_path / "data", 3)
+    (tmp_path / "data" / "images" / "001.png").unlink()
+    arguments = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app(), arguments)
+    assert isinstance(result.exception, StreamError)
+    assert "1 things are wrong" in str(result.exception)
+    assert "001.png" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_refuses_a_missing_folder(tmp_path):
+    arguments = ["--data", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app(), arguments)
+    assert isinstance(result.exception, StreamError)
+    assert "neither instances.json" in str(result.exception)
