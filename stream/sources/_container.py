@@ -52,8 +52,8 @@ def open_container(path: Path) -> InputContainer:
             raise SourceError(f"{path} is a folder, not a video file")
         if path.is_file() and status.st_size == 0:
             raise SourceError(f"{path} is empty (0 bytes); nothing was recorded in it")
-        with path.open("rb"):
-            pass
+        if path.is_file():  # to open a pipe would be to read it
+            path.open("rb").close()
     try:
         # "file:" keeps a colon in the name from being taken for a protocol; the whitelist keeps
         # a playlist inside the file from reaching out to the network.

@@ -166,7 +166,7 @@ class Reader:
 
         Decoding with several threads, PyAV cannot ask on after such an error; one thread can.
         """
-        if self._last is None:
+        if self._last is None or not self._path.is_file():
             return
         last = self._last
         with open_container(self._path) as again:

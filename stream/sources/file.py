@@ -38,6 +38,10 @@ _PREROLLS = (0, 5, 30)
 _SOUND_LAG = 10
 
 
+# Seconds that may be missing at the end without the file being cut short.
+_SHORT = Fraction(1, 2)
+
+
 @dataclass(slots=True)
 class _Picture:
     """A decoded picture that waits for the next one to know how long it lasts."""
@@ -87,6 +91,7 @@ class FileSource(Source):
         self._lock = threading.Lock()
         self._iterating = False
         self._delivered = 0
+        self._reached = Fraction(0)
         self._container: InputContainer = open_container(self.path)
         try:
             self._open()
@@ -240,6 +245,7 @@ class FileSource(Source):
         frame = Frame(picture, self._delivered, waiting.pts, self._tick, duration)
         frame.stages["decode"] = waiting.decoded.seconds + time.perf_counter() - frame.born
         self._delivered += 1
+        self._reached = max(self._reached, (waiting.pts + duration) * self._tick)
         return frame
 
     def _last_duration(self, last: _Picture) -> int:
@@ -296,6 +302,7 @@ class FileSource(Source):
         stored = packet.pts if packet.pts is not None else packet.dts
         if stored is not None:
             at = self._timeline.shifted(stored, duration, tick, packet.stream_index)
+            self._reached = max(self._reached, (at + duration) * tick)
             start, end = self._cut
             if start is not None and (at + duration) * tick <= start:
                 return None
@@ -319,14 +326,30 @@ class FileSource(Source):
             self._remarks.append(
                 "the file's clock starts over in the middle; it was made continuous"
             )
-        expected = self.info.frames
-        if self._request.limit is None and expected is not None:
-            missing = expected - self._delivered - self.corrupt
-            if missing > max(2, expected // 50):
-                self._remarks.append(
-                    f"{self.path.name} is cut short: it declares about {expected} pictures and "
-                    f"holds {self._delivered}"
-                )
+        if self._request.limit is None and self._request.end is None:
+            self._remark_missing()
+
+    def _remark_missing(self) -> None:
+        """Says that the file ends before the end that it declares."""
+        # AVI counts the places of its grid that hold no picture, too.
+        exact = self._request.start is None and self._container.format.name != "avi"
+        counted = self._video.frames if exact else 0
+        missing = counted - self._delivered - self.corrupt
+        if counted and missing > max(2, counted // 50):
+            self._remarks.append(
+                f"{self.path.name} is cut short: it declares {counted} pictures and holds "
+                f"{self._delivered}"
+            )
+            return
+        if not self._container.duration or self._timeline.splices:
+            return
+        began = Fraction(self._container.start_time or 0, av.time_base) - self._timeline.zero
+        whole = Fraction(self._container.duration, av.time_base)
+        if began + whole - self._reached > max(_SHORT, whole / 50):
+            self._remarks.append(
+                f"{self.path.name} is cut short: it declares {float(whole):.1f} seconds and ends "
+                f"after {float(self._reached - began):.1f}"
+            )
 
 
 def probe(path: str | Path) -> VideoInfo:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -34,14 +34,13 @@ ENDLESS = """
     from stream.sources.file import FileSource
     from tests import media
     output, sound, overwrite = sys.argv[1:]
-    info = VideoInfo("x", 160, 120, "yuv420p", Fraction(1, 25), Fraction(25))
     with FileSource(sound) as source:
         heard = [item for item in source if isinstance(item, Passthrough)]
-        import dataclasses
-        info = dataclasses.replace(info, copied=source.info.copied)
-        source2 = FileSource(sound)
-        info = dataclasses.replace(info, copied=source2.info.copied)
-        sink = VideoSink(output, info, overwrite=overwrite == "yes")
+    source = FileSource(sound)
+    info = VideoInfo(
+        "x", 160, 120, "yuv420p", Fraction(1, 25), Fraction(25), copied=source.info.copied
+    )
+    sink = VideoSink(output, info, overwrite=overwrite == "yes")
     for index in range(1000000):
         picture = media.make_picture(index, 160, 120, "yuv420p")
         while heard and heard[0].packets[0].pts * heard[0].packets[0].time_base <= index / 25:
@@ -148,8 +147,6 @@ class Full:
         monkeypatch.setattr("os.write", self.write)
 
     def write(self, file: int, data: memoryview) -> int:
-        import errno
-
         if self.room <= 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         done = self.given(file, data[: self.room])
@@ -213,6 +210,7 @@ def test_a_real_device_without_room(tmp_path):
 
 
 def test_a_file_size_limit_of_the_system(tmp_path):
+    resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     sink = VideoSink(tmp_path / "out.mkv", plain())

@@ -454,6 +454,27 @@ def test_a_file_that_is_cut_off_gives_what_it_has_and_says_so(tmp_path):
     assert frames[-1].duration == frames[0].duration
 
 
+@pytest.mark.parametrize("ending", [".mkv", ".webm"])
+def test_a_cut_off_file_without_a_count_says_so_by_its_length(tmp_path, ending):
+    codec = "libvpx-vp9" if ending == ".webm" else "libx264"
+    audio = "libopus" if ending == ".webm" else "aac"
+    whole = make_clip(tmp_path / f"whole{ending}", codec=codec, audio=audio, frames=100, options={})
+    path = tmp_path / f"in{ending}"
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with FileSource(path) as source:
+        assert sum(isinstance(item, Frame) for item in source) < 80
+        assert ["cut short: it declares 4.0 seconds" in remark for remark in source.remarks] == [
+            True
+        ]
+
+
+def test_sound_that_outlasts_the_pictures_is_no_damage(tmp_path):
+    path = make_clip(tmp_path / "in.mkv", audio="aac", audio_seconds=5)
+    with FileSource(path) as source:
+        assert sum(isinstance(item, Frame) for item in source) == 25
+        assert source.remarks == []
+
+
 def test_damage_in_the_last_packets_keeps_the_pictures_before(tmp_path):
     path = tmp_path / "in.mkv"
     source = make_clip(tmp_path / "whole.mkv", frames=60, b_frames=0)
