@@ -331,9 +331,8 @@ class FileSource(Source):
 
     def _remark_missing(self) -> None:
         """Says that the file ends before the end that it declares."""
-        # AVI counts the places of its grid that hold no picture, too.
-        exact = self._request.start is None and self._container.format.name != "avi"
-        counted = self._video.frames if exact else 0
+        grid = self._container.format.name == "avi"
+        counted = self._video.frames if self._request.start is None and not grid else 0
         missing = counted - self._delivered - self.corrupt
         if counted and missing > max(2, counted // 50):
             self._remarks.append(
@@ -345,6 +344,9 @@ class FileSource(Source):
             return
         began = Fraction(self._container.start_time or 0, av.time_base) - self._timeline.zero
         whole = Fraction(self._container.duration, av.time_base)
+        if grid and self._video.average_rate:
+            # AVI counts the places for pictures, empty ones included; FFmpeg, what it finds.
+            whole = max(whole, self._video.frames / self._video.average_rate)
         if began + whole - self._reached > max(_SHORT, whole / 50):
             self._remarks.append(
                 f"{self.path.name} is cut short: it declares {float(whole):.1f} seconds and ends "
