@@ -20,6 +20,7 @@ from onnxscript import opset18 as op
 from torch import Tensor
 
 from stream.export.blocks.resizing import shortest_edge_onnx, upsample_like_onnx
+from stream.export.blocks.vovnet import halve_onnx
 
 
 @torch.library.custom_op("stream::suppress", mutates_args=())
@@ -189,5 +190,6 @@ TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     torch.ops.stream.roi_align_levels.default: _roi_align_levels_onnx,
     torch.ops.stream.shortest_edge.default: shortest_edge_onnx,
     torch.ops.stream.upsample_like.default: upsample_like_onnx,
+    torch.ops.stream.halve.default: halve_onnx,
 }
 """ONNX forms of the operators above, for `torch.onnx.export(custom_translation_table=...)`."""

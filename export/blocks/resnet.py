@@ -84,7 +84,7 @@ def residual_stage(
 
 
 class ResNet(nn.Module):
-    """A stem and stages of bottlenecks; stage n has 256 * 2^n channels out."""
+    """A stem and stages of bottlenecks, each with twice the channels of the one before."""
 
     def __init__(
         self,
@@ -92,6 +92,8 @@ class ResNet(nn.Module):
         *,
         groups: int = 1,
         width: int = 64,
+        stem: int = 64,
+        outputs: int = 256,
         stride_in_1x1: bool = False,
         last_dilated: bool = False,
     ) -> None:
@@ -101,13 +103,15 @@ class ResNet(nn.Module):
             counts: bottlenecks per stage, such as (3, 4, 6, 3) for ResNet-50.
             groups: of the 3x3 convolutions.
             width: channels per group of the first stage's 3x3.
+            stem: channels of the stem.
+            outputs: of the first stage.
             stride_in_1x1: see `Bottleneck`.
             last_dilated: whether the fourth stage dilates by 2 instead of striding (DC5).
         """
         super().__init__()
-        self.stem = nn.Conv2d(3, 64, 7, stride=2, padding=3)
+        self.stem = nn.Conv2d(3, stem, 7, stride=2, padding=3)
         self.stages = nn.ModuleList()
-        inputs = 64
+        inputs = stem
         for number, count in enumerate(counts):
             dilated = last_dilated and number == 3
             self.stages.append(
@@ -115,14 +119,14 @@ class ResNet(nn.Module):
                     count,
                     inputs,
                     groups * width * 2**number,
-                    256 * 2**number,
+                    outputs * 2**number,
                     stride=1 if number == 0 or dilated else 2,
                     groups=groups,
                     dilation=2 if dilated else 1,
                     stride_in_1x1=stride_in_1x1,
                 )
             )
-            inputs = 256 * 2**number
+            inputs = outputs * 2**number
 
     def forward(self, planes: Tensor) -> list[Tensor]:
         """float32 [1, 3, H, W] to each stage's map, finest first: strides 4, 8, 16, 32."""

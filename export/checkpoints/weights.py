@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from stream.errors import ModelError
+from stream.export.blocks import MaskUpsample
 
 
 class Weights(Mapping[str, Tensor]):
@@ -66,6 +67,18 @@ class Weights(Mapping[str, Tensor]):
         numbers = [int(found[1]) for name in self if (found := re.match(pattern, name))]
         return max(numbers, default=-1) + 1
 
+    def chain(self, pattern: str, first: int = 1) -> tuple[int, ...]:
+        """Outputs (the first dimension) of layers that are numbered through.
+
+        Args:
+            pattern: of the weights' names, with {} for the number.
+            first: the number that it begins with.
+        """
+        found: list[int] = []
+        while pattern.format(first + len(found)) in self:
+            found.append(self.shape(pattern.format(first + len(found)))[0])
+        return tuple(found)
+
     def fill(
         self, layer: nn.Module, name: str, norm: str | None = None, epsilon: float = 1e-5
     ) -> None:
@@ -97,6 +110,19 @@ class Weights(Mapping[str, Tensor]):
         self.put(layer, "weight", weight, name)
         if getattr(layer, "bias", None) is not None:
             self.put(layer, "bias", bias, name)
+
+    def upsample(self, name: str) -> MaskUpsample:
+        """A 2x2 transposed convolution with stride 2, in its exported form.
+
+        Raises:
+            ModelError: it is missing or not 2x2.
+        """
+        shape = self.shape(f"{name}.weight")
+        if len(shape) != 4 or shape[2:] != (2, 2):
+            raise self._mismatch(f"{name}.weight", (*shape[:2], 2, 2))
+        layer = nn.ConvTranspose2d(shape[0], shape[1], 2, stride=2)
+        self.fill(layer, name)
+        return MaskUpsample(layer)
 
     def put(self, layer: nn.Module, part: str, value: Tensor, name: str) -> None:
         """Copies a value into a layer's parameter.

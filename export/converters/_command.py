@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stream.errors import ModelError
 from stream.export.registry import Converter, need_extra
+
+if TYPE_CHECKING:
+    from stream.export.converters._request import Request
 
 
 def checkpoint_converter(name: str, summary: str, module: str) -> Converter:
@@ -54,24 +57,49 @@ def checkpoint_converter(name: str, summary: str, module: str) -> Converter:
     ) -> None:
         need_extra()
         from stream.export.converters._request import Request
-        from stream.export.metadata import save_model
-        from stream.export.report import announce
 
-        loaded = importlib.import_module(f"stream.export.converters.{module}")
-        request = Request(
-            checkpoint=checkpoint,
-            config=config,
-            names=names,
-            size=size,
-            exact=exact,
-            detections=detections,
-            proposals=proposals,
-            score=score,
+        run(
+            name,
+            module,
+            Request(
+                checkpoint=checkpoint,
+                config=config,
+                names=names,
+                size=size,
+                exact=exact,
+                detections=detections,
+                proposals=proposals,
+                score=score,
+            ),
+            output,
         )
-        convert: Callable[..., object] = loaded.convert
-        converted = convert(request)
-        save_model(converted.to_onnx(name, request), output)  # type: ignore[attr-defined]
-        announce(output)
 
     command.__doc__ = summary
     return Converter(name, summary, command)
+
+
+def run(name: str, module: str, request: Request, output: Path) -> None:
+    """Converts, writes the file and says so.
+
+    Args:
+        name: of the system.
+        module: in `stream.export.converters`, see `checkpoint_converter`.
+        request: what is asked for.
+        output: the .onnx file.
+
+    Raises:
+        ModelError: the checkpoint cannot be converted; where it is another system's, the message
+            names the right command.
+        UsageError: the request makes no sense.
+    """
+    from stream.export.checkpoints.recognise import wrong_file
+    from stream.export.metadata import save_model
+    from stream.export.report import announce
+
+    loaded: Any = importlib.import_module(f"stream.export.converters.{module}")
+    try:
+        converted = loaded.convert(request)
+    except ModelError as error:
+        raise wrong_file(request.checkpoint, name, error) from error
+    save_model(converted.to_onnx(name, request), output)
+    announce(output)

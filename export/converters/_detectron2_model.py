@@ -59,7 +59,7 @@ def configure(weights: Weights, settings: Settings | None = None) -> RcnnConfig:
     inner, width = weights.shape(f"{prefix}.res2.0.conv2.weight")[:2]
     groups = inner // width
     classes = weights.shape("roi_heads.box_predictor.cls_score.weight")[0] - 1
-    box_layers = _chain(weights, f"{_BOX}.fc{{}}.weight", first=1)
+    box_layers = weights.chain(f"{_BOX}.fc{{}}.weight")
     defaults = RcnnConfig(
         body="fpn" if fpn else "c4" if c4 else "dc5",
         proposals_before=1000 if fpn else 6000,
@@ -72,6 +72,8 @@ def configure(weights: Weights, settings: Settings | None = None) -> RcnnConfig:
         counts=counts,
         groups=groups,
         width=width,
+        stem=weights.shape(f"{prefix}.stem.conv1.weight")[0],
+        outputs=weights.shape(f"{prefix}.res2.0.conv3.weight")[0],
         # ResNeXt came from torch, where the 3x3 has the stride; ResNet from Caffe.
         stride_in_1x1=bool(settings.get(f"{model}.RESNETS.STRIDE_IN_1X1", groups == 1)),
         channels=weights.shape("backbone.fpn_output2.weight")[0] if fpn else 0,
@@ -91,11 +93,11 @@ def configure(weights: Weights, settings: Settings | None = None) -> RcnnConfig:
         ),
         box_pool=14 if c4 else int(settings.number(f"{model}.ROI_BOX_HEAD.POOLER_RESOLUTION", 7)),
         box_weights=_four(settings, f"{model}.ROI_BOX_HEAD.BBOX_REG_WEIGHTS", defaults.box_weights),
-        box_convs=_chain(weights, f"{_BOX}.conv{{}}.weight", first=1),
+        box_convs=weights.chain(f"{_BOX}.conv{{}}.weight"),
         box_layers=box_layers,
         classes=classes,
         box_classes=weights.shape("roi_heads.box_predictor.bbox_pred.weight")[0] // 4,
-        mask_convs=_chain(weights, f"{_MASK}.mask_fcn{{}}.weight", first=1),
+        mask_convs=weights.chain(f"{_MASK}.mask_fcn{{}}.weight"),
         mask_channels=weights.shape(f"{_MASK}.deconv.weight")[1],
         mask_classes=weights.shape(f"{_MASK}.predictor.weight")[0],
         sampling_ratio=int(settings.number(f"{model}.ROI_BOX_HEAD.POOLER_SAMPLING_RATIO", 0)),
@@ -137,19 +139,11 @@ def _stage(weights: Weights, stage: int) -> str:
     return f"{_prefix(weights)}.res{stage}"
 
 
-def _chain(weights: Weights, pattern: str, first: int) -> tuple[int, ...]:
-    """Outputs of layers that are numbered through."""
-    found: list[int] = []
-    while pattern.format(first + len(found)) in weights:
-        found.append(weights.shape(pattern.format(first + len(found)))[0])
-    return tuple(found)
-
-
 def _proposal_channels(weights: Weights) -> tuple[int, ...]:
     single = f"{_RPN}.conv.weight"
     if single in weights:
         return (weights.shape(single)[0],)
-    return _chain(weights, f"{_RPN}.conv.conv{{}}.weight", first=0)
+    return weights.chain(f"{_RPN}.conv.conv{{}}.weight", first=0)
 
 
 def _sizes(settings: Settings, defaults: RcnnConfig) -> tuple[tuple[float, ...], ...]:
@@ -229,7 +223,7 @@ def fill(form: RcnnForm, weights: Weights) -> None:
     weights.fill(form.box_head.logits, "roi_heads.box_predictor.cls_score")
     weights.fill(form.box_head.deltas, "roi_heads.box_predictor.bbox_pred")
     _convs(weights, form.mask_head.convs, f"{_MASK}.mask_fcn{{}}", 1)
-    weights.fill(form.mask_head.deconv, f"{_MASK}.deconv")
+    form.mask_head.upsample = weights.upsample(f"{_MASK}.deconv")
     weights.fill(form.mask_head.predictor, f"{_MASK}.predictor")
 
 
@@ -252,7 +246,7 @@ def _conv(weights: Weights, layer: nn.Module, name: str) -> None:
         weights.fill(layer, name, norm, _NORM_EPSILON)
 
 
-def settings_for(config: str | None) -> Settings:
+def settings_for(config: str | None, family: str = "mask_rcnn") -> Settings:
     """The settings of a published configuration's name, or of a configuration file.
 
     A name tells what the weights cannot: that detectron2 compares itself with Detectron by
@@ -268,10 +262,10 @@ def settings_for(config: str | None) -> Settings:
     if path.is_file():
         return read_settings(path)
     name = path.name.removesuffix(".yaml").removesuffix(".py")
-    if not name.lower().startswith("mask_rcnn") or path.suffix not in ("", ".yaml", ".py"):
+    if not name.lower().startswith(family) or path.suffix not in ("", ".yaml", ".py"):
         raise UsageError(
-            f"--config {config}: it is neither a file nor a published configuration such as "
-            "mask_rcnn_R_50_FPN_3x"
+            f"--config {config}: it is neither a file nor a published configuration, such as "
+            f"{family}_..."
         )
     if "LSJ" in name:
         model = {

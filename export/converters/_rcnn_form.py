@@ -14,6 +14,7 @@ from stream.export.blocks import (
     BoxDecoder,
     Detections,
     LevelPool,
+    MaskUpsample,
     Pixels,
     Proposals,
     cell_anchors,
@@ -37,6 +38,8 @@ class RcnnConfig:
         counts: bottlenecks per stage.
         groups: of the 3x3 convolutions.
         width: channels per group of the first stage's 3x3.
+        stem: channels of the stem.
+        outputs: channels of the first stage.
         stride_in_1x1: whether the first 1x1 of a stage has the stride.
         channels: of the pyramid's levels.
         mean: subtracted from pixels of 0..255, in the order of `order`.
@@ -70,6 +73,8 @@ class RcnnConfig:
     counts: tuple[int, ...] = (3, 4, 6, 3)
     groups: int = 1
     width: int = 64
+    stem: int = 64
+    outputs: int = 256
     stride_in_1x1: bool = True
     channels: int = 256
     mean: tuple[float, ...] = (103.53, 116.28, 123.675)
@@ -125,10 +130,12 @@ class RcnnForm(nn.Module):
             config.counts[:3] if config.body == "c4" else config.counts,
             groups=config.groups,
             width=config.width,
+            stem=config.stem,
+            outputs=config.outputs,
             stride_in_1x1=config.stride_in_1x1,
             last_dilated=config.body == "dc5",
         )
-        stages = [256 * 2**number for number in range(len(self.body.stages))]
+        stages = [config.outputs * 2**number for number in range(len(self.body.stages))]
         self.pyramid = Pyramid(stages, config.channels) if fpn else None
         channels = config.channels if fpn else stages[-1]
         self.proposer = _Proposer(channels, config)
@@ -152,14 +159,15 @@ class RcnnForm(nn.Module):
         )
         # The pyramid's coarsest level has proposals but no regions.
         scales = [1 / stride for stride in (config.strides[:4] if fpn else config.strides)]
-        self.box_pool = _pool(config, scales, config.box_pool)
+        # Proposals are many, so the order in which they are pooled matters.
+        self.box_pool = _pool(config, scales, config.box_pool, tile=64)
         self.mask_pool = _pool(config, scales, config.mask_pool)
         self.head: nn.Module | None = None
         if config.body == "c4":
-            channels = 2048
+            channels = 8 * config.outputs
             self.head = residual_stage(
                 config.counts[3],
-                1024,
+                4 * config.outputs,
                 8 * config.groups * config.width,
                 channels,
                 stride=2,
@@ -280,14 +288,15 @@ class MaskHead(nn.Module):
         super().__init__()
         self.convs = _convolutions(channels, config.mask_convs)
         last = (config.mask_convs or (channels,))[-1]
-        self.deconv = nn.ConvTranspose2d(last, config.mask_channels, 2, stride=2)
+        self.upsample = MaskUpsample(nn.ConvTranspose2d(last, config.mask_channels, 2, stride=2))
         self.predictor = nn.Conv2d(config.mask_channels, config.mask_classes, 1)
 
     def forward(self, pooled: Tensor, labels: Tensor) -> Tensor:
         """float32 [R, C, P, P] and int64 [R] to soft masks, float32 [R, 2P, 2P], 0..1."""
-        grown = torch.relu(self.deconv(self.convs(pooled)))
+        grown = self.upsample(self.convs(pooled))
         rows = labels if self.predictor.out_channels > 1 else torch.zeros_like(labels)
-        return class_masks(grown, self.predictor.weight.flatten(1), self.predictor.bias, rows)
+        weight = self.predictor.weight.flatten(1)
+        return class_masks(grown, weight, self.predictor.bias, rows, parts=4)
 
 
 def _convolutions(inputs: int, channels: Sequence[int]) -> nn.Sequential:
@@ -299,7 +308,7 @@ def _convolutions(inputs: int, channels: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _pool(config: RcnnConfig, scales: Sequence[float], size: int) -> LevelPool:
+def _pool(config: RcnnConfig, scales: Sequence[float], size: int, tile: int = 0) -> LevelPool:
     return LevelPool(
         scales,
         size,
@@ -307,4 +316,5 @@ def _pool(config: RcnnConfig, scales: Sequence[float], size: int) -> LevelPool:
         aligned=config.aligned,
         epsilon=_LEVEL_EPSILON,
         epsilon_inside=True,
+        tile=tile,
     )

@@ -13,7 +13,7 @@ from stream.errors import UsageError
 from stream.export.onnx_export import export_module
 from stream.export.options import parse_size
 from stream.export.registry import OPTIONS_KEY
-from stream.models.contract import Interpolation, Metadata, Resize
+from stream.models.contract import OUTPUTS, Interpolation, Metadata, Resize
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Request:
         score: detections must be better than this, 0..1.
         detections: at most this many.
         proposals: per level before and over all after suppression.
+        mask_score: CenterMask's scores are multiplied by the predicted IoU of the mask.
     """
 
     checkpoint: Path
@@ -39,6 +40,7 @@ class Request:
     score: float | None = None
     detections: int | None = None
     proposals: int | None = None
+    mask_score: bool = False
 
     def __post_init__(self) -> None:
         if self.score is not None and not 0 <= self.score <= 1:
@@ -75,6 +77,7 @@ class Converted:
         height: of a typical picture, pixels, and of every one unless `dynamic`.
         width: likewise.
         dynamic: whether the picture's size may vary.
+        outputs: what the module returns.
     """
 
     module: nn.Module
@@ -82,6 +85,7 @@ class Converted:
     height: int
     width: int
     dynamic: bool
+    outputs: tuple[str, ...] = OUTPUTS
 
     def to_onnx(self, system: str, request: Request) -> onnx.ModelProto:
         """The model as ONNX, with what was asked for in its `export.options`.
@@ -99,6 +103,7 @@ class Converted:
             height=self.height,
             width=self.width,
             dynamic=self.dynamic,
+            outputs=self.outputs,
         )
         entry = model.metadata_props.add()
         entry.key = OPTIONS_KEY
@@ -112,8 +117,11 @@ class Converted:
 
 
 def example_size(resize: Resize) -> tuple[int, int, bool]:
-    """Height and width of a typical input, and whether they vary."""
+    """Height and width of a typical input, and whether they vary.
+
+    Multiples of 32, since torch's solver of constraints fails on some that need padding.
+    """
     if resize.mode == "shortest_edge":
-        wide = min(resize.longest, round(resize.shortest * 4 / 3))
-        return resize.shortest, wide, True
+        wide = min(resize.longest, resize.shortest * 4 // 3)
+        return -(-resize.shortest // 32) * 32, -(-wide // 32) * 32, True
     return resize.height, resize.width, False
