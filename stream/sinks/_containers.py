@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -93,13 +93,16 @@ def choose_container(path: Path) -> ContainerKind:
     return _KINDS[ending]
 
 
-def muxer_options(kind: ContainerKind, tick: Fraction, streams: Sequence[Stream]) -> dict[str, str]:
+def muxer_options(
+    kind: ContainerKind, tick: Fraction, streams: Sequence[Stream], metadata: Iterable[str]
+) -> dict[str, str]:
     """What to open the muxer of a kind of file with.
 
     Args:
         kind: the kind of file.
         tick: seconds per tick of the pictures' clock.
         streams: the streams that go with the pictures.
+        metadata: the names of the file's tags.
     """
     options = {**_COMMON, **kind.options}
     if kind.by_decode_time:
@@ -112,6 +115,9 @@ def muxer_options(kind: ContainerKind, tick: Fraction, streams: Sequence[Stream]
         while scale < 10_000:
             scale *= 2
         options["movie_timescale"] = str(scale)
+        if any(tag.startswith("com.") for tag in metadata):
+            # A phone's tags fit into MP4's table of free names only, which has all tags or none.
+            options["movflags"] += "+use_metadata_tags"
     return options
 
 

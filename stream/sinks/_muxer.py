@@ -33,6 +33,7 @@ class Muxer:
         kind: ContainerKind,
         tick: Fraction,
         copied: Sequence[Stream],
+        metadata: dict[str, str],
     ) -> None:
         """Opens the container.
 
@@ -41,6 +42,7 @@ class Muxer:
             kind: what kind of container it is.
             tick: seconds per tick of the pictures' clock.
             copied: the streams that go with the pictures.
+            metadata: the file's tags.
         """
         self.destination = destination
         self._used = False
@@ -48,9 +50,10 @@ class Muxer:
             destination,
             "w",
             format=kind.format,
-            container_options=muxer_options(kind, tick, copied),
+            container_options=muxer_options(kind, tick, copied, metadata),
             buffer_size=1 << 18,
         )
+        self.container.metadata.update(metadata)
 
     def mux(self, packet: Packet[Any]) -> bool:
         """Hands a packet on; whether that made something go to the file."""

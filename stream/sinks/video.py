@@ -147,7 +147,8 @@ class VideoSink(Sink):
         self._reformatter = VideoReformatter()
         self._done = False
         self._destination = Destination(self.path, overwrite=overwrite)
-        self._muxer = Muxer(self._destination, self._kind, self._tick, info.copied)
+        tags = {k: v for k, v in info.metadata.items() if k.lower() not in _NOT_KEPT}
+        self._muxer = Muxer(self._destination, self._kind, self._tick, info.copied, tags)
         try:
             self._open(info, threads)
         except BaseException:
@@ -189,9 +190,6 @@ class VideoSink(Sink):
         quieten()
         self._configure(self._stream.codec_context, info, rate, threads)
         self._copies = Copies(self._muxer, info.copied, self._kind)
-        container.metadata.update(
-            {k: v for k, v in info.metadata.items() if k.lower() not in _NOT_KEPT}
-        )
         container.set_chapters(
             [
                 {

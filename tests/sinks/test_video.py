@@ -437,3 +437,19 @@ def test_chapters_are_kept_and_cut(tmp_path, ending, cut, expected):
         assert one[:2] == pytest.approx(other[:2], abs=0.002)
         assert one[2] == other[2]
     assert done.remarks == []
+
+
+@pytest.mark.parametrize("ending", [".mov", ".mp4", ".mkv"])
+def test_the_tags_of_a_phone_are_kept(tmp_path, ending):
+    tags = {
+        "title": "A day",
+        "com.apple.quicktime.make": "Apple",
+        "com.apple.quicktime.location.ISO6709": "+51.5334-000.1255+026.756/",
+    }
+    original = make_clip(
+        tmp_path / "in.mov", metadata=tags, muxer={"movflags": "use_metadata_tags"}
+    )
+    run(original, tmp_path / f"out{ending}")
+    with av.open(str(tmp_path / f"out{ending}")) as container:
+        kept = {name.lower(): value for name, value in container.metadata.items()}
+    assert {name.lower(): value for name, value in tags.items()}.items() <= kept.items()
