@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,6 @@ from stream.sinks._encoders import (
 )
 from stream.sinks._muxer import FAILURES, Muxer
 from stream.sinks.base import Sink
-
-_log = logging.getLogger(__name__)
 
 # Seconds between keyframes: how far a player has to look back when seeking, and how much of an
 # MP4 a crash may cost. The first comes early, so that there is soon something to save.

@@ -36,8 +36,6 @@ _CLOCK_STARTS_ANYWHERE = 0x0200
 _PREROLLS = (0, 5, 30)
 # Sound that lies further than this behind the last wanted picture is not waited for, in seconds.
 _SOUND_LAG = 10
-
-
 # Seconds that may be missing at the end without the file being cut short.
 _SHORT = Fraction(1, 2)
 
@@ -60,7 +58,6 @@ class FileSource(Source):
     the same amount. A frame's duration reaches to the next frame, the last one's to the end that
     the file declares. Pixel formats other than planar YUV and grey are converted to the nearest
     planar YUV format; a rotation or mirroring that the file asks for is carried out.
-
     """
 
     def __init__(
@@ -206,7 +203,9 @@ class FileSource(Source):
         held: deque[Packet[Any]] = deque()
         waiting: _Picture | None = None
         previous: int | None = None
-        for piece in itertools.chain(self._primed, self._pieces):
+        pieces = itertools.chain(self._primed, self._pieces)
+        self._primed = []
+        for piece in pieces:
             if not isinstance(piece, Decoded):
                 if self._request.limit is not None:
                     # Where the last picture ends is not known yet.
