@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from stream.frame import Frame
+from stream.frame import Frame, VideoInfo
 from stream.sinks.video import VideoSink
 from stream.sources.file import FileSource
 
@@ -41,3 +41,9 @@ def run(source_path: Path, output: Path, *, cut: dict[str, Any] | None = None, *
                     end = times[-1] + (item.duration or 0) * item.time_base
                 target.write(item)
         return Run(times, end, [*source.remarks, *target.remarks], source.corrupt)
+
+
+def info(**changes: Any) -> VideoInfo:
+    """What a source of small pictures at 25 per second says, but for `changes`."""
+    given = {"name": "x", "width": 64, "height": 48, "pixel_format": "yuv420p"}
+    return VideoInfo(**{**given, "time_base": Fraction(1, 25), "rate": Fraction(25), **changes})

@@ -1,0 +1,83 @@
+"""What cannot be written is refused before any work."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from stream.errors import SinkError, StreamError, UsageError
+from stream.frame import ColourTags, Frame
+from stream.sinks.video import VideoSink, check_output
+from tests import media
+from tests.media import make_clip
+from tests.sinks.running import info
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("out.xyz", {}, "ending .xyz is not known"),
+        ("out", {}, "has no ending"),
+        ("out.mp4", {"codec": "nonsense"}, "no encoder 'nonsense'"),
+        ("out.mp4", {"codec": "aac"}, "does not encode video"),
+        ("out.webm", {"codec": "libx264"}, "do not hold what libx264 encodes"),
+        ("out.mp4", {"crf": 99}, "goes from 0 to 51"),
+        ("out.mkv", {"codec": "ffv1", "crf": 5}, "no quality setting"),
+        ("out.mp4", {"preset": "warp"}, "goes by the presets ultrafast"),
+        ("nowhere/out.mp4", {}, "does not exist"),
+        ("there.mp4", {}, "exists already"),
+        (".", {}, "cannot be written"),
+    ],
+)
+def test_an_impossible_output_is_refused_before_any_work(tmp_path, name, options, words):
+    (tmp_path / "there.mp4").write_bytes(b"precious")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(StreamError) as told:
+        check_output(tmp_path / name, **options)
+    assert words in str(told.value)
+    with pytest.raises(StreamError) as told_again:
+        VideoSink(tmp_path / name, info(), **options)
+    assert str(told_again.value) == str(told.value)
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "there.mp4").read_bytes() == b"precious"
+
+
+def test_the_input_is_never_the_output(tmp_path):
+    original = make_clip(tmp_path / "in.mp4")
+    (tmp_path / "link.mp4").symlink_to(original)
+    for name in ("in.mp4", "link.mp4"):
+        with pytest.raises(UsageError, match="is the input itself"):
+            check_output(tmp_path / name, source=original, overwrite=True)
+
+
+def test_an_unwritable_folder_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(SinkError, match="permission denied"):
+        check_output(tmp_path / "out.mp4")
+
+
+def test_settings_that_the_encoder_refuses_leave_nothing_behind(tmp_path):
+    with pytest.raises(SinkError, match="does not take these pictures"):
+        VideoSink(tmp_path / "out.mp4", info(width=100_000, height=100_000))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_colour_tags_that_nobody_knows_stay_unknown(tmp_path):
+    with VideoSink(tmp_path / "out.mp4", info(colour=ColourTags())) as sink:
+        sink.write(Frame(media.make_picture(0, 64, 48, "yuv420p"), 0, 0, Fraction(1, 25), 1))
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        frame = next(container.decode(video=0))
+        assert (frame.color_primaries, frame.color_trc, frame.colorspace) == (2, 2, 2)
+
+
+def test_a_closed_sink_closes_again_and_a_file_name_may_look_like_an_address(tmp_path):
+    path = Path(tmp_path / "a:b %d.mp4")
+    sink = VideoSink(path, info())
+    sink.write(Frame(media.make_picture(0, 64, 48, "yuv420p"), 0, 0, Fraction(1, 25), 1))
+    sink.close()
+    sink.close()
+    sink.abort()
+    assert path.stat().st_size > 0

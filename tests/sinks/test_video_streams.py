@@ -1,0 +1,202 @@
+"""Sound, words, chapters and tags come out of a video file as they went in."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from tests import media
+from tests.media import make_clip
+from tests.sinks.running import run
+
+
+@pytest.mark.parametrize(
+    ("audio", "source", "ending"),
+    [
+        ("aac", ".mp4", ".mp4"),
+        ("aac", ".mp4", ".mkv"),
+        ("aac", ".mkv", ".mp4"),
+        ("aac", ".mov", ".ts"),
+        ("libopus", ".webm", ".mkv"),
+        ("libopus", ".mkv", ".mp4"),
+        ("mp3", ".mp4", ".avi"),
+        ("ac3", ".mkv", ".mov"),
+        ("pcm_s16le", ".mov", ".mov"),
+        ("flac", ".mkv", ".mp4"),
+    ],
+)
+def test_sound_is_copied_byte_for_byte(tmp_path, audio, source, ending):
+    codec = "libvpx-vp9" if source == ".webm" else "libx264"
+    original = make_clip(tmp_path / f"in{source}", codec=codec, audio=audio, options={})
+    done = run(original, tmp_path / f"out{ending}")
+
+    before = media.packets(original, "audio")
+    after = media.packets(tmp_path / f"out{ending}", "audio")
+    strip = 7 if ending == ".ts" else 0  # MPEG-TS puts a header before each packet of AAC
+    if audio.startswith("pcm"):  # whose packets are whatever the reader makes of them
+        before, after = ([(0, b"".join(data for _, data in made))] for made in (before, after))
+    assert [data for _, data in before] == [data[strip:] for _, data in after]
+    assert done.remarks == []
+
+
+def test_sound_out_of_a_transport_stream_loses_its_headers_only(tmp_path):
+    original = make_clip(tmp_path / "in.ts", audio="aac")
+    done = run(original, tmp_path / "out.mp4")
+    before = media.packets(original, "audio")
+    after = media.packets(tmp_path / "out.mp4", "audio")
+    assert [data[7:] for _, data in before] == [data for _, data in after]
+    assert done.remarks == []
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.4])
+@pytest.mark.parametrize("ending", [".mp4", ".mkv"])
+def test_sound_and_picture_stay_together(tmp_path, delay, ending):
+    original = make_clip(tmp_path / "in.mp4", audio="aac", audio_start=delay, start=5, frames=50)
+    run(original, tmp_path / f"out{ending}")
+
+    def lead(path):
+        return media.decode(path).pts[0] - media.packets(path, "audio")[0][0]
+
+    assert abs(lead(original) - lead(tmp_path / f"out{ending}")) <= Fraction(1, 1000)
+
+
+def test_sound_that_does_not_fit_is_reencoded_and_remarked(tmp_path):
+    original = make_clip(tmp_path / "in.mp4", audio="aac", frames=50)
+    done = run(original, tmp_path / "out.webm")
+    with av.open(str(tmp_path / "out.webm")) as container:
+        assert container.streams.audio[0].codec_context.name == "opus"
+        seconds = sum(frame.samples for frame in container.decode(audio=0)) / 48000
+    assert seconds == pytest.approx(2, abs=0.1)
+    assert done.remarks == [
+        "stream 1, sound (aac), is re-encoded with libopus: webm does not hold it as it is"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "ending", "converted"),
+    [
+        (".mp4", ".mp4", False),
+        (".mkv", ".mkv", False),
+        (".mkv", ".mp4", True),
+        (".mp4", ".mkv", True),
+        (".mp4", ".webm", True),
+    ],
+)
+def test_subtitles_come_along(tmp_path, source, ending, converted):
+    original = make_clip(tmp_path / f"in{source}", subtitles=[(0.2, 0.6, "hello there")])
+    done = run(original, tmp_path / f"out{ending}")
+    told = [
+        (float(at), data)
+        for at, data in media.packets(tmp_path / f"out{ending}", "subtitle")
+        if b"hello there" in data
+    ]
+    assert [at for at, _ in told] == [pytest.approx(0.2, abs=0.001)]
+    assert any("converted" in remark for remark in done.remarks) == converted
+
+
+def test_what_a_container_cannot_hold_is_left_out_and_remarked(tmp_path):
+    original = make_clip(tmp_path / "in.mp4", subtitles=[(0.2, 0.6, "hello there")])
+    done = run(original, tmp_path / "out.avi")
+    assert media.stream_types(tmp_path / "out.avi") == ["video"]
+    assert done.remarks == ["stream 1, subtitles (mov_text), is left out: avi does not hold it"]
+
+
+def test_colours_aspect_and_title_are_kept(tmp_path):
+    original = make_clip(
+        tmp_path / "in.mp4",
+        colour=(9, 16, 9, 1),
+        aspect=Fraction(4, 3),
+        metadata={"title": "A day", "comment": "no rain"},
+        pixel_format="yuv420p10le",
+    )
+    for ending in (".mp4", ".mkv"):
+        output = tmp_path / f"out{ending}"
+        run(original, output)
+        with av.open(str(output)) as container:
+            stream = container.streams.video[0]
+            frame = next(container.decode(stream))
+            assert (frame.color_primaries, frame.color_trc, frame.colorspace) == (9, 16, 9)
+            assert frame.color_range == 1
+            assert stream.sample_aspect_ratio == Fraction(4, 3)
+            assert {k.lower(): v for k, v in container.metadata.items()}["title"] == "A day"
+
+
+def test_full_range_stays_full_range_in_another_format(tmp_path):
+    # VP9 takes no yuvj420p; the samples and the tag must stay.
+    original = make_clip(tmp_path / "in.mkv", pixel_format="yuvj420p", frames=4)
+    run(original, tmp_path / "out.mkv", codec="ffv1")
+    before, after = media.decode(original), media.decode(tmp_path / "out.mkv")
+    assert media.same_picture(before.pictures[0], after.pictures[0])
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        assert next(container.decode(video=0)).color_range == 2
+
+
+def chaptered(path: Path) -> Path:
+    """A clip of two seconds in two chapters."""
+    plain = make_clip(path.with_suffix(".mkv"), frames=50)
+    with av.open(str(plain)) as given, av.open(str(path), "w") as container:
+        video = container.add_stream_from_template(given.streams.video[0])
+        milli = Fraction(1, 1000)
+        container.set_chapters(
+            [
+                {"id": 1, "start": 0, "end": 800, "time_base": milli, "metadata": {"title": "A"}},
+                {
+                    "id": 2,
+                    "start": 800,
+                    "end": 2000,
+                    "time_base": milli,
+                    "metadata": {"title": "B"},
+                },
+            ]
+        )
+        for packet in given.demux():
+            if packet.size:
+                packet.stream = video
+                container.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mkv"])
+@pytest.mark.parametrize(
+    ("cut", "expected"),
+    [
+        ({}, [(0, 0.8, "A"), (0.8, 2, "B")]),
+        ({"start": 0.4, "end": 1.0}, [(0, 0.4, "A"), (0.4, 0.6, "B")]),
+        ({"start": 1.0}, [(0, 1, "B")]),
+    ],
+)
+def test_chapters_are_kept_and_cut(tmp_path, ending, cut, expected):
+    original = chaptered(tmp_path / "in.mp4")
+    done = run(original, tmp_path / f"out{ending}", cut=cut)
+    with av.open(str(tmp_path / f"out{ending}")) as container:
+        found = [
+            (
+                float(chapter["start"] * chapter["time_base"]),
+                float(chapter["end"] * chapter["time_base"]),
+                chapter["metadata"]["title"],
+            )
+            for chapter in container.chapters()
+        ]
+    for one, other in zip(found, expected, strict=True):
+        assert one[:2] == pytest.approx(other[:2], abs=0.002)
+        assert one[2] == other[2]
+    assert done.remarks == []
+
+
+@pytest.mark.parametrize("ending", [".mov", ".mp4", ".mkv"])
+def test_the_tags_of_a_phone_are_kept(tmp_path, ending):
+    tags = {
+        "title": "A day",
+        "com.apple.quicktime.make": "Apple",
+        "com.apple.quicktime.location.ISO6709": "+51.5334-000.1255+026.756/",
+    }
+    original = make_clip(
+        tmp_path / "in.mov", metadata=tags, muxer={"movflags": "use_metadata_tags"}
+    )
+    run(original, tmp_path / f"out{ending}")
+    with av.open(str(tmp_path / f"out{ending}")) as container:
+        kept = {name.lower(): value for name, value in container.metadata.items()}
+    assert {name.lower(): value for name, value in tags.items()}.items() <= kept.items()

@@ -1,0 +1,94 @@
+"""What is damaged in a file costs only what is damaged."""
+
+from __future__ import annotations
+
+import itertools
+
+import av
+import numpy as np
+import pytest
+
+from stream.frame import Frame
+from stream.sources.file import FileSource
+from tests.media import make_clip
+from tests.sources.reading import frames_of
+
+
+def test_damage_in_the_middle_costs_only_what_is_damaged(tmp_path):
+    whole = make_clip(
+        tmp_path / "whole.mkv",
+        frames=100,
+        size=(320, 240),
+        options={"preset": "ultrafast", "g": "10"},
+    )
+    data = bytearray(whole.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 3000] = np.random.default_rng(1).bytes(3000)
+    path = tmp_path / "in.mkv"
+    path.write_bytes(data)
+    with FileSource(path) as source:
+        frames = [item for item in source if isinstance(item, Frame)]
+        assert source.corrupt > 0
+    assert 80 <= len(frames) <= 100
+    assert all(a.pts < b.pts for a, b in itertools.pairwise(frames))
+
+
+def test_a_file_that_is_cut_off_gives_what_it_has_and_says_so(tmp_path):
+    whole = make_clip(
+        tmp_path / "whole.mp4", frames=100, muxer={"movflags": "faststart"}, size=(320, 240)
+    )
+    path = tmp_path / "in.mp4"
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with FileSource(path) as source:
+        frames = [item for item in source if isinstance(item, Frame)]
+        assert 20 <= len(frames) < 90
+        assert any("is cut short" in remark for remark in source.remarks)
+    assert frames[-1].duration == frames[0].duration
+
+
+@pytest.mark.parametrize("ending", [".mkv", ".webm"])
+def test_a_cut_off_file_without_a_count_says_so_by_its_length(tmp_path, ending):
+    codec = "libvpx-vp9" if ending == ".webm" else "libx264"
+    audio = "libopus" if ending == ".webm" else "aac"
+    whole = make_clip(tmp_path / f"whole{ending}", codec=codec, audio=audio, frames=100, options={})
+    path = tmp_path / f"in{ending}"
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with FileSource(path) as source:
+        assert sum(isinstance(item, Frame) for item in source) < 80
+        assert ["cut short: it declares 4.0 seconds" in remark for remark in source.remarks] == [
+            True
+        ]
+
+
+def test_sound_that_outlasts_the_pictures_is_no_damage(tmp_path):
+    path = make_clip(tmp_path / "in.mkv", audio="aac", audio_seconds=5)
+    with FileSource(path) as source:
+        assert sum(isinstance(item, Frame) for item in source) == 25
+        assert source.remarks == []
+
+
+def test_damage_in_the_last_packets_keeps_the_pictures_before(tmp_path):
+    path = tmp_path / "in.mkv"
+    source = make_clip(tmp_path / "whole.mkv", frames=60, b_frames=0)
+    with av.open(str(source)) as given, av.open(str(path), "w") as container:
+        made = container.add_stream_from_template(given.streams.video[0])
+        for index, packet in enumerate(p for p in given.demux() if p.size):
+            if index == 57:
+                bad = av.Packet(b"\x00\x00\x00\x20" + bytes(range(100, 132)))
+                bad.pts, bad.dts, bad.time_base = packet.pts, packet.dts, packet.time_base
+            else:
+                bad = packet
+            bad.stream = made
+            container.mux(bad)
+    frames = frames_of(path)
+    assert len(frames) >= 58
+
+
+def test_a_size_that_changes_is_fitted(tmp_path):
+    one = make_clip(tmp_path / "one.ts", frames=20)
+    other = make_clip(tmp_path / "other.ts", frames=20, size=(128, 96), start=25)
+    path = tmp_path / "both.ts"
+    path.write_bytes(one.read_bytes() + other.read_bytes())
+    frames = frames_of(path)
+    assert len(frames) >= 38
+    assert {(f.picture.width, f.picture.height) for f in frames} == {(64, 48)}

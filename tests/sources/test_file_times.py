@@ -1,0 +1,167 @@
+"""Every picture comes at its exact time, whole or cut, and its sound with it."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stream.frame import Frame, Passthrough
+from stream.sources.file import FileSource
+from tests import media
+from tests.media import make_clip
+from tests.sources.reading import frames_of, seconds_of
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mov", ".mkv", ".avi", ".webm"])
+def test_times_are_those_of_the_file(tmp_path, ending):
+    codec = {".avi": "mpeg4", ".webm": "libvpx-vp9"}.get(ending, "libx264")
+    path = make_clip(tmp_path / f"in{ending}", codec=codec, rate=Fraction(30000, 1001), options={})
+    frames = frames_of(path)
+    assert seconds_of(frames) == media.decode(path).pts
+    assert [frame.index for frame in frames] == list(range(25))
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    times=st.lists(st.integers(0, 60_000), min_size=1, max_size=30, unique=True).map(sorted),
+    b_frames=st.booleans(),
+)
+def test_any_variable_rate_is_carried_exactly(tmp_path, times, b_frames):
+    preset = "veryfast" if b_frames else "ultrafast"
+    path = make_clip(
+        tmp_path / "in.mp4",
+        times=times,
+        time_base=Fraction(1, 1000),
+        options={"preset": preset},
+    )
+    frames = frames_of(path)
+    assert seconds_of(frames) == [Fraction(pts, 1000) for pts in times]
+    # Each lasts until the next.
+    for frame, after in itertools.pairwise(frames):
+        assert frame.pts + frame.duration == after.pts
+
+
+def test_the_last_picture_lasts_until_the_declared_end(tmp_path):
+    path = make_clip(tmp_path / "in.mp4", rate=Fraction(30000, 1001), frames=10)
+    last = frames_of(path)[-1]
+    assert (last.pts + last.duration) * last.time_base == 10 * Fraction(1001, 30000)
+
+
+def test_matroska_that_looks_like_1000_fps_has_no_rate_but_times(tmp_path):
+    path = make_clip(
+        tmp_path / "in.mkv", rate=1000, times=[0, 33, 67, 100, 133], time_base=Fraction(1, 1000)
+    )
+    with FileSource(path) as source:
+        assert source.info.rate is None or source.info.rate < 1000
+        frames = [item for item in source if isinstance(item, Frame)]
+    assert [frame.pts for frame in frames] == [0, 33, 67, 100, 133]
+    assert frames[-1].duration == pytest.approx(33, abs=2)
+
+
+def test_a_transport_stream_starts_at_zero_with_its_sound(tmp_path):
+    path = make_clip(tmp_path / "in.ts", audio="aac", audio_start=9.9, start=250)
+    heard, seen = [], []
+    with FileSource(path) as source:
+        for item in source:
+            if isinstance(item, Passthrough):
+                heard += [packet.pts * packet.time_base for packet in item.packets]
+            else:
+                seen.append(item.pts * item.time_base)
+    assert min(heard[0], seen[0]) == pytest.approx(0, abs=0.001)
+    lead = media.decode(path).pts[0] - media.packets(path, "audio")[0][0]
+    assert seen[0] - heard[0] == pytest.approx(lead, abs=1 / 90000)
+
+
+def test_a_clock_that_starts_over_goes_on(tmp_path):
+    one = make_clip(tmp_path / "one.ts", audio="aac", audio_start=40, frames=50, start=1000)
+    other = make_clip(tmp_path / "other.ts", audio="aac", frames=50)
+    path = tmp_path / "both.ts"
+    path.write_bytes(one.read_bytes() + other.read_bytes())
+    with FileSource(path) as source:
+        items = list(source)
+        assert any("starts over" in remark for remark in source.remarks)
+    times = seconds_of([item for item in items if isinstance(item, Frame)])
+    assert len(times) >= 98
+    assert all(a < b for a, b in itertools.pairwise(times))
+    assert times[-1] == pytest.approx(4, abs=0.2)
+    heard = [
+        packet.pts * packet.time_base
+        for item in items
+        if isinstance(item, Passthrough)
+        for packet in item.packets
+    ]
+    assert heard[-1] == pytest.approx(4, abs=0.2)
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(at=st.integers(1, 3999), b_frames=st.booleans())
+def test_two_parts_of_a_cut_are_the_whole(tmp_path, at, b_frames):
+    preset = "veryfast" if b_frames else "ultrafast"
+    path = tmp_path / f"{preset}.mp4"
+    if not path.exists():
+        make_clip(path, frames=100, options={"preset": preset, "g": "13"}, audio="aac", start=5)
+    whole = frames_of(path)
+    moment = Fraction(at, 1000)
+    first = frames_of(path, end=float(moment))
+    second = frames_of(path, start=float(moment)) if moment < Fraction(42, 10) else []
+    assert len(first) + len(second) == len(whole)
+    with av.open(str(path)) as container:
+        began = Fraction(container.start_time, av.time_base)
+    for frame, original in zip(second, whole[len(first) :], strict=True):
+        moved = original.pts * original.time_base - began - moment
+        assert frame.pts * frame.time_base == pytest.approx(moved, abs=float(frame.time_base))
+        assert media.same_picture(media.planes(frame.picture), media.planes(original.picture))
+
+
+def heard(path: Path, **cut) -> list[tuple[Fraction, Fraction]]:
+    with FileSource(path, **cut) as source:
+        return [
+            (packet.pts * packet.time_base, (packet.pts + packet.duration) * packet.time_base)
+            for item in source
+            if isinstance(item, Passthrough)
+            for packet in item.packets
+        ]
+
+
+@pytest.mark.parametrize("cut", [{"start": 1.0}, {"end": 2.0}, {"start": 1.0, "end": 2.0}])
+def test_sound_is_cut_with_the_picture(tmp_path, cut):
+    path = make_clip(tmp_path / "in.mp4", audio="aac", frames=100)
+    times = heard(path, **cut)
+    seconds = cut.get("end", 4.0) - cut.get("start", 0.0)
+    assert -0.03 < times[0][0] <= 0
+    assert seconds - 0.03 <= times[-1][1] <= seconds + 0.05
+
+
+def test_a_limit_cuts_the_sound_too(tmp_path):
+    path = make_clip(tmp_path / "in.mp4", audio="aac", frames=100)
+    assert len(frames_of(path, limit=30)) == 30
+    assert heard(path, limit=30)[-1][1] == pytest.approx(1.2, abs=0.03)
+
+
+def test_a_limit_beyond_the_end_is_the_whole(tmp_path):
+    path = make_clip(tmp_path / "in.mp4", audio="aac", frames=10)
+    assert len(frames_of(path, limit=1000)) == 10
+    assert heard(path, limit=1000) == heard(path)
+
+
+def test_sound_that_lies_behind_all_pictures_is_cut_as_well(tmp_path):
+    # All pictures first, then all sound, as some programs write files.
+    source = make_clip(tmp_path / "in.mp4", audio="aac", frames=100)
+    path = tmp_path / "apart.mkv"
+    with av.open(str(source)) as given, av.open(str(path), "w") as container:
+        made = {s.index: container.add_stream_from_template(s) for s in given.streams}
+        packets = [packet for packet in given.demux() if packet.size]
+        for packet in sorted(packets, key=lambda packet: packet.stream_index):
+            packet.stream = made[packet.stream_index]
+            container.mux(packet)
+    assert heard(path, limit=25)[-1][1] == pytest.approx(1, abs=0.05)
