@@ -1,0 +1,146 @@
+"""Each block answers as torchvision's own part does."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torchvision.models.detection._utils import BoxCoder
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+from torchvision.ops import MultiScaleRoIAlign, batched_nms
+
+from stream.export import blocks
+
+
+def _boxes(count: int, size: float = 300.0, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    corner = torch.rand(count, 2, generator=generator) * size
+    return torch.cat((corner, corner + 1 + torch.rand(count, 2, generator=generator) * size), 1)
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0, 1.0), (10.0, 10.0, 5.0, 5.0)])
+def test_decoding_is_torchvisions(weights):
+    boxes = _boxes(50)
+    deltas = torch.randn(50, 4, generator=torch.Generator().manual_seed(1)) * 8
+    expected = BoxCoder(weights).decode_single(deltas, boxes)
+    assert torch.allclose(blocks.BoxDecoder(weights)(deltas, boxes), expected, atol=1e-3, rtol=1e-6)
+
+
+def test_anchors_are_torchvisions_wherever_they_are_asked_for():
+    sizes, ratios = ((32, 64), (128, 256)), ((0.5, 1.0, 2.0),) * 2
+    image = torch.zeros(1, 3, 96, 160)
+    maps = [torch.zeros(1, 8, 12, 20), torch.zeros(1, 8, 5, 9)]
+    (expected,) = AnchorGenerator(sizes, ratios)(ImageList(image, [(96, 160)]), maps)
+    found = []
+    for size, ratio, level in zip(sizes, ratios, maps, strict=True):
+        grid = blocks.AnchorGrid(blocks.cell_anchors(size, ratio))
+        height, width = level.shape[-2:]
+        found.append(grid(torch.arange(height * width * 6), (height, width), (96, 160)))
+    assert torch.equal(torch.cat(found), expected)
+
+
+@pytest.mark.parametrize("tile", [0, 64])
+def test_pooling_is_torchvisions_in_the_order_it_says(tile):
+    maps = [torch.randn(1, 4, 64 >> level, 80 >> level) for level in range(3)]
+    boxes = _boxes(60)
+    pool = MultiScaleRoIAlign(["0", "1", "2"], 7, 2)
+    expected = pool({str(i): level for i, level in enumerate(maps)}, [boxes], [(256, 320)])
+    ours = blocks.LevelPool([1 / 4, 1 / 8, 1 / 16], 7, tile=tile)
+    pooled, order = ours(maps, boxes)
+    assert set(ours.levels(boxes).tolist()) == {0, 1, 2}
+    assert torch.allclose(pooled, expected[order], atol=1e-5)
+    assert torch.allclose(blocks.restore(pooled, order), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("height", "width"), [(480, 640), (427, 640), (381, 500), (100, 333)])
+def test_resizing_is_torchvisions(height, width):
+    planes = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(2))
+    transform = GeneralizedRCNNTransform(200, 333, [0.0] * 3, [1.0] * 3)
+    expected = transform.resize(planes[0])[0]
+    found = blocks.resize_shortest(planes, 200, 333)[0]
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() < 2e-6
+
+
+def test_suppression_marks_what_torchvision_removes():
+    boxes = _boxes(200, 100)
+    scores = torch.rand(200, generator=torch.Generator().manual_seed(3))
+    labels = torch.arange(200) % 5
+    kept = batched_nms(boxes, scores, labels, 0.4)
+    apart = boxes + blocks.class_offsets(labels, 5, (300, 300))
+    marked = torch.ops.stream.suppress(apart[None], scores[None], 0.4, 200)[0]
+    assert set(torch.where(marked > 0)[0].tolist()) == set(kept.tolist())
+    assert torch.equal(marked[kept], scores[kept])
+
+
+def test_suppression_leaves_out_what_is_no_candidate_and_stops_at_the_limit():
+    boxes = torch.tensor([[0.0, 0, 10, 10], [50, 50, 60, 60], [80, 80, 90, 90]])
+    scores = torch.tensor([0.9, -1.0, 0.5])
+    marked = torch.ops.stream.suppress(boxes[None], scores[None], 0.5, 1)[0]
+    assert marked.tolist() == pytest.approx([0.9, -1, -1])
+
+
+def test_classes_never_touch_however_many_there_are():
+    labels = torch.arange(90)
+    whole = torch.tensor([[0.0, 0, 1333, 800]]).repeat(90, 1)
+    apart = whole + blocks.class_offsets(labels, 90, (800, 1333))
+    marked = torch.ops.stream.suppress(apart[None], torch.ones(1, 90), 0.01, 90)
+    assert (marked > 0).all()
+
+
+def test_a_map_with_fewer_anchors_than_wanted_gives_what_it_has():
+    grid = blocks.AnchorGrid(blocks.cell_anchors((32,), (1.0,)))
+    proposals = blocks.Proposals([grid], before=50, after=50, iou=1.0)
+    boxes, scores = proposals(
+        [torch.zeros(1, 1, 3, 4)], [torch.zeros(1, 4, 3, 4)], (96, 128), (96, 128)
+    )
+    assert boxes.shape == (50, 4)
+    assert int((scores > 0).sum()) == 12
+
+
+def test_nothing_found_is_an_empty_answer():
+    detections = blocks.Detections(score=0.5)
+    boxes, scores, labels = detections(
+        torch.full((10, 3), 0.1), torch.zeros(10, 3, 4), _boxes(10), (300, 300)
+    )
+    assert (boxes.shape, scores.shape, labels.shape) == ((0, 4), (0,), (0,))
+
+
+def test_masks_of_the_found_class_are_torchvisions():
+    torch.manual_seed(4)
+    predictor = MaskRCNNPredictor(6, 5, 4)
+    features, labels = torch.randn(3, 6, 14, 14), torch.tensor([2, 0, 3])
+    with torch.no_grad():
+        expected = torch.sigmoid(predictor(features))[torch.arange(3), labels]
+        last = predictor.mask_fcn_logits
+        grown = blocks.MaskUpsample(predictor.conv5_mask)(features)
+        found = blocks.class_masks(grown, last.weight.flatten(1), last.bias, labels, parts=4)
+        plain = torch.relu(predictor.conv5_mask(features))
+        whole = blocks.class_masks(plain, last.weight.flatten(1), last.bias, labels)
+    assert torch.allclose(found, expected, atol=1e-5)
+    assert torch.allclose(whole, expected, atol=1e-5)
+
+
+def test_only_a_doubling_convolution_becomes_an_upsampling():
+    with pytest.raises(ValueError, match="2x2 transposed"):
+        blocks.MaskUpsample(nn.ConvTranspose2d(4, 4, 3, 2))
+
+
+def test_pixels_are_normalised_first_and_padded_with_zeros():
+    image = torch.full((1, 30, 50, 3), 255, dtype=torch.uint8)
+    image[..., 2] = 0
+    pixels = blocks.Pixels([0.5, 0.5, 0.25], [0.5, 0.25, 0.25], multiple_of=32)
+    planes = pixels(image)
+    assert planes.shape == (1, 3, 32, 64)
+    assert planes[0, :, 0, 0].tolist() == [1.0, 2.0, -1.0]
+    assert planes[0, :, 30:].abs().sum() == 0
+    assert planes[0, :, :, 50:].abs().sum() == 0
+
+
+def test_channels_may_be_turned_round():
+    image = torch.tensor([10, 20, 30], dtype=torch.uint8).reshape(1, 1, 1, 3)
+    planes = blocks.Pixels([1.0, 2.0, 3.0], [1.0] * 3, divisor=1, channels="bgr")(image)
+    assert planes.flatten().tolist() == [29.0, 18.0, 7.0]
