@@ -23,6 +23,7 @@ from stream.timing import Clock
 if TYPE_CHECKING:
     from stream.compositing.compositor import Compositor
     from stream.inference.segmenter import Segmenter
+    from stream.motion.every import Every
 
 VIDEO_ENDINGS = frozenset(
     {".3g2", ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"}
@@ -109,6 +110,7 @@ def run_video(
     timing: bool,
     console: Console,
     extra_remarks: Sequence[str] = (),
+    every: Every | None = None,
 ) -> tuple[RunReport, Outcome]:
     """Segments one source into one sink, with progress and Ctrl-C; returns its figures.
 
@@ -121,10 +123,11 @@ def run_video(
         timing: whether the timing panel is painted.
         console: where the progress line goes.
         extra_remarks: sentences to add to those of source and sink.
+        every: on which frames inference runs; None for all.
     """
     clock = Clock()
     with _closing(source, sink):
-        stages = segmentation_stages(segmenter, compositor, clock, timing=timing)
+        stages = segmentation_stages(segmenter, compositor, clock, timing=timing, every=every)
         pipeline = Pipeline(source, stages, sink, clock)
         line = ProgressLine(console, source.info, segmenter.provider, pipeline.counts, clock)
         with on_interrupt(pipeline.stop, pipeline.abort), line:
@@ -138,6 +141,11 @@ def run_video(
         provider=segmenter.provider,
         outcome=outcome,
         stages=clock.figures(),
-        remarks=[*extra_remarks, *source.remarks, *sink.remarks],
+        remarks=[
+            *extra_remarks,
+            *source.remarks,
+            *sink.remarks,
+            *([] if every is None else every.remarks),
+        ],
     )
     return report, outcome

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from stream.errors import UsageError
+
 if TYPE_CHECKING:
     from stream.compositing.compositor import Compositor
     from stream.inference.segmenter import Segmenter
@@ -175,6 +177,19 @@ def class_list(classes: str | None) -> list[str] | None:
     if classes is None:
         return None
     return [name.strip() for name in classes.split(",") if name.strip()]
+
+
+def parse_every(text: str) -> int | None:
+    """`auto` as None, else the number.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if text == "auto":
+        return None
+    if text.isdigit() and int(text) >= 1:
+        return int(text)
+    raise UsageError(f"--every is a number from 1 on, or auto, not {text!r}")
 
 
 def load_segmenter(

@@ -53,6 +53,15 @@ def file(
             rich_help_panel="Input",
         ),
     ] = None,
+    every: Annotated[
+        str,
+        typer.Option(
+            metavar="N|auto",
+            help="Run the model on every Nth frame and carry the masks to the others by motion. "
+            "auto: on as many frames as real time allows, one in twelve at least.",
+            rich_help_panel="Model",
+        ),
+    ] = "1",
     codec: common.CodecOption = None,
     crf: common.CrfOption = None,
     preset: common.PresetOption = None,
@@ -65,6 +74,8 @@ def file(
     common.set_verbosity(quiet=quiet, verbose=verbose)
     if start is not None and end is not None and end <= start:
         raise UsageError(f"--end {end:g} must be later than --start {start:g}")
+    number = common.parse_every(every)
+    from stream.motion.every import Every
     from stream.sinks.video import VideoSink, check_output
     from stream.sources.file import FileSource
 
@@ -98,6 +109,7 @@ def file(
             timing=timing,
             console=common.progress_console(quiet=quiet),
             extra_remarks=segmenter.remarks,
+            every=None if number == 1 else Every(number, source.info.rate),
         )
         if outcome.error is not None and not isinstance(outcome.error, StreamError):
             raise outcome.error

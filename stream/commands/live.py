@@ -85,19 +85,6 @@ class Options:
     quiet: bool
 
 
-def parse_every(text: str) -> int | None:
-    """`auto` as None, else the number.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    if text == "auto":
-        return None
-    if text.isdigit() and int(text) >= 1:
-        return int(text)
-    raise UsageError(f"--every is a number from 1 on, or auto, not {text!r}")
-
-
 def parse_size(text: str | None) -> tuple[int, int] | None:
     """`1280x720` as width and height.
 
@@ -191,7 +178,7 @@ def webcam(
         classes=classes,
         look=look,
         timing=timing,
-        every=parse_every(every),
+        every=common.parse_every(every),
         output=output,
         display=display,
         seconds=seconds,
@@ -274,7 +261,7 @@ def url(
         classes=classes,
         look=look,
         timing=timing,
-        every=parse_every(every),
+        every=common.parse_every(every),
         output=output,
         display=display,
         seconds=seconds,

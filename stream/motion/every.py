@@ -52,6 +52,16 @@ class Every:
             seconds = self._inference_seconds
         return 1 if seconds is None else max(1, min(LARGEST, math.ceil(seconds * self._rate)))
 
+    @property
+    def remarks(self) -> list[str]:
+        """What became of the frames, a sentence."""
+        if not self.carried:
+            return []
+        return [
+            f"inference ran on {self.inferred} frames; to the other {self.carried} masks were "
+            "carried by motion"
+        ]
+
     def plan(self, frame: Frame) -> None:
         """Decides about a frame; called once for each, in order."""
         grey = small_grey(frame.picture)

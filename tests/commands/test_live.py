@@ -1,0 +1,121 @@
+"""`stream webcam` and `stream url` as users start them."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.commands.conftest import environment
+from tests.sources.serving import free_port, serving
+
+
+def test_without_a_camera_the_list_is_empty_and_the_way_out_is_named(stream):
+    if list(Path("/dev").glob("video*")):
+        pytest.skip("this machine has cameras")
+    listed = stream("webcam", "--list")
+    assert (listed.code, listed.out.strip()) == (0, "no camera found")
+    result = stream("webcam", "--no-display")
+    assert result.code == 1 and "stream webcam pattern" in result.err
+    assert len(result.err.strip().splitlines()) == 1
+
+
+def test_a_clip_as_camera_is_recorded_and_reported(stream, clip, bright, tmp_path):
+    result = stream(
+        "webcam", "--device", clip, "--as-camera", "--no-display", "-o", "take.mp4",
+        "--model", bright, "--seconds", 2, "--report", "live.json", "--every", "2",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    assert "capture to display" in result.out and "carried by motion" in result.out
+    written = json.loads((tmp_path / "live.json").read_text())
+    run = written["runs"][0]
+    assert run["live"]["finished"] and run["live"]["carried"] > 0
+    assert run["frames_in"] == pytest.approx(48, abs=16)
+    assert run["stages"]["capture to display"]["frames"] == run["frames_out"]
+    with av.open(str(tmp_path / "take.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == run["frames_out"]
+    again = stream("webcam", "pattern", "--no-display", "-o", "take.mp4", "--model", bright)
+    assert again.code == 2 and "take.mp4" in again.err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("webcam", "pattern", "--size", "big"), "WIDTHxHEIGHT"),
+        (("webcam", "pattern", "--every", "0"), "from 1 on, or auto"),
+        (("webcam", "--as-camera"), "--device FILE"),
+        (("url", "camera.local"), "not an address"),
+    ],
+)
+def test_what_is_asked_wrongly_is_said(stream, options, words):
+    result = stream(*options, "--no-display")
+    assert result.code == 2 and words in result.err and "Traceback" not in result.err
+
+
+def test_without_a_display_it_says_what_can_be_done(stream, monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    if sys.platform != "linux":
+        pytest.skip("only Linux can be without a display")
+    result = stream("webcam", "pattern")
+    assert result.code == 1 and "--no-display" in result.err
+
+
+def test_ctrl_c_finishes_the_recording(bright, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stream", "webcam", "pattern", "--no-display", "-o", "out.mkv",
+         "--model", bright, "--report", "live.json"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    recording = tmp_path / "out.mkv"
+    deadline = time.monotonic() + 30
+    while not recording.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 0 and "Traceback" not in err, err
+    assert "frames in" in out
+    with av.open(str(recording)) as container:
+        assert sum(1 for _ in container.decode(video=0)) > 10
+    assert json.loads((tmp_path / "live.json").read_text())["runs"][0]["interrupted"]
+
+
+def test_passwords_are_nowhere(stream, bright, tmp_path):
+    with serving("http") as server:
+        address = server.address.replace("http://", "http://operator:hunter2pass@")
+        good = stream(
+            "url", address, "--no-display", "-o", "take.mkv", "--model", bright,
+            "--seconds", 1.5, "--report", "live.json", "--verbose",
+        )  # fmt: skip
+    assert good.code == 0, good.err
+    refused = stream(
+        "url", f"rtsp://operator:hunter2pass@127.0.0.1:{free_port()}/x", "--no-display",
+        "--model", bright, "--verbose",
+    )  # fmt: skip
+    assert refused.code == 1 and "refused" in refused.err
+    said = [good.out, good.err, refused.out, refused.err, (tmp_path / "live.json").read_text()]
+    for text in said:
+        assert "hunter2pass" not in text and "operator" not in text
+    with av.open(str(tmp_path / "take.mkv")) as container:
+        assert "hunter2pass" not in str(container.metadata)
+        assert len(container.streams.audio) == 1
+
+
+def test_every_in_footage_keeps_every_frame(stream, clip, bright, tmp_path):
+    result = stream("file", clip, "-o", "out.mp4", "--model", bright, "--every", 3,
+                    "--report", "run.json")  # fmt: skip
+    assert result.code == 0, result.err
+    run = json.loads((tmp_path / "run.json").read_text())["runs"][0]
+    assert (run["frames_in"], run["frames_out"]) == (24, 24)
+    assert run["stages"]["infer"]["frames"] == 8
+    assert "inference ran on 8 frames; to the other 16" in " ".join(run["remarks"])
+    assert (tmp_path / "out.mp4").stat().st_size > 1000
