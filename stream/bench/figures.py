@@ -14,7 +14,7 @@ class Figure:
 
     Attributes:
         name: what was measured.
-        value: the median or the ratio.
+        value: the median or the ratio; None where it could not be measured (`detail` says why).
         unit: of the value; "×" for ratios.
         at_least: the value should not be below this.
         at_most: the value should not be above this.
@@ -22,7 +22,7 @@ class Figure:
     """
 
     name: str
-    value: float
+    value: float | None
     unit: str
     at_least: float | None = None
     at_most: float | None = None
@@ -30,8 +30,8 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the value is as it should be; None where nothing is asked."""
-        if self.at_least is None and self.at_most is None:
+        """Whether the value is as it should be; None where nothing is asked or known."""
+        if self.value is None or (self.at_least is None and self.at_most is None):
             return None
         return (self.at_least is None or self.value >= self.at_least) and (
             self.at_most is None or self.value <= self.at_most

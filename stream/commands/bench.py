@@ -28,15 +28,26 @@ class Part(StrEnum):
     COMPOSITING = "compositing"
     MEMORY = "memory"
     SPEED = "speed"
+    PEERS = "peers"
 
 
 def bench(
     part: Annotated[
         list[Part] | None,
-        typer.Option(help="Only this part; may be repeated. [default: all]"),
+        typer.Option(
+            help="Only this part; may be repeated. peers times a model file against its origin "
+            "and other runtimes, and needs the extra [export]. [default: all but peers; "
+            "speed and peers where --model is a file]"
+        ),
     ] = None,
     model: common.ModelOption = "default",
     provider: common.ProviderOption = common.Provider.AUTO,
+    against: Annotated[
+        str,
+        typer.Option(
+            metavar="CHECKPOINT", help="For peers: the weights that the model was exported from."
+        ),
+    ] = "",
     size: Annotated[
         str, typer.Option(metavar="WIDTHxHEIGHT", help="Picture size for speed, in pixels.")
     ] = "640x480",
@@ -47,7 +58,7 @@ def bench(
 ) -> None:
     """Measure the pipeline, compositing, memory and a model's speed on this machine."""
     common.set_verbosity(quiet=False, verbose=verbose)
-    from stream.bench import compositing, memory, speed
+    from stream.bench import compositing, memory, peers, speed
 
     pixels = _size(size)
     with tempfile.TemporaryDirectory(prefix="stream-bench-") as name:
@@ -57,9 +68,13 @@ def bench(
             Part.COMPOSITING: compositing.measure,
             Part.MEMORY: lambda: memory.measure(folder),
             Part.SPEED: lambda: speed.measure_model(folder, model, provider.value, pixels),
+            Part.PEERS: lambda: peers.measure(Path(model), against),
         }
+        if part is None:
+            is_file = Path(model).is_file()
+            part = [Part.SPEED, Part.PEERS] if is_file else [p for p in Part if p != Part.PEERS]
         figures: list[Figure] = []
-        for chosen in part or list(Part):
+        for chosen in part:
             with common.errors.status(f"measuring {chosen}"):
                 figures += parts[chosen]()
     here = machine()
@@ -70,9 +85,7 @@ def bench(
     for column in ("what", "value", "asked", "", "how"):
         table.add_column(column, overflow="fold")
     for figure in figures:
-        table.add_row(
-            figure.name, f"{figure.value:.2f} {figure.unit}", *_verdict(figure), figure.detail
-        )
+        table.add_row(figure.name, _value(figure), *_verdict(figure), figure.detail)
     common.results.print(table)
     if json is not None:
         write_json(
@@ -83,6 +96,10 @@ def bench(
                 "figures": [{**asdict(figure), "met": figure.met} for figure in figures],
             },
         )
+
+
+def _value(figure: Figure) -> str:
+    return "did not run" if figure.value is None else f"{figure.value:.2f} {figure.unit}"
 
 
 def _verdict(figure: Figure) -> tuple[str, str]:

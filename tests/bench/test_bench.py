@@ -4,10 +4,11 @@ import av
 import numpy as np
 import pytest
 
-from stream.bench import compositing
+from stream.bench import compositing, peers
 from stream.bench.figures import Figure, median_seconds
 from stream.bench.material import FindsNothing, crowd, make_clip
 from stream.bench.speed import measure_model
+from stream.errors import UsageError
 from tests import tiny_models
 
 
@@ -16,6 +17,7 @@ def test_a_figure_knows_whether_it_is_met():
     assert Figure("ratio", 0.85, "×", at_least=0.9).met is False
     assert Figure("cost", 5.1, "ms", at_most=5).met is False
     assert Figure("cost", 5.1, "ms").met is None
+    assert Figure("cost", None, "ms", at_most=5, detail="no such device").met is None
 
 
 def test_a_median_is_taken_over_calls_after_the_warm_up():
@@ -64,3 +66,16 @@ def test_a_model_is_measured_end_to_end(tmp_path, size):
     assert rate.value > 0
     assert "infer" in rate.detail
     assert first.at_most == 2.0
+
+
+def test_a_model_file_is_timed_against_other_runtimes(tmp_path):
+    model = tiny_models.bright(tmp_path / "bright.onnx")
+    figures = {figure.name: figure for figure in peers.measure(model)}
+    assert figures["CPU provider, float32, as exported"].value > 0
+    for figure in figures.values():
+        assert figure.value is not None or figure.detail, "what did not run says why"
+
+
+def test_peers_want_a_file(tmp_path):
+    with pytest.raises(UsageError, match=r"no\.onnx"):
+        list(peers.measure(tmp_path / "no.onnx"))
