@@ -14,7 +14,7 @@ from stream.timing import timed
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
 
-_PATIENCE = 0.6
+_PATIENCE = 0.75
 """Share of the time between two pictures that a picture waits for its own answer. The rest is for
 painting and showing it."""
 

@@ -90,6 +90,7 @@ class LiveRun:
         self.done = threading.Event()
         """Set once every thread but the caller's has finished."""
         self._started = time.perf_counter()
+        self._ended: float | None = None
         self._first_frame: float | None = None
         self._first_seconds: float | None = None
         self._threads = [
@@ -132,7 +133,7 @@ class LiveRun:
         self.counts.dropped = self.dropped
         return Outcome(
             counts=self.counts,
-            seconds=time.perf_counter() - self._started,
+            seconds=(self._ended or time.perf_counter()) - self._started,
             first_frame_seconds=self._first_frame,
             interrupted=self._stopping.is_set(),
             error=self._error,
@@ -270,11 +271,13 @@ class LiveRun:
         except BaseException as error:  # noqa: BLE001 - carried to the caller of run
             self._fail(error)
             self.stop()
-        self._masks.close()
+        self._ended = time.perf_counter()
         try:
             self.stop_recording()
         except BaseException as error:  # noqa: BLE001 - carried to the caller of run
             self._fail(error)
+        # The recording is safe; the inference under way cannot be ended from outside.
+        self._masks.close()
         self.done.set()
 
     def _show_while_open(self) -> None:
