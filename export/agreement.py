@@ -177,16 +177,15 @@ def match(expected: Instances, found: Instances, score: float) -> list[tuple[int
     A detection above the score may pair with one just below it.
     """
     candidates = []
-    for a in np.flatnonzero(expected.scores > 0.9 * score):
-        for b in np.flatnonzero(
-            (found.labels == expected.labels[a]) & (found.scores > 0.9 * score)
-        ):
+    for a in map(int, np.flatnonzero(expected.scores > 0.9 * score)):
+        alike = (found.labels == expected.labels[a]) & (found.scores > 0.9 * score)
+        for b in map(int, np.flatnonzero(alike)):
             if max(expected.scores[a], found.scores[b]) <= score:
                 continue
             if box_iou(expected.boxes[a], found.boxes[b]) >= _SAME:
                 distance = float(np.abs(expected.boxes[a] - found.boxes[b]).max())
                 apart = abs(float(expected.scores[a] - found.scores[b]))
-                candidates.append((distance + apart, int(a), int(b)))
+                candidates.append((distance + apart, a, b))
     pairs: list[tuple[int, int]] = []
     taken_a: set[int] = set()
     taken_b: set[int] = set()

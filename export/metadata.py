@@ -9,7 +9,7 @@ import onnx
 from stream.errors import ModelError
 from stream.models.contract import PREFIX, Metadata, check_tensors
 
-_KINDS = {
+_KINDS: dict[int, str] = {
     onnx.TensorProto.UINT8: "tensor(uint8)",
     onnx.TensorProto.FLOAT: "tensor(float)",
     onnx.TensorProto.FLOAT16: "tensor(float16)",

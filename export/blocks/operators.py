@@ -15,12 +15,14 @@ from typing import Any
 
 import torch
 import torchvision.ops
-from onnxscript import FLOAT, INT64
-from onnxscript import opset18 as op
+from onnxscript import FLOAT, INT64, opset18
 from torch import Tensor
 
 from stream.export.blocks.resizing import shortest_edge_onnx, upsample_like_onnx
 from stream.export.blocks.vovnet import halve_onnx
+
+op: Any = opset18
+"""Untyped: the signatures are of eager evaluation, and here calls only write nodes down."""
 
 
 @torch.library.custom_op("stream::suppress", mutates_args=())
@@ -61,7 +63,8 @@ def _suppress_onnx(boxes: FLOAT, scores: FLOAT, iou: float, limit: int) -> FLOAT
     # Rows are (group, class, box); there is one class.
     where = op.Gather(selected, op.Constant(value_ints=[0, 2]), axis=1)
     nothing = op.Expand(op.Constant(value_floats=[-1.0]), op.Shape(scores))
-    return op.ScatterND(nothing, where, op.GatherND(scores, where))
+    marked: FLOAT = op.ScatterND(nothing, where, op.GatherND(scores, where))
+    return marked
 
 
 @torch.library.custom_op("stream::candidates", mutates_args=())
@@ -78,7 +81,8 @@ def _(scores: Tensor) -> Tensor:
 
 def _candidates_onnx(scores: FLOAT) -> INT64:
     found = op.NonZero(op.Greater(scores, op.Constant(value_float=0.0)))
-    return op.Squeeze(found, op.Constant(value_ints=[0]))
+    index: INT64 = op.Squeeze(found, op.Constant(value_ints=[0]))
+    return index
 
 
 @torch.library.custom_op("stream::roi_align_levels", mutates_args=())
@@ -180,7 +184,8 @@ def _(index: Tensor, divisor: int) -> Tensor:
 
 
 def _quotient_onnx(index: INT64, divisor: INT64) -> INT64:
-    return op.Div(index, divisor)
+    result: INT64 = op.Div(index, divisor)
+    return result
 
 
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {

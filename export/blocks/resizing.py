@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from onnxscript import FLOAT, INT64
-from onnxscript import opset18 as op
+from onnxscript import FLOAT, INT64, opset18
 from torch import Tensor, nn
+
+op: Any = opset18
+"""Untyped: the signatures are of eager evaluation, and here calls only write nodes down."""
 
 
 def resize_shortest(planes: Tensor, shortest: int, longest: int) -> Tensor:
@@ -118,7 +122,7 @@ def _(coarse: Tensor, fine: Tensor, factor: int) -> Tensor:
 
 def upsample_like_onnx(coarse: FLOAT, fine: FLOAT, factor: int) -> FLOAT:
     """The same in ONNX."""
-    return op.Resize(
+    upsampled: FLOAT = op.Resize(
         coarse,
         None,
         op.Constant(value_floats=[1.0, 1.0, float(factor), float(factor)]),
@@ -126,3 +130,4 @@ def upsample_like_onnx(coarse: FLOAT, fine: FLOAT, factor: int) -> FLOAT:
         coordinate_transformation_mode="asymmetric",
         nearest_mode="floor",
     )
+    return upsampled
