@@ -31,9 +31,9 @@ def offsets(notes) -> list[float]:
 
 def test_a_fast_model_has_its_say_on_the_very_frame(model):
     run, notes, clock = live_run(scene(), model)
-    outcome = run_for(run, 2.0)
+    outcome = run_for(run, 1.3)
     assert outcome.error is None and outcome.interrupted
-    assert outcome.counts.frames_out > 0.5 * 2.0 * RATE
+    assert outcome.counts.frames_out > 0.5 * 1.3 * RATE
     assert run.inferred > 0.5 * outcome.counts.frames_out
     # The tiny model sees a picture of 64 pixels: half of one of its pixels is 2.5 of ours.
     assert np.median(offsets(notes)) < 4
@@ -70,12 +70,10 @@ def check_lockstep(run, notes, outcome, thinking, seconds, *, idle_machine: bool
     assert np.median(offsets(notes)) < 4
 
 
-@pytest.mark.parametrize(
-    ("every", "check"), [(None, check_carried), (1, check_lockstep), (6, check_carried)]
-)
+@pytest.mark.parametrize(("every", "check"), [(None, check_carried), (1, check_lockstep)])
 def test_a_model_three_times_too_slow_costs_no_latency(model, every, check):
-    run, notes, outcome, thinking = slow_run(model, 2.5, every)
-    check(run, notes, outcome, thinking, 2.5, idle_machine=False)
+    run, notes, outcome, thinking = slow_run(model, 1.6, every)
+    check(run, notes, outcome, thinking, 1.6, idle_machine=False)
 
 
 @pytest.mark.soak
@@ -108,12 +106,12 @@ def test_nothing_grows_in_a_short_run(model):
         gc.collect()
         memory.append(psutil.Process().memory_info().rss)
         notes.frames.clear()
-        if len(memory) > 25:
+        if len(memory) > 16:
             run.stop()
 
     outcome = run.run(on_tick=watch)
     assert outcome.error is None
-    assert memory[-1] - memory[8] < 6 * 2**20
+    assert memory[-1] - memory[6] < 6 * 2**20
     assert outcome.queues[0]["high_water"] == 1
 
 
@@ -163,7 +161,7 @@ def test_while_no_picture_comes_the_display_says_why(model):
     source.__class__ = Stalling
     run, notes, _ = live_run(source, model)
     run.say("hello")
-    run_for(run, 2.0)
+    run_for(run, 1.7)
     assert any("no picture for 7 s" in lines for lines in notes.notices)
     assert ("hello",) in notes.notices
     assert "no picture for 7 s" not in notes.notices[-1]

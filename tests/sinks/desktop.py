@@ -45,7 +45,7 @@ class Desktop:
     def press(self, *keys: str) -> None:
         for key in keys:
             self.do("xdotool", "key", key)
-            time.sleep(0.25)
+            time.sleep(0.15)
 
     def close(self, title: str) -> None:
         """Closes a window as a click on its cross does."""

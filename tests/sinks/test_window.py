@@ -69,7 +69,7 @@ def test_keys_do_what_the_help_says(screen, tmp_path):
         binary = screen.screenshot()
         assert binary.mean() < first.mean() / 1.5
         screen.press("m", "t", "l", "plus", "minus", "s", "r")
-        time.sleep(0.7)
+        time.sleep(0.4)
         screen.press("r", "space")
         one, two = screen.screenshot(), screen.screenshot()
         assert (one == two).mean() > 0.999, "paused, the picture moves"

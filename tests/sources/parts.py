@@ -37,6 +37,7 @@ class RtspServer:
                 "gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
             )
         self.port, self._clip, self._login = free_port(), clip, login
+        self.address = f"rtsp://127.0.0.1:{self.port}/stream"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
