@@ -82,11 +82,11 @@ class Agreement:
     def failures(self, tolerance: Tolerance) -> list[str]:
         """Where the two are too far apart, a clause each; empty where they agree."""
         limits = (
-            ("boxes differ by up to", self.box, tolerance.box, "pixels"),
+            ("boxes differ by up to", self.box, tolerance.box, " pixels"),
             ("scores differ by up to", self.score, tolerance.score, ""),
         )
         failed = [
-            f"{what} {value:.4g} {unit}(allowed {limit:g})".replace("  ", " ")
+            f"{what} {value:.4g}{unit} (allowed {limit:g})"
             for what, value, limit, unit in limits
             if value > limit
         ]
@@ -123,6 +123,7 @@ def compare(
     *,
     score: float = 0.05,
     tolerance: Tolerance | None = None,
+    limit: int = 100,
 ) -> Agreement:
     """Compares two systems on pictures.
 
@@ -135,6 +136,7 @@ def compare(
         pictures: names and uint8 [H, W, 3] RGB.
         score: detections below this are left out, 0..1.
         tolerance: how near a threshold a detection may be missed for its score alone.
+        limit: how many detections either gives at most.
     """
     allowed = tolerance or Tolerance()
     result = Agreement()
@@ -153,8 +155,7 @@ def compare(
             (found, expected, given - {b for _, b in pairs}, "extra"),
         ):
             # Where a list is full, its last score is the other's threshold too.
-            full = len(other) >= len(side) and len(side) > 0
-            bar = max(score, float(other.scores.min())) if full and len(other) else score
+            bar = max(score, float(other.scores.min())) if len(other) >= limit else score
             for index in left:
                 if side.scores[index] <= bar + allowed.score:
                     result.borderline += 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,16 +54,18 @@ def verify(
 
     need_extra("onnx")
     tolerance = Tolerance(box_error, score_error, mask_overlap, unmatched)
+    options = _options(model)
     if Path(against).suffix == ".onnx":
         origin = open_model(Path(against), score)
     else:
-        origin = _origin(model, against)
+        origin = _origin(model, against, options)
     found = compare(
         origin,
         open_model(model, score, provider),
         read_pictures(images, pictures),
         score=score,
         tolerance=tolerance,
+        limit=options.get("detections") or 100,
     )
     failures = found.failures(tolerance)
     if as_json:
@@ -120,12 +123,14 @@ def inspect(
     typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(describe_lines(found)))
 
 
-def _origin(model: Path, against: str) -> Origin:
+def _options(model: Path) -> dict[str, Any]:
     from stream.export.metadata import load_model
     from stream.export.registry import options_of
 
-    loaded = load_model(model)
-    options = options_of({entry.key: entry.value for entry in loaded.metadata_props})
+    return options_of({entry.key: entry.value for entry in load_model(model).metadata_props})
+
+
+def _origin(model: Path, against: str, options: Mapping[str, Any]) -> Origin:
     system = options.get("system")
     known = converters()
     if system not in known:

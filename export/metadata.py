@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import onnx
@@ -99,5 +100,6 @@ def save_model(model: onnx.ModelProto, path: Path) -> None:
         onnx.save(model, str(partial))
         partial.replace(path)
     except (OSError, ValueError) as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise ModelError(f"{path}: it cannot be written ({error})") from error

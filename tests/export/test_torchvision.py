@@ -54,7 +54,10 @@ def letterboxed(tmp_path_factory) -> tuple[object, Path]:
 def test_the_same_detections_without_a_loop(network, exported):
     origin = converter.TorchvisionOrigin(network, NAMES)
     found = compare(
-        origin, open_model(exported, 0.05), ((str(i), p) for i, p in enumerate(pictures()))
+        origin,
+        open_model(exported, 0.05),
+        ((str(i), p) for i, p in enumerate(pictures())),
+        limit=20,
     )
     assert found.expected > 20
     assert found.failures(Tolerance()) == []
@@ -67,7 +70,7 @@ def test_a_letterboxed_network_with_other_heads_is_the_same_network(letterboxed)
     network.transform.min_size, network.transform.max_size = (192,), 256
     network.roi_heads.detections_per_img = 10
     origin = converter.TorchvisionOrigin(network, ("a", "b"), "256x192")
-    found = compare(origin, open_model(path, 0.05), [("astronaut", pictures()[0])])
+    found = compare(origin, open_model(path, 0.05), [("astronaut", pictures()[0])], limit=10)
     assert found.expected > 3
     assert found.failures(Tolerance()) == []
     shape = load_model(path).graph.input[0].type.tensor_type.shape

@@ -1,0 +1,292 @@
+"""The tools around the converters: agreement, options, metadata, registry, the speed table."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from skimage import data
+
+from stream.errors import ModelError, SourceError, UsageError
+from stream.export import compare as speed
+from stream.export import registry
+from stream.export.agreement import (
+    Tolerance,
+    compare,
+    mask_iou,
+    match,
+    picture_files,
+    read_pictures,
+)
+from stream.export.graph import widened
+from stream.export.half import half_model
+from stream.export.metadata import (
+    check_contract,
+    load_model,
+    read_metadata,
+    save_model,
+    write_metadata,
+)
+from stream.export.options import parse_size, read_names
+from stream.export.quantize import quantize_model
+from stream.instances import Instances
+from stream.models.contract import Metadata, Resize
+
+METADATA = Metadata(names=("person", "cat"), resize=Resize("stretch", width=32, height=32))
+
+
+def _instances(*rows: tuple[float, ...]) -> Instances:
+    """Rows of x1, y1, x2, y2, score, label in a picture of 100 x 100."""
+    values = np.array(rows, np.float32).reshape(-1, 6)
+    return Instances(
+        boxes=values[:, :4],
+        scores=values[:, 4],
+        labels=values[:, 5].astype(np.int64),
+        masks=np.full((len(values), 28, 28), 0.9, np.float32),
+        class_names=("person", "cat"),
+        picture_size=(100, 100),
+    )
+
+
+def _compare(expected: Instances, found: Instances):
+    picture = np.zeros((100, 100, 3), np.uint8)
+    return compare(lambda _: expected, lambda _: found, [("it", picture)])
+
+
+def test_the_same_is_the_same():
+    both = _instances((10, 10, 50, 50, 0.9, 0), (20, 20, 90, 90, 0.5, 1))
+    found = _compare(both, both)
+    assert (found.matched, found.missing, found.extra, found.mask) == (2, 0, 0, 1.0)
+    assert found.failures(Tolerance()) == []
+
+
+def test_each_way_to_differ_is_told():
+    expected = _instances((10, 10, 50, 50, 0.9, 0), (20, 20, 90, 90, 0.5, 1))
+    found = _compare(expected, _instances((12, 10, 52, 50, 0.8, 0), (20, 20, 90, 90, 0.5, 0)))
+    assert (found.matched, found.missing, found.extra) == (1, 1, 1)
+    told = " ".join(found.failures(Tolerance()))
+    for part in ("boxes differ by up to 2 pixels", "scores differ", "overlap by only", "1 detect"):
+        assert part in told
+    assert "it, score 0.900" in found.worst["box"]
+
+
+def test_a_score_at_the_threshold_is_no_disagreement():
+    found = _compare(
+        _instances((10, 10, 50, 50, 0.0504, 0)), _instances((10, 10, 50, 50, 0.0499, 0))
+    )
+    assert found.failures(Tolerance()) == []
+    missing = _compare(_instances((10, 10, 50, 50, 0.0504, 0)), _instances())
+    assert (missing.missing, missing.borderline) == (0, 1)
+
+
+def test_two_detections_never_share_a_partner():
+    twice = _instances((10, 10, 50, 50, 0.9, 0), (10, 10, 50, 51, 0.8, 0))
+    assert match(twice, _instances((10, 10, 50, 50, 0.9, 0)), 0.05) == [(0, 0)]
+    assert mask_iou(twice, 0, twice, 0) == 1
+
+
+def test_pictures_are_thinned_evenly_and_must_be_there(tmp_path):
+    import cv2
+
+    for number in range(10):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), data.chelsea()[:8, :8])
+    assert [file.stem for file in picture_files(tmp_path, 5)] == ["0", "2", "4", "6", "8"]
+    (tmp_path / "0.png").write_bytes(b"no picture")
+    with pytest.raises(SourceError, match="cannot be read"):
+        list(read_pictures(tmp_path))
+    with pytest.raises(SourceError, match="holds no pictures"):
+        picture_files(tmp_path / "none")
+
+
+@pytest.mark.parametrize("text", ["800", "0x0", "100x100", "1333/800", "9999/9999", "a/b"])
+def test_sizes_that_make_no_sense(text):
+    with pytest.raises(UsageError, match="--size"):
+        parse_size(text, in_graph=True)
+
+
+def test_sizes():
+    assert parse_size("800/1333", in_graph=True).mode == "native"
+    assert parse_size("800/1333", in_graph=False) == Resize(
+        "shortest_edge", shortest=800, longest=1333
+    )
+    box = parse_size("640x384", in_graph=True)
+    assert (box.mode, box.width, box.height) == ("letterbox", 640, 384)
+
+
+def test_names_come_one_a_line(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("background\nperson\n\ncat\n")
+    assert read_names(path, 2) == ("person", "cat")
+    with pytest.raises(ModelError, match="holds 3 names, the model has 5"):
+        read_names(path, 5)
+
+
+def _tiny(tmp_path: Path | None = None, weight: float = 1.0) -> onnx.ModelProto:
+    """A model of the contract that finds one thing whose score is a convolution's."""
+    weights = np.full((1, 3, 32, 32), weight / 3072, np.float32)
+    constants = {
+        "w": weights,
+        "box": np.array([[0, 0, 32, 32]], np.float32),
+        "white": np.array(255, np.float32),
+        "one": np.array([1], np.int64),
+        "label": np.array([1], np.int64),
+        "cells": np.array([1, 28, 28], np.int64),
+    }
+    nodes = [
+        helper.make_node("Cast", ["image"], ["f"], "cast", to=TensorProto.FLOAT),
+        helper.make_node("Div", ["f", "white"], ["u"], "scale"),
+        helper.make_node("Transpose", ["u"], ["t"], "turn", perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["t", "w"], ["c"], "backbone/Conv"),
+        helper.make_node("Reshape", ["c", "one"], ["scores"], "flat"),
+        helper.make_node("Identity", ["box"], ["boxes"], "b"),
+        helper.make_node("Identity", ["label"], ["labels"], "l"),
+        helper.make_node("Expand", ["scores", "cells"], ["masks"], "m"),
+    ]
+    image = helper.make_tensor_value_info("image", TensorProto.UINT8, [1, 32, 32, 3])
+    outputs = [
+        helper.make_tensor_value_info("boxes", TensorProto.FLOAT, [1, 4]),
+        helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1]),
+        helper.make_tensor_value_info("labels", TensorProto.INT64, [1]),
+        helper.make_tensor_value_info("masks", TensorProto.FLOAT, [1, 28, 28]),
+    ]
+    stored = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "tiny", [image], outputs, stored)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    write_metadata(model, METADATA)
+    return model
+
+
+def _score(model: onnx.ModelProto, picture: np.ndarray) -> float:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return float(session.run(["scores"], {"image": picture[None]})[0][0])
+
+
+def test_metadata_go_in_and_come_out_and_leave_others_alone():
+    model = _tiny()
+    model.metadata_props.add(key="mine", value="kept")
+    write_metadata(model, replace(METADATA, precision="int8"))
+    assert read_metadata(model).precision == "int8"
+    assert [e.value for e in model.metadata_props if e.key == "mine"] == ["kept"]
+    assert len({e.key for e in model.metadata_props}) == len(model.metadata_props)
+
+
+def test_what_breaks_the_contract_is_refused(tmp_path):
+    model = _tiny()
+    model.graph.output[1].name = "score"
+    with pytest.raises(ModelError, match="lacks the outputs"):
+        check_contract(model)
+    (tmp_path / "text.onnx").write_text("hello")
+    with pytest.raises(ModelError, match="not an ONNX model"):
+        load_model(tmp_path / "text.onnx")
+    with pytest.raises(ModelError, match="no such file"):
+        load_model(tmp_path / "none.onnx")
+    looped = _tiny()
+    looped.graph.node[0].op_type = "Loop"
+    with pytest.raises(ModelError, match="holds Loop"):
+        check_contract(looped)
+
+
+def test_what_was_there_survives_a_failed_write(tmp_path):
+    path = tmp_path / "it.onnx"
+    save_model(_tiny(), path)
+    before = path.read_bytes()
+    with pytest.raises(ModelError, match="cannot be written"):
+        save_model(_tiny(), path / "below" / "a-file.onnx")
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["it.onnx"]
+
+
+def test_halving_and_quantising_move_an_answer_by_what_they_round():
+    picture = np.asarray(data.astronaut()[:32, :32])
+    expected = _score(_tiny(), picture)
+    assert _score(half_model(_tiny()), picture) == pytest.approx(expected, rel=2e-3)
+    quantised = quantize_model(_tiny(), [picture], exclude=())
+    assert _score(quantised, picture) == pytest.approx(expected, rel=2e-2)
+    assert {"QuantizeLinear", "DequantizeLinear"} <= {n.op_type for n in quantised.graph.node}
+
+
+def test_symmetric_activations_have_no_zero_point():
+    picture = np.asarray(data.astronaut()[:32, :32])
+    model = quantize_model(_tiny(), [picture], exclude=(), symmetric=True)
+    stored = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
+    points = [
+        stored[node.input[2]] for node in model.graph.node if node.op_type == "QuantizeLinear"
+    ]
+    assert points
+    assert all((point == 0).all() and point.dtype == np.int8 for point in points)
+
+
+def test_what_cannot_be_quantised_or_halved_says_why():
+    picture = np.zeros((32, 32, 3), np.uint8)
+    with pytest.raises(UsageError, match="needs pictures"):
+        quantize_model(_tiny(), [])
+    with pytest.raises(ModelError, match="is left to quantise"):
+        quantize_model(_tiny(), [picture], exclude=("backbone",))
+    with pytest.raises(UsageError, match="is no pattern"):
+        quantize_model(_tiny(), [picture], exclude=("(",))
+    with pytest.raises(ModelError, match="too large for half"):
+        half_model(_tiny(weight=1e9))
+
+
+def test_weights_stored_narrow_are_seen_through():
+    model = _tiny()
+    (stored,) = [item for item in model.graph.initializer if item.name == "w"]
+    narrow = numpy_helper.to_array(stored).astype(np.float16)
+    stored.CopyFrom(numpy_helper.from_array(narrow, "w/half"))
+    widen = helper.make_node("Cast", ["w/half"], ["w"], "widen", to=TensorProto.FLOAT)
+    model.graph.node.insert(0, widen)
+    full = widened(model)
+    kinds = {item.name: item.data_type for item in full.graph.initializer}
+    assert kinds["w"] == TensorProto.FLOAT
+    assert "w/half" not in kinds
+    assert [n.op_type for n in half_model(model).graph.node].count("Cast") == 3
+
+
+def test_every_converter_is_a_command_and_loads_nothing_heavy():
+    assert "torchvision" in registry.converters()
+    program = (
+        "import sys; import stream.export.command; "
+        "sys.exit(' '.join({'torch', 'onnx', 'torchvision'} & set(sys.modules)) or 0)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    with pytest.raises(UsageError, match=r"pip install 'stream-segmentation\[export\]'"):
+        registry.need_extra("a_module_that_is_not_there")
+    with pytest.raises(ModelError, match="cannot be read"):
+        registry.options_of({registry.OPTIONS_KEY: "{"})
+
+
+def test_the_speed_table_holds_every_engine_or_the_reason(tmp_path):
+    path = tmp_path / "tiny.onnx"
+    save_model(_tiny(), path)
+    rows = {row.engine: row for row in speed.speed_table(path, data.astronaut(), rounds=1)}
+    assert rows["CPU provider, float32"].seconds
+    assert rows["CPU provider, int8"].instances == 1
+    for row in rows.values():
+        assert row.seconds is not None or row.note
+        assert set(row.to_json()) == {"engine", "size", "seconds", "ratio", "instances", "note"}
+
+
+def test_from_a_checkout_errors_are_a_sentence():
+    checkout = Path(__file__).resolve().parents[2]
+    run = subprocess.run(
+        [sys.executable, "-m", "export", "inspect", "no-such.onnx"],
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert run.stderr.strip() == "error: no-such.onnx: there is no such file"
