@@ -112,6 +112,11 @@ class LiveRun:
         return int(getattr(self._source, "reconnects", 0))
 
     @property
+    def source_remarks(self) -> list[str]:
+        """What the source says of itself, a sentence each."""
+        return self._source.remarks
+
+    @property
     def inferred(self) -> int:
         """Frames shown with their own inference."""
         return self._masks.inferred

@@ -99,7 +99,7 @@ class Status:
             provider=self._segmenter.provider,
             outcome=run.outcome(),
             stages=self._clock.figures(),
-            remarks=[*self._segmenter.remarks, *run.remarks, *self._life()],
+            remarks=[*self._segmenter.remarks, *run.source_remarks, *run.remarks, *self._life()],
         )
 
     def _life(self) -> list[str]:
@@ -108,8 +108,6 @@ class Status:
             f"{run.inferred} frames shown with their own inference, {run.carried} with masks "
             "carried by motion"
         ]
-        if run.reconnects:
-            found.append(f"the source went away and came back {run.reconnects} times")
         return found
 
     def write(self, *, finished: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -92,7 +92,7 @@ class Templates:
     def __init__(self, streams: Sequence[Any]) -> None:
         self.streams: tuple[Any, ...] = ()
         if streams:
-            self._holder: OutputContainer = av.open(io.BytesIO(), "w", format="matroska")
+            self._holder: OutputContainer = av.open(os.devnull, "w", format="null")
             self.streams = tuple(self._holder.add_stream_from_template(one) for one in streams)
         self.kinds = tuple(_kind(stream) for stream in streams)
 

@@ -3,7 +3,9 @@
 Run by the system's Python, which has GStreamer's bindings (Debian: python3-gi,
 gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-good):
 
-    /usr/bin/python3 rtsp_server.py PORT FILE [USER PASSWORD]
+    /usr/bin/python3 rtsp_server.py PORT FILE [--g711] [USER PASSWORD]
+
+With --g711 the sound is a tone as most cameras send it, in place of the file's.
 """
 
 import sys
@@ -20,19 +22,24 @@ def main() -> None:
     if sys.argv[1:] == ["--check"]:
         missing = [
             name
-            for name in ("qtdemux", "rtph264pay", "rtpmp4apay")
+            for name in ("qtdemux", "rtph264pay", "rtpmp4apay", "mulawenc", "rtppcmupay")
             if Gst.ElementFactory.find(name) is None
         ]
         sys.exit(f"missing: {missing}" if missing else 0)
-    port, path, *login = sys.argv[1:]
+    port, path, *login = (word for word in sys.argv[1:] if word != "--g711")
+    sound = "d.audio_0 ! queue ! rtpmp4apay name=pay1 pt=97"
+    if "--g711" in sys.argv:
+        sound = (
+            "audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! mulawenc ! "
+            "rtppcmupay name=pay1 pt=0"
+        )
     server = GstRtspServer.RTSPServer.new()
     server.set_address("127.0.0.1")
     server.set_service(port)
     factory = GstRtspServer.RTSPMediaFactory.new()
     factory.set_launch(
         f"( filesrc location={path} ! qtdemux name=d d.video_0 ! queue ! "
-        "rtph264pay name=pay0 pt=96 config-interval=-1 d.audio_0 ! queue ! "
-        "rtpmp4apay name=pay1 pt=97 )"
+        f"rtph264pay name=pay0 pt=96 config-interval=-1 {sound} )"
     )
     factory.set_shared(True)
     if login:

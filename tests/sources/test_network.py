@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import psutil
 import pytest
 
@@ -91,6 +92,31 @@ def test_rtsp_with_its_login(clip):
         source = NetworkSource(f"rtsp://viewer:hunter2pass@{place}", patience=QUICK)
         assert source.info.name == f"rtsp://{place}"
         check(take(source, RATE))
+
+
+def test_sound_that_only_cameras_send_comes_along(clip):
+    with rtsp(clip, "--g711") as server:
+        source = NetworkSource(server.address, patience=QUICK)
+        assert [stream.codec_context.name for stream in source.info.copied] == ["pcm_mulaw"]
+        taken = take(source, RATE)
+    stamps = [packet.dts for one in taken.packets for packet in one.packets]
+    assert stamps and stamps == sorted(stamps)
+
+
+def test_a_call_that_hangs_is_given_up(monkeypatch):
+    """FFmpeg's time-outs do not hold while it asks a name server."""
+    released = threading.Event()
+
+    def hang(*args, **options):
+        released.wait(20)
+        raise OSError("at last")
+
+    monkeypatch.setattr(av, "open", hang)
+    began = time.monotonic()
+    with pytest.raises(SourceError, match="nothing came from rtsp://camera/x within"):
+        NetworkSource("rtsp://camera/x", patience=Patience(0.1, 0.1))
+    assert time.monotonic() - began < 5
+    released.set()
 
 
 def test_rtmp(tmp_path):
