@@ -6,7 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stream.errors import SinkError
-from stream.pipeline import Outcome
+from stream.pipeline import Counts, Outcome
 from stream.timing import StageFigures
 from stream.version import __version__
 
@@ -84,6 +84,22 @@ def run_report(
         remarks=list(remarks),
         error=None if outcome.error is None else str(outcome.error),
     )
+
+
+def failed_report(source: str, output: str, model: str, provider: str, error: str) -> RunReport:
+    """The entry of an input that could not be run at all."""
+    outcome = Outcome(Counts(), 0.0, None, interrupted=False)
+    report = run_report(
+        source=source,
+        output=output,
+        model=model,
+        precision="",
+        provider=provider,
+        outcome=outcome,
+        stages={},
+        remarks=(),
+    )
+    return replace(report, error=error)
 
 
 def machine() -> dict[str, Any]:

@@ -11,7 +11,7 @@ import typer
 from stream.commands import common
 from stream.errors import StreamError, UsageError
 from stream.interrupt import EXIT_CODE
-from stream.report import RunReport, print_report, write_report
+from stream.report import RunReport, failed_report, print_report, write_report
 from stream.runs import Task, match_outputs, run_video
 
 
@@ -108,14 +108,20 @@ def file(
             output=str(task.output),
             timing=timing,
             console=common.progress_console(quiet=quiet),
-            extra_remarks=segmenter.remarks,
+            # Said once, not for every file of a folder.
+            extra_remarks=segmenter.remarks if task is tasks[0] else (),
             every=None if number == 1 else Every(number, source.info.rate),
         )
         if outcome.error is not None and not isinstance(outcome.error, StreamError):
             raise outcome.error
         return figures, outcome.interrupted
 
-    runs, failed, interrupted = _run_all(tasks, run, quiet=quiet)
+    def fail(task: Task, error: StreamError) -> RunReport:
+        return failed_report(
+            str(task.source), str(task.output), segmenter.name, segmenter.provider, str(error)
+        )
+
+    runs, failed, interrupted = _run_all(tasks, run, fail, quiet=quiet)
     if report is not None:
         write_report(report, runs)
     if interrupted:
@@ -125,7 +131,11 @@ def file(
 
 
 def _run_all(
-    tasks: list[Task], run: Callable[[Task], tuple[RunReport, bool]], *, quiet: bool
+    tasks: list[Task],
+    run: Callable[[Task], tuple[RunReport, bool]],
+    fail: Callable[[Task, StreamError], RunReport],
+    *,
+    quiet: bool,
 ) -> tuple[list[RunReport], int, bool]:
     """Runs each task; where there are several, one that fails does not keep back the others.
 
@@ -141,6 +151,7 @@ def _run_all(
             if len(tasks) == 1:
                 raise
             common.say_error(error)
+            runs.append(fail(task, error))
             failed += 1
             continue
         runs.append(figures)

@@ -108,7 +108,12 @@ def test_several_inputs_go_into_a_folder_and_a_bad_one_does_not_stop_the_rest(
     assert "b.mp4" in result.err
     assert "1 of 3" in result.err
     assert sorted(path.name for path in (tmp_path / "done").iterdir()) == ["a.mp4", "c.mp4"]
-    assert len(json.loads((tmp_path / "r.json").read_text())["runs"]) == 2
+    runs = json.loads((tmp_path / "r.json").read_text())["runs"]
+    assert [(run["frames_out"], run["error"] is None) for run in runs] == [
+        (24, True),
+        (0, False),
+        (24, True),
+    ]
 
 
 def one_sentence(result, code, *words):
