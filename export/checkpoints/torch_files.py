@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,16 @@ from stream.errors import ModelError
 
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How a file of torch's older serialisation begins."""
+
+
+def is_torch(path: Path) -> bool:
+    """Whether a file begins as torch's do, in either form, whatever it is called."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(LEGACY_MAGIC))
+    except OSError:
+        return False
+    return head == LEGACY_MAGIC or head.startswith(b"PK")
 
 
 def read_torch(path: Path) -> Any:
@@ -34,12 +45,11 @@ def read_torch(path: Path) -> Any:
 
 
 def _refusal(path: Path, text: str) -> str:
-    """One sentence from torch's page of advice."""
-    for mark in ("Unsupported global: GLOBAL ", "Unsupported class "):
-        if mark in text:
-            wanted = text.split(mark, 1)[1].split(maxsplit=1)[0].rstrip(".,")
-            return (
-                f"{path}: the file asks to run {wanted!r}, which no checkpoint needs; it was "
-                "refused and nothing was executed"
-            )
-    return f"{path}: the torch file is damaged, cut short, or holds more than weights"
+    """One sentence from torch's page of advice, which says GLOBAL and the name."""
+    wanted = re.search(r"GLOBAL ([\w.]+)", text)
+    if wanted is None:
+        return f"{path}: the torch file is damaged, cut short, or holds more than weights"
+    return (
+        f"{path}: the file asks to run {wanted[1]!r}, which no checkpoint needs; it was refused "
+        "and nothing was executed"
+    )

@@ -12,7 +12,7 @@ from torch import nn
 from stream.errors import ModelError, UsageError
 from stream.export.checkpoints.pickles import read_pickle
 from stream.export.checkpoints.settings import Settings, read_settings
-from stream.export.checkpoints.torch_files import read_torch
+from stream.export.checkpoints.torch_files import is_torch, read_torch
 from stream.export.checkpoints.weights import Weights
 from stream.export.converters._rcnn_form import RcnnConfig, RcnnForm
 from stream.export.converters._request import Converted, Request, example_size
@@ -31,8 +31,7 @@ def read_weights(path: Path) -> Weights:
     Raises:
         ModelError: the file is damaged or holds no weights.
     """
-    pickled = path.suffix.lower() != ".pth"
-    content = read_pickle(path) if pickled else read_torch(path)
+    content = read_torch(path) if is_torch(path) else read_pickle(path)
     if isinstance(content, dict) and isinstance(content.get("model"), dict):
         content = content["model"]
     if not isinstance(content, dict):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from stream.errors import ModelError
+from stream.errors import ModelError, UsageError
 from stream.export.checkpoints.pickles import arrays_of, read_pickle
 from stream.export.checkpoints.settings import Settings
 from stream.export.checkpoints.weights import Weights
@@ -118,6 +118,8 @@ def convert(request: Request) -> Converted:
         ModelError: the file is damaged or of another architecture.
         UsageError: the request contradicts the file, or lacks what the file does not say.
     """
+    if request.config is not None:
+        raise UsageError("--config: Detectron's files need none; leave it out")
     weights = read_weights(request.checkpoint)
     config = detectron2.configure(weights, _SETTINGS)
     return detectron2.assemble(

@@ -111,9 +111,14 @@ class Converted:
         asked = asdict(request) | {
             "checkpoint": request.checkpoint.name,
             "names": request.names.name if request.names else None,
+            "config": _without_folder(request.config),
         }
         entry.value = json.dumps({"system": system, **asked})
         return model
+
+
+def _without_folder(config: str | None) -> str | None:
+    return Path(config).name if config is not None and Path(config).is_file() else config
 
 
 def example_size(resize: Resize) -> tuple[int, int, bool]:
