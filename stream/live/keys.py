@@ -107,7 +107,6 @@ class Keys:
 
     def _record(self) -> str:
         if self._run.recording is not None:
-            # Finishing a file takes a moment; the display must not wait for it.
             recorded = self._run.stop_recording()
             return f"recorded {recorded.path.name}" if recorded else "no recording"
         path = self._free_name(".mkv")

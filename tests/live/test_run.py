@@ -9,6 +9,7 @@ import numpy as np
 import psutil
 import pytest
 
+from stream.live.masks import PresentMasks
 from stream.live.panel import CAPTURE_TO_DISPLAY
 from tests.live.helpers import RATE, Slow, live_run, run_for, scene, segmenter, square_left
 
@@ -165,3 +166,19 @@ def test_while_no_picture_comes_the_display_says_why(model):
     assert any("no picture for 7 s" in lines for lines in notes.notices)
     assert ("hello",) in notes.notices
     assert "no picture for 7 s" not in notes.notices[-1]
+
+
+def test_inference_rests_where_the_display_cannot_keep_up(model):
+    masks = PresentMasks(Slow(model, 0))
+    try:
+        masks.adapt(keeps_up=False)
+        assert masks._rest == 0, "before the first answer there is nothing to go by"
+        masks._thinker.expected = 0.1
+        for _ in range(20):
+            masks.adapt(keeps_up=False)
+        assert masks._rest == pytest.approx(0.2)
+        for _ in range(30):
+            masks.adapt(keeps_up=True)
+        assert masks._rest == 0
+    finally:
+        masks.close()
