@@ -40,11 +40,16 @@ class Stage:
 
     `name` is the stage's name in the report; the seconds of `work` are booked to it. Jobs to which
     it does not apply pass it by in their order, and nothing is booked for them.
+
+    A stage that must see later jobs before it can finish earlier ones has `release` in place of
+    `work`: it is given each job, and None after the last, and says which jobs go on now, in order.
+    It keeps no more than a bounded number back and books its own seconds. Copied packets pass it.
     """
 
     name: str
     work: Callable[[Job], None]
     applies: Callable[[Job], bool] | None = None
+    release: Callable[[Job | None], Sequence[Job]] | None = None
 
 
 @dataclass(slots=True)
@@ -218,10 +223,17 @@ class Pipeline:
     ) -> None:
         try:
             for item in inbox:
+                if isinstance(item, Job) and stage.release is not None:
+                    for job in stage.release(item):
+                        out.put(job)
+                    continue
                 if isinstance(item, Job) and (stage.applies is None or stage.applies(item)):
                     with timed(item.frame.stages, stage.name):
                         stage.work(item)
                 out.put(item)
+            if stage.release is not None:
+                for job in stage.release(None):
+                    out.put(job)
         except Cancelled:
             return
         except BaseException as error:  # noqa: BLE001 - carried to the caller of run

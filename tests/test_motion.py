@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -167,11 +168,17 @@ def run(every: Every, pictures: list[np.ndarray], infer) -> list[Frame]:
         "plan", "preprocess", "infer", "postprocess", "motion", "composite",
     ]  # fmt: skip
     frames = [frame_of(luma, index) for index, luma in enumerate(pictures)]
+    settled: list[Frame] = []
     for frame in frames:
-        for stage in stages:
+        for stage in stages[:4]:
             if stage.applies is None or stage.applies(Job(frame)):
                 stage.work(Job(frame))
                 frame.stages[stage.name] = 0.01
+        release = stages[4].release
+        assert release is not None
+        settled += [job.frame for job in release(Job(frame))]
+    settled += [job.frame for job in release(None)]
+    assert [frame.index for frame in settled] == [frame.index for frame in frames]
     return frames
 
 
@@ -193,6 +200,19 @@ def test_every_third_frame_is_inferred_and_the_others_follow():
         assert ("infer" in frame.stages) == (frame.index in asked)
 
 
+def test_a_frame_takes_the_instances_of_the_nearer_inference():
+    scenes = [scene(100 + 4 * index, 60) for index in range(7)]
+    every = Every(6)
+    frames = run(every, [luma for luma, _ in scenes], lambda index: instances_of(
+        scenes[index][1]) if index == 0 else replace(
+        instances_of(scenes[index][1]), labels=np.array([1]), class_names=("a", "b")))  # fmt: skip
+    labels = [frame.instances.labels.tolist() for frame in frames if frame.instances is not None]
+    assert labels == [[0], [0], [0], [0], [1], [1], [1]]
+    for frame, (_, truth) in zip(frames, scenes, strict=True):
+        assert frame.instances is not None
+        assert overlap(frame.instances.full_masks()[0], truth) > 0.85
+
+
 def test_a_cut_is_inferred_at_once():
     first, inside = scene(100, 60)
     pictures = [first] * 4 + [texture(HEIGHT, WIDTH, 5)] * 4
@@ -212,14 +232,14 @@ def test_auto_chooses_by_the_time_that_inference_takes():
     slow = frame_of(BACKGROUND)
     slow.stages.update(infer=0.095)
     every.plan(slow)
-    every.settle(slow)
+    every.settle(Job(slow))
     assert every.number == 3
     for index in range(1, 60):
         frame = frame_of(BACKGROUND, index)
         every.plan(frame)
         if every.is_key(frame):
             frame.stages.update(infer=5.0)
-        every.settle(frame)
+        every.settle(Job(frame))
     assert every.number == LARGEST
     with pytest.raises(ValueError, match="every 1st"):
         Every(0)

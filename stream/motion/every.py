@@ -7,9 +7,11 @@ import threading
 from fractions import Fraction
 
 from stream.frame import Frame
+from stream.instances import Instances
 from stream.motion.carrier import Carrier, is_cut
 from stream.motion.flow import Grey, small_grey
 from stream.pipeline import Job, Stage
+from stream.timing import timed
 
 LARGEST = 12
 """Frames from one inference to the next at most, where the number is chosen by measurement."""
@@ -40,6 +42,7 @@ class Every:
         self._keys: dict[int, bool] = {}
         self._greys: dict[int, Grey] = {}
         self._carrier = Carrier()
+        self._waiting: list[tuple[Job, Grey]] = []
         self.inferred = 0
         self.carried = 0
 
@@ -83,19 +86,53 @@ class Every:
         with self._lock:
             return self._keys[frame.index]
 
-    def settle(self, frame: Frame) -> None:
-        """Gives a carried frame its instances, or takes an inferred frame's; called in order."""
+    def settle(self, job: Job | None) -> list[Job]:
+        """Takes a frame, inferred or to be carried to; called in order, with None after the last.
+
+        A carried frame waits for the next inferred one, so that the nearer of the two gives it its
+        instances: footage is in no hurry, and half the way means half the error.
+
+        Returns:
+            The frames that have their instances now, in order.
+        """
+        if job is None:
+            return self._finish(None, None)
+        frame = job.frame
         with self._lock:
             grey = self._greys.pop(frame.index)
             is_key = self._keys.pop(frame.index)
-        if is_key:
-            self.inferred += 1
-            self._measure(frame)
-            if frame.instances is not None:
-                self._carrier.set_key(grey, frame.instances)
-        else:
-            self.carried += 1
-            frame.instances = self._carrier.carry_to(grey)
+        if not is_key:
+            self._waiting.append((job, grey))
+            return []
+        self.inferred += 1
+        self._measure(frame)
+        found = frame.instances
+        if found is None:
+            return [*self._finish(None, None), job]
+        settled = self._finish(grey, found)
+        self._carrier.set_key(grey, found)
+        return [*settled, job]
+
+    def _finish(self, grey: Grey | None, found: Instances | None) -> list[Job]:
+        """Gives the waiting frames their instances, from the key before or the one after them."""
+        after = Carrier()
+        if grey is not None and found is not None:
+            after.set_key(grey, found)
+        count = len(self._waiting)
+        # From the later key backwards, so that each measurement is the next one's first guess.
+        for place in range(count - 1, -1, -1):
+            job, own = self._waiting[place]
+            if count - place < place + 1 and after.ready:
+                with timed(job.frame.stages, "motion"):
+                    job.frame.instances = after.carry_to(own)
+        for job, own in self._waiting:
+            if job.frame.instances is None:
+                with timed(job.frame.stages, "motion"):
+                    job.frame.instances = self._carrier.carry_to(own)
+        settled = [job for job, _ in self._waiting]
+        self.carried += len(settled)
+        self._waiting.clear()
+        return settled
 
     def _measure(self, frame: Frame) -> None:
         seconds = sum(
@@ -130,5 +167,5 @@ class Every:
             else:
                 thinned.append(stage)
             if stage.name == inference[-1]:
-                thinned.append(Stage("motion", lambda job: self.settle(job.frame)))
+                thinned.append(Stage("motion", lambda job: None, release=self.settle))
         return thinned
