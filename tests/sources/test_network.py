@@ -58,7 +58,9 @@ def check(taken: Taken, *, sound: bool = True) -> None:
     frames, packets = taken.frames, taken.packets
     times = [frame.seconds for frame in frames]
     assert all(later > earlier for earlier, later in itertools.pairwise(times))
-    assert times[-1] - times[0] == pytest.approx((len(times) - 1 + taken.dropped) / RATE, abs=0.3)
+    # What was dropped may have been so before the first frame was taken, or between.
+    least = (len(times) - 1) / RATE
+    assert least - 0.1 < times[-1] - times[0] < least + taken.dropped / RATE + 0.3
     assert frames[-1].stages["decode"] > 0
     assert time.perf_counter() - frames[-1].born < 1
     assert [frame.index for frame in frames] == list(range(len(frames)))
