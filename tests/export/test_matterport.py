@@ -151,8 +151,11 @@ def test_the_fast_form_lets_the_runtime_resize(folder: Path) -> None:
     assert (letterbox.height, letterbox.width) == (128, 192)
 
 
-def test_nothing_found_is_an_answer(folder: Path) -> None:
-    converted = matterport.convert(small(folder, score=1.0))
+def test_nothing_found_is_an_answer(folder: Path, tmp_path: Path) -> None:
+    arrays = made.matterport()
+    arrays["mrcnn_class_logits/mrcnn_class_logits/bias:0"][0] = 1e4
+    path = made.write_keras(tmp_path / "a.h5", arrays)
+    converted = matterport.convert(Request(path, config=SMALL, names=folder / "names.txt"))
     with torch.no_grad():
         boxes, _, _, masks = converted.module(torch.from_numpy(picture(128, 128))[None])
     assert boxes.shape == (0, 4) and masks.shape == (0, 28, 28)
@@ -167,11 +170,13 @@ def test_nothing_found_is_an_answer(folder: Path) -> None:
         ("fpn_p3", "lacks the weight 'fpn_p3.weight'"),
     ],
 )
-def test_files_that_lack_something_say_what(tmp_path: Path, without: str, said: str) -> None:
+def test_files_that_lack_something_say_what(
+    folder: Path, tmp_path: Path, without: str, said: str
+) -> None:
     arrays = {name: value for name, value in made.matterport().items() if without not in name}
     path = made.write_keras(tmp_path / "a.h5", arrays)
     with pytest.raises(ModelError, match=said):
-        matterport.convert(Request(path, config=SMALL))
+        matterport.convert(Request(path, config=SMALL, names=folder / "names.txt"))
 
 
 def test_another_system_s_file_names_the_right_command(tmp_path: Path) -> None:
