@@ -110,8 +110,10 @@ def make_clip(path: Path, seconds: int) -> Path:
     """An MP4 of H.264 and AAC, `picture` after `picture`."""
     with av.open(str(path), "w", container_options={"movflags": "faststart"}) as out:
         video = out.add_stream(
-            "libx264", rate=RATE, options={"preset": "ultrafast", "tune": "zerolatency"}
+            "libx264", rate=RATE, options={"preset": "ultrafast", "bf": "0", "threads": "1"}
         )
+        # One slice per picture: GStreamer would put parameter sets before each slice of a key frame
+        # and so make two pictures of one.
         video.width, video.height, video.pix_fmt, video.gop_size = 320, 240, "yuv420p", 10
         sound = out.add_stream("aac", rate=44100, layout="mono")
         for index in range(seconds * RATE):
