@@ -1,0 +1,193 @@
+"""Converting detectron2's and Detectron's checkpoints."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stream.errors import ModelError, UsageError
+from stream.export.checkpoints.weights import Weights
+from stream.export.converters import _detectron2_model as detectron2
+from stream.export.converters import _detectron_blobs as detectron
+from stream.export.converters._command import run
+from stream.export.converters._rcnn_form import RcnnForm
+from stream.export.converters._request import Request
+from stream.export.metadata import save_model
+from stream.inference.segmenter import Segmenter
+from tests.export import made_checkpoints as made
+from tests.export.reference_answers import distance, pictures, unpacked
+from tests.export.torch_like import answers, check_same, picture, write_names
+
+
+def form_of(arrays: made.Arrays, **settings: object) -> RcnnForm:
+    weights = Weights(Path("made.pkl"), arrays)
+    config = detectron2.configure(weights, detectron2.Settings({"MODEL": settings}, "made"))
+    form = RcnnForm(config).eval()
+    detectron2.fill(form, weights)
+    return form
+
+
+def test_an_fpn_model_exports_as_it_is(tmp_path: Path) -> None:
+    request = Request(
+        made.write_detectron2(tmp_path / "model.pkl"),
+        names=write_names(tmp_path, made.CLASSES),
+        size="96/160",
+        proposals=60,
+        score=0.3,
+        exact=True,
+    )
+    converted = detectron2.convert(request)
+    assert converted.metadata.origin == "detectron2, R-17 FPN, model.pkl"
+    assert converted.metadata.resize.interpolation == "pil_bilinear"
+    # Another size than the example's, which needs padding.
+    found, expected = answers(converted, "detectron2", request, picture(96, 131))
+    check_same(found, expected)
+    assert found[3].shape[1:] == (28, 28)
+
+
+def test_configurations_are_read_from_shapes() -> None:
+    config = form_of(made.detectron2(groups=2)).config
+    assert (config.body, config.counts, config.groups) == ("fpn", (2, 1, 1, 1), 2)
+    assert config.stride_in_1x1 is False
+    assert config.deviation == (57.375, 57.12, 58.395)
+    assert (config.classes, config.mask_convs, config.box_layers) == (3, (8, 8), (16, 16))
+    assert detectron2.describe(config) == "X-17-2x2d FPN"
+    assert form_of(made.detectron2()).config.stride_in_1x1 is True
+    assert (
+        form_of(made.detectron2(), RESNETS={"STRIDE_IN_1X1": False}).config.stride_in_1x1 is False
+    )
+
+
+@pytest.mark.parametrize(("body", "cells"), [("c4", 14), ("dc5", 28)])
+def test_bodies_without_a_pyramid_answer(body: str, cells: int) -> None:
+    form = form_of(made.detectron2(body), RPN={"PRE_NMS_TOPK_TEST": 50, "POST_NMS_TOPK_TEST": 20})
+    assert form.config.anchor_sizes == ((32.0, 64.0, 128.0, 256.0, 512.0),)
+    with torch.no_grad():
+        boxes, scores, labels, masks = form(torch.from_numpy(picture(80, 112)))
+    assert len(boxes) == len(scores) == len(labels) == len(masks) > 0
+    assert masks.shape[1:] == (cells, cells)
+    assert (boxes[:, 2] <= 112).all()
+
+
+def test_published_names_tell_what_weights_do_not() -> None:
+    noaug = detectron2.settings_for("Detectron1-Comparisons/mask_rcnn_R_50_FPN_noaug_1x.yaml")
+    assert noaug.get("MODEL.ROI_BOX_HEAD.POOLER_TYPE") == "ROIAlign"
+    assert detectron2.settings_for("mask_rcnn_R_50_FPN_100ep_LSJ").get("INPUT.FORMAT") == "RGB"
+    assert detectron2.settings_for("mask_rcnn_R_50_FPN_3x").values == {}
+    with pytest.raises(UsageError, match="neither a file nor a published configuration"):
+        detectron2.settings_for("retinanet_R_50_FPN_3x")
+
+
+def test_what_cannot_be_converted_says_why() -> None:
+    arrays = made.detectron2()
+    without = {name: value for name, value in arrays.items() if "mask_head" not in name}
+    with pytest.raises(ModelError, match="no mask head"):
+        form_of(without)
+    group = {name: value for name, value in arrays.items() if "fpn" not in name}
+    group |= {
+        f"{name.rsplit('.', 1)[0]}.norm.weight": np.ones(8, np.float32)
+        for name in arrays
+        if "fpn" in name
+    }
+    with pytest.raises(ModelError, match=r"group normalisation"):
+        form_of(arrays | group)
+    del arrays["backbone.bottom_up.res4.0.conv2.weight"]
+    with pytest.raises(ModelError, match=r"lacks the weight 'backbone\.bottom_up\.res4\.0\.conv2"):
+        form_of(arrays)
+    with pytest.raises(UsageError, match="3 anchors per cell; give --config"):
+        form_of(made.detectron2(), ANCHOR_GENERATOR={"ASPECT_RATIOS": [[1.0]]})
+
+
+def test_unknown_classes_are_asked_for(tmp_path: Path) -> None:
+    path = made.write_detectron2(tmp_path / "model.pkl")
+    with pytest.raises(UsageError, match=r"3 classes and does not name them; give --names"):
+        detectron2.convert(Request(path))
+    with pytest.raises(ModelError, match="holds 2 names"):
+        detectron2.convert(Request(path, names=write_names(tmp_path, 2)))
+
+
+def test_detectron_s_blobs_are_the_same_model(tmp_path: Path) -> None:
+    arrays = made.detectron2()
+    for name in arrays:
+        # Affine channels: what detectron2 makes of them.
+        if name.endswith("running_mean"):
+            arrays[name] = np.zeros_like(arrays[name])
+        elif name.endswith("running_var"):
+            arrays[name] = np.ones_like(arrays[name])
+    path = made.write_detectron(tmp_path / "model_final.pkl", made.detectron(arrays))
+    weights = detectron.read_weights(path)
+    assert set(weights) == set(arrays)
+    for name, value in arrays.items():
+        np.testing.assert_array_equal(weights[name], value, err_msg=name)
+    converted = detectron.convert(Request(path, names=write_names(tmp_path, made.CLASSES)))
+    form = converted.module
+    assert isinstance(form, RcnnForm)
+    assert form.config.mean == (102.9801, 115.9465, 122.7717)
+    assert (form.config.sampling_ratio, form.config.aligned) == (2, False)
+
+
+def test_another_system_s_file_names_the_right_command(tmp_path: Path) -> None:
+    path = made.write_torch(tmp_path / "yolact_base_54_800000.pth", made.yolact())
+    for system, module in (("detectron2", "_detectron2_model"), ("detectron", "_detectron_blobs")):
+        with pytest.raises(ModelError, match="convert it with: stream export yolact"):
+            run(system, module, Request(path), tmp_path / "a.onnx")
+    other = made.write_detectron(tmp_path / "c2.pkl")
+    with pytest.raises(ModelError, match="convert it with: stream export detectron "):
+        run("detectron2", "_detectron2_model", Request(other), tmp_path / "a.onnx")
+    assert not (tmp_path / "a.onnx").exists()
+
+
+def test_the_file_says_what_it_was_made_from(tmp_path: Path) -> None:
+    request = Request(
+        made.write_detectron2(tmp_path / "model.pkl"),
+        names=write_names(tmp_path, made.CLASSES),
+        size="64x64",
+        proposals=10,
+    )
+    model = detectron2.convert(request).to_onnx("detectron2", request)
+    said = {entry.key: entry.value for entry in model.metadata_props}
+    options = json.loads(said["export.options"])
+    assert (options["system"], options["checkpoint"]) == ("detectron2", "model.pkl")
+    assert str(tmp_path) not in json.dumps(said)
+    save_model(model, tmp_path / "a.onnx")
+    segmenter = Segmenter.load(tmp_path / "a.onnx", "cpu", threshold=0.05)
+    assert segmenter.names[0] == "thing 0"
+    segmenter(picture(90, 120)[0])
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize(
+    ("case", "checkpoint", "only", "expected"),
+    [
+        ("detectron2_mask_rcnn_R_50_FPN_3x", "model_final_f10217.pkl", (0, 1, 2), 135),
+        ("detectron2_mask_rcnn_R_101_FPN_3x", "model_final_a3ec72.pkl", (0,), 36),
+        ("detectron_c2_e2e_mask_rcnn_R-50-FPN_2x", "model_final.pkl", (0,), 57),
+    ],
+)
+def test_the_original_s_answers_are_met(
+    shared_reference: Path,
+    tmp_path: Path,
+    case: str,
+    checkpoint: str,
+    only: tuple[int, ...],
+    expected: int,
+) -> None:
+    system, module = ("detectron", detectron) if "c2" in case else ("detectron2", detectron2)
+    packed = shared_reference / case / f"{checkpoint}.xz"
+    request = Request(unpacked(packed, tmp_path), exact=True, score=0.5)
+    save_model(module.convert(request).to_onnx(system, request), tmp_path / "a.onnx")
+    segmenter = Segmenter.load(tmp_path / "a.onnx", "cpu", threshold=0.0)
+    found = distance(
+        shared_reference / case / "reference.npz",
+        segmenter,
+        pictures(shared_reference),
+        first=0,
+        only=only,
+    )
+    assert found.expected == found.found == found.matched == expected
+    assert found.box <= 0.04
+    assert found.score <= 6e-4
+    assert found.soft <= 4e-3
+    assert found.masks >= 0.97

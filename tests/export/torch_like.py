@@ -1,0 +1,58 @@
+"""What the tests of converters for torch-like systems share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+
+from stream.export.converters._request import Converted, Request
+from stream.export.metadata import check_contract
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    """A made picture with edges at every scale, uint8 [1, H, W, 3]."""
+    random = np.random.default_rng(3)
+    coarse = random.integers(0, 255, (-(-height // 16), -(-width // 16), 3))
+    fine = random.integers(-20, 20, (height, width, 3))
+    grown = coarse.repeat(16, 0).repeat(16, 1)[:height, :width]
+    return np.clip(grown + fine, 0, 255).astype(np.uint8)[None]
+
+
+def answers(
+    converted: Converted, system: str, request: Request, image: np.ndarray
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """What the exported model finds, and what the same form finds in torch."""
+    model = converted.to_onnx(system, request)
+    check_contract(model)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    with torch.no_grad():
+        expected = converted.module.eval()(torch.from_numpy(image))
+    return session.run(None, {"image": image}), [value.numpy() for value in expected]
+
+
+def check_same(found: list[np.ndarray], expected: list[np.ndarray]) -> None:
+    """The exported model answers as the form does, and as the contract wants."""
+    assert len(expected[0]) > 0
+    assert [value.shape for value in found] == [value.shape for value in expected]
+    boxes, scores, labels, masks = found[:4]
+    np.testing.assert_allclose(boxes, expected[0], atol=2e-2)
+    np.testing.assert_allclose(scores, expected[1], atol=1e-4)
+    np.testing.assert_array_equal(labels, expected[2])
+    np.testing.assert_allclose(masks, expected[3], atol=1e-3)
+    assert (np.diff(scores) <= 0).all()
+    assert masks.min() >= 0
+    assert masks.max() <= 1
+
+
+def write_names(folder: Path, count: int) -> Path:
+    """A file with as many names."""
+    path = folder / "names.txt"
+    path.write_text("".join(f"thing {number}\n" for number in range(count)))
+    return path
