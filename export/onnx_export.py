@@ -15,6 +15,7 @@ import onnxscript.rewriter
 import torch
 from onnxscript.rewriter.rules import common
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.ops import FrozenBatchNorm2d
 
 from stream.errors import ModelError
@@ -105,14 +106,29 @@ class _Named(nn.Module):
 
 
 def _foldable(module: nn.Module) -> nn.Module:
-    """Spells frozen norms as norms, which the exporter knows how to fold into convolutions."""
-    for name, child in module.named_children():
+    """Folds norms into the convolutions before them, or spells them so that the exporter can.
+
+    A norm over detections, whose number is not known, would ask whether there are any at all.
+    """
+    before: nn.Module | None = None
+    for name, child in list(module.named_children()):
         if isinstance(child, FrozenBatchNorm2d):
             norm = nn.BatchNorm2d(child.weight.shape[0], eps=child.eps)
             norm.load_state_dict(child.state_dict(), strict=False)
-            setattr(module, name, norm)
+            setattr(module, name, norm.eval())
         else:
             _foldable(child)
+        current = getattr(module, name)
+        # Only in a sequence does the order of children say who follows whom.
+        if (
+            isinstance(module, nn.Sequential)
+            and isinstance(before, nn.Conv2d)
+            and isinstance(current, nn.BatchNorm2d)
+        ):
+            fused = fuse_conv_bn_eval(before.eval(), current.eval())
+            before.weight, before.bias = fused.weight, fused.bias
+            setattr(module, name, nn.Identity())
+        before = current
     return module
 
 
