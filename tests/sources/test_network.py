@@ -60,7 +60,8 @@ def check(taken: Taken, *, sound: bool = True) -> None:
     assert all(later > earlier for earlier, later in itertools.pairwise(times))
     # What was dropped may have been so before the first frame was taken, or between.
     least = (len(times) - 1) / RATE
-    assert least - 0.1 < times[-1] - times[0] < least + taken.dropped / RATE + 0.3
+    # A busy machine may take a frame or two fewer between the first and the last.
+    assert least - 0.25 < times[-1] - times[0] < least + taken.dropped / RATE + 0.4
     assert frames[-1].stages["decode"] > 0
     assert time.perf_counter() - frames[-1].born < 1
     assert [frame.index for frame in frames] == list(range(len(frames)))
