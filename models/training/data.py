@@ -167,8 +167,11 @@ def _polygons(segmentation: Any, picture: Picture) -> Polygons | None:
     if segmentation is None:
         return None
     if isinstance(segmentation, list):
-        rings = [np.asarray(ring, np.float32).reshape(-1, 2) for ring in segmentation]
-        return [ring for ring in rings if len(ring) >= 3]
+        rings: Polygons = []
+        for flat in segmentation:
+            if len(flat) >= 6:
+                rings.append(np.asarray(flat, np.float32).reshape(-1, 2))
+        return rings
     coded = segmentation
     if isinstance(segmentation["counts"], list):
         coded = mask_api.frPyObjects(segmentation, picture.height, picture.width)
