@@ -53,6 +53,8 @@ def matterport(*, classes: int = CLASSES, blocks: tuple[int, ...] = (2, 1, 1, 1)
             _keras_norm(make, norm, out)
 
     conv("conv1", 7, 3, 4, "bn_conv1")
+    # Pixels come in as 0..255; without this every score would be exactly 1, and order chance.
+    make.arrays["conv1/conv1/kernel:0"] *= 0.01
     inside = 4
     for stage, count in enumerate(blocks, 2):
         inner, out = 2 * 2 ** (stage - 2), 4 * 2 ** (stage - 2)
@@ -71,12 +73,13 @@ def matterport(*, classes: int = CLASSES, blocks: tuple[int, ...] = (2, 1, 1, 1)
         ("rpn_class_raw", 1, 8, 6),
         ("rpn_bbox_pred", 1, 8, 12),
     ):
-        make.add(f"rpn_model/{name}/kernel:0", size, size, channels, out)
+        scale = 0.1 if name == "rpn_class_raw" else None
+        make.add(f"rpn_model/{name}/kernel:0", size, size, channels, out, scale=scale)
         make.add(f"rpn_model/{name}/bias:0", out, scale=0.1)
     conv("mrcnn_class_conv1", 7, 6, 10, "mrcnn_class_bn1")
     conv("mrcnn_class_conv2", 1, 10, 10, "mrcnn_class_bn2")
     for name, out in (("mrcnn_class_logits", classes + 1), ("mrcnn_bbox_fc", 4 * (classes + 1))):
-        make.add(f"{name}/{name}/kernel:0", 10, out, scale=0.8)
+        make.add(f"{name}/{name}/kernel:0", 10, out, scale=0.1)
         make.add(f"{name}/{name}/bias:0", out, scale=0.1)
     channels = 6
     for number in range(1, 5):
