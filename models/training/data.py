@@ -206,7 +206,7 @@ def outline(mask: NDArray[np.uint8]) -> Polygons:
     # twice the size it is only a quarter.
     double = np.asarray(np.repeat(np.repeat(mask, 2, axis=0), 2, axis=1), np.uint8)
     rings, _ = cv2.findContours(double, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    return [ring[:, 0].astype(np.float32) / 2 + 0.25 for ring in rings if len(ring) >= 3]
+    return [np.asarray(ring[:, 0] / 2 + 0.25, np.float32) for ring in rings if len(ring) >= 3]
 
 
 def read_masks(images: Path, masks: Path) -> DataSet:
