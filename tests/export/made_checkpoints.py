@@ -97,6 +97,9 @@ def detectron2(
         make.linear("roi_heads.box_head.fc2", 16, 16)
     make.linear("roi_heads.box_predictor.cls_score", classes + 1, width)
     make.linear("roi_heads.box_predictor.bbox_pred", 4 * classes, width)
+    # Scores and boxes must not saturate, or float noise decides between equals.
+    for name in ("cls_score", "bbox_pred"):
+        make.arrays[f"roi_heads.box_predictor.{name}.weight"] *= 0.1
     channels = 64 if body == "c4" else channels
     for number in range(1, 1 + (0 if body == "c4" else convs)):
         make.conv(f"roi_heads.mask_head.mask_fcn{number}", channels, channels, 3)
@@ -258,6 +261,8 @@ def yolact(*, darknet: bool = False, classes: int = CLASSES) -> Arrays:
     make.conv(f"{head}.bbox_layer", 12, 8, 3)
     make.conv(f"{head}.conf_layer", 3 * (classes + 1), 8, 3)
     make.conv(f"{head}.mask_layer", 12, 8, 3)
+    for name in ("bbox_layer", "conf_layer"):
+        make.arrays[f"{head}.{name}.weight"] *= 0.1
     make.conv("semantic_seg_conv", classes, 8)
     return make.arrays
 

@@ -31,7 +31,6 @@ def test_a_model_exports_as_it_is_and_resizes_by_itself(tmp_path: Path) -> None:
         size="160x160",
         exact=True,
         score=0.3,
-        detections=20,
     )
     converted = yolact.convert(request)
     assert converted.metadata.resize.mode == "native"
