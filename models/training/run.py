@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 # Every eighth picture is kept for judging where no set is given for it.
 _HELD_BACK = 8
 CLASS_FLOOR = 0.35
-_CALIBRATION = 48
+_CALIBRATION = 96
 
 
 @dataclasses.dataclass(frozen=True)

@@ -72,7 +72,9 @@ def quantise(
     model: onnx.ModelProto, pictures: Sequence[Image], exclude: Sequence[str] = FLOAT_LAYERS
 ) -> onnx.ModelProto:
     """The int8 form, calibrated on `pictures`, uint8 RGB (H, W, 3)."""
-    return quantize_model(model, pictures, exclude=exclude)
+    # Ranges that hold every calibration picture whole: silhouettes were better by 0.002 of AP than
+    # with ranges averaged over pictures, which cut the strongest answers off.
+    return quantize_model(model, pictures, exclude=exclude, averaged=False)
 
 
 def store_half(model: onnx.ModelProto) -> onnx.ModelProto:
