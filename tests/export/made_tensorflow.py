@@ -125,6 +125,8 @@ def resnet(*, classes: int = CLASSES, units: tuple[int, ...] = (2, 2, 1, 1)) -> 
     make = _Slim()
     first = "FirstStageFeatureExtractor/resnet_v1_50"
     make.conv(f"{first}/conv1", 7, 3, 6)
+    # Pixels come in as 0..255; without this the background's probability would be exactly 1.
+    make.arrays[f"{first}/conv1/weights"] *= 0.001
     inside, out = 6, 8
     for block, count in enumerate(units, 1):
         scope = first if block < 4 else "SecondStageFeatureExtractor/resnet_v1_50"
