@@ -96,7 +96,7 @@ def test_heads_with_norms_export_and_can_find_nothing(tmp_path):
 
 def test_no_trace_of_the_machine_it_was_made_on(exported):
     content = exported.read_bytes()
-    for trace in (b"/work/", b"site-packages", b"torch/nn"):
+    for trace in (bytes(Path(__file__).parents[2]), b"site-packages", b"torch/nn"):
         assert trace not in content
     assert options_of(
         {entry.key: entry.value for entry in load_model(exported).metadata_props}
