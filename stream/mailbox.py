@@ -103,10 +103,16 @@ class Mailbox(Generic[T]):
             self._changed.notify_all()
             return item
 
-    def close(self, *, clear: bool = False) -> None:
-        """Nothing more comes; what is held can still be taken, unless `clear`."""
+    def close(self, *, clear: bool = False) -> int:
+        """Nothing more comes; what is held can still be taken, unless `clear`.
+
+        Returns:
+            How many items were cleared.
+        """
         with self._changed:
             self._closed = True
+            cleared = len(self._items) if clear else 0
             if clear:
                 self._items.clear()
             self._changed.notify_all()
+            return cleared

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +80,10 @@ class LiveRun:
         self.recordings: list[Recorded] = []
         self.remarks: list[str] = []
         self.counts = Counts()
+        self._drained = 0
+        self._unfinished = 0
+        self._unseen = _Settled()
+        self._newest = _Settled()
         self.last_shown: Frame | None = None
         self._last_info = source.info
         self._error: BaseException | None = None
@@ -102,9 +106,16 @@ class LiveRun:
 
     @property
     def dropped(self) -> int:
-        """Frames of the source that were not shown because newer ones were there."""
-        own = self._frames.dropped + sum(display.dropped for display in self._displays)
-        return own + int(getattr(self._source, "dropped", 0))
+        """Frames of the source that went nowhere: newer ones were there, or the run ended first.
+
+        Each frame is counted once: here, or in `counts.frames_out`.
+        """
+        own = self._frames.dropped + self._unseen.frames + self._unfinished
+        return own + self._dropped_by_source
+
+    @property
+    def _dropped_by_source(self) -> int:
+        return int(getattr(self._source, "dropped", 0))
 
     @property
     def reconnects(self) -> int:
@@ -119,12 +130,12 @@ class LiveRun:
     @property
     def inferred(self) -> int:
         """Frames shown with their own inference."""
-        return self._masks.inferred
+        return self._masks.inferred - self._unseen.inferred
 
     @property
     def carried(self) -> int:
         """Frames shown with instances carried to them."""
-        return self._masks.carried
+        return self._masks.carried - self._unseen.carried
 
     @property
     def recording(self) -> Path | None:
@@ -136,6 +147,8 @@ class LiveRun:
         """How things stand, and at the end how the run ended."""
         self.counts.corrupt = self._source.corrupt
         self.counts.dropped = self.dropped
+        # What the source itself let go of is also a frame that came in.
+        self.counts.frames_in = self._drained + self._dropped_by_source
         return Outcome(
             counts=self.counts,
             seconds=(self._ended or time.perf_counter()) - self._started,
@@ -155,7 +168,7 @@ class LiveRun:
     def abort(self) -> None:
         """Stops at once; what was recorded stays playable."""
         self._aborting.set()
-        self._frames.close(clear=True)
+        self._leave(self._frames.close(clear=True))
         self.stop()
 
     def start_recording(self, path: Path) -> None:
@@ -250,24 +263,32 @@ class LiveRun:
                 if isinstance(item, Passthrough):
                     self._record(item)
                     continue
-                self.counts.frames_in += 1
+                self._drained += 1
                 if last is not None and 0 < item.seconds - last < 1:
                     self._masks.interval += _WEIGHT * (item.seconds - last - self._masks.interval)
                 last = item.seconds
-                self._frames.put(item)
+                if not self._frames.put(item):
+                    self._leave(1)
         except BaseException as error:  # noqa: BLE001 - carried to the caller of run
             if not self._stopping.is_set():
                 self._fail(error)
         self._frames.close()
 
-    def _record(self, item: Frame | Passthrough) -> None:
+    def _leave(self, frames: int) -> None:
+        """Counts frames that came in and will not get through."""
+        with self._lock:
+            self._unfinished += frames
+
+    def _record(self, item: Frame | Passthrough) -> bool:
+        """Gives it to the recording, if there is one; returns whether there was."""
         recorder = self._recorder
         if recorder is None:
-            return
+            return False
         recorder.put(item)
         if recorder.error is not None:
             self._fail(recorder.error)
             self.stop()
+        return True
 
     def _show_all(self) -> None:
         """Gives each newest frame its masks and shows it."""
@@ -299,7 +320,8 @@ class LiveRun:
             now = time.perf_counter()
             if now - second >= _SECOND:
                 second = now
-                counted = (self._frames.dropped, self.counts.frames_out)
+                painted = self.counts.frames_out + self._unseen.frames
+                counted = (self._frames.dropped, painted)
                 lost, came = counted[0] - before[0], counted[1] - before[1]
                 self._masks.adapt(keeps_up=lost <= 0.05 * (lost + came))
                 before = counted
@@ -318,17 +340,35 @@ class LiveRun:
 
     def _show(self, frame: Frame) -> None:
         self._last_info = _info_of(frame, self._source.info)
-        self._masks.settle(frame)
-        with timed(frame.stages, "composite"):
-            self._paint(frame)
+        before = _Settled(0, self._masks.inferred, self._masks.carried)
+        try:
+            self._masks.settle(frame)
+            with timed(frame.stages, "composite"):
+                self._paint(frame)
+        except BaseException:
+            self._leave(1)
+            raise
         self.last_shown = frame
         self._shown_at = time.perf_counter()
-        self._record(frame)
+        recorded = self._record(frame)
         self._count(frame)
+        self._hand_over(frame)
+        # Frames in a recording came out, whether the displays had time for them or not.
+        settled = (self._masks.inferred - before.inferred, self._masks.carried - before.carried)
+        self._newest = _Settled() if recorded else _Settled(1, *settled)
+
+    def _hand_over(self, frame: Frame) -> None:
+        """Gives a frame to the displays; the last one was in vain where it is still unseen."""
+        unseen = bool(self._displays)
         for display in self._displays:
+            before = display.dropped
             display.write(frame)
+            unseen &= display.dropped > before
         if not self._displays:
             self.shown(frame)
+        if unseen:
+            self.counts.frames_out -= self._newest.frames
+            self._unseen += self._newest
 
     def _paint(self, frame: Frame) -> None:
         controls = self._controls
@@ -348,6 +388,22 @@ class LiveRun:
         self.counts.frames_out += 1
         self.counts.objects = len(frame.instances) if frame.instances is not None else 0
         self.counts.media_seconds = frame.seconds - self._first_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """How many frames, and how many of them with which kind of masks."""
+
+    frames: int = 0
+    inferred: int = 0
+    carried: int = 0
+
+    def __add__(self, other: _Settled) -> _Settled:
+        return _Settled(
+            self.frames + other.frames,
+            self.inferred + other.inferred,
+            self.carried + other.carried,
+        )
 
 
 def _info_of(frame: Frame, info: VideoInfo) -> VideoInfo:

@@ -13,10 +13,24 @@ import numpy as np
 import psutil
 import pytest
 
+from stream.live.controls import Controls
 from stream.live.masks import PresentMasks
 from stream.live.panel import CAPTURE_TO_DISPLAY
+from stream.live.run import LiveRun
+from stream.sinks.video import VideoSink
+from stream.timing import Clock
 from tests.commands.conftest import environment
-from tests.live.helpers import RATE, Slow, live_run, run_for, scene, segmenter, square_left
+from tests.live.helpers import (
+    RATE,
+    Notes,
+    Scene,
+    Slow,
+    live_run,
+    run_for,
+    scene,
+    segmenter,
+    square_left,
+)
 
 
 @pytest.fixture
@@ -156,6 +170,7 @@ def test_an_error_of_the_model_ends_the_run_and_is_told(model):
     run, _, _ = live_run(scene(), Broken(model, 0))
     outcome = run.run()
     assert str(outcome.error) == "the model broke"
+    check_every_frame_counts_once(outcome)
 
 
 def test_a_source_that_ends_ends_the_run(model):
@@ -164,7 +179,70 @@ def test_a_source_that_ends_ends_the_run(model):
     run, _, _ = live_run(source, model)
     outcome = run.run()
     assert outcome.error is None and not outcome.interrupted
-    assert outcome.counts.frames_in + source.dropped == 20
+    assert outcome.counts.frames_in == 20
+    check_every_frame_counts_once(outcome)
+
+
+def check_every_frame_counts_once(outcome) -> None:
+    counts = outcome.counts
+    assert counts.frames_in > 0
+    assert counts.frames_in == counts.frames_out + counts.dropped
+
+
+class Lagging(Notes):
+    """A display that shows every third picture; the others are replaced while they wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given = 0
+
+    def write(self, item) -> None:
+        if self.given % 3:
+            self.dropped += 1
+        self.given += 1
+        self.frames.append((item.seconds, item.instances))
+
+
+class Busy(type(scene())):
+    """A source that lets pictures go by itself, since nobody takes them in time."""
+
+    def __iter__(self):
+        for number, frame in enumerate(super().__iter__()):
+            if number % 4:
+                self.dropped += 1
+            else:
+                yield frame
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize("end", ["source", "stop", "abort"])
+def test_every_frame_of_the_source_counts_once(model, tmp_path, recorded, end):
+    display = Lagging()
+    source = Busy(lambda: Scene(frames=80 if end == "source" else 10**6))
+    source._rounds = 1
+    run = LiveRun(
+        source,
+        Slow(model, 2 / RATE),
+        Controls(model),
+        Clock(),
+        displays=(display,),
+        open_sink=lambda path, info: VideoSink(path, info, preset="ultrafast"),
+    )
+    if recorded:
+        run.start_recording(tmp_path / "it.mkv")
+
+    def watch() -> None:
+        if end != "source" and display.given > 20:
+            run.abort() if end == "abort" else run.stop()
+
+    outcome = run.run(on_tick=watch)
+    assert outcome.error is None
+    check_every_frame_counts_once(outcome)
+    counts = outcome.counts
+    assert counts.dropped >= source.dropped > 0
+    # Of the pictures given to the display a third is seen; a recording has them all.
+    assert counts.frames_out == display.given - (0 if recorded else display.dropped)
+    assert run.inferred + run.carried == counts.frames_out
 
 
 def test_while_no_picture_comes_the_display_says_why(model):
