@@ -40,17 +40,21 @@ class Recognised:
         what: in words that fit behind "it is".
         system: the converter that takes it, or None.
         options: what that converter needs besides the file.
+        flag: the option that takes the file, where it is no argument.
     """
 
     what: str
     system: str | None = None
     options: str = ""
+    flag: str = ""
 
     def command(self, path: Path) -> str:
         """The command that converts it."""
-        parts = ["stream export", str(self.system), shlex.quote(str(path))]
+        parts = ["stream export", str(self.system), *self.flag.split(), shlex.quote(str(path))]
         return " ".join([*parts, *self.options.split(), "-o", shlex.quote(f"{path.stem}.onnx")])
 
+
+_TORCHVISION = Recognised("a checkpoint of torchvision", "torchvision", flag="--weights")
 
 # Weights that only one system has, looked for in this order, and what that is.
 _SIGNS: list[tuple[str, Recognised]] = [
@@ -64,14 +68,8 @@ _SIGNS: list[tuple[str, Recognised]] = [
         Recognised("a checkpoint of detectron2", "detectron2"),
     ),
     ("mask_fcn_logits_w", Recognised("a checkpoint of Detectron (Caffe2)", "detectron")),
-    (
-        "rpn.head.cls_logits.weight",
-        Recognised("a checkpoint of torchvision", "torchvision"),
-    ),
-    (
-        "rpn.head.conv.0.0.weight",
-        Recognised("a checkpoint of torchvision", "torchvision"),
-    ),
+    ("rpn.head.cls_logits.weight", _TORCHVISION),
+    ("rpn.head.conv.0.0.weight", _TORCHVISION),
     (
         "roi_head.mask_head.conv_logits.weight",
         Recognised("a checkpoint of MMDetection, for which there is no converter"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,11 @@ def read_torch(path: Path) -> Any:
     import torch
 
     try:
-        return torch.load(str(path), map_location="cpu", weights_only=True)
+        # Training scripts store their arguments beside the weights; they do nothing.
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            # Of a pickle's age, which is no fault of whoever has the file.
+            warnings.simplefilter("ignore")
+            return torch.load(str(path), map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ModelError(f"{path}: there is no such file") from None
     except pickle.UnpicklingError as error:

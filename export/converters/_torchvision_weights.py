@@ -6,6 +6,7 @@ import argparse
 import pickle
 import re
 import urllib.error
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,8 @@ def read_checkpoint(path: Path) -> State:
         raise ModelError(f"{path}: there is no such checkpoint")
     try:
         # torchvision's own training scripts store their arguments beside the weights.
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ModelError(

@@ -11,7 +11,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from stream.errors import UsageError
+from stream.errors import ModelError, UsageError
 from stream.export.options import edges_of, parse_size, read_names
 from stream.export.registry import OPTIONS_KEY, Converter, need_extra
 from stream.instances import Instances
@@ -141,10 +141,16 @@ def command(
 ) -> None:
     """Export a Mask R-CNN of torchvision, published or fine-tuned."""
     need_extra()
+    from stream.export.checkpoints.recognise import wrong_file
     from stream.export.metadata import save_model
     from stream.export.report import announce
 
-    model, resolved, source = _open(arch, weights, epsilon)
+    try:
+        model, resolved, source = _open(arch, weights, epsilon)
+    except ModelError as error:
+        if weights is None or not Path(weights).exists():
+            raise
+        raise wrong_file(Path(weights), SYSTEM, error) from error
     exported = convert(
         model,
         names=_names(model, names),
