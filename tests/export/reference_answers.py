@@ -26,7 +26,9 @@ class Distance:
         box: largest difference of a coordinate, pixels.
         score: of scores.
         soft: median over pairs of the largest difference of a soft mask's cell.
+        soft_worst: the largest over all pairs.
         masks: least IoU of pasted masks.
+        masks_median: median over pairs.
     """
 
     expected: int = 0
@@ -35,7 +37,9 @@ class Distance:
     box: float = 0.0
     score: float = 0.0
     soft: float = 0.0
+    soft_worst: float = 0.0
     masks: float = 1.0
+    masks_median: float = 1.0
 
 
 def unpacked(packed: Path, folder: Path) -> Path:
@@ -70,7 +74,7 @@ def distance(
         only: numbers of the photographs to look at.
     """
     archive = np.load(answers)
-    total, softs = Distance(), []
+    total, softs, overlaps = Distance(), [], []
     for number in only:
         boxes, scores, classes, soft = (
             archive[f"img{number}_{name}"] for name in ("boxes", "scores", "classes", "soft")
@@ -105,10 +109,15 @@ def distance(
             total.score = max(total.score, float(abs(found.scores[index] - scores[other])))
             either = (pasted[index] | full[other]).sum()
             both = (pasted[index] & full[other]).sum()
-            total.masks = min(total.masks, float(both / either) if either else 1.0)
+            overlaps.append(float(both / either) if either else 1.0)
             if found.masks.shape[1:] == soft.shape[1:]:
                 softs.append(float(np.abs(found.masks[index] - soft[other]).max()))
-    total.soft = float(np.median(softs)) if softs else 0.0
+    if softs:
+        total.soft, total.soft_worst = float(np.median(softs)), max(softs)
+    if overlaps:
+        total.masks, total.masks_median = min(overlaps), float(np.median(overlaps))
+    # Shown by: pytest -m reference -rP
+    print(answers.parent.name, answers.stem, total)
     return total
 
 

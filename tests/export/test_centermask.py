@@ -85,38 +85,24 @@ def test_another_system_s_file_names_the_right_command(tmp_path: Path) -> None:
 
 @pytest.mark.reference
 @pytest.mark.parametrize(
-    ("case", "checkpoint", "only", "expected"),
+    ("case", "checkpoint", "expected"),
     [
-        (
-            "centermask_lite_V_39_eSE_FPN_ms_4x",
-            "centermask2-lite-V-39-eSE-FPN-ms-4x.pth",
-            (0, 1, 2),
-            140,
-        ),
-        ("centermask_V_39_eSE_FPN_ms_3x", "centermask2-V-39-eSE-FPN-ms-3x.pth", (0,), 48),
+        ("centermask_lite_V_39_eSE_FPN_ms_4x", "centermask2-lite-V-39-eSE-FPN-ms-4x.pth", 140),
+        ("centermask_V_39_eSE_FPN_ms_3x", "centermask2-V-39-eSE-FPN-ms-3x.pth", 148),
     ],
 )
 def test_the_original_s_answers_are_met(
-    shared_reference: Path,
-    tmp_path: Path,
-    case: str,
-    checkpoint: str,
-    only: tuple[int, ...],
-    expected: int,
+    shared_reference: Path, tmp_path: Path, case: str, checkpoint: str, expected: int
 ) -> None:
     packed = shared_reference / case / f"{checkpoint}.xz"
     request = Request(unpacked(packed, tmp_path), exact=True, score=0.4)
     save_model(centermask.convert(request).to_onnx("centermask", request), tmp_path / "a.onnx")
     segmenter = Segmenter.load(tmp_path / "a.onnx", "cpu", threshold=0.0)
     found = distance(
-        shared_reference / case / "reference.npz",
-        segmenter,
-        pictures(shared_reference),
-        first=0,
-        only=only,
+        shared_reference / case / "reference.npz", segmenter, pictures(shared_reference), first=0
     )
     assert found.expected == found.found == found.matched == expected
     assert found.box <= 0.04
     assert found.score <= 6e-4
-    assert found.soft <= 4e-3
+    assert found.soft_worst <= 4e-3
     assert found.masks >= 0.97
