@@ -28,6 +28,7 @@ class Part(StrEnum):
     COMPOSITING = "compositing"
     MEMORY = "memory"
     SPEED = "speed"
+    NODES = "nodes"
     PEERS = "peers"
 
 
@@ -35,9 +36,10 @@ def bench(
     part: Annotated[
         list[Part] | None,
         typer.Option(
-            help="Only this part; may be repeated. peers times a model file against its origin "
-            "and other runtimes, and needs the extra [export]. [default: all but peers; "
-            "speed and peers where --model is a file]"
+            help="Only this part; may be repeated. nodes says which provider runs each of a "
+            "model's nodes, and what that costs; peers times a model file against its origin "
+            "and other runtimes, and needs the extra [export]. [default: all but nodes and peers; "
+            "speed, nodes and peers where --model is a file]"
         ),
     ] = None,
     model: common.ModelOption = "default",
@@ -58,7 +60,7 @@ def bench(
 ) -> None:
     """Measure the pipeline, compositing, memory and a model's speed on this machine."""
     common.set_verbosity(quiet=False, verbose=verbose)
-    from stream.bench import compositing, memory, peers, speed
+    from stream.bench import compositing, memory, nodes, peers, speed
 
     pixels = _size(size)
     with tempfile.TemporaryDirectory(prefix="stream-bench-") as name:
@@ -68,11 +70,14 @@ def bench(
             Part.COMPOSITING: compositing.measure,
             Part.MEMORY: lambda: memory.measure(folder),
             Part.SPEED: lambda: speed.measure_model(folder, model, provider.value, pixels),
+            Part.NODES: lambda: nodes.measure(model, provider.value),
             Part.PEERS: lambda: peers.measure(Path(model), against),
         }
         if part is None:
             is_file = Path(model).is_file()
-            part = [Part.SPEED, Part.PEERS] if is_file else [p for p in Part if p != Part.PEERS]
+            of_files = [Part.SPEED, Part.NODES, Part.PEERS]
+            others = [Part.PIPELINE, Part.COMPOSITING, Part.MEMORY, Part.SPEED]
+            part = of_files if is_file else others
         figures: list[Figure] = []
         for chosen in part:
             with common.errors.status(f"measuring {chosen}"):

@@ -98,7 +98,9 @@ def _open(
     return Session(handle, chosen, path, metadata, size, tuple(remarks))
 
 
-def create(chosen: Route, model: str | bytes, threads: int | None, what: str) -> Any:
+def create(
+    chosen: Route, model: str | bytes, threads: int | None, what: str, profile: Path | None = None
+) -> Any:
     """Creates an `onnxruntime.InferenceSession` that runs on the route's provider.
 
     Args:
@@ -106,6 +108,8 @@ def create(chosen: Route, model: str | bytes, threads: int | None, what: str) ->
         model: a path or a serialised model.
         threads: see `open_session`.
         what: what the model is called in errors.
+        profile: how the file begins into which the session's `end_profiling` writes what each node
+            took; None for no such file.
 
     Raises:
         ModelError: ONNX Runtime cannot read the model.
@@ -113,6 +117,8 @@ def create(chosen: Route, model: str | bytes, threads: int | None, what: str) ->
     """
     module = runtime()
     options = session_options(chosen, threads)
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
     keywords: dict[str, Any] = {"sess_options": options, "enable_fallback": False}
     if chosen.devices:
         options.add_provider_for_devices(list(chosen.devices), dict(chosen.options))
@@ -191,17 +197,42 @@ def _input_size(handle: Any, metadata: Metadata) -> tuple[int | None, int | None
     return width, height
 
 
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """A node of the model as ONNX Runtime found it, before it joined any.
+
+    Attributes:
+        name: the node's.
+        kind: its operator.
+        provider: ONNX Runtime's name of the provider that runs it.
+    """
+
+    name: str
+    kind: str
+    provider: str
+
+
+def assignment(handle: Any) -> list[Assigned]:
+    """Which provider runs each node of an open session; nothing before ONNX Runtime 1.24."""
+    if not hasattr(handle, "get_provider_graph_assignment_info"):
+        return []
+    return [
+        Assigned(node.name, node.op_type, part.ep_name)
+        for part in handle.get_provider_graph_assignment_info()
+        for node in part.get_nodes()
+    ]
+
+
 def _elsewhere(handle: Any, chosen: Route) -> list[str]:
     """Which nodes another provider runs; a ProviderError where it is all of them."""
-    if not hasattr(handle, "get_provider_graph_assignment_info") or chosen.name == "cpu":
+    if chosen.name == "cpu":
         return []
     here, other = 0, Counter[str]()
-    for part in handle.get_provider_graph_assignment_info():
-        kinds = [node.op_type for node in part.get_nodes()]
-        if part.ep_name == chosen.execution_provider:
-            here += len(kinds)
+    for node in assignment(handle):
+        if node.provider == chosen.execution_provider:
+            here += 1
         else:
-            other.update(kinds)
+            other[node.kind] += 1
     if not here and other:
         raise ProviderError(f"{chosen.label} takes none of the model's {other.total()} nodes")
     if not other:

@@ -1,10 +1,12 @@
 """The measurements run and say what they should; how fast anything is, is not asked here."""
 
+import re
+
 import av
 import numpy as np
 import pytest
 
-from stream.bench import compositing, peers
+from stream.bench import compositing, nodes, peers
 from stream.bench.figures import Figure, median_seconds
 from stream.bench.material import FindsNothing, crowd, make_clip
 from stream.bench.speed import measure_model
@@ -79,3 +81,58 @@ def test_a_model_file_is_timed_against_other_runtimes(tmp_path):
 def test_peers_want_a_file(tmp_path):
     with pytest.raises(UsageError, match=r"no\.onnx"):
         list(peers.measure(tmp_path / "no.onnx"))
+
+
+def test_each_node_is_told_with_the_provider_that_runs_it(tmp_path):
+    model = tiny_models.bright(tmp_path / "bright.onnx")
+    run, total, *kinds = nodes.measure(model, "cpu")
+    assert run.value > 0
+    assert total.name == "CPU"
+    told = re.match(r"(\d+) of the model's (\d+) nodes, (\d+) ran", total.detail)
+    assert told is not None
+    assert told[1] == told[2]
+    assert 0 < sum(int(figure.detail) for figure in kinds) <= int(told[3]) <= int(told[1])
+    assert 0 < sum(figure.value for figure in kinds) <= total.value + 1e-3
+    assert not list(tmp_path.glob("*.json"))
+
+
+def _event(name: str, kind: str, provider: str, microseconds: int) -> dict[str, object]:
+    told = {"op_name": kind, "provider": f"{provider}ExecutionProvider"}
+    return {"cat": "Node", "name": f"{name}_kernel_time", "dur": microseconds, "args": told}
+
+
+def test_what_another_provider_runs_is_listed_with_its_cost():
+    events = [
+        {"cat": "Session", "name": "model_loading_uri", "dur": 5},
+        # The first two runs, which warm up, are slower.
+        *(
+            event
+            for slower in (900, 90, 1, 1, 1)
+            for event in (
+                _event("backbone/Conv", "Conv", "CUDA", 600 * slower),
+                _event("copy", "MemcpyToHost", "CUDA", 100 * slower),
+                _event("sizes/Mul", "Mul", "CPU", 20 * slower),
+                _event("sizes/Mul_2", "Mul", "CPU", 30 * slower),
+                {"cat": "Node", "name": "sizes/Mul_fence_before", "dur": 7},
+                {"cat": "Session", "name": "model_run", "dur": 1000 * slower},
+            )
+        ),
+    ]
+    seconds, ran = nodes.read_profile(events)
+    assert seconds == pytest.approx(1e-3)
+    assert [(one.name, one.provider) for one in ran] == [
+        ("backbone/Conv", "CUDAExecutionProvider"),
+        ("copy", "CUDAExecutionProvider"),
+        ("sizes/Mul", "CPUExecutionProvider"),
+        ("sizes/Mul_2", "CPUExecutionProvider"),
+    ]
+    figures = list(nodes.table(ran, seconds, asked="CUDAExecutionProvider", assigned=[]))
+    told = {figure.name: (round(figure.value, 6), figure.detail) for figure in figures}
+    assert told == {
+        "CUDA": (0.7, "2 ran; 70.0 % of the run"),
+        "  Conv": (0.6, "1"),
+        "  MemcpyToHost": (0.1, "1"),
+        "CPU": (0.05, "2 ran; 5.0 % of the run"),
+        "  Mul": (0.05, "2: sizes/Mul, sizes/Mul_2"),
+        "copies between devices": (0.1, "1; one to the host waits for the device"),
+    }

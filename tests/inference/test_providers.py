@@ -240,7 +240,7 @@ def test_the_cpu_takes_int8_where_it_is_fast(
 
 class _Node:
     def __init__(self, op_type: str) -> None:
-        self.op_type = op_type
+        self.op_type = self.name = op_type
 
 
 class _Part:
