@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.instances import Instances
+from stream.roi import paste_mask
 
 
 @dataclass
@@ -27,8 +28,10 @@ class Distance:
         score: of scores.
         soft: median over pairs of the largest difference of a soft mask's cell.
         soft_worst: the largest over all pairs.
-        masks: least IoU of pasted masks.
+        masks: least IoU of pasted masks, over pairs that are not `moved`.
         masks_median: median over pairs.
+        moved: pairs of whole-pixel boxes whose rounding fell the other way.
+        moved_masks: least IoU of these pairs' masks, ours pasted into the original's box.
     """
 
     expected: int = 0
@@ -40,6 +43,8 @@ class Distance:
     soft_worst: float = 0.0
     masks: float = 1.0
     masks_median: float = 1.0
+    moved: int = 0
+    moved_masks: float = 1.0
 
 
 def unpacked(packed: Path, folder: Path) -> Path:
@@ -63,6 +68,7 @@ def distance(
     *,
     first: int = 1,
     only: tuple[int, ...] = (0, 1, 2),
+    whole: bool = False,
 ) -> Distance:
     """Compares answers with ours.
 
@@ -72,6 +78,7 @@ def distance(
         images: the photographs.
         first: the original's number of our label 0.
         only: numbers of the photographs to look at.
+        whole: whether boxes of both are rounded to whole pixels.
     """
     archive = np.load(answers)
     total, softs, overlaps = Distance(), [], []
@@ -107,11 +114,15 @@ def distance(
             total.matched += 1
             total.box = max(total.box, float(np.abs(found.boxes[index] - boxes[other]).max()))
             total.score = max(total.score, float(abs(found.scores[index] - scores[other])))
-            either = (pasted[index] | full[other]).sum()
-            both = (pasted[index] & full[other]).sum()
-            overlaps.append(float(both / either) if either else 1.0)
-            if found.masks.shape[1:] == soft.shape[1:]:
-                softs.append(float(np.abs(found.masks[index] - soft[other]).max()))
+            if whole and np.abs(found.boxes[index] - boxes[other]).max() > 0.5:
+                total.moved += 1
+                inside = _pasted(found, index, boxes[other])
+                total.moved_masks = min(total.moved_masks, _shared(inside, full[other]))
+            else:
+                overlaps.append(_shared(pasted[index], full[other]))
+            apart = _soft_apart(found.masks[index], soft[other])
+            if apart is not None:
+                softs.append(apart)
     if softs:
         total.soft, total.soft_worst = float(np.median(softs)), max(softs)
     if overlaps:
@@ -119,6 +130,38 @@ def distance(
     # Shown by: pytest -m reference -rP
     print(answers.parent.name, answers.stem, total)
     return total
+
+
+def _pasted(found: Instances, index: int, box: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """A mask in another box, bool [H, W]."""
+    height, width = found.picture_size
+    full = np.zeros((height, width), np.bool_)
+    pasted = paste_mask(
+        found.masks[index], box.astype(np.float32), width, height, found.mask_threshold
+    )
+    if pasted is not None:
+        (top, bottom, left, right), inside = pasted
+        full[top:bottom, left:right] = inside
+    return full
+
+
+def _shared(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    """Intersection over union of two full masks; 1 where both are empty."""
+    either = int((a | b).sum())
+    return int((a & b).sum()) / either if either else 1.0
+
+
+def _soft_apart(ours: NDArray[np.float32], original: NDArray[np.float32]) -> float | None:
+    """The largest difference of a cell; None where the two cannot be compared cell by cell.
+
+    The Object Detection API's masks are exported with more cells: every so manieth is one of the
+    original's, save for the outermost ring, which is changed so that masks end where they did.
+    """
+    cells, step = len(original), (len(ours) - 1) // (len(original) - 1)
+    if step * (cells - 1) != len(ours) - 1:
+        return None
+    apart = np.abs(ours[::step, ::step] - original)
+    return float((apart if step == 1 else apart[1:-1, 1:-1]).max())
 
 
 def _overlap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

@@ -201,8 +201,12 @@ def test_the_original_s_answers_are_met(
     )
     save_model(matterport.convert(request).to_onnx("matterport", request), tmp_path / "a.onnx")
     segmenter = Segmenter.load(tmp_path / "a.onnx", "cpu", threshold=0.0)
-    found = distance(case / f"reference_{edge}.npz", segmenter, pictures(shared_reference))
+    found = distance(
+        case / f"reference_{edge}.npz", segmenter, pictures(shared_reference), whole=True
+    )
     assert found.expected == found.found == found.matched == expected
-    # The original rounds boxes to whole pixels, and a rounding may fall the other way.
-    assert found.box <= 1 and found.score <= 6e-4 and found.soft <= 1e-3
-    assert found.masks >= 0.95
+    # The original rounds boxes to whole pixels. A coordinate within float noise of a half may be
+    # rounded the other way; its mask is the same, a pixel further.
+    assert found.moved <= (depth == 50) and found.box <= found.moved
+    assert found.score <= 6e-4 and found.soft <= 1e-3
+    assert found.masks >= 0.97 and found.moved_masks >= 0.97

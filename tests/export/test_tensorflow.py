@@ -282,4 +282,5 @@ def test_the_original_s_answers_are_met(
     found = distance(case / "reference.npz", segmenter, pictures(shared_reference))
     assert found.expected == found.found == found.matched == expected
     assert found.box <= 0.04 and found.score <= 6e-4
+    assert found.soft_worst <= 4e-3
     assert found.masks >= 0.97
