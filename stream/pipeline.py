@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +43,9 @@ class Stage:
     `name` is the stage's name in the report; the seconds of `work` are booked to it. Jobs to which
     it does not apply pass it by in their order, and nothing is booked for them.
 
+    With more than one of `workers`, `work` is at so many jobs at once, each in another thread; they
+    leave the stage in their order all the same.
+
     A stage that must see later jobs before it can finish earlier ones has `release` in place of
     `work`: it is given each job, and None after the last, and says which jobs go on now, in order.
     It keeps no more than a bounded number back and books its own seconds. Copied packets pass it.
@@ -50,6 +55,7 @@ class Stage:
     work: Callable[[Job], None]
     applies: Callable[[Job], bool] | None = None
     release: Callable[[Job | None], Sequence[Job]] | None = None
+    workers: int = 1
 
 
 @dataclass(slots=True)
@@ -76,6 +82,63 @@ class Outcome:
     interrupted: bool
     error: BaseException | None = None
     queues: list[dict[str, Any]] = field(default_factory=list)
+
+
+def _through(stage: Stage, items: Iterable[Job | Passthrough]) -> Iterator[Job | Passthrough]:
+    """The items as they leave a stage."""
+    if stage.release is not None:
+        for item in items:
+            if isinstance(item, Job):
+                yield from stage.release(item)
+            else:
+                yield item
+        yield from stage.release(None)
+    elif stage.workers > 1:
+        yield from _side_by_side(stage, items)
+    else:
+        for item in items:
+            if isinstance(item, Job) and (stage.applies is None or stage.applies(item)):
+                _do(stage, item)
+            yield item
+
+
+def _do(stage: Stage, job: Job) -> None:
+    with timed(job.frame.stages, stage.name):
+        stage.work(job)
+
+
+def _side_by_side(stage: Stage, items: Iterable[Job | Passthrough]) -> Iterator[Job | Passthrough]:
+    """Works on several jobs at once; one more waits, so that no worker does."""
+    begun: deque[tuple[Job | Passthrough, Future[None] | None]] = deque()
+    waiting = 0
+    with ThreadPoolExecutor(stage.workers, f"stream-{stage.name}") as pool:
+        try:
+            for item in items:
+                if isinstance(item, Job) and (stage.applies is None or stage.applies(item)):
+                    begun.append((item, pool.submit(_do, stage, item)))
+                    waiting += 1
+                else:
+                    begun.append((item, None))
+                while begun and (waiting > stage.workers or _is_done(begun[0][1])):
+                    waiting -= begun[0][1] is not None
+                    yield _finished(*begun.popleft())
+            while begun:
+                yield _finished(*begun.popleft())
+        finally:
+            for _, future in begun:
+                if future is not None:
+                    future.cancel()
+
+
+def _is_done(future: Future[None] | None) -> bool:
+    return future is None or future.done()
+
+
+def _finished(item: Job | Passthrough, future: Future[None] | None) -> Job | Passthrough:
+    """The item once its work is done; raises what that raised."""
+    if future is not None:
+        future.result()
+    return item
 
 
 class Pipeline:
@@ -222,18 +285,8 @@ class Pipeline:
         self, stage: Stage, inbox: Channel[Job | Passthrough], out: Channel[Job | Passthrough]
     ) -> None:
         try:
-            for item in inbox:
-                if isinstance(item, Job) and stage.release is not None:
-                    for job in stage.release(item):
-                        out.put(job)
-                    continue
-                if isinstance(item, Job) and (stage.applies is None or stage.applies(item)):
-                    with timed(item.frame.stages, stage.name):
-                        stage.work(item)
+            for item in _through(stage, inbox):
                 out.put(item)
-            if stage.release is not None:
-                for job in stage.release(None):
-                    out.put(job)
         except Cancelled:
             return
         except BaseException as error:  # noqa: BLE001 - carried to the caller of run

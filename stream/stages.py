@@ -85,7 +85,7 @@ def segmentation_stages(
 
     stages = [
         Stage("preprocess", preprocess),
-        Stage("infer", infer),
+        Stage("infer", infer, workers=segmenter.lanes),
         Stage("postprocess", postprocess),
         Stage("composite", composite),
     ]

@@ -236,6 +236,10 @@ def test_auto_chooses_by_the_time_that_inference_takes():
     every.plan(slow)
     every.settle(Job(slow))
     assert every.number == 3
+    beside = Every(None, Fraction(30), lanes=2)
+    beside.plan(slow)
+    beside.settle(Job(slow))
+    assert beside.number == 2, "two at once take half the time each"
     for index in range(1, 60):
         frame = frame_of(BACKGROUND, index)
         every.plan(frame)

@@ -1,3 +1,4 @@
+import dataclasses
 import threading
 import time
 from fractions import Fraction
@@ -5,6 +6,8 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stream.channel import WhenFull
 from stream.frame import Frame, Passthrough, VideoInfo
@@ -83,6 +86,41 @@ def test_every_frame_and_packet_arrives_once_and_in_order():
     assert (outcome.counts.frames_in, outcome.counts.frames_out) == (50, 50)
     assert list(clock.figures()) == ["decode", "encode", "a", "b", END_TO_END]
     assert all(figures.frames == 50 for figures in clock.figures().values())
+
+
+@given(st.lists(st.sampled_from([0.0, 0.001, 0.004]), min_size=1, max_size=30), st.integers(2, 4))
+@settings(max_examples=25, deadline=None)
+def test_jobs_worked_on_side_by_side_leave_in_their_order(paces, workers):
+    def work(job):
+        time.sleep(paces[job.frame.index])
+
+    sink, clock = Kept(), Clock()
+    wide = Stage("infer", work, applies=lambda job: job.frame.index % 5 != 3, workers=workers)
+    outcome = Pipeline(Grey(len(paces)), [stage("a"), wide, stage("b")], sink, clock).run()
+    assert outcome.error is None
+    assert sink.frames == list(range(len(paces)))
+    assert sink.order == ["packet", "frame"] * len(paces)
+    assert clock.figures()["infer"].frames == sum(index % 5 != 3 for index in range(len(paces)))
+
+
+def test_workers_are_busy_at_once():
+    together = threading.Barrier(3, timeout=10)
+
+    def work(job):
+        together.wait()
+
+    outcome = Pipeline(Grey(9), [Stage("infer", work, workers=3)], Kept(), Clock()).run()
+    assert outcome.error is None, "three jobs met each time"
+    assert outcome.counts.frames_out == 9
+
+
+def test_an_error_among_workers_saves_what_was_before_it():
+    sink = Kept()
+    broken = dataclasses.replace(stage(fails_at=20, pace=0.001), workers=3)
+    outcome = Pipeline(Grey(1000), [broken], sink, Clock()).run()
+    assert str(outcome.error) == "infer broke"
+    assert sink.frames == list(range(20))
+    assert sink.closed == 1
 
 
 def test_a_slow_sink_holds_the_source_back_and_queues_stay_bounded():

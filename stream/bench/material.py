@@ -84,6 +84,7 @@ class FindsNothing:
     name = "do-nothing"
     provider = "none"
     remarks: tuple[str, ...] = ()
+    lanes = 1
 
     def __init__(self) -> None:
         resize = Resize("shortest_edge", shortest=384, longest=640, multiple_of=32)

@@ -198,8 +198,10 @@ def load_segmenter(
     threshold: float | None,
     mask_threshold: float | None,
     classes: str | None,
+    *,
+    footage: bool = False,
 ) -> Segmenter:
-    """Loads the model with what the options ask of it."""
+    """Loads the model with what the options ask of it; `footage` as in `Segmenter.load`."""
     from stream.inference.segmenter import Segmenter
 
     return Segmenter.load(
@@ -208,6 +210,7 @@ def load_segmenter(
         threshold=threshold,
         mask_threshold=mask_threshold,
         classes=class_list(classes),
+        footage=footage,
     )
 
 

@@ -91,7 +91,9 @@ def file(
             preset=preset,
             overwrite=overwrite,
         )
-    segmenter = common.load_segmenter(model, provider, threshold, mask_threshold, classes)
+    segmenter = common.load_segmenter(
+        model, provider, threshold, mask_threshold, classes, footage=True
+    )
     compositor = common.make_compositor(look)
 
     def run(task: Task) -> tuple[RunReport, bool]:
@@ -110,7 +112,7 @@ def file(
             console=common.progress_console(quiet=quiet),
             # Said once, not for every file of a folder.
             extra_remarks=segmenter.remarks if task is tasks[0] else (),
-            every=None if number == 1 else Every(number, source.info.rate),
+            every=None if number == 1 else Every(number, source.info.rate, segmenter.lanes),
         )
         if outcome.error is not None and not isinstance(outcome.error, StreamError):
             raise outcome.error

@@ -63,6 +63,7 @@ class Segmenter:
         mask_threshold: float | None = None,
         classes: Sequence[str] | str | None = None,
         threads: int | None = None,
+        footage: bool = False,
     ) -> Segmenter:
         """Opens a model.
 
@@ -74,6 +75,8 @@ class Segmenter:
             mask_threshold: a soft mask above this is the object, 0..1; None for the model's own.
             classes: names of the classes to keep, as a list or with commas; None for all.
             threads: for computing on the CPU; None for what suits the machine.
+            footage: share the threads out to several pictures at once (`lanes`): more of them a
+                second, each of them later. For what is in no hurry; on a GPU it changes nothing.
 
         Raises:
             ModelError: there is no such model, or the file cannot be used.
@@ -82,7 +85,7 @@ class Segmenter:
         """
         if threads is not None and threads < 1:
             raise UsageError(f"the number of threads must be at least 1, not {threads}")
-        session = open_session(find(model), check_name(provider), threads)
+        session = open_session(find(model), check_name(provider), threads, footage=footage)
         return cls(
             str(model),
             session,
@@ -110,6 +113,11 @@ class Segmenter:
     def provider(self) -> str:
         """Where it computes, in words, such as "CPU (int8)"."""
         return f"{self._session.route.label} ({self.metadata.precision})"
+
+    @property
+    def lanes(self) -> int:
+        """From how many threads at once `infer` is called best."""
+        return self._session.lanes
 
     @property
     def remarks(self) -> tuple[str, ...]:

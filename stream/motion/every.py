@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import threading
 from fractions import Fraction
@@ -28,13 +29,14 @@ class Every:
         number: inference on every this many frames, at least 1; None chooses the smallest number
             with which the run keeps up with `rate`, up to `LARGEST`.
         rate: the footage's frames per second, where known; 30 where not.
+        lanes: how many frames are inferred at once.
     """
 
-    def __init__(self, number: int | None, rate: Fraction | None = None) -> None:
+    def __init__(self, number: int | None, rate: Fraction | None = None, lanes: int = 1) -> None:
         if number is not None and number < 1:
             raise ValueError(f"inference must run on every 1st frame or fewer, not {number}")
         self._number = number
-        self._rate = float(rate or 30)
+        self._rate = float(rate or 30) / lanes
         self._lock = threading.Lock()
         self._inference_seconds: float | None = None
         self._since_key: int | None = None
@@ -163,7 +165,7 @@ class Every:
             if stage.name == inference[0]:
                 thinned.append(Stage("plan", lambda job: self.plan(job.frame)))
             if stage.name in inference:
-                thinned.append(Stage(stage.name, stage.work, applies=key))
+                thinned.append(dataclasses.replace(stage, applies=key))
             else:
                 thinned.append(stage)
             if stage.name == inference[-1]:

@@ -1,4 +1,5 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import av
@@ -9,6 +10,8 @@ import skimage.data
 
 from stream import Instances, Segmenter
 from stream.errors import ModelError, UsageError
+from stream.inference.session import open_session
+from stream.models.catalogue import find
 from stream.models.contract import Resize
 from tests import tiny_models
 from tests.tiny_models import metadata
@@ -272,3 +275,29 @@ def test_tiny_pictures(tmp_path: Path) -> None:
         np.testing.assert_allclose(segmenter(picture).boxes, [[0, 0, size[1], size[0]]], atol=1e-3)
         frame = av.VideoFrame.from_ndarray(picture, "rgb24")
         assert len(segmenter(frame)) == 1
+
+
+@pytest.mark.parametrize(
+    ("threads", "footage", "lanes", "each"), [(1, True, 1, 1), (2, True, 2, 1), (9, True, 4, 2),
+                                              (9, False, 1, 9)]
+)  # fmt: skip
+def test_footage_shares_the_threads_out(
+    tmp_path: Path, threads: int, footage: bool, lanes: int, each: int
+) -> None:
+    path = tiny_models.bright(tmp_path / "b.onnx")
+    session = open_session(find(path), "cpu", threads, footage=footage)
+    assert session.lanes == lanes
+    assert session.handle.get_session_options().intra_op_num_threads == each
+    segmenter = Segmenter.load(path, "cpu", threads=threads, footage=footage)
+    assert segmenter.lanes == lanes
+
+
+def test_inference_at_once_answers_as_one_by_one(tmp_path: Path) -> None:
+    segmenter = Segmenter.load(tiny_models.bright(tmp_path / "b.onnx"), "cpu", footage=True)
+    pictures = [np.roll(ASTRONAUT, 40 * index, axis=1) for index in range(12)]
+    alone = [segmenter(picture) for picture in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(segmenter, pictures))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+        np.testing.assert_array_equal(one.masks, other.masks)
