@@ -161,7 +161,7 @@ def _own(
         halved = folder / f"{model.stem}-fp16.onnx"
         onnx.save(half_model(loaded), str(halved))
         add("CUDA, float16", halved, "cuda")
-    _attempt("OpenCV DNN", engines, notes, lambda: _opencv(model, picture))
+    _attempt("OpenCV DNN", engines, notes, lambda: _opencv(model, picture, threads))
     return engines, notes
 
 
@@ -227,13 +227,15 @@ def _segmenter(file: Path, provider: str, picture: Picture, threads: int | None)
     return lambda: len(segmenter(picture))
 
 
-def _opencv(model: Path, picture: Picture) -> Engine:
+def _opencv(model: Path, picture: Picture, threads: int | None) -> Engine:
     import cv2
 
     from stream.export.metadata import load_model, read_metadata
     from stream.inference.preprocess import Preprocessor
     from stream.models.contract import INPUT, OUTPUTS
 
+    if threads is not None:
+        cv2.setNumThreads(threads)
     net = cv2.dnn.readNetFromONNX(str(model))
     tensor = Preprocessor(read_metadata(load_model(model)).resize)(picture).tensor
 

@@ -86,6 +86,7 @@ def export_module(
         ],
     )
     model: onnx.ModelProto = folded
+    _spell_out_limits(model.graph)
     _clean(model)
     write_metadata(model, metadata)
     onnx.checker.check_model(model, full_check=True)
@@ -130,6 +131,34 @@ def _foldable(module: nn.Module) -> nn.Module:
             setattr(module, name, nn.Identity())
         before = current
     return module
+
+
+_INTEGERS = {onnx.TensorProto.INT64, onnx.TensorProto.INT32}
+
+
+def _spell_out_limits(graph: onnx.GraphProto) -> None:
+    """Makes each Clip of integers Max and Min, which are the same; OpenCV clips only floats."""
+    kinds = {value.name: value.type.tensor_type.elem_type for value in graph.value_info}
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        if node.op_type != "Clip" or kinds.get(node.output[0]) not in _INTEGERS:
+            nodes.append(node)
+            continue
+        limits = [*node.input[1:], "", ""][:2]
+        steps = [(kind, limit) for kind, limit in zip(("Max", "Min"), limits, strict=True) if limit]
+        data, result = node.input[0], node.output[0]
+        for number, (kind, limit) in enumerate(steps):
+            last = number == len(steps) - 1
+            step = onnx.NodeProto()
+            step.CopyFrom(node)
+            step.op_type = kind
+            del step.input[:], step.output[:], step.attribute[:]
+            step.input.extend([data, limit])
+            step.output.append(result if last else f"{result}/{kind}")
+            nodes.append(step)
+            data = step.output[0]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _clean(model: onnx.ModelProto) -> None:

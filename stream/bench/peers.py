@@ -9,10 +9,11 @@ from stream.bench.figures import Figure
 from stream.bench.material import demo_picture
 from stream.errors import UsageError
 from stream.export.registry import need_extra
+from stream.inference.cpu import available_cores
 
 
 def measure(model: Path, against: str = "") -> Iterator[Figure]:
-    """Seconds per picture of each engine, in one run.
+    """Seconds per picture of each engine, in one run, on as many threads as there are cores.
 
     Args:
         model: an exported file.
@@ -26,14 +27,18 @@ def measure(model: Path, against: str = "") -> Iterator[Figure]:
     need_extra("torch", "torchvision", "onnx")
     from stream.export.compare import speed_table
 
-    for row in speed_table(model, demo_picture(), against=against):
+    picture, threads = demo_picture(), available_cores()
+    height, width = picture.shape[:2]
+    where = f"the demo clip's first picture, {width}x{height}; {threads} threads"
+    sizes: set[str] = set()
+    for row in speed_table(model, picture, against=against, threads=threads):
+        name = f"{row.engine}, {row.size}"
         if row.seconds is None:
-            yield Figure(f"{row.engine}, {row.size}", None, "s", detail=row.note)
+            yield Figure(name, None, "s", detail=row.note)
             continue
-        ratio = f"{row.ratio:.2f} × as fast as torchvision; " if row.ratio is not None else ""
-        yield Figure(
-            f"{row.engine}, {row.size}",
-            row.seconds,
-            "s",
-            detail=f"{ratio}{row.instances} instances. {row.note}".strip(),
-        )
+        told = [] if row.ratio is None else [f"{row.ratio:.2f} × as fast as torchvision"]
+        told += [f"{row.instances} instances", row.note]
+        if row.size not in sizes:
+            told.append(where)
+        sizes.add(row.size)
+        yield Figure(name, row.seconds, "s", detail="; ".join(part for part in told if part))

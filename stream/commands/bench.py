@@ -87,10 +87,12 @@ def bench(
         title=f"{here['processor']}, {here['cores']} cores, {here['memory_gib']} GiB",
         title_justify="left",
     )
-    for column in ("what", "value", "asked", "", "how"):
+    asked = any(figure.met is not None for figure in figures)
+    for column in ("what", "value", *(("asked", "") if asked else ()), "how"):
         table.add_column(column, overflow="fold")
     for figure in figures:
-        table.add_row(figure.name, _value(figure), *_verdict(figure), figure.detail)
+        verdict = _verdict(figure) if asked else ()
+        table.add_row(figure.name, _value(figure), *verdict, figure.detail)
     common.results.print(table)
     if json is not None:
         write_json(
