@@ -216,7 +216,7 @@ def mask_iou(a: Instances, i: int, b: Instances, j: int) -> float:
     for side, index in ((a, i), (b, j)):
         canvas = np.zeros((height, width), np.bool_)
         pasted = paste_mask(
-            side.masks[index], side.boxes[index], width, height, side.mask_threshold
+            side.masks[index], side.mask_frames[index], width, height, side.mask_threshold
         )
         if pasted is not None:
             (y1, y2, x1, x2), inside = pasted
