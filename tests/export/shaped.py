@@ -26,7 +26,11 @@ def shaped(
     arch: str, classes: int = 7, *, short: int = 192, long: int = 256, background: float = 6.0
 ) -> Any:
     """A torchvision Mask R-CNN with spread scores, for pictures of this size."""
-    model = random(arch, classes)
+    return spread(random(arch, classes), short=short, long=long, background=background)
+
+
+def spread(model: Any, *, short: int = 192, long: int = 256, background: float = 6.0) -> Any:
+    """The same of a model that is there already; it is changed and returned."""
     model.transform.min_size, model.transform.max_size = (short,), long
     # Few enough to be quick, enough for every step to have something to do.
     model.rpn._pre_nms_top_n["testing"] = model.rpn._post_nms_top_n["testing"] = 150
@@ -44,7 +48,7 @@ def shaped(
         "deltas": model.roi_heads.box_predictor.bbox_pred,
         "masks": model.roi_heads.mask_predictor.mask_fcn_logits,
     }
-    spread = {"objectness": 2.0, "classes": 2.0, "deltas": 0.5, "masks": 3.0}
+    deviations = {"objectness": 2.0, "classes": 2.0, "deltas": 0.5, "masks": 3.0}
     with torch.no_grad():
         for name, layer in layers.items():
             hook = layer.register_forward_hook(
@@ -52,7 +56,7 @@ def shaped(
             )
             model([planes])
             hook.remove()
-            layer.weight *= spread[name] / seen[name].std()
+            layer.weight *= deviations[name] / seen[name].std()
             for old in hooks:
                 old.remove()
             hooks = []

@@ -12,6 +12,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
+from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
 from typer.testing import CliRunner
 
 from stream.errors import ModelError, StreamError, UsageError
@@ -25,7 +27,8 @@ from stream.export.metadata import load_model, read_metadata
 from stream.export.quantize import quantize_model
 from stream.export.registry import options_of
 from stream.inference.segmenter import Segmenter
-from tests.export.shaped import pictures, shaped
+from tests.commands.conftest import clip, stream  # noqa: F401 - fixtures
+from tests.export.shaped import pictures, shaped, spread
 
 NAMES = tuple("abcdef")
 
@@ -274,6 +277,82 @@ def test_the_command_line_from_weights_to_verdict(tmp_path, network, monkeypatch
     )
     assert isinstance(strict.exception, StreamError)
     assert "not what it was exported from" in str(strict.exception)
+
+
+def test_the_fine_tuning_tutorials_model_needs_no_option(tmp_path, monkeypatch):
+    """Predictors replaced by ones for two classes, weights saved as a state dict."""
+    network = models.random("maskrcnn_resnet18_fpn", 91)
+    heads = network.roi_heads
+    heads.box_predictor = FastRCNNPredictor(heads.box_predictor.cls_score.in_features, 2)
+    heads.mask_predictor = MaskRCNNPredictor(
+        heads.mask_predictor.conv5_mask.in_channels, 128, num_classes=2
+    )
+    spread(network, background=1.0)
+    checkpoint = _checkpoint(tmp_path, network.state_dict(), "tuned.pth")
+    path = tmp_path / "tuned.onnx"
+    made = CliRunner().invoke(
+        app,
+        ["torchvision", "--weights", str(checkpoint), "-o", str(path), "--size", "192/256"],
+        catch_exceptions=False,
+    )
+    assert made.exit_code == 0, made.output
+    assert read_metadata(load_model(path)).names == ("object",)
+    # What torchvision's own defaults are, which the network was made without.
+    network.rpn._pre_nms_top_n["testing"] = network.rpn._post_nms_top_n["testing"] = 1000
+    heads.detections_per_img = 100
+    origin = converter.TorchvisionOrigin(network, ("object",))
+    found = compare(origin, open_model(path, 0.05), [("astronaut", pictures()[0])])
+    assert found.expected > 3
+    assert found.failures(Tolerance()) == []
+
+
+def test_options_of_the_command_line_reach_the_model(tmp_path, network):
+    checkpoint = _checkpoint(tmp_path, network.state_dict())
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(NAMES))
+    path = tmp_path / "small.onnx"
+    made = CliRunner().invoke(
+        app,
+        [
+            *("torchvision", "--weights", str(checkpoint), "--names", str(names)),
+            *("-o", str(path), "--size", "256x192"),
+            *("--detections", "3", "--proposals", "60", "--score", "0.3"),
+        ],
+        catch_exceptions=False,
+    )
+    assert made.exit_code == 0, made.output
+    model = load_model(path)
+    shape = model.graph.input[0].type.tensor_type.shape
+    assert [dim.dim_value for dim in shape.dim] == [1, 192, 256, 3]
+    resize = read_metadata(model).resize
+    assert (resize.mode, resize.width, resize.height) == ("letterbox", 256, 192)
+    options = options_of({entry.key: entry.value for entry in model.metadata_props})
+    assert (options["detections"], options["proposals"], options["score"]) == (3, 60, 0.3)
+    segmenter = Segmenter.load(path, "cpu", threshold=0.0)
+    raw = segmenter.infer(segmenter.prepare(pictures()[0]))
+    assert len(raw.scores) == 3
+    assert raw.scores.min() > 0.3
+    # The origin is asked for the same, so it agrees.
+    found = compare(
+        converter.open_origin("", options),
+        open_model(path, 0.05),
+        [("astronaut", pictures()[0])],
+        limit=3,
+    )
+    assert found.expected == 3
+    assert found.failures(Tolerance()) == []
+
+
+def test_an_exported_file_runs_on_video(letterboxed, stream, clip, tmp_path):  # noqa: F811
+    report = tmp_path / "report.json"
+    result = stream(
+        *("file", clip, "-o", "out.mp4", "--model", letterboxed[1], "--threshold", "0.05"),
+        *("--report", report, "--provider", "cpu"),
+    )
+    assert result.code == 0, result.err
+    run = json.loads(report.read_text())["runs"][0]
+    assert (run["frames_in"], run["frames_out"], run["error"]) == (24, 24, None)
+    assert (tmp_path / "out.mp4").stat().st_size > 1000
 
 
 @pytest.mark.reference
