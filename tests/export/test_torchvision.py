@@ -279,7 +279,7 @@ def test_the_command_line_from_weights_to_verdict(tmp_path, network, monkeypatch
     assert "not what it was exported from" in str(strict.exception)
 
 
-def test_the_fine_tuning_tutorials_model_needs_no_option(tmp_path, monkeypatch):
+def test_the_fine_tuning_tutorials_model_needs_no_option(tmp_path):
     """Predictors replaced by ones for two classes, weights saved as a state dict."""
     network = models.random("maskrcnn_resnet18_fpn", 91)
     heads = network.roi_heads
