@@ -86,7 +86,7 @@ def export_module(
         ],
     )
     model: onnx.ModelProto = folded
-    _spell_out_limits(model.graph)
+    spell_out_limits(model.graph)
     _clean(model)
     write_metadata(model, metadata)
     onnx.checker.check_model(model, full_check=True)
@@ -136,7 +136,7 @@ def _foldable(module: nn.Module) -> nn.Module:
 _INTEGERS = {onnx.TensorProto.INT64, onnx.TensorProto.INT32}
 
 
-def _spell_out_limits(graph: onnx.GraphProto) -> None:
+def spell_out_limits(graph: onnx.GraphProto) -> None:
     """Makes each Clip of integers Max and Min, which are the same; OpenCV clips only floats."""
     kinds = {value.name: value.type.tensor_type.elem_type for value in graph.value_info}
     nodes: list[onnx.NodeProto] = []
@@ -151,7 +151,7 @@ def _spell_out_limits(graph: onnx.GraphProto) -> None:
             last = number == len(steps) - 1
             step = onnx.NodeProto()
             step.CopyFrom(node)
-            step.op_type = kind
+            step.op_type, step.name = kind, f"{node.name}/{kind}"
             del step.input[:], step.output[:], step.attribute[:]
             step.input.extend([data, limit])
             step.output.append(result if last else f"{result}/{kind}")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from torchvision.models.detection import MaskRCNN
@@ -25,6 +26,7 @@ from stream.export.converters import _torchvision_weights as weights
 from stream.export.converters import torchvision as converter
 from stream.export.half import half_model
 from stream.export.metadata import load_model, read_metadata
+from stream.export.onnx_export import spell_out_limits
 from stream.export.quantize import quantize_model
 from stream.export.registry import options_of
 from stream.inference.segmenter import Segmenter
@@ -79,6 +81,30 @@ def test_a_letterboxed_network_with_other_heads_is_the_same_network(letterboxed)
     assert found.failures(Tolerance()) == []
     shape = load_model(path).graph.input[0].type.tensor_type.shape
     assert [dim.dim_value for dim in shape.dim] == [1, 192, 256, 3]
+
+
+def test_opencv_need_not_clip_integers(exported):
+    """It knows Clip for floats only and refuses the whole file for one of integers."""
+    model = onnx.shape_inference.infer_shapes(load_model(exported))
+    kinds = {value.name: value.type.tensor_type.elem_type for value in model.graph.value_info}
+    clipped = {kinds[node.output[0]] for node in model.graph.node if node.op_type == "Clip"}
+    assert clipped == {onnx.TensorProto.FLOAT}
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Clip", ["x", "low", "high"], ["y"], "limits")],
+        "limits",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.INT64, [4])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.INT64, [4])],
+        [onnx.numpy_helper.from_array(np.array(n), name) for name, n in (("low", 2), ("high", 5))],
+        value_info=[onnx.helper.make_tensor_value_info("y", onnx.TensorProto.INT64, [4])],
+    )
+    spell_out_limits(graph)
+    assert [node.op_type for node in graph.node] == ["Max", "Min"]
+    opsets = [onnx.helper.make_opsetid("", 18)]
+    session = onnxruntime.InferenceSession(
+        onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString(),
+        providers=["CPUExecutionProvider"],
+    )
+    assert session.run(None, {"x": np.array([-1, 2, 4, 9])})[0].tolist() == [2, 2, 4, 5]
 
 
 def test_nothing_found_is_no_error(exported):
