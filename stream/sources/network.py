@@ -1,4 +1,4 @@
-"""Network cameras and streams: RTSP, RTMP, HLS, MPEG-TS, MJPEG over HTTP."""
+"""Network cameras and streams: RTSP, RTMP, HLS, MPEG-TS, SRT, MJPEG over HTTP."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from stream.sources.addresses import clean, keep_out_of_logs, redact, secrets_of
 from stream.sources.feed import Ended, Feed, Opened, Picture, Sound
 from stream.sources.live import LiveSource, planar
 from stream.sources.live_timeline import TICKS, Timeline
+from stream.sources.srt import Relay
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "tcp", "srt", "rtp")
 
@@ -97,6 +98,8 @@ class NetworkSource(LiveSource):
         self._remarks: list[str] = []
         self._opening_since, self._open_now = time.monotonic(), False
         self._feed: Feed | None = None
+        self._relay: Relay | None = None
+        self._relays = threading.Lock()
         try:
             self._opened = self._first_connection()
         except BaseException:
@@ -132,13 +135,30 @@ class NetworkSource(LiveSource):
         return Feed(self._open, self._describe, audio=self._audio, paced=_in_bursts)
 
     def _open(self) -> InputContainer:
-        container = av.open(
-            self._address,
-            options=self._options,
-            timeout=(self._patience.opening, self._patience.reading),
-        )
+        try:
+            container = self._open_address(self._address, self._options)
+        except av.ProtocolNotFoundError:
+            if self._scheme != "srt":
+                raise
+            container = self._open_address(self._relayed(), _options("udp", ""))
         self._open_now = True
         return container
+
+    def _open_address(self, address: str, options: dict[str, str]) -> InputContainer:
+        return av.open(
+            address, options=options, timeout=(self._patience.opening, self._patience.reading)
+        )
+
+    def _relayed(self) -> str:
+        """The UDP address of a new relay; the one before is ended."""
+        with self._relays:
+            if self._relay is not None:
+                self._relay.close()
+                self._relay = None
+            if self._closed.is_set():
+                raise SourceError(f"{self._name} was closed")
+            self._relay = Relay(self._address)
+            return self._relay.address
 
     def _describe(self, error: BaseException) -> SourceError:
         took = time.monotonic() - self._opening_since
@@ -182,6 +202,10 @@ class NetworkSource(LiveSource):
         self._closed.set()
         if self._feed is not None:
             self._feed.stop()
+        with self._relays:
+            if self._relay is not None:
+                self._relay.close()
+                self._relay = None
 
     def __iter__(self) -> Iterator[Item]:
         index = 0

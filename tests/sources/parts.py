@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from stream.sources.srt import TOOL
 from tests.sources.serving import free_port
 
 _RTSP_SERVER = Path(__file__).with_name("rtsp_server.py")
@@ -97,6 +98,29 @@ def rtmp_server(folder: Path) -> Iterator[int]:
             assert time.monotonic() < deadline and process.poll() is None
             time.sleep(0.02)
         yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+SRT_PHRASE = "hunter2pass"
+
+
+@contextmanager
+def srt(udp_port: int, port: int | None = None) -> Iterator[str]:
+    """An SRT listener, encrypted, that sends on what comes to a UDP port; yields its address."""
+    tool = shutil.which(TOOL)
+    if tool is None:
+        pytest.skip(f"{TOOL} is not here: apt-get install srt-tools")
+    address = f"srt://127.0.0.1:{port or free_port()}"
+    listener = f"{address}?mode=listener&passphrase={SRT_PHRASE}"
+    process = subprocess.Popen(
+        [tool, "-quiet", "-chunk:1316", f"udp://127.0.0.1:{udp_port}", listener],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield address
     finally:
         process.kill()
         process.wait()

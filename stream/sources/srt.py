@@ -1,0 +1,65 @@
+"""SRT where the FFmpeg inside PyAV lacks it: through libsrt's own `srt-live-transmit`."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+
+from stream.errors import SourceError
+
+TOOL = "srt-live-transmit"
+_ENDING_SECONDS = 2.0
+
+
+class Relay:
+    """A process that hands what an SRT address sends on to a UDP port of this machine.
+
+    It connects again by itself when the source comes back. An address's passphrase is in the
+    process list while it runs: the tool takes it in no other way.
+
+    Args:
+        address: srt://host:port[?mode=…&passphrase=…].
+
+    Raises:
+        SourceError: the tool is not installed; the message names no part of the address.
+    """
+
+    def __init__(self, address: str) -> None:
+        tool = shutil.which(TOOL)
+        if tool is None:
+            raise SourceError(
+                f"the FFmpeg inside PyAV was built without srt, and {TOOL} is not installed; "
+                "install it (Debian and Ubuntu: apt-get install srt-tools)"
+            )
+        port = _free_port()
+        self.address = f"udp://127.0.0.1:{port}"
+        """Where FFmpeg reads what comes."""
+        # A datagram of MPEG-TS holds seven packets of 188 bytes.
+        self._process = subprocess.Popen(
+            [tool, "-quiet", "-chunk:1316", "-autoreconnect:yes", address, self.address],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.terminate()
+        try:
+            self._process.wait(_ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
