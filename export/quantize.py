@@ -30,6 +30,7 @@ from stream.models.contract import INPUT, Resize
 
 SENSITIVE = (
     r"cls_logits|bbox_pred|cls_score|box_predictor",
+    r"(^|[._])(logits|deltas)/|head\.(distances|centres)/|iou_head\.last/",
     r"mask_last|mask_predictor|mask_logits",
 )
 """Names of last layers, which stay in float: they are small, and nothing after them averages their

@@ -25,7 +25,7 @@ class FcosHead(nn.Module):
         super().__init__()
         self.class_tower = _tower(channels, depth, groups)
         self.box_tower = _tower(channels, depth, groups)
-        self.classes = nn.Conv2d(channels, classes, 3, padding=1)
+        self.class_logits = nn.Conv2d(channels, classes, 3, padding=1)
         self.distances = nn.Conv2d(channels, 4, 3, padding=1)
         self.centres = nn.Conv2d(channels, 1, 3, padding=1)
         self.scales = nn.Parameter(torch.ones(levels))
@@ -41,7 +41,9 @@ class FcosHead(nn.Module):
         for number, level in enumerate(levels):
             boxes = self.box_tower(level)
             distances = torch.relu(self.distances(boxes) * self.scales[number])
-            found.append((self.classes(self.class_tower(level)), distances, self.centres(boxes)))
+            found.append(
+                (self.class_logits(self.class_tower(level)), distances, self.centres(boxes))
+            )
         return found
 
 

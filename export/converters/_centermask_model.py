@@ -141,7 +141,7 @@ def _fill_fcos(form: CenterMaskForm, weights: Weights) -> None:
         for place, layer in enumerate(tower):
             if not isinstance(layer, nn.ReLU):
                 weights.fill(layer, f"{_FCOS}.{name}.{place}")
-    weights.fill(head.classes, f"{_FCOS}.cls_logits")
+    weights.fill(head.class_logits, f"{_FCOS}.cls_logits")
     weights.fill(head.distances, f"{_FCOS}.bbox_pred")
     weights.fill(head.centres, f"{_FCOS}.ctrness")
     scales = [weights[f"{_FCOS}.scales.{level}.scale"].reshape(1) for level in range(5)]

@@ -15,7 +15,7 @@ from stream.export.metadata import save_model
 from stream.inference.segmenter import Segmenter
 from tests.export import made_checkpoints as made
 from tests.export.reference_answers import distance, pictures, unpacked
-from tests.export.torch_like import answers, check_same, picture, write_names
+from tests.export.torch_like import answers, check_same, kept_in_float, picture, write_names
 
 
 def request_of(folder: Path, arrays: made.Arrays | None = None, **options: object) -> Request:
@@ -40,6 +40,7 @@ def test_configurations_are_read_from_shapes(tmp_path: Path) -> None:
     assert (config.stages[0].layers, config.towers, config.classes) == (3, 2, 3)
     assert (config.mask_convs, config.iou_convs, config.iou_layers) == ((32, 32), (8, 8), (16, 16))
     assert (config.score, config.iou, config.detections) == (0.05, 0.6, 50)
+    assert kept_in_float(form) == {"head.class_logits", "head.distances", "head.centres"}
 
 
 def test_the_mask_s_score_is_a_share_of_the_box_s(tmp_path: Path) -> None:

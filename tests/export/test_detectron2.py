@@ -18,7 +18,7 @@ from stream.export.metadata import save_model
 from stream.inference.segmenter import Segmenter
 from tests.export import made_checkpoints as made
 from tests.export.reference_answers import distance, pictures, unpacked
-from tests.export.torch_like import answers, check_same, picture, write_names
+from tests.export.torch_like import answers, check_same, kept_in_float, picture, write_names
 
 
 def form_of(arrays: made.Arrays, **settings: object) -> RcnnForm:
@@ -45,6 +45,12 @@ def test_an_fpn_model_exports_as_it_is(tmp_path: Path) -> None:
     found, expected = answers(converted, "detectron2", request, picture(96, 131))
     check_same(found, expected)
     assert found[3].shape[1:] == (28, 28)
+
+
+def test_quantising_leaves_the_last_layers_alone() -> None:
+    assert kept_in_float(form_of(made.detectron2())) == {
+        "proposer.logits", "proposer.deltas", "box_head.logits", "box_head.deltas"
+    }  # fmt: skip
 
 
 def test_configurations_are_read_from_shapes() -> None:

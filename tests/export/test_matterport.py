@@ -17,6 +17,7 @@ from stream.export.metadata import check_contract, save_model
 from stream.inference.segmenter import Segmenter
 from tests.export import made_tensorflow as made
 from tests.export.reference_answers import distance, pictures, unpacked
+from tests.export.torch_like import kept_in_float
 
 SMALL = "IMAGE_MIN_DIM=96 IMAGE_MAX_DIM=128 RPN_ANCHOR_SCALES=(8,16,32,64,128)"
 
@@ -118,6 +119,8 @@ def test_the_exported_file_answers_as_the_form_does(exact: tuple[Converted, Path
     assert metadata.resize.mode == "native"
     assert metadata.names == ("balloon", "kite", "person")
     assert "ResNet-17" in metadata.origin
+    last = {"logits", "deltas", "box_logits", "box_deltas", "mask_predictor"}
+    assert kept_in_float(converted.module) == last
     segmenter = Segmenter.load(path, "cpu", threshold=0.0)
     for height, width in ((70, 110), (128, 96), (300, 280)):
         image = picture(height, width)

@@ -18,6 +18,7 @@ from stream.export.metadata import check_contract, save_model
 from stream.inference.segmenter import Segmenter
 from tests.export import made_tensorflow as made
 from tests.export.reference_answers import distance, pictures, unpacked
+from tests.export.torch_like import kept_in_float
 
 PIPELINE = """model {
   faster_rcnn {
@@ -130,6 +131,8 @@ def test_the_exported_file_answers_as_the_form_does(exact: tuple[Converted, Path
     converted, path = exact
     metadata = check_contract(onnx.load(str(path)))
     assert metadata.resize.mode == "native" and "InceptionV2" in metadata.origin
+    last = {"logits", "deltas", "box_logits", "box_deltas", "mask_last"}
+    assert kept_in_float(converted.module) == last
     segmenter = Segmenter.load(path, "cpu", threshold=0.0)
     for height, width in ((70, 110), (129, 97), (300, 283)):
         image = picture(height, width)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import torch
+from torch import nn
 
 from stream.export.converters._request import Converted, Request
 from stream.export.metadata import check_contract
+from stream.export.quantize import SENSITIVE
 
 
 def picture(height: int, width: int) -> np.ndarray:
@@ -64,6 +67,16 @@ def check_same(found: list[np.ndarray], expected: list[np.ndarray]) -> None:
     assert (np.diff(scores) <= 0).all()
     assert masks.min() >= 0
     assert masks.max() <= 1
+
+
+def kept_in_float(form: nn.Module) -> set[str]:
+    """Convolutions and linear layers of a form that quantising leaves alone, by their names."""
+    return {
+        name
+        for name, layer in form.named_modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear)
+        and any(re.search(pattern, f"{name}/Conv") for pattern in SENSITIVE)
+    }
 
 
 def write_names(folder: Path, count: int) -> Path:
