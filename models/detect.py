@@ -22,13 +22,15 @@ _APART = 2048.0
 class DetectConfig:
     """Limits of detection. Overlaps are IoU, scores 0..1.
 
+    The first box head sees `proposals`, the second the `refined` most hopeful of them.
     A picture must have at least `anchors` anchors: some 13,000 pixels for the default.
     """
 
     anchors: int = 500
     proposals: int = 100
+    refined: int = 64
     proposal_overlap: float = 0.7
-    score_floor: float = 0.04
+    score_floor: float = 0.06
     candidates: int = 200
     overlap: float = 0.6
     detections: int = 40
@@ -79,9 +81,13 @@ class Detector(nn.Module):
         boxes, valid = self._propose(objectness, deltas, sizes, shape)
         atlas = build_atlas(levels)
         class_logits, box_deltas = network.box(network.pool_box(atlas, sizes, _rois(boxes)))
-        scores = class_logits.float().softmax(dim=1)[:, self.kept] * valid[:, None]
+        first = class_logits.float().softmax(dim=1)[:, self.kept] * valid[:, None]
+        _, hopeful = first.amax(dim=1).topk(min(self.config.refined, self.config.proposals))
+        boxes = clip(decode(box_deltas[hopeful], boxes[hopeful], BOX_WEIGHTS), *shape)
+        class_logits, box_deltas = network.refine(network.pool_box(atlas, sizes, _rois(boxes)))
+        second = class_logits.float().softmax(dim=1)[:, self.kept] * valid[hopeful, None]
         refined = clip(decode(box_deltas, boxes, BOX_WEIGHTS), *shape)
-        rows, best, labels = self._select(refined, scores)
+        rows, best, labels = self._select(refined, 0.5 * (first[hopeful] + second))
         found = refined[rows]
         # ONNX Runtime's int8 convolution crashes on an empty batch, so that one more region, the
         # best proposal, always goes through the mask head.

@@ -1,10 +1,12 @@
 """The architecture of the bundled model: a Mask R-CNN sized for two CPU cores.
 
 MobileNetV2 backbone (batch normalisation folded in), four-level feature pyramid (strides 8, 16,
-32, 64), a region proposal network with one anchor size per level, a two-layer box head on 7x7
-RoIAlign, and a mask head that joins 14x14 semantics with a 56x56 view of a stride-4 map.
+32, 64), a region proposal network with one anchor size per level, two box heads on 7x7 RoIAlign,
+the second on what the first made of the proposals, and a mask head that joins 14x14 semantics with
+a 56x56 view of a stride-4 map.
 
-Papers: MobileNetV2 (Sandler et al. 2018), FPN (Lin et al. 2017), Mask R-CNN (He et al. 2017).
+Papers: MobileNetV2 (Sandler et al. 2018), FPN (Lin et al. 2017), Mask R-CNN (He et al. 2017),
+Cascade R-CNN (Cai and Vasconcelos 2018), PANet's fully connected fusion (Liu et al. 2018).
 Every region operation reads one *atlas*, the pyramid levels laid out in a single map, so that
 pooling from several levels is a single RoIAlign in training and in the exported graph alike.
 """
@@ -23,6 +25,8 @@ from torchvision.ops import roi_align
 
 STRIDES = (8, 16, 32, 64)
 FINE_STRIDE = 4
+# Weights that detection does not use, so that a shipped model does not hold them.
+TRAINING_ONLY = ("dense.",)
 
 # (output channels, stride, expansion, residual) of MobileNetV2 1.0's blocks 0 to 16.
 _BLOCKS = (
@@ -92,7 +96,7 @@ class SameConv(nn.Conv2d):
         """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
         if self.stride[0] == 1:
             return super().forward(x)
-        if self.training and self.groups > 1:
+        if self.training and self.weight.requires_grad and self.groups > 1:
             # The same numbers: the windows of stride 1, padded all round, that the strided filter
             # would visit. PyTorch's CPU gradient of strided depthwise filters is so slow in bf16
             # that this saves a quarter of the whole training time.
@@ -247,11 +251,23 @@ class BoxHead(nn.Module):
 
 
 class MaskHead(nn.Module):
-    """Class-agnostic mask logits: coarse semantics refined by a fine view of the region."""
+    """Class-agnostic mask logits: coarse semantics refined by a fine view of the region.
 
-    def __init__(self, channels: int, hidden: int, fine: int) -> None:
+    What lies where is settled at `pool` by `pool` cells, with a residual step that looks further
+    around, and one layer that sees the whole region at once; edges come from the fine view.
+    """
+
+    def __init__(self, channels: int, hidden: int, fine: int, pool: int) -> None:
         super().__init__()
         half = hidden // 2
+        self.wide = nn.ModuleList(
+            nn.Conv2d(hidden, hidden, 3, padding=2, dilation=2) for _ in range(2)
+        )
+        self.squeeze = nn.Conv2d(hidden, 8, 1)
+        self.whole = nn.Linear(8 * pool**2, (2 * pool) ** 2)
+        for silent in (self.wide[1], self.whole):
+            nn.init.zeros_(cast(Tensor, silent.weight))
+            nn.init.zeros_(cast(Tensor, silent.bias))
         self.coarse = nn.ModuleList(
             (_conv(channels, hidden, 3), _conv(hidden, hidden, 3), _conv(hidden, hidden, 3))
         )
@@ -266,13 +282,18 @@ class MaskHead(nn.Module):
         """(R, C, P, P) and (R, fine, 4P, 4P) to logits (R, 4P, 4P)."""
         for conv in self.coarse:
             coarse = functional.relu(conv(coarse))
+        first, second = self.wide
+        coarse = functional.relu(coarse + second(functional.relu(first(coarse))))
+        whole = self.whole(functional.relu(self.squeeze(coarse)).flatten(1))
         x = functional.interpolate(self.narrow(coarse), scale_factor=2.0)
         x = functional.relu(x + self.fine_down(fine))
         for conv in self.middle:
             x = functional.relu(conv(x))
         x = functional.pixel_shuffle(self.spread(x), 2)
         x = functional.relu(x + self.fine_same(fine))
-        return cast(Tensor, self.logits(x).squeeze(1))
+        side = x.shape[-1] // 2
+        blur = functional.interpolate(whole.reshape(-1, 1, side, side), scale_factor=2.0)
+        return cast(Tensor, (self.logits(x) + blur).squeeze(1))
 
 
 def build_atlas(levels: list[Tensor]) -> Tensor:
@@ -321,10 +342,13 @@ class MaskRCNN(nn.Module):
         self.pyramid = Pyramid(self.backbone.outputs[1:], channels)
         self.proposals = ProposalHead(channels, config.rpn_channels, len(config.anchor_ratios))
         self.box = BoxHead(channels * config.box_pool**2, config.box_features, len(config.names))
-        self.mask = MaskHead(channels, config.mask_channels, config.fine_channels)
+        self.refine = BoxHead(channels * config.box_pool**2, config.box_features, len(config.names))
+        self.mask = MaskHead(channels, config.mask_channels, config.fine_channels, config.mask_pool)
         self.fine_lateral = nn.Conv2d(self.backbone.outputs[0], 24, 1)
         self.fine_top = nn.Conv2d(channels, 24, 1)
         self.fine = _conv(24, config.fine_channels, 3)
+        # For training only: a person, and anything else, at each cell of the fine map.
+        self.dense = nn.Conv2d(config.fine_channels, 2, 1)
 
     def features(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
         """Picture (B, 3, H, W), 0..255 of any dtype, to pyramid levels and the stride-4 map."""

@@ -28,6 +28,10 @@ Image = NDArray[np.uint8]
 Found = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]
 Detector = Callable[[Image], Found]
 
+MASK_THRESHOLD = 0.4
+"""A cell above this is the object: at 0.5 silhouettes come out a little small. On validation people
+0.4 was worth 0.005 of mask AP on COCO's, 0.004 on its large ones, and cost 0.002 on portraits."""
+
 FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 RESIZE = Resize(
     mode="shortest_edge",
@@ -82,7 +86,13 @@ def runtime_detector(segmenter: Segmenter) -> Detector:
     return run
 
 
-def paste(mask: NDArray[np.float32], box: NDArray[np.float32], height: int, width: int) -> Image:
+def paste(
+    mask: NDArray[np.float32],
+    box: NDArray[np.float32],
+    height: int,
+    width: int,
+    threshold: float = MASK_THRESHOLD,
+) -> Image:
     """A soft mask (M, M) in the frame of `box` as a full-size mask (H, W) of 0 and 1."""
     x1, y1 = int(np.floor(max(box[0], 0))), int(np.floor(max(box[1], 0)))
     x2, y2 = int(np.ceil(min(box[2], width))), int(np.ceil(min(box[3], height)))
@@ -96,7 +106,7 @@ def paste(mask: NDArray[np.float32], box: NDArray[np.float32], height: int, widt
     rows = (np.arange(y1, y2, dtype=np.float32) + 0.5 - box[1]) * step_y - 0.5
     grid_x, grid_y = np.meshgrid(columns.astype(np.float32), rows.astype(np.float32))
     soft = cv2.remap(mask, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    out[y1:y2, x1:x2] = soft > 0.5
+    out[y1:y2, x1:x2] = soft > threshold
     return out
 
 

@@ -61,18 +61,19 @@ def adopt(network: MaskRCNN, names: tuple[str, ...]) -> MaskRCNN:
     state = {
         key: value
         for key, value in network.state_dict().items()
-        if not key.startswith("box.classes.")
+        if not key.startswith(("box.classes.", "refine.classes."))
     }
     out.load_state_dict(state, strict=False)
-    target, source = out.box.classes, network.box.classes
-    target.weight[0], target.bias[0] = source.weight[0], source.bias[0]
-    for index, name in enumerate(names, 1):
-        if name in old.names:
-            known = old.names.index(name) + 1
-            target.weight[index], target.bias[index] = source.weight[known], source.bias[known]
-        else:
-            # As likely as the rarest known class, or a new class would start as every answer.
-            target.bias[index] = source.bias[1:].min()
+    for mine, theirs in ((out.box, network.box), (out.refine, network.refine)):
+        target, source = mine.classes, theirs.classes
+        target.weight[0], target.bias[0] = source.weight[0], source.bias[0]
+        for index, name in enumerate(names, 1):
+            if name in old.names:
+                known = old.names.index(name) + 1
+                target.weight[index], target.bias[index] = source.weight[known], source.bias[known]
+            else:
+                # As likely as the rarest known class, or a new one would start as every answer.
+                target.bias[index] = source.bias[1:].min()
     return out
 
 

@@ -11,12 +11,14 @@ from torch.nn import functional
 from stream.models.boxes import (
     BOX_WEIGHTS,
     PROPOSAL_WEIGHTS,
+    clip,
+    decode,
     encode,
     level_anchors,
     propose,
 )
-from stream.models.network import MaskRCNN, build_atlas
-from stream.models.training.targets import Targets, crop_masks, match, sample
+from stream.models.network import FINE_STRIDE, MaskRCNN, build_atlas
+from stream.models.training.targets import Targets, crop_masks, dense_truth, match, sample
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,9 +31,11 @@ class LossConfig:
     proposals: int = 160
     regions: int = 64
     region_positive: float = 0.5
+    refined_positive: float = 0.6
     positive_share: float = 0.3
     masks: int = 8
     dice_weight: float = 0.5
+    dense_weight: float = 0.5
 
 
 def class_loss(logits: Tensor, wanted: Tensor, allowed: Tensor) -> Tensor:
@@ -105,32 +109,69 @@ class Regions:
     wanted: Tensor
     allowed: Tensor
 
+    def take(self, index: Tensor) -> Regions:
+        """Those at the positions `index` (K,)."""
+        return Regions(
+            self.boxes[index], self.matches[index], self.wanted[index], self.allowed[index]
+        )
+
+
+def label_regions(boxes: Tensor, target: Targets, overlap: float) -> tuple[Regions, Tensor]:
+    """What each of `boxes` (R, 4) shows, and its state (R,), as `match` gives it.
+
+    A box is an object where their IoU is `overlap` or more; a state of -1 proves nothing.
+    """
+    best, state = match(boxes, target, overlap, overlap, low_quality=False)
+    untouched = state == -2
+    known = target.known.clone()
+    if bool(known.any()):
+        state[untouched] = 0
+    positive = state == 1
+    wanted = torch.zeros(len(boxes), dtype=torch.int64)
+    if len(target.labels):
+        wanted[positive] = target.labels[best][positive] + 1
+    # A region that overlaps a labelled object but misses it is certainly not a good box of that
+    # object's class, so that class may be ruled out there even where it is labelled in part.
+    touching = known.clone()
+    touching[target.labels] = True
+    allowed = torch.where(untouched[:, None], known, touching)
+    allowed = torch.where(positive[:, None], torch.ones_like(allowed), allowed)
+    allowed = torch.cat([torch.ones(len(boxes), 1, dtype=torch.bool), allowed], dim=1)
+    return Regions(boxes, best, wanted, allowed), state
+
 
 def sample_regions(
     proposals: Tensor, target: Targets, config: LossConfig, generator: torch.Generator
 ) -> Regions:
     """Choose the regions the heads learn from, the labelled boxes themselves among them."""
     boxes = torch.cat([proposals, target.boxes])
-    best, state = match(
-        boxes, target, config.region_positive, config.region_positive, low_quality=False
-    )
-    untouched = state == -2
-    known = target.known.clone()
-    if bool(known.any()):
-        state[untouched] = 0
-    chosen = sample(state, config.regions, config.positive_share, generator)
-    positive = state[chosen] == 1
-    wanted = torch.zeros(len(chosen), dtype=torch.int64)
-    if len(target.labels):
-        wanted[positive] = target.labels[best[chosen]][positive] + 1
-    # A region that overlaps a labelled object but misses it is certainly not a good box of that
-    # object's class, so that class may be ruled out there even where it is labelled in part.
-    touching = known.clone()
-    touching[target.labels] = True
-    allowed = torch.where(untouched[chosen, None], known, touching)
-    allowed = torch.where(positive[:, None], torch.ones_like(allowed), allowed)
-    allowed = torch.cat([torch.ones(len(chosen), 1, dtype=torch.bool), allowed], dim=1)
-    return Regions(boxes[chosen], best[chosen], wanted, allowed)
+    regions, state = label_regions(boxes, target, config.region_positive)
+    return regions.take(sample(state, config.regions, config.positive_share, generator))
+
+
+@torch.no_grad()
+def refine_regions(
+    regions: list[Regions],
+    deltas: Tensor,
+    targets: list[Targets],
+    shape: tuple[int, int],
+    overlap: float,
+) -> list[Regions]:
+    """The regions where the first box head moved them by `deltas` (R, 4), labelled anew.
+
+    The second head learns from them (Cascade R-CNN, Cai and Vasconcelos 2018). Those that prove
+    nothing where they are now are left out.
+    """
+    out = []
+    counts = [len(part.boxes) for part in regions]
+    for part, moves, target in zip(
+        regions, torch.split(deltas.cpu(), counts), targets, strict=True
+    ):
+        moved, state = label_regions(
+            clip(decode(moves, part.boxes, BOX_WEIGHTS), *shape), target, overlap
+        )
+        out.append(moved.take((state >= 0).nonzero()[:, 0]))
+    return out
 
 
 def losses(
@@ -142,8 +183,8 @@ def losses(
 ) -> dict[str, Tensor]:
     """All losses of a batch of pictures, uint8 or float (B, 3, H, W) in 0..255.
 
-    Returns scalars `objectness`, `proposal_box`, `class`, `box` and `mask`. Targets are on the
-    CPU; the network may be elsewhere.
+    Returns scalars `objectness`, `proposal_box`, `class`, `box`, `refined_class`, `refined_box`,
+    `mask` and `dense`. Targets are on the CPU; the network may be elsewhere.
     """
     device = images.device
     levels, fine = network.features(images)
@@ -170,14 +211,19 @@ def losses(
             )
             regions.append(sample_regions(proposals, target, config, generator))
     atlas = build_atlas(levels)
-    class_value, box_value = _box_losses(network, atlas, sizes, regions, targets)
+    class_value, box_value, moves = _box_losses(network, 0, atlas, sizes, regions, targets)
+    regions = refine_regions(regions, moves, targets, shape, config.refined_positive)
+    refined_class, refined_box, _ = _box_losses(network, 1, atlas, sizes, regions, targets)
     mask_value = _mask_loss(network, atlas, sizes, fine, regions, targets, config)
     return {
         "objectness": objectness.to(device),
         "proposal_box": proposal_box.to(device),
         "class": class_value,
         "box": box_value,
+        "refined_class": refined_class,
+        "refined_box": refined_box,
         "mask": mask_value,
+        "dense": config.dense_weight * _dense_loss(network, fine, targets, shape),
     }
 
 
@@ -191,17 +237,21 @@ def _rois(boxes: list[Tensor]) -> Tensor:
 
 def _box_losses(
     network: MaskRCNN,
+    stage: int,
     atlas: Tensor,
     sizes: list[tuple[int, int]],
     regions: list[Regions],
     targets: list[Targets],
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Class and box loss of the first (0) or second (1) box head, and its deltas (R, 4)."""
     device = atlas.device
+    head = network.refine if stage else network.box
     rois = _rois([part.boxes for part in regions])
-    logits, deltas = network.box(network.pool_box(atlas, sizes, rois.to(device)))
+    logits, deltas = head(network.pool_box(atlas, sizes, rois.to(device)))
     wanted = torch.cat([part.wanted for part in regions])
     allowed = torch.cat([part.allowed for part in regions])
-    classes = class_loss(logits, wanted.to(device), allowed.to(device)).mean()
+    count = max(1, len(wanted))
+    classes = class_loss(logits, wanted.to(device), allowed.to(device)).sum() / count
     positive = wanted > 0
     truth = torch.cat(
         [
@@ -210,10 +260,28 @@ def _box_losses(
         ]
     )
     wanted_deltas = encode(truth[positive], rois[positive, 1:], BOX_WEIGHTS).to(device)
-    box = functional.smooth_l1_loss(
-        deltas[positive.to(device)].float(), wanted_deltas, beta=1 / 9, reduction="sum"
-    ) / max(1, len(wanted))
-    return classes, box
+    box = (
+        functional.smooth_l1_loss(
+            deltas[positive.to(device)].float(), wanted_deltas, beta=1 / 9, reduction="sum"
+        )
+        / count
+    )
+    return classes, box, deltas.detach().float()
+
+
+def _dense_loss(
+    network: MaskRCNN, fine: Tensor, targets: list[Targets], shape: tuple[int, int]
+) -> Tensor:
+    """Cross-entropy of every cell of the fine map: a person, and anything else, or not.
+
+    It teaches the maps that masks are read from about all of a picture, not only its regions.
+    """
+    both = [dense_truth(target, shape, FINE_STRIDE) for target in targets]
+    truth = torch.stack([part[0] for part in both]).to(fine.device)
+    weight = torch.stack([part[1] for part in both]).to(fine.device)
+    logits = network.dense(fine).float()
+    cross = functional.binary_cross_entropy_with_logits(logits, truth, weight, reduction="sum")
+    return cross / weight.sum().clamp(min=1.0)
 
 
 def _mask_loss(

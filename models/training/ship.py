@@ -18,8 +18,8 @@ from stream.export.onnx_export import export_module
 from stream.export.quantize import quantize_model
 from stream.models.contract import Metadata
 from stream.models.detect import DetectConfig, Detector
-from stream.models.network import MaskRCNN, network_config
-from stream.models.training.evaluate import RESIZE
+from stream.models.network import TRAINING_ONLY, MaskRCNN, network_config
+from stream.models.training.evaluate import MASK_THRESHOLD, RESIZE
 
 Image = NDArray[np.uint8]
 
@@ -33,7 +33,7 @@ _HALF = "/half"
 FLOAT_LAYERS = (
     r"backbone\.(stem|blocks\.[0-2])[./]",
     r"proposals\.logits|proposals\.deltas",
-    r"box\.classes|box\.deltas",
+    r"(box|refine)\.(classes|deltas)",
     r"mask\.logits",
 )
 
@@ -59,7 +59,7 @@ def metadata(
     return Metadata(
         names=tuple(names),
         resize=RESIZE,
-        mask_threshold=0.5,
+        mask_threshold=MASK_THRESHOLD,
         score_threshold=0.5,
         origin="stream's own Mask R-CNN, MobileNetV2, feature pyramid of strides 8 to 64",
         licence=licence,
@@ -115,6 +115,9 @@ def from_onnx(path: Path) -> MaskRCNN:
     state = {}
     for name, value in network.state_dict().items():
         full = f"model.network.{name}"
+        if name.startswith(TRAINING_ONLY):
+            state[name] = value
+            continue
         item = stored.get(full) or stored.get(full + _HALF)
         if item is None or list(item.dims) != list(value.shape):
             raise ModelError(f"{path}: the weight {name!r} is missing; take its float32 variant")

@@ -71,6 +71,45 @@ def crop_masks(target: Targets, matches: Tensor, rois: Tensor, size: int) -> Ten
     return torch.from_numpy(out / 255.0)
 
 
+def dense_truth(target: Targets, shape: tuple[int, int], stride: int) -> tuple[Tensor, Tensor]:
+    """Where the picture of `shape` (H, W) shows a person, and where anything else labelled.
+
+    Returns truth and weight, float32 (2, H / stride, W / stride) each: class 0, then the others.
+    Cells that an outline crosses count as inside.
+    The weight is 0 where nothing is known, as inside the box of an object without a sure mask.
+    """
+    height, width = shape[0] // stride, shape[1] // stride
+    shown = np.zeros((2, height, width), np.uint8)
+    unsure = np.zeros((2, height, width), np.uint8)
+    if not bool(target.known[0]):
+        unsure[0] = 1
+    if not bool(target.known[1:].all()):
+        unsure[1] = 1
+    for index, label in enumerate(target.labels.tolist()):
+        kind = int(label > 0)
+        if float(target.mask_weights[index]) >= 0.5:
+            own = np.zeros((height, width), np.uint8)
+            draw(_shrunk(target.polygons[index], stride), own, 1)
+            for front in target.hidden[index]:
+                draw(_shrunk(target.polygons[front], stride), own, 0)
+            shown[kind] |= own
+        else:
+            _fill(unsure[kind], target.boxes[index], stride)
+    for area in target.ignore:
+        _fill(unsure, area, stride)
+    known = (shown > 0) | (unsure == 0)
+    return torch.from_numpy(shown.astype(np.float32)), torch.from_numpy(known.astype(np.float32))
+
+
+def _shrunk(polygons: Polygons, stride: int) -> Polygons:
+    return [(ring / stride).astype(np.float32) for ring in polygons]
+
+
+def _fill(mask: NDArray[np.uint8], box: Tensor, stride: int) -> None:
+    x1, y1, x2, y2 = (box / stride).tolist()
+    mask[..., int(y1) : int(np.ceil(y2)), int(x1) : int(np.ceil(x2))] = 1
+
+
 def match(
     boxes: Tensor, target: Targets, positive: float, negative: float, low_quality: bool
 ) -> tuple[Tensor, Tensor]:

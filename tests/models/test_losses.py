@@ -4,15 +4,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stream.models.boxes import BOX_WEIGHTS, encode
 from stream.models.network import MaskRCNN, NetworkConfig
 from stream.models.training.losses import (
     LossConfig,
     class_loss,
+    label_regions,
     losses,
     mask_loss,
+    refine_regions,
     sample_regions,
 )
-from stream.models.training.targets import Targets, crop_masks, match
+from stream.models.training.targets import Targets, crop_masks, dense_truth, match
 
 NAMES = ("person", "dog", "cup")
 
@@ -94,6 +97,58 @@ def test_nothing_is_learnt_where_nothing_is_known():
     assert regions.wanted.tolist() == [1]
 
 
+def test_the_second_head_learns_from_the_boxes_that_the_first_one_made():
+    truth = target([[10, 10, 60, 90]], [2], [True] * 3)
+    boxes = torch.tensor([[20, 20, 70, 100], [20, 20, 70, 100]]).float()
+    first, state = label_regions(boxes, truth, 0.6)
+    assert state.tolist() == [0, 0]
+    assert first.wanted.tolist() == [0, 0]
+    # The first box is moved onto the object, the second stays where it is.
+    moves = torch.cat([encode(truth.boxes, boxes[:1], BOX_WEIGHTS), torch.zeros(1, 4)])
+    (refined,) = refine_regions([first], moves, [truth], (120, 160), 0.6)
+    torch.testing.assert_close(refined.boxes, torch.stack([truth.boxes[0], boxes[1]]))
+    assert refined.wanted.tolist() == [3, 0]
+    assert refined.matches[0] == 0
+
+
+def test_refined_boxes_on_a_crowd_are_left_out():
+    truth = target([], [], [True] * 3, ignore=[[0, 0, 100, 100]])
+    boxes = torch.tensor([[10, 10, 60, 90], [120, 10, 150, 90]]).float()
+    regions, _ = label_regions(boxes, truth, 0.6)
+    (refined,) = refine_regions([regions], torch.zeros(2, 4), [truth], (120, 160), 0.6)
+    assert refined.boxes.tolist() == [[120, 10, 150, 90]]
+
+
+def test_dense_truth_is_silent_where_nothing_is_known():
+    truth = target(
+        [[8, 8, 40, 48], [48, 8, 80, 48], [80, 0, 96, 16]],
+        [0, 2, 0],
+        [True, False, True],
+        weights=[1.0, 1.0, 0.0],
+        ignore=[[0, 56, 96, 64]],
+    )
+    shown, weight = dense_truth(truth, (64, 96), 4)
+    assert shown.shape == weight.shape == (2, 16, 24)
+    assert 8 * 10 <= shown[0].sum() <= 9 * 11, "the cells of the outline count"
+    assert shown[0, 6, 6] == 1 and shown[1, 6, 6] == 0
+    assert shown[1, 6, 16] == 1 and shown[0, 6, 16] == 0
+    assert weight[0, 6, 16] == 1, "the other object is no person"
+    assert weight[0, 1, 22] == 0, "an object without a mask"
+    assert weight[:, 15].max() == 0, "a crowd"
+    assert weight[1, 8, 0] == 0, "a class that may be in view unlabelled"
+    assert weight[1, 6, 16] == 1, "but what is labelled is known"
+    assert weight[0, 8, 0] == 1
+
+
+def test_what_is_hidden_is_not_dense_truth():
+    truth = target([[8, 8, 40, 48], [24, 8, 40, 48]], [0, 1], [True] * 3)
+    truth.hidden[0] = [1]
+    shown, _ = dense_truth(truth, (64, 96), 4)
+    assert shown[0, 6, 3] == 1
+    assert shown[0, 6, 8] == 0
+    assert shown[1, 6, 8] == 1
+
+
 def test_masks_without_weight_teach_nothing():
     logits = torch.randn(2, 8, 8, requires_grad=True)
     truth = torch.ones(2, 8, 8)
@@ -133,7 +188,16 @@ def test_all_losses_are_finite_and_reach_every_layer():
         target([], [], [True, False, False]),
     ]
     parts = losses(network, images, truths, LossConfig(), torch.Generator().manual_seed(0))
-    assert set(parts) == {"objectness", "proposal_box", "class", "box", "mask"}
+    assert set(parts) == {
+        "objectness",
+        "proposal_box",
+        "class",
+        "box",
+        "refined_class",
+        "refined_box",
+        "mask",
+        "dense",
+    }
     total = torch.stack(list(parts.values())).sum()
     assert torch.isfinite(total)
     total.backward()

@@ -72,8 +72,39 @@ def test_levels_and_heads_have_the_shapes_they_promise(network):
     classes, boxes = network.box(network.pool_box(atlas, sizes, rois))
     assert classes.shape == (2, 3)
     assert boxes.shape == (2, 4)
+    classes, boxes = network.refine(network.pool_box(atlas, sizes, rois))
+    assert classes.shape == (2, 3)
+    assert boxes.shape == (2, 4)
     masks = network.mask(*network.pool_mask(atlas, sizes, fine, rois))
     assert masks.shape == (2, 56, 56)
+    assert network.dense(fine).shape == (1, 2, 24, 40)
+
+
+def test_the_layer_that_sees_the_whole_region_adds_its_view(network):
+    torch.manual_seed(4)
+    coarse, fine = torch.randn(2, 96, 14, 14), torch.randn(2, 16, 56, 56)
+    before = network.mask(coarse, fine)
+    with torch.no_grad():
+        network.mask.whole.bias[0] = 1.0
+        after = network.mask(coarse, fine)
+        network.mask.whole.bias[0] = 0.0
+    changed = torch.zeros(56, 56)
+    changed[:2, :2] = 1.0
+    torch.testing.assert_close(after - before, changed.expand(2, 56, 56))
+
+
+def test_the_second_box_head_moves_what_the_first_one_found(network):
+    image = torch.randint(0, 256, (96, 160, 3), dtype=torch.uint8)
+    config = DetectConfig(score_floor=0.0, detections=10, overlap=1.0)
+    before = detect(network, image, config)
+    with torch.no_grad():
+        bias = network.refine.deltas.bias.clone()
+        network.refine.deltas.bias += torch.tensor([0.0, 0.0, -5.0, -5.0])
+        after = detect(network, image, config)
+        network.refine.deltas.bias.copy_(bias)
+    size = (before.boxes[:, 2:] - before.boxes[:, :2]).prod(dim=1).max()
+    smaller = (after.boxes[:, 2:] - after.boxes[:, :2]).prod(dim=1).max()
+    assert smaller < 0.5 * size
 
 
 def test_anchors_are_centred_on_their_cells_and_keep_their_area(network):
@@ -128,6 +159,7 @@ def test_known_classes_keep_their_weights_under_other_names(network):
     assert other.config.names == ("cat", "person")
     torch.testing.assert_close(other.box.classes.weight[2], network.box.classes.weight[1])
     torch.testing.assert_close(other.box.classes.weight[0], network.box.classes.weight[0])
+    torch.testing.assert_close(other.refine.classes.weight[2], network.refine.classes.weight[1])
     torch.testing.assert_close(other.mask.logits.weight, network.mask.logits.weight)
 
 
