@@ -144,6 +144,6 @@ def test_the_original_s_answers_are_met(
         shared_reference / case / "reference.npz", segmenter, pictures(shared_reference), first=0
     )
     assert found.expected == found.found == found.matched == expected
-    assert found.box <= 0.06
+    assert found.box <= 0.04
     assert found.score <= 6e-4
     assert found.masks >= 0.97
