@@ -193,7 +193,9 @@ def _input_size(handle: Any, metadata: Metadata) -> tuple[int | None, int | None
     shape = next(value.shape for value in handle.get_inputs() if value.name == INPUT)
     height, width = (edge if isinstance(edge, int) else None for edge in shape[1:3])
     resize = metadata.resize
-    if resize.mode in ("letterbox", "stretch"):
+    # Padded to a square of at least the longest edge, as Matterport's are.
+    square = resize.mode == "shortest_edge" and resize.multiple_of >= resize.longest
+    if square or resize.mode in ("letterbox", "stretch"):
         # The same for every picture.
         made = resize.geometry(16, 9).size
         fits = width in (None, made[0]) and height in (None, made[1])

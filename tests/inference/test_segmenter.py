@@ -155,6 +155,15 @@ def test_fixed_sizes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.boxes, [[0, 0, 512, 512]])
 
 
+def test_a_fixed_square_around_every_shape_of_picture(tmp_path: Path) -> None:
+    """Matterport's: the shorter edge enlarged, the rest of the square padded."""
+    meta = metadata(Resize("shortest_edge", shortest=48, longest=64, multiple_of=64))
+    path = tiny_models.constant(tmp_path / "fixed.onnx", [[0, 0, 64, 64]], meta=meta, size=(64, 64))
+    segmenter = Segmenter.load(path, provider="cpu")
+    for picture in (ASTRONAUT, ASTRONAUT[:200], ASTRONAUT[:, :100]):
+        assert len(segmenter(np.ascontiguousarray(picture))) == 1
+
+
 @pytest.mark.parametrize(
     ("resize", "message"),
     [
