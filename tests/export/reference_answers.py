@@ -12,6 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.export.converters._request import Converted, Request
+from stream.export.metadata import save_model
+from stream.inference.segmenter import Segmenter
 from stream.instances import Instances
 from stream.roi import paste_mask
 
@@ -59,6 +62,31 @@ def pictures(reference: Path) -> list[NDArray[np.uint8]]:
     """The three photographs, uint8 [H, W, 3] RGB."""
     files = sorted((reference / "inputs").glob("img*.png"))
     return [np.ascontiguousarray(cv2.imread(str(file))[:, :, ::-1]) for file in files]
+
+
+def exported_distance(
+    reference: Path,
+    converted: Converted,
+    system: str,
+    request: Request,
+    answers: Path,
+    *,
+    first: int = 1,
+    whole: bool = False,
+) -> Distance:
+    """`distance` of a converted checkpoint, exported to a file beside it and run by the runtime.
+
+    Args:
+        reference: the folder with the photographs.
+        converted: what the converter made of the request.
+        system: the converter's name.
+        request: names the checkpoint.
+        answers: see `distance`, as for `first` and `whole`.
+    """
+    path = Path(request.checkpoint).with_name("a.onnx")
+    save_model(converted.to_onnx(system, request), path)
+    segmenter = Segmenter.load(path, "cpu", threshold=0.0)
+    return distance(answers, segmenter, pictures(reference), first=first, whole=whole)
 
 
 def distance(

@@ -11,10 +11,8 @@ from stream.export.converters import _centermask_model as centermask
 from stream.export.converters._centermask_form import CenterMaskForm
 from stream.export.converters._command import run
 from stream.export.converters._request import Request
-from stream.export.metadata import save_model
-from stream.inference.segmenter import Segmenter
 from tests.export import made_checkpoints as made
-from tests.export.reference_answers import distance, pictures, unpacked
+from tests.export.reference_answers import exported_distance, unpacked
 from tests.export.torch_like import answers, check_same, kept_in_float, picture, write_names
 
 
@@ -97,10 +95,9 @@ def test_the_original_s_answers_are_met(
 ) -> None:
     packed = shared_reference / case / f"{checkpoint}.xz"
     request = Request(unpacked(packed, tmp_path), exact=True, score=0.4)
-    save_model(centermask.convert(request).to_onnx("centermask", request), tmp_path / "a.onnx")
-    segmenter = Segmenter.load(tmp_path / "a.onnx", "cpu", threshold=0.0)
-    found = distance(
-        shared_reference / case / "reference.npz", segmenter, pictures(shared_reference), first=0
+    answers = shared_reference / case / "reference.npz"
+    found = exported_distance(
+        shared_reference, centermask.convert(request), "centermask", request, answers, first=0
     )
     assert found.expected == found.found == found.matched == expected
     assert found.box <= 0.04

@@ -16,7 +16,7 @@ from stream.export.converters._request import Converted, Request
 from stream.export.metadata import check_contract, save_model
 from stream.inference.segmenter import Segmenter
 from tests.export import made_tensorflow as made
-from tests.export.reference_answers import distance, pictures, unpacked
+from tests.export.reference_answers import exported_distance, unpacked
 from tests.export.torch_like import kept_in_float
 
 SMALL = "IMAGE_MIN_DIM=96 IMAGE_MAX_DIM=128 RPN_ANCHOR_SCALES=(8,16,32,64,128)"
@@ -202,10 +202,9 @@ def test_the_original_s_answers_are_met(
         config="IMAGE_MIN_DIM=256 IMAGE_MAX_DIM=320" if edge == 320 else None,
         exact=True,
     )
-    save_model(matterport.convert(request).to_onnx("matterport", request), tmp_path / "a.onnx")
-    segmenter = Segmenter.load(tmp_path / "a.onnx", "cpu", threshold=0.0)
-    found = distance(
-        case / f"reference_{edge}.npz", segmenter, pictures(shared_reference), whole=True
+    answers = case / f"reference_{edge}.npz"
+    found = exported_distance(
+        shared_reference, matterport.convert(request), "matterport", request, answers, whole=True
     )
     assert found.expected == found.found == found.matched == expected
     # The original rounds boxes to whole pixels. A coordinate within float noise of a half may be

@@ -17,7 +17,7 @@ from stream.export.converters._slim_bodies import body_of, build
 from stream.export.metadata import check_contract, save_model
 from stream.inference.segmenter import Segmenter
 from tests.export import made_tensorflow as made
-from tests.export.reference_answers import distance, pictures, unpacked
+from tests.export.reference_answers import exported_distance, unpacked
 from tests.export.torch_like import kept_in_float
 
 PIPELINE = """model {
@@ -280,9 +280,10 @@ def test_the_original_s_answers_are_met(
         config=str(case / "pipeline.config"),
         exact=True,
     )
-    save_model(tensorflow.convert(request).to_onnx("tensorflow", request), tmp_path / "a.onnx")
-    segmenter = Segmenter.load(tmp_path / "a.onnx", "cpu", threshold=0.0)
-    found = distance(case / "reference.npz", segmenter, pictures(shared_reference))
+    answers = case / "reference.npz"
+    found = exported_distance(
+        shared_reference, tensorflow.convert(request), "tensorflow", request, answers
+    )
     assert found.expected == found.found == found.matched == expected
     assert found.box <= 0.04 and found.score <= 6e-4
     # Beyond 4e-3: two of 150 masks of ResNet-50 (4.9e-3 at worst), 7 of 91 of Inception-ResNet v2

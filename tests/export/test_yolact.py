@@ -11,11 +11,9 @@ from stream.export.blocks.prototypes import FastDetections, PrototypeMasks, over
 from stream.export.converters import _yolact_model as yolact
 from stream.export.converters._request import Request
 from stream.export.converters._yolact_form import YolactForm
-from stream.export.metadata import save_model
-from stream.inference.segmenter import Segmenter
 from stream.roi import paste_mask
 from tests.export import made_checkpoints as made
-from tests.export.reference_answers import distance, pictures, unpacked
+from tests.export.reference_answers import exported_distance, unpacked
 from tests.export.torch_like import answers, check_same, picture, write_names
 
 
@@ -138,10 +136,9 @@ def test_the_original_s_answers_are_met(
 ) -> None:
     packed = shared_reference / case / f"{checkpoint}.xz"
     request = Request(unpacked(packed, tmp_path), exact=True, score=0.15)
-    save_model(yolact.convert(request).to_onnx("yolact", request), tmp_path / "a.onnx")
-    segmenter = Segmenter.load(tmp_path / "a.onnx", "cpu", threshold=0.0)
-    found = distance(
-        shared_reference / case / "reference.npz", segmenter, pictures(shared_reference), first=0
+    answers = shared_reference / case / "reference.npz"
+    found = exported_distance(
+        shared_reference, yolact.convert(request), "yolact", request, answers, first=0
     )
     assert found.expected == found.found == found.matched == expected
     assert found.box <= 0.04
