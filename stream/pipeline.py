@@ -97,9 +97,13 @@ def _through(stage: Stage, items: Iterable[Job | Passthrough]) -> Iterator[Job |
         yield from _side_by_side(stage, items)
     else:
         for item in items:
-            if isinstance(item, Job) and (stage.applies is None or stage.applies(item)):
+            if isinstance(item, Job) and _applies(stage, item):
                 _do(stage, item)
             yield item
+
+
+def _applies(stage: Stage, job: Job) -> bool:
+    return stage.applies is None or stage.applies(job)
 
 
 def _do(stage: Stage, job: Job) -> None:
@@ -114,7 +118,7 @@ def _side_by_side(stage: Stage, items: Iterable[Job | Passthrough]) -> Iterator[
     with ThreadPoolExecutor(stage.workers, f"stream-{stage.name}") as pool:
         try:
             for item in items:
-                if isinstance(item, Job) and (stage.applies is None or stage.applies(item)):
+                if isinstance(item, Job) and _applies(stage, item):
                     begun.append((item, pool.submit(_do, stage, item)))
                     waiting += 1
                 else:

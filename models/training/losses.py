@@ -17,7 +17,7 @@ from stream.models.boxes import (
     level_anchors,
     propose,
 )
-from stream.models.network import FINE_STRIDE, MaskRCNN, build_atlas
+from stream.models.network import FINE_STRIDE, BoxHead, MaskRCNN, build_atlas
 from stream.models.training.targets import Targets, crop_masks, dense_truth, match, sample
 
 
@@ -211,9 +211,13 @@ def losses(
             )
             regions.append(sample_regions(proposals, target, config, generator))
     atlas = build_atlas(levels)
-    class_value, box_value, moves = _box_losses(network, 0, atlas, sizes, regions, targets)
+    class_value, box_value, moves = _box_losses(
+        network, network.box, atlas, sizes, regions, targets
+    )
     regions = refine_regions(regions, moves, targets, shape, config.refined_positive)
-    refined_class, refined_box, _ = _box_losses(network, 1, atlas, sizes, regions, targets)
+    refined_class, refined_box, _ = _box_losses(
+        network, network.refine, atlas, sizes, regions, targets
+    )
     mask_value = _mask_loss(network, atlas, sizes, fine, regions, targets, config)
     return {
         "objectness": objectness.to(device),
@@ -237,15 +241,14 @@ def _rois(boxes: list[Tensor]) -> Tensor:
 
 def _box_losses(
     network: MaskRCNN,
-    stage: int,
+    head: BoxHead,
     atlas: Tensor,
     sizes: list[tuple[int, int]],
     regions: list[Regions],
     targets: list[Targets],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Class and box loss of the first (0) or second (1) box head, and its deltas (R, 4)."""
+    """Class and box loss of a box head of the network, and its deltas (R, 4)."""
     device = atlas.device
-    head = network.refine if stage else network.box
     rois = _rois([part.boxes for part in regions])
     logits, deltas = head(network.pool_box(atlas, sizes, rois.to(device)))
     wanted = torch.cat([part.wanted for part in regions])

@@ -43,11 +43,6 @@ class Relay:
             stderr=subprocess.DEVNULL,
         )
 
-    @property
-    def alive(self) -> bool:
-        """Whether the process runs."""
-        return self._process.poll() is None
-
     def close(self) -> None:
         """Ends the process."""
         self._process.terminate()
