@@ -1,4 +1,4 @@
-"""Turning stored pictures into training pictures: geometry, pasted people, camera faults."""
+"""Turning stored pictures into training pictures: geometry, pasted objects, camera faults."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ from stream.models.training.targets import Polygons, Targets, draw
 
 Image = NDArray[np.uint8]
 Loader = Callable[[Picture], Image]
+
+_SEEN = 0.2
+"""An object of whose box the canvas shows less proves nothing. Cutting canvases out of pictures
+leaves far more slivers of people at the edges than cameras do, and a network that learns them
+takes any dark shape at an edge for somebody."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +39,7 @@ class AugmentConfig:
     rotate: float = 0.15
     degrees: float = 10.0
     paste: float = 0.3
+    paste_things: float = 0.3
     colour: float = 0.7
     camera: float = 0.35
 
@@ -115,54 +121,123 @@ def _warp(
     return np.asarray(out, np.uint8)
 
 
+@dataclasses.dataclass(frozen=True)
+class Donor:
+    """An object that may be pasted elsewhere, and the picture that it is cut from."""
+
+    picture: Picture
+    item: Object
+
+
+@dataclasses.dataclass(frozen=True)
+class Donors:
+    """Objects to paste: those of class 0, mostly people, and other things."""
+
+    people: list[Donor]
+    things: list[Donor]
+
+
+def find_donors(pictures: list[Picture]) -> Donors:
+    """The objects of `pictures` whose masks are sure and large enough to paste."""
+    people: list[Donor] = []
+    things: list[Donor] = []
+    for picture in pictures:
+        somebody = [item.box for item in picture.objects if item.label == 0]
+        for item in picture.objects:
+            if item.mask_weight < 1.0:
+                continue
+            width, height = item.box[2] - item.box[0], item.box[3] - item.box[1]
+            if item.label > 0:
+                # The mask of a chair that someone sits on may hold a part of them.
+                clear = picture.known[0] and all(_apart(item.box, box) for box in somebody)
+                if clear and max(width / picture.width, height / picture.height) > 0.2:
+                    things.append(Donor(picture, item))
+            # In COCO's crowded scenes the other half of a person is often behind something.
+            elif picture.source != "coco" and height > 0.35 * picture.height:
+                people.append(Donor(picture, item))
+    return Donors(people, things)
+
+
+def _apart(box: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Whether less than a tenth of `box` (x1, y1, x2, y2) lies in `other`."""
+    wide = min(box[2], other[2]) - max(box[0], other[0])
+    high = min(box[3], other[3]) - max(box[1], other[1])
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    return max(wide, 0.0) * max(high, 0.0) < 0.1 * area
+
+
+def _paste_person(
+    base: Image, placed: list[_Placed], donor: Donor, image: Image, rng: np.random.Generator
+) -> Image:
+    """Stand someone of the picture `image` onto `base`; returns the new picture."""
+    height, width = base.shape[:2]
+    _, top, _, bottom = donor.item.box
+    tall = float(np.exp(rng.uniform(np.log(0.3), np.log(1.15)))) * height
+    scale = float(np.clip(tall / max(bottom - top, 1.0), 0.2, 2.5))
+    # Someone cut off by the lower edge of their own picture stands on this one's lower edge.
+    cut = bottom > donor.picture.height - 3
+    foot = height + 2.0 if cut else rng.uniform(0.6, 1.15) * height
+    centre = (rng.uniform(0.0, 1.0) * width, foot - scale * (bottom - top) / 2)
+    return _paste(base, placed, donor.item, image, scale, centre, rng)
+
+
+def _paste_thing(
+    base: Image, placed: list[_Placed], donor: Donor, image: Image, rng: np.random.Generator
+) -> Image:
+    """Lay a thing of the picture `image` onto `base`; returns the new picture.
+
+    Often an edge cuts it: the half of a chair that a camera sees is easily taken for somebody.
+    """
+    height, width = base.shape[:2]
+    x1, y1, x2, y2 = donor.item.box
+    size = float(np.exp(rng.uniform(np.log(0.25), np.log(1.3)))) * max(height, width)
+    scale = float(np.clip(size / max(y2 - y1, x2 - x1, 1.0), 0.2, 3.0))
+    where = rng.uniform(0.0, 1.0, 2)
+    if rng.random() < 0.6:
+        where[0] = rng.choice([-0.02, 1.02])
+    if rng.random() < 0.4:
+        where[1] = 1.02
+    centre = (float(where[0]) * width, float(where[1]) * height)
+    return _paste(base, placed, donor.item, image, scale, centre, rng)
+
+
 def _paste(
     base: Image,
     placed: list[_Placed],
-    donor: Picture,
+    item: Object,
     image: Image,
+    scale: float,
+    centre: tuple[float, float],
     rng: np.random.Generator,
-    layer: int,
 ) -> Image:
-    """Put one well-masked object of `donor` onto `base`; returns the new picture."""
+    """Put `item` of the picture `image` in front of everything on `base`, mirrored or not.
+
+    Its box's middle comes to lie on `centre` (x, y). Returns the new picture, or `base` itself
+    where hardly anything of the object would be seen.
+    """
     height, width = base.shape[:2]
-    item = donor.objects[int(rng.choice(pasteable(donor)))]
     x1, y1, x2, y2 = item.box
-    tall = float(np.exp(rng.uniform(np.log(0.3), np.log(1.15)))) * height
-    scale = float(np.clip(tall / max(y2 - y1, 1.0), 0.2, 2.5))
     mirror = -1.0 if rng.random() < 0.5 else 1.0
-    # Someone cut off by the lower edge of their own picture stands on this one's lower edge.
-    cut = y2 > donor.height - 3
-    foot = height + 2.0 if cut else rng.uniform(0.6, 1.15) * height
-    middle = rng.uniform(0.0, 1.0) * width
     matrix = np.array(
         [
-            [scale * mirror, 0.0, middle - mirror * scale * (x1 + x2) / 2],
-            [0.0, scale, foot - scale * y2],
+            [scale * mirror, 0.0, centre[0] - mirror * scale * (x1 + x2) / 2],
+            [0.0, scale, centre[1] - scale * (y1 + y2) / 2],
         ],
         np.float32,
     )
-    new = _place(item, matrix, layer)
+    new = _place(item, matrix, 1 + max((other.layer for other in placed), default=0))
     alpha = np.zeros((height, width), np.uint8)
     draw(new.polygons, alpha, 255)
     if np.count_nonzero(alpha) < 200:
         return base
     soft = cv2.GaussianBlur(alpha, (0, 0), 0.8).astype(np.float32)[:, :, None] / 255.0
     warped = _warp(image, matrix, (height, width), rng).astype(np.float32)
-    # Pasted people take on a part of the scene's brightness, or they would give themselves away.
+    # Pasted objects take on a part of the scene's brightness, or they would give themselves away.
     inside = warped[alpha > 0].mean()
     warped *= 1.0 + 0.5 * (float(base.mean()) - inside) / max(inside, 1.0) * rng.random()
     mixed = base * (1.0 - soft) + np.clip(warped, 0, 255) * soft
     placed.append(new)
     return mixed.astype(np.uint8)
-
-
-def pasteable(picture: Picture) -> list[int]:
-    """Indices of the objects whose masks are sure and large enough to paste."""
-    return [
-        index
-        for index, item in enumerate(picture.objects)
-        if item.mask_weight >= 1.0 and item.box[3] - item.box[1] > 0.35 * picture.height
-    ]
 
 
 def _settle(placed: list[_Placed], canvas: tuple[int, int], known: NDArray[np.bool_]) -> Targets:
@@ -171,7 +246,7 @@ def _settle(placed: list[_Placed], canvas: tuple[int, int], known: NDArray[np.bo
     limit = np.array([width, height, width, height], np.float32)
     boxes, labels, weights, polygons = [], [], [], []
     ignore: list[NDArray[np.float32]] = []
-    kept: list[_Placed] = []
+    hidden: list[list[Polygons]] = []
     picture_pasted = any(item.layer > 0 for item in placed)
     for item in placed:
         box = np.clip(item.box, 0.0, limit)
@@ -195,18 +270,14 @@ def _settle(placed: list[_Placed], canvas: tuple[int, int], known: NDArray[np.bo
                 ignore.append(box)
                 continue
             box = np.array([x, y, x + w, y + h], np.float32)
-        if (box[2:] - box[:2]).min() < 4 or shown < 0.05:
+        if (box[2:] - box[:2]).min() < 4 or shown < _SEEN:
             ignore.append(box)
             continue
         boxes.append(box)
         labels.append(item.label)
         weights.append(item.mask_weight if item.polygons else 0.0)
         polygons.append(item.polygons)
-        kept.append(item)
-    # Objects in front may have dropped out as "hardly visible" themselves: then they hide little.
-    hidden = [
-        [index for index, front in enumerate(kept) if front.layer > item.layer] for item in kept
-    ]
+        hidden.append([front.polygons for front in placed if front.layer > item.layer])
     return Targets(
         torch.from_numpy(np.array(boxes, np.float32).reshape(-1, 4)),
         torch.tensor(labels, dtype=torch.int64),
@@ -268,23 +339,27 @@ def _camera(image: Image, rng: np.random.Generator) -> Image:
 def make(
     picture: Picture,
     load: Loader,
-    donors: list[Picture],
+    donors: Donors,
     canvas: tuple[int, int],
     config: AugmentConfig,
     rng: np.random.Generator,
 ) -> tuple[Image, Targets]:
     """One training picture, uint8 RGB (H, W, 3) of the size `canvas` (H, W), and its targets.
 
-    `donors` are pictures with an object to paste, mostly people; `load` returns a stored picture
-    as RGB.
+    `load` returns a stored picture as RGB.
     """
     matrix = _affine(picture, canvas, config, rng)
     image = _warp(load(picture), matrix, canvas, rng)
     placed = [_place(item, matrix, 0) for item in picture.objects]
-    if donors and rng.random() < config.paste:
-        for layer in range(1, int(rng.integers(2, 4))):
-            donor = donors[int(rng.integers(len(donors)))]
-            image = _paste(image, placed, donor, load(donor), rng, layer)
+    # Things first: people sit in front of their chairs.
+    for chance, paste, choice in (
+        (config.paste_things, _paste_thing, donors.things),
+        (config.paste, _paste_person, donors.people),
+    ):
+        if choice and rng.random() < chance:
+            for _ in range(int(rng.integers(1, 3))):
+                donor = choice[int(rng.integers(len(choice)))]
+                image = paste(image, placed, donor, load(donor.picture), rng)
     targets = _settle(placed, canvas, picture.known)
     if rng.random() < config.colour:
         image = _colour(image, rng)

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stream.models.training.augment import AugmentConfig, Image, make, pasteable
+from stream.models.training.augment import AugmentConfig, Image, find_donors, make
 from stream.models.training.data import LONGEST, Picture
 from stream.models.training.targets import Targets
 
@@ -117,8 +117,7 @@ class Batches:
         shapes = np.array([picture.width / picture.height for picture in pictures])
         self._chances = [_favour(weights, shapes, width / height) for height, width in canvases]
         self._rng = np.random.default_rng(seed)
-        # In COCO's crowded scenes the other half of a person is often behind something.
-        self._donors = [p for p in pictures if p.source != "coco" and pasteable(p)]
+        self._donors = find_donors(pictures)
         self._pool = ThreadPoolExecutor(1, "batches")
         self._ahead = ahead
 

@@ -24,8 +24,8 @@ class Targets:
 
     boxes: float32 (N, 4), x1, y1, x2, y2 in pixels. labels: int64 (N,), 0-based.
     mask_weights: float32 (N,), 0 where no mask is known, up to 1 where it is sure.
-    polygons: N outlines (a union of rings, in pixels). hidden: for each object, the indices of
-    the objects in front of it. ignore: float32 (K, 4), areas that prove nothing (crowds).
+    polygons: N outlines (a union of rings, in pixels). hidden: for each object, the outlines of
+    what lies in front of it. ignore: float32 (K, 4), areas that prove nothing (crowds).
     known: bool (classes,), true where every object of that class in the picture is labelled.
     """
 
@@ -33,7 +33,7 @@ class Targets:
     labels: Tensor
     mask_weights: Tensor
     polygons: list[Polygons]
-    hidden: list[list[int]]
+    hidden: list[list[Polygons]]
     ignore: Tensor
     known: Tensor
 
@@ -66,7 +66,7 @@ def crop_masks(target: Targets, matches: Tensor, rois: Tensor, size: int) -> Ten
         points = [np.round(ring * 16.0 - 8.0).astype(np.int32) for ring in rings]
         cv2.polylines(canvas, points, True, 128, 1, cv2.LINE_8, 4)
         for front in target.hidden[match]:
-            draw([(ring - roi[:2]) * scale for ring in target.polygons[front]], canvas, 0)
+            draw([(ring - roi[:2]) * scale for ring in front], canvas, 0)
         out[row] = canvas.reshape(size, 2, size, 2).mean(axis=(1, 3), dtype=np.float32)
     return torch.from_numpy(out / 255.0)
 
@@ -91,7 +91,7 @@ def dense_truth(target: Targets, shape: tuple[int, int], stride: int) -> tuple[T
             own = np.zeros((height, width), np.uint8)
             draw(_shrunk(target.polygons[index], stride), own, 1)
             for front in target.hidden[index]:
-                draw(_shrunk(target.polygons[front], stride), own, 0)
+                draw(_shrunk(front, stride), own, 0)
             shown[kind] |= own
         else:
             _fill(unsure[kind], target.boxes[index], stride)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from faster_coco_eval.core import mask as mask_api
 
-from stream.models.training.augment import AugmentConfig, make, pasteable
+from stream.models.training.augment import AugmentConfig, find_donors, make
 from stream.models.training.batches import Batches, PictureCache, load_picture
 from stream.models.training.checks import check, without_bad
 from stream.models.training.data import LONGEST, outline, read, scaled
@@ -188,15 +188,28 @@ def test_an_outline_drawn_again_is_the_same_mask():
     assert large.sum() / 16 == pytest.approx(mask.sum(), rel=0.05)
 
 
-def test_made_pictures_carry_true_boxes(made):
-    folder, _ = made
-    pictures = read(folder).pictures
-    donors = [picture for picture in pictures if pasteable(picture)]
+def test_a_thing_that_someone_may_be_on_is_not_cut_out(made):
+    folder, content = made
+    for entry in content["annotations"]:
+        if entry["category_id"] == 7:
+            entry["bbox"], entry["segmentation"] = [0, 0, 160, 120], [[0, 0, 160, 0, 160, 120]]
+    write(folder, content)
+    donors = find_donors(read(folder).pictures)
+    assert len(donors.people) == 6
+    assert donors.things == []
+
+
+def test_made_pictures_carry_true_boxes(tmp_path):
+    coco_set(tmp_path / "set", 16)
+    pictures = read(tmp_path / "set").pictures
+    donors = find_donors(pictures)
+    assert donors.people
+    assert donors.things
     rng = np.random.default_rng(0)
-    config = AugmentConfig(shortest=120, longest=160, paste=1.0, camera=1.0)
+    config = AugmentConfig(shortest=120, longest=160, paste=1.0, paste_things=1.0, camera=1.0)
     seen = 0
     for index in range(40):
-        image, truth = make(pictures[index % 6], load_picture, donors, (128, 160), config, rng)
+        image, truth = make(pictures[index % 16], load_picture, donors, (128, 160), config, rng)
         assert image.shape == (128, 160, 3)
         assert image.dtype == np.uint8
         assert len(truth.boxes) == len(truth.labels) == len(truth.polygons)
@@ -206,7 +219,7 @@ def test_made_pictures_carry_true_boxes(made):
             canvas = np.zeros((128, 160), np.uint8)
             draw(truth.polygons[row], canvas, 1)
             for front in truth.hidden[row]:
-                draw(truth.polygons[front], canvas, 0)
+                draw(front, canvas, 0)
             x, y, w, h = cv2.boundingRect(canvas)
             assert [x, y, x + w, y + h] == pytest.approx(box, abs=2.5)
             seen += 1

@@ -142,7 +142,7 @@ def test_dense_truth_is_silent_where_nothing_is_known():
 
 def test_what_is_hidden_is_not_dense_truth():
     truth = target([[8, 8, 40, 48], [24, 8, 40, 48]], [0, 1], [True] * 3)
-    truth.hidden[0] = [1]
+    truth.hidden[0] = [truth.polygons[1]]
     shown, _ = dense_truth(truth, (64, 96), 4)
     assert shown[0, 6, 3] == 1
     assert shown[0, 6, 8] == 0
@@ -173,7 +173,7 @@ def test_mask_crops_have_the_objects_area_and_lose_what_is_hidden():
     )
     crop = crop_masks(truth, torch.tensor([0]), truth.boxes[:1], 56)[0]
     assert float(crop.mean()) == pytest.approx(np.pi / 4, abs=0.01)
-    truth.hidden[0] = [1]
+    truth.hidden[0] = [truth.polygons[1]]
     crop = crop_masks(truth, torch.tensor([0]), truth.boxes[:1], 56)[0]
     assert crop[:, 30:].max() == 0
     assert float(crop.mean()) == pytest.approx(np.pi / 8, abs=0.02)
