@@ -19,6 +19,7 @@ from stream.sinks.base import Sink
 from stream.sources.base import Source
 from stream.stages import segmentation_stages
 from stream.timing import Clock
+from stream.tracking.steady import Steady
 
 if TYPE_CHECKING:
     from stream.compositing.compositor import Compositor
@@ -111,6 +112,7 @@ def run_video(
     console: Console,
     extra_remarks: Sequence[str] = (),
     every: Every | None = None,
+    steady: bool = False,
 ) -> tuple[RunReport, Outcome]:
     """Segments one source into one sink, with progress and Ctrl-C; returns its figures.
 
@@ -124,10 +126,18 @@ def run_video(
         console: where the progress line goes.
         extra_remarks: sentences to add to those of source and sink.
         every: on which frames inference runs; None for all.
+        steady: whether objects are kept through moments of doubt (see `Steady`).
     """
     clock = Clock()
     with _closing(source, sink):
-        stages = segmentation_stages(segmenter, compositor, clock, timing=timing, every=every)
+        stages = segmentation_stages(
+            segmenter,
+            compositor,
+            clock,
+            timing=timing,
+            every=every,
+            steady=Steady() if steady else None,
+        )
         pipeline = Pipeline(source, stages, sink, clock)
         line = ProgressLine(console, source.info, segmenter.provider, pipeline.counts, clock)
         with on_interrupt(pipeline.stop, pipeline.abort), line:

@@ -134,6 +134,21 @@ def bright(path: Path, threshold: int = 200, meta: Metadata | None = None) -> Pa
     return _write(path, nodes, meta, (None, None))
 
 
+def doubtful(path: Path, meta: Metadata | None = None) -> Path:
+    """A detector of one object, the middle of a 64 x 48 input; its score is the mean brightness."""
+    make = helper.make_node
+    nodes = [
+        make("Cast", ["image"], ["image_f"], to=TensorProto.FLOAT),
+        make("ReduceMean", ["image_f"], ["mean"], keepdims=0),
+        _constant("white", np.array([255.0], np.float32)),
+        make("Div", ["mean", "white"], ["scores"]),
+        _constant("boxes", np.array([[16, 12, 48, 36]], np.float32)),
+        _constant("labels", np.zeros(1, np.int64)),
+        _constant("masks", np.ones((1, 28, 28), np.float32)),
+    ]
+    return _write(path, nodes, meta or metadata(), (None, None))
+
+
 def slow(path: Path, milliseconds: float = 50.0, meta: Metadata | None = None) -> Path:
     """A detector that finds nothing and takes about this long on one core of about 50 GFLOP/s.
 

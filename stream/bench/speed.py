@@ -20,6 +20,7 @@ from stream.sinks.video import VideoSink
 from stream.sources.file import FileSource
 from stream.stages import segmentation_stages
 from stream.timing import Clock, StageFigures
+from stream.tracking.steady import Steady
 
 _ROUNDS = 3
 
@@ -45,13 +46,13 @@ def _plain_loop(clip: Path, output: Path, codec: str, options: dict[str, str]) -
 
 
 def _pipeline(
-    clip: Path, output: Path, segmenter: Any, *, timing: bool
+    clip: Path, output: Path, segmenter: Any, *, timing: bool, steady: Steady | None = None
 ) -> tuple[float, dict[str, StageFigures], float | None]:
     """Frames per second through the pipeline, stage figures, seconds to the first frame."""
     source = FileSource(clip)
     sink = VideoSink(output, source.info, overwrite=True)
     clock = Clock()
-    stages = segmentation_stages(segmenter, Compositor(), clock, timing=timing)
+    stages = segmentation_stages(segmenter, Compositor(), clock, timing=timing, steady=steady)
     outcome = Pipeline(source, stages, sink, clock).run()
     if outcome.error is not None:
         raise outcome.error
@@ -95,7 +96,9 @@ def measure_model(
     stages: dict[str, StageFigures] = {}
     first: float | None = None
     for _ in range(_ROUNDS):
-        rate, stages, waited = _pipeline(clip, folder / "model.mp4", segmenter, timing=True)
+        rate, stages, waited = _pipeline(
+            clip, folder / "model.mp4", segmenter, timing=True, steady=Steady()
+        )
         rates.append(rate)
         first = first if first is not None else waited
     detail = ", ".join(f"{name} {figures.p50_ms:.1f}" for name, figures in stages.items())

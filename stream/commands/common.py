@@ -91,6 +91,15 @@ ClassesOption = Annotated[
         rich_help_panel=_MODEL,
     ),
 ]
+SteadyOption = Annotated[
+    bool,
+    typer.Option(
+        "--steady/--no-steady",
+        help="Keep what is in view while its score dips a little below the threshold, so that "
+        "masks do not come and go.",
+        rich_help_panel=_MODEL,
+    ),
+]
 LookOption = Annotated[
     Look,
     typer.Option(

@@ -34,6 +34,7 @@ def file(
     threshold: common.ThresholdOption = None,
     mask_threshold: common.MaskThresholdOption = None,
     classes: common.ClassesOption = None,
+    steady: common.SteadyOption = True,
     look: common.LookOption = common.Look.OVERLAY,
     timing: common.TimingOption = True,
     start: Annotated[
@@ -113,6 +114,7 @@ def file(
             # Said once, not for every file of a folder.
             extra_remarks=segmenter.remarks if task is tasks[0] else (),
             every=None if number == 1 else Every(number, source.info.rate, segmenter.lanes),
+            steady=steady,
         )
         if outcome.error is not None and not isinstance(outcome.error, StreamError):
             raise outcome.error

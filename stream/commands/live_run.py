@@ -28,6 +28,7 @@ class Options:
     threshold: float | None
     mask_threshold: float | None
     classes: str | None
+    steady: bool
     look: common.Look
     timing: bool
     every: int | None
@@ -121,6 +122,7 @@ def _run_source(
             controls,
             clock,
             every=options.every,
+            steady=options.steady,
             displays=() if window is None else (window,),
             open_sink=open_sink,
         )

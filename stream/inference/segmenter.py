@@ -155,8 +155,13 @@ class Segmenter:
                 f"the model {self.name!r} failed on {self.provider}: {cause}"
             ) from error
 
-    def finish(self, raw: Raw, prepared: Prepared) -> Instances:
+    def finish(self, raw: Raw, prepared: Prepared, threshold: float | None = None) -> Instances:
         """Turns the model's answer into instances in picture pixels.
+
+        Args:
+            raw: the model's answer.
+            prepared: what it was asked.
+            threshold: lowest score that is kept, 0..1; None for the segmenter's own.
 
         Raises:
             ModelError: the answer breaks the contract.
@@ -165,7 +170,7 @@ class Segmenter:
             raw,
             prepared.geometry,
             self.names,
-            threshold=self.threshold,
+            threshold=self.threshold if threshold is None else threshold,
             mask_threshold=self.mask_threshold,
             classes=self._classes,
         )

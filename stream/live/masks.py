@@ -13,6 +13,7 @@ from stream.timing import timed
 
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
+    from stream.tracking.steady import Steady
 
 _PATIENCE = 0.75
 """Share of the time between two pictures that a picture waits for its own answer. The rest is for
@@ -33,12 +34,15 @@ class PresentMasks:
         segmenter: finds the objects.
         every: inference on every this many pictures at most; 1 infers on each picture that is
             shown, which then waits for it; None: as often as the display allows.
+        steady: keeps objects through moments of doubt; None takes each inference for itself.
     """
 
-    def __init__(self, segmenter: Segmenter, every: int | None = None) -> None:
+    def __init__(
+        self, segmenter: Segmenter, every: int | None = None, steady: Steady | None = None
+    ) -> None:
         self._segmenter = segmenter
         self._every = every
-        self._thinker = Thinker(segmenter)
+        self._thinker = Thinker(segmenter, steady)
         self._carrier = Carrier()
         self._key: Answer | None = None
         self._asked_index: int | None = None

@@ -22,6 +22,7 @@ from stream.sinks.base import Sink
 from stream.sinks.display import Display
 from stream.sources.base import Source
 from stream.timing import Clock, timed
+from stream.tracking.steady import Steady
 
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
@@ -49,6 +50,7 @@ class LiveRun:
         controls: how pictures are painted.
         clock: where durations are booked.
         every: inference on every this many pictures; None: as often as the display allows.
+        steady: whether objects are kept through moments of doubt (see `Steady`).
         displays: where pictures are shown.
         open_sink: opens a recording's file.
     """
@@ -61,6 +63,7 @@ class LiveRun:
         clock: Clock,
         *,
         every: int | None = None,
+        steady: bool = False,
         displays: Sequence[Display] = (),
         open_sink: Callable[[Path, VideoInfo], Sink] | None = None,
     ) -> None:
@@ -70,7 +73,7 @@ class LiveRun:
         self._displays = list(displays)
         self._open_sink = open_sink
         self._frames: Mailbox[Frame] = Mailbox("captured", 1)
-        self._masks = PresentMasks(segmenter, every)
+        self._masks = PresentMasks(segmenter, every, Steady() if steady else None)
         self._compositor = controls.compositor()
         self._painted_as = (controls.look, controls.options)
         self._panel = LivePanel(clock, segmenter.provider, lambda: self.dropped)

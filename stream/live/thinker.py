@@ -13,6 +13,7 @@ from stream.timing import timed
 
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
+    from stream.tracking.steady import Steady
 
 _WEIGHT = 0.2
 
@@ -46,10 +47,12 @@ class Thinker:
 
     Args:
         segmenter: finds the objects.
+        steady: keeps objects through moments of doubt; None takes each picture for itself.
     """
 
-    def __init__(self, segmenter: Segmenter) -> None:
+    def __init__(self, segmenter: Segmenter, steady: Steady | None = None) -> None:
         self._segmenter = segmenter
+        self._steady = steady
         self._changed = threading.Condition()
         self._question: Question | None = None
         self._answer: Answer | None = None
@@ -129,5 +132,8 @@ class Thinker:
         with timed(stages, "infer"):
             raw = self._segmenter.infer(question.prepared)
         with timed(stages, "postprocess"):
-            instances = self._segmenter.finish(raw, question.prepared)
+            if self._steady is None:
+                instances = self._segmenter.finish(raw, question.prepared)
+            else:
+                instances = self._steady.finish(self._segmenter, raw, question.prepared)
         return Answer(question, instances, stages)

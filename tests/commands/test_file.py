@@ -82,6 +82,37 @@ def test_a_class_that_is_not_wanted_is_left_out(stream, clip, bright, tmp_path):
     assert set(np.unique(pictures(tmp_path / "out.mkv")[10][:240])) == {16}
 
 
+def blinking_clip(path):
+    """Pictures of 64 x 48, bright, but every third one only half so."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=24, options={"crf": "5"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        for index in range(12):
+            grey = 110 if index % 3 == 2 else 200
+            picture = np.full((48, 64, 3), grey, np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(video.encode(None))
+    return path
+
+
+def white_pictures(path):
+    with av.open(str(path)) as container:
+        return [
+            bool((picture.to_ndarray()[:48, :64] == 235).any())
+            for picture in container.decode(video=0)
+        ]
+
+
+def test_footage_does_not_flicker_unless_told_to(stream, tmp_path):
+    clip = blinking_clip(tmp_path / "in.mp4")
+    model = tiny_models.doubtful(tmp_path / "doubtful.onnx")
+    common = ("--model", model, "--look", "binary", "--codec", "ffv1", "--no-timing")
+    assert stream("file", clip, "-o", "steady.mkv", *common).code == 0
+    assert white_pictures(tmp_path / "steady.mkv") == [True] * 12
+    assert stream("file", clip, "-o", "plain.mkv", "--no-steady", *common).code == 0
+    assert white_pictures(tmp_path / "plain.mkv") == [True, True, False] * 4
+
+
 def test_a_part_of_the_input(stream, clip, nothing, tmp_path):
     result = stream(
         *("file", clip, "-o", "part.mp4", "--model", nothing),

@@ -58,6 +58,26 @@ class Scene(Source):
         self._closed.set()
 
 
+class Blinking(Source):
+    """Grey pictures of 64 x 48, every other one half as bright, 30 a second."""
+
+    def __init__(self) -> None:
+        self._closed = threading.Event()
+        self.info = VideoInfo("blinking", 64, 48, "yuv420p", Fraction(1, RATE), Fraction(RATE))
+
+    def __iter__(self) -> Iterator[Frame]:
+        index = 0
+        while not self._closed.wait(1 / RATE):
+            luma = np.full((48, 64), 110 if index % 2 else 200, np.uint8)
+            planes = np.concatenate([luma, np.full((24, 64), 128, np.uint8)])
+            picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+            yield Frame(picture, index, index, Fraction(1, RATE))
+            index += 1
+
+    def close(self) -> None:
+        self._closed.set()
+
+
 def scene(**options: int) -> LoopedSource:
     return LoopedSource(lambda: Scene(**options))
 

@@ -13,15 +13,18 @@ import numpy as np
 import psutil
 import pytest
 
+from stream.inference.segmenter import Segmenter
 from stream.live.controls import Controls
 from stream.live.masks import PresentMasks
 from stream.live.panel import CAPTURE_TO_DISPLAY
 from stream.live.run import LiveRun
 from stream.sinks.video import VideoSink
 from stream.timing import Clock
+from tests import tiny_models
 from tests.commands.conftest import environment
 from tests.live.helpers import (
     RATE,
+    Blinking,
     Notes,
     Scene,
     Slow,
@@ -47,6 +50,17 @@ def offsets(notes) -> list[float]:
             middle = square_left(round(seconds * RATE)) + 30
             found.append(abs(float(left + right) / 2 - middle))
     return found
+
+
+@pytest.mark.parametrize("steady", [True, False])
+def test_a_steady_run_keeps_what_is_doubted_for_a_moment(tmp_path, steady):
+    model = Segmenter.load(tiny_models.doubtful(tmp_path / "doubtful.onnx"), provider="cpu")
+    run, notes, _ = live_run(Blinking(), model, every=1, steady=steady)
+    outcome = run_for(run, 1.0)
+    assert outcome.error is None
+    counts = [len(instances) for _, instances in notes.frames if instances is not None]
+    # The first picture shown may be one of doubt.
+    assert set(counts[3:]) == ({1} if steady else {0, 1})
 
 
 def test_a_fast_model_has_its_say_on_the_very_frame(model):
