@@ -85,15 +85,42 @@ def network_config(content: dict[str, Any]) -> NetworkConfig:
     return NetworkConfig(**fields)
 
 
+def _round_filters(weight: Tensor) -> Tensor:
+    """Each output channel's weights in the 255 steps of its greatest magnitude."""
+    step = weight.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12) / 127.0
+    return (weight / step).round() * step
+
+
 class SameConv(nn.Conv2d):
-    """A convolution with TensorFlow's SAME padding: at stride 2, right and bottom only."""
+    """A convolution with TensorFlow's SAME padding: at stride 2, right and bottom only.
+
+    Attributes:
+        rounded: whether it computes as int8 does, from a rounded input with rounded weights. For
+            frozen layers: there is no gradient through it.
+    """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int) -> None:
         padding = kernel // 2 if stride == 1 else 0
         super().__init__(inputs, outputs, kernel, stride, padding, groups=groups)
+        self.rounded = False
+        self._reach = (0.0, 0.0)
+
+    def _round(self, x: Tensor) -> Tensor:
+        """`x` in 256 steps of the range of all inputs so far, as after a calibration on them."""
+        low, high = (float(end) for end in torch.aminmax(x.float()))
+        # Assigned whole: several threads may be here.
+        self._reach = low, high = min(self._reach[0], low), max(self._reach[1], high)
+        step = max(high - low, 1e-6) / 255.0
+        return ((x.float() / step).round_() * step).to(x.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
+        if self.rounded:
+            if self.stride[0] > 1:
+                x = functional.pad(x, (0, 1, 0, 1))
+            weight = _round_filters(self.weight)
+            out: Tensor = self._conv_forward(self._round(x), weight, self.bias)
+            return out
         if self.stride[0] == 1:
             return super().forward(x)
         if self.training and self.weight.requires_grad and self.groups > 1:
@@ -167,6 +194,17 @@ class MobileNetV2(nn.Module):
             elif index == 5:
                 stride8 = x
         return stride4, stride8, stride16, functional.relu6(self.last(x), inplace=True)
+
+    def round_frozen(self, rounded: bool) -> None:
+        """Let the frozen layers compute as int8 does, or exactly again.
+
+        Their filters, with batch normalisation folded in, span very unlike ranges, so that int8
+        coarsens them most. Layers that learn behind them learn to read the coarse maps.
+        """
+        for module in (self.stem, *self.blocks[: self.frozen_blocks]):
+            for part in module.modules():
+                if isinstance(part, SameConv):
+                    part.rounded = rounded
 
     def load_npz(self, path: Path) -> None:
         """Load weights with keys `stem`, `block0` ... `last` (`.weight`, `.bias`).

@@ -155,7 +155,9 @@ def train_command(
             result = train(config, content, watch)
         except (OSError, ValueError) as error:
             raise StreamError(f"training stopped: {_sentence(error)}") from error
-    console.print(Text(result.report.line()))
+    if result.before is not None:
+        console.print(Text(f"before  {result.before.line()}"))
+    console.print(Text(f"after   {result.report.line()}"))
     console.print(Text(f"wrote {result.float_model} and {result.int8_model}"))
 
 

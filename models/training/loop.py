@@ -34,7 +34,10 @@ class LoopConfig:
 
     The run ends after `steps` batches or `minutes` of training, whichever comes first; the
     learning rate warms up over `warmup` batches, stays, and falls to 2% over the last `decay`
-    share of the run. `backbone_rate` applies to the pre-trained backbone, `rate` to the rest.
+    share of the run. For the last `rounded` share the frozen layers compute as int8 does, so that
+    the int8 model is as good as the float one. `backbone_rate` applies to the pre-trained
+    backbone, `rate` to the rest. The averaged network is judged before and after the run, and
+    every `evaluate_minutes` of it, or less often where judging took more than a tenth of them.
     On the CPU a batch is shared out to `workers` threads that meet once a batch: threads inside
     each operation, which meet thousands of times, wait for one another on a busy machine.
     """
@@ -47,10 +50,11 @@ class LoopConfig:
     weight_decay: float = 0.01
     warmup: int = 300
     decay: float = 0.3
+    rounded: float = 0.4
     clip: float = 4.0
     average: float = 0.999
     save_minutes: float = 4.0
-    evaluate_minutes: float = 18.0
+    evaluate_minutes: float = 1.0
     workers: int = 2
     seed: int = 0
 
@@ -89,6 +93,7 @@ class Progress:
 
 Watcher = Callable[[Progress], None]
 Judge = Callable[[MaskRCNN, Progress], dict[str, Any]]
+_JUDGING = 0.1
 
 
 def parameter_groups(network: MaskRCNN, config: LoopConfig) -> list[dict[str, Any]]:
@@ -225,6 +230,7 @@ class Trainer:
             group["lr"] = group["base"] * factor
         self._optimizer.zero_grad(set_to_none=True)
         count = len(self._generators)
+        self.network.backbone.round_frozen(self.share() > 1.0 - self.config.rounded)
         futures = [
             self._pool.submit(
                 self._part,
@@ -249,13 +255,39 @@ class Trainer:
         values["norm"] = float(norm)
         return values
 
-    def run(self, watch: Watcher, judge: Judge | None = None) -> None:
-        """Train to the end. `watch` sees every 20th batch, `judge` the averaged network."""
-        history = (self._out / "history.jsonl").open("a")
+    def run(
+        self,
+        watch: Watcher,
+        judge: Judge | None = None,
+        judged: Callable[[Path], None] | None = None,
+    ) -> None:
+        """Train to the end.
+
+        `watch` sees every 20th batch, `judge` the averaged network; `judged` is given the file with
+        the history (JSON lines: losses, and what `judge` returned) after each judgement.
+        """
+        path = self._out / "history.jsonl"
+        history = path.open("a")
+
+        def note(entry: dict[str, Any]) -> None:
+            history.write(json.dumps(entry) + "\n")
+            history.flush()
+
+        def ask(judge: Judge, progress: Progress) -> float:
+            start = time.monotonic()
+            figures = judge(self.average.network, progress)
+            note({"step": self.step, "seconds": self.seconds, "figures": figures})
+            if judged is not None:
+                judged(path)
+            return time.monotonic() - start
+
         mean: dict[str, float] = {}
-        saved = judged = self.seconds
+        saved = asked = self.seconds
         began, seen = time.monotonic(), 0
+        took = 0.0
         try:
+            if judge is not None and self.step == 0:
+                took = ask(judge, Progress(0, 0.0, 0.0, mean, 0.0))
             for batch in self._batches:
                 start = time.monotonic()
                 values = self._learn(batch.images, batch.targets)
@@ -270,19 +302,14 @@ class Trainer:
                 )
                 if self.step % 20 == 0:
                     watch(progress)
-                    entry = {"step": self.step, "seconds": self.seconds, **mean}
-                    history.write(json.dumps(entry) + "\n")
-                    history.flush()
+                    note({"step": self.step, "seconds": self.seconds, **mean})
                 if self.seconds - saved > 60 * self.config.save_minutes or share >= 1.0:
                     self.save()
                     saved = self.seconds
-                due = self.seconds - judged > 60 * self.config.evaluate_minutes
-                if judge is not None and (due or share >= 1.0):
-                    figures = judge(self.average.network, progress)
-                    judgement = {"step": self.step, "seconds": self.seconds, "figures": figures}
-                    history.write(json.dumps(judgement) + "\n")
-                    history.flush()
-                    judged = self.seconds
+                pause = max(60 * self.config.evaluate_minutes, took / _JUDGING)
+                if judge is not None and (self.seconds - asked > pause or share >= 1.0):
+                    took = ask(judge, progress)
+                    asked = self.seconds
                 if share >= 1.0:
                     return
         finally:

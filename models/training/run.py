@@ -56,11 +56,15 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What a run wrote, and its accuracy on the pictures it did not learn from."""
+    """What a run wrote, and its accuracy on the pictures it did not learn from.
+
+    `before` is what it began with; None where an earlier, interrupted run began.
+    """
 
     float_model: Path
     int8_model: Path
     report: Report
+    before: Report | None = None
 
 
 def split(data: DataSet) -> tuple[DataSet, DataSet]:
@@ -97,16 +101,23 @@ def train(
     )
     samples = judged.pictures[:: max(1, len(judged.pictures) // 8)][:8]
 
+    before: list[Report] = []
+
     def judge(average: MaskRCNN, progress: Progress) -> dict[str, Any]:
         detector = network_detector(average.eval(), DetectConfig(), bf16=True)
         report = evaluate(detector, data.names, judged)
         logger.info("batch %d: %s", progress.step, report.line())
+        if progress.step == 0:
+            before.append(report)
         show(average, data.names, samples, config.out / f"samples-{progress.step:06d}.png")
         return dict(report.groups)
 
-    trainer.run(watch or (lambda progress: None), judge)
-    learning_curve(config.out / "history.jsonl", config.out / "curve.png")
-    return export(trainer.average.network, learn, judged, config)
+    def draw(history: Path) -> None:
+        learning_curve(history, config.out / "curve.png")
+
+    trainer.run(watch or (lambda progress: None), judge, draw)
+    result = export(trainer.average.network, learn, judged, config)
+    return dataclasses.replace(result, before=before[0] if before else None)
 
 
 def show(network: MaskRCNN, names: tuple[str, ...], pictures: list[Picture], path: Path) -> None:

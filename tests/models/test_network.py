@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 import torchvision
@@ -55,6 +57,44 @@ def test_strided_filters_answer_alike_in_training_and_after():
     conv = SameConv(8, 8, 3, 2, 8)
     x = torch.randn(2, 8, 24, 32)
     torch.testing.assert_close(conv.train()(x), conv.eval()(x))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_rounded_filter_computes_in_steps_of_eight_bits(stride):
+    torch.manual_seed(3)
+    exact = SameConv(4, 6, 3, stride, 1).requires_grad_(False)
+    # Channels of very unlike weights, as folded batch normalisation leaves them.
+    exact.weight *= torch.logspace(-3, 1, 6)[:, None, None, None]
+    rounded = copy.deepcopy(exact)
+    rounded.rounded = True
+    x = torch.rand(2, 4, 16, 24) * 6 - 1
+    step = 6.0 / 255
+    inputs = (x / step).round() * step
+    scale = exact.weight.abs().amax(dim=(1, 2, 3), keepdim=True) / 127
+    exact.weight.copy_((exact.weight / scale).round() * scale)
+    x[0, 0, 0, :2] = inputs[0, 0, 0, :2] = torch.tensor([-1.0, 5.0])
+    inputs = (x / step).round() * step
+    torch.testing.assert_close(rounded(x), exact(inputs), rtol=1e-3, atol=1e-3)
+    # Later inputs of a smaller range are not rounded more finely.
+    torch.testing.assert_close(
+        rounded(x / 4), exact(((x / 4) / step).round() * step), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_only_frozen_layers_are_rounded_and_only_while_asked(network):
+    backbone = copy.deepcopy(network.backbone)
+    x = torch.rand(1, 3, 64, 96) * 2 - 1
+    before = backbone(x)
+    backbone.round_frozen(True)
+    rounded = [part.rounded for part in backbone.modules() if isinstance(part, SameConv)]
+    frozen = [
+        not part.weight.requires_grad for part in backbone.modules() if isinstance(part, SameConv)
+    ]
+    assert rounded == frozen
+    assert any(rounded)
+    assert not torch.equal(backbone(x)[0], before[0])
+    backbone.round_frozen(False)
+    assert all(torch.equal(one, other) for one, other in zip(backbone(x), before, strict=True))
 
 
 def test_levels_and_heads_have_the_shapes_they_promise(network):

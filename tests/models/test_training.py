@@ -74,11 +74,47 @@ def test_a_run_leaves_models_a_report_a_plot_and_samples(run):
     for name in ("curve.png", "report.json", "checkpoint.pt"):
         assert (out / name).stat().st_size > 100
     assert cv2.imread(str(out / "curve.png")) is not None
-    assert list(out.glob("samples-*.png"))
+    judged = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
+    judged = [entry for entry in judged if "figures" in entry]
+    assert [entry["step"] for entry in judged][:: len(judged) - 1] == [0, 40]
+    for entry in judged:
+        assert (out / f"samples-{entry['step']:06d}.png").is_file()
     for path in (result.float_model, result.int8_model):
         assert Segmenter.load(path, provider="cpu").names == ("person", "bar")
     report = json.loads((out / "report.json").read_text())
     assert set(report["groups"]["all"]) == {"AP", "AP50", "AP75", "APs", "APm", "APl"}
+
+
+def test_a_run_tells_what_it_began_with(run):
+    _, result = run
+    assert result.before.groups["all"]["AP"] <= result.report.groups["all"]["AP"]
+
+
+def test_the_frozen_layers_compute_as_int8_does_only_at_the_end(tmp_path):
+    folder = tmp_path / "data"
+    coco_set(folder, 4)
+    data = read(folder)
+    trainer = Trainer(
+        MaskRCNN(NetworkConfig(data.names)),
+        data.pictures,
+        np.ones(4),
+        tmp_path / "out",
+        LoopConfig(batch=2, steps=4, rounded=0.5),
+        AugmentConfig(canvases=((96, 96),)),
+        LossConfig(),
+    )
+    seen = []
+    learn = trainer._learn
+
+    def spy(*batch):
+        values = learn(*batch)
+        seen.append(trainer.network.backbone.stem.rounded)
+        return values
+
+    trainer._learn = spy
+    trainer.run(lambda progress: None)
+    assert seen == [False, False, False, True]
+    assert not trainer.average.network.backbone.stem.rounded
 
 
 def test_an_interrupted_run_is_taken_up_again(run, tmp_path, caplog):
