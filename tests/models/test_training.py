@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 import torch
 import typer
+from onnx import numpy_helper
 from typer.testing import CliRunner
 
 from stream.errors import ModelError, StreamError
@@ -178,6 +179,9 @@ def exported():
     torch.manual_seed(0)
     network = MaskRCNN(NetworkConfig(("person", "dog", "cup"))).eval()
     torch.nn.init.normal_(network.box.classes.weight, std=0.3)
+    for head in (network.box, network.refine):
+        # Zeros would be shared with other layers in the graph.
+        torch.nn.init.normal_(head.classes.bias, std=0.01)
     told = ship.metadata(("cup", "person"), "nothing", "unknown", {})
     return network, ship.to_onnx(network, told.names, told, CONFIG)
 
@@ -200,12 +204,18 @@ def test_the_exported_graph_answers_as_torch_does(exported, shape):
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-3, atol=2e-3)
 
 
-def test_nothing_found_is_an_empty_answer_of_the_graph():
-    network = MaskRCNN(NetworkConfig(("person",))).eval()
-    told = ship.metadata(("person",), "nothing", "unknown", {})
-    model = ship.to_onnx(network, told.names, told, DetectConfig(score_floor=0.99))
-    small = ship.quantise(model, [np.full((90, 120, 3), 90, np.uint8)])
-    for graph in (model, small):
+def test_nothing_found_is_an_empty_answer_of_the_graph(exported):
+    _, model = exported
+    certain = onnx.ModelProto()
+    certain.CopyFrom(model)
+    biases = [i for i in certain.graph.initializer if i.name.endswith(".classes.bias")]
+    assert len(biases) == 2
+    for item in biases:
+        bias = numpy_helper.to_array(item).copy()
+        bias[0] = 30.0  # of the background
+        item.CopyFrom(numpy_helper.from_array(bias, item.name))
+    small = ship.quantise(certain, [np.full((90, 120, 3), 90, np.uint8)])
+    for graph in (certain, small):
         boxes, scores, labels, masks = answers(graph, np.zeros((1, 96, 128, 3), np.uint8))
         assert boxes.shape == (0, 4)
         assert scores.shape == labels.shape == (0,)
