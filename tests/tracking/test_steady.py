@@ -5,7 +5,7 @@ from hypothesis.extra import numpy as npst
 
 from stream.inference.segmenter import Segmenter
 from stream.instances import Instances
-from stream.tracking.steady import PATIENCE, SHARE, Steady
+from stream.tracking.steady import MEMORY, PATIENCE, SHARE, Steady
 from tests import tiny_models
 
 LEFT, RIGHT = (10.0, 10.0, 60.0, 110.0), (100.0, 10.0, 150.0, 110.0)
@@ -63,6 +63,38 @@ def test_doubt_has_an_end():
     assert shown(steady, (LEFT, DOUBTED)) == [LEFT]
 
 
+def identities(steady, *objects):
+    chosen = steady.choose(found(*objects), THRESHOLD)
+    return dict(zip(map(tuple, chosen.boxes.tolist()), chosen.track_ids.tolist(), strict=True))
+
+
+def test_objects_keep_their_identity_whatever_their_scores():
+    steady = Steady()
+    assert identities(steady, (LEFT, 0.9), (RIGHT, 0.8)) == {LEFT: 1, RIGHT: 2}
+    assert identities(steady, (LEFT, 0.7), (RIGHT, 0.8)) == {LEFT: 1, RIGHT: 2}
+    assert identities(steady, (RIGHT, 0.8)) == {RIGHT: 2}
+    new = (60.0, 60.0, 90.0, 110.0)
+    assert identities(steady, (RIGHT, 0.8), (new, 0.95)) == {RIGHT: 2, new: 3}
+    # Back in its place after two pictures, it is who it was, but must be sure again.
+    assert identities(steady, (LEFT, DOUBTED), (RIGHT, 0.8)) == {RIGHT: 2}
+    assert identities(steady, (LEFT, 0.6), (RIGHT, 0.8)) == {LEFT: 1, RIGHT: 2}
+
+
+def test_what_is_long_gone_is_forgotten():
+    steady = Steady()
+    assert identities(steady, (LEFT, 0.9)) == {LEFT: 1}
+    for _ in range(MEMORY + 1):
+        assert identities(steady) == {}
+    assert identities(steady, (LEFT, 0.9)) == {LEFT: 2}
+
+
+def test_the_nearest_answer_is_the_object():
+    steady = Steady()
+    assert identities(steady, (LEFT, 0.9)) == {LEFT: 1}
+    near, far = (12.0, 10.0, 62.0, 110.0), (25.0, 10.0, 75.0, 110.0)
+    assert identities(steady, (far, 0.9), (near, 0.8)) == {far: 2, near: 1}
+
+
 def test_a_second_answer_for_the_same_object_is_not_kept():
     steady = Steady()
     assert shown(steady, (LEFT, 0.9)) == [LEFT]
@@ -85,6 +117,7 @@ def test_what_is_sure_is_always_shown_and_nothing_is_made_up(pictures):
         candidates = found(*objects)
         chosen = steady.choose(candidates, THRESHOLD)
         assert (chosen.scores >= THRESHOLD).sum() == (candidates.scores >= THRESHOLD).sum()
+        assert len(set(chosen.track_ids.tolist())) == len(chosen)
         assert list(chosen.scores) == sorted(chosen.scores, reverse=True)
         given_boxes = candidates.boxes.tolist()
         assert all(box in given_boxes for box in chosen.boxes.tolist())
