@@ -22,6 +22,7 @@ from stream.models.detect import DetectConfig, Detections, detect
 from stream.models.network import MaskRCNN
 from stream.models.training.batches import load_picture
 from stream.models.training.data import DataSet
+from stream.roi import paste_mask
 
 Image = NDArray[np.uint8]
 # A detector: picture uint8 RGB (H, W, 3) to boxes in its pixels, scores, labels, soft masks.
@@ -86,27 +87,16 @@ def runtime_detector(segmenter: Segmenter) -> Detector:
     return run
 
 
-def paste(
-    mask: NDArray[np.float32],
-    box: NDArray[np.float32],
-    height: int,
-    width: int,
-    threshold: float = MASK_THRESHOLD,
-) -> Image:
-    """A soft mask (M, M) in the frame of `box` as a full-size mask (H, W) of 0 and 1."""
-    x1, y1 = int(np.floor(max(box[0], 0))), int(np.floor(max(box[1], 0)))
-    x2, y2 = int(np.ceil(min(box[2], width))), int(np.ceil(min(box[3], height)))
+def paste(mask: NDArray[np.float32], box: NDArray[np.float32], height: int, width: int) -> Image:
+    """A soft mask (M, M) in the frame of `box` as a full-size mask (H, W) of 0 and 1.
+
+    Where the runtime paints it, so that what is judged is what is seen.
+    """
     out = np.zeros((height, width), np.uint8)
-    if x2 <= x1 or y2 <= y1:
-        return out
-    # Pixel centre x lies in mask cell (x + 0.5 - x1) * M / w - 0.5.
-    size = mask.shape[0]
-    step_x, step_y = size / max(box[2] - box[0], 1e-3), size / max(box[3] - box[1], 1e-3)
-    columns = (np.arange(x1, x2, dtype=np.float32) + 0.5 - box[0]) * step_x - 0.5
-    rows = (np.arange(y1, y2, dtype=np.float32) + 0.5 - box[1]) * step_y - 0.5
-    grid_x, grid_y = np.meshgrid(columns.astype(np.float32), rows.astype(np.float32))
-    soft = cv2.remap(mask, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    out[y1:y2, x1:x2] = soft > threshold
+    pasted = paste_mask(mask, box, width, height, MASK_THRESHOLD)
+    if pasted is not None:
+        (top, bottom, left, right), inside = pasted
+        out[top:bottom, left:right] = inside
     return out
 
 
