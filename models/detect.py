@@ -89,12 +89,11 @@ class Detector(nn.Module):
         refined = clip(decode(box_deltas, boxes, BOX_WEIGHTS), *shape)
         rows, best, labels = self._select(refined, 0.5 * (first[hopeful] + second))
         found = refined[rows]
-        # ONNX Runtime's int8 convolution crashes on an empty batch, so that one more region, the
-        # best proposal, always goes through the mask head.
-        regions = torch.cat([found, boxes[:1]])
-        logits = network.mask(*network.pool_mask(atlas, sizes, fine, _rois(regions)))
-        masks = logits[:-1].float().sigmoid()
-        scores, order = torch.sort(best * certainty(masks), descending=True)
+        logits = network.mask(*network.pool_mask(atlas, sizes, fine, _rois(found)))
+        masks = logits.float().sigmoid()
+        sound = candidates((best > self.config.score_floor).float())
+        scores, order = torch.sort((best * certainty(masks))[sound], descending=True)
+        order = sound[order]
         return found[order], scores, labels[order], masks[order]
 
     def _propose(
@@ -117,7 +116,7 @@ class Detector(nn.Module):
         return boxes[index], (kept > 0).float()
 
     def _select(self, boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Region indices, scores and labels, (N,) each, best first.
+        """Region indices, scores and labels, (N,) each, best first: those above the floor, or one.
 
         Takes boxes (P, 4) and class scores (P, C); suppression is within a class.
         """
@@ -127,6 +126,8 @@ class Detector(nn.Module):
         labels = index - rows * classes
         apart = boxes[rows] + labels.to(boxes.dtype)[:, None] * _APART
         wanted = torch.where(best > config.score_floor, best, torch.zeros_like(best))
+        # ONNX Runtime's int8 convolution crashes on an empty batch: the best one always stays.
+        wanted = torch.cat([best[:1].clamp(min=1e-6), wanted[1:]])
         marked = suppress(apart[None], wanted[None], config.overlap, config.detections)[0]
         keep = candidates(marked)
         return rows[keep], best[keep], labels[keep]
