@@ -35,7 +35,7 @@ def train_command(
         typer.Option(
             metavar="default|imagenet|FILE",
             help="Weights to start from: the bundled model, a backbone trained on ImageNet "
-            "(downloaded), or a file (.pt, .onnx, .npz).",
+            "(downloaded), or a file (.pt, .onnx, .npz, or torchvision's .pth).",
         ),
     ] = "default",
     val: Annotated[

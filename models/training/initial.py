@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import torch
@@ -23,12 +24,12 @@ def initial_network(init: str, names: tuple[str, ...]) -> tuple[MaskRCNN, bool]:
     """A network for the classes `names`, and whether it already knew how to detect.
 
     `init` is "default", "imagenet", or the path of a checkpoint (.pt), a float32 model written by
-    training (.onnx) or backbone weights (.npz). Raises UsageError or ModelError.
+    training (.onnx), backbone weights (.npz) or torchvision's MobileNetV2 (.pth). Raises UsageError
+    or ModelError.
     """
     if init == "imagenet":
         network = MaskRCNN(NetworkConfig(names))
-        weights = torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V1
-        load_torchvision(network, torchvision.models.mobilenet_v2(weights=weights))
+        load_torchvision(network, _download())
         return network, False
     path = default_weights() if init == "default" else Path(init)
     if not path.is_file():
@@ -37,9 +38,30 @@ def initial_network(init: str, names: tuple[str, ...]) -> tuple[MaskRCNN, bool]:
         network = MaskRCNN(NetworkConfig(names))
         network.backbone.load_npz(path)
         return network, False
+    if path.suffix == ".pth":
+        network = MaskRCNN(NetworkConfig(names))
+        source = torchvision.models.mobilenet_v2(weights=None)
+        try:
+            source.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        except (RuntimeError, TypeError, pickle.UnpicklingError) as error:
+            raise ModelError(f"{path}: holds no weights of torchvision's MobileNetV2") from error
+        load_torchvision(network, source)
+        return network, False
     if path.suffix not in (".onnx", ".pt"):
-        raise UsageError(f"--init {init}: takes a .pt, .onnx or .npz file")
+        raise UsageError(f"--init {init}: takes a .pt, .onnx, .npz or .pth file")
     return adopt(from_onnx(path) if path.suffix == ".onnx" else load_network(path), names), True
+
+
+def _download() -> nn.Module:
+    weights = torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V1
+    try:
+        network: nn.Module = torchvision.models.mobilenet_v2(weights=weights)
+    except OSError as error:
+        raise UsageError(
+            f"--init imagenet: torchvision's MobileNetV2 could not be downloaded ({error}); bring "
+            f"{weights.url.rsplit('/', 1)[-1]} from elsewhere and give it as --init FILE.pth"
+        ) from error
+    return network
 
 
 def default_weights() -> Path:

@@ -1,4 +1,5 @@
 import copy
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.ops import roi_align
 
+from stream.errors import ModelError, UsageError
 from stream.models.boxes import BOX_WEIGHTS, decode, encode, level_anchors
 from stream.models.detect import DetectConfig, detect
 from stream.models.network import (
@@ -17,7 +19,7 @@ from stream.models.network import (
     atlas_regions,
     build_atlas,
 )
-from stream.models.training.initial import adopt, load_torchvision
+from stream.models.training.initial import adopt, initial_network, load_torchvision
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +203,37 @@ def test_known_classes_keep_their_weights_under_other_names(network):
     torch.testing.assert_close(other.box.classes.weight[0], network.box.classes.weight[0])
     torch.testing.assert_close(other.refine.classes.weight[2], network.refine.classes.weight[1])
     torch.testing.assert_close(other.mask.logits.weight, network.mask.logits.weight)
+
+
+def test_torchvisions_file_is_as_good_as_its_download(tmp_path, monkeypatch):
+    torch.manual_seed(4)
+    source = torchvision.models.mobilenet_v2(weights=None)
+    monkeypatch.setattr(torchvision.models, "mobilenet_v2", lambda weights: source)
+    downloaded, knows = initial_network("imagenet", ("person",))
+    assert not knows
+    torch.save(source.state_dict(), tmp_path / "mobilenet.pth")
+    monkeypatch.undo()
+    read, knows = initial_network(str(tmp_path / "mobilenet.pth"), ("person",))
+    assert not knows
+    for one, other in zip(
+        downloaded.backbone.parameters(), read.backbone.parameters(), strict=True
+    ):
+        assert torch.equal(one, other)
+
+
+def test_without_a_network_imagenet_says_what_to_do(monkeypatch):
+    def fail(weights):
+        raise URLError("no route")
+
+    monkeypatch.setattr(torchvision.models, "mobilenet_v2", fail)
+    with pytest.raises(UsageError, match=r"no route.*mobilenet_v2-\w+\.pth from elsewhere"):
+        initial_network("imagenet", ("person",))
+
+
+def test_another_networks_file_is_refused(tmp_path):
+    torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
+    with pytest.raises(ModelError, match="holds no weights of torchvision's MobileNetV2"):
+        initial_network(str(tmp_path / "other.pth"), ("person",))
 
 
 def test_torchvisions_backbone_is_folded_exactly(network):
