@@ -188,6 +188,23 @@ def test_an_outline_drawn_again_is_the_same_mask():
     assert large.sum() / 16 == pytest.approx(mask.sum(), rel=0.05)
 
 
+@pytest.mark.parametrize(("scale", "objects"), [(1.0, 1), (4.0, 0)])
+def test_a_sliver_at_the_edge_proves_nothing(tmp_path, scale, objects):
+    """Someone as large as the picture; four times as large, a canvas shows a sixteenth of them."""
+    content = coco_set(tmp_path / "set", 2)
+    for entry in content["annotations"]:
+        entry["bbox"], entry["area"] = [0, 0, 160, 120], 160 * 120
+        entry["segmentation"] = [[0, 0, 160, 0, 160, 120, 0, 120]]
+    content["annotations"] = content["annotations"][::2]
+    write(tmp_path / "set", content)
+    picture = read(tmp_path / "set").pictures[0]
+    config = AugmentConfig(shortest=120, longest=160, scale=(scale, scale), whole=0.0, rotate=0.0)
+    rng = np.random.default_rng(0)
+    _, truth = make(picture, load_picture, find_donors([]), (120, 160), config, rng)
+    assert len(truth.boxes) == objects
+    assert len(truth.ignore) == 1 - objects
+
+
 def test_a_thing_that_someone_may_be_on_is_not_cut_out(made):
     folder, content = made
     for entry in content["annotations"]:
