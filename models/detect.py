@@ -32,7 +32,7 @@ class DetectConfig:
     proposal_overlap: float = 0.7
     score_floor: float = 0.06
     candidates: int = 200
-    overlap: float = 0.6
+    overlap: float = 0.5
     detections: int = 40
 
 
