@@ -117,21 +117,19 @@ class SameConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
+        weight: Tensor = self.weight
         if self.rounded:
-            if self.stride[0] > 1:
-                x = functional.pad(x, (0, 1, 0, 1))
-            weight = _round_filters(self.weight)
-            out: Tensor = self._conv_forward(self._round(x), weight, self.bias)
-            return out
+            x, weight = self._round(x), _round_filters(weight)
         if self.stride[0] == 1:
-            return super().forward(x)
-        if self.training and self.weight.requires_grad and self.groups > 1:
+            return cast(Tensor, self._conv_forward(x, weight, self.bias))
+        if self.training and weight.requires_grad and self.groups > 1:
             # The same numbers: the windows of stride 1, padded all round, that the strided filter
             # would visit. PyTorch's CPU gradient of strided depthwise filters is so slow in bf16
             # that this saves a quarter of the whole training time.
             full = functional.conv2d(x, self.weight, self.bias, 1, 1, 1, self.groups)
             return full[:, :, 1::2, 1::2]
-        return super().forward(functional.pad(x, (0, 1, 0, 1)))
+        padded = functional.pad(x, (0, 1, 0, 1))
+        return cast(Tensor, self._conv_forward(padded, weight, self.bias))
 
 
 class Block(nn.Module):
