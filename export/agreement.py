@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.errors import ModelError, SourceError
-from stream.instances import Instances
+from stream.instances import Instances, box_iou
 from stream.roi import paste_mask
 
 Answer = Callable[[NDArray[np.uint8]], Instances]
@@ -178,12 +178,13 @@ def match(expected: Instances, found: Instances, score: float) -> list[tuple[int
     A detection above the score may pair with one just below it.
     """
     candidates = []
+    overlaps = box_iou(expected.boxes, found.boxes)
     for a in map(int, np.flatnonzero(expected.scores > 0.9 * score)):
         alike = (found.labels == expected.labels[a]) & (found.scores > 0.9 * score)
         for b in map(int, np.flatnonzero(alike)):
             if max(expected.scores[a], found.scores[b]) <= score:
                 continue
-            if box_iou(expected.boxes[a], found.boxes[b]) >= _SAME:
+            if overlaps[a, b] >= _SAME:
                 distance = float(np.abs(expected.boxes[a] - found.boxes[b]).max())
                 apart = abs(float(expected.scores[a] - found.scores[b]))
                 candidates.append((distance + apart, a, b))
@@ -196,17 +197,6 @@ def match(expected: Instances, found: Instances, score: float) -> list[tuple[int
             taken_b.add(b)
             pairs.append((a, b))
     return pairs
-
-
-def box_iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Intersection over union of two boxes, float32 [4] each."""
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    inside = float(width * height)
-    areas = float((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]))
-    return inside / (areas - inside)
 
 
 def mask_iou(a: Instances, i: int, b: Instances, j: int) -> float:

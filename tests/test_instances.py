@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from stream import Instances
+from stream.instances import box_iou
 
 
 def three():
@@ -67,3 +68,11 @@ def test_arrays_that_do_not_belong_together_are_refused():
             class_names=("person",),
             picture_size=(10, 10),
         )
+
+
+def test_boxes_overlap_by_what_they_share_of_both():
+    first = np.array([[0, 0, 10, 10], [20, 20, 20, 20]], np.float32)
+    second = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [10, 0, 20, 10]], np.float32)
+    overlaps = box_iou(first, second)
+    np.testing.assert_allclose(overlaps, [[1, 1 / 3, 0], [0, 0, 0]], rtol=1e-6)
+    assert box_iou(first, second[:0]).shape == (2, 0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.instances import Instances
+from stream.instances import Instances, box_iou
 
 if TYPE_CHECKING:
     from stream.inference.postprocess import Raw
@@ -68,23 +68,24 @@ class Steady:
         sure = candidates.scores >= threshold
         known = self._recognise(candidates, sure)
         shown: list[int] = []
-        for known_one in self._known:
-            known_one.absent += 1
+        for before in self._known:
+            before.absent += 1
         for index in range(len(candidates)):
             one = known.get(index)
-            if sure[index]:
-                if one is None:
-                    self._identities += 1
-                    one = _Known(self._identities, candidates.boxes[index], 0)
-                    self._known.append(one)
+            if one is None:
+                if not sure[index]:
+                    continue
+                self._identities += 1
+                label = int(candidates.labels[index])
+                one = known[index] = _Known(self._identities, candidates.boxes[index], label)
+                self._known.append(one)
+            elif sure[index]:
                 one.doubted = 0
-            elif one is None or one.absent > 1 or one.doubted >= PATIENCE:
+            elif one.absent > 1 or one.doubted >= PATIENCE:
                 continue
             else:
                 one.doubted += 1
-            one.box, one.label = candidates.boxes[index], int(candidates.labels[index])
-            one.absent = 0
-            known[index] = one
+            one.box, one.absent = candidates.boxes[index], 0
             shown.append(index)
         self._known = [one for one in self._known if one.absent <= MEMORY]
         identities = np.array([known[index].identity for index in shown], np.int64)
@@ -100,7 +101,7 @@ class Steady:
             return {}
         boxes = np.stack([one.box for one in self._known])
         labels = np.array([one.label for one in self._known])
-        overlaps = _overlaps(candidates.boxes, boxes)
+        overlaps = box_iou(candidates.boxes, boxes)
         overlaps *= candidates.labels[:, None] == labels[None]
         found: dict[int, _Known] = {}
         for rows in (np.flatnonzero(sure), np.flatnonzero(~sure)):
@@ -112,13 +113,3 @@ class Steady:
                 found[index] = self._known[column]
                 overlaps[index] = overlaps[:, column] = 0.0
         return found
-
-
-def _overlaps(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
-    """IoU of every box (N, 4) with every other (M, 4), float32 (N, M) in 0..1."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=2)
-    areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (first, second)]
-    union = areas[0][:, None] + areas[1][None] - shared
-    return np.asarray(shared / np.maximum(union, 1e-6), np.float32)
