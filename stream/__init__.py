@@ -7,7 +7,6 @@ them. Everything else is behind the command `stream`.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stream.version import __version__
@@ -21,12 +20,6 @@ __all__ = ["Instances", "Segmenter", "__version__"]
 # ONNX Runtime reports its use to its makers from the moment it is imported; ours is nobody's
 # business but the user's. Whoever wants it on sets the variable to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
-_package = Path(__file__).resolve().parent
-if not (_package / "models").is_dir():
-    # A checkout: models/ and export/ lie beside this folder and are mapped into it only in a
-    # wheel. This makes `stream.models` and `stream.export` the same modules in both.
-    __path__.append(str(_package.parent))
 
 
 def __getattr__(name: str) -> Any:

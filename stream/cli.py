@@ -10,10 +10,10 @@ import typer
 
 from stream.commands import bench, common, demo, file, image, info, live
 from stream.errors import StreamError
-from stream.export.command import app as export
 from stream.interrupt import EXIT_CODE
-from stream.models.training.command import train_command as train
 from stream.version import __version__
+from stream_export.command import app as export
+from stream_models.training.command import train_command as train
 
 app = typer.Typer(
     name="stream",

@@ -170,7 +170,7 @@ def _providers() -> Iterator[Finding]:
 
 
 def _models() -> Iterator[Finding]:
-    from stream.models.catalogue import DEFAULT, entries, listing
+    from stream.inference.catalogue import DEFAULT, entries, listing
 
     for line in listing():
         state: State = "works" if line.metadata else "missing"

@@ -50,23 +50,29 @@ def run(command, cwd=None):
     return done.stdout
 
 
-def test_the_wheel_brings_one_name_and_all_its_parts(wheel):
+def test_the_wheel_brings_names_of_its_own_and_all_its_parts(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"stream"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {
+        "stream",
+        "stream_export",
+        "stream_models",
+    }
     for part in (
         "stream/py.typed",
         "stream/assets/demo.mp4",
-        "stream/models/contract.py",
-        "stream/models/default.onnx",
-        "stream/export/__init__.py",
+        "stream/inference/contract.py",
+        "stream_models/default.onnx",
+        "stream_export/__init__.py",
     ):
         assert part in names
     assert not [name for name in names if "__pycache__" in name]
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
-@pytest.mark.parametrize("code", ["import stream.models.contract", "from stream import Segmenter"])
+@pytest.mark.parametrize(
+    "code", ["import stream.inference.contract", "from stream import Segmenter"]
+)
 def test_it_is_imported_in_a_crowded_folder(environment, crowded_folder, code):
     where = run(
         [environment, "-c", f"{code}; import stream; print(stream.__file__)"], crowded_folder

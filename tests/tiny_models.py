@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from stream.models.contract import Metadata, Resize
+from stream.inference.contract import Metadata, Resize
 
 NAMES = ("person", "car", "dog")
 LETTERBOX = Resize("letterbox", width=64, height=48, padding=114)

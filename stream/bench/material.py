@@ -10,9 +10,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.inference.contract import Metadata, Resize
 from stream.inference.preprocess import Picture, Prepared, Preprocessor
 from stream.instances import Instances
-from stream.models.contract import Metadata, Resize
 
 RATE = 25
 

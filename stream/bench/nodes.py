@@ -14,11 +14,11 @@ from typing import Any
 from stream.bench.figures import Figure
 from stream.bench.material import demo_picture
 from stream.errors import StreamError
+from stream.inference.catalogue import find
+from stream.inference.contract import INPUT
 from stream.inference.preprocess import Preprocessor
 from stream.inference.providers import LABELS, Route, check_name
 from stream.inference.session import Assigned, assignment, create, open_session
-from stream.models.catalogue import find
-from stream.models.contract import INPUT
 
 _WARM_UP, _RUNS = 2, 5
 _SHOWN = 8

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from stream.bench.figures import Figure
 from stream.bench.material import demo_picture
 from stream.errors import UsageError
-from stream.export.registry import need_extra
+from stream.extras import need_extra
 from stream.inference.cpu import available_cores
 
 
@@ -24,8 +25,9 @@ def measure(model: Path, against: str = "") -> Iterator[Figure]:
     """
     if not model.is_file():
         raise UsageError(f"peers are measured for a model file, and {model} is none")
-    need_extra("torch", "torchvision", "onnx")
-    from stream.export.compare import speed_table
+    need_extra("export", "torch", "torchvision", "onnx", "onnxscript", what="this comparison")
+    # By name: nothing in this package depends on the exporter.
+    speed_table = importlib.import_module("stream_export.compare").speed_table
 
     picture, threads = demo_picture(), available_cores()
     height, width = picture.shape[:2]

@@ -13,7 +13,7 @@ from stream.commands import common
 def models(verbose: common.VerboseOption = False) -> None:
     """List the models of the catalogue."""
     common.set_verbosity(quiet=False, verbose=verbose)
-    from stream.models.catalogue import listing
+    from stream.inference.catalogue import listing
 
     columns = ("name", "precision", "size", "classes", "accuracy", "licence", "file")
     shown = len(columns) if verbose else columns.index("licence")

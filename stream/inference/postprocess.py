@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.errors import ModelError, UsageError
+from stream.inference.contract import Geometry
 from stream.instances import Instances
-from stream.models.contract import Geometry
 
 
 class Raw(NamedTuple):

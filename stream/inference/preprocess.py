@@ -12,8 +12,8 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from av.video.reformatter import Interpolation as Swscale
 from numpy.typing import NDArray
 
+from stream.inference.contract import Geometry, Resize
 from stream.inference.resize import resize_rgb
-from stream.models.contract import Geometry, Resize
 
 Picture = av.VideoFrame | NDArray[np.uint8]
 

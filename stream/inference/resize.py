@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.models.contract import Interpolation
+from stream.inference.contract import Interpolation
 
 Rgb = NDArray[np.uint8]
 

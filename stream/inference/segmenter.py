@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from stream.errors import ModelError, UsageError
+from stream.inference.catalogue import DEFAULT, find
+from stream.inference.contract import FRAMES, INPUT, OUTPUTS, Metadata
 from stream.inference.postprocess import Raw, class_indices, to_instances
 from stream.inference.preprocess import Picture, Prepared, Preprocessor
 from stream.inference.providers import ProviderName, check_name
 from stream.inference.session import Session, open_session
 from stream.instances import Instances
-from stream.models.catalogue import DEFAULT, find
-from stream.models.contract import FRAMES, INPUT, OUTPUTS, Metadata
 
 
 class Segmenter:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from stream.errors import ModelError, ProviderError
+from stream.inference.catalogue import Entry, open_model
+from stream.inference.contract import INPUT, Metadata, check_tensors
 from stream.inference.cpu import available_cores
 from stream.inference.providers import (
     AUTO_ORDER,
@@ -22,8 +24,6 @@ from stream.inference.providers import (
     route,
     runtime,
 )
-from stream.models.catalogue import Entry, open_model
-from stream.models.contract import INPUT, Metadata, check_tensors
 
 _MOST_LANES = 4
 """Inferences at once on a CPU at most: each needs memory of its own."""

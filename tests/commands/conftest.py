@@ -39,8 +39,9 @@ def stream(tmp_path):
 def environment():
     import os
 
-    root = str(Path(__file__).resolve().parents[2])
-    return {**os.environ, "PYTHONPATH": root, "COLUMNS": "200", "NO_COLOR": "1"}
+    root = Path(__file__).resolve().parents[2]
+    paths = os.pathsep.join(str(root / part) for part in (".", "models", "export"))
+    return {**os.environ, "PYTHONPATH": paths, "COLUMNS": "200", "NO_COLOR": "1"}
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.export.converters._request import Converted, Request
-from stream.export.metadata import save_model
 from stream.inference.segmenter import Segmenter
 from stream.instances import Instances
 from stream.roi import paste_mask
+from stream_export.converters._request import Converted, Request
+from stream_export.metadata import save_model
 
 
 @dataclass

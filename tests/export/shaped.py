@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from skimage import data
 
-from stream.export.converters._torchvision_model import random
+from stream_export.converters._torchvision_model import random
 
 
 def pictures() -> list[NDArray[np.uint8]]:

@@ -12,7 +12,7 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign, batched_nms
 
-from stream.export import blocks
+from stream_export import blocks
 
 
 def _boxes(count: int, size: float = 300.0, seed: int = 0) -> torch.Tensor:

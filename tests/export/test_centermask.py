@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from stream.errors import ModelError
-from stream.export.converters import _centermask_model as centermask
-from stream.export.converters._centermask_form import CenterMaskForm
-from stream.export.converters._command import run
-from stream.export.converters._request import Request
+from stream_export.converters import _centermask_model as centermask
+from stream_export.converters._centermask_form import CenterMaskForm
+from stream_export.converters._command import run
+from stream_export.converters._request import Request
 from tests.export import made_checkpoints as made
 from tests.export.reference_answers import exported_distance, unpacked
 from tests.export.torch_like import answers, check_same, kept_in_float, picture, write_names

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from stream.errors import ModelError, UsageError
-from stream.export.checkpoints.pickles import read_pickle
-from stream.export.checkpoints.recognise import recognise, wrong_file
-from stream.export.checkpoints.settings import parse_settings, read_settings
-from stream.export.checkpoints.torch_files import read_torch
-from stream.export.checkpoints.weights import Weights
+from stream_export.checkpoints.pickles import read_pickle
+from stream_export.checkpoints.recognise import recognise, wrong_file
+from stream_export.checkpoints.settings import parse_settings, read_settings
+from stream_export.checkpoints.torch_files import read_torch
+from stream_export.checkpoints.weights import Weights
 from tests.export import made_checkpoints as made
 
 

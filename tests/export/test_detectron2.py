@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from stream.errors import ModelError, UsageError
-from stream.export.checkpoints.weights import Weights
-from stream.export.converters import _detectron2_model as detectron2
-from stream.export.converters import _detectron_blobs as detectron
-from stream.export.converters._command import run
-from stream.export.converters._rcnn_form import RcnnForm
-from stream.export.converters._request import Request
-from stream.export.metadata import save_model
 from stream.inference.segmenter import Segmenter
+from stream_export.checkpoints.weights import Weights
+from stream_export.converters import _detectron2_model as detectron2
+from stream_export.converters import _detectron_blobs as detectron
+from stream_export.converters._command import run
+from stream_export.converters._rcnn_form import RcnnForm
+from stream_export.converters._request import Request
+from stream_export.metadata import save_model
 from tests.export import made_checkpoints as made
 from tests.export.reference_answers import exported_distance, unpacked
 from tests.export.torch_like import answers, check_same, kept_in_float, picture, write_names

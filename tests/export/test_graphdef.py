@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.errors import ModelError, UsageError
-from stream.export.checkpoints.frozen import frozen_weights
-from stream.export.checkpoints.graphdef import looks_like_graphdef, read_graphdef
-from stream.export.checkpoints.prototext import parse_prototext, read_prototext
+from stream_export.checkpoints.frozen import frozen_weights
+from stream_export.checkpoints.graphdef import looks_like_graphdef, read_graphdef
+from stream_export.checkpoints.prototext import parse_prototext, read_prototext
 from tests.export import made_tensorflow as made
 
 

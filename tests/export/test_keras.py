@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stream.errors import ModelError
-from stream.export.checkpoints.keras import read_keras
+from stream_export.checkpoints.keras import read_keras
 from tests.export import made_tensorflow as made
 
 

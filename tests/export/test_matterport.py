@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from stream.errors import ModelError, UsageError
-from stream.export.checkpoints.keras import read_keras
-from stream.export.converters import _matterport_model as matterport
-from stream.export.converters._command import run
-from stream.export.converters._matterport_form import MatterportConfig, all_anchors
-from stream.export.converters._request import Converted, Request
-from stream.export.metadata import check_contract, save_model
 from stream.inference.segmenter import Segmenter
+from stream_export.checkpoints.keras import read_keras
+from stream_export.converters import _matterport_model as matterport
+from stream_export.converters._command import run
+from stream_export.converters._matterport_form import MatterportConfig, all_anchors
+from stream_export.converters._request import Converted, Request
+from stream_export.metadata import check_contract, save_model
 from tests.export import made_tensorflow as made
 from tests.export.reference_answers import exported_distance, unpacked
 from tests.export.torch_like import kept_in_float

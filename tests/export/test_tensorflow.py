@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from stream.errors import ModelError, UsageError
-from stream.export.checkpoints.frozen import frozen_weights
-from stream.export.checkpoints.graphdef import read_graphdef
-from stream.export.converters import _tensorflow_model as tensorflow
-from stream.export.converters._command import run
-from stream.export.converters._request import Converted, Request
-from stream.export.converters._slim_bodies import body_of, build
-from stream.export.metadata import check_contract, save_model
 from stream.inference.segmenter import Segmenter
+from stream_export.checkpoints.frozen import frozen_weights
+from stream_export.checkpoints.graphdef import read_graphdef
+from stream_export.converters import _tensorflow_model as tensorflow
+from stream_export.converters._command import run
+from stream_export.converters._request import Converted, Request
+from stream_export.converters._slim_bodies import body_of, build
+from stream_export.metadata import check_contract, save_model
 from tests.export import made_tensorflow as made
 from tests.export.reference_answers import exported_distance, unpacked
 from tests.export.torch_like import kept_in_float

@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 from skimage.transform import resize as skimage_resize
 from torch import Tensor, nn
 
-import stream.export.blocks.tensorflow_ops  # noqa: F401
-from stream.export.blocks import BoxDecoder, restore
-from stream.export.blocks.crop_and_resize import CropAndResize, frame_masks
-from stream.export.blocks.joint_proposals import JointProposals
-from stream.export.blocks.region_masks import ResizedConv, class_conv_masks
-from stream.export.converters._matterport_form import MatterportConfig, MatterportForm
+import stream_export.blocks.tensorflow_ops  # noqa: F401
+from stream.inference.contract import Resize
 from stream.inference.postprocess import Raw, to_instances
-from stream.models.contract import Resize
+from stream_export.blocks import BoxDecoder, restore
+from stream_export.blocks.crop_and_resize import CropAndResize, frame_masks
+from stream_export.blocks.joint_proposals import JointProposals
+from stream_export.blocks.region_masks import ResizedConv, class_conv_masks
+from stream_export.converters._matterport_form import MatterportConfig, MatterportForm
 
 Array = NDArray[np.float32]
 

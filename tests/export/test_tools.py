@@ -14,9 +14,11 @@ from onnx import TensorProto, helper, numpy_helper
 from skimage import data
 
 from stream.errors import ModelError, SourceError, UsageError
-from stream.export import compare as speed
-from stream.export import registry
-from stream.export.agreement import (
+from stream.inference.contract import Metadata, Resize
+from stream.instances import Instances
+from stream_export import compare as speed
+from stream_export import registry
+from stream_export.agreement import (
     Tolerance,
     compare,
     mask_iou,
@@ -24,19 +26,17 @@ from stream.export.agreement import (
     picture_files,
     read_pictures,
 )
-from stream.export.graph import widened
-from stream.export.half import half_model
-from stream.export.metadata import (
+from stream_export.graph import widened
+from stream_export.half import half_model
+from stream_export.metadata import (
     check_contract,
     load_model,
     read_metadata,
     save_model,
     write_metadata,
 )
-from stream.export.options import parse_size, read_names
-from stream.export.quantize import quantize_model
-from stream.instances import Instances
-from stream.models.contract import Metadata, Resize
+from stream_export.options import parse_size, read_names
+from stream_export.quantize import quantize_model
 
 METADATA = Metadata(names=("person", "cat"), resize=Resize("stretch", width=32, height=32))
 
@@ -263,7 +263,7 @@ def test_weights_stored_narrow_are_seen_through():
 def test_every_converter_is_a_command_and_loads_nothing_heavy():
     assert "torchvision" in registry.converters()
     program = (
-        "import sys; import stream.export.command; "
+        "import sys; import stream_export.command; "
         "sys.exit(' '.join({'torch', 'onnx', 'torchvision'} & set(sys.modules)) or 0)"
     )
     run = subprocess.run(

@@ -19,17 +19,17 @@ from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
 from typer.testing import CliRunner
 
 from stream.errors import ModelError, StreamError, UsageError
-from stream.export.agreement import Tolerance, compare, open_model
-from stream.export.command import app
-from stream.export.converters import _torchvision_model as models
-from stream.export.converters import _torchvision_weights as weights
-from stream.export.converters import torchvision as converter
-from stream.export.half import half_model
-from stream.export.metadata import load_model, read_metadata
-from stream.export.onnx_export import spell_out_limits
-from stream.export.quantize import quantize_model
-from stream.export.registry import options_of
 from stream.inference.segmenter import Segmenter
+from stream_export.agreement import Tolerance, compare, open_model
+from stream_export.command import app
+from stream_export.converters import _torchvision_model as models
+from stream_export.converters import _torchvision_weights as weights
+from stream_export.converters import torchvision as converter
+from stream_export.half import half_model
+from stream_export.metadata import load_model, read_metadata
+from stream_export.onnx_export import spell_out_limits
+from stream_export.quantize import quantize_model
+from stream_export.registry import options_of
 from tests.commands.conftest import clip, stream  # noqa: F401 - fixtures
 from tests.export.shaped import pictures, shaped, spread
 

@@ -13,7 +13,7 @@ import torch
 from typer.testing import CliRunner
 
 from stream.errors import ModelError
-from stream.export.command import app
+from stream_export.command import app
 from tests.export import made_checkpoints as made
 from tests.export import made_tensorflow
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from stream.errors import ModelError, UsageError
-from stream.export.blocks.prototypes import FastDetections, PrototypeMasks, overlaps
-from stream.export.converters import _yolact_model as yolact
-from stream.export.converters._request import Request
-from stream.export.converters._yolact_form import YolactForm
 from stream.roi import paste_mask
+from stream_export.blocks.prototypes import FastDetections, PrototypeMasks, overlaps
+from stream_export.converters import _yolact_model as yolact
+from stream_export.converters._request import Request
+from stream_export.converters._yolact_form import YolactForm
 from tests.export import made_checkpoints as made
 from tests.export.reference_answers import exported_distance, unpacked
 from tests.export.torch_like import answers, check_same, picture, write_names

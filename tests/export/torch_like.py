@@ -10,9 +10,9 @@ import onnxruntime
 import torch
 from torch import nn
 
-from stream.export.converters._request import Converted, Request
-from stream.export.metadata import check_contract
-from stream.export.quantize import SENSITIVE
+from stream_export.converters._request import Converted, Request
+from stream_export.metadata import check_contract
+from stream_export.quantize import SENSITIVE
 
 
 def picture(height: int, width: int) -> np.ndarray:

@@ -8,8 +8,8 @@ import pytest
 
 from stream.compositing import LOOKS, Options
 from stream.errors import ModelError
+from stream.inference.contract import Geometry, check_tensors
 from stream.inference.postprocess import Raw, to_instances
-from stream.models.contract import Geometry, check_tensors
 from stream.motion.carry import carry
 
 NAMES = ("thing",)

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.errors import ModelError, UsageError
+from stream.inference.contract import Geometry, Resize
 from stream.inference.postprocess import Raw, class_indices, to_instances
-from stream.models.contract import Geometry, Resize
 
 NAMES = ("person", "car", "dog")
 PLAIN = Geometry((100, 100), (100, 100), (0, 0), (100, 100))

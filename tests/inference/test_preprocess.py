@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import skimage.data
 
+from stream.inference.contract import Resize
 from stream.inference.preprocess import Preprocessor
-from stream.models.contract import Resize
 
 ASTRONAUT = skimage.data.astronaut()  # 512 x 512
 COFFEE = skimage.data.coffee()  # 400 x 600

@@ -11,8 +11,8 @@ import pytest
 from stream import Segmenter
 from stream.errors import ModelError, ProviderError, UsageError
 from stream.inference import cpu, providers, session
+from stream.inference.catalogue import find
 from stream.inference.providers import AUTO_ORDER, Route, UnavailableError, route
-from stream.models.catalogue import find
 from tests import tiny_models
 
 needs_no_gpu = pytest.mark.skipif(

@@ -10,9 +10,9 @@ import skimage.data
 
 from stream import Instances, Segmenter
 from stream.errors import ModelError, UsageError
+from stream.inference.catalogue import find
+from stream.inference.contract import Resize
 from stream.inference.session import open_session
-from stream.models.catalogue import find
-from stream.models.contract import Resize
 from tests import tiny_models
 from tests.tiny_models import metadata
 

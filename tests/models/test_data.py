@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 from faster_coco_eval.core import mask as mask_api
 
-from stream.models.training.augment import AugmentConfig, find_donors, make
-from stream.models.training.batches import Batches, PictureCache, load_picture
-from stream.models.training.checks import check, without_bad
-from stream.models.training.data import LONGEST, outline, read, scaled
-from stream.models.training.targets import draw
+from stream_models.training.augment import AugmentConfig, find_donors, make
+from stream_models.training.batches import Batches, PictureCache, load_picture
+from stream_models.training.checks import check, without_bad
+from stream_models.training.data import LONGEST, outline, read, scaled
+from stream_models.training.targets import draw
 
 from .made import coco_set, write
 

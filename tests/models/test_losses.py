@@ -4,9 +4,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.models.boxes import BOX_WEIGHTS, encode
-from stream.models.network import MaskRCNN, NetworkConfig
-from stream.models.training.losses import (
+from stream_models.boxes import BOX_WEIGHTS, encode
+from stream_models.network import MaskRCNN, NetworkConfig
+from stream_models.training.losses import (
     LossConfig,
     class_loss,
     label_regions,
@@ -15,7 +15,7 @@ from stream.models.training.losses import (
     refine_regions,
     sample_regions,
 )
-from stream.models.training.targets import Targets, crop_masks, dense_truth, match
+from stream_models.training.targets import Targets, crop_masks, dense_truth, match
 
 NAMES = ("person", "dog", "cup")
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torchvision.ops import roi_align
 
 from stream.errors import ModelError, UsageError
-from stream.models.boxes import BOX_WEIGHTS, decode, encode, level_anchors
-from stream.models.detect import DetectConfig, detect
-from stream.models.network import (
+from stream_models.boxes import BOX_WEIGHTS, decode, encode, level_anchors
+from stream_models.detect import DetectConfig, detect
+from stream_models.network import (
     STRIDES,
     MaskRCNN,
     NetworkConfig,
@@ -19,7 +19,7 @@ from stream.models.network import (
     atlas_regions,
     build_atlas,
 )
-from stream.models.training.initial import adopt, initial_network, load_torchvision
+from stream_models.training.initial import adopt, initial_network, load_torchvision
 
 
 @pytest.fixture(scope="module")

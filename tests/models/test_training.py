@@ -12,18 +12,18 @@ from onnx import numpy_helper
 from typer.testing import CliRunner
 
 from stream.errors import ModelError, StreamError
-from stream.export.metadata import read_metadata
 from stream.inference.segmenter import Segmenter
-from stream.models.detect import DetectConfig, Detector
-from stream.models.network import MaskRCNN, NetworkConfig
-from stream.models.training import ship
-from stream.models.training.augment import AugmentConfig
-from stream.models.training.command import train_command
-from stream.models.training.data import read
-from stream.models.training.evaluate import evaluate, paste, runtime_detector
-from stream.models.training.loop import LoopConfig, Trainer, load_network, rate_factor
-from stream.models.training.losses import LossConfig
-from stream.models.training.run import TrainConfig, split, train
+from stream_export.metadata import read_metadata
+from stream_models.detect import DetectConfig, Detector
+from stream_models.network import MaskRCNN, NetworkConfig
+from stream_models.training import ship
+from stream_models.training.augment import AugmentConfig
+from stream_models.training.command import train_command
+from stream_models.training.data import read
+from stream_models.training.evaluate import evaluate, paste, runtime_detector
+from stream_models.training.loop import LoopConfig, Trainer, load_network, rate_factor
+from stream_models.training.losses import LossConfig
+from stream_models.training.run import TrainConfig, split, train
 
 from .made import coco_set
 

@@ -16,6 +16,7 @@ import pytest
 from stream.sinks import window as module
 from stream.sinks.window import HELP, opencv_came_first, why_no_window, write_lines
 from tests import tiny_models
+from tests.commands.conftest import environment
 from tests.sinks.desktop import Desktop, desktop
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +36,7 @@ def webcam(screen: Desktop, folder: Path, *options: str) -> Iterator[subprocess.
     process = subprocess.Popen(
         [sys.executable, "-m", "stream.cli", "webcam", "pattern", "--model", str(model), *options],
         cwd=folder,
-        env={**screen.environment, "PYTHONPATH": str(ROOT)},
+        env={**screen.environment, "PYTHONPATH": environment()["PYTHONPATH"]},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

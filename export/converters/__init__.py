@@ -1,1 +1,0 @@
-"""One module per origin; `stream.export.registry` says what it must hold."""

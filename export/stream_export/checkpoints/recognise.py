@@ -1,0 +1,205 @@
+"""Which system a checkpoint is from, whatever its name says."""
+
+from __future__ import annotations
+
+import shlex
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stream.errors import ModelError
+from stream.inference.onnx_file import read_onnx_file
+from stream_export.checkpoints.graphdef import looks_like_graphdef
+from stream_export.checkpoints.keras import HDF5_MAGIC
+from stream_export.checkpoints.pickles import read_pickle
+from stream_export.checkpoints.torch_files import LEGACY_MAGIC, read_torch
+
+_PACKED = {
+    b"\xfd7zXZ\x00": "xz -d",
+    b"\x1f\x8b": "gzip -d",
+    b"BZh": "bzip2 -d",
+    b"(\xb5/\xfd": "zstd -d",
+}
+
+_PAGE = "a web page, not a checkpoint; download the file itself"
+_TEXTS = {
+    b"<!doctype": _PAGE,
+    b"<html": _PAGE,
+    b"<?xml": _PAGE,
+    b"version https://git-lfs": "a pointer of Git LFS, not the file; fetch it with: git lfs pull",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What a file is.
+
+    Attributes:
+        what: in words that fit behind "it is".
+        system: the converter that takes it, or None.
+        options: what that converter needs besides the file.
+        flag: the option that takes the file, where it is no argument.
+    """
+
+    what: str
+    system: str | None = None
+    options: str = ""
+    flag: str = ""
+
+    def command(self, path: Path) -> str:
+        """The command that converts it."""
+        parts = ["stream export", str(self.system), *self.flag.split(), shlex.quote(str(path))]
+        return " ".join([*parts, *self.options.split(), "-o", shlex.quote(f"{path.stem}.onnx")])
+
+
+_TORCHVISION = Recognised("a checkpoint of torchvision", "torchvision", flag="--weights")
+
+# Weights that only one system has, looked for in this order, and what that is.
+_SIGNS: list[tuple[str, Recognised]] = [
+    ("proto_net.0.weight", Recognised("a checkpoint of YOLACT", "yolact")),
+    (
+        "proposal_generator.fcos_head.cls_logits.weight",
+        Recognised("a checkpoint of CenterMask2", "centermask"),
+    ),
+    (
+        "proposal_generator.rpn_head.objectness_logits.weight",
+        Recognised("a checkpoint of detectron2", "detectron2"),
+    ),
+    ("mask_fcn_logits_w", Recognised("a checkpoint of Detectron (Caffe2)", "detectron")),
+    ("rpn.head.cls_logits.weight", _TORCHVISION),
+    ("rpn.head.conv.0.0.weight", _TORCHVISION),
+    (
+        "roi_head.mask_head.conv_logits.weight",
+        Recognised("a checkpoint of MMDetection, for which there is no converter"),
+    ),
+    (
+        "backbone.body.stem.conv1.weight",
+        Recognised("a checkpoint of maskrcnn-benchmark, for which there is no converter"),
+    ),
+    ("fc.weight", Recognised("a classifier's weights, without a detector's heads")),
+    ("fc1000_w", Recognised("a classifier's weights, without a detector's heads")),
+]
+
+_SAVED_MODEL = Recognised(
+    "a SavedModel of TensorFlow; the frozen_inference_graph.pb beside it can be converted"
+)
+
+
+def recognise(path: Path) -> Recognised | None:
+    """Tells what a file is, by what it holds; None where that is not known.
+
+    Raises:
+        ModelError: the file cannot be read, is empty, damaged, or asks to run code.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except FileNotFoundError:
+        raise ModelError(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise ModelError(f"{path}: it is a folder, a checkpoint is one file") from None
+    except OSError as error:
+        raise ModelError(f"{path}: it cannot be read ({error.strerror})") from error
+    if not head:
+        raise ModelError(f"{path}: the file is empty; download it again")
+    if head.startswith(HDF5_MAGIC):
+        return _keras(path)
+    if head.startswith(LEGACY_MAGIC) or (head.startswith(b"PK") and _is_torch(path)):
+        return _by_names(_names(read_torch(path)))
+    if head.startswith(b"\x80"):
+        return _by_names(_names(read_pickle(path)))
+    return _by_head(path, head)
+
+
+def wrong_file(path: Path, system: str, error: ModelError) -> ModelError:
+    """What to say of a file that a converter could not take.
+
+    Args:
+        path: of the file.
+        system: whose converter it was given to.
+        error: what that converter said of it.
+
+    Returns:
+        An error that names what the file is and the right command, where that is known, else the
+        converter's own.
+    """
+    try:
+        found = recognise(path)
+    except ModelError as worse:
+        return worse
+    if found is None or found.system == system:
+        return error
+    if found.system is None:
+        return ModelError(f"{path}: it is {found.what}")
+    return ModelError(f"{path}: it is {found.what}; convert it with: {found.command(path)}")
+
+
+def _is_torch(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/data.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError):
+        # A zip that is cut short; torch's reader says so.
+        return True
+
+
+def _names(content: Any) -> set[str]:
+    """All names in a checkpoint's dictionaries, whatever they are wrapped in."""
+    names: set[str] = set()
+    if isinstance(content, dict):
+        for key, value in content.items():
+            names.add(str(key).removeprefix("module."))
+            if isinstance(value, dict):
+                names |= {str(inner).removeprefix("module.") for inner in value}
+    return names
+
+
+def _by_names(names: Iterable[str]) -> Recognised | None:
+    names = set(names)
+    for sign, found in _SIGNS:
+        if sign in names:
+            return found
+    return None
+
+
+def _keras(path: Path) -> Recognised:
+    from stream_export.registry import need_extra
+
+    need_extra("h5py")
+    import h5py
+
+    names: list[str] = []
+    try:
+        with h5py.File(path, "r") as file:
+            file.visit(names.append)
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise ModelError(f"{path}: the HDF5 file is damaged or cut short ({error})") from error
+    if any("mrcnn" in name for name in names):
+        return Recognised("a checkpoint of Matterport's Mask R-CNN (Keras)", "matterport")
+    return Recognised("an HDF5 file without a Mask R-CNN of Matterport's")
+
+
+def _by_head(path: Path, head: bytes) -> Recognised | None:
+    for magic, tool in _PACKED.items():
+        if head.startswith(magic):
+            return Recognised(f"packed; unpack it first: {tool} {shlex.quote(str(path))}")
+    for begins, what in _TEXTS.items():
+        if head.lstrip()[:200].lower().startswith(begins):
+            return Recognised(what)
+    if head.startswith(b"PK") or head[257:262] == b"ustar":
+        return Recognised("an archive; unpack it first")
+    if _is_onnx(path):
+        return Recognised("an ONNX model already; look at it with: stream export inspect")
+    if looks_like_graphdef(head):
+        return Recognised("a frozen graph of TensorFlow", "tensorflow", "--config pipeline.config")
+    return _SAVED_MODEL if head.startswith(b"\x08\x01") else None
+
+
+def _is_onnx(path: Path) -> bool:
+    try:
+        read_onnx_file(path)
+    except ModelError:
+        return False
+    return True

@@ -1,0 +1,156 @@
+"""Named weights of a checkpoint, and filling layers with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stream.errors import ModelError
+from stream_export.blocks import MaskUpsample
+
+
+class Weights(Mapping[str, Tensor]):
+    """The tensors of one checkpoint by name, as the file has them.
+
+    Errors name the file and the weight, since a user can do something about those.
+    """
+
+    def __init__(self, path: Path, tensors: Mapping[str, Any]) -> None:
+        """Takes tensors or NumPy arrays; what is neither is left out."""
+        self.path = path
+        self._tensors: dict[str, Tensor] = {}
+        for name, value in tensors.items():
+            if isinstance(value, Tensor):
+                self._tensors[str(name)] = value
+            elif isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+                # NumPy data may be read-only or of the other byte order.
+                native = np.array(value, dtype=value.dtype.newbyteorder("="))
+                self._tensors[str(name)] = torch.from_numpy(native)
+
+    def __getitem__(self, name: str) -> Tensor:
+        try:
+            return self._tensors[name]
+        except KeyError:
+            raise ModelError(
+                f"{self.path}: the checkpoint lacks the weight {name!r}; it is cut short, or of a "
+                "variant that this converter does not know"
+            ) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tensors
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """A weight's shape.
+
+        Raises:
+            ModelError: the checkpoint lacks it.
+        """
+        return tuple(self[name].shape)
+
+    def count(self, pattern: str) -> int:
+        """How many numbers 0, 1, 2... a name goes through; the pattern has one group for it.
+
+        The largest number plus one, 0 where no name matches.
+        """
+        numbers = [int(found[1]) for name in self if (found := re.match(pattern, name))]
+        return max(numbers, default=-1) + 1
+
+    def chain(self, pattern: str, first: int = 1) -> tuple[int, ...]:
+        """Outputs (the first dimension) of layers that are numbered through.
+
+        Args:
+            pattern: of the weights' names, with {} for the number.
+            first: the number that it begins with.
+        """
+        found: list[int] = []
+        while pattern.format(first + len(found)) in self:
+            found.append(self.shape(pattern.format(first + len(found)))[0])
+        return tuple(found)
+
+    def fill(
+        self, layer: nn.Module, name: str, norm: str | None = None, epsilon: float = 1e-5
+    ) -> None:
+        """Fills a layer's weight and bias from `name`.weight and, if there is one, `name`.bias.
+
+        Args:
+            layer: with a weight and perhaps a bias, such as a convolution.
+            name: without `.weight`.
+            norm: name of a batch normalisation behind a convolution that is folded into it, as
+                scale = weight / sqrt(running_var + epsilon) and
+                shift = bias - running_mean * scale; without running statistics (Caffe2's affine
+                channels) scale and shift are weight and bias themselves.
+            epsilon: the normalisation's.
+
+        Raises:
+            ModelError: a weight is missing or of the wrong shape.
+        """
+        weight = self[f"{name}.weight"].double()
+        has_bias = f"{name}.bias" in self
+        bias = self[f"{name}.bias"].double() if has_bias else torch.zeros(1, dtype=torch.double)
+        if norm is not None:
+            scale, shift = self._affine(norm, epsilon)
+            if weight.ndim != 4 or len(scale) != weight.shape[0]:
+                raise self._mismatch(f"{norm}.weight", (weight.shape[0],))
+            weight = weight * scale.reshape(-1, 1, 1, 1)
+            bias = bias * scale + shift
+        elif getattr(layer, "bias", None) is not None and not has_bias:
+            raise self._missing(f"{name}.bias")
+        self.put(layer, "weight", weight, name)
+        if getattr(layer, "bias", None) is not None:
+            self.put(layer, "bias", bias, name)
+
+    def upsample(self, name: str) -> MaskUpsample:
+        """A 2x2 transposed convolution with stride 2, in its exported form.
+
+        Raises:
+            ModelError: it is missing or not 2x2.
+        """
+        shape = self.shape(f"{name}.weight")
+        if len(shape) != 4 or shape[2:] != (2, 2):
+            raise self._mismatch(f"{name}.weight", (*shape[:2], 2, 2))
+        layer = nn.ConvTranspose2d(shape[0], shape[1], 2, stride=2)
+        self.fill(layer, name)
+        return MaskUpsample(layer)
+
+    def put(self, layer: nn.Module, part: str, value: Tensor, name: str) -> None:
+        """Copies a value into a layer's parameter.
+
+        Raises:
+            ModelError: the shape is another, told with the `name` it has in the file.
+        """
+        parameter = getattr(layer, part)
+        if tuple(value.shape) != tuple(parameter.shape):
+            raise ModelError(
+                f"{self.path}: the weight '{name}.{part}' is {list(value.shape)} where "
+                f"{list(parameter.shape)} is needed; the variant is not the one it was taken for"
+            )
+        with torch.no_grad():
+            parameter.copy_(value)
+
+    def _affine(self, norm: str, epsilon: float) -> tuple[Tensor, Tensor]:
+        scale, shift = self[f"{norm}.weight"].double(), self[f"{norm}.bias"].double()
+        if f"{norm}.running_var" in self:
+            scale = scale / torch.sqrt(self[f"{norm}.running_var"].double() + epsilon)
+            shift = shift - self[f"{norm}.running_mean"].double() * scale
+        return scale, shift
+
+    def _missing(self, name: str) -> ModelError:
+        return ModelError(f"{self.path}: the checkpoint lacks the weight {name!r}")
+
+    def _mismatch(self, name: str, wanted: tuple[int, ...]) -> ModelError:
+        return ModelError(
+            f"{self.path}: the weight {name!r} is {list(self.shape(name))} where {list(wanted)} is "
+            "needed"
+        )

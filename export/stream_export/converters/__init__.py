@@ -1,0 +1,1 @@
+"""One module per origin; `stream_export.registry` says what it must hold."""

@@ -1,0 +1,105 @@
+"""The contract's metadata in an ONNX file: written and read here, by every converter and tool."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import onnx
+
+from stream.errors import ModelError
+from stream.inference.contract import PREFIX, Metadata, check_tensors
+
+_KINDS: dict[int, str] = {
+    onnx.TensorProto.UINT8: "tensor(uint8)",
+    onnx.TensorProto.FLOAT: "tensor(float)",
+    onnx.TensorProto.FLOAT16: "tensor(float16)",
+    onnx.TensorProto.INT64: "tensor(int64)",
+    onnx.TensorProto.INT32: "tensor(int32)",
+    onnx.TensorProto.DOUBLE: "tensor(double)",
+}
+
+
+def write_metadata(model: onnx.ModelProto, metadata: Metadata) -> None:
+    """Writes the contract's metadata into a model, in place of what it said before.
+
+    Properties that are not the contract's stay.
+    """
+    kept = {
+        entry.key: entry.value for entry in model.metadata_props if not entry.key.startswith(PREFIX)
+    }
+    onnx.helper.set_model_props(model, {**kept, **metadata.to_properties()})
+
+
+def read_metadata(model: onnx.ModelProto) -> Metadata:
+    """What a model says of itself.
+
+    Raises:
+        ModelError: the metadata are missing or wrong.
+    """
+    return Metadata.from_properties({entry.key: entry.value for entry in model.metadata_props})
+
+
+def tensors(
+    values: list[onnx.ValueInfoProto],
+) -> dict[str, tuple[str, list[int | str | None]]]:
+    """Names, types and shapes of a graph's inputs or outputs, as ONNX Runtime spells them."""
+    found: dict[str, tuple[str, list[int | str | None]]] = {}
+    for value in values:
+        tensor = value.type.tensor_type
+        shape: list[int | str | None] = [
+            dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or None)
+            for dim in tensor.shape.dim
+        ]
+        found[value.name] = (_KINDS.get(tensor.elem_type, f"type {tensor.elem_type}"), shape)
+    return found
+
+
+def check_contract(model: onnx.ModelProto) -> Metadata:
+    """Checks that a model keeps the contract: tensors, metadata, no Loop, If or Scan.
+
+    Raises:
+        ModelError: the first breach, in one sentence.
+    """
+    metadata = read_metadata(model)
+    check_tensors(tensors(list(model.graph.input)), tensors(list(model.graph.output)))
+    control = sorted({node.op_type for node in model.graph.node} & {"Loop", "If", "Scan"})
+    if control:
+        raise ModelError(f"its graph holds {', '.join(control)}, which the contract forbids")
+    return metadata
+
+
+def load_model(path: Path) -> onnx.ModelProto:
+    """Reads a model that keeps the contract.
+
+    Raises:
+        ModelError: the file is missing, no ONNX model, or breaks the contract.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: there is no such file")
+    try:
+        model = onnx.load(str(path))
+    except Exception as error:  # protobuf's own errors share no public base class
+        raise ModelError(f"{path}: it is not an ONNX model ({error})") from error
+    try:
+        check_contract(model)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    return model
+
+
+def save_model(model: onnx.ModelProto, path: Path) -> None:
+    """Writes a model beside its name first, so that what was there survives a failure.
+
+    Raises:
+        ModelError: the file cannot be written.
+    """
+    partial = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        onnx.save(model, str(partial))
+        partial.replace(path)
+    except (OSError, ValueError) as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise ModelError(f"{path}: it cannot be written ({error})") from error

@@ -1,0 +1,88 @@
+"""What a file is: its contract, operators, shapes, size and origin."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import typer
+
+from stream_export.metadata import check_contract, load_model, read_metadata, tensors
+from stream_export.registry import options_of
+
+
+def announce(path: Path) -> None:
+    """Says in one line what was written."""
+    metadata = read_metadata(load_model(path))
+    size = path.stat().st_size / 1e6
+    typer.echo(
+        f"{path}: {metadata.origin}, {len(metadata.names)} classes, {metadata.precision}, "
+        f"{size:.1f} MB"
+    )
+
+
+def describe(path: Path) -> dict[str, object]:
+    """All that can be told of a file without running it, as plain values.
+
+    Raises:
+        ModelError: it is no model or breaks the contract.
+    """
+    model = load_model(path)
+    metadata = check_contract(model)
+    operators = Counter(node.op_type for node in model.graph.node)
+    values = [*model.graph.input, *model.graph.output]
+    shapes = {name: f"{kind} {shape}" for name, (kind, shape) in tensors(values).items()}
+    weights = sum(_bytes(item.dims, item.data_type) for item in model.graph.initializer)
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    return {
+        "file": str(path),
+        "megabytes": round(path.stat().st_size / 1e6, 2),
+        "weights_megabytes": round(weights / 1e6, 2),
+        "opset": {entry.domain or "ai.onnx": entry.version for entry in model.opset_import},
+        "ir_version": model.ir_version,
+        "producer": f"{model.producer_name} {model.producer_version}".strip(),
+        "tensors": shapes,
+        "metadata": metadata.to_properties(),
+        "names": list(metadata.names),
+        "options": options_of(properties),
+        "operators": dict(operators.most_common()),
+        "nodes": len(model.graph.node),
+    }
+
+
+def describe_lines(found: dict[str, object]) -> list[str]:
+    """The same for people."""
+    metadata = found["metadata"]
+    operators = found["operators"]
+    shapes = found["tensors"]
+    names = found["names"]
+    assert isinstance(metadata, dict)
+    assert isinstance(operators, dict)
+    assert isinstance(shapes, dict)
+    assert isinstance(names, list)
+    listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return [
+        f"{found['file']}: {found['megabytes']} MB, weights {found['weights_megabytes']} MB",
+        f"origin      {metadata['stream.origin']}",
+        f"licence     {metadata['stream.licence']}; trained on {metadata['stream.training_data']}",
+        f"precision   {metadata['stream.precision']}",
+        f"resize      {metadata['stream.resize']}",
+        f"classes     {len(names)}: {listed}",
+        f"thresholds  score {metadata['stream.score_threshold']}, "
+        f"mask {metadata['stream.mask_threshold']}",
+        f"accuracy    {metadata['stream.accuracy']}",
+        *(f"{name:<11} {shape}" for name, shape in shapes.items()),
+        f"made by     {found['producer']}, opset {found['opset']}, IR {found['ir_version']}",
+        f"operators   {found['nodes']} nodes: "
+        + ", ".join(f"{kind} {count}" for kind, count in operators.items()),
+        "contract    kept",
+    ]
+
+
+def _bytes(dims: list[int], kind: int) -> int:
+    import math
+
+    import onnx
+
+    width = onnx.helper.tensor_dtype_to_np_dtype(kind).itemsize
+    return math.prod(dims) * width

@@ -1,0 +1,154 @@
+"""Detection with the trained network, in eager torch and in the exported graph alike."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stream_export.blocks.operators import candidates, quotient, suppress
+from stream_models.boxes import BOX_WEIGHTS, PROPOSAL_WEIGHTS, clip, decode, level_anchors
+from stream_models.network import MaskRCNN, build_atlas
+
+# Boxes of different classes are moved apart by more than any picture's side (pixels) before they
+# are compared, so that they never suppress each other.
+_APART = 2048.0
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectConfig:
+    """Limits of detection. Overlaps are IoU, scores 0..1.
+
+    The first box head sees `proposals`, the second the `refined` most hopeful of them.
+    A picture must have at least `anchors` anchors: some 13,000 pixels for the default.
+    """
+
+    anchors: int = 500
+    proposals: int = 100
+    refined: int = 64
+    proposal_overlap: float = 0.7
+    score_floor: float = 0.06
+    candidates: int = 200
+    overlap: float = 0.5
+    detections: int = 40
+
+
+@dataclasses.dataclass
+class Detections:
+    """The contract's outputs: boxes (N, 4), scores (N,), labels int64 (N,), masks (N, M, M)."""
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+    masks: Tensor
+
+
+class Detector(nn.Module):
+    """Detection on one picture, in operations that export to ONNX without loops or branches."""
+
+    kept: Tensor
+
+    def __init__(
+        self,
+        network: MaskRCNN,
+        config: DetectConfig | None = None,
+        kept: Sequence[int] | None = None,
+    ) -> None:
+        """Detect the classes with the indices `kept`, renumbered in that order; all by default.
+
+        The others still take their share of the probability: what looks most like one of them is
+        not forced into a class that is kept.
+        """
+        super().__init__()
+        self.network = network
+        self.config = config or DetectConfig()
+        indices = range(len(network.config.names)) if kept is None else kept
+        self.register_buffer("kept", torch.tensor(list(indices)) + 1, persistent=False)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Picture uint8 (1, H, W, 3), H and W multiples of 32, to the contract's outputs.
+
+        Returns boxes (N, 4), scores (N,) descending, labels int64 (N,), masks (N, M, M) in 0..1.
+        """
+        network = self.network
+        shape = (image.shape[1], image.shape[2])
+        levels, fine = network.features(image.permute(0, 3, 1, 2))
+        sizes = [(level.shape[-2], level.shape[-1]) for level in levels]
+        objectness, deltas = network.proposals(levels)
+        boxes, valid = self._propose(objectness, deltas, sizes, shape)
+        atlas = build_atlas(levels)
+        class_logits, box_deltas = network.box(network.pool_box(atlas, sizes, _rois(boxes)))
+        first = class_logits.float().softmax(dim=1)[:, self.kept] * valid[:, None]
+        _, hopeful = first.amax(dim=1).topk(min(self.config.refined, self.config.proposals))
+        boxes = clip(decode(box_deltas[hopeful], boxes[hopeful], BOX_WEIGHTS), *shape)
+        class_logits, box_deltas = network.refine(network.pool_box(atlas, sizes, _rois(boxes)))
+        second = class_logits.float().softmax(dim=1)[:, self.kept] * valid[hopeful, None]
+        refined = clip(decode(box_deltas, boxes, BOX_WEIGHTS), *shape)
+        rows, best, labels = self._select(refined, 0.5 * (first[hopeful] + second))
+        found = refined[rows]
+        logits = network.mask(*network.pool_mask(atlas, sizes, fine, _rois(found)))
+        masks = logits.float().sigmoid()
+        sound = candidates((best > self.config.score_floor).float())
+        scores, order = torch.sort((best * certainty(masks))[sound], descending=True)
+        order = sound[order]
+        return found[order], scores, labels[order], masks[order]
+
+    def _propose(
+        self,
+        logits: list[Tensor],
+        deltas: list[Tensor],
+        sizes: list[tuple[int, int]],
+        shape: tuple[int, int],
+    ) -> tuple[Tensor, Tensor]:
+        """Boxes (P, 4), best first, and whether each is a proposal (P,) or only fills up."""
+        config = self.config
+        anchors = torch.cat(level_anchors(self.network.config, sizes)).to(logits[0].device)
+        best, index = torch.cat(logits, dim=1)[0].float().topk(config.anchors)
+        boxes = decode(torch.cat(deltas, dim=1)[0][index], anchors[index], PROPOSAL_WEIGHTS)
+        boxes = clip(boxes, *shape)
+        marked = suppress(
+            boxes[None], best.sigmoid()[None], config.proposal_overlap, config.proposals
+        )
+        kept, index = marked[0].topk(config.proposals)
+        return boxes[index], (kept > 0).float()
+
+    def _select(self, boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Region indices, scores and labels, (N,) each, best first: those above the floor, or one.
+
+        Takes boxes (P, 4) and class scores (P, C); suppression is within a class.
+        """
+        config, classes = self.config, scores.shape[1]
+        best, index = scores.flatten().topk(min(config.candidates, scores.numel()))
+        rows = quotient(index, classes)
+        labels = index - rows * classes
+        apart = boxes[rows] + labels.to(boxes.dtype)[:, None] * _APART
+        wanted = torch.where(best > config.score_floor, best, torch.zeros_like(best))
+        # ONNX Runtime's int8 convolution crashes on an empty batch: the best one always stays.
+        wanted = torch.cat([best[:1].clamp(min=1e-6), wanted[1:]])
+        marked = suppress(apart[None], wanted[None], config.overlap, config.detections)[0]
+        keep = candidates(marked)
+        return rows[keep], best[keep], labels[keep]
+
+
+def certainty(masks: Tensor) -> Tensor:
+    """How sure each soft mask (N, M, M) is of what it covers: its mean there, (N,), 0 or 0.5..1.
+
+    As in SOLO (Wang et al. 2020), scores multiplied by it rank good silhouettes first; on our
+    validation pictures that is worth 0.6 points of mask AP in crowds, 2 in portraits.
+    """
+    inside = (masks > 0.5).to(masks.dtype)
+    return (masks * inside).sum(dim=(1, 2)) / inside.sum(dim=(1, 2)).clamp(min=1.0)
+
+
+@torch.no_grad()
+def detect(network: MaskRCNN, image: Tensor, config: DetectConfig | None = None) -> Detections:
+    """Find the objects of one picture, uint8 (H, W, 3); H and W multiples of 32."""
+    boxes, scores, labels, masks = Detector(network, config)(image[None])
+    return Detections(boxes, scores, labels, masks)
+
+
+def _rois(boxes: Tensor) -> Tensor:
+    return functional.pad(boxes, (1, 0))

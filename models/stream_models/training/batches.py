@@ -1,0 +1,148 @@
+"""Batches for training, made ahead of time in a thread, and the cache of decoded pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stream_models.training.augment import AugmentConfig, Image, find_donors, make
+from stream_models.training.data import LONGEST, Picture
+from stream_models.training.targets import Targets
+
+
+class PictureCache:
+    """Decoded pictures in one memory-mapped file of a folder, so that each is decoded once.
+
+    Another list of pictures gets another file. Pages are shared with the system's file cache and
+    can be dropped by it: this costs disk, not memory.
+    """
+
+    def __init__(self, pictures: list[Picture], folder: Path) -> None:
+        self._place: dict[Path, tuple[int, int]] = {}
+        total = 0
+        digest = hashlib.sha256()
+        for index, picture in enumerate(pictures):
+            self._place[picture.path] = (index, total)
+            total += picture.width * picture.height * 3
+            stamp = picture.path.stat().st_mtime_ns
+            digest.update(f"{picture.path} {picture.width} {picture.height} {stamp}\n".encode())
+        folder.mkdir(parents=True, exist_ok=True)
+        stem = folder / f"pictures-{digest.hexdigest()[:16]}"
+        self.files = (stem.with_suffix(".bin"), stem.with_suffix(".done"))
+        mode: Literal["r+", "w+"] = "r+" if all(file.is_file() for file in self.files) else "w+"
+        self._data = np.memmap(self.files[0], np.uint8, mode, shape=(max(total, 1),))
+        self._done = np.memmap(self.files[1], np.uint8, mode, shape=(max(len(pictures), 1),))
+
+    def load(self, picture: Picture) -> Image:
+        """The picture as RGB uint8 (H, W, 3), read-only. Raises ValueError if it is unreadable."""
+        index, start = self._place[picture.path]
+        size = picture.width * picture.height * 3
+        view = self._data[start : start + size].reshape(picture.height, picture.width, 3)
+        if not self._done[index]:
+            view[:] = load_picture(picture)
+            self._done[index] = 1
+        return np.asarray(view)
+
+
+def load_picture(picture: Picture) -> Image:
+    """Decode a picture to RGB uint8 (H, W, 3) of its width and height.
+
+    Raises ValueError if it is unreadable or has another shape than its annotation says.
+    """
+    image = cv2.imread(str(picture.path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f"{picture.path.name}: the picture cannot be read")
+    height, width = image.shape[:2]
+    if (width, height) != (picture.width, picture.height):
+        # Files larger than LONGEST are shrunk; their shape may be off by a rounding.
+        if max(picture.width, picture.height) != LONGEST or (
+            abs(width * picture.height / (height * picture.width) - 1.0) > 0.02
+        ):
+            raise ValueError(
+                f"{picture.path.name}: is {width}x{height} pixels, its annotation says "
+                f"{picture.width}x{picture.height}"
+            )
+        size = (picture.width, picture.height)
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _favour(
+    weights: NDArray[np.float64], shapes: NDArray[np.float64], shape: float
+) -> NDArray[np.float64]:
+    """Chances of pictures on a canvas: a standing picture on a lying canvas is mostly padding."""
+    far = np.abs(np.log(shapes / shape))
+    out: NDArray[np.float64] = weights * np.exp(-2.0 * far)
+    return np.asarray(out / out.sum(), np.float64)
+
+
+@dataclasses.dataclass
+class Batch:
+    """Pictures uint8 (B, 3, H, W), channels last in memory, and their targets."""
+
+    images: Tensor
+    targets: list[Targets]
+
+
+class Batches:
+    """An endless stream of batches, seeded; the thread stays at most `ahead` batches ahead."""
+
+    def __init__(
+        self,
+        pictures: list[Picture],
+        cache: PictureCache,
+        weights: NDArray[np.float64],
+        size: int,
+        config: AugmentConfig,
+        seed: int,
+        ahead: int = 3,
+    ) -> None:
+        self._pictures = pictures
+        self._cache = cache
+        self._size = size
+        self._config = config
+        canvases = config.canvases
+        self._canvases = canvases
+        shapes = np.array([picture.width / picture.height for picture in pictures])
+        self._chances = [_favour(weights, shapes, width / height) for height, width in canvases]
+        self._rng = np.random.default_rng(seed)
+        self._donors = find_donors(pictures)
+        self._pool = ThreadPoolExecutor(1, "batches")
+        self._ahead = ahead
+
+    def _make(self) -> Batch:
+        kind = int(self._rng.integers(len(self._canvases)))
+        canvas = self._canvases[kind]
+        chosen = self._rng.choice(len(self._pictures), self._size, p=self._chances[kind])
+        images = np.empty((self._size, *canvas, 3), np.uint8)
+        targets = []
+        for row, index in enumerate(chosen):
+            picture = self._pictures[int(index)]
+            images[row], target = make(
+                picture, self._cache.load, self._donors, canvas, self._config, self._rng
+            )
+            targets.append(target)
+        return Batch(torch.from_numpy(images).permute(0, 3, 1, 2), targets)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Batches without end; a picture that cannot be read raises here."""
+        coming = deque(self._pool.submit(self._make) for _ in range(self._ahead))
+        while True:
+            batch = coming.popleft().result()
+            coming.append(self._pool.submit(self._make))
+            yield batch
+
+    def close(self) -> None:
+        """Stop making batches."""
+        self._pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,186 @@
+"""The command `stream train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from stream.errors import StreamError, UsageError
+
+_LIMIT = 40
+
+
+def train_command(
+    data: Annotated[
+        Path,
+        typer.Option(
+            help="Folder with images/ and instances.json (COCO format), or with images/ and "
+            "masks/ (PNG, 0 background, k the k-th person)."
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for checkpoints, plots, samples and the models. An interrupted run "
+            "there is taken up again."
+        ),
+    ],
+    init: Annotated[
+        str,
+        typer.Option(
+            metavar="default|imagenet|FILE",
+            help="Weights to start from: the bundled model, a backbone trained on ImageNet "
+            "(downloaded), or a file (.pt, .onnx, .npz, or torchvision's .pth).",
+        ),
+    ] = "default",
+    val: Annotated[
+        Path | None,
+        typer.Option(help="Folder like --data to judge by. [default: every eighth picture]"),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Batches to learn from. [default: 600 unless --minutes is given]"),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Minutes of learning, at most.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures a batch.")] = 8,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Learning rate of the heads; the backbone's is an eighth of it. "
+            "[default: 2e-4 for a model that detects already, else 6e-4]"
+        ),
+    ] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE=FACTOR",
+            help="Draw pictures of this source more or less often than others. Repeatable.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Threads that share out a batch, on the CPU.")
+    ] = 2,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out what is wrong with the data and go on.")
+    ] = False,
+    licence: Annotated[
+        str, typer.Option(help="Of the weights, written into the model.")
+    ] = "unknown",
+) -> None:
+    """Train a model on your own pictures, judge it and export it."""
+    # torch and matplotlib belong to the extra [train]; they take seconds to load.
+    try:
+        from stream_models.training.checks import check, without_bad
+        from stream_models.training.data import read
+        from stream_models.training.loop import LoopConfig
+        from stream_models.training.loop import Progress as State
+        from stream_models.training.run import TrainConfig, train
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"training needs the package {error.name!r}; "
+            "install it with: pip install 'stream-segmentation[train]'"
+        ) from error
+
+    console = Console(stderr=True)
+    try:
+        content = read(data)
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(f"--data {data}: {_sentence(error)}") from error
+    problems = check(content)
+    for problem in problems[:_LIMIT]:
+        console.print(Text(problem), style="yellow")
+    if len(problems) > _LIMIT:
+        console.print(f"... and {len(problems) - _LIMIT} more")
+    if problems and not skip_bad:
+        raise UsageError(
+            f"{len(problems)} things are wrong with {data}; mend them, or leave them out with "
+            "--skip-bad"
+        )
+    if problems:
+        content = without_bad(content)
+    if not content.pictures:
+        raise UsageError(f"--data {data}: no usable picture")
+    detects = init == "default" or Path(init).suffix in {".pt", ".onnx"}
+    heads = rate if rate is not None else (2e-4 if detects else 6e-4)
+    if steps is None and minutes is None:
+        steps = 600
+    config = TrainConfig(
+        data,
+        out,
+        init,
+        val,
+        LoopConfig(
+            batch=batch,
+            steps=steps,
+            minutes=minutes,
+            rate=heads,
+            backbone_rate=heads / 8,
+            warmup=100 if detects else 300,
+            workers=workers,
+            seed=seed,
+        ),
+        weights=_weights(weight or []),
+        licence=licence,
+    )
+    columns = (
+        TextColumn("batch {task.fields[step]}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f}%"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]} left, loss {task.fields[loss]}, {task.fields[speed]}/s"),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("train", total=1.0, step=0, left="?", loss="?", speed="?")
+
+        def watch(state: State) -> None:
+            losses = [value for name, value in state.losses.items() if name != "norm"]
+            bar.update(
+                task,
+                completed=state.share,
+                step=state.step,
+                left=_duration(state.seconds_left),
+                loss=f"{sum(losses):.2f}",
+                speed=f"{state.pictures_per_second:.1f}",
+            )
+
+        try:
+            result = train(config, content, watch)
+        except (OSError, ValueError) as error:
+            raise StreamError(f"training stopped: {_sentence(error)}") from error
+    if result.before is not None:
+        console.print(Text(f"before  {result.before.line()}"))
+    console.print(Text(f"after   {result.report.line()}"))
+    console.print(Text(f"wrote {result.float_model} and {result.int8_model}"))
+
+
+def _weights(entries: list[str]) -> dict[str, float]:
+    weights = {}
+    for entry in entries:
+        source, _, factor = entry.partition("=")
+        try:
+            weights[source] = float(factor)
+        except ValueError:
+            raise UsageError(f"--weight {entry}: write it as SOURCE=FACTOR") from None
+        if weights[source] < 0:
+            raise UsageError(f"--weight {entry}: a factor cannot be negative")
+    return weights
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, KeyError):
+        return f"the field {error.args[0]!r} is missing"
+    return str(error)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

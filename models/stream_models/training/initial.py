@@ -1,0 +1,133 @@
+"""Where a network's first weights come from: the default model, ImageNet, or a file."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from stream.errors import ModelError, UsageError
+from stream.inference.catalogue import FOLDER
+from stream_models.network import MaskRCNN, NetworkConfig
+from stream_models.training.loop import load_network
+from stream_models.training.ship import from_onnx
+
+# torchvision's ImageNet weights were trained on (x - mean) / deviation with x in 0..1.
+_MEAN = torch.tensor([0.485, 0.456, 0.406])
+_DEVIATION = torch.tensor([0.229, 0.224, 0.225])
+
+
+def initial_network(init: str, names: tuple[str, ...]) -> tuple[MaskRCNN, bool]:
+    """A network for the classes `names`, and whether it already knew how to detect.
+
+    `init` is "default", "imagenet", or the path of a checkpoint (.pt), a float32 model written by
+    training (.onnx), backbone weights (.npz) or torchvision's MobileNetV2 (.pth). Raises UsageError
+    or ModelError.
+    """
+    if init == "imagenet":
+        network = MaskRCNN(NetworkConfig(names))
+        load_torchvision(network, _download())
+        return network, False
+    path = default_weights() if init == "default" else Path(init)
+    if not path.is_file():
+        raise UsageError(f"--init {init}: there is no such file; use default, imagenet or a file")
+    if path.suffix == ".npz":
+        network = MaskRCNN(NetworkConfig(names))
+        network.backbone.load_npz(path)
+        return network, False
+    if path.suffix == ".pth":
+        network = MaskRCNN(NetworkConfig(names))
+        source = torchvision.models.mobilenet_v2(weights=None)
+        try:
+            source.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        except (RuntimeError, TypeError, pickle.UnpicklingError) as error:
+            raise ModelError(f"{path}: holds no weights of torchvision's MobileNetV2") from error
+        load_torchvision(network, source)
+        return network, False
+    if path.suffix not in (".onnx", ".pt"):
+        raise UsageError(f"--init {init}: takes a .pt, .onnx, .npz or .pth file")
+    return adopt(from_onnx(path) if path.suffix == ".onnx" else load_network(path), names), True
+
+
+def _download() -> nn.Module:
+    weights = torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V1
+    try:
+        network: nn.Module = torchvision.models.mobilenet_v2(weights=weights)
+    except OSError as error:
+        raise UsageError(
+            f"--init imagenet: torchvision's MobileNetV2 could not be downloaded ({error}); bring "
+            f"{weights.url.rsplit('/', 1)[-1]} from elsewhere and give it as --init FILE.pth"
+        ) from error
+    return network
+
+
+def default_weights() -> Path:
+    """The bundled model's float32 file."""
+    for name in ("default.float32.onnx", "default.onnx"):
+        if (FOLDER / name).is_file():
+            return FOLDER / name
+    raise ModelError(f"the bundled model is missing from {FOLDER}")
+
+
+@torch.no_grad()
+def adopt(network: MaskRCNN, names: tuple[str, ...]) -> MaskRCNN:
+    """The same network for other classes: those it knows keep their weights, others start anew."""
+    old = network.config
+    if old.names == names:
+        return network
+    content = {**vars(old), "names": names}
+    out = MaskRCNN(NetworkConfig(**content))
+    state = {
+        key: value
+        for key, value in network.state_dict().items()
+        if not key.startswith(("box.classes.", "refine.classes."))
+    }
+    out.load_state_dict(state, strict=False)
+    for mine, theirs in ((out.box, network.box), (out.refine, network.refine)):
+        target, source = mine.classes, theirs.classes
+        target.weight[0], target.bias[0] = source.weight[0], source.bias[0]
+        for index, name in enumerate(names, 1):
+            if name in old.names:
+                known = old.names.index(name) + 1
+                target.weight[index], target.bias[index] = source.weight[known], source.bias[known]
+            else:
+                # As likely as the rarest known class, or a new one would start as every answer.
+                target.bias[index] = source.bias[1:].min()
+    return out
+
+
+@torch.no_grad()
+def load_torchvision(network: MaskRCNN, source: nn.Module) -> None:
+    """Take the backbone from torchvision's MobileNetV2, its normalisations folded in."""
+    state: dict[str, Tensor] = {}
+    features = source.get_submodule("features")
+    parts = list(features.children())
+    _fold(state, "stem", parts[0].get_submodule("0"), parts[0].get_submodule("1"))
+    # Our input is x * 2 - 1 with x in 0..1: take torchvision's normalisation into the filter.
+    weight = state["stem.weight"]
+    shift = (0.5 - _MEAN) / _DEVIATION
+    state["stem.bias"] += (weight * shift[:, None, None]).sum(dim=(1, 2, 3))
+    state["stem.weight"] = weight * (0.5 / _DEVIATION)[:, None, None]
+    for index, part in enumerate(parts[1:-1]):
+        steps = list(part.get_submodule("conv").children())
+        names = ["depthwise", "project"] if len(steps) == 3 else ["expand", "depthwise", "project"]
+        for name, step in zip(names[:-1], steps, strict=False):
+            prefix = f"blocks.{index}.{name}"
+            _fold(state, prefix, step.get_submodule("0"), step.get_submodule("1"))
+        _fold(state, f"blocks.{index}.project", steps[-2], steps[-1])
+    _fold(state, "last", parts[-1].get_submodule("0"), parts[-1].get_submodule("1"))
+    network.backbone.load_state_dict(state)
+
+
+def _fold(state: dict[str, Tensor], name: str, conv: nn.Module, norm: nn.Module) -> None:
+    if not isinstance(conv, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
+        raise TypeError(f"{name}: expected a convolution and its batch normalisation")
+    mean, variance = norm.running_mean, norm.running_var
+    if mean is None or variance is None:
+        raise TypeError(f"{name}: the batch normalisation keeps no statistics")
+    factor = norm.weight / torch.sqrt(variance + norm.eps)
+    state[f"{name}.weight"] = conv.weight * factor[:, None, None, None]
+    state[f"{name}.bias"] = norm.bias - mean * factor

@@ -1,0 +1,318 @@
+"""The training loop: seeded, bounded by time or steps, resumable, watched by an evaluation."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import logging
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from stream_models.network import MaskRCNN, network_config
+from stream_models.training.augment import AugmentConfig
+from stream_models.training.batches import Batches, PictureCache
+from stream_models.training.data import Picture
+from stream_models.training.losses import LossConfig, losses
+from stream_models.training.targets import Targets
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class LoopConfig:
+    """How long and how fast to learn.
+
+    The run ends after `steps` batches or `minutes` of training, whichever comes first; the
+    learning rate warms up over `warmup` batches, stays, and falls to 2% over the last `decay`
+    share of the run. For the last `rounded` share the frozen layers compute as int8 does, so that
+    the int8 model is as good as the float one. `backbone_rate` applies to the pre-trained
+    backbone, `rate` to the rest. The averaged network is judged before and after the run, and
+    every `evaluate_minutes` of it, or less often where judging took more than a tenth of them.
+    On the CPU a batch is shared out to `workers` threads that meet once a batch: threads inside
+    each operation, which meet thousands of times, wait for one another on a busy machine.
+    """
+
+    batch: int = 8
+    steps: int | None = None
+    minutes: float | None = None
+    rate: float = 6e-4
+    backbone_rate: float = 8e-5
+    weight_decay: float = 0.01
+    warmup: int = 300
+    decay: float = 0.3
+    rounded: float = 0.4
+    clip: float = 4.0
+    average: float = 0.999
+    save_minutes: float = 4.0
+    evaluate_minutes: float = 1.0
+    workers: int = 2
+    seed: int = 0
+
+
+class Average:
+    """Exponential moving average of a network's weights, slower as the run goes on."""
+
+    def __init__(self, network: MaskRCNN, decay: float) -> None:
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self._decay = decay
+
+    @torch.no_grad()
+    def update(self, network: MaskRCNN, step: int) -> None:
+        """Take in the weights after batch number `step`."""
+        decay = min(self._decay, (1 + step) / (10 + step))
+        own: list[Tensor] = list(self.network.parameters())
+        new = [p.detach() for p in network.parameters()]
+        torch._foreach_lerp_(own, new, 1.0 - decay)
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where a run stands: batches done, seconds spent training, the latest mean losses."""
+
+    step: int
+    seconds: float
+    share: float
+    losses: dict[str, float]
+    pictures_per_second: float
+
+    @property
+    def seconds_left(self) -> float:
+        """Estimated from the share of the run that is done."""
+        return self.seconds / max(self.share, 1e-6) * (1.0 - self.share)
+
+
+Watcher = Callable[[Progress], None]
+Judge = Callable[[MaskRCNN, Progress], dict[str, Any]]
+_JUDGING = 0.1
+
+
+def parameter_groups(network: MaskRCNN, config: LoopConfig) -> list[dict[str, Any]]:
+    """Parameters with their rates.
+
+    Biases are not decayed: in the backbone they are the shift of the folded batch normalisation.
+    """
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            key = (name.startswith("backbone."), parameter.ndim > 1)
+            groups.setdefault(key, []).append(parameter)
+    return [
+        {
+            "params": members,
+            "base": config.backbone_rate if backbone else config.rate,
+            "weight_decay": config.weight_decay if weight and not backbone else 0.0,
+        }
+        for (backbone, weight), members in groups.items()
+    ]
+
+
+def rate_factor(step: int, share: float, config: LoopConfig) -> float:
+    """The learning rate's factor at batch `step` with `share` (0..1) of the run done."""
+    warm = min(1.0, (step + 1) / config.warmup)
+    left = max(0.0, 1.0 - share)
+    if left >= config.decay:
+        return warm
+    return warm * (0.02 + 0.98 * 0.5 * (1.0 - math.cos(math.pi * left / config.decay)))
+
+
+def save_checkpoint(path: Path, network: MaskRCNN, extra: dict[str, Any]) -> None:
+    """Write weights, the network's description and `extra`, whole or not at all."""
+    content = {
+        "config": dataclasses.asdict(network.config),
+        "weights": network.state_dict(),
+        **extra,
+    }
+    part = path.with_suffix(".part")
+    torch.save(content, part)
+    part.replace(path)
+
+
+def load_network(path: Path, key: str = "average") -> MaskRCNN:
+    """The network of a checkpoint: its averaged weights, or with key "weights" the last ones."""
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    network = MaskRCNN(network_config(content["config"]))
+    network.load_state_dict(content.get(key, content["weights"]))
+    return network
+
+
+class Trainer:
+    """One training run in the folder `out`; a run interrupted there is taken up again."""
+
+    def __init__(
+        self,
+        network: MaskRCNN,
+        pictures: list[Picture],
+        weights: NDArray[np.float64],
+        out: Path,
+        config: LoopConfig,
+        augment: AugmentConfig,
+        loss: LossConfig,
+    ) -> None:
+        torch.manual_seed(config.seed)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.network = network.to(self.device).to(memory_format=torch.channels_last).train()
+        self.config, self._loss, self._out = config, loss, out
+        self._optimizer = torch.optim.AdamW(parameter_groups(network, config), lr=config.rate)
+        self.average = Average(self.network, config.average)
+        self.step, self.seconds = 0, 0.0
+        out.mkdir(parents=True, exist_ok=True)
+        self._checkpoint = out / "checkpoint.pt"
+        if self._checkpoint.is_file():
+            self._resume()
+        workers = config.workers if self.device.type == "cpu" else 1
+        self._generators = [
+            torch.Generator().manual_seed(config.seed + self.step + 7919 * index)
+            for index in range(workers)
+        ]
+        if workers > 1:
+            torch.set_num_threads(1)
+        # The number of threads inside an operation is a setting of the calling thread.
+        self._pool = ThreadPoolExecutor(
+            workers, "learn", initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),)
+        )
+        self._cache = PictureCache(pictures, out)
+        self._batches = Batches(
+            pictures, self._cache, weights, config.batch, augment, config.seed + self.step
+        )
+
+    def _resume(self) -> None:
+        content = torch.load(self._checkpoint, map_location="cpu", weights_only=True)
+        self.network.load_state_dict(content["weights"])
+        self.average.network.load_state_dict(content["average"])
+        self._optimizer.load_state_dict(content["optimizer"])
+        self.step, self.seconds = int(content["step"]), float(content["seconds"])
+        logger.info("taking up the run at batch %d", self.step)
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        save_checkpoint(
+            self._checkpoint,
+            self.network,
+            {
+                "average": self.average.network.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+                "step": self.step,
+                "seconds": self.seconds,
+            },
+        )
+
+    def share(self) -> float:
+        """The share of the run that is done, 0..1."""
+        parts = [0.0]
+        if self.config.steps is not None:
+            parts.append(self.step / self.config.steps)
+        if self.config.minutes is not None:
+            parts.append(self.seconds / (60.0 * self.config.minutes))
+        return min(1.0, max(parts))
+
+    def _part(
+        self, images: Tensor, targets: list[Targets], generator: torch.Generator, share: float
+    ) -> dict[str, float]:
+        """Add one part's gradients, times its share of the batch (0..1); returns its losses."""
+        with torch.autocast(self.device.type, torch.bfloat16):
+            parts = losses(self.network, images.to(self.device), targets, self._loss, generator)
+        torch.autograd.backward(torch.stack(list(parts.values())).sum() * share)
+        return {name: float(value.detach()) * share for name, value in parts.items()}
+
+    def _learn(self, images: Tensor, targets: list[Targets]) -> dict[str, float]:
+        factor = rate_factor(self.step, self.share(), self.config)
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["base"] * factor
+        self._optimizer.zero_grad(set_to_none=True)
+        count = len(self._generators)
+        self.network.backbone.round_frozen(self.share() > 1.0 - self.config.rounded)
+        futures = [
+            self._pool.submit(
+                self._part,
+                images[first::count],
+                targets[first::count],
+                self._generators[first],
+                len(targets[first::count]) / len(targets),
+            )
+            for first in range(min(count, len(targets)))
+        ]
+        values: dict[str, float] = {}
+        for future in futures:
+            for name, value in future.result().items():
+                values[name] = values.get(name, 0.0) + value
+        trained = [p for group in self._optimizer.param_groups for p in group["params"]]
+        norm = nn.utils.clip_grad_norm_(trained, self.config.clip)
+        if torch.isfinite(norm):
+            self._optimizer.step()
+            self.average.update(self.network, self.step)
+        else:
+            logger.warning("batch %d: the gradient is not finite, skipped", self.step)
+        values["norm"] = float(norm)
+        return values
+
+    def run(
+        self,
+        watch: Watcher,
+        judge: Judge | None = None,
+        judged: Callable[[Path], None] | None = None,
+    ) -> None:
+        """Train to the end.
+
+        `watch` sees every 20th batch, `judge` the averaged network; `judged` is given the file with
+        the history (JSON lines: losses, and what `judge` returned) after each judgement.
+        """
+        path = self._out / "history.jsonl"
+        history = path.open("a")
+
+        def note(entry: dict[str, Any]) -> None:
+            history.write(json.dumps(entry) + "\n")
+            history.flush()
+
+        def ask(judge: Judge, progress: Progress) -> float:
+            start = time.monotonic()
+            figures = judge(self.average.network, progress)
+            note({"step": self.step, "seconds": self.seconds, "figures": figures})
+            if judged is not None:
+                judged(path)
+            return time.monotonic() - start
+
+        mean: dict[str, float] = {}
+        saved = asked = self.seconds
+        began, seen = time.monotonic(), 0
+        took = 0.0
+        try:
+            if judge is not None and self.step == 0:
+                took = ask(judge, Progress(0, 0.0, 0.0, mean, 0.0))
+            for batch in self._batches:
+                start = time.monotonic()
+                values = self._learn(batch.images, batch.targets)
+                self.seconds += time.monotonic() - start
+                self.step += 1
+                seen += len(batch.targets)
+                for name, value in values.items():
+                    mean[name] = 0.98 * mean.get(name, value) + 0.02 * value
+                share = self.share()
+                progress = Progress(
+                    self.step, self.seconds, share, mean, seen / (time.monotonic() - began)
+                )
+                if self.step % 20 == 0:
+                    watch(progress)
+                    note({"step": self.step, "seconds": self.seconds, **mean})
+                if self.seconds - saved > 60 * self.config.save_minutes or share >= 1.0:
+                    self.save()
+                    saved = self.seconds
+                pause = max(60 * self.config.evaluate_minutes, took / _JUDGING)
+                if judge is not None and (self.seconds - asked > pause or share >= 1.0):
+                    took = ask(judge, progress)
+                    asked = self.seconds
+                if share >= 1.0:
+                    return
+        finally:
+            self._batches.close()
+            self._pool.shutdown()
+            history.close()

@@ -1,0 +1,158 @@
+"""A training run from data to exported models: what `stream train` does."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from stream.errors import UsageError
+from stream_export.metadata import save_model
+from stream_models.detect import DetectConfig
+from stream_models.network import MaskRCNN
+from stream_models.training.augment import AugmentConfig
+from stream_models.training.batches import load_picture
+from stream_models.training.data import DataSet, Picture, read
+from stream_models.training.evaluate import Report, evaluate, network_detector
+from stream_models.training.initial import initial_network
+from stream_models.training.loop import LoopConfig, Progress, Trainer
+from stream_models.training.losses import LossConfig
+from stream_models.training.pictures import contact_sheet, draw_found, learning_curve
+from stream_models.training.ship import metadata, quantise, to_onnx
+
+logger = logging.getLogger(__name__)
+
+# Every eighth picture is kept for judging where no set is given for it.
+_HELD_BACK = 8
+CLASS_FLOOR = 0.35
+_CALIBRATION = 96
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """A run: what to learn from, where to start, where to write, how long.
+
+    `weights` gives the pictures of a source another chance to be drawn than 1. `validation` is a
+    folder like `data`; without one, every eighth picture is held back. `licence` is what the
+    exported model says of its weights.
+    """
+
+    data: Path
+    out: Path
+    init: str = "default"
+    validation: Path | None = None
+    loop: LoopConfig = dataclasses.field(default_factory=LoopConfig)
+    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
+    loss: LossConfig = dataclasses.field(default_factory=LossConfig)
+    licence: str = "unknown"
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a run wrote, and its accuracy on the pictures it did not learn from.
+
+    `before` is what it began with; None where an earlier, interrupted run began.
+    """
+
+    float_model: Path
+    int8_model: Path
+    report: Report
+    before: Report | None = None
+
+
+def split(data: DataSet) -> tuple[DataSet, DataSet]:
+    """The set without, and with only, the pictures held back for judging."""
+    if len(data.pictures) < 2:
+        raise UsageError("training needs at least two pictures: one to learn from, one to judge by")
+    held = data.pictures[_HELD_BACK - 1 :: _HELD_BACK] or data.pictures[-1:]
+    kept = {picture.id for picture in held}
+    rest = [picture for picture in data.pictures if picture.id not in kept]
+    return DataSet(data.names, rest, []), DataSet(data.names, held, [])
+
+
+def train(
+    config: TrainConfig,
+    data: DataSet | None = None,
+    watch: Callable[[Progress], None] | None = None,
+) -> Result:
+    """Train, judge and export; an interrupted run in `config.out` is taken up again.
+
+    `data` is the set if it has been read already; it should have passed `checks.check`. `watch`
+    is told how far the run is. Raises UsageError or ModelError, ValueError for a broken picture.
+    """
+    data = data or read(config.data)
+    if config.validation is None:
+        learn, judged = split(data)
+    else:
+        learn, judged = data, read(config.validation)
+    config.out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(config.loop.seed)
+    network, _ = initial_network(config.init, data.names)
+    chances = np.array([config.weights.get(p.source, 1.0) for p in learn.pictures])
+    trainer = Trainer(
+        network, learn.pictures, chances, config.out, config.loop, config.augment, config.loss
+    )
+    samples = judged.pictures[:: max(1, len(judged.pictures) // 8)][:8]
+
+    before: list[Report] = []
+
+    def judge(average: MaskRCNN, progress: Progress) -> dict[str, Any]:
+        detector = network_detector(average.eval(), DetectConfig(), bf16=True)
+        report = evaluate(detector, data.names, judged)
+        logger.info("batch %d: %s", progress.step, report.line())
+        if progress.step == 0:
+            before.append(report)
+        show(average, data.names, samples, config.out / f"samples-{progress.step:06d}.png")
+        return dict(report.groups)
+
+    def draw(history: Path) -> None:
+        learning_curve(history, config.out / "curve.png")
+
+    trainer.run(watch or (lambda progress: None), judge, draw)
+    result = export(trainer.average.network, learn, judged, config)
+    return dataclasses.replace(result, before=before[0] if before else None)
+
+
+def show(network: MaskRCNN, names: tuple[str, ...], pictures: list[Picture], path: Path) -> None:
+    """Write sample pictures with what the network finds in them."""
+    detector = network_detector(network.eval(), DetectConfig(), bf16=True)
+    contact_sheet([draw_found(load_picture(p), detector, names, 0.5) for p in pictures], path)
+
+
+def export(network: MaskRCNN, learn: DataSet, judged: DataSet, config: TrainConfig) -> Result:
+    """Judge the finished network and write `model.float32.onnx`, `model.int8.onnx`, a report.
+
+    Of many classes only those with a box AP50 of at least `CLASS_FLOOR` are exported, and the
+    person always.
+    """
+    detector = network_detector(network.eval(), DetectConfig(), bf16=False)
+    report = evaluate(detector, learn.names, judged, classes=True)
+    keep = [
+        name
+        for name in learn.names
+        if name == "person" or len(learn.names) <= 3 or report.classes.get(name, 0.0) >= CLASS_FLOOR
+    ]
+    accuracy = {
+        f"mask {key}, {group}": round(value, 4)
+        for group, figures in report.groups.items()
+        for key, value in figures.items()
+        if value >= 0
+    }
+    told = metadata(keep or learn.names, config.data.name, config.licence, accuracy)
+    model = to_onnx(network, told.names, told)
+    float_path = config.out / "model.float32.onnx"
+    save_model(model, float_path)
+    step = max(1, len(learn.pictures) // _CALIBRATION)
+    chosen = [load_picture(picture) for picture in learn.pictures[::step][:_CALIBRATION]]
+    int8_path = config.out / "model.int8.onnx"
+    save_model(quantise(model, chosen), int8_path)
+    summary = {"groups": report.groups, "classes": report.classes, "exported": list(told.names)}
+    (config.out / "report.json").write_text(json.dumps(summary, indent=1))
+    return Result(float_path, int8_path, report)
