@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
-from stream.frame import Item
+from stream.frame import Item, VideoInfo
+from stream.options import OutputOptions
 
 
 class Sink(ABC):
@@ -14,7 +17,59 @@ class Sink(ABC):
 
     `write` and `close` are called from one thread. `SinkError` is raised with one sentence that
     says what was saved, where something was.
+
+    A sink never writes on the frames and packets that it is given, which others may share.
     """
+
+    priority: ClassVar[int] = 0
+    """Of the sinks that accept a target, the one with the highest priority has it."""
+
+    paints: ClassVar[bool] = True
+    """Whether it wants the layers painted into its frames; records of what was found do not."""
+
+    shows: ClassVar[bool] = False
+    """Whether it shows frames as they come: only the newest counts, and others may be lost."""
+
+    takes_packets: ClassVar[bool] = False
+    """Whether it wants the packets of streams that are copied."""
+
+    on_main_thread: ClassVar[bool] = False
+    """Whether it must be called from the process's main thread, as windows must."""
+
+    @classmethod
+    def accepts(cls, target: str) -> bool:
+        """Whether this is the kind of sink for a target: a path, an address, a word."""
+        return False
+
+    @classmethod
+    def check(cls, target: str, options: OutputOptions, inputs: Sequence[Path] = ()) -> None:
+        """Refuses an output that cannot come about, before any work is done for it.
+
+        Args:
+            target: where it is to go.
+            options: how it is to be written.
+            inputs: files that are read, which no output may replace.
+
+        Raises:
+            UsageError: it is not possible as asked for.
+            SinkError: it cannot be written to.
+        """
+        return
+
+    @classmethod
+    def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:
+        """Opens the sink that a target stands for.
+
+        Args:
+            target: one that `accepts` says yes to.
+            info: what is known of the frames that will come.
+            options: how it is written.
+
+        Raises:
+            UsageError: it is not possible as asked for.
+            SinkError: it cannot be written to.
+        """
+        raise NotImplementedError(f"{cls.__name__} cannot be opened by a target")
 
     @abstractmethod
     def write(self, item: Item) -> None:

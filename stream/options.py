@@ -1,0 +1,357 @@
+"""The options of a run, declared once: read from the command line, from TOML and from Python.
+
+Each group is a dataclass. A field says its flag, help and bounds in its metadata, by `option`;
+`stream.cli` makes command-line options of the groups that a command names, and `stream.config`
+reads the same groups from a file. A new option is one field here and the code that obeys it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from stream.errors import UsageError
+
+Every = int | Literal["auto"] | None
+"""Inference on every Nth frame; `auto`; None is what suits the source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """How a field is asked for.
+
+    Attributes:
+        help: what it does, one or two sentences, with its unit.
+        default: what holds where nothing is said, in words, for defaults that are None.
+        metavar: what stands for its value in the help.
+        low: the least value.
+        high: the largest value.
+        choices: the values there are; none where any goes.
+        parse: from the text of a command line or a file to the value; raises UsageError.
+        short: a flag of one letter.
+        flag: the long flag, where it is not the field's name with dashes.
+    """
+
+    help: str
+    default: str = ""
+    metavar: str | None = None
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    parse: Callable[[str], Any] | None = None
+    short: str | None = None
+    flag: str | None = None
+
+
+def option(default: Any, help: str, **how: Any) -> Any:
+    """A dataclass field that is an option; `how` goes to `Option`, "said" to its `default`."""
+    said = how.pop("said", "")
+    return field(default=default, metadata={"option": Option(help, said, **how)})
+
+
+def options_of(group: type) -> dict[str, Option]:
+    """The options of a group by field name, in order."""
+    return {one.name: one.metadata["option"] for one in fields(group) if "option" in one.metadata}
+
+
+def parse_every(text: str) -> Every:
+    """`auto`, or a number from 1 on.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if text == "auto":
+        return "auto"
+    if text.isdecimal() and int(text) >= 1:
+        return int(text)
+    raise UsageError(f"--every is a number from 1 on, or auto, not {text!r}")
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """`person,car` as its parts."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`1280x720` as width and height in pixels.
+
+    Raises:
+        UsageError: it is not a size.
+    """
+    width, _, height = text.lower().replace("×", "x").partition("x")
+    if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 10):
+        raise UsageError(f"a size is WIDTHxHEIGHT in pixels, such as 1280x720, not {text!r}")
+    return int(width), int(height)
+
+
+def parse_time(text: str) -> float:
+    """A time in seconds from `90`, `90.5`, `1:30` or `0:01:30`.
+
+    Raises:
+        UsageError: it is not a time.
+    """
+    parts = text.strip().split(":")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    proper = 1 <= len(numbers) <= 3 and all(0 <= number < float("inf") for number in numbers)
+    if not proper or any(number >= 60 for number in numbers[1:]):
+        raise UsageError(f"a time is seconds, M:SS or H:MM:SS, such as 90 or 1:30, not {text!r}")
+    seconds = 0.0
+    for number in numbers:
+        seconds = 60 * seconds + number
+    return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """Which model runs where, and what of its answers is kept."""
+
+    model: str = option(
+        "default",
+        "A model of the catalogue (see `stream models`) or an .onnx file.",
+        metavar="NAME|PATH",
+    )
+    provider: str = option(
+        "auto",
+        "Where the network runs. Only auto may choose, and says what it chose.",
+        choices=("auto", "cpu", "cuda", "tensorrt", "openvino"),
+    )
+    threshold: float | None = option(
+        None,
+        "Objects scored below this are left out, 0 to 1.",
+        said="the model's own",
+        low=0.0,
+        high=1.0,
+    )
+    mask_threshold: float | None = option(
+        None,
+        "A pixel is the object's where its soft mask is above this, 0 to 1.",
+        said="the model's own",
+        low=0.0,
+        high=1.0,
+    )
+    classes: tuple[str, ...] | None = option(
+        None,
+        "Only these classes, separated by commas, such as person,car.",
+        said="all",
+        metavar="NAME,…",
+        parse=parse_names,
+    )
+    every: Every = option(
+        None,
+        "Run the model on every Nth frame and carry the masks to the others by motion. auto: on "
+        "as many as real time allows; live, as often as the display's full frame rate allows.",
+        said="1 for files, auto for live sources",
+        metavar="N|auto",
+        parse=parse_every,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingOptions:
+    """How objects are followed from frame to frame."""
+
+    tracker: str = option(
+        "steady",
+        "How objects keep number and colour over time; none takes each frame for itself.",
+        metavar="NAME|none",
+    )
+    steady: bool = option(
+        True,
+        "Keep what is in view while its score dips a little below the threshold, so that masks "
+        "do not come and go; --no-steady is --tracker none.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PictureOptions:
+    """What is painted into the picture."""
+
+    look: str = option(
+        "overlay",
+        "Layers joined with +, from bottom to top. overlay: fill+contour+labels, a colour for "
+        "each object; binary: white objects on black.",
+        metavar="LAYER+…",
+    )
+    timing: bool | None = option(
+        None,
+        "Draw the timing panel (milliseconds per stage) on the picture, top left.",
+        said="on for overlay, off for every other look",
+    )
+    opacity: float = option(
+        0.45, "How strongly colours cover the picture, 0 to 1.", low=0.0, high=1.0
+    )
+    contour_width: float | None = option(
+        None,
+        "Width of outlines in pixels; 0 for none.",
+        said="2 at 720p, in proportion",
+        low=0.0,
+        high=12.0,
+    )
+    label: str = option(
+        "name number score",
+        "What labels say: any of name, number, score; none for no labels.",
+        metavar="WORDS",
+    )
+    label_size: float = option(
+        1.0, "Size of labels, as a multiple of the usual.", low=0.25, high=8.0
+    )
+    colours: str = option(
+        "track",
+        "What has a colour of its own: each track, each object of a frame by its rank, or each "
+        "class.",
+        choices=("track", "object", "class"),
+    )
+    palette: tuple[str, ...] | None = option(
+        None,
+        "Colours in place of the usual, as RRGGBB separated by commas.",
+        said="24 that are easily told apart",
+        metavar="RRGGBB,…",
+        parse=parse_names,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CutOptions:
+    """Which part of a file is taken."""
+
+    start: float | None = option(
+        None,
+        "Begin at this time: seconds, M:SS or H:MM:SS.",
+        said="the beginning",
+        metavar="TIME",
+        low=0.0,
+        parse=parse_time,
+    )
+    end: float | None = option(
+        None,
+        "Stop before this time: seconds, M:SS or H:MM:SS.",
+        said="the end",
+        metavar="TIME",
+        low=0.0,
+        parse=parse_time,
+    )
+    limit: int | None = option(
+        None,
+        "Stop after this many frames of each input.",
+        said="no limit",
+        metavar="FRAMES",
+        low=1,
+    )
+
+    def __post_init__(self) -> None:
+        if self.start is not None and self.end is not None and self.end <= self.start:
+            raise UsageError(f"--end {self.end:g} must be later than --start {self.start:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class CameraOptions:
+    """What is asked of a camera."""
+
+    size: tuple[int, int] | None = option(
+        None,
+        "Picture size in pixels.",
+        said="640x480 where the camera has it",
+        metavar="WxH",
+        parse=parse_size,
+    )
+    fps: float | None = option(None, "Pictures per second.", said="the camera's", low=1.0)
+    device: str | None = option(
+        None,
+        "The camera's device; with --as-camera, a video file.",
+        said="the first camera",
+        metavar="DEVICE|FILE",
+    )
+    as_camera: bool = option(
+        False, "Play the file given as --device in real time, over and over, like a camera."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOptions:
+    """How a network source is opened and kept."""
+
+    transport: str = option(
+        "tcp",
+        "How RTSP carries its packets.",
+        choices=("tcp", "udp", "udp_multicast", "http"),
+    )
+    open_timeout: float = option(5.0, "Seconds that opening may take.", low=0.1)
+    read_timeout: float = option(
+        5.0, "Seconds without data after which the source counts as gone.", low=0.1
+    )
+    give_up: float | None = option(
+        None,
+        "End after the source has been gone for so many seconds.",
+        said="try for ever",
+        low=0.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class InputOptions:
+    """All that a source may be asked; each kind reads what concerns it."""
+
+    cut: CutOptions = CutOptions()
+    camera: CameraOptions = CameraOptions()
+    network: NetworkOptions = NetworkOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """How files are written."""
+
+    codec: str | None = option(
+        None,
+        "Video encoder, as FFmpeg names it: libx264, libx265, libsvtav1, ffv1, …",
+        said="what suits the output's ending",
+        metavar="NAME",
+    )
+    crf: float | None = option(
+        None,
+        "Quality on the encoder's own scale; lower is better and larger.",
+        said="the encoder's usual, 20 for libx264",
+        low=0,
+        high=63,
+    )
+    preset: str | None = option(
+        None,
+        "Speed against size, as the encoder names it, such as veryfast.",
+        said="a fast one",
+        metavar="NAME",
+    )
+    overwrite: bool = option(
+        False, "Replace an existing output; without this it is refused before any work."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """How a live source is shown."""
+
+    display: bool = option(True, "Show a window. Press ? in it for its keys.")
+    seconds: float | None = option(None, "Stop after so many seconds.", said="never", low=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What a run says and writes of itself."""
+
+    report: Path | None = option(
+        None,
+        "Also write the figures of the run to this file (see docs/report.md).",
+        said="no report",
+        metavar="FILE.json",
+    )
+    save_config: Path | None = option(
+        None,
+        "Write what was asked for to this file, for `stream run`, and end.",
+        said="not written",
+        metavar="FILE.toml",
+    )
+    quiet: bool = option(False, "Say nothing but errors.", short="-q")
+    verbose: bool = option(False, "Say more, and show tracebacks.", short="-v")

@@ -1,0 +1,110 @@
+"""Where things of one kind are found: the modules of a package, and what others registered.
+
+A kind is a package of ours that is walked, and an entry-point group of the same name in which
+other distributions register theirs. Adding one of a kind is adding one file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import logging
+import pkgutil
+from collections.abc import Iterator
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Generic, TypeVar
+
+from stream.errors import UsageError
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Kind(Generic[T]):
+    """The classes of one kind, by name.
+
+    A module of the package, or a package in it, whose name has no leading underscore holds one or
+    more public concrete subclasses of the base. Its name is the thing's name. Ours come first: a
+    registered thing cannot take the name of one that is built in.
+
+    Args:
+        package: the package that is walked, which is also the name of the entry-point group.
+        base: what every thing of this kind is a subclass of.
+    """
+
+    def __init__(self, package: str, base: type[T]) -> None:
+        self.package = package
+        self._base = base
+
+    @cached_property
+    def _modules(self) -> list[str]:
+        walked = importlib.import_module(self.package).__path__
+        return sorted(one.name for one in pkgutil.iter_modules(walked) if one.name[0] != "_")
+
+    @cached_property
+    def _registered(self) -> dict[str, EntryPoint]:
+        found: dict[str, EntryPoint] = {}
+        for point in entry_points(group=self.package):
+            if point.name in self._modules or point.name in found:
+                logger.warning("%s is registered as %s twice", point.name, self.package)
+                continue
+            found[point.name] = point
+        return found
+
+    def names(self) -> list[str]:
+        """The names of all modules and registered things; nothing is imported for it."""
+        return [*self._modules, *sorted(self._registered)]
+
+    def get(self, name: str) -> type[T]:
+        """The class of that name.
+
+        Raises:
+            UsageError: there is none, or it cannot be loaded.
+        """
+        if name in self._modules:
+            found = self._classes(importlib.import_module(f"{self.package}.{name}"))
+            if len(found) == 1:
+                return found[0]
+        if name in self._registered:
+            return self._load(self._registered[name])
+        raise UsageError(f"there is no {name!r}; there are {', '.join(self.names())}")
+
+    def __iter__(self) -> Iterator[type[T]]:
+        """All classes; a registered one that cannot be loaded is left out with a warning."""
+        for name in self._modules:
+            yield from self._classes(importlib.import_module(f"{self.package}.{name}"))
+        for point in self._registered.values():
+            try:
+                yield self._load(point)
+            except UsageError as error:
+                logger.warning("%s", error)
+
+    def _classes(self, module: ModuleType) -> list[type[T]]:
+        inside = (module.__name__, f"{module.__name__}.")
+        return [
+            one
+            for name, one in vars(module).items()
+            if isinstance(one, type)
+            and issubclass(one, self._base)
+            and not inspect.isabstract(one)
+            and name[0] != "_"
+            and (one.__module__ == inside[0] or one.__module__.startswith(inside[1]))
+        ]
+
+    def _load(self, point: EntryPoint) -> type[T]:
+        try:
+            loaded = point.load()
+        except Exception as error:
+            raise UsageError(
+                f"{point.name!r}, registered in {self.package} as {point.value}, cannot be "
+                f"loaded: {error}"
+            ) from error
+        if not (isinstance(loaded, type) and issubclass(loaded, self._base)):
+            raise UsageError(
+                f"{point.name!r}, registered in {self.package} as {point.value}, is no "
+                f"{self._base.__name__}"
+            )
+        return loaded

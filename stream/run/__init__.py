@@ -1,0 +1,1 @@
+"""The runner: from a plan to frames on their way from source to outputs."""
