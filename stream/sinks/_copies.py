@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Disposition, Stream
 
+from stream.errors import SinkError
 from stream.sinks._containers import ContainerKind, refusal
 from stream.sinks._muxer import Muxer
 
@@ -29,7 +31,7 @@ class _Track(ABC):
 
     @abstractmethod
     def write(self, packet: Packet[Any]) -> None:
-        """Takes one packet of the input's stream."""
+        """Takes one packet of the input's stream, to do with as it likes."""
 
     def finish(self) -> None:
         """Writes what is still inside."""
@@ -93,7 +95,7 @@ class _Reencoded(_Track):
 
     def __init__(self, muxer: Muxer, template: Any, encoder: str) -> None:
         self._muxer = muxer
-        self._decoder: Any = template.codec_context
+        self._decoder: Any = _own_decoder(template)
         rate = 48000 if encoder == "libopus" else self._decoder.sample_rate
         self.stream: Any = muxer.container.add_stream(encoder, rate=rate)
         context: Any = self.stream.codec_context
@@ -133,8 +135,8 @@ class _Retold(_Track):
 
     def __init__(self, muxer: Muxer, template: Any, encoder: str) -> None:
         self._muxer = muxer
-        self._decoder: Any = template.codec_context
-        self._decoder.open(strict=False)
+        self._decoder: Any = _own_decoder(template)
+        self._decoder.open()
         self.stream: Any = muxer.container.add_stream(encoder)
         # How text looks; every text decoder gives it and every text encoder wants it.
         self._encoder = cast(Any, self.stream.codec_context)
@@ -170,12 +172,17 @@ class Copies:
         self.remarks: list[str] = []
         self._tracks: dict[int, _Track] = {}
         for stream in streams:
+            _check_open(stream)
             self._add(muxer, stream, kind)
 
-    def write(self, packet: Packet[Any]) -> None:
-        """Hands a packet to its stream; packets of streams that were left out are dropped."""
-        # Not packet.stream: the file that it belongs to may be closed by now.
-        track = self._tracks.get(packet.stream_index)
+    def write(self, packet: Packet[Any], index: int) -> None:
+        """Hands a packet to its stream; packets of streams that were left out are dropped.
+
+        Args:
+            packet: one that nobody else holds; its times are changed.
+            index: of the input's stream that it belongs to.
+        """
+        track = self._tracks.get(index)
         if track is not None:
             track.write(packet)
 
@@ -226,6 +233,27 @@ class Copies:
             container.add_attachment(name, mime, data)
         else:
             self.remarks.append(f"the attachment {name} is left out: {kind.format} holds none")
+
+
+def _check_open(stream: Stream) -> None:
+    """Refuses a stream of a file that is closed, of which nothing may be read any more."""
+    try:
+        _ = stream.container.flags
+    except AssertionError as error:
+        raise SinkError(
+            "the input is closed already, so its sound and subtitles cannot be copied; open the "
+            "output while the input is open"
+        ) from error
+
+
+def _own_decoder(stream: Stream) -> Any:
+    """A decoder for a stream's packets that no other output shares."""
+    # PyAV makes a context with all of a stream's parameters for a stream of an output only; the
+    # null format takes every codec.
+    nowhere = av.open(io.BytesIO(), "w", format="null")
+    context = nowhere.add_stream_from_template(stream, opaque=True).codec_context
+    context.options = {"pkt_timebase": str(stream.time_base)}
+    return context
 
 
 def _codec_name(stream: Stream) -> str:

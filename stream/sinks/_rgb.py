@@ -10,6 +10,8 @@ import numpy as np
 from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
+from stream.references import Referencer
+
 # ITU-T H.273, matrix 5 with full range and 10 bits; rows B, G, R; columns Y, Cb, Cr.
 _BACKWARD = np.array(
     [
@@ -30,7 +32,8 @@ def bgr_from_picture(picture: av.VideoFrame) -> NDArray[np.uint8]:
     """
     exact = picture.format.name == "yuv444p10le" and picture.color_range == ColorRange.JPEG
     if not exact or picture.colorspace not in (5, 6):
-        return picture.to_ndarray(format="bgr24").astype(np.uint8, copy=False)
+        # While it converts, PyAV changes the tags of the picture that it is given.
+        return Referencer()(picture).to_ndarray(format="bgr24").astype(np.uint8, copy=False)
     planes = [_samples(plane) for plane in picture.planes]
     matrix = _BACKWARD * _SCALE
     offset = 0.5 - matrix @ np.array([[0], [512], [512]])

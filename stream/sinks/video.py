@@ -12,6 +12,7 @@ from av.video.reformatter import VideoReformatter
 
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
+from stream.references import Referencer, packet_copy
 from stream.sinks._containers import (
     ContainerKind,
     choose_container,
@@ -141,6 +142,7 @@ class VideoSink(Sink):
         self._muxed = 0
         self._saved = (0, 0.0)
         self._shuffled = 0
+        self._reference = Referencer()
         self._reformatter = VideoReformatter()
         self._done = False
         self._destination = Destination(self.path, overwrite=overwrite)
@@ -254,14 +256,14 @@ class VideoSink(Sink):
         try:
             if isinstance(item, Passthrough):
                 for packet in item.packets:
-                    self._copies.write(packet)
+                    self._copies.write(packet_copy(packet), packet.stream_index)
             else:
                 self._encode(item)
         except FAILURES as error:
             raise self._failed(error) from error
 
     def _encode(self, frame: Frame) -> None:
-        picture = frame.picture
+        picture = self._reference(frame.picture)
         if picture.format.name != self._format:
             picture = self._reformatter.reformat(picture, format=self._format)
         exact = frame.pts * frame.time_base / self._tick
