@@ -8,16 +8,6 @@ from functools import lru_cache
 
 from stream.compositing.palette import Colour, linear
 
-# Weights of red and blue in luma by H.273 MatrixCoefficients.
-_MATRICES = {
-    1: (0.2126, 0.0722),  # ITU-R BT.709
-    4: (0.30, 0.11),  # FCC
-    5: (0.299, 0.114),  # ITU-R BT.601, 625 lines
-    6: (0.299, 0.114),  # ITU-R BT.601, 525 lines
-    7: (0.212, 0.087),  # SMPTE 240M
-    9: (0.2627, 0.0593),  # ITU-R BT.2020, non-constant luminance
-    10: (0.2627, 0.0593),  # constant luminance, near enough for painting
-}
 _BT2020_PRIMARIES = 9
 _PQ = 16
 _HLG = 18
@@ -69,15 +59,6 @@ class Encoding:
     def codes(self, colour: Colour) -> tuple[int, int, int]:
         """Y, U and V of an sRGB colour."""
         return _codes(self, colour)
-
-
-def matrix_weights(matrix: int, width: int, height: int) -> tuple[float, float]:
-    """Weights of red and blue in luma by the colour tag (H.273 MatrixCoefficients).
-
-    Where the tag says nothing that we know, players guess by size, and so do we: high definition
-    is BT.709, anything smaller is BT.601.
-    """
-    return _MATRICES.get(matrix) or _MATRICES[1 if width >= 1280 or height > 576 else 6]
 
 
 @lru_cache(maxsize=1024)

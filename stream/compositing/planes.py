@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,13 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.compositing.encoding import Encoding, matrix_weights
+from stream.compositing.encoding import Encoding
+from stream.pixels import matrix_weights, paintable, plane_view
 from stream.roi import Window
 
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
 
 _LIMITED, _FULL = 1, 2  # AVColorRange
-_PAINTABLE = re.compile(r"gray|yuvj?4[0-4][0-4]p|(gray|yuv4[0-4][0-4]p)(9|10|12|14|16)le")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +56,8 @@ def writable_planes(picture: av.VideoFrame) -> Planes:
     """
     depth, steps = _layout(picture.format.name)
     picture.make_writable()
-    dtype = np.uint8 if depth == 8 else np.uint16
-    samples: list[Samples] = []
-    for plane in picture.planes:
-        row = abs(plane.line_size) // np.dtype(dtype).itemsize
-        buffer: Any = plane  # PyAV's stubs do not say that planes are buffers.
-        memory: Any = np.frombuffer(buffer, dtype).reshape(plane.height, row)
-        samples.append((memory if plane.line_size > 0 else memory[::-1])[:, : plane.width])
-    return Planes(tuple(samples), steps, encoding_of(picture))
+    samples = tuple(plane_view(plane, depth) for plane in picture.planes)
+    return Planes(samples, steps, encoding_of(picture))
 
 
 def encoding_of(picture: av.VideoFrame) -> Encoding:
@@ -141,7 +134,7 @@ def reduce_to(image: NDArray[np.uint8], step: tuple[int, int]) -> NDArray[np.uin
 @lru_cache(maxsize=64)
 def _layout(name: str) -> tuple[int, tuple[tuple[int, int], ...]]:
     """Bits per sample and each plane's steps of a pixel format."""
-    if _PAINTABLE.fullmatch(name) is None:
+    if not paintable(name):
         raise ValueError(f"cannot paint into {name} pictures, only into planar YUV of 8 to 16 bits")
     parts = av.VideoFormat(name, 64, 64).components
     steps = tuple((64 // component.height, 64 // component.width) for component in parts)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from stream.inference.contract import Geometry, Resize
 from stream.inference.resize import resize_rgb
+from stream.pixels import MATRICES, plane_view
 
 Picture = av.VideoFrame | NDArray[np.uint8]
 
@@ -41,17 +42,6 @@ class Prepared:
 # A second thread only costs the decoder and the encoder theirs.
 _DIRECT = Swscale.AREA | Swscale.FULL_CHR_H_INT
 _EXACT = Swscale.BICUBIC | Swscale.ACCURATE_RND | Swscale.FULL_CHR_H_INT
-
-# H.273 matrix numbers whose pictures swscale converts; constant-luminance BT.2020 (10) is close.
-_MATRICES = {
-    1: Colorspace.ITU709,
-    4: Colorspace.FCC,
-    5: Colorspace.ITU601,
-    6: Colorspace.ITU601,
-    7: Colorspace.SMPTE240M,
-    9: Colorspace.BT2020,
-    10: Colorspace.BT2020,
-}
 
 
 class Preprocessor:
@@ -107,7 +97,7 @@ class Preprocessor:
             dst_color_range=ColorRange.JPEG,
             threads=1,
         )
-        return _view(small)
+        return plane_view(small.planes[0], channels=3)
 
 
 def matrix_of(frame: av.VideoFrame) -> Colorspace | None:
@@ -117,7 +107,8 @@ def matrix_of(frame: av.VideoFrame) -> Colorspace | None:
     """
     if frame.format.is_rgb:
         return None
-    return _MATRICES.get(int(frame.colorspace), Colorspace.ITU601)
+    known = MATRICES.get(int(frame.colorspace))
+    return Colorspace.ITU601 if known is None else known.swscale
 
 
 def check_rgb(picture: Any) -> NDArray[np.uint8]:
@@ -138,13 +129,6 @@ def check_rgb(picture: Any) -> NDArray[np.uint8]:
     if picture.size == 0:
         raise ValueError(f"a picture needs at least one pixel, not {list(picture.shape)}")
     return picture
-
-
-def _view(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    """An rgb24 frame's pixels without copying, uint8 [H, W, 3]; rows may be apart."""
-    plane = frame.planes[0]
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height]
-    return rows[:, : frame.width * 3].reshape(frame.height, frame.width, 3)
 
 
 def _padded(content: NDArray[np.uint8], geometry: Geometry, resize: Resize) -> NDArray[np.uint8]:

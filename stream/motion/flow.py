@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.pixels import plane_view
+
 Grey = NDArray[np.uint8]
 Flow = NDArray[np.float32]
 
@@ -31,7 +33,7 @@ def small_grey(picture: av.VideoFrame, longest: int = _LONGEST) -> Grey:
         uint8 [h, w], at least 16 pixels each way (where the picture is smaller, it is enlarged).
     """
     factor = max(1, round(max(picture.width, picture.height) / longest))
-    luma = _luma(picture)
+    luma = plane_view(picture.planes[0], picture.format.components[0].bits)
     height, width = picture.height // factor, picture.width // factor
     cut = luma[: height * factor, : width * factor]
     if factor > 1:
@@ -42,14 +44,6 @@ def small_grey(picture: av.VideoFrame, longest: int = _LONGEST) -> Grey:
         shift = picture.format.components[0].bits - 8
         cut = (cut >> shift).astype(np.uint8)
     return np.ascontiguousarray(cut, np.uint8)
-
-
-def _luma(picture: av.VideoFrame) -> NDArray[Any]:
-    dtype: Any = np.uint8 if picture.format.components[0].bits == 8 else np.uint16
-    plane = picture.planes[0]
-    row = abs(plane.line_size) // np.dtype(dtype).itemsize
-    memory: NDArray[Any] = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, row)
-    return (memory if plane.line_size > 0 else memory[::-1])[:, : plane.width]
 
 
 class FlowMeter:

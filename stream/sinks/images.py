@@ -10,9 +10,9 @@ import cv2
 
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Item
+from stream.pixels import bgr_from_picture
 from stream.sinks._destination import check_destination
 from stream.sinks._photo import encode, notes_of
-from stream.sinks._rgb import bgr_from_picture
 from stream.sinks.base import Sink
 
 _QUALITY = {

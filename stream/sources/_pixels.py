@@ -13,12 +13,10 @@ import cv2
 import numpy as np
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.format import VideoFormat
-from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
-from numpy.typing import NDArray
 
-# Planar YUV and grey in the sample layouts that compositing paints.
-_NATIVE = re.compile(r"(yuvj?4[0-4][0-4]p|gray)((9|10|12|14|16)le)?")
+from stream.pixels import paintable, plane_view
+
 # What FFmpeg's encoders are not told through PyAV.
 _LOST = {
     "MASTERING_DISPLAY_METADATA": "HDR10 mastering",
@@ -29,14 +27,9 @@ _BT709, _BT601 = 1, 6
 _CLOCKWISE = {1: cv2.ROTATE_90_CLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
-def is_native(name: str) -> bool:
-    """Whether pictures of this pixel format are painted as they are."""
-    return _NATIVE.fullmatch(name) is not None
-
-
 def nearest_native(name: str) -> str:
     """The planar YUV or grey format that keeps the most of a pixel format."""
-    if is_native(name):
+    if paintable(name):
         return name
     # A size at which every subsampling shows as a ratio.
     picture = VideoFormat(name, 16, 16)
@@ -113,14 +106,6 @@ def lost_with(picture: av.VideoFrame) -> list[str]:
     return sentences
 
 
-def plane_view(plane: VideoPlane, depth_bytes: int) -> NDArray[Any]:
-    """The samples of one plane without padding, [height, width], on the picture's own memory."""
-    memory: Any = plane
-    samples: NDArray[Any] = np.frombuffer(memory, np.uint8 if depth_bytes == 1 else np.uint16)
-    rows = samples.reshape(plane.height, plane.line_size // depth_bytes)
-    return rows[:, : plane.width]
-
-
 class Upright:
     """Turns decoded pictures into upright pictures of one size and one native pixel format.
 
@@ -194,12 +179,12 @@ class Upright:
 
     def _turn(self, picture: av.VideoFrame) -> av.VideoFrame:
         turned = av.VideoFrame(self.width, self.height, self._format)
-        size = 2 if self._format.endswith("le") else 1
+        depth = turned.format.components[0].bits
         for stored, shown in zip(picture.planes, turned.planes, strict=True):
-            source = plane_view(stored, size)
+            source = plane_view(stored, depth)
             if self.orientation.mirrored:
                 source = cv2.flip(source, 1)
-            target = plane_view(shown, size)
+            target = plane_view(shown, depth)
             code = _CLOCKWISE.get(self.orientation.turns)
             np.copyto(target, source if code is None else cv2.rotate(source, code))
         turned.pts, turned.duration = picture.pts, picture.duration

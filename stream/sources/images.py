@@ -16,8 +16,8 @@ import numpy as np
 
 from stream.errors import SourceError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
+from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr
 from stream.sources._container import explained
-from stream.sources._rgb import COLOUR, PIXEL_FORMAT, picture_from_bgr
 from stream.sources.base import Source
 
 _log = logging.getLogger(__name__)
@@ -68,10 +68,10 @@ class ImagesSource(Source):
             name=self.paths[0].name if count == 1 else f"{count} pictures",
             width=first.width,
             height=first.height,
-            pixel_format=PIXEL_FORMAT,
+            pixel_format=EXACT_RGB,
             time_base=Fraction(1),
             frames=len(self.paths),
-            colour=ColourTags(2, 2, COLOUR, full_range=True),
+            colour=ColourTags(2, 2, EXACT_MATRIX, full_range=True),
             codec=self.paths[0].suffix.lstrip(".").lower(),
         )
 

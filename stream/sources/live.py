@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from fractions import Fraction
 
 import av
 
+from stream.pixels import paintable
 from stream.sources.base import Source
 
-_PLANAR = re.compile(r"gray|yuvj?4[0-4][0-4]p|(gray|yuv4[0-4][0-4]p)(9|10|12|14|16)le")
 _NEAREST = {
     "yuyv422": "yuv422p",
     "uyvy422": "yuv422p",
@@ -47,7 +46,7 @@ def planar(picture: av.VideoFrame) -> av.VideoFrame:
     Cameras also deliver packed formats (YUYV, RGB) and half-packed ones (NV12).
     """
     name = picture.format.name
-    if _PLANAR.fullmatch(name):
+    if paintable(name):
         return picture
     pts, time_base = picture.pts, picture.time_base
     converted = picture.reformat(format=_NEAREST.get(name, "yuv420p"))

@@ -12,7 +12,7 @@ import numpy as np
 
 from stream.errors import UsageError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
-from stream.sources._pixels import plane_view
+from stream.pixels import plane_view
 from stream.sources.base import Source
 
 
@@ -99,7 +99,7 @@ class PatternSource(Source):
             np.uint8,
         )
         for plane, values in zip(picture.planes, bars, strict=True):
-            view = plane_view(plane, 1)
+            view = plane_view(plane)
             view[:] = values[np.arange(plane.width) * len(values) // plane.width]
         picture.colorspace, picture.color_range = 1, 1
         picture.color_primaries, picture.color_trc = 1, 1
@@ -108,8 +108,8 @@ class PatternSource(Source):
     def _draw(self, pts: int) -> av.VideoFrame:
         picture = av.VideoFrame(self.info.width, self.info.height, "yuv420p")
         for source, target in zip(self._bars.planes, picture.planes, strict=True):
-            np.copyto(plane_view(target, 1), plane_view(source, 1))
-        luma = plane_view(picture.planes[0], 1)
+            np.copyto(plane_view(target), plane_view(source))
+        luma = plane_view(picture.planes[0])
         left = pts * 4 % self.info.width
         luma[:, left : left + max(4, self.info.width // 32)] = 235
         picture.colorspace, picture.color_range = 1, 1

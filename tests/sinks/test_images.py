@@ -13,9 +13,9 @@ import pytest
 
 from stream.errors import SinkError, StreamError
 from stream.frame import Frame, Passthrough
+from stream.pixels import picture_from_bgr
 from stream.sinks._photo import upright
 from stream.sinks.images import ImageSink
-from stream.sources._rgb import picture_from_bgr
 from tests import media
 
 

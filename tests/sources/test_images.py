@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from stream.errors import SourceError
-from stream.sinks._rgb import bgr_from_picture
-from stream.sources._rgb import picture_from_bgr
+from stream.pixels import bgr_from_picture, picture_from_bgr
 from stream.sources.images import ImagesSource
 
 

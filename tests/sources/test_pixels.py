@@ -6,7 +6,8 @@ import av
 import pytest
 from av.video.format import VideoFormat
 
-from stream.sources._pixels import is_native, nearest_native
+from stream.pixels import paintable
+from stream.sources._pixels import nearest_native
 
 
 def every_format() -> list[str]:
@@ -32,15 +33,15 @@ def test_every_format_has_a_native_neighbour_that_exists():
         if not known:
             continue
         nearest = nearest_native(name)
-        assert is_native(nearest), name
+        assert paintable(nearest), name
         VideoFormat(nearest)
 
 
 @pytest.mark.parametrize("name", ["yuv420p", "yuvj422p", "yuv444p16le", "gray", "gray12le"])
-def test_what_is_native_stays(name):
+def test_what_paintable_stays(name):
     assert nearest_native(name) == name
 
 
 @pytest.mark.parametrize("name", ["yuva420p", "nv12", "yuv420p10be", "rgb24", "yuyv422", "ya8"])
 def test_what_is_not_native_is_converted(name):
-    assert not is_native(name)
+    assert not paintable(name)

@@ -1,0 +1,143 @@
+"""Pixel formats, planes as arrays and colour matrices: asked by all rooms, answered here."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, NamedTuple
+
+import av
+import cv2
+import numpy as np
+from av.video.plane import VideoPlane
+from av.video.reformatter import ColorRange, Colorspace
+from numpy.typing import NDArray
+
+from stream.references import Referencer
+
+_PAINTABLE = re.compile(r"gray|yuvj?4[0-4][0-4]p|(gray|yuv4[0-4][0-4]p)(9|10|12|14|16)le")
+
+EXACT_RGB: Final = "yuv444p10le"
+"""The pixel format that gives 8-bit RGB back exactly; see `picture_from_bgr`."""
+EXACT_MATRIX: Final = 5
+"""The matrix of ITU-T H.273 that such pictures are in: BT.601, as in JPEG."""
+_ROWS = 256
+
+
+class Matrix(NamedTuple):
+    """How luma and chroma are made of red, green and blue.
+
+    Attributes:
+        red: weight of red in luma, K_R.
+        blue: weight of blue in luma, K_B.
+        swscale: what swscale calls it.
+    """
+
+    red: float
+    blue: float
+    swscale: Colorspace
+
+
+_BT601 = Matrix(0.299, 0.114, Colorspace.ITU601)
+_BT2020 = Matrix(0.2627, 0.0593, Colorspace.BT2020)
+MATRICES: Final = {
+    1: Matrix(0.2126, 0.0722, Colorspace.ITU709),
+    4: Matrix(0.30, 0.11, Colorspace.FCC),
+    5: _BT601,  # 625 lines
+    6: _BT601,  # 525 lines
+    7: Matrix(0.212, 0.087, Colorspace.SMPTE240M),
+    9: _BT2020,
+    10: _BT2020,  # constant luminance, near enough for painting and for a model
+}
+"""By H.273 MatrixCoefficients."""
+
+
+def paintable(name: str) -> bool:
+    """Whether pictures of a pixel format can be painted: planar YUV or grey, 8 to 16 bits."""
+    return _PAINTABLE.fullmatch(name) is not None
+
+
+def plane_view(plane: VideoPlane, depth: int = 8, channels: int = 1) -> NDArray[Any]:
+    """The samples of one plane without padding, on the picture's own memory.
+
+    Args:
+        plane: also of a picture that lies upside down in memory (a negative line size).
+        depth: bits per sample, 8 to 16, in whole bytes of the machine's order.
+        channels: samples that stand together for one pixel, 3 in rgb24.
+
+    Returns:
+        uint8 (depth 8) or uint16 (more) [height, width], or [height, width, channels].
+    """
+    memory: Any = plane  # PyAV's stubs do not say that planes are buffers.
+    flat: NDArray[Any] = np.frombuffer(memory, np.uint8 if depth <= 8 else np.uint16)
+    rows = flat.reshape(plane.height, abs(plane.line_size) // flat.itemsize)
+    if plane.line_size < 0:
+        rows = rows[::-1]
+    samples = rows[:, : plane.width * channels]
+    return samples if channels == 1 else samples.reshape(plane.height, plane.width, channels)
+
+
+def matrix_weights(matrix: int, width: int, height: int) -> tuple[float, float]:
+    """Weights of red and blue in luma by the colour tag (H.273 MatrixCoefficients).
+
+    Where the tag says nothing that we know, players guess by size, and so do we: high definition
+    is BT.709, anything smaller is BT.601.
+    """
+    known = MATRICES.get(matrix) or MATRICES[1 if width >= 1280 or height > 576 else 6]
+    return known.red, known.blue
+
+
+def rgb_to_yuv(red: float, blue: float) -> NDArray[np.float64]:
+    """E'Y, E'PB and E'PR (rows) of R', G' and B' (columns), by H.273's equations: [3, 3]."""
+    luma = np.array([red, 1 - red - blue, blue])
+    return np.stack(
+        [
+            luma,
+            (np.array([0, 0, 1]) - luma) / (2 * (1 - blue)),
+            (np.array([1, 0, 0]) - luma) / (2 * (1 - red)),
+        ]
+    )
+
+
+def picture_from_bgr(pixels: NDArray[np.uint8]) -> av.VideoFrame:
+    """8-bit colours as a picture in YUV that gives every one of them back exactly.
+
+    That is full-range 4:4:4 with 10 bits: a step of an 8-bit colour is four steps of luma, so
+    rounding never reaches half a step of any colour (all 2^24 colours are tested). FFmpeg's own
+    conversion loses up to one step even with 16 bits.
+
+    Args:
+        pixels: uint8 [H, W, 3], blue, green, red.
+    """
+    height, width = pixels.shape[:2]
+    picture = av.VideoFrame(width, height, EXACT_RGB)
+    planes = [plane_view(plane, 10) for plane in picture.planes]
+    forward = rgb_to_yuv(_BT601.red, _BT601.blue)[:, ::-1] * (1023 / 255)
+    matrix = np.hstack([forward, [[0.5], [512.5], [512.5]]]).astype(np.float32)
+    # In bands, so that a large photo costs no multiple of itself in memory.
+    for top in range(0, height, _ROWS):
+        band = cv2.transform(pixels[top : top + _ROWS].astype(np.float32), matrix)
+        whole = np.clip(band, 0, 1023).astype(np.uint16)
+        for plane, values in zip(planes, cv2.split(whole), strict=True):
+            plane[top : top + _ROWS] = values
+    picture.colorspace, picture.color_range = EXACT_MATRIX, int(ColorRange.JPEG)
+    return picture
+
+
+def bgr_from_picture(picture: av.VideoFrame) -> NDArray[np.uint8]:
+    """The picture's colours, uint8 [H, W, 3], blue, green, red.
+
+    What `picture_from_bgr` made comes back exactly; other pictures are converted by FFmpeg.
+    """
+    exact = picture.format.name == EXACT_RGB and picture.color_range == ColorRange.JPEG
+    if not exact or picture.colorspace not in (5, 6):
+        # While it converts, PyAV changes the tags of the picture that it is given.
+        return Referencer()(picture).to_ndarray(format="bgr24").astype(np.uint8, copy=False)
+    planes = [plane_view(plane, 10) for plane in picture.planes]
+    backward = np.linalg.inv(rgb_to_yuv(_BT601.red, _BT601.blue))[::-1] * (255 / 1023)
+    offset = 0.5 - backward @ np.array([[0], [512], [512]])
+    full = np.hstack([backward, offset]).astype(np.float32)
+    pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+    for top in range(0, picture.height, _ROWS):
+        band = cv2.merge([plane[top : top + _ROWS].astype(np.float32) for plane in planes])
+        pixels[top : top + _ROWS] = np.clip(cv2.transform(band, full), 0, 255).astype(np.uint8)
+    return pixels

@@ -1,0 +1,85 @@
+"""Formats, planes and matrices, against FFmpeg's own answers."""
+
+import av
+import numpy as np
+import pytest
+from av.video.reformatter import ColorRange
+
+from stream.pixels import (
+    MATRICES,
+    bgr_from_picture,
+    paintable,
+    picture_from_bgr,
+    plane_view,
+    rgb_to_yuv,
+)
+from tests.compositing.pictures import FORMATS, astronaut
+
+
+@pytest.mark.parametrize("pixels", FORMATS)
+def test_planar_yuv_and_grey_are_paintable(pixels):
+    assert paintable(pixels)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    ["nv12", "yuyv422", "rgb24", "gbrp", "yuva420p", "yuv420p10be", "gray10be", "p010le", "pal8"],
+)
+def test_packed_rgb_alpha_and_other_byte_orders_are_not(pixels):
+    assert not paintable(pixels)
+
+
+@pytest.mark.parametrize("pixels", FORMATS)
+@pytest.mark.parametrize("flipped", [False, True])
+def test_a_view_is_the_plane_also_upside_down_in_memory(pixels, flipped):
+    picture = astronaut(50, 37, pixels)
+    upright = [plane_view(plane, depth(picture)).copy() for plane in picture.planes]
+    if flipped:
+        picture = flip(picture)
+        assert picture.planes[0].line_size < 0
+    views = [plane_view(plane, depth(picture)) for plane in picture.planes]
+    for view, expected in zip(views, upright, strict=True):
+        assert np.array_equal(view, expected[::-1] if flipped else expected)
+    views[0][0] = 7
+    assert (plane_view(picture.planes[0], depth(picture))[0] == 7).all()
+
+
+def test_a_view_of_packed_pixels_has_their_channels():
+    rgb = astronaut(51, 37, "rgb24")
+    assert np.array_equal(plane_view(rgb.planes[0], channels=3), rgb.to_ndarray())
+
+
+@pytest.mark.parametrize("matrix", sorted(MATRICES))
+def test_matrices_are_swscales(matrix):
+    known = MATRICES[matrix]
+    colours = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [90, 160, 20]]], np.uint8)
+    rgb = av.VideoFrame.from_ndarray(np.repeat(np.repeat(colours, 16, 0), 16, 1), format="rgb24")
+    picture = rgb.reformat(
+        format="yuv444p16le", dst_colorspace=known.swscale, dst_color_range=ColorRange.JPEG
+    )
+    found = np.stack([plane_view(plane, 16)[8, 8::16] for plane in picture.planes]) / 65535
+    expected = rgb_to_yuv(known.red, known.blue) @ (colours[0].T / 255)
+    expected[1:] += 0.5
+    # swscale counts with 8-bit RGB and 15-bit coefficients.
+    assert np.abs(found - expected).max() < 0.004
+
+
+def test_any_8_bit_colour_comes_back_exactly():
+    rng = np.random.default_rng(3)
+    bgr = rng.integers(0, 256, (64, 999, 3), np.uint8)
+    assert np.array_equal(bgr_from_picture(picture_from_bgr(bgr)), bgr)
+
+
+def depth(picture: av.VideoFrame) -> int:
+    return picture.format.components[0].bits
+
+
+def flip(picture: av.VideoFrame) -> av.VideoFrame:
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=picture.width, height=picture.height, format=picture.format.name, time_base=1
+    )
+    turn, sink = graph.add("vflip"), graph.add("buffersink")
+    graph.link_nodes(source, turn, sink).configure()
+    graph.push(picture)
+    return graph.pull()
