@@ -17,6 +17,7 @@ from stream.progress import ProgressLine
 from stream.report import RunReport, run_report
 from stream.sinks.base import Sink
 from stream.sources.base import Source
+from stream.sources.folders import VIDEO_ENDINGS, files_in
 from stream.stages import segmentation_stages
 from stream.timing import Clock
 from stream.tracking.steady import Steady
@@ -25,12 +26,6 @@ if TYPE_CHECKING:
     from stream.compositing.compositor import Compositor
     from stream.inference.segmenter import Segmenter
     from stream.motion.every import Every
-
-VIDEO_ENDINGS = frozenset(
-    {".3g2", ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"}
-    | {".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"}
-)
-"""Files in a folder with these endings are taken for videos."""
 
 _WRITABLE_ENDINGS = frozenset([".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"])
 
@@ -57,11 +52,7 @@ def match_outputs(inputs: Sequence[Path], output: Path) -> list[Task]:
     files: list[Path] = []
     for path in inputs:
         if path.is_dir():
-            found = sorted(
-                child
-                for child in path.iterdir()
-                if child.suffix.lower() in VIDEO_ENDINGS and child.is_file()
-            )
+            found = files_in(path, VIDEO_ENDINGS).taken
             if not found:
                 raise UsageError(f"the folder {path} has no videos in it")
             files += found

@@ -1,1 +1,53 @@
-"""Where frames come from."""
+"""Where frames come from: one module, or a folder, per kind of source."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from stream.errors import UsageError
+from stream.options import InputOptions
+from stream.plugins import Kind
+from stream.sources.addresses import redact
+from stream.sources.base import Source, Target
+
+__all__ = ["KIND", "Source", "Target", "kind_of", "open"]
+
+KIND = Kind("stream.sources", Source)  # type: ignore[type-abstract]
+"""Our modules, and what other distributions register under the same name."""
+
+
+def kind_of(target: Target) -> type[Source]:
+    """The kind of source that a target stands for; nothing is opened for it.
+
+    Raises:
+        UsageError: no kind accepts it; the sentence says what can be opened.
+    """
+    accepting = [kind for kind in KIND if kind.accepts(target)]
+    if not accepting:
+        known = [kind.targets for kind in KIND if kind.targets]
+        given = repr(redact(target)) if isinstance(target, str) else f"a {type(target).__name__}"
+        raise UsageError(f"{given} is nothing that can be opened; give {'; '.join(known)}")
+    return max(accepting, key=lambda kind: kind.priority)
+
+
+def open(target: Target, options: InputOptions | None = None) -> Source:
+    """Opens whatever a target stands for.
+
+    Args:
+        target: a path, several pictures, folders or globs, an address, a camera (its number,
+            device or name, or `camera` for the first), `pattern`, `loop:` and a file to be played
+            like a camera, or pictures as arrays.
+        options: how it is opened; with `camera.as_camera` the file `camera.device`, or else the
+            target, is played like a camera.
+
+    Raises:
+        UsageError: nothing of this kind can be opened, or not with these options.
+        SourceError: it cannot be opened or read.
+    """
+    options = options or InputOptions()
+    if options.camera.as_camera:
+        if not isinstance(target, str) and options.camera.device is None:
+            raise UsageError("only a file can be played like a camera; name it with --device FILE")
+        target = f"loop:{options.camera.device or target}"
+        options = replace(options, camera=replace(options.camera, device=None, as_camera=False))
+    return kind_of(target).from_target(target, options)

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from stream.frame import Item, VideoInfo
+from stream.options import InputOptions
+
+Target: TypeAlias = str | Path | int | Sequence[str | Path] | Iterable[NDArray[np.uint8]]
+"""What a source is asked for by: a path, an address, a word, a camera's number; several paths;
+or pictures themselves, uint8 RGB [H, W, 3]."""
 
 
 class Source(ABC):
@@ -18,8 +27,36 @@ class Source(ABC):
     iteration soon. `corrupt` counts pictures or packets that could not be decoded.
     """
 
+    priority: ClassVar[int] = 0
+    """Of the sources that accept a target, the one with the highest priority has it."""
+
+    live: ClassVar[bool] = False
+    """Whether pictures come at their own pace and cannot wait."""
+
+    targets: ClassVar[str] = ""
+    """What it is asked for by, for the sentence that says what can be opened."""
+
     info: VideoInfo
     corrupt: int = 0
+
+    @classmethod
+    def accepts(cls, target: Target) -> bool:
+        """Whether this is the kind of source for a target; nothing is opened for it."""
+        return False
+
+    @classmethod
+    def from_target(cls, target: Target, options: InputOptions) -> Source:
+        """Opens the source that a target stands for.
+
+        Args:
+            target: one that `accepts` says yes to.
+            options: how it is opened; each kind reads what concerns it.
+
+        Raises:
+            UsageError: it is not possible as asked for.
+            SourceError: it cannot be opened or read.
+        """
+        raise NotImplementedError(f"{cls.__name__} cannot be opened by a target")
 
     @abstractmethod
     def __iter__(self) -> Iterator[Item]:

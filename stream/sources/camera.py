@@ -8,6 +8,8 @@ import sys
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
+from typing import ClassVar
 
 import av
 from av.container import InputContainer
@@ -15,12 +17,17 @@ from av.container import InputContainer
 from stream.errors import SourceError
 from stream.frame import Frame, VideoInfo
 from stream.mailbox import Closed
+from stream.options import InputOptions
+from stream.sources.base import Target
 from stream.sources.feed import Feed, Opened, Picture
 from stream.sources.live import LiveSource, planar
 from stream.sources.live_timeline import TICKS, Timeline
 from stream.sources.modes import COMPRESSED, Camera, Mode
 
 logger = logging.getLogger(__name__)
+
+FIRST = "camera"
+"""What the first camera is asked for by."""
 
 SYSTEM: str = sys.platform
 """linux, darwin or win32."""
@@ -104,6 +111,8 @@ class CameraSource(LiveSource):
         SourceError: it is in use, gone, not permitted, or lacks the mode.
     """
 
+    targets: ClassVar[str] = f"a camera (its number, device or name, or `{FIRST}` for the first)"
+
     def __init__(
         self, camera: Camera, *, size: tuple[int, int] | None = None, rate: float | None = None
     ) -> None:
@@ -132,6 +141,30 @@ class CameraSource(LiveSource):
             codec=opened.codec,
             live=True,
         )
+
+    @classmethod
+    def accepts(cls, target: Target) -> bool:
+        """Whether it is a number, a device, or the name of a camera that is here."""
+        if isinstance(target, int):
+            return not isinstance(target, bool) and target >= 0
+        if not isinstance(target, str | Path):
+            return False
+        word = str(target)
+        if word == FIRST or word.isdecimal() or word.startswith("/dev/video"):
+            return True
+        # To look for cameras takes a moment; a path or an address is none.
+        plain = not Path(word).suffix and "://" not in word and not Path(word).exists()
+        return plain and any(
+            word == camera.device or word.lower() in camera.name.lower()
+            for camera in (find_cameras() if word else [])
+        )
+
+    @classmethod
+    def from_target(cls, target: Target, options: InputOptions) -> CameraSource:
+        """Opens the camera; `camera.device` goes before the target."""
+        asked = options.camera
+        wanted = asked.device or (None if target == FIRST else str(target))
+        return cls(pick_camera(wanted, find_cameras()), size=asked.size, rate=asked.fps)
 
     @property
     def mode(self) -> Mode:

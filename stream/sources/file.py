@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import av
 from av.container import InputContainer
@@ -18,6 +18,7 @@ from av.packet import Packet
 
 from stream.errors import SourceError, UsageError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
+from stream.options import InputOptions
 from stream.sources._container import (
     choose_copied,
     choose_video,
@@ -27,7 +28,7 @@ from stream.sources._description import Request, describe
 from stream.sources._pixels import Upright, lost_with
 from stream.sources._reader import Decoded, Reader
 from stream.sources._timeline import Timeline
-from stream.sources.base import Source
+from stream.sources.base import Source, Target
 
 # FFmpeg's AVFMT_TS_DISCONT: MPEG-TS, MPEG-PS and the like.
 _CLOCK_STARTS_ANYWHERE = 0x0200
@@ -59,6 +60,9 @@ class FileSource(Source):
     the file declares. Pixel formats other than planar YUV and grey are converted to the nearest
     planar YUV format; a rotation or mirroring that the file asks for is carried out.
     """
+
+    priority: ClassVar[int] = -10
+    targets: ClassVar[str] = "a video file"
 
     def __init__(
         self,
@@ -95,6 +99,22 @@ class FileSource(Source):
         except BaseException:
             self._container.close()
             raise
+
+    @classmethod
+    def accepts(cls, target: Target) -> bool:
+        """Whether it is a path: a file that is there, or a name that only a file can have."""
+        if isinstance(target, Path):
+            return True
+        if not isinstance(target, str) or not target or "://" in target:
+            return False
+        path = Path(target)
+        return path.exists() or bool(path.suffix) or path.name != target
+
+    @classmethod
+    def from_target(cls, target: Target, options: InputOptions) -> FileSource:
+        """Opens a file, of which `cut` may ask for a part."""
+        cut = options.cut
+        return cls(Path(str(target)), start=cut.start, end=cut.end, limit=cut.limit)
 
     def _open(self) -> None:
         container = self._container

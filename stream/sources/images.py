@@ -7,26 +7,30 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import ClassVar
 
 import av
 import cv2
 import numpy as np
 
-from stream.errors import SourceError
+from stream.errors import SourceError, UsageError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
+from stream.options import InputOptions
 from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr
-from stream.sources._container import explained
-from stream.sources.base import Source
+from stream.sources._container import explained, open_container, reason
+from stream.sources._pixels import Upright
+from stream.sources.base import Source, Target
+from stream.sources.folders import PICTURE_ENDINGS, VIDEO_ENDINGS, files_in
 
 _log = logging.getLogger(__name__)
 
-PICTURE_ENDINGS = frozenset(
-    {".avif", ".bmp", ".jpe", ".jpeg", ".jpg", ".jp2", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
-    | {".tif", ".tiff", ".webp"}
-)
-"""Files in a folder with these endings are taken for pictures."""
+# What OpenCV does not read and FFmpeg may.
+_READ_BY_FFMPEG = frozenset({".avif", ".heic", ".heif", ".jxl"})
+# In a name that is no file's they make it a glob.
+_MAGIC = frozenset("*?[")
 
 
 class ImagesSource(Source):
@@ -41,6 +45,9 @@ class ImagesSource(Source):
             that `paths[frame.index]` is the file of a frame.
     """
 
+    priority: ClassVar[int] = 10
+    targets: ClassVar[str] = "a picture, a folder or a glob of pictures"
+
     def __init__(self, inputs: str | Path | Sequence[str | Path]) -> None:
         """Finds the pictures and reads the first one.
 
@@ -51,18 +58,18 @@ class ImagesSource(Source):
             SourceError: something does not exist, holds no pictures, or none can be read.
         """
         given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
-        self.paths: list[Path] = [path for entry in given for path in _expand(entry)]
-        if not self.paths:
-            raise SourceError("there is no picture to read; name a file, a folder or a glob")
         self.corrupt = 0
         self._remarks: list[str] = []
+        self.paths: list[Path] = [path for entry in given for path in self._expand(entry)]
+        if not self.paths:
+            raise SourceError("there is no picture to read; name a file, a folder or a glob")
         self._closing = threading.Event()
         count = len(self.paths)
         self._next: tuple[av.VideoFrame, float] | None = self._read(0)
         if self._next is None:
             if count == 1:
-                raise SourceError(self._remarks[0])
-            raise SourceError(f"none of the {count} pictures can be read; {self._remarks[0]}")
+                raise SourceError(self._remarks[-1])
+            raise SourceError(f"none of the {count} pictures can be read; {self._remarks[-1]}")
         first = self._next[0]
         self.info = VideoInfo(
             name=self.paths[0].name if count == 1 else f"{count} pictures",
@@ -75,9 +82,36 @@ class ImagesSource(Source):
             codec=self.paths[0].suffix.lstrip(".").lower(),
         )
 
+    @classmethod
+    def accepts(cls, target: Target) -> bool:
+        """Whether it names a picture, a folder or a glob, or several such."""
+        if isinstance(target, list | tuple):
+            return bool(target) and all(isinstance(one, str | Path) for one in target)
+        if not isinstance(target, str | Path) or not str(target) or "://" in str(target):
+            return False
+        path, ending = Path(target), Path(target).suffix.lower()
+        if ending in PICTURE_ENDINGS or path.is_dir():
+            return True
+        return bool(_MAGIC & set(str(target))) and ending not in VIDEO_ENDINGS and not path.exists()
+
+    @classmethod
+    def from_target(cls, target: Target, options: InputOptions) -> ImagesSource:
+        """Opens the pictures; `cut.limit` is how many of them are taken."""
+        given = [target] if isinstance(target, str | Path) else target
+        if isinstance(given, int) or not all(isinstance(one, str | Path) for one in given):
+            raise UsageError(f"{target!r} names no pictures")
+        source = cls([one for one in given if isinstance(one, str | Path)])
+        source._limit(options.cut.limit)
+        return source
+
+    def _limit(self, count: int | None) -> None:
+        if count is not None and count < len(self.paths):
+            del self.paths[count:]
+            self.info = replace(self.info, frames=count)
+
     @property
     def remarks(self) -> list[str]:
-        """Which pictures could not be read, a sentence each."""
+        """Which pictures could not be read and what was left out, a sentence each."""
         return self._remarks
 
     def __iter__(self) -> Iterator[Item]:
@@ -97,6 +131,20 @@ class ImagesSource(Source):
         """Ends the iteration after the picture that is being read."""
         self._closing.set()
 
+    def _expand(self, entry: str | Path) -> list[Path]:
+        path = Path(entry)
+        if path.is_dir():
+            found = files_in(path, PICTURE_ENDINGS)
+            if not found.taken:
+                raise SourceError(f"the folder {path} has no pictures in it")
+            remark = found.remark(path)
+            self._remarks += [] if remark is None else [remark]
+            return list(found.taken)
+        matches = [path] if path.exists() else _matching(entry)
+        if not matches:
+            raise SourceError(f"there is no picture {path}; check the name")
+        return matches
+
     def _read(self, index: int) -> tuple[av.VideoFrame, float] | None:
         """The picture at a place in `paths`, or the next that can be read; None after the last."""
         while index < len(self.paths):
@@ -112,25 +160,10 @@ class ImagesSource(Source):
         return None
 
 
-def _expand(entry: str | Path) -> list[Path]:
-    path = Path(entry)
-    if path.is_dir():
-        found = sorted(
-            child
-            for child in path.iterdir()
-            if child.suffix.lower() in PICTURE_ENDINGS and child.is_file()
-        )
-        if not found:
-            raise SourceError(f"the folder {path} has no pictures in it")
-        return found
-    if path.exists():
-        return [path]
+def _matching(entry: str | Path) -> list[Path]:
     # Path.glob takes no absolute patterns.
     names = glob.glob(str(entry), recursive=True)  # noqa: PTH207
-    matches = sorted(path for path in map(Path, names) if path.is_file())
-    if not matches:
-        raise SourceError(f"there is no picture {path}; check the name")
-    return matches
+    return sorted(path for path in map(Path, names) if path.is_file())
 
 
 def _read_picture(path: Path) -> av.VideoFrame:
@@ -143,6 +176,25 @@ def _read_picture(path: Path) -> av.VideoFrame:
         pixels = cv2.imdecode(data, cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise SourceError(f"{path} cannot be decoded: {error.err or error}") from error
+    if pixels is None and path.suffix.lower() in _READ_BY_FFMPEG:
+        return _read_by_ffmpeg(path)
     if pixels is None:
         raise SourceError(f"{path} is not a picture that can be read, or it is damaged")
     return picture_from_bgr(np.asarray(pixels, np.uint8))
+
+
+def _read_by_ffmpeg(path: Path) -> av.VideoFrame:
+    with open_container(path) as container:
+        # Cameras write HEIC in tiles, each a stream of its own; how they lie is not told here.
+        if len(container.streams.video) != 1:
+            raise SourceError(
+                f"{path} cannot be read: it is a picture in tiles; convert it to JPEG or PNG"
+            )
+        try:
+            picture = next(container.decode(video=0), None)
+        except av.FFmpegError as error:
+            raise SourceError(f"{path} cannot be decoded: {reason(error)}") from error
+        if picture is None:
+            raise SourceError(f"{path} is not a picture that can be read, or it is damaged")
+        pixels = Upright(picture)(picture).to_ndarray(format="bgr24")
+        return picture_from_bgr(np.asarray(pixels, np.uint8))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import ClassVar
 
 import av
 
@@ -30,6 +31,8 @@ class LiveSource(Source):
         reconnects: how often it came back after it was gone.
         dropped: pictures that were let go because nobody took them in time.
     """
+
+    live: ClassVar[bool] = True
 
     reconnects: int = 0
     dropped: int = 0

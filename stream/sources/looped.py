@@ -7,12 +7,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from typing import ClassVar
 
 from stream.errors import SourceError
 from stream.frame import Frame
-from stream.sources.base import Source
+from stream.options import InputOptions
+from stream.sources.base import Source, Target
 from stream.sources.live import LiveSource, planar
 from stream.sources.live_timeline import TICKS
+
+_PREFIX = "loop:"
 
 
 class LoopedSource(LiveSource):
@@ -27,6 +31,9 @@ class LoopedSource(LiveSource):
         rate: pictures per second, in place of the footage's own pace.
         rounds: how often it is played; None for ever.
     """
+
+    priority: ClassVar[int] = 20
+    targets: ClassVar[str] = f"`{_PREFIX}` and a file to play it like a camera"
 
     def __init__(
         self,
@@ -50,6 +57,21 @@ class LoopedSource(LiveSource):
             live=True,
         )
         self._usual = 1 / (self.info.rate or Fraction(30))
+
+    @classmethod
+    def accepts(cls, target: Target) -> bool:
+        """Whether it is `loop:` and something to play."""
+        return isinstance(target, str) and target.startswith(_PREFIX)
+
+    @classmethod
+    def from_target(cls, target: Target, options: InputOptions) -> LoopedSource:
+        """Plays what stands behind `loop:`, at the rate asked of a camera."""
+        from stream.sources import open as open_target
+
+        played = str(target).removeprefix(_PREFIX)
+        fps = options.camera.fps
+        rate = None if fps is None else Fraction(fps).limit_denominator(1001)
+        return cls(lambda: open_target(played, options), rate=rate)
 
     def close(self) -> None:
         """Ends the iteration and closes the footage."""

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import av
 from av.container import InputContainer
@@ -15,7 +15,9 @@ from av.container import InputContainer
 from stream.errors import SourceError, StreamError, UsageError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.mailbox import Closed
+from stream.options import InputOptions
 from stream.sources.addresses import clean, keep_out_of_logs, redact, secrets_of, split
+from stream.sources.base import Target
 from stream.sources.feed import Ended, Feed, Opened, Picture, Sound
 from stream.sources.live import LiveSource, planar
 from stream.sources.live_timeline import TICKS, Timeline
@@ -64,6 +66,8 @@ class NetworkSource(LiveSource):
         UsageError: it is not an address of a known kind.
         SourceError: it cannot be opened now.
     """
+
+    targets: ClassVar[str] = "an address (" + ", ".join(f"{one}://" for one in SCHEMES) + ")"
 
     def __init__(
         self,
@@ -118,6 +122,18 @@ class NetworkSource(LiveSource):
             copied=self._opened.audio.streams,
             live=True,
         )
+
+    @classmethod
+    def accepts(cls, target: Target) -> bool:
+        """Whether it is an address of a known scheme."""
+        return isinstance(target, str) and split(target)[0].lower() in SCHEMES
+
+    @classmethod
+    def from_target(cls, target: Target, options: InputOptions) -> NetworkSource:
+        """Opens an address."""
+        asked = options.network
+        patience = Patience(asked.open_timeout, asked.read_timeout, asked.give_up)
+        return cls(str(target), transport=asked.transport, patience=patience)
 
     def _first_connection(self) -> Opened:
         feed = self._feed = self._connect()

@@ -6,14 +6,22 @@ import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import ClassVar
 
 import av
 import numpy as np
 
 from stream.errors import UsageError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
+from stream.options import InputOptions
 from stream.pixels import plane_view
-from stream.sources.base import Source
+from stream.sources.base import Source, Target
+
+NAME = "pattern"
+"""What the test picture is asked for by."""
+
+_USUAL_SIZE = (640, 480)
+_USUAL_RATE = 30
 
 
 class PatternSource(Source):
@@ -21,6 +29,10 @@ class PatternSource(Source):
 
     As a live source pictures come at their rate and those that nobody waits for are not made.
     """
+
+    priority: ClassVar[int] = 20
+    live: ClassVar[bool] = True
+    targets: ClassVar[str] = f"`{NAME}` for a test picture"
 
     def __init__(
         self,
@@ -63,6 +75,18 @@ class PatternSource(Source):
             live=live,
         )
         self._bars = self._draw_bars()
+
+    @classmethod
+    def accepts(cls, target: Target) -> bool:
+        """Whether it is the word `pattern`."""
+        return target == NAME
+
+    @classmethod
+    def from_target(cls, target: Target, options: InputOptions) -> PatternSource:
+        """Opens the test picture, live, in the size and at the rate asked of a camera."""
+        width, height = options.camera.size or _USUAL_SIZE
+        rate = Fraction(options.camera.fps or _USUAL_RATE).limit_denominator(1001)
+        return cls(width, height, rate, frames=options.cut.limit, live=True)
 
     def __iter__(self) -> Iterator[Item]:
         """Yields frames; in real time where the source is live."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -141,3 +142,35 @@ def test_close_ends_the_iteration(tmp_path):
         seen += 1
         source.close()
     assert seen == 1
+
+
+def test_a_folder_s_hidden_files_are_no_pictures_and_others_are_named(tmp_path):
+    folder = tmp_path / "from_a_mac"
+    save(folder / "a.jpg")
+    (folder / "a.jpg").rename(folder / "a.jfif")
+    save(folder / "b.png")
+    for name in ("._a.jfif", "._b.png", ".DS_Store"):
+        (folder / name).write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X")
+    (folder / "c.jpg").mkdir()
+    (folder / "notes.txt").write_text("no picture")
+    with ImagesSource(folder) as source:
+        assert [path.name for path in source.paths] == ["a.jfif", "b.png"]
+        assert len(list(source)) == 2 and source.corrupt == 0
+        assert source.remarks == [f"left out of the folder {folder}: c.jpg, notes.txt"]
+
+
+def test_a_picture_that_only_ffmpeg_reads(tmp_path):
+    path = tmp_path / "in.avif"
+    with av.open(str(path), "w", format="avif") as container:
+        stream = container.add_stream("libsvtav1", rate=1, options={"crf": "5"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        given = np.full((64, 96, 3), (200, 80, 40), np.uint8)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(given, format="rgb24")))
+        container.mux(stream.encode(None))
+    with ImagesSource(path) as source:
+        (frame,) = source
+    colour = bgr_from_picture(frame.picture)[:, :, ::-1].reshape(-1, 3).mean(0)
+    assert np.abs(colour - (200, 80, 40)).max() < 6
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(SourceError, match=r"in\.avif"):
+        ImagesSource(path)

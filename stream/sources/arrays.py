@@ -1,0 +1,132 @@
+"""Pictures that a program has already: any iterable of RGB arrays."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sized
+from fractions import Fraction
+from pathlib import Path
+from typing import ClassVar
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.errors import SourceError, UsageError
+from stream.frame import ColourTags, Frame, Item, VideoInfo
+from stream.options import InputOptions
+from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr
+from stream.sources.base import Source, Target
+
+_USUAL_RATE = 25
+
+
+class ArraysSource(Source):
+    """Arrays one after another, in full-range YUV 4:4:4 with 10 bits.
+
+    That format holds every 8-bit RGB colour exactly, so that untouched pixels come out as they
+    were given. Each may have a size of its own. They are taken from the iterable one at a time,
+    in the thread that iterates.
+    """
+
+    targets: ClassVar[str] = "an iterable of uint8 RGB arrays"
+
+    def __init__(
+        self, arrays: Iterable[NDArray[np.uint8]], rate: Fraction | float = _USUAL_RATE
+    ) -> None:
+        """Takes the first array.
+
+        Args:
+            arrays: uint8 [H, W, 3], red, green, blue.
+            rate: pictures per second.
+
+        Raises:
+            UsageError: the rate is not above 0.
+            SourceError: there is no array, or the first is not such an array.
+        """
+        if not rate > 0:
+            raise UsageError(f"{rate} pictures per second are not possible")
+        self.corrupt = 0
+        self._rate = Fraction(rate).limit_denominator(1001)
+        self._closing = threading.Event()
+        self._arrays = iter(arrays)
+        self._next = self._take(0)
+        if self._next is None:
+            raise SourceError("there is no picture: the iterable is empty")
+        count = len(arrays) if isinstance(arrays, Sized) else None
+        self.info = VideoInfo(
+            name="arrays",
+            width=self._next[0].width,
+            height=self._next[0].height,
+            pixel_format=EXACT_RGB,
+            time_base=1 / self._rate,
+            rate=self._rate,
+            frames=count,
+            duration=None if count is None else count / self._rate,
+            colour=ColourTags(2, 2, EXACT_MATRIX, full_range=True),
+            codec="arrays",
+        )
+
+    @classmethod
+    def accepts(cls, target: Target) -> bool:
+        """Whether it is an iterable, and not a name or several names."""
+        if isinstance(target, str | bytes | Path) or not isinstance(target, Iterable):
+            return False
+        # What a generator gives is not known before it is taken.
+        return not isinstance(target, list | tuple | set) or not any(
+            isinstance(one, str | Path) for one in target
+        )
+
+    @classmethod
+    def from_target(cls, target: Target, options: InputOptions) -> ArraysSource:
+        """Opens an iterable; its rate is `camera.fps`, or 25 pictures per second."""
+        if isinstance(target, str | Path | int):
+            raise UsageError(f"{target!r} is no iterable of arrays")
+        return cls(target, options.camera.fps or _USUAL_RATE)  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[Item]:
+        """Yields one frame per array.
+
+        Raises:
+            SourceError: one is not a uint8 [H, W, 3] array.
+        """
+        tick = self.info.time_base
+        index = 0
+        try:
+            while self._next is not None and not self._closing.is_set():
+                (picture, seconds), self._next = self._next, None
+                picture.pts, picture.time_base, picture.duration = index, tick, 1
+                frame = Frame(picture, index, index, tick, 1)
+                frame.stages["decode"] = seconds
+                yield frame
+                index += 1
+                if not self._closing.is_set():
+                    self._next = self._take(index)
+        finally:
+            if hasattr(self._arrays, "close"):
+                self._arrays.close()
+
+    def close(self) -> None:
+        """Ends the iteration once the iterable has given the array that is waited for."""
+        self._closing.set()
+
+    def _take(self, index: int) -> tuple[av.VideoFrame, float] | None:
+        began = time.perf_counter()
+        try:
+            array = next(self._arrays)
+        except StopIteration:
+            return None
+        if (
+            not isinstance(array, np.ndarray)
+            or array.dtype != np.uint8
+            or array.ndim != 3
+            or array.shape[2] != 3
+            or not array.size
+        ):
+            what = type(array).__name__
+            if isinstance(array, np.ndarray):
+                what = f"{array.dtype} {list(array.shape)}"
+            raise SourceError(f"picture {index} is {what}; a uint8 array [H, W, 3] is needed")
+        picture = picture_from_bgr(np.ascontiguousarray(array[:, :, ::-1]))
+        return picture, time.perf_counter() - began
