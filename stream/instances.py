@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.roi import paste_mask
+from stream import rle
+from stream.instance import Instance, same
+from stream.outlines import Ring, pixel_masks, tight
+from stream.roi import Window, paste_mask
+
+if TYPE_CHECKING:
+    import supervision
+
+Several = slice | Sequence[bool] | Sequence[int] | NDArray[np.bool_] | NDArray[np.integer[Any]]
+"""What picks several instances: a slice, a boolean for each, or places; as numpy reads them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Instances:
     """Detections of one picture, in that picture's pixels, best first.
+
+        sure = found[found.scores > 0.8]      # also a slice, places, or a boolean for each
+        for one in sure:                      # each an `Instance`
+            print(one.name, one.score, one.area)
+
+    Compares by value; arrays must be exactly the same. Not hashable.
 
     Attributes:
         boxes: float32 [N, 4], x1, y1, x2, y2 in pixels of the picture; may be fractional.
@@ -65,8 +83,184 @@ class Instances:
             picture_size=picture_size,
         )
 
+    @classmethod
+    def from_full_masks(
+        cls,
+        masks: NDArray[np.bool_] | Iterable[NDArray[np.bool_]],
+        *,
+        class_names: tuple[str, ...],
+        picture_size: tuple[int, int],
+        scores: NDArray[np.floating[Any]] | Sequence[float] | None = None,
+        labels: NDArray[np.integer[Any]] | Sequence[int] | None = None,
+        boxes: NDArray[np.floating[Any]] | None = None,
+        track_ids: NDArray[np.integer[Any]] | Sequence[int] | None = None,
+    ) -> Instances:
+        """Instances of masks at full size, of which `full_masks` gives the same pixels again.
+
+        Their masks are as many cells wide and high as the largest object has pixels, so they are
+        not small: N times M times M times four bytes.
+
+        Args:
+            masks: bool [H, W] each; they are taken one by one.
+            class_names: what labels index into.
+            picture_size: (height, width) in pixels.
+            scores: [N], 0..1; None for 1.
+            labels: [N]; None for 0.
+            boxes: [N, 4], x1, y1, x2, y2; None for the smallest that hold the masks.
+            track_ids: [N], or None where nothing tracks.
+
+        Returns:
+            The instances, best first.
+
+        Raises:
+            ValueError: a mask is not of the picture's size, or lengths differ.
+        """
+
+        def parts() -> Iterator[tuple[Window, NDArray[np.bool_]] | None]:
+            for mask in masks:
+                if mask.shape != tuple(picture_size):
+                    raise ValueError(
+                        f"a mask of {mask.shape} does not fit a picture of {tuple(picture_size)}"
+                    )
+                yield tight(np.asarray(mask, np.bool_))
+
+        around, cells, frames = pixel_masks(parts())
+        count = len(around)
+        given = np.ones(count) if scores is None else scores
+        found = cls(
+            boxes=around if boxes is None else np.asarray(boxes, np.float32),
+            scores=np.asarray(given, np.float32),
+            labels=np.asarray(np.zeros(count) if labels is None else labels, np.int64),
+            masks=cells,
+            class_names=class_names,
+            picture_size=picture_size,
+            track_ids=None if track_ids is None else np.asarray(track_ids, np.int64),
+            frames=frames,
+        )
+        return found[np.argsort(-found.scores, kind="stable")]
+
+    @classmethod
+    def from_rle(
+        cls,
+        rles: Sequence[rle.Rle | Mapping[str, Any]],
+        *,
+        class_names: tuple[str, ...],
+        picture_size: tuple[int, int],
+        scores: NDArray[np.floating[Any]] | Sequence[float] | None = None,
+        labels: NDArray[np.integer[Any]] | Sequence[int] | None = None,
+        boxes: NDArray[np.floating[Any]] | None = None,
+        track_ids: NDArray[np.integer[Any]] | Sequence[int] | None = None,
+    ) -> Instances:
+        """As `from_full_masks`, from masks in COCO's run lengths.
+
+        Args:
+            rles: what `rle` gives; `counts` may also be bytes or uncompressed.
+            class_names: what labels index into.
+            picture_size: (height, width) in pixels.
+            scores: [N], 0..1; None for 1.
+            labels: [N]; None for 0.
+            boxes: [N, 4], x1, y1, x2, y2; None for the smallest that hold the masks.
+            track_ids: [N], or None where nothing tracks.
+
+        Raises:
+            UsageError: a mask cannot be read.
+            ValueError: a mask is not of the picture's size, or lengths differ.
+        """
+        return cls.from_full_masks(
+            map(rle.decode, rles),
+            class_names=class_names,
+            picture_size=picture_size,
+            scores=scores,
+            labels=labels,
+            boxes=boxes,
+            track_ids=track_ids,
+        )
+
+    @classmethod
+    def from_supervision(
+        cls,
+        detections: supervision.Detections,
+        *,
+        picture_size: tuple[int, int] | None = None,
+        class_names: tuple[str, ...] | None = None,
+    ) -> Instances:
+        """Instances of a `supervision.Detections`.
+
+        Args:
+            detections: its masks are kept exactly; where it has none, whole boxes are the objects.
+            picture_size: (height, width) in pixels; None takes the masks' size.
+            class_names: what its class ids index into; None takes the names that it has with it.
+
+        Returns:
+            The instances, best first.
+
+        Raises:
+            ValueError: there are no masks that tell the picture's size, and it is not given.
+        """
+        from stream.detections import from_supervision
+
+        return from_supervision(detections, picture_size, class_names)
+
+    def to_supervision(self) -> supervision.Detections:
+        """The same as `supervision.Detections`: boxes, full-size masks, scores, classes, tracks.
+
+        Class names are in its `data["class_name"]`.
+
+        Raises:
+            UsageError: the library is not installed.
+        """
+        from stream.detections import to_supervision
+
+        return to_supervision(self)
+
     def __len__(self) -> int:
         return len(self.boxes)
+
+    @overload
+    def __getitem__(self, index: int | np.integer[Any]) -> Instance: ...
+
+    @overload
+    def __getitem__(self, index: Several) -> Instances: ...
+
+    def __getitem__(self, index: int | np.integer[Any] | Several) -> Instance | Instances:
+        if isinstance(index, (int, np.integer)):
+            return self._one(range(len(self))[index])
+        if isinstance(index, Sequence) and not len(index):
+            index = np.zeros(0, np.int64)
+        return self.select(index)
+
+    def __iter__(self) -> Iterator[Instance]:
+        return map(self._one, range(len(self)))
+
+    def _one(self, index: int) -> Instance:
+        label = int(self.labels[index])
+        return Instance(
+            box=self.boxes[index],
+            score=float(self.scores[index]),
+            label=label,
+            name=self.class_names[label],
+            mask=self.masks[index],
+            mask_box=self.mask_frames[index],
+            picture_size=self.picture_size,
+            mask_threshold=self.mask_threshold,
+            track_id=None if self.track_ids is None else int(self.track_ids[index]),
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return same(self, other) if isinstance(other, Instances) else NotImplemented
+
+    def __repr__(self) -> str:
+        height, width = self.picture_size
+        counts = Counter(self.names).most_common()
+        what = ", ".join(f"{count} {name}" for name, count in counts) or "nothing"
+        lines = [f"Instances: {what} in a picture of {width}x{height}"]
+        for name in ("boxes", "scores", "labels", "masks", "track_ids", "frames"):
+            array = getattr(self, name)
+            if array is not None:
+                lines.append(f"  {name}: {array.dtype} {list(array.shape)}")
+        return "\n".join(lines)
 
     @property
     def mask_frames(self) -> NDArray[np.float32]:
@@ -78,8 +272,36 @@ class Instances:
         """The class name of each instance, N strings."""
         return [self.class_names[label] for label in self.labels]
 
-    def select(self, index: NDArray[np.bool_] | NDArray[np.int64]) -> Instances:
-        """The instances that a boolean mask or an index array of length <= N picks."""
+    @property
+    def areas(self) -> NDArray[np.int64]:
+        """Pixels of the picture that are each object's, int64 [N]; masks are made one by one."""
+        return np.array([one.area for one in self], np.int64)
+
+    def polygons(self, tolerance: float = 0.0) -> list[list[Ring]]:
+        """The outlines of each object.
+
+        Args:
+            tolerance: how far a simplified outline may lie from the exact one, in pixels; 0 for
+                exact.
+
+        Returns:
+            For each object a list of rings, int32 [K, 2], x and y of the outermost pixels of a part
+            of it that hangs together (diagonal neighbours do). Holes are closed: every ring is an
+            area of its own, and `cv2.fillPoly` of it gives the part's pixels; `rle` keeps holes. A
+            part of one pixel is a ring of one point. No ring where an object has no pixel.
+        """
+        return [one.polygons(tolerance) for one in self]
+
+    def rle(self) -> list[rle.Rle]:
+        """Each mask at full size in COCO's compressed run lengths, as `pycocotools` reads them.
+
+        Returns:
+            For each object `{"size": [height, width], "counts": "…"}`, ready for JSON.
+        """
+        return [one.rle() for one in self]
+
+    def select(self, index: Several) -> Instances:
+        """The instances that a boolean mask, places or a slice picks, in that order."""
         return replace(
             self,
             boxes=self.boxes[index],

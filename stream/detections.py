@@ -1,0 +1,92 @@
+"""To and from `supervision.Detections`, for whoever has that library."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.errors import UsageError
+from stream.instances import Instances
+from stream.outlines import pixel_masks, tight
+
+if TYPE_CHECKING:
+    import supervision
+
+_CELLS = 28
+
+
+def to_supervision(instances: Instances) -> supervision.Detections:
+    """See `Instances.to_supervision`."""
+    try:
+        import supervision
+    except ImportError as error:
+        raise UsageError(
+            "to_supervision() needs the library supervision; install it: pip install supervision"
+        ) from error
+    return supervision.Detections(
+        xyxy=instances.boxes.copy(),
+        mask=instances.full_masks(),
+        confidence=instances.scores.copy(),
+        class_id=instances.labels.astype(int),
+        tracker_id=None if instances.track_ids is None else instances.track_ids.astype(int),
+        data={"class_name": np.array(instances.names, dtype=str)},
+    )
+
+
+def from_supervision(
+    detections: supervision.Detections,
+    picture_size: tuple[int, int] | None,
+    class_names: tuple[str, ...] | None,
+) -> Instances:
+    """See `Instances.from_supervision`."""
+    count = len(detections.xyxy)
+    boxes = np.asarray(detections.xyxy, np.float32).reshape(count, 4)
+    full = (
+        None
+        if detections.mask is None
+        else [np.asarray(one, np.bool_) for one in _each(detections.mask, count)]
+    )
+    if picture_size is None:
+        if not full:
+            raise ValueError("detections without masks do not tell the picture's size: give it")
+        picture_size = full[0].shape[0], full[0].shape[1]
+    labels = np.zeros(count, np.int64)
+    if detections.class_id is not None:
+        labels = np.asarray(detections.class_id, np.int64)
+    if class_names is None:
+        class_names = _names(labels, detections.data.get("class_name"))
+    scores = np.ones(count, np.float32)
+    if detections.confidence is not None:
+        scores = np.asarray(detections.confidence, np.float32)
+    frames: NDArray[np.float32] | None = None
+    masks = np.ones((count, _CELLS, _CELLS), np.float32)
+    if full is not None:
+        _, masks, frames = pixel_masks(map(tight, full))
+    tracks = detections.tracker_id
+    return Instances(
+        boxes=boxes,
+        scores=scores,
+        labels=labels,
+        masks=masks,
+        class_names=class_names,
+        picture_size=picture_size,
+        track_ids=None if tracks is None else np.asarray(tracks, np.int64),
+        frames=frames,
+    )[np.argsort(-scores, kind="stable")]
+
+
+def _each(masks: Any, count: int) -> list[Any]:
+    # Its compact masks are full-size arrays one by one, as its arrays are.
+    return [masks[index] for index in range(count)]
+
+
+def _names(labels: NDArray[np.int64], given: Any) -> tuple[str, ...]:
+    """A name for every label up to the largest; those that are not there are called by number."""
+    count = int(labels.max()) + 1 if len(labels) else 0
+    names = [f"class {label}" for label in range(count)]
+    if given is not None:
+        for label, name in zip(labels, given, strict=True):
+            names[label] = str(name)
+    return tuple(names)

@@ -1,0 +1,124 @@
+"""COCO's run lengths: a mask as text, and back.
+
+Runs are counted down the columns, from the left one on, first what is outside, then what is inside,
+and so on in turns. From the fourth count on, what is written is the difference to the count two
+places before. Each number is written in groups of five bits, lowest first, as characters from `0`
+on; a sixth bit says that more follow, and the fifth bit of the last group is the sign. The format
+is that of the COCO API (`maskApi.c`), which `pycocotools` reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.errors import UsageError
+from stream.roi import Window
+
+_BITS, _SIGN, _MORE, _FIRST = 5, 0x10, 0x20, 48
+
+
+class Rle(TypedDict):
+    """A mask at full picture size.
+
+    Attributes:
+        size: height and width in pixels.
+        counts: the compressed run lengths.
+    """
+
+    size: list[int]
+    counts: str
+
+
+def encode(inside: NDArray[np.bool_], window: Window, size: tuple[int, int]) -> Rle:
+    """Writes the mask of a picture that is False outside a window.
+
+    Args:
+        inside: bool of the window's size.
+        window: where in the picture it lies, wholly inside.
+        size: the picture's height and width in pixels.
+    """
+    height, width = size
+    top, bottom, left, right = window
+    columns = np.zeros((right - left, bottom - top + 2), np.int8)
+    columns[:, 1:-1] = inside.T
+    column, row = np.nonzero(np.diff(columns, axis=1))
+    # Beginnings and ends in turns. A run that goes on at the top of the next column is one.
+    edges = (left + column) * height + top + row
+    joined = 2 * np.flatnonzero(edges[1:-1:2] == edges[2::2]) + 1
+    edges = np.delete(edges, [joined, joined + 1])
+    if len(edges) and edges[-1] == height * width:
+        edges = edges[:-1]
+    counts = np.diff(np.concatenate([[0], edges, [height * width]]))
+    return Rle(size=[height, width], counts=_compress(counts))
+
+
+def decode(rle: Rle | Mapping[str, Any]) -> NDArray[np.bool_]:
+    """The mask at full size, bool [H, W].
+
+    Args:
+        rle: as `encode` writes it; `counts` may also be bytes, or a list of uncompressed counts.
+
+    Raises:
+        UsageError: it has no size or no counts, or they do not fit together.
+    """
+    try:
+        height, width = (int(number) for number in rle["size"])
+        given = rle["counts"]
+        counts = (
+            _decompress(given)
+            if isinstance(given, (str, bytes))
+            else np.asarray(given, np.int64).reshape(-1)
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            'a mask in run lengths is {"size": [height, width], "counts": "…"}; this one cannot '
+            f"be read: {error}"
+        ) from error
+    if min(height, width) < 0 or (counts < 0).any() or counts.sum() != height * width:
+        raise UsageError(
+            f"a mask's run lengths add up to {counts.sum()} pixels, but its picture of "
+            f"{width}x{height} has {height * width}"
+        )
+    inside = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
+    return np.ascontiguousarray(inside.reshape(width, height).T)
+
+
+def _compress(counts: NDArray[np.int64]) -> str:
+    numbers = counts.copy()
+    numbers[3:] -= counts[1:-2]
+    # All numbers at once, one group of bits after the other; shifting keeps the sign.
+    groups: list[NDArray[np.int64]] = []
+    used: list[NDArray[np.bool_]] = []
+    going = np.ones(len(numbers), np.bool_)
+    while going.any():
+        used.append(going)
+        group = numbers & 0x1F
+        numbers = numbers >> _BITS
+        going = going & (numbers != np.where(group & _SIGN, -1, 0))
+        groups.append(group + _MORE * going)
+    written = np.stack(groups, axis=1)[np.stack(used, axis=1)] + _FIRST
+    return written.astype(np.uint8).tobytes().decode("ascii")
+
+
+def _decompress(text: str | bytes) -> NDArray[np.int64]:
+    raw = text.encode("ascii") if isinstance(text, str) else text
+    groups = np.frombuffer(raw, np.uint8).astype(np.int64) - _FIRST
+    if not len(groups):
+        return np.zeros(0, np.int64)
+    last = (groups & _MORE) == 0
+    if ((groups < 0) | (groups > 0x3F)).any() or not last[-1]:
+        raise ValueError("the counts are no compressed run lengths")
+    first = np.concatenate([[0], np.flatnonzero(last)[:-1] + 1])
+    lengths = np.diff(np.concatenate([first, [len(groups)]]))
+    if lengths.max() > 12:
+        raise ValueError("a count is longer than 60 bits")
+    places = _BITS * (np.arange(len(groups)) - np.repeat(first, lengths))
+    numbers = np.add.reduceat((groups & 0x1F) << places, first)
+    numbers -= np.where(groups[last] & _SIGN, 1 << (_BITS * lengths), 0)
+    numbers[1::2] = np.cumsum(numbers[1::2])
+    numbers[2::2] = np.cumsum(numbers[2::2])
+    return np.asarray(numbers, np.int64)
