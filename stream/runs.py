@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from stream import tracking
 from stream.errors import UsageError
 from stream.interrupt import on_interrupt
 from stream.pipeline import Outcome, Pipeline
@@ -20,7 +21,6 @@ from stream.sources.base import Source
 from stream.sources.folders import VIDEO_ENDINGS, files_in
 from stream.stages import segmentation_stages
 from stream.timing import Clock
-from stream.tracking.steady import Steady
 
 if TYPE_CHECKING:
     from stream.compositing.compositor import Compositor
@@ -117,7 +117,7 @@ def run_video(
         console: where the progress line goes.
         extra_remarks: sentences to add to those of source and sink.
         every: on which frames inference runs; None for all.
-        steady: whether objects are kept through moments of doubt (see `Steady`).
+        steady: whether objects are kept through moments of doubt (the tracker `steady`).
     """
     clock = Clock()
     with _closing(source, sink):
@@ -127,7 +127,7 @@ def run_video(
             clock,
             timing=timing,
             every=every,
-            steady=Steady() if steady else None,
+            tracker=tracking.make("steady") if steady else None,
         )
         pipeline = Pipeline(source, stages, sink, clock)
         line = ProgressLine(console, source.info, segmenter.provider, pipeline.counts, clock)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
     from stream.motion.every import Every
     from stream.roi import Window
-    from stream.tracking.steady import Steady
+    from stream.tracking.base import Tracker
 
 _PANEL_SECONDS = 0.2
 """How long the panel shows the same figures: faster changes cannot be read."""
@@ -56,7 +56,7 @@ def segmentation_stages(
     *,
     timing: bool,
     every: Every | None = None,
-    steady: Steady | None = None,
+    tracker: Tracker | None = None,
 ) -> list[Stage]:
     """The stages that find the objects of a frame and paint them into it.
 
@@ -66,7 +66,7 @@ def segmentation_stages(
         clock: gives the figures for the timing panel.
         timing: whether the panel is painted.
         every: on which frames inference runs; None for all.
-        steady: keeps objects through moments of doubt; None takes each frame for itself.
+        tracker: says which object is which; None takes each frame for itself.
     """
     panel = Panel(clock, segmenter.provider) if timing else None
 
@@ -77,10 +77,12 @@ def segmentation_stages(
         job.raw = segmenter.infer(job.prepared)
 
     def postprocess(job: Job) -> None:
-        if steady is None:
+        if tracker is None:
             job.frame.instances = segmenter.finish(job.raw, job.prepared)
         else:
-            job.frame.instances = steady.finish(segmenter, job.raw, job.prepared)
+            threshold = segmenter.threshold
+            candidates = segmenter.finish(job.raw, job.prepared, tracker.floor * threshold)
+            job.frame.instances = tracker.update(candidates, job.frame.seconds, threshold)
         job.prepared = job.raw = None
 
     def composite(job: Job) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import av
 from av.video.frame import PictureType
 
+from stream import tracking
 from stream.bench.figures import Figure
 from stream.bench.material import FindsNothing, make_clip
 from stream.compositing.compositor import Compositor
@@ -20,7 +21,7 @@ from stream.sinks.video import VideoSink
 from stream.sources.file import FileSource
 from stream.stages import segmentation_stages
 from stream.timing import Clock, StageFigures
-from stream.tracking.steady import Steady
+from stream.tracking.base import Tracker
 
 _ROUNDS = 3
 
@@ -46,13 +47,13 @@ def _plain_loop(clip: Path, output: Path, codec: str, options: dict[str, str]) -
 
 
 def _pipeline(
-    clip: Path, output: Path, segmenter: Any, *, timing: bool, steady: Steady | None = None
+    clip: Path, output: Path, segmenter: Any, *, timing: bool, tracker: Tracker | None = None
 ) -> tuple[float, dict[str, StageFigures], float | None]:
     """Frames per second through the pipeline, stage figures, seconds to the first frame."""
     source = FileSource(clip)
     sink = VideoSink(output, source.info, overwrite=True)
     clock = Clock()
-    stages = segmentation_stages(segmenter, Compositor(), clock, timing=timing, steady=steady)
+    stages = segmentation_stages(segmenter, Compositor(), clock, timing=timing, tracker=tracker)
     outcome = Pipeline(source, stages, sink, clock).run()
     if outcome.error is not None:
         raise outcome.error
@@ -97,7 +98,7 @@ def measure_model(
     first: float | None = None
     for _ in range(_ROUNDS):
         rate, stages, waited = _pipeline(
-            clip, folder / "model.mp4", segmenter, timing=True, steady=Steady()
+            clip, folder / "model.mp4", segmenter, timing=True, tracker=tracking.make("steady")
         )
         rates.append(rate)
         first = first if first is not None else waited

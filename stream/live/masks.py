@@ -13,7 +13,7 @@ from stream.timing import timed
 
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
-    from stream.tracking.steady import Steady
+    from stream.tracking.base import Tracker
 
 _PATIENCE = 0.75
 """Share of the time between two pictures that a picture waits for its own answer. The rest is for
@@ -34,15 +34,15 @@ class PresentMasks:
         segmenter: finds the objects.
         every: inference on every this many pictures at most; 1 infers on each picture that is
             shown, which then waits for it; None: as often as the display allows.
-        steady: keeps objects through moments of doubt; None takes each inference for itself.
+        tracker: says which object is which; None takes each inference for itself.
     """
 
     def __init__(
-        self, segmenter: Segmenter, every: int | None = None, steady: Steady | None = None
+        self, segmenter: Segmenter, every: int | None = None, tracker: Tracker | None = None
     ) -> None:
         self._segmenter = segmenter
         self._every = every
-        self._thinker = Thinker(segmenter, steady)
+        self._thinker = Thinker(segmenter, tracker)
         self._carrier = Carrier()
         self._key: Answer | None = None
         self._asked_index: int | None = None
@@ -94,7 +94,7 @@ class PresentMasks:
         with timed(frame.stages, "preprocess"):
             prepared = self._segmenter.prepare(frame.picture)
         self._asked_index = frame.index
-        return self._thinker.ask(Question(frame.index, prepared, grey))
+        return self._thinker.ask(Question(frame.index, frame.seconds, prepared, grey))
 
     def _waiting_time(self) -> float | None:
         if self._every == 1:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stream import tracking
 from stream.errors import StreamError
 from stream.frame import Frame, Passthrough, VideoInfo
 from stream.live.controls import Controls
@@ -22,7 +23,6 @@ from stream.sinks.base import Sink
 from stream.sinks.display import Display
 from stream.sources.base import Source
 from stream.timing import Clock, timed
-from stream.tracking.steady import Steady
 
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
@@ -50,7 +50,7 @@ class LiveRun:
         controls: how pictures are painted.
         clock: where durations are booked.
         every: inference on every this many pictures; None: as often as the display allows.
-        steady: whether objects are kept through moments of doubt (see `Steady`).
+        steady: whether objects are kept through moments of doubt (the tracker `steady`).
         displays: where pictures are shown.
         open_sink: opens a recording's file.
     """
@@ -73,7 +73,7 @@ class LiveRun:
         self._displays = list(displays)
         self._open_sink = open_sink
         self._frames: Mailbox[Frame] = Mailbox("captured", 1)
-        self._masks = PresentMasks(segmenter, every, Steady() if steady else None)
+        self._masks = PresentMasks(segmenter, every, tracking.make("steady") if steady else None)
         self._compositor = controls.compositor()
         self._painted_as = (controls.look, controls.options)
         self._panel = LivePanel(clock, segmenter.provider, lambda: self.dropped)

@@ -13,7 +13,7 @@ from stream.timing import timed
 
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
-    from stream.tracking.steady import Steady
+    from stream.tracking.base import Tracker
 
 _WEIGHT = 0.2
 
@@ -24,11 +24,13 @@ class Question:
 
     Attributes:
         index: the frame's.
+        seconds: its presentation time.
         prepared: the model's input, made before anything was painted into the picture.
         grey: the picture as `small_grey` makes it.
     """
 
     index: int
+    seconds: float
     prepared: Any
     grey: Grey
 
@@ -47,12 +49,12 @@ class Thinker:
 
     Args:
         segmenter: finds the objects.
-        steady: keeps objects through moments of doubt; None takes each picture for itself.
+        tracker: says which object is which; None takes each picture for itself.
     """
 
-    def __init__(self, segmenter: Segmenter, steady: Steady | None = None) -> None:
+    def __init__(self, segmenter: Segmenter, tracker: Tracker | None = None) -> None:
         self._segmenter = segmenter
-        self._steady = steady
+        self._tracker = tracker
         self._changed = threading.Condition()
         self._question: Question | None = None
         self._answer: Answer | None = None
@@ -132,8 +134,11 @@ class Thinker:
         with timed(stages, "infer"):
             raw = self._segmenter.infer(question.prepared)
         with timed(stages, "postprocess"):
-            if self._steady is None:
+            if self._tracker is None:
                 instances = self._segmenter.finish(raw, question.prepared)
             else:
-                instances = self._steady.finish(self._segmenter, raw, question.prepared)
+                threshold = self._segmenter.threshold
+                least = self._tracker.floor * threshold
+                candidates = self._segmenter.finish(raw, question.prepared, least)
+                instances = self._tracker.update(candidates, question.seconds, threshold)
         return Answer(question, instances, stages)

@@ -1,0 +1,1 @@
+"""The trackers there are, a module each."""
