@@ -3,11 +3,10 @@ import numpy as np
 import pytest
 from faster_coco_eval.core import mask as mask_api
 
-from stream_models.training.augment import AugmentConfig, find_donors, make
-from stream_models.training.batches import Batches, PictureCache, load_picture
 from stream_models.training.checks import check, without_bad
-from stream_models.training.data import LONGEST, outline, read, scaled
-from stream_models.training.targets import draw
+from stream_models.training.data import LONGEST, read
+from stream_models.training.picture_files import load_picture
+from stream_models.training.polygons import draw, outline, scaled
 
 from .made import coco_set, write
 
@@ -191,6 +190,8 @@ def test_an_outline_drawn_again_is_the_same_mask():
 @pytest.mark.parametrize(("scale", "objects"), [(1.0, 1), (4.0, 0)])
 def test_a_sliver_at_the_edge_proves_nothing(tmp_path, scale, objects):
     """Someone as large as the picture; four times as large, a canvas shows a sixteenth of them."""
+    from stream_models.training.augment import AugmentConfig, find_donors, make
+
     content = coco_set(tmp_path / "set", 2)
     for entry in content["annotations"]:
         entry["bbox"], entry["area"] = [0, 0, 160, 120], 160 * 120
@@ -206,6 +207,8 @@ def test_a_sliver_at_the_edge_proves_nothing(tmp_path, scale, objects):
 
 
 def test_a_thing_that_someone_may_be_on_is_not_cut_out(made):
+    from stream_models.training.augment import find_donors
+
     folder, content = made
     for entry in content["annotations"]:
         if entry["category_id"] == 7:
@@ -217,6 +220,8 @@ def test_a_thing_that_someone_may_be_on_is_not_cut_out(made):
 
 
 def test_made_pictures_carry_true_boxes(tmp_path):
+    from stream_models.training.augment import AugmentConfig, find_donors, make
+
     coco_set(tmp_path / "set", 16)
     pictures = read(tmp_path / "set").pictures
     donors = find_donors(pictures)
@@ -244,6 +249,9 @@ def test_made_pictures_carry_true_boxes(tmp_path):
 
 
 def test_batches_are_seeded_and_the_cache_outlives_them(made, tmp_path):
+    from stream_models.training.augment import AugmentConfig
+    from stream_models.training.batches import Batches, PictureCache
+
     folder, _ = made
     pictures = read(folder).pictures
     firsts = []
@@ -260,6 +268,9 @@ def test_batches_are_seeded_and_the_cache_outlives_them(made, tmp_path):
 
 
 def test_a_picture_that_breaks_later_stops_the_batches(made, tmp_path):
+    from stream_models.training.augment import AugmentConfig
+    from stream_models.training.batches import Batches, PictureCache
+
     folder, _ = made
     pictures = read(folder).pictures
     cache = PictureCache(pictures, tmp_path / "cache")

@@ -1,26 +1,16 @@
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from stream_models.boxes import BOX_WEIGHTS, encode
-from stream_models.network import MaskRCNN, NetworkConfig
-from stream_models.training.losses import (
-    LossConfig,
-    class_loss,
-    label_regions,
-    losses,
-    mask_loss,
-    refine_regions,
-    sample_regions,
-)
-from stream_models.training.targets import Targets, crop_masks, dense_truth, match
 
 NAMES = ("person", "dog", "cup")
 
 
 def target(boxes, labels, known, weights=None, ignore=()):
+    import torch
+
+    from stream_models.training.targets import Targets
+
     boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
     polygons = [
         [np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float32)]
@@ -40,6 +30,10 @@ def target(boxes, labels, known, weights=None, ignore=()):
 @given(st.lists(st.booleans(), min_size=3, max_size=3), st.integers(0, 2**31))
 @settings(max_examples=40, deadline=None)
 def test_background_says_nothing_about_unknown_classes(known, seed):
+    import torch
+
+    from stream_models.training.losses import class_loss
+
     logits = torch.randn(5, 4, generator=torch.Generator().manual_seed(seed)).requires_grad_()
     allowed = torch.tensor([True, *known]).expand(5, 4)
     loss = class_loss(logits, torch.zeros(5, dtype=torch.int64), allowed)
@@ -53,6 +47,10 @@ def test_background_says_nothing_about_unknown_classes(known, seed):
 
 
 def test_a_lone_box_in_an_incomplete_picture_proves_nothing():
+    import torch
+
+    from stream_models.training.targets import match
+
     truth = target([[10, 10, 50, 90]], [0], [False, True, True])
     boxes = torch.tensor([[10, 10, 50, 90], [200, 200, 240, 290], [10, 60, 50, 120]]).float()
     _, state = match(boxes, truth, 0.5, 0.5, low_quality=False)
@@ -60,6 +58,10 @@ def test_a_lone_box_in_an_incomplete_picture_proves_nothing():
 
 
 def test_crowds_are_not_background():
+    import torch
+
+    from stream_models.training.targets import match
+
     truth = target([], [], [True] * 3, ignore=[[0, 0, 100, 100]])
     boxes = torch.tensor([[10, 10, 50, 50], [150, 150, 200, 200]]).float()
     _, state = match(boxes, truth, 0.5, 0.5, low_quality=False)
@@ -67,6 +69,10 @@ def test_crowds_are_not_background():
 
 
 def test_every_object_gets_an_anchor():
+    import torch
+
+    from stream_models.training.targets import match
+
     truth = target([[0, 0, 12, 12]], [0], [True] * 3)
     anchors = torch.tensor([[0, 0, 28, 28], [100, 100, 128, 128]]).float()
     index, state = match(anchors, truth, 0.6, 0.3, low_quality=True)
@@ -79,6 +85,10 @@ def test_every_object_gets_an_anchor():
     [([False, True, True], [True, False, True, True]), ([True] * 3, [True] * 4)],
 )
 def test_far_regions_are_judged_by_the_known_classes(known, allowed_far):
+    import torch
+
+    from stream_models.training.losses import LossConfig, sample_regions
+
     truth = target([[10, 10, 60, 90]], [0], known)
     far = torch.tensor([[200, 200, 260, 280]]).float()
     regions = sample_regions(far, truth, LossConfig(), torch.Generator().manual_seed(0))
@@ -91,6 +101,10 @@ def test_far_regions_are_judged_by_the_known_classes(known, allowed_far):
 
 
 def test_nothing_is_learnt_where_nothing_is_known():
+    import torch
+
+    from stream_models.training.losses import LossConfig, sample_regions
+
     truth = target([[10, 10, 60, 90]], [0], [False] * 3)
     far = torch.tensor([[200, 200, 260, 280]]).float()
     regions = sample_regions(far, truth, LossConfig(), torch.Generator().manual_seed(0))
@@ -98,6 +112,11 @@ def test_nothing_is_learnt_where_nothing_is_known():
 
 
 def test_the_second_head_learns_from_the_boxes_that_the_first_one_made():
+    import torch
+
+    from stream_models.boxes import BOX_WEIGHTS, encode
+    from stream_models.training.losses import label_regions, refine_regions
+
     truth = target([[10, 10, 60, 90]], [2], [True] * 3)
     boxes = torch.tensor([[20, 20, 70, 100], [20, 20, 70, 100]]).float()
     first, state = label_regions(boxes, truth, 0.6)
@@ -112,6 +131,10 @@ def test_the_second_head_learns_from_the_boxes_that_the_first_one_made():
 
 
 def test_refined_boxes_on_a_crowd_are_left_out():
+    import torch
+
+    from stream_models.training.losses import label_regions, refine_regions
+
     truth = target([], [], [True] * 3, ignore=[[0, 0, 100, 100]])
     boxes = torch.tensor([[10, 10, 60, 90], [120, 10, 150, 90]]).float()
     regions, _ = label_regions(boxes, truth, 0.6)
@@ -120,6 +143,8 @@ def test_refined_boxes_on_a_crowd_are_left_out():
 
 
 def test_dense_truth_is_silent_where_nothing_is_known():
+    from stream_models.training.targets import dense_truth
+
     truth = target(
         [[8, 8, 40, 48], [48, 8, 80, 48], [80, 0, 96, 16]],
         [0, 2, 0],
@@ -141,6 +166,8 @@ def test_dense_truth_is_silent_where_nothing_is_known():
 
 
 def test_what_is_hidden_is_not_dense_truth():
+    from stream_models.training.targets import dense_truth
+
     truth = target([[8, 8, 40, 48], [24, 8, 40, 48]], [0, 1], [True] * 3)
     truth.hidden[0] = [truth.polygons[1]]
     shown, _ = dense_truth(truth, (64, 96), 4)
@@ -150,6 +177,10 @@ def test_what_is_hidden_is_not_dense_truth():
 
 
 def test_masks_without_weight_teach_nothing():
+    import torch
+
+    from stream_models.training.losses import mask_loss
+
     logits = torch.randn(2, 8, 8, requires_grad=True)
     truth = torch.ones(2, 8, 8)
     mask_loss(logits, truth, torch.tensor([1.0, 0.0]), 0.5).backward()
@@ -159,6 +190,10 @@ def test_masks_without_weight_teach_nothing():
 
 
 def test_mask_crops_have_the_objects_area_and_lose_what_is_hidden():
+    import torch
+
+    from stream_models.training.targets import Targets, crop_masks
+
     angles = np.linspace(0, 2 * np.pi, 60, endpoint=False)
     ring = np.stack([50 + 30 * np.cos(angles), 40 + 20 * np.sin(angles)], 1).astype(np.float32)
     front = np.array([[50, 0], [100, 0], [100, 80], [50, 80]], np.float32)
@@ -180,6 +215,11 @@ def test_mask_crops_have_the_objects_area_and_lose_what_is_hidden():
 
 
 def test_all_losses_are_finite_and_reach_every_layer():
+    import torch
+
+    from stream_models.network import MaskRCNN, NetworkConfig
+    from stream_models.training.losses import LossConfig, losses
+
     torch.manual_seed(0)
     network = MaskRCNN(NetworkConfig(NAMES)).train()
     images = torch.randint(0, 256, (2, 3, 96, 128), dtype=torch.uint8)
@@ -208,6 +248,11 @@ def test_all_losses_are_finite_and_reach_every_layer():
 
 
 def test_pictures_without_objects_give_losses_too():
+    import torch
+
+    from stream_models.network import MaskRCNN, NetworkConfig
+    from stream_models.training.losses import LossConfig, losses
+
     network = MaskRCNN(NetworkConfig(NAMES)).train()
     images = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
     empty = target([], [], [True] * 3)

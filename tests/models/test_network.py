@@ -2,38 +2,37 @@ import copy
 from urllib.error import URLError
 
 import pytest
-import torch
-import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torchvision.ops import roi_align
 
 from stream.errors import ModelError, UsageError
-from stream_models.boxes import BOX_WEIGHTS, decode, encode, level_anchors
-from stream_models.detect import DetectConfig, detect
-from stream_models.network import (
-    STRIDES,
-    MaskRCNN,
-    NetworkConfig,
-    SameConv,
-    atlas_regions,
-    build_atlas,
-)
-from stream_models.training.initial import adopt, initial_network, load_torchvision
 
 
 @pytest.fixture(scope="module")
 def network():
+    import torch
+
+    from stream_models.network import MaskRCNN, NetworkConfig
+
     torch.manual_seed(0)
     return MaskRCNN(NetworkConfig(("person", "dog"))).eval()
 
 
 def levels_for(height, width, channels=3):
+    import torch
+
+    from stream_models.network import STRIDES
+
     return [torch.randn(2, channels, -(-height // s), -(-width // s)) for s in STRIDES]
 
 
 @pytest.mark.parametrize("shape", [(384, 512), (640, 384), (96, 640)])
 def test_the_atlas_pools_what_each_level_would(shape):
+    import torch
+    from torchvision.ops import roi_align
+
+    from stream_models.network import STRIDES, atlas_regions, build_atlas
+
     torch.manual_seed(1)
     height, width = shape
     levels = levels_for(height, width)
@@ -55,6 +54,10 @@ def test_the_atlas_pools_what_each_level_would(shape):
 
 
 def test_strided_filters_answer_alike_in_training_and_after():
+    import torch
+
+    from stream_models.network import SameConv
+
     torch.manual_seed(2)
     conv = SameConv(8, 8, 3, 2, 8)
     x = torch.randn(2, 8, 24, 32)
@@ -63,6 +66,10 @@ def test_strided_filters_answer_alike_in_training_and_after():
 
 @pytest.mark.parametrize("stride", [1, 2])
 def test_a_rounded_filter_computes_in_steps_of_eight_bits(stride):
+    import torch
+
+    from stream_models.network import SameConv
+
     torch.manual_seed(3)
     exact = SameConv(4, 6, 3, stride, 1).requires_grad_(False)
     # Channels of very unlike weights, as folded batch normalisation leaves them.
@@ -84,6 +91,10 @@ def test_a_rounded_filter_computes_in_steps_of_eight_bits(stride):
 
 
 def test_only_frozen_layers_are_rounded_and_only_while_asked(network):
+    import torch
+
+    from stream_models.network import SameConv
+
     backbone = copy.deepcopy(network.backbone)
     x = torch.rand(1, 3, 64, 96) * 2 - 1
     before = backbone(x)
@@ -100,6 +111,11 @@ def test_only_frozen_layers_are_rounded_and_only_while_asked(network):
 
 
 def test_levels_and_heads_have_the_shapes_they_promise(network):
+    import torch
+
+    from stream_models.boxes import level_anchors
+    from stream_models.network import build_atlas
+
     image = torch.randint(0, 256, (1, 3, 96, 160), dtype=torch.uint8)
     levels, fine = network.features(image)
     sizes = [tuple(level.shape[-2:]) for level in levels]
@@ -123,6 +139,8 @@ def test_levels_and_heads_have_the_shapes_they_promise(network):
 
 
 def test_the_layer_that_sees_the_whole_region_adds_its_view(network):
+    import torch
+
     torch.manual_seed(4)
     coarse, fine = torch.randn(2, 96, 14, 14), torch.randn(2, 16, 56, 56)
     before = network.mask(coarse, fine)
@@ -136,6 +154,10 @@ def test_the_layer_that_sees_the_whole_region_adds_its_view(network):
 
 
 def test_the_second_box_head_moves_what_the_first_one_found(network):
+    import torch
+
+    from stream_models.detect import DetectConfig, detect
+
     image = torch.randint(0, 256, (96, 160, 3), dtype=torch.uint8)
     config = DetectConfig(score_floor=0.0, detections=10, overlap=1.0)
     before = detect(network, image, config)
@@ -150,6 +172,11 @@ def test_the_second_box_head_moves_what_the_first_one_found(network):
 
 
 def test_anchors_are_centred_on_their_cells_and_keep_their_area(network):
+    import torch
+
+    from stream_models.boxes import level_anchors
+    from stream_models.network import STRIDES
+
     anchors = level_anchors(network.config, [(2, 3), (1, 2), (1, 1), (1, 1)])
     for level, stride, size in zip(anchors, STRIDES, network.config.anchor_sizes, strict=True):
         sides = level[:, 2:] - level[:, :2]
@@ -164,6 +191,10 @@ side = st.floats(1, 400)
 @given(st.tuples(corner, corner, side, side), st.tuples(corner, corner, side, side))
 @settings(max_examples=60, deadline=None)
 def test_boxes_survive_being_coded(first, second):
+    import torch
+
+    from stream_models.boxes import BOX_WEIGHTS, decode, encode
+
     box = torch.tensor([[first[0], first[1], first[0] + first[2], first[1] + first[3]]])
     reference = torch.tensor([[second[0], second[1], second[0] + second[2], second[1] + second[3]]])
     ratio = (box[:, 2:] - box[:, :2]) / (reference[:, 2:] - reference[:, :2])
@@ -174,6 +205,10 @@ def test_boxes_survive_being_coded(first, second):
 
 
 def test_detection_keeps_its_promises(network):
+    import torch
+
+    from stream_models.detect import DetectConfig, detect
+
     image = torch.randint(0, 256, (96, 160, 3), dtype=torch.uint8)
     found = detect(network, image, DetectConfig(score_floor=0.0, detections=10))
     count = len(found.scores)
@@ -190,6 +225,10 @@ def test_detection_keeps_its_promises(network):
 
 
 def test_nothing_found_is_an_empty_answer(network):
+    import torch
+
+    from stream_models.detect import DetectConfig, detect
+
     image = torch.zeros(96, 160, 3, dtype=torch.uint8)
     found = detect(network, image, DetectConfig(score_floor=0.999))
     assert found.boxes.shape == (0, 4)
@@ -197,6 +236,10 @@ def test_nothing_found_is_an_empty_answer(network):
 
 
 def test_known_classes_keep_their_weights_under_other_names(network):
+    import torch
+
+    from stream_models.training.initial import adopt
+
     other = adopt(network, ("cat", "person"))
     assert other.config.names == ("cat", "person")
     torch.testing.assert_close(other.box.classes.weight[2], network.box.classes.weight[1])
@@ -206,6 +249,11 @@ def test_known_classes_keep_their_weights_under_other_names(network):
 
 
 def test_torchvisions_file_is_as_good_as_its_download(tmp_path, monkeypatch):
+    import torch
+    import torchvision
+
+    from stream_models.training.initial import initial_network
+
     torch.manual_seed(4)
     source = torchvision.models.mobilenet_v2(weights=None)
     monkeypatch.setattr(torchvision.models, "mobilenet_v2", lambda weights: source)
@@ -222,6 +270,10 @@ def test_torchvisions_file_is_as_good_as_its_download(tmp_path, monkeypatch):
 
 
 def test_without_a_network_imagenet_says_what_to_do(monkeypatch):
+    import torchvision
+
+    from stream_models.training.initial import initial_network
+
     def fail(weights):
         raise URLError("no route")
 
@@ -231,12 +283,22 @@ def test_without_a_network_imagenet_says_what_to_do(monkeypatch):
 
 
 def test_another_networks_file_is_refused(tmp_path):
+    import torch
+
+    from stream_models.training.initial import initial_network
+
     torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
     with pytest.raises(ModelError, match="holds no weights of torchvision's MobileNetV2"):
         initial_network(str(tmp_path / "other.pth"), ("person",))
 
 
 def test_torchvisions_backbone_is_folded_exactly(network):
+    import torch
+    import torchvision
+
+    from stream_models.network import SameConv
+    from stream_models.training.initial import load_torchvision
+
     torch.manual_seed(3)
     source = torchvision.models.mobilenet_v2(weights=None).eval()
     for module in source.modules():

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from stream_models.training.data import Object, Picture
-from stream_models.training.targets import Polygons, Targets, draw
+from stream_models.training.polygons import Polygons, draw
+from stream_models.training.targets import Targets
 
 Image = NDArray[np.uint8]
 Loader = Callable[[Picture], Image]

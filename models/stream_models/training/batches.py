@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from stream_models.training.augment import AugmentConfig, Image, find_donors, make
-from stream_models.training.data import LONGEST, Picture
+from stream_models.training.data import Picture
+from stream_models.training.picture_files import load_picture
 from stream_models.training.targets import Targets
 
 
@@ -53,29 +53,6 @@ class PictureCache:
             view[:] = load_picture(picture)
             self._done[index] = 1
         return np.asarray(view)
-
-
-def load_picture(picture: Picture) -> Image:
-    """Decode a picture to RGB uint8 (H, W, 3) of its width and height.
-
-    Raises ValueError if it is unreadable or has another shape than its annotation says.
-    """
-    image = cv2.imread(str(picture.path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError(f"{picture.path.name}: the picture cannot be read")
-    height, width = image.shape[:2]
-    if (width, height) != (picture.width, picture.height):
-        # Files larger than LONGEST are shrunk; their shape may be off by a rounding.
-        if max(picture.width, picture.height) != LONGEST or (
-            abs(width * picture.height / (height * picture.width) - 1.0) > 0.02
-        ):
-            raise ValueError(
-                f"{picture.path.name}: is {width}x{height} pixels, its annotation says "
-                f"{picture.width}x{picture.height}"
-            )
-        size = (picture.width, picture.height)
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _favour(

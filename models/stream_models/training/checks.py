@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from stream_models.training.batches import load_picture
 from stream_models.training.data import DataSet
-from stream_models.training.targets import draw
+from stream_models.training.picture_files import load_picture
+from stream_models.training.polygons import draw
 
 
 def check(data: DataSet) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 from faster_coco_eval.core import mask as mask_api
 from numpy.typing import NDArray
 
-from stream_models.training.targets import Polygons
+from stream_models.training.polygons import Polygons, outline, scaled
 
 # SAM 2's own estimate of a drawn mask's IoU, mapped to the weight of the mask loss: below the
 # first value nothing is learnt from it, from the second on it counts in full.
@@ -178,14 +178,6 @@ def _polygons(segmentation: Any, picture: Picture) -> Polygons | None:
     return outline(np.asarray(mask_api.decode(coded), np.uint8))
 
 
-def scaled(polygons: Polygons, factor: float) -> Polygons:
-    """Polygons with every coordinate multiplied by `factor`."""
-    out: Polygons = []
-    for ring in polygons:
-        out.append(np.multiply(ring, factor, dtype=np.float32))
-    return out
-
-
 def _shrink(picture: Picture) -> Picture:
     """The picture with its sides and objects as they will be after reading; see `LONGEST`."""
     factor = LONGEST / max(picture.width, picture.height)
@@ -198,15 +190,6 @@ def _shrink(picture: Picture) -> Picture:
         item.area *= factor * factor
     width, height = round(picture.width * factor), round(picture.height * factor)
     return dataclasses.replace(picture, width=width, height=height)
-
-
-def outline(mask: NDArray[np.uint8]) -> Polygons:
-    """The outer rings of a mask (H, W), nonzero inside, as polygons in pixels."""
-    # A contour runs through the centres of the border pixels, half a pixel inside the edge; at
-    # twice the size it is only a quarter.
-    double = np.asarray(np.repeat(np.repeat(mask, 2, axis=0), 2, axis=1), np.uint8)
-    rings, _ = cv2.findContours(double, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    return [np.asarray(ring[:, 0] / 2 + 0.25, np.float32) for ring in rings if len(ring) >= 3]
 
 
 def read_masks(images: Path, masks: Path) -> DataSet:

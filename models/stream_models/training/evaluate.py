@@ -21,8 +21,8 @@ from stream.inference.segmenter import Segmenter
 from stream.roi import paste_mask
 from stream_models.detect import DetectConfig, Detections, detect
 from stream_models.network import MaskRCNN
-from stream_models.training.batches import load_picture
 from stream_models.training.data import DataSet
+from stream_models.training.picture_files import load_picture
 
 Image = NDArray[np.uint8]
 # A detector: picture uint8 RGB (H, W, 3) to boxes in its pixels, scores, labels, soft masks.

@@ -17,12 +17,12 @@ from stream_export.metadata import save_model
 from stream_models.detect import DetectConfig
 from stream_models.network import MaskRCNN
 from stream_models.training.augment import AugmentConfig
-from stream_models.training.batches import load_picture
 from stream_models.training.data import DataSet, Picture, read
 from stream_models.training.evaluate import Report, evaluate, network_detector
 from stream_models.training.initial import initial_network
 from stream_models.training.loop import LoopConfig, Progress, Trainer
 from stream_models.training.losses import LossConfig
+from stream_models.training.picture_files import load_picture
 from stream_models.training.pictures import contact_sheet, draw_found, learning_curve
 from stream_models.training.ship import metadata, quantise, to_onnx
 

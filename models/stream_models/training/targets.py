@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import box_iou
 
-Polygons = list[NDArray[np.float32]]
+from stream_models.training.polygons import Polygons, draw
 
 
 @dataclasses.dataclass
@@ -41,13 +41,6 @@ class Targets:
     def complete(self) -> bool:
         """Whether every object of every class is labelled."""
         return bool(self.known.all())
-
-
-def draw(polygons: Polygons, canvas: NDArray[np.uint8], value: int) -> None:
-    """Fill the union of `polygons` (pixels of `canvas`, H by W) with `value`, in place."""
-    for ring in polygons:
-        points = np.round(ring * 16.0 - 8.0).astype(np.int32)
-        cv2.fillPoly(canvas, [points], value, cv2.LINE_8, 4)
 
 
 def crop_masks(target: Targets, matches: Tensor, rois: Tensor, size: int) -> Tensor:
