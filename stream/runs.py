@@ -23,7 +23,7 @@ from stream.stages import segmentation_stages
 from stream.timing import Clock
 
 if TYPE_CHECKING:
-    from stream.compositing.compositor import Compositor
+    from stream.compositing import Painter
     from stream.inference.segmenter import Segmenter
     from stream.motion.every import Every
 
@@ -96,10 +96,9 @@ def run_video(
     source: Source,
     sink: Sink,
     segmenter: Segmenter,
-    compositor: Compositor,
+    painter: Painter,
     *,
     output: str,
-    timing: bool,
     console: Console,
     extra_remarks: Sequence[str] = (),
     every: Every | None = None,
@@ -111,9 +110,8 @@ def run_video(
         source: opened; closed at the end.
         sink: opened; closed at the end.
         segmenter: finds the objects.
-        compositor: paints them.
+        painter: paints them.
         output: the sink's name, for people.
-        timing: whether the timing panel is painted.
         console: where the progress line goes.
         extra_remarks: sentences to add to those of source and sink.
         every: on which frames inference runs; None for all.
@@ -123,9 +121,8 @@ def run_video(
     with _closing(source, sink):
         stages = segmentation_stages(
             segmenter,
-            compositor,
+            painter,
             clock,
-            timing=timing,
             every=every,
             tracker=tracking.make("steady") if steady else None,
         )

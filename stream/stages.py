@@ -5,36 +5,32 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from stream.compositing.panel import TimingPanel, timing_lines
+from stream.compositing import timing_lines
 from stream.pipeline import Job, Stage
 from stream.timing import END_TO_END, STAGES, Clock
 
 if TYPE_CHECKING:
-    from stream.compositing.compositor import Compositor
+    from stream.compositing import Painter
     from stream.frame import Frame
     from stream.inference.segmenter import Segmenter
     from stream.motion.every import Every
-    from stream.roi import Window
     from stream.tracking.base import Tracker
 
 _PANEL_SECONDS = 0.2
 """How long the panel shows the same figures: faster changes cannot be read."""
 
 
-class Panel:
-    """Keeps the timing panel's figures and paints it into frames."""
+class Figures:
+    """Keeps the timing panel's figures."""
 
     def __init__(self, clock: Clock, provider: str) -> None:
         self._clock = clock
         self._provider = provider
-        self._panel = TimingPanel()
         self._lines: list[str] = []
         self._refreshed = -_PANEL_SECONDS
-        self.window: Window | None = None
-        """Where the panel was painted last."""
 
-    def paint(self, frame: Frame) -> None:
-        """Paints the panel into the frame's picture, figures of the frame itself included."""
+    def of(self, frame: Frame) -> list[str]:
+        """The panel's lines, figures of the frame itself included."""
         now = time.perf_counter()
         if now - self._refreshed >= _PANEL_SECONDS:
             self._refreshed = now
@@ -46,15 +42,14 @@ class Panel:
                 fps=self._clock.rate,
                 provider=self._provider,
             )
-        self.window = self._panel.paint(frame.picture, [*self._lines, *frame.notes])
+        return self._lines
 
 
 def segmentation_stages(
     segmenter: Segmenter,
-    compositor: Compositor,
+    painter: Painter,
     clock: Clock,
     *,
-    timing: bool,
     every: Every | None = None,
     tracker: Tracker | None = None,
 ) -> list[Stage]:
@@ -62,13 +57,12 @@ def segmentation_stages(
 
     Args:
         segmenter: finds them.
-        compositor: paints them.
+        painter: paints them.
         clock: gives the figures for the timing panel.
-        timing: whether the panel is painted.
         every: on which frames inference runs; None for all.
         tracker: says which object is which; None takes each frame for itself.
     """
-    panel = Panel(clock, segmenter.provider) if timing else None
+    figures = Figures(clock, segmenter.provider)
 
     def preprocess(job: Job) -> None:
         job.prepared = segmenter.prepare(job.frame.picture)
@@ -86,10 +80,7 @@ def segmentation_stages(
         job.prepared = job.raw = None
 
     def composite(job: Job) -> None:
-        occupied = [panel.window] if panel is not None and panel.window is not None else []
-        compositor.paint(job.frame, occupied)
-        if panel is not None:
-            panel.paint(job.frame)
+        painter.paint(job.frame, figures.of(job.frame) if painter.timing else ())
 
     stages = [
         Stage("preprocess", preprocess),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from time import thread_time
 
@@ -11,8 +11,7 @@ import numpy as np
 
 from stream.bench.figures import Figure, median_seconds
 from stream.bench.material import crowd
-from stream.compositing.compositor import Compositor
-from stream.compositing.panel import TimingPanel, timing_lines
+from stream.compositing import Painter, timing_lines
 from stream.frame import Frame
 from stream.instances import Instances
 
@@ -30,10 +29,10 @@ def measure() -> Iterator[Figure]:
     people = crowd(20, WIDTH, HEIGHT)
     nobody = Instances.empty(people.class_names, people.picture_size)
 
-    def cost(look: str, instances: Instances) -> float:
+    def cost(look: str, instances: Instances, lines: Sequence[str] = ()) -> float:
         frame = Frame(picture, 0, 0, Fraction(1, 25), instances=instances)
-        compositor = Compositor(look)
-        return 1e3 * median_seconds(lambda: compositor.paint(frame), 100, clock=thread_time)
+        painter = Painter(look, timing=bool(lines))
+        return 1e3 * median_seconds(lambda: painter.paint(frame, lines), 100, clock=thread_time)
 
     size = f"{WIDTH}x{HEIGHT}"
     yield Figure(
@@ -45,11 +44,6 @@ def measure() -> Iterator[Figure]:
     )
     yield Figure("composite 20 people, binary", cost("binary", people), "ms", at_most=5.0)
     yield Figure("composite nobody, overlay", cost("overlay", nobody), "ms", at_most=0.3)
-    panel = TimingPanel()
     stages = {"decode": 0.002, "infer": 0.012, "encode": 0.004}
     lines = timing_lines(stages, fps=60.0, provider="CPU (int8)")
-    yield Figure(
-        "timing panel",
-        1e3 * median_seconds(lambda: panel.paint(picture, lines), 100, clock=thread_time),
-        "ms",
-    )
+    yield Figure("timing panel", cost("overlay", nobody, lines), "ms")

@@ -10,7 +10,7 @@ import psutil
 
 from stream.bench.figures import Figure
 from stream.bench.material import FindsNothing, make_clip
-from stream.compositing.compositor import Compositor
+from stream.compositing import Painter
 from stream.frame import Item
 from stream.pipeline import Pipeline
 from stream.sinks.base import Sink
@@ -55,7 +55,7 @@ def measure(folder: Path) -> Iterator[Figure]:
     sink = _Watched(VideoSink(folder / "memory-out.mp4", source.info, preset="ultrafast"))
     clock = Clock()
     segmenter: Any = FindsNothing()
-    stages = segmentation_stages(segmenter, Compositor(), clock, timing=True)
+    stages = segmentation_stages(segmenter, Painter(), clock)
     outcome = Pipeline(source, stages, sink, clock).run()
     if outcome.error is not None:
         raise outcome.error

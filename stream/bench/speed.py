@@ -14,7 +14,7 @@ from av.video.frame import PictureType
 from stream import tracking
 from stream.bench.figures import Figure
 from stream.bench.material import FindsNothing, make_clip
-from stream.compositing.compositor import Compositor
+from stream.compositing import Painter
 from stream.inference.segmenter import Segmenter
 from stream.pipeline import Pipeline
 from stream.sinks.video import VideoSink
@@ -53,7 +53,7 @@ def _pipeline(
     source = FileSource(clip)
     sink = VideoSink(output, source.info, overwrite=True)
     clock = Clock()
-    stages = segmentation_stages(segmenter, Compositor(), clock, timing=timing, tracker=tracker)
+    stages = segmentation_stages(segmenter, Painter(timing=timing), clock, tracker=tracker)
     outcome = Pipeline(source, stages, sink, clock).run()
     if outcome.error is not None:
         raise outcome.error

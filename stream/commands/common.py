@@ -17,7 +17,7 @@ from rich.console import Console
 from stream.errors import UsageError
 
 if TYPE_CHECKING:
-    from stream.compositing.compositor import Compositor
+    from stream.compositing import Painter
     from stream.inference.segmenter import Segmenter
     from stream.sources.base import Source
 
@@ -108,10 +108,11 @@ LookOption = Annotated[
     ),
 ]
 TimingOption = Annotated[
-    bool,
+    bool | None,
     typer.Option(
         "--timing/--no-timing",
-        help="Draw the timing panel (milliseconds per stage) on the picture, top left.",
+        help="Draw the timing panel (milliseconds per stage) on the picture, top left. "
+        "[default: on for overlay, off for every other look]",
         rich_help_panel=_PICTURE,
     ),
 ]
@@ -223,11 +224,11 @@ def load_segmenter(
     )
 
 
-def make_compositor(look: Look) -> Compositor:
-    """The compositor for a look."""
-    from stream.compositing.compositor import Compositor
+def make_painter(look: Look, timing: bool | None) -> Painter:
+    """The painter for a look; `timing` None means that the look decides on the panel."""
+    from stream.compositing import Painter
 
-    return Compositor(look.value)
+    return Painter(look.value, timing=timing)
 
 
 def progress_console(*, quiet: bool) -> Console:

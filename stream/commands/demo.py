@@ -24,7 +24,7 @@ def demo(
     model: common.ModelOption = "default",
     provider: common.ProviderOption = common.Provider.AUTO,
     look: common.LookOption = common.Look.OVERLAY,
-    timing: common.TimingOption = True,
+    timing: common.TimingOption = None,
     overwrite: common.OverwriteOption = False,
     report: common.ReportOption = None,
     quiet: common.QuietOption = False,

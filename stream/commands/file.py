@@ -36,7 +36,7 @@ def file(
     classes: common.ClassesOption = None,
     steady: common.SteadyOption = True,
     look: common.LookOption = common.Look.OVERLAY,
-    timing: common.TimingOption = True,
+    timing: common.TimingOption = None,
     start: Annotated[
         float | None,
         typer.Option(min=0.0, help="Begin at this time, in seconds.", rich_help_panel="Input"),
@@ -95,7 +95,7 @@ def file(
     segmenter = common.load_segmenter(
         model, provider, threshold, mask_threshold, classes, footage=True
     )
-    compositor = common.make_compositor(look)
+    painter = common.make_painter(look, timing)
 
     def run(task: Task) -> tuple[RunReport, bool]:
         source = FileSource(task.source, start=start, end=end, limit=limit)
@@ -107,9 +107,8 @@ def file(
             source,
             sink,
             segmenter,
-            compositor,
+            painter,
             output=str(task.output),
-            timing=timing,
             console=common.progress_console(quiet=quiet),
             # Said once, not for every file of a folder.
             extra_remarks=segmenter.remarks if task is tasks[0] else (),

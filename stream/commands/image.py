@@ -49,14 +49,13 @@ def image(
     with common.released_on_error(source):
         sink = ImageSink(output, source.paths, overwrite=overwrite)
         segmenter = common.load_segmenter(model, provider, threshold, mask_threshold, classes)
-        compositor = common.make_compositor(look)
+        painter = common.make_painter(look, timing)
     figures, outcome = run_video(
         source,
         sink,
         segmenter,
-        compositor,
+        painter,
         output=str(output),
-        timing=timing,
         console=common.progress_console(quiet=quiet),
         extra_remarks=segmenter.remarks,
     )

@@ -30,7 +30,7 @@ class Options:
     classes: str | None
     steady: bool
     look: common.Look
-    timing: bool
+    timing: bool | None
     every: int | None
     output: Path | None
     display: bool

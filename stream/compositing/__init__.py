@@ -1,12 +1,9 @@
 """Painting instances into pictures, in their own YUV planes."""
 
-from stream.compositing import binary as _binary
-from stream.compositing import overlay as _overlay
-from stream.compositing.compositor import Compositor
-from stream.compositing.looks import LOOKS, Look, Options
-from stream.compositing.panel import TimingPanel, timing_lines
+from stream.compositing.canvas import Canvas
+from stream.compositing.layer import LAYERS, Layer
+from stream.compositing.painter import Painter
+from stream.compositing.panel import timing_lines
+from stream.compositing.style import Style
 
-__all__ = ["LOOKS", "Compositor", "Look", "Options", "TimingPanel", "timing_lines"]
-
-# Imported so that they register themselves.
-_ = _binary, _overlay
+__all__ = ["LAYERS", "Canvas", "Layer", "Painter", "Style", "timing_lines"]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -15,80 +14,74 @@ from stream.roi import Window, mask_window, threshold_mask
 
 
 @dataclass(frozen=True, slots=True)
-class Brush:
-    """How a mask is painted.
+class Profile:
+    """How strongly a colour covers by the distance from an object's edge.
 
     Attributes:
-        fill: opacity inside the mask, 0..1.
-        line: opacity of the contour, 0..1.
-        width: of the contour, in pixels; 0 for none.
+        side: of the square over which a mask is counted; odd.
+        table: uint8 [256], opacity by how many pixels of the square are inside.
+        least: opacity of objects that are too thin to have pixels deep inside.
     """
 
-    fill: float
-    line: float
-    width: float
-
-    @property
-    def kernel(self) -> int:
-        """Side of the square over which a mask is averaged; odd."""
-        return 3 if self.width == 0 else 2 * int(self.width / 2) + 3
-
-    @property
-    def margin(self) -> int:
-        """By how many pixels the contour can reach beyond the mask."""
-        return self.kernel // 2
+    side: int
+    table: NDArray[np.uint8]
+    least: int
 
 
-class MaskReader:
-    """Turns soft masks into pixels, in memory that it keeps. One thread at a time."""
+def profile(side: int, cover: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Profile:
+    """Makes a profile.
 
-    def __init__(self) -> None:
-        # Fresh memory of this size would come from the system each time, page by page, which
-        # costs more than filling it.
-        self._memory = np.empty(0, np.bool_)
+    Args:
+        side: of the square over which a mask is counted; odd, at most 15.
+        cover: from distances to a straight edge in pixels, positive inside, to opacity, 0..1.
+    """
+    distance = (np.minimum(np.arange(256) / side**2, 1) - 0.5) * side
+    covered = cover(distance)
+    # Where only the edge is painted, all of a thin object is edge.
+    least = float(covered[-1]) or float(covered.max())
+    return Profile(side, np.round(255 * covered).astype(np.uint8), round(255 * least))
 
-    def read(
-        self,
-        mask: NDArray[np.float32],
-        box: NDArray[np.float32],
-        size: tuple[int, int],
-        threshold: float,
-        *,
-        grid: tuple[int, int] = (1, 1),
-        margin: int = 0,
-    ) -> tuple[Window, NDArray[np.uint8]] | None:
-        """Where an instance is, pixel by pixel, in a window that suits a picture's planes.
 
-        Args:
-            mask: float32 [M, M], 0..1.
-            box: float32 [4], x1, y1, x2, y2 in pixels of the picture; anything, also NaN.
-            size: the picture's height and width in pixels.
-            threshold: a soft mask above this is the object.
-            grid: rows and columns on which the window starts, and ends unless the picture ends.
-            margin: pixels to add around.
+def paste(
+    mask: NDArray[np.float32],
+    box: NDArray[np.float32],
+    size: tuple[int, int],
+    threshold: float,
+    allocate: Callable[[int], NDArray[np.bool_]],
+    *,
+    grid: tuple[int, int] = (1, 1),
+    margin: int = 0,
+) -> tuple[Window, NDArray[np.uint8]] | None:
+    """Where an instance is, pixel by pixel, in a window that suits a picture's planes.
 
-        Returns:
-            The window and the object there, uint8 1 or 0 of the window's size, which the next
-            call overwrites; None where no pixel of the picture is the object.
-        """
-        height, width = size
-        reach = mask_window(box, (mask.shape[0], mask.shape[1]), width, height, threshold)
-        if reach is None:
-            return None
-        top, bottom, left, right = reach
-        rows, columns = grid
-        top, left = max(0, top - margin), max(0, left - margin)
-        top, left = top - top % rows, left - left % columns
-        bottom = min(height, bottom + margin + -(bottom + margin) % rows)
-        right = min(width, right + margin + -(right + margin) % columns)
-        pixels = (bottom - top) * (right - left)
-        if self._memory.size < pixels:
-            self._memory = np.empty(pixels, np.bool_)
-        window = (top, bottom, left, right)
-        out = self._memory[:pixels].reshape(bottom - top, right - left)
-        inside = threshold_mask(mask, box, window, threshold, out)
-        # The position of the first True, found without reading on.
-        return (window, inside.view(np.uint8)) if inside.flat[inside.argmax()] else None
+    Args:
+        mask: float32 [M, M], 0..1.
+        box: float32 [4], x1, y1, x2, y2 in pixels of the picture; anything, also NaN.
+        size: the picture's height and width in pixels.
+        threshold: a soft mask above this is the object.
+        allocate: gives memory for so many pixels.
+        grid: rows and columns on which the window starts, and ends unless the picture ends.
+        margin: pixels to add around.
+
+    Returns:
+        The window and the object there, uint8 1 or 0 of the window's size; None where no pixel of
+        the picture is the object.
+    """
+    height, width = size
+    reach = mask_window(box, (mask.shape[0], mask.shape[1]), width, height, threshold)
+    if reach is None:
+        return None
+    top, bottom, left, right = reach
+    rows, columns = grid
+    top, left = max(0, top - margin), max(0, left - margin)
+    top, left = top - top % rows, left - left % columns
+    bottom = min(height, bottom + margin + -(bottom + margin) % rows)
+    right = min(width, right + margin + -(right + margin) % columns)
+    out = allocate((bottom - top) * (right - left)).reshape(bottom - top, right - left)
+    window = (top, bottom, left, right)
+    inside = threshold_mask(mask, box, window, threshold, out)
+    # The position of the first True, found without reading on.
+    return (window, inside.view(np.uint8)) if inside.flat[inside.argmax()] else None
 
 
 def strips(shape: tuple[int, int], grid: tuple[int, int], most: int) -> Iterator[tuple[int, int]]:
@@ -102,9 +95,13 @@ def strips(shape: tuple[int, int], grid: tuple[int, int], most: int) -> Iterator
 
 
 def opacity(
-    inside: NDArray[np.uint8], brush: Brush, start: int = 0, stop: int | None = None
+    inside: NDArray[np.uint8],
+    profile: Profile,
+    start: int = 0,
+    stop: int | None = None,
+    thin: int = 16,
 ) -> NDArray[np.uint8]:
-    """How strongly each pixel takes an instance's colour: a soft fill, and a contour on its edge.
+    """How strongly each pixel takes an instance's colour.
 
     The mask is counted over a small square around each pixel; across a straight edge the count
     rises linearly, so it tells the distance to the edge, and one table look-up makes an
@@ -112,23 +109,25 @@ def opacity(
 
     Args:
         inside: uint8 1 or 0.
-        brush: how it is painted.
+        profile: how strongly by the distance from the edge.
         start: the first row that is wanted.
         stop: the row after the last that is wanted; None is the end.
+        thin: a window that is narrower may hold an object without pixels deep inside.
 
     Returns:
         uint8 of the rows that are wanted, 0 (not at all) to 255.
     """
     stop = len(inside) if stop is None else stop
-    first, side = max(0, start - brush.margin), brush.kernel
-    around = inside[first : stop + brush.margin]
+    side = profile.side
+    first = max(0, start - side // 2)
+    around = inside[first : stop + side // 2]
     count = cv2.boxFilter(
         around, -1, (side, side), normalize=False, borderType=cv2.BORDER_REPLICATE
     )
-    alpha = np.asarray(cv2.LUT(count[start - first : stop - first], _profile(brush)), np.uint8)
-    if min(inside.shape) <= 16:
+    alpha = np.asarray(cv2.LUT(count[start - first : stop - first], profile.table), np.uint8)
+    if min(inside.shape) <= thin:
         # What is only a pixel or two thin has no inside to count: it is at least filled.
-        least: Any = inside[start:stop] * np.uint8(round(255 * brush.fill))
+        least: Any = inside[start:stop] * np.uint8(profile.least)
         np.maximum(alpha, least, out=alpha)
     return alpha
 
@@ -150,16 +149,3 @@ def crest(window: Window, inside: NDArray[np.uint8]) -> tuple[float, float]:
     if len(lower):
         column = int(lower[len(lower) // 2])
     return left + column + 0.5, float(top + first)
-
-
-@lru_cache(maxsize=64)
-def _profile(brush: Brush) -> NDArray[np.uint8]:
-    """Opacity (uint8 [256]) by how many pixels of the square are inside."""
-    side = brush.kernel
-    # Distance to a straight edge in pixels, positive inside.
-    distance = (np.minimum(np.arange(256) / side**2, 1) - 0.5) * side
-    fill = np.clip(distance + 0.5, 0, 1) * brush.fill
-    line = np.clip(brush.width / 2 + 0.5 - np.abs(distance), 0, 1) * brush.line
-    if brush.width == 0:
-        line[:] = 0
-    return np.round(255 * np.maximum(fill, line)).astype(np.uint8)

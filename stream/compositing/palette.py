@@ -43,9 +43,9 @@ INK: Colour = (16, 18, 22)
 """Nearly black, for dark backings."""
 
 
-def colour_of(identity: int) -> Colour:
-    """The colour of an object by its identity: the same number always gets the same colour."""
-    return PALETTE[identity % len(PALETTE)]
+def colour_of(identity: int, palette: tuple[Colour, ...] = PALETTE) -> Colour:
+    """The colour of an object by its identity, from 1 on: the same for the same number, always."""
+    return palette[(identity - 1) % len(palette)]
 
 
 def relative_luminance(colour: Colour) -> float:

@@ -54,7 +54,7 @@ def writable_planes(picture: av.VideoFrame) -> Planes:
     Raises:
         ValueError: the picture is not planar little-endian YUV or grey of 8 to 16 bits.
     """
-    depth, steps = _layout(picture.format.name)
+    depth, steps = layout(picture.format.name)
     picture.make_writable()
     samples = tuple(plane_view(plane, depth) for plane in picture.planes)
     return Planes(samples, steps, encoding_of(picture))
@@ -66,7 +66,7 @@ def encoding_of(picture: av.VideoFrame) -> Encoding:
     Untagged YUV is limited range, untagged grey and the yuvj formats are full range.
     """
     name = picture.format.name
-    depth, _ = _layout(name)
+    depth, _ = layout(name)
     full = picture.color_range == _FULL or name.startswith("yuvj")
     if name.startswith("gray"):
         full = picture.color_range != _LIMITED
@@ -132,8 +132,12 @@ def reduce_to(image: NDArray[np.uint8], step: tuple[int, int]) -> NDArray[np.uin
 
 
 @lru_cache(maxsize=64)
-def _layout(name: str) -> tuple[int, tuple[tuple[int, int], ...]]:
-    """Bits per sample and each plane's steps of a pixel format."""
+def layout(name: str) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """Bits per sample of a pixel format, and rows and columns of luma per sample of each plane.
+
+    Raises:
+        ValueError: it is not planar little-endian YUV or grey of 8 to 16 bits.
+    """
     if not paintable(name):
         raise ValueError(f"cannot paint into {name} pictures, only into planar YUV of 8 to 16 bits")
     parts = av.VideoFormat(name, 64, 64).components

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from stream.compositing.compositor import Compositor
-from stream.compositing.looks import LOOKS, Options
+from stream.compositing import Painter, Style
 
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
 
 _STEP = 0.05
+_LOOKS = ("overlay", "binary")
 
 
 @dataclass(slots=True)
@@ -20,35 +20,44 @@ class Controls:
 
     Attributes:
         segmenter: whose threshold is changed.
-        look: a name in `LOOKS`.
-        options: how the look is painted.
-        timing: whether the timing panel is painted.
+        look: names of layers joined with +.
+        style: how they paint.
+        timing: whether the timing panel is painted; None is as suits the look.
     """
 
     segmenter: Segmenter
     look: str = "overlay"
-    options: Options = field(default_factory=Options)
-    timing: bool = True
+    style: Style = Style()
+    timing: bool | None = None
+    _painter: Painter | None = field(default=None, init=False)
+    _chosen: tuple[str, Style, bool | None] | None = field(default=None, init=False)
+    _hidden: str | None = field(default=None, init=False)
 
-    def compositor(self) -> Compositor:
-        """A compositor for the look as it is now chosen."""
-        return Compositor(self.look, self.options)
+    def painter(self) -> Painter:
+        """The painter for what is now chosen; for the thread that paints."""
+        chosen = (self.look, self.style, self.timing)
+        if self._painter is None or self._chosen != chosen:
+            self._painter, self._chosen = Painter(*chosen), chosen
+        return self._painter
 
     def next_look(self) -> str:
         """Goes on to the next look; returns a line for the user."""
-        names = list(LOOKS)
-        self.look = names[(names.index(self.look) + 1) % len(names)]
+        place = _LOOKS.index(self.look) if self.look in _LOOKS else -1
+        self.look = _LOOKS[(place + 1) % len(_LOOKS)]
         return f"look: {self.look}"
 
     def toggle_labels(self) -> str:
         """Shows or hides labels; returns a line for the user."""
-        shown = not self.options.show_labels
-        self.options = replace(self.options, show_labels=shown)
-        return f"labels {'on' if shown else 'off'}"
+        if self._hidden is None:
+            self._hidden = self.style.label
+            self.style = replace(self.style, label="none")
+            return "labels off"
+        self.style, self._hidden = replace(self.style, label=self._hidden), None
+        return "labels on"
 
     def toggle_timing(self) -> str:
         """Shows or hides the timing panel; returns a line for the user."""
-        self.timing = not self.timing
+        self.timing = not Painter(self.look, self.style, self.timing).timing
         return f"timing panel {'on' if self.timing else 'off'}"
 
     def move_threshold(self, steps: int) -> str:

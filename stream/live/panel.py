@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from stream.compositing.panel import TimingPanel, timing_lines
-from stream.frame import Frame
-from stream.roi import Window
+from stream.compositing import timing_lines
 from stream.timing import STAGES, Clock
 
 CAPTURE_TO_DISPLAY = "capture to display"
@@ -18,7 +16,7 @@ _PANEL_SECONDS = 0.2
 
 
 class LivePanel:
-    """Keeps the figures of a live run and paints them, and the frame's notes, into frames.
+    """Keeps the figures of a live run.
 
     Args:
         clock: gives the durations.
@@ -30,18 +28,11 @@ class LivePanel:
         self._clock = clock
         self._provider = provider
         self._dropped = dropped
-        self._panel = TimingPanel()
         self._lines: list[str] = []
         self._refreshed = -_PANEL_SECONDS
-        self.window: Window | None = None
-        """Where the panel was painted last."""
 
-    def paint(self, frame: Frame, *, timing: bool) -> None:
-        """Paints the panel top left; where `timing` is off, the frame's notes alone."""
-        lines = [*self._figures(), *frame.notes] if timing else list(frame.notes)
-        self.window = self._panel.paint(frame.picture, lines)
-
-    def _figures(self) -> list[str]:
+    def lines(self) -> list[str]:
+        """The timing panel's lines."""
         now = time.perf_counter()
         if now - self._refreshed >= _PANEL_SECONDS:
             self._refreshed = now

@@ -74,8 +74,6 @@ class LiveRun:
         self._open_sink = open_sink
         self._frames: Mailbox[Frame] = Mailbox("captured", 1)
         self._masks = PresentMasks(segmenter, every, tracking.make("steady") if steady else None)
-        self._compositor = controls.compositor()
-        self._painted_as = (controls.look, controls.options)
         self._panel = LivePanel(clock, segmenter.provider, lambda: self.dropped)
         self._lock = threading.Lock()
         self._recorder: Recorder | None = None
@@ -374,13 +372,8 @@ class LiveRun:
             self._unseen += self._newest
 
     def _paint(self, frame: Frame) -> None:
-        controls = self._controls
-        wanted = (controls.look, controls.options)
-        if wanted != self._painted_as:
-            self._compositor, self._painted_as = controls.compositor(), wanted
-        window = self._panel.window
-        self._compositor.paint(frame, [window] if window is not None else [])
-        self._panel.paint(frame, timing=controls.timing)
+        painter = self._controls.painter()
+        painter.paint(frame, self._panel.lines() if painter.timing else ())
 
     def _count(self, frame: Frame) -> None:
         for stage, seconds in frame.stages.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
 
 import av
 import numpy as np
@@ -27,9 +28,14 @@ FORMATS = (
 )
 
 
+@cache
+def portrait() -> np.ndarray:
+    return np.ascontiguousarray(data.astronaut())
+
+
 def astronaut(width: int = 200, height: int = 160, pixels: str = "yuv420p") -> av.VideoFrame:
     """A part of NASA's portrait of Eileen Collins, in the wanted size and format."""
-    rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(data.astronaut()), format="rgb24")
+    rgb = av.VideoFrame.from_ndarray(portrait(), format="rgb24")
     return rgb.reformat(width=width, height=height, format=pixels)
 
 

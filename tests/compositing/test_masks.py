@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.compositing.masks import Brush, MaskReader, crest, opacity, strips
+from stream.compositing.canvas import Memory
+from stream.compositing.masks import crest, opacity, paste, profile, strips
 from stream.roi import paste_mask
 from tests.compositing.pictures import figure
 
@@ -14,10 +15,24 @@ def box(*values):
     return np.array(values, np.float32)
 
 
+def pasted(mask, at, size, threshold, **how):
+    return paste(mask, at, size, threshold, lambda pixels: np.empty(pixels, bool), **how)
+
+
+def brush(fill, line, width):
+    """A soft fill and a contour, in one profile."""
+
+    def cover(distance):
+        edge = np.clip(width / 2 + 0.5 - np.abs(distance), 0, 1) * line
+        return np.maximum(np.clip(distance + 0.5, 0, 1) * fill, edge if width else 0)
+
+    return profile(2 * int(width / 2) + 3 if width else 3, cover)
+
+
 @pytest.mark.parametrize("grid", [(1, 1), (2, 2), (1, 2), (4, 4)])
 @pytest.mark.parametrize("at", [(20.3, 10.7, 61.2, 90.1), (-30, -20, 40, 60), (70, -100, 300, 300)])
 def test_the_object_is_exactly_what_full_masks_say(grid, at):
-    window, inside = MaskReader().read(figure(), box(*at), (101, 121), 0.5, grid=grid, margin=3)
+    window, inside = pasted(figure(), box(*at), (101, 121), 0.5, grid=grid, margin=3)
     top, bottom, left, right = window
     assert top % grid[0] == left % grid[1] == 0
     assert bottom == 101 or bottom % grid[0] == 0
@@ -43,19 +58,41 @@ def test_the_object_is_exactly_what_full_masks_say(grid, at):
     ],
 )
 def test_boxes_that_are_none_are_skipped(at):
-    assert MaskReader().read(FULL, box(*at), (100, 100), 0.5) is None
+    assert pasted(FULL, box(*at), (100, 100), 0.5) is None
 
 
 def test_masks_without_an_object_are_skipped():
-    assert MaskReader().read(0.4 * FULL, box(10, 10, 50, 50), (100, 100), 0.5) is None
-    assert MaskReader().read(np.nan * FULL, box(10, 10, 50, 50), (100, 100), 0.5) is None
+    assert pasted(0.4 * FULL, box(10, 10, 50, 50), (100, 100), 0.5) is None
+    assert pasted(np.nan * FULL, box(10, 10, 50, 50), (100, 100), 0.5) is None
 
 
 def test_the_memory_is_kept():
-    reader = MaskReader()
-    _, large = reader.read(FULL, box(0, 0, 90, 90), (100, 100), 0.5)
-    _, small = reader.read(FULL, box(0, 0, 50, 50), (100, 100), 0.5)
-    assert np.shares_memory(large, small)
+    memory = Memory()
+
+    def frame():
+        memory.reset()
+        (large, kept), (small, too) = memory.take(8100), memory.take(2500)
+        assert kept
+        assert too
+        assert not np.shares_memory(large, small)
+        return large, small
+
+    frame()
+    large, small = frame()
+    again, once_more = frame()
+    assert np.shares_memory(large, again)
+    assert np.shares_memory(small, once_more)
+
+
+def test_the_memory_is_bounded():
+    memory = Memory(most=10_000)
+    for _ in range(3):
+        memory.reset()
+        taken = [memory.take(4000) for _ in range(50)]
+        assert [kept for _, kept in taken[:2]] == [True, True]
+        assert not any(kept for _, kept in taken[2:])
+        assert all(np.shares_memory(taken[2][0], one) for one, _ in taken[3:])
+        assert all(len(one) == 4000 for one, _ in taken)
 
 
 @given(st.integers(1, 900), st.integers(1, 900), st.sampled_from([1, 2, 4]))
@@ -68,13 +105,14 @@ def test_strips_cover_all_rows_once_and_start_on_the_grid(height, width, grid):
 
 @pytest.mark.parametrize("width", [0, 1.5, 2, 3, 6, 12])
 def test_opacity_is_nothing_far_outside_and_the_fill_deep_inside(width):
-    brush = Brush(fill=0.4, line=1.0, width=width)
+    strength = brush(fill=0.4, line=1.0, width=width)
+    margin = strength.side // 2
     inside = np.zeros((80, 80), np.uint8)
     inside[20:60, 20:60] = 1
-    alpha = opacity(inside, brush)
+    alpha = opacity(inside, strength)
     assert (alpha[30:50, 30:50] == 102).all()
     near = np.zeros_like(inside)
-    near[20 - brush.margin : 60 + brush.margin, 20 - brush.margin : 60 + brush.margin] = 1
+    near[20 - margin : 60 + margin, 20 - margin : 60 + margin] = 1
     assert (alpha[near == 0] == 0).all()
     across = alpha[40].astype(int)
     assert across[17:23].max() >= (190 if width else 102)
@@ -85,27 +123,29 @@ def test_opacity_is_nothing_far_outside_and_the_fill_deep_inside(width):
 
 
 def test_opacity_in_strips_is_the_same_as_at_once():
-    _, inside = MaskReader().read(figure(), box(5, 5, 95, 195), (200, 100), 0.5)
-    brush = Brush(0.45, 0.95, 3)
-    parts = [opacity(inside, brush, start, stop) for start, stop in ((0, 64), (64, 66), (66, 200))]
-    assert np.array_equal(np.concatenate(parts)[: len(inside)], opacity(inside, brush))
+    _, inside = pasted(figure(), box(5, 5, 95, 195), (200, 100), 0.5)
+    strength = brush(0.45, 0.95, 3)
+    parts = [
+        opacity(inside, strength, start, stop) for start, stop in ((0, 64), (64, 66), (66, 200))
+    ]
+    assert np.array_equal(np.concatenate(parts)[: len(inside)], opacity(inside, strength))
 
 
 @pytest.mark.parametrize("width", [0, 1.5, 6])
 def test_a_single_pixel_is_still_seen(width):
     inside = np.zeros((9, 9), np.uint8)
     inside[4, 4] = 1
-    assert opacity(inside, Brush(0.4, 0.95, width))[4, 4] >= 102
+    assert opacity(inside, brush(0.4, 0.95, width))[4, 4] >= 102
 
 
 def test_the_crest_is_on_the_head():
     at = box(100, 50, 200, 350)
-    window, inside = MaskReader().read(figure(), at, (400, 400), 0.5)
+    window, inside = pasted(figure(), at, (400, 400), 0.5)
     x, y = crest(window, inside)
     assert x == pytest.approx(150, abs=3)
     assert y == pytest.approx(54, abs=8)
 
 
 def test_the_crest_of_what_the_picture_cuts_is_inside_the_picture():
-    window, inside = MaskReader().read(FULL, box(-100, -100, 50, 50), (400, 400), 0.5)
+    window, inside = pasted(FULL, box(-100, -100, 50, 50), (400, 400), 0.5)
     assert crest(window, inside) == (pytest.approx(25, abs=2), 0)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.compositing import Compositor, Options
+from stream.compositing import Painter, Style
 from stream.compositing.palette import PALETTE, colour_of
 from tests.compositing.pictures import (
     FORMATS,
@@ -16,12 +16,12 @@ from tests.compositing.pictures import (
 )
 
 SOLID = np.ones((28, 28), np.float32)
-BARE = {"show_labels": False, "show_contours": False}
+BARE = {"label": "none", "contour_width": 0}
 
 
 def painted(picture, instances, **options):
     one = frame(picture, instances)
-    Compositor("overlay", Options(**options)).paint(one)
+    Painter("overlay", Style(**options)).paint(one)
     return one.picture
 
 
@@ -45,7 +45,7 @@ def test_samples_outside_the_masks_are_as_decoded(pixels, contours, size):
     before = samples(picture)
     # The second is at the border of an odd-sized picture.
     instances = people(picture, (30.4, 20.2, 71.3, 90.9), (100, 50, size[0] + 20, size[1]))
-    painted(picture, instances, show_labels=False, show_contours=contours)
+    painted(picture, instances, label="none", contour_width=None if contours else 0)
     touched = near(instances, 2 if contours else 1)
     for old, new, plane in zip(before, samples(picture), picture.planes, strict=True):
         rows, columns = steps(picture, plane)
@@ -66,7 +66,7 @@ def test_the_colour_is_what_the_frames_tags_make_of_it(pixels, matrix, full):
     for index in range(0, len(PALETTE), 5):
         picture = astronaut(64, 48, pixels)
         picture.colorspace, picture.color_range = matrix, 2 if full else 1
-        instances = people(picture, (-50, -50, 150, 150), mask=SOLID, tracks=[index])
+        instances = people(picture, (-50, -50, 150, 150), mask=SOLID, tracks=[index + 1])
         painted(picture, instances, opacity=1.0, **BARE)
         rgb = picture.to_ndarray(format="rgb24", src_colorspace=matrix)
         assert np.abs(rgb[24, 32].astype(int) - PALETTE[index]).max() <= 4
@@ -125,7 +125,7 @@ def test_a_higher_threshold_paints_less():
 
 
 def test_labels_say_class_score_and_track(monkeypatch):
-    from stream.compositing import labels
+    from stream.compositing.layers import labels
 
     said = []
     monkeypatch.setattr(
@@ -147,7 +147,7 @@ def test_labels_say_class_score_and_track(monkeypatch):
 def test_labels_do_not_swap_places_when_scores_do():
     def places(boxes, tracks):
         picture = astronaut(320, 240)
-        painted(picture, people(picture, *boxes, tracks=tracks), opacity=0.0, show_contours=False)
+        painted(picture, people(picture, *boxes, tracks=tracks), opacity=0.0, contour_width=0)
         return samples(picture)[1]
 
     left, right = (100, 80, 180, 230), (120, 80, 200, 230)
@@ -172,7 +172,7 @@ def test_contours_can_be_left_out():
     for contours in (True, False):
         picture = astronaut()
         instances = people(picture, (20, 20, 120, 140))
-        painted(picture, instances, show_labels=False, show_contours=contours)
+        painted(picture, instances, label="none", contour_width=None if contours else 0)
         pictures[contours] = samples(picture)[0].astype(int)
     differs = pictures[True] != pictures[False]
     assert 0 < differs.sum() < 0.2 * differs.size

@@ -58,6 +58,7 @@ def test_there_are_at_least_twenty_different_colours():
 
 
 def test_the_same_identity_has_the_same_colour_always():
+    assert colour_of(1) == PALETTE[0]
     assert colour_of(7) == colour_of(7) != colour_of(8)
     assert colour_of(10**9) in PALETTE
     assert colour_of(-1) in PALETTE

@@ -1,13 +1,15 @@
 """Masks that reach beyond their boxes: a model says in `frames` where they lie."""
 
 import dataclasses
+from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 
-from stream.compositing import LOOKS, Options
+from stream.compositing import Painter, Style
 from stream.errors import ModelError
+from stream.frame import Frame
 from stream.inference.contract import Geometry, check_tensors
 from stream.inference.postprocess import Raw, to_instances
 from stream.motion.carry import carry
@@ -84,8 +86,9 @@ def test_looks_paint_the_whole_frame(look: str) -> None:
     grey = np.full((80, 100, 3), 90, np.uint8)
     picture = av.VideoFrame.from_ndarray(grey, "rgb24").reformat(format="yuv420p")
     before = picture.to_ndarray().copy()
-    painted = LOOKS[look](Options(show_labels=False)).paint(picture, found, [])
-    after = painted.to_ndarray()[:80, :100]
+    frame = Frame(picture, 0, 0, Fraction(1, 25), instances=found)
+    Painter(look, Style(label="none")).paint(frame)
+    after = frame.picture.to_ndarray()[:80, :100]
     beside = after[50:58, 50:58]
     assert (beside != before[50:58, 50:58]).all()
     if look == "binary":

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from stream.compositing import Compositor
+from stream.compositing import Painter
 from stream.instances import Instances
 from tests.compositing.pictures import FORMATS, astronaut, frame, people, samples
 
 
 def binary(picture, instances):
     one = frame(picture, instances)
-    Compositor("binary").paint(one)
+    Painter("binary").paint(one)
     return samples(one.picture)
 
 

@@ -1,18 +1,24 @@
-"""Labels: what an object is and how sure the model is, on a small plate above it."""
+"""What an object is and how sure the model is, on a small plate above it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from stream.compositing.canvas import Canvas
 from stream.compositing.encoding import Encoding
+from stream.compositing.layer import Layer
+from stream.compositing.masks import crest
 from stream.compositing.palette import Colour, text_colour
 from stream.compositing.planes import Planes
 from stream.compositing.stamps import Stamp, make_stamp, to_grid
-from stream.compositing.text import Typesetter
+from stream.compositing.style import Style
+from stream.compositing.text import Typesetter, text_size
+from stream.instances import Instances
 from stream.roi import Window
 
 _STRENGTH = 0.9
@@ -37,18 +43,54 @@ class Label:
     y: float
 
 
-def text_size(height: int, width: int) -> int:
-    """The font size in pixels that suits a picture: 1/40 of its height, 18 at 720p, at least 9.
+class Labels(Layer):
+    """Class name, number and score above each object, as far as the style asks for them."""
 
-    Portrait pictures count as if they were 4:3, because text must fit their width.
-    """
-    return max(9, round(min(height, 0.75 * width) / 40))
+    only_adds: ClassVar[bool] = True
+
+    def __init__(self, style: Style) -> None:
+        super().__init__(style)
+        self._painter = LabelPainter(style.label_size)
+
+    def paint(self, canvas: Canvas) -> None:
+        """Paints labels inside the picture, clear of each other where there is room."""
+        if not self.style.words:
+            return
+        instances = canvas.instances
+        labels: list[tuple[float, Label]] = []
+        for index in reversed(range(len(instances))):
+            text, found = _text(instances, index, self.style.words), canvas.pasted(index)
+            if found is None or not text:
+                continue
+            x, y = crest(*found)
+            first = x if instances.track_ids is None else float(instances.track_ids[index])
+            labels.append((first, Label(text, canvas.colour(index), x, y)))
+        # Who has the first choice of a place must not change with each frame's scores, or labels
+        # that are close would keep swapping: the older track has it, else who is farther left.
+        labels.sort(key=lambda entry: entry[0])
+        if labels:
+            self._painter.paint(canvas.planes, [label for _, label in labels], canvas.occupied)
+
+
+def _text(instances: Instances, index: int, words: Sequence[str]) -> str:
+    said = {
+        "name": instances.class_names[instances.labels[index]],
+        "score": f"{100 * float(instances.scores[index]):.0f}%",
+    }
+    if instances.track_ids is not None:
+        said["number"] = f"#{instances.track_ids[index]}"
+    return " ".join(said[word] for word in words if word in said)
 
 
 class LabelPainter:
-    """Paints labels so that they lie inside the picture and, where there is room, side by side."""
+    """Paints labels so that they lie inside the picture and, where there is room, side by side.
 
-    def __init__(self) -> None:
+    Args:
+        scale: size of the letters, as a multiple of what suits the picture.
+    """
+
+    def __init__(self, scale: float = 1.0) -> None:
+        self._scale = scale
         self._text = Typesetter()
         self._stamps: dict[tuple[str, Colour], Stamp | None] = {}
         self._setting: object = None
@@ -64,7 +106,7 @@ class LabelPainter:
             occupied: parts of the picture to keep clear of, where there is room.
         """
         height, width = planes.size
-        size = text_size(height, width)
+        size = text_size(height, width, self._scale)
         room = (height - height % planes.grid[0], width - width % planes.grid[1])
         # Scores come again and again, from a hundred percentages.
         setting = (size, room, planes.encoding, planes.steps)

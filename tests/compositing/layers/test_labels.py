@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.compositing.labels import Label, LabelPainter, place, text_size
+from stream.compositing.layers.labels import Label, LabelPainter, place
 from stream.compositing.palette import PALETTE
 from stream.compositing.planes import writable_planes
+from stream.compositing.text import text_size
 from tests.compositing.pictures import FORMATS, astronaut, memory, samples
 
 anywhere = st.floats(-5000, 5000)

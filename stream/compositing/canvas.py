@@ -1,0 +1,225 @@
+"""One frame that is being painted, with all that its layers share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.compositing.encoding import Encoding
+from stream.compositing.masks import paste
+from stream.compositing.palette import Colour, colour_of
+from stream.compositing.planes import Planes, encoding_of, layout, writable_planes
+from stream.compositing.specks import has_specks, without_specks
+from stream.compositing.style import Style
+from stream.instances import Instances
+from stream.roi import Window
+
+_MOST = 32 << 20
+"""Bytes of pasted masks that are kept for the layers of a frame; the rest are pasted anew for each:
+ten persons who fill a picture of 1920x1080, five hundred who take a thirtieth of it each."""
+
+
+class Pasted(NamedTuple):
+    """An object, pixel by pixel.
+
+    Attributes:
+        window: the part of the picture that it lies in, with the margin that the layers want; it
+            starts on the grid of the chroma planes.
+        inside: uint8 of the window's size, 1 where the object is, else 0; not to be written to.
+    """
+
+    window: Window
+    inside: NDArray[np.uint8]
+
+
+class Memory:
+    """What masks are pasted into, kept from frame to frame. One thread at a time.
+
+    Fresh memory of this size comes from the system page by page, which costs more than filling it.
+    """
+
+    def __init__(self, most: int = _MOST) -> None:
+        self._most = most
+        self._block = np.empty(0, np.bool_)
+        self._scratch = np.empty(0, np.bool_)
+        self._used = self._wanted = 0
+
+    def reset(self) -> None:
+        """For the next frame: what was taken may be handed out again."""
+        if self._wanted > len(self._block):
+            self._block = np.empty(min(self._most, self._wanted * 5 // 4), np.bool_)
+        self._used = self._wanted = 0
+
+    def take(self, pixels: int) -> tuple[NDArray[np.bool_], bool]:
+        """Memory for a mask, bool [pixels], and whether it is its own until the next frame.
+
+        Where it is not, the next call may hand out the same again.
+        """
+        self._wanted += pixels
+        if self._used + pixels <= len(self._block):
+            start, self._used = self._used, self._used + pixels
+            return self._block[start : self._used], True
+        if self._wanted <= self._most:  # The block has the right size from the next frame on.
+            return np.empty(pixels, np.bool_), True
+        if len(self._scratch) < pixels:
+            self._scratch = np.empty(pixels, np.bool_)
+        return self._scratch[:pixels], False
+
+
+class Canvas:
+    """One frame that is being painted.
+
+    Attributes:
+        instances: what is painted, best first, which is on top where they overlap.
+        style: how.
+        figures: lines of the timing panel; a tab stands between a name and its value.
+        notes: lines that a source wants shown.
+        occupied: parts of the picture in which no label should lie.
+        margin: by how many pixels the windows of masks reach beyond them.
+        seconds: the frame's presentation time.
+    """
+
+    def __init__(
+        self,
+        picture: av.VideoFrame,
+        instances: Instances,
+        style: Style,
+        memory: Memory,
+        *,
+        margin: int = 0,
+        figures: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (),
+        seconds: float = 0.0,
+    ) -> None:
+        """Nothing is copied or pasted yet.
+
+        Args:
+            picture: of the size that the instances were found in; planar YUV or grey, 8 to 16 bits.
+            instances: what is painted.
+            style: how it is painted.
+            memory: for masks.
+            margin: pixels around each mask that the layers want.
+            figures: lines of the timing panel.
+            notes: lines that a source wants shown.
+            seconds: the frame's presentation time.
+
+        Raises:
+            ValueError: the picture has another format.
+        """
+        layout(picture.format.name)
+        self.instances = instances
+        self.style = style
+        self.figures = figures
+        self.notes = notes
+        self.seconds = seconds
+        self.occupied: list[Window] = []
+        self._picture = picture
+        self._planes: Planes | None = None
+        self._memory = memory
+        self.margin = margin
+        self._pasted: dict[int, Pasted | None] = {}
+        self._specks: bool | None = None
+        memory.reset()
+
+    @property
+    def picture(self) -> av.VideoFrame:
+        """The picture as it is now; setting it puts another in its place, which is then painted."""
+        return self._picture
+
+    @picture.setter
+    def picture(self, picture: av.VideoFrame) -> None:
+        self._picture, self._planes = picture, None
+
+    @property
+    def planes(self) -> Planes:
+        """The picture's samples, to be painted on; it is copied first where others still need it.
+
+        Raises:
+            ValueError: the picture is not planar little-endian YUV or grey of 8 to 16 bits.
+        """
+        if self._planes is None:
+            self._planes = writable_planes(self._picture)
+        return self._planes
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self._picture.height, self._picture.width
+
+    @property
+    def encoding(self) -> Encoding:
+        """How colours are written in the picture."""
+        return encoding_of(self._picture)
+
+    @property
+    def steps(self) -> tuple[tuple[int, int], ...]:
+        """Rows and columns of luma per sample of each plane."""
+        return layout(self._picture.format.name)[1]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of luma that share one chroma sample."""
+        return self.steps[-1]
+
+    @property
+    def threshold(self) -> float:
+        """Above what a soft mask is the object."""
+        asked = self.style.mask_threshold
+        return self.instances.mask_threshold if asked is None else asked
+
+    def pasted(self, index: int) -> Pasted | None:
+        """Where an instance is; None where no pixel of the picture is its.
+
+        Pasted at the first call and kept for the other layers. To be used before another is asked
+        for: where a frame's masks are very many and large, they share memory.
+        """
+        if index in self._pasted:
+            return self._pasted[index]
+        kept = True
+
+        def allocate(pixels: int) -> NDArray[np.bool_]:
+            nonlocal kept
+            memory, kept = self._memory.take(pixels)
+            return memory
+
+        found = paste(
+            self.instances.masks[index],
+            self.instances.mask_frames[index],
+            self.size,
+            self.threshold,
+            allocate,
+            grid=self.grid,
+            margin=self.margin,
+        )
+        pasted = None if found is None else Pasted(*found)
+        if kept:
+            self._pasted[index] = pasted
+        return pasted
+
+    def tidied(self, index: int) -> Pasted | None:
+        """Like `pasted`, without specks and holes of less than a thousandth of the object."""
+        pasted = self.pasted(index)
+        if pasted is None:
+            return None
+        if self._specks is None:
+            self._specks = has_specks(self.instances.masks, self.threshold)
+        if not self._specks:
+            return pasted
+        mask, box = self.instances.masks[index], self.instances.mask_frames[index]
+        inside = without_specks(pasted.inside, pasted.window, mask, box, self.threshold)
+        return Pasted(pasted.window, inside)
+
+    def identity(self, index: int) -> int:
+        """The number that an instance's colour goes by, from 1 on."""
+        if self.style.colours == "class":
+            return int(self.instances.labels[index]) + 1
+        if self.style.colours == "object" or self.instances.track_ids is None:
+            return index + 1
+        return int(self.instances.track_ids[index])
+
+    def colour(self, index: int) -> Colour:
+        """The colour of an instance, the same for the same track, rank or class."""
+        return colour_of(self.identity(index), self.style.palette_colours)

@@ -1,0 +1,46 @@
+"""What a layer is, and where layers are found."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from stream.plugins import Kind
+
+if TYPE_CHECKING:
+    from stream.compositing.canvas import Canvas
+    from stream.compositing.style import Style
+
+
+class Layer(ABC):
+    """One effect. Layers are painted one over the other; each is used by one thread at a time.
+
+    To add one, put a module with a subclass into `stream/compositing/layers`, or register the class
+    in the entry-point group `stream.compositing.layers`. The module's name, or the registered one,
+    is what users write in a look.
+    """
+
+    only_adds: ClassVar[bool] = False
+    """Whether a picture without instances stays exactly as it is: then nobody is called for it."""
+
+    exact: ClassVar[bool] = False
+    """Whether every sample has a meaning, so that nothing that was not asked for is painted over
+    it: neither the timing panel nor a source's notes."""
+
+    def __init__(self, style: Style) -> None:
+        self.style = style
+
+    def margin(self, size: tuple[int, int]) -> int:
+        """By how many pixels windows of masks shall reach beyond them, in a (height, width)."""
+        return 0
+
+    def plan(self, canvas: Canvas) -> None:  # noqa: B027 - most layers have nothing to plan
+        """Called before any layer paints, to say in `canvas.occupied` where labels shall not be."""
+
+    @abstractmethod
+    def paint(self, canvas: Canvas) -> None:
+        """Paints into `canvas.planes`, or puts another picture in the place of the canvas's."""
+
+
+LAYERS: Kind[Layer] = Kind("stream.compositing.layers", Layer)  # type: ignore[type-abstract]
+"""All layers by the name that users give."""

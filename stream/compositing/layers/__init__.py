@@ -1,0 +1,1 @@
+"""The layers, one module each: its name is the layer's name."""

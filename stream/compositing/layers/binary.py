@@ -1,0 +1,37 @@
+"""White objects on black."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from stream.compositing.canvas import Canvas
+from stream.compositing.layer import Layer
+from stream.compositing.masks import strips
+
+_STRIP = 48 * 1024
+"""Pixels that are painted at a time."""
+
+
+class Binary(Layer):
+    """White where any object is, black elsewhere, in the picture's own range; hard edges."""
+
+    exact: ClassVar[bool] = True
+
+    def paint(self, canvas: Canvas) -> None:
+        """Replaces every sample of the picture."""
+        planes = canvas.planes
+        luma, *chroma = planes.samples
+        luma.fill(planes.encoding.black)
+        white = luma.dtype.type(planes.encoding.white)
+        for index in range(len(canvas.instances)):
+            found = canvas.pasted(index)
+            if found is not None:
+                (top, bottom, left, right), inside = found
+                there: Any = luma[top:bottom, left:right]
+                for start, stop in strips(inside.shape, (1, 1), _STRIP):
+                    rows = there[start:stop]
+                    np.maximum(rows, inside[start:stop] * white, out=rows)
+        for samples in chroma:
+            samples.fill(planes.encoding.neutral)

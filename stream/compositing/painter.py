@@ -1,0 +1,145 @@
+"""The entry to compositing: a frame's instances into its picture, in a look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from stream.compositing.canvas import Canvas, Memory
+from stream.compositing.layer import LAYERS, Layer
+from stream.compositing.layers.timing import Timing
+from stream.compositing.style import Style
+from stream.compositing.tint import Tint, Tints
+from stream.errors import UsageError
+from stream.frame import Frame
+from stream.instances import Instances
+
+ALIASES = {"overlay": "fill+contour+labels"}
+"""Looks that have a name of their own."""
+
+_TIMED = "overlay"
+"""The look that has the timing panel unless it is told not to."""
+_TIMING = "timing"
+
+
+class Key(NamedTuple):
+    """What makes two painters paint the same.
+
+    Attributes:
+        look: the names of the layers, from bottom to top, without the timing panel's.
+        style: how they paint.
+        timing: whether there is a timing panel.
+    """
+
+    look: tuple[str, ...]
+    style: Style
+    timing: bool
+
+
+class Painter:
+    """Paints frames in one look. One thread at a time."""
+
+    def __init__(
+        self, look: str = "overlay", style: Style | None = None, timing: bool | None = None
+    ) -> None:
+        """Chooses what is painted.
+
+        Args:
+            look: names of layers or of `ALIASES`, joined with +, from bottom to top.
+            style: how they paint.
+            timing: whether the timing panel is painted; None means where the look is `overlay` or
+                names it.
+
+        Raises:
+            UsageError: there is no such layer, it is named twice, or it cannot be loaded.
+        """
+        style = Style() if style is None else style
+        names = expand(look)
+        if timing is None:
+            timing = _TIMING in names or names == expand(_TIMED)
+        names = tuple(name for name in names if name != _TIMING)
+        self.key = Key(names, style, timing)
+        self._layers = list(_merged([_known(name)(style) for name in names]))
+        # Last, as it is read. A source's notes are shown even where figures are not, unless
+        # samples mean something.
+        if timing or not any(layer.exact for layer in self._layers):
+            self._layers.append(Timing(style, figures=timing))
+        self._style = style
+        self._memory = Memory()
+
+    @property
+    def timing(self) -> bool:
+        """Whether the figures given to `paint` are shown."""
+        return self.key.timing
+
+    def paint(self, frame: Frame, figures: Sequence[str] = ()) -> None:
+        """Paints the frame's instances into its picture.
+
+        The picture is painted in place, after a copy where the decoder still refers to it; a layer
+        that must change the picture's format puts another into `frame.picture`. Layers that only
+        add to the picture leave one without instances exactly as it is, without a copy.
+
+        Args:
+            frame: its `instances` are those of its picture; None counts as none found. Its `notes`
+                are shown in the timing panel's place, also where that is off.
+            figures: the timing panel's lines, such as `timing_lines` makes.
+
+        Raises:
+            ValueError: the picture is not planar little-endian YUV or grey of 8 to 16 bits.
+        """
+        picture, instances = frame.picture, frame.instances
+        size = (picture.height, picture.width)
+        if instances is None:
+            instances = Instances.empty((), size)
+        layers = [one for one in self._layers if len(instances) or not one.only_adds]
+        canvas = Canvas(
+            picture,
+            instances,
+            self._style,
+            self._memory,
+            margin=max((layer.margin(size) for layer in layers), default=0),
+            figures=tuple(figures),
+            notes=frame.notes,
+            seconds=frame.seconds,
+        )
+        for layer in layers:
+            layer.plan(canvas)
+        for layer in layers:
+            layer.paint(canvas)
+        frame.picture = canvas.picture
+
+
+def expand(look: str) -> tuple[str, ...]:
+    """The names of a look's layers, from bottom to top, with aliases written out.
+
+    Raises:
+        UsageError: a layer is named twice.
+    """
+    written = (ALIASES.get(name.strip(), name.strip()) for name in look.split("+"))
+    names = tuple(name for part in written for name in part.split("+"))
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"the look {look!r} has the layer {name} twice; name it once")
+    return names
+
+
+def _known(name: str) -> type[Layer]:
+    # Of a registered layer that cannot be loaded, the reason is said.
+    if name in LAYERS.names():
+        return LAYERS.get(name)
+    known = sorted({*ALIASES, *LAYERS.names()})
+    raise UsageError(
+        f"there is no layer {name!r}; a look is one or more of {', '.join(known)}, joined with +"
+    )
+
+
+def _merged(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """The layers, with those that follow each other and can share one pass as one."""
+    for tints, group in groupby(layers, key=lambda layer: isinstance(layer, Tint)):
+        members = list(group)
+        found = [one for one in members if isinstance(one, Tint)]
+        if tints and len(found) > 1:
+            yield Tints(found)
+        else:
+            yield from members

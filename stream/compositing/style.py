@@ -1,0 +1,102 @@
+"""How instances are painted, whichever layers paint them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import TYPE_CHECKING, Self
+
+from stream.compositing.palette import PALETTE, Colour
+from stream.errors import UsageError
+
+if TYPE_CHECKING:
+    from stream.options import PictureOptions
+
+WORDS = ("name", "number", "score")
+_COLOURS = ("track", "object", "class")
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What layers are told. Fields are named and written as those of `PictureOptions`.
+
+    Attributes:
+        opacity: how strongly colours cover the picture, 0 to 1.
+        contour_width: of outlines in pixels, 0 to 12; None suits the picture, 2 at 720p.
+        label: what labels say, any of `WORDS`, in the order wanted; none for nothing.
+        label_size: as a multiple of the usual, 0.25 to 8.
+        colours: what has a colour of its own: `track`, `object` (by rank) or `class`.
+        palette: RRGGBB each; None for the usual.
+        mask_threshold: a soft mask above this is the object, 0 to 1; None takes the instances' own.
+
+    Raises:
+        UsageError: a value is out of its range.
+    """
+
+    opacity: float = 0.45
+    contour_width: float | None = None
+    label: str = "name number score"
+    label_size: float = 1.0
+    colours: str = "track"
+    palette: tuple[str, ...] | None = None
+    mask_threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        _check("opacity", self.opacity, 0, 1)
+        _check("contour_width", self.contour_width, 0, 12)
+        _check("label_size", self.label_size, 0.25, 8)
+        _check("mask_threshold", self.mask_threshold, 0, 1)
+        if self.colours not in _COLOURS:
+            raise UsageError(f"colours is {', '.join(_COLOURS)}, not {self.colours!r}")
+        _ = self.words, self.palette_colours  # So that what is wrong is said here.
+
+    @classmethod
+    def from_options(cls, options: PictureOptions) -> Self:
+        """The style that the options of a run ask for."""
+        known = [one.name for one in fields(cls) if hasattr(options, one.name)]
+        return cls(**{name: getattr(options, name) for name in known})
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What labels say, in order; empty for no labels."""
+        return _words(self.label)
+
+    @property
+    def palette_colours(self) -> tuple[Colour, ...]:
+        """The colours that objects are painted in."""
+        return PALETTE if self.palette is None else _palette(self.palette)
+
+
+def parse_colour(text: str) -> Colour:
+    """A colour from RRGGBB, with or without a # before it.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if re.fullmatch("#?[0-9a-fA-F]{6}", text) is None:
+        raise UsageError(f"a colour is RRGGBB in hexadecimal, such as FF8000, not {text!r}")
+    red, green, blue = bytes.fromhex(text.removeprefix("#"))
+    return red, green, blue
+
+
+def _check(name: str, value: float | None, low: float, high: float) -> None:
+    if value is not None and not low <= value <= high:  # False for NaN too
+        raise UsageError(f"{name.replace('_', ' ')} is {low:g} to {high:g}, not {value:g}")
+
+
+@lru_cache(maxsize=64)
+def _words(label: str) -> tuple[str, ...]:
+    words = tuple(label.replace(",", " ").replace("+", " ").split())
+    if words == ("none",):
+        return ()
+    if not set(words) <= set(WORDS) or len(set(words)) < len(words):
+        raise UsageError(f"labels say any of {', '.join(WORDS)}, or none, not {label!r}")
+    return words
+
+
+@lru_cache(maxsize=64)
+def _palette(palette: tuple[str, ...]) -> tuple[Colour, ...]:
+    if not palette:
+        raise UsageError("a palette needs at least one colour, such as FF8000")
+    return tuple(parse_colour(text) for text in palette)

@@ -1,0 +1,60 @@
+"""Painting instances on a picture that is an array."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from fractions import Fraction
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.compositing import Painter, Style
+from stream.errors import UsageError
+from stream.frame import Frame
+from stream.instances import Instances
+from stream.pixels import bgr_from_picture, picture_from_bgr
+
+
+def draw(
+    rgb: NDArray[np.uint8], instances: Instances, look: str = "overlay", **style: Any
+) -> NDArray[np.uint8]:
+    """Paints instances on a picture.
+
+    Args:
+        rgb: uint8 [H, W, 3], red, green, blue; it is not changed.
+        instances: what was found in it.
+        look: names of layers joined with +, from bottom to top; overlay is fill+contour+labels.
+        **style: as in `stream.compositing.Style`, such as opacity=0.3 or label="name".
+
+    Returns:
+        A new array like `rgb`; where nothing is painted, exactly as it was.
+
+    Raises:
+        ValueError: the array is not uint8 [H, W, 3] with at least one pixel, or of another size
+            than the picture in which the instances were found.
+        UsageError: there is no such layer or style, or a value is out of its range.
+
+    Example:
+        >>> painted = draw(rgb, instances, look="fill+contour", opacity=0.3)  # doctest: +SKIP
+    """
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
+        raise ValueError(
+            f"a picture must be uint8 [H, W, 3] in RGB with at least one pixel, not {rgb.dtype} "
+            f"{list(rgb.shape)}"
+        )
+    if instances.picture_size != rgb.shape[:2]:
+        raise ValueError(
+            f"the picture has {rgb.shape[0]} rows and {rgb.shape[1]} columns, the instances were "
+            f"found in one of {instances.picture_size[0]} and {instances.picture_size[1]}"
+        )
+    known = [field.name for field in fields(Style)]
+    for name in style:
+        if name not in known:
+            raise UsageError(f"there is no style {name!r}; there are {', '.join(known)}")
+    painter = Painter(look, Style(**style), timing=False)
+    picture = picture_from_bgr(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8))
+    frame = Frame(picture, 0, 0, Fraction(1), instances=instances)
+    painter.paint(frame)
+    return np.asarray(cv2.cvtColor(bgr_from_picture(frame.picture), cv2.COLOR_BGR2RGB), np.uint8)

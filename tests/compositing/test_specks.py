@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from stream.compositing import Painter, Style
+from stream.compositing.masks import paste
+from stream.compositing.specks import has_specks, without_specks
+from tests.compositing.pictures import astronaut, figure, frame, people, samples
+
+BOX = np.array([20.3, 10.7, 300.2, 420.1], np.float32)
+
+
+def spotted(cells=56):
+    """Somebody with a hole in the body and a speck beside the head, of one cell each."""
+    mask = figure(cells)
+    mask[cells * 3 // 5, cells // 2] = 0.2
+    mask[cells // 8, cells // 10] = 0.8
+    return mask
+
+
+def pasted(mask, box=BOX, size=(450, 330)):
+    return paste(mask, box, size, 0.5, lambda pixels: np.empty(pixels, bool), margin=3)
+
+
+def pieces(inside):
+    return ndimage.label(inside, np.ones((3, 3)))[1], ndimage.label(inside == 0)[1]
+
+
+def test_an_object_in_one_piece_is_seen_as_such_and_stays_itself():
+    assert not has_specks(figure()[None], 0.5)
+    assert not has_specks(np.stack([figure(), 0 * figure(), figure()]), 0.5)
+    window, inside = pasted(figure())
+    assert without_specks(inside, window, figure(), BOX, 0.5) is inside
+
+
+@pytest.mark.parametrize("cells", [28, 56])
+def test_specks_and_holes_go(cells):
+    mask = spotted(cells)
+    assert has_specks(np.stack([figure(cells), mask]), 0.5)
+    window, inside = pasted(mask)
+    before = inside.copy()
+    assert pieces(inside) == (2, 2)
+    tidy = without_specks(inside, window, mask, BOX, 0.5)
+    assert pieces(tidy) == (1, 1)
+    assert np.array_equal(inside, before)
+    assert 0 < (tidy != inside).sum() < 2e-3 * inside.sum()
+
+
+def test_what_is_larger_than_a_thousandth_stays():
+    mask = figure(56)
+    mask[30:34, 20:24] = 0
+    mask[2:5, 2:5] = 1
+    window, inside = pasted(mask)
+    assert pieces(inside) == (2, 2)
+    assert np.array_equal(without_specks(inside, window, mask, BOX, 0.5), inside)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([14, 28, 56]),
+    st.floats(0.0, 0.6),
+    st.tuples(*[st.floats(-100, 500, width=32)] * 4),
+)
+def test_only_pieces_of_less_than_a_thousandth_change_in_any_mask(seed, cells, noise, at):
+    rng = np.random.default_rng(seed)
+    mask = np.clip(figure(cells) + noise * rng.normal(size=(cells, cells)), 0, 1)
+    mask = mask.astype(np.float32)
+    box = np.array([min(at[0], at[2]), min(at[1], at[3]), max(at[0], at[2]), max(at[1], at[3])])
+    found = pasted(mask, box.astype(np.float32))
+    if found is None:
+        return
+    window, inside = found
+    tidy = without_specks(inside, window, mask, box.astype(np.float32), 0.5)
+    if not has_specks(mask[None], 0.5):
+        assert tidy is inside
+    changed, count = ndimage.label(tidy != inside, np.ones((3, 3)))
+    sizes = np.bincount(changed.ravel())[1:]
+    assert count == 0 or sizes.max() < 2 * max(1, inside.sum() / 1000) + 1
+
+
+def test_contours_leave_them_out_and_the_mask_itself_stays():
+    def painted(look, mask):
+        picture = astronaut(330, 450, "gray")
+        instances = people(picture, BOX.tolist(), mask=mask)
+        Painter(look, Style(label="none", opacity=1.0), timing=False).paint(
+            frame(picture, instances)
+        )
+        return samples(picture)[0].astype(int)
+
+    clean, dirty = painted("contour", figure(56)), painted("contour", spotted(56))
+    # The hole and the speck lie deep inside and well outside.
+    assert np.array_equal(clean[200:300, 140:180], dirty[200:300, 140:180])
+    assert np.array_equal(clean[40:90, 20:70], dirty[40:90, 20:70])
+    # The mask itself keeps them.
+    for look in ("fill", "binary"):
+        assert not np.array_equal(
+            painted(look, figure(56))[200:300, 140:180],
+            painted(look, spotted(56))[200:300, 140:180],
+        )

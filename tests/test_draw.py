@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+from skimage import data
+
+from stream.compositing.palette import PALETTE
+from stream.draw import draw
+from stream.errors import UsageError
+from stream.instances import Instances
+from tests.compositing.pictures import astronaut, people
+
+RGB = np.ascontiguousarray(data.astronaut())
+
+
+def somebody(**how):
+    picture = astronaut(512, 512)
+    return people(picture, (100.5, 60, 400, 500), mask=np.ones((28, 28), np.float32), **how)
+
+
+@pytest.mark.parametrize("look", ["overlay", "contour", "boxes"])
+def test_a_new_picture_is_painted_and_untouched_pixels_are_exact(look):
+    before = RGB.copy()
+    painted = draw(RGB, somebody(), look)
+    assert np.array_equal(RGB, before)
+    assert painted.dtype == np.uint8
+    assert painted.shape == RGB.shape
+    assert np.array_equal(painted[:, :60], RGB[:, :60])
+    assert np.array_equal(painted[:, 440:], RGB[:, 440:])
+    assert (painted != RGB).any()
+
+
+def test_nobody_leaves_every_pixel():
+    painted = draw(RGB, Instances.empty(("person",), (512, 512)))
+    assert np.array_equal(painted, RGB)
+    assert not np.shares_memory(painted, RGB)
+
+
+def test_style_is_told_by_name():
+    solid = draw(RGB, somebody(tracks=[1]), "fill", opacity=1)
+    assert np.abs(solid[280, 250].astype(int) - PALETTE[0]).max() <= 1
+    green = draw(RGB, somebody(tracks=[1]), "fill", opacity=1, palette=("00ff00",))
+    assert np.abs(green[280, 250].astype(int) - (0, 255, 0)).max() <= 1
+
+
+def test_binary_is_black_and_white():
+    assert set(np.unique(draw(RGB, somebody(), "binary"))) == {0, 255}
+
+
+def test_there_is_no_panel_unless_it_is_asked_for():
+    bare = draw(RGB, somebody(), "overlay")
+    assert np.array_equal(bare, draw(RGB, somebody(), "fill+contour+labels"))
+
+
+def test_a_cut_out_part_of_an_array_is_painted_too():
+    part = RGB[::2, ::2]
+    assert not part.flags["C_CONTIGUOUS"]
+    painted = draw(part, people(astronaut(256, 256), (20, 20, 90, 150)))
+    assert np.array_equal(painted[200:], part[200:])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [RGB[:0], RGB[..., 0], RGB.astype(np.float32), np.zeros((8, 8, 4), np.uint8)],
+    ids=["empty", "grey", "float", "four"],
+)
+def test_what_is_no_rgb_picture_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"must be uint8 \[H, W, 3\] in RGB"):
+        draw(wrong, Instances.empty((), wrong.shape[:2]))
+
+
+def test_instances_of_another_picture_are_refused():
+    with pytest.raises(ValueError, match=r"512 rows and 512 columns.*one of 9 and 16"):
+        draw(RGB, Instances.empty((), (9, 16)))
+
+
+def test_unknown_looks_and_styles_are_refused_with_what_there_is():
+    with pytest.raises(UsageError, match="no layer 'glow'"):
+        draw(RGB, somebody(), "glow")
+    with pytest.raises(UsageError, match="no style 'colour'; there are opacity, "):
+        draw(RGB, somebody(), colour="red")
