@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stream.errors import SinkError
+from stream.files import write_whole
 from stream.pipeline import Counts, Outcome
 from stream.timing import StageFigures
 from stream.version import __version__
@@ -142,12 +143,11 @@ def write_json(path: Path, value: Any) -> None:
     Raises:
         SinkError: it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.part")
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     try:
-        partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        partial.replace(path)
+        # File names that are not UTF-8 come from the system as lone surrogates.
+        write_whole(path, text.encode("utf-8", "backslashreplace"), overwrite=True)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise SinkError(f"cannot write the report {path}: {error.strerror or error}") from error
 
 

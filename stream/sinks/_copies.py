@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import logging
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, cast
+from fractions import Fraction
+from typing import Any
 
 import av
-from av.bitstream import BitStreamFilterContext
 from av.codec.context import CodecContext
 from av.container import OutputContainer
 from av.packet import Packet
@@ -17,7 +15,10 @@ from av.stream import AttachmentStream, Disposition, Stream
 
 from stream.errors import SinkError
 from stream.sinks._containers import ContainerKind, refusal
+from stream.sinks._decoding import own_decoder
 from stream.sinks._muxer import Muxer
+from stream.sinks._subtitles import Retold, TimedText
+from stream.sinks._tracks import Copied, Track, Unwrapped
 
 _log = logging.getLogger(__name__)
 
@@ -26,76 +27,12 @@ _PEOPLE_SAY = {"audio": "sound", "subtitle": "subtitles", "data": "data"}
 _NOT_KEPT = {"encoder", "duration", "vendor_id", "handler_name", "number_of_bytes", "_statistics"}
 
 
-class _Track(ABC):
-    """One stream of the output that is not the picture."""
-
-    @abstractmethod
-    def write(self, packet: Packet[Any]) -> None:
-        """Takes one packet of the input's stream, to do with as it likes."""
-
-    def finish(self) -> None:
-        """Writes what is still inside."""
-        return
-
-
-class _Copied(_Track):
-    """A stream whose packets are handed on byte for byte."""
-
-    def __init__(self, muxer: Muxer, stream: Stream) -> None:
-        self._muxer = muxer
-        self._stream = stream
-        self._last: int | None = None
-        self.lost = 0
-
-    def write(self, packet: Packet[Any]) -> None:
-        packet.stream = self._stream
-        duration = packet.duration or 1
-        # Muxers refuse times that do not grow; damaged files have some that do not.
-        if packet.dts is None:
-            packet.dts = packet.pts if packet.pts is not None else (self._last or 0) + duration
-        if self._last is not None and packet.dts <= self._last:
-            packet.dts = self._last + 1
-        if packet.pts is None or packet.pts < packet.dts:
-            packet.pts = packet.dts
-        last = packet.dts
-        try:
-            self._muxer.mux(packet)
-        except (av.InvalidDataError, av.ArgumentError) as error:
-            self.lost += 1
-            _log.debug("a packet of stream %d is not taken: %s", self._stream.index, error)
-            return
-        self._last = last
-
-
-class _Unwrapped(_Copied):
-    """AAC whose packets each carry a header that MP4 keeps once for the whole track.
-
-    FFmpeg would take the headers off by itself, but not while it delays the file's header.
-    """
-
-    def __init__(self, muxer: Muxer, stream: Stream, template: Stream) -> None:
-        super().__init__(muxer, stream)
-        self._unwrap = BitStreamFilterContext("aac_adtstoasc", template)
-
-    def write(self, packet: Packet[Any]) -> None:
-        time_base = packet.time_base
-        try:
-            unwrapped = self._unwrap.filter(packet)
-        except av.FFmpegError as error:
-            self.lost += 1
-            _log.debug("a packet of sound has no header: %s", error)
-            return
-        for bare in unwrapped:
-            bare.time_base = time_base
-            super().write(bare)
-
-
-class _Reencoded(_Track):
+class _Reencoded(Track):
     """Sound in a codec that the container cannot hold."""
 
     def __init__(self, muxer: Muxer, template: Any, encoder: str) -> None:
         self._muxer = muxer
-        self._decoder: Any = _own_decoder(template)
+        self._decoder: Any = own_decoder(template)
         rate = 48000 if encoder == "libopus" else self._decoder.sample_rate
         self.stream: Any = muxer.container.add_stream(encoder, rate=rate)
         context: Any = self.stream.codec_context
@@ -130,37 +67,6 @@ class _Reencoded(_Track):
             self._muxer.mux(packet)
 
 
-class _Retold(_Track):
-    """Text subtitles in a form that the container cannot hold."""
-
-    def __init__(self, muxer: Muxer, template: Any, encoder: str) -> None:
-        self._muxer = muxer
-        self._decoder: Any = _own_decoder(template)
-        self._decoder.open()
-        self.stream: Any = muxer.container.add_stream(encoder)
-        # How text looks; every text decoder gives it and every text encoder wants it.
-        self._encoder = cast(Any, self.stream.codec_context)
-        self._encoder.subtitle_header = self._decoder.subtitle_header
-        self.stream.time_base = template.time_base
-        self.lost = 0
-
-    def write(self, packet: Packet[Any]) -> None:
-        try:
-            told = self._decoder.decode2(packet)
-            retold = None if told is None else self._encoder.encode_subtitle(told)
-        except av.FFmpegError as error:
-            self.lost += 1
-            _log.debug("a subtitle cannot be converted: %s", error)
-            return
-        if retold is None or not retold.size:
-            return
-        retold.stream = self.stream
-        retold.time_base = packet.time_base
-        retold.pts = retold.dts = packet.pts
-        retold.duration = packet.duration
-        self._muxer.mux(retold)
-
-
 class Copies:
     """All streams of the output that are not the picture.
 
@@ -170,7 +76,7 @@ class Copies:
 
     def __init__(self, muxer: Muxer, streams: Sequence[Stream], kind: ContainerKind) -> None:
         self.remarks: list[str] = []
-        self._tracks: dict[int, _Track] = {}
+        self._tracks: dict[int, Track] = {}
         for stream in streams:
             _check_open(stream)
             self._add(muxer, stream, kind)
@@ -186,11 +92,16 @@ class Copies:
         if track is not None:
             track.write(packet)
 
+    def advance(self, now: Fraction) -> None:
+        """Says that the pictures have come to `now`, in seconds."""
+        for track in self._tracks.values():
+            track.advance(now)
+
     def finish(self) -> None:
         """Writes what re-encoding still holds back."""
         for track in self._tracks.values():
             track.finish()
-        lost = sum(getattr(track, "lost", 0) for track in self._tracks.values())
+        lost = sum(track.lost for track in self._tracks.values())
         if lost:
             self.remarks.append(f"{lost} damaged packets of sound or subtitles were left out")
 
@@ -204,18 +115,14 @@ class Copies:
         if why is None:
             copy = muxer.container.add_stream_from_template(stream, opaque=True)
             _describe(copy, stream)
-            self._tracks[stream.index] = (
-                _Unwrapped(muxer, copy, stream)
-                if kind.by_decode_time and _carries_headers(stream)
-                else _Copied(muxer, copy)
-            )
+            self._tracks[stream.index] = _copying(muxer, copy, stream, kind)
             return
-        track: _Reencoded | _Retold | None = None
+        track: _Reencoded | Retold | None = None
         if stream.type == "audio" and name != "unknown":
             track = _Reencoded(muxer, stream, kind.audio)
             into = f"re-encoded with {kind.audio}"
         elif stream.type == "subtitle" and kind.subtitles and _is_text(stream):
-            track = _Retold(muxer, stream, kind.subtitles)
+            track = Retold(muxer, stream, kind.subtitles)
             into = f"converted to {kind.subtitles}"
         if track is None:
             self.remarks.append(f"{what} left out: {kind.format} does not hold it")
@@ -235,6 +142,14 @@ class Copies:
             self.remarks.append(f"the attachment {name} is left out: {kind.format} holds none")
 
 
+def _copying(muxer: Muxer, copy: Stream, stream: Stream, kind: ContainerKind) -> Track:
+    if kind.subtitles == "mov_text" and _codec_name(stream) == "mov_text":
+        return TimedText(muxer, copy)
+    if kind.by_decode_time and _carries_headers(stream):
+        return Unwrapped(muxer, copy, stream)
+    return Copied(muxer, copy)
+
+
 def _check_open(stream: Stream) -> None:
     """Refuses a stream of a file that is closed, of which nothing may be read any more."""
     try:
@@ -244,16 +159,6 @@ def _check_open(stream: Stream) -> None:
             "the input is closed already, so its sound and subtitles cannot be copied; open the "
             "output while the input is open"
         ) from error
-
-
-def _own_decoder(stream: Stream) -> Any:
-    """A decoder for a stream's packets that no other output shares."""
-    # PyAV makes a context with all of a stream's parameters for a stream of an output only; the
-    # null format takes every codec.
-    nowhere = av.open(io.BytesIO(), "w", format="null")
-    context = nowhere.add_stream_from_template(stream, opaque=True).codec_context
-    context.options = {"pkt_timebase": str(stream.time_base)}
-    return context
 
 
 def _codec_name(stream: Stream) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from stream.errors import SinkError, UsageError
+from stream.files import check_replaceable, create_beside, target_of
 
 # How often what was written is pushed to the disk itself, in seconds: what a pulled plug costs at
 # most, besides the fragment being written.
@@ -32,19 +32,10 @@ def check_destination(
         SinkError: its folder does not exist or may not be written to.
     """
     path = Path(path)
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; name the file to write in it")
-    folder = path.parent
-    if not folder.is_dir():
-        raise SinkError(f"{path} cannot be written: the folder {folder} does not exist")
-    for given in inputs:
-        with contextlib.suppress(OSError):
-            if path.exists() and path.samefile(given):
-                raise UsageError(f"{path} is the input itself; choose another output")
-    if path.is_file() and not overwrite:
-        raise UsageError(f"{path} exists already; add --overwrite to replace it")
-    if not os.access(path if path.exists() else folder, os.W_OK):
-        raise SinkError(f"{path} cannot be written: permission denied")
+    with contextlib.suppress(OSError):
+        if path.exists() and any(path.samefile(given) for given in inputs):
+            raise UsageError(f"{path} is the input itself; choose another output")
+    check_replaceable(path, overwrite=overwrite)
     return path
 
 
@@ -53,8 +44,10 @@ class Destination:
 
     A new file is written in place, so that it is found where it was asked for whatever happens. A
     file that is replaced stays as it is until the new one is complete: that one is written beside
-    it as NAME.partial.ENDING and takes its place at the end. After a write has failed nothing more
-    is written, so that what is on the disk stays as it was.
+    it under a name that nothing has (NAME.partial.ENDING, see `create_beside`) and takes its place
+    at the end. A link keeps pointing to the file, which is replaced where it lies. Pipes and
+    devices are written as they are. After a write has failed nothing more is written, so that what
+    is on the disk stays as it was.
 
     Attributes:
         path: where the result is wanted.
@@ -70,23 +63,24 @@ class Destination:
             SinkError, UsageError: as `check_destination` does.
         """
         self.path = check_destination(path, overwrite=overwrite)
-        self.working = path
+        self._target = target_of(path)
+        self.working = self._target
         self.error: OSError | None = None
         self.written = 0
         self._whole = 0
+        self._at = 0
         self._end = 0
         self.closed = False
-        self._regular = not path.exists() or path.is_file()
-        replacing = self._regular and path.exists()
-        if replacing:
-            self.working = path.with_name(f"{path.stem}.partial{path.suffix}")
-        flags = os.O_WRONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-        if self._regular:
-            flags |= os.O_CREAT | (os.O_TRUNC if replacing else os.O_EXCL)
+        exists = self._target.exists()
+        self._regular = not exists or self._target.is_file()
         try:
-            self._file = os.open(self.working, flags, 0o666)
-            if replacing:
-                self.working.chmod(stat.S_IMODE(path.stat().st_mode))
+            if exists and self._regular:
+                self.working, self._file = create_beside(self._target)
+            else:
+                flags = os.O_WRONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+                if not exists:
+                    flags |= os.O_CREAT | os.O_EXCL
+                self._file = os.open(self.working, flags, 0o666)
         except OSError as error:
             raise SinkError(f"{self.working} cannot be written: {error.strerror}") from error
         self._synced = time.monotonic()
@@ -102,6 +96,7 @@ class Destination:
             while left:
                 done = os.write(self._file, left)
                 left = left[done:]
+                self._at += done
             if self._regular and time.monotonic() - self._synced > _SYNC_EVERY:
                 getattr(os, "fdatasync", os.fsync)(self._file)
                 self._synced = time.monotonic()
@@ -113,18 +108,19 @@ class Destination:
                     os.ftruncate(self._file, self._whole)
             raise
         self.written += len(data)
-        self._end = max(self._end, self.tell())
+        self._end = max(self._end, self._at)
         return len(data)
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Moves the place of the next write, as `io.IOBase.seek`."""
         if self.error is not None:
             raise self.error
-        return os.lseek(self._file, offset, whence)
+        self._at = os.lseek(self._file, offset, whence)
+        return self._at
 
     def tell(self) -> int:
         """The place of the next write, in bytes from the beginning."""
-        return os.lseek(self._file, 0, os.SEEK_CUR)
+        return self._at
 
     def seekable(self) -> bool:
         """Whether the file is one in which places can be revisited."""
@@ -150,8 +146,8 @@ class Destination:
                 os.fsync(self._file)
         finally:
             os.close(self._file)
-        if self.working != self.path:
-            self.working.replace(self.path)
+        if self.working != self._target:
+            self.working.replace(self._target)
 
     def abandon(self, *, keep: bool = True) -> None:
         """Lets go of the file; removes it where nothing whole is in it, or not to be kept."""

@@ -25,6 +25,7 @@ class Muxer:
     Attributes:
         container: for adding streams; packets go through `mux`.
         destination: the file.
+        tick: seconds per tick of the pictures' clock.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Muxer:
             metadata: the file's tags.
         """
         self.destination = destination
+        self.tick = tick
         self._used = False
         self.container: OutputContainer = av.open(
             destination,

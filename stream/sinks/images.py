@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 
 from stream.errors import SinkError, UsageError
+from stream.files import write_whole
 from stream.frame import Frame, Item
 from stream.pixels import bgr_from_picture
 from stream.sinks._destination import check_destination
@@ -77,14 +78,11 @@ class ImageSink(Sink):
         source = self._source(item.index)
         notes = [] if source is None else notes_of(source)
         data = encode(ending, pixels, notes, list(_QUALITY.get(ending, ())))
-        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
         try:
-            if target.exists() and not self._overwrite:
-                raise SinkError(f"{target} exists already; {self._saved()}")
-            partial.write_bytes(data)
-            partial.replace(target)
+            write_whole(target, data, overwrite=self._overwrite)
+        except FileExistsError as error:
+            raise SinkError(f"{target} exists already; {self._saved()}") from error
         except OSError as error:
-            partial.unlink(missing_ok=True)
             words = error.strerror or str(error)
             raise SinkError(f"{target} cannot be written ({words}); {self._saved()}") from error
         self._written += 1

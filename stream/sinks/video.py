@@ -284,6 +284,7 @@ class VideoSink(Sink):
         if self._decode_times is not None:
             self._decode_times.encoded(at)
         self._mux(self._stream.encode(picture))
+        self._copies.advance(frame.pts * frame.time_base)
 
     def _keyframe_due(self, at: int) -> bool:
         now = at * self._tick

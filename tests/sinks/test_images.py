@@ -112,7 +112,7 @@ def test_a_full_disk_keeps_the_old_picture_and_says_what_is_saved(tmp_path, monk
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("os.write", full)
     with pytest.raises(SinkError) as told:
         sink.write(frame(1))
     assert "No space left on device" in str(told.value)

@@ -1,0 +1,159 @@
+"""Files that are replaced: whole or not at all, and never anything else in their place."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import stat
+from pathlib import Path
+
+from stream.errors import SinkError, UsageError
+
+# What a file name may be long in bytes where the system does not say.
+_LONGEST_NAME = 255
+_ATTEMPTS = 1000
+
+
+def target_of(path: Path) -> Path:
+    """The file that a name stands for: where it is a link, what the link points to.
+
+    Raises:
+        SinkError: the links go round in a circle.
+        OSError: the system cannot say.
+    """
+    if not path.is_symlink():
+        return path
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise SinkError(f"{path} cannot be written: its links go round in a circle") from error
+
+
+def check_replaceable(path: Path, *, overwrite: bool, option: str = "--overwrite") -> None:
+    """Refuses a file that cannot be written, or that is there and may not be replaced.
+
+    Args:
+        path: the file to be written.
+        overwrite: whether an existing file may be replaced.
+        option: what allows that, for the message.
+
+    Raises:
+        UsageError: the file exists and may not be replaced, or is a folder.
+        SinkError: its folder does not exist or may not be written to, or its name is too long.
+    """
+    try:
+        target = target_of(path)
+        if target.is_dir():
+            raise UsageError(f"{path} is a folder; name the file to write in it")
+        folder = target.parent
+        if not folder.is_dir():
+            raise SinkError(f"{path} cannot be written: the folder {folder} does not exist")
+        exists = target.exists()
+        if target.is_file() and not overwrite:
+            raise UsageError(f"{path} exists already; add {option} to replace it")
+        writable = os.access(target if exists else folder, os.W_OK)
+        if exists and target.is_file():  # a new file takes its place
+            writable = writable and os.access(folder, os.W_OK)
+    except OSError as error:
+        raise SinkError(f"{path} cannot be written: {error.strerror or error}") from error
+    if not writable:
+        raise SinkError(f"{path} cannot be written: permission denied")
+
+
+def create_beside(path: Path) -> tuple[Path, int]:
+    """Creates a new file beside another, for what is to take its place.
+
+    Its name is NAME.partial.ENDING; where there is one already (what a crash left behind, or
+    anything else), NAME.partial-2.ENDING and so on, so that nothing is ever written over.
+
+    Returns:
+        Its path and its descriptor, open for writing.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    flags |= getattr(os, "O_CLOEXEC", 0)
+    for number in itertools.count(1):
+        mark = ".partial" if number == 1 else f".partial-{number}"
+        beside = path.with_name(_shortened(path, mark))
+        try:
+            file = os.open(beside, flags, 0o666)
+        except FileExistsError:
+            if number == _ATTEMPTS:
+                raise
+            continue
+        with contextlib.suppress(OSError):
+            beside.chmod(stat.S_IMODE(path.stat().st_mode))
+        return beside, file
+    raise AssertionError
+
+
+def _shortened(path: Path, mark: str) -> str:
+    """The name with a mark before its ending, cut so that the system takes it."""
+    try:
+        longest = os.pathconf(path.parent, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):
+        longest = _LONGEST_NAME
+    stem, ending = os.fsencode(path.stem), os.fsencode(mark + path.suffix)
+    # Not in the middle of a character.
+    kept = stem[: max(0, longest - len(ending))]
+    if len(kept) < len(stem):
+        kept = os.fsencode(kept.decode(errors="ignore"))
+    return os.fsdecode(kept + ending)
+
+
+def write_whole(path: Path, data: bytes, *, overwrite: bool) -> None:
+    """Writes a file so that it is either complete or as it was.
+
+    Args:
+        path: the file; a link keeps pointing where it does.
+        data: its content.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        FileExistsError: it is there and may not be replaced.
+        OSError: it cannot be written.
+    """
+    target = target_of(path)
+    if target.exists() and not target.is_file():  # a pipe or a device
+        target.write_bytes(data)
+        return
+    beside, file = create_beside(target)
+    try:
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(file, left) :]
+        finally:
+            os.close(file)
+        if overwrite:
+            beside.replace(target)
+        else:
+            put_in_place(beside, target)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def put_in_place(beside: Path, target: Path) -> None:
+    """Gives a file a name that nothing has yet.
+
+    Raises:
+        FileExistsError: something has come to have it.
+        OSError: the file cannot be renamed.
+    """
+    if os.name == "nt":
+        beside.rename(target)  # refuses what exists
+        return
+    try:
+        os.link(beside, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links: the moment in between cannot be closed
+        if target.exists():
+            raise FileExistsError(f"{target} exists") from None
+        beside.rename(target)
+    else:
+        beside.unlink()

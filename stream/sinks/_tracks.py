@@ -1,0 +1,95 @@
+"""Streams of the output that are not the picture and whose packets stay as they are."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.bitstream import BitStreamFilterContext
+from av.packet import Packet
+from av.stream import Stream
+
+from stream.sinks._muxer import Muxer
+
+_log = logging.getLogger(__name__)
+
+
+class Track(ABC):
+    """One stream of the output that is not the picture.
+
+    Attributes:
+        lost: packets that were damaged and left out.
+    """
+
+    lost = 0
+
+    @abstractmethod
+    def write(self, packet: Packet[Any]) -> None:
+        """Takes one packet of the input's stream, to do with as it likes."""
+
+    def advance(self, now: Fraction) -> None:
+        """Says that the pictures have come to `now`, in seconds."""
+        return
+
+    def finish(self) -> None:
+        """Writes what is still inside."""
+        return
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was changed on the way, a sentence each; complete after `finish`."""
+        return []
+
+
+class Copied(Track):
+    """A stream whose packets are handed on byte for byte."""
+
+    def __init__(self, muxer: Muxer, stream: Stream) -> None:
+        self._muxer = muxer
+        self._stream = stream
+        self._last: int | None = None
+
+    def write(self, packet: Packet[Any]) -> None:
+        packet.stream = self._stream
+        duration = packet.duration or 1
+        # Muxers refuse times that do not grow; damaged files have some that do not.
+        if packet.dts is None:
+            packet.dts = packet.pts if packet.pts is not None else (self._last or 0) + duration
+        if self._last is not None and packet.dts <= self._last:
+            packet.dts = self._last + 1
+        if packet.pts is None or packet.pts < packet.dts:
+            packet.pts = packet.dts
+        last = packet.dts
+        try:
+            self._muxer.mux(packet)
+        except (av.InvalidDataError, av.ArgumentError) as error:
+            self.lost += 1
+            _log.debug("a packet of stream %d is not taken: %s", self._stream.index, error)
+            return
+        self._last = last
+
+
+class Unwrapped(Copied):
+    """AAC whose packets each carry a header that MP4 keeps once for the whole track.
+
+    FFmpeg would take the headers off by itself, but not while it delays the file's header.
+    """
+
+    def __init__(self, muxer: Muxer, stream: Stream, template: Stream) -> None:
+        super().__init__(muxer, stream)
+        self._unwrap = BitStreamFilterContext("aac_adtstoasc", template)
+
+    def write(self, packet: Packet[Any]) -> None:
+        time_base = packet.time_base
+        try:
+            unwrapped = self._unwrap.filter(packet)
+        except av.FFmpegError as error:
+            self.lost += 1
+            _log.debug("a packet of sound has no header: %s", error)
+            return
+        for bare in unwrapped:
+            bare.time_base = time_base
+            super().write(bare)

@@ -1,0 +1,107 @@
+"""A video is written where it was asked for, and nothing else is touched."""
+
+from __future__ import annotations
+
+import os
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from stream.errors import SinkError
+from stream.frame import Frame
+from stream.sinks.video import VideoSink
+from tests import media
+from tests.media import make_clip
+from tests.sinks.running import info, run
+
+
+def test_the_input_may_have_the_name_of_an_unfinished_output(tmp_path):
+    original = make_clip(tmp_path / "movie.partial.mp4", frames=30)
+    (tmp_path / "movie.mp4").write_bytes(b"old")
+    before = original.read_bytes()
+    run(original, tmp_path / "movie.mp4", overwrite=True)
+    assert original.read_bytes() == before
+    assert len(media.decode(tmp_path / "movie.mp4").pts) == 30
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["movie.mp4", "movie.partial.mp4"]
+
+
+@pytest.mark.parametrize("frames", [0, 60])
+def test_a_bystander_stays_whatever_becomes_of_the_output(tmp_path, frames):
+    output, bystander = tmp_path / "movie.mp4", tmp_path / "movie.partial.mp4"
+    output.write_bytes(b"old")
+    bystander.write_bytes(b"precious")
+    sink = VideoSink(output, info(), overwrite=True)
+    for index in range(frames):
+        picture = media.make_picture(index, 64, 48, "yuv420p")
+        sink.write(frame(picture, index))
+    sink.abort()
+    assert (output.read_bytes(), bystander.read_bytes()) == (b"old", b"precious")
+    left = sorted(p.name for p in tmp_path.iterdir())
+    # What was begun plays and is kept under a name of its own; of nothing, nothing stays.
+    assert left == ["movie.mp4", *(["movie.partial-2.mp4"] if frames else []), "movie.partial.mp4"]
+
+
+def frame(picture, index):
+    return Frame(picture, index, index, Fraction(1, 25), 1)
+
+
+def test_a_link_keeps_pointing_to_the_video_that_is_replaced(tmp_path):
+    original = make_clip(tmp_path / "in.mp4", frames=10)
+    (tmp_path / "store").mkdir()
+    target = tmp_path / "store" / "film.mp4"
+    target.write_bytes(b"old")
+    link = tmp_path / "out.mp4"
+    link.symlink_to(target)
+    run(original, link, overwrite=True)
+    assert link.is_symlink()
+    assert len(media.decode(target).pts) == 10
+    assert [p.name for p in (tmp_path / "store").iterdir()] == ["film.mp4"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("stem", ["x" * 251, "é" * 125])
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path, stem, overwrite):
+    original = make_clip(tmp_path / "in.mp4", frames=10)
+    output = tmp_path / f"{stem}.mp4"
+    if overwrite:
+        output.write_bytes(b"old")
+    run(original, output, overwrite=overwrite)
+    assert len(media.decode(output).pts) == 10
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_name_that_is_too_long_is_one_sentence(tmp_path):
+    with pytest.raises(SinkError, match=r"cannot be written: File name too long"):
+        VideoSink(tmp_path / ("x" * 300 + ".mp4"), info())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("ending", [".mp4", ".mov", ".mkv", ".webm", ".ts", ".avi"])
+def test_a_named_pipe_takes_a_video_that_plays(tmp_path, ending):
+    original = make_clip(tmp_path / "in.mp4", frames=60, audio="aac")
+    pipe = tmp_path / f"pipe{ending}"
+    os.mkfifo(pipe)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    run(original, pipe)
+    reader.join()
+    (tmp_path / f"read{ending}").write_bytes(read[0])
+    assert len(media.decode(tmp_path / f"read{ending}").pts) == 60
+    assert media.packets(tmp_path / f"read{ending}", "audio")
+    assert Path(pipe).is_fifo()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_reader_that_goes_is_one_sentence(tmp_path):
+    pipe = tmp_path / "pipe.ts"
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: pipe.open("rb").close())
+    reader.start()
+    sink = VideoSink(pipe, info())
+    reader.join()
+    with pytest.raises(SinkError, match="Broken pipe"):
+        for index in range(500):
+            sink.write(frame(media.make_picture(index, 64, 48, "yuv420p"), index))

@@ -1,0 +1,136 @@
+"""Nothing that was there is touched but the file that was named, and that only by a whole one."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from stream.errors import SinkError, StreamError, UsageError
+from stream.files import check_replaceable, create_beside, put_in_place, write_whole
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_name_beside_is_never_one_that_is_there(tmp_path):
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"film")
+    path.chmod(0o640)
+    (tmp_path / "film.partial.mp4").write_bytes(b"precious")
+    (tmp_path / "film.partial-2.mp4").symlink_to(tmp_path / "nowhere")
+    beside, file = create_beside(path)
+    os.close(file)
+    assert beside.name == "film.partial-3.mp4"
+    assert beside.stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "film.partial.mp4").read_bytes() == b"precious"
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("stem", ["x" * 251, "é" * 125, "字" * 83, "x" * 240])
+def test_a_name_beside_is_never_too_long(tmp_path, stem):
+    path = tmp_path / f"{stem}.mp4"
+    path.write_bytes(b"film")
+    for _ in range(3):
+        beside, file = create_beside(path)
+        os.close(file)
+        assert beside.suffix == ".mp4"
+        assert ".partial" in beside.name
+    assert len(names(tmp_path)) == 4
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_file_is_written_whole(tmp_path, overwrite):
+    write_whole(tmp_path / "a.json", b"x" * 100_000, overwrite=overwrite)
+    assert (tmp_path / "a.json").read_bytes() == b"x" * 100_000
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_an_existing_file_is_replaced_only_where_it_may_be(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b"old")
+    with pytest.raises(FileExistsError):
+        write_whole(path, b"new", overwrite=False)
+    assert path.read_bytes() == b"old"
+    write_whole(path, b"new", overwrite=True)
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_without_links_a_new_file_still_takes_no_other_ones_place(tmp_path, monkeypatch):
+    def no_links(*_):
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr("os.link", no_links)
+    write_whole(tmp_path / "a", b"new", overwrite=False)
+    assert (tmp_path / "a").read_bytes() == b"new"
+    (tmp_path / "b").write_bytes(b"other")
+    with pytest.raises(FileExistsError):
+        put_in_place(tmp_path / "b", tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"new"
+
+
+def test_a_failure_leaves_everything_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "a.json"
+    path.write_bytes(b"old")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.write", full)
+        with pytest.raises(OSError, match="no room"):
+            write_whole(path, b"new", overwrite=True)
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_a_link_keeps_pointing_to_the_file_that_is_replaced(tmp_path):
+    (tmp_path / "real").mkdir()
+    target = tmp_path / "real" / "a.json"
+    target.write_bytes(b"old")
+    link = tmp_path / "link.json"
+    link.symlink_to(target)
+    write_whole(link, b"new", overwrite=True)
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert (names(tmp_path), names(tmp_path / "real")) == (["link.json", "real"], ["a.json"])
+
+
+def test_a_link_to_nothing_yet_makes_the_file(tmp_path):
+    link = tmp_path / "link.json"
+    link.symlink_to("new.json")
+    check_replaceable(link, overwrite=False)
+    write_whole(link, b"new", overwrite=False)
+    assert (tmp_path / "new.json").read_bytes() == b"new"
+    assert link.is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        ("folder", UsageError, "is a folder"),
+        ("there", UsageError, "exists already; add --yes to replace it"),
+        ("to_there", UsageError, "exists already; add --yes to replace it"),
+        ("nowhere/a", SinkError, "does not exist"),
+        ("there/a", SinkError, "does not exist"),
+        ("to_nowhere", SinkError, "does not exist"),
+        ("circle", SinkError, "go round in a circle"),
+        ("x" * 300, SinkError, "too long"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_in_a_sentence(tmp_path, name, error, words):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "there").write_bytes(b"precious")
+    (tmp_path / "to_there").symlink_to("there")
+    (tmp_path / "to_nowhere").symlink_to("nowhere/a")
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(StreamError) as told:
+        check_replaceable(tmp_path / name, overwrite=False, option="--yes")
+    assert isinstance(told.value, error)
+    assert words in str(told.value)
+    assert "\n" not in str(told.value)
+    assert (tmp_path / "there").read_bytes() == b"precious"
