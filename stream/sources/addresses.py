@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 HIDDEN = "***"
 
@@ -19,21 +19,58 @@ _QUERY = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://[^\s?'\"]*)\?[^\s'\"]
 def split(address: str) -> tuple[str, str, str]:
     """An address's scheme, user information and the rest.
 
-    A password that holds an unescaped `/` is still taken for user information, so that it is
-    never shown.
+    People paste passwords as they are, with `/`, `?`, `#` and `@` in them, which an address should
+    carry as `%2F` and so on. Where only that gives the address a meaning it is understood so.
     """
     scheme, separator, rest = address.partition("://")
     if not separator:
         return "", "", address
-    authority_end = min((rest.find(mark) for mark in "/?#" if mark in rest), default=len(rest))
-    authority = rest[:authority_end]
+    end = min((rest.find(mark) for mark in "/?#" if mark in rest), default=len(rest))
+    authority, behind = rest[:end], rest[end:]
     user, _, host = authority.rpartition("@")
-    if _HOST.fullmatch(host) is None and "@" in rest[authority_end:]:
-        user, _, after = rest.rpartition("@")
-        return scheme, user, after
+    if "@" in behind:
+        before, _, after = rest.rpartition("@")
+        late = _HOST.fullmatch(host) is None
+        if late or (not user and _is_password(scheme.lower(), authority, behind, after)):
+            return scheme, before, after
     if user:
-        return scheme, user, host + rest[authority_end:]
+        return scheme, user, host + behind
     return scheme, "", rest.removeprefix("@")
+
+
+def _is_password(scheme: str, authority: str, behind: str, after: str) -> bool:
+    """Whether what looks like a host and a number is a user and the beginning of a password.
+
+    Args:
+        scheme: in small letters.
+        authority: what stands before the first `/`, `?` or `#`.
+        behind: that mark and what follows it.
+        after: what stands behind the last `@`.
+    """
+    name, colon, _ = authority.partition(":")
+    host = re.split(r"[/?#]", after, maxsplit=1)[0]
+    if not colon or "." in name or name.startswith("[") or name == "localhost":
+        return False
+    if not host or _HOST.fullmatch(host) is None:
+        return False
+    if behind[0] == "?":
+        return "=" not in behind.partition("@")[0]  # else it is a query
+    if behind[0] == "/":
+        # A path may hold an @ too; on the web it is usual.
+        return not scheme.startswith("http") and bool(re.search(r"[.:\[]|^localhost$", host))
+    return True
+
+
+def dialled(address: str) -> str:
+    """An address as FFmpeg understands it: the scheme in small letters, the password escaped."""
+    scheme, user, rest = split(address)
+    if not scheme:
+        return address
+    if not user:
+        return f"{scheme.lower()}{address[len(scheme) :]}"
+    # What is escaped already stays so; FFmpeg takes the escapes back.
+    escaped = quote(user, safe=":%!$&'()*+,;=-._~")
+    return f"{scheme.lower()}://{escaped}@{rest}"
 
 
 def redact(address: str) -> str:

@@ -193,8 +193,8 @@ class CameraSource(LiveSource):
 
     def _wait_for_opening(self) -> Opened:
         event = self._feed.events.take(2 * _OPENING)
-        if isinstance(event, Opened):
-            return event
+        if self._feed.opened is not None:
+            return self._feed.opened
         error = getattr(event, "error", None)
         raise error or SourceError(f"{self._name} does not answer; unplug it and plug it in again")
 
@@ -210,12 +210,13 @@ class CameraSource(LiveSource):
 
     def __iter__(self) -> Iterator[Frame]:
         index = 0
+        unseen = self._feed.events.dropped  # went by before anybody looked
         while not self._closed.is_set():
             try:
                 event = self._feed.events.take(_SILENCE + 1)
             except Closed:
                 return
-            self.dropped = self._feed.events.dropped
+            self.dropped = self._feed.events.dropped - unseen
             if isinstance(event, Picture):
                 yield self._frame(event, index)
                 index += 1

@@ -17,6 +17,7 @@ from av.packet import Packet
 from stream.errors import SourceError, StreamError
 from stream.frame import ColourTags
 from stream.mailbox import Mailbox
+from stream.sources._connecting import UNTIMED, NoPictureError, NoVideoError
 from stream.sources.live import likely_rate
 
 _PICTURES = 4
@@ -77,9 +78,13 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The connection is over; `error` says why where it was not the source's own end."""
+    """The connection is over; `error` says why where it was not the source's own end.
+
+    `cause` is what was raised, which may name secrets and is not for people.
+    """
 
     error: BaseException | None = None
+    cause: BaseException | None = None
 
 
 class Templates:
@@ -131,6 +136,11 @@ class Feed:
         self._paced = paced
         self._wants_audio = audio
         self._stop = threading.Event()
+        self.opened: Opened | None = None
+        """What the connection brings, once its first picture is there. The event that says so may
+        be pushed out by what follows."""
+        self.heard = 0.0
+        """`time.monotonic()` of the last packet of the picture; 0 before the first."""
         self.corrupt = 0
         self.events: Mailbox[Event] = Mailbox(
             "connection", _PICTURES, droppable=lambda event: isinstance(event, Picture)
@@ -143,6 +153,10 @@ class Feed:
         """Whether the thread still holds the connection."""
         return self._thread.is_alive()
 
+    def silence(self) -> float:
+        """Seconds since the last packet of the picture; infinite before the first."""
+        return time.monotonic() - self.heard if self.heard else float("inf")
+
     def stop(self, patience: float = 0.0) -> None:
         """Tells the thread to let go, and waits up to `patience` seconds for it."""
         self._stop.set()
@@ -152,6 +166,7 @@ class Feed:
 
     def _run(self) -> None:
         error: BaseException | None = None
+        cause: BaseException | None = None
         try:
             container = self._connect()
             try:
@@ -160,17 +175,17 @@ class Feed:
                 container.close()
         except StreamError as known:
             error = known
-        except (av.FFmpegError, OSError, ValueError, RuntimeError) as raised:
-            error = self._describe(raised)
+        except (av.FFmpegError, OSError, LookupError, ValueError, RuntimeError) as raised:
+            error, cause = self._describe(raised), raised
         except BaseException as unexpected:  # noqa: BLE001 - raised to who takes the events
             error = unexpected
-        self.events.put(Ended(error))
+        self.events.put(Ended(error, cause))
         self.events.close()
 
     def _read(self, container: InputContainer) -> None:
         video = next(iter(container.streams.video), None)
-        if video is None:
-            raise self._describe(ValueError("it has no video stream"))
+        if video is None or video.codec_context is None:
+            raise NoVideoError(_finite(container))
         # Frame threads would hold every picture back by one per thread.
         video.thread_type = "SLICE"
         sounds = container.streams.audio if self._wants_audio else ()
@@ -178,18 +193,26 @@ class Feed:
         paced = self._paced(container)
         if paced:
             self.events.capacity = _AHEAD
-        self.events.put(_opened(container, video, audio))
+        templates = Templates(audio)
         for packet in container.demux([video, *audio]):
             arrived = time.perf_counter()
             if self._stop.is_set():
                 return
             if packet.stream.type == "audio":
-                if packet.dts is not None or packet.pts is not None:
+                if self.opened and (packet.dts is not None or packet.pts is not None):
                     position = next(i for i, one in enumerate(audio) if one is packet.stream)
                     self._give(Sound(position, packet), paced)
                 continue
+            self.heard = time.monotonic() if packet.size else self.heard
             for event in self._decode(packet, video.time_base, arrived):
+                if self.opened is None:
+                    # Only now is it known what comes: who joins between two key frames finds
+                    # streams without a size.
+                    self.opened = _opened(container, video, templates, event.picture)
+                    self.events.put(self.opened)
                 self._give(event, paced)
+        if self.opened is None and not self._stop.is_set():
+            raise NoPictureError(container.format.name)
 
     def _give(self, event: Event, paced: bool) -> None:
         if paced:
@@ -204,8 +227,9 @@ class Feed:
         try:
             pictures = packet.decode()
         except av.FFmpegError:
-            # A damaged packet is usual on a network; the next key frame mends it.
-            self.corrupt += 1
+            # A damaged packet is usual on a network; the next key frame mends it. Before the
+            # first one nothing is damaged, it only cannot be decoded.
+            self.corrupt += self.opened is not None
             return ()
         share = (time.perf_counter() - start) / max(1, len(pictures))
         return [
@@ -221,22 +245,32 @@ class Feed:
         ]
 
 
-def _opened(container: InputContainer, video: Any, audio: Sequence[Any]) -> Opened:
+def _finite(container: InputContainer) -> bool:
+    return bool(container.duration and container.duration > 0)
+
+
+def _opened(
+    container: InputContainer, video: Any, audio: Templates, first: av.VideoFrame
+) -> Opened:
     context = video.codec_context
+    rates = [video.average_rate, video.guessed_rate, context.framerate]
+    if container.format.name in UNTIMED[1:]:
+        rates = []  # what is said there is what was asked for
+    shape = context.sample_aspect_ratio or video.sample_aspect_ratio
     return Opened(
-        width=context.width,
-        height=context.height,
-        pixel_format=context.pix_fmt or "yuv420p",
-        rate=likely_rate(video.average_rate) or likely_rate(video.guessed_rate),
-        sample_aspect_ratio=video.sample_aspect_ratio or Fraction(1),
+        width=first.width,
+        height=first.height,
+        pixel_format=first.format.name,
+        rate=next((rate for rate in map(likely_rate, rates) if rate), None),
+        sample_aspect_ratio=shape or Fraction(1),
         colour=ColourTags(
-            context.color_primaries,
-            context.color_trc,
-            context.colorspace,
-            None if context.color_range not in {1, 2} else context.color_range == 2,
+            first.color_primaries,
+            first.color_trc,
+            first.colorspace,
+            None if first.color_range not in {1, 2} else first.color_range == 2,
         ),
         codec=context.name,
         container=container.format.name,
-        finite=bool(container.duration and container.duration > 0),
-        audio=Templates(audio),
+        finite=_finite(container),
+        audio=audio,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +16,9 @@ from stream.errors import SourceError, StreamError, UsageError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.mailbox import Closed
 from stream.options import InputOptions
-from stream.sources.addresses import clean, keep_out_of_logs, redact, secrets_of, split
+from stream.sources._connecting import UNTIMED, Way, reason
+from stream.sources._pacing import Pacer
+from stream.sources.addresses import clean, dialled, keep_out_of_logs, redact, secrets_of, split
 from stream.sources.base import Target
 from stream.sources.feed import Ended, Feed, Opened, Picture, Sound
 from stream.sources.live import LiveSource, planar
@@ -24,6 +26,14 @@ from stream.sources.live_timeline import TICKS, Timeline
 from stream.sources.srt import Relay
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "tcp", "srt", "rtp")
+
+_log = logging.getLogger(__name__)
+
+_HINT_SECONDS = 2.0
+"""After which somebody who waits for a key frame is told so."""
+
+_LONGEST_WAIT = 150.0
+"""Seconds for which a first picture is waited for; some cameras send a key frame a minute."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
 """Seconds between attempts to reconnect. The longest is short: a source that is back should be
@@ -84,12 +94,11 @@ class NetworkSource(LiveSource):
                 f"{redact(address)} is not an address that can be streamed; it begins with one of "
                 + ", ".join(f"{known}://" for known in SCHEMES)
             )
-        self._address = address
-        self._scheme = scheme
+        self._address = dialled(address)
         self._name = redact(address)
         self._secrets = secrets_of(address)
         self._patience = patience or Patience()
-        self._options = _options(scheme, transport)
+        self._way = Way(scheme, transport)
         self._audio = audio
         self._closed = threading.Event()
         self._timeline = Timeline()
@@ -98,6 +107,8 @@ class NetworkSource(LiveSource):
         self._lost_at: float | None = None
         self._attempts = 0
         self._back_at: float | None = None
+        self._iterating = False
+        self._pictured = time.monotonic()
         self._last_dts: dict[int, int] = {}
         self._remarks: list[str] = []
         self._opening_since, self._open_now = time.monotonic(), False
@@ -136,34 +147,68 @@ class NetworkSource(LiveSource):
         return cls(str(target), transport=asked.transport, patience=patience)
 
     def _first_connection(self) -> Opened:
-        feed = self._feed = self._connect()
+        """Opens the source, in another way where the first one is of no use."""
+        refused: SourceError | None = None
+        tried: list[Way] = []
+        while True:
+            feed = self._feed = self._connect()
+            event = self._first_event(feed)
+            if isinstance(event, Opened):
+                return event
+            if not isinstance(event.error, SourceError):
+                raise event.error or SourceError(f"nothing came from {self._name}")
+            # The first refusal is about what was asked for; later ones are about our tries.
+            refused = refused or event.error
+            tried.append(self._way)
+            way = self._way.after(event.cause)
+            if way is None or tried.count(way) > 1:
+                raise refused
+            self._way = way
+            feed.stop()
+
+    def _first_event(self, feed: Feed) -> Opened | Ended:
+        """What comes of a connection.
+
+        As long as packets come there is hope for a picture: the next key frame may be a minute
+        away.
+        """
+        began, said = time.monotonic(), False
         # FFmpeg keeps its time-outs except where it asks the name server, or a driver hangs.
-        limit = 2 * self._patience.opening + 2
-        event = feed.events.take(limit)
-        if isinstance(event, Opened):
-            return event
-        if isinstance(event, Ended) and event.error is not None:
-            raise event.error
-        raise SourceError(f"nothing came from {self._name} within {limit:g} s")
+        limit = 2 * self._patience.opening + 2 + self._way.longer
+        while True:
+            now = time.monotonic()
+            silent = now - feed.heard if feed.heard else now - began
+            patience = self._patience.reading + 2 if feed.heard else limit
+            if silent > patience:
+                raise SourceError(f"nothing came from {self._name} within {patience:g} s")
+            if now - began > _LONGEST_WAIT:
+                raise SourceError(
+                    f"{self._name} sends, but none of it could be decoded within "
+                    f"{_LONGEST_WAIT:g} s"
+                )
+            event = feed.events.take(_HINT_SECONDS)
+            if feed.opened is not None:
+                return feed.opened
+            if isinstance(event, Ended):
+                return event
+            if feed.heard and not said:
+                said = True
+                _log.warning("%s sends; waiting for its next key frame", self._name)
 
     def _connect(self) -> Feed:
         self._opening_since, self._open_now = time.monotonic(), False
         return Feed(self._open, self._describe, audio=self._audio, paced=_in_bursts)
 
     def _open(self) -> InputContainer:
+        waits = self._patience.opening, self._patience.reading
         try:
-            container = self._open_address(self._address, self._options)
+            container = self._way.open(self._address, *waits)
         except av.ProtocolNotFoundError:
-            if self._scheme != "srt":
+            if self._way.scheme != "srt":
                 raise
-            container = self._open_address(self._relayed(), _options("udp", ""))
+            container = Way("udp", analysed=self._way.analysed).open(self._relayed(), *waits)
         self._open_now = True
         return container
-
-    def _open_address(self, address: str, options: dict[str, str]) -> InputContainer:
-        return av.open(
-            address, options=options, timeout=(self._patience.opening, self._patience.reading)
-        )
 
     def _relayed(self) -> str:
         """The UDP address of a new relay; the one before is ended."""
@@ -179,8 +224,8 @@ class NetworkSource(LiveSource):
     def _describe(self, error: BaseException) -> SourceError:
         took = time.monotonic() - self._opening_since
         late = took >= self._patience.opening
-        reason = _reason(error, self._scheme, opening=not self._open_now, late=late)
-        return SourceError(f"cannot read {self._name}: {clean(reason, self._secrets)}")
+        why = reason(error, self._way.scheme, opening=not self._open_now, late=late)
+        return SourceError(f"cannot read {self._name}: {clean(why, self._secrets)}")
 
     @property
     def corrupt(self) -> int:  # type: ignore[override]
@@ -190,6 +235,8 @@ class NetworkSource(LiveSource):
     @property
     def dropped(self) -> int:  # type: ignore[override]
         """Pictures so far that were let go because nobody took them in time."""
+        if not self._iterating:
+            return 0
         return self._dropped_before + (self._feed.events.dropped if self._feed else 0)
 
     @property
@@ -201,6 +248,8 @@ class NetworkSource(LiveSource):
                 f"no picture for {now - self._lost_at:.0f} s, reconnecting "
                 f"(attempt {self._attempts})",
             )
+        if now - self._pictured > max(_HINT_SECONDS, self._patience.reading):
+            return ("waiting for the source's next key frame",)
         if self._back_at is not None and now - self._back_at < _NOTE_SECONDS:
             return (f"reconnected {self.reconnects} time{'s' if self.reconnects > 1 else ''}",)
         return ()
@@ -225,6 +274,9 @@ class NetworkSource(LiveSource):
 
     def __iter__(self) -> Iterator[Item]:
         index = 0
+        self._iterating = True
+        # What went by before anybody looked was not let go.
+        self._dropped_before -= self._feed.events.dropped if self._feed else 0
         pacer = Pacer(self._closed) if self._opened.finite or _hls(self._opened) else None
         for event in self._events():
             if isinstance(event, Sound):
@@ -232,7 +284,7 @@ class NetworkSource(LiveSource):
                 continue
             if event.corrupt:
                 self._corrupt_before += 1
-            pts = None if self._opened.container in _UNTIMED else event.pts
+            pts = None if self._opened.container in UNTIMED else event.pts
             tick = self._timeline.place(pts, event.time_base, event.arrived)
             born = event.arrived
             if pacer is not None:
@@ -260,23 +312,28 @@ class NetworkSource(LiveSource):
                 event = feed.events.take(self._patience.reading + 2)
             except Closed:
                 event = Ended()
+            self._opened = feed.opened or self._opened
             if isinstance(event, Picture):
+                self._pictured = time.monotonic()
                 if self._lost_at is not None:
                     self._returned()
                 yield event
-            elif isinstance(event, Sound):
-                yield event
             elif isinstance(event, Opened):
-                self._opened = event
+                continue
+            elif not isinstance(event, Ended) and feed.silence() <= self._patience.reading + 2:
+                # Sound, or packets that show nothing before the next key frame.
+                if event is not None:
+                    yield event
             else:
                 if isinstance(event, Ended) and event.error is None and self._opened.finite:
                     return
                 if isinstance(event, Ended) and not isinstance(event.error, StreamError | None):
                     raise event.error
-                self._lost(feed)
+                self._lost(feed, event.cause if isinstance(event, Ended) else None)
 
-    def _lost(self, feed: Feed) -> None:
+    def _lost(self, feed: Feed, cause: BaseException | None) -> None:
         """Lets go of a connection and opens the next one, once a pause is over."""
+        self._way = self._way.after(cause) or self._way
         feed.stop()
         self._feed = None
         self._dropped_before += feed.events.dropped
@@ -332,40 +389,6 @@ def _kind_of(info: VideoInfo, position: int) -> tuple[str, int, int]:
     return context.name, context.sample_rate, context.channels
 
 
-class Pacer:
-    """Gives pictures that come in bursts out at the pace of their timestamps.
-
-    Args:
-        stop: ends every wait.
-    """
-
-    _LATE = 1.0
-    """Seconds behind after which the source, not this machine, is taken to have stalled."""
-
-    def __init__(self, stop: threading.Event) -> None:
-        self._stop = stop
-        self._start: float | None = None
-
-    def wait(self, media_seconds: float, decode_seconds: float = 0.0) -> float:
-        """Waits until a picture is due; returns the `time.perf_counter()` of its birth.
-
-        Args:
-            media_seconds: the picture's time.
-            decode_seconds: what its decoding took; it counts as time since its birth.
-        """
-        now = time.perf_counter()
-        if self._start is None or now - (self._start + media_seconds) > self._LATE:
-            self._start = now - media_seconds
-        due = self._start + media_seconds
-        if due > now:
-            self._stop.wait(due - now)
-        return max(due, now) - decode_seconds
-
-
-_UNTIMED = ("mpjpeg", "mjpeg")
-"""Containers without timestamps: a picture's time is when it came."""
-
-
 def _hls(opened: Opened) -> bool:
     return "hls" in opened.container.split(",")
 
@@ -373,46 +396,3 @@ def _hls(opened: Opened) -> bool:
 def _in_bursts(container: InputContainer) -> bool:
     finite = bool(container.duration and container.duration > 0)
     return finite or "hls" in container.format.name.split(",")
-
-
-def _options(scheme: str, transport: str) -> dict[str, str]:
-    # What a stream is shows in its first second; FFmpeg's default waits for five.
-    options = {"analyzeduration": "1500000", "probesize": "2000000"}
-    if scheme in {"rtsp", "rtsps"}:
-        options |= {"rtsp_transport": transport, "fflags": "nobuffer"}
-    elif scheme in {"rtmp", "rtmps"}:
-        options |= {"rtmp_live": "live", "fflags": "nobuffer"}
-    elif scheme == "udp":
-        options |= {"fifo_size": "50000", "overrun_nonfatal": "1", "fflags": "nobuffer"}
-    return options
-
-
-def _reason(error: BaseException, scheme: str, *, opening: bool, late: bool) -> str:
-    """Why a connection failed, for people; it may still carry secrets."""
-    number = getattr(error, "errno", None)
-    reasons: list[tuple[bool, str]] = [
-        (isinstance(error, av.HTTPUnauthorizedError), "the user name or password was refused"),
-        (isinstance(error, av.HTTPForbiddenError), "access is forbidden"),
-        (isinstance(error, av.HTTPNotFoundError), "there is no stream at this path"),
-        (
-            isinstance(error, av.ProtocolNotFoundError),
-            f"the FFmpeg inside PyAV was built without {scheme}",
-        ),
-        (
-            number == errno.ECONNREFUSED,
-            "the connection was refused; is the source running, and the port right?",
-        ),
-        (
-            number in {errno.EHOSTUNREACH, errno.ENETUNREACH},
-            "the host cannot be reached from here",
-        ),
-        (
-            late or isinstance(error, (av.ExitError, TimeoutError)),
-            "nothing came in time; is the source on and sending?",
-        ),
-        (number == errno.EIO and opening, "the host cannot be found or does not answer"),
-        (number == errno.EIO, "the connection broke"),
-        (isinstance(error, av.InvalidDataError), "what comes is not video that can be read"),
-        (isinstance(error, av.FFmpegError), str(getattr(error, "strerror", "") or error)),
-    ]
-    return next((text for holds, text in reasons if holds), str(error))

@@ -1,10 +1,10 @@
 """Sources for the network tests, run as processes that can be killed.
 
-    python -m tests.sources.serving KIND ADDRESS PORT [--grow]
+    python -m tests.sources.serving KIND ADDRESS PORT [--grow] [--gop=N]
 
 sends an endless H.264 picture with a tone: over HTTP, TCP and UDP as MPEG-TS, to an RTMP server,
 into a folder as HLS, or as MJPEG over HTTP without sound. With --grow the picture becomes larger
-after a second.
+after a second; --gop=N sets how many pictures lie between key frames, 10 by default.
 """
 
 from __future__ import annotations
@@ -106,15 +106,15 @@ def picture(width: int, height: int, index: int) -> av.VideoFrame:
     return av.VideoFrame.from_ndarray(full, format="yuv420p")
 
 
-def make_clip(path: Path, seconds: int) -> Path:
-    """An MP4 of H.264 and AAC, `picture` after `picture`."""
+def make_clip(path: Path, seconds: int, gop: int = 10) -> Path:
+    """An MP4 of H.264 and AAC, `picture` after `picture`, a key frame in every `gop`."""
     with av.open(str(path), "w", container_options={"movflags": "faststart"}) as out:
         video = out.add_stream(
             "libx264", rate=RATE, options={"preset": "ultrafast", "bf": "0", "threads": "1"}
         )
         # One slice per picture: GStreamer would put parameter sets before each slice of a key frame
         # and so make two pictures of one.
-        video.width, video.height, video.pix_fmt, video.gop_size = 320, 240, "yuv420p", 10
+        video.width, video.height, video.pix_fmt, video.gop_size = 320, 240, "yuv420p", gop
         sound = out.add_stream("aac", rate=44100, layout="mono")
         for index in range(seconds * RATE):
             frame = picture(320, 240, index)
@@ -171,17 +171,17 @@ def _output(kind: str, address: str, port: int):
     raise ValueError(kind)
 
 
-def _encoder(codec: str, pixel_format: str, width: int, height: int):
+def _encoder(codec: str, pixel_format: str, width: int, height: int, gop: int):
     context = av.CodecContext.create(codec, "w")
     context.width, context.height, context.pix_fmt = width, height, pixel_format
     context.time_base, context.framerate = Fraction(1, RATE), Fraction(RATE)
-    context.gop_size = 10
+    context.gop_size = gop
     if codec == "libx264":
         context.options = {"preset": "ultrafast", "tune": "zerolatency"}
     return context
 
 
-def serve(kind: str, address: str, port: int, grow: bool) -> None:
+def serve(kind: str, address: str, port: int, grow: bool, gop: int) -> None:
     """Sends until nobody reads any more."""
     print("ready", flush=True)
     out = _output(kind, address, port)
@@ -189,10 +189,14 @@ def serve(kind: str, address: str, port: int, grow: bool) -> None:
     video = out.add_stream(codec, rate=RATE)
     video.width, video.height, video.pix_fmt = 320, 240, pixel_format
     video.options = {"preset": "ultrafast", "tune": "zerolatency"} if kind != "mjpeg" else {}
-    video.gop_size = 10
+    video.gop_size = gop
+    if gop > RATE:
+        video.options |= {"x264-params": "scenecut=0:open-gop=0"}
     sound = None if kind == "mjpeg" else out.add_stream("aac", rate=44100, layout="mono")
     # Small pictures in an encoder of their own, so that a larger one can take over.
-    encoders = {size: _encoder(codec, pixel_format, *size) for size in ((320, 240), (480, 360))}
+    encoders = {
+        size: _encoder(codec, pixel_format, *size, gop) for size in ((320, 240), (480, 360))
+    }
     start = time.perf_counter()
     samples = 0
     for index in range(10**9):
@@ -213,6 +217,7 @@ def serve(kind: str, address: str, port: int, grow: bool) -> None:
 
 if __name__ == "__main__":
     try:
-        serve(sys.argv[1], sys.argv[2], int(sys.argv[3]), "--grow" in sys.argv)
+        gops = [int(one.removeprefix("--gop=")) for one in sys.argv if one.startswith("--gop=")]
+        serve(sys.argv[1], sys.argv[2], int(sys.argv[3]), "--grow" in sys.argv, *(gops or [10]))
     except (av.FFmpegError, OSError):
         os._exit(0)  # the reader is gone

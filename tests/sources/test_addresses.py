@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.sources.addresses import clean, keep_out_of_logs, redact, secrets_of, split
+from stream.sources.addresses import clean, dialled, keep_out_of_logs, redact, secrets_of, split
 
 
 @pytest.mark.parametrize(
@@ -25,10 +25,37 @@ from stream.sources.addresses import clean, keep_out_of_logs, redact, secrets_of
         ("udp://@239.0.0.1:1234", "udp://239.0.0.1:1234"),
         ("rtsp://[fe80::1]:554/stream", "rtsp://[fe80::1]:554/stream"),
         ("nonsense", "nonsense"),
+        ("rtsp://admin:1234#x@10.0.0.5:554/h264", "rtsp://10.0.0.5:554/h264"),
+        ("rtsp://admin:1234?x@camera/h264", "rtsp://camera/h264"),
+        ("rtsp://admin:1234/x@10.0.0.5/h264", "rtsp://10.0.0.5/h264"),
+        ("rtsp://admin:p#a?s/s@camera/h264?channel=1", "rtsp://camera/h264?***"),
+        ("RTSP://admin:pass@camera/h264", "RTSP://camera/h264"),
+        ("rtsp://10.0.0.5:554/user@place", "rtsp://10.0.0.5:554/user@place"),
+        ("rtsp://camera:554/live@1", "rtsp://camera:554/live@1"),
+        ("http://camera:80/me@example.org/x", "http://camera:80/me@example.org/x"),
+        ("http://camera:80?mail=a@b.org", "http://camera:80?***"),
     ],
 )
 def test_addresses_are_shown_without_secrets(address, shown):
     assert redact(address) == shown
+
+
+@pytest.mark.parametrize(
+    ("address", "dialled_as"),
+    [
+        ("rtsp://admin:p#w/d?@10.0.0.5:554/h264", "rtsp://admin:p%23w%2Fd%3F@10.0.0.5:554/h264"),
+        ("rtsp://admin:1234#@10.0.0.5/h264", "rtsp://admin:1234%23@10.0.0.5/h264"),
+        ("rtsp://admin:a@b c@camera/x", "rtsp://admin:a%40b%20c@camera/x"),
+        ("rtsp://admin:p%40ss@camera/x", "rtsp://admin:p%40ss@camera/x"),
+        ("RTSP://camera/Path?A=B", "rtsp://camera/Path?A=B"),
+        ("HTTP://Camera/x.m3u8", "http://Camera/x.m3u8"),
+        ("udp://@239.0.0.1:1234", "udp://@239.0.0.1:1234"),
+        ("http://camera/live.m3u8?token=a/b#c", "http://camera/live.m3u8?token=a/b#c"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_passwords_are_escaped_for_who_splits_addresses_strictly(address, dialled_as):
+    assert dialled(address) == dialled_as
 
 
 def test_secrets_are_known_as_written_and_as_meant():

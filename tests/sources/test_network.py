@@ -20,7 +20,8 @@ import pytest
 
 from stream.errors import SourceError, UsageError
 from stream.frame import Frame, Passthrough
-from stream.sources.network import NetworkSource, Pacer, Patience
+from stream.sources._pacing import Pacer
+from stream.sources.network import NetworkSource, Patience
 from tests.sources.parts import SRT_PHRASE, RtspServer, rtmp_server, rtsp, srt
 from tests.sources.serving import RATE, Server, free_port, make_clip, serving
 

@@ -1,0 +1,154 @@
+"""How a network address is opened, the other ways there are, and why none of them worked."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass, replace
+
+import av
+from av.container import InputContainer
+
+_ANALYSED = (1.5, 12.0, 60.0)
+"""Seconds of a stream in which FFmpeg looks for what it brings. What a stream is shows in its
+first second, except where its picture is announced with a key frame only."""
+
+UNTIMED = ("mpjpeg", "mjpeg", "jpeg_pipe")
+"""Containers without timestamps: a picture's time is when it came."""
+
+_BROKEN = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.EIO})
+
+_WITHOUT_FILES = "http,https,tls,tcp,udp,httpproxy,crypto,data"
+
+
+class NoVideoError(ValueError):
+    """A connection stands and brings no video stream.
+
+    Attributes:
+        finite: what comes has an end, so nothing else will come of it.
+    """
+
+    def __init__(self, finite: bool) -> None:
+        super().__init__("it has no video stream")
+        self.finite = finite
+
+
+class NoPictureError(ValueError):
+    """A connection ended before a picture could be decoded."""
+
+    def __init__(self, container: str) -> None:
+        super().__init__("it ended before a picture could be decoded")
+        self.container = container
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How an address is opened.
+
+    Attributes:
+        scheme: the address's, in small letters.
+        transport: how RTSP carries its packets.
+        container: FFmpeg's name of the format; None where FFmpeg finds out.
+        analysed: seconds of the stream in which it is found out what it brings.
+    """
+
+    scheme: str
+    transport: str = ""
+    container: str | None = None
+    analysed: float = _ANALYSED[0]
+
+    def open(self, address: str, opening: float, reading: float) -> InputContainer:
+        """Opens an address.
+
+        Args:
+            address: with its user and password.
+            opening: seconds for the connection, and again for finding out what it brings.
+            reading: seconds between two packets.
+        """
+        return av.open(
+            address,
+            format=self.container,
+            options=self._options(),
+            timeout=(opening + self.longer, reading),
+            metadata_errors="replace",
+        )
+
+    @property
+    def longer(self) -> float:
+        """Seconds by which opening takes longer than usual."""
+        return self.analysed if self.analysed > _ANALYSED[0] else 0.0
+
+    def _options(self) -> dict[str, str]:
+        # Not FFmpeg's "nobuffer": it throws away what was looked at while opening, with the key
+        # frame that many sources send at once, and the next one may be a minute away.
+        options = {"analyzeduration": f"{self.analysed * 1e6:.0f}", "probesize": "2000000"}
+        if self.longer:
+            options["probesize"] = "50000000"
+        if self.scheme in {"rtsp", "rtsps"}:
+            options |= {"rtsp_transport": self.transport}
+        elif self.scheme in {"rtmp", "rtmps"}:
+            options |= {"rtmp_live": "live"}
+        elif self.scheme == "udp":
+            options |= {"fifo_size": "50000", "overrun_nonfatal": "1"}
+        elif self.scheme in {"http", "https"}:
+            # Segments of HLS may have any name. What FFmpeg guards by their names, that a list
+            # from the network reads this machine's files, the protocols guard here.
+            options |= {
+                "protocol_whitelist": _WITHOUT_FILES,
+                "allowed_extensions": "ALL",
+                "allowed_segment_extensions": "ALL",
+                "extension_picky": "0",
+                # Of pictures without times only: what is slower than this is still found out soon.
+                "framerate": "2",
+            }
+        return options
+
+    def after(self, error: BaseException | None) -> Way | None:
+        """The way to try next, perhaps the same once more; None where that is of no use.
+
+        Args:
+            error: what FFmpeg raised, or one of the errors of this module.
+        """
+        if isinstance(error, NoVideoError):
+            longer = [seconds for seconds in _ANALYSED if seconds > self.analysed]
+            return replace(self, analysed=longer[0]) if longer and not error.finite else None
+        undecided = isinstance(error, (NoPictureError, av.InvalidDataError))
+        if undecided and self.scheme in {"http", "https"}:
+            # Cameras give the parts of their motion JPEG many types, or none, of which FFmpeg
+            # takes one. The pictures can be found by their own marks.
+            return replace(self, container=None if self.container else "mjpeg")
+        broken = getattr(error, "errno", None) in _BROKEN
+        return self if undecided or broken or isinstance(error, av.EOFError) else None
+
+
+def reason(error: BaseException, scheme: str, *, opening: bool, late: bool) -> str:
+    """Why a connection failed, for people; it may still carry secrets."""
+    number = getattr(error, "errno", None)
+    reasons: list[tuple[bool, str]] = [
+        (isinstance(error, av.HTTPUnauthorizedError), "the user name or password was refused"),
+        (isinstance(error, av.HTTPForbiddenError), "access is forbidden"),
+        (isinstance(error, av.HTTPNotFoundError), "there is no stream at this path"),
+        (
+            isinstance(error, av.ProtocolNotFoundError),
+            f"the FFmpeg inside PyAV was built without {scheme}",
+        ),
+        (
+            number == errno.ECONNREFUSED,
+            "the connection was refused; is the source running, and the port right?",
+        ),
+        (
+            number in {errno.EHOSTUNREACH, errno.ENETUNREACH},
+            "the host cannot be reached from here",
+        ),
+        (
+            late or isinstance(error, (av.ExitError, TimeoutError)),
+            "nothing came in time; is the source on and sending?",
+        ),
+        (
+            number == errno.EIO and opening,
+            "the host cannot be found, does not answer or breaks off",
+        ),
+        (number == errno.EIO, "the connection broke"),
+        (isinstance(error, av.InvalidDataError), "what comes is not video that can be read"),
+        (isinstance(error, av.FFmpegError), str(getattr(error, "strerror", "") or error)),
+    ]
+    return next((text for holds, text in reasons if holds), str(error))

@@ -1,0 +1,242 @@
+"""Streams that are joined in the middle, and cameras and lists with habits of their own."""
+
+from __future__ import annotations
+
+import http.server
+import itertools
+import logging
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from stream.errors import SourceError
+from stream.frame import Frame
+from stream.sources.network import NetworkSource, Patience
+from tests.sources.parts import rtmp_server, rtsp
+from tests.sources.serving import make_clip, serving
+
+PATIENT = Patience(opening=10, reading=2)
+FAR_APART = 90
+"""Pictures between two key frames: 3.6 seconds, longer than a stream is analysed for."""
+
+
+def first_frames(source: NetworkSource, count: int = 5) -> list[Frame]:
+    frames = (item for item in source if isinstance(item, Frame))
+    taken = list(itertools.islice(frames, count))
+    source.close()
+    assert len(taken) == count
+    times = [frame.seconds for frame in taken]
+    assert all(b > a for a, b in itertools.pairwise(times))
+    return taken
+
+
+def check_joined(source: NetworkSource) -> None:
+    info = source.info
+    assert (info.width, info.height, info.pixel_format) == (320, 240, "yuv420p")
+    assert [frame.picture.format.name for frame in first_frames(source)] == ["yuv420p"] * 5
+    assert source.corrupt == 0 and source.reconnects == 0
+    assert len(info.copied) == 1
+
+
+def test_a_broadcast_is_joined_between_two_key_frames(caplog):
+    with serving("udp", f"--gop={FAR_APART}") as server:
+        time.sleep(0.5)  # the first key frame has gone by
+        with caplog.at_level(logging.WARNING):
+            check_joined(NetworkSource(server.address, patience=PATIENT))
+    assert any("waiting for its next key frame" in one.getMessage() for one in caplog.records)
+
+
+def test_rtmp_is_joined_between_two_key_frames(tmp_path):
+    with rtmp_server(tmp_path) as port:
+        address = f"rtmp://127.0.0.1:{port}/app/live"
+        with serving("rtmp", f"--gop={FAR_APART}", address=address):
+            time.sleep(0.5)
+            check_joined(NetworkSource(address, patience=PATIENT))
+
+
+def test_rtsp_is_joined_between_two_key_frames(tmp_path):
+    clip = make_clip(tmp_path / "clip.mp4", 10, gop=FAR_APART)
+    with rtsp(clip) as server:
+        early = NetworkSource(server.address, patience=PATIENT)
+        seen = iter(early)
+        next(seen)
+        time.sleep(1)
+        check_joined(NetworkSource(server.address, patience=PATIENT))
+        early.close()
+
+
+def test_while_a_key_frame_is_waited_for_the_source_is_not_gone(tmp_path):
+    """What comes can be read and shows nothing for longer than a source may be silent."""
+    with serving("http") as server:
+        source = NetworkSource(server.address, patience=Patience(opening=10, reading=3))
+        frames = (item for item in source if isinstance(item, Frame))
+        next(frames)
+        feed = source._feed
+        held = threading.Event()
+        feed.silence = lambda: 0.0
+        decode = feed._decode
+        feed._decode = lambda *given: [] if not held.is_set() else decode(*given)
+        notes: list[str] = []
+
+        def watch() -> None:
+            deadline = time.monotonic() + 20
+            while not notes and time.monotonic() < deadline:
+                time.sleep(0.02)
+                notes.extend(note for note in source.notes if "key frame" in note)
+            held.set()
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        frame = next(one for one in frames if held.is_set())
+        thread.join()
+        assert notes == ["waiting for the source's next key frame"]
+        assert frame.notes == () and source.reconnects == 0
+        source.close()
+
+
+def _jpeg(number: int) -> bytes:
+    pixels = np.full((48, 64, 3), 20 * (number % 10) + 20, np.uint8)
+    return cv2.imencode(".jpg", pixels)[1].tobytes()
+
+
+class _Camera(http.server.BaseHTTPRequestHandler):
+    """A camera whose motion JPEG has a habit; the path says which."""
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        habit = self.path.removeprefix("/").replace("%20", " ")
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=part")
+        self.end_headers()
+        try:
+            for number in range(1000):
+                data = _jpeg(number)
+                head = {
+                    "nothing": f"Content-Length: {len(data)}\r\n",
+                    "no boundary": None,
+                }.get(habit, f"Content-Type: {habit}\r\nContent-Length: {len(data)}\r\n")
+                if head is None:
+                    self.wfile.write(data)
+                else:
+                    self.wfile.write(f"--part\r\n{head}\r\n".encode() + data + b"\r\n")
+                time.sleep(0.05)
+        except OSError:
+            return  # nobody reads any more
+
+
+@contextmanager
+def answering(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "habit",
+    ["image/jpeg", "image/jpg", "image/jpeg;charset=utf-8", "application/octet-stream", "nothing",
+     "no boundary"],
+)  # fmt: skip
+def test_motion_jpeg_whatever_it_says_of_its_parts(habit):
+    with answering(_Camera) as place:
+        source = NetworkSource(f"{place}/{habit.replace(' ', '%20')}", patience=PATIENT)
+        assert (source.info.width, source.info.height) == (64, 48)
+        frames = first_frames(source, 10)
+    levels = [float(np.frombuffer(frame.picture.planes[0], np.uint8).mean()) for frame in frames]
+    assert len({round(level, -1) for level in levels}) > 3, "one picture again and again"
+    assert source.corrupt == 0
+
+
+def test_a_page_is_no_video_and_is_not_asked_for_ever():
+    asked: list[str] = []
+
+    class Page(_Camera):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>please log in</html>" * 100)
+
+    with answering(Page) as place, pytest.raises(SourceError, match=r"not video|breaks off"):
+        NetworkSource(f"{place}/", patience=PATIENT)
+    assert len(asked) <= 5
+
+
+def test_a_first_connection_that_breaks_off_is_tried_again():
+    asked: list[str] = []
+
+    class Waking(_Camera):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            if len(asked) == 1:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(_jpeg(0)[:50])
+                return
+            super().do_GET()
+
+    with answering(Waking) as place:
+        first_frames(NetworkSource(f"{place}/image/jpeg", patience=PATIENT))
+    assert len(asked) >= 2
+
+
+@pytest.mark.parametrize("name", ["seg{}", "seg{}.jpg", "get.php?n={}", "SEG{}.TS", "seg{}.bin"])
+def test_segments_of_hls_may_have_any_name(tmp_path, name):
+    class Lists(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args, directory=str(tmp_path))
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            if not self.path.endswith(".m3u8"):
+                number = re.findall(r"\d+", self.path)[-1]
+                self.path = f"/live{number}.ts"
+                super().do_GET()
+                return
+            told = (tmp_path / "live.m3u8").read_text()
+            told = re.sub(r"live(\d+)\.ts", lambda match: name.format(match[1]), told)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(told.encode())
+
+    _whole_list(tmp_path)
+    with answering(Lists) as place:
+        first_frames(NetworkSource(f"{place}/live.m3u8", patience=PATIENT))
+
+
+def test_a_list_from_the_network_reads_no_file_of_this_machine(tmp_path):
+    _whole_list(tmp_path)
+    told = (tmp_path / "live.m3u8").read_text()
+    told = re.sub(r"(live\d+\.ts)", lambda match: f"file://{tmp_path}/{match[1]}", told)
+
+    class Lists(_Camera):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/vnd.apple.mpegurl")
+            self.end_headers()
+            self.wfile.write(told.encode())
+
+    with answering(Lists) as place, pytest.raises(SourceError):
+        NetworkSource(f"{place}/live.m3u8", patience=Patience(1, 1))
+
+
+def _whole_list(folder: Path) -> None:
+    with serving("hls", address=str(folder / "live.m3u8")):
+        deadline = time.monotonic() + 30
+        while len(list(folder.glob("*.ts"))) < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
