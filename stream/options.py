@@ -66,7 +66,7 @@ def parse_every(text: str) -> Every:
         return "auto"
     if text.isdecimal() and int(text) >= 1:
         return int(text)
-    raise UsageError(f"--every is a number from 1 on, or auto, not {text!r}")
+    raise UsageError(f"it is a number from 1 on, or auto, not {text!r}")
 
 
 def parse_names(text: str) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """
     width, _, height = text.lower().replace("×", "x").partition("x")
     if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 10):
-        raise UsageError(f"a size is WIDTHxHEIGHT in pixels, such as 1280x720, not {text!r}")
+        raise UsageError(f"it is WIDTHxHEIGHT in pixels, such as 1280x720, not {text!r}")
     return int(width), int(height)
 
 
@@ -99,7 +99,7 @@ def parse_time(text: str) -> float:
         numbers = []
     proper = 1 <= len(numbers) <= 3 and all(0 <= number < float("inf") for number in numbers)
     if not proper or any(number >= 60 for number in numbers[1:]):
-        raise UsageError(f"a time is seconds, M:SS or H:MM:SS, such as 90 or 1:30, not {text!r}")
+        raise UsageError(f"it is seconds, M:SS or H:MM:SS, such as 90 or 1:30, not {text!r}")
     seconds = 0.0
     for number in numbers:
         seconds = 60 * seconds + number

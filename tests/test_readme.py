@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.commands.conftest import environment
+from tests.cli.conftest import environment
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 

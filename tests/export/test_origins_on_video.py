@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.commands.conftest import stream  # noqa: F401 - a fixture
+from tests.cli.conftest import stream  # noqa: F401 - a fixture
 from tests.export.reference_answers import unpacked
 
 FRAMES = 3

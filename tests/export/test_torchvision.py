@@ -30,7 +30,7 @@ from stream_export.metadata import load_model, read_metadata
 from stream_export.onnx_export import spell_out_limits
 from stream_export.quantize import quantize_model
 from stream_export.registry import options_of
-from tests.commands.conftest import clip, stream  # noqa: F401 - fixtures
+from tests.cli.conftest import clip, stream  # noqa: F401 - fixtures
 from tests.export.shaped import pictures, shaped, spread
 
 NAMES = tuple("abcdef")

@@ -21,7 +21,7 @@ from stream.live.run import LiveRun
 from stream.sinks.video import VideoSink
 from stream.timing import Clock
 from tests import tiny_models
-from tests.commands.conftest import environment
+from tests.cli.conftest import environment
 from tests.live.helpers import (
     RATE,
     Blinking,

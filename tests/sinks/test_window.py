@@ -16,7 +16,7 @@ import pytest
 from stream.sinks import window as module
 from stream.sinks.window import HELP, opencv_came_first, why_no_window, write_lines
 from tests import tiny_models
-from tests.commands.conftest import environment
+from tests.cli.conftest import environment
 from tests.sinks.desktop import Desktop, desktop
 
 ROOT = Path(__file__).resolve().parents[2]

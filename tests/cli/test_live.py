@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.commands.conftest import environment
+from tests.cli.conftest import environment
 from tests.sources.serving import free_port, serving
 
 

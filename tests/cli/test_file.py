@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests import tiny_models
-from tests.commands.conftest import environment
+from tests.cli.conftest import environment
 
 
 def pictures(path, format="yuv420p"):

@@ -8,42 +8,40 @@ from typing import Annotated
 
 import typer
 
-from stream.commands import common
-from stream.commands.file import file
+from stream.cli import _common as common
+from stream.cli._groups import command
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 
 
+@command
 def demo(
+    asked: common.Common,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--output",
             "-o",
+            metavar="OUTPUT",
             help="The video to write. [default: stream-demo.mp4 here, or the next free number]",
+            rich_help_panel="Output",
         ),
     ] = None,
-    model: common.ModelOption = "default",
-    provider: common.ProviderOption = common.Provider.AUTO,
-    look: common.LookOption = common.Look.OVERLAY,
-    timing: common.TimingOption = None,
-    overwrite: common.OverwriteOption = False,
-    report: common.ReportOption = None,
-    quiet: common.QuietOption = False,
-    verbose: common.VerboseOption = False,
 ) -> None:
     """Segment the bundled clip with the bundled model and say where the time went."""
+    common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
+    from stream.cli._runs import go_through, save_or_none
+
     with resources.as_file(resources.files("stream") / "assets" / "demo.mp4") as clip:
-        file(
-            [clip],
-            output or _free_name(Path("stream-demo.mp4")),
-            model=model,
-            provider=provider,
-            look=look,
-            timing=timing,
-            overwrite=overwrite,
-            report=report,
-            quiet=quiet,
-            verbose=verbose,
+        target = output or str(_free_name(Path("stream-demo.mp4")))
+        plan = RunPlan(
+            SourcePlan(str(clip)),
+            (OutputPlan(target, asked.picture, asked.files),),
+            asked.model,
+            asked.tracking,
+            run=asked.run,
         )
+        if not save_or_none(asked.run, [plan]):
+            go_through([plan], asked.run)
 
 
 def _free_name(path: Path) -> Path:

@@ -1,0 +1,83 @@
+"""What is said when a run is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.text import Text
+
+from stream.cli import _common as common
+from stream.options import ModelOptions
+from stream.report import RunReport, print_report
+
+_AUTO = "auto chose"
+"""How the note begins that says which provider `auto` took; the figures name it anyway."""
+
+_FEW = 25
+"""With fewer frames a speed says little."""
+
+
+def report_run(report: RunReport, model: ModelOptions, *, live: bool = False) -> None:
+    """Prints a run's figures, notes and, where the model is slow, advice."""
+    print_report(common.results(), _without_chatter(report))
+    hint = advice(report, model, live=live)
+    if hint:
+        common.results().print(Text(f"hint: {hint}", style="yellow"))
+
+
+def report_clip(report: RunReport, number: int, count: int, model: ModelOptions) -> None:
+    """Prints one of many runs as a line, and what is to be said about it."""
+    if common.verbosity.verbose:
+        report_run(report, model)
+        return
+    print_line = common.results().print
+    line = f"{number} of {count}: {report.input} → {report.output}"
+    if report.error is None:
+        line += f", {report.frames_out} frames in {report.seconds:.1f} s"
+    print_line(Text(line))
+    for remark in _without_chatter(report).remarks:
+        print_line(Text(f"  note: {remark}", style="yellow"))
+
+
+def summary(written: int, skipped: int, failed: Sequence[str], total: int) -> list[str]:
+    """What came of many inputs: a line, and another for those that failed."""
+    parts = [f"{written} of {total} written"]
+    if skipped:
+        parts.append(f"{skipped} there already")
+    lines = [", ".join(parts)]
+    if failed:
+        lines.append(f"{len(failed)} of {total} inputs failed: {', '.join(failed)}")
+    return lines
+
+
+def advice(report: RunReport, model: ModelOptions, *, live: bool) -> str:
+    """What helps where the model is far below the source's rate; "" where it is not."""
+    infer = report.stages.get("infer")
+    if infer is None or report.frames_out < _FEW or report.media_seconds <= 0:
+        return ""
+    rate = report.frames_out / report.media_seconds
+    possible = 1e3 / infer.mean_ms if infer.mean_ms else rate
+    if live:
+        if possible >= rate / 3:
+            return ""
+        speed = f"the model answers {possible:.1f} times a second, the source has {rate:.0f} frames"
+    else:
+        if report.fps >= rate / 2 or model.every not in (None, 1):
+            return ""
+        speed = f"{report.fps:.1f} frames a second are far below the video's {rate:.0f}"
+    ways = [] if live else ["--every auto, which carries masks by motion"]
+    if Path(report.model).suffix == ".onnx":  # one of the user's own, exported by us
+        ways += [] if report.precision == "int8" else ["an int8 model (`stream export quantize`)"]
+        ways.append("a smaller --size when the model is exported")
+    if not ways:
+        return ""
+    rest = f"{', '.join(ways[:-1])} or " if ways[1:] else ""
+    return f"{speed}; what helps: {rest}{ways[-1]}"
+
+
+def _without_chatter(report: RunReport) -> RunReport:
+    if common.verbosity.verbose:
+        return report
+    return replace(report, remarks=[one for one in report.remarks if not one.startswith(_AUTO)])

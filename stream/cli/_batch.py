@@ -1,0 +1,308 @@
+"""Inputs and outputs on the command line: what is taken, what is left out, where results go."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stream.cli._hints import PICTURE_ENDINGS, VIDEO_ENDINGS, is_address
+from stream.errors import UsageError
+from stream.options import CutOptions, option
+
+_WRITABLE_ENDINGS = frozenset([".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"])
+_RESULT = ".stream"
+"""What comes before the ending of a result that was given no name."""
+
+_NAMED = 5
+"""So many names of what is left out are said."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """How folders and several inputs are gone through."""
+
+    recursive: bool = option(False, "Take what lies in subfolders too.")
+    skip_existing: bool = option(
+        False,
+        "Leave out inputs whose result is there already and as long as it should be.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One input and where its results go."""
+
+    source: Path
+    outputs: tuple[Path, ...]
+
+
+@dataclass(slots=True)
+class Found:
+    """What the inputs came to.
+
+    Attributes:
+        files: each with where it lies below the folder that was given; its name where it was given
+            itself.
+        folders: whether a folder or a pattern was among the inputs.
+        left_out: sentences on what of folders was not taken.
+    """
+
+    files: list[tuple[Path, Path]] = field(default_factory=list)
+    folders: bool = False
+    left_out: list[str] = field(default_factory=list)
+
+
+def find_inputs(
+    inputs: Sequence[str], endings: frozenset[str], what: str, *, recursive: bool = False
+) -> Found:
+    """The files that the inputs name: files, folders and patterns such as `takes/*.mp4`.
+
+    Args:
+        inputs: as they were typed.
+        endings: which files of a folder are taken.
+        what: what they are called, such as "videos".
+        recursive: whether subfolders are gone through.
+
+    Raises:
+        UsageError: an input does not exist or holds none, or is an address or a camera.
+    """
+    found = Found()
+    for text in inputs:
+        if is_address(text):
+            raise UsageError(
+                f"{text} is an address, not a file; use: stream url ADDRESS, with -o FILE to record"
+            )
+        path = Path(text)
+        if path.is_dir():
+            found.folders = True
+            found.files += _of_folder(path, endings, what, recursive, found.left_out)
+        elif path.exists():
+            found.files.append((path, Path(path.name)))
+        elif glob.has_magic(text):
+            found.files += [(one, Path(one.name)) for one in _matches(text, endings, what)]
+            found.folders = True
+        else:
+            raise UsageError(f"there is no file {path}")
+    return found
+
+
+def _of_folder(
+    folder: Path, endings: frozenset[str], what: str, recursive: bool, left_out: list[str]
+) -> list[tuple[Path, Path]]:
+    taken: list[tuple[Path, Path]] = []
+    others: list[str] = []
+    results: list[str] = []
+    folders: list[str] = []
+    for child in _children(folder, recursive):
+        name = str(child.relative_to(folder))
+        if child.is_dir():
+            folders.append(name)
+        elif child.name.startswith("._") or child.suffix.lower() not in endings:
+            others.append(name)  # `._x.mp4` is macOS's note on x.mp4
+        elif child.stem.endswith(_RESULT):
+            results.append(name)
+        else:
+            taken.append((child, child.relative_to(folder)))
+    if not taken:
+        deeper = any(_of_folder_quietly(folder / one, endings) for one in folders)
+        hint = "; --recursive looks into its subfolders" if deeper else ""
+        raise UsageError(f"the folder {folder} has no {what} in it{hint}")
+    said = [
+        _counted(folders, "subfolder", "; --recursive takes them too"),
+        _counted(others, "other file", ""),
+        _counted(results, "result of an earlier run", ""),
+    ]
+    left_out += [f"left out of {folder}: {one}" for one in said if one]
+    return taken
+
+
+def _of_folder_quietly(folder: Path, endings: frozenset[str]) -> bool:
+    return any(child.suffix.lower() in endings for child in _children(folder, recursive=True))
+
+
+def _children(folder: Path, recursive: bool) -> Iterator[Path]:
+    """What lies in a folder, in order of name, hidden things left out."""
+    for child in sorted(folder.iterdir()):
+        if child.name.startswith(".") and not child.name.startswith("._"):
+            continue
+        if recursive and child.is_dir():
+            if not child.is_symlink():  # it might lead back
+                yield from _children(child, recursive)
+            continue
+        yield child
+
+
+def _counted(names: Sequence[str], what: str, hint: str) -> str:
+    if not names:
+        return ""
+    more = ", …" if len(names) > _NAMED else ""
+    plural = "s" if len(names) > 1 else ""
+    first, _, rest = what.partition(" of ")
+    noun = f"{first}{plural} of {rest}" if rest else f"{first}{plural}"
+    return f"{len(names)} {noun} ({', '.join(names[:_NAMED])}{more}){hint}"
+
+
+def _matches(pattern: str, endings: frozenset[str], what: str) -> list[Path]:
+    """Files that a pattern names; shells that expand patterns never show us one."""
+    names = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - takes absolute ones too
+    files = [Path(name) for name in names if Path(name).suffix.lower() in endings]
+    files = [path for path in files if path.is_file() and not path.name.startswith("._")]
+    if not files:
+        raise UsageError(f"nothing of the name {pattern} is among the {what} here")
+    return files
+
+
+def match_outputs(found: Found, outputs: Sequence[str]) -> list[Task]:
+    """Says where each input's results go.
+
+    Without outputs a result lies beside its input, as `in.stream.mp4`. One file goes to each of
+    the outputs, into it where that is a folder already or ends with a slash. Several inputs, or a
+    folder's, go into the folder that the one output is, under their own names (as .mp4 where their
+    own container is not written).
+
+    Raises:
+        UsageError: several inputs and several outputs, a file where a folder is needed, an
+            address, or two results of one name.
+    """
+    for text in outputs:
+        check_output_name(text)
+    several = len(found.files) > 1 or found.folders
+    if several and len(outputs) > 1:
+        raise UsageError(
+            f"{len(found.files)} inputs cannot go to {len(outputs)} outputs; give one folder with "
+            "-o, or run each input on its own"
+        )
+    if not outputs:
+        tasks = [Task(path, (beside(path),)) for path, _ in found.files]
+    elif several:
+        folder = folder_of(outputs[0], len(found.files))
+        tasks = [
+            Task(path, (folder / place.with_name(_output_name(place)),))
+            for path, place in found.files
+        ]
+    else:
+        path = found.files[0][0]
+        tasks = [Task(path, tuple(_single(path, text) for text in outputs))]
+    _refuse_twins(tasks)
+    return tasks
+
+
+def check_output_name(text: str) -> None:
+    """Refuses what no file can be written to, whatever comes into it.
+
+    Raises:
+        UsageError: it is empty.
+    """
+    if not text or "\0" in text:
+        raise UsageError("-o is empty; name a file or a folder")
+
+
+def folder_of(text: str, results: int) -> Path:
+    """The folder that several results go into.
+
+    Raises:
+        UsageError: it is a file, or has a file's ending.
+    """
+    path = Path(text)
+    if path.is_dir() or text.endswith(("/", "\\")):
+        return path
+    if path.exists():
+        raise UsageError(f"{path} is a file, but {_results(results)} need a folder")
+    if _has_file_ending(path):
+        raise UsageError(
+            f"{path} has a file's ending, but {_results(results)} need a folder; name one, or end "
+            f"it with a slash: -o {path}/"
+        )
+    return path
+
+
+def _results(count: int) -> str:
+    return f"{count} results" if count != 1 else "a folder's results"
+
+
+def _has_file_ending(path: Path) -> bool:
+    ending = path.suffix.lower()
+    known = VIDEO_ENDINGS | PICTURE_ENDINGS
+    return ending in known or re.fullmatch(r"\.[a-z][a-z0-9]{1,4}", ending) is not None
+
+
+def _single(source: Path, text: str) -> Path:
+    path = Path(text)
+    if is_address(text):
+        return Path(text)
+    if path.is_dir() or text.endswith(("/", "\\")):
+        return path / _output_name(source)
+    return path
+
+
+def beside(path: Path) -> Path:
+    """The name of a result that was given none: `in.stream.mp4` beside `in.mp4`."""
+    name = Path(_output_name(path))
+    return path.with_name(f"{name.stem}{_RESULT}{name.suffix}")
+
+
+def _output_name(path: Path) -> str:
+    ending = path.suffix.lower()
+    return path.name if ending in _WRITABLE_ENDINGS else f"{path.stem}.mp4"
+
+
+def _refuse_twins(tasks: Sequence[Task]) -> None:
+    seen: dict[Path, Path] = {}
+    for task in tasks:
+        for output in task.outputs:
+            if output not in seen:
+                seen[output] = task.source
+            elif seen[output] == task.source:
+                raise UsageError(f"{output} is named twice; give each output a name of its own")
+            else:
+                raise UsageError(
+                    f"{seen[output]} and {task.source} would both become {output}; "
+                    "give them separate output folders"
+                )
+
+
+def finished(source: Path, output: Path, cut: CutOptions) -> bool:
+    """Whether a result is there and as long as it should be, to half a second.
+
+    Args:
+        source: the input.
+        output: its result.
+        cut: the part that is taken.
+    """
+    if not output.exists():
+        return False
+    there, whole = _length(output), _length(source)
+    if there is None:
+        return False
+    if whole is None:
+        return True  # nothing is known of how long it should be
+    wanted = (whole[0] if cut.end is None else min(cut.end, whole[0])) - (cut.start or 0.0)
+    if cut.limit is not None and whole[1]:
+        wanted = min(wanted, cut.limit / whole[1])
+    return there[0] >= wanted - 0.5
+
+
+def _length(path: Path) -> tuple[float, float] | None:
+    """A video's seconds and frames a second, by its container; None where it cannot be read."""
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video or container.duration is None:
+                return None
+            rate = container.streams.video[0].average_rate
+            return container.duration / av.time_base, float(rate or 0)
+    except (av.FFmpegError, OSError, ValueError):
+        return None
+
+
+_PHOTO_ENDINGS = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"])
+
+
+def photo_beside(path: Path) -> Path:
+    """The name of a photo's result that was given none: `photo.stream.jpg` beside `photo.jpg`."""
+    ending = path.suffix if path.suffix.lower() in _PHOTO_ENDINGS else ".png"
+    return path.with_name(f"{path.stem}{_RESULT}{ending}")

@@ -1,0 +1,136 @@
+"""What all commands share: where they print, how much they say, the output option."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from stream.errors import UsageError
+from stream.options import (
+    LiveOptions,
+    ModelOptions,
+    OutputOptions,
+    PictureOptions,
+    RunOptions,
+    TrackingOptions,
+)
+from stream.run.plan import OutputPlan
+from stream.sources.addresses import clean
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """The groups of every command that puts moving pictures through the model."""
+
+    model: ModelOptions = ModelOptions()
+    tracking: TrackingOptions = TrackingOptions()
+    picture: PictureOptions = PictureOptions()
+    files: OutputOptions = OutputOptions()
+    run: RunOptions = RunOptions()
+
+
+Outputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="OUTPUT",
+        help="A video to write; its ending chooses the container. May be given several times, "
+        "for one input. [default: none]",
+        rich_help_panel="Output",
+    ),
+]
+
+
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Say more, and show tracebacks."),
+]
+
+
+def outputs(
+    files: Sequence[str] | None, asked: Common, live: LiveOptions
+) -> tuple[OutputPlan, ...]:
+    """What a live run goes to: the window where there is one, and each of the files."""
+    shown = (OutputPlan("window", asked.picture),) if live.display else ()
+    named = dict.fromkeys(files or ())
+    if len(named) < len(files or ()):
+        raise UsageError("an output is named twice; give each a name of its own")
+    return (*shown, *(OutputPlan(one, asked.picture, asked.files) for one in named))
+
+
+@cache
+def errors() -> Console:
+    """Where progress, notes and errors go."""
+    from rich.console import Console
+
+    return Console(stderr=True, soft_wrap=True)
+
+
+@cache
+def results() -> Console:
+    """Where results go."""
+    from rich.console import Console
+
+    return Console(soft_wrap=True)
+
+
+def progress_console(*, quiet: bool) -> Console:
+    """Where the live line goes: standard error, or nowhere."""
+    from rich.console import Console
+
+    return Console(file=io.StringIO()) if quiet else errors()
+
+
+@dataclass(slots=True)
+class _Verbosity:
+    verbose: bool = False
+
+
+verbosity = _Verbosity()
+
+
+class _ToStandardError(logging.StreamHandler[TextIO]):
+    """Writes to what standard error is at that moment, not what it was once."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
+
+_handler = _ToStandardError()
+_handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+
+
+def set_verbosity(*, quiet: bool = False, verbose: bool = False) -> None:
+    """Sets up logging to standard error, once a command runs."""
+    verbosity.verbose = verbose
+    root = logging.getLogger()
+    root.addHandler(_handler)  # adding it again changes nothing
+    root.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING)
+    # FFmpeg's and ONNX Runtime's own chatter only on request.
+    logging.getLogger("libav").setLevel(logging.INFO if verbose else logging.CRITICAL)
+
+
+def say_error(error: object) -> None:
+    """Prints one sentence on standard error, without the secrets of addresses in it."""
+    typer.echo(f"stream: {clean(str(error))}", err=True)
+
+
+def say(line: str, *, quiet: bool = False) -> None:
+    """Prints a line for people on standard error, unless nothing is to be said."""
+    if not quiet:
+        typer.echo(clean(line), err=True)

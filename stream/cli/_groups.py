@@ -1,0 +1,132 @@
+"""Commands from groups of options: what a dataclass of `stream.options` is on the command line."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, get_origin, get_type_hints
+
+import typer
+
+from stream.groups import Leaf, build, is_group, leaves, range_of, read
+
+_PANELS = {
+    "ModelOptions": "Model",
+    "TrackingOptions": "Tracking",
+    "PictureOptions": "Picture",
+    "CutOptions": "Input",
+    "CameraOptions": "Input",
+    "NetworkOptions": "Input",
+    "OutputOptions": "Output",
+    "LiveOptions": "Live",
+    "BatchOptions": "Several inputs",
+    "RunOptions": "Options",
+}
+"""The heading of a group's options; its own name without "Options" where it is not here."""
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Turns a function that takes groups into one whose parameters are their options.
+
+    Parameters that are groups (by their annotation: a dataclass of options, or of groups) become an
+    option for each of their fields; the others stay as Typer knows them. The function is called
+    with instances of the groups. Values are read by `stream.groups`, not by Typer: the
+    configuration file takes and refuses the same.
+
+    Raises:
+        TypeError: two options have one name, or an option does not say what holds without it.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    groups: dict[str, type] = {}
+    own: list[inspect.Parameter] = []
+    options: dict[str, inspect.Parameter] = {}
+    asked: dict[str, Leaf] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        hint = hints[parameter.name]
+        if not is_group(hint):
+            own.append(parameter.replace(annotation=hint, kind=parameter.KEYWORD_ONLY))
+            continue
+        groups[parameter.name] = hint
+        for name, leaf in leaves(hint).items():
+            if name in asked:
+                raise TypeError(f"{function.__name__} has the option {name!r} twice")
+            asked[name] = leaf
+            options[name] = _parameter(leaf)
+
+    def call(**given: Any) -> None:
+        values = {
+            name: read(leaf, given.pop(name), leaf.flag)
+            for name, leaf in asked.items()
+            if given.get(name) is not None
+        }
+        plain = {name: value for name, value in given.items() if name not in asked}
+        made: dict[str, Any] = {name: build(group, values) for name, group in groups.items()}
+        function(**plain, **made)
+
+    parameters = [*own, *options.values()]
+    call.__name__ = function.__name__
+    call.__doc__ = function.__doc__
+    call.__module__ = function.__module__
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {one.name: one.annotation for one in parameters}
+    return call
+
+
+def shared(group: type, name: str) -> Any:
+    """A field like one of another group, for a command that needs some of its options only."""
+    leaf = leaves(group)[name]
+    return field(default=leaf.default, metadata={"option": leaf.option})
+
+
+def help_of(leaf: Leaf) -> str:
+    """What the help says of an option: what it does, its bounds, its default.
+
+    Raises:
+        TypeError: it does not say what holds where it is not given.
+    """
+    default = leaf.said_default
+    if not default:
+        raise TypeError(f"{leaf.group.__name__}.{leaf.name} does not say what its default is")
+    bounds = range_of(leaf.option)
+    said = f"{bounds}; default: {default}" if bounds and bounds not in leaf.option.help else ""
+    return f"{leaf.option.help} [{said or f'default: {default}'}]"
+
+
+def _parameter(leaf: Leaf) -> inspect.Parameter:
+    flag = leaf.flag
+    names = [flag]
+    if leaf.kind is bool:
+        if leaf.default is not False:
+            names = [f"{flag}/--no-{flag.removeprefix('--')}"]
+        # A flag that nobody gave is None: the group's own default holds.
+        hint: Any = bool | None
+        metavar = None
+    else:
+        hint = str | None
+        metavar = leaf.option.metavar or _metavar(leaf)
+    if leaf.option.short:
+        names.append(leaf.option.short)
+    title = _PANELS.get(leaf.group.__name__, leaf.group.__name__.removesuffix("Options"))
+    option = typer.Option(
+        *names,
+        help=help_of(leaf),
+        metavar=metavar,
+        show_default=False,
+        rich_help_panel=None if title == "Options" else title,
+    )
+    return inspect.Parameter(
+        leaf.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[hint, option],
+    )
+
+
+def _metavar(leaf: Leaf) -> str:
+    if leaf.option.choices:
+        return "|".join(leaf.option.choices)
+    if get_origin(leaf.kind) is tuple:
+        return "A,B,…"
+    return {int: "N", float: "NUMBER", Path: "FILE"}.get(leaf.kind, "TEXT")

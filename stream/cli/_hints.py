@@ -1,0 +1,65 @@
+"""What a word on the command line may have meant: the right command is named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from stream.errors import UsageError
+from stream.groups import nearest
+from stream.sources.addresses import clean
+
+VIDEO_ENDINGS = frozenset(
+    {".3g2", ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"}
+    | {".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"}
+)
+"""Files in a folder with these endings are taken for videos."""
+
+PICTURE_ENDINGS = frozenset(
+    {".avif", ".bmp", ".gif", ".heic", ".jpe", ".jpeg", ".jpg", ".jp2", ".pbm", ".pgm", ".png"}
+    | {".pnm", ".ppm", ".tif", ".tiff", ".webp"}
+)
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}[^/]")
+
+
+def is_address(text: str) -> bool:
+    """Whether it is a network address; also one of which a path has eaten a slash."""
+    return _ADDRESS.match(text) is not None and not text.lower().startswith("file:")
+
+
+def no_such_command(word: str, commands: Iterable[str]) -> UsageError:
+    """The error for a word that is no command, with what was probably meant."""
+    near = nearest(word, commands)
+    meant = _meant(word)
+    if meant and not near:
+        return UsageError(clean(f"there is no command {word!r}; you may have meant: {meant}"))
+    listed = f"there are {', '.join(commands)}"
+    hint = f"did you mean {near}?" if near else listed
+    return UsageError(clean(f"there is no command {word!r}; {hint}"))
+
+
+def _meant(word: str) -> str:
+    """The command line that the word was probably meant for; "" where none comes to mind."""
+    path = Path(word)
+    ending = path.suffix.lower()
+    if is_address(word):
+        return f"stream url {word}"
+    by_ending = {".toml": f"stream run {word}", ".onnx": f"stream file INPUT --model {word}"}
+    if ending in by_ending:
+        return by_ending[ending]
+    if word.isdecimal() or word.startswith("/dev/"):
+        return f"stream webcam {word}"
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, ValueError):
+        is_folder = is_file = False
+    if ending in PICTURE_ENDINGS or (is_folder and _holds_pictures(path)):
+        return f"stream image {word}"
+    return f"stream file {word}" if ending in VIDEO_ENDINGS or is_folder or is_file else ""
+
+
+def _holds_pictures(folder: Path) -> bool:
+    endings = {child.suffix.lower() for child in folder.iterdir()}
+    return bool(endings & PICTURE_ENDINGS) and not endings & VIDEO_ENDINGS

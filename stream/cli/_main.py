@@ -1,0 +1,177 @@
+"""Puts the command line together, and turns errors into one sentence."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.main import get_command
+
+from stream.cli import _common as common
+from stream.cli._commands import PLACES, load
+from stream.cli._help import Group
+from stream.cli._hints import no_such_command
+from stream.errors import StreamError
+from stream.groups import nearest
+from stream.interrupt import EXIT_CODE
+from stream.version import __version__
+
+_CLICK_ERRORS: tuple[type[Exception], ...] = tuple(
+    one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException"
+)
+"""What Typer's machinery raises for a misuse; it lies elsewhere in different versions of Typer."""
+
+
+class _Commands(Group):
+    """The commands of `PLACES`, each imported when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(PLACES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in PLACES:
+            return load(cmd_name)
+        if ctx.resilient_parsing or cmd_name.startswith("-"):
+            return None
+        raise no_such_command(cmd_name, PLACES)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, place.help) for name, place in PLACES.items()])
+
+
+app = typer.Typer(
+    name="stream",
+    cls=_Commands,
+    help="Mask R-CNN on moving pictures: finds every object with its pixel mask.",
+    epilog="`stream COMMAND --help` says every option of a command.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"stream {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command line and ends with its exit code: 0, 1 (failed), 2 (misused), 130 (Ctrl-C).
+
+    Args:
+        arguments: in place of the program's own.
+
+    Raises:
+        SystemExit: always.
+    """
+    try:
+        code = _run(arguments)
+    finally:
+        if arguments is None:
+            # What is left is leaving: a late Ctrl-C must not turn a finished run into a killed one.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Runs the command and says what went wrong; returns the exit code."""
+    try:
+        code = get_command(app)(
+            list(arguments) if arguments is not None else None,
+            prog_name="stream",
+            standalone_mode=False,
+        )
+    except (KeyboardInterrupt, typer.Abort):
+        code = EXIT_CODE
+    except _CLICK_ERRORS as error:
+        code = _misused(error)
+    except StreamError as error:
+        if common.verbosity.verbose:
+            common.errors().print_exception()
+        common.say_error(error)
+        code = error.exit_code
+    except BrokenPipeError:
+        # `stream models | head`: the reader has what it wanted.
+        sys.stderr.close()
+        code = 0
+    except Exception as error:
+        if common.verbosity.verbose:
+            raise
+        common.say_error(
+            f"this is a fault of the program, {type(error).__name__}: {error}; "
+            "--verbose shows where it lies"
+        )
+        code = 1
+    return code if isinstance(code, int) else 0
+
+
+def _misused(error: Any) -> int:
+    """Says what Typer's machinery did not understand, in words of ours."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(error.format_message())
+        return 2
+    ctx = getattr(error, "ctx", None)
+    look = "" if ctx is None else f" ({ctx.command_path} --help lists what there is)"
+    common.say_error(f"{_sentence(error)}{look}")
+    return 2
+
+
+def _sentence(error: Any) -> str:
+    kind = type(error).__name__
+    param = getattr(error, "param", None)
+    extra = re.search(r"extra arguments? ?(?:\(s\) )?\((.*)\)", str(error.message))
+    if kind == "NoSuchOption":
+        name = error.option_name
+        near = nearest(name, _options(error.ctx))
+        sentence = f"there is no option {name}" + (f"; did you mean {near}?" if near else "")
+    elif kind == "MissingParameter" and param is not None:
+        sentence = f"{_name_of(param)} is missing"
+    elif kind == "BadParameter" and param is not None:
+        sentence = f"{_name_of(param)}: {_plain(error.message)}"
+    elif kind == "BadOptionUsage":
+        takes = "takes no value" if "not take" in error.message else "needs a value"
+        sentence = f"{error.option_name} {takes}"
+    elif extra is not None:
+        sentence = f"what is {extra[1]} for? There is an argument too many"
+    else:
+        sentence = _plain(error.format_message())
+    return sentence
+
+
+def _name_of(param: Any) -> str:
+    if param.param_type_name == "argument":
+        return str(param.metavar or param.name.upper())
+    return str(max(param.opts, key=len))
+
+
+def _plain(message: str) -> str:
+    """Someone else's message as one line that begins in lower case and has no full stop."""
+    line = re.sub(r"\s+", " ", message).strip().rstrip(".")
+    return line[:1].lower() + line[1:]
+
+
+def _options(ctx: Any) -> list[str]:
+    return (
+        []
+        if ctx is None
+        else [name for param in ctx.command.params for name in (*param.opts, *param.secondary_opts)]
+    )

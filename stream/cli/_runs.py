@@ -1,0 +1,222 @@
+"""From plans to finished runs: checked, carried out, reported, with the exit code they earn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+# OpenCV must be loaded before PyAV, which the runners load, or its windows hang on Linux: see
+# `opencv_came_first` in stream/sinks/window.py.
+import cv2 as _cv2  # noqa: F401
+import typer
+
+from stream.cli import _common as common
+from stream.cli import _execute
+from stream.cli._after import report_clip, report_run, summary
+from stream.errors import StreamError, UsageError
+from stream.interrupt import EXIT_CODE
+from stream.options import RunOptions
+from stream.pipeline import Outcome
+from stream.report import RunReport, failed_report, write_report
+from stream.run.plan import RunPlan
+
+
+def save_or_none(run: RunOptions, plans: Sequence[RunPlan]) -> bool:
+    """Writes the plans down where that was asked for; the command is done then.
+
+    Raises:
+        StreamError: the file exists or cannot be written.
+    """
+    if run.save_config is None:
+        return False
+    from stream.config import save
+
+    save(run.save_config, [replace(one, run=replace(run, save_config=None)) for one in plans])
+    common.say(f"wrote {run.save_config}; `stream run {run.save_config}` does it", quiet=run.quiet)
+    return True
+
+
+def go_through(
+    plans: Sequence[RunPlan],
+    run: RunOptions,
+    *,
+    skipped: Sequence[str] = (),
+    several: bool = False,
+) -> None:
+    """Runs plans of files one after another; of several, one that fails is not the end.
+
+    Args:
+        plans: with one model.
+        run: where the figures go, and how much is said.
+        skipped: inputs that were left out since their results are there.
+        several: whether to print a line a clip and a summary, also for one.
+
+    Raises:
+        StreamError: there is one plan and it cannot be carried out, or all fail alike.
+        typer.Exit: with another code than 0.
+    """
+    for name in skipped:
+        common.say(f"{name}: its result is there already", quiet=run.quiet)
+    batch = _Batch(plans, run, len(skipped), several)
+    for index in range(len(plans)):
+        if batch.interrupted:
+            break
+        batch.do(index)
+    if run.report is not None:
+        write_report(run.report, batch.reports)
+    if several:
+        batch.say_summary()
+    if batch.interrupted:
+        raise typer.Exit(EXIT_CODE)
+    if batch.failed:
+        raise typer.Exit(1)
+
+
+class _Batch:
+    """Plans on their way: one model for all, and what came of each."""
+
+    def __init__(
+        self, plans: Sequence[RunPlan], run: RunOptions, skipped: int, several: bool
+    ) -> None:
+        self.reports: list[RunReport] = []
+        self.failed: list[str] = []
+        self.interrupted = False
+        self._plans = plans
+        self._quiet = run.quiet
+        self._skipped = skipped
+        self._several = several
+        self._total = len(plans) + skipped
+        self._problems = _problems(plans, several)
+        self._segmenter = None
+        if len(self._problems) < len(plans):
+            footage = not _execute.has_pictures(plans[0].source)
+            self._segmenter = _execute.load_segmenter(plans[0].model, footage=footage)
+
+    def do(self, index: int) -> None:
+        """Carries out a plan, and says what came of it."""
+        plan = self._plans[index]
+        number = self._skipped + index + 1
+        try:
+            if index in self._problems:
+                raise self._problems[index]
+            report, outcome = self._execute(plan)
+        except StreamError as error:
+            if not self._several:
+                raise
+            common.say_error(f"{number} of {self._total}: {error}")
+            self._failed(plan, error)
+            return
+        if outcome.error is not None and not isinstance(outcome.error, StreamError):
+            raise outcome.error
+        self.reports.append(report)
+        self.interrupted = outcome.interrupted
+        if not self._quiet:
+            if self._several:
+                report_clip(report, number, self._total, plan.model)
+            else:
+                report_run(report, plan.model)
+        if report.error is not None:
+            common.say_error(report.error)
+            self.failed.append(str(plan.source.target))
+
+    def say_summary(self) -> None:
+        """Says what came of all."""
+        written = len(self.reports) - len(self.failed)
+        lines = summary(written, self._skipped, self.failed, self._total)
+        common.say(lines[0], quiet=self._quiet)
+        if lines[1:]:
+            common.say_error(lines[1])
+
+    def _execute(self, plan: RunPlan) -> tuple[RunReport, Outcome]:
+        segmenter = self._segmenter
+        return _execute.execute(
+            plan,
+            segmenter=segmenter,
+            console=common.progress_console(quiet=self._quiet),
+            # Said once, not for every file of a folder.
+            remarks=() if segmenter is None or self.reports else segmenter.remarks,
+        )
+
+    def _failed(self, plan: RunPlan, error: StreamError) -> None:
+        source = str(plan.source.target)
+        name, provider = plan.model.model, "none"
+        if self._segmenter is not None:
+            name, provider = self._segmenter.name, self._segmenter.provider
+        output = ", ".join(one.target for one in plan.outputs)
+        self.reports.append(failed_report(source, output, name, provider, str(error)))
+        self.failed.append(source)
+
+
+def _problems(plans: Sequence[RunPlan], several: bool) -> dict[int, StreamError]:
+    """What is wrong with outputs, by the place of their plan, found before any work.
+
+    Raises:
+        StreamError: there is one plan, or all fail alike: then there is nothing to be done.
+    """
+    found: dict[int, StreamError] = {}
+    for index, plan in enumerate(plans):
+        if several:
+            for one in plan.outputs:
+                _make_folder(Path(one.target).parent)
+        try:
+            _execute.check(plan)
+        except StreamError as error:
+            if len(plans) == 1:
+                raise
+            found[index] = error
+    if plans and len(found) == len(plans) and not any(_exists(one) for one in plans):
+        raise found[0]
+    return found
+
+
+def _exists(plan: RunPlan) -> bool:
+    return any(Path(one.target).exists() for one in plan.outputs)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"the folder {folder} cannot be made: {error.strerror or error}"
+        ) from error
+
+
+def run_live(plan: RunPlan) -> None:
+    """Runs a live plan and reports.
+
+    Raises:
+        StreamError: source, model or output cannot be used, or the run failed.
+    """
+    from stream.cli._live import check_window
+
+    check_window(plan)
+    _execute.check(plan)
+    report, outcome = _execute.execute(plan, console=common.progress_console(quiet=plan.run.quiet))
+    if not plan.run.quiet:
+        report_run(report, plan.model, live=True)
+    if outcome.error is not None:
+        raise outcome.error
+
+
+def run_pictures(plan: RunPlan) -> None:
+    """Runs a plan of pictures and reports.
+
+    Raises:
+        StreamError: the pictures, the model or the output cannot be used.
+        typer.Exit: with 1 where a picture could not be read, with 130 after Ctrl-C.
+    """
+    report, outcome = _execute.execute(plan, console=common.progress_console(quiet=plan.run.quiet))
+    if outcome.error is not None and not isinstance(outcome.error, StreamError):
+        raise outcome.error
+    if not plan.run.quiet:
+        report_run(report, plan.model)
+    if plan.run.report is not None:
+        write_report(plan.run.report, [report])
+    if outcome.error is not None:
+        raise outcome.error
+    if outcome.interrupted:
+        raise typer.Exit(EXIT_CODE)
+    if report.corrupt:
+        raise typer.Exit(1)

@@ -1,0 +1,113 @@
+"""`stream bench`: measures this program on this machine."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stream.cli import _common as common
+from stream.cli._groups import command, shared
+from stream.errors import UsageError
+from stream.options import ModelOptions, option, parse_size
+from stream.version import __version__
+
+if TYPE_CHECKING:
+    from stream.bench.figures import Figure
+
+
+PARTS = ("pipeline", "compositing", "memory", "speed", "nodes", "peers")
+"""What can be measured."""
+
+_OF_FILES = ("speed", "nodes", "peers")
+_OF_OTHERS = ("pipeline", "compositing", "memory", "speed")
+
+
+@dataclass(frozen=True, slots=True)
+class BenchOptions:
+    """What is measured, and how."""
+
+    model: str = shared(ModelOptions, "model")
+    provider: str = shared(ModelOptions, "provider")
+    against: str | None = option(
+        None,
+        "For peers: the weights that the model was exported from.",
+        said="none",
+        metavar="CHECKPOINT",
+    )
+    size: tuple[int, int] = option(
+        (640, 480), "Picture size for speed, in pixels.", metavar="WxH", parse=parse_size
+    )
+    json: Path | None = option(
+        None, "Also write the figures here.", said="not written", metavar="FILE.json"
+    )
+
+
+@command
+def bench(
+    options: BenchOptions,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="|".join(PARTS),
+            help="Only this part; may be repeated. nodes says which provider runs each of a "
+            "model's nodes, and what that costs; peers times a model file against its origin "
+            "and other runtimes, and needs the extra [export]. [default: all but nodes and peers; "
+            "speed, nodes and peers where --model is a file]",
+        ),
+    ] = None,
+    verbose: common.Verbose = False,
+) -> None:
+    """Measure the pipeline, compositing, memory and a model's speed on this machine."""
+    common.set_verbosity(verbose=verbose)
+    for name in part or ():
+        if name not in PARTS:
+            raise UsageError(f"--part is one of {', '.join(PARTS)}, not {name!r}")
+    from rich.table import Table
+
+    from stream.bench import compositing, memory, nodes, peers, speed
+    from stream.report import machine, write_json
+
+    model, provider, size = options.model, options.provider, options.size
+    with tempfile.TemporaryDirectory(prefix="stream-bench-") as temporary:
+        folder = Path(temporary)
+        parts: dict[str, Callable[[], Iterator[Figure]]] = {
+            "pipeline": lambda: speed.measure_pipeline(folder),
+            "compositing": compositing.measure,
+            "memory": lambda: memory.measure(folder),
+            "speed": lambda: speed.measure_model(folder, model, provider, size),
+            "nodes": lambda: nodes.measure(model, provider),
+            "peers": lambda: peers.measure(Path(model), options.against or ""),
+        }
+        usual = _OF_FILES if Path(model).is_file() else _OF_OTHERS
+        figures: list[Figure] = []
+        for chosen in part or usual:
+            with common.errors().status(f"measuring {chosen}"):
+                figures += parts[chosen]()
+    here = machine()
+    table = Table(
+        title=f"{here['processor']}, {here['cores']} cores, {here['memory_gib']} GiB",
+        title_justify="left",
+    )
+    for column in ("what", "value", "how"):
+        table.add_column(column, overflow="fold")
+    for figure in figures:
+        table.add_row(figure.name, _value(figure), figure.detail)
+    common.results().print(table)
+    if options.json is not None:
+        write_json(
+            options.json,
+            {
+                "stream": __version__,
+                "machine": here,
+                "figures": [{**asdict(figure), "met": figure.met} for figure in figures],
+            },
+        )
+
+
+def _value(figure: Figure) -> str:
+    return "did not run" if figure.value is None else f"{figure.value:.2f} {figure.unit}"

@@ -1,0 +1,69 @@
+"""`stream file`: footage in, segmented footage out."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stream.cli import _common as common
+from stream.cli._batch import BatchOptions, Task, find_inputs, finished, match_outputs
+from stream.cli._groups import command
+from stream.cli._hints import VIDEO_ENDINGS
+from stream.options import CutOptions, InputOptions
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+
+
+@command
+def file(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT…", help="Video files, folders of them, or patterns ('takes/*.mp4')."
+        ),
+    ],
+    asked: common.Common,
+    cut: CutOptions,
+    batch: BatchOptions,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUTPUT",
+            help="The video to write; its ending chooses the container. May be given several "
+            "times for one input; a folder where there are several inputs. "
+            "[default: in.stream.mp4 beside in.mp4]",
+            rich_help_panel="Output",
+        ),
+    ] = None,
+) -> None:
+    """Segment video files: same length, sound, orientation and colours, with the masks in it."""
+    common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
+    found = find_inputs(inputs, VIDEO_ENDINGS, "videos", recursive=batch.recursive)
+    for line in found.left_out:
+        common.say(line, quiet=asked.run.quiet)
+    tasks = match_outputs(found, output or [])
+    several = len(tasks) > 1 or found.folders
+    plans = {task: _plan(task, asked, cut) for task in tasks}
+    from stream.cli._runs import go_through, save_or_none
+
+    if save_or_none(asked.run, list(plans.values())):
+        return
+    skipped = [task for task in tasks if batch.skip_existing and _is_finished(task, cut)]
+    go_through(
+        [plan for task, plan in plans.items() if task not in skipped],
+        asked.run,
+        skipped=[str(task.source) for task in skipped],
+        several=several,
+    )
+
+
+def _plan(task: Task, asked: common.Common, cut: CutOptions) -> RunPlan:
+    outputs = tuple(OutputPlan(str(one), asked.picture, asked.files) for one in task.outputs)
+    source = SourcePlan(str(task.source), InputOptions(cut=cut))
+    return RunPlan(source, outputs, asked.model, asked.tracking, run=asked.run)
+
+
+def _is_finished(task: Task, cut: CutOptions) -> bool:
+    return all(finished(task.source, one, cut) for one in task.outputs)

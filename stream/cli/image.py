@@ -1,0 +1,74 @@
+"""`stream image`: photos in, segmented photos out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stream.cli import _common as common
+from stream.cli._batch import BatchOptions, find_inputs, folder_of, photo_beside
+from stream.cli._groups import command
+from stream.cli._hints import PICTURE_ENDINGS
+from stream.errors import UsageError
+from stream.options import ModelOptions, OutputOptions, PictureOptions, RunOptions
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+
+
+@command
+def image(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT…", help="Pictures, folders of them, or patterns ('*.jpg')."),
+    ],
+    model: ModelOptions,
+    picture: PictureOptions,
+    files: OutputOptions,
+    batch: BatchOptions,
+    run: RunOptions,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUTPUT",
+            help="The picture to write (.png, .jpg, .webp, …), or a folder for several. "
+            "[default: photo.stream.jpg beside photo.jpg; several need a folder]",
+            rich_help_panel="Output",
+        ),
+    ] = None,
+) -> None:
+    """Segment pictures: a photo, a folder of photos or a pattern."""
+    common.set_verbosity(quiet=run.quiet, verbose=run.verbose)
+    found = find_inputs(inputs, PICTURE_ENDINGS, "pictures", recursive=batch.recursive)
+    for line in found.left_out:
+        common.say(line, quiet=run.quiet)
+    paths = [path for path, _ in found.files]
+    if len(paths) > 1 or found.folders:
+        if output is None:
+            raise UsageError(f"{len(paths)} pictures need a folder to go to: -o FOLDER")
+        target = folder_of(output, len(paths))
+    else:
+        target = photo_beside(paths[0]) if output is None else Path(output)
+        if output is not None and output.endswith(("/", "\\")):
+            target.mkdir(parents=True, exist_ok=True)
+    if batch.skip_existing:
+        paths = [path for path in paths if not _result_of(path, target).exists()]
+        if not paths:
+            common.say("every result is there already", quiet=run.quiet)
+            return
+    plan = RunPlan(
+        SourcePlan(tuple(map(str, paths))),
+        (OutputPlan(str(target), picture, files),),
+        model,
+        run=run,
+    )
+    from stream.cli._runs import run_pictures, save_or_none
+
+    if not save_or_none(run, [plan]):
+        run_pictures(plan)
+
+
+def _result_of(path: Path, target: Path) -> Path:
+    return target / path.name if target.is_dir() else target

@@ -1,0 +1,98 @@
+"""`stream run`: what a configuration file says."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from stream.cli import _common as common
+from stream.cli._groups import command
+from stream.config import WINDOW, load
+from stream.errors import UsageError
+from stream.groups import build, changed
+from stream.options import RunOptions
+from stream.run.plan import OutputPlan, RunPlan
+
+
+@command
+def run(
+    config: Annotated[
+        str,
+        typer.Argument(metavar="FILE.toml", help="What to do: see docs/configuration.md."),
+    ],
+    said: RunOptions,
+    source: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Only the file's Nth source. [default: all]"),
+    ] = None,
+) -> None:
+    """Do what a configuration file says: one or several sources, each with its outputs."""
+    common.set_verbosity(quiet=said.quiet, verbose=said.verbose)
+    plans = [_with(plan, said) for plan in load(Path(config))]
+    common.set_verbosity(quiet=plans[0].run.quiet, verbose=plans[0].run.verbose)
+    if source is not None:
+        if source > len(plans):
+            raise UsageError(f"{config} has {len(plans)} sources, not {source}")
+        plans = [plans[source - 1]]
+    from stream.cli import _execute, _runs
+
+    if _runs.save_or_none(said, plans):
+        return
+    live = [plan for plan in plans if _execute.is_live(plan.source)]
+    if live and len(plans) > 1:
+        _side_by_side(config, len(plans))
+    elif live:
+        _runs.run_live(_with_window(live[0]))
+    elif len(plans) == 1 and _execute.has_pictures(plans[0].source):
+        _runs.run_pictures(plans[0])
+    else:
+        _runs.go_through(plans, plans[0].run, several=len(plans) > 1)
+
+
+def _with(plan: RunPlan, said: RunOptions) -> RunPlan:
+    """What the command line says of the run comes before what the file says."""
+    return replace(plan, run=build(RunOptions, changed(plan.run) | changed(said)))
+
+
+def _with_window(plan: RunPlan) -> RunPlan:
+    if not plan.live.display or any(one.target == WINDOW for one in plan.outputs):
+        return plan
+    return replace(plan, outputs=(OutputPlan(WINDOW), *plan.outputs))
+
+
+def _side_by_side(config: str, count: int) -> None:
+    """Runs several sources at once, each in a process of its own, until the last one ends.
+
+    Raises:
+        typer.Exit: one of them failed; with its code.
+    """
+    command = [sys.executable, "-m", "stream", "run", config, "--source"]
+    running = [subprocess.Popen([*command, str(number + 1)]) for number in range(count)]
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        # A terminal's Ctrl-C reaches them by itself; `kill` reaches this process alone.
+        if number == signal.SIGTERM:
+            _stop(running)
+
+    before = {one: signal.signal(one, pass_on) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        codes = [one.wait() for one in running]
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    bad = [code for code in codes if code]
+    if bad:
+        raise typer.Exit(bad[0] if bad[0] > 0 else 1)
+
+
+def _stop(running: Sequence[subprocess.Popen[bytes]]) -> None:
+    for one in running:
+        one.terminate()

@@ -1,0 +1,43 @@
+"""`stream url`: a network camera or stream, segmented as it comes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stream.cli import _common as common
+from stream.cli._groups import command
+from stream.options import InputOptions, LiveOptions, NetworkOptions
+from stream.run.plan import RunPlan, SourcePlan
+
+
+@command
+def url(
+    address: Annotated[
+        str,
+        typer.Argument(
+            metavar="ADDRESS",
+            help="rtsp://, rtmp://, http(s):// (HLS, MPEG-TS, MJPEG), udp://, tcp:// or srt://. "
+            "User and password in it are never shown.",
+        ),
+    ],
+    asked: common.Common,
+    network: NetworkOptions,
+    live: LiveOptions,
+    output: common.Outputs = None,
+) -> None:
+    """Segment a network camera or stream live; it is reconnected whenever it goes away."""
+    common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
+    plan = RunPlan(
+        SourcePlan(address, InputOptions(network=network)),
+        common.outputs(output, asked, live),
+        asked.model,
+        asked.tracking,
+        live,
+        asked.run,
+    )
+    from stream.cli._runs import run_live, save_or_none
+
+    if not save_or_none(asked.run, [plan]):
+        run_live(plan)

@@ -1,0 +1,60 @@
+"""`stream webcam`: a camera, segmented as its pictures come."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stream.cli import _common as common
+from stream.cli._groups import command
+from stream.errors import UsageError
+from stream.options import CameraOptions, InputOptions, LiveOptions
+from stream.run.plan import RunPlan, SourcePlan
+
+CAMERA = "camera"
+"""The target that stands for the first camera."""
+
+
+@command
+def webcam(
+    asked: common.Common,
+    camera_options: CameraOptions,
+    live: LiveOptions,
+    camera: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[CAMERA]",
+            help="Its place in --list, its device or its name; or `pattern`, a moving test "
+            "picture. [default: the first camera]",
+            show_default=False,
+        ),
+    ] = None,
+    list_cameras: Annotated[
+        bool, typer.Option("--list", help="List the cameras with their modes, and end.")
+    ] = False,
+    output: common.Outputs = None,
+) -> None:
+    """Segment a camera live, in a window, at the camera's frame rate."""
+    common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
+    if list_cameras:
+        from stream.sources.camera import describe_cameras, find_cameras
+
+        typer.echo(describe_cameras(find_cameras(), modes=True))
+        return
+    if camera_options.as_camera and camera is None and camera_options.device is None:
+        raise UsageError("--as-camera plays a file: name it with --device FILE")
+    target = camera or camera_options.device or CAMERA
+    source = SourcePlan(target, InputOptions(camera=camera_options))
+    plan = RunPlan(
+        source,
+        common.outputs(output, asked, live),
+        asked.model,
+        asked.tracking,
+        live,
+        asked.run,
+    )
+    from stream.cli._runs import run_live, save_or_none
+
+    if not save_or_none(asked.run, [plan]):
+        run_live(plan)

@@ -1,0 +1,425 @@
+"""Plans from and to TOML: what `stream run booth.toml` reads and `--save-config` writes.
+
+    [model]                      # [tracking], [live], [run]: the groups of stream.options
+    classes = ["person"]
+
+    [[source]]                   # one or more
+    target = "rtsp://user:secret@door/stream"
+    name = "door"                # what {name} stands for; else made from the target
+    transport = "udp"            # what may be asked of files, cameras and network sources
+
+    [[output]]                   # of every source; [[source.output]] of that source alone
+    to = "{name}.mp4"
+    look = "binary"              # what is painted into it, and how it is written
+
+Values are TOML's own, or texts as on the command line. Paths are those of the command line too:
+relative to where the program runs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from stream.errors import SinkError, UsageError
+from stream.groups import Leaf, build, changed, leaves, nearest, read
+from stream.options import (
+    InputOptions,
+    LiveOptions,
+    ModelOptions,
+    OutputOptions,
+    PictureOptions,
+    RunOptions,
+    TrackingOptions,
+)
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.sources.addresses import clean, split
+
+NAME = "{name}"
+"""What stands for a source's name in the targets of its outputs, and in `report`."""
+
+WINDOW = "window"
+
+_TABLES: dict[str, type] = {
+    "model": ModelOptions,
+    "tracking": TrackingOptions,
+    "live": LiveOptions,
+    "run": RunOptions,
+}
+_NOT_HERE = frozenset({"save_config"})
+"""Options that make no sense in a file."""
+
+_Place = tuple[str | int, ...]
+"""The way to a value: table names, keys, places in lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """An output as the file has it, before it belongs to a source."""
+
+    place: _Place
+    to: str
+    picture: PictureOptions
+    options: OutputOptions
+
+    def plan(self, name: str) -> OutputPlan:
+        return OutputPlan(self.to.replace(NAME, name), self.picture, self.options)
+
+
+def load(path: Path) -> list[RunPlan]:
+    """The plans of a configuration file, one for each source.
+
+    Raises:
+        UsageError: the file cannot be read, or says something that is not understood; one
+            sentence with the line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is no text in UTF-8, which configuration files are") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"the configuration {path} cannot be read: {reason}") from error
+    return loads(text, str(path))
+
+
+def loads(text: str, name: str = "the configuration") -> list[RunPlan]:
+    """The plans of a configuration's text.
+
+    Args:
+        text: TOML.
+        name: of the file, for errors.
+
+    Raises:
+        UsageError: it says something that is not understood; one sentence with the line.
+    """
+    text = text.replace("\r\n", "\n")
+    try:
+        document = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(_not_toml(name, text, error)) from error
+    return _Reader(name, text, document).plans()
+
+
+class _Reader:
+    """Goes through a document once; every error names its line."""
+
+    def __init__(self, name: str, text: str, document: Mapping[str, Any]) -> None:
+        self._name = name
+        self._text = text
+        self._document = document
+
+    def plans(self) -> list[RunPlan]:
+        known = [*_TABLES, "source", "output"]
+        for key in self._document:
+            if key not in known:
+                near = nearest(key, known)
+                hint = f"did you mean [{near}]?" if near else f"there are {', '.join(known)}"
+                raise self._error((key,), f"there is no table {key!r}; {hint}")
+        groups = {name: self._group(name, group) for name, group in _TABLES.items()}
+        shared = [self._output(place, table) for place, table in self._tables(("output",))]
+        plans: list[RunPlan] = []
+        taken: dict[str, _Place] = {}
+        for place, table in self._tables(("source",)):
+            source, name, own = self._source(place, table)
+            outputs = [*shared, *own]
+            for one in outputs:
+                self._take(one, one.plan(name).target, taken)
+            run = groups["run"]
+            if run.report is not None:
+                run = build(
+                    RunOptions,
+                    changed(run) | {"report": Path(str(run.report).replace(NAME, name))},
+                )
+            plans.append(
+                RunPlan(
+                    source,
+                    tuple(one.plan(name) for one in outputs),
+                    groups["model"],
+                    groups["tracking"],
+                    groups["live"],
+                    run,
+                )
+            )
+        if not plans:
+            raise UsageError(f"{self._name} has no [[source]]; it needs one with a target")
+        return plans
+
+    def _take(self, output: _Output, target: str, taken: dict[str, _Place]) -> None:
+        if target in taken and target != WINDOW:
+            raise self._error(
+                (*output.place, "to"),
+                f"two results would be written to {target}; give each a name of its own, with "
+                f"{NAME} for the name of its source where that differs",
+            )
+        taken[target] = output.place
+
+    def _tables(self, place: _Place) -> Iterator[tuple[_Place, Mapping[str, Any]]]:
+        """The tables of a list of tables; a single table is a list of one."""
+        found = _at(self._document, place)
+        if found is None:
+            return
+        name = ".".join(str(part) for part in place if isinstance(part, str))
+        if isinstance(found, dict):
+            yield place, found
+            return
+        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+            raise self._error(place, f"{name} is a table: write [[{name}]] above its keys")
+        for index, table in enumerate(found):
+            yield (*place, index), table
+
+    def _group(self, name: str, group: type) -> Any:
+        table = self._document.get(name, {})
+        if not isinstance(table, dict):
+            raise self._error((name,), f"{name} is a table: write [{name}] above its keys")
+        return self._build((name,), group, self._values((name,), table, leaves(group)))
+
+    def _source(
+        self, place: _Place, table: Mapping[str, Any]
+    ) -> tuple[SourcePlan, str, list[_Output]]:
+        plain = ("target", "name", "output")
+        given = self._values(place, table, leaves(InputOptions), plain)
+        target = self._target(place, table)
+        name = table.get("name")
+        if name is not None:
+            self._text_of((*place, "name"), "name", name)
+        options = self._build(place, InputOptions, given)
+        own = [self._output(one, inner) for one, inner in self._tables((*place, "output"))]
+        return SourcePlan(target, options), name_of(target) if name is None else name, own
+
+    def _target(self, place: _Place, table: Mapping[str, Any]) -> str | tuple[str, ...]:
+        if "target" not in table:
+            raise self._error(place, "this source has no target: a path, an address or a camera")
+        target = table["target"]
+        where = (*place, "target")
+        if not isinstance(target, list):
+            return self._text_of(where, "target", target)
+        if not target:
+            raise self._error(where, "target is an empty list")
+        return tuple(self._text_of(where, "target", one) for one in target)
+
+    def _output(self, place: _Place, table: Mapping[str, Any]) -> _Output:
+        known = leaves(PictureOptions) | leaves(OutputOptions)
+        given = self._values(place, table, known, ("to",))
+        if "to" not in table:
+            raise self._error(place, "this output has no `to`: a file, an address or window")
+        to = self._text_of((*place, "to"), "to", table["to"])
+        picture = self._build(place, PictureOptions, given)
+        return _Output(place, to, picture, self._build(place, OutputOptions, given))
+
+    def _text_of(self, place: _Place, key: str, value: object) -> str:
+        if not isinstance(value, str):
+            raise self._error(place, f"{key} is a text in quotes, not {_toml_shown(value)}")
+        if not value or "\0" in value:
+            raise self._error(place, f"{key} is empty" if not value else f"{key} is no name")
+        return value
+
+    def _values(
+        self,
+        place: _Place,
+        table: Mapping[str, Any],
+        known: Mapping[str, Leaf],
+        others: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in table.items():
+            name = key.replace("-", "_")
+            if key in others:
+                continue
+            if name not in known or name in _NOT_HERE:
+                raise self._error((*place, key), self._unknown(place, key, [*known, *others]))
+            if name in found:
+                raise self._error((*place, key), f"{name} is there twice")
+            given = value if not isinstance(value, datetime | date) else str(value)
+            try:
+                found[name] = read(known[name], given, name)
+            except UsageError as error:
+                raise self._error((*place, key), str(error)) from error
+        return found
+
+    def _unknown(self, place: _Place, key: str, known: Sequence[str]) -> str:
+        table = ".".join(part for part in place if isinstance(part, str))
+        near = nearest(key.replace("-", "_"), [one for one in known if one not in _NOT_HERE])
+        if near:
+            return f"there is no {key!r} in {table}; did you mean {near}?"
+        elsewhere = _home_of(key.replace("-", "_"))
+        if elsewhere:
+            return f"there is no {key!r} in {table}; it belongs to {elsewhere}"
+        return f"there is no {key!r} in {table}; there are {', '.join(sorted(known))}"
+
+    def _build(self, place: _Place, group: type, values: Mapping[str, Any]) -> Any:
+        try:
+            return build(group, values)
+        except UsageError as error:
+            raise self._error(place, str(error)) from error
+
+    def _error(self, place: _Place, sentence: str) -> UsageError:
+        """An error with its line; flags of the command line become keys."""
+        sentence = re.sub(r"--([a-z][a-z-]*)", lambda found: found[1].replace("-", "_"), sentence)
+        line = line_of(self._text, place)
+        return UsageError(clean(f"{self._name}, line {line}: {sentence}"))
+
+
+def _home_of(key: str) -> str:
+    """Which table an option belongs to; "" where there is none of that name."""
+    homes = {
+        **{f"[{name}]": group for name, group in _TABLES.items()},
+        "[[source]]": InputOptions,
+    }
+    for home, group in homes.items():
+        if key in leaves(group) and key not in _NOT_HERE:
+            return home
+    if key in leaves(PictureOptions) or key in leaves(OutputOptions):
+        return "[[output]]"
+    return ""
+
+
+def _toml_shown(value: object) -> str:
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def _not_toml(name: str, text: str, error: BaseException) -> str:
+    if isinstance(error, RecursionError):
+        return f"{name} is nested too deeply"
+    message = str(error)
+    found = re.search(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$", message)
+    if found is None:
+        return clean(f"{name} is no TOML: {message}")
+    line = found[1] or str(text.rstrip("\n").count("\n") + 1)
+    reason = message[: found.start()]
+    return clean(f"{name}, line {line}: this is no TOML: {reason[:1].lower()}{reason[1:]}")
+
+
+def line_of(text: str, place: _Place) -> int:
+    """The line, from 1, in which the value at a place of a TOML document begins.
+
+    The reader of the standard library does not tell. The value is in the shortest beginning of the
+    text that can be read and has it; it starts after the longest that can be read and has it not.
+    """
+    lines = text.split("\n")
+
+    def has(count: int) -> bool:
+        return _at(_readable(lines, count)[1], place) is not None
+
+    low, high = 0, len(lines)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if has(middle) else (middle, high)
+    return min(_readable(lines, high - 1)[0] + 1, len(lines))
+
+
+def _readable(lines: Sequence[str], count: int) -> tuple[int, Mapping[str, Any]]:
+    """The longest beginning of at most so many lines that is TOML, and what it says."""
+    for end in range(count, 0, -1):
+        try:
+            return end, tomllib.loads("\n".join(lines[:end]))
+        except (ValueError, RecursionError):
+            continue
+    return 0, {}
+
+
+def _at(document: Any, place: _Place) -> Any:
+    """What is at a place of a document; None where nothing is."""
+    for part in place:
+        if isinstance(part, int):
+            if not isinstance(document, list) or part >= len(document):
+                return None
+            document = document[part]
+        elif isinstance(document, dict) and part in document:
+            document = document[part]
+        else:
+            return None
+    return document
+
+
+def name_of(target: str | Sequence[str]) -> str:
+    """A source's name, made from its target: a file's stem, an address without its secrets."""
+    first = target if isinstance(target, str) else target[0]
+    scheme, _, rest = split(first)
+    if scheme:
+        plain = rest.partition("?")[0]
+    else:
+        path = Path(first)
+        plain = path.stem or first
+        if first.isdecimal():
+            plain = f"camera-{first}"
+    return re.sub(r"[^\w.-]+", "-", plain).strip("-.") or "source"
+
+
+def dump(plans: RunPlan | Sequence[RunPlan]) -> str:
+    """Plans as a configuration file: what differs from the defaults, and nothing else.
+
+    Args:
+        plans: one, or several of one model, tracking, live and run.
+
+    Raises:
+        UsageError: they cannot be put into one file.
+    """
+    plans = [plans] if isinstance(plans, RunPlan) else list(plans)
+    if not plans:
+        raise UsageError("there is no plan to write down")
+    first = plans[0]
+    lines: list[str] = []
+    for name, group in _groups_of(first).items():
+        if any(_groups_of(plan)[name] != group for plan in plans):
+            raise UsageError(f"plans of one file share one [{name}]")
+        values = {key: one for key, one in changed(group).items() if key not in _NOT_HERE}
+        if values:
+            lines += ["", f"[{name}]", *_entries(values)]
+    for plan in plans:
+        target = plan.source.target
+        source: dict[str, Any] = {"target": target}
+        targets = [one.target for one in plan.outputs]
+        if any(NAME in one for one in (*targets, str(plan.run.report or ""))):
+            # A name that stands for itself: the targets are meant as they are written.
+            source["name"] = NAME
+        lines += ["", "[[source]]", *_entries(source | changed(plan.source.options))]
+        heading = "[[output]]" if len(plans) == 1 else "[[source.output]]"
+        for output in plan.outputs:
+            values = {"to": output.target} | changed(output.picture) | changed(output.options)
+            lines += ["", heading, *_entries(values)]
+    return "\n".join(lines[1:]) + "\n"
+
+
+def save(path: Path, plans: RunPlan | Sequence[RunPlan]) -> None:
+    """Writes plans to a new file.
+
+    Raises:
+        UsageError: the file is there already.
+        SinkError: it cannot be written.
+    """
+    text = dump(plans)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise UsageError(f"{path} exists already; remove it or name another file") from error
+    except (OSError, UnicodeEncodeError) as error:
+        reason = getattr(error, "strerror", None) or "a name in it cannot be written in UTF-8"
+        raise SinkError(f"the configuration {path} cannot be written: {reason}") from error
+
+
+def _groups_of(plan: RunPlan) -> dict[str, Any]:
+    return {one.name: getattr(plan, one.name) for one in fields(plan) if one.name in _TABLES}
+
+
+def _entries(values: Mapping[str, Any]) -> list[str]:
+    return [f"{key} = {_written(value)}" for key, value in values.items()]
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(_written(one) for one in value)}]"
+    # JSON's escapes are TOML's too; delete is the one character that TOML wants escaped besides.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
