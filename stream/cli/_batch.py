@@ -33,10 +33,10 @@ class BatchOptions:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One input and where its results go."""
+    """One input and where its results go: paths, or addresses as they were typed."""
 
     source: Path
-    outputs: tuple[Path, ...]
+    outputs: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -176,11 +176,11 @@ def match_outputs(found: Found, outputs: Sequence[str]) -> list[Task]:
             "-o, or run each input on its own"
         )
     if not outputs:
-        tasks = [Task(path, (beside(path),)) for path, _ in found.files]
+        tasks = [Task(path, (str(beside(path)),)) for path, _ in found.files]
     elif several:
         folder = folder_of(outputs[0], len(found.files))
         tasks = [
-            Task(path, (folder / place.with_name(_output_name(place)),))
+            Task(path, (str(folder / place.with_name(_output_name(place))),))
             for path, place in found.files
         ]
     else:
@@ -229,13 +229,11 @@ def _has_file_ending(path: Path) -> bool:
     return ending in known or re.fullmatch(r"\.[a-z][a-z0-9]{1,4}", ending) is not None
 
 
-def _single(source: Path, text: str) -> Path:
-    path = Path(text)
-    if is_address(text):
-        return Path(text)
-    if path.is_dir() or text.endswith(("/", "\\")):
-        return path / _output_name(source)
-    return path
+def _single(source: Path, text: str) -> str:
+    is_folder = Path(text).is_dir() or text.endswith(("/", "\\"))
+    if is_address(text) or not is_folder:
+        return text
+    return str(Path(text) / _output_name(source))
 
 
 def beside(path: Path) -> Path:
@@ -250,7 +248,7 @@ def _output_name(path: Path) -> str:
 
 
 def _refuse_twins(tasks: Sequence[Task]) -> None:
-    seen: dict[Path, Path] = {}
+    seen: dict[str, Path] = {}
     for task in tasks:
         for output in task.outputs:
             if output not in seen:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
+from stream.cli._hints import without_secrets
 from stream.errors import UsageError
 from stream.options import (
     LiveOptions,
@@ -22,7 +23,6 @@ from stream.options import (
     TrackingOptions,
 )
 from stream.run.plan import OutputPlan
-from stream.sources.addresses import clean
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -127,10 +127,10 @@ def set_verbosity(*, quiet: bool = False, verbose: bool = False) -> None:
 
 def say_error(error: object) -> None:
     """Prints one sentence on standard error, without the secrets of addresses in it."""
-    typer.echo(f"stream: {clean(str(error))}", err=True)
+    typer.echo(f"stream: {without_secrets(str(error))}", err=True)
 
 
 def say(line: str, *, quiet: bool = False) -> None:
     """Prints a line for people on standard error, unless nothing is to be said."""
     if not quiet:
-        typer.echo(clean(line), err=True)
+        typer.echo(without_secrets(line), err=True)

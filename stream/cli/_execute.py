@@ -3,46 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+# OpenCV must be loaded before PyAV, which the runners load, or its windows hang on Linux: see
+# `opencv_came_first` in stream/sinks/window.py.
+import cv2 as _cv2  # noqa: F401
 from rich.console import Console
 
-from stream.cli._hints import PICTURE_ENDINGS, is_address
+from stream.cli._hints import is_address
 from stream.errors import UsageError
-from stream.options import CameraOptions, ModelOptions, OutputOptions
+from stream.options import ModelOptions, OutputOptions
 from stream.pipeline import Outcome
 from stream.report import RunReport
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.sources import kind_of
+from stream.sources import open as open_target
+from stream.sources.images import ImagesSource
 
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
     from stream.sources.base import Source
 
 WINDOW = "window"
-CAMERA = "camera"
-PATTERN = "pattern"
 
 
 def is_live(source: SourcePlan) -> bool:
     """Whether a source goes on by itself: a camera, a network source, a file played like one."""
-    if not isinstance(source.target, str):
-        return False
-    return (
-        source.options.camera.as_camera
-        or source.target in (CAMERA, PATTERN)
-        or source.target.isdecimal()
-        or source.target.startswith("/dev/")
-        or is_address(source.target)
-    )
+    return source.options.camera.as_camera or kind_of(source.target).live
 
 
 def has_pictures(source: SourcePlan) -> bool:
     """Whether a source is photos."""
-    if isinstance(source.target, str):
-        return Path(source.target).suffix.lower() in PICTURE_ENDINGS
-    return True
+    return issubclass(kind_of(source.target), ImagesSource)
+
+
+def open_source(source: SourcePlan) -> Source:
+    """Opens a plan's source.
+
+    Raises:
+        StreamError: it cannot be opened as asked for.
+    """
+    return open_target(source.target, source.options)
 
 
 def load_segmenter(model: ModelOptions, *, footage: bool = False) -> Segmenter:
@@ -105,11 +107,11 @@ def execute(
     if is_live(plan.source):
         from stream.cli._live import run_live
 
-        return run_live(plan, open_live(plan.source), segmenter, console)
+        return run_live(plan, open_source(plan.source), segmenter, console)
     files = [one for one in plan.outputs if one.target != WINDOW]
     if len(files) != 1:
         raise UsageError(f"a file goes to one output, not {len(files)}")
-    source = _open(plan.source)
+    source = open_source(plan.source)
     try:
         sink = _sink(source, files[0])
         pictures = has_pictures(plan.source)
@@ -160,17 +162,6 @@ def shows_timing(output: OutputPlan, *, one: bool = True) -> bool:
     return asked if asked is not None else one and output.picture.look == "overlay"
 
 
-def _open(plan: SourcePlan) -> Source:
-    if has_pictures(plan):
-        from stream.sources.images import ImagesSource
-
-        return ImagesSource([plan.target] if isinstance(plan.target, str) else plan.target)
-    from stream.sources.file import FileSource
-
-    cut = plan.options.cut
-    return FileSource(str(plan.target), start=cut.start, end=cut.end, limit=cut.limit)
-
-
 def _sink(source: Any, output: OutputPlan) -> Any:
     if hasattr(source, "paths"):
         from stream.sinks.images import ImageSink
@@ -191,35 +182,3 @@ def open_file(path: str | Path, info: Any, options: OutputOptions) -> Any:
         preset=options.preset,
         overwrite=options.overwrite,
     )
-
-
-def open_live(plan: SourcePlan) -> Source:
-    """A camera, the pattern, a file played like a camera, or a network source."""
-    target = str(plan.target)
-    camera, network = plan.options.camera, plan.options.network
-    if is_address(target):
-        from stream.sources.network import NetworkSource, Patience
-
-        patience = Patience(network.open_timeout, network.read_timeout, network.give_up)
-        return NetworkSource(target, transport=network.transport, patience=patience)
-    return _open_camera(target, camera)
-
-
-def _open_camera(target: str, asked: CameraOptions) -> Source:
-    rate = None if asked.fps is None else Fraction(asked.fps).limit_denominator(1001)
-    if asked.as_camera:
-        from stream.sources.file import FileSource
-        from stream.sources.looped import LoopedSource
-
-        path = asked.device or target
-        return LoopedSource(lambda: FileSource(path), rate=rate)
-    if target == PATTERN:
-        from stream.sources.looped import LoopedSource
-        from stream.sources.pattern import PatternSource
-
-        width, height = asked.size or (640, 480)
-        return LoopedSource(lambda: PatternSource(width, height, rate or 30))
-    from stream.sources.camera import CameraSource, find_cameras, pick_camera
-
-    named = asked.device or (None if target == CAMERA else target)
-    return CameraSource(pick_camera(named, find_cameras()), size=asked.size, rate=asked.fps)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from stream.errors import UsageError
 from stream.groups import nearest
-from stream.sources.addresses import clean
 
 VIDEO_ENDINGS = frozenset(
     {".3g2", ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"}
@@ -29,15 +28,26 @@ def is_address(text: str) -> bool:
     return _ADDRESS.match(text) is not None and not text.lower().startswith("file:")
 
 
+def without_secrets(text: str) -> str:
+    """A text without the user information and the values that addresses in it carry."""
+    if "://" not in text:
+        return text
+    from stream.sources.addresses import clean  # loads the sources, which most texts do not need
+
+    return clean(text)
+
+
 def no_such_command(word: str, commands: Iterable[str]) -> UsageError:
     """The error for a word that is no command, with what was probably meant."""
     near = nearest(word, commands)
     meant = _meant(word)
     if meant and not near:
-        return UsageError(clean(f"there is no command {word!r}; you may have meant: {meant}"))
+        return UsageError(
+            without_secrets(f"there is no command {word!r}; you may have meant: {meant}")
+        )
     listed = f"there are {', '.join(commands)}"
     hint = f"did you mean {near}?" if near else listed
-    return UsageError(clean(f"there is no command {word!r}; {hint}"))
+    return UsageError(without_secrets(f"there is no command {word!r}; {hint}"))
 
 
 def _meant(word: str) -> str:

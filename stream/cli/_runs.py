@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-# OpenCV must be loaded before PyAV, which the runners load, or its windows hang on Linux: see
-# `opencv_came_first` in stream/sinks/window.py.
-import cv2 as _cv2  # noqa: F401
 import typer
 
 from stream.cli import _common as common
-from stream.cli import _execute
+from stream.cli import _execute  # before anything that loads PyAV
 from stream.cli._after import report_clip, report_run, summary
 from stream.errors import StreamError, UsageError
 from stream.interrupt import EXIT_CODE
@@ -43,6 +40,7 @@ def go_through(
     *,
     skipped: Sequence[str] = (),
     several: bool = False,
+    make_folders: bool = False,
 ) -> None:
     """Runs plans of files one after another; of several, one that fails is not the end.
 
@@ -51,6 +49,7 @@ def go_through(
         run: where the figures go, and how much is said.
         skipped: inputs that were left out since their results are there.
         several: whether to print a line a clip and a summary, also for one.
+        make_folders: whether the folders that outputs lie in are made.
 
     Raises:
         StreamError: there is one plan and it cannot be carried out, or all fail alike.
@@ -58,6 +57,9 @@ def go_through(
     """
     for name in skipped:
         common.say(f"{name}: its result is there already", quiet=run.quiet)
+    if make_folders:
+        for folder in {Path(one.target).parent for plan in plans for one in plan.outputs}:
+            _make_folder(folder)
     batch = _Batch(plans, run, len(skipped), several)
     for index in range(len(plans)):
         if batch.interrupted:
@@ -87,7 +89,7 @@ class _Batch:
         self._skipped = skipped
         self._several = several
         self._total = len(plans) + skipped
-        self._problems = _problems(plans, several)
+        self._problems = _problems(plans)
         self._segmenter = None
         if len(self._problems) < len(plans):
             footage = not _execute.has_pictures(plans[0].source)
@@ -148,7 +150,7 @@ class _Batch:
         self.failed.append(source)
 
 
-def _problems(plans: Sequence[RunPlan], several: bool) -> dict[int, StreamError]:
+def _problems(plans: Sequence[RunPlan]) -> dict[int, StreamError]:
     """What is wrong with outputs, by the place of their plan, found before any work.
 
     Raises:
@@ -156,9 +158,6 @@ def _problems(plans: Sequence[RunPlan], several: bool) -> dict[int, StreamError]
     """
     found: dict[int, StreamError] = {}
     for index, plan in enumerate(plans):
-        if several:
-            for one in plan.outputs:
-                _make_folder(Path(one.target).parent)
         try:
             _execute.check(plan)
         except StreamError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -56,14 +57,15 @@ def file(
         asked.run,
         skipped=[str(task.source) for task in skipped],
         several=several,
+        make_folders=several or any(one.endswith(("/", "\\")) for one in output or ()),
     )
 
 
 def _plan(task: Task, asked: common.Common, cut: CutOptions) -> RunPlan:
-    outputs = tuple(OutputPlan(str(one), asked.picture, asked.files) for one in task.outputs)
+    outputs = tuple(OutputPlan(one, asked.picture, asked.files) for one in task.outputs)
     source = SourcePlan(str(task.source), InputOptions(cut=cut))
     return RunPlan(source, outputs, asked.model, asked.tracking, run=asked.run)
 
 
 def _is_finished(task: Task, cut: CutOptions) -> bool:
-    return all(finished(task.source, one, cut) for one in task.outputs)
+    return all(finished(task.source, Path(one), cut) for one in task.outputs)

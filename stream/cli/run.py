@@ -15,7 +15,6 @@ import typer
 
 from stream.cli import _common as common
 from stream.cli._groups import command
-from stream.config import WINDOW, load
 from stream.errors import UsageError
 from stream.groups import build, changed
 from stream.options import RunOptions
@@ -36,14 +35,15 @@ def run(
 ) -> None:
     """Do what a configuration file says: one or several sources, each with its outputs."""
     common.set_verbosity(quiet=said.quiet, verbose=said.verbose)
+    from stream.cli import _execute, _runs
+    from stream.config import load
+
     plans = [_with(plan, said) for plan in load(Path(config))]
     common.set_verbosity(quiet=plans[0].run.quiet, verbose=plans[0].run.verbose)
     if source is not None:
         if source > len(plans):
             raise UsageError(f"{config} has {len(plans)} sources, not {source}")
         plans = [plans[source - 1]]
-    from stream.cli import _execute, _runs
-
     if _runs.save_or_none(said, plans):
         return
     live = [plan for plan in plans if _execute.is_live(plan.source)]
@@ -63,9 +63,9 @@ def _with(plan: RunPlan, said: RunOptions) -> RunPlan:
 
 
 def _with_window(plan: RunPlan) -> RunPlan:
-    if not plan.live.display or any(one.target == WINDOW for one in plan.outputs):
+    if not plan.live.display or any(one.target == "window" for one in plan.outputs):
         return plan
-    return replace(plan, outputs=(OutputPlan(WINDOW), *plan.outputs))
+    return replace(plan, outputs=(OutputPlan("window"), *plan.outputs))
 
 
 def _side_by_side(config: str, count: int) -> None:

@@ -8,6 +8,8 @@ import typer
 
 from stream.cli import _common as common
 from stream.cli._groups import command
+from stream.cli._hints import is_address
+from stream.errors import UsageError
 from stream.options import InputOptions, LiveOptions, NetworkOptions
 from stream.run.plan import RunPlan, SourcePlan
 
@@ -29,6 +31,8 @@ def url(
 ) -> None:
     """Segment a network camera or stream live; it is reconnected whenever it goes away."""
     common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
+    if not is_address(address):
+        raise UsageError(f"{address!r} is not an address, such as rtsp://camera/stream")
     plan = RunPlan(
         SourcePlan(address, InputOptions(network=network)),
         common.outputs(output, asked, live),

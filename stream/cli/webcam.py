@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -56,5 +57,28 @@ def webcam(
     )
     from stream.cli._runs import run_live, save_or_none
 
+    _check_camera(plan.source)
     if not save_or_none(asked.run, [plan]):
         run_live(plan)
+
+
+def _check_camera(source: SourcePlan) -> None:
+    """Refuses what is no camera, before a model is loaded for it.
+
+    Raises:
+        UsageError: what may have been meant.
+    """
+    from stream.cli._execute import is_live
+
+    target = str(source.target)
+    try:
+        live = is_live(source)
+    except UsageError:
+        live = False  # no kind of source takes it
+    if live:
+        return
+    if Path(target).suffix:
+        raise UsageError(
+            f"{target!r} is no camera; to play a file like one: --device {target} --as-camera"
+        )
+    raise UsageError(f"there is no camera {target!r}; `stream webcam --list` lists what there is")

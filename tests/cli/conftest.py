@@ -1,5 +1,6 @@
-"""Runs the command line as users do: a process of its own."""
+"""Runs the command line: in this process, or as users do, in one of its own."""
 
+import logging
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stream.cli import _common, main
 from tests import tiny_models
 
 
@@ -18,8 +20,32 @@ class Result:
 
 
 @pytest.fixture
-def stream(tmp_path):
-    """Runs `stream …` in a temporary folder and returns exit code and what it printed."""
+def stream(tmp_path, monkeypatch, capsys):
+    """Runs `stream …` in this process, in a temporary folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+    root = logging.getLogger()
+    level = root.level
+
+    def run(*arguments):
+        for console in (_common.errors, _common.results):
+            console.cache_clear()
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(list(map(str, arguments)))
+        printed = capsys.readouterr()
+        return Result(ended.value.code, printed.out, printed.err)
+
+    yield run
+    root.setLevel(level)
+    root.removeHandler(_common._handler)
+    _common.verbosity.verbose = False
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Runs `stream …` in a process of its own, in a temporary folder."""
 
     def run(*arguments, timeout=120):
         done = subprocess.run(

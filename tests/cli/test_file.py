@@ -23,9 +23,9 @@ def sound(path):
         return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
 
 
-def test_objects_are_found_and_painted_and_the_rest_is_kept(stream, clip, bright, tmp_path):
+def test_objects_are_found_and_painted_and_the_rest_is_kept(program, clip, bright, tmp_path):
     report = tmp_path / "report.json"
-    result = stream(
+    result = program(
         "file", clip, "-o", "out.mp4", "--model", bright, "--report", report, "--crf", 10
     )
     assert result.code == 0, result.err
@@ -137,7 +137,10 @@ def test_several_inputs_go_into_a_folder_and_a_bad_one_does_not_stop_the_rest(
     result = stream("file", folder, "-o", "done", "--model", nothing, "--report", "r.json")
     assert result.code == 1
     assert "b.mp4" in result.err
-    assert "1 of 3" in result.err
+    assert "1 of 3 inputs failed" in result.err
+    assert "left out of" in result.err and "notes.txt" in result.err
+    assert "2 of 3 written" in result.err
+    assert "3 of 3: c.mp4" in result.out
     assert sorted(path.name for path in (tmp_path / "done").iterdir()) == ["a.mp4", "c.mp4"]
     runs = json.loads((tmp_path / "r.json").read_text())["runs"]
     assert [(run["frames_out"], run["error"] is None) for run in runs] == [
@@ -145,6 +148,41 @@ def test_several_inputs_go_into_a_folder_and_a_bad_one_does_not_stop_the_rest(
         (0, False),
         (24, True),
     ]
+
+
+def test_a_batch_goes_on_after_what_is_there_and_skips_what_is_finished(
+    stream, clip, nothing, tmp_path
+):
+    folder = tmp_path / "takes"
+    folder.mkdir()
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        (folder / name).write_bytes(clip.read_bytes())
+    common = ("--model", nothing, "-o", "done/")
+    assert stream("file", "takes/a.mp4", *common).code == 0
+    assert stream("file", "takes/b.mp4", *common, "--limit", 3).code == 0, "b.mp4 is unfinished"
+    before = (tmp_path / "done" / "b.mp4").read_bytes()
+    result = stream("file", "takes", *common, "--report", "r.json")
+    assert result.code == 1
+    assert "1 of 3 written" in result.err and "2 of 3 inputs failed" in result.err
+    (tmp_path / "done" / "c.mp4").unlink()
+    result = stream("file", "takes", *common, "--skip-existing")
+    assert result.code == 1, "what is there but unfinished is neither skipped nor replaced"
+    assert "takes/a.mp4: its result is there already" in result.err
+    assert "1 of 3 written, 1 there already" in result.err and "b.mp4" in result.err
+    assert (tmp_path / "done" / "b.mp4").read_bytes() == before
+    result = stream("file", "takes", *common, "--skip-existing", "--overwrite")
+    assert result.code == 0, result.err
+    assert "1 of 3 written, 2 there already" in result.err
+    assert len(pictures(tmp_path / "done" / "b.mp4")) == 24
+
+
+def test_without_an_output_the_result_lies_beside_the_input(stream, clip, nothing, tmp_path):
+    result = stream("file", "in.mp4", "--model", nothing, "--limit", 3)
+    assert result.code == 0, result.err
+    assert len(pictures(tmp_path / "in.stream.mp4")) == 3
+    result = stream("file", tmp_path, "--model", nothing, "--limit", 3)
+    assert result.code == 2 and "in.stream.mp4 exists already" in result.err
+    assert not (tmp_path / "in.stream.stream.mp4").exists()
 
 
 def one_sentence(result, code, *words):
@@ -177,6 +215,11 @@ def one_sentence(result, code, *words):
         (["in.mp4", "-o", "out.mp4", "--classes", "persn"], 2, ["persn", "person"]),
         (["in.mp4", "-o", "out.mp4", "--threshold", "1.5"], 2, ["--threshold"]),
         (["in.mp4", "-o", "out.mp4", "--start", "2", "--end", "1"], 2, ["--end"]),
+        (["in.mp4", "-o", "out.mp4", "--start", "0:02", "--end", "0:00:01"], 2, ["--end"]),
+        (["in.mp4", "zero.mp4", "-o", "out.json"], 2, ["out.json", "folder"]),
+        (["in.mp4", "zero.mp4", "-o", "a.mp4", "-o", "b.mp4"], 2, ["2 inputs", "2 outputs"]),
+        (["https://me:hunter2@host/in.mp4", "-o", "out.mp4"], 2, ["stream url ADDRESS"]),
+        (["in.mp4", "-o", "rtmp://host/live"], 2, ["rtmp://host/live", "file"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
 )

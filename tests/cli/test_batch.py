@@ -1,0 +1,134 @@
+from pathlib import Path
+
+import pytest
+
+from stream.cli._batch import find_inputs, folder_of, match_outputs, photo_beside
+from stream.cli._hints import VIDEO_ENDINGS
+from stream.errors import UsageError
+
+
+@pytest.fixture
+def takes(tmp_path):
+    for name in ("a.mp4", "b.MOV", "c.3gp", "notes.txt", "sub/a.mp4"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    return tmp_path
+
+
+def matched(inputs, outputs, root, **how):
+    """Where each input goes, relative to the folder of them all."""
+    outputs = [outputs] if isinstance(outputs, Path | str) else outputs
+    found = find_inputs([str(one) for one in inputs], VIDEO_ENDINGS, "videos", **how)
+    tasks = match_outputs(found, [str(one) for one in outputs])
+    return [
+        (
+            str(task.source.relative_to(root)),
+            *(str(Path(one).relative_to(root)) for one in task.outputs),
+        )
+        for task in tasks
+    ]
+
+
+def test_one_file_goes_to_the_output_itself(takes):
+    assert matched([takes / "a.mp4"], takes / "out.mkv", takes) == [("a.mp4", "out.mkv")]
+
+
+def test_one_file_goes_into_a_folder_that_is_there(takes):
+    (takes / "done").mkdir()
+    assert matched([takes / "a.mp4"], takes / "done", takes) == [("a.mp4", "done/a.mp4")]
+
+
+def test_a_folder_s_videos_keep_their_names_where_their_container_is_written(takes):
+    assert matched([takes], takes / "done", takes) == [
+        ("a.mp4", "done/a.mp4"),
+        ("b.MOV", "done/b.MOV"),
+        ("c.3gp", "done/c.mp4"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "words"),
+    [
+        (["missing.mp4"], "out.mp4", "missing.mp4"),
+        (["a.mp4", "b.MOV"], "notes.txt", "need a folder"),
+        (["a.mp4", "sub/a.mp4"], "done", "would both become"),
+        (["a.mp4", "b.MOV"], "out.json", "end it with a slash"),
+        (["a.mp4", "b.MOV"], "xx.mp4", "end it with a slash"),
+        (["sub"], "xx.3gp", "end it with a slash"),
+    ],
+)
+def test_what_cannot_be_matched_is_refused(takes, inputs, output, words):
+    with pytest.raises(UsageError, match=words):
+        matched([takes / name for name in inputs], takes / output, takes)
+
+
+def test_a_folder_without_videos_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="no videos"):
+        matched([tmp_path], tmp_path / "out", tmp_path)
+
+
+def test_a_slash_at_the_end_means_a_folder(takes):
+    assert matched([takes / "a.mp4"], f"{takes}/new.mp4/", takes) == [("a.mp4", "new.mp4/a.mp4")]
+    assert folder_of("some.mp4/", 3) == Path("some.mp4")
+    assert folder_of("2024.11", 3) == Path("2024.11"), "a date is no file's ending"
+
+
+def test_without_an_output_the_result_lies_beside_the_input(takes):
+    assert matched([takes / "a.mp4", takes / "c.3gp"], [], takes) == [
+        ("a.mp4", "a.stream.mp4"),
+        ("c.3gp", "c.stream.mp4"),
+    ]
+    assert photo_beside(Path("x/photo.JPG")) == Path("x/photo.stream.JPG")
+    assert photo_beside(Path("x/photo.heic")) == Path("x/photo.stream.png")
+
+
+def test_one_input_goes_to_several_outputs(takes):
+    outputs = [takes / "out.mp4", f"{takes}/sub/"]
+    assert matched([takes / "b.MOV"], outputs, takes) == [("b.MOV", "out.mp4", "sub/b.MOV")]
+    with pytest.raises(UsageError, match="named twice"):
+        matched([takes / "b.MOV"], [takes / "out.mp4", takes / "out.mp4"], takes)
+    with pytest.raises(UsageError, match="2 inputs cannot go to 2 outputs"):
+        matched([takes / "a.mp4", takes / "b.MOV"], outputs, takes)
+
+
+def test_subfolders_are_gone_through_where_that_is_asked_for(takes):
+    assert matched([takes], takes / "done", takes, recursive=True) == [
+        ("a.mp4", "done/a.mp4"),
+        ("b.MOV", "done/b.MOV"),
+        ("c.3gp", "done/c.mp4"),
+        ("sub/a.mp4", "done/sub/a.mp4"),
+    ]
+    (takes / "other" / "deep").mkdir(parents=True)
+    (takes / "other" / "deep" / "x.mp4").touch()
+    with pytest.raises(UsageError, match=r"no videos in it; --recursive"):
+        matched([takes / "other"], takes / "done", takes)
+
+
+def test_what_is_left_out_of_a_folder_is_named(takes):
+    for name in ("._a.mp4", "a.stream.mp4", ".hidden.mp4"):
+        (takes / name).touch()
+    found = find_inputs([str(takes)], VIDEO_ENDINGS, "videos")
+    assert [path.name for path, _ in found.files] == ["a.mp4", "b.MOV", "c.3gp"]
+    said = " ".join(found.left_out)
+    assert "1 subfolder (sub); --recursive takes them too" in said
+    assert "2 other files (._a.mp4, notes.txt)" in said
+    assert "1 result of an earlier run (a.stream.mp4)" in said
+
+
+def test_patterns_are_expanded_where_the_shell_did_not(takes):
+    assert matched([f"{takes}/*.*"], takes / "done", takes) == [
+        ("a.mp4", "done/a.mp4"),
+        ("b.MOV", "done/b.MOV"),
+        ("c.3gp", "done/c.mp4"),
+    ]
+    with pytest.raises(UsageError, match="nothing of the name"):
+        matched([f"{takes}/*.avi"], takes / "done", takes)
+
+
+@pytest.mark.parametrize(
+    "address", ["https://host/x.mp4", "rtsp://u:secret@host/x", "rtmp:/host/x"]
+)
+def test_an_address_is_not_taken_for_a_file(address):
+    with pytest.raises(UsageError, match="stream url ADDRESS"):
+        find_inputs([address], VIDEO_ENDINGS, "videos")

@@ -1,0 +1,109 @@
+"""Configuration files: written for a command, and run."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import av
+import pytest
+
+from stream.config import load
+from tests.cli.conftest import environment
+
+
+def frames(path):
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def test_what_was_typed_is_written_down_and_run(stream, clip, nothing, tmp_path):
+    typed = ("file", clip, "-o", "out.mkv", "--model", nothing, "--codec", "ffv1", "--limit", 5)
+    saved = stream(*typed, "--no-timing", "--save-config", "b.toml")
+    assert saved.code == 0 and "stream run b.toml" in saved.err
+    assert not (tmp_path / "out.mkv").exists(), "nothing is run"
+    assert stream(*typed, "--save-config", "b.toml").code == 2, "a file that is there is kept"
+    result = stream("run", "b.toml", "--report", "r.json")
+    assert result.code == 0, result.err
+    assert frames(tmp_path / "out.mkv") == 5
+    assert json.loads((tmp_path / "r.json").read_text())["runs"][0]["frames_out"] == 5
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("webcam", "pattern", "--no-display", "--seconds", "2", "-o", "x.mp4", "-o", "y.mkv"),
+        ("webcam", "--device", "in.mp4", "--as-camera", "--fps", "12.5", "--size", "64x48"),
+        ("url", "rtsp://me:hunter2@door/x", "--transport", "udp", "--give-up", "9", "--every", "2"),
+        ("file", "in.mp4", "-o", "a.mp4", "-o", "b.mkv", "--look", "binary", "--end", "0:01"),
+        ("demo", "--tracker", "none", "-o", "d.mp4", "--palette", "ff0000,00ff00"),
+    ],
+    ids=" ".join,
+)
+def test_any_command_can_be_written_down(stream, clip, tmp_path, typed):
+    result = stream(*typed, "--save-config", "b.toml")
+    assert result.code == 0, result.err
+    assert "hunter2" not in result.err + result.out
+    (plan,) = load(tmp_path / "b.toml")
+    asked = [typed[at + 1] for at, word in enumerate(typed) if word == "-o"]
+    assert [one.target for one in plan.outputs if one.target != "window"] == asked
+    assert plan.run.save_config is None
+
+
+def test_several_sources_go_one_after_another(stream, clip, nothing, tmp_path):
+    (tmp_path / "b.toml").write_text(
+        f'model.model = "{nothing}"\n'
+        '[[source]]\ntarget = "in.mp4"\nname = "a"\nlimit = 3\n'
+        '[[source]]\ntarget = "in.mp4"\nname = "b"\nlimit = 4\n'
+        '[[output]]\nto = "{name}.mp4"\n'
+    )
+    result = stream("run", "b.toml")
+    assert result.code == 0, result.err
+    assert (frames(tmp_path / "a.mp4"), frames(tmp_path / "b.mp4")) == (3, 4)
+    assert "2 of 2 written" in result.err
+    again = stream("run", "b.toml", "--source", "2")
+    assert again.code == 2 and "b.mp4 exists already" in again.err
+    assert stream("run", "b.toml", "--source", "3").code == 2
+
+
+def test_live_sources_run_side_by_side(program, nothing, tmp_path):
+    (tmp_path / "b.toml").write_text(
+        f'model.model = "{nothing}"\nlive.display = false\nlive.seconds = 1\n'
+        '[[source]]\ntarget = "pattern"\nname = "a"\n'
+        '[[source]]\ntarget = "pattern"\nname = "b"\n'
+        '[[output]]\nto = "{name}.mp4"\n'
+    )
+    result = program("run", "b.toml")
+    assert result.code == 0, result.err
+    assert frames(tmp_path / "a.mp4") > 3 and frames(tmp_path / "b.mp4") > 3
+    assert program("run", "b.toml").code == 2, "what is there is kept"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_live_sources_side_by_side_end_together(nothing, tmp_path):
+    (tmp_path / "b.toml").write_text(
+        f'model.model = "{nothing}"\nlive.display = false\n'
+        '[[source]]\ntarget = "pattern"\n[[source]]\ntarget = "pattern"\n'
+        'name = "other"\n[[output]]\nto = "{name}.mkv"\n'
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stream", "run", "b.toml"], cwd=tmp_path, env=environment(),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    files = [tmp_path / "pattern.mkv", tmp_path / "other.mkv"]
+    deadline = time.monotonic() + 60
+    while not all(one.exists() for one in files) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert all(frames(one) >= 0 for one in files), "both files are whole"
+
+
+def test_what_is_wrong_with_a_file_is_said(stream, tmp_path):
+    (tmp_path / "b.toml").write_text('[[source]]\ntraget = "in.mp4"\n')
+    result = stream("run", "b.toml")
+    assert result.code == 2
+    assert "b.toml, line 2: there is no 'traget' in source; did you mean target?" in result.err
+    assert stream("run", "missing.toml").code == 2

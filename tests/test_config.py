@@ -1,0 +1,259 @@
+import tomllib
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import get_origin, get_type_hints
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream.config import dump, line_of, load, loads, name_of, save
+from stream.errors import UsageError
+from stream.groups import leaves
+from stream.options import (
+    CameraOptions,
+    CutOptions,
+    InputOptions,
+    LiveOptions,
+    ModelOptions,
+    NetworkOptions,
+    OutputOptions,
+    PictureOptions,
+    RunOptions,
+    TrackingOptions,
+)
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+
+BOOTH = """\
+# A booth with two cameras.
+[model]
+classes = ["person", "dog"]
+every = 3
+mask-threshold = 0.4
+
+[run]
+report = "{name}.json"
+
+[[source]]
+target = "rtsp://me:hunter2@door/stream"
+name = "door"
+transport = "udp"
+
+[[source]]
+target = "takes/b.mp4"
+start = "1:30"
+[[source.output]]
+to = "b.mkv"
+codec = "ffv1"
+
+[[output]]
+to = "{name}.mp4"
+look = "binary"
+crf = 18
+"""
+
+
+def test_a_file_becomes_a_plan_for_each_source(tmp_path):
+    (tmp_path / "booth.toml").write_text(BOOTH)
+    model = ModelOptions(classes=("person", "dog"), every=3, mask_threshold=0.4)
+    masks = PictureOptions(look="binary")
+    assert load(tmp_path / "booth.toml") == [
+        RunPlan(
+            SourcePlan(
+                "rtsp://me:hunter2@door/stream",
+                InputOptions(network=NetworkOptions(transport="udp")),
+            ),
+            (OutputPlan("door.mp4", masks, OutputOptions(crf=18)),),
+            model,
+            run=RunOptions(report=Path("door.json")),
+        ),
+        RunPlan(
+            SourcePlan("takes/b.mp4", InputOptions(cut=CutOptions(start=90.0))),
+            (
+                OutputPlan("b.mp4", masks, OutputOptions(crf=18)),
+                OutputPlan("b.mkv", options=OutputOptions(codec="ffv1")),
+            ),
+            model,
+            run=RunOptions(report=Path("b.json")),
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("[model]", "[modle]", "line 2: there is no table 'modle'; did you mean [model]?"),
+        ("every = 3", "evry = 3", "line 4: there is no 'evry' in model; did you mean every?"),
+        ("every = 3", "every = 0", "line 4: every: it is a number from 1 on, or auto, not '0'"),
+        ("every = 3", "crf = 3", "line 4: there is no 'crf' in model; it belongs to [[output]]"),
+        ("every = 3", "every = ", "line 4: this is no TOML: invalid value"),
+        ("every = 3", "mask_threshold = 0.3", "line 5: mask_threshold is there twice"),
+        ("every = 3", "threshold = [\n 0.3,\n]", "line 4: threshold: it is one value"),
+        ("transport = ", "transprot = ", "line 13: there is no 'transprot' in source; did you"),
+        ('"udp"', '"ftp"', "line 13: transport is one of tcp, udp"),
+        ('start = "1:30"', "start = 9\nend = 8", "line 15: end 8 must be later than start 9"),
+        ("crf = 18", "crf = 99", "line 25: crf is 0 to 63, not 99"),
+        ('to = "{name}.mp4"', 'to = "x.mp4"', "line 23: two results would be written to x.mp4"),
+        ('to = "{name}.mp4"', "to = 3", "line 23: to is a text in quotes, not 3"),
+        ('to = "{name}.mp4"', "", "line 22: this output has no `to`"),
+        ('target = "takes/b.mp4"', "target = []", "line 16: target is an empty list"),
+        ('target = "takes/b.mp4"', "", "line 15: this source has no target"),
+        ("[run]", "[run]\nsave_config = 'x'", "line 8: there is no 'save_config' in run"),
+        ("# A booth", "source = 3\n# A booth", "line 1: source is a table: write [[source]]"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_its_line(before, after, words):
+    text = BOOTH.replace(before, after, 1)
+    if before == "# A booth":
+        text = "source = 3\n"
+    with pytest.raises(UsageError) as caught:
+        loads(text, "booth.toml")
+    sentence = str(caught.value)
+    assert sentence.startswith(f"booth.toml, {words}"), sentence
+    assert "hunter2" not in sentence and "\n" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xff\xfe", "no text in UTF-8"),
+        (b"", "has no [[source]]"),
+        (b"x = " + b"[" * 100_000, "x.toml"),
+        (b"x = " + b"9" * 10_000, "x.toml"),
+    ],
+)
+def test_what_is_no_configuration_gets_a_sentence(tmp_path, content, words):
+    path = tmp_path / "x.toml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError) as caught:
+        load(path)
+    assert words in str(caught.value) and len(str(caught.value)) < 500
+    with pytest.raises(UsageError, match="cannot be read"):
+        load(tmp_path / "missing.toml")
+
+
+def test_secrets_are_written_but_never_said(tmp_path):
+    plan = RunPlan(SourcePlan("rtsp://me:hunter2@door/stream"), (OutputPlan("window"),))
+    assert 'target = "rtsp://me:hunter2@door/stream"' in dump(plan)
+    wrong = dump(plan).replace("target = ", "target = [3, ").replace('stream"', 'stream"]')
+    with pytest.raises(UsageError) as caught:
+        loads(wrong)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_lines_are_found_in_any_layout():
+    text = 'a = 1\n\n[x]\nb = """\nc = 3\n"""\nd = [\n 1,\n 2]\n[[y]]\nk=1\n[[y]]\nk.z=2\n'
+    places = {("x",): 3, ("x", "b"): 4, ("x", "d"): 7, ("y", 0, "k"): 11, ("y", 1, "k", "z"): 13}
+    assert {place: line_of(text, place) for place in places} == places
+
+
+def test_only_what_differs_is_written():
+    assert dump(RunPlan(SourcePlan("in.mp4"), (OutputPlan("out.mp4"),))) == (
+        '[[source]]\ntarget = "in.mp4"\n\n[[output]]\nto = "out.mp4"\n'
+    )
+
+
+def test_a_file_that_is_there_is_kept(tmp_path):
+    path = tmp_path / "x.toml"
+    plan = RunPlan(SourcePlan("in.mp4"))
+    save(path, plan)
+    assert load(path) == [plan]
+    with pytest.raises(UsageError, match="exists already"):
+        save(path, plan)
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("takes/in.mp4", "in"),
+        (("p/a.jpg", "p/b.jpg"), "a"),
+        ("rtsp://me:secret@door:554/live?key=1", "door-554-live"),
+        ("0", "camera-0"),
+        ("/", "source"),
+    ],
+)
+def test_sources_have_names_without_secrets(target, name):
+    assert name_of(target) == name
+
+
+def value_of(leaf):
+    """Values that an option can have."""
+    option, kind = leaf.option, leaf.kind
+    if option.choices:
+        return st.sampled_from(option.choices)
+    if leaf.name == "every":
+        return st.one_of(st.just("auto"), st.integers(1, 10**9))
+    if kind is bool:
+        return st.booleans()
+    if kind is int:
+        return st.integers(int(option.low or 0), 10**12)
+    if kind is float:
+        high = 1e12 if option.high is None else option.high
+        return st.floats(option.low or 0.0, high, allow_nan=False).map(lambda one: one + 0.0)
+    if get_origin(kind) is tuple:
+        if leaf.name == "size":
+            return st.tuples(st.integers(10, 9999), st.integers(10, 9999))
+        return st.lists(texts.filter(str.strip), min_size=1, max_size=3).map(tuple)
+    return texts.map(Path) if kind is Path else texts
+
+
+texts = st.text(min_size=1, max_size=12).filter(lambda text: "\0" not in text)
+
+
+def group(kind, leave_out=()):
+    """Instances of a group of options."""
+    hints = get_type_hints(kind)
+    values = {}
+    for field in fields(kind):
+        if field.name in leave_out:
+            continue
+        if is_dataclass(hints[field.name]):
+            values[field.name] = group(hints[field.name])
+        else:
+            values[field.name] = st.one_of(
+                st.just(field.default), value_of(leaves(kind)[field.name])
+            )
+    if kind is CutOptions:
+        values["start"] = st.one_of(st.none(), st.floats(0, 100))
+        values["end"] = st.one_of(st.none(), st.floats(101, 1e6))
+    return st.builds(kind, **values)
+
+
+@st.composite
+def plans(draw):
+    model, tracking = draw(group(ModelOptions)), draw(group(TrackingOptions))
+    live, run = draw(group(LiveOptions)), draw(group(RunOptions, ("save_config",)))
+    targets = draw(st.lists(texts, min_size=0, max_size=4, unique=True))
+    found = []
+    for _ in range(draw(st.integers(1, 3))):
+        target = draw(st.one_of(texts, st.lists(texts, min_size=1, max_size=3).map(tuple)))
+        outputs = tuple(
+            OutputPlan(targets.pop(), draw(group(PictureOptions)), draw(group(OutputOptions)))
+            for _ in range(draw(st.integers(0, len(targets))))
+        )
+        source = SourcePlan(target, draw(group(InputOptions)))
+        found.append(RunPlan(source, outputs, model, tracking, live, run))
+    return found
+
+
+@settings(deadline=None, max_examples=150)
+@given(plans())
+def test_what_is_written_is_read_again_as_it_was(found):
+    text = dump(found)
+    tomllib.loads(text)
+    assert loads(text) == found
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.text(st.characters(codec="utf-8")), st.integers(0, len(BOOTH)), st.integers(0, 20))
+def test_damaged_files_are_read_or_refused_in_a_sentence(text, place, cut):
+    damaged = BOOTH[:place] + text + BOOTH[place + cut :]
+    try:
+        loads(damaged, "booth.toml")
+    except UsageError as error:
+        assert "hunter2" not in str(error) and str(error).startswith("booth.toml")
+
+
+def test_camera_options_are_a_source_s():
+    (plan,) = loads('[[source]]\ntarget = "camera"\nsize = [1280, 720]\nfps = 30\n')
+    assert plan.source.options.camera == CameraOptions(size=(1280, 720), fps=30.0)

@@ -1,0 +1,110 @@
+from dataclasses import dataclass
+from datetime import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.errors import UsageError
+from stream.groups import build, changed, is_group, leaves, range_of, read, values_of
+from stream.options import (
+    CameraOptions,
+    CutOptions,
+    InputOptions,
+    ModelOptions,
+    PictureOptions,
+    RunOptions,
+    option,
+)
+
+
+def test_the_options_of_inner_groups_count_as_the_outer_one_s():
+    assert set(leaves(InputOptions)) > {"start", "fps", "transport"}
+    made = build(InputOptions, {"start": 1.5, "fps": 30.0, "elsewhere": 1})
+    assert made == InputOptions(cut=CutOptions(start=1.5), camera=CameraOptions(fps=30.0))
+    assert changed(made) == {"start": 1.5, "fps": 30.0}
+    assert values_of(made)["transport"] == "tcp"
+
+
+def test_a_name_that_is_there_twice_is_a_fault():
+    @dataclass(frozen=True)
+    class Twice:
+        one: CutOptions = CutOptions()
+        start: str = option("", "Again.", said="none")
+
+    with pytest.raises(TypeError, match="'start' twice"):
+        leaves(Twice)
+    assert is_group(CutOptions) and not is_group(int) and not is_group(Path)
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "values", "wanted"),
+    [
+        (ModelOptions, "threshold", ["0.5", 0.5, ".5", "5e-1"], 0.5),
+        (ModelOptions, "threshold", ["1", 1, 1.0], 1.0),
+        (ModelOptions, "every", ["3", 3], 3),
+        (ModelOptions, "every", ["auto"], "auto"),
+        (ModelOptions, "classes", ["person,car", " person , car,", ["person", "car"]],
+         ("person", "car")),
+        (CameraOptions, "size", ["1280x720", "1280X720", [1280, 720]], (1280, 720)),
+        (CutOptions, "start", ["90", 90, 90.0, "1:30", "0:01:30", time(0, 1, 30)], 90.0),
+        (CutOptions, "limit", ["7", 7], 7),
+        (PictureOptions, "timing", [True], True),
+        (RunOptions, "report", ["a/b.json"], Path("a/b.json")),
+    ],
+)  # fmt: skip
+def test_values_are_read_alike_from_text_and_from_toml(group, name, values, wanted):
+    for value in values:
+        found = read(leaves(group)[name], value, "it")
+        assert found == wanted and type(found) is type(wanted), value
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "value", "words"),
+    [
+        (ModelOptions, "threshold", "1.5", "--x is 0 to 1, not '1.5'"),
+        (ModelOptions, "threshold", -1, "--x is 0 to 1, not -1"),
+        (ModelOptions, "threshold", "half", "--x: it is a number, not 'half'"),
+        (ModelOptions, "threshold", "inf", "it is a number"),
+        (ModelOptions, "threshold", float("nan"), "it is a number"),
+        (ModelOptions, "threshold", 10**400, "it is a number"),
+        (ModelOptions, "threshold", True, "no value for it: true"),
+        (ModelOptions, "threshold", {}, "no value for it"),
+        (ModelOptions, "threshold", [0.5], "one value, not a list"),
+        (ModelOptions, "provider", "tensort", "did you mean tensorrt?"),
+        (ModelOptions, "model", 3, "it is a text, not 3"),
+        (ModelOptions, "model", "", "it is empty"),
+        (ModelOptions, "model", "a\0b", "zero byte"),
+        (ModelOptions, "every", 0, "from 1 on, or auto"),
+        (ModelOptions, "classes", [1], "list of texts"),
+        (ModelOptions, "classes", 1, "it is a list"),
+        (CameraOptions, "size", [1280], "two whole numbers"),
+        (CameraOptions, "size", [5, 5], "WIDTHxHEIGHT"),
+        (CameraOptions, "size", [1280.5, 720], "two whole numbers"),
+        (CutOptions, "limit", 1.5, "a whole number"),
+        (CutOptions, "limit", "0", "--x is at least 1, not '0'"),
+        (PictureOptions, "timing", "yes", "true or false"),
+        (ModelOptions, "model", 5 * ["x" * 50], "…"),
+    ],
+)
+def test_what_is_no_value_is_refused_by_name(group, name, value, words):
+    with pytest.raises(UsageError) as caught:
+        read(leaves(group)[name], value, "--x")
+    assert words in str(caught.value)
+    assert str(caught.value).startswith("--x") and len(str(caught.value)) < 200
+
+
+@given(st.text(), st.sampled_from(sorted(leaves(InputOptions) | leaves(ModelOptions))))
+def test_any_text_is_a_value_or_refused_in_a_sentence(text, name):
+    leaf = (leaves(InputOptions) | leaves(ModelOptions))[name]
+    try:
+        read(leaf, text, "--x")
+    except UsageError as error:
+        assert str(error).startswith("--x")
+
+
+def test_bounds_in_words():
+    assert range_of(leaves(ModelOptions)["threshold"].option) == "0 to 1"
+    assert range_of(leaves(CutOptions)["limit"].option) == "at least 1"
+    assert range_of(leaves(ModelOptions)["model"].option) == ""
