@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stream.cli._hints import PICTURE_ENDINGS, VIDEO_ENDINGS, is_address
+from stream.cli._hints import is_address
 from stream.errors import UsageError
 from stream.options import CutOptions, option
+from stream.sources.folders import PICTURE_ENDINGS, VIDEO_ENDINGS, files_in
 
 _WRITABLE_ENDINGS = frozenset([".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"])
 _RESULT = ".stream"
@@ -92,52 +93,41 @@ def find_inputs(
 def _of_folder(
     folder: Path, endings: frozenset[str], what: str, recursive: bool, left_out: list[str]
 ) -> list[tuple[Path, Path]]:
-    taken: list[tuple[Path, Path]] = []
-    others: list[str] = []
-    results: list[str] = []
-    folders: list[str] = []
-    for child in _children(folder, recursive):
-        name = str(child.relative_to(folder))
-        if child.is_dir():
-            folders.append(name)
-        elif child.name.startswith("._") or child.suffix.lower() not in endings:
-            others.append(name)  # `._x.mp4` is macOS's note on x.mp4
-        elif child.stem.endswith(_RESULT):
-            results.append(name)
-        else:
-            taken.append((child, child.relative_to(folder)))
+    taken: list[Path] = []
+    others: list[Path] = []
+    for place in _folders(folder, recursive):
+        found = files_in(place, endings)
+        taken += found.taken
+        others += [one for one in found.left_out if not (recursive and one.is_dir())]
+    results = [one for one in taken if one.stem.endswith(_RESULT)]
+    taken = [one for one in taken if one not in results]
+    folders = [one for one in others if one.is_dir()]
+    others = [one for one in others if one not in folders]
     if not taken:
-        deeper = any(_of_folder_quietly(folder / one, endings) for one in folders)
-        hint = "; --recursive looks into its subfolders" if deeper else ""
+        deeper = any(files_in(one, endings).taken for one in _folders(folder, deep=True))
+        hint = "; --recursive looks into its subfolders" if deeper and not recursive else ""
         raise UsageError(f"the folder {folder} has no {what} in it{hint}")
     said = [
-        _counted(folders, "subfolder", "; --recursive takes them too"),
-        _counted(others, "other file", ""),
-        _counted(results, "result of an earlier run", ""),
+        _counted(folder, folders, "subfolder", "; --recursive takes them too"),
+        _counted(folder, others, "other file", ""),
+        _counted(folder, results, "result of an earlier run", ""),
     ]
     left_out += [f"left out of {folder}: {one}" for one in said if one]
-    return taken
+    return [(one, one.relative_to(folder)) for one in taken]
 
 
-def _of_folder_quietly(folder: Path, endings: frozenset[str]) -> bool:
-    return any(child.suffix.lower() in endings for child in _children(folder, recursive=True))
+def _folders(folder: Path, deep: bool) -> Iterator[Path]:
+    """A folder and, where that is asked for, those in it; links are not followed in circles."""
+    yield folder
+    for child in sorted(folder.iterdir()) if deep else ():
+        if child.is_dir() and not child.is_symlink() and not child.name.startswith("."):
+            yield from _folders(child, deep)
 
 
-def _children(folder: Path, recursive: bool) -> Iterator[Path]:
-    """What lies in a folder, in order of name, hidden things left out."""
-    for child in sorted(folder.iterdir()):
-        if child.name.startswith(".") and not child.name.startswith("._"):
-            continue
-        if recursive and child.is_dir():
-            if not child.is_symlink():  # it might lead back
-                yield from _children(child, recursive)
-            continue
-        yield child
-
-
-def _counted(names: Sequence[str], what: str, hint: str) -> str:
-    if not names:
+def _counted(folder: Path, paths: Sequence[Path], what: str, hint: str) -> str:
+    if not paths:
         return ""
+    names = [str(one.relative_to(folder)) for one in paths]
     more = ", …" if len(names) > _NAMED else ""
     plural = "s" if len(names) > 1 else ""
     first, _, rest = what.partition(" of ")

@@ -12,6 +12,7 @@ import cv2 as _cv2  # noqa: F401
 from rich.console import Console
 
 from stream.cli._hints import is_address
+from stream.compositing import Painter, Style
 from stream.errors import UsageError
 from stream.options import ModelOptions, OutputOptions
 from stream.pipeline import Outcome
@@ -71,6 +72,7 @@ def check(plan: RunPlan) -> None:
 
     source = None if is_live(plan.source) else str(plan.source.target)
     for output in plan.outputs:
+        painter_of(output)
         if output.target == WINDOW or has_pictures(plan.source):
             continue
         if is_address(output.target):
@@ -131,8 +133,6 @@ def _run(
     console: Console,
     remarks: Sequence[str],
 ) -> tuple[RunReport, Outcome]:
-    from stream.compositing.compositor import Compositor
-    from stream.compositing.looks import Options
     from stream.motion.every import Every
     from stream.runs import run_video
 
@@ -146,9 +146,8 @@ def _run(
         source,
         sink,
         segmenter,
-        Compositor(output.picture.look, Options(opacity=output.picture.opacity)),
+        painter_of(output, several=pictures and source.info.frames != 1),
         output=output.target,
-        timing=shows_timing(output, one=not pictures or source.info.frames == 1),
         console=console,
         extra_remarks=remarks,
         every=every,
@@ -156,10 +155,15 @@ def _run(
     )
 
 
-def shows_timing(output: OutputPlan, *, one: bool = True) -> bool:
-    """Whether the timing panel is painted: as was asked, else on overlays of films."""
-    asked = output.picture.timing
-    return asked if asked is not None else one and output.picture.look == "overlay"
+def painter_of(output: OutputPlan, *, several: bool = False) -> Painter:
+    """What paints an output; the timing panel is not on several photos unless it was asked for.
+
+    Raises:
+        UsageError: there is no such look, or a colour or word is none.
+    """
+    picture = output.picture
+    timing = False if several and picture.timing is None else picture.timing
+    return Painter(picture.look, Style.from_options(picture), timing)
 
 
 def _sink(source: Any, output: OutputPlan) -> Any:

@@ -9,17 +9,6 @@ from pathlib import Path
 from stream.errors import UsageError
 from stream.groups import nearest
 
-VIDEO_ENDINGS = frozenset(
-    {".3g2", ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"}
-    | {".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"}
-)
-"""Files in a folder with these endings are taken for videos."""
-
-PICTURE_ENDINGS = frozenset(
-    {".avif", ".bmp", ".gif", ".heic", ".jpe", ".jpeg", ".jpg", ".jp2", ".pbm", ".pgm", ".png"}
-    | {".pnm", ".ppm", ".tif", ".tiff", ".webp"}
-)
-
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}[^/]")
 
 
@@ -52,6 +41,8 @@ def no_such_command(word: str, commands: Iterable[str]) -> UsageError:
 
 def _meant(word: str) -> str:
     """The command line that the word was probably meant for; "" where none comes to mind."""
+    from stream.sources.folders import PICTURE_ENDINGS, VIDEO_ENDINGS, files_in
+
     path = Path(word)
     ending = path.suffix.lower()
     if is_address(word):
@@ -65,11 +56,10 @@ def _meant(word: str) -> str:
         is_folder, is_file = path.is_dir(), path.is_file()
     except (OSError, ValueError):
         is_folder = is_file = False
-    if ending in PICTURE_ENDINGS or (is_folder and _holds_pictures(path)):
+    if ending in PICTURE_ENDINGS or (
+        is_folder
+        and not files_in(path, VIDEO_ENDINGS).taken
+        and files_in(path, PICTURE_ENDINGS).taken
+    ):
         return f"stream image {word}"
     return f"stream file {word}" if ending in VIDEO_ENDINGS or is_folder or is_file else ""
-
-
-def _holds_pictures(folder: Path) -> bool:
-    endings = {child.suffix.lower() for child in folder.iterdir()}
-    return bool(endings & PICTURE_ENDINGS) and not endings & VIDEO_ENDINGS

@@ -10,6 +10,7 @@ import cv2
 from rich.console import Console
 
 from stream.cli import _execute
+from stream.compositing import Style
 from stream.errors import SinkError, UsageError
 from stream.interrupt import on_interrupt
 from stream.live.controls import Controls
@@ -81,7 +82,8 @@ def run_live(
     controls = Controls(
         segmenter,
         look="overlay" if shown is None else shown.picture.look,
-        timing=shown is None or _execute.shows_timing(shown),
+        style=Style() if shown is None else Style.from_options(shown.picture),
+        timing=None if shown is None else shown.picture.timing,
     )
     named = any(one.target == _execute.WINDOW for one in plan.outputs)
     window = WindowSink(f"stream: {source.info.name}") if named else None

@@ -10,7 +10,6 @@ import typer
 from stream.cli import _common as common
 from stream.cli._batch import BatchOptions, Task, find_inputs, finished, match_outputs
 from stream.cli._groups import command
-from stream.cli._hints import VIDEO_ENDINGS
 from stream.options import CutOptions, InputOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 
@@ -41,14 +40,15 @@ def file(
 ) -> None:
     """Segment video files: same length, sound, orientation and colours, with the masks in it."""
     common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
+    from stream.cli._runs import go_through, save_or_none  # OpenCV before PyAV
+    from stream.sources.folders import VIDEO_ENDINGS
+
     found = find_inputs(inputs, VIDEO_ENDINGS, "videos", recursive=batch.recursive)
     for line in found.left_out:
         common.say(line, quiet=asked.run.quiet)
     tasks = match_outputs(found, output or [])
     several = len(tasks) > 1 or found.folders
     plans = {task: _plan(task, asked, cut) for task in tasks}
-    from stream.cli._runs import go_through, save_or_none
-
     if save_or_none(asked.run, list(plans.values())):
         return
     skipped = [task for task in tasks if batch.skip_existing and _is_finished(task, cut)]

@@ -10,7 +10,6 @@ import typer
 from stream.cli import _common as common
 from stream.cli._batch import BatchOptions, find_inputs, folder_of, photo_beside
 from stream.cli._groups import command
-from stream.cli._hints import PICTURE_ENDINGS
 from stream.errors import UsageError
 from stream.options import ModelOptions, OutputOptions, PictureOptions, RunOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
@@ -41,6 +40,9 @@ def image(
 ) -> None:
     """Segment pictures: a photo, a folder of photos or a pattern."""
     common.set_verbosity(quiet=run.quiet, verbose=run.verbose)
+    from stream.cli._runs import run_pictures, save_or_none
+    from stream.sources.folders import PICTURE_ENDINGS
+
     found = find_inputs(inputs, PICTURE_ENDINGS, "pictures", recursive=batch.recursive)
     for line in found.left_out:
         common.say(line, quiet=run.quiet)
@@ -64,8 +66,6 @@ def image(
         model,
         run=run,
     )
-    from stream.cli._runs import run_pictures, save_or_none
-
     if not save_or_none(run, [plan]):
         run_pictures(plan)
 
