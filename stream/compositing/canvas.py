@@ -8,13 +8,13 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.compositing.encoding import Encoding
-from stream.compositing.masks import paste
+from stream.compositing.masks import crest, paste
 from stream.compositing.palette import Colour, colour_of
 from stream.compositing.planes import Planes, encoding_of, layout, writable_planes
 from stream.compositing.specks import has_specks, without_specks
 from stream.compositing.style import Style
 from stream.instances import Instances
+from stream.pixels import paintable
 from stream.roi import Window
 
 _MOST = 32 << 20
@@ -39,34 +39,36 @@ class Memory:
     """What masks are pasted into, kept from frame to frame. One thread at a time.
 
     Fresh memory of this size comes from the system page by page, which costs more than filling it.
+
+    Attributes:
+        kept: whether what was taken last is that mask's until the next frame; else the next mask
+            gets the same memory.
     """
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
         self._block = np.empty(0, np.bool_)
         self._scratch = np.empty(0, np.bool_)
-        self._used = self._wanted = 0
+        self._wanted = 0
+        self.kept = True
 
     def reset(self) -> None:
         """For the next frame: what was taken may be handed out again."""
-        if self._wanted > len(self._block):
+        if len(self._block) < min(self._most, self._wanted):
             self._block = np.empty(min(self._most, self._wanted * 5 // 4), np.bool_)
-        self._used = self._wanted = 0
+        self._wanted = 0
 
-    def take(self, pixels: int) -> tuple[NDArray[np.bool_], bool]:
-        """Memory for a mask, bool [pixels], and whether it is its own until the next frame.
-
-        Where it is not, the next call may hand out the same again.
-        """
+    def take(self, pixels: int) -> NDArray[np.bool_]:
+        """Memory for a mask, bool [pixels]; `kept` says whether it is its own for the frame."""
         self._wanted += pixels
-        if self._used + pixels <= len(self._block):
-            start, self._used = self._used, self._used + pixels
-            return self._block[start : self._used], True
-        if self._wanted <= self._most:  # The block has the right size from the next frame on.
-            return np.empty(pixels, np.bool_), True
-        if len(self._scratch) < pixels:
-            self._scratch = np.empty(pixels, np.bool_)
-        return self._scratch[:pixels], False
+        self.kept = self._wanted <= self._most
+        if not self.kept:
+            if len(self._scratch) < pixels:
+                self._scratch = np.empty(pixels, np.bool_)
+            return self._scratch[:pixels]
+        if self._wanted > len(self._block):  # It has the right size from the next frame on.
+            return np.empty(pixels, np.bool_)
+        return self._block[self._wanted - pixels : self._wanted]
 
 
 class Canvas:
@@ -79,6 +81,10 @@ class Canvas:
         notes: lines that a source wants shown.
         occupied: parts of the picture in which no label should lie.
         margin: by how many pixels the windows of masks reach beyond them.
+        threshold: above what a soft mask is the object.
+        size: height and width in pixels.
+        steps: rows and columns of luma per sample of each plane.
+        encoding: how colours are written in the picture.
         seconds: the frame's presentation time.
     """
 
@@ -110,28 +116,36 @@ class Canvas:
             ValueError: the picture has another format.
         """
         layout(picture.format.name)
+        self.picture = picture
         self.instances = instances
         self.style = style
         self.figures = figures
         self.notes = notes
         self.seconds = seconds
         self.occupied: list[Window] = []
-        self._picture = picture
-        self._planes: Planes | None = None
+        asked = style.mask_threshold
+        self.threshold = instances.mask_threshold if asked is None else asked
         self._memory = memory
         self.margin = margin
         self._pasted: dict[int, Pasted | None] = {}
         self._specks: bool | None = None
+        self._crests: dict[int, tuple[float, float] | None] | None = None
         memory.reset()
 
     @property
     def picture(self) -> av.VideoFrame:
-        """The picture as it is now; setting it puts another in its place, which is then painted."""
+        """The picture as it is now; setting it puts another in its place, of any format."""
         return self._picture
 
     @picture.setter
     def picture(self, picture: av.VideoFrame) -> None:
-        self._picture, self._planes = picture, None
+        self._picture = picture
+        self._planes: Planes | None = None
+        # Asked for with every mask; PyAV makes new objects at each question.
+        self.size = picture.height, picture.width
+        if paintable(picture.format.name):
+            self.steps = layout(picture.format.name)[1]
+            self.encoding = encoding_of(picture)
 
     @property
     def planes(self) -> Planes:
@@ -145,30 +159,9 @@ class Canvas:
         return self._planes
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        return self._picture.height, self._picture.width
-
-    @property
-    def encoding(self) -> Encoding:
-        """How colours are written in the picture."""
-        return encoding_of(self._picture)
-
-    @property
-    def steps(self) -> tuple[tuple[int, int], ...]:
-        """Rows and columns of luma per sample of each plane."""
-        return layout(self._picture.format.name)[1]
-
-    @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns of luma that share one chroma sample."""
         return self.steps[-1]
-
-    @property
-    def threshold(self) -> float:
-        """Above what a soft mask is the object."""
-        asked = self.style.mask_threshold
-        return self.instances.mask_threshold if asked is None else asked
 
     def pasted(self, index: int) -> Pasted | None:
         """Where an instance is; None where no pixel of the picture is its.
@@ -178,26 +171,37 @@ class Canvas:
         """
         if index in self._pasted:
             return self._pasted[index]
-        kept = True
-
-        def allocate(pixels: int) -> NDArray[np.bool_]:
-            nonlocal kept
-            memory, kept = self._memory.take(pixels)
-            return memory
-
         found = paste(
             self.instances.masks[index],
             self.instances.mask_frames[index],
             self.size,
             self.threshold,
-            allocate,
+            self._memory.take,
             grid=self.grid,
             margin=self.margin,
         )
         pasted = None if found is None else Pasted(*found)
-        if kept:
+        if self._memory.kept:
             self._pasted[index] = pasted
+        if self._crests is not None:
+            self._crests[index] = None if pasted is None else crest(*pasted)
         return pasted
+
+    def want_crests(self) -> None:
+        """To be called before layers paint by one that will ask for `crest`."""
+        self._crests = {} if self._crests is None else self._crests
+
+    def crest(self, index: int) -> tuple[float, float] | None:
+        """The point on top of an instance, x and y; None where no pixel of the picture is its.
+
+        Found when its mask is pasted, so that it need not be pasted once more.
+        """
+        self.want_crests()
+        crests = self._crests or {}
+        if index not in crests:
+            pasted = self.pasted(index)
+            return None if pasted is None else crest(*pasted)
+        return crests[index]
 
     def tidied(self, index: int) -> Pasted | None:
         """Like `pasted`, without specks and holes of less than a thousandth of the object."""

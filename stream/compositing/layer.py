@@ -27,6 +27,10 @@ class Layer(ABC):
     """Whether every sample has a meaning, so that nothing that was not asked for is painted over
     it: neither the timing panel nor a source's notes."""
 
+    pastes: ClassVar[bool] = True
+    """Whether the layer looks at masks pixel by pixel. They are kept for the others where several
+    do; where one does, it is faster to let each mask have the last one's memory."""
+
     def __init__(self, style: Style) -> None:
         self.style = style
 
@@ -35,7 +39,7 @@ class Layer(ABC):
         return 0
 
     def plan(self, canvas: Canvas) -> None:  # noqa: B027 - most layers have nothing to plan
-        """Called before any layer paints, to say in `canvas.occupied` where labels shall not be."""
+        """Called before any layer paints: for `canvas.occupied` and `canvas.want_crests`."""
 
     @abstractmethod
     def paint(self, canvas: Canvas) -> None:

@@ -66,7 +66,8 @@ class Painter:
         if timing or not any(layer.exact for layer in self._layers):
             self._layers.append(Timing(style, figures=timing))
         self._style = style
-        self._memory = Memory()
+        several = sum(layer.pastes for layer in self._layers) > 1
+        self._memory = Memory() if several else Memory(0)
 
     @property
     def timing(self) -> bool:

@@ -71,9 +71,8 @@ def test_the_memory_is_kept():
 
     def frame():
         memory.reset()
-        (large, kept), (small, too) = memory.take(8100), memory.take(2500)
-        assert kept
-        assert too
+        large, small = memory.take(8100), memory.take(2500)
+        assert memory.kept
         assert not np.shares_memory(large, small)
         return large, small
 
@@ -88,11 +87,14 @@ def test_the_memory_is_bounded():
     memory = Memory(most=10_000)
     for _ in range(3):
         memory.reset()
-        taken = [memory.take(4000) for _ in range(50)]
-        assert [kept for _, kept in taken[:2]] == [True, True]
-        assert not any(kept for _, kept in taken[2:])
-        assert all(np.shares_memory(taken[2][0], one) for one, _ in taken[3:])
-        assert all(len(one) == 4000 for one, _ in taken)
+        taken, kept = [], []
+        for _ in range(50):
+            taken.append(memory.take(4000))
+            kept.append(memory.kept)
+        assert kept == [True] * 2 + [False] * 48
+        assert all(np.shares_memory(taken[2], one) for one in taken[3:])
+        assert not any(np.shares_memory(taken[2], one) for one in taken[:2])
+        assert all(len(one) == 4000 for one in taken)
 
 
 @given(st.integers(1, 900), st.integers(1, 900), st.sampled_from([1, 2, 4]))

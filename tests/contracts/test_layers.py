@@ -182,7 +182,10 @@ def test_a_layer_of_another_distribution_paints_beside_ours(tmp_path, monkeypatc
         sys.modules.pop("darkening", None)
 
 
-def test_a_canvas_pastes_once_and_only_what_is_asked_for(monkeypatch):
+@pytest.mark.parametrize(
+    "look", ["overlay", "fill+boxes+contour+labels", "contour+labels+binary", "labels", "binary"]
+)
+def test_each_mask_is_pasted_once_for_all_layers_and_only_when_asked_for(monkeypatch, look):
     from stream.compositing import canvas as module
 
     pasted, paste = [], module.paste
@@ -190,12 +193,14 @@ def test_a_canvas_pastes_once_and_only_what_is_asked_for(monkeypatch):
         module, "paste", lambda *args, **how: (pasted.append(1), paste(*args, **how))[1]
     )
     picture = astronaut()
-    painted("fill+contour+labels+boxes", picture, somebody(picture))
-    assert len(pasted) == 2
+    painter = Painter(look)
+    for count in (2, 4):
+        painted(look, picture, somebody(picture), painter)
+        assert len(pasted) == count
     canvas = Canvas(picture, somebody(picture), Style(), Memory())
-    assert len(pasted) == 2
+    assert len(pasted) == 4
     assert canvas.pasted(1) is canvas.pasted(1)
-    assert len(pasted) == 3
+    assert len(pasted) == 5
 
 
 def visible(picture):

@@ -22,6 +22,7 @@ class Boxes(Layer):
     """A rectangle around each object, as the model said it, in the object's colour."""
 
     only_adds: ClassVar[bool] = True
+    pastes: ClassVar[bool] = False
 
     def paint(self, canvas: Canvas) -> None:
         """Draws lines inside the boxes' edges, the best score's last, on top."""

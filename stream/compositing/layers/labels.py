@@ -12,7 +12,6 @@ import numpy as np
 from stream.compositing.canvas import Canvas
 from stream.compositing.encoding import Encoding
 from stream.compositing.layer import Layer
-from stream.compositing.masks import crest
 from stream.compositing.palette import Colour, text_colour
 from stream.compositing.planes import Planes
 from stream.compositing.stamps import Stamp, make_stamp, to_grid
@@ -47,10 +46,16 @@ class Labels(Layer):
     """Class name, number and score above each object, as far as the style asks for them."""
 
     only_adds: ClassVar[bool] = True
+    pastes: ClassVar[bool] = False
 
     def __init__(self, style: Style) -> None:
         super().__init__(style)
         self._painter = LabelPainter(style.label_size)
+
+    def plan(self, canvas: Canvas) -> None:
+        """Labels stand on the objects' tops."""
+        if self.style.words:
+            canvas.want_crests()
 
     def paint(self, canvas: Canvas) -> None:
         """Paints labels inside the picture, clear of each other where there is room."""
@@ -59,10 +64,10 @@ class Labels(Layer):
         instances = canvas.instances
         labels: list[tuple[float, Label]] = []
         for index in reversed(range(len(instances))):
-            text, found = _text(instances, index, self.style.words), canvas.pasted(index)
-            if found is None or not text:
+            text, top = _text(instances, index, self.style.words), canvas.crest(index)
+            if top is None or not text:
                 continue
-            x, y = crest(*found)
+            x, y = top
             first = x if instances.track_ids is None else float(instances.track_ids[index])
             labels.append((first, Label(text, canvas.colour(index), x, y)))
         # Who has the first choice of a place must not change with each frame's scores, or labels

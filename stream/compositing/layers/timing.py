@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
 from stream.compositing.panel import TimingPanel
@@ -17,6 +19,8 @@ class Timing(Layer):
         style: of the picture; the panel has its own.
         figures: whether figures are shown; without, notes alone are.
     """
+
+    pastes: ClassVar[bool] = False
 
     def __init__(self, style: Style, figures: bool = True) -> None:
         super().__init__(style)
