@@ -31,6 +31,12 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
+def shared_cases() -> Path:
+    """The folder of small inputs that went wrong, beside the checkout."""
+    return _shared("cases")
+
+
+@pytest.fixture
 def shared_reference() -> Path:
     """The folder of the original systems' answers beside the checkout."""
     return _shared("reference")

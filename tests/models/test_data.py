@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from faster_coco_eval.core import mask as mask_api
 
+from stream.errors import UsageError
 from stream_models.training.checks import check, without_bad
 from stream_models.training.data import LONGEST, read
 from stream_models.training.picture_files import load_picture
@@ -26,7 +27,7 @@ def test_a_good_set_has_no_problems_and_contiguous_labels(made):
 
 def spoil_missing(folder, content):
     (folder / "images" / "000.png").unlink()
-    return "000.png: the picture is missing"
+    return "instances.json, 000.png: the picture is missing"
 
 
 def spoil_unreadable(folder, content):
@@ -41,32 +42,32 @@ def spoil_size(folder, content):
 
 def spoil_empty_mask(folder, content):
     content["annotations"][0]["segmentation"] = [[]]
-    return "000.png: annotation 1 has an empty mask"
+    return "instances.json, 000.png: annotation 1 has an empty mask"
 
 
 def spoil_box_outside(folder, content):
     content["annotations"][2]["bbox"] = [150, 10, 60, 20]
-    return "001.png: annotation 3 has a box that leaves the picture (160x120)"
+    return "instances.json, 001.png: annotation 3 has a box that leaves the picture (160x120)"
 
 
 def spoil_empty_box(folder, content):
     content["annotations"][2]["bbox"] = [15, 10, 0, 20]
-    return "001.png: annotation 3 has an empty box"
+    return "instances.json, 001.png: annotation 3 has an empty box"
 
 
 def spoil_category(folder, content):
     content["annotations"][4]["category_id"] = 3
-    return "002.png: annotation 5 has category id 3"
+    return "instances.json, 002.png: annotation 5 has category id 3"
 
 
 def spoil_image_id(folder, content):
     content["annotations"][5]["image_id"] = 99
-    return "annotation 6: no picture has the id 99"
+    return "instances.json: annotation 6: no picture has the id 99"
 
 
 def spoil_mask_elsewhere(folder, content):
     content["annotations"][6]["segmentation"] = [[300, 300, 320, 300, 320, 320]]
-    return "003.png: the mask of a person covers no pixel"
+    return "instances.json, 003.png: annotation 7 has a mask of which 100% lies outside its box"
 
 
 @pytest.mark.parametrize(
@@ -93,8 +94,10 @@ def test_bad_data_is_named_picture_by_picture(made, spoil):
 
 
 def test_a_folder_without_labels_says_what_was_looked_for(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"neither instances.json .* nor a folder masks"):
+    with pytest.raises(UsageError, match=r"neither instances.json .* nor a folder masks"):
         read(tmp_path)
+    with pytest.raises(UsageError, match="is not there"):
+        read(tmp_path / "none")
 
 
 def test_partial_labels_are_understood(made):
@@ -113,28 +116,6 @@ def test_partial_labels_are_understood(made):
     weights = [item.mask_weight for picture in pictures[:2] for item in picture.objects]
     assert weights == pytest.approx([0.0, 0.5, 0.0, 0.0])
     assert pictures[1].objects[1].crowd
-
-
-def test_masks_in_png_files_become_objects(tmp_path):
-    (tmp_path / "images").mkdir()
-    (tmp_path / "masks").mkdir()
-    ids = np.zeros((90, 120), np.uint8)
-    ids[10:50, 20:60] = 1
-    ids[30:80, 70:110] = 2
-    for name in ("a", "b", "c"):
-        cv2.imwrite(str(tmp_path / "images" / f"{name}.jpg"), np.full((90, 120, 3), 90, np.uint8))
-    cv2.imwrite(str(tmp_path / "masks" / "a.png"), ids)
-    cv2.imwrite(str(tmp_path / "masks" / "b.png"), np.zeros((90, 120), np.uint8))
-    cv2.imwrite(str(tmp_path / "masks" / "d.png"), ids)
-    data = read(tmp_path)
-    assert [picture.path.name for picture in data.pictures] == ["a.jpg"]
-    first, second = data.pictures[0].objects
-    assert first.box == pytest.approx((20, 10, 60, 50), abs=0.3)
-    assert second.area == 50 * 40
-    assert len(data.problems) == 3
-    drawn = np.zeros((90, 120), np.uint8)
-    draw(first.polygons, drawn, 1)
-    assert (drawn == (ids == 1)).mean() > 0.999
 
 
 def test_run_length_masks_are_read(made):

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import shutil
 
@@ -16,7 +17,11 @@ from stream_export.metadata import read_metadata
 from stream_models.training.command import train_command
 from stream_models.training.data import read
 
+from .labelled import coco, coco_folder
 from .made import coco_set
+
+# Training and exporting a network is mostly waiting for a busy machine; a hang is what this is for.
+pytestmark = pytest.mark.timeout(1200)
 
 
 def app():
@@ -294,13 +299,171 @@ def test_canvases_suit_the_pyramid():
     assert all(side % 32 == 0 for canvas in AugmentConfig().canvases for side in canvas)
 
 
+def perfect(data):
+    """A detector that answers with the truth of `data`, picture by picture."""
+    pictures = iter(data.pictures)
+
+    def answer(image):
+        items = [item for item in next(pictures).objects if not item.crowd]
+        boxes = np.array([item.box for item in items], np.float32).reshape(-1, 4)
+        masks = np.ones((len(items), 8, 8), np.float32)
+        labels = np.array([item.label for item in items], np.int64)
+        return boxes, np.ones(len(items), np.float32), labels, masks
+
+    return answer
+
+
+def judged(folder, content):
+    from stream_models.training.evaluate import evaluate
+
+    data = read(coco_folder(folder, content))
+    return evaluate(perfect(data), data.names, data, classes=True)
+
+
+def test_figures_of_very_few_pictures_come_with_a_sentence(tmp_path):
+    report = judged(tmp_path, coco())
+    assert report.subject == "person"
+    assert (report.pictures, report.objects) == (3, 1)
+    assert report.groups["all"]["AP"] == pytest.approx(1.0)
+    assert report.groups["all"]["APs"] == report.groups["all"]["APl"] == -1
+    # One person of 30 by 40 pixels: COCO's medium.
+    assert report.line().endswith("APs - APm 1.000 APl -")
+    assert "judged by 3 pictures (1 with masks of 'person'): so few say little" in report.caution()
+    assert dataclasses.replace(report, pictures=20, objects=50).caution() is None
+    assert dataclasses.replace(report, pictures=19, objects=50).caution() is not None
+
+
+def test_where_nobody_is_to_judge_by_the_first_class_that_is_there_is_judged(tmp_path):
+    content = coco()
+    content["annotations"] = content["annotations"][1:]
+    report = judged(tmp_path, content)
+    assert (report.subject, report.objects) == ("box", 2)
+    assert report.groups["all"]["AP"] == pytest.approx(1.0)
+    assert report.classes == {"box": pytest.approx(1.0)}
+
+
+def test_a_detector_that_finds_nothing_has_zeros_only_where_there_was_something(tmp_path):
+    from stream_models.training.evaluate import evaluate
+
+    data = read(coco_folder(tmp_path))
+    nothing = (np.zeros((0, 4), np.float32), np.zeros(0), np.zeros(0, int), np.zeros((0, 8, 8)))
+    report = evaluate(lambda image: nothing, data.names, data)
+    figures = report.groups["all"]
+    assert figures == {"AP": 0, "AP50": 0, "AP75": 0, "APs": -1, "APm": 0, "APl": -1}
+
+
+def test_what_is_found_where_an_object_was_left_out_is_no_mistake(tmp_path):
+    """A skipped object's place proves nothing, whatever its class was."""
+    from stream_models.training.evaluate import evaluate
+
+    data = read(coco_folder(tmp_path / "good"))
+    for category in (1, 99):
+        content = coco()
+        content["annotations"][0]["category_id"] = category
+        if category == 1:
+            content["annotations"][0]["segmentation"] = [[]]
+        # A second person keeps the class judged.
+        extra = {**coco()["annotations"][0], "id": 9, "image_id": 3}
+        content["annotations"].append(extra)
+        spoilt = read(coco_folder(tmp_path / str(category), content))
+        assert len(spoilt.problems) == 1
+        data.pictures[2].objects = spoilt.pictures[2].objects
+        report = evaluate(perfect(data), data.names, spoilt, classes=True)
+        assert report.groups["all"]["AP"] == pytest.approx(1.0)
+        assert report.classes["person"] == pytest.approx(1.0)
+
+
+def test_a_place_left_out_is_ignored_in_training_and_not_background(tmp_path):
+    from stream_models.training.augment import AugmentConfig, find_donors, make
+    from stream_models.training.picture_files import load_picture
+
+    content = coco()
+    content["annotations"][0]["segmentation"] = [[]]
+    data = read(coco_folder(tmp_path, content))
+    config = AugmentConfig(
+        shortest=60, longest=80, whole=1.0, flip=0.0, rotate=0.0, paste=0.0, paste_things=0.0
+    )
+    rng = np.random.default_rng(0)
+    _, truth = make(data.pictures[0], load_picture, find_donors([]), (60, 80), config, rng)
+    assert truth.labels.tolist() == [1]
+    (place,) = truth.ignore.tolist()
+    width, height = place[2] - place[0], place[3] - place[1]
+    assert width / height == pytest.approx(30 / 40, rel=0.05)
+
+
+def command(tmp_path, *more):
+    arguments = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"), *more]
+    return CliRunner().invoke(app(), arguments)
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """What the command would have trained with, without training."""
+    from stream_models.training import run as module
+
+    asked = []
+
+    def train(config, sets, watch):
+        asked.append(sets)
+        report = module.Report({"all": dict.fromkeys(FIGURE_NAMES, -1.0)}, {}, "person", 2, 1)
+        return module.Result(config.out / "f.onnx", config.out / "i.onnx", report)
+
+    monkeypatch.setattr(module, "train", train)
+    return asked
+
+
+FIGURE_NAMES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+
+
+def test_the_command_says_what_it_left_out_and_that_few_pictures_say_little(tmp_path, no_training):
+    content = coco()
+    content["annotations"][0]["bbox"] = None
+    content["annotations"][0]["segmentation"] = None
+    coco_folder(tmp_path / "data", content)
+    coco_folder(tmp_path / "val")
+    (tmp_path / "val" / "images" / "c.jpg").unlink()
+    result = command(tmp_path, "--val", str(tmp_path / "val"))
+    assert isinstance(result.exception, StreamError)
+    assert "annotation 1 has neither a box nor a mask" in str(result.exception)
+    assert no_training == []
+    result = command(tmp_path, "--val", str(tmp_path / "val"), "--skip-bad")
+    assert result.exception is None
+    said = " ".join(result.output.split())
+    assert "0 of 3 pictures and 1 objects are left out" in said
+    assert "1 of 3 pictures and 0 objects are left out" in said
+    assert "judged by 2 pictures (1 with masks of 'person'): so few say little" in said
+    ((learn, kept),) = no_training
+    assert learn.count() == 2
+    assert [picture.path.name for picture in kept.pictures] == ["a.jpg", "b.jpg"]
+
+
+def test_pictures_missing_from_val_are_an_error_that_names_them(tmp_path, no_training):
+    coco_folder(tmp_path / "data")
+    coco_folder(tmp_path / "val")
+    (tmp_path / "val" / "images" / "a.jpg").unlink()
+    result = command(tmp_path, "--val", str(tmp_path / "val"))
+    assert isinstance(result.exception, StreamError)
+    assert f"1 thing is wrong with {tmp_path / 'val'}" in str(result.exception)
+    assert "a.jpg: the picture is missing" in str(result.exception)
+    assert no_training == []
+
+
+def test_the_part_for_validation_judges_without_being_asked_for(tmp_path, no_training):
+    coco_folder(tmp_path / "data" / "train")
+    coco_folder(tmp_path / "data" / "valid")
+    assert command(tmp_path).exception is None
+    ((learn, kept),) = no_training
+    assert {picture.path.parts[-3] for picture in learn.pictures} == {"train"}
+    assert {picture.path.parts[-3] for picture in kept.pictures} == {"valid"}
+
+
 def test_the_command_names_bad_data_and_does_not_start(tmp_path):
     coco_set(tmp_path / "data", 3)
     (tmp_path / "data" / "images" / "001.png").unlink()
     arguments = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(app(), arguments)
     assert isinstance(result.exception, StreamError)
-    assert "1 things are wrong" in str(result.exception)
+    assert "1 thing is wrong" in str(result.exception)
     assert "001.png" in result.output
     assert not (tmp_path / "out").exists()
 
@@ -309,4 +472,4 @@ def test_the_command_refuses_a_missing_folder(tmp_path):
     arguments = ["--data", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(app(), arguments)
     assert isinstance(result.exception, StreamError)
-    assert "neither instances.json" in str(result.exception)
+    assert "is not there" in str(result.exception)

@@ -12,15 +12,14 @@ from rich.text import Text
 
 from stream.errors import StreamError, UsageError
 
-_LIMIT = 40
-
 
 def train_command(
     data: Annotated[
         Path,
         typer.Option(
-            help="Folder with images/ and instances.json (COCO format), or with images/ and "
-            "masks/ (PNG, 0 background, k the k-th person)."
+            help="Folder with labelled pictures: COCO format (as CVAT, Label Studio, Roboflow and "
+            "FiftyOne export it), YOLO text with data.yaml, or images/ and masks/ (PNG, 0 "
+            "background, k the k-th person)."
         ),
     ],
     out: Annotated[
@@ -40,7 +39,10 @@ def train_command(
     ] = "default",
     val: Annotated[
         Path | None,
-        typer.Option(help="Folder like --data to judge by. [default: every eighth picture]"),
+        typer.Option(
+            help="Folder like --data to judge by. [default: the part of --data for validation, or "
+            "every eighth picture]"
+        ),
     ] = None,
     steps: Annotated[
         int | None,
@@ -69,7 +71,12 @@ def train_command(
     ] = 2,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out what is wrong with the data and go on.")
+        bool,
+        typer.Option(
+            "--skip-bad",
+            help="Leave out what is wrong with --data and --val and go on; the place of an object "
+            "left out counts neither as object nor as background.",
+        ),
     ] = False,
     licence: Annotated[
         str, typer.Option(help="Of the weights, written into the model.")
@@ -78,11 +85,9 @@ def train_command(
     """Train a model on your own pictures, judge it and export it."""
     # torch and matplotlib belong to the extra [train]; they take seconds to load.
     try:
-        from stream_models.training.checks import check, without_bad
-        from stream_models.training.data import read
         from stream_models.training.loop import LoopConfig
         from stream_models.training.loop import Progress as State
-        from stream_models.training.run import TrainConfig, train
+        from stream_models.training.run import TrainConfig, gather, train
     except ModuleNotFoundError as error:
         raise UsageError(
             f"training needs the package {error.name!r}; "
@@ -90,24 +95,9 @@ def train_command(
         ) from error
 
     console = Console(stderr=True)
-    try:
-        content = read(data)
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"--data {data}: {_sentence(error)}") from error
-    problems = check(content)
-    for problem in problems[:_LIMIT]:
-        console.print(Text(problem), style="yellow")
-    if len(problems) > _LIMIT:
-        console.print(f"... and {len(problems) - _LIMIT} more")
-    if problems and not skip_bad:
-        raise UsageError(
-            f"{len(problems)} things are wrong with {data}; mend them, or leave them out with "
-            "--skip-bad"
-        )
-    if problems:
-        content = without_bad(content)
-    if not content.pictures:
-        raise UsageError(f"--data {data}: no usable picture")
+    sets = gather(
+        data, val, skip_bad, lambda sentence: console.print(Text(sentence), style="yellow")
+    )
     detects = init == "default" or Path(init).suffix in {".pt", ".onnx"}
     heads = rate if rate is not None else (2e-4 if detects else 6e-4)
     if steps is None and minutes is None:
@@ -152,12 +142,15 @@ def train_command(
             )
 
         try:
-            result = train(config, content, watch)
+            result = train(config, sets, watch)
         except (OSError, ValueError) as error:
-            raise StreamError(f"training stopped: {_sentence(error)}") from error
+            raise StreamError(f"training stopped: {error}") from error
     if result.before is not None:
         console.print(Text(f"before  {result.before.line()}"))
     console.print(Text(f"after   {result.report.line()}"))
+    caution = result.report.caution()
+    if caution is not None:
+        console.print(Text(caution), style="yellow")
     console.print(Text(f"wrote {result.float_model} and {result.int8_model}"))
 
 
@@ -172,12 +165,6 @@ def _weights(entries: list[str]) -> dict[str, float]:
         if weights[source] < 0:
             raise UsageError(f"--weight {entry}: a factor cannot be negative")
     return weights
-
-
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, KeyError):
-        return f"the field {error.args[0]!r} is missing"
-    return str(error)
 
 
 def _duration(seconds: float) -> str:

@@ -1,25 +1,30 @@
-"""Reading a training set: COCO json, or a folder of images with PNG instance masks."""
+"""What a training set is, and reading one from a folder in any of the known layouts."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
+import enum
+import logging
+import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
-from faster_coco_eval.core import mask as mask_api
 from numpy.typing import NDArray
 
-from stream_models.training.polygons import Polygons, outline, scaled
+from stream.errors import UsageError
+from stream_models.training.polygons import Polygons, scaled
 
-# SAM 2's own estimate of a drawn mask's IoU, mapped to the weight of the mask loss: below the
-# first value nothing is learnt from it, from the second on it counts in full.
-_SURE = (0.6, 0.9)
+logger = logging.getLogger(__name__)
+
 # Larger pictures are shrunk to this longest side (pixels): the network sees at most 640.
 LONGEST = 960
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+ANY_CLASS = -1
+"""The label of a place that proves nothing about any class."""
+
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2 in pixels of the stored picture."""
 
 
 @dataclasses.dataclass
@@ -27,10 +32,11 @@ class Object:
     """One labelled object: box (x1, y1, x2, y2) in pixels of the stored picture, 0-based label.
 
     `area` in square pixels is that of the mask, or of the box where there is none. `mask_weight`
-    is 0 where the mask is unknown; `crowd` marks an area that proves nothing.
+    is 0 where the mask is unknown; `crowd` marks an area that proves nothing, about its class or,
+    with the label `ANY_CLASS`, about any.
     """
 
-    box: tuple[float, float, float, float]
+    box: Box
     label: int
     polygons: Polygons
     area: float
@@ -42,8 +48,9 @@ class Object:
 class Picture:
     """One picture and what is known about it.
 
-    `width` and `height` are those used from here on, at most `LONGEST`: larger files are shrunk
-    when they are read. `known` (classes,) is true for the completely labelled classes.
+    `id` is unique in its set. `width` and `height` are those used from here on, at most `LONGEST`:
+    larger files are shrunk when they are read. `known` (classes,) is true for the completely
+    labelled classes.
     """
 
     id: int
@@ -57,125 +64,133 @@ class Picture:
 
 @dataclasses.dataclass
 class DataSet:
-    """Pictures and the class names their labels index; `problems` are one sentence each."""
+    """Pictures and the class names their labels index.
+
+    `problems` are one sentence each: what is wrong, and left out of `pictures`. `notes` say how
+    something was understood that could be meant otherwise. `described` counts the pictures that
+    the set speaks of, usable or not; `skipped` the objects that are left out.
+    """
 
     names: tuple[str, ...]
     pictures: list[Picture]
     problems: list[str]
+    notes: list[str] = dataclasses.field(default_factory=list)
+    described: int = 0
+    skipped: int = 0
+
+    def count(self) -> int:
+        """How many objects there are, without places that prove nothing."""
+        return sum(not item.crowd for picture in self.pictures for item in picture.objects)
 
 
-def read(folder: Path) -> DataSet:
-    """Read `folder`: `instances.json` and `images/`, or pictures with masks in `masks/`.
+class Purpose(enum.Enum):
+    """What a set is read for: an export may hold parts of its own for both."""
 
-    Raises FileNotFoundError with a sentence that says what was looked for.
+    LEARN = "learn from"
+    JUDGE = "judge by"
+
+
+_PARTS = {
+    "train": re.compile(r"train(ing)?(?![a-z])", re.IGNORECASE),
+    "val": re.compile(r"val(id|idation)?(?![a-z])", re.IGNORECASE),
+    "test": re.compile(r"test(ing)?(?![a-z])", re.IGNORECASE),
+}
+
+
+def part_of(name: str) -> str:
+    """The part that a file or folder name stands for: `train`, `val`, `test`, or "" for none."""
+    for part, pattern in _PARTS.items():
+        if pattern.match(name):
+            return part
+    return ""
+
+
+def chosen_parts(parts: Iterable[str], purpose: Purpose) -> list[str]:
+    """Those of `parts` to read: for learning what is not kept apart, for judging what is.
+
+    Where a set has no part for the purpose, all of it serves.
     """
-    annotations = folder / "instances.json"
-    if annotations.is_file():
-        return read_coco(annotations, folder / "images")
-    if (folder / "masks").is_dir():
-        return read_masks(folder / "images", folder / "masks")
-    raise FileNotFoundError(
-        f"{folder} holds neither instances.json (COCO format) nor a folder masks/ of PNG "
-        "instance masks beside images/"
-    )
+    there = sorted(set(parts))
+    if purpose is Purpose.LEARN:
+        return [part for part in there if part in ("train", "")] or there
+    for part in ("val", "test"):
+        if part in there:
+            return [part]
+    return there
 
 
-def read_coco(annotations: Path, images: Path) -> DataSet:
-    """Read COCO json. Unknown class ids, impossible boxes and empty masks become problems."""
-    content = json.loads(annotations.read_text())
-    categories = sorted(content["categories"], key=lambda entry: int(entry["id"]))
-    names = tuple(str(entry["name"]) for entry in categories)
-    label_of = {int(entry["id"]): index for index, entry in enumerate(categories)}
-    problems: list[str] = []
-    pictures: dict[int, Picture] = {}
-    for entry in content["images"]:
-        path = images / str(entry["file_name"])
-        if int(entry["id"]) in pictures:
-            problems.append(f"{path.name}: image id {entry['id']} is used twice")
-            continue
-        if not path.is_file():
-            problems.append(f"{path.name}: the picture is missing from {images}")
-            continue
-        pictures[int(entry["id"])] = Picture(
-            int(entry["id"]),
-            path,
-            int(entry["width"]),
-            int(entry["height"]),
-            str(entry.get("source", "")),
-            [],
-            _known(entry, names, label_of),
+def holds_both(parts: Iterable[str]) -> bool:
+    """Whether a set of these parts has one to learn from and another to judge by."""
+    there = set(parts)
+    return bool(there & {"train", ""}) and bool(there & {"val", "test"})
+
+
+def read(folder: Path, purpose: Purpose = Purpose.LEARN) -> DataSet:
+    """Read the set in `folder` (or the one COCO file given), whatever its layout.
+
+    Raises:
+        UsageError: it is laid out in no way that is known, or cannot be read as what it seems.
+    """
+    from stream_models.training.layout import find
+
+    layout = find(folder)
+    try:
+        parts = layout.parts(folder)
+        wanted = chosen_parts(parts, purpose)
+        data = merge([layout.read(folder, part) for part in wanted])
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be read: {error}") from error
+    left = [part for part in parts if part not in wanted]
+    told = f", only its part for {_spoken(wanted)}" if left else ""
+    data.notes.insert(0, f"{folder} is read as {layout.title}{told}")
+    masks = (item.mask_weight for picture in data.pictures for item in picture.objects)
+    if data.count() and not any(masks):
+        data.notes.append(
+            f"no object of {folder} has a mask to learn from: boxes are learnt, masks stay as the "
+            "model to begin with draws them"
         )
-    described = {int(entry["id"]): str(entry["file_name"]) for entry in content["images"]}
-    for entry in content["annotations"]:
-        image_id = int(entry["image_id"])
-        if image_id not in described:
-            problems.append(f"annotation {entry['id']}: no picture has the id {image_id}")
-        elif image_id in pictures:
-            _add_object(entry, pictures[image_id], label_of, problems)
-    return DataSet(names, [_shrink(picture) for picture in pictures.values()], problems)
+    data.pictures = [_shrink(picture) for picture in data.pictures]
+    return data
 
 
-def _known(
-    entry: dict[str, Any], names: tuple[str, ...], label_of: dict[int, int]
-) -> NDArray[np.bool_]:
-    known = np.ones(len(names), np.bool_)
-    if entry.get("only_classes"):
-        known[:] = False
-        known[[label_of[int(i)] for i in entry["only_classes"] if int(i) in label_of]] = True
-    person = names.index("person") if "person" in names else None
-    if entry.get("only_person"):
-        known[[index for index in range(len(names)) if index != person]] = False
-    if entry.get("person_incomplete") and person is not None:
-        known[person] = False
-    return known
+def _spoken(parts: list[str]) -> str:
+    words = {"train": "training", "val": "validation", "test": "testing", "": "neither"}
+    return " and ".join(words[part] for part in parts)
 
 
-def _add_object(
-    entry: dict[str, Any], picture: Picture, label_of: dict[int, int], problems: list[str]
-) -> None:
-    where = f"{picture.path.name}: annotation {entry.get('id', '?')}"
-    category = int(entry["category_id"])
-    if category not in label_of:
-        problems.append(f"{where} has category id {category}, which is not among the categories")
-        return
-    x, y, width, height = (float(value) for value in entry["bbox"])
-    if width <= 0 or height <= 0:
-        problems.append(f"{where} has an empty box")
-        return
-    box = (x, y, x + width, y + height)
-    slack = 2.0
-    if min(box[:2]) < -slack or box[2] > picture.width + slack or box[3] > picture.height + slack:
-        problems.append(
-            f"{where} has a box that leaves the picture ({picture.width}x{picture.height})"
-        )
-        return
-    polygons = _polygons(entry.get("segmentation"), picture)
-    if polygons == []:
-        problems.append(f"{where} has an empty mask")
-        return
-    crowd = bool(entry.get("iscrowd", 0))
-    weight = 1.0 if polygons and not entry.get("box_only") and not crowd else 0.0
-    if weight and entry.get("mask_by") == "sam2":
-        score = float(entry.get("mask_score", 0.0))
-        weight = float(np.clip((score - _SURE[0]) / (_SURE[1] - _SURE[0]), 0.0, 1.0))
-    area = float(entry.get("area", width * height))
-    picture.objects.append(Object(box, label_of[category], polygons or [], area, weight, crowd))
+def is_split(folder: Path) -> bool:
+    """Whether the set in `folder` has a part of its own to judge by."""
+    from stream_models.training.layout import find
+
+    return holds_both(find(folder).parts(folder))
 
 
-def _polygons(segmentation: Any, picture: Picture) -> Polygons | None:
-    """COCO's polygons or run-length mask as polygons; None where there is no mask at all."""
-    if segmentation is None:
-        return None
-    if isinstance(segmentation, list):
-        rings: Polygons = []
-        for flat in segmentation:
-            if len(flat) >= 6:
-                rings.append(np.asarray(flat, np.float32).reshape(-1, 2))
-        return rings
-    coded = segmentation
-    if isinstance(segmentation["counts"], list):
-        coded = mask_api.frPyObjects(segmentation, picture.height, picture.width)
-    return outline(np.asarray(mask_api.decode(coded), np.uint8))
+def merge(sets: list[DataSet]) -> DataSet:
+    """One set of several: classes by name, pictures numbered anew.
+
+    A class that one of them does not name is unknown in its pictures.
+    """
+    names = tuple(dict.fromkeys(name for data in sets for name in data.names))
+    out = DataSet(names, [], [])
+    taken: set[Path] = set()
+    for data in sets:
+        to = [names.index(name) for name in data.names]
+        for picture in data.pictures:
+            if picture.path in taken:
+                out.problems.append(f"{picture.path.name}: the picture is labelled in two places")
+                continue
+            known = np.zeros(len(names), np.bool_)
+            known[to] = picture.known
+            for item in picture.objects:
+                item.label = to[item.label] if item.label >= 0 else item.label
+            number = len(out.pictures) + 1
+            out.pictures.append(dataclasses.replace(picture, id=number, known=known))
+        taken.update(picture.path for picture in data.pictures)
+        out.problems += data.problems
+        out.notes += data.notes
+        out.described += data.described
+        out.skipped += data.skipped
+    return out
 
 
 def _shrink(picture: Picture) -> Picture:
@@ -189,56 +204,4 @@ def _shrink(picture: Picture) -> Picture:
         item.polygons = scaled(item.polygons, factor)
         item.area *= factor * factor
     width, height = round(picture.width * factor), round(picture.height * factor)
-    return dataclasses.replace(picture, width=width, height=height)
-
-
-def read_masks(images: Path, masks: Path) -> DataSet:
-    """Read pictures with instance masks of the same stem: PNG, 0 background, k the k-th person.
-
-    The mask of `a.jpg` is `masks/a.png`, 8 or 16 bits, one channel. Every object is a person, and
-    every person in a picture must have a mask.
-    """
-    problems: list[str] = []
-    pictures: list[Picture] = []
-    paths = sorted(path for path in images.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    for mask in sorted(masks.glob("*.png")):
-        if not any(path.stem == mask.stem for path in paths):
-            problems.append(f"{mask.name}: no picture of that name in {images}")
-    for number, path in enumerate(paths, 1):
-        mask_path = masks / f"{path.stem}.png"
-        ids = cv2.imread(str(mask_path), cv2.IMREAD_UNCHANGED) if mask_path.is_file() else None
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if picture is None:
-            problems.append(f"{path.name}: the picture cannot be read")
-            continue
-        if ids is None:
-            problems.append(f"{path.name}: its mask {mask_path.name} is missing or unreadable")
-            continue
-        height, width = picture.shape[:2]
-        if ids.ndim != 2 or ids.shape != (height, width):
-            problems.append(
-                f"{mask_path.name}: shape {ids.shape} is not the picture's ({height}, {width})"
-            )
-            continue
-        objects = _objects_from_ids(np.asarray(ids, np.int64))
-        if not objects:
-            problems.append(f"{mask_path.name}: the mask is empty")
-            continue
-        known = np.ones(1, np.bool_)
-        pictures.append(_shrink(Picture(number, path, width, height, "masks", objects, known)))
-    return DataSet(("person",), pictures, problems)
-
-
-def _objects_from_ids(ids: NDArray[np.int64]) -> list[Object]:
-    objects = []
-    for value in np.unique(ids):
-        if value == 0:
-            continue
-        mask = (ids == value).astype(np.uint8)
-        rings = outline(mask)
-        if rings:
-            points = np.concatenate(rings)
-            low, high = points.min(axis=0) - 0.5, points.max(axis=0) + 0.5
-            box = (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
-            objects.append(Object(box, 0, rings, float(mask.sum()), 1.0, False))
-    return objects
+    return dataclasses.replace(picture, width=max(width, 1), height=max(height, 1))

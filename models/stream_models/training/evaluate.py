@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -33,7 +34,18 @@ MASK_THRESHOLD = 0.4
 """A cell above this is the object: at 0.5 silhouettes come out a little small. On validation people
 0.4 was worth 0.005 of mask AP on COCO's, 0.004 on its large ones, and cost 0.002 on portraits."""
 
-FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+# COCO's figures and the areas in square pixels of the objects that each is about.
+_SIZES = {
+    "AP": (0.0, 1e10),
+    "AP50": (0.0, 1e10),
+    "AP75": (0.0, 1e10),
+    "APs": (0.0, 32.0**2),
+    "APm": (32.0**2, 96.0**2),
+    "APl": (96.0**2, 1e10),
+}
+FIGURES = tuple(_SIZES)
+# With fewer than these, AP moves by several points with a single object.
+_ENOUGH_PICTURES, _ENOUGH_OBJECTS = 20, 50
 RESIZE = Resize(
     mode="shortest_edge",
     shortest=384,
@@ -102,17 +114,39 @@ def paste(mask: NDArray[np.float32], box: NDArray[np.float32], height: int, widt
 
 @dataclasses.dataclass
 class Report:
-    """Accuracy by name: `groups` of pictures by person masks, `classes` by box AP50."""
+    """Accuracy by name: `groups` of pictures by masks of `subject`, `classes` by box AP50.
+
+    A figure is -1 where no object is of its kind. `pictures` and `objects` (of `subject`) are how
+    many it was judged by.
+    """
 
     groups: dict[str, dict[str, float]]
     classes: dict[str, float]
+    subject: str = "person"
+    pictures: int = 0
+    objects: int = 0
 
     def line(self) -> str:
-        """The person figures in one line."""
+        """The figures of the subject in one line; a dash where there is nothing to judge by."""
         parts = []
         for name, figures in self.groups.items():
-            parts.append(f"{name}: " + " ".join(f"{key} {figures[key]:.3f}" for key in FIGURES))
+            told = (
+                f"{key} {figures[key]:.3f}" if figures[key] >= 0 else f"{key} -" for key in FIGURES
+            )
+            parts.append(f"{name}: " + " ".join(told))
         return "; ".join(parts)
+
+    def caution(self) -> str | None:
+        """A sentence where so little was judged by that the figures say little."""
+        if self.pictures >= _ENOUGH_PICTURES and self.objects >= _ENOUGH_OBJECTS:
+            return None
+        pictures = "1 picture" if self.pictures == 1 else f"{self.pictures} pictures"
+        objects = f"{self.objects} with masks of {self.subject!r}"
+        return (
+            f"judged by {pictures} ({objects}): so few say little, one object more or less moves "
+            f"the figures far (a dash: none of that size); {_ENOUGH_PICTURES} pictures with "
+            f"{_ENOUGH_OBJECTS} objects or more, best as a set of their own (--val), say more"
+        )
 
 
 def evaluate(
@@ -165,6 +199,7 @@ def _truth(data: DataSet, ids: dict[str, int]) -> dict[str, Any]:
                 {
                     "id": len(annotations) + 1,
                     "image_id": picture.id,
+                    # 0 for a place that proves nothing about any class.
                     "category_id": item.label + 1,
                     "bbox": [x, y, w, h],
                     "area": item.area,
@@ -184,21 +219,30 @@ def _truth(data: DataSet, ids: dict[str, int]) -> dict[str, Any]:
 def _score(
     data: DataSet, ids: dict[str, int], results: list[dict[str, Any]], classes: bool
 ) -> Report:
-    report = Report({}, {})
     truth = _truth(data, ids)
+    masked = Counter(
+        a["category_id"] for a in truth["annotations"] if not a["iscrowd"] and not a["maskless"]
+    )
+    person = ids.get("person", 0)
+    main = person if masked[person] else next((i for i in ids.values() if masked[i]), person or 1)
+    subject = next((name for name, index in ids.items() if index == main), "person")
+    report = Report({}, {}, subject, len(data.pictures), masked[main])
     groups: dict[str, set[int]] = {}
     sourced = any(picture.source == "coco" for picture in data.pictures)
     for picture in data.pictures:
         name = ("coco" if picture.source == "coco" else "other") if sourced else "all"
         groups.setdefault(name, set()).add(picture.id)
-    main = ids.get("person", 1)
     logging.getLogger("faster_coco_eval").setLevel(logging.WARNING)
     with contextlib.redirect_stdout(io.StringIO()):
         for name, images in groups.items():
             report.groups[name] = _figures(truth, results, "segm", images, main)
         if classes:
             full = {picture.id for picture in data.pictures if picture.known.all()}
-            present = {a["category_id"] for a in truth["annotations"] if a["image_id"] in full}
+            present = {
+                a["category_id"]
+                for a in truth["annotations"]
+                if a["image_id"] in full and not a["iscrowd"]
+            }
             for name, category in ids.items():
                 if category in present:
                     figures = _figures(truth, results, "bbox", full, category)
@@ -214,13 +258,19 @@ def _figures(
     category: int,
 ) -> dict[str, float]:
     mine = [r for r in results if r["image_id"] in images and r["category_id"] == category]
-    if not mine:
-        return dict.fromkeys(FIGURES, 0.0)
     annotations = [
-        {**a, "iscrowd": 1} if kind == "segm" and a["maskless"] else a
+        {**a, "category_id": category, "iscrowd": int(a["iscrowd"] or a["maskless"])}
+        if kind == "segm"
+        else {**a, "category_id": category}
         for a in truth["annotations"]
-        if a["image_id"] in images and a["category_id"] == category
+        if a["image_id"] in images and a["category_id"] in (category, 0)
     ]
+    if not mine:
+        areas = [a["area"] for a in annotations if not a["iscrowd"]]
+        return {
+            key: 0.0 if any(low <= area <= high for area in areas) else -1.0
+            for key, (low, high) in _SIZES.items()
+        }
     ground = COCO({**truth, "annotations": annotations})
     run = COCOeval_faster(ground, ground.loadRes([dict(r) for r in mine]), kind)
     run.params.imgIds = sorted(images)

@@ -70,7 +70,8 @@ def learning_curve(history: Path, path: Path) -> None:
     left.legend()
     for group in figures[-1]["figures"] if figures else {}:
         for key in ("AP", "AP50"):
-            values = [entry["figures"][group][key] for entry in figures]
+            # Below 0: there was nothing to judge by.
+            values = [max(entry["figures"][group][key], 0.0) for entry in figures]
             right.plot([e["step"] for e in figures], values, marker="o", label=f"{group} {key}")
     right.set(xlabel="batch", ylabel="mask accuracy", ylim=(0, 1))
     right.grid(visible=True, alpha=0.3)

@@ -17,7 +17,8 @@ from stream_export.metadata import save_model
 from stream_models.detect import DetectConfig
 from stream_models.network import MaskRCNN
 from stream_models.training.augment import AugmentConfig
-from stream_models.training.data import DataSet, Picture, read
+from stream_models.training.checks import sound
+from stream_models.training.data import DataSet, Picture, Purpose, is_split
 from stream_models.training.evaluate import Report, evaluate, network_detector
 from stream_models.training.initial import initial_network
 from stream_models.training.loop import LoopConfig, Progress, Trainer
@@ -39,7 +40,8 @@ class TrainConfig:
     """A run: what to learn from, where to start, where to write, how long.
 
     `weights` gives the pictures of a source another chance to be drawn than 1. `validation` is a
-    folder like `data`; without one, every eighth picture is held back. `licence` is what the
+    folder like `data`; without one, the part of `data` that is kept for it, or every eighth
+    picture, is held back. `licence` is what the
     exported model says of its weights.
     """
 
@@ -77,24 +79,36 @@ def split(data: DataSet) -> tuple[DataSet, DataSet]:
     return DataSet(data.names, rest, []), DataSet(data.names, held, [])
 
 
+def gather(
+    data: Path,
+    validation: Path | None,
+    skip_bad: bool = False,
+    tell: Callable[[str], None] | None = None,
+) -> tuple[DataSet, DataSet]:
+    """The pictures to learn from and those to judge by, both checked; see `checks.sound`.
+
+    Without `validation` they are judged by the set's own part for it, or by every eighth picture.
+    """
+    learn = sound(data, Purpose.LEARN, skip_bad, tell)
+    if validation is None and not is_split(data):
+        return split(learn)
+    return learn, sound(validation or data, Purpose.JUDGE, skip_bad, tell)
+
+
 def train(
     config: TrainConfig,
-    data: DataSet | None = None,
+    sets: tuple[DataSet, DataSet] | None = None,
     watch: Callable[[Progress], None] | None = None,
 ) -> Result:
     """Train, judge and export; an interrupted run in `config.out` is taken up again.
 
-    `data` is the set if it has been read already; it should have passed `checks.check`. `watch`
-    is told how far the run is. Raises UsageError or ModelError, ValueError for a broken picture.
+    `sets` are what `gather` returned if it was asked already. `watch` is told how far the run is.
+    Raises UsageError or ModelError, ValueError for a picture that breaks on the way.
     """
-    data = data or read(config.data)
-    if config.validation is None:
-        learn, judged = split(data)
-    else:
-        learn, judged = data, read(config.validation)
+    learn, judged = sets or gather(config.data, config.validation)
     config.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.loop.seed)
-    network, _ = initial_network(config.init, data.names)
+    network, _ = initial_network(config.init, learn.names)
     chances = np.array([config.weights.get(p.source, 1.0) for p in learn.pictures])
     trainer = Trainer(
         network, learn.pictures, chances, config.out, config.loop, config.augment, config.loss
@@ -105,11 +119,11 @@ def train(
 
     def judge(average: MaskRCNN, progress: Progress) -> dict[str, Any]:
         detector = network_detector(average.eval(), DetectConfig(), bf16=True)
-        report = evaluate(detector, data.names, judged)
+        report = evaluate(detector, learn.names, judged)
         logger.info("batch %d: %s", progress.step, report.line())
         if progress.step == 0:
             before.append(report)
-        show(average, data.names, samples, config.out / f"samples-{progress.step:06d}.png")
+        show(average, learn.names, samples, config.out / f"samples-{progress.step:06d}.png")
         return dict(report.groups)
 
     def draw(history: Path) -> None:
@@ -139,8 +153,9 @@ def export(network: MaskRCNN, learn: DataSet, judged: DataSet, config: TrainConf
         for name in learn.names
         if name == "person" or len(learn.names) <= 3 or report.classes.get(name, 0.0) >= CLASS_FLOOR
     ]
+    few = f" of {report.pictures} pictures" if report.caution() else ""
     accuracy = {
-        f"mask {key}, {group}": round(value, 4)
+        f"mask {key}, {group}{few}": round(value, 4)
         for group, figures in report.groups.items()
         for key, value in figures.items()
         if value >= 0

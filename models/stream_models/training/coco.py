@@ -1,0 +1,329 @@
+"""COCO's json as people's tools write it: everything whose meaning is clear is read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.errors import UsageError
+from stream_models.training.data import Box, DataSet, Object, Picture, merge
+from stream_models.training.objects import BadLabelError, build, inside, number, read_box, unsure
+from stream_models.training.picture_files import PictureFiles, picture_size
+
+# SAM 2's own estimate of a drawn mask's IoU, mapped to the weight of the mask loss: below the
+# first value nothing is learnt from it, from the second on it counts in full.
+_SURE = (0.6, 0.9)
+_LARGE = 1 << 26
+"""Pixels from which a picture's stated size is not believed without a look at its file."""
+
+Entry = Mapping[str, Any]
+
+
+def read_coco(file: Path, pictures: PictureFiles) -> DataSet:
+    """Read one COCO file. What is wrong with its pictures and objects becomes problems.
+
+    Raises:
+        UsageError: it is no json, or no COCO file.
+    """
+    content = _load(file)
+    tops = content if isinstance(content, list) else [content]
+    if not tops or not all(isinstance(top, dict) and "images" in top for top in tops):
+        raise UsageError(
+            f"{file} is json, but no COCO file: on top it has {_kind(content)}, and COCO has an "
+            "object with images, annotations and categories"
+        )
+    return merge([_File(file, top, pictures).read() for top in tops])
+
+
+def _load(file: Path) -> Any:
+    try:
+        return json.loads(file.read_bytes())
+    except json.JSONDecodeError as error:
+        raise UsageError(
+            f"{file} is no json: {error.msg} in line {error.lineno}, column {error.colno}"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{file} is no json that can be read: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, list):
+        inner = f", the first of which is {_kind(value[0])}" if value else ""
+        return f"a list of {len(value)} entries{inner}"
+    if isinstance(value, dict):
+        keys = ", ".join(str(key)[:40] for key in list(value)[:6])
+        return f"an object with {keys}" if keys else "an empty object"
+    return f"just {str(value)[:40]}"
+
+
+def _key(value: object) -> str | None:
+    """An id as text, the same for 7, 7.0 and "7"; None for what can be none."""
+    found = number(value)
+    if found is not None and found == int(found):
+        return str(int(found))
+    return value.strip() or None if isinstance(value, str) else None
+
+
+class _File:
+    """One COCO object on its way to a `DataSet`."""
+
+    def __init__(self, file: Path, content: Entry, pictures: PictureFiles) -> None:
+        self._file = file
+        self._content = content
+        self._files = pictures
+        self._data = DataSet((), [], [])
+        self._label_of: dict[str, int] = {}
+        self._picture_of: dict[str, Picture | None] = {}
+        self._name_of: dict[str, str] = {}
+
+    def read(self) -> DataSet:
+        annotations = list(self._entries("annotations", needed=False))
+        self._read_categories(annotations)
+        taken: dict[Path, str] = {}
+        for entry in self._entries("images"):
+            self._data.described += 1
+            self._read_picture(entry, taken)
+        as_objects = self._crowds_are_objects(annotations)
+        counted = 0
+        for entry in annotations:
+            crowd = _truth(entry.get("iscrowd"))
+            if crowd and _in_runs(entry) and (as_objects or _from_cvat(entry)):
+                crowd = False
+                counted += 1
+            self._read_object(entry, crowd)
+        if counted:
+            self._data.notes.append(
+                f"{self._file.name}: {counted} masks in run lengths are marked iscrowd, as CVAT "
+                "marks every mask, and are learnt as the objects that they are"
+            )
+        return self._data
+
+    def _entries(self, section: str, needed: bool = True) -> Iterator[Entry]:
+        entries = self._content.get(section)
+        if entries is None and not needed:
+            return
+        if not isinstance(entries, list):
+            raise UsageError(
+                f"{self._file} is no COCO file: its {section!r} must be a list, and is "
+                f"{'missing' if section not in self._content else _kind(entries)}"
+            )
+        for place, entry in enumerate(entries, 1):
+            if isinstance(entry, dict):
+                yield entry
+            else:
+                self._wrong(f"number {place} of its {section} is no object but {_kind(entry)}")
+
+    def _wrong(self, sentence: str, picture: str = "") -> None:
+        where = f"{self._file.name}, {picture}" if picture else self._file.name
+        line = " ".join(f"{where}: {sentence}".split())
+        self._data.problems.append(line)
+
+    def _read_categories(self, annotations: list[Entry]) -> None:
+        entries = list(self._entries("categories"))
+        keys = [_key(entry.get("id")) for entry in entries]
+        if all(key is not None and key.lstrip("-").isdigit() for key in keys):
+            order = sorted(range(len(entries)), key=lambda index: int(keys[index] or 0))
+        else:
+            order = list(range(len(entries)))
+        used = Counter(_key(entry.get("category_id")) for entry in annotations)
+        above = {
+            entry.get("supercategory")
+            for entry in entries
+            if isinstance(entry.get("supercategory"), str)
+            and entry.get("supercategory") != entry.get("name")
+        }
+        names: list[str] = []
+        for index in order:
+            entry, key, name = entries[index], keys[index], entries[index].get("name")
+            if key is None or not isinstance(name, (str, int, float)) or not str(name).strip():
+                self._wrong(f"the category {str(entry.get('id'))[:40]} has no usable id and name")
+                continue
+            if key in self._label_of:
+                self._wrong(f"the category id {key} is used twice")
+                continue
+            # Roboflow puts a class on top that is the others' parent and that no object has.
+            if not used[key] and name in above:
+                continue
+            label = str(name).strip()
+            if label not in names:
+                names.append(label)
+            self._label_of[key] = names.index(label)
+        if not names:
+            raise UsageError(f"{self._file} names no category, so there is nothing to learn")
+        self._data.names = tuple(names)
+
+    def _read_picture(self, entry: Entry, taken: dict[Path, str]) -> None:
+        key, name = _key(entry.get("id")), entry.get("file_name")
+        if not isinstance(name, str) or not name.strip():
+            self._wrong(f"the picture with the id {str(entry.get('id'))[:40]} has no file_name")
+        elif key is None:
+            self._wrong("the picture has no usable id", _short(name))
+        elif key in self._name_of:
+            # Whose the objects of this id are cannot be said: neither picture is used.
+            first = self._picture_of[key]
+            self._wrong(
+                f"the image id {key} is used twice, for {self._name_of[key]} too", _short(name)
+            )
+            if first is not None and self._name_of[key] != _short(name):
+                self._data.pictures = [one for one in self._data.pictures if one is not first]
+                self._picture_of[key] = None
+        else:
+            self._name_of[key] = _short(name)
+            self._picture_of[key] = self._open(entry, name, taken)
+            return
+        if key is not None and key not in self._name_of:
+            self._name_of[key] = "?"
+            self._picture_of[key] = None
+
+    def _open(self, entry: Entry, name: str, taken: dict[Path, str]) -> Picture | None:
+        try:
+            path = self._files.find(name)
+            width, height = self._size(entry, path)
+        except ValueError as error:
+            self._wrong(str(error), _short(name))
+            return None
+        if path in taken:
+            self._wrong(f"{path.name} is the file of {taken[path]} already", _short(name))
+            return None
+        taken[path] = _short(name)
+        source = entry.get("source")
+        picture = Picture(
+            len(self._data.pictures) + 1,
+            path,
+            width,
+            height,
+            source if isinstance(source, str) else "",
+            [],
+            self._known(entry),
+        )
+        self._data.pictures.append(picture)
+        return picture
+
+    def _size(self, entry: Entry, path: Path) -> tuple[int, int]:
+        """Width and height as stated, or of the file where none, or nothing usable, is stated."""
+        stated = [number(entry.get(side)) for side in ("width", "height")]
+        width, height = (int(side) if side and side == int(side) else 0 for side in stated)
+        if width > 0 and height > 0 and width * height <= _LARGE:
+            return width, height
+        real = picture_size(path)
+        if min(width, height) > 0 and (width, height) != real:
+            raise ValueError(
+                f"the picture is {real[0]}x{real[1]} pixels, its annotation says {width}x{height}"
+            )
+        return real
+
+    def _known(self, entry: Entry) -> NDArray[np.bool_]:
+        names = self._data.names
+        known = np.ones(len(names), np.bool_)
+        only = entry.get("only_classes")
+        if isinstance(only, list) and only:
+            known[:] = False
+            known[[self._label_of[k] for k in map(_key, only) if k in self._label_of]] = True
+        person = names.index("person") if "person" in names else None
+        if _truth(entry.get("only_person")):
+            known[[index for index in range(len(names)) if index != person]] = False
+        if _truth(entry.get("person_incomplete")) and person is not None:
+            known[person] = False
+        return known
+
+    def _crowds_are_objects(self, annotations: list[Entry]) -> bool:
+        """Whether `iscrowd` says nothing in this file: no object has a mask but those marked so.
+
+        COCO itself has polygons for its objects and run lengths for its crowds; CVAT writes each
+        mask that was painted as run lengths, and marks it.
+        """
+        return not any(
+            not _truth(entry.get("iscrowd")) and entry.get("segmentation") for entry in annotations
+        )
+
+    def _read_object(self, entry: Entry, crowd: bool) -> None:
+        what = f"annotation {str(entry.get('id', '?'))[:40]}"
+        key = _key(entry.get("image_id"))
+        if key is None or key not in self._picture_of:
+            shown = str(entry.get("image_id"))[:40]
+            self._wrong(f"{what}: no picture has the id {shown}")
+            return
+        picture, name = self._picture_of[key], self._name_of[key]
+        if picture is None:
+            return  # it is among the problems already
+        category = _key(entry.get("category_id"))
+        label = self._label_of.get(category) if category is not None else None
+        try:
+            item = self._object(entry, label, crowd, picture)
+        except BadLabelError as error:
+            self._wrong(f"{what} {error}", name)
+            self._data.skipped += 1
+            unsure(picture, error.places, label)
+            return
+        picture.objects.append(item)
+
+    def _object(self, entry: Entry, label: int | None, crowd: bool, picture: Picture) -> Object:
+        size = (picture.width, picture.height)
+        if label is None:
+            shown = str(entry.get("category_id"))[:40]
+            raise BadLabelError(
+                f"has category id {shown}, which is not among the categories",
+                _place(entry, picture),
+            )
+        masked = not _truth(entry.get("box_only"))
+        box, mask = build(entry.get("bbox"), entry.get("segmentation") if masked else None, size)
+        weight = 1.0 if mask and not crowd else 0.0
+        if weight and entry.get("mask_by") == "sam2":
+            score = number(entry.get("mask_score")) or 0.0
+            weight = float(np.clip((score - _SURE[0]) / (_SURE[1] - _SURE[0]), 0.0, 1.0))
+        area = number(entry.get("area"))
+        if not area or area < 0:
+            area = mask.area if mask else (box[2] - box[0]) * (box[3] - box[1])
+        return Object(box, label, mask.polygons if mask else [], area, weight, crowd)
+
+
+def _place(entry: Entry, picture: Picture) -> list[Box]:
+    """Where an object of unknown class is, as far as its box says."""
+    try:
+        box = read_box(entry.get("bbox"))
+    except BadLabelError:
+        return []
+    found = inside(box, (picture.width, picture.height)) if box else None
+    return [found] if found else []
+
+
+def _truth(value: object) -> bool:
+    return bool(number(value)) if not isinstance(value, bool) else value
+
+
+def _in_runs(entry: Entry) -> bool:
+    return isinstance(entry.get("segmentation"), dict)
+
+
+def _from_cvat(entry: Entry) -> bool:
+    """Whether an annotation has the attributes that CVAT gives every one of its own."""
+    attributes = entry.get("attributes")
+    return isinstance(attributes, dict) and "occluded" in attributes
+
+
+def _short(name: str) -> str:
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return last if len(last) <= 80 else f"{last[:77]}..."
+
+
+@dataclasses.dataclass(frozen=True)
+class CocoFile:
+    """A COCO file, where its pictures are, and the part of the set that it describes."""
+
+    file: Path
+    part: str = ""
+    folders: tuple[Path, ...] = ()
+
+    def read(self, root: Path) -> DataSet:
+        """Read it; pictures that are in none of `folders` are looked for below `root`."""
+        hint = self.file.stem.partition("instances_")[2]
+        return read_coco(self.file, PictureFiles(root, self.folders, hint))

@@ -1,0 +1,1 @@
+"""The ways of laying out a training set that are known: one module each."""

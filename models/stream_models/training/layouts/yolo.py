@@ -1,0 +1,224 @@
+"""`data.yaml` and `labels/*.txt`: YOLO's text, polygons or boxes, as shares of the picture."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from stream.errors import UsageError
+from stream_models.training.data import Box, DataSet, Object, Picture, merge, part_of
+from stream_models.training.layout import Layout
+from stream_models.training.objects import BadLabelError, Mask, build, number, unsure
+from stream_models.training.picture_files import PictureFiles, picture_size, pictures_in
+
+_SETTINGS = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
+_NAMES = ("classes.txt", "obj.names", "labels/classes.txt")
+
+
+@dataclasses.dataclass
+class _Settings:
+    """What the settings say: class names, and the folders or lists of pictures by part."""
+
+    names: tuple[str, ...]
+    places: dict[str, list[str]]
+    root: Path
+
+
+class Yolo(Layout):
+    """Lines of a class and x, y pairs, all in 0..1; four numbers are a box without a mask.
+
+    The labels of `images/a.jpg` are `labels/a.txt`, or `a.txt` beside it. A picture without a file
+    of labels shows nothing of the classes.
+    """
+
+    title = "YOLO text"
+    looks_for = "data.yaml or classes.txt beside labels/*.txt (YOLO)"
+
+    def accepts(self, folder: Path) -> bool:
+        """Whether the settings or the names are there."""
+        if folder.suffix.lower() in (".yaml", ".yml") and folder.is_file():
+            return True
+        if any((folder / name).is_file() for name in _SETTINGS):
+            return True
+        return (folder / "labels").is_dir() and any((folder / name).is_file() for name in _NAMES)
+
+    def parts(self, folder: Path) -> list[str]:
+        """The parts that the settings name."""
+        return list(_settings(folder).places)
+
+    def read(self, folder: Path, part: str) -> DataSet:
+        """Read the pictures of this part and their labels."""
+        settings = _settings(folder)
+        folder = folder if folder.is_dir() else folder.parent
+        sets = [
+            _read(folder, settings, _pictures(folder, settings, place))
+            for place in settings.places[part]
+        ]
+        data = merge(sets)
+        data.names = settings.names
+        return data
+
+
+def _settings(folder: Path) -> _Settings:
+    tries = [folder, *(folder / name for name in _SETTINGS)]
+    file = next((one for one in tries if one.is_file()), None)
+    folder = folder if folder.is_dir() else folder.parent
+    if file is None:
+        names = next(folder / name for name in _NAMES if (folder / name).is_file())
+        listed = tuple(line.strip() for line in _text(names).splitlines() if line.strip())
+        if not listed or len(set(listed)) < len(listed):
+            raise UsageError(f"{names} must have a class name in each line, each once")
+        return _Settings(listed, {"": ["images"]}, folder)
+    try:
+        # Names such as `on` and `no` are text here, which YAML takes for truth values.
+        content = yaml.load(_text(file), Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise UsageError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{file} must name the classes (names) and the pictures (train, val)")
+    if "kpt_shape" in content:
+        raise UsageError(f"{file} describes key points (kpt_shape), and masks are learnt here")
+    places: dict[str, list[str]] = {}
+    for key in ("train", "val", "valid", "validation", "test"):
+        value = content.get(key)
+        found = [one for one in (value if isinstance(value, list) else [value]) if one]
+        if found and all(isinstance(one, str) for one in found):
+            places.setdefault(part_of(key), []).extend(found)
+    path = content.get("path")
+    roots = [folder / path, folder] if isinstance(path, str) and path else [folder]
+    root = next((one for one in roots if one.is_dir()), folder)
+    return _Settings(_class_names(content.get("names"), file), places or {"": ["images"]}, root)
+
+
+def _class_names(value: Any, file: Path) -> tuple[str, ...]:
+    if isinstance(value, dict):
+        numbers = [number(key) for key in value]
+        if sorted(one for one in numbers if one is not None) != list(range(len(value))):
+            raise UsageError(f"{file} must number its names from 0 on without gaps")
+        value = [value[key] for key in sorted(value, key=lambda key: number(key) or 0)]
+    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        raise UsageError(f"{file} must have its class names as a list (names)")
+    if not value or len(set(value)) < len(value):
+        raise UsageError(f"{file} must name at least one class, and each once (names)")
+    return tuple(value)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read as text: {error}") from error
+
+
+def _pictures(folder: Path, settings: _Settings, place: str) -> list[Path | str]:
+    """The pictures of a folder or a list, and for those that are not there a sentence."""
+    plain = place.replace("\\", "/")
+    inner = plain.lstrip("./")
+    tries = [settings.root / plain, folder / plain, folder / inner]
+    found = next((one for one in tries if one.exists()), None)
+    if found is None:
+        raise UsageError(f"{folder}: its settings name {place}, which is not there")
+    if found.is_dir():
+        return list(pictures_in(found))
+    files = PictureFiles(folder, (found.parent, settings.root))
+    listed: list[Path | str] = []
+    for line in _text(found).splitlines():
+        name = line.strip()
+        if name:
+            try:
+                listed.append(files.find(name))
+            except ValueError as error:
+                listed.append(f"{found.name}, {name[:80]}: {error}")
+    return listed
+
+
+def _labels(picture: Path) -> Path | None:
+    parts = list(picture.parts)
+    tries = [picture.with_suffix(".txt")]
+    if "images" in parts[:-1]:
+        last = len(parts) - 1 - parts[::-1].index("images")
+        tries.insert(0, Path(*parts[:last], "labels", *parts[last + 1 :]).with_suffix(".txt"))
+    return next((path for path in tries if path.is_file()), None)
+
+
+def _read(folder: Path, settings: _Settings, pictures: list[Path | str]) -> DataSet:
+    data = DataSet(settings.names, [], [], described=len(pictures))
+    unlabelled = 0
+    for path in pictures:
+        if isinstance(path, str):
+            data.problems.append(path)
+            continue
+        labels = _labels(path)
+        try:
+            width, height = picture_size(path)
+            lines = _text(labels).splitlines() if labels else []
+        except ValueError as error:
+            data.problems.append(f"{path.name}: {error}")
+            continue
+        except UsageError as error:
+            data.problems.append(f"{path.name}: {error}")
+            continue
+        unlabelled += labels is None
+        known = np.ones(len(settings.names), np.bool_)
+        picture = Picture(len(data.pictures) + 1, path, width, height, "", [], known)
+        data.pictures.append(picture)
+        for place, line in enumerate(lines, 1):
+            if line.strip():
+                where = f"{labels.name if labels else ''}, {path.name}: line {place}"
+                _add(line, picture, data, where)
+    if unlabelled and unlabelled == len(data.pictures):
+        raise UsageError(
+            f"{folder}: no picture has a file of labels; those of images/a.jpg are labels/a.txt"
+        )
+    if unlabelled:
+        data.notes.append(
+            f"{unlabelled} of {len(data.pictures)} pictures have no file of labels, and count as "
+            "pictures that show nothing of the classes"
+        )
+    return data
+
+
+def _add(line: str, picture: Picture, data: DataSet, where: str) -> None:
+    first, *rest = line.split()
+    kind = number(first)
+    label = int(kind) if kind is not None and kind in range(len(data.names)) else None
+    wrong: BadLabelError | None = None
+    try:
+        box, mask = _shape(rest, (picture.width, picture.height))
+    except BadLabelError as error:
+        wrong = error
+    else:
+        if label is None:
+            wrong = BadLabelError(f"has the class {first[:40]}, which has no name", [box])
+    if wrong is not None or label is None:
+        data.problems.append(f"{where} {wrong}")
+        data.skipped += 1
+        unsure(picture, wrong.places if wrong else [], label)
+        return
+    area = mask.area if mask else (box[2] - box[0]) * (box[3] - box[1])
+    picture.objects.append(
+        Object(box, label, mask.polygons if mask else [], area, float(mask is not None), False)
+    )
+
+
+def _shape(words: list[str], size: tuple[int, int]) -> tuple[Box, Mask | None]:
+    """The box and mask of what stands behind the class, in pixels."""
+    numbers = [number(word) for word in words]
+    values = [one for one in numbers if one is not None]
+    if len(values) < len(numbers):
+        raise BadLabelError("has something else than numbers in it")
+    if len(values) < 4 or len(values) % 2:
+        raise BadLabelError(
+            f"has {len(values)} numbers after the class; a polygon has pairs, a box has four"
+        )
+    if max(values) > 2.0:
+        raise BadLabelError("has coordinates that are no shares of the picture (0 to 1)")
+    pixels = [value * size[index % 2] for index, value in enumerate(values)]
+    if len(pixels) > 4:
+        return build(None, [pixels], size)
+    x, y, wide, high = pixels
+    return build([x - wide / 2, y - high / 2, wide, high], None, size)

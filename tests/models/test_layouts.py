@@ -1,0 +1,420 @@
+"""Each way of laying out a set gives exactly the same objects."""
+
+import json
+
+import numpy as np
+import pytest
+
+from stream.errors import UsageError
+from stream_models.training.checks import check, sound
+from stream_models.training.data import Purpose, holds_both, is_split, part_of, read
+from stream_models.training.layout import KIND, find
+
+from .labelled import NAMES, SIZE, TRUTH, areas, coco, coco_folder, found, pictures, ring, write
+
+
+def yolo_lines(objects, size=SIZE):
+    lines = []
+    for label, *box in objects:
+        flat = [value / size[index % 2] for index, value in enumerate(ring(*box))]
+        lines.append(" ".join([str(label), *(f"{value:.8f}" for value in flat)]))
+    return "\n".join(lines) + "\n"
+
+
+def plain(folder):
+    coco_folder(folder)
+
+
+def label_studio(folder):
+    pictures(folder / "images")
+    write(folder / "result.json", coco("images/", first=0))
+
+
+def label_studio_on_windows(folder):
+    pictures(folder / "images")
+    write(folder / "result.json", coco("images\\", first=0))
+
+
+def label_studio_names_in_ours(folder):
+    coco_folder(folder, coco("..\\..\\data\\upload\\images\\"))
+
+
+def cvat(folder):
+    pictures(folder / "images")
+    write(folder / "annotations" / "instances_default.json", coco())
+
+
+def cvat_subset(folder):
+    pictures(folder / "images" / "Train")
+    write(folder / "annotations" / "instances_Train.json", coco())
+
+
+def cocos_own(folder):
+    pictures(folder / "train2017")
+    write(folder / "annotations" / "instances_train2017.json", coco())
+    write(folder / "annotations" / "captions_train2017.json", {"annotations": []})
+
+
+def roboflow_folder(folder):
+    pictures(folder)
+    content = coco()
+    top = {"id": 0, "name": "things-ab12", "supercategory": "none"}
+    for entry in content["categories"]:
+        entry["supercategory"] = "things-ab12"
+    content["categories"].insert(0, top)
+    write(folder / "_annotations.coco.json", content)
+
+
+def fiftyone(folder):
+    pictures(folder / "data")
+    write(folder / "labels.json", coco())
+
+
+def any_name(folder):
+    pictures(folder / "shots")
+    write(folder / "export_2026.json", coco("shots/"))
+    (folder / "._export_2026.json").write_bytes(b"\0\5\26\7")
+
+
+def yolo(folder):
+    pictures(folder / "images" / "train")
+    for name, objects in TRUTH.items():
+        label = folder / "labels" / "train" / f"{name[:-4]}.txt"
+        label.parent.mkdir(parents=True, exist_ok=True)
+        label.write_text(yolo_lines(objects))
+    (folder / "data.yaml").write_text(
+        "path: /nowhere\ntrain: images/train\nnames:\n  0: person\n  1: box\n"
+    )
+
+
+def yolo_roboflow(folder):
+    pictures(folder / "train" / "images")
+    for name, objects in TRUTH.items():
+        label = folder / "train" / "labels" / f"{name[:-4]}.txt"
+        label.parent.mkdir(parents=True, exist_ok=True)
+        label.write_text(yolo_lines(objects))
+    (folder / "data.yaml").write_text(
+        "train: ../train/images\nnc: 2\nnames: ['person', 'box']\nroboflow:\n  version: 3\n"
+    )
+
+
+def yolo_list_of_files(folder):
+    yolo(folder)
+    (folder / "data.yaml").write_text("train: train.txt\nnames: [person, box]\n")
+    (folder / "train.txt").write_text(
+        "".join(f"data/images/train/{name}\n" for name in TRUTH), "utf-8-sig"
+    )
+
+
+def yolo_of_label_studio(folder):
+    pictures(folder / "images")
+    (folder / "classes.txt").write_text("person\nbox\n")
+    (folder / "labels").mkdir()
+    for name, objects in TRUTH.items():
+        if objects:  # a negative has no file
+            (folder / "labels" / f"{name[:-4]}.txt").write_text(yolo_lines(objects))
+
+
+LAYOUTS = [
+    plain,
+    label_studio,
+    label_studio_on_windows,
+    label_studio_names_in_ours,
+    cvat,
+    cvat_subset,
+    cocos_own,
+    roboflow_folder,
+    fiftyone,
+    any_name,
+    yolo,
+    yolo_roboflow,
+    yolo_list_of_files,
+    yolo_of_label_studio,
+]
+
+
+@pytest.mark.parametrize("make", LAYOUTS)
+def test_every_layout_gives_the_same_objects(tmp_path, make):
+    make(tmp_path)
+    data = read(tmp_path)
+    assert check(data) == []
+    assert data.names == NAMES
+    assert data.described == 3
+    assert found(data) == TRUTH
+    assert areas(data) == pytest.approx([1200, 240, 384], rel=1e-5)
+    assert all(p.objects[0].mask_weight == 1.0 for p in data.pictures[:2])
+    assert all(p.known.all() for p in data.pictures)
+    assert (data.pictures[0].width, data.pictures[0].height) == SIZE
+
+
+@pytest.mark.parametrize("make", [make for make in LAYOUTS if make not in (yolo, yolo_roboflow)])
+def test_parts_are_kept_apart(tmp_path, make):
+    """`train`, `valid` and `test`: what is kept for judging is not learnt from."""
+    for name in ("train", "valid", "test"):
+        make(tmp_path / name)
+    assert is_split(tmp_path)
+    learn, judged = (read(tmp_path, purpose) for purpose in Purpose)
+    assert {p.path.relative_to(tmp_path).parts[0] for p in learn.pictures} == {"train"}
+    assert {p.path.relative_to(tmp_path).parts[0] for p in judged.pictures} == {"valid"}
+    assert found(learn) == found(judged) == TRUTH
+    assert "only its part for training" in learn.notes[0]
+
+
+def test_subsets_of_cvat_and_of_yolo_are_parts(tmp_path):
+    for place in ("Train", "Validation"):
+        pictures(tmp_path / "cvat" / "images" / place)
+        write(tmp_path / "cvat" / "annotations" / f"instances_{place}.json", coco())
+    for place in ("train", "val"):
+        pictures(tmp_path / "yolo" / "images" / place)
+        (tmp_path / "yolo" / "labels" / place).mkdir(parents=True)
+        (tmp_path / "yolo" / "labels" / place / "a.txt").write_text(yolo_lines(TRUTH["a.jpg"]))
+    (tmp_path / "yolo" / "dataset.yaml").write_text(
+        "train: ./images/train\nval: ./images/val\nnames: {0: person, 1: box}\n"
+    )
+    for kind, learnt, kept in (("cvat", "Train", "Validation"), ("yolo", "train", "val")):
+        assert is_split(tmp_path / kind)
+        learn, judged = (read(tmp_path / kind, purpose) for purpose in Purpose)
+        assert {p.path.parent.name for p in learn.pictures} == {learnt}
+        assert {p.path.parent.name for p in judged.pictures} == {kept}
+        assert found(judged)["a.jpg"] == TRUTH["a.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("train", "train"),
+        ("Train", "train"),
+        ("training_set", "train"),
+        ("train2017", "train"),
+        ("valid", "val"),
+        ("val2017", "val"),
+        ("Validation", "val"),
+        ("test-dev", "test"),
+        ("trains", ""),
+        ("default", ""),
+        ("valley", ""),
+    ],
+)
+def test_names_of_parts(name, part):
+    assert part_of(name) == part
+
+
+def test_a_set_with_one_part_is_not_split():
+    assert not holds_both(["val"])
+    assert not holds_both(["train"])
+    assert holds_both(["train", "test"])
+
+
+def test_every_layout_is_found_by_being_asked(tmp_path):
+    assert {one.__name__ for one in KIND} == {
+        "Cvat", "FiftyOne", "Instances", "LabelStudio", "Masks", "Roboflow", "Single", "Splits",
+        "Yolo",
+    }  # fmt: skip
+    pictures(tmp_path / "images")
+    write(tmp_path / "result.json", coco())
+    (tmp_path / "data.yaml").write_text("names: [a]\n")
+    with pytest.raises(UsageError, match=r"can be read as .*Label Studio.* and as YOLO text"):
+        find(tmp_path)
+    write(tmp_path / "instances.json", coco())
+    assert find(tmp_path).title == "COCO format"
+
+
+def test_a_coco_file_may_be_given_itself(tmp_path):
+    coco_folder(tmp_path)
+    assert found(read(tmp_path / "instances.json")) == TRUTH
+
+
+def test_two_subsets_that_are_no_parts_are_one_set(tmp_path):
+    pictures(tmp_path / "images" / "monday")
+    pictures(tmp_path / "images" / "tuesday")
+    write(tmp_path / "annotations" / "instances_monday.json", coco())
+    second = coco()
+    second["categories"] = [{"id": 1, "name": "cup"}, {"id": 2, "name": "person"}]
+    write(tmp_path / "annotations" / "instances_tuesday.json", second)
+    data = read(tmp_path)
+    assert check(data) == []
+    assert data.names == ("person", "box", "cup")
+    assert len({picture.id for picture in data.pictures}) == 6
+    first, other = data.pictures[0], data.pictures[3]
+    assert (first.path.parent.name, other.path.parent.name) == ("monday", "tuesday")
+    assert [item.label for item in first.objects] == [0, 1]
+    assert [item.label for item in other.objects] == [2, 0]
+    # Nobody said whether there are cups in Monday's pictures, or boxes in Tuesday's.
+    assert first.known.tolist() == [True, True, False]
+    assert other.known.tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    "name", ["A.JPG", "sub/a.jpg", "/mnt/d/sub/a.jpg", "sub\\A.jpg", "a%2Ejpg"]
+)
+def test_a_picture_is_found_however_its_name_was_written(tmp_path, name):
+    content = coco()
+    content["images"][0]["file_name"] = name
+    coco_folder(tmp_path, content)
+    if "sub" in name:
+        pictures(tmp_path / "images" / "sub", ["a.jpg"])
+        pictures(tmp_path / "images" / "other", ["a.jpg"])
+        (tmp_path / "images" / "a.jpg").unlink()
+    data = read(tmp_path)
+    assert data.problems == []
+    assert data.pictures[0].path.parent.name == ("sub" if "sub" in name else "images")
+
+
+def test_a_name_that_fits_two_files_is_not_guessed(tmp_path):
+    content = coco()
+    content["images"][0]["file_name"] = "elsewhere/a.jpg"
+    coco_folder(tmp_path, content)
+    for folder in ("one", "two"):
+        pictures(tmp_path / "images" / folder, ["a.jpg"])
+    (tmp_path / "images" / "a.jpg").unlink()
+    (problem,) = read(tmp_path).problems
+    assert "instances.json, a.jpg: the picture could be images/one/a.jpg and images/two" in problem
+
+
+def test_two_names_of_one_file_are_named(tmp_path):
+    content = coco()
+    content["images"][1]["file_name"] = "images/a.jpg"
+    coco_folder(tmp_path, content)
+    data = read(tmp_path)
+    assert data.problems == ["instances.json, a.jpg: a.jpg is the file of a.jpg already"]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("0 0.1 0.1 0.5 0.1 0.5", "has 5 numbers after the class"),
+        ("7 0.1 0.1 0.5 0.1 0.5 0.5", "has the class 7, which has no name"),
+        ("person 0.1 0.1 0.5 0.1 0.5 0.5", "has the class person, which has no name"),
+        ("0 0.1 nan 0.5 0.1 0.5 0.5", "has something else than numbers in it"),
+        ("0 10 10 50 10 50 50", "has coordinates that are no shares of the picture"),
+        ("0 0.5 0.5 1.6 0.2", "has a box that leaves the picture"),
+        ("0", "has 0 numbers after the class"),
+    ],
+)
+def test_a_bad_line_of_yolo_is_named_and_its_place_ignored(tmp_path, line, reason):
+    yolo_of_label_studio(tmp_path)
+    (tmp_path / "labels" / "b.txt").write_text(f"\n{line}\n")
+    data = read(tmp_path)
+    (problem,) = data.problems
+    assert problem.startswith(f"b.txt, b.jpg: line 2 {reason}")
+    picture = data.pictures[1]
+    assert all(item.crowd for item in picture.objects)
+    assert picture.objects or not picture.known.all()
+
+
+def test_yolos_boxes_have_no_mask(tmp_path):
+    yolo_of_label_studio(tmp_path)
+    (tmp_path / "labels" / "b.txt").write_text("1 0.5 0.5 0.25 0.5\n")
+    data = read(tmp_path)
+    assert data.problems == []
+    assert found(data)["b.jpg"] == [(1, 30, 15, 20, 30)]
+    assert data.pictures[1].objects[0].mask_weight == 0.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ("names: [a, b\ntrain: x", "is no YAML"),
+        ("just text", "must name the classes"),
+        ("train: images\n", "must have its class names as a list"),
+        ("train: images\nnames: [a, a]\n", "each once"),
+        ("train: images\nnames: {0: a, 2: b}\n", "without gaps"),
+        ("train: nowhere\nnames: [a]\n", "name nowhere, which is not there"),
+        ("train: images\nnames: [a]\nkpt_shape: [17, 3]\n", "key points"),
+        ("train: images\nnames: [a]\n", "no picture has a file of labels"),
+    ],
+)
+def test_settings_of_yolo_that_cannot_be_followed_are_one_sentence(tmp_path, settings, reason):
+    pictures(tmp_path / "images")
+    (tmp_path / "data.yaml").write_text(settings)
+    with pytest.raises(UsageError, match=reason) as caught:
+        read(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_names_that_yaml_takes_for_truth_values_stay_names(tmp_path):
+    yolo_of_label_studio(tmp_path)
+    (tmp_path / "data.yaml").write_text("train: images\nnames: [no, on]\n")
+    assert read(tmp_path).names == ("no", "on")
+
+
+def test_pictures_that_are_missing_from_a_set_to_judge_by_are_named(tmp_path):
+    coco_folder(tmp_path)
+    for name in ("a.jpg", "c.jpg"):
+        (tmp_path / "images" / name).unlink()
+    told = []
+    with pytest.raises(UsageError, match=r"2 things are wrong .* a\.jpg: the picture is missing"):
+        sound(tmp_path, Purpose.JUDGE, tell=told.append)
+    assert sum("is missing" in line for line in told) == 2
+    told.clear()
+    data = sound(tmp_path, Purpose.JUDGE, skip_bad=True, tell=told.append)
+    assert found(data) == {"b.jpg": TRUTH["b.jpg"]}
+    assert "2 of 3 pictures and 0 objects are left out" in told[-1]
+
+
+def test_a_set_without_objects_is_refused(tmp_path):
+    content = coco()
+    content["annotations"] = []
+    coco_folder(tmp_path, content)
+    with pytest.raises(UsageError, match="no object is labelled in the 3 pictures"):
+        sound(tmp_path, Purpose.LEARN)
+
+
+def test_a_set_of_boxes_says_that_no_mask_is_learnt(tmp_path):
+    content = coco()
+    for entry in content["annotations"]:
+        entry["segmentation"] = []
+    coco_folder(tmp_path, content)
+    data = read(tmp_path)
+    assert data.problems == []
+    assert found(data) == TRUTH
+    assert "boxes are learnt" in data.notes[-1]
+    assert all(item.mask_weight == 0 for p in data.pictures for item in p.objects)
+
+
+def test_files_of_other_labelling_formats_are_named(tmp_path):
+    pictures(tmp_path / "images")
+    (tmp_path / "result.json").write_text(json.dumps([{"annotations": [], "data": {}, "id": 1}]))
+    with pytest.raises(UsageError, match="a list of 1 entries, the first of which is an object"):
+        read(tmp_path)
+
+
+def test_a_reader_never_changes_the_files(tmp_path):
+    coco_folder(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    read(tmp_path)
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert before == after
+
+
+def test_the_cases_beside_the_checkout(shared_cases):
+    """What each of the sets there holds: classes, objects, problems."""
+    people = ("person", "box")
+    expected = {
+        "set_bom": (people, 8, 0),
+        "set_boxes_only": (people, 8, 0),
+        "set_cvat_masks": (people, 8, 0),
+        "set_labelstudio": (people, 8, 0),
+        "set_list_on_top": (people, 8, 0),
+        "set_mask_elsewhere": (people, 7, 1),
+        "set_masks_antialiased": (("person",), 4, 0),
+        "set_null_area": (people, 8, 0),
+        "set_null_sizes": (people, 8, 0),
+        "set_roboflow_root": (("bolt", "nut"), 8, 0),
+        "set_seg_flat": (people, 8, 0),
+        "set_string_ids": (people, 8, 0),
+        "set_three_classes": (("bolt", "nut", "washer"), 12, 0),
+        "set_two_classes": (("bolt", "nut"), 8, 0),
+        "set_val_missing": (people, 2, 3),
+        "set_zero_sizes": (people, 8, 0),
+    }
+    got = {}
+    for folder in sorted((shared_cases / "models").glob("set_*")):
+        data = read(folder)
+        got[folder.name] = (data.names, data.count(), len(check(data)))
+        for picture in data.pictures:
+            for item in picture.objects:
+                assert 0 < item.area <= picture.width * picture.height
+                assert np.isfinite(item.box).all()
+    assert got == expected
