@@ -12,6 +12,10 @@ class StreamError(Exception):
 
     exit_code = 1
 
+    def __str__(self) -> str:
+        # A file's name may be no text at all; what is said must be.
+        return super().__str__().encode(errors="replace").decode()
+
 
 class UsageError(StreamError):
     """The request itself cannot be carried out as given (exit code 2)."""

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+from collections import Counter
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
 from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from stream.errors import SourceError
+from stream.sources._joined import Window
+from stream.sources.addresses import redact
 
 # What FFmpeg takes for a video although people mean text by it.
 _TEXT_FORMATS = frozenset({"tty", "bin", "xbin", "adf", "idf"})
+# A track with less than this share of another one's pictures is a still beside a film.
+_STILL = Fraction(1, 4)
+# Packets by which tracks are told apart where the file does not say how many pictures they have.
+_COUNTED = 500
+# An address of which pathlib has taken one of two slashes.
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/+")
+
+# What PyAV raises for damaged input besides FFmpeg's errors: it has no names for some values, and
+# streams that appear late have no place in its lists.
+RAISED = (av.FFmpegError, ArithmeticError, LookupError, NotImplementedError, ValueError)
 _NEVER_THE_PICTURE = (
     Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 )
@@ -33,6 +49,11 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
+        if _ADDRESS.match(str(path)):
+            address = redact(re.sub(":/+", "://", str(path), count=1))
+            raise SourceError(
+                f"{address} is an address and not a file; use `stream url` for it"
+            ) from error
         raise SourceError(f"{path} does not exist; check the name") from error
     except PermissionError as error:
         raise SourceError(f"{path} may not be read; check its permissions") from error
@@ -40,8 +61,12 @@ def explained(path: Path) -> Iterator[None]:
         raise SourceError(f"{path} cannot be read: {reason(error)}") from error
 
 
-def open_container(path: Path) -> InputContainer:
+def open_container(path: Path, part: tuple[int, int] | None = None) -> InputContainer:
     """Opens a local media file.
+
+    Args:
+        path: the file.
+        part: the bytes from which and before which it is read; None for all.
 
     Raises:
         SourceError: the file is missing, empty, a folder, unreadable or not a video.
@@ -54,15 +79,19 @@ def open_container(path: Path) -> InputContainer:
             raise SourceError(f"{path} is empty (0 bytes); nothing was recorded in it")
         if path.is_file():  # to open a pipe would be to read it
             path.open("rb").close()
+    file = _range(path, part)
     try:
         # "file:" keeps a colon in the name from being taken for a protocol; the whitelist keeps
         # a playlist inside the file from reaching out to the network.
-        container = av.open(
-            f"file:{os.fspath(path)}",
+        container: InputContainer = av.open(
+            f"file:{os.fspath(path)}" if file is None else file,
+            "r",
             options={"protocol_whitelist": "file,pipe,crypto,data"},
             metadata_errors="replace",
         )
-    except (av.FFmpegError, ValueError) as error:
+    except RAISED as error:
+        if file is not None:
+            file.close()
         raise SourceError(
             f"{path} is not a video that can be read, or it is damaged beyond reading "
             f"({reason(error)})"
@@ -73,31 +102,88 @@ def open_container(path: Path) -> InputContainer:
     return container
 
 
-def choose_video(container: InputContainer, path: Path) -> VideoStream:
-    """The stream that a player would show: by type, the default one, the largest one.
+def _range(path: Path, part: tuple[int, int] | None) -> Window | None:
+    """What PyAV is to read in place of a name; None where the name will do."""
+    if part is not None:
+        return Window(path, *part)
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        # PyAV takes names in UTF-8 only.
+        return Window(path, 0, path.stat().st_size)
+    return None
+
+
+def choose_video(container: InputContainer, path: Path) -> tuple[VideoStream, list[str]]:
+    """The stream that a player would show: by type, the film, the default one, the largest one.
+
+    Returns:
+        The stream, and sentences that say which others are left out.
 
     Raises:
         SourceError: there is no video in the file, or none that can be decoded here.
     """
-    pictures = [s for s in container.streams.video if not s.disposition & _NEVER_THE_PICTURE]
+    every = list(container.streams.video)
+    pictures = [s for s in every if not s.disposition & _NEVER_THE_PICTURE]
     # A lone still is a picture all the same: an image file opened as a video.
-    pictures = pictures or list(container.streams.video)
-    if container.streams.audio and all(
-        s.disposition & Disposition.attached_pic for s in container.streams.video
-    ):
+    pictures = pictures or every
+    if container.streams.audio and all(s.disposition & Disposition.attached_pic for s in every):
         raise SourceError(f"{path} has sound but no video stream, so there is nothing to see")
     if not pictures:
         raise SourceError(f"{path} has no video stream, so there is nothing to see")
     decodable = [s for s in pictures if s.codec_context is not None]
     if not decodable:
         raise SourceError(f"{path} holds video in a codec that cannot be decoded here")
-    return max(decodable, key=_rank)
+    counts = _counts(decodable, path)
+    most = max(counts.values())
+    chosen = max(decodable, key=lambda s: _rank(s, counts[s.index] < most * _STILL))
+    others = [s for s in pictures if s is not chosen and (s.frames or s.average_rate)]
+    remarks = [
+        f"the video track {s.index} ({_called(s)}) is left out: only one is taken" for s in others
+    ]
+    covers = sum(bool(s.disposition & Disposition.attached_pic) for s in every if s is not chosen)
+    if covers:
+        remarks.append(f"{covers} cover picture{'s are' if covers > 1 else ' is'} not kept")
+    return chosen, remarks
 
 
-def _rank(stream: VideoStream) -> tuple[bool, bool, int, int, int]:
+def _called(stream: VideoStream) -> str:
+    context: VideoCodecContext | None = stream.codec_context
+    if context is None:
+        return "unknown codec"
+    count = f", {stream.frames} pictures" if stream.frames else ""
+    return f"{context.name}, {context.width}x{context.height}{count}"
+
+
+def _counts(streams: list[VideoStream], path: Path) -> dict[int, int]:
+    """How many pictures each of several streams has, by its index; as far as is worth knowing.
+
+    Phones put a large still beside the film of a moving photo.
+    """
+    told = {s.index: s.frames or _tagged_count(s) for s in streams}
+    if len(streams) == 1 or all(told.values()) or not path.is_file():
+        return told
+    counter: Counter[int] = Counter()
+    with contextlib.suppress(*RAISED), open_container(path) as again:
+        wanted = [again.streams[index] for index in told]
+        for packet, _ in zip(again.demux(wanted), range(_COUNTED), strict=False):
+            counter[packet.stream_index] += packet.size > 0
+    return {index: counter[index] for index in told}
+
+
+def _tagged_count(stream: VideoStream) -> int:
+    """What mkvmerge and others note of a Matroska track."""
+    for key, value in stream.metadata.items():
+        if key.upper().startswith("NUMBER_OF_FRAMES") and value.isdecimal():
+            return int(value)
+    return 0
+
+
+def _rank(stream: VideoStream, still: bool) -> tuple[bool, bool, bool, int, int, int]:
     # An empty track of an MP4 has no pictures; where the number is unknown (0) a rate is known.
     return (
         bool(stream.frames or stream.average_rate),
+        not still,
         bool(stream.disposition & Disposition.default),
         stream.codec_context.width * stream.codec_context.height,
         stream.bit_rate or 0,

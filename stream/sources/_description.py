@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 
 from stream.errors import UsageError
 from stream.frame import Chapter, ColourTags, VideoInfo
+from stream.sources._ending import declared
 from stream.sources._pixels import Upright
 
 _FULL_RANGE = {1: False, 2: True}
@@ -85,6 +86,8 @@ def describe(
     times: list[int],
     cut: tuple[Fraction | None, Fraction | None],
     zero: Fraction,
+    *,
+    joined: bool = False,
 ) -> VideoInfo:
     """What is known of a file's video.
 
@@ -99,11 +102,13 @@ def describe(
         times: of some of the first packets, in ticks.
         cut: from when to when, in seconds on the frames' clock.
         zero: the stored time, in seconds, that is 0 on that clock.
+        joined: whether it is one of several recordings in the file, so that its end is not the end.
     """
     tick = Fraction(video.time_base or Fraction(1, 1000))
     aspect = video.sample_aspect_ratio or Fraction(1)
     rate = _rate(video, times, tick)
-    seconds = request.duration(_length(container, video, tick))
+    seconds = request.duration(None if joined else _length(container, video, tick))
+    count = request.limit if joined else request.pictures(video, rate, seconds)
     return VideoInfo(
         name=name,
         width=upright.width,
@@ -111,7 +116,7 @@ def describe(
         pixel_format=upright.pixel_format,
         time_base=tick,
         rate=rate,
-        frames=request.pictures(video, rate, seconds) or None,
+        frames=count or None,
         duration=seconds,
         sample_aspect_ratio=1 / aspect if upright.orientation.sideways else aspect,
         colour=_colour(first, upright),
@@ -147,9 +152,7 @@ def _colour(first: av.VideoFrame, upright: Upright) -> ColourTags:
 
 
 def _length(container: InputContainer, video: VideoStream, tick: Fraction) -> Fraction | None:
-    if video.duration:
-        return video.duration * tick
-    return Fraction(container.duration, av.time_base) if container.duration else None
+    return video.duration * tick if video.duration else declared(container)
 
 
 def _rate(video: VideoStream, times: list[int], tick: Fraction) -> Fraction | None:

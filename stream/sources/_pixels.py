@@ -6,6 +6,7 @@ import math
 import re
 import struct
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -16,6 +17,7 @@ from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from stream.pixels import paintable, plane_view
+from stream.sources._cropping import Crop
 
 # What FFmpeg's encoders are not told through PyAV.
 _LOST = {
@@ -24,6 +26,7 @@ _LOST = {
     "DOVI_METADATA": "Dolby Vision",
 }
 _BT709, _BT601 = 1, 6
+_DEEP = re.compile(r"(9|10|12|14)le$")
 _CLOCKWISE = {1: cv2.ROTATE_90_CLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
@@ -106,36 +109,95 @@ def lost_with(picture: av.VideoFrame) -> list[str]:
     return sentences
 
 
-class Upright:
-    """Turns decoded pictures into upright pictures of one size and one native pixel format.
+def within_depth(picture: av.VideoFrame) -> av.VideoFrame:
+    """The picture with no sample above what its depth allows; itself where none is.
 
-    Pictures that are so already pass through untouched and uncopied.
+    Decoders of damaged video hand out such samples, and encoders stop the process at them.
+    """
+    match = _DEEP.search(picture.format.name)
+    if match is None:
+        return picture
+    most = (1 << int(match[1])) - 1
+    if all(int(plane_view(plane, 16).max()) <= most for plane in picture.planes):
+        return picture
+    whole = av.VideoFrame(picture.width, picture.height, picture.format.name)
+    for stored, target in zip(picture.planes, whole.planes, strict=True):
+        np.minimum(plane_view(stored, 16), most, out=plane_view(target, 16))
+    return _tagged(whole, picture)
+
+
+class Upright:
+    """Turns decoded pictures into upright pictures of one size, one shape and one native format.
+
+    Pictures that are so already pass through untouched and uncopied. One of another shape than the
+    first is fitted between black bars, never stretched.
 
     Attributes:
         pixel_format: of the pictures that come out.
         width: of the pictures that come out, in pixels.
         height: of the pictures that come out, in pixels.
-        orientation: how pictures are turned.
+        orientation: how the first picture is turned.
         remarks: what the conversion does not keep, a sentence each.
+        fitted: how many pictures had another shape than the first.
+        mended: how many had samples beyond their depth, and were not known to be corrupt.
     """
 
-    def __init__(self, first: av.VideoFrame) -> None:
+    def __init__(
+        self, first: av.VideoFrame, crop: Crop | None = None, aspect: Fraction | None = None
+    ) -> None:
+        """Takes the first picture as the measure for all.
+
+        Args:
+            first: as it came from the decoder.
+            crop: what the container cuts off pictures of the first one's size.
+            aspect: width over height of a sample, as the decoder says with the first picture.
+        """
         self.orientation = orientation_of(first)
         self.remarks: list[str] = []
+        self.fitted = self.mended = 0
+        self._aspect = aspect
         self._stored = (first.width, first.height)
+        self._crop = crop if crop and crop.fits(*self._stored) else Crop()
         self._format = self._turnable(nearest_native(first.format.name))
         self._reformatter = VideoReformatter()
         self.pixel_format = self._format
-        self.width, self.height = self._stored
+        self.width = first.width - self._crop.left - self._crop.right
+        self.height = first.height - self._crop.top - self._crop.bottom
         if self.orientation.sideways:
             self.width, self.height = self.height, self.width
         self._remark(first.format)
 
-    def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
-        """The picture upright and native; the same object where nothing was to do."""
-        if picture.format.name != self._format or (picture.width, picture.height) != self._stored:
-            picture = self._reformat(picture)
-        return picture if self.orientation.upright else self._turn(picture)
+    def __call__(self, picture: av.VideoFrame, aspect: Fraction | None = None) -> av.VideoFrame:
+        """The picture upright and native; the same object where nothing was to do.
+
+        Args:
+            picture: as it came from the decoder.
+            aspect: of its samples, as the decoder says with it; None where that is not known.
+        """
+        corrupt = picture.is_corrupt
+        if picture.format.name != self._format:
+            picture = self._reformat(picture, picture.width, picture.height)
+        orientation = orientation_of(picture)
+        same_size = (picture.width, picture.height) == self._stored
+        crop = self._crop if same_size else Crop()
+        changed = None not in {aspect, self._aspect} and aspect != self._aspect
+        if crop or not orientation.upright:
+            picture = self._turn(picture, orientation, crop)
+        if changed or (picture.width, picture.height) != (self.width, self.height):
+            stretch = Fraction(1)
+            if aspect is not None and self._aspect is not None:
+                stretch = aspect / self._aspect
+            picture = self._fit(picture, 1 / stretch if orientation.sideways else stretch)
+        sound = within_depth(picture)
+        self.mended += sound is not picture and not corrupt
+        return sound
+
+    @property
+    def later_remarks(self) -> list[str]:
+        """What became of pictures on the way, a sentence each."""
+        if not self.fitted:
+            return []
+        return [f"{self.fitted} pictures of another size or shape are fitted into the first one's"]
 
     def _turnable(self, name: str) -> str:
         if not self.orientation.sideways:
@@ -158,13 +220,12 @@ class Upright:
                 f"{self.pixel_format}"
             )
 
-    def _reformat(self, picture: av.VideoFrame) -> av.VideoFrame:
-        width, height = self._stored
+    def _reformat(self, picture: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
         if not picture.format.is_rgb and not picture.format.has_palette:
             return self._reformatter.reformat(
                 picture, width=width, height=height, format=self._format
             )
-        high = height >= 720
+        high = self._stored[1] >= 720
         converted = self._reformatter.reformat(
             picture,
             width=width,
@@ -177,19 +238,68 @@ class Upright:
         converted.colorspace = _BT709 if high else _BT601
         return converted
 
-    def _turn(self, picture: av.VideoFrame) -> av.VideoFrame:
-        turned = av.VideoFrame(self.width, self.height, self._format)
-        depth = turned.format.components[0].bits
+    def _depth(self) -> int:
+        return 16 if self._format.endswith("le") else 8
+
+    def _turn(self, picture: av.VideoFrame, how: Orientation, crop: Crop) -> av.VideoFrame:
+        """What is left of a picture when its edges are cut off, mirrored and turned."""
+        width = picture.width - crop.left - crop.right
+        height = picture.height - crop.top - crop.bottom
+        size = (height, width) if how.sideways else (width, height)
+        turned = av.VideoFrame(*size, self._format)
         for stored, shown in zip(picture.planes, turned.planes, strict=True):
-            source = plane_view(stored, depth)
-            if self.orientation.mirrored:
+            source = plane_view(stored, self._depth())
+            target = plane_view(shown, self._depth())
+            if crop:
+                high, wide = target.shape[::-1] if how.sideways else target.shape
+                # Where chroma is coarser than luma its edge is the nearest one.
+                top = min(crop.top * stored.height // picture.height, stored.height - high)
+                left = min(crop.left * stored.width // picture.width, stored.width - wide)
+                source = source[top : top + high, left : left + wide]
+            if how.mirrored:
                 source = cv2.flip(source, 1)
-            target = plane_view(shown, depth)
-            code = _CLOCKWISE.get(self.orientation.turns)
+            code = _CLOCKWISE.get(how.turns)
             np.copyto(target, source if code is None else cv2.rotate(source, code))
-        turned.pts, turned.duration = picture.pts, picture.duration
-        if picture.time_base is not None:
-            turned.time_base = picture.time_base
-        turned.colorspace, turned.color_range = picture.colorspace, picture.color_range
-        turned.color_primaries, turned.color_trc = picture.color_primaries, picture.color_trc
-        return turned
+        return _tagged(turned, picture)
+
+    def _fit(self, picture: av.VideoFrame, stretch: Fraction) -> av.VideoFrame:
+        """A picture of another shape, as large as it can be, in the middle of a black one.
+
+        Args:
+            picture: upright and native.
+            stretch: by how much wider than the first picture's its samples are.
+        """
+        self.fitted += 1
+        shown = picture.width * stretch
+        scale = min(self.width / shown, Fraction(self.height, picture.height))
+        width = min(self.width, max(2, round(shown * scale / 2) * 2))
+        height = min(self.height, max(2, round(picture.height * scale / 2) * 2))
+        inner = picture
+        if (width, height) != (picture.width, picture.height):
+            inner = self._reformat(picture, width, height)
+        if (width, height) == (self.width, self.height):
+            return inner if inner is picture else _tagged(inner, picture)
+        whole = av.VideoFrame(self.width, self.height, self._format)
+        left, top = (self.width - width) // 4 * 2, (self.height - height) // 4 * 2
+        bits = max(component.bits for component in whole.format.components)
+        full = picture.color_range == ColorRange.JPEG or self._format.startswith("yuvj")
+        for place, (stored, target) in enumerate(zip(inner.planes, whole.planes, strict=True)):
+            view = plane_view(target, self._depth())
+            luma_black = 0 if full else 16 << (bits - 8)
+            view[:] = luma_black if place == 0 else 128 << (bits - 8)
+            source = plane_view(stored, self._depth())
+            row = top * target.height // self.height
+            column = left * target.width // self.width
+            part = view[row : row + stored.height, column : column + stored.width]
+            part[:] = source[: part.shape[0], : part.shape[1]]
+        return _tagged(whole, picture)
+
+
+def _tagged(made: av.VideoFrame, picture: av.VideoFrame) -> av.VideoFrame:
+    """A picture that was made of another, with that one's time and colour tags."""
+    made.pts, made.duration = picture.pts, picture.duration
+    if picture.time_base is not None:
+        made.time_base = picture.time_base
+    made.colorspace, made.color_range = picture.colorspace, picture.color_range
+    made.color_primaries, made.color_trc = picture.color_primaries, picture.color_trc
+    return made

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,9 @@ from av.packet import Packet
 from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
-from stream.sources._container import open_container
+from stream.errors import SourceError
+from stream.sources._container import RAISED, open_container
+from stream.sources._joined import beginnings, next_flv
 
 _log = logging.getLogger(__name__)
 
@@ -34,15 +38,43 @@ class Decoded:
     Attributes:
         picture: the picture.
         seconds: that reading and decoding it took.
+        stored: its time in ticks of its stream, where the file says.
+        aspect: width over height of its samples, as the decoder says; None where it does not.
     """
 
     picture: av.VideoFrame
     seconds: float
+    stored: int | None
+    aspect: Fraction | None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of several recordings that lie one behind the other in a file.
+
+    Attributes:
+        begin: its first byte.
+        later: the first bytes of those behind it, and the byte behind the last.
+    """
+
+    begin: int
+    later: tuple[int, ...]
+
+    @classmethod
+    def first(cls, path: Path, container: str) -> Part | None:
+        """The first recording of a file; None where it is the only one, as far as is told."""
+        begin, *later = beginnings(path, container) or [0]
+        return cls(begin, (*later, path.stat().st_size)) if later else None
 
     @property
-    def stored(self) -> int | None:
-        """The picture's time in ticks of its stream, where the file says."""
-        return self.picture.pts if self.picture.pts is not None else self.picture.dts
+    def range(self) -> tuple[int, int]:
+        """Its bytes: from which and before which."""
+        return self.begin, self.later[0]
+
+    @property
+    def next(self) -> Part | None:
+        """The recording behind it."""
+        return Part(self.later[0], self.later[1:]) if len(self.later) > 1 else None
 
 
 class Reader:
@@ -61,6 +93,7 @@ class Reader:
         video: VideoStream,
         copied: Sequence[Stream],
         closing: threading.Event,
+        part: Part | None = None,
     ) -> None:
         """Prepares the streams for reading.
 
@@ -70,6 +103,7 @@ class Reader:
             video: the stream that is decoded.
             copied: the streams whose packets are handed on.
             closing: ends the reading soon once it is set.
+            part: which of several recordings in the file this is; None where it is the only one.
         """
         self.corrupt = 0
         self.remarks: list[str] = []
@@ -78,9 +112,14 @@ class Reader:
         self._container = container
         self._video = video
         self._streams = [video, *copied]
+        self._part = part
+        self._position = 0 if part is None else part.begin
         self._closing = closing
         self._spent = 0.0
         self._last: int | None = None
+        # AVI stores when pictures are decoded and not when they are shown, and FFmpeg guesses. The
+        # n-th picture that is shown has the n-th of these times.
+        self._times: list[int] | None = [] if container.format.name == "avi" else None
         self._sent = self._came = 0
         for stream in container.streams:
             if stream not in self._streams:
@@ -100,9 +139,58 @@ class Reader:
         self.corrupt = 0
         self._sent = self._came = 0
         self._last = None
+        if self._times is not None:
+            self._times.clear()
 
     def pieces(self) -> Iterator[Packet[Any] | Decoded]:
-        """Packets of the copied streams as they were read, and pictures as they are shown."""
+        """Packets of the copied streams as they were read, and pictures as they are shown.
+
+        What further recordings in the file hold comes as if it were of the first one's streams.
+        """
+        yield from self._own_pieces()
+        part = self._next_part()
+        if part is None or self._closing.is_set():
+            return
+        try:
+            container = open_container(self._path, part.range)
+        except SourceError as error:
+            self.remarks.append(f"a further recording in the file was left out: {error}")
+            return
+        try:
+            yield from self._continued(container, part)
+        finally:
+            container.close()
+
+    def _next_part(self) -> Part | None:
+        if self._part is not None and self._part.next is not None:
+            return self._part.next
+        if self._container.format.name != "flv" or not self._path.is_file():
+            return None
+        begin = next_flv(self._path, self._position)
+        return None if begin is None else Part(begin, (self._path.stat().st_size,))
+
+    def _continued(self, container: InputContainer, part: Part) -> Iterator[Packet[Any] | Decoded]:
+        """The pieces of a further recording, as if they were of this one's streams."""
+        meant = dict(_matches(self._streams, container.streams))
+        video = next((one for one, ours in meant.items() if ours is self._video), None)
+        if not isinstance(video, VideoStream) or video.codec_context is None:
+            self.remarks.append("a further recording in the file has no video and was left out")
+            return
+        copied = [one for one in meant if one is not video]
+        reader = Reader(self._path, container, video, copied, self._closing, part)
+        scale = Fraction(video.time_base or 1) / Fraction(self._video.time_base or 1)
+        try:
+            for piece in reader.pieces():
+                if not isinstance(piece, Decoded):
+                    piece.stream = meant[piece.stream]
+                elif scale != 1 and piece.stored is not None:
+                    piece = replace(piece, stored=round(piece.stored * scale))  # noqa: PLW2901
+                yield piece
+        finally:
+            self.corrupt += reader.corrupt
+            self.remarks += reader.remarks
+
+    def _own_pieces(self) -> Iterator[Packet[Any] | Decoded]:
         for packet in self.packets():
             # The empty packets at the end, which flush, carry no index of their own.
             if packet.stream is self._video:
@@ -121,8 +209,11 @@ class Reader:
                     self._spent += time.perf_counter() - began
                     if packet is None:
                         return
+                    if packet.pos is not None and packet.pos > 0:
+                        begin = 0 if self._part is None else self._part.begin
+                        self._position = begin + packet.pos
                     yield packet
-            except av.FFmpegError as error:
+            except RAISED as error:
                 self.corrupt += 1
                 _log.debug("%s: a packet cannot be read: %s", self._path, error)
             else:
@@ -132,13 +223,15 @@ class Reader:
     def _pictures(self, packet: Packet[Any]) -> Iterator[Decoded]:
         began = time.perf_counter()
         self._sent += packet.size > 0
+        if self._times is not None and packet.size and packet.dts is not None:
+            heapq.heappush(self._times, packet.dts)
         if packet.pts is not None and len(self.first_times) < _FIRST:
             self.first_times.append(packet.pts)
         try:
             pictures = self._video.decode(packet)
         except av.EOFError:
             pictures = []
-        except av.FFmpegError as error:
+        except RAISED as error:
             self._failed(error)
             pictures = []
         self._spent += time.perf_counter() - began
@@ -151,14 +244,21 @@ class Reader:
     def _failed(self, error: Exception) -> None:
         self.corrupt += 1
         self._came += 1
+        if self._times:
+            heapq.heappop(self._times)
         _log.debug("%s: a picture cannot be decoded: %s", self._path, error)
 
     def _decoded(self, picture: av.VideoFrame) -> Decoded:
         self._came += 1
-        decoded = Decoded(picture, self._spent)
+        stored = picture.pts if picture.pts is not None else picture.dts
+        if self._times:
+            stored = heapq.heappop(self._times)
+        decoded = Decoded(
+            picture, self._spent, stored, self._video.codec_context.sample_aspect_ratio
+        )
         self._spent = 0.0
-        if decoded.stored is not None:
-            self._last = decoded.stored
+        if stored is not None:
+            self._last = stored
         return decoded
 
     def _tail(self) -> Iterator[Decoded]:
@@ -166,10 +266,10 @@ class Reader:
 
         Decoding with several threads, PyAV cannot ask on after such an error; one thread can.
         """
-        if self._last is None or not self._path.is_file():
+        if self._last is None or self._times is not None or not self._path.is_file():
             return
         last = self._last
-        with open_container(self._path) as again:
+        with open_container(self._path, self._part.range if self._part else None) as again:
             video = again.streams[self._video.index]
             if not isinstance(video, VideoStream):
                 return
@@ -179,12 +279,22 @@ class Reader:
                 for packet in again.demux(video):
                     try:
                         pictures = video.decode(packet)
-                    except av.FFmpegError as error:
+                    except RAISED as error:
                         if packet.pts is not None and packet.pts > last:
                             self._failed(error)
                         continue
                     for picture in pictures:
                         if picture.pts is not None and picture.pts > last:
                             yield self._decoded(picture)
-            except av.FFmpegError as error:
+            except RAISED as error:
                 _log.debug("%s: looking again at the end failed: %s", self._path, error)
+
+
+def _matches(ours: Sequence[Stream], theirs: Iterable[Stream]) -> Iterator[tuple[Stream, Stream]]:
+    """Which stream of another recording goes on with which of ours: the same kind, in order."""
+    left = list(ours)
+    for stream in theirs:
+        same = next((one for one in left if one.type == stream.type), None)
+        if same is not None:
+            left.remove(same)
+            yield stream, same

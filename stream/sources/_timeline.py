@@ -5,29 +5,52 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-# Broadcast streams may start over at any time; a step back of more than this is such a splice and
+# A step back of more than this is a clock that starts over, as in recordings that were joined, and
 # not merely a picture out of order.
-_SPLICE = Fraction(1)
+_BACK = Fraction(1, 2)
+# A step ahead of more than this, which no other stream has come near, is a clock that was set.
+# Where clocks start anywhere that is usual; elsewhere a pause may well last minutes.
+_AHEAD_ANYWHERE = Fraction(10)
+_AHEAD = Fraction(3600)
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """A part of the file in which the stored clock runs on.
+
+    Attributes:
+        shift: seconds to add to stored times.
+        furthest: the latest stored time that any stream has reached in it.
+    """
+
+    shift: Fraction
+    furthest: Fraction | None = None
 
 
 @dataclass(slots=True)
 class Timeline:
     """Turns stored times into presentation times.
 
+    A clock that starts over or jumps ahead is made continuous: the first stream that shows it goes
+    on where it was, and the others are moved by the same amount, so that sound and picture stay
+    together.
+
     Attributes:
         zero: the stored time, in seconds, that becomes 0; the same for all streams.
-        spliced: whether the container is one whose clock may start over in the middle.
+        anywhere: whether the container is one whose clock starts, and starts over, anywhere.
         nudged: how many pictures had no usable time and were given one.
         splices: how often the stored clock started over.
+        leaps: how often the stored clock jumped ahead.
     """
 
     zero: Fraction = Fraction(0)
-    spliced: bool = False
+    anywhere: bool = False
     nudged: int = 0
     splices: int = 0
-    _shifts: list[Fraction] = field(default_factory=lambda: [Fraction(0)])
+    leaps: int = 0
+    _stretches: list[_Stretch] = field(default_factory=lambda: [_Stretch(Fraction(0))])
     _last: dict[int, Fraction] = field(default_factory=dict)
-    _shift_of: dict[int, int] = field(default_factory=dict)
+    _stretch_of: dict[int, int] = field(default_factory=dict)
 
     def picture(
         self, stored: int | None, previous: int | None, duration: int, time_base: Fraction, key: int
@@ -52,22 +75,53 @@ class Timeline:
             return previous + 1
         return ticks
 
-    def shifted(self, stored: int, duration: int, time_base: Fraction, key: int) -> int:
-        """A stored time in ticks of `time_base` on the output's clock."""
-        if self.spliced:
-            self._follow(stored, duration, time_base, key)
-        shift = self._shifts[self._shift_of.get(key, 0)] - self.zero
-        return stored + round(shift / time_base)
+    def shifted(
+        self, stored: int, duration: int, time_base: Fraction, key: int, *, leads: bool = True
+    ) -> int:
+        """A stored time in ticks of `time_base` on the output's clock.
 
-    def _follow(self, stored: int, duration: int, time_base: Fraction, key: int) -> None:
+        Args:
+            stored: in ticks of `time_base`.
+            duration: how long it lasts, in ticks.
+            time_base: seconds per tick.
+            key: the stream's index.
+            leads: whether the stream comes all the time, so that a jump in it is one of the clock;
+                subtitles come now and then.
+        """
         at = stored * time_base
-        last = self._last.get(key)
-        if last is not None and at < last - _SPLICE:
-            known = self._shift_of.get(key, 0) + 1
-            if known == len(self._shifts):
-                # The first stream to start over says by how much; the others follow, so that
-                # sound and picture stay together.
-                self._shifts.append(self._shifts[-1] + last + duration * time_base - at)
-                self.splices += 1
-            self._shift_of[key] = known
-        self._last[key] = at
+        place = self._place(at, duration * time_base, key, leads)
+        stretch = self._stretches[place]
+        if stretch.furthest is None or at > stretch.furthest:
+            stretch.furthest = at
+        self._stretch_of[key], self._last[key] = place, at
+        return stored + round((stretch.shift - self.zero) / time_base)
+
+    def _place(self, at: Fraction, duration: Fraction, key: int, leads: bool) -> int:
+        """The stretch that a stored time belongs to; begins a new one where the clock was set."""
+        last, place = self._last.get(key), self._stretch_of.get(key)
+        if last is None or place is None:
+            place = max(0, len(self._stretches) - 1)
+            furthest = self._stretches[place].furthest
+            last = at if furthest is None else furthest
+            back = ahead = False
+        else:
+            back = at < last - _BACK
+            ahead = self._is_ahead(at, place)
+        if not back and not ahead:
+            return place
+        for later in range(place + 1, len(self._stretches)):
+            furthest = self._stretches[later].furthest
+            if furthest is not None and abs(at - furthest) < _AHEAD_ANYWHERE:
+                return later
+        if not leads:
+            return place
+        self.splices += back
+        self.leaps += not back
+        shift = self._stretches[place].shift + last + duration - at
+        self._stretches.append(_Stretch(shift))
+        return len(self._stretches) - 1
+
+    def _is_ahead(self, at: Fraction, place: int) -> bool:
+        furthest = self._stretches[place].furthest
+        limit = _AHEAD_ANYWHERE if self.anywhere else _AHEAD
+        return furthest is not None and at > furthest + limit

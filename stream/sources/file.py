@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 from collections import deque
@@ -19,14 +20,12 @@ from av.packet import Packet
 from stream.errors import SourceError, UsageError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.options import InputOptions
-from stream.sources._container import (
-    choose_copied,
-    choose_video,
-    open_container,
-)
+from stream.sources._container import choose_copied, choose_video, open_container
+from stream.sources._cropping import crop_of
 from stream.sources._description import Request, describe
+from stream.sources._ending import Reached, cut_short, declared_end
 from stream.sources._pixels import Upright, lost_with
-from stream.sources._reader import Decoded, Reader
+from stream.sources._reader import Decoded, Part, Reader
 from stream.sources._timeline import Timeline
 from stream.sources.base import Source, Target
 
@@ -37,8 +36,11 @@ _CLOCK_STARTS_ANYWHERE = 0x0200
 _PREROLLS = (0, 5, 30)
 # Sound that lies further than this behind the last wanted picture is not waited for, in seconds.
 _SOUND_LAG = 10
-# Seconds that may be missing at the end without the file being cut short.
-_SHORT = Fraction(1, 2)
+# A file whose clock begins later than this, in seconds, has one that was not set for it. A film
+# that begins up to a minute late may be meant so.
+_LATE = 60
+# Kinds of streams that come all the time.
+_STEADY = ("video", "audio")
 
 
 @dataclass(slots=True)
@@ -54,11 +56,13 @@ class _Picture:
 class FileSource(Source):
     """The pictures of a video file in presentation order, upright, in planar YUV.
 
-    Times are those of the file, unless its clock starts anywhere (MPEG-TS and the like: then the
-    file starts at 0) or `start` is given (then that moment becomes 0); every stream is moved by
-    the same amount. A frame's duration reaches to the next frame, the last one's to the end that
-    the file declares. Pixel formats other than planar YUV and grey are converted to the nearest
-    planar YUV format; a rotation or mirroring that the file asks for is carried out.
+    Times are those of the file, unless its clock begins anywhere (MPEG-TS and the like, and files
+    whose clock begins over a minute late: then the file starts at 0) or `start` is given (then
+    that moment becomes 0); every stream is moved by the same amount. Where the clock starts over
+    or jumps, as in joined recordings, it is made continuous. A frame's duration reaches to the next
+    frame, the last one's to the end that the file declares. Pixel formats other than planar YUV and
+    grey are converted to the nearest planar YUV format; a rotation, a mirroring and a crop that the
+    file asks for are carried out.
     """
 
     priority: ClassVar[int] = -10
@@ -92,8 +96,13 @@ class FileSource(Source):
         self._lock = threading.Lock()
         self._iterating = False
         self._delivered = 0
-        self._reached = Fraction(0)
+        self._aspect: Fraction | None = None
+        self._seen = self._reached = Fraction(0)
         self._container: InputContainer = open_container(self.path)
+        self._part = Part.first(self.path, self._container.format.name)
+        if self._part is not None:
+            self._container.close()
+            self._container = open_container(self.path, self._part.range)
         try:
             self._open()
         except BaseException:
@@ -118,20 +127,27 @@ class FileSource(Source):
 
     def _open(self) -> None:
         container = self._container
-        self._video = choose_video(container, self.path)
+        self._video, left_out = choose_video(container, self.path)
+        self._remarks += left_out
         self._index = self._video.index
         self._copied = choose_copied(container, self._video)
         self._sound = {s.index for s in self._copied if s.type == "audio"}
-        self._reader = Reader(self.path, container, self._video, self._copied, self._closing)
+        self._reader = Reader(
+            self.path, container, self._video, self._copied, self._closing, self._part
+        )
         self._tick = Fraction(self._video.time_base or Fraction(1, 1000))
         rate = self._video.average_rate or self._video.guessed_rate
         self._nominal = max(1, round(1 / (rate * self._tick))) if rate else 1
 
-        spliced = bool(container.format.flags & _CLOCK_STARTS_ANYWHERE)
+        anywhere = bool(container.format.flags & _CLOCK_STARTS_ANYWHERE)
         began = Fraction(container.start_time or 0, av.time_base)
-        self._timeline = Timeline(spliced=spliced)
+        self._timeline = Timeline(anywhere=anywhere)
         start, end = self._request.start, self._request.end
-        if spliced or start is not None:
+        if anywhere or began > _LATE or start is not None:
+            if not anywhere and began > _LATE:
+                self._remarks.append(
+                    f"the file's clock begins at {float(began):g} s; the film begins at 0"
+                )
             # To a whole tick, so that no picture moves against another.
             zero = began + (start or 0)
             self._timeline.zero = round(zero / self._tick) * self._tick
@@ -142,10 +158,12 @@ class FileSource(Source):
         )
 
         first = self._prime()
-        self._upright = Upright(first)
+        place = [s.index for s in container.streams.video].index(self._index)
+        crop = crop_of(self.path, container.format.name, place)
+        self._upright = Upright(first, crop, self._aspect)
         self._remarks += [*self._upright.remarks, *lost_with(first)]
         self.info = describe(
-            self.path.name,
+            os.fsencode(self.path.name).decode(errors="replace"),
             container,
             self._video,
             self._copied,
@@ -155,6 +173,7 @@ class FileSource(Source):
             self._reader.first_times,
             self._cut,
             self._timeline.zero,
+            joined=self._part is not None,
         )
         if self._request.start and self.info.duration == 0:
             raise self._nothing_left()
@@ -163,7 +182,9 @@ class FileSource(Source):
         """Reads until the first picture, from the last keyframe before the cut."""
         wanted = self._cut[0]
         beginning = self._video.start_time or 0
-        for preroll in (*_PREROLLS, None) if wanted is not None else (None,):
+        # What lies in a further recording is found by reading up to it.
+        direct = wanted is not None and self._part is None
+        for preroll in (*_PREROLLS, None) if direct else (None,):
             if wanted is not None:
                 target = wanted + self._timeline.zero - (preroll or 0)
                 ticks = max(int(target // self._tick), beginning)
@@ -174,6 +195,7 @@ class FileSource(Source):
                 self._primed.append(piece)
                 if not isinstance(piece, Decoded):
                     continue
+                self._aspect = piece.aspect
                 landed = (piece.stored or 0) * self._tick - self._timeline.zero
                 if wanted is None or preroll is None or landed <= wanted:
                     return piece.picture
@@ -192,12 +214,20 @@ class FileSource(Source):
     @property
     def remarks(self) -> list[str]:
         """What is wrong with the file or not kept of it; complete when the iteration has ended."""
-        return [*self._remarks, *self._reader.remarks]
+        fitted = self._upright.fitted
+        return [
+            *self._remarks,
+            *self._reader.remarks,
+            *(
+                [f"{fitted} pictures of another shape are fitted into the first one's"]
+                * bool(fitted)
+            ),
+        ]
 
     @property
     def corrupt(self) -> int:  # type: ignore[override]
         """How many packets or pictures could not be read or decoded so far."""
-        return self._reader.corrupt
+        return self._reader.corrupt + self._upright.mended
 
     def __iter__(self) -> Iterator[Item]:
         """Yields frames in presentation order, and packets of other streams as they were read."""
@@ -259,28 +289,22 @@ class FileSource(Source):
         self._remark_end()
 
     def _frame(self, waiting: _Picture, duration: int) -> Frame:
-        picture = self._upright(waiting.decoded.picture)
+        picture = self._upright(waiting.decoded.picture, waiting.decoded.aspect)
         picture.pts, picture.time_base, picture.duration = waiting.pts, self._tick, duration
         frame = Frame(picture, self._delivered, waiting.pts, self._tick, duration)
         frame.stages["decode"] = waiting.decoded.seconds + time.perf_counter() - frame.born
         self._delivered += 1
-        self._reached = max(self._reached, (waiting.pts + duration) * self._tick)
+        self._seen = max(self._seen, (waiting.pts + duration) * self._tick)
         return frame
 
     def _last_duration(self, last: _Picture) -> int:
         """The last picture lasts until the declared end, unless that is far from its own length."""
-        if self._video.duration:
-            end = (self._video.start_time or 0) + self._video.duration
-        elif self._container.duration and not last.certain:
-            began = Fraction(self._container.start_time or 0, av.time_base)
-            end = round((began + Fraction(self._container.duration, av.time_base)) / self._tick)
-        else:
+        end = declared_end(self._container, self._video, exact=last.certain)
+        if end is None or self._broken:
             return last.nominal
-        left = end - round(self._timeline.zero / self._tick) - last.pts
+        left = round((end - self._timeline.zero) / self._tick) - last.pts
         least = 1 if last.certain else last.nominal / 2
-        if least <= left <= last.nominal * 1.5 and not self._timeline.splices:
-            return left
-        return last.nominal
+        return left if least <= left <= last.nominal * 1.5 else last.nominal
 
     def _release(self, held: deque[Packet[Any]], until: Fraction | None) -> Iterator[Item]:
         while held:
@@ -320,7 +344,8 @@ class FileSource(Source):
         tick, duration = Fraction(packet.time_base), packet.duration or 0
         stored = packet.pts if packet.pts is not None else packet.dts
         if stored is not None:
-            at = self._timeline.shifted(stored, duration, tick, packet.stream_index)
+            leads = packet.stream.type in _STEADY
+            at = self._timeline.shifted(stored, duration, tick, packet.stream_index, leads=leads)
             self._reached = max(self._reached, (at + duration) * tick)
             start, end = self._cut
             if start is not None and (at + duration) * tick <= start:
@@ -345,32 +370,27 @@ class FileSource(Source):
             self._remarks.append(
                 "the file's clock starts over in the middle; it was made continuous"
             )
-        if self._request.limit is None and self._request.end is None:
-            self._remark_missing()
+        if self._timeline.leaps:
+            self._remarks.append(
+                "the file's clock jumps ahead in the middle; it was made continuous"
+            )
+        if self._request.limit is None and self._request.end is None and not self._broken:
+            zero = self._timeline.zero
+            reached = Reached(
+                self._delivered + self.corrupt,
+                self._seen + zero,
+                max(self._seen, self._reached) + zero,
+            )
+            counts = self._request.start is None
+            sentence = cut_short(
+                self.path.name, self._container, self._video, reached, counts=counts
+            )
+            self._remarks += [] if sentence is None else [sentence]
 
-    def _remark_missing(self) -> None:
-        """Says that the file ends before the end that it declares."""
-        grid = self._container.format.name == "avi"
-        counted = self._video.frames if self._request.start is None and not grid else 0
-        missing = counted - self._delivered - self.corrupt
-        if counted and missing > max(2, counted // 50):
-            self._remarks.append(
-                f"{self.path.name} is cut short: it declares {counted} pictures and holds "
-                f"{self._delivered}"
-            )
-            return
-        if not self._container.duration or self._timeline.splices:
-            return
-        began = Fraction(self._container.start_time or 0, av.time_base) - self._timeline.zero
-        whole = Fraction(self._container.duration, av.time_base)
-        if grid and self._video.average_rate:
-            # AVI counts the places for pictures, empty ones included; FFmpeg, what it finds.
-            whole = max(whole, self._video.frames / self._video.average_rate)
-        if began + whole - self._reached > max(_SHORT, whole / 50):
-            self._remarks.append(
-                f"{self.path.name} is cut short: it declares {float(whole):.1f} seconds and ends "
-                f"after {float(self._reached - began):.1f}"
-            )
+    @property
+    def _broken(self) -> bool:
+        """Whether the file's clock did not run through, so that its ends tell no length."""
+        return bool(self._timeline.splices or self._timeline.leaps)
 
 
 def probe(path: str | Path) -> VideoInfo:

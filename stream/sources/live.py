@@ -8,18 +8,8 @@ from typing import ClassVar
 import av
 
 from stream.pixels import paintable
+from stream.sources._pixels import nearest_native, within_depth
 from stream.sources.base import Source
-
-_NEAREST = {
-    "yuyv422": "yuv422p",
-    "uyvy422": "yuv422p",
-    "yvyu422": "yuv422p",
-    "nv16": "yuv422p",
-    "nv24": "yuv444p",
-    "p010le": "yuv420p10le",
-    "p016le": "yuv420p16le",
-    "p210le": "yuv422p10le",
-}
 
 
 class LiveSource(Source):
@@ -48,11 +38,12 @@ def planar(picture: av.VideoFrame) -> av.VideoFrame:
 
     Cameras also deliver packed formats (YUYV, RGB) and half-packed ones (NV12).
     """
-    name = picture.format.name
-    if paintable(name):
-        return picture
+    if paintable(picture.format.name):
+        return within_depth(picture)
     pts, time_base = picture.pts, picture.time_base
-    converted = picture.reformat(format=_NEAREST.get(name, "yuv420p"))
+    rgb = picture.format.is_rgb or picture.format.has_palette
+    # RGB halved in its colours as every camera's pictures are: all players and encoders take that.
+    converted = picture.reformat(format="yuv420p" if rgb else nearest_native(picture.format.name))
     converted.pts = pts
     if time_base is not None:
         converted.time_base = time_base

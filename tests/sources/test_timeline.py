@@ -46,7 +46,7 @@ def test_a_picture_without_a_time_follows_the_one_before():
 
 @given(st.integers(2000, 10**9), st.integers(0, 900))
 def test_a_clock_that_starts_over_keeps_sound_and_picture_together(jump, lead):
-    timeline = Timeline(spliced=True)
+    timeline = Timeline(anywhere=True)
     video, sound = [jump, jump + 40, 0, 40], [jump + lead, jump + lead + 20, lead, lead + 20]
     seen, heard = [], []
     for picture, packet in zip(video, sound, strict=True):
