@@ -21,6 +21,6 @@ def need_extra(extra: str, *modules: str, what: str) -> None:
     for module in modules:
         if importlib.util.find_spec(module) is None:
             raise UsageError(
-                f"{what} needs the package {module!r}; install the extra: "
-                f"pip install 'stream-segmentation[{extra}]'"
+                f"{what} needs the package {module!r}; install the extra from the checkout: "
+                f"pip install '.[{extra}]'"
             )

@@ -236,7 +236,7 @@ def plans(draw):
     return found
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(plans())
 def test_what_is_written_is_read_again_as_it_was(found):
     text = dump(found)
@@ -244,7 +244,7 @@ def test_what_is_written_is_read_again_as_it_was(found):
     assert loads(text) == found
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.text(st.characters(codec="utf-8")), st.integers(0, len(BOOTH)), st.integers(0, 20))
 def test_damaged_files_are_read_or_refused_in_a_sentence(text, place, cut):
     damaged = BOOTH[:place] + text + BOOTH[place + cut :]
@@ -257,3 +257,11 @@ def test_damaged_files_are_read_or_refused_in_a_sentence(text, place, cut):
 def test_camera_options_are_a_source_s():
     (plan,) = loads('[[source]]\ntarget = "camera"\nsize = [1280, 720]\nfps = 30\n')
     assert plan.source.options.camera == CameraOptions(size=(1280, 720), fps=30.0)
+
+
+def test_the_example_of_the_docs_is_understood():
+    page = Path(__file__).parents[1] / "docs" / "configuration.md"
+    example = page.read_text().partition("```toml\n")[2].partition("```")[0]
+    door, hall = loads(example)
+    assert [one.target for one in hall.outputs] == ["hall.mp4", "hall-masks.mkv"]
+    assert door.run.report == Path("door.json") and hall.source.target == "1"

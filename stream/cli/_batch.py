@@ -11,7 +11,6 @@ from pathlib import Path
 from stream.cli._hints import is_address
 from stream.errors import UsageError
 from stream.options import CutOptions, option
-from stream.sources.folders import PICTURE_ENDINGS, VIDEO_ENDINGS, files_in
 
 _WRITABLE_ENDINGS = frozenset([".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"])
 _RESULT = ".stream"
@@ -93,6 +92,8 @@ def find_inputs(
 def _of_folder(
     folder: Path, endings: frozenset[str], what: str, recursive: bool, left_out: list[str]
 ) -> list[tuple[Path, Path]]:
+    from stream.sources.folders import files_in
+
     taken: list[Path] = []
     others: list[Path] = []
     for place in _folders(folder, recursive):
@@ -214,6 +215,8 @@ def _results(count: int) -> str:
 
 
 def _has_file_ending(path: Path) -> bool:
+    from stream.sources.folders import PICTURE_ENDINGS, VIDEO_ENDINGS
+
     ending = path.suffix.lower()
     known = VIDEO_ENDINGS | PICTURE_ENDINGS
     return ending in known or re.fullmatch(r"\.[a-z][a-z0-9]{1,4}", ending) is not None

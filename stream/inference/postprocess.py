@@ -14,6 +14,9 @@ from stream.errors import ModelError, UsageError
 from stream.inference.contract import Geometry
 from stream.instances import Instances
 
+_LISTED = 100
+"""So many class names at most are listed where a wrong one was asked for."""
+
 
 class Raw(NamedTuple):
     """A model's answer as the contract spells it; boxes in pixels of the input.
@@ -51,11 +54,11 @@ def class_indices(wanted: Sequence[str] | str, names: Sequence[str]) -> frozense
         if not name:
             continue
         if name.casefold() not in by_name:
-            near = difflib.get_close_matches(name.casefold(), by_name, n=3, cutoff=0.5)
-            what = "the nearest are" if near else "they start with"
-            shown = [names[min(by_name[key])] for key in near] or list(names[:8])
+            near = difflib.get_close_matches(name.casefold(), by_name, n=1, cutoff=0.5)
+            meant = f" (did you mean {names[min(by_name[near[0]])]}?)" if near else ""
+            more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
             raise UsageError(
-                f"the model has no class {name!r} among its {len(names)}; {what} {', '.join(shown)}"
+                f"the model has no class {name!r}{meant}; it has {', '.join(names[:_LISTED])}{more}"
             )
         found |= by_name[name.casefold()]
     if not found:

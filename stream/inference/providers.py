@@ -144,7 +144,7 @@ def _cuda() -> Route:
         name,
         {"cudnn_conv_algo_search": "HEURISTIC"},
         library="cuda",
-        advice="pip install 'stream-segmentation[cuda]'",
+        advice="in stream's checkout: pip install '.[cuda]'",
     )
 
 
@@ -172,7 +172,7 @@ def _tensorrt() -> Route:
         name,
         options,
         library="tensorrt",
-        advice="pip install 'stream-segmentation[cuda]' tensorrt, "
+        advice="in stream's checkout: pip install '.[cuda]' tensorrt, "
         "or onnxruntime-ep-nv-tensorrt-rtx for an RTX card",
     )
 
@@ -180,7 +180,7 @@ def _tensorrt() -> Route:
 def _openvino() -> Route:
     if not importlib.util.find_spec("onnxruntime_ep_openvino"):
         raise UnavailableError(
-            "its plug-in is not installed", "pip install 'stream-segmentation[openvino]'"
+            "its plug-in is not installed", "in stream's checkout: pip install '.[openvino]'"
         )
     devices = _plugin_devices("onnxruntime_ep_openvino", "Intel processors and graphics")
     kinds = {str(device.device.type).rpartition(".")[2]: device for device in reversed(devices)}

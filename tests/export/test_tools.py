@@ -270,7 +270,7 @@ def test_every_converter_is_a_command_and_loads_nothing_heavy():
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
-    with pytest.raises(UsageError, match=r"pip install 'stream-segmentation\[export\]'"):
+    with pytest.raises(UsageError, match=r"from the checkout: pip install '\.\[export\]'"):
         registry.need_extra("a_module_that_is_not_there")
     with pytest.raises(ModelError, match="cannot be read"):
         registry.options_of({registry.OPTIONS_KEY: "{"})

@@ -65,7 +65,7 @@ def test_the_plugin_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(providers.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UnavailableError) as caught:
         route("openvino")
-    assert caught.value.advice == "pip install 'stream-segmentation[openvino]'"
+    assert caught.value.advice == "in stream's checkout: pip install '.[openvino]'"
 
 
 def test_a_plugin_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ def test_a_library_that_cuda_needs_is_named(
         Segmenter.load(model, provider="cuda")
     sentence = str(caught.value)
     assert sentence.startswith("CUDA cannot be used here: its library cannot be loaded (lib")
-    assert sentence.endswith("; pip install 'stream-segmentation[cuda]'")
+    assert sentence.endswith("; in stream's checkout: pip install '.[cuda]'")
     printed = capfd.readouterr()
     assert printed.out + printed.err == ""
 

@@ -91,7 +91,7 @@ def train_command(
     except ModuleNotFoundError as error:
         raise UsageError(
             f"training needs the package {error.name!r}; "
-            "install it with: pip install 'stream-segmentation[train]'"
+            "install the extra from the checkout: pip install '.[train]'"
         ) from error
 
     console = Console(stderr=True)
