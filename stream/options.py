@@ -156,8 +156,10 @@ class TrackingOptions:
     """How objects are followed from frame to frame."""
 
     tracker: str = option(
-        "steady",
-        "How objects keep number and colour over time; none takes each frame for itself.",
+        "motion",
+        "How objects keep number and colour over time. motion: by where they are heading; steady: "
+        "by where they were; bytetrack, ocsort, botsort, cbiou: those of the library trackers; "
+        "none: each frame for itself.",
         metavar="NAME|none",
     )
     steady: bool = option(

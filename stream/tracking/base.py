@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 from stream.instances import Instances
@@ -26,8 +27,17 @@ class Tracker(ABC):
     floor: ClassVar[float] = 1.0
     """Down to which share of the threshold it wants to see candidates, 0..1."""
 
+    lookahead: ClassVar[float] = 0.0
+    """How many seconds of what follows it wants to see, where a run can wait for them."""
+
     @abstractmethod
-    def update(self, candidates: Instances, seconds: float, threshold: float) -> Instances:
+    def update(
+        self,
+        candidates: Instances,
+        seconds: float,
+        threshold: float,
+        following: Sequence[tuple[float, Instances]] = (),
+    ) -> Instances:
         """Those of `candidates` that are shown, each with an identity in `track_ids`.
 
         They come in the order of the candidates, with their boxes and masks; a tracker may give
@@ -37,6 +47,8 @@ class Tracker(ABC):
             candidates: what was found, down to `floor` times the threshold, best first.
             seconds: the frame's presentation time; may jump where the source does.
             threshold: what new objects must reach, 0..1; it may change on the way.
+            following: what was found in the next frames, with their times; given for footage and
+                only to a tracker that has a `lookahead`, and not longer than that. Empty live.
         """
 
 

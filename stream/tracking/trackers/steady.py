@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -62,7 +63,13 @@ class Steady(Tracker):
         self._identities = 0
         self._elapsed = Elapsed()
 
-    def update(self, candidates: Instances, seconds: float, threshold: float) -> Instances:
+    def update(
+        self,
+        candidates: Instances,
+        seconds: float,
+        threshold: float,
+        following: Sequence[tuple[float, Instances]] = (),
+    ) -> Instances:
         """Those that are sure or were there, in their order; see `Tracker.update`."""
         if self._elapsed(seconds) is None:
             self._known.clear()

@@ -1,0 +1,81 @@
+"""Which of two sets of boxes belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.instances import Instances, box_iou
+from stream.roi import mask_window, threshold_mask
+
+Boxes = NDArray[np.float32]
+
+
+def buffered_iou(first: Boxes, second: Boxes, share: NDArray[np.float32] | float) -> Boxes:
+    """IoU of boxes that are enlarged on every side, float32 (N, M) in 0..1.
+
+    Small things move by more than their size between two pictures: boxes that no longer overlap
+    are still told apart by how near they are (Yang et al., "Hard to Track Objects with Irregular
+    Motions and Similar Appearances? Make It Easier by Buffering the Matching Space", WACV 2023).
+
+    Args:
+        first: float32 (N, 4).
+        second: float32 (M, 4).
+        share: by how much of a box's mean side each side moves out; a number, or one for each of
+            `second` (M,), by which all of `first` are enlarged in comparison with it.
+    """
+    shares = np.broadcast_to(np.asarray(share, np.float32), len(second))
+    if not len(second):
+        return np.zeros((len(first), 0), np.float32)
+    if (shares == shares[0]).all():
+        return box_iou(_enlarged(first, shares[0]), _enlarged(second, shares[0]))
+    columns = [
+        box_iou(_enlarged(first, one), _enlarged(box[None], one))
+        for one, box in zip(shares, second, strict=True)
+    ]
+    return np.concatenate(columns, axis=1)
+
+
+def _enlarged(boxes: Boxes, share: np.float32) -> Boxes:
+    size = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)
+    margin = share * np.sqrt(size.prod(axis=1, keepdims=True))
+    return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
+
+
+def best_pairs(similarity: NDArray[np.float32], least: float) -> Iterator[tuple[int, int]]:
+    """Pairs of rows and columns, the most similar first, each row and column once at most.
+
+    Args:
+        similarity: float32 (N, M).
+        least: pairs that are no more similar than this do not belong together.
+    """
+    left = similarity.copy()
+    while left.size:
+        row, column = (int(place) for place in np.unravel_index(left.argmax(), left.shape))
+        if left[row, column] <= least:
+            return
+        yield row, column
+        left[row] = left[:, column] = -np.inf
+
+
+def mask_cover(instances: Instances, index: int, other: int) -> tuple[float, float]:
+    """How much of one instance's mask another one's covers, and the IoU of both masks; 0..1."""
+    height, width = instances.picture_size
+    threshold = instances.mask_threshold
+    box, mask = instances.mask_frames[index], instances.masks[index]
+    rows, columns = mask.shape
+    window = mask_window(box, (rows, columns), width, height, threshold)
+    if window is None:
+        return 0.0, 0.0
+    inside = threshold_mask(mask, box, window, threshold)
+    theirs = instances.mask_frames[other]
+    if not (theirs[2:] > theirs[:2]).all():
+        return 0.0, 0.0
+    covering = threshold_mask(instances.masks[other], theirs, window, threshold)
+    shared = np.count_nonzero(inside & covering)
+    if not shared:
+        return 0.0, 0.0
+    area = np.count_nonzero(inside)
+    return shared / area, shared / (area + instances[other].area - shared)

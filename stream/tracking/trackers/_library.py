@@ -1,0 +1,89 @@
+"""Trackers of Roboflow's library `trackers`, which is imported when one is made."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from stream.errors import UsageError
+from stream.instances import Instances
+from stream.tracking.base import Elapsed, Tracker
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+_SHORTEST_STEP, _LONGEST_STEP = 1e-3, 0.5
+"""Seconds between two inferences, as the library is told: it takes no time twice, and it forgets
+after one second, while a slow model must not make it forget whom it has just seen."""
+
+
+class LibraryTracker(Tracker):
+    """Lets one of the library's trackers number the candidates.
+
+    What it has not numbered yet is not shown.
+    """
+
+    floor: ClassVar[float] = 0.7
+
+    def __init__(self) -> None:
+        try:
+            import supervision
+            import trackers
+        except ImportError as error:
+            raise UsageError(
+                f"the tracker {type(self).__name__.lower()} needs the library trackers; install "
+                "it: pip install 'stream-segmentation[trackers]'"
+            ) from error
+        self._detections = supervision.Detections
+        self._library: ModuleType = trackers
+        self._threshold = -1.0
+        self._elapsed = Elapsed()
+        self._clock = 0.0
+        self._identities = 0
+        self._numbers: dict[int, int] = {}
+        self._tracker: Any = None
+
+    @abstractmethod
+    def _make(self, library: ModuleType, threshold: float) -> Any:
+        """A new one of the library's, for candidates that are sure from `threshold` on."""
+
+    def update(
+        self,
+        candidates: Instances,
+        seconds: float,
+        threshold: float,
+        following: Sequence[tuple[float, Instances]] = (),
+    ) -> Instances:
+        """Those that the library has numbered, in their order; see `Tracker.update`."""
+        elapsed = self._elapsed(seconds)
+        if self._tracker is None or elapsed is None or threshold != self._threshold:
+            self._tracker = self._make(self._library, threshold)
+            self._threshold = threshold
+            self._numbers.clear()
+        self._clock += min(max(elapsed or 0.0, _SHORTEST_STEP), _LONGEST_STEP)
+        given = self._detections(
+            xyxy=candidates.boxes.astype(np.float64),
+            confidence=candidates.scores.astype(np.float64),
+            class_id=candidates.labels.astype(int),
+            data={"place": np.arange(len(candidates))},
+        )
+        answer = self._tracker.update(given, timestamp=self._clock)
+        shown: dict[int, int] = {}
+        if len(answer):
+            pairs = zip(answer.data["place"], answer.tracker_id, strict=True)
+            shown = {int(place): int(number) for place, number in pairs if number >= 0}
+        places = sorted(shown)
+        identities = [self._identity(shown[place]) for place in places]
+        chosen = candidates.select(np.array(places, np.int64))
+        return chosen.with_tracks(np.array(identities, np.int64))
+
+    def _identity(self, number: int) -> int:
+        """The run's identity for a number that the library gave since it was made."""
+        if number not in self._numbers:
+            self._identities += 1
+            self._numbers[number] = self._identities
+        return self._numbers[number]

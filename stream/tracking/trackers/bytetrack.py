@@ -1,0 +1,18 @@
+"""ByteTrack, from the library `trackers`."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from stream.tracking.trackers._library import LibraryTracker
+
+
+class ByteTrack(LibraryTracker):
+    """Associates doubted detections after the sure ones (Zhang et al., ECCV 2022)."""
+
+    def _make(self, library: ModuleType, threshold: float) -> Any:
+        return library.ByteTrackTracker(
+            track_activation_threshold=threshold,
+            high_conf_det_threshold=threshold,
+        )

@@ -1,0 +1,18 @@
+"""CBIoU, from the library `trackers`."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from stream.tracking.trackers._library import LibraryTracker
+
+
+class CBIoU(LibraryTracker):
+    """Compares enlarged boxes (Yang et al., WACV 2023)."""
+
+    def _make(self, library: ModuleType, threshold: float) -> Any:
+        return library.CBIoUTracker(
+            track_activation_threshold=threshold,
+            high_conf_det_threshold=threshold,
+        )

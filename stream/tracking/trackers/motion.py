@@ -1,0 +1,276 @@
+"""Objects followed by where they are heading, whatever the rate of inference."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.instances import Instances
+from stream.tracking.association import best_pairs, buffered_iou, mask_cover
+from stream.tracking.base import Elapsed, Tracker
+
+CONFIRM = 0.2
+"""Seconds over which a new object is found, twice at least, before it is shown and has a number.
+What detectors make up lasts for a few pictures of footage."""
+
+CERTAIN = 0.9
+"""From this score on a new object is shown at once: who walks in is not to wait."""
+
+MEMORY = 3.0
+"""Seconds for which an object that is gone is remembered."""
+
+DOUBT = 0.6
+"""Seconds that an object stays for without once reaching the threshold itself."""
+
+_PART = 0.3
+"""As `CONFIRM`, for what lies within a known object of its class: mostly a limb found once more."""
+
+_GAP = 0.1
+"""Seconds, or one inference, by which a new object may be missed while it is not confirmed."""
+
+_NEAR, _NEAR_PER_SECOND = 0.3, 3.0
+"""By which share of their size boxes are enlarged to see whether they overlap where the object is
+expected: at most, and for every second since it was seen."""
+
+_FAR, _FARTHER = 0.8, 0.5
+"""The same where it is looked for more widely, and by how much more for every second."""
+
+_SAME, _SAME_DOUBTED, _SAME_FAR = 0.25, 0.4, 0.2
+"""Overlaps (IoU) of such boxes from which on they show the same object: in the first search for
+what is sure and for what is doubted, and in the wide one."""
+
+_OTHER_CLASS = 0.8
+"""Weight of an overlap with an object that was never taken for this class."""
+
+_COVERED, _TWICE = 0.6, 0.6
+"""What is covered by another's mask to this share is part of it; where both masks overlap by this
+(IoU), one object was found twice."""
+
+_SMOOTHING = 0.15
+"""Seconds over which speed is averaged."""
+
+_INERTIA = 0.7
+"""Seconds for which an object is expected to keep its speed, falling off exponentially."""
+
+_VOTE = 2.0
+"""Seconds over which the class is voted on, falling off exponentially."""
+
+_ROUNDING = 1e-3
+"""Seconds by which timestamps may be off."""
+
+
+@dataclasses.dataclass(eq=False)
+class _Object:
+    """An object that was seen.
+
+    Attributes:
+        identity: its number, 0 while it is not confirmed.
+        box: float32 [4], its last box.
+        votes: how much it was taken for each class, by label.
+        born: when it was found first, in seconds.
+        seen: when it was found last, in seconds.
+        sure: when it reached the threshold last, in seconds.
+        patience: seconds over which it must be found to be confirmed.
+        velocity: float32 [2], of its centre, pixels per second.
+        doubted: whether it was found last without reaching the threshold.
+        present: whether it was found at the last inference.
+    """
+
+    identity: int
+    box: NDArray[np.float32]
+    votes: dict[int, float]
+    born: float
+    seen: float
+    sure: float
+    patience: float
+    velocity: NDArray[np.float32]
+    doubted: bool = False
+    present: bool = True
+
+    def expected(self, seconds: float) -> NDArray[np.float32]:
+        """Where its box should be, float32 [4]."""
+        coasting = _INERTIA * (1 - math.exp(-(seconds - self.seen) / _INERTIA))
+        return self.box + np.tile(self.velocity * np.float32(coasting), 2)
+
+    def take(self, box: NDArray[np.float32], label: int, score: float, seconds: float) -> None:
+        """Is found again."""
+        gap = seconds - self.seen
+        if gap > _ROUNDING:
+            speed = (box - self.box).reshape(2, 2).mean(axis=0) / gap
+            self.velocity += (speed - self.velocity) * (1 - math.exp(-gap / _SMOOTHING))
+            fade = math.exp(-gap / _VOTE)
+            self.votes = {one: fade * weight for one, weight in self.votes.items()}
+        self.votes[label] = self.votes.get(label, 0.0) + score
+        self.box, self.seen = box, seconds
+
+    @property
+    def label(self) -> int:
+        """The class that it was taken for most."""
+        return max(self.votes, key=lambda label: self.votes[label])
+
+    def stays(self, seconds: float) -> bool:
+        """Whether it is shown where it does not reach the threshold, once at least."""
+        lately = not self.doubted or seconds - self.sure <= DOUBT + _ROUNDING
+        return self.identity > 0 and self.present and lately
+
+
+class Motion(Tracker):
+    """Matches boxes where each object is expected by its speed, first the sure ones (ByteTrack).
+
+    What is not found there is looked for farther off, the longer it has been gone the farther. An
+    object whose class wavers is one object, with the class that it was taken for most. New objects
+    are shown once they are confirmed; see `CONFIRM` and `CERTAIN`. Those of the first picture are
+    shown at once.
+    """
+
+    floor: ClassVar[float] = 0.7
+    lookahead: ClassVar[float] = CONFIRM
+
+    def __init__(self) -> None:
+        self._known: list[_Object] = []
+        self._identities = 0
+        self._elapsed = Elapsed()
+
+    def update(
+        self,
+        candidates: Instances,
+        seconds: float,
+        threshold: float,
+        following: Sequence[tuple[float, Instances]] = (),
+    ) -> Instances:
+        """Those that are known or confirmed, in their order; see `Tracker.update`."""
+        first = self._elapsed(seconds) is None
+        if first:
+            self._known.clear()
+        sure = candidates.scores >= threshold
+        found = self._recognise(candidates, sure, seconds)
+        for index, one in list(found.items()):
+            if not (sure[index] or one.stays(seconds)):
+                del found[index]
+                continue
+            label, score = int(candidates.labels[index]), float(candidates.scores[index])
+            one.take(candidates.boxes[index], label, score, seconds)
+            one.doubted = not sure[index]
+            if sure[index]:
+                one.sure = seconds
+                if not one.identity and seconds - one.born >= one.patience - _ROUNDING:
+                    self._confirm(one)
+        for index in np.flatnonzero(sure).tolist():
+            if index not in found:
+                self._meet(candidates, index, found, seconds, at_once=first)
+        present = {id(one) for one in found.values()}
+        for one in self._known:
+            one.present = id(one) in present
+        self._known = [one for one in self._known if _remembered(one, seconds)]
+        if following and not all(one.identity for one in found.values()):
+            self._look_ahead(following, threshold)
+        shown = sorted(index for index, one in found.items() if one.identity)
+        objects = [found[index] for index in shown]
+        chosen = candidates.select(np.array(shown, np.int64))
+        labels = np.array([one.label for one in objects], np.int64)
+        identities = np.array([one.identity for one in objects], np.int64)
+        return dataclasses.replace(chosen, labels=labels, track_ids=identities)
+
+    def _confirm(self, one: _Object) -> None:
+        self._identities += 1
+        one.identity = self._identities
+
+    def _recognise(
+        self, candidates: Instances, sure: NDArray[np.bool_], seconds: float
+    ) -> dict[int, _Object]:
+        """Which candidates are which known object; each object is one candidate at most."""
+        if not self._known or not len(candidates):
+            return {}
+        boxes = candidates.boxes
+        expected = np.stack([one.expected(seconds) for one in self._known])
+        last = np.stack([one.box for one in self._known])
+        gone = np.array([seconds - one.seen for one in self._known], np.float32)
+        present = np.array([one.present for one in self._known])
+        weights = np.array(
+            [
+                [1.0 if label in one.votes else _OTHER_CLASS for one in self._known]
+                for label in candidates.labels.tolist()
+            ],
+            np.float32,
+        )
+        close = np.minimum(np.float32(_NEAR), np.float32(_NEAR_PER_SECOND) * gone)
+        near = weights * buffered_iou(boxes, expected, close)
+        share = np.float32(_FAR) + np.float32(_FARTHER) * np.minimum(gone, np.float32(1))
+        # Who turned round meanwhile is nearer to where he was than to where he was heading.
+        far = weights * np.maximum(
+            buffered_iou(boxes, expected, share), buffered_iou(boxes, last, share)
+        )
+        found: dict[int, _Object] = {}
+        taken: set[int] = set()
+        for similarity, rows, columns, least in (
+            (near, sure, None, _SAME),
+            (near, ~sure, present, _SAME_DOUBTED),
+            (far, sure, None, _SAME_FAR),
+        ):
+            free_rows = [row for row in np.flatnonzero(rows).tolist() if row not in found]
+            free = [
+                column
+                for column in range(len(self._known))
+                if column not in taken and (columns is None or columns[column])
+            ]
+            for row, column in best_pairs(similarity[np.ix_(free_rows, free)], least):
+                found[free_rows[row]] = self._known[free[column]]
+                taken.add(free[column])
+        return found
+
+    def _meet(
+        self,
+        candidates: Instances,
+        index: int,
+        found: dict[int, _Object],
+        seconds: float,
+        *,
+        at_once: bool,
+    ) -> None:
+        """Takes a candidate that nobody is for a new object, unless it is one found twice."""
+        box, label = candidates.boxes[index], int(candidates.labels[index])
+        patience = CONFIRM
+        for other, one in found.items():
+            if not one.identity or _share(box, candidates.boxes[other]) <= _COVERED / 2:
+                continue
+            covered, overlap = mask_cover(candidates, index, other)
+            if overlap > _TWICE:
+                return
+            if covered > _COVERED and label in one.votes:
+                patience = _PART
+        score = float(candidates.scores[index])
+        still = np.zeros(2, np.float32)
+        new = _Object(0, box, {label: score}, seconds, seconds, seconds, patience, still)
+        if at_once or (score >= CERTAIN and patience == CONFIRM):
+            self._confirm(new)
+        self._known.append(new)
+        found[index] = new
+
+    def _look_ahead(self, following: Sequence[tuple[float, Instances]], threshold: float) -> None:
+        """Confirms now whom the next frames will confirm."""
+        waiting = [place for place, one in enumerate(self._known) if not one.identity]
+        later = copy.deepcopy(self)
+        theirs = [later._known[place] for place in waiting]
+        for seconds, candidates in following:
+            later.update(candidates, seconds, threshold)
+            for place, one in zip(waiting, theirs, strict=True):
+                if one.identity and not self._known[place].identity:
+                    self._confirm(self._known[place])
+
+
+def _remembered(one: _Object, seconds: float) -> bool:
+    limit = MEMORY if one.identity else _GAP
+    return seconds - one.seen <= limit + _ROUNDING
+
+
+def _share(box: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Which share of a box lies in another, 0..1."""
+    low, high = np.maximum(box[:2], other[:2]), np.minimum(box[2:], other[2:])
+    area = float(np.prod(np.maximum(box[2:] - box[:2], 1e-3)))
+    return float(np.prod(np.clip(high - low, 0, None))) / area

@@ -1,0 +1,41 @@
+import numpy as np
+
+from stream.instances import box_iou
+from stream.tracking.association import best_pairs, buffered_iou, mask_cover
+from tests.tracking.objects import found
+
+
+def boxes(*rows):
+    return np.array(rows, np.float32).reshape(-1, 4)
+
+
+def test_boxes_that_do_not_touch_are_near_when_they_are_enlarged():
+    one, near, far = boxes((0, 0, 10, 10)), boxes((12, 0, 22, 10)), boxes((200, 0, 210, 10))
+    both = np.concatenate([near, far])
+    np.testing.assert_array_equal(buffered_iou(one, both, 0.0), box_iou(one, both))
+    # Enlarged by three pixels on each side they share 4 of 16 columns.
+    np.testing.assert_allclose(buffered_iou(one, both, 0.3), [[4 / 28, 0]], rtol=1e-5)
+    each = buffered_iou(one, both, np.array([0.3, 10], np.float32))
+    np.testing.assert_allclose(each[:, :1], buffered_iou(one, near, 0.3))
+    assert each[0, 1] > 0
+    assert buffered_iou(one, both[:0], 0.3).shape == (1, 0)
+    assert buffered_iou(one[:0], both, 0.3).shape == (0, 2)
+
+
+def test_the_best_pairs_come_first_and_everything_is_in_one_at_most():
+    similarity = np.array([[0.9, 0.8, 0.0], [0.85, 0.1, 0.3]], np.float32)
+    assert list(best_pairs(similarity, 0.25)) == [(0, 0), (1, 2)]
+    assert list(best_pairs(similarity, 0.5)) == [(0, 0)]
+    assert list(best_pairs(similarity[:, :0], 0.5)) == []
+    assert similarity[0, 0] == np.float32(0.9)
+
+
+def test_masks_cover_each_other_by_their_pixels():
+    instances = found(((0, 0, 100, 100), 0.9), ((20, 20, 70, 70), 0.8), ((105, 0, 150, 50), 0.7))
+    covered, overlap = mask_cover(instances, 1, 0)
+    assert covered == 1
+    assert abs(overlap - 0.25) < 0.01
+    covered, overlap = mask_cover(instances, 0, 1)
+    assert abs(covered - 0.25) < 0.01
+    assert abs(overlap - 0.25) < 0.01
+    assert mask_cover(instances, 2, 0) == (0, 0)

@@ -1,0 +1,168 @@
+import numpy as np
+import pytest
+
+from stream.instances import Instances
+from stream.tracking.trackers.motion import CERTAIN, CONFIRM, DOUBT, MEMORY, Motion
+from tests.tracking.objects import LEFT, RIGHT, THRESHOLD, Fed, found, moved
+
+DOUBTED = THRESHOLD * (Motion.floor + 1) / 2
+UNSURE = (THRESHOLD + CERTAIN) / 2
+RATES = [3, 10, 25, 29.97, 60]
+
+
+@pytest.fixture
+def motion():
+    """A tracker that has seen a picture with nothing in it."""
+    fed = Fed(Motion())
+    fed()
+    return fed
+
+
+def pictures_until_shown(fed, *objects):
+    for count in range(1, 100):
+        if fed(*objects):
+            return count
+    raise AssertionError("never shown")
+
+
+def test_what_the_first_picture_shows_is_there_at_once():
+    assert Fed(Motion())((LEFT, THRESHOLD), (RIGHT, 0.8)) == {RIGHT: 1, LEFT: 2}
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_a_new_object_is_confirmed_over_time(rate):
+    fed = Fed(Motion(), rate)
+    fed()
+    expected = max(2, int((CONFIRM - 1e-3) * rate) + 2)
+    assert pictures_until_shown(fed, (LEFT, UNSURE)) == expected
+
+
+def test_who_is_certain_is_shown_at_once(motion):
+    assert motion((LEFT, CERTAIN + 0.01)) == {LEFT: 1}
+
+
+def test_what_flashes_up_gets_no_number(motion):
+    for _ in range(10):
+        assert motion((LEFT, UNSURE)) == {}
+        assert motion((LEFT, DOUBTED)) == {}
+        for _ in range(4):
+            assert motion() == {}
+    assert motion((RIGHT, 0.95)) == {RIGHT: 1}
+
+
+def test_in_footage_it_is_confirmed_by_what_follows():
+    tracker = Motion()
+    later = [(index / 25, found((moved(LEFT, index), UNSURE))) for index in range(20)]
+    tracker.update(found(), -0.04, THRESHOLD)
+    for index, (seconds, candidates) in enumerate(later):
+        following = later[index + 1 : index + 7]
+        shown = tracker.update(candidates, seconds, THRESHOLD, following)
+        assert shown.track_ids.tolist() == [1]
+
+
+def test_looking_ahead_changes_nothing_but_when_an_object_is_shown():
+    rng = np.random.default_rng(3)
+    scene = []
+    for index in range(100):
+        objects = [
+            (moved(LEFT, index), 0.4 + 0.5 * rng.random()),
+            (moved(RIGHT, -index / 2), 0.3 + 0.6 * rng.random()),
+        ]
+        if rng.random() < 0.2:
+            objects.append((moved(LEFT, *(60 * rng.random(2))), 0.6))
+        candidates = found(*objects)
+        scene.append((index / 25, candidates[candidates.scores >= 0.35]))
+    alone, ahead = Motion(), Motion()
+    for index, (seconds, candidates) in enumerate(scene):
+        one = alone.update(candidates, seconds, THRESHOLD)
+        other = ahead.update(candidates, seconds, THRESHOLD, scene[index + 1 : index + 7])
+        earlier = dict(zip(other.track_ids.tolist(), other.scores.tolist(), strict=True))
+        for identity, score in zip(one.track_ids.tolist(), one.scores.tolist(), strict=True):
+            assert score in earlier.values(), identity
+    assert alone._identities == ahead._identities
+
+
+def test_one_that_is_doubted_stays_for_a_while(motion):
+    motion((LEFT, 0.95))
+    lasted = sum(LEFT in motion((LEFT, DOUBTED)) for _ in range(50))
+    assert lasted == int((DOUBT + 1e-3) * 25)
+    assert motion((LEFT, THRESHOLD)) == {LEFT: 1}
+
+
+def test_a_small_thing_that_flies_keeps_its_number(motion):
+    ball = (10.0, 10.0, 18.0, 18.0)
+    motion((ball, 0.95))
+    for step in range(1, 9):
+        assert list(motion((moved(ball, 10 * step, 2 * step), 0.6)).values()) == [1]
+
+
+def test_a_class_that_wavers_is_one_object_with_a_vote(motion):
+    motion((LEFT, 0.95, 0))
+    for step in range(1, 20):
+        label = 1 if step % 3 == 0 else 0
+        shown = motion.tracker.update(
+            found((moved(LEFT, step), 0.8, label)), motion.seconds + step / 25, THRESHOLD
+        )
+        assert shown.track_ids.tolist() == [1]
+        assert shown.names == ["person"]
+
+
+def test_a_class_can_change_in_the_end(motion):
+    motion((LEFT, 0.95, 0))
+    names = set()
+    for step in range(1, 200):
+        shown = motion.tracker.update(found((LEFT, 0.8, 1)), motion.seconds + step / 25, THRESHOLD)
+        names.add(shown.names[0])
+    assert shown.names == ["dog"]
+    assert shown.track_ids.tolist() == [1]
+    assert names == {"person", "dog"}
+
+
+@pytest.mark.parametrize("rate", [3, 10, 30])
+def test_two_that_cross_keep_their_numbers(rate):
+    fed = Fed(Motion(), rate)
+    width, speed = 50.0, 60.0
+    paths = []
+    for step in range(int(3 * rate)):
+        x = speed * step / rate
+        one, other = (x, 10.0, x + width, 110.0), (150.0 - x, 14.0, 150.0 - x + width, 114.0)
+        shown = fed((one, 0.95), (other, 0.94))
+        paths.append((shown.get(one), shown.get(other)))
+    assert set(paths) == {(1, 2)}
+
+
+def test_who_comes_back_soon_is_who_he_was(motion):
+    motion((LEFT, 0.95))
+    motion.wait(MEMORY - 0.1)
+    assert motion((moved(LEFT, 20), 0.95)) == {moved(LEFT, 20): 1}
+    motion.wait(MEMORY + 0.1)
+    assert motion() == {}
+    assert motion((moved(LEFT, 20), 0.95)) == {moved(LEFT, 20): 2}
+
+
+def masked(*objects):
+    """Instances of (box, score, mask): each mask fills its box or the left half of it."""
+    instances = found(*(one[:2] for one in objects))
+    for index, (_, _, share) in enumerate(sorted(objects, key=lambda one: -one[1])):
+        instances.masks[index, :, round(28 * share) :] = 0
+    return instances
+
+
+def test_an_object_found_twice_is_one(motion):
+    twice = masked((LEFT, 0.95, 1), (moved(LEFT, 3, 2), 0.93, 1))
+    for step in range(20):
+        shown = motion.tracker.update(twice, motion.seconds + (step + 1) / 25, THRESHOLD)
+        assert shown.track_ids.tolist() == [1]
+
+
+def test_a_part_of_one_waits_longer_than_one_beside_it(motion):
+    part, beside = (12.0, 40.0, 58.0, 90.0), (12.0, 40.0, 58.0, 90.0)
+    whole = masked((LEFT, 0.95, 1), (part, 0.93, 1))
+    half = masked((LEFT, 0.95, 0.5), (beside, 0.93, 1))
+    until = []
+    for scene in (whole, half):
+        tracker = Motion()
+        tracker.update(Instances.empty(scene.class_names, scene.picture_size), 0.0, THRESHOLD)
+        counts = [len(tracker.update(scene, (step + 1) / 25, THRESHOLD)) for step in range(20)]
+        until.append(counts.index(2))
+    assert until == [8, 0]
