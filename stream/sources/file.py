@@ -214,15 +214,7 @@ class FileSource(Source):
     @property
     def remarks(self) -> list[str]:
         """What is wrong with the file or not kept of it; complete when the iteration has ended."""
-        fitted = self._upright.fitted
-        return [
-            *self._remarks,
-            *self._reader.remarks,
-            *(
-                [f"{fitted} pictures of another shape are fitted into the first one's"]
-                * bool(fitted)
-            ),
-        ]
+        return [*self._remarks, *self._reader.remarks, *self._upright.later_remarks]
 
     @property
     def corrupt(self) -> int:  # type: ignore[override]
