@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -51,9 +52,16 @@ class Frame:
 
 @dataclass(slots=True)
 class Passthrough:
-    """Packets of streams that are copied, in the order they were read."""
+    """Packets of streams that are copied, in the order they were read.
+
+    Attributes:
+        packets: as the source gave them; others may hold them too.
+        offset: seconds to take off their times, where an output's time line begins later than
+            the source's.
+    """
 
     packets: Sequence[Packet[Any]]
+    offset: Fraction = Fraction(0)
 
 
 Item = Frame | Passthrough
@@ -105,6 +113,7 @@ class VideoInfo:
         metadata: the container's tags (title, creation time, ...).
         chapters: its named parts.
         live: whether pictures come at their own pace and cannot wait.
+        pictures: the file that each frame comes from, by its index, where each is one.
     """
 
     name: str
@@ -123,3 +132,4 @@ class VideoInfo:
     metadata: dict[str, str] = field(default_factory=dict)
     chapters: tuple[Chapter, ...] = ()
     live: bool = False
+    pictures: tuple[Path, ...] = ()

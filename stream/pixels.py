@@ -141,3 +141,25 @@ def bgr_from_picture(picture: av.VideoFrame) -> NDArray[np.uint8]:
         band = cv2.merge([plane[top : top + _ROWS].astype(np.float32) for plane in planes])
         pixels[top : top + _ROWS] = np.clip(cv2.transform(band, full), 0, 255).astype(np.uint8)
     return pixels
+
+
+def video_picture(rgb: NDArray[np.uint8]) -> av.VideoFrame:
+    """An RGB picture as video players everywhere take it: yuv420p, limited range, tagged.
+
+    The matrix is BT.709 from 720 rows on and BT.601 below, which is what players take for granted
+    where they read no tags.
+
+    Args:
+        rgb: uint8 [H, W, 3].
+    """
+    matrix = Colorspace.ITU709 if rgb.shape[0] >= 720 else Colorspace.ITU601
+    picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(
+        format="yuv420p",
+        dst_colorspace=matrix,
+        src_color_range=ColorRange.JPEG,
+        dst_color_range=ColorRange.MPEG,
+    )
+    code = 1 if matrix is Colorspace.ITU709 else 6
+    picture.colorspace, picture.color_range = code, ColorRange.MPEG
+    picture.color_primaries = picture.color_trc = code
+    return picture

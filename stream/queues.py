@@ -146,11 +146,19 @@ class Queue(Generic[T]):
             if item is not None:
                 yield item
 
-    def close(self) -> None:
-        """Nothing more comes; what is held can still be taken."""
+    def close(self, *, clear: bool = False) -> list[T]:
+        """Nothing more comes; what is held can still be taken, unless `clear`.
+
+        Returns:
+            What was cleared.
+        """
         with self._changed:
             self._closed = True
+            cleared = list(self._items) if clear else []
+            if clear:
+                self._items.clear()
             self._changed.notify_all()
+            return cleared
 
     def cancel(self) -> list[T]:
         """Wakes both sides with `Cancelled`; returns what the queue held."""

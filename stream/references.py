@@ -60,12 +60,20 @@ class Referencer:
         self._graph = graph
 
 
-def packet_copy(packet: Packet[Any]) -> Packet[Any]:
-    """A packet with the same bytes, times and side data, that belongs to no stream yet."""
+def packet_copy(packet: Packet[Any], offset: Fraction = Fraction(0)) -> Packet[Any]:
+    """A packet with the same bytes and side data, that belongs to no stream yet.
+
+    Args:
+        packet: is left as it is.
+        offset: seconds to take off its times.
+    """
     own: Packet[Any] = Packet(packet.size)
     if packet.size:
         own.update(packet)  # type: ignore[arg-type]  # any buffer will do
-    own.pts, own.dts, own.duration = packet.pts, packet.dts, packet.duration
+    ticks = round(offset / packet.time_base) if offset else 0
+    own.pts = None if packet.pts is None else packet.pts - ticks
+    own.dts = None if packet.dts is None else packet.dts - ticks
+    own.duration = packet.duration
     own.time_base = packet.time_base
     own.is_keyframe, own.is_corrupt = packet.is_keyframe, packet.is_corrupt
     for side_data in packet.iter_sidedata():

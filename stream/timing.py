@@ -13,6 +13,10 @@ STAGES = ("decode", "plan", "preprocess", "infer", "postprocess", "motion", "com
 """The stages of a run, in the order in which a frame passes them."""
 
 END_TO_END = "end to end"
+"""Seconds from the moment a frame was read until it is written, waiting in queues included."""
+
+CAPTURE_TO_DISPLAY = "capture to display"
+"""Seconds from the moment a picture was taken (or came in) until it is on the screen."""
 
 _SMALLEST = 1e-7
 _RATIO = 1.01
@@ -117,7 +121,7 @@ class Clock:
         """Each stage's figures, in pipeline order, stages that never ran left out."""
         with self._lock:
             order = [*STAGES, *(name for name in self._stages if name not in STAGES)]
-            order.sort(key=lambda name: name == END_TO_END)
+            order.sort(key=lambda name: name in (END_TO_END, CAPTURE_TO_DISPLAY))
             return {name: _figures(self._stages[name]) for name in order if name in self._stages}
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.inference.contract import Metadata, Resize
+from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Picture, Prepared, Preprocessor
 from stream.instances import Instances
 
@@ -78,6 +79,14 @@ def crowd(count: int, width: int, height: int) -> Instances:
     )
 
 
+_NOTHING = Raw(
+    np.zeros((0, 4), np.float32),
+    np.zeros(0, np.float32),
+    np.zeros(0, np.int64),
+    np.zeros((0, 28, 28), np.float32),
+)
+
+
 class FindsNothing:
     """Stands in for a segmenter: makes the model's input as always, then finds nothing."""
 
@@ -85,6 +94,7 @@ class FindsNothing:
     provider = "none"
     remarks: tuple[str, ...] = ()
     lanes = 1
+    threshold = 0.5
 
     def __init__(self) -> None:
         resize = Resize("shortest_edge", shortest=384, longest=640, multiple_of=32)
@@ -95,10 +105,11 @@ class FindsNothing:
         """Makes the model's input."""
         return self._preprocess(picture)
 
-    def infer(self, prepared: Prepared) -> None:
-        """Does nothing."""
+    def infer(self, prepared: Prepared) -> Raw:
+        """Answers at once that nothing is there."""
+        return _NOTHING
 
-    def finish(self, raw: None, prepared: Prepared) -> Instances:
+    def finish(self, raw: Raw, prepared: Prepared, threshold: float | None = None) -> Instances:
         """Nothing was found."""
         width, height = prepared.geometry.picture
         return Instances.empty(self.metadata.names, (height, width))

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from stream.bench.figures import Figure
 from stream.bench.material import FindsNothing, make_clip
-from stream.compositing import Painter
 from stream.frame import Item
-from stream.pipeline import Pipeline
+from stream.options import PictureOptions
+from stream.run.output import Output
+from stream.run.run import Run
+from stream.run.schedule import EachFrame, Finder
+from stream.run.setup import make_painter
 from stream.sinks.base import Sink
 from stream.sinks.video import VideoSink
 from stream.sources.file import FileSource
-from stream.stages import segmentation_stages
-from stream.timing import Clock
 
 EARLY, LATE = 500, 5000
 
@@ -53,10 +53,9 @@ def measure(folder: Path) -> Iterator[Figure]:
     make_clip(clip, 640, 480, LATE + 50)
     source = FileSource(clip)
     sink = _Watched(VideoSink(folder / "memory-out.mp4", source.info, preset="ultrafast"))
-    clock = Clock()
-    segmenter: Any = FindsNothing()
-    stages = segmentation_stages(segmenter, Painter(), clock)
-    outcome = Pipeline(source, stages, sink, clock).run()
+    schedule = EachFrame(Finder(FindsNothing()))
+    output = Output(sink, "memory-out.mp4", make_painter(PictureOptions()))
+    outcome = Run(source, schedule, [output]).run()
     if outcome.error is not None:
         raise outcome.error
     yield Figure(

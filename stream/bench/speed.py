@@ -14,14 +14,15 @@ from av.video.frame import PictureType
 from stream import tracking
 from stream.bench.figures import Figure
 from stream.bench.material import FindsNothing, make_clip
-from stream.compositing import Painter
 from stream.inference.segmenter import Segmenter
-from stream.pipeline import Pipeline
+from stream.options import PictureOptions
+from stream.run.output import Output
+from stream.run.run import Run
+from stream.run.schedule import Detector, EachFrame, Finder
+from stream.run.setup import make_painter
 from stream.sinks.video import VideoSink
 from stream.sources.file import FileSource
-from stream.stages import segmentation_stages
-from stream.timing import Clock, StageFigures
-from stream.tracking.base import Tracker
+from stream.timing import StageFigures
 
 _ROUNDS = 3
 
@@ -47,17 +48,25 @@ def _plain_loop(clip: Path, output: Path, codec: str, options: dict[str, str]) -
 
 
 def _pipeline(
-    clip: Path, output: Path, segmenter: Any, *, timing: bool, tracker: Tracker | None = None
-) -> tuple[float, dict[str, StageFigures], float | None]:
-    """Frames per second through the pipeline, stage figures, seconds to the first frame."""
+    clip: Path, output: Path, detector: Detector, picture: PictureOptions, tracker: str
+) -> Run:
+    """One run from a file to a file; the figures are the run's."""
     source = FileSource(clip)
     sink = VideoSink(output, source.info, overwrite=True)
-    clock = Clock()
-    stages = segmentation_stages(segmenter, Painter(timing=timing), clock, tracker=tracker)
-    outcome = Pipeline(source, stages, sink, clock).run()
+    run = Run(
+        source,
+        EachFrame(Finder(detector, tracking.make(tracker))),
+        [Output(sink, output.name, make_painter(picture))],
+    )
+    outcome = run.run()
     if outcome.error is not None:
         raise outcome.error
-    return outcome.counts.frames_out / outcome.seconds, clock.figures(), outcome.first_frame_seconds
+    return run
+
+
+def _rate(run: Run) -> float:
+    outcome = run.outcome()
+    return outcome.counts.written / outcome.seconds
 
 
 def measure_pipeline(folder: Path) -> Iterator[Figure]:
@@ -69,10 +78,12 @@ def measure_pipeline(folder: Path) -> Iterator[Figure]:
     codec, options = sink.encoder
     sink.abort()
     source.close()
+    bare = PictureOptions(timing=False)
     plain, ours = [], []
     for _ in range(_ROUNDS):
         plain.append(_plain_loop(clip, folder / "plain.mp4", codec, options))
-        ours.append(_pipeline(clip, folder / "ours.mp4", FindsNothing(), timing=False)[0])
+        run = _pipeline(clip, folder / "ours.mp4", FindsNothing(), bare, tracking.NONE)
+        ours.append(_rate(run))
     yield Figure(
         "pipeline against a plain PyAV loop, 1080p",
         statistics.median(ours) / statistics.median(plain),
@@ -84,7 +95,7 @@ def measure_pipeline(folder: Path) -> Iterator[Figure]:
 
 
 def measure_model(
-    folder: Path, model: str, provider: Any, size: tuple[int, int] = (640, 480)
+    folder: Path, model: str, provider: str, size: tuple[int, int] = (640, 480)
 ) -> Iterator[Figure]:
     """End to end with a model: decode, find, paint, encode."""
     width, height = size
@@ -97,11 +108,10 @@ def measure_model(
     stages: dict[str, StageFigures] = {}
     first: float | None = None
     for _ in range(_ROUNDS):
-        rate, stages, waited = _pipeline(
-            clip, folder / "model.mp4", segmenter, timing=True, tracker=tracking.make("steady")
-        )
-        rates.append(rate)
-        first = first if first is not None else waited
+        run = _pipeline(clip, folder / "model.mp4", segmenter, PictureOptions(), "steady")
+        rates.append(_rate(run))
+        stages = run.clock.figures()
+        first = run.outcome().first_frame_seconds if first is None else first
     detail = ", ".join(f"{name} {figures.p50_ms:.1f}" for name, figures in stages.items())
     yield Figure(
         f"{model} end to end, {width}x{height}",

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from stream.cli import _common as common
 from stream.options import ModelOptions
-from stream.report import RunReport, print_report
+from stream.run.report import RunReport, print_report
 
 _AUTO = "auto chose"
 """How the note begins that says which provider `auto` took; the figures name it anyway."""

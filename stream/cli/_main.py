@@ -17,7 +17,7 @@ from stream.cli._help import Group
 from stream.cli._hints import no_such_command
 from stream.errors import StreamError
 from stream.groups import nearest
-from stream.interrupt import EXIT_CODE
+from stream.run.interrupt import EXIT_CODE
 from stream.version import __version__
 
 _CLICK_ERRORS: tuple[type[Exception], ...] = tuple(

@@ -9,14 +9,14 @@ from pathlib import Path
 import typer
 
 from stream.cli import _common as common
-from stream.cli import _execute  # before anything that loads PyAV
 from stream.cli._after import report_clip, report_run, summary
 from stream.errors import StreamError, UsageError
-from stream.interrupt import EXIT_CODE
 from stream.options import RunOptions
-from stream.pipeline import Outcome
-from stream.report import RunReport, failed_report, write_report
+from stream.run import setup  # before anything that loads PyAV
+from stream.run.figures import Outcome
+from stream.run.interrupt import EXIT_CODE
 from stream.run.plan import RunPlan
+from stream.run.report import RunReport, failed_report, write_report
 
 
 def save_or_none(run: RunOptions, plans: Sequence[RunPlan]) -> bool:
@@ -92,8 +92,7 @@ class _Batch:
         self._problems = _problems(plans)
         self._segmenter = None
         if len(self._problems) < len(plans):
-            footage = not _execute.has_pictures(plans[0].source)
-            self._segmenter = _execute.load_segmenter(plans[0].model, footage=footage)
+            self._segmenter = setup.load_segmenter(plans[0].model, live=False)
 
     def do(self, index: int) -> None:
         """Carries out a plan, and says what came of it."""
@@ -132,7 +131,7 @@ class _Batch:
 
     def _execute(self, plan: RunPlan) -> tuple[RunReport, Outcome]:
         segmenter = self._segmenter
-        return _execute.execute(
+        return setup.execute(
             plan,
             segmenter=segmenter,
             console=common.progress_console(quiet=self._quiet),
@@ -159,7 +158,7 @@ def _problems(plans: Sequence[RunPlan]) -> dict[int, StreamError]:
     found: dict[int, StreamError] = {}
     for index, plan in enumerate(plans):
         try:
-            _execute.check(plan)
+            setup.check(plan)
         except StreamError as error:
             if len(plans) == 1:
                 raise
@@ -188,11 +187,7 @@ def run_live(plan: RunPlan) -> None:
     Raises:
         StreamError: source, model or output cannot be used, or the run failed.
     """
-    from stream.cli._live import check_window
-
-    check_window(plan)
-    _execute.check(plan)
-    report, outcome = _execute.execute(plan, console=common.progress_console(quiet=plan.run.quiet))
+    report, outcome = setup.execute(plan, console=common.progress_console(quiet=plan.run.quiet))
     if not plan.run.quiet:
         report_run(report, plan.model, live=True)
     if outcome.error is not None:
@@ -206,7 +201,7 @@ def run_pictures(plan: RunPlan) -> None:
         StreamError: the pictures, the model or the output cannot be used.
         typer.Exit: with 1 where a picture could not be read, with 130 after Ctrl-C.
     """
-    report, outcome = _execute.execute(plan, console=common.progress_console(quiet=plan.run.quiet))
+    report, outcome = setup.execute(plan, console=common.progress_console(quiet=plan.run.quiet))
     if outcome.error is not None and not isinstance(outcome.error, StreamError):
         raise outcome.error
     if not plan.run.quiet:

@@ -70,7 +70,7 @@ def bench(
     from rich.table import Table
 
     from stream.bench import compositing, memory, nodes, peers, speed
-    from stream.report import machine, write_json
+    from stream.run.report import machine, write_json
 
     model, provider, size = options.model, options.provider, options.size
     with tempfile.TemporaryDirectory(prefix="stream-bench-") as temporary:

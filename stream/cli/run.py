@@ -35,8 +35,9 @@ def run(
 ) -> None:
     """Do what a configuration file says: one or several sources, each with its outputs."""
     common.set_verbosity(quiet=said.quiet, verbose=said.verbose)
-    from stream.cli import _execute, _runs
+    from stream.cli import _runs
     from stream.config import load
+    from stream.run import setup
 
     plans = [_with(plan, said) for plan in load(Path(config))]
     common.set_verbosity(quiet=plans[0].run.quiet, verbose=plans[0].run.verbose)
@@ -46,12 +47,12 @@ def run(
         plans = [plans[source - 1]]
     if _runs.save_or_none(said, plans):
         return
-    live = [plan for plan in plans if _execute.is_live(plan.source)]
+    live = [plan for plan in plans if setup.is_live(plan.source)]
     if live and len(plans) > 1:
         _side_by_side(config, len(plans))
     elif live:
         _runs.run_live(_with_window(live[0]))
-    elif len(plans) == 1 and _execute.has_pictures(plans[0].source):
+    elif len(plans) == 1 and setup.has_pictures(plans[0].source):
         _runs.run_pictures(plans[0])
     else:
         _runs.go_through(plans, plans[0].run, several=len(plans) > 1)

@@ -68,7 +68,7 @@ def _check_camera(source: SourcePlan) -> None:
     Raises:
         UsageError: what may have been meant.
     """
-    from stream.cli._execute import is_live
+    from stream.run.setup import is_live
 
     target = str(source.target)
     try:

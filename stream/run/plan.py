@@ -13,6 +13,7 @@ from stream.options import (
     RunOptions,
     TrackingOptions,
 )
+from stream.sources.base import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,12 @@ class SourcePlan:
     """One source of a run.
 
     Attributes:
-        target: a path, an address, a camera, `pattern`; several for pictures and folders.
+        target: a path, an address, a camera, `pattern`; several for pictures and folders; or
+            pictures as arrays.
         options: how it is opened.
     """
 
-    target: str | tuple[str, ...]
+    target: Target
     options: InputOptions = InputOptions()
 
 

@@ -1,1 +1,28 @@
-"""Where frames go."""
+"""Where frames and records go: each kind of sink is a module of this package.
+
+`find` asks each whether it accepts a target; other distributions register theirs in the
+entry-point group `stream.sinks`.
+"""
+
+from __future__ import annotations
+
+from stream.errors import UsageError
+from stream.plugins import Kind
+from stream.sinks.base import Sink
+
+KIND = Kind("stream.sinks", Sink)  # type: ignore[type-abstract]
+
+
+def find(target: str) -> type[Sink]:
+    """The kind of sink that a target stands for.
+
+    Raises:
+        UsageError: none accepts it.
+    """
+    accepting = [kind for kind in KIND if kind.accepts(target)]
+    if not accepting:
+        raise UsageError(
+            f"{target} cannot be written: no kind of output takes it; name a video file such as "
+            "out.mp4, out.mkv or out.webm, or a folder for pictures"
+        )
+    return max(accepting, key=lambda kind: kind.priority)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 from stream.sinks.base import Sink
 
 
 class Display(Sink):
-    """Shows the newest picture: a window; a browser page and virtual cameras are further ones.
+    """Shows the newest picture: a window; a browser page and virtual cameras are further ones."""
 
-    `write` never waits: a picture that comes before the last one was shown takes its place, and
-    `dropped` counts that.
-    """
+    shows: ClassVar[bool] = True
 
-    dropped: int = 0
+    def pump(self) -> bool:
+        """Serves who watches; called often in the thread of `write`, also while no picture comes.
+
+        Returns:
+            False once its user has closed it, which ends the run.
+        """
+        return True
 
     @abstractmethod
     def notice(self, lines: Sequence[str]) -> None:

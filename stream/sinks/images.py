@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import cv2
 
 from stream.errors import SinkError, UsageError
 from stream.files import write_whole
-from stream.frame import Frame, Item
+from stream.frame import Frame, Item, VideoInfo
+from stream.options import OutputOptions
 from stream.pixels import bgr_from_picture
 from stream.sinks._destination import check_destination
 from stream.sinks._photo import encode, notes_of
@@ -22,7 +24,7 @@ _QUALITY = {
     ".webp": (cv2.IMWRITE_WEBP_QUALITY, 101),
     ".png": (cv2.IMWRITE_PNG_COMPRESSION, 3),
 }
-_ENDINGS = frozenset({*_QUALITY, ".bmp", ".tif", ".tiff", ".ppm"})
+ENDINGS = frozenset({*_QUALITY, ".bmp", ".tif", ".tiff", ".ppm"})
 
 
 class ImageSink(Sink):
@@ -33,6 +35,19 @@ class ImageSink(Sink):
     quality 95. JPEG, PNG and WebP keep the colour profile and EXIF data of the file that a picture
     comes from.
     """
+
+    @classmethod
+    def accepts(cls, target: str) -> bool:
+        """A picture file's name, or a folder's: one that there is, or that ends in a slash."""
+        if "://" in target:
+            return False
+        path = Path(target)
+        return path.suffix.lower() in ENDINGS or target.endswith(("/", os.sep)) or path.is_dir()
+
+    @classmethod
+    def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:
+        """Checks that the pictures can be written; their names are those of the source's."""
+        return cls(target, info.pictures, overwrite=options.overwrite)
 
     def __init__(
         self, output: str | Path, paths: Sequence[Path] | None = None, *, overwrite: bool = False
@@ -52,7 +67,7 @@ class ImageSink(Sink):
         self.output = Path(output)
         self._paths = paths
         self._overwrite = overwrite
-        self._into_folder = self.output.is_dir() or self.output.suffix.lower() not in _ENDINGS
+        self._into_folder = self.output.is_dir() or self.output.suffix.lower() not in ENDINGS
         self._written = 0
         sources = list(paths or ())
         if self._into_folder:
@@ -119,6 +134,6 @@ class ImageSink(Sink):
         source = self._source(index)
         if source is None:
             return self.output / f"{index:06d}.png"
-        if source.suffix.lower() in _ENDINGS:
+        if source.suffix.lower() in ENDINGS:
             return self.output / source.name
         return self.output / f"{source.stem}.png"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from av.stream import Disposition
 from av.video.frame import PictureType
@@ -12,6 +13,7 @@ from av.video.reformatter import VideoReformatter
 
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
+from stream.options import OutputOptions
 from stream.references import Referencer, packet_copy
 from stream.sinks._containers import (
     ContainerKind,
@@ -102,6 +104,39 @@ class VideoSink(Sink):
     written in place; one that is replaced (`overwrite`) stays until the new one, NAME.partial.END
     beside it, is complete.
     """
+
+    priority: ClassVar[int] = -1
+    takes_packets: ClassVar[bool] = True
+
+    @classmethod
+    def accepts(cls, target: str) -> bool:
+        """A path; that its ending is one of a video is `check`'s question."""
+        return "://" not in target
+
+    @classmethod
+    def check(cls, target: str, options: OutputOptions, inputs: Sequence[Path] = ()) -> None:
+        """See `check_output`."""
+        for source in inputs or (None,):
+            check_output(
+                target,
+                source=source,
+                codec=options.codec,
+                crf=options.crf,
+                preset=options.preset,
+                overwrite=options.overwrite,
+            )
+
+    @classmethod
+    def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:
+        """Opens the file and the encoder."""
+        return cls(
+            target,
+            info,
+            codec=options.codec,
+            crf=options.crf,
+            preset=options.preset,
+            overwrite=options.overwrite,
+        )
 
     def __init__(
         self,
@@ -256,7 +291,8 @@ class VideoSink(Sink):
         try:
             if isinstance(item, Passthrough):
                 for packet in item.packets:
-                    self._copies.write(packet_copy(packet), packet.stream_index)
+                    own = packet_copy(packet, item.offset)
+                    self._copies.write(own, packet.stream_index)
             else:
                 self._encode(item)
         except FAILURES as error:

@@ -8,15 +8,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.errors import SinkError
-from stream.frame import Frame, Item
-from stream.mailbox import Closed, Mailbox
+from stream.frame import Frame, Item, VideoInfo
+from stream.options import OutputOptions
 from stream.sinks.display import Display
 
 HELP = (
@@ -33,6 +34,9 @@ HELP = (
 )
 
 SYSTEM: str = sys.platform
+
+WINDOW = "window"
+"""The target that stands for a window."""
 
 _INSTEAD = "leave the window out with --no-display and record with -o FILE"
 # Qt would complain about fonts, which no window of ours uses.
@@ -87,47 +91,64 @@ def opencv_came_first() -> bool:
 class WindowSink(Display):
     """Shows pictures in a window and hears its keys.
 
-    Frames are given from any thread. The window itself lives in the main thread, as desktops
-    demand: that one calls `pump` again and again.
+    The window lives in the main thread, as desktops demand: `write`, `pump` and `close` are called
+    there, the others from any.
 
     Args:
         title: of the window.
     """
 
+    priority: ClassVar[int] = 10
+    on_main_thread: ClassVar[bool] = True
+
     def __init__(self, title: str) -> None:
         self._title = title
         self._on_key: Callable[[str], None] = lambda key: None
-        self._on_shown: Callable[[Frame], None] = lambda frame: None
-        self._frames: Mailbox[Frame] = Mailbox("window", 1)
         self._lock = threading.Lock()
         self._notice: tuple[str, ...] = ()
         self._redraw = False
         self._last: NDArray[np.uint8] | None = None
+        self._key = -1
         self._open = False
         self._full_screen = False
         self._help = False
         self._size: tuple[int, int] | None = None
+        self.last_frame: Frame | None = None
+        """What was given last, as it was painted."""
         self.paused = False
         """While set, the picture stands still; frames are taken all the same."""
 
-    def connect(self, on_key: Callable[[str], None], on_shown: Callable[[Frame], None]) -> None:
-        """Says who is to be told what happens in the window; they are called by `pump`.
+    @classmethod
+    def accepts(cls, target: str) -> bool:
+        """The word `window`."""
+        return target == WINDOW
 
-        Args:
-            on_key: is given each key: a character, or "esc" or "space".
-            on_shown: is given each frame once it is on the screen.
-        """
-        self._on_key, self._on_shown = on_key, on_shown
+    @classmethod
+    def check(cls, target: str, options: OutputOptions, inputs: Sequence[Path] = ()) -> None:
+        """Refuses where no window can be opened, with what to do instead."""
+        reason = why_no_window()
+        if reason is not None:
+            raise SinkError(reason)
 
-    @property
-    def dropped(self) -> int:  # type: ignore[override]
-        """Frames that were replaced before they were shown."""
-        return self._frames.dropped
+    @classmethod
+    def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:
+        """A window with the source's name."""
+        return cls(f"stream: {info.name}")
+
+    def connect(self, on_key: Callable[[str], None]) -> None:
+        """Says who is told of each key: a character, or "esc" or "space"; called by `pump`."""
+        self._on_key = on_key
 
     def write(self, item: Item) -> None:
-        """Takes a frame to be shown next; never waits."""
-        if isinstance(item, Frame):
-            self._frames.put(item)
+        """Shows a frame; it is on the screen when this returns."""
+        if not isinstance(item, Frame):
+            return
+        self.last_frame = item
+        if self.paused:
+            return
+        self._last = np.asarray(item.picture.to_ndarray(format="bgr24"), np.uint8)
+        self._draw()
+        self._key = cv2.waitKeyEx(1)
 
     def notice(self, lines: Sequence[str]) -> None:
         """Shows lines of text at the bottom until others are given."""
@@ -147,26 +168,19 @@ class WindowSink(Display):
         value = cv2.WINDOW_FULLSCREEN if self._full_screen else cv2.WINDOW_NORMAL
         cv2.setWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN, value)
 
-    def pump(self, timeout: float) -> bool:
-        """Shows what has come, within `timeout` seconds, and hears the keys; main thread.
+    def pump(self) -> bool:
+        """Hears the keys, and draws what changed; main thread.
 
         Returns:
             False once the window was closed by the user.
         """
-        try:
-            frame = self._frames.take(timeout)
-        except Closed:
-            return self._open
-        if frame is not None and not self.paused:
-            self._last = np.asarray(frame.picture.to_ndarray(format="bgr24"), np.uint8)
-            self._draw()
-        elif self._redraw:
+        if self._redraw:
             self._draw()
         if not self._open:
             return True
-        key = cv2.waitKeyEx(1)
-        if frame is not None and not self.paused:
-            self._on_shown(frame)
+        key, self._key = self._key, -1
+        if key == -1:
+            key = cv2.waitKeyEx(1)
         if self._was_closed():
             self._open = False
             return False
@@ -205,7 +219,6 @@ class WindowSink(Display):
 
     def close(self) -> None:
         """Closes the window; main thread."""
-        self._frames.close(clear=True)
         if not self._open:
             return
         self._open = False

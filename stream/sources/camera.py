@@ -16,8 +16,8 @@ from av.container import InputContainer
 
 from stream.errors import SourceError
 from stream.frame import Frame, VideoInfo
-from stream.mailbox import Closed
 from stream.options import InputOptions
+from stream.queues import Closed
 from stream.sources.base import Target
 from stream.sources.feed import Feed, Opened, Picture
 from stream.sources.live import LiveSource, planar

@@ -16,8 +16,8 @@ from av.packet import Packet
 
 from stream.errors import SourceError, StreamError
 from stream.frame import ColourTags
-from stream.mailbox import Mailbox
-from stream.sources._connecting import UNTIMED, NoPictureError, NoVideoError
+from stream.queues import Queue, WhenFull
+from stream.sources._connecting import UNTIMED, NoVideoError
 from stream.sources.live import likely_rate
 
 _PICTURES = 4
@@ -111,7 +111,7 @@ Event = Opened | Picture | Sound | Ended
 
 
 class Feed:
-    """Opens, reads and decodes one connection in a thread, into a mailbox.
+    """Opens, reads and decodes one connection in a thread, into a queue.
 
     A native call that hangs cannot be ended from outside; the thread can only be left alone. It
     then lets go of the connection by itself as soon as the call returns.
@@ -142,8 +142,11 @@ class Feed:
         self.heard = 0.0
         """`time.monotonic()` of the last packet of the picture; 0 before the first."""
         self.corrupt = 0
-        self.events: Mailbox[Event] = Mailbox(
-            "connection", _PICTURES, droppable=lambda event: isinstance(event, Picture)
+        self.events: Queue[Event] = Queue(
+            "connection",
+            _PICTURES,
+            WhenFull.DROP_OLDEST,
+            droppable=lambda event: isinstance(event, Picture),
         )
         self._thread = threading.Thread(target=self._run, name="stream-feed", daemon=True)
         self._thread.start()
@@ -190,9 +193,8 @@ class Feed:
         video.thread_type = "SLICE"
         sounds = container.streams.audio if self._wants_audio else ()
         audio = tuple(stream for stream in sounds if stream.codec_context is not None)
-        paced = self._paced(container)
-        if paced:
-            self.events.capacity = _AHEAD
+        if self._paced(container):
+            self.events.capacity, self.events.when_full = _AHEAD, WhenFull.BLOCK
         templates = Templates(audio)
         for packet in container.demux([video, *audio]):
             arrived = time.perf_counter()
@@ -201,7 +203,7 @@ class Feed:
             if packet.stream.type == "audio":
                 if self.opened and (packet.dts is not None or packet.pts is not None):
                     position = next(i for i, one in enumerate(audio) if one is packet.stream)
-                    self._give(Sound(position, packet), paced)
+                    self.events.put(Sound(position, packet))
                 continue
             self.heard = time.monotonic() if packet.size else self.heard
             for event in self._decode(packet, video.time_base, arrived):
@@ -210,15 +212,7 @@ class Feed:
                     # streams without a size.
                     self.opened = _opened(container, video, templates, event.picture)
                     self.events.put(self.opened)
-                self._give(event, paced)
-        if self.opened is None and not self._stop.is_set():
-            raise NoPictureError(container.format.name)
-
-    def _give(self, event: Event, paced: bool) -> None:
-        if paced:
-            self.events.put_when_room(event, self._stop)
-        else:
-            self.events.put(event)
+                self.events.put(event)
 
     def _decode(
         self, packet: Packet[Any], time_base: Fraction | None, arrived: float

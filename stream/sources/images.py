@@ -80,6 +80,7 @@ class ImagesSource(Source):
             frames=len(self.paths),
             colour=ColourTags(2, 2, EXACT_MATRIX, full_range=True),
             codec=self.paths[0].suffix.lstrip(".").lower(),
+            pictures=tuple(self.paths),
         )
 
     @classmethod

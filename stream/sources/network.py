@@ -14,8 +14,8 @@ from av.container import InputContainer
 
 from stream.errors import SourceError, StreamError, UsageError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
-from stream.mailbox import Closed
 from stream.options import InputOptions
+from stream.queues import Closed
 from stream.sources._connecting import UNTIMED, Way, reason
 from stream.sources._pacing import Pacer
 from stream.sources.addresses import clean, dialled, keep_out_of_logs, redact, secrets_of, split

@@ -12,14 +12,21 @@ import av
 import cv2
 import numpy as np
 
+from stream import tracking
 from stream.frame import Frame, Item, VideoInfo
 from stream.inference.segmenter import Segmenter
-from stream.live.controls import Controls
-from stream.live.run import LiveRun
+from stream.instances import Instances
+from stream.options import OutputOptions, PictureOptions
+from stream.queues import WhenFull
+from stream.run.beside_display import BesideDisplay
+from stream.run.output import Output
+from stream.run.plan import OutputPlan
+from stream.run.run import Run
+from stream.run.schedule import Finder
+from stream.run.setup import make_painter, open_output, put_together
 from stream.sinks.display import Display
 from stream.sources.base import Source
 from stream.sources.looped import LoopedSource
-from stream.timing import Clock
 from tests import tiny_models
 
 WIDTH, HEIGHT, RATE = 320, 240, 30
@@ -58,26 +65,6 @@ class Scene(Source):
         self._closed.set()
 
 
-class Blinking(Source):
-    """Grey pictures of 64 x 48, every other one half as bright, 30 a second."""
-
-    def __init__(self) -> None:
-        self._closed = threading.Event()
-        self.info = VideoInfo("blinking", 64, 48, "yuv420p", Fraction(1, RATE), Fraction(RATE))
-
-    def __iter__(self) -> Iterator[Frame]:
-        index = 0
-        while not self._closed.wait(1 / RATE):
-            luma = np.full((48, 64), 110 if index % 2 else 200, np.uint8)
-            planes = np.concatenate([luma, np.full((24, 64), 128, np.uint8)])
-            picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-            yield Frame(picture, index, index, Fraction(1, RATE))
-            index += 1
-
-    def close(self) -> None:
-        self._closed.set()
-
-
 def scene(**options: int) -> LoopedSource:
     return LoopedSource(lambda: Scene(**options))
 
@@ -106,14 +93,12 @@ class Notes(Display):
     """Notes when each frame was shown and what was on it."""
 
     def __init__(self) -> None:
-        self.run: LiveRun | None = None
         self.ages: list[float] = []
-        self.frames: list[tuple[float, object]] = []
+        self.frames: list[tuple[float, Instances | None]] = []
         self.notices: list[tuple[str, ...]] = []
 
     def write(self, item: Item) -> None:
-        assert isinstance(item, Frame) and self.run is not None
-        self.run.shown(item)
+        assert isinstance(item, Frame)
         self.ages.append(time.perf_counter() - item.born)
         self.frames.append((item.seconds, item.instances))
 
@@ -128,14 +113,24 @@ class Notes(Display):
         return sorted(self.ages)[int(share * (len(self.ages) - 1))]
 
 
-def live_run(source: Source, model, **options) -> tuple[LiveRun, Notes, Clock]:
-    clock, notes = Clock(), Notes()
-    run = LiveRun(source, model, Controls(model), clock, displays=(notes,), **options)
-    notes.run = run
-    return run, notes, clock
+def live_run(source: Source, model, every: int | None = None) -> tuple[Run, Notes]:
+    """A run as `stream webcam` makes it, with a display that takes notes."""
+    notes = Notes()
+    schedule = BesideDisplay(Finder(model, tracking.make("steady")), every)
+    run = put_together(source, schedule, [], model)
+    run.add(Output(notes, "display", make_painter(PictureOptions()), when_full=WhenFull.LATEST,
+                   capacity=1))  # fmt: skip
+    return run, notes
 
 
-def run_for(run: LiveRun, seconds: float):
+def recording(run: Run, path: Path) -> Output:
+    """An output that records what the display of a run shows."""
+    plan = OutputPlan(str(path), PictureOptions(), OutputOptions(preset="ultrafast"))
+    return open_output(plan, run.info)
+
+
+def run_for(run: Run, seconds: float):
+    """Runs for so many seconds of real time."""
     timer = threading.Timer(seconds, run.stop)
     timer.start()
     outcome = run.run()

@@ -21,13 +21,9 @@ import pytest
 
 from stream.errors import ModelError
 from stream.inference.segmenter import Segmenter
-from stream.live.controls import Controls
-from stream.live.run import LiveRun
-from stream.sinks.video import VideoSink
 from stream.sources.looped import LoopedSource
 from stream.sources.pattern import PatternSource
-from stream.timing import Clock
-from tests.live.helpers import segmenter
+from tests.live.helpers import live_run, recording, segmenter
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "60"))
 
@@ -48,20 +44,17 @@ def test_an_hour_costs_no_more_than_a_minute(tmp_path):
     except ModelError:
         model = segmenter(tmp_path)
     source = LoopedSource(lambda: PatternSource(640, 480, Fraction(30)))
-    run = LiveRun(
-        source,
-        model,
-        Controls(model),
-        Clock(),
-        open_sink=lambda path, info: VideoSink(path, info, preset="ultrafast"),
-    )
-    run.start_recording(tmp_path / "soak.mp4")
+    run, notes = live_run(source, model)
+    output = recording(run, tmp_path / "soak.mp4")
+    run.add(output)
     process = psutil.Process()
     states: list[State] = []
     began = time.monotonic()
 
     def watch() -> None:
         passed = time.monotonic() - began
+        notes.frames.clear()
+        notes.ages.clear()
         if states and passed - states[-1].seconds < 10:
             return
         gc.collect()
@@ -70,8 +63,12 @@ def test_an_hour_costs_no_more_than_a_minute(tmp_path):
         )
         if len(states) % 6 == 1:
             state, mib = states[-1], states[-1].memory / 2**20
-            print(f"{passed:5.0f} s  {mib:.1f} MiB  {state.threads} threads  {state.files} files  "
-                  f"{run.counts.frames_out} frames  {run.dropped} dropped", flush=True)  # fmt: skip
+            counts = run.counts
+            print(
+                f"{passed:5.0f} s  {mib:.1f} MiB  {state.threads} threads  {state.files} files  "
+                f"{counts.frames_out} frames  {counts.dropped} dropped",
+                flush=True,
+            )
         if passed >= 60 * MINUTES:
             run.stop()
 
@@ -81,6 +78,6 @@ def test_an_hour_costs_no_more_than_a_minute(tmp_path):
     last = states[-1]
     assert last.memory < 1.05 * early.memory
     assert (last.threads, last.files) == (early.threads, early.files)
-    assert run.recordings[0].frames == outcome.counts.frames_out
+    assert output.figures.frames == outcome.counts.written
     with av.open(str(tmp_path / "soak.mp4")) as container:
         assert float(container.duration / av.time_base) == pytest.approx(60 * MINUTES, rel=0.05)

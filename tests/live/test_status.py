@@ -8,8 +8,8 @@ import re
 
 from rich.console import Console
 
-from stream.live import status as module
-from stream.live.status import Status
+from stream.run import status as module
+from stream.run.status import Status
 from tests.live.helpers import live_run, scene, segmenter
 
 
@@ -17,13 +17,11 @@ def test_lines_and_report_come_while_it_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "STATUS_SECONDS", 0.5)
     monkeypatch.setattr(module, "REPORT_SECONDS", 0.2)
     model = segmenter(tmp_path)
-    run, _, clock = live_run(scene(), model)
+    run, _ = live_run(scene(), model)
     text = io.StringIO()
     report = tmp_path / "live.json"
-    status = Status(
-        run, clock, model, source="rtsp://camera/x", console=Console(file=text, width=300),
-        report=report,
-    )  # fmt: skip
+    console = Console(file=text, width=300)
+    status = Status(run, model, console=console, report=report)
     seen: list[bool] = []
 
     def tick() -> None:
@@ -36,7 +34,7 @@ def test_lines_and_report_come_while_it_runs(tmp_path, monkeypatch):
     run.run(on_tick=tick)
     status.write(finished=True)
     line = re.compile(
-        r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d rtsp://camera/x: \d+\.\d fps, latency \d+ ms, "
+        r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d scene: \d+\.\d fps, latency \d+ ms, "
         r"\d+ dropped, 0 reconnects, \d+ MiB$"
     )
     lines = text.getvalue().splitlines()
@@ -48,10 +46,10 @@ def test_lines_and_report_come_while_it_runs(tmp_path, monkeypatch):
 def test_to_a_terminal_no_lines_are_written(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "STATUS_SECONDS", 0.0)
     model = segmenter(tmp_path)
-    run, _, clock = live_run(scene(frames=1), model)
+    run, _ = live_run(scene(frames=1), model)
     text = io.StringIO()
     console = Console(file=text, force_terminal=True)
-    status = Status(run, clock, model, source="x", console=console, report=None)
+    status = Status(run, model, console=console, report=None)
     status.tick()
     assert text.getvalue() == ""
     run.stop()
@@ -61,12 +59,11 @@ def test_to_a_terminal_no_lines_are_written(tmp_path, monkeypatch):
 def test_a_report_that_cannot_be_written_is_said_once_and_ends_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "REPORT_SECONDS", 0.0)
     model = segmenter(tmp_path)
-    run, _, clock = live_run(scene(frames=1), model)
+    run, _ = live_run(scene(frames=1), model)
     text = io.StringIO()
-    status = Status(
-        run, clock, model, source="x", console=Console(file=text, width=300),
-        report=tmp_path / "missing" / "live.json",
-    )  # fmt: skip
+    console = Console(file=text, width=300)
+    report = tmp_path / "missing" / "live.json"
+    status = Status(run, model, console=console, report=report)
     status.tick()
     status.tick()
     assert text.getvalue().count("cannot write the report") == 1

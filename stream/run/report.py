@@ -17,7 +17,7 @@ from rich.text import Text
 
 from stream.errors import SinkError
 from stream.files import write_whole
-from stream.pipeline import Counts, Outcome
+from stream.run.figures import Counts, Found, Outcome
 from stream.timing import StageFigures
 from stream.version import __version__
 
@@ -44,9 +44,11 @@ class RunReport:
     first_frame_seconds: float | None
     media_seconds: float
     stages: dict[str, StageFigures]
-    queues: list[dict[str, Any]]
+    queues: list[dict[str, str | int]]
     memory_mib: float
     interrupted: bool
+    found: dict[str, Found] = field(default_factory=dict)
+    found_frames: int = 0
     remarks: list[str] = field(default_factory=list)
     error: str | None = None
 
@@ -82,6 +84,8 @@ def run_report(
         queues=outcome.queues,
         memory_mib=psutil.Process().memory_info().rss / 2**20,
         interrupted=outcome.interrupted,
+        found=outcome.found,
+        found_frames=outcome.found_frames,
         remarks=list(remarks),
         error=None if outcome.error is None else str(outcome.error),
     )
@@ -168,6 +172,15 @@ def print_report(console: Console, run: RunReport) -> None:
         f"{run.dropped} dropped, {run.corrupt} corrupt, {run.seconds:.1f} s",
         highlight=False,
     )
+    console.print(Text(found_line(run)))
     console.print(Text(f"model {run.model}, provider {run.provider}"))
     for remark in run.remarks:
         console.print(Text(f"note: {remark}", style="yellow"))
+
+
+def found_line(run: RunReport) -> str:
+    """What was found, as one line: "1 person, 2 dog, in 240 of 240 frames"."""
+    if not run.found:
+        return f"nothing found in {run.frames_out} frames"
+    parts = [f"{one.objects} {name}" for name, one in run.found.items()]
+    return f"{', '.join(parts)}, in {run.found_frames} of {run.frames_out} frames"

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from stream.interrupt import on_interrupt
+from stream.run.interrupt import on_interrupt
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 
@@ -29,7 +29,7 @@ def test_the_process_ends_after_the_second_signal_even_when_a_call_hangs():
     script = textwrap.dedent(
         """
         import time
-        from stream.interrupt import on_interrupt
+        from stream.run.interrupt import on_interrupt
         with on_interrupt(lambda: None, lambda: time.sleep(60)):
             print("ready", flush=True)
             while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,10 @@ import psutil
 from rich.console import Console
 
 from stream.errors import SinkError
-from stream.live.panel import CAPTURE_TO_DISPLAY
-from stream.live.run import LiveRun
-from stream.report import RunReport, machine, run_report, write_json
-from stream.timing import Clock
+from stream.run.output import Output
+from stream.run.report import RunReport, machine, run_report, write_json
+from stream.run.run import Run
+from stream.timing import CAPTURE_TO_DISPLAY
 from stream.version import __version__
 
 if TYPE_CHECKING:
@@ -32,28 +33,27 @@ class Status:
 
     Args:
         run: whose figures these are.
-        clock: the run's.
         segmenter: the run's.
-        source: the source's name, without secrets.
         console: where status lines go; none are written to a terminal, where the window or the
             progress line says it.
         report: the report file, or None.
+        remarks: sentences to add to those of the run.
     """
 
     def __init__(
         self,
-        run: LiveRun,
-        clock: Clock,
+        run: Run,
         segmenter: Segmenter,
         *,
-        source: str,
         console: Console,
         report: Path | None,
+        remarks: Sequence[str] = (),
     ) -> None:
         self._run = run
-        self._clock = clock
+        self._clock = run.clock
         self._segmenter = segmenter
-        self._source = source
+        self._source = run.source.info.name
+        self._remarks = tuple(remarks)
         self._console = console
         self._report = report
         self._said = self._written = time.monotonic()
@@ -80,35 +80,23 @@ class Status:
         memory = psutil.Process().memory_info().rss / 2**20
         return (
             f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self._source}: {fps:.1f} fps, "
-            f"latency {1e3 * latency:.0f} ms, {run.dropped} dropped, "
+            f"latency {1e3 * latency:.0f} ms, {run.counts.dropped} dropped, "
             f"{run.reconnects} reconnects, {memory:.0f} MiB"
         )
 
     def figures(self) -> RunReport:
         """The run's figures as they stand."""
         run = self._run
-        names = [str(one.path) for one in run.recordings]
-        if run.recording is not None:
-            names.append(str(run.recording))
-        metadata: Any = self._segmenter.metadata
         return run_report(
             source=self._source,
-            output=", ".join(names) or "display",
+            output=", ".join(one.name for one in run.outputs),
             model=self._segmenter.name,
-            precision=metadata.precision,
+            precision=self._segmenter.metadata.precision,
             provider=self._segmenter.provider,
             outcome=run.outcome(),
             stages=self._clock.figures(),
-            remarks=[*self._segmenter.remarks, *run.source_remarks, *run.remarks, *self._life()],
+            remarks=[*self._remarks, *run.all_remarks],
         )
-
-    def _life(self) -> list[str]:
-        run = self._run
-        found = [
-            f"{run.inferred} frames shown with their own inference, {run.carried} with masks "
-            "carried by motion"
-        ]
-        return found
 
     def write(self, *, finished: bool) -> None:
         """Writes the report file, if one was asked for.
@@ -123,13 +111,10 @@ class Status:
         self._machine = self._machine or machine()
         live = {
             "finished": finished,
-            "inferred": run.inferred,
-            "carried": run.carried,
+            "inferred": run.counts.inferred,
+            "carried": run.counts.carried,
             "reconnects": run.reconnects,
-            "recordings": [
-                {"path": str(one.path), "frames": one.frames, "dropped": one.dropped}
-                for one in run.recordings
-            ],
+            "recordings": [_recording(one) for one in run.outputs if not one.sink.shows],
         }
         write_json(
             self._report,
@@ -148,3 +133,11 @@ class Status:
             if str(error) != self._report_problem:
                 self._report_problem = str(error)
                 self._console.print(str(error), highlight=False, markup=False)
+
+
+def _recording(output: Output) -> dict[str, Any]:
+    return {
+        "path": output.name,
+        "frames": output.figures.frames,
+        "dropped": output.figures.dropped,
+    }

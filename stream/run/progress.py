@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -16,7 +17,7 @@ from rich.progress import (
 )
 
 from stream.frame import VideoInfo
-from stream.pipeline import Counts
+from stream.run.figures import Counts
 from stream.timing import Clock
 
 
@@ -27,7 +28,12 @@ class ProgressLine:
     """
 
     def __init__(
-        self, console: Console, info: VideoInfo, provider: str, counts: Counts, clock: Clock
+        self,
+        console: Console,
+        info: VideoInfo,
+        provider: str,
+        counts: Callable[[], Counts],
+        clock: Clock,
     ) -> None:
         self._counts = counts
         self._clock = clock
@@ -51,12 +57,12 @@ class ProgressLine:
     def update(self) -> None:
         """Shows the counts as they stand now."""
         rate = self._clock.rate
-        objects = self._counts.objects
+        counts = self._counts()
         self._progress.update(
             self._task,
-            completed=self._counts.frames_out,
+            completed=counts.frames_out,
             fps=f"{rate:.1f} fps" if rate else "",
-            objects=f"{objects} object{'' if objects == 1 else 's'}",
+            objects=f"{counts.objects} object{'' if counts.objects == 1 else 's'}",
         )
 
     def __enter__(self) -> Self:

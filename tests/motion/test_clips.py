@@ -1,6 +1,6 @@
 """Carried masks against inferred ones, on real clips with people, with the default model.
 
-    pytest -m soak -s tests/test_motion_clips.py
+    pytest -m soak -s tests/motion/test_clips.py
 
 prints the table of docs/live.md.
 """

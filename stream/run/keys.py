@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 from stream.errors import StreamError
-from stream.live.controls import Controls
-from stream.live.run import LiveRun
+from stream.run.controls import Controls
 
 if TYPE_CHECKING:
     from stream.sinks.window import WindowSink
@@ -24,8 +23,7 @@ class Keys:
     """Does what a key asks for, and says on the picture what it did.
 
     Args:
-        run: the live run.
-        controls: how its pictures are painted.
+        controls: what can be changed while the run goes on.
         window: where the keys come from.
         folder: where snapshots and recordings go that have no name.
         name: what their names begin with.
@@ -33,14 +31,12 @@ class Keys:
 
     def __init__(
         self,
-        run: LiveRun,
         controls: Controls,
         window: WindowSink,
         *,
         folder: Path,
         name: str = "stream",
     ) -> None:
-        self._run = run
         self._controls = controls
         self._window = window
         self._folder = folder
@@ -72,10 +68,10 @@ class Keys:
             logger.warning("%s", error)
             said = str(error)
         if said:
-            self._run.say(said)
+            self._controls.say(said)
 
     def _quit(self) -> None:
-        self._run.stop()
+        self._controls.stop()
 
     def _pause(self) -> None:
         self._window.paused = not self._window.paused
@@ -97,7 +93,7 @@ class Keys:
         return path
 
     def _snapshot(self) -> str:
-        frame = self._run.last_shown
+        frame = self._window.last_frame
         if frame is None:
             return "there is no picture yet"
         path = self._free_name(".png")
@@ -106,9 +102,6 @@ class Keys:
         return f"saved {path.name}"
 
     def _record(self) -> str:
-        if self._run.recording is not None:
-            recorded = self._run.stop_recording()
-            return f"recorded {recorded.path.name}" if recorded else "no recording"
-        path = self._free_name(".mkv")
-        self._run.start_recording(path)
-        return f"recording {path.name}"
+        if self._controls.recording is not None:
+            return self._controls.stop_recording()
+        return self._controls.start_recording(self._free_name(".mkv"))

@@ -4,8 +4,8 @@ from fractions import Fraction
 from rich.console import Console
 
 from stream.frame import VideoInfo
-from stream.pipeline import Counts
-from stream.progress import ProgressLine
+from stream.run.figures import Counts
+from stream.run.progress import ProgressLine
 from stream.timing import Clock
 
 
@@ -13,10 +13,10 @@ def shown(terminal):
     text = io.StringIO()
     console = Console(file=text, force_terminal=terminal, width=160)
     info = VideoInfo("in.mp4", 64, 48, "yuv420p", Fraction(1, 25), frames=100)
-    counts, clock = Counts(frames_out=25, objects=3), Clock()
+    counts, clock = Counts(written=25, objects=3), Clock()
     clock.frame_out()
     clock.frame_out()
-    with ProgressLine(console, info, "CPU (int8)", counts, clock) as line:
+    with ProgressLine(console, info, "CPU (int8)", lambda: counts, clock) as line:
         line.update()
     return text.getvalue()
 

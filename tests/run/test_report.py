@@ -5,8 +5,8 @@ import pytest
 from rich.console import Console
 
 from stream.errors import SinkError
-from stream.pipeline import Counts, Outcome
-from stream.report import print_report, run_report, write_report
+from stream.run.figures import Counts, Found, Outcome
+from stream.run.report import print_report, run_report, write_report
 from stream.timing import Clock
 
 
@@ -17,11 +17,13 @@ def run():
         clock.add("infer", 0.0125)
         clock.add("end to end", 0.030)
     outcome = Outcome(
-        counts=Counts(frames_in=10, frames_out=10, corrupt=1, media_seconds=0.36),
+        counts=Counts(frames_in=10, written=10, corrupt=1, media_seconds=0.36),
         seconds=0.5,
         first_frame_seconds=0.1,
         interrupted=False,
         queues=[{"name": "decoded", "capacity": 3, "high_water": 2, "dropped": 0}],
+        found={"person": Found(1, 9), "dog": Found(2, 4)},
+        found_frames=9,
     )
     return run_report(
         source="in.mp4",
@@ -47,6 +49,7 @@ def test_the_table_says_where_the_time_went(run):
         "1 corrupt",
         "out [1].mp4",
         "left out",
+        "1 person, 2 dog, in 9 of 10 frames",
     ):
         assert word in text.getvalue(), word
 

@@ -1,0 +1,319 @@
+"""What a program does with this package: open, process, draw, write."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import fields
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from stream.draw import draw
+from stream.errors import UsageError
+from stream.frame import ColourTags, Frame, VideoInfo
+from stream.inference.preprocess import check_rgb
+from stream.options import (
+    CameraOptions,
+    CutOptions,
+    InputOptions,
+    ModelOptions,
+    NetworkOptions,
+    OutputOptions,
+    PictureOptions,
+    TrackingOptions,
+)
+from stream.pixels import video_picture
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.run.report import RunReport
+from stream.run.run import OnFrame
+from stream.run.setup import Prepared, execute, prepared
+from stream.sinks.caller import CALLER
+from stream.sinks.video import VideoSink
+from stream.sources.base import Target
+
+if TYPE_CHECKING:
+    from stream.inference.segmenter import Segmenter
+
+__all__ = ["Video", "VideoWriter", "draw", "open", "process"]
+
+Group = TypeVar("Group")
+
+_FULL_RANGE = {1: False, 2: True}
+
+
+def _grouped(group: type[Group], given: dict[str, Any]) -> Group:
+    """A group of options of those given that are its own, which are taken out.
+
+    Texts mean what they mean on the command line.
+    """
+    own: dict[str, Any] = {}
+    for one in fields(group):  # type: ignore[arg-type]  # every group is a dataclass
+        if one.name in given:
+            value = given.pop(one.name)
+            parse = one.metadata["option"].parse
+            own[one.name] = parse(value) if parse is not None and isinstance(value, str) else value
+    return group(**own)
+
+
+def _plan(
+    target: Target, outputs: Sequence[str | Path], track: bool | str, options: dict[str, Any]
+) -> RunPlan:
+    """What the keyword arguments of `open` and `process` ask for.
+
+    Raises:
+        UsageError: a keyword that there is not.
+    """
+    rest = dict(options)
+    source = SourcePlan(
+        target,
+        InputOptions(
+            _grouped(CutOptions, rest),
+            _grouped(CameraOptions, rest),
+            _grouped(NetworkOptions, rest),
+        ),
+    )
+    picture, written = _grouped(PictureOptions, rest), _grouped(OutputOptions, rest)
+    if isinstance(track, bool):
+        followed = TrackingOptions() if track else TrackingOptions(tracker="none")
+    else:
+        followed = TrackingOptions(tracker=track)
+    plan = RunPlan(
+        source,
+        tuple(OutputPlan(str(one), picture, written) for one in outputs),
+        _grouped(ModelOptions, rest),
+        followed,
+    )
+    if rest:
+        known = [
+            one.name
+            for group in (CutOptions, CameraOptions, NetworkOptions, ModelOptions)
+            for one in fields(group)
+        ]
+        raise UsageError(
+            f"there is no option {next(iter(rest))!r}; there are {', '.join(sorted(known))}"
+        )
+    return plan
+
+
+class Video:
+    """A source's frames with their instances, one after the other; made by `open`.
+
+    It can be iterated once. Leaving the `with` block, or `close`, ends what works behind it.
+
+    Attributes:
+        info: what is known of the video before its first frame.
+        segmenter: what finds the objects.
+    """
+
+    def __init__(self, plan: RunPlan, segmenter: Segmenter | None) -> None:
+        """Use `open`."""
+        self._stack = ExitStack()
+        self._ready: Prepared | None = self._stack.enter_context(prepared(plan, segmenter))
+        self.segmenter = self._ready.segmenter
+        self.info: VideoInfo = self._ready.run.source.info
+        self._begun = self._ended = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        info = self.info
+        rate = "" if info.rate is None else f", {float(info.rate):g} fps"
+        return f"Video({info.name!r}, {info.width}x{info.height}{rate})"
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yields frames in order; of a live source the newest there is.
+
+        Raises:
+            StreamError: the source, or inference, failed; what came before was given.
+        """
+        if self._ready is None or self._begun:
+            raise UsageError("a video is iterated once; open it again")
+        self._begun = True
+        run = self._ready.run
+        (output,) = self._ready.outputs
+        run.start()
+        try:
+            while True:
+                frame = output.take()
+                if frame is None:
+                    break
+                yield frame
+            self._ended = True
+        finally:
+            self.close()
+        outcome = run.outcome()
+        if outcome.error is not None:
+            raise outcome.error
+
+    def close(self) -> None:
+        """Ends the iteration and lets go of files, devices and threads; safe to call twice."""
+        ready, self._ready = self._ready, None
+        if ready is None:
+            return
+        if self._begun:
+            if not self._ended:
+                ready.run.abort()
+            ready.run.finish()
+        self._stack.close()
+
+
+def open(
+    target: Target, *, track: bool | str = True, segmenter: Segmenter | None = None, **options: Any
+) -> Video:
+    """Opens a source; its frames come with their instances.
+
+        with stream.open("in.mp4") as video:
+            for frame in video:
+                print(frame.pts_seconds, frame.instances)
+
+    Args:
+        target: a path, an address, a camera's number or device, "pattern", or uint8 RGB arrays
+            [H, W, 3], of which `fps` says the rate.
+        track: whether objects keep an identity over time; or a tracker's name.
+        segmenter: loaded already; else `model`, `provider` and so on say which is loaded.
+        options: what the command line has, under the same names: `model`, `provider`, `threshold`,
+            `mask_threshold`, `classes`, `every`, `start`, `end`, `limit`, `size`, `fps`, ...
+
+    Raises:
+        StreamError: the source or the model cannot be opened, or an option makes no sense.
+    """
+    return Video(_plan(target, (CALLER,), track, options), segmenter)
+
+
+def process(
+    target: Target,
+    output: str | Path | Sequence[str | Path],
+    *,
+    track: bool | str = True,
+    on_frame: OnFrame | None = None,
+    segmenter: Segmenter | None = None,
+    **options: Any,
+) -> RunReport:
+    """Segments a source into files, as `stream file` does.
+
+        stream.process("in.mp4", "out.mp4", look="overlay", on_frame=count)
+
+    Args:
+        target: as in `open`.
+        output: the file to write, or several.
+        track: as in `open`.
+        on_frame: called for each frame in order, in a thread of its own, once its instances are
+            there and before they are painted; it may put others into `frame.instances`.
+        segmenter: as in `open`.
+        options: as in `open`, and those of the picture and the file: `look`, `timing`, `opacity`,
+            `codec`, `crf`, `overwrite`, ...
+
+    Returns:
+        The run's figures.
+
+    Raises:
+        StreamError: it could not begin, or failed on the way; the message says what was saved.
+    """
+    outputs = [output] if isinstance(output, (str, Path)) else list(output)
+    plan = _plan(target, outputs, track, options)
+    console = Console(file=io.StringIO())
+    report, outcome = execute(plan, console=console, segmenter=segmenter, on_frame=on_frame)
+    if outcome.error is not None:
+        raise outcome.error
+    return report
+
+
+class VideoWriter:
+    """Writes frames, or arrays, into a video file that plays whatever happens.
+
+        with stream.VideoWriter("out.mp4", rate=25) as writer:
+            writer.write(rgb)
+
+    Args:
+        path: the file; its ending chooses the container.
+        rate: pictures per second, for arrays; frames bring their own times.
+        options: `codec`, `crf`, `preset`, `overwrite`, as on the command line.
+
+    Raises:
+        StreamError: the file cannot be written.
+    """
+
+    def __init__(self, path: str | Path, rate: float | Fraction = 25, **options: Any) -> None:
+        self.path = Path(path)
+        self._rate = Fraction(rate).limit_denominator(1001)
+        rest = dict(options)
+        self._options = _grouped(OutputOptions, rest)
+        if rest:
+            known = ", ".join(one.name for one in fields(OutputOptions))
+            raise UsageError(f"there is no option {next(iter(rest))!r}; there are {known}")
+        VideoSink.check(str(path), self._options)
+        self._sink: VideoSink | None = None
+        self.frames = 0
+
+    def write(self, picture: NDArray[np.uint8] | Frame) -> None:
+        """Writes the next picture.
+
+        Args:
+            picture: uint8 RGB [H, W, 3], all of one size; or a frame, which is written at its own
+                time, in its own format.
+
+        Raises:
+            ValueError: the array has another type or shape.
+            SinkError: the file cannot be written any further.
+        """
+        frame = picture if isinstance(picture, Frame) else self._frame(picture)
+        if self._sink is None:
+            self._sink = VideoSink.from_target(str(self.path), self._info(frame), self._options)
+        self._sink.write(frame)
+        self.frames += 1
+
+    def close(self) -> None:
+        """Finishes the file; safe to call twice."""
+        if self._sink is not None:
+            self._sink.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        elif self._sink is not None:
+            self._sink.abort()
+
+    def _frame(self, rgb: NDArray[np.uint8]) -> Frame:
+        picture = video_picture(check_rgb(rgb))
+        return Frame(picture, self.frames, self.frames, 1 / self._rate, duration=1)
+
+    def _info(self, frame: Frame) -> VideoInfo:
+        picture = frame.picture
+        return VideoInfo(
+            name=self.path.name,
+            width=picture.width,
+            height=picture.height,
+            pixel_format=picture.format.name,
+            time_base=frame.time_base,
+            rate=self._rate,
+            colour=ColourTags(
+                int(picture.color_primaries),
+                int(picture.color_trc),
+                int(picture.colorspace),
+                _FULL_RANGE.get(int(picture.color_range)),
+            ),
+        )

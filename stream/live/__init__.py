@@ -1,1 +1,0 @@
-"""Live runs: the newest picture wins, and inference works beside the display."""

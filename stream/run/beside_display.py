@@ -1,0 +1,202 @@
+"""Inference beside a display that never waits for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from stream.frame import Frame
+from stream.inference.preprocess import Prepared
+from stream.instances import Instances
+from stream.motion.carrier import Carrier
+from stream.motion.flow import Grey, small_grey
+from stream.run.figures import Counts, Job
+from stream.run.schedule import Finder, Schedule, Work
+from stream.timing import timed
+
+_PATIENCE = 0.75
+"""Share of the time between two frames that a frame waits for its own inference. The rest is for
+painting and showing it."""
+
+_LONGEST_REST = 2.0
+"""How long inference pauses at most to let the display keep up, in its own durations."""
+
+_ADAPTS = 1.0
+"""Seconds between two looks at whether the display keeps up."""
+
+_WEIGHT = 0.2
+_INTERVAL_WEIGHT = 0.05
+
+
+@dataclass(slots=True)
+class _Inference:
+    """One inference: of which frame, what it took by stage, and what it found."""
+
+    job: Job
+    grey: Grey
+    prepared: Prepared
+    stages: dict[str, float] = field(default_factory=dict)
+    future: Future[Instances] | None = None
+
+
+class BesideDisplay(Schedule):
+    """Live: every frame is shown at once, with its own instances or the last ones moved to it.
+
+    Where the model is fast enough, a frame waits for its own inference. Else it goes on with the
+    last answer, moved by the motion in between. The display goes first: where it cannot keep up
+    with the source although it waits for nothing, inference pauses between frames.
+
+    Args:
+        finder: finds and follows the objects.
+        interval: inference on every this many frames at most; 1 infers each frame that is shown,
+            which then waits for it; None: as often as the display allows.
+        now: seconds on a clock that only goes forward.
+    """
+
+    def __init__(
+        self,
+        finder: Finder,
+        interval: int | None = None,
+        *,
+        now: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._finder = finder
+        self._interval = interval
+        self._now = now
+        self._counts: Callable[[], Counts] = Counts
+        self._pool = ThreadPoolExecutor(1, "stream-infer")
+        self._carrier = Carrier()
+        self._under_way: _Inference | None = None
+        self._asked_index: int | None = None
+        self._key: Job | None = None
+        self._found: Instances | None = None
+        self._idle_since = now()
+        self.expected: float | None = None
+        """Seconds an inference takes, as a running mean; None before the first."""
+        self.rest = 0.0
+        """Seconds that inference pauses after each frame."""
+        self.frame_interval = 1 / 30
+        """Seconds between two frames of the source, as a running mean."""
+        self._last_seconds: float | None = None
+        self._looked = now()
+        self._before = Counts()
+
+    @property
+    def ahead(self) -> int:
+        """Only the newest frame counts."""
+        return 1
+
+    def watch(self, counts: Callable[[], Counts]) -> None:
+        """By the counts it sees whether the display keeps up."""
+        self._counts = counts
+
+    def enter(self, job: Job) -> None:
+        """Learns how fast frames come."""
+        seconds = job.frame.seconds
+        last, self._last_seconds = self._last_seconds, seconds
+        if last is not None and 0 < seconds - last < 1:
+            self.frame_interval += _INTERVAL_WEIGHT * (seconds - last - self.frame_interval)
+
+    def settle(self, items: Iterable[Work]) -> Iterator[Work]:
+        """Gives each frame the instances that there are for it now."""
+        for item in items:
+            if isinstance(item, Job):
+                self._settle(item)
+            yield item
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """How many frames came out with their own inference."""
+        counts = self._counts()
+        return (
+            f"{counts.inferred} frames shown with their own inference, {counts.carried} with "
+            "masks carried by motion",
+        )
+
+    def _settle(self, job: Job) -> None:
+        frame = job.frame
+        with timed(frame.stages, "motion"):
+            grey = small_grey(frame.picture)
+        asked = self._ask(job, grey)
+        self._listen(self._waiting_time() if asked else 0.0, frame)
+        job.inferred = self._key is job
+        if job.inferred:
+            frame.instances = self._found
+        else:
+            with timed(frame.stages, "motion"):
+                frame.instances = self._carrier.carry_to(grey)
+        self._adapt()
+
+    def _ask(self, job: Job, grey: Grey) -> bool:
+        """Begins with a frame's inference where it is this frame's turn."""
+        if self._under_way is not None:
+            self._listen(0.0, job.frame)
+        if self._under_way is not None or self._now() - self._idle_since < self.rest:
+            return False
+        frame, last = job.frame, self._asked_index
+        if last is not None and frame.index - last < (self._interval or 1):
+            return False
+        self._asked_index = frame.index
+        with timed(frame.stages, "preprocess"):
+            prepared = self._finder.detector.prepare(frame.picture)
+        inference = _Inference(job, grey, prepared)
+        inference.future = self._pool.submit(self._infer, inference)
+        self._under_way = inference
+        return True
+
+    def _infer(self, inference: _Inference) -> Instances:
+        with timed(inference.stages, "infer"):
+            raw = self._finder.detector.infer(inference.prepared)
+        with timed(inference.stages, "postprocess"):
+            seconds = inference.job.frame.seconds
+            return self._finder.finish(raw, inference.prepared, seconds)
+
+    def _waiting_time(self) -> float | None:
+        if self._interval == 1:
+            return None
+        limit = _PATIENCE * self.frame_interval
+        return limit if self.expected is not None and self.expected < 0.9 * limit else 0.0
+
+    def _listen(self, timeout: float | None, frame: Frame) -> None:
+        """Takes the answer if it comes in time, and books its seconds to the frame at hand."""
+        inference = self._under_way
+        if inference is None or inference.future is None:
+            return
+        if timeout != 0.0:
+            wait([inference.future], timeout)
+        if not inference.future.done():
+            return
+        self._under_way = None
+        self._idle_since = self._now()
+        found = inference.future.result()
+        seconds = sum(inference.stages.values())
+        before = seconds if self.expected is None else self.expected
+        self.expected = before + _WEIGHT * (seconds - before)
+        frame.stages.update(inference.stages)
+        self._key, self._found = inference.job, found
+        self._carrier.set_key(inference.grey, found)
+
+    def _adapt(self) -> None:
+        """Once a second: lets inference pause where the display does not keep up."""
+        now = self._now()
+        if now - self._looked < _ADAPTS:
+            return
+        self._looked = now
+        before, counts = self._before, self._counts()
+        self._before = counts
+        lost = counts.dropped - before.dropped
+        came = counts.frames_out - before.frames_out
+        self.adapt(keeps_up=lost <= 0.05 * (lost + came))
+
+    def adapt(self, *, keeps_up: bool) -> None:
+        """Shortens or lengthens the pause between two inferences."""
+        if self.expected is None or self._interval is not None:
+            return
+        self.rest += self.expected * (-0.1 if keeps_up else 0.25)
+        self.rest = max(0.0, min(self.rest, _LONGEST_REST * self.expected))
+
+    def close(self) -> None:
+        """Waits for the inference under way; it cannot be ended from outside."""
+        self._pool.shutdown(wait=True, cancel_futures=True)

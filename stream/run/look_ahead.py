@@ -1,0 +1,174 @@
+"""Inference on some frames of footage, motion on the others."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from fractions import Fraction
+
+from stream.frame import Frame
+from stream.instances import Instances
+from stream.motion.carrier import Carrier, is_cut
+from stream.motion.flow import Grey, small_grey
+from stream.run.figures import Job
+from stream.run.schedule import Answer, Finder, Lanes, Schedule, Work, settle_with
+from stream.timing import timed
+
+LARGEST = 12
+"""Frames from one inference to the next at most, where the number is chosen by measurement."""
+
+_MOST_AHEAD = 12
+"""Frames that may wait for a later one's inference; a 4K frame is 12 MB."""
+
+_WEIGHT = 0.25
+
+
+@dataclass(slots=True)
+class _Planned:
+    """What was decided about a frame: its small grey picture, and its inference if it is a key."""
+
+    grey: Grey
+    inference: Future[Answer] | None
+
+
+class LookAhead(Schedule):
+    """Every Nth frame is inferred; the others get the instances of the nearer inferred one, moved.
+
+    Footage is in no hurry: a frame waits for the inferred frame after it, and half the way means
+    half the error. A frame that begins a new scene is always inferred.
+
+    Args:
+        finder: finds and follows the objects.
+        interval: inference on every this many frames, at least 1; None chooses the smallest with
+            which the run keeps up with `rate`, up to `LARGEST`.
+        rate: the footage's frames per second, where known; 30 where not.
+    """
+
+    def __init__(self, finder: Finder, interval: int | None, rate: Fraction | None = None) -> None:
+        if interval is not None and interval < 1:
+            raise ValueError(f"inference must run on every 1st frame or fewer, not {interval}")
+        self._finder = finder
+        self._lanes = Lanes(finder.detector)
+        self._interval = interval
+        self._rate = float(rate or 30) / finder.detector.lanes
+        self._lock = threading.Lock()
+        self._inference_seconds: float | None = None
+        self._since_key: int | None = None
+        self._before: Grey | None = None
+        self._planned: dict[int, _Planned] = {}
+        self._carrier = Carrier()
+        self._waiting: list[tuple[Work, Grey | None]] = []
+        self.inferred = 0
+        self.carried = 0
+
+    @property
+    def ahead(self) -> int:
+        """Up to the next frames that are inferred: each lane has one, as memory allows."""
+        lanes = self._finder.detector.lanes
+        return self._lanes.ahead + min(_MOST_AHEAD, lanes * (self._interval or 4))
+
+    @property
+    def interval(self) -> int:
+        """Inference runs on every this many frames, as things stand."""
+        if self._interval is not None:
+            return self._interval
+        with self._lock:
+            seconds = self._inference_seconds
+        return 1 if seconds is None else max(1, min(LARGEST, math.ceil(seconds * self._rate)))
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """How many frames were inferred."""
+        if not self.carried:
+            return ()
+        return (
+            f"inference ran on {self.inferred} frames; to the other {self.carried} masks were "
+            "carried by motion",
+        )
+
+    def enter(self, job: Job) -> None:
+        """Decides about a frame, and begins its inference where it is a key."""
+        with timed(job.frame.stages, "plan"):
+            grey = small_grey(job.frame.picture)
+            key = self._is_key(grey)
+        inference = self._lanes.submit(job) if key else None
+        with self._lock:
+            self._planned[id(job)] = _Planned(grey, inference)
+
+    def _is_key(self, grey: Grey) -> bool:
+        before, self._before = self._before, grey
+        since = self._since_key
+        key = (
+            since is None
+            or since + 1 >= self.interval
+            or (before is not None and is_cut(before, grey))
+        )
+        self._since_key = 0 if key or since is None else since + 1
+        return key
+
+    def settle(self, items: Iterable[Work]) -> Iterator[Work]:
+        """Holds frames back until the next inferred one is there."""
+        for item in items:
+            if not isinstance(item, Job):
+                # Packets keep their place among the frames.
+                if self._waiting:
+                    self._waiting.append((item, None))
+                else:
+                    yield item
+                continue
+            with self._lock:
+                planned = self._planned.pop(id(item))
+            if planned.inference is None:
+                self._waiting.append((item, planned.grey))
+                continue
+            settle_with(self._finder, item, planned.inference)
+            self.inferred += 1
+            self._measure(item.frame)
+            found = item.frame.instances
+            yield from self._release(planned.grey, found)
+            if found is not None:
+                self._carrier.set_key(planned.grey, found)
+            yield item
+        yield from self._release(None, None)
+
+    def _release(self, grey: Grey | None, found: Instances | None) -> list[Work]:
+        """Gives the waiting frames their instances, from the key before or the one after them."""
+        after = Carrier()
+        if grey is not None and found is not None:
+            after.set_key(grey, found)
+        waiting = [
+            (item, own) for item, own in self._waiting if isinstance(item, Job) and own is not None
+        ]
+        count = len(waiting)
+        # From the later key backwards, so that each measurement is the next one's first guess.
+        for place in range(count - 1, -1, -1):
+            job, own = waiting[place]
+            if count - place < place + 1 and after.ready:
+                with timed(job.frame.stages, "motion"):
+                    job.frame.instances = after.carry_to(own)
+        for job, own in waiting:
+            job.inferred = False
+            if job.frame.instances is None:
+                with timed(job.frame.stages, "motion"):
+                    job.frame.instances = self._carrier.carry_to(own)
+        self.carried += count
+        released = [item for item, _ in self._waiting]
+        self._waiting.clear()
+        return released
+
+    def _measure(self, frame: Frame) -> None:
+        seconds = sum(
+            frame.stages.get(stage, 0.0) for stage in ("preprocess", "infer", "postprocess")
+        )
+        with self._lock:
+            before = self._inference_seconds
+            self._inference_seconds = (
+                seconds if before is None else before + _WEIGHT * (seconds - before)
+            )
+
+    def close(self) -> None:
+        """Ends the lanes."""
+        self._lanes.close()

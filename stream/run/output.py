@@ -1,0 +1,449 @@
+"""Where a run's frames go: each output at its own pace, those with the same layers painted once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from stream.frame import Frame, Passthrough, VideoInfo
+from stream.queues import Cancelled, Closed, Queue, WhenFull
+from stream.references import Referencer
+from stream.run.figures import Fate, Job
+from stream.run.fit import Fit
+from stream.sinks.base import Sink
+from stream.sinks.display import Display
+from stream.timing import Clock, timed
+
+if TYPE_CHECKING:
+    from stream.compositing.painter import Painter
+
+logger = logging.getLogger(__name__)
+
+_EARLY = 500
+"""Packets of sound kept until the first frame is there: some ten seconds."""
+
+
+@dataclass(slots=True)
+class Painted:
+    """A job with the frame as one set of layers shows it; all outputs of that set share it."""
+
+    job: Job
+    frame: Frame
+
+
+Delivery = Painted | Passthrough
+
+
+@dataclass(slots=True)
+class OutputFigures:
+    """What became of the frames at one output."""
+
+    frames: int = 0
+    dropped: int = 0
+
+
+class Output:
+    """One place that frames go to, with its own queue, thread and time line.
+
+    Args:
+        sink: opened; the output closes it, or aborts it where writing failed.
+        name: for people: a file's name, an address without its secrets, "window".
+        painter: paints its layers; None where frames go out as they came.
+        when_full: what becomes of frames that it has no time for.
+        capacity: how many frames wait for it.
+        from_first: whether its time line begins with its first frame, and frames that change
+            their size are fitted to `info`; for what is cut out of a live source.
+        info: of the frames, as it was told.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        name: str,
+        painter: Painter | None = None,
+        *,
+        when_full: WhenFull = WhenFull.BLOCK,
+        capacity: int = 3,
+        from_first: bool = False,
+        info: VideoInfo | None = None,
+    ) -> None:
+        self.sink = sink
+        self.name = name
+        self.painter = painter
+        self.figures = OutputFigures()
+        self.error: BaseException | None = None
+        self.queue: Queue[Delivery] = Queue(
+            f"to {name}", capacity, when_full, droppable=lambda item: isinstance(item, Painted)
+        )
+        self.stage = "encode"
+        self._from_first = from_first
+        self._fit = None if info is None or not from_first else Fit.to(info)
+        self._origin: Fraction | None = None
+        self._early: deque[Passthrough] = deque(maxlen=_EARLY)
+        self._aborting = False
+        self._finished = threading.Event()
+        self._on_end: Callable[[Output], None] = lambda output: None
+        self._clock: Clock | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def key(self) -> Hashable:
+        """Outputs of the same key are painted alike."""
+        return None if self.painter is None else self.painter.key
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still takes frames."""
+        return not self._finished.is_set() and self.error is None
+
+    @property
+    def remarks(self) -> list[str]:
+        """What it could not keep, a sentence each."""
+        found = list(self.sink.remarks)
+        if self.figures.dropped and not self.sink.shows:
+            found.append(
+                f"{self.figures.dropped} frames are missing in {self.name}: it could not keep up; "
+                "choose a faster --preset"
+            )
+        return found
+
+    def start(self, clock: Clock, on_end: Callable[[Output], None]) -> None:
+        """Begins to take frames, in a thread of its own or where the sink wants to be called.
+
+        Args:
+            clock: where the seconds of writing are booked.
+            on_end: called once it has ended, in its thread; its `error` says how.
+        """
+        self._clock, self._on_end = clock, on_end
+        if self.sink.on_main_thread:
+            return
+        self._thread = threading.Thread(
+            target=self._run, name=f"stream-{self.stage.partition(' ')[0]}", daemon=True
+        )
+        self._thread.start()
+
+    def put(self, item: Delivery) -> None:
+        """Hands it a frame, or packets; waits only where its queue says so."""
+        if isinstance(item, Painted):
+            item.job.hold()
+        elif not self.sink.takes_packets:
+            return
+        try:
+            pushed_out = self.queue.put(item)
+        except Cancelled:
+            pushed_out = [item]
+        self._drop(pushed_out)
+
+    def _drop(self, items: Sequence[Delivery]) -> None:
+        for item in items:
+            if isinstance(item, Painted):
+                self.figures.dropped += 1
+                item.job.settle(Fate.DROPPED)
+
+    def close(self) -> None:
+        """Nothing more comes: it writes what waits and finishes."""
+        self.queue.close()
+
+    def abort(self) -> None:
+        """It lets go at once; what was already saved stays playable."""
+        self._aborting = True
+        self._drop(self.queue.cancel())
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Waits until it has ended; returns whether it has."""
+        if self._thread is not None:
+            self._thread.join(timeout)
+        return self._finished.wait(timeout)
+
+    def step(self, timeout: float) -> bool:
+        """For sinks of the main thread: shows what came within `timeout` seconds.
+
+        Returns:
+            False once it has ended.
+        """
+        if self._finished.is_set():
+            return False
+        try:
+            item = self.queue.take(timeout)
+            if item is not None:
+                self._write(item)
+            if isinstance(self.sink, Display) and not self.sink.pump():
+                self._finish()
+                return False
+        except Closed:
+            self._finish()
+            return False
+        except Cancelled:
+            self._let_go()
+            return False
+        except BaseException as error:  # noqa: BLE001 - carried to the run
+            self._fail(error)
+            return False
+        return True
+
+    def take(self) -> Frame | None:
+        """For the program that takes the frames itself: the next one, None after the last.
+
+        Which was the last an error may have decided; the run's outcome says so.
+        """
+        try:
+            while True:
+                item = self.queue.take()
+                if isinstance(item, Painted):
+                    self._write(item)
+                    return item.frame
+        except Closed:
+            self._finish()
+        except Cancelled:
+            self._let_go()
+        return None
+
+    def _run(self) -> None:
+        try:
+            for item in self.queue:
+                self._write(item)
+        except Cancelled:
+            self._let_go()
+        except BaseException as error:  # noqa: BLE001 - carried to the run
+            self._fail(error)
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
+        try:
+            self.sink.close()
+        except BaseException as error:  # noqa: BLE001 - carried to the run
+            self._fail(error)
+            return
+        self._end()
+
+    def _fail(self, error: BaseException) -> None:
+        self.error = error
+        self._let_go()
+
+    def _let_go(self) -> None:
+        try:
+            self.sink.abort()
+        except Exception as error:
+            if self.error is None:
+                self.error = error
+            else:
+                logger.debug("a further error after the first", exc_info=error)
+        self._end()
+
+    def _end(self) -> None:
+        # Whoever waits to hand it a frame must not wait for what is gone.
+        self._drop(self.queue.cancel() if self._aborting else self._left())
+        self._finished.set()
+        self._on_end(self)
+
+    def _left(self) -> list[Delivery]:
+        self.queue.close()
+        left: list[Delivery] = []
+        try:
+            while (item := self.queue.take(0)) is not None:
+                left.append(item)
+        except Closed:
+            return left
+        return left
+
+    def _write(self, item: Delivery) -> None:
+        if isinstance(item, Passthrough):
+            self._write_packets(item)
+            return
+        try:
+            self._write_frame(item.frame)
+        except BaseException:
+            self._drop([item])
+            raise
+        self.figures.frames += 1
+        item.job.settle(Fate.SHOWN if self.sink.shows else Fate.WRITTEN)
+
+    def _write_frame(self, frame: Frame) -> None:
+        if self._from_first:
+            frame = self._from_origin(frame)
+        if self._clock is None or self.sink.shows:
+            self.sink.write(frame)
+            return
+        stages: dict[str, float] = {}
+        with timed(stages, self.stage):
+            self.sink.write(frame)
+        self._clock.add(self.stage, stages[self.stage])
+
+    def _from_origin(self, frame: Frame) -> Frame:
+        if self._origin is None:
+            self._origin = frame.pts * frame.time_base
+            # Sound is quicker than frames, which are looked at first.
+            for packets in self._early:
+                self._write_packets(packets)
+            self._early.clear()
+        start = round(self._origin / frame.time_base)
+        picture = frame.picture if self._fit is None else self._fit(frame.picture)
+        return replace(frame, picture=picture, pts=frame.pts - start)
+
+    def _write_packets(self, item: Passthrough) -> None:
+        if not self._from_first:
+            self.sink.write(item)
+            return
+        if self._origin is None:
+            self._early.append(item)
+            return
+        origin = self._origin
+        kept = [
+            packet
+            for packet in item.packets
+            if packet.pts is not None and packet.pts >= round(origin / packet.time_base)
+        ]
+        if kept:
+            self.sink.write(Passthrough(kept, origin))
+
+
+class Branch:
+    """Outputs that are painted alike, and the thread that paints for them.
+
+    Args:
+        painter: paints the layers; None where frames go on as they came.
+        figures: gives the lines of the timing panel for a frame.
+        clock: where painting's seconds are booked for all but the first branch.
+        when_full: what becomes of frames that it has no time for.
+        capacity: how many frames wait for it.
+    """
+
+    def __init__(
+        self,
+        painter: Painter | None,
+        lines: Callable[[Frame], Sequence[str]],
+        *,
+        when_full: WhenFull,
+        capacity: int,
+    ) -> None:
+        self.painter = painter
+        self.key: Hashable = None if painter is None else painter.key
+        self.error: BaseException | None = None
+        self._lines = lines
+        self._lock = threading.Lock()
+        self._outputs: list[Output] = []
+        self._over = False
+        self._refer = Referencer()
+        self.queue: Queue[Delivery] = Queue(
+            "painting", capacity, when_full, droppable=lambda item: isinstance(item, Painted)
+        )
+        self._thread = threading.Thread(target=self._run, name="stream-composite", daemon=True)
+        self._on_error: Callable[[BaseException], None] = lambda error: None
+
+    @property
+    def outputs(self) -> list[Output]:
+        """The outputs that it paints for now."""
+        with self._lock:
+            return list(self._outputs)
+
+    def repaint(self, painter: Painter) -> None:
+        """Changes the layers from the next frame on, for all its outputs."""
+        with self._lock:
+            self.painter, self.key = painter, painter.key
+            for output in self._outputs:
+                output.painter = painter
+
+    def add(self, output: Output) -> None:
+        """One more output gets the frames from here on; where none will come, it is finished."""
+        with self._lock:
+            if not self._over:
+                self._outputs.append(output)
+                return
+        output.close()
+
+    def remove(self, output: Output) -> bool:
+        """An output gets no more frames; returns whether it got any here."""
+        with self._lock:
+            if output not in self._outputs:
+                return False
+            self._outputs.remove(output)
+            return True
+
+    def start(self, on_error: Callable[[BaseException], None]) -> None:
+        """Begins to paint; `on_error` is told what painting raised, in the branch's thread."""
+        self._on_error = on_error
+        self._thread.start()
+
+    def put(self, item: Job | Passthrough, *, shared: bool) -> None:
+        """Hands it a frame, or packets.
+
+        Args:
+            item: what comes next.
+            shared: whether other branches get the same frame, so that this one needs its own
+                reference to the picture.
+
+        Raises:
+            Cancelled: the run was told to stop at once.
+        """
+        if isinstance(item, Passthrough):
+            self.queue.put(item)
+            return
+        frame = item.frame
+        if shared:
+            frame = replace(frame, picture=self._refer(frame.picture))
+        item.hold()
+        painted = Painted(item, frame)
+        try:
+            pushed_out = self.queue.put(painted)
+        except Cancelled:
+            item.settle(Fate.DROPPED)
+            raise
+        self._drop(pushed_out)
+
+    def _drop(self, items: Sequence[Delivery]) -> None:
+        for item in items:
+            if isinstance(item, Painted):
+                item.job.settle(Fate.DROPPED)
+
+    def close(self) -> None:
+        """Nothing more comes: what waits is painted, then the outputs are closed."""
+        self.queue.close()
+
+    def cancel(self) -> None:
+        """It lets go at once."""
+        self._drop(self.queue.cancel())
+
+    def join(self) -> None:
+        """Waits for its thread."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            for item in self.queue:
+                self._pass_on(item)
+        except Cancelled:
+            return
+        except BaseException as error:  # noqa: BLE001 - carried to the run
+            self._drop(self.queue.cancel())
+            self.error = error
+            self._on_error(error)
+        with self._lock:
+            self._over = True
+        for output in self.outputs:
+            output.close()
+
+    def _pass_on(self, item: Delivery) -> None:
+        if isinstance(item, Passthrough):
+            for output in self.outputs:
+                output.put(item)
+            return
+        try:
+            self._paint(item.frame, item.job)
+            for output in self.outputs:
+                output.put(item)
+        finally:
+            # An output that was cancelled counts for itself; the branch is done with the frame.
+            item.job.settle(Fate.DROPPED)
+
+    def _paint(self, frame: Frame, job: Job) -> None:
+        if self.painter is None:
+            return
+        stages = frame.stages if frame is job.frame else {}
+        with timed(stages, "composite"):
+            self.painter.paint(frame, self._lines(frame))

@@ -1,0 +1,409 @@
+"""The runner: one source, a schedule, any number of outputs, each in threads of its own.
+
+What differs between a file and a camera are values (`Policy`, the schedule, the outputs' queues).
+Frames, copied packets, the end of the stream, errors and cancellation travel the same way: from the
+source through the schedule and each branch's painting to the outputs.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from stream.frame import Frame, VideoInfo
+from stream.queues import Cancelled, Queue, WhenFull
+from stream.run.figures import Counts, Fate, Figures, Job, Outcome
+from stream.run.output import Branch, Output
+from stream.run.panel import PanelFigures
+from stream.run.schedule import Schedule, Work
+from stream.sinks.display import Display
+from stream.sources.base import Source
+from stream.timing import CAPTURE_TO_DISPLAY, END_TO_END, Clock
+
+if TYPE_CHECKING:
+    from stream.compositing.painter import Painter
+
+logger = logging.getLogger(__name__)
+
+_STILL_AFTER = 0.5
+"""Seconds without a frame after which displays say so."""
+
+_MESSAGE_SECONDS = 3.0
+
+OnFrame = Callable[[Frame], None]
+"""A user's own function, called for each frame once it has its instances, before painting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What becomes of frames that come faster than they are worked on.
+
+    Attributes:
+        when_full: of the queues between source, schedule and painting.
+        capacity: of those queues, where the schedule does not want more.
+        latency: what the time from a frame's birth until it is out is called.
+    """
+
+    when_full: WhenFull
+    capacity: int
+    latency: str
+
+
+FOOTAGE = Policy(WhenFull.BLOCK, 3, END_TO_END)
+"""Nothing is lost and everything waits; a 4K frame is 12 MB."""
+
+LIVE = Policy(WhenFull.LATEST, 1, CAPTURE_TO_DISPLAY)
+"""Only now counts: the source is always drained, what is late gives way to what is newer."""
+
+
+class Run:
+    """Takes frames from a source, gives them their instances, and hands them to outputs.
+
+    Args:
+        source: opened; the run closes it.
+        schedule: gives the frames their instances; the run closes it.
+        outputs: where frames go; more can join and leave while the run goes on.
+        policy: `FOOTAGE` or `LIVE`.
+        clock: where durations are booked.
+        provider: where the model runs, for the timing panel.
+        on_frame: called for each frame in order, in one thread, once it has its instances.
+        now: seconds on a clock that only goes forward.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        schedule: Schedule,
+        outputs: Sequence[Output],
+        *,
+        policy: Policy = FOOTAGE,
+        clock: Clock | None = None,
+        provider: str = "",
+        on_frame: OnFrame | None = None,
+        now: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.source = source
+        self.clock = Clock() if clock is None else clock
+        self.remarks: list[str] = []
+        self.info: VideoInfo = source.info
+        """Of the frames as they come now; their size may have changed since the first."""
+        self._schedule = schedule
+        self._policy = policy
+        self._on_frame = on_frame
+        self._now = now
+        self._figures = Figures(self.clock, policy.latency, now)
+        self._panel = PanelFigures(
+            self.clock,
+            provider,
+            policy.latency,
+            None if policy.when_full is WhenFull.BLOCK else lambda: self.counts.dropped,
+            now,
+        )
+        self._decoded: Queue[Work] = Queue(
+            "decoded" if policy.when_full is WhenFull.BLOCK else "captured",
+            max(policy.capacity, schedule.ahead),
+            policy.when_full,
+            droppable=lambda item: isinstance(item, Job),
+        )
+        self._lock = threading.RLock()
+        self._branches: list[Branch] = []
+        self._outputs: list[Output] = []
+        self._error: BaseException | None = None
+        self._stopping = threading.Event()
+        self._aborting = threading.Event()
+        self._draining = threading.Event()
+        self._started = False
+        self._ended = False
+        self._wake = threading.Event()
+        self._message = ("", 0.0)
+        self._moved = now()
+        self._reader = threading.Thread(target=self._read, name="stream-decode", daemon=True)
+        self._settler = threading.Thread(target=self._settle, name="stream-settle", daemon=True)
+        schedule.watch(lambda: self.counts)
+        for output in outputs:
+            self.add(output)
+
+    # What it says of itself.
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the frames so far."""
+        lost = int(getattr(self.source, "dropped", 0))
+        return self._figures.counts(self.source.corrupt, lost)
+
+    @property
+    def reconnects(self) -> int:
+        """How often the source came back."""
+        return int(getattr(self.source, "reconnects", 0))
+
+    @property
+    def outputs(self) -> list[Output]:
+        """All outputs that there were, those that have left included."""
+        with self._lock:
+            return list(self._outputs)
+
+    @property
+    def all_remarks(self) -> list[str]:
+        """What is to be said about source, schedule and outputs, a sentence each."""
+        found = [*self.source.remarks, *self._schedule.remarks]
+        for output in self.outputs:
+            found += output.remarks
+        return [*found, *self.remarks]
+
+    def outcome(self) -> Outcome:
+        """How things stand, and at the end how the run ended."""
+        with self._lock:
+            queues = [self._decoded.figures()]
+            queues += [branch.queue.figures() for branch in self._branches]
+            queues += [output.queue.figures() for output in self._outputs]
+            error = self._error
+        return self._figures.outcome(
+            self.counts, interrupted=self._stopping.is_set(), error=error, queues=queues
+        )
+
+    # What can be done to it, from any thread.
+
+    def add(self, output: Output) -> None:
+        """One more output: it gets the frames from here on."""
+        with self._lock:
+            several = sum(not one.sink.shows for one in self._outputs)
+            if several and not output.sink.shows:
+                output.stage = f"encode {output.name}"
+            branch = next((one for one in self._branches if one.key == output.key), None)
+            if branch is None:
+                branch = Branch(
+                    output.painter,
+                    self._panel.lines,
+                    when_full=self._policy.when_full,
+                    capacity=self._policy.capacity,
+                )
+                self._branches.append(branch)
+                if self._started:
+                    branch.start(self._fail)
+            self._outputs.append(output)
+            if self._started:
+                output.start(self.clock, self._left)
+            branch.add(output)
+
+    def remove(self, output: Output) -> None:
+        """An output leaves: it writes what waits for it and finishes, in its own time."""
+        for branch in list(self._branches):
+            branch.remove(output)
+        output.close()
+
+    def repaint(self, output: Output, painter: Painter) -> None:
+        """Changes an output's layers; outputs that share its painting go with it.
+
+        Args:
+            output: one of the run's.
+            painter: of the new layers.
+        """
+        with self._lock:
+            for branch in self._branches:
+                if output in branch.outputs:
+                    branch.repaint(painter)
+
+    def stop(self) -> None:
+        """Takes nothing more from the source; what is under way is finished and written."""
+        self._stopping.set()
+        self.source.close()
+        self._wake.set()
+
+    def abort(self) -> None:
+        """Stops at once; what was already saved stays playable."""
+        self._aborting.set()
+        self.stop()
+        self._drop(self._decoded.cancel())
+        with self._lock:
+            branches, outputs = list(self._branches), list(self._outputs)
+        for branch in branches:
+            branch.cancel()
+        for output in outputs:
+            if output.alive:
+                output.abort()
+        self._wake.set()
+
+    def say(self, text: str) -> None:
+        """Shows a line to who watches, for a moment."""
+        self._message = (text, self._now() + _MESSAGE_SECONDS)
+
+    # Its course.
+
+    def run(self, on_tick: Callable[[], None] | None = None, tick: float = 0.1) -> Outcome:
+        """Runs to the end of the source, or until it is stopped; returns how it ended.
+
+        Windows live in the calling thread, which must then be the process's main one.
+
+        Args:
+            on_tick: called about every `tick` seconds in the calling thread, for progress.
+            tick: seconds.
+        """
+        self.start()
+        ticked = self._now()
+        try:
+            while not self._done():
+                shown = [one for one in self.outputs if one.sink.on_main_thread and one.alive]
+                for output in shown:
+                    output.step(0.01)
+                if not shown:
+                    self._wake.wait(tick)
+                    self._wake.clear()
+                self._refresh_notices()
+                now = self._now()
+                if on_tick is not None and now - ticked >= tick:
+                    ticked = now
+                    on_tick()
+        except BaseException:
+            self.abort()
+            raise
+        finally:
+            self.finish()
+        return self.outcome()
+
+    def start(self) -> None:
+        """Begins: every thread but the caller's."""
+        with self._lock:
+            self._started = True
+            self._figures.begin()
+            for output in self._outputs:
+                output.start(self.clock, self._left)
+            for branch in self._branches:
+                branch.start(self._fail)
+        self._reader.start()
+        self._settler.start()
+
+    def finish(self) -> None:
+        """Waits for every thread; what was taken from the source is finished first."""
+        self.source.close()
+        self._reader.join()
+        self._settler.join()
+        for branch in list(self._branches):
+            branch.join()
+        for output in self.outputs:
+            while output.sink.on_main_thread and output.step(0.01):
+                pass
+            output.join()
+        self._figures.end()
+
+    def _done(self) -> bool:
+        return self._ended and not any(
+            output.alive or not output.join(0) for output in self.outputs
+        )
+
+    # The threads.
+
+    def _read(self) -> None:
+        """Takes everything from the source as it comes."""
+        try:
+            for item in self.source:
+                if self._stopping.is_set():
+                    break
+                if isinstance(item, Frame):
+                    job = self._figures.enter(item)
+                    self._schedule.enter(job)
+                    self._drop(self._decoded.put(job))
+                else:
+                    self._decoded.put(item)
+        except Cancelled:
+            return
+        except BaseException as error:  # noqa: BLE001 - carried to the caller of run
+            if not self._stopping.is_set():
+                self._fail(error)
+        # After an error of the source, what was decoded before it is still finished and written.
+        self._decoded.close()
+
+    def _drop(self, items: Sequence[Work]) -> None:
+        for item in items:
+            if isinstance(item, Job):
+                item.settle(Fate.DROPPED)
+
+    def _settle(self) -> None:
+        """Hands each frame, once it has its instances, to every branch."""
+        try:
+            for item in self._schedule.settle(self._decoded):
+                self._distribute(item)
+        except Cancelled:
+            logger.debug("the run was aborted")
+        except BaseException as error:  # noqa: BLE001 - carried to the caller of run
+            self._fail(error)
+            # The source must not wait; what is downstream is finished and written.
+            self._drop(self._decoded.cancel())
+            self.source.close()
+        self._draining.set()
+        with self._lock:
+            branches = list(self._branches)
+        for branch in branches:
+            branch.close()
+        # Files are being finished meanwhile; inference under way cannot be ended from outside.
+        self._reader.join()
+        self._schedule.close()
+        self._ended = True
+        self._wake.set()
+
+    def _distribute(self, item: Work) -> None:
+        with self._lock:
+            branches = [branch for branch in self._branches if branch.outputs]
+        if not isinstance(item, Job):
+            for branch in branches:
+                branch.put(item, shared=False)
+            return
+        try:
+            self.info = _info_of(item.frame, self.info)
+            self._moved = self._now()
+            if self._on_frame is not None:
+                self._on_frame(item.frame)
+            for branch in branches:
+                branch.put(item, shared=len(branches) > 1)
+        finally:
+            item.settle(Fate.DROPPED)
+
+    def _fail(self, error: BaseException) -> None:
+        with self._lock:
+            if self._error is None:
+                self._error = error
+            else:
+                logger.debug("a further error after the first", exc_info=error)
+
+    def _left(self, output: Output) -> None:
+        """An output has ended; called in its thread."""
+        for branch in list(self._branches):
+            branch.remove(output)
+        error = output.error
+        if error is not None:
+            self._fail(error)
+            self.say(str(error))
+        others = any(one.alive for one in self.outputs if one is not output)
+        if error is not None and not others:
+            self.stop()
+            self._drop(self._decoded.cancel())
+        elif error is not None:
+            logger.warning("%s; the other outputs go on", error)
+        elif output.sink.on_main_thread and not self._draining.is_set():
+            self.stop()  # its user has closed it
+        self._wake.set()
+
+    def _refresh_notices(self) -> None:
+        """Tells the displays what is not part of a frame: that none comes, what a key did."""
+        now = self._now()
+        lines: list[str] = []
+        if now - self._moved > _STILL_AFTER:
+            lines += getattr(self.source, "notes", ())
+        text, until = self._message
+        if now < until:
+            lines.append(text)
+        for output in self.outputs:
+            if isinstance(output.sink, Display) and output.alive:
+                output.sink.notice(lines)
+
+
+def _info_of(frame: Frame, info: VideoInfo) -> VideoInfo:
+    """What an output that begins with this frame is to know: its size, not the first one's."""
+    picture = frame.picture
+    kind = (picture.width, picture.height, picture.format.name)
+    if kind == (info.width, info.height, info.pixel_format):
+        return info
+    return replace(info, width=kind[0], height=kind[1], pixel_format=kind[2])

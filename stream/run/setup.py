@@ -1,0 +1,324 @@
+"""From a plan to a run: what is asked for is opened, put together, run and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+from rich.console import Console
+
+from stream import sinks, sources, tracking
+from stream.compositing.painter import Painter
+from stream.compositing.style import Style
+from stream.errors import StreamError
+from stream.frame import VideoInfo
+from stream.options import LiveOptions, ModelOptions, PictureOptions, TrackingOptions
+from stream.queues import WhenFull
+from stream.run.beside_display import BesideDisplay
+from stream.run.controls import Controls
+from stream.run.figures import Outcome
+from stream.run.interrupt import on_interrupt
+from stream.run.look_ahead import LookAhead
+from stream.run.output import Output
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.run.progress import ProgressLine
+from stream.run.report import RunReport
+from stream.run.run import FOOTAGE, LIVE, OnFrame, Run
+from stream.run.schedule import EachFrame, Finder, Schedule
+from stream.run.status import Status
+from stream.sinks.nothing import NOTHING
+from stream.sources.addresses import redact
+from stream.sources.base import Source, Target
+from stream.sources.images import ImagesSource
+
+if TYPE_CHECKING:
+    from stream.inference.segmenter import Segmenter
+
+_HICCUP = 30
+"""Frames that may wait for the encoder of a live recording: a second. More would only be memory."""
+
+
+def is_live(source: SourcePlan) -> bool:
+    """Whether a source goes on by itself: a camera, a network source, a file played like one.
+
+    Raises:
+        UsageError: nothing of this kind can be opened.
+    """
+    return source.options.camera.as_camera or sources.kind_of(source.target).live
+
+
+def has_pictures(source: SourcePlan) -> bool:
+    """Whether a source is photos.
+
+    Raises:
+        UsageError: nothing of this kind can be opened.
+    """
+    return issubclass(sources.kind_of(source.target), ImagesSource)
+
+
+def load_segmenter(options: ModelOptions, *, live: bool) -> Segmenter:
+    """Loads the model with what the options ask of it.
+
+    Args:
+        options: which model runs where.
+        live: one frame at a time, as soon as can be; else as many a second as can be.
+
+    Raises:
+        ModelError: there is no such model, or the file cannot be used.
+        ProviderError: the provider asked for cannot be used here.
+        UsageError: an unknown class.
+    """
+    from stream.inference.segmenter import Segmenter
+
+    return Segmenter.load(
+        options.model,
+        provider=options.provider,
+        threshold=options.threshold,
+        mask_threshold=options.mask_threshold,
+        classes=options.classes,
+        footage=not live,
+    )
+
+
+def make_schedule(
+    segmenter: Segmenter, model: ModelOptions, followed: TrackingOptions, info: VideoInfo
+) -> Schedule:
+    """Which frames of a source are inferred.
+
+    Raises:
+        UsageError: there is no such tracker.
+    """
+    # Photos have nothing to do with each other.
+    follows = followed.steady and not info.pictures
+    tracker = tracking.make(followed.tracker if follows else tracking.NONE)
+    finder = Finder(segmenter, tracker)
+    every = model.every or ("auto" if info.live else 1)
+    interval = None if every == "auto" else every
+    if info.pictures:
+        return EachFrame(finder)
+    if info.live:
+        return BesideDisplay(finder, interval)
+    return EachFrame(finder) if interval == 1 else LookAhead(finder, interval, info.rate)
+
+
+def make_painter(picture: PictureOptions, info: VideoInfo | None = None) -> Painter:
+    """The layers that an output is to have.
+
+    Args:
+        picture: what is painted.
+        info: of the frames; several photos have no timing panel unless it is asked for.
+
+    Raises:
+        UsageError: a layer or a style that there is not.
+    """
+    several = info is not None and len(info.pictures) > 1
+    timing = False if several and picture.timing is None else picture.timing
+    return Painter(picture.look, Style.from_options(picture), timing)
+
+
+def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
+    """Opens an output with its own layers, queue and time line.
+
+    Args:
+        plan: where it goes and how.
+        info: of the frames that will come.
+
+    Raises:
+        UsageError: it is not possible as asked for.
+        SinkError: it cannot be written to.
+    """
+    kind = sinks.find(plan.target)
+    painter = make_painter(plan.picture, info) if kind.paints else None
+    sink = kind.from_target(plan.target, info, plan.options)
+    if kind.shows:
+        policy = WhenFull.LATEST if info.live else WhenFull.BLOCK
+        return Output(sink, redact(plan.target), painter, when_full=policy, capacity=1)
+    if info.live:
+        return Output(
+            sink,
+            redact(plan.target),
+            painter,
+            when_full=WhenFull.DROP_OLDEST,
+            capacity=_HICCUP,
+            from_first=True,
+            info=info,
+        )
+    return Output(sink, redact(plan.target), painter)
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A run that is ready, with all that it is made of."""
+
+    run: Run
+    segmenter: Segmenter
+    plan: RunPlan
+    outputs: list[Output]
+
+
+def check(plan: RunPlan) -> None:
+    """Refuses what cannot come about, before anything is opened or loaded.
+
+    Raises:
+        StreamError: what, and what to do.
+    """
+    inputs = _files(plan.source.target)
+    for output in plan.outputs:
+        kind = sinks.find(output.target)
+        kind.check(output.target, output.options, inputs)
+        if kind.paints:
+            make_painter(output.picture)
+    tracking.make(plan.tracking.tracker)
+
+
+def _files(target: Target) -> list[Path]:
+    """The files among what a source is asked for by: no output may replace one."""
+    asked: Sequence[object] = [target]
+    if isinstance(target, Sequence) and not isinstance(target, str):
+        asked = target
+    return [Path(one) for one in asked if isinstance(one, (str, Path)) and Path(one).is_file()]
+
+
+@contextmanager
+def prepared(
+    plan: RunPlan, segmenter: Segmenter | None = None, on_frame: OnFrame | None = None
+) -> Iterator[Prepared]:
+    """Opens what a plan names, and lets go of it where the run never came to begin.
+
+    Args:
+        plan: what is to be run.
+        segmenter: loaded already; None loads the plan's.
+        on_frame: see `Run`.
+
+    Raises:
+        StreamError: source, model or an output cannot be used.
+    """
+    check(plan)
+    with ExitStack() as stack:
+        # The source first: that it is not there is known at once, a model takes a while to load.
+        source = sources.open(plan.source.target, plan.source.options)
+        stack.callback(source.close)
+        info = source.info
+        if segmenter is None:
+            segmenter = load_segmenter(plan.model, live=info.live)
+        if info.live:
+            # Pictures are small: OpenCV's threads would wait for each other more than they help.
+            cv2.setNumThreads(1)
+            segmenter.warm_up(info.width, info.height)
+        outputs = []
+        for one in plan.outputs or (OutputPlan(NOTHING),):
+            output = open_output(one, info)
+            stack.callback(_let_go, output)
+            outputs.append(output)
+        schedule = make_schedule(segmenter, plan.model, plan.tracking, info)
+        stack.callback(schedule.close)
+        yield Prepared(
+            put_together(source, schedule, outputs, segmenter, on_frame), segmenter, plan, outputs
+        )
+
+
+def put_together(
+    source: Source,
+    schedule: Schedule,
+    outputs: Sequence[Output],
+    segmenter: Segmenter,
+    on_frame: OnFrame | None = None,
+) -> Run:
+    """A run with the policy that suits its source."""
+    return Run(
+        source,
+        schedule,
+        outputs,
+        policy=LIVE if source.info.live else FOOTAGE,
+        provider=segmenter.provider,
+        on_frame=on_frame,
+    )
+
+
+def _let_go(output: Output) -> None:
+    if output.alive:
+        output.sink.abort()
+
+
+def execute(
+    plan: RunPlan,
+    *,
+    console: Console,
+    segmenter: Segmenter | None = None,
+    on_frame: OnFrame | None = None,
+    remarks: Sequence[str] = (),
+) -> tuple[RunReport, Outcome]:
+    """Runs a plan to its end, with progress, Ctrl-C, keys of windows, and the live report file.
+
+    Args:
+        plan: what is to be run.
+        console: where the progress line goes; a null console shows none.
+        segmenter: loaded already; None loads the plan's.
+        on_frame: see `Run`.
+        remarks: sentences to add to the report.
+
+    Returns:
+        The figures, and how it ended, errors of the run included.
+
+    Raises:
+        StreamError: the run could not begin.
+    """
+    with prepared(plan, segmenter, on_frame) as ready:
+        run = ready.run
+        live = run.source.info.live
+        _connect(ready)
+        status = Status(
+            run,
+            ready.segmenter,
+            console=console,
+            report=plan.run.report if live else None,
+            remarks=[*remarks, *(ready.segmenter.remarks if segmenter is None else ())],
+        )
+        line = ProgressLine(
+            console, run.source.info, ready.segmenter.provider, lambda: run.counts, run.clock
+        )
+        with on_interrupt(run.stop, run.abort), line:
+            outcome = run.run(on_tick=lambda: _tick(run, plan.live, status, line))
+        status.write(finished=True)
+    if outcome.error is not None and not isinstance(outcome.error, StreamError):
+        raise outcome.error
+    return status.figures(), outcome
+
+
+def _tick(run: Run, live: LiveOptions, status: Status, line: ProgressLine) -> None:
+    line.update()
+    if not run.source.info.live:
+        return
+    status.tick()
+    if live.seconds is not None and run.outcome().seconds >= live.seconds:
+        run.stop()
+
+
+def _connect(ready: Prepared) -> None:
+    """Gives windows their keys."""
+    # A window needs OpenCV's, which is loaded only where there is one.
+    from stream.run.keys import Keys
+    from stream.sinks.window import WindowSink
+
+    for output, plan in zip(ready.outputs, ready.plan.outputs, strict=False):
+        if isinstance(output.sink, WindowSink):
+            controls = Controls(
+                ready.run, ready.segmenter, output, plan.picture, _recorder(ready, plan)
+            )
+            output.sink.connect(Keys(controls, output.sink, folder=Path.cwd()).press)
+
+
+def _recorder(ready: Prepared, plan: OutputPlan) -> Callable[[Path, Painter | None], Output]:
+    """Makes outputs that record to a path what a display shows."""
+
+    def record(path: Path, painter: Painter | None) -> Output:
+        options = replace(plan.options, overwrite=False)
+        output = open_output(replace(plan, target=str(path), options=options), ready.run.info)
+        output.painter = painter
+        return output
+
+    return record

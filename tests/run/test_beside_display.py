@@ -1,0 +1,222 @@
+"""Live: what each frame is shown with, by a clock and a model that the test moves."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import wait
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stream.run.beside_display import BesideDisplay
+from stream.run.figures import Counts, Figures
+from stream.run.schedule import Finder
+from stream.timing import CAPTURE_TO_DISPLAY, Clock
+from stream.tracking.base import Tracker
+from tests.run.parts import Hands, Looker, until
+from tests.scenes import frame_of, instances_of, overlap, scene
+
+RATE = 30
+
+
+class Gated(Looker):
+    """A detector whose answers come when the test lets them; it sees what is in the frame."""
+
+    def __init__(self, scenes) -> None:
+        super().__init__()
+        self._scenes = scenes
+        self.gate = threading.Semaphore(0)
+        self.asked: list[int] = []
+        self.images: dict[int, int] = {}
+
+    def prepare(self, image) -> int:
+        self.asked.append(self.images[id(image)])
+        return self.asked[-1]
+
+    def infer(self, prepared: int) -> int:
+        assert self.gate.acquire(timeout=60)
+        return prepared
+
+    def finish(self, raw, prepared, threshold=None):
+        return instances_of(self._scenes[prepared][1])
+
+
+class Stage:
+    """A schedule with a model under control; `step` shows the next frame."""
+
+    def __init__(self, count: int = 40, **options) -> None:
+        self.scenes = [scene(60 + 3 * index, 60) for index in range(count)]
+        self.hands = Hands()
+        self.detector = Gated(self.scenes)
+        tracker = options.pop("tracker", None)
+        self.schedule = BesideDisplay(Finder(self.detector, tracker), now=self.hands, **options)
+        self._figures = Figures(Clock(), CAPTURE_TO_DISPLAY, self.hands)
+        self._index = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.detector.gate.release(1000)
+        self.schedule.close()
+
+    def step(self, answered: bool = False):
+        """The next frame, as it leaves the schedule; `answered` lets the model answer first."""
+        if answered:
+            self.answer()
+        frame = frame_of(self.scenes[self._index][0], self._index)
+        self.detector.images[id(frame.picture)] = self._index
+        self._index += 1
+        self.hands.at += 1 / RATE
+        job = self._figures.enter(frame)
+        self.schedule.enter(job)
+        (left,) = self.schedule.settle([job])
+        assert left is job
+        return job
+
+    def answer(self) -> None:
+        under_way = self.schedule._under_way
+        assert under_way is not None and under_way.future is not None
+        self.detector.gate.release()
+        assert not wait([under_way.future], 60).not_done
+
+    def overlap(self, job) -> float:
+        truth = self.scenes[job.frame.index][1]
+        assert job.frame.instances is not None and len(job.frame.instances) == 1
+        return overlap(job.frame.instances.full_masks()[0], truth)
+
+
+def test_a_slow_model_costs_no_waiting_and_masks_are_where_their_objects_are_now():
+    with Stage() as stage:
+        jobs = []
+        for index in range(30):
+            # An answer takes three frames.
+            jobs.append(stage.step(answered=index > 0 and index % 3 == 0))
+        assert stage.detector.asked == list(range(0, 30, 3)), "the newest there was, each time"
+        assert not any(job.inferred for job in jobs), "all are answered too late for themselves"
+        assert jobs[0].frame.instances is None, "before the first answer there is nothing"
+        overlaps = [stage.overlap(job) for job in jobs[4:]]
+        assert np.mean(overlaps) > 0.85
+        # Three to five frames late, a mask left in its place would be off by nine pixels and more.
+        assert all("motion" in job.frame.stages for job in jobs)
+
+
+def test_a_fast_model_has_its_say_on_the_very_frame():
+    with Stage() as stage:
+        stage.step()
+        stage.answer()
+        stage.schedule.expected = 0.001
+        stage.detector.gate.release(20)
+        jobs = [stage.step() for _ in range(10)]
+        assert all(job.inferred for job in jobs)
+        assert min(stage.overlap(job) for job in jobs) > 0.95
+        assert {"preprocess", "infer", "postprocess", "motion"} <= set(jobs[-1].frame.stages)
+
+
+def test_a_frame_does_not_wait_for_a_model_that_is_too_slow():
+    with Stage() as stage:
+        stage.step()
+        stage.answer()
+        stage.schedule.expected = 0.1
+        job = stage.step()
+        assert not job.inferred
+        assert stage.detector.asked == [0, 1], "it was asked, and the frame went on without it"
+
+
+def test_every_1_waits_for_each_frame_s_own_inference():
+    with Stage(interval=1) as stage:
+        stage.schedule.expected = 5.0
+        jobs = []
+        for _ in range(5):
+            timer = threading.Timer(0.01, stage.detector.gate.release)
+            timer.start()
+            jobs.append(stage.step())
+            timer.join()
+        assert all(job.inferred for job in jobs)
+        assert stage.detector.asked == [0, 1, 2, 3, 4]
+
+
+def test_every_nth_frame_is_asked_about():
+    with Stage(interval=4) as stage:
+        for index in range(12):
+            stage.step(answered=index in (4, 8))
+        assert stage.detector.asked == [0, 4, 8]
+
+
+def test_an_error_of_the_model_is_raised():
+    with Stage() as stage:
+
+        def broken(prepared):
+            raise RuntimeError("the model broke")
+
+        stage.detector.infer = broken
+
+        def show_until_it_is_raised():
+            stage.step()
+            under_way = stage.schedule._under_way
+            until(under_way.future.done)
+            stage.step()
+
+        with pytest.raises(RuntimeError, match="the model broke"):
+            show_until_it_is_raised()
+
+
+class Followed(Tracker):
+    """Notes what it is told."""
+
+    floor = 0.5
+
+    def __init__(self):
+        self.seen = []
+
+    def update(self, candidates, seconds, threshold):
+        self.seen.append((len(candidates), round(seconds * RATE), threshold))
+        return candidates.with_tracks(np.array([7]))
+
+
+def test_what_was_found_is_followed_and_identities_are_carried_along():
+    tracker = Followed()
+    with Stage(tracker=tracker) as stage:
+        stage.detector.threshold = 0.4
+        for index in range(7):
+            job = stage.step(answered=index in (3, 6))
+        assert tracker.seen == [(1, 0, 0.4), (1, 3, 0.4)]
+        assert job.frame.instances.track_ids.tolist() == [7]
+
+
+def test_inference_rests_where_the_display_cannot_keep_up():
+    with Stage() as stage:
+        schedule = stage.schedule
+        schedule.adapt(keeps_up=False)
+        assert schedule.rest == 0, "before the first answer there is nothing to go by"
+        schedule.expected = 0.1
+        for _ in range(20):
+            schedule.adapt(keeps_up=False)
+        assert schedule.rest == pytest.approx(0.2)
+        schedule.rest = 0.0
+        stage.step()
+        stage.answer()
+        schedule.rest = 2.5 / RATE
+        asked = [len(stage.detector.asked) for _ in range(4) if stage.step()]
+        assert asked == [1, 1, 1, 2], "it pauses for that long once it is idle"
+        for _ in range(30):
+            schedule.adapt(keeps_up=True)
+        assert schedule.rest == 0
+
+
+def test_it_sees_by_the_counts_whether_the_display_keeps_up():
+    with Stage() as stage:
+        counts = [Counts()]
+        stage.schedule.watch(lambda: counts[0])
+        stage.schedule.expected = 0.1
+        for kept_up in (False, True):
+            counts[0] = replace(
+                counts[0],
+                shown=counts[0].shown + 20,
+                dropped=counts[0].dropped + (0 if kept_up else 10),
+            )
+            before = stage.schedule.rest
+            stage.hands.at += 1.1
+            stage.schedule._adapt()
+            assert (stage.schedule.rest < before) == kept_up

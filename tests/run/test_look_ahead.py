@@ -1,0 +1,115 @@
+"""Files: inference on some frames, the nearer inference's masks on the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from stream.frame import Frame, Passthrough
+from stream.instances import Instances
+from stream.run.figures import Figures
+from stream.run.look_ahead import LARGEST, LookAhead
+from stream.run.schedule import Finder
+from stream.timing import END_TO_END, Clock
+from tests.run.parts import Looker
+from tests.scenes import BACKGROUND, HEIGHT, WIDTH, frame_of, instances_of, overlap, scene, texture
+
+
+class Told(Looker):
+    """A detector that finds what it is told to find in each frame, by the frame's index."""
+
+    def __init__(self, find: Callable[[int], Instances], lanes: int = 1) -> None:
+        super().__init__(lanes=lanes)
+        self._find = find
+        self.asked: list[int] = []
+        self.images: dict[int, int] = {}
+
+    def prepare(self, image) -> int:
+        index = self.images[id(image)]
+        self.asked.append(index)
+        return index
+
+    def finish(self, raw, prepared, threshold=None) -> Instances:
+        return self._find(prepared)
+
+
+def settled(schedule: LookAhead, detector: Told, pictures: list[np.ndarray]) -> list[Frame]:
+    """The frames as they leave the schedule, each with a packet before it."""
+    figures = Figures(Clock(), END_TO_END)
+    frames = [frame_of(luma, index) for index, luma in enumerate(pictures)]
+    items = []
+    for frame in frames:
+        detector.images[id(frame.picture)] = frame.index
+        job = figures.enter(frame)
+        schedule.enter(job)
+        items += [Passthrough([]), job]
+    try:
+        left = list(schedule.settle(items))
+    finally:
+        schedule.close()
+    assert left == items, "in their order, packets in their places"
+    return frames
+
+
+def test_every_third_frame_is_inferred_and_the_others_follow():
+    scenes = [scene(100 + 2 * index, 60 + index) for index in range(10)]
+    detector = Told(lambda index: instances_of(scenes[index][1]))
+    schedule = LookAhead(Finder(detector), 3)
+    frames = settled(schedule, detector, [luma for luma, _ in scenes])
+    assert detector.asked == [0, 3, 6, 9]
+    assert (schedule.inferred, schedule.carried) == (4, 6)
+    assert "inference ran on 4 frames; to the other 6" in schedule.remarks[0]
+    for frame, (_, truth) in zip(frames, scenes, strict=True):
+        assert frame.instances is not None
+        assert overlap(frame.instances.full_masks()[0], truth) > 0.9
+        assert ("infer" in frame.stages) == (frame.index in detector.asked)
+        assert ("motion" in frame.stages) == (frame.index not in detector.asked)
+
+
+def test_a_frame_takes_the_instances_of_the_nearer_inference():
+    scenes = [scene(100 + 4 * index, 60) for index in range(7)]
+
+    def find(index):
+        found = instances_of(scenes[index][1])
+        if index == 0:
+            return found
+        return replace(found, labels=np.array([1]), class_names=("a", "b"))
+
+    detector = Told(find)
+    frames = settled(LookAhead(Finder(detector), 6), detector, [luma for luma, _ in scenes])
+    labels = [frame.instances.labels.tolist() for frame in frames if frame.instances is not None]
+    assert labels == [[0], [0], [0], [0], [1], [1], [1]]
+    for frame, (_, truth) in zip(frames, scenes, strict=True):
+        assert frame.instances is not None
+        assert overlap(frame.instances.full_masks()[0], truth) > 0.85
+
+
+def test_a_cut_is_inferred_at_once():
+    first, inside = scene(100, 60)
+    pictures = [first] * 4 + [texture(HEIGHT, WIDTH, 5)] * 4
+    detector = Told(lambda index: instances_of(inside))
+    settled(LookAhead(Finder(detector), 6), detector, pictures)
+    assert detector.asked == [0, 4]
+
+
+def test_auto_chooses_by_the_time_that_inference_takes():
+    def measured(lanes: int, seconds: float) -> int:
+        schedule = LookAhead(Finder(Looker(lanes=lanes)), None, Fraction(30))
+        try:
+            assert schedule.interval == 1, "before the first inference"
+            frame = frame_of(BACKGROUND)
+            frame.stages.update(infer=seconds)
+            schedule._measure(frame)
+            return schedule.interval
+        finally:
+            schedule.close()
+
+    assert measured(1, 0.095) == 3
+    assert measured(2, 0.095) == 2, "two at once take half the time each"
+    assert measured(1, 5.0) == LARGEST
+    with pytest.raises(ValueError, match="every 1st"):
+        LookAhead(Finder(Looker()), 0)

@@ -1,0 +1,104 @@
+"""An output: its own time line, any picture size, and what it could not keep is said."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from stream.frame import Frame
+from stream.queues import WhenFull
+from stream.run.figures import Figures
+from stream.run.fit import Fit
+from stream.run.output import Output, Painted
+from stream.sinks.video import VideoSink
+from stream.timing import END_TO_END, Clock
+from tests.live.helpers import RATE, Scene
+from tests.run.parts import Kept
+
+
+def frames(count: int) -> list[Frame]:
+    return list(itertools.islice(Scene(), count))
+
+
+def put_all(output: Output, given: list[Frame]) -> None:
+    figures = Figures(Clock(), END_TO_END)
+    output.start(Clock(), lambda output: None)
+    for frame in given:
+        output.put(Painted(figures.enter(frame), frame))
+    output.close()
+    assert output.join(60)
+
+
+def recorder(path: Path, **how) -> Output:
+    info = Scene().info
+    sink = VideoSink(path, info, preset="ultrafast")
+    return Output(sink, str(path), from_first=True, info=info, **how)
+
+
+def times_of(path: Path) -> list[float]:
+    with av.open(str(path)) as container:
+        return [frame.time for frame in container.decode(video=0)]
+
+
+def test_times_begin_with_the_recording_and_are_true(tmp_path):
+    output = recorder(tmp_path / "out.mkv")
+    put_all(output, [replace(frame, pts=frame.pts * 2 + 300) for frame in frames(10)])
+    assert output.error is None and output.remarks == []
+    assert output.figures.frames == 10
+    assert times_of(tmp_path / "out.mkv") == pytest.approx(
+        [2 * n / RATE for n in range(10)], abs=2e-3
+    )
+
+
+def test_an_encoder_that_cannot_keep_up_loses_frames_and_says_so():
+    sink = Kept()
+    output = Output(sink, "x.mkv", when_full=WhenFull.DROP_OLDEST, capacity=3)
+    figures = Figures(Clock(), END_TO_END)
+    # It is not running yet: as if it took for ever over the first.
+    for frame in frames(100):
+        output.put(Painted(figures.enter(frame), frame))
+    output.close()
+    output.start(Clock(), lambda output: None)
+    assert output.join(60)
+    assert sink.frames == [97, 98, 99]
+    assert output.figures.dropped == 97
+    assert "could not keep up; choose a faster --preset" in output.remarks[0]
+
+
+def test_pictures_of_another_size_are_fitted_in(tmp_path):
+    output = recorder(tmp_path / "out.mkv")
+    given = frames(4)
+    for frame in given[2:]:
+        frame.picture = frame.picture.reformat(width=640, height=300, format="yuv444p")
+    put_all(output, given)
+    assert output.error is None
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        pictures = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
+    assert [picture.shape for picture in pictures] == [(240, 320)] * 4
+    assert pictures[1][:30].mean() > 50 and pictures[3][:40].max() < 25, "no bars above"
+    assert np.abs(pictures[3][90:150].astype(int).mean() - pictures[1].mean()) < 40
+
+
+def test_what_fits_is_not_touched():
+    picture = frames(1)[0].picture
+    assert Fit(320, 240, "yuv420p")(picture) is picture
+
+
+def test_packets_go_only_to_sinks_that_want_them():
+    sink = Kept()
+    sink.takes_packets = False
+    output = Output(sink, "x")
+    figures = Figures(Clock(), END_TO_END)
+    from tests.run.parts import Grey
+
+    output.start(Clock(), lambda output: None)
+    for item in Grey(3):
+        output.put(Painted(figures.enter(item), item) if isinstance(item, Frame) else item)
+    output.close()
+    assert output.join(60)
+    assert sink.order == ["frame"] * 3
