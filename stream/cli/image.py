@@ -50,11 +50,12 @@ def image(
     if len(paths) > 1 or found.folders:
         if output is None:
             raise UsageError(f"{len(paths)} pictures need a folder to go to: -o FOLDER")
-        target = folder_of(output, len(paths))
+        target, name = folder_of(output, len(paths)), f"{output.rstrip('/')}/"
     else:
         target = photo_beside(paths[0]) if output is None else Path(output)
         if output is not None and output.endswith(("/", "\\")):
             target.mkdir(parents=True, exist_ok=True)
+        name = str(target)
     if batch.skip_existing:
         paths = [path for path in paths if not _result_of(path, target).exists()]
         if not paths:
@@ -62,7 +63,7 @@ def image(
             return
     plan = RunPlan(
         SourcePlan(tuple(map(str, paths))),
-        (OutputPlan(str(target), picture, files),),
+        (OutputPlan(name, picture, files),),
         model,
         run=run,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from stream.options import (
     InputOptions,
@@ -13,7 +14,9 @@ from stream.options import (
     RunOptions,
     TrackingOptions,
 )
-from stream.sources.base import Target
+
+if TYPE_CHECKING:
+    from stream.sources.base import Target
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from av.packet import Packet
 from stream.errors import SourceError, StreamError
 from stream.frame import ColourTags
 from stream.queues import Queue, WhenFull
-from stream.sources._connecting import UNTIMED, NoVideoError
+from stream.sources._connecting import UNTIMED, NoPictureError, NoVideoError
 from stream.sources.live import likely_rate
 
 _PICTURES = 4
@@ -213,6 +213,8 @@ class Feed:
                     self.opened = _opened(container, video, templates, event.picture)
                     self.events.put(self.opened)
                 self.events.put(event)
+        if self.opened is None and not self._stop.is_set():
+            raise NoPictureError(container.format.name)
 
     def _decode(
         self, packet: Packet[Any], time_base: Fraction | None, arrived: float
