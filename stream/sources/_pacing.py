@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
+
+from stream.sources._clock import MACHINE, Clock
 
 
 class Pacer:
@@ -12,15 +12,13 @@ class Pacer:
 
     Args:
         stop: ends every wait.
-        clock: tells the time in seconds.
+        clock: tells the time and waits.
     """
 
     _LATE = 1.0
     """Seconds behind after which the source, not this machine, is taken to have stalled."""
 
-    def __init__(
-        self, stop: threading.Event, clock: Callable[[], float] = time.perf_counter
-    ) -> None:
+    def __init__(self, stop: threading.Event, clock: Clock = MACHINE) -> None:
         self._stop = stop
         self._clock = clock
         self._start: float | None = None
@@ -32,10 +30,10 @@ class Pacer:
             media_seconds: the picture's time.
             decode_seconds: what its decoding took; it counts as time since its birth.
         """
-        now = self._clock()
+        now = self._clock.now()
         if self._start is None or now - (self._start + media_seconds) > self._LATE:
             self._start = now - media_seconds
         due = self._start + media_seconds
         if due > now:
-            self._stop.wait(due - now)
+            self._clock.wait(self._stop, due - now)
         return max(due, now) - decode_seconds

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -12,6 +11,7 @@ from typing import ClassVar
 from stream.errors import SourceError
 from stream.frame import Frame
 from stream.options import InputOptions
+from stream.sources._clock import MACHINE, Clock
 from stream.sources.base import Source, Target
 from stream.sources.live import LiveSource, planar
 from stream.sources.live_timeline import TICKS
@@ -30,6 +30,7 @@ class LoopedSource(LiveSource):
         make: opens the source anew for every round.
         rate: pictures per second, in place of the footage's own pace.
         rounds: how often it is played; None for ever.
+        clock: tells the time and waits.
     """
 
     priority: ClassVar[int] = 20
@@ -41,7 +42,9 @@ class LoopedSource(LiveSource):
         *,
         rate: Fraction | None = None,
         rounds: int | None = None,
+        clock: Clock = MACHINE,
     ) -> None:
+        self._clock = clock
         self._make = make
         self._rate = rate
         self._rounds = rounds
@@ -82,12 +85,12 @@ class LoopedSource(LiveSource):
         start: float | None = None
         index = 0
         for frame, due_seconds in self._timed():
-            now = time.perf_counter()
+            now = self._clock.now()
             if start is None:
                 start = now - float(due_seconds)
             due = start + float(due_seconds)
             if now < due:
-                if self._closed.wait(due - now):
+                if self._clock.wait(self._closed, due - now):
                     return
             elif now - due > 2 * float(self._usual):
                 self.dropped += 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import ClassVar
@@ -15,6 +14,7 @@ from stream.errors import UsageError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
 from stream.options import InputOptions
 from stream.pixels import plane_view
+from stream.sources._clock import MACHINE, Clock
 from stream.sources.base import Source, Target
 
 NAME = "pattern"
@@ -42,6 +42,7 @@ class PatternSource(Source):
         *,
         frames: int | None = None,
         live: bool = False,
+        clock: Clock = MACHINE,
     ) -> None:
         """Describes the pattern.
 
@@ -51,6 +52,7 @@ class PatternSource(Source):
             rate: pictures per second.
             frames: how many pictures come; None for no end.
             live: whether pictures come in real time, or as fast as they are taken.
+            clock: tells the time and waits.
 
         Raises:
             UsageError: the size or the rate is not possible.
@@ -58,6 +60,7 @@ class PatternSource(Source):
         if width < 16 or height < 16 or rate <= 0:
             raise UsageError(f"a test picture of {width}x{height} at {rate} fps is not possible")
         self.corrupt = 0
+        self._clock = clock
         self._rate = Fraction(rate)
         self._frames = frames
         self._closing = threading.Event()
@@ -91,21 +94,21 @@ class PatternSource(Source):
     def __iter__(self) -> Iterator[Item]:
         """Yields frames; in real time where the source is live."""
         tick = self.info.time_base
-        began = time.perf_counter()
+        began = self._clock.now()
         index = pts = 0
         while not self._closing.is_set() and (self._frames is None or pts < self._frames):
             if self.info.live:
                 due = began + float(pts * tick)
-                if self._closing.wait(max(0.0, due - time.perf_counter())):
+                if self._clock.wait(self._closing, due - self._clock.now()):
                     return
-            started = time.perf_counter()
+            started = self._clock.now()
             picture = self._draw(pts)
             frame = Frame(picture, index, pts, tick, 1)
-            frame.stages["decode"] = time.perf_counter() - started
+            frame.stages["decode"] = self._clock.now() - started
             yield frame
             index, pts = index + 1, pts + 1
             if self.info.live:
-                pts = max(pts, int((time.perf_counter() - began) / tick))
+                pts = max(pts, int((self._clock.now() - began) / tick))
 
     def close(self) -> None:
         """Ends the iteration."""

@@ -4,68 +4,94 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from fractions import Fraction
 
 import pytest
 
 from stream.errors import SourceError
+from stream.frame import Frame
 from stream.sources.file import FileSource
 from stream.sources.looped import LoopedSource
 from stream.sources.pattern import PatternSource
+from tests.sources.clocks import HandClock
 from tests.sources.serving import RATE, make_clip
 
 
 def test_a_clip_is_played_in_real_time_over_and_over(tmp_path):
     clip = make_clip(tmp_path / "clip.mp4", 1)
-    source = LoopedSource(lambda: FileSource(clip), rounds=2)
+    clock = HandClock()
+    source = LoopedSource(lambda: FileSource(clip), rounds=2, clock=clock)
     assert source.info.live and source.info.frames is None and source.info.copied == ()
-    began = time.perf_counter()
     frames = list(source)
-    assert time.perf_counter() - began == pytest.approx(2, abs=0.5)
-    assert len(frames) + source.dropped == 2 * RATE
+    assert len(frames) == 2 * RATE and source.dropped == 0
+    assert clock.time - 100 == pytest.approx((2 * RATE - 1) / RATE)
     times = [frame.seconds for frame in frames]
-    gaps = {round(b - a, 3) for a, b in itertools.pairwise(times)}
-    assert min(gaps) == 0.04 and (source.dropped or gaps == {0.04})
+    assert {round(b - a, 3) for a, b in itertools.pairwise(times)} == {0.04}
     assert [frame.index for frame in frames] == list(range(len(frames)))
 
 
-def test_a_frame_is_born_when_it_is_due():
-    source = LoopedSource(lambda: PatternSource(64, 48, 50, frames=10))
-    ages = []
+def test_a_frame_is_born_when_it_is_due_less_its_decoding():
+    clock = HandClock()
+    source = LoopedSource(lambda: PatternSource(64, 48, 50, frames=10), rounds=3, clock=clock)
     for frame in source:
-        ages.append(time.perf_counter() - frame.born)
-        if frame.index == 20:
-            source.close()
-    assert min(ages) >= 0 and sorted(ages)[len(ages) // 2] < 0.02
+        due = 100 + frame.index / 50
+        assert clock.time == pytest.approx(due)
+        assert frame.born == pytest.approx(due - frame.stages["decode"])
+        clock.time += 0.013  # less than a frame lasts
 
 
 def test_what_is_not_taken_in_time_is_left_out():
-    source = LoopedSource(lambda: PatternSource(64, 48, 50, frames=100))
+    clock = HandClock()
+    source = LoopedSource(lambda: PatternSource(64, 48, 50, frames=100), clock=clock)
     frames = iter(source)
     first = next(frames)
-    time.sleep(0.5)
+    clock.time += 0.51
     second = next(frames)
     source.close()
-    assert source.dropped >= 20
-    assert second.seconds - first.seconds > 0.4
-    assert time.perf_counter() - second.born < 0.3
+    # The next frames are due at 0.5 and 0.48: neither is late by more than two.
+    assert source.dropped == 23 and (first.index, second.index) == (0, 1)
+    assert second.seconds - first.seconds == pytest.approx(24 / 50)
+
+
+def test_after_a_long_stall_it_goes_on_from_there():
+    clock = HandClock()
+    source = LoopedSource(lambda: PatternSource(64, 48, 50, frames=100), clock=clock)
+    frames = iter(source)
+    next(frames)
+    clock.time += 3600
+    later = [next(frames) for _ in range(5)]
+    source.close()
+    assert source.dropped == 1
+    assert later[-1].seconds == pytest.approx(6 / 50)
 
 
 def test_another_rate_can_be_asked_for():
-    source = LoopedSource(lambda: PatternSource(64, 48, 1, frames=5), rate=Fraction(100))
-    assert source.info.rate == 100
-    times = [frame.seconds for _, frame in zip(range(12), source, strict=False)]
-    source.close()
-    assert times[-1] < 0.5
+    clock = HandClock()
+    footage = LoopedSource(
+        lambda: PatternSource(64, 48, 1, frames=5), rate=Fraction(100), clock=clock
+    )
+    assert footage.info.rate == 100
+    times = [frame.seconds for _, frame in zip(range(12), footage, strict=False)]
+    footage.close()
+    assert times == pytest.approx([number / 100 for number in range(12)])
 
 
 def test_closing_ends_the_wait_for_the_next_frame():
-    source = LoopedSource(lambda: PatternSource(64, 48, Fraction(1, 10)))
-    threading.Timer(0.2, source.close).start()
-    began = time.perf_counter()
-    assert len(list(source)) == 1
-    assert time.perf_counter() - began < 2
+    source = LoopedSource(lambda: PatternSource(64, 48, Fraction(1, 1000)))
+    came = threading.Event()
+    frames: list[Frame] = []
+
+    def iterate() -> None:
+        for frame in source:
+            frames.append(frame)
+            came.set()
+
+    thread = threading.Thread(target=iterate)
+    thread.start()
+    assert came.wait(60)
+    source.close()
+    thread.join(60)  # the next frame would be due in a thousand seconds
+    assert not thread.is_alive() and len(frames) == 1
 
 
 def test_footage_without_pictures_is_no_camera():

@@ -22,6 +22,9 @@ from stream.sources.network import NetworkSource, Patience
 from tests.sources.parts import rtmp_server, rtsp
 from tests.sources.serving import make_clip, serving
 
+# Servers in processes of their own: what is measured here is real.
+pytestmark = pytest.mark.real_time
+
 PATIENT = Patience(opening=10, reading=2)
 FAR_APART = 90
 """Pictures between two key frames: 3.6 seconds, longer than a stream is analysed for."""
