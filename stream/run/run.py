@@ -11,18 +11,20 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stream.frame import Frame, VideoInfo
 from stream.queues import Cancelled, Queue, WhenFull
+from stream.run.branch import Branch
 from stream.run.figures import Counts, Fate, Figures, Job, Outcome
-from stream.run.output import Branch, Output
+from stream.run.output import Output
 from stream.run.panel import PanelFigures
+from stream.run.policy import FOOTAGE, Policy
 from stream.run.schedule import Schedule, Work
 from stream.sinks.display import Display
 from stream.sources.base import Source
-from stream.timing import CAPTURE_TO_DISPLAY, END_TO_END, Clock
+from stream.timing import Clock
 
 if TYPE_CHECKING:
     from stream.compositing.painter import Painter
@@ -36,28 +38,6 @@ _MESSAGE_SECONDS = 3.0
 
 OnFrame = Callable[[Frame], None]
 """A user's own function, called for each frame once it has its instances, before painting."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What becomes of frames that come faster than they are worked on.
-
-    Attributes:
-        when_full: of the queues between source, schedule and painting.
-        capacity: of those queues, where the schedule does not want more.
-        latency: what the time from a frame's birth until it is out is called.
-    """
-
-    when_full: WhenFull
-    capacity: int
-    latency: str
-
-
-FOOTAGE = Policy(WhenFull.BLOCK, 3, END_TO_END)
-"""Nothing is lost and everything waits; a 4K frame is 12 MB."""
-
-LIVE = Policy(WhenFull.LATEST, 1, CAPTURE_TO_DISPLAY)
-"""Only now counts: the source is always drained, what is late gives way to what is newer."""
 
 
 class Run:

@@ -25,9 +25,10 @@ from stream.run.interrupt import on_interrupt
 from stream.run.look_ahead import LookAhead
 from stream.run.output import Output
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.run.policy import FOOTAGE, LIVE
 from stream.run.progress import ProgressLine
 from stream.run.report import RunReport
-from stream.run.run import FOOTAGE, LIVE, OnFrame, Run
+from stream.run.run import OnFrame, Run
 from stream.run.schedule import EachFrame, Finder, Schedule
 from stream.run.status import Status
 from stream.sinks.nothing import NOTHING

@@ -212,3 +212,9 @@ def make_run(source: Source, *sinks: Sink, detector: Looker | None = None, **opt
     schedule = options.pop("schedule", None) or EachFrame(Finder(detector or Looker()))
     outputs = [Output(sink, f"sink {number}") for number, sink in enumerate(sinks)]
     return Run(source, schedule, outputs, **options)
+
+
+def check_every_frame_counts_once(outcome):
+    counts = outcome.counts
+    assert counts.frames_in == counts.written + counts.shown + counts.dropped
+    assert counts.inferred + counts.carried == counts.frames_out

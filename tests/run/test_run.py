@@ -1,26 +1,26 @@
-"""The runner: order, errors, stop and abort, many outputs, and that every frame has one fate."""
+"""The runner: order, errors, stop and abort, and that every frame has one fate."""
 
 from __future__ import annotations
 
 import threading
-from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.frame import Frame
-from stream.queues import WhenFull
-from stream.run.output import Output
-from stream.run.run import LIVE
-from stream.timing import CAPTURE_TO_DISPLAY, END_TO_END
-from tests.run.parts import RATE, Grey, Held, Kept, Looker, Shown, make_run, until
-
-
-def check_every_frame_counts_once(outcome):
-    counts = outcome.counts
-    assert counts.frames_in == counts.written + counts.shown + counts.dropped
-    assert counts.inferred + counts.carried == counts.frames_out
+from stream.run.policy import LIVE
+from stream.timing import END_TO_END
+from tests.run.parts import (
+    RATE,
+    Grey,
+    Held,
+    Kept,
+    Looker,
+    Shown,
+    check_every_frame_counts_once,
+    make_run,
+    until,
+)
 
 
 def test_every_frame_and_packet_arrives_once_and_in_order():
@@ -194,171 +194,6 @@ def test_the_rate_and_times_of_a_run_are_told():
     assert 0 < outcome.first_frame_seconds < outcome.seconds
     assert outcome.counts.media_seconds == pytest.approx(19 / RATE)
     assert outcome.found["person"].frames == outcome.found_frames == 20
-
-
-def test_two_outputs_get_every_frame_and_packet():
-    first, second = Kept(), Kept()
-    run = make_run(Grey(50), first, second)
-    outcome = run.run()
-    assert outcome.error is None
-    for sink in (first, second):
-        assert sink.order == ["packet", "frame"] * 50
-        assert sink.frames == list(range(50))
-    assert outcome.counts.written == 50, "a frame counts once, in however many files it is"
-    assert {"encode", "encode sink 1"} <= set(run.clock.figures())
-
-
-class Counted:
-    """A painter that counts, and marks what it painted."""
-
-    timing = False
-
-    def __init__(self, key: str, mark: int) -> None:
-        self.key, self.mark = key, mark
-        self.painted = 0
-
-    def paint(self, frame: Frame, figures=()) -> None:
-        frame.picture.make_writable()
-        plane = frame.picture.planes[1]
-        plane.update(bytes([self.mark]) * plane.buffer_size)
-        self.painted += 1
-
-
-def chroma(image):
-    return bytes(image.planes[1])[0]
-
-
-def test_outputs_with_the_same_layers_share_one_painting_and_others_do_not_see_it():
-    painters = [Counted("a", 10), Counted("a", 10), Counted("b", 20)]
-    sinks = [Kept() for _ in range(4)]
-    outputs = [
-        Output(sink, f"{number}", painter)
-        for number, (sink, painter) in enumerate(zip(sinks, [*painters, None], strict=True))
-    ]
-    run = make_run(Grey(30))
-    for output in outputs:
-        run.add(output)
-    assert run.run().error is None
-    assert [painter.painted for painter in painters] == [30, 0, 30]
-    for sink, mark in zip(sinks, (10, 10, 20, None), strict=True):
-        assert sink.frames == list(range(30))
-        for index, image in enumerate(sink.images):
-            assert chroma(image) == (index if mark is None else mark)
-
-
-def test_a_dead_output_is_reported_and_the_others_go_on(caplog):
-    good, bad = Kept(), Kept(fails_at=10)
-    outcome = make_run(Grey(200), bad, good).run()
-    assert good.frames == list(range(200))
-    assert (good.closed, good.aborted) == (1, 0)
-    assert bad.frames == list(range(10))
-    assert (bad.closed, bad.aborted) == (0, 1)
-    assert "disk is full" in str(outcome.error)
-    assert outcome.counts.written == 200
-    assert "the other outputs go on" in caplog.text
-
-
-def test_outputs_that_all_die_end_the_run():
-    source = Grey(10**6)
-    outcome = make_run(source, Kept(fails_at=5), Kept(fails_at=9)).run()
-    assert "disk is full" in str(outcome.error)
-    assert source.given < 100
-    check_every_frame_counts_once(outcome)
-
-
-def test_an_output_joins_and_leaves_while_the_run_goes_on():
-    source, always, guest = Held(), Kept(), Kept()
-    run = make_run(source, always, policy=LIVE)
-    output = Output(guest, "guest", from_first=True, info=source.info)
-
-    def give(frames):
-        for _ in range(frames):
-            before = len(always.frames)
-            source.let()
-            until(lambda before=before: len(always.frames) > before)
-
-    def act():
-        give(5)
-        run.add(output)
-        give(5)
-        until(lambda: len(guest.frames) == 5)
-        run.remove(output)
-        until(lambda: guest.closed == 1)
-        give(5)
-        run.stop()
-
-    thread = threading.Thread(target=act)
-    thread.start()
-    outcome = run.run()
-    thread.join()
-    assert outcome.error is None
-    assert always.frames == list(range(15))
-    assert guest.frames == list(range(5, 10))
-    assert guest.times == [Fraction(n, RATE) for n in range(5)], "its own time line"
-    assert guest.closed == 1
-    assert guest.packets and all(offset == Fraction(5, RATE) for offset in guest.offsets)
-    assert set(guest.packets) <= {bytes([index]) for index in range(5, 12)}
-    check_every_frame_counts_once(outcome)
-
-
-def test_a_slow_output_of_a_live_run_slows_nobody():
-    source, quick = Held(), Shown()
-    gate = threading.Event()
-    slow = Kept(on_frame=lambda frame: gate.wait(30))
-    run = make_run(source, policy=LIVE)
-    run.add(Output(quick, "display", when_full=WhenFull.LATEST, capacity=1))
-    run.add(Output(slow, "slow", when_full=WhenFull.DROP_OLDEST, capacity=3))
-
-    def act():
-        for index in range(20):
-            source.let()
-            until(lambda index=index: len(quick.frames) == index + 1)
-        gate.set()
-        run.stop()
-
-    thread = threading.Thread(target=act)
-    thread.start()
-    outcome = run.run()
-    thread.join()
-    assert len(quick.frames) == 20
-    assert slow.frames == [0, 17, 18, 19], "the one in hand, and the newest that wait"
-    output = run.outputs[1]
-    assert output.figures.dropped == 16
-    assert "16 frames are missing in slow" in output.remarks[0]
-    assert outcome.counts.dropped == 0, "all were shown"
-    assert (outcome.counts.written, outcome.counts.shown) == (4, 16)
-    check_every_frame_counts_once(outcome)
-    assert run.clock.figures()[CAPTURE_TO_DISPLAY].frames == 20
-
-
-def test_frames_a_display_has_no_time_for_are_dropped_and_counted():
-    source = Held()
-    gate, busy = threading.Event(), threading.Event()
-
-    def hold(frame):
-        busy.set()
-        assert gate.wait(30)
-
-    display = Shown(on_frame=hold)
-    run = make_run(source, policy=LIVE)
-    run.add(Output(display, "display", when_full=WhenFull.LATEST, capacity=1))
-
-    def act():
-        source.let()
-        assert busy.wait(30)
-        source.let(9)
-        until(lambda: run.counts.frames_in == 10)
-        until(lambda: run.counts.dropped == 8)
-        gate.set()
-        until(lambda: len(display.frames) == 2)
-        run.stop()
-
-    thread = threading.Thread(target=act)
-    thread.start()
-    outcome = run.run()
-    thread.join()
-    assert [frame.index for frame in display.frames] == [0, 9]
-    assert (outcome.counts.shown, outcome.counts.dropped) == (2, 8)
 
 
 def test_what_a_key_did_is_shown_for_a_moment():

@@ -1,0 +1,164 @@
+"""Outputs with the same layers, and the thread that paints once for all of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from stream.frame import Frame, Passthrough
+from stream.queues import Cancelled, Queue, WhenFull
+from stream.references import Referencer
+from stream.run.figures import Fate, Job
+from stream.run.output import Delivery, Output, Painted
+from stream.timing import timed
+
+if TYPE_CHECKING:
+    from stream.compositing.painter import Painter
+
+
+class Branch:
+    """Outputs that are painted alike, and the thread that paints for them.
+
+    Args:
+        painter: paints the layers; None where frames go on as they came.
+        figures: gives the lines of the timing panel for a frame.
+        clock: where painting's seconds are booked for all but the first branch.
+        when_full: what becomes of frames that it has no time for.
+        capacity: how many frames wait for it.
+    """
+
+    def __init__(
+        self,
+        painter: Painter | None,
+        lines: Callable[[Frame], Sequence[str]],
+        *,
+        when_full: WhenFull,
+        capacity: int,
+    ) -> None:
+        self.painter = painter
+        self.key: Hashable = None if painter is None else painter.key
+        self.error: BaseException | None = None
+        self._lines = lines
+        self._lock = threading.Lock()
+        self._outputs: list[Output] = []
+        self._over = False
+        self._refer = Referencer()
+        self.queue: Queue[Delivery] = Queue(
+            "painting", capacity, when_full, droppable=lambda item: isinstance(item, Painted)
+        )
+        self._thread = threading.Thread(target=self._run, name="stream-composite", daemon=True)
+        self._on_error: Callable[[BaseException], None] = lambda error: None
+
+    @property
+    def outputs(self) -> list[Output]:
+        """The outputs that it paints for now."""
+        with self._lock:
+            return list(self._outputs)
+
+    def repaint(self, painter: Painter) -> None:
+        """Changes the layers from the next frame on, for all its outputs."""
+        with self._lock:
+            self.painter, self.key = painter, painter.key
+            for output in self._outputs:
+                output.painter = painter
+
+    def add(self, output: Output) -> None:
+        """One more output gets the frames from here on; where none will come, it is finished."""
+        with self._lock:
+            if not self._over:
+                self._outputs.append(output)
+                return
+        output.close()
+
+    def remove(self, output: Output) -> bool:
+        """An output gets no more frames; returns whether it got any here."""
+        with self._lock:
+            if output not in self._outputs:
+                return False
+            self._outputs.remove(output)
+            return True
+
+    def start(self, on_error: Callable[[BaseException], None]) -> None:
+        """Begins to paint; `on_error` is told what painting raised, in the branch's thread."""
+        self._on_error = on_error
+        self._thread.start()
+
+    def put(self, item: Job | Passthrough, *, shared: bool) -> None:
+        """Hands it a frame, or packets.
+
+        Args:
+            item: what comes next.
+            shared: whether other branches get the same frame, so that this one needs its own
+                reference to the picture.
+
+        Raises:
+            Cancelled: the run was told to stop at once.
+        """
+        if isinstance(item, Passthrough):
+            self.queue.put(item)
+            return
+        frame = item.frame
+        if shared:
+            frame = replace(frame, picture=self._refer(frame.picture))
+        item.hold()
+        painted = Painted(item, frame)
+        try:
+            pushed_out = self.queue.put(painted)
+        except Cancelled:
+            item.settle(Fate.DROPPED)
+            raise
+        self._drop(pushed_out)
+
+    def _drop(self, items: Sequence[Delivery]) -> None:
+        for item in items:
+            if isinstance(item, Painted):
+                item.job.settle(Fate.DROPPED)
+
+    def close(self) -> None:
+        """Nothing more comes: what waits is painted, then the outputs are closed."""
+        self.queue.close()
+
+    def cancel(self) -> None:
+        """It lets go at once."""
+        self._drop(self.queue.cancel())
+
+    def join(self) -> None:
+        """Waits for its thread."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            for item in self.queue:
+                self._pass_on(item)
+        except Cancelled:
+            return
+        except BaseException as error:  # noqa: BLE001 - carried to the run
+            self._drop(self.queue.cancel())
+            self.error = error
+            self._on_error(error)
+        with self._lock:
+            self._over = True
+        for output in self.outputs:
+            output.close()
+
+    def _pass_on(self, item: Delivery) -> None:
+        if isinstance(item, Passthrough):
+            for output in self.outputs:
+                output.put(item)
+            return
+        try:
+            self._paint(item.frame, item.job)
+            for output in self.outputs:
+                output.put(item)
+        finally:
+            # An output that was cancelled counts for itself; the branch is done with the frame.
+            item.job.settle(Fate.DROPPED)
+
+    def _paint(self, frame: Frame, job: Job) -> None:
+        if self.painter is None:
+            return
+        stages = frame.stages if frame is job.frame else {}
+        with timed(stages, "composite"):
+            self.painter.paint(frame, self._lines(frame))
