@@ -20,10 +20,12 @@ from pathlib import Path
 from queue import Empty, Queue
 
 import numpy as np
+import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 HANGS_AFTER = 40.0
-"""Seconds that one damaged file may take."""
+"""Seconds of processor that one damaged file may take; also seconds in which a process that is not
+hung uses some, however busy the machine."""
 
 _OUTPUTS = (".mp4", ".mkv", ".mov")
 _FRAMES = 40
@@ -151,18 +153,23 @@ def results(folder: Path, first: int, count: int, largest: int) -> Iterator[Resu
             for reader in readers:
                 reader.start()
             ended = ""
+            began = used = 0.0
             while not ended:
                 try:
                     line = lines.get(timeout=HANGS_AFTER)
                 except Empty:
-                    process.kill()
-                    ended = "hung"
+                    now = _processor(process.pid)
+                    if now - used < 0.01 or now - began > HANGS_AFTER:
+                        process.kill()
+                        ended = "hung"
+                    used = now
                     continue
                 if line is None:
                     ended = "died"
                     continue
                 told = json.loads(line)
                 seed = told[0]
+                began = used = _processor(process.pid)
                 if len(told) > 1:
                     yield Result(*told)
                     seed += 1
@@ -172,6 +179,15 @@ def results(folder: Path, first: int, count: int, largest: int) -> Iterator[Resu
         if seed < first + count:
             yield Result(seed, ended, f"{process.returncode}: {_all_of(errors)[-2000:]}")
             seed += 1
+
+
+def _processor(process: int) -> float:
+    """Seconds of processor that a process has used; 0 where it is gone."""
+    try:
+        times = psutil.Process(process).cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return times.user + times.system
 
 
 def _read(stream, lines: Queue[str | None]) -> None:
