@@ -13,6 +13,7 @@ HIDDEN = "***"
 
 _USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^\s/?#'\"]*@")
 _HOST = re.compile(r"([^:@]+|\[[0-9A-Fa-f:.%]+\])?(:\d*)?")
+_LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _QUERY = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://[^\s?'\"]*)\?[^\s'\"]+")
 
 
@@ -69,7 +70,7 @@ def dialled(address: str) -> str:
     if not user:
         return f"{scheme.lower()}{address[len(scheme) :]}"
     # What is escaped already stays so; FFmpeg takes the escapes back.
-    escaped = quote(user, safe=":%!$&'()*+,;=-._~")
+    escaped = quote(_LONE_PERCENT.sub("%25", user), safe=":%!$&'()*+,;=-._~")
     return f"{scheme.lower()}://{escaped}@{rest}"
 
 

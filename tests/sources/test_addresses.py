@@ -46,6 +46,7 @@ def test_addresses_are_shown_without_secrets(address, shown):
         ("rtsp://admin:p#w/d?@10.0.0.5:554/h264", "rtsp://admin:p%23w%2Fd%3F@10.0.0.5:554/h264"),
         ("rtsp://admin:1234#@10.0.0.5/h264", "rtsp://admin:1234%23@10.0.0.5/h264"),
         ("rtsp://admin:a@b c@camera/x", "rtsp://admin:a%40b%20c@camera/x"),
+        ("http://cam:p@ss:w/rd%#1@camera/x", "http://cam:p%40ss:w%2Frd%25%231@camera/x"),
         ("rtsp://admin:p%40ss@camera/x", "rtsp://admin:p%40ss@camera/x"),
         ("RTSP://camera/Path?A=B", "rtsp://camera/Path?A=B"),
         ("HTTP://Camera/x.m3u8", "http://Camera/x.m3u8"),

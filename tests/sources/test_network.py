@@ -105,6 +105,15 @@ def test_rtsp_with_its_login(clip):
         check(take(source, RATE))
 
 
+@pytest.mark.parametrize("password", ["a#b/c?d", "1234#", "p@ss:w/rd%#1"])
+def test_a_password_may_be_pasted_as_it_is(clip, password):
+    with rtsp(clip, "viewer", password) as server:
+        address = f"RTSP://viewer:{password}@127.0.0.1:{server.port}/stream"
+        source = NetworkSource(address, patience=QUICK)
+        assert source.info.name == f"RTSP://127.0.0.1:{server.port}/stream"
+        take(source, 3)
+
+
 def test_sound_that_only_cameras_send_comes_along(clip):
     with rtsp(clip, "--g711") as server:
         source = NetworkSource(server.address, patience=QUICK)
