@@ -1,35 +1,73 @@
 """Mask R-CNN on moving pictures.
 
-The public interface is small: `Segmenter` finds the objects of one picture, `Instances` holds
-them. Everything else is behind the command `stream`.
+    import stream
+
+    with stream.open("in.mp4") as video:
+        for frame in video:
+            print(frame.pts_seconds, frame.instances)
+
+`open` gives a source's frames with the objects found in them, `process` writes a video with them
+painted in, `draw` paints them on an array, `VideoWriter` writes a video. `Segmenter` finds the
+objects of a single picture, `Instances` holds them, each one as an `Instance`, and `Frame` is what
+`open` gives. What a user can mend is raised as a `StreamError`. docs/python.md has examples.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
 from stream.version import __version__
 
 if TYPE_CHECKING:
+    from stream.api import Video, VideoWriter, draw, open, process
+    from stream.errors import StreamError
+    from stream.frame import Frame
     from stream.inference.segmenter import Segmenter
+    from stream.instance import Instance
     from stream.instances import Instances
 
-__all__ = ["Instances", "Segmenter", "__version__"]
+__all__ = [
+    "Frame",
+    "Instance",
+    "Instances",
+    "Segmenter",
+    "StreamError",
+    "Video",
+    "VideoWriter",
+    "__version__",
+    "draw",
+    "open",
+    "process",
+]
 
 # ONNX Runtime reports its use to its makers from the moment it is imported; ours is nobody's
 # business but the user's. Whoever wants it on sets the variable to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
+# Each is loaded on first use, so that `import stream` and `stream --help` wait for nothing.
+_MODULES = {
+    "Frame": "frame",
+    "Instance": "instance",
+    "Instances": "instances",
+    "Segmenter": "inference.segmenter",
+    "StreamError": "errors",
+    "Video": "api",
+    "VideoWriter": "api",
+    "draw": "api",
+    "open": "api",
+    "process": "api",
+}
+
 
 def __getattr__(name: str) -> Any:
-    # Loaded on first use, so that `stream --help` does not wait for ONNX Runtime.
-    if name == "Segmenter":
-        from stream.inference.segmenter import Segmenter
+    if name not in _MODULES:
+        raise AttributeError(f"module 'stream' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"stream.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
 
-        return Segmenter
-    if name == "Instances":
-        from stream.instances import Instances
 
-        return Instances
-    raise AttributeError(f"module 'stream' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from stream.draw import draw
+from stream.drawing import draw
 from stream.errors import UsageError
 from stream.frame import ColourTags, Frame, VideoInfo
 from stream.inference.preprocess import check_rgb

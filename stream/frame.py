@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import av
+    import numpy as np
     from av.packet import Packet
     from av.stream import Stream
+    from numpy.typing import NDArray
 
     from stream.instances import Instances
 
@@ -48,6 +50,22 @@ class Frame:
     def seconds(self) -> float:
         """Presentation time in seconds."""
         return float(self.pts * self.time_base)
+
+    @property
+    def pts_seconds(self) -> float:
+        """Presentation time in seconds."""
+        return self.seconds
+
+    @property
+    def image(self) -> av.VideoFrame:
+        """The decoded picture, upright, in its native pixel format and size; not to be changed."""
+        return self.picture
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """The picture in RGB, uint8 [H, W, 3], converted anew at every call."""
+        from stream.pixels import rgb_from_picture
+
+        return rgb_from_picture(self.picture)
 
 
 @dataclass(slots=True)

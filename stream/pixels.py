@@ -143,6 +143,11 @@ def bgr_from_picture(picture: av.VideoFrame) -> NDArray[np.uint8]:
     return pixels
 
 
+def rgb_from_picture(picture: av.VideoFrame) -> NDArray[np.uint8]:
+    """As `bgr_from_picture`, uint8 [H, W, 3], red, green, blue."""
+    return np.asarray(cv2.cvtColor(bgr_from_picture(picture), cv2.COLOR_BGR2RGB), np.uint8)
+
+
 def video_picture(rgb: NDArray[np.uint8]) -> av.VideoFrame:
     """An RGB picture as video players everywhere take it: yuv420p, limited range, tagged.
 

@@ -3,7 +3,7 @@ import pytest
 from skimage import data
 
 from stream.compositing.palette import PALETTE
-from stream.draw import draw
+from stream.drawing import draw
 from stream.errors import UsageError
 from stream.instances import Instances
 from tests.compositing.pictures import astronaut, people
