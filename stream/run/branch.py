@@ -12,7 +12,7 @@ from stream.queues import Cancelled, Queue, WhenFull
 from stream.references import Referencer
 from stream.run.figures import Fate, Job
 from stream.run.output import Delivery, Output, Painted
-from stream.timing import timed
+from stream.timing import Clock, timed
 
 if TYPE_CHECKING:
     from stream.compositing.painter import Painter
@@ -23,8 +23,8 @@ class Branch:
 
     Args:
         painter: paints the layers; None where frames go on as they came.
-        figures: gives the lines of the timing panel for a frame.
-        clock: where painting's seconds are booked for all but the first branch.
+        lines: gives the lines of the timing panel for a frame.
+        clock: where painting's seconds are booked where several branches have a frame.
         when_full: what becomes of frames that it has no time for.
         capacity: how many frames wait for it.
     """
@@ -33,6 +33,7 @@ class Branch:
         self,
         painter: Painter | None,
         lines: Callable[[Frame], Sequence[str]],
+        clock: Clock,
         *,
         when_full: WhenFull,
         capacity: int,
@@ -41,6 +42,7 @@ class Branch:
         self.key: Hashable = None if painter is None else painter.key
         self.error: BaseException | None = None
         self._lines = lines
+        self._clock = clock
         self._lock = threading.Lock()
         self._outputs: list[Output] = []
         self._over = False
@@ -159,6 +161,12 @@ class Branch:
     def _paint(self, frame: Frame, job: Job) -> None:
         if self.painter is None:
             return
-        stages = frame.stages if frame is job.frame else {}
+        if frame is job.frame:
+            with timed(frame.stages, "composite"):
+                self.painter.paint(frame, self._lines(frame))
+            return
+        # Each branch paints the frame, so each books its own time.
+        stages: dict[str, float] = {}
         with timed(stages, "composite"):
             self.painter.paint(frame, self._lines(frame))
+        self._clock.add("composite", stages["composite"])

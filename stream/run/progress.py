@@ -35,6 +35,8 @@ class ProgressLine:
         counts: Callable[[], Counts],
         clock: Clock,
     ) -> None:
+        # Old releases of rich end even a line that was never shown.
+        self._shown = console.is_terminal
         self._counts = counts
         self._clock = clock
         self._progress = Progress(
@@ -47,7 +49,6 @@ class ProgressLine:
             TextColumn("{task.fields[objects]}"),
             TextColumn("{task.fields[provider]}", style="dim", markup=False),
             console=console,
-            disable=not console.is_terminal,
             transient=True,
         )
         self._task = self._progress.add_task(
@@ -56,6 +57,8 @@ class ProgressLine:
 
     def update(self) -> None:
         """Shows the counts as they stand now."""
+        if not self._shown:
+            return
         rate = self._clock.rate
         counts = self._counts()
         self._progress.update(
@@ -66,7 +69,8 @@ class ProgressLine:
         )
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        if self._shown:
+            self._progress.start()
         return self
 
     def __exit__(
@@ -75,4 +79,5 @@ class ProgressLine:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        if self._shown:
+            self._progress.stop()

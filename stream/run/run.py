@@ -158,6 +158,7 @@ class Run:
                 branch = Branch(
                     output.painter,
                     self._panel.lines,
+                    self.clock,
                     when_full=self._policy.when_full,
                     capacity=self._policy.capacity,
                 )

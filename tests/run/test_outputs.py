@@ -75,6 +75,7 @@ def test_outputs_with_the_same_layers_share_one_painting_and_others_do_not_see_i
         run.add(output)
     assert run.run().error is None
     assert [painter.painted for painter in painters] == [30, 0, 30]
+    assert run.clock.figures()["composite"].frames == 60
     for sink, mark in zip(sinks, (10, 10, 20, None), strict=True):
         assert sink.frames == list(range(30))
         for index, image in enumerate(sink.images):
