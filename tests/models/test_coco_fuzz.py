@@ -162,6 +162,7 @@ def test_a_damaged_coco_file_is_data_or_a_sentence(folder, text):
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 @given(text=damaged())
 @settings(max_examples=2000, deadline=None, suppress_health_check=CHECKS)
 def test_two_thousand_damaged_coco_files_are_data_or_a_sentence(folder, text):
