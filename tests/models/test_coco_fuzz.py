@@ -72,7 +72,7 @@ def damaged(draw):
             parent = parent[key]
         kind = draw(st.sampled_from(["replace", "replace", "remove", "repeat"]))
         if kind == "replace":
-            parent[path[-1]] = draw(JUNK)
+            parent[path[-1]] = copy.deepcopy(draw(JUNK))
         elif kind == "remove":
             del parent[path[-1]]
         elif isinstance(parent, list):
