@@ -31,12 +31,14 @@ class Kind(Generic[T]):
     registered thing cannot take the name of one that is built in.
 
     Args:
-        package: the package that is walked, which is also the name of the entry-point group.
+        package: the package that is walked.
         base: what every thing of this kind is a subclass of.
+        group: the entry-point group; the package's name where nothing is said.
     """
 
-    def __init__(self, package: str, base: type[T]) -> None:
+    def __init__(self, package: str, base: type[T], group: str = "") -> None:
         self.package = package
+        self.group = group or package
         self._base = base
 
     @cached_property
@@ -47,9 +49,9 @@ class Kind(Generic[T]):
     @cached_property
     def _registered(self) -> dict[str, EntryPoint]:
         found: dict[str, EntryPoint] = {}
-        for point in entry_points(group=self.package):
+        for point in entry_points(group=self.group):
             if point.name in self._modules or point.name in found:
-                logger.warning("%s is registered as %s twice", point.name, self.package)
+                logger.warning("%s is registered in %s twice", point.name, self.group)
                 continue
             found[point.name] = point
         return found
@@ -99,12 +101,12 @@ class Kind(Generic[T]):
             loaded = point.load()
         except Exception as error:
             raise UsageError(
-                f"{point.name!r}, registered in {self.package} as {point.value}, cannot be "
+                f"{point.name!r}, registered in {self.group} as {point.value}, cannot be "
                 f"loaded: {error}"
             ) from error
         if not (isinstance(loaded, type) and issubclass(loaded, self._base)):
             raise UsageError(
-                f"{point.name!r}, registered in {self.package} as {point.value}, is no "
+                f"{point.name!r}, registered in {self.group} as {point.value}, is no "
                 f"{self._base.__name__}"
             )
         return loaded

@@ -4,42 +4,62 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from stream.errors import ModelError, StreamError, UsageError
+from stream.instances import Instances
 from stream_export.registry import Origin, converters, need_extra
 
-app = typer.Typer(
-    name="export",
-    help="Turn a trained Mask R-CNN into one .onnx file, prove it, and make it smaller and faster.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+if TYPE_CHECKING:
+    from stream_export.tools.answers import StoredAnswers
 
-for _converter in converters().values():
-    app.command(_converter.name, help=_converter.summary)(_converter.command)
+
+def build() -> typer.Typer:
+    """The command `export` with a subcommand for every converter and every tool."""
+    made = typer.Typer(
+        name="export",
+        help="Turn a trained Mask R-CNN into one .onnx file, prove it, and make it smaller and "
+        "faster.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    for converter in converters().values():
+        made.command(converter.name, help=converter.summary)(converter.command)
+    for tool in (verify, quantize, half, inspect):
+        made.command()(tool)
+    return made
+
 
 Images = Annotated[Path, typer.Option("--images", help="A folder of pictures.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace the output where it exists, once it is whole.")
+]
 Model = Annotated[Path, typer.Argument(help="An exported model.")]
 
 
-@app.command()
 def verify(
     model: Model,
     images: Images,
     against: Annotated[
         str,
         typer.Option(
-            help="What it must agree with: a checkpoint, a name of the origin's, or another .onnx "
-            "file; what it was exported from where nothing is said."
+            help="What it must agree with: a checkpoint, a name of the origin's, another .onnx "
+            "file, or an .npz with the original's answers; what it was exported from where nothing "
+            "is said."
         ),
     ] = "",
+    config: Annotated[
+        str | None,
+        typer.Option(help="The configuration that the model was exported with, where it had one."),
+    ] = None,
     pictures: Annotated[int | None, typer.Option(min=1, help="At most so many pictures.")] = None,
     score: Annotated[float, typer.Option(min=0, max=1, help="Detections above this.")] = 0.05,
     box_error: Annotated[float, typer.Option(help="Allowed, in pixels.")] = 0.5,
@@ -50,37 +70,50 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Compare a model with its origin, picture by picture; fail where they differ."""
-    from stream_export.agreement import Tolerance, compare, open_model, read_pictures
+    from stream_export.tools.agreement import Tolerance, compare, open_model, read_pictures
+    from stream_export.tools.answers import StoredAnswers
 
     need_extra("onnx")
     tolerance = Tolerance(box_error, score_error, mask_overlap, unmatched)
     options = _options(model)
+    if config is not None:
+        options["config"] = config
+    read: Iterable[tuple[str, NDArray[np.uint8]]] = read_pictures(images, pictures)
+    origin: Callable[[NDArray[np.uint8]], Instances]
+    what = f"the model {against}"
+    assumed: tuple[str, ...] = ()
     if Path(against).suffix == ".onnx":
         origin = open_model(Path(against), score)
+    elif Path(against).suffix == ".npz":
+        origin = stored = StoredAnswers(Path(against))
+        what, read = stored.what, _named(stored, read)
     else:
-        origin = _origin(model, against, options)
+        origin = opened = _origin(model, against, options)
+        what, assumed = opened.what, opened.assumed
     found = compare(
         origin,
         open_model(model, score, provider),
-        read_pictures(images, pictures),
+        read,
         score=score,
         tolerance=tolerance,
         limit=options.get("detections") or 100,
     )
     failures = found.failures(tolerance)
     if as_json:
-        typer.echo(json.dumps({**found.to_json(), "failures": failures}, indent=1))
+        told = {"against": what, "assumed": assumed, **found.to_json(), "failures": failures}
+        typer.echo(json.dumps(told, indent=1))
     else:
-        typer.echo("\n".join(found.lines()))
+        alike = [f"assumed alike on both sides, so not compared: {one}" for one in assumed]
+        typer.echo("\n".join([f"compared with {what}", *found.lines(), *alike]))
     if failures:
         raise ModelError(f"{model}: it is not what it was exported from: {'; '.join(failures)}")
 
 
-@app.command()
 def quantize(
     model: Model,
     images: Images,
     output: Output,
+    overwrite: Overwrite = False,
     pictures: Annotated[int, typer.Option(min=1, help="To calibrate on.")] = 48,
     exclude: Annotated[
         list[str] | None,
@@ -92,32 +125,34 @@ def quantize(
 ) -> None:
     """Make an int8 model, calibrated on pictures like those it will see."""
     need_extra("onnx")
-    from stream_export.quantize import quantize_file
-    from stream_export.report import announce
+    from stream_export.output import check_output
+    from stream_export.tools.inspect import announce
+    from stream_export.tools.quantize import quantize_file
 
+    check_output(output, model, overwrite=overwrite)
     quantize_file(model, images, output, pictures=pictures, exclude=exclude, symmetric=symmetric)
     announce(output)
 
 
-@app.command()
-def half(model: Model, output: Output) -> None:
+def half(model: Model, output: Output, overwrite: Overwrite = False) -> None:
     """Make a half-precision model, for GPUs; boxes and suppression stay in float32."""
     need_extra("onnx")
-    from stream_export.half import half_file
-    from stream_export.report import announce
+    from stream_export.output import check_output
+    from stream_export.tools.half import half_file
+    from stream_export.tools.inspect import announce
 
+    check_output(output, model, overwrite=overwrite)
     half_file(model, output)
     announce(output)
 
 
-@app.command()
 def inspect(
     model: Model,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Show what a model is: contract, operators, shapes, size, where it came from."""
     need_extra("onnx")
-    from stream_export.report import describe, describe_lines
+    from stream_export.tools.inspect import describe, describe_lines
 
     found = describe(model)
     typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(describe_lines(found)))
@@ -137,10 +172,19 @@ def _origin(model: Path, against: str, options: Mapping[str, Any]) -> Origin:
         raise UsageError(
             f"{model}: it does not say which converter made it; give --against another .onnx file"
         )
-    opener = known[str(system)].origin
-    if opener is None:
-        raise UsageError(f"{model}: models of {system} cannot be run here as they were")
-    return opener(against, options)
+    return known[str(system)].origin(against, options)
+
+
+def _named(
+    answers: StoredAnswers, pictures: Iterable[tuple[str, NDArray[np.uint8]]]
+) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Pictures by name, each told to the stored answers before it is compared."""
+    for name, picture in pictures:
+        answers.picture = name
+        yield name, picture
+
+
+app = build()
 
 
 def main() -> None:

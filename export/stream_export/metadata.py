@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import onnx
 
 from stream.errors import ModelError
 from stream.inference.contract import PREFIX, Metadata, check_tensors
+from stream_export.output import replacing
 
 _KINDS: dict[int, str] = {
     onnx.TensorProto.UINT8: "tensor(uint8)",
@@ -69,6 +69,30 @@ def check_contract(model: onnx.ModelProto) -> Metadata:
     return metadata
 
 
+def foreign(model: onnx.ModelProto) -> str:
+    """What an ONNX model is that may not keep the contract, in words that fit behind "it is"."""
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    if f"{PREFIX}contract" in properties:
+        return "an exported model already; look at it with: stream export inspect"
+    producer = f"{model.producer_name} {model.producer_version}".strip() or "an unnamed program"
+    stored = {item.name for item in model.graph.initializer}
+    given = [value.name for value in model.graph.input if value.name not in stored]
+    answers = [value.name for value in model.graph.output]
+    said = " ".join((*properties.values(), model.doc_string, model.graph.name)).lower()
+    kind = "of another program's making"
+    if "yolo" in said or "ultralytics" in said:
+        kind = "of YOLO"
+    return (
+        f"an ONNX model {kind} (made by {producer}, from {_few(given)} to {_few(answers)}), which "
+        "does not keep the model contract; ONNX cannot be converted, so export the Mask R-CNN's "
+        "own checkpoint"
+    )
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "") if names else "nothing"
+
+
 def load_model(path: Path) -> onnx.ModelProto:
     """Reads a model that keeps the contract.
 
@@ -81,6 +105,8 @@ def load_model(path: Path) -> onnx.ModelProto:
         model = onnx.load(str(path))
     except Exception as error:  # protobuf's own errors share no public base class
         raise ModelError(f"{path}: it is not an ONNX model ({error})") from error
+    if not any(entry.key == f"{PREFIX}contract" for entry in model.metadata_props):
+        raise ModelError(f"{path}: it is {foreign(model)}")
     try:
         check_contract(model)
     except ModelError as error:
@@ -94,12 +120,5 @@ def save_model(model: onnx.ModelProto, path: Path) -> None:
     Raises:
         ModelError: the file cannot be written.
     """
-    partial = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        onnx.save(model, str(partial))
-        partial.replace(path)
-    except (OSError, ValueError) as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise ModelError(f"{path}: it cannot be written ({error})") from error
+    with replacing(path) as partial:
+        onnx.save(model, str(partial), format="protobuf")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 from stream.errors import UsageError
@@ -25,24 +27,72 @@ CITYSCAPES = ("person", "rider", "car", "truck", "bus", "train", "motorcycle", "
 """Cityscapes' classes with instances, as Detectron and Detectron2 order them."""
 
 
-def names_for(checkpoint: Path, classes: int, given: Path | None) -> tuple[str, ...]:
-    """The names of a checkpoint's classes: those given, else the data set's that has as many.
+_UNUSED = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}
+"""COCO's category numbers of 1..90 that belong to no class."""
+
+
+def coco_numbers() -> tuple[str, ...]:
+    """Names by COCO's category numbers, 1..90; numbers without a class are called N/A."""
+    names = iter(COCO)
+    return tuple("N/A" if number in _UNUSED else next(names) for number in range(1, 91))
+
+
+_SETS: dict[str, Callable[[], tuple[str, ...]]] = {
+    "coco": lambda: COCO,
+    "coco90": coco_numbers,
+    "cityscapes": lambda: CITYSCAPES,
+}
+
+
+def names_for(
+    checkpoint: Path, classes: int, given: str | Path | None, told: tuple[str, str] | None = None
+) -> tuple[tuple[str, ...], str]:
+    """The names of a checkpoint's classes; they are never guessed from how many there are.
 
     Args:
         checkpoint: named in the message.
         classes: how many there are, without background.
-        given: a file of names, one a line, or None.
+        given: a file of names, a data set's name, or `numbers` for made-up ones; or None.
+        told: the data set that the checkpoint or its configuration names, and what says so.
+
+    Returns:
+        The names, and where they are from, in words.
 
     Raises:
         ModelError: the file cannot be read or holds another number of names.
-        UsageError: none are given and nothing can be guessed.
+        UsageError: none are given and nothing tells them.
     """
+    if given == "numbers":
+        return tuple(f"class {number}" for number in range(1, classes + 1)), "by number"
+    if given is not None and str(given) not in _SETS:
+        path = Path(given)
+        if not path.exists() and not path.suffix:
+            raise UsageError(
+                f"--names {given}: it is neither a file nor one of {', '.join(_SETS)}, numbers"
+            )
+        return read_names(path, classes), f"from {path}"
     if given is not None:
-        return read_names(given, classes)
-    known = {len(COCO): COCO, len(CITYSCAPES): CITYSCAPES}
-    if classes not in known:
-        raise UsageError(
-            f"{checkpoint}: the checkpoint has {classes} classes and does not name them; give "
-            "--names FILE with one name a line"
-        )
-    return known[classes]
+        names = _SETS[str(given)]()
+        if len(names) != classes:
+            raise UsageError(
+                f"--names {given}: it has {len(names)} classes, the checkpoint has {classes}"
+            )
+        return names, f"{given}'s, as asked"
+    if told is not None and len(_SETS[told[0]]()) == classes:
+        return _SETS[told[0]](), f"{told[0]}'s, since {told[1]}"
+    if classes == 1:
+        return ("object",), "not given: the one class is called 'object'"
+    fitting = [name for name, names in _SETS.items() if len(names()) == classes]
+    or_set = f", or --names {fitting[0]} if they are that data set's" if fitting else ""
+    raise UsageError(
+        f"{checkpoint}: the checkpoint has {classes} classes and does not name them; give "
+        f"--names FILE with one name a line{or_set}"
+    )
+
+
+def data_set(text: str) -> str | None:
+    """The data set that a text names as what was trained on, such as `coco_2017_train`."""
+    text = text.lower()
+    if re.search(r"(?<![a-z])(ms)?coco(?![a-z])", text):
+        return "coco"
+    return "cityscapes" if "cityscapes" in text else None

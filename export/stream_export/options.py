@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -49,23 +50,33 @@ def edges_of(text: str) -> tuple[int, int]:
     return int(first), int(second)
 
 
+_BACKGROUND = re.compile(r"[_\s]*(background|bg)[_\s]*", re.IGNORECASE)
+_LONGEST = 200
+"""Characters of a class's name; a longer line is not one."""
+
+
 def read_names(path: Path, classes: int) -> tuple[str, ...]:
-    """Class names from a text file, one a line; a leading background is left out.
+    """Class names from a file; a leading background is left out.
 
     Args:
-        path: the file, UTF-8.
+        path: UTF-8 text with one name a line; a label map of TensorFlow's (.pbtxt); a data set's
+            description in yaml with `names:`; JSON, a list of names, names by number, or COCO's
+            `categories`.
         classes: how many names the model needs, without background.
 
     Raises:
         ModelError: the file cannot be read or holds another number of names.
     """
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
         raise ModelError(f"{path}: class names cannot be read ({error})") from error
-    names = [line for line in lines if line]
-    background = {"background", "__background__", "_background_"}
-    if len(names) == classes + 1 and names[0].casefold() in background:
+    names = [name.strip() for name in _names_in(path, text)]
+    names = [name for name in names if name]
+    wrong = next((one for one in names if len(one) > _LONGEST or not one.isprintable()), None)
+    if wrong is not None:
+        raise ModelError(f"{path}: it holds no class names, but {wrong[:20]!r}...")
+    if len(names) == classes + 1 and _BACKGROUND.fullmatch(names[0]):
         names = names[1:]
     if len(names) != classes:
         raise ModelError(
@@ -73,3 +84,66 @@ def read_names(path: Path, classes: int) -> tuple[str, ...]:
             "background"
         )
     return tuple(names)
+
+
+def _names_in(path: Path, text: str) -> list[str]:
+    """All names in a text of any of the forms."""
+    if re.match(r"\s*(#[^\n]*\s*)*item\s*:?\s*[{<]", text):
+        return _label_map(path, text)
+    bare = text.lstrip()
+    if bare[:1] in ("{", "["):
+        try:
+            return _listed(path, json.loads(text))
+        except (ValueError, RecursionError) as error:
+            raise ModelError(f"{path}: class names cannot be read ({error})") from error
+    if re.search(r"^names\s*:", text, re.MULTILINE):
+        from stream_export.checkpoints.settings import parse_settings
+
+        return _listed(path, parse_settings(text, str(path)).values)
+    return text.splitlines()
+
+
+def _label_map(path: Path, text: str) -> list[str]:
+    """Names by number, from 1; numbers without a class are called N/A."""
+    from stream_export.checkpoints.prototext import Message, parse_prototext
+
+    found: dict[int, str] = {}
+    for item in parse_prototext(text, str(path)).values("item"):
+        if not isinstance(item, Message):
+            raise ModelError(f"{path}: an item of the label map is none")
+        name = item.word("display_name") or item.word("name")
+        number = item.number("id", 0)
+        if not name or number != int(number):
+            raise ModelError(f"{path}: an item of the label map lacks its id or its name")
+        found[int(number)] = name
+    return _by_number(path, {number: name for number, name in found.items() if number > 0})
+
+
+def _listed(path: Path, content: object) -> list[str]:
+    if isinstance(content, dict):
+        for key in ("names", "categories", "id2label", "thing_classes", "classes"):
+            if key in content:
+                return _listed(path, content[key])
+        try:
+            numbered = {int(key): str(value) for key, value in content.items()}
+        except (TypeError, ValueError):
+            raise ModelError(f"{path}: it holds no class names by number") from None
+        # Numbered from 0, or from 1 as COCO's.
+        first = min(numbered, default=1)
+        return _by_number(path, {number + 1 - min(first, 1): n for number, n in numbered.items()})
+    if isinstance(content, list) and all(isinstance(one, dict) for one in content):
+        rows = {one.get("id"): one.get("name") for one in content}
+        if not all(isinstance(i, int) and isinstance(n, str) for i, n in rows.items()):
+            raise ModelError(f"{path}: a category lacks its id or its name")
+        # As data sets are trained on: in the order of the numbers, without gaps.
+        return [rows[number] for number in sorted(rows)]
+    if isinstance(content, list) and all(isinstance(one, str | int | float) for one in content):
+        return [str(one) for one in content]
+    raise ModelError(f"{path}: it holds no list of class names")
+
+
+def _by_number(path: Path, found: dict[int, str]) -> list[str]:
+    last = max(found, default=0)
+    if last > 10_000 or min(found, default=1) < 1:
+        raise ModelError(f"{path}: a class has the number {last}, which makes no sense")
+    return [found.get(number, "N/A") for number in range(1, last + 1)]

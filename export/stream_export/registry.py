@@ -1,71 +1,95 @@
-"""The seam between converters and everything around them: one file per origin.
+"""The seam between converters and everything around them: one folder per origin.
 
-A module of `stream_export.converters` whose name has no leading underscore holds a `CONVERTER`.
-That is all it takes: it becomes a subcommand of `stream export`, and `stream export verify` can ask
-it for the origin's own answers. Such a module imports nothing heavy at its top, since the command
-line loads it to show its options.
+A folder in `stream_export.converters` whose `__init__.py` holds a subclass of `Converter` becomes a
+subcommand of `stream export`; the checkpoints that carry its signs are told from others', and
+`stream export verify` asks it for answers to compare with. Nothing else is touched. Other
+distributions register theirs in the entry-point group `stream.converters`. A converter's
+`__init__.py` imports nothing heavy, since the command line loads it to show its options.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream import extras
-from stream.errors import ModelError
+from stream.errors import ModelError, UsageError
 from stream.instances import Instances
+from stream.plugins import Kind
 
 OPTIONS_KEY = "export.options"
 """The metadata property in which a converter keeps what it was asked for, as JSON."""
 
 
 class Origin(Protocol):
-    """The system that a model came from, ready to answer."""
+    """What a model is compared with, ready to answer.
+
+    Attributes:
+        what: it is, in words that fit behind "compared with".
+        assumed: what it takes for granted as the export does, so that no comparison can show it.
+    """
+
+    what: str
+    assumed: tuple[str, ...]
 
     def __call__(self, picture: NDArray[np.uint8]) -> Instances:
-        """What the origin finds in a picture, uint8 [H, W, 3] RGB.
+        """What it finds in a picture, uint8 [H, W, 3] RGB.
 
         Masks are the network's own, before pasting, in the frame of their box.
         """
 
 
-@dataclass(frozen=True, slots=True)
 class Converter:
     """One origin.
 
     Attributes:
-        name: of the subcommand, and the `origin.system` of `export.options`.
+        name: of the folder, of the subcommand, and the `system` in `export.options`.
         summary: one line for the list of subcommands.
         command: a function with typer options; it converts and writes the file.
-        origin: opens the original for `verify`, from what `--against` says (a checkpoint or a
-            name; empty for what the model was made from) and the model's `export.options`; None
-            where the original cannot be run.
+        what: a file of this origin is, in words that fit behind "it is".
+        signs: names of weights that only this origin's files hold; one is enough. `GraphDef` stands
+            for any frozen graph of TensorFlow.
+        flag: the option that takes the file, where it is no argument.
+        needs: what the command needs besides the file, as it is typed.
     """
 
-    name: str
-    summary: str
-    command: Callable[..., None]
-    origin: Callable[[str, Mapping[str, Any]], Origin] | None = None
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    command: ClassVar[Callable[..., None]]
+    what: ClassVar[str] = ""
+    signs: ClassVar[tuple[str, ...]] = ()
+    flag: ClassVar[str] = ""
+    needs: ClassVar[str] = ""
+
+    @classmethod
+    def origin(cls, against: str, options: Mapping[str, Any]) -> Origin:
+        """Opens what `verify` compares a model with.
+
+        Args:
+            against: what `--against` says: a checkpoint or a name; empty for what the model was
+                made from.
+            options: the model's `export.options`.
+
+        Raises:
+            UsageError: models of this origin cannot be run here.
+        """
+        raise UsageError(
+            f"models of {cls.name} cannot be run here; give --against another .onnx file, or an "
+            ".npz with the answers of the original"
+        )
 
 
-def converters() -> dict[str, Converter]:
+CONVERTERS: Kind[Converter] = Kind("stream_export.converters", Converter, "stream.converters")
+"""All converters, ours and registered ones."""
+
+
+def converters() -> dict[str, type[Converter]]:
     """All converters by name."""
-    package = importlib.import_module("stream_export.converters")
-    found = {}
-    for module in pkgutil.iter_modules(package.__path__):
-        if not module.name.startswith("_"):
-            loaded = importlib.import_module(f"{package.__name__}.{module.name}")
-            converter: Converter | None = getattr(loaded, "CONVERTER", None)
-            if converter is not None:
-                found[converter.name] = converter
-    return found
+    return {one.name: one for one in CONVERTERS}
 
 
 def options_of(properties: Mapping[str, str]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def measure(model: Path, against: str = "") -> Iterator[Figure]:
         raise UsageError(f"peers are measured for a model file, and {model} is none")
     need_extra("export", "torch", "torchvision", "onnx", "onnxscript", what="this comparison")
     # By name: nothing in this package depends on the exporter.
-    speed_table = importlib.import_module("stream_export.compare").speed_table
+    speed_table = importlib.import_module("stream_export.tools.speed").speed_table
 
     picture, threads = demo_picture(), available_cores()
     height, width = picture.shape[:2]

@@ -12,7 +12,10 @@ from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
-import torch
+
+from tests.export.lazily import lazily
+
+torch = lazily("torch")
 
 Arrays = dict[str, np.ndarray]
 
@@ -53,8 +56,19 @@ class Maker:
 
 
 def _bottleneck(
-    make: Maker, name: str, inside: int, inner: int, out: int, *, groups: int, first: bool
+    make: Maker,
+    name: str,
+    inside: int,
+    inner: int,
+    out: int,
+    *,
+    groups: int,
+    first: bool,
+    offsets: int = 0,
 ) -> None:
+    if offsets:
+        make.conv(f"{name}.conv2_offset", offsets, inner, 3)
+        make.arrays[f"{name}.conv2_offset.weight"] *= 0.3
     parts = [("conv1", inner, inside, 1), ("conv2", inner, inner // groups, 3)]
     parts += [("conv3", out, inner, 1)]
     parts += [("shortcut", out, inside, 1)] if first else []
@@ -64,9 +78,18 @@ def _bottleneck(
 
 
 def detectron2(
-    body: str = "fpn", *, groups: int = 1, classes: int = CLASSES, convs: int = 2
+    body: str = "fpn",
+    *,
+    groups: int = 1,
+    classes: int = CLASSES,
+    convs: int = 2,
+    offsets: tuple[int, int, int, int] = (0, 0, 0, 0),
 ) -> Arrays:
-    """A state dict of detectron2, one bottleneck a stage, two in the first."""
+    """A state dict of detectron2, one bottleneck a stage, two in the first.
+
+    `offsets` has the outputs of each stage's offset layers: 18 a group for deformable convolution
+    v1, 27 for v2, 0 for none.
+    """
     make = Maker()
     prefix = "backbone.bottom_up" if body == "fpn" else "backbone"
     make.conv(f"{prefix}.stem.conv1", 4, 3, 7, bias=False)
@@ -77,7 +100,14 @@ def detectron2(
         out = 8 * 2**stage
         for block in range(2 if stage == 0 else 1):
             _bottleneck(
-                make, f"{name}.{block}", inside, out // 2, out, groups=groups, first=block == 0
+                make,
+                f"{name}.{block}",
+                inside,
+                out // 2,
+                out,
+                groups=groups,
+                first=block == 0,
+                offsets=offsets[stage],
             )
             inside = out
     channels = {"fpn": 8, "c4": 32, "dc5": 64}[body]
@@ -214,7 +244,7 @@ def _python2(out: bytearray, value: object) -> None:
         raise TypeError(type(value))
 
 
-def yolact(*, darknet: bool = False, classes: int = CLASSES) -> Arrays:
+def yolact(*, darknet: bool = False, classes: int = CLASSES, anchors: int = 3) -> Arrays:
     """A state dict of YOLACT."""
     make = Maker()
     if darknet:
@@ -258,9 +288,9 @@ def yolact(*, darknet: bool = False, classes: int = CLASSES) -> Arrays:
     make.conv("proto_net.10", 4, 8)
     head = "prediction_layers.0"
     make.conv(f"{head}.upfeature.0", 8, 8, 3)
-    make.conv(f"{head}.bbox_layer", 12, 8, 3)
-    make.conv(f"{head}.conf_layer", 3 * (classes + 1), 8, 3)
-    make.conv(f"{head}.mask_layer", 12, 8, 3)
+    make.conv(f"{head}.bbox_layer", 4 * anchors, 8, 3)
+    make.conv(f"{head}.conf_layer", anchors * (classes + 1), 8, 3)
+    make.conv(f"{head}.mask_layer", 4 * anchors, 8, 3)
     for name in ("bbox_layer", "conf_layer"):
         make.arrays[f"{head}.{name}.weight"] *= 0.1
     make.conv("semantic_seg_conv", classes, 8)

@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 from stream.inference.segmenter import Segmenter
 from stream.instances import Instances
 from stream.roi import paste_mask
-from stream_export.converters._request import Converted, Request
-from stream_export.metadata import save_model
+from tests.export.lazily import lazily
+
+Converted = lazily("stream_export.converters._request", "Converted")
+Request = lazily("stream_export.converters._request", "Request")
+save_model = lazily("stream_export.metadata", "save_model")
 
 
 @dataclass

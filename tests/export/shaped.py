@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from skimage import data
 
-from stream_export.converters._torchvision_model import random
+from tests.export.lazily import lazily
+
+torch = lazily("torch")
+random = lazily("stream_export.converters.torchvision.model", "random")
 
 
 def pictures() -> list[NDArray[np.uint8]]:

@@ -1,19 +1,24 @@
 """Converting CenterMask2's checkpoints."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from stream.errors import ModelError
-from stream_export.converters import _centermask_model as centermask
-from stream_export.converters._centermask_form import CenterMaskForm
 from stream_export.converters._command import run
-from stream_export.converters._request import Request
+from stream_export.converters.centermask import CenterMask
 from tests.export import made_checkpoints as made
+from tests.export.lazily import lazily
 from tests.export.reference_answers import exported_distance, unpacked
 from tests.export.torch_like import answers, check_same, kept_in_float, picture, write_names
+
+torch = lazily("torch")
+Request = lazily("stream_export.converters._request", "Request")
+centermask = lazily("stream_export.converters.centermask.model")
+CenterMaskForm = lazily("stream_export.converters.centermask.form", "CenterMaskForm")
 
 
 def request_of(folder: Path, arrays: made.Arrays | None = None, **options: object) -> Request:
@@ -79,7 +84,7 @@ def test_what_cannot_be_converted_says_why(tmp_path: Path) -> None:
 def test_another_system_s_file_names_the_right_command(tmp_path: Path) -> None:
     path = made.write_detectron2(tmp_path / "model_final.pkl")
     with pytest.raises(ModelError, match="convert it with: stream export detectron2"):
-        run("centermask", "_centermask_model", Request(path), tmp_path / "a.onnx")
+        run(CenterMask, Request(path), tmp_path / "a.onnx")
 
 
 @pytest.mark.reference

@@ -1,21 +1,25 @@
 """Reading checkpoints: what they hold, and that they cannot do anything else."""
 
+from __future__ import annotations
+
 import os
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
 from stream.errors import ModelError, UsageError
 from stream_export.checkpoints.pickles import read_pickle
 from stream_export.checkpoints.recognise import recognise, wrong_file
 from stream_export.checkpoints.settings import parse_settings, read_settings
 from stream_export.checkpoints.torch_files import read_torch
-from stream_export.checkpoints.weights import Weights
 from tests.export import made_checkpoints as made
+from tests.export.lazily import lazily
+
+torch = lazily("torch")
+nn = lazily("torch.nn")
+Weights = lazily("stream_export.checkpoints.weights", "Weights")
 
 
 class Bomb:

@@ -1,48 +1,71 @@
 """Converting detectron2's and Detectron's checkpoints."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from stream.errors import ModelError, UsageError
 from stream.inference.segmenter import Segmenter
-from stream_export.checkpoints.weights import Weights
-from stream_export.converters import _detectron2_model as detectron2
-from stream_export.converters import _detectron_blobs as detectron
+from stream_export.checkpoints.settings import Settings
 from stream_export.converters._command import run
-from stream_export.converters._rcnn_form import RcnnForm
-from stream_export.converters._request import Request
-from stream_export.metadata import save_model
+from stream_export.converters.detectron import Detectron
+from stream_export.converters.detectron2 import Detectron2
+from stream_export.tools.agreement import Tolerance, compare, open_model
 from tests.export import made_checkpoints as made
+from tests.export.lazily import lazily
 from tests.export.reference_answers import exported_distance, unpacked
-from tests.export.torch_like import answers, check_same, kept_in_float, picture, write_names
+from tests.export.torch_like import answers_of, check_same, kept_in_float, picture, write_names
+
+torch = lazily("torch")
+configure = lazily("stream_export.converters.detectron2.config", "configure")
+settings_for = lazily("stream_export.converters.detectron2.config", "settings_for")
+Weights = lazily("stream_export.checkpoints.weights", "Weights")
+Request = lazily("stream_export.converters._request", "Request")
+detectron = lazily("stream_export.converters.detectron.model")
+detectron2 = lazily("stream_export.converters.detectron2.model")
+RcnnForm = lazily("stream_export.converters.detectron2.form", "RcnnForm")
+save_model = lazily("stream_export.metadata", "save_model")
+
+
+Exported = tuple[Any, Any, Any]
+"""What was asked for, what it was converted to, and the model in ONNX."""
 
 
 def form_of(arrays: made.Arrays, **settings: object) -> RcnnForm:
     weights = Weights(Path("made.pkl"), arrays)
-    config = detectron2.configure(weights, detectron2.Settings({"MODEL": settings}, "made"))
+    config = configure(weights, Settings({"MODEL": settings}, "made"))
     form = RcnnForm(config).eval()
     detectron2.fill(form, weights)
     return form
 
 
-def test_an_fpn_model_exports_as_it_is(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """A small model with deformable convolutions of both kinds, exported once."""
+    folder = tmp_path_factory.mktemp("detectron2")
     request = Request(
-        made.write_detectron2(tmp_path / "model.pkl"),
-        names=write_names(tmp_path, made.CLASSES),
+        made.write_detectron2(folder / "model.pkl", made.detectron2(offsets=(0, 36, 0, 27))),
+        names=write_names(folder, made.CLASSES),
         size="96/160",
         proposals=60,
         score=0.3,
         exact=True,
     )
     converted = detectron2.convert(request)
+    return request, converted, converted.to_onnx("detectron2", request)
+
+
+def test_an_fpn_model_exports_as_it_is(exported: Exported) -> None:
+    _, converted, model = exported
     assert converted.metadata.origin == "detectron2, R-17 FPN, model.pkl"
     assert converted.metadata.resize.interpolation == "pil_bilinear"
     # Another size than the example's, which needs padding.
-    found, expected = answers(converted, "detectron2", request, picture(96, 131))
+    found, expected = answers_of(model, converted, picture(96, 131))
     check_same(found, expected)
     assert found[3].shape[1:] == (28, 28)
 
@@ -78,12 +101,12 @@ def test_bodies_without_a_pyramid_answer(body: str, cells: int) -> None:
 
 
 def test_published_names_tell_what_weights_do_not() -> None:
-    noaug = detectron2.settings_for("Detectron1-Comparisons/mask_rcnn_R_50_FPN_noaug_1x.yaml")
+    noaug = settings_for("Detectron1-Comparisons/mask_rcnn_R_50_FPN_noaug_1x.yaml")
     assert noaug.get("MODEL.ROI_BOX_HEAD.POOLER_TYPE") == "ROIAlign"
-    assert detectron2.settings_for("mask_rcnn_R_50_FPN_100ep_LSJ").get("INPUT.FORMAT") == "RGB"
-    assert detectron2.settings_for("mask_rcnn_R_50_FPN_3x").values == {}
+    assert settings_for("mask_rcnn_R_50_FPN_100ep_LSJ").get("INPUT.FORMAT") == "RGB"
+    assert settings_for("mask_rcnn_R_50_FPN_3x").values == {}
     with pytest.raises(UsageError, match="neither a file nor a published configuration"):
-        detectron2.settings_for("retinanet_R_50_FPN_3x")
+        settings_for("retinanet_R_50_FPN_3x")
 
 
 def test_what_cannot_be_converted_says_why() -> None:
@@ -123,7 +146,7 @@ def test_detectron_s_blobs_are_the_same_model(tmp_path: Path) -> None:
         elif name.endswith("running_var"):
             arrays[name] = np.ones_like(arrays[name])
     path = made.write_detectron(tmp_path / "model_final.pkl", made.detectron(arrays))
-    weights = detectron.read_weights(path)
+    weights, _ = detectron.read_weights(path)
     assert set(weights) == set(arrays)
     for name, value in arrays.items():
         np.testing.assert_array_equal(weights[name], value, err_msg=name)
@@ -136,31 +159,105 @@ def test_detectron_s_blobs_are_the_same_model(tmp_path: Path) -> None:
 
 def test_another_system_s_file_names_the_right_command(tmp_path: Path) -> None:
     path = made.write_torch(tmp_path / "yolact_base_54_800000.pth", made.yolact())
-    for system, module in (("detectron2", "_detectron2_model"), ("detectron", "_detectron_blobs")):
+    for converter in (Detectron2, Detectron):
         with pytest.raises(ModelError, match="convert it with: stream export yolact"):
-            run(system, module, Request(path), tmp_path / "a.onnx")
+            run(converter, Request(path), tmp_path / "a.onnx")
     other = made.write_detectron(tmp_path / "c2.pkl")
     with pytest.raises(ModelError, match="convert it with: stream export detectron "):
-        run("detectron2", "_detectron2_model", Request(other), tmp_path / "a.onnx")
+        run(Detectron2, Request(other), tmp_path / "a.onnx")
     assert not (tmp_path / "a.onnx").exists()
 
 
-def test_the_file_says_what_it_was_made_from(tmp_path: Path) -> None:
-    request = Request(
-        made.write_detectron2(tmp_path / "model.pkl"),
-        names=write_names(tmp_path, made.CLASSES),
-        size="64x64",
-        proposals=10,
-    )
-    model = detectron2.convert(request).to_onnx("detectron2", request)
+def test_the_file_says_what_it_was_made_from(exported: Exported, tmp_path: Path) -> None:
+    request, _, model = exported
     said = {entry.key: entry.value for entry in model.metadata_props}
     options = json.loads(said["export.options"])
     assert (options["system"], options["checkpoint"]) == ("detectron2", "model.pkl")
-    assert str(tmp_path) not in json.dumps(said)
+    assert str(request.checkpoint.parent) not in json.dumps(said)
     save_model(model, tmp_path / "a.onnx")
     segmenter = Segmenter.load(tmp_path / "a.onnx", "cpu", threshold=0.05)
     assert segmenter.names[0] == "thing 0"
-    segmenter(picture(90, 120)[0])
+    found = compare(
+        Detectron2.origin(str(request.checkpoint), options),
+        open_model(tmp_path / "a.onnx", 0.05),
+        [("made", picture(96, 131)[0])],
+    )
+    assert found.expected > 0
+    assert found.failures(Tolerance()) == []
+
+
+@pytest.mark.parametrize(
+    ("offsets", "settings", "groups", "modulated"),
+    [
+        (18, {}, 1, False),
+        (27, {}, 1, True),
+        (36, {}, 2, False),
+        (108, {}, 4, True),
+        (54, {"DEFORM_NUM_GROUPS": 3}, 3, False),
+        (54, {"DEFORM_NUM_GROUPS": 2}, 2, True),
+    ],
+)
+def test_deformable_convolutions_are_read_from_shapes(
+    offsets: int, settings: dict[str, object], groups: int, modulated: bool
+) -> None:
+    weights = Weights(Path("made.pkl"), made.detectron2(offsets=(0, 0, 0, offsets)))
+    config = configure(weights, Settings({"MODEL": {"RESNETS": settings}}, "made"))
+    (last,) = config.deformable[3]
+    assert last is not None
+    assert (last.groups, last.modulated) == (groups, modulated)
+    assert config.deformable[0] == (None, None)
+
+
+def test_a_deformable_convolution_of_no_kind_is_refused() -> None:
+    with pytest.raises(ModelError, match="20 outputs, which are not those of a deformable"):
+        form_of(made.detectron2(offsets=(0, 0, 0, 20)))
+
+
+def test_layers_of_ones_own_are_named_and_can_be_left_out(tmp_path: Path) -> None:
+    arrays = made.detectron2()
+    arrays |= {
+        f"backbone.bottom_up.res4.0.cbam.{part}.weight": np.ones((4, 4), np.float32)
+        for part in ("spatial", "channel")
+    }
+    path = made.write_detectron2(tmp_path / "model.pkl", arrays)
+    names = write_names(tmp_path, made.CLASSES)
+    with pytest.raises(ModelError, match=r"no part of a network.*res4\.0\.cbam\.spatial\.weight, "):
+        detectron2.convert(Request(path, names=names))
+    with pytest.raises(UsageError, match="no weight of that name is left over"):
+        detectron2.convert(Request(path, names=names, ignore=("*.cbam.*", "*.se.*")))
+    assert detectron2.convert(Request(path, names=names, ignore=("*.cbam.*",)))
+
+
+def test_what_the_weights_hold_of_settings_is_used(tmp_path: Path) -> None:
+    arrays = made.detectron2()
+    arrays["pixel_mean"] = np.array([1.5, 2, 3], np.float32).reshape(3, 1, 1)
+    for level, edge in enumerate((8, 16, 32, 64, 128)):
+        half = np.array([[-edge / 2, -edge / 2, edge / 2, edge / 2]], np.float32)
+        name = f"proposal_generator.anchor_generator.cell_anchors.{level}"
+        arrays[name] = np.repeat(half, 3, 0)
+    config = configure(Weights(Path("made.pkl"), arrays), None)
+    assert config.mean == (1.5, 2, 3)
+    assert config.anchor_sizes == ((8,), (16,), (32,), (64,), (128,))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"META_ARCHITECTURE": "RetinaNet"}, "only GeneralizedRCNN is supported"),
+        ({"ROI_HEADS": {"NAME": "CascadeROIHeads"}}, "StandardROIHeads or Res5ROIHeads"),
+        ({"ROI_HEADS": {"NUM_CLASSES": 80}}, "it says 80 classes, the weights have 3"),
+        ({"ANCHOR_GENERATOR": {"SIZES": [[8], [16]]}}, "has 2 levels, the weights have 5"),
+        ({"ANCHOR_GENERATOR": {"SIZES": [[0]]}}, "edges above 0"),
+        ({"PIXEL_STD": [0, 1, 1]}, "three numbers are needed"),
+        ({"RPN": {"PRE_NMS_TOPK_TEST": "many"}}, "'many', a number is needed"),
+        ({"RPN": {"POST_NMS_TOPK_TEST": 0}}, "a whole number from 1 on"),
+    ],
+)
+def test_settings_that_make_another_network_are_refused(
+    settings: dict[str, object], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        form_of(made.detectron2(), **settings)
 
 
 @pytest.mark.reference
@@ -177,7 +274,7 @@ def test_the_original_s_answers_are_met(
 ) -> None:
     system, module = ("detectron", detectron) if "c2" in case else ("detectron2", detectron2)
     packed = shared_reference / case / f"{checkpoint}.xz"
-    request = Request(unpacked(packed, tmp_path), exact=True, score=0.5)
+    request = Request(unpacked(packed, tmp_path), exact=True, score=0.5, names="coco")
     answers = shared_reference / case / "reference.npz"
     found = exported_distance(
         shared_reference, module.convert(request), system, request, answers, first=0

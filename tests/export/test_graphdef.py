@@ -1,5 +1,7 @@
 """Reading frozen TensorFlow graphs and their text configurations."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.errors import ModelError, UsageError
-from stream_export.checkpoints.frozen import frozen_weights
 from stream_export.checkpoints.graphdef import looks_like_graphdef, read_graphdef
 from stream_export.checkpoints.prototext import parse_prototext, read_prototext
 from tests.export import made_tensorflow as made
+from tests.export.lazily import lazily
+
+frozen_weights = lazily("stream_export.checkpoints.frozen", "frozen_weights")
 
 
 def test_nodes_and_constants_are_read(tmp_path: Path) -> None:

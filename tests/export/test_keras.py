@@ -1,5 +1,7 @@
 """Reading Keras weight files."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import h5py
@@ -7,8 +9,10 @@ import numpy as np
 import pytest
 
 from stream.errors import ModelError
-from stream_export.checkpoints.keras import read_keras
 from tests.export import made_tensorflow as made
+from tests.export.lazily import lazily
+
+read_keras = lazily("stream_export.checkpoints.keras", "read_keras")
 
 
 @pytest.mark.parametrize("root", ["", "model_weights/"])

@@ -1,23 +1,31 @@
 """Exporting Matterport's Mask R-CNN."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-import torch
 
 from stream.errors import ModelError, UsageError
 from stream.inference.segmenter import Segmenter
-from stream_export.checkpoints.keras import read_keras
-from stream_export.converters import _matterport_model as matterport
 from stream_export.converters._command import run
-from stream_export.converters._matterport_form import MatterportConfig, all_anchors
-from stream_export.converters._request import Converted, Request
-from stream_export.metadata import check_contract, save_model
+from stream_export.converters.matterport import Matterport
 from tests.export import made_tensorflow as made
+from tests.export.lazily import lazily
 from tests.export.reference_answers import exported_distance, unpacked
 from tests.export.torch_like import kept_in_float
+
+onnx = lazily("onnx")
+torch = lazily("torch")
+read_keras = lazily("stream_export.checkpoints.keras", "read_keras")
+Converted = lazily("stream_export.converters._request", "Converted")
+Request = lazily("stream_export.converters._request", "Request")
+matterport = lazily("stream_export.converters.matterport.model")
+MatterportConfig = lazily("stream_export.converters.matterport.form", "MatterportConfig")
+all_anchors = lazily("stream_export.converters.matterport.form", "all_anchors")
+check_contract = lazily("stream_export.metadata", "check_contract")
+save_model = lazily("stream_export.metadata", "save_model")
 
 SMALL = "IMAGE_MIN_DIM=96 IMAGE_MAX_DIM=128 RPN_ANCHOR_SCALES=(8,16,32,64,128)"
 
@@ -185,7 +193,7 @@ def test_files_that_lack_something_say_what(
 def test_another_system_s_file_names_the_right_command(tmp_path: Path) -> None:
     path = made.write_graph(tmp_path / "graph.pb", made.inception_v2())
     with pytest.raises(ModelError, match="convert it with: stream export tensorflow"):
-        run("matterport", "_matterport_model", Request(path), tmp_path / "a.onnx")
+        run(Matterport, Request(path), tmp_path / "a.onnx")
     assert not (tmp_path / "a.onnx").exists()
 
 

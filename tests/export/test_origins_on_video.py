@@ -32,7 +32,9 @@ ORIGINS = {
         "model_final_f10217.pkl",
         ("--config", "mask_rcnn_R_50_FPN_3x"),
     ),
-    "detectron": Origin("detectron_c2_e2e_mask_rcnn_R-50-FPN_2x", "model_final.pkl"),
+    "detectron": Origin(
+        "detectron_c2_e2e_mask_rcnn_R-50-FPN_2x", "model_final.pkl", ("--names", "coco")
+    ),
     "yolact": Origin("yolact_resnet50", "yolact_resnet50_54_800000.pth"),
     "centermask": Origin(
         "centermask_lite_V_39_eSE_FPN_ms_4x", "centermask2-lite-V-39-eSE-FPN-ms-4x.pth"
@@ -54,7 +56,7 @@ def test_a_published_model_is_exported_and_paints_a_clip(
     checkpoint = unpacked(case / f"{origin.checkpoint}.xz", tmp_path)
     options = list(origin.options)
     if system == "tensorflow":
-        options = ["--config", str(case / "pipeline.config")]
+        options = ["--config", str(case / "pipeline.config"), "--names", "coco90"]
     made = stream("export", system, checkpoint, *options, "-o", "model.onnx", timeout=3000)
     assert made.code == 0, made.err
     clip = shared_media / "intel_asl_book.mkv"

@@ -1,24 +1,32 @@
 """Exporting the TensorFlow Object Detection API's Mask R-CNN."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-import torch
 
 from stream.errors import ModelError, UsageError
 from stream.inference.segmenter import Segmenter
-from stream_export.checkpoints.frozen import frozen_weights
 from stream_export.checkpoints.graphdef import read_graphdef
-from stream_export.converters import _tensorflow_model as tensorflow
 from stream_export.converters._command import run
-from stream_export.converters._request import Converted, Request
-from stream_export.converters._slim_bodies import body_of, build
-from stream_export.metadata import check_contract, save_model
+from stream_export.converters.tensorflow import Tensorflow
 from tests.export import made_tensorflow as made
+from tests.export.lazily import lazily
 from tests.export.reference_answers import exported_distance, unpacked
 from tests.export.torch_like import kept_in_float
+
+onnx = lazily("onnx")
+torch = lazily("torch")
+frozen_weights = lazily("stream_export.checkpoints.frozen", "frozen_weights")
+Converted = lazily("stream_export.converters._request", "Converted")
+Request = lazily("stream_export.converters._request", "Request")
+tensorflow = lazily("stream_export.converters.tensorflow.model")
+body_of = lazily("stream_export.converters.tensorflow.bodies", "body_of")
+build = lazily("stream_export.converters.tensorflow.bodies", "build")
+check_contract = lazily("stream_export.metadata", "check_contract")
+save_model = lazily("stream_export.metadata", "save_model")
 
 PIPELINE = """model {
   faster_rcnn {
@@ -258,7 +266,7 @@ def test_graphs_that_lack_something_say_what(tmp_path: Path, without: str, said:
 def test_another_system_s_file_names_the_right_command(tmp_path: Path) -> None:
     path = made.write_keras(tmp_path / "mask_rcnn.h5")
     with pytest.raises(ModelError, match="convert it with: stream export matterport"):
-        run("tensorflow", "_tensorflow_model", Request(path), tmp_path / "a.onnx")
+        run(Tensorflow, Request(path), tmp_path / "a.onnx")
 
 
 @pytest.mark.reference
@@ -279,6 +287,7 @@ def test_the_original_s_answers_are_met(
         unpacked(case / "frozen_inference_graph.pb.xz", tmp_path),
         config=str(case / "pipeline.config"),
         exact=True,
+        names="coco90",
     )
     answers = case / "reference.npz"
     found = exported_distance(

@@ -1,20 +1,28 @@
 """The parts of TensorFlow-born models against their definitions, written out plainly."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from skimage.transform import resize as skimage_resize
-from torch import Tensor, nn
 
-import stream_export.blocks.tensorflow_ops  # noqa: F401
 from stream.inference.contract import Resize
 from stream.inference.postprocess import Raw, to_instances
-from stream_export.blocks import BoxDecoder, restore
-from stream_export.blocks.crop_and_resize import CropAndResize, frame_masks
-from stream_export.blocks.joint_proposals import JointProposals
-from stream_export.blocks.region_masks import ResizedConv, class_conv_masks
-from stream_export.converters._matterport_form import MatterportConfig, MatterportForm
+from tests.export.lazily import lazily
+
+torch = lazily("torch")
+Tensor = lazily("torch", "Tensor")
+nn = lazily("torch.nn")
+BoxDecoder = lazily("stream_export.blocks", "BoxDecoder")
+restore = lazily("stream_export.blocks", "restore")
+CropAndResize = lazily("stream_export.blocks.crop_and_resize", "CropAndResize")
+frame_masks = lazily("stream_export.blocks.crop_and_resize", "frame_masks")
+JointProposals = lazily("stream_export.blocks.joint_proposals", "JointProposals")
+ResizedConv = lazily("stream_export.blocks.region_masks", "ResizedConv")
+class_conv_masks = lazily("stream_export.blocks.region_masks", "class_conv_masks")
+MatterportConfig = lazily("stream_export.converters.matterport.form", "MatterportConfig")
+MatterportForm = lazily("stream_export.converters.matterport.form", "MatterportForm")
 
 Array = NDArray[np.float32]
 

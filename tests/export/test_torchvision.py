@@ -9,31 +9,46 @@ from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
-import torch
-from torchvision.models.detection import MaskRCNN
-from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
-from torchvision.models.detection.mask_rcnn import MaskRCNNPredictor
 from typer.testing import CliRunner
 
 from stream.errors import ModelError, StreamError, UsageError
 from stream.inference.segmenter import Segmenter
-from stream_export.agreement import Tolerance, compare, open_model
 from stream_export.command import app
-from stream_export.converters import _torchvision_model as models
-from stream_export.converters import _torchvision_weights as weights
 from stream_export.converters import torchvision as converter
-from stream_export.half import half_model
-from stream_export.metadata import load_model, read_metadata
-from stream_export.onnx_export import spell_out_limits
-from stream_export.quantize import quantize_model
+from stream_export.converters.torchvision import Asked, opened
+from stream_export.converters.torchvision import origin as origins
 from stream_export.registry import options_of
+from stream_export.tools.agreement import Tolerance, compare, open_model
 from tests.cli.conftest import clip, stream  # noqa: F401 - fixtures
+from tests.export.lazily import lazily
 from tests.export.shaped import pictures, shaped, spread
 
+onnx = lazily("onnx")
+onnxruntime = lazily("onnxruntime")
+torch = lazily("torch")
+MaskRCNN = lazily("torchvision.models.detection", "MaskRCNN")
+FastRCNNPredictor = lazily("torchvision.models.detection.faster_rcnn", "FastRCNNPredictor")
+MaskRCNNPredictor = lazily("torchvision.models.detection.mask_rcnn", "MaskRCNNPredictor")
+models = lazily("stream_export.converters.torchvision.model")
+weights = lazily("stream_export.converters.torchvision.weights")
+load_model = lazily("stream_export.metadata", "load_model")
+read_metadata = lazily("stream_export.metadata", "read_metadata")
+spell_out_limits = lazily("stream_export.onnx_export", "spell_out_limits")
+half_model = lazily("stream_export.tools.half", "half_model")
+quantize_model = lazily("stream_export.tools.quantize", "quantize_model")
+
 NAMES = tuple("abcdef")
+
+
+def export(folder: Path, network, *options: str) -> tuple[Path, str]:
+    """A network's weights through the command, and what that said."""
+    checkpoint, path = folder / "mine.pth", folder / "mine.onnx"
+    torch.save({"model": network.state_dict()}, checkpoint)
+    given = ("torchvision", "-o", str(path), "--weights", str(checkpoint), *options)
+    made = CliRunner().invoke(app, given, catch_exceptions=False)
+    assert made.exit_code == 0, made.output
+    return path, made.output
 
 
 @pytest.fixture(scope="module")
@@ -43,22 +58,37 @@ def network():
 
 @pytest.fixture(scope="module")
 def exported(network, tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("torchvision") / "resnet18.onnx"
-    onnx.save(converter.convert(network, names=NAMES, size="192/256"), str(path))
+    folder = tmp_path_factory.mktemp("torchvision")
+    (folder / "names.txt").write_text("__background__\n" + "\n".join(NAMES))
+    path, said = export(
+        folder,
+        network,
+        *("--size", "192/256", "--names", str(folder / "names.txt")),
+        *("--detections", "20", "--proposals", "150"),
+    )
+    assert "read: 142 weights of" in said
+    assert "assumed: anchors of 32 64 128 256 512 pixels" in said
+    assert "maskrcnn_resnet18_fpn" in said
     return path
 
 
 @pytest.fixture(scope="module")
 def letterboxed(tmp_path_factory) -> tuple[object, Path]:
     network = shaped("maskrcnn_mobilenet_v3_large_fpn", classes=3, background=2.0)
-    path = tmp_path_factory.mktemp("torchvision") / "mobilenet.onnx"
-    model = converter.convert(network, names=("a", "b"), size="256x192", detections=10)
-    onnx.save(model, str(path))
+    folder = tmp_path_factory.mktemp("letterboxed")
+    (folder / "names.txt").write_text("a\nb\n")
+    path, _ = export(
+        folder,
+        network,
+        *("--size", "256x192", "--names", str(folder / "names.txt")),
+        *("--detections", "10", "--proposals", "140", "--score", "0.06"),
+        *("--set", "box_nms_thresh=0.6"),
+    )
     return network, path
 
 
 def test_the_same_detections_without_a_loop(network, exported):
-    origin = converter.TorchvisionOrigin(network, NAMES)
+    origin = origins.TorchvisionOrigin(network, NAMES)
     found = compare(
         origin,
         open_model(exported, 0.05),
@@ -71,16 +101,40 @@ def test_the_same_detections_without_a_loop(network, exported):
     assert not operators & {"Loop", "If", "Scan", "BatchNormalization", "ConvTranspose"}
 
 
-def test_a_letterboxed_network_with_other_heads_is_the_same_network(letterboxed):
+def test_options_of_the_command_line_reach_the_model(letterboxed):
     network, path = letterboxed
     network.transform.min_size, network.transform.max_size = (192,), 256
     network.roi_heads.detections_per_img = 10
-    origin = converter.TorchvisionOrigin(network, ("a", "b"), "256x192")
-    found = compare(origin, open_model(path, 0.05), [("astronaut", pictures()[0])], limit=10)
+    network.roi_heads.score_thresh, network.roi_heads.nms_thresh = 0.06, 0.6
+    for counts in (network.rpn._pre_nms_top_n, network.rpn._post_nms_top_n):
+        counts["testing"] = 140
+    origin = origins.TorchvisionOrigin(network, ("a", "b"), "256x192")
+    found = compare(origin, open_model(path, 0.06), [("astronaut", pictures()[0])], limit=10)
     assert found.expected > 3
     assert found.failures(Tolerance()) == []
-    shape = load_model(path).graph.input[0].type.tensor_type.shape
+    model = load_model(path)
+    shape = model.graph.input[0].type.tensor_type.shape
     assert [dim.dim_value for dim in shape.dim] == [1, 192, 256, 3]
+    metadata = read_metadata(model)
+    assert metadata.names == ("a", "b")
+    assert (metadata.resize.mode, metadata.resize.width, metadata.resize.height) == (
+        "letterbox", 256, 192
+    )  # fmt: skip
+    options = options_of({entry.key: entry.value for entry in model.metadata_props})
+    assert (options["detections"], options["proposals"], options["score"]) == (10, 140, 0.06)
+    segmenter = Segmenter.load(path, "cpu", threshold=0.0)
+    raw = segmenter.infer(segmenter.prepare(pictures()[0]))
+    assert len(raw.scores) == 10
+    assert raw.scores.min() > 0.06
+    # The origin is asked for the same, so it agrees.
+    found = compare(
+        origins.open_origin("", options),
+        open_model(path, 0.06),
+        [("astronaut", pictures()[0])],
+        limit=10,
+    )
+    assert found.expected > 3
+    assert found.failures(Tolerance()) == []
 
 
 def test_opencv_need_not_clip_integers(exported):
@@ -133,9 +187,12 @@ def test_no_trace_of_the_machine_it_was_made_on(exported):
     ) == {
         "system": "torchvision",
         "size": "192/256",
-        "detections": None,
-        "proposals": None,
+        "detections": 20,
+        "proposals": 150,
         "score": None,
+        "arch": "maskrcnn_resnet18_fpn",
+        "weights": str(exported.with_name("mine.pth")),
+        "epsilon": None,
     }
 
 
@@ -227,10 +284,10 @@ def test_mistakes_are_told_in_one_sentence(tmp_path, state):
         models.from_state(
             {k: v for k, v in state.items() if k != "backbone.body.bn1.weight"}, None, "mine.pth"
         )
-    with pytest.raises(ModelError, match="no such checkpoint"):
+    with pytest.raises(ModelError, match="there is no such file"):
         weights.read_checkpoint(tmp_path / "none.pth")
     (tmp_path / "cut.pth").write_bytes(_checkpoint(tmp_path, state).read_bytes()[:5000])
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match="damaged or cut short"):
         weights.read_checkpoint(tmp_path / "cut.pth")
 
 
@@ -247,7 +304,7 @@ def test_a_checkpoint_that_runs_code_is_refused_unread(tmp_path, monkeypatch):
     path.write_bytes(pickle.dumps({"model": _Hostile()}))
     with pytest.raises(ModelError):
         weights.read_checkpoint(path)
-    with pytest.raises(ModelError, match="could run code"):
+    with pytest.raises(ModelError, match="nothing was executed"):
         weights.read_checkpoint(_checkpoint(tmp_path, {"model": _Hostile()}, "zip.pth"))
     assert not (tmp_path / "hostile-was-here").exists()
 
@@ -264,11 +321,20 @@ def test_without_a_network_it_says_what_to_fetch_and_where_to_put_it(tmp_path, m
         weights.published("maskrcnn_resnet18_fpn", None)
 
 
-def test_classes_that_no_names_are_given_for(network):
-    with pytest.raises(UsageError, match="--names"):
-        converter._names(network, None)
+def test_architectures_and_sizes_that_are_none(tmp_path, state):
     with pytest.raises(UsageError, match="unknown architecture"):
         models.random("resnet50", 91)
+    with pytest.raises(UsageError, match="name the architecture with --arch"):
+        opened(Asked())
+    path = str(_checkpoint(tmp_path, state))
+    for anchors, said in (("8,16,a", "write numbers above 0"), ("8,16", "3 anchors per cell on 5")):
+        with pytest.raises(UsageError, match=said):
+            opened(Asked(weights=path, anchors=anchors))
+    with pytest.raises(UsageError, match="known are image_mean"):
+        opened(Asked(weights=path, settings=("colour=1",)))
+    for wrong in ("box_nms_thresh=2", "image_std=[0,1,1]", "box_detections_per_img=0.5"):
+        with pytest.raises(UsageError, match="makes no sense"):
+            opened(Asked(weights=path, settings=(wrong,)))
 
 
 def tuned() -> MaskRCNN:
@@ -284,75 +350,129 @@ def tuned() -> MaskRCNN:
     return spread(network, background=1.0)
 
 
-def test_a_fine_tuned_model_from_weights_to_verdict(tmp_path):
-    checkpoint = _checkpoint(tmp_path, tuned().state_dict())
+def test_a_fine_tuned_model_is_read_from_its_weights(tmp_path):
+    network = tuned()
+    found = opened(Asked(weights=str(_checkpoint(tmp_path, network.state_dict()))))
+    assert found.arch == "maskrcnn_resnet18_fpn"
+    model = found.model
+    model.transform.min_size, model.transform.max_size = (192,), 256
+    expected, answer = (
+        origins.TorchvisionOrigin(one, ("object",))(pictures()[0]) for one in (network, model)
+    )
+    assert len(expected.scores) > 3
+    # The tutorial's thresholds are the model's own, those of its weights torchvision's.
+    np.testing.assert_allclose(answer.scores[:3], expected.scores[:3], atol=1e-6)
+
+
+def test_an_export_from_weights_to_verdict(exported, tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
     import cv2
 
     cv2.imwrite(str(folder / "astronaut.png"), pictures()[0][..., ::-1])
-    path = tmp_path / "mine.onnx"
     run = CliRunner().invoke
-    made = run(
-        app,
-        [
-            *("torchvision", "-o", str(path), "--weights", str(checkpoint), "--size", "192/256"),
-            *("--detections", "20", "--proposals", "150"),
-        ],
-        catch_exceptions=False,
-    )
-    assert made.exit_code == 0, made.output
-    assert "maskrcnn_resnet18_fpn" in made.output
-    verdict = run(app, ["verify", str(path), "--images", str(folder), "--json"])
+    verdict = run(app, ["verify", str(exported), "--images", str(folder), "--json"])
     assert verdict.exit_code == 0, verdict.output
     told = json.loads(verdict.output)
     assert told["failures"] == []
     assert told["expected"] > 3
-    shown = run(app, ["inspect", str(path), "--json"])
-    assert json.loads(shown.output)["names"] == ["object"]
+    assert told["against"] == "torchvision's own code with the same weights"
+    assert "anchors of 32 64 128 256 512 pixels" in told["assumed"][0]
+    shown = run(app, ["inspect", str(exported), "--json"])
+    assert json.loads(shown.output)["names"] == list(NAMES)
     strict = run(
         app,
-        ["verify", str(path), "--images", str(folder), "--score-error", "0", "--box-error", "0"],
+        [
+            "verify",
+            str(exported),
+            "--images",
+            str(folder),
+            *["--score-error", "0", "--box-error", "0"],
+        ],
     )
     assert isinstance(strict.exception, StreamError)
     assert "not what it was exported from" in str(strict.exception)
 
 
-def test_options_of_the_command_line_reach_the_model(tmp_path, network):
-    checkpoint = _checkpoint(tmp_path, network.state_dict())
-    names = tmp_path / "names.txt"
-    names.write_text("__background__\n" + "\n".join(NAMES))
-    path = tmp_path / "small.onnx"
-    made = CliRunner().invoke(
-        app,
-        [
-            *("torchvision", "--weights", str(checkpoint), "--names", str(names)),
-            *("-o", str(path), "--size", "256x192"),
-            *("--detections", "3", "--proposals", "60", "--score", "0.3"),
-        ],
-        catch_exceptions=False,
+def test_stored_answers_can_be_compared_with(exported, network, tmp_path):
+    import cv2
+
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "a.png"), pictures()[0][..., ::-1])
+    answer = origins.TorchvisionOrigin(network, NAMES)(pictures()[0])
+    stored = tmp_path / "answers.npz"
+    parts = ("boxes", "scores", "labels", "masks")
+    np.savez(stored, **{f"a.png/{part}": getattr(answer, part) for part in parts})
+    given = ["verify", str(exported), "--images", str(folder), "--against", str(stored)]
+    verdict = CliRunner().invoke(app, given)
+    assert verdict.exit_code == 0, verdict.exception
+    assert f"compared with the answers in {stored}" in verdict.output
+    np.savez(stored, **{f"a.png/{part}": getattr(answer, part) for part in parts[:3]})
+    with pytest.raises(ModelError, match=r"it holds no 'a\.png/masks'"):
+        CliRunner().invoke(app, given, catch_exceptions=False)
+    stored.write_text("no archive")
+    with pytest.raises(ModelError, match=r"no \.npz of plain arrays"):
+        CliRunner().invoke(app, given, catch_exceptions=False)
+
+
+@pytest.fixture(scope="module")
+def small_anchors():
+    """A network with anchors of its own, as whoever looks for small things makes it."""
+    network = models.build(
+        weights.layout(models.random("maskrcnn_resnet18_fpn", 3).state_dict(), "it"),
+        (((8,), (16,), (32,), (64,), (128,)), ((0.5, 2.0, 1.0),) * 5),
     )
-    assert made.exit_code == 0, made.output
-    model = load_model(path)
-    shape = model.graph.input[0].type.tensor_type.shape
-    assert [dim.dim_value for dim in shape.dim] == [1, 192, 256, 3]
-    resize = read_metadata(model).resize
-    assert (resize.mode, resize.width, resize.height) == ("letterbox", 256, 192)
-    options = options_of({entry.key: entry.value for entry in model.metadata_props})
-    assert (options["detections"], options["proposals"], options["score"]) == (3, 60, 0.3)
-    segmenter = Segmenter.load(path, "cpu", threshold=0.0)
-    raw = segmenter.infer(segmenter.prepare(pictures()[0]))
-    assert len(raw.scores) == 3
-    assert raw.scores.min() > 0.3
-    # The origin is asked for the same, so it agrees.
-    found = compare(
-        converter.open_origin("", options),
-        open_model(path, 0.05),
-        [("astronaut", pictures()[0])],
-        limit=3,
-    )
-    assert found.expected == 3
-    assert found.failures(Tolerance()) == []
+    return spread(network.eval())
+
+
+def test_anchors_are_asked_for_and_said(small_anchors, tmp_path):
+    """Weights do not tell them: with others the boxes are others, and a comparison shows it."""
+    path = str(_checkpoint(tmp_path, small_anchors.state_dict()))
+    origin = origins.TorchvisionOrigin(small_anchors, ("a", "b"))
+
+    def settled(found):
+        model = found.model
+        model.transform.min_size, model.transform.max_size = (192,), 256
+        model.rpn._pre_nms_top_n["testing"] = model.rpn._post_nms_top_n["testing"] = 150
+        model.roi_heads.detections_per_img = 20
+        return origins.TorchvisionOrigin(model, ("a", "b"))
+
+    def differs(found) -> bool:
+        pictured = [("astronaut", pictures()[0])]
+        return bool(compare(origin, settled(found), pictured, limit=20).failures(Tolerance()))
+
+    default = opened(Asked(weights=path))
+    assert "anchors of 32 64 128 256 512 pixels" in default.assumed[0]
+    assert differs(default)
+    asked = opened(Asked(weights=path, anchors="8,16,32,64,128", ratios="0.5,2,1"))
+    assert not any("anchors" in one for one in asked.assumed)
+    assert not differs(asked)
+
+
+def test_a_whole_model_is_read_without_running_it(small_anchors, tmp_path):
+    """Its weights, its anchors and its thresholds; nothing of its code."""
+    small_anchors.roi_heads.nms_thresh = 0.42
+    path = tmp_path / "whole.pth"
+    for content in (small_anchors, {"epoch": 3, "model": small_anchors}):
+        torch.save(content, path)
+        found = opened(Asked(weights=str(path)))
+        assert found.model.rpn.anchor_generator.sizes == ((8,), (16,), (32,), (64,), (128,))
+        assert found.model.roi_heads.nms_thresh == 0.42
+        assert found.model.roi_heads.detections_per_img == 20
+        assert found.size == "192/256"
+        assert found.assumed == []
+        state = found.model.state_dict()
+        for name, value in small_anchors.state_dict().items():
+            torch.testing.assert_close(state[name], value)
+
+
+def test_layers_of_ones_own_are_named_and_can_be_left_out(tmp_path, state):
+    more = state | {"backbone.body.layer4.0.se.fc.weight": torch.ones(4, 4)}
+    path = str(_checkpoint(tmp_path, more))
+    with pytest.raises(ModelError, match=r"no part of a network.*layer4\.0\.se\.fc\.weight"):
+        opened(Asked(weights=path))
+    assert opened(Asked(weights=path, ignore=("*.se.*",)))
 
 
 def test_an_exported_file_runs_on_video(letterboxed, stream, clip, tmp_path):  # noqa: F811

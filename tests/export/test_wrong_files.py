@@ -9,13 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from stream.errors import ModelError
 from stream_export.command import app
 from tests.export import made_checkpoints as made
 from tests.export import made_tensorflow
+from tests.export.lazily import lazily
+
+torch = lazily("torch")
 
 SYSTEMS = ("matterport", "tensorflow", "detectron2", "detectron", "yolact", "centermask")
 EVERY = (*SYSTEMS, "torchvision")

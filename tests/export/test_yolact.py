@@ -1,20 +1,28 @@
 """Converting YOLACT's checkpoints."""
 
+from __future__ import annotations
+
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from stream.errors import ModelError, UsageError
 from stream.roi import paste_mask
-from stream_export.blocks.prototypes import FastDetections, PrototypeMasks, overlaps
-from stream_export.converters import _yolact_model as yolact
-from stream_export.converters._request import Request
-from stream_export.converters._yolact_form import YolactForm
 from tests.export import made_checkpoints as made
+from tests.export.lazily import lazily
 from tests.export.reference_answers import exported_distance, unpacked
 from tests.export.torch_like import answers, check_same, picture, write_names
+
+torch = lazily("torch")
+Deformable = lazily("stream_export.blocks.deformable", "Deformable")
+FastDetections = lazily("stream_export.blocks.prototypes", "FastDetections")
+PrototypeMasks = lazily("stream_export.blocks.prototypes", "PrototypeMasks")
+overlaps = lazily("stream_export.blocks.prototypes", "overlaps")
+Request = lazily("stream_export.converters._request", "Request")
+yolact = lazily("stream_export.converters.yolact.model")
+YolactForm = lazily("stream_export.converters.yolact.form", "YolactForm")
 
 
 def config_of(path: Path, **options: object):
@@ -71,11 +79,50 @@ def test_what_the_original_deletes_is_left_out(tmp_path: Path) -> None:
     assert set(weights) == set(made.yolact())
 
 
-def test_deformable_convolutions_are_refused(tmp_path: Path) -> None:
-    arrays = made.yolact()
-    arrays["backbone.layers.1.0.conv2.conv_offset_mask.weight"] = np.zeros(1, np.float32)
+def plus(*, rescored: bool) -> made.Arrays:
+    """As YOLACT++ has it: deformable convolutions, nine anchors per cell, and a mask-IoU net."""
+    arrays = made.yolact(anchors=9)
+    make = made.Maker(5)
+    name = "backbone.layers.1.0.conv2"
+    inner = arrays[f"{name}.weight"].shape[1]
+    make.conv(f"{name}.conv_offset_mask", 27, inner, 3)
+    make.arrays[f"{name}.bias"] = np.full(len(arrays[f"{name}.weight"]), 0.1, np.float32)
+    if rescored:
+        make.conv("maskiou_net.maskiou_net.0", 8, 1, 3)
+    return arrays | make.arrays
+
+
+def test_deformable_convolutions_and_nine_anchors_are_yolact_plus(tmp_path: Path) -> None:
+    path = made.write_torch(tmp_path / "yolact_plus.pth", plus(rescored=False))
+    names = write_names(tmp_path, made.CLASSES)
+    converted = yolact.convert(Request(path, names=names, size="160x160"))
+    form = converted.module
+    assert form.config.deformable[1][0] == Deformable(1, modulated=True)
+    assert form.config.deformable[0] == (None,) * len(form.config.deformable[0])
+    assert (form.config.per_cell, form.config.square) == (9, False)
+    with torch.no_grad():
+        boxes, scores, *_ = form.eval()(torch.from_numpy(picture(160, 160)))
+    assert len(boxes) == len(scores) > 0
+    # Scales in the outer loop, shapes in the inner.
+    priors = form.priors([(1, 1)] * 5)[:9, 2] * 160
+    roots = torch.tensor([1.0, 0.5**0.5, 2**0.5])
+    wide = torch.cat([24 * 160 // 550 * 2 ** (step / 3) * roots for step in range(3)])
+    torch.testing.assert_close(priors, wide)
+
+
+def test_what_rescores_masks_is_left_out_only_when_it_is_asked_for(tmp_path: Path) -> None:
+    path = made.write_torch(tmp_path / "yolact_plus.pth", plus(rescored=True))
+    request = Request(path, names=write_names(tmp_path, made.CLASSES), size="160x160")
+    with pytest.raises(ModelError, match=r"no part of a network.*maskiou_net"):
+        yolact.convert(request)
+    assert yolact.convert(replace(request, ignore=("maskiou_net.*",)))
+
+
+def test_offsets_of_another_kind_are_refused(tmp_path: Path) -> None:
+    arrays = plus(rescored=False)
+    arrays["backbone.layers.1.0.conv2.conv_offset_mask.weight"] = np.zeros((18, 4, 3, 3))
     path = made.write_torch(tmp_path / "yolact_plus.pth", arrays)
-    with pytest.raises(ModelError, match="deformable"):
+    with pytest.raises(ModelError, match="has 18 outputs, 27 are needed"):
         config_of(path)
 
 

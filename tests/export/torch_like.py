@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
-import torch
-from torch import nn
 
-from stream_export.converters._request import Converted, Request
-from stream_export.metadata import check_contract
-from stream_export.quantize import SENSITIVE
+from tests.export.lazily import lazily
+
+if TYPE_CHECKING:
+    import onnx
+
+onnxruntime = lazily("onnxruntime")
+torch = lazily("torch")
+nn = lazily("torch.nn")
+Converted = lazily("stream_export.converters._request", "Converted")
+Request = lazily("stream_export.converters._request", "Request")
+check_contract = lazily("stream_export.metadata", "check_contract")
+SENSITIVE = lazily("stream_export.tools.quantize", "SENSITIVE")
 
 
 def picture(height: int, width: int) -> np.ndarray:
@@ -28,7 +35,13 @@ def answers(
     converted: Converted, system: str, request: Request, image: np.ndarray
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """What the exported model finds, and what the same form finds in torch."""
-    model = converted.to_onnx(system, request)
+    return answers_of(converted.to_onnx(system, request), converted, image)
+
+
+def answers_of(
+    model: onnx.ModelProto, converted: Converted, image: np.ndarray
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The same of a model that was exported already."""
     check_contract(model)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

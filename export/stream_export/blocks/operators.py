@@ -18,6 +18,7 @@ import torchvision.ops
 from onnxscript import FLOAT, INT64, opset18
 from torch import Tensor
 
+from stream_export.blocks.deformable import deformed_samples_onnx
 from stream_export.blocks.resizing import shortest_edge_onnx, upsample_like_onnx
 from stream_export.blocks.vovnet import halve_onnx
 
@@ -196,5 +197,6 @@ TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     torch.ops.stream.shortest_edge.default: shortest_edge_onnx,
     torch.ops.stream.upsample_like.default: upsample_like_onnx,
     torch.ops.stream.halve.default: halve_onnx,
+    torch.ops.stream.deformed_samples.default: deformed_samples_onnx,
 }
 """ONNX forms of the operators above, for `torch.onnx.export(custom_translation_table=...)`."""

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from stream_export.blocks.deformable import Deformable, DeformConv
+
 
 class Bottleneck(nn.Module):
     """1x1, 3x3, 1x1 and a shortcut (ResNet, figure 5; ResNeXt where there are groups)."""
@@ -22,6 +24,7 @@ class Bottleneck(nn.Module):
         dilation: int = 1,
         stride_in_1x1: bool = False,
         projected: bool | None = None,
+        deformable: Deformable | None = None,
     ) -> None:
         """Sets up.
 
@@ -35,13 +38,20 @@ class Bottleneck(nn.Module):
             stride_in_1x1: whether the first 1x1 has the stride (MSRA, Detectron, Keras) or the
                 3x3 (torchvision, ResNeXt).
             projected: whether the shortcut is a 1x1 convolution; where channels change by default.
+            deformable: how the 3x3 is deformed, if it is.
         """
         super().__init__()
         first, second = (stride, 1) if stride_in_1x1 else (1, stride)
         self.conv1 = nn.Conv2d(inputs, inner, 1, stride=first)
-        self.conv2 = nn.Conv2d(
-            inner, inner, 3, stride=second, padding=dilation, dilation=dilation, groups=groups
-        )
+        self.conv2: nn.Module
+        if deformable is None:
+            self.conv2 = nn.Conv2d(
+                inner, inner, 3, stride=second, padding=dilation, dilation=dilation, groups=groups
+            )
+        else:
+            self.conv2 = DeformConv(
+                inner, inner, deformable, stride=second, dilation=dilation, groups=groups
+            )
         self.conv3 = nn.Conv2d(inner, outputs, 1)
         needed = inputs != outputs if projected is None else projected
         self.shortcut = nn.Conv2d(inputs, outputs, 1, stride=stride) if needed else None
@@ -64,6 +74,7 @@ def residual_stage(
     groups: int = 1,
     dilation: int = 1,
     stride_in_1x1: bool = False,
+    deformable: Sequence[Deformable | None] = (),
 ) -> nn.Sequential:
     """Bottlenecks at one scale, the first of which has the stride and a projected shortcut."""
     return nn.Sequential(
@@ -77,6 +88,7 @@ def residual_stage(
                 dilation=dilation,
                 stride_in_1x1=stride_in_1x1,
                 projected=number == 0,
+                deformable=deformable[number] if deformable else None,
             )
             for number in range(count)
         )
@@ -96,6 +108,7 @@ class ResNet(nn.Module):
         outputs: int = 256,
         stride_in_1x1: bool = False,
         last_dilated: bool = False,
+        deformable: Sequence[Sequence[Deformable | None]] = (),
     ) -> None:
         """Sets up.
 
@@ -107,6 +120,7 @@ class ResNet(nn.Module):
             outputs: of the first stage.
             stride_in_1x1: see `Bottleneck`.
             last_dilated: whether the fourth stage dilates by 2 instead of striding (DC5).
+            deformable: per stage and bottleneck, how its 3x3 is deformed, if it is.
         """
         super().__init__()
         self.stem = nn.Conv2d(3, stem, 7, stride=2, padding=3)
@@ -124,6 +138,7 @@ class ResNet(nn.Module):
                     groups=groups,
                     dilation=2 if dilated else 1,
                     stride_in_1x1=stride_in_1x1,
+                    deformable=deformable[number] if deformable else (),
                 )
             )
             inputs = outputs * 2**number

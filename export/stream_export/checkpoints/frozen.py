@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,21 @@ _PARTS = {
 }
 
 
+def without_import(nodes: Mapping[str, GraphNode]) -> dict[str, GraphNode]:
+    """Nodes without the `import/` that reading a graph into another puts before every name."""
+    while nodes and all(name.startswith("import/") for name in nodes):
+        nodes = {
+            name.removeprefix("import/"): GraphNode(
+                node.op,
+                # A control input has a caret before its name.
+                tuple(re.sub(r"^(\^?)import/", r"\1", one) for one in node.inputs),
+                node.value,
+            )
+            for name, node in nodes.items()
+        }
+    return dict(nodes)
+
+
 def frozen_weights(path: Path, nodes: Mapping[str, GraphNode]) -> Weights:
     """Slim's layers of a frozen graph.
 
@@ -38,9 +54,15 @@ def frozen_weights(path: Path, nodes: Mapping[str, GraphNode]) -> Weights:
         pointwise, [out, C * multiplier]. A batch normalisation without gamma gets one of ones.
     """
     found: dict[str, NDArray[Any]] = {}
-    for name, node in nodes.items():
+    for name, node in without_import(nodes).items():
         scope, _, last = name.rpartition("/")
-        if node.value is None or last not in _PARTS or node.value.dtype.kind != "f":
+        if node.value is None or node.value.dtype.kind != "f":
+            continue
+        if last not in _PARTS:
+            # Of a layer that is not slim's: kept, so that nobody leaves it out unseen. What was a
+            # variable before freezing is read through a node of its own.
+            if f"{name}/read" in nodes or f"{name}/ReadVariableOp" in nodes:
+                found[f"{scope}.{last}"] = node.value
             continue
         value = node.value
         if last == "depthwise_weights":

@@ -56,9 +56,10 @@ def read_keras(path: Path) -> Weights:
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and not name.startswith("optimizer_weights/"):
             parts = name.split("/")
-            part = _PARTS.get(parts[-1].split(":")[0])
-            if part is not None and len(parts) > 1:
-                found[f"{parts[-2]}.{part}"] = _value(path, name, item)
+            last = parts[-1].split(":")[0]
+            # Parts of other layers than ours are kept, so that nobody leaves them out unseen.
+            if len(parts) > 1 and (last in _PARTS or item.dtype.kind == "f"):
+                found[f"{parts[-2]}.{_PARTS.get(last, last)}"] = _value(path, name, item)
 
     try:
         with h5py.File(path, "r") as file:

@@ -1,56 +1,203 @@
-"""Pickles of arrays (Detectron, Detectron2's model zoo), read without letting them run anything."""
+"""Pickles, read without letting them run anything.
+
+Numbers, text, containers and arrays are built as they are. Whatever else a pickle names (a class of
+a training framework, a whole model) becomes a `StandIn` that holds what belongs to it and does
+nothing; names that only an attack would ask for end the reading.
+"""
 
 from __future__ import annotations
 
+import collections
 import pickle
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from stream.errors import ModelError
 
-# What a dictionary of NumPy arrays needs, under the names that NumPy has had, and nothing that
-# does anything but build data.
+# What a dictionary of NumPy arrays needs, under the names that NumPy has had, and containers.
 _ALLOWED = {
     ("_codecs", "encode"),
     ("collections", "OrderedDict"),
     ("numpy", "dtype"),
     ("numpy", "ndarray"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"),
     ("numpy._core.multiarray", "_reconstruct"),
     ("numpy._core.multiarray", "scalar"),
-}
+    ("numpy._core.numeric", "_frombuffer"),
+    *(
+        ("builtins", name)
+        for name in (
+            "bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list",
+            "range", "set", "slice", "str", "tuple",
+        )
+    ),
+}  # fmt: skip
+
+# Modules of Python's own of which objects lie beside weights and are harmless as stand-ins; the
+# rest of its library has no place in a checkpoint.
+_BESIDE = {
+    "argparse", "collections", "copyreg", "dataclasses", "datetime", "decimal", "enum", "fractions",
+    "functools", "logging", "pathlib", "random", "threading", "types", "typing", "uuid", "weakref",
+    "zoneinfo", "__main__",
+}  # fmt: skip
 
 
 class ForbiddenPickleError(pickle.UnpicklingError):
-    """A pickle asks for something that no array is made of."""
+    """A pickle asks for something that no checkpoint is made of."""
 
 
-class _Unpickler(pickle.Unpickler):
+class StandIn:
+    """In place of an object of a class that is not loaded: what it was given, and nothing else.
+
+    Attributes:
+        named: the class, such as "torch.nn.modules.conv.Conv2d".
+        given: arguments that it was built with.
+        state: its attributes, where it has any.
+        items: what was put into it as into a dictionary or a list.
+    """
+
+    named = ""
+
+    def __init__(self, *given: Any, **_named: Any) -> None:
+        self.given = given
+        self.state: Any = {}
+        self.items: dict[Any, Any] = {}
+
+    def __new__(cls, *_given: Any, **_named: Any) -> StandIn:
+        """Made empty, since a pickle need not call what a class would."""
+        made = super().__new__(cls)
+        made.given, made.state, made.items = (), {}, {}
+        return made
+
+    def __call__(self, *_given: Any, **_named: Any) -> StandIn:
+        """Calling it gives another that does nothing."""
+        return StandIn()
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.items[key] = value
+
+    def append(self, value: Any) -> None:
+        """As a list's."""
+        self.items[len(self.items)] = value
+
+    def extend(self, values: Any) -> None:
+        """As a list's."""
+        for value in values:
+            self.append(value)
+
+    def add(self, value: Any) -> None:
+        """As a set's."""
+        self.append(value)
+
+    def attribute(self, path: str) -> Any:
+        """The value under a dotted path of attributes and submodules, or None."""
+        found: Any = self
+        for part in path.split("."):
+            if not isinstance(found, StandIn) or not isinstance(found.state, dict):
+                return None
+            inside = found.state.get("_modules")
+            nested = inside if isinstance(inside, dict) else {}
+            found = found.state.get(part, nested.get(part))
+        return found
+
+
+class Unpickler(pickle.Unpickler):
+    """Builds data and stand-ins; `extra` has further functions that are safe to call, by name."""
+
+    extra: dict[tuple[str, str], Any] = {}  # noqa: RUF012 - subclasses put theirs in its place
+
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
+        """What a name in the pickle stands for.
+
+        Raises:
+            ForbiddenPickleError: it could do something.
+        """
+        module = module.replace("numpy.core", "numpy._core").replace("__builtin__", "builtins")
+        if (module, name) in self.extra:
+            return self.extra[module, name]
+        if (module, name) in _ALLOWED:
+            return super().find_class(module, name)
+        if (module, name) == ("collections", "defaultdict"):
+            return _default_dictionary
+        if (module, name) == ("copyreg", "_reconstructor"):
+            return _reconstructed
+        root = module.partition(".")[0]
+        numpys = root == "numpy" and name[:1].islower() and not module.startswith("numpy.random")
+        if numpys or (root in sys.stdlib_module_names and root not in _BESIDE):
             raise ForbiddenPickleError(f"{module}.{name}")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        return type("StandIn", (StandIn,), {"named": f"{module}.{name}"})
+
+
+def _default_dictionary(_factory: Any = None, *entries: Any) -> dict[Any, Any]:
+    return dict(*entries)
+
+
+def _reconstructed(kind: Any, _base: Any = None, _state: Any = None) -> Any:
+    """An object as Python's older protocols make it."""
+    return kind() if isinstance(kind, type) and issubclass(kind, StandIn) else StandIn()
+
+
+def parameters(model: StandIn, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Weights and buffers of a whole model that was pickled, by the names of its state dict."""
+    state = model.state if isinstance(model.state, dict) else {}
+    for kind in ("_parameters", "_buffers"):
+        held = state.get(kind)
+        for name, value in held.items() if isinstance(held, dict) else ():
+            if value is not None and name not in _names(state.get("_non_persistent_buffers_set")):
+                yield f"{prefix}{name}", value
+    inside = state.get("_modules")
+    for name, child in inside.items() if isinstance(inside, dict) else ():
+        if isinstance(child, StandIn):
+            yield from parameters(child, f"{prefix}{name}.")
+
+
+def _names(value: Any) -> frozenset[Any]:
+    return frozenset(value) if isinstance(value, set | frozenset | list | tuple) else frozenset()
 
 
 def read_pickle(path: Path) -> Any:
-    """Reads a pickle of plain values and NumPy arrays; strings of Python 2 become text.
+    """Reads a pickle; strings of Python 2 become text.
 
     Args:
         path: of a .pkl file, written by Python 2 or 3.
 
     Returns:
-        What it holds: dictionaries, lists, strings, numbers, arrays.
+        What it holds: dictionaries, lists, strings, numbers, arrays, and stand-ins.
 
     Raises:
-        ModelError: the file is missing, no pickle, cut short, or asks for anything else; nothing
-            of it is executed.
+        ModelError: the file is missing, no pickle, cut short, or asks for what could do harm;
+            nothing of it is executed.
+    """
+    from stream_export.checkpoints.torch_files import restricted_pickle
+
+    def load(file: BinaryIO) -> Any:
+        return restricted_pickle().Unpickler(file, encoding="latin1").load()
+
+    return guarded(path, "the pickle", load)
+
+
+def guarded(path: Path, what: str, load: Callable[[BinaryIO], Any]) -> Any:
+    """What `load` makes of a file.
+
+    Args:
+        path: of the file.
+        what: it should be, in words that fit before "is damaged".
+        load: reads the open file.
+
+    Raises:
+        ModelError: whatever is wrong with the file, in one sentence.
     """
     try:
         with path.open("rb") as file:
-            return _Unpickler(file, encoding="latin1").load()
+            return load(file)
+    except ModelError:
+        raise
     except ForbiddenPickleError as error:
         raise ModelError(
             f"{path}: the file asks to run {str(error)!r}, which no checkpoint needs; it was "
@@ -58,16 +205,17 @@ def read_pickle(path: Path) -> Any:
         ) from None
     except FileNotFoundError:
         raise ModelError(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise ModelError(f"{path}: it is a folder, a checkpoint is one file") from None
     except OSError as error:
-        raise ModelError(f"{path}: it cannot be read ({error.strerror})") from error
-    except Exception as error:  # a damaged pickle may raise anything
+        raise ModelError(f"{path}: it cannot be read ({error.strerror or error})") from error
+    except Exception as error:  # a damaged file may raise anything
         raise ModelError(
-            f"{path}: the pickle is damaged or cut short ({type(error).__name__}); download it "
-            "again"
+            f"{path}: {what} is damaged or cut short ({type(error).__name__}); download it again"
         ) from error
 
 
-def arrays_of(values: dict[Any, Any]) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
+def arrays_of(values: collections.abc.Mapping[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
     """The numeric arrays among a dictionary's values, by name."""
     return {
         str(name): value

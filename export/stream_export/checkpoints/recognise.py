@@ -7,14 +7,15 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from stream.errors import ModelError
 from stream.inference.onnx_file import read_onnx_file
 from stream_export.checkpoints.graphdef import looks_like_graphdef
 from stream_export.checkpoints.keras import HDF5_MAGIC
-from stream_export.checkpoints.pickles import read_pickle
-from stream_export.checkpoints.torch_files import LEGACY_MAGIC, read_torch
+from stream_export.checkpoints.safetensors import is_safetensors
+from stream_export.checkpoints.states import all_names, read_content
+from stream_export.checkpoints.torch_files import LEGACY_MAGIC
+from stream_export.registry import converters
 
 _PACKED = {
     b"\xfd7zXZ\x00": "xz -d",
@@ -54,32 +55,21 @@ class Recognised:
         return " ".join([*parts, *self.options.split(), "-o", shlex.quote(f"{path.stem}.onnx")])
 
 
-_TORCHVISION = Recognised("a checkpoint of torchvision", "torchvision", flag="--weights")
-
-# Weights that only one system has, looked for in this order, and what that is.
-_SIGNS: list[tuple[str, Recognised]] = [
-    ("proto_net.0.weight", Recognised("a checkpoint of YOLACT", "yolact")),
-    (
-        "proposal_generator.fcos_head.cls_logits.weight",
-        Recognised("a checkpoint of CenterMask2", "centermask"),
-    ),
-    (
-        "proposal_generator.rpn_head.objectness_logits.weight",
-        Recognised("a checkpoint of detectron2", "detectron2"),
-    ),
-    ("mask_fcn_logits_w", Recognised("a checkpoint of Detectron (Caffe2)", "detectron")),
-    ("rpn.head.cls_logits.weight", _TORCHVISION),
-    ("rpn.head.conv.0.0.weight", _TORCHVISION),
+# Weights that tell of systems without a converter, and what those are.
+_FOREIGN: list[tuple[str, str]] = [
     (
         "roi_head.mask_head.conv_logits.weight",
-        Recognised("a checkpoint of MMDetection, for which there is no converter"),
+        "a checkpoint of MMDetection, for which there is no converter",
     ),
     (
         "backbone.body.stem.conv1.weight",
-        Recognised("a checkpoint of maskrcnn-benchmark, for which there is no converter"),
+        "a checkpoint of maskrcnn-benchmark, for which there is no converter",
     ),
-    ("fc.weight", Recognised("a classifier's weights, without a detector's heads")),
-    ("fc1000_w", Recognised("a classifier's weights, without a detector's heads")),
+    ("model.0.conv.weight", "a checkpoint of YOLO, which is no Mask R-CNN"),
+]
+_CLASSIFIERS: list[tuple[str, str]] = [
+    ("fc.weight", "a classifier's weights, without a detector's heads"),
+    ("fc1000_w", "a classifier's weights, without a detector's heads"),
 ]
 
 _SAVED_MODEL = Recognised(
@@ -105,11 +95,12 @@ def recognise(path: Path) -> Recognised | None:
     if not head:
         raise ModelError(f"{path}: the file is empty; download it again")
     if head.startswith(HDF5_MAGIC):
-        return _keras(path)
-    if head.startswith(LEGACY_MAGIC) or (head.startswith(b"PK") and _is_torch(path)):
-        return _by_names(_names(read_torch(path)))
-    if head.startswith(b"\x80"):
-        return _by_names(_names(read_pickle(path)))
+        return _by_names(_keras_names(path)) or Recognised(
+            "an HDF5 file without the weights of a network that can be converted"
+        )
+    torchs = head.startswith(LEGACY_MAGIC) or (head.startswith(b"PK") and _is_torch(path))
+    if torchs or head.startswith(b"\x80") or is_safetensors(path):
+        return _by_names(all_names(read_content(path)))
     return _by_head(path, head)
 
 
@@ -145,26 +136,24 @@ def _is_torch(path: Path) -> bool:
         return True
 
 
-def _names(content: Any) -> set[str]:
-    """All names in a checkpoint's dictionaries, whatever they are wrapped in."""
-    names: set[str] = set()
-    if isinstance(content, dict):
-        for key, value in content.items():
-            names.add(str(key).removeprefix("module."))
-            if isinstance(value, dict):
-                names |= {str(inner).removeprefix("module.") for inner in value}
-    return names
-
-
 def _by_names(names: Iterable[str]) -> Recognised | None:
-    names = set(names)
-    for sign, found in _SIGNS:
-        if sign in names:
-            return found
-    return None
+    """What the names of weights tell, whatever wrappers put before them."""
+    names = tuple(names)
+
+    def held(sign: str) -> bool:
+        return any(name == sign or name.endswith(f".{sign}") for name in names)
+
+    for sign, what in _FOREIGN:
+        if held(sign):
+            return Recognised(what)
+    for converter in converters().values():
+        if any(held(sign) for sign in converter.signs):
+            return Recognised(converter.what, converter.name, converter.needs, converter.flag)
+    return next((Recognised(what) for sign, what in _CLASSIFIERS if held(sign)), None)
 
 
-def _keras(path: Path) -> Recognised:
+def _keras_names(path: Path) -> set[str]:
+    """The names of a file's groups, each part by itself."""
     from stream_export.registry import need_extra
 
     need_extra("h5py")
@@ -176,9 +165,7 @@ def _keras(path: Path) -> Recognised:
             file.visit(names.append)
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise ModelError(f"{path}: the HDF5 file is damaged or cut short ({error})") from error
-    if any("mrcnn" in name for name in names):
-        return Recognised("a checkpoint of Matterport's Mask R-CNN (Keras)", "matterport")
-    return Recognised("an HDF5 file without a Mask R-CNN of Matterport's")
+    return {part for name in names for part in name.split("/")}
 
 
 def _by_head(path: Path, head: bytes) -> Recognised | None:
@@ -191,9 +178,9 @@ def _by_head(path: Path, head: bytes) -> Recognised | None:
     if head.startswith(b"PK") or head[257:262] == b"ustar":
         return Recognised("an archive; unpack it first")
     if _is_onnx(path):
-        return Recognised("an ONNX model already; look at it with: stream export inspect")
+        return Recognised(_onnx(path))
     if looks_like_graphdef(head):
-        return Recognised("a frozen graph of TensorFlow", "tensorflow", "--config pipeline.config")
+        return _by_names(("GraphDef",))
     return _SAVED_MODEL if head.startswith(b"\x08\x01") else None
 
 
@@ -203,3 +190,13 @@ def _is_onnx(path: Path) -> bool:
     except ModelError:
         return False
     return True
+
+
+def _onnx(path: Path) -> str:
+    from stream_export.metadata import foreign
+    from stream_export.registry import need_extra
+
+    need_extra("onnx")
+    import onnx
+
+    return foreign(onnx.load(str(path), load_external_data=False))

@@ -1,38 +1,80 @@
-"""Configuration files of Detectron, Detectron2 and their descendants: the YAML that they use.
+"""Configuration files of Detectron2 and its descendants: YAML, asked by dotted names.
 
-Nested mappings and lists by indentation, scalars, and flow lists and tuples in Python's spelling
-(yacs evaluates values as Python literals). Anchors, tags and multi-line strings have no place in
-these files and are refused.
+As yacs reads them: a text that is a Python literal is that literal, so that `(210000, 250000)` is
+a tuple. Tags that would build objects are read as the plain data behind them, so that nothing in a
+file is executed.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import itertools
+import math
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from stream.errors import ModelError, UsageError
 
-_WORDS = {"true": True, "false": False, "null": None, "~": None, "none": None, "": None}
+_MOST = 1_000_000
+"""Characters of a configuration; a longer file is none."""
+_DEEPEST = 40
+_LISTED = 5000
+"""Settings that are listed at most: aliases make a short file as long as one likes."""
+
+_BASES = r"Base-RCNN-(FPN|C4|DilatedC5)\.ya?ml"
+"""The published configurations that others build on; they say what the converter takes for granted
+anyway."""
 
 
 class Settings:
-    """A configuration, asked by dotted names."""
+    """A configuration, asked by dotted names; it remembers what was asked for.
 
-    def __init__(self, values: dict[str, Any] | None = None, source: str = "") -> None:
-        """Takes nested dictionaries; `source` is named in messages."""
+    Attributes:
+        used: names, as the file has them, of the values that were taken.
+        told: names that values were asked by, and found.
+    """
+
+    def __init__(
+        self,
+        values: dict[str, Any] | None = None,
+        source: str = "",
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
+        """Sets up.
+
+        Args:
+            values: nested dictionaries.
+            source: named in messages.
+            aliases: other names of settings, for configurations of another style.
+        """
         self.values = values or {}
         self.source = source
+        self.aliases = aliases or {}
+        self.used: set[str] = set()
+        self.told: set[str] = set()
 
     def get(self, name: str, default: Any = None) -> Any:
         """The value under a dotted name such as `MODEL.RPN.NMS_THRESH`, or the default."""
+        for one in (name, self.aliases.get(name)):
+            found = self._find(one) if one else None
+            if one and found is not None:
+                self.used.add(one)
+                self.told.add(name)
+                return found
+        return default
+
+    def _find(self, name: str) -> Any:
         found: Any = self.values
         for part in name.split("."):
-            if not isinstance(found, dict) or part not in found:
-                return default
-            found = found[part]
-        return default if found is None else found
+            if isinstance(found, list | tuple) and part.isdigit() and int(part) < len(found):
+                found = found[int(part)]
+            elif isinstance(found, dict) and part in found:
+                found = found[part]
+            else:
+                return None
+        return found
 
     def number(self, name: str, default: float) -> float:
         """A number.
@@ -41,9 +83,20 @@ class Settings:
             UsageError: the file says something else.
         """
         value = self.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
             raise self._wrong(name, value, "a number")
         return value
+
+    def whole(self, name: str, default: int, least: int = 1) -> int:
+        """A whole number of at least `least`.
+
+        Raises:
+            UsageError: the file says something else.
+        """
+        value = self.number(name, default)
+        if math.isinf(value) or value != int(value) or value < least:
+            raise self._wrong(name, value, f"a whole number from {least} on")
+        return int(value)
 
     def numbers(self, name: str, default: tuple[float, ...]) -> tuple[float, ...]:
         """A list of numbers.
@@ -53,10 +106,64 @@ class Settings:
         """
         value = self.get(name, default)
         if not isinstance(value, list | tuple) or not all(
-            isinstance(entry, int | float) for entry in value
+            isinstance(entry, int | float) and not isinstance(entry, bool) for entry in value
         ):
             raise self._wrong(name, value, "a list of numbers")
         return tuple(float(entry) for entry in value)
+
+    def above(self, assignments: Iterable[str]) -> Settings:
+        """These settings with some changed.
+
+        Args:
+            assignments: `NAME=VALUE` each, with dotted names and values as yacs spells them.
+
+        Raises:
+            UsageError: one is not spelt so.
+        """
+        values = self.values
+        for text in assignments:
+            name, equals, value = text.partition("=")
+            parts = name.strip().split(".")
+            if not equals or not all(part.isidentifier() for part in parts):
+                raise UsageError(
+                    f"--set {text!r}: write NAME=VALUE, such as INPUT.MIN_SIZE_TEST=640"
+                )
+            nested: Any = _literal(value.strip())
+            for part in reversed(parts):
+                nested = {part: nested}
+            values = _merged(values, nested)
+        return Settings(values, self.source or "--set", self.aliases)
+
+    def names(self) -> list[str]:
+        """The dotted names of all values."""
+        return list(itertools.islice(_leaves(self.values), _LISTED))
+
+    def said(self) -> str:
+        """What was used of a file, for the user.
+
+        Raises:
+            UsageError: nothing was, so that it cannot be the model's configuration.
+        """
+        every = self.names()
+        if not self.used:
+            shown = ", ".join(every[:4]) + (", ..." if len(every) > 4 else "")
+            raise UsageError(
+                f"{self.source}: none of its {len(every)} settings is one that this converter "
+                f"knows ({shown or 'it is empty'}); is it the model's configuration?"
+            )
+        shown = ", ".join(f"{name} = {str(self._find(name))[:60]}" for name in sorted(self.used))
+        return f"{len(self.used)} of {len(every)} settings of {self.source}: {shown}"
+
+    def refuse_unknown(self, assignments: Iterable[str]) -> None:
+        """Makes sure that what was set by hand was used.
+
+        Raises:
+            UsageError: one was not.
+        """
+        for text in assignments:
+            name = text.partition("=")[0].strip()
+            if not any(one == name or one.startswith(f"{name}.") for one in self.used):
+                raise UsageError(f"--set {text!r}: this converter knows no setting {name!r}")
 
     def _wrong(self, name: str, value: Any, wanted: str) -> UsageError:
         return UsageError(f"{self.source}: {name} is {value!r}, {wanted} is needed")
@@ -78,25 +185,94 @@ def parse_settings(text: str, source: str) -> Settings:
     Raises:
         UsageError: it is no configuration.
     """
-    lines = list(_lines(text, source))
+    from stream_export.registry import need_extra
+
+    need_extra("yaml")
+    import yaml
+
+    if len(text) > _MOST:
+        raise UsageError(f"{source}: it is too long for a configuration")
     try:
-        value, rest = _block(lines, 0, lines[0][0] if lines else 0)
-    except (ValueError, RecursionError) as error:
+        value = _plain(yaml.load(text, _loader()), {}, 0)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}" if mark is not None else "it is not YAML"
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise UsageError(
+            f"{source}: it is no configuration that can be read ({where}: {problem})"
+        ) from error
+    except (ValueError, RecursionError, OverflowError) as error:
         raise UsageError(f"{source}: it is no configuration that can be read ({error})") from error
-    if rest != len(lines) or not isinstance(value, dict):
-        raise UsageError(f"{source}: it is no configuration: line {lines[rest - 1][2]}")
+    if not isinstance(value, dict):
+        raise UsageError(f"{source}: it is no configuration, it has no settings by name")
     return Settings(value, source)
+
+
+def _loader() -> Any:
+    """YAML's safe loader, to which any tag is the plain data behind it."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    def plain(loader: Any, _suffix: str, node: Any) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return loader.construct_mapping(node, deep=True)
+        if isinstance(node, yaml.SequenceNode):
+            return loader.construct_sequence(node, deep=True)
+        return loader.construct_scalar(node)
+
+    Loader.add_multi_constructor("", plain)
+    return Loader
+
+
+def _plain(value: Any, seen: dict[int, Any], depth: int) -> Any:
+    """Mappings with text for keys, and texts that are Python literals as those."""
+    if depth > _DEEPEST:
+        raise ValueError("it is nested too deeply")
+    if id(value) in seen:
+        return seen[id(value)]
+    if isinstance(value, dict):
+        found: Any = {str(key): _plain(one, seen, depth + 1) for key, one in value.items()}
+    elif isinstance(value, list | tuple):
+        found = [_plain(one, seen, depth + 1) for one in value]
+    else:
+        return _literal(value) if isinstance(value, str) else value
+    # What an alias repeats is walked once.
+    seen[id(value)] = found
+    return found
+
+
+def _literal(text: str) -> Any:
+    """As yacs decodes a value: a Python literal where it is one, else the text."""
+    words = {"true": True, "false": False, "null": None, "~": None, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    if len(text) > 10_000:
+        return text
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
 
 
 def _read(path: Path, depth: int) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
         raise ModelError(f"{path}: the configuration cannot be read ({error})") from error
     values = parse_settings(text, str(path)).values
     base = values.pop("_BASE_", None)
-    if isinstance(base, str) and depth < 8 and (path.parent / base).is_file():
-        return _merged(_read(path.parent / base, depth + 1), values)
+    if isinstance(base, str) and depth < 8:
+        above = path.parent / base
+        if not above.is_file():
+            if re.fullmatch(_BASES, above.name):
+                return values
+            raise UsageError(
+                f"{path}: the configuration that it builds on, {base!r}, does not lie there; put "
+                "it there, or give the config.yaml that training wrote"
+            )
+        return _merged(_read(above, depth + 1), values)
     return values
 
 
@@ -109,91 +285,9 @@ def _merged(base: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-_Line = tuple[int, str, int]
-"""Indentation, what is written, line number."""
-
-
-def _lines(text: str, source: str) -> Iterator[_Line]:
-    """The lines that say something; a flow list may go over several."""
-    held, start, indent = "", 0, 0
-    for number, raw in enumerate(text.splitlines(), 1):
-        bare = _uncommented(raw)
-        if not bare.strip():
-            continue
-        if "\t" in bare[: len(bare) - len(bare.lstrip())]:
-            raise UsageError(f"{source}: line {number} is indented by a tab")
-        if not held:
-            start, indent = number, len(bare) - len(bare.lstrip())
-        held = f"{held} {bare.strip()}".strip()
-        if _depth(held) <= 0:
-            yield indent, held, start
-            held = ""
-    if held:
-        raise UsageError(f"{source}: the bracket opened in line {start} is never closed")
-
-
-def _uncommented(line: str) -> str:
-    quote = ""
-    for index, char in enumerate(line):
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in "'\"":
-            quote = char
-        elif char == "#" and (index == 0 or line[index - 1] in " \t"):
-            return line[:index].rstrip()
-    return line.rstrip()
-
-
-def _depth(text: str) -> int:
-    return sum(text.count(char) for char in "([{") - sum(text.count(char) for char in ")]}")
-
-
-def _block(lines: list[_Line], at: int, indent: int) -> tuple[Any, int]:
-    """The mapping or list that begins at a line, and the line behind it."""
-    if at < len(lines) and (lines[at][1].startswith("- ") or lines[at][1] == "-"):
-        return _list(lines, at, indent)
-    found: dict[str, Any] = {}
-    while at < len(lines) and lines[at][0] == indent and not lines[at][1].startswith("- "):
-        _, text, number = lines[at]
-        key, colon, value = text.partition(":")
-        if not colon or (value and not value.startswith(" ")):
-            raise ValueError(f"line {number}: {text[:40]!r}")
-        key = key.strip().strip("'\"")
-        at += 1
-        if value.strip():
-            found[key] = _scalar(value.strip(), number)
-        elif at < len(lines) and (
-            lines[at][0] > indent or (lines[at][0] == indent and lines[at][1].startswith("-"))
-        ):
-            found[key], at = _block(lines, at, lines[at][0])
+def _leaves(values: Mapping[str, Any], before: str = "") -> Iterable[str]:
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, f"{before}{name}.")
         else:
-            found[key] = None
-    return found, at
-
-
-def _list(lines: list[_Line], at: int, indent: int) -> tuple[list[Any], int]:
-    found: list[Any] = []
-    while at < len(lines) and lines[at][0] == indent and lines[at][1].startswith("-"):
-        _, text, number = lines[at]
-        inner = text[1:].lstrip()
-        if inner.startswith("- "):
-            # A list within a list: what follows the dash is its first line.
-            deeper = indent + len(text) - len(inner)
-            rest = [(deeper, inner, number), *lines[at + 1 :]]
-            value, used = _list(rest, 0, deeper)
-            at += used
-        else:
-            value, at = _scalar(inner, number), at + 1
-        found.append(value)
-    return found, at
-
-
-def _scalar(text: str, number: int) -> Any:
-    if text[0:1] in ("&", "*", "|", ">"):
-        raise ValueError(f"line {number}: {text[:40]!r}")
-    if text.lower() in _WORDS:
-        return _WORDS[text.lower()]
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError):
-        return text
+            yield f"{before}{name}"

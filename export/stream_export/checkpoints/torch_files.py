@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
+import io
 import pickle
-import re
 import warnings
+import zipfile
+from functools import cache
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, BinaryIO
 
 from stream.errors import ModelError
+from stream_export.checkpoints.pickles import Unpickler, guarded
 
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How a file of torch's older serialisation begins."""
@@ -26,36 +29,112 @@ def is_torch(path: Path) -> bool:
 
 
 def read_torch(path: Path) -> Any:
-    """Reads a torch file, tensors on the CPU; code that it may carry is refused.
+    """Reads a torch file, tensors on the CPU; code that it may carry is not loaded.
 
     Raises:
-        ModelError: the file is missing, damaged, cut short, or holds more than plain data.
+        ModelError: the file is missing, damaged, cut short, a program (TorchScript, an exported
+            one), or asks for what could do harm.
     """
+
+    def load(file: BinaryIO) -> Any:
+        _refuse_programs(path, file)
+        return _loaded(file)
+
+    return guarded(path, "the torch file", load)
+
+
+@cache
+def restricted_pickle() -> Any:
+    """What torch is given in place of the module `pickle`: it builds tensors and stand-ins."""
     import torch
 
-    try:
-        # Training scripts store their arguments beside the weights; they do nothing.
-        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
-            # Of a pickle's age, which is no fault of whoever has the file.
-            warnings.simplefilter("ignore")
-            return torch.load(str(path), map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise ModelError(f"{path}: there is no such file") from None
-    except pickle.UnpicklingError as error:
-        raise ModelError(_refusal(path, str(error))) from error
-    except Exception as error:  # a damaged file may raise anything
-        raise ModelError(
-            f"{path}: the torch file is damaged or cut short ({type(error).__name__}); download it "
-            "again"
-        ) from error
+    utilities = torch._utils
 
+    class Restricted(Unpickler):
+        extra = {  # noqa: RUF012
+            ("torch._utils", "_rebuild_tensor"): utilities._rebuild_tensor,
+            ("torch._utils", "_rebuild_tensor_v2"): utilities._rebuild_tensor_v2,
+            ("torch._utils", "_rebuild_parameter"): _plain,
+            ("torch._utils", "_rebuild_parameter_with_state"): _plain,
+            ("torch._tensor", "_rebuild_from_type_v2"): _base_tensor,
+            ("torch.nn.parameter", "Parameter"): _plain,
+            ("torch.storage", "_load_from_bytes"): _from_bytes,
+            ("torch", "Size"): torch.Size,
+            ("torch", "device"): torch.device,
+            ("torch.serialization", "_get_layout"): _plain,
+            **{
+                ("torch", name): value
+                for name, value in vars(torch).items()
+                if isinstance(value, torch.dtype)
+            },
+            **{
+                ("torch", f"{name}Storage"): getattr(torch, f"{name}Storage")
+                for name in (
+                    "Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte",
+                    "Bool",
+                )
+            },
+        }  # fmt: skip
 
-def _refusal(path: Path, text: str) -> str:
-    """One sentence from torch's page of advice, which says GLOBAL and the name."""
-    wanted = re.search(r"GLOBAL ([\w.]+)", text)
-    if wanted is None:
-        return f"{path}: the torch file is damaged, cut short, or holds more than weights"
-    return (
-        f"{path}: the file asks to run {wanted[1]!r}, which no checkpoint needs; it was refused "
-        "and nothing was executed"
+    def load(file: BinaryIO, **options: Any) -> Any:
+        return Restricted(file, **options).load()
+
+    return SimpleNamespace(
+        Unpickler=Restricted,
+        load=load,
+        UnpicklingError=pickle.UnpicklingError,
+        __name__="stream_export.checkpoints.torch_files",
     )
+
+
+def _plain(value: Any, *_: Any) -> Any:
+    """A parameter is its tensor."""
+    return value
+
+
+def _base_tensor(build: Any, _kind: Any, given: Any, _state: Any = None) -> Any:
+    """A tensor of a subclass as a plain one."""
+    return build(*given)
+
+
+def _from_bytes(content: bytes) -> Any:
+    """A storage inside a pickle, which is a torch file of its own."""
+    return _loaded(io.BytesIO(content))
+
+
+def _loaded(file: BinaryIO) -> Any:
+    import torch
+
+    with warnings.catch_warnings():
+        # Of a pickle's age, which is no fault of whoever has the file.
+        warnings.simplefilter("ignore")
+        # torch's own restricted reader knows no NumPy scalar, path or whole model; this one loads
+        # no code either, see `Unpickler`.
+        return torch.load(
+            file, map_location="cpu", weights_only=False, pickle_module=restricted_pickle()
+        )
+
+
+def _refuse_programs(path: Path, file: BinaryIO) -> None:
+    """Archives that torch writes besides checkpoints.
+
+    Raises:
+        ModelError: it is one; what to do instead.
+    """
+    head = file.read(4)
+    file.seek(0)
+    if head != b"PK\x03\x04":
+        return
+    with zipfile.ZipFile(file) as archive:
+        names = [name.partition("/")[2] for name in archive.namelist()]
+    file.seek(0)
+    if "constants.pkl" in names:
+        raise ModelError(
+            f"{path}: it is a TorchScript program; take its weights out where it was made, with "
+            "torch.save(torch.jit.load(FILE).state_dict(), 'weights.pth'), and convert those"
+        )
+    if any(name.startswith("models/") or name == "archive_format" for name in names):
+        raise ModelError(
+            f"{path}: it is a program of torch.export; take its weights out where it was made, "
+            "with torch.save(torch.export.load(FILE).state_dict, 'weights.pth'), and convert those"
+        )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stream.errors import ModelError
+from stream.errors import ModelError, UsageError
 from stream_export.blocks import MaskUpsample
 
 
@@ -21,9 +22,17 @@ class Weights(Mapping[str, Tensor]):
     Errors name the file and the weight, since a user can do something about those.
     """
 
-    def __init__(self, path: Path, tensors: Mapping[str, Any]) -> None:
-        """Takes tensors or NumPy arrays; what is neither is left out."""
+    def __init__(self, path: Path, tensors: Mapping[str, Any], beside: Sequence[str] = ()) -> None:
+        """Takes tensors or NumPy arrays; what is neither is left out.
+
+        Args:
+            path: of the file, for messages.
+            tensors: by name.
+            beside: names of further weights in the file that are not of this network.
+        """
         self.path = path
+        self._used: set[str] = set()
+        self._beside = beside
         self._tensors: dict[str, Tensor] = {}
         for name, value in tensors.items():
             if isinstance(value, Tensor):
@@ -34,6 +43,11 @@ class Weights(Mapping[str, Tensor]):
                 self._tensors[str(name)] = torch.from_numpy(native)
 
     def __getitem__(self, name: str) -> Tensor:
+        found = self._found(name)
+        self._used.add(name)
+        return found
+
+    def _found(self, name: str) -> Tensor:
         try:
             return self._tensors[name]
         except KeyError:
@@ -52,12 +66,12 @@ class Weights(Mapping[str, Tensor]):
         return len(self._tensors)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """A weight's shape.
+        """A weight's shape; asking for it does not count as using the weight.
 
         Raises:
             ModelError: the checkpoint lacks it.
         """
-        return tuple(self[name].shape)
+        return tuple(self._found(name).shape)
 
     def count(self, pattern: str) -> int:
         """How many numbers 0, 1, 2... a name goes through; the pattern has one group for it.
@@ -111,6 +125,24 @@ class Weights(Mapping[str, Tensor]):
         if getattr(layer, "bias", None) is not None:
             self.put(layer, "bias", bias, name)
 
+    def unused(self) -> list[str]:
+        """The names of weights that nothing was filled with, in the order of the file."""
+        return [*(name for name in self._tensors if name not in self._used), *self._beside]
+
+    def refuse_unused(self, ignore: Iterable[str] = (), harmless: str = "") -> None:
+        """Makes sure that the network is the whole of what the file holds.
+
+        Args:
+            ignore: patterns (`*` stands for anything) of weights that the user knows to be of no
+                use.
+            harmless: a regular expression of names that have no say in what is found.
+
+        Raises:
+            ModelError: a weight is left over; it belongs to a layer that is not converted.
+            UsageError: a pattern fits none that is left over.
+        """
+        refuse_left(self.path, self.unused(), ignore, harmless)
+
     def upsample(self, name: str) -> MaskUpsample:
         """A 2x2 transposed convolution with stride 2, in its exported form.
 
@@ -153,4 +185,28 @@ class Weights(Mapping[str, Tensor]):
         return ModelError(
             f"{self.path}: the weight {name!r} is {list(self.shape(name))} where {list(wanted)} is "
             "needed"
+        )
+
+
+def refuse_left(path: Path, left: Iterable[str], ignore: Iterable[str], harmless: str = "") -> None:
+    """Makes sure that no weight is left over; see `Weights.refuse_unused`.
+
+    Raises:
+        ModelError: one is.
+        UsageError: a pattern fits none.
+    """
+    patterns = tuple(ignore)
+    left = [name for name in left if not (harmless and re.search(harmless, name))]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in left):
+            raise UsageError(
+                f"--ignore {pattern!r}: no weight of that name is left over; leave it out"
+            )
+    left = [name for name in left if not any(fnmatchcase(name, one) for one in patterns)]
+    if left:
+        count = f" and {len(left) - 3} more" if len(left) > 3 else ""
+        raise ModelError(
+            f"{path}: it has weights that are no part of a network this converter knows: "
+            f"{', '.join(left[:3])}{count}; without them it would be another network (if you know "
+            "that they have no say, --ignore 'PATTERN' leaves them out)"
         )

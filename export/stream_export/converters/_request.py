@@ -23,24 +23,30 @@ class Request:
     Attributes:
         checkpoint: the file.
         config: a published configuration's name, or a configuration file.
-        names: a file of class names, without background.
+        names: a file of class names, or a data set's name, see `stream_export.names`.
         size: `800/1333` (shortest edge and its maximum) or `640x384` (a fixed letterbox).
         exact: whether the picture is resized as the origin does it, at some cost in time.
         score: detections must be better than this, 0..1.
         detections: at most this many.
         proposals: per level before and over all after suppression.
         mask_score: CenterMask's scores are multiplied by the predicted IoU of the mask.
+        settings: `NAME=VALUE` each, with the origin's own names, above what a configuration says.
+        ignore: patterns of weights that may be left over.
+        key: where in the file the weights lie, for files with several copies.
     """
 
     checkpoint: Path
     config: str | None = None
-    names: Path | None = None
+    names: str | Path | None = None
     size: str | None = None
     exact: bool = False
     score: float | None = None
     detections: int | None = None
     proposals: int | None = None
     mask_score: bool = False
+    settings: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    key: str | None = None
 
     def __post_init__(self) -> None:
         if self.score is not None and not 0 <= self.score <= 1:
@@ -49,6 +55,12 @@ class Request:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"there must be at least 1 of the {name}, not {value}")
+
+    @property
+    def inputs(self) -> list[Path]:
+        """The files that are read."""
+        named = [str(one) for one in (self.config, self.names) if one]
+        return [self.checkpoint, *(Path(one) for one in named if _is_file(one))]
 
     def resize(self, default: str, interpolation: Interpolation, padding: int = 116) -> Resize:
         """How pictures are resized.
@@ -78,6 +90,8 @@ class Converted:
         width: likewise.
         dynamic: whether the picture's size may vary.
         outputs: what the module returns.
+        read: what was taken from where, a line each, for the user.
+        assumed: what the file does not tell and was taken for granted, likewise.
     """
 
     module: nn.Module
@@ -86,6 +100,8 @@ class Converted:
     width: int
     dynamic: bool
     outputs: tuple[str, ...] = OUTPUTS
+    read: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
 
     def to_onnx(self, system: str, request: Request) -> onnx.ModelProto:
         """The model as ONNX, with what was asked for in its `export.options`.
@@ -110,15 +126,25 @@ class Converted:
         # A path says something about the machine, a name does not.
         asked = asdict(request) | {
             "checkpoint": request.checkpoint.name,
-            "names": request.names.name if request.names else None,
+            "names": _without_folder(request.names),
             "config": _without_folder(request.config),
         }
         entry.value = json.dumps({"system": system, **asked})
         return model
 
 
-def _without_folder(config: str | None) -> str | None:
-    return Path(config).name if config is not None and Path(config).is_file() else config
+def _without_folder(value: str | Path | None) -> str | None:
+    if value is None:
+        return None
+    return Path(value).name if _is_file(value) else str(value)
+
+
+def _is_file(value: str | Path) -> bool:
+    """Whether there is such a file; a text of settings may be too long to be a name."""
+    try:
+        return Path(value).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def example_size(resize: Resize) -> tuple[int, int, bool]:
@@ -126,6 +152,8 @@ def example_size(resize: Resize) -> tuple[int, int, bool]:
 
     Multiples of 32, since torch's solver of constraints fails on some that need padding.
     """
+    if resize.mode == "native":
+        return 480, 640, True
     if resize.mode == "shortest_edge":
         wide = min(resize.longest, resize.shortest * 4 // 3)
         return -(-resize.shortest // 32) * 32, -(-wide // 32) * 32, True

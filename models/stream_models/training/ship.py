@@ -16,7 +16,7 @@ from onnx import numpy_helper
 from stream.errors import ModelError
 from stream.inference.contract import Metadata
 from stream_export.onnx_export import export_module
-from stream_export.quantize import quantize_model
+from stream_export.tools.quantize import quantize_model
 from stream_models.detect import DetectConfig, Detector
 from stream_models.network import TRAINING_ONLY, MaskRCNN, network_config
 from stream_models.training.evaluate import MASK_THRESHOLD, RESIZE

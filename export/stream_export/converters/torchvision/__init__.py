@@ -1,0 +1,151 @@
+"""torchvision's Mask R-CNNs, published or fine-tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stream.errors import ModelError
+from stream_export.converters._command import (
+    Detections,
+    Ignore,
+    Key,
+    Names,
+    Output,
+    Overwrite,
+    Proposals,
+    Score,
+    Settings,
+    say,
+)
+from stream_export.converters.torchvision.conversion import SIZE, SYSTEM, Asked, convert, opened
+from stream_export.registry import Converter, Origin, need_extra
+
+
+def command(
+    output: Output,
+    overwrite: Overwrite = False,
+    arch: Annotated[
+        str | None,
+        typer.Option(
+            help="Such as maskrcnn_resnet50_fpn; read from the weights where they are a file."
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="A torchvision name (COCO_V1), a checkpoint (mine.pth), or 'random'; "
+            "torchvision's own default otherwise."
+        ),
+    ] = None,
+    names: Names = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Shortest edge and its maximum, or a letterbox (640x384); 800/1333 where a "
+            "whole pickled model says nothing else."
+        ),
+    ] = None,
+    exact: Annotated[
+        bool,
+        typer.Option(
+            "--exact/--fast",
+            help="Resize in the graph as torchvision does, or before it, faster.",
+        ),
+    ] = True,
+    detections: Detections = None,
+    proposals: Proposals = None,
+    score: Score = None,
+    anchors: Annotated[
+        str | None,
+        typer.Option(
+            help="Edges of the anchors per level, such as 8,16,32,64,128, which weights do not "
+            "tell; several of a level are joined by +. torchvision's own otherwise."
+        ),
+    ] = None,
+    ratios: Annotated[
+        str | None, typer.Option(help="Heights per width of the anchors; 0.5,1,2 otherwise.")
+    ] = None,
+    epsilon: Annotated[
+        float | None, typer.Option(help="Of frozen norms, where it is not torchvision's own.")
+    ] = None,
+    settings: Settings = None,
+    ignore: Ignore = None,
+    key: Key = None,
+) -> None:
+    """Export a Mask R-CNN of torchvision, published or fine-tuned."""
+    need_extra()
+    from stream_export.checkpoints.recognise import wrong_file
+    from stream_export.converters.torchvision.model import classes_of
+    from stream_export.metadata import save_model
+    from stream_export.names import names_for
+    from stream_export.output import check_output
+    from stream_export.tools.inspect import announce
+
+    inputs = [Path(one) for one in (weights, names) if one]
+    check_output(output, *inputs, overwrite=overwrite)
+    asked = Asked(
+        arch=arch,
+        weights=weights,
+        epsilon=epsilon,
+        anchors=anchors,
+        ratios=ratios,
+        settings=tuple(settings or ()),
+        ignore=tuple(ignore or ()),
+        key=key,
+    )
+    try:
+        found = opened(asked)
+    except ModelError as error:
+        if weights is None or not Path(weights).exists():
+            raise
+        raise wrong_file(Path(weights), SYSTEM, error) from error
+    published = found.source.startswith("torchvision ")
+    classes, where = names_for(
+        Path(weights or found.arch), classes_of(found.model), names, found.told
+    )
+    exported = convert(
+        found.model,
+        names=classes,
+        size=size or found.size or SIZE,
+        exact=exact,
+        detections=detections,
+        proposals=proposals,
+        score=score,
+        origin=f"torchvision {found.arch}, weights {found.source}",
+        licence="BSD-3-Clause" if published else "unknown",
+        training_data="COCO 2017" if published else "unknown",
+        options={**asked.to_options(), "arch": found.arch},
+    )
+    say((*found.read, f"class names {where}"), tuple(found.assumed))
+    save_model(exported, output)
+    announce(output)
+
+
+class Torchvision(Converter):
+    """Any backbone of torchvision's with a pyramid."""
+
+    name = SYSTEM
+    summary = "A Mask R-CNN of torchvision, published or fine-tuned."
+    command = staticmethod(command)
+    what = "a checkpoint of torchvision"
+    signs = ("rpn.head.cls_logits.weight", "rpn.head.conv.0.0.weight")
+    flag = "--weights"
+
+    @classmethod
+    def origin(cls, against: str, options: Mapping[str, Any]) -> Origin:
+        """Torchvision's own code with the weights that a file was exported from.
+
+        Raises:
+            ModelError: the checkpoint cannot be read.
+            UsageError: it is not said which.
+        """
+        from stream_export.converters.torchvision.origin import open_origin
+
+        return open_origin(against, options)
+
+
+__all__ = ["Asked", "Torchvision", "convert", "opened"]

@@ -1,0 +1,334 @@
+"""From a torchvision model, or whatever holds its weights, to the contract."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stream.errors import UsageError
+from stream.inference.contract import Metadata
+from stream_export.options import edges_of, parse_size
+from stream_export.registry import OPTIONS_KEY, need_extra
+
+if TYPE_CHECKING:
+    import onnx
+
+    from stream_export.checkpoints.pickles import StandIn
+
+SYSTEM = "torchvision"
+SIZE = "800/1333"
+
+# torchvision's names of what weights do not tell, and where its model keeps them.
+_SETTINGS = {
+    "image_mean": "transform.image_mean",
+    "image_std": "transform.image_std",
+    "rpn_pre_nms_top_n_test": "rpn._pre_nms_top_n.testing",
+    "rpn_post_nms_top_n_test": "rpn._post_nms_top_n.testing",
+    "rpn_nms_thresh": "rpn.nms_thresh",
+    "rpn_score_thresh": "rpn.score_thresh",
+    "box_score_thresh": "roi_heads.score_thresh",
+    "box_nms_thresh": "roi_heads.nms_thresh",
+    "box_detections_per_img": "roi_heads.detections_per_img",
+}
+_SEVERAL = {"image_mean", "image_std"}
+_SHARES = {"rpn_nms_thresh", "rpn_score_thresh", "box_score_thresh", "box_nms_thresh"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a checkpoint is to be read with, for what its weights do not tell.
+
+    Attributes:
+        arch: what the user takes it for; None to go by the weights.
+        weights: a file, the name of published weights, `random`, or None for torchvision's own.
+        epsilon: of frozen norms; None for what usually holds.
+        anchors: edges per level, `8,16,32,64,128`, several of a level joined by `+`.
+        ratios: of the anchors, heights per width, `0.5,1,2`.
+        settings: `NAME=VALUE` with torchvision's own names.
+        ignore: patterns of weights that may be left over.
+        key: where in the file the weights lie.
+    """
+
+    arch: str | None = None
+    weights: str | None = None
+    epsilon: float | None = None
+    anchors: str | None = None
+    ratios: str | None = None
+    settings: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    key: str | None = None
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Asked:
+        """As `export.options` keeps it."""
+        names = ("arch", "weights", "epsilon", "anchors", "ratios", "key")
+        known: dict[str, Any] = {name: options.get(name) for name in names}
+        known |= {name: tuple(options.get(name) or ()) for name in ("settings", "ignore")}
+        return cls(**known)
+
+    def to_options(self) -> dict[str, Any]:
+        """Plain values; what was not asked for is left out."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in vars(self).items()
+            if value not in ((), None) or name in ("weights", "epsilon")
+        }
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model that is ready to answer or to be converted.
+
+    Attributes:
+        model: a `MaskRCNN` in evaluation mode.
+        arch: its architecture's name.
+        source: where its weights are from, for the metadata.
+        size: that it resizes pictures to, where the file tells; else None.
+        told: the data set that the weights are known to be of, and why; see `names_for`.
+        read: what was taken from where, in words.
+        assumed: what nothing told.
+    """
+
+    model: Any
+    arch: str
+    source: str
+    size: str | None = None
+    told: tuple[str, str] | None = None
+    read: list[str] = field(default_factory=list)
+    assumed: list[str] = field(default_factory=list)
+
+
+def convert(
+    model: Any,
+    *,
+    names: tuple[str, ...],
+    size: str = SIZE,
+    exact: bool = True,
+    detections: int | None = None,
+    proposals: int | None = None,
+    score: float | None = None,
+    origin: str = "torchvision",
+    licence: str = "unknown",
+    training_data: str = "unknown",
+    options: Mapping[str, Any] | None = None,
+) -> onnx.ModelProto:
+    """Converts any `torchvision.models.detection.MaskRCNN`, also one built by hand.
+
+    Args:
+        model: in any mode; its own thresholds hold where none are given.
+        names: of the classes, without background.
+        size: "800/1333" or "640x384", see `parse_size`.
+        exact: whether the graph resizes the picture as torchvision does, for a shortest edge;
+            otherwise the runtime does, faster and nearly the same.
+        detections: at most this many.
+        proposals: kept per level before suppression and over all after it.
+        score: detections must be better than this, 0..1.
+        origin: told in the metadata.
+        licence: of the weights.
+        training_data: what they were trained on.
+        options: what `verify` needs to build the model again.
+
+    Returns:
+        A model that keeps the contract.
+
+    Raises:
+        ModelError: it cannot be exported.
+        UsageError: a size that makes no sense.
+    """
+    need_extra()
+    from stream_export.converters.torchvision.form import TorchvisionForm
+    from stream_export.onnx_export import export_module
+
+    model = model.eval()
+    resize = parse_size(size, in_graph=exact)
+    first, second = edges_of(size)
+    letterbox = resize.mode == "letterbox"
+    if not letterbox:
+        model.transform.min_size, model.transform.max_size = (first,), second
+    form = TorchvisionForm(
+        model,
+        detections=detections,
+        proposals=proposals,
+        score=score,
+        native=resize.mode == "native",
+    )
+    metadata = Metadata(
+        names=names,
+        resize=resize,
+        origin=origin,
+        licence=licence,
+        training_data=training_data,
+    )
+    height, width = (second, first) if letterbox else (first, first * 4 // 3)
+    exported = export_module(form, metadata, height=height, width=width, dynamic=not letterbox)
+    entry = exported.metadata_props.add()
+    entry.key = OPTIONS_KEY
+    entry.value = json.dumps(
+        {
+            "system": SYSTEM,
+            "size": size,
+            "detections": detections,
+            "proposals": proposals,
+            "score": score,
+            **(options or {}),
+        }
+    )
+    return exported
+
+
+def opened(asked: Asked) -> Opened:
+    """Builds the model that is asked for.
+
+    Raises:
+        ModelError: the file is damaged, not torchvision's, or of another architecture.
+        UsageError: the request lacks something or makes no sense.
+    """
+    from stream_export.converters.torchvision import model as models
+    from stream_export.converters.torchvision.weights import published
+
+    arch, weights = asked.arch, asked.weights
+    is_file = weights is not None and (
+        Path(weights).suffix in {".pth", ".pt", ".bin", ".ckpt", ".pkl", ".safetensors"}
+        or Path(weights).exists()
+    )
+    if arch is None and not is_file:
+        raise UsageError("name the architecture with --arch, such as maskrcnn_resnet50_fpn")
+    if is_file:
+        return _from_file(Path(str(weights)), asked)
+    assert arch is not None
+    anchors = models.parse_anchors(asked.anchors, asked.ratios)
+    if weights == "random":
+        found = Opened(
+            models.random(arch, 91), arch, "random", told=("coco90", "the weights are random")
+        )
+    else:
+        model = models.from_state(published(arch, weights), arch, arch, asked.epsilon, anchors)
+        source = f"torchvision {weights or 'DEFAULT'}"
+        found = Opened(model, arch, source, told=("coco90", "torchvision publishes them"))
+    _apply(found.model, asked.settings)
+    return found
+
+
+def _from_file(path: Path, asked: Asked) -> Opened:
+    from stream_export.converters.torchvision import model as models
+    from stream_export.converters.torchvision.weights import layout, read_place
+
+    place, state = read_place(path, asked.key)
+    whole = place.model
+    anchors = models.parse_anchors(asked.anchors, asked.ratios)
+    told = _anchors_of(whole) if whole is not None and anchors is None else None
+    epsilon = asked.epsilon
+    if epsilon is None and whole is not None:
+        epsilon = _number(whole.attribute("backbone.body.bn1.eps"))
+    model = models.from_state(
+        state, asked.arch, str(path), epsilon, anchors or told, asked.ignore, place.beside
+    )
+    found = Opened(
+        model,
+        layout(state, str(path)).arch,
+        path.name,
+        size=_size_of(whole) if whole is not None else None,
+        told=("coco90", f"the file is called {path.name}")
+        if re.match(r"maskrcnn_\w+_coco-[0-9a-f]{8}$", path.stem)
+        else None,
+    )
+    at = f" under {place.name!r}" if place.name else ""
+    found.read.append(f"{len(state)} weights of {path}{at}")
+    if whole is not None:
+        taken = _apply_whole(model, whole)
+        found.read.append(f"anchors and settings of the pickled model: {', '.join(taken)}")
+    _apply(model, asked.settings)
+    if anchors is None and told is None:
+        sizes = " ".join("+".join(map(str, one)) for one in model.rpn.anchor_generator.sizes)
+        found.assumed.append(
+            f"anchors of {sizes} pixels in the ratios 0.5, 1 and 2 (weights do not tell; "
+            "--anchors, --ratios)"
+        )
+    if whole is None and not asked.settings:
+        found.assumed.append("torchvision's own colours and thresholds (--set image_mean=..., ...)")
+    if asked.epsilon is None and epsilon is None and models.is_frozen(model):
+        found.assumed.append(
+            f"an epsilon of {models.epsilon_of(model):g} in frozen norms (--epsilon)"
+        )
+    return found
+
+
+def _anchors_of(whole: StandIn) -> Any:
+    """Sizes and ratios per level of a pickled model's generator; None where they are not plain."""
+    sizes = whole.attribute("rpn.anchor_generator.sizes")
+    ratios = whole.attribute("rpn.anchor_generator.aspect_ratios")
+
+    def plain(levels: Any) -> bool:
+        return isinstance(levels, list | tuple) and all(
+            isinstance(level, list | tuple) and level and all(_number(one) for one in level)
+            for level in levels
+        )
+
+    if not plain(sizes) or not plain(ratios) or len(sizes) != len(ratios):
+        return None
+    return tuple(map(tuple, sizes)), tuple(map(tuple, ratios))
+
+
+def _size_of(whole: StandIn) -> str | None:
+    low, high = whole.attribute("transform.min_size"), whole.attribute("transform.max_size")
+    low = low[-1] if isinstance(low, list | tuple) and low else low
+    if not isinstance(low, int) or not isinstance(high, int) or not 32 <= low <= high <= 4096:
+        return None
+    return f"{low}/{high}"
+
+
+def _number(value: Any) -> float | None:
+    right = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if right and not math.isnan(value) else None
+
+
+def _apply_whole(model: Any, whole: StandIn) -> list[str]:
+    """Gives a model the settings of a pickled one; returns what was taken, in words."""
+    taken = []
+    for name, path in _SETTINGS.items():
+        *parents, last = path.split(".")
+        value = whole.attribute(path)
+        if last == "testing":
+            held = whole.attribute(".".join(parents))
+            value = held.get("testing") if isinstance(held, dict) else None
+        if value is not None:
+            _put(model, name, list(value) if isinstance(value, tuple) else value)
+            taken.append(f"{name} {value}")
+    return taken
+
+
+def _apply(model: Any, settings: tuple[str, ...]) -> None:
+    from stream_export.checkpoints.settings import Settings
+
+    given = Settings().above(settings)
+    for name in given.names():
+        if name not in _SETTINGS:
+            raise UsageError(f"--set {name}: known are {', '.join(_SETTINGS)}")
+        _put(model, name, given.get(name))
+
+
+def _put(model: Any, name: str, value: Any) -> None:
+    numbers = value if name in _SEVERAL else [value]
+    right = isinstance(numbers, list | tuple) and all(_number(one) is not None for one in numbers)
+    if right and name in _SEVERAL:
+        right = len(numbers) == 3 and not (name == "image_std" and 0 in numbers)
+        value = list(numbers)
+    elif right and name in _SHARES:
+        right = 0 <= value <= 1
+    elif right:
+        right = value == int(value) and value >= 1
+    if not right:
+        raise UsageError(f"{name} is {value!r}, which makes no sense")
+    *parents, last = _SETTINGS[name].split(".")
+    owner = model
+    for part in parents:
+        owner = getattr(owner, part)
+    if isinstance(owner, dict):
+        owner[last] = value
+    else:
+        setattr(owner, last, value)

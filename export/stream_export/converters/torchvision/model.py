@@ -1,0 +1,225 @@
+"""Building the torchvision model that a checkpoint belongs to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torchvision.models import get_model
+from torchvision.models.detection import MaskRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import BackboneWithFPN, mobilenet_backbone
+from torchvision.models.detection.faster_rcnn import (
+    FastRCNNConvFCHead,
+    FastRCNNPredictor,
+    TwoMLPHead,
+)
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.rpn import RPNHead
+from torchvision.ops import FrozenBatchNorm2d
+
+from stream.errors import ModelError, UsageError
+from stream_export.checkpoints.weights import refuse_left
+from stream_export.converters.torchvision.weights import Layout, State, layout
+
+_ARCH = re.compile(r"^maskrcnn_(\w+?)_fpn(_v2)?$")
+_SIZES = (32, 64, 128, 256, 512)
+
+
+Anchors = tuple[tuple[tuple[float, ...], ...], tuple[tuple[float, ...], ...]]
+"""Edges in pixels and heights per width of the anchors, per level."""
+
+
+def from_state(
+    state: State,
+    arch: str | None,
+    where: str,
+    epsilon: float | None = None,
+    anchors: Anchors | None = None,
+    ignore: Sequence[str] = (),
+    beside: Sequence[str] = (),
+) -> Any:
+    """The model that a state dict belongs to, in evaluation mode.
+
+    Args:
+        state: of a checkpoint, in today's names.
+        arch: what the user takes it for; None to go by the weights alone.
+        where: the checkpoint's name, for errors.
+        epsilon: of frozen norms, which a checkpoint does not hold; None for 0 with a ResNet-50
+            (as the published weights, and whatever was tuned from them, have it), else 1e-5.
+        anchors: that it was trained with; None for torchvision's own.
+        ignore: patterns of weights that may be left over.
+        beside: names of further weights in the file.
+
+    Raises:
+        ModelError: the weights are of another architecture than the user says, or of none, or some
+            are left over.
+        UsageError: the anchors do not fit.
+    """
+    found = layout(state, where)
+    if arch is not None and arch != found.arch:
+        raise ModelError(
+            f"{where}: its weights are of {found.arch}, not of {arch}; give --arch {found.arch}"
+        )
+    model = build(found, anchors)
+    try:
+        missing, extra = model.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        first = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        raise ModelError(f"{where}: its weights do not fit {found.arch}: {first}") from error
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if missing:
+        raise ModelError(f"{where}: it does not fit {found.arch}: it lacks {missing[0]!r}")
+    refuse_left(Path(where), [*extra, *beside], ignore, r"num_batches_tracked$")
+    if epsilon is None and found.backbone == "resnet50":
+        epsilon = 0.0
+    if epsilon is not None:
+        for module in model.modules():
+            if isinstance(module, FrozenBatchNorm2d):
+                module.eps = epsilon
+    return model.eval()
+
+
+def random(arch: str, classes: int) -> Any:
+    """A model with random weights, the same each time, in evaluation mode.
+
+    Raises:
+        UsageError: the architecture's name is none of ours.
+    """
+    found = _ARCH.match(arch)
+    if not found:
+        raise UsageError(
+            f"unknown architecture {arch!r}; it is spelt like maskrcnn_resnet50_fpn, "
+            "maskrcnn_resnet50_fpn_v2, maskrcnn_resnet18_fpn or maskrcnn_mobilenet_v3_large_fpn"
+        )
+    mobile = found[1].startswith("mobilenet")
+    shape = Layout(
+        backbone=found[1],
+        version=2 if found[2] else 1,
+        classes=classes,
+        frozen=not found[2],
+        anchors=15 if mobile else 3,
+        pyramid=256,
+        mask_channels=256,
+        hidden=1024,
+    )
+    state = torch.random.get_rng_state()
+    try:
+        torch.manual_seed(0)
+        return build(shape).eval()
+    except (ValueError, KeyError) as error:
+        raise UsageError(f"torchvision has no backbone {found[1]!r} for {arch!r}") from error
+    finally:
+        torch.random.set_rng_state(state)
+
+
+def parse_anchors(sizes: str | None, ratios: str | None) -> Anchors | None:
+    """What `--anchors` and `--ratios` say; None where neither is given.
+
+    Raises:
+        UsageError: they are no numbers above 0.
+    """
+    if sizes is None and ratios is None:
+        return None
+
+    def numbers(option: str, text: str, sign: str) -> tuple[float, ...]:
+        try:
+            found = tuple(float(one) for one in text.split(sign))
+        except ValueError:
+            found = ()
+        if not found or not all(0 < one < 1e5 for one in found):
+            raise UsageError(f"{option} {text!r}: write numbers above 0, such as 32,64,128,256,512")
+        return found
+
+    levels = tuple(numbers("--anchors", level, "+") for level in (sizes or "").split(",") if sizes)
+    return levels, (numbers("--ratios", ratios or "0.5,1,2", ","),)
+
+
+def _levels(shape: Layout, maps: int, anchors: Anchors | None) -> Anchors:
+    """Sizes and ratios of each level, as given, else as torchvision's builders have them."""
+    sizes, ratios = anchors or ((), ((0.5, 1.0, 2.0),))
+    if len(ratios) == 1:
+        ratios *= maps
+    if not sizes:
+        per_level = shape.anchors // len(ratios[0])
+        one = per_level == 1
+        sizes = tuple((size,) for size in _SIZES) if one else (_SIZES[:per_level],) * maps
+    fits = all(len(a) * len(b) == shape.anchors for a, b in zip(sizes, ratios, strict=False))
+    if len(sizes) != maps or len(ratios) != maps or not fits:
+        raise UsageError(
+            f"{shape.arch} has {shape.anchors} anchors per cell on {maps} levels here; give as "
+            "many with --anchors (sizes of levels with commas, several of a level with +) and "
+            "--ratios"
+        )
+    return sizes, ratios
+
+
+def is_frozen(model: Any) -> bool:
+    """Whether a model has frozen norms."""
+    return any(isinstance(one, FrozenBatchNorm2d) for one in model.modules())
+
+
+def epsilon_of(model: Any) -> float:
+    """The epsilon of a model's first frozen norm."""
+    frozen = (one for one in model.modules() if isinstance(one, FrozenBatchNorm2d))
+    return float(next(frozen).eps)
+
+
+def build(shape: Layout, anchors: Anchors | None = None) -> Any:
+    """An empty model of a layout, as torchvision's own builders make it.
+
+    Raises:
+        UsageError: the anchors do not fit the layout.
+    """
+    norm: Callable[..., nn.Module] = FrozenBatchNorm2d if shape.frozen else nn.BatchNorm2d
+    channels = shape.pyramid
+    backbone = _backbone(shape, norm)
+    maps = len(backbone.fpn.inner_blocks) + 1
+    sizes, ratios = _levels(shape, maps, anchors)
+    options: dict[str, Any] = {}
+    if shape.version == 2:
+        options["rpn_head"] = RPNHead(channels, shape.anchors, conv_depth=2)
+        options["box_head"] = FastRCNNConvFCHead(
+            (channels, 7, 7), [256, 256, 256, 256], [shape.hidden], norm_layer=nn.BatchNorm2d
+        )
+        options["mask_head"] = MaskRCNNHeads(
+            channels, [256, 256, 256, 256], 1, norm_layer=nn.BatchNorm2d
+        )
+    else:
+        options["box_head"] = TwoMLPHead(channels * 49, shape.hidden)
+    return MaskRCNN(
+        backbone,
+        rpn_anchor_generator=AnchorGenerator(sizes, ratios),
+        box_predictor=FastRCNNPredictor(shape.hidden, shape.classes),
+        mask_predictor=MaskRCNNPredictor(256, shape.mask_channels, shape.classes),
+        **options,
+    )
+
+
+def classes_of(model: Any) -> int:
+    """How many classes a model tells apart, without background."""
+    return int(model.roi_heads.box_predictor.cls_score.out_features) - 1
+
+
+def _backbone(shape: Layout, norm: Callable[..., nn.Module]) -> Any:
+    if shape.backbone.startswith("mobilenet"):
+        return mobilenet_backbone(
+            backbone_name=shape.backbone,
+            weights=None,
+            fpn=True,
+            norm_layer=norm,
+            trainable_layers=6,
+        )
+    body = get_model(shape.backbone, weights=None, norm_layer=norm)
+    width = int(body.inplanes) // 8
+    return BackboneWithFPN(
+        body,
+        {f"layer{number}": str(number - 1) for number in (1, 2, 3, 4)},
+        [width, 2 * width, 4 * width, 8 * width],
+        shape.pyramid,
+        norm_layer=nn.BatchNorm2d if shape.version == 2 else None,
+    )
