@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
-import av
-from av.container import OutputContainer
 from av.stream import Stream
 
 from stream.errors import UsageError
@@ -56,7 +52,7 @@ class ContainerKind:
     video: str = "libx264"
     audio: str = "aac"
     subtitles: str | None = None
-    options: dict[str, str] = field(default_factory=dict)
+    options: dict[str, str] = field(default_factory=dict, hash=False)
     timestamps: bool = True
     by_decode_time: bool = False
 
@@ -119,33 +115,6 @@ def muxer_options(
             # A phone's tags fit into MP4's table of free names only, which has all tags or none.
             options["movflags"] += "+use_metadata_tags"
     return options
-
-
-def holds(kind: ContainerKind, encoder: str) -> bool:
-    """Whether a container takes what a video encoder gives."""
-    with av.open(io.BytesIO(), "w", format=kind.format) as trial:
-        try:
-            trial.add_stream(encoder, rate=25)
-        except ValueError:
-            return False
-    return True
-
-
-def refusal(kind: ContainerKind, add: Callable[[OutputContainer], object]) -> str | None:
-    """Tries a stream in an empty file in memory; None if the container takes it, or why not."""
-    trial = av.open(
-        io.BytesIO(), "w", format=kind.format, container_options={"strict": "experimental"}
-    )
-    try:
-        add(trial)
-        trial.start_encoding()
-    except (av.FFmpegError, ValueError) as error:
-        return getattr(error, "strerror", None) or str(error)
-    finally:
-        # Some muxers mind that no packet ever came.
-        with contextlib.suppress(av.FFmpegError, ValueError):
-            trial.close()
-    return None
 
 
 def frame_grid(rate: Fraction | None) -> Fraction:

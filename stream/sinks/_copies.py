@@ -2,69 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-import av
+from av.audio.layout import AudioLayout
 from av.codec.context import CodecContext
 from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Disposition, Stream
 
 from stream.errors import SinkError
-from stream.sinks._containers import ContainerKind, refusal
-from stream.sinks._decoding import own_decoder
+from stream.sinks._containers import ContainerKind
 from stream.sinks._muxer import Muxer
+from stream.sinks._sound import Reencoded, declared
 from stream.sinks._subtitles import Retold, TimedText
 from stream.sinks._tracks import Copied, Track, Unwrapped
-
-_log = logging.getLogger(__name__)
+from stream.sinks._trial import silence, why_not
 
 _PEOPLE_SAY = {"audio": "sound", "subtitle": "subtitles", "data": "data"}
 # Set by the muxer itself, or untrue of the new file.
 _NOT_KEPT = {"encoder", "duration", "vendor_id", "handler_name", "number_of_bytes", "_statistics"}
-
-
-class _Reencoded(Track):
-    """Sound in a codec that the container cannot hold."""
-
-    def __init__(self, muxer: Muxer, template: Any, encoder: str) -> None:
-        self._muxer = muxer
-        self._decoder: Any = own_decoder(template)
-        rate = 48000 if encoder == "libopus" else self._decoder.sample_rate
-        self.stream: Any = muxer.container.add_stream(encoder, rate=rate)
-        context: Any = self.stream.codec_context
-        layout = self._decoder.layout
-        # Every encoder used here takes these two.
-        context.layout = layout if layout.nb_channels <= 2 else "stereo"
-        context.bit_rate = 160_000
-        self.lost = 0
-
-    def write(self, packet: Packet[Any]) -> None:
-        try:
-            frames = self._decoder.decode(packet)
-        except av.FFmpegError as error:
-            self.lost += 1
-            _log.debug("sound cannot be decoded: %s", error)
-            return
-        self._encode(frames)
-
-    def finish(self) -> None:
-        try:
-            self._encode(self._decoder.decode(None))
-        except av.FFmpegError as error:
-            _log.debug("the last sound cannot be decoded: %s", error)
-        self._mux(self.stream.encode(None))
-
-    def _encode(self, frames: Sequence[Any]) -> None:
-        for frame in frames:
-            self._mux(self.stream.encode(frame))
-
-    def _mux(self, packets: Sequence[Packet[Any]]) -> None:
-        for packet in packets:
-            self._muxer.mux(packet)
 
 
 class Copies:
@@ -101,6 +59,8 @@ class Copies:
         """Writes what re-encoding still holds back."""
         for track in self._tracks.values():
             track.finish()
+        for track in self._tracks.values():
+            self.remarks += track.remarks
         lost = sum(track.lost for track in self._tracks.values())
         if lost:
             self.remarks.append(f"{lost} damaged packets of sound or subtitles were left out")
@@ -111,20 +71,33 @@ class Copies:
             return
         name = _codec_name(stream)
         what = f"stream {stream.index}, {_PEOPLE_SAY.get(stream.type, stream.type)} ({name}), is"
-        why = refusal(kind, lambda trial: trial.add_stream_from_template(stream, opaque=True))
-        if why is None:
-            copy = muxer.container.add_stream_from_template(stream, opaque=True)
-            _describe(copy, stream)
-            self._tracks[stream.index] = _copying(muxer, copy, stream, kind)
+        context: Any = stream.codec_context
+        if name == "unknown" or (context is None and stream.type != "data"):
+            self.remarks.append(f"{what} left out: nothing here knows its codec")
             return
-        track: _Reencoded | Retold | None = None
-        if stream.type == "audio" and name != "unknown":
-            track = _Reencoded(muxer, stream, kind.audio)
+        layout = declared(context.layout) if stream.type == "audio" else None
+        if (stream.type == "audio" and layout is None) or (
+            why_not(kind, lambda trial: _copy_of(trial, stream, layout), _probe(stream, layout))
+        ):
+            self._convert(muxer, stream, kind, what, layout)
+            return
+        copy = _copy_of(muxer.container, stream, layout)
+        _describe(copy, stream)
+        self._tracks[stream.index] = _copying(muxer, copy, stream, kind)
+
+    def _convert(
+        self, muxer: Muxer, stream: Stream, kind: ContainerKind, what: str, layout: str | None
+    ) -> None:
+        track: Reencoded | Retold
+        if stream.type == "audio" and layout is not None and stream.codec_context.is_decoder:
+            track = Reencoded(muxer, stream, kind.audio, layout, from_zero=not kind.timestamps)
             into = f"re-encoded with {kind.audio}"
+            if AudioLayout(track.layout).nb_channels < AudioLayout(layout).nb_channels:
+                into += f" as {track.layout} instead of {layout}"
         elif stream.type == "subtitle" and kind.subtitles and _is_text(stream):
             track = Retold(muxer, stream, kind.subtitles)
             into = f"converted to {kind.subtitles}"
-        if track is None:
+        else:
             self.remarks.append(f"{what} left out: {kind.format} does not hold it")
             return
         _describe(track.stream, stream)
@@ -135,8 +108,7 @@ class Copies:
         self, container: OutputContainer, stream: AttachmentStream, kind: ContainerKind
     ) -> None:
         name, mime, data = stream.name or "attachment", stream.mimetype or "", stream.data
-        why = refusal(kind, lambda trial: trial.add_attachment(name, mime, data))
-        if why is None:
+        if why_not(kind, lambda trial: trial.add_attachment(name, mime, data)) is None:
             container.add_attachment(name, mime, data)
         else:
             self.remarks.append(f"the attachment {name} is left out: {kind.format} holds none")
@@ -162,9 +134,33 @@ def _check_open(stream: Stream) -> None:
 
 
 def _codec_name(stream: Stream) -> str:
-    # PyAV's types do not say that there is none where nothing can decode the stream.
+    # PyAV's types do not say that there is none where nothing can decode the stream, nor that some
+    # streams then have no name either.
     context: CodecContext | None = stream.codec_context
-    return (stream.name or "unknown") if context is None else context.name
+    return (getattr(stream, "name", None) or "unknown") if context is None else context.name
+
+
+def _copy_of(container: OutputContainer, stream: Stream, layout: str | None) -> Stream:
+    """A stream of the output that takes a stream's packets; sound says what its channels are."""
+    copy = container.add_stream_from_template(stream, opaque=True)
+    if layout is not None:
+        context: Any = copy.codec_context
+        context.layout = layout
+    return copy
+
+
+def _probe(stream: Stream, layout: str | None) -> list[Packet[Any]]:
+    """Packets like those that a stream will have, as far as they can be made up."""
+    context: Any = stream.codec_context
+    if _carries_headers(stream):
+        return []  # an encoder gives none of them
+    if stream.type == "audio":
+        return silence(context.codec.canonical_name, context.sample_rate, layout or "stereo")
+    packet: Packet[Any] = Packet(b"\0\x02Hi" if _codec_name(stream) == "mov_text" else b"Hi")
+    packet.pts = packet.dts = 0
+    packet.duration, packet.time_base = 1000, Fraction(1, 1000)
+    packet.is_keyframe = True
+    return [packet]
 
 
 def _carries_headers(stream: Stream) -> bool:

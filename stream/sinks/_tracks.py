@@ -53,16 +53,7 @@ class Copied(Track):
         self._last: int | None = None
 
     def write(self, packet: Packet[Any]) -> None:
-        packet.stream = self._stream
-        duration = packet.duration or 1
-        # Muxers refuse times that do not grow; damaged files have some that do not.
-        if packet.dts is None:
-            packet.dts = packet.pts if packet.pts is not None else (self._last or 0) + duration
-        if self._last is not None and packet.dts <= self._last:
-            packet.dts = self._last + 1
-        if packet.pts is None or packet.pts < packet.dts:
-            packet.pts = packet.dts
-        last = packet.dts
+        last = put_on_clock(packet, self._stream, self._last)
         try:
             self._muxer.mux(packet)
         except (av.InvalidDataError, av.ArgumentError) as error:
@@ -70,6 +61,38 @@ class Copied(Track):
             _log.debug("a packet of stream %d is not taken: %s", self._stream.index, error)
             return
         self._last = last
+
+
+def put_on_clock(packet: Packet[Any], stream: Stream, last: int | None) -> int:
+    """Gives a packet to a stream of a file that is begun, at a time later than the one before it.
+
+    Muxers refuse times that do not grow. Those of damaged files do not, nor do good ones where the
+    output's clock is coarser than the input's.
+
+    Args:
+        packet: of the input; changed.
+        stream: of the output, whose clock is known.
+        last: the decoding time given to the packet before it, None for the first.
+
+    Returns:
+        The packet's decoding time in ticks of the output's clock.
+    """
+    own, given = stream.time_base, packet.time_base
+    packet.stream = stream
+    if own and given and own != given:
+        ratio = given / own
+        packet.pts = None if packet.pts is None else round(packet.pts * ratio)
+        packet.dts = None if packet.dts is None else round(packet.dts * ratio)
+        packet.duration = round((packet.duration or 0) * ratio)
+        packet.time_base = own
+    if packet.dts is None:
+        packet.dts = packet.pts if packet.pts is not None else (last or 0) + (packet.duration or 1)
+    if last is not None and packet.dts <= last:
+        packet.dts = last + 1
+    if packet.pts is None or packet.pts < packet.dts:
+        packet.pts = packet.dts
+    # Muxing may change it.
+    return packet.dts
 
 
 class Unwrapped(Copied):

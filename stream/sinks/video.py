@@ -19,7 +19,6 @@ from stream.sinks._containers import (
     ContainerKind,
     choose_container,
     frame_grid,
-    holds,
 )
 from stream.sinks._copies import Copies
 from stream.sinks._decode_times import DecodeTimes
@@ -32,6 +31,7 @@ from stream.sinks._encoders import (
     quieten,
 )
 from stream.sinks._muxer import FAILURES, Muxer
+from stream.sinks._trial import holds_video
 from stream.sinks.base import Sink
 
 # Seconds between keyframes: how far a player has to look back when seeking, and how much of an
@@ -87,7 +87,7 @@ def _choose(
 ) -> tuple[ContainerKind, EncoderChoice]:
     kind = choose_container(path)
     choice = choose_encoder(codec or kind.video, crf, preset)
-    if not holds(kind, choice.name):
+    if not holds_video(kind, choice.name):
         raise UsageError(
             f"{path.suffix} files do not hold what {choice.name} encodes; choose another codec or "
             "another file ending"

@@ -1,0 +1,341 @@
+"""Sound that is encoded anew: brought to one layout and rate, and without gaps or overlaps."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.layout import AudioLayout
+from av.codec.codec import Codec
+from av.codec.context import CodecContext
+from av.filter import Graph
+from av.packet import Packet
+from numpy.typing import NDArray
+
+from stream.sinks._decoding import own_decoder
+from stream.sinks._muxer import Muxer
+from stream.sinks._tracks import Track
+
+_log = logging.getLogger(__name__)
+
+# Seconds by which sound may lie off its time without anything being done: less than anyone hears
+# against the picture, more than the clocks of files and cameras tremble.
+_UNHEARD = 0.04
+# A gap up to this many seconds is filled with silence; a longer one is left in the times.
+_FILLED = 60
+# An overlap up to this many seconds is closed; a step back further than that is a clock that
+# started over, and the sound goes on where it was.
+_CLOSED = 1
+_BITS_PER_CHANNEL = 80_000
+# The order in which channels without names are taken to be.
+_CHANNELS = (
+    *("FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR"),
+    *("TC", "TFL", "TFC", "TFR", "TBL", "TBC", "TBR"),
+)
+
+
+def declared(layout: AudioLayout) -> str | None:
+    """The name of a channel layout; the usual one for the number where a file does not say.
+
+    Returns:
+        None where there are more channels than anyone has named.
+    """
+    if "channels" not in layout.name:
+        return layout.name
+    try:
+        return AudioLayout(f"{layout.nb_channels}c").name
+    except ValueError:
+        named = _CHANNELS[: layout.nb_channels]
+        return "+".join(named) if len(named) == layout.nb_channels else None
+
+
+@dataclass(frozen=True, slots=True)
+class SoundFormat:
+    """What an encoder is given.
+
+    Attributes:
+        layout: the channels.
+        rate: samples per second.
+    """
+
+    layout: str
+    rate: int
+
+
+def choose_sound(encoder: str, layout: str, rate: int) -> SoundFormat:
+    """The channels and rate that an encoder takes and that keep the most.
+
+    Args:
+        encoder: FFmpeg's name of it.
+        layout: of the sound that is there.
+        rate: of the sound that is there, samples per second.
+    """
+    rates = sorted(Codec(encoder, "w").audio_rates or [rate])
+    # The lowest that keeps all of it; Opus calls every rate 48000 in the end.
+    used = next((one for one in rates if one >= rate), rates[-1])
+    if encoder == "libopus":
+        used = 48000
+    channels = AudioLayout(layout).nb_channels
+    smaller = ("7.1", "5.1", "stereo")
+    for name in (layout, *(one for one in smaller if AudioLayout(one).nb_channels <= channels)):
+        if _takes(encoder, name, used):
+            return SoundFormat(name, used)
+    return SoundFormat("mono", used)
+
+
+def _takes(encoder: str, layout: str, rate: int) -> bool:
+    context: Any = CodecContext.create(encoder, "w")
+    context.format = Codec(encoder, "w").audio_formats[0]  # type: ignore[index]
+    context.layout, context.sample_rate = layout, rate
+    try:
+        context.open()
+    except (av.FFmpegError, ValueError):
+        return False
+    return True
+
+
+class SoundClock:
+    """Where each piece of sound goes, so that it is continuous.
+
+    Attributes:
+        filled: samples of silence put into gaps.
+        closed: samples left out of overlaps.
+        paused: gaps that were left as they are.
+        restarts: how often the clock started over.
+    """
+
+    def __init__(self, rate: int, *, from_zero: bool) -> None:
+        """Begins a track.
+
+        Args:
+            rate: samples per second.
+            from_zero: whether the track has no times, so that it has to begin at 0 and may not
+                pause.
+        """
+        self.filled = self.closed = self.paused = self.restarts = 0
+        self._rate = rate
+        self._steady = from_zero
+        self._at: int | None = 0 if from_zero else None
+        self._moved = 0
+
+    def place(self, stored: int | None, length: int) -> tuple[int, int, int]:
+        """Says where a piece goes.
+
+        Args:
+            stored: its own time in samples, None where it has none.
+            length: its samples.
+
+        Returns:
+            Where it begins with the silence before it, how much silence that is, and how many of
+            its first samples are left out.
+        """
+        if self._at is None:
+            self._at = stored or 0
+        ahead = 0 if stored is None else stored + self._moved - self._at
+        begin, silence, skipped = self._at, 0, 0
+        if ahead > _UNHEARD * self._rate:
+            if ahead <= _FILLED * self._rate or self._steady:
+                silence = ahead
+                self.filled += ahead
+            else:
+                begin += ahead
+                self.paused += 1
+        elif ahead < -_CLOSED * self._rate:
+            self._moved -= ahead
+            self.restarts += 1
+        elif ahead < -_UNHEARD * self._rate:
+            skipped = min(length, -ahead)
+            self.closed += skipped
+        self._at = begin + silence + length - skipped
+        return begin, silence, skipped
+
+
+class Reencoded(Track):
+    """Sound in a codec that the container cannot hold."""
+
+    def __init__(
+        self, muxer: Muxer, template: Any, encoder: str, layout: str, *, from_zero: bool
+    ) -> None:
+        """Adds the stream.
+
+        Args:
+            muxer: the output.
+            template: the input's stream.
+            encoder: FFmpeg's name of the encoder.
+            layout: the channels of the input, as `declared` names them.
+            from_zero: whether the container has no times of its own for sound.
+        """
+        self._muxer = muxer
+        self._decoder: Any = own_decoder(template)
+        self._format = choose_sound(encoder, layout, self._decoder.sample_rate or 48000)
+        self.stream: Any = muxer.container.add_stream(encoder, rate=self._format.rate)
+        context: Any = self.stream.codec_context
+        context.layout = self._format.layout
+        context.bit_rate = _BITS_PER_CHANNEL * context.layout.nb_channels
+        self._clock = SoundClock(self._format.rate, from_zero=from_zero)
+        self._tick = Fraction(1, self._format.rate)
+        self._channels = context.layout.nb_channels
+        self._graph: Graph | None = None
+        self._source: tuple[str, str, int] | None = None
+        self._held: list[NDArray[np.float32]] = []
+        self._holds = 0
+        self._begin = 0
+
+    @property
+    def layout(self) -> str:
+        """The channels of the output."""
+        return self._format.layout
+
+    def write(self, packet: Packet[Any]) -> None:
+        self._decode(packet)
+
+    def finish(self) -> None:
+        self._decode(None)
+        self._pour(None)
+        self._give(everything=True)
+        self._encode(None)
+
+    @property
+    def remarks(self) -> list[str]:
+        clock, said = self._clock, []
+        if clock.filled:
+            said.append(
+                f"{clock.filled / self._format.rate:.2f} s of gaps were filled with silence"
+            )
+        if clock.closed:
+            said.append(f"{clock.closed / self._format.rate:.2f} s that came twice were left out")
+        if clock.paused:
+            said.append(f"{clock.paused} gaps of more than {_FILLED} s were left as they are")
+        if clock.restarts:
+            said.append("its clock started over in the middle and was made continuous")
+        if not said:
+            return []
+        return [f"in stream {self.stream.index}, sound, {', '.join(said)}"]
+
+    def _decode(self, packet: Packet[Any] | None) -> None:
+        try:
+            frames = self._decoder.decode(packet)
+        except (av.FFmpegError, ValueError) as error:
+            self.lost += packet is not None
+            _log.debug("sound cannot be decoded: %s", error)
+            return
+        for frame in frames:
+            self._convert(frame)
+        self._give(everything=False)
+
+    def _convert(self, frame: AudioFrame) -> None:
+        """Brings a piece of sound to the layout and rate of the output."""
+        layout = declared(frame.layout)
+        if layout is None or frame.sample_rate <= 0 or frame.samples <= 0:
+            self.lost += 1
+            return
+        source = (frame.format.name, layout, frame.sample_rate)
+        try:
+            if source != self._source:
+                # What the old way still holds comes first.
+                self._pour(None)
+                self._graph = self._way(*source, frame.time_base or Fraction(1, frame.sample_rate))
+                self._source = source
+            self._pour(frame)
+        except (av.FFmpegError, ValueError) as error:
+            self.lost += 1
+            self._graph = self._source = None
+            _log.debug("sound cannot be converted: %s", error)
+
+    def _way(self, sample_format: str, layout: str, rate: int, tick: Fraction) -> Graph:
+        graph = Graph()
+        graph.threads = 1
+        nodes = [
+            graph.add(
+                "abuffer",
+                sample_rate=str(rate),
+                sample_fmt=sample_format,
+                channel_layout=layout,
+                time_base=str(tick),
+            ),
+            graph.add(
+                "aformat",
+                # Packed, as PyAV miscounts the planes of eight channels.
+                sample_fmts="flt",
+                channel_layouts=self._format.layout,
+                sample_rates=str(self._format.rate),
+            ),
+            graph.add("abuffersink"),
+        ]
+        graph.link_nodes(*nodes).configure()
+        return graph
+
+    def _pour(self, frame: AudioFrame | None) -> None:
+        """Sends a piece through the graph, or says that it was the last."""
+        if self._graph is None:
+            return
+        self._graph.push(frame)
+        for converted in self._converted():
+            stored = None
+            if converted.pts is not None:
+                stored = round(converted.pts * converted.time_base / self._tick)
+            samples = converted.to_ndarray().reshape(-1, self._channels)
+            self._append(stored, samples.astype(np.float32, copy=False))
+        if frame is None:
+            self._graph = self._source = None
+
+    def _converted(self) -> Iterator[Any]:
+        assert self._graph is not None
+        while True:
+            try:
+                yield self._graph.pull()
+            except (av.BlockingIOError, av.EOFError):
+                return
+
+    def _append(self, stored: int | None, samples: NDArray[np.float32]) -> None:
+        begin, silence, skipped = self._clock.place(stored, len(samples))
+        if begin != self._begin + self._holds:
+            # A pause: what came before it is complete.
+            self._give(everything=True)
+            self._begin = begin
+        # In pieces of a second, so that silence costs no memory.
+        while silence > 0:
+            length = min(silence, self._format.rate)
+            self._hold(np.zeros((length, self._channels), np.float32))
+            self._give(everything=False)
+            silence -= length
+        # Damaged sound may hold what is not a number.
+        self._hold(np.nan_to_num(samples[skipped:], posinf=1, neginf=-1))
+
+    def _hold(self, samples: NDArray[np.float32]) -> None:
+        if len(samples):
+            self._held.append(samples)
+            self._holds += len(samples)
+
+    def _give(self, *, everything: bool) -> None:
+        """Encodes what is held, in frames of the encoder's size."""
+        size = self.stream.codec_context.frame_size or 1024
+        if not self._held or (self._holds < size and not everything):
+            return
+        samples = np.concatenate(self._held)
+        whole = len(samples) if everything else len(samples) // size * size
+        for at in range(0, whole, size):
+            piece = samples[at : min(at + size, whole)].reshape(1, -1)
+            frame: Any = AudioFrame.from_ndarray(piece, "flt", self._format.layout)
+            frame.sample_rate = self._format.rate
+            frame.pts, frame.time_base = self._begin + at, self._tick
+            self._encode(frame)
+        self._begin += whole
+        self._held = [samples[whole:]] if whole < len(samples) else []
+        self._holds = len(samples) - whole
+
+    def _encode(self, frame: AudioFrame | None) -> None:
+        try:
+            packets = self.stream.encode(frame)
+        except (av.FFmpegError, ValueError) as error:
+            self.lost += frame is not None
+            _log.debug("sound cannot be encoded: %s", error)
+            return
+        for packet in packets:
+            self._muxer.mux(packet)

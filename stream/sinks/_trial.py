@@ -1,0 +1,174 @@
+"""What a container holds, found out by writing a tiny file in memory and reading it back."""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.codec.codec import Codec, UnknownCodecError
+from av.codec.context import CodecContext
+from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import VideoFrame
+
+from stream.sinks._containers import ContainerKind, muxer_options
+from stream.sinks._tracks import put_on_clock
+
+_TICK = Fraction(1, 25)
+# A size that nearly every encoder takes, those of old conference systems included.
+_SIZE = (352, 288)
+# Seconds of silence: enough for a reader to know a codec by.
+_SILENCE = 0.4
+# Codecs that readers take for one another, and decode alike.
+_ALIKE = {"mp1": "mp3", "mp2": "mp3", "msmpeg4v3": "msmpeg4", "ljpeg": "mjpeg", "srt": "subrip"}
+_FAILURES = (av.FFmpegError, ValueError, OSError)
+
+
+def why_not(
+    kind: ContainerKind,
+    add: Callable[[OutputContainer], Stream],
+    packets: Sequence[Packet[Any]] = (),
+) -> str | None:
+    """Tries a stream in a tiny file in memory.
+
+    Args:
+        kind: the container.
+        add: adds the stream.
+        packets: for that stream, as they will come; none where none can be made.
+
+    Returns:
+        None if the container holds it, or why not.
+    """
+    data = io.BytesIO()
+    options = muxer_options(kind, _TICK, [], ())
+    try:
+        trial = av.open(data, "w", format=kind.format, container_options=options)
+        stream = add(trial)
+        trial.start_encoding()
+        wanted = _identity(stream)
+        length, last = _seconds(packets), None
+        for packet in packets:
+            last = put_on_clock(packet, stream, last)
+            trial.mux_one(packet)
+        if not packets:
+            return None
+        trial.close()
+    except _FAILURES as error:
+        return getattr(error, "strerror", None) or str(error)
+    return _why_not_found(data, wanted, length)
+
+
+def _why_not_found(
+    data: io.BytesIO, wanted: tuple[str, str | None], length: Fraction
+) -> str | None:
+    """Looks for a stream in what was written; None if it is there and as long as it was."""
+    data.seek(0)
+    try:
+        with av.open(data, "r") as again:
+            found = next((one for one in again.streams if _identity(one) == wanted), None)
+            read = [] if found is None else list(again.demux(found))
+    except _FAILURES as error:
+        return str(error)
+    if found is None:
+        return "a reader would not find it again"
+    # Containers that count bytes where others have times may count wrongly.
+    longer = _seconds(read) / max(length, Fraction(1, 1000))
+    if wanted[0] == "audio" and len(read) > 3 and not Fraction(1, 2) < longer < Fraction(3, 2):
+        return "a reader would find it at other times"
+    return None
+
+
+def _seconds(packets: Sequence[Packet[Any]]) -> Fraction:
+    """From the first packet's time to the last one's end."""
+    timed = [one for one in packets if one.pts is not None]
+    if not timed:
+        return Fraction(0)
+    last = timed[-1]
+    end = (last.pts or 0) + (last.duration or 0)
+    return end * last.time_base - (timed[0].pts or 0) * timed[0].time_base
+
+
+def _identity(stream: Stream) -> tuple[str, str | None]:
+    context: CodecContext | None = stream.codec_context
+    if context is None:
+        return stream.type, getattr(stream, "name", None)
+    name = context.codec.canonical_name
+    return stream.type, _ALIKE.get(name, name)
+
+
+@functools.cache
+def holds_video(kind: ContainerKind, encoder: str) -> bool:
+    """Whether a container holds what a video encoder gives, so that it can be seen again."""
+    try:
+        packets = _pictures(encoder)
+    except _FAILURES:
+        packets = []  # it takes no pictures as simple as these, or needs hardware that is absent
+
+    def add(trial: OutputContainer) -> Stream:
+        stream: Any = trial.add_stream(encoder, rate=25)
+        stream.width, stream.height = _SIZE
+        formats = Codec(encoder, "w").video_formats
+        if formats:
+            stream.pix_fmt = formats[0].name
+        return stream  # type: ignore[no-any-return]
+
+    try:
+        with av.open(io.BytesIO(), "w", format=kind.format) as trial:
+            trial.add_stream(encoder, rate=25)
+    except _FAILURES:
+        return False
+    return not packets or why_not(kind, add, packets) is None
+
+
+def _pictures(encoder: str) -> list[Packet[Any]]:
+    """A few pictures as an encoder gives them."""
+    codec = Codec(encoder, "w")
+    context: Any = CodecContext.create(encoder, "w")
+    context.width, context.height = _SIZE
+    context.pix_fmt = codec.video_formats[0].name if codec.video_formats else "yuv420p"
+    context.time_base, context.framerate = _TICK, 25
+    context.options = {"strict": "experimental"}
+    packets: list[Packet[Any]] = []
+    for at in range(4):
+        picture = VideoFrame(*_SIZE, context.pix_fmt)
+        for plane in picture.planes:
+            plane.update(bytes(plane.buffer_size))
+        picture.pts, picture.time_base = at, _TICK
+        packets += context.encode(picture)
+    packets += context.encode(None)
+    return packets
+
+
+def silence(codec: str, rate: int, layout: str) -> list[Packet[Any]]:
+    """Packets of silence in a codec; none where nothing here encodes it.
+
+    Args:
+        codec: its canonical name.
+        rate: samples per second.
+        layout: the channels.
+    """
+    try:
+        encoder = Codec(codec, "w")
+        context: Any = CodecContext.create(encoder.name, "w")
+        context.format = encoder.audio_formats[0]  # type: ignore[index]
+        context.layout, context.sample_rate = layout, rate
+        context.time_base = Fraction(1, rate)
+        context.options = {"strict": "experimental"}
+        context.open()
+        packets: list[Packet[Any]] = []
+        size, channels = context.frame_size or 1024, context.layout.nb_channels
+        nothing = np.zeros((1, size * channels), np.int16)
+        for at in range(0, int(_SILENCE * rate), size):
+            frame: Any = AudioFrame.from_ndarray(nothing, "s16", layout)
+            frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
+            packets += context.encode(frame)
+        return packets + list(context.encode(None))
+    except (*_FAILURES, UnknownCodecError, TypeError):
+        return []

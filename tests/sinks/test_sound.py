@@ -1,0 +1,251 @@
+"""Sound arrives in every container, at its time, in all its channels, and never ends a film."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from stream.sinks._sound import SoundClock, choose_sound, declared
+from tests import media
+from tests.conftest import SHARED
+from tests.media import make_clip
+from tests.sinks.running import Run, run
+
+ENDINGS = [".mp4", ".mov", ".mkv", ".webm", ".ts", ".m2ts", ".avi"]
+
+
+def heard(path: Path) -> np.ndarray:
+    """The sound of a file as one channel at 8 kHz, from its time 0 on, silence where none is."""
+    with av.open(str(path)) as container:
+        stream = container.streams.audio[0]
+        zero = min((s.start_time or 0) * s.time_base for s in container.streams)
+        pieces = np.zeros(0, np.float32)
+        resampler = av.AudioResampler("flt", "mono", 8000)
+        for frame in container.decode(stream):
+            for piece in resampler.resample(frame):
+                at = round((piece.pts * piece.time_base - min(zero, 0)) * 8000)
+                samples = piece.to_ndarray()[0]
+                if abs(at - len(pieces)) < 200:  # the rounding of the container's clock
+                    at = len(pieces)
+                whole = np.zeros(max(len(pieces), at + len(samples)), np.float32)
+                whole[: len(pieces)] = pieces
+                first = max(0, at)
+                whole[first : at + len(samples)] = samples[first - at :]
+                pieces = whole
+        return pieces
+
+
+def pitch(samples: np.ndarray) -> float:
+    spectrum = np.abs(np.fft.rfft(samples))
+    return float(np.argmax(spectrum) * 8000 / len(samples))
+
+
+def moved(path: Path, output: Path, shift: Callable[[float], float]) -> Path:
+    """The same file with its sound at other times, in seconds."""
+    with av.open(str(path)) as given, av.open(str(output), "w") as container:
+        streams = {
+            one.index: container.add_stream_from_template(one, opaque=True) for one in given.streams
+        }
+        for packet in given.demux():
+            if not packet.size:
+                continue
+            if packet.stream.type == "audio":
+                by = shift(float(packet.pts * packet.time_base))
+                packet.pts = packet.dts = packet.pts + round(by / packet.time_base)
+            packet.stream = streams[packet.stream_index]
+            container.mux(packet)
+    return output
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(
+    ("audio", "source"),
+    [
+        ("pcm_s16le", ".avi"),
+        ("pcm_alaw", ".avi"),
+        ("adpcm_ms", ".avi"),
+        ("flac", ".mkv"),
+        ("mp2", ".ts"),
+        ("aac", ".ts"),
+    ],
+)
+def test_every_sound_is_heard_in_every_container(tmp_path, audio, source, ending):
+    video = "mpeg4" if source == ".avi" else "libx264"
+    original = make_clip(tmp_path / f"in{source}", codec=video, options={}, audio=audio, frames=50)
+    run(original, tmp_path / f"out{ending}", preset="8" if ending == ".webm" else None)
+    after = heard(tmp_path / f"out{ending}")
+    assert len(after) / 8000 == pytest.approx(2, abs=0.15)
+    assert pitch(after) == pytest.approx(440, abs=3)
+
+
+def test_stereo_samples_without_named_channels_are_copied_into_an_mp4(tmp_path):
+    original = make_clip(
+        tmp_path / "in.avi", codec="mpeg4", options={}, audio="pcm_s16le", frames=50
+    )
+    done = run(original, tmp_path / "out.mp4")
+    assert done.remarks == []
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.audio[0].codec_context.layout.name == "stereo"
+    before, after = (
+        b"".join(data for _, data in media.packets(path, "audio"))
+        for path in (original, tmp_path / "out.mp4")
+    )
+    assert after == before
+
+
+def encoded_anew(tmp_path: Path, shift: Callable[[float], float]) -> tuple[np.ndarray, Run]:
+    plain = make_clip(tmp_path / "plain.mkv", audio="flac", frames=100)
+    original = moved(plain, tmp_path / "in.mkv", shift)
+    done = run(original, tmp_path / "out.webm", preset="8")
+    assert len(media.decode(tmp_path / "out.webm").pts) == 100
+    return heard(tmp_path / "out.webm"), done
+
+
+def test_a_clock_that_trembles_changes_nothing(tmp_path):
+    after, done = encoded_anew(tmp_path, lambda at: 0.018 * np.sin(at * 9))
+    assert len(after) / 8000 == pytest.approx(4, abs=0.1)
+    assert not [remark for remark in done.remarks if "gaps" in remark or "twice" in remark]
+
+
+def test_a_gap_is_filled_with_silence(tmp_path):
+    after, done = encoded_anew(tmp_path, lambda at: 0.5 if at > 2 else 0)
+    assert len(after) / 8000 == pytest.approx(4.5, abs=0.1)
+    hush = [
+        at for at in range(0, len(after) - 400, 400) if np.abs(after[at : at + 400]).max() < 1e-3
+    ]
+    assert hush[0] / 8000 == pytest.approx(2.05, abs=0.1)
+    assert len(hush) * 0.05 == pytest.approx(0.45, abs=0.1)
+    assert "in stream 1, sound, 0.50 s of gaps were filled with silence" in done.remarks[-1]
+
+
+def test_an_overlap_is_closed(tmp_path):
+    after, done = encoded_anew(tmp_path, lambda at: -0.06 if at > 2 else 0)
+    assert len(after) / 8000 == pytest.approx(3.94, abs=0.03)
+    assert "in stream 1, sound, 0.06 s that came twice were left out" in done.remarks[-1]
+
+
+def test_rate_and_channels_may_change_on_the_way(tmp_path):
+    joined = tmp_path / "in.ts"
+    with joined.open("wb") as file:
+        for number, (layout, rate) in enumerate([("stereo", 48000), ("mono", 32000)]):
+            part = tmp_path / f"part{number}.ts"
+            with av.open(str(part), "w") as container:
+                video = container.add_stream("libx264", rate=25)
+                video.width, video.height = 64, 48
+                sound = container.add_stream("mp2", rate=rate)
+                sound.codec_context.layout = layout
+                for index in range(50):
+                    at = number * 50 + index
+                    picture = media.make_picture(at, 64, 48, "yuv420p")
+                    picture.pts, picture.time_base = at, Fraction(1, 25)
+                    container.mux(video.encode(picture))
+                    size = rate // 25
+                    wave = np.sin((np.arange(size) + index * size) * 2 * np.pi * 440 / rate)
+                    values = np.repeat(
+                        (8000 * wave).astype(np.int16), 2 if layout == "stereo" else 1
+                    )
+                    frame = av.AudioFrame.from_ndarray(values[None], "s16", layout)
+                    frame.sample_rate, frame.pts = rate, at * size
+                    frame.time_base = Fraction(1, rate)
+                    container.mux(sound.encode(frame))
+                container.mux(sound.encode(None))
+                container.mux(video.encode(None))
+            file.write(part.read_bytes())
+    run(joined, tmp_path / "out.webm", preset="8")
+    after = heard(tmp_path / "out.webm")
+    assert len(after) / 8000 == pytest.approx(4, abs=0.25)
+    assert pitch(after[:12000]) == pytest.approx(440, abs=3)
+    assert pitch(after[20000:28000]) == pytest.approx(440, abs=3)
+
+
+@pytest.mark.parametrize("layout", ["5.1", "7.1", "mono", "stereo"])
+@pytest.mark.parametrize("ending", [".mov", ".webm", ".ts"])
+def test_channels_are_kept_where_the_encoder_can(tmp_path, layout, ending):
+    original = tmp_path / "in.mkv"
+    channels = av.AudioLayout(layout).nb_channels
+    with av.open(str(original), "w") as container:
+        video = container.add_stream("libx264", rate=25)
+        video.width, video.height = 64, 48
+        sound = container.add_stream("flac", rate=48000)
+        sound.codec_context.layout = layout
+        for index in range(50):
+            picture = media.make_picture(index, 64, 48, "yuv420p")
+            picture.pts, picture.time_base = index, Fraction(1, 25)
+            container.mux(video.encode(picture))
+            at = np.arange(1920) + index * 1920
+            # A tone of its own for each channel.
+            tones = [np.sin(at * 2 * np.pi * 300 * (c + 1) / 48000) for c in range(channels)]
+            values = (6000 * np.stack(tones, axis=1)).astype(np.int16).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(values, "s16", layout)
+            frame.sample_rate, frame.pts = 48000, index * 1920
+            frame.time_base = Fraction(1, 48000)
+            container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+        container.mux(video.encode(None))
+    run(original, tmp_path / f"out{ending}")
+    with av.open(str(tmp_path / f"out{ending}")) as container:
+        # Packed, as PyAV miscounts the planes of eight channels.
+        resampler = av.AudioResampler("flt")
+        frames = [one for f in container.decode(audio=0) for one in resampler.resample(f)]
+        assert frames[0].layout.nb_channels == channels
+        after = np.concatenate([f.to_ndarray().reshape(-1, channels) for f in frames[4:40]])
+    names = [c.name for c in av.AudioLayout(layout).channels]
+    for channel, name in enumerate(c.name for c in frames[0].layout.channels):
+        if name == "LFE":  # which is low frequencies only
+            continue
+        spectrum = np.abs(np.fft.rfft(after[:, channel]))
+        want = 300 * (names.index(name) + 1)
+        assert np.argmax(spectrum) * 48000 / len(after) == pytest.approx(want, abs=9)
+
+
+def test_fewer_channels_are_said(tmp_path):
+    assert choose_sound("libmp3lame", "5.1", 96000).layout == "stereo"
+    assert choose_sound("libmp3lame", "mono", 7000).rate == 8000
+    assert choose_sound("aac", "7.1", 192000) == choose_sound("aac", "7.1", 96000)
+    assert choose_sound("libopus", "5.1(side)", 44100).layout == "5.1"
+
+
+def test_channels_without_names_get_the_usual_ones():
+    for count, name in [(1, "mono"), (2, "stereo"), (6, "5.1"), (8, "7.1")]:
+        assert declared(av.AudioLayout(f"{count}C" if count > 0 else "")) == name
+    assert av.AudioLayout(declared(av.AudioLayout("11C"))).nb_channels == 11
+    assert declared(av.AudioLayout("60C")) is None
+
+
+def test_the_clock_places_every_piece_behind_the_one_before():
+    clock = SoundClock(1000, from_zero=False)
+    assert clock.place(500, 100) == (500, 0, 0)
+    assert clock.place(None, 100) == (600, 0, 0)
+    assert clock.place(730, 100) == (700, 0, 0)  # 30 ms are not heard
+    assert clock.place(900, 100) == (800, 100, 0)
+    assert clock.place(950, 100) == (1000, 0, 50)
+    assert clock.place(900, 100) == (1050, 0, 100)
+    assert clock.place(101_050, 100) == (101_050, 0, 0)
+    assert clock.place(0, 100) == (101_150, 0, 0)
+    assert clock.place(100, 100) == (101_250, 0, 0)
+    assert (clock.filled, clock.closed, clock.paused, clock.restarts) == (100, 150, 1, 1)
+    late = SoundClock(1000, from_zero=True)
+    assert late.place(100_000, 100) == (0, 100_000, 0)
+
+
+@pytest.mark.skipif(not (SHARED / "cases").is_dir(), reason="shared/cases is not here")
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(
+    "name",
+    ["03_adpcm.avi", "03_camera_pcm.avi", "03_nvr_g711.mkv", "03_pcm.mkv",
+     "06_sound_overlaps_30ms.mkv", "14_surround_flac.mkv", "05_flac_and_srt.mkv"],
+)  # fmt: skip
+def test_the_sounds_that_ended_a_film(tmp_path, name, ending):
+    original = SHARED / "cases" / "files" / name
+    done = run(original, tmp_path / f"out{ending}")
+    assert not [remark for remark in done.remarks if "damaged" in remark]
+    assert len(heard(tmp_path / f"out{ending}")) == pytest.approx(len(heard(original)), abs=1600)
+    assert len(media.decode(tmp_path / f"out{ending}").pts) == len(done.times)
+    if name == "14_surround_flac.mkv" and ending != ".avi":
+        with av.open(str(tmp_path / f"out{ending}")) as container:
+            assert container.streams.audio[0].codec_context.layout.nb_channels == 6
