@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -19,6 +20,9 @@ from stream.errors import StreamError
 from stream.groups import nearest
 from stream.run.interrupt import EXIT_CODE
 from stream.version import __version__
+
+_NAMES = ("stream", "stream-seg")
+"""The program's own names; `python -m stream` counts as the first."""
 
 _CLICK_ERRORS: tuple[type[Exception], ...] = tuple(
     one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException"
@@ -97,7 +101,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = get_command(app)(
             list(arguments) if arguments is not None else None,
-            prog_name="stream",
+            prog_name=_own_name() if arguments is None else "stream",
             standalone_mode=False,
         )
     except (KeyboardInterrupt, typer.Abort):
@@ -122,6 +126,12 @@ def _run(arguments: Sequence[str] | None) -> int:
         )
         code = 1
     return code if isinstance(code, int) else 0
+
+
+def _own_name() -> str:
+    """The name that the program was called by, for usage lines and completion."""
+    called = Path(sys.argv[0]).stem
+    return called if called in _NAMES else _NAMES[0]
 
 
 def _misused(error: Any) -> int:

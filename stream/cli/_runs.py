@@ -46,7 +46,7 @@ def go_through(
 
     Args:
         plans: with one model.
-        run: where the figures go, and how much is said.
+        run: how much is said.
         skipped: inputs that were left out since their results are there.
         several: whether to print a line a clip and a summary, also for one.
         make_folders: whether the folders that outputs lie in are made.
@@ -65,8 +65,7 @@ def go_through(
         if batch.interrupted:
             break
         batch.do(index)
-    if run.report is not None:
-        write_report(run.report, batch.reports)
+    batch.write_reports()
     if several:
         batch.say_summary()
     if batch.interrupted:
@@ -120,6 +119,19 @@ class _Batch:
         if report.error is not None:
             common.say_error(report.error)
             self.failed.append(str(plan.source.target))
+
+    def write_reports(self) -> None:
+        """Writes the figures to the files that the plans name, several into one where it is one.
+
+        Raises:
+            SinkError: a file cannot be written.
+        """
+        files: dict[Path, list[RunReport]] = {}
+        for plan, report in zip(self._plans, self.reports, strict=False):  # Ctrl-C: fewer reports
+            if plan.run.report is not None:
+                files.setdefault(plan.run.report, []).append(report)
+        for path, reports in files.items():
+            write_report(path, reports)
 
     def say_summary(self) -> None:
         """Says what came of all."""

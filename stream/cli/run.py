@@ -49,7 +49,8 @@ def run(
         return
     live = [plan for plan in plans if setup.is_live(plan.source)]
     if live and len(plans) > 1:
-        _side_by_side(config, len(plans))
+        _refuse_shared_report(plans)
+        _side_by_side([config, *_repeated(said)], len(plans))
     elif live:
         _runs.run_live(_with_window(live[0]))
     elif len(plans) == 1 and setup.has_pictures(plans[0].source):
@@ -69,13 +70,28 @@ def _with_window(plan: RunPlan) -> RunPlan:
     return replace(plan, outputs=(OutputPlan("window"), *plan.outputs))
 
 
-def _side_by_side(config: str, count: int) -> None:
+def _refuse_shared_report(plans: Sequence[RunPlan]) -> None:
+    """Each live source keeps its own report up to date, so that each needs a file."""
+    named = [plan.run.report for plan in plans if plan.run.report is not None]
+    if len(set(named)) < len(named):
+        raise UsageError(
+            "live sources side by side need a report each: write report = "
+            '"{name}.json" under [run] of the file'
+        )
+
+
+def _repeated(said: RunOptions) -> list[str]:
+    """What the command line said of the run, for the processes that do it."""
+    return [flag for flag, on in {"--quiet": said.quiet, "--verbose": said.verbose}.items() if on]
+
+
+def _side_by_side(words: Sequence[str], count: int) -> None:
     """Runs several sources at once, each in a process of its own, until the last one ends.
 
     Raises:
         typer.Exit: one of them failed; with its code.
     """
-    command = [sys.executable, "-m", "stream", "run", config, "--source"]
+    command = [sys.executable, "-m", "stream", "run", *words, "--source"]
     running = [subprocess.Popen([*command, str(number + 1)]) for number in range(count)]
 
     def pass_on(number: int, frame: FrameType | None) -> None:

@@ -64,12 +64,14 @@ def test_several_sources_go_one_after_another(stream, clip, nothing, tmp_path):
         f'model.model = "{nothing}"\n'
         '[[source]]\ntarget = "in.mp4"\nname = "a"\nlimit = 3\n'
         '[[source]]\ntarget = "in.mp4"\nname = "b"\nlimit = 4\n'
-        '[[output]]\nto = "{name}.mp4"\n'
+        '[[output]]\nto = "{name}.mp4"\n[run]\nreport = "{name}.json"\n'
     )
     result = stream("run", "b.toml")
     assert result.code == 0, result.err
     assert (frames(tmp_path / "a.mp4"), frames(tmp_path / "b.mp4")) == (3, 4)
     assert "2 of 2 written" in result.err
+    reports = [json.loads((tmp_path / f"{name}.json").read_text())["runs"] for name in "ab"]
+    assert [[run["frames_out"] for run in runs] for runs in reports] == [[3], [4]]
     again = stream("run", "b.toml", "--source", "2")
     assert again.code == 2 and "b.mp4 exists already" in again.err
     assert stream("run", "b.toml", "--source", "3").code == 2
@@ -82,8 +84,16 @@ def test_live_sources_run_side_by_side(program, nothing, tmp_path):
         '[[source]]\ntarget = "pattern"\nname = "b"\n'
         '[[output]]\nto = "{name}.mp4"\n'
     )
-    result = program("run", "b.toml")
+    shared = program("run", "b.toml", "--report", "r.json")
+    assert shared.code == 2 and '"{name}.json"' in shared.err
+    with (tmp_path / "b.toml").open("a") as file:
+        file.write('[run]\nreport = "{name}.json"\n')
+    result = program("run", "b.toml", "--quiet")
     assert result.code == 0, result.err
+    assert result.out == ""
+    for name in ("a", "b"):
+        (run,) = json.loads((tmp_path / f"{name}.json").read_text())["runs"]
+        assert run["output"] == f"{name}.mp4"
     assert frames(tmp_path / "a.mp4") > 3 and frames(tmp_path / "b.mp4") > 3
     assert program("run", "b.toml").code == 2, "what is there is kept"
 
