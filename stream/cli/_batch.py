@@ -295,5 +295,25 @@ _PHOTO_ENDINGS = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".t
 
 def photo_beside(path: Path) -> Path:
     """The name of a photo's result that was given none: `photo.stream.jpg` beside `photo.jpg`."""
-    ending = path.suffix if path.suffix.lower() in _PHOTO_ENDINGS else ".png"
-    return path.with_name(f"{path.stem}{_RESULT}{ending}")
+    name = Path(photo_name(path))
+    return path.with_name(f"{name.stem}{_RESULT}{name.suffix}")
+
+
+def photo_name(path: Path) -> str:
+    """The name of a photo's result in a folder: its own, or .png where that is not written."""
+    return path.name if path.suffix.lower() in _PHOTO_ENDINGS else f"{path.stem}.png"
+
+
+def photo_target(text: str) -> Path:
+    """Where one photo's result goes: a picture, or a folder that is there or ends with a slash.
+
+    Raises:
+        UsageError: its ending is that of no picture that can be written.
+    """
+    path = Path(text)
+    is_folder = path.is_dir() or text.endswith(("/", "\\"))
+    if not is_folder and _has_file_ending(path) and path.suffix.lower() not in _PHOTO_ENDINGS:
+        raise UsageError(
+            f"{path} is no picture that can be written; choose {', '.join(sorted(_PHOTO_ENDINGS))}"
+        )
+    return path

@@ -59,7 +59,7 @@ def go_through(
         common.say(f"{name}: its result is there already", quiet=run.quiet)
     if make_folders:
         for folder in {Path(one.target).parent for plan in plans for one in plan.outputs}:
-            _make_folder(folder)
+            make_folder(folder)
     batch = _Batch(plans, run, len(skipped), several)
     for index in range(len(plans)):
         if batch.interrupted:
@@ -184,7 +184,12 @@ def _exists(plan: RunPlan) -> bool:
     return any(Path(one.target).exists() for one in plan.outputs)
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those it lies in, where they are not there.
+
+    Raises:
+        UsageError: it cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stream.cli import _common as common
-from stream.cli._batch import BatchOptions, find_inputs, folder_of, photo_beside
+from stream.cli._batch import (
+    BatchOptions,
+    find_inputs,
+    folder_of,
+    photo_beside,
+    photo_name,
+    photo_target,
+)
 from stream.cli._groups import command
 from stream.errors import UsageError
 from stream.options import ModelOptions, OutputOptions, PictureOptions, RunOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @command
@@ -52,10 +61,10 @@ def image(
             raise UsageError(f"{len(paths)} pictures need a folder to go to: -o FOLDER")
         target, name = folder_of(output, len(paths)), f"{output.rstrip('/')}/"
     else:
-        target = photo_beside(paths[0]) if output is None else Path(output)
-        if output is not None and output.endswith(("/", "\\")):
-            target.mkdir(parents=True, exist_ok=True)
+        target = photo_beside(paths[0]) if output is None else photo_target(output)
         name = str(target)
+        if output is not None and output.endswith(("/", "\\")):
+            name = f"{target}/"
     if batch.skip_existing:
         paths = [path for path in paths if not _result_of(path, target).exists()]
         if not paths:
@@ -67,9 +76,10 @@ def image(
         model,
         run=run,
     )
-    if not save_or_none(run, [plan]):
-        run_pictures(plan)
+    if save_or_none(run, [plan]):
+        return
+    run_pictures(plan)
 
 
 def _result_of(path: Path, target: Path) -> Path:
-    return target / path.name if target.is_dir() else target
+    return target / photo_name(path) if target.is_dir() else target

@@ -34,6 +34,10 @@ def test_a_folder_and_a_glob_of_photos(stream, nothing, tmp_path):
     [
         (["missing.jpg", "-o", "out.png"], "missing.jpg"),
         (["photo.png", "-o", "photo.png"], "photo.png"),
+        (["photo.png", "-o", "out.json"], "no picture that can be written"),
+        (["photo.png", "photo.png", "-o", "out.json"], "end it with a slash"),
+        (["photo.png", "photo.png"], "2 pictures need a folder"),
+        (["http://host/photo.png"], "stream url ADDRESS"),
         (["photo.png", "-o", "nowhere/out.png"], "nowhere"),
     ],
 )
@@ -45,3 +49,15 @@ def test_bad_input_gets_one_sentence(stream, nothing, tmp_path, arguments, word)
     assert word in result.err
     assert "Traceback" not in result.err
     assert (tmp_path / "photo.png").read_bytes() == before
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_without_an_output_the_photo_lies_beside_its_original(stream, nothing, tmp_path):
+    cv2.imwrite(str(tmp_path / "photo.png"), data.coffee()[..., ::-1])
+    result = stream("image", "photo.png", "--model", nothing)
+    assert result.code == 0, result.err
+    assert cv2.imread(str(tmp_path / "photo.stream.png")).shape == data.coffee().shape
+    result = stream("image", "photo.png", "-o", "new.png/", "--model", nothing, "--skip-existing")
+    assert result.code == 0 and (tmp_path / "new.png" / "photo.png").exists()
+    again = stream("image", "photo.png", "-o", "new.png/", "--model", nothing, "--skip-existing")
+    assert again.code == 0 and "is there already" in again.err
