@@ -10,7 +10,7 @@ from rich.text import Text
 
 from stream.cli import _common as common
 from stream.options import ModelOptions
-from stream.run.report import RunReport, print_report
+from stream.run.report import RunReport, found_line, print_report
 
 _AUTO = "auto chose"
 """How the note begins that says which provider `auto` took; the figures name it anyway."""
@@ -35,7 +35,7 @@ def report_clip(report: RunReport, number: int, count: int, model: ModelOptions)
     print_line = common.results().print
     line = f"{number} of {count}: {report.input} → {report.output}"
     if report.error is None:
-        line += f", {report.frames_out} frames in {report.seconds:.1f} s"
+        line += f", {report.frames_out} frames in {report.seconds:.1f} s; {found_line(report)}"
     print_line(Text(line))
     for remark in _without_chatter(report).remarks:
         print_line(Text(f"  note: {remark}", style="yellow"))

@@ -49,7 +49,7 @@ def image(
 ) -> None:
     """Segment pictures: a photo, a folder of photos or a pattern."""
     common.set_verbosity(quiet=run.quiet, verbose=run.verbose)
-    from stream.cli._runs import run_pictures, save_or_none
+    from stream.cli._runs import make_folder, run_pictures, save_or_none
     from stream.sources.folders import PICTURE_ENDINGS
 
     found = find_inputs(inputs, PICTURE_ENDINGS, "pictures", recursive=batch.recursive)
@@ -78,6 +78,8 @@ def image(
     )
     if save_or_none(run, [plan]):
         return
+    if name.endswith("/"):
+        make_folder(target)  # once it is there it is one, whatever its ending
     run_pictures(plan)
 
 

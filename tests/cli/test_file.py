@@ -176,6 +176,13 @@ def test_a_batch_goes_on_after_what_is_there_and_skips_what_is_finished(
     assert len(pictures(tmp_path / "done" / "b.mp4")) == 24
 
 
+def test_one_input_goes_to_several_outputs_at_once(stream, clip, bright, tmp_path):
+    result = stream("file", clip, "-o", "a.mp4", "-o", "b.mkv", "--model", bright, "--limit", 8)
+    assert result.code == 0, result.err
+    assert "1 person, in 8 of 8 frames" in result.out
+    assert len(pictures(tmp_path / "a.mp4")) == len(pictures(tmp_path / "b.mkv")) == 8
+
+
 def test_without_an_output_the_result_lies_beside_the_input(stream, clip, nothing, tmp_path):
     result = stream("file", "in.mp4", "--model", nothing, "--limit", 3)
     assert result.code == 0, result.err
