@@ -153,6 +153,7 @@ class Upright:
             aspect: width over height of a sample, as the decoder says with the first picture.
         """
         self.orientation = orientation_of(first)
+        self._rotation = first.rotation
         self.remarks: list[str] = []
         self.fitted = self.mended = 0
         self._aspect = aspect
@@ -177,7 +178,10 @@ class Upright:
         corrupt = picture.is_corrupt
         if picture.format.name != self._format:
             picture = self._reformat(picture, picture.width, picture.height)
-        orientation = orientation_of(picture)
+        # Asking for a picture's side data ties it into a ring with them, which keeps its memory
+        # until Python's collector comes by: 90 pictures of 1080p. The angle is there without.
+        turned = picture.rotation != self._rotation
+        orientation = orientation_of(picture) if turned else self.orientation
         same_size = (picture.width, picture.height) == self._stored
         crop = self._crop if same_size else Crop()
         changed = None not in {aspect, self._aspect} and aspect != self._aspect

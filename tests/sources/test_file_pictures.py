@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from fractions import Fraction
 from pathlib import Path
 
@@ -151,3 +152,22 @@ def test_interlaced_pictures_are_remarked(tmp_path):
         assert "the pictures are interlaced and are taken as if they were progressive" in (
             source.remarks
         )
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_pictures_are_let_go_without_waiting_for_the_collector(tmp_path, rotation):
+    """A ring of references keeps a picture's memory: of 1080p three megabytes each."""
+    clip = make_clip(tmp_path / "in.mp4", rotation=rotation, frames=40)
+    gc.collect()
+    gc.disable()
+    try:
+        with FileSource(clip) as source:
+            alive = [
+                sum(isinstance(one, av.VideoFrame) for one in gc.get_objects())
+                for item in source
+                if isinstance(item, Frame)
+            ]
+    finally:
+        gc.enable()
+    assert len(alive) > 20
+    assert max(alive[5:]) <= max(alive[:5]) + 1
