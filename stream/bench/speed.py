@@ -108,7 +108,9 @@ def measure_model(
     stages: dict[str, StageFigures] = {}
     first: float | None = None
     for _ in range(_ROUNDS):
-        run = _pipeline(clip, folder / "model.mp4", segmenter, PictureOptions(), "steady")
+        run = _pipeline(
+            clip, folder / "model.mp4", segmenter, PictureOptions(), TrackingOptions().tracker
+        )
         rates.append(_rate(run))
         stages = run.clock.figures()
         first = run.outcome().first_frame_seconds if first is None else first

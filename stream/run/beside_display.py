@@ -150,8 +150,8 @@ class BesideDisplay(Schedule):
         with timed(inference.stages, "infer"):
             raw = self._finder.detector.infer(inference.prepared)
         with timed(inference.stages, "postprocess"):
-            seconds = inference.job.frame.seconds
-            return self._finder.finish(raw, inference.prepared, seconds)
+            candidates = self._finder.candidates(raw, inference.prepared)
+            return self._finder.follow(candidates, inference.job.frame.seconds)
 
     def _waiting_time(self) -> float | None:
         if self._interval == 1:

@@ -14,7 +14,7 @@ from stream.instances import Instances
 from stream.motion.carrier import Carrier, is_cut
 from stream.motion.flow import Grey, small_grey
 from stream.run.figures import Job
-from stream.run.schedule import Answer, Finder, Lanes, Schedule, Work, settle_with
+from stream.run.schedule import Ahead, Answer, Finder, Lanes, Schedule, Work
 from stream.timing import timed
 
 LARGEST = 12
@@ -111,7 +111,7 @@ class LookAhead(Schedule):
 
     def settle(self, items: Iterable[Work]) -> Iterator[Work]:
         """Holds frames back until the next inferred one is there."""
-        for item in items:
+        for item in self._followed(items):
             if not isinstance(item, Job):
                 # Packets keep their place among the frames.
                 if self._waiting:
@@ -124,7 +124,6 @@ class LookAhead(Schedule):
             if planned.inference is None:
                 self._waiting.append((item, planned.grey))
                 continue
-            settle_with(self._finder, item, planned.inference)
             self.inferred += 1
             self._measure(item.frame)
             found = item.frame.instances
@@ -133,6 +132,20 @@ class LookAhead(Schedule):
                 self._carrier.set_key(planned.grey, found)
             yield item
         yield from self._release(None, None)
+
+    def _followed(self, items: Iterable[Work]) -> Iterator[Work]:
+        """The same, inferred frames with their instances."""
+        held = Ahead(self._finder)
+        for item in items:
+            inference = None
+            if isinstance(item, Job):
+                with self._lock:
+                    inference = self._planned[id(item)].inference
+            if isinstance(item, Job) and inference is not None:
+                yield from held.put(item, inference)
+            else:
+                yield from held.put_after(item)
+        yield from held.flush()
 
     def _release(self, grey: Grey | None, found: Instances | None) -> list[Work]:
         """Gives the waiting frames their instances, from the key before or the one after them."""

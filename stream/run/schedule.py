@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from stream.frame import Passthrough
@@ -57,13 +58,37 @@ class Finder:
     detector: Detector
     tracker: Tracker | None = None
 
-    def finish(self, raw: Raw, prepared: Prepared, seconds: float) -> Instances:
-        """A frame's instances; called for the inferred frames of a run, in order."""
+    @property
+    def lookahead(self) -> float:
+        """How many seconds of what follows it wants to see, where a run can wait for them."""
+        return 0.0 if self.tracker is None else self.tracker.lookahead
+
+    def candidates(self, raw: Raw, prepared: Prepared) -> Instances:
+        """What may be in a frame, for `follow`."""
         if self.tracker is None:
             return self.detector.finish(raw, prepared)
+        least = self.tracker.floor * self.detector.threshold
+        return self.detector.finish(raw, prepared, least)
+
+    def follow(
+        self,
+        candidates: Instances,
+        seconds: float,
+        following: Sequence[tuple[float, Instances]] = (),
+    ) -> Instances:
+        """A frame's instances; called for the inferred frames of a run, in order.
+
+        Args:
+            candidates: what may be in it.
+            seconds: its presentation time.
+            following: the candidates of the next ones, with their times, as far as there are any.
+        """
+        if self.tracker is None:
+            return candidates
         threshold = self.detector.threshold
-        candidates = self.detector.finish(raw, prepared, self.tracker.floor * threshold)
-        return self.tracker.update(candidates, seconds, threshold)
+        if not self.lookahead:
+            return self.tracker.update(candidates, seconds, threshold)
+        return self.tracker.update(candidates, seconds, threshold, following)
 
 
 class Schedule(ABC):
@@ -146,6 +171,81 @@ class Lanes:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
+_MOST_HELD = 6
+"""Frames that wait for what follows them at most; a 4K frame is 12 MB."""
+
+_ROUNDING = 1e-3
+"""Seconds by which timestamps may be off."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """A frame that waits for what follows it, and the packets that came after it."""
+
+    job: Job
+    candidates: Instances
+    after: list[Work] = field(default_factory=list)
+
+
+class Ahead:
+    """Holds frames of footage back until enough of what follows is known to say who is in them.
+
+    Args:
+        finder: says who is in a frame, and how far it wants to look ahead.
+    """
+
+    def __init__(self, finder: Finder) -> None:
+        self._finder = finder
+        self._held: deque[_Held] = deque()
+
+    def put(self, job: Job, future: Future[Answer]) -> Iterator[Work]:
+        """Takes an inferred frame, once its inference is done; gives those that are ready now.
+
+        Raises:
+            StreamError: inference failed; the frames before are given first.
+        """
+        try:
+            prepared, raw = future.result()
+            with timed(job.frame.stages, "postprocess"):
+                candidates = self._finder.candidates(raw, prepared)
+        except Exception:
+            yield from self.flush()
+            raise
+        self._held.append(_Held(job, candidates))
+        while self._held and self._ready():
+            yield from self._release()
+
+    def put_after(self, item: Work) -> Iterator[Work]:
+        """Takes what keeps its place behind the frames before it."""
+        if not self._held:
+            yield item
+            return
+        self._held[-1].after.append(item)
+        while self._held and self._ready():
+            yield from self._release()
+
+    def flush(self) -> Iterator[Work]:
+        """Gives all that is held: nothing follows."""
+        while self._held:
+            yield from self._release()
+
+    def _ready(self) -> bool:
+        first, last = self._held[0].job.frame, self._held[-1].job.frame
+        if not 0 <= last.seconds - first.seconds < self._finder.lookahead - _ROUNDING:
+            return True
+        carried = sum(isinstance(item, Job) for one in self._held for item in one.after)
+        return len(self._held) + carried > _MOST_HELD
+
+    def _release(self) -> Iterator[Work]:
+        held = self._held.popleft()
+        frame = held.job.frame
+        following = [(one.job.frame.seconds, one.candidates) for one in self._held]
+        with timed(frame.stages, "postprocess"):
+            frame.instances = self._finder.follow(held.candidates, frame.seconds, following)
+        yield held.job
+        yield from held.after
+
+
 class EachFrame(Schedule):
     """Every frame is inferred, several at once where the machine does more that way.
 
@@ -154,8 +254,8 @@ class EachFrame(Schedule):
     """
 
     def __init__(self, finder: Finder) -> None:
-        self._finder = finder
         self._lanes = Lanes(finder.detector)
+        self._held = Ahead(finder)
         self._under_way: dict[int, Future[Answer]] = {}
         self._lock = threading.Lock()
 
@@ -171,24 +271,19 @@ class EachFrame(Schedule):
             self._under_way[id(job)] = future
 
     def settle(self, items: Iterable[Work]) -> Iterator[Work]:
-        """Waits for each frame's inference in turn."""
+        """Waits for each frame's inference in turn, and for what the tracker wants to know."""
         for item in items:
             if isinstance(item, Job):
                 with self._lock:
                     future = self._under_way.pop(id(item))
-                settle_with(self._finder, item, future)
-            yield item
+                yield from self._held.put(item, future)
+            else:
+                yield from self._held.put_after(item)
+        yield from self._held.flush()
 
     def close(self) -> None:
         """Ends the lanes."""
         self._lanes.close()
-
-
-def settle_with(finder: Finder, job: Job, future: Future[Answer]) -> None:
-    """Puts a frame's own instances into it, once its inference is done."""
-    prepared, raw = future.result()
-    with timed(job.frame.stages, "postprocess"):
-        job.frame.instances = finder.finish(raw, prepared, job.frame.seconds)
 
 
 class Nothing(Schedule):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.instances import Instances, box_iou
+from stream.instances import Instances
 from stream.roi import mask_window, threshold_mask
 
 Boxes = NDArray[np.float32]
@@ -27,21 +27,24 @@ def buffered_iou(first: Boxes, second: Boxes, share: NDArray[np.float32] | float
             `second` (M,), by which all of `first` are enlarged in comparison with it.
     """
     shares = np.broadcast_to(np.asarray(share, np.float32), len(second))
-    if not len(second):
-        return np.zeros((len(first), 0), np.float32)
-    if (shares == shares[0]).all():
-        return box_iou(_enlarged(first, shares[0]), _enlarged(second, shares[0]))
-    columns = [
-        box_iou(_enlarged(first, one), _enlarged(box[None], one))
-        for one, box in zip(shares, second, strict=True)
-    ]
-    return np.concatenate(columns, axis=1)
+    margin = _mean_sides(first)[:, None] * shares
+    theirs = _mean_sides(second) * shares
+    shared = np.ones(margin.shape, np.float32)
+    areas = np.ones(margin.shape, np.float32)
+    others = np.ones(len(second), np.float32)
+    for low, high in ((0, 2), (1, 3)):
+        start, end = first[:, low, None] - margin, first[:, high, None] + margin
+        their_start, their_end = second[:, low] - theirs, second[:, high] + theirs
+        shared *= np.clip(np.minimum(end, their_end) - np.maximum(start, their_start), 0, None)
+        areas *= end - start
+        others *= their_end - their_start
+    union = np.maximum(areas + others - shared, np.float32(1e-6))
+    return np.asarray(shared / union, np.float32)
 
 
-def _enlarged(boxes: Boxes, share: np.float32) -> Boxes:
+def _mean_sides(boxes: Boxes) -> NDArray[np.float32]:
     size = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)
-    margin = share * np.sqrt(size.prod(axis=1, keepdims=True))
-    return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
+    return np.asarray(np.sqrt(size.prod(axis=1)), np.float32)
 
 
 def best_pairs(similarity: NDArray[np.float32], least: float) -> Iterator[tuple[int, int]]:

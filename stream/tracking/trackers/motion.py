@@ -93,17 +93,14 @@ class _Object:
     doubted: bool = False
     present: bool = True
 
-    def expected(self, seconds: float) -> NDArray[np.float32]:
-        """Where its box should be, float32 [4]."""
-        coasting = _INERTIA * (1 - math.exp(-(seconds - self.seen) / _INERTIA))
-        return self.box + np.tile(self.velocity * np.float32(coasting), 2)
-
     def take(self, box: NDArray[np.float32], label: int, score: float, seconds: float) -> None:
         """Is found again."""
         gap = seconds - self.seen
         if gap > _ROUNDING:
-            speed = (box - self.box).reshape(2, 2).mean(axis=0) / gap
-            self.velocity += (speed - self.velocity) * (1 - math.exp(-gap / _SMOOTHING))
+            moved = box - self.box
+            speed = (moved[:2] + moved[2:]) * np.float32(0.5 / gap)
+            weight = np.float32(1 - math.exp(-gap / _SMOOTHING))
+            self.velocity = self.velocity + weight * (speed - self.velocity)
             fade = math.exp(-gap / _VOTE)
             self.votes = {one: fade * weight for one, weight in self.votes.items()}
         self.votes[label] = self.votes.get(label, 0.0) + score
@@ -168,7 +165,8 @@ class Motion(Tracker):
         for one in self._known:
             one.present = id(one) in present
         self._known = [one for one in self._known if _remembered(one, seconds)]
-        if following and not all(one.identity for one in found.values()):
+        new = [one for one in found.values() if not one.identity and one.born == seconds]
+        if following and new:
             self._look_ahead(following, threshold)
         shown = sorted(index for index, one in found.items() if one.identity)
         objects = [found[index] for index in shown]
@@ -188,10 +186,12 @@ class Motion(Tracker):
         if not self._known or not len(candidates):
             return {}
         boxes = candidates.boxes
-        expected = np.stack([one.expected(seconds) for one in self._known])
         last = np.stack([one.box for one in self._known])
+        speeds = np.stack([one.velocity for one in self._known])
         gone = np.array([seconds - one.seen for one in self._known], np.float32)
         present = np.array([one.present for one in self._known])
+        coasting = np.float32(_INERTIA) * (1 - np.exp(-gone / np.float32(_INERTIA)))
+        expected = last + np.tile(speeds * coasting[:, None], 2)
         weights = np.array(
             [
                 [1.0 if label in one.votes else _OTHER_CLASS for one in self._known]
@@ -199,13 +199,18 @@ class Motion(Tracker):
             ],
             np.float32,
         )
-        close = np.minimum(np.float32(_NEAR), np.float32(_NEAR_PER_SECOND) * gone)
-        near = weights * buffered_iou(boxes, expected, close)
-        share = np.float32(_FAR) + np.float32(_FARTHER) * np.minimum(gone, np.float32(1))
-        # Who turned round meanwhile is nearer to where he was than to where he was heading.
-        far = weights * np.maximum(
-            buffered_iou(boxes, expected, share), buffered_iou(boxes, last, share)
-        )
+
+        def near() -> NDArray[np.float32]:
+            share = np.minimum(np.float32(_NEAR), np.float32(_NEAR_PER_SECOND) * gone)
+            return weights * buffered_iou(boxes, expected, share)
+
+        def far() -> NDArray[np.float32]:
+            # Who turned round meanwhile is nearer to where he was than to where he was heading.
+            share = np.float32(_FAR) + np.float32(_FARTHER) * np.minimum(gone, np.float32(1))
+            return weights * np.maximum(
+                buffered_iou(boxes, expected, share), buffered_iou(boxes, last, share)
+            )
+
         found: dict[int, _Object] = {}
         taken: set[int] = set()
         for similarity, rows, columns, least in (
@@ -219,7 +224,9 @@ class Motion(Tracker):
                 for column in range(len(self._known))
                 if column not in taken and (columns is None or columns[column])
             ]
-            for row, column in best_pairs(similarity[np.ix_(free_rows, free)], least):
+            if not (free_rows and free):
+                continue
+            for row, column in best_pairs(similarity()[np.ix_(free_rows, free)], least):
                 found[free_rows[row]] = self._known[free[column]]
                 taken.add(free[column])
         return found
