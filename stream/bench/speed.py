@@ -15,7 +15,7 @@ from stream import tracking
 from stream.bench.figures import Figure
 from stream.bench.material import FindsNothing, make_clip
 from stream.inference.segmenter import Segmenter
-from stream.options import PictureOptions
+from stream.options import PictureOptions, TrackingOptions
 from stream.run.output import Output
 from stream.run.run import Run
 from stream.run.schedule import Detector, EachFrame, Finder
