@@ -20,6 +20,21 @@ _BROKEN = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.EI
 _WITHOUT_FILES = "http,https,tls,tcp,udp,httpproxy,crypto,data"
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a network source may take, in seconds.
+
+    Attributes:
+        opening: for the connection, and again for finding out what it brings.
+        reading: between two packets; after that the source counts as gone.
+        giving_up: without a picture, after which the run ends; None waits for ever.
+    """
+
+    opening: float = 5.0
+    reading: float = 5.0
+    giving_up: float | None = None
+
+
 class NoVideoError(ValueError):
     """A connection stands and brings no video stream.
 
@@ -71,6 +86,14 @@ class Way:
             timeout=(opening + self.longer, reading),
             metadata_errors="replace",
         )
+
+    @property
+    def for_a_picture(self) -> float:
+        """Seconds of packets in which a picture must come.
+
+        Some cameras send a key frame a minute. Where the format is a guess, that is soon known.
+        """
+        return 150.0 if self.container is None else 15.0
 
     @property
     def longer(self) -> float:

@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import av
@@ -16,7 +15,7 @@ from stream.errors import SourceError, StreamError, UsageError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.options import InputOptions
 from stream.queues import Closed
-from stream.sources._connecting import UNTIMED, Way, reason
+from stream.sources._connecting import UNTIMED, Patience, Way, reason
 from stream.sources._pacing import Pacer
 from stream.sources.addresses import clean, dialled, keep_out_of_logs, redact, secrets_of, split
 from stream.sources.base import Target
@@ -27,13 +26,12 @@ from stream.sources.srt import Relay
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "tcp", "srt", "rtp")
 
+__all__ = ["SCHEMES", "NetworkSource", "Patience"]
+
 _log = logging.getLogger(__name__)
 
 _HINT_SECONDS = 2.0
 """After which somebody who waits for a key frame is told so."""
-
-_LONGEST_WAIT = 150.0
-"""Seconds for which a first picture is waited for; some cameras send a key frame a minute."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
 """Seconds between attempts to reconnect. The longest is short: a source that is back should be
@@ -42,21 +40,6 @@ seen within seconds, and one attempt costs next to nothing."""
 _NOTE_SECONDS = 5.0
 _GIVEN_UP_AT_ONCE = 3
 """Hung connections left alone at one time before new attempts wait for them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a network source may take, in seconds.
-
-    Attributes:
-        opening: for the connection, and again for finding out what it brings.
-        reading: between two packets; after that the source counts as gone.
-        giving_up: without a picture, after which the run ends; None waits for ever.
-    """
-
-    opening: float = 5.0
-    reading: float = 5.0
-    giving_up: float | None = None
 
 
 class NetworkSource(LiveSource):
@@ -173,19 +156,14 @@ class NetworkSource(LiveSource):
         away.
         """
         began, said = time.monotonic(), False
-        # FFmpeg keeps its time-outs except where it asks the name server, or a driver hangs.
-        limit = 2 * self._patience.opening + 2 + self._way.longer
         while True:
             now = time.monotonic()
             silent = now - feed.heard if feed.heard else now - began
-            patience = self._patience.reading + 2 if feed.heard else limit
+            patience = self._patience.reading + 2 if feed.heard else self._for_opening
             if silent > patience:
                 raise SourceError(f"nothing came from {self._name} within {patience:g} s")
-            if now - began > _LONGEST_WAIT:
-                raise SourceError(
-                    f"{self._name} sends, but none of it could be decoded within "
-                    f"{_LONGEST_WAIT:g} s"
-                )
+            if now - began > self._way.for_a_picture:
+                return Ended(SourceError(f"{self._name} sends, but no picture can be decoded"))
             event = feed.events.take(_HINT_SECONDS)
             if feed.opened is not None:
                 return feed.opened
@@ -194,6 +172,14 @@ class NetworkSource(LiveSource):
             if feed.heard and not said:
                 said = True
                 _log.warning("%s sends; waiting for its next key frame", self._name)
+
+    @property
+    def _for_opening(self) -> float:
+        """Seconds after which a connection that does not stand hangs.
+
+        FFmpeg keeps its time-outs except where it asks the name server, or a driver hangs.
+        """
+        return 2 * self._patience.opening + 2 + self._way.longer
 
     def _connect(self) -> Feed:
         self._opening_since, self._open_now = time.monotonic(), False
@@ -277,7 +263,7 @@ class NetworkSource(LiveSource):
         self._iterating = True
         # What went by before anybody looked was not let go.
         self._dropped_before -= self._feed.events.dropped if self._feed else 0
-        pacer = Pacer(self._closed) if self._opened.finite or _hls(self._opened) else None
+        pacer = Pacer(self._closed) if self._opened.finite or _hls(self._opened.container) else None
         for event in self._events():
             if isinstance(event, Sound):
                 yield from self._sound(event)
@@ -320,7 +306,7 @@ class NetworkSource(LiveSource):
                 yield event
             elif isinstance(event, Opened):
                 continue
-            elif not isinstance(event, Ended) and feed.silence() <= self._patience.reading + 2:
+            elif not isinstance(event, Ended) and self._promises(feed):
                 # Sound, or packets that show nothing before the next key frame.
                 if event is not None:
                     yield event
@@ -330,6 +316,14 @@ class NetworkSource(LiveSource):
                 if isinstance(event, Ended) and not isinstance(event.error, StreamError | None):
                     raise event.error
                 self._lost(feed, event.cause if isinstance(event, Ended) else None)
+
+    def _promises(self, feed: Feed) -> bool:
+        """Whether packets come of which a picture may still be made."""
+        now = time.monotonic()
+        if not feed.heard:
+            return now - self._opening_since <= self._for_opening
+        waited = now - max(self._pictured, self._opening_since)
+        return feed.silence() <= self._patience.reading + 2 and waited <= self._way.for_a_picture
 
     def _lost(self, feed: Feed, cause: BaseException | None) -> None:
         """Lets go of a connection and opens the next one, once a pause is over."""
@@ -389,10 +383,9 @@ def _kind_of(info: VideoInfo, position: int) -> tuple[str, int, int]:
     return context.name, context.sample_rate, context.channels
 
 
-def _hls(opened: Opened) -> bool:
-    return "hls" in opened.container.split(",")
+def _hls(container: str) -> bool:
+    return "hls" in container.split(",")
 
 
 def _in_bursts(container: InputContainer) -> bool:
-    finite = bool(container.duration and container.duration > 0)
-    return finite or "hls" in container.format.name.split(",")
+    return bool(container.duration and container.duration > 0) or _hls(container.format.name)

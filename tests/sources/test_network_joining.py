@@ -18,6 +18,7 @@ import pytest
 
 from stream.errors import SourceError
 from stream.frame import Frame
+from stream.sources._connecting import Way
 from stream.sources.network import NetworkSource, Patience
 from tests.sources.parts import rtmp_server, rtsp
 from tests.sources.serving import make_clip, serving
@@ -75,35 +76,6 @@ def test_rtsp_is_joined_between_two_key_frames(tmp_path):
         early.close()
 
 
-def test_while_a_key_frame_is_waited_for_the_source_is_not_gone(tmp_path):
-    """What comes can be read and shows nothing for longer than a source may be silent."""
-    with serving("http") as server:
-        source = NetworkSource(server.address, patience=Patience(opening=10, reading=3))
-        frames = (item for item in source if isinstance(item, Frame))
-        next(frames)
-        feed = source._feed
-        held = threading.Event()
-        feed.silence = lambda: 0.0
-        decode = feed._decode
-        feed._decode = lambda *given: [] if not held.is_set() else decode(*given)
-        notes: list[str] = []
-
-        def watch() -> None:
-            deadline = time.monotonic() + 20
-            while not notes and time.monotonic() < deadline:
-                time.sleep(0.02)
-                notes.extend(note for note in source.notes if "key frame" in note)
-            held.set()
-
-        thread = threading.Thread(target=watch)
-        thread.start()
-        frame = next(one for one in frames if held.is_set())
-        thread.join()
-        assert notes == ["waiting for the source's next key frame"]
-        assert frame.notes == () and source.reconnects == 0
-        source.close()
-
-
 def _jpeg(number: int) -> bytes:
     pixels = np.full((48, 64, 3), 20 * (number % 10) + 20, np.uint8)
     return cv2.imencode(".jpg", pixels)[1].tobytes()
@@ -134,6 +106,17 @@ class _Camera(http.server.BaseHTTPRequestHandler):
                 time.sleep(0.05)
         except OSError:
             return  # nobody reads any more
+
+
+@pytest.fixture(scope="module")
+def whole_list(tmp_path_factory) -> Path:
+    """A folder with a list of HLS and its segments, `live0.ts` and so on."""
+    folder = tmp_path_factory.mktemp("hls")
+    with serving("hls", address=str(folder / "live.m3u8")):
+        deadline = time.monotonic() + 60
+        while len(list(folder.glob("*.ts"))) < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+    return folder
 
 
 @contextmanager
@@ -196,11 +179,59 @@ def test_a_first_connection_that_breaks_off_is_tried_again():
     assert len(asked) >= 2
 
 
+def test_what_is_decoded_to_nothing_for_too_long_is_opened_anew(monkeypatch):
+    monkeypatch.setattr(Way, "for_a_picture", 4.0)
+    with answering(_Camera) as place:
+        source = NetworkSource(f"{place}/image/jpeg", patience=PATIENT)
+        frames = (item for item in source if isinstance(item, Frame))
+        next(frames)
+        feed = source._feed
+        feed.silence = lambda: 0.0
+        feed._decode = lambda *given: []
+        closing = threading.Timer(60, source.close)
+        closing.start()
+        next(one for one in frames if source.reconnects)
+        assert source._feed is not feed and source.reconnects == 1
+        closing.cancel()
+        source.close()
+        closing.join()
+
+
+def test_while_a_key_frame_is_waited_for_the_source_is_not_gone():
+    """What comes can be read and shows nothing for longer than a source may be silent."""
+    with answering(_Camera) as place:
+        patience = Patience(opening=10, reading=3)
+        source = NetworkSource(f"{place}/image/jpeg", patience=patience)
+        frames = (item for item in source if isinstance(item, Frame))
+        next(frames)
+        feed = source._feed
+        held = threading.Event()
+        feed.silence = lambda: 0.0
+        decode = feed._decode
+        feed._decode = lambda *given: [] if not held.is_set() else decode(*given)
+        notes: list[str] = []
+
+        def watch() -> None:
+            deadline = time.monotonic() + 20
+            while not notes and time.monotonic() < deadline:
+                time.sleep(0.02)
+                notes.extend(note for note in source.notes if "key frame" in note)
+            held.set()
+
+        thread = threading.Thread(target=watch)
+        thread.start()
+        frame = next(one for one in frames if held.is_set())
+        thread.join()
+        assert notes == ["waiting for the source's next key frame"]
+        assert frame.notes == () and source.reconnects == 0
+        source.close()
+
+
 @pytest.mark.parametrize("name", ["seg{}", "seg{}.jpg", "get.php?n={}", "SEG{}.TS", "seg{}.bin"])
-def test_segments_of_hls_may_have_any_name(tmp_path, name):
+def test_segments_of_hls_may_have_any_name(whole_list, name):
     class Lists(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args: object) -> None:
-            super().__init__(*args, directory=str(tmp_path))
+            super().__init__(*args, directory=str(whole_list))
 
         def log_message(self, *args: object) -> None:
             pass
@@ -211,21 +242,19 @@ def test_segments_of_hls_may_have_any_name(tmp_path, name):
                 self.path = f"/live{number}.ts"
                 super().do_GET()
                 return
-            told = (tmp_path / "live.m3u8").read_text()
+            told = (whole_list / "live.m3u8").read_text()
             told = re.sub(r"live(\d+)\.ts", lambda match: name.format(match[1]), told)
             self.send_response(200)
             self.end_headers()
             self.wfile.write(told.encode())
 
-    _whole_list(tmp_path)
     with answering(Lists) as place:
         first_frames(NetworkSource(f"{place}/live.m3u8", patience=PATIENT))
 
 
-def test_a_list_from_the_network_reads_no_file_of_this_machine(tmp_path):
-    _whole_list(tmp_path)
-    told = (tmp_path / "live.m3u8").read_text()
-    told = re.sub(r"(live\d+\.ts)", lambda match: f"file://{tmp_path}/{match[1]}", told)
+def test_a_list_from_the_network_reads_no_file_of_this_machine(whole_list):
+    told = (whole_list / "live.m3u8").read_text()
+    told = re.sub(r"(live\d+\.ts)", lambda match: f"file://{whole_list}/{match[1]}", told)
 
     class Lists(_Camera):
         def do_GET(self) -> None:
@@ -236,10 +265,3 @@ def test_a_list_from_the_network_reads_no_file_of_this_machine(tmp_path):
 
     with answering(Lists) as place, pytest.raises(SourceError):
         NetworkSource(f"{place}/live.m3u8", patience=Patience(1, 1))
-
-
-def _whole_list(folder: Path) -> None:
-    with serving("hls", address=str(folder / "live.m3u8")):
-        deadline = time.monotonic() + 30
-        while len(list(folder.glob("*.ts"))) < 3 and time.monotonic() < deadline:
-            time.sleep(0.05)
