@@ -176,7 +176,8 @@ class PictureOptions:
     look: str = option(
         "overlay",
         "Layers joined with +, from bottom to top. overlay: fill+contour+labels, a colour for "
-        "each object; binary: white objects on black.",
+        "each object; binary: white objects on black; blur, grey, dim, spotlight, replace: "
+        "what is behind them changed; pixelate, hide: they are covered.",
         metavar="LAYER+…",
     )
     timing: bool | None = option(
@@ -214,6 +215,49 @@ class PictureOptions:
         said="24 that are easily told apart",
         metavar="RRGGBB,…",
         parse=parse_names,
+    )
+    feather: float | None = option(
+        None,
+        "Over how many pixels blur, grey, dim and replace fade at an object's edge; 0 for a hard "
+        "cut.",
+        said="3 at 720p, in proportion",
+        low=0.0,
+        high=100.0,
+    )
+    blur_strength: float = option(
+        3.0,
+        "How far blur spreads a point, in percent of the picture's height.",
+        low=0.1,
+        high=20.0,
+    )
+    darkness: float = option(
+        0.6, "How much darker dim and spotlight make what is behind, 0 to 1.", low=0.0, high=1.0
+    )
+    background: str = option(
+        "000000",
+        "What replace puts behind the objects: a colour as RRGGBB, or a picture, which is fitted.",
+        metavar="RRGGBB|FILE",
+    )
+    cover: str = option(
+        "fill",
+        "How hide covers objects: filled with a plain colour, or blurred.",
+        choices=("fill", "blur"),
+    )
+    pixel_size: float = option(
+        4.0,
+        "Size of pixelate's squares in percent of the picture's height; a twelfth of the object "
+        "at least.",
+        low=0.5,
+        high=25.0,
+    )
+    cover_memory: float = option(
+        1.0,
+        "For how many seconds hide and pixelate go on covering where an object was last seen.",
+        low=0.0,
+        high=60.0,
+    )
+    trail: float = option(
+        2.0, "How many seconds of an object's way trails shows.", low=0.1, high=600.0
     )
 
 

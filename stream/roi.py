@@ -75,7 +75,7 @@ def sample_mask(
     """
     top, bottom, left, right = window
     soft = np.empty((bottom - top, right - left), np.float32)
-    for rows, strip in _strips(mask, box, window):
+    for rows, strip in soft_strips(mask, box, window):
         soft[rows] = strip
     return soft
 
@@ -101,7 +101,7 @@ def threshold_mask(
     """
     top, bottom, left, right = window
     inside = np.empty((bottom - top, right - left), np.bool_) if out is None else out
-    for rows, strip in _strips(mask, box, window):
+    for rows, strip in soft_strips(mask, box, window):
         np.greater(strip, threshold, out=inside[rows])
     return inside
 
@@ -143,7 +143,7 @@ def paste_mask(
     return window, threshold_mask(mask, box, window, threshold)
 
 
-def _strips(
+def soft_strips(
     mask: NDArray[np.float32], box: NDArray[np.float32], window: Window
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """The soft mask of a window from top to bottom: rows, and float32 of those, soon overwritten.

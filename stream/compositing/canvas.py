@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing.masks import crest, paste
+from stream.compositing.mattes import Edge, Matte, union
 from stream.compositing.palette import Colour, colour_of
 from stream.compositing.planes import Planes, encoding_of, layout, writable_planes
 from stream.compositing.specks import has_specks, without_specks
@@ -49,8 +50,17 @@ class Memory:
         self._most = most
         self._block = np.empty(0, np.bool_)
         self._scratch = np.empty(0, np.bool_)
+        self._planes: dict[str, NDArray[np.uint8]] = {}
         self._wanted = 0
         self.kept = True
+
+    def plane(self, key: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """A plane of zeros, uint8 of a (height, width), that is kept under a name."""
+        if key not in self._planes or self._planes[key].shape != size:
+            self._planes[key] = np.zeros(size, np.uint8)
+        else:
+            self._planes[key].fill(0)
+        return self._planes[key]
 
     def reset(self) -> None:
         """For the next frame: what was taken may be handed out again."""
@@ -129,6 +139,7 @@ class Canvas:
         self.margin = margin
         self._pasted: dict[int, Pasted | None] = {}
         self._specks: bool | None = None
+        self._mattes: dict[Edge, Matte] = {}
         self._crests: dict[int, tuple[float, float] | None] | None = None
         memory.reset()
 
@@ -186,6 +197,15 @@ class Canvas:
         if self._crests is not None:
             self._crests[index] = None if pasted is None else crest(*pasted)
         return pasted
+
+    def matte(self, edge: Edge) -> Matte:
+        """How far each pixel belongs to any object; made once for the layers that want the same."""
+        if edge not in self._mattes:
+            alpha = self._memory.plane(f"matte {len(self._mattes)}", self.size)
+            self._mattes[edge] = union(
+                alpha, self.instances.masks, self.instances.mask_frames, self.threshold, edge
+            )
+        return self._mattes[edge]
 
     def want_crests(self) -> None:
         """To be called before layers paint by one that will ask for `crest`."""

@@ -5,8 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from stream.compositing.palette import Colour, linear
+from stream.pixels import rgb_to_yuv
 
 _BT2020_PRIMARIES = 9
 _PQ = 16
@@ -89,6 +95,38 @@ def _signal(encoding: Encoding, colour: Colour) -> tuple[float, float, float]:
     curve = _pq if encoding.transfer == _PQ else _hlg
     red, green, blue = (curve(value) for value in light)
     return red, green, blue
+
+
+def encoded(rgb: NDArray[np.uint8], encoding: Encoding) -> list[NDArray[Any]]:
+    """Y, U and V of a picture in sRGB, as `Encoding.codes` of each pixel, all of its size.
+
+    Args:
+        rgb: uint8 [H, W, 3].
+        encoding: how colours are written.
+
+    Returns:
+        Three planes, uint8 (depth 8) or uint16 [H, W].
+    """
+    values = np.arange(256) / 255
+    signal: NDArray[Any]
+    if encoding.transfer in (_PQ, _HLG):
+        light: Any = np.array([linear(value) for value in values], np.float32)[rgb]
+        if encoding.primaries == _BT2020_PRIMARIES:
+            light = cv2.transform(light, np.array(_TO_BT2020, np.float32))
+        curve = _pq if encoding.transfer == _PQ else _hlg
+        # Dense where the curves are steep.
+        known = np.linspace(0, 1, 4096) ** 3
+        signal = np.interp(light, known, [curve(value) for value in known]).astype(np.float32)
+    else:
+        signal = values.astype(np.float32)[rgb]
+    top = (1 << encoding.depth) - 1
+    chroma = top if encoding.full_range else 224 << (encoding.depth - 8)
+    scale = np.array([encoding.white - encoding.black, chroma, chroma])[:, None]
+    offset = np.array([encoding.black, encoding.neutral, encoding.neutral])[:, None]
+    matrix = np.hstack([rgb_to_yuv(encoding.red, encoding.blue) * scale, offset])
+    found = cv2.transform(signal, matrix.astype(np.float32))
+    dtype = np.uint8 if encoding.depth == 8 else np.uint16
+    return [np.clip(np.rint(plane), 0, top).astype(dtype) for plane in cv2.split(found)]
 
 
 def _pq(light: float) -> float:

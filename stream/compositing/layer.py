@@ -31,8 +31,16 @@ class Layer(ABC):
     """Whether the layer looks at masks pixel by pixel. They are kept for the others where several
     do; where one does, it is faster to let each mask have the last one's memory."""
 
+    remembers: ClassVar[bool] = False
+    """Whether what is painted depends on the frames before."""
+
     def __init__(self, style: Style) -> None:
         self.style = style
+
+    @property
+    def remarks(self) -> list[str]:
+        """What users should know of what was painted so far, a sentence each."""
+        return []
 
     def margin(self, size: tuple[int, int]) -> int:
         """By how many pixels windows of masks shall reach beyond them, in a (height, width)."""

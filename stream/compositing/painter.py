@@ -74,6 +74,11 @@ class Painter:
         """Whether the figures given to `paint` are shown."""
         return self.key.timing
 
+    @property
+    def remarks(self) -> list[str]:
+        """What users should know of what was painted so far, a sentence each."""
+        return [sentence for layer in self._layers for sentence in layer.remarks]
+
     def paint(self, frame: Frame, figures: Sequence[str] = ()) -> None:
         """Paints the frame's instances into its picture.
 

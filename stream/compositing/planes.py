@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 import cv2
@@ -15,6 +15,7 @@ from stream.compositing.encoding import Encoding
 from stream.pixels import matrix_weights, paintable, plane_view
 from stream.roi import Window
 
+Sample = TypeVar("Sample", np.uint8, np.uint16)
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
 
 _LIMITED, _FULL = 1, 2  # AVColorRange
@@ -115,7 +116,7 @@ def part(samples: Samples, step: tuple[int, int], window: Window) -> Samples:
     return samples[top // rows : -(-bottom // rows), left // columns : -(-right // columns)]
 
 
-def reduce_to(image: NDArray[np.uint8], step: tuple[int, int]) -> NDArray[np.uint8]:
+def reduce_to(image: NDArray[Sample], step: tuple[int, int]) -> NDArray[Sample]:
     """Averages an image of the luma plane's resolution to a plane that has fewer samples.
 
     A last odd row or column counts as if repeated, as it does in chroma of an odd-sized picture.
@@ -128,7 +129,8 @@ def reduce_to(image: NDArray[np.uint8], step: tuple[int, int]) -> NDArray[np.uin
     if below or beside:
         image = np.pad(image, ((0, below), (0, beside)), mode="edge")
     size = (image.shape[1] // columns, image.shape[0] // rows)
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    small: Any = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, image.dtype)
 
 
 @lru_cache(maxsize=64)

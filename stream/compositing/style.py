@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 WORDS = ("name", "number", "score")
 _COLOURS = ("track", "object", "class")
+_COVERS = ("fill", "blur")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,14 @@ class Style:
         colours: what has a colour of its own: `track`, `object` (by rank) or `class`.
         palette: RRGGBB each; None for the usual.
         mask_threshold: a soft mask above this is the object, 0 to 1; None takes the instances' own.
+        feather: over how many pixels an effect fades at an edge; None suits the picture, 3 at 720p.
+        blur_strength: how far blur spreads a point, in percent of the picture's height.
+        darkness: how much darker dim and spotlight make what is behind, 0 to 1.
+        background: what replace puts behind: RRGGBB, or the path of a picture.
+        cover: how hide covers objects, `fill` or `blur`.
+        pixel_size: of pixelate's squares, in percent of the picture's height.
+        cover_memory: for how many seconds what was covered stays covered when it is not found.
+        trail: how many seconds of an object's way trails shows.
 
     Raises:
         UsageError: a value is out of its range.
@@ -41,14 +50,32 @@ class Style:
     colours: str = "track"
     palette: tuple[str, ...] | None = None
     mask_threshold: float | None = None
+    feather: float | None = None
+    blur_strength: float = 3.0
+    darkness: float = 0.6
+    background: str = "000000"
+    cover: str = "fill"
+    pixel_size: float = 4.0
+    cover_memory: float = 1.0
+    trail: float = 2.0
 
     def __post_init__(self) -> None:
         _check("opacity", self.opacity, 0, 1)
         _check("contour_width", self.contour_width, 0, 12)
         _check("label_size", self.label_size, 0.25, 8)
         _check("mask_threshold", self.mask_threshold, 0, 1)
-        if self.colours not in _COLOURS:
-            raise UsageError(f"colours is {', '.join(_COLOURS)}, not {self.colours!r}")
+        _check("feather", self.feather, 0, 100)
+        _check("blur_strength", self.blur_strength, 0.1, 20)
+        _check("darkness", self.darkness, 0, 1)
+        _check("pixel_size", self.pixel_size, 0.5, 25)
+        _check("cover_memory", self.cover_memory, 0, 60)
+        _check("trail", self.trail, 0.1, 600)
+        for name, value, choices in (
+            ("colours", self.colours, _COLOURS),
+            ("cover", self.cover, _COVERS),
+        ):
+            if value not in choices:
+                raise UsageError(f"{name} is {', '.join(choices)}, not {value!r}")
         _ = self.words, self.palette_colours  # So that what is wrong is said here.
 
     @classmethod

@@ -102,7 +102,7 @@ def test_a_picture_upside_down_in_memory_is_painted_like_any_other(name, pixels)
     assert same(visible(found), visible(expected))
 
 
-@each
+@pytest.mark.parametrize("name", [one for one in LAYERS.names() if not LAYERS.get(one).remembers])
 @pytest.mark.parametrize("tracks", [None, [4, 2]])
 def test_the_same_frame_is_painted_alike_whatever_was_painted_before(name, tracks):
     painter = Painter(name)
@@ -111,6 +111,20 @@ def test_the_same_frame_is_painted_alike_whatever_was_painted_before(name, track
     painted(name, astronaut(64, 480), somebody(astronaut(64, 480)), painter)
     again = painted(name, astronaut(), somebody(astronaut(), tracks), painter)
     assert same(visible(first), visible(again))
+
+
+@each
+def test_what_is_remembered_ends_where_time_begins_again(name):
+    fresh, used = Painter(name), Painter(name)
+    for index in range(3):
+        one = frame(astronaut(), somebody(astronaut(), [4, 2]))
+        one.pts = 100 + index
+        used.paint(one)
+    pictures = []
+    for painter in (fresh, used):
+        painter.paint(one := frame(astronaut(), somebody(astronaut(), [4, 2])[:1]))
+        pictures.append(visible(one.picture))
+    assert same(*pictures)
 
 
 @each

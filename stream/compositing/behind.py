@@ -1,0 +1,110 @@
+"""Layers that change what is behind the objects and leave the objects as they are."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.compositing.canvas import Canvas
+from stream.compositing.layer import Layer
+from stream.compositing.mattes import Edge, Matte, on_grid, usual_feather
+from stream.compositing.planes import Samples, blend, part, reduce_to
+from stream.roi import Window
+
+Background = Samples | int
+"""What is behind in one plane: samples of the plane's size, or one code value for all."""
+
+
+class Behind(Layer):
+    """A layer that puts something else behind the objects.
+
+    Where an object is, samples stay exactly as they were if the matte is held, else they are mixed
+    at its edge.
+    """
+
+    pastes: ClassVar[bool] = False
+    held: ClassVar[bool] = True
+    """Whether the fade lies around the objects, and they are exact; else on their edge."""
+
+    def edge(self, size: tuple[int, int]) -> Edge:
+        """How the fade lies at an object's edge, in a picture of a (height, width)."""
+        return Edge(usual_feather(size, self.style.feather), self.held)
+
+    @abstractmethod
+    def backgrounds(self, canvas: Canvas, matte: Matte) -> Sequence[Background | None]:
+        """What is behind, for each plane; None where the plane stays as it is."""
+
+    def paint(self, canvas: Canvas) -> None:
+        """Puts the background around the objects."""
+        matte = canvas.matte(self.edge(canvas.size))
+        backgrounds = self.backgrounds(canvas, matte)
+        if all(background is None for background in backgrounds):
+            return
+        planes = canvas.planes
+        window = None
+        alpha: dict[tuple[int, int], NDArray[np.uint8]] = {}
+        if matte.window is not None:
+            window = on_grid(matte.window, canvas.size, planes.grid)
+            full = matte.alpha[window[0] : window[1], window[2] : window[3]]
+            alpha = {step: reduced(full, step, held=self.held) for step in planes.steps}
+        for samples, step, background in zip(
+            planes.samples, planes.steps, backgrounds, strict=False
+        ):
+            if background is None:
+                continue
+            if window is None:
+                samples[...] = background
+                continue
+            _around(samples, step, window, background)
+            there = part(samples, step, window)
+            behind = background if isinstance(background, int) else part(background, step, window)
+            there[...] = composed(there, behind, alpha[step])
+
+
+def reduced(alpha: NDArray[np.uint8], step: tuple[int, int], *, held: bool) -> NDArray[np.uint8]:
+    """A matte for a plane of fewer samples; where it is held, 255 if any of its pixels is 255."""
+    small = reduce_to(alpha, step)
+    count = step[0] * step[1]
+    if held and count > 1:
+        small = np.asarray(cv2.convertScaleAbs(small, alpha=count), np.uint8)
+    return small
+
+
+def composed(there: Samples, behind: Background, alpha: NDArray[np.uint8]) -> Samples:
+    """Samples with something behind them: themselves where alpha is 255, that where it is 0.
+
+    Args:
+        there: a part of a plane.
+        behind: of its size, or one code value.
+        alpha: uint8 of its size.
+    """
+    ours: Any = np.ascontiguousarray(there)
+    if isinstance(behind, int):
+        out: Any = ours.copy() if ours is there else ours
+        blend(out, np.asarray(cv2.bitwise_not(alpha), np.uint8), behind)
+        return np.asarray(out)
+    theirs: Any = np.ascontiguousarray(behind)
+    strength: Any = alpha if ours.dtype == np.uint8 else alpha.astype(np.uint16)
+    rest: Any = 255 - strength
+    kept = cv2.multiply(ours, strength, scale=1 / 255)
+    return np.asarray(cv2.add(kept, cv2.multiply(theirs, rest, scale=1 / 255)))
+
+
+def _around(
+    samples: Samples, step: tuple[int, int], window: Window, background: Background
+) -> None:
+    """Puts a background above, below, left and right of a window."""
+    top, bottom = window[0] // step[0], -(-window[1] // step[0])
+    left, right = window[2] // step[1], -(-window[3] // step[1])
+    for place in (
+        np.s_[:top, :],
+        np.s_[bottom:, :],
+        np.s_[top:bottom, :left],
+        np.s_[top:bottom, right:],
+    ):
+        samples[place] = background if isinstance(background, int) else background[place]

@@ -1,0 +1,213 @@
+"""Layers that cover objects, so that nobody can be recognised."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any, ClassVar, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.compositing.behind import composed, reduced
+from stream.compositing.canvas import Canvas
+from stream.compositing.layer import Layer
+from stream.compositing.mattes import Edge, matte, on_grid
+from stream.compositing.planes import Samples, part
+from stream.compositing.style import Style
+from stream.instances import Instances, box_iou
+from stream.roi import Window
+
+_GROWN = 0.5
+"""Where a mask is at least half as sure as it must be for an object's pixel, it is covered."""
+_AROUND = 0.015
+"""Of the picture's shorter side: how far the cover reaches beyond, fading."""
+_SAME = 0.5
+"""Overlap of boxes from which on an object that is missing has been found under another number."""
+_SWELLING = 0.4
+"""By how much of its size the cover of a missing object grows in a second, as it may move."""
+_SPANS = 20
+"""Spans of time that are said one by one."""
+
+
+class _Seen(NamedTuple):
+    """An object as it was last found."""
+
+    identity: int | None
+    box: NDArray[np.float32]
+    mask: NDArray[np.float32]
+    mask_box: NDArray[np.float32]
+    seconds: float
+
+
+class Cover(Layer):
+    """Covers each object, generously, and for a while goes on covering where it was last found.
+
+    A detector misses an object now and then; its number, or where it is, says that it is still the
+    same one.
+    """
+
+    pastes: ClassVar[bool] = False
+    remembers: ClassVar[bool] = True
+
+    def __init__(self, style: Style) -> None:
+        super().__init__(style)
+        self._seen: list[_Seen] = []
+        self._last = -math.inf
+        self._frames = 0
+        self._spans: list[tuple[float, float]] = []
+        self._missing = False
+
+    @abstractmethod
+    def covered(
+        self,
+        canvas: Canvas,
+        samples: Samples,
+        step: tuple[int, int],
+        plane: int,
+        window: Window,
+        longest: float,
+    ) -> Samples | int:
+        """What covers an object in a part of a plane.
+
+        Args:
+            canvas: the frame.
+            samples: the whole plane.
+            step: rows and columns of luma per sample.
+            plane: 0 for luma, 1 and 2 for chroma.
+            window: the part of the picture, on the grid.
+            longest: the longer side of the object's box in pixels.
+
+        Returns:
+            Samples of that part's size, or one code value.
+        """
+
+    @property
+    def remarks(self) -> list[str]:
+        """In which frames an object was covered that was not found there."""
+        if not self._frames:
+            return []
+        spans = ", ".join(f"{start:.2f}-{end:.2f} s" for start, end in self._spans[:_SPANS])
+        more = len(self._spans) - _SPANS
+        frames = "1 frame" if self._frames == 1 else f"{self._frames} frames"
+        return [
+            f"in {frames} an object was covered where it was last found: {spans}"
+            + (f" and {more} more times" if more > 0 else "")
+        ]
+
+    def paint(self, canvas: Canvas) -> None:
+        """Covers what was found and what is missing."""
+        now = canvas.seconds
+        missing = self._update(canvas.instances, now)
+        for seen in missing:
+            self._cover(canvas, seen, 1 + _SWELLING * (now - seen.seconds))
+        for seen in self._seen:
+            if seen.seconds == now:
+                self._cover(canvas, seen, 1.0)
+
+    def _update(self, instances: Instances, now: float) -> list[_Seen]:
+        """Remembers what was found; returns what was found before and is missing."""
+        if now < self._last:  # Another source, or from the start again.
+            self._seen = []
+        self._last = now
+        ids = None if instances.track_ids is None else instances.track_ids.tolist()
+        frames = instances.mask_frames
+        found = [
+            _Seen(
+                None if ids is None else ids[index],
+                instances.boxes[index],
+                instances.masks[index],
+                frames[index],
+                now,
+            )
+            for index in range(len(instances))
+            if np.isfinite(frames[index]).all() and np.isfinite(instances.boxes[index]).all()
+        ]
+        missing = [
+            seen
+            for seen in self._seen
+            if seen.seconds < now
+            and now - seen.seconds <= self.style.cover_memory
+            and not _again(seen, found)
+        ]
+        self._seen = found + missing
+        if missing:
+            self._frames += 1
+            if self._missing:
+                self._spans[-1] = (self._spans[-1][0], now)
+            else:
+                self._spans.append((now, now))
+        self._missing = bool(missing)
+        return missing
+
+    def _cover(self, canvas: Canvas, seen: _Seen, scale: float) -> None:
+        size = canvas.size
+        edge = Edge(max(2.0, _AROUND * min(size)), held=True, grown=_GROWN)
+        box = _scaled(seen.mask_box, scale)
+        found = matte(seen.mask, box, size, canvas.threshold, edge)
+        if found is None:
+            return
+        planes = canvas.planes
+        window = on_grid(found[0], size, planes.grid)
+        alpha = np.zeros((window[1] - window[0], window[3] - window[2]), np.uint8)
+        top, left = found[0][0] - window[0], found[0][2] - window[2]
+        alpha[top : top + len(found[1]), left : left + found[1].shape[1]] = found[1]
+        longest = float(max(seen.box[2] - seen.box[0], seen.box[3] - seen.box[1])) * scale
+        for plane, (samples, step) in enumerate(zip(planes.samples, planes.steps, strict=True)):
+            there = part(samples, step, window)
+            cover = self.covered(canvas, samples, step, plane, window, longest)
+            clear = cv2.bitwise_not(reduced(alpha, step, held=True))
+            there[...] = composed(there, cover, np.asarray(clear, np.uint8))
+
+
+def coarse(
+    samples: Samples, step: tuple[int, int], window: Window, block: int, *, smooth: bool
+) -> Samples:
+    """A part of a plane in squares of one value each, which lie still in the picture.
+
+    Args:
+        samples: the whole plane.
+        step: rows and columns of luma per sample.
+        window: the part of the picture, on the plane's grid.
+        block: side of the squares in pixels of luma, a multiple of the steps.
+        smooth: whether values go over into each other between the squares' middles.
+
+    Returns:
+        Samples of the part's size.
+    """
+    rows, columns = block // step[0], block // step[1]
+    top, bottom = window[0] // step[0], -(-window[1] // step[0])
+    left, right = window[2] // step[1], -(-window[3] // step[1])
+    # Whole squares, beyond the picture repeating its last samples.
+    above, before = top - top % rows, left - left % columns
+    below, beyond = bottom + -bottom % rows, right + -right % columns
+    there = samples[above:below, before:beyond]  # as far as there is any
+    margins = ((0, below - above - there.shape[0]), (0, beyond - before - there.shape[1]))
+    whole: Any = np.pad(there, margins, mode="edge")
+    size = (whole.shape[1] // columns, whole.shape[0] // rows)
+    small: Any = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
+    how = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
+    large: Any = cv2.resize(small, (whole.shape[1], whole.shape[0]), interpolation=how)
+    return np.asarray(large[top - above : bottom - above, left - before : right - before])
+
+
+def block_size(least: float, longest: float, grid: tuple[int, int]) -> int:
+    """The side of squares in pixels: at least a twelfth of an object, a multiple of the grid."""
+    unit = math.lcm(*grid)
+    return max(1, math.ceil(max(least, longest / 12, 2) / unit)) * unit
+
+
+def _again(seen: _Seen, found: list[_Seen]) -> bool:
+    if any(seen.identity is not None and seen.identity == one.identity for one in found):
+        return True
+    if not found:
+        return False
+    overlaps = box_iou(seen.box[None], np.stack([one.box for one in found]))
+    return bool(overlaps.max() >= _SAME)
+
+
+def _scaled(box: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
+    """A box grown around its middle."""
+    middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2 * np.float32(scale)
+    return np.concatenate([middle - half, middle + half]).astype(np.float32)

@@ -1,0 +1,109 @@
+"""What is behind, out of focus."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.compositing.behind import Background, Behind
+from stream.compositing.canvas import Canvas
+from stream.compositing.encoding import Encoding
+from stream.compositing.mattes import Matte, on_grid
+from stream.compositing.planes import Samples, part, reduce_to
+from stream.compositing.style import Style
+
+_RADIUS = 2.7
+"""Of the disc in the small picture, about: enough for a round one, few enough to be fast."""
+_BLOOM = 6.0
+"""How much more than its share a point of full brightness gives, as a lens sums up light and not
+code values. Lights that are smaller than a pixel of the small picture are averaged first."""
+_NOTHING = 1e-3
+_SOME = np.float32(0.02)
+
+
+class Blur(Behind):
+    """Spreads each point of what is behind over a disc, as a lens does; objects stay exact.
+
+    Nothing of the objects is spread, so that they have no halo. It is computed small: what is out
+    of focus has no fine detail.
+    """
+
+    def __init__(self, style: Style) -> None:
+        super().__init__(style)
+        self._strength = style.blur_strength / 100
+
+    def backgrounds(self, canvas: Canvas, matte: Matte) -> Sequence[Background | None]:
+        """The planes out of focus."""
+        height, width = canvas.size
+        radius = self._strength * height / 2
+        shrink = max(1, round(radius / _RADIUS))
+        size = (math.ceil(width / shrink), math.ceil(height / shrink))
+        planes = canvas.planes
+        small = []
+        for samples, step in zip(planes.samples, planes.steps, strict=True):
+            alone = _behind_alone(samples, step, matte)
+            shrunk = cv2.resize(alone, size, interpolation=cv2.INTER_AREA)
+            small.append(np.asarray(shrunk, np.float32))
+        # How much of each small pixel is behind, and its luma as far as it is.
+        part_behind: Any = np.float32(1)
+        if matte.window is not None:
+            inside = cv2.resize(matte.alpha, size, interpolation=cv2.INTER_AREA)
+            part_behind = (255 - inside).astype(np.float32) * np.float32(1 / 255)
+        codes = _weights(planes.encoding)
+        luma = np.minimum(small[0] / np.maximum(part_behind, _SOME), len(codes) - 1)
+        bright = codes[luma.astype(np.intp)]
+        disc = _disc(radius / shrink)
+        total = np.maximum(_spread(bright * part_behind, disc), np.float32(_NOTHING))
+        found: list[Background | None] = []
+        for plane, samples in zip(small, planes.samples, strict=True):
+            mean = _spread(plane * bright, disc)
+            np.divide(mean, total, out=mean)
+            blurred: Any = np.rint(mean, out=mean).astype(samples.dtype)
+            shown = (samples.shape[1], samples.shape[0])
+            large: Any = cv2.resize(blurred, shown, interpolation=cv2.INTER_LINEAR)
+            found.append(large)
+        return found
+
+
+def _spread(plane: NDArray[np.float32], disc: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(cv2.filter2D(plane, -1, disc, borderType=cv2.BORDER_REFLECT_101), np.float32)
+
+
+def _behind_alone(samples: Samples, step: tuple[int, int], matte: Matte) -> NDArray[Any]:
+    """A plane with zero where objects are, so that nothing of them is in a small pixel's sum."""
+    if matte.window is None:
+        return np.ascontiguousarray(samples)
+    rows, columns = step
+    height, width = samples.shape
+    window = on_grid(matte.window, (height * rows, width * columns), step)
+    alpha = matte.alpha[window[0] : window[1], window[2] : window[3]]
+    clear: Any = cv2.bitwise_not(reduce_to(alpha, step))
+    alone = samples.copy()
+    there: Any = part(alone, step, window)
+    if alone.dtype != np.uint8:
+        clear = clear.astype(np.uint16)
+    there[...] = cv2.multiply(np.ascontiguousarray(there), clear, scale=1 / 255)
+    return np.asarray(alone)
+
+
+@lru_cache(maxsize=16)
+def _disc(radius: float) -> NDArray[np.float32]:
+    """A disc with a soft rim, float32, with the sum of 1."""
+    reach = max(1, math.ceil(radius))
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    disc = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1)
+    return np.asarray(disc / disc.sum(), np.float32)
+
+
+@lru_cache(maxsize=16)
+def _weights(encoding: Encoding) -> NDArray[np.float32]:
+    """How much a point of each luma code gives to those around it, float32 [codes]."""
+    codes = np.arange(1 << encoding.depth)
+    light = np.clip((codes - encoding.black) / (encoding.white - encoding.black), 0, 1)
+    return np.asarray(1 + _BLOOM * light**6, np.float32)

@@ -1,0 +1,91 @@
+"""The way that each object came."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+
+from stream.compositing.canvas import Canvas
+from stream.compositing.layer import Layer
+from stream.compositing.layers.contour import line_width
+from stream.compositing.mattes import on_grid
+from stream.compositing.palette import Colour
+from stream.compositing.planes import blend, part, reduce_to
+from stream.compositing.style import Style
+
+_OPACITY = 0.9
+_SUBPIXEL = 4  # bits
+
+
+class Trails(Layer):
+    """A line of the places where each object's box had its middle, older ones fading.
+
+    Objects must have identities over time; without a tracker there are no trails.
+    """
+
+    pastes: ClassVar[bool] = False
+    remembers: ClassVar[bool] = True
+
+    def __init__(self, style: Style) -> None:
+        super().__init__(style)
+        self._ways: dict[int, deque[tuple[float, float, float]]] = {}
+        self._colours: dict[int, Colour] = {}
+        self._last = -np.inf
+
+    def paint(self, canvas: Canvas) -> None:
+        """Draws each line in its object's colour; also of objects that are gone, until it fades."""
+        self._remember(canvas)
+        for identity, way in self._ways.items():
+            self._draw(canvas, list(way), self._colours[identity])
+
+    def _remember(self, canvas: Canvas) -> None:
+        now, instances = canvas.seconds, canvas.instances
+        if now < self._last:  # Another source, or from the start again.
+            self._ways.clear()
+        self._last = now
+        if instances.track_ids is not None:
+            for index, identity in enumerate(instances.track_ids.tolist()):
+                x1, y1, x2, y2 = instances.boxes[index].tolist()
+                x, y = (x1 + x2) / 2, (y1 + y2) / 2
+                if np.isfinite((x, y)).all() and max(abs(x), abs(y)) < 1e5:
+                    self._ways.setdefault(identity, deque()).append((now, x, y))
+                    self._colours[identity] = canvas.colour(index)
+        for identity, way in list(self._ways.items()):
+            while way and way[0][0] < now - self.style.trail:
+                way.popleft()
+            if not way:
+                del self._ways[identity], self._colours[identity]
+
+    def _draw(self, canvas: Canvas, way: list[tuple[float, float, float]], colour: Colour) -> None:
+        if len(way) < 2:
+            return
+        height, width = canvas.size
+        thickness = max(1, round(line_width(canvas.size, self.style.contour_width) * 1.5))
+        points = np.array([place[1:] for place in way])
+        (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
+        reach = thickness + 2
+        window = (
+            max(0, int(top) - reach),
+            min(height, int(bottom) + reach + 1),
+            max(0, int(left) - reach),
+            min(width, int(right) + reach + 1),
+        )
+        if window[0] >= window[1] or window[2] >= window[3]:
+            return
+        window = on_grid(window, canvas.size, canvas.grid)
+        alpha: Any = np.zeros((window[1] - window[0], window[3] - window[2]), np.uint8)
+        # Pixels' middles are at halves.
+        at = np.rint((points - (window[2] + 0.5, window[0] + 0.5)) * (1 << _SUBPIXEL))
+        at = at.astype(np.int32)
+        ages = [(way[-1][0] - place[0]) / self.style.trail for place in way]
+        for first, second, age in zip(at[:-1], at[1:], ages, strict=False):
+            strength = round(255 * _OPACITY * (1 - 0.8 * min(1.0, age)))
+            ends = first.tolist(), second.tolist()
+            cv2.line(alpha, *ends, strength, thickness, cv2.LINE_AA, _SUBPIXEL)
+        planes = canvas.planes
+        codes = planes.encoding.codes(colour)
+        for samples, step, code in zip(planes.samples, planes.steps, codes, strict=False):
+            blend(part(samples, step, window), reduce_to(alpha, step), code)

@@ -1,0 +1,158 @@
+"""How far each pixel belongs to an object: soft masks at full resolution, with soft edges."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.roi import Window, mask_window, soft_strips
+
+_SLOPE = 0.5
+"""How much a soft mask falls within one cell at an edge of which the model is sure."""
+
+
+class Edge(NamedTuple):
+    """How a matte falls off at an object's edge.
+
+    Attributes:
+        feather: over how many pixels.
+        held: whether the object itself is whole (255) and only what is around it fades; else the
+            fall is centred on its edge.
+        grown: by how much the mask's threshold is lowered, as a factor; 1 leaves it.
+    """
+
+    feather: float
+    held: bool
+    grown: float = 1.0
+
+
+class Matte(NamedTuple):
+    """How far pixels belong to an object.
+
+    Attributes:
+        alpha: uint8 of the picture's size, 0 (not at all) to 255 (wholly); not to be written to.
+        window: outside it, all is 0; None where there is no object.
+    """
+
+    alpha: NDArray[np.uint8]
+    window: Window | None
+
+
+def usual_feather(size: tuple[int, int], asked: float | None) -> float:
+    """What was asked for, in pixels, else what suits a picture: 3 at 720p, at least 1."""
+    return max(1.0, min(size) / 240) if asked is None else asked
+
+
+def union(
+    alpha: NDArray[np.uint8],
+    masks: NDArray[np.float32],
+    boxes: NDArray[np.float32],
+    threshold: float,
+    edge: Edge,
+) -> Matte:
+    """The matte of all objects together.
+
+    Args:
+        alpha: uint8 of the picture's size, zeros, which is written to.
+        masks: float32 [N, M, M], 0..1.
+        boxes: float32 [N, 4], where they lie, in pixels of the picture; anything, also NaN.
+        threshold: a soft mask above this is the object.
+        edge: how it falls off.
+    """
+    window: Window | None = None
+    height, width = alpha.shape
+    for mask, box in zip(masks, boxes, strict=True):
+        found = matte(mask, box, (height, width), threshold, edge)
+        if found is None:
+            continue
+        (top, bottom, left, right), soft = found
+        there = alpha[top:bottom, left:right]
+        np.maximum(there, soft, out=there)
+        window = found[0] if window is None else around(window, found[0])
+    return Matte(alpha, window)
+
+
+def matte(
+    mask: NDArray[np.float32],
+    box: NDArray[np.float32],
+    size: tuple[int, int],
+    threshold: float,
+    edge: Edge,
+) -> tuple[Window, NDArray[np.uint8]] | None:
+    """The matte of one object.
+
+    A mask that is sure falls steeply, and fades over about the feather; where it is unsure, as in
+    hair, it falls slowly and the fade is wider.
+
+    Args:
+        mask: float32 [M, M], 0..1.
+        box: float32 [4], where it lies, in pixels of the picture; anything, also NaN.
+        size: the picture's height and width in pixels.
+        threshold: a soft mask above this is the object.
+        edge: how it falls off.
+
+    Returns:
+        A window of the picture and uint8 of its size; None where no pixel is the object.
+    """
+    rows, columns = mask.shape
+    threshold *= edge.grown
+    x1, y1, x2, y2 = box.tolist()
+    cell = math.sqrt(max(0.0, (x2 - x1) * (y2 - y1)) / (rows * columns))
+    # NaN and boxes without area have no window.
+    if mask_window(box, (rows, columns), size[1], size[0], threshold) is None:
+        return None
+    widest = 0.9 * threshold if edge.held else 1.8 * min(threshold, 1 - threshold)
+    band = min(widest, max(1e-3, edge.feather * _SLOPE / max(cell, 1e-3)))
+    low = threshold - (band if edge.held else band / 2)
+    # What the mask's own fall cannot reach is added by averaging.
+    rest = edge.feather - band / _SLOPE * cell
+    side = 0 if rest < 1 else 2 * math.ceil(rest / 2) + 1
+    window = mask_window(box, (rows, columns), size[1], size[0], low)
+    if window is None:
+        return None
+    margin = side // 2
+    window = (
+        max(0, window[0] - margin),
+        min(size[0], window[1] + margin),
+        max(0, window[2] - margin),
+        min(size[1], window[3] + margin),
+    )
+    soft = np.empty((window[1] - window[0], window[3] - window[2]), np.uint8)
+    gain = 255 / band
+    offset: Any = 0.5 - low * gain
+    # Interpolation is linear, so the gain is applied to the few cells instead of the many pixels.
+    steep = mask * np.float32(gain)
+    for part, strip in soft_strips(steep, box, window):
+        # Numbers beyond 0 and 255 become those. Rounded upwards, so that all above the threshold
+        # is whole.
+        cv2.add(strip, offset, dst=soft[part], dtype=cv2.CV_8U)
+    if side:
+        wide = cv2.blur(soft, (side, side), borderType=cv2.BORDER_REPLICATE)
+        soft = np.asarray(np.maximum(soft, cv2.add(wide, wide)) if edge.held else wide, np.uint8)
+    return (window, soft) if soft.any() else None
+
+
+def around(one: Window, other: Window) -> Window:
+    """The smallest window that holds both."""
+    return (
+        min(one[0], other[0]),
+        max(one[1], other[1]),
+        min(one[2], other[2]),
+        max(one[3], other[3]),
+    )
+
+
+def on_grid(window: Window, size: tuple[int, int], grid: tuple[int, int]) -> Window:
+    """A window grown to start on the grid, and to end on it unless the picture ends."""
+    top, bottom, left, right = window
+    rows, columns = grid
+    return (
+        top - top % rows,
+        min(size[0], bottom + -bottom % rows),
+        left - left % columns,
+        min(size[1], right + -right % columns),
+    )

@@ -1,0 +1,123 @@
+"""Objects that are covered, also where they are missed for a while."""
+
+import numpy as np
+import pytest
+
+from stream.compositing import Painter, Style
+from stream.compositing.cover import block_size
+from tests.compositing.pictures import FORMATS, astronaut, frame, people, same, samples
+
+BOX = (40, 20, 140, 150)
+LOOKS = [("pixelate", {}), ("hide", {}), ("hide", {"cover": "blur"})]
+each = pytest.mark.parametrize(("look", "style"), LOOKS)
+
+
+def shown(painter, found, seconds=0.0, size=(200, 160), pixels="yuv420p"):
+    picture = astronaut(*size, pixels)
+    instances = None if found is None else people(picture, *found[0], tracks=found[1])
+    one = frame(picture, instances)
+    one.pts = round(25 * seconds)
+    painter.paint(one)
+    return samples(one.picture)
+
+
+def inside(boxes=(BOX,), size=(200, 160)):
+    return people(astronaut(*size), *boxes).full_masks().any(axis=0)
+
+
+@each
+@pytest.mark.parametrize("pixels", FORMATS)
+def test_every_pixel_of_an_object_is_covered_and_far_ones_stay(look, style, pixels):
+    before = samples(astronaut(200, 160, pixels))
+    after = shown(Painter(look, Style(**style)), ((BOX,), None), pixels=pixels)
+    covered = inside()
+    # Not one keeps its value but by chance.
+    assert (before[0] == after[0])[covered].mean() < 0.1
+    assert np.array_equal(before[0][:, 160:], after[0][:, 160:])
+    # What is left holds no detail: neighbours are alike.
+    if look == "hide" and not style:
+        assert np.ptp(after[0][covered]) == 0
+
+
+def test_squares_are_large_and_lie_still():
+    pictures = []
+    for shift in (0, 1, 3):
+        box = (40 + shift, 20, 140 + shift, 150)
+        pictures.append(shown(Painter("pixelate"), ((box,), None))[0])
+    middle = np.s_[60:120, 70:110]
+    assert all(np.array_equal(one[middle], pictures[0][middle]) for one in pictures[1:])
+    rows = pictures[0][60:120, 90]
+    assert len(np.unique(rows)) <= 60 // 10 + 1
+
+
+@pytest.mark.parametrize(
+    ("least", "longest", "grid", "size"),
+    [
+        (10, 60, (1, 1), 10),
+        (10, 600, (2, 2), 50),
+        (3, 0, (4, 4), 4),
+        (7, 0, (1, 4), 8),
+        (0, 0, (1, 1), 2),
+    ],
+)
+def test_squares_are_a_twelfth_of_the_object_at_least(least, longest, grid, size):
+    assert block_size(least, longest, grid) == size
+
+
+@each
+@pytest.mark.parametrize("tracks", [None, [7]])
+def test_a_missed_object_stays_covered_for_as_long_as_asked(look, style, tracks):
+    painter = Painter(look, Style(**style, cover_memory=0.5))
+    clean = samples(astronaut())
+    shown(painter, ((BOX,), tracks))
+    assert painter.remarks == []
+    for seconds in (0.04, 0.2, 0.48):
+        after = shown(painter, None, seconds)
+        assert (after[0] == clean[0])[inside()].mean() < 0.1
+    assert same(shown(painter, None, 0.6), clean)
+    assert same(shown(painter, None, 0.7), clean)
+    assert painter.remarks == [
+        "in 3 frames an object was covered where it was last found: 0.04-0.48 s"
+    ]
+
+
+@each
+def test_an_object_that_is_found_again_is_covered_once(look, style):
+    there, moved, far = BOX, (44, 22, 144, 152), (145, 20, 195, 150)
+    painter = Painter(look, Style(**style))
+
+    def fresh(box, number):
+        return shown(Painter(look, Style(**style)), ((box,), [number]))
+
+    shown(painter, ((there,), [7]))
+    # Under its number elsewhere, or in its place under another number.
+    assert same(shown(painter, ((far,), [7]), 0.04), fresh(far, 7))
+    shown(painter, ((there,), [8]), 2.0)
+    assert same(shown(painter, ((moved,), [9]), 2.04), fresh(moved, 9))
+    assert painter.remarks == []
+
+
+def test_one_of_two_is_missed():
+    painter, other = Painter("hide"), (150, 30, 190, 150)
+    shown(painter, ((BOX, other), [1, 2]))
+    after = shown(painter, ((other,), [2]), 0.04)
+    clean = samples(astronaut())
+    assert (after[0] == clean[0])[inside((BOX, other))].mean() < 0.1
+
+
+def test_without_memory_nothing_is_covered_that_is_not_found():
+    painter = Painter("hide", Style(cover_memory=0))
+    shown(painter, ((BOX,), None))
+    assert same(shown(painter, None, 0.04), samples(astronaut()))
+
+
+def test_what_is_remembered_does_not_grow_without_end():
+    painter = Painter("hide", Style(cover_memory=0.2))
+    for index in range(200):
+        x = 7 * index % 150
+        shown(painter, (((x, 20, x + 30, 90),), [index + 1]), index / 25)
+        assert len(painter._layers[0]._seen) <= 7
+    for index in range(200, 400):
+        shown(painter, ((BOX,), [1]) if index % 12 == 0 else None, index / 25)
+    assert len(painter.remarks[0]) < 600
+    assert "more times" not in painter.remarks[0] or painter.remarks[0].count(" s") <= 21

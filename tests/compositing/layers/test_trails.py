@@ -1,0 +1,72 @@
+import numpy as np
+
+from stream.compositing import Painter, Style
+from stream.compositing.palette import PALETTE
+from tests.compositing.pictures import astronaut, frame, people, same, samples
+
+
+def walk(painter, places, tracks=True, start=0.0, **how):
+    """Somebody whose box has its middle at each place in turn; the last picture's samples."""
+    for index, (x, y) in enumerate(places):
+        picture = astronaut(200, 160, "yuv444p")
+        boxes = [(x - 10, y - 10, x + 10, y + 10)]
+        one = frame(picture, people(picture, *boxes, tracks=[1] if tracks else None, **how))
+        one.pts = round(25 * start) + index
+        painter.paint(one)
+    return samples(one.picture)
+
+
+WAY = [(20 + 8 * index, 40 + 4 * index) for index in range(15)]
+CLEAN = samples(astronaut(200, 160, "yuv444p"))
+
+
+def test_the_way_is_drawn_in_the_objects_colour_and_nothing_else():
+    after = walk(Painter("trails"), WAY)
+    changed = np.any([a != b for a, b in zip(CLEAN, after, strict=True)], axis=0)
+    for x, y in WAY:
+        assert changed[y - 1 : y + 1, x - 1 : x + 1].all()
+    rows, columns = np.nonzero(changed)
+    away = np.abs((columns + 0.5 - 20) - 2 * (rows + 0.5 - 40)) / np.sqrt(5)
+    assert away.max() < 5
+    x, y = WAY[-2]
+    blue = 128 + (PALETTE[0][2] - 128) / 2
+    assert after[1][y, x] > blue - 20
+
+
+def test_older_places_fade_and_go():
+    after = walk(Painter("trails"), WAY)
+    force = [abs(int(after[1][y, x]) - int(CLEAN[1][y, x])) for x, y in WAY]
+    assert force[-2] > force[1] > 0
+    short = walk(Painter("trails", Style(trail=0.2)), WAY)
+    x, y = WAY[2]
+    assert short[1][y, x] == CLEAN[1][y, x]
+    x, y = WAY[-3]
+    assert short[1][y, x] != CLEAN[1][y, x]
+
+
+def test_without_identities_or_with_one_place_there_is_none():
+    assert same(walk(Painter("trails"), WAY, tracks=False), CLEAN)
+    assert same(walk(Painter("trails"), WAY[:1]), CLEAN)
+
+
+def test_a_trail_ends_when_its_time_is_over_and_nothing_is_kept():
+    painter = Painter("trails", Style(trail=0.5))
+    walk(painter, WAY)
+    picture = astronaut(200, 160, "yuv444p")
+    one = frame(picture, None)
+    one.pts = 25
+    painter.paint(one)
+    layer = painter._layers[0]
+    assert len(layer._ways[1]) == 2
+    one.pts = 250
+    one.picture = astronaut(200, 160, "yuv444p")
+    painter.paint(one)
+    assert layer._ways == {}
+    assert layer._colours == {}
+    assert same(samples(one.picture), CLEAN)
+
+
+def test_places_that_are_none_and_outside_are_no_harm():
+    painter = Painter("trails")
+    nowhere = float("nan")
+    walk(painter, [(-50, -60), (nowhere, 5), (30, 30), (1e30, 2), (900, 900), (40, 40)])
