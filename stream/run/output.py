@@ -102,8 +102,8 @@ class Output:
 
     @property
     def remarks(self) -> list[str]:
-        """What it could not keep, a sentence each."""
-        found = list(self.sink.remarks)
+        """What it could not keep, and what its layers have to say, a sentence each."""
+        found = [*self.sink.remarks, *(() if self.painter is None else self.painter.remarks)]
         if self.figures.dropped and not self.sink.shows:
             found.append(
                 f"{self.figures.dropped} frames are missing in {self.name}: it could not keep up; "
