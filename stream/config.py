@@ -40,6 +40,7 @@ from stream.options import (
 )
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.sources.addresses import clean, split
+from stream.toml_lines import Place, at, line_of
 
 NAME = "{name}"
 """What stands for a source's name in the targets of its outputs, and in `report`."""
@@ -55,15 +56,12 @@ _TABLES: dict[str, type] = {
 _NOT_HERE = frozenset({"save_config"})
 """Options that make no sense in a file."""
 
-_Place = tuple[str | int, ...]
-"""The way to a value: table names, keys, places in lists."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Output:
     """An output as the file has it, before it belongs to a source."""
 
-    place: _Place
+    place: Place
     to: str
     picture: PictureOptions
     options: OutputOptions
@@ -125,7 +123,7 @@ class _Reader:
         groups = {name: self._group(name, group) for name, group in _TABLES.items()}
         shared = [self._output(place, table) for place, table in self._tables(("output",))]
         plans: list[RunPlan] = []
-        taken: dict[str, _Place] = {}
+        taken: dict[str, Place] = {}
         for place, table in self._tables(("source",)):
             source, name, own = self._source(place, table)
             outputs = [*shared, *own]
@@ -151,7 +149,7 @@ class _Reader:
             raise UsageError(f"{self._name} has no [[source]]; it needs one with a target")
         return plans
 
-    def _take(self, output: _Output, target: str, taken: dict[str, _Place]) -> None:
+    def _take(self, output: _Output, target: str, taken: dict[str, Place]) -> None:
         if target in taken and target != WINDOW:
             raise self._error(
                 (*output.place, "to"),
@@ -160,9 +158,9 @@ class _Reader:
             )
         taken[target] = output.place
 
-    def _tables(self, place: _Place) -> Iterator[tuple[_Place, Mapping[str, Any]]]:
+    def _tables(self, place: Place) -> Iterator[tuple[Place, Mapping[str, Any]]]:
         """The tables of a list of tables; a single table is a list of one."""
-        found = _at(self._document, place)
+        found = at(self._document, place)
         if found is None:
             return
         name = ".".join(str(part) for part in place if isinstance(part, str))
@@ -181,7 +179,7 @@ class _Reader:
         return self._build((name,), group, self._values((name,), table, leaves(group)))
 
     def _source(
-        self, place: _Place, table: Mapping[str, Any]
+        self, place: Place, table: Mapping[str, Any]
     ) -> tuple[SourcePlan, str, list[_Output]]:
         plain = ("target", "name", "output")
         given = self._values(place, table, leaves(InputOptions), plain)
@@ -193,7 +191,7 @@ class _Reader:
         own = [self._output(one, inner) for one, inner in self._tables((*place, "output"))]
         return SourcePlan(target, options), name_of(target) if name is None else name, own
 
-    def _target(self, place: _Place, table: Mapping[str, Any]) -> str | tuple[str, ...]:
+    def _target(self, place: Place, table: Mapping[str, Any]) -> str | tuple[str, ...]:
         if "target" not in table:
             raise self._error(place, "this source has no target: a path, an address or a camera")
         target = table["target"]
@@ -204,7 +202,7 @@ class _Reader:
             raise self._error(where, "target is an empty list")
         return tuple(self._text_of(where, "target", one) for one in target)
 
-    def _output(self, place: _Place, table: Mapping[str, Any]) -> _Output:
+    def _output(self, place: Place, table: Mapping[str, Any]) -> _Output:
         known = leaves(PictureOptions) | leaves(OutputOptions)
         given = self._values(place, table, known, ("to",))
         if "to" not in table:
@@ -213,7 +211,7 @@ class _Reader:
         picture = self._build(place, PictureOptions, given)
         return _Output(place, to, picture, self._build(place, OutputOptions, given))
 
-    def _text_of(self, place: _Place, key: str, value: object) -> str:
+    def _text_of(self, place: Place, key: str, value: object) -> str:
         if not isinstance(value, str):
             raise self._error(place, f"{key} is a text in quotes, not {_toml_shown(value)}")
         if not value or "\0" in value:
@@ -222,7 +220,7 @@ class _Reader:
 
     def _values(
         self,
-        place: _Place,
+        place: Place,
         table: Mapping[str, Any],
         known: Mapping[str, Leaf],
         others: Sequence[str] = (),
@@ -243,7 +241,7 @@ class _Reader:
                 raise self._error((*place, key), str(error)) from error
         return found
 
-    def _unknown(self, place: _Place, key: str, known: Sequence[str]) -> str:
+    def _unknown(self, place: Place, key: str, known: Sequence[str]) -> str:
         table = ".".join(part for part in place if isinstance(part, str))
         near = nearest(key.replace("-", "_"), [one for one in known if one not in _NOT_HERE])
         if near:
@@ -253,13 +251,13 @@ class _Reader:
             return f"there is no {key!r} in {table}; it belongs to {elsewhere}"
         return f"there is no {key!r} in {table}; there are {', '.join(sorted(known))}"
 
-    def _build(self, place: _Place, group: type, values: Mapping[str, Any]) -> Any:
+    def _build(self, place: Place, group: type, values: Mapping[str, Any]) -> Any:
         try:
             return build(group, values)
         except UsageError as error:
             raise self._error(place, str(error)) from error
 
-    def _error(self, place: _Place, sentence: str) -> UsageError:
+    def _error(self, place: Place, sentence: str) -> UsageError:
         """An error with its line; flags of the command line become keys."""
         sentence = re.sub(r"--([a-z][a-z-]*)", lambda found: found[1].replace("-", "_"), sentence)
         line = line_of(self._text, place)
@@ -295,48 +293,6 @@ def _not_toml(name: str, text: str, error: BaseException) -> str:
     line = found[1] or str(text.rstrip("\n").count("\n") + 1)
     reason = message[: found.start()]
     return clean(f"{name}, line {line}: this is no TOML: {reason[:1].lower()}{reason[1:]}")
-
-
-def line_of(text: str, place: _Place) -> int:
-    """The line, from 1, in which the value at a place of a TOML document begins.
-
-    The reader of the standard library does not tell. The value is in the shortest beginning of the
-    text that can be read and has it; it starts after the longest that can be read and has it not.
-    """
-    lines = text.split("\n")
-
-    def has(count: int) -> bool:
-        return _at(_readable(lines, count)[1], place) is not None
-
-    low, high = 0, len(lines)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if has(middle) else (middle, high)
-    return min(_readable(lines, high - 1)[0] + 1, len(lines))
-
-
-def _readable(lines: Sequence[str], count: int) -> tuple[int, Mapping[str, Any]]:
-    """The longest beginning of at most so many lines that is TOML, and what it says."""
-    for end in range(count, 0, -1):
-        try:
-            return end, tomllib.loads("\n".join(lines[:end]))
-        except (ValueError, RecursionError):
-            continue
-    return 0, {}
-
-
-def _at(document: Any, place: _Place) -> Any:
-    """What is at a place of a document; None where nothing is."""
-    for part in place:
-        if isinstance(part, int):
-            if not isinstance(document, list) or part >= len(document):
-                return None
-            document = document[part]
-        elif isinstance(document, dict) and part in document:
-            document = document[part]
-        else:
-            return None
-    return document
 
 
 def name_of(target: str | Sequence[str]) -> str:

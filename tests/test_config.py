@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.config import dump, line_of, load, loads, name_of, save
+from stream.config import dump, load, loads, name_of, save
 from stream.errors import UsageError
 from stream.groups import leaves
 from stream.options import (
@@ -139,12 +139,6 @@ def test_secrets_are_written_but_never_said(tmp_path):
     with pytest.raises(UsageError) as caught:
         loads(wrong)
     assert "hunter2" not in str(caught.value)
-
-
-def test_lines_are_found_in_any_layout():
-    text = 'a = 1\n\n[x]\nb = """\nc = 3\n"""\nd = [\n 1,\n 2]\n[[y]]\nk=1\n[[y]]\nk.z=2\n'
-    places = {("x",): 3, ("x", "b"): 4, ("x", "d"): 7, ("y", 0, "k"): 11, ("y", 1, "k", "z"): 13}
-    assert {place: line_of(text, place) for place in places} == places
 
 
 def test_only_what_differs_is_written():
