@@ -46,6 +46,7 @@ class ContainerKind:
         options: what to open the muxer with.
         timestamps: whether pictures carry times; else they lie on a grid of the frame rate.
         by_decode_time: whether a track's length is counted in decoding times.
+        holds_anything: whether FFmpeg writes whatever it is given, also what no reader finds again.
     """
 
     format: str
@@ -55,10 +56,11 @@ class ContainerKind:
     options: dict[str, str] = field(default_factory=dict, hash=False)
     timestamps: bool = True
     by_decode_time: bool = False
+    holds_anything: bool = False
 
 
 _MP4 = ContainerKind("mp4", subtitles="mov_text", options=_FRAGMENTS, by_decode_time=True)
-_TS = ContainerKind("mpegts")
+_TS = ContainerKind("mpegts", holds_anything=True)
 _KINDS = {
     ".mp4": _MP4,
     ".m4v": _MP4,
@@ -67,11 +69,16 @@ _KINDS = {
     ".webm": ContainerKind("webm", "libvpx-vp9", "libopus", "webvtt", _CLUSTERS),
     # FFmpeg reads H.264 in AVI one frame late.
     ".avi": ContainerKind(
-        "avi", "mpeg4", "libmp3lame", options={"avoid_negative_ts": "disabled"}, timestamps=False
+        "avi",
+        "mpeg4",
+        "libmp3lame",
+        options={"avoid_negative_ts": "disabled"},
+        timestamps=False,
+        holds_anything=True,
     ),
     ".ts": _TS,
     ".mts": _TS,
-    ".m2ts": ContainerKind("mpegts", options={"mpegts_m2ts_mode": "1"}),
+    ".m2ts": ContainerKind("mpegts", options={"mpegts_m2ts_mode": "1"}, holds_anything=True),
 }
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
 
 import av
+import av.logging
 from av.codec.codec import Codec, UnknownCodecError
+from av.codec.context import CodecContext
 from av.video.format import VideoFormat
 
 from stream.errors import UsageError
@@ -195,7 +199,7 @@ def choose_format(wanted: str, choice: EncoderChoice, *, odd: tuple[bool, bool])
         odd: whether width and height are odd; some encoders then need full chroma.
 
     Raises:
-        UsageError: the encoder takes no YUV format at all.
+        UsageError: the encoder takes no format that pictures can be converted to.
     """
     if choice.formats is None:
         return wanted
@@ -205,20 +209,22 @@ def choose_format(wanted: str, choice: EncoderChoice, *, odd: tuple[bool, bool])
         offered = VideoFormat(name)
         if not offered.components:  # pictures in a graphics card's memory
             return False
-        if offered.is_rgb or offered.has_palette or any(c.is_alpha for c in offered.components):
+        if offered.has_palette or offered.is_bayer or any(c.is_alpha for c in offered.components):
             return False
         _, c_across, c_down, _ = _traits(name)
         return not (
             choice.rules.even and ((odd[0] and 0 < c_across < 1) or (odd[1] and 0 < c_down < 1))
         )
 
-    def cost(name: str) -> tuple[bool, int, float, int, float, bool, bool]:
+    def cost(name: str) -> tuple[bool, bool, int, float, int, float, bool, bool]:
         c_depth, c_across, c_down, c_colour = _traits(name)
         lost = max(0.0, across - c_across) + max(0.0, down - c_down)
         extra = max(0.0, c_across - across) + max(0.0, c_down - down)
         semi_planar = not name.startswith(("yuv", "gray"))
         return (
             colour and not c_colour,
+            # Better than grey: PNG, GIF and other animations know nothing else.
+            VideoFormat(name).is_rgb,
             max(0, depth - c_depth),
             lost,
             max(0, c_depth - depth),
@@ -229,7 +235,7 @@ def choose_format(wanted: str, choice: EncoderChoice, *, odd: tuple[bool, bool])
 
     candidates = [name for name in choice.formats if usable(name)]
     if not candidates:
-        raise UsageError(f"the encoder {choice.name} does not take YUV pictures of this size")
+        raise UsageError(f"the encoder {choice.name} takes no pictures of this size")
     if wanted in candidates:
         return wanted
     return min(candidates, key=cost)
@@ -245,6 +251,33 @@ def format_remark(wanted: str, used: str, encoder: str, *, odd: bool) -> str | N
             "libvpx-vp9 could"
         )
     return f"{encoder} does not take {wanted}, so the output is {used}"
+
+
+def why_refused(choice: EncoderChoice, width: int, height: int, pixel_format: str) -> str:
+    """In FFmpeg's words, why an encoder does not open.
+
+    Args:
+        choice: the encoder and its settings.
+        width: of the pictures, in pixels.
+        height: of the pictures, in pixels.
+        pixel_format: of the pictures.
+    """
+    again: Any = CodecContext.create(choice.name, "w")
+    again.width, again.height, again.pix_fmt = width, height, pixel_format
+    again.time_base, again.framerate = Fraction(1, 25), 25
+    again.options = dict(choice.options)
+    # PyAV keeps FFmpeg quiet; it has to be listened to for a moment.
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture() as said:
+            again.open()
+    except (av.FFmpegError, ValueError) as error:
+        words = [" ".join(text.split()).rstrip(".") for _, _, text in said if text.strip()]
+        return "; ".join(dict.fromkeys(words)) or getattr(error, "strerror", None) or str(error)
+    finally:
+        av.logging.set_level(level)
+    return "for a reason that it does not say"
 
 
 def encoder_names() -> list[str]:

@@ -13,12 +13,16 @@ from numpy.typing import NDArray
 # Formats that OpenCV writes these into; versions before 4.12 know of none.
 _CARRIERS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 _ORIENTATION = 0x0112
+# Pixels a side: WebP's fields have 14 bits, the JPEG library stops short of its 16.
+_MOST = {".webp": 16383, ".jpg": 65500, ".jpeg": 65500}
+# Where an ICC profile says which colours it is for (ICC.1, 7.2.6), and ours.
+_SPACE, _RGB = slice(16, 20), b"RGB "
 
 Notes = list[tuple[int, NDArray[np.uint8]]]
 
 
 def notes_of(path: Path) -> Notes:
-    """The colour profile and EXIF data of a picture file, upright from now on.
+    """The colour profile (for RGB) and EXIF data of a picture file, upright from now on.
 
     XMP is not kept: it may repeat the orientation that has been carried out.
     """
@@ -36,8 +40,8 @@ def notes_of(path: Path) -> Notes:
         values = np.asarray(blob, np.uint8).ravel()
         if kind == cv.IMAGE_METADATA_EXIF:
             values = np.frombuffer(upright(values.tobytes()), np.uint8)
-        elif kind != cv.IMAGE_METADATA_ICCP:
-            continue
+        elif kind != cv.IMAGE_METADATA_ICCP or values[_SPACE].tobytes() != _RGB:
+            continue  # grey's and CMYK's profiles are untrue of the RGB picture that is written
         notes.append((int(kind), values))
     return notes
 
@@ -61,22 +65,42 @@ def upright(exif: bytes) -> bytes:
     return bytes(patched)
 
 
+def why_too_large(ending: str, width: int, height: int) -> str | None:
+    """Why a format does not hold a picture of this size, None if it does."""
+    most = _MOST.get(ending)
+    if most is None or max(width, height) <= most:
+        return None
+    return f"{ending} holds at most {most} pixels a side, not {width}x{height}; .png holds more"
+
+
 def encode(ending: str, pixels: NDArray[np.uint8], notes: Notes, options: list[int]) -> bytes:
-    """A picture file's bytes.
+    """A picture file's bytes, never none.
 
     Args:
         ending: of the file, with its dot.
         pixels: uint8 [H, W, 3], blue, green, red.
         notes: what the file carries beside, where its format can.
         options: of `cv2.imencode`.
+
+    Raises:
+        ValueError: the format does not hold the picture; the message says why.
     """
+    height, width = pixels.shape[:2]
+    if (why := why_too_large(ending, width, height)) is not None:
+        raise ValueError(why)
     cv: Any = cv2
-    if notes and ending in _CARRIERS:
-        kinds, blobs = zip(*notes, strict=True)
-        try:
-            done, data = cv.imencodeWithMetadata(ending, pixels, kinds, blobs, options)
-        except cv2.error:  # a profile that the format's library finds fault with
-            done = False
-        if done:
-            return bytes(np.asarray(data, np.uint8))
-    return bytes(np.asarray(cv2.imencode(ending, pixels, options)[1], np.uint8))
+    try:
+        if notes and ending in _CARRIERS:
+            kinds, blobs = zip(*notes, strict=True)
+            try:
+                done, data = cv.imencodeWithMetadata(ending, pixels, kinds, blobs, options)
+            except cv2.error:  # a profile that the format's library finds fault with
+                done = False
+            if done and len(data):
+                return bytes(np.asarray(data, np.uint8))
+        done, data = cv2.imencode(ending, pixels, options)
+    except cv2.error as error:
+        raise ValueError(f"it cannot be encoded as {ending} ({error.err})") from error
+    if not done or not len(data):
+        raise ValueError(f"{ending} does not hold a picture of {width}x{height}")
+    return bytes(np.asarray(data, np.uint8))

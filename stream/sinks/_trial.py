@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -19,6 +19,7 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 
 from stream.sinks._containers import ContainerKind, muxer_options
+from stream.sinks._encoders import quieten
 from stream.sinks._tracks import put_on_clock
 
 _TICK = Fraction(1, 25)
@@ -47,9 +48,8 @@ def why_not(
         None if the container holds it, or why not.
     """
     data = io.BytesIO()
-    options = muxer_options(kind, _TICK, [], ())
     try:
-        trial = av.open(data, "w", format=kind.format, container_options=options)
+        trial = av.open(data, "w", format=kind.format, container_options=_options_for(kind))
         stream = add(trial)
         trial.start_encoding()
         wanted = _identity(stream)
@@ -95,6 +95,10 @@ def _seconds(packets: Sequence[Packet[Any]]) -> Fraction:
     return end * last.time_base - (timed[0].pts or 0) * timed[0].time_base
 
 
+def _options_for(kind: ContainerKind) -> dict[str, str]:
+    return muxer_options(kind, _TICK, [], ())
+
+
 def _identity(stream: Stream) -> tuple[str, str | None]:
     context: CodecContext | None = stream.codec_context
     if context is None:
@@ -103,46 +107,54 @@ def _identity(stream: Stream) -> tuple[str, str | None]:
     return stream.type, _ALIKE.get(name, name)
 
 
+def holds_video(kind: ContainerKind, encoder: str, options: Mapping[str, str]) -> bool:
+    """Whether a container holds what a video encoder gives, so that it can be seen again.
+
+    Args:
+        kind: the container.
+        encoder: FFmpeg's name of it.
+        options: what it is opened with.
+    """
+    return _holds_video(kind, encoder, tuple(sorted(options.items())))
+
+
 @functools.cache
-def holds_video(kind: ContainerKind, encoder: str) -> bool:
-    """Whether a container holds what a video encoder gives, so that it can be seen again."""
+def _holds_video(kind: ContainerKind, encoder: str, options: tuple[tuple[str, str], ...]) -> bool:
+    data = io.BytesIO()
+    trial = av.open(data, "w", format=kind.format, container_options=_options_for(kind))
     try:
-        packets = _pictures(encoder)
-    except _FAILURES:
-        packets = []  # it takes no pictures as simple as these, or needs hardware that is absent
-
-    def add(trial: OutputContainer) -> Stream:
-        stream: Any = trial.add_stream(encoder, rate=25)
-        stream.width, stream.height = _SIZE
-        formats = Codec(encoder, "w").video_formats
-        if formats:
-            stream.pix_fmt = formats[0].name
-        return stream  # type: ignore[no-any-return]
-
-    try:
-        with av.open(io.BytesIO(), "w", format=kind.format) as trial:
-            trial.add_stream(encoder, rate=25)
+        stream: Any = trial.add_stream(encoder, rate=25, options=dict(options))
     except _FAILURES:
         return False
-    return not packets or why_not(kind, add, packets) is None
+    if not kind.holds_anything:
+        return True
+    quieten()
+    try:
+        stream.width, stream.height = _SIZE
+        formats = Codec(encoder, "w").video_formats
+        stream.pix_fmt = formats[0].name if formats else "yuv420p"
+        packets = _pictures(stream)
+    except _FAILURES:
+        return True  # it takes no pictures as simple as these, or needs hardware that is absent
+    try:
+        for packet in packets:
+            trial.mux_one(packet)
+        trial.close()
+    except _FAILURES:
+        return False
+    return _why_not_found(data, _identity(stream), Fraction(0)) is None
 
 
-def _pictures(encoder: str) -> list[Packet[Any]]:
+def _pictures(stream: Any) -> list[Packet[Any]]:
     """A few pictures as an encoder gives them."""
-    codec = Codec(encoder, "w")
-    context: Any = CodecContext.create(encoder, "w")
-    context.width, context.height = _SIZE
-    context.pix_fmt = codec.video_formats[0].name if codec.video_formats else "yuv420p"
-    context.time_base, context.framerate = _TICK, 25
-    context.options = {"strict": "experimental"}
     packets: list[Packet[Any]] = []
     for at in range(4):
-        picture = VideoFrame(*_SIZE, context.pix_fmt)
+        picture = VideoFrame(*_SIZE, stream.pix_fmt)
         for plane in picture.planes:
             plane.update(bytes(plane.buffer_size))
         picture.pts, picture.time_base = at, _TICK
-        packets += context.encode(picture)
-    packets += context.encode(None)
+        packets += stream.encode(picture)
+    packets += stream.encode(None)
     return packets
 
 

@@ -92,7 +92,10 @@ class ImageSink(Sink):
         pixels = bgr_from_picture(item.picture)
         source = self._source(item.index)
         notes = [] if source is None else notes_of(source)
-        data = encode(ending, pixels, notes, list(_QUALITY.get(ending, ())))
+        try:
+            data = encode(ending, pixels, notes, list(_QUALITY.get(ending, ())))
+        except ValueError as error:
+            raise SinkError(f"{target} cannot be written: {error}; {self._saved()}") from error
         try:
             write_whole(target, data, overwrite=self._overwrite)
         except FileExistsError as error:

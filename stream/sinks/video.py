@@ -8,30 +8,26 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from av.stream import Disposition
+from av.video.format import VideoFormat
 from av.video.frame import PictureType
-from av.video.reformatter import VideoReformatter
 
-from stream.errors import SinkError, UsageError
+from stream.errors import SinkError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.options import OutputOptions
-from stream.references import Referencer, packet_copy
-from stream.sinks._containers import (
-    ContainerKind,
-    choose_container,
-    frame_grid,
-)
+from stream.references import packet_copy
 from stream.sinks._copies import Copies
 from stream.sinks._decode_times import DecodeTimes
 from stream.sinks._destination import Destination, check_destination
 from stream.sinks._encoders import (
     EncoderChoice,
-    choose_encoder,
     choose_format,
     format_remark,
     quieten,
+    why_refused,
 )
 from stream.sinks._muxer import FAILURES, Muxer
-from stream.sinks._trial import holds_video
+from stream.sinks._pictures import Pictures
+from stream.sinks._plan import choose, choose_tick
 from stream.sinks.base import Sink
 
 # Seconds between keyframes: how far a player has to look back when seeking, and how much of an
@@ -41,8 +37,6 @@ _FIRST_KEYFRAME = Fraction(1, 2)
 _HALF, _TENTH = Fraction(1, 2), Fraction(1, 10)
 _CHAPTER_TICK = Fraction(1, 1_000_000)
 _RANGE = {None: 0, False: 1, True: 2}
-# Denominators above this are finer than any muxer's clock is meant to be.
-_FINEST_CLOCK = 1_000_000
 _NOT_KEPT = {
     "major_brand",
     "minor_version",
@@ -78,21 +72,8 @@ def check_output(
         SinkError: its folder does not exist or may not be written to.
     """
     path = Path(path)
-    _choose(path, codec, crf, preset)
+    choose(path, codec, crf, preset)
     check_destination(path, overwrite=overwrite, inputs=() if source is None else (source,))
-
-
-def _choose(
-    path: Path, codec: str | None, crf: float | None, preset: str | None
-) -> tuple[ContainerKind, EncoderChoice]:
-    kind = choose_container(path)
-    choice = choose_encoder(codec or kind.video, crf, preset)
-    if not holds_video(kind, choice.name):
-        raise UsageError(
-            f"{path.suffix} files do not hold what {choice.name} encodes; choose another codec or "
-            "another file ending"
-        )
-    return kind, choice
 
 
 class VideoSink(Sink):
@@ -165,10 +146,10 @@ class VideoSink(Sink):
             SinkError: the file cannot be written.
         """
         self.path = Path(path)
-        self._kind, self._choice = _choose(self.path, codec, crf, preset)
+        self._kind, self._choice = choose(self.path, codec, crf, preset)
         self._remarks: list[str] = []
         self._format = self._choose_format(info)
-        self._tick = self._choose_tick(info)
+        self._tick = choose_tick(info, self._kind, self._choice)
         self._durations: dict[int, int] = {}
         self._decode_times = DecodeTimes() if self._kind.by_decode_time else None
         self._last: int | None = None
@@ -177,8 +158,7 @@ class VideoSink(Sink):
         self._muxed = 0
         self._saved = (0, 0.0)
         self._shuffled = 0
-        self._reference = Referencer()
-        self._reformatter = VideoReformatter()
+        self._pictures = Pictures(info.width, info.height, self._format)
         self._done = False
         self._destination = Destination(self.path, overwrite=overwrite)
         tags = {k: v for k, v in info.metadata.items() if k.lower() not in _NOT_KEPT}
@@ -197,18 +177,6 @@ class VideoSink(Sink):
             self._remarks.append(remark)
         return used
 
-    def _choose_tick(self, info: VideoInfo) -> Fraction:
-        if not self._kind.timestamps:
-            return frame_grid(info.rate)
-        tick = info.time_base
-        finest = min(self._choice.rules.largest_clock or _FINEST_CLOCK, _FINEST_CLOCK)
-        if tick.denominator > finest:
-            # A multiple of the tick where that is fine enough, else the finest clock itself.
-            times = -(-tick.denominator // finest)
-            coarse = tick * times
-            tick = coarse if coarse.denominator <= finest else Fraction(1, finest)
-        return tick
-
     def _open(self, info: VideoInfo, threads: int | None) -> None:
         container = self._muxer.container
         rate = info.rate if info.rate and 0 < info.rate <= 1000 else Fraction(30)
@@ -223,6 +191,7 @@ class VideoSink(Sink):
         self._stream.disposition = Disposition.default
         quieten()
         self._configure(self._stream.codec_context, info, rate, threads)
+        self._open_encoder(info)
         self._copies = Copies(self._muxer, info.copied, self._kind)
         container.set_chapters(
             [
@@ -242,9 +211,17 @@ class VideoSink(Sink):
             if self._destination.error is not None:
                 raise self._failed(self._destination.error) from error
             raise SinkError(
-                f"{self.path} cannot be written: {self._choice.name} does not take these pictures "
-                f"({info.width}x{info.height} {self._format}) or these settings "
-                f"({getattr(error, 'strerror', None) or error})"
+                f"{self.path} cannot be written: {getattr(error, 'strerror', None) or error}"
+            ) from error
+
+    def _open_encoder(self, info: VideoInfo) -> None:
+        try:
+            self._stream.codec_context.open()
+        except FAILURES as error:
+            raise SinkError(
+                f"{self.path} cannot be written: {self._choice.name} refuses pictures of "
+                f"{info.width}x{info.height} in {self._format} or its settings "
+                f"({why_refused(self._choice, info.width, info.height, self._format)})"
             ) from error
 
     def _configure(
@@ -257,6 +234,8 @@ class VideoSink(Sink):
         context.color_trc = info.colour.transfer
         context.colorspace = info.colour.matrix
         context.color_range = _RANGE[info.colour.full_range]
+        if VideoFormat(self._format).is_rgb:
+            context.colorspace, context.color_range = 0, 2
         # Keyframes are asked for by time; this is for encoders that do not listen.
         context.gop_size = 1 if choice.name == "ffv1" else max(1, round(rate * _KEYFRAME_EVERY))
         if choice.qscale is not None:
@@ -299,9 +278,7 @@ class VideoSink(Sink):
             raise self._failed(error) from error
 
     def _encode(self, frame: Frame) -> None:
-        picture = self._reference(frame.picture)
-        if picture.format.name != self._format:
-            picture = self._reformatter.reformat(picture, format=self._format)
+        picture = self._pictures(frame.picture)
         exact = frame.pts * frame.time_base / self._tick
         at = round(exact)
         if self._last is not None and at <= self._last:
@@ -362,6 +339,10 @@ class VideoSink(Sink):
         except FAILURES as error:
             raise self._failed(error) from error
         self._done = True
+        if self._pictures.fitted:
+            self._remarks.append(
+                f"{self._pictures.fitted} pictures of another size were fitted between black bars"
+            )
         if self._shuffled:
             self._remarks.append(
                 f"{self._shuffled} pictures came closer together than {self.path.suffix} can "

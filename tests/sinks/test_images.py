@@ -14,7 +14,7 @@ import pytest
 from stream.errors import SinkError, StreamError
 from stream.frame import Frame, Passthrough
 from stream.pixels import picture_from_bgr
-from stream.sinks._photo import upright
+from stream.sinks._photo import notes_of, upright
 from stream.sinks.images import ImageSink
 from tests import media
 
@@ -162,3 +162,48 @@ def icc_profile() -> bytes:
 @pytest.mark.parametrize("damage", [b"", b"II*", b"MM\0*\xff\xff\xff\xff\0\0\0", b"Exif???????"])
 def test_damaged_notes_are_left_as_they_are(damage):
     assert upright(damage) == damage
+
+
+@pytest.mark.parametrize(
+    ("ending", "size"),
+    [(".webp", (16384, 2)), (".webp", (2, 16384)), (".jpg", (2, 65501)), (".jpeg", (65501, 2))],
+)
+def test_a_picture_beyond_a_formats_limits_is_refused_before_anything_is_replaced(
+    tmp_path, ending, size
+):
+    output = tmp_path / f"out{ending}"
+    output.write_bytes(b"good")
+    with ImageSink(output, overwrite=True) as sink, pytest.raises(SinkError) as told:
+        sink.write(Frame(picture_from_bgr(np.zeros((*size, 3), np.uint8)), 0, 0, Fraction(1)))
+    assert f"{ending} holds at most" in str(told.value)
+    assert ".png holds more" in str(told.value)
+    assert output.read_bytes() == b"good"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("ending", [".webp", ".jpg"])
+def test_a_picture_at_a_formats_limits_is_written(tmp_path, ending):
+    most = {".webp": 16383, ".jpg": 65500}[ending]
+    with ImageSink(tmp_path / f"out{ending}") as sink:
+        sink.write(Frame(picture_from_bgr(np.zeros((most, 2, 3), np.uint8)), 0, 0, Fraction(1)))
+    assert (tmp_path / f"out{ending}").stat().st_size > 0
+
+
+@pytest.mark.parametrize("answer", [(False, np.zeros(0, np.uint8)), (True, np.zeros(0, np.uint8))])
+def test_nothing_is_never_written(tmp_path, monkeypatch, answer):
+    monkeypatch.setattr(cv2, "imencode", lambda *_: answer)
+    with ImageSink(tmp_path / "out.png") as sink, pytest.raises(SinkError, match="does not hold"):
+        sink.write(frame())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("space", "kept"), [(b"RGB ", True), (b"GRAY", False), (b"CMYK", False)])
+def test_only_a_profile_of_rgb_is_kept(tmp_path, space, kept):
+    if not hasattr(cv2, "imencodeWithMetadata"):
+        pytest.skip("this OpenCV writes no metadata")
+    profile = bytearray(icc_profile())
+    profile[16:20] = space
+    blob = np.frombuffer(bytes(profile), np.uint8)
+    _, data = cv2.imencodeWithMetadata(".jpg", pixels(), [cv2.IMAGE_METADATA_ICCP], [blob])
+    (tmp_path / "in.jpg").write_bytes(data.tobytes())
+    assert bool(notes_of(tmp_path / "in.jpg")) == kept

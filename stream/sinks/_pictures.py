@@ -1,0 +1,114 @@
+"""Pictures made fit for an encoder: of its format and size, and with no sample beyond its depth."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.filter import Graph
+from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+
+from stream.pixels import MATRICES, plane_view
+from stream.references import Referencer
+
+_DEEP = re.compile(r"(?:gray|yuva?4[0-4][0-4]p)(9|10|12|14)le")
+_RGB_MATRIX = 0
+# The graph leaves times as they are.
+_ANY_CLOCK = Fraction(1, av.time_base)
+
+
+class Pictures:
+    """Takes pictures as they come and gives pictures of one's own that an encoder takes.
+
+    Attributes:
+        fitted: how many were of another size, and stand between black bars.
+    """
+
+    def __init__(self, width: int, height: int, pixel_format: str) -> None:
+        """Says what is wanted.
+
+        Args:
+            width: in pixels.
+            height: in pixels.
+            pixel_format: FFmpeg's name of it.
+        """
+        self.fitted = 0
+        self._size = (width, height)
+        self._format = pixel_format
+        self._to_rgb = VideoFormat(pixel_format).is_rgb
+        self._reference = Referencer()
+        self._reformatter = VideoReformatter()
+        deep = _DEEP.fullmatch(pixel_format)
+        self._most = (1 << int(deep[1])) - 1 if deep else None
+        self._fitting: tuple[tuple[int, int, str], Graph] | None = None
+
+    def __call__(self, picture: VideoFrame) -> VideoFrame:
+        """A picture that is nobody else's; its samples may still be shared.
+
+        Raises:
+            av.FFmpegError: there is no way from this picture's format to the wanted one.
+        """
+        own = self._reference(picture)
+        if (own.width, own.height) != self._size:
+            self.fitted += 1
+            own = self._fit(own)
+        if own.format.name != self._format:
+            own = self._convert(own)
+        return own if self._most is None else within(own, self._most)
+
+    def _convert(self, picture: VideoFrame) -> VideoFrame:
+        if not self._to_rgb or picture.format.is_rgb:
+            return self._reformatter.reformat(picture, format=self._format)
+        high = picture.width >= 1280 or picture.height > 576
+        matrix = MATRICES.get(picture.colorspace) or MATRICES[1 if high else 6]
+        converted = self._reformatter.reformat(
+            picture,
+            format=self._format,
+            src_colorspace=matrix.swscale,
+            dst_colorspace=Colorspace.DEFAULT,
+            dst_color_range=ColorRange.JPEG,
+        )
+        converted.colorspace, converted.color_range = _RGB_MATRIX, int(ColorRange.JPEG)
+        return converted
+
+    def _fit(self, picture: VideoFrame) -> VideoFrame:
+        """The whole picture, as large as it can be without being stretched, on black."""
+        key = (picture.width, picture.height, picture.format.name)
+        if self._fitting is None or self._fitting[0] != key:
+            width, height = self._size
+            graph = Graph()
+            graph.threads = 1
+            source = graph.add_buffer(
+                width=key[0], height=key[1], format=picture.format, time_base=_ANY_CLOCK
+            )
+            scale = graph.add("scale", f"{width}:{height}:force_original_aspect_ratio=decrease")
+            pad = graph.add("pad", f"{width}:{height}:trunc((ow-iw)/4)*2:trunc((oh-ih)/4)*2")
+            graph.link_nodes(source, scale, pad, graph.add("buffersink")).configure()
+            self._fitting = key, graph
+        graph = self._fitting[1]
+        graph.push(picture)
+        fitted: Any = graph.pull()
+        return fitted  # type: ignore[no-any-return]
+
+
+def within(picture: VideoFrame, most: int) -> VideoFrame:
+    """The picture with no sample above `most`; itself where none is.
+
+    Damaged video has such samples, and encoders end the process at them.
+
+    Args:
+        picture: planar, of 9 to 16 bits a sample; changed only where nobody else sees it.
+        most: the highest value of a sample.
+    """
+    if all(int(plane_view(plane, 16).max()) <= most for plane in picture.planes):
+        return picture
+    picture.make_writable()
+    for plane in picture.planes:
+        view = plane_view(plane, 16)
+        np.minimum(view, most, out=view)
+    return picture
