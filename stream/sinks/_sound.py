@@ -44,8 +44,10 @@ def declared(layout: AudioLayout) -> str | None:
     """The name of a channel layout; the usual one for the number where a file does not say.
 
     Returns:
-        None where there are more channels than anyone has named.
+        None where there are more channels than anyone has named, or none: a damaged head.
     """
+    if not layout.nb_channels:
+        return None
     if "channels" not in layout.name:
         return layout.name
     try:

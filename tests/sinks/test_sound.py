@@ -215,6 +215,8 @@ def test_channels_without_names_get_the_usual_ones():
         assert declared(av.AudioLayout(f"{count}C" if count > 0 else "")) == name
     assert av.AudioLayout(declared(av.AudioLayout("11C"))).nb_channels == 11
     assert declared(av.AudioLayout("60C")) is None
+    # What the head of a damaged file says: no channels at all.
+    assert declared(av.CodecContext.create("vorbis", "r").layout) is None
 
 
 def test_the_clock_places_every_piece_behind_the_one_before():
