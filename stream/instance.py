@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,20 @@ from numpy.typing import NDArray
 from stream import rle
 from stream.outlines import Ring, rings
 from stream.roi import Window, paste_mask
+
+
+class Shape(NamedTuple):
+    """What there is to say of an object's pixels.
+
+    Attributes:
+        area: how many there are.
+        centroid: the mean of their centres, x and y in pixels; None where there is none.
+        rle: the mask at full size in COCO's run lengths.
+    """
+
+    area: int
+    centroid: tuple[float, float] | None
+    rle: rle.Rle
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -48,12 +62,19 @@ class Instance:
     @property
     def centroid(self) -> tuple[float, float] | None:
         """The mean of its pixels' centres, x and y in pixels; None where it has no pixel."""
-        pasted = self._pasted()
-        if pasted is None or not pasted[1].any():
-            return None
-        (top, _, left, _), inside = pasted
-        rows, columns = np.nonzero(inside)
-        return float(columns.mean()) + left + 0.5, float(rows.mean()) + top + 0.5
+        return self.shape().centroid
+
+    def shape(self) -> Shape:
+        """Area, centroid and run lengths at once: the mask is pasted only once for them."""
+        window, inside = self._pasted() or ((0, 0, 0, 0), np.zeros((0, 0), np.bool_))
+        columns, rows = np.count_nonzero(inside, axis=0), np.count_nonzero(inside, axis=1)
+        area = int(columns.sum())
+        centroid = None
+        if area:
+            x = float(columns @ np.arange(len(columns))) / area + window[2] + 0.5
+            y = float(rows @ np.arange(len(rows))) / area + window[0] + 0.5
+            centroid = x, y
+        return Shape(area, centroid, rle.encode(inside, window, self.picture_size))
 
     def full_mask(self) -> NDArray[np.bool_]:
         """The mask at full picture size, bool [H, W]."""
@@ -71,8 +92,7 @@ class Instance:
 
     def rle(self) -> rle.Rle:
         """Its mask in COCO's run lengths; see `Instances.rle`."""
-        window, inside = self._pasted() or ((0, 0, 0, 0), np.zeros((0, 0), np.bool_))
-        return rle.encode(inside, window, self.picture_size)
+        return self.shape().rle
 
     def _pasted(self) -> tuple[Window, NDArray[np.bool_]] | None:
         height, width = self.picture_size

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 from rich.console import Console
@@ -214,12 +214,23 @@ def prepared(
         for one in plan.outputs or (OutputPlan(NOTHING),):
             output = open_output(one, info)
             stack.callback(_let_go, output)
+            output.sink.describe(_about(segmenter, plan))
             outputs.append(output)
         schedule = make_schedule(segmenter, plan.model, plan.tracking, info)
         stack.callback(schedule.close)
         yield Prepared(
             put_together(source, schedule, outputs, segmenter, on_frame), segmenter, plan, outputs
         )
+
+
+def _about(segmenter: Segmenter, plan: RunPlan) -> dict[str, Any]:
+    """With what a run works, ready for JSON."""
+    return {
+        "model": segmenter.name,
+        "provider": segmenter.provider,
+        "classes": list(segmenter.names),
+        "options": {**asdict(plan.model), **asdict(plan.tracking)},
+    }
 
 
 def put_together(

@@ -23,6 +23,6 @@ def find(target: str) -> type[Sink]:
     if not accepting:
         raise UsageError(
             f"{target} cannot be written: no kind of output takes it; name a video file such as "
-            "out.mp4, out.mkv or out.webm, or a folder for pictures"
+            "out.mp4, out.mkv or out.webm, a folder for pictures, or records such as found.ndjson"
         )
     return max(accepting, key=lambda kind: kind.priority)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from stream.frame import Item, VideoInfo
 from stream.options import OutputOptions
@@ -70,6 +70,14 @@ class Sink(ABC):
             SinkError: it cannot be written to.
         """
         raise NotImplementedError(f"{cls.__name__} cannot be opened by a target")
+
+    def describe(self, about: Mapping[str, Any]) -> None:
+        """Is told, before the first frame, with what the run works; for records.
+
+        Args:
+            about: `model`, `provider`, `classes` and the `options` asked for, ready for JSON.
+        """
+        return
 
     @abstractmethod
     def write(self, item: Item) -> None:

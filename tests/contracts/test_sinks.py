@@ -25,6 +25,9 @@ TARGETS = {
     "NothingSink": "nothing",
     "CallerSink": "caller",
     "WindowSink": "window",
+    "NdjsonSink": "out.ndjson",
+    "CsvSink": "out.csv",
+    "CocoSink": "out.json",
 }
 """A target for each of our kinds, relative to a folder."""
 

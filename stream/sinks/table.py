@@ -1,0 +1,63 @@
+"""Records as a table: a row for each object of each frame."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import ClassVar
+
+from stream.frame import Frame
+from stream.instance import Instance
+from stream.sinks._records import Records, exact
+
+COLUMNS = (
+    "frame",
+    "time",
+    "track",
+    "class",
+    "score",
+    "x1",
+    "y1",
+    "x2",
+    "y2",
+    "area",
+    "centroid_x",
+    "centroid_y",
+)
+
+
+class CsvSink(Records):
+    """Writes comma-separated values in UTF-8, names of columns first; frames with nothing, no row.
+
+    Times are in seconds, boxes in pixels, areas in pixels of the picture.
+    """
+
+    endings: ClassVar[tuple[str, ...]] = (".csv",)
+
+    def head(self) -> str:
+        """The names of the columns."""
+        return _rows([COLUMNS])
+
+    def text(self, frame: Frame) -> str:
+        """A row for each object, empty where there is nothing to say."""
+        return _rows([_row(frame, one) for one in frame.instances or ()])
+
+
+def _row(frame: Frame, one: Instance) -> tuple[object, ...]:
+    area, centre, _ = one.shape()
+    return (
+        frame.index,
+        round(frame.seconds, 6),
+        "" if one.track_id is None else one.track_id,
+        one.name,
+        exact(one.score),
+        *(exact(side) for side in one.box),
+        area,
+        *(("", "") if centre is None else (round(place, 2) for place in centre)),
+    )
+
+
+def _rows(rows: list[tuple[object, ...]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
