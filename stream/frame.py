@@ -129,6 +129,8 @@ class VideoInfo:
         codec: the video's codec, for people.
         copied: streams of which the source hands packets through, for the sink to copy.
         metadata: the container's tags (title, creation time, ...).
+        track: the tags of the video's own track (language, title, timecode, ...).
+        fastest: pictures per second where they come fastest, as far as known.
         chapters: its named parts.
         live: whether pictures come at their own pace and cannot wait.
         pictures: the file that each frame comes from, by its index, where each is one.
@@ -148,6 +150,8 @@ class VideoInfo:
     codec: str = ""
     copied: tuple[Stream, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
+    track: dict[str, str] = field(default_factory=dict)
+    fastest: Fraction | None = None
     chapters: tuple[Chapter, ...] = ()
     live: bool = False
     pictures: tuple[Path, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -17,10 +17,12 @@ from stream.sinks._containers import ContainerKind
 from stream.sinks._muxer import Muxer
 from stream.sinks._sound import Reencoded, declared
 from stream.sinks._subtitles import Retold, TimedText
-from stream.sinks._tracks import Copied, Track, Unwrapped
+from stream.sinks._tracks import Copied, Filled, Keyed, Track, Unwrapped
 from stream.sinks._trial import silence, why_not
 
-_PEOPLE_SAY = {"audio": "sound", "subtitle": "subtitles", "data": "data"}
+_PEOPLE_SAY = {"audio": "sound", "subtitle": "subtitles", "data": "data", "video": "video"}
+# Further video that readers find again in MPEG-TS.
+_BROADCAST = {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"}
 # Set by the muxer itself, or untrue of the new file.
 _NOT_KEPT = {"encoder", "duration", "vendor_id", "handler_name", "number_of_bytes", "_statistics"}
 
@@ -35,6 +37,9 @@ class Copies:
     def __init__(self, muxer: Muxer, streams: Sequence[Stream], kind: ContainerKind) -> None:
         self.remarks: list[str] = []
         self._tracks: dict[int, Track] = {}
+        # Where a container has no times, everything is told from its first picture on.
+        self._origin: Fraction | None = Fraction(0) if kind.timestamps else None
+        self._early: list[tuple[Packet[Any], int]] = []
         for stream in streams:
             _check_open(stream)
             self._add(muxer, stream, kind)
@@ -46,17 +51,35 @@ class Copies:
             packet: one that nobody else holds; its times are changed.
             index: of the input's stream that it belongs to.
         """
+        if self._origin is None:
+            self._early.append((packet, index))
+            return
         track = self._tracks.get(index)
         if track is not None:
+            if self._origin:
+                by = round(self._origin / packet.time_base)
+                packet.pts = None if packet.pts is None else packet.pts - by
+                packet.dts = None if packet.dts is None else packet.dts - by
             track.write(packet)
+
+    def _begin(self, first: Fraction) -> None:
+        """Says when the first picture is shown; what came before it has waited for that."""
+        if self._origin is not None:
+            return
+        self._origin = first
+        early, self._early = self._early, []
+        for packet, index in early:
+            self.write(packet, index)
 
     def advance(self, now: Fraction) -> None:
         """Says that the pictures have come to `now`, in seconds."""
+        self._begin(now)
         for track in self._tracks.values():
             track.advance(now)
 
     def finish(self) -> None:
         """Writes what re-encoding still holds back."""
+        self._begin(Fraction(0))
         for track in self._tracks.values():
             track.finish()
         for track in self._tracks.values():
@@ -75,15 +98,19 @@ class Copies:
         if name == "unknown" or (context is None and stream.type != "data"):
             self.remarks.append(f"{what} left out: nothing here knows its codec")
             return
+        if stream.type == "video" and not _takes_video(kind, stream):
+            self.remarks.append(f"{what} left out: {kind.format} does not hold it beside the film")
+            return
         layout = declared(context.layout) if stream.type == "audio" else None
+        probe = _probe(stream, layout)
         if (stream.type == "audio" and layout is None) or (
-            why_not(kind, lambda trial: _copy_of(trial, stream, layout), _probe(stream, layout))
+            why_not(kind, lambda trial: _copy_of(trial, stream, layout), probe)
         ):
             self._convert(muxer, stream, kind, what, layout)
             return
         copy = _copy_of(muxer.container, stream, layout)
         _describe(copy, stream)
-        self._tracks[stream.index] = _copying(muxer, copy, stream, kind)
+        self._tracks[stream.index] = _copying(muxer, copy, stream, kind, probe)
 
     def _convert(
         self, muxer: Muxer, stream: Stream, kind: ContainerKind, what: str, layout: str | None
@@ -114,7 +141,13 @@ class Copies:
             self.remarks.append(f"the attachment {name} is left out: {kind.format} holds none")
 
 
-def _copying(muxer: Muxer, copy: Stream, stream: Stream, kind: ContainerKind) -> Track:
+def _copying(
+    muxer: Muxer, copy: Stream, stream: Stream, kind: ContainerKind, probe: list[Packet[Any]]
+) -> Track:
+    if stream.type == "video":
+        return Keyed(muxer, copy)
+    if stream.type == "audio" and not kind.timestamps:
+        return Filled(muxer, copy, probe)
     if kind.subtitles == "mov_text" and _codec_name(stream) == "mov_text":
         return TimedText(muxer, copy)
     if kind.by_decode_time and _carries_headers(stream):
@@ -152,8 +185,8 @@ def _copy_of(container: OutputContainer, stream: Stream, layout: str | None) -> 
 def _probe(stream: Stream, layout: str | None) -> list[Packet[Any]]:
     """Packets like those that a stream will have, as far as they can be made up."""
     context: Any = stream.codec_context
-    if _carries_headers(stream):
-        return []  # an encoder gives none of them
+    if stream.type == "video" or _carries_headers(stream):
+        return []  # an encoder gives none like them
     if stream.type == "audio":
         return silence(context.codec.canonical_name, context.sample_rate, layout or "stereo")
     packet: Packet[Any] = Packet(b"\0\x02Hi" if _codec_name(stream) == "mov_text" else b"Hi")
@@ -161,6 +194,11 @@ def _probe(stream: Stream, layout: str | None) -> list[Packet[Any]]:
     packet.duration, packet.time_base = 1000, Fraction(1, 1000)
     packet.is_keyframe = True
     return [packet]
+
+
+def _takes_video(kind: ContainerKind, stream: Stream) -> bool:
+    """Whether a container holds a further video, so that it is found again."""
+    return not kind.holds_anything or (kind.timestamps and _codec_name(stream) in _BROADCAST)
 
 
 def _carries_headers(stream: Stream) -> bool:
@@ -175,13 +213,16 @@ def _is_text(stream: Stream) -> bool:
     return context is not None and bool(context.codec.properties & 0x20000)
 
 
+def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Those of a stream's tags that are true of its copy too: language, title, timecode, ..."""
+    return {
+        key: value
+        for key, value in tags.items()
+        if not any(part in key.lower() for part in _NOT_KEPT)
+    }
+
+
 def _describe(copy: Stream, stream: Stream) -> None:
     """Language, title and role of a stream."""
-    copy.metadata.update(
-        {
-            key: value
-            for key, value in stream.metadata.items()
-            if not any(part in key.lower() for part in _NOT_KEPT)
-        }
-    )
+    copy.metadata.update(kept_tags(stream.metadata))
     copy.disposition = Disposition(stream.disposition)

@@ -13,6 +13,11 @@ from stream.sinks._trial import holds_video
 
 # Denominators above this are finer than any muxer's clock is meant to be.
 _FINEST_CLOCK = 1_000_000
+# By how much the first pictures' rate may differ from the whole file's where that is constant, and
+# the clock for files whose is not: a multiple of nearly all rates there are, as the places between
+# two pictures of a file without times cost little.
+_SAME_RATE = Fraction(1, 20)
+_FINE_GRID = Fraction(1, 300)
 
 
 def choose(
@@ -42,7 +47,9 @@ def choose(
 def choose_tick(info: VideoInfo, kind: ContainerKind, choice: EncoderChoice) -> Fraction:
     """Seconds per tick of the output's pictures: those of the input, as far as they can be kept."""
     if not kind.timestamps:
-        return frame_grid(info.rate)
+        rate = info.rate or Fraction(25)
+        constant = info.fastest is None or abs(info.fastest / rate - 1) < _SAME_RATE
+        return frame_grid(rate) if constant else _FINE_GRID
     tick = info.time_base
     finest = min(choice.rules.largest_clock or _FINEST_CLOCK, _FINEST_CLOCK)
     if tick.denominator > finest:

@@ -12,9 +12,14 @@ from av.bitstream import BitStreamFilterContext
 from av.packet import Packet
 from av.stream import Stream
 
+from stream.references import packet_copy
 from stream.sinks._muxer import Muxer
 
 _log = logging.getLogger(__name__)
+
+# Seconds that nobody hears sound to be off its time by.
+_UNHEARD = Fraction(1, 25)
+_ROUNDING = Fraction(1, 1000)
 
 
 class Track(ABC):
@@ -61,6 +66,76 @@ class Copied(Track):
             _log.debug("a packet of stream %d is not taken: %s", self._stream.index, error)
             return
         self._last = last
+
+
+class Keyed(Copied):
+    """Further video, which begins with a picture that needs no other."""
+
+    def __init__(self, muxer: Muxer, stream: Stream) -> None:
+        super().__init__(muxer, stream)
+        self._begun = False
+
+    def write(self, packet: Packet[Any]) -> None:
+        self._begun = self._begun or packet.is_keyframe
+        if self._begun:
+            super().write(packet)
+
+
+class Filled(Copied):
+    """Sound in a container that has no times for it: gaps are filled with silence.
+
+    Attributes:
+        filled: packets of silence that were put in.
+        late: seconds by which the sound is early at most, as there is no silence in its codec.
+    """
+
+    def __init__(self, muxer: Muxer, stream: Stream, silence: list[Packet[Any]]) -> None:
+        """Takes the stream.
+
+        Args:
+            muxer: the output.
+            stream: of the output.
+            silence: packets in the stream's codec, with their durations.
+        """
+        super().__init__(muxer, stream)
+        self.filled = 0
+        self.late = Fraction(0)
+        # The encoder's first packet may be shorter.
+        self._silence = silence[1] if len(silence) > 1 else None
+        self._reached = Fraction(0)
+
+    def write(self, packet: Packet[Any]) -> None:
+        length = (packet.duration or 0) * packet.time_base
+        hush = self._silence
+        if packet.pts is not None:
+            missing = packet.pts * packet.time_base - self._reached
+            step = Fraction(0) if hush is None else (hush.duration or 0) * hush.time_base
+            # Coarse clocks round lengths, and many roundings add up to a gap.
+            length = step if abs(length - step) < _ROUNDING else length
+            if hush is not None and step and missing > max(_UNHEARD, step):
+                for _ in range(int(missing / step)):
+                    self._put(packet_copy(hush), step)
+                    self.filled += 1
+            elif missing > _UNHEARD:
+                self.late = max(self.late, missing)
+        self._put(packet, length)
+
+    def _put(self, packet: Packet[Any], length: Fraction) -> None:
+        packet.pts = packet.dts = round(self._reached / packet.time_base)
+        self._reached += length
+        super().write(packet)
+
+    @property
+    def remarks(self) -> list[str]:
+        where = f"in stream {self._stream.index}, sound,"
+        if self.filled:
+            return [f"{where} gaps were filled with silence, as the container has no times for it"]
+        if self.late:
+            return [
+                f"{where} gaps of up to {float(self.late):.2f} s are lost, as the container has no "
+                "times for it; .mkv and .mp4 have"
+            ]
+        return []
 
 
 def put_on_clock(packet: Packet[Any], stream: Stream, last: int | None) -> int:

@@ -15,7 +15,7 @@ from stream.errors import SinkError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.options import OutputOptions
 from stream.references import packet_copy
-from stream.sinks._copies import Copies
+from stream.sinks._copies import Copies, kept_tags
 from stream.sinks._decode_times import DecodeTimes
 from stream.sinks._destination import Destination, check_destination
 from stream.sinks._encoders import (
@@ -152,6 +152,8 @@ class VideoSink(Sink):
         self._tick = choose_tick(info, self._kind, self._choice)
         self._durations: dict[int, int] = {}
         self._decode_times = DecodeTimes() if self._kind.by_decode_time else None
+        # Where a container has no times, its first picture is at 0.
+        self._origin = Fraction(0) if self._kind.timestamps else None
         self._last: int | None = None
         self._end: int | None = None
         self._next_keyframe: Fraction | None = None
@@ -189,6 +191,10 @@ class VideoSink(Sink):
             time_base=self._tick,
         )
         self._stream.disposition = Disposition.default
+        self._stream.metadata.update(kept_tags(info.track))
+        if self._kind.by_decode_time and "hevc" in self._stream.codec_context.codec.canonical_name:
+            # Apple's players know HEVC by this name only.
+            self._stream.codec_context.codec_tag = "hvc1"
         quieten()
         self._configure(self._stream.codec_context, info, rate, threads)
         self._open_encoder(info)
@@ -279,7 +285,10 @@ class VideoSink(Sink):
 
     def _encode(self, frame: Frame) -> None:
         picture = self._pictures(frame.picture)
-        exact = frame.pts * frame.time_base / self._tick
+        now = frame.pts * frame.time_base
+        if self._origin is None:
+            self._origin = now
+        exact = (now - self._origin) / self._tick
         at = round(exact)
         if self._last is not None and at <= self._last:
             at = self._last + 1
@@ -291,13 +300,13 @@ class VideoSink(Sink):
         picture.pict_type = PictureType.I if self._keyframe_due(at) else PictureType.NONE
         self._end = None
         if frame.duration:
-            end = round((frame.pts + frame.duration) * frame.time_base / self._tick)
+            end = round((now + frame.duration * frame.time_base - self._origin) / self._tick)
             self._end = max(at + 1, end)
             self._durations[at] = self._end - at
         if self._decode_times is not None:
             self._decode_times.encoded(at)
         self._mux(self._stream.encode(picture))
-        self._copies.advance(frame.pts * frame.time_base)
+        self._copies.advance(now)
 
     def _keyframe_due(self, at: int) -> bool:
         now = at * self._tick

@@ -192,10 +192,20 @@ def _rank(stream: VideoStream, still: bool) -> tuple[bool, bool, bool, int, int,
 
 
 def choose_copied(container: InputContainer, video: VideoStream) -> tuple[Stream, ...]:
-    """The streams that go with the picture: all sound, subtitles, attachments, other data."""
-    # FFmpeg discards what it has made something else of: the text track of an MP4's chapters.
+    """The streams that go with the picture: sound, subtitles, further video, other data."""
+    # FFmpeg discards what it has made something else of: the text track of an MP4's chapters. An
+    # empty track of an MP4 has nothing in it.
     return tuple(
         s
         for s in container.streams
-        if s is not video and s.type != "video" and s.discard != Discard.all
+        if s is not video
+        and s.discard != Discard.all
+        and (
+            not isinstance(s, VideoStream)
+            or (
+                not s.disposition & _NEVER_THE_PICTURE
+                and s.codec_context is not None
+                and bool(s.frames or s.average_rate)
+            )
+        )
     )

@@ -124,6 +124,8 @@ def describe(
         codec=video.codec_context.name,
         copied=copied,
         metadata=dict(container.metadata),
+        track=dict(video.metadata),
+        fastest=_fastest(times, tick),
         chapters=tuple(_chapters(container, cut, zero)),
     )
 
@@ -165,6 +167,12 @@ def _rate(video: VideoStream, times: list[int], tick: Fraction) -> Fraction | No
         return (1 / (median_low(gaps) * tick)).limit_denominator(1001)
     guessed = video.guessed_rate
     return guessed if guessed and guessed < _NO_RATE else None
+
+
+def _fastest(times: list[int], tick: Fraction) -> Fraction | None:
+    """Pictures per second where the first ones come closest together."""
+    gaps = [after - before for before, after in pairwise(sorted(times)) if after > before]
+    return (1 / (min(gaps) * tick)).limit_denominator(1001) if len(gaps) >= 2 else None
 
 
 def _seconds(value: float | Fraction | None, name: str) -> Fraction | None:

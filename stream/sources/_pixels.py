@@ -24,6 +24,8 @@ _LOST = {
     "MASTERING_DISPLAY_METADATA": "HDR10 mastering",
     "DYNAMIC_HDR_PLUS": "HDR10+",
     "DOVI_METADATA": "Dolby Vision",
+    "SPHERICAL": "360-degree",
+    "STEREO3D": "stereoscopic",
 }
 _BT709, _BT601 = 1, 6
 _DEEP = re.compile(r"(9|10|12|14)le$")

@@ -1,0 +1,80 @@
+"""AVI has no times; pictures and sound are in step all the same."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import media
+from tests.conftest import SHARED
+from tests.media import make_clip
+from tests.sinks.running import run
+from tests.sinks.test_sound import heard, moved
+
+
+def shown(path: Path) -> list[float]:
+    times = media.decode(path).pts
+    return [float(at - times[0]) for at in times]
+
+
+@pytest.mark.parametrize(("gap", "rate"), [(17, 30), (40, 30), (33, 30), (100, 24)])
+def test_pictures_at_a_variable_rate_are_shown_at_their_times(tmp_path, gap, rate):
+    times = [gap * index for index in range(60)]
+    times += [times[-1] + 200 * index for index in range(1, 20)]
+    original = make_clip(
+        tmp_path / "in.mkv", times=times, time_base=Fraction(1, 1000), rate=rate, frames=79
+    )
+    run(original, tmp_path / "out.avi")
+    after = shown(tmp_path / "out.avi")
+    # Half a place, or the rounding of milliseconds to a constant rate.
+    assert after == pytest.approx([at / 1000 for at in times], abs=0.025)
+
+
+@pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001), Fraction(24)])
+def test_a_constant_rate_stays_one(tmp_path, rate):
+    original = make_clip(tmp_path / "in.mp4", rate=rate, frames=40)
+    done = run(original, tmp_path / "out.avi")
+    after = media.decode(tmp_path / "out.avi")
+    assert after.tick == 1 / rate
+    assert [at / after.tick for at in after.pts] == list(range(40))
+    assert done.remarks == []
+
+
+def loud_from(samples: np.ndarray) -> float:
+    """When something is heard first, in seconds."""
+    return float(np.flatnonzero(np.abs(samples) > 0.02)[0] / 8000)
+
+
+@pytest.mark.parametrize("audio", ["mp3", "ac3", "pcm_s16le", "aac", "flac"])
+def test_sound_that_begins_late_and_pauses_is_in_step(tmp_path, audio):
+    plain = make_clip(tmp_path / "plain.mkv", audio=audio, audio_start=0.8, frames=100)
+    original = moved(plain, tmp_path / "in.mkv", lambda at: 0.6 if at > 2 else 0)
+    done = run(original, tmp_path / "out.avi")
+    samples = heard(tmp_path / "out.avi")
+    assert loud_from(samples) == pytest.approx(0.8, abs=0.09)
+    assert loud_from(samples[17600:]) + 2.2 == pytest.approx(2.6, abs=0.12)
+    assert any("filled with silence" in remark for remark in done.remarks)
+
+
+@pytest.mark.parametrize("audio", ["mp3", "pcm_s16le"])
+def test_a_film_that_begins_late_is_in_step(tmp_path, audio):
+    original = make_clip(
+        tmp_path / "in.mkv", audio=audio, start=250, audio_start=10.5, frames=50,
+        audio_seconds=1.5,
+    )  # fmt: skip
+    run(original, tmp_path / "out.avi")
+    assert shown(tmp_path / "out.avi")[-1] == pytest.approx(49 / 25)
+    assert loud_from(heard(tmp_path / "out.avi")) == pytest.approx(0.5, abs=0.09)
+
+
+@pytest.mark.skipif(not (SHARED / "cases").is_dir(), reason="shared/cases is not here")
+@pytest.mark.parametrize("name", ["08_vfr_60_then_5fps.mkv", "08_sound_begins_at_2s.mkv"])
+def test_the_films_that_were_out_of_step(tmp_path, name):
+    original = SHARED / "cases" / "files" / name
+    run(original, tmp_path / "out.avi")
+    assert shown(tmp_path / "out.avi") == pytest.approx(shown(original), abs=0.004)
+    late = loud_from(heard(original))
+    assert loud_from(heard(tmp_path / "out.avi")) == pytest.approx(late, abs=0.09)
