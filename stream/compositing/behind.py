@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 
 from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
+from stream.compositing.masks import strips
 from stream.compositing.mattes import Edge, Matte, on_grid, usual_feather
 from stream.compositing.planes import Samples, blend, part, reduce_to
 from stream.roi import Window
+
+_STRIP = 120 * 1024
+"""Bytes of luma that are mixed at a time: what is made on the way stays in the cache."""
 
 Background = Samples | int
 """What is behind in one plane: samples of the plane's size, or one code value for all."""
@@ -45,25 +49,43 @@ class Behind(Layer):
         backgrounds = self.backgrounds(canvas, matte)
         if all(background is None for background in backgrounds):
             return
+        if matte.window is None:
+            for samples, background in zip(canvas.planes.samples, backgrounds, strict=False):
+                if background is not None:
+                    samples[...] = background
+            return
+        self._compose(canvas, matte.alpha, matte.window, backgrounds)
+
+    def _compose(
+        self,
+        canvas: Canvas,
+        alpha: NDArray[np.uint8],
+        window: Window,
+        backgrounds: Sequence[Background | None],
+    ) -> None:
         planes = canvas.planes
-        window = None
-        alpha: dict[tuple[int, int], NDArray[np.uint8]] = {}
-        if matte.window is not None:
-            window = on_grid(matte.window, canvas.size, planes.grid)
-            full = matte.alpha[window[0] : window[1], window[2] : window[3]]
-            alpha = {step: reduced(full, step, held=self.held) for step in planes.steps}
-        for samples, step, background in zip(
-            planes.samples, planes.steps, backgrounds, strict=False
-        ):
-            if background is None:
-                continue
-            if window is None:
-                samples[...] = background
-                continue
-            _around(samples, step, window, background)
-            there = part(samples, step, window)
-            behind = background if isinstance(background, int) else part(background, step, window)
-            there[...] = composed(there, behind, alpha[step])
+        top, bottom, left, right = on_grid(window, canvas.size, planes.grid)
+        known = [
+            (samples, step, background)
+            for samples, step, background in zip(
+                planes.samples, planes.steps, backgrounds, strict=False
+            )
+            if background is not None
+        ]
+        for samples, step, background in known:
+            _around(samples, step, (top, bottom, left, right), background)
+        most = _STRIP // planes.samples[0].itemsize
+        for start, stop in strips((bottom - top, right - left), planes.grid, most):
+            rows = (top + start, top + stop, left, right)
+            full = alpha[rows[0] : rows[1], left:right]
+            # What several planes of the same size need is made once.
+            small: dict[tuple[int, int], NDArray[np.uint8]] = {}
+            for samples, step, background in known:
+                if step not in small:
+                    small[step] = reduced(full, step, held=self.held)
+                there = part(samples, step, rows)
+                behind = background if isinstance(background, int) else part(background, step, rows)
+                there[...] = composed(there, behind, small[step])
 
 
 def reduced(alpha: NDArray[np.uint8], step: tuple[int, int], *, held: bool) -> NDArray[np.uint8]:

@@ -23,6 +23,8 @@ _GROWN = 0.5
 """Where a mask is at least half as sure as it must be for an object's pixel, it is covered."""
 _AROUND = 0.015
 """Of the picture's shorter side: how far the cover reaches beyond, fading."""
+_BEYOND = 0.03
+"""Of the object's longer side: the same, where it is more."""
 _SAME = 0.5
 """Overlap of boxes from which on an object that is missing has been found under another number."""
 _SWELLING = 0.4
@@ -143,7 +145,10 @@ class Cover(Layer):
 
     def _cover(self, canvas: Canvas, seen: _Seen, scale: float) -> None:
         size = canvas.size
-        edge = Edge(max(2.0, _AROUND * min(size)), held=True, grown=_GROWN)
+        longest = float(max(seen.box[2] - seen.box[0], seen.box[3] - seen.box[1])) * scale
+        # An object may be far larger than the picture, of which it says nothing.
+        reach = max(2.0, _AROUND * min(size), min(_BEYOND * longest, 0.1 * max(size)))
+        edge = Edge(reach, held=True, grown=_GROWN)
         box = _scaled(seen.mask_box, scale)
         found = matte(seen.mask, box, size, canvas.threshold, edge)
         if found is None:
@@ -153,7 +158,6 @@ class Cover(Layer):
         alpha = np.zeros((window[1] - window[0], window[3] - window[2]), np.uint8)
         top, left = found[0][0] - window[0], found[0][2] - window[2]
         alpha[top : top + len(found[1]), left : left + found[1].shape[1]] = found[1]
-        longest = float(max(seen.box[2] - seen.box[0], seen.box[3] - seen.box[1])) * scale
         for plane, (samples, step) in enumerate(zip(planes.samples, planes.steps, strict=True)):
             there = part(samples, step, window)
             cover = self.covered(canvas, samples, step, plane, window, longest)
