@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from stream.types import AnyPacket
 
 if TYPE_CHECKING:
     import av
     import numpy as np
-    from av.packet import Packet
     from av.stream import Stream
     from numpy.typing import NDArray
 
@@ -78,7 +79,7 @@ class Passthrough:
             the source's.
     """
 
-    packets: Sequence[Packet[Any]]
+    packets: Sequence[AnyPacket]
     offset: Fraction = Fraction(0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,12 @@ from stream import rle
 from stream.instance import Instance, same
 from stream.outlines import Ring, pixel_masks, tight
 from stream.roi import Window, paste_mask
+from stream.types import Floats, Integers, Whole
 
 if TYPE_CHECKING:
     import supervision
 
-Several = slice | Sequence[bool] | Sequence[int] | NDArray[np.bool_] | NDArray[np.integer[Any]]
+Several: TypeAlias = "slice | Sequence[bool] | Sequence[int] | NDArray[np.bool_] | Integers"
 """What picks several instances: a slice, a boolean for each, or places; as numpy reads them."""
 
 
@@ -90,10 +91,10 @@ class Instances:
         *,
         class_names: tuple[str, ...],
         picture_size: tuple[int, int],
-        scores: NDArray[np.floating[Any]] | Sequence[float] | None = None,
-        labels: NDArray[np.integer[Any]] | Sequence[int] | None = None,
-        boxes: NDArray[np.floating[Any]] | None = None,
-        track_ids: NDArray[np.integer[Any]] | Sequence[int] | None = None,
+        scores: Floats | Sequence[float] | None = None,
+        labels: Integers | Sequence[int] | None = None,
+        boxes: Floats | None = None,
+        track_ids: Integers | Sequence[int] | None = None,
     ) -> Instances:
         """Instances of masks at full size, of which `full_masks` gives the same pixels again.
 
@@ -146,10 +147,10 @@ class Instances:
         *,
         class_names: tuple[str, ...],
         picture_size: tuple[int, int],
-        scores: NDArray[np.floating[Any]] | Sequence[float] | None = None,
-        labels: NDArray[np.integer[Any]] | Sequence[int] | None = None,
-        boxes: NDArray[np.floating[Any]] | None = None,
-        track_ids: NDArray[np.integer[Any]] | Sequence[int] | None = None,
+        scores: Floats | Sequence[float] | None = None,
+        labels: Integers | Sequence[int] | None = None,
+        boxes: Floats | None = None,
+        track_ids: Integers | Sequence[int] | None = None,
     ) -> Instances:
         """As `from_full_masks`, from masks in COCO's run lengths.
 
@@ -217,12 +218,12 @@ class Instances:
         return len(self.boxes)
 
     @overload
-    def __getitem__(self, index: int | np.integer[Any]) -> Instance: ...
+    def __getitem__(self, index: Whole) -> Instance: ...
 
     @overload
     def __getitem__(self, index: Several) -> Instances: ...
 
-    def __getitem__(self, index: int | np.integer[Any] | Several) -> Instance | Instances:
+    def __getitem__(self, index: Whole | Several) -> Instance | Instances:
         if isinstance(index, (int, np.integer)):
             return self._one(range(len(self))[index])
         if isinstance(index, Sequence) and not len(index):

@@ -13,6 +13,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from stream.references import Referencer
+from stream.types import Array
 
 _PAINTABLE = re.compile(r"gray|yuvj?4[0-4][0-4]p|(gray|yuv4[0-4][0-4]p)(9|10|12|14|16)le")
 
@@ -56,7 +57,7 @@ def paintable(name: str) -> bool:
     return _PAINTABLE.fullmatch(name) is not None
 
 
-def plane_view(plane: VideoPlane, depth: int = 8, channels: int = 1) -> NDArray[Any]:
+def plane_view(plane: VideoPlane, depth: int = 8, channels: int = 1) -> Array:
     """The samples of one plane without padding, on the picture's own memory.
 
     Args:
@@ -68,7 +69,7 @@ def plane_view(plane: VideoPlane, depth: int = 8, channels: int = 1) -> NDArray[
         uint8 (depth 8) or uint16 (more) [height, width], or [height, width, channels].
     """
     memory: Any = plane  # PyAV's stubs do not say that planes are buffers.
-    flat: NDArray[Any] = np.frombuffer(memory, np.uint8 if depth <= 8 else np.uint16)
+    flat: Array = np.frombuffer(memory, np.uint8 if depth <= 8 else np.uint16)
     rows = flat.reshape(plane.height, abs(plane.line_size) // flat.itemsize)
     if plane.line_size < 0:
         rows = rows[::-1]

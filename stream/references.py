@@ -9,13 +9,14 @@ are small.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import av
 from av.filter import Graph
 from av.filter.context import FilterContext
 from av.packet import Packet
 from av.video.frame import VideoFrame
+
+from stream.types import AnyPacket
 
 # The graph leaves times as they are; it only wants to be told some clock.
 _ANY_CLOCK = Fraction(1, av.time_base)
@@ -60,14 +61,14 @@ class Referencer:
         self._graph = graph
 
 
-def packet_copy(packet: Packet[Any], offset: Fraction = Fraction(0)) -> Packet[Any]:
+def packet_copy(packet: AnyPacket, offset: Fraction = Fraction(0)) -> AnyPacket:
     """A packet with the same bytes and side data, that belongs to no stream yet.
 
     Args:
         packet: is left as it is.
         offset: seconds to take off its times.
     """
-    own: Packet[Any] = Packet(packet.size)
+    own: AnyPacket = Packet(packet.size)
     if packet.size:
         own.update(packet)  # type: ignore[arg-type]  # any buffer will do
     ticks = round(offset / packet.time_base) if offset else 0

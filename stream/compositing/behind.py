@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from stream.compositing.masks import strips
 from stream.compositing.mattes import Edge, Matte, on_grid, usual_feather
 from stream.compositing.planes import Samples, blend, part, reduce_to
 from stream.roi import Window
+from stream.types import Array
 
 _STRIP = 120 * 1024
 """Bytes of luma that are mixed at a time: what is made on the way stays in the cache."""
@@ -105,16 +106,17 @@ def composed(there: Samples, behind: Background, alpha: NDArray[np.uint8]) -> Sa
         behind: of its size, or one code value.
         alpha: uint8 of its size.
     """
-    ours: Any = np.ascontiguousarray(there)
+    ours: Array = np.ascontiguousarray(there)
     if isinstance(behind, int):
-        out: Any = ours.copy() if ours is there else ours
+        out: Array = ours.copy() if ours is there else ours
         blend(out, np.asarray(cv2.bitwise_not(alpha), np.uint8), behind)
         return np.asarray(out)
-    theirs: Any = np.ascontiguousarray(behind)
-    strength: Any = alpha if ours.dtype == np.uint8 else alpha.astype(np.uint16)
-    rest: Any = 255 - strength
+    theirs: Array = np.ascontiguousarray(behind)
+    strength: Array = alpha if ours.dtype == np.uint8 else alpha.astype(np.uint16)
+    rest: Array = 255 - strength
     kept = cv2.multiply(ours, strength, scale=1 / 255)
-    return np.asarray(cv2.add(kept, cv2.multiply(theirs, rest, scale=1 / 255)))
+    whole: Array = cv2.add(kept, cv2.multiply(theirs, rest, scale=1 / 255))
+    return whole
 
 
 def _around(

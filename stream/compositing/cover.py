@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from stream.compositing.planes import Samples, part
 from stream.compositing.style import Style
 from stream.instances import Instances, box_iou
 from stream.roi import Window
+from stream.types import Array
 
 _GROWN = 0.5
 """Where a mask is at least half as sure as it must be for an object's pixel, it is covered."""
@@ -188,11 +189,11 @@ def coarse(
     below, beyond = bottom + -bottom % rows, right + -right % columns
     there = samples[above:below, before:beyond]  # as far as there is any
     margins = ((0, below - above - there.shape[0]), (0, beyond - before - there.shape[1]))
-    whole: Any = np.pad(there, margins, mode="edge")
+    whole: Array = np.pad(there, margins, mode="edge")
     size = (whole.shape[1] // columns, whole.shape[0] // rows)
-    small: Any = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
+    small: Array = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
     how = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
-    large: Any = cv2.resize(small, (whole.shape[1], whole.shape[0]), interpolation=how)
+    large: Array = cv2.resize(small, (whole.shape[1], whole.shape[0]), interpolation=how)
     return np.asarray(large[top - above : bottom - above, left - before : right - before])
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from stream.compositing.palette import Colour, linear
 from stream.pixels import rgb_to_yuv
+from stream.types import Array
 
 _BT2020_PRIMARIES = 9
 _PQ = 16
@@ -97,7 +97,7 @@ def _signal(encoding: Encoding, colour: Colour) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def encoded(rgb: NDArray[np.uint8], encoding: Encoding) -> list[NDArray[Any]]:
+def encoded(rgb: NDArray[np.uint8], encoding: Encoding) -> list[Array]:
     """Y, U and V of a picture in sRGB, as `Encoding.codes` of each pixel, all of its size.
 
     Args:
@@ -108,9 +108,9 @@ def encoded(rgb: NDArray[np.uint8], encoding: Encoding) -> list[NDArray[Any]]:
         Three planes, uint8 (depth 8) or uint16 [H, W].
     """
     values = np.arange(256) / 255
-    signal: NDArray[Any]
+    signal: Array
     if encoding.transfer in (_PQ, _HLG):
-        light: Any = np.array([linear(value) for value in values], np.float32)[rgb]
+        light: Array = np.array([linear(value) for value in values], np.float32)[rgb]
         if encoding.primaries == _BT2020_PRIMARIES:
             light = cv2.transform(light, np.array(_TO_BT2020, np.float32))
         curve = _pq if encoding.transfer == _PQ else _hlg

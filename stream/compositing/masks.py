@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.roi import Window, mask_window, threshold_mask
+from stream.types import Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def opacity(
     alpha = np.asarray(cv2.LUT(count[start - first : stop - first], profile.table), np.uint8)
     if min(inside.shape) <= thin:
         # What is only a pixel or two thin has no inside to count: it is at least filled.
-        least: Any = inside[start:stop] * np.uint8(profile.least)
+        least: Array = inside[start:stop] * np.uint8(profile.least)
         np.maximum(alpha, least, out=alpha)
     return alpha
 

@@ -123,7 +123,7 @@ def matte(
     )
     soft = np.empty((window[1] - window[0], window[3] - window[2]), np.uint8)
     gain = 255 / band
-    offset: Any = 0.5 - low * gain
+    offset: Any = 0.5 - low * gain  # OpenCV takes a number too, which its types do not say.
     # Interpolation is linear, so the gain is applied to the few cells instead of the many pixels.
     steep = mask * np.float32(gain)
     for part, strip in soft_strips(steep, box, window):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import av
 import cv2
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from stream.compositing.encoding import Encoding
 from stream.pixels import matrix_weights, paintable, plane_view
 from stream.roi import Window
+from stream.types import Array
 
 Sample = TypeVar("Sample", np.uint8, np.uint16)
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
@@ -84,7 +85,7 @@ def blend(samples: Samples, alpha: NDArray[np.uint8], value: int) -> None:
         value: the code value.
     """
     if samples.dtype == np.uint8:
-        added: Any = cv2.convertScaleAbs(alpha, alpha=value / 255)
+        added: Array = cv2.convertScaleAbs(alpha, alpha=value / 255)
     else:
         # Products stay below 2^24, so float32 arithmetic inside OpenCV is exact.
         wide = alpha.astype(np.uint16)
@@ -92,7 +93,7 @@ def blend(samples: Samples, alpha: NDArray[np.uint8], value: int) -> None:
     blend_prepared(samples, cv2.bitwise_not(alpha), added)
 
 
-def blend_prepared(samples: Samples, keep: Any, added: Any) -> None:
+def blend_prepared(samples: Samples, keep: Array, added: Array) -> None:
     """Blends a prepared image into a part of a plane, in place: samples * keep / 255 + added.
 
     Args:
@@ -129,7 +130,7 @@ def reduce_to(image: NDArray[Sample], step: tuple[int, int]) -> NDArray[Sample]:
     if below or beside:
         image = np.pad(image, ((0, below), (0, beside)), mode="edge")
     size = (image.shape[1] // columns, image.shape[0] // rows)
-    small: Any = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    small: Array = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return np.asarray(small, image.dtype)
 
 

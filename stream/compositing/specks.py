@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.roi import Window
+from stream.types import Array
 
 _PART = 1 / 1000
 """Of the object's pixels: what is smaller is left out."""
@@ -111,7 +111,7 @@ def _small_parts(
     inside: NDArray[np.uint8], value: int, connectivity: int, most: float
 ) -> NDArray[np.bool_]:
     """Where pieces of a value lie that are smaller than `most` pixels and do not reach the rim."""
-    image: Any = inside if value else 1 - inside
+    image: Array = inside if value else 1 - inside
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         np.ascontiguousarray(image), connectivity=connectivity
     )

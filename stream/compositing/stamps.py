@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from stream.compositing.encoding import Encoding
 from stream.compositing.palette import Colour
 from stream.compositing.planes import Planes, Samples, blend, blend_prepared, part, reduce_to
+from stream.types import Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def make_stamp(
     ):
         letters, plain = reduce_to(text, step), reduce_to(plate, step)
         dtype = np.uint8 if encoding.depth == 8 else np.uint16
-        image: Any = np.zeros(letters.shape, dtype)
+        image: Array = np.zeros(letters.shape, dtype)
         blend(image, plain, backing_code)
         blend(image, letters, ink_code)
         clear = cv2.multiply(cv2.bitwise_not(plain), cv2.bitwise_not(letters), scale=1 / 255)

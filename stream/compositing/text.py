@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import unicodedata
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -34,7 +33,7 @@ class Typesetter:
 
     def __init__(self) -> None:
         face = getattr(cv2, "FontFace", None)
-        self._face: Any = None if face is None else face("sans")
+        self._face: cv2.FontFace | None = None if face is None else face("sans")
         self._remembered = lru_cache(maxsize=512)(self._draw)
 
     def line(self, text: str, size: int) -> NDArray[np.uint8]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import av
 import cv2
 import numpy as np
@@ -66,8 +64,11 @@ class FlowMeter:
         Returns:
             float32 [h, w, 2], to be added to x and y, in pixels.
         """
-        start: Any = None if guess is None else guess.copy()
-        return np.asarray(self._dis.calc(before, after, start), np.float32)
+        if guess is None:
+            found = self._dis.calc(before, after, None)  # type: ignore[call-overload]  # may be None
+        else:
+            found = self._dis.calc(before, after, guess.copy())
+        return np.asarray(found, np.float32)
 
 
 def chain(first: Flow, second: Flow) -> Flow:

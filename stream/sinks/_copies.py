@@ -19,6 +19,7 @@ from stream.sinks._sound import Reencoded, declared
 from stream.sinks._subtitles import Retold, TimedText
 from stream.sinks._tracks import Copied, Filled, Keyed, Track, Unwrapped
 from stream.sinks._trial import silence, why_not
+from stream.types import AnyPacket
 
 _PEOPLE_SAY = {"audio": "sound", "subtitle": "subtitles", "data": "data", "video": "video"}
 # Further video that readers find again in MPEG-TS.
@@ -39,12 +40,12 @@ class Copies:
         self._tracks: dict[int, Track] = {}
         # Where a container has no times, everything is told from its first picture on.
         self._origin: Fraction | None = Fraction(0) if kind.timestamps else None
-        self._early: list[tuple[Packet[Any], int]] = []
+        self._early: list[tuple[AnyPacket, int]] = []
         for stream in streams:
             _check_open(stream)
             self._add(muxer, stream, kind)
 
-    def write(self, packet: Packet[Any], index: int) -> None:
+    def write(self, packet: AnyPacket, index: int) -> None:
         """Hands a packet to its stream; packets of streams that were left out are dropped.
 
         Args:
@@ -142,7 +143,7 @@ class Copies:
 
 
 def _copying(
-    muxer: Muxer, copy: Stream, stream: Stream, kind: ContainerKind, probe: list[Packet[Any]]
+    muxer: Muxer, copy: Stream, stream: Stream, kind: ContainerKind, probe: list[AnyPacket]
 ) -> Track:
     if stream.type == "video":
         return Keyed(muxer, copy)
@@ -182,14 +183,14 @@ def _copy_of(container: OutputContainer, stream: Stream, layout: str | None) -> 
     return copy
 
 
-def _probe(stream: Stream, layout: str | None) -> list[Packet[Any]]:
+def _probe(stream: Stream, layout: str | None) -> list[AnyPacket]:
     """Packets like those that a stream will have, as far as they can be made up."""
     context: Any = stream.codec_context
     if stream.type == "video" or _carries_headers(stream):
         return []  # an encoder gives none like them
     if stream.type == "audio":
         return silence(context.codec.canonical_name, context.sample_rate, layout or "stereo")
-    packet: Packet[Any] = Packet(b"\0\x02Hi" if _codec_name(stream) == "mov_text" else b"Hi")
+    packet: AnyPacket = Packet(b"\0\x02Hi" if _codec_name(stream) == "mov_text" else b"Hi")
     packet.pts = packet.dts = 0
     packet.duration, packet.time_base = 1000, Fraction(1, 1000)
     packet.is_keyframe = True

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
 import av
 from av.container import OutputContainer
-from av.packet import Packet
 from av.stream import Stream
 
 from stream.sinks._containers import ContainerKind, muxer_options
 from stream.sinks._destination import Destination
+from stream.types import AnyPacket
 
 FAILURES = (av.FFmpegError, OSError, ValueError)
 """What writing into a container may raise: FFmpeg's errors, the system's, and PyAV's own."""
@@ -57,7 +56,7 @@ class Muxer:
         )
         self.container.metadata.update(metadata)
 
-    def mux(self, packet: Packet[Any]) -> bool:
+    def mux(self, packet: AnyPacket) -> bool:
         """Hands a packet on; whether that made something go to the file."""
         before = self.destination.written
         self._used = True

@@ -15,12 +15,12 @@ from av.audio.layout import AudioLayout
 from av.codec.codec import Codec
 from av.codec.context import CodecContext
 from av.filter import Graph
-from av.packet import Packet
 from numpy.typing import NDArray
 
 from stream.sinks._decoding import own_decoder
 from stream.sinks._muxer import Muxer
 from stream.sinks._tracks import Track
+from stream.types import AnyPacket
 
 _log = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ class Reencoded(Track):
         """The channels of the output."""
         return self._format.layout
 
-    def write(self, packet: Packet[Any]) -> None:
+    def write(self, packet: AnyPacket) -> None:
         self._decode(packet)
 
     def finish(self) -> None:
@@ -220,7 +220,7 @@ class Reencoded(Track):
             return []
         return [f"in stream {self.stream.index}, sound, {', '.join(said)}"]
 
-    def _decode(self, packet: Packet[Any] | None) -> None:
+    def _decode(self, packet: AnyPacket | None) -> None:
         try:
             frames = self._decoder.decode(packet)
         except (av.FFmpegError, ValueError) as error:

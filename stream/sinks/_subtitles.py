@@ -14,6 +14,7 @@ from av.stream import Stream
 from stream.sinks._decoding import own_decoder
 from stream.sinks._muxer import Muxer
 from stream.sinks._tracks import Track
+from stream.types import AnyPacket
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class TimedText(Track):
         # Of the finest clock of another track: that of the pictures or of high-resolution sound.
         self._laps = Laps(self._sample, 0.8 * _CLOCK / max(muxer.tick.denominator, 192_000))
 
-    def write(self, packet: Packet[Any]) -> None:
+    def write(self, packet: AnyPacket) -> None:
         data = bytes(packet)
         if packet.pts is None or int.from_bytes(data[:2], "big") == 0:
             return
@@ -127,7 +128,7 @@ class TimedText(Track):
         self._laps.finish()
 
     def _sample(self, begin: int, end: int, data: bytes) -> None:
-        packet: Packet[Any] = Packet(data)
+        packet: AnyPacket = Packet(data)
         packet.stream, packet.time_base = self.stream, _TICK
         packet.pts = packet.dts = begin
         packet.duration = end - begin
@@ -142,7 +143,7 @@ class _Written(Track):
         self._muxer = muxer
         self._stream = stream
 
-    def write(self, packet: Packet[Any]) -> None:
+    def write(self, packet: AnyPacket) -> None:
         packet.stream = self._stream
         self._muxer.mux(packet)
 
@@ -161,7 +162,7 @@ class Retold(Track):
         into = TimedText if encoder == "mov_text" else _Written
         self._into: Track = into(muxer, self.stream)
 
-    def write(self, packet: Packet[Any]) -> None:
+    def write(self, packet: AnyPacket) -> None:
         try:
             told = self._decoder.decode2(packet)
             retold = None if told is None else self._encoder.encode_subtitle(told)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from fractions import Fraction
-from typing import Any
 
 import av
 from av.bitstream import BitStreamFilterContext
-from av.packet import Packet
 from av.stream import Stream
 
 from stream.references import packet_copy
 from stream.sinks._muxer import Muxer
+from stream.types import AnyPacket
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +31,7 @@ class Track(ABC):
     lost = 0
 
     @abstractmethod
-    def write(self, packet: Packet[Any]) -> None:
+    def write(self, packet: AnyPacket) -> None:
         """Takes one packet of the input's stream, to do with as it likes."""
 
     def advance(self, now: Fraction) -> None:
@@ -57,7 +56,7 @@ class Copied(Track):
         self._stream = stream
         self._last: int | None = None
 
-    def write(self, packet: Packet[Any]) -> None:
+    def write(self, packet: AnyPacket) -> None:
         last = put_on_clock(packet, self._stream, self._last)
         try:
             self._muxer.mux(packet)
@@ -75,7 +74,7 @@ class Keyed(Copied):
         super().__init__(muxer, stream)
         self._begun = False
 
-    def write(self, packet: Packet[Any]) -> None:
+    def write(self, packet: AnyPacket) -> None:
         self._begun = self._begun or packet.is_keyframe
         if self._begun:
             super().write(packet)
@@ -89,7 +88,7 @@ class Filled(Copied):
         late: seconds by which the sound is early at most, as there is no silence in its codec.
     """
 
-    def __init__(self, muxer: Muxer, stream: Stream, silence: list[Packet[Any]]) -> None:
+    def __init__(self, muxer: Muxer, stream: Stream, silence: list[AnyPacket]) -> None:
         """Takes the stream.
 
         Args:
@@ -104,7 +103,7 @@ class Filled(Copied):
         self._silence = silence[1] if len(silence) > 1 else None
         self._reached = Fraction(0)
 
-    def write(self, packet: Packet[Any]) -> None:
+    def write(self, packet: AnyPacket) -> None:
         length = (packet.duration or 0) * packet.time_base
         hush = self._silence
         if packet.pts is not None:
@@ -120,7 +119,7 @@ class Filled(Copied):
                 self.late = max(self.late, missing)
         self._put(packet, length)
 
-    def _put(self, packet: Packet[Any], length: Fraction) -> None:
+    def _put(self, packet: AnyPacket, length: Fraction) -> None:
         packet.pts = packet.dts = round(self._reached / packet.time_base)
         self._reached += length
         super().write(packet)
@@ -138,7 +137,7 @@ class Filled(Copied):
         return []
 
 
-def put_on_clock(packet: Packet[Any], stream: Stream, last: int | None) -> int:
+def put_on_clock(packet: AnyPacket, stream: Stream, last: int | None) -> int:
     """Gives a packet to a stream of a file that is begun, at a time later than the one before it.
 
     Muxers refuse times that do not grow. Those of damaged files do not, nor do good ones where the
@@ -180,7 +179,7 @@ class Unwrapped(Copied):
         super().__init__(muxer, stream)
         self._unwrap = BitStreamFilterContext("aac_adtstoasc", template)
 
-    def write(self, packet: Packet[Any]) -> None:
+    def write(self, packet: AnyPacket) -> None:
         time_base = packet.time_base
         try:
             unwrapped = self._unwrap.filter(packet)

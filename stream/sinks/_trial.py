@@ -14,13 +14,13 @@ from av.audio.frame import AudioFrame
 from av.codec.codec import Codec, UnknownCodecError
 from av.codec.context import CodecContext
 from av.container import OutputContainer
-from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
 
 from stream.sinks._containers import ContainerKind, muxer_options
 from stream.sinks._encoders import quieten
 from stream.sinks._tracks import put_on_clock
+from stream.types import AnyPacket
 
 _TICK = Fraction(1, 25)
 # A size that nearly every encoder takes, those of old conference systems included.
@@ -35,7 +35,7 @@ _FAILURES = (av.FFmpegError, ValueError, OSError)
 def why_not(
     kind: ContainerKind,
     add: Callable[[OutputContainer], Stream],
-    packets: Sequence[Packet[Any]] = (),
+    packets: Sequence[AnyPacket] = (),
 ) -> str | None:
     """Tries a stream in a tiny file in memory.
 
@@ -85,7 +85,7 @@ def _why_not_found(
     return None
 
 
-def _seconds(packets: Sequence[Packet[Any]]) -> Fraction:
+def _seconds(packets: Sequence[AnyPacket]) -> Fraction:
     """From the first packet's time to the last one's end."""
     timed = [one for one in packets if one.pts is not None]
     if not timed:
@@ -145,9 +145,9 @@ def _holds_video(kind: ContainerKind, encoder: str, options: tuple[tuple[str, st
     return _why_not_found(data, _identity(stream), Fraction(0)) is None
 
 
-def _pictures(stream: Any) -> list[Packet[Any]]:
+def _pictures(stream: Any) -> list[AnyPacket]:
     """A few pictures as an encoder gives them."""
-    packets: list[Packet[Any]] = []
+    packets: list[AnyPacket] = []
     for at in range(4):
         picture = VideoFrame(*_SIZE, stream.pix_fmt)
         for plane in picture.planes:
@@ -158,7 +158,7 @@ def _pictures(stream: Any) -> list[Packet[Any]]:
     return packets
 
 
-def silence(codec: str, rate: int, layout: str) -> list[Packet[Any]]:
+def silence(codec: str, rate: int, layout: str) -> list[AnyPacket]:
     """Packets of silence in a codec; none where nothing here encodes it.
 
     Args:
@@ -174,7 +174,7 @@ def silence(codec: str, rate: int, layout: str) -> list[Packet[Any]]:
         context.time_base = Fraction(1, rate)
         context.options = {"strict": "experimental"}
         context.open()
-        packets: list[Packet[Any]] = []
+        packets: list[AnyPacket] = []
         size, channels = context.frame_size or 1024, context.layout.nb_channels
         nothing = np.zeros((1, size * channels), np.int16)
         for at in range(0, int(_SILENCE * rate), size):

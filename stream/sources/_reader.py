@@ -10,18 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 from av.codec.context import ThreadType
 from av.container import InputContainer
-from av.packet import Packet
 from av.stream import Discard, Stream
 from av.video.stream import VideoStream
 
 from stream.errors import SourceError
 from stream.sources._container import RAISED, open_container
 from stream.sources._joined import beginnings, next_flv
+from stream.types import AnyPacket
 
 _log = logging.getLogger(__name__)
 
@@ -142,7 +141,7 @@ class Reader:
         if self._times is not None:
             self._times.clear()
 
-    def pieces(self) -> Iterator[Packet[Any] | Decoded]:
+    def pieces(self) -> Iterator[AnyPacket | Decoded]:
         """Packets of the copied streams as they were read, and pictures as they are shown.
 
         What further recordings in the file hold comes as if it were of the first one's streams.
@@ -169,7 +168,7 @@ class Reader:
         begin = next_flv(self._path, self._position)
         return None if begin is None else Part(begin, (self._path.stat().st_size,))
 
-    def _continued(self, container: InputContainer, part: Part) -> Iterator[Packet[Any] | Decoded]:
+    def _continued(self, container: InputContainer, part: Part) -> Iterator[AnyPacket | Decoded]:
         """The pieces of a further recording, as if they were of this one's streams."""
         meant = dict(_matches(self._streams, container.streams))
         video = next((one for one, ours in meant.items() if ours is self._video), None)
@@ -190,7 +189,7 @@ class Reader:
             self.corrupt += reader.corrupt
             self.remarks += reader.remarks
 
-    def _own_pieces(self) -> Iterator[Packet[Any] | Decoded]:
+    def _own_pieces(self) -> Iterator[AnyPacket | Decoded]:
         for packet in self.packets():
             # The empty packets at the end, which flush, carry no index of their own.
             if packet.stream is self._video:
@@ -198,7 +197,7 @@ class Reader:
             elif packet.size:
                 yield packet
 
-    def packets(self) -> Iterator[Packet[Any]]:
+    def packets(self) -> Iterator[AnyPacket]:
         """Every packet in read order; goes on behind damaged places."""
         for _ in range(_MAX_READ_ERRORS):
             demuxed = self._container.demux(self._streams)
@@ -220,7 +219,7 @@ class Reader:
                 return
         self.remarks.append(f"{self._path.name} cannot be read further: too much of it is damaged")
 
-    def _pictures(self, packet: Packet[Any]) -> Iterator[Decoded]:
+    def _pictures(self, packet: AnyPacket) -> Iterator[Decoded]:
         began = time.perf_counter()
         self._sent += packet.size > 0
         if self._times is not None and packet.size and packet.dts is not None:

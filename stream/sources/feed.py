@@ -12,13 +12,13 @@ from typing import Any
 
 import av
 from av.container import InputContainer, OutputContainer
-from av.packet import Packet
 
 from stream.errors import SourceError, StreamError
 from stream.frame import ColourTags
 from stream.queues import Queue, WhenFull
 from stream.sources._connecting import UNTIMED, NoPictureError, NoVideoError
 from stream.sources.live import likely_rate
+from stream.types import AnyPacket
 
 _PICTURES = 4
 """Pictures that may wait to be taken. More would be latency, less would drop on a hiccup."""
@@ -73,7 +73,7 @@ class Sound:
     """A packet of the audio stream at `position` of `Opened.audio`, as it was read."""
 
     position: int
-    packet: Packet[Any]
+    packet: AnyPacket
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ class Feed:
             raise NoPictureError(container.format.name)
 
     def _decode(
-        self, packet: Packet[Any], time_base: Fraction | None, arrived: float
+        self, packet: AnyPacket, time_base: Fraction | None, arrived: float
     ) -> Sequence[Picture]:
         start = time.perf_counter()
         try:

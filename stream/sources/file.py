@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import av
 from av.container import InputContainer
-from av.packet import Packet
 
 from stream.errors import SourceError, UsageError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
@@ -28,6 +27,7 @@ from stream.sources._pixels import Upright, lost_with
 from stream.sources._reader import Decoded, Part, Reader
 from stream.sources._timeline import Timeline
 from stream.sources.base import Source, Target
+from stream.types import AnyPacket
 
 # FFmpeg's AVFMT_TS_DISCONT: MPEG-TS, MPEG-PS and the like.
 _CLOCK_STARTS_ANYWHERE = 0x0200
@@ -190,7 +190,7 @@ class FileSource(Source):
                 ticks = max(int(target // self._tick), beginning)
                 self._reader.seek(beginning if preroll is None else ticks)
             self._pieces = self._reader.pieces()
-            self._primed: list[Packet[Any] | Decoded] = []
+            self._primed: list[AnyPacket | Decoded] = []
             for piece in self._pieces:
                 self._primed.append(piece)
                 if not isinstance(piece, Decoded):
@@ -242,7 +242,7 @@ class FileSource(Source):
                 self._container.close()
 
     def _items(self) -> Iterator[Item]:
-        held: deque[Packet[Any]] = deque()
+        held: deque[AnyPacket] = deque()
         waiting: _Picture | None = None
         previous: int | None = None
         pieces = itertools.chain(self._primed, self._pieces)
@@ -298,7 +298,7 @@ class FileSource(Source):
         least = 1 if last.certain else last.nominal / 2
         return left if least <= left <= last.nominal * 1.5 else last.nominal
 
-    def _release(self, held: deque[Packet[Any]], until: Fraction | None) -> Iterator[Item]:
+    def _release(self, held: deque[AnyPacket], until: Fraction | None) -> Iterator[Item]:
         while held:
             first = held[0]
             at = first.pts if first.pts is not None else first.dts
@@ -308,7 +308,7 @@ class FileSource(Source):
             if (packet := self._placed(first)) is not None:
                 yield Passthrough((packet,))
 
-    def _rest(self, held: deque[Packet[Any]], end: Fraction) -> Iterator[Item]:
+    def _rest(self, held: deque[AnyPacket], end: Fraction) -> Iterator[Item]:
         """The sound up to the end of the last picture, of which some may not have been read yet."""
         self._cut = (self._cut[0], end)
         yield from self._release(held, None)
@@ -328,10 +328,10 @@ class FileSource(Source):
             if not missing:
                 return
 
-    def _on_clock(self, packet: Packet[Any], stored: int) -> Fraction:
+    def _on_clock(self, packet: AnyPacket, stored: int) -> Fraction:
         return stored * Fraction(packet.time_base) - self._timeline.zero
 
-    def _placed(self, packet: Packet[Any]) -> Packet[Any] | None:
+    def _placed(self, packet: AnyPacket) -> AnyPacket | None:
         """The packet on the output's clock, or None where it lies outside the cut."""
         tick, duration = Fraction(packet.time_base), packet.duration or 0
         stored = packet.pts if packet.pts is not None else packet.dts

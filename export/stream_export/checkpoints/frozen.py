@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stream.types import Array
 from stream_export.checkpoints.graphdef import GraphNode
 from stream_export.checkpoints.weights import Weights
 
@@ -53,7 +52,7 @@ def frozen_weights(path: Path, nodes: Mapping[str, GraphNode]) -> Weights:
         axes; separable convolutions have the parts depthwise, [C, multiplier, kh, kw], and
         pointwise, [out, C * multiplier]. A batch normalisation without gamma gets one of ones.
     """
-    found: dict[str, NDArray[Any]] = {}
+    found: dict[str, Array] = {}
     for name, node in without_import(nodes).items():
         scope, _, last = name.rpartition("/")
         if node.value is None or node.value.dtype.kind != "f":

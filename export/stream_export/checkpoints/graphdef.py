@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream.errors import ModelError
+from stream.types import Array
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -45,7 +45,7 @@ class GraphNode:
 
     op: str
     inputs: tuple[str, ...]
-    value: NDArray[Any] | None = None
+    value: Array | None = None
 
 
 def looks_like_graphdef(head: bytes) -> bool:
@@ -173,7 +173,7 @@ def _node(content: memoryview) -> tuple[str, GraphNode]:
     return name, GraphNode(op, tuple(inputs), constant)
 
 
-def _constant(name: str, attributes: list[memoryview]) -> NDArray[Any] | None:
+def _constant(name: str, attributes: list[memoryview]) -> Array | None:
     """The tensor in a node's attribute `value`."""
     for attribute in attributes:
         entry = dict(_fields(attribute))
@@ -185,7 +185,7 @@ def _constant(name: str, attributes: list[memoryview]) -> NDArray[Any] | None:
     return None
 
 
-def _tensor(name: str, content: memoryview) -> NDArray[Any] | None:
+def _tensor(name: str, content: memoryview) -> Array | None:
     kind = 0
     shape: list[int] = []
     raw = memoryview(b"")
@@ -222,7 +222,7 @@ def _tensor(name: str, content: memoryview) -> NDArray[Any] | None:
     return full.reshape(shape)
 
 
-def _listed(values: list[int | memoryview], kind: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _listed(values: list[int | memoryview], kind: int, dtype: np.dtype[Any]) -> Array:
     """Values of a typed field, packed or one by one."""
     if kind in (1, 2):
         parts = [np.frombuffer(_whole(value, dtype.itemsize), dtype) for value in values]

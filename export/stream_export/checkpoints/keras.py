@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stream.errors import ModelError
+from stream.types import Array
 from stream_export.checkpoints.weights import Weights
 from stream_export.registry import need_extra
 
@@ -51,7 +51,7 @@ def read_keras(path: Path) -> Weights:
 
     if not path.is_file():
         raise ModelError(f"{path}: there is no such file")
-    found: dict[str, NDArray[Any]] = {}
+    found: dict[str, Array] = {}
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and not name.startswith("optimizer_weights/"):
@@ -74,7 +74,7 @@ def read_keras(path: Path) -> Weights:
     return Weights(path, found)
 
 
-def _value(path: Path, name: str, item: Any) -> NDArray[Any]:
+def _value(path: Path, name: str, item: Any) -> Array:
     """A weight with torch's order of axes."""
     if item.external or item.is_virtual:
         raise ModelError(f"{path}: the weight {name!r} points to another file, which is not read")

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from stream.errors import ModelError
+from stream.types import Array
 
 # What a dictionary of NumPy arrays needs, under the names that NumPy has had, and containers.
 _ALLOWED = {
@@ -215,7 +216,7 @@ def guarded(path: Path, what: str, load: Callable[[BinaryIO], Any]) -> Any:
         ) from error
 
 
-def arrays_of(values: collections.abc.Mapping[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
+def arrays_of(values: collections.abc.Mapping[Any, Any]) -> dict[str, Array]:
     """The numeric arrays among a dictionary's values, by name."""
     return {
         str(name): value

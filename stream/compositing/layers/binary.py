@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
 from stream.compositing.masks import strips
+from stream.types import Array
 
 _STRIP = 48 * 1024
 """Pixels that are painted at a time."""
@@ -29,7 +30,7 @@ class Binary(Layer):
             found = canvas.pasted(index)
             if found is not None:
                 (top, bottom, left, right), inside = found
-                there: Any = luma[top:bottom, left:right]
+                there: Array = luma[top:bottom, left:right]
                 for start, stop in strips(inside.shape, (1, 1), _STRIP):
                     rows = there[start:stop]
                     np.maximum(rows, inside[start:stop] * white, out=rows)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +16,7 @@ from stream.compositing.encoding import Encoding
 from stream.compositing.mattes import Matte, on_grid
 from stream.compositing.planes import Samples, part, reduce_to
 from stream.compositing.style import Style
+from stream.types import Array
 
 _RADIUS = 2.7
 """Of the disc in the small picture, about: enough for a round one, few enough to be fast."""
@@ -51,7 +51,7 @@ class Blur(Behind):
             shrunk = cv2.resize(alone, size, interpolation=cv2.INTER_AREA)
             small.append(np.asarray(shrunk, np.float32))
         # How much of each small pixel is behind, and its luma as far as it is.
-        part_behind: Any = np.float32(1)
+        part_behind: Array = np.ones(1, np.float32)
         if matte.window is not None:
             inside = cv2.resize(matte.alpha, size, interpolation=cv2.INTER_AREA)
             part_behind = (255 - inside).astype(np.float32) * np.float32(1 / 255)
@@ -64,9 +64,9 @@ class Blur(Behind):
         for plane, samples in zip(small, planes.samples, strict=True):
             mean = _spread(plane * bright, disc)
             np.divide(mean, total, out=mean)
-            blurred: Any = np.rint(mean, out=mean).astype(samples.dtype)
+            blurred: Array = np.rint(mean, out=mean).astype(samples.dtype)
             shown = (samples.shape[1], samples.shape[0])
-            large: Any = cv2.resize(blurred, shown, interpolation=cv2.INTER_LINEAR)
+            large: Array = cv2.resize(blurred, shown, interpolation=cv2.INTER_LINEAR)
             found.append(large)
         return found
 
@@ -75,7 +75,7 @@ def _spread(plane: NDArray[np.float32], disc: NDArray[np.float32]) -> NDArray[np
     return np.asarray(cv2.filter2D(plane, -1, disc, borderType=cv2.BORDER_REFLECT_101), np.float32)
 
 
-def _behind_alone(samples: Samples, step: tuple[int, int], matte: Matte) -> NDArray[Any]:
+def _behind_alone(samples: Samples, step: tuple[int, int], matte: Matte) -> Array:
     """A plane with zero where objects are, so that nothing of them is in a small pixel's sum."""
     if matte.window is None:
         return np.ascontiguousarray(samples)
@@ -83,9 +83,9 @@ def _behind_alone(samples: Samples, step: tuple[int, int], matte: Matte) -> NDAr
     height, width = samples.shape
     window = on_grid(matte.window, (height * rows, width * columns), step)
     alpha = matte.alpha[window[0] : window[1], window[2] : window[3]]
-    clear: Any = cv2.bitwise_not(reduce_to(alpha, step))
+    clear: Array = cv2.bitwise_not(reduce_to(alpha, step))
     alone = samples.copy()
-    there: Any = part(alone, step, window)
+    there: Array = part(alone, step, window)
     if alone.dtype != np.uint8:
         clear = clear.astype(np.uint16)
     there[...] = cv2.multiply(np.ascontiguousarray(there), clear, scale=1 / 255)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from stream.compositing.behind import Background, Behind
 from stream.compositing.canvas import Canvas
 from stream.compositing.encoding import Encoding
 from stream.compositing.mattes import Matte
 from stream.compositing.planes import Samples
+from stream.types import Array
 
 
 class Dim(Behind):
@@ -35,14 +34,14 @@ class Dim(Behind):
         return found
 
 
-def _looked_up(samples: Samples, table: NDArray[Any], _: int) -> Samples:
+def _looked_up(samples: Samples, table: Array, _: int) -> Samples:
     if samples.dtype == np.uint8:
         return np.asarray(cv2.LUT(np.ascontiguousarray(samples), table), np.uint8)
     return np.asarray(table.take(samples, mode="clip"), np.uint16)
 
 
 @lru_cache(maxsize=16)
-def _table(encoding: Encoding, darkness: float, luma: bool) -> tuple[NDArray[Any], int]:
+def _table(encoding: Encoding, darkness: float, luma: bool) -> tuple[Array, int]:
     """Each code value darker: nearer to black in luma, to neutral in chroma."""
     dtype = np.uint8 if encoding.depth == 8 else np.uint16
     zero = encoding.black if luma else encoding.neutral

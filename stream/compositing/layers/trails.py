@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from stream.compositing.mattes import on_grid
 from stream.compositing.palette import Colour
 from stream.compositing.planes import blend, part, reduce_to
 from stream.compositing.style import Style
+from stream.types import Array
 
 _OPACITY = 0.9
 _SUBPIXEL = 4  # bits
@@ -76,7 +77,7 @@ class Trails(Layer):
         if window[0] >= window[1] or window[2] >= window[3]:
             return
         window = on_grid(window, canvas.size, canvas.grid)
-        alpha: Any = np.zeros((window[1] - window[0], window[3] - window[2]), np.uint8)
+        alpha: Array = np.zeros((window[1] - window[0], window[3] - window[2]), np.uint8)
         # Pixels' middles are at halves.
         at = np.rint((points - (window[2] + 0.5, window[0] + 0.5)) * (1 << _SUBPIXEL))
         at = at.astype(np.int32)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from stream.errors import ModelError, UsageError
+from stream.types import Array
 from stream_export.checkpoints.pickles import arrays_of, read_pickle
 from stream_export.checkpoints.settings import Settings
 from stream_export.checkpoints.weights import Weights
@@ -59,8 +59,6 @@ _SETTINGS = Settings(
     },
     "Detectron",
 )
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 # Momenta, what is kept of ImageNet's classifier, and the stem's bias, which Detectron's networks
