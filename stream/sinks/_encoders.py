@@ -95,6 +95,10 @@ _ENCODERS = {
     "mjpeg": Encoder("qscale", 3, 31, always={"strict": "unofficial"}),
     "ffv1": Encoder(always={"level": "3", "slicecrc": "1"}),
 }  # fmt: skip
+# In containers other than MP4, PyAV cannot say it for the others.
+_SAY_SHAPE = frozenset(
+    {"libx264", "libx265", "h264_nvenc", "hevc_nvenc", "mpeg4", "mpeg2video", "mjpeg"}
+)
 _ALIASES = {
     "h264": "libx264",
     "x264": "libx264",
@@ -253,7 +257,14 @@ def format_remark(wanted: str, used: str, encoder: str, *, odd: bool) -> str | N
     return f"{encoder} does not take {wanted}, so the output is {used}"
 
 
-def why_refused(choice: EncoderChoice, width: int, height: int, pixel_format: str) -> str:
+def says_shape(encoder: str) -> bool:
+    """Whether what an encoder gives says by itself how wide a sample is."""
+    return encoder in _SAY_SHAPE
+
+
+def why_refused(
+    choice: EncoderChoice, width: int, height: int, pixel_format: str, tick: Fraction
+) -> str:
     """In FFmpeg's words, why an encoder does not open.
 
     Args:
@@ -261,10 +272,11 @@ def why_refused(choice: EncoderChoice, width: int, height: int, pixel_format: st
         width: of the pictures, in pixels.
         height: of the pictures, in pixels.
         pixel_format: of the pictures.
+        tick: seconds per tick of their clock.
     """
     again: Any = CodecContext.create(choice.name, "w")
     again.width, again.height, again.pix_fmt = width, height, pixel_format
-    again.time_base, again.framerate = Fraction(1, 25), 25
+    again.time_base, again.framerate = tick, 25
     again.options = dict(choice.options)
     # PyAV keeps FFmpeg quiet; it has to be listened to for a moment.
     level = av.logging.get_level()

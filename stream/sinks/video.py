@@ -23,6 +23,7 @@ from stream.sinks._encoders import (
     choose_format,
     format_remark,
     quieten,
+    says_shape,
     why_refused,
 )
 from stream.sinks._muxer import FAILURES, Muxer
@@ -195,6 +196,12 @@ class VideoSink(Sink):
         if self._kind.by_decode_time and "hevc" in self._stream.codec_context.codec.canonical_name:
             # Apple's players know HEVC by this name only.
             self._stream.codec_context.codec_tag = "hvc1"
+        shape = info.sample_aspect_ratio
+        if shape != 1 and not self._kind.by_decode_time and not says_shape(self._choice.name):
+            self._remarks.append(
+                f"the pictures' shape (samples of {shape.numerator}:{shape.denominator}) is lost: "
+                f"{self.path.suffix} cannot say it of {self._choice.name}; .mp4 can"
+            )
         quieten()
         self._configure(self._stream.codec_context, info, rate, threads)
         self._open_encoder(info)
@@ -227,7 +234,7 @@ class VideoSink(Sink):
             raise SinkError(
                 f"{self.path} cannot be written: {self._choice.name} refuses pictures of "
                 f"{info.width}x{info.height} in {self._format} or its settings "
-                f"({why_refused(self._choice, info.width, info.height, self._format)})"
+                f"({why_refused(self._choice, info.width, info.height, self._format, self._tick)})"
             ) from error
 
     def _configure(

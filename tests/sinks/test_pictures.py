@@ -88,6 +88,11 @@ def test_an_encoder_that_refuses_says_why(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_clock_that_an_encoder_does_not_take_is_named(tmp_path):
+    with pytest.raises(SinkError, match=r"mpeg2video refuses .*1000"):
+        VideoSink(tmp_path / "out.mkv", info(time_base=Fraction(1, 1000)), codec="mpeg2video")
+
+
 @pytest.mark.skipif(not (SHARED / "cases").is_dir(), reason="shared/cases is not here")
 def test_damaged_video_does_not_end_the_process(tmp_path):
     # In a process of its own: an assertion of x264's would take this one with it.

@@ -84,3 +84,28 @@ def test_what_is_not_kept_is_named(tmp_path, name, word, ending):
     done = run(original, tmp_path / f"out{ending}")
     assert [remark for remark in done.remarks if word in remark and "\n" not in remark]
     assert len(media.decode(tmp_path / f"out{ending}").pts) == 50
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec", "kept"),
+    [
+        (".mp4", None, True),
+        (".mp4", "libvpx-vp9", True),
+        (".mkv", None, True),
+        (".avi", None, True),
+        (".ts", None, True),
+        (".mkv", "mjpeg", True),
+        (".mkv", "libx265", True),
+        (".webm", None, False),
+        (".mkv", "ffv1", False),
+        (".avi", "ffv1", False),
+    ],
+)
+def test_the_shape_of_samples_is_kept_or_named(tmp_path, ending, codec, kept):
+    original = make_clip(tmp_path / "in.mp4", aspect=Fraction(16, 11), frames=3)
+    done = run(original, tmp_path / f"out{ending}", codec=codec)
+    with av.open(str(tmp_path / f"out{ending}")) as container:
+        stream = container.streams.video[0]
+        next(container.decode(stream))
+        assert (stream.sample_aspect_ratio == Fraction(16, 11)) == kept
+    assert any("samples of 16:11" in remark for remark in done.remarks) != kept
