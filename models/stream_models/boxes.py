@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import nms
 
-from stream_models.network import STRIDES, NetworkConfig
+from stream_models.network import STRIDES, NetworkConfig, clip
 
 # Weights of the box code (Faster R-CNN's customary ones) for the box head; the proposals use 1.
 BOX_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
@@ -54,13 +54,6 @@ def decode(deltas: Tensor, reference: Tensor, weights: tuple[float, ...]) -> Ten
     centre = (reference[:, :2] + reference[:, 2:]) * 0.5 + deltas[:, :2] * size
     half = torch.exp(deltas[:, 2:].clamp(max=_MAX_LOG_RATIO)) * size * 0.5
     return torch.cat([centre - half, centre + half], dim=1)
-
-
-def clip(boxes: Tensor, height: int, width: int) -> Tensor:
-    """Boxes cut to the picture."""
-    x = boxes[:, 0::2].clamp(min=0, max=width)
-    y = boxes[:, 1::2].clamp(min=0, max=height)
-    return torch.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], dim=1)
 
 
 def best_proposals(boxes: Tensor, scores: Tensor, overlap: float, keep: int) -> Tensor:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stream_export.blocks.operators import candidates, quotient, suppress
-from stream_models.boxes import BOX_WEIGHTS, PROPOSAL_WEIGHTS, clip, decode, level_anchors
-from stream_models.network import MaskRCNN, build_atlas
+from stream_models.boxes import BOX_WEIGHTS, PROPOSAL_WEIGHTS, decode, level_anchors
+from stream_models.network import MaskRCNN, build_atlas, clip
 
 # Boxes of different classes are moved apart by more than any picture's side (pixels) before they
 # are compared, so that they never suppress each other.
@@ -38,12 +38,16 @@ class DetectConfig:
 
 @dataclasses.dataclass
 class Detections:
-    """The contract's outputs: boxes (N, 4), scores (N,), labels int64 (N,), masks (N, M, M)."""
+    """The contract's outputs: boxes (N, 4), scores (N,), labels int64 (N,), masks (N, M, M).
+
+    The masks lie in `mask_boxes` (N, 4), which reach beyond the boxes.
+    """
 
     boxes: Tensor
     scores: Tensor
     labels: Tensor
     masks: Tensor
+    mask_boxes: Tensor
 
 
 class Detector(nn.Module):
@@ -68,10 +72,11 @@ class Detector(nn.Module):
         indices = range(len(network.config.names)) if kept is None else kept
         self.register_buffer("kept", torch.tensor(list(indices)) + 1, persistent=False)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Picture uint8 (1, H, W, 3), H and W multiples of 32, to the contract's outputs.
 
-        Returns boxes (N, 4), scores (N,) descending, labels int64 (N,), masks (N, M, M) in 0..1.
+        Returns boxes (N, 4), scores (N,) descending, labels int64 (N,), masks (N, M, M) in 0..1,
+        and the boxes that these lie in, (N, 4).
         """
         network = self.network
         shape = (image.shape[1], image.shape[2])
@@ -89,12 +94,13 @@ class Detector(nn.Module):
         refined = clip(decode(box_deltas, boxes, BOX_WEIGHTS), *shape)
         rows, best, labels = self._select(refined, 0.5 * (first[hopeful] + second))
         found = refined[rows]
-        logits = network.mask(*network.pool_mask(atlas, sizes, fine, _rois(found)))
+        mask_boxes = network.mask_boxes(found, *shape)
+        logits = network.mask(*network.pool_mask(atlas, sizes, fine, _rois(mask_boxes)))
         masks = logits.float().sigmoid()
         sound = candidates((best > self.config.score_floor).float())
         scores, order = torch.sort((best * certainty(masks))[sound], descending=True)
         order = sound[order]
-        return found[order], scores, labels[order], masks[order]
+        return found[order], scores, labels[order], masks[order], mask_boxes[order]
 
     def _propose(
         self,
@@ -146,8 +152,7 @@ def certainty(masks: Tensor) -> Tensor:
 @torch.no_grad()
 def detect(network: MaskRCNN, image: Tensor, config: DetectConfig | None = None) -> Detections:
     """Find the objects of one picture, uint8 (H, W, 3); H and W multiples of 32."""
-    boxes, scores, labels, masks = Detector(network, config)(image[None])
-    return Detections(boxes, scores, labels, masks)
+    return Detections(*Detector(network, config)(image[None]))
 
 
 def _rois(boxes: Tensor) -> Tensor:

@@ -14,47 +14,29 @@ pooling from several levels is a single RoIAlign in training and in the exported
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import roi_align
 
+from stream_models.backbone import MobileNetV2
+
 STRIDES = (8, 16, 32, 64)
 FINE_STRIDE = 4
 # Weights that detection does not use, so that a shipped model does not hold them.
 TRAINING_ONLY = ("dense.",)
-
-# (output channels, stride, expansion, residual) of MobileNetV2 1.0's blocks 0 to 16.
-_BLOCKS = (
-    (16, 1, 1, False),
-    (24, 2, 6, False),
-    (24, 1, 6, True),
-    (32, 2, 6, False),
-    (32, 1, 6, True),
-    (32, 1, 6, True),
-    (64, 2, 6, False),
-    (64, 1, 6, True),
-    (64, 1, 6, True),
-    (64, 1, 6, True),
-    (96, 1, 6, False),
-    (96, 1, 6, True),
-    (96, 1, 6, True),
-    (160, 2, 6, False),
-    (160, 1, 6, True),
-    (160, 1, 6, True),
-    (320, 1, 6, False),
-)
+# Residual steps that older files lack. They add nothing before they have learnt.
+ADDED = ("mask.deeper.", "mask.sharper.")
 
 
 @dataclasses.dataclass(frozen=True)
 class NetworkConfig:
     """What must be known to rebuild a network before its weights are loaded.
 
-    Lengths are in pixels of the network's input picture.
+    Lengths are in pixels of the network's input picture. Masks lie in their box widened about its
+    centre by the factor `mask_reach`, as far as the picture goes: boxes often cut a hand off.
     """
 
     names: tuple[str, ...]
@@ -66,7 +48,8 @@ class NetworkConfig:
     anchor_sizes: tuple[float, ...] = (28.0, 64.0, 140.0, 300.0)
     anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     box_canonical: float = 96.0
-    mask_canonical: float = 160.0
+    mask_canonical: float = 224.0
+    mask_reach: float = 1.15
     box_pool: int = 7
     mask_pool: int = 14
     frozen_blocks: int = 3
@@ -79,149 +62,25 @@ class NetworkConfig:
 
 def network_config(content: dict[str, Any]) -> NetworkConfig:
     """Rebuild a network's description from its JSON form."""
+    # Networks that say nothing of it are older than masks that reach beyond their boxes.
+    content = {"mask_reach": 1.0, **content}
     fields: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
     }
     return NetworkConfig(**fields)
 
 
-def _round_filters(weight: Tensor) -> Tensor:
-    """Each output channel's weights in the 255 steps of its greatest magnitude."""
-    step = weight.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-12) / 127.0
-    return (weight / step).round() * step
-
-
-class SameConv(nn.Conv2d):
-    """A convolution with TensorFlow's SAME padding: at stride 2, right and bottom only.
-
-    Attributes:
-        rounded: whether it computes as int8 does, from a rounded input with rounded weights. For
-            frozen layers: there is no gradient through it.
-    """
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int) -> None:
-        padding = kernel // 2 if stride == 1 else 0
-        super().__init__(inputs, outputs, kernel, stride, padding, groups=groups)
-        self.rounded = False
-        self._reach = (0.0, 0.0)
-
-    def _round(self, x: Tensor) -> Tensor:
-        """`x` in 256 steps of the range of all inputs so far, as after a calibration on them."""
-        low, high = (float(end) for end in torch.aminmax(x))
-        # Assigned whole: several threads may be here.
-        self._reach = low, high = min(self._reach[0], low), max(self._reach[1], high)
-        step = max(high - low, 1e-6) / 255.0
-        # In place, since these maps are the largest: without that training took a fifth longer.
-        wide = x.to(torch.float32, copy=True)
-        return wide.mul_(1.0 / step).round_().mul_(step).to(x.dtype)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
-        weight: Tensor = self.weight
-        if self.rounded:
-            x, weight = self._round(x), _round_filters(weight)
-        if self.stride[0] == 1:
-            return cast(Tensor, self._conv_forward(x, weight, self.bias))
-        if self.training and weight.requires_grad and self.groups > 1:
-            # The same numbers: the windows of stride 1, padded all round, that the strided filter
-            # would visit. PyTorch's CPU gradient of strided depthwise filters is so slow in bf16
-            # that this saves a quarter of the whole training time.
-            full = functional.conv2d(x, self.weight, self.bias, 1, 1, 1, self.groups)
-            return full[:, :, 1::2, 1::2]
-        padded = functional.pad(x, (0, 1, 0, 1))
-        return cast(Tensor, self._conv_forward(padded, weight, self.bias))
-
-
-class Block(nn.Module):
-    """MobileNetV2's inverted residual; `expanded` is kept apart because a tap reads it."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int, factor: int, residual: bool) -> None:
-        super().__init__()
-        hidden = inputs * factor
-        self.expand = SameConv(inputs, hidden, 1, 1, 1) if factor != 1 else None
-        self.depthwise = SameConv(hidden, hidden, 3, stride, hidden)
-        self.project = SameConv(hidden, outputs, 1, 1, 1)
-        self.residual = residual
-
-    def expanded(self, x: Tensor) -> Tensor:
-        """The widened input, (B, factor * inputs, H, W)."""
-        return x if self.expand is None else functional.relu6(self.expand(x), inplace=True)
-
-    def contract(self, x: Tensor, wide: Tensor) -> Tensor:
-        """Depthwise filter and projection of `wide`, plus the shortcut from `x`."""
-        out: Tensor = self.project(functional.relu6(self.depthwise(wide), inplace=True))
-        return x + out if self.residual else out
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
-        return self.contract(x, self.expanded(x))
-
-
-class MobileNetV2(nn.Module):
-    """The backbone. Input float (B, 3, H, W) in [-1, 1]; H, W multiples of 32.
-
-    Returns maps of strides 4, 8, 16, 32 with 24, 32, 576 and 1280 channels.
-    """
-
-    outputs = (24, 32, 576, 1280)
-
-    def __init__(self, frozen_blocks: int) -> None:
-        super().__init__()
-        self.stem = SameConv(3, 32, 3, 2, 1)
-        blocks, channels = [], 32
-        for width, stride, factor, residual in _BLOCKS:
-            blocks.append(Block(channels, width, stride, factor, residual))
-            channels = width
-        self.blocks = nn.ModuleList(blocks)
-        self.last = SameConv(channels, 1280, 1, 1, 1)
-        self.frozen_blocks = frozen_blocks
-        if frozen_blocks:
-            for module in (self.stem, *blocks[:frozen_blocks]):
-                module.requires_grad_(False)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Picture to maps; see the class."""
-        x = functional.relu6(self.stem(x), inplace=True)
-        stride4 = stride8 = stride16 = x
-        for index, module in enumerate(self.blocks):
-            block = cast(Block, module)
-            wide = block.expanded(x)
-            if index == 13:
-                stride16 = wide
-            x = block.contract(x, wide)
-            if index == 2:
-                stride4 = x
-            elif index == 5:
-                stride8 = x
-        return stride4, stride8, stride16, functional.relu6(self.last(x), inplace=True)
-
-    def round_frozen(self, rounded: bool) -> None:
-        """Let the frozen layers compute as int8 does, or exactly again.
-
-        Their filters, with batch normalisation folded in, span very unlike ranges, so that int8
-        coarsens them most. Layers that learn behind them learn to read the coarse maps.
-        """
-        for module in (self.stem, *self.blocks[: self.frozen_blocks]):
-            for part in module.modules():
-                if isinstance(part, SameConv):
-                    part.rounded = rounded
-
-    def load_npz(self, path: Path) -> None:
-        """Load weights with keys `stem`, `block0` ... `last` (`.weight`, `.bias`).
-
-        Raises KeyError or RuntimeError where a key is missing or has another shape.
-        """
-        state = {}
-        with np.load(path) as stored:
-            for key in stored.files:
-                name = key.replace("block", "blocks.") if key.startswith("block") else key
-                state[name] = torch.from_numpy(stored[key])
-        self.load_state_dict(state)
-
-
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
     conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    nn.init.zeros_(cast(Tensor, conv.bias))
+    return conv
+
+
+def _silent_conv(channels: int) -> nn.Conv2d:
+    """A 3x3 layer for a residual step, which adds nothing before it has learnt."""
+    conv = nn.Conv2d(channels, channels, 3, padding=1)
+    nn.init.zeros_(conv.weight)
     nn.init.zeros_(cast(Tensor, conv.bias))
     return conv
 
@@ -312,8 +171,10 @@ class MaskHead(nn.Module):
         self.narrow = nn.Conv2d(hidden, half, 1)
         self.fine_down = _conv(fine, half, 3, stride=2)
         self.middle = nn.ModuleList((_conv(half, half, 3), _conv(half, half, 3)))
+        self.deeper = _silent_conv(half)
         self.spread = nn.Conv2d(half, 32, 1)
         self.fine_same = _conv(fine, 8, 3)
+        self.sharper = _silent_conv(8)
         self.logits = nn.Conv2d(8, 1, 3, padding=1)
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
@@ -327,8 +188,10 @@ class MaskHead(nn.Module):
         x = functional.relu(x + self.fine_down(fine))
         for conv in self.middle:
             x = functional.relu(conv(x))
+        x = functional.relu(x + self.deeper(x))
         x = functional.pixel_shuffle(self.spread(x), 2)
         x = functional.relu(x + self.fine_same(fine))
+        x = functional.relu(x + self.sharper(x))
         side = x.shape[-1] // 2
         blur = functional.interpolate(whole.reshape(-1, 1, side, side), scale_factor=2.0)
         return cast(Tensor, (self.logits(x) + blur).squeeze(1))
@@ -369,6 +232,13 @@ def atlas_regions(boxes: Tensor, sizes: list[tuple[int, int]], canonical: float)
     return boxes / (STRIDES[0] * torch.exp2(level))[:, None] + offset
 
 
+def clip(boxes: Tensor, height: int, width: int) -> Tensor:
+    """Boxes cut to the picture."""
+    x = boxes[:, 0::2].clamp(min=0, max=width)
+    y = boxes[:, 1::2].clamp(min=0, max=height)
+    return torch.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], dim=1)
+
+
 class MaskRCNN(nn.Module):
     """The whole network. Stages are separate methods because training samples between them."""
 
@@ -397,6 +267,12 @@ class MaskRCNN(nn.Module):
             self.fine_top(levels[0]), scale_factor=2.0
         )
         return levels, functional.relu(self.fine(functional.relu(fine)))
+
+    def mask_boxes(self, boxes: Tensor, height: int, width: int) -> Tensor:
+        """Where the masks of `boxes` (R, 4) lie, (R, 4), in a picture of that size in pixels."""
+        centre = (boxes[:, :2] + boxes[:, 2:]) * 0.5
+        half = (boxes[:, 2:] - boxes[:, :2]) * (0.5 * self.config.mask_reach)
+        return clip(torch.cat([centre - half, centre + half], dim=1), height, width)
 
     def pool_box(self, atlas: Tensor, sizes: list[tuple[int, int]], rois: Tensor) -> Tensor:
         """Regions (R, 5: picture index, x1, y1, x2, y2) to (R, C, P, P) for the box head."""

@@ -180,7 +180,15 @@ def test_a_sliver_at_the_edge_proves_nothing(tmp_path, scale, objects):
     content["annotations"] = content["annotations"][::2]
     write(tmp_path / "set", content)
     picture = read(tmp_path / "set").pictures[0]
-    config = AugmentConfig(shortest=120, longest=160, scale=(scale, scale), whole=0.0, rotate=0.0)
+    config = AugmentConfig(
+        shortest=120,
+        longest=160,
+        scale=(scale, scale),
+        whole=0.0,
+        rotate=0.0,
+        turn=0.0,
+        headless=0.0,
+    )
     rng = np.random.default_rng(0)
     _, truth = make(picture, load_picture, find_donors([]), (120, 160), config, rng)
     assert len(truth.boxes) == objects
@@ -200,7 +208,50 @@ def test_a_thing_that_someone_may_be_on_is_not_cut_out(made):
     assert donors.things == []
 
 
-def test_made_pictures_carry_true_boxes(tmp_path):
+def test_a_picture_begins_below_a_head(tmp_path):
+    from stream_models.training.augment import below_head
+
+    content = coco_set(tmp_path / "set", 2)
+    tall, high, low = (
+        content["annotations"][0],
+        content["annotations"][1],
+        dict(content["annotations"][1], id=90),
+    )
+    tall["bbox"], tall["segmentation"] = [20, 10, 40, 100], [[20, 10, 60, 10, 60, 110, 20, 110]]
+    high["bbox"], high["segmentation"] = [90, 0, 60, 36], [[90, 0, 150, 0, 150, 36, 90, 36]]
+    low["bbox"], low["segmentation"] = [90, 90, 60, 8], [[90, 90, 150, 90, 150, 98, 90, 98]]
+    content["annotations"].append(low)
+    write(tmp_path / "set", content)
+    picture = read(tmp_path / "set").pictures[0]
+    cuts = set()
+    for seed in range(20):
+        part, cut = below_head(picture, np.random.default_rng(seed))
+        cuts.add(cut)
+        assert 29 <= cut <= 70
+        assert part.height == 120 - cut
+        person = part.objects[0]
+        assert person.box == (20, 0, 60, 110 - cut)
+        assert person.polygons[0].min(axis=0).tolist() == [20, 0]
+        assert not person.crowd
+        boxes = [item.box for item in part.objects[1:]]
+        assert boxes[-1] == (90, 90 - cut, 150, 98 - cut)
+        # What is left of the upper bar is a sliver, which proves nothing, or nothing at all.
+        assert len(boxes) == (2 if cut <= 34 else 1)
+        assert all(item.crowd == (item.box[1] == 0) for item in part.objects[1:])
+    assert len(cuts) > 5
+
+
+def test_a_picture_without_anyone_tall_stays_whole(made):
+    from stream_models.training.augment import below_head
+
+    folder, _ = made
+    picture = read(folder).pictures[0]
+    picture.objects = [item for item in picture.objects if item.label == 1]
+    assert below_head(picture, np.random.default_rng(0)) == (picture, 0)
+
+
+@pytest.mark.parametrize("changed", [{}, {"turn": 1.0}, {"headless": 1.0}])
+def test_made_pictures_carry_true_boxes(tmp_path, changed):
     from stream_models.training.augment import AugmentConfig, find_donors, make
 
     coco_set(tmp_path / "set", 16)
@@ -209,7 +260,9 @@ def test_made_pictures_carry_true_boxes(tmp_path):
     assert donors.people
     assert donors.things
     rng = np.random.default_rng(0)
-    config = AugmentConfig(shortest=120, longest=160, paste=1.0, paste_things=1.0, camera=1.0)
+    config = AugmentConfig(
+        shortest=120, longest=160, paste=1.0, paste_things=1.0, camera=1.0, **changed
+    )
     seen = 0
     for index in range(40):
         image, truth = make(pictures[index % 16], load_picture, donors, (128, 160), config, rng)

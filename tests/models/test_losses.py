@@ -189,6 +189,35 @@ def test_masks_without_weight_teach_nothing():
     assert mask_loss(logits, truth, torch.zeros(2), 0.5) == 0
 
 
+def test_edges_are_where_a_mask_changes():
+    import torch
+
+    from stream_models.training.losses import edges
+
+    truth = torch.zeros(1, 8, 8)
+    truth[:, :, 4:] = 1.0
+    expected = torch.zeros(1, 8, 8)
+    expected[:, :, 3:5] = 1.0
+    assert torch.equal(edges(truth), expected)
+    assert edges(torch.ones(1, 8, 8)).max() == 0
+
+
+def test_what_is_wrong_at_an_edge_costs_more():
+    import torch
+
+    from stream_models.training.losses import mask_loss
+
+    truth = torch.zeros(1, 8, 8)
+    truth[:, :, 4:] = 1.0
+    right = (truth * 2 - 1) * 6
+    far, near = right.clone(), right.clone()
+    far[:, :, 0] *= -1
+    near[:, :, 3] *= -1
+    one = torch.ones(1)
+    assert mask_loss(near, truth, one, 0.5) == pytest.approx(mask_loss(far, truth, one, 0.5))
+    assert mask_loss(near, truth, one, 0.5, 2.0) > 1.5 * mask_loss(far, truth, one, 0.5, 2.0)
+
+
 def test_mask_crops_have_the_objects_area_and_lose_what_is_hidden():
     import torch
 
@@ -258,4 +287,4 @@ def test_pictures_without_objects_give_losses_too():
     empty = target([], [], [True] * 3)
     parts = losses(network, images, [empty], LossConfig(), torch.Generator().manual_seed(0))
     assert all(torch.isfinite(value) for value in parts.values())
-    assert float(parts["mask"]) == 0
+    assert float(parts["mask"].detach()) == 0

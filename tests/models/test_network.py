@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 from urllib.error import URLError
 
 import pytest
@@ -56,7 +57,7 @@ def test_the_atlas_pools_what_each_level_would(shape):
 def test_strided_filters_answer_alike_in_training_and_after():
     import torch
 
-    from stream_models.network import SameConv
+    from stream_models.backbone import SameConv
 
     torch.manual_seed(2)
     conv = SameConv(8, 8, 3, 2, 8)
@@ -68,7 +69,7 @@ def test_strided_filters_answer_alike_in_training_and_after():
 def test_a_rounded_filter_computes_in_steps_of_eight_bits(stride):
     import torch
 
-    from stream_models.network import SameConv
+    from stream_models.backbone import SameConv
 
     torch.manual_seed(3)
     exact = SameConv(4, 6, 3, stride, 1).requires_grad_(False)
@@ -90,10 +91,34 @@ def test_a_rounded_filter_computes_in_steps_of_eight_bits(stride):
     )
 
 
+def test_the_rounding_of_a_layer_outlives_it():
+    """A run that is taken up again rounds as it did, not in the finer steps of its next input."""
+    import torch
+
+    from stream_models.backbone import SameConv
+
+    torch.manual_seed(3)
+    first = SameConv(4, 6, 3, 1, 1).requires_grad_(False)
+    first.rounded = True
+    x = torch.rand(1, 4, 8, 8) * 6 - 1
+    first(x)
+    assert first.reach.tolist() == pytest.approx([float(x.min()), float(x.max())])
+    second = SameConv(4, 6, 3, 1, 1).requires_grad_(False)
+    second.rounded = True
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(second(x / 50), first(x / 50))
+    finer = SameConv(4, 6, 3, 1, 1).requires_grad_(False)
+    finer.rounded = True
+    weights = {name: value for name, value in first.state_dict().items() if name != "reach"}
+    finer.load_state_dict(weights)
+    assert finer.reach.tolist() == [0.0, 0.0]
+    assert not torch.equal(finer(x / 50), first(x / 50))
+
+
 def test_only_frozen_layers_are_rounded_and_only_while_asked(network):
     import torch
 
-    from stream_models.network import SameConv
+    from stream_models.backbone import SameConv
 
     backbone = copy.deepcopy(network.backbone)
     x = torch.rand(1, 3, 64, 96) * 2 - 1
@@ -151,6 +176,38 @@ def test_the_layer_that_sees_the_whole_region_adds_its_view(network):
     changed = torch.zeros(56, 56)
     changed[:2, :2] = 1.0
     torch.testing.assert_close(after - before, changed.expand(2, 56, 56))
+
+
+def test_late_residual_steps_add_nothing_before_they_have_learnt(network):
+    import torch
+
+    torch.manual_seed(4)
+    coarse, fine = torch.randn(2, 96, 14, 14), torch.randn(2, 16, 56, 56)
+    before = network.mask(coarse, fine)
+    for name in ("deeper", "sharper"):
+        head = copy.deepcopy(network.mask)
+        layer = head.get_submodule(name)
+        assert not any(part.any() for part in layer.parameters())
+        torch.nn.init.normal_(layer.weight)
+        assert not torch.equal(before, head(coarse, fine))
+
+
+def test_masks_reach_beyond_their_box_but_not_beyond_the_picture(network):
+    import torch
+
+    boxes = torch.tensor([[40.0, 20.0, 60.0, 60.0], [0.0, 0.0, 100.0, 96.0]])
+    out = network.mask_boxes(boxes, 96, 160)
+    expected = torch.tensor([[38.5, 17.0, 61.5, 63.0], [0.0, 0.0, 107.5, 96.0]])
+    torch.testing.assert_close(out, expected)
+
+
+def test_descriptions_from_before_masks_reached_beyond_their_boxes_are_kept():
+    from stream_models.network import NetworkConfig, network_config
+
+    content = dataclasses.asdict(NetworkConfig(("person",)))
+    assert network_config(content) == NetworkConfig(("person",))
+    del content["mask_reach"]
+    assert network_config(content).mask_reach == 1.0
 
 
 def test_the_second_box_head_moves_what_the_first_one_found(network):
@@ -215,6 +272,7 @@ def test_detection_keeps_its_promises(network):
     assert 0 < count <= 10
     assert found.boxes.shape == (count, 4)
     assert found.masks.shape == (count, 56, 56)
+    torch.testing.assert_close(found.mask_boxes, network.mask_boxes(found.boxes, 96, 160))
     assert (found.scores.diff() <= 0).all()
     assert found.labels.dtype == torch.int64
     assert set(found.labels.tolist()) <= {0, 1}
@@ -296,7 +354,7 @@ def test_torchvisions_backbone_is_folded_exactly(network):
     import torch
     import torchvision
 
-    from stream_models.network import SameConv
+    from stream_models.backbone import SameConv
     from stream_models.training.initial import load_torchvision
 
     torch.manual_seed(3)

@@ -119,6 +119,8 @@ def test_an_interrupted_run_is_taken_up_again(run, tmp_path, caplog):
         LossConfig(),
     )
     assert "taking up the run at batch 40" in caplog.text
+    stem = trainer.network.backbone.stem
+    assert stem.reach.tolist() == [-1.0, 1.0], "the range that the first run rounded in"
     seen = []
     trainer.run(seen.append)
     assert trainer.step == 41
@@ -218,8 +220,10 @@ def test_nothing_found_is_an_empty_answer_of_the_graph(exported):
         item.CopyFrom(numpy_helper.from_array(bias, item.name))
     small = ship.quantise(certain, [np.full((90, 120, 3), 90, np.uint8)])
     for graph in (certain, small):
-        boxes, scores, labels, masks = answers(graph, np.zeros((1, 96, 128, 3), np.uint8))
-        assert boxes.shape == (0, 4)
+        boxes, scores, labels, masks, mask_boxes = answers(
+            graph, np.zeros((1, 96, 128, 3), np.uint8)
+        )
+        assert boxes.shape == mask_boxes.shape == (0, 4)
         assert scores.shape == labels.shape == (0,)
         assert masks.shape == (0, 56, 56)
 
@@ -245,7 +249,7 @@ def test_evaluation_knows_a_perfect_detector(tmp_path):
             cv2.fillPoly(canvas, rings, 1)
             masks.append(cv2.resize(canvas.astype(np.float32), (56, 56)))
         labels = np.array([item.label for item in items])
-        return boxes, np.ones(len(items), np.float32), labels, np.array(masks)
+        return boxes, np.ones(len(items), np.float32), labels, np.array(masks), boxes
 
     report = evaluate(perfect, data.names, data, classes=True)
     assert report.groups["all"]["AP50"] == pytest.approx(1.0)

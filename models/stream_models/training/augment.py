@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from stream_models.training import faults
 from stream_models.training.data import Object, Picture
 from stream_models.training.polygons import Polygons, draw
 from stream_models.training.targets import Targets
@@ -28,7 +29,9 @@ class AugmentConfig:
     """How far pictures are changed. Chances are 0..1, scales relative to inference's own.
 
     A batch is made on one of `canvases` (height, width), multiples of 32 with about the same area:
-    its pictures must share a size, and people come both standing and side by side.
+    its pictures must share a size, and people come both standing and side by side. `turn` is the
+    chance of any angle, `headless` that of a picture whose upper part, someone's head in it, is
+    cut away: cameras see laps and hands, too.
     """
 
     canvases: tuple[tuple[int, int], ...] = ((352, 352), (288, 416), (416, 288))
@@ -39,6 +42,8 @@ class AugmentConfig:
     flip: float = 0.5
     rotate: float = 0.15
     degrees: float = 10.0
+    turn: float = 0.1
+    headless: float = 0.1
     paste: float = 0.3
     paste_things: float = 0.3
     colour: float = 0.7
@@ -74,8 +79,12 @@ def _affine(
         scale = base * float(np.exp(rng.uniform(low, high)))
     turnable = all(item.polygons or item.crowd for item in picture.objects)
     angle = 0.0
-    if turnable and rng.random() < config.rotate:
-        angle = np.deg2rad(rng.uniform(-config.degrees, config.degrees))
+    if turnable:
+        kind = rng.random()
+        if kind < config.turn:
+            angle = np.deg2rad(rng.uniform(-180.0, 180.0))
+        elif kind < config.turn + config.rotate:
+            angle = np.deg2rad(rng.uniform(-config.degrees, config.degrees))
     mirror = -1.0 if rng.random() < config.flip else 1.0
     cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
     matrix = np.array([[cos * mirror, -sin], [sin * mirror, cos]])
@@ -85,6 +94,40 @@ def _affine(
     centre = np.array([width, height]) / 2 + room * (rng.random(2) - 0.5)
     shift = centre - matrix @ np.array([picture.width / 2, picture.height / 2])
     return np.concatenate([matrix, shift[:, None]], axis=1).astype(np.float32)
+
+
+def below_head(picture: Picture, rng: np.random.Generator) -> tuple[Picture, int]:
+    """The lower part of a picture, from below the head of someone large in it, and where it begins.
+
+    The whole picture, and 0, where nobody is tall enough.
+    """
+    people = [
+        item.box
+        for item in picture.objects
+        if item.label == 0 and item.polygons and item.box[3] - item.box[1] > 0.5 * picture.height
+    ]
+    if not people:
+        return picture, 0
+    _, top, _, bottom = people[int(rng.integers(len(people)))]
+    cut = int(top + rng.uniform(0.2, 0.6) * (bottom - top))
+    if picture.height - cut < picture.height // 4:
+        return picture, 0
+    shift = np.array([0.0, -cut], np.float32)
+    objects = []
+    for item in picture.objects:
+        x1, y1, x2, y2 = item.box
+        if y2 - cut < 2:
+            continue
+        # Outlines above the edge would be drawn beside the picture on the canvas.
+        rings = [
+            np.maximum(ring + shift, [-np.inf, 0]).astype(np.float32) for ring in item.polygons
+        ]
+        box = (x1, max(0.0, y1 - cut), x2, y2 - cut)
+        sliver = box[3] - box[1] < _SEEN * (y2 - y1)
+        objects.append(
+            dataclasses.replace(item, box=box, polygons=rings, crowd=item.crowd or sliver)
+        )
+    return dataclasses.replace(picture, height=picture.height - cut, objects=objects), cut
 
 
 def _move(polygons: Polygons, matrix: NDArray[np.float32]) -> Polygons:
@@ -290,53 +333,6 @@ def _settle(placed: list[_Placed], canvas: tuple[int, int], known: NDArray[np.bo
     )
 
 
-def _colour(image: Image, rng: np.random.Generator) -> Image:
-    """Brightness, contrast, gamma, saturation and white balance."""
-    table = np.arange(256, dtype=np.float32) / 255.0
-    gamma = float(np.exp(rng.uniform(-0.35, 0.5)))
-    table = table**gamma
-    contrast, light = rng.uniform(0.7, 1.3), rng.uniform(-0.12, 0.12)
-    table = (table - 0.5) * contrast + 0.5 + light
-    balance = rng.uniform(0.88, 1.12, 3)
-    tables = np.clip(table[:, None] * balance * 255.0, 0, 255).astype(np.uint8)
-    image = np.asarray(cv2.LUT(image, tables[None]), np.uint8)
-    strength = rng.uniform(0.4, 1.4) if rng.random() < 0.85 else 0.0
-    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    return np.asarray(cv2.addWeighted(image, strength, grey, 1.0 - strength, 0.0), np.uint8)
-
-
-def _camera(image: Image, rng: np.random.Generator) -> Image:
-    """What cheap cameras do: low light with noise, blur, low resolution, strong compression."""
-    height, width = image.shape[:2]
-    if rng.random() < 0.35:
-        kind = rng.random()
-        if kind < 0.4:
-            image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 1.6))  # type: ignore[assignment]
-        elif kind < 0.7:
-            length = int(rng.integers(3, 10))
-            kernel = np.zeros((length, length), np.float32)
-            if rng.random() < 0.5:
-                kernel[length // 2] = 1.0 / length
-            else:
-                np.fill_diagonal(kernel, 1.0 / length)
-            image = cv2.filter2D(image, -1, kernel)  # type: ignore[assignment]
-        else:
-            part = rng.uniform(0.35, 0.8)
-            small = cv2.resize(image, (int(width * part), int(height * part)))
-            image = cv2.resize(small, (width, height))  # type: ignore[assignment]
-    if rng.random() < 0.5:
-        dark = rng.uniform(0.25, 0.8) if rng.random() < 0.5 else 1.0
-        sigma = rng.uniform(2.0, 14.0)
-        rough = rng.standard_normal((height // 2, width // 2, 3), np.float32) * sigma
-        noise = cv2.resize(rough, (width, height), interpolation=cv2.INTER_NEAREST)
-        image = np.clip(image * dark + noise, 0, 255).astype(np.uint8)
-    if rng.random() < 0.6:
-        quality = int(rng.integers(12, 60))
-        _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
-    return image
-
-
 def make(
     picture: Picture,
     load: Loader,
@@ -349,8 +345,12 @@ def make(
 
     `load` returns a stored picture as RGB.
     """
+    stored = load(picture)
+    if rng.random() < config.headless:
+        picture, cut = below_head(picture, rng)
+        stored = stored[cut:]
     matrix = _affine(picture, canvas, config, rng)
-    image = _warp(load(picture), matrix, canvas, rng)
+    image = _warp(stored, matrix, canvas, rng)
     placed = [_place(item, matrix, 0) for item in picture.objects]
     # Things first: people sit in front of their chairs.
     for chance, paste, choice in (
@@ -363,7 +363,7 @@ def make(
                 image = paste(image, placed, donor, load(donor.picture), rng)
     targets = _settle(placed, canvas, picture.known)
     if rng.random() < config.colour:
-        image = _colour(image, rng)
+        image = faults.colour(image, rng)
     if rng.random() < config.camera:
-        image = _camera(image, rng)
+        image = faults.camera(image, rng)
     return image, targets

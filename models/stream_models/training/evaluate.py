@@ -26,8 +26,15 @@ from stream_models.training.data import DataSet
 from stream_models.training.picture_files import load_picture
 
 Image = NDArray[np.uint8]
-# A detector: picture uint8 RGB (H, W, 3) to boxes in its pixels, scores, labels, soft masks.
-Found = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]
+# A detector: picture uint8 RGB (H, W, 3) to boxes in its pixels, scores, labels, soft masks, and
+# the boxes in whose frame these lie.
+Found = tuple[
+    NDArray[np.float32],
+    NDArray[np.float32],
+    NDArray[np.int64],
+    NDArray[np.float32],
+    NDArray[np.float32],
+]
 Detector = Callable[[Image], Found]
 
 MASK_THRESHOLD = 0.4
@@ -84,6 +91,7 @@ def network_detector(network: MaskRCNN, config: DetectConfig, bf16: bool) -> Det
             found.scores.cpu().numpy(),
             found.labels.cpu().numpy(),
             found.masks.cpu().numpy(),
+            found.mask_boxes.float().cpu().numpy() * scale,
         )
 
     return run
@@ -94,7 +102,7 @@ def runtime_detector(segmenter: Segmenter) -> Detector:
 
     def run(image: Image) -> Found:
         found = segmenter(image)
-        return found.boxes, found.scores, found.labels, found.masks
+        return found.boxes, found.scores, found.labels, found.masks, found.mask_frames
 
     return run
 
@@ -164,8 +172,7 @@ def evaluate(
     results: list[dict[str, Any]] = []
     for picture in data.pictures:
         image = load_picture(picture)
-        boxes, scores, labels, masks = detector(image)
-        for box, score, label, mask in zip(boxes, scores, labels, masks, strict=True):
+        for box, score, label, mask, frame in zip(*detector(image), strict=True):
             if names[label] in ids:
                 results.append(
                     {
@@ -173,7 +180,7 @@ def evaluate(
                         "category_id": ids[names[label]],
                         "score": float(score),
                         "bbox": _corner_size(box.tolist()),
-                        "segmentation": _encode(paste(mask, box, *image.shape[:2])),
+                        "segmentation": _encode(paste(mask, frame, *image.shape[:2])),
                     }
                 )
     return _score(data, ids, results, classes)

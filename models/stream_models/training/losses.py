@@ -11,19 +11,21 @@ from torch.nn import functional
 from stream_models.boxes import (
     BOX_WEIGHTS,
     PROPOSAL_WEIGHTS,
-    clip,
     decode,
     encode,
     level_anchors,
     propose,
 )
-from stream_models.network import FINE_STRIDE, BoxHead, MaskRCNN, build_atlas
+from stream_models.network import FINE_STRIDE, BoxHead, MaskRCNN, build_atlas, clip
 from stream_models.training.targets import Targets, crop_masks, dense_truth, match, sample
 
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
-    """How many regions are sampled a picture, and the overlaps (IoU) that decide."""
+    """How many regions are sampled a picture, and the overlaps (IoU) that decide.
+
+    Cells at a mask's edge count for `1 + edge_weight` of those elsewhere.
+    """
 
     anchors: int = 192
     anchor_positive: float = 0.6
@@ -33,7 +35,8 @@ class LossConfig:
     region_positive: float = 0.5
     refined_positive: float = 0.6
     positive_share: float = 0.3
-    masks: int = 8
+    masks: int = 16
+    edge_weight: float = 2.0
     dice_weight: float = 0.5
     dense_weight: float = 0.5
 
@@ -49,15 +52,25 @@ def class_loss(logits: Tensor, wanted: Tensor, allowed: Tensor) -> Tensor:
     return functional.cross_entropy(masked, wanted, reduction="none")
 
 
-def mask_loss(logits: Tensor, truth: Tensor, weights: Tensor, dice_weight: float) -> Tensor:
+def edges(truth: Tensor) -> Tensor:
+    """How much of an edge each cell of soft masks (R, M, M) is: the range of its neighbours."""
+    highest = functional.max_pool2d(truth[:, None], 3, 1, 1)
+    lowest = -functional.max_pool2d(-truth[:, None], 3, 1, 1)
+    return (highest - lowest)[:, 0]
+
+
+def mask_loss(
+    logits: Tensor, truth: Tensor, weights: Tensor, dice_weight: float, edge_weight: float = 0.0
+) -> Tensor:
     """Binary cross-entropy plus Dice loss (Milletari et al. 2016) of (R, M, M), weighted by (R,).
 
-    Returns 0 (with a gradient) where all weights are 0.
+    In the cross-entropy a cell at an edge counts for `1 + edge_weight`. Returns 0 (with a gradient)
+    where all weights are 0.
     """
     logits = logits.float()
-    cross = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none").mean(
-        dim=(1, 2)
-    )
+    cells = 1.0 + edge_weight * edges(truth)
+    cross = functional.binary_cross_entropy_with_logits(logits, truth, cells, reduction="none")
+    cross = cross.sum(dim=(1, 2)) / cells.sum(dim=(1, 2))
     soft = logits.sigmoid()
     shared = (soft * truth).sum(dim=(1, 2))
     total = (soft + truth).sum(dim=(1, 2))
@@ -218,7 +231,7 @@ def losses(
     refined_class, refined_box, _ = _box_losses(
         network, network.refine, atlas, sizes, regions, targets
     )
-    mask_value = _mask_loss(network, atlas, sizes, fine, regions, targets, config)
+    mask_value = _mask_loss(network, atlas, sizes, fine, regions, targets, shape, config)
     return {
         "objectness": objectness.to(device),
         "proposal_box": proposal_box.to(device),
@@ -294,6 +307,7 @@ def _mask_loss(
     fine: Tensor,
     regions: list[Regions],
     targets: list[Targets],
+    shape: tuple[int, int],
     config: LossConfig,
 ) -> Tensor:
     boxes, truths, weights = [], [], []
@@ -305,15 +319,17 @@ def _mask_loss(
         # A few regions of every object rather than many of the one with the most proposals.
         order = _spread(part.matches[positive])[: config.masks]
         positive, weight = positive[order], weight[order]
-        boxes.append(part.boxes[positive])
-        truths.append(crop_masks(target, part.matches[positive], part.boxes[positive], size))
+        mask_boxes = network.mask_boxes(part.boxes[positive], *shape)
+        boxes.append(mask_boxes)
+        truths.append(crop_masks(target, part.matches[positive], mask_boxes, size))
         weights.append(weight)
     rois = _rois(boxes).to(atlas.device)
     if len(rois) == 0:
         return (atlas.sum() + fine.sum()) * 0.0
     logits = network.mask(*network.pool_mask(atlas, sizes, fine, rois))
     truth = torch.cat(truths).to(atlas.device)
-    return mask_loss(logits, truth, torch.cat(weights).to(atlas.device), config.dice_weight)
+    sure = torch.cat(weights).to(atlas.device)
+    return mask_loss(logits, truth, sure, config.dice_weight, config.edge_weight)
 
 
 def _spread(matches: Tensor) -> Tensor:

@@ -24,14 +24,11 @@ _SHADES = (
 def draw_found(image: Image, detector: Detector, names: Sequence[str], floor: float) -> Image:
     """`image` (uint8 RGB) with the masks, boxes and names of everything scored at least `floor`."""
     out = image.copy()
-    boxes, scores, labels, masks = detector(image)
-    for index, (box, score, label, mask) in enumerate(
-        zip(boxes, scores, labels, masks, strict=True)
-    ):
+    for index, (box, score, label, mask, frame) in enumerate(zip(*detector(image), strict=True)):
         if score < floor:
             continue
         shade = np.array(_SHADES[index % len(_SHADES)])
-        inside = paste(mask, box, *image.shape[:2]) > 0
+        inside = paste(mask, frame, *image.shape[:2]) > 0
         out[inside] = (0.5 * out[inside] + 0.5 * shade).astype(np.uint8)
         x1, y1, x2, y2 = (round(float(value)) for value in box)
         colour = tuple(int(part) for part in shade)

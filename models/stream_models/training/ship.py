@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from stream.errors import ModelError
-from stream.inference.contract import Metadata
+from stream.inference.contract import FRAMES, OUTPUTS, Metadata
 from stream_export.onnx_export import export_module
 from stream_export.tools.quantize import quantize_model
 from stream_models.detect import DetectConfig, Detector
-from stream_models.network import TRAINING_ONLY, MaskRCNN, network_config
+from stream_models.network import ADDED, TRAINING_ONLY, MaskRCNN, network_config
 from stream_models.training.evaluate import MASK_THRESHOLD, RESIZE
 
 Image = NDArray[np.uint8]
@@ -41,7 +41,14 @@ def to_onnx(
     kept = [network.config.names.index(name) for name in keep]
     module = Detector(network.cpu().eval(), config, kept)
     metadata = dataclasses.replace(metadata, names=tuple(keep), precision="float32")
-    model = export_module(module, metadata, height=384, width=512, dynamic=True)
+    model = export_module(
+        module,
+        metadata,
+        height=384,
+        width=512,
+        dynamic=True,
+        outputs=(*OUTPUTS, FRAMES),
+    )
     entry = model.metadata_props.add()
     entry.key = _NETWORK
     entry.value = json.dumps(dataclasses.asdict(network.config))
@@ -108,13 +115,14 @@ def from_onnx(path: Path) -> MaskRCNN:
         raise ModelError(f"{path}: only a model trained by `stream train` can be trained on")
     network = MaskRCNN(network_config(json.loads(notes[_NETWORK])))
     stored = {item.name: item for item in model.graph.initializer}
-    state = {}
-    for name, value in network.state_dict().items():
+    state = network.state_dict()
+    for name, value in network.named_parameters():
         full = f"model.network.{name}"
         if name.startswith(TRAINING_ONLY):
-            state[name] = value
             continue
         item = stored.get(full) or stored.get(full + _HALF)
+        if item is None and name.startswith(ADDED):
+            continue
         if item is None or list(item.dims) != list(value.shape):
             raise ModelError(f"{path}: the weight {name!r} is missing; take its float32 variant")
         state[name] = torch.from_numpy(numpy_helper.to_array(item).astype(np.float32))
