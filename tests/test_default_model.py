@@ -4,6 +4,7 @@ import numpy as np
 from skimage import data
 
 from stream import Segmenter
+from stream.inference import catalogue
 
 
 def test_a_portrait_is_cut_out():
@@ -23,3 +24,14 @@ def test_no_phantom_people():
     segmenter = Segmenter.load("default", classes=["person"])
     for picture in (data.coffee(), data.chelsea(), data.rocket()):
         assert len(segmenter(picture)) == 0
+
+
+def test_it_answers_with_what_its_card_gives_intervals_for():
+    places = (catalogue.FOLDER / "CARD.md", catalogue.FOLDER.parent / "CARD.md")
+    card = next(place for place in places if place.is_file()).read_text()
+    table = card.split("| class | int8 | 80% |")[1].split("\n\n")[0]
+    rows = [line.split("|")[1:] for line in table.splitlines()[2:]]
+    for variant in ("default.onnx", "default.int8.onnx"):
+        names = Segmenter.load(catalogue.FOLDER / variant, provider="cpu").names
+        assert list(names) == [row[0].strip() for row in rows]
+    assert all(float(row[2].split(" to ")[0]) >= 0.35 and int(row[4]) >= 5 for row in rows)
