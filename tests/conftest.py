@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,9 +12,17 @@ from pathlib import Path
 
 import psutil
 import pytest
-from _pytest.runner import runtestprotocol
+from hypothesis import settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+# Properties have few examples, the same everywhere; `.ci/run` tries many new ones: `thorough`.
+settings.register_profile("quick", max_examples=25, deadline=None, derandomize=True)
+settings.register_profile("thorough", max_examples=200, deadline=None)
+settings.load_profile("quick")
+
+LOADED_BY_COLLECTING = pytest.StashKey[frozenset[str]]()
+"""The names of the modules that were there when the tests had been collected."""
 
 # Threads of libraries that live as long as the process, by the start of their names.
 LASTING_THREADS = ("asyncio_", "pytest_timeout", "tqdm_monitor", "ThreadPoolExecutor", "Dummy-")
@@ -57,24 +66,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.flaky(reruns=2))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Tries a test that depends on real servers and clocks up to three times.
-
-    Everything else is handed its clock and runs once.
-    """
-    if item.get_closest_marker("real_time") is None:
-        return None
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    for _ in range(3):
-        reports = runtestprotocol(item, nextitem=nextitem, log=False)
-        if not any(report.failed for report in reports):
-            break
-        item._initrequest()
-    for report in reports:
-        item.ihook.pytest_runtest_logreport(report=report)
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-    return True
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Notes what collecting has imported: PyTorch takes seconds, in each process of a run."""
+    session.config.stash[LOADED_BY_COLLECTING] = frozenset(sys.modules)
 
 
 @pytest.fixture(autouse=True)

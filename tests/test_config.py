@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import get_origin, get_type_hints
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.config import dump, load, loads, name_of, save
@@ -230,7 +230,6 @@ def plans(draw):
     return found
 
 
-@settings(deadline=None, max_examples=60)
 @given(plans())
 def test_what_is_written_is_read_again_as_it_was(found):
     text = dump(found)
@@ -238,7 +237,6 @@ def test_what_is_written_is_read_again_as_it_was(found):
     assert loads(text) == found
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.text(st.characters(codec="utf-8")), st.integers(0, len(BOOTH)), st.integers(0, 20))
 def test_damaged_files_are_read_or_refused_in_a_sentence(text, place, cut):
     damaged = BOOTH[:place] + text + BOOTH[place + cut :]

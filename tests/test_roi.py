@@ -1,9 +1,7 @@
 import numpy as np
 import pytest
-import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from torchvision.models.detection.roi_heads import paste_masks_in_image
 
 from stream.roi import mask_window, paste_mask, resample_mask, sample_mask, threshold_mask
 
@@ -74,6 +72,9 @@ def test_the_window_holds_all_that_the_mask_touches(at):
 @pytest.mark.parametrize("cells", [14, 28, 56])
 @pytest.mark.parametrize("seed", range(3))
 def test_it_agrees_with_torchvision(cells, seed):
+    import torch
+    from torchvision.models.detection.roi_heads import paste_masks_in_image
+
     rng = np.random.default_rng(seed)
     masks = np.stack([soft_blob(cells, seed * 10 + i) for i in range(4)])
     corner, size = rng.uniform(-60, 200, (4, 2)), rng.uniform(250, 500, (4, 2))
@@ -122,7 +123,6 @@ numbers = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(numbers, numbers, numbers, numbers, st.integers(1, 90), st.integers(1, 90))
 def test_any_box_gives_a_mask_inside_the_picture_or_none(x1, y1, x2, y2, width, height):
     resampled = resample_mask(np.ones((5, 5), np.float32), box(x1, y1, x2, y2), width, height)

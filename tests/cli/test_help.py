@@ -141,6 +141,15 @@ def test_an_unknown_command_is_a_misuse(stream):
     assert "Traceback" not in result.err
 
 
+def test_the_demo_runs_twice_whatever_the_model(stream, nothing, tmp_path):
+    for name in ("stream-demo.mp4", "stream-demo-2.mp4"):
+        result = stream("demo", "--model", nothing, "--preset", "ultrafast")
+        assert result.code == 0, result.err
+        assert "end to end" in result.out
+        assert (tmp_path / name).stat().st_size > 100_000
+
+
+@pytest.mark.slow
 def test_the_demo_runs_twice_without_asking(program, tmp_path):
     for name in ("stream-demo.mp4", "stream-demo-2.mp4"):
         result = program("demo")

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.compositing.mattes import Edge, matte, on_grid, union
@@ -27,7 +27,6 @@ def hard(mask, box, size=(200, 240), threshold=0.5):
     return whole
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.tuples(ANY, ANY, ANY, ANY),
     st.floats(0, 60),

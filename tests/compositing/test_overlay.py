@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.compositing import Painter, Style
@@ -187,7 +187,6 @@ edges = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.integers(16, 130),
     st.integers(16, 130),

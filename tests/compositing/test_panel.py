@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.compositing import Style, timing_lines
@@ -162,7 +162,6 @@ def test_nothing_to_say_or_no_room_leaves_the_picture():
         assert picture.planes[0].buffer_ptr == at
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.integers(16, 200),
     st.integers(16, 200),

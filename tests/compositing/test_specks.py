@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -57,7 +57,6 @@ def test_what_is_larger_than_a_thousandth_stays():
     assert np.array_equal(without_specks(inside, window, mask, BOX, 0.5), inside)
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from([14, 28, 56]),

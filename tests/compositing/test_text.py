@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.compositing.text import Typesetter
@@ -55,7 +55,6 @@ def test_text_that_does_not_fit_is_shortened(typesetter):
     assert typesetter.fitted("traffic light 98%", 20, whole.shape[1] - 1).any()
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.text(max_size=40), st.integers(9, 60), st.integers(-5, 300))
 def test_any_text_can_be_set(text, size, width):
     fitted = Typesetter().fitted(text, size, width)

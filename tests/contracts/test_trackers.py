@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -31,7 +31,6 @@ def test_there_are_trackers_and_each_has_its_name():
 
 
 @each
-@settings(deadline=None)  # some import a library at first
 @given(pictures=st.lists(st.tuples(rows, times), max_size=8))
 def test_what_is_shown_was_found_and_each_object_is_one(name, pictures):
     tracker = tracking.make(name)

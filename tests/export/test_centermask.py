@@ -26,6 +26,7 @@ def request_of(folder: Path, arrays: made.Arrays | None = None, **options: objec
     return Request(path, names=write_names(folder, made.CLASSES), proposals=40, **options)
 
 
+@pytest.mark.slow
 def test_a_model_exports_as_it_is_with_the_mask_s_score(tmp_path: Path) -> None:
     request = request_of(tmp_path, size="128/200", score=0.2, detections=12, mask_score=True)
     converted = centermask.convert(request)

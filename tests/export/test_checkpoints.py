@@ -11,7 +11,6 @@ import pytest
 
 from stream.errors import ModelError, UsageError
 from stream_export.checkpoints.pickles import read_pickle
-from stream_export.checkpoints.recognise import recognise, wrong_file
 from stream_export.checkpoints.settings import parse_settings, read_settings
 from stream_export.checkpoints.torch_files import read_torch
 from tests.export import made_checkpoints as made
@@ -19,6 +18,8 @@ from tests.export.lazily import lazily
 
 torch = lazily("torch")
 nn = lazily("torch.nn")
+recognise = lazily("stream_export.checkpoints.recognise", "recognise")
+wrong_file = lazily("stream_export.checkpoints.recognise", "wrong_file")
 Weights = lazily("stream_export.checkpoints.weights", "Weights")
 
 

@@ -60,6 +60,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     return request, converted, converted.to_onnx("detectron2", request)
 
 
+@pytest.mark.slow
 def test_an_fpn_model_exports_as_it_is(exported: Exported) -> None:
     _, converted, model = exported
     assert converted.metadata.origin == "detectron2, R-17 FPN, model.pkl"
@@ -168,6 +169,7 @@ def test_another_system_s_file_names_the_right_command(tmp_path: Path) -> None:
     assert not (tmp_path / "a.onnx").exists()
 
 
+@pytest.mark.slow
 def test_the_file_says_what_it_was_made_from(exported: Exported, tmp_path: Path) -> None:
     request, _, model = exported
     said = {entry.key: entry.value for entry in model.metadata_props}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.errors import ModelError, UsageError
@@ -83,7 +83,6 @@ _WHOLE = made.constant("FirstStage/weights", np.ones((3, 4), np.float32)) + made
 )
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     at=st.integers(0, len(_WHOLE) - 1), byte=st.integers(0, 255), cut=st.integers(0, len(_WHOLE))
 )

@@ -121,6 +121,7 @@ def exact(folder: Path) -> tuple[Converted, Path]:
     return converted, folder / "exact.onnx"
 
 
+@pytest.mark.slow
 def test_the_exported_file_answers_as_the_form_does(exact: tuple[Converted, Path]) -> None:
     converted, path = exact
     metadata = check_contract(onnx.load(str(path)))

@@ -15,8 +15,6 @@ import numpy as np
 import pytest
 
 from stream.errors import ModelError, UsageError
-from stream_export.checkpoints.recognise import recognise, wrong_file
-from stream_export.checkpoints.states import find_weights, load_weights, read_content
 from stream_export.converters.detectron2 import Detectron2
 from stream_export.names import COCO, names_for
 from stream_export.options import read_names
@@ -26,6 +24,11 @@ from tests.export.lazily import lazily
 from tests.export.torch_like import write_names
 
 torch = lazily("torch")
+recognise = lazily("stream_export.checkpoints.recognise", "recognise")
+wrong_file = lazily("stream_export.checkpoints.recognise", "wrong_file")
+find_weights = lazily("stream_export.checkpoints.states", "find_weights")
+load_weights = lazily("stream_export.checkpoints.states", "load_weights")
+read_content = lazily("stream_export.checkpoints.states", "read_content")
 Request = lazily("stream_export.converters._request", "Request")
 detectron2 = lazily("stream_export.converters.detectron2.model")
 

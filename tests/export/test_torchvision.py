@@ -87,6 +87,7 @@ def letterboxed(tmp_path_factory) -> tuple[object, Path]:
     return network, path
 
 
+@pytest.mark.slow
 def test_the_same_detections_without_a_loop(network, exported):
     origin = origins.TorchvisionOrigin(network, NAMES)
     found = compare(
@@ -101,6 +102,7 @@ def test_the_same_detections_without_a_loop(network, exported):
     assert not operators & {"Loop", "If", "Scan", "BatchNormalization", "ConvTranspose"}
 
 
+@pytest.mark.slow
 def test_options_of_the_command_line_reach_the_model(letterboxed):
     network, path = letterboxed
     network.transform.min_size, network.transform.max_size = (192,), 256
@@ -137,6 +139,7 @@ def test_options_of_the_command_line_reach_the_model(letterboxed):
     assert found.failures(Tolerance()) == []
 
 
+@pytest.mark.slow
 def test_opencv_need_not_clip_integers(exported):
     """It knows Clip for floats only and refuses the whole file for one of integers."""
     model = onnx.shape_inference.infer_shapes(load_model(exported))
@@ -161,6 +164,7 @@ def test_opencv_need_not_clip_integers(exported):
     assert session.run(None, {"x": np.array([-1, 2, 4, 9])})[0].tolist() == [2, 2, 4, 5]
 
 
+@pytest.mark.slow
 def test_nothing_found_is_no_error(exported):
     segmenter = Segmenter.load(exported, "cpu", threshold=0.0)
     raw = segmenter.infer(segmenter.prepare(np.zeros((40, 60, 3), np.uint8)))
@@ -168,6 +172,7 @@ def test_nothing_found_is_no_error(exported):
     assert len(Segmenter.load(exported, "cpu", threshold=1.0)(pictures()[0])) == 0
 
 
+@pytest.mark.slow
 def test_heads_with_norms_export_and_can_find_nothing(tmp_path):
     network = models.random("maskrcnn_resnet18_fpn_v2", 7)
     path = tmp_path / "strict.onnx"
@@ -178,6 +183,7 @@ def test_heads_with_norms_export_and_can_find_nothing(tmp_path):
     assert raw.masks.shape == (0, 28, 28)
 
 
+@pytest.mark.slow
 def test_no_trace_of_the_machine_it_was_made_on(exported):
     content = exported.read_bytes()
     for trace in (bytes(Path(__file__).parents[2]), b"site-packages", b"torch/nn"):
@@ -196,6 +202,7 @@ def test_no_trace_of_the_machine_it_was_made_on(exported):
     }
 
 
+@pytest.mark.slow
 def test_half_precision_keeps_the_answers(exported, tmp_path):
     path = tmp_path / "half.onnx"
     onnx.save(half_model(load_model(exported)), str(path))
@@ -208,6 +215,7 @@ def test_half_precision_keeps_the_answers(exported, tmp_path):
     assert read_metadata(load_model(path)).precision == "float16"
 
 
+@pytest.mark.slow
 def test_int8_keeps_most_answers_and_its_contract(exported, tmp_path):
     path = tmp_path / "int8.onnx"
     onnx.save(quantize_model(load_model(exported), pictures()), str(path))
@@ -350,6 +358,7 @@ def tuned() -> MaskRCNN:
     return spread(network, background=1.0)
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_model_is_read_from_its_weights(tmp_path):
     network = tuned()
     found = opened(Asked(weights=str(_checkpoint(tmp_path, network.state_dict()))))
@@ -364,6 +373,7 @@ def test_a_fine_tuned_model_is_read_from_its_weights(tmp_path):
     np.testing.assert_allclose(answer.scores[:3], expected.scores[:3], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_export_from_weights_to_verdict(exported, tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
@@ -394,6 +404,7 @@ def test_an_export_from_weights_to_verdict(exported, tmp_path):
     assert "not what it was exported from" in str(strict.exception)
 
 
+@pytest.mark.slow
 def test_stored_answers_can_be_compared_with(exported, network, tmp_path):
     import cv2
 
@@ -426,6 +437,7 @@ def small_anchors():
     return spread(network.eval())
 
 
+@pytest.mark.slow
 def test_anchors_are_asked_for_and_said(small_anchors, tmp_path):
     """Weights do not tell them: with others the boxes are others, and a comparison shows it."""
     path = str(_checkpoint(tmp_path, small_anchors.state_dict()))
@@ -450,6 +462,7 @@ def test_anchors_are_asked_for_and_said(small_anchors, tmp_path):
     assert not differs(asked)
 
 
+@pytest.mark.slow
 def test_a_whole_model_is_read_without_running_it(small_anchors, tmp_path):
     """Its weights, its anchors and its thresholds; nothing of its code."""
     small_anchors.roi_heads.nms_thresh = 0.42
@@ -475,6 +488,7 @@ def test_layers_of_ones_own_are_named_and_can_be_left_out(tmp_path, state):
     assert opened(Asked(weights=path, ignore=("*.se.*",)))
 
 
+@pytest.mark.slow
 def test_an_exported_file_runs_on_video(letterboxed, stream, clip, tmp_path):  # noqa: F811
     report = tmp_path / "report.json"
     result = stream(

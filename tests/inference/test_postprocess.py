@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.errors import ModelError, UsageError
@@ -37,7 +37,6 @@ RESIZES = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(RESIZES),
     st.tuples(st.integers(8, 4000), st.integers(8, 4000)),

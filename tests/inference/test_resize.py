@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -20,7 +20,6 @@ def test_pil_bilinear_equals_pillow(size: tuple[int, int]) -> None:
     np.testing.assert_array_equal(ours, theirs)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     st.tuples(st.integers(1, 60), st.integers(1, 60)),
     st.tuples(st.integers(1, 90), st.integers(1, 90)),

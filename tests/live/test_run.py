@@ -138,6 +138,7 @@ def short_run_memory(folder: Path) -> tuple[list[int], int]:
     return memory, outcome.queues[0]["high_water"]
 
 
+@pytest.mark.slow
 def test_nothing_grows_in_a_short_run(tmp_path):
     # In a process of its own: this one's memory is moved by all the tests that ran before.
     script = (

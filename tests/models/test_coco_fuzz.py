@@ -156,7 +156,7 @@ CHECKS = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck
 
 
 @given(text=damaged())
-@settings(max_examples=50, deadline=None, suppress_health_check=CHECKS, derandomize=True)
+@settings(suppress_health_check=CHECKS, derandomize=True)
 def test_a_damaged_coco_file_is_data_or_a_sentence(folder, text):
     judge(folder, text)
 
@@ -164,7 +164,7 @@ def test_a_damaged_coco_file_is_data_or_a_sentence(folder, text):
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 @given(text=damaged())
-@settings(max_examples=2000, deadline=None, suppress_health_check=CHECKS)
+@settings(max_examples=2000, suppress_health_check=CHECKS)
 def test_two_thousand_damaged_coco_files_are_data_or_a_sentence(folder, text):
     good = judge(folder, text)
     if good is not None and good.pictures:

@@ -3,7 +3,7 @@ import dataclasses
 from urllib.error import URLError
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.errors import ModelError, UsageError
@@ -246,7 +246,6 @@ side = st.floats(1, 400)
 
 
 @given(st.tuples(corner, corner, side, side), st.tuples(corner, corner, side, side))
-@settings(max_examples=60, deadline=None)
 def test_boxes_survive_being_coded(first, second):
     import torch
 

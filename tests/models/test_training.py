@@ -35,6 +35,7 @@ def losses(folder):
     return [entry for entry in entries if "class" in entry]
 
 
+@pytest.mark.slow
 def test_the_loss_falls(run):
     folder, _ = run
     first, last = losses(folder / "out")[0], losses(folder / "out")[-1]
@@ -43,6 +44,7 @@ def test_the_loss_falls(run):
     assert last["mask"] < first["mask"]
 
 
+@pytest.mark.slow
 def test_a_run_leaves_models_a_report_a_plot_and_samples(run):
     folder, result = run
     out = folder / "out"
@@ -60,6 +62,7 @@ def test_a_run_leaves_models_a_report_a_plot_and_samples(run):
     assert set(report["groups"]["all"]) == {"AP", "AP50", "AP75", "APs", "APm", "APl"}
 
 
+@pytest.mark.slow
 def test_a_run_tells_what_it_began_with(run):
     _, result = run
     assert result.before.groups["all"]["AP"] <= result.report.groups["all"]["AP"]
@@ -97,6 +100,7 @@ def test_the_frozen_layers_compute_as_int8_does_only_at_the_end(tmp_path):
     assert not trainer.average.network.backbone.stem.rounded
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_taken_up_again(run, tmp_path, caplog):
     import torch
 
@@ -127,6 +131,7 @@ def test_an_interrupted_run_is_taken_up_again(run, tmp_path, caplog):
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 41
 
 
+@pytest.mark.slow
 def test_a_trained_model_can_be_trained_on(run):
     from stream_models.training import ship
     from stream_models.training.loop import load_network
@@ -139,6 +144,7 @@ def test_a_trained_model_can_be_trained_on(run):
         ship.from_onnx(result.int8_model)
 
 
+@pytest.mark.slow
 def test_half_stored_weights_answer_alike(run, tmp_path):
     from stream_models.training import ship
 
@@ -164,12 +170,14 @@ def answers(model, image):
     return session.run(None, {"image": image})
 
 
+@pytest.mark.slow
 def test_the_exported_graph_keeps_the_contract(exported):
     _, model = exported
     assert read_metadata(model).names == ("person", "bar")
     assert not {node.op_type for node in model.graph.node} & {"Loop", "If", "Scan"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(96, 128), (160, 96)])
 def test_the_exported_graph_answers_as_torch_does(run, exported, shape):
     import torch
@@ -208,6 +216,7 @@ def test_a_detector_answers_with_the_classes_that_it_keeps():
     assert labels.tolist() == (1 - turned).tolist()
 
 
+@pytest.mark.slow
 def test_nothing_found_is_an_empty_answer_of_the_graph(exported):
     from stream_models.training import ship
 
@@ -259,6 +268,7 @@ def test_evaluation_knows_a_perfect_detector(tmp_path):
     assert report.classes == {"person": pytest.approx(1.0), "bar": pytest.approx(1.0)}
 
 
+@pytest.mark.slow
 def test_evaluation_through_the_runtime(run):
     from stream_models.training.evaluate import evaluate, runtime_detector
 

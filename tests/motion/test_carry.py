@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.instances import Instances
@@ -64,7 +64,6 @@ def test_what_leaves_the_picture_is_left_out():
     assert len(carry(empty, gone)) == 0
 
 
-@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**31), size=st.floats(0, 200), count=st.integers(1, 5))
 def test_any_flow_gives_sound_instances(seed, size, count):
     random = np.random.default_rng(seed)

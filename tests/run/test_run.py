@@ -53,7 +53,7 @@ def test_each_frame_has_its_own_instances():
 
 
 @given(order=st.permutations(range(3)), rounds=st.integers(1, 5))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_frames_inferred_at_once_leave_in_their_order(order, rounds):
     """Three are inferred at once, and each time end in another order."""
     ended = [threading.Event() for _ in range(3 * rounds)]

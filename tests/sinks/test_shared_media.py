@@ -23,7 +23,10 @@ CLIPS = sorted(path.name for path in (SHARED / "media").glob("*") if path.suffix
 
 
 @pytest.mark.skipif(not CLIPS, reason="the folder shared/media is not beside this checkout")
-@pytest.mark.parametrize("name", CLIPS or ["none"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=[pytest.mark.slow] * ("4k" in one)) for one in CLIPS or ["none"]],
+)
 def test_a_real_clip_comes_out_right_or_is_refused(tmp_path, name):
     path = SHARED / "media" / name
     if name in REFUSED:

@@ -100,9 +100,7 @@ def test_a_constant_rate_and_a_delayed_start_are_kept(tmp_path, ending, rate, st
         assert abs(after.start + after.duration - done.end) <= tick
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     gaps=st.lists(st.integers(1, 5000), min_size=1, max_size=40),
     start=st.integers(0, 3000),
@@ -130,9 +128,7 @@ def test_any_times_come_out_as_they_went_in(tmp_path, gaps, start, last, b_frame
         assert abs(began + whole - (times[-1] + last) * tick) <= tick
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     times=st.lists(st.integers(0, 10**6), min_size=1, max_size=30, unique=True).map(sorted),
     tick=st.sampled_from([Fraction(1, 90000), Fraction(1, 10**9), Fraction(1001, 30000)]),

@@ -27,9 +27,7 @@ def test_times_are_those_of_the_file(tmp_path, ending):
     assert [frame.index for frame in frames] == list(range(25))
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     times=st.lists(st.integers(0, 60_000), min_size=1, max_size=30, unique=True).map(sorted),
     b_frames=st.booleans(),
@@ -101,9 +99,7 @@ def test_a_clock_that_starts_over_goes_on(tmp_path):
     assert heard[-1] == pytest.approx(4, abs=0.2)
 
 
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(1, 3999), b_frames=st.booleans())
 def test_two_parts_of_a_cut_are_the_whole(tmp_path, at, b_frames):
     preset = "veryfast" if b_frames else "ultrafast"

@@ -81,8 +81,21 @@ def _jpeg(number: int) -> bytes:
     return cv2.imencode(".jpg", pixels)[1].tobytes()
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    """Ends with all its connections: its handlers look at `ended`, and closing it joins them."""
+
+    daemon_threads = False
+
+    def __init__(self, handler: type[http.server.BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self.ended = threading.Event()
+
+
 class _Camera(http.server.BaseHTTPRequestHandler):
     """A camera whose motion JPEG has a habit; the path says which."""
+
+    server: _Server
+    timeout = 20  # seconds that a write waits for a reader
 
     def log_message(self, *args: object) -> None:
         pass
@@ -93,7 +106,7 @@ class _Camera(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=part")
         self.end_headers()
         try:
-            for number in range(1000):
+            for number in itertools.count():
                 data = _jpeg(number)
                 head = {
                     "nothing": f"Content-Length: {len(data)}\r\n",
@@ -103,7 +116,8 @@ class _Camera(http.server.BaseHTTPRequestHandler):
                     self.wfile.write(data)
                 else:
                     self.wfile.write(f"--part\r\n{head}\r\n".encode() + data + b"\r\n")
-                time.sleep(0.05)
+                if self.server.ended.wait(0.05):
+                    return
         except OSError:
             return  # nobody reads any more
 
@@ -121,12 +135,13 @@ def whole_list(tmp_path_factory) -> Path:
 
 @contextmanager
 def answering(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with _Server(handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"
         finally:
+            server.ended.set()
             server.shutdown()
             thread.join()
 

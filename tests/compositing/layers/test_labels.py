@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.compositing.layers.labels import Label, LabelPainter, place
@@ -16,7 +16,6 @@ def overlap(one, other):
     return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
 
 
-@settings(deadline=None)
 @given(st.data(), st.sampled_from([(1, 1), (2, 2), (1, 4)]))
 def test_a_place_is_inside_on_the_grid_and_of_the_size(data, grid):
     size = [data.draw(st.integers(1, 30)) * step for step in grid]

@@ -107,7 +107,9 @@ def _from_file(path: Path) -> dict[str, Any]:
     try:
         found = dict(_from_python(ast.parse(text), path))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        found = dict(_from_lines(text))
+        found = {}
+    # `NAME: 512` is Python too, and assigns nothing.
+    found = found or dict(_from_lines(text))
     if not found:
         raise UsageError(
             f"{path}: none of its lines sets anything that this converter knows; known are "
