@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -210,3 +212,44 @@ def refuse_left(path: Path, left: Iterable[str], ignore: Iterable[str], harmless
             f"{', '.join(left[:3])}{count}; without them it would be another network (if you know "
             "that they have no say, --ignore 'PATTERN' leaves them out)"
         )
+
+
+_MISFITS = (ArithmeticError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
+"""What building a network from shapes that do not belong together ends in."""
+
+
+@contextlib.contextmanager
+def fitting(path: Path) -> Iterator[None]:
+    """Around whatever builds a network from a file's shapes, which may be anything.
+
+    Raises:
+        ModelError: they do not fit together.
+    """
+    try:
+        yield
+    except _MISFITS as error:
+        reason = " ".join(str(error).split())[:120]
+        raise ModelError(
+            f"{path}: its weights do not fit together ({type(error).__name__}: {reason}); the file "
+            "is damaged, or of a variant that this converter does not know"
+        ) from error
+
+
+class _Request(Protocol):
+    @property
+    def checkpoint(self) -> Path: ...
+
+
+Asked = TypeVar("Asked", bound=_Request)
+Made = TypeVar("Made")
+
+
+def fits(convert: Callable[[Asked], Made]) -> Callable[[Asked], Made]:
+    """Makes a converter's `convert` refuse weights that do not fit together; see `fitting`."""
+
+    @functools.wraps(convert)
+    def guarded(request: Asked) -> Made:
+        with fitting(request.checkpoint):
+            return convert(request)
+
+    return guarded

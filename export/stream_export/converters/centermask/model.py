@@ -14,7 +14,7 @@ from stream.inference.contract import Metadata, Resize
 from stream_export.blocks.vovnet import VovStage
 from stream_export.checkpoints.settings import Settings
 from stream_export.checkpoints.states import load_weights
-from stream_export.checkpoints.weights import Weights
+from stream_export.checkpoints.weights import Weights, fits
 from stream_export.converters._request import Converted, Request, example_size
 from stream_export.converters.centermask import CenterMask
 from stream_export.converters.centermask.form import CenterMaskConfig, CenterMaskForm
@@ -158,6 +158,7 @@ def _conv(weights: Weights, layer: nn.Module, name: str) -> None:
     weights.fill(layer, f"{name}/conv", f"{name}/norm", _NORM_EPSILON)
 
 
+@fits
 def convert(request: Request) -> Converted:
     """Converts a checkpoint of CenterMask2.
 

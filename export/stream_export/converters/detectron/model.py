@@ -15,7 +15,7 @@ from stream.errors import ModelError, UsageError
 from stream.types import Array
 from stream_export.checkpoints.pickles import arrays_of, read_pickle
 from stream_export.checkpoints.settings import Settings
-from stream_export.checkpoints.weights import Weights
+from stream_export.checkpoints.weights import Weights, fits
 from stream_export.converters._request import Converted, Request
 from stream_export.converters.detectron2 import model as detectron2
 from stream_export.converters.detectron2.config import configure
@@ -120,6 +120,7 @@ def _reordered(name: str, value: Array) -> Array:
     return value
 
 
+@fits
 def convert(request: Request) -> Converted:
     """Converts a checkpoint of Detectron.
 

@@ -13,7 +13,7 @@ from stream.inference.contract import Metadata, Resize
 from stream_export.blocks.deformable import DeformConv
 from stream_export.checkpoints.settings import Settings
 from stream_export.checkpoints.states import find_weights, read_content
-from stream_export.checkpoints.weights import Weights
+from stream_export.checkpoints.weights import Weights, fits
 from stream_export.converters._request import Converted, Request, example_size
 from stream_export.converters.detectron2 import Detectron2
 from stream_export.converters.detectron2.config import (
@@ -114,6 +114,7 @@ def _conv(weights: Weights, layer: nn.Module, name: str) -> None:
         weights.fill(layer, name, norm, _NORM_EPSILON)
 
 
+@fits
 def convert(request: Request) -> Converted:
     """Converts a checkpoint of detectron2.
 

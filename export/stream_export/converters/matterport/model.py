@@ -13,7 +13,7 @@ from stream.errors import ModelError, UsageError
 from stream.inference.contract import Metadata, Resize
 from stream_export.blocks.detections import MaskUpsample
 from stream_export.checkpoints.keras import read_keras
-from stream_export.checkpoints.weights import Weights
+from stream_export.checkpoints.weights import Weights, fits
 from stream_export.converters._request import Converted, Request
 from stream_export.converters.matterport.form import MatterportConfig, MatterportForm
 from stream_export.converters.matterport.settings import settings_for
@@ -165,6 +165,7 @@ def _fill_flat(layer: nn.Module, name: str, norm: str, weights: Weights) -> None
     weights.put(layer, "bias", convolution.bias, name)
 
 
+@fits
 def convert(request: Request) -> Converted:
     """Converts a .h5 of Matterport's Mask R-CNN.
 

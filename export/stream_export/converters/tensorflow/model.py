@@ -13,7 +13,7 @@ from stream.inference.contract import FRAMES, OUTPUTS, Metadata, Resize
 from stream_export.checkpoints.frozen import frozen_weights, without_import
 from stream_export.checkpoints.graphdef import GraphNode, read_graphdef
 from stream_export.checkpoints.prototext import Message, read_prototext
-from stream_export.checkpoints.weights import Weights
+from stream_export.checkpoints.weights import Weights, fits
 from stream_export.converters._request import Converted, Request, example_size
 from stream_export.converters.tensorflow.bodies import body_of
 from stream_export.converters.tensorflow.form import (
@@ -164,6 +164,7 @@ def _mask_size(nodes: Mapping[str, GraphNode], default: int) -> int:
     return default
 
 
+@fits
 def convert(request: Request) -> Converted:
     """Converts a frozen graph of the Object Detection API.
 

@@ -199,7 +199,10 @@ def opened(asked: Asked) -> Opened:
     if arch is None and not is_file:
         raise UsageError("name the architecture with --arch, such as maskrcnn_resnet50_fpn")
     if is_file:
-        return _from_file(Path(str(weights)), asked)
+        from stream_export.checkpoints.weights import fitting
+
+        with fitting(Path(str(weights))):
+            return _from_file(Path(str(weights)), asked)
     assert arch is not None
     anchors = models.parse_anchors(asked.anchors, asked.ratios)
     if weights == "random":

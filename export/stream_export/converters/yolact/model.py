@@ -13,7 +13,7 @@ from stream.inference.contract import FRAMES, OUTPUTS, Metadata, Resize
 from stream_export.blocks.deformable import Deformable, DeformConv
 from stream_export.checkpoints.settings import Settings
 from stream_export.checkpoints.states import load_weights
-from stream_export.checkpoints.weights import Weights
+from stream_export.checkpoints.weights import Weights, fits
 from stream_export.converters._request import Converted, Request
 from stream_export.converters.yolact import Yolact
 from stream_export.converters.yolact.form import Darknet, YolactConfig, YolactForm
@@ -216,6 +216,7 @@ def _fill_darknet(backbone: Darknet, weights: Weights) -> None:
                 )
 
 
+@fits
 def convert(request: Request) -> Converted:
     """Converts a checkpoint of YOLACT.
 
