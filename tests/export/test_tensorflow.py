@@ -12,6 +12,7 @@ from stream.inference.segmenter import Segmenter
 from stream_export.checkpoints.graphdef import read_graphdef
 from stream_export.converters._command import run
 from stream_export.converters.tensorflow import Tensorflow
+from stream_export.names import coco_numbers
 from tests.export import made_tensorflow as made
 from tests.export.lazily import lazily
 from tests.export.reference_answers import exported_distance, unpacked
@@ -240,7 +241,7 @@ def test_a_plain_inception_of_the_same_weights_gives_the_same_maps(tmp_path: Pat
 
 
 def test_coco_s_numbers_keep_their_gaps() -> None:
-    names = tensorflow.coco_numbers()
+    names = coco_numbers()
     assert len(names) == 90 and names.count("N/A") == 10
     assert (names[0], names[11], names[12], names[89]) == (
         "person", "N/A", "stop sign", "toothbrush"
