@@ -20,6 +20,9 @@ Request = lazily("stream_export.converters._request", "Request")
 centermask = lazily("stream_export.converters.centermask.model")
 CenterMaskForm = lazily("stream_export.converters.centermask.form", "CenterMaskForm")
 
+# An export takes seconds of work, and minutes where many programs share the processor.
+pytestmark = pytest.mark.timeout(1800)
+
 
 def request_of(folder: Path, arrays: made.Arrays | None = None, **options: object) -> Request:
     path = made.write_torch(folder / "lite.pth", arrays or made.centermask(), wrapped=True)

@@ -31,6 +31,9 @@ detectron2 = lazily("stream_export.converters.detectron2.model")
 RcnnForm = lazily("stream_export.converters.detectron2.form", "RcnnForm")
 save_model = lazily("stream_export.metadata", "save_model")
 
+# An export takes seconds of work, and minutes where many programs share the processor.
+pytestmark = pytest.mark.timeout(1800)
+
 
 Exported = tuple[Any, Any, Any]
 """What was asked for, what it was converted to, and the model in ONNX."""

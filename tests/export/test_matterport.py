@@ -27,6 +27,9 @@ all_anchors = lazily("stream_export.converters.matterport.form", "all_anchors")
 check_contract = lazily("stream_export.metadata", "check_contract")
 save_model = lazily("stream_export.metadata", "save_model")
 
+# An export takes seconds of work, and minutes where many programs share the processor.
+pytestmark = pytest.mark.timeout(1800)
+
 SMALL = "IMAGE_MIN_DIM=96 IMAGE_MAX_DIM=128 RPN_ANCHOR_SCALES=(8,16,32,64,128)"
 
 

@@ -29,6 +29,9 @@ build = lazily("stream_export.converters.tensorflow.bodies", "build")
 check_contract = lazily("stream_export.metadata", "check_contract")
 save_model = lazily("stream_export.metadata", "save_model")
 
+# An export takes seconds of work, and minutes where many programs share the processor.
+pytestmark = pytest.mark.timeout(1800)
+
 PIPELINE = """model {
   faster_rcnn {
     num_classes: 3

@@ -38,6 +38,9 @@ spell_out_limits = lazily("stream_export.onnx_export", "spell_out_limits")
 half_model = lazily("stream_export.tools.half", "half_model")
 quantize_model = lazily("stream_export.tools.quantize", "quantize_model")
 
+# An export takes seconds of work, and minutes where many programs share the processor.
+pytestmark = pytest.mark.timeout(1800)
+
 NAMES = tuple("abcdef")
 
 

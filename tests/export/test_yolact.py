@@ -24,6 +24,9 @@ Request = lazily("stream_export.converters._request", "Request")
 yolact = lazily("stream_export.converters.yolact.model")
 YolactForm = lazily("stream_export.converters.yolact.form", "YolactForm")
 
+# An export takes seconds of work, and minutes where many programs share the processor.
+pytestmark = pytest.mark.timeout(1800)
+
 
 def config_of(path: Path, **options: object):
     request = Request(path, **options)
