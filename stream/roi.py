@@ -166,7 +166,7 @@ def soft_strips(
     step *= part[:, None]
     across += step
     across = np.ascontiguousarray(across.T)
-    below = np.diff(across, axis=0)
+    below = across[1:] - across[:-1]
 
     cell, part = _positions(top, bottom, y1, y2, rows)
     height, width = len(cell), right - left
@@ -192,9 +192,13 @@ def _positions(
         The index of the cell before it, counted with one cell of padding in front, and the
         position from that cell's centre to the next one's, 0..1: each [last - first].
     """
-    position = (np.arange(first, last) + (0.5 - low)) * (cells / (high - low)) + 0.5
+    position = np.arange(first, last, dtype=np.float64)
+    position += 0.5 - low
+    position *= cells / (high - low)
+    position += 0.5
     # Farther out than the padding's centre the mask is zero all the same.
     np.maximum(position, 0, out=position)
     np.minimum(position, cells + 1, out=position)
     cell = position.astype(np.intp)
-    return cell, (position - cell).astype(np.float32)
+    position -= cell
+    return cell, position.astype(np.float32)
