@@ -60,10 +60,10 @@ def from_supervision(
     scores = np.ones(count, np.float32)
     if detections.confidence is not None:
         scores = np.asarray(detections.confidence, np.float32)
-    frames: NDArray[np.float32] | None = None
+    mask_boxes: NDArray[np.float32] | None = None
     masks = np.ones((count, _CELLS, _CELLS), np.float32)
     if full is not None:
-        _, masks, frames = pixel_masks(map(tight, full))
+        _, masks, mask_boxes = pixel_masks(map(tight, full))
     tracks = detections.tracker_id
     return Instances(
         boxes=boxes,
@@ -73,7 +73,7 @@ def from_supervision(
         class_names=class_names,
         picture_size=picture_size,
         track_ids=None if tracks is None else np.asarray(tracks, np.int64),
-        frames=frames,
+        mask_boxes=mask_boxes,
     )[np.argsort(-scores, kind="stable")]
 
 

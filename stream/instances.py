@@ -37,14 +37,14 @@ class Instances:
         boxes: float32 [N, 4], x1, y1, x2, y2 in pixels of the picture; may be fractional.
         scores: float32 [N], 0..1, descending.
         labels: int64 [N], indices into `class_names`.
-        masks: float32 [N, M, M], soft masks (0..1) in the frame of their box, unless `frames` says
-            otherwise.
+        masks: float32 [N, M, M], soft masks (0..1) in the frame of their box, or where
+            `mask_boxes` says.
         class_names: the model's classes.
         picture_size: (height, width) in pixels.
         mask_threshold: a soft mask above this is the object, 0..1.
         track_ids: int64 [N], one identity per object over time, or None where nothing tracks.
-        frames: float32 [N, 4], where masks lie that reach beyond their boxes, as boxes are given;
-            None where the boxes themselves are the frames.
+        mask_boxes: float32 [N, 4], where masks lie that reach beyond their boxes, as boxes are
+            given; None where the boxes themselves say so.
     """
 
     boxes: NDArray[np.float32]
@@ -55,7 +55,7 @@ class Instances:
     picture_size: tuple[int, int]
     mask_threshold: float = 0.5
     track_ids: NDArray[np.int64] | None = None
-    frames: NDArray[np.float32] | None = None
+    mask_boxes: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.boxes)
@@ -67,8 +67,8 @@ class Instances:
         lengths = {count, len(self.scores), len(self.labels), len(self.masks)}
         if self.track_ids is not None:
             lengths.add(len(self.track_ids))
-        if self.frames is not None:
-            lengths.add(len(self.frames))
+        if self.mask_boxes is not None:
+            lengths.add(len(self.mask_boxes))
         if len(lengths) != 1:
             raise ValueError(f"arrays of one frame's instances differ in length: {lengths}")
 
@@ -125,7 +125,7 @@ class Instances:
                     )
                 yield tight(np.asarray(mask, np.bool_))
 
-        around, cells, frames = pixel_masks(parts())
+        around, cells, mask_boxes = pixel_masks(parts())
         count = len(around)
         given = np.ones(count) if scores is None else scores
         found = cls(
@@ -136,7 +136,7 @@ class Instances:
             class_names=class_names,
             picture_size=picture_size,
             track_ids=None if track_ids is None else np.asarray(track_ids, np.int64),
-            frames=frames,
+            mask_boxes=mask_boxes,
         )
         return found[np.argsort(-found.scores, kind="stable")]
 
@@ -241,7 +241,7 @@ class Instances:
             label=label,
             name=self.class_names[label],
             mask=self.masks[index],
-            mask_box=self.mask_frames[index],
+            mask_box=self.paste_boxes[index],
             picture_size=self.picture_size,
             mask_threshold=self.mask_threshold,
             track_id=None if self.track_ids is None else int(self.track_ids[index]),
@@ -257,16 +257,16 @@ class Instances:
         counts = Counter(self.names).most_common()
         what = ", ".join(f"{count} {name}" for name, count in counts) or "nothing"
         lines = [f"Instances: {what} in a picture of {width}x{height}"]
-        for name in ("boxes", "scores", "labels", "masks", "track_ids", "frames"):
+        for name in ("boxes", "scores", "labels", "masks", "track_ids", "mask_boxes"):
             array = getattr(self, name)
             if array is not None:
                 lines.append(f"  {name}: {array.dtype} {list(array.shape)}")
         return "\n".join(lines)
 
     @property
-    def mask_frames(self) -> NDArray[np.float32]:
+    def paste_boxes(self) -> NDArray[np.float32]:
         """The boxes in whose frame the masks lie, float32 [N, 4] in pixels of the picture."""
-        return self.boxes if self.frames is None else self.frames
+        return self.boxes if self.mask_boxes is None else self.mask_boxes
 
     @property
     def names(self) -> list[str]:
@@ -310,7 +310,7 @@ class Instances:
             labels=self.labels[index],
             masks=self.masks[index],
             track_ids=None if self.track_ids is None else self.track_ids[index],
-            frames=None if self.frames is None else self.frames[index],
+            mask_boxes=None if self.mask_boxes is None else self.mask_boxes[index],
         )
 
     def with_tracks(self, track_ids: NDArray[np.int64]) -> Instances:
@@ -321,7 +321,7 @@ class Instances:
         """Masks at full picture size, bool [N, H, W]: large, so made only when asked for."""
         height, width = self.picture_size
         full = np.zeros((len(self), height, width), np.bool_)
-        for box, mask, target in zip(self.mask_frames, self.masks, full, strict=True):
+        for box, mask, target in zip(self.paste_boxes, self.masks, full, strict=True):
             pasted = paste_mask(mask, box, width, height, self.mask_threshold)
             if pasted is not None:
                 (y1, y2, x1, x2), inside = pasted

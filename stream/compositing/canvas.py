@@ -184,7 +184,7 @@ class Canvas:
             return self._pasted[index]
         found = paste(
             self.instances.masks[index],
-            self.instances.mask_frames[index],
+            self.instances.paste_boxes[index],
             self.size,
             self.threshold,
             self._memory.take,
@@ -203,7 +203,7 @@ class Canvas:
         if edge not in self._mattes:
             alpha = self._memory.plane(f"matte {len(self._mattes)}", self.size)
             self._mattes[edge] = union(
-                alpha, self.instances.masks, self.instances.mask_frames, self.threshold, edge
+                alpha, self.instances.masks, self.instances.paste_boxes, self.threshold, edge
             )
         return self._mattes[edge]
 
@@ -232,7 +232,7 @@ class Canvas:
             self._specks = has_specks(self.instances.masks, self.threshold)
         if not self._specks:
             return pasted
-        mask, box = self.instances.masks[index], self.instances.mask_frames[index]
+        mask, box = self.instances.masks[index], self.instances.paste_boxes[index]
         inside = without_specks(pasted.inside, pasted.window, mask, box, self.threshold)
         return Pasted(pasted.window, inside)
 

@@ -115,7 +115,7 @@ class Cover(Layer):
             self._seen = []
         self._last = now
         ids = None if instances.track_ids is None else instances.track_ids.tolist()
-        frames = instances.mask_frames
+        frames = instances.paste_boxes
         found = [
             _Seen(
                 None if ids is None else ids[index],

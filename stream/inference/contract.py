@@ -9,27 +9,32 @@ The runtime knows nothing but this. Tensors (batch of one):
 | output | `scores` | float32 [N] | descending |
 | output | `labels` | int64 [N] | index into the names, 0-based, no background |
 | output | `masks` | float32 [N, M, M] | soft mask (0..1) in the frame of its box |
-| output, if any | `frames` | float32 [N, 4] | where masks lie that reach beyond their boxes |
+| output, if any | `mask_boxes` | float32 [N, 4] | where masks lie that reach beyond their boxes |
 
-N may be 0. The rest is in the file's metadata, written and read by `Metadata`.
+N may be 0. Files of version 1 call the last one `frames`; they are read all the same. The rest is
+in the file's metadata, written and read by `Metadata`.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal, get_args
 
 from stream.errors import ModelError
 
-VERSION = "1"
+VERSION = "2"
+READABLE = ("1", VERSION)
 PREFIX = "stream."
 INPUT = "image"
 OUTPUTS = ("boxes", "scores", "labels", "masks")
-FRAMES = "frames"
+MASK_BOXES = "mask_boxes"
 """An output that a model may have: boxes, in pixels of the input, in whose frame its masks lie."""
+
+_OLD_NAMES = {"frames": MASK_BOXES}
+"""What files of version 1 call it."""
 
 ResizeMode = Literal["shortest_edge", "letterbox", "stretch", "native"]
 Interpolation = Literal["bilinear", "area", "pil_bilinear", "tf_bilinear"]
@@ -42,7 +47,7 @@ TENSOR_TYPES = {
     "scores": ("tensor(float)", 1),
     "labels": ("tensor(int64)", 1),
     "masks": ("tensor(float)", 3),
-    FRAMES: ("tensor(float)", 2),
+    MASK_BOXES: ("tensor(float)", 2),
 }
 
 
@@ -203,8 +208,10 @@ class Metadata:
         version = properties.get(f"{PREFIX}contract")
         if version is None:
             raise ModelError("it carries no stream metadata; convert it with `stream export` first")
-        if version != VERSION:
-            raise ModelError(f"it keeps contract version {version}, this program needs {VERSION}")
+        if version not in READABLE:
+            raise ModelError(
+                f"it keeps contract version {version}, this program reads {' and '.join(READABLE)}"
+            )
         try:
             names = json.loads(properties[f"{PREFIX}names"])
             resize = Resize(**json.loads(properties[f"{PREFIX}resize"]))
@@ -231,6 +238,12 @@ class Metadata:
         return metadata
 
 
+def outputs_to_read(names: Collection[str]) -> list[str]:
+    """The outputs that are asked for, in the contract's order, by the names that a file has."""
+    extra = [name for name in (MASK_BOXES, *_OLD_NAMES) if name in names]
+    return [*OUTPUTS, *extra[:1]]
+
+
 def check_tensors(
     inputs: Mapping[str, tuple[str, Sequence[int | str | None]]],
     outputs: Mapping[str, tuple[str, Sequence[int | str | None]]],
@@ -244,11 +257,12 @@ def check_tensors(
     """
     if set(inputs) != {INPUT}:
         raise ModelError(f"its inputs are {sorted(inputs)}, the contract wants one, 'image'")
+    outputs = {_OLD_NAMES.get(name, name): told for name, told in outputs.items()}
     missing = [name for name in OUTPUTS if name not in outputs]
     if missing:
         raise ModelError(f"it lacks the outputs {missing}; it has {sorted(outputs)}")
     for name, (kind, rank) in TENSOR_TYPES.items():
-        if name == FRAMES and name not in outputs:
+        if name == MASK_BOXES and name not in outputs:
             continue
         found, shape = inputs[name] if name == INPUT else outputs[name]
         if found != kind or len(shape) != rank:

@@ -25,15 +25,15 @@ class Raw(NamedTuple):
         boxes: float32 [N, 4].
         scores: float32 [N].
         labels: int64 [N].
-        masks: float32 [N, M, M], 0..1, in the frame of their box, or of `frames` where there are.
-        frames: float32 [N, 4], or None.
+        masks: float32 [N, M, M], 0..1, in the frame of their box, or in `mask_boxes`.
+        mask_boxes: float32 [N, 4], or None.
     """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
     labels: NDArray[np.int64]
     masks: NDArray[np.float32]
-    frames: NDArray[np.float32] | None = None
+    mask_boxes: NDArray[np.float32] | None = None
 
 
 def class_indices(wanted: Sequence[str] | str, names: Sequence[str]) -> frozenset[int]:
@@ -77,7 +77,7 @@ def to_instances(
 ) -> Instances:
     """Maps boxes back to the picture and keeps what was asked for.
 
-    Boxes, and frames where there are, are clipped to the picture; where that cuts off a visible
+    Boxes, and mask boxes where there are, are clipped to the picture; where that cuts off a visible
     part of the one that the mask lies in, the mask is cropped with it. Instances below the
     threshold, of other classes, or without an area in the picture are dropped. The arrays returned
     are the caller's own.
@@ -100,14 +100,14 @@ def to_instances(
     width, height = geometry.picture
     boxes, clipped, seen = _in_picture(raw.boxes, geometry)
     keep &= seen
-    frames, cut = boxes, clipped
-    if raw.frames is not None:
-        frames, cut, seen = _in_picture(raw.frames, geometry)
+    reach, cut = boxes, clipped
+    if raw.mask_boxes is not None:
+        reach, cut, seen = _in_picture(raw.mask_boxes, geometry)
         keep &= seen
     order = np.flatnonzero(keep)
     order = order[np.argsort(-raw.scores[order], kind="stable")]
     masks = raw.masks[order].astype(np.float32)  # a copy, whatever the type was
-    for index, (frame, inside) in enumerate(zip(frames[order], cut[order], strict=True)):
+    for index, (frame, inside) in enumerate(zip(reach[order], cut[order], strict=True)):
         masks[index] = _crop(masks[index], frame, inside)
     return Instances(
         boxes=clipped[order].astype(np.float32),
@@ -117,7 +117,7 @@ def to_instances(
         class_names=names,
         picture_size=(height, width),
         mask_threshold=mask_threshold,
-        frames=None if raw.frames is None else cut[order].astype(np.float32),
+        mask_boxes=None if raw.mask_boxes is None else cut[order].astype(np.float32),
     )
 
 
@@ -169,7 +169,7 @@ def _check(raw: Raw, classes: int) -> None:
         or raw.masks.shape[:1] != (count,)
         or raw.masks.ndim != 3
         or raw.masks.shape[1] != raw.masks.shape[2]
-        or (raw.frames is not None and raw.frames.shape != (count, 4))
+        or (raw.mask_boxes is not None and raw.mask_boxes.shape != (count, 4))
     ):
         raise ModelError(
             f"the model's answer breaks the contract: boxes {shapes[0]}, scores {shapes[1]}, "

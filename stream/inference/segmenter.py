@@ -10,7 +10,7 @@ import numpy as np
 
 from stream.errors import ModelError, UsageError
 from stream.inference.catalogue import DEFAULT, find
-from stream.inference.contract import FRAMES, INPUT, OUTPUTS, Metadata
+from stream.inference.contract import INPUT, Metadata, outputs_to_read
 from stream.inference.postprocess import Raw, class_indices, to_instances
 from stream.inference.preprocess import Picture, Prepared, Preprocessor
 from stream.inference.providers import ProviderName, check_name
@@ -50,8 +50,7 @@ class Segmenter:
         self._session = session
         self._classes = None if classes is None else class_indices(classes, metadata.names)
         self._preprocess = Preprocessor(metadata.resize)
-        has = {output.name for output in session.handle.get_outputs()}
-        self._outputs = [*OUTPUTS, *({FRAMES} & has)]
+        self._outputs = outputs_to_read([output.name for output in session.handle.get_outputs()])
 
     @classmethod
     def load(

@@ -45,7 +45,7 @@ def carry(instances: Instances, flow: Flow) -> Instances:
         return instances
     height, width = instances.picture_size
     scale = np.array([flow.shape[1] / width, flow.shape[0] / height], np.float32)
-    boxes, masks = instances.mask_frames, instances.masks
+    boxes, masks = instances.paste_boxes, instances.masks
     rows, columns = masks.shape[1:]
     centres = _cell_centres(boxes, rows, columns)
     raw = _sample(flow, centres, scale)
@@ -70,8 +70,8 @@ def carry(instances: Instances, flow: Flow) -> Instances:
         ]
     )
     result = replace(instances, boxes=moved, masks=carried.astype(np.float32, copy=False))
-    if instances.frames is not None:
-        result = replace(result, boxes=instances.boxes + (moved - boxes), frames=moved)
+    if instances.mask_boxes is not None:
+        result = replace(result, boxes=instances.boxes + (moved - boxes), mask_boxes=moved)
     there = _in_picture(moved, width, height)
     return result if there.all() else result.select(there)
 

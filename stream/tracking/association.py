@@ -67,13 +67,13 @@ def mask_cover(instances: Instances, index: int, other: int) -> tuple[float, flo
     """How much of one instance's mask another one's covers, and the IoU of both masks; 0..1."""
     height, width = instances.picture_size
     threshold = instances.mask_threshold
-    box, mask = instances.mask_frames[index], instances.masks[index]
+    box, mask = instances.paste_boxes[index], instances.masks[index]
     rows, columns = mask.shape
     window = mask_window(box, (rows, columns), width, height, threshold)
     if window is None:
         return 0.0, 0.0
     inside = threshold_mask(mask, box, window, threshold)
-    theirs = instances.mask_frames[other]
+    theirs = instances.paste_boxes[other]
     if not (theirs[2:] > theirs[:2]).all():
         return 0.0, 0.0
     covering = threshold_mask(instances.masks[other], theirs, window, threshold)

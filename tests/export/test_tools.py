@@ -94,7 +94,7 @@ def test_two_detections_never_share_a_partner():
 
 def test_masks_are_compared_where_they_lie():
     plain = _instances((10, 10, 50, 50, 0.9, 0))
-    framed = replace(plain, frames=np.array([[20, 10, 60, 50]], np.float32))
+    framed = replace(plain, mask_boxes=np.array([[20, 10, 60, 50]], np.float32))
     assert mask_iou(framed, 0, framed, 0) == 1
     # Of 40 columns 30 are in both, of 50 in either.
     assert mask_iou(plain, 0, framed, 0) == pytest.approx(30 / 50, abs=0.01)

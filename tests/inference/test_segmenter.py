@@ -220,7 +220,7 @@ def _no_metadata(model: onnx.ModelProto) -> None:
 def _other_contract(model: onnx.ModelProto) -> None:
     for item in model.metadata_props:
         if item.key == "stream.contract":
-            item.value = "2"
+            item.value = "3"
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def _other_contract(model: onnx.ModelProto) -> None:
         (_new_format, r"format is version 99, and ONNX Runtime [\d.]+ reads up to \d+"),
         (_unknown_operator, "Levitate"),
         (_no_metadata, "stream export"),
-        (_other_contract, "contract version 2"),
+        (_other_contract, "contract version 3"),
     ],
 )
 def test_models_that_break_the_contract(tmp_path: Path, change, message: str) -> None:

@@ -220,10 +220,10 @@ def _canvas(side: Instances, index: int) -> NDArray[np.bool_]:
     """An instance's mask in its picture, bool [H, W]."""
     height, width = side.picture_size
     mask = side.masks[index]
-    if mask.shape == (height, width) and side.frames is not None:
+    if mask.shape == (height, width) and side.mask_boxes is not None:
         return np.asarray(mask > side.mask_threshold)
     canvas = np.zeros((height, width), np.bool_)
-    pasted = paste_mask(mask, side.mask_frames[index], width, height, side.mask_threshold)
+    pasted = paste_mask(mask, side.paste_boxes[index], width, height, side.mask_threshold)
     if pasted is not None:
         (y1, y2, x1, x2), inside = pasted
         canvas[y1:y2, x1:x2] = inside

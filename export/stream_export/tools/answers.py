@@ -65,7 +65,9 @@ class StoredAnswers:
         if masks.ndim != 3:
             raise ModelError(f"{self._path}: the masks of {self.picture!r} are no [N, M, M]")
         highest = max(int(labels.max(initial=0)) + 1, 1)
-        frames = np.tile(np.array([0, 0, width, height], np.float32), (count, 1)) if whole else None
+        mask_boxes = (
+            np.tile(np.array([0, 0, width, height], np.float32), (count, 1)) if whole else None
+        )
         return Instances(
             boxes=boxes.astype(np.float32),
             scores=scores.astype(np.float32),
@@ -73,5 +75,5 @@ class StoredAnswers:
             masks=masks.astype(np.float32),
             class_names=tuple(str(number) for number in range(highest)),
             picture_size=(height, width),
-            frames=frames,
+            mask_boxes=mask_boxes,
         )

@@ -102,7 +102,7 @@ def runtime_detector(segmenter: Segmenter) -> Detector:
 
     def run(image: Image) -> Found:
         found = segmenter(image)
-        return found.boxes, found.scores, found.labels, found.masks, found.mask_frames
+        return found.boxes, found.scores, found.labels, found.masks, found.paste_boxes
 
     return run
 

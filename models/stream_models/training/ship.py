@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from stream.errors import ModelError
-from stream.inference.contract import FRAMES, OUTPUTS, Metadata
+from stream.inference.contract import MASK_BOXES, OUTPUTS, Metadata
 from stream_export.onnx_export import export_module
 from stream_export.tools.quantize import quantize_model
 from stream_models.detect import DetectConfig, Detector
@@ -47,7 +47,7 @@ def to_onnx(
         height=384,
         width=512,
         dynamic=True,
-        outputs=(*OUTPUTS, FRAMES),
+        outputs=(*OUTPUTS, MASK_BOXES),
     )
     entry = model.metadata_props.add()
     entry.key = _NETWORK

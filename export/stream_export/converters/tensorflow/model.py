@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from stream.errors import ModelError, UsageError
-from stream.inference.contract import FRAMES, OUTPUTS, Metadata, Resize
+from stream.inference.contract import MASK_BOXES, OUTPUTS, Metadata, Resize
 from stream_export.checkpoints.frozen import frozen_weights, without_import
 from stream_export.checkpoints.graphdef import GraphNode, read_graphdef
 from stream_export.checkpoints.prototext import Message, read_prototext
@@ -234,7 +234,7 @@ def convert(request: Request) -> Converted:
         height,
         width,
         dynamic,
-        (*OUTPUTS, FRAMES),
+        (*OUTPUTS, MASK_BOXES),
         read=tuple(read),
         assumed=assumed,
     )

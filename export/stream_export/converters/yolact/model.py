@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from stream.errors import ModelError, UsageError
-from stream.inference.contract import FRAMES, OUTPUTS, Metadata, Resize
+from stream.inference.contract import MASK_BOXES, OUTPUTS, Metadata, Resize
 from stream_export.blocks.deformable import Deformable, DeformConv
 from stream_export.checkpoints.settings import Settings
 from stream_export.checkpoints.states import load_weights
@@ -259,7 +259,7 @@ def convert(request: Request) -> Converted:
         height,
         width,
         dynamic=config.native,
-        outputs=(*OUTPUTS, FRAMES),
+        outputs=(*OUTPUTS, MASK_BOXES),
         read=(f"{len(weights)} weights of {request.checkpoint}", f"class names {source}"),
         assumed=(
             f"an input of {edge} pixels, anchors of {sizes} pixels, {kind} (weights do not tell; "

@@ -1,4 +1,4 @@
-"""Masks that reach beyond their boxes: a model says in `frames` where they lie."""
+"""Masks that reach beyond their boxes: a model says in `mask_boxes` where they lie."""
 
 import dataclasses
 from fractions import Fraction
@@ -10,7 +10,7 @@ import pytest
 from stream.compositing import Painter, Style
 from stream.errors import ModelError
 from stream.frame import Frame
-from stream.inference.contract import Geometry, check_tensors
+from stream.inference.contract import Geometry, check_tensors, outputs_to_read
 from stream.inference.postprocess import Raw, to_instances
 from stream.motion.carry import carry
 
@@ -47,28 +47,28 @@ def test_a_mask_lies_in_its_frame_and_the_box_stays() -> None:
 def test_frames_are_mapped_to_the_picture_like_boxes() -> None:
     found = found_of(raw_of([20, 20, 40, 40], [16, 17, 46, 44]), HALVED)
     np.testing.assert_array_equal(found.boxes, [[40, 40, 80, 80]])
-    np.testing.assert_array_equal(found.mask_frames, [[32, 34, 92, 88]])
+    np.testing.assert_array_equal(found.paste_boxes, [[32, 34, 92, 88]])
 
 
 def test_a_frame_outside_is_cut_with_its_mask() -> None:
     raw = raw_of([0, 20, 40, 40], [-30, 20, 30, 40])
     raw.masks[0, :, :14] = 0
     found = found_of(raw)
-    np.testing.assert_array_equal(found.mask_frames, [[0, 20, 30, 40]])
+    np.testing.assert_array_equal(found.paste_boxes, [[0, 20, 30, 40]])
     assert rows_and_columns(found.full_masks()[0])[2:] == (0, 30)
 
 
 def test_without_frames_the_boxes_are_the_frames() -> None:
-    found = found_of(raw_of([20, 20, 40, 40], [0, 0, 1, 1])._replace(frames=None))
-    assert found.frames is None
-    np.testing.assert_array_equal(found.mask_frames, found.boxes)
+    found = found_of(raw_of([20, 20, 40, 40], [0, 0, 1, 1])._replace(mask_boxes=None))
+    assert found.mask_boxes is None
+    np.testing.assert_array_equal(found.paste_boxes, found.boxes)
 
 
 def test_choosing_instances_chooses_their_frames() -> None:
     found = found_of(raw_of([20, 20, 40, 40], [16, 17, 46, 44]))
-    assert len(found.select(np.array([False])).mask_frames) == 0
+    assert len(found.select(np.array([False])).paste_boxes) == 0
     with pytest.raises(ValueError, match="differ in length"):
-        dataclasses.replace(found, frames=np.zeros((2, 4), np.float32))
+        dataclasses.replace(found, mask_boxes=np.zeros((2, 4), np.float32))
 
 
 def test_carrying_moves_box_and_frame_alike() -> None:
@@ -77,7 +77,7 @@ def test_carrying_moves_box_and_frame_alike() -> None:
     flow[...] = (5, 3)
     moved = carry(found, flow)
     np.testing.assert_allclose(moved.boxes, [[25, 23, 45, 43]], atol=0.01)
-    np.testing.assert_allclose(moved.mask_frames, [[21, 20, 51, 47]], atol=0.01)
+    np.testing.assert_allclose(moved.paste_boxes, [[21, 20, 51, 47]], atol=0.01)
 
 
 @pytest.mark.parametrize("look", ["binary", "overlay"])
@@ -98,7 +98,7 @@ def test_looks_paint_the_whole_frame(look: str) -> None:
 def test_frames_of_another_shape_are_refused() -> None:
     raw = raw_of([20, 20, 40, 40], [16, 17, 46, 44])
     with pytest.raises(ModelError, match="breaks the contract"):
-        found_of(raw._replace(frames=np.zeros((2, 4), np.float32)))
+        found_of(raw._replace(mask_boxes=np.zeros((2, 4), np.float32)))
 
 
 def test_the_contract_takes_frames_but_does_not_need_them() -> None:
@@ -110,6 +110,10 @@ def test_the_contract_takes_frames_but_does_not_need_them() -> None:
         "masks": ("tensor(float)", [None, 28, 28]),
     }
     check_tensors(inputs, outputs)
-    check_tensors(inputs, outputs | {"frames": ("tensor(float)", [None, 4])})
-    with pytest.raises(ModelError, match="frames"):
-        check_tensors(inputs, outputs | {"frames": ("tensor(int64)", [None, 4])})
+    # Files of version 1 call the output `frames`.
+    for name in ("mask_boxes", "frames"):
+        check_tensors(inputs, outputs | {name: ("tensor(float)", [None, 4])})
+        assert outputs_to_read([*outputs, name])[-1] == name
+        with pytest.raises(ModelError, match="mask_boxes"):
+            check_tensors(inputs, outputs | {name: ("tensor(int64)", [None, 4])})
+    assert outputs_to_read(list(outputs)) == ["boxes", "scores", "labels", "masks"]
