@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stream.version import __version__
 
@@ -61,7 +61,7 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module 'stream' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"stream.{_MODULES[name]}"), name)

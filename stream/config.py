@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 from stream.errors import SinkError, UsageError
 from stream.groups import Leaf, build, changed, leaves, nearest, read
@@ -37,10 +37,17 @@ from stream.options import (
     PictureOptions,
     RunOptions,
     TrackingOptions,
+    Value,
 )
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.sources.addresses import clean, split
 from stream.toml_lines import Place, at, line_of
+from stream.types import TOML
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T")
 
 NAME = "{name}"
 """What stands for a source's name in the targets of its outputs, and in `report`."""
@@ -108,7 +115,7 @@ def loads(text: str, name: str = "the configuration") -> list[RunPlan]:
 class _Reader:
     """Goes through a document once; every error names its line."""
 
-    def __init__(self, name: str, text: str, document: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, text: str, document: Mapping[str, TOML]) -> None:
         self._name = name
         self._text = text
         self._document = document
@@ -120,7 +127,10 @@ class _Reader:
                 near = nearest(key, known)
                 hint = f"did you mean [{near}]?" if near else f"there are {', '.join(known)}"
                 raise self._error((key,), f"there is no table {key!r}; {hint}")
-        groups = {name: self._group(name, group) for name, group in _TABLES.items()}
+        model = self._group("model", ModelOptions)
+        tracking = self._group("tracking", TrackingOptions)
+        live = self._group("live", LiveOptions)
+        said = self._group("run", RunOptions)
         shared = [self._output(place, table) for place, table in self._tables(("output",))]
         plans: list[RunPlan] = []
         taken: dict[str, Place] = {}
@@ -129,7 +139,7 @@ class _Reader:
             outputs = [*shared, *own]
             for one in outputs:
                 self._take(one, one.plan(name).target, taken)
-            run = groups["run"]
+            run = said
             if run.report is not None:
                 run = build(
                     RunOptions,
@@ -139,9 +149,9 @@ class _Reader:
                 RunPlan(
                     source,
                     tuple(one.plan(name) for one in outputs),
-                    groups["model"],
-                    groups["tracking"],
-                    groups["live"],
+                    model,
+                    tracking,
+                    live,
                     run,
                 )
             )
@@ -158,7 +168,7 @@ class _Reader:
             )
         taken[target] = output.place
 
-    def _tables(self, place: Place) -> Iterator[tuple[Place, Mapping[str, Any]]]:
+    def _tables(self, place: Place) -> Iterator[tuple[Place, Mapping[str, TOML]]]:
         """The tables of a list of tables; a single table is a list of one."""
         found = at(self._document, place)
         if found is None:
@@ -167,31 +177,33 @@ class _Reader:
         if isinstance(found, dict):
             yield place, found
             return
-        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        tables = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        if not isinstance(found, list) or len(tables) < len(found):
             raise self._error(place, f"{name} is a table: write [[{name}]] above its keys")
-        for index, table in enumerate(found):
+        for index, table in enumerate(tables):
             yield (*place, index), table
 
-    def _group(self, name: str, group: type) -> Any:
+    def _group(self, name: str, group: type[T]) -> T:
         table = self._document.get(name, {})
         if not isinstance(table, dict):
             raise self._error((name,), f"{name} is a table: write [{name}] above its keys")
-        return self._build((name,), group, self._values((name,), table, leaves(group)))
+        kind: type = group
+        return self._build((name,), group, self._values((name,), table, leaves(kind)))
 
     def _source(
-        self, place: Place, table: Mapping[str, Any]
+        self, place: Place, table: Mapping[str, TOML]
     ) -> tuple[SourcePlan, str, list[_Output]]:
         plain = ("target", "name", "output")
         given = self._values(place, table, leaves(InputOptions), plain)
         target = self._target(place, table)
-        name = table.get("name")
-        if name is not None:
-            self._text_of((*place, "name"), "name", name)
+        name = name_of(target)
+        if "name" in table:
+            name = self._text_of((*place, "name"), "name", table["name"])
         options = self._build(place, InputOptions, given)
         own = [self._output(one, inner) for one, inner in self._tables((*place, "output"))]
-        return SourcePlan(target, options), name_of(target) if name is None else name, own
+        return SourcePlan(target, options), name, own
 
-    def _target(self, place: Place, table: Mapping[str, Any]) -> str | tuple[str, ...]:
+    def _target(self, place: Place, table: Mapping[str, TOML]) -> str | tuple[str, ...]:
         if "target" not in table:
             raise self._error(place, "this source has no target: a path, an address or a camera")
         target = table["target"]
@@ -202,7 +214,7 @@ class _Reader:
             raise self._error(where, "target is an empty list")
         return tuple(self._text_of(where, "target", one) for one in target)
 
-    def _output(self, place: Place, table: Mapping[str, Any]) -> _Output:
+    def _output(self, place: Place, table: Mapping[str, TOML]) -> _Output:
         known = leaves(PictureOptions) | leaves(OutputOptions)
         given = self._values(place, table, known, ("to",))
         if "to" not in table:
@@ -221,11 +233,11 @@ class _Reader:
     def _values(
         self,
         place: Place,
-        table: Mapping[str, Any],
+        table: Mapping[str, TOML],
         known: Mapping[str, Leaf],
         others: Sequence[str] = (),
-    ) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    ) -> dict[str, Value]:
+        found: dict[str, Value] = {}
         for key, value in table.items():
             name = key.replace("-", "_")
             if key in others:
@@ -251,7 +263,7 @@ class _Reader:
             return f"there is no {key!r} in {table}; it belongs to {elsewhere}"
         return f"there is no {key!r} in {table}; there are {', '.join(sorted(known))}"
 
-    def _build(self, place: Place, group: type, values: Mapping[str, Any]) -> Any:
+    def _build(self, place: Place, group: type[T], values: Mapping[str, Value]) -> T:
         try:
             return build(group, values)
         except UsageError as error:
@@ -331,7 +343,7 @@ def dump(plans: RunPlan | Sequence[RunPlan]) -> str:
             lines += ["", f"[{name}]", *_entries(values)]
     for plan in plans:
         target = plan.source.target
-        source: dict[str, Any] = {"target": target}
+        source: dict[str, object] = {"target": target}
         targets = [one.target for one in plan.outputs]
         if any(NAME in one for one in (*targets, str(plan.run.report or ""))):
             # A name that stands for itself: the targets are meant as they are written.
@@ -339,7 +351,7 @@ def dump(plans: RunPlan | Sequence[RunPlan]) -> str:
         lines += ["", "[[source]]", *_entries(source | changed(plan.source.options))]
         heading = "[[output]]" if len(plans) == 1 else "[[source.output]]"
         for output in plan.outputs:
-            values = {"to": output.target} | changed(output.picture) | changed(output.options)
+            values = {"to": output.target, **changed(output.picture), **changed(output.options)}
             lines += ["", heading, *_entries(values)]
     return "\n".join(lines[1:]) + "\n"
 
@@ -362,15 +374,15 @@ def save(path: Path, plans: RunPlan | Sequence[RunPlan]) -> None:
         raise SinkError(f"the configuration {path} cannot be written: {reason}") from error
 
 
-def _groups_of(plan: RunPlan) -> dict[str, Any]:
+def _groups_of(plan: RunPlan) -> dict[str, DataclassInstance]:
     return {one.name: getattr(plan, one.name) for one in fields(plan) if one.name in _TABLES}
 
 
-def _entries(values: Mapping[str, Any]) -> list[str]:
+def _entries(values: Mapping[str, object]) -> list[str]:
     return [f"{key} = {_written(value)}" for key, value in values.items()]
 
 
-def _written(value: Any) -> str:
+def _written(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):

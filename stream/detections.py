@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from stream.errors import UsageError
 from stream.instances import Instances
 from stream.outlines import pixel_masks, tight
+from stream.types import Array
 
 if TYPE_CHECKING:
     import supervision
@@ -77,12 +79,18 @@ def from_supervision(
     )[np.argsort(-scores, kind="stable")]
 
 
-def _each(masks: Any, count: int) -> list[Any]:
+class _Masks(Protocol):
+    """Full-size masks, bool [H, W] each, by number."""
+
+    def __getitem__(self, index: int, /) -> Array: ...
+
+
+def _each(masks: _Masks, count: int) -> list[Array]:
     # Its compact masks are full-size arrays one by one, as its arrays are.
     return [masks[index] for index in range(count)]
 
 
-def _names(labels: NDArray[np.int64], given: Any) -> tuple[str, ...]:
+def _names(labels: NDArray[np.int64], given: Iterable[object] | None) -> tuple[str, ...]:
     """A name for every label up to the largest; those that are not there are called by number."""
     count = int(labels.max()) + 1 if len(labels) else 0
     names = [f"class {label}" for label in range(count)]

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from stream.version import __version__
 
@@ -259,7 +259,8 @@ def _try_encoder(name: str) -> str:
     import av
 
     try:
-        context: Any = av.CodecContext.create(name, "w")
+        context = av.CodecContext.create(name, "w")
+        assert isinstance(context, av.VideoCodecContext)
         context.width, context.height, context.framerate = 320, 240, Fraction(25)
         formats = [form.name for form in context.codec.video_formats or ()]
         context.pix_fmt = "yuv420p" if "yuv420p" in formats else "nv12"

@@ -16,10 +16,13 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import time
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from stream.errors import UsageError
-from stream.options import Option
+from stream.options import Option, Value
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 T = TypeVar("T")
 
@@ -41,8 +44,8 @@ class Leaf:
 
     name: str
     option: Option
-    hint: Any
-    default: Any
+    hint: object
+    default: Value
     group: type
 
     @property
@@ -51,7 +54,7 @@ class Leaf:
         return self.option.flag or f"--{self.name.replace('_', '-')}"
 
     @property
-    def kind(self) -> Any:
+    def kind(self) -> object:
         """The type of its value where it has one: the hint without None."""
         return _kind(self.hint)
 
@@ -101,7 +104,7 @@ def leaves(group: type) -> dict[str, Leaf]:
     return found
 
 
-def build(group: type[T], values: Mapping[str, Any]) -> T:
+def build(group: type[T], values: Mapping[str, Value]) -> T:
     """A group, and the groups in it, with these values, defaults for the rest.
 
     Args:
@@ -112,7 +115,7 @@ def build(group: type[T], values: Mapping[str, Any]) -> T:
         UsageError: values do not go together; the sentence is the group's own.
     """
     hints = get_type_hints(group)
-    given: dict[str, Any] = {}
+    given: dict[str, object] = {}
     for field in fields(group):  # type: ignore[arg-type]  # it is a dataclass
         hint = hints[field.name]
         if "option" in field.metadata:
@@ -123,26 +126,26 @@ def build(group: type[T], values: Mapping[str, Any]) -> T:
     return group(**given)
 
 
-def values_of(group: Any) -> dict[str, Any]:
+def values_of(group: DataclassInstance) -> dict[str, Value]:
     """The values of a group, and of the groups in it, by the names of `leaves`."""
-    found: dict[str, Any] = {}
+    found: dict[str, Value] = {}
     for field in fields(group):
         value = getattr(group, field.name)
         if "option" in field.metadata:
             found[field.name] = value
-        elif is_dataclass(value):
+        elif is_dataclass(value) and not isinstance(value, type):
             found |= values_of(value)
     return found
 
 
-def changed(group: Any) -> dict[str, Any]:
+def changed(group: DataclassInstance) -> dict[str, Value]:
     """The values of a group that are not the defaults."""
     kind: type = type(group)
     known = leaves(kind)
     return {name: value for name, value in values_of(group).items() if value != known[name].default}
 
 
-def read(leaf: Leaf, given: object, name: str) -> Any:
+def read(leaf: Leaf, given: object, name: str) -> Value:
     """An option's value from what was given for it.
 
     Args:
@@ -197,14 +200,14 @@ def shown(given: object) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def _kind(hint: Any) -> Any:
+def _kind(hint: object) -> object:
     if get_origin(hint) in (Union, types.UnionType):
         kinds = [one for one in get_args(hint) if one is not type(None)]
-        return kinds[0] if len(kinds) == 1 else Any
+        return kinds[0] if len(kinds) == 1 else object
     return hint
 
 
-def _convert(leaf: Leaf, given: object) -> Any:
+def _convert(leaf: Leaf, given: object) -> Value:
     kind, parse = leaf.kind, leaf.option.parse
     if kind is bool:
         if isinstance(given, bool):
@@ -220,7 +223,7 @@ def _convert(leaf: Leaf, given: object) -> Any:
         # TOML's own numbers and times go through the words' parser too: it knows the bounds.
         return parse(given if isinstance(given, str) else str(given))
     if kind in (int, float):
-        return _number(kind, given)
+        return _number(given, whole=kind is int)
     if not isinstance(given, str):
         raise UsageError(f"it is a text, not {shown(given)}")
     if not given or "\0" in given:
@@ -228,7 +231,7 @@ def _convert(leaf: Leaf, given: object) -> Any:
     return Path(given) if kind is Path else given
 
 
-def _many(leaf: Leaf, given: object) -> Any:
+def _many(leaf: Leaf, given: object) -> Value:
     parts = get_args(leaf.kind)
     parse = leaf.option.parse
     if isinstance(given, str) and parse is not None:
@@ -245,8 +248,7 @@ def _many(leaf: Leaf, given: object) -> Any:
     return tuple(given)
 
 
-def _number(kind: type, given: object) -> int | float:
-    whole = kind is int
+def _number(given: object, *, whole: bool) -> int | float:
     what = "a whole number" if whole else "a number"
     if isinstance(given, str):
         form = r"[+-]?[0-9]+" if whole else r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from stream import rle
 from stream.outlines import Ring, rings
 from stream.roi import Window, paste_mask
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 class Shape(NamedTuple):
@@ -109,7 +112,7 @@ class Instance:
         return f"Instance({self.name}{track}, {self.score:.3f}, box [{box}])"
 
 
-def same(one: Any, other: Any) -> bool:
+def same(one: DataclassInstance, other: DataclassInstance) -> bool:
     """Whether two records of one class have the same fields; arrays, the same numbers."""
     for field in fields(one):
         mine, theirs = getattr(one, field.name), getattr(other, field.name)

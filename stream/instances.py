@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,7 +143,7 @@ class Instances:
     @classmethod
     def from_rle(
         cls,
-        rles: Sequence[rle.Rle | Mapping[str, Any]],
+        rles: Sequence[rle.AnyRle],
         *,
         class_names: tuple[str, ...],
         picture_size: tuple[int, int],

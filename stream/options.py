@@ -10,12 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypeAlias, TypedDict, TypeVar, Unpack
 
 from stream.errors import UsageError
 
+T = TypeVar("T")
+
 Every = int | Literal["auto"] | None
 """Inference on every Nth frame; `auto`; None is what suits the source."""
+
+Value: TypeAlias = "bool | float | str | Path | tuple[str, ...] | tuple[int, int] | None"
+"""What an option's value may be; whole numbers count as floats, as type checkers have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +45,25 @@ class Option:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
-    parse: Callable[[str], Any] | None = None
+    parse: Callable[[str], Value] | None = None
     short: str | None = None
     flag: str | None = None
 
 
-def option(default: Any, help: str, **how: Any) -> Any:
-    """A dataclass field that is an option; `how` goes to `Option`, "said" to its `default`."""
-    said = how.pop("said", "")
+class _How(TypedDict, total=False):
+    """What `Option` may be told besides its help and its default in words."""
+
+    metavar: str
+    low: float
+    high: float
+    choices: tuple[str, ...]
+    parse: Callable[[str], Value]
+    short: str
+    flag: str
+
+
+def option(default: T, help: str, said: str = "", **how: Unpack[_How]) -> T:
+    """A dataclass field that is an option; `how` goes to `Option`, `said` to its `default`."""
     return field(default=default, metadata={"option": Option(help, said, **how)})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import av
 import cv2
@@ -68,8 +68,8 @@ def plane_view(plane: VideoPlane, depth: int = 8, channels: int = 1) -> Array:
     Returns:
         uint8 (depth 8) or uint16 (more) [height, width], or [height, width, channels].
     """
-    memory: Any = plane  # PyAV's stubs do not say that planes are buffers.
-    flat: Array = np.frombuffer(memory, np.uint8 if depth <= 8 else np.uint16)
+    # PyAV's types do not say so before Python 3.12, but planes are buffers.
+    flat: Array = np.frombuffer(plane, np.uint8 if depth <= 8 else np.uint16)  # type: ignore[call-overload]
     rows = flat.reshape(plane.height, abs(plane.line_size) // flat.itemsize)
     if plane.line_size < 0:
         rows = rows[::-1]

@@ -10,7 +10,7 @@ is that of the COCO API (`maskApi.c`), which `pycocotools` reads.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,10 @@ class Rle(TypedDict):
 
     size: list[int]
     counts: str
+
+
+AnyRle: TypeAlias = "Rle | Mapping[str, Any]"
+"""Run lengths as others may have written them; they are checked when they are read."""
 
 
 def encode(inside: NDArray[np.bool_], window: Window, size: tuple[int, int]) -> Rle:
@@ -56,7 +60,7 @@ def encode(inside: NDArray[np.bool_], window: Window, size: tuple[int, int]) -> 
     return Rle(size=[height, width], counts=_compress(counts))
 
 
-def decode(rle: Rle | Mapping[str, Any]) -> NDArray[np.bool_]:
+def decode(rle: AnyRle) -> NDArray[np.bool_]:
     """The mask at full size, bool [H, W].
 
     Args:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+from stream.types import TOML
 
 Place = tuple[str | int, ...]
 """The way to a value: table names, keys, places in lists."""
@@ -28,7 +29,7 @@ def line_of(text: str, place: Place) -> int:
     return min(_readable(lines, high - 1)[0] + 1, len(lines))
 
 
-def _readable(lines: Sequence[str], count: int) -> tuple[int, Mapping[str, Any]]:
+def _readable(lines: Sequence[str], count: int) -> tuple[int, Mapping[str, TOML]]:
     """The longest beginning of at most so many lines that is TOML, and what it says."""
     for end in range(count, 0, -1):
         try:
@@ -38,15 +39,16 @@ def _readable(lines: Sequence[str], count: int) -> tuple[int, Mapping[str, Any]]
     return 0, {}
 
 
-def at(document: Any, place: Place) -> Any:
+def at(document: Mapping[str, TOML], place: Place) -> TOML | None:
     """What is at a place of a document; None where nothing is."""
+    found: TOML = dict(document)
     for part in place:
         if isinstance(part, int):
-            if not isinstance(document, list) or part >= len(document):
+            if not isinstance(found, list) or part >= len(found):
                 return None
-            document = document[part]
-        elif isinstance(document, dict) and part in document:
-            document = document[part]
+            found = found[part]
+        elif isinstance(found, dict) and part in found:
+            found = found[part]
         else:
             return None
-    return document
+    return found

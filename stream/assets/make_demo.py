@@ -13,7 +13,6 @@ from __future__ import annotations
 import sys
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
@@ -80,9 +79,8 @@ def picture(
 
 def main(path: Path) -> None:
     """Writes the clip."""
-    pictures: Any = data
-    person = np.asarray(pictures.astronaut(), np.uint8)
-    scene = np.asarray(pictures.rocket(), np.uint8)
+    person = np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
+    scene = np.asarray(data.rocket(), np.uint8)  # type: ignore[no-untyped-call]
     mask = cut_out(person)
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=RATE, options={"crf": "23"})

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from stream.bench.figures import Figure
 from stream.bench.material import demo_picture
@@ -19,6 +19,7 @@ from stream.inference.contract import INPUT
 from stream.inference.preprocess import Preprocessor
 from stream.inference.providers import LABELS, Route, check_name
 from stream.inference.session import Assigned, assignment, create, open_session
+from stream.types import Array
 
 _WARM_UP, _RUNS = 2, 5
 _SHOWN = 8
@@ -115,8 +116,17 @@ def _of_provider(
         yield Figure(f"  {kind}", 1e-6 * nanoseconds, "ms", detail=detail)
 
 
+class _Event(TypedDict, total=False):
+    """A line of ONNX Runtime's profile; `dur` in microseconds, `args` of a node's."""
+
+    name: str
+    cat: str
+    dur: float
+    args: dict[str, str]
+
+
 def profiled(
-    route: Route, path: Path, inputs: Mapping[str, Any], threads: int | None = None
+    route: Route, path: Path, inputs: Mapping[str, Array], threads: int | None = None
 ) -> tuple[float, list[Ran]]:
     """Runs a model with ONNX Runtime's own profile.
 
@@ -145,7 +155,7 @@ def profiled(
     return read_profile(events)
 
 
-def read_profile(events: Sequence[Mapping[str, Any]]) -> tuple[float, list[Ran]]:
+def read_profile(events: Sequence[_Event]) -> tuple[float, list[Ran]]:
     """Seconds per run and the nodes that ran, in their order, from ONNX Runtime's profile.
 
     Each node has an event per run, of which the first ones do not count; so has the whole run.
@@ -168,5 +178,5 @@ def _usual(durations: Sequence[float]) -> float:
     return statistics.median(durations[_WARM_UP:] or durations or (0.0,))
 
 
-def _size(tensor: Any) -> str:
+def _size(tensor: Array) -> str:
     return f"{tensor.shape[2]}x{tensor.shape[1]} pixels"

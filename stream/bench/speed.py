@@ -6,7 +6,6 @@ import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import av
 from av.video.frame import PictureType
@@ -34,9 +33,11 @@ def _plain_loop(clip: Path, output: Path, codec: str, options: dict[str, str]) -
     with av.open(str(clip)) as source, av.open(str(output), "w") as target:
         video = source.streams.video[0]
         video.thread_type = "AUTO"
-        encoder: Any = target.add_stream(codec, rate=video.average_rate, options=options)
+        encoder = target.add_stream(codec, rate=video.average_rate, options=options)
+        assert isinstance(encoder, av.VideoStream)
         encoder.width, encoder.height = video.width, video.height
         encoder.pix_fmt = video.format.name
+        assert video.time_base is not None
         encoder.codec_context.time_base = video.time_base
         for picture in source.decode(video):
             # The encoder must choose picture types afresh, as the pipeline has it do.

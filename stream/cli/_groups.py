@@ -55,14 +55,14 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             asked[name] = leaf
             options[name] = _parameter(leaf)
 
-    def call(**given: Any) -> None:
+    def call(**given: object) -> None:
         values = {
             name: read(leaf, given.pop(name), leaf.flag)
             for name, leaf in asked.items()
             if given.get(name) is not None
         }
         plain = {name: value for name, value in given.items() if name not in asked}
-        made: dict[str, Any] = {name: build(group, values) for name, group in groups.items()}
+        made: dict[str, object] = {name: build(group, values) for name, group in groups.items()}
         function(**plain, **made)
 
     parameters = [*own, *options.values()]
@@ -101,7 +101,7 @@ def _parameter(leaf: Leaf) -> inspect.Parameter:
         if leaf.default is not False:
             names = [f"{flag}/--no-{flag.removeprefix('--')}"]
         # A flag that nobody gave is None: the group's own default holds.
-        hint: Any = bool | None
+        hint: object = bool | None
         metavar = None
     else:
         hint = str | None
@@ -129,4 +129,5 @@ def _metavar(leaf: Leaf) -> str:
         return "|".join(leaf.option.choices)
     if get_origin(leaf.kind) is tuple:
         return "A,B,…"
-    return {int: "N", float: "NUMBER", Path: "FILE"}.get(leaf.kind, "TEXT")
+    words: dict[object, str] = {int: "N", float: "NUMBER", Path: "FILE"}
+    return words.get(leaf.kind, "TEXT")

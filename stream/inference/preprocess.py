@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Any
 
 import av
 import numpy as np
@@ -111,7 +110,7 @@ def matrix_of(frame: av.VideoFrame) -> Colorspace | None:
     return Colorspace.ITU601 if known is None else known.swscale
 
 
-def check_rgb(picture: Any) -> NDArray[np.uint8]:
+def check_rgb(picture: object) -> NDArray[np.uint8]:
     """The picture, if it is uint8 [H, W, 3] with at least one pixel.
 
     Raises:

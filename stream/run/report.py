@@ -8,7 +8,6 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 from rich.console import Console
@@ -19,6 +18,7 @@ from stream.errors import SinkError
 from stream.files import write_whole
 from stream.run.figures import Counts, Found, Outcome
 from stream.timing import StageFigures
+from stream.types import JSON
 from stream.version import __version__
 
 
@@ -107,7 +107,7 @@ def failed_report(source: str, output: str, model: str, provider: str, error: st
     return replace(report, error=error)
 
 
-def machine() -> dict[str, Any]:
+def machine() -> dict[str, JSON]:
     """What machine this is, for figures that are to mean something."""
     return {
         "processor": _processor(),
@@ -141,7 +141,7 @@ def write_report(path: Path, runs: Sequence[RunReport]) -> None:
     write_json(path, report)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Writes JSON to a file, replacing an older one whole, never half.
 
     Raises:

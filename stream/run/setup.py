@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 from rich.console import Console
@@ -31,6 +31,7 @@ from stream.run.report import RunReport
 from stream.run.run import OnFrame, Run
 from stream.run.schedule import EachFrame, Finder, Schedule
 from stream.run.status import Status
+from stream.sinks.base import About
 from stream.sinks.nothing import NOTHING
 from stream.sources.addresses import redact
 from stream.sources.base import Source, Target
@@ -223,7 +224,7 @@ def prepared(
         )
 
 
-def _about(segmenter: Segmenter, plan: RunPlan) -> dict[str, Any]:
+def _about(segmenter: Segmenter, plan: RunPlan) -> About:
     """With what a run works, ready for JSON."""
     return {
         "model": segmenter.name,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 from rich.console import Console
@@ -16,6 +16,7 @@ from stream.run.output import Output
 from stream.run.report import RunReport, machine, run_report, write_json
 from stream.run.run import Run
 from stream.timing import CAPTURE_TO_DISPLAY
+from stream.types import JSON
 from stream.version import __version__
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Status:
         self._said = self._written = time.monotonic()
         self._frames_said = 0
         self._report_problem: str | None = None
-        self._machine: dict[str, Any] | None = None
+        self._machine: dict[str, JSON] | None = None
 
     def tick(self) -> None:
         """Says and writes what is due."""
@@ -135,7 +136,7 @@ class Status:
                 self._console.print(str(error), highlight=False, markup=False)
 
 
-def _recording(output: Output) -> dict[str, Any]:
+def _recording(output: Output) -> dict[str, JSON]:
     return {
         "path": output.name,
         "frames": output.figures.frames,

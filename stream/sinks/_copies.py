@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any
 
 from av.audio.layout import AudioLayout
+from av.audio.stream import AudioStream
 from av.codec.context import CodecContext
 from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Disposition, Stream
+from av.subtitles.stream import SubtitleStream
 
 from stream.errors import SinkError
 from stream.sinks._containers import ContainerKind
@@ -95,14 +96,17 @@ class Copies:
             return
         name = _codec_name(stream)
         what = f"stream {stream.index}, {_PEOPLE_SAY.get(stream.type, stream.type)} ({name}), is"
-        context: Any = stream.codec_context
-        if name == "unknown" or (context is None and stream.type != "data"):
+        # See `_codec_name`.
+        known = getattr(stream, "codec_context", None) is not None
+        if name == "unknown" or (not known and stream.type != "data"):
             self.remarks.append(f"{what} left out: nothing here knows its codec")
             return
         if stream.type == "video" and not _takes_video(kind, stream):
             self.remarks.append(f"{what} left out: {kind.format} does not hold it beside the film")
             return
-        layout = declared(context.layout) if stream.type == "audio" else None
+        layout = None
+        if isinstance(stream, AudioStream):
+            layout = declared(stream.codec_context.layout)
         probe = _probe(stream, layout)
         if (stream.type == "audio" and layout is None) or (
             why_not(kind, lambda trial: _copy_of(trial, stream, layout), probe)
@@ -117,12 +121,16 @@ class Copies:
         self, muxer: Muxer, stream: Stream, kind: ContainerKind, what: str, layout: str | None
     ) -> None:
         track: Reencoded | Retold
-        if stream.type == "audio" and layout is not None and stream.codec_context.is_decoder:
+        if (
+            isinstance(stream, AudioStream)
+            and layout is not None
+            and stream.codec_context.is_decoder
+        ):
             track = Reencoded(muxer, stream, kind.audio, layout, from_zero=not kind.timestamps)
             into = f"re-encoded with {kind.audio}"
             if AudioLayout(track.layout).nb_channels < AudioLayout(layout).nb_channels:
                 into += f" as {track.layout} instead of {layout}"
-        elif stream.type == "subtitle" and kind.subtitles and _is_text(stream):
+        elif isinstance(stream, SubtitleStream) and kind.subtitles and _is_text(stream):
             track = Retold(muxer, stream, kind.subtitles)
             into = f"converted to {kind.subtitles}"
         else:
@@ -177,18 +185,17 @@ def _codec_name(stream: Stream) -> str:
 def _copy_of(container: OutputContainer, stream: Stream, layout: str | None) -> Stream:
     """A stream of the output that takes a stream's packets; sound says what its channels are."""
     copy = container.add_stream_from_template(stream, opaque=True)
-    if layout is not None:
-        context: Any = copy.codec_context
-        context.layout = layout
+    if layout is not None and isinstance(copy, AudioStream):
+        copy.codec_context.layout = layout
     return copy
 
 
 def _probe(stream: Stream, layout: str | None) -> list[AnyPacket]:
     """Packets like those that a stream will have, as far as they can be made up."""
-    context: Any = stream.codec_context
     if stream.type == "video" or _carries_headers(stream):
         return []  # an encoder gives none like them
-    if stream.type == "audio":
+    if isinstance(stream, AudioStream):
+        context = stream.codec_context
         return silence(context.codec.canonical_name, context.sample_rate, layout or "stereo")
     packet: AnyPacket = Packet(b"\0\x02Hi" if _codec_name(stream) == "mov_text" else b"Hi")
     packet.pts = packet.dts = 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+
+from stream.types import AnyPacket
 
 
 class DecodeTimes:
@@ -25,7 +26,7 @@ class DecodeTimes:
         """Notes that a picture went into the encoder, in presentation order."""
         self._shown.append(pts)
 
-    def assign(self, packets: Sequence[Any], *, final: bool = False) -> None:
+    def assign(self, packets: Sequence[AnyPacket], *, final: bool = False) -> None:
         """Sets the decoding times of packets, in decoding order.
 
         Args:
@@ -33,11 +34,11 @@ class DecodeTimes:
             final: whether these are the last packets, so that none comes after them that would
                 have to be shown early.
         """
-        latest: list[int] = [packet.dts for packet in packets]
+        latest = [_known(packet.dts) for packet in packets]
         if final:
             soonest = None
             for place in range(len(packets) - 1, -1, -1):
-                pts = packets[place].pts
+                pts = _known(packets[place].pts)
                 soonest = pts if soonest is None else min(pts, soonest - 1)
                 latest[place] = soonest
         for packet, bound in zip(packets, latest, strict=True):
@@ -45,7 +46,7 @@ class DecodeTimes:
                 return
             shown = self._shown.popleft()
             if self._delay is None:
-                self._delay = shown - packet.dts
+                self._delay = shown - _known(packet.dts)
             at = min(shown - self._delay, bound)
             packet.dts = at if self._last is None else max(self._last + 1, at)
             self._last = packet.dts
@@ -53,3 +54,9 @@ class DecodeTimes:
     def last_step(self, end: int) -> int:
         """How long the packet decoded last must be said to be, for the track to reach `end`."""
         return max(1, end - (self._delay or 0) - (self._last or 0))
+
+
+def _known(time: int | None) -> int:
+    """A time of a packet that an encoder gave; such packets have both."""
+    assert time is not None
+    return time

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import overload
 
 import av
-from av.stream import Stream
+from av.audio.codeccontext import AudioCodecContext
+from av.audio.stream import AudioStream
+from av.codec.context import CodecContext
+from av.subtitles.codeccontext import SubtitleCodecContext
+from av.subtitles.stream import SubtitleStream
 
 
-def own_decoder(stream: Stream) -> Any:
+@overload
+def own_decoder(stream: AudioStream) -> AudioCodecContext: ...
+@overload
+def own_decoder(stream: SubtitleStream) -> SubtitleCodecContext: ...
+def own_decoder(stream: AudioStream | SubtitleStream) -> CodecContext:
     """A decoder for a stream's packets that no other output shares, not open yet."""
     # PyAV makes a context with all of a stream's parameters for a stream of an output only; the
     # null format takes every codec.
     nowhere = av.open(io.BytesIO(), "w", format="null")
-    context = nowhere.add_stream_from_template(stream, opaque=True).codec_context
+    context: CodecContext = nowhere.add_stream_from_template(stream, opaque=True).codec_context
     context.options = {"pkt_timebase": str(stream.time_base)}
     return context

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 import av
 import av.logging
 from av.codec.codec import Codec, UnknownCodecError
 from av.codec.context import CodecContext
+from av.video.codeccontext import VideoCodecContext
 from av.video.format import VideoFormat
 
 from stream.errors import UsageError
@@ -274,9 +274,10 @@ def why_refused(
         pixel_format: of the pictures.
         tick: seconds per tick of their clock.
     """
-    again: Any = CodecContext.create(choice.name, "w")
+    again = CodecContext.create(choice.name, "w")
+    assert isinstance(again, VideoCodecContext)
     again.width, again.height, again.pix_fmt = width, height, pixel_format
-    again.time_base, again.framerate = tick, 25
+    again.time_base, again.framerate = tick, Fraction(25)
     again.options = dict(choice.options)
     # PyAV keeps FFmpeg quiet; it has to be listened to for a moment.
     level = av.logging.get_level()

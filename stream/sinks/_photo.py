@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -26,21 +25,20 @@ def notes_of(path: Path) -> Notes:
 
     XMP is not kept: it may repeat the orientation that has been carried out.
     """
-    cv: Any = cv2
-    if not hasattr(cv, "imdecodeWithMetadata") or not path.is_file():
+    if not hasattr(cv2, "imdecodeWithMetadata") or not path.is_file():
         return []
     data = np.fromfile(path, np.uint8)
     try:
         # As small as can be: only the notes are wanted.
-        _, kinds, blobs = cv.imdecodeWithMetadata(data, flags=cv2.IMREAD_REDUCED_COLOR_8)
+        _, kinds, blobs = cv2.imdecodeWithMetadata(data, flags=cv2.IMREAD_REDUCED_COLOR_8)
     except cv2.error:
         return []
     notes: Notes = []
     for kind, blob in zip(kinds, blobs, strict=True):
         values = np.asarray(blob, np.uint8).ravel()
-        if kind == cv.IMAGE_METADATA_EXIF:
+        if kind == cv2.IMAGE_METADATA_EXIF:
             values = np.frombuffer(upright(values.tobytes()), np.uint8)
-        elif kind != cv.IMAGE_METADATA_ICCP or values[_SPACE].tobytes() != _RGB:
+        elif kind != cv2.IMAGE_METADATA_ICCP or values[_SPACE].tobytes() != _RGB:
             continue  # grey's and CMYK's profiles are untrue of the RGB picture that is written
         notes.append((int(kind), values))
     return notes
@@ -88,12 +86,11 @@ def encode(ending: str, pixels: NDArray[np.uint8], notes: Notes, options: list[i
     height, width = pixels.shape[:2]
     if (why := why_too_large(ending, width, height)) is not None:
         raise ValueError(why)
-    cv: Any = cv2
     try:
         if notes and ending in _CARRIERS:
             kinds, blobs = zip(*notes, strict=True)
             try:
-                done, data = cv.imencodeWithMetadata(ending, pixels, kinds, blobs, options)
+                done, data = cv2.imencodeWithMetadata(ending, pixels, kinds, blobs, options)
             except cv2.error:  # a profile that the format's library finds fault with
                 done = False
             if done and len(data):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from stream.errors import SinkError
 from stream.frame import Frame, Item, VideoInfo
 from stream.options import OutputOptions
 from stream.sinks._destination import Destination, check_destination
-from stream.sinks.base import Sink
+from stream.sinks.base import About, Sink
 
 
 class Records(Sink):
@@ -57,14 +57,14 @@ class Records(Sink):
         """
         self.path = Path(path)
         self.info = info
-        self.about: Mapping[str, Any] = {}
+        self.about: About = {}
         self.frames = 0
         self._destination = Destination(self.path, overwrite=overwrite)
         self._begun = self._done = False
 
-    def describe(self, about: Mapping[str, Any]) -> None:
+    def describe(self, about: About) -> None:
         """What is known of the run goes into the file's head."""
-        self.about = dict(about)
+        self.about = about.copy()
 
     def write(self, item: Item) -> None:
         """Writes what was found in a frame."""
@@ -120,7 +120,7 @@ class Records(Sink):
             ) from error
 
 
-def exact(number: np.floating[Any] | float) -> float:
+def exact(number: np.floating | float) -> float:
     """A float32 as the shortest decimal number that is read back as the same float32."""
     return float(str(np.float32(number)))
 

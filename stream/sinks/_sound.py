@@ -6,12 +6,13 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import av
 import numpy as np
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 from av.audio.layout import AudioLayout
+from av.audio.stream import AudioStream
 from av.codec.codec import Codec
 from av.codec.context import CodecContext
 from av.filter import Graph
@@ -92,7 +93,8 @@ def choose_sound(encoder: str, layout: str, rate: int) -> SoundFormat:
 
 
 def _takes(encoder: str, layout: str, rate: int) -> bool:
-    context: Any = CodecContext.create(encoder, "w")
+    context = CodecContext.create(encoder, "w")
+    assert isinstance(context, AudioCodecContext)
     context.format = Codec(encoder, "w").audio_formats[0]  # type: ignore[index]
     context.layout, context.sample_rate = layout, rate
     try:
@@ -162,7 +164,7 @@ class Reencoded(Track):
     """Sound in a codec that the container cannot hold."""
 
     def __init__(
-        self, muxer: Muxer, template: Any, encoder: str, layout: str, *, from_zero: bool
+        self, muxer: Muxer, template: AudioStream, encoder: str, layout: str, *, from_zero: bool
     ) -> None:
         """Adds the stream.
 
@@ -174,10 +176,12 @@ class Reencoded(Track):
             from_zero: whether the container has no times of its own for sound.
         """
         self._muxer = muxer
-        self._decoder: Any = own_decoder(template)
+        self._decoder = own_decoder(template)
         self._format = choose_sound(encoder, layout, self._decoder.sample_rate or 48000)
-        self.stream: Any = muxer.container.add_stream(encoder, rate=self._format.rate)
-        context: Any = self.stream.codec_context
+        stream = muxer.container.add_stream(encoder, rate=self._format.rate)
+        assert isinstance(stream, AudioStream)
+        self.stream: AudioStream = stream
+        context = stream.codec_context
         context.layout = self._format.layout
         context.bit_rate = _BITS_PER_CHANNEL * context.layout.nb_channels
         self._clock = SoundClock(self._format.rate, from_zero=from_zero)
@@ -280,18 +284,18 @@ class Reencoded(Track):
         self._graph.push(frame)
         for converted in self._converted():
             stored = None
-            if converted.pts is not None:
+            if converted.pts is not None and converted.time_base is not None:
                 stored = round(converted.pts * converted.time_base / self._tick)
             samples = converted.to_ndarray().reshape(-1, self._channels)
             self._append(stored, samples.astype(np.float32, copy=False))
         if frame is None:
             self._graph = self._source = None
 
-    def _converted(self) -> Iterator[Any]:
+    def _converted(self) -> Iterator[AudioFrame]:
         assert self._graph is not None
         while True:
             try:
-                yield self._graph.pull()
+                yield self._graph.pull()  # type: ignore[misc]  # sound for sound
             except (av.BlockingIOError, av.EOFError):
                 return
 
@@ -324,7 +328,7 @@ class Reencoded(Track):
         whole = len(samples) if everything else len(samples) // size * size
         for at in range(0, whole, size):
             piece = samples[at : min(at + size, whole)].reshape(1, -1)
-            frame: Any = AudioFrame.from_ndarray(piece, "flt", self._format.layout)
+            frame = AudioFrame.from_ndarray(piece, "flt", self._format.layout)
             frame.sample_rate = self._format.rate
             frame.pts, frame.time_base = self._begin + at, self._tick
             self._encode(frame)

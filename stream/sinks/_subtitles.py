@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, cast
 
 import av
 from av.packet import Packet
 from av.stream import Stream
+from av.subtitles.stream import SubtitleStream
 
 from stream.sinks._decoding import own_decoder
 from stream.sinks._muxer import Muxer
@@ -108,7 +108,7 @@ class TimedText(Track):
 
     def __init__(self, muxer: Muxer, stream: Stream) -> None:
         self._muxer = muxer
-        self.stream: Any = stream
+        self.stream = stream
         self.stream.time_base = Fraction(1, _CLOCK)
         # Of the finest clock of another track: that of the pictures or of high-resolution sound.
         self._laps = Laps(self._sample, 0.8 * _CLOCK / max(muxer.tick.denominator, 192_000))
@@ -151,12 +151,14 @@ class _Written(Track):
 class Retold(Track):
     """Text subtitles in a form that the container cannot hold."""
 
-    def __init__(self, muxer: Muxer, template: Any, encoder: str) -> None:
-        self._decoder: Any = own_decoder(template)
+    def __init__(self, muxer: Muxer, template: SubtitleStream, encoder: str) -> None:
+        self._decoder = own_decoder(template)
         self._decoder.open()
-        self.stream: Any = muxer.container.add_stream(encoder)
+        stream = muxer.container.add_stream(encoder)
+        assert isinstance(stream, SubtitleStream)
+        self.stream: SubtitleStream = stream
         # How text looks; every text decoder gives it and every text encoder wants it.
-        self._encoder = cast(Any, self.stream.codec_context)
+        self._encoder = stream.codec_context
         self._encoder.subtitle_header = self._decoder.subtitle_header
         self.stream.time_base = template.time_base
         into = TimedText if encoder == "mov_text" else _Written

@@ -6,16 +6,17 @@ import functools
 import io
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
 
 import av
 import numpy as np
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 from av.codec.codec import Codec, UnknownCodecError
 from av.codec.context import CodecContext
 from av.container import OutputContainer
 from av.stream import Stream
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from stream.sinks._containers import ContainerKind, muxer_options
 from stream.sinks._encoders import quieten
@@ -123,11 +124,12 @@ def _holds_video(kind: ContainerKind, encoder: str, options: tuple[tuple[str, st
     data = io.BytesIO()
     trial = av.open(data, "w", format=kind.format, container_options=_options_for(kind))
     try:
-        stream: Any = trial.add_stream(encoder, rate=25, options=dict(options))
+        stream = trial.add_stream(encoder, rate=25, options=dict(options))
     except _FAILURES:
         return False
     if not kind.holds_anything:
         return True
+    assert isinstance(stream, VideoStream)
     quieten()
     try:
         stream.width, stream.height = _SIZE
@@ -145,11 +147,11 @@ def _holds_video(kind: ContainerKind, encoder: str, options: tuple[tuple[str, st
     return _why_not_found(data, _identity(stream), Fraction(0)) is None
 
 
-def _pictures(stream: Any) -> list[AnyPacket]:
+def _pictures(stream: VideoStream) -> list[AnyPacket]:
     """A few pictures as an encoder gives them."""
     packets: list[AnyPacket] = []
     for at in range(4):
-        picture = VideoFrame(*_SIZE, stream.pix_fmt)
+        picture = VideoFrame(*_SIZE, stream.pix_fmt or "yuv420p")
         for plane in picture.planes:
             plane.update(bytes(plane.buffer_size))
         picture.pts, picture.time_base = at, _TICK
@@ -168,7 +170,8 @@ def silence(codec: str, rate: int, layout: str) -> list[AnyPacket]:
     """
     try:
         encoder = Codec(codec, "w")
-        context: Any = CodecContext.create(encoder.name, "w")
+        context = CodecContext.create(encoder.name, "w")
+        assert isinstance(context, AudioCodecContext)
         context.format = encoder.audio_formats[0]  # type: ignore[index]
         context.layout, context.sample_rate = layout, rate
         context.time_base = Fraction(1, rate)
@@ -178,7 +181,7 @@ def silence(codec: str, rate: int, layout: str) -> list[AnyPacket]:
         size, channels = context.frame_size or 1024, context.layout.nb_channels
         nothing = np.zeros((1, size * channels), np.int16)
         for at in range(0, int(_SILENCE * rate), size):
-            frame: Any = AudioFrame.from_ndarray(nothing, "s16", layout)
+            frame = AudioFrame.from_ndarray(nothing, "s16", layout)
             frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
             packets += context.encode(frame)
         return packets + list(context.encode(None))

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self, TypedDict
 
 from stream.frame import Item, VideoInfo
 from stream.options import OutputOptions
+from stream.types import JSON
+
+
+class About(TypedDict, total=False):
+    """With what a run works, ready for JSON.
+
+    Attributes:
+        model: its name.
+        provider: where it runs.
+        classes: the names of what it finds, in the order of their numbers.
+        options: of the model and of tracking, as asked for.
+    """
+
+    model: str
+    provider: str
+    classes: list[str]
+    options: dict[str, JSON]
 
 
 class Sink(ABC):
@@ -71,7 +88,7 @@ class Sink(ABC):
         """
         raise NotImplementedError(f"{cls.__name__} cannot be opened by a target")
 
-    def describe(self, about: Mapping[str, Any]) -> None:
+    def describe(self, about: About) -> None:
         """Is told, before the first frame, with what the run works; for records.
 
         Args:

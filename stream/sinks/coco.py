@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from stream.frame import Frame, VideoInfo
 from stream.sinks._records import Records, as_json, exact
+from stream.types import JSON
 
 
 class CocoSink(Records):
@@ -44,7 +45,7 @@ class CocoSink(Records):
             self._annotations += 1
             area, _, mask = one.shape()
             x1, y1, x2, y2 = (float(side) for side in one.box)
-            annotation: dict[str, Any] = {
+            annotation: dict[str, object] = {
                 "id": self._annotations,
                 "image_id": image,
                 "category_id": one.label + 1,
@@ -62,7 +63,7 @@ class CocoSink(Records):
 
     def tail(self) -> str:
         """The categories and the images."""
-        names = self._names or tuple(self.about.get("classes", ()))
+        names = self._names or tuple(self.about.get("classes", []))
         categories = [{"id": place + 1, "name": name} for place, name in enumerate(names)]
         self._images.seek(0)
         images = self._images.read()
@@ -74,7 +75,7 @@ class CocoSink(Records):
         self._images.close()
         super().abort()
 
-    def _image(self, frame: Frame, image: int) -> dict[str, Any]:
+    def _image(self, frame: Frame, image: int) -> dict[str, JSON]:
         paths = self.info.pictures
         if frame.index < len(paths):
             name = paths[frame.index].name

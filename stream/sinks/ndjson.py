@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from stream.frame import Frame
 from stream.instance import Instance
@@ -23,7 +23,7 @@ class NdjsonSink(Records):
     def head(self) -> str:
         """The line about the run."""
         info = self.info
-        about: dict[str, Any] = {
+        about: dict[str, object] = {
             "stream": VERSION,
             "source": info.name,
             "size": [info.height, info.width],
@@ -45,7 +45,7 @@ class NdjsonSink(Records):
         return f"{as_json(line)}\n"
 
 
-def _object(one: Instance) -> dict[str, Any]:
+def _object(one: Instance) -> dict[str, object]:
     area, centre, mask = one.shape()
     return {
         "track": one.track_id,

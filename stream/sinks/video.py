@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.format import VideoFormat
 from av.video.frame import PictureType
+from av.video.stream import VideoStream
 
 from stream.errors import SinkError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
@@ -30,6 +32,7 @@ from stream.sinks._muxer import FAILURES, Muxer
 from stream.sinks._pictures import Pictures
 from stream.sinks._plan import choose, choose_tick
 from stream.sinks.base import Sink
+from stream.types import AnyPacket
 
 # Seconds between keyframes: how far a player has to look back when seeking, and how much of an
 # MP4 a crash may cost. The first comes early, so that there is soon something to save.
@@ -151,7 +154,7 @@ class VideoSink(Sink):
         self._remarks: list[str] = []
         self._format = self._choose_format(info)
         self._tick = choose_tick(info, self._kind, self._choice)
-        self._durations: dict[int, int] = {}
+        self._durations: dict[int | None, int] = {}
         self._decode_times = DecodeTimes() if self._kind.by_decode_time else None
         # Where a container has no times, its first picture is at 0.
         self._origin = Fraction(0) if self._kind.timestamps else None
@@ -183,7 +186,7 @@ class VideoSink(Sink):
     def _open(self, info: VideoInfo, threads: int | None) -> None:
         container = self._muxer.container
         rate = info.rate if info.rate and 0 < info.rate <= 1000 else Fraction(30)
-        self._stream: Any = container.add_stream(
+        encoded = container.add_stream(
             self._choice.name,
             rate=rate.limit_denominator(1 << 20),
             options=dict(self._choice.options),
@@ -191,6 +194,8 @@ class VideoSink(Sink):
             height=info.height,
             time_base=self._tick,
         )
+        assert isinstance(encoded, VideoStream)
+        self._stream = encoded
         self._stream.disposition = Disposition.default
         self._stream.metadata.update(kept_tags(info.track))
         if self._kind.by_decode_time and "hevc" in self._stream.codec_context.codec.canonical_name:
@@ -238,7 +243,7 @@ class VideoSink(Sink):
             ) from error
 
     def _configure(
-        self, context: Any, info: VideoInfo, rate: Fraction, threads: int | None
+        self, context: VideoCodecContext, info: VideoInfo, rate: Fraction, threads: int | None
     ) -> None:
         choice: EncoderChoice = self._choice
         context.pix_fmt = self._format
@@ -325,7 +330,7 @@ class VideoSink(Sink):
         self._next_keyframe = now + _KEYFRAME_EVERY
         return True
 
-    def _mux(self, packets: list[Any], *, final: bool = False) -> None:
+    def _mux(self, packets: list[AnyPacket], *, final: bool = False) -> None:
         if self._decode_times is not None:
             self._decode_times.assign(packets, final=final)
         for packet in packets:

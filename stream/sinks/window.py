@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import cv2
 import numpy as np
@@ -241,7 +241,7 @@ def write_lines(picture: NDArray[np.uint8], lines: Sequence[str], *, bottom: boo
         return
     height, width = picture.shape[:2]
     scale = max(0.35, min(height, width) / 900)
-    font: Any = cv2.FONT_HERSHEY_SIMPLEX
+    font = cv2.FONT_HERSHEY_SIMPLEX
     thick = max(1, round(1.5 * scale))
 
     def wide(text: str) -> int:

@@ -7,11 +7,11 @@ import re
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import av
 import cv2
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
@@ -80,7 +80,7 @@ def orientation_of(picture: av.VideoFrame) -> Orientation:
     6.2.2; FFmpeg's libavutil/display.h).
     """
     try:
-        data: Any = picture.side_data
+        data = _side_data(picture)
     except ValueError:
         # PyAV refuses to list side data of which one kind is new to it (multi-view HEVC's), but
         # knows the angle, counterclockwise.
@@ -95,13 +95,19 @@ def orientation_of(picture: av.VideoFrame) -> Orientation:
     return Orientation(round(math.degrees(math.atan2(b, a)) / 90) % 4, mirrored)
 
 
+def _side_data(picture: av.VideoFrame) -> SideDataContainer:
+    data: object = picture.side_data  # PyAV's types take it for a dictionary
+    assert isinstance(data, SideDataContainer)
+    return data
+
+
 def lost_with(picture: av.VideoFrame) -> list[str]:
     """What a picture carries that goes no further, a sentence each."""
     sentences = []
     if picture.interlaced_frame:
         sentences.append("the pictures are interlaced and are taken as if they were progressive")
     try:
-        data: Any = picture.side_data
+        data = _side_data(picture)
         kinds = {one.type.name for one in data}
     except ValueError:  # see orientation_of
         kinds = set()

@@ -6,7 +6,6 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
 from urllib.parse import quote, unquote
 
 HIDDEN = "***"
@@ -120,8 +119,9 @@ class _CleanRecords:
                 self._make = logging.getLogRecordFactory()
                 logging.setLogRecordFactory(self)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
-        record = (self._make or logging.LogRecord)(*args, **kwargs)
+    def __call__(self, *args: object, **kwargs: object) -> logging.LogRecord:
+        make: Callable[..., logging.LogRecord] = self._make or logging.LogRecord
+        record = make(*args, **kwargs)
         message = record.getMessage()
         cleaned = clean(message, self._secrets)
         if cleaned != message:

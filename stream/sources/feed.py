@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
+from av.video.stream import VideoStream
 
 from stream.errors import SourceError, StreamError
 from stream.frame import ColourTags
@@ -94,15 +95,15 @@ class Templates:
     connection that it came from is gone.
     """
 
-    def __init__(self, streams: Sequence[Any]) -> None:
-        self.streams: tuple[Any, ...] = ()
+    def __init__(self, streams: Sequence[AudioStream]) -> None:
+        self.streams: tuple[AudioStream, ...] = ()
         if streams:
             self._holder: OutputContainer = av.open(os.devnull, "w", format="null")
             self.streams = tuple(self._holder.add_stream_from_template(one) for one in streams)
         self.kinds = tuple(_kind(stream) for stream in streams)
 
 
-def _kind(stream: Any) -> tuple[str, int, int]:
+def _kind(stream: AudioStream) -> tuple[str, int, int]:
     context = stream.codec_context
     return context.name, context.sample_rate, context.channels
 
@@ -246,7 +247,7 @@ def _finite(container: InputContainer) -> bool:
 
 
 def _opened(
-    container: InputContainer, video: Any, audio: Templates, first: av.VideoFrame
+    container: InputContainer, video: VideoStream, audio: Templates, first: av.VideoFrame
 ) -> Opened:
     context = video.codec_context
     rates = [video.average_rate, video.guessed_rate, context.framerate]

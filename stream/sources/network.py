@@ -6,9 +6,10 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from stream.errors import SourceError, StreamError, UsageError
@@ -379,7 +380,9 @@ class NetworkSource(LiveSource):
 
 
 def _kind_of(info: VideoInfo, position: int) -> tuple[str, int, int]:
-    context: Any = info.copied[position].codec_context
+    stream = info.copied[position]
+    assert isinstance(stream, AudioStream)
+    context = stream.codec_context
     return context.name, context.sample_rate, context.channels
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
@@ -15,10 +15,21 @@ from stream.tracking.base import Elapsed, Tracker
 if TYPE_CHECKING:
     from types import ModuleType
 
+    import supervision
+
 
 _SHORTEST_STEP, _LONGEST_STEP = 1e-3, 0.5
 """Seconds between two inferences, as the library is told: it takes no time twice, and it forgets
 after one second, while a slow model must not make it forget whom it has just seen."""
+
+
+class Numbering(Protocol):
+    """A tracker of the library's."""
+
+    def update(
+        self, detections: supervision.Detections, *, timestamp: float
+    ) -> supervision.Detections:
+        """Those that are followed, with `tracker_id`s; -1 where there is none yet."""
 
 
 class LibraryTracker(Tracker):
@@ -45,10 +56,10 @@ class LibraryTracker(Tracker):
         self._clock = 0.0
         self._identities = 0
         self._numbers: dict[int, int] = {}
-        self._tracker: Any = None
+        self._tracker: Numbering | None = None
 
     @abstractmethod
-    def _make(self, library: ModuleType, threshold: float) -> Any:
+    def _make(self, library: ModuleType, threshold: float) -> Numbering:
         """A new one of the library's, for candidates that are sure from `threshold` on."""
 
     def update(
@@ -73,7 +84,7 @@ class LibraryTracker(Tracker):
         )
         answer = self._tracker.update(given, timestamp=self._clock)
         shown: dict[int, int] = {}
-        if len(answer):
+        if len(answer) and answer.tracker_id is not None:
             pairs = zip(answer.data["place"], answer.tracker_id, strict=True)
             shown = {int(place): int(number) for place, number in pairs if number >= 0}
         places = sorted(shown)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
 
-from stream.tracking.trackers._library import LibraryTracker
+from stream.tracking.trackers._library import LibraryTracker, Numbering
 
 
 class BoTSort(LibraryTracker):
@@ -14,9 +13,10 @@ class BoTSort(LibraryTracker):
     It sees no pictures here, so it does not make up for a camera that moves.
     """
 
-    def _make(self, library: ModuleType, threshold: float) -> Any:
-        return library.BoTSORTTracker(
+    def _make(self, library: ModuleType, threshold: float) -> Numbering:
+        made: Numbering = library.BoTSORTTracker(
             track_activation_threshold=threshold,
             high_conf_det_threshold=threshold,
             enable_cmc=False,
         )
+        return made
