@@ -79,6 +79,11 @@ class Painter:
         """What users should know of what was painted so far, a sentence each."""
         return [sentence for layer in self._layers for sentence in layer.remarks]
 
+    @property
+    def exact(self) -> bool:
+        """Whether samples mean something, so that an encoder should not change them."""
+        return any(layer.exact for layer in self._layers)
+
     def paint(self, frame: Frame, figures: Sequence[str] = ()) -> None:
         """Paints the frame's instances into its picture.
 

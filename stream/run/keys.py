@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 from stream.errors import StreamError
+from stream.references import Referencer
 from stream.run.controls import Controls
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Keys:
         if frame is None:
             return "there is no picture yet"
         path = self._free_name(".png")
-        if not cv2.imwrite(str(path), frame.picture.to_ndarray(format="bgr24")):
+        if not cv2.imwrite(str(path), Referencer()(frame.picture).to_ndarray(format="bgr24")):
             return f"cannot write {path}"
         return f"saved {path.name}"
 

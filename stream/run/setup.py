@@ -16,7 +16,13 @@ from stream.compositing.painter import Painter
 from stream.compositing.style import Style
 from stream.errors import StreamError
 from stream.frame import VideoInfo
-from stream.options import LiveOptions, ModelOptions, PictureOptions, TrackingOptions
+from stream.options import (
+    LiveOptions,
+    ModelOptions,
+    OutputOptions,
+    PictureOptions,
+    TrackingOptions,
+)
 from stream.queues import WhenFull
 from stream.run.beside_display import BesideDisplay
 from stream.run.controls import Controls
@@ -135,7 +141,10 @@ def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
     """
     kind = sinks.find(plan.target)
     painter = make_painter(plan.picture, info) if kind.paints else None
-    sink = kind.from_target(plan.target, info, plan.options)
+    options = plan.options
+    if painter is not None and painter.exact and _is_h264(plan.target, options):
+        options = replace(options, crf=0)  # without loss: masks are 0 and 255 and nothing between
+    sink = kind.from_target(plan.target, info, options)
     if kind.shows:
         policy = WhenFull.LATEST if info.live else WhenFull.BLOCK
         return Output(sink, redact(plan.target), painter, when_full=policy, capacity=1)
@@ -150,6 +159,13 @@ def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
             info=info,
         )
     return Output(sink, redact(plan.target), painter)
+
+
+def _is_h264(target: str, options: OutputOptions) -> bool:
+    """Whether an output is H.264 of a quality that nobody chose."""
+    endings = (".mp4", ".m4v", ".mov", ".mkv", ".ts", ".mts", ".m2ts")
+    usual = options.codec in (None, "libx264") and options.crf is None
+    return usual and target.lower().endswith(endings)
 
 
 @dataclass(slots=True)

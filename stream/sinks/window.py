@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from stream.errors import SinkError
 from stream.frame import Frame, Item, VideoInfo
 from stream.options import OutputOptions
+from stream.references import Referencer
 from stream.sinks.display import Display
 
 HELP = (
@@ -109,6 +110,7 @@ class WindowSink(Display):
         self._redraw = False
         self._last: NDArray[np.uint8] | None = None
         self._key = -1
+        self._reference = Referencer()
         self._open = False
         self._full_screen = False
         self._help = False
@@ -146,7 +148,9 @@ class WindowSink(Display):
         self.last_frame = item
         if self.paused:
             return
-        self._last = np.asarray(item.picture.to_ndarray(format="bgr24"), np.uint8)
+        # Converting writes colour tags on what it converts, which a recording may hold too.
+        own = self._reference(item.picture)
+        self._last = np.asarray(own.to_ndarray(format="bgr24"), np.uint8)
         self._draw()
         self._key = cv2.waitKeyEx(1)
 

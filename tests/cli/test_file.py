@@ -302,3 +302,14 @@ def test_ctrl_c_leaves_a_file_that_plays(tmp_path, signals, code):
     assert 0 < count < 500
     if signals == 1:
         assert f"{count} out" in printed, "drained and finished: every frame that came in is there"
+
+
+@pytest.mark.parametrize("name", ["masks.mp4", "masks.mkv"])
+def test_binary_masks_are_pure_black_and_white(stream, clip, bright, tmp_path, name):
+    result = stream("file", clip, "-o", name, "--look", "binary", "--model", bright)
+    assert result.code == 0, result.err
+    with av.open(str(tmp_path / name)) as container:
+        values = set()
+        for frame in container.decode(video=0):
+            values |= set(np.unique(frame.to_ndarray(format="gray")).tolist())
+    assert values == {0, 255}
