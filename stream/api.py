@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from stream.drawing import draw
 from stream.errors import UsageError
 from stream.frame import ColourTags, Frame, VideoInfo
 from stream.inference.preprocess import check_rgb
+from stream.keywords import OpenKeywords, ProcessKeywords, WriterKeywords
 from stream.options import (
     CameraOptions,
     CutOptions,
@@ -39,22 +40,24 @@ from stream.sinks.video import VideoSink
 from stream.sources.base import Target
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from stream.inference.segmenter import Segmenter
 
 __all__ = ["Video", "VideoWriter", "draw", "open", "process"]
 
-Group = TypeVar("Group")
+Group = TypeVar("Group", bound="DataclassInstance")
 
 _FULL_RANGE = {1: False, 2: True}
 
 
-def _grouped(group: type[Group], given: dict[str, Any]) -> Group:
+def _grouped(group: type[Group], given: dict[str, object]) -> Group:
     """A group of options of those given that are its own, which are taken out.
 
     Texts mean what they mean on the command line.
     """
-    own: dict[str, Any] = {}
-    for one in fields(group):  # type: ignore[arg-type]  # every group is a dataclass
+    own: dict[str, object] = {}
+    for one in fields(group):
         if one.name in given:
             value = given.pop(one.name)
             parse = one.metadata["option"].parse
@@ -63,7 +66,7 @@ def _grouped(group: type[Group], given: dict[str, Any]) -> Group:
 
 
 def _plan(
-    target: Target, outputs: Sequence[str | Path], track: bool | str, options: dict[str, Any]
+    target: Target, outputs: Sequence[str | Path], track: bool | str, options: Mapping[str, object]
 ) -> RunPlan:
     """What the keyword arguments of `open` and `process` ask for.
 
@@ -174,7 +177,11 @@ class Video:
 
 
 def open(
-    target: Target, *, track: bool | str = True, segmenter: Segmenter | None = None, **options: Any
+    target: Target,
+    *,
+    track: bool | str = True,
+    segmenter: Segmenter | None = None,
+    **options: Unpack[OpenKeywords],
 ) -> Video:
     """Opens a source; its frames come with their instances.
 
@@ -203,7 +210,7 @@ def process(
     track: bool | str = True,
     on_frame: OnFrame | None = None,
     segmenter: Segmenter | None = None,
-    **options: Any,
+    **options: Unpack[ProcessKeywords],
 ) -> RunReport:
     """Segments a source into files, as `stream file` does.
 
@@ -249,10 +256,12 @@ class VideoWriter:
         StreamError: the file cannot be written.
     """
 
-    def __init__(self, path: str | Path, rate: float | Fraction = 25, **options: Any) -> None:
+    def __init__(
+        self, path: str | Path, rate: float | Fraction = 25, **options: Unpack[WriterKeywords]
+    ) -> None:
         self.path = Path(path)
         self._rate = Fraction(rate).limit_denominator(1001)
-        rest = dict(options)
+        rest: dict[str, object] = {**options}
         self._options = _grouped(OutputOptions, rest)
         if rest:
             known = ", ".join(one.name for one in fields(OutputOptions))

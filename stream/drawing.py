@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from fractions import Fraction
-from typing import Any
+from typing import Unpack
 
 import cv2
 import numpy as np
@@ -14,11 +14,15 @@ from stream.compositing import Painter, Style
 from stream.errors import UsageError
 from stream.frame import Frame
 from stream.instances import Instances
+from stream.keywords import StyleKeywords
 from stream.pixels import bgr_from_picture, picture_from_bgr
 
 
 def draw(
-    rgb: NDArray[np.uint8], instances: Instances, look: str = "overlay", **style: Any
+    rgb: NDArray[np.uint8],
+    instances: Instances,
+    look: str = "overlay",
+    **style: Unpack[StyleKeywords],
 ) -> NDArray[np.uint8]:
     """Paints instances on a picture.
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import Any
 
 import typer
 from typer.main import get_command
 
 from stream.cli._help import Command, Group
+from stream.cli._machinery import Runnable
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ PLACES = {
 }
 
 
-def load(name: str) -> Any:
+def load(name: str) -> Runnable:
     """The command of that name, ready to be called by Typer's own machinery."""
     place = PLACES[name]
     found = getattr(importlib.import_module(place.module), place.name)
@@ -64,7 +64,7 @@ def load(name: str) -> Any:
     return get_command(app)
 
 
-def _group(app: typer.Typer, name: str) -> Any:
+def _group(app: typer.Typer, name: str) -> Runnable:
     """An application of another package, with help and errors like ours."""
     app.rich_markup_mode = None
     app.info.cls = Group

@@ -9,6 +9,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from stream.cli._machinery import Context, Formatter, Parameter, Runnable
+
 _NAMES = 34
 """Columns for the names of options before their help starts on a line of its own."""
 
@@ -20,7 +22,7 @@ class Command(TyperCommand):
         how["rich_markup_mode"] = None
         super().__init__(*args, **how)
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
+    def format_options(self, ctx: Context, formatter: Formatter) -> None:
         """Writes the arguments and, a section a panel, the options."""
         write_options(self, ctx, formatter)
 
@@ -32,13 +34,13 @@ class Group(TyperGroup):
         how["rich_markup_mode"] = None
         super().__init__(*args, **how)
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
+    def format_options(self, ctx: Context, formatter: Formatter) -> None:
         """Writes the options, then the commands."""
         write_options(self, ctx, formatter)
         self.format_commands(ctx, formatter)
 
 
-def write_options(command: Any, ctx: Any, formatter: Any) -> None:
+def write_options(command: Runnable, ctx: Context, formatter: Formatter) -> None:
     """Writes a command's arguments and options to a help page."""
     sections: dict[str, list[tuple[str, str]]] = {}
     for param in command.get_params(ctx):
@@ -61,13 +63,13 @@ def _heading(title: str) -> str:
     return typer.style(title, bold=True) if sys.stdout.isatty() else title
 
 
-def _argument(param: Any) -> tuple[str, str]:
+def _argument(param: Parameter) -> tuple[str, str]:
     name = param.metavar or param.name.upper()
     many = "…" if param.nargs != 1 and not name.endswith("…") else ""
     return f"{name}{many}", _with_default(param, param.help or "")
 
 
-def _option(param: Any) -> tuple[str, str]:
+def _option(param: Parameter) -> tuple[str, str]:
     # A short flag first, as everywhere.
     names = sorted(param.opts, key=len)
     first = ", ".join(names) + "".join(f" / {name}" for name in param.secondary_opts)
@@ -75,13 +77,13 @@ def _option(param: Any) -> tuple[str, str]:
     return f"{first}{value}", _with_default(param, param.help or "")
 
 
-def _value(param: Any) -> str:
+def _value(param: Parameter) -> str:
     """What stands for the value of an option of another package."""
     kind = getattr(param, "type", None)
     return str(getattr(kind, "name", "") or "value").upper()
 
 
-def _with_default(param: Any, text: str) -> str:
+def _with_default(param: Parameter, text: str) -> str:
     """The help with what holds where the option is not given, unless it says so itself."""
     if re.search(r"\[[^]]*(default|required)\b", text) or param.name in ("help", "version"):
         return text

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from typer.main import get_command
@@ -16,6 +16,7 @@ from stream.cli import _common as common
 from stream.cli._commands import PLACES, load
 from stream.cli._help import Group
 from stream.cli._hints import no_such_command
+from stream.cli._machinery import Context, Formatter, Misuse, Parameter, Runnable
 from stream.errors import StreamError
 from stream.groups import nearest
 from stream.run.interrupt import EXIT_CODE
@@ -33,17 +34,17 @@ _CLICK_ERRORS: tuple[type[Exception], ...] = tuple(
 class _Commands(Group):
     """The commands of `PLACES`, each imported when it is asked for."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: Context) -> list[str]:
         return list(PLACES)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+    def get_command(self, ctx: Context, cmd_name: str) -> Runnable:
         if cmd_name in PLACES:
             return load(cmd_name)
         if ctx.resilient_parsing or cmd_name.startswith("-"):
             return None
         raise no_such_command(cmd_name, PLACES)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
+    def format_commands(self, ctx: Context, formatter: Formatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, place.help) for name, place in PLACES.items()])
 
@@ -134,7 +135,7 @@ def _own_name() -> str:
     return called if called in _NAMES else _NAMES[0]
 
 
-def _misused(error: Any) -> int:
+def _misused(error: Misuse) -> int:
     """Says what Typer's machinery did not understand, in words of ours."""
     if type(error).__name__ == "NoArgsIsHelpError":
         typer.echo(error.format_message())
@@ -145,7 +146,7 @@ def _misused(error: Any) -> int:
     return 2
 
 
-def _sentence(error: Any) -> str:
+def _sentence(error: Misuse) -> str:
     kind = type(error).__name__
     param = getattr(error, "param", None)
     extra = re.search(r"extra arguments? ?(?:\(s\) )?\((.*)\)", str(error.message))
@@ -167,7 +168,7 @@ def _sentence(error: Any) -> str:
     return sentence
 
 
-def _name_of(param: Any) -> str:
+def _name_of(param: Parameter) -> str:
     if param.param_type_name == "argument":
         return str(param.metavar or param.name.upper())
     return str(max(param.opts, key=len))
@@ -179,7 +180,7 @@ def _plain(message: str) -> str:
     return line[:1].lower() + line[1:]
 
 
-def _options(ctx: Any) -> list[str]:
+def _options(ctx: Context) -> list[str]:
     return (
         []
         if ctx is None

@@ -20,10 +20,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from stream.errors import ProviderError, UsageError
 from stream.inference.cpu import processor
+from stream.inference.onnx_runtime import Device, Runtime
 
 ProviderName = Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]
 AUTO_ORDER: tuple[ProviderName, ...] = ("tensorrt", "cuda", "openvino", "cpu")
@@ -71,7 +72,7 @@ class Route:
     label: str
     execution_provider: str
     options: Mapping[str, str] = field(default_factory=dict)
-    devices: tuple[Any, ...] = ()
+    devices: tuple[Device, ...] = ()
     precisions: tuple[str, ...] = ("float32",)
     library: str = ""
     advice: str = ""
@@ -90,7 +91,7 @@ def check_name(provider: str) -> ProviderName:
     raise UsageError(f"there is no provider {provider!r}; there are {', '.join(names)}")
 
 
-def runtime() -> Any:
+def runtime() -> Runtime:
     """The module onnxruntime, imported on first use and silent from then on.
 
     Raises:
@@ -114,7 +115,8 @@ def runtime() -> Any:
     # 4 is "fatal": whatever it would log below that also comes back as an exception, or is told
     # by us as a remark. Its lines would tear the progress line and the timing table apart.
     onnxruntime.set_default_logger_severity(4)
-    return onnxruntime
+    module: Runtime = onnxruntime
+    return module
 
 
 def route(provider: ProviderName) -> Route:
@@ -285,7 +287,7 @@ def loading_problem(chosen: Route) -> str:
     return ""
 
 
-def _plugin_devices(module_name: str, hardware: str) -> list[Any]:
+def _plugin_devices(module_name: str, hardware: str) -> list[Device]:
     """The devices that a plug-in provider's package offers here.
 
     Raises:

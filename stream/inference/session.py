@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from stream.errors import ModelError, ProviderError
 from stream.inference.catalogue import Entry, open_model
 from stream.inference.contract import INPUT, Metadata, check_tensors
 from stream.inference.cpu import available_cores
+from stream.inference.onnx_runtime import InferenceSession, SessionOptions, TensorInfo
 from stream.inference.providers import (
     AUTO_ORDER,
     LABELS,
@@ -43,7 +43,7 @@ class Session:
         lanes: how many inferences at once it is set up for.
     """
 
-    handle: Any
+    handle: InferenceSession
     route: Route
     path: Path
     metadata: Metadata
@@ -113,7 +113,7 @@ def _open(
 
 def create(
     chosen: Route, model: str | bytes, threads: int | None, what: str, profile: Path | None = None
-) -> Any:
+) -> InferenceSession:
     """Creates an `onnxruntime.InferenceSession` that runs on the route's provider.
 
     Args:
@@ -132,16 +132,17 @@ def create(
     options = session_options(chosen, threads)
     if profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, str(profile)
-    keywords: dict[str, Any] = {"sess_options": options, "enable_fallback": False}
+    names: list[str | tuple[str, dict[str, str]]] | None = None
     if chosen.devices:
         options.add_provider_for_devices(list(chosen.devices), dict(chosen.options))
     else:
-        names: list[Any] = [(chosen.execution_provider, dict(chosen.options))]
+        names = [(chosen.execution_provider, dict(chosen.options))]
         if chosen.name != "cpu":
             names.append("CPUExecutionProvider")
-        keywords["providers"] = names
     try:
-        handle = module.InferenceSession(model, **keywords)
+        handle = module.InferenceSession(
+            model, sess_options=options, providers=names, enable_fallback=False
+        )
     except Exception as error:  # ONNX Runtime's exceptions share no base class
         sentence = _plain(str(error))
         if _about_model(error, sentence) or chosen.name == "cpu":
@@ -164,7 +165,7 @@ def _explain(chosen: Route) -> None:
         raise UnavailableError(problem, chosen.advice)
 
 
-def session_options(chosen: Route, threads: int | None) -> Any:
+def session_options(chosen: Route, threads: int | None) -> SessionOptions:
     """Options for one session of a process that also decodes and encodes video.
 
     Threads and spinning by measurement: a MobileNetV2 at 512x384 in float32 beside an x264 encoder
@@ -184,11 +185,11 @@ def session_options(chosen: Route, threads: int | None) -> Any:
     return options
 
 
-def _nodes(values: Sequence[Any]) -> dict[str, tuple[str, list[int | str | None]]]:
+def _nodes(values: Sequence[TensorInfo]) -> dict[str, tuple[str, list[int | str | None]]]:
     return {value.name: (value.type, list(value.shape)) for value in values}
 
 
-def _input_size(handle: Any, metadata: Metadata) -> tuple[int | None, int | None]:
+def _input_size(handle: InferenceSession, metadata: Metadata) -> tuple[int | None, int | None]:
     """The model's fixed width and height, checked against its resize policy."""
     shape = next(value.shape for value in handle.get_inputs() if value.name == INPUT)
     height, width = (edge if isinstance(edge, int) else None for edge in shape[1:3])
@@ -227,7 +228,7 @@ class Assigned:
     provider: str
 
 
-def assignment(handle: Any) -> list[Assigned]:
+def assignment(handle: InferenceSession) -> list[Assigned]:
     """Which provider runs each node of an open session; nothing before ONNX Runtime 1.24."""
     if not hasattr(handle, "get_provider_graph_assignment_info"):
         return []
@@ -238,7 +239,7 @@ def assignment(handle: Any) -> list[Assigned]:
     ]
 
 
-def _elsewhere(handle: Any, chosen: Route) -> list[str]:
+def _elsewhere(handle: InferenceSession, chosen: Route) -> list[str]:
     """Which nodes another provider runs; a ProviderError where it is all of them."""
     if chosen.name == "cpu":
         return []

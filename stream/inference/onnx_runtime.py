@@ -1,0 +1,120 @@
+"""What is used of ONNX Runtime, whose package has no types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from stream.types import Array
+
+
+class Node(Protocol):
+    """A node of a model, before ONNX Runtime joined any."""
+
+    name: str
+    op_type: str
+
+
+class Part(Protocol):
+    """Nodes that one provider was given."""
+
+    ep_name: str
+
+    def get_nodes(self) -> Sequence[Node]:
+        """The nodes."""
+
+
+class TensorInfo(Protocol):
+    """An input or output; `type` such as `tensor(float)`, `shape` with names where it is free."""
+
+    name: str
+    type: str
+    shape: Sequence[int | str | None]
+
+
+class InferenceSession(Protocol):
+    """A model that is open on a provider; several threads may run it at once."""
+
+    def run(self, outputs: Sequence[str] | None, inputs: Mapping[str, Array]) -> list[Array]:
+        """The outputs of those names, None for all."""
+
+    def get_inputs(self) -> Sequence[TensorInfo]:
+        """What it takes."""
+
+    def get_outputs(self) -> Sequence[TensorInfo]:
+        """What it gives."""
+
+    def get_providers(self) -> list[str]:
+        """ONNX Runtime's names of the providers that it was made with, in their order."""
+
+    def end_profiling(self) -> str:
+        """Ends the profile that its options asked for; returns the file's name."""
+
+    def get_provider_graph_assignment_info(self) -> Sequence[Part]:
+        """Which provider runs what; from ONNX Runtime 1.24 on."""
+
+
+class Kind(Protocol):
+    """A kind of hardware: CPU, GPU or NPU."""
+
+    name: str
+
+
+class Hardware(Protocol):
+    """What computes in a device."""
+
+    type: Kind
+
+
+class Device(Protocol):
+    """A device that a plug-in provider offers."""
+
+    ep_name: str
+    device: Hardware
+
+
+class SessionOptions(Protocol):
+    """How a session is made."""
+
+    enable_profiling: bool
+    profile_file_prefix: str
+    log_severity_level: int
+    intra_op_num_threads: int
+
+    def add_session_config_entry(self, key: str, value: str) -> None:
+        """Sets an option that has no attribute."""
+
+    def add_provider_for_devices(self, devices: list[Device], options: dict[str, str]) -> None:
+        """Asks for a plug-in provider."""
+
+
+class Runtime(Protocol):
+    """The module `onnxruntime`."""
+
+    __file__: str
+    __version__: str
+
+    def InferenceSession(  # noqa: N802 - it is a class
+        self,
+        model: str | bytes,
+        sess_options: SessionOptions,
+        providers: list[str | tuple[str, dict[str, str]]] | None = None,
+        *,
+        enable_fallback: bool,
+    ) -> InferenceSession:
+        """Opens a model."""
+
+    def SessionOptions(self) -> SessionOptions:  # noqa: N802 - it is a class
+        """Options with ONNX Runtime's defaults."""
+
+    def get_available_providers(self) -> list[str]:
+        """Names of the providers that are built in."""
+
+    def get_ep_devices(self) -> Sequence[Device]:
+        """The devices of all providers that are registered."""
+
+    def register_execution_provider_library(self, name: str, path: str) -> None:
+        """Adds a plug-in provider."""
+
+    def preload_dlls(self) -> None:
+        """Loads the libraries of CUDA that lie in packages of Python's."""

@@ -1,0 +1,86 @@
+"""The keywords of `open`, `process`, `draw` and `VideoWriter`, for editors and type checkers.
+
+They are the options of `stream.options` under the same names; where the command line reads a text
+in a form of its own, such as `1:30`, that text is taken too. A test holds both together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+
+class OpenKeywords(TypedDict, total=False):
+    """What `open` takes: the model, which part of a file, the camera, the network."""
+
+    model: str
+    provider: str
+    threshold: float | None
+    mask_threshold: float | None
+    classes: Sequence[str] | str | None
+    every: int | str | None
+    start: float | str | None
+    end: float | str | None
+    limit: int | None
+    size: tuple[int, int] | str | None
+    fps: float | None
+    device: str | None
+    as_camera: bool
+    transport: str
+    open_timeout: float
+    read_timeout: float
+    give_up: float | None
+
+
+class PictureKeywords(TypedDict, total=False):
+    """What is painted into the picture."""
+
+    look: str
+    timing: bool | None
+    opacity: float
+    contour_width: float | None
+    label: str
+    label_size: float
+    colours: str
+    palette: Sequence[str] | str | None
+    feather: float | None
+    blur_strength: float
+    darkness: float
+    background: str
+    cover: str
+    pixel_size: float
+    cover_memory: float
+    trail: float
+
+
+class WriterKeywords(TypedDict, total=False):
+    """How files are written."""
+
+    codec: str | None
+    crf: float | None
+    preset: str | None
+    overwrite: bool
+
+
+class ProcessKeywords(OpenKeywords, PictureKeywords, WriterKeywords, total=False):
+    """What `process` takes."""
+
+
+class StyleKeywords(TypedDict, total=False):
+    """What `draw` takes: the fields of `stream.compositing.Style`."""
+
+    opacity: float
+    contour_width: float | None
+    label: str
+    label_size: float
+    colours: str
+    palette: tuple[str, ...] | None
+    mask_threshold: float | None
+    feather: float | None
+    blur_strength: float
+    darkness: float
+    background: str
+    cover: str
+    pixel_size: float
+    cover_memory: float
+    trail: float

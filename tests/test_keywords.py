@@ -1,0 +1,60 @@
+"""The keywords that editors are told of are the options that there are."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Sequence
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import pytest
+
+from stream import keywords, options
+from stream.compositing import Style
+from stream.groups import leaves
+
+
+def kinds(hint: Any, *, parsed: bool = False) -> set[Any]:
+    """The types in a union, as a keyword names them."""
+    parts = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    found = {str if get_origin(part) is Literal else part for part in parts}
+    if tuple[str, ...] in found:
+        found = found - {tuple[str, ...]} | {Sequence[str]}
+    return found | ({str} if parsed else set())
+
+
+@pytest.mark.parametrize(
+    ("told", "groups"),
+    [
+        (
+            keywords.OpenKeywords,
+            [
+                options.ModelOptions,
+                options.CutOptions,
+                options.CameraOptions,
+                options.NetworkOptions,
+            ],
+        ),
+        (keywords.PictureKeywords, [options.PictureOptions]),
+        (keywords.WriterKeywords, [options.OutputOptions]),
+        (
+            keywords.ProcessKeywords,
+            [
+                options.ModelOptions,
+                options.InputOptions,
+                options.PictureOptions,
+                options.OutputOptions,
+            ],
+        ),
+    ],
+)
+def test_keywords_are_the_options(told: type, groups: list[type]) -> None:
+    wanted = {
+        name: kinds(leaf.hint, parsed=leaf.option.parse is not None)
+        for group in groups
+        for name, leaf in leaves(group).items()
+    }
+    assert {name: kinds(hint) for name, hint in get_type_hints(told).items()} == wanted
+
+
+def test_the_keywords_of_draw_are_the_fields_of_a_style() -> None:
+    assert get_type_hints(keywords.StyleKeywords) == get_type_hints(Style)
