@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from stream.errors import SinkError, UsageError
 from stream.groups import Leaf, build, changed, leaves, nearest, read
+from stream.option import Value
 from stream.options import (
     InputOptions,
     LiveOptions,
@@ -37,7 +38,6 @@ from stream.options import (
     PictureOptions,
     RunOptions,
     TrackingOptions,
-    Value,
 )
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.sources.addresses import clean, split

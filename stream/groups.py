@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from stream.errors import UsageError
-from stream.options import Option, Value
+from stream.option import Option, Value
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

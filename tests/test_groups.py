@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from stream.errors import UsageError
 from stream.groups import build, changed, is_group, leaves, range_of, read, values_of
+from stream.option import option
 from stream.options import (
     CameraOptions,
     CutOptions,
@@ -15,7 +16,6 @@ from stream.options import (
     ModelOptions,
     PictureOptions,
     RunOptions,
-    option,
 )
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from stream.cli._hints import is_address
 from stream.errors import UsageError
-from stream.options import CutOptions, option
+from stream.option import option
+from stream.options import CutOptions
 
 _WRITABLE_ENDINGS = frozenset([".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"])
 _RESULT = ".stream"

@@ -13,7 +13,8 @@ import typer
 from stream.cli import _common as common
 from stream.cli._groups import command, shared
 from stream.errors import UsageError
-from stream.options import ModelOptions, option, parse_size
+from stream.option import option, parse_size
+from stream.options import ModelOptions
 from stream.version import __version__
 
 if TYPE_CHECKING:

@@ -16,13 +16,7 @@ from stream.compositing.painter import Painter
 from stream.compositing.style import Style
 from stream.errors import StreamError
 from stream.frame import VideoInfo
-from stream.options import (
-    LiveOptions,
-    ModelOptions,
-    OutputOptions,
-    PictureOptions,
-    TrackingOptions,
-)
+from stream.options import LiveOptions, ModelOptions, OutputOptions, PictureOptions, TrackingOptions
 from stream.queues import WhenFull
 from stream.run.beside_display import BesideDisplay
 from stream.run.controls import Controls

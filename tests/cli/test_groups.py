@@ -14,6 +14,7 @@ from stream.cli import _commands
 from stream.cli._groups import command
 from stream.errors import UsageError
 from stream.groups import leaves
+from stream.option import option
 from stream.options import (
     CameraOptions,
     CutOptions,
@@ -24,7 +25,6 @@ from stream.options import (
     PictureOptions,
     RunOptions,
     TrackingOptions,
-    option,
 )
 from tests.cli.conftest import environment
 from tests.cli.test_help import options_in

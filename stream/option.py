@@ -1,0 +1,117 @@
+"""What an option is, and how texts become values: `stream.options` is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Literal, TypeAlias, TypedDict, TypeVar, Unpack
+
+from stream.errors import UsageError
+
+T = TypeVar("T")
+
+Every = int | Literal["auto"] | None
+"""Inference on every Nth frame; `auto`; None is what suits the source."""
+
+Value: TypeAlias = "bool | float | str | Path | tuple[str, ...] | tuple[int, int] | None"
+"""What an option's value may be; whole numbers count as floats, as type checkers have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """How a field is asked for.
+
+    Attributes:
+        help: what it does, one or two sentences, with its unit.
+        default: what holds where nothing is said, in words, for defaults that are None.
+        metavar: what stands for its value in the help.
+        low: the least value.
+        high: the largest value.
+        choices: the values there are; none where any goes.
+        parse: from the text of a command line or a file to the value; raises UsageError.
+        short: a flag of one letter.
+        flag: the long flag, where it is not the field's name with dashes.
+    """
+
+    help: str
+    default: str = ""
+    metavar: str | None = None
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    parse: Callable[[str], Value] | None = None
+    short: str | None = None
+    flag: str | None = None
+
+
+class _How(TypedDict, total=False):
+    """What `Option` may be told besides its help and its default in words."""
+
+    metavar: str
+    low: float
+    high: float
+    choices: tuple[str, ...]
+    parse: Callable[[str], Value]
+    short: str
+    flag: str
+
+
+def option(default: T, help: str, said: str = "", **how: Unpack[_How]) -> T:
+    """A dataclass field that is an option; `how` goes to `Option`, `said` to its `default`."""
+    return field(default=default, metadata={"option": Option(help, said, **how)})
+
+
+def options_of(group: type) -> dict[str, Option]:
+    """The options of a group by field name, in order."""
+    return {one.name: one.metadata["option"] for one in fields(group) if "option" in one.metadata}
+
+
+def parse_every(text: str) -> Every:
+    """`auto`, or a number from 1 on.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if text == "auto":
+        return "auto"
+    if text.isdecimal() and int(text) >= 1:
+        return int(text)
+    raise UsageError(f"it is a number from 1 on, or auto, not {text!r}")
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """`person,car` as its parts."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`1280x720` as width and height in pixels.
+
+    Raises:
+        UsageError: it is not a size.
+    """
+    width, _, height = text.lower().replace("×", "x").partition("x")
+    if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 10):
+        raise UsageError(f"it is WIDTHxHEIGHT in pixels, such as 1280x720, not {text!r}")
+    return int(width), int(height)
+
+
+def parse_time(text: str) -> float:
+    """A time in seconds from `90`, `90.5`, `1:30` or `0:01:30`.
+
+    Raises:
+        UsageError: it is not a time.
+    """
+    parts = text.strip().split(":")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    proper = 1 <= len(numbers) <= 3 and all(0 <= number < float("inf") for number in numbers)
+    if not proper or any(number >= 60 for number in numbers[1:]):
+        raise UsageError(f"it is seconds, M:SS or H:MM:SS, such as 90 or 1:30, not {text!r}")
+    seconds = 0.0
+    for number in numbers:
+        seconds = 60 * seconds + number
+    return seconds
