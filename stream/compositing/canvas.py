@@ -137,6 +137,7 @@ class Canvas:
         self.threshold = instances.mask_threshold if asked is None else asked
         self._memory = memory
         self.margin = margin
+        self._masks, self._boxes = instances.masks, instances.mask_boxes
         self._pasted: dict[int, Pasted | None] = {}
         self._specks: bool | None = None
         self._mattes: dict[Edge, Matte] = {}
@@ -183,12 +184,12 @@ class Canvas:
         if index in self._pasted:
             return self._pasted[index]
         found = paste(
-            self.instances.masks[index],
-            self.instances.paste_boxes[index],
+            self._masks[index],
+            self._boxes[index],
             self.size,
             self.threshold,
             self._memory.take,
-            grid=self.grid,
+            grid=self.steps[-1],
             margin=self.margin,
         )
         pasted = None if found is None else Pasted(*found)
@@ -229,10 +230,10 @@ class Canvas:
         if pasted is None:
             return None
         if self._specks is None:
-            self._specks = has_specks(self.instances.masks, self.threshold)
+            self._specks = has_specks(self._masks, self.threshold)
         if not self._specks:
             return pasted
-        mask, box = self.instances.masks[index], self.instances.paste_boxes[index]
+        mask, box = self._masks[index], self._boxes[index]
         inside = without_specks(pasted.inside, pasted.window, mask, box, self.threshold)
         return Pasted(pasted.window, inside)
 

@@ -86,7 +86,7 @@ def tint(canvas: Canvas, layers: Sequence[Tint]) -> None:
         planes = canvas.planes
         codes = planes.encoding.codes(canvas.colour(index))
         most = _STRIP // planes.samples[0].itemsize
-        for start, stop in strips(inside.shape, planes.grid, most):
+        for start, stop in strips(inside.shape, planes.steps[-1], most):
             alpha = opacity(inside, strength, start, stop, thin)
             reduced = {step: reduce_to(alpha, step) for step in planes.steps}
             rows = (top + start, top + stop, left, right)
