@@ -137,7 +137,7 @@ class Canvas:
         self.threshold = instances.mask_threshold if asked is None else asked
         self._memory = memory
         self.margin = margin
-        self._masks, self._boxes = instances.masks, instances.mask_boxes
+        self._masks, self._boxes = instances.masks, instances.paste_boxes
         self._pasted: dict[int, Pasted | None] = {}
         self._specks: bool | None = None
         self._mattes: dict[Edge, Matte] = {}
