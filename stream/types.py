@@ -20,9 +20,6 @@ AnyPacket: TypeAlias = "Packet[Any]"
 Array: TypeAlias = "NDArray[Any]"
 """An array whose dtype the values around it decide: samples of 8 or 16 bits, what OpenCV gives."""
 
-Bytes: TypeAlias = "NDArray[np.uint8]"
-"""An array of bytes: a picture [H, W, 3] in RGB, a plane or a matte [H, W]."""
-
 Integers: TypeAlias = "NDArray[np.integer[Any]]"
 """An array of whole numbers of any width, such as class numbers [N]."""
 

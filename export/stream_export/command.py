@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from stream.errors import ModelError, StreamError, UsageError
 from stream.instances import Instances
-from stream_export.registry import Origin, converters, need_extra
+from stream_export.registry import Kept, Origin, converters, need_extra
 
 if TYPE_CHECKING:
     from stream_export.tools.answers import StoredAnswers
@@ -75,7 +75,7 @@ def verify(
 
     need_extra("onnx")
     tolerance = Tolerance(box_error, score_error, mask_overlap, unmatched)
-    options = _options(model)
+    options = dict(_options(model))
     if config is not None:
         options["config"] = config
     read: Iterable[tuple[str, NDArray[np.uint8]]] = read_pictures(images, pictures)
@@ -158,14 +158,14 @@ def inspect(
     typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(describe_lines(found)))
 
 
-def _options(model: Path) -> dict[str, Any]:
+def _options(model: Path) -> Kept:
     from stream_export.metadata import load_model
     from stream_export.registry import options_of
 
     return options_of({entry.key: entry.value for entry in load_model(model).metadata_props})
 
 
-def _origin(model: Path, against: str, options: Mapping[str, Any]) -> Origin:
+def _origin(model: Path, against: str, options: Kept) -> Origin:
     system = options.get("system")
     known = converters()
     if system not in known:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,10 @@ from stream.plugins import Kind
 
 OPTIONS_KEY = "export.options"
 """The metadata property in which a converter keeps what it was asked for, as JSON."""
+
+
+Kept: TypeAlias = Mapping[str, Any]
+"""What a converter was asked for, as JSON keeps it, by name."""
 
 
 class Origin(Protocol):
@@ -66,7 +70,7 @@ class Converter:
     needs: ClassVar[str] = ""
 
     @classmethod
-    def origin(cls, against: str, options: Mapping[str, Any]) -> Origin:
+    def origin(cls, against: str, options: Kept) -> Origin:
         """Opens what `verify` compares a model with.
 
         Args:
@@ -92,7 +96,7 @@ def converters() -> dict[str, type[Converter]]:
     return {one.name: one for one in CONVERTERS}
 
 
-def options_of(properties: Mapping[str, str]) -> dict[str, Any]:
+def options_of(properties: Mapping[str, str]) -> Kept:
     """What the converter was asked for, from a model's `metadata_props`; empty where unknown.
 
     Raises:

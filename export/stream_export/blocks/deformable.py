@@ -8,15 +8,13 @@ it, which is the same sum.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from onnxscript import FLOAT, opset18
+from onnxscript import FLOAT
 from torch import Tensor, nn
 from torch.nn import functional
 
-op: Any = opset18
-"""Untyped: the signatures are of eager evaluation, and here calls only write nodes down."""
+from stream_export.blocks._onnx import Value, op
 
 
 @dataclass(frozen=True)
@@ -152,19 +150,19 @@ def deformed_samples_onnx(
 ) -> FLOAT:
     """The same in ONNX."""
 
-    def whole(*numbers: int) -> Any:
+    def whole(*numbers: int) -> Value:
         return op.Constant(value_ints=list(numbers))
 
-    def pixels(count: Any) -> Any:
+    def pixels(count: Value) -> Value:
         numbers = op.Range(
             op.Constant(value_int=0), op.Squeeze(count, whole(0)), op.Constant(value_int=1)
         )
         return op.Mul(op.Cast(numbers, to=1), op.Constant(value_float=float(stride)))
 
-    def edge(count: Any) -> Any:
+    def edge(count: Value) -> Value:
         return op.Cast(count, to=1)
 
-    def normalised(moved: Any, cells: list[float], along: Any, size: Any) -> Any:
+    def normalised(moved: Value, cells: list[float], along: Value, size: Value) -> Value:
         start = op.Reshape(op.Constant(value_floats=cells), whole(9, 1, 1))
         place = op.Add(op.Add(moved, start), along)
         twice = op.Add(op.Mul(place, op.Constant(value_float=2.0)), op.Constant(value_float=1.0))

@@ -11,19 +11,16 @@ marking entries, so that no size depends on the picture before the very last ste
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 import torchvision.ops
-from onnxscript import FLOAT, INT64, opset18
+from onnxscript import FLOAT, INT64
 from torch import Tensor
 
+from stream_export.blocks._onnx import op
 from stream_export.blocks.deformable import deformed_samples_onnx
 from stream_export.blocks.resizing import shortest_edge_onnx, upsample_like_onnx
 from stream_export.blocks.vovnet import halve_onnx
-
-op: Any = opset18
-"""Untyped: the signatures are of eager evaluation, and here calls only write nodes down."""
 
 
 @torch.library.custom_op("stream::suppress", mutates_args=())
@@ -189,7 +186,7 @@ def _quotient_onnx(index: INT64, divisor: INT64) -> INT64:
     return result
 
 
-TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+TRANSLATIONS: dict[Callable[..., object], Callable[..., object]] = {
     torch.ops.stream.quotient.default: _quotient_onnx,
     torch.ops.stream.suppress.default: _suppress_onnx,
     torch.ops.stream.candidates.default: _candidates_onnx,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from onnxscript import FLOAT, INT64, opset18
+from onnxscript import FLOAT, INT64
 from torch import Tensor, nn
 
-op: Any = opset18
-"""Untyped: the signatures are of eager evaluation, and here calls only write nodes down."""
+from stream_export.blocks._onnx import op
 
 
 def resize_shortest(planes: Tensor, shortest: int, longest: int) -> Tensor:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from stream.errors import ModelError
 from stream.types import Array
+from stream_export.checkpoints.pickles import Content
 from stream_export.checkpoints.weights import Weights
 from stream_export.registry import need_extra
 
@@ -53,7 +53,7 @@ def read_keras(path: Path) -> Weights:
         raise ModelError(f"{path}: there is no such file")
     found: dict[str, Array] = {}
 
-    def visit(name: str, item: Any) -> None:
+    def visit(name: str, item: Content) -> None:
         if isinstance(item, h5py.Dataset) and not name.startswith("optimizer_weights/"):
             parts = name.split("/")
             last = parts[-1].split(":")[0]
@@ -74,7 +74,7 @@ def read_keras(path: Path) -> Weights:
     return Weights(path, found)
 
 
-def _value(path: Path, name: str, item: Any) -> Array:
+def _value(path: Path, name: str, item: Content) -> Array:
     """A weight with torch's order of axes."""
     if item.external or item.is_virtual:
         raise ModelError(f"{path}: the weight {name!r} points to another file, which is not read")

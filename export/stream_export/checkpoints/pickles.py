@@ -12,7 +12,7 @@ import pickle
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
@@ -46,6 +46,11 @@ _BESIDE = {
 }  # fmt: skip
 
 
+Content: TypeAlias = Any
+"""What a file of somebody else's holds: numbers, texts, containers, arrays, tensors, stand-ins; it
+is looked at before it is used."""
+
+
 class ForbiddenPickleError(pickle.UnpicklingError):
     """A pickle asks for something that no checkpoint is made of."""
 
@@ -62,43 +67,43 @@ class StandIn:
 
     named = ""
 
-    def __init__(self, *given: Any, **_named: Any) -> None:
+    def __init__(self, *given: Content, **_named: Content) -> None:
         self.given = given
-        self.state: Any = {}
-        self.items: dict[Any, Any] = {}
+        self.state: Content = {}
+        self.items: dict[Content, Content] = {}
 
-    def __new__(cls, *_given: Any, **_named: Any) -> StandIn:
+    def __new__(cls, *_given: Content, **_named: Content) -> StandIn:
         """Made empty, since a pickle need not call what a class would."""
         made = super().__new__(cls)
         made.given, made.state, made.items = (), {}, {}
         return made
 
-    def __call__(self, *_given: Any, **_named: Any) -> StandIn:
+    def __call__(self, *_given: Content, **_named: Content) -> StandIn:
         """Calling it gives another that does nothing."""
         return StandIn()
 
-    def __setstate__(self, state: Any) -> None:
+    def __setstate__(self, state: Content) -> None:
         self.state = state
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: Content, value: Content) -> None:
         self.items[key] = value
 
-    def append(self, value: Any) -> None:
+    def append(self, value: Content) -> None:
         """As a list's."""
         self.items[len(self.items)] = value
 
-    def extend(self, values: Any) -> None:
+    def extend(self, values: Content) -> None:
         """As a list's."""
         for value in values:
             self.append(value)
 
-    def add(self, value: Any) -> None:
+    def add(self, value: Content) -> None:
         """As a set's."""
         self.append(value)
 
-    def attribute(self, path: str) -> Any:
+    def attribute(self, path: str) -> Content:
         """The value under a dotted path of attributes and submodules, or None."""
-        found: Any = self
+        found: Content = self
         for part in path.split("."):
             if not isinstance(found, StandIn) or not isinstance(found.state, dict):
                 return None
@@ -111,9 +116,9 @@ class StandIn:
 class Unpickler(pickle.Unpickler):
     """Builds data and stand-ins; `extra` has further functions that are safe to call, by name."""
 
-    extra: dict[tuple[str, str], Any] = {}  # noqa: RUF012 - subclasses put theirs in its place
+    extra: dict[tuple[str, str], Content] = {}  # noqa: RUF012 - subclasses put theirs in its place
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> Content:
         """What a name in the pickle stands for.
 
         Raises:
@@ -135,16 +140,16 @@ class Unpickler(pickle.Unpickler):
         return type("StandIn", (StandIn,), {"named": f"{module}.{name}"})
 
 
-def _default_dictionary(_factory: Any = None, *entries: Any) -> dict[Any, Any]:
+def _default_dictionary(_factory: Content = None, *entries: Content) -> dict[Content, Content]:
     return dict(*entries)
 
 
-def _reconstructed(kind: Any, _base: Any = None, _state: Any = None) -> Any:
+def _reconstructed(kind: Content, _base: Content = None, _state: Content = None) -> Content:
     """An object as Python's older protocols make it."""
     return kind() if isinstance(kind, type) and issubclass(kind, StandIn) else StandIn()
 
 
-def parameters(model: StandIn, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def parameters(model: StandIn, prefix: str = "") -> Iterator[tuple[str, Content]]:
     """Weights and buffers of a whole model that was pickled, by the names of its state dict."""
     state = model.state if isinstance(model.state, dict) else {}
     for kind in ("_parameters", "_buffers"):
@@ -158,11 +163,11 @@ def parameters(model: StandIn, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from parameters(child, f"{prefix}{name}.")
 
 
-def _names(value: Any) -> frozenset[Any]:
+def _names(value: Content) -> frozenset[Content]:
     return frozenset(value) if isinstance(value, set | frozenset | list | tuple) else frozenset()
 
 
-def read_pickle(path: Path) -> Any:
+def read_pickle(path: Path) -> Content:
     """Reads a pickle; strings of Python 2 become text.
 
     Args:
@@ -177,13 +182,13 @@ def read_pickle(path: Path) -> Any:
     """
     from stream_export.checkpoints.torch_files import restricted_pickle
 
-    def load(file: BinaryIO) -> Any:
+    def load(file: BinaryIO) -> Content:
         return restricted_pickle().Unpickler(file, encoding="latin1").load()
 
     return guarded(path, "the pickle", load)
 
 
-def guarded(path: Path, what: str, load: Callable[[BinaryIO], Any]) -> Any:
+def guarded(path: Path, what: str, load: Callable[[BinaryIO], Content]) -> Content:
     """What `load` makes of a file.
 
     Args:
@@ -216,7 +221,7 @@ def guarded(path: Path, what: str, load: Callable[[BinaryIO], Any]) -> Any:
         ) from error
 
 
-def arrays_of(values: collections.abc.Mapping[Any, Any]) -> dict[str, Array]:
+def arrays_of(values: collections.abc.Mapping[Content, Content]) -> dict[str, Array]:
     """The numeric arrays among a dictionary's values, by name."""
     return {
         str(name): value

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from stream.errors import ModelError
-from stream_export.checkpoints.pickles import guarded
+from stream_export.checkpoints.pickles import Content, guarded
 
 _LONGEST = 100_000_000
 """Bytes of a header, the format's own limit."""
@@ -34,7 +34,7 @@ def is_safetensors(path: Path) -> bool:
     return len(head) == 9 and head[8:] == b"{" and 2 <= _length(head) <= min(size, _LONGEST)
 
 
-def read_safetensors(path: Path) -> dict[str, Any]:
+def read_safetensors(path: Path) -> dict[str, Content]:
     """Reads all tensors by name.
 
     Raises:
@@ -43,7 +43,7 @@ def read_safetensors(path: Path) -> dict[str, Any]:
     return guarded(path, "the safetensors file", _tensors)  # type: ignore[no-any-return]
 
 
-def _tensors(file: BinaryIO) -> dict[str, Any]:
+def _tensors(file: BinaryIO) -> dict[str, Content]:
     import torch
 
     header = json.loads(file.read(_length(file.read(8))))

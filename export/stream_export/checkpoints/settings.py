@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from stream.errors import ModelError, UsageError
 
@@ -28,6 +28,10 @@ _BASES = r"Base-RCNN-(FPN|C4|DilatedC5)\.ya?ml"
 anyway."""
 
 
+Setting: TypeAlias = Any
+"""A value of a configuration: a number, a text, a list, nested settings; whoever asks checks it."""
+
+
 class Settings:
     """A configuration, asked by dotted names; it remembers what was asked for.
 
@@ -38,7 +42,7 @@ class Settings:
 
     def __init__(
         self,
-        values: dict[str, Any] | None = None,
+        values: dict[str, Setting] | None = None,
         source: str = "",
         aliases: Mapping[str, str] | None = None,
     ) -> None:
@@ -55,7 +59,7 @@ class Settings:
         self.used: set[str] = set()
         self.told: set[str] = set()
 
-    def get(self, name: str, default: Any = None) -> Any:
+    def get(self, name: str, default: Setting = None) -> Setting:
         """The value under a dotted name such as `MODEL.RPN.NMS_THRESH`, or the default."""
         for one in (name, self.aliases.get(name)):
             found = self._find(one) if one else None
@@ -65,8 +69,8 @@ class Settings:
                 return found
         return default
 
-    def _find(self, name: str) -> Any:
-        found: Any = self.values
+    def _find(self, name: str) -> Setting:
+        found: Setting = self.values
         for part in name.split("."):
             if isinstance(found, list | tuple) and part.isdigit() and int(part) < len(found):
                 found = found[int(part)]
@@ -128,7 +132,7 @@ class Settings:
                 raise UsageError(
                     f"--set {text!r}: write NAME=VALUE, such as INPUT.MIN_SIZE_TEST=640"
                 )
-            nested: Any = _literal(value.strip())
+            nested: Setting = _literal(value.strip())
             for part in reversed(parts):
                 nested = {part: nested}
             values = _merged(values, nested)
@@ -165,7 +169,7 @@ class Settings:
             if not any(one == name or one.startswith(f"{name}.") for one in self.used):
                 raise UsageError(f"--set {text!r}: this converter knows no setting {name!r}")
 
-    def _wrong(self, name: str, value: Any, wanted: str) -> UsageError:
+    def _wrong(self, name: str, value: Setting, wanted: str) -> UsageError:
         return UsageError(f"{self.source}: {name} is {value!r}, {wanted} is needed")
 
 
@@ -208,14 +212,14 @@ def parse_settings(text: str, source: str) -> Settings:
     return Settings(value, source)
 
 
-def _loader() -> Any:
+def _loader() -> Setting:
     """YAML's safe loader, to which any tag is the plain data behind it."""
     import yaml
 
     class Loader(yaml.SafeLoader):
         pass
 
-    def plain(loader: Any, _suffix: str, node: Any) -> Any:
+    def plain(loader: Setting, _suffix: str, node: Setting) -> Setting:
         if isinstance(node, yaml.MappingNode):
             return loader.construct_mapping(node, deep=True)
         if isinstance(node, yaml.SequenceNode):
@@ -226,14 +230,14 @@ def _loader() -> Any:
     return Loader
 
 
-def _plain(value: Any, seen: dict[int, Any], depth: int) -> Any:
+def _plain(value: Setting, seen: dict[int, Setting], depth: int) -> Setting:
     """Mappings with text for keys, and texts that are Python literals as those."""
     if depth > _DEEPEST:
         raise ValueError("it is nested too deeply")
     if id(value) in seen:
         return seen[id(value)]
     if isinstance(value, dict):
-        found: Any = {str(key): _plain(one, seen, depth + 1) for key, one in value.items()}
+        found: Setting = {str(key): _plain(one, seen, depth + 1) for key, one in value.items()}
     elif isinstance(value, list | tuple):
         found = [_plain(one, seen, depth + 1) for one in value]
     else:
@@ -243,7 +247,7 @@ def _plain(value: Any, seen: dict[int, Any], depth: int) -> Any:
     return found
 
 
-def _literal(text: str) -> Any:
+def _literal(text: str) -> Setting:
     """As yacs decodes a value: a Python literal where it is one, else the text."""
     words = {"true": True, "false": False, "null": None, "~": None, "none": None}
     if text.lower() in words:
@@ -256,7 +260,7 @@ def _literal(text: str) -> Any:
         return text
 
 
-def _read(path: Path, depth: int) -> dict[str, Any]:
+def _read(path: Path, depth: int) -> dict[str, Setting]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
@@ -276,7 +280,7 @@ def _read(path: Path, depth: int) -> dict[str, Any]:
     return values
 
 
-def _merged(base: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def _merged(base: dict[str, Setting], above: dict[str, Setting]) -> dict[str, Setting]:
     merged = dict(base)
     for key, value in above.items():
         old = merged.get(key)
@@ -285,7 +289,7 @@ def _merged(base: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _leaves(values: Mapping[str, Any], before: str = "") -> Iterable[str]:
+def _leaves(values: Mapping[str, Setting], before: str = "") -> Iterable[str]:
     for name, value in values.items():
         if isinstance(value, dict) and value:
             yield from _leaves(value, f"{before}{name}.")

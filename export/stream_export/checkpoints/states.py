@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from stream.errors import ModelError, UsageError
-from stream_export.checkpoints.pickles import StandIn, parameters, read_pickle
+from stream_export.checkpoints.pickles import Content, StandIn, parameters, read_pickle
 from stream_export.checkpoints.safetensors import is_safetensors, read_safetensors
 from stream_export.checkpoints.torch_files import is_torch, read_torch
 
@@ -41,7 +40,7 @@ class Place:
 
     key: str
     prefix: str
-    tensors: dict[str, Any]
+    tensors: dict[str, Content]
     beside: tuple[str, ...] = ()
     model: StandIn | None = field(default=None, repr=False)
 
@@ -56,7 +55,7 @@ class Place:
         return any(word in self.name.lower() for word in _AVERAGED)
 
 
-def read_content(path: Path) -> Any:
+def read_content(path: Path) -> Content:
     """What a file holds: torch's, a pickle or safetensors, whatever it is called.
 
     Raises:
@@ -68,7 +67,7 @@ def read_content(path: Path) -> Any:
 
 
 def find_weights(
-    path: Path, content: Any, signs: Sequence[str], key: str | None = None
+    path: Path, content: Content, signs: Sequence[str], key: str | None = None
 ) -> Place | None:
     """Where the weights of an origin lie in a checkpoint; None where they are not there.
 
@@ -95,7 +94,7 @@ def find_weights(
     return min(places, key=lambda place: place.averaged, default=None)
 
 
-def all_places(content: Any, signs: Sequence[str]) -> Iterator[Place]:
+def all_places(content: Content, signs: Sequence[str]) -> Iterator[Place]:
     """Every copy of an origin's weights, in the order of the file."""
     for key, held, model in _mappings(content, ()):
         prefixes: dict[str, None] = {}
@@ -122,8 +121,8 @@ def all_places(content: Any, signs: Sequence[str]) -> Iterator[Place]:
 
 
 def _mappings(
-    content: Any, key: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], dict[str, Any], StandIn | None]]:
+    content: Content, key: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], dict[str, Content], StandIn | None]]:
     """All dictionaries with tensors in them, and the weights of whole models."""
     if isinstance(content, StandIn):
         held = dict(parameters(content))
@@ -142,7 +141,7 @@ def _mappings(
             yield from _mappings(value, (*key, str(name)))
 
 
-def is_tensor(value: Any) -> bool:
+def is_tensor(value: Content) -> bool:
     """Whether a value is an array of numbers, torch's or NumPy's."""
     if isinstance(value, np.ndarray):
         return value.dtype.kind in "fiub"
@@ -151,7 +150,7 @@ def is_tensor(value: Any) -> bool:
     return isinstance(value, torch.Tensor)
 
 
-def all_names(content: Any) -> set[str]:
+def all_names(content: Content) -> set[str]:
     """The names of all tensors in a checkpoint, with and without what wrappers put before them."""
     names: set[str] = set()
     for _, held, _ in _mappings(content, ()):

@@ -9,10 +9,10 @@ import zipfile
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from stream.errors import ModelError
-from stream_export.checkpoints.pickles import Unpickler, guarded
+from stream_export.checkpoints.pickles import Content, Unpickler, guarded
 
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How a file of torch's older serialisation begins."""
@@ -28,7 +28,7 @@ def is_torch(path: Path) -> bool:
     return head == LEGACY_MAGIC or head.startswith(b"PK")
 
 
-def read_torch(path: Path) -> Any:
+def read_torch(path: Path) -> Content:
     """Reads a torch file, tensors on the CPU; code that it may carry is not loaded.
 
     Raises:
@@ -36,7 +36,7 @@ def read_torch(path: Path) -> Any:
             one), or asks for what could do harm.
     """
 
-    def load(file: BinaryIO) -> Any:
+    def load(file: BinaryIO) -> Content:
         _refuse_programs(path, file)
         return _loaded(file)
 
@@ -44,7 +44,7 @@ def read_torch(path: Path) -> Any:
 
 
 @cache
-def restricted_pickle() -> Any:
+def restricted_pickle() -> Content:
     """What torch is given in place of the module `pickle`: it builds tensors and stand-ins."""
     import torch
 
@@ -76,7 +76,7 @@ def restricted_pickle() -> Any:
             },
         }  # fmt: skip
 
-    def load(file: BinaryIO, **options: Any) -> Any:
+    def load(file: BinaryIO, **options: Content) -> Content:
         return Restricted(file, **options).load()
 
     return SimpleNamespace(
@@ -87,22 +87,22 @@ def restricted_pickle() -> Any:
     )
 
 
-def _plain(value: Any, *_: Any) -> Any:
+def _plain(value: Content, *_: Content) -> Content:
     """A parameter is its tensor."""
     return value
 
 
-def _base_tensor(build: Any, _kind: Any, given: Any, _state: Any = None) -> Any:
+def _base_tensor(build: Content, _kind: Content, given: Content, _state: Content = None) -> Content:
     """A tensor of a subclass as a plain one."""
     return build(*given)
 
 
-def _from_bytes(content: bytes) -> Any:
+def _from_bytes(content: bytes) -> Content:
     """A storage inside a pickle, which is a torch file of its own."""
     return _loaded(io.BytesIO(content))
 
 
-def _loaded(file: BinaryIO) -> Any:
+def _loaded(file: BinaryIO) -> Content:
     import torch
 
     with warnings.catch_warnings():

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from stream.errors import ModelError, UsageError
 from stream_export.blocks import MaskUpsample
+from stream_export.checkpoints.pickles import Content
 
 
 class Weights(Mapping[str, Tensor]):
@@ -24,7 +25,9 @@ class Weights(Mapping[str, Tensor]):
     Errors name the file and the weight, since a user can do something about those.
     """
 
-    def __init__(self, path: Path, tensors: Mapping[str, Any], beside: Sequence[str] = ()) -> None:
+    def __init__(
+        self, path: Path, tensors: Mapping[str, Content], beside: Sequence[str] = ()
+    ) -> None:
         """Takes tensors or NumPy arrays; what is neither is left out.
 
         Args:

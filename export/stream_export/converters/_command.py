@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from stream.errors import ModelError, UsageError
-from stream_export.registry import Converter, Origin, need_extra
+from stream_export.registry import Converter, Kept, Origin, need_extra
 
 if TYPE_CHECKING:
     from stream_export.converters._request import Request
@@ -85,7 +84,7 @@ class CheckpointConverter(Converter):
             cls.command = staticmethod(_command(cls))
 
     @classmethod
-    def origin(cls, against: str, options: Mapping[str, Any]) -> Origin:
+    def origin(cls, against: str, options: Kept) -> Origin:
         """This program's own reading of the checkpoint, run by torch.
 
         Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,10 @@ from stream.inference.postprocess import Raw, to_instances
 from stream.inference.preprocess import Preprocessor
 from stream.instances import Instances
 from stream_export.converters._request import Converted, Request
+from stream_export.registry import Kept
 
 
-def request_of(checkpoint: Path, options: Mapping[str, Any]) -> Request:
+def request_of(checkpoint: Path, options: Kept) -> Request:
     """The request that a model was made by, with the checkpoint in its place.
 
     Class names play no part in a comparison, so that whatever the model was given will do.

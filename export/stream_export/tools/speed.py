@@ -13,12 +13,17 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.errors import StreamError
+from stream_export.registry import Kept
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torchvision.models.detection import MaskRCNN
 
 Picture = NDArray[np.uint8]
 Engine = Callable[[], int]
@@ -166,7 +171,7 @@ def _own(
 
 
 def _torchvision(
-    options: Mapping[str, Any],
+    options: Kept,
     against: str,
     size: str,
     picture: Picture,
@@ -248,7 +253,7 @@ def _opencv(model: Path, picture: Picture, threads: int | None) -> Engine:
     return run
 
 
-def _older(model: Any, planes: Any, file: Path, threads: int | None) -> Engine:
+def _older(model: MaskRCNN, planes: Tensor, file: Path, threads: int | None) -> Engine:
     """The graph of torch's older, TorchScript-based exporter."""
     import onnxruntime
     import torch

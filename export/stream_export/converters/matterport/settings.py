@@ -11,9 +11,9 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from stream.errors import ModelError, UsageError
+from stream_export.checkpoints.settings import Setting
 from stream_export.converters.matterport.form import MatterportConfig
 
 # mrcnn/config.py's names of what the weights cannot tell.
@@ -39,7 +39,7 @@ _FIXED = {"IMAGE_RESIZE_MODE": "square", "RPN_ANCHOR_STRIDE": 1, "IMAGE_CHANNEL_
 _NAMES = {*SETTINGS, *_FIXED}
 _LONGEST = 1_000_000
 
-_OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+_OPERATORS: dict[type[ast.operator], Callable[[Setting, Setting], Setting]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -52,7 +52,7 @@ class _Unknown(Exception):  # noqa: N818 - it never leaves this module
     """A value that only running the file would tell."""
 
 
-def settings_for(config: str | None, assignments: Iterable[str] = ()) -> dict[str, Any]:
+def settings_for(config: str | None, assignments: Iterable[str] = ()) -> dict[str, Setting]:
     """What `--config` and `--set` say, by the names of `MatterportConfig`'s attributes.
 
     Args:
@@ -66,7 +66,7 @@ def settings_for(config: str | None, assignments: Iterable[str] = ()) -> dict[st
         ModelError: the file cannot be read.
         UsageError: nothing is found, a value makes no sense, or a setting is not supported.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, Setting] = {}
     if config is not None:
         found |= _from_file(Path(config)) if _is_file(config) else _from_words(config)
     for text in assignments:
@@ -84,7 +84,7 @@ def _is_file(config: str) -> bool:
         return False
 
 
-def _from_words(config: str) -> dict[str, Any]:
+def _from_words(config: str) -> dict[str, Setting]:
     found = {}
     for line in re.sub(r"\s+(?=[A-Z_]+\s*=)", "\n", config).splitlines():
         name, equals, value = line.partition("=")
@@ -97,7 +97,7 @@ def _from_words(config: str) -> dict[str, Any]:
     return found
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def _from_file(path: Path) -> dict[str, Setting]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
@@ -118,8 +118,8 @@ def _from_file(path: Path) -> dict[str, Any]:
     return found
 
 
-def _from_python(tree: ast.Module, path: Path) -> Iterator[tuple[str, Any]]:
-    known: dict[str, Any] = {}
+def _from_python(tree: ast.Module, path: Path) -> Iterator[tuple[str, Setting]]:
+    known: dict[str, Setting] = {}
     nodes = [one for one in ast.walk(tree) if isinstance(one, ast.Assign | ast.AnnAssign)]
     for node in sorted(nodes, key=lambda one: one.lineno):
         if node.value is None:
@@ -155,7 +155,7 @@ def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
             yield from _pairs(one, given)
 
 
-def _evaluated(node: ast.expr, known: dict[str, Any]) -> Any:
+def _evaluated(node: ast.expr, known: dict[str, Setting]) -> Setting:
     """A value of numbers, texts, lists, simple sums and names that were set before."""
     if isinstance(node, ast.Constant):
         return node.value
@@ -180,7 +180,7 @@ def _evaluated(node: ast.expr, known: dict[str, Any]) -> Any:
     raise _Unknown
 
 
-def _from_lines(text: str) -> Iterator[tuple[str, Any]]:
+def _from_lines(text: str) -> Iterator[tuple[str, Setting]]:
     for line in text.splitlines():
         match = re.fullmatch(
             r"\s*(?:[a-z_]\w*\.)?([A-Z][A-Z_]+)\s*(?::\s*\w+\s*=\s*|[=:]\s*|\s)(.+?)\s*(?:#.*)?",
@@ -190,7 +190,7 @@ def _from_lines(text: str) -> Iterator[tuple[str, Any]]:
             yield match[1], _value(match[1], match[2])
 
 
-def _value(name: str, text: str) -> Any:
+def _value(name: str, text: str) -> Setting:
     """A number, text or list; NumPy's spelling of arrays is understood too."""
     inner = re.sub(r"^np\.array\((.*)\)$", r"\1", text)
     if re.fullmatch(r"\[[\d.\s-]+\]", inner) and "," not in inner:
@@ -205,7 +205,7 @@ def _value(name: str, text: str) -> Any:
         return inner
 
 
-def _checked(given: dict[str, Any]) -> dict[str, Any]:
+def _checked(given: dict[str, Setting]) -> dict[str, Setting]:
     for name, wanted in _FIXED.items():
         if name in given and given[name] != wanted:
             raise UsageError(f"{name} is {given[name]}; only {wanted} is supported")
@@ -214,7 +214,7 @@ def _checked(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _converted(name: str, value: Any) -> Any:
+def _converted(name: str, value: Setting) -> Setting:
     default = getattr(MatterportConfig(), SETTINGS[name])
     several = isinstance(default, tuple)
     values = value if isinstance(value, list | tuple) else [value]

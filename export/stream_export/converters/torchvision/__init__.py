@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,7 +21,7 @@ from stream_export.converters._command import (
     say,
 )
 from stream_export.converters.torchvision.conversion import SIZE, SYSTEM, Asked, convert, opened
-from stream_export.registry import Converter, Origin, need_extra
+from stream_export.registry import Converter, Kept, Origin, need_extra
 
 
 def command(
@@ -136,7 +135,7 @@ class Torchvision(Converter):
     flag = "--weights"
 
     @classmethod
-    def origin(cls, against: str, options: Mapping[str, Any]) -> Origin:
+    def origin(cls, against: str, options: Kept) -> Origin:
         """Torchvision's own code with the weights that a file was exported from.
 
         Raises:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stream.errors import UsageError
 from stream.inference.contract import Metadata
+from stream_export.checkpoints.pickles import Content
+from stream_export.checkpoints.settings import Setting
 from stream_export.options import edges_of, parse_size
-from stream_export.registry import OPTIONS_KEY, need_extra
+from stream_export.registry import OPTIONS_KEY, Kept, need_extra
 
 if TYPE_CHECKING:
     import onnx
+    from torchvision.models.detection import MaskRCNN
 
     from stream_export.checkpoints.pickles import StandIn
+    from stream_export.converters.torchvision.model import Anchors
 
 SYSTEM = "torchvision"
 SIZE = "800/1333"
@@ -64,7 +67,7 @@ class Asked:
     key: str | None = None
 
     @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Asked:
+    def of(cls, options: Kept) -> Asked:
         """As `export.options` keeps it."""
         names = ("arch", "weights", "epsilon", "anchors", "ratios", "key")
         known: dict[str, Any] = {name: options.get(name) for name in names}
@@ -94,7 +97,7 @@ class Opened:
         assumed: what nothing told.
     """
 
-    model: Any
+    model: MaskRCNN
     arch: str
     source: str
     size: str | None = None
@@ -104,7 +107,7 @@ class Opened:
 
 
 def convert(
-    model: Any,
+    model: MaskRCNN,
     *,
     names: tuple[str, ...],
     size: str = SIZE,
@@ -115,7 +118,7 @@ def convert(
     origin: str = "torchvision",
     licence: str = "unknown",
     training_data: str = "unknown",
-    options: Mapping[str, Any] | None = None,
+    options: Kept | None = None,
 ) -> onnx.ModelProto:
     """Converts any `torchvision.models.detection.MaskRCNN`, also one built by hand.
 
@@ -261,12 +264,12 @@ def _from_file(path: Path, asked: Asked) -> Opened:
     return found
 
 
-def _anchors_of(whole: StandIn) -> Any:
+def _anchors_of(whole: StandIn) -> Anchors | None:
     """Sizes and ratios per level of a pickled model's generator; None where they are not plain."""
     sizes = whole.attribute("rpn.anchor_generator.sizes")
     ratios = whole.attribute("rpn.anchor_generator.aspect_ratios")
 
-    def plain(levels: Any) -> bool:
+    def plain(levels: Content) -> bool:
         return isinstance(levels, list | tuple) and all(
             isinstance(level, list | tuple) and level and all(_number(one) for one in level)
             for level in levels
@@ -285,12 +288,12 @@ def _size_of(whole: StandIn) -> str | None:
     return f"{low}/{high}"
 
 
-def _number(value: Any) -> float | None:
+def _number(value: Setting) -> float | None:
     right = isinstance(value, int | float) and not isinstance(value, bool)
     return value if right and not math.isnan(value) else None
 
 
-def _apply_whole(model: Any, whole: StandIn) -> list[str]:
+def _apply_whole(model: MaskRCNN, whole: StandIn) -> list[str]:
     """Gives a model the settings of a pickled one; returns what was taken, in words."""
     taken = []
     for name, path in _SETTINGS.items():
@@ -305,7 +308,7 @@ def _apply_whole(model: Any, whole: StandIn) -> list[str]:
     return taken
 
 
-def _apply(model: Any, settings: tuple[str, ...]) -> None:
+def _apply(model: MaskRCNN, settings: tuple[str, ...]) -> None:
     from stream_export.checkpoints.settings import Settings
 
     given = Settings().above(settings)
@@ -315,7 +318,7 @@ def _apply(model: Any, settings: tuple[str, ...]) -> None:
         _put(model, name, given.get(name))
 
 
-def _put(model: Any, name: str, value: Any) -> None:
+def _put(model: MaskRCNN, name: str, value: Setting) -> None:
     numbers = value if name in _SEVERAL else [value]
     right = isinstance(numbers, list | tuple) and all(_number(one) is not None for one in numbers)
     if right and name in _SEVERAL:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,11 @@ from stream_export.blocks import (
     restore,
 )
 
+if TYPE_CHECKING:
+    from torchvision.models.detection import MaskRCNN
+    from torchvision.models.detection.backbone_utils import BackboneWithFPN
+    from torchvision.ops import MultiScaleRoIAlign
+
 
 class TorchvisionForm(nn.Module):
     """Speaks the contract's tensors with the parts of a `torchvision.models.detection.MaskRCNN`.
@@ -33,7 +38,7 @@ class TorchvisionForm(nn.Module):
 
     def __init__(
         self,
-        model: Any,
+        model: MaskRCNN,
         *,
         detections: int | None = None,
         proposals: int | None = None,
@@ -128,7 +133,7 @@ class TorchvisionForm(nn.Module):
 class _Features(nn.Module):
     """A backbone's maps by name, with constant factors on an FPN's way down."""
 
-    def __init__(self, backbone: Any) -> None:
+    def __init__(self, backbone: BackboneWithFPN) -> None:
         super().__init__()
         self.body = backbone.body if hasattr(backbone, "fpn") else backbone
         self.fpn = getattr(backbone, "fpn", None)
@@ -163,7 +168,9 @@ class _Features(nn.Module):
         return dict(zip(names, outputs, strict=True))
 
 
-def _pool(pool: Any, strides: Mapping[str, int], tile: int = 0) -> tuple[list[str], LevelPool]:
+def _pool(
+    pool: MultiScaleRoIAlign, strides: Mapping[str, int], tile: int = 0
+) -> tuple[list[str], LevelPool]:
     """The names of the maps that a MultiScaleRoIAlign uses, and its export form."""
     names = [name for name in strides if name in pool.featmap_names]
     used = [strides[name] for name in names]

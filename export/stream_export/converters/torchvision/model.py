@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -42,7 +41,7 @@ def from_state(
     anchors: Anchors | None = None,
     ignore: Sequence[str] = (),
     beside: Sequence[str] = (),
-) -> Any:
+) -> MaskRCNN:
     """The model that a state dict belongs to, in evaluation mode.
 
     Args:
@@ -84,7 +83,7 @@ def from_state(
     return model.eval()
 
 
-def random(arch: str, classes: int) -> Any:
+def random(arch: str, classes: int) -> MaskRCNN:
     """A model with random weights, the same each time, in evaluation mode.
 
     Raises:
@@ -158,18 +157,18 @@ def _levels(shape: Layout, maps: int, anchors: Anchors | None) -> Anchors:
     return sizes, ratios
 
 
-def is_frozen(model: Any) -> bool:
+def is_frozen(model: MaskRCNN) -> bool:
     """Whether a model has frozen norms."""
     return any(isinstance(one, FrozenBatchNorm2d) for one in model.modules())
 
 
-def epsilon_of(model: Any) -> float:
+def epsilon_of(model: MaskRCNN) -> float:
     """The epsilon of a model's first frozen norm."""
     frozen = (one for one in model.modules() if isinstance(one, FrozenBatchNorm2d))
     return float(next(frozen).eps)
 
 
-def build(shape: Layout, anchors: Anchors | None = None) -> Any:
+def build(shape: Layout, anchors: Anchors | None = None) -> MaskRCNN:
     """An empty model of a layout, as torchvision's own builders make it.
 
     Raises:
@@ -180,7 +179,7 @@ def build(shape: Layout, anchors: Anchors | None = None) -> Any:
     backbone = _backbone(shape, norm)
     maps = len(backbone.fpn.inner_blocks) + 1
     sizes, ratios = _levels(shape, maps, anchors)
-    options: dict[str, Any] = {}
+    options: dict[str, nn.Module] = {}
     if shape.version == 2:
         options["rpn_head"] = RPNHead(channels, shape.anchors, conv_depth=2)
         options["box_head"] = FastRCNNConvFCHead(
@@ -200,12 +199,12 @@ def build(shape: Layout, anchors: Anchors | None = None) -> Any:
     )
 
 
-def classes_of(model: Any) -> int:
+def classes_of(model: MaskRCNN) -> int:
     """How many classes a model tells apart, without background."""
     return int(model.roi_heads.box_predictor.cls_score.out_features) - 1
 
 
-def _backbone(shape: Layout, norm: Callable[..., nn.Module]) -> Any:
+def _backbone(shape: Layout, norm: Callable[..., nn.Module]) -> BackboneWithFPN:
     if shape.backbone.startswith("mobilenet"):
         return mobilenet_backbone(
             backbone_name=shape.backbone,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,10 @@ from numpy.typing import NDArray
 from stream.instances import Instances
 from stream_export.converters.torchvision.conversion import SIZE, Asked, opened
 from stream_export.options import edges_of, parse_size
-from stream_export.registry import need_extra
+from stream_export.registry import Kept, need_extra
+
+if TYPE_CHECKING:
+    from torchvision.models.detection import MaskRCNN
 
 
 class TorchvisionOrigin:
@@ -23,7 +25,7 @@ class TorchvisionOrigin:
 
     def __init__(
         self,
-        model: Any,
+        model: MaskRCNN,
         names: tuple[str, ...],
         letterbox: str | None = None,
         assumed: tuple[str, ...] = (),
@@ -69,7 +71,7 @@ class TorchvisionOrigin:
         )
 
 
-def open_origin(against: str, options: Mapping[str, Any]) -> TorchvisionOrigin:
+def open_origin(against: str, options: Kept) -> TorchvisionOrigin:
     """Builds the torchvision model that a file was exported from, with the same options.
 
     Args:
