@@ -24,7 +24,8 @@ def check_output(output: Path, *inputs: Path, overwrite: bool) -> None:
         UsageError: it is an input, a folder or a device, or it exists and is not to be replaced.
     """
     for path in inputs:
-        if output == path or (output.exists() and path.exists() and output.samefile(path)):
+        # Folders above the output are made later, so `new/../in.onnx` is `in.onnx` too.
+        if _same(output, path):
             raise UsageError(f"{output}: it is what is read; give -o another name")
     try:
         mode = output.stat().st_mode
@@ -38,6 +39,14 @@ def check_output(output: Path, *inputs: Path, overwrite: bool) -> None:
         raise UsageError(f"{output}: it is no ordinary file; give -o the name of one")
     if not overwrite:
         raise UsageError(f"{output}: it exists; --overwrite replaces it, or give -o another name")
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        one, other = one.resolve(), other.resolve()
+        return one == other or (one.exists() and other.exists() and one.samefile(other))
+    except (OSError, ValueError, RuntimeError):
+        return False  # no name of a file; whoever opens it says why
 
 
 @contextlib.contextmanager

@@ -136,7 +136,7 @@ def test_thresholds_and_classes(tmp_path: Path) -> None:
         ({"threshold": 1.5}, "threshold must be between 0 and 1"),
         ({"mask_threshold": -0.1}, "mask threshold must be between"),
         ({"threshold": float("nan")}, "threshold must be between"),
-        ({"classes": "persn"}, "nearest are person"),
+        ({"classes": "persn"}, "did you mean person.*it has person, car, dog"),
         ({"threads": 0}, "at least 1"),
         ({"provider": "gpu"}, "there is no provider 'gpu'"),
     ],
