@@ -66,6 +66,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.flaky(reruns=2))
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """No worker for a single file, which would wait longer for them than for its tests."""
+    files = {argument.partition("::")[0] for argument in config.args}
+    if len(files) > 1 or not next(iter(files), "").endswith(".py"):
+        return None
+    config.option.dist = "no"
+    return 0
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Notes what collecting has imported: PyTorch takes seconds, in each process of a run."""
     session.config.stash[LOADED_BY_COLLECTING] = frozenset(sys.modules)

@@ -77,14 +77,14 @@ def test_several_sources_go_one_after_another(stream, clip, nothing, tmp_path):
     assert stream("run", "b.toml", "--source", "3").code == 2
 
 
-def test_live_sources_run_side_by_side(program, nothing, tmp_path):
+def test_live_sources_run_side_by_side(program, stream, nothing, tmp_path):
     (tmp_path / "b.toml").write_text(
         f'model.model = "{nothing}"\nlive.display = false\nlive.seconds = 1\n'
         '[[source]]\ntarget = "pattern"\nname = "a"\n'
         '[[source]]\ntarget = "pattern"\nname = "b"\n'
         '[[output]]\nto = "{name}.mp4"\n'
     )
-    shared = program("run", "b.toml", "--report", "r.json")
+    shared = stream("run", "b.toml", "--report", "r.json")
     assert shared.code == 2 and '"{name}.json"' in shared.err
     with (tmp_path / "b.toml").open("a") as file:
         file.write('[run]\nreport = "{name}.json"\n')
@@ -95,7 +95,7 @@ def test_live_sources_run_side_by_side(program, nothing, tmp_path):
         (run,) = json.loads((tmp_path / f"{name}.json").read_text())["runs"]
         assert run["output"] == f"{name}.mp4"
     assert frames(tmp_path / "a.mp4") > 3 and frames(tmp_path / "b.mp4") > 3
-    assert program("run", "b.toml").code == 2, "what is there is kept"
+    assert stream("run", "b.toml").code == 2, "what is there is kept"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

@@ -68,6 +68,7 @@ def test_a_run_tells_what_it_began_with(run):
     assert result.before.groups["all"]["AP"] <= result.report.groups["all"]["AP"]
 
 
+@pytest.mark.slow
 def test_the_frozen_layers_compute_as_int8_does_only_at_the_end(tmp_path):
     from stream_models.network import MaskRCNN, NetworkConfig
     from stream_models.training.augment import AugmentConfig

@@ -71,7 +71,14 @@ def killed(tmp_path: Path, output: Path, frames: int, overwrite: str = "no") -> 
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-@pytest.mark.parametrize("ending", [".mp4", ".mov", ".mkv", ".webm", ".ts", ".avi"])
+@pytest.mark.parametrize(
+    "ending",
+    [
+        ".mp4",
+        ".mkv",
+        *(pytest.param(e, marks=pytest.mark.slow) for e in (".mov", ".webm", ".ts", ".avi")),
+    ],
+)
 def test_after_kill_9_all_but_the_last_fragment_plays(tmp_path, ending):
     output = tmp_path / f"out{ending}"
     written = killed(tmp_path, output, 200)

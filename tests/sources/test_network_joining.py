@@ -242,7 +242,14 @@ def test_while_a_key_frame_is_waited_for_the_source_is_not_gone():
         source.close()
 
 
-@pytest.mark.parametrize("name", ["seg{}", "seg{}.jpg", "get.php?n={}", "SEG{}.TS", "seg{}.bin"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "seg{}.jpg",
+        "get.php?n={}",
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("seg{}", "SEG{}.TS", "seg{}.bin")),
+    ],
+)
 def test_segments_of_hls_may_have_any_name(whole_list, name):
     class Lists(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args: object) -> None:
