@@ -130,6 +130,12 @@ def detectron2(
     # Scores and boxes must not saturate, or float noise decides between equals.
     for name in ("cls_score", "bbox_pred"):
         make.arrays[f"roi_heads.box_predictor.{name}.weight"] *= 0.1
+    if any(offsets):
+        # Deformed maps are larger, and boxes that explode have no area to compare.
+        for name in ("roi_heads.box_predictor.bbox_pred", f"{head}.anchor_deltas"):
+            for part in ("weight", "bias"):
+                make.arrays[f"{name}.{part}"] *= 0.02
+        make.arrays["roi_heads.box_predictor.cls_score.weight"] *= 0.05
     channels = 64 if body == "c4" else channels
     for number in range(1, 1 + (0 if body == "c4" else convs)):
         make.conv(f"roi_heads.mask_head.mask_fcn{number}", channels, channels, 3)
