@@ -311,7 +311,7 @@ class VideoWriter:
         return Frame(picture, self.frames, self.frames, 1 / self._rate, duration=1)
 
     def _info(self, frame: Frame) -> VideoInfo:
-        picture = frame.picture
+        picture = frame.image
         return VideoInfo(
             name=self.path.name,
             width=picture.width,

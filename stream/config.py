@@ -27,6 +27,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from stream.addresses import clean, split
 from stream.errors import SinkError, UsageError
 from stream.groups import Leaf, build, changed, leaves, nearest, read
 from stream.option import Value
@@ -40,7 +41,6 @@ from stream.options import (
     TrackingOptions,
 )
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
-from stream.sources.addresses import clean, split
 from stream.toml_lines import Place, at, line_of
 from stream.types import TOML
 

@@ -61,4 +61,4 @@ def draw(
     picture = picture_from_bgr(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8))
     frame = Frame(picture, 0, 0, Fraction(1), instances=instances)
     painter.paint(frame)
-    return np.asarray(cv2.cvtColor(bgr_from_picture(frame.picture), cv2.COLOR_BGR2RGB), np.uint8)
+    return np.asarray(cv2.cvtColor(bgr_from_picture(frame.image), cv2.COLOR_BGR2RGB), np.uint8)

@@ -25,48 +25,38 @@ class Frame:
     """One picture on its way from source to sink.
 
     Attributes:
-        picture: the decoded frame, upright, in its native pixel format and size. It is painted in
+        image: the decoded frame, upright, in its native pixel format and size. It is painted in
             place by compositing, which makes it writable first.
         index: 0-based count of pictures that the source has delivered.
         pts: presentation time in ticks of `time_base`.
         time_base: seconds per tick.
         duration: in ticks of `time_base`; None where the source does not say.
         stages: seconds spent in each stage so far, by stage name.
-        born: `time.perf_counter()` when the picture came into the house.
+        captured_at: `time.perf_counter()` when the picture came into the house.
         instances: what was found, once inference has run.
         notes: lines for the timing panel that a source wants shown (reconnecting, ...).
     """
 
-    picture: av.VideoFrame
+    image: av.VideoFrame
     index: int
     pts: int
     time_base: Fraction
     duration: int | None = None
     stages: dict[str, float] = field(default_factory=dict)
-    born: float = field(default_factory=time.perf_counter)
+    captured_at: float = field(default_factory=time.perf_counter)
     instances: Instances | None = None
     notes: tuple[str, ...] = ()
 
     @property
-    def seconds(self) -> float:
-        """Presentation time in seconds."""
-        return float(self.pts * self.time_base)
-
-    @property
     def pts_seconds(self) -> float:
         """Presentation time in seconds."""
-        return self.seconds
-
-    @property
-    def image(self) -> av.VideoFrame:
-        """The decoded picture, upright, in its native pixel format and size; not to be changed."""
-        return self.picture
+        return float(self.pts * self.time_base)
 
     def rgb(self) -> NDArray[np.uint8]:
         """The picture in RGB, uint8 [H, W, 3], converted anew at every call."""
         from stream.pixels import rgb_from_picture
 
-        return rgb_from_picture(self.picture)
+        return rgb_from_picture(self.image)
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import sys
 import threading
 import time
@@ -13,6 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 from hypothesis import settings
+
+# SVT-AV1 reads this once in a process, also where a test's own clip is the first it encodes.
+os.environ.setdefault("SVT_LOG", "1")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

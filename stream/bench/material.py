@@ -93,7 +93,7 @@ class FindsNothing:
     name = "do-nothing"
     provider = "none"
     remarks: tuple[str, ...] = ()
-    lanes = 1
+    workers = 1
     threshold = 0.5
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class FindsNothing:
         self.metadata = Metadata(names=("person",), resize=resize)
         self._preprocess = Preprocessor(resize)
 
-    def prepare(self, picture: Picture) -> Prepared:
+    def preprocess(self, picture: Picture) -> Prepared:
         """Makes the model's input."""
         return self._preprocess(picture)
 
@@ -109,7 +109,9 @@ class FindsNothing:
         """Answers at once that nothing is there."""
         return _NOTHING
 
-    def finish(self, raw: Raw, prepared: Prepared, threshold: float | None = None) -> Instances:
+    def postprocess(
+        self, raw: Raw, prepared: Prepared, threshold: float | None = None
+    ) -> Instances:
         """Nothing was found."""
         width, height = prepared.geometry.picture
         return Instances.empty(self.metadata.names, (height, width))

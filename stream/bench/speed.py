@@ -103,7 +103,7 @@ def measure_model(
     clip = folder / f"{width}x{height}.mp4"
     make_clip(clip, width, height, 300)
     start = time.perf_counter()
-    segmenter = Segmenter.load(model, provider=provider, footage=True)
+    segmenter = Segmenter.load(model, provider=provider, throughput=True)
     loaded = time.perf_counter() - start
     rates: list[float] = []
     stages: dict[str, StageFigures] = {}

@@ -21,7 +21,7 @@ def without_secrets(text: str) -> str:
     """A text without the user information and the values that addresses in it carry."""
     if "://" not in text:
         return text
-    from stream.sources.addresses import clean  # loads the sources, which most texts do not need
+    from stream.addresses import clean  # loads the sources, which most texts do not need
 
     return clean(text)
 

@@ -88,7 +88,7 @@ class Painter:
         """Paints the frame's instances into its picture.
 
         The picture is painted in place, after a copy where the decoder still refers to it; a layer
-        that must change the picture's format puts another into `frame.picture`. Layers that only
+        that must change the picture's format puts another into `frame.image`. Layers that only
         add to the picture leave one without instances exactly as it is, without a copy.
 
         Args:
@@ -99,7 +99,7 @@ class Painter:
         Raises:
             ValueError: the picture is not planar little-endian YUV or grey of 8 to 16 bits.
         """
-        picture, instances = frame.picture, frame.instances
+        picture, instances = frame.image, frame.instances
         size = (picture.height, picture.width)
         if instances is None:
             instances = Instances.empty((), size)
@@ -112,13 +112,13 @@ class Painter:
             margin=max((layer.margin(size) for layer in layers), default=0),
             figures=tuple(figures),
             notes=frame.notes,
-            seconds=frame.seconds,
+            seconds=frame.pts_seconds,
         )
         for layer in layers:
             layer.plan(canvas)
         for layer in layers:
             layer.paint(canvas)
-        frame.picture = canvas.picture
+        frame.image = canvas.picture
 
 
 def expand(look: str) -> tuple[str, ...]:

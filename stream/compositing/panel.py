@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stream.compositing.encoding import Encoding
 from stream.compositing.palette import INK, WHITE
-from stream.compositing.stamps import Stamp, make_stamp, to_grid
+from stream.compositing.sprites import Sprite, make_sprite, to_grid
 from stream.compositing.text import Typesetter, text_size
 from stream.roi import Window
 
@@ -62,7 +62,7 @@ class TimingPanel:
     def __init__(self) -> None:
         self._text = Typesetter()
         # Values are smoothed and shown for a while, so the same panel comes many times.
-        self._stamp = lru_cache(maxsize=8)(self._make)
+        self._sprite = lru_cache(maxsize=8)(self._make)
 
     def place(
         self,
@@ -71,7 +71,7 @@ class TimingPanel:
         size: tuple[int, int],
         encoding: Encoding,
         steps: tuple[tuple[int, int], ...],
-    ) -> tuple[Stamp, Window] | None:
+    ) -> tuple[Sprite, Window] | None:
         """Sets the panel, which covers at most a twelfth of the picture, top left in it.
 
         Args:
@@ -89,11 +89,11 @@ class TimingPanel:
         """
         if not figures and not notes:
             return None
-        stamp = self._stamp(tuple(figures), tuple(notes), size, encoding, steps)
-        if stamp is None:
+        sprite = self._sprite(tuple(figures), tuple(notes), size, encoding, steps)
+        if sprite is None:
             return None
         top, left = _corner(size, steps[-1])
-        return stamp, (top, top + stamp.size[0], left, left + stamp.size[1])
+        return sprite, (top, top + sprite.size[0], left, left + sprite.size[1])
 
     def _make(
         self,
@@ -102,7 +102,7 @@ class TimingPanel:
         size: tuple[int, int],
         encoding: Encoding,
         steps: tuple[tuple[int, int], ...],
-    ) -> Stamp | None:
+    ) -> Sprite | None:
         letters, grid = text_size(*size), steps[-1]
         top, left = _corner(size, grid)
         room = ((size[0] - top) // grid[0] * grid[0], (size[1] - left) // grid[1] * grid[1])
@@ -121,7 +121,7 @@ class TimingPanel:
             # In steps of the font size, so that the panel does not breathe with its digits.
             inner = min(most, -(-needed // letters) * letters)
             plate = _plate(rows, to_grid(height, inner + 2 * around, grid), inner, letters)
-            return make_stamp(plate, WHITE, INK, _STRENGTH, 0.4 * letters, encoding, steps)
+            return make_sprite(plate, WHITE, INK, _STRENGTH, 0.4 * letters, encoding, steps)
         return None
 
     def _row(self, line: str, size: int, most: int) -> _Row:

@@ -21,8 +21,8 @@ from stream.instances import Instances
 class Segmenter:
     """Finds the objects of one picture.
 
-    Calling it does everything; a pipeline calls the three stages `prepare`, `infer` and `finish`,
-    each from a thread of its own if it likes.
+    Calling it does everything; a pipeline calls the three stages `preprocess`, `infer` and
+    `postprocess`, each from a thread of its own if it likes.
 
         segmenter = Segmenter.load("default", provider="auto")
         found = segmenter(rgb)  # uint8 [H, W, 3] -> Instances in picture pixels
@@ -62,7 +62,7 @@ class Segmenter:
         mask_threshold: float | None = None,
         classes: Sequence[str] | str | None = None,
         threads: int | None = None,
-        footage: bool = False,
+        throughput: bool = False,
     ) -> Segmenter:
         """Opens a model.
 
@@ -74,8 +74,9 @@ class Segmenter:
             mask_threshold: a soft mask above this is the object, 0..1; None for the model's own.
             classes: names of the classes to keep, as a list or with commas; None for all.
             threads: for computing on the CPU; None for what suits the machine.
-            footage: share the threads out to several pictures at once (`lanes`): more of them a
-                second, each of them later. For what is in no hurry; on a GPU it changes nothing.
+            throughput: share the threads out to several pictures at once (`workers`):
+                more of them a second, each later. For what is in no hurry; on a GPU it changes
+                nothing.
 
         Raises:
             ModelError: there is no such model, or the file cannot be used.
@@ -84,7 +85,7 @@ class Segmenter:
         """
         if threads is not None and threads < 1:
             raise UsageError(f"the number of threads must be at least 1, not {threads}")
-        session = open_session(find(model), check_name(provider), threads, footage=footage)
+        session = open_session(find(model), check_name(provider), threads, throughput=throughput)
         return cls(
             str(model),
             session,
@@ -114,9 +115,9 @@ class Segmenter:
         return f"{self._session.route.label} ({self.metadata.precision})"
 
     @property
-    def lanes(self) -> int:
+    def workers(self) -> int:
         """From how many threads at once `infer` is called best."""
-        return self._session.lanes
+        return self._session.workers
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -133,10 +134,10 @@ class Segmenter:
             ValueError: the array has another type or shape.
             ModelError: the model fails on it or breaks the contract.
         """
-        prepared = self.prepare(picture)
-        return self.finish(self.infer(prepared), prepared)
+        prepared = self.preprocess(picture)
+        return self.postprocess(self.infer(prepared), prepared)
 
-    def prepare(self, picture: Picture) -> Prepared:
+    def preprocess(self, picture: Picture) -> Prepared:
         """Makes the model's input; see `__call__` for the picture and the errors."""
         return self._preprocess(picture)
 
@@ -154,7 +155,9 @@ class Segmenter:
                 f"the model {self.name!r} failed on {self.provider}: {cause}"
             ) from error
 
-    def finish(self, raw: Raw, prepared: Prepared, threshold: float | None = None) -> Instances:
+    def postprocess(
+        self, raw: Raw, prepared: Prepared, threshold: float | None = None
+    ) -> Instances:
         """Turns the model's answer into instances in picture pixels.
 
         Args:

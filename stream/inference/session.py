@@ -25,7 +25,7 @@ from stream.inference.providers import (
     runtime,
 )
 
-_MOST_LANES = 4
+_MOST_WORKERS = 4
 """Inferences at once on a CPU at most: each needs memory of its own."""
 
 
@@ -40,7 +40,7 @@ class Session:
         metadata: what the model says of itself.
         input_size: (width, height) where the model fixes them, each None where it does not.
         remarks: sentences for people: what `auto` chose and why, what runs elsewhere.
-        lanes: how many inferences at once it is set up for.
+        workers: how many inferences at once it is set up for.
     """
 
     handle: InferenceSession
@@ -49,7 +49,7 @@ class Session:
     metadata: Metadata
     input_size: tuple[int | None, int | None]
     remarks: tuple[str, ...]
-    lanes: int = 1
+    workers: int = 1
 
 
 def open_session(
@@ -57,7 +57,7 @@ def open_session(
     provider: ProviderName = "auto",
     threads: int | None = None,
     *,
-    footage: bool = False,
+    throughput: bool = False,
 ) -> Session:
     """Opens a model on the provider asked for, or on the first that works for `auto`.
 
@@ -65,7 +65,7 @@ def open_session(
         entry: the model and its variants.
         provider: `auto` or the one to use.
         threads: for computing on the CPU; None for a number that suits the machine.
-        footage: share the threads out to several inferences at once.
+        throughput: share the threads out to several inferences at once.
 
     Raises:
         ModelError: the model breaks the contract or cannot be opened anywhere.
@@ -73,32 +73,32 @@ def open_session(
     """
     if provider != "auto":
         try:
-            return _open(entry, route(provider), threads, footage)
+            return _open(entry, route(provider), threads, throughput)
         except ProviderError as error:
             raise ProviderError(f"{LABELS[provider]} cannot be used here: {error}") from error
     passed: dict[str, list[str]] = {}
     for name in AUTO_ORDER[:-1]:
         try:
-            return _open(entry, route(name), threads, footage, passed)
+            return _open(entry, route(name), threads, throughput, passed)
         except ProviderError as error:
             cause = error.cause if isinstance(error, UnavailableError) else str(error)
             passed.setdefault(cause, []).append(LABELS[name])
-    return _open(entry, route(AUTO_ORDER[-1]), threads, footage, passed)
+    return _open(entry, route(AUTO_ORDER[-1]), threads, throughput, passed)
 
 
 def _open(
     entry: Entry,
     chosen: Route,
     threads: int | None,
-    footage: bool,
+    throughput: bool,
     passed: Mapping[str, Sequence[str]] | None = None,
 ) -> Session:
     """Opens a model on one provider; `passed` are those that `auto` tried before, by the cause."""
     path = entry.pick(chosen.precisions)
     _, metadata = open_model(path)
     total = threads or available_cores()
-    lanes = min(total, _MOST_LANES) if footage and chosen.name == "cpu" else 1
-    handle = create(chosen, str(path), total // lanes, f"the model {str(path)!r}")
+    workers = min(total, _MOST_WORKERS) if throughput and chosen.name == "cpu" else 1
+    handle = create(chosen, str(path), total // workers, f"the model {str(path)!r}")
     try:
         check_tensors(_nodes(handle.get_inputs()), _nodes(handle.get_outputs()))
         size = _input_size(handle, metadata)
@@ -108,7 +108,7 @@ def _open(
     if passed is not None:
         why = [f"not {' or '.join(names)}: {cause}" for cause, names in passed.items()]
         remarks.insert(0, "; ".join([f"auto chose {chosen.label} ({metadata.precision})", *why]))
-    return Session(handle, chosen, path, metadata, size, tuple(remarks), lanes)
+    return Session(handle, chosen, path, metadata, size, tuple(remarks), workers)
 
 
 def create(

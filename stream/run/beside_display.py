@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from stream.frame import Frame
 from stream.inference.preprocess import Prepared
 from stream.instances import Instances
-from stream.motion.carrier import Carrier
 from stream.motion.flow import Grey, small_grey
+from stream.motion.propagator import Propagator
 from stream.run.figures import Counts, Job
 from stream.run.schedule import Finder, Schedule, Work
 from stream.timing import timed
@@ -67,7 +67,7 @@ class BesideDisplay(Schedule):
         self._now = now
         self._counts: Callable[[], Counts] = Counts
         self._pool = ThreadPoolExecutor(1, "stream-infer")
-        self._carrier = Carrier()
+        self._propagator = Propagator()
         self._under_way: _Inference | None = None
         self._asked_index: int | None = None
         self._key: Job | None = None
@@ -94,7 +94,7 @@ class BesideDisplay(Schedule):
 
     def enter(self, job: Job) -> None:
         """Learns how fast frames come."""
-        seconds = job.frame.seconds
+        seconds = job.frame.pts_seconds
         last, self._last_seconds = self._last_seconds, seconds
         if last is not None and 0 < seconds - last < 1:
             self.frame_interval += _INTERVAL_WEIGHT * (seconds - last - self.frame_interval)
@@ -111,14 +111,14 @@ class BesideDisplay(Schedule):
         """How many frames came out with their own inference."""
         counts = self._counts()
         return (
-            f"{counts.inferred} frames shown with their own inference, {counts.carried} with "
+            f"{counts.inferred} frames shown with their own inference, {counts.propagated} with "
             "masks carried by motion",
         )
 
     def _settle(self, job: Job) -> None:
         frame = job.frame
         with timed(frame.stages, "motion"):
-            grey = small_grey(frame.picture)
+            grey = small_grey(frame.image)
         asked = self._ask(job, grey)
         self._listen(self._waiting_time() if asked else 0.0, frame)
         job.inferred = self._key is job
@@ -126,7 +126,7 @@ class BesideDisplay(Schedule):
             frame.instances = self._found
         else:
             with timed(frame.stages, "motion"):
-                frame.instances = self._carrier.carry_to(grey)
+                frame.instances = self._propagator.propagate_to(grey)
         self._adapt()
 
     def _ask(self, job: Job, grey: Grey) -> bool:
@@ -140,7 +140,7 @@ class BesideDisplay(Schedule):
             return False
         self._asked_index = frame.index
         with timed(frame.stages, "preprocess"):
-            prepared = self._finder.detector.prepare(frame.picture)
+            prepared = self._finder.detector.preprocess(frame.image)
         inference = _Inference(job, grey, prepared)
         inference.future = self._pool.submit(self._infer, inference)
         self._under_way = inference
@@ -151,7 +151,7 @@ class BesideDisplay(Schedule):
             raw = self._finder.detector.infer(inference.prepared)
         with timed(inference.stages, "postprocess"):
             candidates = self._finder.candidates(raw, inference.prepared)
-            return self._finder.follow(candidates, inference.job.frame.seconds)
+            return self._finder.follow(candidates, inference.job.frame.pts_seconds)
 
     def _waiting_time(self) -> float | None:
         if self._interval == 1:
@@ -176,7 +176,7 @@ class BesideDisplay(Schedule):
         self.expected = before + _WEIGHT * (seconds - before)
         frame.stages.update(inference.stages)
         self._key, self._found = inference.job, found
-        self._carrier.set_key(inference.grey, found)
+        self._propagator.set_key(inference.grey, found)
 
     def _adapt(self) -> None:
         """Once a second: lets inference pause where the display does not keep up."""

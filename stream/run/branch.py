@@ -103,7 +103,7 @@ class Branch:
             return
         frame = item.frame
         if shared:
-            frame = replace(frame, picture=self._refer(frame.picture))
+            frame = replace(frame, image=self._refer(frame.image))
         item.hold()
         painted = Painted(item, frame)
         try:

@@ -78,7 +78,7 @@ class Counts:
         dropped: frames that came out nowhere.
         corrupt: pictures or packets that could not be decoded.
         inferred: frames that came out with their own inference.
-        carried: frames that came out with instances carried to them by motion.
+        propagated: frames that came out with instances carried to them by motion.
         objects: objects in the frame that came out last.
         media_seconds: how far into the media that frame lies, from the first frame on.
     """
@@ -89,7 +89,7 @@ class Counts:
     dropped: int = 0
     corrupt: int = 0
     inferred: int = 0
-    carried: int = 0
+    propagated: int = 0
     objects: int = 0
     media_seconds: float = 0.0
 
@@ -160,7 +160,7 @@ class Figures:
         self._frames_in = 0
         self._fates: Counter[Fate] = Counter()
         self._inferred = 0
-        self._carried = 0
+        self._propagated = 0
         self._objects = 0
         self._media_seconds = 0.0
         self._classes = _Classes()
@@ -184,12 +184,12 @@ class Figures:
     def out(self, frame: Frame) -> None:
         """A frame is out at the first output that counts; called once, with the lock held."""
         now = self._now()
-        self.clock.add(self._latency, now - frame.born)
+        self.clock.add(self._latency, now - frame.captured_at)
         self.clock.frame_out()
         if self._first_out is None or self._first_seconds is None:
-            self._first_out, self._first_seconds = now, frame.seconds
+            self._first_out, self._first_seconds = now, frame.pts_seconds
         self._objects = 0 if frame.instances is None else len(frame.instances)
-        self._media_seconds = frame.seconds - self._first_seconds
+        self._media_seconds = frame.pts_seconds - self._first_seconds
 
     def settled(self, job: Job, fate: Fate) -> None:
         """A frame's fate is set; called once for each, with the lock held."""
@@ -202,7 +202,7 @@ class Figures:
         if job.inferred:
             self._inferred += 1
         else:
-            self._carried += 1
+            self._propagated += 1
         if frame.instances is not None:
             self._classes.add(frame.instances)
 
@@ -221,7 +221,7 @@ class Figures:
                 dropped=self._fates[Fate.DROPPED] + lost_before,
                 corrupt=corrupt,
                 inferred=self._inferred,
-                carried=self._carried,
+                propagated=self._propagated,
                 objects=self._objects,
                 media_seconds=self._media_seconds,
             )

@@ -98,7 +98,7 @@ class Keys:
         if frame is None:
             return "there is no picture yet"
         path = self._free_name(".png")
-        if not cv2.imwrite(str(path), Referencer()(frame.picture).to_ndarray(format="bgr24")):
+        if not cv2.imwrite(str(path), Referencer()(frame.image).to_ndarray(format="bgr24")):
             return f"cannot write {path}"
         return f"saved {path.name}"
 

@@ -11,10 +11,10 @@ from fractions import Fraction
 
 from stream.frame import Frame
 from stream.instances import Instances
-from stream.motion.carrier import Carrier, is_cut
 from stream.motion.flow import Grey, small_grey
+from stream.motion.propagator import Propagator, is_cut
 from stream.run.figures import Job
-from stream.run.schedule import Ahead, Answer, Finder, Lanes, Schedule, Work
+from stream.run.schedule import Ahead, Answer, Finder, InferencePool, Schedule, Work
 from stream.timing import timed
 
 LARGEST = 12
@@ -51,24 +51,24 @@ class LookAhead(Schedule):
         if interval is not None and interval < 1:
             raise ValueError(f"inference must run on every 1st frame or fewer, not {interval}")
         self._finder = finder
-        self._lanes = Lanes(finder.detector)
+        self._inferences = InferencePool(finder.detector)
         self._interval = interval
-        self._rate = float(rate or 30) / finder.detector.lanes
+        self._rate = float(rate or 30) / finder.detector.workers
         self._lock = threading.Lock()
         self._inference_seconds: float | None = None
         self._since_key: int | None = None
         self._before: Grey | None = None
         self._planned: dict[int, _Planned] = {}
-        self._carrier = Carrier()
+        self._propagator = Propagator()
         self._waiting: list[tuple[Work, Grey | None]] = []
         self.inferred = 0
-        self.carried = 0
+        self.propagated = 0
 
     @property
     def ahead(self) -> int:
-        """Up to the next frames that are inferred: each lane has one, as memory allows."""
-        lanes = self._finder.detector.lanes
-        return self._lanes.ahead + min(_MOST_AHEAD, lanes * (self._interval or 4))
+        """Up to the next frames that are inferred: each worker has one, as memory allows."""
+        workers = self._finder.detector.workers
+        return self._inferences.ahead + min(_MOST_AHEAD, workers * (self._interval or 4))
 
     @property
     def interval(self) -> int:
@@ -82,19 +82,19 @@ class LookAhead(Schedule):
     @property
     def remarks(self) -> Sequence[str]:
         """How many frames were inferred."""
-        if not self.carried:
+        if not self.propagated:
             return ()
         return (
-            f"inference ran on {self.inferred} frames; to the other {self.carried} masks were "
+            f"inference ran on {self.inferred} frames; to the other {self.propagated} masks were "
             "carried by motion",
         )
 
     def enter(self, job: Job) -> None:
         """Decides about a frame, and begins its inference where it is a key."""
         with timed(job.frame.stages, "plan"):
-            grey = small_grey(job.frame.picture)
+            grey = small_grey(job.frame.image)
             key = self._is_key(grey)
-        inference = self._lanes.submit(job) if key else None
+        inference = self._inferences.submit(job) if key else None
         with self._lock:
             self._planned[id(job)] = _Planned(grey, inference)
 
@@ -129,7 +129,7 @@ class LookAhead(Schedule):
             found = item.frame.instances
             yield from self._release(planned.grey, found)
             if found is not None:
-                self._carrier.set_key(planned.grey, found)
+                self._propagator.set_key(planned.grey, found)
             yield item
         yield from self._release(None, None)
 
@@ -149,7 +149,7 @@ class LookAhead(Schedule):
 
     def _release(self, grey: Grey | None, found: Instances | None) -> list[Work]:
         """Gives the waiting frames their instances, from the key before or the one after them."""
-        after = Carrier()
+        after = Propagator()
         if grey is not None and found is not None:
             after.set_key(grey, found)
         waiting = [
@@ -161,13 +161,13 @@ class LookAhead(Schedule):
             job, own = waiting[place]
             if count - place < place + 1 and after.ready:
                 with timed(job.frame.stages, "motion"):
-                    job.frame.instances = after.carry_to(own)
+                    job.frame.instances = after.propagate_to(own)
         for job, own in waiting:
             job.inferred = False
             if job.frame.instances is None:
                 with timed(job.frame.stages, "motion"):
-                    job.frame.instances = self._carrier.carry_to(own)
-        self.carried += count
+                    job.frame.instances = self._propagator.propagate_to(own)
+        self.propagated += count
         released = [item for item, _ in self._waiting]
         self._waiting.clear()
         return released
@@ -183,5 +183,5 @@ class LookAhead(Schedule):
             )
 
     def close(self) -> None:
-        """Ends the lanes."""
-        self._lanes.close()
+        """Ends the workers."""
+        self._inferences.close()

@@ -282,8 +282,8 @@ class Output:
                 self._write_packets(packets)
             self._early.clear()
         start = round(self._origin / frame.time_base)
-        picture = frame.picture if self._fit is None else self._fit(frame.picture)
-        return replace(frame, picture=picture, pts=frame.pts - start)
+        picture = frame.image if self._fit is None else self._fit(frame.image)
+        return replace(frame, image=picture, pts=frame.pts - start)
 
     def _write_packets(self, item: Passthrough) -> None:
         if not self._from_first:

@@ -23,7 +23,7 @@ class Policy:
     latency: str
 
 
-FOOTAGE = Policy(WhenFull.BLOCK, 3, END_TO_END)
+OFFLINE = Policy(WhenFull.BLOCK, 3, END_TO_END)
 """Nothing is lost and everything waits; a 4K frame is 12 MB."""
 
 LIVE = Policy(WhenFull.LATEST, 1, CAPTURE_TO_DISPLAY)

@@ -20,7 +20,7 @@ from stream.run.branch import Branch
 from stream.run.figures import Counts, Fate, Figures, Job, Outcome
 from stream.run.output import Output
 from stream.run.panel import PanelFigures
-from stream.run.policy import FOOTAGE, Policy
+from stream.run.policy import OFFLINE, Policy
 from stream.run.schedule import Schedule, Work
 from stream.sinks.display import Display
 from stream.sources.base import Source
@@ -47,7 +47,7 @@ class Run:
         source: opened; the run closes it.
         schedule: gives the frames their instances; the run closes it.
         outputs: where frames go; more can join and leave while the run goes on.
-        policy: `FOOTAGE` or `LIVE`.
+        policy: `OFFLINE` or `LIVE`.
         clock: where durations are booked.
         provider: where the model runs, for the timing panel.
         on_frame: called for each frame in order, in one thread, once it has its instances.
@@ -60,7 +60,7 @@ class Run:
         schedule: Schedule,
         outputs: Sequence[Output],
         *,
-        policy: Policy = FOOTAGE,
+        policy: Policy = OFFLINE,
         clock: Clock | None = None,
         provider: str = "",
         on_frame: OnFrame | None = None,
@@ -383,7 +383,7 @@ class Run:
 
 def _info_of(frame: Frame, info: VideoInfo) -> VideoInfo:
     """What an output that begins with this frame is to know: its size, not the first one's."""
-    picture = frame.picture
+    picture = frame.image
     kind = (picture.width, picture.height, picture.format.name)
     if kind == (info.width, info.height, info.pixel_format):
         return info

@@ -33,16 +33,18 @@ class Detector(Protocol):
         """Lowest score that is kept, 0..1; it may change on the way."""
 
     @property
-    def lanes(self) -> int:
+    def workers(self) -> int:
         """From how many threads at once `infer` is called best."""
 
-    def prepare(self, picture: av.VideoFrame) -> Prepared:
+    def preprocess(self, picture: av.VideoFrame) -> Prepared:
         """Makes the model's input."""
 
     def infer(self, prepared: Prepared) -> Raw:
         """Runs the model."""
 
-    def finish(self, raw: Raw, prepared: Prepared, threshold: float | None = None) -> Instances:
+    def postprocess(
+        self, raw: Raw, prepared: Prepared, threshold: float | None = None
+    ) -> Instances:
         """Turns the model's answer into instances in picture pixels."""
 
 
@@ -66,9 +68,9 @@ class Finder:
     def candidates(self, raw: Raw, prepared: Prepared) -> Instances:
         """What may be in a frame, for `follow`."""
         if self.tracker is None:
-            return self.detector.finish(raw, prepared)
+            return self.detector.postprocess(raw, prepared)
         least = self.tracker.floor * self.detector.threshold
-        return self.detector.finish(raw, prepared, least)
+        return self.detector.postprocess(raw, prepared, least)
 
     def follow(
         self,
@@ -135,10 +137,10 @@ class Schedule(ABC):
 Answer = tuple[Prepared, Raw]
 
 
-class Lanes:
+class InferencePool:
     """Preprocessing and inference of several frames at once, in threads of its own.
 
-    One thread more than the detector has lanes, so that the next input is ready when a lane is
+    One thread more than the detector has workers, so that the next input is ready when a worker is
     free.
 
     Args:
@@ -147,13 +149,13 @@ class Lanes:
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
-        self._free = threading.Semaphore(detector.lanes)
-        self._pool = ThreadPoolExecutor(detector.lanes + 1, "stream-infer")
+        self._free = threading.Semaphore(detector.workers)
+        self._pool = ThreadPoolExecutor(detector.workers + 1, "stream-infer")
 
     @property
     def ahead(self) -> int:
         """How many frames are under way at most, one in waiting included."""
-        return self._detector.lanes + 2
+        return self._detector.workers + 2
 
     def submit(self, job: Job) -> Future[Answer]:
         """Begins with a frame; its picture must not change until the result is there."""
@@ -162,7 +164,7 @@ class Lanes:
     def _look(self, job: Job) -> Answer:
         stages = job.frame.stages
         with timed(stages, "preprocess"):
-            prepared = self._detector.prepare(job.frame.picture)
+            prepared = self._detector.preprocess(job.frame.image)
         with self._free, timed(stages, "infer"):
             return prepared, self._detector.infer(prepared)
 
@@ -231,7 +233,7 @@ class Ahead:
 
     def _ready(self) -> bool:
         first, last = self._held[0].job.frame, self._held[-1].job.frame
-        if not 0 <= last.seconds - first.seconds < self._finder.lookahead - _ROUNDING:
+        if not 0 <= last.pts_seconds - first.pts_seconds < self._finder.lookahead - _ROUNDING:
             return True
         carried = sum(isinstance(item, Job) for one in self._held for item in one.after)
         return len(self._held) + carried > _MOST_HELD
@@ -239,9 +241,9 @@ class Ahead:
     def _release(self) -> Iterator[Work]:
         held = self._held.popleft()
         frame = held.job.frame
-        following = [(one.job.frame.seconds, one.candidates) for one in self._held]
+        following = [(one.job.frame.pts_seconds, one.candidates) for one in self._held]
         with timed(frame.stages, "postprocess"):
-            frame.instances = self._finder.follow(held.candidates, frame.seconds, following)
+            frame.instances = self._finder.follow(held.candidates, frame.pts_seconds, following)
         yield held.job
         yield from held.after
 
@@ -254,7 +256,7 @@ class EachFrame(Schedule):
     """
 
     def __init__(self, finder: Finder) -> None:
-        self._lanes = Lanes(finder.detector)
+        self._inferences = InferencePool(finder.detector)
         self._held = Ahead(finder)
         self._under_way: dict[int, Future[Answer]] = {}
         self._lock = threading.Lock()
@@ -262,11 +264,11 @@ class EachFrame(Schedule):
     @property
     def ahead(self) -> int:
         """As many as are under way at once."""
-        return self._lanes.ahead
+        return self._inferences.ahead
 
     def enter(self, job: Job) -> None:
         """Begins preprocessing and inference."""
-        future = self._lanes.submit(job)
+        future = self._inferences.submit(job)
         with self._lock:
             self._under_way[id(job)] = future
 
@@ -282,8 +284,8 @@ class EachFrame(Schedule):
         yield from self._held.flush()
 
     def close(self) -> None:
-        """Ends the lanes."""
-        self._lanes.close()
+        """Ends the workers."""
+        self._inferences.close()
 
 
 class Nothing(Schedule):

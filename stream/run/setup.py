@@ -12,6 +12,7 @@ import cv2
 from rich.console import Console
 
 from stream import sinks, sources, tracking
+from stream.addresses import redact
 from stream.compositing.painter import Painter
 from stream.compositing.style import Style
 from stream.errors import StreamError
@@ -25,7 +26,7 @@ from stream.run.interrupt import on_interrupt
 from stream.run.look_ahead import LookAhead
 from stream.run.output import Output
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
-from stream.run.policy import FOOTAGE, LIVE
+from stream.run.policy import LIVE, OFFLINE
 from stream.run.progress import ProgressLine
 from stream.run.report import RunReport
 from stream.run.run import OnFrame, Run
@@ -33,7 +34,6 @@ from stream.run.schedule import EachFrame, Finder, Schedule
 from stream.run.status import Status
 from stream.sinks.base import About
 from stream.sinks.nothing import NOTHING
-from stream.sources.addresses import redact
 from stream.sources.base import Source, Target
 from stream.sources.images import ImagesSource
 
@@ -82,7 +82,7 @@ def load_segmenter(options: ModelOptions, *, live: bool) -> Segmenter:
         threshold=options.threshold,
         mask_threshold=options.mask_threshold,
         classes=options.classes,
-        footage=not live,
+        throughput=not live,
     )
 
 
@@ -256,7 +256,7 @@ def put_together(
         source,
         schedule,
         outputs,
-        policy=LIVE if source.info.live else FOOTAGE,
+        policy=LIVE if source.info.live else OFFLINE,
         provider=segmenter.provider,
         on_frame=on_frame,
     )

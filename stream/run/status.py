@@ -113,7 +113,7 @@ class Status:
         live = {
             "finished": finished,
             "inferred": run.counts.inferred,
-            "carried": run.counts.carried,
+            "carried": run.counts.propagated,
             "reconnects": run.reconnects,
             "recordings": [_recording(one) for one in run.outputs if not one.sink.shows],
         }

@@ -81,11 +81,11 @@ class CocoSink(Records):
             name = paths[frame.index].name
         else:
             name = f"{Path(self.info.name).stem}_{frame.index:06d}.png"
-        picture = frame.picture
+        picture = frame.image
         return {
             "id": image,
             "file_name": name,
             "width": picture.width,
             "height": picture.height,
-            "time": round(frame.seconds, 6),
+            "time": round(frame.pts_seconds, 6),
         }

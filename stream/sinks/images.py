@@ -89,7 +89,7 @@ class ImageSink(Sink):
             return
         target = self._target(item.index)
         ending = target.suffix.lower()
-        pixels = bgr_from_picture(item.picture)
+        pixels = bgr_from_picture(item.image)
         source = self._source(item.index)
         notes = [] if source is None else notes_of(source)
         try:

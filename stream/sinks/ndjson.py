@@ -38,7 +38,7 @@ class NdjsonSink(Records):
         objects = [] if frame.instances is None else [_object(one) for one in frame.instances]
         line = {
             "frame": frame.index,
-            "time": round(frame.seconds, 6),
+            "time": round(frame.pts_seconds, 6),
             "pts": frame.pts,
             "objects": objects,
         }

@@ -47,7 +47,7 @@ def _row(frame: Frame, one: Instance) -> tuple[object, ...]:
     area, centre, _ = one.shape()
     return (
         frame.index,
-        round(frame.seconds, 6),
+        round(frame.pts_seconds, 6),
         "" if one.track_id is None else one.track_id,
         one.name,
         exact(one.score),

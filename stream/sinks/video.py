@@ -296,7 +296,7 @@ class VideoSink(Sink):
             raise self._failed(error) from error
 
     def _encode(self, frame: Frame) -> None:
-        picture = self._pictures(frame.picture)
+        picture = self._pictures(frame.image)
         now = frame.pts * frame.time_base
         if self._origin is None:
             self._origin = now

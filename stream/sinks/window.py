@@ -149,7 +149,7 @@ class WindowSink(Display):
         if self.paused:
             return
         # Converting writes colour tags on what it converts, which a recording may hold too.
-        own = self._reference(item.picture)
+        own = self._reference(item.image)
         self._last = np.asarray(own.to_ndarray(format="bgr24"), np.uint8)
         self._draw()
         self._key = cv2.waitKeyEx(1)

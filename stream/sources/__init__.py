@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from stream.addresses import redact
 from stream.errors import UsageError
 from stream.options import InputOptions
 from stream.plugins import Kind
-from stream.sources.addresses import redact
 from stream.sources.base import Source, Target
 
 __all__ = ["KIND", "Source", "Target", "kind_of", "open"]

@@ -16,9 +16,9 @@ from av.stream import Discard, Disposition, Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
+from stream.addresses import redact
 from stream.errors import SourceError
 from stream.sources._joined import Window
-from stream.sources.addresses import redact
 
 # What FFmpeg takes for a video although people mean text by it.
 _TEXT_FORMATS = frozenset({"tty", "bin", "xbin", "adf", "idf"})

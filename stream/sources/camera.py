@@ -19,10 +19,10 @@ from stream.frame import Frame, VideoInfo
 from stream.options import InputOptions
 from stream.queues import Closed
 from stream.sources.base import Target
-from stream.sources.feed import Feed, Opened, Picture
 from stream.sources.live import LiveSource, planar
 from stream.sources.live_timeline import TICKS, Timeline
 from stream.sources.modes import COMPRESSED, Camera, Mode
+from stream.sources.stream_reader import Opened, Picture, StreamReader
 
 logger = logging.getLogger(__name__)
 
@@ -124,11 +124,11 @@ class CameraSource(LiveSource):
         self._asked = size is not None or rate is not None
         self._closed = threading.Event()
         self._timeline = Timeline()
-        self._feed = Feed(self._open, self._describe, audio=False)
+        self._reader = StreamReader(self._open, self._describe, audio=False)
         try:
             opened = self._wait_for_opening()
         except BaseException:
-            self._feed.stop()
+            self._reader.stop()
             raise
         self.info = VideoInfo(
             name=self._name,
@@ -192,31 +192,31 @@ class CameraSource(LiveSource):
         return SourceError(_sentence(self._camera, error))
 
     def _wait_for_opening(self) -> Opened:
-        event = self._feed.events.take(2 * _OPENING)
-        if self._feed.opened is not None:
-            return self._feed.opened
+        event = self._reader.events.take(2 * _OPENING)
+        if self._reader.opened is not None:
+            return self._reader.opened
         error = getattr(event, "error", None)
         raise error or SourceError(f"{self._name} does not answer; unplug it and plug it in again")
 
     @property
     def corrupt(self) -> int:  # type: ignore[override]
         """Pictures so far that could not be decoded."""
-        return self._feed.corrupt
+        return self._reader.corrupt
 
     def close(self) -> None:
         """Ends the iteration and lets go of the camera."""
         self._closed.set()
-        self._feed.stop(patience=1.0)
+        self._reader.stop(patience=1.0)
 
     def __iter__(self) -> Iterator[Frame]:
         index = 0
-        unseen = self._feed.events.dropped  # went by before anybody looked
+        unseen = self._reader.events.dropped  # went by before anybody looked
         while not self._closed.is_set():
             try:
-                event = self._feed.events.take(_SILENCE + 1)
+                event = self._reader.events.take(_SILENCE + 1)
             except Closed:
                 return
-            self.dropped = self._feed.events.dropped - unseen
+            self.dropped = self._reader.events.dropped - unseen
             if isinstance(event, Picture):
                 yield self._frame(event, index)
                 index += 1
@@ -233,7 +233,7 @@ class CameraSource(LiveSource):
         picture = planar(event.picture)
         picture.pts, picture.time_base = tick, TICKS
         stages = {"decode": event.decode_seconds}
-        return Frame(picture, index, tick, TICKS, stages=stages, born=_captured(event))
+        return Frame(picture, index, tick, TICKS, stages=stages, captured_at=_captured(event))
 
 
 def _captured(event: Picture) -> float:

@@ -284,7 +284,7 @@ class FileSource(Source):
         picture = self._upright(waiting.decoded.picture, waiting.decoded.aspect)
         picture.pts, picture.time_base, picture.duration = waiting.pts, self._tick, duration
         frame = Frame(picture, self._delivered, waiting.pts, self._tick, duration)
-        frame.stages["decode"] = waiting.decoded.seconds + time.perf_counter() - frame.born
+        frame.stages["decode"] = waiting.decoded.seconds + time.perf_counter() - frame.captured_at
         self._delivered += 1
         self._seen = max(self._seen, (waiting.pts + duration) * self._tick)
         return frame

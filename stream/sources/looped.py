@@ -98,11 +98,11 @@ class LoopedSource(LiveSource):
                     start += now - due  # the machine slept or stalled; go on from here
                 continue
             pts = round(due_seconds / TICKS)
-            frame.picture = planar(frame.picture)
-            frame.picture.pts, frame.picture.time_base = pts, TICKS
+            frame.image = planar(frame.image)
+            frame.image.pts, frame.image.time_base = pts, TICKS
             frame.index, frame.pts, frame.time_base = index, pts, TICKS
             frame.duration = None
-            frame.born = due - frame.stages.get("decode", 0.0)
+            frame.captured_at = due - frame.stages.get("decode", 0.0)
             yield frame
             index += 1
 

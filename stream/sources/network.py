@@ -12,18 +12,18 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
+from stream.addresses import clean, dialled, keep_out_of_logs, redact, secrets_of, split
 from stream.errors import SourceError, StreamError, UsageError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.options import InputOptions
 from stream.queues import Closed
 from stream.sources._connecting import UNTIMED, Patience, Way, reason
 from stream.sources._pacing import Pacer
-from stream.sources.addresses import clean, dialled, keep_out_of_logs, redact, secrets_of, split
 from stream.sources.base import Target
-from stream.sources.feed import Ended, Feed, Opened, Picture, Sound
 from stream.sources.live import LiveSource, planar
 from stream.sources.live_timeline import TICKS, Timeline
 from stream.sources.srt import Relay
+from stream.sources.stream_reader import Ended, Opened, Picture, Sound, StreamReader
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "tcp", "srt", "rtp")
 
@@ -86,7 +86,7 @@ class NetworkSource(LiveSource):
         self._audio = audio
         self._closed = threading.Event()
         self._timeline = Timeline()
-        self._given_up: list[Feed] = []
+        self._given_up: list[StreamReader] = []
         self._corrupt_before = self._dropped_before = 0
         self._lost_at: float | None = None
         self._attempts = 0
@@ -96,7 +96,7 @@ class NetworkSource(LiveSource):
         self._last_dts: dict[int, int] = {}
         self._remarks: list[str] = []
         self._opening_since, self._open_now = time.monotonic(), False
-        self._feed: Feed | None = None
+        self._reader: StreamReader | None = None
         self._relay: Relay | None = None
         self._relays = threading.Lock()
         try:
@@ -135,8 +135,8 @@ class NetworkSource(LiveSource):
         refused: SourceError | None = None
         tried: list[Way] = []
         while True:
-            feed = self._feed = self._connect()
-            event = self._first_event(feed)
+            reader = self._reader = self._connect()
+            event = self._first_event(reader)
             if isinstance(event, Opened):
                 return event
             if not isinstance(event.error, SourceError):
@@ -148,9 +148,9 @@ class NetworkSource(LiveSource):
             if way is None or tried.count(way) > 1:
                 raise refused
             self._way = way
-            feed.stop()
+            reader.stop()
 
-    def _first_event(self, feed: Feed) -> Opened | Ended:
+    def _first_event(self, reader: StreamReader) -> Opened | Ended:
         """What comes of a connection.
 
         As long as packets come there is hope for a picture: the next key frame may be a minute
@@ -159,18 +159,18 @@ class NetworkSource(LiveSource):
         began, said = time.monotonic(), False
         while True:
             now = time.monotonic()
-            silent = now - feed.heard if feed.heard else now - began
-            patience = self._patience.reading + 2 if feed.heard else self._for_opening
+            silent = now - reader.heard if reader.heard else now - began
+            patience = self._patience.reading + 2 if reader.heard else self._for_opening
             if silent > patience:
                 raise SourceError(f"nothing came from {self._name} within {patience:g} s")
             if now - began > self._way.for_a_picture:
                 return Ended(SourceError(f"{self._name} sends, but no picture can be decoded"))
-            event = feed.events.take(_HINT_SECONDS)
-            if feed.opened is not None:
-                return feed.opened
+            event = reader.events.take(_HINT_SECONDS)
+            if reader.opened is not None:
+                return reader.opened
             if isinstance(event, Ended):
                 return event
-            if feed.heard and not said:
+            if reader.heard and not said:
                 said = True
                 _log.warning("%s sends; waiting for its next key frame", self._name)
 
@@ -182,9 +182,9 @@ class NetworkSource(LiveSource):
         """
         return 2 * self._patience.opening + 2 + self._way.longer
 
-    def _connect(self) -> Feed:
+    def _connect(self) -> StreamReader:
         self._opening_since, self._open_now = time.monotonic(), False
-        return Feed(self._open, self._describe, audio=self._audio, paced=_in_bursts)
+        return StreamReader(self._open, self._describe, audio=self._audio, paced=_in_bursts)
 
     def _open(self) -> InputContainer:
         waits = self._patience.opening, self._patience.reading
@@ -217,14 +217,14 @@ class NetworkSource(LiveSource):
     @property
     def corrupt(self) -> int:  # type: ignore[override]
         """Packets and pictures so far that could not be decoded."""
-        return self._corrupt_before + (self._feed.corrupt if self._feed else 0)
+        return self._corrupt_before + (self._reader.corrupt if self._reader else 0)
 
     @property
     def dropped(self) -> int:  # type: ignore[override]
         """Pictures so far that were let go because nobody took them in time."""
         if not self._iterating:
             return 0
-        return self._dropped_before + (self._feed.events.dropped if self._feed else 0)
+        return self._dropped_before + (self._reader.events.dropped if self._reader else 0)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -252,8 +252,8 @@ class NetworkSource(LiveSource):
     def close(self) -> None:
         """Ends the iteration; a hung connection is let go of as soon as FFmpeg returns."""
         self._closed.set()
-        if self._feed is not None:
-            self._feed.stop()
+        if self._reader is not None:
+            self._reader.stop()
         with self._relays:
             if self._relay is not None:
                 self._relay.close()
@@ -263,7 +263,7 @@ class NetworkSource(LiveSource):
         index = 0
         self._iterating = True
         # What went by before anybody looked was not let go.
-        self._dropped_before -= self._feed.events.dropped if self._feed else 0
+        self._dropped_before -= self._reader.events.dropped if self._reader else 0
         pacer = Pacer(self._closed) if self._opened.finite or _hls(self._opened.container) else None
         for event in self._events():
             if isinstance(event, Sound):
@@ -273,9 +273,9 @@ class NetworkSource(LiveSource):
                 self._corrupt_before += 1
             pts = None if self._opened.container in UNTIMED else event.pts
             tick = self._timeline.place(pts, event.time_base, event.arrived)
-            born = event.arrived
+            captured_at = event.arrived
             if pacer is not None:
-                born = pacer.wait(float(tick * TICKS), event.decode_seconds)
+                captured_at = pacer.wait(float(tick * TICKS), event.decode_seconds)
             picture = planar(event.picture)
             picture.pts, picture.time_base = tick, TICKS
             yield Frame(
@@ -284,7 +284,7 @@ class NetworkSource(LiveSource):
                 tick,
                 TICKS,
                 stages={"decode": event.decode_seconds},
-                born=born,
+                captured_at=captured_at,
                 notes=self.notes,
             )
             index += 1
@@ -292,14 +292,14 @@ class NetworkSource(LiveSource):
     def _events(self) -> Iterator[Picture | Sound]:
         """Pictures and sound of all connections."""
         while not self._closed.is_set():
-            feed = self._feed
-            if feed is None:
+            reader = self._reader
+            if reader is None:
                 return
             try:
-                event = feed.events.take(self._patience.reading + 2)
+                event = reader.events.take(self._patience.reading + 2)
             except Closed:
                 event = Ended()
-            self._opened = feed.opened or self._opened
+            self._opened = reader.opened or self._opened
             if isinstance(event, Picture):
                 self._pictured = time.monotonic()
                 if self._lost_at is not None:
@@ -307,7 +307,7 @@ class NetworkSource(LiveSource):
                 yield event
             elif isinstance(event, Opened):
                 continue
-            elif not isinstance(event, Ended) and self._promises(feed):
+            elif not isinstance(event, Ended) and self._promises(reader):
                 # Sound, or packets that show nothing before the next key frame.
                 if event is not None:
                     yield event
@@ -316,24 +316,24 @@ class NetworkSource(LiveSource):
                     return
                 if isinstance(event, Ended) and not isinstance(event.error, StreamError | None):
                     raise event.error
-                self._lost(feed, event.cause if isinstance(event, Ended) else None)
+                self._lost(reader, event.cause if isinstance(event, Ended) else None)
 
-    def _promises(self, feed: Feed) -> bool:
+    def _promises(self, reader: StreamReader) -> bool:
         """Whether packets come of which a picture may still be made."""
         now = time.monotonic()
-        if not feed.heard:
+        if not reader.heard:
             return now - self._opening_since <= self._for_opening
         waited = now - max(self._pictured, self._opening_since)
-        return feed.silence() <= self._patience.reading + 2 and waited <= self._way.for_a_picture
+        return reader.silence() <= self._patience.reading + 2 and waited <= self._way.for_a_picture
 
-    def _lost(self, feed: Feed, cause: BaseException | None) -> None:
+    def _lost(self, reader: StreamReader, cause: BaseException | None) -> None:
         """Lets go of a connection and opens the next one, once a pause is over."""
         self._way = self._way.after(cause) or self._way
-        feed.stop()
-        self._feed = None
-        self._dropped_before += feed.events.dropped
-        self._corrupt_before += feed.corrupt
-        self._given_up = [one for one in [*self._given_up, feed] if one.alive]
+        reader.stop()
+        self._reader = None
+        self._dropped_before += reader.events.dropped
+        self._corrupt_before += reader.corrupt
+        self._given_up = [one for one in [*self._given_up, reader] if one.alive]
         now = time.monotonic()
         if self._lost_at is None:
             self._lost_at, self._attempts = now, 0
@@ -347,9 +347,9 @@ class NetworkSource(LiveSource):
             return
         self._attempts += 1
         self._timeline.reconnected()
-        self._feed = self._connect()
+        self._reader = self._connect()
         if self._closed.is_set():
-            self._feed.stop()
+            self._reader.stop()
 
     def _returned(self) -> None:
         self.reconnects += 1

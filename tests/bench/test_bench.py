@@ -49,9 +49,9 @@ def test_a_crowd_is_inside_the_picture_and_shaped_like_people():
 def test_the_do_nothing_segmenter_makes_the_input_and_finds_nothing():
     segmenter = FindsNothing()
     picture = av.VideoFrame.from_ndarray(np.zeros((720, 640), np.uint8), format="yuv420p")
-    prepared = segmenter.prepare(picture)
+    prepared = segmenter.preprocess(picture)
     assert prepared.tensor.shape == (1, 384, 512, 3)
-    assert len(segmenter.finish(None, prepared)) == 0
+    assert len(segmenter.postprocess(None, prepared)) == 0
 
 
 def test_compositing_is_measured():

@@ -26,7 +26,8 @@ def stream(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("NO_COLOR", "1")
     root = logging.getLogger()
-    level = root.level
+    libav = logging.getLogger("libav")
+    level, libav_level = root.level, libav.level
 
     def run(*arguments):
         for console in (_common.errors, _common.results):
@@ -39,6 +40,7 @@ def stream(tmp_path, monkeypatch, capsys):
 
     yield run
     root.setLevel(level)
+    libav.setLevel(libav_level)
     root.removeHandler(_common._handler)
     _common.verbosity.verbose = False
 

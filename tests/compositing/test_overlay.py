@@ -22,7 +22,7 @@ BARE = {"label": "none", "contour_width": 0}
 def painted(picture, instances, **options):
     one = frame(picture, instances)
     Painter("overlay", Style(**options)).paint(one)
-    return one.picture
+    return one.image
 
 
 def near(instances, margin):

@@ -90,7 +90,7 @@ def test_without_instances_an_overlay_neither_changes_nor_copies(clip, found):
         at = [plane.buffer_ptr for plane in picture.planes]
         one = frame(picture, found)
         painter.paint(one)
-        assert one.picture is picture
+        assert one.image is picture
         assert [plane.buffer_ptr for plane in picture.planes] == at
         assert same(samples(picture), samples(untouched))
 
@@ -102,7 +102,7 @@ def test_times_and_colour_tags_stay(clip, look):
         before = (picture.pts, picture.time_base, picture.colorspace, picture.color_range)
         one = frame(picture, people(picture, (20, 20, 300, 230)))
         Painter(look).paint(one)
-        after = one.picture
+        after = one.image
         assert (after.pts, after.time_base, after.colorspace, after.color_range) == before
 
 
@@ -177,7 +177,7 @@ def test_a_sources_notes_are_shown_also_where_the_panel_is_off():
         painter.paint(plain, LINES)
         painter.paint(noted, LINES)
         # Where samples mean something, a note would be an object.
-        assert same(samples(plain.picture), samples(noted.picture)) is not shown
+        assert same(samples(plain.image), samples(noted.image)) is not shown
 
 
 def test_binary_holds_black_and_white_only_whatever_is_known():
@@ -229,7 +229,7 @@ def test_a_layer_may_replace_the_picture(monkeypatch):
     painter._layers.append(Other(Style()))
     one = frame(astronaut(), people(astronaut(), (20, 20, 90, 150)))
     painter.paint(one)
-    assert one.picture is other
+    assert one.image is other
 
 
 def test_pictures_that_cannot_be_painted_are_refused_before_any_work():

@@ -88,7 +88,7 @@ def test_the_same_lines_are_set_once():
     one, other = astronaut(640, 480), astronaut(640, 480)
     paint(one, LINES, layer=panel)
     paint(other, list(LINES), layer=panel)
-    assert panel._panel._stamp.cache_info().misses == 1
+    assert panel._panel._sprite.cache_info().misses == 1
     assert same(samples(one), samples(other))
 
 

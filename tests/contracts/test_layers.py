@@ -25,7 +25,7 @@ def painted(name, picture, instances, painter=None, **style):
     one = frame(picture, instances)
     painter = Painter(name, Style(**style)) if painter is None else painter
     painter.paint(one, FIGURES)
-    return one.picture
+    return one.image
 
 
 def somebody(picture, tracks=None):
@@ -123,7 +123,7 @@ def test_what_is_remembered_ends_where_time_begins_again(name):
     pictures = []
     for painter in (fresh, used):
         painter.paint(one := frame(astronaut(), somebody(astronaut(), [4, 2])[:1]))
-        pictures.append(visible(one.picture))
+        pictures.append(visible(one.image))
     assert same(*pictures)
 
 

@@ -78,7 +78,7 @@ def test_frames_and_packets_are_taken_and_nothing_is_written_on_them(kind, here)
 
 
 def state(frame: Frame):
-    picture = frame.picture
+    picture = frame.image
     samples = hashlib.sha256(b"".join(bytes(plane) for plane in picture.planes)).hexdigest()
     return (samples, picture.pts, picture.time_base, picture.pict_type, frame.pts, frame.index)
 

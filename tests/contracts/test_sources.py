@@ -108,9 +108,9 @@ def check_frames(source: Source, count: int = 5) -> None:
     times = [frame.pts * frame.time_base for frame in frames]
     assert all(later > earlier for earlier, later in itertools.pairwise(times))
     for frame in frames:
-        assert (frame.picture.pts, frame.picture.time_base) == (frame.pts, frame.time_base)
+        assert (frame.image.pts, frame.image.time_base) == (frame.pts, frame.time_base)
         assert frame.stages["decode"] >= 0
-    first = frames[0].picture
+    first = frames[0].image
     assert (first.width, first.height) == (source.info.width, source.info.height)
     assert first.format.name == source.info.pixel_format
     assert source.info.live == type(source).live and source.info.name

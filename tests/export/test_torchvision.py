@@ -128,7 +128,7 @@ def test_options_of_the_command_line_reach_the_model(letterboxed):
     options = options_of({entry.key: entry.value for entry in model.metadata_props})
     assert (options["detections"], options["proposals"], options["score"]) == (10, 140, 0.06)
     segmenter = Segmenter.load(path, "cpu", threshold=0.0)
-    raw = segmenter.infer(segmenter.prepare(pictures()[0]))
+    raw = segmenter.infer(segmenter.preprocess(pictures()[0]))
     assert len(raw.scores) == 10
     assert raw.scores.min() > 0.06
     # The origin is asked for the same, so it agrees.
@@ -170,7 +170,7 @@ def test_opencv_need_not_clip_integers(exported):
 @pytest.mark.slow
 def test_nothing_found_is_no_error(exported):
     segmenter = Segmenter.load(exported, "cpu", threshold=0.0)
-    raw = segmenter.infer(segmenter.prepare(np.zeros((40, 60, 3), np.uint8)))
+    raw = segmenter.infer(segmenter.preprocess(np.zeros((40, 60, 3), np.uint8)))
     assert raw.masks.shape[1:] == (28, 28)
     assert len(Segmenter.load(exported, "cpu", threshold=1.0)(pictures()[0])) == 0
 
@@ -181,7 +181,7 @@ def test_heads_with_norms_export_and_can_find_nothing(tmp_path):
     path = tmp_path / "strict.onnx"
     onnx.save(converter.convert(network, names=NAMES, size="64x64", score=0.999), str(path))
     segmenter = Segmenter.load(path, "cpu", threshold=0.0)
-    raw = segmenter.infer(segmenter.prepare(np.zeros((64, 64, 3), np.uint8)))
+    raw = segmenter.infer(segmenter.preprocess(np.zeros((64, 64, 3), np.uint8)))
     assert raw.boxes.shape == (0, 4)
     assert raw.masks.shape == (0, 28, 28)
 

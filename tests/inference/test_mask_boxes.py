@@ -12,7 +12,7 @@ from stream.errors import ModelError
 from stream.frame import Frame
 from stream.inference.contract import Geometry, check_tensors, outputs_to_read
 from stream.inference.postprocess import Raw, to_instances
-from stream.motion.carry import carry
+from stream.motion.propagate import propagate
 
 NAMES = ("thing",)
 PLAIN = Geometry((100, 80), (100, 80), (0, 0), (100, 80))
@@ -75,7 +75,7 @@ def test_carrying_moves_box_and_frame_alike() -> None:
     found = found_of(raw_of([20, 20, 40, 40], [16, 17, 46, 44]))
     flow = np.zeros((80, 100, 2), np.float32)
     flow[...] = (5, 3)
-    moved = carry(found, flow)
+    moved = propagate(found, flow)
     np.testing.assert_allclose(moved.boxes, [[25, 23, 45, 43]], atol=0.01)
     np.testing.assert_allclose(moved.paste_boxes, [[21, 20, 51, 47]], atol=0.01)
 
@@ -88,7 +88,7 @@ def test_looks_paint_the_whole_frame(look: str) -> None:
     before = picture.to_ndarray().copy()
     frame = Frame(picture, 0, 0, Fraction(1, 25), instances=found)
     Painter(look, Style(label="none")).paint(frame)
-    after = frame.picture.to_ndarray()[:80, :100]
+    after = frame.image.to_ndarray()[:80, :100]
     beside = after[50:58, 50:58]
     assert (beside != before[50:58, 50:58]).all()
     if look == "binary":

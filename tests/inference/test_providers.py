@@ -311,7 +311,7 @@ def test_a_containers_limit_counts(tmp_path: Path, limit: str, cores: int) -> No
 def test_a_failing_session_names_model_and_cause(tmp_path: Path) -> None:
     path = tiny_models.nothing(tmp_path / "fixed.onnx", size=(64, 48))
     segmenter = Segmenter.load(path, provider="cpu")
-    prepared = segmenter.prepare(np.zeros((48, 64, 3), np.uint8))
+    prepared = segmenter.preprocess(np.zeros((48, 64, 3), np.uint8))
     broken = type(prepared)(prepared.tensor[:, :10], prepared.geometry)
     with pytest.raises(ModelError, match=r"fixed.onnx' failed on CPU") as caught:
         segmenter.infer(broken)

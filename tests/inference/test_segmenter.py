@@ -71,18 +71,18 @@ def test_objects_are_found_where_they_are(tmp_path: Path, resize: Resize, kind: 
 
 def test_stages_are_the_same_as_one_call(tmp_path: Path) -> None:
     segmenter = Segmenter.load(tiny_models.bright(tmp_path / "b.onnx"), provider="cpu")
-    prepared = segmenter.prepare(ASTRONAUT)
+    prepared = segmenter.preprocess(ASTRONAUT)
     assert prepared.tensor.shape == (1, 48, 64, 3)
-    staged = segmenter.finish(segmenter.infer(prepared), prepared)
+    staged = segmenter.postprocess(segmenter.infer(prepared), prepared)
     whole = segmenter(ASTRONAUT)
     np.testing.assert_array_equal(staged.boxes, whole.boxes)
 
 
 def test_answers_do_not_change_when_the_next_picture_comes(tmp_path: Path) -> None:
     segmenter = Segmenter.load(tiny_models.bright(tmp_path / "b.onnx"), provider="cpu")
-    prepared = segmenter.prepare(square(100, 100, 100))
+    prepared = segmenter.preprocess(square(100, 100, 100))
     raw = segmenter.infer(prepared)
-    first = segmenter.finish(raw, prepared)
+    first = segmenter.postprocess(raw, prepared)
     kept = [array.copy() for array in (*raw[:4], first.boxes, first.masks)]
     for x in range(0, 500, 50):
         segmenter(square(x, 300, 60))
@@ -287,22 +287,22 @@ def test_tiny_pictures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("threads", "footage", "lanes", "each"), [(1, True, 1, 1), (2, True, 2, 1), (9, True, 4, 2),
-                                              (9, False, 1, 9)]
-)  # fmt: skip
-def test_footage_shares_the_threads_out(
-    tmp_path: Path, threads: int, footage: bool, lanes: int, each: int
+    ("threads", "throughput", "workers", "each"),
+    [(1, True, 1, 1), (2, True, 2, 1), (9, True, 4, 2), (9, False, 1, 9)],
+)
+def test_throughput_shares_the_threads_out(
+    tmp_path: Path, threads: int, throughput: bool, workers: int, each: int
 ) -> None:
     path = tiny_models.bright(tmp_path / "b.onnx")
-    session = open_session(find(path), "cpu", threads, footage=footage)
-    assert session.lanes == lanes
+    session = open_session(find(path), "cpu", threads, throughput=throughput)
+    assert session.workers == workers
     assert session.handle.get_session_options().intra_op_num_threads == each
-    segmenter = Segmenter.load(path, "cpu", threads=threads, footage=footage)
-    assert segmenter.lanes == lanes
+    segmenter = Segmenter.load(path, "cpu", threads=threads, throughput=throughput)
+    assert segmenter.workers == workers
 
 
 def test_inference_at_once_answers_as_one_by_one(tmp_path: Path) -> None:
-    segmenter = Segmenter.load(tiny_models.bright(tmp_path / "b.onnx"), "cpu", footage=True)
+    segmenter = Segmenter.load(tiny_models.bright(tmp_path / "b.onnx"), "cpu", throughput=True)
     pictures = [np.roll(ASTRONAUT, 40 * index, axis=1) for index in range(12)]
     alone = [segmenter(picture) for picture in pictures]
     with ThreadPoolExecutor(4) as pool:

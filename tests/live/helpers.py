@@ -99,8 +99,8 @@ class Notes(Display):
 
     def write(self, item: Item) -> None:
         assert isinstance(item, Frame)
-        self.ages.append(time.perf_counter() - item.born)
-        self.frames.append((item.seconds, item.instances))
+        self.ages.append(time.perf_counter() - item.captured_at)
+        self.frames.append((item.pts_seconds, item.instances))
 
     def notice(self, lines: Sequence[str]) -> None:
         if not self.notices or tuple(lines) != self.notices[-1]:

@@ -77,7 +77,7 @@ def check_carried(notes, outcome, thinking, seconds, *, idle_machine: bool) -> N
     assert counts.frames_out + counts.dropped == pytest.approx(seconds * RATE, rel=0.25)
     assert counts.frames_out > (0.95 if idle_machine else 0.5) * seconds * RATE
     assert notes.age(0.95 if idle_machine else 0.5) < 2 * thinking
-    assert counts.carried > 0.9 * counts.frames_out
+    assert counts.propagated > 0.9 * counts.frames_out
     # Three frames late and more, a mask left in its place would be off by six pixels and more.
     assert np.median(offsets(notes)) < 5
 
@@ -85,7 +85,7 @@ def check_carried(notes, outcome, thinking, seconds, *, idle_machine: bool) -> N
 def check_lockstep(notes, outcome, thinking, seconds, *, idle_machine: bool) -> None:
     """Each frame shown is inferred; what comes meanwhile is dropped and counted."""
     counts = outcome.counts
-    assert counts.carried == 0 and counts.inferred == counts.frames_out
+    assert counts.propagated == 0 and counts.inferred == counts.frames_out
     assert notes.age(0.95 if idle_machine else 0.5) < 2 * thinking
     assert counts.dropped > 0.5 * seconds * RATE
     assert counts.frames_out <= seconds / thinking + 2
@@ -191,7 +191,7 @@ def check_every_frame_counts_once(outcome) -> None:
     counts = outcome.counts
     assert counts.frames_in > 0
     assert counts.frames_in == counts.frames_out + counts.dropped
-    assert counts.inferred + counts.carried == counts.frames_out
+    assert counts.inferred + counts.propagated == counts.frames_out
 
 
 class Busy(type(scene())):

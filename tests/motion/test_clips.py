@@ -20,8 +20,8 @@ import pytest
 from stream.errors import ModelError
 from stream.inference.segmenter import Segmenter
 from stream.instances import Instances
-from stream.motion.carrier import Carrier, is_cut
 from stream.motion.flow import Grey, small_grey
+from stream.motion.propagator import Propagator, is_cut
 
 CLIPS = (
     "intel_asl_again.mkv",
@@ -78,7 +78,7 @@ class Figures:
     cost: float
 
 
-def carry(found: list[Instances], greys: list[Grey], every: int) -> Figures:
+def propagate(found: list[Instances], greys: list[Grey], every: int) -> Figures:
     """Carried from the inference before (as live), from the nearer one (as in files), or not."""
     truth = [covered(instances) for instances in found]
     keys = [0]
@@ -87,19 +87,19 @@ def carry(found: list[Instances], greys: list[Grey], every: int) -> Figures:
             keys.append(index)
     live, file, left, seconds = [], [], [], []
     for key, following in itertools.pairwise([*keys, len(greys)]):
-        before, after = Carrier(), Carrier()
+        before, after = Propagator(), Propagator()
         before.set_key(greys[key], found[key])
         if following < len(greys):
             after.set_key(greys[following], found[following])
         for index in range(key + 1, following):
             began = time.thread_time()
-            moved = before.carry_to(greys[index])
+            moved = before.propagate_to(greys[index])
             seconds.append(time.thread_time() - began)
             if moved is None:
                 continue
             nearer = moved
             if following - index < index - key:
-                nearer = after.carry_to(greys[index]) or moved
+                nearer = after.propagate_to(greys[index]) or moved
             live.append(overlap(covered(moved), truth[index]))
             file.append(overlap(covered(nearer), truth[index]))
             left.append(overlap(truth[key], truth[index]))
@@ -118,7 +118,7 @@ def test_carried_masks_cover_what_inferred_ones_do(shared_media):
     rows = []
     for name in CLIPS:
         found, greys = infer(shared_media / name, segmenter)
-        third, sixth = carry(found, greys, 3), carry(found, greys, 6)
+        third, sixth = propagate(found, greys, 3), propagate(found, greys, 6)
         rows.append(
             [third.file, third.live, third.left, sixth.file, sixth.live, sixth.left, third.cost]
         )

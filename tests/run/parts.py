@@ -101,18 +101,18 @@ class Looker:
 
     Args:
         on_infer: called with the frame's index before inference's answer.
-        lanes: as of a segmenter.
+        workers: as of a segmenter.
     """
 
     threshold = 0.0
     name = provider = "looker"
     remarks: tuple[str, ...] = ()
 
-    def __init__(self, on_infer: Callable[[int], None] | None = None, lanes: int = 1) -> None:
+    def __init__(self, on_infer: Callable[[int], None] | None = None, workers: int = 1) -> None:
         self._on_infer = on_infer
-        self.lanes = lanes
+        self.workers = workers
 
-    def prepare(self, image: av.VideoFrame) -> int:
+    def preprocess(self, image: av.VideoFrame) -> int:
         return index_of(image)
 
     def infer(self, prepared: int) -> int:
@@ -120,7 +120,7 @@ class Looker:
             self._on_infer(prepared)
         return prepared
 
-    def finish(self, raw: int, prepared: int, threshold: float | None = None) -> Instances:
+    def postprocess(self, raw: int, prepared: int, threshold: float | None = None) -> Instances:
         return one_person(raw)
 
 
@@ -165,7 +165,7 @@ class Kept(Sink):
             if item.index == self.fails_at:
                 raise OSError("the disk is full")
             self.frames.append(item.index)
-            self.images.append(item.picture)
+            self.images.append(item.image)
             self.times.append(item.pts * item.time_base)
             self.found.append(item.instances)
             self.order.append("frame")
@@ -217,4 +217,4 @@ def make_run(source: Source, *sinks: Sink, detector: Looker | None = None, **opt
 def check_every_frame_counts_once(outcome):
     counts = outcome.counts
     assert counts.frames_in == counts.written + counts.shown + counts.dropped
-    assert counts.inferred + counts.carried == counts.frames_out
+    assert counts.inferred + counts.propagated == counts.frames_out

@@ -30,7 +30,7 @@ class Gated(Looker):
         self.asked: list[int] = []
         self.images: dict[int, int] = {}
 
-    def prepare(self, image) -> int:
+    def preprocess(self, image) -> int:
         self.asked.append(self.images[id(image)])
         return self.asked[-1]
 
@@ -38,7 +38,7 @@ class Gated(Looker):
         assert self.gate.acquire(timeout=60)
         return prepared
 
-    def finish(self, raw, prepared, threshold=None):
+    def postprocess(self, raw, prepared, threshold=None):
         return instances_of(self._scenes[prepared][1])
 
 
@@ -66,7 +66,7 @@ class Stage:
         if answered:
             self.answer()
         frame = frame_of(self.scenes[self._index][0], self._index)
-        self.detector.images[id(frame.picture)] = self._index
+        self.detector.images[id(frame.image)] = self._index
         self._index += 1
         self.hands.at += 1 / RATE
         job = self._figures.enter(frame)

@@ -22,18 +22,18 @@ from tests.scenes import BACKGROUND, HEIGHT, WIDTH, frame_of, instances_of, over
 class Told(Looker):
     """A detector that finds what it is told to find in each frame, by the frame's index."""
 
-    def __init__(self, find: Callable[[int], Instances], lanes: int = 1) -> None:
-        super().__init__(lanes=lanes)
+    def __init__(self, find: Callable[[int], Instances], workers: int = 1) -> None:
+        super().__init__(workers=workers)
         self._find = find
         self.asked: list[int] = []
         self.images: dict[int, int] = {}
 
-    def prepare(self, image) -> int:
+    def preprocess(self, image) -> int:
         index = self.images[id(image)]
         self.asked.append(index)
         return index
 
-    def finish(self, raw, prepared, threshold=None) -> Instances:
+    def postprocess(self, raw, prepared, threshold=None) -> Instances:
         return self._find(prepared)
 
 
@@ -43,7 +43,7 @@ def settled(schedule: LookAhead, detector: Told, pictures: list[np.ndarray]) -> 
     frames = [frame_of(luma, index) for index, luma in enumerate(pictures)]
     items = []
     for frame in frames:
-        detector.images[id(frame.picture)] = frame.index
+        detector.images[id(frame.image)] = frame.index
         job = figures.enter(frame)
         schedule.enter(job)
         items += [Passthrough([]), job]
@@ -61,7 +61,7 @@ def test_every_third_frame_is_inferred_and_the_others_follow():
     schedule = LookAhead(Finder(detector), 3)
     frames = settled(schedule, detector, [luma for luma, _ in scenes])
     assert detector.asked == [0, 3, 6, 9]
-    assert (schedule.inferred, schedule.carried) == (4, 6)
+    assert (schedule.inferred, schedule.propagated) == (4, 6)
     assert "inference ran on 4 frames; to the other 6" in schedule.remarks[0]
     for frame, (_, truth) in zip(frames, scenes, strict=True):
         assert frame.instances is not None
@@ -97,8 +97,8 @@ def test_a_cut_is_inferred_at_once():
 
 
 def test_auto_chooses_by_the_time_that_inference_takes():
-    def measured(lanes: int, seconds: float) -> int:
-        schedule = LookAhead(Finder(Looker(lanes=lanes)), None, Fraction(30))
+    def measured(workers: int, seconds: float) -> int:
+        schedule = LookAhead(Finder(Looker(workers=workers)), None, Fraction(30))
         try:
             assert schedule.interval == 1, "before the first inference"
             frame = frame_of(BACKGROUND)

@@ -74,7 +74,7 @@ def test_pictures_of_another_size_are_fitted_in(tmp_path):
     output = recorder(tmp_path / "out.mkv")
     given = frames(4)
     for frame in given[2:]:
-        frame.picture = frame.picture.reformat(width=640, height=300, format="yuv444p")
+        frame.image = frame.image.reformat(width=640, height=300, format="yuv444p")
     put_all(output, given)
     assert output.error is None
     with av.open(str(tmp_path / "out.mkv")) as container:
@@ -85,7 +85,7 @@ def test_pictures_of_another_size_are_fitted_in(tmp_path):
 
 
 def test_what_fits_is_not_touched():
-    picture = frames(1)[0].picture
+    picture = frames(1)[0].image
     assert Fit(320, 240, "yuv420p")(picture) is picture
 
 

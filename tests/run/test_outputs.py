@@ -53,8 +53,8 @@ class Counted:
         self.painted = 0
 
     def paint(self, frame: Frame, figures=()) -> None:
-        frame.picture.make_writable()
-        plane = frame.picture.planes[1]
+        frame.image.make_writable()
+        plane = frame.image.planes[1]
         plane.update(bytes([self.mark]) * plane.buffer_size)
         self.painted += 1
 

@@ -48,7 +48,7 @@ def test_every_frame_and_packet_arrives_once_and_in_order():
 
 def test_each_frame_has_its_own_instances():
     sink = Kept()
-    make_run(Grey(40), sink, detector=Looker(lanes=3)).run()
+    make_run(Grey(40), sink, detector=Looker(workers=3)).run()
     assert [round(1000 * float(found.scores[0])) for found in sink.found] == list(range(40))
 
 
@@ -66,7 +66,7 @@ def test_frames_inferred_at_once_leave_in_their_order(order, rounds):
         ended[index].set()
 
     sink = Kept()
-    outcome = make_run(Grey(3 * rounds), sink, detector=Looker(infer, lanes=3)).run()
+    outcome = make_run(Grey(3 * rounds), sink, detector=Looker(infer, workers=3)).run()
     assert outcome.error is None
     assert sink.frames == list(range(3 * rounds))
     assert sink.order == ["packet", "frame"] * (3 * rounds)
@@ -84,7 +84,7 @@ def test_no_more_are_inferred_at_once_than_there_are_lanes():
         with lock:
             state["now"] -= 1
 
-    make_run(Grey(30), Kept(), detector=Looker(infer, lanes=2)).run()
+    make_run(Grey(30), Kept(), detector=Looker(infer, workers=2)).run()
     assert state["most"] <= 2
 
 
@@ -95,7 +95,7 @@ def test_an_error_in_inference_saves_what_was_before_it():
 
     sink = Kept()
     source = Grey(1000)
-    outcome = make_run(source, sink, detector=Looker(infer, lanes=3)).run()
+    outcome = make_run(source, sink, detector=Looker(infer, workers=3)).run()
     assert str(outcome.error) == "infer broke"
     assert sink.frames == list(range(20))
     assert sink.closed == 1

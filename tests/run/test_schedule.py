@@ -114,7 +114,7 @@ def test_where_inference_fails_the_frames_before_are_given_first():
             if index == 3:
                 future.set_exception(ModelError("broken"))
             else:
-                prepared = detector.prepare(frame_of(index, 25).picture)
+                prepared = detector.preprocess(frame_of(index, 25).image)
                 future.set_result((prepared, detector.infer(prepared)))
             for job in ahead.put(figures.enter(frame_of(index, 25)), future):
                 given.append(job.frame.index)
@@ -127,7 +127,7 @@ def test_in_footage_a_new_object_is_shown_from_its_first_frame_on():
 
         seen = 0
 
-        def finish(self, raw, prepared, threshold=None):
+        def postprocess(self, raw, prepared, threshold=None):
             found = Instances.empty(("person",), (48, 64))
             self.seen += 1
             if self.seen <= 5:

@@ -47,7 +47,7 @@ def facts(item: Item) -> Any:
         return [
             (p.pts, p.dts, p.duration, p.time_base, p.stream_index, bytes(p)) for p in item.packets
         ]
-    picture = item.picture
+    picture = item.image
     return (
         (item.pts, item.time_base, item.duration),
         (picture.pts, picture.time_base, picture.pict_type, picture.format.name),

@@ -23,7 +23,7 @@ def test_every_pixel_comes_back_whatever_the_size():
     assert source.info.frames == 3 and source.info.rate == Fraction(30000, 1001)
     assert frames[2].pts * frames[2].time_base == 2 * Fraction(1001, 30000)
     for frame, array in zip(frames, given, strict=True):
-        assert np.array_equal(bgr_from_picture(frame.picture)[:, :, ::-1], array)
+        assert np.array_equal(bgr_from_picture(frame.image)[:, :, ::-1], array)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_every_pixel_comes_back_whatever_the_size():
 def test_views_are_as_good_as_arrays(view):
     array = view(noise(4))
     (frame,) = ArraysSource([array])
-    assert np.array_equal(bgr_from_picture(frame.picture)[:, :, ::-1], array)
+    assert np.array_equal(bgr_from_picture(frame.image)[:, :, ::-1], array)
 
 
 def test_a_generator_is_taken_one_by_one_and_closed():

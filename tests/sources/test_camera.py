@@ -205,6 +205,6 @@ def test_a_camera_delivers_its_pictures(monkeypatch, tmp_path):
         for frame in source:
             frames.append(frame)
     source.close()
-    assert frames and frames[0].picture.format.name == "yuv420p"
-    times = [frame.seconds for frame in frames]
+    assert frames and frames[0].image.format.name == "yuv420p"
+    times = [frame.pts_seconds for frame in frames]
     assert times == sorted(times)

@@ -91,4 +91,4 @@ def test_a_size_that_changes_is_fitted(tmp_path):
     path.write_bytes(one.read_bytes() + other.read_bytes())
     frames = frames_of(path)
     assert len(frames) >= 38
-    assert {(f.picture.width, f.picture.height) for f in frames} == {(64, 48)}
+    assert {(f.image.width, f.image.height) for f in frames} == {(64, 48)}

@@ -38,10 +38,10 @@ def test_every_orientation_is_turned_upright(tmp_path, rotation, mirrored, pixel
         # FFmpeg turns counterclockwise, then mirrors what is shown left to right.
         turned = np.rot90(plane, rotation // 90)
         expected.append(turned[:, ::-1] if mirrored else turned)
-    assert media.same_picture(media.planes(frame.picture), expected)
+    assert media.same_picture(media.planes(frame.image), expected)
     size = (32, 64) if rotation % 180 else (64, 32)
     assert (info.width, info.height) == size
-    assert (frame.picture.width, frame.picture.height) == size
+    assert (frame.image.width, frame.image.height) == size
 
 
 def test_turning_sideways_turns_the_sample_aspect_too(tmp_path):
@@ -56,12 +56,12 @@ def test_4_2_2_sideways_becomes_4_4_4_and_says_so(tmp_path):
     path = make_clip(tmp_path / "in.mp4", rotation=90, pixel_format="yuv422p", frames=2)
     with FileSource(path) as source:
         frame = next(item for item in source if isinstance(item, Frame))
-        assert source.info.pixel_format == frame.picture.format.name == "yuv444p"
+        assert source.info.pixel_format == frame.image.format.name == "yuv444p"
         assert source.remarks == [
             "turning the pictures upright changes their pixel format from yuv422p to yuv444p"
         ]
     stored = media.decode(path).pictures[0][0]
-    assert np.array_equal(media.planes(frame.picture)[0], np.rot90(stored))
+    assert np.array_equal(media.planes(frame.image)[0], np.rot90(stored))
 
 
 @pytest.mark.parametrize(
@@ -91,10 +91,10 @@ def test_every_pixel_format_comes_as_planar_yuv(tmp_path, codec, given, expected
         make_clip(path, codec=codec, pixel_format=given, frames=2, options={})
     with FileSource(path) as source:
         frame = next(item for item in source if isinstance(item, Frame))
-        assert source.info.pixel_format == frame.picture.format.name == expected
+        assert source.info.pixel_format == frame.image.format.name == expected
         assert len(source.remarks) == remarks
     # The bright corner is where it was.
-    luma = media.planes(frame.picture)[0].astype(int)
+    luma = media.planes(frame.image)[0].astype(int)
     assert luma.shape == (48, 64)
 
 
@@ -136,7 +136,7 @@ def test_rgb_becomes_the_colour_it_was(tmp_path):
     with FileSource(path) as source:
         frame = next(item for item in source if isinstance(item, Frame))
         colour = source.info.colour
-    red = frame.picture.to_ndarray(format="rgb24")[2, 2].astype(int)
+    red = frame.image.to_ndarray(format="rgb24")[2, 2].astype(int)
     assert np.abs(red - (255, 40, 40)).max() <= 3
     assert (colour.matrix, colour.full_range) == (6, False)
 

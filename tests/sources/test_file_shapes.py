@@ -47,7 +47,7 @@ def film(
 
 def bright(frame: Frame) -> tuple[int, int]:
     """Width and height of what is white, in samples."""
-    luma = copied_planes(frame.picture)[0]
+    luma = copied_planes(frame.image)[0]
     rows, columns = np.nonzero(luma > (170 << (8 if luma.dtype == np.uint16 else 0)))
     return int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1
 
@@ -75,14 +75,14 @@ def test_a_circle_stays_one_when_the_shape_changes(tmp_path, one, other):
         frames = [item for item in source if isinstance(item, Frame)]
         remarks = source.remarks
         assert source.info.sample_aspect_ratio == one[2]
-    assert {(f.picture.width, f.picture.height) for f in frames} == {one[:2]}
+    assert {(f.image.width, f.image.height) for f in frames} == {one[:2]}
     for frame in (frames[2], frames[-2]):
         width, height = bright(frame)
         assert width * one[2] == pytest.approx(height, rel=0.08), frame.index
-        _, *chroma = copied_planes(frame.picture)
+        _, *chroma = copied_planes(frame.image)
         assert all(abs(plane.astype(int) - 128).max() <= 2 for plane in chroma)
     # Black, or the picture's grey, and nothing left over from before.
-    assert int(copied_planes(frames[-2].picture)[0][0, 0]) in range(14, 96)
+    assert int(copied_planes(frames[-2].image)[0][0, 0]) in range(14, 96)
     same = Fraction(one[0]) * one[2] / one[1] == Fraction(other[0]) * other[2] / other[1]
     assert same or any("another size or shape" in remark for remark in remarks)
     # As large as it can be: one direction is filled.
@@ -110,7 +110,7 @@ def patched(path: Path, *changes: tuple[bytes, bytes]) -> Path:
 @pytest.mark.parametrize("codec", ["libx264", "ffv1"])
 def test_matroska_s_crop_is_carried_out(tmp_path, side, crop, codec):
     path = film(tmp_path / "in.mkv", 96, 64, codec=codec)
-    stored = copied_planes(frames_of(path)[5].picture)
+    stored = copied_planes(frames_of(path)[5].image)
     width, height = 96 - crop.left - crop.right, 64 - crop.top - crop.bottom
     # An element of the same length that says nothing becomes one of the crop.
     cut = crop.left + crop.right + crop.top + crop.bottom
@@ -120,7 +120,7 @@ def test_matroska_s_crop_is_carried_out(tmp_path, side, crop, codec):
         frames = [item for item in source if isinstance(item, Frame)]
         assert (source.info.width, source.info.height) == (width, height)
         assert source.info.sample_aspect_ratio == 1
-    luma, *chroma = copied_planes(frames[5].picture)
+    luma, *chroma = copied_planes(frames[5].image)
     wanted = stored[0][crop.top : crop.top + height, crop.left : crop.left + width]
     assert np.array_equal(luma, wanted)
     assert all(plane.shape == ((height + 1) // 2, (width + 1) // 2) for plane in chroma)
@@ -147,13 +147,13 @@ def with_aperture(path: Path, width: int, height: int, across: int, down: int) -
 @pytest.mark.parametrize("aperture", [(80, 48, 0, 0), (60, 40, 4, -2)])
 def test_mp4_s_clean_aperture_is_carried_out(tmp_path, aperture):
     path = film(tmp_path / "in.mp4", 96, 64)
-    stored = copied_planes(frames_of(path)[5].picture)[0]
+    stored = copied_planes(frames_of(path)[5].image)[0]
     with_aperture(path, *aperture)
     width, height, across, down = aperture
     left, top = (96 - width) // 2 + across, (64 - height) // 2 + down
     frames = frames_of(path)
     assert len(frames) == 20
-    luma = copied_planes(frames[5].picture)[0]
+    luma = copied_planes(frames[5].image)[0]
     assert np.array_equal(luma, stored[top : top + height, left : left + width])
 
 

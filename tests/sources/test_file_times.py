@@ -116,7 +116,7 @@ def test_two_parts_of_a_cut_are_the_whole(tmp_path, at, b_frames):
     for frame, original in zip(second, whole[len(first) :], strict=True):
         moved = original.pts * original.time_base - began - moment
         assert frame.pts * frame.time_base == pytest.approx(moved, abs=float(frame.time_base))
-        assert media.same_picture(media.planes(frame.picture), media.planes(original.picture))
+        assert media.same_picture(media.planes(frame.image), media.planes(original.image))
 
 
 def heard(path: Path, **cut) -> list[tuple[Fraction, Fraction]]:

@@ -37,7 +37,7 @@ def test_a_picture_comes_as_it_is(tmp_path, ending):
     cv2.imwrite(str(path), pixels(), [cv2.IMWRITE_WEBP_QUALITY, 101] if ending == ".webp" else [])
     with ImagesSource(path) as source:
         (frame,) = source
-    assert np.array_equal(bgr_from_picture(frame.picture), pixels())
+    assert np.array_equal(bgr_from_picture(frame.image), pixels())
     assert (source.info.width, source.info.height) == (31, 17)
 
 
@@ -61,7 +61,7 @@ def test_the_orientation_that_a_camera_noted_is_carried_out(tmp_path, orientatio
     path.write_bytes(data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:])
     with ImagesSource(path) as source:
         (frame,) = source
-    assert np.array_equal(bgr_from_picture(frame.picture), turned(upright))
+    assert np.array_equal(bgr_from_picture(frame.image), turned(upright))
 
 
 def test_files_folders_and_globs_in_order(tmp_path):
@@ -83,7 +83,7 @@ def test_each_picture_has_its_own_size(tmp_path):
     save(tmp_path / "1.png", pixels(width=20, height=10))
     save(tmp_path / "2.png", pixels(width=7, height=33))
     with ImagesSource(tmp_path) as source:
-        assert [(f.picture.width, f.picture.height) for f in source] == [(20, 10), (7, 33)]
+        assert [(f.image.width, f.image.height) for f in source] == [(20, 10), (7, 33)]
 
 
 @pytest.mark.parametrize("bad", ["1.png", "2.png", "3.png"])
@@ -169,7 +169,7 @@ def test_a_picture_that_only_ffmpeg_reads(tmp_path):
         container.mux(stream.encode(None))
     with ImagesSource(path) as source:
         (frame,) = source
-    colour = bgr_from_picture(frame.picture)[:, :, ::-1].reshape(-1, 3).mean(0)
+    colour = bgr_from_picture(frame.image)[:, :, ::-1].reshape(-1, 3).mean(0)
     assert np.abs(colour - (200, 80, 40)).max() < 6
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(SourceError, match=r"in\.avif"):

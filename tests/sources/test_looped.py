@@ -25,7 +25,7 @@ def test_a_clip_is_played_in_real_time_over_and_over(tmp_path):
     frames = list(source)
     assert len(frames) == 2 * RATE and source.dropped == 0
     assert clock.time - 100 == pytest.approx((2 * RATE - 1) / RATE)
-    times = [frame.seconds for frame in frames]
+    times = [frame.pts_seconds for frame in frames]
     assert {round(b - a, 3) for a, b in itertools.pairwise(times)} == {0.04}
     assert [frame.index for frame in frames] == list(range(len(frames)))
 
@@ -36,7 +36,7 @@ def test_a_frame_is_born_when_it_is_due_less_its_decoding():
     for frame in source:
         due = 100 + frame.index / 50
         assert clock.time == pytest.approx(due)
-        assert frame.born == pytest.approx(due - frame.stages["decode"])
+        assert frame.captured_at == pytest.approx(due - frame.stages["decode"])
         clock.time += 0.013  # less than a frame lasts
 
 
@@ -50,7 +50,7 @@ def test_what_is_not_taken_in_time_is_left_out():
     source.close()
     # The next frames are due at 0.5 and 0.48: neither is late by more than two.
     assert source.dropped == 23 and (first.index, second.index) == (0, 1)
-    assert second.seconds - first.seconds == pytest.approx(24 / 50)
+    assert second.pts_seconds - first.pts_seconds == pytest.approx(24 / 50)
 
 
 def test_after_a_long_stall_it_goes_on_from_there():
@@ -62,7 +62,7 @@ def test_after_a_long_stall_it_goes_on_from_there():
     later = [next(frames) for _ in range(5)]
     source.close()
     assert source.dropped == 1
-    assert later[-1].seconds == pytest.approx(6 / 50)
+    assert later[-1].pts_seconds == pytest.approx(6 / 50)
 
 
 def test_another_rate_can_be_asked_for():
@@ -71,7 +71,7 @@ def test_another_rate_can_be_asked_for():
         lambda: PatternSource(64, 48, 1, frames=5), rate=Fraction(100), clock=clock
     )
     assert footage.info.rate == 100
-    times = [frame.seconds for _, frame in zip(range(12), footage, strict=False)]
+    times = [frame.pts_seconds for _, frame in zip(range(12), footage, strict=False)]
     footage.close()
     assert times == pytest.approx([number / 100 for number in range(12)])
 

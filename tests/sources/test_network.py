@@ -64,14 +64,14 @@ def take(source: NetworkSource, count: int) -> Taken:
 
 def check(taken: Taken, *, sound: bool = True) -> None:
     frames, packets = taken.frames, taken.packets
-    times = [frame.seconds for frame in frames]
+    times = [frame.pts_seconds for frame in frames]
     assert all(later > earlier for earlier, later in itertools.pairwise(times))
     # What was dropped may have been so before the first frame was taken, or between.
     least = (len(times) - 1) / RATE
     # A busy machine may take a frame or two fewer between the first and the last.
     assert least - 0.25 < times[-1] - times[0] < least + taken.dropped / RATE + 1
     assert frames[-1].stages["decode"] > 0
-    assert time.perf_counter() - frames[-1].born < SOON
+    assert time.perf_counter() - frames[-1].captured_at < SOON
     assert [frame.index for frame in frames] == list(range(len(frames)))
     if not sound:
         assert not packets
@@ -165,7 +165,7 @@ def test_srt_comes_back():
             began = time.monotonic()
             later = next(frame for frame in frames if source.reconnects)
             assert time.monotonic() - began < SOON
-            assert later.seconds > first.seconds
+            assert later.pts_seconds > first.pts_seconds
             source.close()
             assert list(frames) == []
 
@@ -227,14 +227,14 @@ def outages(server: Server | RtspServer, times: int) -> None:
     for item in source:
         if not isinstance(item, Frame):
             continue
-        assert item.seconds > last
+        assert item.pts_seconds > last
         if source.reconnects > came_back:
             came_back = source.reconnects
             assert time.monotonic() - since < SOON, "it took too long to come back"
-            assert item.seconds - last > 0.3, "the outage is missing in the timestamps"
+            assert item.pts_seconds - last > 0.3, "the outage is missing in the timestamps"
             assert item.notes == (f"reconnected {came_back} time{'s' * (came_back > 1)}",)
             frames = 0
-        last = item.seconds
+        last = item.pts_seconds
         frames += 1
         if frames == 5:
             memory.append(psutil.Process().memory_info().rss)
@@ -367,7 +367,7 @@ def test_the_picture_may_change_its_size():
     with serving("http", "--grow") as server:
         source = NetworkSource(server.address, patience=QUICK)
         taken = take(source, RATE + RATE // 2)
-    sizes = [(frame.picture.width, frame.picture.height) for frame in taken.frames]
+    sizes = [(frame.image.width, frame.image.height) for frame in taken.frames]
     assert sizes[0] == (320, 240) and sizes[-1] == (480, 360)
     assert source.reconnects == 0
     check(taken)
@@ -382,7 +382,7 @@ def test_who_does_not_take_pictures_finds_the_newest_and_no_more_memory():
         late = [next(frames) for _ in range(5)]
         source.close()
     assert source.dropped >= RATE // 2
-    assert time.perf_counter() - late[-1].born < 2
+    assert time.perf_counter() - late[-1].captured_at < 2
 
 
 def test_closing_ends_the_iteration_at_once():

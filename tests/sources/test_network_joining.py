@@ -36,7 +36,7 @@ def first_frames(source: NetworkSource, count: int = 5) -> list[Frame]:
     taken = list(itertools.islice(frames, count))
     source.close()
     assert len(taken) == count
-    times = [frame.seconds for frame in taken]
+    times = [frame.pts_seconds for frame in taken]
     assert all(b > a for a, b in itertools.pairwise(times))
     return taken
 
@@ -44,7 +44,7 @@ def first_frames(source: NetworkSource, count: int = 5) -> list[Frame]:
 def check_joined(source: NetworkSource) -> None:
     info = source.info
     assert (info.width, info.height, info.pixel_format) == (320, 240, "yuv420p")
-    assert [frame.picture.format.name for frame in first_frames(source)] == ["yuv420p"] * 5
+    assert [frame.image.format.name for frame in first_frames(source)] == ["yuv420p"] * 5
     assert source.corrupt == 0 and source.reconnects == 0
     assert len(info.copied) == 1
 
@@ -156,7 +156,7 @@ def test_motion_jpeg_whatever_it_says_of_its_parts(habit):
         source = NetworkSource(f"{place}/{habit.replace(' ', '%20')}", patience=PATIENT)
         assert (source.info.width, source.info.height) == (64, 48)
         frames = first_frames(source, 10)
-    levels = [float(np.frombuffer(frame.picture.planes[0], np.uint8).mean()) for frame in frames]
+    levels = [float(np.frombuffer(frame.image.planes[0], np.uint8).mean()) for frame in frames]
     assert len({round(level, -1) for level in levels}) > 3, "one picture again and again"
     assert source.corrupt == 0
 
@@ -200,13 +200,13 @@ def test_what_is_decoded_to_nothing_for_too_long_is_opened_anew(monkeypatch):
         source = NetworkSource(f"{place}/image/jpeg", patience=PATIENT)
         frames = (item for item in source if isinstance(item, Frame))
         next(frames)
-        feed = source._feed
-        feed.silence = lambda: 0.0
-        feed._decode = lambda *given: []
+        reader = source._reader
+        reader.silence = lambda: 0.0
+        reader._decode = lambda *given: []
         closing = threading.Timer(60, source.close)
         closing.start()
         next(one for one in frames if source.reconnects)
-        assert source._feed is not feed and source.reconnects == 1
+        assert source._reader is not reader and source.reconnects == 1
         closing.cancel()
         source.close()
         closing.join()
@@ -219,11 +219,11 @@ def test_while_a_key_frame_is_waited_for_the_source_is_not_gone():
         source = NetworkSource(f"{place}/image/jpeg", patience=patience)
         frames = (item for item in source if isinstance(item, Frame))
         next(frames)
-        feed = source._feed
+        reader = source._reader
         held = threading.Event()
-        feed.silence = lambda: 0.0
-        decode = feed._decode
-        feed._decode = lambda *given: [] if not held.is_set() else decode(*given)
+        reader.silence = lambda: 0.0
+        decode = reader._decode
+        reader._decode = lambda *given: [] if not held.is_set() else decode(*given)
         notes: list[str] = []
 
         def watch() -> None:

@@ -19,7 +19,7 @@ def test_every_picture_differs_and_has_its_time():
         frames = list(source)
     assert [frame.pts for frame in frames] == [0, 1, 2, 3, 4]
     assert frames[0].time_base == Fraction(1001, 30000)
-    luma = [media.planes(frame.picture)[0].copy() for frame in frames]
+    luma = [media.planes(frame.image)[0].copy() for frame in frames]
     assert all((a != b).any() for a, b in itertools.pairwise(luma))
     assert source.info.frames == 5
 

@@ -51,7 +51,7 @@ def test_every_picture_comes_at_its_time(shared_cases, name):
     with stream.sources.open(str(shared_cases / "files" / name)) as source:
         for item in source:
             if isinstance(item, Frame):
-                seen.append(item.seconds)
+                seen.append(item.pts_seconds)
             elif isinstance(item, Passthrough):
                 for packet in item.packets:
                     heard.setdefault(packet.stream_index, []).append(packet.dts)
@@ -99,4 +99,4 @@ def test_a_folder_from_a_phone_and_a_mac(shared_cases):
 def test_pictures_beyond_other_formats_limits_come_in(shared_cases, name, size):
     with stream.sources.open(str(shared_cases / "files" / name)) as source:
         (frame,) = source
-    assert abs(frame.picture.width - size[0]) < 60 and abs(frame.picture.height - size[1]) < 60
+    assert abs(frame.image.width - size[0]) < 60 and abs(frame.image.height - size[1]) < 60

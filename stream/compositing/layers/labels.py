@@ -14,7 +14,7 @@ from stream.compositing.encoding import Encoding
 from stream.compositing.layer import Layer
 from stream.compositing.palette import Colour, text_colour
 from stream.compositing.planes import Planes
-from stream.compositing.stamps import Stamp, make_stamp, to_grid
+from stream.compositing.sprites import Sprite, make_sprite, to_grid
 from stream.compositing.style import Style
 from stream.compositing.text import Typesetter, text_size
 from stream.instances import Instances
@@ -97,7 +97,7 @@ class LabelPainter:
     def __init__(self, scale: float = 1.0) -> None:
         self._scale = scale
         self._text = Typesetter()
-        self._stamps: dict[tuple[str, Colour], Stamp | None] = {}
+        self._sprites: dict[tuple[str, Colour], Sprite | None] = {}
         self._setting: object = None
 
     def paint(
@@ -115,19 +115,19 @@ class LabelPainter:
         room = (height - height % planes.grid[0], width - width % planes.grid[1])
         # Scores come again and again, from a hundred percentages.
         setting = (size, room, planes.encoding, planes.steps)
-        if self._setting != setting or len(self._stamps) > _REMEMBERED:
+        if self._setting != setting or len(self._sprites) > _REMEMBERED:
             self._setting = setting
-            self._stamps.clear()
+            self._sprites.clear()
         taken = list(occupied)
         for label in labels:
             key = (label.text, label.colour)
-            if key not in self._stamps:
-                self._stamps[key] = self._make(label.text, label.colour, *setting)
-            stamp = self._stamps[key]
-            if stamp is not None:
-                window = place(stamp.size, (label.x, label.y), room, planes.grid, taken)
+            if key not in self._sprites:
+                self._sprites[key] = self._make(label.text, label.colour, *setting)
+            sprite = self._sprites[key]
+            if sprite is not None:
+                window = place(sprite.size, (label.x, label.y), room, planes.grid, taken)
                 taken.append(window)
-                stamp.put(planes, window[0], window[2])
+                sprite.put(planes, window[0], window[2])
 
     def _make(
         self,
@@ -137,7 +137,7 @@ class LabelPainter:
         room: tuple[int, int],
         encoding: Encoding,
         steps: tuple[tuple[int, int], ...],
-    ) -> Stamp | None:
+    ) -> Sprite | None:
         beside = math.ceil(0.35 * size)
         grid = steps[-1]
         drawn = self._text.fitted(text, size, room[1] - 2 * beside - grid[1])
@@ -147,7 +147,7 @@ class LabelPainter:
         plate = np.zeros((height, width), np.uint8)
         plate[: drawn.shape[0], beside : beside + drawn.shape[1]] = drawn
         ink = text_colour(colour)
-        return make_stamp(plate, ink, colour, _STRENGTH, 0.25 * size, encoding, steps)
+        return make_sprite(plate, ink, colour, _STRENGTH, 0.25 * size, encoding, steps)
 
 
 def place(

@@ -7,7 +7,7 @@ from typing import ClassVar
 from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
 from stream.compositing.panel import TimingPanel
-from stream.compositing.stamps import Stamp
+from stream.compositing.sprites import Sprite
 from stream.compositing.style import Style
 from stream.roi import Window
 
@@ -37,9 +37,9 @@ class Timing(Layer):
         """Paints the panel, over at most a twelfth of the picture."""
         placed = self._placed(canvas)
         if placed is not None:
-            stamp, (top, _, left, _) = placed
-            stamp.put(canvas.planes, top, left)
+            sprite, (top, _, left, _) = placed
+            sprite.put(canvas.planes, top, left)
 
-    def _placed(self, canvas: Canvas) -> tuple[Stamp, Window] | None:
+    def _placed(self, canvas: Canvas) -> tuple[Sprite, Window] | None:
         figures = canvas.figures if self._figures else ()
         return self._panel.place(figures, canvas.notes, canvas.size, canvas.encoding, canvas.steps)

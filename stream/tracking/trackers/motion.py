@@ -73,7 +73,7 @@ class _Object:
         identity: its number, 0 while it is not confirmed.
         box: float32 [4], its last box.
         votes: how much it was taken for each class, by label.
-        born: when it was found first, in seconds.
+        first_seen: when it was found first, in seconds.
         seen: when it was found last, in seconds.
         sure: when it reached the threshold last, in seconds.
         patience: seconds over which it must be found to be confirmed.
@@ -85,7 +85,7 @@ class _Object:
     identity: int
     box: NDArray[np.float32]
     votes: dict[int, float]
-    born: float
+    first_seen: float
     seen: float
     sure: float
     patience: float
@@ -156,7 +156,7 @@ class Motion(Tracker):
             one.doubted = not sure[index]
             if sure[index]:
                 one.sure = seconds
-                if not one.identity and seconds - one.born >= one.patience - _ROUNDING:
+                if not one.identity and seconds - one.first_seen >= one.patience - _ROUNDING:
                     self._confirm(one)
         for index in np.flatnonzero(sure).tolist():
             if index not in found:
@@ -165,7 +165,7 @@ class Motion(Tracker):
         for one in self._known:
             one.present = id(one) in present
         self._known = [one for one in self._known if _remembered(one, seconds)]
-        new = [one for one in found.values() if not one.identity and one.born == seconds]
+        new = [one for one in found.values() if not one.identity and one.first_seen == seconds]
         if following and new:
             self._look_ahead(following, threshold)
         shown = sorted(index for index, one in found.items() if one.identity)

@@ -28,7 +28,7 @@ HELD = ["blur", "grey", "dim", "spotlight"]
 def painted(look, picture, instances, **style):
     one = frame(picture, instances)
     Painter(look, Style(**style), timing=False).paint(one)
-    return samples(one.picture)
+    return samples(one.image)
 
 
 def blocks(picture, plane, inside):

@@ -9,7 +9,7 @@ from tests.compositing.pictures import FORMATS, astronaut, frame, people, sample
 def binary(picture, instances):
     one = frame(picture, instances)
     Painter("binary").paint(one)
-    return samples(one.picture)
+    return samples(one.image)
 
 
 @pytest.mark.parametrize("pixels", FORMATS)

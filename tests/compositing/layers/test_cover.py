@@ -18,7 +18,7 @@ def shown(painter, found, seconds=0.0, size=(200, 160), pixels="yuv420p"):
     one = frame(picture, instances)
     one.pts = round(25 * seconds)
     painter.paint(one)
-    return samples(one.picture)
+    return samples(one.image)
 
 
 def inside(boxes=(BOX,), size=(200, 160)):

@@ -13,7 +13,7 @@ def walk(painter, places, tracks=True, start=0.0, **how):
         one = frame(picture, people(picture, *boxes, tracks=[1] if tracks else None, **how))
         one.pts = round(25 * start) + index
         painter.paint(one)
-    return samples(one.picture)
+    return samples(one.image)
 
 
 WAY = [(20 + 8 * index, 40 + 4 * index) for index in range(15)]
@@ -59,11 +59,11 @@ def test_a_trail_ends_when_its_time_is_over_and_nothing_is_kept():
     layer = painter._layers[0]
     assert len(layer._ways[1]) == 2
     one.pts = 250
-    one.picture = astronaut(200, 160, "yuv444p")
+    one.image = astronaut(200, 160, "yuv444p")
     painter.paint(one)
     assert layer._ways == {}
     assert layer._colours == {}
-    assert same(samples(one.picture), CLEAN)
+    assert same(samples(one.image), CLEAN)
 
 
 def test_places_that_are_none_and_outside_are_no_harm():

@@ -88,9 +88,9 @@ def test_a_segmenter_is_asked_for_what_is_below_its_threshold(tmp_path):
     counts = []
     for index, brightness in enumerate((0.9, 0.4, 0.2, 0.4)):
         picture = np.full((48, 64, 3), round(255 * brightness), np.uint8)
-        prepared = segmenter.prepare(picture)
+        prepared = segmenter.preprocess(picture)
         raw = segmenter.infer(prepared)
-        candidates = segmenter.finish(raw, prepared, steady.floor * segmenter.threshold)
+        candidates = segmenter.postprocess(raw, prepared, steady.floor * segmenter.threshold)
         counts.append(len(steady.update(candidates, index / 25, segmenter.threshold)))
     assert counts == [1, 1, 0, 0]
     assert segmenter.threshold == 0.5

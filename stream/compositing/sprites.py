@@ -16,7 +16,7 @@ from stream.types import Array
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class Sprite:
     """An image that is ready to be blended into pictures of one encoding and subsampling.
 
     Attributes:
@@ -30,7 +30,7 @@ class Stamp:
     added: tuple[Samples, ...]
 
     def put(self, planes: Planes, top: int, left: int) -> None:
-        """Blends it into a picture; the place lies on the grid and the stamp wholly inside."""
+        """Blends it into a picture; the place lies on the grid and the sprite wholly inside."""
         height, width = self.size
         window = (top, top + height, left, left + width)
         for samples, step, keep, added in zip(
@@ -39,7 +39,7 @@ class Stamp:
             blend_prepared(part(samples, step, window), keep, added)
 
 
-def make_stamp(
+def make_sprite(
     text: NDArray[np.uint8],
     ink: Colour,
     backing: Colour,
@@ -47,7 +47,7 @@ def make_stamp(
     radius: float,
     encoding: Encoding,
     steps: tuple[tuple[int, int], ...],
-) -> Stamp:
+) -> Sprite:
     """Prepares text on a backing with rounded corners.
 
     Args:
@@ -73,7 +73,7 @@ def make_stamp(
         clear = cv2.multiply(cv2.bitwise_not(plain), cv2.bitwise_not(letters), scale=1 / 255)
         keep.append(np.asarray(clear, np.uint8))
         added.append(image)
-    return Stamp((height, width), tuple(keep), tuple(added))
+    return Sprite((height, width), tuple(keep), tuple(added))
 
 
 def to_grid(height: int, width: int, grid: tuple[int, int]) -> tuple[int, int]:

@@ -24,7 +24,7 @@ _LEAST_SIZE = 2.0
 """Pixels. A box that has become narrower than this is gone."""
 
 
-def carry(instances: Instances, flow: Flow) -> Instances:
+def propagate(instances: Instances, flow: Flow) -> Instances:
     """Moves instances along a flow.
 
     Each side of a box moves as the part of the object next to it does, so that the box follows

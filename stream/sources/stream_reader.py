@@ -111,7 +111,7 @@ def _kind(stream: AudioStream) -> tuple[str, int, int]:
 Event = Opened | Picture | Sound | Ended
 
 
-class Feed:
+class StreamReader:
     """Opens, reads and decodes one connection in a thread, into a queue.
 
     A native call that hangs cannot be ended from outside; the thread can only be left alone. It
@@ -149,7 +149,7 @@ class Feed:
             WhenFull.DROP_OLDEST,
             droppable=lambda event: isinstance(event, Picture),
         )
-        self._thread = threading.Thread(target=self._run, name="stream-feed", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="stream-reader", daemon=True)
         self._thread.start()
 
     @property

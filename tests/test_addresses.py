@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.sources.addresses import clean, dialled, keep_out_of_logs, redact, secrets_of, split
+from stream.addresses import clean, dialled, keep_out_of_logs, redact, secrets_of, split
 
 
 @pytest.mark.parametrize(
@@ -88,11 +88,13 @@ def test_no_log_record_carries_them():
     handler = logging.StreamHandler(text)
     logger = logging.getLogger("libav.rtsp")
     logger.addHandler(handler)
+    logger.setLevel(logging.WARNING)
     try:
         logger.warning("CSeq 1 for %s failed: %s", "rtsp://operator:hunter2pass@camera/x", 401)
         logger.warning("plain %d%%", 5)
     finally:
         logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
     assert text.getvalue() == "CSeq 1 for rtsp://***@camera/x failed: 401\nplain 5%\n"
 
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from stream.instances import Instances
-from stream.motion.carry import carry
 from stream.motion.flow import Flow, FlowMeter, Grey
+from stream.motion.propagate import propagate
 
 _CUT = 0.35
 """Correlation of two coarse pictures below which they show different scenes."""
@@ -15,7 +15,7 @@ _CUT = 0.35
 _COARSE = (32, 24)
 
 
-class Carrier:
+class Propagator:
     """Holds the instances of one key picture and moves them to later ones. One thread at a time.
 
     The motion is always measured between the key picture and the present one, with the last
@@ -43,7 +43,7 @@ class Carrier:
         """
         self._grey, self._instances, self._flow = grey, instances, None
 
-    def carry_to(self, grey: Grey) -> Instances | None:
+    def propagate_to(self, grey: Grey) -> Instances | None:
         """The key picture's instances where they are in the present picture.
 
         Args:
@@ -60,7 +60,7 @@ class Carrier:
         if is_cut(key, grey):
             return None
         self._flow = self._meter.between(key, grey, self._flow)
-        return carry(instances, self._flow)
+        return propagate(instances, self._flow)
 
 
 def is_cut(before: Grey, after: Grey) -> bool:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.instances import Instances
-from stream.motion.carrier import Carrier, is_cut
-from stream.motion.carry import carry
 from stream.motion.flow import FlowMeter, small_grey
+from stream.motion.propagate import propagate
+from stream.motion.propagator import Propagator, is_cut
 from tests.scenes import (
     BACKGROUND,
     HEIGHT,
@@ -31,7 +31,7 @@ def test_a_mask_follows_its_object(x, y, scale):
     before, inside = scene(100, 60)
     after, truth = scene(x, y, scale)
     found = instances_of(inside)
-    moved = carry(found, FlowMeter().between(before, after))
+    moved = propagate(found, FlowMeter().between(before, after))
     assert overlap(moved.full_masks()[0], truth) > 0.86
     assert overlap(moved.full_masks()[0], truth) > overlap(inside, truth) + 0.05
     assert moved.masks.shape == found.masks.shape
@@ -43,14 +43,14 @@ def test_flow_of_half_size_carries_instances_of_the_whole_picture():
     after, truth = scene(105, 63)
     half = [cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
             for grey in (before, after)]  # fmt: skip
-    moved = carry(instances_of(inside), FlowMeter().between(*half))
+    moved = propagate(instances_of(inside), FlowMeter().between(*half))
     assert overlap(moved.full_masks()[0], truth) > max(0.8, overlap(inside, truth) + 0.05)
 
 
 def test_without_motion_nothing_changes():
     picture, inside = scene(100, 60)
     found = instances_of(inside)
-    moved = carry(found, FlowMeter().between(picture, picture))
+    moved = propagate(found, FlowMeter().between(picture, picture))
     np.testing.assert_allclose(moved.boxes, found.boxes, atol=0.05)
     np.testing.assert_allclose(moved.masks, found.masks, atol=0.05)
 
@@ -59,9 +59,9 @@ def test_what_leaves_the_picture_is_left_out():
     found = instances_of(scene(100, 60)[1])
     gone = np.zeros((HEIGHT, WIDTH, 2), np.float32)
     gone[..., 0] = 500
-    assert len(carry(found, gone)) == 0
+    assert len(propagate(found, gone)) == 0
     empty = Instances.empty(("thing",), (HEIGHT, WIDTH))
-    assert len(carry(empty, gone)) == 0
+    assert len(propagate(empty, gone)) == 0
 
 
 @given(seed=st.integers(0, 2**31), size=st.floats(0, 200), count=st.integers(1, 5))
@@ -78,7 +78,7 @@ def test_any_flow_gives_sound_instances(seed, size, count):
         class_names=("thing",),
         picture_size=(HEIGHT, WIDTH),
     )
-    moved = carry(found, flow)
+    moved = propagate(found, flow)
     assert len(moved) <= count
     assert np.isfinite(moved.boxes).all() and (moved.boxes[:, 2:] >= moved.boxes[:, :2]).all()
     assert moved.masks.dtype == np.float32
@@ -89,7 +89,7 @@ def test_any_flow_gives_sound_instances(seed, size, count):
 @pytest.mark.parametrize("size", [(1280, 720), (640, 480), (641, 479), (100, 30), (20, 12)])
 def test_the_small_grey_picture_shows_the_luma(pixel_format, size):
     luma = cv2.resize(BACKGROUND, size)
-    picture = frame_of(luma, pixel_format=pixel_format).picture
+    picture = frame_of(luma, pixel_format=pixel_format).image
     small = small_grey(picture)
     assert small.dtype == np.uint8 and min(small.shape) >= 16
     assert max(small.shape) <= 420
@@ -101,12 +101,12 @@ def test_the_small_grey_picture_shows_the_luma(pixel_format, size):
 
 
 def test_a_new_scene_or_size_ends_the_carrying():
-    carrier = Carrier()
+    propagator = Propagator()
     before, inside = scene(100, 60)
-    assert carrier.carry_to(before) is None
-    carrier.set_key(before, instances_of(inside))
-    moved = carrier.carry_to(scene(105, 60)[0])
+    assert propagator.propagate_to(before) is None
+    propagator.set_key(before, instances_of(inside))
+    moved = propagator.propagate_to(scene(105, 60)[0])
     assert moved is not None and len(moved) == 1
-    assert carrier.carry_to(texture(HEIGHT, WIDTH, 9)) is None
-    assert carrier.carry_to(before[:120, :160]) is None
+    assert propagator.propagate_to(texture(HEIGHT, WIDTH, 9)) is None
+    assert propagator.propagate_to(before[:120, :160]) is None
     assert not is_cut(np.zeros((24, 32), np.uint8), np.full((24, 32), 3, np.uint8))

@@ -3,7 +3,7 @@ import pytest
 
 from stream.compositing.palette import BLACK, WHITE
 from stream.compositing.planes import writable_planes
-from stream.compositing.stamps import make_stamp, to_grid
+from stream.compositing.sprites import make_sprite, to_grid
 from tests.compositing.pictures import FORMATS, astronaut, samples
 
 
@@ -13,10 +13,10 @@ def test_a_stamp_changes_only_its_own_place(pixels):
     before = samples(picture)
     planes = writable_planes(picture)
     height, width = to_grid(9, 17, planes.grid)
-    stamp = make_stamp(
+    sprite = make_sprite(
         np.zeros((height, width), np.uint8), WHITE, BLACK, 1.0, 0, planes.encoding, planes.steps
     )
-    stamp.put(planes, 8, 12)
+    sprite.put(planes, 8, 12)
     for old, new, (rows, columns), code in zip(
         before, samples(picture), planes.steps, planes.encoding.codes(BLACK), strict=False
     ):
@@ -33,7 +33,7 @@ def test_text_is_opaque_and_the_backing_lets_through_what_it_should():
     planes = writable_planes(picture)
     text = np.zeros((10, 20), np.uint8)
     text[4:6] = 255
-    make_stamp(text, WHITE, BLACK, 0.5, 0, planes.encoding, planes.steps).put(planes, 0, 0)
+    make_sprite(text, WHITE, BLACK, 0.5, 0, planes.encoding, planes.steps).put(planes, 0, 0)
     assert (luma[4:6, :20] == 235).all()
     assert (luma[:4, :20] == 66).all()  # Half way from 116 to black, 16.
 
@@ -42,7 +42,7 @@ def test_corners_are_round():
     planes = writable_planes(astronaut(60, 40, "gray"))
     planes.samples[0][:] = 255
     blank = np.zeros((20, 30), np.uint8)
-    make_stamp(blank, WHITE, BLACK, 1.0, 6, planes.encoding, planes.steps).put(planes, 0, 0)
+    make_sprite(blank, WHITE, BLACK, 1.0, 6, planes.encoding, planes.steps).put(planes, 0, 0)
     luma = planes.samples[0]
     assert luma[0, 0] == luma[19, 29] == 255
     assert luma[10, 0] == luma[0, 15] == luma[10, 15] == 0
