@@ -20,7 +20,7 @@ os.environ.setdefault("SVT_LOG", "1")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
-# Properties have few examples, the same everywhere; `.ci/run` tries many new ones: `thorough`.
+# Properties have few examples, the same everywhere; `thorough` tries many new ones.
 settings.register_profile("quick", max_examples=25, deadline=None, derandomize=True)
 settings.register_profile("thorough", max_examples=200, deadline=None)
 settings.load_profile("quick")
