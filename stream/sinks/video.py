@@ -41,14 +41,8 @@ _FIRST_KEYFRAME = Fraction(1, 2)
 _HALF, _TENTH = Fraction(1, 2), Fraction(1, 10)
 _CHAPTER_TICK = Fraction(1, 1_000_000)
 _RANGE = {None: 0, False: 1, True: 2}
-_NOT_KEPT = {
-    "major_brand",
-    "minor_version",
-    "compatible_brands",
-    "encoder",
-    "duration",
-    "software",
-}
+_BRANDS = {"major_brand", "minor_version", "compatible_brands"}
+_NOT_KEPT = {*_BRANDS, "encoder", "duration", "software"}
 
 
 def check_output(
@@ -276,8 +270,8 @@ class VideoSink(Sink):
     @property
     def encoder(self) -> tuple[str, dict[str, str]]:
         """The encoder's name and its options, the distance of keyframes ("g") included."""
-        options = dict(self._choice.options)
-        return self._choice.name, {**options, "g": str(self._stream.codec_context.gop_size)}
+        distance = {"g": str(self._stream.codec_context.gop_size)}
+        return self._choice.name, {**self._choice.options, **distance}
 
     def write(self, item: Item) -> None:
         """Encodes a frame, or writes copied packets.
@@ -384,9 +378,8 @@ class VideoSink(Sink):
         self._muxer.let_go()
 
     def _failed(self, error: BaseException) -> SinkError:
-        broken = self._destination.error
+        broken, working = self._destination.error, self._destination.working
         frames, seconds = self._saved
-        working = self._destination.working
         self._discard()
         if broken is None and isinstance(error, OSError) and error.errno is not None:
             broken = error
