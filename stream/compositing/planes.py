@@ -76,13 +76,16 @@ def encoding_of(picture: av.VideoFrame) -> Encoding:
     return Encoding(depth, full, red, blue, picture.color_trc, picture.color_primaries)
 
 
-def blend(samples: Samples, alpha: NDArray[np.uint8], value: int) -> None:
+def blend(
+    samples: Samples, alpha: NDArray[np.uint8], value: int, keep: Array | None = None
+) -> None:
     """Blends one code value into a part of a plane, in place: samples + alpha * (value - samples).
 
     Args:
         samples: a part of a plane; exactly unchanged where alpha is 0.
         alpha: uint8 of the same size, 0 (as it was) to 255 (the value).
         value: the code value.
+        keep: 255 - alpha, where it is at hand.
     """
     if samples.dtype == np.uint8:
         added: Array = cv2.convertScaleAbs(alpha, alpha=value / 255)
@@ -90,7 +93,7 @@ def blend(samples: Samples, alpha: NDArray[np.uint8], value: int) -> None:
         # Products stay below 2^24, so float32 arithmetic inside OpenCV is exact.
         wide = alpha.astype(np.uint16)
         added = cv2.addWeighted(wide, value / 255, wide, 0, 0)
-    blend_prepared(samples, cv2.bitwise_not(alpha), added)
+    blend_prepared(samples, cv2.bitwise_not(alpha) if keep is None else keep, added)
 
 
 def blend_prepared(samples: Samples, keep: Array, added: Array) -> None:

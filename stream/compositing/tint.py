@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import ClassVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -88,10 +89,12 @@ def tint(canvas: Canvas, layers: Sequence[Tint]) -> None:
         most = _STRIP // planes.samples[0].itemsize
         for start, stop in strips(inside.shape, planes.steps[-1], most):
             alpha = opacity(inside, strength, start, stop, thin)
-            reduced = {step: reduce_to(alpha, step) for step in planes.steps}
+            # Once for both planes of chroma.
+            reduced = {step: reduce_to(alpha, step) for step in set(planes.steps)}
+            keep = {step: cv2.bitwise_not(one) for step, one in reduced.items()}
             rows = (top + start, top + stop, left, right)
             for samples, step, code in zip(planes.samples, planes.steps, codes, strict=False):
-                blend(part(samples, step, rows), reduced[step], code)
+                blend(part(samples, step, rows), reduced[step], code, keep[step])
 
 
 def _side(layers: Sequence[Tint], size: tuple[int, int]) -> int:
