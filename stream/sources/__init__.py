@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from stream.addresses import redact
 from stream.errors import UsageError
 from stream.options import InputOptions
 from stream.plugins import Kind
 from stream.sources.base import Source, Target
+from stream.sources.folders import VIDEO_ENDINGS
 
 __all__ = ["KIND", "Source", "Target", "kind_of", "open"]
 
@@ -22,12 +24,23 @@ def kind_of(target: Target) -> type[Source]:
     Raises:
         UsageError: no kind accepts it; the sentence says what can be opened.
     """
+    if isinstance(target, (str, Path)) and _is_video(str(target)):
+        # The usual one, without loading what all the others need.
+        from stream.sources.file import FileSource
+
+        return FileSource
     accepting = [kind for kind in KIND if kind.accepts(target)]
     if not accepting:
         known = [kind.targets for kind in KIND if kind.targets]
         given = repr(redact(target)) if isinstance(target, str) else f"a {type(target).__name__}"
         raise UsageError(f"{given} is nothing that can be opened; give {'; '.join(known)}")
     return max(accepting, key=lambda kind: kind.priority)
+
+
+def _is_video(target: str) -> bool:
+    """Whether a target is a video file's name, and not an address or anything with a prefix."""
+    video = ":" not in target and target.lower().endswith(tuple(VIDEO_ENDINGS))
+    return video and not Path(target).is_dir()
 
 
 def open(target: Target, options: InputOptions | None = None) -> Source:
