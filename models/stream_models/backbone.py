@@ -45,8 +45,8 @@ class SameConv(nn.Conv2d):
     """A convolution with TensorFlow's SAME padding: at stride 2, right and bottom only.
 
     Attributes:
-        rounded: whether it computes as int8 does, from a rounded input with rounded weights. For
-            frozen layers: there is no gradient through it.
+        fake_quantized: whether it computes as int8 does, from a rounded input with rounded
+            weights. For frozen layers: there is no gradient through it.
         reach: lowest and highest input that was rounded so far, float32 (2,).
     """
 
@@ -55,7 +55,7 @@ class SameConv(nn.Conv2d):
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int) -> None:
         padding = kernel // 2 if stride == 1 else 0
         super().__init__(inputs, outputs, kernel, stride, padding, groups=groups)
-        self.rounded = False
+        self.fake_quantized = False
         # Kept in checkpoints: a run that is taken up again would otherwise round more finely at
         # first than it did before.
         self.register_buffer("reach", torch.zeros(2))
@@ -84,7 +84,7 @@ class SameConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
         weight: Tensor = self.weight
-        if self.rounded:
+        if self.fake_quantized:
             x, weight = self._round(x), _round_filters(weight)
         if self.stride[0] == 1:
             return cast(Tensor, self._conv_forward(x, weight, self.bias))
@@ -161,7 +161,7 @@ class MobileNetV2(nn.Module):
                 stride8 = x
         return stride4, stride8, stride16, functional.relu6(self.last(x), inplace=True)
 
-    def round_frozen(self, rounded: bool) -> None:
+    def fake_quantize_frozen(self, on: bool) -> None:
         """Let the frozen layers compute as int8 does, or exactly again.
 
         Their filters, with batch normalisation folded in, span very unlike ranges, so that int8
@@ -170,7 +170,7 @@ class MobileNetV2(nn.Module):
         for module in (self.stem, *self.blocks[: self.frozen_blocks]):
             for part in module.modules():
                 if isinstance(part, SameConv):
-                    part.rounded = rounded
+                    part.fake_quantized = on
 
     def load_npz(self, path: Path) -> None:
         """Load weights with keys `stem`, `block0` ... `last` (`.weight`, `.bias`).

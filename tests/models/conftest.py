@@ -33,7 +33,9 @@ def run(tmp_path_factory):
         out=folder / "out",
         init=str(folder / "backbone.npz"),
         augment=AugmentConfig(canvases=((128, 160),), shortest=128, longest=160),
-        loop=LoopConfig(batch=4, steps=40, rate=1e-3, warmup=5, average=0.8, evaluate_minutes=0.2),
+        loop=LoopConfig(
+            batch=4, steps=40, learning_rate=1e-3, warmup=5, ema_decay=0.8, evaluate_minutes=0.2
+        ),
     )
     return folder, train(config)
 

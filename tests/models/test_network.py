@@ -76,7 +76,7 @@ def test_a_rounded_filter_computes_in_steps_of_eight_bits(stride):
     # Channels of very unlike weights, as folded batch normalisation leaves them.
     exact.weight *= torch.logspace(-3, 1, 6)[:, None, None, None]
     rounded = copy.deepcopy(exact)
-    rounded.rounded = True
+    rounded.fake_quantized = True
     x = torch.rand(2, 4, 16, 24) * 6 - 1
     step = 6.0 / 255
     inputs = (x / step).round() * step
@@ -99,16 +99,16 @@ def test_the_rounding_of_a_layer_outlives_it():
 
     torch.manual_seed(3)
     first = SameConv(4, 6, 3, 1, 1).requires_grad_(False)
-    first.rounded = True
+    first.fake_quantized = True
     x = torch.rand(1, 4, 8, 8) * 6 - 1
     first(x)
     assert first.reach.tolist() == pytest.approx([float(x.min()), float(x.max())])
     second = SameConv(4, 6, 3, 1, 1).requires_grad_(False)
-    second.rounded = True
+    second.fake_quantized = True
     second.load_state_dict(first.state_dict())
     assert torch.equal(second(x / 50), first(x / 50))
     finer = SameConv(4, 6, 3, 1, 1).requires_grad_(False)
-    finer.rounded = True
+    finer.fake_quantized = True
     weights = {name: value for name, value in first.state_dict().items() if name != "reach"}
     finer.load_state_dict(weights)
     assert finer.reach.tolist() == [0.0, 0.0]
@@ -123,15 +123,15 @@ def test_only_frozen_layers_are_rounded_and_only_while_asked(network):
     backbone = copy.deepcopy(network.backbone)
     x = torch.rand(1, 3, 64, 96) * 2 - 1
     before = backbone(x)
-    backbone.round_frozen(True)
-    rounded = [part.rounded for part in backbone.modules() if isinstance(part, SameConv)]
+    backbone.fake_quantize_frozen(True)
+    rounded = [part.fake_quantized for part in backbone.modules() if isinstance(part, SameConv)]
     frozen = [
         not part.weight.requires_grad for part in backbone.modules() if isinstance(part, SameConv)
     ]
     assert rounded == frozen
     assert any(rounded)
     assert not torch.equal(backbone(x)[0], before[0])
-    backbone.round_frozen(False)
+    backbone.fake_quantize_frozen(False)
     assert all(torch.equal(one, other) for one, other in zip(backbone(x), before, strict=True))
 
 

@@ -34,10 +34,11 @@ class LoopConfig:
 
     The run ends after `steps` batches or `minutes` of training, whichever comes first; the
     learning rate warms up over `warmup` batches, stays, and falls to 2% over the last `decay`
-    share of the run. For the last `rounded` share the frozen layers compute as int8 does, so that
-    the int8 model is as good as the float one. `backbone_rate` applies to the pre-trained
-    backbone, `rate` to the rest. The averaged network is judged before and after the run, and
-    every `evaluate_minutes` of it, or less often where judging took more than a tenth of them.
+    share of the run. For the last `fake_quantize_share` of it the frozen layers compute as int8
+    does, so that the int8 model is as good as the float one. `backbone_learning_rate` applies to
+    the pre-trained backbone, `learning_rate` to the rest. The averaged network (`ema_decay` is the
+    average's) is judged before and after the run, and every `evaluate_minutes` of it, or less
+    often where judging took more than a tenth of them.
     On the CPU a batch is shared out to `workers` threads that meet once a batch: threads inside
     each operation, which meet thousands of times, wait for one another on a busy machine.
     """
@@ -45,21 +46,21 @@ class LoopConfig:
     batch: int = 8
     steps: int | None = None
     minutes: float | None = None
-    rate: float = 6e-4
-    backbone_rate: float = 8e-5
+    learning_rate: float = 6e-4
+    backbone_learning_rate: float = 8e-5
     weight_decay: float = 0.01
     warmup: int = 300
     decay: float = 0.3
-    rounded: float = 0.4
+    fake_quantize_share: float = 0.4
     clip: float = 4.0
-    average: float = 0.999
+    ema_decay: float = 0.999
     save_minutes: float = 4.0
     evaluate_minutes: float = 1.0
     workers: int = 2
     seed: int = 0
 
 
-class Average:
+class MovingAverage:
     """Exponential moving average of a network's weights, slower as the run goes on."""
 
     def __init__(self, network: MaskRCNN, decay: float) -> None:
@@ -109,7 +110,7 @@ def parameter_groups(network: MaskRCNN, config: LoopConfig) -> list[dict[str, An
     return [
         {
             "params": members,
-            "base": config.backbone_rate if backbone else config.rate,
+            "base": config.backbone_learning_rate if backbone else config.learning_rate,
             "weight_decay": config.weight_decay if weight and not backbone else 0.0,
         }
         for (backbone, weight), members in groups.items()
@@ -162,8 +163,10 @@ class Trainer:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network = network.to(self.device).to(memory_format=torch.channels_last).train()
         self.config, self._loss, self._out = config, loss, out
-        self._optimizer = torch.optim.AdamW(parameter_groups(network, config), lr=config.rate)
-        self.average = Average(self.network, config.average)
+        self._optimizer = torch.optim.AdamW(
+            parameter_groups(network, config), lr=config.learning_rate
+        )
+        self.ema = MovingAverage(self.network, config.ema_decay)
         self.step, self.seconds = 0, 0.0
         out.mkdir(parents=True, exist_ok=True)
         self._checkpoint = out / "checkpoint.pt"
@@ -188,7 +191,7 @@ class Trainer:
     def _resume(self) -> None:
         content = torch.load(self._checkpoint, map_location="cpu", weights_only=True)
         self.network.load_state_dict(content["weights"])
-        self.average.network.load_state_dict(content["average"])
+        self.ema.network.load_state_dict(content["average"])
         self._optimizer.load_state_dict(content["optimizer"])
         self.step, self.seconds = int(content["step"]), float(content["seconds"])
         logger.info("taking up the run at batch %d", self.step)
@@ -199,7 +202,7 @@ class Trainer:
             self._checkpoint,
             self.network,
             {
-                "average": self.average.network.state_dict(),
+                "average": self.ema.network.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
                 "step": self.step,
                 "seconds": self.seconds,
@@ -230,7 +233,9 @@ class Trainer:
             group["lr"] = group["base"] * factor
         self._optimizer.zero_grad(set_to_none=True)
         count = len(self._generators)
-        self.network.backbone.round_frozen(self.share() > 1.0 - self.config.rounded)
+        self.network.backbone.fake_quantize_frozen(
+            self.share() > 1.0 - self.config.fake_quantize_share
+        )
         futures = [
             self._pool.submit(
                 self._part,
@@ -249,7 +254,7 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(trained, self.config.clip)
         if torch.isfinite(norm):
             self._optimizer.step()
-            self.average.update(self.network, self.step)
+            self.ema.update(self.network, self.step)
         else:
             logger.warning("batch %d: the gradient is not finite, skipped", self.step)
         values["norm"] = float(norm)
@@ -275,7 +280,7 @@ class Trainer:
 
         def ask(judge: Judge, progress: Progress) -> float:
             start = time.monotonic()
-            figures = judge(self.average.network, progress)
+            figures = judge(self.ema.network, progress)
             note({"step": self.step, "seconds": self.seconds, "figures": figures})
             if judged is not None:
                 judged(path)

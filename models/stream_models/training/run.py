@@ -130,7 +130,7 @@ def train(
         learning_curve(history, config.out / "curve.png")
 
     trainer.run(watch or (lambda progress: None), judge, draw)
-    result = export(trainer.average.network, learn, judged, config)
+    result = export(trainer.ema.network, learn, judged, config)
     return dataclasses.replace(result, before=before[0] if before else None)
 
 
