@@ -286,26 +286,3 @@ class EachFrame(Schedule):
     def close(self) -> None:
         """Ends the workers."""
         self._inferences.close()
-
-
-class Nothing(Schedule):
-    """No frame is inferred: what the frames bring, or another way gives them, is shown.
-
-    Args:
-        give: puts instances into a frame; None leaves them as they are.
-    """
-
-    def __init__(self, give: Callable[[Job], None] | None = None) -> None:
-        self._give = give
-
-    @property
-    def ahead(self) -> int:
-        """Enough to even out jitter."""
-        return 3
-
-    def settle(self, items: Iterable[Work]) -> Iterator[Work]:
-        """Passes everything on."""
-        for item in items:
-            if self._give is not None and isinstance(item, Job):
-                self._give(item)
-            yield item

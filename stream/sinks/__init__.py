@@ -10,11 +10,10 @@ from pathlib import Path
 
 from stream.errors import UsageError
 from stream.plugins import Kind
+from stream.sinks._containers import ENDINGS
 from stream.sinks.base import Sink
 
 KIND = Kind("stream.sinks", Sink)  # type: ignore[type-abstract]
-
-_VIDEO_ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts")
 
 
 def find(target: str) -> type[Sink]:
@@ -23,7 +22,7 @@ def find(target: str) -> type[Sink]:
     Raises:
         UsageError: none accepts it.
     """
-    video = "://" not in target and target.lower().endswith(_VIDEO_ENDINGS)
+    video = "://" not in target and target.lower().endswith(ENDINGS)
     if video and not Path(target).is_dir():
         # The usual one, without loading what all the others need.
         from stream.sinks.video import VideoSink

@@ -81,6 +81,9 @@ _KINDS = {
     ".m2ts": ContainerKind("mpegts", options={"mpegts_m2ts_mode": "1"}, holds_anything=True),
 }
 
+ENDINGS = tuple(_KINDS)
+"""Of all video files that are written."""
+
 
 def choose_container(path: Path) -> ContainerKind:
     """The container that a file's ending stands for.
