@@ -84,6 +84,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     session.config.stash[LOADED_BY_COLLECTING] = frozenset(sys.modules)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def caches_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keeps compiled test models, hundreds of them, out of the user's cache."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("caches"))
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_behind(
     request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture

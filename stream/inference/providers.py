@@ -23,8 +23,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from stream.errors import ProviderError, UsageError
+from stream.inference.cache import cache_folder
 from stream.inference.cpu import processor
 from stream.inference.onnx_runtime import Device, Runtime
+from stream.inference.openvino import cpu_options
 
 ProviderName = Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]
 AUTO_ORDER: tuple[ProviderName, ...] = ("tensorrt", "cuda", "openvino", "cpu")
@@ -61,6 +63,8 @@ class Route:
         label: for people, such as "CUDA" or "OpenVINO (GPU)".
         execution_provider: ONNX Runtime's name of it.
         options: of the provider, as ONNX Runtime takes them.
+        shared: further options for so many threads of the CPU and so many inferences at once that
+            share them; None where the provider computes one inference at a time.
         devices: ONNX Runtime's devices, for plug-in providers; empty for built-in ones.
         precisions: of a model's variants, best first; see `Entry.pick` for what comes after.
         library: the provider's own in ONNX Runtime's package, "cuda" or "tensorrt"; "" where it
@@ -76,6 +80,7 @@ class Route:
     precisions: tuple[str, ...] = ("float32",)
     library: str = ""
     advice: str = ""
+    shared: Callable[[int, int], Mapping[str, str]] | None = None
 
 
 def check_name(provider: str) -> ProviderName:
@@ -130,7 +135,14 @@ def route(provider: ProviderName) -> Route:
 
 def _cpu() -> Route:
     precisions = ("int8",) if processor().fast_int8 else ("float32",)
-    return Route("cpu", "CPU", "CPUExecutionProvider", precisions=precisions)
+    return Route(
+        "cpu",
+        "CPU",
+        "CPUExecutionProvider",
+        precisions=precisions,
+        # Its threads are the session's.
+        shared=lambda threads, workers: {},
+    )
 
 
 def _cuda() -> Route:
@@ -160,7 +172,13 @@ def _tensorrt() -> Route:
     _need_built_in(name, "TensorRT")
     _need_nvidia()
     _preload()
-    folder = _cache_folder()
+    try:
+        folder = cache_folder("tensorrt")
+    except OSError as error:
+        raise UnavailableError(
+            f"its engines cannot be kept in {error.filename} ({error.strerror})",
+            "make that writable",
+        ) from error
     # Building an engine takes minutes; the next start finds it ready.
     options = {
         "trt_engine_cache_enable": "True",
@@ -201,6 +219,7 @@ def _openvino() -> Route:
             str(kinds[kind].ep_name),
             devices=(kinds[kind],),
             precisions=("int8",) if int8 else ("float32",),
+            shared=cpu_options if kind == "CPU" else None,
         )
     raise UnavailableError(
         f"it offers only {', '.join(sorted(kinds))} here, which cannot run detectors",
@@ -321,23 +340,6 @@ def _register(module_name: str) -> str:
     ep_name = str(plugin.get_ep_name())
     runtime().register_execution_provider_library(module_name, plugin.get_library_path())
     return ep_name
-
-
-def _cache_folder() -> Path:
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    folder = base / "stream-segmentation" / "tensorrt"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UnavailableError(
-            f"its engines cannot be kept in {folder} ({error.strerror})", "make that writable"
-        ) from error
-    return folder
 
 
 def _runtime_package() -> str:

@@ -6,7 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stream.errors import ModelError, ProviderError
@@ -97,7 +97,9 @@ def _open(
     path = entry.pick(chosen.precisions)
     _, metadata = open_model(path)
     total = threads or available_cores()
-    workers = min(total, _MOST_WORKERS) if throughput and chosen.name == "cpu" else 1
+    workers = min(total, _MOST_WORKERS) if throughput and chosen.shared else 1
+    if chosen.shared:
+        chosen = replace(chosen, options={**chosen.options, **chosen.shared(total, workers)})
     handle = create(chosen, str(path), total // workers, f"the model {str(path)!r}")
     try:
         check_tensors(_nodes(handle.get_inputs()), _nodes(handle.get_outputs()))
