@@ -15,7 +15,7 @@ def cpu_options(threads: int, workers: int) -> dict[str, str]:
 
     Left to itself it computes one inference at a time, each on a single core where there are two,
     and leaves the other idle. Frames per second of the default model in files, and processor time
-    for each, on two cores of an Intel Xeon (AMX) that other work shared; medians of three, in turns:
+    for each, on two cores of a busy Intel Xeon (AMX); medians of three, in turns:
 
         OpenVINO, float32 (bf16), left to itself   35    26 ms
         OpenVINO, float32 (bf16), two workers      70    23 ms
