@@ -274,14 +274,18 @@ class VideoWriter:
         """Writes the next picture.
 
         Args:
-            picture: uint8 RGB [H, W, 3], all of one size; or a frame, which is written at its own
-                time, in its own format.
+            picture: uint8 RGB [H, W, 3], all of one size, or RGB and opacity [H, W, 4], as `draw`
+                gives with the look cutout; or a frame, which is written at its own time, in its own
+                format. Whether the first has opacity decides for all.
 
         Raises:
             ValueError: the array has another type or shape.
+            UsageError: this file does not hold transparency.
             SinkError: the file cannot be written any further.
         """
         frame = picture if isinstance(picture, Frame) else self._frame(picture)
+        if self._sink is None and frame.alpha is not None:
+            VideoSink.check_alpha(str(self.path), self._options)
         if self._sink is None:
             self._sink = VideoSink.from_target(str(self.path), self._info(frame), self._options)
         self._sink.write(frame)
@@ -307,8 +311,11 @@ class VideoWriter:
             self._sink.abort()
 
     def _frame(self, rgb: NDArray[np.uint8]) -> Frame:
+        alpha = None
+        if isinstance(rgb, np.ndarray) and rgb.ndim == 3 and rgb.shape[2] == 4:
+            rgb, alpha = rgb[..., :3], np.ascontiguousarray(rgb[..., 3])
         picture = video_picture(check_rgb(rgb))
-        return Frame(picture, self.frames, self.frames, 1 / self._rate, duration=1)
+        return Frame(picture, self.frames, self.frames, 1 / self._rate, duration=1, alpha=alpha)
 
     def _info(self, frame: Frame) -> VideoInfo:
         picture = frame.image
@@ -319,6 +326,7 @@ class VideoWriter:
             pixel_format=picture.format.name,
             time_base=frame.time_base,
             rate=self._rate,
+            alpha=frame.alpha is not None,
             colour=ColourTags(
                 int(picture.color_primaries),
                 int(picture.color_trc),

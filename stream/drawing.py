@@ -33,7 +33,8 @@ def draw(
         **style: as in `stream.compositing.Style`, such as opacity=0.3 or label="name".
 
     Returns:
-        A new array like `rgb`; where nothing is painted, exactly as it was.
+        A new array like `rgb`; where nothing is painted, exactly as it was. With the look cutout,
+        uint8 [H, W, 4]: red, green, blue (not multiplied) and opacity.
 
     Raises:
         ValueError: the array is not uint8 [H, W, 3] with at least one pixel, or of another size
@@ -61,4 +62,5 @@ def draw(
     picture = picture_from_bgr(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8))
     frame = Frame(picture, 0, 0, Fraction(1), instances=instances)
     painter.paint(frame)
-    return np.asarray(cv2.cvtColor(bgr_from_picture(frame.image), cv2.COLOR_BGR2RGB), np.uint8)
+    painted = np.asarray(cv2.cvtColor(bgr_from_picture(frame.image), cv2.COLOR_BGR2RGB), np.uint8)
+    return painted if frame.alpha is None else np.dstack([painted, frame.alpha])

@@ -35,6 +35,9 @@ class Frame:
         captured_at: `time.perf_counter()` when the picture came into the house.
         instances: what was found, once inference has run.
         notes: lines for the timing panel that a source wants shown (reconnecting, ...).
+        alpha: how opaque each pixel is, uint8 of the picture's size, 0 (not at all) to 255, where
+            a layer says so; colours are not multiplied by it. None where all are wholly opaque.
+            Not to be written to.
     """
 
     image: av.VideoFrame
@@ -46,6 +49,7 @@ class Frame:
     captured_at: float = field(default_factory=time.perf_counter)
     instances: Instances | None = None
     notes: tuple[str, ...] = ()
+    alpha: NDArray[np.uint8] | None = None
 
     @property
     def pts_seconds(self) -> float:
@@ -125,6 +129,7 @@ class VideoInfo:
         chapters: its named parts.
         live: whether pictures come at their own pace and cannot wait.
         pictures: the file that each frame comes from, by its index, where each is one.
+        alpha: whether frames say how opaque their pixels are, and an output is to keep it.
     """
 
     name: str
@@ -146,3 +151,4 @@ class VideoInfo:
     chapters: tuple[Chapter, ...] = ()
     live: bool = False
     pictures: tuple[Path, ...] = ()
+    alpha: bool = False

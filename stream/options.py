@@ -85,7 +85,8 @@ class PictureOptions:
         "overlay",
         "Layers joined with +, from bottom to top. overlay: fill+contour+labels, a colour for "
         "each object; binary: white objects on black; blur, grey, dim, spotlight, replace: "
-        "what is behind them changed; pixelate, hide: they are covered.",
+        "what is behind them changed; pixelate, hide: they are covered; cutout: they alone, with "
+        "transparency (.webm, .mov, .mkv, .png, .webp).",
         metavar="LAYER+…",
     )
     timing: bool | None = option(

@@ -14,6 +14,8 @@ from stream.option import option
 from stream.options import CutOptions
 
 _WRITABLE_ENDINGS = frozenset([".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"])
+_ALPHA_ENDINGS = frozenset([".mkv", ".mov", ".webm"])
+_ALPHA_PHOTO_ENDINGS = frozenset([".png", ".tif", ".tiff", ".webp"])
 _RESULT = ".stream"
 """What comes before the ending of a result that was given no name."""
 
@@ -147,13 +149,18 @@ def _matches(pattern: str, endings: frozenset[str], what: str) -> list[Path]:
     return files
 
 
-def match_outputs(found: Found, outputs: Sequence[str]) -> list[Task]:
+def match_outputs(found: Found, outputs: Sequence[str], *, alpha: bool = False) -> list[Task]:
     """Says where each input's results go.
 
     Without outputs a result lies beside its input, as `in.stream.mp4`. One file goes to each of
     the outputs, into it where that is a folder already or ends with a slash. Several inputs, or a
     folder's, go into the folder that the one output is, under their own names (as .mp4 where their
     own container is not written).
+
+    Args:
+        found: the inputs.
+        outputs: as they were typed.
+        alpha: whether names that are made up must be of files that hold transparency.
 
     Raises:
         UsageError: several inputs and several outputs, a file where a folder is needed, an
@@ -168,16 +175,16 @@ def match_outputs(found: Found, outputs: Sequence[str]) -> list[Task]:
             "-o, or run each input on its own"
         )
     if not outputs:
-        tasks = [Task(path, (str(beside(path)),)) for path, _ in found.files]
+        tasks = [Task(path, (str(beside(path, alpha=alpha)),)) for path, _ in found.files]
     elif several:
         folder = folder_of(outputs[0], len(found.files))
         tasks = [
-            Task(path, (str(folder / place.with_name(_output_name(place))),))
+            Task(path, (str(folder / place.with_name(_output_name(place, alpha=alpha))),))
             for path, place in found.files
         ]
     else:
         path = found.files[0][0]
-        tasks = [Task(path, tuple(_single(path, text) for text in outputs))]
+        tasks = [Task(path, tuple(_single(path, text, alpha=alpha) for text in outputs))]
     _refuse_twins(tasks)
     return tasks
 
@@ -223,21 +230,23 @@ def _has_file_ending(path: Path) -> bool:
     return ending in known or re.fullmatch(r"\.[a-z][a-z0-9]{1,4}", ending) is not None
 
 
-def _single(source: Path, text: str) -> str:
+def _single(source: Path, text: str, *, alpha: bool) -> str:
     is_folder = Path(text).is_dir() or text.endswith(("/", "\\"))
     if is_address(text) or not is_folder:
         return text
-    return str(Path(text) / _output_name(source))
+    return str(Path(text) / _output_name(source, alpha=alpha))
 
 
-def beside(path: Path) -> Path:
+def beside(path: Path, *, alpha: bool = False) -> Path:
     """The name of a result that was given none: `in.stream.mp4` beside `in.mp4`."""
-    name = Path(_output_name(path))
+    name = Path(_output_name(path, alpha=alpha))
     return path.with_name(f"{name.stem}{_RESULT}{name.suffix}")
 
 
-def _output_name(path: Path) -> str:
+def _output_name(path: Path, *, alpha: bool) -> str:
     ending = path.suffix.lower()
+    if alpha:
+        return path.name if ending in _ALPHA_ENDINGS else f"{path.stem}.webm"
     return path.name if ending in _WRITABLE_ENDINGS else f"{path.stem}.mp4"
 
 
@@ -294,15 +303,16 @@ def _length(path: Path) -> tuple[float, float] | None:
 _PHOTO_ENDINGS = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"])
 
 
-def photo_beside(path: Path) -> Path:
+def photo_beside(path: Path, *, alpha: bool = False) -> Path:
     """The name of a photo's result that was given none: `photo.stream.jpg` beside `photo.jpg`."""
-    name = Path(photo_name(path))
+    name = Path(photo_name(path, alpha=alpha))
     return path.with_name(f"{name.stem}{_RESULT}{name.suffix}")
 
 
-def photo_name(path: Path) -> str:
+def photo_name(path: Path, *, alpha: bool = False) -> str:
     """The name of a photo's result in a folder: its own, or .png where that is not written."""
-    return path.name if path.suffix.lower() in _PHOTO_ENDINGS else f"{path.stem}.png"
+    written = _ALPHA_PHOTO_ENDINGS if alpha else _PHOTO_ENDINGS
+    return path.name if path.suffix.lower() in written else f"{path.stem}.png"
 
 
 def photo_target(text: str) -> Path:

@@ -41,12 +41,13 @@ def file(
     """Segment video files: same length, sound, orientation and colours, with the masks in it."""
     common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
     from stream.cli._runs import go_through, save_or_none  # OpenCV before PyAV
+    from stream.run.setup import keeps_alpha
     from stream.sources.folders import VIDEO_ENDINGS
 
     found = find_inputs(inputs, VIDEO_ENDINGS, "videos", recursive=batch.recursive)
     for line in found.left_out:
         common.say(line, quiet=asked.run.quiet)
-    tasks = match_outputs(found, output or [])
+    tasks = match_outputs(found, output or [], alpha=keeps_alpha(asked.picture.look))
     several = len(tasks) > 1 or found.folders
     plans = {task: _plan(task, asked, cut) for task in tasks}
     if save_or_none(asked.run, list(plans.values())):

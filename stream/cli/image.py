@@ -50,23 +50,25 @@ def image(
     """Segment pictures: a photo, a folder of photos or a pattern."""
     common.set_verbosity(quiet=run.quiet, verbose=run.verbose)
     from stream.cli._runs import make_folder, run_pictures, save_or_none
+    from stream.run.setup import keeps_alpha
     from stream.sources.folders import PICTURE_ENDINGS
 
     found = find_inputs(inputs, PICTURE_ENDINGS, "pictures", recursive=batch.recursive)
     for line in found.left_out:
         common.say(line, quiet=run.quiet)
     paths = [path for path, _ in found.files]
+    alpha = keeps_alpha(picture.look)
     if len(paths) > 1 or found.folders:
         if output is None:
             raise UsageError(f"{len(paths)} pictures need a folder to go to: -o FOLDER")
         target, name = folder_of(output, len(paths)), f"{output.rstrip('/')}/"
     else:
-        target = photo_beside(paths[0]) if output is None else photo_target(output)
+        target = photo_beside(paths[0], alpha=alpha) if output is None else photo_target(output)
         name = str(target)
         if output is not None and output.endswith(("/", "\\")):
             name = f"{target}/"
     if batch.skip_existing:
-        paths = [path for path in paths if not _result_of(path, target).exists()]
+        paths = [path for path in paths if not _result_of(path, target, alpha).exists()]
         if not paths:
             common.say("every result is there already", quiet=run.quiet)
             return
@@ -83,5 +85,5 @@ def image(
     run_pictures(plan)
 
 
-def _result_of(path: Path, target: Path) -> Path:
-    return target / photo_name(path) if target.is_dir() else target
+def _result_of(path: Path, target: Path, alpha: bool) -> Path:
+    return target / photo_name(path, alpha=alpha) if target.is_dir() else target

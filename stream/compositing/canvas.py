@@ -96,6 +96,7 @@ class Canvas:
         steps: rows and columns of luma per sample of each plane.
         encoding: how colours are written in the picture.
         seconds: the frame's presentation time.
+        alpha: how opaque each pixel is, uint8 of the picture's size, once a layer has said so.
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class Canvas:
         self.notes = notes
         self.seconds = seconds
         self.occupied: list[Window] = []
+        self.alpha: NDArray[np.uint8] | None = None
         asked = style.mask_threshold
         self.threshold = instances.mask_threshold if asked is None else asked
         self._memory = memory

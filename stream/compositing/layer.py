@@ -31,6 +31,9 @@ class Layer(ABC):
     """Whether the layer looks at masks pixel by pixel. They are kept for the others where several
     do; where one does, it is faster to let each mask have the last one's memory."""
 
+    alpha: ClassVar[bool] = False
+    """Whether it says how opaque each pixel is, in `canvas.alpha`."""
+
     remembers: ClassVar[bool] = False
     """Whether what is painted depends on the frames before."""
 

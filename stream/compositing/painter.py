@@ -84,6 +84,11 @@ class Painter:
         """Whether samples mean something, so that an encoder should not change them."""
         return any(layer.exact for layer in self._layers)
 
+    @property
+    def alpha(self) -> bool:
+        """Whether frames say afterwards how opaque their pixels are."""
+        return any(layer.alpha for layer in self._layers)
+
     def paint(self, frame: Frame, figures: Sequence[str] = ()) -> None:
         """Paints the frame's instances into its picture.
 
@@ -119,6 +124,8 @@ class Painter:
         for layer in layers:
             layer.paint(canvas)
         frame.image = canvas.picture
+        if canvas.alpha is not None:
+            frame.alpha = canvas.alpha
 
 
 def expand(look: str) -> tuple[str, ...]:

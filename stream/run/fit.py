@@ -6,9 +6,12 @@ from fractions import Fraction
 
 import av
 import av.filter
+import numpy as np
+from numpy.typing import NDArray
 
 from stream.errors import SinkError
 from stream.frame import VideoInfo
+from stream.pixels import plane_view
 
 
 class Fit:
@@ -24,6 +27,7 @@ class Fit:
         self._wanted = (width, height, pixel_format)
         self._graph: av.filter.Graph | None = None
         self._graph_for: tuple[int, int, str] | None = None
+        self._opacities: Fit | None = None
 
     @classmethod
     def to(cls, info: VideoInfo) -> Fit:
@@ -42,6 +46,13 @@ class Fit:
         if not isinstance(fitted, av.VideoFrame):
             raise SinkError("a picture of another size could not be brought to the recording's")
         return fitted
+
+    def alpha(self, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The same for how opaque a picture's pixels are, uint8 [H, W]; bars are transparent."""
+        if self._opacities is None:
+            self._opacities = Fit(*self._wanted[:2], "gray")
+        fitted = self._opacities(av.VideoFrame.from_ndarray(alpha, format="gray"))
+        return np.array(plane_view(fitted.planes[0]), np.uint8)
 
     def _build(self, picture: av.VideoFrame) -> av.filter.Graph:
         width, height, pixel_format = self._wanted

@@ -283,7 +283,10 @@ class Output:
             self._early.clear()
         start = round(self._origin / frame.time_base)
         picture = frame.image if self._fit is None else self._fit(frame.image)
-        return replace(frame, image=picture, pts=frame.pts - start)
+        alpha = frame.alpha
+        if alpha is not None and alpha.shape != (picture.height, picture.width):
+            alpha = None if self._fit is None else self._fit.alpha(alpha)
+        return replace(frame, image=picture, pts=frame.pts - start, alpha=alpha)
 
     def _write_packets(self, item: Passthrough) -> None:
         if not self._from_first:

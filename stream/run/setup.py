@@ -13,6 +13,7 @@ from rich.console import Console
 
 from stream import sinks, sources, tracking
 from stream.addresses import redact
+from stream.compositing.layer import LAYERS
 from stream.compositing.painter import Painter
 from stream.compositing.style import Style
 from stream.errors import StreamError
@@ -122,6 +123,12 @@ def make_painter(picture: PictureOptions, info: VideoInfo | None = None) -> Pain
     return Painter(picture.look, Style.from_options(picture), timing)
 
 
+def keeps_alpha(look: str) -> bool:
+    """Whether a look makes parts of pictures transparent; one that there is not does not."""
+    names = set(look.replace(" ", "").split("+")) & set(LAYERS.names())
+    return any(LAYERS.get(name).alpha for name in names)
+
+
 def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
     """Opens an output with its own layers, queue and time line.
 
@@ -136,6 +143,8 @@ def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
     kind = sinks.find(plan.target)
     painter = make_painter(plan.picture, info) if kind.paints else None
     options = plan.options
+    if painter is not None and painter.alpha:
+        info = replace(info, alpha=True)
     if painter is not None and painter.exact and _is_h264(plan.target, options):
         options = replace(options, crf=0)  # without loss: masks are 0 and 255 and nothing between
     sink = kind.from_target(plan.target, info, options)
@@ -182,8 +191,8 @@ def check(plan: RunPlan) -> None:
     for output in plan.outputs:
         kind = sinks.find(output.target)
         kind.check(output.target, output.options, inputs)
-        if kind.paints:
-            make_painter(output.picture)
+        if kind.paints and make_painter(output.picture).alpha:
+            kind.check_alpha(output.target, output.options)
     tracking.make(plan.tracking.tracker)
 
 

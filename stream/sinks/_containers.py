@@ -47,6 +47,7 @@ class ContainerKind:
         timestamps: whether pictures carry times; else they lie on a grid of the frame rate.
         by_decode_time: whether a track's length is counted in decoding times.
         holds_anything: whether FFmpeg writes whatever it is given, also what no reader finds again.
+        alpha: the encoder for pictures with transparency, None where the container holds none.
     """
 
     format: str
@@ -57,6 +58,7 @@ class ContainerKind:
     timestamps: bool = True
     by_decode_time: bool = False
     holds_anything: bool = False
+    alpha: str | None = None
 
 
 _MP4 = ContainerKind("mp4", subtitles="mov_text", options=_FRAGMENTS, by_decode_time=True)
@@ -64,9 +66,13 @@ _TS = ContainerKind("mpegts", holds_anything=True)
 _KINDS = {
     ".mp4": _MP4,
     ".m4v": _MP4,
-    ".mov": ContainerKind("mov", subtitles="mov_text", options=_FRAGMENTS, by_decode_time=True),
-    ".mkv": ContainerKind("matroska", subtitles="subrip", options=_CLUSTERS),
-    ".webm": ContainerKind("webm", "libvpx-vp9", "libopus", "webvtt", _CLUSTERS),
+    ".mov": ContainerKind(
+        "mov", subtitles="mov_text", options=_FRAGMENTS, by_decode_time=True, alpha="prores_ks"
+    ),
+    ".mkv": ContainerKind("matroska", subtitles="subrip", options=_CLUSTERS, alpha="ffv1"),
+    ".webm": ContainerKind(
+        "webm", "libvpx-vp9", "libopus", "webvtt", _CLUSTERS, alpha="libvpx-vp9"
+    ),
     # FFmpeg reads H.264 in AVI one frame late.
     ".avi": ContainerKind(
         "avi",
@@ -83,6 +89,9 @@ _KINDS = {
 
 ENDINGS = tuple(_KINDS)
 """Of all video files that are written."""
+
+ALPHA_ENDINGS = tuple(ending for ending, kind in _KINDS.items() if kind.alpha)
+"""Of those that hold transparency."""
 
 
 def choose_container(path: Path) -> ContainerKind:

@@ -14,6 +14,7 @@ from av.stream import AttachmentStream, Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 
 from stream.errors import SinkError
+from stream.frame import Chapter
 from stream.sinks._containers import ContainerKind
 from stream.sinks._muxer import Muxer
 from stream.sinks._sound import Reencoded, declared
@@ -25,6 +26,7 @@ from stream.types import AnyPacket
 _PEOPLE_SAY = {"audio": "sound", "subtitle": "subtitles", "data": "data", "video": "video"}
 # Further video that readers find again in MPEG-TS.
 _BROADCAST = {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"}
+_CHAPTER_TICK = Fraction(1, 1_000_000)
 # Set by the muxer itself, or untrue of the new file.
 _NOT_KEPT = {"encoder", "duration", "vendor_id", "handler_name", "number_of_bytes", "_statistics"}
 
@@ -228,6 +230,22 @@ def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
         for key, value in tags.items()
         if not any(part in key.lower() for part in _NOT_KEPT)
     }
+
+
+def set_chapters(container: OutputContainer, chapters: Sequence[Chapter]) -> None:
+    """Names the parts of the output."""
+    container.set_chapters(
+        [
+            {
+                "id": place,
+                "start": max(0, int(chapter.start / _CHAPTER_TICK)),
+                "end": int(chapter.end / _CHAPTER_TICK),
+                "time_base": _CHAPTER_TICK,
+                "metadata": chapter.metadata,
+            }
+            for place, chapter in enumerate(chapters, 1)
+        ]
+    )
 
 
 def _describe(copy: Stream, stream: Stream) -> None:

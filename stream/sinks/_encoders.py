@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -14,6 +15,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.format import VideoFormat
 
 from stream.errors import UsageError
+from stream.sinks._alpha import holds
 
 _X26X_PRESETS = (
     "ultrafast",
@@ -94,6 +96,8 @@ _ENCODERS = {
     "mpeg4": Encoder("qscale", 3, 31, largest_clock=65535),
     "mjpeg": Encoder("qscale", 3, 31, always={"strict": "unofficial"}),
     "ffv1": Encoder(always={"level": "3", "slicecrc": "1"}),
+    # Apple's programs want to be told that it is as good as theirs.
+    "prores_ks": Encoder(always={"vendor": "apl0"}),
 }  # fmt: skip
 # In containers other than MP4, PyAV cannot say it for the others.
 _SAY_SHAPE = frozenset(
@@ -194,26 +198,33 @@ def _traits(name: str) -> tuple[int, float, float, bool]:
     return depth, across if colour else 0.0, down if colour else 0.0, colour
 
 
-def choose_format(wanted: str, choice: EncoderChoice, *, odd: tuple[bool, bool]) -> str:
+def choose_format(
+    wanted: str, choice: EncoderChoice, *, odd: tuple[bool, bool], alpha: bool = False
+) -> str:
     """The pixel format that an encoder takes and that keeps the most of the wanted one.
 
     Args:
         wanted: FFmpeg's name of the pictures' format.
         choice: the encoder.
         odd: whether width and height are odd; some encoders then need full chroma.
+        alpha: whether it is to hold transparency; else it must not.
 
     Raises:
         UsageError: the encoder takes no format that pictures can be converted to.
     """
     if choice.formats is None:
         return wanted
+    if alpha and "yuva420p" in choice.formats and choice.name.startswith("libvpx"):
+        return "yuva420p"  # the one that browsers know
     depth, across, down, colour = _traits(wanted)
 
     def usable(name: str) -> bool:
         offered = VideoFormat(name)
         if not offered.components:  # pictures in a graphics card's memory
             return False
-        if offered.has_palette or offered.is_bayer or any(c.is_alpha for c in offered.components):
+        if offered.has_palette or offered.is_bayer:
+            return False
+        if any(c.is_alpha for c in offered.components) != alpha or (alpha and not holds(name)):
             return False
         _, c_across, c_down, _ = _traits(name)
         return not (
@@ -238,6 +249,8 @@ def choose_format(wanted: str, choice: EncoderChoice, *, odd: tuple[bool, bool])
         )
 
     candidates = [name for name in choice.formats if usable(name)]
+    if not candidates and alpha:
+        raise UsageError(f"the encoder {choice.name} keeps no transparency")
     if not candidates:
         raise UsageError(f"the encoder {choice.name} takes no pictures of this size")
     if wanted in candidates:
@@ -247,7 +260,7 @@ def choose_format(wanted: str, choice: EncoderChoice, *, odd: tuple[bool, bool])
 
 def format_remark(wanted: str, used: str, encoder: str, *, odd: bool) -> str | None:
     """One sentence where the pixel format had to change, None where no sample is touched."""
-    if used == wanted or used.replace("yuvj", "yuv") == wanted.replace("yuvj", "yuv"):
+    if re.sub("yuv[aj]", "yuv", used) == wanted.replace("yuvj", "yuv"):
         return None
     if odd and _traits(wanted)[0] == _traits(used)[0]:
         return (

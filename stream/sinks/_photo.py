@@ -76,7 +76,7 @@ def encode(ending: str, pixels: NDArray[np.uint8], notes: Notes, options: list[i
 
     Args:
         ending: of the file, with its dot.
-        pixels: uint8 [H, W, 3], blue, green, red.
+        pixels: uint8 [H, W, 3], blue, green, red, or [H, W, 4] with opacity.
         notes: what the file carries beside, where its format can.
         options: of `cv2.imencode`.
 

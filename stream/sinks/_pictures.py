@@ -11,6 +11,7 @@ from av.filter import Graph
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from numpy.typing import NDArray
 
 from stream.pixels import MATRICES, plane_view
 from stream.references import Referencer
@@ -46,8 +47,12 @@ class Pictures:
         self._most = (1 << int(deep[1])) - 1 if deep else None
         self._fitting: tuple[tuple[int, int, str], Graph] | None = None
 
-    def __call__(self, picture: VideoFrame) -> VideoFrame:
+    def __call__(self, picture: VideoFrame, alpha: NDArray[np.uint8] | None = None) -> VideoFrame:
         """A picture that is nobody else's; its samples may still be shared.
+
+        Args:
+            picture: of any format and size.
+            alpha: how opaque it is, which is not kept.
 
         Raises:
             av.FFmpegError: there is no way from this picture's format to the wanted one.

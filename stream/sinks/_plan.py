@@ -7,7 +7,13 @@ from pathlib import Path
 
 from stream.errors import UsageError
 from stream.frame import VideoInfo
-from stream.sinks._containers import ContainerKind, choose_container, frame_grid
+from stream.sinks._alpha import ENCODERS
+from stream.sinks._containers import (
+    ALPHA_ENDINGS,
+    ContainerKind,
+    choose_container,
+    frame_grid,
+)
 from stream.sinks._encoders import EncoderChoice, choose_encoder
 from stream.sinks._trial import holds_video
 
@@ -42,6 +48,37 @@ def choose(
             "another file ending"
         )
     return kind, choice
+
+
+def choose_alpha(
+    path: Path, codec: str | None, crf: float | None, preset: str | None
+) -> tuple[ContainerKind, EncoderChoice]:
+    """As `choose`, for pictures with transparency.
+
+    Raises:
+        UsageError: also where the container or the encoder holds none.
+    """
+    kind = choose_container(path)
+    if kind.alpha is None:
+        raise UsageError(refusal(path))
+    found = choose(path, codec or kind.alpha, crf, preset)
+    if found[1].name not in ENCODERS:
+        raise UsageError(
+            f"{path} is to keep transparency, which {found[1].name} does not; leave --codec away "
+            f"for {kind.alpha}, or choose one of {', '.join(ENCODERS)}"
+        )
+    if found[1].name.startswith("libvpx"):
+        found[1].options["auto-alt-ref"] = "0"  # VP8 refuses transparency with them
+    return found
+
+
+def refusal(path: Path) -> str:
+    """Why an output cannot keep transparency, and which could."""
+    return (
+        f"{path} holds no transparency, which the look cutout gives; "
+        f"{', '.join(ALPHA_ENDINGS)}, .png and .webp do, or lay the objects on a colour or a "
+        "picture with the look replace"
+    )
 
 
 def choose_tick(info: VideoInfo, kind: ContainerKind, choice: EncoderChoice) -> Fraction:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self, TypedDict
 
+from stream.errors import UsageError
 from stream.frame import Item, VideoInfo
 from stream.options import OutputOptions
 from stream.types import JSON
@@ -72,6 +73,17 @@ class Sink(ABC):
             SinkError: it cannot be written to.
         """
         return
+
+    @classmethod
+    def check_alpha(cls, target: str, options: OutputOptions) -> None:
+        """Refuses an output that cannot keep frames' transparency, before any work is done.
+
+        Only asked of sinks that want layers painted and whose layers make parts transparent.
+
+        Raises:
+            UsageError: it cannot; the sentence names those that can.
+        """
+        raise UsageError(f"{target} keeps no transparency, which the look cutout gives")
 
     @classmethod
     def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 import cv2
+import numpy as np
 
 from stream.errors import SinkError, UsageError
 from stream.files import write_whole
@@ -25,6 +26,8 @@ _QUALITY = {
     ".png": (cv2.IMWRITE_PNG_COMPRESSION, 3),
 }
 ENDINGS = frozenset({*_QUALITY, ".bmp", ".tif", ".tiff", ".ppm"})
+ALPHA_ENDINGS = frozenset({".png", ".webp", ".tif", ".tiff"})
+"""Of those that hold transparency."""
 
 
 class ImageSink(Sink):
@@ -45,12 +48,27 @@ class ImageSink(Sink):
         return path.suffix.lower() in ENDINGS or target.endswith(("/", os.sep)) or path.is_dir()
 
     @classmethod
+    def check_alpha(cls, target: str, options: OutputOptions) -> None:
+        """PNG, WebP and TIFF hold it; in a folder, pictures of other kinds become PNG."""
+        path = Path(target)
+        if path.suffix.lower() in ENDINGS - ALPHA_ENDINGS and not path.is_dir():
+            raise UsageError(
+                f"{target} holds no transparency, which the look cutout gives; .png, .webp and "
+                ".tif do"
+            )
+
+    @classmethod
     def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:
         """Checks that the pictures can be written; their names are those of the source's."""
-        return cls(target, info.pictures, overwrite=options.overwrite)
+        return cls(target, info.pictures, overwrite=options.overwrite, alpha=info.alpha)
 
     def __init__(
-        self, output: str | Path, paths: Sequence[Path] | None = None, *, overwrite: bool = False
+        self,
+        output: str | Path,
+        paths: Sequence[Path] | None = None,
+        *,
+        overwrite: bool = False,
+        alpha: bool = False,
     ) -> None:
         """Checks that the output can be written.
 
@@ -59,6 +77,7 @@ class ImageSink(Sink):
             paths: the file that each frame comes from, by its index: gives the names in a folder
                 (as .png where its own ending is not written). None numbers them.
             overwrite: whether existing files may be replaced.
+            alpha: whether pictures with transparency will come.
 
         Raises:
             UsageError: a file exists already, is an input, or several pictures go into one file.
@@ -67,6 +86,7 @@ class ImageSink(Sink):
         self.output = Path(output)
         self._paths = paths
         self._overwrite = overwrite
+        self._kept = ALPHA_ENDINGS if alpha else ENDINGS
         self._into_folder = self.output.is_dir() or self.output.suffix.lower() not in ENDINGS
         self._written = 0
         sources = list(paths or ())
@@ -90,6 +110,8 @@ class ImageSink(Sink):
         target = self._target(item.index)
         ending = target.suffix.lower()
         pixels = bgr_from_picture(item.image)
+        if item.alpha is not None and ending in ALPHA_ENDINGS:
+            pixels = np.dstack([pixels, item.alpha])
         source = self._source(item.index)
         notes = [] if source is None else notes_of(source)
         try:
@@ -137,6 +159,6 @@ class ImageSink(Sink):
         source = self._source(index)
         if source is None:
             return self.output / f"{index:06d}.png"
-        if source.suffix.lower() in ENDINGS:
+        if source.suffix.lower() in self._kept:
             return self.output / source.name
         return self.output / f"{source.stem}.png"

@@ -28,6 +28,10 @@ class NothingSink(Sink):
         """There is nothing to open."""
         return cls()
 
+    @classmethod
+    def check_alpha(cls, target: str, options: OutputOptions) -> None:
+        """There is nothing to keep."""
+
     def write(self, item: Item) -> None:
         """Lets it go."""
 

@@ -17,7 +17,8 @@ from stream.errors import SinkError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.options import OutputOptions
 from stream.references import packet_copy
-from stream.sinks._copies import Copies, kept_tags
+from stream.sinks._alpha import Transparent
+from stream.sinks._copies import Copies, kept_tags, set_chapters
 from stream.sinks._decode_times import DecodeTimes
 from stream.sinks._destination import Destination, check_destination
 from stream.sinks._encoders import (
@@ -30,7 +31,7 @@ from stream.sinks._encoders import (
 )
 from stream.sinks._muxer import FAILURES, Muxer
 from stream.sinks._pictures import Pictures
-from stream.sinks._plan import choose, choose_tick
+from stream.sinks._plan import choose, choose_alpha, choose_tick
 from stream.sinks.base import Sink
 from stream.types import AnyPacket
 
@@ -39,7 +40,6 @@ from stream.types import AnyPacket
 _KEYFRAME_EVERY = Fraction(2)
 _FIRST_KEYFRAME = Fraction(1, 2)
 _HALF, _TENTH = Fraction(1, 2), Fraction(1, 10)
-_CHAPTER_TICK = Fraction(1, 1_000_000)
 _RANGE = {None: 0, False: 1, True: 2}
 _BRANDS = {"major_brand", "minor_version", "compatible_brands"}
 _NOT_KEPT = {*_BRANDS, "encoder", "duration", "software"}
@@ -106,6 +106,11 @@ class VideoSink(Sink):
             )
 
     @classmethod
+    def check_alpha(cls, target: str, options: OutputOptions) -> None:
+        """WebM, QuickTime and Matroska hold it, by encoders that keep it."""
+        choose_alpha(Path(target), options.codec, options.crf, options.preset)
+
+    @classmethod
     def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:
         """Opens the file and the encoder."""
         return cls(
@@ -144,7 +149,8 @@ class VideoSink(Sink):
             SinkError: the file cannot be written.
         """
         self.path = Path(path)
-        self._kind, self._choice = choose(self.path, codec, crf, preset)
+        choosing = choose_alpha if info.alpha else choose
+        self._kind, self._choice = choosing(self.path, codec, crf, preset)
         self._remarks: list[str] = []
         self._format = self._choose_format(info)
         self._tick = choose_tick(info, self._kind, self._choice)
@@ -158,7 +164,8 @@ class VideoSink(Sink):
         self._muxed = 0
         self._saved = (0, 0.0)
         self._shuffled = 0
-        self._pictures = Pictures(info.width, info.height, self._format)
+        fitting = Transparent if info.alpha else Pictures
+        self._pictures = fitting(info.width, info.height, self._format)
         self._done = False
         self._destination = Destination(self.path, overwrite=overwrite)
         tags = {k: v for k, v in info.metadata.items() if k.lower() not in _NOT_KEPT}
@@ -171,7 +178,7 @@ class VideoSink(Sink):
 
     def _choose_format(self, info: VideoInfo) -> str:
         odd = (info.width % 2 == 1, info.height % 2 == 1)
-        used = choose_format(info.pixel_format, self._choice, odd=odd)
+        used = choose_format(info.pixel_format, self._choice, odd=odd, alpha=info.alpha)
         remark = format_remark(info.pixel_format, used, self._choice.name, odd=any(odd))
         if remark is not None:
             self._remarks.append(remark)
@@ -192,6 +199,9 @@ class VideoSink(Sink):
         self._stream = encoded
         self._stream.disposition = Disposition.default
         self._stream.metadata.update(kept_tags(info.track))
+        if info.alpha and self._choice.name.startswith("libvpx"):
+            # Only where this is said, players look for the second picture, that of the opacity.
+            self._stream.metadata["alpha_mode"] = "1"
         if self._kind.by_decode_time and "hevc" in self._stream.codec_context.codec.canonical_name:
             # Apple's players know HEVC by this name only.
             self._stream.codec_context.codec_tag = "hvc1"
@@ -205,18 +215,7 @@ class VideoSink(Sink):
         self._configure(self._stream.codec_context, info, rate, threads)
         self._open_encoder(info)
         self._copies = Copies(self._muxer, info.copied, self._kind)
-        container.set_chapters(
-            [
-                {
-                    "id": place,
-                    "start": max(0, int(chapter.start / _CHAPTER_TICK)),
-                    "end": int(chapter.end / _CHAPTER_TICK),
-                    "time_base": _CHAPTER_TICK,
-                    "metadata": chapter.metadata,
-                }
-                for place, chapter in enumerate(info.chapters, 1)
-            ]
-        )
+        set_chapters(container, info.chapters)
         try:
             container.start_encoding()
         except FAILURES as error:
@@ -245,7 +244,8 @@ class VideoSink(Sink):
         context.color_primaries = info.colour.primaries
         context.color_trc = info.colour.transfer
         context.colorspace = info.colour.matrix
-        context.color_range = _RANGE[info.colour.full_range]
+        full = info.colour.full_range or info.pixel_format.startswith("yuvj")
+        context.color_range = _RANGE[full or info.colour.full_range]
         if VideoFormat(self._format).is_rgb:
             context.colorspace, context.color_range = 0, 2
         # Keyframes are asked for by time; this is for encoders that do not listen.
@@ -270,8 +270,9 @@ class VideoSink(Sink):
     @property
     def encoder(self) -> tuple[str, dict[str, str]]:
         """The encoder's name and its options, the distance of keyframes ("g") included."""
-        distance = {"g": str(self._stream.codec_context.gop_size)}
-        return self._choice.name, {**self._choice.options, **distance}
+        return self._choice.name, self._choice.options | {
+            "g": str(self._stream.codec_context.gop_size)
+        }
 
     def write(self, item: Item) -> None:
         """Encodes a frame, or writes copied packets.
@@ -290,7 +291,7 @@ class VideoSink(Sink):
             raise self._failed(error) from error
 
     def _encode(self, frame: Frame) -> None:
-        picture = self._pictures(frame.image)
+        picture = self._pictures(frame.image, frame.alpha)
         now = frame.pts * frame.time_base
         if self._origin is None:
             self._origin = now

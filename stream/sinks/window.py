@@ -133,6 +133,10 @@ class WindowSink(Display):
             raise SinkError(reason)
 
     @classmethod
+    def check_alpha(cls, target: str, options: OutputOptions) -> None:
+        """What is transparent is shown as chequers."""
+
+    @classmethod
     def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:
         """A window with the source's name."""
         return cls(f"stream: {info.name}")
@@ -151,6 +155,8 @@ class WindowSink(Display):
         # Converting writes colour tags on what it converts, which a recording may hold too.
         own = self._reference(item.image)
         self._last = np.asarray(own.to_ndarray(format="bgr24"), np.uint8)
+        if item.alpha is not None:
+            self._last = on_chequers(self._last, item.alpha)
         self._draw()
         self._key = cv2.waitKeyEx(1)
 
@@ -234,6 +240,22 @@ class WindowSink(Display):
                 time.sleep(0.005)
         except cv2.error as error:
             raise SinkError(f"the window could not be closed: {error}") from error
+
+
+def on_chequers(bgr: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture on grey chequers, as it is usual for what is transparent.
+
+    Args:
+        bgr: uint8 [H, W, 3].
+        alpha: uint8 [H, W], 0 to 255.
+    """
+    height, width = alpha.shape
+    y, x = np.ogrid[:height, :width]
+    behind = np.where((y // 16 + x // 16) % 2, np.uint8(96), np.uint8(144)).astype(np.uint8)
+    share = cv2.merge([alpha] * 3)
+    kept = cv2.multiply(bgr, share, scale=1 / 255)
+    rest = cv2.multiply(cv2.merge([behind] * 3), cv2.bitwise_not(share), scale=1 / 255)
+    return np.asarray(cv2.add(kept, rest), np.uint8)
 
 
 def write_lines(picture: NDArray[np.uint8], lines: Sequence[str], *, bottom: bool) -> None:

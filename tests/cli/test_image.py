@@ -61,3 +61,15 @@ def test_without_an_output_the_photo_lies_beside_its_original(stream, nothing, t
     assert result.code == 0 and (tmp_path / "new.png" / "photo.png").exists()
     again = stream("image", "photo.png", "-o", "new.png/", "--model", nothing, "--skip-existing")
     assert again.code == 0 and "is there already" in again.err
+
+
+def test_a_cutout_of_a_jpeg_has_transparency_and_is_a_png(stream, bright, tmp_path):
+    cv2.imwrite(str(tmp_path / "photo.jpg"), data.astronaut()[..., ::-1])
+    asked = ("--look", "cutout", "--model", bright, "--threshold", 0.1)
+    result = stream("image", "photo.jpg", *asked)
+    assert result.code == 0, result.err
+    out = cv2.imread(str(tmp_path / "photo.stream.png"), cv2.IMREAD_UNCHANGED)
+    assert out.shape == (512, 512, 4) and out[..., 3].min() == 0 and out[..., 3].max() == 255
+    refused = stream("image", "photo.jpg", "-o", "out.jpg", *asked)
+    assert refused.code in (1, 2) and "out.jpg holds no transparency" in refused.err
+    assert refused.err.count("\n") == 1
