@@ -315,11 +315,13 @@ def test_binary_masks_are_pure_black_and_white(stream, clip, bright, tmp_path, n
     assert values == {0, 255}
 
 
-def test_a_cutout_is_made_as_webm_unless_a_file_that_holds_it_is_named(stream, nothing, tmp_path):
-    make_clip(tmp_path / "in.mp4", frames=3)
-    result = stream("file", "in.mp4", "--look", "cutout", "--model", nothing)
+def test_a_cutout_is_made_as_webm_unless_a_file_that_holds_it_is_named(
+    stream, clip, nothing, tmp_path
+):
+    asked = ("--look", "cutout", "--model", nothing, "--limit", 3)
+    result = stream("file", clip, *asked)
     assert result.code == 0, result.err
-    assert (tmp_path / "in.stream.webm").exists()
-    refused = stream("file", "in.mp4", "-o", "out.mp4", "--look", "cutout", "--model", nothing)
+    assert clip.with_name(f"{clip.stem}.stream.webm").exists()
+    refused = stream("file", clip, "-o", "out.mp4", *asked)
     assert refused.code in (1, 2) and "out.mp4 holds no transparency" in refused.err
     assert not (tmp_path / "out.mp4").exists()
