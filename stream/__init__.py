@@ -64,7 +64,13 @@ _MODULES = {
 def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module 'stream' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"stream.{_MODULES[name]}"), name)
+    try:
+        value = getattr(importlib.import_module(f"stream.{_MODULES[name]}"), name)
+    except (ImportError, AttributeError) as error:
+        from stream.installation import explain
+
+        # A package that is not whole shows itself here first.
+        raise explain(error) or error from error
     globals()[name] = value
     return value
 

@@ -89,12 +89,6 @@ def print_findings(console: Console, findings: Sequence[dict[str, str]]) -> None
 
 
 _PACKAGES = {
-    "av": "PyAV",
-    "numpy": "NumPy",
-    "opencv-python": "OpenCV",
-    "opencv-python-headless": "OpenCV without windows",
-    "onnxruntime": "ONNX Runtime",
-    "onnxruntime-gpu": "ONNX Runtime, GPU build",
     "onnxruntime-ep-openvino": "OpenVINO plug-in",
     "onnxruntime-ep-nv-tensorrt-rtx": "TensorRT for RTX plug-in",
     "torch": "PyTorch",
@@ -111,6 +105,7 @@ def _program() -> Iterator[Finding]:
             yield Finding("program", label, "note", detail)
         except metadata.PackageNotFoundError:
             continue
+    yield from _packages()
     import av
 
     libraries = ", ".join(
@@ -118,6 +113,23 @@ def _program() -> Iterator[Finding]:
         for name, version in sorted(av.library_versions.items())
     )
     yield Finding("program", "FFmpeg", "note", f"{av.ffmpeg_version_info} ({libraries})")
+
+
+def _packages() -> Iterator[Finding]:
+    """What is installed several times, broken, or of a version that does not suit."""
+    from stream import installation
+
+    whole = True
+    for family in installation.FAMILIES:
+        for name, version in installation.installed(family).items():
+            yield Finding("program", family.label, "note", f"{version} ({name})")
+        problem = installation.twins(family) or installation.defect(family)
+        if problem is not None:
+            whole = False
+            yield Finding("program", family.label, "missing", *problem)
+    if whole:
+        for name, detail, advice in installation.unmet():
+            yield Finding("program", name, "missing", detail, advice)
 
 
 def _processor() -> Iterator[Finding]:
@@ -146,6 +158,7 @@ _PROBE = base64.b64decode(
 def _providers() -> Iterator[Finding]:
     import numpy as np
 
+    from stream.inference.nvidia import failure
     from stream.inference.providers import AUTO_ORDER, LABELS, UnavailableError, route
     from stream.inference.session import create
 
@@ -159,8 +172,9 @@ def _providers() -> Iterator[Finding]:
         except UnavailableError as error:
             yield Finding("providers", LABELS[name], "missing", error.cause, error.advice)
         except Exception as error:  # noqa: BLE001 - drivers and plug-ins may raise anything
-            cause = (str(error).splitlines() or [type(error).__name__])[0]
-            yield Finding("providers", LABELS[name], "missing", cause)
+            sentence = (str(error).splitlines() or [type(error).__name__])[0]
+            cause, advice = failure(str(error))
+            yield Finding("providers", LABELS[name], "missing", cause or sentence, advice)
         else:
             milliseconds = (time.perf_counter() - start) * 1e3
             detail = f"runs as {chosen.label} (opened and tried in {milliseconds:.0f} ms)"
@@ -277,7 +291,10 @@ def _display() -> Iterator[Finding]:
     if gui:
         yield Finding("display", "OpenCV windows", "works", f"built with {gui}")
     else:
-        advice = "pip uninstall opencv-python-headless && pip install opencv-python"
+        advice = (
+            "pip uninstall -y opencv-python-headless && pip install --force-reinstall "
+            "--no-deps opencv-python"
+        )
         yield Finding("display", "OpenCV windows", "missing", "built without windows", advice)
     if sys.platform != "linux":
         yield Finding("display", "screen", "note", "the system's own")

@@ -20,6 +20,7 @@ from stream.cli._hints import no_such_command
 from stream.cli._machinery import Context, Formatter, Misuse, Parameter, Runnable
 from stream.errors import StreamError
 from stream.groups import nearest
+from stream.installation import explain
 from stream.run.interrupt import EXIT_CODE
 from stream.version import __version__
 
@@ -125,12 +126,16 @@ def _run(arguments: Sequence[str] | None) -> int:
     except Exception as error:
         if common.verbosity.verbose:
             raise
-        common.say_error(
-            f"this is a fault of the program, {type(error).__name__}: {error}; "
-            "--verbose shows where it lies"
-        )
+        common.say_error(explain(error) or _fault(error))
         code = 1
     return code if isinstance(code, int) else 0
+
+
+def _fault(error: Exception) -> str:
+    return (
+        f"this is a fault of the program, {type(error).__name__}: {error}; "
+        "--verbose shows where it lies"
+    )
 
 
 def _own_name() -> str:

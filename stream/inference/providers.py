@@ -13,7 +13,6 @@ import importlib
 import importlib.util
 import io
 import os
-import platform
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -22,15 +21,19 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
+from stream import installation
 from stream.errors import ProviderError, UsageError
 from stream.inference.cache import cache_folder
 from stream.inference.cpu import processor
+from stream.inference.nvidia import NONE, Obstacle, library_obstacle, mismatch
+from stream.inference.nvidia import obstacle as _nvidia_obstacle
 from stream.inference.onnx_runtime import Device, Runtime
 from stream.inference.openvino import cpu_options
 
 ProviderName = Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]
 AUTO_ORDER: tuple[ProviderName, ...] = ("tensorrt", "cuda", "openvino", "cpu")
 
+_CPU = "use --provider cpu"
 
 LABELS: Mapping[ProviderName, str] = {
     "tensorrt": "TensorRT",
@@ -111,10 +114,13 @@ def runtime() -> Runtime:
             warnings.simplefilter("ignore")
             import onnxruntime
     except ImportError as error:
-        raise UnavailableError(
-            f"ONNX Runtime cannot be loaded ({_first_line(error)})",
-            f"pip install {_runtime_package()}",
-        ) from error
+        found = installation.defect(installation.ONNX_RUNTIME)
+        cause = f"ONNX Runtime cannot be loaded ({_first_line(error)})"
+        raise UnavailableError(*(found or (cause, f"pip install {_runtime_package()}"))) from error
+    if not hasattr(onnxruntime, "disable_telemetry_events"):
+        # What is left where one of two builds was uninstalled is an empty module.
+        found = installation.defect(installation.ONNX_RUNTIME)
+        raise UnavailableError(*(found or ("ONNX Runtime is not whole", "install it again")))
     # For Windows, and for a program that had loaded it before us.
     onnxruntime.disable_telemetry_events()
     # 4 is "fatal": whatever it would log below that also comes back as an exception, or is told
@@ -223,7 +229,7 @@ def _openvino() -> Route:
         )
     raise UnavailableError(
         f"it offers only {', '.join(sorted(kinds))} here, which cannot run detectors",
-        "use --provider cpu",
+        _CPU,
     )
 
 
@@ -239,40 +245,35 @@ def _need_built_in(execution_provider: str, label: str) -> None:
     if execution_provider in runtime().get_available_providers():
         return
     if sys.platform == "darwin":
-        raise UnavailableError(f"there is no {label} on macOS", "use --provider cpu")
+        raise UnavailableError(f"there is no {label} on macOS", _CPU)
+    cause = f"the installed ONNX Runtime is built without {label}"
+    several = installation.twins(installation.ONNX_RUNTIME)
+    if several is not None:
+        raise UnavailableError(f"{cause}: {several[0]}", several[1])
+    if not installation.has_gpu_build():
+        raise UnavailableError(f"{cause}, as there is none for this processor", _CPU)
+    present = " ".join(installation.installed(installation.ONNX_RUNTIME))
+    remove = f"pip uninstall -y {present} && " if present else ""
     raise UnavailableError(
-        f"the installed ONNX Runtime is built without {label}",
-        "pip uninstall onnxruntime && pip install onnxruntime-gpu",
+        cause, f"{remove}pip install --force-reinstall --no-deps onnxruntime-gpu"
     )
 
 
 def _need_nvidia() -> None:
     cause, advice = _nvidia_obstacle()
+    if not cause:
+        cause, advice = mismatch(_cuda_version(), runtime().__version__)
     if cause:
         raise UnavailableError(cause, advice)
 
 
-@cache
-def _nvidia_obstacle() -> tuple[str, str]:
-    """Why there is no usable NVIDIA GPU here and what to do; ("", "") where there is one."""
-    library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+def _cuda_version() -> str:
+    """The version of CUDA that ONNX Runtime was built for; "" where it does not say."""
     try:
-        driver = ctypes.CDLL(library)
-    except OSError:
-        return (
-            f"there is no NVIDIA driver here ({library} cannot be loaded)",
-            "install NVIDIA's driver, or use --provider cpu",
-        )
-    # CUDA driver API: 0 is success, 100 is "no device".
-    code = driver.cuInit(0)
-    count = ctypes.c_int(0)
-    if code == 0:
-        code = driver.cuDeviceGetCount(ctypes.byref(count))
-    if code == 100 or (code == 0 and count.value == 0):
-        return "the NVIDIA driver finds no GPU here", "check with nvidia-smi"
-    if code:
-        return f"the NVIDIA driver does not start (CUDA error {code})", "check with nvidia-smi"
-    return "", ""
+        built = importlib.import_module("onnxruntime.capi.build_and_package_info")
+    except ImportError:
+        return ""
+    return str(getattr(built, "cuda_version", ""))
 
 
 def _preload() -> None:
@@ -285,15 +286,15 @@ def _preload() -> None:
         runtime().preload_dlls()
 
 
-def loading_problem(chosen: Route) -> str:
-    """Why a built-in provider's library cannot be loaded; "" where it can, or has none.
+def loading_problem(chosen: Route) -> Obstacle:
+    """Why a built-in provider's library cannot be loaded and what to do; `NONE` where it can.
 
     ONNX Runtime logs this and goes on, so the loader is asked again. Only to be called after ONNX
     Runtime has tried: a provider's library takes what it needs of ONNX Runtime in the moment in
     which it is loaded, and would find nothing before.
     """
     if not chosen.library:
-        return ""
+        return NONE
     name = {"win32": "onnxruntime_providers_{}.dll", "darwin": "libonnxruntime_providers_{}.dylib"}
     pattern = name.get(sys.platform, "libonnxruntime_providers_{}.so")
     folder = Path(runtime().__file__).parent / "capi"
@@ -302,8 +303,8 @@ def loading_problem(chosen: Route) -> str:
             # The provider calls functions of the shared library, so its names must be visible.
             ctypes.CDLL(str(folder / pattern.format(part)), mode=getattr(ctypes, "RTLD_GLOBAL", 0))
         except OSError as error:
-            return f"its library cannot be loaded ({_first_line(error)})"
-    return ""
+            return library_obstacle(_first_line(error), chosen.advice)
+    return NONE
 
 
 def _plugin_devices(module_name: str, hardware: str) -> list[Device]:
@@ -328,7 +329,7 @@ def _plugin_devices(module_name: str, hardware: str) -> list[Device]:
     devices = [device for device in module.get_ep_devices() if device.ep_name == ep_name]
     if not devices:
         raise UnavailableError(
-            f"it finds no device of its own here: it runs on {hardware} only", "use --provider cpu"
+            f"it finds no device of its own here: it runs on {hardware} only", _CPU
         )
     return devices
 
@@ -343,8 +344,7 @@ def _register(module_name: str) -> str:
 
 
 def _runtime_package() -> str:
-    gpu = platform.machine() in ("x86_64", "AMD64") and sys.platform in ("linux", "win32")
-    return "onnxruntime-gpu" if gpu else "onnxruntime"
+    return installation.ONNX_RUNTIME.members[0]
 
 
 def _first_line(error: BaseException) -> str:

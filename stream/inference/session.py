@@ -13,6 +13,7 @@ from stream.errors import ModelError, ProviderError
 from stream.inference.catalogue import Entry, open_model
 from stream.inference.contract import INPUT, Metadata, check_tensors
 from stream.inference.cpu import available_cores
+from stream.inference.nvidia import failure
 from stream.inference.onnx_runtime import InferenceSession, SessionOptions, TensorInfo
 from stream.inference.providers import (
     AUTO_ORDER,
@@ -149,7 +150,7 @@ def create(
         sentence = _plain(str(error))
         if _about_model(error, sentence) or chosen.name == "cpu":
             raise ModelError(f"{what} cannot be opened: {_model_problem(sentence)}") from error
-        _explain(chosen)
+        _explain(chosen, sentence)
         raise ProviderError(f"{chosen.label} refuses {what}: {sentence}") from error
     if chosen.execution_provider not in handle.get_providers():
         _explain(chosen)
@@ -160,11 +161,13 @@ def create(
     return handle
 
 
-def _explain(chosen: Route) -> None:
-    """Raises the cause of a provider's failure, if its library is the cause."""
-    problem = loading_problem(chosen)
-    if problem:
-        raise UnavailableError(problem, chosen.advice)
+def _explain(chosen: Route, sentence: str = "") -> None:
+    """Raises the cause of a provider's failure, if its library or its card is the cause."""
+    cause, advice = loading_problem(chosen)
+    if not cause:
+        cause, advice = failure(sentence)
+    if cause:
+        raise UnavailableError(cause, advice)
 
 
 def session_options(chosen: Route, threads: int | None) -> SessionOptions:
