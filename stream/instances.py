@@ -45,6 +45,8 @@ class Instances:
         track_ids: int64 [N], one identity per object over time, or None where nothing tracks.
         mask_boxes: float32 [N, 4], where masks lie that reach beyond their boxes, as boxes are
             given; None where the boxes themselves say so.
+        unsure: what may be in the picture besides, down to half the threshold: layers that cover
+            objects cover it too. None where nobody asked for it.
     """
 
     boxes: NDArray[np.float32]
@@ -56,6 +58,7 @@ class Instances:
     mask_threshold: float = 0.5
     track_ids: NDArray[np.int64] | None = None
     mask_boxes: NDArray[np.float32] | None = None
+    unsure: Instances | None = None
 
     def __post_init__(self) -> None:
         count = len(self.boxes)
@@ -261,6 +264,8 @@ class Instances:
             array = getattr(self, name)
             if array is not None:
                 lines.append(f"  {name}: {array.dtype} {list(array.shape)}")
+        if self.unsure is not None:
+            lines.append(f"  unsure: {len(self.unsure)}")
         return "\n".join(lines)
 
     @property
@@ -311,6 +316,27 @@ class Instances:
             masks=self.masks[index],
             track_ids=None if self.track_ids is None else self.track_ids[index],
             mask_boxes=None if self.mask_boxes is None else self.mask_boxes[index],
+        )
+
+    def joined(self, others: Sequence[Instances]) -> Instances:
+        """These and others of the same picture or film, best first, without identities.
+
+        Args:
+            others: found by the same model; `unsure` of theirs is left out.
+        """
+        every = (self, *others)
+        scores = np.concatenate([one.scores for one in every])
+        best = np.argsort(-scores, kind="stable")
+        reach = [one.mask_boxes for one in every if one.mask_boxes is not None]
+        return replace(
+            self,
+            boxes=np.concatenate([one.boxes for one in every])[best],
+            scores=scores[best],
+            labels=np.concatenate([one.labels for one in every])[best],
+            masks=np.concatenate([one.masks for one in every])[best],
+            track_ids=None,
+            mask_boxes=np.concatenate([one.paste_boxes for one in every])[best] if reach else None,
+            unsure=None,
         )
 
     def with_tracks(self, track_ids: NDArray[np.int64]) -> Instances:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import ClassVar, NamedTuple
 
 import cv2
@@ -30,37 +31,72 @@ _SAME = 0.5
 """Overlap of boxes from which on an object that is missing has been found under another number."""
 _SWELLING = 0.4
 """By how much of its size the cover of a missing object grows in a second, as it may move."""
+_WITHIN = 0.8
+"""Share of a box from which on what is unsure lies within what was found: a limb, mostly."""
+_UNSURE = 0.3
+"""Of the time for which what was covered stays covered: for how long what was never sure does."""
 _SPANS = 20
 """Spans of time that are said one by one."""
 
 
 class _Seen(NamedTuple):
-    """An object as it was last found."""
+    """An object as it was last found; `sure` once it reached the threshold."""
 
     identity: int | None
     box: NDArray[np.float32]
     mask: NDArray[np.float32]
     mask_box: NDArray[np.float32]
     seconds: float
+    sure: bool = True
+
+
+class _Frames:
+    """Which frames something was done in, in memory that does not grow."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._spans: list[tuple[float, float]] = []
+        self._more = 0
+        self._before = False
+
+    def add(self, seconds: float, *, done: bool) -> None:
+        """The next frame, and whether it was done there."""
+        if done:
+            self._count += 1
+            if not self._before:
+                self._more += len(self._spans) >= _SPANS
+                self._spans = [*self._spans[:_SPANS], (seconds, seconds)]
+            else:
+                self._spans[-1] = (self._spans[-1][0], seconds)
+        self._before = done
+
+    def remark(self, what: str) -> list[str]:
+        """In how many frames it was done, and when; nothing where in none."""
+        if not self._count:
+            return []
+        spans = ", ".join(f"{start:.2f}-{end:.2f} s" for start, end in self._spans[:_SPANS])
+        more = f" and {self._more} more times" if self._more else ""
+        frames = "1 frame" if self._count == 1 else f"{self._count} frames"
+        return [f"in {frames} {what}: {spans}{more}"]
 
 
 class Cover(Layer):
     """Covers each object, generously, and for a while goes on covering where it was last found.
 
     A detector misses an object now and then; its number, or where it is, says that it is still the
-    same one.
+    same one. What the detector doubts is covered too: nobody is to be seen because of a low score.
     """
 
     pastes: ClassVar[bool] = False
+    covers: ClassVar[bool] = True
     remembers: ClassVar[bool] = True
 
     def __init__(self, style: Style) -> None:
         super().__init__(style)
         self._seen: list[_Seen] = []
         self._last = -math.inf
-        self._frames = 0
-        self._spans: list[tuple[float, float]] = []
-        self._missing = False
+        self._by_memory = _Frames()
+        self._by_doubt = _Frames()
 
     @abstractmethod
     def covered(
@@ -88,15 +124,10 @@ class Cover(Layer):
 
     @property
     def remarks(self) -> list[str]:
-        """In which frames an object was covered that was not found there."""
-        if not self._frames:
-            return []
-        spans = ", ".join(f"{start:.2f}-{end:.2f} s" for start, end in self._spans[:_SPANS])
-        more = len(self._spans) - _SPANS
-        frames = "1 frame" if self._frames == 1 else f"{self._frames} frames"
+        """In which frames an object was covered that was not found there, or hardly."""
         return [
-            f"in {frames} an object was covered where it was last found: {spans}"
-            + (f" and {more} more times" if more > 0 else "")
+            *self._by_memory.remark("an object was covered where it was last found"),
+            *self._by_doubt.remark("something was covered that the model was not sure of"),
         ]
 
     def paint(self, canvas: Canvas) -> None:
@@ -114,34 +145,30 @@ class Cover(Layer):
         if now < self._last:  # Another source, or from the start again.
             self._seen = []
         self._last = now
-        ids = None if instances.track_ids is None else instances.track_ids.tolist()
-        frames = instances.paste_boxes
-        found = [
-            _Seen(
-                None if ids is None else ids[index],
-                instances.boxes[index],
-                instances.masks[index],
-                frames[index],
-                now,
-            )
-            for index in range(len(instances))
-            if np.isfinite(frames[index]).all() and np.isfinite(instances.boxes[index]).all()
-        ]
-        missing = [
+        found = list(_seen(instances, now, sure=True))
+        doubted = [] if instances.unsure is None else list(_seen(instances.unsure, now, sure=False))
+        gone = [
             seen
             for seen in self._seen
             if seen.seconds < now
-            and now - seen.seconds <= self.style.cover_memory
+            and now - seen.seconds <= self.style.cover_memory * (1.0 if seen.sure else _UNSURE)
             and not _again(seen, found)
         ]
-        self._seen = found + missing
-        if missing:
-            self._frames += 1
-            if self._missing:
-                self._spans[-1] = (self._spans[-1][0], now)
-            else:
-                self._spans.append((now, now))
-        self._missing = bool(missing)
+        missing = []
+        for seen in gone:
+            place = _place(seen, doubted)
+            if place is None:
+                missing.append(seen)
+            else:  # It is still there, though the model is not sure any more.
+                again = doubted[place]
+                doubted[place] = again._replace(identity=seen.identity, sure=seen.sure)
+        self._seen = found + doubted + missing
+        self._by_memory.add(now, done=any(seen.sure for seen in missing))
+        self._by_doubt.add(
+            now,
+            done=any(not _within(one, found) for one in doubted)
+            or any(not seen.sure for seen in missing),
+        )
         return missing
 
     def _cover(self, canvas: Canvas, seen: _Seen, scale: float) -> None:
@@ -203,13 +230,39 @@ def block_size(least: float, longest: float, grid: tuple[int, int]) -> int:
     return max(1, math.ceil(max(least, longest / 12, 2) / unit)) * unit
 
 
+def _seen(instances: Instances, now: float, *, sure: bool) -> Iterator[_Seen]:
+    ids = None if instances.track_ids is None else instances.track_ids.tolist()
+    places = instances.paste_boxes
+    for index, box in enumerate(instances.boxes):
+        if np.isfinite(places[index]).all() and np.isfinite(box).all():
+            identity = None if ids is None else ids[index]
+            yield _Seen(identity, box, instances.masks[index], places[index], now, sure)
+
+
 def _again(seen: _Seen, found: list[_Seen]) -> bool:
     if any(seen.identity is not None and seen.identity == one.identity for one in found):
         return True
+    return _place(seen, found) is not None
+
+
+def _place(seen: _Seen, found: list[_Seen]) -> int | None:
+    """Which of those found is in an object's place."""
+    if not found:
+        return None
+    overlaps = box_iou(seen.box[None], np.stack([one.box for one in found]))[0]
+    best = int(overlaps.argmax())
+    return best if overlaps[best] >= _SAME else None
+
+
+def _within(one: _Seen, found: list[_Seen]) -> bool:
+    """Whether it lies in what was found."""
     if not found:
         return False
-    overlaps = box_iou(seen.box[None], np.stack([one.box for one in found]))
-    return bool(overlaps.max() >= _SAME)
+    boxes = np.stack([other.box for other in found])
+    low, high = np.maximum(boxes[:, :2], one.box[:2]), np.minimum(boxes[:, 2:], one.box[2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=1)
+    area = float(np.prod(one.box[2:] - one.box[:2]))
+    return bool(shared.max() >= _WITHIN * area)
 
 
 def _scaled(box: NDArray[np.float32], scale: float) -> NDArray[np.float32]:

@@ -34,6 +34,9 @@ class Layer(ABC):
     alpha: ClassVar[bool] = False
     """Whether it says how opaque each pixel is, in `canvas.alpha`."""
 
+    covers: ClassVar[bool] = False
+    """Whether no object may be seen: then it is told also of what is unsure."""
+
     remembers: ClassVar[bool] = False
     """Whether what is painted depends on the frames before."""
 

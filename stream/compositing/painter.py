@@ -89,6 +89,11 @@ class Painter:
         """Whether frames say afterwards how opaque their pixels are."""
         return any(layer.alpha for layer in self._layers)
 
+    @property
+    def covers(self) -> bool:
+        """Whether no object may be seen, so that `Instances.unsure` is wanted."""
+        return any(layer.covers for layer in self._layers)
+
     def paint(self, frame: Frame, figures: Sequence[str] = ()) -> None:
         """Paints the frame's instances into its picture.
 

@@ -62,7 +62,7 @@ class BesideDisplay(Schedule):
         *,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._finder = finder
+        super().__init__(finder)
         self._interval = interval
         self._now = now
         self._counts: Callable[[], Counts] = Counts

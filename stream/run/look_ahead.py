@@ -50,7 +50,7 @@ class LookAhead(Schedule):
     def __init__(self, finder: Finder, interval: int | None, rate: Fraction | None = None) -> None:
         if interval is not None and interval < 1:
             raise ValueError(f"inference must run on every 1st frame or fewer, not {interval}")
-        self._finder = finder
+        super().__init__(finder)
         self._inferences = InferencePool(finder.detector)
         self._interval = interval
         self._rate = float(rate or 30) / finder.detector.workers

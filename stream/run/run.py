@@ -166,6 +166,7 @@ class Run:
                 if self._started:
                     branch.start(self._fail)
             self._outputs.append(output)
+            self._look_at_layers()
             if self._started:
                 output.start(self.clock, self._left)
             branch.add(output)
@@ -187,6 +188,11 @@ class Run:
             for branch in self._branches:
                 if output in branch.outputs:
                     branch.repaint(painter)
+            self._look_at_layers()
+
+    def _look_at_layers(self) -> None:
+        painters = [branch.painter for branch in self._branches]
+        self._schedule.cover(wanted=any(one is not None and one.covers for one in painters))
 
     def stop(self) -> None:
         """Takes nothing more from the source; what is under way is finished and written."""

@@ -7,13 +7,14 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from stream.frame import Passthrough
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
 from stream.instances import Instances
+from stream.run import unsure
 from stream.run.figures import Counts, Job
 from stream.timing import timed
 from stream.tracking.base import Tracker
@@ -48,29 +49,37 @@ class Detector(Protocol):
         """Turns the model's answer into instances in picture pixels."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finder:
     """A detector with what follows its objects.
 
     Attributes:
         detector: finds the objects of a frame.
         tracker: says which are which; None takes each frame for itself.
+        covers: whether instances come with what is unsure, for layers that cover objects; it may
+            change on the way.
     """
 
     detector: Detector
     tracker: Tracker | None = None
+    covers: bool = False
 
     @property
     def lookahead(self) -> float:
         """How many seconds of what follows it wants to see, where a run can wait for them."""
-        return 0.0 if self.tracker is None else self.tracker.lookahead
+        wanted = 0.0 if self.tracker is None else self.tracker.lookahead
+        return max(wanted, unsure.AHEAD) if self.covers and self.tracker is not None else wanted
+
+    @property
+    def _floor(self) -> float:
+        return 1.0 if self.tracker is None else self.tracker.floor
 
     def candidates(self, raw: Raw, prepared: Prepared) -> Instances:
         """What may be in a frame, for `follow`."""
-        if self.tracker is None:
+        share = min(self._floor, unsure.FLOOR) if self.covers else self._floor
+        if share == 1:
             return self.detector.postprocess(raw, prepared)
-        least = self.tracker.floor * self.detector.threshold
-        return self.detector.postprocess(raw, prepared, least)
+        return self.detector.postprocess(raw, prepared, share * self.detector.threshold)
 
     def follow(
         self,
@@ -85,10 +94,27 @@ class Finder:
             seconds: its presentation time.
             following: the candidates of the next ones, with their times, as far as there are any.
         """
+        threshold = self.detector.threshold
+        if not self.covers:
+            return self._track(candidates, seconds, threshold, following)
+        least = self._floor * threshold
+        known = [(when, one.select(one.scores >= least)) for when, one in following]
+        shown = self._track(
+            candidates.select(candidates.scores >= least), seconds, threshold, known
+        )
+        others = unsure.unsure_of(candidates, shown, threshold, following)
+        return replace(shown, unsure=others)
+
+    def _track(
+        self,
+        candidates: Instances,
+        seconds: float,
+        threshold: float,
+        following: Sequence[tuple[float, Instances]],
+    ) -> Instances:
         if self.tracker is None:
             return candidates
-        threshold = self.detector.threshold
-        if not self.lookahead:
+        if not self.tracker.lookahead:
             return self.tracker.update(candidates, seconds, threshold)
         return self.tracker.update(candidates, seconds, threshold, following)
 
@@ -97,7 +123,17 @@ class Schedule(ABC):
     """Says which frames are inferred, and gives every frame its instances.
 
     `enter` is called in the source's thread, `settle` in another; both see the frames in order.
+
+    Args:
+        finder: finds and follows the objects.
     """
+
+    def __init__(self, finder: Finder) -> None:
+        self._finder = finder
+
+    def cover(self, *, wanted: bool) -> None:
+        """Says whether frames go to layers that cover objects, which want what is unsure too."""
+        self._finder.covers = wanted
 
     @property
     @abstractmethod
@@ -256,6 +292,7 @@ class EachFrame(Schedule):
     """
 
     def __init__(self, finder: Finder) -> None:
+        super().__init__(finder)
         self._inferences = InferencePool(finder.detector)
         self._held = Ahead(finder)
         self._under_way: dict[int, Future[Answer]] = {}

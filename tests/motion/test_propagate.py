@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -98,6 +100,19 @@ def test_the_small_grey_picture_shows_the_luma(pixel_format, size):
     # the picture, is itself some levels off at the edges of very small ones.
     limit = 0.98 if min(size) > 16 else 0.95
     assert np.corrcoef(small.ravel(), wanted.ravel())[0, 1] > limit
+
+
+def test_what_is_unsure_moves_as_well():
+    propagator = Propagator()
+    before, inside = scene(100, 60)
+    there = instances_of(inside)
+    nothing = Instances.empty(there.class_names, there.picture_size)
+    after = scene(105, 60)[0]
+    propagator.set_key(before, replace(nothing, unsure=there))
+    moved = propagator.propagate_to(after)
+    propagator.set_key(before, there)
+    assert len(moved) == 0 and moved.unsure == propagator.propagate_to(after)
+    assert moved.unsure.boxes[0, 0] > there.boxes[0, 0]
 
 
 def test_a_new_scene_or_size_ends_the_carrying():

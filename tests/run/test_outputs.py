@@ -46,7 +46,7 @@ def test_two_outputs_get_every_frame_and_packet():
 class Counted:
     """A painter that counts, and marks what it painted."""
 
-    timing = False
+    timing = covers = False
 
     def __init__(self, key: str, mark: int) -> None:
         self.key, self.mark = key, mark

@@ -1,5 +1,7 @@
 """Objects that are covered, also where they are missed for a while."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -121,3 +123,55 @@ def test_what_is_remembered_does_not_grow_without_end():
         shown(painter, ((BOX,), [1]) if index % 12 == 0 else None, index / 25)
     assert len(painter.remarks[0]) < 600
     assert "more times" not in painter.remarks[0] or painter.remarks[0].count(" s") <= 21
+
+
+def doubted(painter, found, unsure, seconds=0.0):
+    """What is painted of some that were found and some that are doubted."""
+    picture = astronaut()
+    instances = people(picture, *found, tracks=list(range(1, len(found) + 1)))
+    one = frame(picture, replace(instances, unsure=people(picture, *unsure)))
+    one.pts = round(25 * seconds)
+    painter.paint(one)
+    return samples(one.image)
+
+
+@each
+def test_what_is_doubted_is_covered_and_reported(look, style):
+    painter, other = Painter(look, Style(**style)), (150, 30, 190, 150)
+    clean = samples(astronaut())
+    after = doubted(painter, [BOX], [other])
+    assert (after[0] == clean[0])[inside((BOX, other))].mean() < 0.1
+    doubted(painter, [BOX], [], 2.0)
+    assert painter.remarks == [
+        "in 1 frame something was covered that the model was not sure of: 0.00-0.00 s"
+    ]
+
+
+def test_a_limb_of_one_that_was_found_is_not_worth_a_word():
+    painter = Painter("hide")
+    doubted(painter, [BOX], [(60, 40, 100, 140), (50, 22, 141, 150)])
+    assert painter.remarks == []
+
+
+def test_one_that_is_doubted_for_long_is_remembered_from_where_it_was_doubted_last():
+    painter, clean = Painter("hide", Style(cover_memory=0.5)), samples(astronaut())
+    doubted(painter, [BOX], [])
+    for step in range(1, 30):  # longer than the memory, and half of its width away at the end
+        place = (40 + 1.5 * step, 20, 140 + 1.5 * step, 150)
+        after = doubted(painter, [], [place], step * 0.04)
+        assert (after[0] == clean[0])[inside((place,))].mean() < 0.1
+    after = doubted(painter, [], [], 29 * 0.04 + 0.4)
+    assert (after[0] == clean[0])[inside((place,))].mean() < 0.1
+    assert "was last found: 1.56-1.56 s" in painter.remarks[0]
+    assert "not sure of: 0.04-1.16 s" in painter.remarks[1]
+
+
+def test_what_was_never_sure_is_remembered_for_a_moment_only():
+    painter, clean = Painter("hide", Style(cover_memory=1.0)), samples(astronaut())
+    doubted(painter, [], [BOX])
+    after = doubted(painter, [], [], 0.2)
+    assert (after[0] == clean[0])[inside()].mean() < 0.1
+    assert same(doubted(painter, [], [], 0.4), clean)
+    assert painter.remarks == [
+        "in 2 frames something was covered that the model was not sure of: 0.00-0.20 s"
+    ]

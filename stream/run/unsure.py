@@ -1,0 +1,64 @@
+"""What may be in a frame besides what is shown: layers that cover objects cover it too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.instances import Instances, box_iou
+
+FLOOR = 0.5
+"""Down to which share of the threshold candidates count."""
+
+AHEAD = 0.2
+"""Seconds of footage that are looked ahead into for who is about to come."""
+
+_SAME = 0.3
+"""Boxes of frames this near to each other that overlap by this (IoU) show the same object."""
+
+
+def unsure_of(
+    candidates: Instances,
+    shown: Instances,
+    threshold: float,
+    following: Sequence[tuple[float, Instances]] = (),
+) -> Instances:
+    """The candidates that are not shown, whatever the reason, and who is about to come.
+
+    Who walks in is there before the model sees it; in footage the next frames say where.
+
+    Args:
+        candidates: of a frame, down to `FLOOR` of the threshold, best first.
+        shown: some of them, in their order.
+        threshold: from which score on the following are believed, 0..1.
+        following: candidates of the next frames, with their times.
+
+    Returns:
+        Instances of the frame's picture, best first, without identities.
+    """
+    left = candidates.select(_not_among(candidates, shown))
+    coming: list[Instances] = []
+    known = candidates.boxes
+    for _, found in following:
+        there = found.select(found.scores >= threshold)
+        if not len(there):
+            continue
+        new = np.ones(len(there), np.bool_)
+        if len(known):
+            new = box_iou(there.boxes, known).max(axis=1) < _SAME
+        if new.any():
+            coming.append(there.select(new))
+            known = np.concatenate([known, coming[-1].boxes])
+    return left.joined(coming)
+
+
+def _not_among(candidates: Instances, shown: Instances) -> NDArray[np.bool_]:
+    left = np.ones(len(candidates), np.bool_)
+    place = 0
+    for index, box in enumerate(candidates.boxes):
+        if place < len(shown) and np.array_equal(box, shown.boxes[place]):
+            left[index] = False
+            place += 1
+    return left

@@ -1,0 +1,112 @@
+from dataclasses import replace
+
+import numpy as np
+
+from stream.compositing import Painter
+from stream.instances import Instances
+from stream.run.look_ahead import LookAhead
+from stream.run.output import Output
+from stream.run.run import Run
+from stream.run.schedule import EachFrame, Finder
+from stream.run.unsure import FLOOR, unsure_of
+from stream.tracking.trackers.motion import Motion
+from tests.run.parts import Grey, Kept, Looker
+from tests.tracking.objects import LEFT, RIGHT, THRESHOLD, found, moved
+
+BELOW = (10.0, 60.0, 60.0, 110.0)
+
+
+def test_what_is_not_shown_is_left_and_nothing_else():
+    candidates = found((LEFT, 0.9), (RIGHT, 0.8), (BELOW, 0.3))
+    shown = candidates.select([0, 2]).with_tracks(np.array([4, 5]))
+    left = unsure_of(candidates, shown, THRESHOLD)
+    assert left == candidates.select([1])
+    assert len(unsure_of(candidates, candidates, THRESHOLD)) == 0
+    assert unsure_of(candidates, candidates.select([]), THRESHOLD) == candidates
+
+
+def test_two_with_the_same_box_are_two():
+    candidates = found((LEFT, 0.9), (LEFT, 0.8))
+    assert len(unsure_of(candidates, candidates.select([0]), THRESHOLD)) == 1
+
+
+def test_who_comes_is_there_before_and_who_is_doubted_later_is_not():
+    candidates = found((LEFT, 0.9))
+    following = [
+        (0.04, found((moved(LEFT, 3), 0.9), (BELOW, 0.4))),
+        (0.08, found((moved(LEFT, 6), 0.9), (RIGHT, 0.7))),
+        (0.12, found((moved(RIGHT, 2), 0.95))),
+    ]
+    left = unsure_of(candidates, candidates, THRESHOLD, following)
+    assert left == following[1][1].select([1])
+    # Nobody is known where the picture was empty.
+    left = unsure_of(found(), found(), THRESHOLD, following[2:])
+    assert left == following[2][1]
+
+
+class Doubts(Looker):
+    """Finds one for certain and one down to half the threshold."""
+
+    threshold = 0.8
+
+    def postprocess(self, raw, prepared, threshold=None):
+        least = self.threshold if threshold is None else threshold
+        every = Instances(
+            boxes=np.array([[4, 4, 20, 40], [40, 4, 60, 40]], np.float32),
+            scores=np.array([0.95, self.threshold * (FLOOR + 0.1)], np.float32),
+            labels=np.zeros(2, np.int64),
+            masks=np.ones((2, 28, 28), np.float32),
+            class_names=("person",),
+            picture_size=(48, 64),
+        )
+        return every.select(every.scores >= least)
+
+
+def outcome_of(schedule, *looks):
+    """What sinks of these looks were given, and what the run says of itself."""
+    sinks = [Kept() for _ in looks]
+    outputs = [
+        Output(sink, look, Painter(look) if look else None)
+        for sink, look in zip(sinks, looks, strict=True)
+    ]
+    run = Run(Grey(8), schedule, outputs)
+    assert run.run().error is None
+    return sinks, run.all_remarks
+
+
+def test_layers_that_cover_are_told_what_is_unsure_and_others_are_not():
+    for tracker in (Motion(), None):
+        for make in (EachFrame, lambda finder: LookAhead(finder, 3)):
+            (sink,), remarks = outcome_of(make(Finder(Doubts(), tracker)), "hide")
+            assert [len(one) for one in sink.found] == [1] * 8
+            assert [len(one.unsure) for one in sink.found] == [1] * 8
+            for image in sink.images:
+                luma = np.asarray(image.to_ndarray())[:48]
+                assert len(np.unique(luma[8:36, 42:58])) == len(np.unique(luma[8:36, 6:18])) == 1
+                assert luma[20, 50] == luma[20, 10] != luma[45, 30]
+            assert any("not sure" in one for one in remarks), remarks
+            (sink,), remarks = outcome_of(make(Finder(Doubts(), tracker)), "contour")
+            assert [one.unsure for one in sink.found] == [None] * 8
+
+
+def test_what_is_wanted_can_change_on_the_way():
+    run = Run(Grey(0), EachFrame(finder := Finder(Doubts())), [])
+    assert not finder.covers
+    output = Output(Kept(), "a", Painter("overlay"))
+    run.add(output)
+    assert not finder.covers
+    run.repaint(output, Painter("pixelate+labels"))
+    assert finder.covers
+    run.repaint(output, Painter("blur"))
+    assert not finder.covers
+    assert run.run().error is None
+
+
+def test_a_frame_keeps_what_is_unsure_when_it_is_picked_from():
+    both = found((LEFT, 0.9), (RIGHT, 0.8)).joined([found((BELOW, 0.85, 1))])
+    assert both.scores.tolist() == np.array([0.9, 0.85, 0.8], np.float32).tolist()
+    assert both.names == ["person", "dog", "person"]
+    known = replace(found((LEFT, 0.9)), unsure=both)
+    assert known[:0].unsure is both
+    assert "unsure: 3" in repr(known)
+    assert known != found((LEFT, 0.9))
