@@ -106,6 +106,21 @@ class Chapter:
 
 
 @dataclass(frozen=True, slots=True)
+class Cover:
+    """A picture that stands for a file, as in a library of films.
+
+    Attributes:
+        codec: what it is stored in: mjpeg, png, ...
+        data: the stored picture.
+        name: of its file, "" where it has none.
+    """
+
+    codec: str
+    data: bytes
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class VideoInfo:
     """What a source knows of its video before the first picture.
 
@@ -127,6 +142,7 @@ class VideoInfo:
         track: the tags of the video's own track (language, title, timecode, ...).
         fastest: pictures per second where they come fastest, as far as known.
         chapters: its named parts.
+        covers: the pictures that stand for it.
         live: whether pictures come at their own pace and cannot wait.
         pictures: the file that each frame comes from, by its index, where each is one.
         alpha: whether frames say how opaque their pixels are, and an output is to keep it.
@@ -149,6 +165,7 @@ class VideoInfo:
     track: dict[str, str] = field(default_factory=dict)
     fastest: Fraction | None = None
     chapters: tuple[Chapter, ...] = ()
+    covers: tuple[Cover, ...] = ()
     live: bool = False
     pictures: tuple[Path, ...] = ()
     alpha: bool = False

@@ -14,6 +14,8 @@ import av
 from av.filter import Graph
 from av.filter.context import FilterContext
 from av.packet import Packet
+from av.sidedata.sidedata import SideDataContainer
+from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 
 from stream.types import AnyPacket
@@ -80,3 +82,17 @@ def packet_copy(packet: AnyPacket, offset: Fraction = Fraction(0)) -> AnyPacket:
     for side_data in packet.iter_sidedata():
         own.set_sidedata(side_data, move=True)
     return own
+
+
+def has_captions(picture: VideoFrame) -> bool:
+    """Whether a picture carries closed captions (ATSC A/53).
+
+    Asking ties the picture into a ring with its side data, which keeps its memory until Python's
+    collector comes by: not to be asked of every picture.
+    """
+    data: object = picture.side_data  # PyAV's types take it for a dictionary
+    assert isinstance(data, SideDataContainer)
+    try:
+        return any(one.type is SideDataType.A53_CC for one in data)
+    except ValueError:
+        return False  # a kind of data that is new to PyAV

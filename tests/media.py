@@ -13,6 +13,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 SAMPLE_RATE = 48000
@@ -270,3 +271,39 @@ def stream_types(path: Path) -> list[str]:
     """The kinds of streams in a file, in order."""
     with av.open(str(path)) as container:
         return [stream.type for stream in container.streams]
+
+
+def captioned(path: Path, clip: Path) -> Path:
+    """A clip of H.264 again, with closed captions (ATSC A/53) beside each picture."""
+    with av.open(str(clip)) as source, av.open(str(path), "w") as target:
+        video = source.streams.video[0]
+        copy = target.add_stream_from_template(video, opaque=True)
+        for number, packet in enumerate(packet for packet in source.demux(video) if packet.size):
+            pair = bytes([0xFC, 0x41 + number % 26, 0x61 + number % 26])
+            words = b"\xb5\x00\x31GA94\x03\x42\xff" + pair + b"\xf8\x00\x00\xff"
+            unit = bytes([6, 4, len(words)]) + words + b"\x80"
+            added = av.Packet(len(unit).to_bytes(4, "big") + unit + bytes(packet))
+            added.pts, added.dts, added.duration = packet.pts, packet.dts, packet.duration
+            added.time_base, added.stream = packet.time_base, copy
+            added.is_keyframe = packet.is_keyframe
+            target.mux(added)
+    return path
+
+
+def captions(path: Path) -> list[bytes | None]:
+    """The closed captions of each picture as it is shown, None where one has none."""
+    with av.open(str(path)) as container:
+        return [
+            next((bytes(one) for one in picture.side_data if one.type.name == "A53_CC"), None)
+            for picture in container.decode(video=0)
+        ]
+
+
+def covers(path: Path) -> list[tuple[str, bytes]]:
+    """The codecs and the stored pictures that stand for a file."""
+    with av.open(str(path)) as container:
+        return [
+            (packet.stream.codec_context.name, bytes(packet))
+            for packet in container.demux()
+            if packet.size and packet.stream.disposition & Disposition.attached_pic
+        ]

@@ -24,11 +24,21 @@ from stream.sinks._trial import silence, why_not
 from stream.types import AnyPacket
 
 _PEOPLE_SAY = {"audio": "sound", "subtitle": "subtitles", "data": "data", "video": "video"}
+# Sound of which MP4's head says what only its packets tell; without one there is no head.
+_TOLD_BY_PACKETS = {"ac3", "eac3"}
 # Further video that readers find again in MPEG-TS.
 _BROADCAST = {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"}
 _CHAPTER_TICK = Fraction(1, 1_000_000)
 # Set by the muxer itself, or untrue of the new file.
-_NOT_KEPT = {"encoder", "duration", "vendor_id", "handler_name", "number_of_bytes", "_statistics"}
+_NOT_KEPT = {
+    "alpha_mode",
+    "encoder",
+    "duration",
+    "vendor_id",
+    "handler_name",
+    "number_of_bytes",
+    "_statistics",
+}
 
 
 class Copies:
@@ -41,6 +51,7 @@ class Copies:
     def __init__(self, muxer: Muxer, streams: Sequence[Stream], kind: ContainerKind) -> None:
         self.remarks: list[str] = []
         self._tracks: dict[int, Track] = {}
+        self._needed: list[tuple[Copied, AnyPacket]] = []
         # Where a container has no times, everything is told from its first picture on.
         self._origin: Fraction | None = Fraction(0) if kind.timestamps else None
         self._early: list[tuple[AnyPacket, int]] = []
@@ -86,6 +97,9 @@ class Copies:
         self._begin(Fraction(0))
         for track in self._tracks.values():
             track.finish()
+        for copied, silent in self._needed:
+            if copied.empty:
+                copied.write(silent)
         for track in self._tracks.values():
             self.remarks += track.remarks
         lost = sum(track.lost for track in self._tracks.values())
@@ -117,7 +131,11 @@ class Copies:
             return
         copy = _copy_of(muxer.container, stream, layout)
         _describe(copy, stream)
-        self._tracks[stream.index] = _copying(muxer, copy, stream, kind, probe)
+        track = _copying(muxer, copy, stream, kind, probe)
+        self._tracks[stream.index] = track
+        if kind.by_decode_time and name in _TOLD_BY_PACKETS and isinstance(track, Copied) and probe:
+            probe[0].pts = probe[0].dts = 0
+            self._needed.append((track, probe[0]))
 
     def _convert(
         self, muxer: Muxer, stream: Stream, kind: ContainerKind, what: str, layout: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from dataclasses import dataclass, field
@@ -99,7 +100,9 @@ _ENCODERS = {
     # Apple's programs want to be told that it is as good as theirs.
     "prores_ks": Encoder(always={"vendor": "apl0"}),
 }  # fmt: skip
-# In containers other than MP4, PyAV cannot say it for the others.
+# By which encoders are told to store the captions that pictures carry (ATSC A/53).
+_CAPTIONS = "a53cc"
+# In containers other than MP4 and Matroska, PyAV cannot say it for the others.
 _SAY_SHAPE = frozenset(
     {"libx264", "libx265", "h264_nvenc", "hevc_nvenc", "mpeg4", "mpeg2video", "mjpeg"}
 )
@@ -126,6 +129,7 @@ class EncoderChoice:
         formats: the pixel formats it takes, None where it takes any.
         options: what to open it with.
         qscale: a fixed quantiser, for encoders that are asked for quality that way.
+        keeps_captions: whether closed captions that pictures carry go into what it gives.
         rules: how this encoder is handled.
     """
 
@@ -133,6 +137,7 @@ class EncoderChoice:
     formats: tuple[str, ...] | None
     options: dict[str, str]
     qscale: int | None
+    keeps_captions: bool
     rules: Encoder
 
 
@@ -183,10 +188,23 @@ def choose_encoder(name: str, crf: float | None, preset: str | None) -> EncoderC
         raise UsageError(f"the encoder {name} {known}, not {preset!r}")
     if rules.speed is not None and (preset or rules.preset):
         options[rules.speed] = str(preset or rules.preset)
+    captions = _knows(name, _CAPTIONS)
+    if captions:
+        options[_CAPTIONS] = "1"
     formats = codec.video_formats
     return EncoderChoice(
-        name, tuple(f.name for f in formats) if formats else None, options, qscale, rules
+        name, tuple(f.name for f in formats) if formats else None, options, qscale, captions, rules
     )
+
+
+@functools.cache
+def _knows(name: str, option: str) -> bool:
+    """Whether an encoder has an option of its own of this name."""
+    try:
+        options = CodecContext.create(name, "w").supported_options.private
+    except (av.FFmpegError, ValueError):
+        return False  # of hardware that is absent
+    return any(one.name == option for one in options)
 
 
 def _traits(name: str) -> tuple[int, float, float, bool]:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable
 from fractions import Fraction
 
 import av
 from av.container import OutputContainer
-from av.stream import Stream
 
+from stream.frame import VideoInfo
 from stream.sinks._containers import ContainerKind, muxer_options
 from stream.sinks._destination import Destination
+from stream.sinks._matroska import ShapedTracks
 from stream.types import AnyPacket
 
 FAILURES = (av.FFmpegError, OSError, ValueError)
 """What writing into a container may raise: FFmpeg's errors, the system's, and PyAV's own."""
+
+
+def words_of(error: BaseException) -> str:
+    """What went wrong in FFmpeg's or the system's words, without a sentence of PyAV's around it."""
+    log: tuple[int, str, str] | None = getattr(error, "log", None)
+    if log is not None and log[2].strip():
+        return " ".join(log[2].split()).rstrip(".")
+    return str(getattr(error, "strerror", None) or error)
 
 
 class Muxer:
@@ -25,6 +34,8 @@ class Muxer:
         container: for adding streams; packets go through `mux`.
         destination: the file.
         tick: seconds per tick of the pictures' clock.
+        options: what the container was opened with.
+        says_shape: whether the container itself says how wide a sample is, whatever the encoder.
     """
 
     def __init__(
@@ -32,7 +43,7 @@ class Muxer:
         destination: Destination,
         kind: ContainerKind,
         tick: Fraction,
-        copied: Sequence[Stream],
+        info: VideoInfo,
         metadata: dict[str, str],
     ) -> None:
         """Opens the container.
@@ -41,20 +52,32 @@ class Muxer:
             destination: the file.
             kind: what kind of container it is.
             tick: seconds per tick of the pictures' clock.
-            copied: the streams that go with the pictures.
+            info: what the source says of its video.
             metadata: the file's tags.
         """
         self.destination = destination
         self.tick = tick
         self._used = False
+        self.options = muxer_options(kind, tick, info.copied, metadata)
+        self._shaped: ShapedTracks | None = None
+        if kind.format in ShapedTracks.FORMATS and info.sample_aspect_ratio != 1:
+            self._shaped = ShapedTracks(
+                destination, info.width, info.height, info.sample_aspect_ratio
+            )
+            self.options |= ShapedTracks.OPTIONS
+        self.says_shape = self._shaped is not None
         self.container: OutputContainer = av.open(
-            destination,
+            destination if self._shaped is None else self._shaped,
             "w",
             format=kind.format,
-            container_options=muxer_options(kind, tick, copied, metadata),
+            container_options=self.options,
             buffer_size=1 << 18,
         )
         self.container.metadata.update(metadata)
+
+    def track_tags(self, tags: dict[str, str]) -> dict[str, str]:
+        """The tags to give to the pictures' track, for it to have these."""
+        return tags if self._shaped is None else self._shaped.marked(tags)
 
     def mux(self, packet: AnyPacket) -> bool:
         """Hands a packet on; whether that made something go to the file."""
@@ -65,10 +88,16 @@ class Muxer:
         self.container.mux_one(packet)
         return self.destination.written > before
 
-    def finish(self) -> None:
-        """Completes the file."""
+    def finish(self, last: Callable[[Destination], None]) -> None:
+        """Completes the file.
+
+        Args:
+            last: what is to be done to the complete file before it takes its place.
+        """
         self.destination.checkpoint()
         self.container.close()
+        self.destination.checkpoint()
+        last(self.destination)
         self.destination.commit()
 
     def let_go(self) -> None:

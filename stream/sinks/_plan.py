@@ -5,6 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+from av.video.codeccontext import VideoCodecContext
+from av.video.format import VideoFormat
+
 from stream.errors import UsageError
 from stream.frame import VideoInfo
 from stream.sinks._alpha import ENCODERS
@@ -17,6 +20,11 @@ from stream.sinks._containers import (
 from stream.sinks._encoders import EncoderChoice, choose_encoder
 from stream.sinks._trial import holds_video
 
+# How far a player has to look back when seeking, and how much of an MP4 a crash may cost.
+KEYFRAME_EVERY = Fraction(2)
+"""Seconds between two key frames."""
+
+_RANGE = {None: 0, False: 1, True: 2}
 # Denominators above this are finer than any muxer's clock is meant to be.
 _FINEST_CLOCK = 1_000_000
 # By how much the first pictures' rate may differ from the whole file's where that is constant, and
@@ -95,3 +103,50 @@ def choose_tick(info: VideoInfo, kind: ContainerKind, choice: EncoderChoice) -> 
         coarse = tick * times
         tick = coarse if coarse.denominator <= finest else Fraction(1, finest)
     return tick
+
+
+def rate_of(info: VideoInfo) -> Fraction:
+    """Pictures per second as an encoder is to take them; some rates of damaged files are none."""
+    return info.rate if info.rate and 0 < info.rate <= 1000 else Fraction(30)
+
+
+def configure(
+    context: VideoCodecContext,
+    info: VideoInfo,
+    kind: ContainerKind,
+    choice: EncoderChoice,
+    pixel_format: str,
+    threads: int | None,
+) -> None:
+    """Tells an encoder what the pictures are and what is asked of it.
+
+    Args:
+        context: of the encoder, not open yet.
+        info: what the source says of its video.
+        kind: the container.
+        choice: the encoder and its settings.
+        pixel_format: that it is given pictures in.
+        threads: of the encoder; None for as many as it finds good.
+    """
+    context.pix_fmt = pixel_format
+    context.sample_aspect_ratio = info.sample_aspect_ratio
+    context.color_primaries = info.colour.primaries
+    context.color_trc = info.colour.transfer
+    context.colorspace = info.colour.matrix
+    full = info.colour.full_range or info.pixel_format.startswith("yuvj")
+    context.color_range = _RANGE[full or info.colour.full_range]
+    if VideoFormat(pixel_format).is_rgb:
+        context.colorspace, context.color_range = 0, 2
+    # Keyframes are asked for by time; this is for encoders that do not listen.
+    context.gop_size = 1 if choice.name == "ffv1" else max(1, round(rate_of(info) * KEYFRAME_EVERY))
+    if choice.qscale is not None:
+        context.qscale = True
+        context.global_quality = choice.qscale
+    elif choice.name == "libvpx":
+        # Its quality mode works below a ceiling, in bits per second.
+        context.bit_rate = 40_000_000
+    if not kind.timestamps:
+        # Without presentation times pictures must be stored in the order they are shown.
+        context.max_b_frames = 0
+    if threads is not None:
+        context.thread_count = threads

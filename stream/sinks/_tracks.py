@@ -56,6 +56,11 @@ class Copied(Track):
         self._stream = stream
         self._last: int | None = None
 
+    @property
+    def empty(self) -> bool:
+        """Whether no packet has come so far."""
+        return self._last is None
+
     def write(self, packet: AnyPacket) -> None:
         last = put_on_clock(packet, self._stream, self._last)
         try:

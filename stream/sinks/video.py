@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from av.stream import Disposition
-from av.video.codeccontext import VideoCodecContext
-from av.video.format import VideoFormat
 from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
@@ -18,29 +16,34 @@ from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.options import OutputOptions
 from stream.references import packet_copy
 from stream.sinks._alpha import Transparent
+from stream.sinks._captions import Captions
 from stream.sinks._copies import Copies, kept_tags, set_chapters
+from stream.sinks._covers import Covers
 from stream.sinks._decode_times import DecodeTimes
 from stream.sinks._destination import Destination, check_destination
 from stream.sinks._encoders import (
-    EncoderChoice,
     choose_format,
     format_remark,
     quieten,
     says_shape,
     why_refused,
 )
-from stream.sinks._muxer import FAILURES, Muxer
+from stream.sinks._muxer import FAILURES, Muxer, words_of
 from stream.sinks._pictures import Pictures
-from stream.sinks._plan import choose, choose_alpha, choose_tick
+from stream.sinks._plan import (
+    KEYFRAME_EVERY,
+    choose,
+    choose_alpha,
+    choose_tick,
+    configure,
+    rate_of,
+)
 from stream.sinks.base import Sink
 from stream.types import AnyPacket
 
-# Seconds between keyframes: how far a player has to look back when seeking, and how much of an
-# MP4 a crash may cost. The first comes early, so that there is soon something to save.
-_KEYFRAME_EVERY = Fraction(2)
+# The first key frame after the very first comes early, so that there is soon something to save.
 _FIRST_KEYFRAME = Fraction(1, 2)
 _HALF, _TENTH = Fraction(1, 2), Fraction(1, 10)
-_RANGE = {None: 0, False: 1, True: 2}
 _BRANDS = {"major_brand", "minor_version", "compatible_brands"}
 _NOT_KEPT = {*_BRANDS, "encoder", "duration", "software"}
 
@@ -169,7 +172,8 @@ class VideoSink(Sink):
         self._done = False
         self._destination = Destination(self.path, overwrite=overwrite)
         tags = {k: v for k, v in info.metadata.items() if k.lower() not in _NOT_KEPT}
-        self._muxer = Muxer(self._destination, self._kind, self._tick, info.copied, tags)
+        self._captions = Captions(self._choice)
+        self._muxer = Muxer(self._destination, self._kind, self._tick, info, tags)
         try:
             self._open(info, threads)
         except BaseException:
@@ -186,10 +190,9 @@ class VideoSink(Sink):
 
     def _open(self, info: VideoInfo, threads: int | None) -> None:
         container = self._muxer.container
-        rate = info.rate if info.rate and 0 < info.rate <= 1000 else Fraction(30)
         encoded = container.add_stream(
             self._choice.name,
-            rate=rate.limit_denominator(1 << 20),
+            rate=rate_of(info).limit_denominator(1 << 20),
             options=dict(self._choice.options),
             width=info.width,
             height=info.height,
@@ -198,7 +201,7 @@ class VideoSink(Sink):
         assert isinstance(encoded, VideoStream)
         self._stream = encoded
         self._stream.disposition = Disposition.default
-        self._stream.metadata.update(kept_tags(info.track))
+        self._stream.metadata.update(self._muxer.track_tags(kept_tags(info.track)))
         if info.alpha and self._choice.name.startswith("libvpx"):
             # Only where this is said, players look for the second picture, that of the opacity.
             self._stream.metadata["alpha_mode"] = "1"
@@ -206,24 +209,24 @@ class VideoSink(Sink):
             # Apple's players know HEVC by this name only.
             self._stream.codec_context.codec_tag = "hvc1"
         shape = info.sample_aspect_ratio
-        if shape != 1 and not self._kind.by_decode_time and not says_shape(self._choice.name):
+        holds = self._kind.by_decode_time or self._muxer.says_shape
+        if shape != 1 and not holds and not says_shape(self._choice.name):
             self._remarks.append(
                 f"the pictures' shape (samples of {shape.numerator}:{shape.denominator}) is lost: "
                 f"{self.path.suffix} cannot say it of {self._choice.name}; .mp4 can"
             )
         quieten()
-        self._configure(self._stream.codec_context, info, rate, threads)
+        configure(self._stream.codec_context, info, self._kind, self._choice, self._format, threads)
         self._open_encoder(info)
         self._copies = Copies(self._muxer, info.copied, self._kind)
+        self._covers = Covers(self._muxer, info.covers, self._kind, self.path.suffix)
         set_chapters(container, info.chapters)
         try:
             container.start_encoding()
         except FAILURES as error:
             if self._destination.error is not None:
                 raise self._failed(self._destination.error) from error
-            raise SinkError(
-                f"{self.path} cannot be written: {getattr(error, 'strerror', None) or error}"
-            ) from error
+            raise SinkError(f"{self.path} cannot be written: {words_of(error)}") from error
 
     def _open_encoder(self, info: VideoInfo) -> None:
         try:
@@ -235,37 +238,11 @@ class VideoSink(Sink):
                 f"({why_refused(self._choice, info.width, info.height, self._format, self._tick)})"
             ) from error
 
-    def _configure(
-        self, context: VideoCodecContext, info: VideoInfo, rate: Fraction, threads: int | None
-    ) -> None:
-        choice: EncoderChoice = self._choice
-        context.pix_fmt = self._format
-        context.sample_aspect_ratio = info.sample_aspect_ratio
-        context.color_primaries = info.colour.primaries
-        context.color_trc = info.colour.transfer
-        context.colorspace = info.colour.matrix
-        full = info.colour.full_range or info.pixel_format.startswith("yuvj")
-        context.color_range = _RANGE[full or info.colour.full_range]
-        if VideoFormat(self._format).is_rgb:
-            context.colorspace, context.color_range = 0, 2
-        # Keyframes are asked for by time; this is for encoders that do not listen.
-        context.gop_size = 1 if choice.name == "ffv1" else max(1, round(rate * _KEYFRAME_EVERY))
-        if choice.qscale is not None:
-            context.qscale = True
-            context.global_quality = choice.qscale
-        elif choice.name == "libvpx":
-            # Its quality mode works below a ceiling, in bits per second.
-            context.bit_rate = 40_000_000
-        if not self._kind.timestamps:
-            # Without presentation times pictures must be stored in the order they are shown.
-            context.max_b_frames = 0
-        if threads is not None:
-            context.thread_count = threads
-
     @property
     def remarks(self) -> list[str]:
         """What the output could not keep of the input and why, a sentence each."""
-        return [*self._remarks, *self._copies.remarks]
+        parts = (self._captions, self._covers, self._copies)
+        return [*self._remarks, *(one for part in parts for one in part.remarks)]
 
     @property
     def encoder(self) -> tuple[str, dict[str, str]]:
@@ -292,6 +269,7 @@ class VideoSink(Sink):
 
     def _encode(self, frame: Frame) -> None:
         picture = self._pictures(frame.image, frame.alpha)
+        self._captions.look(frame.image, picture)
         now = frame.pts * frame.time_base
         if self._origin is None:
             self._origin = now
@@ -322,7 +300,7 @@ class VideoSink(Sink):
             return True
         if now < self._next_keyframe:
             return False
-        self._next_keyframe = now + _KEYFRAME_EVERY
+        self._next_keyframe = now + KEYFRAME_EVERY
         return True
 
     def _mux(self, packets: list[AnyPacket], *, final: bool = False) -> None:
@@ -351,7 +329,7 @@ class VideoSink(Sink):
         try:
             self._mux(self._stream.encode(None), final=True)
             self._copies.finish()
-            self._muxer.finish()
+            self._muxer.finish(self._covers.finish)
         except FAILURES as error:
             raise self._failed(error) from error
         self._done = True
@@ -387,7 +365,7 @@ class VideoSink(Sink):
         what = (
             self._destination.explain(broken)
             if broken is not None
-            else f"{self.path} could not be written to the end ({error})"
+            else f"{self.path} could not be written to the end ({words_of(error)})"
         )
         if not frames:
             return SinkError(f"{what}; nothing was saved")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 from collections import Counter
@@ -18,6 +19,7 @@ from av.video.stream import VideoStream
 
 from stream.addresses import redact
 from stream.errors import SourceError
+from stream.frame import Cover
 from stream.sources._joined import Window
 
 # What FFmpeg takes for a video although people mean text by it.
@@ -141,10 +143,40 @@ def choose_video(container: InputContainer, path: Path) -> tuple[VideoStream, li
     remarks = [
         f"the video track {s.index} ({_called(s)}) is left out: only one is taken" for s in others
     ]
-    covers = sum(bool(s.disposition & Disposition.attached_pic) for s in every if s is not chosen)
-    if covers:
-        remarks.append(f"{covers} cover picture{'s are' if covers > 1 else ' is'} not kept")
+    if chosen.metadata.get("alpha_mode", "0") != "0":
+        # VP8 and VP9 store it beside the picture, and FFmpeg's own decoders pass it over.
+        remarks.append("the picture's transparency is dropped")
     return chosen, remarks
+
+
+def covers_of(
+    container: InputContainer, video: VideoStream, path: Path, part: tuple[int, int] | None = None
+) -> tuple[Cover, ...]:
+    """The pictures that stand for a file, such as a film's poster.
+
+    Args:
+        container: the open file, of which no packet is read.
+        video: the stream that is decoded.
+        path: the file, which is opened once more.
+        part: the bytes from which and before which it is read; None for all.
+    """
+    wanted = {
+        s.index: s
+        for s in container.streams.video
+        if s is not video and s.disposition & Disposition.attached_pic
+    }
+    found: dict[int, Cover] = {}
+    if wanted and path.is_file():
+        with contextlib.suppress(*RAISED, SourceError), open_container(path, part) as again:
+            # FFmpeg hands them out before everything else.
+            for packet in itertools.islice(again.demux(), len(again.streams)):
+                stream = wanted.get(packet.stream_index)
+                if stream is not None and packet.size and stream.index not in found:
+                    context: VideoCodecContext | None = stream.codec_context
+                    codec = "" if context is None else context.codec.canonical_name
+                    name = stream.metadata.get("filename", "")
+                    found[stream.index] = Cover(codec, bytes(packet), name)
+    return tuple(found.values())
 
 
 def _called(stream: VideoStream) -> str:

@@ -14,7 +14,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from stream.errors import UsageError
-from stream.frame import Chapter, ColourTags, VideoInfo
+from stream.frame import Chapter, ColourTags, Cover, VideoInfo
 from stream.sources._ending import declared
 from stream.sources._pixels import Upright
 
@@ -86,6 +86,7 @@ def describe(
     times: list[int],
     cut: tuple[Fraction | None, Fraction | None],
     zero: Fraction,
+    covers: tuple[Cover, ...] = (),
     *,
     joined: bool = False,
 ) -> VideoInfo:
@@ -102,6 +103,7 @@ def describe(
         times: of some of the first packets, in ticks.
         cut: from when to when, in seconds on the frames' clock.
         zero: the stored time, in seconds, that is 0 on that clock.
+        covers: the pictures that stand for the file.
         joined: whether it is one of several recordings in the file, so that its end is not the end.
     """
     tick = Fraction(video.time_base or Fraction(1, 1000))
@@ -127,6 +129,7 @@ def describe(
         track=dict(video.metadata),
         fastest=_fastest(times, tick),
         chapters=tuple(_chapters(container, cut, zero)),
+        covers=covers,
     )
 
 

@@ -17,6 +17,7 @@ from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from stream.pixels import paintable, plane_view
+from stream.references import has_captions
 from stream.sources._cropping import Crop
 
 # What FFmpeg's encoders are not told through PyAV.
@@ -28,6 +29,8 @@ _LOST = {
     "STEREO3D": "stereoscopic",
 }
 _BT709, _BT601 = 1, 6
+# How many pictures are asked for captions, see `has_captions`.
+_ASKED = 4
 _DEEP = re.compile(r"(9|10|12|14)le$")
 _CLOCKWISE = {1: cv2.ROTATE_90_CLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
@@ -164,6 +167,7 @@ class Upright:
         self._rotation = first.rotation
         self.remarks: list[str] = []
         self.fitted = self.mended = 0
+        self._asked, self._captions_lost = 0, False
         self._aspect = aspect
         self._stored = (first.width, first.height)
         self._crop = crop if crop and crop.fits(*self._stored) else Crop()
@@ -183,7 +187,7 @@ class Upright:
             picture: as it came from the decoder.
             aspect: of its samples, as the decoder says with it; None where that is not known.
         """
-        corrupt = picture.is_corrupt
+        given, corrupt = picture, picture.is_corrupt
         if picture.format.name != self._format:
             picture = self._reformat(picture, picture.width, picture.height)
         # Asking for a picture's side data ties it into a ring with them, which keeps its memory
@@ -202,14 +206,22 @@ class Upright:
             picture = self._fit(picture, 1 / stretch if orientation.sideways else stretch)
         sound = within_depth(picture)
         self.mended += sound is not picture and not corrupt
+        if sound is not given and self._asked < _ASKED:
+            self._asked += 1
+            self._captions_lost |= has_captions(given) and not has_captions(sound)
         return sound
 
     @property
     def later_remarks(self) -> list[str]:
         """What became of pictures on the way, a sentence each."""
-        if not self.fitted:
-            return []
-        return [f"{self.fitted} pictures of another size or shape are fitted into the first one's"]
+        remarks = []
+        if self.fitted:
+            remarks.append(
+                f"{self.fitted} pictures of another size or shape are fitted into the first one's"
+            )
+        if self._captions_lost:
+            remarks.append("the closed captions are lost with turning or converting the pictures")
+        return remarks
 
     def _turnable(self, name: str) -> str:
         if not self.orientation.sideways:

@@ -19,7 +19,7 @@ from av.container import InputContainer
 from stream.errors import SourceError, UsageError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.options import InputOptions
-from stream.sources._container import choose_copied, choose_video, open_container
+from stream.sources._container import choose_copied, choose_video, covers_of, open_container
 from stream.sources._cropping import crop_of
 from stream.sources._description import Request, describe
 from stream.sources._ending import Reached, cut_short, declared_end
@@ -173,6 +173,7 @@ class FileSource(Source):
             self._reader.first_times,
             self._cut,
             self._timeline.zero,
+            covers_of(container, self._video, self.path, self._part and self._part.range),
             joined=self._part is not None,
         )
         if self._request.start and self.info.duration == 0:

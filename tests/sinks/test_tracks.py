@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from stream.sinks._matroska import displayed
+from stream.sinks.video import VideoSink
+from stream.sources.file import FileSource
 from tests import media
 from tests.conftest import SHARED
 from tests.media import make_clip
-from tests.sinks.running import run
+from tests.sinks.running import info, run
 
 
 def doubled(path: Path) -> Path:
@@ -76,9 +82,8 @@ def test_hevc_has_the_name_that_apple_knows(tmp_path, ending):
 @pytest.mark.parametrize("ending", [".mov", ".mp4", ".mkv"])
 @pytest.mark.parametrize(
     ("name", "word"),
-    [("14_cover_picture.mp4", "cover picture"), ("14_360_degrees.mp4", "360-degree"),
-     ("04_timecode.mov", "data")],
-)  # fmt: skip
+    [("14_360_degrees.mp4", "360-degree"), ("04_timecode.mov", "data")],
+)
 def test_what_is_not_kept_is_named(tmp_path, name, word, ending):
     original = SHARED / "cases" / "files" / name
     done = run(original, tmp_path / f"out{ending}")
@@ -96,16 +101,151 @@ def test_what_is_not_kept_is_named(tmp_path, name, word, ending):
         (".ts", None, True),
         (".mkv", "mjpeg", True),
         (".mkv", "libx265", True),
-        (".webm", None, False),
-        (".mkv", "ffv1", False),
+        (".webm", None, True),
+        (".webm", "vp8", True),
+        (".webm", "av1", True),
+        (".mkv", "ffv1", True),
         (".avi", "ffv1", False),
     ],
 )
 def test_the_shape_of_samples_is_kept_or_named(tmp_path, ending, codec, kept):
-    original = make_clip(tmp_path / "in.mp4", aspect=Fraction(16, 11), frames=3)
+    original = make_clip(tmp_path / "in.mp4", aspect=Fraction(16, 11), frames=3, audio="aac")
     done = run(original, tmp_path / f"out{ending}", codec=codec)
     with av.open(str(tmp_path / f"out{ending}")) as container:
         stream = container.streams.video[0]
-        next(container.decode(stream))
+        assert len(list(container.decode(stream))) == 3
         assert (stream.sample_aspect_ratio == Fraction(16, 11)) == kept
+        assert "title" not in stream.metadata
     assert any("samples of 16:11" in remark for remark in done.remarks) != kept
+
+
+def test_a_title_stays_beside_the_shape_of_samples(tmp_path):
+    original = make_clip(tmp_path / "in.mp4", aspect=Fraction(11, 12), frames=3)
+    shaped = replace(info(), sample_aspect_ratio=Fraction(11, 12), track={"title": "camera ä"})
+    with FileSource(original) as source, VideoSink(tmp_path / "out.mkv", shaped) as sink:
+        for item in source:
+            sink.write(item)
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        stream = container.streams.video[0]
+        assert stream.metadata["title"] == "camera ä"
+        assert stream.sample_aspect_ratio == Fraction(11, 12)
+        assert len(list(container.decode(stream))) == 3
+
+
+@given(st.integers(2, 8192), st.integers(2, 8192), st.fractions(Fraction(1, 4), 4))
+def test_the_displayed_size_is_of_the_right_shape(width, height, shape):
+    shown = displayed(width, height, shape)
+    if shown[1] == height:
+        assert abs(shown[0] - width * shape) <= 1
+    else:
+        assert Fraction(*shown) == width * shape / height
+    assert min(shown) >= 1 and max(shown) <= 1 << 16
+
+
+def with_cover(path: Path, codec: str) -> Path:
+    """A film with a cover in Matroska."""
+    picture = media.make_picture(0, 32, 48, "rgb24")
+    context = av.CodecContext.create(codec, "w")
+    context.width, context.height, context.time_base = 32, 48, Fraction(1, 25)
+    context.pix_fmt = {"mjpeg": "yuvj420p", "bmp": "bgr24"}.get(codec, "rgb24")
+    stored = b"".join(bytes(one) for one in [*context.encode(picture.reformat(
+        format=context.pix_fmt)), *context.encode(None)])  # fmt: skip
+    film = make_clip(path.with_name("film.mkv"), frames=5, audio="aac")
+    kind, ending = {"mjpeg": ("image/jpeg", "jpg")}.get(codec, (f"image/{codec}", codec))
+    with av.open(str(film)) as source, av.open(str(path), "w") as target:
+        copies = [target.add_stream_from_template(one, opaque=True) for one in source.streams]
+        target.add_attachment(f"cover.{ending}", kind, stored)
+        for packet in source.demux():
+            if packet.size:
+                packet.stream = copies[packet.stream_index]
+                target.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("codec", ["mjpeg", "png"])
+@pytest.mark.parametrize("ending", [".mp4", ".m4v", ".mov", ".mkv"])
+def test_a_cover_picture_is_kept(tmp_path, codec, ending):
+    original = with_cover(tmp_path / "in.mkv", codec)
+    wanted = media.covers(original)
+    assert [name for name, _ in wanted] == [codec]
+    done = run(original, tmp_path / f"out{ending}", cut={"limit": 4})
+    assert media.covers(tmp_path / f"out{ending}") == wanted
+    assert not done.remarks
+    with av.open(str(tmp_path / f"out{ending}")) as container:
+        kinds = [one.type for one in container.streams]
+        assert kinds == ["video", "audio", "video"]
+        assert sum(1 for _ in container.decode(container.streams.video[0])) == 4
+    # And once more, from where it has come to lie.
+    run(tmp_path / f"out{ending}", tmp_path / "again.mp4")
+    assert media.covers(tmp_path / "again.mp4") == wanted
+
+
+@pytest.mark.parametrize("tags", [{"title": "A"}, {"com.apple.quicktime.make": "Apple"}])
+@pytest.mark.parametrize("ending", [".mp4", ".mov"])
+def test_a_cover_picture_lies_beside_the_tags(tmp_path, ending, tags):
+    original = with_cover(tmp_path / "in.mkv", "mjpeg")
+    with FileSource(original) as source:
+        tagged = replace(source.info, metadata=tags)
+        with VideoSink(tmp_path / f"out{ending}", tagged) as sink:
+            for item in source:
+                sink.write(item)
+    assert media.covers(tmp_path / f"out{ending}") == media.covers(original)
+    with av.open(str(tmp_path / f"out{ending}")) as container:
+        assert tags.items() <= container.metadata.items()
+
+
+@pytest.mark.parametrize("ending", [".webm", ".avi", ".ts"])
+def test_a_cover_picture_that_is_not_held_is_named(tmp_path, ending):
+    done = run(with_cover(tmp_path / "in.mkv", "png"), tmp_path / f"out{ending}")
+    assert [one for one in done.remarks if "cover picture (png) is left out" in one]
+    assert media.stream_types(tmp_path / f"out{ending}") == ["video", "audio"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec", "kept"),
+    [
+        (".mp4", None, True),
+        (".ts", None, True),
+        (".mkv", "libx265", True),
+        (".mp4", "av1", False),
+        (".webm", None, False),
+        (".avi", None, False),
+        (".mov", "prores", False),
+    ],
+)
+def test_closed_captions_are_kept_or_named(tmp_path, ending, codec, kept):
+    clip = make_clip(tmp_path / "plain.mp4", frames=6, b_frames=2, options={"preset": "fast"})
+    original = media.captioned(tmp_path / "in.mp4", clip)
+    wanted = media.captions(original)
+    assert None not in wanted and len(set(wanted)) == 6
+    done = run(original, tmp_path / f"out{ending}", codec=codec)
+    assert (media.captions(tmp_path / f"out{ending}") == wanted) == kept
+    assert any("closed captions are lost" in remark for remark in done.remarks) != kept
+
+
+def test_closed_captions_that_turning_costs_are_named(tmp_path):
+    clip = make_clip(tmp_path / "plain.mp4", frames=6, rotation=90)
+    original = media.captioned(tmp_path / "in.mp4", clip)
+    with av.open(str(original)) as container:
+        turned = next(container.decode(video=0)).rotation != 0
+    done = run(original, tmp_path / "out.mp4")
+    kept = None not in media.captions(tmp_path / "out.mp4")
+    assert any("closed captions are lost" in remark for remark in done.remarks) != kept
+    assert turned != kept
+
+
+@pytest.mark.skipif(not (SHARED / "cases").is_dir(), reason="shared/cases is not here")
+def test_the_transparency_of_vp9_is_named(tmp_path):
+    done = run(SHARED / "cases" / "files" / "14_alpha_vp9.webm", tmp_path / "out.webm")
+    assert [one for one in done.remarks if "transparency is dropped" in one]
+    with av.open(str(tmp_path / "out.webm")) as container:
+        # Nor does the output say that it has any.
+        assert "ALPHA_MODE" not in container.streams.video[0].metadata
+
+
+@pytest.mark.parametrize("codec", ["ac3", "eac3", "aac", "flac"])
+@pytest.mark.parametrize("ending", [".mp4", ".mov", ".mkv"])
+def test_sound_of_which_nothing_comes_ends_no_film(tmp_path, codec, ending):
+    original = make_clip(tmp_path / "in.mkv", audio=codec, audio_seconds=0.3, frames=50)
+    run(original, tmp_path / f"out{ending}", cut={"start": 1})
+    assert len(media.decode(tmp_path / f"out{ending}").pts) == 25

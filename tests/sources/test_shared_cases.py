@@ -40,7 +40,6 @@ UNEVEN = {"08_vfr_60_then_5fps.mkv", "13_six_frames.gif", "16_turns_portrait.ts"
 CLOSED = {
     "07_clock_jumps_10h.ts": "jumps ahead",
     "15_starts_at_1h.mkv": "begins at 3599.98 s",
-    "14_cover_picture.mp4": "1 cover picture",
     "16_turns_portrait.ts": "of another size or shape",
 }
 
