@@ -100,9 +100,10 @@ class FileSource(Source):
         self._seen = self._reached = Fraction(0)
         self._container: InputContainer = open_container(self.path)
         self._part = Part.first(self.path, self._container.format.name)
-        if self._part is not None:
+        self._range = None if self._part is None else self._part.range
+        if self._range is not None:
             self._container.close()
-            self._container = open_container(self.path, self._part.range)
+            self._container = open_container(self.path, self._range)
         try:
             self._open()
         except BaseException:
@@ -173,7 +174,7 @@ class FileSource(Source):
             self._reader.first_times,
             self._cut,
             self._timeline.zero,
-            covers_of(container, self._video, self.path, self._part and self._part.range),
+            covers_of(container, self._video, self.path, self._range),
             joined=self._part is not None,
         )
         if self._request.start and self.info.duration == 0:
