@@ -39,8 +39,6 @@ _SOUND_LAG = 10
 # A file whose clock begins later than this, in seconds, has one that was not set for it. A film
 # that begins up to a minute late may be meant so.
 _LATE = 60
-# Kinds of streams that come all the time.
-_STEADY = ("video", "audio")
 
 
 @dataclass(slots=True)
@@ -338,7 +336,7 @@ class FileSource(Source):
         tick, duration = Fraction(packet.time_base), packet.duration or 0
         stored = packet.pts if packet.pts is not None else packet.dts
         if stored is not None:
-            leads = packet.stream.type in _STEADY
+            leads = packet.stream.type in ("video", "audio")  # which come all the time
             at = self._timeline.shifted(stored, duration, tick, packet.stream_index, leads=leads)
             self._reached = max(self._reached, (at + duration) * tick)
             start, end = self._cut
