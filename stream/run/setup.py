@@ -151,12 +151,12 @@ def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
     if kind.shows:
         policy = WhenFull.LATEST if info.live else WhenFull.BLOCK
         return Output(sink, redact(plan.target), painter, when_full=policy, capacity=1)
-    if info.live:
+    if info.live or kind.sends:
         return Output(
             sink,
             redact(plan.target),
             painter,
-            when_full=WhenFull.DROP_OLDEST,
+            when_full=WhenFull.DROP_OLDEST if info.live else WhenFull.BLOCK,
             capacity=_HICCUP,
             from_first=True,
             info=info,

@@ -48,6 +48,7 @@ class ContainerKind:
         by_decode_time: whether a track's length is counted in decoding times.
         holds_anything: whether FFmpeg writes whatever it is given, also what no reader finds again.
         alpha: the encoder for pictures with transparency, None where the container holds none.
+        sounds: the codecs of sound that go as they are; None for all that the container holds.
     """
 
     format: str
@@ -59,6 +60,7 @@ class ContainerKind:
     by_decode_time: bool = False
     holds_anything: bool = False
     alpha: str | None = None
+    sounds: frozenset[str] | None = None
 
 
 _MP4 = ContainerKind("mp4", subtitles="mov_text", options=_FRAGMENTS, by_decode_time=True)

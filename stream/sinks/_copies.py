@@ -124,8 +124,9 @@ class Copies:
         if isinstance(stream, AudioStream):
             layout = declared(stream.codec_context.layout)
         probe = _probe(stream, layout)
+        strange = stream.type == "audio" and kind.sounds is not None and name not in kind.sounds
         if (stream.type == "audio" and layout is None) or (
-            why_not(kind, lambda trial: _copy_of(trial, stream, layout), probe)
+            strange or why_not(kind, lambda trial: _copy_of(trial, stream, layout), probe)
         ):
             self._convert(muxer, stream, kind, what, layout)
             return

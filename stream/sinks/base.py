@@ -48,6 +48,10 @@ class Sink(ABC):
     shows: ClassVar[bool] = False
     """Whether it shows frames as they come: only the newest counts, and others may be lost."""
 
+    sends: ClassVar[bool] = False
+    """Whether it sends frames to a receiver as they play: of a live source, those that it has no
+    time for are lost, and it begins with the first that it gets."""
+
     takes_packets: ClassVar[bool] = False
     """Whether it wants the packets of streams that are copied."""
 

@@ -17,11 +17,13 @@ from stream.options import OutputOptions
 from stream.references import packet_copy
 from stream.sinks._alpha import Transparent
 from stream.sinks._captions import Captions
+from stream.sinks._containers import ContainerKind
 from stream.sinks._copies import Copies, kept_tags, set_chapters
 from stream.sinks._covers import Covers
 from stream.sinks._decode_times import DecodeTimes
 from stream.sinks._destination import Destination, check_destination
 from stream.sinks._encoders import (
+    EncoderChoice,
     choose_format,
     format_remark,
     quieten,
@@ -152,8 +154,7 @@ class VideoSink(Sink):
             SinkError: the file cannot be written.
         """
         self.path = Path(path)
-        choosing = choose_alpha if info.alpha else choose
-        self._kind, self._choice = choosing(self.path, codec, crf, preset)
+        self._kind, self._choice = self._choose(info, codec, crf, preset)
         self._remarks: list[str] = []
         self._format = self._choose_format(info)
         self._tick = choose_tick(info, self._kind, self._choice)
@@ -170,7 +171,7 @@ class VideoSink(Sink):
         fitting = Transparent if info.alpha else Pictures
         self._pictures = fitting(info.width, info.height, self._format)
         self._done = False
-        self._destination = Destination(self.path, overwrite=overwrite)
+        self._destination = self._open_destination(overwrite=overwrite)
         tags = {k: v for k, v in info.metadata.items() if k.lower() not in _NOT_KEPT}
         self._captions = Captions(self._choice)
         self._muxer = Muxer(self._destination, self._kind, self._tick, info, tags)
@@ -179,6 +180,16 @@ class VideoSink(Sink):
         except BaseException:
             self._discard()
             raise
+
+    def _choose(
+        self, info: VideoInfo, codec: str | None, crf: float | None, preset: str | None
+    ) -> tuple[ContainerKind, EncoderChoice]:
+        """The container and the encoder."""
+        return (choose_alpha if info.alpha else choose)(self.path, codec, crf, preset)
+
+    def _open_destination(self, *, overwrite: bool) -> Destination:
+        """Where the container's bytes go."""
+        return Destination(self.path, overwrite=overwrite)
 
     def _choose_format(self, info: VideoInfo) -> str:
         odd = (info.width % 2 == 1, info.height % 2 == 1)

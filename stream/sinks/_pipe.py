@@ -1,0 +1,192 @@
+"""A process that takes a container's bytes and sends them on, as a place for a muxer."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from stream.sinks._destination import Destination
+
+_WAITING = 256
+"""Writes that wait for the process: some seconds of video. What comes then waits for room."""
+
+_GRACE = 1.0
+"""Seconds for a process that does not end by itself to send the rest."""
+
+
+class Pipe(Destination):
+    """Hands bytes to a process's standard input, and never waits for it longer than `patience`.
+
+    Attributes:
+        error: why writing failed, if it did.
+        written: bytes handed on so far.
+        connected: set once the process has said that the receiver is there; from the start where
+            the process says nothing.
+        closed: whether it was let go of.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        name: str,
+        *,
+        environment: Mapping[str, str] | None = None,
+        patience: float,
+        tells: bool = True,
+    ) -> None:
+        """Starts the process.
+
+        Args:
+            command: its program and arguments.
+            name: what to call the receiver in errors, without secrets.
+            environment: variables that it gets beside ours.
+            patience: seconds that it may take to take something, and to end.
+            tells: whether it says "connected" and "failed …" on standard output, and ends where its
+                standard input does; else it is ended.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        self.error: OSError | None = None
+        self.written = 0
+        self.closed = False
+        self.connected = threading.Event()
+        self.reason = ""
+        """Why the process ended, in its words; "" where it has said nothing."""
+        self._name = name
+        self.path = self.working = Path(name)
+        self._tells = tells
+        self._patience = patience
+        self._chunks: queue.Queue[bytes | None] = queue.Queue(_WAITING)
+        self._process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if tells else subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **(environment or {})},
+            # Ctrl-C in a terminal is for us, who then end it in good order.
+            start_new_session=True,
+        )
+        self._threads = [threading.Thread(target=self._hand_on, name="stream-send", daemon=True)]
+        if tells:
+            listen = threading.Thread(target=self._listen, name="stream-send", daemon=True)
+            self._threads.append(listen)
+        else:
+            self.connected.set()
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._process.poll() is not None
+
+    # What FFmpeg calls, through PyAV.
+
+    def write(self, data: bytes) -> int:
+        """Hands on all of `data`.
+
+        Raises:
+            OSError: the process is gone, or took nothing for longer than its patience.
+        """
+        if self.error is None and self.ended:
+            self.error = BrokenPipeError(32, self.reason or "the receiver is gone")
+        if self.error is not None:
+            raise self.error
+        try:
+            self._chunks.put(bytes(data), timeout=self._patience)
+        except queue.Full:
+            self.error = TimeoutError(110, f"it took nothing for {self._patience:g} s")
+            raise self.error from None
+        self.written += len(data)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Never asked for: see `seekable`."""
+        raise OSError(29, "what was sent is sent")
+
+    def tell(self) -> int:
+        """The place of the next write, in bytes from the beginning."""
+        return self.written
+
+    def seekable(self) -> bool:
+        """There is no way back."""
+        return False
+
+    # What the sink calls.
+
+    def checkpoint(self) -> None:
+        """Nothing can be taken back."""
+
+    def commit(self) -> None:
+        """Lets the process send what it has and end.
+
+        Raises:
+            OSError: it failed, or took longer than its patience.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        try:
+            with contextlib.suppress(queue.Full):
+                self._chunks.put(None, timeout=self._patience)
+            if not self._tells:
+                # It would go on for ever; what it holds back it sends within its latency.
+                self._threads[0].join(self._patience)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(_GRACE)
+                return
+            code = self._process.wait(self._patience)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(110, f"it took longer than {self._patience:g} s to end") from None
+        finally:
+            self._stop()
+        if code:
+            raise BrokenPipeError(32, self.reason or f"sending ended with code {code}")
+
+    def abandon(self, *, keep: bool = True) -> None:
+        """Ends the process at once."""
+        self.closed = True
+        self._stop()
+
+    def explain(self, error: OSError) -> str:
+        """Why writing failed, as the beginning of a sentence."""
+        return f"{self._name} could not be sent to ({error.strerror or error})"
+
+    def _stop(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        with contextlib.suppress(queue.Full):
+            self._chunks.put_nowait(None)
+        for thread in self._threads:
+            thread.join()
+        for end in (self._process.stdin, self._process.stdout):
+            if end is not None:
+                with contextlib.suppress(OSError):
+                    end.close()
+
+    def _hand_on(self) -> None:
+        assert self._process.stdin is not None
+        try:
+            while (data := self._chunks.get()) is not None:
+                self._process.stdin.write(data)
+                self._process.stdin.flush()
+            self._process.stdin.close()
+        except (OSError, ValueError):
+            # It is gone. Whoever writes finds that out; nobody may wait for room any more.
+            while self._chunks.get() is not None:
+                continue
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            word, _, rest = line.decode("utf-8", "replace").strip().partition(" ")
+            if word == "connected":
+                self.connected.set()
+            elif word == "failed":
+                self.reason = rest

@@ -1,0 +1,158 @@
+"""One connection to a receiver: an encoder and a container whose bytes go to a sending process."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stream.addresses import dialled, redact
+from stream.errors import SinkError, UsageError
+from stream.frame import VideoInfo
+from stream.options import OutputOptions
+from stream.sinks._containers import ContainerKind
+from stream.sinks._encoders import EncoderChoice, choose_encoder
+from stream.sinks._pipe import Pipe
+from stream.sinks.video import VideoSink
+
+PATIENCE = 8.0
+"""Seconds after which a receiver that takes nothing, or does not answer, counts as gone."""
+
+SRT_TOOL = "srt-live-transmit"
+_BROADCAST_SOUND = frozenset({"aac", "mp3", "mp2", "ac3"})
+_CODECS = {"libx264", "libx265", "h264_nvenc", "hevc_nvenc", "h264_qsv", "h264_videotoolbox"}
+# What waits for sound that is late is late itself (microseconds).
+_SOON = {"max_interleave_delta": "200000"}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How streams are sent to the addresses of one scheme.
+
+    Attributes:
+        muxer: FFmpeg's name of what the sending process writes.
+        sounds: the codecs of sound that receivers take.
+        options: of that muxer.
+        port: where the scheme's addresses name none; None where nobody can be asked beforehand.
+    """
+
+    muxer: str
+    sounds: frozenset[str]
+    options: dict[str, str]
+    port: int | None = None
+
+
+WAYS = {
+    "rtmp": Way("flv", frozenset({"aac"}), {"flvflags": "no_duration_filesize"}, 1935),
+    "rtmps": Way("flv", frozenset({"aac"}), {"flvflags": "no_duration_filesize"}, 443),
+    "rtsp": Way("rtsp", frozenset({"aac", "opus"}), {"rtsp_transport": "tcp"}, 554),
+    "rtsps": Way("rtsp", frozenset({"aac", "opus"}), {"rtsp_transport": "tcp"}, 322),
+    "udp": Way("mpegts", _BROADCAST_SOUND, {}),
+    # No port to knock at: who waits for one connection only would take the knock for it.
+    "tcp": Way("mpegts", _BROADCAST_SOUND, {}),
+    "srt": Way("mpegts", _BROADCAST_SOUND, {}),
+}
+"""By an address's scheme."""
+
+
+def scheme_of(address: str) -> str:
+    """An address's scheme in small letters; "" where it is none."""
+    scheme, mark, _ = address.partition("://")
+    return scheme.lower() if mark else ""
+
+
+def choose_for_sending(options: OutputOptions) -> EncoderChoice:
+    """The encoder, set up so that what is shown now is sent now.
+
+    Raises:
+        UsageError: receivers do not take what it encodes, or a setting is not possible.
+    """
+    choice = choose_encoder(options.codec or "libx264", options.crf, options.preset)
+    if choice.name not in _CODECS:
+        known = ", ".join(sorted(_CODECS))
+        raise UsageError(f"receivers do not take what {choice.name} encodes; choose one of {known}")
+    if choice.name in ("libx264", "libx265"):
+        choice = replace(choice, options={**choice.options, "tune": "zerolatency"})
+    return choice
+
+
+class Transmission(VideoSink):
+    """Encodes frames and sends them, with the sound, to one receiver until that goes away."""
+
+    def __init__(self, address: str, info: VideoInfo, options: OutputOptions) -> None:
+        """Starts to connect; `pipe.connected` says when the receiver is there.
+
+        Args:
+            address: the receiver's, its secrets included.
+            info: of the frames; of its copied streams only sound is sent.
+            options: codec, crf and preset.
+
+        Raises:
+            UsageError: the encoder is not possible.
+            SinkError: no process can be started, or the encoder does not open.
+        """
+        self._address = address
+        self._way = WAYS[scheme_of(address)]
+        self._asked = options
+        self._even = info.width % 2 == 0 and info.height % 2 == 0
+        super().__init__(redact(address), info)
+
+    def _choose(
+        self, info: VideoInfo, codec: str | None, crf: float | None, preset: str | None
+    ) -> tuple[ContainerKind, EncoderChoice]:
+        choice = choose_for_sending(self._asked)
+        # What every receiver shows; it takes even sizes only.
+        formats = ("yuv420p",) if self._even else ("yuv420p", "yuv444p")
+        # The tool for SRT sends on what it is given, our own process makes its container itself.
+        container = "mpegts" if scheme_of(self._address) == "srt" else "nut"
+        kind = ContainerKind(container, options=_SOON, holds_anything=True, sounds=self._way.sounds)
+        return kind, replace(choice, formats=formats)
+
+    def _open_destination(self, *, overwrite: bool) -> Pipe:
+        name = redact(self._address)
+        try:
+            if scheme_of(self._address) == "srt":
+                self.pipe = _srt(self._address, name)
+            else:
+                self.pipe = _sender(self._address, name, self._way)
+        except OSError as error:
+            raise SinkError(
+                f"{name} cannot be sent to: no process can be started ({error.strerror})"
+            ) from error
+        return self.pipe
+
+    def begin_anew(self) -> None:
+        """Lets the next frame be one that a receiver can begin with."""
+        self._next_keyframe = None
+
+
+def _sender(address: str, name: str, way: Way) -> Pipe:
+    asked = {"address": _for_ffmpeg(address), "format": way.muxer, "options": way.options}
+    return Pipe(
+        [sys.executable, str(Path(__file__).with_name("_sender.py"))],
+        name,
+        environment={"STREAM_SENDER": json.dumps(asked)},
+        patience=PATIENCE,
+    )
+
+
+def _for_ffmpeg(address: str) -> str:
+    address = dialled(address)
+    if scheme_of(address) == "udp" and "pkt_size=" not in address:
+        # Seven packets of MPEG-TS: what fits into an Ethernet frame.
+        address += ("&" if "?" in address else "?") + "pkt_size=1316"
+    return address
+
+
+def _srt(address: str, name: str) -> Pipe:
+    tool = shutil.which(SRT_TOOL)
+    if tool is None:
+        raise SinkError(
+            f"{name} cannot be sent to: the FFmpeg inside PyAV was built without srt, and "
+            f"{SRT_TOOL} is not installed; install it (Debian and Ubuntu: apt-get install "
+            "srt-tools)"
+        )
+    command = [tool, "-quiet", "-chunk:1316", "-autoreconnect:no", "file://con", address]
+    return Pipe(command, name, patience=PATIENCE, tells=False)
