@@ -62,5 +62,6 @@ def draw(
     picture = picture_from_bgr(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8))
     frame = Frame(picture, 0, 0, Fraction(1), instances=instances)
     painter.paint(frame)
+    painter.close()
     painted = np.asarray(cv2.cvtColor(bgr_from_picture(frame.image), cv2.COLOR_BGR2RGB), np.uint8)
     return painted if frame.alpha is None else np.dstack([painted, frame.alpha])

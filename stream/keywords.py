@@ -51,6 +51,8 @@ class PictureKeywords(TypedDict, total=False):
     pixel_size: float
     cover_memory: float
     trail: float
+    select: str
+    identities: bool
 
 
 class WriterKeywords(TypedDict, total=False):
@@ -84,3 +86,5 @@ class StyleKeywords(TypedDict, total=False):
     pixel_size: float
     cover_memory: float
     trail: float
+    select: str
+    identities: bool

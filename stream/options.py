@@ -144,7 +144,8 @@ class PictureOptions:
     )
     background: str = option(
         "000000",
-        "What replace puts behind the objects: a colour as RRGGBB, or a picture, which is fitted.",
+        "What replace puts behind the objects: a colour as RRGGBB, or a picture or a video, which "
+        "is fitted; a video plays at its own rate, over and over.",
         metavar="RRGGBB|FILE",
     )
     cover: str = option(
@@ -167,6 +168,17 @@ class PictureOptions:
     )
     trail: float = option(
         2.0, "How many seconds of an object's way trails shows.", low=0.1, high=600.0
+    )
+    select: str = option(
+        "all",
+        "Which objects are in front, of all that were found: all; largest; a number, so many of "
+        "the largest; or identities, such as id3,id7.",
+        metavar="all|largest|N|id…",
+    )
+    identities: bool = option(
+        False,
+        "instances gives each pixel its object's number (with --colours class, its class's, from 1 "
+        "on) in 16 bits grey, 0 for none, instead of a colour; for .png, .tif, and .mkv (FFV1).",
     )
 
 

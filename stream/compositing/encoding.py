@@ -17,6 +17,8 @@ from stream.types import Array
 _BT2020_PRIMARIES = 9
 _PQ = 16
 _HLG = 18
+HDR = (_PQ, _HLG)
+"""Transfer characteristics of which the encoding is of light, not of sRGB components."""
 
 # ITU-R BT.2087-0, table 4: linear BT.709 to linear BT.2020.
 _TO_BT2020 = (
@@ -87,7 +89,7 @@ def _codes(encoding: Encoding, colour: Colour) -> tuple[int, int, int]:
 
 def _signal(encoding: Encoding, colour: Colour) -> tuple[float, float, float]:
     """Non-linear R'G'B' of an sRGB colour, 0..1 each."""
-    if encoding.transfer not in (_PQ, _HLG):
+    if encoding.transfer not in HDR:
         return colour[0] / 255, colour[1] / 255, colour[2] / 255
     light = [linear(value / 255) for value in colour]
     if encoding.primaries == _BT2020_PRIMARIES:
@@ -109,7 +111,7 @@ def encoded(rgb: NDArray[np.uint8], encoding: Encoding) -> list[Array]:
     """
     values = np.arange(256) / 255
     signal: Array
-    if encoding.transfer in (_PQ, _HLG):
+    if encoding.transfer in HDR:
         light: Array = np.array([linear(value) for value in values], np.float32)[rgb]
         if encoding.primaries == _BT2020_PRIMARIES:
             light = cv2.transform(light, np.array(_TO_BT2020, np.float32))

@@ -44,6 +44,14 @@ class Layer(ABC):
         self.style = style
 
     @property
+    def pixel_format(self) -> str | None:
+        """The format of the pictures that it makes; None where it paints into those that come."""
+        return None
+
+    def close(self) -> None:  # noqa: B027 - most layers hold nothing
+        """Lets go of files that it reads; it may be painted with again."""
+
+    @property
     def remarks(self) -> list[str]:
         """What users should know of what was painted so far, a sentence each."""
         return []

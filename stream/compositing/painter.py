@@ -9,6 +9,7 @@ from typing import NamedTuple
 from stream.compositing.canvas import Canvas, Memory
 from stream.compositing.layer import LAYERS, Layer
 from stream.compositing.layers.timing import Timing
+from stream.compositing.selection import Selection
 from stream.compositing.style import Style
 from stream.compositing.tint import Tint, Tints
 from stream.errors import UsageError
@@ -66,6 +67,12 @@ class Painter:
         if timing or not any(layer.exact for layer in self._layers):
             self._layers.append(Timing(style, figures=timing))
         self._style = style
+        self._selection = Selection(style.select)
+        if self.pixel_format is not None and len(names) > 1:
+            raise UsageError(
+                "with identities the look instances stands alone: its values are no colours, which "
+                f"{' and '.join(one for one in names if one != 'instances')} would paint over"
+            )
         several = sum(layer.pastes for layer in self._layers) > 1
         self._memory = Memory() if several else Memory(0)
 
@@ -83,6 +90,17 @@ class Painter:
     def exact(self) -> bool:
         """Whether samples mean something, so that an encoder should not change them."""
         return any(layer.exact for layer in self._layers)
+
+    @property
+    def pixel_format(self) -> str | None:
+        """The format of all pictures afterwards; None where each keeps its own."""
+        formats = [one.pixel_format for one in self._layers if one.pixel_format is not None]
+        return formats[-1] if formats else None
+
+    def close(self) -> None:
+        """Lets go of files that layers read, such as a video behind; painting opens them again."""
+        for layer in self._layers:
+            layer.close()
 
     @property
     def alpha(self) -> bool:
@@ -113,6 +131,7 @@ class Painter:
         size = (picture.height, picture.width)
         if instances is None:
             instances = Instances.empty((), size)
+        instances = self._selection(instances, frame.pts_seconds)
         layers = [one for one in self._layers if len(instances) or not one.only_adds]
         canvas = Canvas(
             picture,

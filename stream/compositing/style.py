@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
 from stream.compositing.palette import PALETTE, Colour
+from stream.compositing.selection import parse_select
 from stream.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ class Style:
         feather: over how many pixels an effect fades at an edge; None suits the picture, 3 at 720p.
         blur_strength: how far blur spreads a point, in percent of the picture's height.
         darkness: how much darker dim and spotlight make what is behind, 0 to 1.
-        background: what replace puts behind: RRGGBB, or the path of a picture.
+        background: what replace puts behind: RRGGBB, or the path of a picture or a video.
+        select: which objects are in front: `all`, `largest`, so many of the largest, or identities
+            such as `id3,id7`.
+        identities: whether the look instances writes numbers instead of colours.
         cover: how hide covers objects, `fill` or `blur`.
         pixel_size: of pixelate's squares, in percent of the picture's height.
         cover_memory: for how many seconds what was covered stays covered when it is not found.
@@ -58,6 +62,8 @@ class Style:
     pixel_size: float = 4.0
     cover_memory: float = 1.0
     trail: float = 2.0
+    select: str = "all"
+    identities: bool = False
 
     def __post_init__(self) -> None:
         _check("opacity", self.opacity, 0, 1)
@@ -76,6 +82,7 @@ class Style:
         ):
             if value not in choices:
                 raise UsageError(f"{name} is {', '.join(choices)}, not {value!r}")
+        parse_select(self.select)
         _ = self.words, self.palette_colours  # So that what is wrong is said here.
 
     @classmethod

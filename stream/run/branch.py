@@ -46,6 +46,7 @@ class Branch:
         self._lock = threading.Lock()
         self._outputs: list[Output] = []
         self._over = False
+        self._retired: list[Painter] = []
         self._refer = Referencer()
         self.queue: Queue[Delivery] = Queue(
             "painting", capacity, when_full, droppable=lambda item: isinstance(item, Painted)
@@ -62,6 +63,8 @@ class Branch:
     def repaint(self, painter: Painter) -> None:
         """Changes the layers from the next frame on, for all its outputs."""
         with self._lock:
+            if self.painter is not None:
+                self._retired.append(self.painter)
             self.painter, self.key = painter, painter.key
             for output in self._outputs:
                 output.painter = painter
@@ -131,6 +134,13 @@ class Branch:
         self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            for painter in (*self._retired, *([] if self.painter is None else [self.painter])):
+                painter.close()
+
+    def _work(self) -> None:
         try:
             for item in self.queue:
                 self._pass_on(item)

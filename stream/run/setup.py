@@ -17,7 +17,7 @@ from stream.compositing.layer import LAYERS
 from stream.compositing.painter import Painter
 from stream.compositing.style import Style
 from stream.errors import StreamError
-from stream.frame import VideoInfo
+from stream.frame import ColourTags, VideoInfo
 from stream.options import LiveOptions, ModelOptions, OutputOptions, PictureOptions, TrackingOptions
 from stream.queues import WhenFull
 from stream.run.beside_display import BesideDisplay
@@ -33,8 +33,10 @@ from stream.run.report import RunReport
 from stream.run.run import OnFrame, Run
 from stream.run.schedule import EachFrame, Finder, Schedule
 from stream.run.status import Status
+from stream.sinks._plan import IDENTITIES_CODEC
 from stream.sinks.base import About
 from stream.sinks.nothing import NOTHING
+from stream.sinks.video import VideoSink
 from stream.sources.base import Source, Target
 from stream.sources.images import ImagesSource
 
@@ -145,7 +147,12 @@ def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
     options = plan.options
     if painter is not None and painter.alpha:
         info = replace(info, alpha=True)
-    if painter is not None and painter.exact and _is_h264(plan.target, options):
+    if painter is not None and painter.pixel_format is not None:
+        tags = ColourTags(full_range=True)
+        info = replace(info, pixel_format=painter.pixel_format, colour=tags)
+        if options.codec is None and issubclass(kind, VideoSink):
+            options = replace(options, codec=IDENTITIES_CODEC)
+    elif painter is not None and painter.exact and _is_h264(plan.target, options):
         options = replace(options, crf=0)  # without loss: masks are 0 and 255 and nothing between
     sink = kind.from_target(plan.target, info, options)
     if kind.shows:
@@ -191,8 +198,12 @@ def check(plan: RunPlan) -> None:
     for output in plan.outputs:
         kind = sinks.find(output.target)
         kind.check(output.target, output.options, inputs)
-        if kind.paints and make_painter(output.picture).alpha:
-            kind.check_alpha(output.target, output.options)
+        if kind.paints:
+            painter = make_painter(output.picture)
+            if painter.alpha:
+                kind.check_alpha(output.target, output.options)
+            if painter.pixel_format is not None:
+                kind.check_identities(output.target, output.options)
     tracking.make(plan.tracking.tracker)
 
 

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.types import Array
+
 # Formats that OpenCV writes these into; versions before 4.12 know of none.
 _CARRIERS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 _ORIENTATION = 0x0112
@@ -71,12 +73,13 @@ def why_too_large(ending: str, width: int, height: int) -> str | None:
     return f"{ending} holds at most {most} pixels a side, not {width}x{height}; .png holds more"
 
 
-def encode(ending: str, pixels: NDArray[np.uint8], notes: Notes, options: list[int]) -> bytes:
+def encode(ending: str, pixels: Array, notes: Notes, options: list[int]) -> bytes:
     """A picture file's bytes, never none.
 
     Args:
         ending: of the file, with its dot.
-        pixels: uint8 [H, W, 3], blue, green, red, or [H, W, 4] with opacity.
+        pixels: uint8 [H, W, 3], blue, green, red, or [H, W, 4] with opacity, or
+            uint16 [H, W], grey.
         notes: what the file carries beside, where its format can.
         options: of `cv2.imencode`.
 

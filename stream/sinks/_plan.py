@@ -25,6 +25,9 @@ KEYFRAME_EVERY = Fraction(2)
 """Seconds between two key frames."""
 
 _RANGE = {None: 0, False: 1, True: 2}
+IDENTITIES_CODEC = "ffv1"
+"""What keeps values of 16 bits."""
+
 # Denominators above this are finer than any muxer's clock is meant to be.
 _FINEST_CLOCK = 1_000_000
 # By how much the first pictures' rate may differ from the whole file's where that is constant, and
@@ -78,6 +81,21 @@ def choose_alpha(
     if found[1].name.startswith("libvpx"):
         found[1].options["auto-alt-ref"] = "0"  # VP8 refuses transparency with them
     return found
+
+
+def check_identities(path: Path, codec: str | None, crf: float | None, preset: str | None) -> None:
+    """Makes sure that a file keeps every value of 16-bit grey pictures.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if path.suffix.lower() != ".mkv" or codec not in (None, IDENTITIES_CODEC):
+        raise UsageError(
+            f"{path} does not keep the 16-bit values of identities exactly"
+            + (f" with the codec {codec}" if codec not in (None, IDENTITIES_CODEC) else "")
+            + "; .mkv (FFV1), .png and .tif do"
+        )
+    choose(path, IDENTITIES_CODEC, crf, preset)
 
 
 def refusal(path: Path) -> str:

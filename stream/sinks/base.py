@@ -90,6 +90,18 @@ class Sink(ABC):
         raise UsageError(f"{target} keeps no transparency, which the look cutout gives")
 
     @classmethod
+    def check_identities(cls, target: str, options: OutputOptions) -> None:
+        """Refuses an output that cannot keep 16-bit values exactly, before any work is done.
+
+        Raises:
+            UsageError: it cannot; the sentence names those that can.
+        """
+        raise UsageError(
+            f"{target} does not keep the 16-bit values of identities exactly; .mkv (FFV1), .png "
+            "and .tif do"
+        )
+
+    @classmethod
     def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:
         """Opens the sink that a target stands for.
 

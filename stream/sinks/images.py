@@ -14,10 +14,11 @@ from stream.errors import SinkError, UsageError
 from stream.files import write_whole
 from stream.frame import Frame, Item, VideoInfo
 from stream.options import OutputOptions
-from stream.pixels import bgr_from_picture
+from stream.pixels import bgr_from_picture, plane_view
 from stream.sinks._destination import check_destination
 from stream.sinks._photo import encode, notes_of
 from stream.sinks.base import Sink
+from stream.types import Array
 
 _QUALITY = {
     ".jpg": (cv2.IMWRITE_JPEG_QUALITY, 95),
@@ -28,6 +29,10 @@ _QUALITY = {
 ENDINGS = frozenset({*_QUALITY, ".bmp", ".tif", ".tiff", ".ppm"})
 ALPHA_ENDINGS = frozenset({".png", ".webp", ".tif", ".tiff"})
 """Of those that hold transparency."""
+DEEP_ENDINGS = frozenset({".png", ".tif", ".tiff"})
+"""Of those that hold grey of 16 bits."""
+
+_DEEP = "gray16le"
 
 
 class ImageSink(Sink):
@@ -58,9 +63,18 @@ class ImageSink(Sink):
             )
 
     @classmethod
+    def check_identities(cls, target: str, options: OutputOptions) -> None:
+        """PNG and TIFF hold them; in a folder, pictures of other kinds become PNG."""
+        path = Path(target)
+        if path.suffix.lower() in ENDINGS - DEEP_ENDINGS and not path.is_dir():
+            super().check_identities(target, options)
+
+    @classmethod
     def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:
         """Checks that the pictures can be written; their names are those of the source's."""
-        return cls(target, info.pictures, overwrite=options.overwrite, alpha=info.alpha)
+        kept = ALPHA_ENDINGS if info.alpha else ENDINGS
+        kept = DEEP_ENDINGS if info.pixel_format == _DEEP else kept
+        return cls(target, info.pictures, overwrite=options.overwrite, kept=kept)
 
     def __init__(
         self,
@@ -68,7 +82,7 @@ class ImageSink(Sink):
         paths: Sequence[Path] | None = None,
         *,
         overwrite: bool = False,
-        alpha: bool = False,
+        kept: frozenset[str] = ENDINGS,
     ) -> None:
         """Checks that the output can be written.
 
@@ -77,7 +91,7 @@ class ImageSink(Sink):
             paths: the file that each frame comes from, by its index: gives the names in a folder
                 (as .png where its own ending is not written). None numbers them.
             overwrite: whether existing files may be replaced.
-            alpha: whether pictures with transparency will come.
+            kept: endings that hold the pictures that will come; in a folder others become .png.
 
         Raises:
             UsageError: a file exists already, is an input, or several pictures go into one file.
@@ -86,7 +100,7 @@ class ImageSink(Sink):
         self.output = Path(output)
         self._paths = paths
         self._overwrite = overwrite
-        self._kept = ALPHA_ENDINGS if alpha else ENDINGS
+        self._kept = kept
         self._into_folder = self.output.is_dir() or self.output.suffix.lower() not in ENDINGS
         self._written = 0
         sources = list(paths or ())
@@ -109,11 +123,15 @@ class ImageSink(Sink):
             return
         target = self._target(item.index)
         ending = target.suffix.lower()
-        pixels = bgr_from_picture(item.image)
-        if item.alpha is not None and ending in ALPHA_ENDINGS:
-            pixels = np.dstack([pixels, item.alpha])
         source = self._source(item.index)
         notes = [] if source is None else notes_of(source)
+        if item.image.format.name == _DEEP:
+            pixels: Array = plane_view(item.image.planes[0], 16)
+            notes = []  # they are about colours
+        else:
+            pixels = bgr_from_picture(item.image)
+        if item.alpha is not None and ending in ALPHA_ENDINGS:
+            pixels = np.dstack([pixels, item.alpha])
         try:
             data = encode(ending, pixels, notes, list(_QUALITY.get(ending, ())))
         except ValueError as error:

@@ -32,6 +32,10 @@ class NothingSink(Sink):
     def check_alpha(cls, target: str, options: OutputOptions) -> None:
         """There is nothing to keep."""
 
+    @classmethod
+    def check_identities(cls, target: str, options: OutputOptions) -> None:
+        """There is nothing to keep."""
+
     def write(self, item: Item) -> None:
         """Lets it go."""
 

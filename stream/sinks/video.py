@@ -34,6 +34,7 @@ from stream.sinks._muxer import FAILURES, Muxer, words_of
 from stream.sinks._pictures import Pictures
 from stream.sinks._plan import (
     KEYFRAME_EVERY,
+    check_identities,
     choose,
     choose_alpha,
     choose_tick,
@@ -114,6 +115,11 @@ class VideoSink(Sink):
     def check_alpha(cls, target: str, options: OutputOptions) -> None:
         """WebM, QuickTime and Matroska hold it, by encoders that keep it."""
         choose_alpha(Path(target), options.codec, options.crf, options.preset)
+
+    @classmethod
+    def check_identities(cls, target: str, options: OutputOptions) -> None:
+        """Only Matroska holds them."""
+        check_identities(Path(target), options.codec, options.crf, options.preset)
 
     @classmethod
     def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:

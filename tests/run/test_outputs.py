@@ -58,6 +58,9 @@ class Counted:
         plane.update(bytes([self.mark]) * plane.buffer_size)
         self.painted += 1
 
+    def close(self) -> None:
+        """It holds nothing."""
+
 
 def chroma(image):
     return bytes(image.planes[1])[0]

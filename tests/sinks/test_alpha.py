@@ -15,7 +15,7 @@ from stream.errors import UsageError
 from stream.frame import Frame
 from stream.options import OutputOptions
 from stream.pixels import picture_from_bgr, plane_view
-from stream.sinks.images import ImageSink
+from stream.sinks.images import ALPHA_ENDINGS, ImageSink
 from stream.sinks.video import VideoSink
 from stream.sources.file import FileSource
 from tests import media
@@ -180,7 +180,7 @@ def test_pictures_that_hold_none_are_refused(target):
 def test_a_photo_keeps_colours_and_opacity_exactly(tmp_path, ending):
     pixels = np.random.default_rng(3).integers(0, 256, (64, 96, 3), np.uint8)
     alpha = matte(1)
-    with ImageSink(tmp_path / f"out{ending}", alpha=True) as sink:
+    with ImageSink(tmp_path / f"out{ending}", kept=ALPHA_ENDINGS) as sink:
         sink.write(Frame(picture_from_bgr(pixels), 0, 0, Fraction(1), alpha=alpha))
     found = cv2.imread(str(tmp_path / f"out{ending}"), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(found[..., 3], alpha)
@@ -189,7 +189,7 @@ def test_a_photo_keeps_colours_and_opacity_exactly(tmp_path, ending):
 
 def test_in_a_folder_photos_of_other_kinds_become_png(tmp_path):
     sources = [tmp_path / name for name in ("a.jpg", "b.webp")]
-    with ImageSink(tmp_path / "out", sources, alpha=True) as sink:
+    with ImageSink(tmp_path / "out", sources, kept=ALPHA_ENDINGS) as sink:
         for index in range(2):
             picture = picture_from_bgr(np.zeros((64, 96, 3), np.uint8))
             sink.write(Frame(picture, index, index, Fraction(1), alpha=matte(index)))

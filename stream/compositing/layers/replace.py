@@ -9,25 +9,33 @@ from typing import ClassVar
 
 import cv2
 import numpy as np
+from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from stream.compositing.behind import Background, Behind
 from stream.compositing.canvas import Canvas
-from stream.compositing.encoding import Encoding, encoded
+from stream.compositing.encoding import HDR, Encoding, encoded
+from stream.compositing.film import Film, Fitting
 from stream.compositing.mattes import Matte
 from stream.compositing.palette import Colour
 from stream.compositing.planes import Samples, reduce_to
 from stream.compositing.style import Style, parse_colour
 from stream.errors import UsageError
+from stream.pixels import plane_view, rgb_from_picture
 
-_Setting = tuple[tuple[int, int], tuple[tuple[int, int], ...], Encoding]
+_PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")
+
+_Setting = tuple[tuple[int, int], str, Encoding, int]
 
 
 class Replace(Behind):
-    """Puts a colour or a picture behind the objects.
+    """Puts a colour, a picture or a video behind the objects.
+
+    A video has its own time: it shows what it shows at the frame's presentation time, at its own
+    rate, and begins again after its end.
 
     Raises:
-        UsageError: the background is neither a colour nor a picture that can be read.
+        UsageError: the background is neither a colour nor a file that can be read.
     """
 
     held: ClassVar[bool] = False
@@ -36,27 +44,74 @@ class Replace(Behind):
         super().__init__(style)
         self._colour: Colour | None = None
         self._picture: NDArray[np.uint8] | None = None
-        self._fitted: tuple[_Setting, list[Samples]] | None = None
+        self._film: Film | None = None
+        self._fitting: Fitting | None = None
+        self._setting: _Setting | None = None
+        self._shown: VideoFrame | None = None
+        self._fitted: list[Samples] = []
         if re.fullmatch("#?[0-9a-fA-F]{6}", style.background):
             self._colour = parse_colour(style.background)
         else:
-            self._picture = _read(style.background)
+            self._open(style.background)
+
+    def _open(self, path: str) -> None:
+        file = Path(path)
+        if not file.is_file():
+            raise UsageError(
+                f"the background {path!r} is neither a colour such as 00FF00 nor a file that is "
+                "there"
+            )
+        if file.suffix.lower() in _PICTURES:
+            self._picture = _read(file)
+        else:
+            self._film = Film(path)
 
     def backgrounds(self, canvas: Canvas, matte: Matte) -> Sequence[Background | None]:
         """The colour's code values, or the picture, cut to the canvas's shape."""
         if self._colour is not None:
             return [*canvas.encoding.codes(self._colour)][: len(canvas.steps)]
-        setting = (canvas.size, canvas.steps, canvas.encoding)
-        if self._fitted is None or self._fitted[0] != setting:
-            self._fitted = setting, self._fit(*setting)
-        return list(self._fitted[1])
+        picture = canvas.picture
+        setting = (canvas.size, picture.format.name, canvas.encoding, int(picture.colorspace))
+        if self._setting != setting:
+            self._setting, self._fitted, self._fitting = setting, [], None
+        if self._film is not None:
+            self._play(canvas, self._film)
+        elif not self._fitted:
+            assert self._picture is not None
+            self._fitted = self._encoded(self._picture, canvas)
+        return list(self._fitted)
 
-    def _fit(
-        self, size: tuple[int, int], steps: tuple[tuple[int, int], ...], encoding: Encoding
-    ) -> list[Samples]:
-        assert self._picture is not None
-        planes = encoded(cover(self._picture, size), encoding)
-        return [reduce_to(plane, step) for plane, step in zip(planes, steps, strict=False)]
+    def _play(self, canvas: Canvas, film: Film) -> None:
+        shown = film.at(canvas.seconds)
+        if self._fitted and shown is self._shown:
+            return
+        self._shown = shown
+        if canvas.encoding.transfer in HDR:
+            self._fitted = self._encoded(rgb_from_picture(shown), canvas)
+            return
+        if self._fitting is None:
+            picture = canvas.picture
+            self._fitting = Fitting(
+                canvas.size,
+                picture.format.name,
+                canvas.encoding,
+                int(picture.colorspace),
+                film.shape,
+            )
+        fitted = self._fitting(shown)
+        depth = canvas.encoding.depth
+        # A copy: the picture's memory goes back to FFmpeg with it.
+        self._fitted = [plane_view(plane, depth).copy() for plane in fitted.planes]
+
+    def _encoded(self, rgb: NDArray[np.uint8], canvas: Canvas) -> list[Samples]:
+        planes = encoded(cover(rgb, canvas.size), canvas.encoding)
+        return [reduce_to(plane, step) for plane, step in zip(planes, canvas.steps, strict=False)]
+
+    def close(self) -> None:
+        """Closes the video."""
+        self._shown = None
+        if self._film is not None:
+            self._film.close()
 
 
 def cover(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -72,13 +127,12 @@ def cover(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(seen, (width, height), interpolation=how), np.uint8)
 
 
-def _read(path: str) -> NDArray[np.uint8]:
-    file = Path(path)
-    if not file.is_file():
-        raise UsageError(
-            f"the background {path!r} is neither a colour such as 00FF00 nor a file that is there"
-        )
-    found = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+def _read(file: Path) -> NDArray[np.uint8]:
+    try:
+        data = np.frombuffer(file.read_bytes(), np.uint8)
+        found = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    except (OSError, cv2.error):
+        found = None
     if found is None:
-        raise UsageError(f"the background {path!r} cannot be read as a picture")
+        raise UsageError(f"the background {str(file)!r} cannot be read as a picture")
     return np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), np.uint8)

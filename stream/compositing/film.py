@@ -1,0 +1,254 @@
+"""A video that plays behind the objects, over and over, by its own clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import av
+from av.container import InputContainer
+from av.filter import Graph
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from stream.compositing.encoding import Encoding
+from stream.errors import UsageError
+from stream.pixels import MATRICES
+
+_FAILURES = (av.FFmpegError, OSError, ValueError)
+_FAR = 10.0
+"""Seconds ahead from which on it is quicker to look for a keyframe than to decode all between."""
+_ROUNDING = 5e-4
+"""Seconds by which times may be early: files count in milliseconds, and numbers are rounded."""
+_ONE_FRAME = 0.04
+"""How long a frame lasts of which nobody says, in seconds."""
+_NAMES = {1: "bt709", 4: "fcc", 5: "bt601", 6: "bt601", 7: "smpte240m", 9: "bt2020", 10: "bt2020"}
+_FULL = 2
+_TURNS = {
+    90: (("transpose", "cclock"),),
+    180: (("hflip", None), ("vflip", None)),
+    270: (("transpose", "clock"),),
+}
+
+
+class Film:
+    """Gives the picture that a video shows at any time; after its end it begins again.
+
+    Two decoded pictures are held at most. Nothing is open before the first picture is asked for,
+    nor after `close`.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Makes sure that there is a picture in it.
+
+        Raises:
+            UsageError: the file cannot be read as a video.
+        """
+        self._path = path
+        self._container: InputContainer | None = None
+        self._frames: Iterator[tuple[float, float, VideoFrame]] = iter(())
+        self._current: tuple[float, float, VideoFrame] | None = None
+        self._following: tuple[float, float, VideoFrame] | None = None
+        self._length: float | None = None
+        self._origin: float | None = None
+        self.shape = 1.0
+        """How wide a sample is, as a multiple of its height."""
+        try:
+            self._rewind()
+            self._advance()
+        except _FAILURES as error:
+            reason = getattr(error, "strerror", None) or error
+            raise UsageError(
+                f"the background {path!r} cannot be read as a picture or a video ({reason})"
+            ) from error
+        finally:
+            found = self._current
+            self.close()
+        if found is None:
+            raise UsageError(f"the background {path!r} has no picture in it")
+
+    def at(self, seconds: float) -> VideoFrame:
+        """The picture at a time; not to be written to.
+
+        Args:
+            seconds: from its beginning on, any number; it may go back.
+        """
+        if self._container is None:
+            self._rewind()
+            self._advance()
+        if self._length is None:
+            # Nobody says how long it is, so it begins with what is first asked for.
+            self._origin = seconds if self._origin is None else self._origin
+            seconds -= self._origin
+        wanted = self._within(seconds + _ROUNDING)
+        if self._current is None or wanted < self._current[0]:
+            self._rewind()
+            self._advance()
+        if self._length is not None and wanted - self._start() > _FAR:
+            self._seek(wanted)
+        while self._following is not None and self._following[0] <= wanted:
+            self._advance()
+            if self._following is None and self._current is not None:
+                self._length = self._current[0] + self._current[1]
+                if wanted >= self._length:  # it is shorter than it says
+                    return self.at(seconds)
+        assert self._current is not None
+        return self._current[2]
+
+    def close(self) -> None:
+        """Lets go of the file; asked again, it opens it again."""
+        container, self._container = self._container, None
+        self._current = self._following = None
+        self._frames = iter(())
+        if container is not None:
+            container.close()
+
+    def _within(self, seconds: float) -> float:
+        return seconds if self._length is None else seconds % self._length
+
+    def _start(self) -> float:
+        return 0.0 if self._current is None else self._current[0]
+
+    def _rewind(self) -> None:
+        self.close()
+        container = av.open(self._path)
+        self._container = container
+        if not container.streams.video:
+            raise ValueError("there is no video in it")
+        stream = container.streams.video[0]
+        if self._length is None and stream.duration and stream.time_base:
+            self._length = float(stream.duration * stream.time_base)
+        elif self._length is None and container.duration:
+            self._length = container.duration / av.time_base
+        self.shape = float(stream.sample_aspect_ratio or 1) or 1.0
+        self._frames = _decoded(container, stream)
+
+    def _seek(self, wanted: float) -> None:
+        """Goes on from the keyframe before a time, where the file can tell."""
+        assert self._container is not None
+        stream = self._container.streams.video[0]
+        assert stream.time_base is not None
+        start = stream.start_time or 0
+        try:
+            self._container.seek(start + int(wanted / stream.time_base), stream=stream)
+        except av.FFmpegError:
+            return  # then all between is decoded
+        self._frames = _decoded(self._container, stream)
+        self._current = self._following = None
+        self._advance()
+        if self._current is None or self._current[0] > wanted:
+            self._rewind()
+            self._advance()
+
+    def _advance(self) -> None:
+        """Goes one picture on; the last one stays."""
+        if self._following is None:
+            self._following = next(self._frames, None)
+        if self._following is not None:
+            self._current = self._following
+            self._following = next(self._frames, None)
+
+
+def _decoded(
+    container: InputContainer, stream: VideoStream
+) -> Iterator[tuple[float, float, VideoFrame]]:
+    """Start and length in seconds of each picture, and the picture; damage ends it early."""
+    first = float((stream.start_time or 0) * (stream.time_base or 0))
+    usual = float(1 / stream.average_rate) if stream.average_rate else _ONE_FRAME
+    latest = -1.0
+    try:
+        for frame in container.decode(stream):
+            start = latest + usual if frame.time is None else frame.time - first
+            if start <= latest:
+                continue
+            latest = start
+            length = float((frame.duration or 0) * (frame.time_base or 0))
+            yield start, length or usual, frame
+    except _FAILURES:
+        return
+
+
+class Fitting:
+    """Brings pictures of one kind to a size and an encoding: scaled to cover it, the middle kept.
+
+    Args:
+        size: the wanted height and width in pixels.
+        pixel_format: the wanted format.
+        encoding: how colours are written in it.
+        matrix: its colour matrix, as H.273 has it.
+        shape: how wide a sample of the pictures is, as a multiple of its height.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        pixel_format: str,
+        encoding: Encoding,
+        matrix: int,
+        shape: float = 1.0,
+    ) -> None:
+        self._size = size
+        self._format = pixel_format
+        self._range = "full" if encoding.full_range else "limited"
+        self._shape = shape
+        self._matrix = _named(matrix, size[1], size[0])
+        self._graph: Graph | None = None
+        self._for: object = None
+
+    def __call__(self, picture: VideoFrame) -> VideoFrame:
+        """A new picture of the wanted size and format."""
+        key = (
+            picture.width,
+            picture.height,
+            picture.format.name,
+            picture.colorspace,
+            picture.color_range,
+            picture.rotation,
+        )
+        if self._graph is None or self._for != key:
+            self._graph, self._for = self._build(picture), key
+        self._graph.push(picture)
+        return self._graph.pull()  # type: ignore[return-value]  # a picture for a picture
+
+    def _build(self, picture: VideoFrame) -> Graph:
+        height, width = self._size
+        rows, columns = picture.height, picture.width
+        shape = self._shape
+        turned = round(picture.rotation / 90) * 90 % 360
+        if turned % 180:
+            rows, columns, shape = columns, rows, 1 / shape
+        scale = max(height / rows, width / (columns * shape))
+        # What is far from being seen goes first, in multiples of what chroma stands for;
+        # the rest once it is scaled, by which the middle stays to the pixel.
+        kept_rows = rows - 4 * (max(0, rows - round(height / scale)) // 4)
+        kept_columns = columns - 4 * (max(0, columns - round(width / scale / shape)) // 4)
+        tall = max(height, round(kept_rows * scale))
+        wide = max(width, round(kept_columns * shape * scale))
+        graph = Graph()
+        graph.threads = 1
+        nodes = [
+            graph.add_buffer(
+                width=picture.width,
+                height=picture.height,
+                format=picture.format,
+                time_base=picture.time_base,
+            )
+        ]
+        nodes += [graph.add(name, how) for name, how in _TURNS.get(turned, ())]
+        nodes.append(graph.add("crop", f"{kept_columns}:{kept_rows}"))
+        full = picture.color_range == _FULL or picture.format.name.startswith("yuvj")
+        how = f"{wide}:{tall}:flags={'area' if scale < 1 else 'bicubic'}"
+        how += f":out_color_matrix={self._matrix}:out_range={self._range}"
+        if not picture.format.is_rgb:
+            how += f":in_color_matrix={_named(picture.colorspace, columns, rows)}"
+            how += f":in_range={'full' if full else 'limited'}"
+        nodes.append(graph.add("scale", how))
+        nodes += [graph.add("format", self._format), graph.add("crop", f"{width}:{height}")]
+        nodes.append(graph.add("buffersink"))
+        graph.link_nodes(*nodes).configure()
+        return graph
+
+
+def _named(matrix: int, width: int, height: int) -> str:
+    """What swscale calls a matrix, guessed by size where nothing is known of it."""
+    high = width >= 1280 or height > 576
+    return _NAMES[matrix if matrix in MATRICES else 1 if high else 6]
