@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import av
 from av.container import InputContainer
@@ -28,6 +29,15 @@ _TURNS = {
     180: (("hflip", None), ("vflip", None)),
     270: (("transpose", "clock"),),
 }
+_SHORTEST = 1e-3
+
+
+class _Shot(NamedTuple):
+    """A picture, when it begins and how long it lasts, in seconds."""
+
+    start: float
+    length: float
+    picture: VideoFrame
 
 
 class Film:
@@ -45,113 +55,106 @@ class Film:
         """
         self._path = path
         self._container: InputContainer | None = None
-        self._frames: Iterator[tuple[float, float, VideoFrame]] = iter(())
-        self._current: tuple[float, float, VideoFrame] | None = None
-        self._following: tuple[float, float, VideoFrame] | None = None
+        self._shots: Iterator[_Shot] = iter(())
+        self._current: _Shot | None = None
+        self._following: _Shot | None = None
         self._length: float | None = None
-        self._origin: float | None = None
+        self._origin = 0.0
         self.shape = 1.0
         """How wide a sample is, as a multiple of its height."""
         try:
-            self._rewind()
-            self._advance()
-        except _FAILURES as error:
-            reason = getattr(error, "strerror", None) or error
-            raise UsageError(
-                f"the background {path!r} cannot be read as a picture or a video ({reason})"
-            ) from error
+            self._begin()
         finally:
-            found = self._current
             self.close()
-        if found is None:
-            raise UsageError(f"the background {path!r} has no picture in it")
 
     def at(self, seconds: float) -> VideoFrame:
         """The picture at a time; not to be written to.
 
         Args:
             seconds: from its beginning on, any number; it may go back.
+
+        Raises:
+            UsageError: the file can no longer be read.
         """
-        if self._container is None:
-            self._rewind()
-            self._advance()
-        if self._length is None:
+        shot = self._begin() if self._current is None else self._current
+        if self._length is None and self._origin == 0:
             # Nobody says how long it is, so it begins with what is first asked for.
-            self._origin = seconds if self._origin is None else self._origin
-            seconds -= self._origin
-        wanted = self._within(seconds + _ROUNDING)
-        if self._current is None or wanted < self._current[0]:
-            self._rewind()
-            self._advance()
-        if self._length is not None and wanted - self._start() > _FAR:
-            self._seek(wanted)
-        while self._following is not None and self._following[0] <= wanted:
-            self._advance()
-            if self._following is None and self._current is not None:
-                self._length = self._current[0] + self._current[1]
+            self._origin = seconds
+        wanted = self._within(seconds)
+        if wanted < shot.start:
+            shot = self._begin()
+        if self._length is not None and wanted - shot.start > _FAR:
+            shot = self._seek(wanted)
+        following = self._following
+        while following is not None and following.start <= wanted:
+            shot = self._advance(following)
+            following = self._following
+            if following is None:
+                self._length = shot.start + shot.length
                 if wanted >= self._length:  # it is shorter than it says
                     return self.at(seconds)
-        assert self._current is not None
-        return self._current[2]
+        return shot.picture
 
     def close(self) -> None:
         """Lets go of the file; asked again, it opens it again."""
         container, self._container = self._container, None
         self._current = self._following = None
-        self._frames = iter(())
+        self._shots = iter(())
         if container is not None:
             container.close()
 
     def _within(self, seconds: float) -> float:
+        seconds += _ROUNDING - self._origin
         return seconds if self._length is None else seconds % self._length
 
-    def _start(self) -> float:
-        return 0.0 if self._current is None else self._current[0]
-
-    def _rewind(self) -> None:
+    def _begin(self) -> _Shot:
+        """Opens the file, again too, and takes its first picture."""
         self.close()
-        container = av.open(self._path)
-        self._container = container
-        if not container.streams.video:
-            raise ValueError("there is no video in it")
-        stream = container.streams.video[0]
-        if self._length is None and stream.duration and stream.time_base:
-            self._length = float(stream.duration * stream.time_base)
-        elif self._length is None and container.duration:
-            self._length = container.duration / av.time_base
-        self.shape = float(stream.sample_aspect_ratio or 1) or 1.0
-        self._frames = _decoded(container, stream)
+        try:
+            container = av.open(self._path)
+            self._container = container
+            if not container.streams.video:
+                raise ValueError("there is no video in it")
+            stream = container.streams.video[0]
+            if self._length is None and stream.duration and stream.time_base:
+                self._length = float(stream.duration * stream.time_base)
+            elif self._length is None and container.duration:
+                self._length = container.duration / av.time_base
+            self.shape = float(stream.sample_aspect_ratio or 1) or 1.0
+            self._shots = _decoded(container, stream)
+            first = next(self._shots, None)
+        except _FAILURES as error:
+            reason = getattr(error, "strerror", None) or error
+            raise UsageError(
+                f"the background {self._path!r} cannot be read as a picture or a video ({reason})"
+            ) from error
+        if first is None:
+            raise UsageError(f"the background {self._path!r} has no picture in it")
+        return self._advance(first)
 
-    def _seek(self, wanted: float) -> None:
-        """Goes on from the keyframe before a time, where the file can tell."""
+    def _seek(self, wanted: float) -> _Shot:
+        """Goes on from the keyframe before a time, where the file can tell, else from the first."""
         assert self._container is not None
         stream = self._container.streams.video[0]
-        assert stream.time_base is not None
         start = stream.start_time or 0
+        found: _Shot | None = None
         try:
-            self._container.seek(start + int(wanted / stream.time_base), stream=stream)
+            ticks = int(wanted / (stream.time_base or 1))
+            self._container.seek(start + ticks, stream=stream)
+            self._shots = _decoded(self._container, stream)
+            found = next(self._shots, None)
         except av.FFmpegError:
-            return  # then all between is decoded
-        self._frames = _decoded(self._container, stream)
-        self._current = self._following = None
-        self._advance()
-        if self._current is None or self._current[0] > wanted:
-            self._rewind()
-            self._advance()
+            return self._begin()
+        return self._begin() if found is None or found.start > wanted else self._advance(found)
 
-    def _advance(self) -> None:
-        """Goes one picture on; the last one stays."""
-        if self._following is None:
-            self._following = next(self._frames, None)
-        if self._following is not None:
-            self._current = self._following
-            self._following = next(self._frames, None)
+    def _advance(self, shot: _Shot) -> _Shot:
+        """Goes on to a picture."""
+        self._current, self._following = shot, next(self._shots, None)
+        return shot
 
 
-def _decoded(
-    container: InputContainer, stream: VideoStream
-) -> Iterator[tuple[float, float, VideoFrame]]:
-    """Start and length in seconds of each picture, and the picture; damage ends it early."""
+def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[_Shot]:
+    """The pictures with their times from the first one on; damage ends it early."""
     first = float((stream.start_time or 0) * (stream.time_base or 0))
     usual = float(1 / stream.average_rate) if stream.average_rate else _ONE_FRAME
     latest = -1.0
@@ -162,7 +165,7 @@ def _decoded(
                 continue
             latest = start
             length = float((frame.duration or 0) * (frame.time_base or 0))
-            yield start, length or usual, frame
+            yield _Shot(start, max(length or usual, _SHORTEST), frame)
     except _FAILURES:
         return
 
