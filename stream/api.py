@@ -9,7 +9,7 @@ from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from stream.options import (
     NetworkOptions,
     OutputOptions,
     PictureOptions,
+    ReplayOptions,
     TrackingOptions,
 )
 from stream.pixels import video_picture
@@ -35,6 +36,7 @@ from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.run.report import RunReport
 from stream.run.run import OnFrame
 from stream.run.setup import Prepared, execute, prepared
+from stream.sinks import check_records
 from stream.sinks.caller import CALLER
 from stream.sinks.video import VideoSink
 from stream.sources.base import Target
@@ -78,6 +80,7 @@ def _plan(
         target,
         InputOptions(
             _grouped(CutOptions, rest),
+            _grouped(ReplayOptions, rest),
             _grouped(CameraOptions, rest),
             _grouped(NetworkOptions, rest),
         ),
@@ -96,7 +99,7 @@ def _plan(
     if rest:
         known = [
             one.name
-            for group in (CutOptions, CameraOptions, NetworkOptions, ModelOptions)
+            for group in (CutOptions, ReplayOptions, CameraOptions, NetworkOptions, ModelOptions)
             for one in fields(group)
         ]
         raise UsageError(
@@ -112,14 +115,14 @@ class Video:
 
     Attributes:
         info: what is known of the video before its first frame.
-        segmenter: what finds the objects.
+        segmenter: what finds the objects; with `from_records` only the recorded names.
     """
 
     def __init__(self, plan: RunPlan, segmenter: Segmenter | None) -> None:
         """Use `open`."""
         self._stack = ExitStack()
         self._ready: Prepared | None = self._stack.enter_context(prepared(plan, segmenter))
-        self.segmenter = self._ready.segmenter
+        self.segmenter = cast("Segmenter", self._ready.segmenter)
         self.info: VideoInfo = self._ready.run.source.info
         self._begun = self._ended = False
 
@@ -205,8 +208,9 @@ def open(
 
 def process(
     target: Target,
-    output: str | Path | Sequence[str | Path],
+    output: str | Path | Sequence[str | Path] = (),
     *,
+    records: str | Path | Sequence[str | Path] = (),
     track: bool | str = True,
     on_frame: OnFrame | None = None,
     segmenter: Segmenter | None = None,
@@ -218,7 +222,9 @@ def process(
 
     Args:
         target: as in `open`.
-        output: the file to write, or several.
+        output: the file to write, or several; none where only records are wanted.
+        records: the files of records to write: .ndjson, .csv, .parquet, .json (COCO), .txt (MOT),
+            or "-" for lines of JSON on standard output.
         track: as in `open`.
         on_frame: called for each frame in order, in a thread of its own, once its instances are
             there and before they are painted; it may put others into `frame.instances`.
@@ -232,13 +238,19 @@ def process(
     Raises:
         StreamError: it could not begin, or failed on the way; the message says what was saved.
     """
-    outputs = [output] if isinstance(output, (str, Path)) else list(output)
-    plan = _plan(target, outputs, track, options)
+    named = [str(one) for one in _several(records)]
+    for one in named:
+        check_records(one)
+    plan = _plan(target, [*_several(output), *named], track, options)
     console = Console(file=io.StringIO())
     report, outcome = execute(plan, console=console, segmenter=segmenter, on_frame=on_frame)
     if outcome.error is not None:
         raise outcome.error
     return report
+
+
+def _several(given: str | Path | Sequence[str | Path]) -> list[str | Path]:
+    return [given] if isinstance(given, (str, Path)) else list(given)
 
 
 class VideoWriter:

@@ -147,7 +147,7 @@ class _Reader:
                 )
             plans.append(
                 RunPlan(
-                    source,
+                    source.named(NAME, name),
                     tuple(one.plan(name) for one in outputs),
                     model,
                     tracking,

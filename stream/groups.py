@@ -236,6 +236,8 @@ def _many(leaf: Leaf, given: object) -> Value:
     parse = leaf.option.parse
     if isinstance(given, str) and parse is not None:
         return parse(given)
+    if isinstance(given, str) and leaf.option.many:
+        given = [given]
     if not isinstance(given, list):
         raise UsageError(f"it is a list, not {shown(given)}")
     if parts == (int, int):

@@ -7,6 +7,7 @@ in a form of its own, such as `1:30`, that text is taken too. A test holds both 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypedDict
 
 
@@ -22,6 +23,7 @@ class OpenKeywords(TypedDict, total=False):
     start: float | str | None
     end: float | str | None
     limit: int | None
+    from_records: Path | str | None
     size: tuple[int, int] | str | None
     fps: float | None
     device: str | None
@@ -62,6 +64,7 @@ class WriterKeywords(TypedDict, total=False):
     crf: float | None
     preset: str | None
     overwrite: bool
+    records_masks: str
 
 
 class ProcessKeywords(OpenKeywords, PictureKeywords, WriterKeywords, total=False):

@@ -32,6 +32,7 @@ class Option:
         parse: from the text of a command line or a file to the value; raises UsageError.
         short: a flag of one letter.
         flag: the long flag, where it is not the field's name with dashes.
+        many: whether the flag may be given several times, a text each; a list elsewhere.
     """
 
     help: str
@@ -43,6 +44,7 @@ class Option:
     parse: Callable[[str], Value] | None = None
     short: str | None = None
     flag: str | None = None
+    many: bool = False
 
 
 class _How(TypedDict, total=False):
@@ -55,6 +57,7 @@ class _How(TypedDict, total=False):
     parse: Callable[[str], Value]
     short: str
     flag: str
+    many: bool
 
 
 def option(default: T, help: str, said: str = "", **how: Unpack[_How]) -> T:
@@ -78,6 +81,17 @@ def parse_every(text: str) -> Every:
     if text.isdecimal() and int(text) >= 1:
         return int(text)
     raise UsageError(f"it is a number from 1 on, or auto, not {text!r}")
+
+
+def parse_file(text: str) -> Path:
+    """A file's name.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if not text or "\0" in text:
+        raise UsageError("it is empty" if not text else "a name cannot hold a zero byte")
+    return Path(text)
 
 
 def parse_names(text: str) -> tuple[str, ...]:

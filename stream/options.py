@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stream.errors import UsageError
-from stream.option import Every, option, parse_every, parse_names, parse_size, parse_time
+from stream.option import (
+    Every,
+    option,
+    parse_every,
+    parse_file,
+    parse_names,
+    parse_size,
+    parse_time,
+)
+
+STANDARD_OUTPUT = "-"
+"""The target that is the program's standard output, for records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +227,21 @@ class CutOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """Whether what was recorded is taken in place of inference."""
+
+    from_records: Path | None = option(
+        None,
+        "Paint what these records hold, without inference: .ndjson, as written by --records, "
+        "perhaps corrected by hand; .json (COCO) and .txt (MOTChallenge) too.",
+        said="the model looks",
+        metavar="FILE",
+        flag="--from",
+        parse=parse_file,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class CameraOptions:
     """What is asked of a camera."""
 
@@ -264,6 +290,7 @@ class InputOptions:
     """All that a source may be asked; each kind reads what concerns it."""
 
     cut: CutOptions = CutOptions()
+    replay: ReplayOptions = ReplayOptions()
     camera: CameraOptions = CameraOptions()
     network: NetworkOptions = NetworkOptions()
 
@@ -293,6 +320,13 @@ class OutputOptions:
     )
     overwrite: bool = option(
         False, "Replace an existing output; without this it is refused before any work."
+    )
+    records_masks: str = option(
+        "rle",
+        "How records hold masks. rle: COCO's run lengths, exact; polygon: outlines, to a pixel; "
+        "soft: what --from needs to paint the very same picture again, many times as large "
+        "(.ndjson); none: boxes alone.",
+        choices=("rle", "polygon", "soft", "none"),
     )
 
 

@@ -82,7 +82,10 @@ def decode(rle: AnyRle) -> NDArray[np.bool_]:
             'a mask in run lengths is {"size": [height, width], "counts": "…"}; this one cannot '
             f"be read: {error}"
         ) from error
-    if min(height, width) < 0 or (counts < 0).any() or counts.sum() != height * width:
+    pixels = height * width
+    # Each count by itself first: what is far too large would make the sum go round.
+    wrong = min(height, width) < 0 or (counts < 0).any() or (counts > max(pixels, 0)).any()
+    if wrong or counts.sum() != pixels:
         raise UsageError(
             f"a mask's run lengths add up to {counts.sum()} pixels, but its picture of "
             f"{width}x{height} has {height * width}"

@@ -30,6 +30,7 @@ def kinds(hint: Any, *, parsed: bool = False) -> set[Any]:
             [
                 options.ModelOptions,
                 options.CutOptions,
+                options.ReplayOptions,
                 options.CameraOptions,
                 options.NetworkOptions,
             ],

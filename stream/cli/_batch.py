@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stream.cli._hints import is_address
+from stream.config import NAME
 from stream.errors import UsageError
 from stream.option import option
-from stream.options import CutOptions
+from stream.options import CutOptions, ReplayOptions
 
 _WRITABLE_ENDINGS = frozenset([".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"])
 _ALPHA_ENDINGS = frozenset([".mkv", ".mov", ".webm"])
@@ -40,6 +41,12 @@ class Task:
 
     source: Path
     outputs: tuple[str, ...]
+    records: tuple[str, ...] = ()
+
+    @property
+    def all_outputs(self) -> tuple[str, ...]:
+        """Pictures and records."""
+        return self.outputs + self.records
 
 
 @dataclass(slots=True)
@@ -149,18 +156,21 @@ def _matches(pattern: str, endings: frozenset[str], what: str) -> list[Path]:
     return files
 
 
-def match_outputs(found: Found, outputs: Sequence[str], *, alpha: bool = False) -> list[Task]:
+def match_outputs(
+    found: Found, outputs: Sequence[str], *, alpha: bool = False, needed: bool = True
+) -> list[Task]:
     """Says where each input's results go.
 
-    Without outputs a result lies beside its input, as `in.stream.mp4`. One file goes to each of
-    the outputs, into it where that is a folder already or ends with a slash. Several inputs, or a
-    folder's, go into the folder that the one output is, under their own names (as .mp4 where their
-    own container is not written).
+    Without outputs a result lies beside its input, as `in.stream.mp4`, where it is needed. One file
+    goes to each of the outputs, into it where that is a folder already or ends with a slash.
+    Several inputs, or a folder's, go into the folder that the one output is, under their own names
+    (as .mp4 where their own container is not written).
 
     Args:
         found: the inputs.
         outputs: as they were typed.
         alpha: whether names that are made up must be of files that hold transparency.
+        needed: whether a result is made where no output was named.
 
     Raises:
         UsageError: several inputs and several outputs, a file where a folder is needed, an
@@ -175,7 +185,10 @@ def match_outputs(found: Found, outputs: Sequence[str], *, alpha: bool = False) 
             "-o, or run each input on its own"
         )
     if not outputs:
-        tasks = [Task(path, (str(beside(path, alpha=alpha)),)) for path, _ in found.files]
+        tasks = [
+            Task(path, (str(beside(path, alpha=alpha)),) if needed else ())
+            for path, _ in found.files
+        ]
     elif several:
         folder = folder_of(outputs[0], len(found.files))
         tasks = [
@@ -185,7 +198,7 @@ def match_outputs(found: Found, outputs: Sequence[str], *, alpha: bool = False) 
     else:
         path = found.files[0][0]
         tasks = [Task(path, tuple(_single(path, text, alpha=alpha) for text in outputs))]
-    _refuse_twins(tasks)
+    refuse_twins(tasks)
     return tasks
 
 
@@ -250,10 +263,28 @@ def _output_name(path: Path, *, alpha: bool) -> str:
     return path.name if ending in _WRITABLE_ENDINGS else f"{path.stem}.mp4"
 
 
-def _refuse_twins(tasks: Sequence[Task]) -> None:
+def check_replay(replay: ReplayOptions, *, several: bool) -> None:
+    """Makes sure that every input has records of its own to be painted from.
+
+    Raises:
+        UsageError: one file is named for several inputs.
+    """
+    if several and replay.from_records is not None and NAME not in str(replay.from_records):
+        raise UsageError(
+            f"{replay.from_records} cannot be the records of several inputs; put {NAME} into its "
+            "name, which stands for each input's"
+        )
+
+
+def refuse_twins(tasks: Sequence[Task]) -> None:
+    """Makes sure that every result has a name of its own.
+
+    Raises:
+        UsageError: two have the same.
+    """
     seen: dict[str, Path] = {}
     for task in tasks:
-        for output in task.outputs:
+        for output in task.all_outputs:
             if output not in seen:
                 seen[output] = task.source
             elif seen[output] == task.source:

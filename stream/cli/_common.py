@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -15,10 +15,12 @@ import typer
 from stream.cli._hints import without_secrets
 from stream.errors import UsageError
 from stream.options import (
+    STANDARD_OUTPUT,
     LiveOptions,
     ModelOptions,
     OutputOptions,
     PictureOptions,
+    ReplayOptions,
     RunOptions,
     TrackingOptions,
 )
@@ -33,6 +35,7 @@ class Common:
     """The groups of every command that puts moving pictures through the model."""
 
     model: ModelOptions = ModelOptions()
+    replay: ReplayOptions = ReplayOptions()
     tracking: TrackingOptions = TrackingOptions()
     picture: PictureOptions = PictureOptions()
     files: OutputOptions = OutputOptions()
@@ -52,6 +55,19 @@ Outputs = Annotated[
 ]
 
 
+Records = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--records",
+        metavar="FILE",
+        help="Write what was found as data: .ndjson (a line a frame, as it happens), .csv, "
+        ".parquet, .json (COCO), .txt (MOTChallenge), or - for lines of JSON on standard output. "
+        "May be given several times; {name} in it is the input's name. [default: none]",
+        rich_help_panel="Output",
+    ),
+]
+
+
 Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", help="Say more, and show tracebacks."),
@@ -59,14 +75,51 @@ Verbose = Annotated[
 
 
 def outputs(
-    files: Sequence[str] | None, asked: Common, live: LiveOptions
+    files: Sequence[str] | None,
+    asked: Common,
+    live: LiveOptions,
+    records: Sequence[str] = (),
 ) -> tuple[OutputPlan, ...]:
     """What a live run goes to: the window where there is one, and each of the files."""
     shown = (OutputPlan("window", asked.picture),) if live.display else ()
-    named = dict.fromkeys(files or ())
-    if len(named) < len(files or ()):
+    files = [*(files or ()), *records]
+    keep_clear(files)
+    named = dict.fromkeys(files)
+    if len(named) < len(files):
         raise UsageError("an output is named twice; give each a name of its own")
     return (*shown, *(OutputPlan(one, asked.picture, asked.files) for one in named))
+
+
+def record_targets(
+    records: Sequence[str] | None, source: str | Sequence[str], *, several: bool = False
+) -> tuple[str, ...]:
+    """Where an input's records go.
+
+    Args:
+        records: as they were typed; `{name}` stands for the input's name.
+        source: the input, or the first of those that go together.
+        several: whether other inputs have records of their own.
+
+    Raises:
+        UsageError: a format that there is not, one file for several inputs, or one named twice.
+    """
+    if not records:
+        return ()
+    from stream.config import NAME, name_of
+    from stream.sinks import check_records
+
+    name = name_of(source)
+    for one in records:
+        check_records(one)
+        if several and NAME not in one:
+            raise UsageError(
+                f"{one} cannot hold the records of several inputs; put {NAME} into it, which "
+                f"stands for each input's name, such as --records '{NAME}.ndjson'"
+            )
+    found = tuple(one.replace(NAME, name) for one in records)
+    if len(set(found)) < len(found):
+        raise UsageError("records are named twice; give each a file of their own")
+    return found
 
 
 @cache
@@ -82,7 +135,7 @@ def results() -> Console:
     """Where results go."""
     from rich.console import Console
 
-    return Console(soft_wrap=True)
+    return Console(stderr=verbosity.piped, soft_wrap=True)
 
 
 def progress_console(*, quiet: bool) -> Console:
@@ -95,6 +148,7 @@ def progress_console(*, quiet: bool) -> Console:
 @dataclass(slots=True)
 class _Verbosity:
     verbose: bool = False
+    piped: bool = False
 
 
 verbosity = _Verbosity()
@@ -123,6 +177,12 @@ def set_verbosity(*, quiet: bool = False, verbose: bool = False) -> None:
     root.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING)
     # FFmpeg's and ONNX Runtime's own chatter only on request.
     logging.getLogger("libav").setLevel(logging.INFO if verbose else logging.CRITICAL)
+
+
+def keep_clear(targets: Iterable[str]) -> None:
+    """Where records go to standard output, nothing else does."""
+    verbosity.piped = STANDARD_OUTPUT in targets
+    results.cache_clear()
 
 
 def say_error(error: object) -> None:

@@ -17,6 +17,7 @@ _PANELS = {
     "TrackingOptions": "Tracking",
     "PictureOptions": "Picture",
     "CutOptions": "Input",
+    "ReplayOptions": "Input",
     "CameraOptions": "Input",
     "NetworkOptions": "Input",
     "OutputOptions": "Output",
@@ -59,7 +60,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         values = {
             name: read(leaf, given.pop(name), leaf.flag)
             for name, leaf in asked.items()
-            if given.get(name) is not None
+            if given.get(name) not in (None, [])
         }
         plain = {name: value for name, value in given.items() if name not in asked}
         made: dict[str, object] = {name: build(group, values) for name, group in groups.items()}
@@ -104,7 +105,7 @@ def _parameter(leaf: Leaf) -> inspect.Parameter:
         hint: object = bool | None
         metavar = None
     else:
-        hint = str | None
+        hint = list[str] | None if leaf.option.many else str | None
         metavar = leaf.option.metavar or _metavar(leaf)
     if leaf.option.short:
         names.append(leaf.option.short)

@@ -90,7 +90,8 @@ class _Batch:
         self._total = len(plans) + skipped
         self._problems = _problems(plans)
         self._segmenter = None
-        if len(self._problems) < len(plans):
+        looked_at = [plan for plan in plans if plan.source.options.replay.from_records is None]
+        if looked_at and len(self._problems) < len(plans):
             self._segmenter = setup.load_segmenter(plans[0].model, live=False)
 
     def do(self, index: int) -> None:

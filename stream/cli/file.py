@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stream.cli import _common as common
-from stream.cli._batch import BatchOptions, Task, find_inputs, finished, match_outputs
+from stream.cli._batch import (
+    BatchOptions,
+    Task,
+    check_replay,
+    find_inputs,
+    finished,
+    match_outputs,
+    refuse_twins,
+)
 from stream.cli._groups import command
 from stream.options import CutOptions, InputOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
@@ -33,10 +42,11 @@ def file(
             metavar="OUTPUT",
             help="The video to write; its ending chooses the container. May be given several "
             "times for one input; a folder where there are several inputs. "
-            "[default: in.stream.mp4 beside in.mp4]",
+            "[default: in.stream.mp4 beside in.mp4; none where --records is given]",
             rich_help_panel="Output",
         ),
     ] = None,
+    records: common.Records = None,
 ) -> None:
     """Segment video files: same length, sound, orientation and colours, with the masks in it."""
     common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
@@ -47,8 +57,15 @@ def file(
     found = find_inputs(inputs, VIDEO_ENDINGS, "videos", recursive=batch.recursive)
     for line in found.left_out:
         common.say(line, quiet=asked.run.quiet)
-    tasks = match_outputs(found, output or [], alpha=keeps_alpha(asked.picture.look))
-    several = len(tasks) > 1 or found.folders
+    alpha = keeps_alpha(asked.picture.look)
+    several = len(found.files) > 1 or found.folders
+    check_replay(asked.replay, several=several)
+    tasks = [
+        replace(task, records=common.record_targets(records, str(task.source), several=several))
+        for task in match_outputs(found, output or [], alpha=alpha, needed=not records)
+    ]
+    refuse_twins(tasks)
+    common.keep_clear(one for task in tasks for one in task.all_outputs)
     plans = {task: _plan(task, asked, cut) for task in tasks}
     if save_or_none(asked.run, list(plans.values())):
         return
@@ -63,10 +80,11 @@ def file(
 
 
 def _plan(task: Task, asked: common.Common, cut: CutOptions) -> RunPlan:
-    outputs = tuple(OutputPlan(one, asked.picture, asked.files) for one in task.outputs)
-    source = SourcePlan(str(task.source), InputOptions(cut=cut))
+    outputs = tuple(OutputPlan(one, asked.picture, asked.files) for one in task.all_outputs)
+    source = SourcePlan(str(task.source), InputOptions(cut=cut, replay=asked.replay))
     return RunPlan(source, outputs, asked.model, asked.tracking, run=asked.run)
 
 
 def _is_finished(task: Task, cut: CutOptions) -> bool:
-    return all(finished(task.source, Path(one), cut) for one in task.outputs)
+    there = all(Path(one).exists() for one in task.records)
+    return there and all(finished(task.source, Path(one), cut) for one in task.outputs)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -17,11 +20,26 @@ from stream.cli._batch import (
 )
 from stream.cli._groups import command
 from stream.errors import UsageError
-from stream.options import ModelOptions, OutputOptions, PictureOptions, RunOptions
+from stream.options import (
+    InputOptions,
+    ModelOptions,
+    OutputOptions,
+    PictureOptions,
+    ReplayOptions,
+    RunOptions,
+)
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 
-if TYPE_CHECKING:
-    from pathlib import Path
+
+@dataclass(frozen=True, slots=True)
+class PhotoOptions:
+    """The groups of photos, which have nothing to do with each other: nothing is tracked."""
+
+    model: ModelOptions = ModelOptions()
+    replay: ReplayOptions = ReplayOptions()
+    picture: PictureOptions = PictureOptions()
+    files: OutputOptions = OutputOptions()
+    run: RunOptions = RunOptions()
 
 
 @command
@@ -30,11 +48,8 @@ def image(
         list[str],
         typer.Argument(metavar="INPUT…", help="Pictures, folders of them, or patterns ('*.jpg')."),
     ],
-    model: ModelOptions,
-    picture: PictureOptions,
-    files: OutputOptions,
+    asked: PhotoOptions,
     batch: BatchOptions,
-    run: RunOptions,
     output: Annotated[
         str | None,
         typer.Option(
@@ -42,12 +57,15 @@ def image(
             "-o",
             metavar="OUTPUT",
             help="The picture to write (.png, .jpg, .webp, …), or a folder for several. "
-            "[default: photo.stream.jpg beside photo.jpg; several need a folder]",
+            "[default: photo.stream.jpg beside photo.jpg; several need a folder; none where "
+            "--records is given]",
             rich_help_panel="Output",
         ),
     ] = None,
+    records: common.Records = None,
 ) -> None:
     """Segment pictures: a photo, a folder of photos or a pattern."""
+    run, picture, files = asked.run, asked.picture, asked.files
     common.set_verbosity(quiet=run.quiet, verbose=run.verbose)
     from stream.cli._runs import make_folder, run_pictures, save_or_none
     from stream.run.setup import keeps_alpha
@@ -58,31 +76,45 @@ def image(
         common.say(line, quiet=run.quiet)
     paths = [path for path, _ in found.files]
     alpha = keeps_alpha(picture.look)
-    if len(paths) > 1 or found.folders:
-        if output is None:
-            raise UsageError(f"{len(paths)} pictures need a folder to go to: -o FOLDER")
-        target, name = folder_of(output, len(paths)), f"{output.rstrip('/')}/"
-    else:
-        target = photo_beside(paths[0], alpha=alpha) if output is None else photo_target(output)
-        name = str(target)
-        if output is not None and output.endswith(("/", "\\")):
-            name = f"{target}/"
-    if batch.skip_existing:
-        paths = [path for path in paths if not _result_of(path, target, alpha).exists()]
-        if not paths:
-            common.say("every result is there already", quiet=run.quiet)
-            return
+    targets = common.record_targets(records, str(paths[0]))
+    common.keep_clear(targets)
+    folder: Path | None = None
+    outputs = [OutputPlan(one, picture, files) for one in targets]
+    if output is not None or not targets:
+        target, name = _result(paths, output, several=len(paths) > 1 or found.folders, alpha=alpha)
+        outputs.insert(0, OutputPlan(name, picture, files))
+        folder = target if name.endswith("/") else None
+        if batch.skip_existing:
+            paths = [path for path in paths if not _result_of(path, target, alpha).exists()]
+    elif batch.skip_existing and all(Path(one).exists() for one in targets):
+        paths = []
+    if not paths:
+        common.say("every result is there already", quiet=run.quiet)
+        return
     plan = RunPlan(
-        SourcePlan(tuple(map(str, paths))),
-        (OutputPlan(name, picture, files),),
-        model,
+        SourcePlan(tuple(map(str, paths)), InputOptions(replay=asked.replay)),
+        tuple(outputs),
+        asked.model,
         run=run,
     )
     if save_or_none(run, [plan]):
         return
-    if name.endswith("/"):
-        make_folder(target)  # once it is there it is one, whatever its ending
+    if folder is not None:
+        make_folder(folder)  # once it is there it is one, whatever its ending
     run_pictures(plan)
+
+
+def _result(
+    paths: Sequence[Path], output: str | None, *, several: bool, alpha: bool
+) -> tuple[Path, str]:
+    """Where pictures go: the path, and the target, which of a folder ends with a slash."""
+    if several:
+        if output is None:
+            raise UsageError(f"{len(paths)} pictures need a folder to go to: -o FOLDER")
+        return folder_of(output, len(paths)), f"{output.rstrip('/')}/"
+    target = photo_beside(paths[0], alpha=alpha) if output is None else photo_target(output)
+    is_folder = output is not None and output.endswith(("/", "\\"))
+    return target, f"{target}/" if is_folder else str(target)
 
 
 def _result_of(path: Path, target: Path, alpha: bool) -> Path:

@@ -45,6 +45,7 @@ def run(
         if source > len(plans):
             raise UsageError(f"{config} has {len(plans)} sources, not {source}")
         plans = [plans[source - 1]]
+    common.keep_clear(one.target for plan in plans for one in plan.outputs)
     if _runs.save_or_none(said, plans):
         return
     live = [plan for plan in plans if setup.is_live(plan.source)]

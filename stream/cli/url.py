@@ -28,14 +28,15 @@ def url(
     network: NetworkOptions,
     live: LiveOptions,
     output: common.Outputs = None,
+    records: common.Records = None,
 ) -> None:
     """Segment a network camera or stream live; it is reconnected whenever it goes away."""
     common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
     if not is_address(address):
         raise UsageError(f"{address!r} is not an address, such as rtsp://camera/stream")
     plan = RunPlan(
-        SourcePlan(address, InputOptions(network=network)),
-        common.outputs(output, asked, live),
+        SourcePlan(address, InputOptions(replay=asked.replay, network=network)),
+        common.outputs(output, asked, live, common.record_targets(records, address)),
         asked.model,
         asked.tracking,
         live,

@@ -35,6 +35,7 @@ def webcam(
         bool, typer.Option("--list", help="List the cameras with their modes, and end.")
     ] = False,
     output: common.Outputs = None,
+    records: common.Records = None,
 ) -> None:
     """Segment a camera live, in a window, at the camera's frame rate."""
     common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
@@ -46,10 +47,10 @@ def webcam(
     if camera_options.as_camera and camera is None and camera_options.device is None:
         raise UsageError("--as-camera plays a file: name it with --device FILE")
     target = camera or camera_options.device or CAMERA
-    source = SourcePlan(target, InputOptions(camera=camera_options))
+    source = SourcePlan(target, InputOptions(replay=asked.replay, camera=camera_options))
     plan = RunPlan(
         source,
-        common.outputs(output, asked, live),
+        common.outputs(output, asked, live, common.record_targets(records, target)),
         asked.model,
         asked.tracking,
         live,

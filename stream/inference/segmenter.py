@@ -115,6 +115,11 @@ class Segmenter:
         return f"{self._session.route.label} ({self.metadata.precision})"
 
     @property
+    def precision(self) -> str:
+        """`float32`, `float16` or `int8`."""
+        return self.metadata.precision
+
+    @property
     def workers(self) -> int:
         """From how many threads at once `infer` is called best."""
         return self._session.workers

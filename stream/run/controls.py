@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stream.compositing.painter import Painter
 from stream.compositing.style import Style
@@ -13,9 +12,7 @@ from stream.errors import StreamError
 from stream.options import PictureOptions
 from stream.run.output import Output
 from stream.run.run import Run
-
-if TYPE_CHECKING:
-    from stream.inference.segmenter import Segmenter
+from stream.run.schedule import Told
 
 _STEP = 0.05
 
@@ -37,7 +34,7 @@ class Controls:
     def __init__(
         self,
         run: Run,
-        segmenter: Segmenter,
+        segmenter: Told,
         display: Output,
         picture: PictureOptions,
         record: Callable[[Path, Painter | None], Output],

@@ -14,7 +14,7 @@ from stream.frame import Frame, Passthrough, VideoInfo
 from stream.queues import Cancelled, Closed, Queue, WhenFull
 from stream.run.figures import Fate, Job
 from stream.run.fit import Fit
-from stream.sinks.base import Sink
+from stream.sinks.base import Gone, Sink
 from stream.sinks.display import Display
 from stream.timing import Clock, timed
 
@@ -76,6 +76,7 @@ class Output:
         self.painter = painter
         self.figures = OutputFigures()
         self.error: BaseException | None = None
+        self.gone = False
         self.queue: Queue[Delivery] = Queue(
             f"to {name}", capacity, when_full, droppable=lambda item: isinstance(item, Painted)
         )
@@ -98,7 +99,7 @@ class Output:
     @property
     def alive(self) -> bool:
         """Whether it still takes frames."""
-        return not self._finished.is_set() and self.error is None
+        return not self._finished.is_set() and self.error is None and not self.gone
 
     @property
     def remarks(self) -> list[str]:
@@ -208,6 +209,8 @@ class Output:
                 self._write(item)
         except Cancelled:
             self._let_go()
+        except Gone:
+            self._leave()
         except BaseException as error:  # noqa: BLE001 - carried to the run
             self._fail(error)
         else:
@@ -216,10 +219,17 @@ class Output:
     def _finish(self) -> None:
         try:
             self.sink.close()
+        except Gone:
+            self._leave()
+            return
         except BaseException as error:  # noqa: BLE001 - carried to the run
             self._fail(error)
             return
         self._end()
+
+    def _leave(self) -> None:
+        self.gone = True
+        self._let_go()
 
     def _fail(self, error: BaseException) -> None:
         self.error = error

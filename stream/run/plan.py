@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stream.options import (
@@ -11,6 +12,7 @@ from stream.options import (
     ModelOptions,
     OutputOptions,
     PictureOptions,
+    ReplayOptions,
     RunOptions,
     TrackingOptions,
 )
@@ -31,6 +33,14 @@ class SourcePlan:
 
     target: Target
     options: InputOptions = InputOptions()
+
+    def named(self, mark: str, name: str) -> SourcePlan:
+        """The same, with a mark in the name of its records replaced by the source's name."""
+        path = self.options.replay.from_records
+        if path is None:
+            return self
+        replay = ReplayOptions(Path(str(path).replace(mark, name)))
+        return replace(self, options=replace(self.options, replay=replay))
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ class Run:
         self._outputs: list[Output] = []
         self._error: BaseException | None = None
         self._stopping = threading.Event()
+        self._enough = False
         self._aborting = threading.Event()
         self._draining = threading.Event()
         self._started = False
@@ -142,7 +143,10 @@ class Run:
             queues += [output.queue.figures() for output in self._outputs]
             error = self._error
         return self._figures.outcome(
-            self.counts, interrupted=self._stopping.is_set(), error=error, queues=queues
+            self.counts,
+            interrupted=self._stopping.is_set() and not self._enough,
+            error=error,
+            queues=queues,
         )
 
     # What can be done to it, from any thread.
@@ -192,7 +196,9 @@ class Run:
 
     def _look_at_layers(self) -> None:
         painters = [branch.painter for branch in self._branches]
-        self._schedule.cover(wanted=any(one is not None and one.covers for one in painters))
+        covered = any(one is not None and one.covers for one in painters)
+        written = any(one.sink.wants_unsure for one in self._outputs)
+        self._schedule.cover(wanted=covered or written)
 
     def stop(self) -> None:
         """Takes nothing more from the source; what is under way is finished and written."""
@@ -364,7 +370,8 @@ class Run:
             self._fail(error)
             self.say(str(error))
         others = any(one.alive for one in self.outputs if one is not output)
-        if error is not None and not others:
+        if (error is not None or output.gone) and not others:
+            self._enough = output.gone  # nobody interrupted it
             self.stop()
             self._drop(self._decoded.cancel())
         elif error is not None:

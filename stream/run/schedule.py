@@ -49,6 +49,33 @@ class Detector(Protocol):
         """Turns the model's answer into instances in picture pixels."""
 
 
+class Told(Protocol):
+    """What is told of that which finds the objects: a model, or records of what one found."""
+
+    threshold: float
+    """Lowest score that is kept, 0..1; it may change on the way."""
+
+    @property
+    def name(self) -> str:
+        """The model's."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes that there are."""
+
+    @property
+    def precision(self) -> str:
+        """Of the model; "" where nothing is computed."""
+
+    @property
+    def provider(self) -> str:
+        """Where it computes, in words."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences on how it computes."""
+
+
 @dataclass(slots=True)
 class Finder:
     """A detector with what follows its objects.

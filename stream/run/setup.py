@@ -29,9 +29,10 @@ from stream.run.output import Output
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.run.policy import LIVE, OFFLINE
 from stream.run.progress import ProgressLine
+from stream.run.replay import Replay, records_of
 from stream.run.report import RunReport
 from stream.run.run import OnFrame, Run
-from stream.run.schedule import EachFrame, Finder, Schedule
+from stream.run.schedule import EachFrame, Finder, Schedule, Told
 from stream.run.status import Status
 from stream.sinks._plan import IDENTITIES_CODEC
 from stream.sinks.base import About
@@ -183,7 +184,7 @@ class Prepared:
     """A run that is ready, with all that it is made of."""
 
     run: Run
-    segmenter: Segmenter
+    segmenter: Told
     plan: RunPlan
     outputs: list[Output]
 
@@ -195,6 +196,9 @@ def check(plan: RunPlan) -> None:
         StreamError: what, and what to do.
     """
     inputs = _files(plan.source.target)
+    replayed = records_of(plan, live=is_live(plan.source))
+    if replayed is not None:
+        inputs.append(replayed)
     for output in plan.outputs:
         kind = sinks.find(output.target)
         kind.check(output.target, output.options, inputs)
@@ -235,40 +239,51 @@ def prepared(
         source = sources.open(plan.source.target, plan.source.options)
         stack.callback(source.close)
         info = source.info
-        if segmenter is None:
-            segmenter = load_segmenter(plan.model, live=info.live)
-        if info.live:
-            # Pictures are small: OpenCV's threads would wait for each other more than they help.
-            cv2.setNumThreads(1)
-            segmenter.warm_up(info.width, info.height)
+        told, schedule = _finder(plan, info, segmenter)
+        stack.callback(schedule.close)
         outputs = []
         for one in plan.outputs or (OutputPlan(NOTHING),):
             output = open_output(one, info)
             stack.callback(_let_go, output)
-            output.sink.describe(_about(segmenter, plan))
+            output.sink.describe(_about(told, plan))
             outputs.append(output)
-        schedule = make_schedule(segmenter, plan.model, plan.tracking, info)
-        stack.callback(schedule.close)
-        yield Prepared(
-            put_together(source, schedule, outputs, segmenter, on_frame), segmenter, plan, outputs
-        )
+        yield Prepared(put_together(source, schedule, outputs, told, on_frame), told, plan, outputs)
 
 
-def _about(segmenter: Segmenter, plan: RunPlan) -> About:
+def _finder(plan: RunPlan, info: VideoInfo, segmenter: Segmenter | None) -> tuple[Told, Schedule]:
+    """What finds the objects, ready to be told of and to be run: a model, or records."""
+    recorded = records_of(plan, live=info.live)
+    if recorded is not None:
+        replay = Replay(recorded, info, plan.model, plan.source.options.cut)
+        return replay, replay
+    if segmenter is None:
+        segmenter = load_segmenter(plan.model, live=info.live)
+    if info.live:
+        # Pictures are small: OpenCV's threads would wait for each other more than they help.
+        cv2.setNumThreads(1)
+        segmenter.warm_up(info.width, info.height)
+    return segmenter, make_schedule(segmenter, plan.model, plan.tracking, info)
+
+
+def _about(told: Told, plan: RunPlan) -> About:
     """With what a run works, ready for JSON."""
-    return {
-        "model": segmenter.name,
-        "provider": segmenter.provider,
-        "classes": list(segmenter.names),
+    about: About = {
+        "model": told.name,
+        "provider": told.provider,
+        "classes": list(told.names),
         "options": {**asdict(plan.model), **asdict(plan.tracking)},
     }
+    start = plan.source.options.cut.start
+    if start:
+        about["start"] = start
+    return about
 
 
 def put_together(
     source: Source,
     schedule: Schedule,
     outputs: Sequence[Output],
-    segmenter: Segmenter,
+    told: Told,
     on_frame: OnFrame | None = None,
 ) -> Run:
     """A run with the policy that suits its source."""
@@ -277,7 +292,7 @@ def put_together(
         schedule,
         outputs,
         policy=LIVE if source.info.live else OFFLINE,
-        provider=segmenter.provider,
+        provider=told.provider,
         on_frame=on_frame,
     )
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psutil
 from rich.console import Console
@@ -15,12 +14,10 @@ from stream.errors import SinkError
 from stream.run.output import Output
 from stream.run.report import RunReport, machine, run_report, write_json
 from stream.run.run import Run
+from stream.run.schedule import Told
 from stream.timing import CAPTURE_TO_DISPLAY
 from stream.types import JSON
 from stream.version import __version__
-
-if TYPE_CHECKING:
-    from stream.inference.segmenter import Segmenter
 
 STATUS_SECONDS = 60.0
 """Between two status lines."""
@@ -44,7 +41,7 @@ class Status:
     def __init__(
         self,
         run: Run,
-        segmenter: Segmenter,
+        segmenter: Told,
         *,
         console: Console,
         report: Path | None,
@@ -92,7 +89,7 @@ class Status:
             source=self._source,
             output=", ".join(one.name for one in run.outputs),
             model=self._segmenter.name,
-            precision=self._segmenter.metadata.precision,
+            precision=self._segmenter.precision,
             provider=self._segmenter.provider,
             outcome=run.outcome(),
             stages=self._clock.figures(),

@@ -35,3 +35,19 @@ def find(target: str) -> type[Sink]:
             "out.mp4, out.mkv or out.webm, a folder for pictures, or records such as found.ndjson"
         )
     return max(accepting, key=lambda kind: kind.priority)
+
+
+def check_records(target: str) -> None:
+    """Makes sure that a target is one of records.
+
+    Raises:
+        UsageError: no kind of records takes it; the sentence says which there are.
+    """
+    kinds = [kind for kind in KIND if kind.records]
+    if any(kind.accepts(target) for kind in kinds):
+        return
+    endings = sorted({ending for kind in kinds for ending in getattr(kind, "endings", ())})
+    raise UsageError(
+        f"records cannot be written to {target}: its ending says the format, and there are "
+        f"{', '.join(endings)}, and - for lines of JSON on standard output"
+    )

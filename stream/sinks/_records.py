@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -12,18 +12,20 @@ import numpy as np
 
 from stream.errors import SinkError
 from stream.frame import Frame, Item, VideoInfo
-from stream.options import OutputOptions
+from stream.options import STANDARD_OUTPUT, OutputOptions
 from stream.sinks._destination import Destination, check_destination
-from stream.sinks.base import About, Sink
+from stream.sinks._standard import StandardOutput
+from stream.sinks.base import About, Gone, Sink, Summary
 
 
 class Records(Sink):
-    """Writes text about each frame; nothing is painted for it.
+    """Writes about each frame what was found; nothing is painted for it.
 
     What it was given is in the file at once: nothing waits in a buffer of ours.
     """
 
     paints: ClassVar[bool] = False
+    records: ClassVar[bool] = True
 
     endings: ClassVar[tuple[str, ...]] = ()
     """Of the files that are written this way, in lower case."""
@@ -36,20 +38,29 @@ class Records(Sink):
     @classmethod
     def check(cls, target: str, options: OutputOptions, inputs: Sequence[Path] = ()) -> None:
         """Refuses a file that cannot be written or must not be replaced; see `Sink.check`."""
-        check_destination(target, overwrite=options.overwrite, inputs=inputs)
+        if target != STANDARD_OUTPUT:
+            check_destination(target, overwrite=options.overwrite, inputs=inputs)
 
     @classmethod
     def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:
         """Creates the file; see `Sink.from_target`."""
-        return cls(target, info, overwrite=options.overwrite)
+        return cls(target, info, overwrite=options.overwrite, masks=options.records_masks)
 
-    def __init__(self, path: str | Path, info: VideoInfo, *, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        info: VideoInfo,
+        *,
+        overwrite: bool = False,
+        masks: str = "rle",
+    ) -> None:
         """Creates the file.
 
         Args:
-            path: the file.
+            path: the file; `-` is standard output.
             info: what is known of the frames that will come.
             overwrite: whether an existing file may be replaced.
+            masks: how masks are held: `rle`, `polygon`, `soft` or `none`.
 
         Raises:
             UsageError: the file exists and may not be replaced.
@@ -58,25 +69,38 @@ class Records(Sink):
         self.path = Path(path)
         self.info = info
         self.about: About = {}
+        self.masks = masks
         self.frames = 0
-        self._destination = Destination(self.path, overwrite=overwrite)
+        self._summary: Callable[[], Summary] | None = None
+        self._destination: Destination | StandardOutput
+        if str(path) == STANDARD_OUTPUT:
+            try:
+                self._destination = StandardOutput()
+            except OSError as error:
+                raise SinkError("there is no standard output to write records to") from error
+        else:
+            self._destination = Destination(self.path, overwrite=overwrite)
         self._begun = self._done = False
 
     def describe(self, about: About) -> None:
         """What is known of the run goes into the file's head."""
         self.about = about.copy()
 
+    def conclude_with(self, summary: Callable[[], Summary]) -> None:
+        """What the run counted goes into the file's end, where the format has a place for it."""
+        self._summary = summary
+
     def write(self, item: Item) -> None:
         """Writes what was found in a frame."""
         if isinstance(item, Frame):
-            self._put(self._head() + self.text(item))
+            self.put(item)
             self.frames += 1
 
     def close(self) -> None:
         """Finishes the file; safe to call twice."""
         if self._done:
             return
-        self._put(self._head() + self.tail())
+        self.finish()
         self._done = True
         try:
             self._destination.commit()
@@ -89,6 +113,16 @@ class Records(Sink):
             self._done = True
             self._destination.abandon()
 
+    def put(self, frame: Frame) -> None:
+        """Writes a frame."""
+        self._put(self._head() + self.text(frame))
+
+    def finish(self) -> None:
+        """Writes what comes after the last frame."""
+        self._put(self._head())
+        for piece in self.tail():
+            self._put(piece)
+
     def head(self) -> str:
         """What comes before the first frame."""
         return ""
@@ -97,9 +131,14 @@ class Records(Sink):
     def text(self, frame: Frame) -> str:
         """What is written of a frame."""
 
-    def tail(self) -> str:
-        """What comes after the last frame."""
-        return ""
+    def tail(self) -> Iterable[str]:
+        """What comes after the last frame, in pieces."""
+        return ()
+
+    def picture_name(self, frame: Frame) -> str | None:
+        """The name of the file that a frame comes from, where each frame is one."""
+        paths = self.info.pictures
+        return paths[frame.index].name if frame.index < len(paths) else None
 
     def _head(self) -> str:
         if self._begun:
@@ -108,16 +147,36 @@ class Records(Sink):
         return self.head()
 
     def _put(self, text: str) -> None:
-        try:
+        with self._told():
             self._destination.write(text.encode())
             self._destination.checkpoint()
-        except OSError as error:
-            self._done = True
-            self._destination.abandon()
-            raise SinkError(
-                f"{self._destination.explain(error)}; {self.frames} frames are in "
-                f"{self._destination.working}"
-            ) from error
+
+    def _told(self) -> _Told:
+        """What fails in it is told in a sentence, and ends the file."""
+        return _Told(self)
+
+    def fail(self, error: OSError) -> SinkError:
+        """Ends the file where it is; returns the sentence."""
+        self._done = True
+        self._destination.abandon()
+        return SinkError(
+            f"{self._destination.explain(error)}; {self.frames} frames are in "
+            f"{self._destination.working}"
+        )
+
+
+class _Told:
+    def __init__(self, sink: Records) -> None:
+        self._sink = sink
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, OSError):
+            raise self._sink.fail(error) from error
+        if isinstance(error, Gone):
+            self._sink.abort()
 
 
 def exact(number: np.floating | float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self, TypedDict
@@ -22,12 +22,22 @@ class About(TypedDict, total=False):
         provider: where it runs.
         classes: the names of what it finds, in the order of their numbers.
         options: of the model and of tracking, as asked for.
+        start: seconds into the footage that are time 0, where a part of it is taken.
     """
 
     model: str
     provider: str
     classes: list[str]
     options: dict[str, JSON]
+    start: float
+
+
+class Gone(Exception):  # noqa: N818 - nothing went wrong
+    """Whoever read an output wants nothing more: it ends here, and that is no error."""
+
+
+Summary = dict[str, JSON]
+"""What a run counted, ready for JSON; docs/records.md says what is in it."""
 
 
 class Sink(ABC):
@@ -51,6 +61,9 @@ class Sink(ABC):
     sends: ClassVar[bool] = False
     """Whether it sends frames to a receiver as they play: of a live source, those that it has no
     time for are lost, and it begins with the first that it gets."""
+
+    records: ClassVar[bool] = False
+    """Whether it writes what was found as data, so that `--records` may name it."""
 
     takes_packets: ClassVar[bool] = False
     """Whether it wants the packets of streams that are copied."""
@@ -116,6 +129,11 @@ class Sink(ABC):
         """
         raise NotImplementedError(f"{cls.__name__} cannot be opened by a target")
 
+    @property
+    def wants_unsure(self) -> bool:
+        """Whether it writes what is unsure too: `Instances.unsure`."""
+        return False
+
     def describe(self, about: About) -> None:
         """Is told, before the first frame, with what the run works; for records.
 
@@ -124,9 +142,18 @@ class Sink(ABC):
         """
         return
 
+    def conclude_with(self, summary: Callable[[], Summary]) -> None:
+        """Is told, before the first frame, where to ask at the end what the run counted."""
+        return
+
     @abstractmethod
     def write(self, item: Item) -> None:
-        """Takes one item; frames come in presentation order."""
+        """Takes one item; frames come in presentation order.
+
+        Raises:
+            SinkError: it cannot be written.
+            Gone: whoever reads it wants nothing more.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
 from stream.frame import Frame, VideoInfo
+from stream.instance import Instance
 from stream.sinks._records import Records, as_json, exact
+from stream.sinks._shapes import coco_polygons
 from stream.types import JSON
+
+_PIECE = 1 << 16
+"""Characters of the images that are copied at a time."""
 
 
 class CocoSink(Records):
     """Writes COCO's JSON: images, categories, and annotations with run lengths, scores and tracks.
 
-    Ids count from 1, categories in the order of the model's classes. The file is whole once the run
-    has ended; `.ndjson` is at any time.
+    Ids count from 1, categories in the order of the model's classes. A video's frames are called
+    as CVAT calls them (`frame_000012`), so that it knows which is which. The file is whole once the
+    run has ended; `.ndjson` is at any time.
     """
 
     endings: ClassVar[tuple[str, ...]] = (".json",)
 
-    def __init__(self, path: str | Path, info: VideoInfo, *, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        info: VideoInfo,
+        *,
+        overwrite: bool = False,
+        masks: str = "rle",
+    ) -> None:
         """Creates the file; see `Records`."""
-        super().__init__(path, info, overwrite=overwrite)
+        super().__init__(path, info, overwrite=overwrite, masks=masks)
         # JSON has them apart from the annotations, and a long run has too many to keep.
         self._images = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed later
         self._annotations = 0
@@ -51,7 +66,7 @@ class CocoSink(Records):
                 "category_id": one.label + 1,
                 "bbox": [exact(side) for side in (x1, y1, x2 - x1, y2 - y1)],
                 "area": area,
-                "segmentation": mask,
+                "segmentation": self._segmentation(one, mask),
                 "iscrowd": 0,
                 "score": exact(one.score),
             }
@@ -61,30 +76,39 @@ class CocoSink(Records):
             lines.append(comma + as_json(annotation))
         return "".join(lines)
 
-    def tail(self) -> str:
+    def tail(self) -> Iterable[str]:
         """The categories and the images."""
         names = self._names or tuple(self.about.get("classes", []))
         categories = [{"id": place + 1, "name": name} for place, name in enumerate(names)]
+        head = f'\n],\n"categories": {as_json(categories)},\n"images": [\n'
+        return chain([head], self._copied(), ["\n]}\n"])
+
+    def _copied(self) -> Iterator[str]:
         self._images.seek(0)
-        images = self._images.read()
+        while piece := self._images.read(_PIECE):
+            yield piece
         self._images.close()
-        return f'\n],\n"categories": {as_json(categories)},\n"images": [\n{images}\n]}}\n'
 
     def abort(self) -> None:
-        """Lets go at once; what was written stays, though it is no complete JSON."""
-        self._images.close()
-        super().abort()
+        """Lets go at once; what was written is made a complete file."""
+        try:
+            if not self._done and self.frames:
+                self.finish()
+        finally:
+            self._images.close()
+            super().abort()
+
+    def _segmentation(self, one: Instance, run_lengths: object) -> object:
+        if self.masks == "none":
+            return []
+        # What has no pixel has no polygon, and COCO's reader wants one.
+        return (self.masks == "polygon" and coco_polygons(one)) or run_lengths
 
     def _image(self, frame: Frame, image: int) -> dict[str, JSON]:
-        paths = self.info.pictures
-        if frame.index < len(paths):
-            name = paths[frame.index].name
-        else:
-            name = f"{Path(self.info.name).stem}_{frame.index:06d}.png"
         picture = frame.image
         return {
             "id": image,
-            "file_name": name,
+            "file_name": self.picture_name(frame) or f"frame_{frame.index:06d}.png",
             "width": picture.width,
             "height": picture.height,
             "time": round(frame.pts_seconds, 6),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from stream.frame import Frame
 from stream.instance import Instance
+from stream.options import STANDARD_OUTPUT
 from stream.sinks._records import Records, as_json, exact
+from stream.sinks._shapes import mask_entry
+from stream.types import JSON
 
 VERSION = 1
 """Of what the lines hold; docs/records.md describes it."""
@@ -16,9 +20,20 @@ class NdjsonSink(Records):
     """Writes a line of JSON for each frame as it comes; the file is whole at any time.
 
     The first line says of what and with what the records were made; it alone has the key `stream`.
+    The last one says what the run counted; it alone has the key `summary`.
     """
 
     endings: ClassVar[tuple[str, ...]] = (".ndjson", ".jsonl")
+
+    @classmethod
+    def accepts(cls, target: str) -> bool:
+        """A file's name with one of the endings, or `-` for standard output."""
+        return target == STANDARD_OUTPUT or super().accepts(target)
+
+    @property
+    def wants_unsure(self) -> bool:
+        """Soft masks are for painting again, and layers that cover objects want it then."""
+        return self.masks == "soft"
 
     def head(self) -> str:
         """The line about the run."""
@@ -35,24 +50,38 @@ class NdjsonSink(Records):
 
     def text(self, frame: Frame) -> str:
         """A frame's line."""
-        objects = [] if frame.instances is None else [_object(one) for one in frame.instances]
-        line = {
+        found = frame.instances
+        line: dict[str, object] = {
             "frame": frame.index,
             "time": round(frame.pts_seconds, 6),
             "pts": frame.pts,
-            "objects": objects,
         }
+        name = self.picture_name(frame)
+        if name is not None:
+            line["file"] = name
+        size = [frame.image.height, frame.image.width]
+        if size != [self.info.height, self.info.width]:
+            line["size"] = size
+        if self.masks == "soft" and found is not None:
+            line["mask_threshold"] = found.mask_threshold
+        line["objects"] = [] if found is None else [self._object(one) for one in found]
+        if self.masks == "soft" and found is not None and found.unsure is not None:
+            line["unsure"] = [self._object(one) for one in found.unsure]
         return f"{as_json(line)}\n"
 
+    def tail(self) -> Iterable[str]:
+        """The line about what was counted."""
+        if self._summary is not None:
+            yield f"{as_json({'summary': self._summary()})}\n"
 
-def _object(one: Instance) -> dict[str, object]:
-    area, centre, mask = one.shape()
-    return {
-        "track": one.track_id,
-        "class": one.name,
-        "score": exact(one.score),
-        "box": [exact(side) for side in one.box],
-        "area": area,
-        "centroid": None if centre is None else [round(place, 2) for place in centre],
-        "mask": mask,
-    }
+    def _object(self, one: Instance) -> dict[str, JSON]:
+        area, centre, mask = one.shape()
+        return {
+            "track": one.track_id,
+            "class": one.name,
+            "score": exact(one.score),
+            "box": [exact(side) for side in one.box],
+            "area": area,
+            "centroid": None if centre is None else [round(place, 2) for place in centre],
+            **mask_entry(one, self.masks, {"size": list(mask["size"]), "counts": mask["counts"]}),
+        }

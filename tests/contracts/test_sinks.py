@@ -29,6 +29,8 @@ TARGETS = {
     "CsvSink": "out.csv",
     "CocoSink": "out.json",
     "NetworkSink": "udp://127.0.0.1:9",
+    "MotSink": "out.txt",
+    "ParquetSink": "out.parquet",
 }
 """A target for each of our kinds, relative to a folder."""
 

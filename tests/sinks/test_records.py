@@ -2,18 +2,27 @@ import contextlib
 import csv
 import io
 import json
+import tracemalloc
 from fractions import Fraction
 
 import av
+import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 import stream
-from stream import rle
-from stream.errors import SinkError
+from stream import rle, soft
+from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Passthrough, VideoInfo
+from stream.options import OutputOptions
+from stream.sinks.base import Gone
 from stream.sinks.coco import CocoSink
+from stream.sinks.mot import MotSink
 from stream.sinks.ndjson import NdjsonSink
+from stream.sinks.parquet import ParquetSink
 from stream.sinks.table import COLUMNS, CsvSink
 from tests.test_instances import three
 
@@ -29,13 +38,16 @@ def frames(*found):
 
 
 def written(kind, path, *found):
-    sink = kind(path, INFO)
+    fill(kind(path, INFO), *found)
+    return path.read_text(encoding="utf-8")
+
+
+def fill(sink, *found):
     sink.describe(ABOUT)
     for frame in frames(*found):
         sink.write(Passthrough([]))
         sink.write(frame)
     sink.close()
-    return path.read_text(encoding="utf-8")
 
 
 def test_lines_of_json_say_all_and_the_masks_come_back(tmp_path):
@@ -88,9 +100,9 @@ def test_cocos_own_reader_takes_the_data_set(tmp_path):
         data = coco.COCO(str(path))
         results = data.loadRes(data.dataset["annotations"])
     assert [data.imgs[one]["file_name"] for one in sorted(data.imgs)] == [
-        "clip_000000.png",
-        "clip_000001.png",
-        "clip_000002.png",
+        "frame_000000.png",
+        "frame_000001.png",
+        "frame_000002.png",
     ]
     assert {one["name"] for one in data.loadCats(data.getCatIds())} == {"car", "person"}
     annotations = data.loadAnns(data.getAnnIds(imgIds=[1]))
@@ -107,7 +119,7 @@ def test_a_run_without_a_frame_leaves_a_readable_file(tmp_path):
     assert written(CsvSink, tmp_path / "out.csv").splitlines() == [",".join(COLUMNS)]
 
 
-@pytest.mark.parametrize("kind", [NdjsonSink, CsvSink, CocoSink])
+@pytest.mark.parametrize("kind", [NdjsonSink, CsvSink, CocoSink, MotSink])
 def test_a_full_disk_is_a_sentence(kind, tmp_path, monkeypatch):
     sink = kind(tmp_path / "out.x", INFO)
     (frame,) = frames(TRACKED)
@@ -132,3 +144,149 @@ def test_records_are_an_output_like_any_other(tmp_path):
     assert head["options"]["tracker"] == "motion"
     assert [line["frame"] for line in lines] == [0, 1, 2, 3, 4]
     assert [line["time"] for line in lines] == [0, 0.04, 0.08, 0.12, 0.16]
+
+
+def test_a_table_in_columns_is_read_by_pandas(tmp_path, monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr("stream.sinks.parquet._GROUP", 4)
+    path = tmp_path / "out.parquet"
+    fill(ParquetSink(path, INFO), TRACKED, None, three(), TRACKED[:1])
+    table = pandas.read_parquet(path)
+    assert table["frame"].tolist() == [0, 0, 0, 2, 2, 2, 3]
+    assert table["pts"].tolist() == [0, 0, 0, 2002, 2002, 2002, 3003]
+    assert table["class"].tolist() == ["person", "car", "person"] * 2 + ["person"]
+    assert table["track"].tolist()[:3] == [4, 7, 9]
+    assert table["track"].isna().tolist() == [False] * 3 + [True] * 3 + [False]
+    assert (table["x2"].to_numpy()[:3] == TRACKED.boxes[:, 2]).all()
+    assert table["area"].tolist()[:3] == TRACKED.areas.tolist()
+    size = json.loads(parquet.read_schema(path).metadata[b"stream"])["size"]
+    for counts, mask in zip(table["mask"][:3], TRACKED.full_masks(), strict=True):
+        np.testing.assert_array_equal(rle.decode({"size": size, "counts": counts}), mask)
+    assert parquet.ParquetFile(path).num_row_groups == 2, "it is written as it goes"
+
+
+@pytest.mark.parametrize(("kind", "name"), [(ParquetSink, "out.parquet"), (CocoSink, "out.json")])
+def test_what_is_let_go_of_can_be_read(kind, name, tmp_path):
+    if kind is ParquetSink:
+        pandas = pytest.importorskip("pandas")
+    sink = kind(tmp_path / name, INFO)
+    for frame in frames(TRACKED, TRACKED):
+        sink.write(frame)
+    sink.abort()
+    if kind is ParquetSink:
+        assert len(pandas.read_parquet(tmp_path / name)) == 6
+    else:
+        found = json.loads((tmp_path / name).read_text())
+        assert (len(found["images"]), len(found["annotations"])) == (2, 6)
+
+
+def test_a_challenge_counts_from_one(tmp_path):
+    sink = MotSink(tmp_path / "out.txt", INFO)
+    fill(sink, TRACKED, None, three())
+    lines = (tmp_path / "out.txt").read_text().splitlines()
+    assert lines[0] == "1,4,11.00,11.00,56.00,56.00,0.9,-1,-1,-1"
+    assert [line.split(",")[:2] for line in lines] == [
+        *(["1", "4"], ["1", "7"], ["1", "9"]),
+        *[["3", "-1"]] * 3,
+    ]
+    assert "no classes, but objects of 2" in sink.remarks[0]
+
+
+def entries(path, kind, masks):
+    sink = kind.from_target(str(path), INFO, OutputOptions(records_masks=masks))
+    fill(sink, TRACKED)
+    return json.loads(path.read_text().splitlines()[1])["objects"]
+
+
+def test_masks_are_written_as_asked_for(tmp_path):
+    (whole,) = entries(tmp_path / "rle.ndjson", NdjsonSink, "rle")[:1]
+    assert "mask" in whole
+    (bare,) = entries(tmp_path / "none.ndjson", NdjsonSink, "none")[:1]
+    assert set(bare) == set(whole) - {"mask"}
+    for one, mask in zip(
+        entries(tmp_path / "polygon.ndjson", NdjsonSink, "polygon"),
+        TRACKED.full_masks(),
+        strict=True,
+    ):
+        drawn = np.zeros(mask.shape, np.uint8)
+        for ring in one["polygons"]:
+            cv2.fillPoly(drawn, [np.array(ring, np.int32).reshape(-1, 2)], 1)
+        np.testing.assert_array_equal(drawn.astype(bool), mask)
+    for one, known in zip(
+        entries(tmp_path / "soft.ndjson", NdjsonSink, "soft"), TRACKED, strict=True
+    ):
+        assert set(one["soft"]) == {"cells", "data"}
+        assert (soft.decode(one["soft"]["data"], 28) == known.mask).all()
+
+
+def test_coco_polygons_cover_what_the_masks_do(tmp_path):
+    coco = pytest.importorskip("pycocotools.coco")
+    path = tmp_path / "out.json"
+    fill(CocoSink(path, INFO, masks="polygon"), TRACKED)
+    with contextlib.redirect_stdout(io.StringIO()):
+        data = coco.COCO(str(path))
+    for one, mask in zip(data.loadAnns(data.getAnnIds()), TRACKED.full_masks(), strict=True):
+        drawn = data.annToMask(one).astype(bool)
+        assert (drawn & mask).sum() >= 0.85 * (drawn | mask).sum()
+    bare = tmp_path / "bare.json"
+    fill(CocoSink(bare, INFO, masks="none"), TRACKED)
+    assert json.loads(bare.read_text())["annotations"][0]["segmentation"] == []
+
+
+@given(arrays(np.float32, (9, 9), elements=st.floats(0, 1, width=32)))
+def test_soft_masks_come_back_to_the_last_bit(mask):
+    again = soft.decode(soft.encode(mask), 9)
+    assert again.tobytes() == mask.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "cells"),
+    [("", 9), ("%%%", 9), ("AAAA", 9), (soft.encode(np.zeros((9, 9), np.float32)), 8), (None, 9)],
+)
+def test_what_is_no_soft_mask_is_refused(text, cells):
+    with pytest.raises(UsageError, match="soft mask"):
+        soft.decode(text, cells)
+    with pytest.raises(UsageError, match="beyond 0 to 1"):
+        soft.decode(soft.encode(np.full((2, 2), np.nan, np.float32)), 2)
+
+
+def test_lines_go_to_standard_output_and_end_with_their_reader(capfd, monkeypatch):
+    sink = NdjsonSink("-", INFO)
+    first, second = frames(TRACKED, TRACKED)
+    sink.write(first)
+    assert len(capfd.readouterr().out.splitlines()) == 2
+
+    def closed(number, data):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("stream.sinks._standard.os.write", closed)
+    with pytest.raises(Gone):
+        sink.write(second)
+    sink.abort()
+    sink.close()
+
+
+def test_an_hour_of_coco_costs_no_more_memory_than_a_minute(tmp_path):
+    sink = CocoSink(tmp_path / "out.json", INFO)
+    (frame,) = frames(None)
+    tracemalloc.start()
+    for _ in range(8000):
+        sink.write(frame)
+        frame.index += 1
+    sink.close()
+    used = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    size = (tmp_path / "out.json").stat().st_size
+    assert size > 600_000
+    assert used < size / 2
+    assert len(json.loads((tmp_path / "out.json").read_text())["images"]) == 8000
+
+
+def test_records_alone_need_no_video(tmp_path):
+    picture = np.full((48, 64, 3), 90, np.uint8)
+    report = stream.process([picture] * 3, records=tmp_path / "out.csv", fps=25)
+    assert report.frames_out == 3
+    assert [one.name for one in tmp_path.iterdir()] == ["out.csv"]
+    with pytest.raises(UsageError, match=r"there are \.csv, \.json, .*\.parquet, \.txt, and - for"):
+        stream.process([picture], records=tmp_path / "out.doc")

@@ -1,0 +1,128 @@
+"""COCO's data sets: ours, and what annotation tools make of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import ClassVar
+
+from stream.records.entries import (
+    About,
+    Entry,
+    RecordsFile,
+    listed,
+    mapping,
+    number,
+    numbers,
+    parse_json,
+    size_of,
+    text,
+    whole,
+)
+
+_FRAME = re.compile(r"^frame_(\d{1,9})$", re.IGNORECASE)
+
+
+class CocoFile(RecordsFile):
+    """A data set in COCO's JSON; as it is no format for streams, all of it is in memory.
+
+    Frames are in the order of their numbers (`frame_000012`), else of the images' ids. Annotations
+    are as tools write them: polygons or run lengths; without either, the box.
+    """
+
+    endings: ClassVar[tuple[str, ...]] = (".json",)
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        try:
+            data = mapping(parse_json(path.read_text(encoding="utf-8-sig")), "the file")
+        except OSError as error:
+            raise self.unreadable(error) from error
+        except ValueError as error:
+            self.refuse("as a whole", f"this is no COCO data set: {error}")
+        self._frames: dict[int, Entry] = {}
+        self._objects: dict[int, list[object]] = {}
+        self._read(data)
+
+    def entries(self) -> Iterator[Entry]:
+        """The images, in order."""
+        numbered = all(one.index is not None for one in self._frames.values())
+        ids = sorted(self._frames, key=lambda one: (self._frames[one].index or 0, one))
+        for place, image in enumerate(ids if numbered else sorted(self._frames)):
+            entry = self._frames[image]
+            if not numbered:
+                entry.index = place
+            entry.objects = self._objects.pop(image, [])
+            yield entry
+
+    def _read(self, data: Mapping[str, object]) -> None:
+        names: dict[int, str] = {}
+        place = "categories"
+        try:
+            for one in listed(data.get("categories", []), "categories"):
+                entry = mapping(one, "a category")
+                names[whole(entry.get("id"), "id")] = text(entry.get("name"), "name")
+            for count, one in enumerate(listed(data.get("images"), "images"), start=1):
+                place = f"image {count}"
+                self._image(mapping(one, "an image"), place)
+            annotations = listed(data.get("annotations", []), "annotations")
+            for count, one in enumerate(annotations, start=1):
+                place = f"annotation {count}"
+                self._annotation(mapping(one, "an annotation"), names)
+        except ValueError as error:
+            self.refuse(place, str(error))
+        info = data.get("info")
+        known = info if isinstance(info, dict) else {}
+        classes = known.get("classes")
+        try:
+            start = number(known.get("start", 0), "start", 0)
+        except ValueError as error:
+            self.refuse("info", str(error))
+        self.about = About(
+            source=str(known.get("description", "")),
+            # Ours are in the model's order with nothing left out; tools leave out what is unused.
+            classes=tuple(map(str, classes))
+            if isinstance(classes, list)
+            else tuple(names[one] for one in sorted(names)),
+            model=str(known.get("model", "")),
+            start=start,
+        )
+
+    def _image(self, image: Mapping[str, object], place: str) -> None:
+        named = _FRAME.match(Path(text(image.get("file_name", ""), "file_name")).stem)
+        self._frames[whole(image.get("id"), "id")] = Entry(
+            place=place,
+            index=int(named[1]) if named else None,
+            seconds=Fraction(number(image["time"], "time")) if "time" in image else None,
+            size=size_of([image.get("height"), image.get("width")], "an image's size"),
+        )
+
+    def _annotation(self, given: Mapping[str, object], names: Mapping[int, str]) -> None:
+        image = whole(given.get("image_id"), "image_id")
+        category = whole(given.get("category_id"), "category_id")
+        if image not in self._frames:
+            raise ValueError(f"there is no image {image}")
+        if category not in names:
+            raise ValueError(f"there is no category {category}")
+        x, y, width, height = numbers(given.get("bbox"), "bbox", 4)
+        extra = given.get("attributes")
+        attributes = extra if isinstance(extra, dict) else {}
+        track = given.get("track_id", attributes.get("track_id"))
+        entry: dict[str, object] = {
+            "class": names[category],
+            "score": given.get("score", 1.0),
+            "track": track,
+            "box": [x, y, x + width, y + height],
+        }
+        shape = given.get("segmentation")
+        if isinstance(shape, dict):
+            entry["mask"] = shape
+        elif shape:
+            # Their coordinates run along pixels' edges, ours through their middles.
+            entry["polygons"] = [
+                [side - 0.5 for side in numbers(ring, "a polygon")]
+                for ring in listed(shape, "segmentation")
+            ]
+        self._objects.setdefault(image, []).append(entry)

@@ -1,0 +1,222 @@
+"""What every file of records is when it is read: a head, and an entry for each frame."""
+
+from __future__ import annotations
+
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, NoReturn, Self
+
+from stream.errors import UsageError
+
+
+class MisreadError(ValueError):
+    """What a file says is not what belongs there; the message is the end of a sentence."""
+
+
+_LARGEST = 65535
+"""Pixels of a side at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a file of records says of itself.
+
+    Attributes:
+        source: the name of what it was made of; "" where it does not say.
+        size: height and width of the pictures, where all have one.
+        time_base: seconds per tick of its times, where it has ticks.
+        classes: the names that there are, in the model's order.
+        model: the model's name; "" where it does not say.
+        start: seconds into the footage that are its time 0.
+    """
+
+    source: str = ""
+    size: tuple[int, int] | None = None
+    time_base: Fraction | None = None
+    classes: tuple[str, ...] = ()
+    model: str = ""
+    start: float = 0.0
+
+
+@dataclass(slots=True)
+class Entry:
+    """A frame as the file has it.
+
+    Attributes:
+        place: where in the file, such as "line 7", for errors.
+        index: of the frame, from 0.
+        seconds: its presentation time.
+        size: height and width of its picture, where the file says it of this frame.
+        mask_threshold: above what its soft masks are the object.
+        objects: as JSON has them.
+        unsure: what may be there besides, likewise; None where the file does not say.
+    """
+
+    place: str
+    index: int | None = None
+    seconds: Fraction | None = None
+    size: tuple[int, int] | None = None
+    mask_threshold: float | None = None
+    objects: Sequence[object] = field(default_factory=list)
+    unsure: Sequence[object] | None = None
+
+
+class RecordsFile(ABC):
+    """A file of records that is read.
+
+    Attributes:
+        path: the file.
+        about: what it says of itself.
+    """
+
+    endings: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.about = About()
+
+    @abstractmethod
+    def entries(self) -> Iterator[Entry]:
+        """Its frames, in order; once.
+
+        Raises:
+            UsageError: it says what is not understood.
+        """
+
+    def close(self) -> None:
+        """Lets go of the file; safe to call twice."""
+        return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def refuse(self, place: str, sentence: str) -> NoReturn:
+        """Says what is wrong, and where."""
+        raise UsageError(f"{self.path}, {place}: {sentence}")
+
+    def unreadable(self, error: OSError) -> UsageError:
+        """The sentence for a file that cannot be read."""
+        return UsageError(f"the records {self.path} cannot be read: {error.strerror or error}")
+
+
+def parse_json(text: str) -> object:
+    """A value of JSON; numbers are finite.
+
+    Raises:
+        MisreadError: it is none; the message says why.
+    """
+    try:
+        return json.loads(text, parse_constant=_no_number)
+    except RecursionError as error:
+        raise MisreadError("it is nested too deeply") from error
+
+
+def _no_number(name: str) -> NoReturn:
+    raise MisreadError(f"{name} is no number")
+
+
+def number(value: object, what: str, low: float = -1e9, high: float = 1e9) -> float:
+    """A finite number within bounds.
+
+    Raises:
+        MisreadError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise MisreadError(f"{what} is a number, not {_shown(value)}")
+    if not low <= value <= high or math.isnan(value):
+        raise MisreadError(f"{what} is {low:g} to {high:g}, not {_shown(value)}")
+    return float(value)
+
+
+def whole(value: object, what: str, low: int = 0, high: int = 2**62) -> int:
+    """A whole number within bounds.
+
+    Raises:
+        MisreadError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise MisreadError(f"{what} is a whole number, not {_shown(value)}")
+    if not low <= value <= high:
+        raise MisreadError(f"{what} is {low} to {high}, not {_shown(value)}")
+    return value
+
+
+def text(value: object, what: str) -> str:
+    """A text.
+
+    Raises:
+        MisreadError: it is none.
+    """
+    if not isinstance(value, str):
+        raise MisreadError(f"{what} is a text, not {_shown(value)}")
+    return value
+
+
+def size_of(value: object, what: str = "size") -> tuple[int, int]:
+    """Height and width from a list of the two.
+
+    Raises:
+        MisreadError: it is none.
+    """
+    if not isinstance(value, list) or len(value) != 2:
+        raise MisreadError(f"{what} is [height, width], not {_shown(value)}")
+    height, width = (whole(side, what, 1, _LARGEST) for side in value)
+    return height, width
+
+
+def numbers(value: object, what: str, count: int | None = None) -> list[float]:
+    """A list of finite numbers.
+
+    Args:
+        value: what was read.
+        what: it is called.
+        count: how many they must be.
+
+    Raises:
+        MisreadError: it is none.
+    """
+    if not isinstance(value, list) or (count is not None and len(value) != count):
+        many = "numbers" if count is None else f"{count} numbers"
+        raise MisreadError(f"{what} is a list of {many}, not {_shown(value)}")
+    return [number(one, what) for one in value]
+
+
+def mapping(value: object, what: str) -> Mapping[str, object]:
+    """An object of JSON.
+
+    Raises:
+        MisreadError: it is none.
+    """
+    if not isinstance(value, dict):
+        raise MisreadError(f"{what} is an object in braces, not {_shown(value)}")
+    return value
+
+
+def listed(value: object, what: str) -> list[object]:
+    """A list of JSON.
+
+    Raises:
+        MisreadError: it is none.
+    """
+    if not isinstance(value, list):
+        raise MisreadError(f"{what} is a list, not {_shown(value)}")
+    return value
+
+
+def _shown(value: object) -> str:
+    said = json.dumps(value, ensure_ascii=False, default=str)
+    return said if len(said) <= 40 else f"{said[:40]}…"

@@ -1,0 +1,140 @@
+"""Lines of JSON, as `.ndjson` is written."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import ClassVar
+
+from stream.records.entries import (
+    About,
+    Entry,
+    RecordsFile,
+    listed,
+    mapping,
+    number,
+    parse_json,
+    size_of,
+    text,
+    whole,
+)
+
+_VERSION = 1
+
+
+class LinesFile(RecordsFile):
+    """Lines of JSON; read as it goes, so that its length costs no memory."""
+
+    endings: ClassVar[tuple[str, ...]] = (".ndjson", ".jsonl")
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._file: io.BufferedReader | None = None
+        self._number = 0
+        self._waiting: Mapping[str, object] | None = None
+        try:
+            self._file = path.open("rb")
+            first = self._next()
+        except OSError as error:
+            self.close()
+            raise self.unreadable(error) from error
+        except BaseException:
+            self.close()
+            raise
+        if first is None:
+            self.close()
+            self.refuse("line 1", "the file is empty")
+        if "stream" in first:
+            self.about = self._about(first)
+        else:
+            self._waiting = first
+
+    def entries(self) -> Iterator[Entry]:
+        """The lines of frames."""
+        while (line := self._waiting or self._next()) is not None:
+            self._waiting = None
+            if "objects" in line:
+                yield self._entry(line)
+            elif "summary" not in line and "stream" not in line:
+                self.refuse(self._place, 'a frame\'s line has the key "objects"; this one has not')
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the file; safe to call twice."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    @property
+    def _place(self) -> str:
+        return f"line {self._number}"
+
+    def _next(self) -> Mapping[str, object] | None:
+        """The next line that is not empty."""
+        while self._file is not None and (raw := self._file.readline()):
+            self._number += 1
+            if not raw.strip():
+                continue
+            try:
+                return mapping(parse_json(raw.decode("utf-8-sig")), "a line")
+            except ValueError as error:
+                if not raw.endswith(b"\n"):
+                    self.refuse(self._place, "the line is cut off; take it out of the file")
+                self.refuse(self._place, f"this is no line of JSON: {error}")
+        return None
+
+    def _about(self, line: Mapping[str, object]) -> About:
+        try:
+            version = whole(line["stream"], "stream")
+            if version > _VERSION:
+                self.refuse(
+                    self._place,
+                    f"the records are of version {version}; this program reads up to {_VERSION}",
+                )
+            base = line.get("time_base")
+            return About(
+                source=text(line.get("source", ""), "source"),
+                size=size_of(line["size"]) if "size" in line else None,
+                time_base=None if base is None else _fraction(base),
+                classes=tuple(
+                    text(one, "a class") for one in listed(line.get("classes", []), "classes")
+                ),
+                model=text(line.get("model", ""), "model"),
+                start=number(line.get("start", 0), "start", 0),
+            )
+        except ValueError as error:
+            self.refuse(self._place, str(error))
+
+    def _entry(self, line: Mapping[str, object]) -> Entry:
+        try:
+            seconds: Fraction | None = None
+            if "pts" in line and self.about.time_base is not None:
+                seconds = whole(line["pts"], "pts", -(2**62)) * self.about.time_base
+            elif "time" in line:
+                seconds = Fraction(number(line["time"], "time"))
+            threshold = line.get("mask_threshold")
+            return Entry(
+                place=self._place,
+                index=whole(line["frame"], "frame") if "frame" in line else None,
+                seconds=seconds,
+                size=size_of(line["size"]) if "size" in line else None,
+                mask_threshold=None
+                if threshold is None
+                else number(threshold, "mask_threshold", 0, 1),
+                objects=listed(line["objects"], "objects"),
+                unsure=listed(line["unsure"], "unsure") if "unsure" in line else None,
+            )
+        except ValueError as error:
+            self.refuse(self._place, str(error))
+
+
+def _fraction(value: object) -> Fraction:
+    try:
+        found = Fraction(text(value, "time_base"))
+    except (ValueError, ZeroDivisionError):
+        found = Fraction(0)
+    if not 0 < found <= 1000:
+        raise ValueError(f'time_base is seconds per tick, such as "1/90000", not {value!r}')
+    return found

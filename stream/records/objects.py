@@ -1,0 +1,237 @@
+"""From what a file of records says of a frame's objects to instances."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream import rle, soft
+from stream.errors import UsageError
+from stream.instances import Instances
+from stream.outlines import pixel_masks, tight
+from stream.records.entries import (
+    Entry,
+    RecordsFile,
+    listed,
+    mapping,
+    number,
+    numbers,
+    text,
+    whole,
+)
+from stream.roi import Window
+
+_MOST_CELLS = 1024
+_Part = tuple[Window, NDArray[np.bool_]] | None
+
+
+@dataclass(slots=True)
+class _Object:
+    """One object: its mask is soft, or pixels."""
+
+    name: str
+    score: float
+    track: int | None
+    box: list[float]
+    cells: NDArray[np.float32] | None = None
+    cells_box: list[float] | None = None
+    part: _Part = None
+
+
+class Objects:
+    """Makes instances of the entries of a file.
+
+    A class that the file's head does not name gets a number of its own, behind those that it does.
+
+    Attributes:
+        kinds: what masks there were so far: `soft`, `pixels`, `boxes`.
+
+    Args:
+        file: whose entries they are.
+    """
+
+    def __init__(self, file: RecordsFile) -> None:
+        self.kinds: set[str] = set()
+        self._file = file
+        self._labels: dict[str, int] = {}
+        self._names: tuple[str, ...] = tuple(file.about.classes)
+        for index, name in enumerate(self._names):
+            self._labels.setdefault(name, index)
+
+    def instances(self, entry: Entry, size: tuple[int, int] | None = None) -> Instances:
+        """A frame's objects, in the file's order.
+
+        Args:
+            entry: one of the file's.
+            size: height and width of the picture; None for what the file says.
+
+        Raises:
+            UsageError: something of it is not understood, or does not fit the picture.
+        """
+        said = entry.size or self._file.about.size
+        if size is not None and said is not None and said != size:
+            self._file.refuse(
+                entry.place,
+                f"its picture has {said[1]}x{said[0]} pixels, but the frame has "
+                f"{size[1]}x{size[0]}",
+            )
+        try:
+            picture = size or said or _room(entry.objects)
+            found = self._made(entry.objects, picture, entry.mask_threshold)
+            if entry.unsure is None:
+                return found
+            return replace(found, unsure=self._made(entry.unsure, picture, entry.mask_threshold))
+        except (ValueError, UsageError) as error:
+            self._file.refuse(entry.place, str(error))
+
+    def _made(
+        self, objects: Sequence[object], size: tuple[int, int], threshold: float | None
+    ) -> Instances:
+        found = [self._object(mapping(one, "an object"), size) for one in objects]
+        return self._together(found, size, threshold)
+
+    def _object(self, given: Mapping[str, object], size: tuple[int, int]) -> _Object:
+        track = given.get("track")
+        found = _Object(
+            name=text(given.get("class"), "class"),
+            score=number(given.get("score", 1.0), "score", 0, 1),
+            track=None if track is None else whole(track, "track"),
+            box=_box(given.get("box"), "box"),
+        )
+        if given.get("soft") is not None:
+            self.kinds.add("soft")
+            entry = mapping(given["soft"], "soft")
+            cells = whole(entry.get("cells"), "cells", 1, _MOST_CELLS)
+            found.cells = soft.decode(text(entry.get("data"), "data"), cells)
+            if "box" in entry:
+                found.cells_box = _box(entry["box"], "a soft mask's box")
+        elif given.get("mask") is not None:
+            self.kinds.add("pixels")
+            found.part = _from_rle(mapping(given["mask"], "mask"), size)
+        elif given.get("polygons") is not None:
+            self.kinds.add("pixels")
+            found.part = _from_polygons(listed(given["polygons"], "polygons"), size)
+        else:
+            self.kinds.add("boxes")
+            found.part = _whole_box(found.box, size)
+        return found
+
+    def _label(self, name: str) -> int:
+        if name not in self._labels:
+            self._labels[name] = len(self._names)
+            self._names = (*self._names, name)
+        return self._labels[name]
+
+    def _together(
+        self, found: Sequence[_Object], size: tuple[int, int], threshold: float | None
+    ) -> Instances:
+        labels = [self._label(one.name) for one in found]
+        if not found:
+            none = Instances.empty(self._names, size)
+            return none if threshold is None else replace(none, mask_threshold=threshold)
+        masks, mask_boxes = _masks(found)
+        tracks = [one.track for one in found]
+        known = [one for one in tracks if one is not None]
+        ids = None
+        if known:
+            # What has none among those that have is nobody else's.
+            spare = max(known)
+            ids = np.array(
+                [spare + place + 1 if one is None else one for place, one in enumerate(tracks)],
+                np.int64,
+            )
+        return Instances(
+            boxes=np.array([one.box for one in found], np.float32),
+            scores=np.array([one.score for one in found], np.float32),
+            labels=np.array(labels, np.int64),
+            masks=masks,
+            class_names=self._names,
+            picture_size=size,
+            mask_threshold=0.5 if threshold is None else threshold,
+            track_ids=ids,
+            mask_boxes=mask_boxes,
+        )
+
+
+def _masks(
+    found: Sequence[_Object],
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Masks [N, M, M] and where they lie [N, 4], None where all lie in their boxes."""
+    _, pixels, places = pixel_masks(one.part for one in found)
+    soft_ones = [one.cells for one in found if one.cells is not None]
+    if not soft_ones:
+        return pixels, places
+    own_box = any(one.cells_box is not None for one in found)
+    sizes = {len(one) for one in soft_ones}
+    if len(soft_ones) == len(found) and len(sizes) == 1:
+        boxes = [one.box if one.cells_box is None else one.cells_box for one in found]
+        return np.stack(soft_ones), np.array(boxes, np.float32) if own_box else None
+    # Masks of several sizes: the smaller ones get cells of zeros around, below and to the right.
+    most = max(*sizes, pixels.shape[1]) if len(soft_ones) < len(found) else max(sizes)
+    masks = np.zeros((len(found), most, most), np.float32)
+    boxes_of = np.zeros((len(found), 4), np.float32)
+    for index, one in enumerate(found):
+        cells, box = one.cells, one.box if one.cells_box is None else one.cells_box
+        if cells is None:
+            cells, box = pixels[index], places[index].tolist()
+        own = len(cells)
+        masks[index, :own, :own] = cells
+        x1, y1, x2, y2 = box
+        share = most / own
+        boxes_of[index] = x1, y1, x1 + (x2 - x1) * share, y1 + (y2 - y1) * share
+    return masks, boxes_of
+
+
+def _box(value: object, what: str) -> list[float]:
+    box = numbers(value, what, 4)
+    if box[2] < box[0] or box[3] < box[1]:
+        raise ValueError(f"{what} is x1, y1, x2, y2 with x1 < x2 and y1 < y2, not {box}")
+    return box
+
+
+def _from_rle(given: Mapping[str, object], size: tuple[int, int]) -> _Part:
+    height, width = size
+    if given.get("size") != [height, width]:
+        raise ValueError(
+            f"a mask is of {given.get('size')} pixels (height, width), its picture of "
+            f"[{height}, {width}]"
+        )
+    return tight(rle.decode(given))
+
+
+def _from_polygons(rings: Sequence[object], size: tuple[int, int]) -> _Part:
+    import cv2
+
+    drawn = np.zeros(size, np.uint8)
+    for ring in rings:
+        points = numbers(ring, "a polygon")
+        if not points or len(points) % 2:
+            raise ValueError(f"a polygon is x, y, x, y and so on, not {len(points)} numbers")
+        if max(map(abs, points)) > 1e6:
+            raise ValueError("a polygon lies far outside of its picture")
+        corners = np.rint(np.array(points)).astype(np.int32).reshape(-1, 2)
+        cv2.fillPoly(drawn, [corners], 1)
+    return tight(drawn.astype(np.bool_))
+
+
+def _whole_box(box: Sequence[float], size: tuple[int, int]) -> _Part:
+    height, width = size
+    left, right = (min(max(round(side), 0), width) for side in (box[0], box[2]))
+    top, bottom = (min(max(round(side), 0), height) for side in (box[1], box[3]))
+    if left >= right or top >= bottom:
+        return None
+    return (top, bottom, left, right), np.ones((bottom - top, right - left), np.bool_)
+
+
+def _room(objects: Sequence[object]) -> tuple[int, int]:
+    """The smallest picture that holds the boxes, for files that say no size."""
+    boxes = [_box(mapping(one, "an object").get("box"), "box") for one in objects]
+    width = max((box[2] for box in boxes), default=1)
+    height = max((box[3] for box in boxes), default=1)
+    if max(width, height) > 65535:
+        raise ValueError("a box lies far outside of any picture")
+    return max(1, math.ceil(height)), max(1, math.ceil(width))

@@ -1,0 +1,253 @@
+"""Frames get the instances that were recorded of them: painting without inference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stream.config import NAME, name_of
+from stream.errors import UsageError
+from stream.frame import Frame, VideoInfo
+from stream.instances import Instances
+from stream.options import CutOptions, ModelOptions
+from stream.records import open_records
+from stream.records.entries import Entry
+from stream.records.objects import Objects
+from stream.run.figures import Job
+from stream.run.plan import RunPlan
+from stream.run.schedule import Schedule, Work
+from stream.timing import timed
+
+if TYPE_CHECKING:
+    from stream.records.entries import RecordsFile
+
+_SAME = Fraction(1, 1000) + Fraction(1, 1_000_000)
+"""Seconds by which the times of a frame and its record may differ: a container's coarsest tick."""
+
+_PART_OF_TICK = Fraction(9, 20)
+
+_AHEAD = 3
+
+
+class Replay(Schedule):
+    """Gives each frame what a file of records says of it; frames are told by their times.
+
+    It stands in for the model too, as far as a run tells of it (`Told`).
+
+    Attributes:
+        threshold: objects scored below it are left out.
+
+    Args:
+        path: the records.
+        info: of the frames that will come.
+        model: which objects are kept, and from which value on a soft mask is the object.
+        cut: which part of the footage is taken.
+
+    Raises:
+        UsageError: the records cannot be read, or are of another video.
+    """
+
+    def __init__(self, path: Path, info: VideoInfo, model: ModelOptions, cut: CutOptions) -> None:
+        self._file: RecordsFile = open_records(path)
+        self._entries = self._file.entries()
+        self._objects = Objects(self._file)
+        self._info = info
+        self._model = model
+        self._cut = cut
+        self.threshold = 0.0 if model.threshold is None else model.threshold
+        # Where a part is taken, its beginning is time 0, here and in the records.
+        self._moved = Fraction(cut.start or 0) - Fraction(self._file.about.start)
+        self._next: Entry | None = None
+        self._begun = self._covers = self._certain = False
+        self._frames = self._bare = self._unread = 0
+        try:
+            self._check()
+            self._kept = _labels(model.classes, self._file)
+        except UsageError:
+            self.close()
+            raise
+
+    # What a run tells of it.
+
+    @property
+    def name(self) -> str:
+        """The model that the records were made with; the file's name where it does not say."""
+        return self._file.about.model or self._file.path.name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes that the records name."""
+        return self._file.about.classes
+
+    @property
+    def precision(self) -> str:
+        """Nothing is computed."""
+        return ""
+
+    @property
+    def provider(self) -> str:
+        """Where objects come from, in words."""
+        return f"none, read from {self._file.path.name}"
+
+    # What a schedule is.
+
+    def cover(self, *, wanted: bool) -> None:
+        """Says whether layers cover objects, which want what is unsure too."""
+        self._covers = wanted
+
+    @property
+    def ahead(self) -> int:
+        """Reading is quick."""
+        return _AHEAD
+
+    def settle(self, items: Iterable[Work]) -> Iterator[Work]:
+        """Gives each frame what was recorded of it."""
+        for item in items:
+            if isinstance(item, Job):
+                with timed(item.frame.stages, "read"):
+                    item.frame.instances = self._find(item.frame)
+            yield item
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self._file.close()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """How far the records fitted the frames."""
+        name, about, found = self._file.path.name, self._file.about, []
+        if about.source and about.source != self._info.name:
+            found.append(f"{name} was made of {about.source}, not of {self._info.name}")
+        if self._bare:
+            found.append(
+                f"{self._bare} of {self._frames} frames have no line in {name}: nothing is "
+                "painted on them"
+            )
+        if self._unread:
+            found.append(f"{self._unread} lines of {name} fit no frame of {self._info.name}")
+        if "pixels" in self._objects.kinds:
+            found.append(
+                f"{name} holds masks as pixels, so their edges are hard; records written with "
+                "--records-masks soft give the very same picture again"
+            )
+        if "boxes" in self._objects.kinds:
+            found.append(f"objects of {name} without a mask are painted as their whole boxes")
+        if self._covers and self._certain:
+            found.append(
+                f"{name} does not hold what the model doubted, so that only what is recorded is "
+                "covered; records written with --records-masks soft hold it"
+            )
+        return tuple(found)
+
+    def _check(self) -> None:
+        info, about = self._info, self._file.about
+        size = (info.height, info.width)
+        if about.size is not None and about.size != size and not info.pictures:
+            raise UsageError(
+                f"{self._file.path} was made of pictures of {about.size[1]}x{about.size[0]}, but "
+                f"{info.name} has {info.width}x{info.height}; they must be of the same video"
+            )
+
+    def _find(self, frame: Frame) -> Instances | None:
+        self._frames += 1
+        entry = self._entry(frame)
+        if entry is None:
+            self._bare += 1
+            return None
+        found = self._objects.instances(entry, (frame.image.height, frame.image.width))
+        self._certain |= found.unsure is None
+        keep = found.scores >= self.threshold
+        if self._kept is not None:
+            keep &= np.array([name in self._kept for name in found.names], np.bool_)
+        if not keep.all():
+            found = found.select(keep)
+        if self._model.mask_threshold is not None:
+            found = replace(found, mask_threshold=self._model.mask_threshold)
+            if found.unsure is not None:
+                again = replace(found.unsure, mask_threshold=found.mask_threshold)
+                found = replace(found, unsure=again)
+        return found
+
+    def _entry(self, frame: Frame) -> Entry | None:
+        """The entry of a frame; those before it are left behind."""
+        while True:
+            if not self._begun or self._next is None:
+                self._next = next(self._entries, None)
+                if self._next is None:
+                    return None
+                if not self._begun:
+                    self._begun = True
+                    self._check_times(self._next)
+            later = self._compare(self._next, frame)
+            if later > 0:
+                return None
+            entry, self._next = self._next, None
+            if later == 0:
+                return entry
+            # What lies before the part that is taken was to be expected.
+            self._unread += self._frames > 1 or not self._cut.start
+
+    def _compare(self, entry: Entry, frame: Frame) -> int:
+        """Whether an entry is of a time before the frame's (-1), of the frame (0) or later (1)."""
+        if entry.seconds is not None:
+            tick = frame.time_base
+            same, apart = _SAME, entry.seconds - frame.pts * tick
+            if self._moved:
+                # Sources begin a part at a whole tick.
+                same = max(same, tick * _PART_OF_TICK)
+                apart -= round(self._moved / tick) * tick
+            return 0 if abs(apart) <= same else (1 if apart > 0 else -1)
+        index = frame.index if entry.index is None else entry.index
+        return (index > frame.index) - (index < frame.index)
+
+    def _check_times(self, entry: Entry) -> None:
+        if entry.seconds is None and self._cut.start:
+            raise UsageError(
+                f"{self._file.path} has no times, so that --start cannot be used with it"
+            )
+
+
+def records_of(plan: RunPlan, *, live: bool) -> Path | None:
+    """The records that a plan is painted from, `{name}` written out; None for a model's answers.
+
+    Raises:
+        UsageError: they are not there, or cannot go together with what else was asked for.
+    """
+    path = plan.source.options.replay.from_records
+    if path is None:
+        return None
+    if live:
+        raise UsageError("--from paints footage that was recorded of; a live source has no records")
+    usual = ModelOptions()
+    for name in ("model", "provider", "every"):
+        if getattr(plan.model, name) != getattr(usual, name):
+            raise UsageError(f"--from paints without the model; leave out --{name}")
+    target = plan.source.target
+    first = target[0] if isinstance(target, (list, tuple)) and target else target
+    if isinstance(first, (str, Path)):
+        path = Path(str(path).replace(NAME, name_of(str(first))))
+    if not path.is_file():
+        raise UsageError(f"there are no records {path}")
+    return path
+
+
+def _labels(classes: Sequence[str] | None, file: RecordsFile) -> frozenset[str] | None:
+    """The names of the classes that are kept; None for all.
+
+    Raises:
+        UsageError: the records name no such class.
+    """
+    if classes is None:
+        return None
+    known = {name.casefold(): name for name in file.about.classes}
+    for name in classes:
+        if name.casefold() not in known:
+            raise UsageError(
+                f"{file.path} has no class {name!r}; it has {', '.join(file.about.classes)}"
+            )
+    return frozenset(known[name.casefold()] for name in classes)

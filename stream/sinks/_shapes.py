@@ -1,0 +1,52 @@
+"""How records say where an object is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from stream import soft
+from stream.instance import Instance
+from stream.outlines import Ring, rings, tight
+from stream.sinks._records import exact
+from stream.types import JSON
+
+_TOLERANCE = 1.0
+"""Pixels by which a polygon may be off the outline."""
+
+
+def mask_entry(one: Instance, masks: str, run_lengths: JSON) -> dict[str, JSON]:
+    """The keys of a line of JSON that hold an object's mask.
+
+    Args:
+        one: the object.
+        masks: `rle`, `polygon`, `soft` or `none`.
+        run_lengths: its mask in COCO's run lengths.
+    """
+    if masks == "rle":
+        return {"mask": run_lengths}
+    if masks == "polygon":
+        return {"polygons": flat(one.polygons(_TOLERANCE))}
+    if masks == "soft":
+        entry: dict[str, JSON] = {"cells": len(one.mask), "data": soft.encode(one.mask)}
+        if not np.array_equal(one.mask_box, one.box):
+            entry["box"] = [exact(side) for side in one.mask_box]
+        return {"soft": entry}
+    return {}
+
+
+def coco_polygons(one: Instance) -> list[JSON]:
+    """An object's outlines as COCO's polygons, a quarter of a pixel inside its pixels' edges."""
+    found = tight(one.full_mask())
+    if found is None:
+        return []
+    (top, bottom, left, right), inside = found
+    twice = np.repeat(np.repeat(inside, 2, axis=0), 2, axis=1)
+    outlines = rings(twice, (2 * top, 2 * bottom, 2 * left, 2 * right), _TOLERANCE)
+    return [[side / 2 + 0.25 for side in ring.reshape(-1).tolist()] for ring in outlines]
+
+
+def flat(outlines: Iterable[Ring]) -> list[JSON]:
+    """Outlines as lists of x and y in turns."""
+    return [list(map(float, ring.reshape(-1).tolist())) for ring in outlines]

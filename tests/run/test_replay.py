@@ -1,0 +1,188 @@
+"""Painting from records: the same picture as with the model, to the last bit."""
+
+import json
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+import stream
+from stream.errors import StreamError, UsageError
+from tests import tiny_models
+
+
+def samples(path):
+    with av.open(str(path)) as container:
+        return [
+            (picture.pts, picture.to_ndarray().tobytes()) for picture in container.decode(video=0)
+        ]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(tiny_models.bright(tmp_path_factory.mktemp("model") / "bright.onnx"))
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """A bright oval that moves and grows over a textured ground, 20 frames at 25 a second."""
+    path = tmp_path_factory.mktemp("clip") / "in.mkv"
+    ground = np.random.default_rng(4).integers(0, 150, (120, 160, 3), np.uint8)
+    with stream.VideoWriter(path, rate=25, codec="ffv1") as writer:
+        for index in range(20):
+            picture = cv2.GaussianBlur(ground, (0, 0), 2)
+            cv2.ellipse(picture, (40 + 4 * index, 60), (20, 15 + index), 0, 0, 360, (255,) * 3, -1)
+            writer.write(picture)
+    return path
+
+
+FFV1 = {"codec": "ffv1", "timing": False}
+
+
+@pytest.mark.parametrize(
+    ("look", "every"), [("blur", None), ("overlay+trails", None), ("hide", 3), ("replace", 4)]
+)
+def test_the_picture_is_the_same_to_the_last_bit(look, every, clip, model, tmp_path):
+    at_once, later, soft = (tmp_path / name for name in ("a.mkv", "b.mkv", "soft.ndjson"))
+    stream.process(clip, at_once, look=look, model=model, every=every, **FFV1)
+    stream.process(clip, records=soft, records_masks="soft", model=model, every=every)
+    report = stream.process(clip, later, look=look, from_records=soft, **FFV1)
+    assert samples(at_once) == samples(later)
+    assert "infer" not in report.stages
+    assert report.provider == "none, read from soft.ndjson"
+    assert '"unsure":[' in soft.read_text()
+    assert not any("soft.ndjson" in one for one in report.remarks)
+
+
+@pytest.fixture
+def recorded(clip, model, tmp_path):
+    path = tmp_path / "found.ndjson"
+    stream.process(clip, records=path, model=model)
+    return path
+
+
+def masks(clip, records, tmp_path, **how):
+    """How many white pixels each frame has in the look `binary`."""
+    out = tmp_path / "binary.mkv"
+    report = stream.process(
+        clip, out, look="binary", from_records=records, codec="ffv1", overwrite=True, **how
+    )
+    with av.open(str(out)) as container:
+        return report, [
+            int((picture.to_ndarray(format="gray") > 127).sum())
+            for picture in container.decode(video=0)
+        ]
+
+
+def test_run_lengths_are_the_hard_mask_and_that_is_said(clip, recorded, tmp_path):
+    report, white = masks(clip, recorded, tmp_path)
+    areas = [
+        line["objects"][0]["area"]
+        for line in map(json.loads, recorded.read_text().splitlines())
+        if "objects" in line
+    ]
+    assert white == areas
+    assert "so their edges are hard" in report.remarks[0]
+    hidden = stream.process(clip, tmp_path / "h.mkv", look="hide", from_records=recorded)
+    assert any("does not hold what the model doubted" in one for one in hidden.remarks)
+
+
+def test_what_a_hand_changed_is_painted(clip, recorded, tmp_path):
+    head, *lines = map(json.loads, recorded.read_text().splitlines())
+    lines = [line for line in lines if "objects" in line]
+    lines[3]["objects"] = []
+    del lines[5]
+    for one in lines[6]["objects"]:
+        one["class"] = "dog"
+        del one["mask"]
+        one["box"] = [10, 10, 30, 20]
+    lines[7]["objects"][0].update(polygons=[[0, 0, 9, 0, 9, 9, 0, 9]], mask=None)
+    hand = tmp_path / "hand.ndjson"
+    hand.write_text("\n".join(map(json.dumps, [head, *lines])))
+    report, white = masks(clip, hand, tmp_path)
+    assert [white[place] for place in (3, 5, 7, 8)] == [0, 0, 200, 100]
+    assert all(white[place] for place in range(20) if place not in (3, 5))
+    assert report.found["dog"].frames == 1
+    assert any("1 of 20 frames have no line in hand.ndjson" in one for one in report.remarks)
+    assert any("painted as their whole boxes" in one for one in report.remarks)
+    _, dogs = masks(clip, hand, tmp_path, classes="dog")
+    assert [place for place in range(20) if dogs[place]] == [7]
+
+
+def test_a_part_of_the_footage_takes_its_own_lines(clip, recorded, model, tmp_path):
+    _, white = masks(clip, recorded, tmp_path)
+    report, part = masks(clip, recorded, tmp_path, start=0.2, end=0.6)
+    assert part == white[5:15]
+    assert not any("fit no frame" in one for one in report.remarks)
+    own = tmp_path / "part.ndjson"
+    stream.process(clip, records=own, model=model, start=0.2)
+    assert masks(clip, own, tmp_path, start=0.2)[1] == white[5:]
+    report, late = masks(clip, own, tmp_path)
+    assert late == [0] * 5 + white[5:]
+    assert "5 of 20 frames have no line" in report.remarks[0]
+
+
+def test_what_was_made_of_another_video_is_refused_or_said(clip, recorded, model, tmp_path):
+    other = tmp_path / "other.mkv"
+    with stream.VideoWriter(other, rate=10, codec="ffv1") as writer:
+        for _ in range(3):
+            writer.write(np.full((120, 160, 3), 90, np.uint8))
+    report, _ = masks(other, recorded, tmp_path)
+    said = " ".join(report.remarks)
+    assert "found.ndjson was made of in.mkv, not of other.mkv" in said
+    assert "lines of found.ndjson fit no frame" in said
+    with pytest.raises(UsageError, match=r"made of pictures of 160x120, but small\.mkv has 64x48"):
+        stream.process(small(tmp_path), tmp_path / "x.mkv", from_records=recorded)
+
+
+def small(tmp_path):
+    path = tmp_path / "small.mkv"
+    with stream.VideoWriter(path, rate=10) as writer:
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    return path
+
+
+def test_what_makes_no_sense_is_one_sentence(clip, recorded, model, tmp_path):
+    out = tmp_path / "x.mkv"
+    for how, sentence in (
+        ({"model": model}, "leave out --model"),
+        ({"every": 2}, "leave out --every"),
+        ({"classes": "zebra"}, "has no class 'zebra'; it has person"),
+        ({"from_records": tmp_path / "none.ndjson"}, "there are no records"),
+    ):
+        with pytest.raises(UsageError, match=sentence):
+            stream.process(clip, out, **({"from_records": recorded} | how))
+    with pytest.raises(UsageError, match="a live source has no records"):
+        stream.process("pattern", out, from_records=recorded)
+    text = recorded.read_text().splitlines()
+    broken = tmp_path / "broken.ndjson"
+    broken.write_text("\n".join([*text[:6], text[6][:50]]))
+    with pytest.raises(StreamError, match=r"broken.ndjson, line 7: the line is cut off"):
+        stream.process(clip, out, from_records=broken)
+    with pytest.raises(UsageError, match="is the input itself"):
+        stream.process(clip, records=recorded, from_records=recorded, overwrite=True)
+
+
+def test_a_challenge_and_a_data_set_are_painted_too(clip, model, tmp_path):
+    names = [tmp_path / name for name in ("f.json", "f.txt")]
+    stream.process(clip, records=names, model=model)
+    exact, boxes = (masks(clip, one, tmp_path)[1] for one in names)
+    assert all(0 < one <= other for one, other in zip(exact, boxes, strict=True))
+    with pytest.raises(UsageError, match="has no times, so that --start"):
+        masks(clip, names[1], tmp_path, start=0.2)
+
+
+@pytest.mark.slow
+def test_real_footage_is_the_same_to_the_last_bit(shared_media, tmp_path):
+    footage = shared_media / "intel_asl_book.mkv"
+    outputs = [tmp_path / name for name in ("a.mkv", "b.mkv")]
+    soft = tmp_path / "soft.ndjson"
+    for every, look in ((1, "blur+contour+labels"), (3, "hide+labels")):
+        how = {"look": look, "limit": 40, "overwrite": True, **FFV1}
+        stream.process(footage, outputs[0], every=every, **how)
+        stream.process(
+            footage, records=soft, records_masks="soft", every=every, limit=40, overwrite=True
+        )
+        stream.process(footage, outputs[1], from_records=soft, **how)
+        assert samples(outputs[0]) == samples(outputs[1])
