@@ -144,6 +144,7 @@ class VideoInfo:
         chapters: its named parts.
         covers: the pictures that stand for it.
         live: whether pictures come at their own pace and cannot wait.
+        camera: whether it is a camera of this machine, which mostly faces who watches.
         pictures: the file that each frame comes from, by its index, where each is one.
         alpha: whether frames say how opaque their pixels are, and an output is to keep it.
     """
@@ -167,5 +168,6 @@ class VideoInfo:
     chapters: tuple[Chapter, ...] = ()
     covers: tuple[Cover, ...] = ()
     live: bool = False
+    camera: bool = False
     pictures: tuple[Path, ...] = ()
     alpha: bool = False

@@ -339,6 +339,22 @@ class Instances:
             unsure=None,
         )
 
+    def mirrored(self) -> Instances:
+        """The instances of the same picture with left and right exchanged."""
+        width = self.picture_size[1]
+
+        def across(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+            left, top, right, bottom = boxes.T
+            return np.stack([width - right, top, width - left, bottom], axis=1)
+
+        return replace(
+            self,
+            boxes=across(self.boxes),
+            masks=self.masks[:, :, ::-1],
+            mask_boxes=None if self.mask_boxes is None else across(self.mask_boxes),
+            unsure=None if self.unsure is None else self.unsure.mirrored(),
+        )
+
     def with_tracks(self, track_ids: NDArray[np.int64]) -> Instances:
         """The same instances, each with an identity over time (int64 [N])."""
         return replace(self, track_ids=track_ids)

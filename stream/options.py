@@ -105,6 +105,11 @@ class PictureOptions:
         "Draw the timing panel (milliseconds per stage) on the picture, top left.",
         said="on for overlay, off for every other look",
     )
+    mirror: bool | None = option(
+        None,
+        "Exchange left and right, as in a mirror; what is written on the picture stays readable.",
+        said="on in the window of a camera, off in files",
+    )
     opacity: float = option(
         0.45, "How strongly colours cover the picture, 0 to 1.", low=0.0, high=1.0
     )

@@ -207,3 +207,13 @@ def test_run_lengths_of_real_masks_are_those_of_their_pixels():
 def test_a_full_mask_of_another_size_is_refused():
     with pytest.raises(ValueError, match="does not fit"):
         Instances.from_full_masks(blobs(), class_names=("blob",), picture_size=(90, 121))
+
+
+def test_mirrored_masks_are_the_masks_mirrored():
+    found = three()
+    odd = replace(found, masks=np.random.default_rng(0).random((3, 28, 28)).astype(np.float32))
+    assert (odd.mirrored().full_masks() == odd.full_masks()[:, :, ::-1]).mean() > 0.999
+    apart = replace(odd, mask_boxes=odd.boxes + np.array([-4, -3, 2, 5], np.float32))
+    assert (apart.mirrored().full_masks() == apart.full_masks()[:, :, ::-1]).mean() > 0.999
+    twice = odd.mirrored().mirrored()
+    assert (twice.masks == odd.masks).all() and np.allclose(twice.boxes, odd.boxes)

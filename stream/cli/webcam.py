@@ -9,7 +9,7 @@ import typer
 
 from stream.cli import _common as common
 from stream.cli._groups import command
-from stream.errors import UsageError
+from stream.errors import SinkError, SourceError, UsageError
 from stream.options import CameraOptions, InputOptions, LiveOptions
 from stream.run.plan import RunPlan, SourcePlan
 
@@ -26,8 +26,8 @@ def webcam(
         str | None,
         typer.Argument(
             metavar="[CAMERA]",
-            help="Its place in --list, its device or its name; or `pattern`, a moving test "
-            "picture. [default: the first camera]",
+            help="Its place in --list, its device or its name; or `pattern`, the bundled clip in "
+            "place of a camera. [default: the first camera]",
             show_default=False,
         ),
     ] = None,
@@ -59,8 +59,35 @@ def webcam(
     from stream.cli._runs import run_live, save_or_none
 
     _check_camera(plan.source)
+    if asked.run.save_config is None:
+        _check_desk(plan)
     if not save_or_none(asked.run, [plan]):
         run_live(plan)
+
+
+def _check_desk(plan: RunPlan) -> None:
+    """Where there is no camera, also says at once what else is missing, such as a display.
+
+    Raises:
+        SourceError: there is no such camera.
+    """
+    from stream.run.setup import check
+    from stream.sources import kind_of
+    from stream.sources.camera import CameraSource, find_cameras, pick_camera
+
+    options = plan.source.options.camera
+    target = str(plan.source.target)
+    if options.as_camera or kind_of(plan.source.target) is not CameraSource:
+        return
+    wanted = options.device or (None if target == CAMERA else target)
+    try:
+        pick_camera(wanted, find_cameras())
+    except SourceError as missing:
+        try:
+            check(plan)
+        except SinkError as error:
+            raise SourceError(f"{missing}; and {error}") from missing
+        raise
 
 
 def _check_camera(source: SourcePlan) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from stream.compositing.canvas import Canvas, Memory
 from stream.compositing.layer import LAYERS, Layer
 from stream.compositing.layers.timing import Timing
+from stream.compositing.mirror import mirror as exchange_sides
 from stream.compositing.selection import Selection
 from stream.compositing.style import Style
 from stream.compositing.tint import Tint, Tints
@@ -31,18 +32,25 @@ class Key(NamedTuple):
         look: the names of the layers, from bottom to top, without the timing panel's.
         style: how they paint.
         timing: whether there is a timing panel.
+        mirror: whether left and right are exchanged.
     """
 
     look: tuple[str, ...]
     style: Style
     timing: bool
+    mirror: bool = False
 
 
 class Painter:
     """Paints frames in one look. One thread at a time."""
 
     def __init__(
-        self, look: str = "overlay", style: Style | None = None, timing: bool | None = None
+        self,
+        look: str = "overlay",
+        style: Style | None = None,
+        timing: bool | None = None,
+        *,
+        mirror: bool = False,
     ) -> None:
         """Chooses what is painted.
 
@@ -51,6 +59,7 @@ class Painter:
             style: how they paint.
             timing: whether the timing panel is painted; None means where the look is `overlay` or
                 names it.
+            mirror: exchange left and right first; what is written stays readable.
 
         Raises:
             UsageError: there is no such layer, it is named twice, or it cannot be loaded.
@@ -60,7 +69,7 @@ class Painter:
         if timing is None:
             timing = _TIMING in names or names == expand(_TIMED)
         names = tuple(name for name in names if name != _TIMING)
-        self.key = Key(names, style, timing)
+        self.key = Key(names, style, timing, mirror)
         self._layers = list(_merged([_known(name)(style) for name in names]))
         # Last, as it is read. A source's notes are shown even where figures are not, unless
         # samples mean something.
@@ -132,6 +141,9 @@ class Painter:
         if instances is None:
             instances = Instances.empty((), size)
         instances = self._selection(instances, frame.pts_seconds)
+        if self.key.mirror:
+            exchange_sides(picture)
+            instances = instances.mirrored()
         layers = [one for one in self._layers if len(instances) or not one.only_adds]
         canvas = Canvas(
             picture,

@@ -28,7 +28,8 @@ class Controls:
         segmenter: whose threshold is changed.
         display: the output whose layers are changed; what shares its painting goes with it.
         picture: how it is painted at first.
-        record: makes an output that records to a path what the display shows.
+        record: makes an output that records to a path what the display shows, mirrored only where
+            that was asked for.
     """
 
     def __init__(
@@ -37,12 +38,13 @@ class Controls:
         segmenter: Told,
         display: Output,
         picture: PictureOptions,
-        record: Callable[[Path, Painter | None], Output],
+        record: Callable[[Path, PictureOptions], Output],
     ) -> None:
         self._run = run
         self._segmenter = segmenter
         self._display = display
         self._picture = picture
+        self._asked_mirror = picture.mirror
         self._record = record
         self._recording: Output | None = None
 
@@ -80,6 +82,13 @@ class Controls:
         self._repaint(replace(self._picture, timing=shown))
         return f"timing panel {'on' if shown else 'off'}"
 
+    def toggle_mirror(self) -> str:
+        """Exchanges left and right on the display; returns a line for the user."""
+        painter = self._display.painter
+        mirrored = painter is None or not painter.key.mirror
+        self._repaint(replace(self._picture, mirror=mirrored), alone=True)
+        return f"mirror {'on' if mirrored else 'off'}"
+
     def move_threshold(self, steps: int) -> str:
         """Raises or lowers the lowest score by steps of 0.05; returns a line for the user."""
         wanted = round(self._segmenter.threshold / _STEP + steps) * _STEP
@@ -94,7 +103,7 @@ class Controls:
         """
         if self.recording is not None:
             raise StreamError(f"{self.recording.name} is being recorded already")
-        self._recording = self._record(path, self._display.painter)
+        self._recording = self._record(path, replace(self._picture, mirror=self._asked_mirror))
         self._run.add(self._recording)
         return f"recording {path.name}"
 
@@ -106,7 +115,19 @@ class Controls:
         self._run.remove(recording)
         return f"recorded {Path(recording.name).name}"
 
-    def _repaint(self, picture: PictureOptions) -> None:
+    def _repaint(self, picture: PictureOptions, *, alone: bool = False) -> None:
+        before = self._display.painter
+        mirrored = picture.mirror
+        if mirrored is None:
+            mirrored = before is not None and before.key.mirror
         self._picture = picture
-        painter = Painter(picture.look, Style.from_options(picture), picture.timing)
-        self._run.repaint(self._display, painter)
+        style = Style.from_options(picture)
+        recording = self.recording
+        self._run.repaint(
+            self._display,
+            Painter(picture.look, style, picture.timing, mirror=mirrored),
+            alone=alone,
+        )
+        if recording is not None and recording.key != self._display.key:
+            asked = bool(self._asked_mirror)
+            self._run.repaint(recording, Painter(picture.look, style, picture.timing, mirror=asked))

@@ -49,6 +49,7 @@ class Keys:
             "m": controls.next_look,
             "t": controls.toggle_timing,
             "l": controls.toggle_labels,
+            "x": controls.toggle_mirror,
             "s": self._snapshot,
             "r": self._record,
             "+": lambda: controls.move_threshold(1),

@@ -157,23 +157,28 @@ class Run:
             several = sum(not one.sink.shows for one in self._outputs)
             if several and not output.sink.shows:
                 output.stage = f"encode {output.name}"
-            branch = next((one for one in self._branches if one.key == output.key), None)
-            if branch is None:
-                branch = Branch(
-                    output.painter,
-                    self._panel.lines,
-                    self.clock,
-                    when_full=self._policy.when_full,
-                    capacity=self._policy.capacity,
-                )
-                self._branches.append(branch)
-                if self._started:
-                    branch.start(self._fail)
+            branch = self._branch_of(output)
             self._outputs.append(output)
             self._look_at_layers()
             if self._started:
                 output.start(self.clock, self._left)
             branch.add(output)
+
+    def _branch_of(self, output: Output) -> Branch:
+        """The branch whose painting suits an output, a new one where there is none."""
+        branch = next((one for one in self._branches if one.key == output.key), None)
+        if branch is None:
+            branch = Branch(
+                output.painter,
+                self._panel.lines,
+                self.clock,
+                when_full=self._policy.when_full,
+                capacity=self._policy.capacity,
+            )
+            self._branches.append(branch)
+            if self._started:
+                branch.start(self._fail)
+        return branch
 
     def remove(self, output: Output) -> None:
         """An output leaves: it writes what waits for it and finishes, in its own time."""
@@ -181,17 +186,23 @@ class Run:
             branch.remove(output)
         output.close()
 
-    def repaint(self, output: Output, painter: Painter) -> None:
-        """Changes an output's layers; outputs that share its painting go with it.
+    def repaint(self, output: Output, painter: Painter, *, alone: bool = False) -> None:
+        """Changes an output's layers.
 
         Args:
             output: one of the run's.
             painter: of the new layers.
+            alone: for this output only; else those that share its painting go with it.
         """
         with self._lock:
-            for branch in self._branches:
-                if output in branch.outputs:
+            for branch in list(self._branches):
+                if output not in branch.outputs:
+                    continue
+                if not alone or len(branch.outputs) == 1:
                     branch.repaint(painter)
+                elif branch.remove(output):
+                    output.painter = painter
+                    self._branch_of(output).add(output)
             self._look_at_layers()
 
     def _look_at_layers(self) -> None:

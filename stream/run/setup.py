@@ -111,19 +111,25 @@ def make_schedule(
     return EachFrame(finder) if interval == 1 else LookAhead(finder, interval, info.rate)
 
 
-def make_painter(picture: PictureOptions, info: VideoInfo | None = None) -> Painter:
+def make_painter(
+    picture: PictureOptions, info: VideoInfo | None = None, *, shown: bool = False
+) -> Painter:
     """The layers that an output is to have.
 
     Args:
         picture: what is painted.
         info: of the frames; several photos have no timing panel unless it is asked for.
+        shown: whether who is in the picture watches it: a camera's is mirrored then.
 
     Raises:
         UsageError: a layer or a style that there is not.
     """
     several = info is not None and len(info.pictures) > 1
     timing = False if several and picture.timing is None else picture.timing
-    return Painter(picture.look, Style.from_options(picture), timing)
+    mirror = picture.mirror
+    if mirror is None:
+        mirror = shown and info is not None and info.camera
+    return Painter(picture.look, Style.from_options(picture), timing, mirror=mirror)
 
 
 def keeps_alpha(look: str) -> bool:
@@ -144,7 +150,7 @@ def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
         SinkError: it cannot be written to.
     """
     kind = sinks.find(plan.target)
-    painter = make_painter(plan.picture, info) if kind.paints else None
+    painter = make_painter(plan.picture, info, shown=kind.shows) if kind.paints else None
     options = plan.options
     if painter is not None and painter.alpha:
         info = replace(info, alpha=True)
@@ -370,13 +376,12 @@ def _connect(ready: Prepared) -> None:
             output.sink.connect(Keys(controls, output.sink, folder=Path.cwd()).press)
 
 
-def _recorder(ready: Prepared, plan: OutputPlan) -> Callable[[Path, Painter | None], Output]:
+def _recorder(ready: Prepared, plan: OutputPlan) -> Callable[[Path, PictureOptions], Output]:
     """Makes outputs that record to a path what a display shows."""
 
-    def record(path: Path, painter: Painter | None) -> Output:
+    def record(path: Path, picture: PictureOptions) -> Output:
         options = replace(plan.options, overwrite=False)
-        output = open_output(replace(plan, target=str(path), options=options), ready.run.info)
-        output.painter = painter
-        return output
+        asked = replace(plan, target=str(path), options=options, picture=picture)
+        return open_output(asked, ready.run.info)
 
     return record

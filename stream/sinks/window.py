@@ -1,17 +1,20 @@
-"""A window on the desktop, by OpenCV."""
+"""A window on the desktop, by OpenCV, in a process of its own."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import queue
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +22,7 @@ from stream.errors import SinkError
 from stream.frame import Frame, Item, VideoInfo
 from stream.options import OutputOptions
 from stream.references import Referencer
+from stream.sinks import _window_process
 from stream.sinks.display import Display
 
 HELP = (
@@ -27,12 +31,15 @@ HELP = (
     "m\tnext look",
     "t\ttiming panel",
     "l\tlabels",
+    "x\tmirror",
     "s\tsave a snapshot",
     "r\tstart or stop recording",
     "+, -\tthreshold",
     "f\tfull screen",
     "?\tthis help",
 )
+HINT = "press ? for the keys"
+_HINT_SECONDS = 3.0
 
 SYSTEM: str = sys.platform
 
@@ -40,25 +47,18 @@ WINDOW = "window"
 """The target that stands for a window."""
 
 _INSTEAD = "leave the window out with --no-display and record with -o FILE"
+_GONE = "the display has gone away, and the window with it"
 # Qt would complain about fonts, which no window of ours uses.
 os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
 
 _PROBE = "import cv2; cv2.namedWindow('stream'); cv2.waitKey(1); cv2.destroyAllWindows()"
 _PROBE_SECONDS = 20.0
-_NAMED_KEYS = {27: "esc", 32: "space", ord("="): "+", ord("_"): "-", ord("/"): "?"}
+_PATIENCE = 30.0
+"""Seconds after which a window that does not answer counts as gone; busy machines take a few."""
 
 
 def why_no_window() -> str | None:
-    """Why no window can be opened here, a sentence with what to do; None where one can.
-
-    OpenCV ends the whole process where there is no display, which cannot be caught; so a process
-    of its own tries first.
-    """
-    if SYSTEM == "linux" and not opencv_came_first():
-        return (
-            "PyAV was loaded before OpenCV, whose windows then hang (both bring a libxcb); import "
-            "cv2 before av"
-        )
+    """Why no window can be opened here, a sentence with what to do; None where one can."""
     if SYSTEM == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return f"there is no display here (DISPLAY is not set); {_INSTEAD}"
     try:
@@ -78,43 +78,42 @@ def why_no_window() -> str | None:
     return f"no window can be opened on display {os.environ.get('DISPLAY', '')!r}; {_INSTEAD}"
 
 
-def opencv_came_first() -> bool:
-    """Whether this process loaded OpenCV before PyAV, if it loaded that.
-
-    On Linux the wheels of both bring a libxcb of their own. Where PyAV's is loaded first, OpenCV's
-    Qt binds to it and never returns from opening a window (PyAV's issues 978 and 1050, OpenCV's
-    issue 29195).
-    """
-    loaded = list(sys.modules)
-    return "av" not in loaded or ("cv2" in loaded and loaded.index("cv2") < loaded.index("av"))
-
-
 class WindowSink(Display):
     """Shows pictures in a window and hears its keys.
 
-    The window lives in the main thread, as desktops demand: `write`, `pump` and `close` are called
-    there, the others from any.
+    The window is another process's, so that a display that goes away, which ends whoever has a
+    window there, takes this program's recordings along with nothing.
+
+    `write`, `pump` and `close` are called in the main thread, the others from any.
 
     Args:
         title: of the window.
+        now: tells the time, in seconds.
     """
 
     priority: ClassVar[int] = 10
     on_main_thread: ClassVar[bool] = True
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, now: Callable[[], float] = time.monotonic) -> None:
         self._title = title
+        self._now = now
         self._on_key: Callable[[str], None] = lambda key: None
         self._lock = threading.Lock()
         self._notice: tuple[str, ...] = ()
         self._redraw = False
-        self._last: NDArray[np.uint8] | None = None
-        self._key = -1
         self._reference = Referencer()
-        self._open = False
+        self._process: subprocess.Popen[str] | None = None
+        self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._reader: threading.Thread | None = None
+        self._memory: NDArray[np.uint8] = np.zeros(0, np.uint8)
+        self._file: Path | None = None
+        self._size: tuple[int, int] | None = None
+        self._number = 0
+        self._keys: list[str] = []
+        self._closed = False
         self._full_screen = False
         self._help = False
-        self._size: tuple[int, int] | None = None
+        self._hint_until: float | None = None
         self.last_frame: Frame | None = None
         """What was given last, as it was painted."""
         self.paused = False
@@ -133,10 +132,6 @@ class WindowSink(Display):
             raise SinkError(reason)
 
     @classmethod
-    def check_alpha(cls, target: str, options: OutputOptions) -> None:
-        """What is transparent is shown as chequers."""
-
-    @classmethod
     def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:
         """A window with the source's name."""
         return cls(f"stream: {info.name}")
@@ -146,19 +141,27 @@ class WindowSink(Display):
         self._on_key = on_key
 
     def write(self, item: Item) -> None:
-        """Shows a frame; it is on the screen when this returns."""
+        """Shows a frame; it is on the screen when this returns.
+
+        Raises:
+            SinkError: the window or its display is gone.
+        """
         if not isinstance(item, Frame):
             return
         self.last_frame = item
-        if self.paused:
+        if self.paused or self._closed:
             return
         # Converting writes colour tags on what it converts, which a recording may hold too.
         own = self._reference(item.image)
-        self._last = np.asarray(own.to_ndarray(format="bgr24"), np.uint8)
-        if item.alpha is not None:
-            self._last = on_chequers(self._last, item.alpha)
-        self._draw()
-        self._key = cv2.waitKeyEx(1)
+        pixels = np.asarray(own.to_ndarray(format="bgr24"), np.uint8)
+        new = self._make_room(pixels.size)
+        np.copyto(self._memory[: pixels.size].reshape(pixels.shape), pixels)
+        self._size = (pixels.shape[0], pixels.shape[1])
+        self._show({"memory": str(new)} if new is not None else {})
+        if self._hint_until is None:  # from when it can be read
+            self._hint_until = self._now() + _HINT_SECONDS
+        if new is not None:
+            self._forget(new)
 
     def notice(self, lines: Sequence[str]) -> None:
         """Shows lines of text at the bottom until others are given."""
@@ -170,119 +173,133 @@ class WindowSink(Display):
     def toggle_help(self) -> None:
         """Shows or hides the keys' meanings."""
         self._help = not self._help
+        self._hint_until = 0.0
         self._redraw = True
 
     def toggle_full_screen(self) -> None:
-        """Fills the screen, or goes back; main thread."""
+        """Fills the screen, or goes back."""
         self._full_screen = not self._full_screen
-        value = cv2.WINDOW_FULLSCREEN if self._full_screen else cv2.WINDOW_NORMAL
-        cv2.setWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN, value)
+        self._redraw = True
 
     def pump(self) -> bool:
         """Hears the keys, and draws what changed; main thread.
 
         Returns:
             False once the window was closed by the user.
+
+        Raises:
+            SinkError: the window or its display is gone.
         """
-        if self._redraw:
-            self._draw()
-        if not self._open:
+        if self._process is None:
             return True
-        key, self._key = self._key, -1
-        if key == -1:
-            key = cv2.waitKeyEx(1)
-        if self._was_closed():
-            self._open = False
-            return False
-        if key != -1:
-            self._on_key(_NAMED_KEYS.get(key & 0xFF, chr(key & 0xFF)))
-        return True
-
-    def _draw(self) -> None:
-        self._redraw = False
-        if self._last is None:
-            return
-        height, width = self._last.shape[:2]
-        if not self._open:
-            cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL)
-            self._open = True
-        if self._size != (width, height) and not self._full_screen:
-            cv2.resizeWindow(self._title, width, height)
-        self._size = (width, height)
-        with self._lock:
-            lines = self._notice
-        picture = self._last
-        if lines or self._help or self.paused:
-            picture = picture.copy()
-            if self.paused:
-                lines = (*lines, "paused")
-            write_lines(picture, lines, bottom=True)
-            if self._help:
-                write_lines(picture, HELP, bottom=False)
-        cv2.imshow(self._title, picture)
-
-    def _was_closed(self) -> bool:
-        try:
-            return bool(cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1)
-        except cv2.error:
-            return True
+        if self._hint_until and self._now() >= self._hint_until:
+            self._hint_until, self._redraw = 0.0, True
+        if self._redraw and self._size is not None and not self._closed:
+            self._show({})
+        while not self._closed and not self._events.empty():
+            self._take(self._events.get())
+        keys, self._keys = self._keys, []
+        for key in keys:
+            self._on_key(key)
+        return not self._closed
 
     def close(self) -> None:
         """Closes the window; main thread."""
-        if not self._open:
+        process, self._process = self._process, None
+        if process is None:
             return
-        self._open = False
+        assert process.stdin is not None and process.stdout is not None
+        with contextlib.suppress(OSError):  # it has ended already
+            process.stdin.close()
         try:
-            cv2.destroyWindow(self._title)
-            # The desktop takes the window away only when it is given the time to.
-            for _ in range(3):
-                cv2.waitKey(1)
-                time.sleep(0.005)
-        except cv2.error as error:
-            raise SinkError(f"the window could not be closed: {error}") from error
+            process.wait(_PATIENCE / 10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if self._reader is not None:
+            self._reader.join()
+        process.stdout.close()
+        self._memory = np.zeros(0, np.uint8)
+        if self._file is not None:
+            self._file.unlink(missing_ok=True)
 
+    def _lines(self) -> list[str]:
+        with self._lock:
+            lines = list(self._notice)
+        if self._hint_until is None or self._hint_until > 0:
+            lines.append(HINT)
+        return [*lines, "paused"] if self.paused else lines
 
-def on_chequers(bgr: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A picture on grey chequers, as it is usual for what is transparent.
+    def _show(self, order: dict[str, Any]) -> None:
+        """Sends the picture as it is now, and waits until it is on the screen."""
+        self._redraw = False
+        self._number += 1
+        order |= {
+            "number": self._number,
+            "size": self._size,
+            "lines": self._lines(),
+            "help": HELP if self._help else (),
+            "full": self._full_screen,
+        }
+        process = self._process or self._start()
+        assert process.stdin is not None
+        with contextlib.suppress(OSError):  # that it has ended is its last event
+            process.stdin.write(json.dumps(order) + "\n")
+            process.stdin.flush()
+        shown = False
+        while not shown and not self._closed:
+            try:
+                shown = self._take(self._events.get(timeout=_PATIENCE))
+            except queue.Empty:
+                raise SinkError("the window's display does not answer") from None
 
-    Args:
-        bgr: uint8 [H, W, 3].
-        alpha: uint8 [H, W], 0 to 255.
-    """
-    height, width = alpha.shape
-    y, x = np.ogrid[:height, :width]
-    behind = np.where((y // 16 + x // 16) % 2, np.uint8(96), np.uint8(144)).astype(np.uint8)
-    share = cv2.merge([alpha] * 3)
-    kept = cv2.multiply(bgr, share, scale=1 / 255)
-    rest = cv2.multiply(cv2.merge([behind] * 3), cv2.bitwise_not(share), scale=1 / 255)
-    return np.asarray(cv2.add(kept, rest), np.uint8)
+    def _take(self, event: dict[str, Any] | None) -> bool:
+        """Takes an event in; returns whether the picture that was sent last is on the screen."""
+        if event is None:
+            raise SinkError(_GONE)
+        if "key" in event:
+            self._keys.append(event["key"])
+        self._closed = self._closed or "closed" in event
+        return bool(event.get("shown") == self._number)
 
+    def _start(self) -> subprocess.Popen[str]:
+        # In a session of its own: Ctrl-C in the terminal is for the program alone.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", _window_process.__file__, self._title],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            start_new_session=SYSTEM != "win32",
+        )
+        self._reader = threading.Thread(
+            target=self._listen, args=(self._process,), name="stream-window", daemon=True
+        )
+        self._reader.start()
+        return self._process
 
-def write_lines(picture: NDArray[np.uint8], lines: Sequence[str], *, bottom: bool) -> None:
-    """Writes lines of text on a dark plate into a BGR picture, uint8 [H, W, 3], in place.
+    def _listen(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self._events.put(json.loads(line))
+        self._events.put(None)
 
-    The plate is at the bottom left, or in the middle. What follows a tab stands in a second column.
-    """
-    if not lines:
-        return
-    height, width = picture.shape[:2]
-    scale = max(0.35, min(height, width) / 900)
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    thick = max(1, round(1.5 * scale))
+    def _make_room(self, size: int) -> Path | None:
+        """Maps memory that pictures of `size` bytes fit into; returns its file where it is new."""
+        if len(self._memory) >= size:
+            return None
+        shared = Path("/dev/shm")  # in memory on Linux; elsewhere the system keeps files there too
+        folder = str(shared) if os.access(shared, os.W_OK) else None
+        handle, name = tempfile.mkstemp(prefix="stream-window-", dir=folder)
+        os.truncate(handle, size)
+        os.close(handle)
+        self._file = Path(name)
+        self._memory = np.memmap(name, np.uint8, "r+")
+        return self._file
 
-    def wide(text: str) -> int:
-        return int(cv2.getTextSize(text, font, scale, thick)[0][0])
-
-    rows = [line.partition("\t") for line in lines]
-    step = round(45 * scale)
-    second = max((wide(left) for left, tab, _ in rows if tab), default=0) + step
-    inner = max(second + wide(right) if tab else wide(left) for left, tab, right in rows)
-    size = (inner + step, step * len(lines) + step // 2)
-    left = 0 if bottom else max(0, (width - size[0]) // 2)
-    top = max(0, height - size[1]) if bottom else max(0, (height - size[1]) // 2)
-    plate = picture[top : top + size[1], left : left + size[0]]
-    plate[...] = plate // 4
-    for number, (first, _, meaning) in enumerate(rows):
-        for text, column in ((first, 0), (meaning, second)):
-            place = (left + step // 2 + column, top + step * (number + 1))
-            cv2.putText(picture, text, place, font, scale, (255, 255, 255), thick, cv2.LINE_AA)
+    def _forget(self, file: Path) -> None:
+        """Both have the file mapped: without its name nothing is left behind after a crash."""
+        if SYSTEM != "win32":
+            file.unlink(missing_ok=True)
+            self._file = None

@@ -140,6 +140,7 @@ class CameraSource(LiveSource):
             colour=opened.colour,
             codec=opened.codec,
             live=True,
+            camera=True,
         )
 
     @classmethod

@@ -1,10 +1,11 @@
-"""A moving test picture, made here: for trying things out without camera or file."""
+"""The bundled clip as a test picture: for trying things out without camera or file."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from fractions import Fraction
+from importlib import resources
 from typing import ClassVar
 
 import av
@@ -20,14 +21,17 @@ from stream.sources.base import Source, Target
 NAME = "pattern"
 """What the test picture is asked for by."""
 
+_BT601 = 6
+"""Of ITU-T H.273: the clip is smaller than high definition, and untagged."""
 _USUAL_SIZE = (640, 480)
 _USUAL_RATE = 30
 
 
 class PatternSource(Source):
-    """Colour bars with a bright bar that moves across them, in YUV 4:2:0, limited range, BT.709.
+    """The bundled clip over and over, with somebody to be found in it, in any size and at any rate.
 
-    As a live source pictures come at their rate and those that nobody waits for are not made.
+    Pictures are YUV 4:2:0, limited range, BT.601; the clip is cut to their shape. As a live source
+    pictures come at their rate and those that nobody waits for are not made.
     """
 
     priority: ClassVar[int] = 20
@@ -73,11 +77,10 @@ class PatternSource(Source):
             rate=self._rate,
             frames=frames,
             duration=None if frames is None else frames / self._rate,
-            colour=ColourTags(1, 1, 1, full_range=False),
+            colour=ColourTags(_BT601, _BT601, _BT601, full_range=False),
             codec="pattern",
             live=live,
         )
-        self._bars = self._draw_bars()
 
     @classmethod
     def accepts(cls, target: Target) -> bool:
@@ -93,6 +96,13 @@ class PatternSource(Source):
 
     def __iter__(self) -> Iterator[Item]:
         """Yields frames; in real time where the source is live."""
+        clip = _clip()
+        try:
+            yield from self._play(clip)
+        finally:
+            clip.close()
+
+    def _play(self, clip: Iterator[av.VideoFrame]) -> Iterator[Item]:
         tick = self.info.time_base
         began = self._clock.now()
         index = pts = 0
@@ -102,7 +112,7 @@ class PatternSource(Source):
                 if self._clock.wait(self._closing, due - self._clock.now()):
                     return
             started = self._clock.now()
-            picture = self._draw(pts)
+            picture = self._draw(next(clip), pts)
             frame = Frame(picture, index, pts, tick, 1)
             frame.stages["decode"] = self._clock.now() - started
             yield frame
@@ -114,32 +124,28 @@ class PatternSource(Source):
         """Ends the iteration."""
         self._closing.set()
 
-    def _draw_bars(self) -> av.VideoFrame:
-        picture = av.VideoFrame(self.info.width, self.info.height, "yuv420p")
-        # White, yellow, cyan, green, magenta, red, blue, black at 75 % (ITU-R BT.471), BT.709.
-        bars = np.array(
-            [
-                (180, 168, 145, 133, 63, 51, 28, 16),
-                (128, 44, 147, 63, 193, 109, 212, 128),
-                (128, 136, 44, 52, 204, 212, 120, 128),
-            ],
-            np.uint8,
-        )
-        for plane, values in zip(picture.planes, bars, strict=True):
-            view = plane_view(plane)
-            view[:] = values[np.arange(plane.width) * len(values) // plane.width]
-        picture.colorspace, picture.color_range = 1, 1
-        picture.color_primaries, picture.color_trc = 1, 1
-        return picture
-
-    def _draw(self, pts: int) -> av.VideoFrame:
-        picture = av.VideoFrame(self.info.width, self.info.height, "yuv420p")
-        for source, target in zip(self._bars.planes, picture.planes, strict=True):
-            np.copyto(plane_view(target), plane_view(source))
-        luma = plane_view(picture.planes[0])
-        left = pts * 4 % self.info.width
-        luma[:, left : left + max(4, self.info.width // 32)] = 235
-        picture.colorspace, picture.color_range = 1, 1
-        picture.color_primaries, picture.color_trc = 1, 1
+    def _draw(self, shown: av.VideoFrame, pts: int) -> av.VideoFrame:
+        """A picture of the clip in the size asked for, filled, with what stands out cut off."""
+        width, height = self.info.width, self.info.height
+        scale = max(Fraction(width, shown.width), Fraction(height, shown.height))
+        # Even sizes and offsets, so that chroma stays where it belongs.
+        large = [2 * -(-round(edge * scale) // 2) for edge in (shown.width, shown.height)]
+        whole = shown.reformat(max(large[0], width), max(large[1], height), "yuv420p")
+        picture = av.VideoFrame(width, height, "yuv420p")
+        for source, target in zip(whole.planes, picture.planes, strict=True):
+            samples = plane_view(source)
+            top = (source.height - target.height) // 2
+            left = (source.width - target.width) // 2
+            np.copyto(plane_view(target), samples[top:, left:][: target.height, : target.width])
+        picture.colorspace, picture.color_range = _BT601, 1
+        picture.color_primaries, picture.color_trc = _BT601, _BT601
         picture.pts, picture.time_base, picture.duration = pts, self.info.time_base, 1
         return picture
+
+
+def _clip() -> Generator[av.VideoFrame, None, None]:
+    """The bundled clip's pictures, over and over."""
+    with resources.as_file(resources.files("stream") / "assets" / "demo.mp4") as path:
+        while True:
+            with av.open(str(path)) as container:
+                yield from container.decode(video=0)

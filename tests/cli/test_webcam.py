@@ -67,6 +67,17 @@ def test_without_a_display_it_says_what_can_be_done(program, monkeypatch):
     assert result.code == 1 and "--no-display" in result.err
 
 
+def test_without_camera_and_display_both_are_named(stream, monkeypatch):
+    if list(Path("/dev").glob("video*")) or sys.platform != "linux":
+        pytest.skip("this machine has cameras, or cannot be without a display")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    result = stream("webcam")
+    assert result.code == 1 and len(result.err.strip().splitlines()) == 1
+    assert "no camera found" in result.err and "there is no display here" in result.err
+    assert "--no-display" in result.err and "stream webcam pattern" in result.err
+
+
 def frames_of(path):
     """How many pictures of a file that may still be written can be decoded."""
     try:

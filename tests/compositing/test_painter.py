@@ -11,6 +11,8 @@ from stream.compositing import Layer, Painter, Style, timing_lines
 from stream.compositing.painter import expand
 from stream.errors import UsageError
 from stream.instances import Instances
+from stream.pixels import plane_view
+from stream.references import Referencer
 from tests.compositing.pictures import FORMATS, astronaut, frame, people, same, samples
 
 LINES = timing_lines({"decode": 0.002, "infer": 0.0123, "encode": 0.1234}, 29.97, "CPU (int8)")
@@ -235,3 +237,35 @@ def test_a_layer_may_replace_the_picture(monkeypatch):
 def test_pictures_that_cannot_be_painted_are_refused_before_any_work():
     with pytest.raises(ValueError, match="rgb24"):
         Painter("overlay").paint(frame(astronaut(64, 48, "rgb24"), None))
+
+
+@pytest.mark.parametrize("pixels", FORMATS)
+def test_mirrored_is_the_picture_and_its_objects_turned_round(pixels):
+    plain, turned = astronaut(pixels=pixels), astronaut(pixels=pixels)
+    box = (20.0, 10.0, 90.0, 150.0)
+    Painter("binary").paint(frame(plain, people(plain, box)))
+    Painter("binary", mirror=True).paint(frame(turned, people(turned, box)))
+    for straight, mirrored in zip(samples(plain), samples(turned), strict=True):
+        assert (straight[:, ::-1] == mirrored).mean() > 0.99  # chroma's grid may end beside
+    kept = samples(astronaut(pixels=pixels))
+    empty = astronaut(pixels=pixels)
+    Painter(mirror=True).paint(frame(empty, None))
+    assert same([one[:, ::-1] for one in kept], samples(empty))
+
+
+def test_what_is_mirrored_is_not_what_others_hold():
+    shared = astronaut()
+    held = frame(Referencer()(shared), people(shared, (20, 10, 90, 150)))
+    before, found = samples(shared), held.instances
+    Painter(mirror=True, timing=True).paint(held, LINES)
+    assert same(before, samples(shared)) and held.instances is found
+
+
+def test_writing_stays_readable_in_a_mirror():
+    plain, turned = (av.VideoFrame(640, 360, "yuv420p") for _ in range(2))
+    for picture in (plain, turned):
+        for plane in picture.planes:
+            plane_view(plane)[...] = 128
+    Painter("overlay", timing=True).paint(frame(plain, None), LINES)
+    Painter("overlay", timing=True, mirror=True).paint(frame(turned, None), LINES)
+    assert same(samples(plain), samples(turned))

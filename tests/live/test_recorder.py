@@ -129,3 +129,35 @@ def test_a_recording_survives_outages_at_their_true_length(tmp_path):
     gaps = [b - a for a, b in itertools.pairwise(times)]
     assert max(gaps) > 0.5 and min(gaps) > 0
     assert abs(times[-1] - outcome.counts.media_seconds) < 0.1
+
+
+def test_a_recording_is_not_mirrored_with_the_display(tmp_path):
+    model = segmenter(tmp_path)
+    run, _ = live_run(scene(), model)
+    display = run.outputs[0]
+    asked: list[PictureOptions] = []
+
+    def record(path: Path, picture: PictureOptions) -> Output:
+        asked.append(picture)
+        return recording(run, path)
+
+    control = Controls(run, model, display, PictureOptions(), record)
+    ticks = itertools.count()
+
+    def act() -> None:
+        tick = next(ticks)
+        if tick == 2:
+            control.start_recording(tmp_path / "one.mkv")
+        taken = control.recording
+        if tick > 2 and taken is not None and taken.figures.frames > 3 and not display.key.mirror:
+            assert control.toggle_mirror() == "mirror on"
+            assert display.key.mirror and not taken.key.mirror
+            control.next_look()
+            assert display.key.mirror and not taken.key.mirror
+            assert display.key.look == taken.key.look == ("binary",)
+        if display.key.mirror and taken is not None and taken.figures.frames > 8:
+            run.stop()
+        assert tick < 600
+
+    assert run.run(on_tick=act).error is None
+    assert asked[0].mirror is None and len(times_of(tmp_path / "one.mkv")) > 8

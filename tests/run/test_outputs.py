@@ -236,3 +236,25 @@ def test_two_files_of_one_run_are_exact_to_the_frame(tmp_path, look):
 def test_a_thousand_times_two_files_of_one_run_are_exact_to_the_frame(tmp_path):
     for _ in range(ROUNDS):
         write_two_files(tmp_path, "fill")
+
+
+def test_one_of_two_that_share_their_painting_can_be_painted_alone():
+    display, other = Kept(), Kept()
+    run = make_run(Grey(60))
+    first, second = (
+        Output(sink, name, Counted("a", 10)) for sink, name in ((display, "one"), (other, "two"))
+    )
+    run.add(first)
+    run.add(second)
+    turned = Counted("b", 90)
+
+    def act(frame: Frame) -> None:
+        if frame.index == 20:
+            run.repaint(first, turned, alone=True)
+
+    run._on_frame = act
+    outcome = run.run()
+    assert outcome.error is None
+    assert second.key == "a" and first.key == "b" and turned.painted > 0
+    assert other.frames == list(range(60)), "whoever stays loses nothing"
+    assert display.frames == sorted(set(display.frames)) and display.frames[-1] == 59

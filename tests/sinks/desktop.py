@@ -19,8 +19,9 @@ SIZE = (1280, 800)
 class Desktop:
     """A running X server."""
 
-    def __init__(self, display: str) -> None:
+    def __init__(self, display: str, server: subprocess.Popen[bytes]) -> None:
         self.display = display
+        self._server = server
         self.environment = {**os.environ, "DISPLAY": display, "XDG_RUNTIME_DIR": "/tmp"}
 
     def do(self, *command: str) -> str:
@@ -51,6 +52,11 @@ class Desktop:
         """Closes a window as a click on its cross does."""
         self.do("wmctrl", "-F", "-c", title)
 
+    def die(self) -> None:
+        """The X server ends as if its machine had."""
+        self._server.kill()
+        self._server.wait()
+
     def screenshot(self) -> np.ndarray:
         """The whole screen, uint8 [H, W, 3] in RGB."""
         size = f"{SIZE[0]}x{SIZE[1]}"
@@ -76,7 +82,7 @@ def desktop() -> Iterator[Desktop]:
     os.close(writing)
     with os.fdopen(reading) as numbers:
         number = numbers.readline().strip()
-    here = Desktop(f":{number}")
+    here = Desktop(f":{number}", server)
     manager = subprocess.Popen(
         ["openbox"],
         env=here.environment,

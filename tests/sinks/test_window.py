@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
+from stream.errors import SinkError
+from stream.frame import Frame
 from stream.sinks import window as module
-from stream.sinks.window import HELP, opencv_came_first, why_no_window, write_lines
+from stream.sinks._window_process import letterboxed, write_lines
+from stream.sinks.window import HELP, WindowSink, why_no_window
 from tests import tiny_models
 from tests.cli.conftest import environment
 from tests.sinks.desktop import Desktop, desktop
@@ -65,6 +70,11 @@ def seen(screen: Desktop, condition: Callable[[np.ndarray], bool], what: str) ->
     return picture
 
 
+def greys(picture: np.ndarray) -> float:
+    """How much of a picture is neither black nor white."""
+    return float(((picture > 20) & (picture < 235)).mean())
+
+
 def there(folder: Path, pattern: str) -> Path:
     """The file of that name, once it is there."""
     deadline = time.monotonic() + 60
@@ -78,11 +88,11 @@ def test_keys_do_what_the_help_says(screen, tmp_path):
     with webcam(screen, tmp_path, "--report", "report.json") as process:
         screen.window(TITLE)
         first = seen(screen, lambda picture: picture.std() > 40, "the window shows nothing")
-        bright = first.mean()
+        bright, tones = first.mean(), greys(first)
         screen.press("question")
         seen(screen, lambda picture: picture.mean() < bright - 2, "no plate with the keys")
         screen.press("question", "m")
-        seen(screen, lambda picture: picture.mean() < bright / 1.5, "the look is still overlay")
+        seen(screen, lambda picture: greys(picture) < tones / 3, "the look is still overlay")
         screen.press("m", "t", "l", "plus", "minus", "s", "r")
         there(tmp_path, "stream-*.png")
         recording = there(tmp_path, "stream-*.mkv")
@@ -127,7 +137,6 @@ def test_closing_the_window_ends_the_run_properly(screen, tmp_path):
 
 
 def test_without_a_display_the_reason_is_said(monkeypatch):
-    monkeypatch.setattr(module, "opencv_came_first", lambda: True)
     monkeypatch.setattr(module, "SYSTEM", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
@@ -138,18 +147,125 @@ def test_without_a_display_the_reason_is_said(monkeypatch):
     assert reason is not None and "no window can be opened on display ':4711'" in reason
 
 
-def test_a_window_is_known_to_hang_where_pyav_came_first():
-    order = "import {}; from stream.sinks.window import *; print(opencv_came_first())"
-    for first, good in (("av, cv2", "False"), ("cv2, av", "True"), ("cv2", "True")):
-        done = subprocess.run(
-            [sys.executable, "-c", order.format(first)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert done.stdout.strip() == good
-    assert isinstance(opencv_came_first(), bool)
+def frame(colour: tuple[int, int, int], number: int = 0, size=(48, 64)) -> Frame:
+    pixels = np.full((*size, 3), colour, np.uint8)
+    picture = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
+    return Frame(picture, number, number, Fraction(1, 30))
+
+
+@pytest.fixture
+def window(screen, monkeypatch) -> Iterator[WindowSink]:
+    """A window of this process's, though PyAV was loaded before OpenCV, which OpenCV minds."""
+    for name in ("DISPLAY", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(name, screen.environment[name])
+    sink = WindowSink("stream: here", now=lambda: clock[0])
+    clock = [0.0]
+    sink.clock = clock  # type: ignore[attr-defined]
+    yield sink
+    sink.close()
+
+
+def inside(screen: Desktop) -> np.ndarray:
+    """What the window shows, without its frame, of which xdotool counts the upper left twice."""
+    number = screen.window("stream: here")
+    lines = screen.do("xdotool", "getwindowgeometry", "--shell", number).splitlines()
+    place = dict(line.split("=") for line in lines)
+    left, top, width, height = (int(place[name]) for name in ("X", "Y", "WIDTH", "HEIGHT"))
+    return screen.screenshot()[top : top + height - 30, left : left + width - 10]
+
+
+def test_a_window_of_another_shape_has_black_margins_and_a_hint(screen, window):
+    window.write(frame((200, 40, 40), size=(480, 640)))
+    number = screen.window("stream: here")
+
+    def shown(condition, what):
+        def look(_):
+            window.pump()
+            return condition(inside(screen))
+
+        seen(screen, look, what)
+
+    def bottom(picture):
+        return picture[-20:, 5:200]
+
+    shown(lambda one: one.shape[0] > 400 and bottom(one).max() > 230, "no hint of the keys")
+    window.clock[0] = 3.5
+    shown(lambda one: np.ptp(bottom(one), axis=(0, 1)).max() < 12, "the hint stays")
+    screen.do("xdotool", "windowsize", "--sync", number, "1000", "300")
+
+    def margins(picture):
+        sides = (picture[:, :200], picture[:, -200:])
+        middle = picture[20:-20, 420:580, 0]
+        return all(side.max() == 0 for side in sides) and np.median(middle) > 180
+
+    shown(margins, "no black margins left and right")
+    screen.do("xdotool", "windowsize", "--sync", number, "300", "600")
+    shown(
+        lambda one: one[:80].max() == 0 == one[-80:].max() and np.median(one[280, :, 0]) > 180,
+        "no black margins above and below",
+    )
+
+
+def test_the_display_may_go_away(tmp_path):
+    # A recording beside it lives on, and so does this process.
+    with desktop() as dying, webcam(dying, tmp_path, "-o", "out.mkv") as process:
+        dying.window(TITLE)
+        there(tmp_path, "out.mkv")
+        seen(dying, lambda picture: picture.std() > 40, "the window shows nothing")
+        dying.die()
+        recording = tmp_path / "out.mkv"
+        for _ in range(2):
+            size = recording.stat().st_size
+            deadline = time.monotonic() + 60
+            while recording.stat().st_size <= size:
+                assert process.poll() is None, process.communicate()
+                assert time.monotonic() < deadline, "nothing is recorded any more"
+                time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1 and "the display has gone away" in said
+    assert "Traceback" not in said
+    with av.open(str(recording)) as container:
+        assert sum(1 for _ in container.decode(video=0)) > 0
+
+
+def test_a_window_that_has_ended_is_an_error_once_it_is_noticed(screen, window):
+    window.write(frame((0, 0, 0)))
+    window._process.kill()
+    window._process.wait()
+    with pytest.raises(SinkError, match="gone away"):
+        for number in range(100):
+            window.write(frame((0, 0, 0), number))
+            window.pump()
+
+
+def test_pictures_that_grow_are_shown_and_nothing_is_left_behind(screen, window):
+    before = set(Path("/dev/shm").glob("stream-window-*"))
+    for number, size in enumerate([(48, 64), (96, 128), (240, 320), (48, 64)]):
+        window.write(frame((10, 200, 10), number, size))
+        assert window.pump()
+    assert set(Path("/dev/shm").glob("stream-window-*")) == before
+
+
+@pytest.mark.parametrize(
+    ("size", "box"),
+    [
+        ((64, 48), (0, 48, 0, 64)),
+        ((128, 48), (0, 48, 32, 96)),
+        ((64, 96), (24, 72, 0, 64)),
+        ((32, 48), (12, 36, 0, 32)),
+        ((1, 48), (23, 24, 0, 1)),
+    ],
+)
+def test_margins_are_black_and_the_shape_stays(size, box):
+    picture = np.full((48, 64, 3), 200, np.uint8)
+    made = letterboxed(picture, size)
+    assert made.shape == (size[1], size[0], 3)
+    inner = np.zeros_like(made)
+    top, bottom, left, right = box
+    inner[top:bottom, left:right] = 200
+    assert (made == inner).all()
+    assert letterboxed(picture, (0, 0)).shape == picture.shape
 
 
 @pytest.mark.parametrize("size", [(480, 640), (1080, 1920), (60, 80)])

@@ -54,6 +54,25 @@ def test_close_from_another_thread_ends_a_live_source():
     assert not thread.is_alive()
 
 
+@pytest.mark.parametrize(("width", "height"), [(640, 480), (1280, 720), (321, 479), (16, 90)])
+def test_it_fills_any_size_with_the_clip_in_its_shape(width, height):
+    with PatternSource(width, height, frames=1) as source:
+        (frame,) = source
+    assert (frame.image.width, frame.image.height) == (width, height)
+    luma = media.planes(frame.image)[0]
+    assert luma.shape == (height, width) and luma.std() > 10
+
+
+def test_somebody_is_found_in_it():
+    from stream import Segmenter
+
+    segmenter = Segmenter.load("default")
+    with PatternSource(640, 480, frames=160) as source:
+        shown = [frame for frame in source if frame.index in (0, 155)]  # it is 150 pictures long
+    for frame in shown:
+        assert "person" in segmenter(frame.rgb()).names
+
+
 @pytest.mark.parametrize("bad", [(8, 48, 30), (64, 48, 0)])
 def test_an_impossible_picture_is_refused(bad):
     with pytest.raises(UsageError):

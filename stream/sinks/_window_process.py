@@ -1,0 +1,190 @@
+"""The process in which a window lives, so that its end is never the program's.
+
+OpenCV's Qt ends the whole process where the X server goes away, and hangs where PyAV was loaded
+first (the wheels of both bring a libxcb; PyAV's issues 978 and 1050, OpenCV's issue 29195). So this
+file runs on its own and imports nothing of the package. Pictures come through a file that both have
+mapped, the rest as lines of JSON: orders on standard input, events on standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+_STEP = 0.015
+"""Seconds between two looks at the keyboard."""
+_NAMED_KEYS = {27: "esc", 32: "space", ord("="): "+", ord("_"): "-", ord("/"): "?"}
+
+
+def letterboxed(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A picture as large as fits into (width, height), in its shape, between black margins.
+
+    Args:
+        picture: uint8 [H, W, 3].
+        size: of the result; below one pixel it is the picture's own.
+    """
+    width, height = size
+    if width < 1 or height < 1 or picture.shape[1::-1] == size:
+        return picture.copy()
+    scale = min(width / picture.shape[1], height / picture.shape[0])
+    inner = (
+        max(1, min(width, round(picture.shape[1] * scale))),
+        max(1, min(height, round(picture.shape[0] * scale))),
+    )
+    filled = np.zeros((height, width, 3), np.uint8)
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    filled[top : top + inner[1], left : left + inner[0]] = cv2.resize(
+        picture, inner, interpolation=how
+    )
+    return filled
+
+
+def write_lines(picture: NDArray[np.uint8], lines: Sequence[str], *, bottom: bool) -> None:
+    """Writes lines of text on a dark plate into a BGR picture, uint8 [H, W, 3], in place.
+
+    The plate is at the bottom left, or in the middle. What follows a tab stands in a second column.
+    """
+    if not lines:
+        return
+    height, width = picture.shape[:2]
+    scale = max(0.35, min(height, width) / 900)
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    thick = max(1, round(1.5 * scale))
+
+    def wide(text: str) -> int:
+        return int(cv2.getTextSize(text, font, scale, thick)[0][0])
+
+    rows = [line.partition("\t") for line in lines]
+    step = round(45 * scale)
+    second = max((wide(left) for left, tab, _ in rows if tab), default=0) + step
+    inner = max(second + wide(right) if tab else wide(left) for left, tab, right in rows)
+    size = (inner + step, step * len(lines) + step // 2)
+    left = 0 if bottom else max(0, (width - size[0]) // 2)
+    top = max(0, height - size[1]) if bottom else max(0, (height - size[1]) // 2)
+    plate = picture[top : top + size[1], left : left + size[0]]
+    plate[...] = plate // 4
+    for number, (first, _, meaning) in enumerate(rows):
+        for text, column in ((first, 0), (meaning, second)):
+            place = (left + step // 2 + column, top + step * (number + 1))
+            cv2.putText(picture, text, place, font, scale, (255, 255, 255), thick, cv2.LINE_AA)
+
+
+class _Window:
+    """The window, with what it shows now."""
+
+    def __init__(self, title: str, events: Any) -> None:
+        self._title = title
+        self._events = events
+        self._memory: NDArray[np.uint8] = np.zeros(0, np.uint8)
+        self._shape: tuple[int, int] | None = None
+        self._wanted: dict[str, Any] = {}
+        self._size = (0, 0)
+        self._full = False
+
+    def tell(self, **event: Any) -> None:
+        """Sends an event."""
+        self._events.write(json.dumps(event) + "\n")
+        self._events.flush()
+
+    def obey(self, order: dict[str, Any]) -> None:
+        """Shows a picture, or the same one with other lines."""
+        if "memory" in order:
+            self._memory = np.memmap(order["memory"], np.uint8, "r+")
+        self._wanted = order
+        height, width = order["size"]
+        if self._shape is None:
+            flags = cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL | cv2.WINDOW_FREERATIO
+            cv2.namedWindow(self._title, flags)
+        if order["full"] != self._full:
+            self._full = order["full"]
+            value = cv2.WINDOW_FULLSCREEN if self._full else cv2.WINDOW_NORMAL
+            cv2.setWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN, value)
+        if self._shape != (height, width) and not self._full:
+            cv2.resizeWindow(self._title, width, height)
+        first, self._shape = self._shape is None, (height, width)
+        if first:
+            cv2.waitKey(1)
+        self._draw()
+        self.listen()
+        self.tell(shown=order["number"])
+
+    def _draw(self) -> None:
+        if self._shape is None:
+            return
+        height, width = self._shape
+        picture = self._memory[: height * width * 3].reshape(height, width, 3)
+        self._size = self._view()
+        canvas = letterboxed(picture, self._size)
+        write_lines(canvas, self._wanted["lines"], bottom=True)
+        write_lines(canvas, self._wanted["help"], bottom=False)
+        cv2.imshow(self._title, canvas)
+
+    def _view(self) -> tuple[int, int]:
+        """Width and height of what is inside the window's frame."""
+        _, _, width, height = cv2.getWindowImageRect(self._title)
+        return int(width), int(height)
+
+    def listen(self) -> bool:
+        """Serves the desktop and hears the keys; returns False once the window was closed."""
+        if self._shape is None:
+            return True
+        key = cv2.waitKeyEx(1)
+        try:
+            if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
+                return False
+            if self._view() != self._size:
+                self._draw()
+        except cv2.error:
+            return False
+        if key != -1:
+            self.tell(key=_NAMED_KEYS.get(key & 0xFF, chr(key & 0xFF)))
+        return True
+
+
+def _read(orders: queue.Queue[str]) -> None:
+    for line in sys.stdin:
+        orders.put(line)
+    orders.put("")
+
+
+def main() -> None:
+    """Serves one window until standard input ends or its user closes it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program, which tells us
+    # What libraries print must not stand among the events.
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    cv2.setNumThreads(1)
+    window = _Window(sys.argv[1], events)
+    orders: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=_read, args=(orders,), daemon=True).start()
+    while True:
+        try:
+            line = orders.get(timeout=_STEP)
+        except queue.Empty:
+            if not window.listen():
+                window.tell(closed=True)
+                break
+            continue
+        if not line:
+            break
+        window.obey(json.loads(line))
+    # The desktop takes the window away only when it is given the time to.
+    cv2.destroyAllWindows()
+    cv2.waitKey(1)
+    # The reading thread waits for input that may never come.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
