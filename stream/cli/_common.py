@@ -48,8 +48,20 @@ Outputs = Annotated[
         "--output",
         "-o",
         metavar="OUTPUT",
-        help="A video to write; its ending chooses the container. May be given several times, "
-        "for one input. [default: none]",
+        help="A video to write; its ending chooses the container. Or an address to send to "
+        "(rtmp://, rtsp://, srt://, udp://, tcp://), or a playlist (live.m3u8). May be given "
+        "several times, for one input. [default: none]",
+        rich_help_panel="Output",
+    ),
+]
+
+
+VirtualCamera = Annotated[
+    bool,
+    typer.Option(
+        "--virtual-camera",
+        help="Also be a camera to video calls and other programs (`-o virtual-camera:DEVICE` "
+        "names one). Needs the extra [virtual-camera]. [default: off]",
         rich_help_panel="Output",
     ),
 ]
@@ -72,6 +84,11 @@ Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", help="Say more, and show tracebacks."),
 ]
+
+
+def with_camera(files: Sequence[str] | None, virtual_camera: bool) -> list[str]:
+    """The outputs, with the virtual camera where it is asked for."""
+    return [*(files or ()), *(["virtual-camera"] if virtual_camera else ())]
 
 
 def outputs(

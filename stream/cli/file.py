@@ -40,7 +40,8 @@ def file(
             "--output",
             "-o",
             metavar="OUTPUT",
-            help="The video to write; its ending chooses the container. May be given several "
+            help="The video to write; its ending chooses the container; or a playlist "
+            "(film.m3u8), or an address that it is sent to at its own pace. May be given several "
             "times for one input; a folder where there are several inputs. "
             "[default: in.stream.mp4 beside in.mp4; none where --records is given]",
             rich_help_panel="Output",

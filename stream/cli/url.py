@@ -29,6 +29,7 @@ def url(
     live: LiveOptions,
     output: common.Outputs = None,
     records: common.Records = None,
+    virtual_camera: common.VirtualCamera = False,
 ) -> None:
     """Segment a network camera or stream live; it is reconnected whenever it goes away."""
     common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
@@ -36,7 +37,12 @@ def url(
         raise UsageError(f"{address!r} is not an address, such as rtsp://camera/stream")
     plan = RunPlan(
         SourcePlan(address, InputOptions(replay=asked.replay, network=network)),
-        common.outputs(output, asked, live, common.record_targets(records, address)),
+        common.outputs(
+            common.with_camera(output, virtual_camera),
+            asked,
+            live,
+            common.record_targets(records, address),
+        ),
         asked.model,
         asked.tracking,
         live,

@@ -36,6 +36,7 @@ def webcam(
     ] = False,
     output: common.Outputs = None,
     records: common.Records = None,
+    virtual_camera: common.VirtualCamera = False,
 ) -> None:
     """Segment a camera live, in a window, at the camera's frame rate."""
     common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
@@ -50,7 +51,12 @@ def webcam(
     source = SourcePlan(target, InputOptions(replay=asked.replay, camera=camera_options))
     plan = RunPlan(
         source,
-        common.outputs(output, asked, live, common.record_targets(records, target)),
+        common.outputs(
+            common.with_camera(output, virtual_camera),
+            asked,
+            live,
+            common.record_targets(records, target),
+        ),
         asked.model,
         asked.tracking,
         live,

@@ -87,6 +87,8 @@ _KINDS = {
     ".ts": _TS,
     ".mts": _TS,
     ".m2ts": ContainerKind("mpegts", options={"mpegts_m2ts_mode": "1"}, holds_anything=True),
+    # As it is, for other programs to read through a pipe.
+    ".y4m": ContainerKind("yuv4mpegpipe", "wrapped_avframe", timestamps=False),
 }
 
 ENDINGS = tuple(_KINDS)

@@ -46,6 +46,7 @@ class Encoder:
         even: whether width and height must be multiples of the chroma subsampling.
         largest_clock: the highest denominator of a time base, None where any will do.
         always: options that are always set.
+        formats: the pixel formats it is given, where FFmpeg says of none.
     """
 
     quality: str | None = None
@@ -57,6 +58,7 @@ class Encoder:
     even: bool = False
     largest_clock: int | None = None
     always: dict[str, str] = field(default_factory=dict)
+    formats: tuple[str, ...] | None = None
 
 
 def _numbers(first: int, last: int) -> tuple[str, ...]:
@@ -97,6 +99,8 @@ _ENCODERS = {
     "mpeg4": Encoder("qscale", 3, 31, largest_clock=65535),
     "mjpeg": Encoder("qscale", 3, 31, always={"strict": "unofficial"}),
     "ffv1": Encoder(always={"level": "3", "slicecrc": "1"}),
+    # No encoding at all, for YUV4MPEG2; deeper samples are an extension that few programs read.
+    "wrapped_avframe": Encoder(formats=("yuv420p", "yuv422p", "yuv444p", "gray")),
     # Apple's programs want to be told that it is as good as theirs.
     "prores_ks": Encoder(always={"vendor": "apl0"}),
 }  # fmt: skip
@@ -191,10 +195,9 @@ def choose_encoder(name: str, crf: float | None, preset: str | None) -> EncoderC
     captions = _knows(name, _CAPTIONS)
     if captions:
         options[_CAPTIONS] = "1"
-    formats = codec.video_formats
-    return EncoderChoice(
-        name, tuple(f.name for f in formats) if formats else None, options, qscale, captions, rules
-    )
+    offered = codec.video_formats
+    formats = tuple(one.name for one in offered) if offered else rules.formats
+    return EncoderChoice(name, formats, options, qscale, captions, rules)
 
 
 @functools.cache

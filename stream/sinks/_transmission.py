@@ -63,8 +63,12 @@ def scheme_of(address: str) -> str:
     return scheme.lower() if mark else ""
 
 
-def choose_for_sending(options: OutputOptions) -> EncoderChoice:
-    """The encoder, set up so that what is shown now is sent now.
+def choose_for_sending(options: OutputOptions, *, now: bool = True) -> EncoderChoice:
+    """The encoder.
+
+    Args:
+        options: codec, crf and preset.
+        now: whether what is shown now is sent now; else it may look ahead.
 
     Raises:
         UsageError: receivers do not take what it encodes, or a setting is not possible.
@@ -74,27 +78,40 @@ def choose_for_sending(options: OutputOptions) -> EncoderChoice:
         known = ", ".join(sorted(_CODECS))
         raise UsageError(f"receivers do not take what {choice.name} encodes; choose one of {known}")
     if choice.name in ("libx264", "libx265"):
-        choice = replace(choice, options={**choice.options, "tune": "zerolatency"})
+        # No frame that waits for a later one: the order of sending is that of showing.
+        settings = {"tune": "zerolatency"} if now else {"bf": "0"}
+        choice = replace(choice, options={**choice.options, **settings})
     return choice
 
 
 class Transmission(VideoSink):
     """Encodes frames and sends them, with the sound, to one receiver until that goes away."""
 
-    def __init__(self, address: str, info: VideoInfo, options: OutputOptions) -> None:
+    def __init__(
+        self,
+        address: str,
+        info: VideoInfo,
+        options: OutputOptions,
+        *,
+        way: Way | None = None,
+        now: bool = True,
+    ) -> None:
         """Starts to connect; `pipe.connected` says when the receiver is there.
 
         Args:
             address: the receiver's, its secrets included.
             info: of the frames; of its copied streams only sound is sent.
             options: codec, crf and preset.
+            way: how it is sent; None for the way of the address's scheme.
+            now: whether what is shown now is sent now; else the encoder may look ahead.
 
         Raises:
             UsageError: the encoder is not possible.
             SinkError: no process can be started, or the encoder does not open.
         """
         self._address = address
-        self._way = WAYS[scheme_of(address)]
+        self._way = way or WAYS[scheme_of(address)]
+        self._now = now
         self._asked = options
         self._even = info.width % 2 == 0 and info.height % 2 == 0
         super().__init__(redact(address), info)
@@ -102,7 +119,7 @@ class Transmission(VideoSink):
     def _choose(
         self, info: VideoInfo, codec: str | None, crf: float | None, preset: str | None
     ) -> tuple[ContainerKind, EncoderChoice]:
-        choice = choose_for_sending(self._asked)
+        choice = choose_for_sending(self._asked, now=self._now)
         # What every receiver shows; it takes even sizes only.
         formats = ("yuv420p",) if self._even else ("yuv420p", "yuv444p")
         # The tool for SRT sends on what it is given, our own process makes its container itself.

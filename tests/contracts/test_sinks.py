@@ -15,6 +15,7 @@ from stream.options import OutputOptions
 from stream.plugins import Kind
 from stream.run.output import Output
 from stream.sinks.base import Sink
+from stream.sinks.virtual_camera import VirtualCameraSink
 from stream.sinks.window import WindowSink
 from tests.run.parts import Grey, make_run
 
@@ -31,11 +32,13 @@ TARGETS = {
     "NetworkSink": "udp://127.0.0.1:9",
     "MotSink": "out.txt",
     "ParquetSink": "out.parquet",
+    "HlsSink": "out.m3u8",
+    "VirtualCameraSink": "virtual-camera",
 }
 """A target for each of our kinds, relative to a folder."""
 
-KINDS = [kind for kind in sinks.KIND if kind is not WindowSink]
-"""Windows are tried on a screen of their own, in tests/sinks/test_window.py."""
+KINDS = [kind for kind in sinks.KIND if kind not in (WindowSink, VirtualCameraSink)]
+"""Windows and cameras are tried in tests of their own: they need a screen, or a device."""
 
 each = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 

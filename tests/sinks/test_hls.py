@@ -1,0 +1,81 @@
+"""HLS: what a player gets from a folder, and what of other runs is never touched."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from stream.errors import SinkError, UsageError
+from stream.frame import Frame, VideoInfo
+from stream.options import OutputOptions
+from stream.sinks.hls import HlsSink
+from tests.sinks.receivers import Received, receive
+
+FAST = OutputOptions(preset="ultrafast")
+
+
+def _info(*, live: bool) -> VideoInfo:
+    return VideoInfo("made", 320, 240, "yuv420p", Fraction(1, 25), Fraction(25), live=live)
+
+
+def _write(path: Path, frames: int, *, live: bool = False, overwrite: bool = False) -> HlsSink:
+    options = OutputOptions(preset="ultrafast", overwrite=overwrite)
+    with HlsSink(str(path), _info(live=live), options) as sink:
+        for index in range(frames):
+            planes = np.full((360, 320), 128, np.uint8)
+            planes[:240] = 40 + index % 150
+            picture = av.VideoFrame.from_ndarray(planes, "yuv420p")
+            sink.write(Frame(picture, index, index, Fraction(1, 25)))
+    return sink
+
+
+def test_a_film_is_whole_with_its_times(tmp_path: Path) -> None:
+    playlist = tmp_path / "film.m3u8"
+    _write(playlist, 130)
+    received = Received()
+    receive(str(playlist), received)
+    assert [round(at * 25) for at, _ in received.frames] == list(range(130))
+    assert [round(luma) for _, luma in received.frames[::50]] == pytest.approx([28, 86, 144], abs=3)
+    text = playlist.read_text()
+    assert "#EXT-X-PLAYLIST-TYPE:VOD" in text and text.endswith("#EXT-X-ENDLIST\n")
+    pieces = re.findall(r"^film-.*\.m4s$", text, re.M)
+    assert len(pieces) == 3 and all((tmp_path / piece).is_file() for piece in pieces)
+
+
+def test_a_live_playlist_offers_the_newest_and_keeps_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.sinks.hls._KEPT", 2)
+    playlist = tmp_path / "cam.m3u8"
+    _write(playlist, 450, live=True)
+    text = playlist.read_text()
+    assert "#EXT-X-PROGRAM-DATE-TIME" in text
+    assert len(re.findall(r"^cam-.*\.m4s$", text, re.M)) == 2
+    assert len(list(tmp_path.glob("*.m4s"))) <= 4
+
+
+def test_another_runs_files_stay_and_the_playlist_is_only_replaced_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    playlist = tmp_path / "film.m3u8"
+    _write(playlist, 10)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(UsageError, match="exists already"):
+        HlsSink.check(str(playlist), FAST)
+    monkeypatch.setattr("stream.sinks.hls.time.strftime", lambda form: "later")
+    _write(playlist, 12, overwrite=True)
+    after = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert {path for path in before if after[path] != before[path]} == {playlist}
+    assert "film-later-00000.m4s" in playlist.read_text()
+
+
+def test_a_folder_that_is_not_there_is_said_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match="does not exist"):
+        HlsSink.check(str(tmp_path / "none" / "film.m3u8"), FAST)
+    with pytest.raises(UsageError, match="do not take what ffv1 encodes"):
+        HlsSink.check(str(tmp_path / "film.m3u8"), OutputOptions(codec="ffv1"))
