@@ -147,9 +147,15 @@ class MobileNetV2(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Picture to maps; see the class."""
-        x = functional.relu6(self.stem(x), inplace=True)
+        first = min(self.frozen_blocks, 3)
+        if self.training and first:
+            # Picture by picture their maps, the largest, stay in the processor's cache.
+            with torch.no_grad():
+                x = torch.cat([self._begin(picture, first) for picture in torch.split(x, 1)])
+        else:
+            x = self._begin(x, first)
         stride4 = stride8 = stride16 = x
-        for index, module in enumerate(self.blocks):
+        for index, module in enumerate(self.blocks[first:], first):
             block = cast(Block, module)
             wide = block.expanded(x)
             if index == 13:
@@ -160,6 +166,13 @@ class MobileNetV2(nn.Module):
             elif index == 5:
                 stride8 = x
         return stride4, stride8, stride16, functional.relu6(self.last(x), inplace=True)
+
+    def _begin(self, x: Tensor, blocks: int) -> Tensor:
+        """The stem and the first blocks."""
+        x = functional.relu6(self.stem(x), inplace=True)
+        for module in self.blocks[:blocks]:
+            x = module(x)
+        return x
 
     def fake_quantize_frozen(self, on: bool) -> None:
         """Let the frozen layers compute as int8 does, or exactly again.

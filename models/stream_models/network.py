@@ -22,6 +22,7 @@ from torch.nn import functional
 from torchvision.ops import roi_align
 
 from stream_models.backbone import MobileNetV2
+from stream_models.pooling import roi_align_to_learn
 
 STRIDES = (8, 16, 32, 64)
 FINE_STRIDE = 4
@@ -274,12 +275,18 @@ class MaskRCNN(nn.Module):
         half = (boxes[:, 2:] - boxes[:, :2]) * (0.5 * self.config.mask_reach)
         return clip(torch.cat([centre - half, centre + half], dim=1), height, width)
 
+    def _pool(self, image: Tensor, rois: Tensor, size: int, scale: float = 1.0) -> Tensor:
+        # torchvision's operator is what exports, and answers faster.
+        if image.requires_grad and image.device.type == "cpu":
+            return roi_align_to_learn(image, rois, size, scale)
+        out: Tensor = roi_align(image, rois, size, scale, 1, aligned=True)
+        return out
+
     def pool_box(self, atlas: Tensor, sizes: list[tuple[int, int]], rois: Tensor) -> Tensor:
         """Regions (R, 5: picture index, x1, y1, x2, y2) to (R, C, P, P) for the box head."""
         where = atlas_regions(rois[:, 1:], sizes, self.config.box_canonical)
         where = torch.cat([rois[:, :1], where], dim=1)
-        out: Tensor = roi_align(atlas, where, self.config.box_pool, 1.0, 1, aligned=True)
-        return out
+        return self._pool(atlas, where, self.config.box_pool)
 
     def pool_mask(
         self, atlas: Tensor, sizes: list[tuple[int, int]], fine: Tensor, rois: Tensor
@@ -287,7 +294,5 @@ class MaskRCNN(nn.Module):
         """Regions (R, 5) to the coarse (R, C, P, P) and fine (R, F, 4P, 4P) mask inputs."""
         where = atlas_regions(rois[:, 1:], sizes, self.config.mask_canonical)
         where = torch.cat([rois[:, :1], where], dim=1)
-        coarse = roi_align(atlas, where, self.config.mask_pool, 1.0, 1, aligned=True)
-        size = self.config.mask_size
-        detail: Tensor = roi_align(fine.float(), rois, size, 1.0 / FINE_STRIDE, 1, aligned=True)
-        return coarse, detail
+        coarse = self._pool(atlas, where, self.config.mask_pool)
+        return coarse, self._pool(fine.float(), rois, self.config.mask_size, 1.0 / FINE_STRIDE)

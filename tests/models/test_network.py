@@ -115,6 +115,51 @@ def test_the_rounding_of_a_layer_outlives_it():
     assert not torch.equal(finer(x / 50), first(x / 50))
 
 
+@pytest.mark.parametrize("size", [1, 7, 14])
+def test_regions_are_pooled_to_learn_as_they_are_to_answer(size):
+    import torch
+    from torchvision.ops import roi_align
+
+    from stream_models.pooling import roi_align_to_learn
+
+    torch.manual_seed(5)
+    image = torch.randn(2, 5, 20, 30)
+    corners = torch.rand(60, 2, 2) * torch.tensor([180.0, 130.0]) - 30
+    boxes = torch.cat([corners.min(dim=1).values, corners.max(dim=1).values], dim=1)
+    # The whole picture, a box of no area, and one that ends where the picture does.
+    boxes[:3] = torch.tensor([[0.0, 0, 120, 80], [40, 40, 40, 40], [100, 60, 120, 80]])
+    rois = torch.cat([torch.randint(0, 2, (60, 1)).float(), boxes], dim=1)
+    answers, gradients = [], []
+    for pool in (
+        lambda x: roi_align(x, rois, size, 0.25, 1, aligned=True),
+        lambda x: roi_align_to_learn(x, rois, size, 0.25),
+    ):
+        maps = image.clone().requires_grad_()
+        out = pool(maps)
+        (out * torch.arange(out.numel()).reshape(out.shape).cos()).sum().backward()
+        answers.append(out.detach())
+        gradients.append(maps.grad)
+    torch.testing.assert_close(*answers, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("blocks", [0, 2, 3, 5])
+def test_the_backbone_answers_alike_in_training_and_after(blocks):
+    import torch
+
+    from stream_models.backbone import MobileNetV2
+
+    torch.manual_seed(6)
+    backbone = MobileNetV2(blocks)
+    x = torch.rand(2, 3, 64, 96) * 2 - 1
+    with torch.no_grad():
+        learning, answering = backbone.train()(x), backbone.eval()(x)
+    for one, other in zip(learning, answering, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+    learnt = {name.split(".")[1] for name, p in backbone.named_parameters() if p.requires_grad}
+    assert {"1", "2", "4"} & learnt == {str(i) for i in (1, 2, 4) if i >= blocks}
+
+
 def test_only_frozen_layers_are_rounded_and_only_while_asked(network):
     import torch
 
