@@ -30,6 +30,28 @@ def target_of(path: Path) -> Path:
         raise SinkError(f"{path} cannot be written: its links go round in a circle") from error
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """What is the same for all names of a file; None where there is none."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two names stand for one file: by links, other spellings, or two names of it.
+
+    Files that are not there yet are told apart by where they will be.
+    """
+    try:
+        if one.exists() and other.exists():
+            return one.samefile(other)
+        return one.resolve() == other.resolve()
+    except (OSError, ValueError, RuntimeError):
+        return False  # no name of a file; whoever opens it says why
+
+
 def check_replaceable(path: Path, *, overwrite: bool, option: str = "--overwrite") -> None:
     """Refuses a file that cannot be written, or that is there and may not be replaced.
 

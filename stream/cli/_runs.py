@@ -14,6 +14,7 @@ from stream.errors import StreamError, UsageError
 from stream.options import RunOptions
 from stream.run import setup  # before anything that loads PyAV
 from stream.run.figures import Outcome
+from stream.run.guard import check_reports, read_by
 from stream.run.interrupt import EXIT_CODE
 from stream.run.plan import RunPlan
 from stream.run.report import RunReport, failed_report, write_report
@@ -41,6 +42,7 @@ def go_through(
     skipped: Sequence[str] = (),
     several: bool = False,
     make_folders: bool = False,
+    read: Sequence[Path] = (),
 ) -> None:
     """Runs plans of files one after another; of several, one that fails is not the end.
 
@@ -50,11 +52,13 @@ def go_through(
         skipped: inputs that were left out since their results are there.
         several: whether to print a line a clip and a summary, also for one.
         make_folders: whether the folders that outputs lie in are made.
+        read: further files that are read.
 
     Raises:
         StreamError: there is one plan and it cannot be carried out, or all fail alike.
         typer.Exit: with another code than 0.
     """
+    check_reports(plans, read)
     for name in skipped:
         common.say(f"{name}: its result is there already", quiet=run.quiet)
     if make_folders:
@@ -169,9 +173,10 @@ def _problems(plans: Sequence[RunPlan]) -> dict[int, StreamError]:
         StreamError: there is one plan, or all fail alike: then there is nothing to be done.
     """
     found: dict[int, StreamError] = {}
+    read = [path for plan in plans for path in read_by(plan)]
     for index, plan in enumerate(plans):
         try:
-            setup.check(plan)
+            setup.check(plan, read)
         except StreamError as error:
             if len(plans) == 1:
                 raise
@@ -199,12 +204,17 @@ def make_folder(folder: Path) -> None:
         ) from error
 
 
-def run_live(plan: RunPlan) -> None:
+def run_live(plan: RunPlan, read: Sequence[Path] = ()) -> None:
     """Runs a live plan and reports.
+
+    Args:
+        plan: what is to be run.
+        read: further files that are read.
 
     Raises:
         StreamError: source, model or output cannot be used, or the run failed.
     """
+    check_reports([plan], read)
     report, outcome = setup.execute(plan, console=common.progress_console(quiet=plan.run.quiet))
     if not plan.run.quiet:
         report_run(report, plan.model, live=True)
@@ -212,13 +222,18 @@ def run_live(plan: RunPlan) -> None:
         raise outcome.error
 
 
-def run_pictures(plan: RunPlan) -> None:
+def run_pictures(plan: RunPlan, read: Sequence[Path] = ()) -> None:
     """Runs a plan of pictures and reports.
+
+    Args:
+        plan: what is to be run.
+        read: further files that are read.
 
     Raises:
         StreamError: the pictures, the model or the output cannot be used.
         typer.Exit: with 1 where a picture could not be read, with 130 after Ctrl-C.
     """
+    check_reports([plan], read)
     report, outcome = setup.execute(plan, console=common.progress_console(quiet=plan.run.quiet))
     if outcome.error is not None and not isinstance(outcome.error, StreamError):
         raise outcome.error

@@ -71,9 +71,14 @@ def bench(
     from rich.table import Table
 
     from stream.bench import compositing, memory, nodes, peers, speed
+    from stream.run.guard import check_report
     from stream.run.report import machine, write_json
 
     model, provider, size = options.model, options.provider, options.size
+    if options.json is not None:
+        check_report(
+            options.json, [Path(one) for one in (model, options.against) if one], option="--json"
+        )
     with tempfile.TemporaryDirectory(prefix="stream-bench-") as temporary:
         folder = Path(temporary)
         parts: dict[str, Callable[[], Iterator[Figure]]] = {

@@ -48,16 +48,17 @@ def run(
     common.keep_clear(one.target for plan in plans for one in plan.outputs)
     if _runs.save_or_none(said, plans):
         return
+    read = (Path(config),)
     live = [plan for plan in plans if setup.is_live(plan.source)]
     if live and len(plans) > 1:
         _refuse_shared_report(plans)
         _side_by_side([config, *_repeated(said)], len(plans))
     elif live:
-        _runs.run_live(_with_window(live[0]))
+        _runs.run_live(_with_window(live[0]), read)
     elif len(plans) == 1 and setup.has_pictures(plans[0].source):
-        _runs.run_pictures(plans[0])
+        _runs.run_pictures(plans[0], read)
     else:
-        _runs.go_through(plans, plans[0].run, several=len(plans) > 1)
+        _runs.go_through(plans, plans[0].run, several=len(plans) > 1, read=read)
 
 
 def _with(plan: RunPlan, said: RunOptions) -> RunPlan:

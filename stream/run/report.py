@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,6 +21,10 @@ from stream.run.figures import Counts, Found, Outcome
 from stream.timing import StageFigures
 from stream.types import JSON
 from stream.version import __version__
+
+# How files of figures begin.
+_OURS = re.compile(rb'\s*\{\s*"stream": "')
+_HEAD = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +146,30 @@ def write_report(path: Path, runs: Sequence[RunReport]) -> None:
     write_json(path, report)
 
 
+def is_report(path: Path) -> bool:
+    """Whether figures may be written to a file: it is not there, empty, a device or figures too.
+
+    Raises:
+        SinkError: it cannot be read.
+    """
+    try:
+        if not path.is_file():
+            return True
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError as error:
+        raise SinkError(f"cannot write the report {path}: {error.strerror or error}") from error
+    return not head or _OURS.match(head) is not None
+
+
 def write_json(path: Path, value: object) -> None:
     """Writes JSON to a file, replacing an older one whole, never half.
 
     Raises:
-        SinkError: it cannot be written.
+        SinkError: it cannot be written, or a file of another kind has come to be there.
     """
+    if not is_report(path):
+        raise SinkError(f"cannot write the report {path}: a file of another kind is there")
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     try:
         # File names that are not UTF-8 come from the system as lone surrogates.

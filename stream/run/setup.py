@@ -23,6 +23,7 @@ from stream.queues import WhenFull
 from stream.run.beside_display import BesideDisplay
 from stream.run.controls import Controls
 from stream.run.figures import Outcome
+from stream.run.guard import check_reports, read_by
 from stream.run.interrupt import on_interrupt
 from stream.run.look_ahead import LookAhead
 from stream.run.output import Output
@@ -38,7 +39,7 @@ from stream.sinks._plan import IDENTITIES_CODEC
 from stream.sinks.base import About
 from stream.sinks.nothing import NOTHING
 from stream.sinks.video import VideoSink
-from stream.sources.base import Source, Target
+from stream.sources.base import Source
 from stream.sources.images import ImagesSource
 
 if TYPE_CHECKING:
@@ -195,16 +196,20 @@ class Prepared:
     outputs: list[Output]
 
 
-def check(plan: RunPlan) -> None:
+def check(plan: RunPlan, read: Sequence[Path] = ()) -> None:
     """Refuses what cannot come about, before anything is opened or loaded.
+
+    Args:
+        plan: what is to be run.
+        read: further files that no output may replace.
 
     Raises:
         StreamError: what, and what to do.
     """
-    inputs = _files(plan.source.target)
     replayed = records_of(plan, live=is_live(plan.source))
-    if replayed is not None:
-        inputs.append(replayed)
+    further = [*read, *(() if replayed is None else (replayed,))]
+    check_reports([plan], further)
+    inputs = [*read_by(plan), *further]
     for output in plan.outputs:
         kind = sinks.find(output.target)
         kind.check(output.target, output.options, inputs)
@@ -215,14 +220,6 @@ def check(plan: RunPlan) -> None:
             if painter.pixel_format is not None:
                 kind.check_identities(output.target, output.options)
     tracking.make(plan.tracking.tracker)
-
-
-def _files(target: Target) -> list[Path]:
-    """The files among what a source is asked for by: no output may replace one."""
-    asked: Sequence[object] = [target]
-    if isinstance(target, Sequence) and not isinstance(target, str):
-        asked = target
-    return [Path(one) for one in asked if isinstance(one, (str, Path)) and Path(one).is_file()]
 
 
 @contextmanager

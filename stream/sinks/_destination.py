@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stream.errors import SinkError, UsageError
-from stream.files import check_replaceable, create_beside, target_of
+from stream.files import check_replaceable, create_beside, identity, same_file, target_of
 
 # How often what was written is pushed to the disk itself, in seconds: what a pulled plug costs at
 # most, besides the fragment being written.
@@ -32,9 +32,9 @@ def check_destination(
         SinkError: its folder does not exist or may not be written to.
     """
     path = Path(path)
-    with contextlib.suppress(OSError):
-        if path.exists() and any(path.samefile(given) for given in inputs):
-            raise UsageError(f"{path} is the input itself; choose another output")
+    # Asked only where something is there, as inputs may be many.
+    if identity(path) is not None and any(same_file(path, Path(given)) for given in inputs):
+        raise UsageError(f"{path} is an input; choose another output")
     check_replaceable(path, overwrite=overwrite)
     return path
 

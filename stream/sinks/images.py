@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from stream.errors import SinkError, UsageError
-from stream.files import write_whole
+from stream.files import identity, write_whole
 from stream.frame import Frame, Item, VideoInfo
 from stream.options import OutputOptions
 from stream.pixels import bgr_from_picture, plane_view
@@ -51,6 +51,13 @@ class ImageSink(Sink):
             return False
         path = Path(target)
         return path.suffix.lower() in ENDINGS or target.endswith(("/", os.sep)) or path.is_dir()
+
+    @classmethod
+    def check(cls, target: str, options: OutputOptions, inputs: Sequence[Path] = ()) -> None:
+        """Of a picture; of a folder it is known once the pictures' names are."""
+        path = Path(target)
+        if path.suffix.lower() in ENDINGS and not path.is_dir() and not target.endswith(os.sep):
+            check_destination(path, overwrite=options.overwrite, inputs=inputs)
 
     @classmethod
     def check_alpha(cls, target: str, options: OutputOptions) -> None:
@@ -161,12 +168,16 @@ class ImageSink(Sink):
         if not os.access(self.output, os.W_OK):
             raise SinkError(f"the folder {self.output} cannot be written to: permission denied")
         seen: dict[Path, Path] = {}
+        read = {identity(source) for source in sources}
         for index, source in enumerate(sources):
             target = self._target(index)
             if target in seen:
                 raise UsageError(f"{seen[target]} and {source} would both become {target}")
             seen[target] = source
-            check_destination(target, overwrite=self._overwrite, inputs=[source])
+            check_destination(target, overwrite=self._overwrite)
+            there = identity(target)
+            if there is not None and there in read:
+                raise UsageError(f"{target} is an input; choose another output")
 
     def _source(self, index: int) -> Path | None:
         return self._paths[index] if self._paths and index < len(self._paths) else None

@@ -101,15 +101,8 @@ class VideoSink(Sink):
     @classmethod
     def check(cls, target: str, options: OutputOptions, inputs: Sequence[Path] = ()) -> None:
         """See `check_output`."""
-        for source in inputs or (None,):
-            check_output(
-                target,
-                source=source,
-                codec=options.codec,
-                crf=options.crf,
-                preset=options.preset,
-                overwrite=options.overwrite,
-            )
+        choose(Path(target), options.codec, options.crf, options.preset)
+        check_destination(target, overwrite=options.overwrite, inputs=inputs)
 
     @classmethod
     def check_alpha(cls, target: str, options: OutputOptions) -> None:

@@ -1,0 +1,82 @@
+"""What a run reads, and that nothing it writes takes the place of that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from stream.errors import UsageError
+from stream.files import check_replaceable, same_file
+from stream.run.plan import RunPlan
+from stream.run.report import is_report
+from stream.sources.base import Target
+
+
+def read_by(plan: RunPlan) -> list[Path]:
+    """The files that a plan reads: its pictures, its model, what it paints."""
+    asked: list[object] = [*_targets(plan.source.target), plan.model.model]
+    asked += [one.picture.background for one in plan.outputs]
+    return [Path(one) for one in asked if isinstance(one, (str, Path)) and _is_file(one)]
+
+
+def check_reports(plans: Sequence[RunPlan], read: Sequence[Path] = ()) -> None:
+    """Refuses report files that would take the place of something, before any work is done.
+
+    Only an older report is replaced, whatever `--overwrite` says, which is about the outputs.
+
+    Args:
+        plans: that are carried out in one go.
+        read: further files that are read.
+
+    Raises:
+        UsageError: a report is an input, an output, a folder or a file of another kind.
+        SinkError: it cannot be written there.
+    """
+    named = dict.fromkeys(one.run.report for one in plans if one.run.report is not None)
+    if not named:
+        return
+    inputs = [*read, *(path for one in plans for path in read_by(one))]
+    outputs = [Path(out.target) for one in plans for out in one.outputs]
+    for report in named:
+        check_report(report, inputs, outputs)
+
+
+def check_report(
+    report: Path,
+    inputs: Sequence[Path] = (),
+    outputs: Sequence[Path] = (),
+    option: str = "--report",
+) -> None:
+    """Refuses a file of figures that would take the place of something.
+
+    Args:
+        report: the file to be written.
+        inputs: files that are read.
+        outputs: files that are written besides.
+        option: what it was named with.
+
+    Raises:
+        UsageError: it is one of these, a folder or a file of another kind.
+        SinkError: it cannot be written there.
+    """
+    if any(same_file(report, one) for one in inputs):
+        raise UsageError(f"{report} is an input; name another file for {option}")
+    if any(same_file(report, one) for one in outputs):
+        raise UsageError(f"{report} is an output; name another file for {option}")
+    check_replaceable(report, overwrite=True)
+    if not is_report(report):
+        raise UsageError(
+            f"{report} exists and is no report of stream; name another file for {option}"
+        )
+
+
+def _targets(target: Target) -> Sequence[object]:
+    several = isinstance(target, Sequence) and not isinstance(target, str)
+    return list(target) if several else [target]  # type: ignore[arg-type]
+
+
+def _is_file(name: str | Path) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # an address, say, too long for a name
+        return False

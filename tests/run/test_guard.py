@@ -1,0 +1,134 @@
+"""What a run reads is never written over, whatever it is called and whichever option names it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from stream.errors import SinkError, UsageError
+from stream.options import ModelOptions, OutputOptions, PictureOptions, RunOptions
+from stream.run import setup
+from stream.run.guard import check_report, check_reports, read_by
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.run.report import is_report, write_json
+from tests.media import make_clip
+
+WAYS = ("itself", "spelled", "symlink", "chain", "hard link")
+
+
+def other_name(path: Path, way: str) -> Path:
+    """Another name of a file."""
+    if way == "itself":
+        return path
+    if way == "spelled":
+        (path.parent / "sub").mkdir(exist_ok=True)
+        return path.parent / "sub" / ".." / "." / path.name
+    made = path.with_name(f"other{path.suffix}")
+    if way == "symlink":
+        made.symlink_to(path.name)
+    elif way == "chain":
+        path.with_name("between").symlink_to(path)
+        made.symlink_to("between")
+    else:
+        os.link(path, made)
+    return made
+
+
+def plan(source: Path, report: Path | None = None, *to: Path, model: str = "default") -> RunPlan:
+    return RunPlan(
+        SourcePlan(str(source)),
+        tuple(OutputPlan(str(one), PictureOptions(), OutputOptions(overwrite=True)) for one in to),
+        ModelOptions(model=model),
+        run=RunOptions(report=report),
+    )
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("which", [0, 1, "model", "background", "configuration"])
+def test_a_report_is_never_what_is_read(tmp_path, way, which):
+    inputs = [make_clip(tmp_path / f"{name}.mp4", frames=2) for name in "ab"]
+    others = {name: tmp_path / name for name in ("model", "background", "configuration")}
+    for path in others.values():
+        path.write_bytes(b"precious")
+    target = inputs[which] if isinstance(which, int) else others[which]
+    report = other_name(target, way)
+    before = target.read_bytes()
+    plans = [
+        RunPlan(
+            SourcePlan(str(one)),
+            (
+                OutputPlan(
+                    f"{one}.out.mp4",
+                    PictureOptions(background=str(others["background"])),
+                    OutputOptions(overwrite=True),
+                ),
+            ),
+            ModelOptions(model=str(others["model"])),
+            run=RunOptions(report=report),
+        )
+        for one in inputs
+    ]
+    with pytest.raises(UsageError, match="is an input; name another file for --report"):
+        check_reports(plans, [others["configuration"]])
+    assert target.read_bytes() == before and report.exists()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("ending", [".mp4", ".mkv", ".ndjson", ".csv", ".json", ".png"])
+def test_an_output_is_never_an_input_of_the_same_run(tmp_path, way, ending):
+    first = make_clip(tmp_path / "first.mp4", frames=2)
+    second = tmp_path / f"second{ending}"
+    second.write_bytes(b"precious")
+    output = other_name(second, way)
+    asked = [plan(first, None, output), plan(second)]
+    read = [path for one in asked for path in read_by(one)]
+    assert second in read
+    if ending == ".png":
+        asked[0] = RunPlan(SourcePlan((str(second),)), asked[0].outputs)
+    with pytest.raises(UsageError, match="is an input; choose another output"):
+        setup.check(asked[0], read)
+    assert second.read_bytes() == b"precious"
+
+
+def test_a_report_is_no_output_either(tmp_path):
+    first = make_clip(tmp_path / "first.mp4", frames=2)
+    (tmp_path / "sub").mkdir()
+    report = tmp_path / "sub" / ".." / "found.json"
+    with pytest.raises(UsageError, match="is an output"):
+        check_reports([plan(first, report, tmp_path / "found.json")])
+
+
+@pytest.mark.parametrize("content", [b"notes of a year", b'{"a": 1}', b"\0" * 100])
+def test_a_file_of_another_kind_stays(tmp_path, content):
+    report = tmp_path / "notes.txt"
+    report.write_bytes(content)
+    with pytest.raises(UsageError, match="is no report of stream"):
+        check_report(report)
+    with pytest.raises(SinkError, match="a file of another kind is there"):
+        write_json(report, {"stream": "1"})
+    assert report.read_bytes() == content
+
+
+def test_an_older_report_is_replaced(tmp_path):
+    report = tmp_path / "report.json"
+    for number in (1, 2):
+        check_report(report)
+        write_json(report, {"stream": "0.1", "runs": [number]})
+        assert json.loads(report.read_text())["runs"] == [number]
+    (tmp_path / "empty.json").touch()
+    check_report(tmp_path / "empty.json")
+    check_report(Path(os.devnull))
+    assert is_report(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [("folder", UsageError, "is a folder"), ("none/r.json", SinkError, "does not exist")],
+)
+def test_a_report_that_cannot_be_is_refused_before_the_work(tmp_path, name, kind, said):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(kind, match=said):
+        check_report(tmp_path / name)
