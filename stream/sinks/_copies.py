@@ -17,6 +17,7 @@ from stream.errors import SinkError
 from stream.frame import Chapter
 from stream.sinks._containers import ContainerKind
 from stream.sinks._muxer import Muxer
+from stream.sinks._scratch import Scratch
 from stream.sinks._sound import Reencoded, declared
 from stream.sinks._subtitles import Retold, TimedText
 from stream.sinks._tracks import Copied, Filled, Keyed, Track, Unwrapped
@@ -132,11 +133,16 @@ class Copies:
             return
         copy = _copy_of(muxer.container, stream, layout)
         _describe(copy, stream)
-        track = _copying(muxer, copy, stream, kind, probe)
+        scratch = None
+        if stream.type != "video" and not _carries_headers(stream):
+            scratch = muxer.trying(lambda trial: _copy_of(trial, stream, layout), kind)
+        track = _copying(muxer, copy, stream, kind, probe, scratch)
         self._tracks[stream.index] = track
-        if kind.by_decode_time and name in _TOLD_BY_PACKETS and isinstance(track, Copied) and probe:
-            probe[0].pts = probe[0].dts = 0
-            self._needed.append((track, probe[0]))
+        if kind.by_decode_time and name in _TOLD_BY_PACKETS and isinstance(track, Copied):
+            # Damaged sound may not even tell its rate.
+            for silent in (probe or silence(name, 48_000, "stereo"))[:1]:
+                silent.pts = silent.dts = 0
+                self._needed.append((track, silent))
 
     def _convert(
         self, muxer: Muxer, stream: Stream, kind: ContainerKind, what: str, layout: str | None
@@ -172,17 +178,22 @@ class Copies:
 
 
 def _copying(
-    muxer: Muxer, copy: Stream, stream: Stream, kind: ContainerKind, probe: list[AnyPacket]
+    muxer: Muxer,
+    copy: Stream,
+    stream: Stream,
+    kind: ContainerKind,
+    probe: list[AnyPacket],
+    scratch: Scratch | None,
 ) -> Track:
     if stream.type == "video":
         return Keyed(muxer, copy)
     if stream.type == "audio" and not kind.timestamps:
-        return Filled(muxer, copy, probe)
+        return Filled(muxer, copy, probe, scratch)
     if kind.subtitles == "mov_text" and _codec_name(stream) == "mov_text":
         return TimedText(muxer, copy)
     if kind.by_decode_time and _carries_headers(stream):
         return Unwrapped(muxer, copy, stream)
-    return Copied(muxer, copy)
+    return Copied(muxer, copy, scratch)
 
 
 def _check_open(stream: Stream) -> None:

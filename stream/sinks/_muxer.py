@@ -8,11 +8,13 @@ from fractions import Fraction
 
 import av
 from av.container import OutputContainer
+from av.stream import Stream
 
 from stream.frame import VideoInfo
 from stream.sinks._containers import ContainerKind, muxer_options
 from stream.sinks._destination import Destination
 from stream.sinks._matroska import ShapedTracks
+from stream.sinks._scratch import Scratch
 from stream.types import AnyPacket
 
 FAILURES = (av.FFmpegError, OSError, ValueError)
@@ -59,6 +61,7 @@ class Muxer:
         self.tick = tick
         self._used = False
         self.options = muxer_options(kind, tick, info.copied, metadata)
+        self._trying: list[Scratch] = []
         self._shaped: ShapedTracks | None = None
         if kind.format in ShapedTracks.FORMATS and info.sample_aspect_ratio != 1:
             self._shaped = ShapedTracks(
@@ -79,6 +82,17 @@ class Muxer:
         """The tags to give to the pictures' track, for it to have these."""
         return tags if self._shaped is None else self._shaped.marked(tags)
 
+    def trying(self, add: Callable[[OutputContainer], Stream], kind: ContainerKind) -> Scratch:
+        """A muxer for a stream alone, which says what packets would be refused.
+
+        Args:
+            add: adds the stream.
+            kind: the container.
+        """
+        scratch = Scratch(kind, add)
+        self._trying.append(scratch)
+        return scratch
+
     def mux(self, packet: AnyPacket) -> bool:
         """Hands a packet on; whether that made something go to the file."""
         before = self.destination.written
@@ -94,6 +108,7 @@ class Muxer:
         Args:
             last: what is to be done to the complete file before it takes its place.
         """
+        self._let_go_of_trials()
         self.destination.checkpoint()
         self.container.close()
         self.destination.checkpoint()
@@ -102,8 +117,14 @@ class Muxer:
 
     def let_go(self) -> None:
         """Closes the file as it is; removes one that holds no packet."""
+        self._let_go_of_trials()
         if self.destination.error is None and self._used:
             # An index makes what is there a normal file; without it the fragments still play.
             with contextlib.suppress(*FAILURES):
                 self.container.close()
         self.destination.abandon(keep=self._used)
+
+    def _let_go_of_trials(self) -> None:
+        for scratch in self._trying:
+            scratch.close()
+        self._trying.clear()

@@ -12,6 +12,7 @@ from av.stream import Stream
 
 from stream.references import packet_copy
 from stream.sinks._muxer import Muxer
+from stream.sinks._scratch import Scratch
 from stream.types import AnyPacket
 
 _log = logging.getLogger(__name__)
@@ -51,9 +52,10 @@ class Track(ABC):
 class Copied(Track):
     """A stream whose packets are handed on byte for byte."""
 
-    def __init__(self, muxer: Muxer, stream: Stream) -> None:
+    def __init__(self, muxer: Muxer, stream: Stream, scratch: Scratch | None = None) -> None:
         self._muxer = muxer
         self._stream = stream
+        self._scratch = scratch
         self._last: int | None = None
 
     @property
@@ -62,6 +64,9 @@ class Copied(Track):
         return self._last is None
 
     def write(self, packet: AnyPacket) -> None:
+        if self._scratch is not None and self._scratch.refuses(packet):
+            self.lost += 1
+            return
         last = put_on_clock(packet, self._stream, self._last)
         try:
             self._muxer.mux(packet)
@@ -93,15 +98,18 @@ class Filled(Copied):
         late: seconds by which the sound is early at most, as there is no silence in its codec.
     """
 
-    def __init__(self, muxer: Muxer, stream: Stream, silence: list[AnyPacket]) -> None:
+    def __init__(
+        self, muxer: Muxer, stream: Stream, silence: list[AnyPacket], scratch: Scratch | None = None
+    ) -> None:
         """Takes the stream.
 
         Args:
             muxer: the output.
             stream: of the output.
             silence: packets in the stream's codec, with their durations.
+            scratch: says which packets would be refused.
         """
-        super().__init__(muxer, stream)
+        super().__init__(muxer, stream, scratch)
         self.filled = 0
         self.late = Fraction(0)
         # The encoder's first packet may be shorter.

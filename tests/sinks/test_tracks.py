@@ -249,3 +249,24 @@ def test_sound_of_which_nothing_comes_ends_no_film(tmp_path, codec, ending):
     original = make_clip(tmp_path / "in.mkv", audio=codec, audio_seconds=0.3, frames=50)
     run(original, tmp_path / f"out{ending}", cut={"start": 1})
     assert len(media.decode(tmp_path / f"out{ending}").pts) == 25
+
+
+@pytest.mark.parametrize("codec", ["ac3", "eac3", "aac", "flac", "libmp3lame"])
+@pytest.mark.parametrize("ending", [".mp4", ".mov", ".mkv", ".ts"])
+@pytest.mark.parametrize("broken", [(0, 1, 2), (7,), range(200)])
+def test_damaged_sound_costs_no_film(tmp_path, codec, ending, broken):
+    whole = make_clip(tmp_path / "whole.mkv", audio=codec, frames=50)
+    with av.open(str(whole)) as source, av.open(str(tmp_path / "in.mkv"), "w") as target:
+        copies = [target.add_stream_from_template(one, opaque=True) for one in source.streams]
+        place = 0
+        for packet in source.demux():
+            if not packet.size:
+                continue
+            if packet.stream_index == 1:
+                if place in broken:
+                    packet.update(bytes(packet.size))
+                place += 1
+            packet.stream = copies[packet.stream_index]
+            target.mux(packet)
+    run(tmp_path / "in.mkv", tmp_path / f"out{ending}")
+    assert len(media.decode(tmp_path / f"out{ending}").pts) == 50
