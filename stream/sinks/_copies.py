@@ -20,7 +20,7 @@ from stream.sinks._muxer import Muxer
 from stream.sinks._scratch import Scratch
 from stream.sinks._sound import Reencoded, declared
 from stream.sinks._subtitles import Retold, TimedText
-from stream.sinks._tracks import Copied, Filled, Keyed, Track, Unwrapped
+from stream.sinks._tracks import Copied, Dolby, Filled, Keyed, Track, Unwrapped
 from stream.sinks._trial import silence, why_not
 from stream.types import AnyPacket
 
@@ -193,6 +193,8 @@ def _copying(
         return TimedText(muxer, copy)
     if kind.by_decode_time and _carries_headers(stream):
         return Unwrapped(muxer, copy, stream)
+    if kind.by_decode_time and _codec_name(stream) in _TOLD_BY_PACKETS:
+        return Dolby(muxer, copy, scratch)
     return Copied(muxer, copy, scratch)
 
 

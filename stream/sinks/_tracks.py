@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 # Seconds that nobody hears sound to be off its time by.
 _UNHEARD = Fraction(1, 25)
 _ROUNDING = Fraction(1, 1000)
+# How a packet of AC-3 begins (ETSI TS 102 366, 4.3.1).
+_SYNC = b"\x0b\x77"
 
 
 class Track(ABC):
@@ -75,6 +77,16 @@ class Copied(Track):
             _log.debug("a packet of stream %d is not taken: %s", self._stream.index, error)
             return
         self._last = last
+
+
+class Dolby(Copied):
+    """AC-3 and E-AC-3, of which every packet begins with a word that is known."""
+
+    def write(self, packet: AnyPacket) -> None:
+        if bytes(packet)[:2] == _SYNC:
+            super().write(packet)
+        else:
+            self.lost += 1
 
 
 class Keyed(Copied):
