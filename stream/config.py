@@ -1,6 +1,6 @@
 """Plans from and to TOML: what `stream run booth.toml` reads and `--save-config` writes.
 
-    [model]                      # [tracking], [live], [run]: the groups of stream.options
+    [model]                      # [tracking], [live], [serve], [run]: the groups of stream.options
     classes = ["person"]
 
     [[source]]                   # one or more
@@ -41,6 +41,7 @@ from stream.options import (
     TrackingOptions,
 )
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.serve_options import ServeOptions
 from stream.toml_lines import Place, at, line_of
 from stream.types import TOML
 
@@ -59,6 +60,7 @@ _TABLES: dict[str, type] = {
     "tracking": TrackingOptions,
     "live": LiveOptions,
     "run": RunOptions,
+    "serve": ServeOptions,
 }
 _NOT_HERE = frozenset({"save_config"})
 """Options that make no sense in a file."""
@@ -131,6 +133,7 @@ class _Reader:
         tracking = self._group("tracking", TrackingOptions)
         live = self._group("live", LiveOptions)
         said = self._group("run", RunOptions)
+        serve = self._group("serve", ServeOptions)
         shared = [self._output(place, table) for place, table in self._tables(("output",))]
         plans: list[RunPlan] = []
         taken: dict[str, Place] = {}
@@ -153,6 +156,7 @@ class _Reader:
                     tracking,
                     live,
                     run,
+                    serve,
                 )
             )
         if not plans:

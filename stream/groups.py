@@ -209,6 +209,8 @@ def _kind(hint: object) -> object:
 
 def _convert(leaf: Leaf, given: object) -> Value:
     kind, parse = leaf.kind, leaf.option.parse
+    if isinstance(given, bool) and leaf.option.off:
+        return leaf.option.on if given else leaf.option.off
     if kind is bool:
         if isinstance(given, bool):
             return given

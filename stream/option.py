@@ -33,6 +33,8 @@ class Option:
         short: a flag of one letter.
         flag: the long flag, where it is not the field's name with dashes.
         many: whether the flag may be given several times, a text each; a list elsewhere.
+        on: for what true stands in a file, where yes and no were all that could be said once.
+        off: for what `--no-NAME` stands, and false in a file.
     """
 
     help: str
@@ -45,6 +47,8 @@ class Option:
     short: str | None = None
     flag: str | None = None
     many: bool = False
+    on: str = ""
+    off: str = ""
 
 
 class _How(TypedDict, total=False):
@@ -58,6 +62,8 @@ class _How(TypedDict, total=False):
     short: str
     flag: str
     many: bool
+    on: str
+    off: str
 
 
 def option(default: T, help: str, said: str = "", **how: Unpack[_How]) -> T:

@@ -339,7 +339,14 @@ class OutputOptions:
 class LiveOptions:
     """How a live source is shown."""
 
-    display: bool = option(True, "Show a window. Press ? in it for its keys.")
+    display: str = option(
+        "window",
+        "Where it is shown: in a window (press ? in it for its keys), on a page in the browser, or "
+        "nowhere.",
+        choices=("window", "browser", "none"),
+        on="window",
+        off="none",
+    )
     seconds: float | None = option(None, "Stop after so many seconds.", said="never", low=0.0)
 
 

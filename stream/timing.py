@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -61,6 +61,26 @@ class Percentiles:
                 return min(self.maximum, middle)
         return self.maximum
 
+    def up_to(self, bounds: Sequence[float]) -> list[int]:
+        """How many durations did not exceed each of the bounds, in seconds and ascending."""
+        found: list[int] = []
+        index = seen = 0
+        for bound in bounds:
+            while index < _BINS and _SMALLEST * _RATIO**index <= bound:
+                seen += self._bins[index]
+                index += 1
+            found.append(seen)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """One stage's durations: how many did not exceed each bound, all of them, and their sum."""
+
+    up_to: list[int]
+    count: int
+    seconds: float
+
 
 @dataclass(frozen=True, slots=True)
 class StageFigures:
@@ -110,6 +130,14 @@ class Clock:
         """Running means in seconds, by stage."""
         with self._lock:
             return dict(self._recent)
+
+    def histograms(self, bounds: Sequence[float]) -> dict[str, Histogram]:
+        """Each stage's durations counted by bounds, in seconds and ascending."""
+        with self._lock:
+            return {
+                name: Histogram(stage.up_to(bounds), stage.count, stage.total)
+                for name, stage in self._stages.items()
+            }
 
     @property
     def rate(self) -> float | None:

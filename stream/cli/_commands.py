@@ -38,6 +38,11 @@ PLACES = {
     "image": Place("Segment pictures: a photo, a folder or a glob.", "stream.cli.image", "image"),
     "webcam": Place("Segment a camera live, in a window.", "stream.cli.webcam", "webcam"),
     "url": Place("Segment a network camera or stream live.", "stream.cli.url", "url"),
+    "serve": Place(
+        "Show sources, and visitors' cameras, on a page in the browser.",
+        "stream.cli.serve",
+        "serve",
+    ),
     "run": Place("Do what a configuration file says.", "stream.cli.run", "run"),
     "models": Place("List the models, or say what one is.", "stream.cli.models", "models"),
     "doctor": Place("Say what works here, and what to install.", "stream.cli.doctor", "doctor"),

@@ -97,8 +97,8 @@ def outputs(
     live: LiveOptions,
     records: Sequence[str] = (),
 ) -> tuple[OutputPlan, ...]:
-    """What a live run goes to: the window where there is one, and each of the files."""
-    shown = (OutputPlan("window", asked.picture),) if live.display else ()
+    """What a live run goes to: where it is shown, and each of the files."""
+    shown = () if live.display == "none" else (OutputPlan(live.display, asked.picture),)
     files = [*(files or ()), *records]
     keep_clear(files)
     named = dict.fromkeys(files)

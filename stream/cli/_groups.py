@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_origin, get_type_hints
 
 import typer
 
+from stream.errors import UsageError
 from stream.groups import Leaf, build, is_group, leaves, range_of, read
 
 _PANELS = {
@@ -22,6 +23,7 @@ _PANELS = {
     "NetworkOptions": "Input",
     "OutputOptions": "Output",
     "LiveOptions": "Live",
+    "ServeOptions": "Page",
     "BatchOptions": "Several inputs",
     "RunOptions": "Options",
 }
@@ -44,6 +46,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     own: list[inspect.Parameter] = []
     options: dict[str, inspect.Parameter] = {}
     asked: dict[str, Leaf] = {}
+    negated: dict[str, str] = {}
     for parameter in inspect.signature(function).parameters.values():
         hint = hints[parameter.name]
         if not is_group(hint):
@@ -55,8 +58,17 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 raise TypeError(f"{function.__name__} has the option {name!r} twice")
             asked[name] = leaf
             options[name] = _parameter(leaf)
+            if leaf.option.off:
+                negated[f"no_{name}"] = name
+                options[f"no_{name}"] = _negation(leaf)
 
     def call(**given: object) -> None:
+        for no, name in negated.items():
+            if given.pop(no, None):
+                leaf = asked[name]
+                if given.get(name) is not None:
+                    raise UsageError(f"{leaf.flag} and {_no(leaf)} do not go together")
+                given[name] = leaf.option.off
         values = {
             name: read(leaf, given.pop(name), leaf.flag)
             for name, leaf in asked.items()
@@ -122,6 +134,26 @@ def _parameter(leaf: Leaf) -> inspect.Parameter:
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
         annotation=Annotated[hint, option],
+    )
+
+
+def _no(leaf: Leaf) -> str:
+    return f"--no-{leaf.flag.removeprefix('--')}"
+
+
+def _negation(leaf: Leaf) -> inspect.Parameter:
+    """The flag that stands for an option's word for nothing."""
+    flag = typer.Option(
+        _no(leaf),
+        help=f"The same as {leaf.flag} {leaf.option.off}. [default: off]",
+        show_default=False,
+        rich_help_panel=_PANELS.get(leaf.group.__name__),
+    )
+    return inspect.Parameter(
+        f"no_{leaf.name}",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[bool | None, flag],
     )
 
 

@@ -12,7 +12,7 @@ from stream.cli import _common as common
 from stream.cli._after import report_clip, report_run, summary
 from stream.errors import StreamError, UsageError
 from stream.options import RunOptions
-from stream.run import setup  # before anything that loads PyAV
+from stream.run import finding, setup  # before anything that loads PyAV
 from stream.run.figures import Outcome
 from stream.run.guard import check_reports, read_by
 from stream.run.interrupt import EXIT_CODE
@@ -96,7 +96,7 @@ class _Batch:
         self._segmenter = None
         looked_at = [plan for plan in plans if plan.source.options.replay.from_records is None]
         if looked_at and len(self._problems) < len(plans):
-            self._segmenter = setup.load_segmenter(plans[0].model, live=False)
+            self._segmenter = finding.load_segmenter(plans[0].model, live=False)
 
     def do(self, index: int) -> None:
         """Carries out a plan, and says what came of it."""
@@ -214,12 +214,53 @@ def run_live(plan: RunPlan, read: Sequence[Path] = ()) -> None:
     Raises:
         StreamError: source, model or output cannot be used, or the run failed.
     """
+    if plan.live.display == "browser":
+        run_served([plan], read)
+        return
     check_reports([plan], read)
     report, outcome = setup.execute(plan, console=common.progress_console(quiet=plan.run.quiet))
     if not plan.run.quiet:
         report_run(report, plan.model, live=True)
     if outcome.error is not None:
         raise outcome.error
+
+
+def run_served(plans: Sequence[RunPlan], read: Sequence[Path] = ()) -> None:
+    """Runs live plans on a page in the browser, and reports where it was one.
+
+    Args:
+        plans: one for each source.
+        read: further files that are read.
+
+    Raises:
+        StreamError: a source, the model or the address cannot be used, or the only run failed.
+    """
+    from stream.serve.serving import serve
+
+    refuse_shared_report(plans)
+    check_reports(plans, read)
+    # Where the page is, is what was asked for: `--quiet` says that too.
+    rooms = serve(
+        plans,
+        console=common.progress_console(quiet=plans[0].run.quiet),
+        say=lambda line: typer.echo(line, err=True),
+    )
+    if len(rooms) == 1 and rooms[0].report is not None and not plans[0].run.quiet:
+        report_run(rooms[0].report, plans[0].model, live=True)
+
+
+def refuse_shared_report(plans: Sequence[RunPlan]) -> None:
+    """Each live source keeps its own report up to date, so that each needs a file.
+
+    Raises:
+        UsageError: two would write the same.
+    """
+    named = [plan.run.report for plan in plans if plan.run.report is not None]
+    if len(set(named)) < len(named):
+        raise UsageError(
+            "live sources side by side need a report each: write report = "
+            '"{name}.json" under [run] of a file for `stream run`'
+        )
 
 
 def run_pictures(plan: RunPlan, read: Sequence[Path] = ()) -> None:

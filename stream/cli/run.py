@@ -50,8 +50,10 @@ def run(
         return
     read = (Path(config),)
     live = [plan for plan in plans if setup.is_live(plan.source)]
-    if live and len(plans) > 1:
-        _refuse_shared_report(plans)
+    if live and plans[0].live.display == "browser":
+        _runs.run_served(plans, read)
+    elif live and len(plans) > 1:
+        _runs.refuse_shared_report(plans)
         _side_by_side([config, *_repeated(said)], len(plans))
     elif live:
         _runs.run_live(_with_window(live[0]), read)
@@ -67,19 +69,9 @@ def _with(plan: RunPlan, said: RunOptions) -> RunPlan:
 
 
 def _with_window(plan: RunPlan) -> RunPlan:
-    if not plan.live.display or any(one.target == "window" for one in plan.outputs):
+    if plan.live.display == "none" or any(one.target == "window" for one in plan.outputs):
         return plan
     return replace(plan, outputs=(OutputPlan("window"), *plan.outputs))
-
-
-def _refuse_shared_report(plans: Sequence[RunPlan]) -> None:
-    """Each live source keeps its own report up to date, so that each needs a file."""
-    named = [plan.run.report for plan in plans if plan.run.report is not None]
-    if len(set(named)) < len(named):
-        raise UsageError(
-            "live sources side by side need a report each: write report = "
-            '"{name}.json" under [run] of the file'
-        )
 
 
 def _repeated(said: RunOptions) -> list[str]:

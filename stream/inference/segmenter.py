@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,24 @@ class Segmenter:
     def precision(self) -> str:
         """`float32`, `float16` or `int8`."""
         return self.metadata.precision
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The only classes that are kept; None for all. May be set at any time, by names.
+
+        Raises:
+            UsageError: an unknown class, when set.
+        """
+        kept = self._classes
+        return None if kept is None else tuple(self.names[index] for index in sorted(kept))
+
+    @classes.setter
+    def classes(self, wanted: Sequence[str] | None) -> None:
+        self._classes = None if wanted is None else class_indices(wanted, self.names)
+
+    def sharing(self) -> Segmenter:
+        """The same loaded model, with thresholds and classes of its own."""
+        return copy(self)
 
     @property
     def workers(self) -> int:

@@ -14,6 +14,7 @@ from stream.motion.flow import Grey, small_grey
 from stream.motion.propagator import Propagator
 from stream.run.figures import Counts, Job
 from stream.run.schedule import Finder, Schedule, Work
+from stream.run.turns import Turns
 from stream.timing import timed
 
 _PATIENCE = 0.75
@@ -22,6 +23,9 @@ painting and showing it."""
 
 _LONGEST_REST = 2.0
 """How long inference pauses at most to let the display keep up, in its own durations."""
+
+_LONGEST_WAIT = 5.0
+"""Seconds that a frame waits for its turn where each is to be inferred."""
 
 _ADAPTS = 1.0
 """Seconds between two looks at whether the display keeps up."""
@@ -32,8 +36,9 @@ _INTERVAL_WEIGHT = 0.05
 
 @dataclass(slots=True)
 class _Inference:
-    """One inference: of which frame, what it took by stage, and what it found."""
+    """One inference: by whom, of which frame, what it took by stage, and what it found."""
 
+    finder: Finder
     job: Job
     grey: Grey
     prepared: Prepared
@@ -46,12 +51,14 @@ class BesideDisplay(Schedule):
 
     Where the model is fast enough, a frame waits for its own inference. Else it goes on with the
     last answer, moved by the motion in between. The display goes first: where it cannot keep up
-    with the source although it waits for nothing, inference pauses between frames.
+    with the source although it waits for nothing, inference pauses between frames. Where nobody
+    looks, nothing is inferred, and frames go on without instances.
 
     Args:
         finder: finds and follows the objects.
         interval: inference on every this many frames at most; 1 infers each frame that is shown,
             which then waits for it; None: as often as the display allows.
+        turns: where several sources share the model, who may infer now.
         now: seconds on a clock that only goes forward.
     """
 
@@ -60,23 +67,23 @@ class BesideDisplay(Schedule):
         finder: Finder,
         interval: int | None = None,
         *,
+        turns: Turns | None = None,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         super().__init__(finder)
         self._interval = interval
         self._now = now
         self._counts: Callable[[], Counts] = Counts
+        self._wanted: Callable[[], bool] = lambda: True
+        self._turn = (Turns(now=now) if turns is None else turns).join()
         self._pool = ThreadPoolExecutor(1, "stream-infer")
         self._propagator = Propagator()
         self._under_way: _Inference | None = None
         self._asked_index: int | None = None
         self._key: Job | None = None
         self._found: Instances | None = None
-        self._idle_since = now()
         self.expected: float | None = None
         """Seconds an inference takes, as a running mean; None before the first."""
-        self.rest = 0.0
-        """Seconds that inference pauses after each frame."""
         self.frame_interval = 1 / 30
         """Seconds between two frames of the source, as a running mean."""
         self._last_seconds: float | None = None
@@ -88,9 +95,25 @@ class BesideDisplay(Schedule):
         """Only the newest frame counts."""
         return 1
 
-    def watch(self, counts: Callable[[], Counts]) -> None:
+    @property
+    def rest(self) -> float:
+        """Seconds that inference pauses after each frame; sources that share it share them."""
+        return self._turn.rest
+
+    @rest.setter
+    def rest(self, seconds: float) -> None:
+        self._turn.rest = seconds
+
+    def watch(
+        self, counts: Callable[[], Counts], wanted: Callable[[], bool] = lambda: True
+    ) -> None:
         """By the counts it sees whether the display keeps up."""
-        self._counts = counts
+        self._counts, self._wanted = counts, wanted
+
+    def use(self, finder: Finder) -> None:
+        """Another model or tracker finds the objects from the next inference on."""
+        finder.covers = self._finder.covers
+        self._finder = finder
 
     def enter(self, job: Job) -> None:
         """Learns how fast frames come."""
@@ -117,6 +140,11 @@ class BesideDisplay(Schedule):
 
     def _settle(self, job: Job) -> None:
         frame = job.frame
+        if not self._wanted():
+            self._listen(0.0, frame)
+            job.inferred = False
+            self._propagator = Propagator()
+            return
         with timed(frame.stages, "motion"):
             grey = small_grey(frame.image)
         asked = self._ask(job, grey)
@@ -133,25 +161,44 @@ class BesideDisplay(Schedule):
         """Begins with a frame's inference where it is this frame's turn."""
         if self._under_way is not None:
             self._listen(0.0, job.frame)
-        if self._under_way is not None or self._now() - self._idle_since < self.rest:
+        if self._under_way is not None:
             return False
         frame, last = job.frame, self._asked_index
         if last is not None and frame.index - last < (self._interval or 1):
             return False
+        if not self._turn.take(self._patience()):
+            return False
+        finder = self._finder
+        try:
+            with timed(frame.stages, "preprocess"):
+                prepared = finder.detector.preprocess(frame.image)
+            inference = _Inference(finder, job, grey, prepared)
+            inference.future = self._pool.submit(self._infer, inference)
+        except BaseException:
+            self._turn.give_back(0.0)
+            raise
         self._asked_index = frame.index
-        with timed(frame.stages, "preprocess"):
-            prepared = self._finder.detector.preprocess(frame.image)
-        inference = _Inference(job, grey, prepared)
-        inference.future = self._pool.submit(self._infer, inference)
         self._under_way = inference
         return True
 
     def _infer(self, inference: _Inference) -> Instances:
-        with timed(inference.stages, "infer"):
-            raw = self._finder.detector.infer(inference.prepared)
+        finder = inference.finder
+        began = time.perf_counter()
+        try:
+            with timed(inference.stages, "infer"):
+                raw = finder.detector.infer(inference.prepared)
+        finally:
+            self._turn.give_back(time.perf_counter() - began)
         with timed(inference.stages, "postprocess"):
-            candidates = self._finder.candidates(raw, inference.prepared)
-            return self._finder.follow(candidates, inference.job.frame.pts_seconds)
+            candidates = finder.candidates(raw, inference.prepared)
+            return finder.follow(candidates, inference.job.frame.pts_seconds)
+
+    def _patience(self) -> float:
+        """How long a frame waits for its turn: as long as it can still wait for its answer then."""
+        if self._interval == 1:
+            return _LONGEST_WAIT
+        spare = (self._waiting_time() or 0.0) - (self.expected or 0.0)
+        return max(0.0, spare)
 
     def _waiting_time(self) -> float | None:
         if self._interval == 1:
@@ -169,12 +216,13 @@ class BesideDisplay(Schedule):
         if not inference.future.done():
             return
         self._under_way = None
-        self._idle_since = self._now()
         found = inference.future.result()
         seconds = sum(inference.stages.values())
         before = seconds if self.expected is None else self.expected
         self.expected = before + _WEIGHT * (seconds - before)
         frame.stages.update(inference.stages)
+        if inference.finder is not self._finder:
+            return  # of a model that is no longer asked for
         self._key, self._found = inference.job, found
         self._propagator.set_key(inference.grey, found)
 
@@ -199,4 +247,5 @@ class BesideDisplay(Schedule):
 
     def close(self) -> None:
         """Waits for the inference under way; it cannot be ended from outside."""
+        self._turn.leave()
         self._pool.shutdown(wait=True, cancel_futures=True)

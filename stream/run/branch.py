@@ -161,8 +161,14 @@ class Branch:
                 output.put(item)
             return
         try:
-            self._paint(item.frame, item.job)
-            for output in self.outputs:
+            outputs = self.outputs
+            wanting = [output for output in outputs if output.sink.wanted]
+            for output in outputs:
+                if output not in wanting:
+                    output.skip(item)
+            if wanting:
+                self._paint(item.frame, item.job)
+            for output in wanting:
                 output.put(item)
         finally:
             # An output that was cancelled counts for itself; the branch is done with the frame.

@@ -139,6 +139,12 @@ class Output:
             pushed_out = [item]
         self._drop(pushed_out)
 
+    def skip(self, item: Painted) -> None:
+        """A frame that nobody looks at: it counts as one that was on time, and goes nowhere."""
+        self.figures.frames += 1
+        item.job.hold()
+        item.job.settle(Fate.SHOWN)
+
     def _drop(self, items: Sequence[Delivery]) -> None:
         for item in items:
             if isinstance(item, Painted):

@@ -16,6 +16,7 @@ from stream.options import (
     RunOptions,
     TrackingOptions,
 )
+from stream.serve_options import ServeOptions
 
 if TYPE_CHECKING:
     from stream.sources.base import Target
@@ -68,3 +69,4 @@ class RunPlan:
     tracking: TrackingOptions = TrackingOptions()
     live: LiveOptions = LiveOptions()
     run: RunOptions = RunOptions()
+    serve: ServeOptions = ServeOptions()

@@ -104,7 +104,7 @@ class Run:
         self._moved = now()
         self._reader = threading.Thread(target=self._read, name="stream-decode", daemon=True)
         self._settler = threading.Thread(target=self._settle, name="stream-settle", daemon=True)
-        schedule.watch(lambda: self.counts)
+        schedule.watch(lambda: self.counts, lambda: self.wanted)
         for output in outputs:
             self.add(output)
 
@@ -120,6 +120,18 @@ class Run:
     def reconnects(self) -> int:
         """How often the source came back."""
         return int(getattr(self.source, "reconnects", 0))
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody wants to know what is in the frames at this moment."""
+        return self._on_frame is not None or any(
+            output.alive and output.sink.wanted for output in self.outputs
+        )
+
+    @property
+    def still_for(self) -> float:
+        """Seconds since the last frame went through it."""
+        return self._now() - self._moved
 
     @property
     def outputs(self) -> list[Output]:

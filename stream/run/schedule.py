@@ -187,8 +187,10 @@ class Schedule(ABC):
         """Waits for what is under way, and ends the schedule's threads; safe to call twice."""
         return
 
-    def watch(self, counts: Callable[[], Counts]) -> None:
-        """Is told where the run's counts can be asked for."""
+    def watch(
+        self, counts: Callable[[], Counts], wanted: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Is told where to ask for the run's counts, and whether anybody wants instances now."""
         return
 
     @property

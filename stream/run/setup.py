@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 from rich.console import Console
 
 from stream import sinks, sources, tracking
@@ -18,23 +17,23 @@ from stream.compositing.painter import Painter
 from stream.compositing.style import Style
 from stream.errors import StreamError
 from stream.frame import ColourTags, VideoInfo
-from stream.options import LiveOptions, ModelOptions, OutputOptions, PictureOptions, TrackingOptions
+from stream.options import LiveOptions, OutputOptions, PictureOptions
 from stream.queues import WhenFull
-from stream.run.beside_display import BesideDisplay
 from stream.run.controls import Controls
 from stream.run.figures import Outcome
+from stream.run.finding import find_by
 from stream.run.guard import check_reports, read_by
 from stream.run.interrupt import on_interrupt
-from stream.run.look_ahead import LookAhead
 from stream.run.output import Output
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.run.policy import LIVE, OFFLINE
 from stream.run.progress import ProgressLine
-from stream.run.replay import Replay, records_of
+from stream.run.replay import records_of
 from stream.run.report import RunReport
 from stream.run.run import OnFrame, Run
-from stream.run.schedule import EachFrame, Finder, Schedule, Told
+from stream.run.schedule import Schedule, Told
 from stream.run.status import Status
+from stream.run.turns import Turns
 from stream.sinks._plan import IDENTITIES_CODEC
 from stream.sinks.base import About
 from stream.sinks.nothing import NOTHING
@@ -65,51 +64,6 @@ def has_pictures(source: SourcePlan) -> bool:
         UsageError: nothing of this kind can be opened.
     """
     return issubclass(sources.kind_of(source.target), ImagesSource)
-
-
-def load_segmenter(options: ModelOptions, *, live: bool) -> Segmenter:
-    """Loads the model with what the options ask of it.
-
-    Args:
-        options: which model runs where.
-        live: one frame at a time, as soon as can be; else as many a second as can be.
-
-    Raises:
-        ModelError: there is no such model, or the file cannot be used.
-        ProviderError: the provider asked for cannot be used here.
-        UsageError: an unknown class.
-    """
-    from stream.inference.segmenter import Segmenter
-
-    return Segmenter.load(
-        options.model,
-        provider=options.provider,
-        threshold=options.threshold,
-        mask_threshold=options.mask_threshold,
-        classes=options.classes,
-        throughput=not live,
-    )
-
-
-def make_schedule(
-    segmenter: Segmenter, model: ModelOptions, followed: TrackingOptions, info: VideoInfo
-) -> Schedule:
-    """Which frames of a source are inferred.
-
-    Raises:
-        UsageError: there is no such tracker.
-    """
-    # Photos have nothing to do with each other.
-    follows = followed.steady and not info.pictures
-    tracker = tracking.make(followed.tracker if follows else tracking.NONE)
-    finder = Finder(segmenter, tracker)
-    every = model.every or ("auto" if info.live else 1)
-    interval = None if every == "auto" else every
-    if info.pictures:
-        return EachFrame(finder)
-    if info.live:
-        return BesideDisplay(finder, interval)
-    return EachFrame(finder) if interval == 1 else LookAhead(finder, interval, info.rate)
 
 
 def make_painter(
@@ -194,6 +148,7 @@ class Prepared:
     segmenter: Told
     plan: RunPlan
     outputs: list[Output]
+    schedule: Schedule
 
 
 def check(plan: RunPlan, read: Sequence[Path] = ()) -> None:
@@ -224,7 +179,12 @@ def check(plan: RunPlan, read: Sequence[Path] = ()) -> None:
 
 @contextmanager
 def prepared(
-    plan: RunPlan, segmenter: Segmenter | None = None, on_frame: OnFrame | None = None
+    plan: RunPlan,
+    segmenter: Segmenter | None = None,
+    on_frame: OnFrame | None = None,
+    *,
+    source: Source | None = None,
+    turns: Turns | None = None,
 ) -> Iterator[Prepared]:
     """Opens what a plan names, and lets go of it where the run never came to begin.
 
@@ -232,6 +192,8 @@ def prepared(
         plan: what is to be run.
         segmenter: loaded already; None loads the plan's.
         on_frame: see `Run`.
+        source: opened already; None opens the plan's.
+        turns: where several live sources share the model, who may infer now.
 
     Raises:
         StreamError: source, model or an output cannot be used.
@@ -239,10 +201,11 @@ def prepared(
     check(plan)
     with ExitStack() as stack:
         # The source first: that it is not there is known at once, a model takes a while to load.
-        source = sources.open(plan.source.target, plan.source.options)
+        if source is None:
+            source = sources.open(plan.source.target, plan.source.options)
         stack.callback(source.close)
         info = source.info
-        told, schedule = _finder(plan, info, segmenter)
+        told, schedule = find_by(plan, info, segmenter, turns)
         stack.callback(schedule.close)
         outputs = []
         for one in plan.outputs or (OutputPlan(NOTHING),):
@@ -250,22 +213,8 @@ def prepared(
             stack.callback(_let_go, output)
             output.sink.describe(_about(told, plan))
             outputs.append(output)
-        yield Prepared(put_together(source, schedule, outputs, told, on_frame), told, plan, outputs)
-
-
-def _finder(plan: RunPlan, info: VideoInfo, segmenter: Segmenter | None) -> tuple[Told, Schedule]:
-    """What finds the objects, ready to be told of and to be run: a model, or records."""
-    recorded = records_of(plan, live=info.live)
-    if recorded is not None:
-        replay = Replay(recorded, info, plan.model, plan.source.options.cut)
-        return replay, replay
-    if segmenter is None:
-        segmenter = load_segmenter(plan.model, live=info.live)
-    if info.live:
-        # Pictures are small: OpenCV's threads would wait for each other more than they help.
-        cv2.setNumThreads(1)
-        segmenter.warm_up(info.width, info.height)
-    return segmenter, make_schedule(segmenter, plan.model, plan.tracking, info)
+        run = put_together(source, schedule, outputs, told, on_frame)
+        yield Prepared(run, told, plan, outputs, schedule)
 
 
 def _about(told: Told, plan: RunPlan) -> About:

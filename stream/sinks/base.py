@@ -164,6 +164,11 @@ class Sink(ABC):
         self.close()
 
     @property
+    def wanted(self) -> bool:
+        """Whether anybody sees what it is given now; a page that nobody looks at wants nothing."""
+        return True
+
+    @property
     def remarks(self) -> list[str]:
         """What the output could not keep of the input and why, a sentence each."""
         return []

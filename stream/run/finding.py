@@ -1,0 +1,111 @@
+"""What finds a run's objects: a model with its schedule, or records of what one found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+
+from stream import tracking
+from stream.frame import VideoInfo
+from stream.options import ModelOptions, TrackingOptions
+from stream.run.beside_display import BesideDisplay
+from stream.run.look_ahead import LookAhead
+from stream.run.plan import RunPlan
+from stream.run.replay import Replay, records_of
+from stream.run.schedule import EachFrame, Finder, Schedule, Told
+from stream.run.turns import Turns
+
+if TYPE_CHECKING:
+    from stream.inference.segmenter import Segmenter
+
+
+def load_segmenter(options: ModelOptions, *, live: bool) -> Segmenter:
+    """Loads the model with what the options ask of it.
+
+    Args:
+        options: which model runs where.
+        live: one frame at a time, as soon as can be; else as many a second as can be.
+
+    Raises:
+        ModelError: there is no such model, or the file cannot be used.
+        ProviderError: the provider asked for cannot be used here.
+        UsageError: an unknown class.
+    """
+    from stream.inference.segmenter import Segmenter
+
+    return Segmenter.load(
+        options.model,
+        provider=options.provider,
+        threshold=options.threshold,
+        mask_threshold=options.mask_threshold,
+        classes=options.classes,
+        throughput=not live,
+    )
+
+
+def make_finder(segmenter: Segmenter, followed: TrackingOptions, info: VideoInfo) -> Finder:
+    """What finds and follows a source's objects.
+
+    Raises:
+        UsageError: there is no such tracker.
+    """
+    # Photos have nothing to do with each other.
+    follows = followed.steady and not info.pictures
+    return Finder(segmenter, tracking.make(followed.tracker if follows else tracking.NONE))
+
+
+def make_schedule(
+    segmenter: Segmenter,
+    model: ModelOptions,
+    followed: TrackingOptions,
+    info: VideoInfo,
+    turns: Turns | None = None,
+) -> Schedule:
+    """Which frames of a source are inferred.
+
+    Args:
+        segmenter: finds the objects.
+        model: how often it is asked.
+        followed: how objects are followed.
+        info: of the source.
+        turns: where several live sources share the model, who may infer now.
+
+    Raises:
+        UsageError: there is no such tracker.
+    """
+    finder = make_finder(segmenter, followed, info)
+    every = model.every or ("auto" if info.live else 1)
+    interval = None if every == "auto" else every
+    if info.pictures:
+        return EachFrame(finder)
+    if info.live:
+        return BesideDisplay(finder, interval, turns=turns)
+    return EachFrame(finder) if interval == 1 else LookAhead(finder, interval, info.rate)
+
+
+def find_by(
+    plan: RunPlan, info: VideoInfo, segmenter: Segmenter | None, turns: Turns | None
+) -> tuple[Told, Schedule]:
+    """What finds the objects, ready to be told of and to be run: a model, or records.
+
+    Args:
+        plan: what is to be run.
+        info: of its source.
+        segmenter: loaded already; None loads the plan's.
+        turns: where several live sources share the model, who may infer now.
+
+    Raises:
+        StreamError: the model or the records cannot be used.
+    """
+    recorded = records_of(plan, live=info.live)
+    if recorded is not None:
+        replay = Replay(recorded, info, plan.model, plan.source.options.cut)
+        return replay, replay
+    if segmenter is None:
+        segmenter = load_segmenter(plan.model, live=info.live)
+    if info.live:
+        # Pictures are small: OpenCV's threads would wait for each other more than they help.
+        cv2.setNumThreads(1)
+        segmenter.warm_up(info.width, info.height)
+    return segmenter, make_schedule(segmenter, plan.model, plan.tracking, info, turns)

@@ -1,0 +1,127 @@
+"""Inference that several live sources share: who may begin now.
+
+The rule is start-time fair queueing (Goyal, Vin and Cheng 1996): each source has a mark, the
+seconds of inference that it has had; who has had least goes first. A source that was away begins
+where the others stand, so that it can neither claim what it did not use nor be made to wait for it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+_FORGOTTEN = 0.25
+"""Seconds after which a source that does not ask counts as idle."""
+
+
+class Turns:
+    """Gives turns to sources that share one machine's inference.
+
+    A source asks with the newest frame it has. Where it is refused that frame goes on without an
+    inference of its own, so nobody waits in line with a picture that grows old.
+
+    Args:
+        at_once: how many may infer at the same time.
+        now: seconds on a clock that only goes forward.
+    """
+
+    def __init__(self, at_once: int = 1, *, now: Callable[[], float] = time.perf_counter) -> None:
+        self._at_once = at_once
+        self._now = now
+        self._changed = threading.Condition()
+        self._under_way = 0
+        self._mark = 0.0
+        self._waiting: dict[Turn, float] = {}
+        self._idle_since = now()
+        self.rest = 0.0
+        """Seconds for which nobody begins after an inference, so that displays keep up."""
+
+    def join(self) -> Turn:
+        """One more source."""
+        return Turn(self)
+
+    def take(self, turn: Turn, patience: float) -> bool:
+        """Whether a source may begin now, or within `patience` seconds; see `Turn`."""
+        deadline = self._now() + patience
+        with self._changed:
+            if self._now() - turn.seen > _FORGOTTEN:
+                turn.mark = max(turn.mark, self._mark)
+            self._ask(turn)
+            while not self._free(turn):
+                left = deadline - self._now()
+                if left <= 0 or not self._changed.wait(left):
+                    return False
+                self._ask(turn)
+            del self._waiting[turn]
+            self._mark = max(self._mark, turn.mark)
+            self._under_way += 1
+            return True
+
+    def _ask(self, turn: Turn) -> None:
+        self._waiting[turn] = turn.seen = self._now()
+
+    def _free(self, turn: Turn) -> bool:
+        now = self._now()
+        if self._under_way >= self._at_once:
+            return False
+        if self._under_way == 0 and now - self._idle_since < self.rest:
+            return False
+        for other, asked in list(self._waiting.items()):
+            if now - asked > _FORGOTTEN:
+                del self._waiting[other]
+        least = min((one.mark for one in self._waiting), default=turn.mark)
+        # One inference ahead at most: who comes first need not wait for who is owed a little more.
+        return turn.mark <= least + turn.usual
+
+    def give_back(self, turn: Turn, seconds: float) -> None:
+        """A source's inference is done, or it never began."""
+        with self._changed:
+            self._under_way -= 1
+            self._idle_since = turn.seen = self._now()
+            turn.mark += seconds
+            self._changed.notify_all()
+
+    def leave(self, turn: Turn) -> None:
+        """A source has ended."""
+        with self._changed:
+            self._waiting.pop(turn, None)
+            self._changed.notify_all()
+
+
+class Turn:
+    """One source's part in the turns.
+
+    Attributes:
+        mark: seconds of inference that it has had, or that it came in with.
+        usual: seconds that one takes, as a running mean.
+        seen: when it asked last, or was done.
+    """
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self.mark = 0.0
+        self.usual = 0.0
+        self.seen = float("-inf")
+
+    @property
+    def rest(self) -> float:
+        """Seconds for which nobody begins after an inference; all sources share them."""
+        return self._turns.rest
+
+    @rest.setter
+    def rest(self, seconds: float) -> None:
+        self._turns.rest = seconds
+
+    def take(self, patience: float = 0.0) -> bool:
+        """Whether an inference may begin now, or within so many seconds; `give_back` ends it."""
+        return self._turns.take(self, patience)
+
+    def give_back(self, seconds: float) -> None:
+        """The inference is done and took so long; from any thread."""
+        self.usual = seconds if not self.usual else self.usual + 0.2 * (seconds - self.usual)
+        self._turns.give_back(self, seconds)
+
+    def leave(self) -> None:
+        """It asks no more."""
+        self._turns.leave(self)

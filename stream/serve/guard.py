@@ -1,0 +1,255 @@
+"""Who may come in: host, origin, token, rates."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from stream.errors import UsageError
+
+COOKIE = "stream_session"
+_SHORTEST = 16
+_SESSIONS = 256
+_SESSION_SECONDS = 12 * 3600.0
+_TRIES, _TRIES_SECONDS = 10, 60.0
+_RATE, _BURST = 50.0, 200.0
+_PEERS = 1024
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+        "media-src 'self' blob:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def is_own(host: str) -> bool:
+    """Whether an address is reached from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def make_token(given: str | None, host: str) -> str | None:
+    """The token that visitors need; None where only this machine can come.
+
+    Raises:
+        UsageError: the one given is easily guessed.
+    """
+    if given is not None:
+        if len(given) < _SHORTEST or not given.isascii() or not given.isprintable():
+            raise UsageError(f"--token needs at least {_SHORTEST} letters and digits")
+        return given
+    return None if is_own(host) else secrets.token_urlsafe(24)
+
+
+class Bucket:
+    """Lets so much through in a second, and for a moment more.
+
+    Args:
+        rate: per second.
+        burst: at once.
+        now: seconds on a clock that only goes forward.
+    """
+
+    def __init__(
+        self, rate: float, burst: float, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._rate, self._burst, self._now = rate, burst, now
+        self._left, self._at = burst, now()
+
+    def take(self) -> bool:
+        """Whether one more is let through."""
+        now = self._now()
+        self._left = min(self._burst, self._left + (now - self._at) * self._rate)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+class _Buckets:
+    """A bucket for each peer; of very many the oldest are forgotten."""
+
+    def __init__(self, rate: float, burst: float, now: Callable[[], float]) -> None:
+        self._make: Callable[[], Bucket] = lambda: Bucket(rate, burst, now)
+        self._peers: OrderedDict[str, Bucket] = OrderedDict()
+
+    def take(self, peer: str) -> bool:
+        bucket = self._peers.pop(peer, None) or self._make()
+        self._peers[peer] = bucket
+        if len(self._peers) > _PEERS:
+            self._peers.popitem(last=False)
+        return bucket.take()
+
+
+class Guard:
+    """Looks at every request before anything else does.
+
+    Args:
+        host: the address that the server is bound to.
+        token: what visitors need; None for nothing.
+        tls: whether the page is served by https.
+        names: further host names that the page is reached by.
+        now: seconds on a clock that only goes forward.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        token: str | None,
+        *,
+        tls: bool,
+        names: tuple[str, ...] = (),
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._own = is_own(host)
+        self._token = token
+        self._tls = tls
+        self._now = now
+        self._names = {"localhost", *(name.lower() for name in names)}
+        if not self._own:
+            machine = socket.gethostname().lower()
+            self._names |= {machine, f"{machine.partition('.')[0]}.local"}
+        self._sessions: OrderedDict[str, float] = OrderedDict()
+        self._requests = _Buckets(_RATE, _BURST, now)
+        self._tries = _Buckets(_TRIES / _TRIES_SECONDS, _TRIES, now)
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether visitors need a token."""
+        return self._token is not None
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuses what may not come in."""
+        self.check(request)
+        return await handler(request)
+
+    async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+        """What browsers are to hold every page to."""
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers["Server"] = "stream"
+
+    def check(self, request: web.Request) -> None:
+        """Refuses foreign hosts and origins, and who asks too often.
+
+        Raises:
+            web.HTTPException: what is wrong, without saying what would be right.
+        """
+        if not self._requests.take(request.remote or ""):
+            raise web.HTTPTooManyRequests(headers={"Retry-After": "5"})
+        host = request.headers.get("Host", "")
+        if len(request.headers.getall("Host", [])) != 1 or not self.knows(host):
+            # A name that somebody else's DNS gives for this address: rebinding.
+            raise web.HTTPMisdirectedRequest(text="this is not the host you asked for\n")
+        origin = request.headers.get("Origin")
+        own = f"{'https' if self._tls else 'http'}://{host}".lower()
+        if origin is not None and origin.lower() != own:
+            raise web.HTTPForbidden(text="not from another page\n")
+        site = request.headers.get("Sec-Fetch-Site", "none")
+        navigates = request.headers.get("Sec-Fetch-Mode") == "navigate"
+        link = navigates and request.path == "/" and request.method == "GET"
+        if site not in ("none", "same-origin") and not link:
+            raise web.HTTPForbidden(text="not from another page\n")
+
+    def knows(self, host: str) -> bool:
+        """Whether a Host header is one that the page is reached by."""
+        name, port = _split_host(host.lower())
+        if name is None or (port and not (port.isascii() and port.isdecimal() and len(port) < 6)):
+            return False
+        if name in self._names:
+            return True
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        # An address that was written out cannot have been rebound.
+        return address.is_loopback if self._own else True
+
+    def sign_in(self, request: web.Request, token: object) -> web.Response:
+        """Gives a session to who has the token, as a cookie that scripts cannot read.
+
+        Raises:
+            web.HTTPException: it is wrong, or was tried too often.
+        """
+        if self._token is None or self._has_session(request.cookies.get(COOKIE, "")):
+            return web.json_response({"ok": True})
+        if token == "":
+            # A page asks so whether it needs one.
+            raise web.HTTPUnauthorized(text="this needs the token\n")
+        if not self._tries.take(request.remote or ""):
+            raise web.HTTPTooManyRequests(headers={"Retry-After": "60"})
+        if not isinstance(token, str) or not self._is_token(token):
+            raise web.HTTPUnauthorized(text="this is not the token\n")
+        key = secrets.token_urlsafe(32)
+        self._sessions[key] = self._now()
+        if len(self._sessions) > _SESSIONS:
+            self._sessions.popitem(last=False)
+        response = web.json_response({"ok": True})
+        response.set_cookie(
+            COOKIE, key, httponly=True, samesite="Strict", secure=self._tls, path="/",
+            max_age=int(_SESSION_SECONDS),
+        )  # fmt: skip
+        return response
+
+    def admit(self, request: web.Request) -> None:
+        """Lets through who has signed in, or brings the token as `Authorization: Bearer`.
+
+        Raises:
+            web.HTTPUnauthorized: neither.
+        """
+        if self._token is None or self._has_session(request.cookies.get(COOKIE, "")):
+            return
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            if self._is_token(token):
+                return
+            if not self._tries.take(request.remote or ""):
+                raise web.HTTPTooManyRequests(headers={"Retry-After": "60"})
+        raise web.HTTPUnauthorized(text="this needs the token\n")
+
+    def _is_token(self, token: str) -> bool:
+        wanted = self._token or ""
+        return secrets.compare_digest(token.encode("utf-8", "replace"), wanted.encode())
+
+    def _has_session(self, key: str) -> bool:
+        used = self._sessions.get(key)
+        if used is None:
+            return False
+        if self._now() - used > _SESSION_SECONDS:
+            del self._sessions[key]
+            return False
+        self._sessions[key] = self._now()
+        self._sessions.move_to_end(key)
+        return True
+
+
+def _split_host(host: str) -> tuple[str | None, str]:
+    """The name, or the address without brackets, and the port of a Host header."""
+    if host.startswith("["):
+        inside, bracket, rest = host[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            return None, ""
+        return inside, rest[1:]
+    name, _, port = host.partition(":")
+    return (name or None), port

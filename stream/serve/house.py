@@ -1,0 +1,115 @@
+"""What all pages share: the rooms, the models, who is here."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
+
+from stream.errors import UsageError
+from stream.run.turns import Turns
+from stream.serve.models import Models
+from stream.serve.pictures import Shared, jpeg_of, video_of
+from stream.serve.room import Room
+from stream.serve_options import ServeOptions
+from stream.types import JSON
+
+if TYPE_CHECKING:
+    import av
+
+    from stream.serve.session import Session
+    from stream.serve.visit import Visit
+
+_FRESH = 0.2
+"""Seconds for which the rooms' states stand; pages share them."""
+
+
+class House:
+    """The rooms of a server and the pages that are open.
+
+    Args:
+        rooms: the operator's sources.
+        models: what may be chosen.
+        turns: inference that all rooms share.
+        options: what the operator allows.
+    """
+
+    def __init__(
+        self, rooms: Sequence[Room], models: Models, turns: Turns, options: ServeOptions
+    ) -> None:
+        self.rooms = {room.key: room for room in rooms}
+        self.models = models
+        self.turns = turns
+        self.options = options
+        self.sessions: set[Session] = set()
+        self.visits: set[Visit] = set()
+        self.executor = ThreadPoolExecutor(4, "stream-page")
+        self._video: dict[str, Shared[av.VideoFrame]] = {}
+        self._jpeg: dict[str, Shared[bytes]] = {}
+        self._states: dict[str, JSON] = {}
+        self._stated = 0.0
+
+    def room(self, key: object) -> Room:
+        """The operator's room of that name.
+
+        Raises:
+            UsageError: there is none.
+        """
+        room = self.rooms.get(key) if isinstance(key, str) else None
+        if room is None:
+            raise UsageError("there is no such source here")
+        return room
+
+    def video(self) -> Shared[av.VideoFrame]:
+        """Makes what WebRTC encodes, for the viewers of one slot."""
+        return Shared(partial(video_of, height=self.options.page_height), self.executor)
+
+    def video_for(self, room: Room) -> Shared[av.VideoFrame]:
+        """The maker that a room's viewers share."""
+        return self._video.setdefault(room.key, self.video())
+
+    def jpeg_for(self, room: Room) -> Shared[bytes]:
+        """The same for Motion JPEG."""
+        height = self.options.page_height
+        made = Shared(partial(jpeg_of, height=height), self.executor)
+        return self._jpeg.setdefault(room.key, made)
+
+    def states(self) -> dict[str, JSON]:
+        """How it goes in all rooms."""
+        now = time.monotonic()
+        if now - self._stated >= _FRESH:
+            self._stated = now
+            self._states = {key: room.state() for key, room in self.rooms.items()}
+            self._tidy()
+        return self._states
+
+    def _tidy(self) -> None:
+        """What nobody looks at any more holds no picture."""
+        for key, room in self.rooms.items():
+            if not room.slot.viewers:
+                for made in (self._video.get(key), self._jpeg.get(key)):
+                    if made is not None:
+                        made.forget()
+
+    def hello(self) -> dict[str, JSON]:
+        """What a page needs to know first."""
+        return {
+            "type": "hello",
+            "rooms": [{"key": room.key, "name": room.name} for room in self.rooms.values()],
+            "looks": {room.key: list(room.looks) for room in self.rooms.values()},
+            "models": list(self.models.names),
+            "controls": self.options.controls,
+            "camera": self.options.visitors > 0,
+        }
+
+    def still(self) -> list[Room]:
+        """Rooms whose source has stood still for longer than its patience."""
+        return [room for room in self.rooms.values() if room.still_for() > self.options.patience]
+
+    async def close(self) -> None:
+        """All pages are told to go, and all work for them ends."""
+        await asyncio.gather(*(one.end() for one in list(self.sessions)), return_exceptions=True)
+        await asyncio.to_thread(self.executor.shutdown, cancel_futures=True)

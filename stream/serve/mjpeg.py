@@ -1,0 +1,44 @@
+"""Pictures as Motion JPEG, where WebRTC does not get through."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from stream.serve.pictures import Shared, Viewer
+from stream.sinks.browser import Slot
+
+_BOUNDARY = "frame"
+_PATIENCE = 10.0
+"""Seconds that a viewer may take for one picture before it is taken to be gone."""
+
+
+async def send(request: web.Request, slot: Slot, jpeg: Shared[bytes]) -> web.StreamResponse:
+    """Sends a slot's newest pictures until the viewer goes."""
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": f"multipart/x-mixed-replace; boundary={_BOUNDARY}",
+            "Cache-Control": "no-store",
+        }
+    )
+    await response.prepare(request)
+    # Little waits in the socket, so that who is slow sees what is new.
+    if request.transport is not None:
+        request.transport.set_write_buffer_limits(high=1)
+    viewer = Viewer(slot)
+    try:
+        await response.write(f"--{_BOUNDARY}\r\n".encode())
+        while (frame := await viewer.next()) is not None:
+            picture = await jpeg.of(frame)
+            head = f"Content-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+            # The boundary behind it at once: browsers show a picture when they see where it ends.
+            async with asyncio.timeout(_PATIENCE):
+                await response.write(head.encode() + picture + f"\r\n--{_BOUNDARY}\r\n".encode())
+    except (TimeoutError, ConnectionError):
+        response.force_close()
+        if request.transport is not None:
+            request.transport.abort()
+    finally:
+        viewer.close()
+    return response

@@ -1,0 +1,329 @@
+// Puts the page together: which pictures are shown, what is said of the one that is chosen.
+
+import { Connection, signIn, tokenOfLink } from "/connection.js";
+import { Chart, COLOURS } from "/chart.js";
+import { Controls } from "/controls.js";
+import { Tile } from "/tile.js";
+
+const find = (id) => document.getElementById(id);
+const asked = new URLSearchParams(location.search);
+const OWN = "camera";
+const live = new Connection();
+const chart = new Chart(find("chart"));
+const tiles = new Map();
+const settings = new Map();
+const controls = new Controls((wish) => live.send({ type: "set", room: active, ...wish }));
+let hello = null;
+let active = null; // the source that figures and controls are about
+let alone = asked.get("source"); // the one that is shown, or null for all
+let snapshotName = "snapshot.png";
+let saidTimer = 0;
+
+if (asked.has("kiosk")) document.body.dataset.kiosk = "";
+if (innerWidth < 761) document.body.dataset.panel = "on";
+
+// What is shown
+
+function shown() {
+  return [...tiles.values()].filter((tile) => alone === null || tile.key === alone);
+}
+
+function arrange() {
+  const visible = shown();
+  for (const tile of tiles.values()) {
+    tile.root.hidden = !visible.includes(tile);
+    const wanted = visible.includes(tile) && !document.hidden;
+    if (tile.key === OWN) continue;
+    if (wanted && !tile.running) tile.start({ plain: asked.has("mjpeg") });
+    if (!wanted && tile.running && !tile.recording) {
+      tile.stop();
+      live.send({ type: "leave", room: tile.key });
+    }
+  }
+  find("stage").style.setProperty("--columns", columnsFor(visible));
+  find("stage").dataset.count = visible.length;
+  if (!visible.some((tile) => tile.key === active)) choose(visible[0]?.key ?? null);
+  for (const tab of find("sources").children) {
+    const here = tab.dataset.key === (alone ?? "");
+    tab.setAttribute("aria-pressed", here);
+  }
+}
+
+/** The number of columns with which pictures are largest. */
+function columnsFor(visible) {
+  const { clientWidth: width, clientHeight: height } = find("stage");
+  const { videoWidth, videoHeight } = visible[0]?.video ?? {};
+  const shape = videoHeight ? videoWidth / videoHeight : 4 / 3;
+  let best = 1, largest = 0;
+  for (let columns = 1; columns <= visible.length; columns += 1) {
+    const size = Math.min(width / columns, (height / Math.ceil(visible.length / columns)) * shape);
+    if (size > largest) [best, largest] = [columns, size];
+  }
+  return best;
+}
+
+function choose(key) {
+  if (key !== active) chart.clear();
+  active = key;
+  for (const tile of tiles.values()) tile.root.toggleAttribute("data-active", tile.key === key);
+  find("figures-of").textContent = tiles.get(key)?.name ?? "";
+  find("controls").toggleAttribute("data-own", key === OWN);
+  if (!hello || !key) return;
+  controls.offer(hello.looks[key] ?? Object.values(hello.looks)[0], hello.models);
+  if (settings.has(key)) controls.show(settings.get(key));
+}
+
+function show(key) {
+  alone = key !== null && tiles.has(key) ? key : null;
+  if (alone !== null) choose(alone);
+  arrange();
+}
+
+function addTile(key, name) {
+  const tile = new Tile(key, name, live);
+  tile.cover.onclick = () => (alone === null && tiles.size > 1 ? show(key) : show(null));
+  tile.cover.onfocus = () => choose(key);
+  tile.onrecorded = (blob) => {
+    save(blob, `${name}-${stamp()}.${blob.type.includes("mp4") ? "mp4" : "webm"}`);
+    sayRecording();
+  };
+  tile.video.onresize = arrange;
+  tiles.set(key, tile);
+  find("stage").append(tile.root);
+  return tile;
+}
+
+function addTab(key, name, onclick) {
+  const tab = document.createElement("button");
+  Object.assign(tab, { type: "button", textContent: name, onclick });
+  tab.dataset.key = key;
+  tab.setAttribute("aria-pressed", "false");
+  find("sources").append(tab);
+}
+
+function makeTabs() {
+  find("sources").replaceChildren();
+  if (hello.rooms.length > 1) addTab("", "All", () => show(null));
+  for (const room of hello.rooms) addTab(room.key, room.name, () => show(room.key));
+  if (hello.camera) addTab(OWN, "Your camera", visit);
+}
+
+// The visitor's own camera
+
+async function visit() {
+  if (tiles.has(OWN)) return show(OWN);
+  if (!navigator.mediaDevices) return say("Browsers give their camera to https pages only.");
+  let camera;
+  try {
+    camera = await navigator.mediaDevices.getUserMedia({
+      video: { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } }, audio: false,
+    });
+  } catch (error) {
+    return say(`The camera cannot be used: ${error.message || error.name}`);
+  }
+  const tile = addTile(OWN, "Your camera");
+  const off = document.createElement("button");
+  Object.assign(off, { type: "button", className: "off", textContent: "Turn off", onclick: endVisit });
+  tile.root.append(off);
+  tile.say("Your picture goes to this server, through the model and back to you alone.");
+  await tile.start({ camera });
+  show(OWN);
+}
+
+function endVisit() {
+  tiles.get(OWN)?.stop();
+  tiles.get(OWN)?.root.remove();
+  tiles.delete(OWN);
+  settings.delete(OWN);
+  live.send({ type: "bye" });
+  show(null);
+}
+
+// What the server says
+
+live.on("hello", (message) => {
+  const same = hello && JSON.stringify(hello.rooms) === JSON.stringify(message.rooms);
+  hello = message;
+  mark("live", "live");
+  document.body.dataset.controls = message.controls ? "on" : "off";
+  if (!same) {
+    for (const tile of tiles.values()) { tile.stop(); tile.root.remove(); }
+    tiles.clear();
+    for (const room of message.rooms) addTile(room.key, room.name);
+  } else {
+    // The server does not know a page that comes back.
+    if (tiles.has(OWN)) endVisit();
+    for (const tile of tiles.values()) tile.stop();
+  }
+  makeTabs();
+  if (!tiles.has(alone)) alone = null;
+  if (alone === null && tiles.size === 1) active = null;
+  arrange();
+});
+
+live.on("answer", ({ room, sdp }) => tiles.get(room)?.answer(sdp));
+live.on("ended", ({ room }) => { if (room === OWN && tiles.has(OWN)) { endVisit(); say("Your camera was turned off."); } });
+live.on("refused", ({ of, why }) => {
+  say(`${why[0].toUpperCase()}${why.slice(1)}.`);
+  if (of === "visit" && tiles.has(OWN)) endVisit();
+  if (of === "set" && settings.has(active)) controls.show(settings.get(active));
+});
+live.on("settings", (message) => {
+  settings.set(message.room, message);
+  if (message.room === active) controls.show(message);
+});
+live.on("snapshot", ({ name }) => { snapshotName = name; });
+live.on("picture", (data) => { save(new Blob([data], { type: "image/png" }), snapshotName); say("Saved a snapshot."); });
+live.on("gone", async ({ greeted }) => {
+  mark("gone", "no connection");
+  if (!greeted && (await signIn("").catch(() => 0)) === 401) openDoor();
+});
+live.on("state", ({ rooms, sent }) => {
+  for (const tile of tiles.values()) {
+    const room = rooms[tile.key];
+    if (!room) continue;
+    tile.say(room.problem);
+    tile.latency = room.latency === undefined ? null : (sent[tile.key] ?? room.latency) + (tile.way ?? 0) + (tile.delay ?? 0);
+    if (tile.image) tile.rate = room.fps;
+    const about = tile.rate === undefined ? "" : `${Math.round(tile.rate)} fps`;
+    tile.caption(room.problem ? "" : `${about} ${(room.objects ?? []).length} in view`);
+  }
+  if (rooms[active]) figures(rooms[active], tiles.get(active));
+});
+
+function figures(room, tile) {
+  write("fps", tile.rate === undefined ? "–" : Math.round(tile.rate));
+  write("latency", tile.latency === null ? "–" : Math.round(tile.latency));
+  write("count", room.objects.length);
+  write("provider", [room.provider, room.size?.join("×"), `${room.viewers} watching`].filter(Boolean).join(" · "));
+  chart.add(room.stages ?? {}, tile.latency);
+  const stages = Object.keys(COLOURS).filter((name) => name in (room.stages ?? {}));
+  rows(find("legend"), stages, (name) => `<i class="dot"></i><dt></dt><dd></dd>`, "div", (row, name) => {
+    row.children[0].style.background = COLOURS[name];
+    row.children[1].textContent = name;
+    row.children[2].textContent = room.stages[name].toFixed(1);
+  });
+  rows(find("objects"), room.objects, () => `<i class="dot"></i><span></span><span></span>`, "li", (row, one) => {
+    row.children[0].style.background = one.colour;
+    row.children[1].textContent = `${one.name} ${one.number}`;
+    row.children[2].textContent = `${Math.round(100 * one.score)} %`;
+  });
+}
+
+function rows(list, items, make, tag, fill) {
+  while (list.children.length > items.length) list.lastElementChild.remove();
+  while (list.children.length < items.length) {
+    const row = document.createElement(tag);
+    row.innerHTML = make();
+    list.append(row);
+  }
+  items.forEach((item, index) => fill(list.children[index], item));
+}
+
+// Small things
+
+function write(id, text) {
+  if (find(id).textContent !== String(text)) find(id).textContent = text;
+}
+
+function mark(state, text) {
+  find("connection").dataset.state = state;
+  write("connection", text);
+}
+
+function say(text) {
+  write("said", text);
+  clearTimeout(saidTimer);
+  saidTimer = setTimeout(() => write("said", ""), 8000);
+}
+
+function stamp() {
+  return new Date().toISOString().slice(0, 19).replaceAll(":", "").replace("T", "-");
+}
+
+function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+function record() {
+  const tile = tiles.get(active);
+  if (!tile?.running) return;
+  tile.record();
+  sayRecording();
+}
+
+function sayRecording() {
+  const on = [...tiles.values()].some((tile) => tile.recording);
+  find("record").setAttribute("aria-pressed", on);
+  write("record", on ? "Stop recording" : "Record");
+}
+
+function togglePanel() {
+  const off = document.body.dataset.panel === "off";
+  document.body.dataset.panel = off ? "on" : "off";
+  find("toggle-panel").setAttribute("aria-expanded", off);
+  arrange();
+}
+
+function toggleTheme() {
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const now = document.documentElement.dataset.theme ?? (dark ? "dark" : "light");
+  document.documentElement.dataset.theme = now === "dark" ? "light" : "dark";
+}
+
+function fullScreen() {
+  if (document.fullscreenElement) document.exitFullscreen();
+  else document.documentElement.requestFullscreen?.();
+}
+
+function openDoor() {
+  if (!find("door").open) find("door").showModal();
+}
+
+find("sign-in").onsubmit = async (event) => {
+  event.preventDefault();
+  const status = await signIn(find("token").value);
+  if (status === 200) { find("door").close(); return; }
+  write("wrong", status === 429 ? "Too many tries; wait a minute." : "This is not the token.");
+};
+find("door").oncancel = (event) => event.preventDefault();
+find("theme").onclick = toggleTheme;
+find("keys").onclick = () => find("help").showModal();
+find("fullscreen").onclick = fullScreen;
+find("toggle-panel").onclick = togglePanel;
+find("snapshot").onclick = () => live.send({ type: "snapshot", room: active });
+find("record").onclick = record;
+
+const KEYS = {
+  0: () => show(null), Escape: () => show(null), c: visit, m: () => controls.nextLook(), l: () => controls.toggleLabels(),
+  "+": () => controls.moveThreshold(1), "=": () => controls.moveThreshold(1), "-": () => controls.moveThreshold(-1),
+  s: () => find("snapshot").click(), r: record, f: fullScreen, p: togglePanel, "?": () => find("help").showModal(),
+};
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (event.target.closest("input, select, textarea")) return;
+  const act = /^[1-9]$/.test(event.key) ? () => show([...tiles.keys()][event.key - 1] ?? null) : KEYS[event.key];
+  if (act) { event.preventDefault(); act(); }
+});
+addEventListener("resize", arrange);
+document.addEventListener("visibilitychange", arrange);
+
+setInterval(() => {
+  for (const tile of shown()) {
+    if (!tile.image) {
+      const now = performance.now();
+      if (tile.counted) tile.rate = (1000 * (tile.frames - tile.counted.frames)) / (now - tile.counted.now);
+      tile.counted = { frames: tile.frames, now };
+    }
+    tile.look();
+  }
+}, 1000);
+
+const token = tokenOfLink();
+const status = token ? await signIn(token).catch(() => 0) : await signIn("").catch(() => 0);
+if (status === 401) openDoor();
+live.open();

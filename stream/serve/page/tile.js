@@ -1,0 +1,159 @@
+// One picture: by WebRTC, or as Motion JPEG where that does not get through.
+
+const PATIENCE = 8000; // milliseconds for the first picture by WebRTC
+const OWN = "camera";
+
+export class Tile {
+  frames = 0; // shown so far
+  delay = null; // milliseconds from a picture's arrival here until it is on the screen
+  way = null; // half the round trip, in milliseconds
+  recording = null;
+  #connection = null;
+  #camera = null;
+  #timer = 0;
+  #live;
+
+  constructor(key, name, live) {
+    this.key = key;
+    this.name = name;
+    this.#live = live;
+    this.root = document.createElement("figure");
+    this.root.className = "tile";
+    this.root.innerHTML = `
+      <video muted autoplay playsinline disablepictureinpicture></video>
+      <p class="problem" role="status"></p>
+      <button type="button" class="cover"></button>
+      <figcaption class="caption"><b></b><span></span></figcaption><i class="mark"></i>`;
+    this.video = this.root.querySelector("video");
+    this.image = null;
+    this.cover = this.root.querySelector(".cover");
+    this.cover.setAttribute("aria-label", `Show ${name} alone`);
+    this.root.querySelector("b").textContent = name;
+    this.#count();
+  }
+
+  /** Begins; `camera` is a visitor's own MediaStream. */
+  async start({ camera = null, plain = false } = {}) {
+    this.stop();
+    this.#camera = camera;
+    if (plain || !("RTCPeerConnection" in window)) return this.#fallBack();
+    const connection = new RTCPeerConnection();
+    this.#connection = connection;
+    const transceiver = camera
+      ? connection.addTransceiver(camera.getVideoTracks()[0], { direction: "sendrecv", streams: [camera] })
+      : connection.addTransceiver("video", { direction: "recvonly" });
+    // Now is what counts: nothing is held back for smoothness.
+    if ("jitterBufferTarget" in transceiver.receiver) transceiver.receiver.jitterBufferTarget = 0;
+    connection.ontrack = ({ track }) => { this.video.srcObject = new MediaStream([track]); };
+    connection.onconnectionstatechange = () => {
+      if (connection === this.#connection && connection.connectionState === "failed") this.#fallBack();
+    };
+    const before = this.frames;
+    this.#timer = setTimeout(() => {
+      const connected = connection.connectionState === "connected";
+      if (connection === this.#connection && !connected && this.frames === before) this.#fallBack();
+    }, PATIENCE);
+    await connection.setLocalDescription();
+    if (connection !== this.#connection) return;
+    const { sdp } = connection.localDescription;
+    this.#live.send(camera ? { type: "visit", sdp } : { type: "watch", room: this.key, sdp });
+  }
+
+  async answer(sdp) {
+    const connection = this.#connection;
+    if (connection?.signalingState === "have-local-offer")
+      await connection.setRemoteDescription({ type: "answer", sdp });
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+    this.#connection?.close();
+    this.#connection = null;
+    this.#camera?.getTracks().forEach((track) => track.stop());
+    this.#camera = null;
+    this.video.srcObject = null;
+    this.image?.remove();
+    this.image = null;
+    this.video.hidden = false;
+    this.delay = this.way = null;
+  }
+
+  /** The picture that is on the screen, for drawing it elsewhere. */
+  get picture() {
+    return this.image ?? this.video;
+  }
+
+  get running() {
+    return this.#connection !== null || this.image !== null;
+  }
+
+  say(problem) {
+    const place = this.root.querySelector(".problem");
+    if (place.textContent !== (problem ?? "")) place.textContent = problem ?? "";
+  }
+
+  caption(text) {
+    this.root.querySelector(".caption span").textContent = text;
+  }
+
+  async look() {
+    const report = await this.#connection?.getStats();
+    report?.forEach((one) => {
+      if (one.type === "candidate-pair" && one.nominated && one.currentRoundTripTime !== undefined)
+        this.way = 500 * one.currentRoundTripTime;
+    });
+  }
+
+  record() {
+    if (this.recording) return this.recording.stop();
+    const chunks = [];
+    const [stream, end] = this.#stream();
+    const type = ["video/webm;codecs=vp8", "video/mp4"].find((one) => MediaRecorder.isTypeSupported(one));
+    const recorder = new MediaRecorder(stream, { mimeType: type, videoBitsPerSecond: 6e6 });
+    recorder.ondataavailable = ({ data }) => chunks.push(data);
+    recorder.onstop = () => {
+      end();
+      this.recording = null;
+      delete this.root.dataset.recording;
+      this.onrecorded?.(new Blob(chunks, { type }));
+    };
+    recorder.start(1000);
+    this.recording = recorder;
+    this.root.dataset.recording = "";
+  }
+
+  #stream() {
+    if (this.video.srcObject) return [this.video.srcObject.clone(), () => {}];
+    const canvas = document.createElement("canvas");
+    canvas.width = this.image.naturalWidth;
+    canvas.height = this.image.naturalHeight;
+    const context = canvas.getContext("2d");
+    const timer = setInterval(() => this.image && context.drawImage(this.image, 0, 0), 33);
+    return [canvas.captureStream(30), () => clearInterval(timer)];
+  }
+
+  #fallBack() {
+    const own = this.key === OWN;
+    this.stop();
+    if (own) return this.say("Your camera does not get through to the server by WebRTC.");
+    this.#live.send({ type: "leave", room: this.key });
+    this.image = new Image();
+    this.image.alt = `${this.name}, live`;
+    this.image.src = `/api/rooms/${encodeURIComponent(this.key)}/mjpeg?${Date.now()}`;
+    this.video.hidden = true;
+    this.video.after(this.image);
+  }
+
+  #count() {
+    if (!("requestVideoFrameCallback" in this.video)) return;
+    const shown = (now, about) => {
+      this.frames += 1;
+      if (about.receiveTime !== undefined) {
+        const delay = about.expectedDisplayTime - about.receiveTime;
+        this.delay = this.delay === null ? delay : this.delay + (delay - this.delay) / 8;
+      }
+      this.video.requestVideoFrameCallback(shown);
+    };
+    this.video.requestVideoFrameCallback(shown);
+  }
+}

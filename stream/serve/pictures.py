@@ -1,0 +1,150 @@
+"""Frames as viewers get them, each made once for all who want the same."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+import av
+import cv2
+from av.video.reformatter import ColorRange, Colorspace
+
+from stream.frame import Frame
+from stream.pixels import MATRICES, bgr_from_picture
+from stream.references import Referencer
+from stream.sinks.browser import Slot
+
+T = TypeVar("T")
+
+JPEG_QUALITY = 80
+
+
+class _Referencers(threading.local):
+    """A referencer for each thread, as it wants."""
+
+    def __init__(self) -> None:
+        self.refer = Referencer()
+
+
+_own = _Referencers()
+
+
+class Shared(Generic[T]):
+    """Makes something of the newest frame, once for all viewers that ask for it.
+
+    Args:
+        make: called in a thread of `executor`.
+        executor: whose threads work.
+    """
+
+    def __init__(self, make: Callable[[Frame], T], executor: ThreadPoolExecutor) -> None:
+        self._make = make
+        self._executor = executor
+        self._frame: Frame | None = None
+        self._made: asyncio.Future[T] | None = None
+
+    async def of(self, frame: Frame) -> T:
+        """What is made of a frame; called in the server's loop."""
+        if self._made is None or self._frame is not frame:
+            loop = asyncio.get_running_loop()
+            self._frame = frame
+            self._made = loop.run_in_executor(self._executor, self._make, frame)
+        return await asyncio.shield(self._made)
+
+    def forget(self) -> None:
+        """Lets go of the frame."""
+        self._frame = self._made = None
+
+
+def fitted_size(width: int, height: int, most: int) -> tuple[int, int]:
+    """A size of the same shape, both even, that is no higher than `most` pixels."""
+    scale = min(1.0, most / height)
+    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+
+
+def video_of(frame: Frame, height: int) -> av.VideoFrame:
+    """A frame as browsers take it: yuv420p, limited range, BT.601, at most so high.
+
+    VP8 carries no colour tags; browsers take its matrix for granted.
+    """
+    picture = _own.refer(frame.image)
+    size = fitted_size(picture.width, picture.height, height)
+    matrix = int(picture.colorspace)
+    if matrix not in MATRICES:
+        matrix = 1 if picture.width >= 1280 or picture.height > 576 else 6
+    same = (
+        picture.format.name == "yuv420p"
+        and matrix in (5, 6)
+        and picture.color_range != ColorRange.JPEG
+        and size == (picture.width, picture.height)
+    )
+    if same:
+        return picture
+    return picture.reformat(
+        *size,
+        format="yuv420p",
+        src_colorspace=MATRICES[matrix].swscale,
+        dst_colorspace=Colorspace.ITU601,
+        src_color_range=(
+            ColorRange.JPEG
+            if picture.color_range == ColorRange.JPEG or picture.format.name.startswith("yuvj")
+            else ColorRange.MPEG
+        ),
+        dst_color_range=ColorRange.MPEG,
+    )
+
+
+def jpeg_of(frame: Frame, height: int) -> bytes:
+    """A frame as JPEG, at most so high."""
+    pixels = bgr_from_picture(frame.image)
+    size = fitted_size(pixels.shape[1], pixels.shape[0], height)
+    if size[1] < pixels.shape[0]:
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype("uint8", copy=False)
+    return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+
+
+def png_of(frame: Frame) -> bytes:
+    """A frame as PNG, in its full size."""
+    return cv2.imencode(".png", bgr_from_picture(frame.image))[1].tobytes()
+
+
+class Viewer:
+    """Waits for a slot's newest frames in the server's loop; a slow one misses those in between.
+
+    Args:
+        slot: where frames come.
+    """
+
+    def __init__(self, slot: Slot) -> None:
+        self._slot = slot
+        self._loop = asyncio.get_running_loop()
+        self._came = asyncio.Event()
+        self._last: Frame | None = None
+        self._closed = False
+        slot.watch(self, self._tell)
+
+    def _tell(self) -> None:
+        with suppress(RuntimeError):  # the loop has ended; who waited in it has too
+            self._loop.call_soon_threadsafe(self._came.set)
+
+    async def next(self) -> Frame | None:
+        """The newest frame, as soon as it is another than the last; None once it was closed."""
+        while not self._closed:
+            self._came.clear()
+            frame = self._slot.frame
+            if frame is not None and frame is not self._last:
+                self._last = frame
+                return frame
+            await self._came.wait()
+        return None
+
+    def close(self) -> None:
+        """It looks no more; safe to call twice."""
+        self._closed = True
+        self._slot.leave(self)
+        self._last = None
+        self._came.set()

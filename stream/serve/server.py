@@ -1,0 +1,281 @@
+"""The HTTP server: pages, WebSockets, Motion JPEG, health, figures."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import ssl
+import time
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from stream.errors import UsageError
+from stream.serve import mjpeg
+from stream.serve.guard import Guard
+from stream.serve.house import House
+from stream.serve.metrics import Figures
+from stream.serve.session import LARGEST, Session
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
+    from aiohttp.web_protocol import RequestHandler
+
+logger = logging.getLogger(__name__)
+
+_KINDS = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+}
+_CONNECTIONS = 256
+_IDLE = 15.0
+"""Seconds within which a connection has to say what it wants."""
+_BODY = 2048
+_BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 5\r\n"
+    b"Connection: close\r\n\r\n"
+)
+
+
+@cache
+def page_files() -> dict[str, tuple[bytes, str]]:
+    """The page's files by path, with their types: there are no others."""
+    found: dict[str, tuple[bytes, str]] = {}
+    for one in (resources.files("stream.serve") / "page").iterdir():
+        kind = _KINDS.get(f".{one.name.rpartition('.')[2]}")
+        if kind is not None:
+            found[f"/{one.name}"] = (one.read_bytes(), kind)
+    found["/"] = found.pop("/index.html")
+    return found
+
+
+class _NotTheirNonsense(logging.Filter):
+    """Leaves out what is wrong with a request: anybody could fill the log with it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError)
+
+
+_http_logger = logging.getLogger(f"{__name__}.http")
+_http_logger.addFilter(_NotTheirNonsense())
+
+
+class _Refuse(asyncio.Protocol):
+    """Says that there are too many connections, and hangs up."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(_BUSY)
+        transport.close()
+
+
+class Server:
+    """Serves a house.
+
+    Args:
+        house: what is served.
+        guard: who may come in.
+        host: the address to listen at.
+        port: 0 for any that is free.
+        tls: the certificate; None serves plain HTTP.
+        idle: seconds that a connection may say nothing.
+    """
+
+    def __init__(
+        self,
+        house: House,
+        guard: Guard,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None = None,
+        *,
+        idle: float = _IDLE,
+    ) -> None:
+        self.house = house
+        self._guard = guard
+        self._host, self._wanted_port = host, port
+        self._tls = tls
+        self.idle = idle
+        self._listening: asyncio.Server | None = None
+        self._runner: web.AppRunner | None = None
+        self._sweeping: asyncio.Task[None] | None = None
+        self._busy: dict[RequestHandler, int] = {}
+        self._quiet: dict[RequestHandler, float] = {}
+        self._coming: dict[RequestHandler, float] = {}
+        self._figures = Figures(
+            lambda: list(house.rooms.values()),
+            lambda: len(house.sessions),
+            lambda: len(house.visits),
+        )
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        assert self._listening is not None
+        return int(self._listening.sockets[0].getsockname()[1])
+
+    async def start(self) -> None:
+        """Begins to listen.
+
+        Raises:
+            UsageError: the address or the port cannot be used.
+        """
+        app = web.Application(
+            client_max_size=_BODY, middlewares=[self._note_busy, self._guard.middleware]
+        )
+        app.on_response_prepare.append(self._guard.add_headers)
+        app.router.add_post("/api/session", self._sign_in)
+        app.router.add_get("/api/live", self._live, allow_head=False)
+        app.router.add_get("/api/rooms/{key}/mjpeg", self._mjpeg, allow_head=False)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/metrics", self._metrics)
+        for path in page_files():
+            app.router.add_get(path, self._page)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=_http_logger,
+            keepalive_timeout=self.idle,
+            shutdown_timeout=2.0,
+        )
+        await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        try:
+            self._listening = await loop.create_server(
+                self._connect,
+                self._host,
+                self._wanted_port,
+                ssl=self._tls,
+                backlog=128,
+                ssl_handshake_timeout=None if self._tls is None else self.idle,
+            )
+        except (OSError, OverflowError) as error:
+            await self._runner.cleanup()
+            reason = getattr(error, "strerror", None) or str(error)
+            raise UsageError(
+                f"nothing can be served at {self._host}, port {self._wanted_port}: {reason}; "
+                "choose another with --host and --port"
+            ) from error
+        self._sweeping = asyncio.create_task(self._sweep())
+
+    async def stop(self) -> None:
+        """Ends all connections."""
+        if self._listening is not None:
+            self._listening.close()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        await self.house.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def _connect(self) -> asyncio.Protocol:
+        assert self._runner is not None
+        server = self._runner.server
+        assert server is not None
+        # Those that were accepted are no connections yet in the moment in which others come.
+        now = time.monotonic()
+        here = set(server.connections)
+        self._coming = {
+            one: at for one, at in self._coming.items() if one not in here and now - at < 1.0
+        }
+        if len(here) + len(self._coming) >= _CONNECTIONS:
+            return _Refuse()
+        made = server()
+        self._coming[made] = now
+        return made
+
+    async def _sweep(self) -> None:
+        """Hangs up on who is connected and asks for nothing, or asks too slowly."""
+        assert self._runner is not None
+        while True:
+            await asyncio.sleep(min(1.0, self.idle / 4))
+            server = self._runner.server
+            now = time.monotonic()
+            before, self._quiet = self._quiet, {}
+            for one in [] if server is None else server.connections:
+                if one in self._busy:
+                    continue
+                self._quiet[one] = before.get(one, now)
+                idle = now - self._quiet[one]
+                if idle > self.idle and one.transport is not None:
+                    one.transport.abort()
+
+    @web.middleware
+    async def _note_busy(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        one = request.protocol
+        self._busy[one] = self._busy.get(one, 0) + 1
+        try:
+            return await handler(request)
+        finally:
+            self._busy[one] -= 1
+            if not self._busy[one]:
+                del self._busy[one]
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        body, kind = page_files()[request.path]
+        return web.Response(
+            body=body, content_type=kind, charset="utf-8", headers={"Cache-Control": "no-cache"}
+        )
+
+    async def _sign_in(self, request: web.Request) -> web.StreamResponse:
+        try:
+            async with asyncio.timeout(self.idle):
+                text = await request.text()
+            given = json.loads(text)
+        except (ValueError, RecursionError, LookupError, TimeoutError) as error:
+            raise web.HTTPBadRequest(text="this is no JSON\n") from error
+        token = given.get("token") if isinstance(given, dict) else None
+        return self._guard.sign_in(request, token)
+
+    async def _live(self, request: web.Request) -> web.StreamResponse:
+        self._guard.admit(request)
+        if len(self.house.sessions) >= self.house.options.viewers:
+            raise web.HTTPServiceUnavailable(text="too many pages are open\n")
+        socket = web.WebSocketResponse(max_msg_size=LARGEST, heartbeat=20.0, compress=False)
+        await socket.prepare(request)
+        transport = request.transport
+        if transport is None:
+            return socket
+        address = transport.get_extra_info("sockname")[0]
+        await Session(self.house, socket, address).run()
+        if not socket.closed:
+            await socket.close(code=1008)
+        return socket
+
+    async def _mjpeg(self, request: web.Request) -> web.StreamResponse:
+        self._guard.admit(request)
+        try:
+            room = self.house.room(request.match_info["key"])
+        except UsageError as error:
+            raise web.HTTPNotFound(text=f"{error}\n") from error
+        if room.slot.viewers >= self.house.options.viewers:
+            raise web.HTTPServiceUnavailable(text="too many look at this\n")
+        return await mjpeg.send(request, room.slot, self.house.jpeg_for(room))
+
+    async def _healthz(self, request: web.Request) -> web.StreamResponse:
+        still = len(self.house.still())
+        if still:
+            total = len(self.house.rooms)
+            return web.Response(status=503, text=f"{still} of {total} sources stand still\n")
+        return web.Response(text="ok\n")
+
+    async def _metrics(self, request: web.Request) -> web.StreamResponse:
+        self._guard.admit(request)
+        text = await asyncio.get_running_loop().run_in_executor(
+            self.house.executor, self._figures.text
+        )
+        return web.Response(
+            body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        )
+
+
+OnReady = Callable[["Server"], None]
+"""Called once a server listens."""

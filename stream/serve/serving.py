@@ -1,0 +1,249 @@
+"""Serves runs as a page, from the first word in the terminal to the last."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import socket
+import ssl
+import sys
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import psutil
+from rich.console import Console
+
+from stream import sources
+from stream.config import name_of
+from stream.errors import StreamError, UsageError
+from stream.extras import need_extra
+from stream.run.finding import load_segmenter
+from stream.run.interrupt import on_interrupt
+from stream.run.plan import OutputPlan, RunPlan
+from stream.run.setup import check, has_pictures, is_live
+from stream.run.turns import Turns
+from stream.serve.notify import notify, watchdog_seconds
+from stream.serve_options import ServeOptions
+
+if TYPE_CHECKING:
+    from stream.inference.segmenter import Segmenter
+    from stream.serve.room import Room
+    from stream.serve.server import Server
+
+BROWSER = "browser"
+LOOP = "loop:"
+
+Say = Callable[[str], None]
+
+
+def serve(
+    plans: Sequence[RunPlan],
+    *,
+    console: Console,
+    say: Say,
+    segmenter: Segmenter | None = None,
+    on_ready: Callable[[Server], None] = lambda server: None,
+) -> list[Room]:
+    """Runs sources and serves the page, until Ctrl-C or until all sources have ended.
+
+    Args:
+        plans: one for each source, with one model; the first one's `serve` says how.
+        console: where status lines go.
+        say: tells people where the page is.
+        segmenter: loaded already; None loads the plans'.
+        on_ready: called in the server's loop once it listens.
+
+    Returns:
+        The rooms, ended.
+
+    Raises:
+        StreamError: a source, the model or the address cannot be used, or the only source failed.
+    """
+    need_extra("serve", "aiohttp", "aiortc", "prometheus_client", "qrcode", what="the page")
+    from stream.serve.guard import Guard, make_token
+    from stream.serve.house import House
+    from stream.serve.models import Models
+    from stream.serve.room import Room
+    from stream.serve.server import Server
+
+    plans = [_on_page(plan) for plan in plans]
+    options = plans[0].serve
+    token = make_token(options.token, options.host)
+    tls, fingerprint = _tls(options)
+    guard = Guard(options.host, token, tls=tls is not None, names=options.allow_host or ())
+    if segmenter is None:
+        segmenter = load_segmenter(plans[0].model, live=True)
+    models = Models(plans[0].model, options.more_models or (), segmenter)
+    turns = Turns(max(1, segmenter.workers))
+    names = _distinct([name_of(_plain(plan)) for plan in plans])
+    rooms = [
+        Room(str(place), name, plan, models, turns, console=console)
+        for place, (name, plan) in enumerate(zip(names, plans, strict=True))
+    ]
+
+    async def main(stop: asyncio.Event) -> None:
+        server = Server(
+            House(rooms, models, turns, options), guard, options.host, options.port, tls
+        )
+        await server.start()
+        try:
+            for room in rooms:
+                room.on_end = _when_all(rooms, stop, asyncio.get_running_loop())
+                await asyncio.to_thread(room.start)
+            _announce(say, options, server.port, token, fingerprint)
+            on_ready(server)
+            await _watch(rooms, stop)
+        finally:
+            notify("STOPPING=1")
+            for room in rooms:
+                room.stop()
+            await server.stop()
+
+    _run(main, rooms)
+    failed = rooms[0].outcome.error if len(rooms) == 1 and rooms[0].outcome else None
+    if failed is not None:
+        raise failed
+    if len(rooms) == 1 and rooms[0].once and rooms[0].outcome is None and rooms[0].problem:
+        raise StreamError(rooms[0].problem)
+    return rooms
+
+
+def _run(
+    main: Callable[[asyncio.Event], Coroutine[None, None, None]], rooms: Sequence[Room]
+) -> None:
+    """The server's loop in this thread, with Ctrl-C as everywhere."""
+
+    async def wrapped() -> None:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+
+        def end() -> None:
+            loop.call_soon_threadsafe(stop.set)
+
+        def abort() -> None:
+            for room in rooms:
+                room.abort()
+
+        with on_interrupt(end, abort):
+            await main(stop)
+
+    try:
+        with asyncio.Runner() as runner:
+            runner.run(wrapped())
+    finally:
+        for room in rooms:
+            room.stop()
+        for room in rooms:
+            if room.alive:
+                room.join()
+
+
+async def _watch(rooms: Sequence[Room], stop: asyncio.Event) -> None:
+    """Waits for the end; systemd hears that all is well as often as it wants to."""
+    notify("READY=1")
+    seconds = watchdog_seconds()
+    while not stop.is_set():
+        if all(room.alive for room in rooms):
+            notify("WATCHDOG=1")
+        try:
+            async with asyncio.timeout(None if seconds is None else seconds / 3):
+                await stop.wait()
+        except TimeoutError:
+            continue
+
+
+def _when_all(
+    rooms: Sequence[Room], stop: asyncio.Event, loop: asyncio.AbstractEventLoop
+) -> Callable[[], None]:
+    """Ends the server with its last room; called in the room's thread, as its last act."""
+
+    def ended() -> None:
+        if sum(room.alive for room in rooms) <= 1 and not loop.is_closed():
+            loop.call_soon_threadsafe(stop.set)
+
+    return ended
+
+
+def _on_page(plan: RunPlan) -> RunPlan:
+    """A plan whose pictures come at their own pace, with the page among its outputs.
+
+    Raises:
+        StreamError: the source is no moving picture, or a file that cannot be opened.
+    """
+    if not any(one.target == BROWSER for one in plan.outputs):
+        plan = replace(plan, outputs=(OutputPlan(BROWSER), *plan.outputs))
+    source = plan.source
+    if not is_live(source):
+        if has_pictures(source) or not isinstance(source.target, str):
+            raise UsageError("the page shows moving pictures: a camera, an address, a video file")
+        source = replace(source, target=f"{LOOP}{source.target}")
+        sources.open(source.target, source.options).close()
+    plan = replace(plan, source=source)
+    check(plan)
+    return plan
+
+
+def _plain(plan: RunPlan) -> str:
+    return str(plan.source.target).removeprefix(LOOP)
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    """The names, with a number behind those that were there before."""
+    seen: Counter[str] = Counter()
+    found: list[str] = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name} {seen[name]}")
+    return found
+
+
+def _tls(options: ServeOptions) -> tuple[ssl.SSLContext | None, str | None]:
+    from stream.serve.certificate import given_context, made_context
+    from stream.serve.guard import is_own
+
+    if options.certificate is not None:
+        return given_context(options.certificate, options.key)
+    wanted = not is_own(options.host) if options.tls is None else options.tls
+    if not wanted:
+        return None, None
+    names = ["localhost", "127.0.0.1", *_addresses(), socket.gethostname()]
+    return made_context(list(dict.fromkeys([*names, *(options.allow_host or ())])))
+
+
+def _addresses() -> list[str]:
+    """The machine's own addresses in its networks, IPv4 before IPv6."""
+    found = [
+        (one.family != socket.AF_INET, one.address)
+        for addresses in psutil.net_if_addrs().values()
+        for one in addresses
+        if one.family in (socket.AF_INET, socket.AF_INET6)
+        and not one.address.startswith(("127.", "::1", "fe80"))
+    ]
+    return [address for _, address in sorted(found)]
+
+
+def _announce(
+    say: Say, options: ServeOptions, port: int, token: str | None, fingerprint: str | None
+) -> None:
+    """Says where the page is; the token once, as a link and as a code for a phone's camera."""
+    host = options.host
+    if host in ("0.0.0.0", "::", ""):
+        host = next(iter(_addresses()), "127.0.0.1")
+    host = f"[{host}]" if ":" in host else host
+    page = f"{'http' if fingerprint is None else 'https'}://{host}:{port}/"
+    seen = sys.stderr.isatty()
+    # A token of the operator's own is known already; a journal must not hold it.
+    link = page if token is None or (options.token and not seen) else f"{page}#token={token}"
+    say(f"the page is at {link} (Ctrl-C ends it)")
+    if fingerprint is not None:
+        say(f"its certificate has the SHA-256 fingerprint {fingerprint}")
+    if token is not None and seen:
+        import qrcode
+
+        code = qrcode.QRCode(border=2)
+        code.add_data(link)
+        text = io.StringIO()
+        code.print_ascii(out=text, invert=True)
+        say(text.getvalue())

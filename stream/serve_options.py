@@ -1,0 +1,66 @@
+"""The options of the page in the browser; a group like those of `stream.options`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stream.option import option, parse_names
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """How the page in the browser is served."""
+
+    host: str = option(
+        "127.0.0.1",
+        "The address to listen at; 0.0.0.0 for all of this machine's. Any but this machine's own "
+        "needs a token and has TLS.",
+        metavar="ADDRESS",
+    )
+    port: int = option(8000, "The port to listen at; 0 for any that is free.", low=0, high=65535)
+    token: str | None = option(
+        None,
+        "What visitors need to come in, 16 characters or more.",
+        said="made at every start where one is needed, and shown",
+        metavar="TEXT",
+    )
+    tls: bool | None = option(
+        None,
+        "Serve by https, with --certificate or with one made at every start. Browsers give their "
+        "camera to https and to this machine only.",
+        said="on for every address but this machine's own",
+    )
+    certificate: Path | None = option(
+        None, "A certificate with its chain, PEM.", said="one is made", metavar="FILE"
+    )
+    key: Path | None = option(
+        None, "The certificate's key, PEM.", said="in the certificate's file", metavar="FILE"
+    )
+    allow_host: tuple[str, ...] | None = option(
+        None,
+        "Further names that the page is reached by, separated by commas, such as booth.example.",
+        said="this machine's name, and addresses",
+        metavar="NAME,…",
+        parse=parse_names,
+    )
+    controls: bool = option(
+        True, "Let pages change look, threshold, classes and model, for all who watch."
+    )
+    visitors: int = option(
+        4, "How many visitors' cameras are taken at once; 0 for none.", low=0, high=64
+    )
+    viewers: int = option(32, "How many pages may be open at once.", low=1, high=1000)
+    more_models: tuple[str, ...] | None = option(
+        None,
+        "Further models that pages may choose, separated by commas.",
+        said="only --model",
+        metavar="NAME|PATH,…",
+        parse=parse_names,
+    )
+    page_height: int = option(
+        720, "Pictures higher than this are sent smaller, in pixels.", low=120, high=2160
+    )
+    patience: float = option(
+        10.0, "Seconds without a picture after which /healthz says that a source fails.", low=0.5
+    )

@@ -1,0 +1,143 @@
+"""Who may infer now, where several live sources share the model."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.run.turns import Turns
+from tests.run.parts import Hands, until
+
+
+def test_one_at_a_time():
+    turns = Turns(now=Hands())
+    first, second = turns.join(), turns.join()
+    assert first.take()
+    assert not first.take() and not second.take()
+    first.give_back(0.1)
+    assert second.take()
+    assert not first.take()
+
+
+def test_several_at_once_where_the_machine_can():
+    turns = Turns(2, now=Hands())
+    first, second, third = turns.join(), turns.join(), turns.join()
+    assert first.take() and second.take() and not third.take()
+
+
+def shares(takes, seed, seconds=20.0):
+    """Seconds of inference that sources of 30 fps get, each of whose inferences takes so long."""
+    chance = random.Random(seed)
+    hands = Hands(0.0)
+    turns = Turns(now=hands)
+    members = [turns.join() for _ in takes]
+    due = [chance.random() / 30 for _ in takes]
+    had = [0.0] * len(takes)
+    busy: tuple[float, int] | None = None
+    while hands.at < seconds:
+        at, place = min((at, place) for place, at in enumerate(due))
+        if busy is not None and busy[0] <= at:
+            hands.at, done = busy
+            had[done] += takes[done]
+            members[done].give_back(takes[done])
+            busy = None
+            continue
+        hands.at = at
+        due[place] = at + chance.uniform(0.8, 1.2) / 30
+        mine = busy is not None and busy[1] == place
+        if not mine and members[place].take():
+            busy = at + takes[place], place
+    return had
+
+
+@given(st.lists(st.sampled_from([0.06, 0.1, 0.3]), min_size=2, max_size=5), st.integers(0, 999))
+def test_each_has_the_same_seconds_however_long_one_takes(takes, seed):
+    had = shares(takes, seed)
+    assert min(had) >= 0.7 * sum(had) / len(had)
+    assert sum(had) >= 20.0 * 0.6, "and little is lost to waiting"
+
+
+def test_who_was_away_claims_nothing_for_that_time():
+    hands = Hands()
+    turns = Turns(now=hands)
+    here, away = turns.join(), turns.join()
+    for turn in (here, away):
+        assert turn.take()
+        turn.give_back(0.1)
+    for _ in range(100):
+        hands.at += 0.1
+        assert here.take(), "an idle source is waited for"
+        here.give_back(0.1)
+    served = [0, 0]
+    for _ in range(20):
+        for place, turn in enumerate((away, here)):
+            if turn.take():
+                served[place] += 1
+                hands.at += 0.1
+                turn.give_back(0.1)
+    assert abs(served[0] - served[1]) <= 2
+
+
+def test_a_source_that_asked_and_went_is_not_waited_for():
+    hands = Hands()
+    turns = Turns(now=hands)
+    owed, other = turns.join(), turns.join()
+    assert other.take()
+    assert not owed.take()
+    other.give_back(1.0)
+    assert other.take(), "one inference ahead is no injustice"
+    other.give_back(1.0)
+    assert not other.take(), "the other is owed two"
+    hands.at += 1.0
+    assert other.take(), "but it has not asked for a second"
+
+
+def test_leaving_frees_the_place():
+    turns = Turns(now=Hands())
+    owed, other = turns.join(), turns.join()
+    for _ in range(2):
+        assert other.take()
+        assert not owed.take()
+        other.give_back(1.0)
+    owed.leave()
+    assert other.take()
+
+
+def test_nobody_begins_while_the_displays_catch_up():
+    hands = Hands()
+    turns = Turns(now=hands)
+    first, second = turns.join(), turns.join()
+    first.rest = 0.5
+    hands.at += 1.0
+    assert first.take()
+    first.give_back(0.1)
+    assert second.rest == 0.5, "the rest is for all"
+    assert not second.take()
+    hands.at += 0.6
+    assert second.take()
+
+
+def test_patience_is_rewarded_as_soon_as_the_place_is_free():
+    turns = Turns()
+    first, second = turns.join(), turns.join()
+    assert first.take()
+    answers: list[bool] = []
+    thread = threading.Thread(target=lambda: answers.append(second.take(60.0)))
+    thread.start()
+    until(lambda: bool(turns._waiting))
+    first.give_back(0.1)
+    thread.join(60)
+    assert answers == [True]
+    assert not first.take(0.01), "and it ends"
+
+
+def test_a_turn_s_usual_seconds_follow_what_it_takes():
+    turn = Turns(now=Hands()).join()
+    for _ in range(30):
+        assert turn.take()
+        turn.give_back(0.2)
+    assert turn.usual == pytest.approx(0.2)

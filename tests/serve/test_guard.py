@@ -1,0 +1,184 @@
+"""Who may come in."""
+
+from __future__ import annotations
+
+import socket
+from types import SimpleNamespace
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.errors import UsageError
+from stream.serve.guard import COOKIE, Bucket, Guard, is_own, make_token
+from tests.run.parts import Hands
+from tests.serve.served import TOKEN
+
+
+def request(path="/", method="GET", **headers):
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return make_mocked_request(method, path, {"Host": "127.0.0.1:8000", **named})
+
+
+def refused(guard, asked) -> int:
+    try:
+        guard.check(asked)
+    except web.HTTPException as error:
+        return error.status
+    return 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8000", "localhost:9000", "[::1]:8000"])
+def test_a_page_of_this_machine_is_reached_by_its_own_names(host):
+    assert refused(Guard("127.0.0.1", None, tls=False), request(Host=host)) == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "127.0.0.1.evil.example", "192.168.1.5", "localhost.evil.example", "",
+     "127.0.0.1:80:80", "127.0.0.1:x", "[::1", "2130706433", "0x7f.1", "127.0.0.1, evil.example",
+     "localhost@evil.example", "0.0.0.0:8000"],
+)  # fmt: skip
+def test_a_name_of_somebody_else_s_is_refused(host):
+    assert refused(Guard("127.0.0.1", None, tls=False), request(Host=host)) == 421
+
+
+def test_a_page_for_the_network_is_reached_by_addresses_and_given_names():
+    guard = Guard("0.0.0.0", TOKEN, tls=True, names=("Booth.example",))
+    known = ["192.168.1.5:8000", "booth.example", "[fe80::1]:8000", socket.gethostname()]
+    assert [guard.knows(host) for host in known] == [True] * 4
+    assert not guard.knows("evil.example")
+
+
+def test_two_hosts_are_none():
+    asked = make_mocked_request("GET", "/", [("Host", "127.0.0.1"), ("Host", "127.0.0.1")])
+    assert refused(Guard("127.0.0.1", None, tls=False), asked) == 421
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://127.0.0.1:8000"}, 200),
+        ({"Origin": "https://127.0.0.1:8000"}, 403),
+        ({"Origin": "http://127.0.0.1:8001"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec_Fetch_Site": "cross-site"}, 403),
+        ({"Sec_Fetch_Site": "same-site"}, 403),
+        ({"Sec_Fetch_Site": "same-origin"}, 200),
+        ({"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"}, 200),
+    ],
+)
+def test_other_pages_get_nothing_but_a_link(headers, status):
+    assert refused(Guard("127.0.0.1", None, tls=False), request(**headers)) == status
+
+
+def test_a_link_leads_to_the_page_and_nowhere_else():
+    guard = Guard("127.0.0.1", None, tls=False)
+    headers = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"}
+    assert refused(guard, request("/api/rooms/0/mjpeg", **headers)) == 403
+    assert refused(guard, request("/", "POST", **headers)) == 403
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("127.9.9.9", True),
+     ("0.0.0.0", False), ("::", False), ("192.168.1.5", False), ("booth", False)],
+)  # fmt: skip
+def test_a_token_is_made_for_every_address_but_this_machine_s_own(host, own):
+    assert is_own(host) == own
+    made = make_token(None, host)
+    assert (made is None) == own
+    if made is not None:
+        assert len(made) >= 32 and made != make_token(None, host)
+
+
+def test_a_token_that_is_easily_guessed_is_refused():
+    with pytest.raises(UsageError, match="16"):
+        make_token("secret", "0.0.0.0")
+    with pytest.raises(UsageError):
+        make_token("sixteen letters é", "0.0.0.0")
+    assert make_token(TOKEN, "127.0.0.1") == TOKEN
+
+
+def signed_in(guard, token, cookie=""):
+    headers = {"Cookie": f"{COOKIE}={cookie}"} if cookie else {}
+    return guard.sign_in(request("/api/session", "POST", **headers), token)
+
+
+def test_who_has_the_token_gets_a_session_that_scripts_cannot_read():
+    hands = Hands()
+    guard = Guard("0.0.0.0", TOKEN, tls=True, now=hands)
+    cookie = signed_in(guard, TOKEN).cookies[COOKIE]
+    assert cookie["httponly"] and cookie["secure"] and cookie["samesite"] == "Strict"
+    assert TOKEN not in cookie.value
+    asked = request(Cookie=f"{COOKIE}={cookie.value}")
+    guard.admit(asked)
+    hands.at += 13 * 3600
+    with pytest.raises(web.HTTPUnauthorized):
+        guard.admit(asked)
+
+
+@given(st.text(max_size=60) | st.none() | st.integers() | st.lists(st.text(max_size=3)))
+def test_anything_else_is_not_the_token(token):
+    guard = Guard("0.0.0.0", TOKEN, tls=True)
+    if token == TOKEN:
+        return
+    with pytest.raises(web.HTTPUnauthorized):
+        signed_in(guard, token)
+    with pytest.raises(web.HTTPUnauthorized):
+        guard.admit(request(Authorization="Bearer nothing of the kind"))
+
+
+def test_trying_tokens_ends_soon_and_starts_again_later():
+    hands = Hands()
+    guard = Guard("0.0.0.0", TOKEN, tls=True, now=hands)
+    statuses = []
+    for _ in range(30):
+        try:
+            signed_in(guard, "wrong" * 5)
+        except web.HTTPException as error:
+            statuses.append(error.status)
+    assert statuses[:10] == [401] * 10 and set(statuses[10:]) == {429}
+    hands.at += 60
+    assert signed_in(guard, TOKEN).status == 200
+
+
+def test_programs_bring_the_token_with_each_request():
+    guard = Guard("0.0.0.0", TOKEN, tls=True)
+    for _ in range(30):
+        guard.admit(request("/metrics", Authorization=f"Bearer {TOKEN}"))
+    with pytest.raises(web.HTTPUnauthorized):
+        guard.admit(request("/metrics", Authorization="Basic YTpi"))
+
+
+def test_a_flood_of_requests_is_slowed_down():
+    hands = Hands()
+    guard = Guard("127.0.0.1", None, tls=False, now=hands)
+    assert [refused(guard, request()) for _ in range(300)].count(429) == 100
+    hands.at += 1
+    assert [refused(guard, request()) for _ in range(60)].count(429) == 10
+
+
+def test_what_is_remembered_of_peers_is_bounded():
+    guard = Guard("0.0.0.0", TOKEN, tls=True)
+    for place in range(3000):
+        guard._requests.take(f"10.0.{place // 256}.{place % 256}")
+        guard._sessions.clear() if place == 0 else None
+    assert len(guard._requests._peers) <= 1024
+    for _ in range(300):
+        guard._tries = SimpleNamespace(take=lambda peer: True)
+        signed_in(guard, TOKEN)
+    assert len(guard._sessions) <= 256
+
+
+def test_a_bucket_fills_up_again():
+    hands = Hands()
+    bucket = Bucket(2.0, 3.0, hands)
+    assert [bucket.take() for _ in range(5)] == [True] * 3 + [False] * 2
+    hands.at += 1.0
+    assert [bucket.take() for _ in range(3)] == [True, True, False]
+    hands.at += 1000.0
+    assert [bucket.take() for _ in range(4)].count(True) == 3

@@ -1,0 +1,613 @@
+"""The page as programs see it: what is served, to whom, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import ssl
+import time
+
+import aiohttp
+import cv2
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stream.errors import StreamError, UsageError
+from stream.options import InputOptions, PictureOptions
+from stream.serve.server import page_files
+from stream.serve_options import ServeOptions
+from stream.sources.base import Source
+from tests.live.helpers import Scene
+from tests.run.parts import until
+from tests.serve.served import TOKEN, bright, plan_of, served
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return bright(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def page(model):
+    with served([plan_of()], model) as found:
+        yield found
+
+
+@pytest.fixture
+def guarded(model):
+    with served([plan_of(options=ServeOptions(port=0, token=TOKEN))], model) as found:
+        yield found
+
+
+def get(page, path="/", method="GET", body=None, **headers):
+    """A request by a client of few words; returns status, headers and body."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    async def ask():
+        async with aiohttp.ClientSession() as session:
+            url = page.url + path
+            async with session.request(method, url, headers=named, data=body) as answer:
+                return answer.status, answer.headers, await answer.read()
+
+    return asyncio.run(ask())
+
+
+async def talk(page, messages, wanted, headers=None):
+    """Sends messages by a page's WebSocket; returns what came up to the first of a wanted type."""
+    heard = []
+    async with aiohttp.ClientSession() as session:
+        url = f"{page.url}/api/live"
+        async with session.ws_connect(url, headers=headers or {}) as socket_:
+            for one in messages:
+                await socket_.send_str(one if isinstance(one, str) else json.dumps(one))
+            while not heard or heard[-1].get("type") != wanted:
+                message = await asyncio.wait_for(socket_.receive(), 60)
+                if message.type is not aiohttp.WSMsgType.TEXT:
+                    heard.append({"type": "over", "data": message.data, "kind": message.type})
+                    break
+                heard.append(json.loads(message.data))
+    return heard
+
+
+def test_the_page_and_its_parts_are_served_with_what_browsers_must_hold_to(page):
+    for path, (body, kind) in page_files().items():
+        status, headers, found = get(page, path)
+        assert (status, found) == (200, body)
+        assert headers["Content-Type"].startswith(kind)
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy and "unsafe" not in policy and "http" not in policy
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "aiohttp" not in headers["Server"].lower()
+
+
+def test_no_asset_comes_from_elsewhere():
+    for path, (body, _) in page_files().items():
+        text = body.decode().replace("http://www.w3.org/2000/svg", "")
+        assert "http:" not in text.replace('"http:', "") and "https://" not in text, path
+        assert "style=" not in text or not path.endswith((".html", "/")), path
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/../../etc/passwd", "/..%2f..%2fetc%2fpasswd", "/%2e%2e/server.py", "/page/../server.py",
+     "/style.css/..", "//etc/passwd", "/api/rooms/..%2f..%2fetc/mjpeg", "/api/rooms/pattern/mjpeg",
+     "/api/rooms/rtsp:%2f%2fevil/mjpeg", "/%00", "/index.html", "/__init__.py"],
+)  # fmt: skip
+def test_no_path_leads_to_the_file_system(page, path):
+    async def ask():
+        reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: {page.host}\r\nConnection: close\r\n\r\n".encode()
+        )
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+    answer = asyncio.run(ask())
+    assert answer.split(b" ")[1] in (b"404", b"400") and b"root:" not in answer
+
+
+def test_the_pictures_of_the_source_come_processed(page):
+    async def look():
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{page.url}/api/rooms/0/mjpeg") as answer,
+        ):
+            reader = aiohttp.MultipartReader.from_response(answer)
+            found = []
+            while len(found) < 6:
+                part = await asyncio.wait_for(reader.next(), 60)
+                found.append(np.frombuffer(await part.read(), np.uint8))
+            return found
+
+    pictures = [cv2.imdecode(one, cv2.IMREAD_COLOR) for one in asyncio.run(look())]
+    assert all(one.shape == (120, 160, 3) for one in pictures)
+    moved = sum(np.abs(pictures[0].astype(int) - one).max() > 60 for one in pictures[1:])
+    assert moved >= 4, "they stand still"
+    # The bar is 235 bright and so marked by the model: it is no longer white, but the first colour.
+    blue = [(one[..., 0].astype(int) - one[..., 2]).max() for one in pictures]
+    assert min(blue) > 60
+
+
+def test_many_viewers_cost_one_inference_and_nobody_none(page):
+    room = page.room
+    until(lambda: room.run is not None and room.run.counts.frames_out > 5)
+    assert "infer" not in room.run.clock.figures(), "nobody has looked"
+
+    async def look(viewers):
+        async with aiohttp.ClientSession() as session:
+
+            async def one():
+                async with session.get(f"{page.url}/api/rooms/0/mjpeg") as answer:
+                    await answer.content.readuntil(b"image/jpeg")
+                    await asyncio.sleep(1.0)
+                    return (await answer.content.readany())[:0] == b""
+
+            return await asyncio.gather(*(one() for _ in range(viewers)))
+
+    assert all(asyncio.run(look(12)))
+    figures = room.run.clock.figures()
+    assert 0 < figures["infer"].frames <= room.run.counts.frames_out
+    assert figures["composite"].frames <= room.run.counts.frames_out
+    until(lambda: not room.slot.viewers)
+    before = room.run.clock.figures()["infer"].frames
+    passed = room.run.counts.frames_out
+    until(lambda: room.run.counts.frames_out > passed + 10)
+    assert room.run.clock.figures()["infer"].frames <= before + 1
+    assert room.slot.frame is None
+
+
+def test_a_viewer_that_does_not_read_slows_nobody_and_is_shown_the_door(page, monkeypatch):
+    monkeypatch.setattr("stream.serve.mjpeg._PATIENCE", 1.0)
+    with socket.create_connection(("127.0.0.1", page.port)) as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        slow.sendall(f"GET /api/rooms/0/mjpeg HTTP/1.1\r\nHost: {page.host}\r\n\r\n".encode())
+        until(lambda: page.room.slot.viewers == 1)
+        before = page.room.run.counts.frames_out
+        until(lambda: page.room.run.counts.frames_out > before + 20)
+        until(lambda: page.room.slot.viewers == 0)
+
+
+def test_a_page_is_greeted_and_told_how_it_goes(page):
+    heard = asyncio.run(talk(page, [], "settings"))
+    hello, state = heard[0], next(one for one in heard if one["type"] == "state")
+    assert hello["rooms"] == [{"key": "0", "name": "pattern"}]
+    assert hello["looks"]["0"][0] == "overlay" and hello["models"] == ["default"]
+    assert heard[-1]["names"] == ["person", "car", "dog"] and heard[-1]["look"] == "overlay"
+    assert set(state) == {"type", "rooms", "sent"} and set(state["rooms"]) == {"0"}
+
+
+def test_what_a_page_changes_is_changed_for_all(page):
+    wish = {"type": "set", "room": "0", "look": "replace", "background": "00ff00",
+            "threshold": 0.7, "classes": ["car"], "labels": False}  # fmt: skip
+    before = page.room.plan
+    asyncio.run(talk(page, [wish], "state"))
+    until(lambda: page.room.picture.look == "replace")
+    settings_ = page.room.settings()
+    assert settings_["background"] == "00ff00" and settings_["threshold"] == 0.7
+    assert settings_["classes"] == ["car"] and settings_["labels"] is False
+    assert page.room.plan is before
+
+
+@pytest.mark.parametrize(
+    ("wish", "why"),
+    [
+        ({"background": "/etc/passwd"}, "colour"),
+        ({"background": "file.png"}, "colour"),
+        ({"look": "nothing"}, "look"),
+        ({"look": "overlay+blur"}, "look"),
+        ({"model": "/tmp/evil.onnx"}, "model"),
+        ({"classes": ["unicorn"]}, "unicorn"),
+        ({"threshold": 7}, "0 to 1"),
+        ({"room": "1", "look": "blur"}, "no such source"),
+        ({"room": "camera", "look": "blur"}, "camera"),
+    ],
+)
+def test_what_the_operator_did_not_offer_is_refused(page, wish, why):
+    before = page.room.settings()
+    heard = asyncio.run(talk(page, [{"type": "set", "room": "0", **wish}], "refused"))
+    assert why in heard[-1]["why"] and heard[-1]["of"] == "set"
+    assert page.room.settings() == before
+
+
+def test_nothing_can_be_changed_where_the_operator_says_so(model):
+    with served([plan_of(options=ServeOptions(port=0, controls=False, visitors=0))], model) as page:
+        wishes = [{"type": "set", "room": "0", "look": "blur"}]
+        heard = asyncio.run(talk(page, wishes, "refused"))
+        assert "nothing can be changed" in heard[-1]["why"]
+        heard = asyncio.run(talk(page, [{"type": "visit", "sdp": "v=0"}], "refused"))
+        assert "not taken" in heard[-1]["why"]
+        assert heard[0]["controls"] is False and heard[0]["camera"] is False
+
+
+def test_messages_that_make_no_sense_are_answered_and_nothing_else(page):
+    messages = [
+        "nonsense", {"type": "fly"}, {"type": "watch"}, {"type": "watch", "room": "0"},
+        {"type": "watch", "room": "0", "sdp": "v=0"}, {"type": "leave", "room": "9"},
+        {"type": "bye"}, {"type": "snapshot", "room": "0"},
+        {"type": "watch", "room": "0", "sdp": "v=0\r\nm=video 9 X 96\r\na=candidate:x"},
+        {"type": "visit", "sdp": "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n"},
+        {"type": "done"},
+    ]  # fmt: skip
+
+    async def all_of_them():
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(f"{page.url}/api/live") as socket_,
+        ):
+            for one in messages:
+                await socket_.send_str(one if isinstance(one, str) else json.dumps(one))
+            why = []
+            while len(why) < len(messages) - 1:
+                message = json.loads((await asyncio.wait_for(socket_.receive(), 60)).data)
+                if message["type"] == "refused":
+                    why.append(message["why"])
+            return why
+
+    why = asyncio.run(all_of_them())
+    assert all(one and "\n" not in one and "Traceback" not in one for one in why)
+    until(lambda: not page.house.sessions)
+    assert not page.house.visits and not page.room.slot.viewers
+
+
+def test_too_large_or_too_many_messages_end_the_page_s_connection(page):
+    heard = asyncio.run(talk(page, ["x" * 100_000], "over"))
+    assert heard[-1]["kind"] is aiohttp.WSMsgType.CLOSE and heard[-1]["data"] == 1009
+    heard = asyncio.run(talk(page, ["{}"] * 300, "over"))
+    assert heard[-1]["kind"] in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+    assert get(page, "/healthz")[0] == 200
+
+
+def test_a_snapshot_is_the_whole_picture_and_comes_to_who_asked(page):
+    async def snapshot():
+        async with aiohttp.ClientSession() as session:
+            look = await session.get(f"{page.url}/api/rooms/0/mjpeg")
+            await look.content.readuntil(b"image/jpeg")
+            async with session.ws_connect(f"{page.url}/api/live") as socket_:
+                await socket_.send_str(json.dumps({"type": "snapshot", "room": "0"}))
+                name = ""
+                while True:
+                    message = await asyncio.wait_for(socket_.receive(), 60)
+                    if message.type is aiohttp.WSMsgType.BINARY:
+                        look.close()
+                        return name, message.data
+                    found = json.loads(message.data)
+                    name = found.get("name", name) if found["type"] == "snapshot" else name
+
+    name, data = asyncio.run(snapshot())
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape == (120, 160, 3) and name.startswith("pattern-") and name.endswith(".png")
+
+
+def test_without_the_token_nothing_is_seen(guarded):
+    for path in ("/api/live", "/api/rooms/0/mjpeg", "/metrics"):
+        assert get(guarded, path)[0] == 401
+        assert get(guarded, path, Authorization="Bearer wrong")[0] == 401
+    status, _, body = get(guarded, "/api/session", "POST", json.dumps({"token": "wrong"}))
+    assert status == 401 and TOKEN.encode() not in body
+    assert get(guarded, "/healthz")[0] == 200, "a watchdog needs no token"
+    assert get(guarded, "/")[0] == 200, "the page asks for it"
+
+
+def test_with_the_token_all_is_seen(guarded):
+    assert get(guarded, "/metrics", Authorization=f"Bearer {TOKEN}")[0] == 200
+    status, headers, _ = get(guarded, "/api/session", "POST", json.dumps({"token": TOKEN}))
+    assert status == 200
+    cookie = headers["Set-Cookie"].partition(";")[0]
+    heard = asyncio.run(talk(guarded, [], "hello", {"Cookie": cookie}))
+    assert heard[0]["rooms"][0]["name"] == "pattern"
+
+
+def test_the_token_is_in_no_log(model, caplog):
+    caplog.set_level(logging.DEBUG)
+    with served([plan_of(options=ServeOptions(port=0, token=TOKEN))], model) as page:
+        get(page, "/api/session", "POST", json.dumps({"token": TOKEN}))
+        get(page, "/metrics", Authorization=f"Bearer {TOKEN}")
+        get(page, f"/?token={TOKEN}")
+        assert not any(TOKEN in line for line in page.said), "a token of one's own is known"
+    assert not any(TOKEN in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize("path", ["/", "/api/live", "/api/rooms/0/mjpeg", "/metrics"])
+def test_foreign_hosts_and_origins_are_refused_everywhere(page, path):
+    assert get(page, path, Host="evil.example")[0] == 421
+    assert get(page, path, Origin="http://evil.example")[0] == 403
+    assert get(page, path, Sec_Fetch_Site="cross-site")[0] == 403
+
+
+def test_bodies_are_small_and_what_they_say_is_looked_at(page):
+    for body in (b"", b"[]", b"\xff\xfe", b"[" * 2000, b'{"token": 1'):
+        assert get(page, "/api/session", "POST", body)[0] in (200, 400)
+    assert get(page, "/api/session", "POST", b"x" * 100_000)[0] == 413
+    assert get(page, "/", "POST", b"x")[0] == 405
+    assert get(page, "/api/session")[0] == 405
+
+
+def test_what_is_no_http_is_hung_up_on(page):
+    async def send(words):
+        reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
+        writer.write(words)
+        answer = await asyncio.wait_for(reader.read(), 60)
+        writer.close()
+        return answer
+
+    for words in (b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
+                  b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 20000 + b"\r\n\r\n"):  # fmt: skip
+        answer = asyncio.run(send(words))
+        assert answer == b"" or answer.split(b" ")[1] in (b"400", b"505")
+    assert get(page, "/healthz")[0] == 200
+
+
+def test_who_says_too_little_too_slowly_is_hung_up_on(model):
+    async def drip(port, words):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        began = time.monotonic()
+        try:
+            for one in words:
+                writer.write(one)
+                await writer.drain()
+                if await _over(reader, 0.1):
+                    break
+            else:
+                assert await _over(reader, 60)
+        except ConnectionError:
+            pass
+        writer.close()
+        return time.monotonic() - began
+
+    async def _over(reader, seconds):
+        try:
+            return await asyncio.wait_for(reader.read(1), seconds) == b""
+        except (TimeoutError, ConnectionError) as error:
+            return not isinstance(error, TimeoutError)
+
+    with served([plan_of()], model, idle=0.6) as page:
+        slow = [b"GET / HTTP/1.1\r\n", *[b"X: a\r\n"] * 300]
+
+        async def all_of_them():
+            return await asyncio.gather(
+                *(drip(page.port, slow) for _ in range(20)),
+                *(drip(page.port, []) for _ in range(5)),
+            )
+
+        assert max(asyncio.run(all_of_them())) < 20
+        assert get(page, "/healthz")[0] == 200
+
+
+def test_two_hundred_connections_at_once_disturb_nobody(page):
+    async def crowd():
+        held = [await asyncio.open_connection("127.0.0.1", page.port) for _ in range(200)]
+        before = page.room.run.counts.frames_out
+        await asyncio.to_thread(until, lambda: page.room.run.counts.frames_out > before + 10)
+        for _, writer in held:
+            writer.write(f"GET /healthz HTTP/1.1\r\nHost: {page.host}\r\n\r\n".encode())
+        answers = await asyncio.gather(
+            *(asyncio.wait_for(reader.readuntil(b"\r\n"), 60) for reader, _ in held)
+        )
+        for _, writer in held:
+            writer.close()
+        return [answer.split(b" ")[1] for answer in answers]
+
+    answers = asyncio.run(crowd())
+    assert set(answers) <= {b"200", b"429"} and answers.count(b"200") >= 150
+
+
+def test_more_connections_than_there_is_room_for_are_told_so(page, monkeypatch):
+    monkeypatch.setattr("stream.serve.server._CONNECTIONS", 5)
+
+    async def crowd():
+        held = [await asyncio.open_connection("127.0.0.1", page.port) for _ in range(12)]
+        await asyncio.sleep(0.3)
+        refused = [reader for reader, _ in held if reader.at_eof() or reader._buffer]
+        for _, writer in held:
+            writer.close()
+        return len(refused)
+
+    assert asyncio.run(crowd()) == 7
+
+
+def test_no_more_pages_than_the_operator_allows(model):
+    with served([plan_of(options=ServeOptions(port=0, viewers=2))], model) as page:
+
+        async def open_three():
+            async with aiohttp.ClientSession() as session:
+                url = f"{page.url}/api/live"
+                async with session.ws_connect(url), session.ws_connect(url):
+                    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                        await session.ws_connect(url)
+                    return refused.value.status
+
+        assert asyncio.run(open_three()) == 503
+
+
+def test_figures_are_what_prometheus_reads(page):
+    from prometheus_client.parser import text_string_to_metric_families
+
+    until(lambda: page.room.run is not None and page.room.run.counts.frames_out > 3)
+    text = get(page, "/metrics")[2].decode()
+    families = {one.name: one for one in text_string_to_metric_families(text)}
+    frames = {one.labels["fate"]: one.value for one in families["stream_frames"].samples}
+    assert frames["shown"] > 0 and frames["in"] >= frames["shown"]
+    buckets = [
+        one.value
+        for one in families["stream_stage_seconds"].samples
+        if one.name.endswith("_bucket") and one.labels["stage"] == "capture_to_display"
+    ]
+    assert buckets == sorted(buckets) and buckets[-1] > 0
+    assert families["stream_memory_bytes"].samples[0].value > 1e7
+    assert families["stream_viewers"].samples[0].labels == {"source": "pattern"}
+
+
+class _Stuck(Scene):
+    """Gives ten frames and then none."""
+
+    live = True
+
+    def __iter__(self):
+        for index, frame in enumerate(super().__iter__()):
+            if index == 10:
+                self._closed.wait()
+                return
+            yield frame
+
+
+def test_health_fails_when_a_source_stands_still(model, monkeypatch):
+    from stream import sources
+
+    def opened(target: object, options: InputOptions | None = None) -> Source:
+        from dataclasses import replace
+
+        found = _Stuck()
+        found.info = replace(found.info, live=True)
+        return found
+
+    monkeypatch.setattr(sources, "open", opened)
+    with served([plan_of(options=ServeOptions(port=0, patience=0.5))], model) as page:
+        until(lambda: get(page, "/healthz")[0] == 503)
+        assert get(page, "/healthz")[2] == b"1 of 1 sources stand still\n"
+        heard = asyncio.run(talk(page, [], "state"))
+        assert heard[-1]["rooms"]["0"]["problem"] is not None or page.room.still_for() < 1
+
+
+def test_a_source_that_fails_is_opened_again_and_the_page_says_what_is_wrong(model, monkeypatch):
+    from stream import sources
+    from stream.errors import SourceError
+
+    tries = []
+    real = sources.open
+
+    def opened(target, options=None):
+        tries.append(target)
+        if len(tries) <= 2:
+            raise SourceError("the camera rtsp://user:secret@door/ is gone")
+        return real("pattern", options)
+
+    monkeypatch.setattr(sources, "open", opened)
+    monkeypatch.setattr("stream.serve.room._FIRST_PAUSE", 0.2)
+    with served([plan_of("rtsp://user:secret@door/")], model) as page:
+        until(lambda: page.room.problem is not None)
+        assert page.room.problem == "the camera rtsp://***@door/ is gone"
+        until(lambda: page.room.run is not None)
+        until(lambda: page.room.problem is None)
+        assert page.room.reconnects == 2 and page.room.name == "door"
+
+
+def test_tls_is_made_and_its_fingerprint_shown(model):
+    with served([plan_of(options=ServeOptions(port=0, tls=True))], model) as page:
+        shown = next(one for one in page.said if "fingerprint" in one).rpartition(" ")[2]
+        found = ssl.get_server_certificate(("127.0.0.1", page.port))
+        from stream.serve.certificate import fingerprint
+
+        assert shown == fingerprint(ssl.PEM_cert_to_DER_cert(found))
+        assert len(shown.split(":")) == 32 and "https://" in page.said[0]
+
+
+def test_any_other_address_has_a_token_and_tls(model):
+    with served([plan_of(options=ServeOptions(host="0.0.0.0", port=0))], model) as page:
+        assert "https://" in page.said[0] and "#token=" in page.said[0]
+
+        async def ask():
+            connector = aiohttp.TCPConnector(ssl=False)
+            async with (
+                aiohttp.ClientSession(connector=connector) as session,
+                session.get(f"https://{page.host}/metrics") as answer,
+            ):
+                return answer.status
+
+        assert asyncio.run(ask()) == 401
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (ServeOptions(host="203.0.113.7", port=0), "203.0.113.7"),
+        (ServeOptions(token="short"), "16"),
+    ],
+)
+def test_what_cannot_be_served_is_said(model, options, words):
+    with pytest.raises(UsageError, match=words), served([plan_of(options=options)], model):
+        pass
+
+
+def test_a_port_that_is_taken_is_said(page, model):
+    options = ServeOptions(port=page.port)
+    with (
+        pytest.raises(UsageError, match=f"port {page.port}"),
+        served([plan_of(options=options)], model),
+    ):
+        pass
+
+
+def test_a_file_that_is_not_there_is_said_at_once(model, tmp_path):
+    with (
+        pytest.raises(StreamError, match=r"nowhere\.mp4"),
+        served([plan_of(str(tmp_path / "nowhere.mp4"))], model),
+    ):
+        pass
+
+
+def test_several_sources_have_names_of_their_own_and_share_the_model(model):
+    plans = [plan_of(picture=PictureOptions(look="binary")), plan_of()]
+    with served(plans, model) as page:
+        names = [room.name for room in page.house.rooms.values()]
+        assert names == ["pattern", "pattern 2"]
+        first, second = page.house.rooms.values()
+        assert first.settings()["look"] == "binary"
+        wish = {"type": "set", "room": "0", "threshold": 0.9}
+        asyncio.run(talk(page, [wish], "state"))
+        until(lambda: first.settings()["threshold"] == 0.9)
+        assert second.settings()["threshold"] != 0.9
+
+
+messages = st.one_of(
+    st.text(max_size=300),
+    st.dictionaries(st.sampled_from(["type", "room", "sdp", "look", "threshold", "classes"]),
+                    st.text(max_size=30) | st.integers() | st.none(), max_size=5).map(json.dumps),
+    st.sampled_from(["watch", "leave", "visit", "bye", "set", "snapshot"]).flatmap(
+        lambda kind: st.dictionaries(
+            st.sampled_from(["room", "sdp", "look", "model", "background", "labels"]),
+            st.sampled_from(["0", "camera", "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n", "", "x",
+                             1, None, [], True]),
+        ).map(lambda rest: json.dumps({"type": kind} | rest))
+    ),
+)  # fmt: skip
+
+
+def _fuzz(page, examples):
+    async def send(batch):
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(f"{page.url}/api/live") as socket_,
+        ):
+            for one in batch:
+                await socket_.send_str(one)
+            answers = 0
+            while answers < len(batch):
+                message = await asyncio.wait_for(socket_.receive(), 60)
+                if message.type is not aiohttp.WSMsgType.TEXT:
+                    return
+                answers += json.loads(message.data)["type"] in ("refused", "settings", "answer")
+
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
+    @given(st.lists(messages, min_size=1, max_size=10))
+    def run(batch):
+        asyncio.run(send(batch))
+
+    run()
+    assert get(page, "/healthz")[0] == 200
+    until(lambda: not page.house.sessions and not page.house.visits)
+    assert not page.room.slot.viewers
+
+
+@pytest.mark.slow
+def test_whatever_is_sent_in_whatever_order_disturbs_nothing(page):
+    _fuzz(page, 50)
+
+
+@pytest.mark.soak
+def test_whatever_is_sent_in_whatever_order_disturbs_nothing_for_long(page):
+    _fuzz(page, 1000)
