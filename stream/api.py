@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import fields
+from dataclasses import fields, replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +32,7 @@ from stream.options import (
     TrackingOptions,
 )
 from stream.pixels import video_picture
-from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan, beside_masks, masks_plan
 from stream.run.report import RunReport
 from stream.run.run import OnFrame
 from stream.run.setup import Prepared, execute, prepared
@@ -211,6 +211,7 @@ def process(
     output: str | Path | Sequence[str | Path] = (),
     *,
     records: str | Path | Sequence[str | Path] = (),
+    masks: str | Path | None = None,
     track: bool | str = True,
     on_frame: OnFrame | None = None,
     segmenter: Segmenter | None = None,
@@ -225,6 +226,7 @@ def process(
         output: the file to write, or several; none where only records are wanted.
         records: the files of records to write: .ndjson, .csv, .parquet, .json (COCO), .txt (MOT),
             or "-" for lines of JSON on standard output.
+        masks: a folder for a mask of each frame, as PNG.
         track: as in `open`.
         on_frame: called for each frame in order, in a thread of its own, once its instances are
             there and before they are painted; it may put others into `frame.instances`.
@@ -242,6 +244,11 @@ def process(
     for one in named:
         check_records(one)
     plan = _plan(target, [*_several(output), *named], track, options)
+    if masks is not None:
+        rest: dict[str, object] = {**options}
+        picture, files = _grouped(PictureOptions, rest), _grouped(OutputOptions, rest)
+        others = tuple(replace(one, picture=beside_masks(picture)) for one in plan.outputs)
+        plan = replace(plan, outputs=(*others, masks_plan(str(masks), picture, files)))
     console = Console(file=io.StringIO())
     report, outcome = execute(plan, console=console, segmenter=segmenter, on_frame=on_frame)
     if outcome.error is not None:

@@ -147,6 +147,9 @@ class VideoInfo:
         camera: whether it is a camera of this machine, which mostly faces who watches.
         pictures: the file that each frame comes from, by its index, where each is one.
         alpha: whether frames say how opaque their pixels are, and an output is to keep it.
+        exact: whether every sample has a meaning, so that an output should not change one.
+        grey: whether frames have no colour, whatever their format, so that an output can do
+            without.
     """
 
     name: str
@@ -171,3 +174,5 @@ class VideoInfo:
     camera: bool = False
     pictures: tuple[Path, ...] = ()
     alpha: bool = False
+    exact: bool = False
+    grey: bool = False

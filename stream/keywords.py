@@ -39,6 +39,7 @@ class PictureKeywords(TypedDict, total=False):
 
     look: str
     timing: bool | None
+    mirror: bool | None
     opacity: float
     contour_width: float | None
     label: str
@@ -53,6 +54,8 @@ class PictureKeywords(TypedDict, total=False):
     pixel_size: float
     cover_memory: float
     trail: float
+    split: str
+    crop: bool
     select: str
     identities: bool
 

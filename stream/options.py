@@ -191,11 +191,25 @@ class PictureOptions:
         "the largest; or identities, such as id3,id7.",
         metavar="all|largest|N|id…",
     )
+    split: str = option(
+        "none",
+        "A file for each object or each class, named after the output: out.person-3.mp4, "
+        "out.person.mp4; of the looks binary, instances and cutout, and of pictures.",
+        choices=("none", "object", "class"),
+    )
+    crop: bool = option(
+        False, "Cut each object out as a small picture of its own, such as photo.person-1.png."
+    )
     identities: bool = option(
         False,
         "instances gives each pixel its object's number (with --colours class, its class's, from 1 "
         "on) in 16 bits grey, 0 for none, instead of a colour; for .png, .tif, and .mkv (FFV1).",
     )
+
+    @property
+    def divided(self) -> bool:
+        """Whether objects go into files of their own."""
+        return self.crop or self.split != "none"
 
 
 @dataclass(frozen=True, slots=True)

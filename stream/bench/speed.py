@@ -15,10 +15,10 @@ from stream.bench.figures import Figure
 from stream.bench.material import FindsNothing, make_clip
 from stream.inference.segmenter import Segmenter
 from stream.options import PictureOptions, TrackingOptions
+from stream.run.opening import make_painter
 from stream.run.output import Output
 from stream.run.run import Run
 from stream.run.schedule import Detector, EachFrame, Finder
-from stream.run.setup import make_painter
 from stream.sinks.video import VideoSink
 from stream.sources.file import FileSource
 from stream.timing import StageFigures

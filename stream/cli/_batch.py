@@ -13,10 +13,15 @@ from stream.config import NAME
 from stream.errors import UsageError
 from stream.option import option
 from stream.options import CutOptions, ReplayOptions
+from stream.run.plan import Endings
 
-_WRITABLE_ENDINGS = frozenset([".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"])
-_ALPHA_ENDINGS = frozenset([".mkv", ".mov", ".webm"])
-_ALPHA_PHOTO_ENDINGS = frozenset([".png", ".tif", ".tiff", ".webp"])
+ANY = Endings(
+    frozenset([".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"]),
+    ".mp4",
+    frozenset([".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"]),
+)
+"""All that is written."""
+
 _RESULT = ".stream"
 """What comes before the ending of a result that was given no name."""
 
@@ -157,7 +162,7 @@ def _matches(pattern: str, endings: frozenset[str], what: str) -> list[Path]:
 
 
 def match_outputs(
-    found: Found, outputs: Sequence[str], *, alpha: bool = False, needed: bool = True
+    found: Found, outputs: Sequence[str], *, made: Endings = ANY, needed: bool = True
 ) -> list[Task]:
     """Says where each input's results go.
 
@@ -169,7 +174,7 @@ def match_outputs(
     Args:
         found: the inputs.
         outputs: as they were typed.
-        alpha: whether names that are made up must be of files that hold transparency.
+        made: the files that keep what is painted, where names are made up.
         needed: whether a result is made where no output was named.
 
     Raises:
@@ -186,18 +191,17 @@ def match_outputs(
         )
     if not outputs:
         tasks = [
-            Task(path, (str(beside(path, alpha=alpha)),) if needed else ())
-            for path, _ in found.files
+            Task(path, (str(beside(path, made=made)),) if needed else ()) for path, _ in found.files
         ]
     elif several:
         folder = folder_of(outputs[0], len(found.files))
         tasks = [
-            Task(path, (str(folder / place.with_name(_output_name(place, alpha=alpha))),))
+            Task(path, (str(folder / place.with_name(_output_name(place, made=made))),))
             for path, place in found.files
         ]
     else:
         path = found.files[0][0]
-        tasks = [Task(path, tuple(_single(path, text, alpha=alpha) for text in outputs))]
+        tasks = [Task(path, tuple(_single(path, text, made=made) for text in outputs))]
     refuse_twins(tasks)
     return tasks
 
@@ -243,24 +247,22 @@ def _has_file_ending(path: Path) -> bool:
     return ending in known or re.fullmatch(r"\.[a-z][a-z0-9]{1,4}", ending) is not None
 
 
-def _single(source: Path, text: str, *, alpha: bool) -> str:
+def _single(source: Path, text: str, *, made: Endings) -> str:
     is_folder = Path(text).is_dir() or text.endswith(("/", "\\"))
     if is_address(text) or not is_folder:
         return text
-    return str(Path(text) / _output_name(source, alpha=alpha))
+    return str(Path(text) / _output_name(source, made=made))
 
 
-def beside(path: Path, *, alpha: bool = False) -> Path:
+def beside(path: Path, *, made: Endings = ANY) -> Path:
     """The name of a result that was given none: `in.stream.mp4` beside `in.mp4`."""
-    name = Path(_output_name(path, alpha=alpha))
+    name = Path(_output_name(path, made=made))
     return path.with_name(f"{name.stem}{_RESULT}{name.suffix}")
 
 
-def _output_name(path: Path, *, alpha: bool) -> str:
+def _output_name(path: Path, *, made: Endings) -> str:
     ending = path.suffix.lower()
-    if alpha:
-        return path.name if ending in _ALPHA_ENDINGS else f"{path.stem}.webm"
-    return path.name if ending in _WRITABLE_ENDINGS else f"{path.stem}.mp4"
+    return path.name if ending in made.videos else f"{path.stem}{made.usual}"
 
 
 def check_replay(replay: ReplayOptions, *, several: bool) -> None:
@@ -331,19 +333,15 @@ def _length(path: Path) -> tuple[float, float] | None:
         return None
 
 
-_PHOTO_ENDINGS = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"])
-
-
-def photo_beside(path: Path, *, alpha: bool = False) -> Path:
+def photo_beside(path: Path, *, made: Endings = ANY) -> Path:
     """The name of a photo's result that was given none: `photo.stream.jpg` beside `photo.jpg`."""
-    name = Path(photo_name(path, alpha=alpha))
+    name = Path(photo_name(path, made=made))
     return path.with_name(f"{name.stem}{_RESULT}{name.suffix}")
 
 
-def photo_name(path: Path, *, alpha: bool = False) -> str:
+def photo_name(path: Path, *, made: Endings = ANY) -> str:
     """The name of a photo's result in a folder: its own, or .png where that is not written."""
-    written = _ALPHA_PHOTO_ENDINGS if alpha else _PHOTO_ENDINGS
-    return path.name if path.suffix.lower() in written else f"{path.stem}.png"
+    return path.name if path.suffix.lower() in made.pictures else f"{path.stem}.png"
 
 
 def photo_target(text: str) -> Path:
@@ -354,8 +352,8 @@ def photo_target(text: str) -> Path:
     """
     path = Path(text)
     is_folder = path.is_dir() or text.endswith(("/", "\\"))
-    if not is_folder and _has_file_ending(path) and path.suffix.lower() not in _PHOTO_ENDINGS:
+    if not is_folder and _has_file_ending(path) and path.suffix.lower() not in ANY.pictures:
         raise UsageError(
-            f"{path} is no picture that can be written; choose {', '.join(sorted(_PHOTO_ENDINGS))}"
+            f"{path} is no picture that can be written; choose {', '.join(sorted(ANY.pictures))}"
         )
     return path

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
@@ -24,7 +25,7 @@ from stream.options import (
     RunOptions,
     TrackingOptions,
 )
-from stream.run.plan import OutputPlan
+from stream.run.plan import OutputPlan, beside_masks, masks_plan
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,6 +81,19 @@ Records = Annotated[
 ]
 
 
+Masks = Annotated[
+    str | None,
+    typer.Option(
+        "--masks",
+        metavar="FOLDER",
+        help="Write a mask for each frame as PNG, 000000.png on, pure 0 and 255; with --identities "
+        "16-bit values, with --split a folder for each object or class. Of several inputs each has "
+        "a folder in it. [default: none]",
+        rich_help_panel="Output",
+    ),
+]
+
+
 Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", help="Say more, and show tracebacks."),
@@ -96,15 +110,39 @@ def outputs(
     asked: Common,
     live: LiveOptions,
     records: Sequence[str] = (),
+    masks: str | None = None,
 ) -> tuple[OutputPlan, ...]:
     """What a live run goes to: where it is shown, and each of the files."""
-    shown = () if live.display == "none" else (OutputPlan(live.display, asked.picture),)
+    picture, pasted = with_masks(masks, asked.picture, asked.files)
+    shown = () if live.display == "none" else (OutputPlan(live.display, picture),)
     files = [*(files or ()), *records]
     keep_clear(files)
     named = dict.fromkeys(files)
     if len(named) < len(files):
         raise UsageError("an output is named twice; give each a name of its own")
-    return (*shown, *(OutputPlan(one, asked.picture, asked.files) for one in named))
+    return (*shown, *(OutputPlan(one, picture, asked.files) for one in named), *pasted)
+
+
+def with_masks(
+    masks: str | None, picture: PictureOptions, files: OutputOptions, source: str | None = None
+) -> tuple[PictureOptions, tuple[OutputPlan, ...]]:
+    """How other outputs are painted, and the output of masks where there is one.
+
+    Args:
+        masks: the folder.
+        picture: how outputs are painted.
+        files: how they are written.
+        source: of several inputs, the one whose masks have a folder of its own.
+
+    Raises:
+        UsageError: the folder is a file.
+    """
+    if masks is None:
+        return picture, ()
+    if not masks or "\0" in masks or Path(masks).is_file():
+        raise UsageError(f"--masks is a folder to write pictures into, not {masks!r}")
+    folder = masks if source is None else f"{masks.rstrip('/')}/{Path(source).stem}"
+    return beside_masks(picture), (masks_plan(folder, picture, files),)
 
 
 def record_targets(

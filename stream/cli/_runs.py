@@ -115,7 +115,8 @@ class _Batch:
         if outcome.error is not None and not isinstance(outcome.error, StreamError):
             raise outcome.error
         self.reports.append(report)
-        self.interrupted = outcome.interrupted
+        # Where its output failed, nobody interrupted it: the next ones go on.
+        self.interrupted = outcome.interrupted and outcome.error is None
         if not self._quiet:
             if self._several:
                 report_clip(report, number, self._total, plan.model)

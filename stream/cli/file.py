@@ -48,26 +48,28 @@ def file(
         ),
     ] = None,
     records: common.Records = None,
+    masks: common.Masks = None,
 ) -> None:
     """Segment video files: same length, sound, orientation and colours, with the masks in it."""
     common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
     from stream.cli._runs import go_through, save_or_none  # OpenCV before PyAV
-    from stream.run.setup import keeps_alpha
+    from stream.run.opening import endings_for
     from stream.sources.folders import VIDEO_ENDINGS
 
     found = find_inputs(inputs, VIDEO_ENDINGS, "videos", recursive=batch.recursive)
     for line in found.left_out:
         common.say(line, quiet=asked.run.quiet)
-    alpha = keeps_alpha(asked.picture.look)
+    made = endings_for(asked.picture)
+    needed = not records and masks is None
     several = len(found.files) > 1 or found.folders
     check_replay(asked.replay, several=several)
     tasks = [
         replace(task, records=common.record_targets(records, str(task.source), several=several))
-        for task in match_outputs(found, output or [], alpha=alpha, needed=not records)
+        for task in match_outputs(found, output or [], made=made, needed=needed)
     ]
     refuse_twins(tasks)
     common.keep_clear(one for task in tasks for one in task.all_outputs)
-    plans = {task: _plan(task, asked, cut) for task in tasks}
+    plans = {task: _plan(task, asked, cut, masks, several=several) for task in tasks}
     if save_or_none(asked.run, list(plans.values())):
         return
     skipped = [task for task in tasks if batch.skip_existing and _is_finished(task, cut)]
@@ -80,8 +82,12 @@ def file(
     )
 
 
-def _plan(task: Task, asked: common.Common, cut: CutOptions) -> RunPlan:
-    outputs = tuple(OutputPlan(one, asked.picture, asked.files) for one in task.all_outputs)
+def _plan(
+    task: Task, asked: common.Common, cut: CutOptions, masks: str | None, *, several: bool
+) -> RunPlan:
+    source_name = str(task.source) if several else None
+    picture, pasted = common.with_masks(masks, asked.picture, asked.files, source_name)
+    outputs = (*(OutputPlan(one, picture, asked.files) for one in task.all_outputs), *pasted)
     source = SourcePlan(str(task.source), InputOptions(cut=cut, replay=asked.replay))
     return RunPlan(source, outputs, asked.model, asked.tracking, run=asked.run)
 

@@ -28,7 +28,7 @@ from stream.options import (
     ReplayOptions,
     RunOptions,
 )
-from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.run.plan import Endings, OutputPlan, RunPlan, SourcePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,37 +63,39 @@ def image(
         ),
     ] = None,
     records: common.Records = None,
+    masks: common.Masks = None,
 ) -> None:
     """Segment pictures: a photo, a folder of photos or a pattern."""
     run, picture, files = asked.run, asked.picture, asked.files
     common.set_verbosity(quiet=run.quiet, verbose=run.verbose)
     from stream.cli._runs import make_folder, run_pictures, save_or_none
-    from stream.run.setup import keeps_alpha
+    from stream.run.opening import endings_for
     from stream.sources.folders import PICTURE_ENDINGS
 
     found = find_inputs(inputs, PICTURE_ENDINGS, "pictures", recursive=batch.recursive)
     for line in found.left_out:
         common.say(line, quiet=run.quiet)
     paths = [path for path, _ in found.files]
-    alpha = keeps_alpha(picture.look)
+    made = endings_for(picture)
+    picture, pasted = common.with_masks(masks, picture, files)
     targets = common.record_targets(records, str(paths[0]))
     common.keep_clear(targets)
     folder: Path | None = None
     outputs = [OutputPlan(one, picture, files) for one in targets]
-    if output is not None or not targets:
-        target, name = _result(paths, output, several=len(paths) > 1 or found.folders, alpha=alpha)
+    if output is not None or not (targets or pasted):
+        target, name = _result(paths, output, several=len(paths) > 1 or found.folders, made=made)
         outputs.insert(0, OutputPlan(name, picture, files))
         folder = target if name.endswith("/") else None
         if batch.skip_existing:
-            paths = [path for path in paths if not _result_of(path, target, alpha).exists()]
-    elif batch.skip_existing and all(Path(one).exists() for one in targets):
+            paths = [path for path in paths if not _result_of(path, target, made).exists()]
+    elif batch.skip_existing and targets and all(Path(one).exists() for one in targets):
         paths = []
     if not paths:
         common.say("every result is there already", quiet=run.quiet)
         return
     plan = RunPlan(
         SourcePlan(tuple(map(str, paths)), InputOptions(replay=asked.replay)),
-        tuple(outputs),
+        (*outputs, *pasted),
         asked.model,
         run=run,
     )
@@ -105,17 +107,17 @@ def image(
 
 
 def _result(
-    paths: Sequence[Path], output: str | None, *, several: bool, alpha: bool
+    paths: Sequence[Path], output: str | None, *, several: bool, made: Endings
 ) -> tuple[Path, str]:
     """Where pictures go: the path, and the target, which of a folder ends with a slash."""
     if several:
         if output is None:
             raise UsageError(f"{len(paths)} pictures need a folder to go to: -o FOLDER")
         return folder_of(output, len(paths)), f"{output.rstrip('/')}/"
-    target = photo_beside(paths[0], alpha=alpha) if output is None else photo_target(output)
+    target = photo_beside(paths[0], made=made) if output is None else photo_target(output)
     is_folder = output is not None and output.endswith(("/", "\\"))
     return target, f"{target}/" if is_folder else str(target)
 
 
-def _result_of(path: Path, target: Path, alpha: bool) -> Path:
-    return target / photo_name(path, alpha=alpha) if target.is_dir() else target
+def _result_of(path: Path, target: Path, made: Endings) -> Path:
+    return target / photo_name(path, made=made) if target.is_dir() else target

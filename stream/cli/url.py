@@ -30,6 +30,7 @@ def url(
     output: common.Outputs = None,
     records: common.Records = None,
     virtual_camera: common.VirtualCamera = False,
+    masks: common.Masks = None,
 ) -> None:
     """Segment a network camera or stream live; it is reconnected whenever it goes away."""
     common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
@@ -42,6 +43,7 @@ def url(
             asked,
             live,
             common.record_targets(records, address),
+            masks,
         ),
         asked.model,
         asked.tracking,

@@ -37,6 +37,7 @@ def webcam(
     output: common.Outputs = None,
     records: common.Records = None,
     virtual_camera: common.VirtualCamera = False,
+    masks: common.Masks = None,
 ) -> None:
     """Segment a camera live, in a window, at the camera's frame rate."""
     common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
@@ -56,6 +57,7 @@ def webcam(
             asked,
             live,
             common.record_targets(records, target),
+            masks,
         ),
         asked.model,
         asked.tracking,

@@ -37,6 +37,12 @@ class Layer(ABC):
     covers: ClassVar[bool] = False
     """Whether no object may be seen: then it is told also of what is unsure."""
 
+    alone: ClassVar[bool] = False
+    """Whether nothing is left of what is not an object: without any, all is black or clear."""
+
+    grey: ClassVar[bool] = False
+    """Whether it leaves no colour."""
+
     remembers: ClassVar[bool] = False
     """Whether what is painted depends on the frames before."""
 

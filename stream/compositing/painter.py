@@ -112,6 +112,16 @@ class Painter:
             layer.close()
 
     @property
+    def alone(self) -> bool:
+        """Whether nothing is left of what is not an object, but for what is painted over it."""
+        return any(layer.alone for layer in self._layers)
+
+    @property
+    def grey(self) -> bool:
+        """Whether frames have no colour afterwards."""
+        return bool(self._layers) and self._layers[-1].grey
+
+    @property
     def alpha(self) -> bool:
         """Whether frames say afterwards how opaque their pixels are."""
         return any(layer.alpha for layer in self._layers)

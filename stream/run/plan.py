@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from stream.options import (
     InputOptions,
@@ -44,6 +44,20 @@ class SourcePlan:
         return replace(self, options=replace(self.options, replay=replay))
 
 
+class Endings(NamedTuple):
+    """The files that keep what a look gives.
+
+    Attributes:
+        videos: endings of videos.
+        usual: the one taken where an input's own is none of them.
+        pictures: endings of pictures; .png is taken where an input's own is none of them.
+    """
+
+    videos: frozenset[str]
+    usual: str
+    pictures: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class OutputPlan:
     """One output of a run.
@@ -70,3 +84,21 @@ class RunPlan:
     live: LiveOptions = LiveOptions()
     run: RunOptions = RunOptions()
     serve: ServeOptions = ServeOptions()
+
+
+def masks_plan(folder: str, picture: PictureOptions, options: OutputOptions) -> OutputPlan:
+    """An output that is a mask for each frame, beside others.
+
+    Args:
+        folder: where they go; a PNG for each frame, pure 0 and 255, or identities of 16 bits.
+        picture: of the others: which objects are in front, whether each has its own.
+        options: of the others: whether files may be replaced.
+    """
+    look = "instances" if picture.identities else "binary"
+    picture = replace(picture, look=look, timing=False, crop=False)
+    return OutputPlan(f"{folder.rstrip('/')}/", picture, OutputOptions(overwrite=options.overwrite))
+
+
+def beside_masks(picture: PictureOptions) -> PictureOptions:
+    """What is painted into other outputs where there are masks, which `split` is then about."""
+    return replace(picture, split="none")

@@ -12,18 +12,16 @@ from rich.console import Console
 
 from stream import sinks, sources, tracking
 from stream.addresses import redact
-from stream.compositing.layer import LAYERS
-from stream.compositing.painter import Painter
-from stream.compositing.style import Style
 from stream.errors import StreamError
-from stream.frame import ColourTags, VideoInfo
-from stream.options import LiveOptions, OutputOptions, PictureOptions
+from stream.frame import VideoInfo
+from stream.options import LiveOptions, PictureOptions
 from stream.queues import WhenFull
 from stream.run.controls import Controls
 from stream.run.figures import Outcome
 from stream.run.finding import find_by
 from stream.run.guard import check_reports, read_by
 from stream.run.interrupt import on_interrupt
+from stream.run.opening import check_output, make_painter, open_sink
 from stream.run.output import Output
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.run.policy import LIVE, OFFLINE
@@ -32,12 +30,11 @@ from stream.run.replay import records_of
 from stream.run.report import RunReport
 from stream.run.run import OnFrame, Run
 from stream.run.schedule import Schedule, Told
+from stream.run.split import SplitSink
 from stream.run.status import Status
 from stream.run.turns import Turns
-from stream.sinks._plan import IDENTITIES_CODEC
 from stream.sinks.base import About
 from stream.sinks.nothing import NOTHING
-from stream.sinks.video import VideoSink
 from stream.sources.base import Source
 from stream.sources.images import ImagesSource
 
@@ -66,33 +63,6 @@ def has_pictures(source: SourcePlan) -> bool:
     return issubclass(sources.kind_of(source.target), ImagesSource)
 
 
-def make_painter(
-    picture: PictureOptions, info: VideoInfo | None = None, *, shown: bool = False
-) -> Painter:
-    """The layers that an output is to have.
-
-    Args:
-        picture: what is painted.
-        info: of the frames; several photos have no timing panel unless it is asked for.
-        shown: whether who is in the picture watches it: a camera's is mirrored then.
-
-    Raises:
-        UsageError: a layer or a style that there is not.
-    """
-    several = info is not None and len(info.pictures) > 1
-    timing = False if several and picture.timing is None else picture.timing
-    mirror = picture.mirror
-    if mirror is None:
-        mirror = shown and info is not None and info.camera
-    return Painter(picture.look, Style.from_options(picture), timing, mirror=mirror)
-
-
-def keeps_alpha(look: str) -> bool:
-    """Whether a look makes parts of pictures transparent; one that there is not does not."""
-    names = set(look.replace(" ", "").split("+")) & set(LAYERS.names())
-    return any(LAYERS.get(name).alpha for name in names)
-
-
 def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
     """Opens an output with its own layers, queue and time line.
 
@@ -104,19 +74,11 @@ def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
         UsageError: it is not possible as asked for.
         SinkError: it cannot be written to.
     """
-    kind = sinks.find(plan.target)
+    kind = sinks.find(plan.target, photos=bool(info.pictures))
+    if kind.paints and plan.picture.divided:
+        return Output(SplitSink(plan, kind, info), redact(plan.target))
     painter = make_painter(plan.picture, info, shown=kind.shows) if kind.paints else None
-    options = plan.options
-    if painter is not None and painter.alpha:
-        info = replace(info, alpha=True)
-    if painter is not None and painter.pixel_format is not None:
-        tags = ColourTags(full_range=True)
-        info = replace(info, pixel_format=painter.pixel_format, colour=tags)
-        if options.codec is None and issubclass(kind, VideoSink):
-            options = replace(options, codec=IDENTITIES_CODEC)
-    elif painter is not None and painter.exact and _is_h264(plan.target, options):
-        options = replace(options, crf=0)  # without loss: masks are 0 and 255 and nothing between
-    sink = kind.from_target(plan.target, info, options)
+    sink = open_sink(kind, plan.target, info, plan.options, painter)
     if kind.shows:
         policy = WhenFull.LATEST if info.live else WhenFull.BLOCK
         return Output(sink, redact(plan.target), painter, when_full=policy, capacity=1)
@@ -131,13 +93,6 @@ def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
             info=info,
         )
     return Output(sink, redact(plan.target), painter)
-
-
-def _is_h264(target: str, options: OutputOptions) -> bool:
-    """Whether an output is H.264 of a quality that nobody chose."""
-    endings = (".mp4", ".m4v", ".mov", ".mkv", ".ts", ".mts", ".m2ts")
-    usual = options.codec in (None, "libx264") and options.crf is None
-    return usual and target.lower().endswith(endings)
 
 
 @dataclass(slots=True)
@@ -165,15 +120,9 @@ def check(plan: RunPlan, read: Sequence[Path] = ()) -> None:
     further = [*read, *(() if replayed is None else (replayed,))]
     check_reports([plan], further)
     inputs = [*read_by(plan), *further]
+    live, photos = is_live(plan.source), has_pictures(plan.source)
     for output in plan.outputs:
-        kind = sinks.find(output.target)
-        kind.check(output.target, output.options, inputs)
-        if kind.paints:
-            painter = make_painter(output.picture)
-            if painter.alpha:
-                kind.check_alpha(output.target, output.options)
-            if painter.pixel_format is not None:
-                kind.check_identities(output.target, output.options)
+        check_output(output, inputs, live=live, photos=photos)
     tracking.make(plan.tracking.tracker)
 
 

@@ -16,8 +16,12 @@ from stream.sinks.base import Sink
 KIND = Kind("stream.sinks", Sink)  # type: ignore[type-abstract]
 
 
-def find(target: str) -> type[Sink]:
+def find(target: str, *, photos: bool = False) -> type[Sink]:
     """The kind of sink that a target stands for.
+
+    Args:
+        target: a path, an address, a word.
+        photos: whether frames are photos, which have nothing to do with each other.
 
     Raises:
         UsageError: none accepts it.
@@ -28,7 +32,7 @@ def find(target: str) -> type[Sink]:
         from stream.sinks.video import VideoSink
 
         return VideoSink
-    accepting = [kind for kind in KIND if kind.accepts(target)]
+    accepting = [kind for kind in KIND if kind.accepts(target) and (kind.photos or not photos)]
     if not accepting:
         raise UsageError(
             f"{target} cannot be written: no kind of output takes it; name a video file such as "

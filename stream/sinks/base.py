@@ -55,6 +55,9 @@ class Sink(ABC):
     paints: ClassVar[bool] = True
     """Whether it wants the layers painted into its frames; records of what was found do not."""
 
+    photos: ClassVar[bool] = True
+    """Whether photos go to it, which have nothing to do with each other; else only footage."""
+
     shows: ClassVar[bool] = False
     """Whether it shows frames as they come: only the newest counts, and others may be lost."""
 

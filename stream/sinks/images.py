@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -31,12 +32,15 @@ ALPHA_ENDINGS = frozenset({".png", ".webp", ".tif", ".tiff"})
 """Of those that hold transparency."""
 DEEP_ENDINGS = frozenset({".png", ".tif", ".tiff"})
 """Of those that hold grey of 16 bits."""
+EXACT_ENDINGS = ENDINGS - {".jpg", ".jpeg"}
+"""Of those that change no pixel."""
 
 _DEEP = "gray16le"
+_NUMBERED = re.compile(r"([^%]*)%(?:0([1-9]))?d([^%]*)")
 
 
 class ImageSink(Sink):
-    """Writes each frame as a picture file.
+    """Writes each frame as a picture file: one, numbered ones (out/%06d.png), or a folder's.
 
     A file appears under its name only when it is complete, so an existing picture is either kept
     or replaced, never broken. PNG, BMP, TIFF, PPM and WebP keep every pixel; JPEG is written with
@@ -50,7 +54,7 @@ class ImageSink(Sink):
         if "://" in target:
             return False
         path = Path(target)
-        return path.suffix.lower() in ENDINGS or target.endswith(("/", os.sep)) or path.is_dir()
+        return path.suffix.lower() in ENDINGS or _is_folder(target)
 
     @classmethod
     def check(cls, target: str, options: OutputOptions, inputs: Sequence[Path] = ()) -> None:
@@ -79,9 +83,45 @@ class ImageSink(Sink):
     @classmethod
     def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:
         """Checks that the pictures can be written; their names are those of the source's."""
-        kept = ALPHA_ENDINGS if info.alpha else ENDINGS
-        kept = DEEP_ENDINGS if info.pixel_format == _DEEP else kept
-        return cls(target, info.pictures, overwrite=options.overwrite, kept=kept)
+        return cls(
+            target,
+            info.pictures,
+            overwrite=options.overwrite,
+            kept=cls.kept(info),
+            grey=info.grey,
+        )
+
+    @staticmethod
+    def kept(info: VideoInfo) -> frozenset[str]:
+        """Endings of pictures that hold such frames; in a folder, others become .png."""
+        if info.alpha:
+            return ALPHA_ENDINGS
+        if info.pixel_format == _DEEP:
+            return DEEP_ENDINGS
+        return EXACT_ENDINGS if info.exact else ENDINGS
+
+    @staticmethod
+    def path_of(
+        target: str, index: int, source: Path | None, kept: frozenset[str] = ENDINGS
+    ) -> Path:
+        """Where a picture goes.
+
+        Args:
+            target: a picture file, numbered ones, or a folder.
+            index: of the frame.
+            source: the file that it comes from, if it is one.
+            kept: endings of its source that it can have too, in a folder.
+        """
+        path = Path(target)
+        numbered = _NUMBERED.fullmatch(path.name)
+        if numbered:
+            before, digits, after = numbered.groups()
+            return path.with_name(f"{before}{index:0{digits or 1}d}{after}")
+        if path.suffix.lower() in ENDINGS and not _is_folder(target):
+            return path
+        if source is None:
+            return path / f"{index:06d}.png"
+        return path / (source.name if source.suffix.lower() in kept else f"{source.stem}.png")
 
     def __init__(
         self,
@@ -90,6 +130,7 @@ class ImageSink(Sink):
         *,
         overwrite: bool = False,
         kept: frozenset[str] = ENDINGS,
+        grey: bool = False,
     ) -> None:
         """Checks that the output can be written.
 
@@ -99,20 +140,25 @@ class ImageSink(Sink):
                 (as .png where its own ending is not written). None numbers them.
             overwrite: whether existing files may be replaced.
             kept: endings that hold the pictures that will come; in a folder others become .png.
+            grey: whether pictures have no colour, so that one channel is enough.
 
         Raises:
             UsageError: a file exists already, is an input, or several pictures go into one file.
             SinkError: the folder cannot be written to.
         """
         self.output = Path(output)
+        self._target = str(output)
         self._paths = paths
         self._overwrite = overwrite
         self._kept = kept
-        self._into_folder = self.output.is_dir() or self.output.suffix.lower() not in ENDINGS
+        self._grey = grey
+        numbered = _NUMBERED.fullmatch(self.output.name) is not None
+        folder = _is_folder(self._target) or self.output.suffix.lower() not in ENDINGS
+        self._single = not (numbered or folder)
         self._written = 0
         sources = list(paths or ())
-        if self._into_folder:
-            self._check_folder(sources)
+        if not self._single:
+            self._check_folder(self.output.parent if numbered else self.output, sources)
             return
         if len(sources) > 1:
             raise UsageError(
@@ -128,7 +174,12 @@ class ImageSink(Sink):
         """
         if not isinstance(item, Frame):
             return
-        target = self._target(item.index)
+        if self._single and self._written:
+            raise SinkError(
+                f"{self.output} is one picture, but more come; number them, as in out/%06d.png, or "
+                f"name a folder, as in out/; {self._saved()}"
+            )
+        target = self._path(item.index)
         ending = target.suffix.lower()
         source = self._source(item.index)
         notes = [] if source is None else notes_of(source)
@@ -137,6 +188,8 @@ class ImageSink(Sink):
             notes = []  # they are about colours
         else:
             pixels = bgr_from_picture(item.image)
+        if self._grey:
+            pixels, notes = pixels[..., 0], []
         if item.alpha is not None and ending in ALPHA_ENDINGS:
             pixels = np.dstack([pixels, item.alpha])
         try:
@@ -158,19 +211,19 @@ class ImageSink(Sink):
     def _saved(self) -> str:
         return f"{self._written} pictures are saved" if self._written else "nothing was saved"
 
-    def _check_folder(self, sources: Sequence[Path]) -> None:
+    def _check_folder(self, folder: Path, sources: Sequence[Path]) -> None:
         try:
-            self.output.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SinkError(
-                f"the folder {self.output} cannot be made: {error.strerror or error}"
+                f"the folder {folder} cannot be made: {error.strerror or error}"
             ) from error
-        if not os.access(self.output, os.W_OK):
-            raise SinkError(f"the folder {self.output} cannot be written to: permission denied")
+        if not os.access(folder, os.W_OK):
+            raise SinkError(f"the folder {folder} cannot be written to: permission denied")
         seen: dict[Path, Path] = {}
         read = {identity(source) for source in sources}
         for index, source in enumerate(sources):
-            target = self._target(index)
+            target = self._path(index)
             if target in seen:
                 raise UsageError(f"{seen[target]} and {source} would both become {target}")
             seen[target] = source
@@ -182,12 +235,9 @@ class ImageSink(Sink):
     def _source(self, index: int) -> Path | None:
         return self._paths[index] if self._paths and index < len(self._paths) else None
 
-    def _target(self, index: int) -> Path:
-        if not self._into_folder:
-            return self.output
-        source = self._source(index)
-        if source is None:
-            return self.output / f"{index:06d}.png"
-        if source.suffix.lower() in self._kept:
-            return self.output / source.name
-        return self.output / f"{source.stem}.png"
+    def _path(self, index: int) -> Path:
+        return self.path_of(self._target, index, self._source(index), self._kept)
+
+
+def _is_folder(target: str) -> bool:
+    return target.endswith(("/", os.sep)) or Path(target).is_dir()

@@ -325,3 +325,24 @@ def test_a_cutout_is_made_as_webm_unless_a_file_that_holds_it_is_named(
     refused = stream("file", clip, "-o", "out.mp4", *asked)
     assert refused.code in (1, 2) and "out.mp4 holds no transparency" in refused.err
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_masks_of_a_video_are_numbered_pictures_and_have_no_video_beside(
+    stream, clip, nothing, tmp_path
+):
+    result = stream("file", clip, "--masks", "masks", "--model", nothing, "--limit", 3)
+    assert result.code == 0, result.err
+    names = sorted(path.name for path in (tmp_path / "masks").iterdir())
+    assert names == ["000000.png", "000001.png", "000002.png"]
+    assert not clip.with_name(f"{clip.stem}.stream{clip.suffix}").exists()
+
+
+def test_numbered_pictures_are_an_output_and_one_picture_is_refused(
+    stream, clip, nothing, tmp_path
+):
+    asked = ("--model", nothing, "--limit", 2)
+    result = stream("file", clip, "-o", "out/f%03d.webp", *asked)
+    assert result.code == 0, result.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["f000.webp", "f001.webp"]
+    refused = stream("file", clip, "-o", "one.png", *asked)
+    assert refused.code == 1 and "number them, as in out/%06d.png" in refused.err

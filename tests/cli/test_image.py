@@ -73,3 +73,33 @@ def test_a_cutout_of_a_jpeg_has_transparency_and_is_a_png(stream, bright, tmp_pa
     refused = stream("image", "photo.jpg", "-o", "out.jpg", *asked)
     assert refused.code in (1, 2) and "out.jpg holds no transparency" in refused.err
     assert refused.err.count("\n") == 1
+
+
+def test_masks_are_written_beside_or_alone(stream, bright, tmp_path):
+    cv2.imwrite(str(tmp_path / "photo.jpg"), data.astronaut()[..., ::-1])
+    asked = ("--model", bright, "--threshold", 0.1)
+    result = stream("image", "photo.jpg", "--masks", "masks", *asked)
+    assert result.code == 0, result.err
+    assert not (tmp_path / "photo.stream.jpg").exists()
+    values = cv2.imread(str(tmp_path / "masks" / "photo.png"), cv2.IMREAD_UNCHANGED)
+    assert values.shape == (512, 512) and np.unique(values).tolist() == [0, 255]
+    result = stream(
+        *("image", "photo.jpg", "-o", "out.jpg", "--masks", "ids", "--identities", *asked)
+    )
+    assert result.code == 0, result.err
+    values = cv2.imread(str(tmp_path / "ids" / "photo.png"), cv2.IMREAD_UNCHANGED)
+    assert values.dtype == np.uint16 and 1 in np.unique(values)
+    assert (tmp_path / "out.jpg").exists()
+    refused = stream("image", "photo.jpg", "--masks", "photo.jpg", *asked)
+    assert refused.code in (1, 2) and "--masks is a folder" in refused.err
+
+
+def test_crops_lie_beside_each_other(stream, bright, tmp_path):
+    cv2.imwrite(str(tmp_path / "photo.jpg"), data.astronaut()[..., ::-1])
+    result = stream(
+        *("image", "photo.jpg", "-o", "out.png", "--look", "cutout", "--crop"),
+        *("--model", bright, "--threshold", 0.1, "--select", "2"),
+    )
+    assert result.code == 0, result.err
+    made = list(tmp_path.glob("out.*.png"))
+    assert made and all(cv2.imread(str(one), cv2.IMREAD_UNCHANGED).shape[2] == 4 for one in made)

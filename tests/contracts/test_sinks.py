@@ -23,6 +23,7 @@ INFO = VideoInfo("grey", 64, 48, "yuv420p", Fraction(1, 25), Fraction(25), frame
 TARGETS = {
     "VideoSink": "out.mkv",
     "ImageSink": "pictures/",
+    "AnimationSink": "out.apng",
     "NothingSink": "nothing",
     "CallerSink": "caller",
     "WindowSink": "window",

@@ -19,6 +19,8 @@ class Binary(Layer):
     """White where any object is, black elsewhere, in the picture's own range; hard edges."""
 
     exact: ClassVar[bool] = True
+    alone: ClassVar[bool] = True
+    grey: ClassVar[bool] = True
 
     def paint(self, canvas: Canvas) -> None:
         """Replaces every sample of the picture."""

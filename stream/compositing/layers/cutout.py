@@ -32,6 +32,7 @@ class Cutout(Layer):
 
     pastes: ClassVar[bool] = False
     alpha: ClassVar[bool] = True
+    alone: ClassVar[bool] = True
 
     def paint(self, canvas: Canvas) -> None:
         """Says how opaque each pixel is, and takes out of the planes what is not the objects'."""

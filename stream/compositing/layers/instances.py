@@ -26,6 +26,7 @@ class Instances(Layer):
     """
 
     exact: ClassVar[bool] = True
+    alone: ClassVar[bool] = True
 
     def __init__(self, style: Style) -> None:
         super().__init__(style)

@@ -1,0 +1,172 @@
+"""Sinks opened so that they keep what a painter gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from stream import sinks
+from stream.compositing.painter import Painter
+from stream.compositing.style import Style
+from stream.errors import UsageError
+from stream.frame import ColourTags, VideoInfo
+from stream.options import OutputOptions, PictureOptions
+from stream.run.plan import Endings, OutputPlan
+from stream.sinks._containers import ALPHA_ENDINGS, ENDINGS
+from stream.sinks._plan import IDENTITIES_CODEC
+from stream.sinks.base import Sink
+from stream.sinks.images import ALPHA_ENDINGS as ALPHA_PICTURES
+from stream.sinks.images import DEEP_ENDINGS, ImageSink
+from stream.sinks.images import ENDINGS as PICTURES
+from stream.sinks.images import EXACT_ENDINGS as EXACT_PICTURES
+from stream.sinks.video import VideoSink
+
+
+def endings_for(picture: PictureOptions) -> Endings:
+    """What files are made for a look where nobody names them.
+
+    Raises:
+        UsageError: a layer or a style that there is not.
+    """
+    painter = make_painter(picture)
+    if painter.alpha:
+        return Endings(frozenset(ALPHA_ENDINGS), ".webm", ALPHA_PICTURES)
+    if painter.pixel_format is not None:
+        return Endings(frozenset([".mkv"]), ".mkv", DEEP_ENDINGS)
+    videos = frozenset(ENDINGS) - {".mts", ".m2ts"}
+    return Endings(videos, ".mp4", EXACT_PICTURES if painter.exact else PICTURES)
+
+
+def make_painter(
+    picture: PictureOptions, info: VideoInfo | None = None, *, shown: bool = False
+) -> Painter:
+    """The layers that an output is to have.
+
+    Args:
+        picture: what is painted.
+        info: of the frames; several photos have no timing panel unless it is asked for.
+        shown: whether who is in the picture watches it: a camera's is mirrored then.
+
+    Raises:
+        UsageError: a layer or a style that there is not.
+    """
+    several = info is not None and len(info.pictures) > 1
+    timing = False if several and picture.timing is None else picture.timing
+    mirror = picture.mirror
+    if mirror is None:
+        mirror = shown and info is not None and info.camera
+    return Painter(picture.look, Style.from_options(picture), timing, mirror=mirror)
+
+
+def open_sink(
+    kind: type[Sink],
+    target: str,
+    info: VideoInfo,
+    options: OutputOptions,
+    painter: Painter | None,
+    threads: int | None = None,
+) -> Sink:
+    """Opens a sink for what a painter gives: with transparency, with values, or without loss.
+
+    Args:
+        kind: of the sink.
+        target: where it goes.
+        info: of the frames that will come, before they are painted.
+        options: how it is written.
+        painter: paints what comes.
+        threads: of a video's encoder; None for as many as it finds good.
+
+    Raises:
+        UsageError: it is not possible as asked for.
+        SinkError: it cannot be written to.
+    """
+    if painter is not None:
+        info, options = _suited(kind, target, info, options, painter)
+    if threads is not None and issubclass(kind, VideoSink):
+        return kind(
+            target,
+            info,
+            codec=options.codec,
+            crf=options.crf,
+            preset=options.preset,
+            overwrite=options.overwrite,
+            threads=threads,
+        )
+    return kind.from_target(target, info, options)
+
+
+def _suited(
+    kind: type[Sink], target: str, info: VideoInfo, options: OutputOptions, painter: Painter
+) -> tuple[VideoInfo, OutputOptions]:
+    info = replace(info, alpha=painter.alpha, exact=painter.exact, grey=painter.grey)
+    if painter.pixel_format is not None:
+        tags = ColourTags(full_range=True)
+        info = replace(info, pixel_format=painter.pixel_format, colour=tags)
+        if options.codec is None and issubclass(kind, VideoSink):
+            options = replace(options, codec=IDENTITIES_CODEC)
+    elif painter.exact and _is_h264(target, options):
+        options = replace(options, crf=0)  # without loss: masks are 0 and 255 and nothing between
+    return info, options
+
+
+def _is_h264(target: str, options: OutputOptions) -> bool:
+    """Whether an output is H.264 of a quality that nobody chose."""
+    endings = (".mp4", ".m4v", ".mov", ".mkv", ".ts", ".mts", ".m2ts")
+    usual = options.codec in (None, "libx264") and options.crf is None
+    return usual and target.lower().endswith(endings)
+
+
+def check_output(output: OutputPlan, inputs: Sequence[Path], *, live: bool, photos: bool) -> None:
+    """Refuses an output that cannot come about, before anything is opened or loaded.
+
+    Args:
+        output: where it goes, and how.
+        inputs: files that are read.
+        live: whether frames cannot wait.
+        photos: whether frames have nothing to do with each other.
+
+    Raises:
+        StreamError: what, and what to do.
+    """
+    kind = sinks.find(output.target, photos=photos)
+    kind.check(output.target, output.options, inputs)
+    if not kind.paints:
+        return
+    painter = make_painter(output.picture)
+    if painter.alpha:
+        kind.check_alpha(output.target, output.options)
+    if painter.pixel_format is not None:
+        kind.check_identities(output.target, output.options)
+    if output.picture.crop and not issubclass(kind, ImageSink):
+        raise UsageError(
+            f"--crop makes a picture for each object, which {output.target} does not hold; name a "
+            "picture, a folder (out/) or numbered pictures (out/%06d.png)"
+        )
+    if not output.picture.divided:
+        return
+    if live or not issubclass(kind, (VideoSink, ImageSink)):
+        raise UsageError(
+            f"--split and --crop make files of footage and photos, not "
+            f"{'of what is live' if live else output.target}; record it first"
+        )
+    if issubclass(kind, VideoSink) and not painter.alone:
+        raise UsageError(
+            f"--split makes videos of the looks binary, instances and cutout, which show objects "
+            f"alone, not of {output.picture.look}"
+        )
+    if issubclass(kind, VideoSink):
+        _check_parts(Path(output.target), output.options.overwrite)
+
+
+def _check_parts(target: Path, overwrite: bool) -> None:
+    """Refuses where files of single objects are there already."""
+    if overwrite or not target.parent.is_dir():
+        return
+    for there in sorted(target.parent.iterdir()):
+        middle = there.name.removeprefix(f"{target.stem}.").removesuffix(target.suffix)
+        if there.name == f"{target.stem}.{middle}{target.suffix}" and middle:
+            raise UsageError(
+                f"{there} exists already, as files of single objects are named; choose another "
+                "name, or replace them with --overwrite"
+            )

@@ -1,0 +1,317 @@
+"""A file for each object, or for each class."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import ClassVar
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.compositing.painter import Painter
+from stream.compositing.planes import layout, part
+from stream.compositing.selection import Selection
+from stream.frame import Frame, Item, VideoInfo
+from stream.instances import Instances
+from stream.pixels import plane_view
+from stream.references import Referencer
+from stream.roi import Window, paste_mask
+from stream.run.opening import endings_for, make_painter, open_sink
+from stream.run.plan import OutputPlan
+from stream.sinks.base import Sink
+from stream.sinks.images import ImageSink
+
+MOST = 32
+"""Videos that are written at a time: an encoder takes some tens of megabytes and a processor's
+time also where its object is not there."""
+_LEFT = 5.0
+"""Seconds without an object from which on its video may be finished for a new one's sake; no
+tracker remembers one for so long."""
+_MARGIN = 4
+"""Pixels around an object in a picture of its own."""
+_NAMED = 8
+_NOBODY = np.zeros(0, np.int64)
+
+
+@dataclass(slots=True)
+class _Part:
+    """A video under way: who paints and writes it, and when its object was seen."""
+
+    painter: Painter
+    sink: Sink
+    seen: float
+
+
+class SplitSink(Sink):
+    """Paints and writes each object, or each class, on its own.
+
+    Of a video called out.mp4 they are out.person-3.mp4 by identity, or out.person.mp4. All begin
+    with the source's first frame, also where their object comes later, and have a frame for each of
+    its frames, so that they line up; sound is in none. At most `MOST` are written at a time: for a
+    new object the video of one that left is finished where it left; where all are still there, the
+    new one has none. Of pictures there are as many as there are objects: photo.person-1.png of
+    photo.png, and 000012.png in a folder of its own for each object of a video.
+    """
+
+    paints: ClassVar[bool] = False
+
+    def __init__(self, plan: OutputPlan, kind: type[Sink], info: VideoInfo) -> None:
+        """Nothing is opened before an object is there.
+
+        Args:
+            plan: where it goes and how; `plan.picture` says what is divided.
+            kind: of sink, of each file.
+            info: of the frames that will come.
+        """
+        self._plan = plan
+        self._kind = kind
+        self._info = replace(info, copied=(), chapters=())
+        self._sound = bool(info.copied)
+        self._pictures = issubclass(kind, ImageSink)
+        self._by_class = plan.picture.split == "class"
+        self._selection = Selection(plan.picture.select)
+        # What is chosen is chosen here, of all that there are.
+        self._style = replace(plan.picture, select="all", split="none", crop=False, timing=False)
+        self._refer = Referencer()
+        self._parts: dict[str, _Part] = {}
+        self._names: dict[int, str] = {}
+        self._written: dict[str, None] = {}
+        self._finished: set[str] = set()
+        self._without: set[str] = set()
+        self._times = _Times()
+
+    def write(self, item: Item) -> None:
+        """Paints and writes a frame for each that there is a file of.
+
+        Raises:
+            SinkError: a file cannot be written; the message says what was saved.
+            UsageError: a file exists already.
+        """
+        if not isinstance(item, Frame):
+            return
+        found = item.instances
+        if found is None:
+            found = Instances.empty((), (item.image.height, item.image.width))
+        found = self._selection(found, item.pts_seconds)
+        groups = self._groups(found)
+        if self._pictures:
+            for name, places in groups.items():
+                self._write_picture(name, item, found.select(places))
+            return
+        for name in groups:
+            if name in self._parts:
+                self._parts[name].seen = item.pts_seconds
+        for name in groups:
+            if name not in self._parts and name not in self._finished:
+                self._open(name, item)
+        for name, one in self._parts.items():
+            alone = found.select(groups.get(name, _NOBODY))
+            one.sink.write(self._painted(one.painter, item, alone))
+        self._times.add(item)
+
+    def _groups(self, found: Instances) -> dict[str, NDArray[np.int64]]:
+        """The places of those that go into each file, by what names it."""
+        places: dict[str, list[int]] = {}
+        counts: Counter[str] = Counter()
+        for place, kind in enumerate(found.names):
+            plain = re.sub(r"[^\w]+", "-", kind).strip("-") or "object"
+            name = plain
+            if not self._by_class:
+                if found.track_ids is None:
+                    counts[plain] += 1
+                    name = f"{plain}-{counts[plain]}"
+                else:
+                    # A file keeps its name where the vote on the class changes.
+                    identity = int(found.track_ids[place])
+                    name = self._names.setdefault(identity, f"{plain}-{identity}")
+            places.setdefault(name, []).append(place)
+        return {name: np.array(several, np.int64) for name, several in places.items()}
+
+    def _painted(self, painter: Painter, frame: Frame, alone: Instances) -> Frame:
+        own = replace(frame, image=self._refer(frame.image), instances=alone, notes=())
+        painter.paint(own)
+        return own
+
+    def _open(self, name: str, frame: Frame) -> None:
+        if len(self._parts) >= MOST and not self._finish_one(frame.pts_seconds):
+            self._without.add(name)
+            return
+        self._without.discard(name)
+        target = Path(self._plan.target)
+        path = target.with_name(f"{target.stem}.{name}{target.suffix}")
+        painter = make_painter(self._style)
+        sink = open_sink(self._kind, str(path), self._info, self._plan.options, painter, threads=1)
+        self._parts[name] = _Part(painter, sink, frame.pts_seconds)
+        self._written[str(path)] = None
+        if len(self._times):
+            nobody = Instances.empty((), (frame.image.height, frame.image.width))
+            blank = self._painted(painter, frame, nobody)
+            for pts, duration, time_base in self._times:
+                sink.write(replace(blank, pts=pts, duration=duration, time_base=time_base))
+
+    def _finish_one(self, now: float) -> bool:
+        """Finishes the video of the object that left first; returns whether one had left."""
+        name = min(self._parts, key=lambda one: self._parts[one].seen)
+        if now - self._parts[name].seen < _LEFT:
+            return False
+        gone = self._parts.pop(name)
+        gone.painter.close()
+        gone.sink.close()
+        self._finished.add(name)
+        return True
+
+    def _write_picture(self, name: str, frame: Frame, alone: Instances) -> None:
+        if name not in self._parts:
+            # Painters may remember; they are kept for those that were there last.
+            if len(self._parts) >= MOST:
+                self._parts.pop(min(self._parts, key=lambda one: self._parts[one].seen))
+            self._parts[name] = _Part(make_painter(self._style), self, frame.pts_seconds)
+        one = self._parts[name]
+        one.seen = frame.pts_seconds
+        own = self._painted(one.painter, frame, alone)
+        if self._plan.picture.crop:
+            window = _around(alone.mirrored() if self._style.mirror else alone, own)
+            if window is None:
+                return
+            own = cropped(own, window)
+        source = self._info.pictures[frame.index] if self._info.pictures else None
+        path = self._picture(name, frame.index, own, source, one.painter)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        info = replace(self._info, pictures=() if source is None else (source,))
+        with open_sink(self._kind, str(path), info, self._plan.options, one.painter) as sink:
+            sink.write(replace(own, index=0))
+        self._written[str(path if source is not None else path.parent)] = None
+
+    def _picture(
+        self, name: str, index: int, frame: Frame, source: Path | None, painter: Painter
+    ) -> Path:
+        """Where a picture of an object goes."""
+        whole = ImageSink.path_of(self._plan.target, index, source)
+        ending = whole.suffix
+        if source is not None:
+            kept = endings_for(self._style).pictures
+            ending = ending if ending.lower() in kept else ".png"
+            return whole.with_name(f"{whole.stem}.{name}{ending}")
+        return whole.parent / name / whole.name
+
+    def close(self) -> None:
+        """Finishes all files."""
+        parts, self._parts = self._parts, {}
+        for one in parts.values():
+            one.painter.close()
+            if one.sink is not self:
+                one.sink.close()
+
+    def abort(self) -> None:
+        """Lets go of all at once."""
+        parts, self._parts = self._parts, {}
+        for one in parts.values():
+            one.painter.close()
+            if one.sink is not self:
+                one.sink.abort()
+
+    @property
+    def remarks(self) -> list[str]:
+        """Which files there are, and what is in none."""
+        names = list(self._written)
+        if not names:
+            return ["nothing was found, so there is no file of it"]
+        what = "pictures" if self._pictures and self._info.pictures else "files"
+        what = "folders" if self._pictures and not self._info.pictures else what
+        more = "" if len(names) <= _NAMED else f" and {len(names) - _NAMED} more"
+        said = [f"{len(names)} {what}: {', '.join(names[:_NAMED])}{more}"]
+        if self._finished:
+            said.append(
+                f"{len(self._finished)} of them end where their object left, as no more than "
+                f"{MOST} are written at a time"
+            )
+        if self._without:
+            said.append(
+                f"{len(self._without)} objects have no file, as {MOST} others were being written; "
+                "choose with --select or --classes, or write pictures (out/%06d.png)"
+            )
+        if self._sound and not self._pictures:
+            said.append("the sound is in none of them")
+        return said
+
+
+class _Times:
+    """The times of frames, a few bytes for each change of their distance."""
+
+    def __init__(self) -> None:
+        # Of each run: first time, distance, duration (-1: not known), how many, the clock's tick.
+        self._runs = array("q")
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, frame: Frame) -> None:
+        """Notes a frame's time."""
+        self._count += 1
+        duration = -1 if frame.duration is None else frame.duration
+        clock = (frame.time_base.numerator, frame.time_base.denominator)
+        runs = self._runs
+        if runs and runs[-4] == duration and (runs[-2], runs[-1]) == clock:
+            first, distance, count = runs[-6], runs[-5], runs[-3]
+            if count == 1:
+                runs[-5], runs[-3] = frame.pts - first, 2
+                return
+            if frame.pts == first + distance * count:
+                runs[-3] = count + 1
+                return
+        runs.extend((frame.pts, 0, duration, 1, *clock))
+
+    def __iter__(self) -> Iterator[tuple[int, int | None, Fraction]]:
+        runs = self._runs
+        for at in range(0, len(runs), 6):
+            first, distance, duration, count, above, below = runs[at : at + 6]
+            for place in range(count):
+                known = None if duration < 0 else duration
+                yield first + place * distance, known, Fraction(above, below)
+
+
+def _around(alone: Instances, frame: Frame) -> Window | None:
+    """The part of a painted picture that objects are in, with a margin; None where it is none."""
+    height, width = frame.image.height, frame.image.width
+    there = np.zeros((height, width), np.bool_) if frame.alpha is None else frame.alpha > 0
+    for box, mask in zip(alone.paste_boxes, alone.masks, strict=True):
+        pasted = paste_mask(mask, box, width, height, alone.mask_threshold)
+        if frame.alpha is None and pasted is not None:
+            (top, bottom, left, right), inside = pasted
+            there[top:bottom, left:right] |= inside
+    rows, columns = (np.flatnonzero(there.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return None
+    return (
+        max(0, int(rows[0]) - _MARGIN),
+        min(height, int(rows[-1]) + 1 + _MARGIN),
+        max(0, int(columns[0]) - _MARGIN),
+        min(width, int(columns[-1]) + 1 + _MARGIN),
+    )
+
+
+def cropped(frame: Frame, window: Window) -> Frame:
+    """A part of a frame as a frame of its own; it is grown to the grid of the chroma planes."""
+    picture = frame.image
+    depth, steps = layout(picture.format.name)
+    rows, columns = steps[-1]
+    top, left = window[0] - window[0] % rows, window[2] - window[2] % columns
+    window = (top, window[1], left, window[3])
+    small = av.VideoFrame(window[3] - left, window[1] - top, picture.format.name)
+    for plane, source, step in zip(small.planes, picture.planes, steps, strict=True):
+        plane_view(plane, depth)[...] = part(plane_view(source, depth), step, window)
+    small.pts = picture.pts
+    for tag in ("colorspace", "color_range", "color_primaries", "color_trc"):
+        setattr(small, tag, getattr(picture, tag))
+    alpha = frame.alpha
+    if alpha is not None:
+        alpha = np.ascontiguousarray(alpha[top : window[1], left : window[3]])
+    return replace(frame, image=small, alpha=alpha)

@@ -1,0 +1,229 @@
+"""Animated PNG and WebP, written picture by picture; the file is whole after each."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from fractions import Fraction
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.sinks._destination import Destination
+
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_END = b"\0\0\0\0IEND\xaeB`\x82"
+_FINEST = (1 << 16) - 1
+_KEPT, _CLEARED = 0, 1
+"""What becomes of a picture before the next: it stays, or its place becomes transparent."""
+
+
+class Animation(ABC):
+    """Writes pictures with the time that each is shown.
+
+    With transparency only the part that is not transparent is written, and is cleared before the
+    next; else each is a whole picture.
+
+    Args:
+        file: written to, from its beginning.
+        size: height and width in pixels.
+        alpha: whether pictures have an opacity.
+    """
+
+    tick: Fraction
+    """What times are counted in, in seconds, at the finest."""
+
+    def __init__(self, file: Destination, size: tuple[int, int], *, alpha: bool) -> None:
+        self._file = file
+        self._size = size
+        self._alpha = alpha
+        self._count = 0
+        self._shown = Fraction(0)
+        self._begin()
+
+    def add(self, pixels: NDArray[np.uint8], until: Fraction) -> None:
+        """Adds a picture.
+
+        Args:
+            pixels: uint8 [H, W, 3], blue, green, red, or [H, W, 4] with opacity.
+            until: seconds from the first picture's time to this one's end.
+
+        Raises:
+            ValueError: the format does not hold the picture.
+            OSError: the file cannot be written.
+        """
+        top, left, part = 0, 0, pixels
+        if self._alpha:
+            top, left, part = self._visible(pixels)
+        # Of what was shown so far, not of the picture before: what is rounded off does not add up.
+        self._shown += self._put(part, top, left, max(self.tick, until - self._shown))
+        self._count += 1
+        self._file.checkpoint()
+
+    def _visible(self, pixels: NDArray[np.uint8]) -> tuple[int, int, NDArray[np.uint8]]:
+        """Top and left of the part that is not transparent, on even places, and its pixels."""
+        seen = pixels[..., 3] > 0
+        rows, columns = (np.flatnonzero(seen.any(axis=axis)) for axis in (1, 0))
+        if not len(rows):
+            return 0, 0, pixels[:1, :1]
+        top, left = int(rows[0]) & ~1, int(columns[0]) & ~1
+        part = pixels[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1]
+        return top, left, np.ascontiguousarray(part)
+
+    def _encoded(self, ending: str, pixels: NDArray[np.uint8], options: list[int]) -> bytes:
+        try:
+            done, data = cv2.imencode(ending, pixels, options)
+        except cv2.error as error:
+            raise ValueError(f"a picture cannot be encoded as {ending} ({error.err})") from error
+        if not done:
+            raise ValueError(f"a picture cannot be encoded as {ending}")
+        return bytes(np.asarray(data, np.uint8))
+
+    def _overwrite(self, place: int, data: bytes) -> None:
+        end = self._file.tell()
+        self._file.seek(place)
+        self._file.write(data)
+        self._file.seek(end)
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Writes what comes before the first picture."""
+
+    @abstractmethod
+    def _put(self, part: NDArray[np.uint8], top: int, left: int, seconds: Fraction) -> Fraction:
+        """Writes a picture; returns how long it is shown, in seconds."""
+
+
+class AnimatedPng(Animation):
+    """APNG (PNG, third edition, 11.3.4): without loss, times as fractions."""
+
+    tick = Fraction(1, _FINEST)
+
+    def _begin(self) -> None:
+        height, width = self._size
+        kind = 6 if self._alpha else 2
+        header = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
+        self._file.write(_SIGNATURE + _chunk(b"IHDR", header))
+        self._control = self._file.tell()
+        self._file.write(_chunk(b"acTL", struct.pack(">II", 0, 0)))
+        self._sequence = 0
+
+    def _visible(self, pixels: NDArray[np.uint8]) -> tuple[int, int, NDArray[np.uint8]]:
+        # The first must be whole.
+        return (0, 0, pixels) if not self._count else super()._visible(pixels)
+
+    def _put(self, part: NDArray[np.uint8], top: int, left: int, seconds: Fraction) -> Fraction:
+        delay = _as_delay(seconds)
+        height, width = part.shape[:2]
+        data = self._encoded(".png", part, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+        control = struct.pack(
+            ">IIIIIHHBB",
+            self._next(),
+            width,
+            height,
+            left,
+            top,
+            delay.numerator,
+            delay.denominator,
+            _CLEARED if self._alpha else _KEPT,
+            0,
+        )
+        chunks = [_chunk(b"fcTL", control)]
+        for name, content in _png_chunks(data):
+            if name == b"IDAT" and not self._count:
+                chunks.append(_chunk(b"IDAT", content))
+            elif name == b"IDAT":
+                chunks.append(_chunk(b"fdAT", struct.pack(">I", self._next()) + content))
+        end = self._file.tell()
+        if self._count:
+            end -= len(_END)
+            self._file.seek(end)
+        self._file.write(b"".join(chunks) + _END)
+        self._overwrite(self._control, _chunk(b"acTL", struct.pack(">II", self._count + 1, 0)))
+        return delay
+
+    def _next(self) -> int:
+        self._sequence += 1
+        return self._sequence - 1
+
+
+class AnimatedWebp(Animation):
+    """WebP's extended format (RFC 9649, 2.7): times in milliseconds.
+
+    Args:
+        file: written to, from its beginning.
+        size: height and width in pixels.
+        alpha: whether pictures have an opacity, which is kept without loss.
+        quality: of the colours, 1 to 100; above, without loss.
+    """
+
+    tick = Fraction(1, 1000)
+
+    def __init__(
+        self, file: Destination, size: tuple[int, int], *, alpha: bool, quality: int
+    ) -> None:
+        self._quality = quality
+        super().__init__(file, size, alpha=alpha)
+
+    def _begin(self) -> None:
+        height, width = self._size
+        flags = 0x02 | (0x10 if self._alpha else 0)
+        extended = bytes([flags, 0, 0, 0]) + _three(width - 1) + _three(height - 1)
+        # A transparent background; over and over.
+        body = b"WEBP" + _piece(b"VP8X", extended) + _piece(b"ANIM", bytes(6))
+        self._file.write(b"RIFF" + struct.pack("<I", len(body)) + body)
+
+    def _put(self, part: NDArray[np.uint8], top: int, left: int, seconds: Fraction) -> Fraction:
+        milliseconds = min((1 << 24) - 1, max(1, round(seconds * 1000)))
+        height, width = part.shape[:2]
+        data = self._encoded(".webp", part, [cv2.IMWRITE_WEBP_QUALITY, self._quality])
+        picture = b"".join(
+            _piece(name, content)
+            for name, content in _webp_pieces(data)
+            if name in (b"ALPH", b"VP8 ", b"VP8L")
+        )
+        head = b"".join(map(_three, (left // 2, top // 2, width - 1, height - 1, milliseconds)))
+        # Not mixed with what is there.
+        flags = bytes([0x02 | (_CLEARED if self._alpha else _KEPT)])
+        self._file.write(_piece(b"ANMF", head + flags + picture))
+        self._overwrite(4, struct.pack("<I", self._file.tell() - 8))
+        return Fraction(milliseconds, 1000)
+
+
+def _as_delay(seconds: Fraction) -> Fraction:
+    """The nearest that has a numerator and a denominator of 16 bits."""
+    most = _FINEST if seconds <= 1 else max(1, int(_FINEST / seconds))
+    delay = seconds.limit_denominator(most)
+    return delay if 0 < delay.numerator <= _FINEST else Fraction(1 if delay <= 0 else _FINEST)
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    checked = name + content
+    return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    place = len(_SIGNATURE)
+    while place < len(data):
+        (length,) = struct.unpack_from(">I", data, place)
+        yield data[place + 4 : place + 8], data[place + 8 : place + 8 + length]
+        place += 12 + length
+
+
+def _three(number: int) -> bytes:
+    return number.to_bytes(3, "little")
+
+
+def _piece(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
+
+
+def _webp_pieces(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    place = 12
+    while place + 8 <= len(data):
+        (length,) = struct.unpack_from("<I", data, place + 4)
+        yield data[place : place + 4], data[place + 8 : place + 8 + length]
+        place += 8 + length + length % 2

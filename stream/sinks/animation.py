@@ -1,0 +1,193 @@
+"""Animated pictures, as web pages and chats show them: APNG and WebP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+from av.video.frame import VideoFrame
+
+from stream.errors import SinkError, UsageError
+from stream.frame import Frame, Item, VideoInfo
+from stream.options import OutputOptions
+from stream.pixels import bgr_from_picture
+from stream.sinks._alpha import Transparent
+from stream.sinks._animations import AnimatedPng, AnimatedWebp, Animation
+from stream.sinks._destination import Destination, check_destination
+from stream.sinks._photo import why_too_large
+from stream.sinks._pictures import Pictures
+from stream.sinks.base import Sink
+from stream.types import Array
+
+_ENDINGS = (".apng", ".webp")
+_QUALITY, _LOSSLESS = 90, 101
+_USUAL_RATE = Fraction(25)
+
+
+class AnimationSink(Sink):
+    """Writes footage as an animated picture, with transparency where frames have some.
+
+    APNG keeps every pixel and every time; WebP keeps the opacity exactly, colours in good quality
+    (`--crf`: 0 without loss, else as much below 100), and times to a millisecond. Both play over
+    and over, have no sound, and are whole after every picture, so a crash costs at most one. A file
+    that is replaced stays until the new one is complete.
+    """
+
+    priority: ClassVar[int] = 1
+    photos: ClassVar[bool] = False
+
+    @classmethod
+    def accepts(cls, target: str) -> bool:
+        """A file's name; of footage, as photos are pictures of their own."""
+        return "://" not in target and target.lower().endswith(_ENDINGS) and "%" not in target
+
+    @classmethod
+    def check(cls, target: str, options: OutputOptions, inputs: Sequence[Path] = ()) -> None:
+        """Refuses what only video files can be asked."""
+        ending = Path(target).suffix.lower()
+        for name, value in (("codec", options.codec), ("preset", options.preset)):
+            if value is not None:
+                raise UsageError(f"{target} is an animated picture and has no --{name}; leave it")
+        if options.crf is not None and ending == ".apng":
+            raise UsageError(f"{target} keeps every pixel and has no --crf; .webp can be smaller")
+        check_destination(target, overwrite=options.overwrite, inputs=inputs)
+
+    @classmethod
+    def check_alpha(cls, target: str, options: OutputOptions) -> None:
+        """Both hold it."""
+
+    @classmethod
+    def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:
+        """Creates the file."""
+        return cls(target, info, crf=options.crf, overwrite=options.overwrite)
+
+    def __init__(
+        self,
+        path: str | Path,
+        info: VideoInfo,
+        *,
+        crf: float | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """Creates the file.
+
+        Args:
+            path: the file; its ending says which kind.
+            info: what the source says of its video.
+            crf: of WebP, 0 for no loss, else by how much its quality is below 100; None for 90.
+            overwrite: whether an existing file may be replaced.
+
+        Raises:
+            UsageError: the file exists.
+            SinkError: it cannot be written, or does not hold pictures of this size.
+        """
+        self.path = Path(path)
+        self._info = info
+        ending = self.path.suffix.lower()
+        why = why_too_large(ending, info.width, info.height)
+        if why is not None:
+            raise SinkError(f"{self.path} cannot be written: {why}")
+        fitting = Transparent if info.alpha else Pictures
+        self._fitting = fitting(info.width, info.height, "rgba" if info.alpha else "bgr24")
+        self._destination = Destination(self.path, overwrite=overwrite)
+        size = (info.height, info.width)
+        self._animation: Animation
+        try:
+            if ending == ".apng":
+                self._animation = AnimatedPng(self._destination, size, alpha=info.alpha)
+            else:
+                quality = _QUALITY if crf is None else round(100 - crf) if crf else _LOSSLESS
+                quality = _LOSSLESS if info.exact and crf is None else quality
+                self._animation = AnimatedWebp(
+                    self._destination, size, alpha=info.alpha, quality=quality
+                )
+        except OSError as error:
+            self._destination.abandon(keep=False)
+            raise SinkError(self._destination.explain(error)) from error
+        self._origin: Fraction | None = None
+        self._waiting: tuple[Array, Fraction, Fraction | None] | None = None
+        self._count = 0
+        self._done = False
+
+    def write(self, item: Item) -> None:
+        """Takes a frame; it is written once the next says how long it is shown.
+
+        Raises:
+            SinkError: the file cannot be written any further; the message says what was saved.
+        """
+        if not isinstance(item, Frame):
+            return
+        now = item.pts * item.time_base
+        self._origin = now if self._origin is None else self._origin
+        length = item.duration * item.time_base if item.duration else None
+        self._put(now - self._origin)
+        self._waiting = self._pixels(item), now - self._origin, length
+
+    def _pixels(self, frame: Frame) -> Array:
+        picture = frame.image
+        if (picture.width, picture.height) == (self._info.width, self._info.height):
+            pixels: Array = bgr_from_picture(picture)
+            if not self._info.alpha:
+                return pixels
+            alpha = frame.alpha
+            if alpha is None:
+                alpha = np.full(pixels.shape[:2], 255, np.uint8)
+            return np.dstack([pixels, alpha])
+        fitted: VideoFrame = self._fitting(picture, frame.alpha)
+        return fitted.to_ndarray(format="bgra" if self._info.alpha else "bgr24")
+
+    def _put(self, until: Fraction) -> None:
+        waiting, self._waiting = self._waiting, None
+        if waiting is None:
+            return
+        try:
+            self._animation.add(waiting[0], until)
+        except (OSError, ValueError) as error:
+            self._done = True
+            broken = self._destination.error
+            self._destination.abandon(keep=self._count > 0)
+            what = (
+                f"{self.path} could not be written to the end ({error})"
+                if broken is None
+                else self._destination.explain(broken)
+            )
+            saved = f"{self._count} pictures are saved in {self._destination.working} and play"
+            raise SinkError(f"{what}; {saved if self._count else 'nothing was saved'}") from error
+        self._count += 1
+
+    def close(self) -> None:
+        """Finishes the file; safe to call twice.
+
+        Raises:
+            SinkError: the end could not be written; the message says what was saved.
+        """
+        if self._done:
+            return
+        if self._waiting is not None:
+            _, start, length = self._waiting
+            self._put(start + (length or 1 / (self._info.rate or _USUAL_RATE)))
+        self._done = True
+        try:
+            if self._count:
+                self._destination.commit()
+            else:
+                self._destination.abandon(keep=False)
+        except OSError as error:
+            raise SinkError(self._destination.explain(error)) from error
+
+    def abort(self) -> None:
+        """Lets go at once; what was written plays."""
+        if self._done:
+            return
+        self._done = True
+        self._destination.abandon(keep=self._count > 0)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What does not fit in."""
+        if not self._info.copied:
+            return []
+        return [f"sound and what else is in the source is left out: {self.path.suffix} has none"]
