@@ -22,10 +22,11 @@ from stream.options import PictureOptions
 from stream.run.beside_display import BesideDisplay
 from stream.run.figures import Outcome
 from stream.run.finding import make_finder
+from stream.run.opening import make_painter
 from stream.run.plan import OutputPlan, RunPlan
 from stream.run.report import RunReport
 from stream.run.run import Run
-from stream.run.setup import Prepared, make_painter, prepared
+from stream.run.setup import Prepared, prepared
 from stream.run.status import Status
 from stream.run.turns import Turns
 from stream.serve.models import Models

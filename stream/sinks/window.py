@@ -23,6 +23,7 @@ from stream.frame import Frame, Item, VideoInfo
 from stream.options import OutputOptions
 from stream.references import Referencer
 from stream.sinks import _window_process
+from stream.sinks._chequers import on_chequers
 from stream.sinks.display import Display
 
 HELP = (
@@ -132,6 +133,10 @@ class WindowSink(Display):
             raise SinkError(reason)
 
     @classmethod
+    def check_alpha(cls, target: str, options: OutputOptions) -> None:
+        """What is transparent is shown as chequers."""
+
+    @classmethod
     def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:
         """A window with the source's name."""
         return cls(f"stream: {info.name}")
@@ -154,6 +159,8 @@ class WindowSink(Display):
         # Converting writes colour tags on what it converts, which a recording may hold too.
         own = self._reference(item.image)
         pixels = np.asarray(own.to_ndarray(format="bgr24"), np.uint8)
+        if item.alpha is not None:
+            pixels = on_chequers(pixels, item.alpha)
         new = self._make_room(pixels.size)
         np.copyto(self._memory[: pixels.size].reshape(pixels.shape), pixels)
         self._size = (pixels.shape[0], pixels.shape[1])

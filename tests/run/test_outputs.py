@@ -14,9 +14,9 @@ import pytest
 from stream.frame import Frame
 from stream.options import PictureOptions
 from stream.queues import WhenFull
+from stream.run.opening import make_painter
 from stream.run.output import Output
 from stream.run.policy import LIVE
-from stream.run.setup import make_painter
 from stream.sinks.video import VideoSink
 from stream.timing import CAPTURE_TO_DISPLAY
 from tests.run.parts import (
