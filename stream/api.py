@@ -22,6 +22,7 @@ from stream.inference.preprocess import check_rgb
 from stream.keywords import OpenKeywords, ProcessKeywords, WriterKeywords
 from stream.options import (
     CameraOptions,
+    CountOptions,
     CutOptions,
     InputOptions,
     ModelOptions,
@@ -38,6 +39,7 @@ from stream.run.run import OnFrame
 from stream.run.setup import Prepared, execute, prepared
 from stream.sinks import check_records
 from stream.sinks.caller import CALLER
+from stream.sinks.nothing import NOTHING
 from stream.sinks.video import VideoSink
 from stream.sources.base import Target
 
@@ -62,8 +64,12 @@ def _grouped(group: type[Group], given: dict[str, object]) -> Group:
     for one in fields(group):
         if one.name in given:
             value = given.pop(one.name)
-            parse = one.metadata["option"].parse
-            own[one.name] = parse(value) if parse is not None and isinstance(value, str) else value
+            option = one.metadata["option"]
+            if option.many and value is not None:
+                value = (value,) if isinstance(value, str) else tuple(cast("Sequence[str]", value))
+            elif option.parse is not None and isinstance(value, str):
+                value = option.parse(value)
+            own[one.name] = value
     return group(**own)
 
 
@@ -92,9 +98,10 @@ def _plan(
         followed = TrackingOptions(tracker=track)
     plan = RunPlan(
         source,
-        tuple(OutputPlan(str(one), picture, written) for one in outputs),
+        tuple(OutputPlan(str(one), picture, written) for one in outputs or (NOTHING,)),
         _grouped(ModelOptions, rest),
         followed,
+        counts=_grouped(CountOptions, rest),
     )
     if rest:
         known = [
@@ -176,6 +183,7 @@ class Video:
             if not self._ended:
                 ready.run.abort()
             ready.run.finish()
+            ready.conclude()
         self._stack.close()
 
 

@@ -22,16 +22,18 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from stream.addresses import clean, split
+from stream.addresses import clean
 from stream.errors import SinkError, UsageError
 from stream.groups import Leaf, build, changed, leaves, nearest, read
+from stream.names import NAME, name_of
 from stream.option import Value
 from stream.options import (
+    CountOptions,
     InputOptions,
     LiveOptions,
     ModelOptions,
@@ -50,9 +52,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NAME = "{name}"
-"""What stands for a source's name in the targets of its outputs, and in `report`."""
-
 WINDOW = "window"
 
 _TABLES: dict[str, type] = {
@@ -61,6 +60,7 @@ _TABLES: dict[str, type] = {
     "live": LiveOptions,
     "run": RunOptions,
     "serve": ServeOptions,
+    "counts": CountOptions,
 }
 _NOT_HERE = frozenset({"save_config"})
 """Options that make no sense in a file."""
@@ -134,6 +134,7 @@ class _Reader:
         live = self._group("live", LiveOptions)
         said = self._group("run", RunOptions)
         serve = self._group("serve", ServeOptions)
+        counts = self._group("counts", CountOptions)
         shared = [self._output(place, table) for place, table in self._tables(("output",))]
         plans: list[RunPlan] = []
         taken: dict[str, Place] = {}
@@ -150,13 +151,14 @@ class _Reader:
                 )
             plans.append(
                 RunPlan(
-                    source.named(NAME, name),
+                    source,
                     tuple(one.plan(name) for one in outputs),
                     model,
                     tracking,
                     live,
                     run,
                     serve,
+                    replace(counts, plot=_called(counts.plot, name)),
                 )
             )
         if not plans:
@@ -204,6 +206,8 @@ class _Reader:
         if "name" in table:
             name = self._text_of((*place, "name"), "name", table["name"])
         options = self._build(place, InputOptions, given)
+        replay = replace(options.replay, from_records=_called(options.replay.from_records, name))
+        options = replace(options, replay=replay)
         own = [self._output(one, inner) for one, inner in self._tables((*place, "output"))]
         return SourcePlan(target, options), name, own
 
@@ -280,6 +284,11 @@ class _Reader:
         return UsageError(clean(f"{self._name}, line {line}: {sentence}"))
 
 
+def _called(path: Path | None, name: str) -> Path | None:
+    """A path, with `{name}` in it written out."""
+    return None if path is None else Path(str(path).replace(NAME, name))
+
+
 def _home_of(key: str) -> str:
     """Which table an option belongs to; "" where there is none of that name."""
     homes = {
@@ -309,20 +318,6 @@ def _not_toml(name: str, text: str, error: BaseException) -> str:
     line = found[1] or str(text.rstrip("\n").count("\n") + 1)
     reason = message[: found.start()]
     return clean(f"{name}, line {line}: this is no TOML: {reason[:1].lower()}{reason[1:]}")
-
-
-def name_of(target: str | Sequence[str]) -> str:
-    """A source's name, made from its target: a file's stem, an address without its secrets."""
-    first = target if isinstance(target, str) else target[0]
-    scheme, _, rest = split(first)
-    if scheme:
-        plain = rest.partition("?")[0]
-    else:
-        path = Path(first)
-        plain = path.stem or first
-        if first.isdecimal():
-            plain = f"camera-{first}"
-    return re.sub(r"[^\w.-]+", "-", plain).strip("-.") or "source"
 
 
 def dump(plans: RunPlan | Sequence[RunPlan]) -> str:

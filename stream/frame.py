@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from stream.instances import Instances
+    from stream.tally import Tally
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ class Frame:
         alpha: how opaque each pixel is, uint8 of the picture's size, 0 (not at all) to 255, where
             a layer says so; colours are not multiplied by it. None where all are wholly opaque.
             Not to be written to.
+        tally: what was counted at lines and zones up to it, where any are asked for.
     """
 
     image: av.VideoFrame
@@ -50,6 +52,7 @@ class Frame:
     instances: Instances | None = None
     notes: tuple[str, ...] = ()
     alpha: NDArray[np.uint8] | None = None
+    tally: Tally | None = None
 
     @property
     def pts_seconds(self) -> float:

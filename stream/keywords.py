@@ -24,6 +24,10 @@ class OpenKeywords(TypedDict, total=False):
     end: float | str | None
     limit: int | None
     from_records: Path | str | None
+    line: Sequence[str] | str | None
+    zone: Sequence[str] | str | None
+    count_at: str
+    plot: Path | str | None
     size: tuple[int, int] | str | None
     fps: float | None
     device: str | None

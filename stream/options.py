@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from stream.count_options import CountOptions as CountOptions  # noqa: PLC0414 - one of them
 from stream.errors import UsageError
 from stream.option import (
     Every,
@@ -342,9 +343,8 @@ class OutputOptions:
     )
     records_masks: str = option(
         "rle",
-        "How records hold masks. rle: COCO's run lengths, exact; polygon: outlines, to a pixel; "
-        "soft: what --from needs to paint the very same picture again, many times as large "
-        "(.ndjson); none: boxes alone.",
+        "How records hold masks. rle: COCO's run lengths, exact; polygon: outlines; soft: what "
+        "--from needs for the very same picture, large (.ndjson); none: boxes alone.",
         choices=("rle", "polygon", "soft", "none"),
     )
 

@@ -31,6 +31,7 @@ def kinds(hint: Any, *, parsed: bool = False) -> set[Any]:
                 options.ModelOptions,
                 options.CutOptions,
                 options.ReplayOptions,
+                options.CountOptions,
                 options.CameraOptions,
                 options.NetworkOptions,
             ],
@@ -42,6 +43,7 @@ def kinds(hint: Any, *, parsed: bool = False) -> set[Any]:
             [
                 options.ModelOptions,
                 options.InputOptions,
+                options.CountOptions,
                 options.PictureOptions,
                 options.OutputOptions,
             ],
@@ -50,7 +52,7 @@ def kinds(hint: Any, *, parsed: bool = False) -> set[Any]:
 )
 def test_keywords_are_the_options(told: type, groups: list[type]) -> None:
     wanted = {
-        name: kinds(leaf.hint, parsed=leaf.option.parse is not None)
+        name: kinds(leaf.hint, parsed=leaf.option.parse is not None or leaf.option.many)
         for group in groups
         for name, leaf in leaves(group).items()
     }

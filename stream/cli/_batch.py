@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stream.cli._hints import is_address
-from stream.config import NAME
 from stream.errors import UsageError
+from stream.names import NAME
 from stream.option import option
-from stream.options import CutOptions, ReplayOptions
+from stream.options import CutOptions
 from stream.run.plan import Endings
 
 ANY = Endings(
@@ -265,17 +265,18 @@ def _output_name(path: Path, *, made: Endings) -> str:
     return path.name if ending in made.videos else f"{path.stem}{made.usual}"
 
 
-def check_replay(replay: ReplayOptions, *, several: bool) -> None:
-    """Makes sure that every input has records of its own to be painted from.
+def check_named(*files: Path | None, several: bool) -> None:
+    """Makes sure that every input has a file of its own where each needs one.
 
     Raises:
         UsageError: one file is named for several inputs.
     """
-    if several and replay.from_records is not None and NAME not in str(replay.from_records):
-        raise UsageError(
-            f"{replay.from_records} cannot be the records of several inputs; put {NAME} into its "
-            "name, which stands for each input's"
-        )
+    for file in files:
+        if several and file is not None and NAME not in str(file):
+            raise UsageError(
+                f"{file} cannot be for several inputs; put {NAME} into its name, which stands for "
+                "each input's"
+            )
 
 
 def refuse_twins(tasks: Sequence[Task]) -> None:

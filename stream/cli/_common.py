@@ -17,6 +17,7 @@ from stream.cli._hints import without_secrets
 from stream.errors import UsageError
 from stream.options import (
     STANDARD_OUTPUT,
+    CountOptions,
     LiveOptions,
     ModelOptions,
     OutputOptions,
@@ -38,6 +39,7 @@ class Common:
     model: ModelOptions = ModelOptions()
     replay: ReplayOptions = ReplayOptions()
     tracking: TrackingOptions = TrackingOptions()
+    counts: CountOptions = CountOptions()
     picture: PictureOptions = PictureOptions()
     files: OutputOptions = OutputOptions()
     run: RunOptions = RunOptions()
@@ -160,7 +162,7 @@ def record_targets(
     """
     if not records:
         return ()
-    from stream.config import NAME, name_of
+    from stream.names import NAME, name_of
     from stream.sinks import check_records
 
     name = name_of(source)

@@ -39,6 +39,7 @@ def demo(
             asked.model,
             asked.tracking,
             run=asked.run,
+            counts=asked.counts,
         )
         if not save_or_none(asked.run, [plan]):
             go_through([plan], asked.run)

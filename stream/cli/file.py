@@ -12,7 +12,7 @@ from stream.cli import _common as common
 from stream.cli._batch import (
     BatchOptions,
     Task,
-    check_replay,
+    check_named,
     find_inputs,
     finished,
     match_outputs,
@@ -62,7 +62,7 @@ def file(
     made = endings_for(asked.picture)
     needed = not records and masks is None
     several = len(found.files) > 1 or found.folders
-    check_replay(asked.replay, several=several)
+    check_named(asked.replay.from_records, asked.counts.plot, several=several)
     tasks = [
         replace(task, records=common.record_targets(records, str(task.source), several=several))
         for task in match_outputs(found, output or [], made=made, needed=needed)
@@ -89,7 +89,7 @@ def _plan(
     picture, pasted = common.with_masks(masks, asked.picture, asked.files, source_name)
     outputs = (*(OutputPlan(one, picture, asked.files) for one in task.all_outputs), *pasted)
     source = SourcePlan(str(task.source), InputOptions(cut=cut, replay=asked.replay))
-    return RunPlan(source, outputs, asked.model, asked.tracking, run=asked.run)
+    return RunPlan(source, outputs, asked.model, asked.tracking, run=asked.run, counts=asked.counts)
 
 
 def _is_finished(task: Task, cut: CutOptions) -> bool:

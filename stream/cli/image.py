@@ -21,6 +21,7 @@ from stream.cli._batch import (
 from stream.cli._groups import command
 from stream.errors import UsageError
 from stream.options import (
+    CountOptions,
     InputOptions,
     ModelOptions,
     OutputOptions,
@@ -39,6 +40,7 @@ class PhotoOptions:
     replay: ReplayOptions = ReplayOptions()
     picture: PictureOptions = PictureOptions()
     files: OutputOptions = OutputOptions()
+    counts: CountOptions = CountOptions()
     run: RunOptions = RunOptions()
 
 
@@ -98,6 +100,7 @@ def image(
         (*outputs, *pasted),
         asked.model,
         run=run,
+        counts=asked.counts,
     )
     if save_or_none(run, [plan]):
         return

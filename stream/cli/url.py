@@ -49,6 +49,7 @@ def url(
         asked.tracking,
         live,
         asked.run,
+        counts=asked.counts,
     )
     from stream.cli._runs import run_live, save_or_none
 

@@ -63,6 +63,7 @@ def webcam(
         asked.tracking,
         live,
         asked.run,
+        counts=asked.counts,
     )
     from stream.cli._runs import run_live, save_or_none
 

@@ -17,6 +17,7 @@ from stream.compositing.style import Style
 from stream.instances import Instances
 from stream.pixels import paintable
 from stream.roi import Window
+from stream.tally import Tally
 
 _MOST = 32 << 20
 """Bytes of pasted masks that are kept for the layers of a frame; the rest are pasted anew for each:
@@ -96,6 +97,7 @@ class Canvas:
         steps: rows and columns of luma per sample of each plane.
         encoding: how colours are written in the picture.
         seconds: the frame's presentation time.
+        tally: what was counted at lines and zones up to the frame.
         alpha: how opaque each pixel is, uint8 of the picture's size, once a layer has said so.
     """
 
@@ -110,6 +112,7 @@ class Canvas:
         figures: tuple[str, ...] = (),
         notes: tuple[str, ...] = (),
         seconds: float = 0.0,
+        tally: Tally | None = None,
     ) -> None:
         """Nothing is copied or pasted yet.
 
@@ -122,6 +125,7 @@ class Canvas:
             figures: lines of the timing panel.
             notes: lines that a source wants shown.
             seconds: the frame's presentation time.
+            tally: what was counted up to it.
 
         Raises:
             ValueError: the picture has another format.
@@ -133,6 +137,7 @@ class Canvas:
         self.figures = figures
         self.notes = notes
         self.seconds = seconds
+        self.tally = tally
         self.occupied: list[Window] = []
         self.alpha: NDArray[np.uint8] | None = None
         asked = style.mask_threshold

@@ -164,6 +164,7 @@ class Painter:
             figures=tuple(figures),
             notes=frame.notes,
             seconds=frame.pts_seconds,
+            tally=frame.tally,
         )
         for layer in layers:
             layer.plan(canvas)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.errors import SinkError
-from stream.frame import VideoInfo
+from stream.frame import Frame, VideoInfo
 from stream.pixels import plane_view
 
 
@@ -71,3 +72,12 @@ class Fit:
         ]
         graph.link_nodes(*steps).configure()
         return graph
+
+
+def info_of(frame: Frame, info: VideoInfo) -> VideoInfo:
+    """What an output that begins with this frame is to know: its size, not the first one's."""
+    picture = frame.image
+    kind = (picture.width, picture.height, picture.format.name)
+    if kind == (info.width, info.height, info.pixel_format):
+        return info
+    return replace(info, width=kind[0], height=kind[1], pixel_format=kind[2])

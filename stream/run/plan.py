@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from stream.names import NAME, name_of
 from stream.options import (
+    CountOptions,
     InputOptions,
     LiveOptions,
     ModelOptions,
     OutputOptions,
     PictureOptions,
-    ReplayOptions,
     RunOptions,
     TrackingOptions,
 )
@@ -35,13 +36,9 @@ class SourcePlan:
     target: Target
     options: InputOptions = InputOptions()
 
-    def named(self, mark: str, name: str) -> SourcePlan:
-        """The same, with a mark in the name of its records replaced by the source's name."""
-        path = self.options.replay.from_records
-        if path is None:
-            return self
-        replay = ReplayOptions(Path(str(path).replace(mark, name)))
-        return replace(self, options=replace(self.options, replay=replay))
+    def place(self, path: Path) -> Path:
+        """A path, with `{name}` in it written out."""
+        return Path(str(path).replace(NAME, name_of(self.target)))
 
 
 class Endings(NamedTuple):
@@ -84,6 +81,7 @@ class RunPlan:
     live: LiveOptions = LiveOptions()
     run: RunOptions = RunOptions()
     serve: ServeOptions = ServeOptions()
+    counts: CountOptions = CountOptions()
 
 
 def masks_plan(folder: str, picture: PictureOptions, options: OutputOptions) -> OutputPlan:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stream.config import NAME, name_of
 from stream.errors import UsageError
 from stream.frame import Frame, VideoInfo
 from stream.instances import Instances
@@ -227,10 +226,7 @@ def records_of(plan: RunPlan, *, live: bool) -> Path | None:
     for name in ("model", "provider", "every"):
         if getattr(plan.model, name) != getattr(usual, name):
             raise UsageError(f"--from paints without the model; leave out --{name}")
-    target = plan.source.target
-    first = target[0] if isinstance(target, (list, tuple)) and target else target
-    if isinstance(first, (str, Path)):
-        path = Path(str(path).replace(NAME, name_of(str(first))))
+    path = plan.source.place(path)
     if not path.is_file():
         raise UsageError(f"there are no records {path}")
     return path

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from rich.text import Text
 from stream.errors import SinkError
 from stream.files import write_whole
 from stream.run.figures import Counts, Found, Outcome
-from stream.timing import LABELS, StageFigures
+from stream.timing import StageFigures
 from stream.types import JSON
 from stream.version import __version__
 
@@ -54,6 +54,7 @@ class RunReport:
     interrupted: bool
     found: dict[str, Found] = field(default_factory=dict)
     found_frames: int = 0
+    counts: dict[str, JSON] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     error: str | None = None
 
@@ -68,6 +69,7 @@ def run_report(
     outcome: Outcome,
     stages: dict[str, StageFigures],
     remarks: Sequence[str],
+    counted: dict[str, JSON] | None = None,
 ) -> RunReport:
     """Puts together one run's figures."""
     counts = outcome.counts
@@ -91,6 +93,7 @@ def run_report(
         interrupted=outcome.interrupted,
         found=outcome.found,
         found_frames=outcome.found_frames,
+        counts=counted or {},
         remarks=list(remarks),
         error=None if outcome.error is None else str(outcome.error),
     )
@@ -187,8 +190,7 @@ def print_report(console: Console, run: RunReport) -> None:
         table.add_column(column, justify="right")
     for name, figures in run.stages.items():
         table.add_row(
-            LABELS.get(name, name),
-            *(f"{ms:.2f}" for ms in (figures.p50_ms, figures.p95_ms, figures.max_ms)),
+            name, *(f"{ms:.2f}" for ms in (figures.p50_ms, figures.p95_ms, figures.max_ms))
         )
     console.print(table)
     console.print(
@@ -197,9 +199,35 @@ def print_report(console: Console, run: RunReport) -> None:
         highlight=False,
     )
     console.print(Text(found_line(run)))
+    for line in count_lines(run.counts):
+        console.print(Text(line))
     console.print(Text(f"model {run.model}, provider {run.provider}"))
     for remark in run.remarks:
         console.print(Text(f"note: {remark}", style="yellow"))
+
+
+def count_lines(counts: Mapping[str, JSON]) -> list[str]:
+    """What was counted at lines and zones, a line each: "door: 3 person in, 1 person out"."""
+    found: list[str] = []
+    for one in _listed(counts.get("lines")):
+        found.append(f"{one['name']}: {_said(one['in'])} in, {_said(one['out'])} out")
+    for one in _listed(counts.get("zones")):
+        seconds = one["seconds"]
+        together = sum(seconds.values()) if isinstance(seconds, dict) else 0  # type: ignore[arg-type]
+        found.append(
+            f"{one['name']}: {_said(one['objects'])} in it, {one['most']} at once, "
+            f"{together:.1f} s together"
+        )
+    return found
+
+
+def _listed(value: JSON | None) -> list[dict[str, JSON]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _said(counts: JSON) -> str:
+    named = counts.items() if isinstance(counts, dict) else ()
+    return ", ".join(f"{number} {name}" for name, number in named) or "none"
 
 
 def found_line(run: RunReport) -> str:

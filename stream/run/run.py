@@ -11,13 +11,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stream.frame import Frame, VideoInfo
 from stream.queues import Cancelled, Queue, WhenFull
 from stream.run.branch import Branch
 from stream.run.figures import Counts, Fate, Figures, Job, Outcome
+from stream.run.fit import info_of
 from stream.run.output import Output
 from stream.run.panel import PanelFigures
 from stream.run.policy import OFFLINE, Policy
@@ -94,11 +94,9 @@ class Run:
         self._outputs: list[Output] = []
         self._error: BaseException | None = None
         self._stopping = threading.Event()
-        self._enough = False
         self._aborting = threading.Event()
         self._draining = threading.Event()
-        self._started = False
-        self._ended = False
+        self._started = self._ended = self._enough = False
         self._wake = threading.Event()
         self._message = ("", 0.0)
         self._moved = now()
@@ -154,11 +152,9 @@ class Run:
             queues += [branch.queue.figures() for branch in self._branches]
             queues += [output.queue.figures() for output in self._outputs]
             error = self._error
+        interrupted = self._stopping.is_set() and not self._enough
         return self._figures.outcome(
-            self.counts,
-            interrupted=self._stopping.is_set() and not self._enough,
-            error=error,
-            queues=queues,
+            self.counts, interrupted=interrupted, error=error, queues=queues
         )
 
     # What can be done to it, from any thread.
@@ -219,9 +215,8 @@ class Run:
 
     def _look_at_layers(self) -> None:
         painters = [branch.painter for branch in self._branches]
-        covered = any(one is not None and one.covers for one in painters)
-        written = any(one.sink.wants_unsure for one in self._outputs)
-        self._schedule.cover(wanted=covered or written)
+        wanted = any(one is not None and one.covers for one in painters)
+        self._schedule.cover(wanted=wanted or any(o.sink.wants_unsure for o in self._outputs))
 
     def stop(self) -> None:
         """Takes nothing more from the source; what is under way is finished and written."""
@@ -368,7 +363,7 @@ class Run:
                 branch.put(item, shared=False)
             return
         try:
-            self.info = _info_of(item.frame, self.info)
+            self.info = info_of(item.frame, self.info)
             self._moved = self._now()
             if self._on_frame is not None:
                 self._on_frame(item.frame)
@@ -415,12 +410,3 @@ class Run:
         for output in self.outputs:
             if isinstance(output.sink, Display) and output.alive:
                 output.sink.notice(lines)
-
-
-def _info_of(frame: Frame, info: VideoInfo) -> VideoInfo:
-    """What an output that begins with this frame is to know: its size, not the first one's."""
-    picture = frame.image
-    kind = (picture.width, picture.height, picture.format.name)
-    if kind == (info.width, info.height, info.pixel_format):
-        return info
-    return replace(info, width=kind[0], height=kind[1], pixel_format=kind[2])

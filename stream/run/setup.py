@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,9 @@ from stream.errors import StreamError
 from stream.frame import VideoInfo
 from stream.options import LiveOptions, PictureOptions
 from stream.queues import WhenFull
+from stream.run.about import about_of
 from stream.run.controls import Controls
+from stream.run.counting import Counting
 from stream.run.figures import Outcome
 from stream.run.finding import find_by
 from stream.run.guard import check_reports, read_by
@@ -24,6 +26,7 @@ from stream.run.interrupt import on_interrupt
 from stream.run.opening import check_output, make_painter, open_sink
 from stream.run.output import Output
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.run.plot import check_plot, plot_of, write_plot
 from stream.run.policy import LIVE, OFFLINE
 from stream.run.progress import ProgressLine
 from stream.run.replay import records_of
@@ -33,7 +36,6 @@ from stream.run.schedule import Schedule, Told
 from stream.run.split import SplitSink
 from stream.run.status import Status
 from stream.run.turns import Turns
-from stream.sinks.base import About
 from stream.sinks.nothing import NOTHING
 from stream.sources.base import Source
 from stream.sources.images import ImagesSource
@@ -104,6 +106,19 @@ class Prepared:
     plan: RunPlan
     outputs: list[Output]
     schedule: Schedule
+    counting: Counting
+
+    def conclude(self) -> None:
+        """Writes what is written once the run has ended.
+
+        Raises:
+            SinkError: it cannot be written.
+        """
+        path = plot_of(self.plan)
+        if path is not None and self.counting.series is not None:
+            overwrite = any(one.options.overwrite for one in self.plan.outputs)
+            name = self.run.source.info.name
+            write_plot(path, self.counting.series, name, overwrite=overwrite)
 
 
 def check(plan: RunPlan, read: Sequence[Path] = ()) -> None:
@@ -124,6 +139,10 @@ def check(plan: RunPlan, read: Sequence[Path] = ()) -> None:
     for output in plan.outputs:
         check_output(output, inputs, live=live, photos=photos)
     tracking.make(plan.tracking.tracker)
+    plot = plot_of(plan)
+    if plot is not None:
+        taken = [*inputs, *(Path(one.target) for one in plan.outputs)]
+        check_plot(plot, taken, overwrite=any(one.options.overwrite for one in plan.outputs))
 
 
 @contextmanager
@@ -156,28 +175,16 @@ def prepared(
         info = source.info
         told, schedule = find_by(plan, info, segmenter, turns)
         stack.callback(schedule.close)
+        counting = Counting(plan.counts, info, keep_series=plan.counts.plot is not None)
         outputs = []
         for one in plan.outputs or (OutputPlan(NOTHING),):
             output = open_output(one, info)
             stack.callback(_let_go, output)
-            output.sink.describe(_about(told, plan))
+            output.sink.describe(about_of(told, plan))
+            output.sink.conclude_with(counting.summary)
             outputs.append(output)
-        run = put_together(source, schedule, outputs, told, on_frame)
-        yield Prepared(run, told, plan, outputs, schedule)
-
-
-def _about(told: Told, plan: RunPlan) -> About:
-    """With what a run works, ready for JSON."""
-    about: About = {
-        "model": told.name,
-        "provider": told.provider,
-        "classes": list(told.names),
-        "options": {**asdict(plan.model), **asdict(plan.tracking)},
-    }
-    start = plan.source.options.cut.start
-    if start:
-        about["start"] = start
-    return about
+        run = put_together(source, schedule, outputs, told, counting.after(on_frame))
+        yield Prepared(run, told, plan, outputs, schedule, counting)
 
 
 def put_together(
@@ -235,6 +242,7 @@ def execute(
             ready.segmenter,
             console=console,
             report=plan.run.report if live else None,
+            counting=ready.counting,
             remarks=[*remarks, *(ready.segmenter.remarks if segmenter is None else ())],
         )
         line = ProgressLine(
@@ -243,6 +251,7 @@ def execute(
         with on_interrupt(run.stop, run.abort), line:
             outcome = run.run(on_tick=lambda: _tick(run, plan.live, status, line))
         status.write(finished=True)
+        ready.conclude()
     if outcome.error is not None and not isinstance(outcome.error, StreamError):
         raise outcome.error
     return status.figures(), outcome

@@ -11,6 +11,7 @@ import psutil
 from rich.console import Console
 
 from stream.errors import SinkError
+from stream.run.counting import Counting
 from stream.run.output import Output
 from stream.run.report import RunReport, machine, run_report, write_json
 from stream.run.run import Run
@@ -35,6 +36,7 @@ class Status:
         console: where status lines go; none are written to a terminal, where the window or the
             progress line says it.
         report: the report file, or None.
+        counting: what was counted, for the report.
         remarks: sentences to add to those of the run.
     """
 
@@ -45,6 +47,7 @@ class Status:
         *,
         console: Console,
         report: Path | None,
+        counting: Counting | None = None,
         remarks: Sequence[str] = (),
     ) -> None:
         self._run = run
@@ -54,6 +57,7 @@ class Status:
         self._remarks = tuple(remarks)
         self._console = console
         self._report = report
+        self._counting = counting
         self._said = self._written = time.monotonic()
         self._frames_said = 0
         self._report_problem: str | None = None
@@ -84,7 +88,8 @@ class Status:
 
     def figures(self) -> RunReport:
         """The run's figures as they stand."""
-        run = self._run
+        run, counting = self._run, self._counting
+        counted = [] if counting is None else counting.remarks
         return run_report(
             source=self._source,
             output=", ".join(one.name for one in run.outputs),
@@ -93,7 +98,8 @@ class Status:
             provider=self._segmenter.provider,
             outcome=run.outcome(),
             stages=self._clock.figures(),
-            remarks=[*self._remarks, *run.all_remarks],
+            remarks=[*self._remarks, *run.all_remarks, *counted],
+            counted=None if counting is None else counting.summary(),
         )
 
     def write(self, *, finished: bool) -> None:

@@ -16,9 +16,9 @@ import psutil
 from rich.console import Console
 
 from stream import sources
-from stream.config import name_of
 from stream.errors import StreamError, UsageError
 from stream.extras import need_extra
+from stream.names import name_of
 from stream.run.finding import load_segmenter
 from stream.run.interrupt import on_interrupt
 from stream.run.plan import OutputPlan, RunPlan

@@ -10,6 +10,7 @@ from stream.instance import Instance
 from stream.options import STANDARD_OUTPUT
 from stream.sinks._records import Records, as_json, exact
 from stream.sinks._shapes import mask_entry
+from stream.tally import Tally
 from stream.types import JSON
 
 VERSION = 1
@@ -65,6 +66,8 @@ class NdjsonSink(Records):
         if self.masks == "soft" and found is not None:
             line["mask_threshold"] = found.mask_threshold
         line["objects"] = [] if found is None else [self._object(one) for one in found]
+        if frame.tally is not None:
+            line["counts"] = _counts(frame.tally)
         if self.masks == "soft" and found is not None and found.unsure is not None:
             line["unsure"] = [self._object(one) for one in found.unsure]
         return f"{as_json(line)}\n"
@@ -85,3 +88,17 @@ class NdjsonSink(Records):
             "centroid": None if centre is None else [round(place, 2) for place in centre],
             **mask_entry(one, self.masks, {"size": list(mask["size"]), "counts": mask["counts"]}),
         }
+
+
+def _counts(tally: Tally) -> dict[str, JSON]:
+    """What was counted up to a frame, by the names of lines and zones."""
+    found: dict[str, JSON] = {
+        one.name: {"in": dict(one.into), "out": dict(one.out)} for one in tally.lines
+    }
+    for zone in tally.zones:
+        found[zone.name] = {
+            "now": dict(zone.now),
+            "in": dict(zone.into),
+            "out": dict(zone.out),
+        }
+    return found

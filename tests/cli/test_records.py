@@ -121,3 +121,20 @@ def test_whole_lines_survive_whatever_happens(tmp_path):
         running.wait(30)
     found = lines(path.read_text())
     assert [line["frame"] for line in found[1:]] == sorted({one["frame"] for one in found[1:]})
+
+
+def test_counts_are_said_and_kept_in_a_configuration(stream, clip, bright, tmp_path):
+    asked = ("file", clip, "--model", bright, "--records", "f.ndjson")
+    line = ("--line", "gate=50%,0,50%,100%", "--zone", "0,0,50%,0,50%,100%,0,100%")
+    result = stream(*asked, *line)
+    assert result.code == 0, result.err
+    assert "gate: none in, 1 person out" in result.out
+    assert "zone 1: 1 person in it, 1 at once" in result.out
+    saved = stream(*asked, *line, "--plot", "{name}.png", "--overwrite", "--save-config", "c.toml")
+    assert saved.code == 0, saved.err
+    assert 'line = ["gate=50%,0,50%,100%"]' in (tmp_path / "c.toml").read_text()
+    assert stream("run", "c.toml").code == 0
+    assert (tmp_path / "in.png").exists()
+    wrong = stream(*asked, "--line", "1,2,3")
+    assert wrong.code == 2
+    assert "--line is x1,y1,x2,y2" in wrong.err

@@ -1,0 +1,108 @@
+"""Lines and zones with what was counted at them, or how many objects are in view."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import cv2
+import numpy as np
+
+from stream.compositing.canvas import Canvas
+from stream.compositing.layer import Layer
+from stream.compositing.layers.contour import line_width
+from stream.compositing.layers.labels import Label, LabelPainter
+from stream.compositing.mattes import on_grid
+from stream.compositing.palette import INK, Colour, colour_of
+from stream.compositing.planes import blend, part, reduce_to
+from stream.compositing.style import Style
+from stream.roi import Window
+from stream.tally import LineTally, Point, ZoneTally
+from stream.types import Array
+
+_LINE, _INSIDE = 230, 40
+"""How strongly edges and the inside of a zone cover the picture, of 255."""
+
+_FARTHEST = 30_000
+"""Pixels that OpenCV draws to."""
+
+
+class Counts(Layer):
+    """Each line with an arrow to the side that counts as in, each zone, and a plate with numbers.
+
+    Without lines and zones the plate says what is in view.
+    """
+
+    pastes: ClassVar[bool] = False
+
+    def __init__(self, style: Style) -> None:
+        super().__init__(style)
+        self._labels = LabelPainter(style.label_size)
+
+    def paint(self, canvas: Canvas) -> None:
+        """Draws all of them."""
+        tally = canvas.tally
+        labels: list[Label] = []
+        places: tuple[LineTally | ZoneTally, ...] = ()
+        if tally is not None:
+            places = (*tally.lines, *tally.zones)
+        for number, place in enumerate(places, start=1):
+            colour = colour_of(number, self.style.palette_colours)
+            self._draw(canvas, place.points, colour)
+            x, y = np.mean(place.points, axis=0).tolist()
+            if isinstance(place, ZoneTally):
+                text = f"{place.name}: {_said(place.now)}"
+            else:
+                text = f"{place.name}: in {_total(place.into)}, out {_total(place.out)}"
+            labels.append(Label(text, colour, x, y))
+        if not places and len(canvas.instances):
+            here = Counter(canvas.instances.names)
+            labels.append(Label(_said(here), INK, 0, canvas.size[0]))
+        if labels:
+            self._labels.paint(canvas.planes, labels, canvas.occupied)
+
+    def _draw(self, canvas: Canvas, points: Sequence[Point], colour: Colour) -> None:
+        height, width = canvas.size
+        thickness = max(1, round(1.5 * line_width(canvas.size, self.style.contour_width)))
+        corners = np.clip(np.rint(np.array(points)), -_FARTHEST, _FARTHEST).astype(np.int32)
+        reach = 6 * thickness + 2
+        (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
+        window: Window = (
+            max(0, int(top) - reach),
+            min(height, int(bottom) + reach + 1),
+            max(0, int(left) - reach),
+            min(width, int(right) + reach + 1),
+        )
+        if window[0] >= window[1] or window[2] >= window[3]:
+            return
+        window = on_grid(window, canvas.size, canvas.grid)
+        alpha: Array = np.zeros((window[1] - window[0], window[3] - window[2]), np.uint8)
+        corners = corners - (window[2], window[0])
+        if len(corners) > 2:
+            cv2.fillPoly(alpha, [corners], _INSIDE)
+            cv2.polylines(alpha, [corners], True, _LINE, thickness, cv2.LINE_AA)
+        else:
+            first, last = corners
+            cv2.line(alpha, first.tolist(), last.tolist(), _LINE, thickness, cv2.LINE_AA)
+            way = (last - first).astype(np.float64)
+            # To the right of who looks along the line.
+            across = np.array([-way[1], way[0]]) / max(1.0, float(np.hypot(*way)))
+            # Away from the middle, where the plate is.
+            foot = first + way / 4
+            tip = np.rint(foot + 6 * thickness * across).astype(int).tolist()
+            start = np.rint(foot).astype(int).tolist()
+            cv2.arrowedLine(alpha, start, tip, _LINE, thickness, cv2.LINE_AA, tipLength=0.5)
+        planes = canvas.planes
+        codes = planes.encoding.codes(colour)
+        for samples, step, code in zip(planes.samples, planes.steps, codes, strict=False):
+            blend(part(samples, step, window), reduce_to(alpha, step), code)
+
+
+def _total(counts: Mapping[str, int]) -> int:
+    return sum(counts.values())
+
+
+def _said(counts: Mapping[str, int]) -> str:
+    ranked = sorted(counts.items(), key=lambda one: -one[1])
+    return ", ".join(f"{number} {name}" for name, number in ranked) or "empty"

@@ -1,0 +1,33 @@
+"""What a source is called in the names of the files that are made of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from stream.addresses import split
+
+NAME = "{name}"
+"""What stands for a source's name: in the targets of its outputs, in its report's name."""
+
+
+def name_of(target: object) -> str:
+    """A source's name, made from its target: a file's stem, an address without its secrets.
+
+    Args:
+        target: a text or a path, or several, of which the first counts; arrays have no name.
+    """
+    first = target
+    if isinstance(target, Sequence) and not isinstance(target, str) and target:
+        first = target[0]
+    if not isinstance(first, (str, Path)):
+        return "source"
+    scheme, _, rest = split(str(first))
+    if scheme:
+        plain = rest.partition("?")[0]
+    else:
+        plain = Path(first).stem or str(first)
+        if str(first).isdecimal():
+            plain = f"camera-{first}"
+    return re.sub(r"[^\w.-]+", "-", plain).strip("-.") or "source"

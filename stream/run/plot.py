@@ -1,0 +1,87 @@
+"""What was counted over a run, as a picture of curves."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from stream.errors import SinkError, UsageError
+from stream.extras import need_extra
+from stream.files import check_replaceable, same_file, write_whole
+from stream.run.plan import RunPlan
+from stream.run.series import Series
+
+_WIDTH, _HEIGHT, _DPI = 9.6, 2.4, 100
+_NAMED = 12
+"""Curves at most that have a name in a part; COCO has 80 classes."""
+
+
+def plot_of(plan: RunPlan) -> Path | None:
+    """Where a plan's plot goes, `{name}` written out; None for no plot."""
+    return None if plan.counts.plot is None else plan.source.place(plan.counts.plot)
+
+
+def check_plot(path: Path, taken: Sequence[Path], *, overwrite: bool) -> None:
+    """Refuses a plot that cannot come about, before any work.
+
+    Args:
+        path: the picture to be written.
+        taken: files that are read, and other outputs.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        UsageError: the library is not there, the ending is another than .png, or the file is there.
+        SinkError: it cannot be written.
+    """
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"--plot writes a picture that ends with .png, not {path}")
+    if any(same_file(path, one) for one in taken):
+        raise UsageError(f"{path} is an input or an output; name another file for --plot")
+    need_extra("plot", "matplotlib", what="--plot")
+    check_replaceable(path, overwrite=overwrite)
+
+
+def write_plot(path: Path, series: Series, title: str, *, overwrite: bool) -> None:
+    """Writes the curves: objects in view by class, and a part for each line and zone.
+
+    Raises:
+        SinkError: the file cannot be written.
+    """
+    # It takes most of a second to load.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    parts = series.curves() or {"in view": {}}
+    figure = Figure(figsize=(_WIDTH, 0.8 + _HEIGHT * len(parts)), dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    rows = figure.subplots(len(parts), 1, sharex=True, squeeze=False)[:, 0]
+    colours: dict[str, str] = {}
+    for axes, (part, curves) in zip(rows, parts.items(), strict=True):
+        ranked = sorted(curves.items(), key=lambda one: -sum(one[1][1]))
+        if set(curves) <= {"in", "out"}:
+            ranked = list(curves.items())
+        for name, (times, values) in ranked[:_NAMED]:
+            # A class has one colour in all parts.
+            colour = colours.setdefault(name, f"C{len(colours) % 10}")
+            axes.step(times, values, where="post", label=name, linewidth=1.4, color=colour)
+        axes.set_title(_plain(part), loc="left", fontsize=10)
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        if curves:
+            axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8, frameon=False)
+    rows[-1].set_xlabel("seconds")
+    figure.suptitle(_plain(title), x=0.01, ha="left", fontsize=11)
+    data = io.BytesIO()
+    figure.savefig(data, format="png")
+    try:
+        write_whole(path, data.getvalue(), overwrite=overwrite)
+    except OSError as error:
+        raise SinkError(f"the plot {path} cannot be written: {error.strerror or error}") from error
+
+
+def _plain(text: str) -> str:
+    """A text in which no $ begins a formula."""
+    return text.replace("$", r"\$")

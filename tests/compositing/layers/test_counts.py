@@ -1,0 +1,58 @@
+"""Lines, zones and numbers in the picture."""
+
+import numpy as np
+
+from stream.compositing import Painter, Style
+from stream.tally import LineTally, Tally, ZoneTally
+from tests.compositing.pictures import astronaut, frame, people, samples
+
+LINE = LineTally("door", ((20.0, 80.0), (180.0, 80.0)), {"person": 2}, {"dog": 1})
+ZONE = ZoneTally(
+    "hall", ((20.0, 20.0), (120.0, 20.0), (120.0, 140.0), (20.0, 140.0)), {"person": 1}
+)
+
+
+def painted(tally, instances=None, **style):
+    picture = astronaut(200, 160)
+    one = frame(picture, instances)
+    one.tally = tally
+    Painter("counts", Style(**style)).paint(one)
+    return samples(one.image)
+
+
+def changed(tally, **style):
+    plain = samples(astronaut(200, 160))
+    return painted(tally, **style)[0] != plain[0]
+
+
+def test_a_line_is_drawn_with_its_arrow_and_numbers():
+    there = changed(Tally((LINE,)))
+    assert there[80, 25:175].mean() > 0.9, "without anybody in view too"
+    assert there[83:92, 56:64].any(), "the arrow to the right of who looks along it"
+    other = LineTally("door", LINE.points, {"person": 3}, {"dog": 1})
+    assert (painted(Tally((LINE,)))[0] != painted(Tally((other,)))[0]).any()
+
+
+def test_a_zone_is_drawn_with_who_is_in_it():
+    there = changed(Tally((), (ZONE,)))
+    assert there[20:140, 20].mean() > 0.9
+    assert there[30:70, 30:110].mean() > 0.8
+    assert not there[:, 130:].any()
+
+
+def test_without_lines_the_plate_says_what_is_in_view():
+    picture = astronaut(200, 160)
+    someone = people(picture, (20, 20, 80, 120))
+    before = samples(astronaut(200, 160))
+    after = painted(None, someone)
+    rows, columns = np.nonzero(after[0] != before[0])
+    assert rows.min() > 130
+    assert columns.max() < 100
+    assert not changed(None).any()
+
+
+def test_lines_outside_and_on_the_edge_do_no_harm():
+    far = LineTally("far", ((-9e5, -9e5), (-8e5, 9e5)))
+    assert not (changed(Tally((far,)))[40:, 100:]).any()
+    whole = ZoneTally("all", ((0.0, 0.0), (200.0, 0.0), (200.0, 160.0), (0.0, 160.0)))
+    assert changed(Tally((), (whole,))).mean() > 0.8

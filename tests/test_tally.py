@@ -1,0 +1,73 @@
+"""Lines and zones: how they are asked for, and where a point lies."""
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.errors import UsageError
+from stream.tally import area, crosses, depth, parse_line, parse_regions, parse_zone, side
+
+sides = st.floats(-50, 150)
+points = st.tuples(sides, sides)
+
+
+def test_pixels_and_percent_and_names():
+    line = parse_line("door = 0,50%,100%,50%", "line 1")
+    assert (line.name, line.points((100, 200))) == ("door", ((0, 50), (200, 50)))
+    zone = parse_zone("1, 2.5,.5,4,5,-6", "zone 1")
+    assert (zone.name, zone.points((9, 9))) == ("zone 1", ((1, 2.5), (0.5, 4), (5, -6)))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("1,2,3", "--line is x1,y1,x2,y2, .* not 3 numbers"),
+        ("1,2,3,4,5,6", "not 6 numbers"),
+        ("1,2,1,2", "begins and ends at one point"),
+        ("a,b,c,d", "--line is x1,y1,x2,y2, such as"),
+        ("1,2,3,nan", "--line is"),
+        ("1,2,3,1e9", "--line is"),
+        ("1,2,3,9999999999", "--line is"),
+        ("", "--line is"),
+        (" =1,2,3,4", "empty name"),
+    ],
+)
+def test_what_is_no_line_is_refused(text, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        parse_line(text, "line 1")
+
+
+def test_what_is_no_zone_is_refused_and_so_are_names_that_are_there_twice():
+    for text in ("1,2,3,4", "1,2,3,4,5", "x"):
+        with pytest.raises(UsageError, match="--zone is x,y of three corners or more"):
+            parse_zone(text, "zone 1")
+    with pytest.raises(UsageError, match="two lines or zones are called 'a'"):
+        parse_regions(["a=1,2,3,4"], ["a=1,2,3,4,5,6"])
+
+
+def test_right_is_as_seen_along_the_line():
+    along = ((0.0, 10.0), (100.0, 10.0))
+    assert side((50, 15), along) == 5
+    assert side((50, 5), along) == -5
+    assert crosses((50, 5), (60, 15), along)
+    assert not crosses((150, 5), (160, 15), along)
+    assert not crosses((-20, 5), (-1, 15), along)
+
+
+@given(points, points, points, st.lists(points, max_size=3))
+def test_a_point_is_as_deep_in_a_polygon_as_opencv_says(point, a, b, others):
+    corners = [a, b, *others, (40.0, 60.0)]
+    known = cv2.pointPolygonTest(np.array(corners, np.float32), point, measureDist=True)
+    mine = depth(point, corners)
+    assert abs(mine) == pytest.approx(abs(known), abs=1e-2)
+    if abs(known) > 0.01:
+        assert (mine > 0) == (known > 0)
+
+
+def test_an_area_is_that_of_a_square():
+    assert area([(1, 1), (5, 1), (5, 5), (1, 5)]) == 16
+    assert math.isclose(area([(0, 0), (4, 0), (0, 3)]), 6)
