@@ -47,6 +47,8 @@ class Instances:
             given; None where the boxes themselves say so.
         unsure: what may be in the picture besides, down to half the threshold: layers that cover
             objects cover it too. None where nobody asked for it.
+        colours: float32 [N, K], which share of its pixels has which colour, for trackers; None
+            where nobody asked for it.
     """
 
     boxes: NDArray[np.float32]
@@ -59,6 +61,7 @@ class Instances:
     track_ids: NDArray[np.int64] | None = None
     mask_boxes: NDArray[np.float32] | None = None
     unsure: Instances | None = None
+    colours: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.boxes)
@@ -72,6 +75,8 @@ class Instances:
             lengths.add(len(self.track_ids))
         if self.mask_boxes is not None:
             lengths.add(len(self.mask_boxes))
+        if self.colours is not None:
+            lengths.add(len(self.colours))
         if len(lengths) != 1:
             raise ValueError(f"arrays of one frame's instances differ in length: {lengths}")
 
@@ -316,10 +321,11 @@ class Instances:
             masks=self.masks[index],
             track_ids=None if self.track_ids is None else self.track_ids[index],
             mask_boxes=None if self.mask_boxes is None else self.mask_boxes[index],
+            colours=None if self.colours is None else self.colours[index],
         )
 
     def joined(self, others: Sequence[Instances]) -> Instances:
-        """These and others of the same picture or film, best first, without identities.
+        """These and others of the same picture or film, best first, without identities and colours.
 
         Args:
             others: found by the same model; `unsure` of theirs is left out.
@@ -337,6 +343,7 @@ class Instances:
             track_ids=None,
             mask_boxes=np.concatenate([one.paste_boxes for one in every])[best] if reach else None,
             unsure=None,
+            colours=None,
         )
 
     def mirrored(self) -> Instances:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,6 +18,13 @@ END_TO_END = "end to end"
 
 CAPTURE_TO_DISPLAY = "capture to display"
 """Seconds from the moment a picture was taken (or came in) until it is on the screen."""
+
+LABELS = {END_TO_END: "with waiting in queues"}
+"""What people are told where a stage's name would be misunderstood: in a file, that frames wait for
+each other is no delay of anything."""
+
+_LATELY, _ENOUGH = 2.0, 0.5
+"""Seconds that a rate is taken over, at most and at least."""
 
 _SMALLEST = 1e-7
 _RATIO = 1.01
@@ -98,16 +106,19 @@ class Clock:
 
     Besides the distribution over the whole run it keeps a running mean over about the last
     sixteen frames for the timing panel, and the rate at which frames came out lately.
+
+    Args:
+        now: seconds on a clock that only goes forward.
     """
 
     _WEIGHT = 1 / 16
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
         self._lock = threading.Lock()
+        self._now = now
         self._stages: dict[str, Percentiles] = {}
         self._recent: dict[str, float] = {}
-        self._finished: float | None = None
-        self._interval: float | None = None
+        self._out: deque[float] = deque()
 
     def add(self, stage: str, seconds: float) -> None:
         """Counts one frame's time in one stage, in seconds."""
@@ -118,13 +129,11 @@ class Clock:
 
     def frame_out(self) -> None:
         """Notes that a frame has just left the pipeline."""
-        now = time.perf_counter()
+        now = self._now()
         with self._lock:
-            if self._finished is not None:
-                interval = now - self._finished
-                before = interval if self._interval is None else self._interval
-                self._interval = before + self._WEIGHT * (interval - before)
-            self._finished = now
+            self._out.append(now)
+            while len(self._out) > 2 and now - self._out[0] > _LATELY:
+                self._out.popleft()
 
     def recent(self) -> dict[str, float]:
         """Running means in seconds, by stage."""
@@ -141,9 +150,15 @@ class Clock:
 
     @property
     def rate(self) -> float | None:
-        """Frames per second lately; None before the second frame."""
+        """Frames per second over the last seconds; None before there are enough to tell.
+
+        Frames come out in bursts where several are worked on at once, so that the time between two
+        of them says nothing.
+        """
         with self._lock:
-            return None if not self._interval else 1 / self._interval
+            if len(self._out) < 2 or self._out[-1] - self._out[0] < _ENOUGH:
+                return None
+            return (len(self._out) - 1) / (self._out[-1] - self._out[0])
 
     def figures(self) -> dict[str, StageFigures]:
         """Each stage's figures, in pipeline order, stages that never ran left out."""

@@ -46,3 +46,38 @@ def test_timed_books_even_when_the_block_fails():
     with pytest.raises(KeyError), timed(stages, "infer"):
         raise KeyError
     assert stages["infer"] > 0
+
+
+def rates(times):
+    """What a clock says of the rate after each of these moments."""
+    now = [0.0]
+    clock = Clock(now=lambda: now[0])
+    said = []
+    for moment in times:
+        now[0] = moment
+        clock.frame_out()
+        said.append(clock.rate)
+    return said
+
+
+@pytest.mark.parametrize("rate", [0.2, 3, 25, 240])
+@pytest.mark.parametrize("together", [1, 4, 16])
+def test_frames_that_come_out_together_are_no_high_rate(rate, together):
+    """Several workers hand out bursts: 16 frames within a millisecond, then a pause."""
+    said = rates(
+        burst * together / rate + place * 1e-4 for burst in range(300) for place in range(together)
+    )
+    known = [one for one in said if one is not None]
+    assert said[0] is None and known
+    seen = min(2.0, 299 * together / rate)  # seconds that the last rate is taken over, at most
+    # Off by a burst at most in the time that it is taken over, which is no thousand a second.
+    assert max(known) <= 1.02 * rate + together / 0.5
+    assert known[-1] == pytest.approx(
+        rate, rel=0.02, abs=(together + 1) / max(0.5, seen - together / rate)
+    )
+
+
+def test_the_rate_is_of_the_last_seconds():
+    said = rates([n / 10 for n in range(50)] + [5 + n / 50 for n in range(200)])
+    assert said[49] == pytest.approx(10) and said[-1] == pytest.approx(50)
+    assert said[3] is None

@@ -8,6 +8,8 @@ import onnx
 
 from stream.errors import ModelError
 from stream.inference.contract import PREFIX, Metadata, check_tensors
+from stream.inference.foreign import describe
+from stream.inference.onnx_file import Graph, OnnxFile
 from stream_export.output import replacing
 
 _KINDS: dict[int, str] = {
@@ -74,23 +76,23 @@ def foreign(model: onnx.ModelProto) -> str:
     properties = {entry.key: entry.value for entry in model.metadata_props}
     if f"{PREFIX}contract" in properties:
         return "an exported model already; look at it with: stream export inspect"
-    producer = f"{model.producer_name} {model.producer_version}".strip() or "an unnamed program"
     stored = {item.name for item in model.graph.initializer}
-    given = [value.name for value in model.graph.input if value.name not in stored]
-    answers = [value.name for value in model.graph.output]
-    said = " ".join((*properties.values(), model.doc_string, model.graph.name)).lower()
-    kind = "of another program's making"
-    if "yolo" in said or "ultralytics" in said:
-        kind = "of YOLO"
-    return (
-        f"an ONNX model {kind} (made by {producer}, from {_few(given)} to {_few(answers)}), which "
-        "does not keep the model contract; ONNX cannot be converted, so export the Mask R-CNN's "
-        "own checkpoint"
+    producer = f"{model.producer_name} {model.producer_version}".strip()
+    return describe(
+        OnnxFile(Path(), 0, model.ir_version, producer, {}, properties),
+        Graph(
+            f"{model.graph.name} {model.doc_string}",
+            {value.name: () for value in model.graph.input if value.name not in stored},
+            {value.name: _shape(value) for value in model.graph.output},
+        ),
     )
 
 
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "") if names else "nothing"
+def _shape(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
+    return tuple(
+        side.dim_value if side.HasField("dim_value") else side.dim_param
+        for side in value.type.tensor_type.shape.dim
+    )
 
 
 def load_model(path: Path) -> onnx.ModelProto:

@@ -36,14 +36,14 @@ def measure() -> Iterator[Figure]:
 
     size = f"{WIDTH}x{HEIGHT}"
     yield Figure(
-        "composite 20 people, overlay",
+        "paint 20 people, overlay",
         cost("overlay", people),
         "ms",
         at_most=5.0,
         detail=f"{size}, boxes of 160x380 pixels, contours, labels; processor time, median",
     )
-    yield Figure("composite 20 people, binary", cost("binary", people), "ms", at_most=5.0)
-    yield Figure("composite nobody, overlay", cost("overlay", nobody), "ms", at_most=0.3)
+    yield Figure("paint 20 people, binary", cost("binary", people), "ms", at_most=5.0)
+    yield Figure("paint nobody, overlay", cost("overlay", nobody), "ms", at_most=0.3)
     stages = {"decode": 0.002, "infer": 0.012, "encode": 0.004}
     lines = timing_lines(stages, fps=60.0, provider="CPU (int8)")
     yield Figure("timing panel", cost("overlay", nobody, lines), "ms")

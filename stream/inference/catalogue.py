@@ -15,7 +15,8 @@ from pathlib import Path
 
 from stream.errors import ModelError
 from stream.inference.contract import Metadata
-from stream.inference.onnx_file import OnnxFile, read_onnx_file
+from stream.inference.foreign import describe
+from stream.inference.onnx_file import OnnxFile, read_graph, read_onnx_file
 
 
 def _bundled() -> Path:
@@ -140,6 +141,9 @@ def open_model(path: Path) -> tuple[OnnxFile, Metadata]:
         ModelError: the file is none or does not keep the contract; names the file.
     """
     file = read_onnx_file(path)
+    if not Metadata.are_in(file.metadata):
+        what = describe(file, read_graph(path))
+        raise ModelError(f"the model {str(path)!r} cannot be used: it is {what}")
     try:
         return file, Metadata.from_properties(file.metadata)
     except ModelError as error:

@@ -183,6 +183,11 @@ class Metadata:
     accuracy: Mapping[str, float] = field(default_factory=dict)
     precision: str = "float32"
 
+    @staticmethod
+    def are_in(properties: Mapping[str, str]) -> bool:
+        """Whether a file's `metadata_props` hold any, of whichever version."""
+        return f"{PREFIX}contract" in properties
+
     def to_properties(self) -> dict[str, str]:
         """As the key-value pairs of an ONNX file's `metadata_props`."""
         return {
@@ -207,7 +212,7 @@ class Metadata:
         """
         version = properties.get(f"{PREFIX}contract")
         if version is None:
-            raise ModelError("it carries no stream metadata; convert it with `stream export` first")
+            raise ModelError("it carries no metadata of the model contract")
         if version not in READABLE:
             raise ModelError(
                 f"it keeps contract version {version}, this program reads {' and '.join(READABLE)}"

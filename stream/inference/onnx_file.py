@@ -18,7 +18,9 @@ from stream.errors import ModelError
 _IR_VERSION, _PRODUCER, _GRAPH, _OPSET, _METADATA = 1, 2, 7, 8, 14
 # Every field of ModelProto as of ONNX 1.23; any other number means that this is something else.
 _KNOWN = {*range(1, 9), 14, 20, 25, 26}
-_VARINT, _BYTES = 0, 2
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+# Of GraphProto and TensorProto.
+_NAME, _WEIGHT, _INPUT, _OUTPUT, _TENSOR_NAME = 2, 5, 11, 12, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,111 @@ def read_onnx_file(path: Path) -> OnnxFile:
         raise ModelError(f"{str(path)!r} is a folder, a model is one .onnx file") from None
     except OSError as error:
         raise ModelError(f"cannot read the model {str(path)!r}: {error.strerror}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The ends of an ONNX file's graph.
+
+    Attributes:
+        name: of the graph.
+        inputs: shapes by name, those of stored weights left out; what is not fixed is text.
+        outputs: likewise.
+    """
+
+    name: str
+    inputs: dict[str, tuple[int | str, ...]]
+    outputs: dict[str, tuple[int | str, ...]]
+
+
+def read_graph(path: Path) -> Graph:
+    """Reads what goes into a file's graph and what comes out; nodes and weights are skipped.
+
+    Args:
+        path: a file that `read_onnx_file` has read.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    name = ""
+    stored: set[str] = set()
+    ends: dict[int, dict[str, tuple[int | str, ...]]] = {_INPUT: {}, _OUTPUT: {}}
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            end = _enter(file, size, _GRAPH)
+            while file.tell() < end:
+                number, value = _next(file)
+                if number == _NAME and value is not None:
+                    name = file.read(value).decode("utf-8", "replace")
+                elif number == _WEIGHT and value is not None:
+                    after = file.tell() + value
+                    stored.add(_weight_name(file, after))
+                    file.seek(after)
+                elif number in ends and value is not None:
+                    told, shape = _value(file.read(value))
+                    ends[number][told] = shape
+                elif value is not None:
+                    file.seek(value, 1)
+    except (OSError, ValueError, TypeError, IndexError) as error:
+        raise ModelError(f"the model {str(path)!r} cannot be read: {error}") from error
+    inputs = {told: shape for told, shape in ends[_INPUT].items() if told not in stored}
+    return Graph(name, inputs, ends[_OUTPUT])
+
+
+def _enter(file: BinaryIO, end: int, wanted: int) -> int:
+    """Goes to a message's first field of a number; returns where that ends."""
+    while file.tell() < end:
+        number, value = _next(file)
+        if value is None:
+            continue
+        if number == wanted:
+            return file.tell() + value
+        file.seek(value, 1)
+    raise ValueError("it holds no graph")
+
+
+def _next(file: BinaryIO) -> tuple[int, int | None]:
+    """A field's number and the bytes that follow; None where it is a number itself."""
+    tag, value = _number(file), _number(file)
+    if tag & 7 not in (_VARINT, _BYTES):
+        raise ValueError("neither a number nor a string")
+    return tag >> 3, None if tag & 7 == _VARINT else value
+
+
+def _weight_name(file: BinaryIO, end: int) -> str:
+    """The name of a TensorProto, whose other fields may be large or of fixed width."""
+    while file.tell() < end:
+        tag = _number(file)
+        wire = tag & 7
+        if wire in (_FIXED64, _FIXED32):
+            file.seek(8 if wire == _FIXED64 else 4, 1)
+            continue
+        value = _number(file)
+        if wire == _BYTES:
+            if tag >> 3 == _TENSOR_NAME:
+                return file.read(value).decode("utf-8", "replace")
+            file.seek(value, 1)
+    return ""
+
+
+def _value(content: bytes) -> tuple[str, tuple[int | str, ...]]:
+    """Name and shape of a ValueInfoProto."""
+    name, shape = "", b""
+    for number, value in _fields(content):
+        if number == 1:
+            name = _text(value)
+        elif number == 2 and isinstance(value, bytes):
+            tensor = dict(_fields(value)).get(1, b"")  # TypeProto.tensor_type
+            shape_of = dict(_fields(tensor)) if isinstance(tensor, bytes) else {}
+            found = shape_of.get(2, b"")
+            shape = found if isinstance(found, bytes) else b""
+    sides: list[int | str] = []
+    for _, side in _fields(shape):
+        told = dict(_fields(side)) if isinstance(side, bytes) else {}
+        size = told.get(1)
+        sides.append(size if isinstance(size, int) else _text(told.get(2, b"")))
+    return name, tuple(sides)
 
 
 def _read(path: Path, size: int, file: BinaryIO) -> OnnxFile:

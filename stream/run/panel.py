@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from stream.compositing.panel import timing_lines
 from stream.frame import Frame
-from stream.timing import STAGES, Clock
+from stream.timing import LABELS, STAGES, Clock
 
 _STANDS = 0.2
 """Seconds that the same figures stand: faster changes cannot be read."""
@@ -49,7 +49,7 @@ class PanelFigures:
             stages = {**frame.stages, **self._clock.recent()}
             shown = [name for name in (*STAGES, self._latency) if name in stages]
             self._lines = timing_lines(
-                {name: stages[name] for name in shown},
+                {LABELS.get(name, name): stages[name] for name in shown},
                 fps=self._clock.rate,
                 provider=self._provider,
             )

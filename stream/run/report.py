@@ -18,7 +18,7 @@ from rich.text import Text
 from stream.errors import SinkError
 from stream.files import write_whole
 from stream.run.figures import Counts, Found, Outcome
-from stream.timing import StageFigures
+from stream.timing import LABELS, StageFigures
 from stream.types import JSON
 from stream.version import __version__
 
@@ -190,7 +190,8 @@ def print_report(console: Console, run: RunReport) -> None:
         table.add_column(column, justify="right")
     for name, figures in run.stages.items():
         table.add_row(
-            name, *(f"{ms:.2f}" for ms in (figures.p50_ms, figures.p95_ms, figures.max_ms))
+            LABELS.get(name, name),
+            *(f"{ms:.2f}" for ms in (figures.p50_ms, figures.p95_ms, figures.max_ms)),
         )
     console.print(table)
     console.print(

@@ -17,6 +17,7 @@ from stream.instances import Instances
 from stream.run import unsure
 from stream.run.figures import Counts, Job
 from stream.timing import timed
+from stream.tracking.appearance import with_colours
 from stream.tracking.base import Tracker
 
 if TYPE_CHECKING:
@@ -104,9 +105,12 @@ class Finder:
     def candidates(self, raw: Raw, prepared: Prepared) -> Instances:
         """What may be in a frame, for `follow`."""
         share = min(self._floor, unsure.FLOOR) if self.covers else self._floor
-        if share == 1:
-            return self.detector.postprocess(raw, prepared)
-        return self.detector.postprocess(raw, prepared, share * self.detector.threshold)
+        least = None if share == 1 else share * self.detector.threshold
+        found = self.detector.postprocess(raw, prepared, least)
+        if self.tracker is None or not self.tracker.colours:
+            return found
+        where = prepared.geometry
+        return with_colours(found, prepared.tensor[0], where.scale, where.offset)
 
     def follow(
         self,
@@ -141,9 +145,11 @@ class Finder:
     ) -> Instances:
         if self.tracker is None:
             return candidates
-        if not self.tracker.lookahead:
-            return self.tracker.update(candidates, seconds, threshold)
-        return self.tracker.update(candidates, seconds, threshold, following)
+        if self.tracker.lookahead:
+            shown = self.tracker.update(candidates, seconds, threshold, following)
+        else:
+            shown = self.tracker.update(candidates, seconds, threshold)
+        return shown if shown.colours is None else replace(shown, colours=None)
 
 
 class Schedule(ABC):

@@ -30,6 +30,9 @@ class Tracker(ABC):
     lookahead: ClassVar[float] = 0.0
     """How many seconds of what follows it wants to see, where a run can wait for them."""
 
+    colours: ClassVar[bool] = False
+    """Whether it wants to know the candidates' `colours`; where nobody can tell, they have none."""
+
     @abstractmethod
     def update(
         self,

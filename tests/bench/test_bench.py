@@ -56,8 +56,8 @@ def test_the_do_nothing_segmenter_makes_the_input_and_finds_nothing():
 
 def test_compositing_is_measured():
     names = [figure.name for figure in compositing.measure()]
-    assert "composite 20 people, overlay" in names
-    assert "composite nobody, overlay" in names
+    assert "paint 20 people, overlay" in names
+    assert "paint nobody, overlay" in names
 
 
 @pytest.mark.parametrize("size", [(160, 120)])

@@ -145,7 +145,7 @@ def test_the_demo_runs_twice_whatever_the_model(stream, nothing, tmp_path):
     for name in ("stream-demo.mp4", "stream-demo-2.mp4"):
         result = stream("demo", "--model", nothing, "--preset", "ultrafast")
         assert result.code == 0, result.err
-        assert "end to end" in result.out
+        assert "with waiting in queues" in result.out
         assert (tmp_path / name).stat().st_size > 100_000
 
 
@@ -154,5 +154,5 @@ def test_the_demo_runs_twice_without_asking(program, tmp_path):
     for name in ("stream-demo.mp4", "stream-demo-2.mp4"):
         result = program("demo")
         assert result.code == 0, result.err
-        assert "end to end" in result.out
+        assert "with waiting in queues" in result.out
         assert (tmp_path / name).stat().st_size > 100_000

@@ -346,14 +346,14 @@ def test_a_foreign_onnx_is_told_what_it_is(tmp_path: Path) -> None:
     )
     model = helper.make_model(graph, producer_name="pytorch", producer_version="2.4")
     path = tmp_path / "yolo.onnx"
-    for description, kind in (("Ultralytics YOLO11n-seg", "of YOLO"), ("", "of another program")):
+    for description, kind in (("Ultralytics YOLO11n-seg", "a YOLO model"), ("", "a network")):
         helper.set_model_props(model, {"description": description})
         save(model, path)
         with pytest.raises(ModelError) as refused:
             load_model(path)
         wrong = wrong_file(path, "detectron2", ModelError("its own words"))
         for said in (str(wrong), str(refused.value)):
-            assert f"an ONNX model {kind}" in said
+            assert f"it is {kind}" in said
             assert "made by pytorch 2.4, from images to output0" in said
             assert "export the Mask R-CNN's own checkpoint" in said
             assert "\n" not in said

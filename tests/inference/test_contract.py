@@ -55,7 +55,7 @@ def test_metadata_survive_the_file() -> None:
 def test_every_property_is_needed(key: str) -> None:
     properties = FULL.to_properties()
     del properties[key]
-    with pytest.raises(ModelError, match=r"carries no stream metadata|lack"):
+    with pytest.raises(ModelError, match=r"carries no metadata|lack"):
         Metadata.from_properties(properties)
 
 

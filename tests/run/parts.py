@@ -11,6 +11,8 @@ import av
 import numpy as np
 
 from stream.frame import Frame, Item, Passthrough, VideoInfo
+from stream.inference.contract import Geometry
+from stream.inference.preprocess import Prepared
 from stream.instances import Instances
 from stream.run.output import Output
 from stream.run.run import Run
@@ -122,6 +124,13 @@ class Looker:
 
     def postprocess(self, raw: int, prepared: int, threshold: float | None = None) -> Instances:
         return one_person(raw)
+
+
+def prepared_grey(image: av.VideoFrame) -> Prepared:
+    """The picture as a model's input that is as large."""
+    size = (image.width, image.height)
+    grey = np.full((1, image.height, image.width, 3), index_of(image), np.uint8)
+    return Prepared(grey, Geometry(size, size, (0, 0), size))
 
 
 def one_person(index: int) -> Instances:

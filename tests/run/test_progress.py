@@ -13,7 +13,8 @@ def shown(terminal):
     text = io.StringIO()
     console = Console(file=text, force_terminal=terminal, width=160)
     info = VideoInfo("in.mp4", 64, 48, "yuv420p", Fraction(1, 25), frames=100)
-    counts, clock = Counts(written=25, objects=3), Clock()
+    moments = iter([0.0, 1.0])
+    counts, clock = Counts(written=25, objects=3), Clock(now=lambda: next(moments))
     clock.frame_out()
     clock.frame_out()
     with ProgressLine(console, info, "CPU (int8)", lambda: counts, clock) as line:

@@ -16,7 +16,7 @@ from stream.run.schedule import Ahead, EachFrame, Finder
 from stream.timing import END_TO_END, Clock
 from stream.tracking.base import Tracker
 from stream.tracking.trackers.motion import Motion
-from tests.run.parts import Looker
+from tests.run.parts import Looker, prepared_grey
 
 
 class Listener(Tracker):
@@ -126,6 +126,12 @@ def test_in_footage_a_new_object_is_shown_from_its_first_frame_on():
         """Finds somebody from the fifth frame on, not quite certain."""
 
         seen = 0
+
+        def preprocess(self, image):
+            return prepared_grey(image)
+
+        def infer(self, prepared):
+            return None
 
         def postprocess(self, raw, prepared, threshold=None):
             found = Instances.empty(("person",), (48, 64))

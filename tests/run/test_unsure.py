@@ -10,7 +10,7 @@ from stream.run.run import Run
 from stream.run.schedule import EachFrame, Finder
 from stream.run.unsure import FLOOR, unsure_of
 from stream.tracking.trackers.motion import Motion
-from tests.run.parts import Grey, Kept, Looker
+from tests.run.parts import Grey, Kept, Looker, prepared_grey
 from tests.tracking.objects import LEFT, RIGHT, THRESHOLD, found, moved
 
 BELOW = (10.0, 60.0, 60.0, 110.0)
@@ -48,6 +48,12 @@ class Doubts(Looker):
     """Finds one for certain and one down to half the threshold."""
 
     threshold = 0.8
+
+    def preprocess(self, image):
+        return prepared_grey(image)
+
+    def infer(self, prepared):
+        return None
 
     def postprocess(self, raw, prepared, threshold=None):
         least = self.threshold if threshold is None else threshold

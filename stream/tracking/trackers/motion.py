@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.instances import Instances
+from stream.tracking.appearance import alike
 from stream.tracking.association import best_pairs, buffered_iou, mask_cover
 from stream.tracking.base import Elapsed, Tracker
 
-CONFIRM = 0.2
+CONFIRM = 0.08
 """Seconds over which a new object is found, twice at least, before it is shown and has a number.
 What detectors make up lasts for a few pictures of footage."""
 
@@ -48,9 +49,20 @@ what is sure and for what is doubted, and in the wide one."""
 _OTHER_CLASS = 0.8
 """Weight of an overlap with an object that was never taken for this class."""
 
+_LIKENESS, _INDIFFERENT = 3.0, 0.7
+"""An overlap weighs more, by this times how much more alike the colours are than strangers' often
+are, and less where they are less alike: it decides between two who cross."""
+
+_HABIT = 0.6
+"""Seconds over which an object's colours are averaged."""
+
 _COVERED, _TWICE = 0.6, 0.6
 """What is covered by another's mask to this share is part of it; where both masks overlap by this
 (IoU), one object was found twice."""
+
+_WITHIN, _FOOT = 0.9, 0.1
+"""So is what lies within its box to the first share and ends where it ends below, give or take the
+second share of its height: mostly a leg that its own mask leaves out."""
 
 _SMOOTHING = 0.15
 """Seconds over which speed is averaged."""
@@ -78,6 +90,7 @@ class _Object:
         sure: when it reached the threshold last, in seconds.
         patience: seconds over which it must be found to be confirmed.
         velocity: float32 [2], of its centre, pixels per second.
+        colours: float32 [K], shares that add up to 1; None where they are not known.
         doubted: whether it was found last without reaching the threshold.
         present: whether it was found at the last inference.
     """
@@ -90,11 +103,13 @@ class _Object:
     sure: float
     patience: float
     velocity: NDArray[np.float32]
+    colours: NDArray[np.float32] | None = None
     doubted: bool = False
     present: bool = True
 
-    def take(self, box: NDArray[np.float32], label: int, score: float, seconds: float) -> None:
+    def take(self, candidates: Instances, index: int, seconds: float) -> None:
         """Is found again."""
+        box, label = candidates.boxes[index], int(candidates.labels[index])
         gap = seconds - self.seen
         if gap > _ROUNDING:
             moved = box - self.box
@@ -103,7 +118,10 @@ class _Object:
             self.velocity = self.velocity + weight * (speed - self.velocity)
             fade = math.exp(-gap / _VOTE)
             self.votes = {one: fade * weight for one, weight in self.votes.items()}
-        self.votes[label] = self.votes.get(label, 0.0) + score
+            if candidates.colours is not None and self.colours is not None:
+                weight = np.float32(1 - math.exp(-gap / _HABIT))
+                self.colours = self.colours + weight * (candidates.colours[index] - self.colours)
+        self.votes[label] = self.votes.get(label, 0.0) + float(candidates.scores[index])
         self.box, self.seen = box, seconds
 
     @property
@@ -120,6 +138,8 @@ class _Object:
 class Motion(Tracker):
     """Matches boxes where each object is expected by its speed, first the sure ones (ByteTrack).
 
+    Of several that overlap, what is of an object's colours is that object.
+
     What is not found there is looked for farther off, the longer it has been gone the farther. An
     object whose class wavers is one object, with the class that it was taken for most. New objects
     are shown once they are confirmed; see `CONFIRM` and `CERTAIN`. Those of the first picture are
@@ -128,6 +148,7 @@ class Motion(Tracker):
 
     floor: ClassVar[float] = 0.7
     lookahead: ClassVar[float] = CONFIRM
+    colours: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._known: list[_Object] = []
@@ -151,8 +172,7 @@ class Motion(Tracker):
             if not (sure[index] or one.stays(seconds)):
                 del found[index]
                 continue
-            label, score = int(candidates.labels[index]), float(candidates.scores[index])
-            one.take(candidates.boxes[index], label, score, seconds)
+            one.take(candidates, index, seconds)
             one.doubted = not sure[index]
             if sure[index]:
                 one.sure = seconds
@@ -190,6 +210,7 @@ class Motion(Tracker):
         speeds = np.stack([one.velocity for one in self._known])
         gone = np.array([seconds - one.seen for one in self._known], np.float32)
         present = np.array([one.present for one in self._known])
+        numbered = np.array([one.identity > 0 for one in self._known])
         coasting = np.float32(_INERTIA) * (1 - np.exp(-gone / np.float32(_INERTIA)))
         expected = last + np.tile(speeds * coasting[:, None], 2)
         weights = np.array(
@@ -199,6 +220,7 @@ class Motion(Tracker):
             ],
             np.float32,
         )
+        weights *= self._likeness(candidates)
 
         def near() -> NDArray[np.float32]:
             share = np.minimum(np.float32(_NEAR), np.float32(_NEAR_PER_SECOND) * gone)
@@ -214,6 +236,7 @@ class Motion(Tracker):
         found: dict[int, _Object] = {}
         taken: set[int] = set()
         for similarity, rows, columns, least in (
+            (near, sure, numbered, _SAME),  # what has no number yet is often a part of one
             (near, sure, None, _SAME),
             (near, ~sure, present, _SAME_DOUBTED),
             (far, sure, None, _SAME_FAR),
@@ -231,6 +254,19 @@ class Motion(Tracker):
                 taken.add(free[column])
         return found
 
+    def _likeness(self, candidates: Instances) -> NDArray[np.float32]:
+        """How each candidate's overlaps with the known ones weigh by their colours."""
+        weights = np.ones((len(candidates), len(self._known)), np.float32)
+        if candidates.colours is None:
+            return weights
+        looks = [(place, one.colours) for place, one in enumerate(self._known)]
+        places = [place for place, colours in looks if colours is not None]
+        if places:
+            theirs = np.stack([colours for _, colours in looks if colours is not None])
+            more = alike(candidates.colours, theirs) - np.float32(_INDIFFERENT)
+            weights[:, places] = np.maximum(1 + np.float32(_LIKENESS) * more, np.float32(0.05))
+        return weights
+
     def _meet(
         self,
         candidates: Instances,
@@ -244,16 +280,21 @@ class Motion(Tracker):
         box, label = candidates.boxes[index], int(candidates.labels[index])
         patience = CONFIRM
         for other, one in found.items():
-            if not one.identity or _share(box, candidates.boxes[other]) <= _COVERED / 2:
+            within = _share(box, candidates.boxes[other])
+            if not one.identity or within <= _COVERED / 2:
                 continue
             covered, overlap = mask_cover(candidates, index, other)
             if overlap > _TWICE:
                 return
-            if covered > _COVERED and label in one.votes:
+            whole = candidates.boxes[other]
+            foot = abs(box[3] - whole[3]) <= _FOOT * (whole[3] - whole[1])
+            if label in one.votes and (covered > _COVERED or (within > _WITHIN and foot)):
                 patience = _PART
         score = float(candidates.scores[index])
         still = np.zeros(2, np.float32)
-        new = _Object(0, box, {label: score}, seconds, seconds, seconds, patience, still)
+        colours = None if candidates.colours is None else candidates.colours[index]
+        votes = {label: score}
+        new = _Object(0, box, votes, seconds, seconds, seconds, patience, still, colours)
         if at_once or (score >= CERTAIN and patience == CONFIRM):
             self._confirm(new)
         self._known.append(new)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -166,3 +168,58 @@ def test_a_part_of_one_waits_longer_than_one_beside_it(motion):
         counts = [len(tracker.update(scene, (step + 1) / 25, THRESHOLD)) for step in range(20)]
         until.append(counts.index(2))
     assert until == [8, 0]
+
+
+def coloured(*objects):
+    """Instances of (box, score, colour): each is of one colour."""
+    instances = found(*(one[:2] for one in objects))
+    ranked = [one[2] for one in sorted(objects, key=lambda one: -one[1])]
+    return replace(instances, colours=np.eye(4, dtype=np.float32)[ranked])
+
+
+@pytest.mark.parametrize("rate", [3, 10, 30])
+@pytest.mark.parametrize("known", [True, False])
+def test_two_who_meet_and_turn_round_are_told_by_their_colours(rate, known):
+    tracker, names = Motion(), []
+    for step in range(int(4 * rate)):
+        seconds = step / rate
+        x = 45 * (seconds if seconds < 2 else 4 - seconds)
+        one, other = (x, 10.0, x + 40, 110.0), (170 - x, 12.0, 210 - x, 112.0)
+        scene = coloured((one, 0.95, 1), (other, 0.94, 2))
+        shown = tracker.update(scene if known else replace(scene, colours=None), seconds, THRESHOLD)
+        names.append(dict(zip(map(tuple, shown.boxes.tolist()), shown.track_ids, strict=True)))
+    first, last = list(names[0].values()), list(names[-1].values())
+    # By their ways alone they went on past each other.
+    assert first == [1, 2]
+    assert last == [1, 2] if known else sorted(last) == [1, 2]
+
+
+def test_colours_follow_the_light_slowly():
+    tracker = Motion()
+    for step in range(60):
+        share = np.float32(step / 59)
+        scene = coloured((LEFT, 0.95, 1))
+        scene.colours[0] = [0, 1 - share, share, 0]
+        shown = tracker.update(scene, step / 25, THRESHOLD)
+        assert shown.track_ids.tolist() == [1]
+    assert 0.5 < tracker._known[0].colours[2] < 1
+
+
+def test_one_that_is_known_comes_before_a_part_that_is_not(motion):
+    whole, back, head = (10.0, 10.0, 70.0, 110.0), (30.0, 30.0, 72.0, 108.0), (8.0, 8.0, 40.0, 80.0)
+    assert motion((whole, 0.95)) == {whole: 1}
+    # The part is nobody yet, and in the next picture there is nothing but parts.
+    assert motion((whole, 0.6), (back, 0.8)) == {whole: 1}
+    assert list(motion((moved(back, 1), 0.8), (head, 0.6)).values()) == [1]
+
+
+def test_a_leg_that_the_mask_leaves_out_waits_longer():
+    leg = (12.0, 60.0, 30.0, 109.0)
+    tracker, counts = Motion(), []
+    scene = masked((LEFT, 0.95, 1), (leg, 0.8, 1))
+    scene.masks[0, :, :14] = 0
+    empty = Instances.empty(scene.class_names, scene.picture_size)
+    tracker.update(empty, 0.0, THRESHOLD)
+    tracker.update(scene[:1], 0.04, THRESHOLD)
+    counts = [len(tracker.update(scene, (step + 2) / 25, THRESHOLD)) for step in range(20)]
+    assert counts.index(2) == 8

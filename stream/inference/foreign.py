@@ -1,0 +1,79 @@
+"""What an ONNX file is that `stream` did not export, told by its names and shapes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from stream.inference.onnx_file import Graph, OnnxFile
+
+Shape = Sequence[int | str]
+
+ADVICE = (
+    "only Mask R-CNNs that `stream export` made of their checkpoints (.pth, .pkl, .h5, .pb) run "
+    "here, and ONNX cannot be converted; export the Mask R-CNN's own checkpoint, or leave --model "
+    "out for the bundled model"
+)
+"""What can be done about such a file."""
+
+_LEAST_TABLE = 500
+"""Candidates that a detector of one stage has at least, and a classifier's answers at most."""
+
+
+def describe(file: OnnxFile, graph: Graph) -> str:
+    """What a file is and what can be done, in words that fit behind "it is".
+
+    Args:
+        file: its outside.
+        graph: what goes in and comes out.
+    """
+    made = file.producer or "an unnamed program"
+    given = _few(list(graph.inputs))
+    answers = _few(list(graph.outputs))
+    told = " ".join((*file.metadata.keys(), *file.metadata.values(), graph.name))
+    what = kind(graph.outputs, told)
+    return f"{what} (made by {made}, from {given} to {answers}): {ADVICE}"
+
+
+def kind(outputs: Mapping[str, Shape], told: str = "") -> str:
+    """What kind of network gives such outputs, with its article.
+
+    Args:
+        outputs: shapes by name; sizes that are not fixed are text.
+        told: what else the file says of itself.
+    """
+    yolo = re.search(r"yolo|ultralytics", told.lower()) is not None
+    names = {re.sub(r"[^a-z]", "", name.lower()) for name in outputs}
+    shapes = [list(shape) for shape in outputs.values()]
+    masks = any("mask" in name for name in names)
+    tables = any(len(shape) == 3 and _long(shape) for shape in shapes)
+    maps = any(len(shape) == 4 for shape in shapes)
+    alone = len(shapes[0]) if len(shapes) == 1 else 0
+    found = "boxes" in names and ("scores" in names or "confidences" in names)
+    named = found and bool(names & {"labels", "classes"})
+    tensorflow = "numdetections" in names or any(one.startswith("detection") for one in names)
+    maker = "a YOLO" if yolo else "a one-stage"
+    # The first that holds; each is told by more than those below it.
+    kinds = (
+        (tensorflow and masks, "a Mask R-CNN of the TensorFlow Object Detection API in ONNX"),
+        (tensorflow, "a detector of the TensorFlow Object Detection API (SSD, Faster R-CNN)"),
+        ("predboxes" in names, "a DETR detector, which finds boxes and no masks"),
+        (named and masks, "a Mask R-CNN of another program's export"),
+        (named, "a detector (Faster R-CNN, RetinaNet, FCOS), which finds boxes and no masks"),
+        (tables and maps, f"{maker} model of objects and masks (segmentation by prototypes)"),
+        (found, "an SSD detector, which finds boxes and no masks"),
+        (tables, f"{maker} detector, which finds boxes and no masks"),
+        (yolo, "a YOLO model"),
+        (alone == 2, "a classifier, which says what a picture is and not where"),
+        (alone in (3, 4), "a network that answers with a map (segmentation by pixels, depth, ...)"),
+    )
+    usual = "an ONNX model of another program's making"
+    return next((what for holds, what in kinds if holds), usual)
+
+
+def _long(shape: Shape) -> bool:
+    return any(isinstance(side, str) or side >= _LEAST_TABLE for side in shape[1:])
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "") if names else "nothing"

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from stream.tracking.appearance import alike, with_colours
+from tests.tracking.objects import LEFT, RIGHT, found, moved
+
+
+def picture(left=(200, 30, 30), right=(30, 30, 200), size=(120, 160)):
+    rgb = np.full((*size, 3), 128, np.uint8)
+    rgb[:, : size[1] // 2 - 5] = left
+    rgb[:, size[1] // 2 + 5 :] = right
+    return rgb
+
+
+def test_objects_of_one_colour_are_alike_and_others_are_not():
+    both = with_colours(found((LEFT, 0.9), (RIGHT, 0.8)), picture())
+    assert both.colours.shape[0] == 2
+    np.testing.assert_allclose(both.colours.sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(alike(both.colours, both.colours), np.eye(2), atol=1e-5)
+    turned = with_colours(found((RIGHT, 0.9)), picture(right=(200, 30, 30)))
+    np.testing.assert_allclose(alike(both.colours, turned.colours), [[1], [0]], atol=1e-5)
+    assert alike(both.colours, both.colours[:0]).shape == (2, 0)
+
+
+def test_only_the_pixels_of_the_mask_count():
+    across = found(((40.0, 10.0, 120.0, 110.0), 0.9))
+    mixed = with_colours(across, picture())
+    across.masks[:, :, 12:] = 0
+    left = with_colours(across, picture())
+    assert (mixed.colours > 0).sum() == 3
+    assert (left.colours > 0).sum() == 1
+
+
+@pytest.mark.parametrize(("share", "offset"), [(0.5, (0, 0)), (0.25, (7, 12)), (2.0, (0, 3))])
+def test_the_picture_may_be_smaller_and_lie_somewhere(share, offset):
+    objects = found((LEFT, 0.9), (moved(RIGHT, 2, 0), 0.8))
+    small = picture(size=(round(120 * share), round(160 * share)))
+    padded = np.zeros((small.shape[0] + 20, small.shape[1] + 20, 3), np.uint8)
+    padded[offset[1] : offset[1] + len(small), offset[0] : offset[0] + small.shape[1]] = small
+    there = with_colours(objects, padded, (1 / share, 1 / share), offset)
+    np.testing.assert_array_equal(there.colours, with_colours(objects, picture()).colours)
+
+
+def test_what_has_no_pixel_in_the_picture_has_no_colour():
+    objects = found(((-80.0, 0.0, -20.0, 50.0), 0.9), (LEFT, 0.8), ((5.0, 5.0, 5.0, 5.0), 0.7))
+    objects.masks[2] = 0
+    colours = with_colours(objects, picture()).colours
+    assert colours.sum(axis=1).round(3).tolist() == [0, 1, 0]
+    assert with_colours(found(), picture()).colours.shape[0] == 0
