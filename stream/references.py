@@ -90,9 +90,9 @@ def has_captions(picture: VideoFrame) -> bool:
     Asking ties the picture into a ring with its side data, which keeps its memory until Python's
     collector comes by: not to be asked of every picture.
     """
-    data: object = picture.side_data  # PyAV's types take it for a dictionary
-    assert isinstance(data, SideDataContainer)
     try:
+        data: object = picture.side_data  # PyAV's types take it for a dictionary
+        assert isinstance(data, SideDataContainer)
         return any(one.type is SideDataType.A53_CC for one in data)
     except ValueError:
-        return False  # a kind of data that is new to PyAV
+        return False  # a kind of data that is new to PyAV, such as multi-view HEVC's

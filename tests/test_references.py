@@ -8,7 +8,7 @@ import av
 import pytest
 from av.video.frame import PictureType
 
-from stream.references import Referencer, packet_copy
+from stream.references import Referencer, has_captions, packet_copy
 from tests import media
 from tests.media import make_clip
 
@@ -86,3 +86,20 @@ def test_a_packet_is_copied_with_all_that_it_says(tmp_path):
                 own.update(bytes(own.size))
             assert (packet.pts, packet.dts, packet.duration, packet.time_base) == before[:4]
             assert bytes(packet) == before[4]
+
+
+def test_captions_are_told_and_unknown_side_data_is_none(tmp_path):
+    clip = make_clip(tmp_path / "plain.mp4", frames=2)
+    with av.open(str(clip)) as container:
+        assert not any(has_captions(one) for one in container.decode(video=0))
+    with av.open(str(media.captioned(tmp_path / "in.mp4", clip))) as container:
+        assert all(has_captions(one) for one in container.decode(video=0))
+
+    class MultiView:
+        """As PyAV does with pictures of multi-view HEVC."""
+
+        @property
+        def side_data(self):
+            raise ValueError("29 is not a valid Type")
+
+    assert has_captions(MultiView()) is False
