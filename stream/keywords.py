@@ -51,6 +51,8 @@ class PictureKeywords(TypedDict, total=False):
     colours: str
     palette: Sequence[str] | str | None
     feather: float | None
+    refine: bool | None
+    steady_edges: bool | None
     blur_strength: float
     darkness: float
     background: str
@@ -89,6 +91,8 @@ class StyleKeywords(TypedDict, total=False):
     palette: tuple[str, ...] | None
     mask_threshold: float | None
     feather: float | None
+    refine: bool | None
+    steady_edges: bool | None
     blur_strength: float
     darkness: float
     background: str

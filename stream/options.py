@@ -144,11 +144,21 @@ class PictureOptions:
     )
     feather: float | None = option(
         None,
-        "Over how many pixels blur, grey, dim and replace fade at an object's edge; 0 for a hard "
-        "cut.",
+        "Over how many pixels blur, grey, dim, replace and cutout fade at an object's edge; 0 "
+        "for a hard cut.",
         said="3 at 720p, in proportion",
         low=0.0,
         high=100.0,
+    )
+    refine: bool | None = option(
+        None,
+        "Draw objects' edges to the picture's own, finer than the model's masks.",
+        said="on for cutout and what changes the picture behind objects, off for all else",
+    )
+    steady_edges: bool | None = option(
+        None,
+        "Keep edges still from frame to frame where the picture is still.",
+        said="on where refine is, but for photos",
     )
     blur_strength: float = option(
         3.0,

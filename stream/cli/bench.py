@@ -13,7 +13,7 @@ import typer
 from stream.cli import _common as common
 from stream.cli._groups import command, shared
 from stream.errors import UsageError
-from stream.option import option, parse_size
+from stream.option import option, parse_names, parse_size
 from stream.options import ModelOptions
 from stream.version import __version__
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stream.bench.figures import Figure
 
 
-PARTS = ("pipeline", "compositing", "memory", "speed", "nodes", "peers")
+PARTS = ("pipeline", "compositing", "effects", "edges", "memory", "speed", "nodes", "peers")
 """What can be measured."""
 
 _OF_FILES = ("speed", "nodes", "peers")
@@ -43,6 +43,19 @@ class BenchOptions:
     size: tuple[int, int] = option(
         (640, 480), "Picture size for speed, in pixels.", metavar="WxH", parse=parse_size
     )
+    pictures: Path | None = option(
+        None,
+        "For edges: pictures with true masks, in any layout that `stream train` takes.",
+        said="none",
+        metavar="FOLDER",
+    )
+    clips: tuple[str, ...] | None = option(
+        None,
+        "For edges: video files, separated by commas.",
+        said="none",
+        metavar="FILE,…",
+        parse=parse_names,
+    )
     json: Path | None = option(
         None, "Also write the figures here.", said="not written", metavar="FILE.json"
     )
@@ -57,7 +70,9 @@ def bench(
             metavar="|".join(PARTS),
             help="Only this part; may be repeated. nodes says which provider runs each of a "
             "model's nodes, and what that costs; peers times a model file against its origin "
-            "and other runtimes, and needs the extra [export]. [default: all but nodes and peers; "
+            "and other runtimes, and needs the extra [export]; effects times each beside "
+            "supervision's annotators; edges says how near they come to the true ones, and how "
+            "still they lie. [default: pipeline, compositing, memory and speed; "
             "speed, nodes and peers where --model is a file]",
         ),
     ] = None,
@@ -70,7 +85,7 @@ def bench(
             raise UsageError(f"--part is one of {', '.join(PARTS)}, not {name!r}")
     from rich.table import Table
 
-    from stream.bench import compositing, memory, nodes, peers, speed
+    from stream.bench import compositing, edges, effects, memory, nodes, peers, speed
     from stream.run.guard import check_report
     from stream.run.report import machine, write_json
 
@@ -84,6 +99,10 @@ def bench(
         parts: dict[str, Callable[[], Iterator[Figure]]] = {
             "pipeline": lambda: speed.measure_pipeline(folder),
             "compositing": compositing.measure,
+            "effects": effects.measure,
+            "edges": lambda: edges.measure(
+                model, provider, options.pictures, [Path(clip) for clip in options.clips or ()]
+            ),
             "memory": lambda: memory.measure(folder),
             "speed": lambda: speed.measure_model(folder, model, provider, size),
             "nodes": lambda: nodes.measure(model, provider),

@@ -33,6 +33,7 @@ class Behind(Layer):
     """
 
     pastes: ClassVar[bool] = False
+    remembers: ClassVar[bool] = True
     held: ClassVar[bool] = True
     """Whether the fade lies around the objects, and they are exact; else on their edge."""
 
@@ -43,6 +44,10 @@ class Behind(Layer):
     @abstractmethod
     def backgrounds(self, canvas: Canvas, matte: Matte) -> Sequence[Background | None]:
         """What is behind, for each plane; None where the plane stays as it is."""
+
+    def plan(self, canvas: Canvas) -> None:
+        """Looks at the objects' edges before anything is painted on them."""
+        canvas.matte(self.edge(canvas.size))
 
     def paint(self, canvas: Canvas) -> None:
         """Puts the background around the objects."""

@@ -8,10 +8,12 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.compositing.edges import Care, Edges
 from stream.compositing.masks import crest, paste
-from stream.compositing.mattes import Edge, Matte, union
+from stream.compositing.mattes import Edge, Matte, joined, union
 from stream.compositing.palette import Colour, colour_of
 from stream.compositing.planes import Planes, encoding_of, layout, writable_planes
+from stream.compositing.soft import Soft, shaped, whole
 from stream.compositing.specks import has_specks, without_specks
 from stream.compositing.style import Style
 from stream.instances import Instances
@@ -113,6 +115,7 @@ class Canvas:
         notes: tuple[str, ...] = (),
         seconds: float = 0.0,
         tally: Tally | None = None,
+        edges: Edges | None = None,
     ) -> None:
         """Nothing is copied or pasted yet.
 
@@ -126,6 +129,7 @@ class Canvas:
             notes: lines that a source wants shown.
             seconds: the frame's presentation time.
             tally: what was counted up to it.
+            edges: what knows the frames before; None where there are none.
 
         Raises:
             ValueError: the picture has another format.
@@ -148,6 +152,8 @@ class Canvas:
         self._pasted: dict[int, Pasted | None] = {}
         self._specks: bool | None = None
         self._mattes: dict[Edge, Matte] = {}
+        self._edges = Edges() if edges is None else edges
+        self._softs: dict[Care, list[Soft | None]] = {}
         self._crests: dict[int, tuple[float, float] | None] | None = None
         memory.reset()
 
@@ -190,15 +196,7 @@ class Canvas:
         """
         if index in self._pasted:
             return self._pasted[index]
-        found = paste(
-            self._masks[index],
-            self._boxes[index],
-            self.size,
-            self.threshold,
-            self._memory.take,
-            grid=self.steps[-1],
-            margin=self.margin,
-        )
+        found = self._paste(index)
         pasted = None if found is None else Pasted(*found)
         if self._memory.kept:
             self._pasted[index] = pasted
@@ -206,14 +204,42 @@ class Canvas:
             self._crests[index] = None if pasted is None else crest(*pasted)
         return pasted
 
+    def _paste(self, index: int) -> tuple[Window, NDArray[np.uint8]] | None:
+        grid, take = self.steps[-1], self._memory.take
+        care = Care(self.style.refine is True, self.style.steady_edges is True)
+        if not any(care):
+            mask, box = self._masks[index], self._boxes[index]
+            return paste(mask, box, self.size, self.threshold, take, grid=grid, margin=self.margin)
+        soft = self._with(care)[index]
+        return None if soft is None else whole(soft, self.size, take, grid, self.margin)
+
+    def prepare(self) -> None:
+        """Looks at the picture before anything is painted on it, where masks are to be refined."""
+        care = Care(self.style.refine is True, self.style.steady_edges is True)
+        if any(care):
+            self._with(care)
+
     def matte(self, edge: Edge) -> Matte:
-        """How far each pixel belongs to any object; made once for the layers that want the same."""
+        """How far each pixel belongs to any object; made once for the layers that want the same.
+
+        To be called in a layer's `plan` first: edges are refined by the picture as it came.
+        """
         if edge not in self._mattes:
             alpha = self._memory.plane(f"matte {len(self._mattes)}", self.size)
-            self._mattes[edge] = union(
-                alpha, self.instances.masks, self.instances.paste_boxes, self.threshold, edge
-            )
+            care = Care(self.style.refine is not False, self.style.steady_edges is not False)
+            if any(care):
+                softs = (one for one in self._with(care) if one is not None)
+                self._mattes[edge] = joined(alpha, (shaped(one, self.size, edge) for one in softs))
+            else:
+                self._mattes[edge] = union(alpha, self._masks, self._boxes, self.threshold, edge)
         return self._mattes[edge]
+
+    def _with(self, care: Care) -> list[Soft | None]:
+        if care not in self._softs:
+            self._softs[care] = self._edges.softs(
+                self._picture, self.instances, self.threshold, self.seconds, care
+            )
+        return self._softs[care]
 
     def want_crests(self) -> None:
         """To be called before layers paint by one that will ask for `crest`."""

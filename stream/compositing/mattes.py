@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import cv2
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from stream.roi import Window, mask_window, soft_strips
 
-_SLOPE = 0.5
+SLOPE = 0.5
 """How much a soft mask falls within one cell at an edge of which the model is sure."""
 
 
@@ -63,10 +64,25 @@ def union(
         threshold: a soft mask above this is the object.
         edge: how it falls off.
     """
-    window: Window | None = None
     height, width = alpha.shape
-    for mask, box in zip(masks, boxes, strict=True):
-        found = matte(mask, box, (height, width), threshold, edge)
+    parts = (
+        matte(mask, box, (height, width), threshold, edge)
+        for mask, box in zip(masks, boxes, strict=True)
+    )
+    return joined(alpha, parts)
+
+
+def joined(
+    alpha: NDArray[np.uint8], parts: Iterable[tuple[Window, NDArray[np.uint8]] | None]
+) -> Matte:
+    """The mattes of single objects as one.
+
+    Args:
+        alpha: uint8 of the picture's size, zeros, which is written to.
+        parts: a window of the picture and uint8 of its size each; None is nothing.
+    """
+    window: Window | None = None
+    for found in parts:
         if found is None:
             continue
         (top, bottom, left, right), soft = found
@@ -106,10 +122,10 @@ def matte(
     if mask_window(box, (rows, columns), size[1], size[0], threshold) is None:
         return None
     widest = 0.9 * threshold if edge.held else 1.8 * min(threshold, 1 - threshold)
-    band = min(widest, max(1e-3, edge.feather * _SLOPE / max(cell, 1e-3)))
+    band = min(widest, max(1e-3, edge.feather * SLOPE / max(cell, 1e-3)))
     low = threshold - (band if edge.held else band / 2)
     # What the mask's own fall cannot reach is added by averaging.
-    rest = edge.feather - band / _SLOPE * cell
+    rest = edge.feather - band / SLOPE * cell
     side = 0 if rest < 1 else 2 * math.ceil(rest / 2) + 1
     window = mask_window(box, (rows, columns), size[1], size[0], low)
     if window is None:

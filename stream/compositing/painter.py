@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from stream.compositing.canvas import Canvas, Memory
+from stream.compositing.edges import Edges
 from stream.compositing.layer import LAYERS, Layer
 from stream.compositing.layers.timing import Timing
 from stream.compositing.mirror import mirror as exchange_sides
@@ -83,6 +84,7 @@ class Painter:
                 f"{' and '.join(one for one in names if one != 'instances')} would paint over"
             )
         several = sum(layer.pastes for layer in self._layers) > 1
+        self._edges = Edges()
         self._memory = Memory() if several else Memory(0)
 
     @property
@@ -165,7 +167,9 @@ class Painter:
             notes=frame.notes,
             seconds=frame.pts_seconds,
             tally=frame.tally,
+            edges=self._edges,
         )
+        canvas.prepare()
         for layer in layers:
             layer.plan(canvas)
         for layer in layers:

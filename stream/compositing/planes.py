@@ -56,8 +56,18 @@ def writable_planes(picture: av.VideoFrame) -> Planes:
     Raises:
         ValueError: the picture is not planar little-endian YUV or grey of 8 to 16 bits.
     """
-    depth, steps = layout(picture.format.name)
+    layout(picture.format.name)
     picture.make_writable()
+    return readable_planes(picture)
+
+
+def readable_planes(picture: av.VideoFrame) -> Planes:
+    """Views a picture that others may hold too: its samples must not be written to.
+
+    Raises:
+        ValueError: the picture is not planar little-endian YUV or grey of 8 to 16 bits.
+    """
+    depth, steps = layout(picture.format.name)
     samples = tuple(plane_view(plane, depth) for plane in picture.planes)
     return Planes(samples, steps, encoding_of(picture))
 

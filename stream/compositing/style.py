@@ -32,6 +32,8 @@ class Style:
         palette: RRGGBB each; None for the usual.
         mask_threshold: a soft mask above this is the object, 0 to 1; None takes the instances' own.
         feather: over how many pixels an effect fades at an edge; None suits the picture, 3 at 720p.
+        refine: whether objects end where the picture has an edge; None where effects show edges.
+        steady_edges: whether edges lie still where the picture does; None as `refine`.
         blur_strength: how far blur spreads a point, in percent of the picture's height.
         darkness: how much darker dim and spotlight make what is behind, 0 to 1.
         background: what replace puts behind: RRGGBB, or the path of a picture or a video.
@@ -55,6 +57,8 @@ class Style:
     palette: tuple[str, ...] | None = None
     mask_threshold: float | None = None
     feather: float | None = None
+    refine: bool | None = None
+    steady_edges: bool | None = None
     blur_strength: float = 3.0
     darkness: float = 0.6
     background: str = "000000"

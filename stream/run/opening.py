@@ -56,7 +56,10 @@ def make_painter(
     mirror = picture.mirror
     if mirror is None:
         mirror = shown and info is not None and info.camera
-    return Painter(picture.look, Style.from_options(picture), timing, mirror=mirror)
+    style = Style.from_options(picture)
+    if info is not None and info.pictures and style.steady_edges is None:
+        style = replace(style, steady_edges=False)  # photos have nothing to do with each other
+    return Painter(picture.look, style, timing, mirror=mirror)
 
 
 def open_sink(

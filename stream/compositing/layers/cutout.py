@@ -31,12 +31,20 @@ class Cutout(Layer):
     """
 
     pastes: ClassVar[bool] = False
+    remembers: ClassVar[bool] = True
     alpha: ClassVar[bool] = True
     alone: ClassVar[bool] = True
 
+    def plan(self, canvas: Canvas) -> None:
+        """Looks at the objects' edges before anything is painted on them."""
+        canvas.matte(self._edge(canvas))
+
+    def _edge(self, canvas: Canvas) -> Edge:
+        return Edge(usual_feather(canvas.size, self.style.feather), held=False)
+
     def paint(self, canvas: Canvas) -> None:
         """Says how opaque each pixel is, and takes out of the planes what is not the objects'."""
-        edge = Edge(usual_feather(canvas.size, self.style.feather), held=False)
+        edge = self._edge(canvas)
         matte = canvas.matte(edge)
         canvas.alpha = matte.alpha.copy()
         planes, encoding = canvas.planes, canvas.encoding

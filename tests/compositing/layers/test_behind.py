@@ -27,6 +27,7 @@ HELD = ["blur", "grey", "dim", "spotlight"]
 
 def painted(look, picture, instances, **style):
     one = frame(picture, instances)
+    style = {"refine": False, **style}  # Where edges lie is the mask's business here.
     Painter(look, Style(**style), timing=False).paint(one)
     return samples(one.image)
 

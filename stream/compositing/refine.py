@@ -1,0 +1,229 @@
+"""Edges of masks drawn to the picture's own, by what looks alike."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.compositing.mattes import on_grid
+from stream.compositing.planes import Planes, Samples, part
+from stream.compositing.soft import Soft, centred, codes
+from stream.roi import Window
+from stream.types import Array
+
+AREA = 48 * 1024
+"""Pixels that an object is looked at in; a larger one is made smaller for it."""
+_FRAME = 4 * AREA
+"""The same for all objects of a frame together, so that a crowd does not cost more than that."""
+MARGIN = 3 / 56, 4.0
+"""How far around a mask's box edges are looked for: a share of its side, and pixels."""
+STEP = 8
+"""The sides of regions are multiples of this."""
+_FINER = 1.25
+"""What is looked at must be finer than the mask by this factor to tell more: masks that are as
+fine as the picture, such as those drawn by hand, stay as they are."""
+_ROUGH, _FINE = 6, 4
+"""How far around a pixel the mask is averaged, first at half the size; even, as every other pixel
+is taken."""
+_ALIKE = 14.0
+"""Standard deviation of the weights by the difference of colour, in codes of Y, U and V together;
+by distance it is 0.9 of the radius."""
+_NEUTRAL = 128
+
+
+class Region:
+    """What is looked at for one object.
+
+    Attributes:
+        window: the part of the picture.
+        height: of what is looked at.
+        width: of what is looked at.
+        scale: its pixels per pixel of the picture, at most about 1.
+    """
+
+    def __init__(self, window: Window, scale: float) -> None:
+        top, bottom, left, right = window
+        self.window = window
+        self.height = max(STEP, round((bottom - top) * scale / STEP) * STEP)
+        self.width = max(STEP, round((right - left) * scale / STEP) * STEP)
+        self.scale = math.sqrt(self.height * self.width / ((bottom - top) * (right - left)))
+
+    def inside(self, box: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A box of the picture in its pixels."""
+        top, bottom, left, right = self.window
+        x, y = self.width / (right - left), self.height / (bottom - top)
+        moved = box - np.array([left, top, left, top], np.float32)
+        return np.asarray(moved * np.array([x, y, x, y], np.float32), np.float32)
+
+
+def regions(
+    boxes: NDArray[np.float32],
+    cells: tuple[int, int],
+    size: tuple[int, int],
+    grid: tuple[int, int] = (1, 1),
+) -> list[Region | None]:
+    """What is looked at for each object of a frame.
+
+    Args:
+        boxes: float32 [N, 4], where masks lie; anything, also NaN.
+        cells: rows and columns of the masks.
+        size: the picture's height and width in pixels.
+        grid: rows and columns of luma that share one chroma sample.
+
+    Returns:
+        For each object its region; None where it is outside the picture or so small, or one of so
+        many, that nothing would be gained.
+    """
+    windows = [_window(box, size, grid) for box in boxes]
+    areas = [
+        0 if one is None else min(AREA, (one[1] - one[0]) * (one[3] - one[2])) for one in windows
+    ]
+    share = min(1.0, _FRAME / max(1, sum(areas)))
+    found: list[Region | None] = []
+    for box, window, area in zip(boxes, windows, areas, strict=True):
+        if window is None:
+            found.append(None)
+            continue
+        pixels = (window[1] - window[0]) * (window[3] - window[2])
+        scale = min(1.0, math.sqrt(share * area / pixels))
+        cell = math.sqrt(float((box[2] - box[0]) * (box[3] - box[1])) / (cells[0] * cells[1]))
+        found.append(Region(window, scale) if cell * scale >= _FINER else None)
+    return found
+
+
+def _window(
+    box: NDArray[np.float32], size: tuple[int, int], grid: tuple[int, int]
+) -> Window | None:
+    x1, y1, x2, y2 = box.tolist()
+    if not (x2 > x1 and y2 > y1 and math.isfinite(x2 - x1) and math.isfinite(y2 - y1)):
+        return None
+    share, pixels = MARGIN
+    beside, above = (x2 - x1) * share + pixels, (y2 - y1) * share + pixels
+    top, bottom = max(0, math.floor(y1 - above)), min(size[0], math.ceil(y2 + above))
+    left, right = max(0, math.floor(x1 - beside)), min(size[1], math.ceil(x2 + beside))
+    if top >= bottom or left >= right:
+        return None
+    return on_grid((top, bottom, left, right), size, grid)
+
+
+def look(
+    planes: Planes,
+    region: Region,
+    mask: NDArray[np.float32],
+    box: NDArray[np.float32],
+) -> NDArray[np.uint8]:
+    """Y, U and V of a region and the mask there, uint8 [4, height, width].
+
+    Args:
+        planes: the picture.
+        region: of it; on the grid of the chroma planes.
+        mask: float32 [M, M], 0..1, more than 0.5 where the object is.
+        box: float32 [4], where the mask lies in the picture.
+    """
+    seen = np.empty((4, region.height, region.width), np.uint8)
+    for index in range(3):
+        if index < len(planes.samples):
+            samples = part(planes.samples[index], planes.steps[index], region.window)
+            _shrink(samples, planes.encoding.depth, seen[index])
+        else:
+            seen[index] = _NEUTRAL
+    seen[3] = codes(mask, region.inside(box), (0, region.height, 0, region.width))
+    return seen
+
+
+def _shrink(samples: Samples, depth: int, out: NDArray[np.uint8]) -> None:
+    height, width = out.shape
+    smaller = height * width < samples.shape[0] * samples.shape[1]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    resized: Array = cv2.resize(np.ascontiguousarray(samples), (width, height), interpolation=how)
+    out[...] = resized if depth == 8 else resized >> (depth - 8)
+
+
+def refine(
+    planes: Planes,
+    region: Region,
+    mask: NDArray[np.float32],
+    box: NDArray[np.float32],
+    threshold: float,
+) -> Soft | None:
+    """A mask whose edge lies where the picture's is.
+
+    Args:
+        planes: the picture.
+        region: of it, from `regions`.
+        mask: float32 [M, M], 0..1.
+        box: float32 [4], where it lies.
+        threshold: above this it is the object, 0..1.
+
+    Returns:
+        The object; None where no pixel is.
+    """
+    seen = look(planes, region, centred(mask, threshold), box)
+    small = coarse_to_fine(seen)
+    top, bottom, left, right = region.window
+    values = cv2.resize(small, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
+    cell = math.sqrt(float((box[2] - box[0]) * (box[3] - box[1])) / mask.size)
+    return Soft(region.window, np.asarray(values, np.uint8), max(1.0, 1 / region.scale), cell)
+
+
+def coarse_to_fine(seen: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A mask whose edge is looked for twice: far and roughly, then near.
+
+    Args:
+        seen: uint8 [4, H, W], Y, U, V and the mask; H and W even. The mask is written to.
+
+    Returns:
+        uint8 [H, W].
+    """
+    height, width = seen.shape[1:]
+    smaller = (width // 2, height // 2)
+    halves = [cv2.resize(one, smaller, interpolation=cv2.INTER_AREA) for one in seen]
+    rough = bilateral(np.asarray(halves, np.uint8), _ROUGH)
+    cv2.resize(rough, (width, height), dst=seen[3], interpolation=cv2.INTER_LINEAR)
+    return bilateral(seen, _FINE)
+
+
+def bilateral(seen: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
+    """A mask averaged over what looks alike nearby, so that it ends where the picture's edge is.
+
+    A joint bilateral filter (Petschnigg et al., SIGGRAPH 2004) over every other pixel of a disc.
+
+    Args:
+        seen: uint8 [4, H, W], Y, U, V and the mask.
+        radius: of the disc in pixels, even.
+
+    Returns:
+        uint8 [H, W].
+    """
+    height, width = seen.shape[1:]
+    edge = (radius,) * 4
+    *colours, mask = (cv2.copyMakeBorder(one, *edge, cv2.BORDER_REPLICATE) for one in seen)
+    total, weights = (np.zeros((height, width), np.float32) for _ in range(2))
+    for down, across, table in _neighbours(radius):
+        top, left = radius + down, radius + across
+        there = np.s_[top : top + height, left : left + width]
+        differs: Array = cv2.absdiff(seen[0], colours[0][there])
+        for own, other in zip(seen[1:3], colours[1:], strict=True):
+            differs = cv2.add(differs, cv2.absdiff(own, other[there]))
+        weight: Array = cv2.LUT(differs, table)
+        cv2.accumulateProduct(weight, mask[there], total)
+        cv2.accumulate(weight, weights)
+    # The pixel itself always counts.
+    return np.asarray(np.rint(total / weights), np.uint8)
+
+
+@cache
+def _neighbours(radius: int) -> list[tuple[int, int, NDArray[np.uint8]]]:
+    """Rows and columns to each neighbour, and its weight by the difference of colours, [256]."""
+    alike = 255 * np.exp(-((np.arange(256) / _ALIKE) ** 2) / 2)
+    near, steps = 2 * (0.9 * radius) ** 2, range(-radius, radius + 1, 2)
+    return [
+        (down, across, np.rint(alike * math.exp(-far / near)).astype(np.uint8))
+        for down in steps
+        for across in steps
+        if (far := down * down + across * across) <= radius**2
+    ]

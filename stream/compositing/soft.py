@@ -1,0 +1,181 @@
+"""Soft masks pixel by pixel, and how mattes are made of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.compositing.mattes import SLOPE, Edge, on_grid
+from stream.roi import Window, mask_window, soft_strips
+
+EDGE = 128
+"""A value of at least this is the object's."""
+
+
+class Soft(NamedTuple):
+    """How sure it is of each pixel that it is an object's.
+
+    Attributes:
+        window: the part of the picture; outside it, nothing is the object's.
+        values: uint8 of the window's size; `EDGE` and above is the object; not to be written to.
+        cell: how many pixels lie between two independent values, at least 1.
+        doubt: by how many pixels its edge may be off, as the model's masks are that coarse.
+    """
+
+    window: Window
+    values: NDArray[np.uint8]
+    cell: float
+    doubt: float
+
+
+def centred(mask: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
+    """A mask with its threshold moved to 0.5, float32 of its size, 0..1.
+
+    Args:
+        mask: float32, 0..1.
+        threshold: above this it is the object, 0..1.
+    """
+    below = np.float32(0.5 / max(threshold, 1e-6))
+    above = np.float32(0.5 / max(1 - threshold, 1e-6))
+    over = mask - np.float32(threshold)
+    return np.asarray(np.where(over < 0, over * below, over * above) + np.float32(0.5), np.float32)
+
+
+def codes(mask: NDArray[np.float32], box: NDArray[np.float32], window: Window) -> NDArray[np.uint8]:
+    """A centred mask at the pixels of a window, uint8: more than 0.5 is `EDGE` and above.
+
+    Args:
+        mask: float32 [M, M], 0..1, more than 0.5 where the object is.
+        box: float32 [4], where it lies; not empty, finite.
+        window: any.
+    """
+    top, bottom, left, right = window
+    values = np.empty((bottom - top, right - left), np.uint8)
+    scaled = mask * np.float32(255)
+    for rows, strip in soft_strips(scaled, box, window):
+        cv2.convertScaleAbs(strip, dst=values[rows])
+    return values
+
+
+def pasted(
+    mask: NDArray[np.float32],
+    box: NDArray[np.float32],
+    size: tuple[int, int],
+    threshold: float,
+) -> Soft | None:
+    """A mask as the model made it, at full resolution.
+
+    Args:
+        mask: float32 [M, M], 0..1.
+        box: float32 [4], where it lies, in pixels of the picture; anything, also NaN.
+        size: the picture's height and width in pixels.
+        threshold: above this it is the object.
+
+    Returns:
+        None where it does not touch the picture.
+    """
+    rows, columns = mask.shape
+    window = mask_window(box, (rows, columns), size[1], size[0])
+    if window is None:
+        return None
+    x1, y1, x2, y2 = box.tolist()
+    cell = max(1.0, math.sqrt((x2 - x1) * (y2 - y1) / (rows * columns)))
+    return Soft(window, codes(centred(mask, threshold), box, window), cell, cell)
+
+
+def shaped(
+    soft: Soft, size: tuple[int, int], edge: Edge
+) -> tuple[Window, NDArray[np.uint8]] | None:
+    """The matte of one object.
+
+    Its edge falls off over as many pixels as asked; where it is unsure, over more.
+
+    Args:
+        soft: the object.
+        size: the picture's height and width in pixels.
+        edge: how it falls off; `grown` has no meaning here.
+
+    Returns:
+        A window of the picture and uint8 of its size; None where no pixel is the object.
+    """
+    band = min(0.45 if edge.held else 0.9, max(1e-3, edge.feather * SLOPE / soft.cell))
+    low = 0.5 - (band if edge.held else band / 2)
+    rest = edge.feather - band / SLOPE * soft.cell
+    side = 0 if rest < 1 else 2 * math.ceil(rest / 2) + 1
+    level = (np.arange(256, dtype=np.float64) - EDGE + 0.5) / 255 + 0.5
+    fall = np.clip((level - low) / band, 0, 1)
+    alpha: NDArray[np.uint8] = np.asarray(
+        cv2.LUT(soft.values, np.rint(255 * fall).astype(np.uint8)), np.uint8
+    )
+    window = soft.window
+    if side:
+        window, alpha = _padded(window, alpha, size, side // 2)
+        wide = cv2.blur(alpha, (side, side), borderType=cv2.BORDER_REPLICATE)
+        alpha = np.asarray(np.maximum(alpha, cv2.add(wide, wide)) if edge.held else wide, np.uint8)
+    return (window, alpha) if alpha.any() else None
+
+
+def whole(
+    soft: Soft,
+    size: tuple[int, int],
+    allocate: Callable[[int], NDArray[np.bool_]],
+    grid: tuple[int, int],
+    margin: int,
+) -> tuple[Window, NDArray[np.uint8]] | None:
+    """Where an object is, pixel by pixel, as `masks.paste` gives it.
+
+    Args:
+        soft: the object.
+        size: the picture's height and width in pixels.
+        allocate: gives memory for so many pixels.
+        grid: rows and columns on which the window starts, and ends unless the picture ends.
+        margin: pixels to add around.
+
+    Returns:
+        The window and the object there, uint8 1 or 0; None where no pixel is the object.
+    """
+    top, bottom, left, right = soft.window
+    outer = on_grid(
+        (
+            max(0, top - margin),
+            min(size[0], bottom + margin),
+            max(0, left - margin),
+            min(size[1], right + margin),
+        ),
+        size,
+        grid,
+    )
+    shape = (outer[1] - outer[0], outer[3] - outer[2])
+    inside = allocate(shape[0] * shape[1]).reshape(shape)
+    inside.fill(False)
+    there = inside[top - outer[0] : bottom - outer[0], left - outer[2] : right - outer[2]]
+    np.greater_equal(soft.values, EDGE, out=there)
+    return (outer, inside.view(np.uint8)) if there.any() else None
+
+
+def _padded(
+    window: Window, alpha: NDArray[np.uint8], size: tuple[int, int], margin: int
+) -> tuple[Window, NDArray[np.uint8]]:
+    """The same with zeros around, as far as the picture reaches."""
+    top, bottom, left, right = window
+    wider = (
+        max(0, top - margin),
+        min(size[0], bottom + margin),
+        max(0, left - margin),
+        min(size[1], right + margin),
+    )
+    padded = cv2.copyMakeBorder(
+        alpha,
+        top - wider[0],
+        wider[1] - bottom,
+        left - wider[2],
+        wider[3] - right,
+        cv2.BORDER_CONSTANT,
+        value=0,
+    )
+    return wider, np.asarray(padded, np.uint8)

@@ -1,0 +1,186 @@
+"""Edges that lie still where the picture does."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.compositing.soft import Soft
+from stream.instances import Instances, box_iou
+from stream.motion.propagator import is_cut
+from stream.roi import Window
+from stream.types import Array
+
+_HELD = 0.85
+"""How much of the last frame's mask stays where the picture did not change."""
+_QUIET, _MOVING = 1.5, 3.5
+"""Differences between two frames, in multiples of the noise and one code value: up to the first
+nothing has changed, from the second on all has."""
+_NOISIEST = 4.0
+"""Codes. What differs more in most of the picture is motion, not noise."""
+_REACH = 120
+"""A picture's shorter side over how many pixels around one are looked at for motion."""
+_SAME = 0.5
+"""Overlap from which on an object without a number is the last frame's."""
+_LONGEST = 1.0
+"""Seconds after which a frame says nothing of the next."""
+
+
+class Steady:
+    """Blends each object's mask with its last one, where the picture stayed the same.
+
+    A detector draws an edge a little differently in each frame although nothing moves, which
+    shimmers. Where the picture moves, the frame's own mask is taken as it is, so that no edge lags
+    behind. It remembers one frame. One thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self._luma: NDArray[np.uint8] | None = None
+        self._seconds = 0.0
+        self._numbers: list[int] | None = None
+        self._boxes = np.zeros((0, 4), np.float32)
+        self._softs: list[Soft | None] = []
+
+    def __call__(
+        self,
+        luma: NDArray[np.uint8],
+        instances: Instances,
+        softs: list[Soft | None],
+        seconds: float,
+    ) -> list[Soft | None]:
+        """The masks of the next frame, steadied.
+
+        Args:
+            luma: uint8 [H, W] of the picture; it is copied.
+            instances: the objects.
+            softs: of each object.
+            seconds: the frame's presentation time.
+
+        Returns:
+            Of each object; where nothing is known of the frame before, as they came.
+        """
+        before = self._luma
+        past = 0 < seconds - self._seconds <= _LONGEST
+        if before is not None and past and not _another(before, luma):
+            softs = self._blended(before, luma, instances, softs)
+        if before is None or before.shape != luma.shape:
+            self._luma = luma.copy()
+        else:
+            np.copyto(before, luma)
+        ids = instances.track_ids
+        self._numbers = None if ids is None else ids.tolist()
+        self._boxes, self._softs, self._seconds = instances.paste_boxes, softs, seconds
+        return softs
+
+    def _blended(
+        self,
+        before: NDArray[np.uint8],
+        luma: NDArray[np.uint8],
+        instances: Instances,
+        softs: list[Soft | None],
+    ) -> list[Soft | None]:
+        table = _table(_noise(before, luma))
+        found: list[Soft | None] = []
+        for soft, place in zip(softs, self._places(instances), strict=True):
+            last = None if place is None else self._softs[place]
+            if soft is None or last is None:
+                found.append(soft)
+                continue
+            held = _held(before, luma, soft, table)
+            values = _mixed(soft.values, _moved(last, soft.window), held)
+            found.append(soft._replace(values=values))
+        return found
+
+    def _places(self, instances: Instances) -> list[int | None]:
+        """Which object of the last frame each one is."""
+        if not len(self._boxes):
+            return [None] * len(instances)
+        if instances.track_ids is not None and self._numbers is not None:
+            known = {number: place for place, number in enumerate(self._numbers)}
+            return [known.get(number) for number in instances.track_ids.tolist()]
+        if not len(instances):
+            return []
+        overlaps = np.nan_to_num(box_iou(instances.paste_boxes, self._boxes))
+        best = overlaps.argmax(axis=1).tolist()
+        return [
+            place if overlaps[index, place] >= _SAME else None for index, place in enumerate(best)
+        ]
+
+
+def _another(before: NDArray[np.uint8], luma: NDArray[np.uint8]) -> bool:
+    """Whether two pictures show different scenes."""
+    if before.shape != luma.shape:
+        return True
+    step = max(1, min(luma.shape) // 96)
+    one, other = (np.ascontiguousarray(part[::step, ::step]) for part in (before, luma))
+    return is_cut(one, other)
+
+
+def _noise(before: NDArray[np.uint8], luma: NDArray[np.uint8]) -> float:
+    """By how much two pictures differ where nothing moves, in codes: the quieter half's median."""
+    step = max(1, min(luma.shape) // 96)
+    one, other = (np.ascontiguousarray(part[::step, ::step]) for part in (before, luma))
+    differences = cv2.absdiff(one, other)
+    return float(min(_NOISIEST, np.percentile(differences, 25)))
+
+
+def _table(noise: float) -> NDArray[np.uint8]:
+    """How much of the last mask stays by the mean difference around a pixel, uint8 [256]."""
+    level = np.arange(256) / (1 + noise)
+    share = np.clip((_MOVING - level) / (_MOVING - _QUIET), 0, 1)
+    return np.asarray(np.rint(255 * _HELD * share), np.uint8)
+
+
+_EITHER = np.full(256, 255, np.uint8)
+_EITHER[[0, 255]] = 0
+
+
+def _held(
+    before: NDArray[np.uint8], luma: NDArray[np.uint8], soft: Soft, table: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """How much of the last mask stays at each pixel of a window.
+
+    What is farther from the mask's edge than the mask may be off is no shimmer. Both are looked
+    for at half the size, which is a quarter of the work.
+    """
+    top, bottom, left, right = soft.window
+    shape = ((right - left + 1) // 2, (bottom - top + 1) // 2)
+    one, other, values = (
+        cv2.resize(part, shape, interpolation=cv2.INTER_AREA)
+        for part in (before[top:bottom, left:right], luma[top:bottom, left:right], soft.values)
+    )
+    side = 2 * max(1, round(min(luma.shape) / _REACH / 4)) + 1
+    held: Array = cv2.LUT(cv2.blur(cv2.absdiff(one, other), (side, side)), table)
+    doubt = 2 * math.ceil(soft.doubt / 2) + 1
+    held = cv2.bitwise_and(held, cv2.LUT(cv2.blur(values, (doubt, doubt)), _EITHER))
+    size = (right - left, bottom - top)
+    return np.asarray(cv2.resize(held, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _moved(last: Soft, window: Window) -> NDArray[np.uint8]:
+    """The last mask in another window of the picture."""
+    if last.window == window:
+        return last.values
+    values = np.zeros((window[1] - window[0], window[3] - window[2]), np.uint8)
+    top, bottom = max(window[0], last.window[0]), min(window[1], last.window[1])
+    left, right = max(window[2], last.window[2]), min(window[3], last.window[3])
+    if top < bottom and left < right:
+        values[top - window[0] : bottom - window[0], left - window[2] : right - window[2]] = (
+            last.values[
+                top - last.window[0] : bottom - last.window[0],
+                left - last.window[2] : right - last.window[2],
+            ]
+        )
+    return values
+
+
+def _mixed(
+    ours: NDArray[np.uint8], last: NDArray[np.uint8], held: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """The sum: ours + held / 255 * (last - ours)."""
+    kept: Array = cv2.multiply(last, held, scale=1 / 255)
+    fresh: Array = cv2.multiply(ours, cv2.bitwise_not(held), scale=1 / 255)
+    return np.asarray(cv2.add(kept, fresh), np.uint8)

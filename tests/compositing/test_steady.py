@@ -1,0 +1,136 @@
+"""Still edges lie still, moving ones do not lag, and nothing outlives its cause."""
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+from stream.compositing.soft import EDGE, Soft, codes
+from stream.compositing.steady import Steady
+from tests.compositing.pictures import astronaut, figure, people, portrait
+
+SIZE = (240, 320)
+BOX = (90.0, 40.0, 230.0, 220.0)
+
+
+def grey(noise=0.0, seed=0):
+    """The astronaut, with a camera's noise."""
+    picture = cv2.cvtColor(portrait(), cv2.COLOR_RGB2GRAY)
+    part = picture[100 : 100 + SIZE[0], 60 : 60 + SIZE[1]]
+    rng = np.random.default_rng(seed)
+    return np.clip(part + rng.normal(0, noise, SIZE), 0, 255).astype(np.uint8)
+
+
+def walking(box, index):
+    """The astronaut's texture in the shape of somebody at a box, before another real picture."""
+    behind = cv2.cvtColor(data.coffee(), cv2.COLOR_RGB2GRAY)[: SIZE[0], : SIZE[1]]
+    front = cv2.cvtColor(portrait(), cv2.COLOR_RGB2GRAY)[: SIZE[0], : SIZE[1]]
+    front = np.roll(front, int(box[0]), axis=1)
+    inside = soft(box).values >= EDGE
+    noise = np.random.default_rng(index).normal(0, 2, SIZE)
+    return np.clip(np.where(inside, front, behind) + noise, 0, 255).astype(np.uint8)
+
+
+def found(*boxes, tracks=(7,)):
+    return people(astronaut(SIZE[1], SIZE[0]), *boxes, tracks=tracks)
+
+
+def soft(box):
+    window = (0, SIZE[0], 0, SIZE[1])
+    return Soft(window, codes(figure(56), np.float32(box), window), 2.5, 3.0)
+
+
+def jittered(index):
+    rng = np.random.default_rng(index)
+    return tuple(np.float32(BOX) + rng.uniform(-2, 2, 4).astype(np.float32))
+
+
+def change(values):
+    return np.mean([cv2.absdiff(one, other).mean() for one, other in pairwise(values)])
+
+
+@pytest.mark.parametrize("noise", [0.0, 2.0, 4.0])
+def test_a_still_edge_shimmers_less_than_half_as_much(noise):
+    steady, before, after = Steady(), [], []
+    for index in range(12):
+        box = jittered(index)
+        own = soft(box)
+        (one,) = steady(grey(noise, index), found(box), [own], index / 25)
+        before.append(own.values)
+        after.append(one.values)
+    assert change(after[2:]) < 0.4 * change(before[2:])
+    # And it is not somewhere else.
+    mean = np.mean(before, axis=0) >= EDGE
+    assert np.count_nonzero((after[-1] >= EDGE) != mean) < 0.05 * mean.sum()
+
+
+@pytest.mark.parametrize("speed", [2, 5, 12])
+def test_a_moving_edge_does_not_lag(speed):
+    steady, shared, joined = Steady(), 0, 0
+    for index in range(8):
+        box = np.float32(BOX) + np.float32([1, 0, 1, 0]) * (speed * index - 40)
+        own = soft(box)
+        (one,) = steady(walking(box, index), found(tuple(box)), [own], index / 25)
+        shared += np.count_nonzero((one.values >= EDGE) & (own.values >= EDGE))
+        joined += np.count_nonzero((one.values >= EDGE) | (own.values >= EDGE))
+    assert shared / joined > 0.99
+
+
+def after_two(luma, second, tracks=(7,), seconds=0.04, first_tracks=(7,)):
+    steady = Steady()
+    steady(grey(), found(BOX, tracks=first_tracks), [soft(BOX)], 0.0)
+    own = soft(second)
+    (one,) = steady(luma, found(second, tracks=tracks), [own], seconds)
+    return one, own
+
+
+MOVED = (94.0, 42.0, 234.0, 222.0)
+
+
+def test_the_last_mask_stays_where_nothing_moves():
+    one, own = after_two(grey(), MOVED)
+    assert not np.array_equal(one.values, own.values)
+
+
+def test_a_cut_begins_anew():
+    picture = cv2.flip(255 - grey(), 0)
+    one, own = after_two(picture, MOVED)
+    assert one is own
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 0.0, 2.0])
+def test_so_do_a_jump_in_time_and_a_clip_from_the_start(seconds):
+    one, own = after_two(grey(), MOVED, seconds=seconds)
+    assert one is own
+
+
+def test_another_object_in_the_same_place_has_its_own_edge():
+    one, own = after_two(grey(), MOVED, tracks=(8,))
+    assert one is own
+
+
+def test_without_numbers_the_same_place_is_the_same_object():
+    one, own = after_two(grey(), MOVED, tracks=None, first_tracks=None)
+    assert not np.array_equal(one.values, own.values)
+    far = (10.0, 10.0, 60.0, 60.0)
+    one, own = after_two(grey(), far, tracks=None, first_tracks=None)
+    assert one is own
+
+
+def test_what_has_gone_leaves_nothing():
+    steady = Steady()
+    steady(grey(), found(BOX), [soft(BOX)], 0.0)
+    assert steady(grey(), found(tracks=()), [], 0.04) == []
+    own = soft(MOVED)
+    (one,) = steady(grey(), found(MOVED), [own], 0.08)
+    assert one is own
+
+
+def test_another_size_begins_anew():
+    steady = Steady()
+    steady(np.zeros((48, 64), np.uint8), found(BOX), [soft(BOX)], 0.0)
+    own = soft(MOVED)
+    (one,) = steady(grey(), found(MOVED), [own], 0.04)
+    assert one is own
