@@ -15,6 +15,7 @@ import typer
 
 from stream.cli._hints import without_secrets
 from stream.errors import UsageError
+from stream.option import option
 from stream.options import (
     STANDARD_OUTPUT,
     CountOptions,
@@ -30,6 +31,29 @@ from stream.run.plan import OutputPlan, beside_masks, masks_plan
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+@dataclass(frozen=True, slots=True)
+class BesideOptions:
+    """What is written beside the pictures, or in their place."""
+
+    records: tuple[str, ...] | None = option(
+        None,
+        "Write what was found as data: .ndjson (a line a frame, as it happens), .csv, .parquet, "
+        ".json (COCO), .txt (MOTChallenge), or - for lines of JSON on standard output. May be "
+        "given several times; {name} in it is the input's name.",
+        said="none",
+        metavar="FILE",
+        many=True,
+    )
+    masks: str | None = option(
+        None,
+        "Write a mask for each frame as PNG, 000000.png on, pure 0 and 255; with --identities "
+        "16-bit values, with --split a folder for each object or class. Of several inputs each has "
+        "a folder in it.",
+        said="none",
+        metavar="FOLDER",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,32 +89,6 @@ VirtualCamera = Annotated[
         "--virtual-camera",
         help="Also be a camera to video calls and other programs (`-o virtual-camera:DEVICE` "
         "names one). Needs the extra [virtual-camera]. [default: off]",
-        rich_help_panel="Output",
-    ),
-]
-
-
-Records = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--records",
-        metavar="FILE",
-        help="Write what was found as data: .ndjson (a line a frame, as it happens), .csv, "
-        ".parquet, .json (COCO), .txt (MOTChallenge), or - for lines of JSON on standard output. "
-        "May be given several times; {name} in it is the input's name. [default: none]",
-        rich_help_panel="Output",
-    ),
-]
-
-
-Masks = Annotated[
-    str | None,
-    typer.Option(
-        "--masks",
-        metavar="FOLDER",
-        help="Write a mask for each frame as PNG, 000000.png on, pure 0 and 255; with --identities "
-        "16-bit values, with --split a folder for each object or class. Of several inputs each has "
-        "a folder in it. [default: none]",
         rich_help_panel="Output",
     ),
 ]

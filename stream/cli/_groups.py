@@ -22,6 +22,7 @@ _PANELS = {
     "CameraOptions": "Input",
     "NetworkOptions": "Input",
     "OutputOptions": "Output",
+    "BesideOptions": "Output",
     "CountOptions": "Counts",
     "LiveOptions": "Live",
     "ServeOptions": "Page",

@@ -34,6 +34,7 @@ def file(
     asked: common.Common,
     cut: CutOptions,
     batch: BatchOptions,
+    beside: common.BesideOptions,
     output: Annotated[
         list[str] | None,
         typer.Option(
@@ -43,12 +44,10 @@ def file(
             help="The video to write; its ending chooses the container; or a playlist "
             "(film.m3u8), or an address that it is sent to at its own pace. May be given several "
             "times for one input; a folder where there are several inputs. "
-            "[default: in.stream.mp4 beside in.mp4; none where --records is given]",
+            "[default: in.stream.mp4 beside in.mp4; none where --records or --masks is given]",
             rich_help_panel="Output",
         ),
     ] = None,
-    records: common.Records = None,
-    masks: common.Masks = None,
 ) -> None:
     """Segment video files: same length, sound, orientation and colours, with the masks in it."""
     common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
@@ -60,6 +59,7 @@ def file(
     for line in found.left_out:
         common.say(line, quiet=asked.run.quiet)
     made = endings_for(asked.picture)
+    records, masks = beside.records, beside.masks
     needed = not records and masks is None
     several = len(found.files) > 1 or found.folders
     check_named(asked.replay.from_records, asked.counts.plot, several=several)
@@ -94,4 +94,8 @@ def _plan(
 
 def _is_finished(task: Task, cut: CutOptions) -> bool:
     there = all(Path(one).exists() for one in task.records)
-    return there and all(finished(task.source, Path(one), cut) for one in task.outputs)
+    return (
+        bool(task.all_outputs)
+        and there
+        and all(finished(task.source, Path(one), cut) for one in task.outputs)
+    )

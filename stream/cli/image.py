@@ -52,6 +52,7 @@ def image(
     ],
     asked: PhotoOptions,
     batch: BatchOptions,
+    beside: common.BesideOptions,
     output: Annotated[
         str | None,
         typer.Option(
@@ -64,8 +65,6 @@ def image(
             rich_help_panel="Output",
         ),
     ] = None,
-    records: common.Records = None,
-    masks: common.Masks = None,
 ) -> None:
     """Segment pictures: a photo, a folder of photos or a pattern."""
     run, picture, files = asked.run, asked.picture, asked.files
@@ -79,8 +78,8 @@ def image(
         common.say(line, quiet=run.quiet)
     paths = [path for path, _ in found.files]
     made = endings_for(picture)
-    picture, pasted = common.with_masks(masks, picture, files)
-    targets = common.record_targets(records, str(paths[0]))
+    picture, pasted = common.with_masks(beside.masks, picture, files)
+    targets = common.record_targets(beside.records, str(paths[0]))
     common.keep_clear(targets)
     folder: Path | None = None
     outputs = [OutputPlan(one, picture, files) for one in targets]

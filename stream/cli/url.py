@@ -27,10 +27,9 @@ def url(
     asked: common.Common,
     network: NetworkOptions,
     live: LiveOptions,
+    beside: common.BesideOptions,
     output: common.Outputs = None,
-    records: common.Records = None,
     virtual_camera: common.VirtualCamera = False,
-    masks: common.Masks = None,
 ) -> None:
     """Segment a network camera or stream live; it is reconnected whenever it goes away."""
     common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
@@ -42,8 +41,8 @@ def url(
             common.with_camera(output, virtual_camera),
             asked,
             live,
-            common.record_targets(records, address),
-            masks,
+            common.record_targets(beside.records, address),
+            beside.masks,
         ),
         asked.model,
         asked.tracking,

@@ -22,6 +22,7 @@ def webcam(
     asked: common.Common,
     camera_options: CameraOptions,
     live: LiveOptions,
+    beside: common.BesideOptions,
     camera: Annotated[
         str | None,
         typer.Argument(
@@ -35,9 +36,7 @@ def webcam(
         bool, typer.Option("--list", help="List the cameras with their modes, and end.")
     ] = False,
     output: common.Outputs = None,
-    records: common.Records = None,
     virtual_camera: common.VirtualCamera = False,
-    masks: common.Masks = None,
 ) -> None:
     """Segment a camera live, in a window, at the camera's frame rate."""
     common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
@@ -56,8 +55,8 @@ def webcam(
             common.with_camera(output, virtual_camera),
             asked,
             live,
-            common.record_targets(records, target),
-            masks,
+            common.record_targets(beside.records, target),
+            beside.masks,
         ),
         asked.model,
         asked.tracking,
