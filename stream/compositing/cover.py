@@ -16,6 +16,7 @@ from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
 from stream.compositing.mattes import Edge, matte, on_grid
 from stream.compositing.planes import Samples, part
+from stream.compositing.selection import ALL
 from stream.compositing.style import Style
 from stream.instances import Instances, box_iou
 from stream.roi import Window
@@ -162,6 +163,8 @@ class Cover(Layer):
             else:  # It is still there, though the model is not sure any more.
                 again = doubted[place]
                 doubted[place] = again._replace(identity=seen.identity, sure=seen.sure)
+        if self.style.select != ALL:  # Of what nobody chose, nothing is covered.
+            doubted = [one for one in doubted if one.sure]
         self._seen = found + doubted + missing
         self._by_memory.add(now, done=any(seen.sure for seen in missing))
         self._by_doubt.add(

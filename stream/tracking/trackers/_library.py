@@ -1,10 +1,13 @@
-"""Trackers of Roboflow's library `trackers`, which is imported when one is made."""
+"""Trackers of Roboflow's library `trackers`, which is imported beside everything else."""
 
 from __future__ import annotations
 
+import importlib.util
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -32,6 +35,27 @@ class Numbering(Protocol):
         """Those that are followed, with `tracker_id`s; -1 where there is none yet."""
 
 
+class _Library(NamedTuple):
+    detections: type[supervision.Detections]
+    trackers: ModuleType
+
+
+@cache
+def _imported() -> Future[_Library]:
+    """The library, once it is imported, which takes a second or more of a thread of its own."""
+    pool = ThreadPoolExecutor(1, "stream-import")
+    future = pool.submit(_import)
+    pool.shutdown(wait=False)
+    return future
+
+
+def _import() -> _Library:
+    import supervision
+    import trackers
+
+    return _Library(supervision.Detections, trackers)
+
+
 class LibraryTracker(Tracker):
     """Lets one of the library's trackers number the candidates.
 
@@ -41,22 +65,21 @@ class LibraryTracker(Tracker):
     floor: ClassVar[float] = 0.7
 
     def __init__(self) -> None:
-        try:
-            import supervision
-            import trackers
-        except ImportError as error:
-            raise UsageError(
-                f"the tracker {type(self).__name__.lower()} needs the library trackers; install "
-                "it: pip install 'stream-segmentation[trackers]'"
-            ) from error
-        self._detections = supervision.Detections
-        self._library: ModuleType = trackers
+        if None in map(importlib.util.find_spec, ("supervision", "trackers")):
+            raise UsageError(self._lacking())
+        _imported()
         self._threshold = -1.0
         self._elapsed = Elapsed()
         self._clock = 0.0
         self._identities = 0
         self._numbers: dict[int, int] = {}
         self._tracker: Numbering | None = None
+
+    def _lacking(self) -> str:
+        return (
+            f"the tracker {type(self).__name__.lower()} needs the library trackers; install it: "
+            "pip install 'stream-segmentation[trackers]'"
+        )
 
     @abstractmethod
     def _make(self, library: ModuleType, threshold: float) -> Numbering:
@@ -70,13 +93,17 @@ class LibraryTracker(Tracker):
         following: Sequence[tuple[float, Instances]] = (),
     ) -> Instances:
         """Those that the library has numbered, in their order; see `Tracker.update`."""
+        try:
+            library = _imported().result()
+        except ImportError as error:
+            raise UsageError(f"{self._lacking()} ({error})") from error
         elapsed = self._elapsed(seconds)
         if self._tracker is None or elapsed is None or threshold != self._threshold:
-            self._tracker = self._make(self._library, threshold)
+            self._tracker = self._make(library.trackers, threshold)
             self._threshold = threshold
             self._numbers.clear()
         self._clock += min(max(elapsed or 0.0, _SHORTEST_STEP), _LONGEST_STEP)
-        given = self._detections(
+        given = library.detections(
             xyxy=candidates.boxes.astype(np.float64),
             confidence=candidates.scores.astype(np.float64),
             class_id=candidates.labels.astype(int),

@@ -175,3 +175,15 @@ def test_what_was_never_sure_is_remembered_for_a_moment_only():
     assert painter.remarks == [
         "in 2 frames something was covered that the model was not sure of: 0.00-0.20 s"
     ]
+
+
+def test_of_what_nobody_chose_nothing_is_covered():
+    other, clean = (150, 30, 190, 150), samples(astronaut())
+    painter = Painter("hide", Style(select="id1"))
+    after = doubted(painter, [BOX], [other])
+    assert (after[0] == clean[0])[inside()].mean() < 0.1
+    assert (after[0] == clean[0])[inside((other,))].mean() > 0.5
+    # The chosen one still is, where it is doubted.
+    after = doubted(painter, [], [(44, 22, 144, 152), other], 0.04)
+    assert (after[0] == clean[0])[inside()].mean() < 0.1
+    assert (after[0] == clean[0])[inside((other,))].mean() > 0.5
