@@ -134,7 +134,8 @@ class Copies:
         copy = _copy_of(muxer.container, stream, layout)
         _describe(copy, stream)
         scratch = None
-        if stream.type != "video" and not _carries_headers(stream):
+        # What is unwrapped first changes on the way.
+        if stream.type != "video" and not (kind.by_decode_time and _carries_headers(stream)):
             scratch = muxer.trying(lambda trial: _copy_of(trial, stream, layout), kind)
         track = _copying(muxer, copy, stream, kind, probe, scratch)
         self._tracks[stream.index] = track

@@ -19,7 +19,6 @@ from stream.sinks._containers import ContainerKind, muxer_options
 from stream.types import AnyPacket
 
 _TICK = Fraction(1, 1000)
-_REFUSED = (av.InvalidDataError, av.ArgumentError)
 _FAILURES = (av.FFmpegError, OSError, ValueError)
 # Seconds that a packet lasts where it does not say.
 _SOME = Fraction(1, 50)
@@ -76,7 +75,7 @@ class Scratch:
         self._reached += max(1, round(min(lasts, Fraction(1)) / clock))
         try:
             self._container.mux_one(own)
-        except _REFUSED:
+        except _FAILURES:
             return True
         return False
 

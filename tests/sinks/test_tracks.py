@@ -270,3 +270,21 @@ def test_damaged_sound_costs_no_film(tmp_path, codec, ending, broken):
             target.mux(packet)
     run(tmp_path / "in.mkv", tmp_path / f"out{ending}")
     assert len(media.decode(tmp_path / f"out{ending}").pts) == 50
+
+
+@pytest.mark.parametrize("ending", [".mkv", ".mp4", ".ts", ".mov"])
+def test_damaged_settings_on_the_way_cost_no_film(tmp_path, ending):
+    """FLV may give sound new settings with any packet, which go with it into the output."""
+    whole = make_clip(tmp_path / "whole.flv", audio="aac", frames=50)
+    data = bytearray(whole.read_bytes())
+    # A tag of sound says that settings (0) or samples (1) of AAC (0xA0 and up) follow.
+    places = [
+        at for at in range(13, len(data) - 16) if data[at] == 8 and data[at + 11] & 0xF0 == 0xA0
+        and data[at + 12] == 1 and data[at + 8 : at + 11] == b"\0\0\0"
+    ]  # fmt: skip
+    assert len(places) > 40
+    for at in places[10:12]:
+        data[at + 12] = 0
+    (tmp_path / "in.flv").write_bytes(data)
+    run(tmp_path / "in.flv", tmp_path / f"out{ending}")
+    assert len(media.decode(tmp_path / f"out{ending}").pts) == 50
