@@ -79,7 +79,7 @@ class Behind(Layer):
             if background is not None
         ]
         for samples, step, background in known:
-            _around(samples, step, (top, bottom, left, right), background)
+            clear_around(samples, step, (top, bottom, left, right), background)
         most = _STRIP // planes.samples[0].itemsize
         for start, stop in strips((bottom - top, right - left), planes.grid, most):
             rows = (top + start, top + stop, left, right)
@@ -124,7 +124,7 @@ def composed(there: Samples, behind: Background, alpha: NDArray[np.uint8]) -> Sa
     return whole
 
 
-def _around(
+def clear_around(
     samples: Samples, step: tuple[int, int], window: Window, background: Background
 ) -> None:
     """Puts a background above, below, left and right of a window."""

@@ -17,6 +17,7 @@ from stream.compositing.canvas import Canvas
 from stream.compositing.encoding import HDR, Encoding, encoded
 from stream.compositing.film import Film, Fitting
 from stream.compositing.mattes import Matte
+from stream.compositing.own_colour import give_own_colours, grown, reach_of
 from stream.compositing.palette import Colour
 from stream.compositing.planes import Samples, reduce_to
 from stream.compositing.style import Style, parse_colour
@@ -65,6 +66,16 @@ class Replace(Behind):
             self._picture = _read(file)
         else:
             self._film = Film(path)
+
+    def paint(self, canvas: Canvas) -> None:
+        """Puts it around the objects, whose edges have their own colour and not what was behind."""
+        edge = self.edge(canvas.size)
+        matte = canvas.matte(edge)
+        if matte.window is not None:
+            planes, reach = canvas.planes, reach_of(canvas.size, edge.feather)
+            window = grown(matte.window, canvas.size, planes.grid, reach)
+            give_own_colours(planes, matte.alpha, window, reach)
+        super().paint(canvas)
 
     def backgrounds(self, canvas: Canvas, matte: Matte) -> Sequence[Background | None]:
         """The colour's code values, or the picture, cut to the canvas's shape."""

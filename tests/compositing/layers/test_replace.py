@@ -12,6 +12,8 @@ from stream.compositing import Painter, Style
 from stream.compositing.film import Film
 from stream.errors import UsageError
 from stream.frame import Frame
+from stream.instances import Instances
+from stream.pixels import plane_view
 from tests.compositing.pictures import astronaut, people, samples
 
 LEVELS = [40, 80, 120, 160, 200]
@@ -192,3 +194,31 @@ def test_sound_alone_is_no_background(tmp_path):
         container.mux(stream.encode(None))
     with pytest.raises(UsageError, match="there is no video in it"):
         replaced(tmp_path / "sound.mp4")
+
+
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv444p10le"])
+def test_nothing_of_what_was_behind_stands_around_an_object(pixels):
+    # A grey object before white, as a camera has it: mixed at the edge as far as the matte says.
+    def image(luma):
+        picture = astronaut(160, 120, pixels)
+        depth = picture.format.components[0].bits
+        for plane, values in zip(picture.planes, (luma, None, None), strict=True):
+            view = plane_view(plane, depth)
+            view[:] = (128 if values is None else np.rint(values)) * (1 << (depth - 8))
+        return picture
+
+    mask = np.zeros((1, 120, 160), bool)
+    mask[0, 30:90, 40:120] = True
+    found = Instances.from_full_masks(mask, class_names=("thing",), picture_size=(120, 160))
+    probe = Frame(image(np.full((120, 160), 60.0)), 0, 0, Fraction(1), instances=found)
+    Painter("cutout", Style(feather=6)).paint(probe)
+    share = probe.alpha / 255
+    one = Frame(image(60 * share + 235 * (1 - share)), 0, 0, Fraction(1), instances=found)
+    Painter("replace", Style(feather=6, background="000000")).paint(one)
+    shift = one.image.format.components[0].bits - 8
+    painted = samples(one.image)[0] / (1 << shift)
+    wanted = 60 * share + 16 * (1 - share)
+    edge = (probe.alpha > 20) & (probe.alpha < 235)
+    naive = (60 * share + 235 * (1 - share)) * share + 16 * (1 - share)
+    assert edge.sum() > 300
+    assert np.abs(painted - wanted)[edge].mean() < 0.2 * np.abs(naive - wanted)[edge].mean()
