@@ -59,14 +59,14 @@ class OwnColour:
 
     def __init__(self, alpha: NDArray[np.uint8], reach: int, *, around: bool) -> None:
         height, width = alpha.shape
-        inside = cv2.inRange(alpha, 1, 254)  # type: ignore[call-overload]  # numbers do as well
+        mixed: Array = (alpha > 0) & (alpha < 255)
         self._far: Array | None = None
         if around:
             side = 2 * reach + 1
-            near = cv2.dilate(alpha, np.ones((side, side), np.uint8))
+            near: Array = np.asarray(cv2.dilate(alpha, np.ones((side, side), np.uint8)))
             self._far = near == 0
-            inside = cv2.bitwise_and(cv2.compare(near, 0, cv2.CMP_GT), cv2.bitwise_not(alpha))
-        self._places = np.flatnonzero(inside)
+            mixed = (near > 0) & (alpha < 255)
+        self._places = np.flatnonzero(mixed)
         self._share: Array = _SHARE[alpha.ravel()[self._places]]
         shrink = max(1, reach // _FINE)
         self._small = (-(-width // shrink), -(-height // shrink))
