@@ -86,8 +86,8 @@ def painted(rgb: Picture, found: Instances, look: str, style: dict[str, object])
 
 def trails() -> Picture:
     """The bundled clip's picture after two seconds, with the way the object came."""
-    painter = Painter("fill+contour+trails", Style())
-    with stream.open(str(files("stream") / "assets" / "demo.mp4"), end=2.4) as video:
+    painter = Painter("contour+trails", Style(trail=4.0))
+    with stream.open(str(files("stream") / "assets" / "demo.mp4"), end=3.2) as video:
         for frame in video:
             painter.paint(frame)
     return frame.rgb()
