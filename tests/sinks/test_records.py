@@ -139,7 +139,8 @@ def test_records_are_an_output_like_any_other(tmp_path):
     picture = np.full((48, 64, 3), 90, np.uint8)
     outputs = [tmp_path / name for name in ("out.mkv", "out.ndjson", "out.csv")]
     stream.process([picture] * 5, outputs, fps=25)
-    head, *lines = [json.loads(line) for line in outputs[1].read_text().splitlines()]
+    head, *lines, last = [json.loads(line) for line in outputs[1].read_text().splitlines()]
+    assert last["summary"]["frames"] == 5
     assert head["model"] == "default"
     assert head["options"]["tracker"] == "motion"
     assert [line["frame"] for line in lines] == [0, 1, 2, 3, 4]
