@@ -182,7 +182,7 @@ class PictureOptions:
     )
     pixel_size: float = option(
         4.0,
-        "Size of pixelate's squares in percent of the picture's height; a twelfth of the object "
+        "Size of pixelate's squares in percent of the picture's height; an eighth of the object "
         "at least.",
         low=0.5,
         high=25.0,

@@ -228,9 +228,9 @@ def coarse(
 
 
 def block_size(least: float, longest: float, grid: tuple[int, int]) -> int:
-    """The side of squares in pixels: at least a twelfth of an object, a multiple of the grid."""
+    """The side of squares in pixels: at least an eighth of an object, a multiple of the grid."""
     unit = math.lcm(*grid)
-    return max(1, math.ceil(max(least, longest / 12, 2) / unit)) * unit
+    return max(1, math.ceil(max(least, longest / 8, 2) / unit)) * unit
 
 
 def _seen(instances: Instances, now: float, *, sure: bool) -> Iterator[_Seen]:

@@ -26,5 +26,5 @@ class Hide(Cover):
         """The plain colour's code, or the plane without detail."""
         if self.style.cover == "fill":
             return canvas.encoding.codes(_PLAIN)[plane]
-        block = block_size(canvas.size[0] / 40, 1.5 * longest, canvas.grid)
+        block = block_size(canvas.size[0] / 40, longest, canvas.grid)
         return coarse(samples, step, window, block, smooth=True)

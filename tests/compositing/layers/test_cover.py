@@ -56,13 +56,13 @@ def test_squares_are_large_and_lie_still():
     ("least", "longest", "grid", "size"),
     [
         (10, 60, (1, 1), 10),
-        (10, 600, (2, 2), 50),
+        (10, 600, (2, 2), 76),
         (3, 0, (4, 4), 4),
         (7, 0, (1, 4), 8),
         (0, 0, (1, 1), 2),
     ],
 )
-def test_squares_are_a_twelfth_of_the_object_at_least(least, longest, grid, size):
+def test_squares_are_an_eighth_of_the_object_at_least(least, longest, grid, size):
     assert block_size(least, longest, grid) == size
 
 
