@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from stream.errors import StreamError, UsageError
+from stream_models.training.out import check_out
 
 
 def train_command(
@@ -94,6 +95,7 @@ def train_command(
             "install the extra from the checkout: pip install '.[train]'"
         ) from error
 
+    check_out(out, init)
     console = Console(stderr=True)
     sets = gather(
         data, val, skip_bad, lambda sentence: console.print(Text(sentence), style="yellow")

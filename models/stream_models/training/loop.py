@@ -23,6 +23,7 @@ from stream_models.training.augment import AugmentConfig
 from stream_models.training.batches import Batches, PictureCache
 from stream_models.training.data import Picture
 from stream_models.training.losses import LossConfig, losses
+from stream_models.training.out import CHECKPOINT, HISTORY
 from stream_models.training.targets import Targets
 
 logger = logging.getLogger(__name__)
@@ -169,7 +170,7 @@ class Trainer:
         self.ema = MovingAverage(self.network, config.ema_decay)
         self.step, self.seconds = 0, 0.0
         out.mkdir(parents=True, exist_ok=True)
-        self._checkpoint = out / "checkpoint.pt"
+        self._checkpoint = out / CHECKPOINT
         if self._checkpoint.is_file():
             self._resume()
         workers = config.workers if self.device.type == "cpu" else 1
@@ -271,7 +272,7 @@ class Trainer:
         `watch` sees every 20th batch, `judge` the averaged network; `judged` is given the file with
         the history (JSON lines: losses, and what `judge` returned) after each judgement.
         """
-        path = self._out / "history.jsonl"
+        path = self._out / HISTORY
         history = path.open("a")
 
         def note(entry: dict[str, Any]) -> None:

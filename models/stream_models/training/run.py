@@ -23,6 +23,7 @@ from stream_models.training.evaluate import Report, evaluate, network_detector
 from stream_models.training.initial import initial_network
 from stream_models.training.loop import LoopConfig, Progress, Trainer
 from stream_models.training.losses import LossConfig
+from stream_models.training.out import CURVE, FLOAT_MODEL, INT8_MODEL, REPORT
 from stream_models.training.picture_files import load_picture
 from stream_models.training.pictures import contact_sheet, draw_found, learning_curve
 from stream_models.training.ship import metadata, quantise, to_onnx
@@ -127,7 +128,7 @@ def train(
         return dict(report.groups)
 
     def draw(history: Path) -> None:
-        learning_curve(history, config.out / "curve.png")
+        learning_curve(history, config.out / CURVE)
 
     trainer.run(watch or (lambda progress: None), judge, draw)
     result = export(trainer.ema.network, learn, judged, config)
@@ -162,12 +163,12 @@ def export(network: MaskRCNN, learn: DataSet, judged: DataSet, config: TrainConf
     }
     told = metadata(keep or learn.names, config.data.name, config.licence, accuracy)
     model = to_onnx(network, told.names, told)
-    float_path = config.out / "model.float32.onnx"
+    float_path = config.out / FLOAT_MODEL
     save_model(model, float_path)
     step = max(1, len(learn.pictures) // _CALIBRATION)
     chosen = [load_picture(picture) for picture in learn.pictures[::step][:_CALIBRATION]]
-    int8_path = config.out / "model.int8.onnx"
+    int8_path = config.out / INT8_MODEL
     save_model(quantise(model, chosen), int8_path)
     summary = {"groups": report.groups, "classes": report.classes, "exported": list(told.names)}
-    (config.out / "report.json").write_text(json.dumps(summary, indent=1))
+    (config.out / REPORT).write_text(json.dumps(summary, indent=1))
     return Result(float_path, int8_path, report)

@@ -1,0 +1,36 @@
+"""The folder that a run writes into: what is there already and is no run's stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stream.errors import UsageError
+from stream.files import same_file
+
+CHECKPOINT, HISTORY, CURVE = "checkpoint.pt", "history.jsonl", "curve.png"
+FLOAT_MODEL, INT8_MODEL, REPORT = "model.float32.onnx", "model.int8.onnx", "report.json"
+_WRITTEN = (CHECKPOINT, HISTORY, CURVE, FLOAT_MODEL, INT8_MODEL, REPORT)
+
+
+def check_out(out: Path, init: str) -> None:
+    """Refuses a folder in which a run would write over what is not its own.
+
+    Every run keeps a history; files of a run's names without one are somebody else's.
+
+    Args:
+        out: the folder, which need not be there.
+        init: what the run begins from; a word or a file.
+
+    Raises:
+        UsageError: the weights to begin from, or files of another kind, would be written over.
+    """
+    written = [out / name for name in _WRITTEN]
+    weights = Path(init)
+    if weights.is_file() and any(same_file(one, weights) for one in written):
+        raise UsageError(f"--init {init} would be written over by the run; give --out another name")
+    there = [one for one in written if one.exists()]
+    if there and not (out / HISTORY).is_file():
+        raise UsageError(
+            f"--out {out} holds {there[0].name}, which no run there has written; "
+            "give it another name"
+        )
