@@ -39,6 +39,7 @@ class Steady:
 
     def __init__(self) -> None:
         self._luma: NDArray[np.uint8] | None = None
+        self._coarse = np.zeros((0, 0), np.uint8)
         self._seconds = 0.0
         self._numbers: list[int] | None = None
         self._boxes = np.zeros((0, 4), np.float32)
@@ -62,14 +63,17 @@ class Steady:
         Returns:
             Of each object; where nothing is known of the frame before, as they came.
         """
-        before = self._luma
+        before, coarse = self._luma, _coarse(luma)
         past = 0 < seconds - self._seconds <= _LONGEST
-        if before is not None and past and not _another(before, luma):
-            softs = self._blended(before, luma, instances, softs)
-        if before is None or before.shape != luma.shape:
+        alike = before is not None and before.shape == luma.shape
+        if before is not None and alike and past and not is_cut(self._coarse, coarse):
+            table = _table(_noise(self._coarse, coarse))
+            softs = self._blended(before, luma, table, instances, softs)
+        if before is None or not alike:
             self._luma = luma.copy()
         else:
             np.copyto(before, luma)
+        self._coarse = coarse
         ids = instances.track_ids
         self._numbers = None if ids is None else ids.tolist()
         self._boxes, self._softs, self._seconds = instances.paste_boxes, softs, seconds
@@ -79,10 +83,10 @@ class Steady:
         self,
         before: NDArray[np.uint8],
         luma: NDArray[np.uint8],
+        table: NDArray[np.uint8],
         instances: Instances,
         softs: list[Soft | None],
     ) -> list[Soft | None]:
-        table = _table(_noise(before, luma))
         found: list[Soft | None] = []
         for soft, place in zip(softs, self._places(instances), strict=True):
             last = None if place is None else self._softs[place]
@@ -110,21 +114,15 @@ class Steady:
         ]
 
 
-def _another(before: NDArray[np.uint8], luma: NDArray[np.uint8]) -> bool:
-    """Whether two pictures show different scenes."""
-    if before.shape != luma.shape:
-        return True
+def _coarse(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Some of a picture's pixels, about a hundred a side."""
     step = max(1, min(luma.shape) // 96)
-    one, other = (np.ascontiguousarray(part[::step, ::step]) for part in (before, luma))
-    return is_cut(one, other)
+    return np.ascontiguousarray(luma[::step, ::step])
 
 
-def _noise(before: NDArray[np.uint8], luma: NDArray[np.uint8]) -> float:
-    """By how much two pictures differ where nothing moves, in codes: the quieter half's median."""
-    step = max(1, min(luma.shape) // 96)
-    one, other = (np.ascontiguousarray(part[::step, ::step]) for part in (before, luma))
-    differences = cv2.absdiff(one, other)
-    return float(min(_NOISIEST, np.percentile(differences, 25)))
+def _noise(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> float:
+    """By how much two coarse pictures differ where nothing moves, in codes: the lower quartile."""
+    return float(min(_NOISIEST, np.percentile(cv2.absdiff(before, now), 25)))
 
 
 def _table(noise: float) -> NDArray[np.uint8]:
@@ -149,7 +147,7 @@ def _held(
     top, bottom, left, right = soft.window
     shape = ((right - left + 1) // 2, (bottom - top + 1) // 2)
     one, other, values = (
-        cv2.resize(part, shape, interpolation=cv2.INTER_AREA)
+        cv2.resize(part, shape, interpolation=cv2.INTER_LINEAR)
         for part in (before[top:bottom, left:right], luma[top:bottom, left:right], soft.values)
     )
     side = 2 * max(1, round(min(luma.shape) / _REACH / 4)) + 1

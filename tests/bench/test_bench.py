@@ -1,16 +1,22 @@
 """The measurements run and say what they should; how fast anything is, is not asked here."""
 
 import re
+from dataclasses import replace
+from fractions import Fraction
 
 import av
+import cv2
 import numpy as np
 import pytest
 
-from stream.bench import compositing, nodes, peers
+from stream.bench import compositing, edges, effects, nodes, peers
 from stream.bench.figures import Figure, median_seconds
 from stream.bench.material import FindsNothing, crowd, make_clip
 from stream.bench.speed import measure_model
+from stream.compositing import LAYERS, Style
 from stream.errors import UsageError
+from stream.frame import Frame
+from stream.pixels import picture_from_bgr
 from tests import tiny_models
 
 
@@ -136,3 +142,60 @@ def test_what_another_provider_runs_is_listed_with_its_cost():
         "  Mul": (0.05, "2: sizes/Mul, sizes/Mul_2"),
         "copies between devices": (0.1, "1; one to the host waits for the device"),
     }
+
+
+def test_every_effect_is_timed_beside_what_is_most_like_it():
+    people = effects.people(1, 320, 180)
+    assert people.picture_size == (180, 320)
+    assert people.full_masks().sum() > 0.05 * 320 * 180
+    picture = picture_from_bgr(np.full((180, 320, 3), 90, np.uint8)).reformat(format="yuv420p")
+    bgr = np.full((180, 320, 3), 90, np.uint8)
+    assert set(LAYERS.names()) >= set(effects.EFFECTS) - {"overlay"}
+    for look, theirs in effects.EFFECTS.items():
+        effects.painting(look, picture, people)()
+        annotate = effects.annotating(look, bgr, people)
+        assert (annotate is not None) == bool(theirs)
+        if annotate is not None:
+            annotate()
+
+
+def test_likeness_is_of_areas_and_of_contours_within_pixels():
+    true = np.zeros((60, 80), bool)
+    true[20:40, 20:60] = True
+    assert edges.likeness(true, true) == (1, 1, 1)
+    beside = np.roll(true, 2, axis=1)
+    found = edges.likeness(beside, true)
+    assert found.iou == pytest.approx(38 / 42)
+    assert found.one < 0.8
+    assert found.two == 1
+    assert edges.likeness(np.zeros_like(true), true) == (0, 0, 0)
+    # A picture's rim is no contour.
+    assert not edges.contour(np.ones((9, 9), bool)).any()
+
+
+def test_shimmer_is_the_change_of_still_edges():
+    rng = np.random.default_rng(0)
+    noise = rng.integers(90, 160, (240, 320)).astype(np.uint8)
+    still = cv2.GaussianBlur(noise, (0, 0), 2)
+    people = effects.people(1, 320, 240)
+
+    def frames():
+        for index in range(6):
+            rgb = np.repeat(still[..., None], 3, 2)
+            picture = picture_from_bgr(rgb).reformat(format="yuv420p")
+            moved = people.boxes + np.float32(rng.uniform(-2, 2, 4))
+            found = replace(people, boxes=moved)
+            yield Frame(picture, index, index, Fraction(1, 25), instances=found)
+
+    plain, same, steady = edges.shimmer(
+        frames(),
+        [Style(refine=False, steady_edges=False)] * 2 + [Style(refine=False)],
+    )
+    assert plain.still == same.still
+    assert plain.still > 1
+    assert steady.still < 0.5 * plain.still
+
+
+def test_edges_want_something_to_be_measured_on():
+    with pytest.raises(UsageError, match="--pictures or --clips"):
+        next(edges.measure("default", "cpu", None, []))

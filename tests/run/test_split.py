@@ -134,7 +134,7 @@ def test_only_those_that_are_chosen_have_files(tmp_path, asked):
 
 
 def test_cutouts_have_the_colours_and_the_transparency_of_their_object_alone(tmp_path):
-    picture = PictureOptions(look="cutout", split="object", feather=0)
+    picture = PictureOptions(look="cutout", split="object", feather=0, refine=False)
     run(tmp_path / "out.mkv", [found(1), found(1, 7)], picture)
     with av.open(str(tmp_path / "out.person-7.mkv")) as container:
         first, second = container.decode(video=0)
