@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -103,6 +104,26 @@ def parse_file(text: str) -> Path:
 def parse_names(text: str) -> tuple[str, ...]:
     """`person,car` as its parts."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def parse_select(text: str) -> str:
+    """`all`, `largest`, a number from 1 on, or identities such as `id3,#7`.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    words = [word.strip().lower() for word in text.split(",")]
+    if words in (["all"], ["largest"]):
+        return words[0]
+    if len(words) == 1 and words[0].isdecimal() and 0 < int(words[0][:20]) <= 10**6:
+        return str(int(words[0]))
+    if all(re.fullmatch(r"(?:#|id)[0-9]{1,18}", word) for word in words):
+        return ",".join(words)
+    shown = text if len(text) <= 60 else f"{text[:60]}…"
+    raise UsageError(
+        "select is all, largest, a number from 1 on (so many of the largest), or identities such "
+        f"as id3,id7, not {shown!r}"
+    )
 
 
 def parse_size(text: str) -> tuple[int, int]:

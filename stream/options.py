@@ -18,6 +18,7 @@ from stream.option import (
     parse_every,
     parse_file,
     parse_names,
+    parse_select,
     parse_size,
     parse_time,
 )
@@ -201,6 +202,7 @@ class PictureOptions:
         "Which objects are in front, of all that were found: all; largest; a number, so many of "
         "the largest; or identities, such as id3,id7.",
         metavar="all|largest|N|id…",
+        parse=parse_select,
     )
     split: str = option(
         "none",

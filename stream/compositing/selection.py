@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.errors import UsageError
 from stream.instances import Instances
+from stream.option import parse_select
 
-ALL, LARGEST = "all", "largest"
+ALL = "all"
 
 _SMOOTHING = 0.4
 """Seconds over which sizes are averaged."""
@@ -23,27 +22,20 @@ _KEPT = 0.25
 """For so many seconds the place of an object that is not found is kept."""
 
 
-def parse_select(text: str) -> int | frozenset[int] | None:
+def wanted_by(select: str) -> int | frozenset[int] | None:
     """How many of the largest, or which identities; None for all.
 
     Raises:
         UsageError: it is none of these.
     """
-    words = [word.strip() for word in text.lower().split(",")]
+    words = parse_select(str(select)).split(",")
     if words == [ALL]:
         return None
-    if words == [LARGEST]:
-        return 1
-    if len(words) == 1 and words[0].isdecimal() and 0 < int(words[0]) <= 10**6:
+    if words[0].isdecimal():
         return int(words[0])
-    found = [re.fullmatch(r"(?:#|id)([0-9]{1,18})", word) for word in words]
-    if all(found):
-        return frozenset(int(one[1]) for one in found if one)
-    shown = text if len(text) <= 60 else f"{text[:60]}…"
-    raise UsageError(
-        "select is all, largest, a number from 1 on (so many of the largest), or identities such "
-        f"as id3,id7, not {shown!r}"
-    )
+    if words == ["largest"]:
+        return 1
+    return frozenset(int(word.lstrip("#id")) for word in words)
 
 
 class Selection:
@@ -58,12 +50,12 @@ class Selection:
         """Says what is wanted.
 
         Args:
-            asked: `all`, `largest`, a number, or identities, as `parse_select` reads it.
+            asked: `all`, `largest`, a number, or identities, as `wanted_by` reads it.
 
         Raises:
             UsageError: it is none of these.
         """
-        self._wanted = parse_select(asked)
+        self._wanted = wanted_by(asked)
         self._reset()
         self._last = -math.inf
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
 from stream.compositing.palette import PALETTE, Colour
-from stream.compositing.selection import parse_select
+from stream.compositing.selection import wanted_by
 from stream.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Style:
         ):
             if value not in choices:
                 raise UsageError(f"{name} is {', '.join(choices)}, not {value!r}")
-        parse_select(self.select)
+        wanted_by(self.select)
         _ = self.words, self.palette_colours  # So that what is wrong is said here.
 
     @classmethod

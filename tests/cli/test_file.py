@@ -355,3 +355,35 @@ def test_numbered_pictures_are_an_output_and_one_picture_is_refused(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["f000.webp", "f001.webp"]
     refused = stream("file", clip, "-o", "one.png", *asked)
     assert refused.code == 1 and "number them, as in out/%06d.png" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (("--select", "biggest"), "--select: select is all, largest, a number from 1 on"),
+        (("--split", "both"), "--split is one of none, object, class, not 'both'"),
+        (("--look", "replace", "--background", "none.mp4"), "neither a colour such as 00FF00"),
+        (("--look", "instances", "--identities", "-o", "out.mp4"), "16-bit values of identities"),
+        (("--look", "blur", "--split", "class"), "videos of the looks binary, instances and"),
+        (("--crop",), "--crop makes a picture for each object"),
+        (("--masks", "in.mp4"), "--masks is a folder"),
+    ],
+)
+def test_nonsense_about_objects_gets_one_sentence(stream, clip, nothing, tmp_path, asked, words):
+    if clip.name != "in.mp4":
+        (tmp_path / "in.mp4").write_bytes(b"")
+    before = sorted(tmp_path.iterdir())
+    result = stream("file", clip, *asked, "--model", nothing)
+    assert result.code in (1, 2) and words in result.err, result.err
+    assert result.err.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_toml_has_as_a_number_is_so_many_of_the_largest(stream, clip, nothing, tmp_path):
+    (tmp_path / "run.toml").write_text(
+        f'[model]\nmodel = "{nothing}"\n[[source]]\ntarget = "{clip}"\nlimit = 2\n'
+        '[[output]]\nto = "out.mkv"\nlook = "cutout"\nselect = 2\n'
+    )
+    result = stream("run", "run.toml")
+    assert result.code == 0, result.err
+    assert (tmp_path / "out.mkv").exists()
