@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -138,11 +139,14 @@ def _new_threads(before: set[threading.Thread]) -> list[str]:
 
 
 def _new_children(before: set[int]) -> list[str]:
-    return [
-        f"left the process {child.pid} ({child.name()})"
-        for child in psutil.Process().children(recursive=True)
-        if child.pid not in before and child.status() != psutil.STATUS_ZOMBIE
-    ]
+    found: list[str] = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            # What a fixture's browser starts for itself is its own.
+            ours = child.pid not in before and child.ppid() not in before
+            if ours and child.status() != psutil.STATUS_ZOMBIE:
+                found.append(f"left the process {child.pid} ({child.name()})")
+    return found
 
 
 def _open_files() -> set[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.run.plan import OutputPlan, RunPlan
 from stream.serve.room import Room
 from stream.serve.visitor import VisitorSource
 from stream.serve.webrtc import Peer
@@ -34,7 +34,7 @@ class Visit:
 
     Args:
         house: where the visitor is.
-        plan: like which the camera is shown.
+        plan: like which the camera is shown; its own source is not opened.
         address: the local address by which the browser came.
         on_end: called once it has ended by itself.
     """
@@ -47,7 +47,6 @@ class Visit:
         self._house = house
         self._plan = replace(
             plan,
-            source=SourcePlan("a visitor's camera"),
             outputs=tuple(one for one in plan.outputs if one.target == BROWSER)
             or (OutputPlan(BROWSER),),
             live=replace(plan.live, seconds=None),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import subprocess
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -31,20 +32,24 @@ FLAGS = [
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.real_time,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here"),
 ]
 
-# The picture of a source as it is on the screen: its pixels by a canvas, [height, width, 4].
+# The picture of a source as it is on the screen: width, height, RGBA by a canvas in Base64.
 GRAB = """(key) => {
   const tile = document.querySelectorAll('.tile')[key];
-  const picture = tile.querySelector('img') ?? tile.querySelector('video');
+  const picture = tile?.querySelector('img') ?? tile?.querySelector('video');
+  if (!picture) return null;
   const width = picture.videoWidth || picture.naturalWidth;
   const height = picture.videoHeight || picture.naturalHeight;
   if (!width) return null;
   const canvas = new OffscreenCanvas(width, height), pen = canvas.getContext('2d');
   pen.drawImage(picture, 0, 0);
-  return [width, height, Array.from(pen.getImageData(0, 0, width, height).data)];
+  const data = pen.getImageData(0, 0, width, height).data;
+  let text = '';
+  for (let at = 0; at < data.length; at += 8192)
+    text += String.fromCharCode(...data.subarray(at, at + 8192));
+  return [width, height, btoa(text)];
 }"""
 
 
@@ -61,14 +66,15 @@ def keen(tmp_path_factory):
     return Segmenter.load(path, provider="cpu", threads=1)
 
 
-@contextmanager
-def browser(*flags):
+@pytest.fixture(scope="module")
+def launch():
+    """Starts browsers, with further flags."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
-        yield found
-        found.close()
+        yield lambda *flags: playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*FLAGS, *flags]
+        )
 
 
 @contextmanager
@@ -88,9 +94,14 @@ def opened(url, chromium, **context):
 
 
 def pixels(page, place=0) -> np.ndarray:
-    handle = page.wait_for_function(GRAB, arg=place)
-    width, height, data = handle.json_value()
-    return np.array(data, np.uint8).reshape(height, width, 4)[..., :3]
+    for _ in range(600):
+        found = page.evaluate(GRAB, place)
+        if found is not None:
+            width, height, data = found
+            flat = np.frombuffer(base64.b64decode(data), np.uint8)
+            return flat.reshape(height, width, 4)[..., :3]
+        page.wait_for_timeout(100)
+    raise AssertionError("no picture came")
 
 
 def moving(page, place=0) -> list[np.ndarray]:
@@ -115,9 +126,10 @@ def until(page, condition, arg=None):
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    with browser() as found:
-        yield found
+def chromium(launch):
+    found = launch()
+    yield found
+    found.close()
 
 
 @pytest.fixture
@@ -193,7 +205,7 @@ def test_the_visitor_s_camera_comes_back_processed_to_that_visitor_alone(keen, c
         assert not site.house.visits
 
 
-def test_a_clip_as_the_visitor_s_camera_is_marked_where_it_is_bright(model, tmp_path):
+def test_a_clip_as_the_visitor_s_camera_is_marked_where_it_is_bright(model, launch, tmp_path):
     clip = tmp_path / "clip.y4m"
     with av.open(str(clip), "w", format="yuv4mpegpipe") as container:
         stream = container.add_stream("rawvideo", 30)
@@ -203,7 +215,7 @@ def test_a_clip_as_the_visitor_s_camera_is_marked_where_it_is_bright(model, tmp_
             container.mux(stream.encode(frame.image))
     with (
         served([plan_of(source=SOURCE)], model) as site,
-        browser(f"--use-file-for-fake-video-capture={clip}") as chromium,
+        closing(launch(f"--use-file-for-fake-video-capture={clip}")) as chromium,
         opened(site.url, chromium) as page,
     ):
         page.keyboard.press("c")

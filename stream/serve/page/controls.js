@@ -45,17 +45,23 @@ export class Controls {
 
   nextLook() {
     const look = find("look");
-    if (this.#settings) this.#send({ look: look.options[(look.selectedIndex + 1) % look.length].value });
+    if (this.#settings) this.#want({ look: look.options[(look.selectedIndex + 1) % look.length].value });
   }
 
   toggleLabels() {
-    if (this.#settings) this.#send({ labels: !this.#settings.labels });
+    if (this.#settings) this.#want({ labels: !this.#settings.labels });
   }
 
   moveThreshold(steps) {
     if (!this.#settings) return;
     const wanted = Math.round((this.#settings.threshold + 0.05 * steps) * 100) / 100;
-    this.#send({ threshold: Math.min(0.95, Math.max(0.05, wanted)) });
+    this.#want({ threshold: Math.min(0.95, Math.max(0.05, wanted)) });
+  }
+
+  /** Shows a wish at once, so that the next key goes on from there. */
+  #want(wish) {
+    this.show({ ...this.#settings, ...wish });
+    this.#send(wish);
   }
 
   #classes({ names, classes }) {

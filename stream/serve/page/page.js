@@ -198,10 +198,10 @@ function figures(room, tile) {
   write("provider", [room.provider, room.size?.join("×"), `${room.viewers} watching`].filter(Boolean).join(" · "));
   chart.add(room.stages ?? {}, tile.latency);
   const stages = Object.keys(COLOURS).filter((name) => name in (room.stages ?? {}));
-  rows(find("legend"), stages, (name) => `<i class="dot"></i><dt></dt><dd></dd>`, "div", (row, name) => {
-    row.children[0].style.background = COLOURS[name];
-    row.children[1].textContent = name;
-    row.children[2].textContent = room.stages[name].toFixed(1);
+  rows(find("legend"), stages, () => `<dt><i class="dot"></i><span></span></dt><dd></dd>`, "div", (row, name) => {
+    row.querySelector("i").style.background = COLOURS[name];
+    row.querySelector("span").textContent = name;
+    row.querySelector("dd").textContent = room.stages[name].toFixed(1);
   });
   rows(find("objects"), room.objects, () => `<i class="dot"></i><span></span><span></span>`, "li", (row, one) => {
     row.children[0].style.background = one.colour;
