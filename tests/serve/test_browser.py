@@ -237,11 +237,11 @@ def test_every_control_does_what_it_says(page):
             if condition():
                 return
             page.wait_for_timeout(50)
-        raise AssertionError("nothing came of it")
+        raise AssertionError(f"nothing came of it: {room.settings()}, {text(page, 'said')}")
 
     page.select_option("#look", "replace")
     settles(lambda: room.picture.look == "replace")
-    assert page.locator("#background-field").is_visible()
+    page.locator("#background-field").wait_for(state="visible")
     page.fill("#background", "#00ff00")
     settles(lambda: room.picture.background == "00ff00")
     settles(lambda: (pixels(page)[100].astype(int) - (0, 255, 0)).__abs__().max(axis=1).min() < 40)

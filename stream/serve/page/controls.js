@@ -9,16 +9,16 @@ export class Controls {
 
   constructor(send) {
     this.#send = send;
-    find("look").onchange = ({ target }) => this.#send({ look: target.value });
-    find("model").onchange = ({ target }) => this.#send({ model: target.value });
-    find("labels").onchange = ({ target }) => this.#send({ labels: target.checked });
-    find("background").onchange = ({ target }) => this.#send({ background: target.value.slice(1) });
+    find("look").onchange = ({ target }) => this.#want({ look: target.value });
+    find("model").onchange = ({ target }) => this.#want({ model: target.value });
+    find("labels").onchange = ({ target }) => this.#want({ labels: target.checked });
+    find("background").onchange = ({ target }) => this.#want({ background: target.value.slice(1) });
     find("threshold").oninput = ({ target }) => { find("threshold-value").value = (+target.value).toFixed(2); };
-    find("threshold").onchange = ({ target }) => this.#send({ threshold: +target.value });
+    find("threshold").onchange = ({ target }) => this.#want({ threshold: +target.value });
     find("classes").onchange = () => {
       const all = [...find("classes").querySelectorAll("input")];
       const kept = all.filter((one) => one.checked).map((one) => one.value);
-      this.#send({ classes: kept.length === all.length ? [] : kept });
+      this.#want({ classes: kept.length === all.length ? [] : kept });
     };
     find("classes-filter").oninput = ({ target }) => {
       for (const label of find("classes").querySelectorAll("label"))
@@ -45,11 +45,11 @@ export class Controls {
 
   nextLook() {
     const look = find("look");
-    if (this.#settings) this.#want({ look: look.options[(look.selectedIndex + 1) % look.length].value });
+    this.#want({ look: look.options[(look.selectedIndex + 1) % look.length].value });
   }
 
   toggleLabels() {
-    if (this.#settings) this.#want({ labels: !this.#settings.labels });
+    this.#want({ labels: !this.#settings?.labels });
   }
 
   moveThreshold(steps) {
@@ -60,6 +60,7 @@ export class Controls {
 
   /** Shows a wish at once, so that the next key goes on from there. */
   #want(wish) {
+    if (!this.#settings) return;
     this.show({ ...this.#settings, ...wish });
     this.#send(wish);
   }
