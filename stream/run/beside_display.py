@@ -24,6 +24,9 @@ painting and showing it."""
 _LONGEST_REST = 2.0
 """How long inference pauses at most to let the display keep up, in its own durations."""
 
+_SELDOM = 0.5
+"""Seconds between two inferences of each of several sources, where the machine can do that."""
+
 _LONGEST_WAIT = 5.0
 """Seconds that a frame waits for its turn where each is to be inferred."""
 
@@ -242,8 +245,13 @@ class BesideDisplay(Schedule):
         """Shortens or lengthens the pause between two inferences."""
         if self.expected is None or self._interval is not None:
             return
-        self.rest += self.expected * (-0.1 if keeps_up else 0.25)
-        self.rest = max(0.0, min(self.rest, _LONGEST_REST * self.expected))
+        sources = self._turn.sources
+        longest = _LONGEST_REST * self.expected
+        if sources > 1:
+            # They share the rest: all together must not wait as long as each alone might.
+            longest = max(longest / sources, min(longest, _SELDOM / sources - self.expected))
+        rest = self.rest + self.expected * (-0.1 if keeps_up else 0.25) / sources
+        self.rest = max(0.0, min(rest, longest))
 
     def close(self) -> None:
         """Waits for the inference under way; it cannot be ended from outside."""

@@ -32,6 +32,7 @@ class Turns:
         self._changed = threading.Condition()
         self._under_way = 0
         self._mark = 0.0
+        self._members: set[Turn] = set()
         self._waiting: dict[Turn, float] = {}
         self._idle_since = now()
         self.rest = 0.0
@@ -39,7 +40,10 @@ class Turns:
 
     def join(self) -> Turn:
         """One more source."""
-        return Turn(self)
+        turn = Turn(self)
+        with self._changed:
+            self._members.add(turn)
+        return turn
 
     def take(self, turn: Turn, patience: float) -> bool:
         """Whether a source may begin now, or within `patience` seconds; see `Turn`."""
@@ -82,9 +86,17 @@ class Turns:
             turn.mark += seconds
             self._changed.notify_all()
 
+    @property
+    def sources(self) -> int:
+        """How many sources have asked lately."""
+        with self._changed:
+            since = self._now() - _FORGOTTEN
+            return sum(one.seen >= since for one in self._members)
+
     def leave(self, turn: Turn) -> None:
         """A source has ended."""
         with self._changed:
+            self._members.discard(turn)
             self._waiting.pop(turn, None)
             self._changed.notify_all()
 
@@ -112,6 +124,11 @@ class Turn:
     @rest.setter
     def rest(self, seconds: float) -> None:
         self._turns.rest = seconds
+
+    @property
+    def sources(self) -> int:
+        """How many share the turns now, itself included."""
+        return max(1, self._turns.sources)
 
     def take(self, patience: float = 0.0) -> bool:
         """Whether an inference may begin now, or within so many seconds; `give_back` ends it."""

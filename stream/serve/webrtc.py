@@ -1,4 +1,4 @@
-"""Pictures by WebRTC: all that knows aiortc is here."""
+"""Pictures by WebRTC: all that knows aiortc is here, and in `vp8`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from aiortc import (
     RTCPeerConnection,
     RTCSessionDescription,
 )
-from aiortc.codecs import h264, vpx
 from aiortc.mediastreams import MediaStreamError
 
 from stream.errors import UsageError
 from stream.frame import Frame
 from stream.references import Referencer
 from stream.serve.pictures import Shared, Viewer
+from stream.serve.vp8 import Vp8
 from stream.sinks.browser import Slot
 
 logger = logging.getLogger(__name__)
@@ -30,12 +30,6 @@ logger = logging.getLogger(__name__)
 _CLOCK = Fraction(1, 90_000)
 CONNECTING = 15.0
 """Seconds within which a browser has to reach us."""
-
-# aiortc begins at half a megabit and ends at one and a half, which is for conversations; edges of
-# masks fall to pieces. Browsers say what they can take, and the rate follows that.
-for _codec in (vpx, h264):
-    for _name, _rate in (("DEFAULT_BITRATE", 2_500_000), ("MAX_BITRATE", 8_000_000)):
-        setattr(_codec, _name, _rate)
 
 OnPicture = Callable[[av.VideoFrame, float], Awaitable[None]]
 """Takes a picture of a visitor's camera, and when it came in by `time.perf_counter()`."""
@@ -159,6 +153,9 @@ class Peer:
             transceiver.direction = "sendonly" if self._on_picture is None else "sendrecv"
             self._bind(transceiver.receiver.transport.transport.iceGatherer._connection)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
+            if [one.mimeType for one in transceiver._codecs[:1]] == [Vp8.MIME]:
+                # Asked for by the sender where there is none yet.
+                vars(transceiver.sender)["_RTCRtpSender__encoder"] = Vp8()
         except UsageError:
             raise
         except Exception as error:

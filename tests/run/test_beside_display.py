@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import wait
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ import pytest
 from stream.run.beside_display import BesideDisplay
 from stream.run.figures import Counts, Figures
 from stream.run.schedule import Finder
+from stream.run.turns import Turns
 from stream.timing import CAPTURE_TO_DISPLAY, Clock
 from stream.tracking.base import Tracker
 from tests.run.parts import Hands, Looker, until
@@ -203,6 +205,25 @@ def test_inference_rests_where_the_display_cannot_keep_up():
         for _ in range(30):
             schedule.adapt(keeps_up=True)
         assert schedule.rest == 0
+
+
+def test_sources_that_share_the_model_share_its_rest():
+    turns = Turns()
+    others = [turns.join() for _ in range(3)]
+    with Stage(turns=turns) as stage:
+        stage.step(answered=False)
+        for one in others:
+            one.take()
+        schedule = stage.schedule
+        assert schedule._turn.sources == 4
+        for expected, longest in ((0.06, 0.065), (0.2, 0.1)):
+            schedule.expected = expected
+            for _ in range(100):
+                for one in others:
+                    one.take()
+                schedule._turn.seen = time.perf_counter()
+                schedule.adapt(keeps_up=False)
+            assert schedule.rest == pytest.approx(longest), "each has its two a second, or nearly"
 
 
 def test_it_sees_by_the_counts_whether_the_display_keeps_up():
