@@ -8,6 +8,7 @@ from copy import copy
 from pathlib import Path
 
 import numpy as np
+from av.video.frame import VideoFrame
 
 from stream.errors import ModelError, UsageError
 from stream.inference.catalogue import DEFAULT, find
@@ -16,6 +17,7 @@ from stream.inference.postprocess import Raw, class_indices, to_instances
 from stream.inference.preprocess import Picture, Prepared, Preprocessor
 from stream.inference.providers import ProviderName, check_name
 from stream.inference.session import Session, open_session
+from stream.inference.upright import quarter_turns, turned_back, upright
 from stream.instances import Instances
 
 
@@ -152,12 +154,16 @@ class Segmenter:
         """Finds the objects of a picture.
 
         Args:
-            picture: uint8 [H, W, 3] in RGB, or a decoded `av.VideoFrame` of any format.
+            picture: uint8 [H, W, 3] in RGB, or a decoded `av.VideoFrame` of any format. One that
+                says that it is to be turned (`rotation`) is looked at upright; what is found is in
+                its pixels as they are stored.
 
         Raises:
             ValueError: the array has another type or shape.
             ModelError: the model fails on it or breaks the contract.
         """
+        if isinstance(picture, VideoFrame) and (turns := quarter_turns(picture)):
+            return turned_back(self(upright(picture, turns)), turns)
         prepared = self.preprocess(picture)
         return self.postprocess(self.infer(prepared), prepared)
 

@@ -285,3 +285,9 @@ def test_from_a_checkout_errors_are_a_sentence(monkeypatch, capsys):
         command.main()
     assert left.value.code == 1
     assert capsys.readouterr().err.strip() == "error: no-such.onnx: there is no such file"
+
+
+@pytest.mark.parametrize("thin", [(30, 10, 30, 50), (30, 10, 50, 10), (30, 10, 30, 10)])
+def test_a_box_without_area_that_is_alike_is_no_disagreement(thin):
+    both = _instances((10, 10, 50, 50, 0.9, 0), (*thin, 0.8, 1))
+    assert _compare(both, both).failures(Tolerance()) == []

@@ -1,0 +1,83 @@
+"""What is said when a run is over: what `auto` chose only where it is asked for, and advice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from stream.cli import _common as common
+from stream.cli._after import advice, report_run
+from stream.options import ModelOptions
+from stream.run.figures import Counts, Outcome
+from stream.run.report import RunReport, run_report
+from stream.timing import StageFigures
+
+
+def report(
+    fps: float, rate: float, infer_ms: float, model: str = "default", precision: str = "int8"
+) -> RunReport:
+    frames = 100
+    made = run_report(
+        source="in.mp4",
+        output="out.mp4",
+        model=model,
+        precision=precision,
+        provider="CPU",
+        outcome=Outcome(
+            Counts(frames_in=frames, written=frames, media_seconds=frames / rate),
+            frames / fps,
+            0.1,
+            interrupted=False,
+        ),
+        stages={"infer": StageFigures(frames, infer_ms, infer_ms, infer_ms, infer_ms)},
+        remarks=["auto chose CPU (int8); not CUDA: there is no NVIDIA driver", "the sound is odd"],
+    )
+    return replace(made, fps=fps)
+
+
+@pytest.mark.parametrize(
+    ("given", "live", "model", "said", "unsaid"),
+    [
+        ((3, 30, 300, "default"), False, {}, ["--every auto", "30"], ["quantize", "--size"]),
+        ((3, 30, 300, "mine.onnx", "float32"), False, {},
+         ["--every auto", "stream export quantize", "--size"], []),
+        ((3, 30, 300, "mine.onnx", "int8"), False, {}, ["--every auto", "--size"], ["quantize"]),
+        ((30, 30, 400, "mine.onnx", "float32"), True, {},
+         ["2.5 times a second", "quantize", "--size"], ["--every"]),
+    ],
+)  # fmt: skip
+def test_a_model_far_below_the_sources_rate_gets_advice(given, live, model, said, unsaid):
+    hint = advice(report(*given), ModelOptions(**model), live=live)
+    assert "\n" not in hint
+    for words in said:
+        assert words in hint
+    for words in unsaid:
+        assert words not in hint
+
+
+@pytest.mark.parametrize(
+    ("given", "live", "model"),
+    [
+        ((20, 30, 50), False, {}),
+        ((3, 30, 300), False, {"every": 6}),
+        ((3, 30, 300), False, {"every": "auto"}),
+        ((30, 30, 60, "mine.onnx"), True, {}),
+        ((30, 30, 400), True, {}),  # nothing but another model would help
+    ],
+)
+def test_where_nothing_is_slow_or_nothing_helps_nothing_is_said(given, live, model):
+    assert advice(report(*given), ModelOptions(**model), live=live) == ""
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_what_auto_chose_is_said_where_more_is_asked_for(capsys, monkeypatch, verbose):
+    monkeypatch.setattr(common.verbosity, "verbose", verbose)
+    common.results.cache_clear()
+    try:
+        report_run(report(30, 30, 10), ModelOptions())
+    finally:
+        common.results.cache_clear()
+    out = capsys.readouterr().out
+    assert ("auto chose" in out) == verbose
+    assert "the sound is odd" in out
