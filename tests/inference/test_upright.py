@@ -18,7 +18,9 @@ from tests.tiny_models import metadata
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 def test_what_is_found_lies_where_it_is_in_the_stored_picture(tmp_path, rotation):
     # Bright at the top left, as it is stored, of an upright picture's corner elsewhere.
-    clip = make_clip(tmp_path / "in.mp4", size=(64, 48), frames=1, rotation=rotation)
+    clip = make_clip(
+        tmp_path / "in.mp4", size=(64, 48), frames=1, rotation=rotation, pixel_format="gray"
+    )
     with av.open(str(clip)) as container:
         picture = next(container.decode(video=0))
     assert quarter_turns(picture) == -rotation // 90 % 4
