@@ -30,7 +30,9 @@ LOADED_BY_COLLECTING = pytest.StashKey[frozenset[str]]()
 """The names of the modules that were there when the tests had been collected."""
 
 # Threads of libraries that live as long as the process, by the start of their names.
-LASTING_THREADS = ("asyncio_", "pytest_timeout", "tqdm_monitor", "ThreadPoolExecutor", "Dummy-")
+LASTING_THREADS = (
+    "asyncio_", "fsspecIO", "pytest_timeout", "tqdm_monitor", "ThreadPoolExecutor", "Dummy-"
+)  # fmt: skip
 
 
 @pytest.fixture

@@ -196,7 +196,7 @@ def match_outputs(
     elif several:
         folder = folder_of(outputs[0], len(found.files))
         tasks = [
-            Task(path, (str(folder / place.with_name(_output_name(place, made=made))),))
+            Task(path, (str(folder / place.with_name(output_name(place, made=made))),))
             for path, place in found.files
         ]
     else:
@@ -251,16 +251,17 @@ def _single(source: Path, text: str, *, made: Endings) -> str:
     is_folder = Path(text).is_dir() or text.endswith(("/", "\\"))
     if is_address(text) or not is_folder:
         return text
-    return str(Path(text) / _output_name(source, made=made))
+    return str(Path(text) / output_name(source, made=made))
 
 
 def beside(path: Path, *, made: Endings = ANY) -> Path:
     """The name of a result that was given none: `in.stream.mp4` beside `in.mp4`."""
-    name = Path(_output_name(path, made=made))
+    name = Path(output_name(path, made=made))
     return path.with_name(f"{name.stem}{_RESULT}{name.suffix}")
 
 
-def _output_name(path: Path, *, made: Endings) -> str:
+def output_name(path: Path, *, made: Endings) -> str:
+    """The name of an input's result in a folder: its own, where files of its ending are written."""
     ending = path.suffix.lower()
     return path.name if ending in made.videos else f"{path.stem}{made.usual}"
 

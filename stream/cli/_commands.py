@@ -43,6 +43,9 @@ PLACES = {
         "stream.cli.serve",
         "serve",
     ),
+    "fleet": Place(
+        "Segment thousands of files, on this machine or many.", "stream.cli.fleet", "fleet"
+    ),
     "run": Place("Do what a configuration file says.", "stream.cli.run", "run"),
     "models": Place("List the models, or say what one is.", "stream.cli.models", "models"),
     "doctor": Place("Say what works here, and what to install.", "stream.cli.doctor", "doctor"),

@@ -1,0 +1,421 @@
+"""`stream fleet`: many files, on this machine or on many."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stream.cli import _common as common
+from stream.cli._groups import command
+from stream.errors import UsageError
+from stream.option import option
+from stream.options import CutOptions, InputOptions, RunOptions
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stream.fleet.driver import Progress
+    from stream.fleet.ledger import Entry, Ledger, Wanted
+    from stream.fleet.places import Input
+
+_LEDGER = ".stream-fleet.sqlite"
+_LINE_EVERY = 60.0
+_NAMED = 20
+"""So many failed files are listed at the end; the report has them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetOptions:
+    """Where the work is done, and what becomes of failures."""
+
+    ray: str | None = option(
+        None,
+        "A Ray cluster, such as ray://head:10001; auto for the one of this machine.",
+        said="Ray on this machine alone",
+        metavar="ADDRESS",
+    )
+    workers: int | None = option(
+        None, "Workers at most.", said="as many as the machines take", low=1
+    )
+    cores: int = option(1, "Processor cores that a worker has.", low=1)
+    gpus: float = option(0.0, "GPUs that a worker has, also in parts, such as 0.25.", low=0.0)
+    memory: float | None = option(
+        None, "GiB of memory that a worker asks for.", said="not asked for", low=0.1
+    )
+    retries: int = option(2, "So often a file that fails is tried again.", low=0)
+    resume: bool = option(
+        False, "Go on where an earlier run stopped; refused where there was none."
+    )
+    status: bool = option(
+        False, "Say how far it is, from the ledger alone, and end. Name the output as INPUT."
+    )
+    ledger: Path | None = option(
+        None,
+        "Where it is written down what became of each file.",
+        said=f"{_LEDGER} in the output folder; in the user's cache for object storage",
+        metavar="FILE",
+    )
+    page: Path | None = option(
+        None,
+        "Also write a page with plots: throughput, slowest files, failures.",
+        said="no page",
+        metavar="FILE.html",
+    )
+
+
+@command
+def fleet(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT…",
+            help="Video files, folders with all that is below them, patterns ('takes/**/*.mp4'), "
+            "addresses (s3://bucket/raw/**/*.mp4), or text files with one of these a line.",
+        ),
+    ],
+    asked: common.Common,
+    cut: CutOptions,
+    options: FleetOptions,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="The folder, or address, that results go into, laid out as the inputs are. "
+            "[default: none; it must be given]",
+            rich_help_panel="Output",
+        ),
+    ] = None,
+    records: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--records",
+            metavar="ENDING",
+            help="Also write records beside each video: ndjson, csv, json, … May be given several "
+            "times. [default: none]",
+            rich_help_panel="Output",
+        ),
+    ] = None,
+) -> None:
+    """Segment thousands of files: each exactly once, whatever breaks on the way."""
+    common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
+    if options.status:
+        _say_status(inputs, output, options, asked.run)
+        return
+    if output is None:
+        raise UsageError("name the folder that the results go into: -o FOLDER")
+    from stream.fleet.ledger import Ledger, State
+    from stream.fleet.places import find, is_remote
+    from stream.sources.folders import VIDEO_ENDINGS
+
+    path = _ledger_path(output, options)
+    if options.resume and not path.is_file():
+        raise UsageError(f"there is nothing to go on with: no ledger {path}")
+    found = find(inputs, VIDEO_ENDINGS)
+    if not is_remote(output):
+        _make(Path(output))
+    plan = _plan(asked, cut, records or [])
+    wanted = _wanted(found, output, plan, records or [])
+    _check(plan, wanted[0])
+    ledger = Ledger(path)
+    try:
+        _refuse_foreign(ledger, wanted, overwrite=asked.files.overwrite)
+        known = {one.wanted.source: one for one in ledger.entries()}
+        ledger.want(wanted)
+        _want_again_what_is_gone(ledger, wanted)
+        mine = {one.source for one in wanted}
+        numbers = [one.number for one in ledger.entries() if one.wanted.source in mine]
+        already = sum(known[one].state == State.DONE for one in mine if one in known)
+        if already:
+            common.say(f"{already} of {len(wanted)} files are done already", quiet=asked.run.quiet)
+        interrupted = _drive(ledger, numbers, plan, options, asked.run)
+        _finish(ledger, numbers, options, asked.run, interrupted=interrupted)
+    finally:
+        ledger.close()
+
+
+def _plan(asked: common.Common, cut: CutOptions, records: Sequence[str]) -> RunPlan:
+    files = replace(asked.files, overwrite=False)
+    outputs = tuple(OutputPlan("", asked.picture, files) for _ in range(1 + len(records)))
+    return RunPlan(
+        SourcePlan("", InputOptions(replay=asked.replay, cut=cut)),
+        outputs,
+        asked.model,
+        asked.tracking,
+        run=RunOptions(quiet=True),
+        counts=asked.counts,
+    )
+
+
+def _check(plan: RunPlan, example: Wanted) -> None:
+    """Refuses what no worker could do, before Ray is started.
+
+    Raises:
+        StreamError: what, and what to do.
+    """
+    import tempfile
+
+    from stream.run import setup
+
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = tuple(
+            replace(output, target=str(Path(folder) / target.rpartition("/")[2]))
+            for output, target in zip(plan.outputs, example.targets, strict=True)
+        )
+        setup.check(replace(plan, source=SourcePlan("pattern"), outputs=outputs))
+
+
+def _wanted(
+    found: Sequence[Input], output: str, plan: RunPlan, records: Sequence[str]
+) -> list[Wanted]:
+    """What is to be done with each input, and where its results go.
+
+    Raises:
+        UsageError: two inputs would have one result.
+    """
+    from stream.cli._batch import output_name
+    from stream.fleet.ledger import Wanted
+    from stream.run.opening import endings_for
+
+    made = endings_for(plan.outputs[0].picture)
+    options = _fingerprint_of(plan)
+    wanted: list[Wanted] = []
+    seen: dict[str, str] = {}
+    for one in found:
+        below = Path(one.below)
+        video = below.with_name(output_name(below, made=made)).as_posix()
+        places = [video, *(str(Path(video).with_suffix(f".{end.lstrip('.')}")) for end in records)]
+        targets = tuple(f"{output.rstrip('/')}/{place}" for place in places)
+        if targets[0] in seen:
+            raise UsageError(
+                f"{seen[targets[0]]} and {one.source} would both become {targets[0]}; give them "
+                "separate output folders"
+            )
+        seen[targets[0]] = one.source
+        wanted.append(Wanted(one.source, targets, one.fingerprint, options))
+    return wanted
+
+
+def _fingerprint_of(plan: RunPlan) -> str:
+    """Changes where what is asked for does, or a model's file, or this program."""
+    from stream.inference.catalogue import find
+    from stream.version import __version__
+
+    files = [path.stat() for path in find(plan.model.model).files.values()]
+    text = repr((plan, __version__, [(one.st_size, one.st_mtime_ns) for one in files]))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _refuse_foreign(ledger: Ledger, wanted: Sequence[Wanted], *, overwrite: bool) -> None:
+    """Refuses results that are there and that no fleet of this ledger has written.
+
+    Raises:
+        UsageError: there are some; the first is named.
+    """
+    from stream.fleet.ledger import State
+    from stream.fleet.places import exists
+
+    ours = {target for one in ledger.entries(State.DONE) for target in one.wanted.targets}
+    if overwrite:
+        return
+    foreign = [
+        target for one in wanted for target in one.targets if target not in ours and exists(target)
+    ]
+    if foreign:
+        raise UsageError(
+            f"{len(foreign)} results exist already that this fleet has not written, such as "
+            f"{foreign[0]}; use --overwrite to replace them"
+        )
+
+
+def _want_again_what_is_gone(ledger: Ledger, wanted: Sequence[Wanted]) -> None:
+    from stream.fleet.ledger import State
+    from stream.fleet.places import exists
+
+    mine = {one.source for one in wanted}
+    for entry in ledger.entries(State.DONE):
+        gone = any(not exists(target) for target in entry.wanted.targets)
+        if entry.wanted.source in mine and gone:
+            ledger.again(entry.wanted.source)
+
+
+def _drive(
+    ledger: Ledger, numbers: Sequence[int], plan: RunPlan, options: FleetOptions, run: RunOptions
+) -> bool:
+    """Does what waits; returns whether it was interrupted."""
+    from stream.fleet.driver import Driver
+    from stream.fleet.ledger import State
+    from stream.fleet.ray_pool import Need, RayPool
+    from stream.run.interrupt import on_interrupt
+
+    mine = set(numbers)
+    if not any(one.number in mine for one in ledger.entries(State.WAITING)):
+        return False
+    console = common.progress_console(quiet=run.quiet)
+    need = Need(options.cores, options.gpus, options.memory, options.workers)
+    with console.status("starting Ray and the workers"):
+        pool = RayPool(plan, need, options.ray)
+    line = _Line(quiet=run.quiet)
+    driver = Driver(ledger, pool, retries=options.retries, on_progress=line)
+    try:
+        with on_interrupt(driver.stop, driver.abort), line:
+            driver.run(numbers)
+    finally:
+        pool.close()
+    return driver.interrupted
+
+
+class _Line:
+    """How far it is: a line that is kept up to date, or one a minute where nobody watches."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._status = None if quiet or not sys.stderr.isatty() else common.errors().status("")
+        self._quiet = quiet
+        self._said = time.monotonic()
+
+    def __enter__(self) -> _Line:
+        if self._status is not None:
+            self._status.start()
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        text = _words(progress)
+        if self._status is not None:
+            self._status.update(text)
+        elif time.monotonic() - self._said >= _LINE_EVERY:
+            self._said = time.monotonic()
+            common.say(text, quiet=self._quiet)
+
+
+def _words(progress: Progress) -> str:
+    said = f"{progress.done} of {progress.total} files, {progress.fps:.1f} frames a second"
+    if progress.failed:
+        said += f", {progress.failed} failed"
+    if progress.left is not None:
+        said += f", {_duration(progress.left)} left"
+    nodes = ", ".join(f"{name}: {count}" for name, count in sorted(progress.workers.items()))
+    return f"{said} (workers: {nodes or 'starting'})"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
+
+
+def _finish(
+    ledger: Ledger,
+    numbers: Sequence[int],
+    options: FleetOptions,
+    run: RunOptions,
+    *,
+    interrupted: bool,
+) -> None:
+    """Says and writes what came of it, and ends with the exit code that it earns."""
+    from stream.fleet.ledger import State
+    from stream.run.interrupt import EXIT_CODE
+
+    mine = set(numbers)
+    entries = [one for one in ledger.entries() if one.number in mine]
+    _write(entries, options, run)
+    if not run.quiet:
+        _table(entries)
+    if interrupted:
+        raise typer.Exit(EXIT_CODE)
+    if any(one.state != State.DONE for one in entries):
+        raise typer.Exit(1)
+
+
+def _write(entries: Sequence[Entry], options: FleetOptions, run: RunOptions) -> None:
+    from stream.files import write_whole
+    from stream.fleet.page import figures, page
+    from stream.run.report import write_json
+
+    if run.report is not None:
+        write_json(run.report, figures(entries))
+    if options.page is not None:
+        write_whole(options.page, page(entries, "Fleet").encode(), overwrite=True)
+
+
+def _table(entries: Sequence[Entry]) -> None:
+    from rich.table import Table
+
+    from stream.cli._hints import without_secrets
+    from stream.fleet.ledger import State
+    from stream.fleet.page import figures
+
+    known = figures(entries)
+    states = {state: sum(one.state == state for one in entries) for state in State}
+    table = Table()
+    for column in ("files", "done", "failed", "missing", "frames", "frames a second"):
+        table.add_column(column, justify="right")
+    missing = states[State.WAITING] + states[State.RUNNING]
+    table.add_row(
+        str(len(entries)),
+        str(states[State.DONE]),
+        str(states[State.FAILED]),
+        str(missing),
+        str(known["frames"]),
+        f"{known['fps']:.1f}",
+    )
+    common.results().print(table)
+    failed = [one for one in entries if one.state == State.FAILED]
+    for one in failed[:_NAMED]:
+        common.say_error(without_secrets(f"{one.wanted.source}: {one.error}"))
+    if len(failed) > _NAMED:
+        common.say_error(f"and {len(failed) - _NAMED} more; --report FILE.json has them all")
+
+
+def _say_status(
+    inputs: Sequence[str], output: str | None, options: FleetOptions, run: RunOptions
+) -> None:
+    from stream.fleet.ledger import Ledger
+
+    place = output or inputs[0]
+    ledger = Ledger(_ledger_path(place, options), reading=True)
+    try:
+        entries = ledger.entries()
+    finally:
+        ledger.close()
+    _write(entries, options, run)
+    _table(entries)
+
+
+def _ledger_path(output: str, options: FleetOptions) -> Path:
+    """Where the ledger is.
+
+    Raises:
+        UsageError: its folder cannot be made.
+    """
+    from stream.fleet.places import is_remote
+    from stream.inference.cache import cache_folder
+
+    if options.ledger is not None:
+        return options.ledger
+    if not is_remote(output):
+        return Path(output) / _LEDGER
+    name = hashlib.sha256(output.rstrip("/").encode()).hexdigest()[:16]
+    try:
+        return cache_folder("fleet") / f"{name}.sqlite"
+    except OSError as error:
+        raise UsageError(
+            f"{error.filename} cannot be written ({error.strerror}); name a ledger with --ledger"
+        ) from error
+
+
+def _make(folder: Path) -> None:
+    from stream.cli._runs import make_folder
+
+    make_folder(folder)

@@ -1,0 +1,185 @@
+"""What a fleet has done, from its ledger: figures for programs, and a page for people."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from stream.addresses import redact
+from stream.fleet.ledger import Entry, State
+from stream.types import JSON
+
+_WIDTH, _HEIGHT = 720, 160
+_SLOWEST = 10
+_BARS = 60
+
+
+def figures(entries: Sequence[Entry]) -> dict[str, JSON]:
+    """The figures of a fleet, ready for JSON.
+
+    Args:
+        entries: of the ledger.
+
+    Returns:
+        `files` by state, `frames`, `seconds` of work (of all workers together), `wall_seconds`
+        from the first file's begin to the last one's end, `fps` over that, `nodes` with their files
+        and frames, `slowest` files, `failures` by kind with their number, and `failed` files with
+        their sentence.
+    """
+    done = [one for one in entries if one.state == State.DONE]
+    begun = min((one.begun for one in done), default=0.0)
+    wall = max((one.ended for one in done), default=0.0) - begun
+    frames = sum(one.frames for one in done)
+    nodes: dict[str, JSON] = {}
+    for name in sorted({one.node for one in done}):
+        of_node = [one for one in done if one.node == name]
+        nodes[name] = {"files": len(of_node), "frames": sum(one.frames for one in of_node)}
+    slowest = sorted(done, key=lambda one: one.seconds, reverse=True)[:_SLOWEST]
+    failed = [one for one in entries if one.state == State.FAILED]
+    return {
+        "files": {str(state): sum(one.state == state for one in entries) for state in State},
+        "frames": frames,
+        "seconds": sum(one.seconds for one in done),
+        "wall_seconds": wall,
+        "fps": frames / wall if wall else 0.0,
+        "nodes": nodes,
+        "slowest": [
+            {"input": redact(one.wanted.source), "seconds": one.seconds, "frames": one.frames}
+            for one in slowest
+        ],
+        "failures": dict(Counter(kind_of(one.error, one.wanted.source) for one in failed)),
+        "failed": [
+            {"input": redact(one.wanted.source), "error": one.error, "tries": one.tries + one.lost}
+            for one in failed
+        ],
+    }
+
+
+def kind_of(error: str, source: str) -> str:
+    """A failure without what is the file's own: names, numbers and addresses."""
+    name = PurePosixPath(source).name
+    text = error.replace(source, "FILE").replace(name, "FILE")
+    text = re.sub(r"\S*/\S*", "FILE", text)
+    return re.sub(r"\d+(\.\d+)?", "N", text).strip() or "unknown"
+
+
+def page(entries: Sequence[Entry], title: str) -> str:
+    """A page of HTML that needs nothing else: throughput over time, slowest files, failures."""
+    known = figures(entries)
+    done = sorted((one for one in entries if one.state == State.DONE), key=lambda one: one.ended)
+    states = known["files"]
+    assert isinstance(states, dict)
+    summary = ", ".join(f"{count} {state}" for state, count in states.items() if count)
+    failures = known["failures"]
+    assert isinstance(failures, dict)
+    parts = [
+        f"<h1>{html.escape(title)}</h1>",
+        f"<p>{summary or 'no files'}; {known['frames']} frames, {known['fps']:.1f} a second.</p>",
+        "<h2>Frames a second over time</h2>",
+        _throughput(done),
+        "<h2>Machines</h2>",
+        _nodes(known),
+        "<h2>Slowest files</h2>",
+        _bars(
+            [
+                (redact(one.wanted.source), one.seconds, f"{one.seconds:.1f} s")
+                for one in sorted(done, key=lambda one: one.seconds, reverse=True)[:_SLOWEST]
+            ]
+        ),
+        "<h2>Failures by kind</h2>",
+        _bars(
+            [
+                (kind, float(str(count)), f"{count}")
+                for kind, count in sorted(failures.items(), key=lambda pair: -int(str(pair[1])))
+            ]
+        ),
+        _failed([one for one in entries if one.state == State.FAILED]),
+    ]
+    return _FRAME.format(title=html.escape(title), body="\n".join(parts))
+
+
+def _throughput(done: Sequence[Entry]) -> str:
+    """Each file's frames spread over the time that it took."""
+    if not done:
+        return "<p>Nothing is done yet.</p>"
+    begun = min(one.begun for one in done)
+    length = max(max(one.ended for one in done) - begun, 1e-3)
+    step = length / _BARS
+    frames = [0.0] * _BARS
+    for one in done:
+        first, last = (one.begun - begun) / step, (one.ended - begun) / step
+        took = max(last - first, 1e-9)
+        for place in range(max(0, int(first)), min(_BARS, int(last) + 1)):
+            shared = min(last, place + 1) - max(first, place)
+            frames[place] += one.frames * max(0.0, shared) / took
+    rates = [count / step for count in frames]
+    most = max(rates) or 1.0
+    width = _WIDTH / _BARS
+    bars = "".join(
+        f'<rect x="{place * width:.1f}" y="{_HEIGHT * (1 - rate / most):.1f}" '
+        f'width="{width - 1:.1f}" height="{_HEIGHT * rate / most:.1f}"/>'
+        for place, rate in enumerate(rates)
+    )
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'aria-label="at most {most:.1f} frames a second, over {length:.0f} seconds">{bars}</svg>'
+        f"<p>{length:.0f} seconds from left to right; at most {most:.1f} frames a second.</p>"
+    )
+
+
+def _nodes(known: dict[str, JSON]) -> str:
+    nodes = known["nodes"]
+    assert isinstance(nodes, dict)
+    rows = "".join(
+        f"<tr><td>{html.escape(name)}</td><td>{about['files']}</td><td>{about['frames']}</td></tr>"
+        for name, about in nodes.items()
+        if isinstance(about, dict)
+    )
+    return f"<table><tr><th>machine</th><th>files</th><th>frames</th></tr>{rows}</table>"
+
+
+def _bars(rows: Sequence[tuple[str, float, str]]) -> str:
+    if not rows:
+        return "<p>None.</p>"
+    most = max(value for _, value, _ in rows) or 1.0
+    return (
+        "<table>"
+        + "".join(
+            f"<tr><td>{html.escape(name)}</td>"
+            f"<td class=bar><i style='width:{100 * value / most:.1f}%'></i></td>"
+            f"<td>{html.escape(said)}</td></tr>"
+            for name, value, said in rows
+        )
+        + "</table>"
+    )
+
+
+def _failed(failed: Sequence[Entry]) -> str:
+    rows = "".join(
+        f"<tr><td>{html.escape(redact(one.wanted.source))}</td><td>{html.escape(one.error)}</td></tr>"
+        for one in failed
+    )
+    return f"<h2>Failed files</h2><table>{rows}</table>" if rows else ""
+
+
+_FRAME = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width">
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto;
+  padding: 0 1rem; }}
+svg {{ width: 100%; background: color-mix(in srgb, currentColor 6%, transparent); }}
+rect, i {{ fill: #3b82f6; background: #3b82f6; }}
+table {{ width: 100%; border-collapse: collapse; }}
+td, th {{ text-align: left; padding: .2rem .5rem; border-bottom: 1px solid #8884;
+  overflow-wrap: anywhere; }}
+td.bar {{ width: 40%; }}
+i {{ display: block; height: .8rem; min-width: 2px; }}
+</style></head><body>
+{body}
+</body></html>
+"""

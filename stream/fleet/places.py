@@ -1,0 +1,248 @@
+"""Files here and in object storage: what there is, and whole results only."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from stream.addresses import redact
+from stream.errors import SinkError, SourceError, UsageError
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
+
+LIST_ENDING = ".txt"
+_PARTIAL = ".fleet-partial"
+# What is put there is there when it is whole, or not at all.
+_WHOLE_BY_NATURE = {"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "memory"}
+_FAILURES = (OSError, ValueError, ImportError, RuntimeError)
+
+
+def is_remote(place: str) -> bool:
+    """Whether a place is an address such as s3://bucket/key; not a path."""
+    return "://" in place
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A file that was found.
+
+    Attributes:
+        source: its path or address.
+        below: where it lies below what was asked for, with slashes; its results lie there too.
+        fingerprint: of its size and time, or what the storage says in their place.
+    """
+
+    source: str
+    below: str
+    fingerprint: str
+
+
+def find(asked: Sequence[str], endings: frozenset[str]) -> list[Input]:
+    """The files that are asked for: files, folders with what is below them, patterns, lists.
+
+    Args:
+        asked: paths, patterns (`takes/**/*.mp4`), addresses of object storage, and text files with
+            one of these a line.
+        endings: which files of a folder or of a pattern are taken, in small letters.
+
+    Raises:
+        UsageError: one of them is not there or holds none.
+        SourceError: the storage does not answer.
+    """
+    found: dict[str, Input] = {}
+    for text in _listed(asked):
+        for one in _found_by(text, endings):
+            found.setdefault(one.source, one)
+    return list(found.values())
+
+
+def _listed(asked: Sequence[str]) -> Iterator[str]:
+    for text in asked:
+        path = Path(text)
+        if is_remote(text) or path.suffix.lower() != LIST_ENDING or not path.is_file():
+            yield text
+            continue
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, ValueError) as error:
+            raise UsageError(f"the list {path} cannot be read: {error}") from error
+        for line in lines:
+            if line.strip() and not line.startswith("#"):
+                yield line.strip()
+
+
+def _found_by(text: str, endings: frozenset[str]) -> list[Input]:
+    files = filesystem(text)
+    root = str(files._strip_protocol(text)).rstrip("/")
+    try:
+        if any(mark in text for mark in "*?["):
+            base = root[: min(root.find(mark) for mark in "*?[" if mark in root)].rpartition("/")[0]
+            listed = files.glob(root, detail=True)
+        elif files.isdir(root):
+            base, listed = root, files.find(root, detail=True)
+        elif files.exists(root):
+            return [_input(files, root.rpartition("/")[0], root, files.info(root), text)]
+        else:
+            raise UsageError(f"there is no file {redact(text)}")
+    except _FAILURES as error:
+        raise SourceError(f"{redact(text)} cannot be looked into: {error}") from error
+    taken = [
+        _input(files, base, path, about, text)
+        for path, about in sorted(listed.items())
+        if about["type"] == "file" and _is_taken(path, endings)
+    ]
+    if not taken:
+        raise UsageError(f"there are no videos in {redact(text)}")
+    return taken
+
+
+def _is_taken(path: str, endings: frozenset[str]) -> bool:
+    name = path.rpartition("/")[2]
+    dot = name.rfind(".")
+    return dot > 0 and name[dot:].lower() in endings and not name.startswith(".")
+
+
+def _input(
+    files: AbstractFileSystem, base: str, path: str, about: dict[str, object], asked: str
+) -> Input:
+    protocol = urlsplit(asked).scheme if is_remote(asked) else ""
+    source = f"{protocol}://{path.lstrip('/')}" if protocol else path
+    stamp = next(
+        (
+            about[key]
+            for key in ("ETag", "etag", "md5Hash", "mtime", "LastModified")
+            if key in about
+        ),
+        "",
+    )
+    below = path[len(base) :].lstrip("/") if base else path.lstrip("/")
+    return Input(source, below, f"{about.get('size')}:{stamp}")
+
+
+def filesystem(place: str) -> AbstractFileSystem:
+    """What reads and writes a place.
+
+    Raises:
+        UsageError: nothing installed knows addresses of this kind.
+    """
+    import fsspec
+
+    protocol = urlsplit(place).scheme if is_remote(place) else "file"
+    try:
+        files: AbstractFileSystem = fsspec.filesystem(protocol)
+    except (ValueError, ImportError) as error:
+        raise UsageError(f"{redact(place)} cannot be reached: {error}") from error
+    return files
+
+
+def exists(place: str) -> bool:
+    """Whether a result is there.
+
+    Raises:
+        SinkError: the storage does not answer.
+    """
+    try:
+        return bool(filesystem(place).exists(place))
+    except _FAILURES as error:
+        raise SinkError(f"{redact(place)} cannot be asked for: {error}") from error
+
+
+@contextmanager
+def at_hand(source: str, scratch: Path) -> Iterator[Path]:
+    """The file as a path: itself, or a copy for as long as the block lasts.
+
+    Raises:
+        SourceError: it cannot be fetched.
+    """
+    if not is_remote(source):
+        yield Path(source)
+        return
+    # Its own name, by which its results and its records are called.
+    copy = scratch / secrets.token_hex(8) / source.rpartition("/")[2]
+    copy.parent.mkdir(parents=True)
+    try:
+        try:
+            filesystem(source).get_file(source, str(copy))
+        except _FAILURES as error:
+            raise SourceError(f"{redact(source)} cannot be fetched: {error}") from error
+        yield copy
+    finally:
+        copy.unlink(missing_ok=True)
+        copy.parent.rmdir()
+
+
+class Result:
+    """A result on its way: written under a name of its own, put in its place when it is whole.
+
+    Args:
+        target: where it is to be.
+        number: the task's, by which what a lost worker left is known.
+        scratch: the folder for what goes to object storage.
+    """
+
+    def __init__(self, target: str, number: int, scratch: Path) -> None:
+        self.target = target
+        name = target.rpartition("/")[2]
+        stem, dot, ending = name.rpartition(".")
+        mark = f"{_PARTIAL}-{number}-{secrets.token_hex(4)}"
+        self._name = f".{stem or name}{mark}{dot}{ending}"
+        self._folder = scratch if is_remote(target) else Path(target).parent
+        self.working = self._folder / self._name
+
+    def open(self) -> Path:
+        """The path to write to.
+
+        Raises:
+            SinkError: its folder cannot be made.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SinkError(
+                f"the folder {self._folder} cannot be made: {error.strerror}"
+            ) from error
+        return self.working
+
+    def publish(self) -> None:
+        """Puts it in its place, replacing what was there.
+
+        Raises:
+            SinkError: it cannot be put there; what was there is as it was.
+        """
+        try:
+            if not is_remote(self.target):
+                self.working.replace(self.target)
+                return
+            files = filesystem(self.target)
+            protocol = urlsplit(self.target).scheme
+            if protocol in _WHOLE_BY_NATURE:
+                files.put_file(str(self.working), self.target)
+            else:
+                beside = f"{self.target.rpartition('/')[0]}/{self._name}"
+                files.makedirs(beside.rpartition("/")[0], exist_ok=True)
+                files.put_file(str(self.working), beside)
+                files.mv(beside, self.target)
+        except _FAILURES as error:
+            raise SinkError(f"{redact(self.target)} cannot be written: {error}") from error
+        self.drop()
+
+    def drop(self) -> None:
+        """Removes what was written and is of no use."""
+        with suppress(OSError):
+            self.working.unlink(missing_ok=True)
+
+
+def remove_leftovers(target: str, number: int) -> None:
+    """Removes what lost workers have left of a task beside its target."""
+    if is_remote(target):
+        return  # nothing lies there before it is whole
+    folder = Path(target).parent
+    for left in folder.glob(f".*{_PARTIAL}-{number}-*"):
+        with suppress(OSError):
+            left.unlink()

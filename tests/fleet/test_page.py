@@ -1,0 +1,64 @@
+"""The report: figures and a page from the ledger's entries."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+
+from stream.fleet.ledger import Entry, State, Wanted
+from stream.fleet.page import figures, kind_of, page
+
+
+def _entry(number: int, state: State, **more) -> Entry:
+    source = more.pop("source", f"/in/{number}.mp4")
+    return Entry(number, Wanted(source, (f"/out/{number}.mp4",), "1", "o"), state, **more)
+
+
+ENTRIES = [
+    _entry(1, State.DONE, frames=100, seconds=4.0, node="a", begun=1000.0, ended=1004.0),
+    _entry(2, State.DONE, frames=50, seconds=1.0, node="b", begun=1002.0, ended=1010.0),
+    _entry(3, State.FAILED, error="/in/3.mp4 is cut short after 12 frames", tries=3),
+    _entry(4, State.FAILED, error="/in/4.mp4 is cut short after 7 frames", tries=3),
+    _entry(5, State.WAITING, source="s3://user:hunter2@bucket/<b>.mp4"),
+]
+
+
+def test_figures() -> None:
+    known = figures(ENTRIES)
+    assert known["files"] == {"waiting": 1, "running": 0, "done": 2, "failed": 2}
+    assert known["frames"] == 150 and known["wall_seconds"] == 10.0
+    assert known["fps"] == pytest.approx(15)
+    assert known["nodes"] == {"a": {"files": 1, "frames": 100}, "b": {"files": 1, "frames": 50}}
+    assert known["failures"] == {"FILE is cut short after N frames": 2}
+    assert json.loads(json.dumps(known)) == known
+
+
+def test_of_nothing() -> None:
+    assert figures([])["fps"] == 0.0
+    assert "no files" in page([], "Fleet")
+
+
+def test_a_failure_is_known_by_its_kind() -> None:
+    assert kind_of("/a/b c.mp4 cannot be read (5)", "/a/b c.mp4") == "FILE cannot be read (N)"
+
+
+def test_the_page_is_whole_and_shows_no_secret() -> None:
+    text = page(ENTRIES, "A & B")
+
+    class Tags(HTMLParser):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bars = 0
+
+        def handle_starttag(self, tag: str, attributes: list) -> None:
+            self.bars += tag == "rect"
+            assert tag not in ("script", "link", "img")
+
+    tags = Tags()
+    tags.feed(text)
+    assert tags.bars == 60
+    assert "A &amp; B" in text and "hunter2" not in text
+    failed = page([_entry(9, State.FAILED, source="/in/<i>.mp4", error="<script>")], "x")
+    assert "<script>" not in failed and "&lt;script&gt;" in failed

@@ -1,0 +1,129 @@
+"""Where files are and where results go: on a disk, and in storage that fsspec reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from stream.errors import SinkError, SourceError, UsageError
+from stream.fleet.places import Result, at_hand, exists, find
+
+VIDEOS = frozenset([".mp4", ".mkv"])
+
+
+@pytest.fixture
+def memory() -> Iterator[fsspec.AbstractFileSystem]:
+    files = fsspec.filesystem("memory")
+    files.store.clear()
+    yield files
+    files.store.clear()
+
+
+def _make(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+
+
+def test_a_folder_with_what_is_below_it(tmp_path: Path) -> None:
+    _make(tmp_path, "a.mp4", "sub/deep/B.MKV", "sub/notes.doc", ".hidden.mp4", "._a.mp4")
+    found = find([str(tmp_path)], VIDEOS)
+    assert [one.below for one in found] == ["a.mp4", "sub/deep/B.MKV"]
+    assert [Path(one.source).read_bytes() for one in found] == [b"a.mp4", b"sub/deep/B.MKV"]
+
+
+def test_patterns_files_and_lists_and_each_file_once(tmp_path: Path) -> None:
+    _make(tmp_path, "x/a.mp4", "x/y/b.mp4", "c.mkv")
+    asked = tmp_path / "list.txt"
+    asked.write_text(f"# ours\n{tmp_path}/x/**/*.mp4\n\n{tmp_path}/c.mkv\n{tmp_path}/x/a.mp4\n")
+    found = find([str(asked)], VIDEOS)
+    assert sorted(one.below for one in found) == ["a.mp4", "c.mkv", "y/b.mp4"]
+
+
+def test_a_file_that_changes_has_another_fingerprint(tmp_path: Path) -> None:
+    _make(tmp_path, "a.mp4")
+    (before,) = find([str(tmp_path / "a.mp4")], VIDEOS)
+    (tmp_path / "a.mp4").write_bytes(b"longer than before")
+    (after,) = find([str(tmp_path / "a.mp4")], VIDEOS)
+    assert before.source == after.source and before.fingerprint != after.fingerprint
+
+
+def test_object_storage(memory: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
+    for name in ("raw/a.mp4", "raw/sub/b.mp4", "raw/c.txt"):
+        memory.pipe(f"/bucket/{name}", name.encode())
+    for asked in ("memory://bucket/raw", "memory://bucket/raw/**/*.mp4"):
+        found = find([asked], VIDEOS)
+        assert {one.below for one in found} == {"a.mp4", "sub/b.mp4"}
+        for one in found:
+            with at_hand(one.source, tmp_path) as path:
+                assert path.read_bytes() == f"raw/{one.below}".encode()
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("where", ["disk", "memory"])
+def test_a_result_is_there_when_it_is_whole(
+    where: str, memory: fsspec.AbstractFileSystem, tmp_path: Path
+) -> None:
+    target = "memory://bucket/out/a.mp4" if where == "memory" else str(tmp_path / "out" / "a.mp4")
+    scratch = tmp_path / "scratch"
+    for content in (b"first", b"second"):
+        result = Result(target, 7, scratch)
+        path = result.open()
+        assert path.suffix == ".mp4" and path.name.startswith(".")
+        path.write_bytes(content)
+        before = exists(target)
+        assert before == (content == b"second")
+        result.publish()
+        with at_hand(target, tmp_path) as there:
+            assert there.read_bytes() == content
+        assert not path.exists()
+    dropped = Result(target, 7, scratch)
+    dropped.open().write_bytes(b"half")
+    dropped.drop()
+    with at_hand(target, tmp_path) as there:
+        assert there.read_bytes() == b"second"
+
+
+def test_storage_that_fails_is_a_sentence_and_nothing_is_changed(
+    memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    memory.pipe("/bucket/a.mp4", b"good")
+
+    def refuse(*asked: object, **named: object) -> None:
+        raise OSError("the storage is slow down")
+
+    monkeypatch.setattr(type(memory), "put_file", refuse)
+    result = Result("memory://bucket/a.mp4", 1, tmp_path)
+    result.open().write_bytes(b"new")
+    with pytest.raises(SinkError, match=r"memory://bucket/a\.mp4 cannot be written: the storage"):
+        result.publish()
+    result.drop()
+    assert memory.cat("/bucket/a.mp4") == b"good"
+    with (
+        pytest.raises(SourceError, match="cannot be fetched"),
+        at_hand("memory://bucket/none.mp4", tmp_path),
+    ):
+        raise AssertionError("it is not there")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ("/nowhere/none.mp4", "there is no file"),
+        ("/nowhere/*.mp4", "there are no videos in"),
+        ("gopher://host/raw", "cannot be reached"),
+    ],
+)
+def test_what_is_not_there_is_said(asked: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        find([asked], VIDEOS)
+
+
+def test_a_folder_without_videos(tmp_path: Path) -> None:
+    _make(tmp_path, "notes.doc")
+    with pytest.raises(UsageError, match="there are no videos in"):
+        find([str(tmp_path)], VIDEOS)
