@@ -62,7 +62,7 @@ def measure(
     name = check_name(provider)
     opened = open_session(find(model), name, threads)
     asked = opened.route.execution_provider
-    tensor = Preprocessor(opened.metadata.resize)(demo_picture()).tensor
+    tensor = Preprocessor(opened.metadata.resize)(demo_picture()).pixels()
     seconds, ran = profiled(opened.route, opened.path, {INPUT: tensor}, threads)
     where = f"{opened.path.name} on {LABELS[opened.route.name]}, {_size(tensor)}"
     yield Figure("one run", 1e3 * seconds, "ms", detail=where)

@@ -32,11 +32,53 @@ class TensorInfo(Protocol):
     shape: Sequence[int | str | None]
 
 
+class DeviceTensor(Protocol):
+    """An `OrtValue`: a tensor in whichever memory."""
+
+    def numpy(self) -> Array:
+        """Its content, copied to the CPU's memory where it lies elsewhere."""
+
+    def shape(self) -> list[int]:
+        """Its sides."""
+
+
+class DeviceTensors(Protocol):
+    """The class `OrtValue`."""
+
+    def ortvalue_from_numpy(self, value: Array, memory: str, device: int, /) -> DeviceTensor:
+        """An array's copy in a device's memory."""
+
+
+class Binding(Protocol):
+    """Where one run finds its inputs and leaves its outputs."""
+
+    def bind_cpu_input(self, name: str, value: Array) -> None:
+        """An array, brought to the device where it computes elsewhere."""
+
+    def bind_ortvalue_input(self, name: str, value: DeviceTensor) -> None:
+        """A tensor where it lies."""
+
+    def bind_output(self, name: str, memory: str) -> None:
+        """Leaves an output in that memory; its size is found out by the run."""
+
+    def get_outputs(self) -> list[DeviceTensor]:
+        """The outputs where they lie, in the order in which they were bound."""
+
+    def copy_outputs_to_cpu(self) -> list[Array]:
+        """The outputs as arrays."""
+
+
 class InferenceSession(Protocol):
     """A model that is open on a provider; several threads may run it at once."""
 
     def run(self, outputs: Sequence[str] | None, inputs: Mapping[str, Array]) -> list[Array]:
         """The outputs of those names, None for all."""
+
+    def io_binding(self) -> Binding:
+        """A new binding, for one run at a time."""
+
+    def run_with_iobinding(self, binding: Binding) -> None:
+        """Runs on what is bound; returns when the outputs are there."""
 
     def get_inputs(self) -> Sequence[TensorInfo]:
         """What it takes."""
@@ -93,6 +135,7 @@ class Runtime(Protocol):
 
     __file__: str
     __version__: str
+    OrtValue: DeviceTensors
 
     def InferenceSession(  # noqa: N802 - it is a class
         self,

@@ -12,6 +12,8 @@ from av.video.reformatter import Interpolation as Swscale
 from numpy.typing import NDArray
 
 from stream.inference.contract import Geometry, Resize
+from stream.inference.on_device import DeviceInput
+from stream.inference.onnx_runtime import DeviceTensor
 from stream.inference.resize import resize_rgb
 from stream.pixels import MATRICES, plane_view
 
@@ -23,12 +25,17 @@ class Prepared:
     """A picture as the model takes it.
 
     Attributes:
-        tensor: uint8 [1, H, W, 3], RGB.
+        tensor: uint8 [1, H, W, 3], RGB; an `OrtValue` where it lies in a device's memory.
         geometry: where the picture lies in it.
     """
 
-    tensor: NDArray[np.uint8]
+    tensor: NDArray[np.uint8] | DeviceTensor
     geometry: Geometry
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """The tensor as an array, brought from the device where it lies there."""
+        held = self.tensor
+        return held if isinstance(held, np.ndarray) else held.numpy().astype(np.uint8, copy=False)
 
 
 # One step from YUV to small RGB. Against an exact conversion of real clips followed by OpenCV's
@@ -46,9 +53,15 @@ _EXACT = Swscale.BICUBIC | Swscale.ACCURATE_RND | Swscale.FULL_CHR_H_INT
 class Preprocessor:
     """Makes the model's input under one resize policy; may be used from several threads."""
 
-    def __init__(self, resize: Resize) -> None:
-        """The policy is the model's own (`Metadata.resize`)."""
+    def __init__(self, resize: Resize, device: DeviceInput | None = None) -> None:
+        """Prepares pictures for one model.
+
+        Args:
+            resize: the model's own policy (`Metadata.resize`).
+            device: makes the input of decoded pictures where the model runs; None for here.
+        """
         self.resize = resize
+        self._device = device
         # A reformatter keeps its scaling tables between pictures and belongs to one thread.
         self._local = threading.local()
 
@@ -60,9 +73,13 @@ class Preprocessor:
 
         Raises:
             ValueError: the array is not uint8 [H, W, 3] or has no pixel.
+            ModelError: the device fails that makes the input.
         """
         if isinstance(picture, av.VideoFrame):
             geometry = self.resize.geometry(picture.width, picture.height)
+            there = None if self._device is None else self._device(picture, geometry)
+            if there is not None:
+                return Prepared(there, geometry)
             return Prepared(
                 _padded(self._from_frame(picture, geometry), geometry, self.resize), geometry
             )

@@ -17,7 +17,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -25,6 +25,7 @@ from stream import installation
 from stream.errors import ProviderError, UsageError
 from stream.inference.cache import cache_folder
 from stream.inference.cpu import processor
+from stream.inference.engines import engine_options
 from stream.inference.nvidia import NONE, Obstacle, library_obstacle, mismatch
 from stream.inference.nvidia import obstacle as _nvidia_obstacle
 from stream.inference.onnx_runtime import Device, Runtime
@@ -34,6 +35,8 @@ ProviderName = Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]
 AUTO_ORDER: tuple[ProviderName, ...] = ("tensorrt", "cuda", "openvino", "cpu")
 
 _CPU = "use --provider cpu"
+_ON_NVIDIA = ("float16", "float32")
+"""Halves are twice as fast on a card, and int8's operators have no kernels there."""
 
 LABELS: Mapping[ProviderName, str] = {
     "tensorrt": "TensorRT",
@@ -67,12 +70,18 @@ class Route:
         execution_provider: ONNX Runtime's name of it.
         options: of the provider, as ONNX Runtime takes them.
         shared: further options for so many threads of the CPU and so many inferences at once that
-            share them; None where the provider computes one inference at a time.
+            share them; None where the CPU's threads do not compute.
         devices: ONNX Runtime's devices, for plug-in providers; empty for built-in ones.
         precisions: of a model's variants, best first; see `Entry.pick` for what comes after.
         library: the provider's own in ONNX Runtime's package, "cuda" or "tensorrt"; "" where it
             has none.
         advice: what to install where that library cannot be loaded.
+        memory: ONNX Runtime's name of the device's memory, in which the model's input is then made
+            of a decoder's planes; "" where it is made on the CPU.
+        in_flight: inferences at once where throughput counts: one computes while the next one's
+            input and the last one's answer are on their way.
+        of_model: further options for a model's file, and a sentence for people before it is
+            opened, "" for none; None where the provider has no such.
     """
 
     name: ProviderName
@@ -84,6 +93,9 @@ class Route:
     library: str = ""
     advice: str = ""
     shared: Callable[[int, int], Mapping[str, str]] | None = None
+    memory: str = ""
+    in_flight: int = 1
+    of_model: Callable[[Path], tuple[Mapping[str, str], str]] | None = None
 
 
 def check_name(provider: str) -> ProviderName:
@@ -163,8 +175,11 @@ def _cuda() -> Route:
         "CUDA",
         name,
         {"cudnn_conv_algo_search": "HEURISTIC"},
+        precisions=_ON_NVIDIA,
         library="cuda",
         advice="in stream's checkout: pip install '.[cuda]'",
+        memory="cuda",
+        in_flight=2,
     )
 
 
@@ -173,7 +188,14 @@ def _tensorrt() -> Route:
         _need_nvidia()
         devices = _plugin_devices("onnxruntime_ep_nv_tensorrt_rtx", "NVIDIA RTX cards")
         ep_name = str(devices[0].ep_name)
-        return Route("tensorrt", "TensorRT for RTX", ep_name, devices=tuple(devices[:1]))
+        return Route(
+            "tensorrt",
+            "TensorRT for RTX",
+            ep_name,
+            devices=tuple(devices[:1]),
+            precisions=_ON_NVIDIA,
+            in_flight=2,
+        )
     name = "TensorrtExecutionProvider"
     _need_built_in(name, "TensorRT")
     _need_nvidia()
@@ -185,21 +207,17 @@ def _tensorrt() -> Route:
             f"its engines cannot be kept in {error.filename} ({error.strerror})",
             "make that writable",
         ) from error
-    # Building an engine takes minutes; the next start finds it ready.
-    options = {
-        "trt_engine_cache_enable": "True",
-        "trt_engine_cache_path": str(folder),
-        "trt_timing_cache_enable": "True",
-        "trt_timing_cache_path": str(folder),
-    }
     return Route(
         "tensorrt",
         "TensorRT",
         name,
-        options,
+        precisions=_ON_NVIDIA,
         library="tensorrt",
         advice="in stream's checkout: pip install '.[cuda]' tensorrt, "
         "or onnxruntime-ep-nv-tensorrt-rtx for an RTX card",
+        memory="cuda",
+        in_flight=2,
+        of_model=partial(engine_options, folder),
     )
 
 

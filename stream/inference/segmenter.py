@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 from stream.errors import ModelError, UsageError
 from stream.inference.catalogue import DEFAULT, find
 from stream.inference.contract import INPUT, Metadata, outputs_to_read
+from stream.inference.on_device import infer
 from stream.inference.postprocess import Raw, class_indices, to_instances
 from stream.inference.preprocess import Picture, Prepared, Preprocessor
 from stream.inference.providers import ProviderName, check_name
@@ -52,7 +53,7 @@ class Segmenter:
         self.mask_threshold = _share(mask_threshold, metadata.mask_threshold, "mask threshold")
         self._session = session
         self._classes = None if classes is None else class_indices(classes, metadata.names)
-        self._preprocess = Preprocessor(metadata.resize)
+        self._preprocess = Preprocessor(metadata.resize, session.device_input)
         self._outputs = outputs_to_read([output.name for output in session.handle.get_outputs()])
 
     @classmethod
@@ -78,8 +79,8 @@ class Segmenter:
             classes: names of the classes to keep, as a list or with commas; None for all.
             threads: for computing on the CPU; None for what suits the machine.
             throughput: share the threads out to several pictures at once (`workers`):
-                more of them a second, each later. For what is in no hurry; on a GPU it changes
-                nothing.
+                more of them a second, each later. For what is in no hurry; on a GPU two are
+                under way.
 
         Raises:
             ModelError: there is no such model, or the file cannot be used.
@@ -148,7 +149,8 @@ class Segmenter:
     @property
     def remarks(self) -> tuple[str, ...]:
         """Sentences on how it computes: what `auto` chose and why, what runs elsewhere."""
-        return self._session.remarks
+        device = self._session.device_input
+        return self._session.remarks + (() if device is None else device.remarks)
 
     def __call__(self, picture: Picture) -> Instances:
         """Finds the objects of a picture.
@@ -178,7 +180,10 @@ class Segmenter:
             ModelError: the model fails; the message names the provider and the cause.
         """
         try:
-            return Raw(*self._session.handle.run(self._outputs, {INPUT: prepared.tensor}))
+            image, handle = prepared.tensor, self._session.handle
+            if isinstance(image, np.ndarray):
+                return Raw(*handle.run(self._outputs, {INPUT: image}))
+            return Raw(*infer(handle, self._outputs, image))
         except Exception as error:  # ONNX Runtime's exceptions share no base class
             cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ModelError(

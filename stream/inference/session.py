@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections import Counter
@@ -12,8 +13,10 @@ from pathlib import Path
 from stream.errors import ModelError, ProviderError
 from stream.inference.catalogue import Entry, open_model
 from stream.inference.contract import INPUT, Metadata, check_tensors
+from stream.inference.converter import converter, obstacle
 from stream.inference.cpu import available_cores
 from stream.inference.nvidia import failure
+from stream.inference.on_device import DeviceInput
 from stream.inference.onnx_runtime import InferenceSession, SessionOptions, TensorInfo
 from stream.inference.providers import (
     AUTO_ORDER,
@@ -25,6 +28,8 @@ from stream.inference.providers import (
     route,
     runtime,
 )
+
+logger = logging.getLogger(__name__)
 
 _MOST_WORKERS = 4
 """Inferences at once on a CPU at most: each needs memory of its own."""
@@ -42,6 +47,7 @@ class Session:
         input_size: (width, height) where the model fixes them, each None where it does not.
         remarks: sentences for people: what `auto` chose and why, what runs elsewhere.
         workers: how many inferences at once it is set up for.
+        device_input: makes the model's input where it runs; None where that is done on the CPU.
     """
 
     handle: InferenceSession
@@ -51,6 +57,7 @@ class Session:
     input_size: tuple[int | None, int | None]
     remarks: tuple[str, ...]
     workers: int = 1
+    device_input: DeviceInput | None = None
 
 
 def open_session(
@@ -74,44 +81,89 @@ def open_session(
     """
     if provider != "auto":
         try:
-            return _open(entry, route(provider), threads, throughput)
+            return open_on(entry, route(provider), threads, throughput)
         except ProviderError as error:
             raise ProviderError(f"{LABELS[provider]} cannot be used here: {error}") from error
     passed: dict[str, list[str]] = {}
     for name in AUTO_ORDER[:-1]:
         try:
-            return _open(entry, route(name), threads, throughput, passed)
+            return open_on(entry, route(name), threads, throughput, passed)
         except ProviderError as error:
             cause = error.cause if isinstance(error, UnavailableError) else str(error)
             passed.setdefault(cause, []).append(LABELS[name])
-    return _open(entry, route(AUTO_ORDER[-1]), threads, throughput, passed)
+    return open_on(entry, route(AUTO_ORDER[-1]), threads, throughput, passed)
 
 
-def _open(
+def open_on(
     entry: Entry,
     chosen: Route,
-    threads: int | None,
-    throughput: bool,
+    threads: int | None = None,
+    throughput: bool = False,
     passed: Mapping[str, Sequence[str]] | None = None,
 ) -> Session:
-    """Opens a model on one provider; `passed` are those that `auto` tried before, by the cause."""
+    """Opens a model on one provider; `passed` are those that `auto` tried before, by the cause.
+
+    Raises:
+        ModelError: the model breaks the contract or cannot be opened there.
+        ProviderError: the provider cannot run it.
+    """
     path = entry.pick(chosen.precisions)
     _, metadata = open_model(path)
     total = threads or available_cores()
-    workers = min(total, _MOST_WORKERS) if throughput and chosen.shared else 1
+    at_most = min(total, _MOST_WORKERS) if chosen.shared else chosen.in_flight
+    workers = at_most if throughput else 1
     if chosen.shared:
         chosen = replace(chosen, options={**chosen.options, **chosen.shared(total, workers)})
-    handle = create(chosen, str(path), total // workers, f"the model {str(path)!r}")
+    said = ""
+    if chosen.of_model:
+        options, said = chosen.of_model(path)
+        chosen = replace(chosen, options={**chosen.options, **options})
+    # Where `auto` tries, the provider's library may be missing, and nothing is built.
+    if said and passed is None:
+        logger.warning("%s", said)
+    handle = create(chosen, str(path), max(1, total // workers), f"the model {str(path)!r}")
+    if said and passed is not None:
+        logger.warning("%s", said)
     try:
         check_tensors(_nodes(handle.get_inputs()), _nodes(handle.get_outputs()))
         size = _input_size(handle, metadata)
     except ModelError as error:
         raise ModelError(f"the model {str(path)!r} cannot be used: {error}") from error
     remarks = _elsewhere(handle, chosen)
+    device_input = _device_input(chosen, metadata, remarks)
     if passed is not None:
         why = [f"not {' or '.join(names)}: {cause}" for cause, names in passed.items()]
         remarks.insert(0, "; ".join([f"auto chose {chosen.label} ({metadata.precision})", *why]))
-    return Session(handle, chosen, path, metadata, size, tuple(remarks), workers)
+    return Session(handle, chosen, path, metadata, size, tuple(remarks), workers, device_input)
+
+
+def _device_input(chosen: Route, metadata: Metadata, remarks: list[str]) -> DeviceInput | None:
+    """What makes the model's input on the device; None, and a remark, where it cannot."""
+    if not chosen.memory:
+        return None
+    cause = obstacle(metadata.resize)
+    try:
+        if not cause:
+            # TensorRT would build an engine for it, and again for each size; CUDA comes with it.
+            there = route("cuda") if chosen.name == "tensorrt" else chosen
+            if there.name == "cuda":
+                # Ten bits of mantissa would be seen in the colours.
+                there = replace(there, options={**there.options, "use_tf32": "0"})
+            converters = {
+                kind: create(there, converter(kind), 1, "the converter of pictures")
+                for kind in ("uint8", "uint16")
+            }
+            padding = metadata.resize.padding
+            made = DeviceInput(runtime(), converters, chosen.memory, padding, chosen.label)
+            for told in dict.fromkeys(
+                one for handle in converters.values() for one in _elsewhere(handle, there)
+            ):
+                remarks.append(f"preparing pictures: {told}")
+            return made
+    except (ModelError, ProviderError) as error:
+        cause = str(error)
+    remarks.append(f"pictures are prepared on the CPU, not on {chosen.label}: {cause}")
+    return None
 
 
 def create(

@@ -145,7 +145,7 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
     def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
         picture = next(self._pictures, None)
-        return None if picture is None else {INPUT: self._prepare(picture).tensor}
+        return None if picture is None else {INPUT: self._prepare(picture).pixels()}
 
 
 def _quantisable(graph: onnx.GraphProto, exclude: Sequence[str]) -> list[onnx.NodeProto]:

@@ -243,7 +243,7 @@ def _opencv(model: Path, picture: Picture, threads: int | None) -> Engine:
     if threads is not None:
         cv2.setNumThreads(threads)
     net = cv2.dnn.readNetFromONNX(str(model))
-    tensor = Preprocessor(read_metadata(load_model(model)).resize)(picture).tensor
+    tensor = Preprocessor(read_metadata(load_model(model)).resize)(picture).pixels()
 
     def run() -> int:
         net.setInput(tensor, INPUT)

@@ -44,7 +44,7 @@ class TorchvisionOrigin:
         if self.letterbox is None:
             return self._answer(picture)
         prepared = Preprocessor(parse_size(self.letterbox, in_graph=False))(picture)
-        found = self._answer(prepared.tensor[0])
+        found = self._answer(prepared.pixels()[0])
         raw = Raw(found.boxes, found.scores, found.labels, found.masks)
         return to_instances(raw, prepared.geometry, self.names, threshold=0, mask_threshold=0.5)
 

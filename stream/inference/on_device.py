@@ -1,0 +1,118 @@
+"""The model's input, made where the model runs: planes go to the card, and no RGB is ever here."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+import av
+import numpy as np
+
+from stream.errors import ModelError
+from stream.inference.contract import INPUT, Geometry
+from stream.inference.converter import Layout, layout_of, parameters, planes_of
+from stream.inference.onnx_runtime import DeviceTensor, InferenceSession, Runtime
+from stream.types import Array
+
+_KEPT = 4
+"""Films of so many shapes have their parameters ready on the device."""
+
+
+class DeviceInput:
+    """Makes the model's input of a decoder's planes, in the device's memory.
+
+    May be used from several threads: each picture has a binding of its own.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        converters: Mapping[str, InferenceSession],
+        memory: str,
+        padding: int,
+        label: str,
+    ) -> None:
+        """Tries itself on a small picture.
+
+        Args:
+            runtime: the module onnxruntime.
+            converters: sessions of `converter.converter`, by the type of the samples.
+            memory: ONNX Runtime's name of the memory that they compute in, such as "cuda".
+            padding: the level of the margins, 0..255.
+            label: the provider's, for errors.
+
+        Raises:
+            ModelError: it does not run here.
+        """
+        self._runtime = runtime
+        self._converters = converters
+        self._memory = memory
+        self._padding = padding
+        self._label = label
+        self._lock = threading.Lock()
+        self._parameters: OrderedDict[tuple[Layout, Geometry], dict[str, DeviceTensor]]
+        self._parameters = OrderedDict()
+        self._refused: list[str] = []
+        for pixels in ("yuv420p", "yuv420p10le"):
+            self(av.VideoFrame(16, 16, pixels), Geometry((16, 16), (8, 8), (0, 0), (8, 8)))
+        self._parameters.clear()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Which pictures so far had to be prepared on the CPU."""
+        return tuple(
+            f"pictures in {name} are prepared on the CPU, not by {self._label}"
+            for name in self._refused
+        )
+
+    def __call__(self, frame: av.VideoFrame, geometry: Geometry) -> DeviceTensor | None:
+        """The model's input, uint8 [1, H, W, 3], on the device; None where it must be made here.
+
+        Raises:
+            ModelError: the device fails.
+        """
+        layout = layout_of(frame)
+        if layout is None:
+            with self._lock:
+                if frame.format.name not in self._refused:
+                    self._refused.append(frame.format.name)
+            return None
+        planes = planes_of(frame, layout)
+        session = self._converters[planes["y"].dtype.name]
+        try:
+            binding = session.io_binding()
+            for name, plane in planes.items():
+                binding.bind_cpu_input(name, plane)
+            for name, value in self._prepared(layout, geometry).items():
+                binding.bind_ortvalue_input(name, value)
+            binding.bind_output(INPUT, self._memory)
+            session.run_with_iobinding(binding)
+            return binding.get_outputs()[0]
+        except Exception as error:  # ONNX Runtime's exceptions share no base class
+            cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ModelError(f"{self._label} cannot prepare a picture: {cause}") from error
+
+    def _prepared(self, layout: Layout, geometry: Geometry) -> dict[str, DeviceTensor]:
+        key = (layout, geometry)
+        with self._lock:
+            found = self._parameters.get(key)
+            if found is None:
+                make = self._runtime.OrtValue.ortvalue_from_numpy
+                values = parameters(layout, geometry, self._padding)
+                found = {name: make(value, self._memory, 0) for name, value in values.items()}
+                self._parameters[key] = found
+            self._parameters.move_to_end(key)
+            while len(self._parameters) > _KEPT:
+                self._parameters.popitem(last=False)
+        return found
+
+
+def infer(session: InferenceSession, outputs: Sequence[str], image: DeviceTensor) -> list[Array]:
+    """Runs a model on an input that lies on its device; the answers are brought back."""
+    binding = session.io_binding()
+    binding.bind_ortvalue_input(INPUT, image)
+    for name in outputs:
+        binding.bind_output(name, "cpu")
+    session.run_with_iobinding(binding)
+    return [np.asarray(value) for value in binding.copy_outputs_to_cpu()]

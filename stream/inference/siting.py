@@ -1,0 +1,58 @@
+"""Where a frame's chroma samples lie, which PyAV does not tell and swscale goes by."""
+
+from __future__ import annotations
+
+import threading
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from stream.pixels import plane_view
+
+CENTRED = (0.5, 0.5)
+"""Half-way between the luma samples that they stand for."""
+
+_SMALL, _STEP = 8, 16
+"""A small picture of so many chroma samples a side, whose levels rise by so much."""
+
+
+class Siting:
+    """Asks swscale, by a small picture that has the frame's tags; may be used from several threads.
+
+    The small picture's chroma is a ramp, so that where it is sampled shows in its level.
+    """
+
+    def __init__(self) -> None:
+        """Asks nothing yet."""
+        self._local = threading.local()
+
+    def __call__(self, frame: av.VideoFrame) -> tuple[float, float]:
+        """How far right of and below the first luma sample chroma lies, in luma samples: 0 to 1.
+
+        Of a frame in 4:2:0; where chroma is halved across only, the second says nothing.
+        """
+        made: tuple[VideoReformatter, VideoReformatter] | None
+        made = getattr(self._local, "made", None)
+        if made is None:
+            made = self._local.made = (VideoReformatter(), VideoReformatter())
+        shrink, enlarge = made
+        side = 2 * _SMALL
+        # Nearest neighbours: it is the tags alone that are wanted.
+        small = shrink.reformat(
+            frame, side, side, "yuv420p", interpolation=Interpolation.POINT, threads=1
+        )
+        ramp = (_STEP * np.arange(_SMALL, dtype=np.uint8))[None].repeat(_SMALL, 0)
+        plane_view(small.planes[1])[:], plane_view(small.planes[2])[:] = ramp, ramp.T
+        # To another size, else swscale copies some formats without looking where samples lie.
+        large = enlarge.reformat(
+            small, 2 * side, 2 * side, "yuv444p", interpolation=Interpolation.BILINEAR, threads=1
+        )
+        # In the middle, chroma sample c lies at luma 2 c + siting; the enlarged one at this luma:
+        at = (side + 0.5) / 2 - 0.5
+        across, down = (float(plane_view(large.planes[index])[side, side]) for index in (1, 2))
+        return _half(at - 2 * across / _STEP), _half(at - 2 * down / _STEP)
+
+
+def _half(value: float) -> float:
+    return round(2 * value) / 2

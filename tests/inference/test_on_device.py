@@ -1,0 +1,217 @@
+"""Pictures prepared where the model runs; each test runs on a card (`-m gpu`) and on the CPU."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from stream import Segmenter
+from stream.errors import ModelError, ProviderError
+from stream.inference import engines, providers, session
+from stream.inference.catalogue import Entry, find
+from stream.inference.contract import Resize
+from stream.inference.providers import Route, route
+from stream.inference.session import assignment, open_on
+from tests import tiny_models
+from tests.inference.test_converter import coffee
+
+
+def stand_in() -> Route:
+    """The CPU, treated as a card whose memory happens to be the CPU's."""
+    return replace(route("cpu"), memory="cpu", shared=None, in_flight=2, precisions=("float32",))
+
+
+@pytest.fixture(params=["stand-in", pytest.param("cuda", marks=pytest.mark.gpu)])
+def chosen(request: pytest.FixtureRequest) -> Route:
+    """Where it computes."""
+    if request.param == "stand-in":
+        return stand_in()
+    try:
+        return route("cuda")
+    except ProviderError as error:
+        pytest.skip(f"no card: {error}")
+
+
+Opener = Callable[[Path], Segmenter]
+
+
+@pytest.fixture
+def open_there(chosen: Route) -> Opener:
+    return lambda path: Segmenter("tiny", open_on(find(path), chosen, throughput=True))
+
+
+def bright_frame(x: int, y: int, pixels: str = "yuv420p") -> av.VideoFrame:
+    picture = np.zeros((480, 640, 3), np.uint8)
+    picture[y : y + 120, x : x + 80] = 255
+    return av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pixels)
+
+
+@pytest.mark.parametrize("pixels", ["yuv420p", "nv12", "yuv420p10le", "yuvj444p"])
+def test_answers_are_those_of_the_cpu_way(tmp_path: Path, open_there: Opener, pixels: str) -> None:
+    path = tiny_models.bright(tmp_path / "bright.onnx", 100)
+    there, here = open_there(path), Segmenter.load(path, "cpu")
+    for x, y in ((0, 0), (200, 160), (560, 360)):
+        frame = bright_frame(x, y, pixels)
+        prepared = there.preprocess(frame)
+        assert not isinstance(prepared.tensor, np.ndarray)  # nothing came back meanwhile
+        found = there.postprocess(there.infer(prepared), prepared)
+        wanted = here(frame)
+        assert len(found) == len(wanted) == 1
+        assert np.abs(found.boxes - wanted.boxes).max() <= 0.5
+        assert np.abs(found.scores - wanted.scores).max() <= 1e-3
+        away = np.abs(prepared.pixels().astype(int) - here.preprocess(frame).pixels())
+        assert away.max() <= 3
+    assert there.remarks == ()
+
+
+def test_colours_on_the_device(tmp_path: Path, open_there: Opener) -> None:
+    resize = Resize("letterbox", width=200, height=200, padding=114)
+    path = tiny_models.nothing(tmp_path / "n.onnx", tiny_models.metadata(resize))
+    frame = coffee("yuv420p", 401, 273)
+    seen = open_there(path).preprocess(frame).pixels().astype(int)
+    away = np.abs(seen - Segmenter.load(path, "cpu").preprocess(frame).pixels())
+    assert away.mean() < 0.4 and np.percentile(away, 99) <= 3
+
+
+def test_no_node_runs_elsewhere(tmp_path: Path, chosen: Route) -> None:
+    opened = open_on(find(tiny_models.doubtful(tmp_path / "d.onnx")), chosen)
+    nodes = assignment(opened.handle)
+    assert nodes and {node.provider for node in nodes} == {chosen.execution_provider}
+
+
+def test_two_are_under_way(tmp_path: Path, open_there: Opener) -> None:
+    there = open_there(tiny_models.bright(tmp_path / "bright.onnx", 100))
+    assert there.workers == 2
+    frames = [bright_frame(40 * index, 30 * index) for index in range(12)]
+    wanted = [there(frame).boxes for frame in frames]
+    barrier = threading.Barrier(2)
+
+    def work(frame: av.VideoFrame) -> np.ndarray:
+        barrier.wait(10)
+        return there(frame).boxes
+
+    with ThreadPoolExecutor(2) as pool:
+        for boxes, alone in zip(pool.map(work, frames), wanted, strict=True):
+            assert np.array_equal(boxes, alone)
+
+
+def test_an_answer_is_the_callers_own(tmp_path: Path, open_there: Opener) -> None:
+    there = open_there(tiny_models.bright(tmp_path / "bright.onnx", 100))
+    prepared = [there.preprocess(bright_frame(x, 0)) for x in (0, 400)]
+    first = there.infer(prepared[0])
+    kept = first.boxes.copy()
+    there.infer(prepared[1])
+    assert np.array_equal(first.boxes, kept)
+
+
+def test_arrays_and_other_formats_go_the_cpu_way_and_that_is_said(
+    tmp_path: Path, open_there: Opener
+) -> None:
+    there = open_there(tiny_models.bright(tmp_path / "bright.onnx", 100))
+    rgb = np.full((48, 64, 3), 255, np.uint8)
+    assert isinstance(there.preprocess(rgb).tensor, np.ndarray)
+    assert there.remarks == ()
+    for _ in range(2):
+        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+        assert isinstance(there.preprocess(frame).tensor, np.ndarray)
+        assert len(there(frame)) == 1
+    (remark,) = there.remarks
+    assert remark.startswith("pictures in rgb24 are prepared on the CPU, not by C")
+
+
+@pytest.mark.parametrize("way", ["pil_bilinear", "tf_bilinear"])
+def test_a_models_own_resizing_is_left_to_the_cpu_and_that_is_said(
+    tmp_path: Path, open_there: Opener, way: str
+) -> None:
+    resize = Resize("stretch", width=64, height=48, interpolation=way)  # type: ignore[arg-type]
+    there = open_there(tiny_models.bright(tmp_path / "b.onnx", 100, tiny_models.metadata(resize)))
+    assert isinstance(there.preprocess(bright_frame(0, 0)).tensor, np.ndarray)
+    (remark,) = there.remarks
+    assert f"the model wants them resized as {way} does" in remark
+
+
+def test_a_converter_that_does_not_open_is_said(
+    tmp_path: Path, open_there: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "converter", lambda kind: b"no model")
+    there = open_there(tiny_models.bright(tmp_path / "bright.onnx", 100))
+    assert len(there(bright_frame(0, 0))) == 1
+    (remark,) = there.remarks
+    assert remark.startswith("pictures are prepared on the CPU, not on C")
+    assert "\n" not in remark
+
+
+def test_memory_that_is_not_there_is_said(tmp_path: Path) -> None:
+    nowhere = replace(stand_in(), memory="npu", label="a card")
+    there = Segmenter(
+        "tiny", open_on(find(tiny_models.bright(tmp_path / "bright.onnx", 100)), nowhere)
+    )
+    assert len(there(bright_frame(0, 0))) == 1
+    (remark,) = there.remarks
+    assert remark.startswith("pictures are prepared on the CPU, not on a card: a card cannot prep")
+
+
+def test_a_device_that_fails_is_one_sentence(tmp_path: Path, open_there: Opener) -> None:
+    size = {"size": (64, 48)}
+    there = open_there(tiny_models.constant(tmp_path / "c.onnx", [[0, 0, 9, 9]], **size))
+    prepared = there.preprocess(bright_frame(0, 0))
+    other = open_there(tiny_models.nothing(tmp_path / "n.onnx"))
+    small = replace(other._session.metadata.resize, width=32, height=32)
+    wrong = other._session.device_input(bright_frame(0, 0), small.geometry(640, 480))
+    with pytest.raises(ModelError, match=r"^the model 'tiny' failed on CP?U\S*") as caught:
+        there.infer(replace(prepared, tensor=wrong))
+    assert "\n" not in str(caught.value)
+
+
+def test_parameters_are_kept_for_a_few_shapes_only(tmp_path: Path, open_there: Opener) -> None:
+    there = open_there(tiny_models.nothing(tmp_path / "n.onnx"))
+    for width in range(16, 48, 2):
+        there.preprocess(coffee("yuv420p", width, 16))
+    assert len(there._session.device_input._parameters) == 4
+
+
+def test_live_runs_have_one_under_way(tmp_path: Path, chosen: Route) -> None:
+    opened = open_on(find(tiny_models.nothing(tmp_path / "n.onnx")), chosen, throughput=False)
+    assert opened.workers == 1
+
+
+@pytest.mark.parametrize("name", ["cuda", "tensorrt"])
+def test_halves_are_taken_on_a_card_by_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    # Only what looks for the card is left out.
+    for check in ("_need_built_in", "_need_nvidia", "_preload"):
+        monkeypatch.setattr(providers, check, lambda *told: None)
+    there = route(name)  # type: ignore[arg-type]
+    files = {kind: tmp_path / f"m.{kind}.onnx" for kind in ("float16", "int8")}
+    plain = {"": tmp_path / "m.onnx"}
+    assert Entry("m", files | plain).pick(there.precisions) == files["float16"]
+    assert Entry("m", {"int8": files["int8"]} | plain).pick(there.precisions) == plain[""]
+    assert (there.memory, there.in_flight) == ("cuda", 2)
+
+
+def test_building_an_engine_is_said_once(tmp_path: Path) -> None:
+    path, folder = tiny_models.nothing(tmp_path / "n.onnx"), tmp_path / "engines"
+    folder.mkdir()
+    options, said = engines.engine_options(folder, path)
+    assert said == (
+        "TensorRT builds the engine of n.onnx for this card: once, it may take a few minutes"
+    )
+    (folder / f"{options['trt_engine_cache_prefix']}_1_0_sm90.engine").write_bytes(b"built")
+    again, quiet = engines.engine_options(folder, path)
+    assert (again, quiet) == (options, "")
+    # Another file of that name is another model.
+    tiny_models.bright(path, 100)
+    changed, said = engines.engine_options(folder, path)
+    assert said and changed["trt_engine_cache_prefix"] != options["trt_engine_cache_prefix"]
+
+
+def test_it_is_said_before_it_is_opened(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    told = replace(stand_in(), of_model=lambda path: ({}, f"building for {path.name}"))
+    open_on(find(tiny_models.nothing(tmp_path / "n.onnx")), told)
+    assert [record.getMessage() for record in caplog.records] == ["building for n.onnx"]
