@@ -110,7 +110,7 @@ class Finder:
         if self.tracker is None or not self.tracker.colours:
             return found
         where = prepared.geometry
-        return with_colours(found, prepared.tensor[0], where.scale, where.offset)
+        return with_colours(found, prepared.pixels()[0], where.scale, where.offset)
 
     def follow(
         self,

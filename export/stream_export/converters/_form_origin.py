@@ -48,7 +48,7 @@ class FormOrigin:
         """What it finds in a picture, uint8 [H, W, 3] RGB."""
         prepared = self._prepare(picture)
         with torch.no_grad():
-            answers = self._module(torch.from_numpy(np.ascontiguousarray(prepared.tensor)))
+            answers = self._module(torch.from_numpy(np.ascontiguousarray(prepared.pixels())))
         return to_instances(
             Raw(*(value.numpy() for value in answers)),
             prepared.geometry,
