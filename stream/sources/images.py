@@ -15,12 +15,14 @@ from typing import ClassVar
 import av
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from stream.errors import SourceError, UsageError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
 from stream.options import InputOptions
 from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr
 from stream.sources._container import explained, open_container, reason
+from stream.sources._photo_facts import ALPHA, SENTENCES, beyond
 from stream.sources._pixels import Upright
 from stream.sources.base import Source, Target
 from stream.sources.folders import PICTURE_ENDINGS, VIDEO_ENDINGS, files_in
@@ -60,6 +62,7 @@ class ImagesSource(Source):
         given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
         self.corrupt = 0
         self._remarks: list[str] = []
+        self._beyond: dict[str, list[Path]] = {}
         self.paths: list[Path] = [path for entry in given for path in self._expand(entry)]
         if not self.paths:
             raise SourceError("there is no picture to read; name a file, a folder or a glob")
@@ -113,7 +116,11 @@ class ImagesSource(Source):
     @property
     def remarks(self) -> list[str]:
         """Which pictures could not be read and what was left out, a sentence each."""
-        return self._remarks
+        beyond = []
+        for kind, paths in self._beyond.items():
+            more = f" and {len(paths) - 1} more" if paths[1:] else ""
+            beyond.append(f"{paths[0].name}{more}: it has {SENTENCES[kind]}")
+        return [*self._remarks, *beyond]
 
     def __iter__(self) -> Iterator[Item]:
         """Yields one frame per picture that can be read."""
@@ -152,12 +159,20 @@ class ImagesSource(Source):
             path = self.paths[index]
             began = time.perf_counter()
             try:
-                return _read_picture(path), time.perf_counter() - began
+                data = _content(path)
+                picture = _read_picture(path, data), time.perf_counter() - began
             except SourceError as error:
                 _log.debug("%s", error)
                 self.corrupt += 1
                 self._remarks.append(str(error))
                 del self.paths[index]
+                continue
+            found = beyond(data.tobytes())
+            if ALPHA in found and not _is_transparent(data):
+                found.discard(ALPHA)
+            for kind in sorted(found):
+                self._beyond.setdefault(kind, []).append(path)
+            return picture
         return None
 
 
@@ -167,11 +182,23 @@ def _matching(entry: str | Path) -> list[Path]:
     return sorted(path for path in map(Path, names) if path.is_file())
 
 
-def _read_picture(path: Path) -> av.VideoFrame:
+def _is_transparent(data: NDArray[np.uint8]) -> bool:
+    """Whether a picture that says how opaque its pixels are has one that is not wholly so."""
+    pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.ndim < 3 or pixels.shape[2] < 4:
+        return True
+    return bool((pixels[..., 3] < (255 if pixels.dtype == np.uint8 else 65535)).any())
+
+
+def _content(path: Path) -> NDArray[np.uint8]:
     with explained(path):
         data = np.fromfile(path, np.uint8)
     if not data.size:
         raise SourceError(f"{path} is empty (0 bytes)")
+    return data
+
+
+def _read_picture(path: Path, data: NDArray[np.uint8]) -> av.VideoFrame:
     try:
         # Colour, 8 bits, turned upright as the camera noted.
         pixels = cv2.imdecode(data, cv2.IMREAD_COLOR)

@@ -1,0 +1,123 @@
+"""What a photo's file holds beyond one picture of 8 bits, told by its head alone."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+DEEP, ALPHA, ANIMATION, PAGES = "deep", "alpha", "animation", "pages"
+SENTENCES = {
+    DEEP: "more than 8 bits a colour, of which 8 are kept",
+    ALPHA: "transparency, which is not kept",
+    ANIMATION: "several pictures (an animation), of which the first is taken",
+    PAGES: "several pages, of which the first is taken",
+}
+"""What is said of each, behind "has"."""
+
+_PNG, _GIF = b"\x89PNG\r\n\x1a\n", (b"GIF87a", b"GIF89a")
+_ALPHA_TYPES = (4, 6)
+# Tags of TIFF, and the most pages that are counted.
+_BITS, _EXTRA = 258, 338
+_MOST = 2
+
+
+def beyond(data: bytes) -> set[str]:
+    """What of a picture's file is not taken: some of the keys of `SENTENCES`.
+
+    Args:
+        data: the file, whole; damaged ones tell what they can.
+    """
+    try:
+        if data.startswith(_PNG):
+            return _png(data)
+        if data.startswith(_GIF):
+            return _gif(data)
+        if data[:4] == b"RIFF" and data[8:16] == b"WEBPVP8X":
+            flags = data[20]
+            return {kind for kind, bit in ((ALPHA, 0x10), (ANIMATION, 0x02)) if flags & bit}
+        if data[:4] == b"RIFF" and data[8:16] == b"WEBPVP8L":
+            # Without loss: 14 bits of width, 14 of height, then whether there is transparency.
+            return {ALPHA} if struct.unpack_from("<I", data, 21)[0] >> 28 & 1 else set()
+        if data[:4] in (b"II*\0", b"MM\0*"):
+            return _tiff(data)
+    except (IndexError, struct.error):
+        pass
+    return set()
+
+
+def _png(data: bytes) -> set[str]:
+    depth, colour = data[24], data[25]
+    found = {DEEP} if depth > 8 else set()
+    if colour in _ALPHA_TYPES:
+        found.add(ALPHA)
+    at = len(_PNG)
+    while at + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        if kind == b"IDAT":
+            break
+        if kind == b"tRNS":
+            found.add(ALPHA)
+        if kind == b"acTL" and struct.unpack_from(">I", data, at + 8)[0] > 1:
+            found.add(ANIMATION)
+        at += size + 12
+    return found
+
+
+def _gif(data: bytes) -> set[str]:
+    """Walks from block to block; pixels may hold any bytes."""
+    found: set[str] = set()
+    at, pictures = 13 + _table(data[10]), 0
+    while at < len(data) and data[at] != 0x3B:
+        if data[at] == 0x2C:
+            pictures += 1
+            at += 10 + _table(data[at + 9]) + 1
+        elif data[at] == 0x21:
+            if data[at + 1] == 0xF9 and data[at + 3] & 1:
+                found.add(ALPHA)
+            at += 2
+        else:
+            break
+        while data[at]:
+            at += data[at] + 1
+        at += 1
+        if pictures >= _MOST:
+            found.add(ANIMATION)
+            break
+    return found
+
+
+def _table(flags: int) -> int:
+    """Bytes of a GIF's table of colours."""
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+
+def _tiff(data: bytes) -> set[str]:
+    order = "<" if data[:2] == b"II" else ">"
+    found: set[str] = set()
+    for pages, tags in enumerate(_directories(data, order), 1):
+        if pages >= _MOST:
+            found.add(PAGES)
+            break
+        if any(bits > 8 for bits in tags.get(_BITS, ())):
+            found.add(DEEP)
+        # 1 and 2 are transparency, 0 is unknown.
+        if any(kind in (1, 2) for kind in tags.get(_EXTRA, ())):
+            found.add(ALPHA)
+    return found
+
+
+def _directories(data: bytes, order: str) -> Iterator[dict[int, tuple[int, ...]]]:
+    """The short values of each of a TIFF's directories, by tag."""
+    at = struct.unpack_from(f"{order}I", data, 4)[0]
+    while at:
+        count = struct.unpack_from(f"{order}H", data, at)[0]
+        tags = {}
+        for place in range(at + 2, at + 2 + 12 * count, 12):
+            tag, kind, number = struct.unpack_from(f"{order}HHI", data, place)
+            if kind == 3 and 0 < number < 16:
+                where = place + 8
+                if number > 2:
+                    where = struct.unpack_from(f"{order}I", data, where)[0]
+                tags[tag] = struct.unpack_from(f"{order}{number}H", data, where)
+        yield tags
+        at = struct.unpack_from(f"{order}I", data, at + 2 + 12 * count)[0]
