@@ -81,7 +81,7 @@ def _files() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
-def _come_and_go(tmp_path: Path, seconds: float) -> None:
+def _come_and_go(tmp_path: Path, seconds: float, warm: float, most: float) -> None:
     options = ServeOptions(port=0, visitors=2)
     with served([plan_of(options=options)], bright(tmp_path)) as page:
 
@@ -95,8 +95,9 @@ def _come_and_go(tmp_path: Path, seconds: float) -> None:
             viewers = sum(room.slot.viewers for room in house.rooms.values())
             return not house.sessions and not house.visits and not viewers
 
-        # What is loaded once, and the pools of threads, come with the first visitors.
-        asyncio.run(crowd(min(20.0, seconds / 4), 1))
+        # What is loaded once, and each thread's own memory, comes with the first visitors: it grew
+        # by 60 MiB in the first minute and a half and by 1 in the next.
+        asyncio.run(crowd(warm, 1))
         until(empty)
         time.sleep(1.0)
         process = psutil.Process()
@@ -106,17 +107,17 @@ def _come_and_go(tmp_path: Path, seconds: float) -> None:
         until(lambda: threading.active_count() <= threads + 1)
         until(lambda: _files() <= files + 2)
         grown = (process.memory_info().rss - memory) / 2**20
-        assert grown < 40, f"{grown:.0f} MiB more"
+        assert grown < most, f"{grown:.0f} MiB more"
 
 
 @pytest.mark.slow
 @pytest.mark.real_time
 def test_viewers_who_come_and_go_leave_nothing(tmp_path):
-    _come_and_go(tmp_path, 20.0)
+    _come_and_go(tmp_path, seconds=15.0, warm=5.0, most=100.0)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_viewers_who_come_and_go_for_long_leave_nothing(tmp_path):
     minutes = float(os.environ.get("SOAK_MINUTES", "30"))
-    _come_and_go(tmp_path, 60 * minutes)
+    _come_and_go(tmp_path, seconds=60 * minutes, warm=120.0, most=30.0)
