@@ -51,6 +51,8 @@ class Run:
         clock: where durations are booked.
         provider: where the model runs, for the timing panel.
         on_frame: called for each frame in order, in one thread, once it has its instances.
+        unseen: whether frames are inferred too while no output wants them; by default where there
+            is an `on_frame`.
         now: seconds on a clock that only goes forward.
     """
 
@@ -64,6 +66,7 @@ class Run:
         clock: Clock | None = None,
         provider: str = "",
         on_frame: OnFrame | None = None,
+        unseen: bool | None = None,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.source = source
@@ -74,6 +77,7 @@ class Run:
         self._schedule = schedule
         self._policy = policy
         self._on_frame = on_frame
+        self._unseen = on_frame is not None if unseen is None else unseen
         self._now = now
         self._figures = Figures(self.clock, policy.latency, now)
         self._panel = PanelFigures(
@@ -122,9 +126,7 @@ class Run:
     @property
     def wanted(self) -> bool:
         """Whether anybody wants to know what is in the frames at this moment."""
-        return self._on_frame is not None or any(
-            output.alive and output.sink.wanted for output in self.outputs
-        )
+        return self._unseen or any(output.alive and output.sink.wanted for output in self.outputs)
 
     @property
     def still_for(self) -> float:

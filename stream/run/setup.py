@@ -12,6 +12,7 @@ from rich.console import Console
 
 from stream import sinks, sources, tracking
 from stream.addresses import redact
+from stream.count_options import CountOptions
 from stream.errors import StreamError
 from stream.frame import VideoInfo
 from stream.options import LiveOptions, PictureOptions
@@ -183,7 +184,10 @@ def prepared(
             output.sink.describe(about_of(told, plan))
             output.sink.conclude_with(counting.summary)
             outputs.append(output)
-        run = put_together(source, schedule, outputs, told, counting.after(on_frame))
+        # Counting alone, which nobody asked for, is no reason to infer what nobody looks at.
+        unseen = on_frame is not None or plan.counts != CountOptions()
+        seen = counting.after(on_frame)
+        run = put_together(source, schedule, outputs, told, seen, unseen=unseen)
         yield Prepared(run, told, plan, outputs, schedule, counting)
 
 
@@ -193,6 +197,8 @@ def put_together(
     outputs: Sequence[Output],
     told: Told,
     on_frame: OnFrame | None = None,
+    *,
+    unseen: bool | None = None,
 ) -> Run:
     """A run with the policy that suits its source."""
     return Run(
@@ -202,6 +208,7 @@ def put_together(
         policy=LIVE if source.info.live else OFFLINE,
         provider=told.provider,
         on_frame=on_frame,
+        unseen=unseen,
     )
 
 

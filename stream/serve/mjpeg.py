@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 from aiohttp import web
 
@@ -10,6 +11,9 @@ from stream.serve.pictures import Shared, Viewer
 from stream.sinks.browser import Slot
 
 _BOUNDARY = "frame"
+_WAITING = 128 * 1024
+"""Bytes that wait for a viewer: a picture or a few. The system would take megabytes, seconds."""
+
 _PATIENCE = 10.0
 """Seconds that a viewer may take for one picture before it is taken to be gone."""
 
@@ -26,6 +30,9 @@ async def send(request: web.Request, slot: Slot, jpeg: Shared[bytes]) -> web.Str
     # Little waits in the socket, so that who is slow sees what is new.
     if request.transport is not None:
         request.transport.set_write_buffer_limits(high=1)
+        channel = request.transport.get_extra_info("socket")
+        if channel is not None:
+            channel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _WAITING)
     viewer = Viewer(slot)
     try:
         await response.write(f"--{_BOUNDARY}\r\n".encode())

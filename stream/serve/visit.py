@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from stream.count_options import CountOptions
 from stream.run.plan import OutputPlan, RunPlan
 from stream.serve.room import Room
 from stream.serve.visitor import VisitorSource
@@ -51,6 +52,7 @@ class Visit:
             or (OutputPlan(BROWSER),),
             live=replace(plan.live, seconds=None),
             run=replace(plan.run, report=None),
+            counts=CountOptions(),
         )
         self._source: VisitorSource | None = None
         self._on_end = on_end

@@ -35,6 +35,7 @@ TARGETS = {
     "ParquetSink": "out.parquet",
     "HlsSink": "out.m3u8",
     "VirtualCameraSink": "virtual-camera",
+    "BrowserSink": "browser",
 }
 """A target for each of our kinds, relative to a folder."""
 

@@ -37,6 +37,13 @@ def page(model):
         yield found
 
 
+@pytest.fixture(scope="module")
+def standing(model):
+    """A page for tests that leave it as it was."""
+    with served([plan_of()], model) as found:
+        yield found
+
+
 @pytest.fixture
 def guarded(model):
     with served([plan_of(options=ServeOptions(port=0, token=TOKEN))], model) as found:
@@ -97,11 +104,11 @@ def test_no_asset_comes_from_elsewhere():
      "/style.css/..", "//etc/passwd", "/api/rooms/..%2f..%2fetc/mjpeg", "/api/rooms/pattern/mjpeg",
      "/api/rooms/rtsp:%2f%2fevil/mjpeg", "/%00", "/index.html", "/__init__.py"],
 )  # fmt: skip
-def test_no_path_leads_to_the_file_system(page, path):
+def test_no_path_leads_to_the_file_system(standing, path):
     async def ask():
-        reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", standing.port)
         writer.write(
-            f"GET {path} HTTP/1.1\r\nHost: {page.host}\r\nConnection: close\r\n\r\n".encode()
+            f"GET {path} HTTP/1.1\r\nHost: {standing.host}\r\nConnection: close\r\n\r\n".encode()
         )
         answer = await reader.read()
         writer.close()
@@ -161,6 +168,7 @@ def test_many_viewers_cost_one_inference_and_nobody_none(page):
     assert room.slot.frame is None
 
 
+@pytest.mark.slow
 def test_a_viewer_that_does_not_read_slows_nobody_and_is_shown_the_door(page, monkeypatch):
     monkeypatch.setattr("stream.serve.mjpeg._PATIENCE", 1.0)
     with socket.create_connection(("127.0.0.1", page.port)) as slow:
@@ -172,8 +180,8 @@ def test_a_viewer_that_does_not_read_slows_nobody_and_is_shown_the_door(page, mo
         until(lambda: page.room.slot.viewers == 0)
 
 
-def test_a_page_is_greeted_and_told_how_it_goes(page):
-    heard = asyncio.run(talk(page, [], "settings"))
+def test_a_page_is_greeted_and_told_how_it_goes(standing):
+    heard = asyncio.run(talk(standing, [], "settings"))
     hello, state = heard[0], next(one for one in heard if one["type"] == "state")
     assert hello["rooms"] == [{"key": "0", "name": "pattern"}]
     assert hello["looks"]["0"][0] == "overlay" and hello["models"] == ["default"]
@@ -207,11 +215,11 @@ def test_what_a_page_changes_is_changed_for_all(page):
         ({"room": "camera", "look": "blur"}, "camera"),
     ],
 )
-def test_what_the_operator_did_not_offer_is_refused(page, wish, why):
-    before = page.room.settings()
-    heard = asyncio.run(talk(page, [{"type": "set", "room": "0", **wish}], "refused"))
+def test_what_the_operator_did_not_offer_is_refused(standing, wish, why):
+    before = standing.room.settings()
+    heard = asyncio.run(talk(standing, [{"type": "set", "room": "0", **wish}], "refused"))
     assert why in heard[-1]["why"] and heard[-1]["of"] == "set"
-    assert page.room.settings() == before
+    assert standing.room.settings() == before
 
 
 def test_nothing_can_be_changed_where_the_operator_says_so(model):
@@ -313,23 +321,23 @@ def test_the_token_is_in_no_log(model, caplog):
 
 
 @pytest.mark.parametrize("path", ["/", "/api/live", "/api/rooms/0/mjpeg", "/metrics"])
-def test_foreign_hosts_and_origins_are_refused_everywhere(page, path):
-    assert get(page, path, Host="evil.example")[0] == 421
-    assert get(page, path, Origin="http://evil.example")[0] == 403
-    assert get(page, path, Sec_Fetch_Site="cross-site")[0] == 403
+def test_foreign_hosts_and_origins_are_refused_everywhere(standing, path):
+    assert get(standing, path, Host="evil.example")[0] == 421
+    assert get(standing, path, Origin="http://evil.example")[0] == 403
+    assert get(standing, path, Sec_Fetch_Site="cross-site")[0] == 403
 
 
-def test_bodies_are_small_and_what_they_say_is_looked_at(page):
+def test_bodies_are_small_and_what_they_say_is_looked_at(standing):
     for body in (b"", b"[]", b"\xff\xfe", b"[" * 2000, b'{"token": 1'):
-        assert get(page, "/api/session", "POST", body)[0] in (200, 400)
-    assert get(page, "/api/session", "POST", b"x" * 100_000)[0] == 413
-    assert get(page, "/", "POST", b"x")[0] == 405
-    assert get(page, "/api/session")[0] == 405
+        assert get(standing, "/api/session", "POST", body)[0] in (200, 400)
+    assert get(standing, "/api/session", "POST", b"x" * 100_000)[0] == 413
+    assert get(standing, "/", "POST", b"x")[0] == 405
+    assert get(standing, "/api/session")[0] == 405
 
 
-def test_what_is_no_http_is_hung_up_on(page):
+def test_what_is_no_http_is_hung_up_on(standing):
     async def send(words):
-        reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", standing.port)
         writer.write(words)
         answer = await asyncio.wait_for(reader.read(), 60)
         writer.close()
@@ -339,9 +347,10 @@ def test_what_is_no_http_is_hung_up_on(page):
                   b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 20000 + b"\r\n\r\n"):  # fmt: skip
         answer = asyncio.run(send(words))
         assert answer == b"" or answer.split(b" ")[1] in (b"400", b"505")
-    assert get(page, "/healthz")[0] == 200
+    assert get(standing, "/healthz")[0] == 200
 
 
+@pytest.mark.slow
 def test_who_says_too_little_too_slowly_is_hung_up_on(model):
     async def drip(port, words):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -378,6 +387,7 @@ def test_who_says_too_little_too_slowly_is_hung_up_on(model):
         assert get(page, "/healthz")[0] == 200
 
 
+@pytest.mark.slow
 def test_two_hundred_connections_at_once_disturb_nobody(page):
     async def crowd():
         held = [await asyncio.open_connection("127.0.0.1", page.port) for _ in range(200)]
@@ -396,6 +406,7 @@ def test_two_hundred_connections_at_once_disturb_nobody(page):
     assert set(answers) <= {b"200", b"429"} and answers.count(b"200") >= 150
 
 
+@pytest.mark.slow
 def test_more_connections_than_there_is_room_for_are_told_so(page, monkeypatch):
     monkeypatch.setattr("stream.serve.server._CONNECTIONS", 5)
 
@@ -424,11 +435,11 @@ def test_no_more_pages_than_the_operator_allows(model):
         assert asyncio.run(open_three()) == 503
 
 
-def test_figures_are_what_prometheus_reads(page):
+def test_figures_are_what_prometheus_reads(standing):
     from prometheus_client.parser import text_string_to_metric_families
 
-    until(lambda: page.room.run is not None and page.room.run.counts.frames_out > 3)
-    text = get(page, "/metrics")[2].decode()
+    until(lambda: standing.room.run is not None and standing.room.run.counts.frames_out > 3)
+    text = get(standing, "/metrics")[2].decode()
     families = {one.name: one for one in text_string_to_metric_families(text)}
     frames = {one.labels["fate"]: one.value for one in families["stream_frames"].samples}
     assert frames["shown"] > 0 and frames["in"] >= frames["shown"]
