@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stream.bench.figures import Figure
 
 
-PARTS = ("pipeline", "compositing", "effects", "edges", "memory", "speed", "nodes", "peers")
+PARTS = ("pipeline", "compositing", "effects", "edges", "memory", "speed", "nodes", "peers", "gpu")
 """What can be measured."""
 
 _OF_FILES = ("speed", "nodes", "peers")
@@ -41,7 +41,7 @@ class BenchOptions:
         metavar="CHECKPOINT",
     )
     size: tuple[int, int] = option(
-        (640, 480), "Picture size for speed, in pixels.", metavar="WxH", parse=parse_size
+        (640, 480), "Picture size for speed and gpu, in pixels.", metavar="WxH", parse=parse_size
     )
     pictures: Path | None = option(
         None,
@@ -72,7 +72,8 @@ def bench(
             "model's nodes, and what that costs; peers times a model file against its origin "
             "and other runtimes, and needs the extra [export]; effects times each beside "
             "supervision's annotators; edges says how near they come to the true ones, and how "
-            "still they lie. [default: pipeline, compositing, memory and speed; "
+            "still they lie; gpu measures an NVIDIA card, or tries the same on the CPU with "
+            "--provider cpu. [default: pipeline, compositing, memory and speed; "
             "speed, nodes and peers where --model is a file]",
         ),
     ] = None,
@@ -85,7 +86,7 @@ def bench(
             raise UsageError(f"--part is one of {', '.join(PARTS)}, not {name!r}")
     from rich.table import Table
 
-    from stream.bench import compositing, edges, effects, memory, nodes, peers, speed
+    from stream.bench import compositing, edges, effects, gpu, memory, nodes, peers, speed
     from stream.run.guard import check_report
     from stream.run.report import machine, write_json
 
@@ -106,6 +107,7 @@ def bench(
             "memory": lambda: memory.measure(folder),
             "speed": lambda: speed.measure_model(folder, model, provider, size),
             "nodes": lambda: nodes.measure(model, provider),
+            "gpu": lambda: gpu.measure(folder, model, provider, size),
             "peers": lambda: peers.measure(Path(model), options.against or ""),
         }
         usual = _OF_FILES if Path(model).is_file() else _OF_OTHERS

@@ -70,11 +70,11 @@ _WHEELS = {
 @cache
 def obstacle() -> Obstacle:
     """Why there is no usable NVIDIA GPU here, and what to do."""
-    library = _library()
+    name = library()
     try:
-        driver = ctypes.CDLL(library)
+        driver = ctypes.CDLL(name)
     except OSError as error:
-        return _without_driver(library, str(error))
+        return _without_driver(name, str(error))
     code = driver.cuInit(0)
     count = ctypes.c_int(0)
     if code == 0:
@@ -88,7 +88,8 @@ def obstacle() -> Obstacle:
     return NONE
 
 
-def _library() -> str:
+def library() -> str:
+    """The file name of NVIDIA's driver's library."""
     return "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
 
@@ -170,7 +171,7 @@ def mismatch(cuda: str, version: str) -> Obstacle:
         return NONE
     needed = int(cuda.partition(".")[0])
     try:
-        driver = ctypes.CDLL(_library())
+        driver = ctypes.CDLL(library())
     except OSError:
         return NONE
     known = ctypes.c_int(0)

@@ -9,13 +9,15 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.bench import compositing, edges, effects, nodes, peers
+from stream.bench import compositing, edges, effects, gpu, nodes, peers, speed
 from stream.bench.figures import Figure, median_seconds
 from stream.bench.material import FindsNothing, crowd, make_clip
 from stream.bench.speed import measure_model
 from stream.compositing import LAYERS, Style
-from stream.errors import UsageError
+from stream.errors import ProviderError, UsageError
 from stream.frame import Frame
+from stream.inference import nvidia, providers
+from stream.inference.catalogue import find
 from stream.pixels import picture_from_bgr
 from tests import tiny_models
 
@@ -74,6 +76,48 @@ def test_a_model_is_measured_end_to_end(tmp_path, size):
     assert rate.value > 0
     assert "infer" in rate.detail
     assert first.at_most == 2.0
+
+
+@pytest.mark.parametrize(
+    "provider", ["cpu", pytest.param("auto", marks=pytest.mark.gpu, id="card")]
+)
+def test_a_card_is_measured_or_the_cpu_in_its_place(tmp_path, monkeypatch, provider):
+    monkeypatch.setattr(speed, "_ROUNDS", 1)
+    monkeypatch.setattr(speed, "make_clip", lambda *told: make_clip(*told[:3], 30))
+    if provider == "auto" and (cause := nvidia.obstacle()[0]):
+        pytest.skip(f"no card: {cause}")
+    model = tiny_models.bright(tmp_path / "bright.onnx", 100)
+    told = list(gpu.measure(tmp_path, str(model), provider, (160, 120)))
+    where = "CPU in a card's place" if provider == "cpu" else "CUDA"
+    figures = {figure.name: figure for figure in told}
+    assert figures[f"{where}, float32"].value > 0
+    assert figures["  nodes not on the card"].value == 0
+    assert figures["make the model's input there"].value > 0
+    assert figures["make the model's input on the CPU"].value > 0
+    assert where in figures["latency of one picture, decoded to instances"].detail
+    assert told[-1].unit == "fps" and told[-1].value > 0
+    if provider == "cpu":
+        assert figures["card"].value is None
+        assert figures["card"].detail == gpu.STAND_IN
+
+
+def test_every_file_that_a_card_can_run_is_measured(tmp_path):
+    for name, precision in (("m", "float32"), ("m.float16", "float16"), ("m.int8", "int8")):
+        meta = tiny_models.metadata(precision=precision)
+        tiny_models.nothing(tmp_path / f"{name}.onnx", meta)
+    entry = find("m", tmp_path)
+    cuda = replace(gpu.stand_in(), name="cuda")
+    assert set(gpu._variants(entry, cuda)) == {"float32", "float32, without TF32", "float16"}
+    assert set(gpu._variants(entry, gpu.stand_in())) == {"float32", "float16"}
+
+
+def test_a_card_that_is_not_there_is_said_with_its_cause(tmp_path, monkeypatch):
+    monkeypatch.setattr(nvidia, "obstacle", lambda: ("there is no driver", "install one"))
+    monkeypatch.setattr(providers, "_nvidia_obstacle", nvidia.obstacle)
+    with pytest.raises(ProviderError, match=r"^CUDA cannot be used here: .*; "):
+        list(gpu.measure(tmp_path, str(tiny_models.nothing(tmp_path / "n.onnx"))))
+    with pytest.raises(UsageError, match="--part gpu is for auto, cuda, tensorrt"):
+        list(gpu.measure(tmp_path, str(tmp_path / "n.onnx"), "openvino"))
 
 
 def test_a_model_file_is_timed_against_other_runtimes(tmp_path):

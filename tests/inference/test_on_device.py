@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from stream import Segmenter
+from stream.bench.gpu import stand_in
 from stream.errors import ModelError, ProviderError
 from stream.inference import engines, providers, session
 from stream.inference.catalogue import Entry, find
@@ -19,11 +20,6 @@ from stream.inference.providers import Route, route
 from stream.inference.session import assignment, open_on
 from tests import tiny_models
 from tests.inference.test_converter import coffee
-
-
-def stand_in() -> Route:
-    """The CPU, treated as a card whose memory happens to be the CPU's."""
-    return replace(route("cpu"), memory="cpu", shared=None, in_flight=2, precisions=("float32",))
 
 
 @pytest.fixture(params=["stand-in", pytest.param("cuda", marks=pytest.mark.gpu)])

@@ -1,0 +1,195 @@
+"""What a card does with a model: by precision and provider, and what it leaves to the CPU."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import av
+
+from stream.bench import nodes, speed
+from stream.bench.figures import Figure, median_seconds
+from stream.bench.material import demo_picture
+from stream.errors import ProviderError, StreamError, UsageError
+from stream.inference.card import card
+from stream.inference.catalogue import Entry, find, open_model
+from stream.inference.contract import INPUT
+from stream.inference.preprocess import Preprocessor
+from stream.inference.providers import Route, check_name, route
+from stream.inference.segmenter import Segmenter
+from stream.inference.session import Session, open_on
+
+_TIMES = 20
+STAND_IN = "the CPU in a card's place: that it runs counts, not how fast"
+
+
+def stand_in() -> Route:
+    """The CPU, treated as a card whose memory happens to be the CPU's."""
+    return replace(
+        route("cpu"),
+        label="CPU in a card's place",
+        memory="cpu",
+        shared=None,
+        in_flight=2,
+        precisions=("float16", "float32"),
+    )
+
+
+def measure(
+    folder: Path, model: str, provider: str = "auto", size: tuple[int, int] = (640, 480)
+) -> Iterator[Figure]:
+    """A card's figures; on the CPU in its place where that is asked for.
+
+    Args:
+        folder: for clips.
+        model: a name of the catalogue or an .onnx file.
+        provider: `auto` for CUDA and TensorRT, either of them, or `cpu` for a dry run.
+        size: of the pictures, in pixels.
+
+    Raises:
+        StreamError: there is no card, or the model cannot be used.
+    """
+    entry, name = find(model), check_name(provider)
+    yield _card(dry=name == "cpu")
+    routes = _routes(name)
+    frame = _frame(size)
+    for label, chosen in routes.items():
+        if isinstance(chosen, StreamError):
+            yield Figure(label, None, "ms", detail=str(chosen))
+            continue
+        for precision, one in _variants(entry, chosen).items():
+            yield from _inference(f"{label}, {precision}", one, chosen, frame)
+    best = next((one for one in routes.values() if isinstance(one, Route)), None)
+    if best is None:
+        return
+    opened = open_on(entry, best, throughput=True)
+    segmenter = Segmenter(model, opened)
+    yield from _preparing(opened, frame)
+    yield _latency(Segmenter(model, open_on(entry, best)), frame)
+    yield from speed.file_to_file(folder, segmenter, size)
+
+
+def _card(*, dry: bool) -> Figure:
+    found = None if dry else card()
+    if found is not None:
+        told = f"{found.name}; driver {found.driver or 'unknown'}, CUDA up to {found.cuda}"
+        return Figure("card", found.memory_gib, "GiB", detail=told)
+    return Figure("card", None, "GiB", detail=STAND_IN if dry else "none was found")
+
+
+def _routes(name: str) -> Mapping[str, Route | StreamError]:
+    if name == "cpu":
+        return {"CPU in a card's place": stand_in()}
+    if name not in ("auto", "cuda", "tensorrt"):
+        raise UsageError(
+            f"--part gpu is for auto, cuda, tensorrt, or cpu in a card's place, not {name}"
+        )
+    found: dict[str, Route | StreamError] = {}
+    if name != "tensorrt":
+        # Without CUDA there is nothing to measure, and its cause is what a user needs.
+        try:
+            found["CUDA"] = route("cuda")
+        except ProviderError as error:
+            raise ProviderError(f"CUDA cannot be used here: {error}") from error
+    if name != "cuda":
+        try:
+            found["TensorRT"] = route("tensorrt")
+        except ProviderError as error:
+            if name == "tensorrt":
+                raise
+            found["TensorRT"] = error
+    return found
+
+
+def _variants(entry: Entry, chosen: Route) -> dict[str, tuple[Entry, Route]]:
+    """The model's files as a card can run them, by what to call them."""
+    found: dict[str, tuple[Entry, Route]] = {}
+    for precision, path in entry.files.items():
+        told = precision or open_model(path)[1].precision
+        if told in found or told == "int8":
+            continue
+        found[told] = (Entry(entry.name, {"": path}), chosen)
+        if chosen.name == "cuda" and told != "float16":
+            exact = replace(chosen, options={**chosen.options, "use_tf32": "0"})
+            found[f"{told}, without TF32"] = (found[told][0], exact)
+    return found
+
+
+def _inference(
+    what: str, variant: tuple[Entry, Route], chosen: Route, frame: av.VideoFrame
+) -> Iterator[Figure]:
+    """One file on one provider: a run, and what of it is not on the card."""
+    entry, there = variant
+    try:
+        opened = open_on(entry, there)
+        segmenter = Segmenter(entry.name, opened)
+        prepared = segmenter.preprocess(frame)
+        start = time.perf_counter()
+        segmenter.infer(prepared)
+        first = time.perf_counter() - start
+        seconds = median_seconds(lambda: segmenter.infer(prepared), _TIMES)
+    except StreamError as error:
+        yield Figure(what, None, "ms", detail=str(error))
+        return
+    size = "{2}x{1}".format(*prepared.pixels().shape)
+    yield Figure(what, 1e3 * seconds, "ms", detail=f"{size}; the first run {first:.2f} s")
+    run, ran = nodes.profiled(opened.route, opened.path, {INPUT: prepared.pixels()})
+    away = [
+        one
+        for one in ran
+        if one.provider != chosen.execution_provider or one.kind.startswith("Memcpy")
+    ]
+    kinds = ", ".join(sorted({one.kind for one in away}))
+    yield Figure(
+        "  nodes not on the card",
+        100 * len(away) / max(1, len(ran)),
+        "%",
+        detail=f"{len(away)} of {len(ran)}{': ' if kinds else ''}{kinds}",
+    )
+    yield Figure(
+        "  time not on the card",
+        100 * sum(one.seconds for one in away) / run if run else 0.0,
+        "%",
+        detail=f"of {1e3 * run:.2f} ms; on the card launching counts, not computing",
+    )
+
+
+def _preparing(opened: Session, frame: av.VideoFrame) -> Iterator[Figure]:
+    """The model's input of a decoded picture, made there and here."""
+    resize = opened.metadata.resize
+    for where, device in (("there", opened.device_input), ("on the CPU", None)):
+        name = f"make the model's input {where}"
+        if where == "there" and device is None:
+            yield Figure(name, None, "ms", detail="; ".join(opened.remarks))
+            continue
+        prepare = Preprocessor(resize, device)
+        seconds = median_seconds(lambda one=prepare: one(frame), _TIMES)  # type: ignore[misc]
+        told = f"{frame.width}x{frame.height} {frame.format.name}"
+        yield Figure(name, 1e3 * seconds, "ms", detail=told)
+
+
+def _latency(segmenter: Segmenter, frame: av.VideoFrame) -> Figure:
+    """One picture alone, from decoded to instances."""
+    durations = []
+    for index in range(_TIMES + 3):
+        start = time.perf_counter()
+        segmenter(frame)
+        if index >= 3:
+            durations.append(time.perf_counter() - start)
+    worst = sorted(durations)[round(0.95 * (len(durations) - 1))]
+    return Figure(
+        "latency of one picture, decoded to instances",
+        1e3 * statistics.median(durations),
+        "ms",
+        detail=f"{segmenter.provider}; p95 {1e3 * worst:.2f} ms",
+    )
+
+
+def _frame(size: tuple[int, int]) -> av.VideoFrame:
+    width, height = size
+    return av.VideoFrame.from_ndarray(demo_picture(), format="rgb24").reformat(
+        width, height, format="yuv420p"
+    )
