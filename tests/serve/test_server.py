@@ -8,6 +8,7 @@ import logging
 import socket
 import ssl
 import time
+from concurrent.futures import wait
 
 import aiohttp
 import cv2
@@ -39,8 +40,10 @@ def page(model):
 
 @pytest.fixture(scope="module")
 def standing(model):
-    """A page for tests that leave it as it was."""
+    """A page for tests that leave it as it was; its threads are there already."""
     with served([plan_of()], model) as found:
+        began = [found.house.executor.submit(time.sleep, 0.2) for _ in range(4)]
+        wait(began)
         yield found
 
 
