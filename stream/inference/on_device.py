@@ -87,6 +87,8 @@ class DeviceInput:
             for name, value in self._prepared(layout, geometry).items():
                 binding.bind_ortvalue_input(name, value)
             binding.bind_output(INPUT, self._memory)
+            # Copies have a stream of their own.
+            binding.synchronize_inputs()
             session.run_with_iobinding(binding)
             return binding.get_outputs()[0]
         except Exception as error:  # ONNX Runtime's exceptions share no base class
@@ -114,5 +116,6 @@ def infer(session: InferenceSession, outputs: Sequence[str], image: DeviceTensor
     binding.bind_ortvalue_input(INPUT, image)
     for name in outputs:
         binding.bind_output(name, "cpu")
+    binding.synchronize_inputs()
     session.run_with_iobinding(binding)
     return [np.asarray(value) for value in binding.copy_outputs_to_cpu()]

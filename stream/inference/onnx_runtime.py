@@ -61,6 +61,9 @@ class Binding(Protocol):
     def bind_output(self, name: str, memory: str) -> None:
         """Leaves an output in that memory; its size is found out by the run."""
 
+    def synchronize_inputs(self) -> None:
+        """Returns when all inputs are on the device."""
+
     def get_outputs(self) -> list[DeviceTensor]:
         """The outputs where they lie, in the order in which they were bound."""
 

@@ -35,6 +35,9 @@ ProviderName = Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]
 AUTO_ORDER: tuple[ProviderName, ...] = ("tensorrt", "cuda", "openvino", "cpu")
 
 _CPU = "use --provider cpu"
+# The exhaustive search, the default, times every algorithm anew for every shape; a detector's
+# second stage has as many shapes as there are objects, and the video would stutter.
+_CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}
 _ON_NVIDIA = ("float16", "float32")
 """Halves are twice as fast on a card, and int8's operators have no kernels there."""
 
@@ -76,6 +79,8 @@ class Route:
         library: the provider's own in ONNX Runtime's package, "cuda" or "tensorrt"; "" where it
             has none.
         advice: what to install where that library cannot be loaded.
+        rest: options of providers on the same card, by ONNX Runtime's name, for nodes that this one
+            does not take.
         memory: ONNX Runtime's name of the device's memory, in which the model's input is then made
             of a decoder's planes; "" where it is made on the CPU.
         in_flight: inferences at once where throughput counts: one computes while the next one's
@@ -93,6 +98,7 @@ class Route:
     library: str = ""
     advice: str = ""
     shared: Callable[[int, int], Mapping[str, str]] | None = None
+    rest: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     memory: str = ""
     in_flight: int = 1
     of_model: Callable[[Path], tuple[Mapping[str, str], str]] | None = None
@@ -168,13 +174,11 @@ def _cuda() -> Route:
     _need_built_in(name, "CUDA")
     _need_nvidia()
     _preload()
-    # The exhaustive search, the default, times every algorithm anew for every shape; a detector's
-    # second stage has as many shapes as there are objects, and the video would stutter.
     return Route(
         "cuda",
         "CUDA",
         name,
-        {"cudnn_conv_algo_search": "HEURISTIC"},
+        _CUDA_OPTIONS,
         precisions=_ON_NVIDIA,
         library="cuda",
         advice="in stream's checkout: pip install '.[cuda]'",
@@ -218,6 +222,7 @@ def _tensorrt() -> Route:
         memory="cuda",
         in_flight=2,
         of_model=partial(engine_options, folder),
+        rest={"CUDAExecutionProvider": _CUDA_OPTIONS},
     )
 
 

@@ -31,6 +31,8 @@ from stream.inference.providers import (
 
 logger = logging.getLogger(__name__)
 
+_PLACES = {"CPUExecutionProvider": "the CPU"}
+
 _MOST_WORKERS = 4
 """Inferences at once on a CPU at most: each needs memory of its own."""
 
@@ -192,6 +194,7 @@ def create(
         options.add_provider_for_devices(list(chosen.devices), dict(chosen.options))
     else:
         names = [(chosen.execution_provider, dict(chosen.options))]
+        names += [(other, dict(options)) for other, options in chosen.rest.items()]
         if chosen.name != "cpu":
             names.append("CPUExecutionProvider")
     try:
@@ -300,20 +303,20 @@ def _elsewhere(handle: InferenceSession, chosen: Route) -> list[str]:
     """Which nodes another provider runs; a ProviderError where it is all of them."""
     if chosen.name == "cpu":
         return []
-    here, other = 0, Counter[str]()
+    here, other = 0, dict[str, Counter[str]]()
     for node in assignment(handle):
         if node.provider == chosen.execution_provider:
             here += 1
         else:
-            other[node.kind] += 1
-    if not here and other:
-        raise ProviderError(f"{chosen.label} takes none of the model's {other.total()} nodes")
-    if not other:
-        return []
-    kinds_text = ", ".join(f"{count} {kind}" for kind, count in other.most_common(6))
+            other.setdefault(node.provider, Counter())[node.kind] += 1
+    total = here + sum(kinds.total() for kinds in other.values())
+    if not here and total:
+        raise ProviderError(f"{chosen.label} takes none of the model's {total} nodes")
     return [
-        f"{other.total()} of {here + other.total()} nodes run on the CPU instead of "
-        f"{chosen.label}: {kinds_text}"
+        f"{kinds.total()} of {total} nodes run on "
+        f"{_PLACES.get(name) or name.removesuffix('ExecutionProvider')} instead of {chosen.label}: "
+        + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(6))
+        for name, kinds in other.items()
     ]
 
 

@@ -211,3 +211,29 @@ def test_it_is_said_before_it_is_opened(tmp_path: Path, caplog: pytest.LogCaptur
     told = replace(stand_in(), of_model=lambda path: ({}, f"building for {path.name}"))
     open_on(find(tiny_models.nothing(tmp_path / "n.onnx")), told)
     assert [record.getMessage() for record in caplog.records] == ["building for n.onnx"]
+
+
+def test_what_tensorrt_leaves_goes_to_cuda_before_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for check in ("_need_built_in", "_need_nvidia", "_preload"):
+        monkeypatch.setattr(providers, check, lambda *told: None)
+    there, handed = route("tensorrt"), []
+    runtime = providers.runtime()
+
+    class Watched:
+        """ONNX Runtime, whose sessions are not made."""
+
+        def __getattr__(self, name: str):
+            return getattr(runtime, name)
+
+        def InferenceSession(self, model, sess_options, providers, enable_fallback):
+            handed.extend(providers)
+            raise RuntimeError("no card")
+
+    monkeypatch.setattr(session, "runtime", Watched)
+    monkeypatch.setattr(session, "loading_problem", lambda chosen: ("", ""))
+    with pytest.raises(ProviderError, match="TensorRT refuses the model: no card"):
+        session.create(there, b"", 1, "the model")
+    names = [one if isinstance(one, str) else one[0] for one in handed]
+    assert names == ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
