@@ -187,9 +187,24 @@ def range_of(option: Option) -> str:
     return f"at least {low}" if low else f"at most {high}" if high else ""
 
 
+# Words for the same thing; by its letters "gpu" would be nearest to "cpu", its opposite.
+_OTHER_WORDS = {
+    "gpu": "cuda",
+    "nvidia": "cuda",
+    "cudnn": "cuda",
+    "trt": "tensorrt",
+    "intel": "openvino",
+    "processor": "cpu",
+}
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known word that was most likely meant; "" where none is near."""
-    return next(iter(difflib.get_close_matches(word, list(known), n=1)), "")
+    known = list(known)
+    other = _OTHER_WORDS.get(word.casefold())
+    if other in known:
+        return other
+    return next(iter(difflib.get_close_matches(word, known, n=1)), "")
 
 
 def shown(given: object) -> str:

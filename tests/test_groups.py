@@ -73,6 +73,8 @@ def test_values_are_read_alike_from_text_and_from_toml(group, name, values, want
         (ModelOptions, "threshold", {}, "no value for it"),
         (ModelOptions, "threshold", [0.5], "one value, not a list"),
         (ModelOptions, "provider", "tensort", "did you mean tensorrt?"),
+        (ModelOptions, "provider", "gpu", "did you mean cuda?"),
+        (ModelOptions, "provider", "TRT", "did you mean tensorrt?"),
         (ModelOptions, "model", 3, "it is a text, not 3"),
         (ModelOptions, "model", "", "it is empty"),
         (ModelOptions, "model", "a\0b", "zero byte"),

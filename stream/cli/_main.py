@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import re
 import signal
 import sys
@@ -93,6 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     # Loading modules makes a hundred thousand objects and no garbage: with Python's usual
     # thresholds looking for it takes a twentieth of the time until the first frame.
     gc.set_threshold(50_000, 20, 20)
+    # OpenCV writes lines of its own about a damaged picture, beside the one sentence.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     try:
         code = _run(arguments)
     finally:

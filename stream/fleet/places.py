@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stream.addresses import redact
-from stream.errors import SinkError, SourceError, UsageError
+from stream.errors import SinkError, SourceError, StreamError, UsageError
 
 if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
@@ -20,7 +20,22 @@ LIST_ENDING = ".txt"
 _PARTIAL = ".fleet-partial"
 # What is put there is there when it is whole, or not at all.
 _WHOLE_BY_NATURE = {"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "memory"}
-_FAILURES = (OSError, ValueError, ImportError, RuntimeError)
+
+
+@contextmanager
+def _storage(kind: type[StreamError], sentence: str) -> Iterator[None]:
+    """Says in one sentence what a storage did not do.
+
+    Each storage's library raises classes of its own, of no common base: credentials that are not
+    there, names that no bucket may have, a server that refuses.
+    """
+    try:
+        yield
+    except StreamError:
+        raise
+    except Exception as error:
+        words = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise kind(f"{sentence}: {words}") from error
 
 
 def is_remote(place: str) -> bool:
@@ -78,9 +93,9 @@ def _listed(asked: Sequence[str]) -> Iterator[str]:
 
 
 def _found_by(text: str, endings: frozenset[str]) -> list[Input]:
-    files = filesystem(text)
-    root = str(files._strip_protocol(text)).rstrip("/")
-    try:
+    with _storage(SourceError, f"{redact(text)} cannot be looked into"):
+        files = filesystem(text)
+        root = str(files._strip_protocol(text)).rstrip("/")
         if any(mark in text for mark in "*?["):
             base = root[: min(root.find(mark) for mark in "*?[" if mark in root)].rpartition("/")[0]
             listed = files.glob(root, detail=True)
@@ -90,8 +105,6 @@ def _found_by(text: str, endings: frozenset[str]) -> list[Input]:
             return [_input(files, root.rpartition("/")[0], root, files.info(root), text)]
         else:
             raise UsageError(f"there is no file {redact(text)}")
-    except _FAILURES as error:
-        raise SourceError(f"{redact(text)} cannot be looked into: {error}") from error
     taken = [
         _input(files, base, path, about, text)
         for path, about in sorted(listed.items())
@@ -147,10 +160,8 @@ def exists(place: str) -> bool:
     Raises:
         SinkError: the storage does not answer.
     """
-    try:
+    with _storage(SinkError, f"{redact(place)} cannot be asked for"):
         return bool(filesystem(place).exists(place))
-    except _FAILURES as error:
-        raise SinkError(f"{redact(place)} cannot be asked for: {error}") from error
 
 
 @contextmanager
@@ -167,10 +178,8 @@ def at_hand(source: str, scratch: Path) -> Iterator[Path]:
     copy = scratch / secrets.token_hex(8) / source.rpartition("/")[2]
     copy.parent.mkdir(parents=True)
     try:
-        try:
+        with _storage(SourceError, f"{redact(source)} cannot be fetched"):
             filesystem(source).get_file(source, str(copy))
-        except _FAILURES as error:
-            raise SourceError(f"{redact(source)} cannot be fetched: {error}") from error
         yield copy
     finally:
         copy.unlink(missing_ok=True)
@@ -215,7 +224,7 @@ class Result:
         Raises:
             SinkError: it cannot be put there; what was there is as it was.
         """
-        try:
+        with _storage(SinkError, f"{redact(self.target)} cannot be written"):
             if not is_remote(self.target):
                 self.working.replace(self.target)
                 return
@@ -228,8 +237,6 @@ class Result:
                 files.makedirs(beside.rpartition("/")[0], exist_ok=True)
                 files.put_file(str(self.working), beside)
                 files.mv(beside, self.target)
-        except _FAILURES as error:
-            raise SinkError(f"{redact(self.target)} cannot be written: {error}") from error
         self.drop()
 
     def drop(self) -> None:

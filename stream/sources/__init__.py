@@ -32,6 +32,9 @@ def kind_of(target: Target) -> type[Source]:
     accepting = [kind for kind in KIND if kind.accepts(target)]
     if not accepting:
         known = [kind.targets for kind in KIND if kind.targets]
+        if isinstance(target, str) and "://" in target:
+            # Whoever gives an address of another kind has no use for cameras and arrays.
+            known = [words for words in known if "://" in words] or known
         given = repr(redact(target)) if isinstance(target, str) else f"a {type(target).__name__}"
         raise UsageError(f"{given} is nothing that can be opened; give {'; '.join(known)}")
     return max(accepting, key=lambda kind: kind.priority)

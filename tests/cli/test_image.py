@@ -103,3 +103,10 @@ def test_crops_lie_beside_each_other(stream, bright, tmp_path):
     assert result.code == 0, result.err
     made = list(tmp_path.glob("out.*.png"))
     assert made and all(cv2.imread(str(one), cv2.IMREAD_UNCHANGED).shape[2] == 4 for one in made)
+
+
+def test_a_damaged_picture_is_one_line_and_nothing_of_the_decoders(program, bright, tmp_path):
+    (tmp_path / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    result = program("image", "cut.png", "--model", bright)
+    assert result.code == 1
+    assert result.err == "stream: cut.png is not a picture that can be read, or it is damaged\n"

@@ -177,6 +177,14 @@ def test_it_says_what_it_is_asked_for_by(kind):
     assert kind.targets in str(caught.value)
 
 
+def test_an_address_of_another_kind_is_answered_with_addresses_alone():
+    with pytest.raises(
+        UsageError, match=r"'ftp://nowhere/x' is nothing that can be.*rtsp://"
+    ) as caught:
+        kind_of("ftp://nowhere/x")
+    assert "array" not in str(caught.value) and "camera (" not in str(caught.value)
+
+
 @pytest.mark.parametrize("target", ["", "ftp://me:hunter2pass@host/x", None, 2.5, object()])
 def test_what_no_kind_accepts_is_refused(target):
     with pytest.raises(UsageError, match="a video file") as caught:

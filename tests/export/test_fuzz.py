@@ -218,8 +218,8 @@ def settings_are_read_or_refused(system: str, content: bytes) -> None:
         refused_or_read(system, contents()[system], config=str(path))
 
 
-FAST = settings(suppress_health_check=list(HealthCheck))
-LONG = settings(max_examples=2000, suppress_health_check=list(HealthCheck))
+FAST = settings(deadline=None, suppress_health_check=list(HealthCheck))
+LONG = settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
 
 CONFIGURED = st.sampled_from(("detectron2", "matterport", "tensorflow", "centermask"))
 BODIES: dict[str, Callable[[Any], None]] = {

@@ -127,3 +127,28 @@ def test_a_folder_without_videos(tmp_path: Path) -> None:
     _make(tmp_path, "notes.doc")
     with pytest.raises(UsageError, match="there are no videos in"):
         find([str(tmp_path)], VIDEOS)
+
+
+class NoCredentials(Exception):
+    """Of no base that Python knows, as those of a storage's library."""
+
+
+def test_an_error_of_a_storages_own_class_is_one_sentence(
+    memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise NoCredentials("Unable to locate credentials.\n  Look there.")
+
+    for name in ("isdir", "exists", "get_file", "put_file"):
+        monkeypatch.setattr(type(memory), name, refuse)
+    said = r"memory://a.* cannot be .*: Unable to locate credentials. Look there$"
+    with pytest.raises(SourceError, match=said):
+        find(["memory://a"], VIDEOS)
+    with pytest.raises(SinkError, match=said):
+        exists("memory://a")
+    with pytest.raises(SourceError, match=said), at_hand("memory://a/b.mp4", tmp_path):
+        pass
+    result = Result("memory://a/c.mp4", 1, tmp_path)
+    result.open().write_bytes(b"made")
+    with pytest.raises(SinkError, match=said):
+        result.publish()
