@@ -60,7 +60,10 @@ class ImageSink(Sink):
     def check(cls, target: str, options: OutputOptions, inputs: Sequence[Path] = ()) -> None:
         """Of a picture; of a folder it is known once the pictures' names are."""
         path = Path(target)
-        if path.suffix.lower() in ENDINGS and not path.is_dir() and not target.endswith(os.sep):
+        of_one = (
+            path.suffix.lower() in ENDINGS and not path.is_dir() and not target.endswith(os.sep)
+        )
+        if of_one and not _NUMBERED.fullmatch(path.name):
             check_destination(path, overwrite=options.overwrite, inputs=inputs)
 
     @classmethod

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.instances import Instances
+from stream.instances import Instances, box_iou
 from stream.tracking.appearance import alike
 from stream.tracking.association import best_pairs, buffered_iou, mask_cover
 from stream.tracking.base import Elapsed, Tracker
@@ -52,6 +52,10 @@ _OTHER_CLASS = 0.8
 _LIKENESS, _INDIFFERENT = 3.0, 0.7
 """An overlap weighs more, by this times how much more alike the colours are than strangers' often
 are, and less where they are less alike: it decides between two who cross."""
+
+_ALONE, _RIVAL = 0.7, 0.2
+"""A box that overlaps so much with where one object was, and no more than this with any other, is
+that object whatever its colours: the light may have changed."""
 
 _HABIT = 0.6
 """Seconds over which an object's colours are averaged."""
@@ -265,7 +269,10 @@ class Motion(Tracker):
             theirs = np.stack([colours for _, colours in looks if colours is not None])
             more = alike(candidates.colours, theirs) - np.float32(_INDIFFERENT)
             weights[:, places] = np.maximum(1 + np.float32(_LIKENESS) * more, np.float32(0.05))
-        return weights
+        last = np.stack([one.box for one in self._known])
+        return np.where(
+            _undisputed(box_iou(candidates.boxes, last)), np.maximum(weights, 1), weights
+        )
 
     def _meet(
         self,
@@ -322,3 +329,11 @@ def _share(box: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     low, high = np.maximum(box[:2], other[:2]), np.minimum(box[2:], other[2:])
     area = float(np.prod(np.maximum(box[2:] - box[:2], 1e-3)))
     return float(np.prod(np.clip(high - low, 0, None))) / area
+
+
+def _undisputed(overlaps: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which pairs overlap with each other alone; `overlaps` are IoU, float32 (N, M)."""
+    close = overlaps > _RIVAL
+    alone = (close.sum(0, keepdims=True) <= 1) & (close.sum(1, keepdims=True) <= 1)
+    undisputed: NDArray[np.bool_] = alone & (overlaps >= _ALONE)
+    return undisputed
