@@ -191,7 +191,8 @@ class BesideDisplay(Schedule):
             with timed(inference.stages, "infer"):
                 raw = finder.detector.infer(inference.prepared)
         finally:
-            self._turn.give_back(time.perf_counter() - began)
+            model = str(getattr(finder.detector, "name", ""))
+            self._turn.give_back(time.perf_counter() - began, model)
         with timed(inference.stages, "postprocess"):
             candidates = finder.candidates(raw, inference.prepared)
             return finder.follow(candidates, inference.job.frame.pts_seconds)

@@ -1,8 +1,9 @@
 """Inference that several live sources share: who may begin now.
 
 The rule is start-time fair queueing (Goyal, Vin and Cheng 1996): each source has a mark, the
-seconds of inference that it has had; who has had least goes first. A source that was away begins
-where the others stand, so that it can neither claim what it did not use nor be made to wait for it.
+seconds of inference that it has had, at what its model usually takes; who has had least goes first.
+A source that was away begins where the others stand, so that it can neither claim what it did not
+use nor be made to wait for it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+
+_WEIGHT = 0.1
 
 _FORGOTTEN = 0.25
 """Seconds after which a source that does not ask counts as idle."""
@@ -32,6 +35,7 @@ class Turns:
         self._changed = threading.Condition()
         self._under_way = 0
         self._mark = 0.0
+        self._usual: dict[str, float] = {}
         self._members: set[Turn] = set()
         self._waiting: dict[Turn, float] = {}
         self._idle_since = now()
@@ -78,12 +82,16 @@ class Turns:
         # One inference ahead at most: who comes first need not wait for who is owed a little more.
         return turn.mark <= least + turn.usual
 
-    def give_back(self, turn: Turn, seconds: float) -> None:
+    def give_back(self, turn: Turn, seconds: float, model: str) -> None:
         """A source's inference is done, or it never began."""
         with self._changed:
             self._under_way -= 1
             self._idle_since = turn.seen = self._now()
-            turn.mark += seconds
+            if seconds:
+                before = self._usual.get(model, seconds)
+                self._usual[model] = turn.usual = before + _WEIGHT * (seconds - before)
+                # Not its own seconds: that the machine was busy just then is not its doing.
+                turn.mark += turn.usual
             self._changed.notify_all()
 
     @property
@@ -106,7 +114,7 @@ class Turn:
 
     Attributes:
         mark: seconds of inference that it has had, or that it came in with.
-        usual: seconds that one takes, as a running mean.
+        usual: seconds that one of its model takes, as a running mean over all sources.
         seen: when it asked last, or was done.
     """
 
@@ -134,10 +142,9 @@ class Turn:
         """Whether an inference may begin now, or within so many seconds; `give_back` ends it."""
         return self._turns.take(self, patience)
 
-    def give_back(self, seconds: float) -> None:
-        """The inference is done and took so long; from any thread."""
-        self.usual = seconds if not self.usual else self.usual + 0.2 * (seconds - self.usual)
-        self._turns.give_back(self, seconds)
+    def give_back(self, seconds: float, model: str = "") -> None:
+        """The inference is done, took so long and was this model's; from any thread."""
+        self._turns.give_back(self, seconds, model)
 
     def leave(self) -> None:
         """It asks no more."""

@@ -187,6 +187,9 @@ class Session:
         wish = wish_of(message)
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._house.executor, room.change, wish)
+        settings: dict[str, JSON] = room.settings()
+        self._told[room.key] = settings
+        await self._send({"type": "settings", "room": room.key, "done": True, **settings})
 
     async def _snapshot(self, message: Message) -> None:
         room = self._room(message)

@@ -43,7 +43,7 @@ def shares(takes, seed, seconds=20.0):
         if busy is not None and busy[0] <= at:
             hands.at, done = busy
             had[done] += takes[done]
-            members[done].give_back(takes[done])
+            members[done].give_back(takes[done], f"model {takes[done]}")
             busy = None
             continue
         hands.at = at
@@ -59,6 +59,16 @@ def test_each_has_the_same_seconds_however_long_one_takes(takes, seed):
     had = shares(takes, seed)
     assert min(had) >= 0.7 * sum(had) / len(had)
     assert sum(had) >= 20.0 * 0.6, "and little is lost to waiting"
+
+
+def test_a_source_pays_what_its_model_usually_takes_not_what_it_took_by_chance():
+    turns = Turns(now=Hands())
+    lucky, unlucky = turns.join(), turns.join()
+    for _ in range(50):
+        for turn, seconds in ((lucky, 0.1), (unlucky, 0.3)):
+            assert turn.take()
+            turn.give_back(seconds, "the same")
+    assert unlucky.mark == pytest.approx(lucky.mark, rel=0.15)
 
 
 def test_who_was_away_claims_nothing_for_that_time():

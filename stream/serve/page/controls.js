@@ -6,6 +6,7 @@ export class Controls {
   #send;
   #settings = null;
   #names = "";
+  #pending = 0; // wishes that the server has not answered yet
 
   constructor(send) {
     this.#send = send;
@@ -29,6 +30,18 @@ export class Controls {
   offer(looks, models) {
     fill(find("look"), looks);
     fill(find("model"), models);
+  }
+
+  /** What the server says; while it has wishes to answer, what it says is older than they are. */
+  hear(settings) {
+    if (settings.done) this.#pending = Math.max(0, this.#pending - 1);
+    if (this.#pending === 0) this.show(settings);
+  }
+
+  /** Begins with another source. */
+  begin(settings) {
+    this.#pending = 0;
+    this.show(settings);
   }
 
   show(settings) {
@@ -62,6 +75,7 @@ export class Controls {
   #want(wish) {
     if (!this.#settings) return;
     this.show({ ...this.#settings, ...wish });
+    this.#pending += 1;
     this.#send(wish);
   }
 

@@ -70,7 +70,7 @@ function choose(key) {
   find("controls").toggleAttribute("data-own", key === OWN);
   if (!hello || !key) return;
   controls.offer(hello.looks[key] ?? Object.values(hello.looks)[0], hello.models);
-  if (settings.has(key)) controls.show(settings.get(key));
+  if (settings.has(key)) controls.begin(settings.get(key));
 }
 
 function show(key) {
@@ -166,11 +166,11 @@ live.on("ended", ({ room }) => { if (room === OWN && tiles.has(OWN)) { endVisit(
 live.on("refused", ({ of, why }) => {
   say(`${why[0].toUpperCase()}${why.slice(1)}.`);
   if (of === "visit" && tiles.has(OWN)) endVisit();
-  if (of === "set" && settings.has(active)) controls.show(settings.get(active));
+  if (of === "set" && settings.has(active)) controls.hear({ ...settings.get(active), done: true });
 });
 live.on("settings", (message) => {
   settings.set(message.room, message);
-  if (message.room === active) controls.show(message);
+  if (message.room === active) controls.hear(message);
 });
 live.on("snapshot", ({ name }) => { snapshotName = name; });
 live.on("picture", (data) => { save(new Blob([data], { type: "image/png" }), snapshotName); say("Saved a snapshot."); });
