@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from stream.addresses import split
@@ -31,3 +31,16 @@ def name_of(target: object) -> str:
         if str(first).isdecimal():
             plain = f"camera-{first}"
     return re.sub(r"[^\w.-]+", "-", plain).strip("-.") or "source"
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """The names in their order, with a number behind one that was there before."""
+    wanted = list(names)
+    taken = set(wanted)
+    found: list[str] = []
+    for name in wanted:
+        own, number = name, 2
+        while own in found or (own != name and own in taken):
+            own, number = f"{name}-{number}", number + 1
+        found.append(own)
+    return found

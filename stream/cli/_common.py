@@ -77,7 +77,8 @@ Outputs = Annotated[
         metavar="OUTPUT",
         help="A video to write; its ending chooses the container. Or an address to send to "
         "(rtmp://, rtsp://, srt://, udp://, tcp://), or a playlist (live.m3u8). May be given "
-        "several times, for one input. [default: none]",
+        "several times; {name} in it is the source's name, which several sources need. "
+        "[default: none]",
         rich_help_panel="Output",
     ),
 ]
@@ -146,7 +147,11 @@ def with_masks(
 
 
 def record_targets(
-    records: Sequence[str] | None, source: str | Sequence[str], *, several: bool = False
+    records: Sequence[str] | None,
+    source: str | Sequence[str],
+    *,
+    several: bool = False,
+    name: str | None = None,
 ) -> tuple[str, ...]:
     """Where an input's records go.
 
@@ -154,6 +159,7 @@ def record_targets(
         records: as they were typed; `{name}` stands for the input's name.
         source: the input, or the first of those that go together.
         several: whether other inputs have records of their own.
+        name: the input's, where it is not made from the input itself.
 
     Raises:
         UsageError: a format that there is not, one file for several inputs, or one named twice.
@@ -163,7 +169,7 @@ def record_targets(
     from stream.names import NAME, name_of
     from stream.sinks import check_records
 
-    name = name_of(source)
+    name = name or name_of(source)
     for one in records:
         check_records(one)
         if several and NAME not in one:

@@ -9,19 +9,20 @@ import typer
 from stream.cli import _common as common
 from stream.cli._groups import command
 from stream.cli._hints import is_address
+from stream.cli._several import plans_of, run_sources
 from stream.errors import UsageError
 from stream.options import InputOptions, LiveOptions, NetworkOptions
-from stream.run.plan import RunPlan, SourcePlan
+from stream.run.plan import SourcePlan
 
 
 @command
 def url(
-    address: Annotated[
-        str,
+    addresses: Annotated[
+        list[str],
         typer.Argument(
-            metavar="ADDRESS",
+            metavar="ADDRESS...",
             help="rtsp://, rtmp://, http(s):// (HLS, MPEG-TS, MJPEG), udp://, tcp:// or srt://. "
-            "User and password in it are never shown.",
+            "User and password in it are never shown. Several share one window and one model.",
         ),
     ],
     asked: common.Common,
@@ -31,26 +32,17 @@ def url(
     output: common.Outputs = None,
     virtual_camera: common.VirtualCamera = False,
 ) -> None:
-    """Segment a network camera or stream live; it is reconnected whenever it goes away."""
+    """Segment network cameras or streams live; each is reconnected whenever it goes away."""
     common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
-    if not is_address(address):
-        raise UsageError(f"{address!r} is not an address, such as rtsp://camera/stream")
-    plan = RunPlan(
-        SourcePlan(address, InputOptions(replay=asked.replay, network=network)),
-        common.outputs(
-            common.with_camera(output, virtual_camera),
-            asked,
-            live,
-            common.record_targets(beside.records, address),
-            beside.masks,
-        ),
-        asked.model,
-        asked.tracking,
+    for address in addresses:
+        if not is_address(address):
+            raise UsageError(f"{address!r} is not an address, such as rtsp://camera/stream")
+    options = InputOptions(replay=asked.replay, network=network)
+    plans = plans_of(
+        [SourcePlan(address, options) for address in addresses],
+        common.with_camera(output, virtual_camera),
+        asked,
         live,
-        asked.run,
-        counts=asked.counts,
+        beside,
     )
-    from stream.cli._runs import run_live, save_or_none
-
-    if not save_or_none(asked.run, [plan]):
-        run_live(plan)
+    run_sources(plans, asked.run)

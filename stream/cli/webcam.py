@@ -9,6 +9,7 @@ import typer
 
 from stream.cli import _common as common
 from stream.cli._groups import command
+from stream.cli._several import plans_of, run_sources
 from stream.errors import SinkError, SourceError, UsageError
 from stream.options import CameraOptions, InputOptions, LiveOptions
 from stream.run.plan import RunPlan, SourcePlan
@@ -23,12 +24,13 @@ def webcam(
     camera_options: CameraOptions,
     live: LiveOptions,
     beside: common.BesideOptions,
-    camera: Annotated[
-        str | None,
+    cameras: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="[CAMERA]",
+            metavar="[CAMERA]...",
             help="Its place in --list, its device or its name; or `pattern`, the bundled clip in "
-            "place of a camera. [default: the first camera]",
+            "place of a camera. Several share one window and one model. "
+            "[default: the first camera]",
             show_default=False,
         ),
     ] = None,
@@ -38,39 +40,30 @@ def webcam(
     output: common.Outputs = None,
     virtual_camera: common.VirtualCamera = False,
 ) -> None:
-    """Segment a camera live, in a window, at the camera's frame rate."""
+    """Segment a camera live, or several, in a window, at the camera's frame rate."""
     common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
     if list_cameras:
         from stream.sources.camera import describe_cameras, find_cameras
 
         typer.echo(describe_cameras(find_cameras(), modes=True))
         return
-    if camera_options.as_camera and camera is None and camera_options.device is None:
+    if camera_options.as_camera and not cameras and camera_options.device is None:
         raise UsageError("--as-camera plays a file: name it with --device FILE")
-    target = camera or camera_options.device or CAMERA
-    source = SourcePlan(target, InputOptions(replay=asked.replay, camera=camera_options))
-    plan = RunPlan(
-        source,
-        common.outputs(
-            common.with_camera(output, virtual_camera),
-            asked,
-            live,
-            common.record_targets(beside.records, target),
-            beside.masks,
-        ),
-        asked.model,
-        asked.tracking,
+    if cameras and len(cameras) > 1 and camera_options.device is not None:
+        raise UsageError("--device names one camera; name several one after another, without it")
+    options = InputOptions(replay=asked.replay, camera=camera_options)
+    plans = plans_of(
+        [SourcePlan(one, options) for one in cameras or [camera_options.device or CAMERA]],
+        common.with_camera(output, virtual_camera),
+        asked,
         live,
-        asked.run,
-        counts=asked.counts,
+        beside,
     )
-    from stream.cli._runs import run_live, save_or_none
-
-    _check_camera(plan.source)
-    if asked.run.save_config is None:
-        _check_desk(plan)
-    if not save_or_none(asked.run, [plan]):
-        run_live(plan)
+    for plan in plans:
+        _check_camera(plan.source)
+    if len(plans) == 1 and asked.run.save_config is None:
+        _check_desk(plans[0])
+    run_sources(plans, asked.run)
 
 
 def _check_desk(plan: RunPlan) -> None:

@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+def free_name(folder: Path, name: str, ending: str) -> Path:
+    """A path that names a moment and that nothing has yet."""
+    stem = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    path = folder / f"{stem}{ending}"
+    number = 2
+    while path.exists():
+        path = folder / f"{stem}-{number}{ending}"
+        number += 1
+    return path
+
+
 class Keys:
     """Does what a key asks for, and says on the picture what it did.
 
@@ -86,13 +97,7 @@ class Keys:
         self._window.toggle_full_screen()
 
     def _free_name(self, ending: str) -> Path:
-        stem = f"{self._name}-{time.strftime('%Y%m%d-%H%M%S')}"
-        path = self._folder / f"{stem}{ending}"
-        number = 2
-        while path.exists():
-            path = self._folder / f"{stem}-{number}{ending}"
-            number += 1
-        return path
+        return free_name(self._folder, self._name, ending)
 
     def _snapshot(self) -> str:
         frame = self._window.last_frame

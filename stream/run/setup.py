@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -154,6 +155,7 @@ def prepared(
     *,
     source: Source | None = None,
     turns: Turns | None = None,
+    further: Sequence[Callable[[VideoInfo], Output]] = (),
 ) -> Iterator[Prepared]:
     """Opens what a plan names, and lets go of it where the run never came to begin.
 
@@ -163,6 +165,7 @@ def prepared(
         on_frame: see `Run`.
         source: opened already; None opens the plan's.
         turns: where several live sources share the model, who may infer now.
+        further: make outputs besides the plan's, once it is known what frames come.
 
     Raises:
         StreamError: source, model or an output cannot be used.
@@ -178,8 +181,12 @@ def prepared(
         stack.callback(schedule.close)
         counting = Counting(plan.counts, info, keep_series=plan.counts.plot is not None)
         outputs = []
-        for one in plan.outputs or (OutputPlan(NOTHING),):
-            output = open_output(one, info)
+        makers: list[Callable[[VideoInfo], Output]] = [
+            *(partial(open_output, one) for one in plan.outputs),
+            *further,
+        ]
+        for make in makers or [partial(open_output, OutputPlan(NOTHING))]:
+            output = make(info)
             stack.callback(_let_go, output)
             output.sink.describe(about_of(told, plan))
             output.sink.conclude_with(counting.summary)
@@ -282,12 +289,12 @@ def _connect(ready: Prepared) -> None:
     for output, plan in zip(ready.outputs, ready.plan.outputs, strict=False):
         if isinstance(output.sink, WindowSink):
             controls = Controls(
-                ready.run, ready.segmenter, output, plan.picture, _recorder(ready, plan)
+                ready.run, ready.segmenter, output, plan.picture, recorder(ready, plan)
             )
             output.sink.connect(Keys(controls, output.sink, folder=Path.cwd()).press)
 
 
-def _recorder(ready: Prepared, plan: OutputPlan) -> Callable[[Path, PictureOptions], Output]:
+def recorder(ready: Prepared, plan: OutputPlan) -> Callable[[Path, PictureOptions], Output]:
     """Makes outputs that record to a path what a display shows."""
 
     def record(path: Path, picture: PictureOptions) -> Output:

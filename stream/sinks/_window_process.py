@@ -50,10 +50,13 @@ def letterboxed(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np
     return filled
 
 
-def write_lines(picture: NDArray[np.uint8], lines: Sequence[str], *, bottom: bool) -> None:
+def write_lines(
+    picture: NDArray[np.uint8], lines: Sequence[str], *, bottom: bool, right: bool = False
+) -> None:
     """Writes lines of text on a dark plate into a BGR picture, uint8 [H, W, 3], in place.
 
-    The plate is at the bottom left, or in the middle. What follows a tab stands in a second column.
+    The plate is at the bottom, left or right, or in the middle. What follows a tab stands in a
+    second column.
     """
     if not lines:
         return
@@ -70,7 +73,9 @@ def write_lines(picture: NDArray[np.uint8], lines: Sequence[str], *, bottom: boo
     second = max((wide(left) for left, tab, _ in rows if tab), default=0) + step
     inner = max(second + wide(right) if tab else wide(left) for left, tab, right in rows)
     size = (inner + step, step * len(lines) + step // 2)
-    left = 0 if bottom else max(0, (width - size[0]) // 2)
+    left = max(0, (width - size[0]) // 2)
+    if bottom:
+        left = max(0, width - size[0]) if right else 0
     top = max(0, height - size[1]) if bottom else max(0, (height - size[1]) // 2)
     plate = picture[top : top + size[1], left : left + size[0]]
     plate[...] = plate // 4
@@ -106,6 +111,7 @@ class _Window:
         if self._shape is None:
             flags = cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL | cv2.WINDOW_FREERATIO
             cv2.namedWindow(self._title, flags)
+            cv2.setMouseCallback(self._title, self._on_mouse)
         if order["full"] != self._full:
             self._full = order["full"]
             value = cv2.WINDOW_FULLSCREEN if self._full else cv2.WINDOW_NORMAL
@@ -129,6 +135,17 @@ class _Window:
         write_lines(canvas, self._wanted["lines"], bottom=True)
         write_lines(canvas, self._wanted["help"], bottom=False)
         cv2.imshow(self._title, canvas)
+
+    def _on_mouse(self, event: int, x: int, y: int, flags: int, data: object) -> None:
+        """Tells of a click where in the picture it was, as parts of its width and height."""
+        if event != cv2.EVENT_LBUTTONDOWN or self._shape is None or min(self._size) < 1:
+            return
+        height, width = self._shape
+        scale = min(self._size[0] / width, self._size[1] / height)
+        across = (x - self._size[0] / 2) / (width * scale) + 0.5
+        down = (y - self._size[1] / 2) / (height * scale) + 0.5
+        if 0 <= across < 1 and 0 <= down < 1:
+            self.tell(click=(across, down))
 
     def _view(self) -> tuple[int, int]:
         """Width and height of what is inside the window's frame."""

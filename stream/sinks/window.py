@@ -79,6 +79,13 @@ def why_no_window() -> str | None:
     return f"no window can be opened on display {os.environ.get('DISPLAY', '')!r}; {_INSTEAD}"
 
 
+def pixels_of(frame: Frame, reference: Referencer) -> NDArray[np.uint8]:
+    """A frame as it is shown: uint8 [H, W, 3] in BGR, on chequers where it is transparent."""
+    # Converting writes colour tags on what it converts, which a recording may hold too.
+    pixels = np.asarray(reference(frame.image).to_ndarray(format="bgr24"), np.uint8)
+    return pixels if frame.alpha is None else on_chequers(pixels, frame.alpha)
+
+
 class WindowSink(Display):
     """Shows pictures in a window and hears its keys.
 
@@ -90,15 +97,25 @@ class WindowSink(Display):
     Args:
         title: of the window.
         now: tells the time, in seconds.
+        keys: their meanings, for the help: a key, a tab, what it does.
     """
 
     priority: ClassVar[int] = 10
     on_main_thread: ClassVar[bool] = True
 
-    def __init__(self, title: str, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        title: str,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        keys: Sequence[str] = HELP,
+    ) -> None:
         self._title = title
+        self._meanings = tuple(keys)
         self._now = now
         self._on_key: Callable[[str], None] = lambda key: None
+        self._on_click: Callable[[float, float], None] = lambda across, down: None
+        self._clicks: list[tuple[float, float]] = []
         self._lock = threading.Lock()
         self._notice: tuple[str, ...] = ()
         self._redraw = False
@@ -145,6 +162,10 @@ class WindowSink(Display):
         """Says who is told of each key: a character, or "esc" or "space"; called by `pump`."""
         self._on_key = on_key
 
+    def connect_clicks(self, on_click: Callable[[float, float], None]) -> None:
+        """Says who is told where in the picture a click was, each 0..1; called by `pump`."""
+        self._on_click = on_click
+
     def write(self, item: Item) -> None:
         """Shows a frame; it is on the screen when this returns.
 
@@ -156,11 +177,16 @@ class WindowSink(Display):
         self.last_frame = item
         if self.paused or self._closed:
             return
-        # Converting writes colour tags on what it converts, which a recording may hold too.
-        own = self._reference(item.image)
-        pixels = np.asarray(own.to_ndarray(format="bgr24"), np.uint8)
-        if item.alpha is not None:
-            pixels = on_chequers(pixels, item.alpha)
+        self.show(pixels_of(item, self._reference))
+
+    def show(self, pixels: NDArray[np.uint8]) -> None:
+        """Shows a picture, uint8 [H, W, 3] in BGR; it is on the screen when this returns.
+
+        Raises:
+            SinkError: the window or its display is gone.
+        """
+        if self._closed:
+            return
         new = self._make_room(pixels.size)
         np.copyto(self._memory[: pixels.size].reshape(pixels.shape), pixels)
         self._size = (pixels.shape[0], pixels.shape[1])
@@ -208,6 +234,9 @@ class WindowSink(Display):
         keys, self._keys = self._keys, []
         for key in keys:
             self._on_key(key)
+        clicks, self._clicks = self._clicks, []
+        for across, down in clicks:
+            self._on_click(across, down)
         return not self._closed
 
     def close(self) -> None:
@@ -245,7 +274,7 @@ class WindowSink(Display):
             "number": self._number,
             "size": self._size,
             "lines": self._lines(),
-            "help": HELP if self._help else (),
+            "help": self._meanings if self._help else (),
             "full": self._full_screen,
         }
         process = self._process or self._start()
@@ -266,6 +295,9 @@ class WindowSink(Display):
             raise SinkError(_GONE)
         if "key" in event:
             self._keys.append(event["key"])
+        if "click" in event:
+            across, down = event["click"]
+            self._clicks.append((float(across), float(down)))
         self._closed = self._closed or "closed" in event
         return bool(event.get("shown") == self._number)
 

@@ -89,7 +89,7 @@ def test_a_word_that_is_no_command_gets_the_right_one(stream, words, meant):
         (["file", "in.mp4", "--start", "1:99"], "--start: it is seconds, M:SS or H:MM:SS"),
         (["file", "in.mp4", "--colours", "clas"], "not 'clas'; did you mean class?"),
         (["file", "in.mp4", "--model", ""], "--model: it is empty"),
-        (["url", "rtsp://host/x", "y"], "There is an argument too many"),
+        (["run", "a.toml", "y"], "There is an argument too many"),
         (["bench", "--part", "sped"], "--part is one of pipeline"),
         (["train", "--out", "x"], "--data is missing"),
         (["train", "--data", "x", "--out", "y", "--batch", "many"], "--batch: "),

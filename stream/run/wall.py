@@ -1,0 +1,320 @@
+"""Several live sources at once: a run for each, one model, one window.
+
+Each source has threads and outputs of its own and ends on its own. What they share is the model's
+inference, in turns, and the window, in which each has a tile.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from stream.addresses import clean, secrets_of
+from stream.errors import SinkError, StreamError
+from stream.frame import VideoInfo
+from stream.queues import WhenFull
+from stream.run.controls import Controls
+from stream.run.figures import Outcome
+from stream.run.finding import load_segmenter
+from stream.run.interrupt import on_interrupt
+from stream.run.opening import make_painter
+from stream.run.output import Output
+from stream.run.plan import OutputPlan, RunPlan
+from stream.run.report import RunReport, failed_report, write_report
+from stream.run.run import Run
+from stream.run.setup import Prepared, check, prepared, recorder
+from stream.run.status import Status
+from stream.run.turns import Turns
+
+if TYPE_CHECKING:
+    from stream.inference.segmenter import Segmenter
+    from stream.run.tiles import Tile, Tiles
+
+logger = logging.getLogger(__name__)
+
+WINDOW = "window"
+
+_TICK = 0.1
+
+Say = Callable[[str], None]
+
+
+class Part:
+    """One source of several, with its run in a thread of its own.
+
+    Args:
+        name: for people and files.
+        plan: what is run.
+        segmenter: the shared model, with a threshold of the source's own.
+        turns: inference shared with the others.
+        tile: its part of the window, if there is one.
+        console: where status lines go.
+        say: is told at once what is wrong.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        plan: RunPlan,
+        segmenter: Segmenter,
+        turns: Turns,
+        tile: Tile | None,
+        *,
+        console: Console,
+        say: Say,
+    ) -> None:
+        self.name = name
+        self.report: RunReport | None = None
+        self.outcome: Outcome | None = None
+        self.problem: str | None = None
+        """Why it failed, a sentence; None where it did not."""
+        self.fault: BaseException | None = None
+        """An error of the program itself."""
+        self.run: Run | None = None
+        self.controls: Controls | None = None
+        shown = [one for one in plan.outputs if one.target == WINDOW]
+        self._shown = shown[0] if shown else OutputPlan(WINDOW)
+        self._plan = replace(plan, outputs=tuple(o for o in plan.outputs if o.target != WINDOW))
+        self._segmenter = segmenter
+        self._turns = turns
+        self._tile = tile
+        self._console = console
+        self._say = say
+        self._secrets = secrets_of(str(plan.source.target))
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._live, name="stream-source", daemon=True)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Opens the source and runs it, to its end or until `stop`."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Takes nothing more from the source; what is under way is finished."""
+        self._stopping.set()
+        if (run := self.run) is not None:
+            run.stop()
+
+    def abort(self) -> None:
+        """Lets go at once."""
+        self._stopping.set()
+        if (run := self.run) is not None:
+            run.abort()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Waits for its end."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+
+    def _live(self) -> None:
+        try:
+            self._go()
+        except StreamError as error:
+            self._trouble(error)
+            self._report_failure()
+        except BaseException as error:  # noqa: BLE001 - carried to the main thread
+            self.fault = error
+            self._trouble(error)
+        finally:
+            self.controls = None
+            if self._tile is not None:
+                self._tile.end(self.problem or "ended")
+
+    def _go(self) -> None:
+        further = () if self._tile is None else (self._in_tile,)
+        with prepared(self._plan, self._segmenter, turns=self._turns, further=further) as ready:
+            run = self.run = ready.run
+            if self._tile is not None:
+                self.controls = self._controls(ready)
+            if self._stopping.is_set():
+                return
+            status = Status(
+                run,
+                ready.segmenter,
+                console=self._console,
+                report=self._plan.run.report,
+                counting=ready.counting,
+            )
+            self.outcome = run.run(on_tick=lambda: self._tick(run, status), tick=_TICK)
+            status.write(finished=True)
+            ready.conclude()
+            self.report = status.figures()
+        error = self.outcome.error
+        if isinstance(error, StreamError):
+            self._trouble(error)
+        elif error is not None:
+            raise error
+
+    def _in_tile(self, info: VideoInfo) -> Output:
+        assert self._tile is not None
+        self._tile.size = (info.width, info.height)
+        painter = make_painter(self._shown.picture, info, shown=True)
+        return Output(self._tile, WINDOW, painter, when_full=WhenFull.LATEST, capacity=1)
+
+    def _controls(self, ready: Prepared) -> Controls:
+        output = next(one for one in ready.outputs if one.sink is self._tile)
+        record = recorder(ready, self._shown)
+        return Controls(ready.run, ready.segmenter, output, self._shown.picture, record)
+
+    def _tick(self, run: Run, status: Status) -> None:
+        status.tick()
+        seconds = self._plan.live.seconds
+        if seconds is not None and run.outcome().seconds >= seconds:
+            run.stop()
+
+    def _trouble(self, error: BaseException) -> None:
+        self.problem = clean(str(error) or type(error).__name__, self._secrets)
+        self._say(f"{self.name}: {self.problem}")
+
+    def _report_failure(self) -> None:
+        """What never came to run has a report as well, where one was asked for."""
+        if self.report is not None:
+            return
+        plan, segmenter = self._plan, self._segmenter
+        output = ", ".join(one.target for one in plan.outputs)
+        self.report = failed_report(
+            self.name, output, segmenter.name, segmenter.provider, str(self.problem)
+        )
+        try:
+            if plan.run.report is not None:
+                write_report(plan.run.report, [self.report])
+        except SinkError as error:
+            self._say(str(error))
+
+
+def execute_all(
+    plans: Sequence[RunPlan],
+    names: Sequence[str],
+    *,
+    console: Console,
+    say: Say,
+    segmenter: Segmenter | None = None,
+) -> list[Part]:
+    """Runs several live sources to the end of the last one, or until q or Ctrl-C.
+
+    Args:
+        plans: one for each source, with one model; those with the output `window` share one.
+        names: of the sources, all different.
+        console: where status lines and the live line go.
+        say: is told at once which source failed, and why.
+        segmenter: loaded already; None loads the plans'.
+
+    Returns:
+        The sources as they ended.
+
+    Raises:
+        StreamError: what is asked for cannot come about, or the window's display went away.
+    """
+    windowed = any(one.target == WINDOW for plan in plans for one in plan.outputs)
+    for number, plan in enumerate(plans):
+        # Whether a window can be opened is asked once.
+        outputs = plan.outputs if not number else [o for o in plan.outputs if o.target != WINDOW]
+        check(replace(plan, outputs=tuple(outputs)))
+    if segmenter is None:
+        segmenter = load_segmenter(plans[0].model, live=True)
+    turns = Turns(max(1, segmenter.workers))
+    tiles = _tiles(names) if windowed else None
+    parts = [
+        Part(
+            name,
+            plan,
+            segmenter.sharing(),
+            turns,
+            None if tiles is None else tiles.tiles[number],
+            console=console,
+            say=say,
+        )
+        for number, (name, plan) in enumerate(zip(names, plans, strict=True))
+    ]
+    _carry_out(parts, tiles, console)
+    for part in parts:
+        if part.fault is not None:
+            raise part.fault
+    return parts
+
+
+def _tiles(names: Sequence[str]) -> Tiles:
+    # A window needs OpenCV's, which is loaded only where there is one.
+    from stream.run.tiles import Tiles
+
+    return Tiles(names)
+
+
+def _carry_out(parts: Sequence[Part], tiles: Tiles | None, console: Console) -> None:
+    def stop() -> None:
+        for part in parts:
+            part.stop()
+
+    def abort() -> None:
+        for part in parts:
+            part.abort()
+
+    gone: SinkError | None = None
+    with on_interrupt(stop, abort):
+        try:
+            for part in parts:
+                part.start()
+            if tiles is not None:
+                gone = _show(parts, tiles, stop)
+            _wait(parts, console)
+        finally:
+            stop()
+            if tiles is not None:
+                tiles.close()
+            for part in parts:
+                part.join()
+    if gone is not None:
+        raise gone
+
+
+def _show(parts: Sequence[Part], tiles: Tiles, stop: Callable[[], None]) -> SinkError | None:
+    """Shows all, until none runs or the window is closed; returns why the window went away."""
+    from stream.run.wall_keys import WallKeys
+
+    def running() -> list[tuple[str, Controls]]:
+        return [(one.name, one.controls) for one in parts if one.controls is not None]
+
+    tiles.window.connect(WallKeys(tiles, running, stop, folder=Path.cwd()).press)
+    try:
+        while any(part.alive for part in parts):
+            if not tiles.step():
+                stop()
+                break
+    except SinkError as error:
+        logger.warning("%s; other outputs go on", error)
+        return error
+    finally:
+        tiles.leave()
+    return None
+
+
+def _wait(parts: Sequence[Part], console: Console) -> None:
+    """Waits for the end of all, with a live line in a terminal."""
+    if not console.is_terminal:
+        for part in parts:
+            while part.alive:
+                part.join(_TICK)
+        return
+    with console.status("opening") as line:
+        while any(part.alive for part in parts):
+            line.update(" · ".join(map(_rate, parts)))
+            for part in parts:
+                part.join(_TICK)
+
+
+def _rate(part: Part) -> str:
+    run = part.run
+    rate = None if run is None else run.clock.rate
+    if not part.alive:
+        return f"{part.name} ended"
+    return f"{part.name} opening" if rate is None else f"{part.name} {rate:.1f} fps"

@@ -1,0 +1,98 @@
+"""What the keys of a window with several sources do: to all of them at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+
+from stream.errors import StreamError
+from stream.run.controls import Controls
+from stream.run.keys import free_name
+from stream.run.tiles import Tiles
+
+logger = logging.getLogger(__name__)
+
+
+class WallKeys:
+    """Does what a key asks for, and says on the picture what it did.
+
+    Args:
+        tiles: the window.
+        parts: the sources that run now, each with its name and what can be changed of it.
+        stop: ends all.
+        folder: where snapshots and recordings go.
+    """
+
+    def __init__(
+        self,
+        tiles: Tiles,
+        parts: Callable[[], Sequence[tuple[str, Controls]]],
+        stop: Callable[[], None],
+        *,
+        folder: Path,
+    ) -> None:
+        self._tiles = tiles
+        self._parts = parts
+        self._folder = folder
+        window = tiles.window
+        self._actions: dict[str, Callable[[], str | None]] = {
+            "q": stop,
+            "esc": stop,
+            "space": tiles.pause,
+            "m": lambda: self._each(Controls.next_look),
+            "t": lambda: self._each(Controls.toggle_timing),
+            "l": lambda: self._each(Controls.toggle_labels),
+            "x": lambda: self._each(Controls.toggle_mirror),
+            "s": self._snapshot,
+            "r": self._record,
+            "+": lambda: self._each(lambda one: one.move_threshold(1)),
+            "-": lambda: self._each(lambda one: one.move_threshold(-1)),
+            "f": window.toggle_full_screen,
+            "?": window.toggle_help,
+        }
+
+    def press(self, key: str) -> None:
+        """Does what the key stands for; one that stands for nothing is ignored."""
+        if key in "123456789":
+            self._tiles.enlarge(int(key) - 1)
+            return
+        action = self._actions.get(key if len(key) > 1 else key.lower())
+        if action is None:
+            return
+        try:
+            said = action()
+        except StreamError as error:
+            # A key that could not do its work must not end the runs.
+            logger.warning("%s", error)
+            said = str(error)
+        if said:
+            self._tiles.say(said)
+
+    def _each(self, change: Callable[[Controls], str]) -> str:
+        said = [change(controls) for _, controls in self._parts()]
+        return said[0] if said else "no source runs"
+
+    def _snapshot(self) -> str:
+        if self._tiles.canvas is None:
+            return "there is no picture yet"
+        path = free_name(self._folder, "stream", ".png")
+        saved = cv2.imwrite(str(path), self._tiles.canvas)
+        return f"saved {path.name}" if saved else f"cannot write {path}"
+
+    def _record(self) -> str:
+        parts = self._parts()
+        recording = [controls for _, controls in parts if controls.recording is not None]
+        if recording:
+            for controls in recording:
+                controls.stop_recording()
+            return f"recorded {_sources(len(recording))}"
+        for name, controls in parts:
+            controls.start_recording(free_name(self._folder, f"stream-{name}", ".mkv"))
+        return f"recording {_sources(len(parts))}"
+
+
+def _sources(count: int) -> str:
+    return f"{count} source{'' if count == 1 else 's'}"

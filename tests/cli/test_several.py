@@ -1,0 +1,153 @@
+"""Several live sources of one command, side by side, in one window."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import av
+import numpy as np
+import pytest
+
+from stream.names import distinct
+from tests import tiny_models
+from tests.cli.conftest import environment
+from tests.sinks.desktop import desktop
+
+RED, BLUE = (220, 30, 30), (30, 30, 220)
+
+
+def plain(path, colour, frames=50, rate=25):
+    """A clip of one colour, without loss of it that the eye would see."""
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=rate, options={"crf": "10"})
+        video.width, video.height, video.pix_fmt = 160, 120, "yuv420p"
+        for _ in range(frames):
+            pixels = np.full((120, 160, 3), colour, np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(video.encode())
+    return path
+
+
+@pytest.fixture
+def two(tmp_path):
+    return plain(tmp_path / "red.mp4", RED), plain(tmp_path / "blue.mp4", BLUE)
+
+
+def middle(path):
+    """The colour in the middle of a recording's last frame, and all times in seconds."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    pixels = frames[-1].to_ndarray(format="rgb24")
+    return pixels[60, 80].astype(int), [frame.time for frame in frames]
+
+
+def test_equal_names_are_told_apart():
+    assert distinct(["a", "a", "b", "a"]) == ["a", "a-2", "b", "a-3"]
+    names = distinct(["a", "a-2", "a"])
+    assert names[:2] == ["a", "a-2"] and len(set(names)) == 3
+
+
+@pytest.mark.parametrize("option", ["-o", "--report"])
+def test_one_file_for_several_sources_is_refused_in_a_sentence(stream, two, option):
+    result = stream("webcam", *two, "--as-camera", "--no-display", option, "one.json")
+    assert result.code == 2 and "{name}" in result.err
+    assert len(result.err.strip().splitlines()) == 1
+
+
+def test_each_source_has_its_own_recording_and_report_and_its_share_of_the_model(
+    stream, two, tmp_path
+):
+    model = tiny_models.slow(tmp_path / "slow.onnx", 30.0)
+    result = stream(
+        "webcam", *two, "--as-camera", "--no-display", "--model", model, "-o", "take-{name}.mkv",
+        "--report", "{name}.json", "--seconds", "2", "--no-timing",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    inferred = []
+    for name, colour in (("red", RED), ("blue", BLUE)):
+        run = json.loads((tmp_path / f"{name}.json").read_text())["runs"][0]
+        pixel, times = middle(tmp_path / f"take-{name}.mkv")
+        assert np.abs(pixel - colour).max() < 40
+        assert len(times) == run["live"]["recordings"][0]["frames"] > 5
+        # Frames that were left out leave the others where they belong: on the source's own 1/25 s.
+        assert times[0] == 0
+        assert max(abs(25 * one - round(25 * one)) for one in times) < 0.05
+        inferred.append(run["stages"]["infer"]["frames"])
+    assert min(inferred) >= 0.7 * sum(inferred) / len(inferred) > 0
+
+
+def test_a_source_that_fails_is_said_and_the_others_go_on(stream, two, tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    model = tiny_models.nothing(tmp_path / "nothing.onnx")
+    result = stream(
+        "webcam", two[0], broken, "--as-camera", "--no-display", "--model", model,
+        "-o", "take-{name}.mkv", "--seconds", "1",
+    )  # fmt: skip
+    assert result.code == 1 and "Traceback" not in result.err
+    assert "broken: " in result.err
+    assert len(middle(tmp_path / "take-red.mkv")[1]) > 5
+
+
+def seen(screen, condition, what):
+    deadline = time.monotonic() + 60
+    while not condition(picture := screen.screenshot().astype(int)):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+    return picture
+
+
+def share(picture, colour):
+    """How much of the screen has a colour."""
+    return float((np.abs(picture - colour).max(axis=2) < 50).mean())
+
+
+@pytest.mark.real_time
+def test_a_window_shows_each_source_in_its_tile_and_one_enlarged(tmp_path):
+    for name, colour in (("red", RED), ("blue", BLUE)):
+        plain(tmp_path / f"{name}.mp4", colour)
+    model = tiny_models.nothing(tmp_path / "nothing.onnx")
+    with desktop() as screen:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "stream.cli", "webcam", "loop:red.mp4", "loop:blue.mp4",
+             "--model", str(model), "--no-timing"],
+            cwd=tmp_path,
+            env={**screen.environment, "PYTHONPATH": environment()["PYTHONPATH"]},
+            stderr=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        try:
+            screen.window("stream: red, blue")
+
+            def both(picture):
+                red, blue = share(picture, RED), share(picture, BLUE)
+                return min(red, blue) > 0.005 and max(red, blue) < 2 * min(red, blue)
+
+            picture = seen(screen, both, "not both sources are there")
+            where = [
+                np.nonzero(np.abs(picture - colour).max(axis=2) < 50)[1].mean()
+                for colour in (RED, BLUE)
+            ]
+            assert where[0] < where[1]  # in the order in which they were named
+
+            def only(colour, other):
+                return lambda one: share(one, colour) > 0.005 and share(one, other) == 0
+
+            screen.press("2")
+            seen(screen, only(BLUE, RED), "the second one is not enlarged")
+            screen.press("2")
+            seen(screen, both, "it did not go back")
+            rows = np.nonzero(np.abs(picture - RED).max(axis=2) < 50)[0]
+            screen.do(
+                "xdotool", "mousemove", str(int(where[0])), str(int(rows.mean())), "click", "1"
+            )
+            seen(screen, only(RED, BLUE), "a click does not enlarge the first one")
+            screen.press("q")
+            _, said = process.communicate(timeout=60)
+            assert process.returncode == 0 and "Traceback" not in said, said
+        finally:
+            process.kill()
+            process.communicate()
