@@ -102,7 +102,7 @@ CHECKS = list(HealthCheck)
 
 
 @given(text=files())
-@settings(max_examples=12, derandomize=True, suppress_health_check=CHECKS)
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=CHECKS)
 def test_a_configuration_runs_or_is_refused(judge, text):
     judge(text)
 
@@ -110,7 +110,7 @@ def test_a_configuration_runs_or_is_refused(judge, text):
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 @given(text=files())
-@settings(max_examples=2000, suppress_health_check=CHECKS)
+@settings(max_examples=2000, deadline=None, suppress_health_check=CHECKS)
 def test_two_thousand_configurations_run_or_are_refused(judge, text):
     judge(text)
 
@@ -118,7 +118,7 @@ def test_two_thousand_configurations_run_or_are_refused(judge, text):
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 @given(plans())
-@settings(max_examples=2000, suppress_health_check=CHECKS)
+@settings(max_examples=2000, deadline=None, suppress_health_check=CHECKS)
 def test_two_thousand_plans_are_read_again_as_they_were(found):
     text = dump(found)
     tomllib.loads(text)
