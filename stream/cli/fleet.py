@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.cli import _common as common
+from stream.cli._fleet_words import Line, print_table
 from stream.cli._groups import command
 from stream.errors import UsageError
 from stream.option import option
@@ -21,14 +20,10 @@ from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stream.fleet.driver import Progress
     from stream.fleet.ledger import Entry, Ledger, Wanted
     from stream.fleet.places import Input
 
 _LEDGER = ".stream-fleet.sqlite"
-_LINE_EVERY = 60.0
-_NAMED = 20
-"""So many failed files are listed at the end; the report has them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +258,7 @@ def _drive(
     need = Need(options.cores, options.gpus, options.memory, options.workers)
     with console.status("starting Ray and the workers"):
         pool = RayPool(plan, need, options.ray)
-    line = _Line(quiet=run.quiet)
+    line = Line(quiet=run.quiet)
     driver = Driver(ledger, pool, retries=options.retries, on_progress=line)
     try:
         with on_interrupt(driver.stop, driver.abort), line:
@@ -271,48 +266,6 @@ def _drive(
     finally:
         pool.close()
     return driver.interrupted
-
-
-class _Line:
-    """How far it is: a line that is kept up to date, or one a minute where nobody watches."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._status = None if quiet or not sys.stderr.isatty() else common.errors().status("")
-        self._quiet = quiet
-        self._said = time.monotonic()
-
-    def __enter__(self) -> _Line:
-        if self._status is not None:
-            self._status.start()
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        if self._status is not None:
-            self._status.stop()
-
-    def __call__(self, progress: Progress) -> None:
-        text = _words(progress)
-        if self._status is not None:
-            self._status.update(text)
-        elif time.monotonic() - self._said >= _LINE_EVERY:
-            self._said = time.monotonic()
-            common.say(text, quiet=self._quiet)
-
-
-def _words(progress: Progress) -> str:
-    said = f"{progress.done} of {progress.total} files, {progress.fps:.1f} frames a second"
-    if progress.failed:
-        said += f", {progress.failed} failed"
-    if progress.left is not None:
-        said += f", {_duration(progress.left)} left"
-    nodes = ", ".join(f"{name}: {count}" for name, count in sorted(progress.workers.items()))
-    return f"{said} (workers: {nodes or 'starting'})"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"
 
 
 def _finish(
@@ -331,7 +284,7 @@ def _finish(
     entries = [one for one in ledger.entries() if one.number in mine]
     _write(entries, options, run)
     if not run.quiet:
-        _table(entries)
+        print_table(entries)
     if interrupted:
         raise typer.Exit(EXIT_CODE)
     if any(one.state != State.DONE for one in entries):
@@ -349,35 +302,6 @@ def _write(entries: Sequence[Entry], options: FleetOptions, run: RunOptions) -> 
         write_whole(options.page, page(entries, "Fleet").encode(), overwrite=True)
 
 
-def _table(entries: Sequence[Entry]) -> None:
-    from rich.table import Table
-
-    from stream.cli._hints import without_secrets
-    from stream.fleet.ledger import State
-    from stream.fleet.page import figures
-
-    known = figures(entries)
-    states = {state: sum(one.state == state for one in entries) for state in State}
-    table = Table()
-    for column in ("files", "done", "failed", "missing", "frames", "frames a second"):
-        table.add_column(column, justify="right")
-    missing = states[State.WAITING] + states[State.RUNNING]
-    table.add_row(
-        str(len(entries)),
-        str(states[State.DONE]),
-        str(states[State.FAILED]),
-        str(missing),
-        str(known["frames"]),
-        f"{known['fps']:.1f}",
-    )
-    common.results().print(table)
-    failed = [one for one in entries if one.state == State.FAILED]
-    for one in failed[:_NAMED]:
-        common.say_error(without_secrets(f"{one.wanted.source}: {one.error}"))
-    if len(failed) > _NAMED:
-        common.say_error(f"and {len(failed) - _NAMED} more; --report FILE.json has them all")
-
-
 def _say_status(
     inputs: Sequence[str], output: str | None, options: FleetOptions, run: RunOptions
 ) -> None:
@@ -390,7 +314,7 @@ def _say_status(
     finally:
         ledger.close()
     _write(entries, options, run)
-    _table(entries)
+    print_table(entries)
 
 
 def _ledger_path(output: str, options: FleetOptions) -> Path:

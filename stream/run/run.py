@@ -18,11 +18,11 @@ from stream.queues import Cancelled, Queue, WhenFull
 from stream.run.branch import Branch
 from stream.run.figures import Counts, Fate, Figures, Job, Outcome
 from stream.run.fit import info_of
+from stream.run.notices import Notices
 from stream.run.output import Output
 from stream.run.panel import PanelFigures
 from stream.run.policy import OFFLINE, Policy
 from stream.run.schedule import Schedule, Work
-from stream.sinks.display import Display
 from stream.sources.base import Source
 from stream.timing import Clock
 
@@ -30,11 +30,6 @@ if TYPE_CHECKING:
     from stream.compositing.painter import Painter
 
 logger = logging.getLogger(__name__)
-
-_STILL_AFTER = 0.5
-"""Seconds without a frame after which displays say so."""
-
-_MESSAGE_SECONDS = 3.0
 
 OnFrame = Callable[[Frame], None]
 """A user's own function, called for each frame once it has its instances, before painting."""
@@ -102,7 +97,7 @@ class Run:
         self._draining = threading.Event()
         self._started = self._ended = self._enough = False
         self._wake = threading.Event()
-        self._message = ("", 0.0)
+        self._notices = Notices(now)
         self._moved = now()
         self._reader = threading.Thread(target=self._read, name="stream-decode", daemon=True)
         self._settler = threading.Thread(target=self._settle, name="stream-settle", daemon=True)
@@ -242,7 +237,7 @@ class Run:
 
     def say(self, text: str) -> None:
         """Shows a line to who watches, for a moment."""
-        self._message = (text, self._now() + _MESSAGE_SECONDS)
+        self._notices.say(text)
 
     # Its course.
 
@@ -265,7 +260,8 @@ class Run:
                 if not shown:
                     self._wake.wait(tick)
                     self._wake.clear()
-                self._refresh_notices()
+                why = getattr(self.source, "notes", ())
+                self._notices.show(self.outputs, self.still_for, why)
                 now = self._now()
                 if on_tick is not None and now - ticked >= tick:
                     ticked = now
@@ -399,16 +395,3 @@ class Run:
         elif output.sink.on_main_thread and not self._draining.is_set():
             self.stop()  # its user has closed it
         self._wake.set()
-
-    def _refresh_notices(self) -> None:
-        """Tells the displays what is not part of a frame: that none comes, what a key did."""
-        now = self._now()
-        lines: list[str] = []
-        if now - self._moved > _STILL_AFTER:
-            lines += getattr(self.source, "notes", ())
-        text, until = self._message
-        if now < until:
-            lines.append(text)
-        for output in self.outputs:
-            if isinstance(output.sink, Display) and output.alive:
-                output.sink.notice(lines)
