@@ -184,7 +184,7 @@ def _killing(out: Path, until: threading.Event, each: int) -> threading.Thread:
     return thread
 
 
-def _bad_luck(cluster, tmp_path: Path, model: Path, count: int) -> None:
+def bad_luck(cluster, tmp_path: Path, model: Path, count: int) -> None:
     """Workers killed every few seconds, a node removed and added, the driver killed and resumed."""
     clips, out = _clips(tmp_path / "clips", count), tmp_path / "out"
     node = cluster.add_node(num_cpus=1)
@@ -222,12 +222,7 @@ def _wait_for(out: Path, results: int) -> None:
 
 
 def test_workers_nodes_and_the_driver_are_lost(cluster, tmp_path: Path, model: Path) -> None:
-    _bad_luck(cluster, tmp_path, model, 30)
-
-
-@pytest.mark.soak
-def test_the_same_with_three_hundred(cluster, tmp_path: Path, model: Path) -> None:
-    _bad_luck(cluster, tmp_path, model, 300)
+    bad_luck(cluster, tmp_path, model, 30)
 
 
 def test_an_object_store_with_injected_errors(tmp_path: Path, model: Path) -> None:
