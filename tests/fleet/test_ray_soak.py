@@ -12,5 +12,5 @@ __all__ = ["cluster", "model"]
 
 
 @pytest.mark.soak
-def test_three_hundred_files(cluster, tmp_path: Path, model: Path) -> None:  # noqa: F811
+def test_three_hundred_files(cluster, tmp_path: Path, model: Path) -> None:
     bad_luck(cluster, tmp_path, model, 300)
