@@ -175,6 +175,9 @@ def value_of(leaf):
     option, kind = leaf.option, leaf.kind
     if option.choices:
         return st.sampled_from(option.choices)
+    if leaf.name == "select":
+        known = st.sampled_from(["all", "largest", "1", "12", "id3,id7"])
+        return st.one_of(known, st.integers(1, 10**6).map(str))
     if leaf.name == "every":
         return st.one_of(st.just("auto"), st.integers(1, 10**9))
     if kind is bool:

@@ -161,8 +161,11 @@ class Pipe(Destination):
     def _stop(self) -> None:
         self._process.kill()
         self._process.wait()
-        with contextlib.suppress(queue.Full):
-            self._chunks.put_nowait(None)
+        # Whoever hands on takes what still waits, so that there is room soon.
+        while self._threads[0].is_alive():
+            with contextlib.suppress(queue.Full):
+                self._chunks.put(None, timeout=0.05)
+                break
         for thread in self._threads:
             thread.join()
         for end in (self._process.stdin, self._process.stdout):
