@@ -1,7 +1,7 @@
 """What holds for every sink, ours and those that are registered."""
 
 import hashlib
-import importlib
+import importlib.util
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -42,7 +42,21 @@ TARGETS = {
 KINDS = [kind for kind in sinks.KIND if kind not in (WindowSink, VirtualCameraSink)]
 """Windows and cameras are tried in tests of their own: they need a screen, or a device."""
 
-each = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+NEEDS = {"ParquetSink": "pyarrow"}
+"""The package of an extra that a kind cannot do without."""
+
+
+def _tried(kind: type[Sink]):
+    package = NEEDS.get(kind.__name__, "pytest")
+    missing = importlib.util.find_spec(package) is None
+    return pytest.param(
+        kind,
+        id=kind.__name__,
+        marks=pytest.mark.skipif(missing, reason=f"{package} is not installed"),
+    )
+
+
+each = pytest.mark.parametrize("kind", [_tried(kind) for kind in KINDS])
 
 
 @pytest.fixture
