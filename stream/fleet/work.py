@@ -71,20 +71,11 @@ class Worker:
         """Loads the model; returns why it cannot, None where it is there."""
         import cv2
 
-        from stream.inference.segmenter import Segmenter
+        from stream.run.finding import load_segmenter
 
         cv2.setNumThreads(max(1, self._threads))
-        model = self._plan.model
         try:
-            self._segmenter = Segmenter.load(
-                model.model,
-                provider=model.provider,
-                threshold=model.threshold,
-                mask_threshold=model.mask_threshold,
-                classes=model.classes,
-                threads=self._threads,
-                throughput=True,
-            )
+            self._segmenter = load_segmenter(self._plan.model, live=False, threads=self._threads)
         except StreamError as error:
             return str(error)
         return None

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
 
 
-def load_segmenter(options: ModelOptions, *, live: bool) -> Segmenter:
+def load_segmenter(options: ModelOptions, *, live: bool, threads: int | None = None) -> Segmenter:
     """Loads the model with what the options ask of it.
 
     Args:
         options: which model runs where.
         live: one frame at a time, as soon as can be; else as many a second as can be.
+        threads: for computing on the CPU; None for what suits the machine.
 
     Raises:
         ModelError: there is no such model, or the file cannot be used.
@@ -40,6 +41,7 @@ def load_segmenter(options: ModelOptions, *, live: bool) -> Segmenter:
         threshold=options.threshold,
         mask_threshold=options.mask_threshold,
         classes=options.classes,
+        threads=threads,
         throughput=not live,
     )
 

@@ -84,6 +84,12 @@ def choose_for_sending(options: OutputOptions, *, now: bool = True) -> EncoderCh
     return choice
 
 
+def with_sound_alone(info: VideoInfo) -> tuple[VideoInfo, int]:
+    """What goes to receivers of a source: its pictures and first sound; how many streams do not."""
+    sound = tuple(one for one in info.copied if one.type == "audio")[:1]
+    return replace(info, copied=sound, chapters=()), len(info.copied) - len(sound)
+
+
 class Transmission(VideoSink):
     """Encodes frames and sends them, with the sound, to one receiver until that goes away."""
 

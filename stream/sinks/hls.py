@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -12,7 +11,7 @@ from stream.errors import SinkError
 from stream.frame import Item, VideoInfo
 from stream.options import OutputOptions
 from stream.sinks._destination import check_destination
-from stream.sinks._transmission import Transmission, Way, choose_for_sending
+from stream.sinks._transmission import Transmission, Way, choose_for_sending, with_sound_alone
 from stream.sinks.base import Sink
 
 _SECONDS = 2
@@ -58,12 +57,11 @@ class HlsSink(Sink):
 
     def __init__(self, path: str, info: VideoInfo, options: OutputOptions) -> None:
         self.path = check_destination(path, overwrite=options.overwrite)
-        sound = tuple(one for one in info.copied if one.type == "audio")[:1]
-        others = len(info.copied) - len(sound)
+        sent, others = with_sound_alone(info)
         self._said = [f"{others} further streams are not in {self.path}"] if others else []
         self._sent = Transmission(
             str(self.path),
-            replace(info, copied=sound, chapters=()),
+            sent,
             options,
             way=Way("hls", frozenset({"aac"}), _options(self.path, live=info.live)),
             now=info.live,

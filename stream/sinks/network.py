@@ -23,6 +23,7 @@ from stream.sinks._transmission import (
     Transmission,
     choose_for_sending,
     scheme_of,
+    with_sound_alone,
 )
 from stream.sinks.base import Sink
 
@@ -90,9 +91,7 @@ class NetworkSink(Sink):
         self._address = target
         self._options = options
         self._clock, self._sleep = clock, sleep
-        sound = tuple(one for one in info.copied if one.type == "audio")[:1]
-        others = len(info.copied) - len(sound)
-        self._info = replace(info, copied=sound, chapters=())
+        self._info, others = with_sound_alone(info)
         self._said = [f"{others} further streams are not sent to {self.name}"] if others else []
         self._connection: Transmission | None = None
         self._origin = Fraction(0)

@@ -68,6 +68,13 @@ def _run(*words: object, code: int = 0) -> str:
     return said
 
 
+def _asked(clips: Path, out: Path, model: Path) -> tuple[object, ...]:
+    return (
+        "fleet", clips, "-o", out, "--model", model, "--provider", "cpu", "--no-timing",
+        "--codec", "mpeg4",
+    )  # fmt: skip
+
+
 def _samples(path: Path) -> list[bytes]:
     with av.open(str(path)) as container:
         return [frame.to_ndarray().tobytes() for frame in container.decode(video=0)]
@@ -108,21 +115,7 @@ def test_one_machine_each_file_once_and_a_second_run_does_nothing(
 ) -> None:
     clips, out = _clips(tmp_path / "clips", 6), tmp_path / "out"
     (clips / "bad.mp4").write_bytes(b"nothing of the kind" * 100)
-    asked = (
-        "fleet",
-        clips,
-        "-o",
-        out,
-        "--model",
-        model,
-        "--provider",
-        "cpu",
-        "--no-timing",
-        "--codec",
-        "mpeg4",
-        "--retries",
-        "0",
-    )
+    asked = (*_asked(clips, out, model), "--retries", "0")
     report, page = tmp_path / "report.json", tmp_path / "page.html"
     said = _run(*asked, "--report", report, "--page", page, code=1)
     assert "bad.mp4 is not a video that can be read" in said
@@ -144,19 +137,7 @@ def test_results_of_others_are_refused(tmp_path: Path, model: Path) -> None:
     clips, out = _clips(tmp_path / "clips", 2), tmp_path / "out"
     out.mkdir()
     (out / "001.mp4").write_bytes(b"somebody's")
-    asked = (
-        "fleet",
-        clips,
-        "-o",
-        out,
-        "--model",
-        model,
-        "--provider",
-        "cpu",
-        "--no-timing",
-        "--codec",
-        "mpeg4",
-    )
+    asked = _asked(clips, out, model)
     assert "use --overwrite to replace them" in _run(*asked, code=2)
     assert (out / "001.mp4").read_bytes() == b"somebody's"
     _run(*asked, "--overwrite")
@@ -217,8 +198,7 @@ def bad_luck(cluster, tmp_path: Path, model: Path, count: int) -> None:
     clips, out = _clips(tmp_path / "clips", count), tmp_path / "out"
     node = cluster.add_node(num_cpus=1)
     asked = (
-        "fleet", clips, "-o", out, "--model", model, "--provider", "cpu", "--no-timing",
-        "--codec", "mpeg4",
+        *_asked(clips, out, model),
         "--ray", cluster.address, "--report", tmp_path / "report.json",
     )  # fmt: skip
     over = threading.Event()
