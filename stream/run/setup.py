@@ -25,7 +25,7 @@ from stream.run.figures import Outcome
 from stream.run.finding import find_by
 from stream.run.guard import check_reports, read_by
 from stream.run.interrupt import on_interrupt
-from stream.run.opening import check_output, make_painter, open_sink
+from stream.run.opening import check_output, make_painter, open_sink, without_lost
 from stream.run.output import Output
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.run.plot import check_plot, plot_of, write_plot
@@ -82,6 +82,7 @@ def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
     if kind.paints and plan.picture.divided:
         return Output(SplitSink(plan, kind, info), redact(plan.target))
     painter = make_painter(plan.picture, info, shown=kind.shows) if kind.paints else None
+    info, said = without_lost(kind, plan.target, info, plan.options, painter)
     sink = open_sink(kind, plan.target, info, plan.options, painter)
     if kind.shows:
         policy = WhenFull.LATEST if info.live else WhenFull.BLOCK
@@ -95,8 +96,9 @@ def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
             capacity=_HICCUP,
             from_first=True,
             info=info,
+            said=said,
         )
-    return Output(sink, redact(plan.target), painter)
+    return Output(sink, redact(plan.target), painter, said=said)
 
 
 @dataclass(slots=True)

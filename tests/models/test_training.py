@@ -567,7 +567,7 @@ def test_another_runs_checkpoint_is_not_taken_up(tmp_path, held):
         with pytest.raises(ModelError, match="no checkpoint of a run"):
             load_network(checkpoint)
     before = checkpoint.read_bytes()
-    with pytest.raises(ModelError, match="another run|no checkpoint of a run"):
+    with pytest.raises(ModelError, match=r"another run|no checkpoint of a run"):
         Trainer(
             network,
             data.pictures,

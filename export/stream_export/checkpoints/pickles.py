@@ -56,6 +56,7 @@ is looked at before it is used."""
 # is asked: picklers number what they keep one by one, and some leave numbers out.
 _SPARE_PLACES = 1 << 20
 _PLACES_PER_STEP = 16
+_STEPS = {one.code: one for one in pickletools.opcodes}
 # Bytes that say how long a step's argument is, by what `pickletools` calls them.
 _LENGTHS = {
     pickletools.TAKEN_FROM_ARGUMENT1: 1,
@@ -177,7 +178,7 @@ def _refuse_far_places(file: BinaryIO) -> None:
     """
     steps = 0
     while (code := file.read(1)) and code != b".":
-        step = pickletools.code2op.get(code.decode("latin-1"))
+        step = _STEPS.get(code.decode("latin-1"))
         if step is None:
             return
         steps += 1

@@ -168,8 +168,8 @@ def load_network(path: Path, key: str = "average") -> MaskRCNN:
     content = _content(path)
     try:
         network = MaskRCNN(network_config(content["config"]))
-        network.load_state_dict(content.get(key, content.get("weights")))
-    except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+        network.load_state_dict(content[key] if key in content else content["weights"])
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ModelError(
             f"{path}: its weights are another network's than today's; start from a float32 .onnx "
             "of that run, or train anew"

@@ -34,6 +34,7 @@ class Counts(Layer):
     Without lines and zones the plate says what is in view.
     """
 
+    stands_before: ClassVar[bool] = True
     pastes: ClassVar[bool] = False
 
     def __init__(self, style: Style) -> None:
