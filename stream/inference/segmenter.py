@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from stream.inference.preprocess import Picture, Prepared, Preprocessor
 from stream.inference.providers import ProviderName, check_name
 from stream.inference.session import Session, open_session
 from stream.inference.upright import quarter_turns, turned_back, upright
-from stream.instances import Instances
+from stream.instances import UNSURE, Instances
 
 
 class Segmenter:
@@ -153,7 +154,7 @@ class Segmenter:
         return self._session.remarks + (() if device is None else device.remarks)
 
     def __call__(self, picture: Picture) -> Instances:
-        """Finds the objects of a picture.
+        """Finds the objects of a picture, and what may be there besides (`Instances.unsure`).
 
         Args:
             picture: uint8 [H, W, 3] in RGB, or a decoded `av.VideoFrame` of any format. One that
@@ -167,7 +168,9 @@ class Segmenter:
         if isinstance(picture, VideoFrame) and (turns := quarter_turns(picture)):
             return turned_back(self(upright(picture, turns)), turns)
         prepared = self.preprocess(picture)
-        return self.postprocess(self.infer(prepared), prepared)
+        found = self.postprocess(self.infer(prepared), prepared, UNSURE * self.threshold)
+        sure = found.scores >= self.threshold
+        return replace(found.select(sure), unsure=found.select(~sure))
 
     def preprocess(self, picture: Picture) -> Prepared:
         """Makes the model's input; see `__call__` for the picture and the errors."""

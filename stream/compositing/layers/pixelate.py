@@ -11,6 +11,10 @@ from stream.roi import Window
 class Pixelate(Cover):
     """Shows each object in squares too large to recognise anybody."""
 
+    def block(self, canvas: Canvas, longest: float) -> int:
+        """The side of the squares."""
+        return block_size(self.style.pixel_size / 100 * canvas.size[0], longest, canvas.grid)
+
     def covered(
         self,
         canvas: Canvas,
@@ -18,9 +22,7 @@ class Pixelate(Cover):
         step: tuple[int, int],
         plane: int,
         window: Window,
-        longest: float,
+        block: int,
     ) -> Samples | int:
         """The plane in squares."""
-        least = self.style.pixel_size / 100 * canvas.size[0]
-        block = block_size(least, longest, canvas.grid)
         return coarse(samples, step, window, block, smooth=False)
