@@ -76,8 +76,8 @@ Outputs = Annotated[
         "-o",
         metavar="OUTPUT",
         help="A video to write; its ending chooses the container. Or an address to send to "
-        "(rtmp://, rtsp://, srt://, udp://, tcp://), or a playlist (live.m3u8). May be given "
-        "several times; {name} in it is the source's name, which several sources need. "
+        "(rtmp://, rtsp://, srt://, whip://, udp://, tcp://), or a playlist (live.m3u8). May be "
+        "given several times; {name} in it is the source's name, which several sources need. "
         "[default: none]",
         rich_help_panel="Output",
     ),

@@ -49,6 +49,7 @@ class ContainerKind:
         holds_anything: whether FFmpeg writes whatever it is given, also what no reader finds again.
         alpha: the encoder for pictures with transparency, None where the container holds none.
         sounds: the codecs of sound that go as they are; None for all that the container holds.
+        channels: how many channels its sound has at most; None for as many as there are.
     """
 
     format: str
@@ -61,6 +62,7 @@ class ContainerKind:
     holds_anything: bool = False
     alpha: str | None = None
     sounds: frozenset[str] | None = None
+    channels: int | None = None
 
 
 _MP4 = ContainerKind("mp4", subtitles="mov_text", options=_FRAGMENTS, by_decode_time=True)

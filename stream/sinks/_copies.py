@@ -125,7 +125,10 @@ class Copies:
         if isinstance(stream, AudioStream):
             layout = declared(stream.codec_context.layout)
         probe = _probe(stream, layout)
-        strange = stream.type == "audio" and kind.sounds is not None and name not in kind.sounds
+        strange = stream.type == "audio" and (
+            (kind.sounds is not None and name not in kind.sounds)
+            or (kind.channels is not None and _channels(layout) > kind.channels)
+        )
         if (stream.type == "audio" and layout is None) or (
             strange or why_not(kind, lambda trial: _copy_of(trial, stream, layout), probe)
         ):
@@ -154,7 +157,14 @@ class Copies:
             and layout is not None
             and stream.codec_context.is_decoder
         ):
-            track = Reencoded(muxer, stream, kind.audio, layout, from_zero=not kind.timestamps)
+            track = Reencoded(
+                muxer,
+                stream,
+                kind.audio,
+                layout,
+                from_zero=not kind.timestamps,
+                most=kind.channels,
+            )
             into = f"re-encoded with {kind.audio}"
             if AudioLayout(track.layout).nb_channels < AudioLayout(layout).nb_channels:
                 into += f" as {track.layout} instead of {layout}"
@@ -197,6 +207,10 @@ def _copying(
     if kind.by_decode_time and _codec_name(stream) in _TOLD_BY_PACKETS:
         return Dolby(muxer, copy, scratch)
     return Copied(muxer, copy, scratch)
+
+
+def _channels(layout: str | None) -> int:
+    return 0 if layout is None else int(AudioLayout(layout).nb_channels)
 
 
 def _check_open(stream: Stream) -> None:

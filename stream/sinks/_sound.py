@@ -71,13 +71,14 @@ class SoundFormat:
     rate: int
 
 
-def choose_sound(encoder: str, layout: str, rate: int) -> SoundFormat:
+def choose_sound(encoder: str, layout: str, rate: int, most: int | None = None) -> SoundFormat:
     """The channels and rate that an encoder takes and that keep the most.
 
     Args:
         encoder: FFmpeg's name of it.
         layout: of the sound that is there.
         rate: of the sound that is there, samples per second.
+        most: channels; None for as many as there are.
     """
     rates = sorted(Codec(encoder, "w").audio_rates or [rate])
     # The lowest that keeps all of it; Opus calls every rate 48000 in the end.
@@ -85,9 +86,9 @@ def choose_sound(encoder: str, layout: str, rate: int) -> SoundFormat:
     if encoder == "libopus":
         used = 48000
     channels = AudioLayout(layout).nb_channels
-    smaller = ("7.1", "5.1", "stereo")
-    for name in (layout, *(one for one in smaller if AudioLayout(one).nb_channels <= channels)):
-        if _takes(encoder, name, used):
+    channels = channels if most is None else min(channels, most)
+    for name in (layout, "7.1", "5.1", "stereo"):
+        if AudioLayout(name).nb_channels <= channels and _takes(encoder, name, used):
             return SoundFormat(name, used)
     return SoundFormat("mono", used)
 
@@ -164,7 +165,14 @@ class Reencoded(Track):
     """Sound in a codec that the container cannot hold."""
 
     def __init__(
-        self, muxer: Muxer, template: AudioStream, encoder: str, layout: str, *, from_zero: bool
+        self,
+        muxer: Muxer,
+        template: AudioStream,
+        encoder: str,
+        layout: str,
+        *,
+        from_zero: bool,
+        most: int | None = None,
     ) -> None:
         """Adds the stream.
 
@@ -174,10 +182,11 @@ class Reencoded(Track):
             encoder: FFmpeg's name of the encoder.
             layout: the channels of the input, as `declared` names them.
             from_zero: whether the container has no times of its own for sound.
+            most: channels of the output; None for as many as there are.
         """
         self._muxer = muxer
         self._decoder = own_decoder(template)
-        self._format = choose_sound(encoder, layout, self._decoder.sample_rate or 48000)
+        self._format = choose_sound(encoder, layout, self._decoder.sample_rate or 48000, most)
         stream = muxer.container.add_stream(encoder, rate=self._format.rate)
         assert isinstance(stream, AudioStream)
         self.stream: AudioStream = stream

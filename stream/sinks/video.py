@@ -93,6 +93,8 @@ class VideoSink(Sink):
     priority: ClassVar[int] = -1
     takes_packets: ClassVar[bool] = True
 
+    _first_keyframe, _keyframe_every = _FIRST_KEYFRAME, KEYFRAME_EVERY
+
     @classmethod
     def accepts(cls, target: str) -> bool:
         """A path; that its ending is one of a video is `check`'s question."""
@@ -306,11 +308,11 @@ class VideoSink(Sink):
     def _keyframe_due(self, at: int) -> bool:
         now = at * self._tick
         if self._next_keyframe is None:
-            self._next_keyframe = now + _FIRST_KEYFRAME
+            self._next_keyframe = now + self._first_keyframe
             return True
         if now < self._next_keyframe:
             return False
-        self._next_keyframe = now + KEYFRAME_EVERY
+        self._next_keyframe = now + self._keyframe_every
         return True
 
     def _mux(self, packets: list[AnyPacket], *, final: bool = False) -> None:
