@@ -129,6 +129,9 @@ class SessionOptions(Protocol):
     def add_session_config_entry(self, key: str, value: str) -> None:
         """Sets an option that has no attribute."""
 
+    def add_free_dimension_override_by_name(self, name: str, size: int, /) -> None:
+        """Fixes the sides of inputs that have this name."""
+
     def add_provider_for_devices(self, devices: list[Device], options: dict[str, str]) -> None:
         """Asks for a plug-in provider."""
 
