@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from stream.sinks._decoding import own_decoder
 from stream.sinks._muxer import Muxer
 from stream.sinks._tracks import Track
+from stream.sinks._trial import silence
 from stream.types import AnyPacket
 
 _log = logging.getLogger(__name__)
@@ -103,6 +104,12 @@ def _takes(encoder: str, layout: str, rate: int) -> bool:
     except (av.FFmpegError, ValueError):
         return False
     return True
+
+
+def _delay(encoder: str, wanted: SoundFormat) -> int:
+    """Samples that an encoder puts before those that it is given."""
+    first = next(iter(silence(encoder, wanted.rate, wanted.layout)), None)
+    return 0 if first is None or first.pts is None else max(0, -first.pts)
 
 
 class SoundClock:
@@ -201,6 +208,8 @@ class Reencoded(Track):
         self._held: list[NDArray[np.float32]] = []
         self._holds = 0
         self._begin = 0
+        # Readers of such a container take what an encoder puts before the sound for sound.
+        self._ahead = _delay(encoder, self._format) if from_zero else 0
 
     @property
     def layout(self) -> str:
@@ -320,6 +329,8 @@ class Reencoded(Track):
             self._hold(np.zeros((length, self._channels), np.float32))
             self._give(everything=False)
             silence -= length
+        left_out = min(self._ahead, len(samples) - skipped) if not silence else 0
+        skipped, self._ahead = skipped + left_out, self._ahead - left_out
         # Damaged sound may hold what is not a number.
         self._hold(np.nan_to_num(samples[skipped:], posinf=1, neginf=-1))
 

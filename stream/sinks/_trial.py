@@ -30,6 +30,12 @@ _SIZE = (352, 288)
 _SILENCE = 0.4
 # Codecs that readers take for one another, and decode alike.
 _ALIKE = {"mp1": "mp3", "mp2": "mp3", "msmpeg4v3": "msmpeg4", "ljpeg": "mjpeg", "srt": "subrip"}
+# Sound that readers know again in MPEG-TS though nothing here makes any (ISO/IEC 13818-1 and the
+# registrations that go with it); AVI has no such that can be relied on.
+_BROADCAST_SOUND = {
+    "aac", "aac_latm", "ac3", "dts", "eac3", "mp1", "mp2", "mp3", "opus", "pcm_bluray", "s302m",
+    "truehd",
+}  # fmt: skip
 _FAILURES = (av.FFmpegError, ValueError, OSError)
 
 
@@ -59,11 +65,20 @@ def why_not(
             last = put_on_clock(packet, stream, last)
             trial.mux_one(packet)
         if not packets:
-            return None
+            return _why_unproven(kind, wanted)
         trial.close()
     except _FAILURES as error:
         return getattr(error, "strerror", None) or str(error)
     return _why_not_found(data, wanted, length)
+
+
+def _why_unproven(kind: ContainerKind, wanted: tuple[str, str | None]) -> str | None:
+    """What is to be thought of a stream of which no packet can be made up."""
+    if wanted[0] != "audio" or not kind.holds_anything:
+        return None
+    if kind.format == "mpegts" and wanted[1] in _BROADCAST_SOUND:
+        return None
+    return "nothing says that a reader would find it again"
 
 
 def _why_not_found(
@@ -168,8 +183,14 @@ def silence(codec: str, rate: int, layout: str) -> list[AnyPacket]:
         rate: samples per second.
         layout: the channels.
     """
+    tried = dict.fromkeys((layout, "stereo", "mono"))
+    made = (_silence(codec, rate, one) for one in tried)
+    return next((packets for packets in made if packets), [])
+
+
+def _silence(name: str, rate: int, layout: str) -> list[AnyPacket]:
     try:
-        encoder = Codec(codec, "w")
+        encoder = Codec(name, "w")
         context = CodecContext.create(encoder.name, "w")
         assert isinstance(context, AudioCodecContext)
         context.format = encoder.audio_formats[0]  # type: ignore[index]
