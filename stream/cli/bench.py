@@ -51,7 +51,7 @@ class BenchOptions:
     )
     clips: tuple[str, ...] | None = option(
         None,
-        "For edges: video files, separated by commas.",
+        "For edges and peers: video files, separated by commas.",
         said="none",
         metavar="FILE,…",
         parse=parse_names,
@@ -69,8 +69,9 @@ def bench(
         typer.Option(
             metavar="|".join(PARTS),
             help="Only this part; may be repeated. nodes says which provider runs each of a "
-            "model's nodes, and what that costs; peers times a model file against its origin "
-            "and other runtimes, and needs the extra [export]; effects times each beside "
+            "model's nodes, and what that costs; peers times `stream file` beside the loop that "
+            "anyone would write (extras [supervision] and [trackers]), and a model file against "
+            "its origin and other runtimes (extra [export]); effects times each beside "
             "supervision's annotators; edges says how near they come to the true ones, and how "
             "still they lie; gpu measures an NVIDIA card, or tries the same on the CPU with "
             "--provider cpu. [default: pipeline, compositing, memory and speed; "
@@ -95,20 +96,19 @@ def bench(
         check_report(
             options.json, [Path(one) for one in (model, options.against) if one], option="--json"
         )
+    clips = [Path(clip) for clip in options.clips or ()]
     with tempfile.TemporaryDirectory(prefix="stream-bench-") as temporary:
         folder = Path(temporary)
         parts: dict[str, Callable[[], Iterator[Figure]]] = {
             "pipeline": lambda: speed.measure_pipeline(folder),
             "compositing": compositing.measure,
             "effects": effects.measure,
-            "edges": lambda: edges.measure(
-                model, provider, options.pictures, [Path(clip) for clip in options.clips or ()]
-            ),
+            "edges": lambda: edges.measure(model, provider, options.pictures, clips),
             "memory": lambda: memory.measure(folder),
             "speed": lambda: speed.measure_model(folder, model, provider, size),
             "nodes": lambda: nodes.measure(model, provider),
             "gpu": lambda: gpu.measure(folder, model, provider, size),
-            "peers": lambda: peers.measure(Path(model), options.against or ""),
+            "peers": lambda: peers.measure(folder, model, provider, options.against or "", clips),
         }
         usual = _OF_FILES if Path(model).is_file() else _OF_OTHERS
         figures: list[Figure] = []

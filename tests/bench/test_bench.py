@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.bench import compositing, edges, effects, gpu, nodes, peers, speed
+from stream import extras
+from stream.bench import compositing, edges, effects, gpu, nodes, obvious, peers, speed
 from stream.bench.figures import Figure, median_seconds
 from stream.bench.material import FindsNothing, crowd, make_clip
 from stream.bench.speed import measure_model
 from stream.compositing import LAYERS, Style
-from stream.errors import ProviderError, UsageError
+from stream.errors import ModelError, ProviderError, UsageError
 from stream.frame import Frame
 from stream.inference import nvidia, providers
 from stream.inference.catalogue import find
@@ -122,15 +123,40 @@ def test_a_card_that_is_not_there_is_said_with_its_cause(tmp_path, monkeypatch):
 
 def test_a_model_file_is_timed_against_other_runtimes(tmp_path):
     model = tiny_models.bright(tmp_path / "bright.onnx")
-    figures = {figure.name: figure for figure in peers.measure(model)}
+    figures = {figure.name: figure for figure in peers.engines(model)}
     assert figures["CPU provider, float32, as exported"].value > 0
     for figure in figures.values():
         assert figure.value is not None or figure.detail, "what did not run says why"
 
 
 def test_peers_want_a_file(tmp_path):
-    with pytest.raises(UsageError, match=r"no\.onnx"):
-        list(peers.measure(tmp_path / "no.onnx"))
+    with pytest.raises(ModelError, match=r"no\.onnx"):
+        list(peers.measure(tmp_path, str(tmp_path / "no.onnx")))
+
+
+def test_the_obvious_loop_takes_turns_with_ours(tmp_path):
+    model = tiny_models.bright(tmp_path / "bright.onnx")
+    clip = tmp_path / "clip.mp4"
+    make_clip(clip, 160, 120, 12)
+    measured = obvious.measure(tmp_path, clip, str(model), "cpu", frames=10, rounds=1)
+    theirs, ours, ratio = measured
+    assert theirs.value > 0
+    assert ours.value > 0
+    assert "10 frames" in ours.detail
+    assert ratio.value == pytest.approx(ours.value / theirs.value)
+    for name in ("theirs.mp4", "ours.mp4"):
+        with av.open(str(tmp_path / name)) as container:
+            assert sum(1 for _ in container.decode(video=0)) == 10
+
+
+@pytest.mark.parametrize("missing", ["supervision", "trackers"])
+def test_the_obvious_loop_says_what_it_lacks(tmp_path, monkeypatch, missing):
+    there = extras.importlib.util.find_spec
+    monkeypatch.setattr(
+        extras.importlib.util, "find_spec", lambda name: None if name == missing else there(name)
+    )
+    with pytest.raises(UsageError, match=rf"needs the package '{missing}'; install the extra .*"):
+        list(obvious.measure(tmp_path, None, "default", "cpu"))
 
 
 def test_each_node_is_told_with_the_provider_that_runs_it(tmp_path):
