@@ -47,11 +47,15 @@ class Behind(Layer):
 
     def plan(self, canvas: Canvas) -> None:
         """Looks at the objects' edges before anything is painted on them."""
-        canvas.matte(self.edge(canvas.size))
+        self.matte(canvas)
+
+    def matte(self, canvas: Canvas) -> Matte:
+        """How far each pixel is an object's; to be asked for in `plan` first."""
+        return canvas.matte(self.edge(canvas.size))
 
     def paint(self, canvas: Canvas) -> None:
         """Puts the background around the objects."""
-        matte = canvas.matte(self.edge(canvas.size))
+        matte = self.matte(canvas)
         backgrounds = self.backgrounds(canvas, matte)
         if all(background is None for background in backgrounds):
             return

@@ -6,6 +6,7 @@ import math
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
 import cv2
@@ -16,7 +17,7 @@ from stream.compositing.behind import composed
 from stream.compositing.canvas import Canvas
 from stream.compositing.coverage import Grid, Patch, alpha, grid_of, joined, patch, pixels
 from stream.compositing.layer import Layer
-from stream.compositing.planes import Samples, blend, part
+from stream.compositing.planes import Samples, blend, part, shrink_to
 from stream.compositing.selection import ALL
 from stream.compositing.style import Style
 from stream.instances import Instances, box_iou
@@ -40,10 +41,11 @@ _UNSURE = 0.3
 _STANDS = 0.6
 """Overlap of boxes from which on what was covered a moment ago is covered still: masks lose a hat
 or a hand for some frames while nobody moves."""
-_LATELY, _APART = 1.0, 0.15
+_LATELY, _APART = 1.0, 0.25
 """For how many seconds, and how far apart what is kept for it lies, in seconds."""
 _RUNG = 1.25
 """From one size of squares to the next."""
+_HALF = 128
 _SPANS = 20
 """Spans of time that are said one by one."""
 
@@ -107,6 +109,8 @@ class Cover(Layer):
 
     pastes: ClassVar[bool] = False
     covers: ClassVar[bool] = True
+    hard: ClassVar[bool] = False
+    """Whether covers end without a transition."""
     remembers: ClassVar[bool] = True
 
     def __init__(self, style: Style) -> None:
@@ -187,10 +191,11 @@ class Cover(Layer):
             return
         boxes = np.stack([one.box for one in found])
         overlaps = box_iou(np.stack([one.box for one in self._covered]), boxes)
-        for one, overlap in zip(self._covered, overlaps, strict=True):
-            if overlap.max() >= _STANDS:
-                # As coarse as what is there now.
-                yield one._replace(longest=found[int(overlap.argmax())].longest)
+        standing = np.flatnonzero(overlaps.max(axis=1) >= _STANDS).tolist()
+        likest = overlaps.argmax(axis=1).tolist()
+        for place in standing:
+            # As coarse as what is there now.
+            yield self._covered[place]._replace(longest=found[likest[place]].longest)
 
     def _remember(self, found: Sequence[_Covered], now: float) -> None:
         """Keeps what was covered in the last frame, and some of those before."""
@@ -254,6 +259,8 @@ class Cover(Layer):
                 cover = self.covered(canvas, samples, step, place, window, block)
                 if isinstance(cover, int):
                     blend(there, strengths[step], cover)
+                elif self.hard:
+                    np.copyto(there, cover, where=strengths[step] >= _HALF)
                 else:
                     clear = np.asarray(cv2.bitwise_not(strengths[step]), np.uint8)
                     there[...] = composed(there, cover, clear)
@@ -281,15 +288,21 @@ def coarse(
     above, before = top - top % rows, left - left % columns
     below, beyond = bottom + -bottom % rows, right + -right % columns
     there = samples[above:below, before:beyond]  # as far as there is any
-    margins = ((0, below - above - there.shape[0]), (0, beyond - before - there.shape[1]))
-    whole: Array = np.pad(there, margins, mode="edge")
-    size = (whole.shape[1] // columns, whole.shape[0] // rows)
-    small: Array = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
-    how = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
-    large: Array = cv2.resize(small, (whole.shape[1], whole.shape[0]), interpolation=how)
+    beyond_rows, beyond_columns = below - above - there.shape[0], beyond - before - there.shape[1]
+    whole: Array = there
+    if beyond_rows or beyond_columns:
+        edge = (0, beyond_rows, 0, beyond_columns)
+        whole = cv2.copyMakeBorder(np.ascontiguousarray(there), *edge, cv2.BORDER_REPLICATE)
+    small: Array = shrink_to(whole, (whole.shape[1] // columns, whole.shape[0] // rows))
+    if smooth:
+        shape = (whole.shape[1], whole.shape[0])
+        large: Array = cv2.resize(small, shape, interpolation=cv2.INTER_LINEAR)
+    else:
+        large = small.repeat(rows, axis=0).repeat(columns, axis=1)
     return np.asarray(large[top - above : bottom - above, left - before : right - before])
 
 
+@lru_cache(maxsize=256)
 def block_size(least: float, longest: float, grid: tuple[int, int]) -> int:
     """The side of squares in pixels: at least an eighth of an object, a multiple of the grid.
 

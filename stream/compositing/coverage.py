@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing.mattes import around
-from stream.roi import Window, mask_window, soft_strips
+from stream.roi import Window
 from stream.types import Array
 
 _FINE = 180
@@ -76,40 +76,41 @@ def patch(
     Returns:
         None where nothing of the picture is covered.
     """
-    onward = max(1, math.ceil(_ONWARD * max(mask.shape)))
+    cells = mask.shape
+    onward = max(1, math.ceil(_ONWARD * max(cells)))
     wide: Array = cv2.copyMakeBorder(mask, onward, onward, onward, onward, cv2.BORDER_REPLICATE)
-    low, high = box[:2], box[2:]
-    share = onward * (high - low) / np.array(mask.shape[::-1], np.float32)
-    place = (np.concatenate([low - share, high + share]) / grid.side).astype(np.float32)
-    rows, columns = grid.cells
-    # Where cells are larger than the mask's, the most of each counts.
-    dense = [
-        math.ceil(many / max(1e-3, float(extent)))
-        for many, extent in zip(wide.shape, (place[3] - place[1], place[2] - place[0]), strict=True)
-    ]
-    if max(dense) > 1:
-        wide = cv2.dilate(
-            wide,
-            np.ones(
-                [min(one, many) for one, many in zip(dense, wide.shape, strict=True)], np.uint8
-            ),
-        )
-    shape = (wide.shape[0], wide.shape[1])
-    if mask_window(place, shape, columns, rows) is None:
+    left, top, right, bottom = (box / grid.side).tolist()
+    if not (right > left and bottom > top):
         return None
+    # Of the grid's cells a mask's cell takes so much.
+    across, down = (right - left) / cells[1], (bottom - top) / cells[0]
+    left, right = left - onward * across, right + onward * across
+    top, bottom = top - onward * down, bottom + onward * down
+    if min(across, down) < 1:  # Where the grid is coarser than the mask, the most of it counts.
+        kernel = [min(math.ceil(1 / max(one, 0.01)), max(cells)) for one in (down, across)]
+        wide = cv2.dilate(wide, np.ones(kernel, np.uint8))
     radius = max(1, math.ceil(reach / grid.side))
+    rows, columns = grid.cells
     window = (
-        max(0, math.floor(float(place[1])) - radius),
-        min(rows, math.ceil(float(place[3])) + radius),
-        max(0, math.floor(float(place[0])) - radius),
-        min(columns, math.ceil(float(place[2])) + radius),
+        max(0, math.floor(top) - radius),
+        min(rows, math.ceil(bottom) + radius),
+        max(0, math.floor(left) - radius),
+        min(columns, math.ceil(right) + radius),
     )
     if window[0] >= window[1] or window[2] >= window[3]:
         return None
-    inside = np.empty((window[1] - window[0], window[3] - window[2]), np.uint8)
-    for part, strip in soft_strips(np.asarray(wide, np.float32), place, window):
-        cv2.compare(strip, threshold, cv2.CMP_GT, dst=inside[part])  # type: ignore[call-overload]
+    # From the middles of the grid's cells to the mask's.
+    place = np.array(
+        [
+            [1 / across, 0, (window[2] + 0.5 - left) / across - 0.5],
+            [0, 1 / down, (window[0] + 0.5 - top) / down - 0.5],
+        ]
+    )
+    size = (window[3] - window[2], window[1] - window[0])
+    soft = cv2.warpAffine(wide, place, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    inside = np.asarray(soft > np.float32(threshold)).view(np.uint8)
     grown = np.asarray(cv2.dilate(inside, _disc(radius)), np.uint8)
+    grown *= np.uint8(255)
     return Patch(window, grown) if grown.any() else None
 
 
@@ -124,11 +125,13 @@ def joined(plane: NDArray[np.uint8], patches: Iterable[Patch]) -> list[Window]:
         Windows that hold all of them and do not touch each other, with a cell around.
     """
     windows: list[Window] = []
+    rows, columns = plane.shape
     for (top, bottom, left, right), inside in patches:
         there = plane[top:bottom, left:right]
         np.maximum(there, inside, out=there)
-        rows, columns = plane.shape
         window = (max(0, top - 1), min(rows, bottom + 1), max(0, left - 1), min(columns, right + 1))
+        if any(_within(window, one) for one in windows):
+            continue
         # What grows may come to touch another.
         while touching := [one for one in windows if _touch(one, window)]:
             for one in touching:
@@ -176,6 +179,10 @@ def alpha(
     y, x = (top - first) * down, (left - before) * across
     cut = large[y : y + rows, x : x + columns]
     return np.asarray(cv2.add(cut, cut), np.uint8)
+
+
+def _within(one: Window, other: Window) -> bool:
+    return other[0] <= one[0] and one[1] <= other[1] and other[2] <= one[2] and one[3] <= other[3]
 
 
 def _touch(one: Window, other: Window) -> bool:

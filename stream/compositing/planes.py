@@ -147,6 +147,25 @@ def reduce_to(image: NDArray[Sample], step: tuple[int, int]) -> NDArray[Sample]:
     return np.asarray(small, image.dtype)
 
 
+def shrink_to(image: Samples, size: tuple[int, int]) -> Samples:
+    """Averages an image to a smaller one, by about a code value's accuracy.
+
+    Halving is many times as fast as averaging over any other area, so it is halved first.
+
+    Args:
+        image: uint8 or uint16 [H, W].
+        size: width and height; in neither larger than the image.
+    """
+    height, width = image.shape
+    shrunk: Array = image
+    while height % 2 == 0 and width % 2 == 0 and height >= 2 * size[1] and width >= 2 * size[0]:
+        height, width = height // 2, width // 2
+        shrunk = cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_AREA)
+    if (width, height) != size:
+        shrunk = cv2.resize(shrunk, size, interpolation=cv2.INTER_AREA)
+    return shrunk
+
+
 @lru_cache(maxsize=64)
 def layout(name: str) -> tuple[int, tuple[tuple[int, int], ...]]:
     """Bits per sample of a pixel format, and rows and columns of luma per sample of each plane.

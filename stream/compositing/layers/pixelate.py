@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from stream.compositing.canvas import Canvas
 from stream.compositing.cover import Cover, block_size, coarse
 from stream.compositing.planes import Samples
@@ -10,6 +12,8 @@ from stream.roi import Window
 
 class Pixelate(Cover):
     """Shows each object in squares too large to recognise anybody."""
+
+    hard: ClassVar[bool] = True
 
     def block(self, canvas: Canvas, longest: float) -> int:
         """The side of the squares."""
