@@ -27,6 +27,9 @@ from stream.types import AnyPacket
 _PEOPLE_SAY = {"audio": "sound", "subtitle": "subtitles", "data": "data", "video": "video"}
 # Sound of which MP4's head says what only its packets tell; without one there is no head.
 _TOLD_BY_PACKETS = {"ac3", "eac3"}
+# As these, and nothing here makes a packet of them: a film of which the sound begins late, or in
+# the middle of such sound, would have no head.
+_TOLD_BY_NOTHING = {"truehd", "mlp"}
 # Further video that readers find again in MPEG-TS.
 _BROADCAST = {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"}
 _CHAPTER_TICK = Fraction(1, 1_000_000)
@@ -127,6 +130,7 @@ class Copies:
         probe = _probe(stream, layout)
         strange = stream.type == "audio" and (
             (kind.sounds is not None and name not in kind.sounds)
+            or (kind.by_decode_time and name in _TOLD_BY_NOTHING)
             or (kind.channels is not None and _channels(layout) > kind.channels)
         )
         if (stream.type == "audio" and layout is None) or (

@@ -134,8 +134,10 @@ class Filled(Copied):
         length = (packet.duration or 0) * packet.time_base
         hush = self._silence
         if packet.pts is not None:
-            if self.empty and packet.pts * packet.time_base + length <= _ROUNDING:
-                return  # of before the first picture, or what an encoder puts before the sound
+            if self.empty and packet.pts * packet.time_base + length / 2 <= _ROUNDING:
+                # Of before the first picture, or what an encoder puts before the sound. Packets
+                # are whole: one that lies half before it is as far off with as without.
+                return
             missing = packet.pts * packet.time_base - self._reached
             step = Fraction(0) if hush is None else (hush.duration or 0) * hush.time_base
             # Coarse clocks round lengths, and many roundings add up to a gap.

@@ -96,3 +96,14 @@ def test_sound_and_picture_are_in_step_in_every_container(tmp_path, encoder):
     for ending in (".mp4", ".mov", ".mkv", ".webm", ".ts", ".avi"):
         run(original, tmp_path / f"out{ending}")
         assert heard(tmp_path / f"out{ending}") == pytest.approx(wanted, abs=0.012), ending
+
+
+@pytest.mark.parametrize("encoder", [*SOUNDS, *ELSEWHERE])
+def test_a_part_of_a_film_is_in_step(tmp_path, encoder):
+    original = (made_elsewhere if encoder in ELSEWHERE else clicking)(tmp_path, encoder)
+    begins = 0.72  # which is when a picture is shown
+    wanted = heard(original) - begins
+    for ending in (".mp4", ".mkv", ".webm", ".ts", ".avi"):
+        run(original, tmp_path / f"out{ending}", cut={"start": begins, "end": 1.9})
+        # A packet is the least that can be left out of sound that is copied.
+        assert heard(tmp_path / f"out{ending}") == pytest.approx(wanted, abs=0.048), ending
