@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from stream.bench.figures import Figure
 
 
-PARTS = ("pipeline", "compositing", "effects", "edges", "memory", "speed", "nodes", "peers", "gpu")
+PARTS = (
+    "pipeline",
+    "compositing",
+    "effects",
+    "edges",
+    "identity",
+    "memory",
+    "speed",
+    "nodes",
+    "peers",
+    "gpu",
+)
 """What can be measured."""
 
 _OF_FILES = ("speed", "nodes", "peers")
@@ -45,13 +56,13 @@ class BenchOptions:
     )
     pictures: Path | None = option(
         None,
-        "For edges: pictures with true masks, in any layout that `stream train` takes.",
+        "For edges and identity: pictures with true masks, in a layout that `stream train` takes.",
         said="none",
         metavar="FOLDER",
     )
     clips: tuple[str, ...] | None = option(
         None,
-        "For edges and peers: video files, separated by commas.",
+        "For edges, identity and peers: video files, separated by commas.",
         said="none",
         metavar="FILE,…",
         parse=parse_names,
@@ -73,9 +84,10 @@ def bench(
             "anyone would write (extras [supervision] and [trackers]), and a model file against "
             "its origin and other runtimes (extra [export]); effects times each beside "
             "supervision's annotators; edges says how near they come to the true ones, and how "
-            "still they lie; gpu measures an NVIDIA card, or tries the same on the CPU with "
-            "--provider cpu. [default: pipeline, compositing, memory and speed; "
-            "speed, nodes and peers where --model is a file]",
+            "still they lie; identity says who is taken for whom by each tracker; gpu measures an "
+            "NVIDIA card, or tries the same on the CPU with --provider cpu. [default: "
+            "pipeline, compositing, memory and speed; speed, nodes and peers where --model is a "
+            "file]",
         ),
     ] = None,
     verbose: common.Verbose = False,
@@ -87,7 +99,7 @@ def bench(
             raise UsageError(f"--part is one of {', '.join(PARTS)}, not {name!r}")
     from rich.table import Table
 
-    from stream.bench import compositing, edges, effects, gpu, memory, nodes, peers, speed
+    from stream.bench import compositing, edges, effects, gpu, identity, memory, nodes, peers, speed
     from stream.run.guard import check_report
     from stream.run.report import machine, write_json
 
@@ -104,6 +116,7 @@ def bench(
             "compositing": compositing.measure,
             "effects": effects.measure,
             "edges": lambda: edges.measure(model, provider, options.pictures, clips),
+            "identity": lambda: identity.measure(model, provider, options.pictures, clips),
             "memory": lambda: memory.measure(folder),
             "speed": lambda: speed.measure_model(folder, model, provider, size),
             "nodes": lambda: nodes.measure(model, provider),

@@ -1,5 +1,6 @@
 """The measurements run and say what they should; how fast anything is, is not asked here."""
 
+import importlib.util
 import re
 from dataclasses import replace
 from fractions import Fraction
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from stream import extras
-from stream.bench import compositing, edges, effects, gpu, nodes, obvious, peers, speed
+from stream.bench import compositing, edges, effects, gpu, identity, nodes, obvious, peers, speed
+from stream.bench.crossings import Material
 from stream.bench.figures import Figure, median_seconds
 from stream.bench.material import FindsNothing, crowd, make_clip
 from stream.bench.speed import measure_model
@@ -20,7 +22,9 @@ from stream.frame import Frame
 from stream.inference import nvidia, providers
 from stream.inference.catalogue import find
 from stream.pixels import picture_from_bgr
+from stream.tracking.trackers.motion import Motion
 from tests import tiny_models
+from tests.tracking import objects
 
 
 def test_a_figure_knows_whether_it_is_met():
@@ -269,3 +273,69 @@ def test_shimmer_is_the_change_of_still_edges():
 def test_edges_want_something_to_be_measured_on():
     with pytest.raises(UsageError, match="--pictures or --clips"):
         next(edges.measure("default", "cpu", None, []))
+
+
+def _film(*frames):
+    """Frames of (box, score, label) rows at ten a second."""
+    return [(index / 10, objects.found(*rows)) for index, rows in enumerate(frames)]
+
+
+def test_identities_and_hidden_objects_are_counted_for_each_tracker():
+    left, right = objects.LEFT, objects.RIGHT
+    inside = (20.0, 20.0, 50.0, 100.0)
+    both, flash = [(left, 0.95), (right, 0.8, 1)], [(left, 0.95), (inside, 0.7, 1), (right, 0.8, 1)]
+    film = _film(*[both] * 5, [(left, 0.95), ((60.0, 60.0, 80.0, 90.0), 0.7)], flash, *[both] * 5)
+    told = {(one.name, one.unit): one for one in identity.of_clip("c", film, objects.THRESHOLD)}
+    counted = told["c, motion, file", "identities"]
+    assert counted.value == 2
+    assert counted.detail == "1 person, 1 dog; 12 frames"
+    lost = told["c, motion, file", "hidden"]
+    assert (lost.value, lost.detail) == (
+        1,
+        "of 25 above 0.5; 2 with what lies within what is shown",
+    )
+    assert told["c, steady", "identities"].value == 4
+    assert told["c, steady", "hidden"].value == 0
+    if importlib.util.find_spec("trackers") is None:
+        assert lost.at_most is None
+    else:
+        theirs = [told[f"c, {name}", "hidden"].value for name in ("bytetrack", "ocsort")]
+        assert lost.at_most <= min(theirs)
+
+
+def test_footage_is_looked_ahead_into_as_far_as_a_run_does():
+    seen = []
+
+    class Looks(Motion):
+        def update(self, given, seconds, threshold, following=()):
+            seen.append([round(when - seconds, 3) for when, _ in following])
+            return super().update(given, seconds, threshold, following)
+
+    film = [(index / 50, objects.found((objects.LEFT, 0.9))) for index in range(7)]
+    list(identity.follow(identity.Way("looks", Looks, file=True), film, 0.5))
+    assert seen[0] == [0.02, 0.04, 0.06, 0.08]
+    assert [len(one) for one in seen] == [4, 4, 4, 3, 2, 1, 0]
+    seen.clear()
+    list(identity.follow(identity.Way("looks", Looks), film, 0.5))
+    assert seen == [[]] * 7
+
+
+def test_who_is_taken_for_another_is_counted_where_the_truth_is_known():
+    pytest.importorskip("trackers.eval")
+    left, right = objects.LEFT, objects.RIGHT
+    truth = [{7: left, 9: right}] * 6
+    right_ones = objects.found((left, 0.9), (right, 0.8))
+    same = [right_ones.with_tracks(np.array([4, 2]))] * 6
+    mixed = [*same[:3], *[right_ones.with_tracks(np.array([2, 4]))] * 3]
+    assert identity.scored([truth], [same]) == (1, 1, 0, 2, 2)
+    score = identity.scored([truth, truth], [same, mixed])
+    assert 0.5 < score.hota < 1
+    assert score.idf1 == pytest.approx(0.75)
+    assert (score.switches, score.identities, score.people) == (2, 4, 4)
+
+
+def test_identity_wants_something_to_be_measured_on():
+    with pytest.raises(UsageError, match="--pictures or --clips"):
+        next(identity.measure("default", "cpu", None, []))
+    with pytest.raises(UsageError, match="0 whole people"):
+        Material([])
