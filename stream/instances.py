@@ -54,6 +54,8 @@ class Instances:
             asked for it.
         colours: float32 [N, K], which share of its pixels has which colour, for trackers; None
             where nobody asked for it.
+        scene: which scene of a run the picture belongs to, counted by cuts, for trackers; 0 where
+            nobody looked.
     """
 
     boxes: NDArray[np.float32]
@@ -67,6 +69,7 @@ class Instances:
     mask_boxes: NDArray[np.float32] | None = None
     unsure: Instances | None = None
     colours: NDArray[np.float32] | None = None
+    scene: int = 0
 
     def __post_init__(self) -> None:
         count = len(self.boxes)

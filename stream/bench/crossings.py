@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from stream.bench.material import Labelled, LabelledPicture
 from stream.errors import UsageError
+from stream.tracking.association import LIVING
 
 WIDTH, HEIGHT, RATE, SECONDS = 640, 480, 30, 5
-_LIVING = {"person", "dog", "cat", "horse", "cow", "sheep", "bird", "bear", "elephant"}
 _SEEN = 0.15
 """Of whom less can be seen than this share is not in view."""
 
@@ -58,7 +58,7 @@ class Material:
         for picture in pictures:
             if picture.id % 2 != half:
                 continue
-            living = [one for one in picture.objects if one.name in _LIVING]
+            living = [one for one in picture.objects if one.name in LIVING]
             if not living and picture.width >= 480:
                 self._pictures.append(picture)
             people = [one for one in living if one.name == "person"]

@@ -14,7 +14,8 @@ class Figure:
 
     Attributes:
         name: what was measured.
-        value: the median or the ratio; None where it could not be measured (`detail` says why).
+        value: the median, the ratio or the count; None where it could not be measured (`detail`
+            says why).
         unit: of the value; "×" for ratios.
         at_least: the value should not be below this.
         at_most: the value should not be above this.

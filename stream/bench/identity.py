@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -158,14 +159,13 @@ class Hidden(NamedTuple):
 
 def hidden(given: Instances, shown: Instances, threshold: float) -> Hidden:
     """How many objects of a frame are not shown."""
-    places = {tuple(box) for box in shown.boxes.tolist()}
-    there = [tuple(box) in places for box in given.boxes.tolist()]
-    lost = [one for one in np.flatnonzero(given.scores >= threshold).tolist() if not there[one]]
-    known = [place for place, is_there in enumerate(there) if is_there]
-    apart = sum(
-        max((mask_cover(given, one, other)[0] for other in known), default=0.0) <= _WITHIN
-        for one in lost
-    )
+    places = {tuple(box): place for place, box in enumerate(given.boxes.tolist())}
+    known = [places[tuple(box)] for box in shown.boxes.tolist()]
+    lost = sorted(set(np.flatnonzero(given.scores >= threshold).tolist()) - set(known))
+    masks = given.masks.copy()
+    masks[known] = shown.masks  # a tracker may have added to them
+    seen = replace(given, masks=masks)
+    apart = sum(all(mask_cover(seen, one, other)[0] <= _WITHIN for other in known) for one in lost)
     return Hidden(len(lost), apart)
 
 
@@ -229,8 +229,8 @@ def _of_scenes(segmenter: Segmenter, material: crossings.Material) -> Iterator[F
                 name,
                 score.hota,
                 "HOTA",
-                detail=f"IDF1 {score.idf1:.3f}, {score.switches} switches, {score.identities} "
-                f"identities of {score.people} people; {len(films)} made clips",
+                detail=f"HOTA {score.hota:.3f}, IDF1 {score.idf1:.3f}, {score.switches} switches, "
+                f"{score.identities} identities of {score.people} people; {len(films)} made clips",
             )
 
 

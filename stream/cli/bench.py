@@ -150,4 +150,7 @@ def bench(
 
 
 def _value(figure: Figure) -> str:
-    return "did not run" if figure.value is None else f"{figure.value:.2f} {figure.unit}"
+    if figure.value is None:
+        return "did not run"
+    number = str(figure.value) if isinstance(figure.value, int) else f"{figure.value:.2f}"
+    return f"{number} {figure.unit}"

@@ -14,6 +14,7 @@ from stream.frame import Passthrough
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
 from stream.instances import Instances
+from stream.motion.scenes import Scenes
 from stream.run import unsure
 from stream.run.figures import Counts, Job
 from stream.timing import timed
@@ -91,6 +92,7 @@ class Finder:
     detector: Detector
     tracker: Tracker | None = None
     covers: bool = False
+    _scenes: Scenes = field(default_factory=Scenes, init=False)
 
     @property
     def lookahead(self) -> float:
@@ -103,14 +105,19 @@ class Finder:
         return 1.0 if self.tracker is None else self.tracker.floor
 
     def candidates(self, raw: Raw, prepared: Prepared) -> Instances:
-        """What may be in a frame, for `follow`."""
+        """What may be in a frame, for `follow`; called as that is, in order."""
         share = min(self._floor, unsure.FLOOR) if self.covers else self._floor
         least = None if share == 1 else share * self.detector.threshold
         found = self.detector.postprocess(raw, prepared, least)
-        if self.tracker is None or not self.tracker.colours:
+        if self.tracker is None:
             return found
-        where = prepared.geometry
-        return with_colours(found, prepared.pixels()[0], where.scale, where.offset)
+        pixels, where = prepared.pixels()[0], prepared.geometry
+        (left, top), (width, height) = where.offset, where.content
+        scene = self._scenes(pixels[top : top + height, left : left + width])
+        found = replace(found, scene=scene)
+        if not self.tracker.colours:
+            return found
+        return with_colours(found, pixels, where.scale, where.offset)
 
     def follow(
         self,
@@ -126,6 +133,7 @@ class Finder:
             following: the candidates of the next ones, with their times, as far as there are any.
         """
         threshold = self.detector.threshold
+        following = [one for one in following if one[1].scene == candidates.scene]
         if not self.covers:
             return self._track(candidates, seconds, threshold, following)
         least = self._floor * threshold
@@ -149,7 +157,7 @@ class Finder:
             shown = self.tracker.update(candidates, seconds, threshold, following)
         else:
             shown = self.tracker.update(candidates, seconds, threshold)
-        return shown if shown.colours is None else replace(shown, colours=None)
+        return replace(shown, colours=None, scene=0)
 
 
 class Schedule(ABC):

@@ -16,7 +16,7 @@ from stream.run.schedule import Ahead, EachFrame, Finder
 from stream.timing import END_TO_END, Clock
 from stream.tracking.base import Tracker
 from stream.tracking.trackers.motion import Motion
-from tests.run.parts import Looker, prepared_grey
+from tests.run.parts import Looker, index_of, picture, prepared_grey
 
 
 class Listener(Tracker):
@@ -156,3 +156,37 @@ def test_in_footage_a_new_object_is_shown_from_its_first_frame_on():
     schedule.close()
     # But for the end of the film, where nothing follows that could confirm it.
     assert counts == [0] * 5 + [1] * 15
+
+
+def test_a_tracker_is_told_of_cuts_and_of_nothing_behind_them():
+    class Films(Looker):
+        """Sees another picture from the fourth frame on."""
+
+        def preprocess(self, image):
+            prepared = prepared_grey(image)
+            ramp = np.linspace(0, 255, 64)
+            prepared.tensor[...] = (ramp if index_of(image) < 4 else ramp[::-1])[
+                None, None, :, None
+            ]
+            return prepared
+
+    class Watches(Listener):
+        lookahead = 0.08
+
+        def update(self, candidates, seconds, threshold, following=()):
+            scenes.append(candidates.scene)
+            assert {one.scene for _, one in following} <= {candidates.scene}
+            return super().update(candidates, seconds, threshold, following)
+
+    scenes = []
+    schedule = EachFrame(Finder(Films(), tracker := Watches()))
+    figures = Figures(Clock(), END_TO_END)
+    jobs = [
+        figures.enter(Frame(picture(index), index, index, Fraction(1, 25))) for index in range(8)
+    ]
+    for job in jobs:
+        schedule.enter(job)
+    assert {job.frame.instances.scene for job in schedule.settle(jobs)} == {0}
+    schedule.close()
+    assert scenes == [0] * 4 + [1] * 4
+    assert [len(following) for _, following in tracker.told] == [2, 2, 1, 0, 2, 2, 1, 0]
