@@ -34,9 +34,6 @@ _MOST = 240
 _WITHIN = 0.6
 """What is covered to this share by what is shown is no object that is missing."""
 
-_FOLLOWING = 6
-"""Frames that are looked ahead into at most, as a run does."""
-
 _ROUNDING = 1e-3
 """Seconds by which timestamps may be off."""
 
@@ -138,7 +135,7 @@ def follow(way: Way, film: Film, threshold: float) -> Iterator[tuple[Instances, 
             yield given, tracker.update(given, when, threshold)
             continue
         following: list[tuple[float, Instances]] = []
-        for one in kept[index + 1 : index + 1 + _FOLLOWING]:
+        for one in kept[index + 1 :]:
             following.append(one)
             if one[0] - when >= tracker.lookahead - _ROUNDING:
                 break

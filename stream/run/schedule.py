@@ -252,8 +252,8 @@ class InferencePool:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-_MOST_HELD = 6
-"""Frames that wait for what follows them at most; a 4K frame is 12 MB."""
+_MOST_HELD = 80_000_000
+"""Bytes of pictures that wait for what follows them at most: six of 4K."""
 
 _ROUNDING = 1e-3
 """Seconds by which timestamps may be off."""
@@ -266,6 +266,10 @@ class _Held:
     job: Job
     candidates: Instances
     after: list[Work] = field(default_factory=list)
+
+
+def _bytes(picture: av.VideoFrame) -> int:
+    return sum(plane.buffer_size for plane in picture.planes)
 
 
 class Ahead:
@@ -314,8 +318,9 @@ class Ahead:
         first, last = self._held[0].job.frame, self._held[-1].job.frame
         if not 0 <= last.pts_seconds - first.pts_seconds < self._finder.lookahead - _ROUNDING:
             return True
-        carried = sum(isinstance(item, Job) for one in self._held for item in one.after)
-        return len(self._held) + carried > _MOST_HELD
+        carried = (item for one in self._held for item in one.after if isinstance(item, Job))
+        waiting = [one.job for one in self._held] + list(carried)
+        return sum(_bytes(job.frame.image) for job in waiting) > _MOST_HELD
 
     def _release(self) -> Iterator[Work]:
         held = self._held.popleft()

@@ -68,7 +68,7 @@ def run_through(schedule, count, rate):
     return left
 
 
-@pytest.mark.parametrize(("rate", "known"), [(10, 2), (25, 5), (30, 6), (60, 6), (3, 1)])
+@pytest.mark.parametrize(("rate", "known"), [(10, 2), (25, 5), (30, 6), (60, 12), (3, 1)])
 def test_a_tracker_is_told_of_what_follows_for_as_long_as_it_wants(rate, known):
     tracker = Listener()
     left = run_through(EachFrame(Finder(Looker(), tracker)), 20, rate)
@@ -96,7 +96,14 @@ def test_with_an_interval_the_next_inferred_frames_are_told():
     assert tracker.told[-1][1] == []
 
 
-def test_no_more_frames_are_held_than_memory_allows():
+def test_frames_between_inferences_wait_for_the_next_one():
+    tracker = Listener()
+    run_through(LookAhead(Finder(Looker(), tracker), 10), 30, 25)
+    assert tracker.told == [(0, [0.4]), (0.4, [0.8]), (0.8, [])]
+
+
+def test_no_more_frames_are_held_than_memory_allows(monkeypatch):
+    monkeypatch.setattr("stream.run.schedule._MOST_HELD", 6 * 64 * 72)
     tracker = Listener()
     left = run_through(LookAhead(Finder(Looker(), tracker), 30), 70, 250)
     assert left == [one for index in range(70) for one in (index, "packet")]
