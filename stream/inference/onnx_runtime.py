@@ -122,6 +122,8 @@ class SessionOptions(Protocol):
     """How a session is made."""
 
     enable_profiling: bool
+    graph_optimization_level: object
+    optimized_model_filepath: str
     profile_file_prefix: str
     log_severity_level: int
     intra_op_num_threads: int
@@ -136,12 +138,19 @@ class SessionOptions(Protocol):
         """Asks for a plug-in provider."""
 
 
+class Levels(Protocol):
+    """The enumeration `GraphOptimizationLevel`."""
+
+    ORT_DISABLE_ALL: object
+
+
 class Runtime(Protocol):
     """The module `onnxruntime`."""
 
     __file__: str
     __version__: str
     OrtValue: DeviceTensors
+    GraphOptimizationLevel: Levels
 
     def InferenceSession(  # noqa: N802 - it is a class
         self,

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from stream.errors import ModelError, ProviderError
@@ -15,6 +16,7 @@ from stream.inference.catalogue import Entry, open_model
 from stream.inference.contract import INPUT, Metadata, check_tensors
 from stream.inference.converter import converter, obstacle
 from stream.inference.cpu import available_cores
+from stream.inference.kept_graph import through_kept
 from stream.inference.nvidia import failure
 from stream.inference.on_device import DeviceInput
 from stream.inference.onnx_runtime import InferenceSession, SessionOptions, TensorInfo
@@ -135,9 +137,12 @@ def open_on(
     sides = free_sides(path) if chosen.shared is not None else None
     expected = None if picture is None else metadata.resize.geometry(*picture).size
     each, what = max(1, total // workers), f"the model {str(path)!r}"
-    handles = Handles(
-        lambda fixed: create(chosen, str(path), each, what, fixed=fixed), sides, expected
-    )
+
+    def make(fixed: Mapping[str, int]) -> InferenceSession:
+        opened = partial(create, chosen, threads=each, what=what, fixed=fixed)
+        return through_kept(opened, path, fixed) if chosen.name == "cpu" else opened(str(path))
+
+    handles = Handles(make, sides, expected)
     handle = handles.first
     if said and passed is not None:
         logger.warning("%s", said)
@@ -190,6 +195,9 @@ def create(
     what: str,
     profile: Path | None = None,
     fixed: Mapping[str, int] | None = None,
+    *,
+    optimised: bool = False,
+    keep: Path | None = None,
 ) -> InferenceSession:
     """Creates an `onnxruntime.InferenceSession` that runs on the route's provider.
 
@@ -202,6 +210,8 @@ def create(
             took; None for no such file.
         fixed: sides of inputs by the names that the model gives them, with the only size each will
             have.
+        optimised: the graph is optimised already.
+        keep: a file for the optimised graph.
 
     Raises:
         ModelError: ONNX Runtime cannot read the model.
@@ -211,6 +221,10 @@ def create(
     options = session_options(chosen, threads)
     for side, pixels in (fixed or {}).items():
         options.add_free_dimension_override_by_name(side, pixels)
+    if optimised:
+        options.graph_optimization_level = module.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if keep is not None:
+        options.optimized_model_filepath = str(keep)
     if profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, str(profile)
     names: list[str | tuple[str, dict[str, str]]] | None = None
