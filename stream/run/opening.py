@@ -177,7 +177,7 @@ def check_output(output: OutputPlan, inputs: Sequence[Path], *, live: bool, phot
     Raises:
         StreamError: what, and what to do.
     """
-    kind = sinks.find(output.target, photos=photos)
+    kind = sinks.find(output.target, photos=photos, form=output.options.format)
     kind.check(output.target, output.options, inputs)
     if not kind.paints:
         return

@@ -109,7 +109,7 @@ class Output:
         """What it could not keep, and what its layers have to say, a sentence each."""
         painted = () if self.painter is None else self.painter.remarks
         found = [*self._said, *self.sink.remarks, *painted]
-        if self.figures.dropped and not self.sink.shows:
+        if self.figures.dropped and not self.sink.shows and not self.gone:
             found.append(
                 f"{self.figures.dropped} frames are missing in {self.name}: it could not keep up; "
                 "choose a faster --preset"

@@ -78,7 +78,7 @@ def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
         UsageError: it is not possible as asked for.
         SinkError: it cannot be written to.
     """
-    kind = sinks.find(plan.target, photos=bool(info.pictures))
+    kind = sinks.find(plan.target, photos=bool(info.pictures), form=plan.options.format)
     if kind.paints and plan.picture.divided:
         return Output(SplitSink(plan, kind, info), redact(plan.target))
     painter = make_painter(plan.picture, info, shown=kind.shows) if kind.paints else None

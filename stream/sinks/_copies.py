@@ -61,6 +61,10 @@ class Copies:
         self._early: list[tuple[AnyPacket, int]] = []
         for stream in streams:
             _check_open(stream)
+            if kind.alone:
+                what = f"stream {stream.index}, {_PEOPLE_SAY.get(stream.type, stream.type)}, is"
+                self.remarks.append(f"{what} left out: {kind.format} holds pictures alone")
+                continue
             self._add(muxer, stream, kind)
 
     def write(self, packet: AnyPacket, index: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from av.stream import Disposition
-from av.video.frame import PictureType
+from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from stream.errors import SinkError
@@ -46,6 +46,8 @@ from stream.types import AnyPacket
 
 # The first key frame after the very first comes early, so that there is soon something to save.
 _FIRST_KEYFRAME = Fraction(1, 2)
+# A picture is shown again for so long, in seconds, where a container has no times of its own.
+_FILLED = 10
 _HALF, _TENTH = Fraction(1, 2), Fraction(1, 10)
 _BRANDS = {"major_brand", "minor_version", "compatible_brands"}
 _NOT_KEPT = {*_BRANDS, "encoder", "duration", "software"}
@@ -168,9 +170,10 @@ class VideoSink(Sink):
         self._next_keyframe: Fraction | None = None
         self._muxed = 0
         self._saved = (0, 0.0)
-        self._shuffled = 0
+        self._shuffled = self._repeated = 0
         fitting = Transparent if info.alpha else Pictures
         self._pictures = fitting(info.width, info.height, self._format)
+        self._shown: VideoFrame | None = None
         self._done = False
         self._destination = self._open_destination(overwrite=overwrite)
         tags = {k: v for k, v in info.metadata.items() if k.lower() not in _NOT_KEPT}
@@ -289,6 +292,7 @@ class VideoSink(Sink):
         at = round(exact)
         if self._last is not None and at <= self._last:
             at = self._last + 1
+        at = self._fill_up_to(at)
         # Half a tick is rounding; a grid of frames is coarse enough for less to show.
         self._shuffled += abs(exact - at) > (_HALF if self._kind.timestamps else _TENTH)
         self._last = at
@@ -303,7 +307,28 @@ class VideoSink(Sink):
         if self._decode_times is not None:
             self._decode_times.encoded(at)
         self._mux(self._stream.encode(picture))
+        if self._kind.fills:
+            self._shown = picture
         self._copies.advance(now)
+
+    def _fill_up_to(self, at: int) -> int:
+        """Shows the last picture again until the next is due; returns when that is.
+
+        A pause of a source that was away is left out.
+        """
+        if not self._kind.fills or self._shown is None or self._last is None:
+            return at
+        missing = at - self._last - 1
+        if missing * self._tick > _FILLED:
+            assert self._origin is not None
+            self._origin += missing * self._tick
+            self._remarks.append(f"a pause of {float(missing * self._tick):.1f} s is left out")
+            return at - missing
+        for place in range(self._last + 1, at):
+            self._shown.pts = place
+            self._repeated += 1
+            self._mux(self._stream.encode(self._shown))
+        return at
 
     def _keyframe_due(self, at: int) -> bool:
         now = at * self._tick
@@ -348,6 +373,11 @@ class VideoSink(Sink):
         if self._pictures.fitted:
             self._remarks.append(
                 f"{self._pictures.fitted} pictures of another size were fitted between black bars"
+            )
+        if self._repeated:
+            self._remarks.append(
+                f"{self._repeated} pictures are there twice, since {self.path.suffix} holds a "
+                "constant frame rate only and the next came later"
             )
         if self._shuffled:
             self._remarks.append(
