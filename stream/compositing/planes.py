@@ -116,11 +116,11 @@ def blend_prepared(samples: Samples, keep: Array, added: Array) -> None:
     """
     if samples.dtype != np.uint8:
         keep = keep.astype(samples.dtype)
-    kept = cv2.multiply(samples, keep, scale=1 / 255)
     if samples.strides[0] > 0:
-        cv2.add(kept, added, dst=samples)
+        cv2.multiply(samples, keep, dst=samples, scale=1 / 255)
+        cv2.add(samples, added, dst=samples)
     else:  # A picture that lies upside down in memory, which OpenCV cannot write to.
-        samples[...] = cv2.add(kept, added)
+        samples[...] = cv2.add(cv2.multiply(samples, keep, scale=1 / 255), added)
 
 
 def part(samples: Samples, step: tuple[int, int], window: Window) -> Samples:

@@ -13,7 +13,7 @@ import pytest
 from stream import extras
 from stream.bench import compositing, edges, effects, gpu, identity, nodes, obvious, peers, speed
 from stream.bench.crossings import Material
-from stream.bench.figures import Figure, median_seconds
+from stream.bench.figures import Figure, median_seconds, medians_in_turns
 from stream.bench.material import FindsNothing, crowd, make_clip
 from stream.bench.speed import measure_model
 from stream.compositing import LAYERS, Style
@@ -40,6 +40,21 @@ def test_a_median_is_taken_over_calls_after_the_warm_up():
     seconds = median_seconds(lambda: calls.append(1), 5, warm_up=2)
     assert len(calls) == 7
     assert seconds >= 0
+
+
+def test_works_that_are_compared_take_turns():
+    calls, now = [], [0.0]
+
+    def work(name, seconds):
+        def run():
+            calls.append(name)
+            now[0] += seconds
+
+        return run
+
+    took = medians_in_turns([work("a", 1.0), work("b", 2.5)], 3, warm_up=1, clock=lambda: now[0])
+    assert calls == ["a", "b"] * 4
+    assert took == [1.0, 2.5]
 
 
 def test_clips_have_the_size_and_length_asked_for(tmp_path):
@@ -224,6 +239,8 @@ def test_every_effect_is_timed_beside_what_is_most_like_it():
     assert people.full_masks().sum() > 0.05 * 320 * 180
     picture = picture_from_bgr(np.full((180, 320, 3), 90, np.uint8)).reformat(format="yuv420p")
     bgr = np.full((180, 320, 3), 90, np.uint8)
+    assert (effects.with_people(bgr, people) != bgr).any(axis=2).sum() > 0.05 * 320 * 180
+    assert (bgr == 90).all()
     assert set(LAYERS.names()) >= set(effects.EFFECTS) - {"overlay"}
     for look, theirs in effects.EFFECTS.items():
         effects.painting(look, picture, people)()
