@@ -16,6 +16,7 @@ from av.codec.context import CodecContext
 from av.container import OutputContainer
 from av.stream import Stream
 from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
 from stream.sinks._containers import ContainerKind, muxer_options
@@ -162,6 +163,44 @@ def _holds_video(kind: ContainerKind, encoder: str, options: tuple[tuple[str, st
     return _why_not_found(data, _identity(stream), Fraction(0)) is None
 
 
+def says_range(
+    kind: ContainerKind, encoder: str, options: Mapping[str, str], pixel_format: str
+) -> bool:
+    """Whether pictures that use all values of their samples are known as such when they are read.
+
+    Args:
+        kind: the container.
+        encoder: FFmpeg's name of it.
+        options: what it is opened with.
+        pixel_format: of the pictures.
+    """
+    return _says_range(kind, encoder, tuple(sorted(options.items())), pixel_format)
+
+
+@functools.cache
+def _says_range(
+    kind: ContainerKind, encoder: str, options: tuple[tuple[str, str], ...], pixel_format: str
+) -> bool:
+    data = io.BytesIO()
+    quieten()
+    try:
+        trial = av.open(data, "w", format=kind.format, container_options=_options_for(kind))
+        stream = trial.add_stream(encoder, rate=25, options=dict(options))
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height = _SIZE
+        stream.pix_fmt = pixel_format
+        stream.codec_context.color_range = ColorRange.JPEG
+        for packet in _pictures(stream):
+            trial.mux_one(packet)
+        trial.close()
+        data.seek(0)
+        with av.open(data, "r") as again:
+            read = next(again.decode(video=0))
+    except (*_FAILURES, StopIteration, IndexError):
+        return False
+    return read.color_range == ColorRange.JPEG or read.format.name.startswith("yuvj")
+
+
 def _pictures(stream: VideoStream) -> list[AnyPacket]:
     """A few pictures as an encoder gives them."""
     packets: list[AnyPacket] = []
@@ -169,6 +208,7 @@ def _pictures(stream: VideoStream) -> list[AnyPacket]:
         picture = VideoFrame(*_SIZE, stream.pix_fmt or "yuv420p")
         for plane in picture.planes:
             plane.update(bytes(plane.buffer_size))
+        picture.color_range = stream.codec_context.color_range
         picture.pts, picture.time_base = at, _TICK
         packets += stream.encode(picture)
     packets += stream.encode(None)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from av.stream import Disposition
+from av.video.format import VideoFormat
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
@@ -39,8 +40,11 @@ from stream.sinks._plan import (
     choose_alpha,
     choose_tick,
     configure,
+    narrowed,
     rate_of,
+    uses_all_values,
 )
+from stream.sinks._trial import says_range
 from stream.sinks.base import Sink
 from stream.types import AnyPacket
 
@@ -171,8 +175,13 @@ class VideoSink(Sink):
         self._muxed = 0
         self._saved = (0, 0.0)
         self._shuffled = self._repeated = 0
+        # What means something is left as it is.
+        narrow = uses_all_values(info) and not info.exact and not self._says_range()
+        if narrow:
+            info, said = narrowed(info, self._kind, self._choice)
+            self._remarks.append(said)
         fitting = Transparent if info.alpha else Pictures
-        self._pictures = fitting(info.width, info.height, self._format)
+        self._pictures = fitting(info.width, info.height, self._format, narrow=narrow)
         self._shown: VideoFrame | None = None
         self._done = False
         self._destination = self._open_destination(overwrite=overwrite)
@@ -190,6 +199,11 @@ class VideoSink(Sink):
     ) -> tuple[ContainerKind, EncoderChoice]:
         """The container and the encoder."""
         return (choose_alpha if info.alpha else choose)(self.path, codec, crf, preset)
+
+    def _says_range(self) -> bool:
+        if VideoFormat(self._format).is_rgb:
+            return True
+        return says_range(self._kind, self._choice.name, self._choice.options, self._format)
 
     def _open_destination(self, *, overwrite: bool) -> Destination:
         """Where the container's bytes go."""

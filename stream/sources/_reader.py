@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 from stream.errors import SourceError
 from stream.sources._container import RAISED, open_container
 from stream.sources._joined import beginnings, next_flv
+from stream.sources._tags import mend_tags
 from stream.sources._transparency import decoder_of
 from stream.types import AnyPacket
 
@@ -262,6 +263,7 @@ class Reader:
 
     def _decoded(self, picture: av.VideoFrame) -> Decoded:
         self._came += 1
+        mend_tags(picture, self._video.codec_context.codec.canonical_name)
         stored = picture.pts if picture.pts is not None else picture.dts
         if self._times:
             stored = heapq.heappop(self._times)
