@@ -30,6 +30,8 @@ def cpu_options(threads: int, workers: int) -> dict[str, str]:
         "PERFORMANCE_HINT": "THROUGHPUT" if workers > 1 else "LATENCY",
         "NUM_STREAMS": str(workers),
         "INFERENCE_NUM_THREADS": str(threads),
+        # Bound to a core each, they would wait there for the encoder while another core is idle.
+        "ENABLE_CPU_PINNING": "NO",
     }
     try:
         folder = cache_folder("openvino")

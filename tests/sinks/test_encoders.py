@@ -79,6 +79,12 @@ def test_codecs_are_known_by_their_usual_names(name, found):
     assert choose_encoder(name, None, None).name == found
 
 
+def test_who_asks_for_a_speed_gets_that_and_nothing_else():
+    assert choose_encoder("libx264", None, None).options["subq"] == "1"
+    for preset in ("veryfast", "slow"):
+        assert "subq" not in choose_encoder("libx264", None, preset).options
+
+
 def test_quality_and_speed_go_by_the_encoders_own_names():
     assert choose_encoder("libx264", 17.5, "slow").options["crf"] == "17.5"
     assert choose_encoder("libx264", None, "slow").options["preset"] == "slow"
