@@ -72,7 +72,7 @@ class Records(Sink):
         self.masks = masks
         self.frames = 0
         self._summary: Callable[[], Summary] | None = None
-        self._destination: Destination
+        self._destination: Destination | StandardOutput
         if str(path) == STANDARD_OUTPUT:
             try:
                 self._destination = StandardOutput()

@@ -41,8 +41,6 @@ class Replace(Behind):
 
     held: ClassVar[bool] = False
 
-    fills: ClassVar[bool] = True
-
     def __init__(self, style: Style) -> None:
         super().__init__(style)
         self._colour: Colour | None = None
