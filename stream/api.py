@@ -33,6 +33,7 @@ from stream.options import (
     TrackingOptions,
 )
 from stream.pixels import video_picture
+from stream.run.opening import without_lost
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan, beside_masks, masks_plan
 from stream.run.report import RunReport
 from stream.run.run import OnFrame
@@ -295,7 +296,13 @@ class VideoWriter:
             raise UsageError(f"there is no option {next(iter(rest))!r}; there are {known}")
         VideoSink.check(str(path), self._options)
         self._sink: VideoSink | None = None
+        self._said: list[str] = []
         self.frames = 0
+
+    @property
+    def remarks(self) -> list[str]:
+        """What the file could not keep of what it was given, a sentence each."""
+        return [*self._said, *(() if self._sink is None else self._sink.remarks)]
 
     def write(self, picture: NDArray[np.uint8] | Frame) -> None:
         """Writes the next picture.
@@ -311,10 +318,14 @@ class VideoWriter:
             SinkError: the file cannot be written any further.
         """
         frame = picture if isinstance(picture, Frame) else self._frame(picture)
-        if self._sink is None and frame.alpha is not None:
-            VideoSink.check_alpha(str(self.path), self._options)
         if self._sink is None:
-            self._sink = VideoSink.from_target(str(self.path), self._info(frame), self._options)
+            info = self._info(frame)
+            if isinstance(picture, Frame):
+                # A source's transparency is kept where that is possible.
+                info, self._said = without_lost(VideoSink, str(self.path), info, self._options)
+            elif info.alpha:
+                VideoSink.check_alpha(str(self.path), self._options)
+            self._sink = VideoSink.from_target(str(self.path), info, self._options)
         self._sink.write(frame)
         self.frames += 1
 

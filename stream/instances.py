@@ -23,6 +23,10 @@ Several: TypeAlias = "slice | Sequence[bool] | Sequence[int] | NDArray[np.bool_]
 """What picks several instances: a slice, a boolean for each, or places; as numpy reads them."""
 
 
+UNSURE = 0.5
+"""Down to which share of the threshold something counts as unsure."""
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Instances:
     """Detections of one picture, in that picture's pixels, best first.
@@ -46,9 +50,12 @@ class Instances:
         mask_boxes: float32 [N, 4], where masks lie that reach beyond their boxes, as boxes are
             given; None where the boxes themselves say so.
         unsure: what may be in the picture besides, down to half the threshold: layers that cover
-            objects cover it too. None where nobody asked for it.
+            objects cover it too. It stays with whatever is chosen of the others. None where nobody
+            asked for it.
         colours: float32 [N, K], which share of its pixels has which colour, for trackers; None
             where nobody asked for it.
+        scene: which scene of a run the picture belongs to, counted by cuts, for trackers; 0 where
+            nobody looked.
     """
 
     boxes: NDArray[np.float32]
@@ -62,6 +69,7 @@ class Instances:
     mask_boxes: NDArray[np.float32] | None = None
     unsure: Instances | None = None
     colours: NDArray[np.float32] | None = None
+    scene: int = 0
 
     def __post_init__(self) -> None:
         count = len(self.boxes)

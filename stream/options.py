@@ -24,7 +24,7 @@ from stream.option import (
 )
 
 STANDARD_OUTPUT = "-"
-"""The target that is the program's standard output, for records."""
+"""The target that is the program's standard output, for records and for frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +349,14 @@ class OutputOptions:
         "Speed against size, as the encoder names it, such as veryfast.",
         said="a fast one",
         metavar="NAME",
+    )
+    format: str | None = option(
+        None,
+        "What -o - writes on standard output. y4m: raw frames for ffmpeg, ffplay, mpv; rawvideo: "
+        "their samples and nothing else; nut: raw frames with their times and the sound; mkv, ts: "
+        "encoded, with the sound.",
+        said="lines of JSON",
+        choices=("y4m", "rawvideo", "nut", "mkv", "ts"),
     )
     overwrite: bool = option(
         False, "Replace an existing output; without this it is refused before any work."

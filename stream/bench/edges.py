@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -16,9 +15,9 @@ from numpy.typing import NDArray
 
 from stream import api
 from stream.bench.figures import Figure
+from stream.bench.material import labelled_pictures
 from stream.compositing import Painter, Style
 from stream.errors import UsageError
-from stream.extras import need_extra
 from stream.frame import Frame
 from stream.inference.segmenter import Segmenter
 from stream.pixels import picture_from_bgr, plane_view
@@ -107,26 +106,18 @@ def cut_out(painter: Painter, frame: Frame) -> Alpha:
 
 
 def _of_pictures(segmenter: Segmenter, folder: Path) -> Iterator[Figure]:
-    need_extra("train", "PIL", what="reading a set of pictures")
-    # By name: nothing in this package depends on the trainer.
-    data = importlib.import_module("stream_models.training.data")
-    files = importlib.import_module("stream_models.training.picture_files")
-    polygons = importlib.import_module("stream_models.training.polygons")
-    chosen = data.read(folder, data.Purpose.JUDGE)
     by_source: dict[str, list[tuple[Likeness, Likeness]]] = {}
-    for picture in chosen.pictures:
-        people = [one for one in picture.objects if chosen.names[one.label] == "person"]
-        if len(people) != 1 or not people[0].mask_weight or people[0].crowd:
+    for picture in labelled_pictures(folder):
+        people = [one for one in picture.objects if one.name == "person"]
+        if len(people) != 1 or not people[0].sure:
             continue
-        rgb = files.load_picture(picture)
+        rgb, true = picture.rgb(), picture.mask(people[0])
         found = segmenter(rgb)
         found = found[[name == "person" for name in found.names]][:1]
-        true = np.zeros(rgb.shape[:2], np.uint8)
-        polygons.draw(people[0].polygons, true, 1)
         bgr = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8)
         frame = Frame(picture_from_bgr(bgr), 0, 0, Fraction(1), instances=found)
         pair = [
-            likeness(cut_out(painter, replace(frame, image=as_video(frame.image))) > 127, true > 0)
+            likeness(cut_out(painter, replace(frame, image=as_video(frame.image))) > 127, true)
             for painter in (
                 Painter("cutout", Style(refine=refine, steady_edges=False))
                 for refine in (False, True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -14,7 +14,8 @@ class Figure:
 
     Attributes:
         name: what was measured.
-        value: the median or the ratio; None where it could not be measured (`detail` says why).
+        value: the median, the ratio or the count; None where it could not be measured (`detail`
+            says why).
         unit: of the value; "×" for ratios.
         at_least: the value should not be below this.
         at_most: the value should not be above this.
@@ -45,11 +46,27 @@ def median_seconds(
     clock: Callable[[], float] = time.perf_counter,
 ) -> float:
     """The median seconds that `work` takes over `times` calls, after a few that do not count."""
+    return medians_in_turns([work], times, warm_up, clock)[0]
+
+
+def medians_in_turns(
+    works: Sequence[Callable[[], object]],
+    times: int,
+    warm_up: int = 3,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[float]:
+    """The median seconds of each of several works that take turns.
+
+    A machine that others use is fast in one second and slow in the next: works that are compared
+    have the same seconds.
+    """
     for _ in range(warm_up):
-        work()
-    durations = []
+        for work in works:
+            work()
+    durations: list[list[float]] = [[] for _ in works]
     for _ in range(times):
-        start = clock()
-        work()
-        durations.append(clock() - start)
-    return statistics.median(durations)
+        for work, lasted in zip(works, durations, strict=True):
+            start = clock()
+            work()
+            lasted.append(clock() - start)
+    return [statistics.median(lasted) for lasted in durations]

@@ -1,15 +1,20 @@
-"""What is measured on: clips made from the demo, made-up people, a do-nothing segmenter."""
+"""What is measured on: the demo, made-up people, labelled pictures, a do-nothing segmenter."""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.extras import need_extra
 from stream.inference.contract import Metadata, Resize
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Picture, Prepared, Preprocessor
@@ -77,6 +82,88 @@ def crowd(count: int, width: int, height: int) -> Instances:
         class_names=("person",),
         picture_size=(height, width),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """One object of a labelled picture.
+
+    Attributes:
+        name: of its class.
+        box: x1, y1, x2, y2 in pixels.
+        area: of its mask, in square pixels.
+        sure: whether it is one object with a known mask, and no crowd.
+    """
+
+    name: str
+    box: tuple[float, float, float, float]
+    area: float
+    sure: bool
+    _polygons: Any
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPicture:
+    """One picture of a labelled set.
+
+    Attributes:
+        id: its number in the set.
+        source: where the set has it from; "" where it does not say.
+        width: in pixels.
+        height: in pixels.
+        objects: what is in it.
+    """
+
+    id: int
+    source: str
+    width: int
+    height: int
+    objects: Sequence[Labelled]
+    _stored: Any
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """The picture, uint8 RGB [H, W, 3]."""
+        files = importlib.import_module("stream_models.training.picture_files")
+        return np.asarray(files.load_picture(self._stored), np.uint8)
+
+    def mask(self, one: Labelled) -> NDArray[np.bool_]:
+        """Where one of its objects is, bool [H, W]."""
+        polygons = importlib.import_module("stream_models.training.polygons")
+        canvas = np.zeros((self.height, self.width), np.uint8)
+        polygons.draw(one._polygons, canvas, 1)
+        return canvas > 0
+
+
+def labelled_pictures(folder: Path) -> list[LabelledPicture]:
+    """The pictures of a set as `stream train` takes it, of its part that is kept for judging.
+
+    Raises:
+        UsageError: it is no such set, or what reads it is not installed.
+    """
+    need_extra("train", "PIL", what="reading a set of pictures")
+    # By name: nothing in this package depends on the trainer.
+    data = importlib.import_module("stream_models.training.data")
+    chosen = data.read(folder, data.Purpose.JUDGE)
+    return [
+        LabelledPicture(
+            picture.id,
+            picture.source,
+            picture.width,
+            picture.height,
+            [
+                Labelled(
+                    "" if one.label < 0 else chosen.names[one.label],
+                    one.box,
+                    one.area,
+                    bool(one.mask_weight) and not one.crowd,
+                    one.polygons,
+                )
+                for one in picture.objects
+            ],
+            picture,
+        )
+        for picture in chosen.pictures
+    ]
 
 
 _NOTHING = Raw(

@@ -1,30 +1,55 @@
-"""A model file against its origin and other ways of running it."""
+"""`stream file` against the obvious loop, a model file against other ways of running it."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from stream.bench import obvious
 from stream.bench.figures import Figure
 from stream.bench.material import demo_picture
-from stream.errors import UsageError
 from stream.extras import need_extra
+from stream.inference.catalogue import find
 from stream.inference.cpu import available_cores
 
 
-def measure(model: Path, against: str = "") -> Iterator[Figure]:
+def measure(
+    folder: Path,
+    model: str,
+    provider: str = "auto",
+    against: str = "",
+    clips: Sequence[Path] = (),
+) -> Iterator[Figure]:
+    """Frames per second of a clip, and of a model file also seconds per picture of each engine.
+
+    Args:
+        folder: for what is written.
+        model: a name of the catalogue or an exported file.
+        provider: where clips are computed.
+        against: the checkpoint that a file came from; what its metadata name where nothing is said.
+        clips: video files; the demo clip where there are none.
+
+    Raises:
+        StreamError: a clip or the model cannot be used, or a package is missing.
+    """
+    find(model)
+    for clip in clips or (None,):
+        yield from obvious.measure(folder, clip, model, provider)
+    if Path(model).is_file():
+        yield from engines(Path(model), against)
+
+
+def engines(model: Path, against: str = "") -> Iterator[Figure]:
     """Seconds per picture of each engine, in one run, on as many threads as there are cores.
 
     Args:
         model: an exported file.
-        against: the checkpoint it came from; what its metadata name where nothing is said.
+        against: see `measure`.
 
     Raises:
-        UsageError: the model is not a file.
+        UsageError: a package is missing.
     """
-    if not model.is_file():
-        raise UsageError(f"peers are measured for a model file, and {model} is none")
     need_extra("export", "torch", "torchvision", "onnx", "onnxscript", what="this comparison")
     # By name: nothing in this package depends on the exporter.
     speed_table = importlib.import_module("stream_export.tools.speed").speed_table

@@ -6,7 +6,7 @@ import io
 import logging
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
@@ -76,8 +76,8 @@ Outputs = Annotated[
         "-o",
         metavar="OUTPUT",
         help="A video to write; its ending chooses the container. Or an address to send to "
-        "(rtmp://, rtsp://, srt://, udp://, tcp://), or a playlist (live.m3u8). May be given "
-        "several times; {name} in it is the source's name, which several sources need. "
+        "(rtmp://, rtsp://, srt://, whip://, udp://, tcp://), or a playlist (live.m3u8). May be "
+        "given several times; {name} in it is the source's name, which several sources need. "
         "[default: none]",
         rich_help_panel="Output",
     ),
@@ -116,12 +116,32 @@ def outputs(
     """What a live run goes to: where it is shown, and each of the files."""
     picture, pasted = with_masks(masks, asked.picture, asked.files)
     shown = () if live.display == "none" else (OutputPlan(live.display, picture),)
-    files = [*(files or ()), *records]
-    keep_clear(files)
-    named = dict.fromkeys(files)
-    if len(named) < len(files):
+    files_of = list(files or ())
+    named = [*files_of, *records]
+    keep_clear(named)
+    if len(set(named)) < len(named):
         raise UsageError("an output is named twice; give each a name of its own")
-    return (*shown, *(OutputPlan(one, picture, asked.files) for one in named), *pasted)
+    return (*shown, *written(files_of, records, picture, asked.files), *pasted)
+
+
+def written(
+    files: Iterable[str], records: Iterable[str], picture: PictureOptions, options: OutputOptions
+) -> tuple[OutputPlan, ...]:
+    """Outputs of pictures and of records, with how they are written.
+
+    Raises:
+        UsageError: a format is asked for of standard output, which nothing goes to.
+    """
+    files = tuple(files)
+    if options.format is not None and STANDARD_OUTPUT not in files:
+        raise UsageError(
+            f"--format {options.format} is about standard output: -o -; of files the ending says it"
+        )
+    plain = replace(options, format=None)
+    return (
+        *(OutputPlan(one, picture, options) for one in files),
+        *(OutputPlan(one, picture, plain) for one in records),
+    )
 
 
 def with_masks(

@@ -95,7 +95,8 @@ class _Batch:
         self._problems = _problems(plans)
         self._segmenter = None
         looked_at = [plan for plan in plans if plan.source.options.replay.from_records is None]
-        if looked_at and len(self._problems) < len(plans):
+        # The run of a single plan loads it itself, for the size of its pictures.
+        if len(plans) > 1 and looked_at and len(self._problems) < len(plans):
             self._segmenter = finding.load_segmenter(plans[0].model, live=False)
 
     def do(self, index: int) -> None:

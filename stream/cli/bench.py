@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from stream.bench.figures import Figure
 
 
-PARTS = ("pipeline", "compositing", "effects", "edges", "memory", "speed", "nodes", "peers", "gpu")
+PARTS = (
+    "pipeline",
+    "compositing",
+    "effects",
+    "edges",
+    "identity",
+    "memory",
+    "speed",
+    "nodes",
+    "peers",
+    "gpu",
+)
 """What can be measured."""
 
 _OF_FILES = ("speed", "nodes", "peers")
@@ -45,13 +56,13 @@ class BenchOptions:
     )
     pictures: Path | None = option(
         None,
-        "For edges: pictures with true masks, in any layout that `stream train` takes.",
+        "For edges and identity: pictures with true masks, in a layout that `stream train` takes.",
         said="none",
         metavar="FOLDER",
     )
     clips: tuple[str, ...] | None = option(
         None,
-        "For edges: video files, separated by commas.",
+        "For edges, identity and peers: video files, separated by commas.",
         said="none",
         metavar="FILE,…",
         parse=parse_names,
@@ -69,12 +80,14 @@ def bench(
         typer.Option(
             metavar="|".join(PARTS),
             help="Only this part; may be repeated. nodes says which provider runs each of a "
-            "model's nodes, and what that costs; peers times a model file against its origin "
-            "and other runtimes, and needs the extra [export]; effects times each beside "
+            "model's nodes, and what that costs; peers times `stream file` beside the loop that "
+            "anyone would write (extras [supervision] and [trackers]), and a model file against "
+            "its origin and other runtimes (extra [export]); effects times each beside "
             "supervision's annotators; edges says how near they come to the true ones, and how "
-            "still they lie; gpu measures an NVIDIA card, or tries the same on the CPU with "
-            "--provider cpu. [default: pipeline, compositing, memory and speed; "
-            "speed, nodes and peers where --model is a file]",
+            "still they lie; identity says who is taken for whom by each tracker; gpu measures an "
+            "NVIDIA card, or tries the same on the CPU with --provider cpu. [default: "
+            "pipeline, compositing, memory and speed; speed, nodes and peers where --model is a "
+            "file]",
         ),
     ] = None,
     verbose: common.Verbose = False,
@@ -86,7 +99,7 @@ def bench(
             raise UsageError(f"--part is one of {', '.join(PARTS)}, not {name!r}")
     from rich.table import Table
 
-    from stream.bench import compositing, edges, effects, gpu, memory, nodes, peers, speed
+    from stream.bench import compositing, edges, effects, gpu, identity, memory, nodes, peers, speed
     from stream.run.guard import check_report
     from stream.run.report import machine, write_json
 
@@ -95,20 +108,20 @@ def bench(
         check_report(
             options.json, [Path(one) for one in (model, options.against) if one], option="--json"
         )
+    clips = [Path(clip) for clip in options.clips or ()]
     with tempfile.TemporaryDirectory(prefix="stream-bench-") as temporary:
         folder = Path(temporary)
         parts: dict[str, Callable[[], Iterator[Figure]]] = {
             "pipeline": lambda: speed.measure_pipeline(folder),
             "compositing": compositing.measure,
             "effects": effects.measure,
-            "edges": lambda: edges.measure(
-                model, provider, options.pictures, [Path(clip) for clip in options.clips or ()]
-            ),
+            "edges": lambda: edges.measure(model, provider, options.pictures, clips),
+            "identity": lambda: identity.measure(model, provider, options.pictures, clips),
             "memory": lambda: memory.measure(folder),
             "speed": lambda: speed.measure_model(folder, model, provider, size),
             "nodes": lambda: nodes.measure(model, provider),
             "gpu": lambda: gpu.measure(folder, model, provider, size),
-            "peers": lambda: peers.measure(Path(model), options.against or ""),
+            "peers": lambda: peers.measure(folder, model, provider, options.against or "", clips),
         }
         usual = _OF_FILES if Path(model).is_file() else _OF_OTHERS
         figures: list[Figure] = []
@@ -137,4 +150,7 @@ def bench(
 
 
 def _value(figure: Figure) -> str:
-    return "did not run" if figure.value is None else f"{figure.value:.2f} {figure.unit}"
+    if figure.value is None:
+        return "did not run"
+    number = str(figure.value) if isinstance(figure.value, int) else f"{figure.value:.2f}"
+    return f"{number} {figure.unit}"

@@ -20,7 +20,7 @@ from stream.cli._batch import (
 )
 from stream.cli._groups import command
 from stream.options import CutOptions, InputOptions
-from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.run.plan import RunPlan, SourcePlan
 
 
 @command
@@ -87,7 +87,7 @@ def _plan(
 ) -> RunPlan:
     source_name = str(task.source) if several else None
     picture, pasted = common.with_masks(masks, asked.picture, asked.files, source_name)
-    outputs = (*(OutputPlan(one, picture, asked.files) for one in task.all_outputs), *pasted)
+    outputs = (*common.written(task.outputs, task.records, picture, asked.files), *pasted)
     source = SourcePlan(str(task.source), InputOptions(cut=cut, replay=asked.replay))
     return RunPlan(source, outputs, asked.model, asked.tracking, run=asked.run, counts=asked.counts)
 

@@ -47,11 +47,15 @@ class Behind(Layer):
 
     def plan(self, canvas: Canvas) -> None:
         """Looks at the objects' edges before anything is painted on them."""
-        canvas.matte(self.edge(canvas.size))
+        self.matte(canvas)
+
+    def matte(self, canvas: Canvas) -> Matte:
+        """How far each pixel is an object's; to be asked for in `plan` first."""
+        return canvas.matte(self.edge(canvas.size))
 
     def paint(self, canvas: Canvas) -> None:
         """Puts the background around the objects."""
-        matte = canvas.matte(self.edge(canvas.size))
+        matte = self.matte(canvas)
         backgrounds = self.backgrounds(canvas, matte)
         if all(background is None for background in backgrounds):
             return
@@ -118,9 +122,11 @@ def composed(there: Samples, behind: Background, alpha: NDArray[np.uint8]) -> Sa
         return np.asarray(out)
     theirs: Array = np.ascontiguousarray(behind)
     strength: Array = alpha if ours.dtype == np.uint8 else alpha.astype(np.uint16)
-    rest: Array = 255 - strength
-    kept = cv2.multiply(ours, strength, scale=1 / 255)
-    whole: Array = cv2.add(kept, cv2.multiply(theirs, rest, scale=1 / 255))
+    rest: Array = cv2.bitwise_not(alpha)
+    if ours.dtype != np.uint8:
+        rest = rest.astype(np.uint16)
+    whole: Array = cv2.multiply(ours, strength, scale=1 / 255)
+    cv2.add(whole, cv2.multiply(theirs, rest, scale=1 / 255), dst=whole)
     return whole
 
 

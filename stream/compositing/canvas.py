@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import av
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -100,7 +101,8 @@ class Canvas:
         encoding: how colours are written in the picture.
         seconds: the frame's presentation time.
         tally: what was counted at lines and zones up to the frame.
-        alpha: how opaque each pixel is, uint8 of the picture's size, once a layer has said so.
+        alpha: how opaque each pixel is, uint8 of the picture's size, where the source or a layer
+            says so; not to be written to.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class Canvas:
         seconds: float = 0.0,
         tally: Tally | None = None,
         edges: Edges | None = None,
+        alpha: NDArray[np.uint8] | None = None,
     ) -> None:
         """Nothing is copied or pasted yet.
 
@@ -130,6 +133,7 @@ class Canvas:
             seconds: the frame's presentation time.
             tally: what was counted up to it.
             edges: what knows the frames before; None where there are none.
+            alpha: how opaque the picture's pixels are; None where all are wholly opaque.
 
         Raises:
             ValueError: the picture has another format.
@@ -143,7 +147,7 @@ class Canvas:
         self.seconds = seconds
         self.tally = tally
         self.occupied: list[Window] = []
-        self.alpha: NDArray[np.uint8] | None = None
+        self.alpha = alpha
         asked = style.mask_threshold
         self.threshold = instances.mask_threshold if asked is None else asked
         self._memory = memory
@@ -232,6 +236,9 @@ class Canvas:
                 self._mattes[edge] = joined(alpha, (shaped(one, self.size, edge) for one in softs))
             else:
                 self._mattes[edge] = union(alpha, self._masks, self._boxes, self.threshold, edge)
+            if self.alpha is not None:
+                # What the source says is clear is no object's either.
+                cv2.multiply(alpha, self.alpha, alpha, 1 / 255)
         return self._mattes[edge]
 
     def _with(self, care: Care) -> list[Soft | None]:

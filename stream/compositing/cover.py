@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.compositing.behind import composed, reduced
+from stream.compositing.behind import composed
 from stream.compositing.canvas import Canvas
+from stream.compositing.coverage import Grid, Patch, alpha, grid_of, joined, patch, pixels
 from stream.compositing.layer import Layer
-from stream.compositing.mattes import Edge, matte, on_grid
-from stream.compositing.planes import Samples, part
+from stream.compositing.planes import Samples, blend, part, shrink_to
 from stream.compositing.selection import ALL
 from stream.compositing.style import Style
 from stream.instances import Instances, box_iou
@@ -25,7 +27,7 @@ from stream.types import Array
 _GROWN = 0.5
 """Where a mask is at least half as sure as it must be for an object's pixel, it is covered."""
 _AROUND = 0.015
-"""Of the picture's shorter side: how far the cover reaches beyond, fading."""
+"""Of the picture's shorter side: how far the cover reaches beyond."""
 _BEYOND = 0.03
 """Of the object's longer side: the same, where it is more."""
 _SAME = 0.5
@@ -36,6 +38,14 @@ _WITHIN = 0.8
 """Share of a box from which on what is unsure lies within what was found: a limb, mostly."""
 _UNSURE = 0.3
 """Of the time for which what was covered stays covered: for how long what was never sure does."""
+_STANDS = 0.6
+"""Overlap of boxes from which on what was covered a moment ago is covered still: masks lose a hat
+or a hand for some frames while nobody moves."""
+_LATELY, _APART = 1.0, 0.25
+"""For how many seconds, and how far apart what is kept for it lies, in seconds."""
+_RUNG = 1.25
+"""From one size of squares to the next."""
+_HALF = 128
 _SPANS = 20
 """Spans of time that are said one by one."""
 
@@ -49,6 +59,15 @@ class _Seen(NamedTuple):
     mask_box: NDArray[np.float32]
     seconds: float
     sure: bool = True
+
+
+class _Covered(NamedTuple):
+    """What was covered of an object, whose box had a longer side of so many pixels."""
+
+    seconds: float
+    box: NDArray[np.float32]
+    longest: float
+    patch: Patch
 
 
 class _Frames:
@@ -90,14 +109,27 @@ class Cover(Layer):
 
     pastes: ClassVar[bool] = False
     covers: ClassVar[bool] = True
+    hard: ClassVar[bool] = False
+    """Whether covers end without a transition."""
     remembers: ClassVar[bool] = True
 
     def __init__(self, style: Style) -> None:
         super().__init__(style)
         self._seen: list[_Seen] = []
+        self._covered: deque[_Covered] = deque()
+        self._grid: Grid | None = None
         self._last = -math.inf
         self._by_memory = _Frames()
         self._by_doubt = _Frames()
+
+    @abstractmethod
+    def block(self, canvas: Canvas, longest: float) -> int:
+        """How coarse an object is shown, in pixels; 0 where nothing of it is.
+
+        Args:
+            canvas: the frame.
+            longest: the longer side of the object's box in pixels.
+        """
 
     @abstractmethod
     def covered(
@@ -107,9 +139,9 @@ class Cover(Layer):
         step: tuple[int, int],
         plane: int,
         window: Window,
-        longest: float,
+        block: int,
     ) -> Samples | int:
-        """What covers an object in a part of a plane.
+        """What covers objects in a part of a plane.
 
         Args:
             canvas: the frame.
@@ -117,7 +149,7 @@ class Cover(Layer):
             step: rows and columns of luma per sample.
             plane: 0 for luma, 1 and 2 for chroma.
             window: the part of the picture, on the grid.
-            longest: the longer side of the object's box in pixels.
+            block: what `block` said of them.
 
         Returns:
             Samples of that part's size, or one code value.
@@ -135,16 +167,49 @@ class Cover(Layer):
         """Covers what was found and what is missing."""
         now = canvas.seconds
         missing = self._update(canvas.instances, now)
-        for seen in missing:
-            self._cover(canvas, seen, 1 + _SWELLING * (now - seen.seconds))
-        for seen in self._seen:
-            if seen.seconds == now:
-                self._cover(canvas, seen, 1.0)
+        grid = grid_of(canvas.size, canvas.grid)
+        if grid != self._grid:
+            self._grid = grid
+            self._covered.clear()
+        # Objects that are shown equally coarse are covered together.
+        patches: dict[int, list[Patch]] = {}
+        found = [_shaped(canvas, grid, seen, 1.0) for seen in self._seen if seen.seconds == now]
+        gone = [_shaped(canvas, grid, one, 1 + _SWELLING * (now - one.seconds)) for one in missing]
+        there = [one for one in found if one is not None]
+        for one in [*there, *self._lately(there, now), *(one for one in gone if one is not None)]:
+            patches.setdefault(self.block(canvas, one.longest), []).append(one.patch)
+        self._remember(there, now)
+        for block in sorted(patches):
+            self._cover(canvas, grid, patches[block], block)
+
+    def _lately(self, found: Sequence[_Covered], now: float) -> Iterator[_Covered]:
+        """What was covered a moment ago of those that have not moved since."""
+        longest = min(_LATELY, self.style.cover_memory)
+        while self._covered and not 0 < now - self._covered[0].seconds <= longest:
+            self._covered.popleft()
+        if not found or not self._covered:
+            return
+        boxes = np.stack([one.box for one in found])
+        overlaps = box_iou(np.stack([one.box for one in self._covered]), boxes)
+        standing = np.flatnonzero(overlaps.max(axis=1) >= _STANDS).tolist()
+        likest = overlaps.argmax(axis=1).tolist()
+        for place in standing:
+            # As coarse as what is there now.
+            yield self._covered[place]._replace(longest=found[likest[place]].longest)
+
+    def _remember(self, found: Sequence[_Covered], now: float) -> None:
+        """Keeps what was covered in the last frame, and some of those before."""
+        times = sorted({one.seconds for one in self._covered})
+        if len(times) > 1 and times[-1] - times[-2] < _APART:
+            while self._covered and self._covered[-1].seconds == times[-1]:
+                self._covered.pop()
+        self._covered.extend(found)
 
     def _update(self, instances: Instances, now: float) -> list[_Seen]:
         """Remembers what was found; returns what was found before and is missing."""
         if now < self._last:  # Another source, or from the start again.
             self._seen = []
+            self._covered.clear()
         self._last = now
         found = list(_seen(instances, now, sure=True))
         doubted = [] if instances.unsure is None else list(_seen(instances.unsure, now, sure=False))
@@ -153,11 +218,15 @@ class Cover(Layer):
             for seen in self._seen
             if seen.seconds < now
             and now - seen.seconds <= self.style.cover_memory * (1.0 if seen.sure else _UNSURE)
-            and not _again(seen, found)
         ]
+        known = {seen.identity for seen in self._seen} - {None}
+        numbers = {one.identity for one in found} - {None}
+        gone = [seen for seen in gone if seen.identity not in numbers]
+        # One who was known before is nobody else, however close: one hides the other.
+        new = [one for one in found if one.identity not in known]
+        gone = [seen for seen, place in zip(gone, _places(gone, new), strict=True) if place is None]
         missing = []
-        for seen in gone:
-            place = _place(seen, doubted)
+        for seen, place in zip(gone, _places(gone, doubted), strict=True):
             if place is None:
                 missing.append(seen)
             else:  # It is still there, though the model is not sure any more.
@@ -174,26 +243,27 @@ class Cover(Layer):
         )
         return missing
 
-    def _cover(self, canvas: Canvas, seen: _Seen, scale: float) -> None:
-        size = canvas.size
-        longest = float(max(seen.box[2] - seen.box[0], seen.box[3] - seen.box[1])) * scale
-        # An object may be far larger than the picture, of which it says nothing.
-        reach = max(2.0, _AROUND * min(size), min(_BEYOND * longest, 0.1 * max(size)))
-        edge = Edge(reach, held=True, grown=_GROWN)
-        box = _scaled(seen.mask_box, scale)
-        found = matte(seen.mask, box, size, canvas.threshold, edge)
-        if found is None:
-            return
+    def _cover(self, canvas: Canvas, grid: Grid, patches: Sequence[Patch], block: int) -> None:
+        plane = np.zeros(grid.cells, np.uint8)
         planes = canvas.planes
-        window = on_grid(found[0], size, planes.grid)
-        alpha = np.zeros((window[1] - window[0], window[3] - window[2]), np.uint8)
-        top, left = found[0][0] - window[0], found[0][2] - window[2]
-        alpha[top : top + len(found[1]), left : left + found[1].shape[1]] = found[1]
-        for plane, (samples, step) in enumerate(zip(planes.samples, planes.steps, strict=True)):
-            there = part(samples, step, window)
-            cover = self.covered(canvas, samples, step, plane, window, longest)
-            clear = cv2.bitwise_not(reduced(alpha, step, held=True))
-            there[...] = composed(there, cover, np.asarray(clear, np.uint8))
+        windows = joined(plane, patches)
+        # Cells at the edge of a cover stay whole: what is half is doubled.
+        plane = np.asarray(cv2.blur(plane, (3, 3), borderType=cv2.BORDER_REPLICATE), np.uint8)
+        for cells in windows:
+            window = pixels(grid, cells)
+            strengths: dict[tuple[int, int], NDArray[np.uint8]] = {}
+            for place, (samples, step) in enumerate(zip(planes.samples, planes.steps, strict=True)):
+                if step not in strengths:
+                    strengths[step] = alpha(plane, grid, cells, step)
+                there = part(samples, step, window)
+                cover = self.covered(canvas, samples, step, place, window, block)
+                if isinstance(cover, int):
+                    blend(there, strengths[step], cover)
+                elif self.hard:
+                    np.copyto(there, cover, where=strengths[step] >= _HALF)
+                else:
+                    clear = np.asarray(cv2.bitwise_not(strengths[step]), np.uint8)
+                    there[...] = composed(there, cover, clear)
 
 
 def coarse(
@@ -218,19 +288,31 @@ def coarse(
     above, before = top - top % rows, left - left % columns
     below, beyond = bottom + -bottom % rows, right + -right % columns
     there = samples[above:below, before:beyond]  # as far as there is any
-    margins = ((0, below - above - there.shape[0]), (0, beyond - before - there.shape[1]))
-    whole: Array = np.pad(there, margins, mode="edge")
-    size = (whole.shape[1] // columns, whole.shape[0] // rows)
-    small: Array = cv2.resize(whole, size, interpolation=cv2.INTER_AREA)
-    how = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
-    large: Array = cv2.resize(small, (whole.shape[1], whole.shape[0]), interpolation=how)
+    beyond_rows, beyond_columns = below - above - there.shape[0], beyond - before - there.shape[1]
+    whole: Array = there
+    if beyond_rows or beyond_columns:
+        edge = (0, beyond_rows, 0, beyond_columns)
+        whole = cv2.copyMakeBorder(np.ascontiguousarray(there), *edge, cv2.BORDER_REPLICATE)
+    small: Array = shrink_to(whole, (whole.shape[1] // columns, whole.shape[0] // rows))
+    if smooth:
+        shape = (whole.shape[1], whole.shape[0])
+        large: Array = cv2.resize(small, shape, interpolation=cv2.INTER_LINEAR)
+    else:
+        large = small.repeat(rows, axis=0).repeat(columns, axis=1)
     return np.asarray(large[top - above : bottom - above, left - before : right - before])
 
 
+@lru_cache(maxsize=256)
 def block_size(least: float, longest: float, grid: tuple[int, int]) -> int:
-    """The side of squares in pixels: at least an eighth of an object, a multiple of the grid."""
+    """The side of squares in pixels: at least an eighth of an object, a multiple of the grid.
+
+    Sizes lie a quarter apart, so that squares do not change with every step towards the camera and
+    objects that are about as large have the same.
+    """
+    least = max(least, 2.0)
+    rung = max(0, math.ceil(math.log(max(longest / 8 / least, 1e-6), _RUNG) - 1e-9))
     unit = math.lcm(*grid)
-    return max(1, math.ceil(max(least, longest / 8, 2) / unit)) * unit
+    return max(1, math.ceil(least * _RUNG**rung / unit - 1e-9)) * unit
 
 
 def _seen(instances: Instances, now: float, *, sure: bool) -> Iterator[_Seen]:
@@ -242,19 +324,28 @@ def _seen(instances: Instances, now: float, *, sure: bool) -> Iterator[_Seen]:
             yield _Seen(identity, box, instances.masks[index], places[index], now, sure)
 
 
-def _again(seen: _Seen, found: list[_Seen]) -> bool:
-    if any(seen.identity is not None and seen.identity == one.identity for one in found):
-        return True
-    return _place(seen, found) is not None
+def _shaped(canvas: Canvas, grid: Grid, seen: _Seen, scale: float) -> _Covered | None:
+    """What is covered of an object, so much larger."""
+    size = canvas.size
+    longest = float(max(seen.box[2] - seen.box[0], seen.box[3] - seen.box[1])) * scale
+    # An object may be far larger than the picture, of which it says nothing.
+    reach = max(2.0, _AROUND * min(size), min(_BEYOND * longest, 0.1 * max(size)))
+    threshold = _GROWN * canvas.threshold
+    found = patch(grid, seen.mask, _scaled(seen.mask_box, scale), threshold, reach)
+    return None if found is None else _Covered(seen.seconds, seen.box, longest, found)
 
 
-def _place(seen: _Seen, found: list[_Seen]) -> int | None:
-    """Which of those found is in an object's place."""
-    if not found:
-        return None
-    overlaps = box_iou(seen.box[None], np.stack([one.box for one in found]))[0]
-    best = int(overlaps.argmax())
-    return best if overlaps[best] >= _SAME else None
+def _places(gone: Sequence[_Seen], found: Sequence[_Seen]) -> list[int | None]:
+    """Which of those found is in the place of each that is gone: one each, the nearest first."""
+    places: list[int | None] = [None] * len(gone)
+    if not gone or not found:
+        return places
+    overlaps = box_iou(np.stack([one.box for one in gone]), np.stack([one.box for one in found]))
+    while overlaps.max() >= _SAME:
+        which, place = divmod(int(overlaps.argmax()), len(found))
+        places[which] = place
+        overlaps[which, :] = overlaps[:, place] = -1
+    return places
 
 
 def _within(one: _Seen, found: list[_Seen]) -> bool:

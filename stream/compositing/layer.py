@@ -37,6 +37,13 @@ class Layer(ABC):
     covers: ClassVar[bool] = False
     """Whether no object may be seen: then it is told also of what is unsure."""
 
+    fills: ClassVar[bool] = False
+    """Whether each pixel is its own or an object's afterwards, so that where the source was clear
+    the picture is not."""
+
+    stands_before: ClassVar[bool] = False
+    """Whether what it paints is seen also where the picture is clear, as text is."""
+
     alone: ClassVar[bool] = False
     """Whether nothing is left of what is not an object: without any, all is black or clear."""
 

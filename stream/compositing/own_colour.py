@@ -7,15 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing.mattes import on_grid
-from stream.compositing.planes import Planes, Samples, part, reduce_to
+from stream.compositing.planes import Planes, Samples, part, reduce_to, shrink_to
 from stream.roi import Window
 from stream.types import Array
 
 _REACH = 80
 """A picture's shorter side over how far around a pixel colours are looked for."""
-_FINE = 3
+_FINE = 2
 """Over how many points of the small picture they are averaged."""
 _TINY = np.float32(1e-9)
+
+_NONE = np.zeros(0, np.float32)
+_ROW = 1 << 14
+"""OpenCV takes maps of 32767 columns at most."""
 
 _SHARE = (np.arange(256) / 255).astype(np.float32)
 
@@ -42,81 +46,104 @@ def grown(window: Window, size: tuple[int, int], grid: tuple[int, int], by: int)
     return on_grid(wide, size, grid)
 
 
-class OwnColour:
-    """Gives planes of one size their objects' colours at the edges.
+class _Sides:
+    """The average colours of objects and of what is behind them, in a small picture.
 
-    What is wholly the objects' stays exactly. Colours of both sides are averages around a pixel, in
-    which those that surely belong to a side count by far the most; what the mixture of both leaves
-    unexplained is given to the object (after M. Forte, "Approximate Fast Foreground Colour
-    Estimation", ICIP 2021). Averages are smooth, so they are taken in a small picture.
+    Those that surely belong to a side count by far the most (after M. Forte, "Approximate Fast
+    Foreground Colour Estimation", ICIP 2021).
+
+    Args:
+        alpha: uint8 [H, W] of a part of the picture.
+        reach: how far around a pixel colours are averaged, in pixels.
+    """
+
+    def __init__(self, alpha: NDArray[np.uint8], reach: int) -> None:
+        height, width = alpha.shape
+        shrink = max(1, reach // _FINE)
+        self.size = (-(-width // shrink), -(-height // shrink))
+        self._side = 2 * -(-reach // shrink) + 1
+        there: Array = self._shrunk(alpha) * np.float32(1 / 255)
+        squares = [there * there, (1 - there) * (1 - there)]
+        self._weights: Array = cv2.merge([one * one for one in squares])
+        self._totals = np.maximum(self._around(self._weights), _TINY)
+
+    def _shrunk(self, plane: Samples) -> Array:
+        return np.asarray(shrink_to(plane, self.size), np.float32)
+
+    def _around(self, small: Array) -> Array:
+        return np.asarray(cv2.blur(small, (self._side, self._side)), np.float32)
+
+    def of(self, plane: Samples) -> NDArray[np.float32]:
+        """The colours of both sides in a plane, float32 [h, w, 2]."""
+        small = self._shrunk(plane)
+        sides = self._around(cv2.multiply(cv2.merge([small, small]), self._weights))
+        return np.asarray(cv2.divide(sides, self._totals), np.float32)
+
+
+class _Rim:
+    """Where samples are a mixture of an object and of what is behind it.
 
     Args:
         alpha: uint8 [H, W] of the planes' part.
-        reach: how far around a pixel colours are averaged, in the planes' samples.
-        around: whether the colour of an object that is near is put around it too, for encoders
-            that mix neighbours; else what has no part of an object stays as it is.
+        reach: how far around an object its colour is wanted, in the planes' samples; 0 where what
+            has no part of an object stays as it is.
+        small: width and height of the small picture that says what each side looks like.
     """
 
-    def __init__(self, alpha: NDArray[np.uint8], reach: int, *, around: bool) -> None:
-        height, width = alpha.shape
+    def __init__(self, alpha: NDArray[np.uint8], reach: int, small: tuple[int, int]) -> None:
         mixed: Array = (alpha > 0) & (alpha < 255)
         self._far: Array | None = None
-        if around:
+        if reach:
             side = 2 * reach + 1
             near: Array = np.asarray(cv2.dilate(alpha, np.ones((side, side), np.uint8)))
             self._far = near == 0
             mixed = (near > 0) & (alpha < 255)
         self._places = np.flatnonzero(mixed)
         self._share: Array = _SHARE[alpha.ravel()[self._places]]
-        shrink = max(1, reach // _FINE)
-        self._small = (-(-width // shrink), -(-height // shrink))
-        self._side = 2 * -(-reach // shrink) + 1
-        rows, columns = np.divmod(self._places, width)
-        across, down = self._small[0] / width, self._small[1] / height
-        # Where the middles of the pixels lie in the small picture.
-        self._x = ((columns + 0.5) * across - 0.5).astype(np.float32)
-        self._y = ((rows + 0.5) * down - 0.5).astype(np.float32)
-        # Those that surely belong to a side count by far the most.
-        there: Array = self._shrunk(alpha) * np.float32(1 / 255)
-        self._weights = [there**4, (1 - there) ** 4]
-        self._totals = [np.maximum(self._around(one), _TINY) for one in self._weights]
+        self._map = self._points(alpha.shape, small)
 
-    def _shrunk(self, plane: Array) -> Array:
-        return np.asarray(cv2.resize(plane, self._small, interpolation=cv2.INTER_AREA), np.float32)
+    def _points(self, shape: tuple[int, int], small: tuple[int, int]) -> NDArray[np.float32]:
+        """Where the middles of the samples lie in the small picture, in rows of `_ROW`."""
+        places = self._places.astype(np.int32)  # which is divided several times as fast
+        rows = places // np.int32(shape[1])
+        columns = places - rows * np.int32(shape[1])
+        points = np.zeros((-(-len(rows) // _ROW) * _ROW, 2), np.float32)
+        for index, (at, few, many) in enumerate(
+            ((columns, small[0], shape[1]), (rows, small[1], shape[0]))
+        ):
+            points[: len(at), index] = at
+            points[:, index] *= np.float32(few / many)
+            points[:, index] += np.float32(0.5 * few / many - 0.5)
+        return points.reshape(-1, _ROW, 2)
 
-    def _around(self, small: Array) -> Array:
-        return np.asarray(cv2.blur(small, (self._side, self._side)), np.float32)
-
-    def _at(self, small: Array) -> Array:
-        # OpenCV takes maps of 32767 columns at most.
-        many, step = len(self._places), 1 << 14
-        rows = -(-many // step)
-        x, y = (np.resize(one, rows * step).reshape(rows, step) for one in (self._x, self._y))
-        found = cv2.remap(small, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        return np.asarray(found.ravel()[:many], np.float32)
-
-    def __call__(self, samples: Samples, beyond: int = 0) -> None:
+    def mend(self, samples: Samples, sides: NDArray[np.float32], beyond: int) -> None:
         """Changes a part of a plane.
+
+        What the mixture of both sides leaves unexplained is given to the object.
 
         Args:
             samples: of the size of alpha.
+            sides: colours of the object and of what is behind, float32 [h, w, 2].
             beyond: the code value where no object is near.
         """
         if not len(self._places):
             return
         own: Array = np.ascontiguousarray(samples)
         seen = own.ravel()[self._places].astype(np.float32)
-        small = self._shrunk(own)
-        front, behind = (
-            self._at(self._around(small * weight) / total)
-            for weight, total in zip(self._weights, self._totals, strict=True)
+        found: Array = cv2.remap(
+            sides, self._map, _NONE, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
-        share = self._share
-        front += share * (seen - share * front - (1 - share) * behind)
-        np.rint(np.clip(front, 0, np.iinfo(own.dtype).max, out=front), out=front)
-        found = front.astype(own.dtype)
+        front, behind = found.reshape(-1, 2)[: len(seen)].T
+        # front + share * (seen - share * front - (1 - share) * behind)
+        mixture = front - behind
+        mixture *= self._share
+        mixture += behind
+        seen -= mixture
+        seen *= self._share
+        seen += front
+        np.rint(np.clip(seen, 0, np.iinfo(own.dtype).max, out=seen), out=seen)
         own = own.copy() if np.shares_memory(own, samples) else own
-        own.reshape(-1)[self._places] = found
+        own.reshape(-1)[self._places] = seen.astype(own.dtype)
         if self._far is not None:
             np.copyto(own, own.dtype.type(beyond), where=self._far)
         samples[...] = own
@@ -140,10 +167,12 @@ def give_own_colours(
             of an object as it is.
     """
     part_of = alpha[window[0] : window[1], window[2] : window[3]]
+    sides = _Sides(part_of, reach)
     # What planes of the same size need is found once.
-    known: dict[tuple[int, int], OwnColour] = {}
+    rims: dict[tuple[int, int], _Rim] = {}
     for place, (samples, step) in enumerate(zip(planes.samples, planes.steps, strict=True)):
-        if step not in known:
-            small = reduce_to(part_of, step)
-            known[step] = OwnColour(small, max(1, reach // step[1]), around=beyond is not None)
-        known[step](part(samples, step, window), 0 if beyond is None else beyond[place])
+        if step not in rims:
+            near = 0 if beyond is None else max(1, reach // step[1])
+            rims[step] = _Rim(reduce_to(part_of, step), near, sides.size)
+        there = part(samples, step, window)
+        rims[step].mend(there, sides.of(there), 0 if beyond is None else beyond[place])

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+import numpy as np
+
 from stream.compositing.canvas import Canvas, Memory
 from stream.compositing.edges import Edges
 from stream.compositing.layer import LAYERS, Layer
 from stream.compositing.layers.timing import Timing
 from stream.compositing.mirror import mirror as exchange_sides
-from stream.compositing.selection import Selection, wanted_by
+from stream.compositing.selection import Selection
+from stream.compositing.standing import Before
 from stream.compositing.style import Style
 from stream.compositing.tint import Tint, Tints
 from stream.errors import UsageError
@@ -129,10 +132,9 @@ class Painter:
         return any(layer.alpha for layer in self._layers)
 
     @property
-    def remembers(self) -> bool:
-        """Whether what is painted into a frame depends on the frames before it."""
-        chosen = isinstance(wanted_by(self._style.select), int)
-        return chosen or any(layer.remembers for layer in self._layers)
+    def fills(self) -> bool:
+        """Whether no pixel is clear afterwards, whatever the source says."""
+        return any(layer.fills for layer in self._layers) and not self.alpha
 
     @property
     def covers(self) -> bool:
@@ -159,8 +161,10 @@ class Painter:
         if instances is None:
             instances = Instances.empty((), size)
         instances = self._selection(instances, frame.pts_seconds)
+        alpha = frame.alpha
         if self.key.mirror:
             exchange_sides(picture)
+            alpha = None if alpha is None else np.ascontiguousarray(alpha[:, ::-1])
             instances = instances.mirrored()
         layers = [one for one in self._layers if len(instances) or not one.only_adds]
         canvas = Canvas(
@@ -174,15 +178,21 @@ class Painter:
             seconds=frame.pts_seconds,
             tally=frame.tally,
             edges=self._edges,
+            alpha=alpha,
         )
         canvas.prepare()
         for layer in layers:
             layer.plan(canvas)
+        before: Before | None = None
         for layer in layers:
+            if layer.stands_before and canvas.alpha is not None and before is None:
+                before = Before(canvas.planes)
             layer.paint(canvas)
-        frame.image = canvas.picture
-        if canvas.alpha is not None:
-            frame.alpha = canvas.alpha
+            if layer.fills:
+                canvas.alpha = before = None
+        if before is not None and canvas.alpha is not None:
+            canvas.alpha = before.shown(canvas.planes, canvas.alpha)
+        frame.image, frame.alpha = canvas.picture, canvas.alpha
 
 
 def expand(look: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing.mattes import on_grid
-from stream.compositing.planes import Planes, Samples, part
+from stream.compositing.planes import Planes, Samples, part, shrink_to
 from stream.compositing.soft import Soft, centred, codes
 from stream.roi import Window
 from stream.types import Array
@@ -139,6 +139,9 @@ def look(
 
 def _shrink(samples: Samples, depth: int, out: NDArray[np.uint8]) -> None:
     height, width = out.shape
+    if 2 * height <= samples.shape[0] and 2 * width <= samples.shape[1]:
+        half = samples.shape[1] // 2, samples.shape[0] // 2
+        samples = shrink_to(samples[: 2 * half[1], : 2 * half[0]], half)
     # Down to this, two samples each way leave hardly any out, and are several times as fast.
     small = height * width < _DENSE**2 * samples.shape[0] * samples.shape[1]
     how = cv2.INTER_AREA if small else cv2.INTER_LINEAR
@@ -206,17 +209,19 @@ def bilateral(seen: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
     edge = (radius,) * 4
     *colours, mask = (cv2.copyMakeBorder(one, *edge, cv2.BORDER_REPLICATE) for one in seen)
     total, weights = (np.zeros((height, width), np.float32) for _ in range(2))
+    differs, other_differs, weight = (np.empty((height, width), np.uint8) for _ in range(3))
     for down, across, table in _neighbours(radius):
         top, left = radius + down, radius + across
         there = np.s_[top : top + height, left : left + width]
-        differs: Array = cv2.absdiff(seen[0], colours[0][there])
+        cv2.absdiff(seen[0], colours[0][there], dst=differs)
         for own, other in zip(seen[1:3], colours[1:], strict=True):
-            differs = cv2.add(differs, cv2.absdiff(own, other[there]))
-        weight: Array = cv2.LUT(differs, table)
+            cv2.absdiff(own, other[there], dst=other_differs)
+            cv2.add(differs, other_differs, dst=differs)
+        cv2.LUT(differs, table, dst=weight)
         cv2.accumulateProduct(weight, mask[there], total)
         cv2.accumulate(weight, weights)
     # The pixel itself always counts.
-    return np.asarray(np.rint(total / weights), np.uint8)
+    return np.asarray(cv2.divide(total, weights, dtype=cv2.CV_8U), np.uint8)
 
 
 @cache

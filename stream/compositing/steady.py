@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from functools import reduce
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.compositing.mattes import around
 from stream.compositing.soft import Soft
 from stream.instances import Instances, box_iou
 from stream.motion.propagator import is_cut
@@ -87,16 +90,22 @@ class Steady:
         instances: Instances,
         softs: list[Soft | None],
     ) -> list[Soft | None]:
-        found: list[Soft | None] = []
-        for soft, place in zip(softs, self._places(instances), strict=True):
-            last = None if place is None else self._softs[place]
-            if soft is None or last is None:
-                found.append(soft)
-                continue
-            held = _held(before, luma, soft, table)
-            values = _mixed(soft.values, _moved(last, soft.window), held)
-            found.append(soft._replace(values=values))
-        return found
+        known = [
+            None if soft is None or place is None else self._softs[place]
+            for soft, place in zip(softs, self._places(instances), strict=True)
+        ]
+        both = [soft for soft, last in zip(softs, known, strict=True) if soft and last]
+        if not both:
+            return softs
+        still = _Still(before, luma, table, [soft.window for soft in both])
+        return [
+            soft
+            if soft is None or last is None
+            else soft._replace(
+                values=_mixed(soft.values, _moved(last, soft.window), still.held(soft))
+            )
+            for soft, last in zip(softs, known, strict=True)
+        ]
 
     def _places(self, instances: Instances) -> list[int | None]:
         """Which object of the last frame each one is."""
@@ -122,7 +131,12 @@ def _coarse(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _noise(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> float:
     """By how much two coarse pictures differ where nothing moves, in codes: the lower quartile."""
-    return float(min(_NOISIEST, np.percentile(cv2.absdiff(before, now), 25)))
+    differs: Array = cv2.absdiff(before, now)
+    # What numpy.percentile(differs, 25) is, which sorts; values are few.
+    reached = np.cumsum(np.bincount(differs.ravel(), minlength=256))
+    place = 0.25 * (differs.size - 1)
+    low, high = np.searchsorted(reached, [math.floor(place), math.ceil(place)], side="right")
+    return float(min(_NOISIEST, low + (place - math.floor(place)) * (high - low)))
 
 
 def _table(noise: float) -> NDArray[np.uint8]:
@@ -136,26 +150,48 @@ _EITHER = np.full(256, 255, np.uint8)
 _EITHER[[0, 255]] = 0
 
 
-def _held(
-    before: NDArray[np.uint8], luma: NDArray[np.uint8], soft: Soft, table: NDArray[np.uint8]
-) -> NDArray[np.uint8]:
-    """How much of the last mask stays at each pixel of a window.
+class _Still:
+    """Where a picture is as it was in the last frame, around several objects together.
 
-    What is farther from the mask's edge than the mask may be off is no shimmer. Both are looked
-    for at half the size, which is a quarter of the work.
+    Args:
+        before: luma of the last frame, uint8 [H, W].
+        luma: of this one.
+        table: how much of the last mask stays by the mean difference around a pixel, uint8 [256].
+        windows: the objects'.
     """
-    top, bottom, left, right = soft.window
-    shape = ((right - left + 1) // 2, (bottom - top + 1) // 2)
-    one, other, values = (
-        cv2.resize(part, shape, interpolation=cv2.INTER_LINEAR)
-        for part in (before[top:bottom, left:right], luma[top:bottom, left:right], soft.values)
-    )
-    side = 2 * max(1, round(min(luma.shape) / _REACH / 4)) + 1
-    held: Array = cv2.LUT(cv2.blur(cv2.absdiff(one, other), (side, side)), table)
-    doubt = 2 * math.ceil(soft.doubt / 2) + 1
-    held = cv2.bitwise_and(held, cv2.LUT(cv2.blur(values, (doubt, doubt)), _EITHER))
-    size = (right - left, bottom - top)
-    return np.asarray(cv2.resize(held, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+    def __init__(
+        self,
+        before: NDArray[np.uint8],
+        luma: NDArray[np.uint8],
+        table: NDArray[np.uint8],
+        windows: Sequence[Window],
+    ) -> None:
+        top, bottom, left, right = reduce(around, windows)
+        self._place = top, left
+        # Looked for at half the size, which is a quarter of the work.
+        shape = ((right - left + 1) // 2, (bottom - top + 1) // 2)
+        one, other = (
+            cv2.resize(part[top:bottom, left:right], shape, interpolation=cv2.INTER_LINEAR)
+            for part in (before, luma)
+        )
+        side = 2 * max(1, round(min(luma.shape) / _REACH / 4)) + 1
+        self._share: Array = cv2.LUT(cv2.blur(cv2.absdiff(one, other), (side, side)), table)
+
+    def held(self, soft: Soft) -> NDArray[np.uint8]:
+        """How much of the last mask stays at each pixel of an object's window.
+
+        What is farther from the mask's edge than the mask may be off is no shimmer.
+        """
+        top, bottom, left, right = soft.window
+        shape = ((right - left + 1) // 2, (bottom - top + 1) // 2)
+        values = cv2.resize(soft.values, shape, interpolation=cv2.INTER_LINEAR)
+        doubt = 2 * math.ceil(soft.doubt / 2) + 1
+        edge: Array = cv2.LUT(cv2.blur(values, (doubt, doubt)), _EITHER)
+        row, column = (top - self._place[0]) // 2, (left - self._place[1]) // 2
+        held = cv2.bitwise_and(self._share[row : row + shape[1], column : column + shape[0]], edge)
+        size = (right - left, bottom - top)
+        return np.asarray(cv2.resize(held, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _moved(last: Soft, window: Window) -> NDArray[np.uint8]:

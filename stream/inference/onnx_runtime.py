@@ -122,6 +122,8 @@ class SessionOptions(Protocol):
     """How a session is made."""
 
     enable_profiling: bool
+    graph_optimization_level: object
+    optimized_model_filepath: str
     profile_file_prefix: str
     log_severity_level: int
     intra_op_num_threads: int
@@ -129,8 +131,17 @@ class SessionOptions(Protocol):
     def add_session_config_entry(self, key: str, value: str) -> None:
         """Sets an option that has no attribute."""
 
+    def add_free_dimension_override_by_name(self, name: str, size: int, /) -> None:
+        """Fixes the sides of inputs that have this name."""
+
     def add_provider_for_devices(self, devices: list[Device], options: dict[str, str]) -> None:
         """Asks for a plug-in provider."""
+
+
+class Levels(Protocol):
+    """The enumeration `GraphOptimizationLevel`."""
+
+    ORT_DISABLE_ALL: object
 
 
 class Runtime(Protocol):
@@ -139,6 +150,7 @@ class Runtime(Protocol):
     __file__: str
     __version__: str
     OrtValue: DeviceTensors
+    GraphOptimizationLevel: Levels
 
     def InferenceSession(  # noqa: N802 - it is a class
         self,

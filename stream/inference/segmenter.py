@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from stream.inference.preprocess import Picture, Prepared, Preprocessor
 from stream.inference.providers import ProviderName, check_name
 from stream.inference.session import Session, open_session
 from stream.inference.upright import quarter_turns, turned_back, upright
-from stream.instances import Instances
+from stream.instances import UNSURE, Instances
 
 
 class Segmenter:
@@ -67,6 +68,7 @@ class Segmenter:
         classes: Sequence[str] | str | None = None,
         threads: int | None = None,
         throughput: bool = False,
+        picture_size: tuple[int, int] | None = None,
     ) -> Segmenter:
         """Opens a model.
 
@@ -81,6 +83,7 @@ class Segmenter:
             throughput: share the threads out to several pictures at once (`workers`):
                 more of them a second, each later. For what is in no hurry; on a GPU two are
                 under way.
+            picture_size: width and height of the pictures that will come; see `expect`.
 
         Raises:
             ModelError: there is no such model, or the file cannot be used.
@@ -89,7 +92,9 @@ class Segmenter:
         """
         if threads is not None and threads < 1:
             raise UsageError(f"the number of threads must be at least 1, not {threads}")
-        session = open_session(find(model), check_name(provider), threads, throughput=throughput)
+        session = open_session(
+            find(model), check_name(provider), threads, throughput=throughput, picture=picture_size
+        )
         return cls(
             str(model),
             session,
@@ -153,7 +158,7 @@ class Segmenter:
         return self._session.remarks + (() if device is None else device.remarks)
 
     def __call__(self, picture: Picture) -> Instances:
-        """Finds the objects of a picture.
+        """Finds the objects of a picture, and what may be there besides (`Instances.unsure`).
 
         Args:
             picture: uint8 [H, W, 3] in RGB, or a decoded `av.VideoFrame` of any format. One that
@@ -167,7 +172,9 @@ class Segmenter:
         if isinstance(picture, VideoFrame) and (turns := quarter_turns(picture)):
             return turned_back(self(upright(picture, turns)), turns)
         prepared = self.preprocess(picture)
-        return self.postprocess(self.infer(prepared), prepared)
+        found = self.postprocess(self.infer(prepared), prepared, UNSURE * self.threshold)
+        sure = found.scores >= self.threshold
+        return replace(found.select(sure), unsure=found.select(~sure))
 
     def preprocess(self, picture: Picture) -> Prepared:
         """Makes the model's input; see `__call__` for the picture and the errors."""
@@ -180,7 +187,8 @@ class Segmenter:
             ModelError: the model fails; the message names the provider and the cause.
         """
         try:
-            image, handle = prepared.tensor, self._session.handle
+            image = prepared.tensor
+            handle = self._session.handles.take(prepared.geometry.size)
             if isinstance(image, np.ndarray):
                 return Raw(*handle.run(self._outputs, {INPUT: image}))
             return Raw(*infer(handle, self._outputs, image))
@@ -212,8 +220,18 @@ class Segmenter:
             classes=self._classes,
         )
 
+    def expect(self, width: int, height: int) -> None:
+        """Prepares for pictures of this size, in pixels, which are found in less time from then on.
+
+        Those of other sizes are taken as before. It takes as long as opening the model; for less
+        than a hundred pictures it is not worth that. What a GPU computes is left as it is.
+        """
+        self._session.handles.expect(self.metadata.resize.geometry(width, height).size)
+
     def warm_up(self, width: int, height: int) -> float:
         """Runs the model once on a grey picture of this size, so that the first one is not slow.
+
+        It is prepared for that size; see `expect`.
 
         Returns:
             Seconds that it took.
@@ -222,6 +240,7 @@ class Segmenter:
             ModelError: the model fails.
         """
         start = time.perf_counter()
+        self.expect(width, height)
         self(np.full((height, width, 3), 128, np.uint8))
         return time.perf_counter() - start
 

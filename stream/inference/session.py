@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from stream.errors import ModelError, ProviderError
@@ -15,6 +16,7 @@ from stream.inference.catalogue import Entry, open_model
 from stream.inference.contract import INPUT, Metadata, check_tensors
 from stream.inference.converter import converter, obstacle
 from stream.inference.cpu import available_cores
+from stream.inference.kept_graph import through_kept
 from stream.inference.nvidia import failure
 from stream.inference.on_device import DeviceInput
 from stream.inference.onnx_runtime import InferenceSession, SessionOptions, TensorInfo
@@ -28,6 +30,7 @@ from stream.inference.providers import (
     route,
     runtime,
 )
+from stream.inference.sizes import Handles, free_sides
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +45,7 @@ class Session:
     """A model that is open on a provider.
 
     Attributes:
-        handle: the `onnxruntime.InferenceSession`.
+        handles: its sessions, by the size of the input.
         route: the provider it runs on.
         path: the model's file.
         metadata: what the model says of itself.
@@ -52,7 +55,7 @@ class Session:
         device_input: makes the model's input where it runs; None where that is done on the CPU.
     """
 
-    handle: InferenceSession
+    handles: Handles
     route: Route
     path: Path
     metadata: Metadata
@@ -61,6 +64,11 @@ class Session:
     workers: int = 1
     device_input: DeviceInput | None = None
 
+    @property
+    def handle(self) -> InferenceSession:
+        """The session that was opened first."""
+        return self.handles.first
+
 
 def open_session(
     entry: Entry,
@@ -68,6 +76,7 @@ def open_session(
     threads: int | None = None,
     *,
     throughput: bool = False,
+    picture: tuple[int, int] | None = None,
 ) -> Session:
     """Opens a model on the provider asked for, or on the first that works for `auto`.
 
@@ -76,6 +85,7 @@ def open_session(
         provider: `auto` or the one to use.
         threads: for computing on the CPU; None for a number that suits the machine.
         throughput: share the threads out to several inferences at once.
+        picture: width and height of the pictures that will come, where they are known.
 
     Raises:
         ModelError: the model breaks the contract or cannot be opened anywhere.
@@ -83,17 +93,17 @@ def open_session(
     """
     if provider != "auto":
         try:
-            return open_on(entry, route(provider), threads, throughput)
+            return open_on(entry, route(provider), threads, throughput, picture=picture)
         except ProviderError as error:
             raise ProviderError(f"{LABELS[provider]} cannot be used here: {error}") from error
     passed: dict[str, list[str]] = {}
     for name in AUTO_ORDER[:-1]:
         try:
-            return open_on(entry, route(name), threads, throughput, passed)
+            return open_on(entry, route(name), threads, throughput, passed, picture)
         except ProviderError as error:
             cause = error.cause if isinstance(error, UnavailableError) else str(error)
             passed.setdefault(cause, []).append(LABELS[name])
-    return open_on(entry, route(AUTO_ORDER[-1]), threads, throughput, passed)
+    return open_on(entry, route(AUTO_ORDER[-1]), threads, throughput, passed, picture)
 
 
 def open_on(
@@ -102,6 +112,7 @@ def open_on(
     threads: int | None = None,
     throughput: bool = False,
     passed: Mapping[str, Sequence[str]] | None = None,
+    picture: tuple[int, int] | None = None,
 ) -> Session:
     """Opens a model on one provider; `passed` are those that `auto` tried before, by the cause.
 
@@ -123,12 +134,21 @@ def open_on(
     # Where `auto` tries, the provider's library may be missing, and nothing is built.
     if said and passed is None:
         logger.warning("%s", said)
-    handle = create(chosen, str(path), max(1, total // workers), f"the model {str(path)!r}")
+    sides = free_sides(path) if chosen.shared is not None else None
+    expected = None if picture is None else metadata.resize.geometry(*picture).size
+    each, what = max(1, total // workers), f"the model {str(path)!r}"
+
+    def make(fixed: Mapping[str, int]) -> InferenceSession:
+        opened = partial(create, chosen, threads=each, what=what, fixed=fixed)
+        return through_kept(opened, path, fixed) if chosen.name == "cpu" else opened(str(path))
+
+    handles = Handles(make, sides, expected)
+    handle = handles.first
     if said and passed is not None:
         logger.warning("%s", said)
     try:
         check_tensors(_nodes(handle.get_inputs()), _nodes(handle.get_outputs()))
-        size = _input_size(handle, metadata)
+        size = (None, None) if sides is not None else _input_size(handle, metadata)
     except ModelError as error:
         raise ModelError(f"the model {str(path)!r} cannot be used: {error}") from error
     remarks = _elsewhere(handle, chosen)
@@ -136,7 +156,7 @@ def open_on(
     if passed is not None:
         why = [f"not {' or '.join(names)}: {cause}" for cause, names in passed.items()]
         remarks.insert(0, "; ".join([f"auto chose {chosen.label} ({metadata.precision})", *why]))
-    return Session(handle, chosen, path, metadata, size, tuple(remarks), workers, device_input)
+    return Session(handles, chosen, path, metadata, size, tuple(remarks), workers, device_input)
 
 
 def _device_input(chosen: Route, metadata: Metadata, remarks: list[str]) -> DeviceInput | None:
@@ -169,7 +189,15 @@ def _device_input(chosen: Route, metadata: Metadata, remarks: list[str]) -> Devi
 
 
 def create(
-    chosen: Route, model: str | bytes, threads: int | None, what: str, profile: Path | None = None
+    chosen: Route,
+    model: str | bytes,
+    threads: int | None,
+    what: str,
+    profile: Path | None = None,
+    fixed: Mapping[str, int] | None = None,
+    *,
+    optimised: bool = False,
+    keep: Path | None = None,
 ) -> InferenceSession:
     """Creates an `onnxruntime.InferenceSession` that runs on the route's provider.
 
@@ -180,6 +208,10 @@ def create(
         what: what the model is called in errors.
         profile: how the file begins into which the session's `end_profiling` writes what each node
             took; None for no such file.
+        fixed: sides of inputs by the names that the model gives them, with the only size each will
+            have.
+        optimised: the graph is optimised already.
+        keep: a file for the optimised graph.
 
     Raises:
         ModelError: ONNX Runtime cannot read the model.
@@ -187,6 +219,12 @@ def create(
     """
     module = runtime()
     options = session_options(chosen, threads)
+    for side, pixels in (fixed or {}).items():
+        options.add_free_dimension_override_by_name(side, pixels)
+    if optimised:
+        options.graph_optimization_level = module.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if keep is not None:
+        options.optimized_model_filepath = str(keep)
     if profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, str(profile)
     names: list[str | tuple[str, dict[str, str]]] | None = None

@@ -20,13 +20,20 @@ if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
 
 
-def load_segmenter(options: ModelOptions, *, live: bool, threads: int | None = None) -> Segmenter:
+def load_segmenter(
+    options: ModelOptions,
+    *,
+    live: bool,
+    threads: int | None = None,
+    info: VideoInfo | None = None,
+) -> Segmenter:
     """Loads the model with what the options ask of it.
 
     Args:
         options: which model runs where.
         live: one frame at a time, as soon as can be; else as many a second as can be.
         threads: for computing on the CPU; None for what suits the machine.
+        info: of the frames that will come, where they are known.
 
     Raises:
         ModelError: there is no such model, or the file cannot be used.
@@ -43,6 +50,7 @@ def load_segmenter(options: ModelOptions, *, live: bool, threads: int | None = N
         classes=options.classes,
         threads=threads,
         throughput=not live,
+        picture_size=None if info is None or info.pictures else (info.width, info.height),
     )
 
 
@@ -105,7 +113,9 @@ def find_by(
         replay = Replay(recorded, info, plan.model, plan.source.options.cut)
         return replay, replay
     if segmenter is None:
-        segmenter = load_segmenter(plan.model, live=info.live)
+        segmenter = load_segmenter(plan.model, live=info.live, info=info)
+    elif not info.pictures:
+        segmenter.expect(info.width, info.height)
     if info.live:
         # Pictures are small: OpenCV's threads would wait for each other more than they help.
         cv2.setNumThreads(1)

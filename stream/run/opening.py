@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from stream import sinks
+from stream.addresses import redact
 from stream.compositing.painter import Painter
 from stream.compositing.style import Style
 from stream.errors import UsageError
 from stream.frame import ColourTags, VideoInfo
 from stream.options import OutputOptions, PictureOptions
 from stream.run.plan import Endings, OutputPlan
-from stream.sinks._containers import ALPHA_ENDINGS, ENDINGS
+from stream.sinks._containers import ALPHA_ENDINGS, ENDINGS, choose_container
 from stream.sinks._plan import IDENTITIES_CODEC
 from stream.sinks.base import Sink
 from stream.sinks.images import ALPHA_ENDINGS as ALPHA_PICTURES
@@ -85,7 +86,7 @@ def open_sink(
         SinkError: it cannot be written to.
     """
     if painter is not None:
-        info, options = suited(kind, target, info, options, painter)
+        info, options = _suited(kind, target, info, options, painter)
     if threads is not None and issubclass(kind, VideoSink):
         return kind(
             target,
@@ -99,19 +100,54 @@ def open_sink(
     return kind.from_target(target, info, options)
 
 
-def suited(
-    kind: type[Sink], target: str, info: VideoInfo, options: OutputOptions, painter: Painter
-) -> tuple[VideoInfo, OutputOptions]:
-    """What comes when a painter has painted, and how it is written.
+def without_lost(
+    kind: type[Sink],
+    target: str,
+    info: VideoInfo,
+    options: OutputOptions,
+    painter: Painter | None = None,
+) -> tuple[VideoInfo, list[str]]:
+    """What an output is told of a source that is clear in parts, where it cannot keep that.
 
     Args:
         kind: of the sink.
         target: where it goes.
-        info: of the frames before they are painted.
-        options: as they were asked for.
-        painter: paints what comes.
+        info: of the frames that will come, before they are painted.
+        options: how it is written.
+        painter: paints what comes; None where it goes out as it is.
+
+    Returns:
+        What to open it with, and a sentence where something is lost or another encoder than usual
+        is needed.
     """
-    info = replace(info, alpha=painter.alpha, exact=painter.exact, grey=painter.grey)
+    if not info.alpha or kind.shows or not kind.paints or issubclass(kind, ImageSink):
+        return info, []  # pictures say so themselves, each of its own
+    if painter is not None and (painter.fills or painter.alpha):
+        return info, []
+    try:
+        kind.check_alpha(target, options)
+    except UsageError:
+        able = ", ".join(ALPHA_ENDINGS)
+        coded = "" if options.codec is None else f" with the codec {options.codec}"
+        return replace(info, alpha=False), [
+            f"the picture's transparency is dropped, as {redact(target)} holds none{coded}; "
+            f"{able}, .png and .webp do"
+        ]
+    if issubclass(kind, VideoSink) and options.codec is None:
+        container = choose_container(Path(target))
+        if container.alpha != container.video:
+            return info, [
+                f"the picture's transparency is kept, which in {redact(target)} takes the encoder "
+                f"{container.alpha}; --codec {container.video} leaves it out"
+            ]
+    return info, []
+
+
+def _suited(
+    kind: type[Sink], target: str, info: VideoInfo, options: OutputOptions, painter: Painter
+) -> tuple[VideoInfo, OutputOptions]:
+    alpha = painter.alpha or (info.alpha and not painter.fills)
+    info = replace(info, alpha=alpha, exact=painter.exact, grey=painter.grey)
     if painter.pixel_format is not None:
         tags = ColourTags(full_range=True)
         info = replace(info, pixel_format=painter.pixel_format, colour=tags)
@@ -141,7 +177,7 @@ def check_output(output: OutputPlan, inputs: Sequence[Path], *, live: bool, phot
     Raises:
         StreamError: what, and what to do.
     """
-    kind = sinks.find(output.target, photos=photos)
+    kind = sinks.find(output.target, photos=photos, form=output.options.format)
     kind.check(output.target, output.options, inputs)
     if not kind.paints:
         return

@@ -58,6 +58,7 @@ class Output:
         from_first: whether its time line begins with its first frame, and frames that change
             their size are fitted to `info`; for what is cut out of a live source.
         info: of the frames, as it was told.
+        said: what is known from the beginning that it cannot keep, a sentence each.
     """
 
     def __init__(
@@ -70,11 +71,13 @@ class Output:
         capacity: int = 3,
         from_first: bool = False,
         info: VideoInfo | None = None,
+        said: Sequence[str] = (),
     ) -> None:
         self.sink = sink
         self.name = name
         self.painter = painter
         self.figures = OutputFigures()
+        self._said = tuple(said)
         self.error: BaseException | None = None
         self.gone = False
         self.queue: Queue[Delivery] = Queue(
@@ -104,8 +107,9 @@ class Output:
     @property
     def remarks(self) -> list[str]:
         """What it could not keep, and what its layers have to say, a sentence each."""
-        found = [*self.sink.remarks, *(() if self.painter is None else self.painter.remarks)]
-        if self.figures.dropped and not self.sink.shows:
+        painted = () if self.painter is None else self.painter.remarks
+        found = [*self._said, *self.sink.remarks, *painted]
+        if self.figures.dropped and not self.sink.shows and not self.gone:
             found.append(
                 f"{self.figures.dropped} frames are missing in {self.name}: it could not keep up; "
                 "choose a faster --preset"

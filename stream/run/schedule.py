@@ -14,6 +14,7 @@ from stream.frame import Passthrough
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
 from stream.instances import Instances
+from stream.motion.scenes import Scenes
 from stream.run import unsure
 from stream.run.figures import Counts, Job
 from stream.timing import timed
@@ -91,6 +92,7 @@ class Finder:
     detector: Detector
     tracker: Tracker | None = None
     covers: bool = False
+    _scenes: Scenes = field(default_factory=Scenes, init=False)
 
     @property
     def lookahead(self) -> float:
@@ -103,23 +105,19 @@ class Finder:
         return 1.0 if self.tracker is None else self.tracker.floor
 
     def candidates(self, raw: Raw, prepared: Prepared) -> Instances:
-        """What may be in a frame, for `follow`."""
-        found = self.detector.postprocess(raw, prepared, self._least)
-        if self.tracker is None or not self.tracker.colours:
-            return found
-        where = prepared.geometry
-        return with_colours(found, prepared.pixels()[0], where.scale, where.offset)
-
-    @property
-    def _least(self) -> float | None:
-        """The lowest score of a candidate; None for the detector's own threshold."""
+        """What may be in a frame, for `follow`; called as that is, in order."""
         share = min(self._floor, unsure.FLOOR) if self.covers else self._floor
-        return None if share == 1 else share * self.detector.threshold
-
-    def among(self, found: Instances) -> Instances:
-        """Of candidates down to any lower score those that `candidates` would give."""
-        least = self._least
-        return found.select(found.scores >= (self.detector.threshold if least is None else least))
+        least = None if share == 1 else share * self.detector.threshold
+        found = self.detector.postprocess(raw, prepared, least)
+        if self.tracker is None:
+            return found
+        pixels, where = prepared.pixels()[0], prepared.geometry
+        (left, top), (width, height) = where.offset, where.content
+        scene = self._scenes(pixels[top : top + height, left : left + width])
+        found = replace(found, scene=scene)
+        if not self.tracker.colours:
+            return found
+        return with_colours(found, pixels, where.scale, where.offset)
 
     def follow(
         self,
@@ -135,6 +133,7 @@ class Finder:
             following: the candidates of the next ones, with their times, as far as there are any.
         """
         threshold = self.detector.threshold
+        following = [one for one in following if one[1].scene == candidates.scene]
         if not self.covers:
             return self._track(candidates, seconds, threshold, following)
         least = self._floor * threshold
@@ -158,7 +157,7 @@ class Finder:
             shown = self.tracker.update(candidates, seconds, threshold, following)
         else:
             shown = self.tracker.update(candidates, seconds, threshold)
-        return shown if shown.colours is None else replace(shown, colours=None)
+        return replace(shown, colours=None, scene=0)
 
 
 class Schedule(ABC):
@@ -253,8 +252,8 @@ class InferencePool:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-_MOST_HELD = 6
-"""Frames that wait for what follows them at most; a 4K frame is 12 MB."""
+_MOST_HELD = 80_000_000
+"""Bytes of pictures that wait for what follows them at most: six of 4K."""
 
 _ROUNDING = 1e-3
 """Seconds by which timestamps may be off."""
@@ -267,6 +266,10 @@ class _Held:
     job: Job
     candidates: Instances
     after: list[Work] = field(default_factory=list)
+
+
+def _bytes(picture: av.VideoFrame) -> int:
+    return sum(plane.buffer_size for plane in picture.planes)
 
 
 class Ahead:
@@ -293,10 +296,6 @@ class Ahead:
         except Exception:
             yield from self.flush()
             raise
-        yield from self.put_candidates(job, candidates)
-
-    def put_candidates(self, job: Job, candidates: Instances) -> Iterator[Work]:
-        """Takes a frame of which it is known what may be in it; gives those that are ready now."""
         self._held.append(_Held(job, candidates))
         while self._held and self._ready():
             yield from self._release()
@@ -319,8 +318,9 @@ class Ahead:
         first, last = self._held[0].job.frame, self._held[-1].job.frame
         if not 0 <= last.pts_seconds - first.pts_seconds < self._finder.lookahead - _ROUNDING:
             return True
-        carried = sum(isinstance(item, Job) for one in self._held for item in one.after)
-        return len(self._held) + carried > _MOST_HELD
+        carried = (item for one in self._held for item in one.after if isinstance(item, Job))
+        waiting = [one.job for one in self._held] + list(carried)
+        return sum(_bytes(job.frame.image) for job in waiting) > _MOST_HELD
 
     def _release(self) -> Iterator[Work]:
         held = self._held.popleft()
@@ -360,16 +360,13 @@ class EachFrame(Schedule):
     def settle(self, items: Iterable[Work]) -> Iterator[Work]:
         """Waits for each frame's inference in turn, and for what the tracker wants to know."""
         for item in items:
-            yield from self._settled(item)
+            if isinstance(item, Job):
+                with self._lock:
+                    future = self._under_way.pop(id(item))
+                yield from self._held.put(item, future)
+            else:
+                yield from self._held.put_after(item)
         yield from self._held.flush()
-
-    def _settled(self, item: Work) -> Iterator[Work]:
-        if isinstance(item, Job):
-            with self._lock:
-                future = self._under_way.pop(id(item))
-            yield from self._held.put(item, future)
-        else:
-            yield from self._held.put_after(item)
 
     def close(self) -> None:
         """Ends the workers."""

@@ -25,7 +25,7 @@ from stream.run.figures import Outcome
 from stream.run.finding import find_by
 from stream.run.guard import check_reports, read_by
 from stream.run.interrupt import on_interrupt
-from stream.run.opening import check_output, make_painter, open_sink
+from stream.run.opening import check_output, make_painter, open_sink, without_lost
 from stream.run.output import Output
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.run.plot import check_plot, plot_of, write_plot
@@ -44,9 +44,6 @@ from stream.sources.images import ImagesSource
 
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
-
-Finding = Callable[[VideoInfo], tuple[Told, Schedule]]
-"""Gives what finds the objects of a source, and which of its frames."""
 
 _HICCUP = 30
 """Frames that may wait for the encoder of a live recording: a second. More would only be memory."""
@@ -81,10 +78,11 @@ def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
         UsageError: it is not possible as asked for.
         SinkError: it cannot be written to.
     """
-    kind = sinks.find(plan.target, photos=bool(info.pictures))
+    kind = sinks.find(plan.target, photos=bool(info.pictures), form=plan.options.format)
     if kind.paints and plan.picture.divided:
         return Output(SplitSink(plan, kind, info), redact(plan.target))
     painter = make_painter(plan.picture, info, shown=kind.shows) if kind.paints else None
+    info, said = without_lost(kind, plan.target, info, plan.options, painter)
     sink = open_sink(kind, plan.target, info, plan.options, painter)
     if kind.shows:
         policy = WhenFull.LATEST if info.live else WhenFull.BLOCK
@@ -98,8 +96,9 @@ def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
             capacity=_HICCUP,
             from_first=True,
             info=info,
+            said=said,
         )
-    return Output(sink, redact(plan.target), painter)
+    return Output(sink, redact(plan.target), painter, said=said)
 
 
 @dataclass(slots=True)
@@ -159,7 +158,6 @@ def prepared(
     source: Source | None = None,
     turns: Turns | None = None,
     further: Sequence[Callable[[VideoInfo], Output]] = (),
-    finding: Finding | None = None,
 ) -> Iterator[Prepared]:
     """Opens what a plan names, and lets go of it where the run never came to begin.
 
@@ -170,7 +168,6 @@ def prepared(
         source: opened already; None opens the plan's.
         turns: where several live sources share the model, who may infer now.
         further: make outputs besides the plan's, once it is known what frames come.
-        finding: gives what finds the objects; None for what the plan says.
 
     Raises:
         StreamError: source, model or an output cannot be used.
@@ -182,7 +179,7 @@ def prepared(
             source = sources.open(plan.source.target, plan.source.options)
         stack.callback(source.close)
         info = source.info
-        told, schedule = find_by(plan, info, segmenter, turns) if finding is None else finding(info)
+        told, schedule = find_by(plan, info, segmenter, turns)
         stack.callback(schedule.close)
         counting = Counting(plan.counts, info, keep_series=plan.counts.plot is not None)
         outputs = []
@@ -236,7 +233,6 @@ def execute(
     segmenter: Segmenter | None = None,
     on_frame: OnFrame | None = None,
     remarks: Sequence[str] = (),
-    finding: Finding | None = None,
 ) -> tuple[RunReport, Outcome]:
     """Runs a plan to its end, with progress, Ctrl-C, keys of windows, and the live report file.
 
@@ -246,7 +242,6 @@ def execute(
         segmenter: loaded already; None loads the plan's.
         on_frame: see `Run`.
         remarks: sentences to add to the report.
-        finding: see `prepared`.
 
     Returns:
         The figures, and how it ended, errors of the run included.
@@ -254,7 +249,7 @@ def execute(
     Raises:
         StreamError: the run could not begin.
     """
-    with prepared(plan, segmenter, on_frame, finding=finding) as ready:
+    with prepared(plan, segmenter, on_frame) as ready:
         run = ready.run
         live = run.source.info.live
         _connect(ready)

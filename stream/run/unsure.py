@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.instances import Instances, box_iou
+from stream.instances import UNSURE, Instances, box_iou
 
-FLOOR = 0.5
+FLOOR = UNSURE
 """Down to which share of the threshold candidates count."""
 
 AHEAD = 0.2

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stream.errors import UsageError
+from stream.options import STANDARD_OUTPUT
 from stream.plugins import Kind
 from stream.sinks._containers import ENDINGS
 from stream.sinks.base import Sink
@@ -16,16 +17,21 @@ from stream.sinks.base import Sink
 KIND = Kind("stream.sinks", Sink)  # type: ignore[type-abstract]
 
 
-def find(target: str, *, photos: bool = False) -> type[Sink]:
+def find(target: str, *, photos: bool = False, form: str | None = None) -> type[Sink]:
     """The kind of sink that a target stands for.
 
     Args:
         target: a path, an address, a word.
         photos: whether frames are photos, which have nothing to do with each other.
+        form: of the video on standard output; None for records.
 
     Raises:
         UsageError: none accepts it.
     """
+    if target == STANDARD_OUTPUT and form is not None and not photos:
+        from stream.sinks.standard import StandardSink
+
+        return StandardSink
     video = "://" not in target and target.lower().endswith(ENDINGS)
     if video and not Path(target).is_dir():
         # The usual one, without loading what all the others need.

@@ -29,16 +29,17 @@ def holds(pixel_format: str) -> bool:
 class Transparent(Pictures):
     """Takes pictures and their opacity and gives pictures of one's own that hold both."""
 
-    def __init__(self, width: int, height: int, pixel_format: str) -> None:
+    def __init__(self, width: int, height: int, pixel_format: str, *, narrow: bool = False) -> None:
         """Says what is wanted.
 
         Args:
             width: in pixels.
             height: in pixels.
             pixel_format: FFmpeg's name of it, one that `holds` says yes to.
+            narrow: as for `Pictures`.
         """
         planar = _PLANAR.fullmatch(pixel_format)
-        super().__init__(width, height, f"yuv{planar[1]}" if planar else "rgb24")
+        super().__init__(width, height, f"yuv{planar[1]}" if planar else "rgb24", narrow=narrow)
         self._whole = pixel_format
         self._planar = planar is not None
         self._opacities = Pictures(width, height, "gray")

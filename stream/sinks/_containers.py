@@ -45,10 +45,14 @@ class ContainerKind:
         subtitles: the codec of text subtitles that it holds, None where it holds none.
         options: what to open the muxer with.
         timestamps: whether pictures carry times; else they lie on a grid of the frame rate.
+        fills: whether each picture follows the one before at once, so that one is shown again where
+            the next is later.
+        alone: whether it holds the pictures and nothing else.
         by_decode_time: whether a track's length is counted in decoding times.
         holds_anything: whether FFmpeg writes whatever it is given, also what no reader finds again.
         alpha: the encoder for pictures with transparency, None where the container holds none.
         sounds: the codecs of sound that go as they are; None for all that the container holds.
+        channels: how many channels its sound has at most; None for as many as there are.
     """
 
     format: str
@@ -57,10 +61,13 @@ class ContainerKind:
     subtitles: str | None = None
     options: dict[str, str] = field(default_factory=dict, hash=False)
     timestamps: bool = True
+    fills: bool = False
+    alone: bool = False
     by_decode_time: bool = False
     holds_anything: bool = False
     alpha: str | None = None
     sounds: frozenset[str] | None = None
+    channels: int | None = None
 
 
 _MP4 = ContainerKind("mp4", subtitles="mov_text", options=_FRAGMENTS, by_decode_time=True)
@@ -88,7 +95,9 @@ _KINDS = {
     ".mts": _TS,
     ".m2ts": ContainerKind("mpegts", options={"mpegts_m2ts_mode": "1"}, holds_anything=True),
     # As it is, for other programs to read through a pipe.
-    ".y4m": ContainerKind("yuv4mpegpipe", "wrapped_avframe", timestamps=False),
+    ".y4m": ContainerKind(
+        "yuv4mpegpipe", "wrapped_avframe", timestamps=False, fills=True, alone=True
+    ),
 }
 
 ENDINGS = tuple(_KINDS)

@@ -27,6 +27,9 @@ from stream.types import AnyPacket
 _PEOPLE_SAY = {"audio": "sound", "subtitle": "subtitles", "data": "data", "video": "video"}
 # Sound of which MP4's head says what only its packets tell; without one there is no head.
 _TOLD_BY_PACKETS = {"ac3", "eac3"}
+# As these, and nothing here makes a packet of them: a film of which the sound begins late, or in
+# the middle of such sound, would have no head.
+_TOLD_BY_NOTHING = {"truehd", "mlp"}
 # Further video that readers find again in MPEG-TS.
 _BROADCAST = {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"}
 _CHAPTER_TICK = Fraction(1, 1_000_000)
@@ -58,6 +61,10 @@ class Copies:
         self._early: list[tuple[AnyPacket, int]] = []
         for stream in streams:
             _check_open(stream)
+            if kind.alone:
+                what = f"stream {stream.index}, {_PEOPLE_SAY.get(stream.type, stream.type)}, is"
+                self.remarks.append(f"{what} left out: {kind.format} holds pictures alone")
+                continue
             self._add(muxer, stream, kind)
 
     def write(self, packet: AnyPacket, index: int) -> None:
@@ -125,7 +132,11 @@ class Copies:
         if isinstance(stream, AudioStream):
             layout = declared(stream.codec_context.layout)
         probe = _probe(stream, layout)
-        strange = stream.type == "audio" and kind.sounds is not None and name not in kind.sounds
+        strange = stream.type == "audio" and (
+            (kind.sounds is not None and name not in kind.sounds)
+            or (kind.by_decode_time and name in _TOLD_BY_NOTHING)
+            or (kind.channels is not None and _channels(layout) > kind.channels)
+        )
         if (stream.type == "audio" and layout is None) or (
             strange or why_not(kind, lambda trial: _copy_of(trial, stream, layout), probe)
         ):
@@ -154,7 +165,14 @@ class Copies:
             and layout is not None
             and stream.codec_context.is_decoder
         ):
-            track = Reencoded(muxer, stream, kind.audio, layout, from_zero=not kind.timestamps)
+            track = Reencoded(
+                muxer,
+                stream,
+                kind.audio,
+                layout,
+                from_zero=not kind.timestamps,
+                most=kind.channels,
+            )
             into = f"re-encoded with {kind.audio}"
             if AudioLayout(track.layout).nb_channels < AudioLayout(layout).nb_channels:
                 into += f" as {track.layout} instead of {layout}"
@@ -197,6 +215,10 @@ def _copying(
     if kind.by_decode_time and _codec_name(stream) in _TOLD_BY_PACKETS:
         return Dolby(muxer, copy, scratch)
     return Copied(muxer, copy, scratch)
+
+
+def _channels(layout: str | None) -> int:
+    return 0 if layout is None else int(AudioLayout(layout).nb_channels)
 
 
 def _check_open(stream: Stream) -> None:

@@ -60,6 +60,8 @@ class Muxer:
         self.destination = destination
         self.tick = tick
         self._used = False
+        # NUT has no times before its beginning, where sound encoders put what warms decoders up.
+        self._from_zero = kind.format == "nut"
         self.options = muxer_options(kind, tick, info.copied, metadata)
         self._trying: list[Scratch] = []
         self._shaped: ShapedTracks | None = None
@@ -95,6 +97,8 @@ class Muxer:
 
     def mux(self, packet: AnyPacket) -> bool:
         """Hands a packet on; whether that made something go to the file."""
+        if self._from_zero and packet.dts is not None and packet.dts < 0:
+            return False
         before = self.destination.written
         self._used = True
         # FFmpeg writes all it has within the call, so between calls the file is whole.

@@ -29,16 +29,19 @@ class Pictures:
         fitted: how many were of another size, and stand between black bars.
     """
 
-    def __init__(self, width: int, height: int, pixel_format: str) -> None:
+    def __init__(self, width: int, height: int, pixel_format: str, *, narrow: bool = False) -> None:
         """Says what is wanted.
 
         Args:
             width: in pixels.
             height: in pixels.
             pixel_format: FFmpeg's name of it.
+            narrow: whether samples that use all values are brought to those of film (16 to 235 of
+                8 bits), as what comes next cannot say which they are.
         """
         self.fitted = 0
         self._size = (width, height)
+        self._narrow = narrow
         self._format = pixel_format
         self._to_rgb = VideoFormat(pixel_format).is_rgb
         self._reference = Referencer()
@@ -61,9 +64,21 @@ class Pictures:
         if (own.width, own.height) != self._size:
             self.fitted += 1
             own = self._fit(own)
-        if own.format.name != self._format:
+        if self._narrow and full_range(own):
+            own = self._narrowed(own)
+        elif own.format.name != self._format:
             own = self._convert(own)
         return own if self._most is None else within(own, self._most)
+
+    def _narrowed(self, picture: VideoFrame) -> VideoFrame:
+        made = self._reformatter.reformat(
+            picture,
+            format=self._format,
+            src_color_range=ColorRange.JPEG,
+            dst_color_range=ColorRange.MPEG,
+        )
+        made.color_range = int(ColorRange.MPEG)
+        return made
 
     def _convert(self, picture: VideoFrame) -> VideoFrame:
         if not self._to_rgb or picture.format.is_rgb:
@@ -97,6 +112,14 @@ class Pictures:
         graph = self._fitting[1]
         graph.push(picture)
         return graph.pull()  # type: ignore[return-value]  # a picture for a picture
+
+
+def full_range(picture: VideoFrame) -> bool:
+    """Whether a picture's samples use all values, black being 0."""
+    name = picture.format.name
+    return name.startswith("yuvj") or (
+        picture.color_range == ColorRange.JPEG and not picture.format.is_rgb
+    )
 
 
 def within(picture: VideoFrame, most: int) -> VideoFrame:

@@ -27,6 +27,7 @@ class Pipe(Destination):
         written: bytes handed on so far.
         connected: set once the process has said that the receiver is there; from the start where
             the process says nothing.
+        key_wanted: set when the process says that the receiver wants a key frame.
         closed: whether it was let go of.
     """
 
@@ -46,8 +47,8 @@ class Pipe(Destination):
             name: what to call the receiver in errors, without secrets.
             environment: variables that it gets beside ours.
             patience: seconds that it may take to take something, and to end.
-            tells: whether it says "connected" and "failed …" on standard output, and ends where its
-                standard input does; else it is ended.
+            tells: whether it says "connected", "keyframe" and "failed …" on standard output, and
+                ends where its standard input does; else it is ended.
 
         Raises:
             OSError: it cannot be started.
@@ -56,6 +57,7 @@ class Pipe(Destination):
         self.written = 0
         self.closed = False
         self.connected = threading.Event()
+        self.key_wanted = threading.Event()
         self.reason = ""
         """Why the process ended, in its words; "" where it has said nothing."""
         self._name = name
@@ -191,5 +193,7 @@ class Pipe(Destination):
             word, _, rest = line.decode("utf-8", "replace").strip().partition(" ")
             if word == "connected":
                 self.connected.set()
+            elif word == "keyframe":
+                self.key_wanted.set()
             elif word == "failed":
                 self.reason = rest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -128,6 +129,21 @@ def rate_of(info: VideoInfo) -> Fraction:
     return info.rate if info.rate and 0 < info.rate <= 1000 else Fraction(30)
 
 
+def uses_all_values(info: VideoInfo) -> bool:
+    """Whether a source's samples use all values, black being 0."""
+    return info.colour.full_range is True or info.pixel_format.startswith("yuvj")
+
+
+def narrowed(info: VideoInfo, kind: ContainerKind, choice: EncoderChoice) -> tuple[VideoInfo, str]:
+    """What is said of a source whose samples are brought to the values of film, and why."""
+    colour = replace(info.colour, full_range=False)
+    pixel_format = info.pixel_format.replace("yuvj", "yuv")
+    return replace(info, colour=colour, pixel_format=pixel_format), (
+        f"{choice.name} in {kind.format} cannot say that samples use all values, so these are "
+        "narrowed to those of film; it looks the same"
+    )
+
+
 def configure(
     context: VideoCodecContext,
     info: VideoInfo,
@@ -151,8 +167,7 @@ def configure(
     context.color_primaries = info.colour.primaries
     context.color_trc = info.colour.transfer
     context.colorspace = info.colour.matrix
-    full = info.colour.full_range or info.pixel_format.startswith("yuvj")
-    context.color_range = _RANGE[full or info.colour.full_range]
+    context.color_range = _RANGE[uses_all_values(info) or info.colour.full_range]
     if VideoFormat(pixel_format).is_rgb:
         context.colorspace, context.color_range = 0, 2
     # Keyframes are asked for by time; this is for encoders that do not listen.

@@ -72,7 +72,7 @@ class Records(Sink):
         self.masks = masks
         self.frames = 0
         self._summary: Callable[[], Summary] | None = None
-        self._destination: Destination | StandardOutput
+        self._destination: Destination
         if str(path) == STANDARD_OUTPUT:
             try:
                 self._destination = StandardOutput()

@@ -44,7 +44,19 @@ def coco_polygons(one: Instance) -> list[JSON]:
     (top, bottom, left, right), inside = found
     twice = np.repeat(np.repeat(inside, 2, axis=0), 2, axis=1)
     outlines = rings(twice, (2 * top, 2 * bottom, 2 * left, 2 * right), _TOLERANCE)
-    return [[side / 2 + 0.25 for side in ring.reshape(-1).tolist()] for ring in outlines]
+    return [[side / 2 + 0.25 for side in _closed(ring).reshape(-1).tolist()] for ring in outlines]
+
+
+def _closed(ring: Ring) -> Ring:
+    """An outline, or where it is only a line or a point, the rectangle around it.
+
+    Importers such as CVAT's refuse a whole file for one outline with less than three points.
+    """
+    if len(ring) >= 3:
+        return ring
+    (left, top), (right, bottom) = ring.min(axis=0), ring.max(axis=0)
+    right, bottom = max(right, left + 1), max(bottom, top + 1)
+    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)], ring.dtype)
 
 
 def flat(outlines: Iterable[Ring]) -> list[JSON]:

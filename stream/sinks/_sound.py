@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from stream.sinks._decoding import own_decoder
 from stream.sinks._muxer import Muxer
 from stream.sinks._tracks import Track
+from stream.sinks._trial import silence
 from stream.types import AnyPacket
 
 _log = logging.getLogger(__name__)
@@ -71,13 +72,14 @@ class SoundFormat:
     rate: int
 
 
-def choose_sound(encoder: str, layout: str, rate: int) -> SoundFormat:
+def choose_sound(encoder: str, layout: str, rate: int, most: int | None = None) -> SoundFormat:
     """The channels and rate that an encoder takes and that keep the most.
 
     Args:
         encoder: FFmpeg's name of it.
         layout: of the sound that is there.
         rate: of the sound that is there, samples per second.
+        most: channels; None for as many as there are.
     """
     rates = sorted(Codec(encoder, "w").audio_rates or [rate])
     # The lowest that keeps all of it; Opus calls every rate 48000 in the end.
@@ -85,9 +87,9 @@ def choose_sound(encoder: str, layout: str, rate: int) -> SoundFormat:
     if encoder == "libopus":
         used = 48000
     channels = AudioLayout(layout).nb_channels
-    smaller = ("7.1", "5.1", "stereo")
-    for name in (layout, *(one for one in smaller if AudioLayout(one).nb_channels <= channels)):
-        if _takes(encoder, name, used):
+    channels = channels if most is None else min(channels, most)
+    for name in (layout, "7.1", "5.1", "stereo"):
+        if AudioLayout(name).nb_channels <= channels and _takes(encoder, name, used):
             return SoundFormat(name, used)
     return SoundFormat("mono", used)
 
@@ -102,6 +104,12 @@ def _takes(encoder: str, layout: str, rate: int) -> bool:
     except (av.FFmpegError, ValueError):
         return False
     return True
+
+
+def _delay(encoder: str, wanted: SoundFormat) -> int:
+    """Samples that an encoder puts before those that it is given."""
+    first = next(iter(silence(encoder, wanted.rate, wanted.layout)), None)
+    return 0 if first is None or first.pts is None else max(0, -first.pts)
 
 
 class SoundClock:
@@ -164,7 +172,14 @@ class Reencoded(Track):
     """Sound in a codec that the container cannot hold."""
 
     def __init__(
-        self, muxer: Muxer, template: AudioStream, encoder: str, layout: str, *, from_zero: bool
+        self,
+        muxer: Muxer,
+        template: AudioStream,
+        encoder: str,
+        layout: str,
+        *,
+        from_zero: bool,
+        most: int | None = None,
     ) -> None:
         """Adds the stream.
 
@@ -174,10 +189,11 @@ class Reencoded(Track):
             encoder: FFmpeg's name of the encoder.
             layout: the channels of the input, as `declared` names them.
             from_zero: whether the container has no times of its own for sound.
+            most: channels of the output; None for as many as there are.
         """
         self._muxer = muxer
         self._decoder = own_decoder(template)
-        self._format = choose_sound(encoder, layout, self._decoder.sample_rate or 48000)
+        self._format = choose_sound(encoder, layout, self._decoder.sample_rate or 48000, most)
         stream = muxer.container.add_stream(encoder, rate=self._format.rate)
         assert isinstance(stream, AudioStream)
         self.stream: AudioStream = stream
@@ -192,6 +208,8 @@ class Reencoded(Track):
         self._held: list[NDArray[np.float32]] = []
         self._holds = 0
         self._begin = 0
+        # Readers of such a container take what an encoder puts before the sound for sound.
+        self._ahead = _delay(encoder, self._format) if from_zero else 0
 
     @property
     def layout(self) -> str:
@@ -311,6 +329,8 @@ class Reencoded(Track):
             self._hold(np.zeros((length, self._channels), np.float32))
             self._give(everything=False)
             silence -= length
+        left_out = min(self._ahead, len(samples) - skipped) if not silence else 0
+        skipped, self._ahead = skipped + left_out, self._ahead - left_out
         # Damaged sound may hold what is not a number.
         self._hold(np.nan_to_num(samples[skipped:], posinf=1, neginf=-1))
 

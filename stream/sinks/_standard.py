@@ -1,28 +1,31 @@
-"""The program's standard output as a place that records go to."""
+"""The program's standard output as a place that records and videos go to."""
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
+from stream.sinks._destination import Destination
 from stream.sinks.base import Gone
 
 _NUMBER = 1
 
 
-class StandardOutput:
+class StandardOutput(Destination):
     """Writes to standard output, past whatever Python has in its own buffer for it.
 
     Raises:
         OSError: the program has none.
     """
 
-    working = "standard output"
-
     def __init__(self) -> None:
         if sys.stdout is not None:
             sys.stdout.flush()
         self._file = os.dup(_NUMBER)
+        self.path = self.working = Path("standard output")
+        self.error: OSError | None = None
+        self.written = 0
         self.closed = False
 
     def write(self, data: bytes) -> int:
@@ -32,13 +35,31 @@ class StandardOutput:
             Gone: its reader has closed it.
             OSError: it cannot be written.
         """
+        if self.error is not None:
+            raise self.error
         left = memoryview(data)
         try:
             while left:
                 left = left[os.write(self._file, left) :]
-        except BrokenPipeError:
-            raise Gone from None
+        except OSError as error:
+            self.error = error
+            if isinstance(error, BrokenPipeError):
+                raise Gone from None
+            raise
+        self.written += len(data)
         return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Never asked for: see `seekable`."""
+        raise OSError(29, "what was written is written")
+
+    def tell(self) -> int:
+        """The place of the next write, in bytes from the beginning."""
+        return self.written
+
+    def seekable(self) -> bool:
+        """There is no way back, not even where it is a file: others may write to it too."""
+        return False
 
     def checkpoint(self) -> None:
         """Nothing can be taken back."""
@@ -49,7 +70,7 @@ class StandardOutput:
             self.closed = True
             os.close(self._file)
 
-    def abandon(self) -> None:
+    def abandon(self, *, keep: bool = True) -> None:
         """Lets go of it."""
         self.commit()
 

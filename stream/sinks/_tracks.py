@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 # Seconds that nobody hears sound to be off its time by.
 _UNHEARD = Fraction(1, 25)
 _ROUNDING = Fraction(1, 1000)
+# FFmpeg's AVFMT_TS_NONSTRICT: Matroska and the like, of which packets may have the same time.
+_SAME_TIMES = 0x20000
 # How a packet of AC-3 begins (ETSI TS 102 366, 4.3.1).
 _SYNC = b"\x0b\x77"
 
@@ -132,6 +134,10 @@ class Filled(Copied):
         length = (packet.duration or 0) * packet.time_base
         hush = self._silence
         if packet.pts is not None:
+            if self.empty and packet.pts * packet.time_base + length / 2 <= _ROUNDING:
+                # Of before the first picture, or what an encoder puts before the sound. Packets
+                # are whole: one that lies half before it is as far off with as without.
+                return
             missing = packet.pts * packet.time_base - self._reached
             step = Fraction(0) if hush is None else (hush.duration or 0) * hush.time_base
             # Coarse clocks round lengths, and many roundings add up to a gap.
@@ -163,10 +169,10 @@ class Filled(Copied):
 
 
 def put_on_clock(packet: AnyPacket, stream: Stream, last: int | None) -> int:
-    """Gives a packet to a stream of a file that is begun, at a time later than the one before it.
+    """Gives a packet to a stream of a file that is begun, at a time not before the last one's.
 
-    Muxers refuse times that do not grow. Those of damaged files do not, nor do good ones where the
-    output's clock is coarser than the input's.
+    Most muxers refuse times that do not grow. Those of damaged files do not, nor do good ones where
+    the output's clock is coarser than the input's, or is as coarse as packets are short.
 
     Args:
         packet: of the input; changed.
@@ -186,8 +192,9 @@ def put_on_clock(packet: AnyPacket, stream: Stream, last: int | None) -> int:
         packet.time_base = own
     if packet.dts is None:
         packet.dts = packet.pts if packet.pts is not None else (last or 0) + (packet.duration or 1)
-    if last is not None and packet.dts <= last:
-        packet.dts = last + 1
+    if last is not None:
+        container = stream.container.format
+        packet.dts = max(packet.dts, last if container.flags & _SAME_TIMES else last + 1)
     if packet.pts is None or packet.pts < packet.dts:
         packet.pts = packet.dts
     # Muxing may change it.

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
 from stream.addresses import dialled, redact
@@ -15,6 +16,7 @@ from stream.options import OutputOptions
 from stream.sinks._containers import ContainerKind
 from stream.sinks._encoders import EncoderChoice, choose_encoder
 from stream.sinks._pipe import Pipe
+from stream.sinks._plan import KEYFRAME_EVERY
 from stream.sinks.video import VideoSink
 
 PATIENCE = 8.0
@@ -22,7 +24,8 @@ PATIENCE = 8.0
 
 SRT_TOOL = "srt-live-transmit"
 _BROADCAST_SOUND = frozenset({"aac", "mp3", "mp2", "ac3"})
-_CODECS = {"libx264", "libx265", "h264_nvenc", "hevc_nvenc", "h264_qsv", "h264_videotoolbox"}
+_H264 = frozenset({"libx264", "h264_nvenc", "h264_qsv", "h264_videotoolbox"})
+_CODECS = _H264 | {"libx265", "hevc_nvenc"}
 # What waits for sound that is late is late itself (microseconds).
 _SOON = {"max_interleave_delta": "200000"}
 
@@ -36,12 +39,22 @@ class Way:
         sounds: the codecs of sound that receivers take.
         options: of that muxer.
         port: where the scheme's addresses name none; None where nobody can be asked beforehand.
+        audio: the encoder for sound of other codecs.
+        sender: the script beside this one that sends.
+        codecs: the encoders whose pictures receivers take.
+        profile: of libx264, where not every receiver takes all of them.
+        keyframe_every: seconds between two pictures that need no other.
     """
 
     muxer: str
     sounds: frozenset[str]
     options: dict[str, str]
     port: int | None = None
+    audio: str = "aac"
+    sender: str = "_sender.py"
+    codecs: frozenset[str] = _CODECS
+    profile: str | None = None
+    keyframe_every: Fraction = KEYFRAME_EVERY
 
 
 WAYS = {
@@ -53,7 +66,12 @@ WAYS = {
     # No port to knock at: who waits for one connection only would take the knock for it.
     "tcp": Way("mpegts", _BROADCAST_SOUND, {}),
     "srt": Way("mpegts", _BROADCAST_SOUND, {}),
+    "whip": Way(
+        "whip", frozenset({"opus"}), {}, 80, "libopus", "_whip_sender.py", _H264, "baseline"
+    ),
 }
+WAYS["whips"] = replace(WAYS["whip"], port=443)
+
 """By an address's scheme."""
 
 
@@ -63,23 +81,29 @@ def scheme_of(address: str) -> str:
     return scheme.lower() if mark else ""
 
 
-def choose_for_sending(options: OutputOptions, *, now: bool = True) -> EncoderChoice:
+def choose_for_sending(
+    options: OutputOptions, way: Way | None = None, *, now: bool = True
+) -> EncoderChoice:
     """The encoder.
 
     Args:
         options: codec, crf and preset.
+        way: how it is sent; None for any way that takes most.
         now: whether what is shown now is sent now; else it may look ahead.
 
     Raises:
         UsageError: receivers do not take what it encodes, or a setting is not possible.
     """
     choice = choose_encoder(options.codec or "libx264", options.crf, options.preset)
-    if choice.name not in _CODECS:
-        known = ", ".join(sorted(_CODECS))
+    codecs = _CODECS if way is None else way.codecs
+    if choice.name not in codecs:
+        known = ", ".join(sorted(codecs))
         raise UsageError(f"receivers do not take what {choice.name} encodes; choose one of {known}")
     if choice.name in ("libx264", "libx265"):
         # No frame that waits for a later one: the order of sending is that of showing.
         settings = {"tune": "zerolatency"} if now else {"bf": "0"}
+        if way is not None and way.profile is not None and choice.name == "libx264":
+            settings["profile"] = way.profile
         choice = replace(choice, options={**choice.options, **settings})
     return choice
 
@@ -118,19 +142,31 @@ class Transmission(VideoSink):
         self._address = address
         self._way = way or WAYS[scheme_of(address)]
         self._now = now
+        self._first_keyframe = self._keyframe_every = self._way.keyframe_every
         self._asked = options
+        if self._way.profile is not None:
+            # Profiles that all receivers know have no odd sizes: a row or a column goes.
+            info = replace(info, width=max(2, info.width & ~1), height=max(2, info.height & ~1))
         self._even = info.width % 2 == 0 and info.height % 2 == 0
         super().__init__(redact(address), info)
 
     def _choose(
         self, info: VideoInfo, codec: str | None, crf: float | None, preset: str | None
     ) -> tuple[ContainerKind, EncoderChoice]:
-        choice = choose_for_sending(self._asked, now=self._now)
+        choice = choose_for_sending(self._asked, self._way, now=self._now)
         # What every receiver shows; it takes even sizes only.
         formats = ("yuv420p",) if self._even else ("yuv420p", "yuv444p")
         # The tool for SRT sends on what it is given, our own process makes its container itself.
         container = "mpegts" if scheme_of(self._address) == "srt" else "nut"
-        kind = ContainerKind(container, options=_SOON, holds_anything=True, sounds=self._way.sounds)
+        kind = ContainerKind(
+            container,
+            audio=self._way.audio,
+            options=_SOON,
+            holds_anything=True,
+            sounds=self._way.sounds,
+            # Opus of more channels is in pieces that WebRTC knows nothing of.
+            channels=2 if self._way.audio == "libopus" else None,
+        )
         return kind, replace(choice, formats=formats)
 
     def _open_destination(self, *, overwrite: bool) -> Pipe:
@@ -154,7 +190,7 @@ class Transmission(VideoSink):
 def _sender(address: str, name: str, way: Way) -> Pipe:
     asked = {"address": _for_ffmpeg(address), "format": way.muxer, "options": way.options}
     return Pipe(
-        [sys.executable, str(Path(__file__).with_name("_sender.py"))],
+        [sys.executable, str(Path(__file__).with_name(way.sender))],
         name,
         environment={"STREAM_SENDER": json.dumps(asked)},
         patience=PATIENCE,

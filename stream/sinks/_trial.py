@@ -16,6 +16,7 @@ from av.codec.context import CodecContext
 from av.container import OutputContainer
 from av.stream import Stream
 from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
 from stream.sinks._containers import ContainerKind, muxer_options
@@ -30,6 +31,12 @@ _SIZE = (352, 288)
 _SILENCE = 0.4
 # Codecs that readers take for one another, and decode alike.
 _ALIKE = {"mp1": "mp3", "mp2": "mp3", "msmpeg4v3": "msmpeg4", "ljpeg": "mjpeg", "srt": "subrip"}
+# Sound that readers know again in MPEG-TS though nothing here makes any (ISO/IEC 13818-1 and the
+# registrations that go with it); AVI has no such that can be relied on.
+_BROADCAST_SOUND = {
+    "aac", "aac_latm", "ac3", "dts", "eac3", "mp1", "mp2", "mp3", "opus", "pcm_bluray", "s302m",
+    "truehd",
+}  # fmt: skip
 _FAILURES = (av.FFmpegError, ValueError, OSError)
 
 
@@ -59,11 +66,20 @@ def why_not(
             last = put_on_clock(packet, stream, last)
             trial.mux_one(packet)
         if not packets:
-            return None
+            return _why_unproven(kind, wanted)
         trial.close()
     except _FAILURES as error:
         return getattr(error, "strerror", None) or str(error)
     return _why_not_found(data, wanted, length)
+
+
+def _why_unproven(kind: ContainerKind, wanted: tuple[str, str | None]) -> str | None:
+    """What is to be thought of a stream of which no packet can be made up."""
+    if wanted[0] != "audio" or not kind.holds_anything:
+        return None
+    if kind.format == "mpegts" and wanted[1] in _BROADCAST_SOUND:
+        return None
+    return "nothing says that a reader would find it again"
 
 
 def _why_not_found(
@@ -147,6 +163,44 @@ def _holds_video(kind: ContainerKind, encoder: str, options: tuple[tuple[str, st
     return _why_not_found(data, _identity(stream), Fraction(0)) is None
 
 
+def says_range(
+    kind: ContainerKind, encoder: str, options: Mapping[str, str], pixel_format: str
+) -> bool:
+    """Whether pictures that use all values of their samples are known as such when they are read.
+
+    Args:
+        kind: the container.
+        encoder: FFmpeg's name of it.
+        options: what it is opened with.
+        pixel_format: of the pictures.
+    """
+    return _says_range(kind, encoder, tuple(sorted(options.items())), pixel_format)
+
+
+@functools.cache
+def _says_range(
+    kind: ContainerKind, encoder: str, options: tuple[tuple[str, str], ...], pixel_format: str
+) -> bool:
+    data = io.BytesIO()
+    quieten()
+    try:
+        trial = av.open(data, "w", format=kind.format, container_options=_options_for(kind))
+        stream = trial.add_stream(encoder, rate=25, options=dict(options))
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height = _SIZE
+        stream.pix_fmt = pixel_format
+        stream.codec_context.color_range = ColorRange.JPEG
+        for packet in _pictures(stream):
+            trial.mux_one(packet)
+        trial.close()
+        data.seek(0)
+        with av.open(data, "r") as again:
+            read = next(again.decode(video=0))
+    except (*_FAILURES, StopIteration, IndexError):
+        return False
+    return read.color_range == ColorRange.JPEG or read.format.name.startswith("yuvj")
+
+
 def _pictures(stream: VideoStream) -> list[AnyPacket]:
     """A few pictures as an encoder gives them."""
     packets: list[AnyPacket] = []
@@ -154,6 +208,7 @@ def _pictures(stream: VideoStream) -> list[AnyPacket]:
         picture = VideoFrame(*_SIZE, stream.pix_fmt or "yuv420p")
         for plane in picture.planes:
             plane.update(bytes(plane.buffer_size))
+        picture.color_range = stream.codec_context.color_range
         picture.pts, picture.time_base = at, _TICK
         packets += stream.encode(picture)
     packets += stream.encode(None)
@@ -168,8 +223,14 @@ def silence(codec: str, rate: int, layout: str) -> list[AnyPacket]:
         rate: samples per second.
         layout: the channels.
     """
+    tried = dict.fromkeys((layout, "stereo", "mono"))
+    made = (_silence(codec, rate, one) for one in tried)
+    return next((packets for packets in made if packets), [])
+
+
+def _silence(name: str, rate: int, layout: str) -> list[AnyPacket]:
     try:
-        encoder = Codec(codec, "w")
+        encoder = Codec(name, "w")
         context = CodecContext.create(encoder.name, "w")
         assert isinstance(context, AudioCodecContext)
         context.format = encoder.audio_formats[0]  # type: ignore[index]

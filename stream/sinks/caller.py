@@ -16,6 +16,11 @@ class CallerSink(NothingSink):
     paints: ClassVar[bool] = False
     on_main_thread: ClassVar[bool] = True
 
+    @property
+    def wants_unsure(self) -> bool:
+        """Nobody knows in which look the caller will draw: one that covers wants it."""
+        return True
+
     @classmethod
     def accepts(cls, target: str) -> bool:
         """The word `caller`."""

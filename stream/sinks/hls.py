@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -15,8 +16,11 @@ from stream.sinks._transmission import Transmission, Way, choose_for_sending, wi
 from stream.sinks.base import Sink
 
 _SECONDS = 2
-"""Of video in a piece: the time between two key frames."""
-_KEPT = 10
+_LIVE_SECONDS = 1
+"""Of video in a piece: the time between two key frames. Players are some pieces behind, so that
+those of a live source are shorter; parts of pieces, which FFmpeg does not write, would be more so.
+"""
+_KEPT = 20
 """Pieces that a live playlist offers; some more stay for players that are behind."""
 
 
@@ -63,7 +67,12 @@ class HlsSink(Sink):
             str(self.path),
             sent,
             options,
-            way=Way("hls", frozenset({"aac"}), _options(self.path, live=info.live)),
+            way=Way(
+                "hls",
+                frozenset({"aac"}),
+                _options(self.path, live=info.live),
+                keyframe_every=Fraction(_LIVE_SECONDS if info.live else _SECONDS),
+            ),
             now=info.live,
         )
 
@@ -112,7 +121,7 @@ def _options(path: Path, *, live: bool) -> dict[str, str]:
         flags += ["delete_segments", "program_date_time"]
     kind = {} if live else {"hls_playlist_type": "vod"}
     return kind | {
-        "hls_time": str(_SECONDS),
+        "hls_time": str(_LIVE_SECONDS if live else _SECONDS),
         "hls_list_size": str(_KEPT if live else 0),
         "hls_segment_type": "fmp4",
         "hls_fmp4_init_filename": f"{path.stem}-{begun}-head.mp4",

@@ -159,6 +159,7 @@ class ImageSink(Sink):
         folder = _is_folder(self._target) or self.output.suffix.lower() not in ENDINGS
         self._single = not (numbered or folder)
         self._written = 0
+        self._filled: list[str] = []
         sources = list(paths or ())
         if not self._single:
             self._check_folder(self.output.parent if numbered else self.output, sources)
@@ -168,6 +169,17 @@ class ImageSink(Sink):
                 f"{self.output} is one file, but {len(sources)} pictures need a folder"
             )
         check_destination(self.output, overwrite=overwrite, inputs=sources)
+
+    @property
+    def remarks(self) -> list[str]:
+        """Which pictures lost what their file cannot hold."""
+        if not self._filled:
+            return []
+        more = f" and {len(self._filled) - 1} more" if self._filled[1:] else ""
+        return [
+            f"{self._filled[0]}{more}: the picture's transparency is dropped, as this kind of file "
+            "holds none; .png, .webp and .tif do"
+        ]
 
     def write(self, item: Item) -> None:
         """Writes a frame's picture; other streams' packets are no concern of pictures.
@@ -193,8 +205,11 @@ class ImageSink(Sink):
             pixels = bgr_from_picture(item.image)
         if self._grey:
             pixels, notes = pixels[..., 0], []
-        if item.alpha is not None and ending in ALPHA_ENDINGS:
-            pixels = np.dstack([pixels, item.alpha])
+        if item.alpha is not None and ending in ALPHA_ENDINGS and pixels.dtype == np.uint8:
+            colours = pixels if pixels.ndim == 3 else np.dstack([pixels] * 3)
+            pixels = np.dstack([colours, item.alpha])
+        elif item.alpha is not None and bool((item.alpha < 255).any()):
+            self._filled.append(target.name)
         try:
             data = encode(ending, pixels, notes, list(_QUALITY.get(ending, ())))
         except ValueError as error:

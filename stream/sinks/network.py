@@ -1,4 +1,4 @@
-"""Sending to a receiver as it plays: RTMP, RTSP, SRT, and MPEG-TS over UDP and TCP."""
+"""Sending to a receiver as it plays: RTMP, RTSP, SRT, WHIP, and MPEG-TS over UDP and TCP."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from stream.addresses import clean, keep_out_of_logs, redact, secrets_of, split
 from stream.errors import SinkError, UsageError
+from stream.extras import need_extra
 from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.options import OutputOptions
 from stream.sinks._transmission import (
@@ -62,7 +63,7 @@ class NetworkSink(Sink):
 
     @classmethod
     def accepts(cls, target: str) -> bool:
-        """rtmp(s)://, rtsp(s)://, srt://, udp:// and tcp://."""
+        """rtmp(s)://, rtsp(s)://, srt://, udp://, tcp:// and whip(s)://."""
         return scheme_of(target) in WAYS
 
     @classmethod
@@ -70,7 +71,7 @@ class NetworkSink(Sink):
         """Refuses addresses without a host and encoders that no receiver takes."""
         keep_out_of_logs(target)
         _host_and_port(target)
-        choose_for_sending(options)
+        _check(target, options)
 
     @classmethod
     def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:
@@ -102,7 +103,7 @@ class NetworkSink(Sink):
         self._since = 0.0
         self._missed = self._gone = 0
         self._started: tuple[float, Fraction] | None = None
-        choose_for_sending(options)
+        _check(target, options)
         _knock(target, self.name)
 
     def write(self, item: Item) -> None:
@@ -131,6 +132,7 @@ class NetworkSink(Sink):
                 return False
             self._connect(now)
         if self._answered:
+            self._give_key_frame()
             return True
         assert self._connection is not None
         # What begins a stream goes on its way at once: from it the receiver learns what will come.
@@ -146,6 +148,13 @@ class NetworkSink(Sink):
             self._lose(pipe.reason or f"no answer for {PATIENCE:g} s")
             return False
         return self._opening
+
+    def _give_key_frame(self) -> None:
+        """The next frame is one to begin with, where the receiver has asked for one."""
+        connection = self._connection
+        if connection is not None and connection.pipe.key_wanted.is_set():
+            connection.pipe.key_wanted.clear()
+            connection.begin_anew()
 
     def _connect(self, now: Fraction) -> None:
         """Starts a connection that begins with the frame of this time."""
@@ -253,6 +262,17 @@ class NetworkSink(Sink):
         if self._gone or self._missed > float(self._info.rate or 30):
             found.append(f"{self._missed} frames were not sent to {self.name}: it was not there")
         return found
+
+
+def _check(address: str, options: OutputOptions) -> None:
+    """Refuses encoders that receivers do not take.
+
+    Raises:
+        UsageError: also where a package is missing that only some addresses need.
+    """
+    choose_for_sending(options, WAYS[scheme_of(address)])
+    if scheme_of(address).startswith("whip"):
+        need_extra("serve", "aiohttp", "aiortc", what="sending by WebRTC")
 
 
 def _host_and_port(address: str) -> tuple[str, int | None]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from av.stream import Disposition
+from av.video.format import VideoFormat
 from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
@@ -39,13 +40,18 @@ from stream.sinks._plan import (
     choose_alpha,
     choose_tick,
     configure,
+    narrowed,
     rate_of,
+    uses_all_values,
 )
+from stream.sinks._trial import says_range
 from stream.sinks.base import Sink
 from stream.types import AnyPacket
 
 # The first key frame after the very first comes early, so that there is soon something to save.
 _FIRST_KEYFRAME = Fraction(1, 2)
+# A picture is shown again for so long, in seconds, where a container has no times of its own.
+_FILLED = 10
 _HALF, _TENTH = Fraction(1, 2), Fraction(1, 10)
 _BRANDS = {"major_brand", "minor_version", "compatible_brands"}
 _NOT_KEPT = {*_BRANDS, "encoder", "duration", "software"}
@@ -92,6 +98,8 @@ class VideoSink(Sink):
 
     priority: ClassVar[int] = -1
     takes_packets: ClassVar[bool] = True
+
+    _first_keyframe, _keyframe_every = _FIRST_KEYFRAME, KEYFRAME_EVERY
 
     @classmethod
     def accepts(cls, target: str) -> bool:
@@ -166,9 +174,15 @@ class VideoSink(Sink):
         self._next_keyframe: Fraction | None = None
         self._muxed = 0
         self._saved = (0, 0.0)
-        self._shuffled = 0
+        self._shuffled = self._repeated = 0
+        # What means something is left as it is.
+        narrow = uses_all_values(info) and not info.exact and not self._says_range()
+        if narrow:
+            info, said = narrowed(info, self._kind, self._choice)
+            self._remarks.append(said)
         fitting = Transparent if info.alpha else Pictures
-        self._pictures = fitting(info.width, info.height, self._format)
+        self._pictures = fitting(info.width, info.height, self._format, narrow=narrow)
+        self._shown: VideoFrame | None = None
         self._done = False
         self._destination = self._open_destination(overwrite=overwrite)
         tags = {k: v for k, v in info.metadata.items() if k.lower() not in _NOT_KEPT}
@@ -185,6 +199,11 @@ class VideoSink(Sink):
     ) -> tuple[ContainerKind, EncoderChoice]:
         """The container and the encoder."""
         return (choose_alpha if info.alpha else choose)(self.path, codec, crf, preset)
+
+    def _says_range(self) -> bool:
+        if VideoFormat(self._format).is_rgb:
+            return True
+        return says_range(self._kind, self._choice.name, self._choice.options, self._format)
 
     def _open_destination(self, *, overwrite: bool) -> Destination:
         """Where the container's bytes go."""
@@ -287,6 +306,7 @@ class VideoSink(Sink):
         at = round(exact)
         if self._last is not None and at <= self._last:
             at = self._last + 1
+        at = self._fill_up_to(at)
         # Half a tick is rounding; a grid of frames is coarse enough for less to show.
         self._shuffled += abs(exact - at) > (_HALF if self._kind.timestamps else _TENTH)
         self._last = at
@@ -300,21 +320,38 @@ class VideoSink(Sink):
             self._durations[at] = self._end - at
         if self._decode_times is not None:
             self._decode_times.encoded(at)
-        self._mux(self._encoded(picture))
+        self._mux(self._stream.encode(picture))
+        if self._kind.fills:
+            self._shown = picture
         self._copies.advance(now)
 
-    def _encoded(self, picture: VideoFrame | None) -> list[AnyPacket]:
-        """What the encoder gives out for a picture; None for all that it still holds."""
-        return self._stream.encode(picture)
+    def _fill_up_to(self, at: int) -> int:
+        """Shows the last picture again until the next is due; returns when that is.
+
+        A pause of a source that was away is left out.
+        """
+        if not self._kind.fills or self._shown is None or self._last is None:
+            return at
+        missing = at - self._last - 1
+        if missing * self._tick > _FILLED:
+            assert self._origin is not None
+            self._origin += missing * self._tick
+            self._remarks.append(f"a pause of {float(missing * self._tick):.1f} s is left out")
+            return at - missing
+        for place in range(self._last + 1, at):
+            self._shown.pts = place
+            self._repeated += 1
+            self._mux(self._stream.encode(self._shown))
+        return at
 
     def _keyframe_due(self, at: int) -> bool:
         now = at * self._tick
         if self._next_keyframe is None:
-            self._next_keyframe = now + _FIRST_KEYFRAME
+            self._next_keyframe = now + self._first_keyframe
             return True
         if now < self._next_keyframe:
             return False
-        self._next_keyframe = now + KEYFRAME_EVERY
+        self._next_keyframe = now + self._keyframe_every
         return True
 
     def _mux(self, packets: list[AnyPacket], *, final: bool = False) -> None:
@@ -341,7 +378,7 @@ class VideoSink(Sink):
         if self._done:
             return
         try:
-            self._mux(self._encoded(None), final=True)
+            self._mux(self._stream.encode(None), final=True)
             self._copies.finish()
             self._muxer.finish(self._covers.finish)
         except FAILURES as error:
@@ -350,6 +387,11 @@ class VideoSink(Sink):
         if self._pictures.fitted:
             self._remarks.append(
                 f"{self._pictures.fitted} pictures of another size were fitted between black bars"
+            )
+        if self._repeated:
+            self._remarks.append(
+                f"{self._repeated} pictures are there twice, since {self.path.suffix} holds a "
+                "constant frame rate only and the next came later"
             )
         if self._shuffled:
             self._remarks.append(

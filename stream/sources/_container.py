@@ -143,9 +143,6 @@ def choose_video(container: InputContainer, path: Path) -> tuple[VideoStream, li
     remarks = [
         f"the video track {s.index} ({_called(s)}) is left out: only one is taken" for s in others
     ]
-    if chosen.metadata.get("alpha_mode", "0") != "0":
-        # VP8 and VP9 store it beside the picture, and FFmpeg's own decoders pass it over.
-        remarks.append("the picture's transparency is dropped")
     return chosen, remarks
 
 

@@ -89,6 +89,7 @@ def describe(
     covers: tuple[Cover, ...] = (),
     *,
     joined: bool = False,
+    alpha: bool = False,
 ) -> VideoInfo:
     """What is known of a file's video.
 
@@ -105,6 +106,7 @@ def describe(
         zero: the stored time, in seconds, that is 0 on that clock.
         covers: the pictures that stand for the file.
         joined: whether it is one of several recordings in the file, so that its end is not the end.
+        alpha: whether frames say how opaque their pixels are.
     """
     tick = Fraction(video.time_base or Fraction(1, 1000))
     aspect = video.sample_aspect_ratio or Fraction(1)
@@ -130,6 +132,7 @@ def describe(
         fastest=_fastest(times, tick),
         chapters=tuple(_chapters(container, cut, zero)),
         covers=covers,
+        alpha=alpha,
     )
 
 

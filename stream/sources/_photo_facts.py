@@ -8,7 +8,7 @@ from collections.abc import Iterator
 DEEP, ALPHA, ANIMATION, PAGES = "deep", "alpha", "animation", "pages"
 SENTENCES = {
     DEEP: "more than 8 bits a colour, of which 8 are kept",
-    ALPHA: "transparency, which is not kept",
+    ALPHA: "transparency, which cannot be read here",
     ANIMATION: "several pictures (an animation), of which the first is taken",
     PAGES: "several pages, of which the first is taken",
 }

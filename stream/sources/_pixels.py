@@ -15,10 +15,12 @@ from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
+from numpy.typing import NDArray
 
 from stream.pixels import paintable, plane_view
 from stream.references import has_captions
 from stream.sources._cropping import Crop
+from stream.sources._transparency import Opacity
 
 # What FFmpeg's encoders are not told through PyAV.
 _LOST = {
@@ -173,6 +175,7 @@ class Upright:
         self._crop = crop if crop and crop.fits(*self._stored) else Crop()
         self._format = self._turnable(nearest_native(first.format.name))
         self._reformatter = VideoReformatter()
+        self._opacity = Opacity()
         self.pixel_format = self._format
         self.width = first.width - self._crop.left - self._crop.right
         self.height = first.height - self._crop.top - self._crop.bottom
@@ -190,26 +193,66 @@ class Upright:
         given, corrupt = picture, picture.is_corrupt
         if picture.format.name != self._format:
             picture = self._reformat(picture, picture.width, picture.height)
-        # Asking for a picture's side data ties it into a ring with them, which keeps its memory
-        # until Python's collector comes by: 90 pictures of 1080p. The angle is there without.
-        turned = picture.rotation != self._rotation
-        orientation = orientation_of(picture) if turned else self.orientation
-        same_size = (picture.width, picture.height) == self._stored
-        crop = self._crop if same_size else Crop()
-        changed = None not in {aspect, self._aspect} and aspect != self._aspect
+        orientation, crop, stretch = self._geometry(picture, aspect)
         if crop or not orientation.upright:
             picture = self._turn(picture, orientation, crop)
-        if changed or (picture.width, picture.height) != (self.width, self.height):
-            stretch = Fraction(1)
-            if aspect is not None and self._aspect is not None:
-                stretch = aspect / self._aspect
-            picture = self._fit(picture, 1 / stretch if orientation.sideways else stretch)
+        if stretch != 1 or (picture.width, picture.height) != (self.width, self.height):
+            picture = self._fit(picture, stretch)
         sound = within_depth(picture)
         self.mended += sound is not picture and not corrupt
         if sound is not given and self._asked < _ASKED:
             self._asked += 1
             self._captions_lost |= has_captions(given) and not has_captions(sound)
         return sound
+
+    def opacity(
+        self, picture: av.VideoFrame, aspect: Fraction | None = None
+    ) -> NDArray[np.uint8] | None:
+        """How opaque each pixel of the upright picture is.
+
+        Args:
+            picture: as it came from the decoder.
+            aspect: of its samples, as the decoder says with it; None where that is not known.
+
+        Returns:
+            uint8 [H, W], 0 (not at all) to 255, of the size of what comes out; bars beside a
+            picture of another shape are clear. None where the picture's format does not tell.
+        """
+        found = self._opacity(picture)
+        if found is None:
+            return None
+        orientation, crop, stretch = self._geometry(picture, aspect)
+        height, width = found.shape
+        found = found[crop.top : height - crop.bottom, crop.left : width - crop.right]
+        if orientation.mirrored:
+            found = found[:, ::-1]
+        found = np.ascontiguousarray(np.rot90(found, -orientation.turns))
+        if stretch == 1 and found.shape == (self.height, self.width):
+            return found
+        wide, high, left, top = self._place(found.shape[1], found.shape[0], stretch)
+        whole = np.zeros((self.height, self.width), np.uint8)
+        whole[top : top + high, left : left + wide] = cv2.resize(
+            found, (wide, high), interpolation=cv2.INTER_AREA
+        )
+        return whole
+
+    def _geometry(
+        self, picture: av.VideoFrame, aspect: Fraction | None
+    ) -> tuple[Orientation, Crop, Fraction]:
+        """How a picture stands, what is cut off, and by how much wider its samples are."""
+        # Asking for a picture's side data ties it into a ring with them, which keeps its memory
+        # until Python's collector comes by: 90 pictures of 1080p. The angle is there without.
+        turned = picture.rotation != self._rotation
+        orientation = orientation_of(picture) if turned else self.orientation
+        same_size = (picture.width, picture.height) == self._stored
+        stretch = Fraction(1)
+        if aspect is not None and self._aspect is not None:
+            stretch = aspect / self._aspect
+        return (
+            orientation,
+            self._crop if same_size else Crop(),
+            1 / stretch if orientation.sideways else stretch,
+        )
 
     @property
     def later_remarks(self) -> list[str]:
@@ -231,8 +274,6 @@ class Upright:
         return re.sub("4(22|40|11)", "444", name)
 
     def _remark(self, stored: VideoFormat) -> None:
-        if any(component.is_alpha for component in stored.components):
-            self.remarks.append("the picture's transparency is dropped")
         if stored.is_rgb or stored.has_palette:
             self.remarks.append(
                 f"the pictures are RGB ({stored.name}) and are converted to YUV "
@@ -294,17 +335,13 @@ class Upright:
             stretch: by how much wider than the first picture's its samples are.
         """
         self.fitted += 1
-        shown = picture.width * stretch
-        scale = min(self.width / shown, Fraction(self.height, picture.height))
-        width = min(self.width, max(2, round(shown * scale / 2) * 2))
-        height = min(self.height, max(2, round(picture.height * scale / 2) * 2))
+        width, height, left, top = self._place(picture.width, picture.height, stretch)
         inner = picture
         if (width, height) != (picture.width, picture.height):
             inner = self._reformat(picture, width, height)
         if (width, height) == (self.width, self.height):
             return inner if inner is picture else _tagged(inner, picture)
         whole = av.VideoFrame(self.width, self.height, self._format)
-        left, top = (self.width - width) // 4 * 2, (self.height - height) // 4 * 2
         bits = max(component.bits for component in whole.format.components)
         full = picture.color_range == ColorRange.JPEG or self._format.startswith("yuvj")
         for place, (stored, target) in enumerate(zip(inner.planes, whole.planes, strict=True)):
@@ -317,6 +354,14 @@ class Upright:
             part = view[row : row + stored.height, column : column + stored.width]
             part[:] = source[: part.shape[0], : part.shape[1]]
         return _tagged(whole, picture)
+
+    def _place(self, width: int, height: int, stretch: Fraction) -> tuple[int, int, int, int]:
+        """Width, height, left and top of a picture of another shape in the first one's."""
+        shown = width * stretch
+        scale = min(self.width / shown, Fraction(self.height, height))
+        wide = min(self.width, max(2, round(shown * scale / 2) * 2))
+        high = min(self.height, max(2, round(height * scale / 2) * 2))
+        return wide, high, (self.width - wide) // 4 * 2, (self.height - high) // 4 * 2
 
 
 def _tagged(made: av.VideoFrame, picture: av.VideoFrame) -> av.VideoFrame:

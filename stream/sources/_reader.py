@@ -20,6 +20,8 @@ from av.video.stream import VideoStream
 from stream.errors import SourceError
 from stream.sources._container import RAISED, open_container
 from stream.sources._joined import beginnings, next_flv
+from stream.sources._tags import mend_tags
+from stream.sources._transparency import decoder_of
 from stream.types import AnyPacket
 
 _log = logging.getLogger(__name__)
@@ -124,6 +126,7 @@ class Reader:
             if stream not in self._streams:
                 stream.discard = Discard.all
         video.codec_context.thread_type = ThreadType.AUTO
+        self._decoder = decoder_of(video)
 
     def seek(self, ticks: int) -> None:
         """Goes to the last keyframe at or before a time in ticks of the video's clock."""
@@ -135,6 +138,8 @@ class Reader:
             _log.debug("%s: seeking to tick %d failed: %s", self._path, ticks, error)
         # FFmpeg forgets how many pictures come out of order, and would drop some.
         self._video.codec_context.reorder_depth = depth
+        if self._decoder is not None:
+            self._decoder.flush_buffers()
         self.corrupt = 0
         self._sent = self._came = 0
         self._last = None
@@ -227,7 +232,7 @@ class Reader:
         if packet.pts is not None and len(self.first_times) < _FIRST:
             self.first_times.append(packet.pts)
         try:
-            pictures = self._video.decode(packet)
+            pictures = self._decode(packet)
         except av.EOFError:
             pictures = []
         except RAISED as error:
@@ -240,6 +245,15 @@ class Reader:
         if not packet.size and self._came < self._sent and not self._closing.is_set():
             yield from self._tail()
 
+    def _decode(self, packet: AnyPacket) -> list[av.VideoFrame]:
+        if self._decoder is None:
+            return self._video.decode(packet)
+        # Of its own it does not know the stream's clock, which empty packets do not bring.
+        pictures = self._decoder.decode(packet if packet.size else None)
+        for picture in pictures:
+            picture.time_base = self._video.time_base or picture.time_base
+        return pictures
+
     def _failed(self, error: Exception) -> None:
         self.corrupt += 1
         self._came += 1
@@ -249,6 +263,7 @@ class Reader:
 
     def _decoded(self, picture: av.VideoFrame) -> Decoded:
         self._came += 1
+        mend_tags(picture, self._video.codec_context.codec.canonical_name)
         stored = picture.pts if picture.pts is not None else picture.dts
         if self._times:
             stored = heapq.heappop(self._times)
@@ -266,6 +281,8 @@ class Reader:
         Decoding with several threads, PyAV cannot ask on after such an error; one thread can.
         """
         if self._last is None or self._times is not None or not self._path.is_file():
+            return
+        if self._decoder is not None:
             return
         last = self._last
         with open_container(self._path, self._part.range if self._part else None) as again:

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import av
+import numpy as np
 from av.container import InputContainer
+from numpy.typing import NDArray
 
 from stream.errors import SourceError, UsageError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
@@ -26,6 +28,7 @@ from stream.sources._ending import Reached, cut_short, declared_end
 from stream.sources._pixels import Upright, lost_with
 from stream.sources._reader import Decoded, Part, Reader
 from stream.sources._timeline import Timeline
+from stream.sources._transparency import declared
 from stream.sources.base import Source, Target
 from stream.types import AnyPacket
 
@@ -141,22 +144,30 @@ class FileSource(Source):
         anywhere = bool(container.format.flags & _CLOCK_STARTS_ANYWHERE)
         began = Fraction(container.start_time or 0, av.time_base)
         self._timeline = Timeline(anywhere=anywhere)
-        if anywhere or began > _LATE or self._request.start is not None:
+        start, end = self._request.start, self._request.end
+        if anywhere or began > _LATE or start is not None:
             if not anywhere and began > _LATE:
                 self._remarks.append(
                     f"the file's clock begins at {float(began):g} s; the film begins at 0"
                 )
             # To a whole tick, so that no picture moves against another.
-            zero = began + (self._request.start or 0)
+            zero = began + (start or 0)
             self._timeline.zero = round(zero / self._tick) * self._tick
             began -= self._timeline.zero
-        self._cut = self._wanted(began)
+        self._cut = (
+            None if start is None else began + start,
+            None if end is None else began + end,
+        )
 
         first = self._prime()
         place = [s.index for s in container.streams.video].index(self._index)
         crop = crop_of(self.path, container.format.name, place)
         self._upright = Upright(first, crop, self._aspect)
         self._remarks += [*self._upright.remarks, *lost_with(first)]
+        opacity = self._upright.opacity(first, self._aspect)
+        says = declared(self._video)
+        self._transparent = opacity is not None and (says or bool((opacity < 255).any()))
+        self._lost_opacity = int(says and opacity is None)
         self.info = describe(
             os.fsencode(self.path.name).decode(errors="replace"),
             container,
@@ -170,14 +181,10 @@ class FileSource(Source):
             self._timeline.zero,
             covers_of(container, self._video, self.path, self._range),
             joined=self._part is not None,
+            alpha=self._transparent,
         )
         if self._request.start and self.info.duration == 0:
             raise self._nothing_left()
-
-    def _wanted(self, began: Fraction) -> tuple[Fraction | None, Fraction | None]:
-        """From when to when pictures are wanted, on the frames' clock, where the file `began`."""
-        start, end = self._request.start, self._request.end
-        return None if start is None else began + start, None if end is None else began + end
 
     def _prime(self) -> av.VideoFrame:
         """Reads until the first picture, from the last keyframe before the cut."""
@@ -215,7 +222,17 @@ class FileSource(Source):
     @property
     def remarks(self) -> list[str]:
         """What is wrong with the file or not kept of it; complete when the iteration has ended."""
-        return [*self._remarks, *self._reader.remarks, *self._upright.later_remarks]
+        found = [*self._remarks, *self._reader.remarks, *self._upright.later_remarks]
+        if self._lost_opacity:
+            found.append(
+                "the picture's transparency is dropped, as it "
+                + (
+                    "cannot be decoded here"
+                    if declared(self._video)
+                    else "begins after the first picture"
+                )
+            )
+        return found
 
     @property
     def corrupt(self) -> int:  # type: ignore[override]
@@ -285,10 +302,21 @@ class FileSource(Source):
         picture = self._upright(waiting.decoded.picture, waiting.decoded.aspect)
         picture.pts, picture.time_base, picture.duration = waiting.pts, self._tick, duration
         frame = Frame(picture, self._delivered, waiting.pts, self._tick, duration)
+        frame.alpha = self._opacity(waiting.decoded)
         frame.stages["decode"] = waiting.decoded.seconds + time.perf_counter() - frame.captured_at
         self._delivered += 1
         self._seen = max(self._seen, (waiting.pts + duration) * self._tick)
         return frame
+
+    def _opacity(self, decoded: Decoded) -> NDArray[np.uint8] | None:
+        if self._lost_opacity:
+            return None
+        opacity = self._upright.opacity(decoded.picture, decoded.aspect)
+        if self._transparent or opacity is None:
+            return opacity
+        # Many files have a place for it and no use: encoders need not write it then.
+        self._lost_opacity += bool((opacity < 255).any())
+        return None
 
     def _last_duration(self, last: _Picture) -> int:
         """The last picture lasts until the declared end, unless that is far from its own length."""

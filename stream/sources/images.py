@@ -68,7 +68,7 @@ class ImagesSource(Source):
             raise SourceError("there is no picture to read; name a file, a folder or a glob")
         self._closing = threading.Event()
         count = len(self.paths)
-        self._next: tuple[av.VideoFrame, float] | None = self._read(0)
+        self._next = self._read(0)
         if self._next is None:
             if count == 1:
                 raise SourceError(self._remarks[-1])
@@ -126,10 +126,11 @@ class ImagesSource(Source):
         """Yields one frame per picture that can be read."""
         index = 0
         while self._next is not None and not self._closing.is_set():
-            picture, seconds = self._next
+            picture, seconds, opacity = self._next
             picture.pts, picture.time_base = index, Fraction(1)
             frame = Frame(picture, index, index, Fraction(1), 1)
             frame.stages["decode"] = seconds
+            frame.alpha = opacity
             self._next = None
             yield frame
             index += 1
@@ -153,26 +154,32 @@ class ImagesSource(Source):
             raise SourceError(f"there is no picture {path}; check the name")
         return matches
 
-    def _read(self, index: int) -> tuple[av.VideoFrame, float] | None:
-        """The picture at a place in `paths`, or the next that can be read; None after the last."""
+    def _read(self, index: int) -> tuple[av.VideoFrame, float, NDArray[np.uint8] | None] | None:
+        """The picture at a place in `paths`, or the next that can be read; None after the last.
+
+        With the seconds that it took, and how opaque its pixels are where not all are wholly so.
+        """
         while index < len(self.paths):
             path = self.paths[index]
             began = time.perf_counter()
             try:
                 data = _content(path)
-                picture = _read_picture(path, data), time.perf_counter() - began
+                picture = _read_picture(path, data)
             except SourceError as error:
                 _log.debug("%s", error)
                 self.corrupt += 1
                 self._remarks.append(str(error))
                 del self.paths[index]
                 continue
-            found = beyond(data.tobytes())
-            if ALPHA in found and not _is_transparent(data):
-                found.discard(ALPHA)
+            found, opacity = beyond(data.tobytes()), None
+            if ALPHA in found:
+                opacity = _opacity(data)
+                found -= set() if opacity is None else {ALPHA}
+                if opacity is not None and bool((opacity == 255).all()):
+                    opacity = None
             for kind in sorted(found):
                 self._beyond.setdefault(kind, []).append(path)
-            return picture
+            return picture, time.perf_counter() - began, opacity
         return None
 
 
@@ -182,12 +189,18 @@ def _matching(entry: str | Path) -> list[Path]:
     return sorted(path for path in map(Path, names) if path.is_file())
 
 
-def _is_transparent(data: NDArray[np.uint8]) -> bool:
-    """Whether a picture that says how opaque its pixels are has one that is not wholly so."""
-    pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.ndim < 3 or pixels.shape[2] < 4:
-        return True
-    return bool((pixels[..., 3] < (255 if pixels.dtype == np.uint8 else 65535)).any())
+def _opacity(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """How opaque the pixels of a picture are, uint8 [H, W]; None where that cannot be told."""
+    whole = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if whole is None or whole.ndim < 3 or whole.shape[2] < 4:
+        return None
+    # Read so, it is not turned upright; which way it would be shows in nothing but the pixels.
+    upright = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    if upright is None or not np.array_equal(whole[..., :3], upright):
+        return None
+    if whole.dtype == np.uint16:
+        return np.asarray(np.rint(whole[..., 3] / 257), np.uint8)
+    return np.ascontiguousarray(whole[..., 3]) if whole.dtype == np.uint8 else None
 
 
 def _content(path: Path) -> NDArray[np.uint8]:

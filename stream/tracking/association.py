@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,12 @@ from stream.instances import Instances
 from stream.roi import mask_window, threshold_mask
 
 Boxes = NDArray[np.float32]
+
+LIVING = frozenset(
+    {"person", "bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra"}
+    | {"giraffe"}
+)
+"""Classes of COCO that live; others are things, and what other models call their classes."""
 
 
 def buffered_iou(first: Boxes, second: Boxes, share: NDArray[np.float32] | float) -> Boxes:
@@ -61,6 +69,24 @@ def best_pairs(similarity: NDArray[np.float32], least: float) -> Iterator[tuple[
             return
         yield row, column
         left[row] = left[:, column] = -np.inf
+
+
+def with_part(instances: Instances, index: int, part: int) -> Instances:
+    """The same, one's mask with what another's adds to it within the frame of the first."""
+    (left, top, right, bottom), theirs = instances.paste_boxes[[index, part]]
+    size = np.maximum(theirs[2:] - theirs[:2], 1e-3)
+    rows, columns = instances.masks.shape[1:]
+    cells = np.array([columns, rows], np.float32)
+    # Where in the part's mask each cell of the whole's lies, by the cells' middles.
+    scale = np.array([right - left, bottom - top]) / size
+    shift = (np.array([left, top]) - theirs[:2]) / size * cells + 0.5 * scale - 0.5
+    place = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]])
+    added = cv2.warpAffine(
+        instances.masks[part], place, (columns, rows), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    )
+    masks = instances.masks.copy()
+    masks[index] = np.maximum(masks[index], added)
+    return replace(instances, masks=masks)
 
 
 def mask_cover(instances: Instances, index: int, other: int) -> tuple[float, float]:

@@ -21,7 +21,8 @@ class Tracker(ABC):
     there was one inference to see it again.
 
     Where time goes back, or on by `JUMP` seconds or more, nobody knows what happened in between:
-    what is there then is new. An identity is never given twice in a run.
+    what is there then is new. So it is after a cut, which candidates tell by their `scene`, unless
+    it is plain that nothing but the light has changed. An identity is never given twice in a run.
     """
 
     floor: ClassVar[float] = 1.0

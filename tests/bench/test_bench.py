@@ -1,5 +1,6 @@
 """The measurements run and say what they should; how fast anything is, is not asked here."""
 
+import importlib.util
 import re
 from dataclasses import replace
 from fractions import Fraction
@@ -9,17 +10,21 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.bench import compositing, edges, effects, gpu, nodes, peers, speed
-from stream.bench.figures import Figure, median_seconds
+from stream import extras
+from stream.bench import compositing, edges, effects, gpu, identity, nodes, obvious, peers, speed
+from stream.bench.crossings import Material
+from stream.bench.figures import Figure, median_seconds, medians_in_turns
 from stream.bench.material import FindsNothing, crowd, make_clip
 from stream.bench.speed import measure_model
 from stream.compositing import LAYERS, Style
-from stream.errors import ProviderError, UsageError
+from stream.errors import ModelError, ProviderError, UsageError
 from stream.frame import Frame
 from stream.inference import nvidia, providers
 from stream.inference.catalogue import find
 from stream.pixels import picture_from_bgr
+from stream.tracking.trackers.motion import Motion
 from tests import tiny_models
+from tests.tracking import objects
 
 
 def test_a_figure_knows_whether_it_is_met():
@@ -35,6 +40,21 @@ def test_a_median_is_taken_over_calls_after_the_warm_up():
     seconds = median_seconds(lambda: calls.append(1), 5, warm_up=2)
     assert len(calls) == 7
     assert seconds >= 0
+
+
+def test_works_that_are_compared_take_turns():
+    calls, now = [], [0.0]
+
+    def work(name, seconds):
+        def run():
+            calls.append(name)
+            now[0] += seconds
+
+        return run
+
+    took = medians_in_turns([work("a", 1.0), work("b", 2.5)], 3, warm_up=1, clock=lambda: now[0])
+    assert calls == ["a", "b"] * 4
+    assert took == [1.0, 2.5]
 
 
 def test_clips_have_the_size_and_length_asked_for(tmp_path):
@@ -122,15 +142,40 @@ def test_a_card_that_is_not_there_is_said_with_its_cause(tmp_path, monkeypatch):
 
 def test_a_model_file_is_timed_against_other_runtimes(tmp_path):
     model = tiny_models.bright(tmp_path / "bright.onnx")
-    figures = {figure.name: figure for figure in peers.measure(model)}
+    figures = {figure.name: figure for figure in peers.engines(model)}
     assert figures["CPU provider, float32, as exported"].value > 0
     for figure in figures.values():
         assert figure.value is not None or figure.detail, "what did not run says why"
 
 
 def test_peers_want_a_file(tmp_path):
-    with pytest.raises(UsageError, match=r"no\.onnx"):
-        list(peers.measure(tmp_path / "no.onnx"))
+    with pytest.raises(ModelError, match=r"no\.onnx"):
+        list(peers.measure(tmp_path, str(tmp_path / "no.onnx")))
+
+
+def test_the_obvious_loop_takes_turns_with_ours(tmp_path):
+    model = tiny_models.bright(tmp_path / "bright.onnx")
+    clip = tmp_path / "clip.mp4"
+    make_clip(clip, 160, 120, 12)
+    measured = obvious.measure(tmp_path, clip, str(model), "cpu", frames=10, rounds=1)
+    theirs, ours, ratio = measured
+    assert theirs.value > 0
+    assert ours.value > 0
+    assert "10 frames" in ours.detail
+    assert ratio.value == pytest.approx(ours.value / theirs.value)
+    for name in ("theirs.mp4", "ours.mp4"):
+        with av.open(str(tmp_path / name)) as container:
+            assert sum(1 for _ in container.decode(video=0)) == 10
+
+
+@pytest.mark.parametrize("missing", ["supervision", "trackers"])
+def test_the_obvious_loop_says_what_it_lacks(tmp_path, monkeypatch, missing):
+    there = extras.importlib.util.find_spec
+    monkeypatch.setattr(
+        extras.importlib.util, "find_spec", lambda name: None if name == missing else there(name)
+    )
+    with pytest.raises(UsageError, match=rf"needs the package '{missing}'; install the extra .*"):
+        list(obvious.measure(tmp_path, None, "default", "cpu"))
 
 
 def test_each_node_is_told_with_the_provider_that_runs_it(tmp_path):
@@ -194,6 +239,8 @@ def test_every_effect_is_timed_beside_what_is_most_like_it():
     assert people.full_masks().sum() > 0.05 * 320 * 180
     picture = picture_from_bgr(np.full((180, 320, 3), 90, np.uint8)).reformat(format="yuv420p")
     bgr = np.full((180, 320, 3), 90, np.uint8)
+    assert (effects.with_people(bgr, people) != bgr).any(axis=2).sum() > 0.05 * 320 * 180
+    assert (bgr == 90).all()
     assert set(LAYERS.names()) >= set(effects.EFFECTS) - {"overlay"}
     for look, theirs in effects.EFFECTS.items():
         effects.painting(look, picture, people)()
@@ -243,3 +290,69 @@ def test_shimmer_is_the_change_of_still_edges():
 def test_edges_want_something_to_be_measured_on():
     with pytest.raises(UsageError, match="--pictures or --clips"):
         next(edges.measure("default", "cpu", None, []))
+
+
+def _film(*frames):
+    """Frames of (box, score, label) rows at ten a second."""
+    return [(index / 10, objects.found(*rows)) for index, rows in enumerate(frames)]
+
+
+def test_identities_and_hidden_objects_are_counted_for_each_tracker():
+    left, right = objects.LEFT, objects.RIGHT
+    inside = (20.0, 20.0, 50.0, 100.0)
+    both, flash = [(left, 0.95), (right, 0.8, 1)], [(left, 0.95), (inside, 0.7, 1), (right, 0.8, 1)]
+    film = _film(*[both] * 5, [(left, 0.95), ((60.0, 60.0, 80.0, 90.0), 0.7)], flash, *[both] * 5)
+    told = {(one.name, one.unit): one for one in identity.of_clip("c", film, objects.THRESHOLD)}
+    counted = told["c, motion, file", "identities"]
+    assert counted.value == 2
+    assert counted.detail == "1 person, 1 dog; 12 frames"
+    lost = told["c, motion, file", "hidden"]
+    assert (lost.value, lost.detail) == (
+        1,
+        "of 25 above 0.5; 2 with what lies within what is shown",
+    )
+    assert told["c, steady", "identities"].value == 4
+    assert told["c, steady", "hidden"].value == 0
+    if importlib.util.find_spec("trackers") is None:
+        assert lost.at_most is None
+    else:
+        theirs = [told[f"c, {name}", "hidden"].value for name in ("bytetrack", "ocsort")]
+        assert lost.at_most <= min(theirs)
+
+
+def test_footage_is_looked_ahead_into_as_far_as_a_run_does():
+    seen = []
+
+    class Looks(Motion):
+        def update(self, given, seconds, threshold, following=()):
+            seen.append([round(when - seconds, 3) for when, _ in following])
+            return super().update(given, seconds, threshold, following)
+
+    film = [(index / 50, objects.found((objects.LEFT, 0.9))) for index in range(7)]
+    list(identity.follow(identity.Way("looks", Looks, file=True), film, 0.5))
+    assert seen[0] == [0.02, 0.04, 0.06, 0.08]
+    assert [len(one) for one in seen] == [4, 4, 4, 3, 2, 1, 0]
+    seen.clear()
+    list(identity.follow(identity.Way("looks", Looks), film, 0.5))
+    assert seen == [[]] * 7
+
+
+def test_who_is_taken_for_another_is_counted_where_the_truth_is_known():
+    pytest.importorskip("trackers.eval")
+    left, right = objects.LEFT, objects.RIGHT
+    truth = [{7: left, 9: right}] * 6
+    right_ones = objects.found((left, 0.9), (right, 0.8))
+    same = [right_ones.with_tracks(np.array([4, 2]))] * 6
+    mixed = [*same[:3], *[right_ones.with_tracks(np.array([2, 4]))] * 3]
+    assert identity.scored([truth], [same]) == (1, 1, 0, 2, 2)
+    score = identity.scored([truth, truth], [same, mixed])
+    assert 0.5 < score.hota < 1
+    assert score.idf1 == pytest.approx(0.75)
+    assert (score.switches, score.identities, score.people) == (2, 4, 4)
+
+
+def test_identity_wants_something_to_be_measured_on():
+    with pytest.raises(UsageError, match="--pictures or --clips"):
+        next(identity.measure("default", "cpu", None, []))
+    with pytest.raises(UsageError, match="0 whole people"):
+        Material([])

@@ -70,6 +70,45 @@ def test_no_other_name_gets_through(tmp_path: Path, code: bytes) -> None:
         read_pickle(path)
 
 
+FAR = {
+    "binary": b"\x80\x02}r\xff\xff\xff\x7f.",
+    "text": b"(dp2147483647\n.",
+    "after others": pickle.dumps({"a": [b"x" * 300, "text", 1.5]}, 4)[:-1] + b"r\0\0\0\x70.",
+}
+
+
+@pytest.mark.parametrize("content", FAR.values(), ids=FAR)
+def test_a_damaged_pickle_does_not_ask_for_all_memory(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "model.pkl"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="damaged or cut short") as raised:
+        read_pickle(path)
+    assert "in the memo" in str(raised.value.__cause__)
+
+
+def test_a_damaged_torch_file_does_not_ask_for_all_memory(tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    many = {f"layer{index}": torch.zeros(1) for index in range(100)}
+    torch.save(many, path, _use_new_zipfile_serialization=False)
+    content = path.read_bytes()
+    at = content.rindex(b"r\x01\x01\0\0")
+    path.write_bytes(content[:at] + b"r\xff\xff\xff\x7f" + content[at + 5 :])
+    with pytest.raises(ModelError, match="damaged or cut short") as raised:
+        read_torch(path)
+    assert "in the memo" in str(raised.value.__cause__)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_what_picklers_write_is_far_from_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: int
+) -> None:
+    monkeypatch.setattr("stream_export.checkpoints.pickles._SPARE_PLACES", 0)
+    path = tmp_path / "model.pkl"
+    held = {f"layer{index}": np.full(3, index, np.float32) for index in range(300)}
+    path.write_bytes(pickle.dumps(held, protocol=protocol))
+    assert read_pickle(path)["layer299"][0] == 299
+
+
 def test_python_2_pickles_keep_their_arrays(tmp_path: Path) -> None:
     values = {"conv1_w": np.arange(24, dtype=np.float32).reshape(2, 3, 4) - 7}
     path = tmp_path / "model.pkl"

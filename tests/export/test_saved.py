@@ -67,6 +67,27 @@ def test_weights_are_found_whatever_they_are_wrapped_in(
     assert place.beside == ()
 
 
+@pytest.mark.parametrize(
+    "wrapper", ["_checkpoint_wrapped_module", "_fsdp_wrapped_module", "_orig_mod"]
+)
+def test_a_part_may_be_wrapped_alone(tmp_path: Path, state: dict[str, Any], wrapper: str) -> None:
+    part = "backbone.bottom_up."
+    content = {name.replace(part, f"{part}{wrapper}."): value for name, value in state.items()}
+    assert set(content) != set(state)
+    place = load_weights(saved(tmp_path, content), SIGNS, "detectron2's")
+    assert set(place.tensors) == set(state)
+
+
+@pytest.mark.parametrize("held", ["list", "tuple", "inside"])
+def test_weights_may_be_one_of_several_things(
+    tmp_path: Path, state: dict[str, Any], held: str
+) -> None:
+    content: Any = {"list": [state], "tuple": (3, state, "b"), "inside": {"a": [1, state]}}[held]
+    place = load_weights(saved(tmp_path, content), SIGNS, "detectron2's")
+    assert set(place.tensors) == set(state)
+    assert place.name == {"list": "0", "tuple": "1", "inside": "a.1"}[held]
+
+
 class Config:
     """A class of somebody's own, which is not there when the file is read."""
 

@@ -42,11 +42,11 @@ class _Workers(Pool):
         plan = self._plans[task.source]
         what = plan.popleft() if plan else "ok"
         if what == "lost":
-            return [Lost(task.number, "the worker was lost", serial=task.serial)]
+            return [Lost(task.number, "the worker was lost")]
         if what == "bad":
-            return [Done(task.number, "here", 0.1, error="it is damaged", serial=task.serial)]
+            return [Done(task.number, "here", 0.1, error="it is damaged")]
         self.published.append(task.source)
-        return [Done(task.number, "here", 0.1, frames=10, serial=task.serial)]
+        return [Done(task.number, "here", 0.1, frames=10)]
 
     def workers(self) -> dict[str, int]:
         return {"here": self._count}

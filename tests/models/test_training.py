@@ -521,3 +521,60 @@ def test_the_command_refuses_a_missing_folder(tmp_path):
     result = CliRunner().invoke(app(), arguments)
     assert isinstance(result.exception, StreamError)
     assert "is not there" in str(result.exception)
+
+
+FOREIGN = {
+    "nothing": b"",
+    "text": b"weights, honestly",
+    "a picture": b"\x89PNG\r\n\x1a\n" + bytes(64),
+    "an archive": b"PK\x03\x04" + bytes(64),
+}
+
+
+@pytest.mark.parametrize("ending", [".pt", ".onnx", ".npz", ".pth"])
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+def test_what_is_no_network_is_no_beginning(tmp_path, content, ending):
+    from stream_models.training.initial import initial_network
+
+    path = tmp_path / f"file{ending}"
+    path.write_bytes(content)
+    with pytest.raises(ModelError) as raised:
+        initial_network(str(path), ("person",))
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("held", ["nothing", "a state", "other classes"])
+def test_another_runs_checkpoint_is_not_taken_up(tmp_path, held):
+    import torch
+
+    from stream_models.network import MaskRCNN, NetworkConfig
+    from stream_models.training.augment import AugmentConfig
+    from stream_models.training.loop import LoopConfig, Trainer, load_network, save_checkpoint
+    from stream_models.training.losses import LossConfig
+
+    folder = tmp_path / "data"
+    coco_set(folder, 1)
+    data = read(folder)
+    network, checkpoint = MaskRCNN(NetworkConfig(data.names)), tmp_path / "out" / "checkpoint.pt"
+    checkpoint.parent.mkdir()
+    if held == "other classes":
+        other = MaskRCNN(NetworkConfig(("cat", "dog", "owl")))
+        save_checkpoint(checkpoint, other, {"average": other.state_dict(), "optimizer": {}})
+        assert load_network(checkpoint).config.names == ("cat", "dog", "owl")
+    else:
+        torch.save([] if held == "nothing" else network.state_dict(), checkpoint)
+        with pytest.raises(ModelError, match="no checkpoint of a run"):
+            load_network(checkpoint)
+    before = checkpoint.read_bytes()
+    with pytest.raises(ModelError, match=r"another run|no checkpoint of a run"):
+        Trainer(
+            network,
+            data.pictures,
+            np.ones(1),
+            tmp_path / "out",
+            LoopConfig(batch=1, steps=1),
+            AugmentConfig(canvases=((96, 96),)),
+            LossConfig(),
+        )
+    assert checkpoint.read_bytes() == before

@@ -114,22 +114,29 @@ class Looker:
         self._on_infer = on_infer
         self.workers = workers
 
-    def preprocess(self, image: av.VideoFrame) -> int:
-        return index_of(image)
+    def preprocess(self, image: av.VideoFrame) -> Prepared:
+        return prepared_grey(image)
 
-    def infer(self, prepared: int) -> int:
+    def infer(self, prepared: Prepared) -> int:
+        index = int(prepared.pixels().flat[0])
         if self._on_infer is not None:
-            self._on_infer(prepared)
-        return prepared
+            self._on_infer(index)
+        return index
 
-    def postprocess(self, raw: int, prepared: int, threshold: float | None = None) -> Instances:
+    def postprocess(
+        self, raw: int, prepared: Prepared, threshold: float | None = None
+    ) -> Instances:
         return one_person(raw)
 
 
 def prepared_grey(image: av.VideoFrame) -> Prepared:
     """The picture as a model's input that is as large."""
-    size = (image.width, image.height)
-    grey = np.full((1, image.height, image.width, 3), index_of(image), np.uint8)
+    return prepared_number(index_of(image), (image.width, image.height))
+
+
+def prepared_number(index: int, size: tuple[int, int] = (64, 48)) -> Prepared:
+    """A model's input that is the index everywhere."""
+    grey = np.full((1, size[1], size[0], 3), index, np.uint8)
     return Prepared(grey, Geometry(size, size, (0, 0), size))
 
 

@@ -16,7 +16,7 @@ from stream.run.schedule import Finder
 from stream.run.turns import Turns
 from stream.timing import CAPTURE_TO_DISPLAY, Clock
 from stream.tracking.base import Tracker
-from tests.run.parts import Hands, Looker, until
+from tests.run.parts import Hands, Looker, prepared_number, until
 from tests.scenes import frame_of, instances_of, overlap, scene
 
 RATE = 30
@@ -32,16 +32,16 @@ class Gated(Looker):
         self.asked: list[int] = []
         self.images: dict[int, int] = {}
 
-    def preprocess(self, image) -> int:
+    def preprocess(self, image):
         self.asked.append(self.images[id(image)])
-        return self.asked[-1]
+        return prepared_number(self.asked[-1])
 
-    def infer(self, prepared: int) -> int:
+    def infer(self, prepared) -> int:
         assert self.gate.acquire(timeout=60)
-        return prepared
+        return super().infer(prepared)
 
     def postprocess(self, raw, prepared, threshold=None):
-        return instances_of(self._scenes[prepared][1])
+        return instances_of(self._scenes[raw][1])
 
 
 class Stage:

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from stream.frame import Frame, Passthrough
+from stream.inference.preprocess import Prepared
 from stream.instances import Instances
 from stream.run.figures import Figures
 from stream.run.look_ahead import LARGEST, LookAhead
 from stream.run.schedule import Finder
 from stream.timing import END_TO_END, Clock
-from tests.run.parts import Looker
+from tests.run.parts import Looker, prepared_number
 from tests.scenes import BACKGROUND, HEIGHT, WIDTH, frame_of, instances_of, overlap, scene, texture
 
 
@@ -28,13 +29,12 @@ class Told(Looker):
         self.asked: list[int] = []
         self.images: dict[int, int] = {}
 
-    def preprocess(self, image) -> int:
-        index = self.images[id(image)]
-        self.asked.append(index)
-        return index
+    def preprocess(self, image) -> Prepared:
+        self.asked.append(self.images[id(image)])
+        return prepared_number(self.asked[-1])
 
     def postprocess(self, raw, prepared, threshold=None) -> Instances:
-        return self._find(prepared)
+        return self._find(raw)
 
 
 def settled(schedule: LookAhead, detector: Told, pictures: list[np.ndarray]) -> list[Frame]:

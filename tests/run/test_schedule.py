@@ -16,7 +16,7 @@ from stream.run.schedule import Ahead, EachFrame, Finder
 from stream.timing import END_TO_END, Clock
 from stream.tracking.base import Tracker
 from stream.tracking.trackers.motion import Motion
-from tests.run.parts import Looker, prepared_grey
+from tests.run.parts import Looker, index_of, picture, prepared_grey
 
 
 class Listener(Tracker):
@@ -68,7 +68,7 @@ def run_through(schedule, count, rate):
     return left
 
 
-@pytest.mark.parametrize(("rate", "known"), [(10, 2), (25, 5), (30, 6), (60, 6), (3, 1)])
+@pytest.mark.parametrize(("rate", "known"), [(10, 2), (25, 5), (30, 6), (60, 12), (3, 1)])
 def test_a_tracker_is_told_of_what_follows_for_as_long_as_it_wants(rate, known):
     tracker = Listener()
     left = run_through(EachFrame(Finder(Looker(), tracker)), 20, rate)
@@ -96,7 +96,14 @@ def test_with_an_interval_the_next_inferred_frames_are_told():
     assert tracker.told[-1][1] == []
 
 
-def test_no_more_frames_are_held_than_memory_allows():
+def test_frames_between_inferences_wait_for_the_next_one():
+    tracker = Listener()
+    run_through(LookAhead(Finder(Looker(), tracker), 10), 30, 25)
+    assert tracker.told == [(0, [0.4]), (0.4, [0.8]), (0.8, [])]
+
+
+def test_no_more_frames_are_held_than_memory_allows(monkeypatch):
+    monkeypatch.setattr("stream.run.schedule._MOST_HELD", 6 * 64 * 72)
     tracker = Listener()
     left = run_through(LookAhead(Finder(Looker(), tracker), 30), 70, 250)
     assert left == [one for index in range(70) for one in (index, "packet")]
@@ -156,3 +163,37 @@ def test_in_footage_a_new_object_is_shown_from_its_first_frame_on():
     schedule.close()
     # But for the end of the film, where nothing follows that could confirm it.
     assert counts == [0] * 5 + [1] * 15
+
+
+def test_a_tracker_is_told_of_cuts_and_of_nothing_behind_them():
+    class Films(Looker):
+        """Sees another picture from the fourth frame on."""
+
+        def preprocess(self, image):
+            prepared = prepared_grey(image)
+            ramp = np.linspace(0, 255, 64)
+            prepared.tensor[...] = (ramp if index_of(image) < 4 else ramp[::-1])[
+                None, None, :, None
+            ]
+            return prepared
+
+    class Watches(Listener):
+        lookahead = 0.08
+
+        def update(self, candidates, seconds, threshold, following=()):
+            scenes.append(candidates.scene)
+            assert {one.scene for _, one in following} <= {candidates.scene}
+            return super().update(candidates, seconds, threshold, following)
+
+    scenes = []
+    schedule = EachFrame(Finder(Films(), tracker := Watches()))
+    figures = Figures(Clock(), END_TO_END)
+    jobs = [
+        figures.enter(Frame(picture(index), index, index, Fraction(1, 25))) for index in range(8)
+    ]
+    for job in jobs:
+        schedule.enter(job)
+    assert {job.frame.instances.scene for job in schedule.settle(jobs)} == {0}
+    schedule.close()
+    assert scenes == [0] * 4 + [1] * 4
+    assert [len(following) for _, following in tracker.told] == [2, 2, 1, 0, 2, 2, 1, 0]

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 
+import stream
 from stream.compositing import Painter
 from stream.instances import Instances
 from stream.run.look_ahead import LookAhead
@@ -10,6 +11,7 @@ from stream.run.run import Run
 from stream.run.schedule import EachFrame, Finder
 from stream.run.unsure import FLOOR, unsure_of
 from stream.tracking.trackers.motion import Motion
+from tests import tiny_models
 from tests.run.parts import Grey, Kept, Looker, prepared_grey
 from tests.tracking.objects import LEFT, RIGHT, THRESHOLD, found, moved
 
@@ -116,3 +118,24 @@ def test_a_frame_keeps_what_is_unsure_when_it_is_picked_from():
     assert known[:0].unsure is both
     assert "unsure: 3" in repr(known)
     assert known != found((LEFT, 0.9))
+
+
+def test_in_python_too_what_is_doubted_is_hidden(tmp_path):
+    # In the 64 x 48 pixels that the model sees.
+    boxes = [[4, 4, 24, 24], [32, 8, 56, 32], [8, 32, 24, 44]]
+    path = tiny_models.constant(tmp_path / "m.onnx", boxes, scores=[0.9, 0.35, 0.1])
+    segmenter = stream.Segmenter.load(path, provider="cpu", threshold=0.6)
+    pictures = [np.full((120, 160, 3), 30 * index, np.uint8) for index in range(4, 8)]
+    with stream.open(pictures, fps=25, segmenter=segmenter) as video:
+        found = [(frame.rgb(), frame.instances) for frame in video]
+    found.append((pictures[0], segmenter(pictures[0])))
+    assert len(found) == 5
+    for rgb, instances in found:
+        assert len(instances) == len(instances.unsure) == 1
+        for look in ("hide", "pixelate"):
+            drawn = stream.draw(rgb, instances[:1], look=look)
+            if look == "hide":
+                assert (drawn[25:75, 85:135] == drawn[30, 30]).all()
+                assert (drawn[30, 30] != rgb[30, 30]).any()
+            assert np.array_equal(drawn[90:, 80:], rgb[90:, 80:])
+        assert np.array_equal(stream.draw(rgb, instances[:0], look="fill"), rgb)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from stream.frame import Frame, VideoInfo
+from stream.options import OutputOptions
+from stream.run.opening import without_lost
 from stream.sinks.video import VideoSink
 from stream.sources.file import FileSource
 
@@ -34,13 +36,15 @@ def run(source_path: Path, output: Path, *, cut: dict[str, Any] | None = None, *
     times: list[Fraction] = []
     end = Fraction(0)
     with FileSource(source_path, **(cut or {})) as source:
-        with VideoSink(output, source.info, **sink) as target:
+        options = OutputOptions(codec=sink.get("codec"))
+        told, said = without_lost(VideoSink, str(output), source.info, options)
+        with VideoSink(output, told, **sink) as target:
             for item in source:
                 if isinstance(item, Frame):
                     times.append(item.pts * item.time_base)
                     end = times[-1] + (item.duration or 0) * item.time_base
                 target.write(item)
-        return Run(times, end, [*source.remarks, *target.remarks], source.corrupt)
+        return Run(times, end, [*said, *source.remarks, *target.remarks], source.corrupt)
 
 
 def info(**changes: Any) -> VideoInfo:

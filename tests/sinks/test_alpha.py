@@ -11,8 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
+from stream.compositing import Painter
 from stream.errors import UsageError
 from stream.frame import Frame
+from stream.instances import Instances
 from stream.options import OutputOptions
 from stream.pixels import picture_from_bgr, plane_view
 from stream.sinks.images import ALPHA_ENDINGS, ImageSink
@@ -208,3 +210,46 @@ def test_ffprobe_opens_it(tmp_path, ending, codec, words):
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert not done.stderr
     assert f"codec_name={codec}" in done.stdout and words in done.stdout
+
+
+def on(background, path, size=(160, 120)):
+    """The first picture of a file as FFmpeg's command puts it on a colour, RGB."""
+    decoder = ["-c:v", "libvpx-vp9"] if path.suffix == ".webm" else []
+    plate = f"color={background}:s={size[0]}x{size[1]},format=rgba"
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", plate, *decoder, "-i", path]
+    command += ["-filter_complex", "[1:v]format=rgba[a];[0:v][a]overlay=format=rgb"]
+    command += ["-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    done = subprocess.run(command, capture_output=True, check=True)
+    return np.frombuffer(done.stdout, np.uint8).reshape(size[1], size[0], 3).astype(int)
+
+
+@pytest.mark.skipif(which("ffmpeg") is None, reason="there is no ffmpeg here")
+@pytest.mark.parametrize(("ending", "off"), [(".mkv", 8), (".mov", 12), (".webm", 40)])
+def test_what_is_cut_out_stands_on_any_background_without_a_rim(tmp_path, ending, off):
+    y, x = np.mgrid[:120, :160] + 0.5
+    share = np.clip(30.5 - np.hypot(x - 80, y - 60), 0, 1)[..., None]
+    bgr = np.rint(share * (30, 30, 200) + (1 - share) * (20, 190, 20)).astype(np.uint8)
+    mask = np.clip(0.5 + (28 - np.hypot(*(np.mgrid[:56, :56] - 27.5))) / 4, 0, 1)
+    found = Instances(
+        boxes=np.array([[50, 30, 110, 90]], np.float32),
+        scores=np.ones(1, np.float32),
+        labels=np.zeros(1, np.int64),
+        masks=mask[None].astype(np.float32),
+        class_names=("ball",),
+        picture_size=(120, 160),
+    )
+    picture = picture_from_bgr(bgr).reformat(format="yuv444p", dst_color_range="MPEG")
+    frame = Frame(picture, 0, 0, Fraction(1, 25), instances=found)
+    Painter("cutout", timing=False).paint(frame)
+    described = info(width=160, height=120, pixel_format="yuv444p", alpha=True)
+    path = tmp_path / f"out{ending}"
+    with VideoSink(path, described) as sink:
+        sink.write(frame)
+    black, white = on("black", path), on("white", path)
+    inside, outside = share[..., 0] == 1, np.hypot(x - 80, y - 60) > 42
+    assert np.abs(black[inside].mean(axis=0) - (200, 30, 30)).max() < off
+    assert np.abs(white[inside] - black[inside]).mean() < off
+    assert black[outside].mean() < 2 and white[outside].mean() > 253
+    # Of the green that was behind nothing is left, least of all at the edge.
+    for shown in (black, white):
+        assert (shown[..., 1] - shown[..., 2]).max() < off

@@ -55,6 +55,8 @@ def test_a_live_playlist_offers_the_newest_and_keeps_no_more(
     _write(playlist, 450, live=True)
     text = playlist.read_text()
     assert "#EXT-X-PROGRAM-DATE-TIME" in text
+    # Players stay three of these behind.
+    assert "#EXT-X-TARGETDURATION:1\n" in text and text.count("#EXTINF:1.0") == 2
     assert len(re.findall(r"^cam-.*\.m4s$", text, re.M)) == 2
     assert len(list(tmp_path.glob("*.m4s"))) <= 4
 

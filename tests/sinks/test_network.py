@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 import re
 import shutil
 import subprocess
@@ -22,21 +21,27 @@ from stream.frame import Frame, VideoInfo
 from stream.options import OutputOptions
 from stream.sinks import _transmission, network
 from stream.sinks.network import NetworkSink
-from tests.sinks.receivers import Listener, Received, receive, receiving
+from tests.sinks.receivers import (
+    RATE,
+    Listener,
+    Received,
+    apart,
+    flashes,
+    frame_of,
+    gstreamer_records,
+    receive,
+    receiving,
+    recorder,
+)
 from tests.sources.parts import rtmp_server
 from tests.sources.serving import free_port
 
-RATE = 25
 INFO = VideoInfo("made", 320, 240, "yuv420p", Fraction(1, RATE), Fraction(RATE), live=True)
-_RECORDER = Path(__file__).with_name("rtsp_recorder.py")
 FAST = OutputOptions(preset="ultrafast")
 
 
 def _frame(index: int, luma: int = 60) -> Frame:
-    planes = np.full((360, 320), 128, np.uint8)
-    planes[:240] = luma
-    planes[20:60, (8 * index) % 280 :][:, :40] = 235
-    return Frame(av.VideoFrame.from_ndarray(planes, "yuv420p"), index, index, Fraction(1, RATE))
+    return Frame(frame_of(index, luma), index, index, Fraction(1, RATE))
 
 
 def _send(sink: NetworkSink, start: int, until, *, patience: float = 30.0) -> int:
@@ -57,7 +62,16 @@ def _pictures(data: bytes) -> list[av.VideoFrame]:
 
 @pytest.mark.parametrize(
     "address",
-    ["rtmp://a/b", "RTMPS://a/b", "rtsp://a/b", "srt://a:1", "udp://a:1", "tcp://a:1?listen=1"],
+    [
+        "rtmp://a/b",
+        "RTMPS://a/b",
+        "rtsp://a/b",
+        "srt://a:1",
+        "udp://a:1",
+        "tcp://a:1?listen=1",
+        "whip://a/live",
+        "whips://token@a/live",
+    ],
 )
 def test_its_addresses(address: str) -> None:
     assert sinks.find(address) is NetworkSink
@@ -71,6 +85,11 @@ def test_its_addresses(address: str) -> None:
         ("rtmp://host:port/key", OutputOptions(), "names no receiver"),
         ("udp://127.0.0.1:9", OutputOptions(codec="ffv1"), "do not take what ffv1 encodes"),
         ("udp://127.0.0.1:9", OutputOptions(preset="quick"), "not 'quick'"),
+        (
+            "whip://127.0.0.1:9/a",
+            OutputOptions(codec="libx265"),
+            "do not take what libx265 encodes",
+        ),
     ],
 )
 def test_what_cannot_be_sent_is_refused_at_once(
@@ -146,6 +165,24 @@ def test_a_receiver_that_comes_back_gets_pictures_again(
         first.close()
 
 
+def test_who_asks_for_a_key_frame_gets_one() -> None:
+    listener = Listener()
+    try:
+        with NetworkSink(f"tcp://127.0.0.1:{listener.port}", INFO, FAST) as sink:
+            last = _send(sink, 0, lambda: len(listener.data) > 8_000)
+            assert sink._connection is not None and sink._answered
+            sink._connection.pipe.key_wanted.set()
+            asked = last
+            _send(sink, last, _after(0.3))
+        listener.over.wait(10)
+    finally:
+        listener.close()
+    keys = [
+        round(float(one.time) * RATE) for one in _pictures(bytes(listener.data)) if one.key_frame
+    ]
+    assert asked in keys
+
+
 @pytest.mark.real_time
 def test_a_receiver_that_takes_nothing_holds_nobody_up(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
@@ -206,52 +243,17 @@ def test_a_file_is_sent_at_its_own_pace() -> None:
     assert slept[3:] == pytest.approx([0.04, 0.04])
 
 
-def _flashes(clip: Path, seconds: int) -> Path:
-    """A film that flashes and beeps at every full second."""
-    with av.open(str(clip), "w") as out:
-        video = out.add_stream("libx264", rate=RATE, options={"preset": "ultrafast", "bf": "0"})
-        video.width, video.height, video.pix_fmt = 320, 240, "yuv420p"
-        sound = out.add_stream("aac", rate=48000, layout="mono")
-        for index in range(seconds * RATE):
-            frame = _frame(0, 220 if index % RATE < 3 else 30).image
-            frame.pts, frame.time_base = index, Fraction(1, RATE)
-            out.mux(video.encode(frame))
-        out.mux(video.encode(None))
-        at = np.arange(seconds * 48000)
-        wave = 0.5 * np.sin(at * 2 * np.pi * 1000 / 48000) * (at % 48000 < 5760)
-        for start in range(0, len(at), 960):
-            part = av.AudioFrame.from_ndarray(
-                wave[None, start : start + 960].astype(np.float32), "fltp", "mono"
-            )
-            part.sample_rate, part.pts, part.time_base = 48000, start, Fraction(1, 48000)
-            out.mux(sound.encode(part))
-        out.mux(sound.encode(None))
-    return clip
-
-
-def _apart(received: Received) -> list[float]:
-    """Seconds from each flash to its beep."""
-    flashes = _rises([(at, luma > 120) for at, luma in received.frames])
-    beeps = _rises([(at, loud > 0.1) for at, loud in received.sound])
-    pairs = [min((beep - flash for beep in beeps), key=abs) for flash in flashes]
-    return [apart for apart in pairs if abs(apart) < 0.5]
-
-
-def _rises(seen: list[tuple[float, bool]]) -> list[float]:
-    return [at for (_, before), (at, now) in itertools.pairwise(seen) if now and not before]
-
-
 @pytest.mark.slow
 def test_rtmp_with_sound_in_step(tmp_path: Path) -> None:
-    clip = _flashes(tmp_path / "clip.mp4", 8)
+    clip = flashes(tmp_path / "clip.mp4", 8)
     with rtmp_server(tmp_path) as port:
         address = f"rtmp://127.0.0.1:{port}/app/key"
         with receiving(address) as received:
             _stream_file(clip, address)
     assert received.codecs == ["h264", "aac"]
     assert len(received.frames) > 4 * RATE
-    apart = _apart(received)
-    assert len(apart) >= 3 and max(map(abs, apart)) <= 0.04
+    found = apart(received)
+    assert len(found) >= 3 and max(map(abs, found)) <= 0.04
 
 
 def _stream_file(clip: Path, address: str) -> str:
@@ -264,16 +266,11 @@ def _stream_file(clip: Path, address: str) -> str:
 
 @pytest.mark.slow
 def test_rtsp_with_sound_in_step(tmp_path: Path) -> None:
-    if not _gstreamer_records():
+    if not gstreamer_records():
         pytest.skip("GStreamer's RTSP server is not here; .ci/run lists its packages")
-    clip, taken = _flashes(tmp_path / "clip.mp4", 6), tmp_path / "taken.mkv"
+    clip, taken = flashes(tmp_path / "clip.mp4", 6), tmp_path / "taken.mkv"
     port = free_port()
-    with subprocess.Popen(
-        ["/usr/bin/python3", _RECORDER, str(port), str(taken)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as server:
-        assert server.stdout is not None and server.stdout.readline() == b"ready\n"
+    with recorder(port, taken) as server:
         try:
             _stream_file(clip, f"rtsp://127.0.0.1:{port}/live")
         finally:
@@ -282,18 +279,8 @@ def test_rtsp_with_sound_in_step(tmp_path: Path) -> None:
     receive(str(taken), received)
     assert received.codecs == ["h264", "aac"]
     # Until the first report of the sender's clock the server goes by what arrives when.
-    apart = _apart(received)[1:]
-    assert len(apart) >= 3 and max(map(abs, apart)) <= 0.04
-
-
-def _gstreamer_records() -> bool:
-    python = Path("/usr/bin/python3")
-    return (
-        python.exists()
-        and not subprocess.run(
-            [python, _RECORDER, "--check"], check=False, capture_output=True
-        ).returncode
-    )
+    found = apart(received)[1:]
+    assert len(found) >= 3 and max(map(abs, found)) <= 0.04
 
 
 @pytest.mark.slow
@@ -301,7 +288,7 @@ def test_srt_encrypted_with_sound_in_step(tmp_path: Path) -> None:
     tool = shutil.which(_transmission.SRT_TOOL)
     if tool is None:
         pytest.skip("srt-live-transmit is not here: apt-get install srt-tools")
-    clip = _flashes(tmp_path / "clip.mp4", 6)
+    clip = flashes(tmp_path / "clip.mp4", 6)
     port, onwards = free_port(), free_port()
     heard = f"srt://127.0.0.1:{port}?mode=listener&passphrase=hunter2pass"
     with (
@@ -316,5 +303,5 @@ def test_srt_encrypted_with_sound_in_step(tmp_path: Path) -> None:
             relay.terminate()
     assert "hunter2pass" not in said
     assert received.codecs == ["h264", "aac"]
-    apart = _apart(received)
-    assert len(apart) >= 3 and max(map(abs, apart)) <= 0.04
+    found = apart(received)
+    assert len(found) >= 3 and max(map(abs, found)) <= 0.04

@@ -17,6 +17,7 @@ import stream
 from stream import rle, soft
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Passthrough, VideoInfo
+from stream.instances import Instances
 from stream.options import OutputOptions
 from stream.sinks.base import Gone
 from stream.sinks.coco import CocoSink
@@ -233,6 +234,21 @@ def test_coco_polygons_cover_what_the_masks_do(tmp_path):
     bare = tmp_path / "bare.json"
     fill(CocoSink(bare, INFO, masks="none"), TRACKED)
     assert json.loads(bare.read_text())["annotations"][0]["segmentation"] == []
+
+
+def test_a_speck_or_a_thin_line_has_an_outline_that_importers_take(tmp_path):
+    full = np.zeros((4, 60, 80), np.bool_)
+    full[0, 20, 30] = full[1, 10, 5:40] = full[2, 5:50, 12] = True
+    full[3, np.arange(10, 40), np.arange(10, 40)] = True
+    full[3, 50, 70] = True
+    found = Instances.from_full_masks(full, class_names=("person",), picture_size=(60, 80))
+    path = tmp_path / "out.json"
+    fill(CocoSink(path, INFO, masks="polygon"), found)
+    shapes = [one["segmentation"] for one in json.loads(path.read_text())["annotations"]]
+    assert [len(one) for one in shapes] == [1, 1, 1, 2]
+    for ring in (np.array(ring).reshape(-1, 2) for one in shapes for ring in one):
+        assert len(ring) >= 3
+        assert cv2.contourArea(ring.astype(np.float32)) > 0
 
 
 @given(arrays(np.float32, (9, 9), elements=st.floats(0, 1, width=32)))

@@ -35,6 +35,8 @@ def test_sound_is_copied_byte_for_byte(tmp_path, audio, source, ending):
 
     before = media.packets(original, "audio")
     after = media.packets(tmp_path / f"out{ending}", "audio")
+    if ending == ".avi":  # which cannot say that an encoder's first packet is no sound
+        before = [(time, data) for time, data in before if time >= 0]
     strip = 7 if ending == ".ts" else 0  # MPEG-TS puts a header before each packet of AAC
     if audio.startswith("pcm"):  # whose packets are whatever the reader makes of them
         before, after = ([(0, b"".join(data for _, data in made))] for made in (before, after))

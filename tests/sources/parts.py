@@ -69,38 +69,57 @@ def rtsp(clip: Path, *login: str) -> Iterator[RtspServer]:
         server.kill()
 
 
-@contextmanager
-def rtmp_server(folder: Path) -> Iterator[int]:
-    """An RTMP server that passes on what is published to it; yields its port."""
-    nginx = shutil.which("nginx") or "/usr/sbin/nginx"
-    if not Path(nginx).exists() or not _NGINX_RTMP.exists():
-        pytest.skip("nginx's RTMP module is not here: apt-get install nginx libnginx-mod-rtmp")
-    port = free_port()
-    config = folder / "nginx.conf"
-    config.write_text(
-        f"load_module {_NGINX_RTMP};\n"
-        "daemon off; master_process off;\n"
-        f"pid {folder}/nginx.pid; error_log {folder}/error.log;\n"
-        "events { worker_connections 64; }\n"
-        f"rtmp {{ server {{ listen 127.0.0.1:{port}; application app {{ live on; }} }} }}\n"
-    )
-    process = subprocess.Popen(
-        [nginx, "-c", config, "-p", folder, "-e", f"{folder}/error.log"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
+class Nginx:
+    """An RTMP server that passes on what is published to it; it can be killed and come back."""
+
+    def __init__(self, folder: Path) -> None:
+        self._nginx = shutil.which("nginx") or "/usr/sbin/nginx"
+        if not Path(self._nginx).exists() or not _NGINX_RTMP.exists():
+            pytest.skip("nginx's RTMP module is not here: apt-get install nginx libnginx-mod-rtmp")
+        self.port = free_port()
+        self._folder, self._config = folder, folder / "nginx.conf"
+        self._config.write_text(
+            f"load_module {_NGINX_RTMP};\n"
+            "daemon off; master_process off;\n"
+            f"pid {folder}/nginx.pid; error_log {folder}/error.log;\n"
+            "events { worker_connections 64; }\n"
+            f"rtmp {{ server {{ listen 127.0.0.1:{self.port};"
+            " application app { live on; } } }\n"
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Begins to listen."""
+        log = f"{self._folder}/error.log"
+        self._process = subprocess.Popen(
+            [self._nginx, "-c", self._config, "-p", self._folder, "-e", log],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         deadline = time.monotonic() + 10
         while not any(
             connection.status == psutil.CONN_LISTEN
-            for connection in psutil.Process(process.pid).net_connections()
+            for connection in psutil.Process(self._process.pid).net_connections()
         ):
-            assert time.monotonic() < deadline and process.poll() is None
+            assert time.monotonic() < deadline and self._process.poll() is None
             time.sleep(0.02)
-        yield port
+
+    def kill(self) -> None:
+        """Ends at once."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextmanager
+def rtmp_server(folder: Path) -> Iterator[int]:
+    """An RTMP server; yields its port."""
+    server = Nginx(folder)
+    server.start()
+    try:
+        yield server.port
     finally:
-        process.kill()
-        process.wait()
+        server.kill()
 
 
 SRT_PHRASE = "hunter2pass"

@@ -69,11 +69,40 @@ def test_what_is_not_taken_is_known_and_said(tmp_path, name):
     path = tmp_path / f"a.{name.split()[0]}"
     path.write_bytes(data)
     with ImagesSource([path]) as source:
-        list(source)
+        (frame,) = source
         said = source.remarks
-    for kind in what:
+    if ALPHA in what:
+        wanted = np.array(Image.open(path).convert("RGBA"))[..., 3]
+        found = np.full_like(wanted, 255) if frame.alpha is None else frame.alpha
+        assert np.array_equal(found, wanted)
+    for kind in what - {ALPHA}:
         assert any(WORDS[kind] in one and "a." in one for one in said), said
-    assert len(said) >= len(what) and (what or not said)
+    assert len(said) >= len(what - {ALPHA}) and (what or not said)
+
+
+def turned(mode):
+    """A picture with a clear corner that its notes turn by a quarter, or mirror."""
+    values = np.full((24, 32, 4), 200, np.uint8)
+    values[:8, :8, :3] = 30
+    values[:8, :8, 3] = 0
+    data, notes = io.BytesIO(), Image.Exif()
+    notes[274] = mode
+    Image.fromarray(values, "RGBA").save(data, "png", exif=notes)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize("mode", [1, 2, 3, 6])
+def test_transparency_lies_where_the_picture_does(tmp_path, mode):
+    (tmp_path / "a.png").write_bytes(turned(mode))
+    with ImagesSource([tmp_path / "a.png"]) as source:
+        (frame,) = source
+        said = source.remarks
+    dark = frame.rgb().max(axis=-1) < 100
+    if frame.alpha is None:
+        assert "transparency, which cannot be read" in said[0]
+    else:
+        assert np.array_equal(frame.alpha == 0, dark)
+    assert (frame.alpha is not None) == (mode == 1)
 
 
 def test_a_channel_that_is_opaque_everywhere_is_nothing_lost(tmp_path):
@@ -85,11 +114,11 @@ def test_a_channel_that_is_opaque_everywhere_is_nothing_lost(tmp_path):
 
 def test_many_are_one_sentence(tmp_path):
     for index in range(5):
-        (tmp_path / f"{index}.png").write_bytes(CASES["png transparent"][0])
+        (tmp_path / f"{index}.png").write_bytes(CASES["png 16 bit"][0])
     with ImagesSource([tmp_path]) as source:
         list(source)
         (said,) = source.remarks
-    assert said == "0.png and 4 more: it has transparency, which is not kept"
+    assert said == "0.png and 4 more: it has more than 8 bits a colour, of which 8 are kept"
 
 
 @given(st.sampled_from(sorted(CASES)), st.integers(0, 400), st.binary(max_size=40))

@@ -1,7 +1,7 @@
 import numpy as np
 
 from stream.instances import box_iou
-from stream.tracking.association import best_pairs, buffered_iou, mask_cover
+from stream.tracking.association import best_pairs, buffered_iou, mask_cover, with_part
 from tests.tracking.objects import found
 
 
@@ -39,3 +39,17 @@ def test_masks_cover_each_other_by_their_pixels():
     assert abs(covered - 0.25) < 0.01
     assert abs(overlap - 0.25) < 0.01
     assert mask_cover(instances, 2, 0) == (0, 0)
+
+
+def test_a_part_is_added_to_a_mask_where_it_lies():
+    instances = found(((0, 0, 100, 100), 0.9), ((50, 60, 70, 100), 0.8), ((90, 0, 140, 50), 0.7))
+    instances.masks[0] = 0
+    joined = with_part(instances, 0, 1)
+    inside = joined.full_masks()[0]
+    assert inside[64:98, 53:68].all()
+    assert np.count_nonzero(inside) <= 1.4 * 20 * 40
+    # What lies outside the first one's frame is left out.
+    beside = with_part(instances, 0, 2).full_masks()[0]
+    assert beside[5:45, 93:99].all()
+    assert not beside[:, 101:].any()
+    assert not instances.masks[0].any()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import pickle
+import pickletools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,6 +50,20 @@ _BESIDE = {
 Content: TypeAlias = Any
 """What a file of somebody else's holds: numbers, texts, containers, arrays, tensors, stand-ins; it
 is looked at before it is used."""
+
+
+# A place in the memo costs the unpickler memory for all places before it, before anything of ours
+# is asked: picklers number what they keep one by one, and some leave numbers out.
+_SPARE_PLACES = 1 << 20
+_PLACES_PER_STEP = 16
+_STEPS = {one.code: one for one in pickletools.opcodes}
+# Bytes that say how long a step's argument is, by what `pickletools` calls them.
+_LENGTHS = {
+    pickletools.TAKEN_FROM_ARGUMENT1: 1,
+    pickletools.TAKEN_FROM_ARGUMENT4: 4,
+    pickletools.TAKEN_FROM_ARGUMENT4U: 4,
+    pickletools.TAKEN_FROM_ARGUMENT8U: 8,
+}
 
 
 class ForbiddenPickleError(pickle.UnpicklingError):
@@ -118,6 +133,21 @@ class Unpickler(pickle.Unpickler):
 
     extra: dict[tuple[str, str], Content] = {}  # noqa: RUF012 - subclasses put theirs in its place
 
+    def __init__(self, file: BinaryIO, **options: Content) -> None:
+        super().__init__(file, **options)
+        self._read_from = file
+
+    def load(self) -> Content:
+        """What the pickle holds, after a look at what it would cost.
+
+        Raises:
+            pickle.UnpicklingError: it is damaged.
+        """
+        start = self._read_from.tell()
+        _refuse_far_places(self._read_from)
+        self._read_from.seek(start)
+        return super().load()
+
     def find_class(self, module: str, name: str) -> Content:
         """What a name in the pickle stands for.
 
@@ -138,6 +168,40 @@ class Unpickler(pickle.Unpickler):
         if numpys or (root in sys.stdlib_module_names and root not in _BESIDE):
             raise ForbiddenPickleError(f"{module}.{name}")
         return type("StandIn", (StandIn,), {"named": f"{module}.{name}"})
+
+
+def _refuse_far_places(file: BinaryIO) -> None:
+    """Walks a pickle's steps without doing them, as far as they can be told.
+
+    Raises:
+        pickle.UnpicklingError: it keeps something at a place that no pickler would have reached.
+    """
+    steps = 0
+    while (code := file.read(1)) and code != b".":
+        step = _STEPS.get(code.decode("latin-1"))
+        if step is None:
+            return
+        steps += 1
+        if step.arg is None:
+            continue
+        size, place = step.arg.n, 0
+        if size == pickletools.UP_TO_NEWLINE:
+            line = file.readline()
+            if step.name in ("GLOBAL", "INST"):
+                file.readline()
+            elif step.name == "PUT" and line.strip().isdigit():
+                place = int(line)
+        elif size in _LENGTHS:
+            length = int.from_bytes(file.read(_LENGTHS[size]), "little")
+            if length > sys.maxsize:
+                return
+            file.seek(length, 1)
+        else:
+            argument = file.read(size)
+            if step.name == "LONG_BINPUT":
+                place = int.from_bytes(argument, "little")
+        if place > _SPARE_PLACES + steps * _PLACES_PER_STEP:
+            raise pickle.UnpicklingError(f"place {place} in the memo after {steps} steps")
 
 
 def _default_dictionary(_factory: Content = None, *entries: Content) -> dict[Content, Content]:

@@ -7,7 +7,7 @@ the weights lie is found by names that only the wanted origin has.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from stream_export.checkpoints.safetensors import is_safetensors, read_safetenso
 from stream_export.checkpoints.torch_files import is_torch, read_torch
 
 _DEEPEST = 4
+# What torch puts into the names of layers that it shards, compiles or computes twice.
+_WRAPPERS = ("_checkpoint_wrapped_module", "_fsdp_wrapped_module", "_orig_mod")
 _AVERAGED = ("ema", "averaged", "swa", "shadow", "teacher")
 """Words in the names of averaged copies, which are taken only where there is nothing else."""
 
@@ -97,16 +99,14 @@ def find_weights(
 def all_places(content: Content, signs: Sequence[str]) -> Iterator[Place]:
     """Every copy of an origin's weights, in the order of the file."""
     for key, held, model in _mappings(content, ()):
-        prefixes: dict[str, None] = {}
-        for name in held:
-            for sign in signs:
-                before = name.removesuffix(sign)
-                if before != name and (not before or before.endswith(".")):
-                    prefixes.setdefault(before)
+        prefixes = _prefixes(held, signs)
+        if not prefixes:
+            held = {_unwrapped(name): value for name, value in held.items()}  # noqa: PLW2901
+            prefixes = _prefixes(held, signs)
         for prefix in prefixes:
             others = [other for other in prefixes if other and other != prefix]
             tensors = {
-                name.removeprefix(prefix): value
+                _unwrapped(name.removeprefix(prefix)): value
                 for name, value in held.items()
                 if name.startswith(prefix)
                 and not any(len(o) > len(prefix) and name.startswith(o) for o in others)
@@ -120,10 +120,24 @@ def all_places(content: Content, signs: Sequence[str]) -> Iterator[Place]:
             yield Place(".".join(key), prefix, tensors, beside, model)
 
 
+def _prefixes(names: Iterable[str], signs: Sequence[str]) -> dict[str, None]:
+    """What stands before the signs, in the order of the names."""
+    found: dict[str, None] = {}
+    for name in names:
+        for sign in signs:
+            before = name.removesuffix(sign)
+            if before != name and (not before or before.endswith(".")):
+                found.setdefault(before)
+    return found
+
+
 def _mappings(
     content: Content, key: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], dict[str, Content], StandIn | None]]:
     """All dictionaries with tensors in them, and the weights of whole models."""
+    if isinstance(content, list | tuple):
+        # Such as weights and the number of the epoch.
+        content = dict(enumerate(content))
     if isinstance(content, StandIn):
         held = dict(parameters(content))
         if held:
@@ -133,12 +147,21 @@ def _mappings(
         content = inside
     if not isinstance(content, Mapping) or len(key) > _DEEPEST:
         return
-    tensors = {name: v for name, v in content.items() if isinstance(name, str) and is_tensor(v)}
+    tensors = {
+        name: value for name, value in content.items() if isinstance(name, str) and is_tensor(value)
+    }
     if tensors:
         yield key, tensors, None
     for name, value in content.items():
-        if isinstance(value, Mapping | StandIn) and isinstance(name, str | int):
+        if isinstance(value, Mapping | StandIn | list | tuple) and isinstance(name, str | int):
             yield from _mappings(value, (*key, str(name)))
+
+
+def _unwrapped(name: str) -> str:
+    """A weight's name without what wraps a part of the network for its training alone."""
+    for wrapper in _WRAPPERS:
+        name = name.replace(f".{wrapper}.", ".")
+    return name
 
 
 def is_tensor(value: Content) -> bool:

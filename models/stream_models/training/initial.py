@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import torch
@@ -36,14 +35,19 @@ def initial_network(init: str, names: tuple[str, ...]) -> tuple[MaskRCNN, bool]:
         raise UsageError(f"--init {init}: there is no such file; use default, imagenet or a file")
     if path.suffix == ".npz":
         network = MaskRCNN(NetworkConfig(names))
-        network.backbone.load_npz(path)
+        try:
+            network.backbone.load_npz(path)
+        # Of a damaged archive, one of objects, or of other names and shapes.
+        except Exception as error:
+            raise ModelError(f"{path}: holds no weights of this backbone") from error
         return network, False
     if path.suffix == ".pth":
         network = MaskRCNN(NetworkConfig(names))
         source = torchvision.models.mobilenet_v2(weights=None)
         try:
             source.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        except (RuntimeError, TypeError, pickle.UnpicklingError) as error:
+        # Torch raises many kinds for a file that it did not write.
+        except Exception as error:
             raise ModelError(f"{path}: holds no weights of torchvision's MobileNetV2") from error
         load_torchvision(network, source)
         return network, False

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from stream.errors import ModelError
 from stream_models.network import MaskRCNN, network_config
 from stream_models.training.augment import AugmentConfig
 from stream_models.training.batches import Batches, PictureCache
@@ -139,11 +140,40 @@ def save_checkpoint(path: Path, network: MaskRCNN, extra: dict[str, Any]) -> Non
     part.replace(path)
 
 
+def _content(path: Path) -> dict[str, Any]:
+    """What a checkpoint of a run holds.
+
+    Raises:
+        ModelError: it is none.
+    """
+    advice = "a run's checkpoint is what `stream train` leaves in its folder"
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ModelError(f"{path}: it cannot be read ({error.strerror or error})") from error
+    # Whatever torch makes of a file that it did not write; code that one carries is not loaded.
+    except Exception as error:
+        raise ModelError(f"{path}: it is damaged or no checkpoint of a run; {advice}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
+        raise ModelError(f"{path}: it is no checkpoint of a run; {advice}")
+    return content
+
+
 def load_network(path: Path, key: str = "average") -> MaskRCNN:
-    """The network of a checkpoint: its averaged weights, or with key "weights" the last ones."""
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    network = MaskRCNN(network_config(content["config"]))
-    network.load_state_dict(content.get(key, content["weights"]))
+    """The network of a checkpoint: its averaged weights, or with key "weights" the last ones.
+
+    Raises:
+        ModelError: it is no checkpoint of a run.
+    """
+    content = _content(path)
+    try:
+        network = MaskRCNN(network_config(content["config"]))
+        network.load_state_dict(content[key] if key in content else content["weights"])
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"{path}: its weights are another network's than today's; start from a float32 .onnx "
+            "of that run, or train anew"
+        ) from error
     return network
 
 
@@ -190,11 +220,17 @@ class Trainer:
         )
 
     def _resume(self) -> None:
-        content = torch.load(self._checkpoint, map_location="cpu", weights_only=True)
-        self.network.load_state_dict(content["weights"])
-        self.ema.network.load_state_dict(content["average"])
-        self._optimizer.load_state_dict(content["optimizer"])
-        self.step, self.seconds = int(content["step"]), float(content["seconds"])
+        content = _content(self._checkpoint)
+        try:
+            self.network.load_state_dict(content["weights"])
+            self.ema.network.load_state_dict(content["average"])
+            self._optimizer.load_state_dict(content["optimizer"])
+            self.step, self.seconds = int(content["step"]), float(content["seconds"])
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"{self._checkpoint} belongs to another run, of other classes or another network; "
+                "choose another folder with --out, or take that file away"
+            ) from error
         logger.info("taking up the run at batch %d", self.step)
 
     def save(self) -> None:

@@ -109,7 +109,11 @@ def from_onnx(path: Path) -> MaskRCNN:
 
     Raises ModelError where the file is another model's or is quantised.
     """
-    model = onnx.load(str(path))
+    try:
+        model = onnx.load(str(path))
+    # Of protobuf's or of the file system, whatever a file that is no model brings about.
+    except Exception as error:
+        raise ModelError(f"{path}: it is damaged or no ONNX model") from error
     notes = {entry.key: entry.value for entry in model.metadata_props}
     if _NETWORK not in notes:
         raise ModelError(f"{path}: only a model trained by `stream train` can be trained on")

@@ -18,6 +18,7 @@ _STRIP = 48 * 1024
 class Binary(Layer):
     """White where any object is, black elsewhere, in the picture's own range; hard edges."""
 
+    fills: ClassVar[bool] = True
     exact: ClassVar[bool] = True
     alone: ClassVar[bool] = True
     grey: ClassVar[bool] = True

@@ -14,7 +14,7 @@ from stream.compositing.behind import Background, Behind
 from stream.compositing.canvas import Canvas
 from stream.compositing.encoding import Encoding
 from stream.compositing.mattes import Matte, on_grid
-from stream.compositing.planes import Samples, part, reduce_to
+from stream.compositing.planes import Samples, part, reduce_to, shrink_to
 from stream.compositing.style import Style
 from stream.types import Array
 
@@ -37,6 +37,7 @@ class Blur(Behind):
     def __init__(self, style: Style) -> None:
         super().__init__(style)
         self._strength = style.blur_strength / 100
+        self._kept: dict[int, Samples] = {}
 
     def backgrounds(self, canvas: Canvas, matte: Matte) -> Sequence[Background | None]:
         """The planes out of focus."""
@@ -45,30 +46,34 @@ class Blur(Behind):
         shrink = max(1, round(radius / _RADIUS))
         size = (math.ceil(width / shrink), math.ceil(height / shrink))
         planes = canvas.planes
-        small = []
-        for samples, step in zip(planes.samples, planes.steps, strict=True):
-            alone = _behind_alone(samples, step, matte)
-            shrunk = cv2.resize(alone, size, interpolation=cv2.INTER_AREA)
-            small.append(np.asarray(shrunk, np.float32))
+        small = [
+            np.asarray(shrink_to(_behind_alone(samples, step, matte), size), np.float32)
+            for samples, step in zip(planes.samples, planes.steps, strict=True)
+        ]
         # How much of each small pixel is behind, and its luma as far as it is.
-        part_behind: Array = np.ones(1, np.float32)
+        luma, bright = small[0], _weights(planes.encoding)
+        part_behind: Array = np.ones((1, 1), np.float32)
         if matte.window is not None:
-            inside = cv2.resize(matte.alpha, size, interpolation=cv2.INTER_AREA)
-            part_behind = (255 - inside).astype(np.float32) * np.float32(1 / 255)
-        codes = _weights(planes.encoding)
-        luma = np.minimum(small[0] / np.maximum(part_behind, _SOME), len(codes) - 1)
-        bright = codes[luma.astype(np.intp)]
+            clear: Array = cv2.bitwise_not(shrink_to(matte.alpha, size))
+            part_behind = np.multiply(clear, np.float32(1 / 255), dtype=np.float32)
+            luma = np.divide(luma, np.maximum(part_behind, _SOME), dtype=np.float32)
+        given: Array = bright.take(luma.astype(np.int32), mode="clip")
         disc = _disc(radius / shrink)
-        total = np.maximum(_spread(bright * part_behind, disc), np.float32(_NOTHING))
+        total: Array = np.maximum(_spread(given * part_behind, disc), np.float32(_NOTHING))
         found: list[Background | None] = []
-        for plane, samples in zip(small, planes.samples, strict=True):
-            mean = _spread(plane * bright, disc)
-            np.divide(mean, total, out=mean)
+        for place, (plane, samples) in enumerate(zip(small, planes.samples, strict=True)):
+            mean: Array = cv2.divide(_spread(plane * given, disc), total)
             blurred: Array = np.rint(mean, out=mean).astype(samples.dtype)
-            shown = (samples.shape[1], samples.shape[0])
-            large: Array = cv2.resize(blurred, shown, interpolation=cv2.INTER_LINEAR)
-            found.append(large)
+            found.append(self._large(place, blurred, samples))
         return found
+
+    def _large(self, place: int, small: Array, samples: Samples) -> Samples:
+        """A small plane as large as the picture's, in memory that is kept."""
+        kept = self._kept.get(place)
+        if kept is None or kept.shape != samples.shape or kept.dtype != samples.dtype:
+            kept = self._kept[place] = np.empty(samples.shape, samples.dtype)
+        cv2.resize(small, samples.shape[::-1], dst=kept, interpolation=cv2.INTER_LINEAR)
+        return kept
 
 
 def _spread(plane: NDArray[np.float32], disc: NDArray[np.float32]) -> NDArray[np.float32]:

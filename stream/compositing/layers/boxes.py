@@ -21,6 +21,7 @@ _OPACITY = 0.95
 class Boxes(Layer):
     """A rectangle around each object, as the model said it, in the object's colour."""
 
+    stands_before: ClassVar[bool] = True
     only_adds: ClassVar[bool] = True
     pastes: ClassVar[bool] = False
 

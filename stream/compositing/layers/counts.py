@@ -34,8 +34,8 @@ class Counts(Layer):
     Without lines and zones the plate says what is in view.
     """
 
+    stands_before: ClassVar[bool] = True
     pastes: ClassVar[bool] = False
-    remembers: ClassVar[bool] = True
 
     def __init__(self, style: Style) -> None:
         super().__init__(style)

@@ -14,6 +14,12 @@ _PLAIN: Colour = (72, 76, 82)
 class Hide(Cover):
     """Fills each object with one plain colour, or blurs it beyond recognition."""
 
+    def block(self, canvas: Canvas, longest: float) -> int:
+        """None for the plain colour, else at least a fortieth of the picture's height."""
+        if self.style.cover == "fill":
+            return 0
+        return block_size(canvas.size[0] / 40, longest, canvas.grid)
+
     def covered(
         self,
         canvas: Canvas,
@@ -21,10 +27,9 @@ class Hide(Cover):
         step: tuple[int, int],
         plane: int,
         window: Window,
-        longest: float,
+        block: int,
     ) -> Samples | int:
         """The plain colour's code, or the plane without detail."""
         if self.style.cover == "fill":
             return canvas.encoding.codes(_PLAIN)[plane]
-        block = block_size(canvas.size[0] / 40, longest, canvas.grid)
         return coarse(samples, step, window, block, smooth=True)

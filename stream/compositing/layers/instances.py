@@ -25,6 +25,7 @@ class Instances(Layer):
     0 where there is none.
     """
 
+    fills: ClassVar[bool] = True
     exact: ClassVar[bool] = True
     alone: ClassVar[bool] = True
 

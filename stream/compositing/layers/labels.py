@@ -45,6 +45,7 @@ class Label:
 class Labels(Layer):
     """Class name, number and score above each object, as far as the style asks for them."""
 
+    stands_before: ClassVar[bool] = True
     only_adds: ClassVar[bool] = True
     pastes: ClassVar[bool] = False
 

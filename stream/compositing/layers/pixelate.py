@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from stream.compositing.canvas import Canvas
 from stream.compositing.cover import Cover, block_size, coarse
 from stream.compositing.planes import Samples
@@ -11,6 +13,12 @@ from stream.roi import Window
 class Pixelate(Cover):
     """Shows each object in squares too large to recognise anybody."""
 
+    hard: ClassVar[bool] = True
+
+    def block(self, canvas: Canvas, longest: float) -> int:
+        """The side of the squares."""
+        return block_size(self.style.pixel_size / 100 * canvas.size[0], longest, canvas.grid)
+
     def covered(
         self,
         canvas: Canvas,
@@ -18,9 +26,7 @@ class Pixelate(Cover):
         step: tuple[int, int],
         plane: int,
         window: Window,
-        longest: float,
+        block: int,
     ) -> Samples | int:
         """The plane in squares."""
-        least = self.style.pixel_size / 100 * canvas.size[0]
-        block = block_size(least, longest, canvas.grid)
         return coarse(samples, step, window, block, smooth=False)

@@ -41,6 +41,8 @@ class Replace(Behind):
 
     held: ClassVar[bool] = False
 
+    fills: ClassVar[bool] = True
+
     def __init__(self, style: Style) -> None:
         super().__init__(style)
         self._colour: Colour | None = None

@@ -20,6 +20,7 @@ class Timing(Layer):
         figures: whether figures are shown; without, notes alone are.
     """
 
+    stands_before: ClassVar[bool] = True
     pastes: ClassVar[bool] = False
 
     def __init__(self, style: Style, figures: bool = True) -> None:

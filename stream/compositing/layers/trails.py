@@ -27,6 +27,7 @@ class Trails(Layer):
     Objects must have identities over time; without a tracker there are no trails.
     """
 
+    stands_before: ClassVar[bool] = True
     pastes: ClassVar[bool] = False
     remembers: ClassVar[bool] = True
 

@@ -70,6 +70,7 @@ class LibraryTracker(Tracker):
         _imported()
         self._threshold = -1.0
         self._elapsed = Elapsed()
+        self._scene = 0
         self._clock = 0.0
         self._identities = 0
         self._numbers: dict[int, int] = {}
@@ -98,9 +99,10 @@ class LibraryTracker(Tracker):
         except ImportError as error:
             raise UsageError(f"{self._lacking()} ({error})") from error
         elapsed = self._elapsed(seconds)
-        if self._tracker is None or elapsed is None or threshold != self._threshold:
+        known = elapsed is not None and candidates.scene == self._scene
+        if self._tracker is None or not known or threshold != self._threshold:
             self._tracker = self._make(library.trackers, threshold)
-            self._threshold = threshold
+            self._threshold, self._scene = threshold, candidates.scene
             self._numbers.clear()
         self._clock += min(max(elapsed or 0.0, _SHORTEST_STEP), _LONGEST_STEP)
         given = library.detections(

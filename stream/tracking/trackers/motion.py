@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 
 from stream.instances import Instances, box_iou
 from stream.tracking.appearance import alike
-from stream.tracking.association import best_pairs, buffered_iou, mask_cover
+from stream.tracking.association import (
+    LIVING,
+    best_pairs,
+    buffered_iou,
+    mask_cover,
+    with_part,
+)
 from stream.tracking.base import Elapsed, Tracker
 
 CONFIRM = 0.08
@@ -49,6 +55,11 @@ what is sure and for what is doubted, and in the wide one."""
 _OTHER_CLASS = 0.8
 """Weight of an overlap with an object that was never taken for this class."""
 
+_OTHER_KIND = 0.45
+"""A dog is a cat now and then, and a car a bus. Who lives is a thing, or a thing lives, only where
+boxes overlap by this (IoU) with where it is expected: a bicycle that somebody walked past is none
+of him."""
+
 _LIKENESS, _INDIFFERENT = 3.0, 0.7
 """An overlap weighs more, by this times how much more alike the colours are than strangers' often
 are, and less where they are less alike: it decides between two who cross."""
@@ -56,6 +67,11 @@ are, and less where they are less alike: it decides between two who cross."""
 _ALONE, _RIVAL = 0.7, 0.2
 """A box that overlaps so much with where one object was, and no more than this with any other, is
 that object whatever its colours: the light may have changed."""
+
+_BACK, _BACK_ALIKE = 0.6, 0.8
+"""What was seen in another scene is there again where a box of its class overlaps its last one by
+the first (IoU) and is as alike in colours as the second: somebody stood before the camera, or the
+film is back."""
 
 _HABIT = 0.6
 """Seconds over which an object's colours are averaged."""
@@ -97,6 +113,7 @@ class _Object:
         colours: float32 [K], shares that add up to 1; None where they are not known.
         doubted: whether it was found last without reaching the threshold.
         present: whether it was found at the last inference.
+        scene: in which it was found last.
     """
 
     identity: int
@@ -110,6 +127,7 @@ class _Object:
     colours: NDArray[np.float32] | None = None
     doubted: bool = False
     present: bool = True
+    scene: int = 0
 
     def take(self, candidates: Instances, index: int, seconds: float) -> None:
         """Is found again."""
@@ -126,7 +144,7 @@ class _Object:
                 weight = np.float32(1 - math.exp(-gap / _HABIT))
                 self.colours = self.colours + weight * (candidates.colours[index] - self.colours)
         self.votes[label] = self.votes.get(label, 0.0) + float(candidates.scores[index])
-        self.box, self.seen = box, seconds
+        self.box, self.seen, self.scene = box, seconds, candidates.scene
 
     @property
     def label(self) -> int:
@@ -194,7 +212,7 @@ class Motion(Tracker):
             self._look_ahead(following, threshold)
         shown = sorted(index for index, one in found.items() if one.identity)
         objects = [found[index] for index in shown]
-        chosen = candidates.select(np.array(shown, np.int64))
+        chosen = _with_parts(candidates, found).select(np.array(shown, np.int64))
         labels = np.array([one.label for one in objects], np.int64)
         identities = np.array([one.identity for one in objects], np.int64)
         return dataclasses.replace(chosen, labels=labels, track_ids=identities)
@@ -217,14 +235,7 @@ class Motion(Tracker):
         numbered = np.array([one.identity > 0 for one in self._known])
         coasting = np.float32(_INERTIA) * (1 - np.exp(-gone / np.float32(_INERTIA)))
         expected = last + np.tile(speeds * coasting[:, None], 2)
-        weights = np.array(
-            [
-                [1.0 if label in one.votes else _OTHER_CLASS for one in self._known]
-                for label in candidates.labels.tolist()
-            ],
-            np.float32,
-        )
-        weights *= self._likeness(candidates)
+        weights = self._weights(candidates, last, expected)
 
         def near() -> NDArray[np.float32]:
             share = np.minimum(np.float32(_NEAR), np.float32(_NEAR_PER_SECOND) * gone)
@@ -258,21 +269,32 @@ class Motion(Tracker):
                 taken.add(free[column])
         return found
 
-    def _likeness(self, candidates: Instances) -> NDArray[np.float32]:
-        """How each candidate's overlaps with the known ones weigh by their colours."""
-        weights = np.ones((len(candidates), len(self._known)), np.float32)
-        if candidates.colours is None:
-            return weights
+    def _weights(
+        self, candidates: Instances, last: NDArray[np.float32], expected: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """How each candidate's overlaps with the known ones weigh, by class, colours and scene."""
+        known_class = np.array(
+            [[label in one.votes for one in self._known] for label in candidates.labels.tolist()],
+        )
+        living = np.array([name in LIVING for name in candidates.class_names])
+        theirs = living[[one.label for one in self._known]]
+        maybe = living[candidates.labels][:, None] == theirs
+        maybe |= box_iou(candidates.boxes, expected) > _OTHER_KIND
+        weights = np.where(known_class, 1, maybe * np.float32(_OTHER_CLASS)).astype(np.float32)
+        overlaps = box_iou(candidates.boxes, last)
+        back = known_class & (overlaps > _BACK)
         looks = [(place, one.colours) for place, one in enumerate(self._known)]
         places = [place for place, colours in looks if colours is not None]
-        if places:
+        if candidates.colours is not None and places:
             theirs = np.stack([colours for _, colours in looks if colours is not None])
-            more = alike(candidates.colours, theirs) - np.float32(_INDIFFERENT)
-            weights[:, places] = np.maximum(1 + np.float32(_LIKENESS) * more, np.float32(0.05))
-        last = np.stack([one.box for one in self._known])
-        return np.where(
-            _undisputed(box_iou(candidates.boxes, last)), np.maximum(weights, 1), weights
-        )
+            likeness = alike(candidates.colours, theirs)
+            back[:, places] &= likeness > _BACK_ALIKE
+            more = np.ones_like(weights)
+            more[:, places] += np.float32(_LIKENESS) * (likeness - np.float32(_INDIFFERENT))
+            more = np.maximum(more, np.float32(0.05))
+            weights *= np.where(_undisputed(overlaps), np.maximum(more, 1), more)
+        elsewhere = np.array([one.scene != candidates.scene for one in self._known])
+        return np.where(elsewhere & ~back, np.float32(0), weights)
 
     def _meet(
         self,
@@ -285,23 +307,25 @@ class Motion(Tracker):
     ) -> None:
         """Takes a candidate that nobody is for a new object, unless it is one found twice."""
         box, label = candidates.boxes[index], int(candidates.labels[index])
-        patience = CONFIRM
-        for other, one in found.items():
-            within = _share(box, candidates.boxes[other])
-            if not one.identity or within <= _COVERED / 2:
-                continue
-            covered, overlap = mask_cover(candidates, index, other)
-            if overlap > _TWICE:
-                return
-            whole = candidates.boxes[other]
-            foot = abs(box[3] - whole[3]) <= _FOOT * (whole[3] - whole[1])
-            if label in one.votes and (covered > _COVERED or (within > _WITHIN and foot)):
-                patience = _PART
+        whole, twice = _whole_of(candidates, index, found)
+        if twice:
+            return
+        patience = CONFIRM if whole is None else _PART
         score = float(candidates.scores[index])
         still = np.zeros(2, np.float32)
         colours = None if candidates.colours is None else candidates.colours[index]
-        votes = {label: score}
-        new = _Object(0, box, votes, seconds, seconds, seconds, patience, still, colours)
+        new = _Object(
+            identity=0,
+            box=box,
+            votes={label: score},
+            first_seen=seconds,
+            seen=seconds,
+            sure=seconds,
+            patience=patience,
+            velocity=still,
+            colours=colours,
+            scene=candidates.scene,
+        )
         if at_once or (score >= CERTAIN and patience == CONFIRM):
             self._confirm(new)
         self._known.append(new)
@@ -317,6 +341,36 @@ class Motion(Tracker):
             for place, one in zip(waiting, theirs, strict=True):
                 if one.identity and not self._known[place].identity:
                     self._confirm(self._known[place])
+
+
+def _with_parts(candidates: Instances, found: Mapping[int, _Object]) -> Instances:
+    """The candidates, those that are shown with what was found of them besides: a leg, a half."""
+    for index, one in found.items():
+        if not one.identity and one.patience == _PART:
+            whole, _ = _whole_of(candidates, index, found)
+            if whole is not None:
+                candidates = with_part(candidates, whole, index)
+    return candidates
+
+
+def _whole_of(
+    candidates: Instances, index: int, found: Mapping[int, _Object]
+) -> tuple[int | None, bool]:
+    """Of which shown object a candidate is a part, if of any; and whether it is one found twice."""
+    box, label = candidates.boxes[index], int(candidates.labels[index])
+    whole = None
+    for other, one in found.items():
+        within = _share(box, candidates.boxes[other])
+        if not one.identity or within <= _COVERED / 2:
+            continue
+        covered, overlap = mask_cover(candidates, index, other)
+        if overlap > _TWICE:
+            return other, True
+        theirs = candidates.boxes[other]
+        foot = abs(box[3] - theirs[3]) <= _FOOT * (theirs[3] - theirs[1])
+        if label in one.votes and (covered > _COVERED or (within > _WITHIN and foot)):
+            whole = other
+    return whole, False
 
 
 def _remembered(one: _Object, seconds: float) -> bool:

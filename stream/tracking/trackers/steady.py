@@ -62,6 +62,7 @@ class Steady(Tracker):
         self._known: list[_Known] = []
         self._identities = 0
         self._elapsed = Elapsed()
+        self._scene = 0
 
     def update(
         self,
@@ -71,8 +72,9 @@ class Steady(Tracker):
         following: Sequence[tuple[float, Instances]] = (),
     ) -> Instances:
         """Those that are sure or were there, in their order; see `Tracker.update`."""
-        if self._elapsed(seconds) is None:
+        if self._elapsed(seconds) is None or candidates.scene != self._scene:
             self._known.clear()
+        self._scene = candidates.scene
         sure = candidates.scores >= threshold
         known = self._recognise(candidates, sure)
         shown: list[int] = []

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stream import tracking
 from stream.instances import Instances
 from stream.tracking.trackers.motion import CERTAIN, CONFIRM, DOUBT, MEMORY, Motion
 from tests.tracking.objects import LEFT, RIGHT, THRESHOLD, Fed, found, moved
@@ -223,3 +224,83 @@ def test_a_leg_that_the_mask_leaves_out_waits_longer():
     tracker.update(scene[:1], 0.04, THRESHOLD)
     counts = [len(tracker.update(scene, (step + 2) / 25, THRESHOLD)) for step in range(20)]
     assert counts.index(2) == 8
+
+
+def shown_of(tracker, seconds, scene, *objects, alike=True):
+    """Identity by box after one update; all of one colour, or of another than before."""
+    there = found(*objects)
+    colours = np.eye(4, dtype=np.float32)[[1 if alike else 2] * len(there)]
+    shown = tracker.update(replace(there, scene=scene, colours=colours), seconds, THRESHOLD)
+    return dict(zip(map(tuple, shown.boxes.tolist()), shown.track_ids.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["motion", "steady", "bytetrack"])
+def test_after_a_cut_everybody_is_new(name):
+    if name == "bytetrack":
+        pytest.importorskip("trackers")
+    tracker = tracking.make(name)
+    # In the next scene somebody else stands about there.
+    for step in range(20):
+        before = shown_of(tracker, step / 25, 0, (LEFT, 0.95))
+    near = moved(LEFT, 8, -4)
+    for step in range(20, 40):
+        after = shown_of(tracker, step / 25, 1, (near, 0.95), alike=False)
+    assert len(before) == len(after) == 1
+    assert set(before.values()).isdisjoint(after.values())
+
+
+def test_a_hand_before_the_camera_makes_nobody_new():
+    tracker = Motion()
+    assert shown_of(tracker, 0.0, 0, (LEFT, 0.95), (RIGHT, 0.95)) == {LEFT: 1, RIGHT: 2}
+    assert shown_of(tracker, 0.5, 1) == {}
+    # Who is where he was is who he was; who is not is new.
+    still, other = moved(LEFT, 3), moved(RIGHT, -30)
+    assert shown_of(tracker, 1.0, 2, (still, 0.95), (other, 0.95)) == {still: 1, other: 3}
+
+
+def test_in_the_scene_before_last_somebody_else_may_stand_there():
+    tracker = Motion()
+    assert shown_of(tracker, 0.0, 0, (LEFT, 0.95)) == {LEFT: 1}
+    assert shown_of(tracker, 0.5, 1, (LEFT, 0.95), alike=False) == {LEFT: 2}
+    assert shown_of(tracker, 1.0, 2, (LEFT, 0.95)) == {LEFT: 1}
+
+
+def named(instances, *names):
+    return replace(instances, class_names=names)
+
+
+@pytest.mark.parametrize(
+    ("names", "same"),
+    [(("dog", "cat"), True), (("car", "bus"), True), (("person", "bicycle"), False)],
+)
+def test_who_walked_off_is_not_the_thing_beside_him(names, same):
+    tracker = Motion()
+    tracker.update(named(found((LEFT, 0.95, 0)), *names), 0.0, THRESHOLD)
+    beside = named(found((moved(LEFT, 25), 0.95, 1)), *names)
+    shown = tracker.update(beside, 0.1, THRESHOLD)
+    assert shown.track_ids.tolist() == [1 if same else 2]
+
+
+def test_a_person_who_is_a_bicycle_for_once_is_still_one():
+    tracker, names = Motion(), ("person", "bicycle")
+    for step in range(10):
+        label = int(step == 5)
+        shown = tracker.update(
+            named(found((moved(LEFT, step), 0.95, label)), *names), step / 25, THRESHOLD
+        )
+        assert (shown.track_ids.tolist(), shown.names) == ([1], ["person"])
+
+
+def test_a_leg_that_a_mask_leaves_out_is_painted_with_it():
+    leg = (12.0, 60.0, 30.0, 109.0)
+    scene = masked((LEFT, 0.95, 1), (leg, 0.8, 1))
+    scene.masks[0, :, :14] = 0
+    tracker = Motion()
+    tracker.update(scene[:1], 0.0, THRESHOLD)
+    before = scene[:1].full_masks()[0]
+    shown = tracker.update(scene, 0.04, THRESHOLD)
+    assert shown.track_ids.tolist() == [1]
+    added = shown.full_masks()[0] & ~before
+    assert added[70:105, 14:28].all()
+    assert not added[:55].any()
+    assert not scene.masks[0, :, :14].any(), "candidates stay as they were"

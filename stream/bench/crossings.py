@@ -1,35 +1,39 @@
 """Made clips with known tracks: cut-out people who walk, cross and hide in front of pictures.
 
-People and pictures come from the folder shared/data where it is beside the checkout. What is drawn
-is a picture as a camera would give it, and who is where in it: the box of what can be seen of each.
+What is drawn is a picture as a camera would give it, and who is where in it: the box of what can be
+seen of each.
 """
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.bench.material import Labelled, LabelledPicture
+from stream.errors import UsageError
+from stream.tracking.association import LIVING
+
 WIDTH, HEIGHT, RATE, SECONDS = 640, 480, 30, 5
-_LIVING = {"person", "dog", "cat", "horse", "cow", "sheep", "bird", "bear", "elephant"}
 _SEEN = 0.15
 """Of whom less can be seen than this share is not in view."""
+
+Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
 class Cutout:
-    """A person cut out of a photograph: BGR, and alpha of 0 to 255."""
+    """A person cut out of a photograph: RGB uint8 [H, W, 3], and alpha of 0 to 255 [H, W]."""
 
     picture: NDArray[np.uint8]
     alpha: NDArray[np.uint8]
 
     def scaled(self, share: float) -> Cutout:
+        """The same larger or smaller."""
         return Cutout(
             np.asarray(cv2.resize(self.picture, None, fx=share, fy=share), np.uint8),
             np.asarray(cv2.resize(self.alpha, None, fx=share, fy=share), np.uint8),
@@ -37,67 +41,63 @@ class Cutout:
 
 
 class Material:
-    """Whole people to cut out, and pictures in which nobody is, of one half of the data.
+    """Whole people to cut out, and pictures in which nobody is.
 
     Args:
-        folder: shared/data.
-        half: 0 or 1; what constants were chosen on is not what they are measured on.
+        pictures: of which every second one is taken.
+        half: 0 or 1, which of the two halves; what constants were chosen on (0) is not what they
+            are measured on.
+
+    Raises:
+        UsageError: there are no such people or pictures.
     """
 
-    def __init__(self, folder: Path, half: int) -> None:
-        self._people: list[tuple[Path, dict]] = []
-        self._pictures: list[Path] = []
-        for split in ("val", "train"):
-            known = json.loads((folder / split / "instances.json").read_text())
-            names = {one["id"]: one["name"] for one in known["categories"]}
-            things: dict[int, list[dict]] = {}
-            for one in known["annotations"]:
-                things.setdefault(one["image_id"], []).append(one)
-            for image in known["images"]:
-                if image["id"] % 2 != half:
-                    continue
-                path = folder / split / "images" / image["file_name"]
-                found = things.get(image["id"], [])
-                living = [one for one in found if names[one["category_id"]] in _LIVING]
-                wide = image["source"] == "coco" and image["width"] >= 480
-                if split == "val" and wide and not living:
-                    self._pictures.append(path)
-                people = [one for one in living if names[one["category_id"]] == "person"]
-                self._people += [(path, one) for one in people if _whole(one, image, people)]
+    def __init__(self, pictures: Sequence[LabelledPicture], half: int = 1) -> None:
+        self._people: list[tuple[LabelledPicture, Labelled]] = []
+        self._pictures: list[LabelledPicture] = []
+        for picture in pictures:
+            if picture.id % 2 != half:
+                continue
+            living = [one for one in picture.objects if one.name in LIVING]
+            if not living and picture.width >= 480:
+                self._pictures.append(picture)
+            people = [one for one in living if one.name == "person"]
+            self._people += [(picture, one) for one in people if _whole(one, picture, people)]
+        if not (self._people and self._pictures):
+            raise UsageError(
+                "people are to be cut out and put in front of pictures: this set has "
+                f"{len(self._people)} whole people and {len(self._pictures)} pictures of at least "
+                "480 pixels without people or animals; name a set that has both with --pictures"
+            )
 
     def cutout(self, rng: random.Random) -> Cutout:
-        path, one = rng.choice(self._people)
-        picture = cv2.imread(str(path))
-        alpha = np.zeros(picture.shape[:2], np.uint8)
-        for ring in one["segmentation"]:
-            points = np.array(ring).reshape(-1, 2).round().astype(np.int32)
-            cv2.fillPoly(alpha, [points], 255)
-        x, y, width, height = (int(value) for value in one["bbox"])
-        part = np.s_[y : y + height + 1, x : x + width + 1]
-        return Cutout(np.asarray(picture[part], np.uint8), alpha[part])
+        """One of the people."""
+        picture, one = rng.choice(self._people)
+        x1, y1, x2, y2 = (int(value) for value in one.box)
+        part = np.s_[y1 : y2 + 1, x1 : x2 + 1]
+        alpha = np.where(picture.mask(one)[part], 255, 0).astype(np.uint8)
+        return Cutout(np.asarray(picture.rgb()[part], np.uint8), alpha)
 
     def picture(self, rng: random.Random, width: int = WIDTH) -> NDArray[np.uint8]:
-        return np.asarray(
-            cv2.resize(cv2.imread(str(rng.choice(self._pictures))), (width, HEIGHT)), np.uint8
-        )
+        """One of the pictures, uint8 RGB [HEIGHT, width, 3]."""
+        rgb = rng.choice(self._pictures).rgb()
+        return np.asarray(cv2.resize(rgb, (width, HEIGHT)), np.uint8)
 
 
-def _whole(one: dict, image: dict, people: Sequence[dict]) -> bool:
+def _whole(one: Labelled, picture: LabelledPicture, people: Sequence[Labelled]) -> bool:
     """Whether a person stands there whole, alone and clear of the picture's edges."""
-    x, y, width, height = one["bbox"]
-    if one.get("iscrowd") or not isinstance(one.get("segmentation"), list):
+    x1, y1, x2, y2 = one.box
+    width, height = x2 - x1, y2 - y1
+    if not one.sure or min(x1, y1, picture.width - x2, picture.height - y2) < 2:
         return False
-    beside = min(x, y, image["width"] - x - width, image["height"] - y - height)
-    if beside < 2 or one["area"] < 0.4 * width * height:
-        return False
-    others = (other["bbox"] for other in people if other is not one)
-    alone = all(bx > x + width or bx + bw < x for bx, _, bw, _ in others)
-    return height >= 150 and 0.25 < width / height < 0.7 and alone
+    alone = all(other.box[0] > x2 or other.box[2] < x1 for other in people if other is not one)
+    slim = height >= 150 and 0.25 < width / height < 0.7
+    return slim and alone and one.area >= 0.4 * width * height
 
 
 def scene(
     material: Material, seed: int
-) -> Iterator[tuple[float, NDArray[np.uint8], dict[int, tuple[int, int, int, int]]]]:
+) -> Iterator[tuple[float, NDArray[np.uint8], dict[int, Box]]]:
     """A clip of three to five people: for each frame its time, RGB, and the box of each in view.
 
     They walk to and fro, stop and go on, or come nearer; those drawn later are in front. In every
@@ -148,12 +148,13 @@ def scene(
         if pillar is not None:
             picture[:, pillar[0] : pillar[1]] = pillar[2]
             owner[:, pillar[0] : pillar[1]] = -1
-        boxes = {}
+        boxes: dict[int, Box] = {}
         for number, size in enumerate(sizes):
-            rows, columns = np.nonzero(owner == number)
-            if len(rows) > max(200, _SEEN * size):
-                boxes[number] = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-        yield seconds, np.ascontiguousarray(picture[..., ::-1]), boxes
+            row, column = np.nonzero(owner == number)
+            if len(row) > max(200, _SEEN * size):
+                left, top = int(column.min()), int(row.min())
+                boxes[number] = (left, top, int(column.max()) + 1, int(row.max()) + 1)
+        yield seconds, picture, boxes
 
 
 def _bounced(x: float) -> float:

@@ -1,0 +1,176 @@
+"""`stream file` beside the loop that anyone would write with the same model."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from stream import api, sources
+from stream.bench.figures import Figure
+from stream.errors import SourceError
+from stream.extras import need_extra
+from stream.inference.segmenter import Segmenter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_FRAMES, _ROUNDS = 200, 5
+_THEIRS = (
+    "OpenCV reads, the same model through Segmenter, ByteTrack, supervision's mask, box and label "
+    "annotators, OpenCV writes MPEG-4 without sound"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One way through a clip.
+
+    Attributes:
+        frames: how many there were.
+        seconds: that it took, without loading the model.
+        processor: seconds of processor time meanwhile, of all threads.
+    """
+
+    frames: int
+    seconds: float
+    processor: float
+
+
+def measure(
+    folder: Path,
+    clip: Path | None,
+    model: str,
+    provider: str,
+    *,
+    frames: int = _FRAMES,
+    rounds: int = _ROUNDS,
+) -> Iterator[Figure]:
+    """Frames per second of both, in turns, medians; and how many times as fast `stream file` is.
+
+    Args:
+        folder: for what is written.
+        clip: a video file; None for the demo clip.
+        model: a name of the catalogue or an .onnx file.
+        provider: where both compute.
+        frames: of the clip at most.
+        rounds: each has so many turns, after one that does not count.
+
+    Raises:
+        StreamError: the clip or the model cannot be used.
+        UsageError: a package is missing that the loop needs.
+    """
+    need_extra("supervision", "supervision", what="the loop that is measured beside ours")
+    need_extra("trackers", "trackers", what="the loop that is measured beside ours")
+    if clip is None:
+        with resources.as_file(resources.files("stream") / "assets" / "demo.mp4") as demo:
+            yield from _in_turns(folder, demo, model, provider, frames, rounds)
+    else:
+        yield from _in_turns(folder, clip, model, provider, frames, rounds)
+
+
+def _in_turns(
+    folder: Path, clip: Path, model: str, provider: str, frames: int, rounds: int
+) -> Iterator[Figure]:
+    size = _size(clip)
+    single = Segmenter.load(model, provider)
+    several = Segmenter.load(model, provider, throughput=True, picture_size=size)
+    ways: dict[str, Callable[[], Turn]] = {
+        "theirs": lambda: obvious_loop(clip, folder / "theirs.mp4", single, frames),
+        "ours": lambda: _ours(clip, folder / "ours.mp4", several, frames),
+    }
+    turns: dict[str, list[Turn]] = {name: [] for name in ways}
+    for _ in range(1 + rounds):
+        for name, way in ways.items():
+            turns[name].append(way())
+    theirs, ours = turns["theirs"][1:], turns["ours"][1:]
+    where = f"{clip.name}, {size[0]}x{size[1]}, {ours[0].frames} frames; {several.provider}"
+    yield Figure("the obvious loop", _rate(theirs), "fps", detail=f"{_THEIRS}; {_cost(theirs)}")
+    yield Figure("stream file", _rate(ours), "fps", detail=f"{_cost(ours)}; {where}")
+    yield Figure(
+        "stream file against the obvious loop",
+        statistics.median(
+            one.seconds / other.seconds for one, other in zip(theirs, ours, strict=True)
+        ),
+        "×",
+        detail=f"median of {rounds} rounds, in turns; loading the model is not counted",
+    )
+
+
+def obvious_loop(clip: Path, output: Path, segmenter: Segmenter, frames: int = _FRAMES) -> Turn:
+    """The loop that anyone would write around a model with what is at hand.
+
+    Raises:
+        SourceError: OpenCV cannot read the clip, or not write the output.
+    """
+    # It warns of what it will change one day, which is no news to who measures.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import supervision
+        from trackers import ByteTrackTracker
+    cv2.setNumThreads(cv2.getNumberOfCPUs())
+    start, used = time.perf_counter(), time.process_time()
+    reader = cv2.VideoCapture(str(clip))
+    size = int(reader.get(cv2.CAP_PROP_FRAME_WIDTH)), int(reader.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    rate = reader.get(cv2.CAP_PROP_FPS) or 25.0
+    writer = cv2.VideoWriter(str(output), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
+    if not (reader.isOpened() and writer.isOpened()):
+        raise SourceError(f"OpenCV cannot read {str(clip)!r} or not write MPEG-4 here")
+    tracker = ByteTrackTracker(frame_rate=rate)
+    masks, boxes = supervision.MaskAnnotator(), supervision.BoxAnnotator()
+    words = supervision.LabelAnnotator()
+    count = 0
+    while count < frames:
+        there, bgr = reader.read()
+        if not there:
+            break
+        found = segmenter(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8))
+        detections: Any = tracker.update(found.to_supervision())
+        labels = [
+            f"#{number} {name} {score:.2f}"
+            for number, name, score in zip(
+                detections.tracker_id,
+                detections.data.get("class_name", ()),
+                detections.confidence,
+                strict=True,
+            )
+        ]
+        scene: Any = bgr
+        painted = masks.annotate(scene, detections)
+        painted = boxes.annotate(painted, detections)
+        writer.write(words.annotate(painted, detections, labels=labels))
+        count += 1
+    writer.release()
+    reader.release()
+    return Turn(count, time.perf_counter() - start, time.process_time() - used)
+
+
+def _ours(clip: Path, output: Path, segmenter: Segmenter, frames: int) -> Turn:
+    used = time.process_time()
+    report = api.process(clip, output, segmenter=segmenter, limit=frames, overwrite=True)
+    return Turn(report.frames_out, report.seconds, time.process_time() - used)
+
+
+def _size(clip: Path) -> tuple[int, int]:
+    source = sources.open(str(clip))
+    try:
+        return source.info.width, source.info.height
+    finally:
+        source.close()
+
+
+def _rate(turns: list[Turn]) -> float:
+    return statistics.median(one.frames / one.seconds for one in turns)
+
+
+def _cost(turns: list[Turn]) -> str:
+    each = 1e3 * statistics.median(one.processor / one.frames for one in turns)
+    return f"{each:.1f} ms of processor time a frame"

@@ -1,0 +1,196 @@
+"""Where a picture is covered: a small plane that errs on the side of covering."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.compositing.mattes import around
+from stream.roi import Window
+from stream.types import Array
+
+_FINE = 180
+"""A picture's shorter side has about so many cells: covers are smooth, and end softly over one."""
+_ONWARD = 0.05
+"""How far a mask that is sure up to the edge of its box goes on beyond, of the box's sides: the
+model cannot put anything outside a box that it has drawn too small."""
+
+
+class Grid(NamedTuple):
+    """Cells that a picture is covered in.
+
+    Attributes:
+        size: the picture's height and width in pixels.
+        side: of a cell in pixels; a multiple of the chroma planes' steps.
+    """
+
+    size: tuple[int, int]
+    side: int
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Rows and columns that hold the picture."""
+        return -(-self.size[0] // self.side), -(-self.size[1] // self.side)
+
+
+class Patch(NamedTuple):
+    """What is covered of one object.
+
+    Attributes:
+        window: in cells.
+        inside: uint8 of the window's size, 255 where it is covered, else 0; not to be written to.
+    """
+
+    window: Window
+    inside: NDArray[np.uint8]
+
+
+def grid_of(size: tuple[int, int], steps: tuple[int, int]) -> Grid:
+    """The cells for a picture of a (height, width) and its chroma planes' steps."""
+    unit = math.lcm(*steps)
+    return Grid(size, unit * max(1, round(min(size) / _FINE / unit)))
+
+
+def patch(
+    grid: Grid,
+    mask: NDArray[np.float32],
+    box: NDArray[np.float32],
+    threshold: float,
+    reach: float,
+) -> Patch | None:
+    """Covers an object and what is around it.
+
+    Args:
+        grid: of the picture.
+        mask: float32 [M, M], 0..1.
+        box: float32 [4], where it lies, in pixels of the picture; finite.
+        threshold: where the mask is above this, it is covered.
+        reach: how far beyond, in pixels.
+
+    Returns:
+        None where nothing of the picture is covered.
+    """
+    cells = mask.shape
+    onward = max(1, math.ceil(_ONWARD * max(cells)))
+    wide: Array = cv2.copyMakeBorder(mask, onward, onward, onward, onward, cv2.BORDER_REPLICATE)
+    left, top, right, bottom = (box / grid.side).tolist()
+    if not (right > left and bottom > top):
+        return None
+    # Of the grid's cells a mask's cell takes so much.
+    across, down = (right - left) / cells[1], (bottom - top) / cells[0]
+    left, right = left - onward * across, right + onward * across
+    top, bottom = top - onward * down, bottom + onward * down
+    if min(across, down) < 1:  # Where the grid is coarser than the mask, the most of it counts.
+        kernel = [min(math.ceil(1 / max(one, 0.01)), max(cells)) for one in (down, across)]
+        wide = cv2.dilate(wide, np.ones(kernel, np.uint8))
+    radius = max(1, math.ceil(reach / grid.side))
+    rows, columns = grid.cells
+    window = (
+        max(0, math.floor(top) - radius),
+        min(rows, math.ceil(bottom) + radius),
+        max(0, math.floor(left) - radius),
+        min(columns, math.ceil(right) + radius),
+    )
+    if window[0] >= window[1] or window[2] >= window[3]:
+        return None
+    # From the middles of the grid's cells to the mask's.
+    place = np.array(
+        [
+            [1 / across, 0, (window[2] + 0.5 - left) / across - 0.5],
+            [0, 1 / down, (window[0] + 0.5 - top) / down - 0.5],
+        ]
+    )
+    size = (window[3] - window[2], window[1] - window[0])
+    soft = cv2.warpAffine(wide, place, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    inside = np.asarray(soft > np.float32(threshold)).view(np.uint8)
+    grown = np.asarray(cv2.dilate(inside, _disc(radius)), np.uint8)
+    grown *= np.uint8(255)
+    return Patch(window, grown) if grown.any() else None
+
+
+def joined(plane: NDArray[np.uint8], patches: Iterable[Patch]) -> list[Window]:
+    """Puts patches into a plane.
+
+    Args:
+        plane: uint8 of a grid's cells, which is written to.
+        patches: of the same grid.
+
+    Returns:
+        Windows that hold all of them and do not touch each other, with a cell around.
+    """
+    windows: list[Window] = []
+    rows, columns = plane.shape
+    for (top, bottom, left, right), inside in patches:
+        there = plane[top:bottom, left:right]
+        np.maximum(there, inside, out=there)
+        window = (max(0, top - 1), min(rows, bottom + 1), max(0, left - 1), min(columns, right + 1))
+        if any(_within(window, one) for one in windows):
+            continue
+        # What grows may come to touch another.
+        while touching := [one for one in windows if _touch(one, window)]:
+            for one in touching:
+                windows.remove(one)
+                window = around(window, one)
+        windows.append(window)
+    return windows
+
+
+def pixels(grid: Grid, window: Window) -> Window:
+    """The part of the picture under a window of cells."""
+    return (
+        window[0] * grid.side,
+        min(grid.size[0], window[1] * grid.side),
+        window[2] * grid.side,
+        min(grid.size[1], window[3] * grid.side),
+    )
+
+
+def alpha(
+    plane: NDArray[np.uint8], grid: Grid, window: Window, step: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """How far samples are covered: wholly in covered cells, less over the cell beside them.
+
+    Args:
+        plane: uint8 of the grid's cells.
+        grid: the cells.
+        window: in cells.
+        step: rows and columns of luma per sample.
+
+    Returns:
+        uint8 of the window's size in samples, as far as the picture has any.
+    """
+    top, bottom, left, right = window
+    # With the cells beside the window, towards which the outermost are interpolated.
+    first, before = max(0, top - 1), max(0, left - 1)
+    part = plane[first : bottom + 1, before : right + 1]
+    down, across = grid.side // step[0], grid.side // step[1]
+    size = (part.shape[1] * across, part.shape[0] * down)
+    large: Array = cv2.resize(np.ascontiguousarray(part), size, interpolation=cv2.INTER_LINEAR)
+    # Halfway between a covered cell and a bare one it is 128: twice that is whole again.
+    shown = pixels(grid, window)
+    rows = -(-(shown[1] - shown[0]) // step[0])
+    columns = -(-(shown[3] - shown[2]) // step[1])
+    y, x = (top - first) * down, (left - before) * across
+    cut = large[y : y + rows, x : x + columns]
+    return np.asarray(cv2.add(cut, cut), np.uint8)
+
+
+def _within(one: Window, other: Window) -> bool:
+    return other[0] <= one[0] and one[1] <= other[1] and other[2] <= one[2] and one[3] <= other[3]
+
+
+def _touch(one: Window, other: Window) -> bool:
+    return one[0] <= other[1] and other[0] <= one[1] and one[2] <= other[3] and other[2] <= one[3]
+
+
+@lru_cache(maxsize=64)
+def _disc(radius: int) -> NDArray[np.uint8]:
+    side = 2 * radius + 1
+    disc: Array = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return np.asarray(disc, np.uint8)

@@ -1,0 +1,38 @@
+"""Which scene of a film a picture belongs to."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.motion.flow import Grey
+from stream.motion.propagator import is_cut
+
+_SIZE = (32, 24)
+
+_DIFFERENCE = 30.0
+"""Levels of brightness, in the mean, by which two scenes differ at least. Where a plain road is
+seen or inference is rare, pictures of one scene have as little in common, but differ by less."""
+
+
+class Scenes:
+    """Counts the scenes of pictures that come in order. One thread at a time."""
+
+    def __init__(self) -> None:
+        self._before: Grey | None = None
+        self._number = 0
+
+    def __call__(self, rgb: NDArray[np.uint8]) -> int:
+        """The number of the scene that the next picture shows, from 0 on.
+
+        Args:
+            rgb: uint8 [H, W, 3], the picture or a smaller one of it.
+        """
+        small = cv2.resize(rgb, _SIZE, interpolation=cv2.INTER_AREA)
+        grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+        before, self._before = self._before, grey
+        if before is not None and is_cut(before, grey):
+            difference = cv2.absdiff(before, grey).mean()
+            self._number += int(difference >= _DIFFERENCE)
+        return self._number

@@ -1,0 +1,73 @@
+"""How opaque the pixels of decoded pictures are, where their format or their file says so."""
+
+from __future__ import annotations
+
+import re
+
+import av
+import numpy as np
+from av.video.codeccontext import VideoCodecContext
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from stream.pixels import plane_view
+
+_PACKED = {"rgba": 3, "bgra": 3, "argb": 0, "abgr": 0}
+"""Formats of four bytes a pixel, and which of them is the opacity."""
+_PLANAR = re.compile(r"(yuva4[0-4][0-4]|gbra)p((9|10|12|14|16)le)?")
+# VP8 and VP9 store opacity as a second picture beside the first; FFmpeg's own decoders, which are
+# taken where nobody asks for others, pass it over.
+_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
+
+def declared(video: VideoStream) -> bool:
+    """Whether a file says of a stream that a second picture beside each holds its opacity."""
+    tags = {name.lower(): value for name, value in video.metadata.items()}
+    return tags.get("alpha_mode", "0") != "0"
+
+
+def decoder_of(video: VideoStream) -> VideoCodecContext | None:
+    """A decoder of a stream's that also reads `declared` opacity.
+
+    Returns:
+        None where the stream's own does all that there is, or no other is at hand.
+    """
+    name = _DECODERS.get(video.codec_context.codec.canonical_name)
+    if name is None or not declared(video):
+        return None
+    try:
+        made = av.CodecContext.create(name, "r")
+    except (av.FFmpegError, ValueError):
+        return None
+    assert isinstance(made, VideoCodecContext)
+    return made
+
+
+class Opacity:
+    """Takes the opacity out of pictures."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, picture: av.VideoFrame) -> NDArray[np.uint8] | None:
+        """How opaque each pixel of a picture is.
+
+        Args:
+            picture: as it came from the decoder.
+
+        Returns:
+            uint8 [H, W], 0 (not at all) to 255; None where the format has no place for it.
+        """
+        if not any(component.is_alpha for component in picture.format.components):
+            return None
+        name = picture.format.name
+        if name not in _PACKED and not _PLANAR.fullmatch(name):
+            picture, name = self._reformatter.reformat(picture, format="rgba"), "rgba"
+        if name in _PACKED:
+            return np.array(plane_view(picture.planes[0], channels=4)[..., _PACKED[name]], np.uint8)
+        depth = picture.format.components[3].bits
+        samples = plane_view(picture.planes[3], depth)
+        if depth == 8:
+            return np.array(samples, np.uint8)
+        return np.asarray(np.rint(samples * np.float32(255 / ((1 << depth) - 1))), np.uint8)

@@ -1,0 +1,101 @@
+"""Optimised graphs are found again, and made anew where they are damaged."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage.data
+
+from stream import Segmenter
+from stream.inference import session as sessions
+from stream.inference.catalogue import find
+from stream.inference.contract import Resize
+from stream.inference.kept_graph import kept_graph
+from tests import tiny_models
+from tests.tiny_models import metadata
+
+pytestmark = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="XDG's folders")
+ASTRONAUT = skimage.data.astronaut()
+SIZE = (ASTRONAUT.shape[1], ASTRONAUT.shape[0])
+ANY = Resize("shortest_edge", shortest=48, longest=96, multiple_of=32, interpolation="area")
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "stream-segmentation" / "graphs"
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """The files that were opened, and whether as optimised ones."""
+    told: list[tuple[str, bool]] = []
+    create = sessions.create
+
+    def watched(chosen: Any, model: Any, **options: Any) -> Any:
+        told.append((Path(model).name, bool(options.get("optimised"))))
+        return create(chosen, model, **options)
+
+    monkeypatch.setattr(sessions, "create", watched)
+    return told
+
+
+def test_the_second_opening_finds_the_graph_of_the_first(
+    cache: Path, opened: list[tuple[str, bool]]
+) -> None:
+    answers = [
+        Segmenter.load("default.int8", "cpu", threads=1, picture_size=SIZE)(ASTRONAUT)
+        for _ in range(2)
+    ]
+    (kept,) = cache.iterdir()
+    assert opened == [("default.int8.onnx", False), (kept.name, True)]
+    assert len(answers[0])
+    np.testing.assert_array_equal(answers[0].boxes, answers[1].boxes)
+    np.testing.assert_array_equal(answers[0].masks, answers[1].masks)
+
+
+def test_other_models_sizes_and_versions_have_graphs_of_their_own(
+    tmp_path: Path, cache: Path
+) -> None:
+    first = tiny_models.bright(tmp_path / "a.onnx")
+    second = tiny_models.bright(tmp_path / "b" / "a.onnx")
+    sides = {"width": 64, "height": 48}
+    paths = {
+        kept_graph(first, "1.31", sides),
+        kept_graph(first, "1.31", {**sides, "width": 96}),
+        kept_graph(first, "1.32", sides),
+        kept_graph(second, "1.31", sides),
+    }
+    assert len(paths) == 4
+    assert kept_graph(first, "1.31", sides) in paths
+
+
+@pytest.mark.parametrize("damage", [lambda held: b"", lambda held: held[: len(held) // 2]])
+def test_a_damaged_graph_is_made_anew(tmp_path: Path, cache: Path, damage: Any) -> None:
+    model = tiny_models.bright(tmp_path / "b.onnx", 100, metadata(ANY))
+    whole = Segmenter.load(model, "cpu", picture_size=SIZE)(ASTRONAUT)
+    (kept,) = cache.iterdir()
+    content = kept.read_bytes()
+    kept.write_bytes(damage(content))
+    again = Segmenter.load(model, "cpu", picture_size=SIZE)(ASTRONAUT)
+    np.testing.assert_array_equal(again.boxes, whole.boxes)
+    assert [one.read_bytes() for one in cache.iterdir()] == [content]
+
+
+def test_without_a_cache_it_opens_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    model = tiny_models.bright(tmp_path / "b.onnx", 100, metadata(ANY))
+    assert kept_graph(model, "1.31", {}) is None
+    assert Segmenter.load(model, "cpu", picture_size=SIZE).provider == "CPU (float32)"
+
+
+def test_nothing_is_kept_for_pictures_of_any_size(cache: Path) -> None:
+    Segmenter.load(find("default").pick(("int8",)), "cpu", threads=1)
+    assert not cache.exists()

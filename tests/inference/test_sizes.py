@@ -1,0 +1,110 @@
+"""Sessions for sizes that are known beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skimage.data
+
+import stream
+from stream import Segmenter
+from stream.errors import ProviderError
+from stream.inference import session as sessions
+from stream.inference.contract import Resize
+from stream.inference.sizes import Handles, free_sides
+from tests import tiny_models
+from tests.media import make_clip
+from tests.tiny_models import metadata
+
+ASTRONAUT = skimage.data.astronaut()
+ANY = Resize("shortest_edge", shortest=48, longest=96, multiple_of=32, interpolation="area")
+
+
+class Opened:
+    """What was opened, in the order in which it was."""
+
+    def __init__(self, refuses: bool = False) -> None:
+        self.fixed: list[dict[str, int]] = []
+        self._refuses = refuses
+
+    def __call__(self, fixed: Mapping[str, int]) -> Any:
+        self.fixed.append(dict(fixed))
+        if fixed and self._refuses:
+            raise ProviderError("not this size")
+        return self.fixed[-1]
+
+
+def test_a_known_size_opens_nothing_else_until_another_comes() -> None:
+    opened = Opened()
+    handles = Handles(opened, ("width", "height"), (640, 384))
+    assert handles.first == handles.take((640, 384)) == {"width": 640, "height": 384}
+    assert len(opened.fixed) == 1
+    assert handles.take((512, 384)) == {} == handles.take((320, 320))
+    assert len(opened.fixed) == 2
+    handles.expect((512, 384))
+    handles.expect((512, 384))
+    assert handles.take((512, 384)) == {"width": 512, "height": 384}
+    assert len(opened.fixed) == 3
+
+
+def test_sizes_that_nobody_uses_any_more_are_let_go_of() -> None:
+    opened = Opened()
+    handles = Handles(opened, ("width", "height"))
+    for side in range(32, 224, 32):
+        handles.expect((side, side))
+        handles.expect((32, 32))
+    sized = [side for side in range(32, 224, 32) if handles.take((side, side)) != {}]
+    assert sized == [32, 128, 160, 192]
+
+
+def test_a_size_that_a_provider_refuses_is_taken_as_any_other() -> None:
+    opened = Opened(refuses=True)
+    handles = Handles(opened, ("width", "height"), (640, 384))
+    assert handles.first == {} == handles.take((640, 384))
+    handles.expect((640, 384))
+    assert len(opened.fixed) == 2
+
+
+@pytest.mark.parametrize(
+    ("size", "sides"),
+    [((None, None), ("width", "height")), ((64, 48), None), ((64, None), None)],
+)
+def test_only_sides_that_may_vary_can_be_fixed(
+    tmp_path: Path, size: tuple[int | None, int | None], sides: tuple[str, str] | None
+) -> None:
+    path = tiny_models.constant(tmp_path / "m.onnx", [[0, 0, 8, 8]], size=size)
+    assert free_sides(path) == sides
+
+
+def test_pictures_of_the_size_expected_have_the_same_answers() -> None:
+    any_size = Segmenter.load("default.int8", "cpu", threads=1)
+    height, width = ASTRONAUT.shape[:2]
+    sized = Segmenter.load("default.int8", "cpu", threads=1, picture_size=(width, height))
+    # One picture of that size and one of another.
+    for picture in (ASTRONAUT, ASTRONAUT[:400, 100:]):
+        one, other = any_size(picture), sized(picture)
+        assert len(one)
+        np.testing.assert_array_equal(one.boxes, other.boxes)
+        np.testing.assert_array_equal(one.masks, other.masks)
+
+
+@pytest.mark.parametrize("turned", [0, 90])
+def test_a_run_opens_its_model_once_for_the_size_of_its_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turned: int
+) -> None:
+    opened: list[Mapping[str, int] | None] = []
+    create = sessions.create
+
+    def watched(*arguments: Any, fixed: Mapping[str, int] | None = None, **others: Any) -> Any:
+        opened.append(fixed)
+        return create(*arguments, fixed=fixed, **others)
+
+    monkeypatch.setattr(sessions, "create", watched)
+    model = tiny_models.bright(tmp_path / "b.onnx", 100, metadata(ANY))
+    clip = make_clip(tmp_path / "clip.mp4", size=(128, 64), frames=4, rotation=turned)
+    stream.process(clip, tmp_path / "out.mp4", model=model, provider="cpu")
+    assert opened == [{"width": 64, "height": 96} if turned else {"width": 96, "height": 64}]
