@@ -1,7 +1,9 @@
 """Each way of laying out a set gives exactly the same objects."""
 
+import base64
 import json
 
+import cv2
 import numpy as np
 import pytest
 
@@ -115,7 +117,43 @@ def yolo_of_label_studio(folder):
             (folder / "labels" / f"{name[:-4]}.txt").write_text(yolo_lines(objects))
 
 
+def labelme_shape(label, x, y, width, height, kind="polygon", **more):
+    points = np.reshape(ring(x, y, width, height), (-1, 2)).tolist()
+    points = [points[0], points[2]] if kind == "rectangle" else points
+    named = {"label": NAMES[label], "points": points, "group_id": None, "shape_type": kind}
+    return {**named, "flags": {}, **more}
+
+
+def labelme_file(name, shapes):
+    kept = {"version": "5.4.1", "flags": {}, "shapes": shapes, "imagePath": name}
+    return {**kept, "imageData": None, "imageHeight": SIZE[1], "imageWidth": SIZE[0]}
+
+
+def labelme(folder):
+    pictures(folder)
+    for name, objects in TRUTH.items():
+        shapes = [labelme_shape(*one) for one in objects]
+        write(folder / f"{name[:-4]}.json", labelme_file(name, shapes))
+    (folder / "labels.txt").write_text("__ignore__\n_background_\nperson\nbox\n")
+
+
+def labelme_apart(folder):
+    """Labels in a folder of their own, rectangles, and painted masks."""
+    pictures(folder / "images")
+    for name, objects in TRUTH.items():
+        shapes = [labelme_shape(*one, kind="rectangle") for one in objects]
+        if name == "b.jpg":
+            *_, width, height = objects[0]
+            stored = cv2.imencode(".png", np.full((height, width), 255, np.uint8))[1].tobytes()
+            painted = base64.b64encode(stored).decode()
+            shapes = [labelme_shape(*objects[0], kind="rectangle", shape_type="mask", mask=painted)]
+        write(folder / "labels" / f"{name[:-4]}.json", labelme_file(f"..\\images\\{name}", shapes))
+    (folder / "labels.txt").write_text("person\nbox\n")
+
+
 LAYOUTS = [
+    labelme,
+    labelme_apart,
     plain,
     label_studio,
     label_studio_on_windows,
@@ -207,8 +245,8 @@ def test_a_set_with_one_part_is_not_split():
 
 def test_every_layout_is_found_by_being_asked(tmp_path):
     assert {one.__name__ for one in KIND} == {
-        "Cvat", "FiftyOne", "Instances", "LabelStudio", "Masks", "Roboflow", "Single", "Splits",
-        "Yolo",
+        "Cvat", "FiftyOne", "Instances", "LabelStudio", "Labelme", "Masks", "Roboflow", "Single",
+        "Splits", "Yolo",
     }  # fmt: skip
     pictures(tmp_path / "images")
     write(tmp_path / "result.json", coco())
@@ -418,3 +456,49 @@ def test_the_cases_beside_the_checkout(shared_cases):
                 assert 0 < item.area <= picture.width * picture.height
                 assert np.isfinite(item.box).all()
     assert got == expected
+
+
+def test_labelmes_groups_are_one_object_and_what_is_ignored_is_no_background(tmp_path):
+    pictures(tmp_path, ["a.jpg"])
+    shapes = [
+        labelme_shape(0, 2, 2, 10, 10, group_id=1),
+        labelme_shape(0, 30, 2, 10, 10, group_id=1),
+        labelme_shape(0, 2, 40, 10, 10),
+        {**labelme_shape(0, 50, 40, 10, 10), "label": "__ignore__"},
+    ]
+    write(tmp_path / "a.json", labelme_file("a.jpg", shapes))
+    (picture,) = read(tmp_path).pictures
+    group, alone, ignored = picture.objects
+    assert group.box == (2, 2, 40, 12) and len(group.polygons) == 2
+    assert alone.box == (2, 40, 12, 50)
+    assert ignored.crowd and ignored.mask_weight == 0.0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"shape_type": "line", "points": [[1, 1], [9, 9]]}, "is a line, of which no mask"),
+        ({"points": [[1, 1], [9, 9]]}, "has 2 points, and a polygon has three"),
+        ({"points": None}, "something else than points"),
+        ({"points": [[1, "x"], [2, 3], [4, 5]]}, "something else than points"),
+        ({"label": None}, "has no class"),
+        ({"shape_type": "mask", "points": [[1, 1], [9, 9]], "mask": "!!"}, "cannot be decoded"),
+    ],
+)
+def test_wrong_shapes_of_labelme_are_named_and_left_out(tmp_path, change, said):
+    pictures(tmp_path, ["a.jpg"])
+    shapes = [labelme_shape(0, 2, 2, 10, 10), {**labelme_shape(1, 20, 20, 10, 10), **change}]
+    write(tmp_path / "a.json", labelme_file("a.jpg", shapes))
+    data = read(tmp_path)
+    (problem,) = data.problems
+    assert "a.json, a.jpg: shape 2" in problem and said in problem
+    assert data.skipped == 1
+    assert sum(not one.crowd for one in data.pictures[0].objects) == 1
+
+
+def test_a_circle_of_labelmes_is_round(tmp_path):
+    pictures(tmp_path, ["a.jpg"])
+    circle = labelme_shape(0, 0, 0, 1, 1, shape_type="circle", points=[[40, 30], [50, 30]])
+    write(tmp_path / "a.json", labelme_file("a.jpg", [circle]))
+    (found,) = read(tmp_path).pictures[0].objects
+    assert found.area == pytest.approx(np.pi * 100, rel=0.01)
