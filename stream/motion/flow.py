@@ -51,7 +51,17 @@ class FlowMeter:
         # The quickest of OpenCV's settings, but one scale finer than it stops at: fast limbs need
         # the fine scale, and the costlier settings gain nothing beside it.
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-        self._dis.setFinestScale(1)
+        self.fine = True
+
+    @property
+    def fine(self) -> bool:
+        """Whether the fine scale is looked at; without it the flow costs a third."""
+        return self._fine
+
+    @fine.setter
+    def fine(self, fine: bool) -> None:
+        self._fine = fine
+        self._dis.setFinestScale(1 if fine else 2)
 
     def between(self, before: Grey, after: Grey, guess: Flow | None = None) -> Flow:
         """Where each pixel of `before` is in `after`.

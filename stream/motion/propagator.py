@@ -14,6 +14,15 @@ _CUT = 0.35
 
 _COARSE = (32, 24)
 
+_ROOM, _LEAST_ROOM = 0.15, 12
+"""How far around the objects motion is measured: of the largest one's longer side, and in pixels of
+the small picture at least. Masks come out as with the motion of the whole picture."""
+_SMALLEST = 64
+"""Pixels of what motion is measured in, each way."""
+
+Region = tuple[slice, slice]
+"""Rows and columns of a small picture."""
+
 
 class Propagator:
     """Holds the instances of one key picture and moves them to later ones. One thread at a time.
@@ -28,6 +37,16 @@ class Propagator:
         self._grey: Grey | None = None
         self._instances: Instances | None = None
         self._flow: Flow | None = None
+        self._region: Region = (slice(None), slice(None))
+
+    @property
+    def fine(self) -> bool:
+        """Whether fast limbs are followed closely; without it carrying costs half as much."""
+        return self._meter.fine
+
+    @fine.setter
+    def fine(self, fine: bool) -> None:
+        self._meter.fine = fine
 
     @property
     def ready(self) -> bool:
@@ -42,6 +61,7 @@ class Propagator:
             instances: what inference found in it.
         """
         self._grey, self._instances, self._flow = grey, instances, None
+        self._region = region_of(instances, grey)
 
     def propagate_to(self, grey: Grey) -> Instances | None:
         """The key picture's instances where they are in the present picture.
@@ -59,8 +79,42 @@ class Propagator:
             return instances
         if is_cut(key, grey):
             return None
-        self._flow = self._meter.between(key, grey, self._flow)
-        return propagate(instances, self._flow)
+        rows, columns = self._region
+        before, after = key[rows, columns], grey[rows, columns]
+        self._flow = self._meter.between(
+            np.ascontiguousarray(before), np.ascontiguousarray(after), self._flow
+        )
+        if before.shape == key.shape:
+            return propagate(instances, self._flow)
+        # Where nothing is to be moved nothing is asked for.
+        whole = np.zeros((*key.shape, 2), np.float32)
+        whole[rows, columns] = self._flow
+        return propagate(instances, whole)
+
+
+def region_of(instances: Instances, grey: Grey) -> Region:
+    """What of a small picture holds all objects, those in doubt included, with room around them."""
+    height, width = grey.shape
+    boxes = instances.paste_boxes
+    if instances.unsure is not None:
+        boxes = np.concatenate([boxes, instances.unsure.paste_boxes])
+    if not len(boxes):
+        return slice(0, height), slice(0, width)
+    scale = np.array([width, height] * 2) / np.array([*instances.picture_size[::-1]] * 2)
+    small = boxes * scale
+    room = max(_LEAST_ROOM, _ROOM * float((small[:, 2:] - small[:, :2]).max()))
+    first, last = small[:, :2].min(axis=0) - room, small[:, 2:].max(axis=0) + room
+    return _span(first[1], last[1], height), _span(first[0], last[0], width)
+
+
+def _span(first: float, last: float, whole: int) -> slice:
+    """What lies within a side of a picture, and is long enough where the side is."""
+    start, end = max(0, int(first)), min(whole, int(np.ceil(last)))
+    short = _SMALLEST - (end - start)
+    if short > 0:
+        start = max(0, min(start - short // 2, whole - _SMALLEST))
+        end = min(whole, start + _SMALLEST)
+    return slice(start, end)
 
 
 def is_cut(before: Grey, after: Grey) -> bool:

@@ -33,6 +33,10 @@ _LONGEST_WAIT = 5.0
 _ADAPTS = 1.0
 """Seconds between two looks at whether the display keeps up."""
 
+_FINE_AFTER, _LATEST_FINE = 10, 320
+"""Looks in a row at which the display keeps up before masks are carried as exactly as can be again;
+twice as many each time that this was too much, up to the second number."""
+
 _WEIGHT = 0.2
 _INTERVAL_WEIGHT = 0.05
 
@@ -54,7 +58,8 @@ class BesideDisplay(Schedule):
 
     Where the model is fast enough, a frame waits for its own inference. Else it goes on with the
     last answer, moved by the motion in between. The display goes first: where it cannot keep up
-    with the source although it waits for nothing, inference pauses between frames. Where nobody
+    with the source although it waits for nothing, masks are carried with a coarser motion, and then
+    inference pauses between frames. Where nobody
     looks, nothing is inferred, and frames go on without instances.
 
     Args:
@@ -81,6 +86,7 @@ class BesideDisplay(Schedule):
         self._turn = (Turns(now=now) if turns is None else turns).join()
         self._pool = ThreadPoolExecutor(1, "stream-infer")
         self._propagator = Propagator()
+        self._kept_up, self._fine_after = 0, _FINE_AFTER
         self._under_way: _Inference | None = None
         self._asked_index: int | None = None
         self._key: Job | None = None
@@ -146,7 +152,8 @@ class BesideDisplay(Schedule):
         if not self._wanted():
             self._listen(0.0, frame)
             job.inferred = False
-            self._propagator = Propagator()
+            fine, self._propagator = self._propagator.fine, Propagator()
+            self._propagator.fine = fine
             return
         with timed(frame.stages, "motion"):
             grey = small_grey(frame.image)
@@ -243,7 +250,9 @@ class BesideDisplay(Schedule):
         self.adapt(keeps_up=lost <= 0.05 * (lost + came))
 
     def adapt(self, *, keeps_up: bool) -> None:
-        """Shortens or lengthens the pause between two inferences."""
+        """Carries masks less exactly, and lengthens the pause between two inferences; or back."""
+        if not self._carry(keeps_up=keeps_up):
+            return
         if self.expected is None or self._interval is not None:
             return
         sources = self._turn.sources
@@ -253,6 +262,19 @@ class BesideDisplay(Schedule):
             longest = max(longest / sources, min(longest, _SELDOM / sources - self.expected))
         rest = self.rest + self.expected * (-0.1 if keeps_up else 0.25) / sources
         self.rest = max(0.0, min(rest, longest))
+
+    def _carry(self, *, keeps_up: bool) -> bool:
+        """Carries masks more or less exactly; returns whether anything else has to be done."""
+        propagator = self._propagator
+        self._kept_up = self._kept_up + 1 if keeps_up else 0
+        if not keeps_up and propagator.fine:
+            propagator.fine = False
+            return False
+        if self._kept_up >= self._fine_after and not propagator.fine and not self.rest:
+            propagator.fine = True
+            self._kept_up = 0
+            self._fine_after = min(2 * self._fine_after, _LATEST_FINE)
+        return True
 
     def close(self) -> None:
         """Waits for the inference under way; it cannot be ended from outside."""

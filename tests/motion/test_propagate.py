@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stream.instances import Instances
 from stream.motion.flow import FlowMeter, small_grey
 from stream.motion.propagate import propagate
-from stream.motion.propagator import Propagator, is_cut
+from stream.motion.propagator import Propagator, is_cut, region_of
 from tests.scenes import (
     BACKGROUND,
     HEIGHT,
@@ -125,3 +125,46 @@ def test_a_new_scene_or_size_ends_the_carrying():
     assert propagator.propagate_to(texture(HEIGHT, WIDTH, 9)) is None
     assert propagator.propagate_to(before[:120, :160]) is None
     assert not is_cut(np.zeros((24, 32), np.uint8), np.full((24, 32), 3, np.uint8))
+
+
+@pytest.mark.parametrize("fine", [True, False])
+def test_motion_around_the_objects_is_all_that_is_needed(fine):
+    height, width = 4 * HEIGHT, 4 * WIDTH
+    large = [texture(height, width, 5) for _ in range(2)]
+    (before, inside), (after, truth) = scene(100, 60), scene(105, 63)
+    place = slice(HEIGHT, 2 * HEIGHT), slice(2 * WIDTH, 3 * WIDTH)
+    large[0][place], large[1][place] = before, after
+    whole = np.zeros((2, height, width), bool)
+    whole[0][place], whole[1][place] = inside, truth
+    found = instances_of(whole[0])
+    region = region_of(found, large[0])
+    assert large[0][region].size < 0.1 * large[0].size
+    propagator = Propagator()
+    propagator.fine = fine
+    propagator.set_key(large[0], found)
+    moved = propagator.propagate_to(large[1]).full_masks()[0]
+    meter = FlowMeter()
+    meter.fine = fine
+    wholly = propagate(found, meter.between(*large)).full_masks()[0]
+    assert overlap(moved, whole[1]) > overlap(wholly, whole[1]) - 0.02
+    assert overlap(moved, whole[1]) > overlap(whole[0], whole[1]) + 0.05
+
+
+@given(
+    st.tuples(st.integers(16, 90), st.integers(16, 90)),
+    st.lists(st.tuples(*[st.floats(-50, 200)] * 4), max_size=3),
+)
+def test_a_region_lies_in_the_picture_and_is_large_enough_for_motion(size, corners):
+    boxes = np.array(corners, np.float32).reshape(-1, 4)
+    boxes[:, 2:] = np.maximum(boxes[:, :2], boxes[:, 2:])
+    count = len(boxes)
+    found = Instances(
+        boxes, np.ones(count, np.float32), np.zeros(count, np.int64),
+        np.ones((count, 4, 4), np.float32), ("a",), (150, 150),
+    )  # fmt: skip
+    grey = np.zeros(size, np.uint8)
+    rows, columns = region_of(found, grey)
+    for part, whole in zip((rows, columns), size, strict=True):
+        assert 0 <= part.start < part.stop <= whole
+        assert part.stop - part.start >= min(64, whole)
+    FlowMeter().between(grey[rows, columns].copy(), grey[rows, columns].copy())

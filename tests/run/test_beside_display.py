@@ -231,6 +231,7 @@ def test_it_sees_by_the_counts_whether_the_display_keeps_up():
         counts = [Counts()]
         stage.schedule.watch(lambda: counts[0])
         stage.schedule.expected = 0.1
+        stage.schedule._propagator.fine = False  # which comes before
         for kept_up in (False, True):
             counts[0] = replace(
                 counts[0],
@@ -241,3 +242,28 @@ def test_it_sees_by_the_counts_whether_the_display_keeps_up():
             stage.hands.at += 1.1
             stage.schedule._adapt()
             assert (stage.schedule.rest < before) == kept_up
+
+
+def test_masks_are_carried_less_exactly_before_inference_rests_and_exactly_again_later():
+    with Stage() as stage:
+        schedule = stage.schedule
+        schedule.expected = 0.1
+        schedule.adapt(keeps_up=False)
+        assert not schedule._propagator.fine and schedule.rest == 0, "that may be enough"
+        for patience in (10, 20, 40):
+            for _ in range(patience - 1):
+                schedule.adapt(keeps_up=True)
+            assert not schedule._propagator.fine
+            schedule.adapt(keeps_up=True)
+            assert schedule._propagator.fine, "it has kept up for long"
+            schedule.adapt(keeps_up=False)
+            assert not schedule._propagator.fine and schedule.rest == 0
+        schedule.adapt(keeps_up=False)
+        assert schedule.rest > 0
+        for _ in range(70):
+            schedule.adapt(keeps_up=True)
+            assert not (schedule.rest and schedule._propagator.fine)
+        schedule.adapt(keeps_up=False)
+        schedule.watch(Counts, lambda: False)
+        stage.step(answered=False)
+        assert not schedule._propagator.fine, "nobody has looked meanwhile"

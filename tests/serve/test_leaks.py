@@ -47,7 +47,7 @@ async def _visit(page, chance, seconds):
         async with aiohttp.ClientSession() as session:
             if how == "mjpeg":
                 async with session.get(f"{url}/api/rooms/0/mjpeg") as answer:
-                    await asyncio.wait_for(answer.content.readuntil(b"image/jpeg"), 60)
+                    await asyncio.wait_for(answer.content.readuntil(b"image/jpeg"), 300)
                     pictures += 1
                     await asyncio.sleep(chance.random())
                 continue
@@ -59,17 +59,17 @@ async def _visit(page, chance, seconds):
             offer = {"type": kind, "room": "0", "sdp": peer.localDescription.sdp}
             await socket.send_str(json.dumps(offer))
             while True:
-                message = json.loads((await asyncio.wait_for(socket.receive(), 60)).data)
+                message = json.loads((await asyncio.wait_for(socket.receive(), 300)).data)
                 if message["type"] in ("answer", "refused"):
                     break
             if message["type"] == "answer" and chance.random() < 0.85:
                 answer = aiortc.RTCSessionDescription(sdp=message["sdp"], type="answer")
                 await peer.setRemoteDescription(answer)
-                track = await asyncio.wait_for(coming, 60)
+                track = await asyncio.wait_for(coming, 300)
                 # On a machine with much else to do the server may have hung up meanwhile.
                 with suppress(aiortc.mediastreams.MediaStreamError):
                     for _ in range(chance.randrange(1, 20)):
-                        await asyncio.wait_for(track.recv(), 60)
+                        await asyncio.wait_for(track.recv(), 300)
                         pictures += 1
             if chance.random() < 0.5:
                 await socket.close()
