@@ -22,16 +22,19 @@ _APART = 2048.0
 class DetectConfig:
     """Limits of detection. Overlaps are IoU, scores 0..1.
 
-    The first box head sees `proposals`, the second the `refined` most hopeful of them.
+    The first box head sees at most `proposals` regions, those that the proposal network gives more
+    than `proposal_floor`; the second those of them to which the first gives any class more than
+    `refined_floor`. So what a picture costs goes by what is in it: of somebody before a wall they
+    see some ten regions, not a hundred.
     A picture must have at least `anchors` anchors: some 13,000 pixels for the default.
     """
 
     anchors: int = 500
     proposals: int = 100
-    refined: int = 64
+    proposal_floor: float = 0.25
+    refined_floor: float = 0.1
     proposal_overlap: float = 0.7
     score_floor: float = 0.06
-    candidates: int = 200
     overlap: float = 0.5
     detections: int = 40
 
@@ -83,16 +86,17 @@ class Detector(nn.Module):
         levels, fine = network.features(image.permute(0, 3, 1, 2))
         sizes = [(level.shape[-2], level.shape[-1]) for level in levels]
         objectness, deltas = network.proposals(levels)
-        boxes, valid = self._propose(objectness, deltas, sizes, shape)
+        boxes = self._propose(objectness, deltas, sizes, shape)
         atlas = build_atlas(levels)
         class_logits, box_deltas = network.box(network.pool_box(atlas, sizes, _rois(boxes)))
-        first = class_logits.float().softmax(dim=1)[:, self.kept] * valid[:, None]
-        _, hopeful = first.amax(dim=1).topk(min(self.config.refined, self.config.proposals))
-        boxes = clip(decode(box_deltas[hopeful], boxes[hopeful], BOX_WEIGHTS), *shape)
+        first = class_logits.float().softmax(dim=1)[:, self.kept]
+        hopeful = _above(first.amax(dim=1), self.config.refined_floor)
+        first, boxes, box_deltas = first[hopeful], boxes[hopeful], box_deltas[hopeful]
+        boxes = clip(decode(box_deltas, boxes, BOX_WEIGHTS), *shape)
         class_logits, box_deltas = network.refine(network.pool_box(atlas, sizes, _rois(boxes)))
-        second = class_logits.float().softmax(dim=1)[:, self.kept] * valid[hopeful, None]
+        second = class_logits.float().softmax(dim=1)[:, self.kept]
         refined = clip(decode(box_deltas, boxes, BOX_WEIGHTS), *shape)
-        rows, best, labels = self._select(refined, 0.5 * (first[hopeful] + second))
+        rows, best, labels = self._select(refined, 0.5 * (first + second))
         found = refined[rows]
         mask_boxes = network.mask_boxes(found, *shape)
         logits = network.mask(*network.pool_mask(atlas, sizes, fine, _rois(mask_boxes)))
@@ -108,35 +112,43 @@ class Detector(nn.Module):
         deltas: list[Tensor],
         sizes: list[tuple[int, int]],
         shape: tuple[int, int],
-    ) -> tuple[Tensor, Tensor]:
-        """Boxes (P, 4), best first, and whether each is a proposal (P,) or only fills up."""
+    ) -> Tensor:
+        """Boxes (P, 4), best first: those above the floor, or the best one."""
         config = self.config
         anchors = torch.cat(level_anchors(self.network.config, sizes)).to(logits[0].device)
         best, index = torch.cat(logits, dim=1)[0].float().topk(config.anchors)
         boxes = decode(torch.cat(deltas, dim=1)[0][index], anchors[index], PROPOSAL_WEIGHTS)
         boxes = clip(boxes, *shape)
-        marked = suppress(
-            boxes[None], best.sigmoid()[None], config.proposal_overlap, config.proposals
-        )
-        kept, index = marked[0].topk(config.proposals)
-        return boxes[index], (kept > 0).float()
+        wanted = best.sigmoid() - config.proposal_floor
+        wanted = torch.cat([wanted[:1].clamp(min=1e-6), wanted[1:]])
+        marked = suppress(boxes[None], wanted[None], config.proposal_overlap, config.proposals)[0]
+        return boxes[candidates(marked)]
 
     def _select(self, boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Region indices, scores and labels, (N,) each, best first: those above the floor, or one.
+        """Region indices, scores and labels, (N,) each: those above the floor, or the best one.
 
         Takes boxes (P, 4) and class scores (P, C); suppression is within a class.
         """
         config, classes = self.config, scores.shape[1]
-        best, index = scores.flatten().topk(min(config.candidates, scores.numel()))
+        every = scores.flatten()
+        index = _above(every, config.score_floor)
+        best = every[index]
         rows = quotient(index, classes)
         labels = index - rows * classes
         apart = boxes[rows] + labels.to(boxes.dtype)[:, None] * _APART
-        wanted = torch.where(best > config.score_floor, best, torch.zeros_like(best))
-        # ONNX Runtime's int8 convolution crashes on an empty batch: the best one always stays.
-        wanted = torch.cat([best[:1].clamp(min=1e-6), wanted[1:]])
-        marked = suppress(apart[None], wanted[None], config.overlap, config.detections)[0]
+        marked = suppress(apart[None], best[None], config.overlap, config.detections)[0]
         keep = candidates(marked)
         return rows[keep], best[keep], labels[keep]
+
+
+def _above(scores: Tensor, floor: float) -> Tensor:
+    """The indices of scores (N,) above a floor; of the best ones where none is.
+
+    ONNX Runtime's int8 convolution crashes on an empty batch: one always stays.
+    """
+    least = scores.amax(dim=0).clamp(max=floor)
+    found: Tensor = candidates((scores >= least).float())
+    return found
 
 
 def certainty(masks: Tensor) -> Tensor:

@@ -72,8 +72,8 @@ class Route:
         label: for people, such as "CUDA" or "OpenVINO (GPU)".
         execution_provider: ONNX Runtime's name of it.
         options: of the provider, as ONNX Runtime takes them.
-        shared: further options for so many threads of the CPU and so many inferences at once that
-            share them; None where the CPU's threads do not compute.
+        shared: further options for so many threads of the CPU, so many inferences at once that
+            share them, and a file's precision; None where the CPU's threads do not compute.
         devices: ONNX Runtime's devices, for plug-in providers; empty for built-in ones.
         precisions: of a model's variants, best first; see `Entry.pick` for what comes after.
         library: the provider's own in ONNX Runtime's package, "cuda" or "tensorrt"; "" where it
@@ -97,7 +97,7 @@ class Route:
     precisions: tuple[str, ...] = ("float32",)
     library: str = ""
     advice: str = ""
-    shared: Callable[[int, int], Mapping[str, str]] | None = None
+    shared: Callable[[int, int, str], Mapping[str, str]] | None = None
     rest: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     memory: str = ""
     in_flight: int = 1
@@ -165,7 +165,7 @@ def _cpu() -> Route:
         "CPUExecutionProvider",
         precisions=precisions,
         # Its threads are the session's.
-        shared=lambda threads, workers: {},
+        shared=lambda threads, workers, precision: {},
     )
 
 
@@ -235,13 +235,13 @@ def _openvino() -> Route:
     kinds = {str(device.device.type).rpartition(".")[2]: device for device in reversed(devices)}
     machine = processor()
     # With AMX the CPU device computes float32 models in bf16, 4 to 6 times as fast as the built-in
-    # provider; without it, int8 is the fast way there as it is here. An NPU takes only shapes that
-    # are known beforehand, which detectors' are not.
+    # provider, and int8 ones in three quarters of that; without it, int8 is the fast way there as
+    # it is here. An NPU takes only shapes that are known beforehand, which detectors' are not.
     amx = "amx" in machine.features
     for kind in ("CPU", "GPU") if amx else ("GPU", "CPU"):
         if kind not in kinds:
             continue
-        int8 = kind == "CPU" and machine.fast_int8 and not amx
+        int8 = kind == "CPU" and machine.fast_int8
         return Route(
             "openvino",
             f"OpenVINO ({kind})",

@@ -126,7 +126,8 @@ def open_on(
     at_most = min(total, _MOST_WORKERS) if chosen.shared else chosen.in_flight
     workers = at_most if throughput else 1
     if chosen.shared:
-        chosen = replace(chosen, options={**chosen.options, **chosen.shared(total, workers)})
+        shared = chosen.shared(total, workers, metadata.precision)
+        chosen = replace(chosen, options={**chosen.options, **shared})
     said = ""
     if chosen.of_model:
         options, said = chosen.of_model(path)

@@ -33,6 +33,12 @@ def test_several_workers_have_a_stream_each() -> None:
     assert _config(4, 1)["PERFORMANCE_HINT"] == "LATENCY"
 
 
+def test_what_int8_leaves_in_float_stays_exact() -> None:
+    config: dict[str, str] = json.loads(cpu_options(2, 2, "int8")["load_config"])["CPU"]
+    assert config["INFERENCE_PRECISION_HINT"] == "f32"
+    assert "INFERENCE_PRECISION_HINT" not in _config(2, 2)
+
+
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="XDG's folders")
 def test_without_a_cache_it_compiles_each_time(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -89,7 +89,7 @@ class _Device:
 @pytest.mark.parametrize(
     ("kinds", "features", "label", "precision"),
     [
-        (["CPU", "GPU", "NPU"], {"amx", "vnni"}, "OpenVINO (CPU)", "float32"),
+        (["CPU", "GPU", "NPU"], {"amx", "vnni"}, "OpenVINO (CPU)", "int8"),
         (["CPU", "GPU", "NPU"], {"vnni"}, "OpenVINO (GPU)", "float32"),
         (["CPU"], {"vnni"}, "OpenVINO (CPU)", "int8"),
         (["CPU"], {"avx2"}, "OpenVINO (CPU)", "float32"),
