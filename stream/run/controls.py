@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from stream.compositing.painter import Painter
-from stream.compositing.style import Style
 from stream.errors import StreamError
 from stream.options import PictureOptions
+from stream.run.opening import make_painter
 from stream.run.output import Output
 from stream.run.run import Run
 from stream.run.schedule import Told
@@ -121,13 +120,12 @@ class Controls:
         if mirrored is None:
             mirrored = before is not None and before.key.mirror
         self._picture = picture
-        style = Style.from_options(picture)
         recording = self.recording
         self._run.repaint(
             self._display,
-            Painter(picture.look, style, picture.timing, mirror=mirrored),
+            make_painter(replace(picture, mirror=mirrored)),
             alone=alone,
         )
         if recording is not None and recording.key != self._display.key:
             asked = bool(self._asked_mirror)
-            self._run.repaint(recording, Painter(picture.look, style, picture.timing, mirror=asked))
+            self._run.repaint(recording, make_painter(replace(picture, mirror=asked)))

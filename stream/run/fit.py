@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 
 import av
-import av.filter
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.errors import SinkError
 from stream.frame import Frame, VideoInfo
+from stream.letterbox import Letterbox
 from stream.pixels import plane_view
 
 
@@ -26,8 +24,7 @@ class Fit:
 
     def __init__(self, width: int, height: int, pixel_format: str) -> None:
         self._wanted = (width, height, pixel_format)
-        self._graph: av.filter.Graph | None = None
-        self._graph_for: tuple[int, int, str] | None = None
+        self._letterbox = Letterbox(width, height, pixel_format)
         self._opacities: Fit | None = None
 
     @classmethod
@@ -40,13 +37,7 @@ class Fit:
         kind = (picture.width, picture.height, picture.format.name)
         if kind == self._wanted:
             return picture
-        if self._graph is None or kind != self._graph_for:
-            self._graph, self._graph_for = self._build(picture), kind
-        self._graph.push(picture)
-        fitted = self._graph.pull()
-        if not isinstance(fitted, av.VideoFrame):
-            raise SinkError("a picture of another size could not be brought to the recording's")
-        return fitted
+        return self._letterbox(picture)
 
     def alpha(self, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The same for how opaque a picture's pixels are, uint8 [H, W]; bars are transparent."""
@@ -54,24 +45,6 @@ class Fit:
             self._opacities = Fit(*self._wanted[:2], "gray")
         fitted = self._opacities(av.VideoFrame.from_ndarray(alpha, format="gray"))
         return np.array(plane_view(fitted.planes[0]), np.uint8)
-
-    def _build(self, picture: av.VideoFrame) -> av.filter.Graph:
-        width, height, pixel_format = self._wanted
-        graph = av.filter.Graph()
-        steps = [
-            graph.add_buffer(
-                width=picture.width,
-                height=picture.height,
-                format=picture.format,
-                time_base=picture.time_base or Fraction(1, 90_000),
-            ),
-            graph.add("scale", f"{width}:{height}:force_original_aspect_ratio=decrease"),
-            graph.add("pad", f"{width}:{height}:(ow-iw)/2:(oh-ih)/2"),
-            graph.add("format", pixel_format),
-            graph.add("buffersink"),
-        ]
-        graph.link_nodes(*steps).configure()
-        return graph
 
 
 def info_of(frame: Frame, info: VideoInfo) -> VideoInfo:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 
-import av
 import numpy as np
-from av.filter import Graph
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
+from stream.letterbox import Letterbox
 from stream.pixels import MATRICES, plane_view
 from stream.references import Referencer
 
 _DEEP = re.compile(r"(?:gray|yuva?4[0-4][0-4]p)(9|10|12|14)le")
 _RGB_MATRIX = 0
-# The graph leaves times as they are.
-_ANY_CLOCK = Fraction(1, av.time_base)
 
 
 class Pictures:
@@ -48,7 +44,7 @@ class Pictures:
         self._reformatter = VideoReformatter()
         deep = _DEEP.fullmatch(pixel_format)
         self._most = (1 << int(deep[1])) - 1 if deep else None
-        self._fitting: tuple[tuple[int, int, str], Graph] | None = None
+        self._letterbox = Letterbox(width, height)
 
     def __call__(self, picture: VideoFrame, alpha: NDArray[np.uint8] | None = None) -> VideoFrame:
         """A picture that is nobody else's; its samples may still be shared.
@@ -63,7 +59,7 @@ class Pictures:
         own = self._reference(picture)
         if (own.width, own.height) != self._size:
             self.fitted += 1
-            own = self._fit(own)
+            own = self._letterbox(own)
         if self._narrow and full_range(own):
             own = self._narrowed(own)
         elif own.format.name != self._format:
@@ -94,24 +90,6 @@ class Pictures:
         )
         converted.colorspace, converted.color_range = _RGB_MATRIX, int(ColorRange.JPEG)
         return converted
-
-    def _fit(self, picture: VideoFrame) -> VideoFrame:
-        """The whole picture, as large as it can be without being stretched, on black."""
-        key = (picture.width, picture.height, picture.format.name)
-        if self._fitting is None or self._fitting[0] != key:
-            width, height = self._size
-            graph = Graph()
-            graph.threads = 1
-            source = graph.add_buffer(
-                width=key[0], height=key[1], format=picture.format, time_base=_ANY_CLOCK
-            )
-            scale = graph.add("scale", f"{width}:{height}:force_original_aspect_ratio=decrease")
-            pad = graph.add("pad", f"{width}:{height}:trunc((ow-iw)/4)*2:trunc((oh-ih)/4)*2")
-            graph.link_nodes(source, scale, pad, graph.add("buffersink")).configure()
-            self._fitting = key, graph
-        graph = self._fitting[1]
-        graph.push(picture)
-        return graph.pull()  # type: ignore[return-value]  # a picture for a picture
 
 
 def full_range(picture: VideoFrame) -> bool:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from stream.instances import Instances
+
+DOUBT = 0.6
+"""Seconds that an object stays for without once reaching the threshold itself."""
+
+ROUNDING = 1e-3
+"""Seconds by which timestamps may be off."""
 
 JUMP = 10.0
 """Seconds between two inferences from which on time has jumped."""
@@ -60,11 +70,70 @@ class Elapsed:
     """The time from one inference to the next."""
 
     def __init__(self) -> None:
-        self._last: float | None = None
+        self._last: tuple[float, int] | None = None
 
-    def __call__(self, seconds: float) -> float | None:
-        """Seconds since the call before; None where there was none, or time has jumped since."""
-        last, self._last = self._last, seconds
-        if last is None or not 0 <= seconds - last < JUMP:
+    def __call__(self, seconds: float, scene: int = 0) -> float | None:
+        """Seconds since the call before; None where nothing from before is known to hold.
+
+        Args:
+            seconds: the presentation time now.
+            scene: which scene is seen now; where any may follow, nothing is said.
+
+        Returns:
+            None for the first call, where time has jumped since the one before, and after a cut.
+        """
+        last, self._last = self._last, (seconds, scene)
+        if last is None or last[1] != scene or not 0 <= seconds - last[0] < JUMP:
             return None
-        return seconds - last
+        return seconds - last[0]
+
+
+@dataclass(eq=False)
+class Known:
+    """An object that was seen.
+
+    Attributes:
+        identity: its number, 0 while it has none.
+        box: float32 [4], its last box.
+        seen: when it was found last, in seconds.
+        sure: when it reached the threshold last, in seconds.
+        doubted: whether it was found last without reaching it.
+        present: whether it was found at the last inference.
+    """
+
+    identity: int
+    box: NDArray[np.float32]
+    seen: float
+    sure: float
+    doubted: bool = field(default=False, kw_only=True)
+    present: bool = field(default=True, kw_only=True)
+
+    def found(self, box: NDArray[np.float32], seconds: float, *, sure: bool) -> None:
+        """Is found again."""
+        self.box, self.seen, self.doubted = box, seconds, not sure
+        if sure:
+            self.sure = seconds
+
+    def stays(self, seconds: float) -> bool:
+        """Whether it is shown where it does not reach the threshold, once at least."""
+        lately = not self.doubted or seconds - self.sure <= DOUBT + ROUNDING
+        return self.identity > 0 and self.present and lately
+
+
+_Known = TypeVar("_Known", bound=Known)
+
+
+def remembered(
+    known: Collection[_Known], found: Collection[_Known], keeps: Callable[[_Known], bool]
+) -> list[_Known]:
+    """Those that are not forgotten, each told whether it is present.
+
+    Args:
+        known: all objects.
+        found: those found at this inference.
+        keeps: whether one that may be gone is remembered.
+    """
+    present = {id(one) for one in found}
+    for one in known:
+        one.present = id(one) in present
+    return [one for one in known if keeps(one)]

@@ -10,14 +10,12 @@ import cv2
 import numpy as np
 
 from stream.compositing.canvas import Canvas
+from stream.compositing.drawn import blend_in, window_around
 from stream.compositing.layer import Layer
 from stream.compositing.layers.contour import line_width
 from stream.compositing.layers.labels import Label, LabelPainter
-from stream.compositing.mattes import on_grid
 from stream.compositing.palette import INK, Colour, colour_of
-from stream.compositing.planes import blend, part, reduce_to
 from stream.compositing.style import Style
-from stream.roi import Window
 from stream.tally import LineTally, Point, ZoneTally
 from stream.types import Array
 
@@ -64,20 +62,11 @@ class Counts(Layer):
             self._labels.paint(canvas.planes, labels, canvas.occupied)
 
     def _draw(self, canvas: Canvas, points: Sequence[Point], colour: Colour) -> None:
-        height, width = canvas.size
         thickness = max(1, round(1.5 * line_width(canvas.size, self.style.contour_width)))
         corners = np.clip(np.rint(np.array(points)), -_FARTHEST, _FARTHEST).astype(np.int32)
-        reach = 6 * thickness + 2
-        (left, top), (right, bottom) = corners.min(axis=0), corners.max(axis=0)
-        window: Window = (
-            max(0, int(top) - reach),
-            min(height, int(bottom) + reach + 1),
-            max(0, int(left) - reach),
-            min(width, int(right) + reach + 1),
-        )
-        if window[0] >= window[1] or window[2] >= window[3]:
+        window = window_around(canvas, corners, 6 * thickness + 2)
+        if window is None:
             return
-        window = on_grid(window, canvas.size, canvas.grid)
         alpha: Array = np.zeros((window[1] - window[0], window[3] - window[2]), np.uint8)
         corners = corners - (window[2], window[0])
         if len(corners) > 2:
@@ -94,10 +83,7 @@ class Counts(Layer):
             tip = np.rint(foot + 6 * thickness * across).astype(int).tolist()
             start = np.rint(foot).astype(int).tolist()
             cv2.arrowedLine(alpha, start, tip, _LINE, thickness, cv2.LINE_AA, tipLength=0.5)
-        planes = canvas.planes
-        codes = planes.encoding.codes(colour)
-        for samples, step, code in zip(planes.samples, planes.steps, codes, strict=False):
-            blend(part(samples, step, window), reduce_to(alpha, step), code)
+        blend_in(canvas, window, alpha, colour)
 
 
 def _total(counts: Mapping[str, int]) -> int:

@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 
 from stream.compositing.canvas import Canvas
+from stream.compositing.drawn import blend_in, window_around
 from stream.compositing.layer import Layer
 from stream.compositing.layers.contour import line_width
-from stream.compositing.mattes import on_grid
 from stream.compositing.palette import Colour
-from stream.compositing.planes import blend, part, reduce_to
 from stream.compositing.style import Style
 from stream.types import Array
 
@@ -64,20 +63,11 @@ class Trails(Layer):
     def _draw(self, canvas: Canvas, way: list[tuple[float, float, float]], colour: Colour) -> None:
         if len(way) < 2:
             return
-        height, width = canvas.size
         thickness = max(1, round(line_width(canvas.size, self.style.contour_width) * 1.5))
         points = np.array([place[1:] for place in way])
-        (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
-        reach = thickness + 2
-        window = (
-            max(0, int(top) - reach),
-            min(height, int(bottom) + reach + 1),
-            max(0, int(left) - reach),
-            min(width, int(right) + reach + 1),
-        )
-        if window[0] >= window[1] or window[2] >= window[3]:
+        window = window_around(canvas, points, thickness + 2)
+        if window is None:
             return
-        window = on_grid(window, canvas.size, canvas.grid)
         alpha: Array = np.zeros((window[1] - window[0], window[3] - window[2]), np.uint8)
         # Pixels' middles are at halves.
         at = np.rint((points - (window[2] + 0.5, window[0] + 0.5)) * (1 << _SUBPIXEL))
@@ -87,7 +77,4 @@ class Trails(Layer):
             strength = round(255 * _OPACITY * (1 - 0.8 * min(1.0, age)))
             ends = first.tolist(), second.tolist()
             cv2.line(alpha, *ends, strength, thickness, cv2.LINE_AA, _SUBPIXEL)
-        planes = canvas.planes
-        codes = planes.encoding.codes(colour)
-        for samples, step, code in zip(planes.samples, planes.steps, codes, strict=False):
-            blend(part(samples, step, window), reduce_to(alpha, step), code)
+        blend_in(canvas, window, alpha, colour)

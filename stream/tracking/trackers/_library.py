@@ -70,7 +70,6 @@ class LibraryTracker(Tracker):
         _imported()
         self._threshold = -1.0
         self._elapsed = Elapsed()
-        self._scene = 0
         self._clock = 0.0
         self._identities = 0
         self._numbers: dict[int, int] = {}
@@ -98,11 +97,10 @@ class LibraryTracker(Tracker):
             library = _imported().result()
         except ImportError as error:
             raise UsageError(f"{self._lacking()} ({error})") from error
-        elapsed = self._elapsed(seconds)
-        known = elapsed is not None and candidates.scene == self._scene
-        if self._tracker is None or not known or threshold != self._threshold:
+        elapsed = self._elapsed(seconds, candidates.scene)
+        if self._tracker is None or elapsed is None or threshold != self._threshold:
             self._tracker = self._make(library.trackers, threshold)
-            self._threshold, self._scene = threshold, candidates.scene
+            self._threshold = threshold
             self._numbers.clear()
         self._clock += min(max(elapsed or 0.0, _SHORTEST_STEP), _LONGEST_STEP)
         given = library.detections(

@@ -20,7 +20,7 @@ from stream.tracking.association import (
     mask_cover,
     with_part,
 )
-from stream.tracking.base import Elapsed, Tracker
+from stream.tracking.base import ROUNDING, Elapsed, Known, Tracker, remembered
 
 CONFIRM = 0.08
 """Seconds over which a new object is found, twice at least, before it is shown and has a number.
@@ -31,9 +31,6 @@ CERTAIN = 0.9
 
 MEMORY = 3.0
 """Seconds for which an object that is gone is remembered."""
-
-DOUBT = 0.6
-"""Seconds that an object stays for without once reaching the threshold itself."""
 
 _PART = 0.3
 """As `CONFIRM`, for what lies within a known object of its class: mostly a limb found once more."""
@@ -93,47 +90,32 @@ _INERTIA = 0.7
 _VOTE = 2.0
 """Seconds over which the class is voted on, falling off exponentially."""
 
-_ROUNDING = 1e-3
-"""Seconds by which timestamps may be off."""
-
 
 @dataclasses.dataclass(eq=False)
-class _Object:
+class _Object(Known):
     """An object that was seen.
 
     Attributes:
-        identity: its number, 0 while it is not confirmed.
-        box: float32 [4], its last box.
         votes: how much it was taken for each class, by label.
         first_seen: when it was found first, in seconds.
-        seen: when it was found last, in seconds.
-        sure: when it reached the threshold last, in seconds.
         patience: seconds over which it must be found to be confirmed.
         velocity: float32 [2], of its centre, pixels per second.
         colours: float32 [K], shares that add up to 1; None where they are not known.
-        doubted: whether it was found last without reaching the threshold.
-        present: whether it was found at the last inference.
         scene: in which it was found last.
     """
 
-    identity: int
-    box: NDArray[np.float32]
     votes: dict[int, float]
     first_seen: float
-    seen: float
-    sure: float
     patience: float
     velocity: NDArray[np.float32]
-    colours: NDArray[np.float32] | None = None
-    doubted: bool = False
-    present: bool = True
-    scene: int = 0
+    colours: NDArray[np.float32] | None
+    scene: int
 
-    def take(self, candidates: Instances, index: int, seconds: float) -> None:
-        """Is found again."""
+    def take(self, candidates: Instances, index: int, seconds: float, *, sure: bool) -> None:
+        """Is found again as one of the candidates."""
         box, label = candidates.boxes[index], int(candidates.labels[index])
         gap = seconds - self.seen
-        if gap > _ROUNDING:
+        if gap > ROUNDING:
             moved = box - self.box
             speed = (moved[:2] + moved[2:]) * np.float32(0.5 / gap)
             weight = np.float32(1 - math.exp(-gap / _SMOOTHING))
@@ -144,17 +126,13 @@ class _Object:
                 weight = np.float32(1 - math.exp(-gap / _HABIT))
                 self.colours = self.colours + weight * (candidates.colours[index] - self.colours)
         self.votes[label] = self.votes.get(label, 0.0) + float(candidates.scores[index])
-        self.box, self.seen, self.scene = box, seconds, candidates.scene
+        self.scene = candidates.scene
+        self.found(box, seconds, sure=sure)
 
     @property
     def label(self) -> int:
         """The class that it was taken for most."""
         return max(self.votes, key=lambda label: self.votes[label])
-
-    def stays(self, seconds: float) -> bool:
-        """Whether it is shown where it does not reach the threshold, once at least."""
-        lately = not self.doubted or seconds - self.sure <= DOUBT + _ROUNDING
-        return self.identity > 0 and self.present and lately
 
 
 class Motion(Tracker):
@@ -194,19 +172,14 @@ class Motion(Tracker):
             if not (sure[index] or one.stays(seconds)):
                 del found[index]
                 continue
-            one.take(candidates, index, seconds)
-            one.doubted = not sure[index]
-            if sure[index]:
-                one.sure = seconds
-                if not one.identity and seconds - one.first_seen >= one.patience - _ROUNDING:
-                    self._confirm(one)
+            one.take(candidates, index, seconds, sure=bool(sure[index]))
+            waited = seconds - one.first_seen >= one.patience - ROUNDING
+            if sure[index] and not one.identity and waited:
+                self._confirm(one)
         for index in np.flatnonzero(sure).tolist():
             if index not in found:
                 self._meet(candidates, index, found, seconds, at_once=first)
-        present = {id(one) for one in found.values()}
-        for one in self._known:
-            one.present = id(one) in present
-        self._known = [one for one in self._known if _remembered(one, seconds)]
+        self._known = remembered(self._known, found.values(), lambda one: _remembers(one, seconds))
         new = [one for one in found.values() if not one.identity and one.first_seen == seconds]
         if following and new:
             self._look_ahead(following, threshold)
@@ -373,9 +346,9 @@ def _whole_of(
     return whole, False
 
 
-def _remembered(one: _Object, seconds: float) -> bool:
+def _remembers(one: _Object, seconds: float) -> bool:
     limit = MEMORY if one.identity else _GAP
-    return seconds - one.seen <= limit + _ROUNDING
+    return seconds - one.seen <= limit + ROUNDING
 
 
 def _share(box: NDArray[np.float32], other: NDArray[np.float32]) -> float:

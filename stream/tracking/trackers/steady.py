@@ -10,10 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.instances import Instances, box_iou
-from stream.tracking.base import Elapsed, Tracker
-
-DOUBT = 0.6
-"""Seconds that an object stays for without once reaching the threshold itself."""
+from stream.tracking.base import ROUNDING, Elapsed, Known, Tracker, remembered
 
 MEMORY = 1.2
 """Seconds for which an object that is gone is remembered, should it come back in its place."""
@@ -21,29 +18,12 @@ MEMORY = 1.2
 _SAME = 0.4
 """Boxes of two pictures that overlap by this (IoU) show the same object."""
 
-_ROUNDING = 1e-3
-"""Seconds by which timestamps may be off."""
 
+@dataclasses.dataclass(eq=False)
+class _Labelled(Known):
+    """An object seen before, of the class `label`."""
 
-@dataclasses.dataclass
-class _Known:
-    """An object seen before.
-
-    Attributes:
-        box: float32 [4], its last box.
-        seen: when it was shown last, in seconds.
-        sure: when it reached the threshold last, in seconds.
-        doubted: whether it was shown since without reaching it.
-        present: whether it was shown at the last inference.
-    """
-
-    identity: int
-    box: NDArray[np.float32]
     label: int
-    seen: float
-    sure: float
-    doubted: bool = False
-    present: bool = True
 
 
 class Steady(Tracker):
@@ -59,10 +39,9 @@ class Steady(Tracker):
     """On real clips enough to close nearly all gaps; below it little but shadows is kept."""
 
     def __init__(self) -> None:
-        self._known: list[_Known] = []
+        self._known: list[_Labelled] = []
         self._identities = 0
         self._elapsed = Elapsed()
-        self._scene = 0
 
     def update(
         self,
@@ -72,13 +51,12 @@ class Steady(Tracker):
         following: Sequence[tuple[float, Instances]] = (),
     ) -> Instances:
         """Those that are sure or were there, in their order; see `Tracker.update`."""
-        if self._elapsed(seconds) is None or candidates.scene != self._scene:
+        if self._elapsed(seconds, candidates.scene) is None:
             self._known.clear()
-        self._scene = candidates.scene
         sure = candidates.scores >= threshold
         known = self._recognise(candidates, sure)
         shown: list[int] = []
-        present: list[_Known] = []
+        present: list[_Labelled] = []
         for index in range(len(candidates)):
             one = known.get(index)
             if one is None:
@@ -86,25 +64,20 @@ class Steady(Tracker):
                     continue
                 self._identities += 1
                 label = int(candidates.labels[index])
-                box = candidates.boxes[index]
-                one = _Known(self._identities, box, label, seconds, seconds)
+                one = _Labelled(self._identities, candidates.boxes[index], seconds, seconds, label)
                 self._known.append(one)
-            elif not (sure[index] or _stays(one, seconds)):
+            elif not (sure[index] or one.stays(seconds)):
                 continue
-            one.box, one.seen, one.doubted = candidates.boxes[index], seconds, not sure[index]
-            if sure[index]:
-                one.sure = seconds
+            one.found(candidates.boxes[index], seconds, sure=bool(sure[index]))
             present.append(one)
             shown.append(index)
-        self._known = [one for one in self._known if seconds - one.seen <= MEMORY + _ROUNDING]
-        for one in self._known:
-            one.present = False
-        for one in present:
-            one.present = True
+        self._known = remembered(
+            self._known, present, lambda one: seconds - one.seen <= MEMORY + ROUNDING
+        )
         identities = np.array([one.identity for one in present], np.int64)
         return candidates.select(np.array(shown, np.int64)).with_tracks(identities)
 
-    def _recognise(self, candidates: Instances, sure: NDArray[np.bool_]) -> dict[int, _Known]:
+    def _recognise(self, candidates: Instances, sure: NDArray[np.bool_]) -> dict[int, _Labelled]:
         """Which candidates are which known object; each object is one candidate at most.
 
         The sure ones choose first, so that a second answer for an object that is there does not
@@ -116,7 +89,7 @@ class Steady(Tracker):
         labels = np.array([one.label for one in self._known])
         overlaps = box_iou(candidates.boxes, boxes)
         overlaps *= candidates.labels[:, None] == labels[None]
-        found: dict[int, _Known] = {}
+        found: dict[int, _Labelled] = {}
         for rows in (np.flatnonzero(sure), np.flatnonzero(~sure)):
             while len(rows):
                 row, column = np.unravel_index(overlaps[rows].argmax(), (len(rows), len(labels)))
@@ -126,8 +99,3 @@ class Steady(Tracker):
                 found[index] = self._known[column]
                 overlaps[index] = overlaps[:, column] = 0.0
         return found
-
-
-def _stays(one: _Known, seconds: float) -> bool:
-    """Whether an object that does not reach the threshold is shown all the same, once at least."""
-    return one.present and (not one.doubted or seconds - one.sure <= DOUBT + _ROUNDING)

@@ -5,7 +5,8 @@ import pytest
 
 from stream import tracking
 from stream.instances import Instances
-from stream.tracking.trackers.motion import CERTAIN, CONFIRM, DOUBT, MEMORY, Motion
+from stream.tracking.base import DOUBT
+from stream.tracking.trackers.motion import CERTAIN, CONFIRM, MEMORY, Motion
 from tests.tracking.objects import LEFT, RIGHT, THRESHOLD, Fed, found, moved
 
 DOUBTED = THRESHOLD * (Motion.floor + 1) / 2

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from stream.inference.segmenter import Segmenter
-from stream.tracking.trackers.steady import DOUBT, MEMORY, Steady
+from stream.tracking.base import DOUBT
+from stream.tracking.trackers.steady import MEMORY, Steady
 from tests import tiny_models
 from tests.tracking.objects import LEFT, RIGHT, THRESHOLD, Fed, moved
 

@@ -1,0 +1,66 @@
+"""Pictures of any size brought to one, with black bars where the shapes differ."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+from av.filter import Graph
+
+from stream.errors import SinkError
+
+_ANY_CLOCK = Fraction(1, av.time_base)
+
+_Kind = tuple[int, int, str, Fraction]
+
+
+class Letterbox:
+    """Brings pictures to a size: whole, as large as they can be unstretched, in the middle.
+
+    One thread at a time. Times are left as they are.
+
+    Args:
+        width: wanted, in pixels.
+        height: wanted, in pixels.
+        pixel_format: FFmpeg's name of the wanted one; None keeps each picture's.
+    """
+
+    def __init__(self, width: int, height: int, pixel_format: str | None = None) -> None:
+        self._size = (width, height)
+        self._format = pixel_format
+        self._graph: tuple[_Kind, Graph] | None = None
+
+    def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
+        """A new picture of the wanted size.
+
+        Raises:
+            SinkError: the filter gave none.
+            av.FFmpegError: there is no way from this picture's format to the wanted one.
+        """
+        clock = picture.time_base or _ANY_CLOCK
+        kind = (picture.width, picture.height, picture.format.name, clock)
+        if self._graph is None or self._graph[0] != kind:
+            self._graph = kind, self._build(picture, clock)
+        graph = self._graph[1]
+        graph.push(picture)
+        boxed = graph.pull()
+        if not isinstance(boxed, av.VideoFrame):
+            raise SinkError("a picture of another size could not be brought to the recording's")
+        return boxed
+
+    def _build(self, picture: av.VideoFrame, clock: Fraction) -> Graph:
+        width, height = self._size
+        graph = Graph()
+        graph.threads = 1
+        steps = [
+            graph.add_buffer(
+                width=picture.width, height=picture.height, format=picture.format, time_base=clock
+            ),
+            graph.add("scale", f"{width}:{height}:force_original_aspect_ratio=decrease"),
+            # At even places, so that the bars end with whole samples of chroma.
+            graph.add("pad", f"{width}:{height}:trunc((ow-iw)/4)*2:trunc((oh-ih)/4)*2"),
+        ]
+        if self._format is not None:
+            steps.append(graph.add("format", self._format))
+        graph.link_nodes(*steps, graph.add("buffersink")).configure()
+        return graph
