@@ -12,6 +12,7 @@ from stream.cli import _common as common
 if TYPE_CHECKING:
     from stream.fleet.driver import Progress
     from stream.fleet.ledger import Entry
+    from stream.fleet.page import Parts
 
 _LINE_EVERY = 60.0
 _NAMED = 20
@@ -45,7 +46,10 @@ class Line:
 
 
 def _words(progress: Progress) -> str:
-    said = f"{progress.done} of {progress.total} files, {progress.fps:.1f} frames a second"
+    said = f"{progress.done} of {progress.total} files"
+    if progress.parts:
+        said += f" ({progress.parts_done} of {progress.parts} tasks of files in parts)"
+    said += f", {progress.fps:.1f} frames a second"
     if progress.failed:
         said += f", {progress.failed} failed"
     if progress.left is not None:
@@ -60,13 +64,18 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}"
 
 
-def print_table(entries: Sequence[Entry]) -> None:
-    """Prints how many files are done, failed and missing, and why the first of them failed."""
+def print_table(entries: Sequence[Entry], parts: Parts) -> None:
+    """Prints how many files are done, failed and missing, and why the first of them failed.
+
+    Args:
+        entries: the files.
+        parts: the tasks of those that are done in parts.
+    """
     from rich.table import Table
 
     from stream.cli._hints import without_secrets
     from stream.fleet.ledger import State
-    from stream.fleet.page import figures
+    from stream.fleet.page import figures, how_far
 
     known = figures(entries)
     states = {state: sum(one.state == state for one in entries) for state in State}
@@ -83,6 +92,12 @@ def print_table(entries: Sequence[Entry]) -> None:
         f"{known['fps']:.1f}",
     )
     common.results().print(table)
+    cut = [one for one in entries if one.state != State.DONE and parts.get(one.number)]
+    for one in cut[:_NAMED]:
+        common.say(f"{one.wanted.source}: {how_far(parts[one.number])}")
+    remarked = [one for one in entries if one.remark]
+    for one in remarked[:_NAMED]:
+        common.say(f"{one.wanted.source}: {one.remark}")
     failed = [one for one in entries if one.state == State.FAILED]
     for one in failed[:_NAMED]:
         common.say_error(without_secrets(f"{one.wanted.source}: {one.error}"))

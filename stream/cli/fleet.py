@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stream.fleet.ledger import Entry, Ledger, Wanted
+    from stream.fleet.page import Parts
     from stream.fleet.places import Input
 
 _LEDGER = ".stream-fleet.sqlite"
@@ -45,6 +46,14 @@ class FleetOptions:
         None, "GiB of memory that a worker asks for.", said="not asked for", low=0.1
     )
     retries: int = option(2, "So often a file that fails is tried again.", low=0)
+    part_minutes: float | None = option(
+        None,
+        "Cut longer files at key frames into parts of so many minutes at least, which workers do "
+        "side by side; the result is the whole file's.",
+        said="each file is one task",
+        metavar="MINUTES",
+        low=0.01,
+    )
     resume: bool = option(
         False, "Go on where an earlier run stopped; refused where there was none."
     )
@@ -111,6 +120,7 @@ def fleet(
     from stream.fleet.places import find, is_remote
     from stream.sources.folders import VIDEO_ENDINGS
 
+    _check_split(asked, cut, options)
     path = _ledger_path(output, options)
     if options.resume and not path.is_file():
         raise UsageError(f"there is nothing to go on with: no ledger {path}")
@@ -135,6 +145,22 @@ def fleet(
         _finish(ledger, numbers, options, asked.run, interrupted=interrupted)
     finally:
         ledger.close()
+
+
+def _check_split(asked: common.Common, cut: CutOptions, options: FleetOptions) -> None:
+    """Refuses what parts cannot be done with.
+
+    Raises:
+        UsageError: what, and what to do.
+    """
+    if options.part_minutes is None:
+        return
+    if asked.model.every not in (None, 1):
+        raise UsageError("with --part-minutes every frame is inferred; leave out --every")
+    if asked.replay.from_records is not None:
+        raise UsageError("--from has nothing to infer in parts; leave out --part-minutes")
+    if cut != CutOptions():
+        raise UsageError("--part-minutes is for whole files; leave out --start, --end and --limit")
 
 
 def _plan(asked: common.Common, cut: CutOptions, records: Sequence[str]) -> RunPlan:
@@ -259,7 +285,8 @@ def _drive(
     with console.status("starting Ray and the workers"):
         pool = RayPool(plan, need, options.ray)
     line = Line(quiet=run.quiet)
-    driver = Driver(ledger, pool, retries=options.retries, on_progress=line)
+    split = None if options.part_minutes is None else options.part_minutes * 60
+    driver = Driver(ledger, pool, retries=options.retries, split=split, on_progress=line)
     try:
         with on_interrupt(driver.stop, driver.abort), line:
             driver.run(numbers)
@@ -282,24 +309,30 @@ def _finish(
 
     mine = set(numbers)
     entries = [one for one in ledger.entries() if one.number in mine]
-    _write(entries, options, run)
+    parts = ledger.parts()
+    _write(entries, parts, options, run)
     if not run.quiet:
-        print_table(entries)
+        print_table(entries, parts)
     if interrupted:
         raise typer.Exit(EXIT_CODE)
     if any(one.state != State.DONE for one in entries):
         raise typer.Exit(1)
 
 
-def _write(entries: Sequence[Entry], options: FleetOptions, run: RunOptions) -> None:
+def _write(
+    entries: Sequence[Entry],
+    parts: Parts,
+    options: FleetOptions,
+    run: RunOptions,
+) -> None:
     from stream.files import write_whole
     from stream.fleet.page import figures, page
     from stream.run.report import write_json
 
     if run.report is not None:
-        write_json(run.report, figures(entries))
+        write_json(run.report, figures(entries, parts))
     if options.page is not None:
-        write_whole(options.page, page(entries, "Fleet").encode(), overwrite=True)
+        write_whole(options.page, page(entries, "Fleet", parts).encode(), overwrite=True)
 
 
 def _say_status(
@@ -310,11 +343,11 @@ def _say_status(
     place = output or inputs[0]
     ledger = Ledger(_ledger_path(place, options), reading=True)
     try:
-        entries = ledger.entries()
+        entries, parts = ledger.entries(), ledger.parts()
     finally:
         ledger.close()
-    _write(entries, options, run)
-    print_table(entries)
+    _write(entries, parts, options, run)
+    print_table(entries, parts)
 
 
 def _ledger_path(output: str, options: FleetOptions) -> Path:

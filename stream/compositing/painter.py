@@ -13,7 +13,7 @@ from stream.compositing.edges import Edges
 from stream.compositing.layer import LAYERS, Layer
 from stream.compositing.layers.timing import Timing
 from stream.compositing.mirror import mirror as exchange_sides
-from stream.compositing.selection import Selection
+from stream.compositing.selection import Selection, wanted_by
 from stream.compositing.standing import Before
 from stream.compositing.style import Style
 from stream.compositing.tint import Tint, Tints
@@ -135,6 +135,12 @@ class Painter:
     def fills(self) -> bool:
         """Whether no pixel is clear afterwards, whatever the source says."""
         return any(layer.fills for layer in self._layers) and not self.alpha
+
+    @property
+    def remembers(self) -> bool:
+        """Whether what is painted into a frame depends on the frames before it."""
+        chosen = isinstance(wanted_by(self._style.select), int)
+        return chosen or any(layer.remembers for layer in self._layers)
 
     @property
     def covers(self) -> bool:

@@ -7,11 +7,13 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import count
 
 from stream.errors import StreamError
-from stream.fleet.ledger import Entry, Ledger, State
-from stream.fleet.places import remove_leftovers
+from stream.fleet.ledger import Entry, Ledger, PartEntry, State
+from stream.fleet.parts import PartKey, PartTask, Step, following
+from stream.fleet.places import parts_folder, remove_leftovers, remove_parts
 from stream.fleet.work import Done, Task
 
 _WAIT = 0.5
@@ -28,10 +30,14 @@ class Lost:
     Attributes:
         number: the task's.
         error: what is known of it, in a sentence.
+        key: which part of the file it was; None for the file.
+        serial: the task's.
     """
 
     number: int
     error: str
+    key: PartKey | None = None
+    serial: int = 0
 
 
 class Pool(ABC):
@@ -75,6 +81,8 @@ class Progress:
         seconds: since it began.
         left: seconds that the rest will take, None before that can be said.
         workers: on each machine.
+        parts: of files that are being done in parts: their tasks as far as they are known.
+        parts_done: of these.
     """
 
     total: int = 0
@@ -85,11 +93,35 @@ class Progress:
     seconds: float = 0.0
     left: float | None = None
     workers: dict[str, int] = field(default_factory=dict)
+    parts: int = 0
+    parts_done: int = 0
 
     @property
     def fps(self) -> float:
         """Frames a second, over all machines."""
         return self.frames / self.seconds if self.seconds else 0.0
+
+
+@dataclass(slots=True)
+class _Cut:
+    """A file that is done in parts.
+
+    Attributes:
+        parts: its tasks, as the ledger has them.
+        whole: whether it turned out that it is to be done at once.
+    """
+
+    parts: dict[PartKey, PartEntry]
+    whole: bool = False
+
+    @property
+    def found(self) -> list[PartEntry]:
+        """What was found of each part, in order."""
+        return [one for key, one in self.parts.items() if key.step == Step.FIND]
+
+
+_Waiting = tuple[int, PartKey | None]
+"""A file's number, and which part of it."""
 
 
 class Driver:
@@ -98,7 +130,8 @@ class Driver:
     Args:
         ledger: of the files.
         pool: of workers.
-        retries: how often a file that fails is tried again.
+        retries: how often a file, or a part of one, that fails is tried again.
+        split: into parts of how many seconds at least long files are cut; None for not at all.
         on_progress: is told how far it is, about twice a second.
         clock: seconds that only go forward.
     """
@@ -109,15 +142,22 @@ class Driver:
         pool: Pool,
         *,
         retries: int,
+        split: float | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
         self._pool = pool
         self._retries = retries
+        self._split = split
         self._on_progress = on_progress
         self._clock = clock
-        self._running: dict[int, Entry] = {}
+        self._files: dict[int, Entry] = {}
+        self._cuts: dict[int, _Cut] = {}
+        self._waiting: deque[_Waiting] = deque()
+        self._running: dict[int, _Waiting] = {}
+        self._serials = count()
+        self._ended = 0
         self._stopping = threading.Event()
         self._at_once = threading.Event()
         self.interrupted = False
@@ -142,66 +182,193 @@ class Driver:
         """
         asked = set(numbers)
         entries = [one for one in self._ledger.entries() if one.number in asked]
-        waiting = deque(one for one in entries if one.state == State.WAITING)
         progress = Progress(len(entries))
         progress.done = sum(one.state == State.DONE for one in entries)
-        begun, before = self._clock(), progress.done
-        for entry in waiting:
+        self._files = {one.number: one for one in entries if one.state == State.WAITING}
+        begun = self._clock()
+        for number, entry in self._files.items():
             for target in entry.wanted.targets:
-                remove_leftovers(target, entry.number)
-        while waiting or self._running:
+                remove_leftovers(target, number)
+        self._wait_for_all()
+        while self._waiting or self._running:
             if self._at_once.is_set() or (self._stopping.is_set() and not self._running):
                 break
-            while waiting and not self._stopping.is_set() and self._pool.free() > 0:
-                self._begin(waiting.popleft())
+            while self._waiting and not self._stopping.is_set() and self._pool.free() > 0:
+                self._begin(*self._waiting.popleft())
             for ended in self._pool.wait(_WAIT):
-                self._take(ended, waiting, progress)
+                self._take(ended, progress)
             progress.running = len(self._running)
             progress.seconds = self._clock() - begun
-            here = progress.done - before
-            left = len(waiting) + len(self._running)
-            progress.left = progress.seconds / here * left if here else None
+            left = len(self._waiting) + len(self._running)
+            progress.left = progress.seconds / self._ended * left if self._ended else None
             progress.workers = self._pool.workers()
+            parts = [one for cut in self._cuts.values() for one in cut.parts.values()]
+            progress.parts = len(parts)
+            progress.parts_done = sum(one.state == State.DONE for one in parts)
             self._on_progress(progress)
-        self.interrupted = bool(waiting or self._running)
+        self.interrupted = bool(self._waiting or self._running)
         return progress
 
-    def _begin(self, entry: Entry) -> None:
-        # First the ledger: a file that is on its way without its knowing would be done twice.
-        self._ledger.begin(entry.number)
-        self._running[entry.number] = entry
-        self._pool.submit(Task(entry.number, entry.wanted.source, entry.wanted.targets))
+    def _wait_for_all(self) -> None:
+        """What an earlier driver has left in the middle comes first."""
+        parts = self._ledger.parts()
+        whole: deque[_Waiting] = deque()
+        for number in self._files:
+            if number not in parts:
+                whole.append((number, None))
+                continue
+            cut = _Cut({one.key: one for one in parts[number]})
+            self._cuts[number] = cut
+            cut.whole = PartKey(Step.WHOLE) in cut.parts or any(
+                # That no frame was followed is how the ledger knows of it.
+                one.key.step == Step.FOLLOW and one.state == State.DONE and not one.frames
+                for one in cut.parts.values()
+            )
+            waiting = [one.key for one in cut.parts.values() if one.state != State.DONE]
+            if PartKey(Step.WHOLE) in waiting:
+                waiting = [PartKey(Step.WHOLE)]
+            if waiting:
+                self._waiting.extend((number, key) for key in waiting)
+            else:
+                # It was killed between a step's end and the next one's beginning.
+                self._next_step(number, list(cut.parts)[-1])
+        self._waiting.extend(whole)
 
-    def _take(self, ended: Done | Lost, waiting: deque[Entry], progress: Progress) -> None:
-        entry = self._running.pop(ended.number, None)
-        if entry is None:
+    def _begin(self, number: int, key: PartKey | None) -> None:
+        # First the ledger: a file that is on its way without its knowing would be done twice.
+        self._ledger.begin(number, key)
+        serial = next(self._serials)
+        self._running[serial] = (number, key)
+        wanted = self._files[number].wanted
+        task = Task(number, wanted.source, wanted.targets, self._split, serial=serial)
+        if key is not None:
+            found = self._cuts[number].found
+            folder = parts_folder(wanted.targets[0], number, wanted.fingerprint, wanted.options)
+            begins, frames = [one.begin for one in found], [one.frames for one in found]
+            part = PartTask(key, tuple(begins), tuple(frames), folder)
+            task = replace(task, split=None, part=part)
+        self._pool.submit(task)
+
+    def _take(self, ended: Done | Lost, progress: Progress) -> None:
+        number, key = ended.number, ended.key
+        if self._running.pop(ended.serial, None) is None:
+            # Its file was given up meanwhile, begun anew, or done in another way.
+            if self._ledger.entry(number).state == State.DONE:
+                remove_parts(self._files[number].wanted.targets[0], number)
             return
-        if isinstance(ended, Done) and ended.error is None:
-            self._ledger.done(
-                ended.number, seconds=ended.seconds, frames=ended.frames, node=ended.node
-            )
-            progress.done += 1
-            progress.frames += ended.frames
-            return
-        if isinstance(ended, Done):
-            last = entry.tries >= self._retries
-            self._ledger.failed(
-                ended.number, ended.error or "", seconds=ended.seconds, node=ended.node, last=last
-            )
-        else:
-            last = entry.lost + 1 >= MOST_LOST
-            self._ledger.lost(ended.number, ended.error, last=last)
-            for target in entry.wanted.targets:
-                remove_leftovers(target, entry.number)
-        if last:
-            progress.failed += 1
-            return
-        again = self._ledger.entry(ended.number)
-        # What was lost comes first; what failed by itself waits for the others.
+        if isinstance(ended, Done) and ended.remark:
+            self._ledger.remark(number, ended.remark)
         if isinstance(ended, Lost):
-            waiting.appendleft(again)
+            self._lost(ended, progress)
+        elif ended.error is not None:
+            self._failed(ended, progress)
+        elif ended.begins:
+            self._ledger.cut(number, ended.begins)
+            self._cuts[number] = _Cut({})
+            self._refresh(number)
+            self._first([(number, one) for one in self._cuts[number].parts])
+        elif key is None:
+            self._done(ended, progress, ended.seconds)
         else:
-            waiting.append(again)
+            self._part_done(ended, key, progress)
+
+    def _done(self, ended: Done, progress: Progress, seconds: float) -> None:
+        self._ended += 1
+        self._ledger.done(ended.number, seconds=seconds, frames=ended.frames, node=ended.node)
+        progress.done += 1
+        if ended.key is None:
+            progress.frames += ended.frames
+
+    def _part_done(self, ended: Done, key: PartKey, progress: Progress) -> None:
+        number, cut = ended.number, self._cuts[ended.number]
+        if not ended.whole or key.step in (Step.FOLLOW, Step.WHOLE):
+            self._ledger.done(
+                number, key=key, seconds=ended.seconds, frames=ended.frames, node=ended.node
+            )
+        cut.whole |= ended.whole
+        if key.step == Step.FIND:
+            progress.frames += ended.frames
+        self._refresh(number)
+        if key.step in (Step.JOIN, Step.WHOLE) and not ended.whole:
+            seconds = sum(one.seconds for one in cut.parts.values())
+            self._done(ended, progress, seconds)
+            self._leave(number)
+            remove_parts(self._files[number].wanted.targets[0], number)
+            return
+        self._ended += 1
+        of_step = [one for one in cut.parts.values() if one.key.step == key.step]
+        if ended.whole or all(one.state == State.DONE for one in of_step):
+            self._next_step(number, key)
+
+    def _next_step(self, number: int, done: PartKey) -> None:
+        cut = self._cuts[number]
+        keys = following(done, cut.whole, len(cut.found))
+        self._leave(number)
+        self._cuts[number] = cut
+        self._ledger.add_parts(number, keys)
+        self._refresh(number)
+        self._first([(number, key) for key in keys])
+
+    def _refresh(self, number: int) -> None:
+        parts = self._ledger.parts_of(number)
+        self._cuts[number].parts = {one.key: one for one in parts}
+
+    def _first(self, tasks: Sequence[_Waiting]) -> None:
+        """What is begun is finished before anything else is begun."""
+        self._waiting.extendleft(reversed(tasks))
+
+    def _failed(self, ended: Done, progress: Progress) -> None:
+        number, key = ended.number, ended.key
+        error, seconds, node = ended.error or "", ended.seconds, ended.node
+        if key is not None and ended.lost:
+            # What earlier steps wrote is gone: the file begins anew, which is one of its tries.
+            self._forget(number)
+            key = None
+        entry = self._ledger.entry(number) if key is None else self._part(number, key)
+        last = entry.tries >= self._retries
+        self._ledger.failed(number, error, seconds=seconds, node=node, last=last, key=key)
+        if last:
+            self._give_up(number, key, error, progress)
+        else:
+            # What failed by itself waits for the others.
+            self._waiting.append((number, key))
+
+    def _lost(self, ended: Lost, progress: Progress) -> None:
+        number, key = ended.number, ended.key
+        entry = self._ledger.entry(number) if key is None else self._part(number, key)
+        last = entry.lost + 1 >= MOST_LOST
+        self._ledger.lost(number, ended.error, last=last, key=key)
+        for target in self._files[number].wanted.targets:
+            remove_leftovers(target, number)
+        if last:
+            self._give_up(number, key, ended.error, progress)
+        else:
+            # What was lost comes first.
+            self._waiting.appendleft((number, key))
+
+    def _part(self, number: int, key: PartKey) -> PartEntry:
+        self._refresh(number)
+        return self._cuts[number].parts[key]
+
+    def _forget(self, number: int) -> None:
+        self._ledger.forget_parts(number)
+        remove_parts(self._files[number].wanted.targets[0], number)
+        self._leave(number)
+
+    def _leave(self, number: int) -> None:
+        """Nothing of a file's parts waits any more; what is on its way does not count."""
+        self._cuts.pop(number, None)
+        self._waiting = deque(one for one in self._waiting if one[0] != number)
+        self._running = {serial: one for serial, one in self._running.items() if one[0] != number}
+
+    def _give_up(self, number: int, key: PartKey | None, error: str, progress: Progress) -> None:
+        if key is not None:
+            # The other parts stay as they are: the next run need not do them again.
+            of = f" of {len(self._cuts[number].found)}" if key.of_each else ""
+            text = f"{key}{of}: {error}"
+            self._leave(number)
+            self._ledger.failed(number, text, seconds=0.0, node="", last=True)
+        progress.failed += 1
 
 
 def nothing_works(reason: str) -> StreamError:

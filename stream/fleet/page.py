@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from stream.addresses import redact
-from stream.fleet.ledger import Entry, State
+from stream.fleet.ledger import Entry, PartEntry, State
+from stream.fleet.parts import Step, progress_of
 from stream.types import JSON
 
 _WIDTH, _HEIGHT = 720, 160
@@ -17,17 +18,22 @@ _SLOWEST = 10
 _BARS = 60
 
 
-def figures(entries: Sequence[Entry]) -> dict[str, JSON]:
+Parts = Mapping[int, Sequence[PartEntry]]
+"""The tasks of files that are done in parts, by the file's number."""
+
+
+def figures(entries: Sequence[Entry], parts: Parts | None = None) -> dict[str, JSON]:
     """The figures of a fleet, ready for JSON.
 
     Args:
         entries: of the ledger.
+        parts: likewise.
 
     Returns:
         `files` by state, `frames`, `seconds` of work (of all workers together), `wall_seconds`
         from the first file's begin to the last one's end, `fps` over that, `nodes` with their files
-        and frames, `slowest` files, `failures` by kind with their number, and `failed` files with
-        their sentence.
+        and frames, `slowest` files, `failures` by kind with their number, `failed` files with their
+        sentence, files done in `parts`, and what is to be said of files, as `remarks`.
     """
     done = [one for one in entries if one.state == State.DONE]
     begun = min((one.begun for one in done), default=0.0)
@@ -55,7 +61,39 @@ def figures(entries: Sequence[Entry]) -> dict[str, JSON]:
             {"input": redact(one.wanted.source), "error": one.error, "tries": one.tries + one.lost}
             for one in failed
         ],
+        "parts": [
+            {
+                "input": redact(one.wanted.source),
+                "state": str(one.state),
+                "parts": sum(each.key.step == Step.FIND for each in of),
+                "tasks": len(of),
+                "done": sum(each.state == State.DONE for each in of),
+                "tries": sum(each.tries + each.lost for each in of),
+                "seconds": {
+                    step: sum(each.seconds for each in of if each.key.step == step)
+                    for step in dict.fromkeys(str(each.key.step) for each in of)
+                },
+            }
+            for one, of in _in_parts(entries, parts)
+        ],
+        "remarks": [
+            {"input": redact(one.wanted.source), "remark": one.remark}
+            for one in entries
+            if one.remark
+        ],
     }
+
+
+def _in_parts(
+    entries: Sequence[Entry], parts: Parts | None
+) -> list[tuple[Entry, Sequence[PartEntry]]]:
+    known = parts or {}
+    return [(one, known[one.number]) for one in entries if known.get(one.number)]
+
+
+def how_far(of: Sequence[PartEntry]) -> str:
+    """How far a file is that is done in parts, in words."""
+    return progress_of([(one.key, one.state == State.DONE) for one in of])
 
 
 def kind_of(error: str, source: str) -> str:
@@ -66,16 +104,16 @@ def kind_of(error: str, source: str) -> str:
     return re.sub(r"\d+(\.\d+)?", "N", text).strip() or "unknown"
 
 
-def page(entries: Sequence[Entry], title: str) -> str:
+def page(entries: Sequence[Entry], title: str, parts: Parts | None = None) -> str:
     """A page of HTML that needs nothing else: throughput over time, slowest files, failures."""
-    known = figures(entries)
+    known = figures(entries, parts)
     done = sorted((one for one in entries if one.state == State.DONE), key=lambda one: one.ended)
     states = known["files"]
     assert isinstance(states, dict)
     summary = ", ".join(f"{count} {state}" for state, count in states.items() if count)
     failures = known["failures"]
     assert isinstance(failures, dict)
-    parts = [
+    body = [
         f"<h1>{html.escape(title)}</h1>",
         f"<p>{summary or 'no files'}; {known['frames']} frames, {known['fps']:.1f} a second.</p>",
         "<h2>Frames a second over time</h2>",
@@ -97,8 +135,10 @@ def page(entries: Sequence[Entry], title: str) -> str:
             ]
         ),
         _failed([one for one in entries if one.state == State.FAILED]),
+        *(_tasks(one, of) for one, of in _in_parts(entries, parts)),
+        _listed("Remarks", [(one.wanted.source, one.remark) for one in entries if one.remark]),
     ]
-    return _FRAME.format(title=html.escape(title), body="\n".join(parts))
+    return _FRAME.format(title=html.escape(title), body="\n".join(body))
 
 
 def _throughput(done: Sequence[Entry]) -> str:
@@ -157,12 +197,32 @@ def _bars(rows: Sequence[tuple[str, float, str]]) -> str:
     )
 
 
+def _tasks(entry: Entry, of: Sequence[PartEntry]) -> str:
+    """A file's parts, with the seconds that each took."""
+    said = "done" if entry.state == State.DONE else how_far(of)
+    rows = [
+        (
+            str(one.key)
+            + (f", {one.tries + one.lost} tries failed" if one.tries + one.lost else ""),
+            one.seconds,
+            f"{one.seconds:.1f} s" if one.state == State.DONE else str(one.state),
+        )
+        for one in of
+    ]
+    name = html.escape(redact(entry.wanted.source))
+    return f"<h2>In parts: {name}</h2><p>{html.escape(said)}</p>{_bars(rows)}"
+
+
 def _failed(failed: Sequence[Entry]) -> str:
+    return _listed("Failed files", [(one.wanted.source, one.error) for one in failed])
+
+
+def _listed(title: str, said: Sequence[tuple[str, str]]) -> str:
     rows = "".join(
-        f"<tr><td>{html.escape(redact(one.wanted.source))}</td><td>{html.escape(one.error)}</td></tr>"
-        for one in failed
+        f"<tr><td>{html.escape(redact(source))}</td><td>{html.escape(text)}</td></tr>"
+        for source, text in said
     )
-    return f"<h2>Failed files</h2><table>{rows}</table>" if rows else ""
+    return f"<h2>{title}</h2><table>{rows}</table>" if rows else ""
 
 
 _FRAME = """<!doctype html>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 LIST_ENDING = ".txt"
 _PARTIAL = ".fleet-partial"
+_PARTS = ".fleet-parts"
 # What is put there is there when it is whole, or not at all.
 _WHOLE_BY_NATURE = {"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "memory"}
 
@@ -41,6 +43,19 @@ def _storage(kind: type[StreamError], sentence: str) -> Iterator[None]:
 def is_remote(place: str) -> bool:
     """Whether a place is an address such as s3://bucket/key; not a path."""
     return "://" in place
+
+
+def parts_folder(target: str, number: int, *about: str) -> str:
+    """The folder beside a target in which the steps of a file that is cut leave their files.
+
+    Args:
+        target: where the file's result goes.
+        number: the file's in the ledger.
+        about: what would make these files others: the file's fingerprint, the options' hash.
+    """
+    parent, _, name = target.rpartition("/")
+    mark = hashlib.sha256("\n".join(about).encode()).hexdigest()[:8]
+    return f"{parent}/.{name}{_PARTS}-{number}-{mark}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +218,7 @@ class Result:
         self._name = f".{stem or name}{mark}{dot}{ending}"
         self._folder = scratch if is_remote(target) else Path(target).parent
         self.working = self._folder / self._name
+        self._wanted = True
 
     def open(self) -> Path:
         """The path to write to.
@@ -224,6 +240,8 @@ class Result:
         Raises:
             SinkError: it cannot be put there; what was there is as it was.
         """
+        if not self._wanted:
+            return
         with _storage(SinkError, f"{redact(self.target)} cannot be written"):
             if not is_remote(self.target):
                 self.working.replace(self.target)
@@ -239,10 +257,26 @@ class Result:
                 files.mv(beside, self.target)
         self.drop()
 
+    def forget(self) -> None:
+        """It is not to be put in its place after all."""
+        self._wanted = False
+
     def drop(self) -> None:
         """Removes what was written and is of no use."""
         with suppress(OSError):
             self.working.unlink(missing_ok=True)
+
+
+def remove_parts(target: str, number: int) -> None:
+    """Removes what the steps of a file that was cut have left beside its target."""
+    parent, _, name = target.rpartition("/")
+    with suppress(StreamError, OSError), _storage(SinkError, f"{redact(parent)} cannot be changed"):
+        files = filesystem(parent)
+        begin = f".{name}{_PARTS}-{number}-"
+        for about in files.ls(parent, detail=True, refresh=True):
+            path = str(about["name"]).rstrip("/")
+            if path.rpartition("/")[2].startswith(begin):
+                files.rm(path, recursive=True)
 
 
 def remove_leftovers(target: str, number: int) -> None:

@@ -184,10 +184,14 @@ class RayPool(Pool):
                 self._nodes.get(worker, ""),
                 0.0,
                 error=f"a fault of the program: {type(cause).__name__}: {cause}",
+                key=task.key,
+                serial=task.serial,
             )
         except self._ray.exceptions.RayError as error:
             self._nodes.pop(worker, None)
-            return Lost(task.number, f"the worker was lost: {_sentence(error)}")
+            return Lost(
+                task.number, f"the worker was lost: {_sentence(error)}", task.key, task.serial
+            )
         self._free.append(worker)
         return done
 

@@ -1,4 +1,4 @@
-"""What a worker does: it keeps the model, and does one file after the other."""
+"""What a worker does: it keeps the model, and does one file, or part of one, after the other."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ import os
 import platform
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stream.errors import StreamError
+from stream.fleet.parts import PartKey, PartTask
 from stream.fleet.places import Result, at_hand
 
 if TYPE_CHECKING:
@@ -21,17 +25,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One file for a worker.
+    """One file for a worker, or a part of one.
 
     Attributes:
-        number: its own in the ledger.
+        number: the file's in the ledger.
         source: its path or address.
         targets: where its results go, one for each output of the plan.
+        split: how many seconds a part has at least, where a long file is to be cut; else None.
+        part: which part it is; None for the file.
+        serial: of the task, for its driver.
     """
 
     number: int
     source: str
     targets: tuple[str, ...]
+    split: float | None = None
+    part: PartTask | None = None
+    serial: int = 0
+
+    @property
+    def key(self) -> PartKey | None:
+        """Which part it is; None for the file."""
+        return None if self.part is None else self.part.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +59,12 @@ class Done:
         seconds: that it took.
         frames: in the result.
         error: why it failed, in a sentence; None where all results are in their places.
+        key: which part it was; None for the file.
+        begins: where the parts of a file begin that is to be done in parts; then nothing else was.
+        whole: whether a file that was cut is to be done at once from here on.
+        lost: whether what an earlier step wrote is gone, so that the file must begin anew.
+        remark: what is to be said of the file.
+        serial: the task's.
     """
 
     number: int
@@ -51,6 +72,12 @@ class Done:
     seconds: float
     frames: int = 0
     error: str | None = None
+    key: PartKey | None = None
+    begins: tuple[int, ...] = ()
+    whole: bool = False
+    lost: bool = False
+    remark: str = ""
+    serial: int = 0
 
 
 class Worker:
@@ -85,41 +112,78 @@ class Worker:
         return self._node, os.getpid()
 
     def do(self, task: Task) -> Done:
-        """Does a file; what goes wrong with it comes back as a sentence."""
+        """Does a file or a part; what goes wrong with it comes back as a sentence."""
         begun = time.monotonic()
+        done = Done(task.number, self._node, 0.0, key=task.key, serial=task.serial)
         try:
-            frames = self._do(task)
+            with tempfile.TemporaryDirectory(prefix="stream-fleet-") as folder:
+                done = self._do(task, Path(folder), done)
         except StreamError as error:
-            return Done(task.number, self._node, time.monotonic() - begun, error=str(error))
-        return Done(task.number, self._node, time.monotonic() - begun, frames)
+            from stream.run.kept import KeptLostError
 
-    def _do(self, task: Task) -> int:
+            lost = isinstance(error, KeptLostError)
+            done = replace(done, error=str(error), lost=lost)
+        return replace(done, seconds=time.monotonic() - begun)
+
+    def _do(self, task: Task, scratch: Path, done: Done) -> Done:
+        with at_hand(task.source, scratch) as path:
+            if task.part is not None:
+                from stream.fleet.part_work import PartWork
+
+                plan = self._at(path)
+                return PartWork(plan, self._model, task, task.part, scratch).do(done)
+            if task.split is not None:
+                from stream.sources._part import cut
+
+                found = cut(path, Fraction(task.split))
+                if found.begins:
+                    return replace(done, begins=found.begins)
+                done = replace(done, remark=found.why_not and f"not cut: {found.why_not}")
+            return replace(done, frames=self._file(task, path, scratch))
+
+    @property
+    def _model(self) -> Segmenter:
+        assert self._segmenter is not None
+        return self._segmenter
+
+    def _at(self, path: Path) -> RunPlan:
+        """The plan with a file as its source."""
+        return replace(self._plan, source=replace(self._plan.source, target=str(path)))
+
+    def _file(self, task: Task, path: Path, scratch: Path) -> int:
+        """Does a file at once; returns how many frames it has."""
         from rich.console import Console
 
         from stream.run import setup
 
-        with tempfile.TemporaryDirectory(prefix="stream-fleet-") as folder:
-            scratch = Path(folder)
-            results = [Result(target, task.number, scratch) for target in task.targets]
-            try:
-                with at_hand(task.source, scratch) as path:
-                    plan = replace(
-                        self._plan,
-                        source=replace(self._plan.source, target=str(path)),
-                        outputs=tuple(
-                            replace(output, target=str(result.open()))
-                            for output, result in zip(self._plan.outputs, results, strict=True)
-                        ),
-                    )
-                    silent = Console(file=io.StringIO())
-                    report, outcome = setup.execute(plan, console=silent, segmenter=self._segmenter)
-                if outcome.error is not None:
-                    raise outcome.error
-                if outcome.interrupted:
-                    raise StreamError(f"{task.source} was interrupted")
-                for result in results:
-                    result.publish()
-            finally:
-                for result in results:
-                    result.drop()
+        with results(task.targets, task.number, scratch) as made:
+            plan = with_targets(self._at(path), made)
+            silent = Console(file=io.StringIO())
+            report, outcome = setup.execute(plan, console=silent, segmenter=self._segmenter)
+            if outcome.error is not None:
+                raise outcome.error
+            if outcome.interrupted:
+                raise StreamError(f"{task.source} was interrupted")
         return report.frames_out
+
+
+@contextmanager
+def results(places: tuple[str, ...], number: int, scratch: Path) -> Iterator[list[Result]]:
+    """Results to be written, which are put in their places where nothing goes wrong."""
+    made = [Result(place, number, scratch) for place in places]
+    try:
+        yield made
+        for result in made:
+            result.publish()
+    finally:
+        for result in made:
+            result.drop()
+
+
+def with_targets(plan: RunPlan, made: list[Result]) -> RunPlan:
+    """The plan with results as its first outputs' targets."""
+    outputs = tuple(
+        replace(output, target=str(result.open()))
+        for output, result in zip(plan.outputs, made, strict=True)
+    )
+    return replace(plan, outputs=outputs)

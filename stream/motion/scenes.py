@@ -23,16 +23,24 @@ class Scenes:
         self._before: Grey | None = None
         self._number = 0
 
-    def __call__(self, rgb: NDArray[np.uint8]) -> int:
+    def __call__(self, grey: Grey) -> int:
         """The number of the scene that the next picture shows, from 0 on.
 
         Args:
-            rgb: uint8 [H, W, 3], the picture or a smaller one of it.
+            grey: of the picture, as `small_of` makes it.
         """
-        small = cv2.resize(rgb, _SIZE, interpolation=cv2.INTER_AREA)
-        grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
         before, self._before = self._before, grey
         if before is not None and is_cut(before, grey):
             difference = cv2.absdiff(before, grey).mean()
             self._number += int(difference >= _DIFFERENCE)
         return self._number
+
+
+def small_of(rgb: NDArray[np.uint8]) -> Grey:
+    """What `Scenes` looks at of a picture.
+
+    Args:
+        rgb: uint8 [H, W, 3], the picture or a smaller one of it.
+    """
+    small = cv2.resize(rgb, _SIZE, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)

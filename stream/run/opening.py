@@ -86,7 +86,7 @@ def open_sink(
         SinkError: it cannot be written to.
     """
     if painter is not None:
-        info, options = _suited(kind, target, info, options, painter)
+        info, options = suited(kind, target, info, options, painter)
     if threads is not None and issubclass(kind, VideoSink):
         return kind(
             target,
@@ -143,9 +143,18 @@ def without_lost(
     return info, []
 
 
-def _suited(
+def suited(
     kind: type[Sink], target: str, info: VideoInfo, options: OutputOptions, painter: Painter
 ) -> tuple[VideoInfo, OutputOptions]:
+    """What comes when a painter has painted, and how it is written.
+
+    Args:
+        kind: of the sink.
+        target: where it goes.
+        info: of the frames before they are painted.
+        options: as they were asked for.
+        painter: paints what comes.
+    """
     alpha = painter.alpha or (info.alpha and not painter.fills)
     info = replace(info, alpha=alpha, exact=painter.exact, grey=painter.grey)
     if painter.pixel_format is not None:

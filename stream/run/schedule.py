@@ -14,7 +14,8 @@ from stream.frame import Passthrough
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
 from stream.instances import Instances
-from stream.motion.scenes import Scenes
+from stream.motion.flow import Grey
+from stream.motion.scenes import Scenes, small_of
 from stream.run import unsure
 from stream.run.figures import Counts, Job
 from stream.timing import timed
@@ -106,18 +107,34 @@ class Finder:
 
     def candidates(self, raw: Raw, prepared: Prepared) -> Instances:
         """What may be in a frame, for `follow`; called as that is, in order."""
-        share = min(self._floor, unsure.FLOOR) if self.covers else self._floor
-        least = None if share == 1 else share * self.detector.threshold
-        found = self.detector.postprocess(raw, prepared, least)
+        return self.placed(*self.look(raw, prepared))
+
+    def look(self, raw: Raw, prepared: Prepared) -> tuple[Instances, Grey | None]:
+        """What may be in a frame, and what tells its scene; in any order, from any thread."""
+        found = self.detector.postprocess(raw, prepared, self._least)
         if self.tracker is None:
-            return found
+            return found, None
         pixels, where = prepared.pixels()[0], prepared.geometry
         (left, top), (width, height) = where.offset, where.content
-        scene = self._scenes(pixels[top : top + height, left : left + width])
-        found = replace(found, scene=scene)
-        if not self.tracker.colours:
-            return found
-        return with_colours(found, pixels, where.scale, where.offset)
+        small = small_of(pixels[top : top + height, left : left + width])
+        if self.tracker.colours:
+            found = with_colours(found, pixels, where.scale, where.offset)
+        return found, small
+
+    def placed(self, found: Instances, small: Grey | None) -> Instances:
+        """What `look` gave with the scene that it belongs to; called in order."""
+        return found if small is None else replace(found, scene=self._scenes(small))
+
+    @property
+    def _least(self) -> float | None:
+        """The lowest score of a candidate; None for the detector's own threshold."""
+        share = min(self._floor, unsure.FLOOR) if self.covers else self._floor
+        return None if share == 1 else share * self.detector.threshold
+
+    def among(self, found: Instances, small: Grey | None) -> Instances:
+        """Of what `look` gave down to any lower score that which `candidates` would give."""
+        least = self.detector.threshold if self._least is None else self._least
+        return self.placed(found.select(found.scores >= least), small)
 
     def follow(
         self,
@@ -296,6 +313,10 @@ class Ahead:
         except Exception:
             yield from self.flush()
             raise
+        yield from self.put_candidates(job, candidates)
+
+    def put_candidates(self, job: Job, candidates: Instances) -> Iterator[Work]:
+        """Takes a frame of which it is known what may be in it; gives those that are ready now."""
         self._held.append(_Held(job, candidates))
         while self._held and self._ready():
             yield from self._release()
@@ -360,13 +381,16 @@ class EachFrame(Schedule):
     def settle(self, items: Iterable[Work]) -> Iterator[Work]:
         """Waits for each frame's inference in turn, and for what the tracker wants to know."""
         for item in items:
-            if isinstance(item, Job):
-                with self._lock:
-                    future = self._under_way.pop(id(item))
-                yield from self._held.put(item, future)
-            else:
-                yield from self._held.put_after(item)
+            yield from self._settled(item)
         yield from self._held.flush()
+
+    def _settled(self, item: Work) -> Iterator[Work]:
+        if isinstance(item, Job):
+            with self._lock:
+                future = self._under_way.pop(id(item))
+            yield from self._held.put(item, future)
+        else:
+            yield from self._held.put_after(item)
 
     def close(self) -> None:
         """Ends the workers."""

@@ -45,6 +45,9 @@ from stream.sources.images import ImagesSource
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
 
+Finding = Callable[[VideoInfo], tuple[Told, Schedule]]
+"""Gives what finds the objects of a source, and which of its frames."""
+
 _HICCUP = 30
 """Frames that may wait for the encoder of a live recording: a second. More would only be memory."""
 
@@ -158,6 +161,7 @@ def prepared(
     source: Source | None = None,
     turns: Turns | None = None,
     further: Sequence[Callable[[VideoInfo], Output]] = (),
+    finding: Finding | None = None,
 ) -> Iterator[Prepared]:
     """Opens what a plan names, and lets go of it where the run never came to begin.
 
@@ -168,6 +172,7 @@ def prepared(
         source: opened already; None opens the plan's.
         turns: where several live sources share the model, who may infer now.
         further: make outputs besides the plan's, once it is known what frames come.
+        finding: gives what finds the objects; None for what the plan says.
 
     Raises:
         StreamError: source, model or an output cannot be used.
@@ -179,7 +184,7 @@ def prepared(
             source = sources.open(plan.source.target, plan.source.options)
         stack.callback(source.close)
         info = source.info
-        told, schedule = find_by(plan, info, segmenter, turns)
+        told, schedule = find_by(plan, info, segmenter, turns) if finding is None else finding(info)
         stack.callback(schedule.close)
         counting = Counting(plan.counts, info, keep_series=plan.counts.plot is not None)
         outputs = []
@@ -233,6 +238,7 @@ def execute(
     segmenter: Segmenter | None = None,
     on_frame: OnFrame | None = None,
     remarks: Sequence[str] = (),
+    finding: Finding | None = None,
 ) -> tuple[RunReport, Outcome]:
     """Runs a plan to its end, with progress, Ctrl-C, keys of windows, and the live report file.
 
@@ -242,6 +248,7 @@ def execute(
         segmenter: loaded already; None loads the plan's.
         on_frame: see `Run`.
         remarks: sentences to add to the report.
+        finding: see `prepared`.
 
     Returns:
         The figures, and how it ended, errors of the run included.
@@ -249,7 +256,7 @@ def execute(
     Raises:
         StreamError: the run could not begin.
     """
-    with prepared(plan, segmenter, on_frame) as ready:
+    with prepared(plan, segmenter, on_frame, finding=finding) as ready:
         run = ready.run
         live = run.source.info.live
         _connect(ready)

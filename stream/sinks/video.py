@@ -320,7 +320,7 @@ class VideoSink(Sink):
             self._durations[at] = self._end - at
         if self._decode_times is not None:
             self._decode_times.encoded(at)
-        self._mux(self._stream.encode(picture))
+        self._mux(self._encoded(picture))
         if self._kind.fills:
             self._shown = picture
         self._copies.advance(now)
@@ -341,8 +341,12 @@ class VideoSink(Sink):
         for place in range(self._last + 1, at):
             self._shown.pts = place
             self._repeated += 1
-            self._mux(self._stream.encode(self._shown))
+            self._mux(self._encoded(self._shown))
         return at
+
+    def _encoded(self, picture: VideoFrame | None) -> list[AnyPacket]:
+        """What the encoder gives out for a picture; None for all that it still holds."""
+        return self._stream.encode(picture)
 
     def _keyframe_due(self, at: int) -> bool:
         now = at * self._tick
@@ -378,7 +382,7 @@ class VideoSink(Sink):
         if self._done:
             return
         try:
-            self._mux(self._stream.encode(None), final=True)
+            self._mux(self._encoded(None), final=True)
             self._copies.finish()
             self._muxer.finish(self._covers.finish)
         except FAILURES as error:

@@ -144,20 +144,16 @@ class FileSource(Source):
         anywhere = bool(container.format.flags & _CLOCK_STARTS_ANYWHERE)
         began = Fraction(container.start_time or 0, av.time_base)
         self._timeline = Timeline(anywhere=anywhere)
-        start, end = self._request.start, self._request.end
-        if anywhere or began > _LATE or start is not None:
+        if anywhere or began > _LATE or self._request.start is not None:
             if not anywhere and began > _LATE:
                 self._remarks.append(
                     f"the file's clock begins at {float(began):g} s; the film begins at 0"
                 )
             # To a whole tick, so that no picture moves against another.
-            zero = began + (start or 0)
+            zero = began + (self._request.start or 0)
             self._timeline.zero = round(zero / self._tick) * self._tick
             began -= self._timeline.zero
-        self._cut = (
-            None if start is None else began + start,
-            None if end is None else began + end,
-        )
+        self._cut = self._wanted(began)
 
         first = self._prime()
         place = [s.index for s in container.streams.video].index(self._index)
@@ -185,6 +181,11 @@ class FileSource(Source):
         )
         if self._request.start and self.info.duration == 0:
             raise self._nothing_left()
+
+    def _wanted(self, began: Fraction) -> tuple[Fraction | None, Fraction | None]:
+        """From when to when pictures are wanted, on the frames' clock, where the file `began`."""
+        start, end = self._request.start, self._request.end
+        return None if start is None else began + start, None if end is None else began + end
 
     def _prime(self) -> av.VideoFrame:
         """Reads until the first picture, from the last keyframe before the cut."""

@@ -42,11 +42,11 @@ class _Workers(Pool):
         plan = self._plans[task.source]
         what = plan.popleft() if plan else "ok"
         if what == "lost":
-            return [Lost(task.number, "the worker was lost")]
+            return [Lost(task.number, "the worker was lost", serial=task.serial)]
         if what == "bad":
-            return [Done(task.number, "here", 0.1, error="it is damaged")]
+            return [Done(task.number, "here", 0.1, error="it is damaged", serial=task.serial)]
         self.published.append(task.source)
-        return [Done(task.number, "here", 0.1, frames=10)]
+        return [Done(task.number, "here", 0.1, frames=10, serial=task.serial)]
 
     def workers(self) -> dict[str, int]:
         return {"here": self._count}

@@ -4,7 +4,7 @@ import pytest
 
 from stream import sources
 from stream.frame import Frame
-from stream.motion.scenes import Scenes
+from stream.motion.scenes import Scenes, small_of
 from stream.options import CutOptions, InputOptions
 
 
@@ -21,7 +21,13 @@ def blocks(seed):
 def test_a_cut_begins_a_scene_and_coming_back_another():
     one, other = blocks(1), blocks(2)
     scenes = Scenes()
-    assert [scenes(picture) for picture in (one, one, other, other, one)] == [0, 0, 1, 1, 2]
+    assert [scenes(small_of(picture)) for picture in (one, one, other, other, one)] == [
+        0,
+        0,
+        1,
+        1,
+        2,
+    ]
 
 
 def test_light_that_changes_and_a_picture_that_moves_are_no_cut():
@@ -29,7 +35,9 @@ def test_light_that_changes_and_a_picture_that_moves_are_no_cut():
     dark = (picture * 0.3).astype(np.uint8)
     shifted = np.roll(picture, 20, axis=1)
     bright = np.clip(picture.astype(int) + 120, 0, 255).astype(np.uint8)
-    assert {scenes(one) for one in (picture, dark, picture, shifted, picture, bright)} == {0}
+    assert {
+        scenes(small_of(one)) for one in (picture, dark, picture, shifted, picture, bright)
+    } == {0}
 
 
 def test_a_plain_picture_in_which_little_passes_is_no_cut():
@@ -37,7 +45,7 @@ def test_a_plain_picture_in_which_little_passes_is_no_cut():
     passing = road.copy()
     passing[100:200, 100:180] = 230
     scenes = Scenes()
-    assert [scenes(one) for one in (road, passing, road, passing)] == [0] * 4
+    assert [scenes(small_of(one)) for one in (road, passing, road, passing)] == [0] * 4
 
 
 @pytest.mark.parametrize(
@@ -50,7 +58,7 @@ def test_the_cuts_of_a_film_are_found(shared_media, name, cuts):
         for frame in source:
             if isinstance(frame, Frame):
                 small = frame.image.reformat(160, 96, format="rgb24", interpolation="AREA")
-                numbers.append(scenes(np.asarray(small.to_ndarray(), np.uint8)))
+                numbers.append(scenes(small_of(np.asarray(small.to_ndarray(), np.uint8))))
     assert [
         index for index in range(1, len(numbers)) if numbers[index] > numbers[index - 1]
     ] == cuts

@@ -34,6 +34,7 @@ class Counts(Layer):
 
     stands_before: ClassVar[bool] = True
     pastes: ClassVar[bool] = False
+    remembers: ClassVar[bool] = True
 
     def __init__(self, style: Style) -> None:
         super().__init__(style)

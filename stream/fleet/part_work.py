@@ -1,0 +1,139 @@
+"""A worker's task that is a part of a file: what it needs is fetched, what it makes put there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stream.fleet.between import Place
+from stream.fleet.parts import PartTask, Step
+from stream.fleet.places import at_hand, exists
+from stream.fleet.steps import Steps
+from stream.fleet.work import Done, Task, results, with_targets
+from stream.run.kept import KeptLostError
+from stream.sinks._spliced import NotJoinableError
+
+if TYPE_CHECKING:
+    from stream.inference.segmenter import Segmenter
+    from stream.run.plan import RunPlan
+
+
+class PartWork:
+    """Does a step with a file at hand.
+
+    Args:
+        plan: what is done with the file, which is its source.
+        model: finds the objects.
+        task: the worker's.
+        part: of it.
+        scratch: a folder for what is only needed meanwhile.
+    """
+
+    def __init__(
+        self, plan: RunPlan, model: Segmenter, task: Task, part: PartTask, scratch: Path
+    ) -> None:
+        self._plan, self._model, self._scratch = plan, model, scratch
+        self._task, self._part = task, part
+
+    def do(self, done: Done) -> Done:
+        """Does it; returns what came of it.
+
+        Raises:
+            StreamError: it cannot be done.
+        """
+        does: dict[Step, Callable[[Done], Done]] = {
+            Step.FIND: self._find,
+            Step.FOLLOW: self._follow,
+            Step.PAINT: self._paint,
+            Step.JOIN: self._join,
+            Step.WHOLE: self._whole,
+        }
+        try:
+            return does[self._part.key.step](done)
+        except NotJoinableError as error:
+            return replace(done, whole=True, remark=f"painted at once: {error}")
+
+    def _find(self, done: Done) -> Done:
+        part, place = self._part, self._part.key.place
+        begin = part.begins[place] if place else None
+        end = part.begins[place + 1] if place + 1 < part.count else None
+        with results((part.found(place),), self._task.number, self._scratch) as (made,):
+            return replace(done, frames=self._steps(self._plan).find(begin, end, made.open()))
+
+    def _follow(self, done: Done) -> Done:
+        part, number = self._part, self._task.number
+        kept = tuple(map(part.followed, range(part.count)))
+        records = self._task.targets[1:]
+        with (
+            results(records, number, self._scratch) as written,
+            results(kept, number, self._scratch) as made,
+        ):
+            # The video's own place is only looked at.
+            video = replace(self._plan.outputs[0], target=self._task.targets[0])
+            beside = with_targets(replace(self._plan, outputs=self._plan.outputs[1:]), written)
+            plan = replace(self._plan, outputs=(video, *beside.outputs))
+            places = [made_one.open() for made_one in made]
+            followed = self._steps(plan).follow(self._found, part.begins, beside.outputs, places)
+            if followed.why:
+                for result in (*written, *made):
+                    result.forget()
+        if followed.why:
+            return replace(done, whole=True, remark=f"painted at once: {followed.why}")
+        return replace(done, frames=followed.frames)
+
+    def _paint(self, done: Done) -> Done:
+        part, place = self._part, self._part.key.place
+        ending = self._task.targets[0].rpartition(".")[2]
+        video = replace(self._plan.outputs[0], target=str(self._scratch / f"part.{ending}"))
+        steps = self._steps(replace(self._plan, outputs=(video,)))
+        first = sum(part.frames[:place])
+        with (
+            kept_at_hand(part.followed(place), self._scratch) as at,
+            results((part.painted(place),), self._task.number, self._scratch) as (made,),
+        ):
+            return replace(done, frames=steps.paint(place, part.begins, first, at, made.open()))
+
+    def _join(self, done: Done) -> Done:
+        part = self._part
+        with ExitStack() as stack:
+            painted = [
+                stack.enter_context(kept_at_hand(part.painted(place), self._scratch))
+                for place in range(part.count)
+            ]
+            (made,) = stack.enter_context(
+                results(self._task.targets[:1], self._task.number, self._scratch)
+            )
+            video = replace(self._plan.outputs[0], target=str(made.open()))
+            steps = self._steps(replace(self._plan, outputs=(video,)))
+            return replace(done, frames=steps.join(painted))
+
+    def _whole(self, done: Done) -> Done:
+        with results(self._task.targets, self._task.number, self._scratch) as made:
+            steps = self._steps(with_targets(self._plan, made))
+            return replace(done, frames=steps.whole(self._found))
+
+    @property
+    def _found(self) -> list[Place]:
+        places = map(self._part.found, range(self._part.count))
+        return [partial(kept_at_hand, place, self._scratch) for place in places]
+
+    def _steps(self, plan: RunPlan) -> Steps:
+        return Steps(plan, self._model)
+
+
+@contextmanager
+def kept_at_hand(place: str, scratch: Path) -> Iterator[Path]:
+    """A file that an earlier step left, as a path.
+
+    Raises:
+        KeptLostError: it is not there.
+        SourceError: the storage does not give it.
+    """
+    if not exists(place):
+        raise KeptLostError(f"{place.rpartition('/')[2]}, which an earlier step wrote, is gone")
+    with at_hand(place, scratch) as path:
+        yield path

@@ -1,0 +1,227 @@
+"""The driver with files that are cut: every step after the one before it, whatever goes wrong."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import Counter, deque
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from stream.fleet.driver import MOST_LOST, Driver, Lost, Pool
+from stream.fleet.ledger import Ledger, State, Wanted
+from stream.fleet.parts import PartKey, Step
+from stream.fleet.work import Done, Task
+
+_BEFORE = {
+    Step.FIND: (), Step.FOLLOW: (Step.FIND,), Step.PAINT: (Step.FIND, Step.FOLLOW),
+    Step.JOIN: (Step.PAINT,), Step.WHOLE: (Step.FIND,),
+}  # fmt: skip
+
+
+class _Workers(Pool):
+    """Workers of which a plan says what becomes of the next tasks: ok, bad, lost, gone, whole."""
+
+    def __init__(self, parts: dict[str, int], plan: list[str], seed: int, count: int = 3) -> None:
+        self._parts = parts
+        self._plan = deque(plan)
+        self._count = count
+        self._random = random.Random(seed)
+        self.busy: list[Task] = []
+        self.done: dict[str, Counter[PartKey]] = {name: Counter() for name in parts}
+        self.published: Counter[str] = Counter()
+        self.eras: Counter[str] = Counter()  # how often all was gone
+        self.era: dict[int, int] = {}
+        self.after: int | None = None  # so many ends until everything is killed
+        self.driver: Driver | None = None
+
+    def free(self) -> int:
+        return self._count - len(self.busy)
+
+    def submit(self, task: Task) -> None:
+        assert self.free() > 0
+        if task.part is not None:
+            count = self._parts[task.source]
+            assert task.part.begins == tuple(range(0, 10 * count, 10))
+            done = self.done[task.source]
+            for step in _BEFORE[task.part.key.step]:
+                places = range(1 if step == Step.FOLLOW else count)
+                assert all(done[PartKey(step, place)] for place in places), (task, done)
+            if task.part.key.step == Step.PAINT:
+                assert task.part.frames == tuple(range(5, 5 + count))
+        self.busy.append(task)
+        self.era[task.serial] = self.eras[task.source]
+
+    def wait(self, timeout: float) -> list[Done | Lost]:
+        if not self.busy:
+            return []
+        if self.after is not None:
+            self.after -= 1
+            if self.after < 0:
+                assert self.driver is not None
+                self.driver.abort()
+                return []
+        task = self.busy.pop(self._random.randrange(len(self.busy)))
+        what = self._plan.popleft() if self._plan else "ok"
+        if what == "lost":
+            return [Lost(task.number, "the worker was lost", task.key, task.serial)]
+        done = Done(task.number, "here", 0.5, key=task.key, serial=task.serial)
+        if self.era[task.serial] != self.eras[task.source]:
+            return [done]
+        if what == "bad":
+            return [_with(done, error="it is damaged")]
+        if task.part is None:
+            count = self._parts[task.source]
+            if count > 1:
+                return [_with(done, begins=tuple(range(0, 10 * count, 10)))]
+            self.published[task.source] += 1
+            return [_with(done, frames=10)]
+        key = task.part.key
+        if what == "gone" and key.step != Step.FIND:
+            self.done[task.source].clear()
+            self.eras[task.source] += 1
+            return [_with(done, error="found-0.kept is gone", lost=True)]
+        if what == "whole" and key.step in (Step.FOLLOW, Step.PAINT, Step.JOIN):
+            self.done[task.source][key] += 1
+            return [_with(done, whole=True, remark="painted at once: it had to be")]
+        self.done[task.source][key] += 1
+        if key.step in (Step.JOIN, Step.WHOLE):
+            self.published[task.source] += 1
+        return [_with(done, frames=5 + key.place)]
+
+    def workers(self) -> dict[str, int]:
+        return {"here": self._count}
+
+    def close(self) -> None:
+        return
+
+
+def _with(done: Done, **changes) -> Done:
+    from dataclasses import replace
+
+    return replace(done, **changes)
+
+
+def _ledger(folder: Path, names: list[str]) -> Ledger:
+    ledger = Ledger(folder / "ledger.sqlite")
+    ledger.want([Wanted(name, (str(folder / "out" / name),), "1", "o") for name in names])
+    return ledger
+
+
+def _drive(ledger: Ledger, pool: _Workers, retries: int = 2):
+    clock = itertools.count()
+    pool.driver = Driver(
+        ledger, pool, retries=retries, split=60.0, clock=lambda: float(next(clock))
+    )
+    return pool.driver.run([one.number for one in ledger.entries()])
+
+
+FATES = some.lists(some.sampled_from(["ok", "ok", "bad", "lost", "gone", "whole"]), max_size=40)
+
+
+@given(some.lists(some.integers(1, 4), min_size=1, max_size=4), FATES, some.integers(0, 999))
+def test_every_file_is_published_once_or_failed_and_steps_keep_their_order(
+    tmp_path_factory: pytest.TempPathFactory, counts: list[int], fates: list[str], seed: int
+) -> None:
+    parts = {f"{place}.mp4": count for place, count in enumerate(counts)}
+    pool = _Workers(parts, fates, seed)
+    ledger = _ledger(tmp_path_factory.mktemp("fleet"), list(parts))
+    progress = _drive(ledger, pool)
+    entries = ledger.entries()
+    ledger.close()
+    for entry in entries:
+        assert entry.state in (State.DONE, State.FAILED)
+        assert pool.published[entry.wanted.source] == (entry.state == State.DONE)
+        assert bool(entry.error) == (entry.state == State.FAILED)
+    assert progress.done == pool.published.total()
+    assert progress.done + progress.failed == len(parts)
+
+
+@given(
+    some.lists(some.integers(1, 4), min_size=1, max_size=3),
+    some.lists(some.integers(0, 12), min_size=1, max_size=4),
+    some.sampled_from([[], ["ok"] * 6 + ["whole"]]),
+    some.integers(0, 999),
+)
+def test_a_driver_that_is_killed_goes_on_and_does_nothing_again_that_was_done(
+    tmp_path_factory: pytest.TempPathFactory,
+    counts: list[int],
+    kills: list[int],
+    fates: list[str],
+    seed: int,
+) -> None:
+    parts = {f"{place}.mp4": count for place, count in enumerate(counts)}
+    folder = tmp_path_factory.mktemp("fleet")
+    pool = _Workers(parts, fates, seed)
+    ledger = _ledger(folder, list(parts))
+    for after in kills:
+        pool.after, pool.busy = after, []
+        _drive(ledger, pool)
+        ledger.close()
+        ledger = _ledger(folder, list(parts))  # another driver; all is wanted once more
+    pool.after, pool.busy = None, []
+    _drive(ledger, pool)
+    assert all(one.state == State.DONE for one in ledger.entries())
+    ledger.close()
+    assert pool.published == Counter(parts.keys())
+    assert all(count == 1 for done in pool.done.values() for count in done.values())
+
+
+def test_a_part_that_fails_ends_its_file_and_the_next_run_does_the_rest(tmp_path: Path) -> None:
+    pool = _Workers({"a": 3}, ["ok", "ok", "bad", "ok"], seed=1, count=1)
+    ledger = _ledger(tmp_path, ["a"])
+    progress = _drive(ledger, pool, retries=0)
+    (entry,) = ledger.entries()
+    assert progress.failed == 1 and entry.state == State.FAILED
+    assert entry.error.startswith("find ") and entry.error.endswith(" of 3: it is damaged")
+    done = sum(one.state == State.DONE for one in ledger.parts_of(entry.number))
+    assert done == 1
+    ledger.want([entry.wanted])
+    _drive(ledger, pool)
+    assert ledger.entries()[0].state == State.DONE
+    assert all(count == 1 for count in pool.done["a"].values())
+    ledger.close()
+
+
+def test_parts_of_a_file_that_changed_are_forgotten(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    ledger = _ledger(tmp_path, ["a", "b"])
+    for entry in ledger.entries():
+        ledger.cut(entry.number, (0, 10))
+        ledger.done(entry.number, seconds=1, frames=5, node="here", key=PartKey(Step.FIND, 0))
+    first, second = ledger.entries()
+    ledger.want([replace(first.wanted, fingerprint="2"), second.wanted])
+    assert ledger.parts_of(first.number) == []
+    states = [one.state for one in ledger.parts_of(second.number)]
+    assert states == [State.DONE, State.WAITING]
+    ledger.close()
+
+
+def test_a_worker_that_is_lost_with_a_part_often_ends_its_file(tmp_path: Path) -> None:
+    pool = _Workers({"a": 2}, ["ok", *["lost"] * 20], seed=1, count=1)
+    ledger = _ledger(tmp_path, ["a"])
+    assert _drive(ledger, pool).failed == 1
+    (entry,) = ledger.entries()
+    assert max(one.lost for one in ledger.parts_of(entry.number)) == MOST_LOST
+    ledger.close()
+
+
+def test_a_ledger_of_before_there_were_parts_is_read_and_taken_over(tmp_path: Path) -> None:
+    import sqlite3
+
+    ledger = _ledger(tmp_path, ["a"])
+    ledger.close()
+    with sqlite3.connect(ledger.path) as base:
+        base.executescript("DROP TABLE parts; DROP TABLE remarks; PRAGMA user_version=1;")
+    base.close()
+    reader = Ledger(ledger.path, reading=True)
+    assert len(reader.entries()) == 1 and reader.parts() == {}
+    reader.close()
+    again = _ledger(tmp_path, ["a"])
+    again.remark(1, "not cut: it is short")
+    assert again.entries()[0].remark == "not cut: it is short" and again.parts() == {}
+    again.close()
