@@ -71,3 +71,39 @@ class Opacity:
         if depth == 8:
             return np.array(samples, np.uint8)
         return np.asarray(np.rint(samples * np.float32(255 / ((1 << depth) - 1))), np.uint8)
+
+
+class ClearParts:
+    """Whether a film's pictures are clear in parts, as told by the first, and what is lost of it.
+
+    Many files have a place for opacity and no use; an encoder need not write it then.
+
+    Attributes:
+        kept: whether each picture's opacity goes with it.
+        asked: whether it is to be looked at any more.
+    """
+
+    def __init__(self, video: VideoStream, first: NDArray[np.uint8] | None) -> None:
+        """Looks at the first picture.
+
+        Args:
+            video: the stream.
+            first: the opacity of its first picture; None where it does not tell.
+        """
+        says = declared(video)
+        self.kept = first is not None and (says or bool((first < 255).any()))
+        self.asked = first is not None
+        self._why = "cannot be decoded here" if says and first is None else ""
+
+    def of(self, opacity: NDArray[np.uint8] | None) -> NDArray[np.uint8] | None:
+        """A later picture's opacity, None where it is not kept or the picture tells none."""
+        if self.kept or opacity is None:
+            return opacity
+        if (opacity < 255).any():
+            self.asked, self._why = False, "begins after the first picture"
+        return None
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is lost, where anything is."""
+        return [f"the picture's transparency is dropped, as it {self._why}"] if self._why else []

@@ -8,15 +8,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar
 
 import av
-import numpy as np
 from av.container import InputContainer
-from numpy.typing import NDArray
 
 from stream.errors import SourceError, UsageError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
@@ -28,7 +26,7 @@ from stream.sources._ending import Reached, cut_short, declared_end
 from stream.sources._pixels import Upright, lost_with
 from stream.sources._reader import Decoded, Part, Reader
 from stream.sources._timeline import Timeline
-from stream.sources._transparency import declared
+from stream.sources._transparency import ClearParts
 from stream.sources.base import Source, Target
 from stream.types import AnyPacket
 
@@ -160,10 +158,7 @@ class FileSource(Source):
         crop = crop_of(self.path, container.format.name, place)
         self._upright = Upright(first, crop, self._aspect)
         self._remarks += [*self._upright.remarks, *lost_with(first)]
-        opacity = self._upright.opacity(first, self._aspect)
-        says = declared(self._video)
-        self._transparent = opacity is not None and (says or bool((opacity < 255).any()))
-        self._lost_opacity = int(says and opacity is None)
+        self._clear = ClearParts(self._video, self._upright.opacity(first, self._aspect))
         self.info = describe(
             os.fsencode(self.path.name).decode(errors="replace"),
             container,
@@ -177,7 +172,7 @@ class FileSource(Source):
             self._timeline.zero,
             covers_of(container, self._video, self.path, self._range),
             joined=self._part is not None,
-            alpha=self._transparent,
+            alpha=self._clear.kept,
         )
         if self._request.start and self.info.duration == 0:
             raise self._nothing_left()
@@ -223,17 +218,8 @@ class FileSource(Source):
     @property
     def remarks(self) -> list[str]:
         """What is wrong with the file or not kept of it; complete when the iteration has ended."""
-        found = [*self._remarks, *self._reader.remarks, *self._upright.later_remarks]
-        if self._lost_opacity:
-            found.append(
-                "the picture's transparency is dropped, as it "
-                + (
-                    "cannot be decoded here"
-                    if declared(self._video)
-                    else "begins after the first picture"
-                )
-            )
-        return found
+        own = (self._reader.remarks, self._upright.later_remarks, self._clear.remarks)
+        return [*self._remarks, *itertools.chain.from_iterable(own)]
 
     @property
     def corrupt(self) -> int:  # type: ignore[override]
@@ -303,21 +289,13 @@ class FileSource(Source):
         picture = self._upright(waiting.decoded.picture, waiting.decoded.aspect)
         picture.pts, picture.time_base, picture.duration = waiting.pts, self._tick, duration
         frame = Frame(picture, self._delivered, waiting.pts, self._tick, duration)
-        frame.alpha = self._opacity(waiting.decoded)
+        if self._clear.asked:
+            stored = waiting.decoded
+            frame.alpha = self._clear.of(self._upright.opacity(stored.picture, stored.aspect))
         frame.stages["decode"] = waiting.decoded.seconds + time.perf_counter() - frame.captured_at
         self._delivered += 1
         self._seen = max(self._seen, (waiting.pts + duration) * self._tick)
         return frame
-
-    def _opacity(self, decoded: Decoded) -> NDArray[np.uint8] | None:
-        if self._lost_opacity:
-            return None
-        opacity = self._upright.opacity(decoded.picture, decoded.aspect)
-        if self._transparent or opacity is None:
-            return opacity
-        # Many files have a place for it and no use: encoders need not write it then.
-        self._lost_opacity += bool((opacity < 255).any())
-        return None
 
     def _last_duration(self, last: _Picture) -> int:
         """The last picture lasts until the declared end, unless that is far from its own length."""
@@ -388,14 +366,11 @@ class FileSource(Source):
                 f"{self._timeline.nudged} pictures had no usable time of their own and were placed "
                 "after the one before them"
             )
-        if self._timeline.splices:
-            self._remarks.append(
-                "the file's clock starts over in the middle; it was made continuous"
-            )
-        if self._timeline.leaps:
-            self._remarks.append(
-                "the file's clock jumps ahead in the middle; it was made continuous"
-            )
+        breaks = {"starts over": self._timeline.splices, "jumps ahead": self._timeline.leaps}
+        for what, count in breaks.items():
+            if count:
+                said = f"the file's clock {what} in the middle; it was made continuous"
+                self._remarks.append(said)
         if self._request.limit is None and self._request.end is None and not self._broken:
             zero = self._timeline.zero
             reached = Reached(
@@ -423,7 +398,5 @@ def probe(path: str | Path) -> VideoInfo:
     Raises:
         SourceError: as `FileSource` does.
     """
-    from dataclasses import replace
-
     with FileSource(path) as source:
         return replace(source.info, copied=())
