@@ -28,7 +28,7 @@ _GROWN = 0.5
 """Where a mask is at least half as sure as it must be for an object's pixel, it is covered."""
 _AROUND = 0.015
 """Of the picture's shorter side: how far the cover reaches beyond."""
-_BEYOND = 0.03
+_BEYOND = 0.02
 """Of the object's longer side: the same, where it is more."""
 _SAME = 0.5
 """Overlap of boxes from which on an object that is missing has been found under another number."""
@@ -38,10 +38,10 @@ _WITHIN = 0.8
 """Share of a box from which on what is unsure lies within what was found: a limb, mostly."""
 _UNSURE = 0.3
 """Of the time for which what was covered stays covered: for how long what was never sure does."""
-_STANDS = 0.6
+_STANDS = 0.8
 """Overlap of boxes from which on what was covered a moment ago is covered still: masks lose a hat
 or a hand for some frames while nobody moves."""
-_LATELY, _APART = 1.0, 0.25
+_LATELY, _APART = 0.5, 0.15
 """For how many seconds, and how far apart what is kept for it lies, in seconds."""
 _RUNG = 1.25
 """From one size of squares to the next."""
