@@ -96,12 +96,17 @@ def _whole(one: Labelled, picture: LabelledPicture, people: Sequence[Labelled]) 
 
 
 def scene(
-    material: Material, seed: int
+    material: Material, seed: int, every: int = 1
 ) -> Iterator[tuple[float, NDArray[np.uint8], dict[int, Box]]]:
     """A clip of three to five people: for each frame its time, RGB, and the box of each in view.
 
     They walk to and fro, stop and go on, or come nearer; those drawn later are in front. In every
     second scene a pillar hides whoever is behind it.
+
+    Args:
+        material: whom and what it shows.
+        seed: the same gives the same clip.
+        every: frames from one that is drawn to the next.
     """
     rng = random.Random(seed)
     behind = material.picture(rng)
@@ -119,7 +124,7 @@ def scene(
         left = rng.randint(200, 400)
         wide = rng.randint(60, 110)
         pillar = (left, left + wide, material.picture(rng, wide))
-    for index in range(RATE * SECONDS):
+    for index in range(0, RATE * SECONDS, every):
         seconds = index / RATE
         picture = behind.copy()
         owner = np.full((HEIGHT, WIDTH), -1)

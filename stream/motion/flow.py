@@ -48,10 +48,9 @@ class FlowMeter:
     """Measures motion by dense inverse search (Kroeger et al., ECCV 2016). One thread at a time."""
 
     def __init__(self) -> None:
-        # The quickest of OpenCV's settings, but one scale finer than it stops at: fast limbs need
-        # the fine scale, and the costlier settings gain nothing beside it.
-        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-        self.fine = True
+        self._fine = True
+        self._dis: cv2.DISOpticalFlow | None = None
+        self._size: tuple[int, ...] = ()
 
     @property
     def fine(self) -> bool:
@@ -60,8 +59,19 @@ class FlowMeter:
 
     @fine.setter
     def fine(self, fine: bool) -> None:
-        self._fine = fine
-        self._dis.setFinestScale(1 if fine else 2)
+        if fine != self._fine:
+            self._fine, self._dis = fine, None
+
+    def _for(self, size: tuple[int, ...]) -> cv2.DISOpticalFlow:
+        # OpenCV's keeps buffers of the size that it saw first, and writes past them where a guess
+        # of another size comes.
+        if self._dis is None or size != self._size:
+            # The quickest of OpenCV's settings, but one scale finer than it stops at: fast limbs
+            # need the fine scale, and the costlier settings gain nothing beside it.
+            self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+            self._dis.setFinestScale(1 if self._fine else 2)
+            self._size = size
+        return self._dis
 
     def between(self, before: Grey, after: Grey, guess: Flow | None = None) -> Flow:
         """Where each pixel of `before` is in `after`.
@@ -74,10 +84,11 @@ class FlowMeter:
         Returns:
             float32 [h, w, 2], to be added to x and y, in pixels.
         """
+        dis = self._for(before.shape)
         if guess is None:
-            found = self._dis.calc(before, after, None)  # type: ignore[call-overload]  # may be None
+            found = dis.calc(before, after, None)  # type: ignore[call-overload]  # may be None
         else:
-            found = self._dis.calc(before, after, guess.copy())
+            found = dis.calc(before, after, guess.copy())
         return np.asarray(found, np.float32)
 
 

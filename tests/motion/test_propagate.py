@@ -168,3 +168,18 @@ def test_a_region_lies_in_the_picture_and_is_large_enough_for_motion(size, corne
         assert 0 <= part.start < part.stop <= whole
         assert part.stop - part.start >= min(64, whole)
     FlowMeter().between(grey[rows, columns].copy(), grey[rows, columns].copy())
+
+
+def test_motion_is_measured_in_pictures_of_one_size_after_the_other():
+    meter, rng = FlowMeter(), np.random.default_rng(1)
+    for number in range(40):
+        height, width = rng.integers(64, 300, 2).tolist()
+        before = texture(height, width, number)
+        after = np.roll(before, 3, axis=1)
+        meter.fine = number % 3 != 0
+        flow = None
+        for _ in range(3):  # with the one before as a guess, as for each picture of a film
+            flow = meter.between(before, after, flow)
+        inside = flow[16:-16, 16:-16, 0]
+        assert flow.shape == (height, width, 2)
+        assert abs(np.median(inside) - 3) < 0.5

@@ -41,7 +41,7 @@ def test_cut_out_people_who_cross_are_followed_better_than_by_the_library(segmen
     """At three inferences a second, where it is hardest, on people that nothing was chosen with."""
     films, truths = [], []
     for seed in (100, 101, 102):
-        frames = list(scene(material, seed))[:: RATE // 3]
+        frames = list(scene(material, seed, RATE // 3))
         films.append([(when, candidates(segmenter, rgb)) for when, rgb, _ in frames])
         truths.append([boxes for _, _, boxes in frames])
     figures = {}
