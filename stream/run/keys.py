@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,31 @@ def free_name(folder: Path, name: str, ending: str) -> Path:
     return path
 
 
+Actions = Mapping[str, Callable[[], str | None]]
+"""What each key does; it returns what is to be said."""
+
+
+def press(key: str, actions: Actions, say: Callable[[str], None]) -> None:
+    """Does what a key stands for; one that stands for nothing is ignored.
+
+    Args:
+        key: a letter, a sign, or a word such as `esc`.
+        actions: what there is.
+        say: says on the picture what was done.
+    """
+    action = actions.get(key if len(key) > 1 else key.lower())
+    if action is None:
+        return
+    try:
+        said = action()
+    except StreamError as error:
+        # A key that could not do its work must not end what runs.
+        logger.warning("%s", error)
+        said = str(error)
+    if said:
+        say(said)
+
+
 class Keys:
     """Does what a key asks for, and says on the picture what it did.
 
@@ -53,7 +78,7 @@ class Keys:
         self._window = window
         self._folder = folder
         self._name = name
-        self._actions: dict[str, Callable[[], str | None]] = {
+        self._actions: Actions = {
             "q": self._quit,
             "esc": self._quit,
             "space": self._pause,
@@ -71,17 +96,7 @@ class Keys:
 
     def press(self, key: str) -> None:
         """Does what the key stands for; one that stands for nothing is ignored."""
-        action = self._actions.get(key if len(key) > 1 else key.lower())
-        if action is None:
-            return
-        try:
-            said = action()
-        except StreamError as error:
-            # A key that could not do its work must not end the run.
-            logger.warning("%s", error)
-            said = str(error)
-        if said:
-            self._controls.say(said)
+        press(key, self._actions, self._controls.say)
 
     def _quit(self) -> None:
         self._controls.stop()

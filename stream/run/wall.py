@@ -7,7 +7,6 @@ inference, in turns, and the window, in which each has a tile.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from stream.addresses import clean, secrets_of
 from stream.errors import SinkError, StreamError
 from stream.frame import VideoInfo
 from stream.queues import WhenFull
+from stream.run.aside import Aside
 from stream.run.controls import Controls
 from stream.run.figures import Outcome
 from stream.run.finding import load_segmenter
@@ -45,7 +45,7 @@ _TICK = 0.1
 Say = Callable[[str], None]
 
 
-class Part:
+class Part(Aside):
     """One source of several, with its run in a thread of its own.
 
     Args:
@@ -69,14 +69,14 @@ class Part:
         console: Console,
         say: Say,
     ) -> None:
-        self.name = name
+        super().__init__(name, "stream-source")
         self.report: RunReport | None = None
         self.outcome: Outcome | None = None
         self.problem: str | None = None
         """Why it failed, a sentence; None where it did not."""
         self.fault: BaseException | None = None
         """An error of the program itself."""
-        self.run: Run | None = None
+        self._run: Run | None = None
         self.controls: Controls | None = None
         shown = [one for one in plan.outputs if one.target == WINDOW]
         self._shown = shown[0] if shown else OutputPlan(WINDOW)
@@ -87,34 +87,11 @@ class Part:
         self._console = console
         self._say = say
         self._secrets = secrets_of(str(plan.source.target))
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._live, name="stream-source", daemon=True)
 
     @property
-    def alive(self) -> bool:
-        """Whether it still runs."""
-        return self._thread.is_alive()
-
-    def start(self) -> None:
-        """Opens the source and runs it, to its end or until `stop`."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Takes nothing more from the source; what is under way is finished."""
-        self._stopping.set()
-        if (run := self.run) is not None:
-            run.stop()
-
-    def abort(self) -> None:
-        """Lets go at once."""
-        self._stopping.set()
-        if (run := self.run) is not None:
-            run.abort()
-
-    def join(self, timeout: float | None = None) -> None:
-        """Waits for its end."""
-        if self._thread.ident is not None:
-            self._thread.join(timeout)
+    def run(self) -> Run | None:
+        """The run, once there is one."""
+        return self._run
 
     def _live(self) -> None:
         try:
@@ -133,7 +110,7 @@ class Part:
     def _go(self) -> None:
         further = () if self._tile is None else (self._in_tile,)
         with prepared(self._plan, self._segmenter, turns=self._turns, further=further) as ready:
-            run = self.run = ready.run
+            run = self._run = ready.run
             if self._tile is not None:
                 self.controls = self._controls(ready)
             if self._stopping.is_set():

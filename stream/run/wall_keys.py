@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
 
-from stream.errors import StreamError
 from stream.run.controls import Controls
-from stream.run.keys import free_name
+from stream.run.keys import Actions, free_name, press
 from stream.run.tiles import Tiles
-
-logger = logging.getLogger(__name__)
 
 
 class WallKeys:
@@ -38,7 +34,7 @@ class WallKeys:
         self._parts = parts
         self._folder = folder
         window = tiles.window
-        self._actions: dict[str, Callable[[], str | None]] = {
+        self._actions: Actions = {
             "q": stop,
             "esc": stop,
             "space": tiles.pause,
@@ -59,17 +55,7 @@ class WallKeys:
         if key in "123456789":
             self._tiles.enlarge(int(key) - 1)
             return
-        action = self._actions.get(key if len(key) > 1 else key.lower())
-        if action is None:
-            return
-        try:
-            said = action()
-        except StreamError as error:
-            # A key that could not do its work must not end the runs.
-            logger.warning("%s", error)
-            said = str(error)
-        if said:
-            self._tiles.say(said)
+        press(key, self._actions, self._tiles.say)
 
     def _each(self, change: Callable[[Controls], str]) -> str:
         said = [change(controls) for _, controls in self._parts()]

@@ -19,6 +19,7 @@ from stream.compositing.style import Style
 from stream.errors import StreamError, UsageError
 from stream.frame import Frame
 from stream.options import PictureOptions
+from stream.run.aside import Aside
 from stream.run.beside_display import BesideDisplay
 from stream.run.figures import Outcome
 from stream.run.finding import make_finder
@@ -63,7 +64,7 @@ class Wish:
     labels: bool | None = None
 
 
-class Room:
+class Room(Aside):
     """One source with its run, in a thread of its own; it begins again when the source ends.
 
     Args:
@@ -87,8 +88,8 @@ class Room:
         console: Console,
         source: Source | None = None,
     ) -> None:
+        super().__init__(name, "stream-room")
         self.key = key
-        self.name = name
         self.slot = Slot()
         self.problem: str | None = None
         self.report: RunReport | None = None
@@ -111,9 +112,7 @@ class Room:
         self._segmenter: Segmenter | None = None
         self._ready: Prepared | None = None
         self._lock = threading.RLock()
-        self._stopping = threading.Event()
         self._opened = time.perf_counter()
-        self._thread = threading.Thread(target=self._live, name="stream-room", daemon=True)
 
     @property
     def once(self) -> bool:
@@ -135,29 +134,7 @@ class Room:
     def start(self) -> None:
         """Opens the source and runs, until `stop`."""
         self._segmenter = self._models.get(self.model)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Takes nothing more from the source; what is under way is finished."""
-        self._stopping.set()
-        if (run := self.run) is not None:
-            run.stop()
-
-    def abort(self) -> None:
-        """Lets go at once."""
-        self._stopping.set()
-        if (run := self.run) is not None:
-            run.abort()
-
-    def join(self, timeout: float | None = None) -> bool:
-        """Waits for its end; returns whether it has come."""
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it is still open."""
-        return self._thread.is_alive()
+        super().start()
 
     def still_for(self) -> float:
         """Seconds since a frame went through it last."""

@@ -7,8 +7,7 @@ import io
 import socket
 import ssl
 import sys
-from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from rich.console import Console
 from stream import sources
 from stream.errors import StreamError, UsageError
 from stream.extras import need_extra
-from stream.names import name_of
+from stream.names import distinct, name_of
 from stream.run.finding import load_segmenter
 from stream.run.interrupt import on_interrupt
 from stream.run.plan import OutputPlan, RunPlan
@@ -77,7 +76,7 @@ def serve(
         segmenter = load_segmenter(plans[0].model, live=True)
     models = Models(plans[0].model, options.more_models or (), segmenter)
     turns = Turns(max(1, segmenter.workers))
-    names = _distinct([name_of(_plain(plan)) for plan in plans])
+    names = distinct([name_of(_plain(plan)) for plan in plans])
     rooms = [
         Room(str(place), name, plan, models, turns, console=console)
         for place, (name, plan) in enumerate(zip(names, plans, strict=True))
@@ -187,16 +186,6 @@ def _on_page(plan: RunPlan) -> RunPlan:
 
 def _plain(plan: RunPlan) -> str:
     return str(plan.source.target).removeprefix(LOOP)
-
-
-def _distinct(names: Iterable[str]) -> list[str]:
-    """The names, with a number behind those that were there before."""
-    seen: Counter[str] = Counter()
-    found: list[str] = []
-    for name in names:
-        seen[name] += 1
-        found.append(name if seen[name] == 1 else f"{name} {seen[name]}")
-    return found
 
 
 def _tls(options: ServeOptions) -> tuple[ssl.SSLContext | None, str | None]:

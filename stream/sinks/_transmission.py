@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -18,11 +17,11 @@ from stream.sinks._encoders import EncoderChoice, choose_encoder
 from stream.sinks._pipe import Pipe
 from stream.sinks._plan import KEYFRAME_EVERY
 from stream.sinks.video import VideoSink
+from stream.srt import MISSING, tool_command
 
 PATIENCE = 8.0
 """Seconds after which a receiver that takes nothing, or does not answer, counts as gone."""
 
-SRT_TOOL = "srt-live-transmit"
 _BROADCAST_SOUND = frozenset({"aac", "mp3", "mp2", "ac3"})
 _H264 = frozenset({"libx264", "h264_nvenc", "h264_qsv", "h264_videotoolbox"})
 _CODECS = _H264 | {"libx265", "hevc_nvenc"}
@@ -206,12 +205,8 @@ def _for_ffmpeg(address: str) -> str:
 
 
 def _srt(address: str, name: str) -> Pipe:
-    tool = shutil.which(SRT_TOOL)
-    if tool is None:
-        raise SinkError(
-            f"{name} cannot be sent to: the FFmpeg inside PyAV was built without srt, and "
-            f"{SRT_TOOL} is not installed; install it (Debian and Ubuntu: apt-get install "
-            "srt-tools)"
-        )
-    command = [tool, "-quiet", "-chunk:1316", "-autoreconnect:no", "file://con", address]
+    command = tool_command()
+    if command is None:
+        raise SinkError(f"{name} cannot be sent to: {MISSING}")
+    command += ["-autoreconnect:no", "file://con", address]
     return Pipe(command, name, patience=PATIENCE, tells=False)

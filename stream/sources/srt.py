@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 
 from stream.errors import SourceError
+from stream.srt import MISSING, tool_command
 
-TOOL = "srt-live-transmit"
 _ENDING_SECONDS = 2.0
 
 
@@ -26,18 +25,14 @@ class Relay:
     """
 
     def __init__(self, address: str) -> None:
-        tool = shutil.which(TOOL)
-        if tool is None:
-            raise SourceError(
-                f"the FFmpeg inside PyAV was built without srt, and {TOOL} is not installed; "
-                "install it (Debian and Ubuntu: apt-get install srt-tools)"
-            )
+        command = tool_command()
+        if command is None:
+            raise SourceError(MISSING)
         port = _free_port()
         self.address = f"udp://127.0.0.1:{port}"
         """Where FFmpeg reads what comes."""
-        # A datagram of MPEG-TS holds seven packets of 188 bytes.
         self._process = subprocess.Popen(
-            [tool, "-quiet", "-chunk:1316", "-autoreconnect:yes", address, self.address],
+            [*command, "-autoreconnect:yes", address, self.address],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

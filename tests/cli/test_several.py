@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -151,3 +152,39 @@ def test_a_window_shows_each_source_in_its_tile_and_one_enlarged(tmp_path):
         finally:
             process.kill()
             process.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.real_time
+def test_ctrl_c_in_front_of_a_window_with_three_sources_ends_all_and_keeps_what_was_recorded(
+    tmp_path,
+):
+    colours = {"red": RED, "blue": BLUE, "green": (30, 200, 30)}
+    for name, colour in colours.items():
+        plain(tmp_path / f"{name}.mp4", colour)
+    model = tiny_models.nothing(tmp_path / "nothing.onnx")
+    with desktop() as screen:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "stream.cli", "webcam", *(f"loop:{one}.mp4" for one in colours),
+             "--model", str(model), "--no-timing", "-o", "take-{name}.mkv"],
+            cwd=tmp_path,
+            env={**screen.environment, "PYTHONPATH": environment()["PYTHONPATH"]},
+            stderr=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        try:
+            screen.window("stream: red, blue, green")
+            seen(
+                screen,
+                lambda picture: min(share(picture, one) for one in colours.values()) > 0.005,
+                "not all three sources are there",
+            )
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            process.communicate()
+    assert process.returncode == 0 and "Traceback" not in said, said
+    for name, colour in colours.items():
+        pixel, times = middle(tmp_path / f"take-{name}.mkv")
+        assert np.abs(pixel - colour).max() < 40 and len(times) > 5

@@ -293,7 +293,7 @@ def test_several_are_a_wall_and_a_click_shows_one(model, chromium):
             assert is_marked(pixels(page, place)) or moving(page, place)
         boxes = [page.locator(".tile").nth(place).bounding_box() for place in range(4)]
         assert len({(round(one["x"]), round(one["y"])) for one in boxes}) == 4
-        page.get_by_role("button", name="Show pattern 3 alone").click()
+        page.get_by_role("button", name="Show pattern-3 alone").click()
         assert page.locator(".tile:visible").count() == 1
         large = page.locator(".tile:visible").bounding_box()
         assert large["width"] * large["height"] > 3.5 * boxes[0]["width"] * boxes[0]["height"]

@@ -568,7 +568,7 @@ def test_several_sources_have_names_of_their_own_and_share_the_model(model):
     plans = [plan_of(picture=PictureOptions(look="binary")), plan_of()]
     with served(plans, model) as page:
         names = [room.name for room in page.house.rooms.values()]
-        assert names == ["pattern", "pattern 2"]
+        assert names == ["pattern", "pattern-2"]
         first, second = page.house.rooms.values()
         assert first.settings()["look"] == "binary"
         wish = {"type": "set", "room": "0", "threshold": 0.9}

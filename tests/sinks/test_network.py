@@ -21,6 +21,7 @@ from stream.frame import Frame, VideoInfo
 from stream.options import OutputOptions
 from stream.sinks import _transmission, network
 from stream.sinks.network import NetworkSink
+from stream.srt import TOOL
 from tests.sinks.receivers import (
     RATE,
     Listener,
@@ -285,7 +286,7 @@ def test_rtsp_with_sound_in_step(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_srt_encrypted_with_sound_in_step(tmp_path: Path) -> None:
-    tool = shutil.which(_transmission.SRT_TOOL)
+    tool = shutil.which(TOOL)
     if tool is None:
         pytest.skip("srt-live-transmit is not here: apt-get install srt-tools")
     clip = flashes(tmp_path / "clip.mp4", 6)

@@ -15,10 +15,11 @@ import pytest
 
 from stream.frame import Frame
 from stream.options import OutputOptions
-from stream.sinks import _transmission, network
+from stream.sinks import network
 from stream.sinks.hls import HlsSink
 from stream.sinks.network import NetworkSink
 from stream.sources.file import FileSource
+from stream.srt import TOOL
 from tests.sinks.receivers import (
     Process,
     Received,
@@ -131,7 +132,7 @@ class Srt(Reading):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.tool = shutil.which(_transmission.SRT_TOOL)
+        self.tool = shutil.which(TOOL)
         if self.tool is None:
             pytest.skip("srt-live-transmit is not here: apt-get install srt-tools")
         self.onwards = free_port()
