@@ -19,7 +19,7 @@ from stream.sinks._spliced import NotJoinableError
 
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
-    from stream.run.plan import RunPlan
+    from stream.run.plan import OutputPlan, RunPlan
 
 
 class PartWork:
@@ -72,8 +72,7 @@ class PartWork:
             results(records, number, self._scratch) as written,
             results(kept, number, self._scratch) as made,
         ):
-            # The video's own place is only looked at.
-            video = replace(self._plan.outputs[0], target=self._task.targets[0])
+            video = self._video
             beside = with_targets(replace(self._plan, outputs=self._plan.outputs[1:]), written)
             plan = replace(self._plan, outputs=(video, *beside.outputs))
             places = [made_one.open() for made_one in made]
@@ -87,9 +86,7 @@ class PartWork:
 
     def _paint(self, done: Done) -> Done:
         part, place = self._part, self._part.key.place
-        ending = self._task.targets[0].rpartition(".")[2]
-        video = replace(self._plan.outputs[0], target=str(self._scratch / f"part.{ending}"))
-        steps = self._steps(replace(self._plan, outputs=(video,)))
+        steps = self._steps(replace(self._plan, outputs=(self._video,)))
         first = sum(part.frames[:place])
         with (
             kept_at_hand(part.followed(place), self._scratch) as at,
@@ -120,6 +117,12 @@ class PartWork:
     def _found(self) -> list[Place]:
         places = map(self._part.found, range(self._part.count))
         return [partial(kept_at_hand, place, self._scratch) for place in places]
+
+    @property
+    def _video(self) -> OutputPlan:
+        """A video here that is written as the file's own will be."""
+        name = self._task.targets[0].rpartition("/")[2]
+        return replace(self._plan.outputs[0], target=str(self._scratch / name))
 
     def _steps(self, plan: RunPlan) -> Steps:
         return Steps(plan, self._model)
