@@ -337,6 +337,32 @@ def test_nothing_found_is_an_empty_answer(network):
     assert found.masks.shape == (0, 56, 56)
 
 
+@pytest.mark.parametrize(
+    ("floors", "regions"),
+    # However little hope there is, the best one is looked at.
+    [((1.0, 1.0), [1, 1]), ((0.0, 0.0), [50, 50]), ((0.0, 1.0), [50, 1])],
+)
+def test_regions_without_hope_are_left_out(network, monkeypatch, floors, regions):
+    import torch
+
+    from stream_models.detect import DetectConfig, detect
+
+    seen, pool = [], network.pool_box
+
+    def watched(atlas, sizes, rois):
+        seen.append(len(rois))
+        return pool(atlas, sizes, rois)
+
+    monkeypatch.setattr(network, "pool_box", watched)
+    torch.manual_seed(0)
+    image = torch.randint(0, 256, (96, 160, 3), dtype=torch.uint8)
+    config = DetectConfig(
+        proposals=50, proposal_overlap=1.0, proposal_floor=floors[0], refined_floor=floors[1]
+    )
+    detect(network, image, config)
+    assert seen == regions
+
+
 def test_known_classes_keep_their_weights_under_other_names(network):
     import torch
 
