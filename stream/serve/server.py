@@ -19,6 +19,7 @@ from stream.errors import UsageError
 from stream.serve import mjpeg
 from stream.serve.guard import Guard
 from stream.serve.house import House
+from stream.serve.memory import give_back
 from stream.serve.metrics import Figures
 from stream.serve.session import LARGEST, Session
 
@@ -37,6 +38,8 @@ _KINDS = {
 _CONNECTIONS = 256
 _IDLE = 15.0
 """Seconds within which a connection has to say what it wants."""
+_GIVES_BACK = 30.0
+"""Seconds after which free memory goes back to the system."""
 _BODY = 2048
 _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 5\r\n"
@@ -195,10 +198,14 @@ class Server:
     async def _sweep(self) -> None:
         """Hangs up on who is connected and asks for nothing, or asks too slowly."""
         assert self._runner is not None
+        given_back = time.monotonic()
         while True:
             await asyncio.sleep(min(1.0, self.idle / 4))
             server = self._runner.server
             now = time.monotonic()
+            if now - given_back > _GIVES_BACK:
+                given_back = now
+                asyncio.get_running_loop().run_in_executor(self.house.executor, give_back)
             before, self._quiet = self._quiet, {}
             for one in [] if server is None else server.connections:
                 if one in self._busy:

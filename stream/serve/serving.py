@@ -23,6 +23,7 @@ from stream.run.interrupt import on_interrupt
 from stream.run.plan import OutputPlan, RunPlan
 from stream.run.setup import check, has_pictures, is_live
 from stream.run.turns import Turns
+from stream.serve.memory import share_arenas
 from stream.serve.notify import notify, watchdog_seconds
 from stream.serve_options import ServeOptions
 
@@ -67,6 +68,7 @@ def serve(
     from stream.serve.room import Room
     from stream.serve.server import Server
 
+    share_arenas()
     plans = [_on_page(plan) for plan in plans]
     options = plans[0].serve
     token = make_token(options.token, options.host)

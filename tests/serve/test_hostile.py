@@ -80,7 +80,7 @@ def watched(page: Served, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     finally:
         onlooker.close()
     print(f"{onlooker.pictures} pictures, {onlooker.longest:.2f} s between two at most")
-    assert onlooker.longest < 10
+    assert onlooker.longest < 30
     until(lambda: not page.house.sessions and not page.house.visits)
     assert page.room.settings()["look"] == "overlay"
     assert ask(page, get(page, "/healthz"))[0] == 200
@@ -389,5 +389,5 @@ def test_slow_ones_and_two_hundred_at_once_beside_a_viewer(
             for one in held:
                 one.close()
             onlooker.close()
-        assert onlooker.longest < 10
+        assert onlooker.longest < 30
         until(lambda: ask(page, get(page, "/healthz"))[0] == 200)

@@ -1,0 +1,29 @@
+"""Free memory goes back to the system."""
+
+from __future__ import annotations
+
+import psutil
+import pytest
+
+from stream.serve import memory
+
+
+def test_what_is_free_goes_back():
+    if not memory.share_arenas():
+        pytest.skip("the C library is not glibc")
+    process = psutil.Process()
+    # Small enough to come from the heap; every tenth stays, so that nothing ends at its top.
+    pieces = [bytearray(20_000) for _ in range(5000)]
+    kept = pieces[::10]
+    full = process.memory_info().rss
+    del pieces
+    kept.append(bytearray(20_000))
+    memory.give_back()
+    assert full - process.memory_info().rss > 50 * 2**20
+    assert len(kept) == 501
+
+
+def test_where_there_is_no_such_library_nothing_happens(monkeypatch):
+    monkeypatch.setattr(memory, "_library", lambda: None)
+    assert not memory.share_arenas()
+    memory.give_back()
