@@ -52,6 +52,7 @@ class PictureKeywords(TypedDict, total=False):
     palette: Sequence[str] | str | None
     feather: float | None
     refine: bool | None
+    refiner: str
     steady_edges: bool | None
     blur_strength: float
     darkness: float
@@ -92,6 +93,7 @@ class StyleKeywords(TypedDict, total=False):
     mask_threshold: float | None
     feather: float | None
     refine: bool | None
+    refiner: str
     steady_edges: bool | None
     blur_strength: float
     darkness: float

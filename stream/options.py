@@ -156,6 +156,12 @@ class PictureOptions:
         "Draw objects' edges to the picture's own, finer than the model's masks.",
         said="on for cutout and what changes the picture behind objects, off for all else",
     )
+    refiner: str = option(
+        "learned",
+        "What --refine does: learned, a small network draws people's masks to where they end, and "
+        "a filter those of other objects; filter, it draws all.",
+        choices=("learned", "filter"),
+    )
     steady_edges: bool | None = option(
         None,
         "Keep edges still from frame to frame where the picture is still.",

@@ -61,8 +61,8 @@ def export_module(
     dims: dict[int, object] = {}
     if dynamic:
         dims = {1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
-    module = _foldable(copy.deepcopy(module)).eval()
-    with torch.no_grad(), _quiet():
+    module = foldable(copy.deepcopy(module)).eval()
+    with torch.no_grad(), quiet():
         program = torch.onnx.export(
             _Named(module),
             (image,),
@@ -106,7 +106,7 @@ class _Named(nn.Module):
         return found
 
 
-def _foldable(module: nn.Module) -> nn.Module:
+def foldable(module: nn.Module) -> nn.Module:
     """Folds norms into the convolutions before them, or spells them so that the exporter can.
 
     A norm over detections, whose number is not known, would ask whether there are any at all.
@@ -118,7 +118,7 @@ def _foldable(module: nn.Module) -> nn.Module:
             norm.load_state_dict(child.state_dict(), strict=False)
             setattr(module, name, norm.eval())
         else:
-            _foldable(child)
+            foldable(child)
         current = getattr(module, name)
         # Only in a sequence does the order of children say who follows whom.
         if (
@@ -201,7 +201,7 @@ def _scope(scopes: str) -> str:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keeps the exporter's progress and its remarks about itself off the terminal."""
     names = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "torch.fx")
     levels = {name: logging.getLogger(name).level for name in names}

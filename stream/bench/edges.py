@@ -31,6 +31,13 @@ _BAND = 4
 _MOST = 240
 """Frames of a clip."""
 
+_WAYS = {
+    "as the model has them": Style(refine=False, steady_edges=False),
+    "refined by the filter alone": Style(refiner="filter", steady_edges=False),
+    "refined": Style(steady_edges=False),
+}
+"""By name, how edges are drawn."""
+
 Mask = NDArray[np.bool_]
 Alpha = NDArray[np.uint8]
 
@@ -106,7 +113,7 @@ def cut_out(painter: Painter, frame: Frame) -> Alpha:
 
 
 def _of_pictures(segmenter: Segmenter, folder: Path) -> Iterator[Figure]:
-    by_source: dict[str, list[tuple[Likeness, Likeness]]] = {}
+    by_source: dict[str, list[list[Likeness]]] = {}
     for picture in labelled_pictures(folder):
         people = [one for one in picture.objects if one.name == "person"]
         if len(people) != 1 or not people[0].sure:
@@ -116,23 +123,20 @@ def _of_pictures(segmenter: Segmenter, folder: Path) -> Iterator[Figure]:
         found = found[[name == "person" for name in found.names]][:1]
         bgr = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8)
         frame = Frame(picture_from_bgr(bgr), 0, 0, Fraction(1), instances=found)
-        pair = [
+        scores = [
             likeness(cut_out(painter, replace(frame, image=as_video(frame.image))) > 127, true)
-            for painter in (
-                Painter("cutout", Style(refine=refine, steady_edges=False))
-                for refine in (False, True)
-            )
+            for painter in (Painter("cutout", style) for style in _WAYS.values())
         ]
-        by_source.setdefault(picture.source, []).append((pair[0], pair[1]))
-    for source, pairs in by_source.items():
-        for name, place in (("as the model has them", 0), ("refined", 1)):
-            scores = np.mean([pair[place] for pair in pairs], axis=0)
-            told = f"F {scores[1]:.3f} within 1 pixel, {scores[2]:.3f} within 2"
+        by_source.setdefault(picture.source, []).append(scores)
+    for source, pictures_of in by_source.items():
+        for place, way in enumerate(_WAYS):
+            mean = np.mean([scores[place] for scores in pictures_of], axis=0)
+            told = f"F {mean[1]:.3f} within 1 pixel, {mean[2]:.3f} within 2"
             yield Figure(
-                f"edges {name}, {source}",
-                float(scores[0]),
+                f"edges {way}, {source}",
+                float(mean[0]),
                 "IoU",
-                detail=f"{told}; {len(pairs)} pictures of one person",
+                detail=f"{told}; {len(pictures_of)} pictures of one person",
             )
 
 

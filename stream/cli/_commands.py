@@ -53,6 +53,11 @@ PLACES = {
     "train": Place(
         "Train a model on pictures of your own.", "stream_models.training.command", "train_command"
     ),
+    "train-refiner": Place(
+        "Train what draws masks' edges to where objects end.",
+        "stream_models.training.refiner.command",
+        "train_refiner_command",
+    ),
     "export": Place(
         "Turn a trained Mask R-CNN into one .onnx file, and check it.",
         "stream_export.command",

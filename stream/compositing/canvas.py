@@ -210,8 +210,8 @@ class Canvas:
 
     def _paste(self, index: int) -> tuple[Window, NDArray[np.uint8]] | None:
         grid, take = self.steps[-1], self._memory.take
-        care = Care(self.style.refine is True, self.style.steady_edges is True)
-        if not any(care):
+        care = self._care(True)
+        if not care.any:
             mask, box = self._masks[index], self._boxes[index]
             return paste(mask, box, self.size, self.threshold, take, grid=grid, margin=self.margin)
         soft = self._with(care)[index]
@@ -219,8 +219,8 @@ class Canvas:
 
     def prepare(self) -> None:
         """Looks at the picture before anything is painted on it, where masks are to be refined."""
-        care = Care(self.style.refine is True, self.style.steady_edges is True)
-        if any(care):
+        care = self._care(True)
+        if care.any:
             self._with(care)
 
     def matte(self, edge: Edge) -> Matte:
@@ -230,8 +230,8 @@ class Canvas:
         """
         if edge not in self._mattes:
             alpha = self._memory.plane(f"matte {len(self._mattes)}", self.size)
-            care = Care(self.style.refine is not False, self.style.steady_edges is not False)
-            if any(care):
+            care = self._care(False)
+            if care.any:
                 softs = (one for one in self._with(care) if one is not None)
                 self._mattes[edge] = joined(alpha, (shaped(one, self.size, edge) for one in softs))
             else:
@@ -240,6 +240,14 @@ class Canvas:
                 # What the source says is clear is no object's either.
                 cv2.multiply(alpha, self.alpha, alpha, 1 / 255)
         return self._mattes[edge]
+
+    def _care(self, asked: bool) -> Care:
+        """What is done for edges: only what was asked for, or what was not forbidden."""
+        refine, steady = (
+            wish is True if asked else wish is not False
+            for wish in (self.style.refine, self.style.steady_edges)
+        )
+        return Care(refine, steady, self.style.refiner == "learned")
 
     def _with(self, care: Care) -> list[Soft | None]:
         if care not in self._softs:

@@ -8,8 +8,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.compositing import learned
 from stream.compositing.planes import Planes, readable_planes
-from stream.compositing.refine import refine, regions
+from stream.compositing.refine import Region, refine, regions
 from stream.compositing.soft import Soft, pasted
 from stream.compositing.steady import Steady
 from stream.instances import Instances
@@ -21,10 +22,17 @@ class Care(NamedTuple):
     Attributes:
         refine: whether they are drawn to the picture's own.
         steady: whether they lie still where the picture does.
+        learned: whether those of classes that a network learnt are drawn by it.
     """
 
     refine: bool
     steady: bool
+    learned: bool = True
+
+    @property
+    def any(self) -> bool:
+        """Whether there is something to do."""
+        return self.refine or self.steady
 
 
 class Edges:
@@ -57,13 +65,24 @@ class Edges:
         size = planes.size
         masks, boxes = instances.masks, instances.paste_boxes
         cells = (masks.shape[1], masks.shape[2])
+        known = learned.bundled() if care.refine and care.learned else None
+        drawn: list[Region | None] = [None] * len(boxes)
+        if known is not None:
+            names = np.array([name in known.classes for name in instances.names], np.bool_)
+            drawn = learned.regions(names, boxes, cells, size, planes.grid)
+        rest = np.array([region is None for region in drawn], np.bool_)
+        seen: list[Region | None] = [None] * len(boxes)
+        if care.refine:
+            others = iter(regions(boxes[rest], cells, size, planes.grid))
+            seen = [next(others) if region is None else None for region in drawn]
         found: list[Soft | None] = []
-        seen = regions(boxes, cells, size, planes.grid) if care.refine else [None] * len(boxes)
-        for mask, box, region in zip(masks, boxes, seen, strict=True):
-            if region is None:
-                found.append(pasted(mask, box, size, threshold))
+        for mask, box, by_learned, by_filter in zip(masks, boxes, drawn, seen, strict=True):
+            if known is not None and by_learned is not None:
+                found.append(learned.refine(known, planes, by_learned, mask, box, threshold))
+            elif by_filter is not None:
+                found.append(refine(planes, by_filter, mask, box, threshold))
             else:
-                found.append(refine(planes, region, mask, box, threshold))
+                found.append(pasted(mask, box, size, threshold))
         if care.steady:
             steady = self._steady.setdefault(care, Steady())
             found = steady(_luma(planes), instances, found, seconds)

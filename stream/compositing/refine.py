@@ -23,12 +23,12 @@ MARGIN = 3 / 56, 4.0
 """How far around a mask's box edges are looked for: a share of its side, and pixels."""
 STEP = 8
 """The sides of regions are multiples of this."""
-_FINER = 1.25
+FINER = 1.25
 """What is looked at must be finer than the mask by this factor to tell more: masks that are as
 fine as the picture, such as those drawn by hand, stay as they are."""
 _DENSE = 0.4
 """The scale from which on a region is sampled bilinearly, not averaged."""
-_ROUGH, _FINE = 6, 4
+ROUGH, FINE = 6, 4
 """How far around a pixel the mask is averaged, first at half the size; even, as every other pixel
 is taken."""
 _ALIKE = 14.0
@@ -47,12 +47,20 @@ class Region:
         scale: its pixels per pixel of the picture, at most about 1.
     """
 
-    def __init__(self, window: Window, scale: float) -> None:
+    def __init__(self, window: Window, height: int, width: int) -> None:
         top, bottom, left, right = window
         self.window = window
-        self.height = max(STEP, round((bottom - top) * scale / STEP) * STEP)
-        self.width = max(STEP, round((right - left) * scale / STEP) * STEP)
-        self.scale = math.sqrt(self.height * self.width / ((bottom - top) * (right - left)))
+        self.height, self.width = height, width
+        self.scale = math.sqrt(height * width / ((bottom - top) * (right - left)))
+
+    @classmethod
+    def scaled(cls, window: Window, scale: float) -> Region:
+        """A part of the picture, made smaller by about a factor."""
+        top, bottom, left, right = window
+        height, width = (
+            max(STEP, round(side * scale / STEP) * STEP) for side in (bottom - top, right - left)
+        )
+        return cls(window, height, width)
 
     def inside(self, box: NDArray[np.float32]) -> NDArray[np.float32]:
         """A box of the picture in its pixels."""
@@ -80,7 +88,7 @@ def regions(
         For each object its region; None where it is outside the picture or so small, or one of so
         many, that nothing would be gained.
     """
-    windows = [_window(box, size, grid) for box in boxes]
+    windows = [around(box, size, grid) for box in boxes]
     areas = [
         0 if one is None else min(AREA, (one[1] - one[0]) * (one[3] - one[2])) for one in windows
     ]
@@ -93,17 +101,28 @@ def regions(
         pixels = (window[1] - window[0]) * (window[3] - window[2])
         scale = min(1.0, math.sqrt(share * area / pixels))
         cell = math.sqrt(float((box[2] - box[0]) * (box[3] - box[1])) / (cells[0] * cells[1]))
-        found.append(Region(window, scale) if cell * scale >= _FINER else None)
+        found.append(Region.scaled(window, scale) if cell * scale >= FINER else None)
     return found
 
 
-def _window(
-    box: NDArray[np.float32], size: tuple[int, int], grid: tuple[int, int]
+def around(
+    box: NDArray[np.float32],
+    size: tuple[int, int],
+    grid: tuple[int, int],
+    margin: tuple[float, float] = MARGIN,
 ) -> Window | None:
+    """The part of a picture that a box and what is around it take; None where it is outside.
+
+    Args:
+        box: float32 [4]; anything, also NaN.
+        size: the picture's height and width in pixels.
+        grid: rows and columns on which the part begins, and ends unless the picture ends.
+        margin: what is around, as a share of the box's side and as pixels.
+    """
     x1, y1, x2, y2 = box.tolist()
     if not (x2 > x1 and y2 > y1 and math.isfinite(x2 - x1) and math.isfinite(y2 - y1)):
         return None
-    share, pixels = MARGIN
+    share, pixels = margin
     beside, above = (x2 - x1) * share + pixels, (y2 - y1) * share + pixels
     top, bottom = max(0, math.floor(y1 - above)), min(size[0], math.ceil(y2 + above))
     left, right = max(0, math.floor(x1 - beside)), min(size[1], math.ceil(x2 + beside))
@@ -188,9 +207,9 @@ def coarse_to_fine(seen: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = seen.shape[1:]
     smaller = (width // 2, height // 2)
     halves = [cv2.resize(one, smaller, interpolation=cv2.INTER_AREA) for one in seen]
-    rough = bilateral(np.asarray(halves, np.uint8), _ROUGH)
+    rough = bilateral(np.asarray(halves, np.uint8), ROUGH)
     cv2.resize(rough, (width, height), dst=seen[3], interpolation=cv2.INTER_LINEAR)
-    return bilateral(seen, _FINE)
+    return bilateral(seen, FINE)
 
 
 def bilateral(seen: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 WORDS = ("name", "number", "score")
 _COLOURS = ("track", "object", "class")
 _COVERS = ("fill", "blur")
+REFINERS = ("learned", "filter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Style:
         mask_threshold: a soft mask above this is the object, 0 to 1; None takes the instances' own.
         feather: over how many pixels an effect fades at an edge; None suits the picture, 3 at 720p.
         refine: whether objects end where the picture has an edge; None where effects show edges.
+        refiner: what refines, one of `REFINERS`.
         steady_edges: whether edges lie still where the picture does; None as `refine`.
         blur_strength: how far blur spreads a point, in percent of the picture's height.
         darkness: how much darker dim and spotlight make what is behind, 0 to 1.
@@ -58,6 +60,7 @@ class Style:
     mask_threshold: float | None = None
     feather: float | None = None
     refine: bool | None = None
+    refiner: str = "learned"
     steady_edges: bool | None = None
     blur_strength: float = 3.0
     darkness: float = 0.6
@@ -83,6 +86,7 @@ class Style:
         for name, value, choices in (
             ("colours", self.colours, _COLOURS),
             ("cover", self.cover, _COVERS),
+            ("refiner", self.refiner, REFINERS),
         ):
             if value not in choices:
                 raise UsageError(f"{name} is {', '.join(choices)}, not {value!r}")

@@ -119,7 +119,7 @@ def train_command(
             workers=workers,
             seed=seed,
         ),
-        weights=_weights(weight or []),
+        weights=read_weights(weight or []),
         licence=licence,
     )
     columns = (
@@ -156,7 +156,12 @@ def train_command(
     console.print(Text(f"wrote {result.float_model} and {result.int8_model}"))
 
 
-def _weights(entries: list[str]) -> dict[str, float]:
+def read_weights(entries: list[str]) -> dict[str, float]:
+    """Factors by source, from SOURCE=FACTOR each.
+
+    Raises:
+        UsageError: one is written otherwise, or negative.
+    """
     weights = {}
     for entry in entries:
         source, _, factor = entry.partition("=")

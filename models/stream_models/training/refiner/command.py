@@ -1,0 +1,108 @@
+"""The command `stream train-refiner`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from stream.errors import StreamError, UsageError
+from stream_models.training.command import read_weights
+from stream_models.training.out import check_out
+
+
+def train_refiner_command(
+    data: Annotated[
+        Path,
+        typer.Option(help="Folder with labelled pictures, as `stream train` takes it."),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for samples, checkpoints and the refiner. An interrupted run there is "
+            "taken up again."
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option(metavar="NAME|PATH", help="The model whose masks are to be refined.")
+    ] = "default",
+    classes: Annotated[
+        str, typer.Option(metavar="NAME,…", help="Whose masks, with commas.")
+    ] = "person",
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Batches to learn from. [default: 4000 unless --minutes is given]"
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Minutes of learning, at most.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=2, help="Objects a batch.")] = 16,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE=FACTOR",
+            help="Draw objects of this source more or less often than others. Repeatable.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    licence: Annotated[str, typer.Option(help="Of the weights, written into the file.")] = (
+        "unknown"
+    ),
+) -> None:
+    """Train the network that draws masks' edges to where objects end."""
+    # torch belongs to the extra [train]; it takes seconds to load.
+    try:
+        from stream_models.training.data import read
+        from stream_models.training.refiner.loop import LoopConfig
+        from stream_models.training.refiner.loop import Progress as State
+        from stream_models.training.refiner.run import RefinerConfig, train
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"training needs the package {error.name!r}; "
+            "install the extra from the checkout: pip install '.[train]'"
+        ) from error
+
+    check_out(out, "default")
+    console = Console(stderr=True)
+    if steps is None and minutes is None:
+        steps = 4000
+    config = RefinerConfig(
+        out,
+        model,
+        tuple(name.strip() for name in classes.split(",")),
+        LoopConfig(batch=batch, steps=steps, minutes=minutes, seed=seed),
+        weights=read_weights(weight or []),
+        licence=licence,
+    )
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f}%"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[told]}"),
+    )
+    with Progress(*columns, console=console) as bar:
+        looking = bar.add_task("the model looks", total=1.0, told="")
+        learning = bar.add_task("the refiner learns", total=1.0, told="")
+
+        def found(done: int, of: int) -> None:
+            bar.update(looking, completed=done, total=of, told=f"picture {done} of {of}")
+
+        def watch(state: State) -> None:
+            told = f"batch {state.step}, loss {state.loss:.3f}"
+            bar.update(learning, completed=state.share, told=told)
+
+        try:
+            result = train(config, read(data), found, watch)
+        except (OSError, ValueError) as error:
+            raise StreamError(f"training stopped: {error}") from error
+    for source, (before, after) in result.judged.items():
+        told = f"IoU {before.iou:.3f} before, {after.iou:.3f} refined"
+        console.print(Text(f"{source}: {told}; within 1 pixel {before.one:.3f}, {after.one:.3f}"))
+    console.print(Text(f"wrote {result.file}"))

@@ -1,0 +1,114 @@
+"""A refiner's training from pictures to the file that the runtime takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stream.bench.edges import Likeness
+from stream.inference.segmenter import Segmenter
+from stream_models.refiner import Refiner
+from stream_models.training.data import DataSet
+from stream_models.training.initial import default_weights
+from stream_models.training.out import REPORT
+from stream_models.training.refiner.augment import Change
+from stream_models.training.refiner.loop import LoopConfig, Progress, Trainer, judged
+from stream_models.training.refiner.samples import INDEX, Samples, collect
+from stream_models.training.refiner.ship import save, to_onnx
+from stream_models.training.ship import from_onnx
+
+logger = logging.getLogger(__name__)
+
+MODEL = "refiner.onnx"
+"""What a run writes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RefinerConfig:
+    """A run: what to learn from, for which classes and whose masks, where to write, how long.
+
+    `weights` gives the samples of a source another chance to be drawn than 1. `licence` is what
+    the file says of its weights.
+    """
+
+    out: Path
+    model: str = "default"
+    classes: tuple[str, ...] = ("person",)
+    loop: LoopConfig = dataclasses.field(default_factory=LoopConfig)
+    change: Change = dataclasses.field(default_factory=Change)
+    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    licence: str = "unknown"
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a run wrote, and how like the true masks are, by source: the model's, and refined."""
+
+    file: Path
+    judged: Mapping[str, tuple[Likeness, Likeness]]
+
+
+def train(
+    config: RefinerConfig,
+    data: DataSet,
+    found: Callable[[int, int], None],
+    watch: Callable[[Progress], None],
+) -> Result:
+    """Let the model find the objects, learn from its masks, and export.
+
+    An interrupted run in `config.out` is taken up again.
+
+    Args:
+        config: the run.
+        data: pictures with masks.
+        found: is told how many pictures of how many the model has looked at.
+        watch: is told how far learning is.
+
+    Raises:
+        UsageError: there is nothing to learn from.
+        ModelError: the model cannot be opened, or the refiner not exported.
+        ValueError: a picture cannot be read.
+    """
+    config.out.mkdir(parents=True, exist_ok=True)
+    if not (config.out / INDEX).is_file():
+        segmenter = Segmenter.load(config.model, "cpu")
+        collect(data, segmenter, config.out, config.classes, config.loop.seed, found)
+    # On a machine that does other work too, threads inside each operation wait for one another.
+    torch.set_num_threads(1)
+    torch.manual_seed(config.loop.seed)
+    refiner = Refiner()
+    refiner.adopt(from_onnx(default_weights()).backbone)
+    trainer = Trainer(
+        refiner, Samples(config.out), config.weights, config.out, config.loop, config.change
+    )
+    trainer.run(watch, lambda average: _figures(judged(average, trainer.judged)))
+    scores = judged(trainer.average, trainer.judged)
+    told = _told(config, data, scores)
+    file = config.out / MODEL
+    save(to_onnx(trainer.average, config.classes, told), file)
+    (config.out / REPORT).write_text(json.dumps(_figures(scores), indent=1))
+    return Result(file, scores)
+
+
+def _told(
+    config: RefinerConfig, data: DataSet, scores: Mapping[str, tuple[Likeness, Likeness]]
+) -> dict[str, str]:
+    return {
+        "refiner.origin": "stream's own U-Net on the first blocks of the bundled model's backbone",
+        "refiner.licence": config.licence,
+        "refiner.training_data": ", ".join(sorted({one.source for one in data.pictures})),
+        "refiner.accuracy": json.dumps({name: one.iou for name, (_, one) in scores.items()}),
+    }
+
+
+def _figures(scores: Mapping[str, tuple[Likeness, Likeness]]) -> dict[str, Any]:
+    def rounded(one: Sequence[float]) -> list[float]:
+        return [round(value, 4) for value in one]
+
+    return {name: {"model": rounded(a), "refined": rounded(b)} for name, (a, b) in scores.items()}

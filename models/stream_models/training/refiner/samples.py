@@ -1,0 +1,241 @@
+"""What the refiner learns from: a model's own masks of objects whose true masks are known."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.errors import UsageError
+from stream.inference.segmenter import Segmenter
+from stream_models.training.data import Box, DataSet, Object
+from stream_models.training.faults import camera
+from stream_models.training.picture_files import load_picture
+from stream_models.training.polygons import draw
+
+PIXELS, INDEX = "samples.bin", "samples.json"
+_LEAST = 48.0
+"""Pixels of a mask's side, the geometric mean, below which there is nothing to refine."""
+_ROOM = 0.35
+"""How much picture is kept around an object's boxes, as a share of their sides."""
+_SAME = 0.5, 0.4
+"""From this IoU on, of boxes and of masks, what was found is the labelled object."""
+_THRESHOLD = 0.3
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A mask of the model's.
+
+    Attributes:
+        mask: uint8 [M, M], 0..255 for 0..1; more than 127 is the object.
+        box: float32 [4], x1, y1, x2, y2, where it lies, in pixels of the sample.
+    """
+
+    mask: NDArray[np.uint8]
+    box: NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """An object, the picture around it, and what the model made of it.
+
+    Attributes:
+        rgb: uint8 [H, W, 3].
+        true: uint8 [H, W], 1 where the object is.
+        found: the model's masks, of the picture as it is and with a camera's faults.
+        source: which set it comes from.
+        picture: its picture's number.
+    """
+
+    rgb: NDArray[np.uint8]
+    true: NDArray[np.uint8]
+    found: tuple[Found, ...]
+    source: str
+    picture: int
+
+
+def collect(
+    data: DataSet,
+    segmenter: Segmenter,
+    folder: Path,
+    classes: Sequence[str],
+    seed: int,
+    watch: Callable[[int, int], None],
+) -> int:
+    """Let a model find the objects of `data`, and keep those whose masks are surely true.
+
+    Args:
+        data: pictures with masks; objects whose `mask_weight` is below 1 are left out.
+        segmenter: the model.
+        folder: where `samples.bin` and `samples.json` go.
+        classes: of objects that are kept.
+        seed: of the camera's faults.
+        watch: is told how many pictures of how many are done.
+
+    Returns:
+        How many samples there are.
+
+    Raises:
+        UsageError: there is no such object.
+        ValueError: a picture cannot be read.
+    """
+    segmenter.threshold = _THRESHOLD
+    wanted = {data.names.index(name) for name in classes if name in data.names}
+    entries = []
+    partial = folder / (PIXELS + ".partial")
+    with partial.open("wb") as pixels:
+        for place, picture in enumerate(data.pictures):
+            watch(place, len(data.pictures))
+            objects = [one for one in picture.objects if _sure(one, wanted)]
+            if not objects:
+                continue
+            rgb = load_picture(picture)
+            rng = np.random.default_rng((seed, picture.id))
+            faulty = np.ascontiguousarray(camera(rgb, rng)[:, ::-1])
+            seen = [_people(segmenter, rgb, classes, False)]
+            seen.append(_people(segmenter, faulty, classes, True))
+            for one in objects:
+                sample = _sample(rgb, one, seen, picture.source, picture.id)
+                if sample is not None:
+                    entries.append(_write(sample, pixels.write, pixels.tell()))
+    if not entries:
+        raise UsageError(f"the model finds none of the {', '.join(classes)} that have a sure mask")
+    partial.replace(folder / PIXELS)
+    (folder / INDEX).write_text(json.dumps(entries))
+    return len(entries)
+
+
+def _sure(one: Object, wanted: set[int]) -> bool:
+    return one.label in wanted and one.mask_weight >= 1.0 and not one.crowd and bool(one.polygons)
+
+
+def _people(
+    segmenter: Segmenter, rgb: NDArray[np.uint8], classes: Sequence[str], mirrored: bool
+) -> list[Found]:
+    found = segmenter(rgb)
+    found = found[[name in classes for name in found.names]]
+    below = 0.5 / found.mask_threshold
+    above = 0.5 / (1 - found.mask_threshold)
+    over = found.masks - found.mask_threshold
+    centred = np.where(over < 0, over * below, over * above) + 0.5
+    masks = np.rint(255 * centred).astype(np.uint8)
+    boxes = np.array(found.paste_boxes, np.float32)
+    if mirrored:
+        masks = masks[:, :, ::-1]
+        boxes[:, [0, 2]] = rgb.shape[1] - boxes[:, [2, 0]]
+    return [Found(mask, box) for mask, box in zip(masks, boxes, strict=True)]
+
+
+def _sample(
+    rgb: NDArray[np.uint8], one: Object, seen: list[list[Found]], source: str, picture: int
+) -> Sample | None:
+    true = np.zeros(rgb.shape[:2], np.uint8)
+    draw(one.polygons, true, 1)
+    alike = [best for found in seen if (best := _matching(found, one.box, true)) is not None]
+    if not alike:
+        return None
+    boxes = np.array([one.box, *(found.box for found in alike)], np.float32)
+    x1, y1 = boxes[:, :2].min(axis=0)
+    x2, y2 = boxes[:, 2:].max(axis=0)
+    beside, above = _ROOM * (x2 - x1), _ROOM * (y2 - y1)
+    left, top = max(0, int(x1 - beside)), max(0, int(y1 - above))
+    right = min(rgb.shape[1], int(x2 + beside) + 1)
+    bottom = min(rgb.shape[0], int(y2 + above) + 1)
+    shift = np.array([left, top, left, top], np.float32)
+    moved = tuple(Found(found.mask, found.box - shift) for found in alike)
+    part = np.s_[top:bottom, left:right]
+    return Sample(rgb[part], true[part], moved, source, picture)
+
+
+def _matching(found: list[Found], box: Box, true: NDArray[np.uint8]) -> Found | None:
+    """The one whose box is most like the true one, if it is the same object."""
+    scores = [_alike(one.box, box) for one in found]
+    if not scores or max(scores) < _SAME[0]:
+        return None
+    best = found[int(np.argmax(scores))]
+    x1, y1, x2, y2 = best.box.tolist()
+    if (x2 - x1) * (y2 - y1) < _LEAST**2:
+        return None
+    inside = pasted(best, true.shape) > 127
+    union = np.count_nonzero(inside | (true > 0))
+    return best if np.count_nonzero(inside & (true > 0)) >= _SAME[1] * union else None
+
+
+def pasted(found: Found, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The mask at the pixels of its sample, uint8 [H, W]; 0 outside its box."""
+    x1, y1, x2, y2 = found.box.tolist()
+    rows, columns = found.mask.shape
+    across, down = (x2 - x1) / columns, (y2 - y1) / rows
+    matrix = np.array([[across, 0, x1 + across / 2 - 0.5], [0, down, y1 + down / 2 - 0.5]])
+    return np.asarray(
+        cv2.warpAffine(found.mask, matrix, (shape[1], shape[0]), flags=cv2.INTER_LINEAR), np.uint8
+    )
+
+
+def _alike(one: NDArray[np.float32], other: Box) -> float:
+    """IoU of two boxes."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    shared = max(0.0, float(width)) * max(0.0, float(height))
+    areas = (one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1])
+    return shared / max(float(areas) - shared, 1e-6)
+
+
+def _write(sample: Sample, write: Callable[[bytes], int], place: int) -> dict[str, object]:
+    write(sample.rgb.tobytes())
+    write(sample.true.tobytes())
+    for found in sample.found:
+        write(found.mask.tobytes())
+    return {
+        "place": place,
+        "size": sample.true.shape,
+        "cells": sample.found[0].mask.shape,
+        "boxes": [found.box.tolist() for found in sample.found],
+        "source": sample.source,
+        "picture": sample.picture,
+    }
+
+
+class Samples:
+    """The samples in a folder, read when they are asked for.
+
+    Attributes:
+        sources: of each.
+        pictures: the number of each one's picture.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._entries = json.loads((folder / INDEX).read_text())
+        self._pixels = np.memmap(folder / PIXELS, np.uint8, "r")
+        self.sources = [str(entry["source"]) for entry in self._entries]
+        self.pictures = [int(entry["picture"]) for entry in self._entries]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, index: int) -> Sample:
+        entry = self._entries[index]
+        height, width = entry["size"]
+        rows, columns = entry["cells"]
+        parts = self._parts(
+            entry["place"],
+            [(height, width, 3), (height, width)] + [(rows, columns)] * len(entry["boxes"]),
+        )
+        rgb, true = next(parts), next(parts)
+        found = tuple(
+            Found(mask, np.array(box, np.float32))
+            for mask, box in zip(parts, entry["boxes"], strict=True)
+        )
+        return Sample(rgb, true, found, entry["source"], entry["picture"])
+
+    def _parts(self, place: int, shapes: Sequence[tuple[int, ...]]) -> Iterator[NDArray[np.uint8]]:
+        for shape in shapes:
+            size = int(np.prod(shape))
+            yield self._pixels[place : place + size].reshape(shape)
+            place += size

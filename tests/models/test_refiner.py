@@ -1,0 +1,233 @@
+"""Training of the refiner: samples, what they become, learning, going on, the file."""
+
+import json
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from stream.compositing.learned import SHAPES, SMALL, Learned
+from stream.errors import UsageError
+from stream.instances import Instances
+from stream_models.training.data import read
+from stream_models.training.refiner.augment import Change, changed, cut, worsened
+from stream_models.training.refiner.command import train_refiner_command
+from stream_models.training.refiner.samples import Samples, collect, pasted
+
+pytestmark = pytest.mark.timeout(1200)
+
+
+def people(folder, count=24):
+    """Pictures of bright bodies before noise, as a COCO set."""
+    rng = np.random.default_rng(1)
+    (folder / "images").mkdir(parents=True)
+    images, annotations = [], []
+    for number in range(1, count + 1):
+        picture = rng.integers(0, 90, (200, 160, 3)).astype(np.uint8)
+        x, radius = int(rng.integers(60, 100)), int(rng.integers(30, 45))
+        angles = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+        ring = np.stack([x + radius * np.cos(angles), 100 + 1.6 * radius * np.sin(angles)], 1)
+        cv2.fillPoly(picture, [np.round(ring - 0.5).astype(np.int32)], (200, 170, 140))
+        low, high = ring.min(axis=0), ring.max(axis=0)
+        cv2.imwrite(str(folder / "images" / f"{number}.png"), picture)
+        images.append({"id": number, "file_name": f"{number}.png", "width": 160, "height": 200})
+        annotations.append(
+            {
+                "id": number,
+                "image_id": number,
+                "category_id": 1,
+                "bbox": [*low.tolist(), *(high - low).tolist()],
+                "area": float(np.prod(high - low)),
+                "iscrowd": 0,
+                "segmentation": [ring.ravel().tolist()],
+            }
+        )
+    content = {"images": images, "annotations": annotations}
+    content["categories"] = [{"id": 1, "name": "person"}]
+    (folder / "instances.json").write_text(json.dumps(content))
+    return folder
+
+
+class Model:
+    """Finds bright bodies, and draws their masks a little beside them and too small."""
+
+    def __init__(self):
+        self.threshold = 0.5
+
+    def __call__(self, rgb):
+        # Also where a camera's faults have made all of it dark.
+        level = cv2.blur(rgb, (9, 9)).min(axis=2)
+        bright = (level > 0.55 * level.max()).astype(np.uint8)
+        x, y, width, height = cv2.boundingRect(bright)
+        box = np.float32([[x, y, x + width, y + height]])
+        part = cv2.erode(bright, np.ones((9, 9)))[y : y + height, x : x + width]
+        mask = cv2.resize(part.astype(np.float32), (56, 56), interpolation=cv2.INTER_AREA)
+        return Instances(
+            boxes=box,
+            scores=np.ones(1, np.float32),
+            labels=np.zeros(1, np.int64),
+            masks=np.roll(mask, 3, axis=1)[None],
+            class_names=("person",),
+            picture_size=rgb.shape[:2],
+            mask_threshold=0.4,
+        )
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("refiner")
+    data = read(people(folder / "data"))
+    told = []
+    count = collect(data, Model(), folder, ("person",), 0, lambda done, of: told.append((done, of)))
+    assert told[-1] == (23, 24)
+    found = Samples(folder)
+    assert len(found) == count > 16
+    return found
+
+
+def test_samples_are_the_pictures_and_the_models_masks(samples):
+    for index in range(len(samples)):
+        sample = samples[index]
+        # Bodies are bright, and where they are is said to a pixel.
+        bright = sample.rgb.min(axis=2) > 115
+        assert np.count_nonzero(bright != (sample.true > 0)) < 0.01 * bright.size
+        for found in sample.found:
+            inside = pasted(found, sample.true.shape) > 127
+            shared = np.count_nonzero(inside & (sample.true > 0))
+            assert 0.4 < shared / np.count_nonzero(inside | (sample.true > 0)) < 0.98
+
+
+def test_a_set_without_sure_masks_is_refused(tmp_path):
+    data = read(people(tmp_path / "data", 2))
+    with pytest.raises(UsageError, match="none of the dog"):
+        collect(data, Model(), tmp_path, ("dog",), 0, lambda done, of: None)
+
+
+def test_changed_samples_still_show_where_the_object_is(samples):
+    rng = np.random.default_rng(0)
+    change = Change(colour=0.0, camera=0.0, turn=0.5)
+    for index in range(len(samples)):
+        seen = changed(samples[index], rng, change, SHAPES[1])
+        assert seen.image.shape == (*SHAPES[1], 4)
+        bright = seen.image[..., :3].min(axis=2) > 115
+        assert np.count_nonzero(bright != (seen.true > 127)) < 0.02 * bright.size
+
+
+def test_worsened_masks_are_wrong_but_of_the_same_object(samples):
+    rng = np.random.default_rng(0)
+    found = samples[0].found[0]
+    others = [worsened(found, rng) for _ in range(40)]
+    moved = [np.abs(one.mask.astype(int) - found.mask).mean() for one in others]
+    assert np.median(moved) > 2
+    assert max(moved) < 100
+
+
+def test_an_untrained_refiner_changes_nothing(samples):
+    import torch
+
+    from stream_models.refiner import Refiner
+    from stream_models.training.refiner.loop import as_input
+
+    torch.manual_seed(0)
+    refiner = Refiner().eval()
+    seen = cut(samples[0], samples[0].found[0])
+    with torch.no_grad():
+        logits = refiner(as_input([seen.image]))[0, 0].numpy()
+    assert np.array_equal(logits > 0, seen.image[..., 3] > 127)
+
+
+def test_a_backbone_is_taken_over_but_for_its_padding():
+    import torch
+
+    from stream_models.backbone import MobileNetV2
+    from stream_models.refiner import Refiner
+
+    torch.manual_seed(0)
+    backbone, refiner = MobileNetV2(0), Refiner()
+    refiner.adopt(backbone)
+    x = torch.randn(1, 3, 64, 64)
+    mine, own = refiner.blocks[0], backbone.blocks[0]
+    wide = torch.randn(1, 32, 16, 16)
+    assert torch.allclose(mine(wide), own(wide), atol=1e-5)
+    # Strided filters are padded alike on all sides here: the same numbers, one pixel on.
+    moved = backbone.stem(x)[..., :-1, :-1]
+    shifted = refiner.stem(torch.roll(x, (1, 1), (2, 3)))[..., 1:, 1:]
+    assert torch.allclose(moved[..., 1:, 1:], shifted[..., 1:, 1:], atol=1e-4)
+
+
+def test_errors_at_the_edge_and_a_smaller_overlap_cost_more():
+    import torch
+
+    from stream_models.training.refiner.loop import loss
+
+    true = torch.zeros(1, 1, 64, 64)
+    true[..., 16:48, 16:48] = 1
+    right = 8 * true - 4
+    edge, far = right.clone(), right.clone()
+    edge[..., 48, 16:48] = 4
+    far[..., 60, 16:48] = 4
+    costs = [float(loss(one, true, 4.0, 1.0)) for one in (right, far, edge)]
+    assert costs[0] < costs[1] < costs[2]
+    assert float(loss(far, true, 4.0, 0.0)) < costs[1]
+
+
+@pytest.mark.slow
+def test_it_learns_goes_on_where_it_was_and_becomes_a_file(samples, tmp_path):
+    import torch
+
+    from stream_models.refiner import Refiner
+    from stream_models.training.refiner.loop import LoopConfig, Trainer, as_input, judged
+    from stream_models.training.refiner.ship import save, to_onnx
+
+    torch.manual_seed(0)
+
+    def trainer(steps):
+        config = LoopConfig(batch=4, steps=steps, warmup=5, ema_decay=0.9, small=0.0, few=0.5)
+        return Trainer(Refiner(), samples, {}, tmp_path, config, Change(wrong=0.0))
+
+    first = trainer(30)
+    first.run(lambda progress: None, lambda average: {})
+    again = trainer(60)
+    assert again.progress.step == 30
+    for mine, other in zip(again.average.parameters(), first.average.parameters(), strict=True):
+        assert torch.equal(mine, other)
+    again.run(lambda progress: None, lambda average: {})
+    steps = [json.loads(line)["step"] for line in (tmp_path / "history.jsonl").open()]
+    assert steps == [0, 30, 60]
+    before, after = judged(again.average, again.judged).popitem()[1]
+    assert after.iou > before.iou + 0.02
+
+    file = tmp_path / "refiner.onnx"
+    save(to_onnx(again.average, ("person", "dog"), {"refiner.licence": "mine"}), file)
+    assert file.stat().st_size < 1_000_000
+    refiner = Learned(file)
+    assert refiner.classes == {"person", "dog"}
+    rng = np.random.default_rng(0)
+    for shape in (SHAPES[0], SMALL[1]):
+        seen = rng.integers(0, 256, (*shape, 4)).astype(np.uint8)
+        with torch.no_grad():
+            logits = again.average(as_input([seen]))[0, 0]
+        wanted = torch.sigmoid(logits).numpy() * 255
+        assert np.abs(refiner(seen) - wanted).max() < 4
+
+
+@pytest.mark.slow
+def test_the_command_trains_from_pictures_to_the_file(tmp_path, monkeypatch):
+    data = people(tmp_path / "data", 14)
+    monkeypatch.setattr(
+        "stream_models.training.refiner.run.Segmenter",
+        SimpleNamespace(load=lambda model, provider: Model()),
+    )
+    app = typer.Typer()
+    app.command()(train_refiner_command)
+    out = tmp_path / "out"
+    words = ["--data", str(data), "--out", str(out), "--steps", "2", "--batch", "2"]
+    result = CliRunner().invoke(app, [*words, "--weight", "data=2", "--licence", "CC0-1.0"])
+    assert result.exit_code == 0, result.output
+    assert "refined" in result.output
+    assert Learned(out / "refiner.onnx").classes == {"person"}
+    assert json.loads((out / "report.json").read_text())
+    assert json.loads((out / "history.jsonl").read_text().splitlines()[-1])["step"] == 2
