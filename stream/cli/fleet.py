@@ -241,10 +241,11 @@ def _refuse_foreign(ledger: Ledger, wanted: Sequence[Wanted], *, overwrite: bool
     Raises:
         UsageError: there are some; the first is named.
     """
-    from stream.fleet.ledger import State
     from stream.fleet.places import exists
 
-    ours = {target for one in ledger.entries(State.DONE) for target in one.wanted.targets}
+    # Nothing was there when a file was first begun, or it was to be replaced: what is there since
+    # is ours, also where a driver was killed before it wrote that down, or a later step failed.
+    ours = {target for one in ledger.entries() if one.begun for target in one.wanted.targets}
     if overwrite:
         return
     foreign = [

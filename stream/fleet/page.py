@@ -12,6 +12,7 @@ from stream.addresses import redact
 from stream.fleet.ledger import Entry, PartEntry, State
 from stream.fleet.parts import Step, progress_of
 from stream.types import JSON
+from stream.version import __version__
 
 _WIDTH, _HEIGHT = 720, 160
 _SLOWEST = 10
@@ -30,10 +31,11 @@ def figures(entries: Sequence[Entry], parts: Parts | None = None) -> dict[str, J
         parts: likewise.
 
     Returns:
-        `files` by state, `frames`, `seconds` of work (of all workers together), `wall_seconds`
-        from the first file's begin to the last one's end, `fps` over that, `nodes` with their files
-        and frames, `slowest` files, `failures` by kind with their number, `failed` files with their
-        sentence, files done in `parts`, and what is to be said of files, as `remarks`.
+        `stream`, the release, `files` by state, `frames`, `seconds` of work (of all workers
+        together), `wall_seconds` from the first file's begin to the last one's end, `fps` over
+        that, `nodes` with their files and frames, `slowest` files, `failures` by kind with their
+        number, `failed` files with their sentence, files done in `parts`, and what is to be said of
+        files, as `remarks`.
     """
     done = [one for one in entries if one.state == State.DONE]
     begun = min((one.begun for one in done), default=0.0)
@@ -46,6 +48,7 @@ def figures(entries: Sequence[Entry], parts: Parts | None = None) -> dict[str, J
     slowest = sorted(done, key=lambda one: one.seconds, reverse=True)[:_SLOWEST]
     failed = [one for one in entries if one.state == State.FAILED]
     return {
+        "stream": __version__,
         "files": {str(state): sum(one.state == state for one in entries) for state in State},
         "frames": frames,
         "seconds": sum(one.seconds for one in done),
@@ -202,8 +205,7 @@ def _tasks(entry: Entry, of: Sequence[PartEntry]) -> str:
     said = "done" if entry.state == State.DONE else how_far(of)
     rows = [
         (
-            str(one.key)
-            + (f", {one.tries + one.lost} tries failed" if one.tries + one.lost else ""),
+            str(one.key) + (f", {failed} tries failed" if (failed := one.tries + one.lost) else ""),
             one.seconds,
             f"{one.seconds:.1f} s" if one.state == State.DONE else str(one.state),
         )

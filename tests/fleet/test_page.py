@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from stream.fleet.ledger import Entry, State, Wanted
+from stream.fleet.ledger import Entry, PartEntry, State, Wanted
 from stream.fleet.page import figures, kind_of, page
+from stream.fleet.parts import PartKey, Step
 
 
 def _entry(number: int, state: State, **more) -> Entry:
@@ -62,3 +63,25 @@ def test_the_page_is_whole_and_shows_no_secret() -> None:
     assert "A &amp; B" in text and "hunter2" not in text
     failed = page([_entry(9, State.FAILED, source="/in/<i>.mp4", error="<script>")], "x")
     assert "<script>" not in failed and "&lt;script&gt;" in failed
+
+
+def test_files_in_parts_are_listed_with_their_tasks(capsys: pytest.CaptureFixture[str]) -> None:
+    from stream.cli._fleet_words import print_table
+
+    states = [(Step.FIND, 0), (Step.FIND, 1), (Step.FOLLOW, 0), (Step.PAINT, 0), (Step.PAINT, 1)]
+    tasks = [
+        PartEntry(5, PartKey(step, place), 0, State.DONE, seconds=2.0, tries=place)
+        for step, place in states[:4]
+    ]
+    tasks.append(PartEntry(5, PartKey(*states[4]), 0, State.RUNNING))
+    entries = [*ENTRIES, _entry(6, State.DONE, remark="not cut: it has no key frame")]
+    (known,) = figures(entries, {5: tasks})["parts"]
+    assert (known["parts"], known["tasks"], known["done"], known["tries"]) == (2, 5, 4, 1)
+    assert known["seconds"] == {"find": 4.0, "follow": 2.0, "paint": 2.0}
+    text = page(entries, "x", {5: tasks})
+    assert "1 of 2 parts painted" in text and "find 2, 1 tries failed" in text
+    assert "not cut: it has no key frame" in text and "hunter2" not in text
+    print_table(entries, {5: tasks})
+    said = capsys.readouterr().err
+    assert "1 of 2 parts painted" in said and "not cut: it has no key frame" in said
+    assert "hunter2" not in said

@@ -35,6 +35,10 @@ ray = pytest.importorskip("ray", reason="a fleet needs the extra [fleet]")
 ROOT = Path(__file__).resolve().parents[2]
 
 
+# Ray's workers run at a niceness of 15, which is long in coming on a busy machine.
+_AWAKE = {"RAY_worker_niceness": "0"}
+
+
 def _clips(folder: Path, count: int, frames: int = 6, keys: int = 250) -> Path:
     """Clips of moving bright squares, each another."""
     folder.mkdir()
@@ -62,7 +66,7 @@ def _stream(*words: object, **more) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "stream", *map(str, words)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": paths, "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"},
+        env={**os.environ, "PYTHONPATH": paths, "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", **_AWAKE},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -150,21 +154,17 @@ def test_a_model_that_cannot_be_loaded_is_said_once(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def cluster() -> Iterator[object]:
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
     from ray.cluster_utils import Cluster
 
     paths = os.pathsep.join(str(ROOT / one) for one in (".", "models", "export"))
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = paths
+    for name, value in {"PYTHONPATH": paths, **_AWAKE}.items():
+        monkeypatch.setenv(name, value)
     one = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
         yield one
     finally:
         one.shutdown()
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
 
 
 def _workers() -> list[psutil.Process]:
@@ -335,7 +335,7 @@ def _same_in_store(files: Any, expected: dict[str, tuple[list[bytes], bytes]]) -
 
 
 def test_parts_of_files_are_lost_and_gone_on_with(cluster, tmp_path: Path, model: Path) -> None:
-    """The same of four files in eight parts each; without loss, as encoders begin at each part."""
+    """The same of four files in four parts each; without loss, as encoders begin at each part."""
     clips, out = _clips(tmp_path / "clips", 4, frames=96, keys=12), tmp_path / "out"
     words = ("--codec", "libx264", "--crf", "0", "--records", "ndjson")
     asked = (
@@ -352,8 +352,7 @@ def test_parts_of_files_are_lost_and_gone_on_with(cluster, tmp_path: Path, model
             _wait_until(lambda: _parts_done(out) >= 20)
             first.send_signal(signal.SIGKILL)
             first.wait(30)
-        said = _run("fleet", out, "--status")
-        assert "parts" in said or "painted" in said
+        assert "missing" in _run("fleet", out, "--status")
         cluster.add_node(num_cpus=1)
         _run(*asked, "--resume")
     finally:
@@ -361,10 +360,9 @@ def test_parts_of_files_are_lost_and_gone_on_with(cluster, tmp_path: Path, model
         killer.join()
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["files"]["done"] == 4 and len(report["parts"]) == 4
-    assert all(one["parts"] == 6 and one["done"] == one["tasks"] for one in report["parts"])
-    assert sorted(path.name for path in out.iterdir() if path.name[0] == ".") == [
-        ".stream-fleet.sqlite"
-    ]
+    assert all(one["parts"] == 4 and one["done"] == one["tasks"] for one in report["parts"])
+    left = [path.name for path in out.iterdir() if path.name[0] == "."]
+    assert all(name.startswith(".stream-fleet.sqlite") for name in left), left
     _same_as_one_by_one(clips, out, model, tmp_path / "single", *words[:-2])
     for path in clips.iterdir():
         single = tmp_path / f"{path.stem}.ndjson"
