@@ -183,11 +183,14 @@ class Server:
         assert self._runner is not None
         server = self._runner.server
         assert server is not None
-        # Those that were accepted are no connections yet in the moment in which others come.
+        # Those that were accepted are no connections yet in the moment in which others come; those
+        # that are over have no manager any more.
         now = time.monotonic()
         here = set(server.connections)
         self._coming = {
-            one: at for one, at in self._coming.items() if one not in here and now - at < 1.0
+            one: at
+            for one, at in self._coming.items()
+            if one not in here and one._manager is not None and now - at < 1.0
         }
         if len(here) + len(self._coming) >= _CONNECTIONS:
             return _Refuse()

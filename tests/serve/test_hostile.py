@@ -230,9 +230,10 @@ def test_paths(page: Served, caplog: pytest.LogCaptureFixture, examples: int) ->
     def check(example: list[str]) -> None:
         status, body = ask(page, get(page, "/" + "/".join(example)))
         assert status in (200, 400, 401, 403, 404, 405)
-        assert _KNOWN.search(body) is None
         if status == 200:
             assert "".join(example) == "style.css" or not any(example)
+        else:
+            assert _KNOWN.search(body) is None
 
     with watched(page, caplog):
         every(st.lists(steps, min_size=1, max_size=9), check, examples)
@@ -329,8 +330,11 @@ def test_messages(page: Served, caplog: pytest.LogCaptureFixture, what: str, exa
             aiohttp.ClientSession(headers=headers) as session,
             session.ws_connect(f"{page.url}/api/live") as channel,
         ):
-            for one in batch:
-                await channel.send_str(one)
+            try:
+                for one in batch:
+                    await channel.send_str(one)
+            except ConnectionError:
+                return  # shown the door
             answers = 0
             while answers < len(batch):
                 message = await asyncio.wait_for(channel.receive(), 60)

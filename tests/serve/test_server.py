@@ -424,6 +424,12 @@ def test_more_connections_than_there_is_room_for_are_told_so(page, monkeypatch):
     assert asyncio.run(crowd()) == 7
 
 
+def test_connections_that_are_over_take_nobody_s_place(page, monkeypatch):
+    monkeypatch.setattr("stream.serve.server._CONNECTIONS", 5)
+    for _ in range(30):
+        assert get(page, "/healthz")[0] == 200
+
+
 def test_no_more_pages_than_the_operator_allows(model):
     with served([plan_of(options=ServeOptions(port=0, viewers=2))], model) as page:
 
