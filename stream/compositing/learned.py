@@ -220,7 +220,8 @@ def refine(
     """
     seen = look(planes, region, centred(mask, threshold), box)
     rgb = as_rgb(seen[:3], planes.encoding)
-    seen[3] = within_reach(learned(np.dstack([rgb, seen[3]])), seen[3])
+    shown = np.asarray(cv2.merge([*cv2.split(rgb), seen[3]]), np.uint8)
+    seen[3] = within_reach(learned(shown), seen[3])
     drawn = bilateral(seen, FINE)
     top, bottom, left, right = region.window
     values = cv2.resize(drawn, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
