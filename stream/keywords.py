@@ -74,6 +74,7 @@ class WriterKeywords(TypedDict, total=False):
     crf: float | None
     preset: str | None
     overwrite: bool
+    format: str | None
     records_masks: str
 
 

@@ -38,15 +38,8 @@ def propagate(instances: Instances, flow: Flow) -> Instances:
 
     Returns:
         As many instances or fewer: what has left the picture is left out. Scores, labels, identity
-        and the size of masks are kept. What is unsure is moved as well.
+        and the size of masks are kept. What is unsure stays as it was.
     """
-    moved = _propagate(instances, flow)
-    if instances.unsure is None:
-        return moved
-    return replace(moved, unsure=_propagate(instances.unsure, flow))
-
-
-def _propagate(instances: Instances, flow: Flow) -> Instances:
     count = len(instances)
     if not count:
         return instances

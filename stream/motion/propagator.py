@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -33,20 +35,19 @@ class Propagator:
     """
 
     def __init__(self) -> None:
-        self._meter = FlowMeter()
         self._grey: Grey | None = None
         self._instances: Instances | None = None
-        self._flow: Flow | None = None
-        self._region: Region = (slice(None), slice(None))
+        # What is found does not move otherwise because somebody asked for what is unsure too.
+        self._found, self._unsure = _Carrier(), _Carrier()
 
     @property
     def fine(self) -> bool:
         """Whether fast limbs are followed closely; without it carrying costs half as much."""
-        return self._meter.fine
+        return self._found.meter.fine
 
     @fine.setter
     def fine(self, fine: bool) -> None:
-        self._meter.fine = fine
+        self._found.meter.fine = self._unsure.meter.fine = fine
 
     @property
     def ready(self) -> bool:
@@ -60,8 +61,10 @@ class Propagator:
             grey: the picture as `small_grey` makes it.
             instances: what inference found in it.
         """
-        self._grey, self._instances, self._flow = grey, instances, None
-        self._region = region_of(instances, grey)
+        self._grey, self._instances = grey, instances
+        self._found.begin(replace(instances, unsure=None), grey)
+        if instances.unsure is not None:
+            self._unsure.begin(instances.unsure, grey)
 
     def propagate_to(self, grey: Grey) -> Instances | None:
         """The key picture's instances where they are in the present picture.
@@ -79,9 +82,35 @@ class Propagator:
             return instances
         if is_cut(key, grey):
             return None
+        moved = self._found.to(key, grey)
+        if instances.unsure is None:
+            return moved
+        return replace(moved, unsure=self._unsure.to(key, grey))
+
+
+class _Carrier:
+    """Carries some of a key picture's instances, and knows no others."""
+
+    def __init__(self) -> None:
+        self.meter = FlowMeter()
+        self._instances: Instances | None = None
+        self._flow: Flow | None = None
+        self._region: Region = (slice(None), slice(None))
+
+    def begin(self, instances: Instances, grey: Grey) -> None:
+        """Takes what is to be carried, and the small picture that it was found in."""
+        self._instances, self._flow = instances, None
+        self._region = region_of(instances, grey)
+
+    def to(self, key: Grey, grey: Grey) -> Instances:
+        """Where it is in a later picture; `begin` was called with `key`."""
+        instances = self._instances
+        assert instances is not None
+        if not len(instances):
+            return instances
         rows, columns = self._region
         before, after = key[rows, columns], grey[rows, columns]
-        self._flow = self._meter.between(
+        self._flow = self.meter.between(
             np.ascontiguousarray(before), np.ascontiguousarray(after), self._flow
         )
         if before.shape == key.shape:
@@ -93,11 +122,9 @@ class Propagator:
 
 
 def region_of(instances: Instances, grey: Grey) -> Region:
-    """What of a small picture holds all objects, those in doubt included, with room around them."""
+    """What of a small picture holds all objects, with room around them."""
     height, width = grey.shape
     boxes = instances.paste_boxes
-    if instances.unsure is not None:
-        boxes = np.concatenate([boxes, instances.unsure.paste_boxes])
     if not len(boxes):
         return slice(0, height), slice(0, width)
     scale = np.array([width, height] * 2) / np.array([*instances.picture_size[::-1]] * 2)
