@@ -36,8 +36,12 @@ TARGETS = {
     "HlsSink": "out.m3u8",
     "VirtualCameraSink": "virtual-camera",
     "BrowserSink": "browser",
+    "StandardSink": "-",
 }
 """A target for each of our kinds, relative to a folder."""
+
+FORMATS = {"StandardSink": "nut"}
+"""What has to be said besides the target."""
 
 KINDS = [kind for kind in sinks.KIND if kind not in (WindowSink, VirtualCameraSink)]
 """Windows and cameras are tried in tests of their own: they need a screen, or a device."""
@@ -66,7 +70,7 @@ def here(tmp_path, monkeypatch):
 
 
 def opened(kind: type[Sink], **options) -> Sink:
-    how = OutputOptions(**options)
+    how = OutputOptions(format=FORMATS.get(kind.__name__), **options)
     target = TARGETS[kind.__name__]
     kind.check(target, how)
     return kind.from_target(target, INFO, how)
@@ -75,7 +79,8 @@ def opened(kind: type[Sink], **options) -> Sink:
 def test_every_kind_has_a_target_that_no_other_takes():
     assert {kind.__name__ for kind in sinks.KIND} == set(TARGETS)
     for kind in sinks.KIND:
-        assert sinks.find(TARGETS[kind.__name__]) is kind
+        form = FORMATS.get(kind.__name__)
+        assert sinks.find(TARGETS[kind.__name__], form=form) is kind
 
 
 def test_what_no_kind_takes_is_refused_in_a_sentence():
@@ -130,9 +135,10 @@ def test_nothing_that_was_there_is_touched_unless_it_is_asked_for(kind, here):
 def test_several_of_it_share_the_frames_of_one_run(kind, here):
     if kind.on_main_thread:
         pytest.skip("it is served by the caller")
-    first = kind.from_target(TARGETS[kind.__name__], INFO, OutputOptions())
+    how = OutputOptions(format=FORMATS.get(kind.__name__))
+    first = kind.from_target(TARGETS[kind.__name__], INFO, how)
     other = TARGETS[kind.__name__].replace("out", "other").replace("pictures", "others")
-    second = kind.from_target(other, INFO, OutputOptions())
+    second = kind.from_target(other, INFO, how)
     outcome = make_run(Grey(30), first, second).run()
     assert outcome.error is None
     assert outcome.counts.frames_out == 30

@@ -216,7 +216,7 @@ def test_mirrored_pictures_have_it_mirrored():
 
 def test_a_run_keeps_it_from_end_to_end(tmp_path):
     original = film(tmp_path, ".webm")
-    kept = process(original, tmp_path / "out.webm", look="boxes")
+    kept = process(original, tmp_path / "out.webm", look="fill")
     assert not [one for one in kept.remarks if "transparency" in one]
     assert max(off(one, matte(i)) for i, one in enumerate(frames_of(tmp_path / "out.webm")[0])) < 12
     lost = process(original, tmp_path / "out.mp4")
