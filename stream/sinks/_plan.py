@@ -183,3 +183,34 @@ def configure(
         context.max_b_frames = 0
     if threads is not None:
         context.thread_count = threads
+
+
+def moved(
+    ending: str, kind: ContainerKind, *, fitted: int, repeated: int, shuffled: int
+) -> list[str]:
+    """What became of pictures on their way into a file, a sentence each.
+
+    Args:
+        ending: of the file, for people.
+        kind: the container.
+        fitted: how many had another size.
+        repeated: how many were shown again where none came.
+        shuffled: how many are not shown at their own time.
+    """
+    said = []
+    if fitted:
+        said.append(f"{fitted} pictures of another size were fitted between black bars")
+    if repeated:
+        said.append(
+            f"{repeated} pictures are there twice, since {ending} holds a constant frame rate only "
+            "and the next came later"
+        )
+    if shuffled:
+        said.append(
+            f"{shuffled} pictures came closer together than {ending} can tell apart and were moved "
+            "by a tick"
+            if kind.timestamps
+            else f"{ending} holds a constant frame rate only, so {shuffled} pictures are shown up "
+            "to a frame off their time; .mp4 and .mkv keep it"
+        )
+    return said

@@ -183,7 +183,7 @@ class Transmission(VideoSink):
 
     def begin_anew(self) -> None:
         """Lets the next frame be one that a receiver can begin with."""
-        self._next_keyframe = None
+        self._key_frames.begin_anew()
 
 
 def _sender(address: str, name: str, way: Way) -> Pipe:

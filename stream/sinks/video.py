@@ -31,6 +31,7 @@ from stream.sinks._encoders import (
     says_shape,
     why_refused,
 )
+from stream.sinks._key_frames import KeyFrames
 from stream.sinks._muxer import FAILURES, Muxer, words_of
 from stream.sinks._pictures import Pictures
 from stream.sinks._plan import (
@@ -40,6 +41,7 @@ from stream.sinks._plan import (
     choose_alpha,
     choose_tick,
     configure,
+    moved,
     narrowed,
     rate_of,
     uses_all_values,
@@ -55,35 +57,6 @@ _FILLED = 10
 _HALF, _TENTH = Fraction(1, 2), Fraction(1, 10)
 _BRANDS = {"major_brand", "minor_version", "compatible_brands"}
 _NOT_KEPT = {*_BRANDS, "encoder", "duration", "software"}
-
-
-def check_output(
-    path: str | Path,
-    *,
-    source: str | Path | None = None,
-    codec: str | None = None,
-    crf: float | None = None,
-    preset: str | None = None,
-    overwrite: bool = False,
-) -> None:
-    """Refuses an output that cannot come about, before any work is done for it.
-
-    Args:
-        path: the video file to be written.
-        source: the file that is read.
-        codec: the encoder that is asked for, None for the container's default.
-        crf: the quality that is asked for.
-        preset: the speed that is asked for.
-        overwrite: whether an existing file may be replaced.
-
-    Raises:
-        UsageError: the ending, codec, crf or preset are not possible, the file exists, or is the
-            source.
-        SinkError: its folder does not exist or may not be written to.
-    """
-    path = Path(path)
-    choose(path, codec, crf, preset)
-    check_destination(path, overwrite=overwrite, inputs=() if source is None else (source,))
 
 
 class VideoSink(Sink):
@@ -108,7 +81,13 @@ class VideoSink(Sink):
 
     @classmethod
     def check(cls, target: str, options: OutputOptions, inputs: Sequence[Path] = ()) -> None:
-        """See `check_output`."""
+        """Refuses settings, endings and places that cannot be.
+
+        Raises:
+            UsageError: the ending, codec, crf or preset are not possible, the file exists, or is an
+                input.
+            SinkError: its folder does not exist or may not be written to.
+        """
         choose(Path(target), options.codec, options.crf, options.preset)
         check_destination(target, overwrite=options.overwrite, inputs=inputs)
 
@@ -171,7 +150,7 @@ class VideoSink(Sink):
         self._origin = Fraction(0) if self._kind.timestamps else None
         self._last: int | None = None
         self._end: int | None = None
-        self._next_keyframe: Fraction | None = None
+        self._key_frames = KeyFrames(self._tick, self._first_keyframe, self._keyframe_every)
         self._muxed = 0
         self._saved = (0, 0.0)
         self._shuffled = self._repeated = 0
@@ -312,7 +291,7 @@ class VideoSink(Sink):
         self._last = at
         picture.pts, picture.time_base = at, self._tick
         # Not the decoder's choice, which would be forced on the encoder.
-        picture.pict_type = PictureType.I if self._keyframe_due(at) else PictureType.NONE
+        picture.pict_type = PictureType.I if self._key_frames.due(at) else PictureType.NONE
         self._end = None
         if frame.duration:
             end = round((now + frame.duration * frame.time_base - self._origin) / self._tick)
@@ -348,16 +327,6 @@ class VideoSink(Sink):
         """What the encoder gives out for a picture; None for all that it still holds."""
         return self._stream.encode(picture)
 
-    def _keyframe_due(self, at: int) -> bool:
-        now = at * self._tick
-        if self._next_keyframe is None:
-            self._next_keyframe = now + self._first_keyframe
-            return True
-        if now < self._next_keyframe:
-            return False
-        self._next_keyframe = now + self._keyframe_every
-        return True
-
     def _mux(self, packets: list[AnyPacket], *, final: bool = False) -> None:
         if self._decode_times is not None:
             self._decode_times.assign(packets, final=final)
@@ -388,23 +357,13 @@ class VideoSink(Sink):
         except FAILURES as error:
             raise self._failed(error) from error
         self._done = True
-        if self._pictures.fitted:
-            self._remarks.append(
-                f"{self._pictures.fitted} pictures of another size were fitted between black bars"
-            )
-        if self._repeated:
-            self._remarks.append(
-                f"{self._repeated} pictures are there twice, since {self.path.suffix} holds a "
-                "constant frame rate only and the next came later"
-            )
-        if self._shuffled:
-            self._remarks.append(
-                f"{self._shuffled} pictures came closer together than {self.path.suffix} can "
-                "tell apart and were moved by a tick"
-                if self._kind.timestamps
-                else f"{self.path.suffix} holds a constant frame rate only, so {self._shuffled} "
-                "pictures are shown up to a frame off their time; .mp4 and .mkv keep it"
-            )
+        self._remarks += moved(
+            self.path.suffix,
+            self._kind,
+            fitted=self._pictures.fitted,
+            repeated=self._repeated,
+            shuffled=self._shuffled,
+        )
 
     def abort(self) -> None:
         """Lets go at once: pictures still in the encoder are dropped, what was written stays."""

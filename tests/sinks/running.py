@@ -51,3 +51,9 @@ def info(**changes: Any) -> VideoInfo:
     """What a source of small pictures at 25 per second says, but for `changes`."""
     given = {"name": "x", "width": 64, "height": 48, "pixel_format": "yuv420p"}
     return VideoInfo(**{**given, "time_base": Fraction(1, 25), "rate": Fraction(25), **changes})
+
+
+def check_output(path: Path, source: Path | None = None, **options: Any) -> None:
+    """Asks whether a video file can be written, before any work is done for it."""
+    inputs = () if source is None else (source,)
+    VideoSink.check(str(path), OutputOptions(**options), inputs)

@@ -14,11 +14,11 @@ import pytest
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame
 from stream.sinks._pictures import Pictures
-from stream.sinks.video import VideoSink, check_output
+from stream.sinks.video import VideoSink
 from tests import media
 from tests.conftest import SHARED
 from tests.media import make_clip
-from tests.sinks.running import info, run
+from tests.sinks.running import check_output, info, run
 
 
 @pytest.mark.parametrize("pixel_format", ["yuv420p10le", "yuv444p10le", "gray10le", "yuv420p12le"])

@@ -10,10 +10,10 @@ import pytest
 
 from stream.errors import SinkError, StreamError, UsageError
 from stream.frame import ColourTags, Frame
-from stream.sinks.video import VideoSink, check_output
+from stream.sinks.video import VideoSink
 from tests import media
 from tests.media import make_clip
-from tests.sinks.running import info
+from tests.sinks.running import check_output, info
 
 
 @pytest.mark.parametrize(
