@@ -61,8 +61,8 @@ def test_frames_inferred_at_once_leave_in_their_order(order, rounds):
     def infer(index):
         place = order.index(index % 3)
         if place:
-            before = 3 * (index // 3) + order[place - 1]
-            assert ended[before].wait(30)
+            # The next three may be let in first, and then wait for nobody who is under way.
+            ended[3 * (index // 3) + order[place - 1]].wait(0.1)
         ended[index].set()
 
     sink = Kept()
