@@ -1,25 +1,18 @@
 """The picture of where a frame's time goes is made by the script that says so."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import cv2
 import pytest
 
 from stream.bench.material import make_clip
-
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+from tests.scripts import DOCS, script
 
 
 @pytest.fixture
 def frame_time():
-    described = importlib.util.spec_from_file_location("frame_time", DOCS / "frame_time.py")
-    module = importlib.util.module_from_spec(described)
-    described.loader.exec_module(module)
-    yield module
-    sys.modules.pop("frame_time", None)
+    with script("frame_time") as module:
+        yield module
 
 
 def test_the_picture_shown_is_drawn_from_the_records_beside_it(frame_time, tmp_path):

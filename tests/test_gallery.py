@@ -1,25 +1,17 @@
 """The gallery shows every effect, and is made by the script that says so."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import cv2
 import pytest
 
 from stream.compositing import LAYERS
 from stream.compositing.painter import expand
-
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+from tests.scripts import DOCS, script
 
 
 @pytest.fixture
 def gallery():
-    described = importlib.util.spec_from_file_location("gallery", DOCS / "gallery.py")
-    module = importlib.util.module_from_spec(described)
-    described.loader.exec_module(module)
-    yield module
-    sys.modules.pop("gallery", None)
+    with script("gallery") as module:
+        yield module
 
 
 def test_it_shows_every_layer_but_those_of_figures(gallery):

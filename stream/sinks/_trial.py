@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from stream.sinks._containers import ContainerKind, muxer_options
 from stream.sinks._encoders import quieten
+from stream.sinks._pictures import full_range
 from stream.sinks._tracks import put_on_clock
 from stream.types import AnyPacket
 
@@ -198,7 +199,7 @@ def _says_range(
             read = next(again.decode(video=0))
     except (*_FAILURES, StopIteration, IndexError):
         return False
-    return read.color_range == ColorRange.JPEG or read.format.name.startswith("yuvj")
+    return full_range(read)
 
 
 def _pictures(stream: VideoStream) -> list[AnyPacket]:

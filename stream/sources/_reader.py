@@ -126,6 +126,7 @@ class Reader:
             if stream not in self._streams:
                 stream.discard = Discard.all
         video.codec_context.thread_type = ThreadType.AUTO
+        self._codec = video.codec_context.codec.canonical_name
         self._decoder = decoder_of(video)
 
     def seek(self, ticks: int) -> None:
@@ -263,7 +264,7 @@ class Reader:
 
     def _decoded(self, picture: av.VideoFrame) -> Decoded:
         self._came += 1
-        mend_tags(picture, self._video.codec_context.codec.canonical_name)
+        mend_tags(picture, self._codec)
         stored = picture.pts if picture.pts is not None else picture.dts
         if self._times:
             stored = heapq.heappop(self._times)
