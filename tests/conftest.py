@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import logging
 import os
@@ -71,6 +72,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("real_time") is not None:
             item.add_marker(pytest.mark.flaky(reruns=2))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test that may take longer than `faulthandler_timeout` is not ended by that."""
+    marker = item.get_closest_marker("timeout")
+    limit = float(item.config.getini("faulthandler_timeout"))
+    if marker is not None and marker.args and not 0 < marker.args[0] < limit:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
