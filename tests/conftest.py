@@ -113,7 +113,7 @@ def nothing_left_behind(
     """
     threads = set(threading.enumerate())
     files = _open_files()
-    children = {child.pid for child in psutil.Process().children(recursive=True)}
+    children = {child.pid for child in _children()}
     yield
     problems: list[str] = []
     if request.node.get_closest_marker("logs_errors") is None:
@@ -150,9 +150,20 @@ def _new_threads(before: set[threading.Thread]) -> list[str]:
     ]
 
 
+def _children() -> list[psutil.Process]:
+    """This process's children and theirs."""
+    if hasattr(os, "waitid"):
+        # Looking through all of the machine takes milliseconds, twice a test.
+        try:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return []
+    return psutil.Process().children(recursive=True)
+
+
 def _new_children(before: set[int]) -> list[str]:
     found: list[str] = []
-    for child in psutil.Process().children(recursive=True):
+    for child in _children():
         with suppress(psutil.NoSuchProcess):
             # What a fixture's browser starts for itself is its own.
             ours = child.pid not in before and child.ppid() not in before
