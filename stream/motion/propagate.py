@@ -24,8 +24,8 @@ _LEAST_SIZE = 2.0
 """Pixels. A box that has become narrower than this is gone."""
 
 
-def propagate(instances: Instances, flow: Flow) -> Instances:
-    """Moves instances along a flow.
+class Carried:
+    """Instances with what moving them needs to know of them, worked out once for many flows.
 
     Each side of a box moves as the part of the object next to it does, so that the box follows
     shifts, changes of size and limbs. Each cell of the new mask takes the value of the cell that
@@ -33,47 +33,92 @@ def propagate(instances: Instances, flow: Flow) -> Instances:
     resampled once, however many pictures lie between.
 
     Args:
-        instances: of the picture that the flow starts from.
-        flow: float32 [h, w, 2], displacements in its own pixels; it covers the whole picture.
-
-    Returns:
-        As many instances or fewer: what has left the picture is left out. Scores, labels, identity
-        and the size of masks are kept. What is unsure stays as it was.
+        instances: of the picture that the flows start from.
     """
-    count = len(instances)
-    if not count:
-        return instances
-    height, width = instances.picture_size
-    scale = np.array([flow.shape[1] / width, flow.shape[0] / height], np.float32)
-    boxes, masks = instances.paste_boxes, instances.masks
-    rows, columns = masks.shape[1:]
-    centres = _cell_centres(boxes, rows, columns)
-    raw = _sample(flow, centres, scale)
-    moves = np.stack(
-        [
-            _own_motion(move, mask, instances.mask_threshold)
-            for move, mask in zip(raw, masks, strict=True)
+
+    def __init__(self, instances: Instances) -> None:
+        self._instances = instances
+        boxes, masks = instances.paste_boxes, instances.masks
+        rows, columns = masks.shape[1:]
+        self._boxes = boxes
+        self._centres = _cell_centres(boxes, rows, columns)
+        self._weights = [_Weight(mask, instances.mask_threshold) for mask in masks]
+        self._sides = [
+            _sides_of(mask, centres, instances.mask_threshold)
+            for mask, centres in zip(masks, self._centres, strict=True)
         ]
-    )
-    moved = _moved_boxes(boxes, masks, centres, moves, instances.mask_threshold)
-    size = np.stack([boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]], axis=1)
-    per_pixel = np.array([columns, rows], np.float32) / np.maximum(size, 1e-3)
-    # From here on in cells of the old box: where in it does each cell of the new box come from?
-    wanted = (_cell_centres(moved, rows, columns) - boxes[:, None, None, :2]) * per_pixel[
-        :, None, None
-    ] - 0.5
-    steps = moves * per_pixel[:, None, None]
-    carried = np.stack(
-        [
-            _pull(mask, where.astype(np.float32), step.astype(np.float32))
-            for mask, where, step in zip(masks, wanted, steps, strict=True)
-        ]
-    )
-    result = replace(instances, boxes=moved, masks=carried.astype(np.float32, copy=False))
-    if instances.mask_boxes is not None:
-        result = replace(result, boxes=instances.boxes + (moved - boxes), mask_boxes=moved)
-    there = _in_picture(moved, width, height)
-    return result if there.all() else result.select(there)
+        size = np.stack([boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]], axis=1)
+        per_pixel = np.array([columns, rows], np.float32) / np.maximum(size, 1e-3)
+        self._per_pixel = per_pixel[:, None, None]
+        self._at: tuple[tuple[int, ...], tuple[NDArray[np.float32], ...]] | None = None
+
+    def along(self, flow: Flow) -> Instances:
+        """Where the instances are after a motion.
+
+        Args:
+            flow: float32 [h, w, 2], displacements in its own pixels; it covers the whole picture.
+
+        Returns:
+            As many instances or fewer: what has left the picture is left out. Scores, labels,
+            identity and the size of masks are kept. What is unsure stays as it was.
+        """
+        instances, boxes = self._instances, self._boxes
+        if not len(instances):
+            return instances
+        height, width = instances.picture_size
+        rows, columns = instances.masks.shape[1:]
+        raw = self._sample(flow)
+        moves = np.stack(
+            [weight.own_motion(move) for weight, move in zip(self._weights, raw, strict=True)]
+        )
+        moved = self._moved_boxes(moves)
+        # From here on in cells of the old box: where in it does each cell of the new box come from?
+        wanted = (
+            _cell_centres(moved, rows, columns) - boxes[:, None, None, :2]
+        ) * self._per_pixel - 0.5
+        steps = moves * self._per_pixel
+        carried = np.stack(
+            [
+                _pull(mask, where.astype(np.float32), step.astype(np.float32))
+                for mask, where, step in zip(instances.masks, wanted, steps, strict=True)
+            ]
+        )
+        result = replace(instances, boxes=moved, masks=carried.astype(np.float32, copy=False))
+        if instances.mask_boxes is not None:
+            result = replace(result, boxes=instances.boxes + (moved - boxes), mask_boxes=moved)
+        there = _in_picture(moved, width, height)
+        return result if there.all() else result.select(there)
+
+    def _sample(self, flow: Flow) -> NDArray[np.float32]:
+        """The flow at the cells' centres, in picture pixels, float32 [N, rows, columns, 2]."""
+        height, width = self._instances.picture_size
+        scale = np.array([flow.shape[1] / width, flow.shape[0] / height], np.float32)
+        if self._at is None or self._at[0] != flow.shape:
+            count, rows, columns, _ = self._centres.shape
+            small = (self._centres * scale - 0.5).reshape(count * rows, columns, 2)
+            across, down = (np.ascontiguousarray(small[..., axis]) for axis in (0, 1))
+            self._at = flow.shape, (across, down)
+        # OpenCV's remap takes at most 32767 rows; that is more than 1,000 instances.
+        moves = cv2.remap(flow, *self._at[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(moves.reshape(self._centres.shape) / scale, np.float32)
+
+    def _moved_boxes(self, moves: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Boxes whose sides moved with the parts of the objects next to them, float32 [N, 4]."""
+        boxes = self._boxes
+        moved = boxes.copy()
+        for index, sides in enumerate(self._sides):
+            by = moves[index].reshape(-1, 2)
+            for side, cells in enumerate(sides):
+                moved[index, side] += np.median(by[cells, side % 2])
+        # A side can pass its opposite only where the flow is nonsense.
+        flat = (moved[:, 2:] - moved[:, :2]).min(axis=1) < 0
+        moved[flat] = boxes[flat]
+        return moved
+
+
+def propagate(instances: Instances, flow: Flow) -> Instances:
+    """Moves instances along one flow; see `Carried`."""
+    return Carried(instances).along(flow)
 
 
 def _cell_centres(boxes: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
@@ -86,33 +131,25 @@ def _cell_centres(boxes: NDArray[np.float32], rows: int, columns: int) -> NDArra
     return centres
 
 
-def _sample(
-    flow: Flow, points: NDArray[np.float32], scale: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """The flow at points of the picture, in picture pixels; the shape of `points`."""
-    count, rows, columns, _ = points.shape
-    small = (points * scale - 0.5).reshape(count * rows, columns, 2)
-    # OpenCV's remap takes at most 32767 rows; that is more than 1,000 instances.
-    moves = cv2.remap(
-        flow, small[..., 0], small[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(moves.reshape(points.shape) / scale, np.float32)
-
-
-def _own_motion(
-    moves: NDArray[np.float32], mask: NDArray[np.float32], threshold: float
-) -> NDArray[np.float32]:
-    """An object's own motion at its mask's cells, float32 [rows, columns, 2].
+class _Weight:
+    """How much each cell of a mask tells of its object's own motion.
 
     Dense flow is smooth across an object's outline, where it mixes the object's motion with that
     of what is behind. Here the inner cells count most and fill the outer ones and those around
     (a normalised convolution).
     """
-    inner = cv2.GaussianBlur(mask, (0, 0), _BLUR) ** _SHARPNESS * (mask > threshold)
-    weight = (inner + 1e-4 * mask + 1e-8).astype(np.float32)
-    total = cv2.GaussianBlur(weight, (0, 0), _SPREAD)
-    mixed = cv2.GaussianBlur(moves * weight[..., None], (0, 0), _SPREAD)
-    return np.asarray(mixed / np.maximum(total, 1e-20)[..., None], np.float32)
+
+    def __init__(self, mask: NDArray[np.float32], threshold: float) -> None:
+        inner = cv2.GaussianBlur(mask, (0, 0), _BLUR) ** _SHARPNESS * (mask > threshold)
+        weight = (inner + 1e-4 * mask + 1e-8).astype(np.float32)
+        total = cv2.GaussianBlur(weight, (0, 0), _SPREAD)
+        self._weight = weight[..., None]
+        self._total = np.maximum(total, 1e-20)[..., None]
+
+    def own_motion(self, moves: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The object's own motion at its mask's cells, float32 [rows, columns, 2]."""
+        mixed = cv2.GaussianBlur(moves * self._weight, (0, 0), _SPREAD)
+        return np.asarray(mixed / self._total, np.float32)
 
 
 def _pull(
@@ -134,30 +171,22 @@ def _pull(
     return np.asarray(cv2.remap(mask, origin[..., 0], origin[..., 1], cv2.INTER_LINEAR), np.float32)
 
 
-def _moved_boxes(
-    boxes: NDArray[np.float32],
-    masks: NDArray[np.float32],
-    centres: NDArray[np.float32],
-    moves: NDArray[np.float32],
-    threshold: float,
-) -> NDArray[np.float32]:
-    """Boxes whose sides moved with the parts of the objects next to them, float32 [N, 4]."""
-    moved = boxes.copy()
-    for index, mask in enumerate(masks):
-        inside = mask > threshold
-        if not inside.any():
-            inside = mask >= mask.max()
-        place, move = centres[index][inside], moves[index][inside]
-        for axis in (0, 1):
-            at, by = place[:, axis], move[:, axis]
-            low, high = float(at.min()), float(at.max())
-            reach = _EDGE * (high - low)
-            moved[index, axis] += np.median(by[at <= low + reach])
-            moved[index, axis + 2] += np.median(by[at >= high - reach])
-    # A side can pass its opposite only where the flow is nonsense.
-    flat = (moved[:, 2:] - moved[:, :2]).min(axis=1) < 0
-    moved[flat] = boxes[flat]
-    return moved
+def _sides_of(
+    mask: NDArray[np.float32], centres: NDArray[np.float32], threshold: float
+) -> list[NDArray[np.intp]]:
+    """The cells by which each side of a box moves, by number: left, top, right, bottom."""
+    inside = mask > threshold
+    if not inside.any():
+        inside = mask >= mask.max()
+    cells = np.flatnonzero(inside)
+    found: list[list[NDArray[np.intp]]] = []
+    for axis in (0, 1):
+        at = centres[..., axis][inside]
+        low, high = float(at.min()), float(at.max())
+        reach = _EDGE * (high - low)
+        found.append([cells[at <= low + reach], cells[at >= high - reach]])
+    (left, right), (top, bottom) = found
+    return [left, top, right, bottom]
 
 
 def _in_picture(boxes: NDArray[np.float32], width: int, height: int) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from stream.instances import Instances
 from stream.motion.flow import Flow, FlowMeter, Grey
-from stream.motion.propagate import propagate
+from stream.motion.propagate import Carried
 
 _CUT = 0.35
 """Correlation of two coarse pictures below which they show different scenes."""
@@ -94,12 +94,13 @@ class _Carrier:
     def __init__(self) -> None:
         self.meter = FlowMeter()
         self._instances: Instances | None = None
+        self._carried: Carried | None = None
         self._flow: Flow | None = None
         self._region: Region = (slice(None), slice(None))
 
     def begin(self, instances: Instances, grey: Grey) -> None:
         """Takes what is to be carried, and the small picture that it was found in."""
-        self._instances, self._flow = instances, None
+        self._instances, self._carried, self._flow = instances, None, None
         self._region = region_of(instances, grey)
 
     def to(self, key: Grey, grey: Grey) -> Instances:
@@ -113,12 +114,14 @@ class _Carrier:
         self._flow = self.meter.between(
             np.ascontiguousarray(before), np.ascontiguousarray(after), self._flow
         )
+        if self._carried is None:
+            self._carried = Carried(instances)
         if before.shape == key.shape:
-            return propagate(instances, self._flow)
+            return self._carried.along(self._flow)
         # Where nothing is to be moved nothing is asked for.
         whole = np.zeros((*key.shape, 2), np.float32)
         whole[rows, columns] = self._flow
-        return propagate(instances, whole)
+        return self._carried.along(whole)
 
 
 def region_of(instances: Instances, grey: Grey) -> Region:
