@@ -30,6 +30,10 @@ _SELDOM = 0.5
 _LONGEST_WAIT = 5.0
 """Seconds that a frame waits for its turn where each is to be inferred."""
 
+_LOST = 0.02
+"""Share of a source's frames that may be lost before the display counts as not keeping up: of 30 a
+second none. Who allows more gets more inferences, and is shown fewer frames for ever."""
+
 _ADAPTS = 1.0
 """Seconds between two looks at whether the display keeps up."""
 
@@ -247,7 +251,7 @@ class BesideDisplay(Schedule):
         self._before = counts
         lost = counts.dropped - before.dropped
         came = counts.frames_out - before.frames_out
-        self.adapt(keeps_up=lost <= 0.05 * (lost + came))
+        self.adapt(keeps_up=lost <= _LOST * (lost + came))
 
     def adapt(self, *, keeps_up: bool) -> None:
         """Carries masks less exactly, and lengthens the pause between two inferences; or back."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from stream.errors import UsageError
 from stream.run.turns import Turns
 from stream.serve.models import Models
-from stream.serve.pictures import Shared, jpeg_of, video_of
+from stream.serve.pictures import Shared, jpeg_of, video_as_it_is, video_of
 from stream.serve.room import Room
 from stream.serve_options import ServeOptions
 from stream.types import JSON
@@ -65,7 +65,12 @@ class House:
 
     def video(self) -> Shared[av.VideoFrame]:
         """Makes what WebRTC encodes, for the viewers of one slot."""
-        return Shared(partial(video_of, height=self.options.page_height), self.executor)
+        height = self.options.page_height
+        return Shared(
+            partial(video_of, height=height),
+            self.executor,
+            partial(video_as_it_is, height=height),
+        )
 
     def video_for(self, room: Room) -> Shared[av.VideoFrame]:
         """The maker that a room's viewers share."""

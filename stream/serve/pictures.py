@@ -39,17 +39,28 @@ class Shared(Generic[T]):
     Args:
         make: called in a thread of `executor`.
         executor: whose threads work.
+        ready: gives what needs no making, in the loop itself; None of what has to be made.
     """
 
-    def __init__(self, make: Callable[[Frame], T], executor: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        make: Callable[[Frame], T],
+        executor: ThreadPoolExecutor,
+        ready: Callable[[Frame], T | None] = lambda frame: None,
+    ) -> None:
         self._make = make
         self._executor = executor
+        self._ready = ready
         self._frame: Frame | None = None
         self._made: asyncio.Future[T] | None = None
 
     async def of(self, frame: Frame) -> T:
         """What is made of a frame; called in the server's loop."""
         if self._made is None or self._frame is not frame:
+            # To hand it to a thread and back costs more than most frames need.
+            ready = self._ready(frame)
+            if ready is not None:
+                return ready
             loop = asyncio.get_running_loop()
             self._frame = frame
             self._made = loop.run_in_executor(self._executor, self._make, frame)
@@ -66,28 +77,31 @@ def fitted_size(width: int, height: int, most: int) -> tuple[int, int]:
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
+def video_as_it_is(frame: Frame, height: int) -> av.VideoFrame | None:
+    """A frame that `video_of` has nothing to do to; None where it has."""
+    picture = frame.image
+    matrix = _matrix_of(picture)
+    same = (
+        picture.format.name == "yuv420p"
+        and matrix in (5, 6)
+        and picture.color_range != ColorRange.JPEG
+        and fitted_size(picture.width, picture.height, height) == (picture.width, picture.height)
+    )
+    return picture if same else None
+
+
 def video_of(frame: Frame, height: int) -> av.VideoFrame:
     """A frame as browsers take it: yuv420p, limited range, BT.601, at most so high.
 
     VP8 carries no colour tags; browsers take its matrix for granted.
     """
     picture = _own.refer(frame.image)
-    size = fitted_size(picture.width, picture.height, height)
-    matrix = int(picture.colorspace)
-    if matrix not in MATRICES:
-        matrix = 1 if picture.width >= 1280 or picture.height > 576 else 6
-    same = (
-        picture.format.name == "yuv420p"
-        and matrix in (5, 6)
-        and picture.color_range != ColorRange.JPEG
-        and size == (picture.width, picture.height)
-    )
-    if same:
+    if video_as_it_is(frame, height) is not None:
         return picture
     return picture.reformat(
-        *size,
+        *fitted_size(picture.width, picture.height, height),
         format="yuv420p",
-        src_colorspace=MATRICES[matrix].swscale,
+        src_colorspace=MATRICES[_matrix_of(picture)].swscale,
         dst_colorspace=Colorspace.ITU601,
         src_color_range=(
             ColorRange.JPEG
@@ -96,6 +110,14 @@ def video_of(frame: Frame, height: int) -> av.VideoFrame:
         ),
         dst_color_range=ColorRange.MPEG,
     )
+
+
+def _matrix_of(picture: av.VideoFrame) -> int:
+    """How a picture's samples mean colours, by its size where it does not say."""
+    matrix = int(picture.colorspace)
+    if matrix in MATRICES:
+        return matrix
+    return 1 if picture.width >= 1280 or picture.height > 576 else 6
 
 
 def jpeg_of(frame: Frame, height: int) -> bytes:

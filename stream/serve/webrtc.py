@@ -1,4 +1,4 @@
-"""Pictures by WebRTC: all that knows aiortc is here, and in `vp8`."""
+"""Pictures by WebRTC: all that knows aiortc is here, and in `encoders`."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from aiortc.mediastreams import MediaStreamError
 from stream.errors import UsageError
 from stream.frame import Frame
 from stream.references import Referencer
+from stream.serve.encoders import H264, encoder_for
 from stream.serve.pictures import Shared, Viewer
-from stream.serve.vp8 import Vp8
 from stream.sinks.browser import Slot
 
 logger = logging.getLogger(__name__)
@@ -151,11 +151,15 @@ class Peer:
             self._track = SlotTrack(self._slot, self._video)
             transceiver.sender.replaceTrack(self._track)
             transceiver.direction = "sendonly" if self._on_picture is None else "sendrecv"
+            if self._on_picture is None:
+                # Stable: among equals the browser's order stays.
+                transceiver._codecs.sort(key=lambda one: one.mimeType != H264.MIME)
             self._bind(transceiver.receiver.transport.transport.iceGatherer._connection)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
-            if [one.mimeType for one in transceiver._codecs[:1]] == [Vp8.MIME]:
+            encoder = encoder_for(transceiver._codecs[0].mimeType)
+            if encoder is not None:
                 # Asked for by the sender where there is none yet.
-                vars(transceiver.sender)["_RTCRtpSender__encoder"] = Vp8()
+                vars(transceiver.sender)["_RTCRtpSender__encoder"] = encoder
         except UsageError:
             raise
         except Exception as error:

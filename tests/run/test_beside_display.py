@@ -232,11 +232,9 @@ def test_it_sees_by_the_counts_whether_the_display_keeps_up():
         stage.schedule.watch(lambda: counts[0])
         stage.schedule.expected = 0.1
         stage.schedule._propagator.fine = False  # which comes before
-        for kept_up in (False, True):
+        for lost, kept_up in ((10, False), (0, True), (1, False), (0, True)):
             counts[0] = replace(
-                counts[0],
-                shown=counts[0].shown + 20,
-                dropped=counts[0].dropped + (0 if kept_up else 10),
+                counts[0], shown=counts[0].shown + 30, dropped=counts[0].dropped + lost
             )
             before = stage.schedule.rest
             stage.hands.at += 1.1

@@ -13,7 +13,15 @@ import pytest
 
 from stream.frame import Frame
 from stream.instances import Instances
-from stream.serve.pictures import Shared, Viewer, fitted_size, jpeg_of, png_of, video_of
+from stream.serve.pictures import (
+    Shared,
+    Viewer,
+    fitted_size,
+    jpeg_of,
+    png_of,
+    video_as_it_is,
+    video_of,
+)
 from stream.sinks.browser import BrowserSink, Slot
 
 ORANGE = (255, 128, 0)
@@ -91,6 +99,25 @@ def test_it_is_made_once_for_all_who_ask():
 
     asyncio.run(ask())
     assert len(made) == 3
+
+
+def test_what_needs_no_making_is_handed_to_no_thread():
+    made = []
+
+    async def ask() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            shared = Shared(
+                lambda frame: made.append(frame) or video_of(frame, 720),
+                executor,
+                lambda frame: video_as_it_is(frame, 720),
+            )
+            plain = picture()
+            assert await shared.of(plain) is plain.image and not made
+            other = picture(matrix=1)
+            found = await asyncio.gather(shared.of(other), shared.of(other))
+            assert found[0] is found[1] and made == [other]
+
+    asyncio.run(ask())
 
 
 def test_a_viewer_who_gives_up_takes_nothing_from_the_others():
