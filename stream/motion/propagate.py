@@ -50,7 +50,7 @@ class Carried:
         size = np.stack([boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]], axis=1)
         per_pixel = np.array([columns, rows], np.float32) / np.maximum(size, 1e-3)
         self._per_pixel = per_pixel[:, None, None]
-        self._at: tuple[tuple[int, ...], tuple[NDArray[np.float32], ...]] | None = None
+        self._at: tuple[tuple[int, ...], NDArray[np.float32], NDArray[np.float32]] | None = None
 
     def along(self, flow: Flow) -> Instances:
         """Where the instances are after a motion.
@@ -96,10 +96,11 @@ class Carried:
         if self._at is None or self._at[0] != flow.shape:
             count, rows, columns, _ = self._centres.shape
             small = (self._centres * scale - 0.5).reshape(count * rows, columns, 2)
-            across, down = (np.ascontiguousarray(small[..., axis]) for axis in (0, 1))
-            self._at = flow.shape, (across, down)
+            parts = [np.ascontiguousarray(small[..., axis]) for axis in (0, 1)]
+            self._at = flow.shape, parts[0], parts[1]
+        _, across, down = self._at
         # OpenCV's remap takes at most 32767 rows; that is more than 1,000 instances.
-        moves = cv2.remap(flow, *self._at[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        moves = cv2.remap(flow, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(moves.reshape(self._centres.shape) / scale, np.float32)
 
     def _moved_boxes(self, moves: NDArray[np.float32]) -> NDArray[np.float32]:
