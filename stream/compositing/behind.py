@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import cv2
 import numpy as np
@@ -12,17 +12,27 @@ from numpy.typing import NDArray
 
 from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
-from stream.compositing.masks import strips
 from stream.compositing.mattes import Edge, Matte, on_grid, usual_feather
-from stream.compositing.planes import Samples, blend, part, reduce_to
+from stream.compositing.planes import Samples, part, reduce_to
 from stream.roi import Window
 from stream.types import Array
 
-_STRIP = 120 * 1024
-"""Bytes of luma that are mixed at a time: what is made on the way stays in the cache."""
+_FEW = 1 / 12
+"""Of samples that are partly an object's, a share up to which they are mixed one by one."""
 
-Background = Samples | int
-"""What is behind in one plane: samples of the plane's size, or one code value for all."""
+
+class Small(NamedTuple):
+    """A plane without fine detail.
+
+    Attributes:
+        samples: fewer than the plane has; those between are interpolated.
+    """
+
+    samples: Samples
+
+
+Background = Samples | Small | int
+"""What is behind in one plane: samples of the plane's size, fewer of them, or one code value."""
 
 
 class Behind(Layer):
@@ -62,7 +72,7 @@ class Behind(Layer):
         if matte.window is None:
             for samples, background in zip(canvas.planes.samples, backgrounds, strict=False):
                 if background is not None:
-                    samples[...] = background
+                    fill(samples, background)
             return
         self._compose(canvas, matte.alpha, matte.window, backgrounds)
 
@@ -74,28 +84,21 @@ class Behind(Layer):
         backgrounds: Sequence[Background | None],
     ) -> None:
         planes = canvas.planes
-        top, bottom, left, right = on_grid(window, canvas.size, planes.grid)
-        known = [
-            (samples, step, background)
-            for samples, step, background in zip(
-                planes.samples, planes.steps, backgrounds, strict=False
-            )
-            if background is not None
-        ]
-        for samples, step, background in known:
-            clear_around(samples, step, (top, bottom, left, right), background)
-        most = _STRIP // planes.samples[0].itemsize
-        for start, stop in strips((bottom - top, right - left), planes.grid, most):
-            rows = (top + start, top + stop, left, right)
-            full = alpha[rows[0] : rows[1], left:right]
-            # What several planes of the same size need is made once.
-            small: dict[tuple[int, int], NDArray[np.uint8]] = {}
-            for samples, step, background in known:
-                if step not in small:
-                    small[step] = reduced(full, step, held=self.held)
-                there = part(samples, step, rows)
-                behind = background if isinstance(background, int) else part(background, step, rows)
-                there[...] = composed(there, behind, small[step])
+        rows = on_grid(window, canvas.size, planes.grid)
+        full = alpha[rows[0] : rows[1], rows[2] : rows[3]]
+        # What several planes of the same size need is made once.
+        shares: dict[tuple[int, int], Shares] = {}
+        for samples, step, background in zip(
+            planes.samples, planes.steps, backgrounds, strict=False
+        ):
+            if background is None:
+                continue
+            if step not in shares:
+                shares[step] = Shares(reduced(full, step, held=self.held))
+            there = part(samples, step, rows)
+            ours = there.copy()
+            fill(samples, background)
+            shares[step].give_back(there, ours)
 
 
 def reduced(alpha: NDArray[np.uint8], step: tuple[int, int], *, held: bool) -> NDArray[np.uint8]:
@@ -107,31 +110,75 @@ def reduced(alpha: NDArray[np.uint8], step: tuple[int, int], *, held: bool) -> N
     return small
 
 
-def composed(there: Samples, behind: Background, alpha: NDArray[np.uint8]) -> Samples:
-    """Samples with something behind them: themselves where alpha is 255, that where it is 0.
+class Shares:
+    """Which samples of a window are an object's, and which are partly, mostly few along its edge.
 
     Args:
-        there: a part of a plane.
-        behind: of its size, or one code value.
-        alpha: uint8 of its size.
+        alpha: uint8 [H, W], 255 where a sample is an object's, 0 where it is not.
     """
-    ours: Array = np.ascontiguousarray(there)
-    if isinstance(behind, int):
-        out: Array = ours.copy() if ours is there else ours
-        blend(out, np.asarray(cv2.bitwise_not(alpha), np.uint8), behind)
-        return np.asarray(out)
-    theirs: Array = np.ascontiguousarray(behind)
+
+    def __init__(self, alpha: NDArray[np.uint8]) -> None:
+        self._alpha = alpha
+        # Below one it wraps around: one comparison for both ends.
+        mixed = np.subtract(alpha, np.uint8(1)) < np.uint8(254)
+        self._few = np.count_nonzero(mixed) < _FEW * mixed.size
+        if self._few:
+            _, self._whole = cv2.threshold(alpha, 254, 255, cv2.THRESH_BINARY)
+            self._places = np.flatnonzero(mixed)
+            self._share = np.ascontiguousarray(alpha).ravel().take(self._places)
+
+    def give_back(self, there: Samples, ours: Samples) -> None:
+        """Puts objects back where something else was put.
+
+        Args:
+            there: a part of a plane, with what is behind; is written to.
+            ours: of its size, contiguous: the part as it was. It stays so where alpha is 255.
+        """
+        if not self._few:
+            behind: Array = np.ascontiguousarray(there)
+            there[...] = composed(ours, behind, self._alpha)
+            return
+        # OpenCV cannot write to a picture that lies upside down in memory.
+        whole: Array = np.ascontiguousarray(there)
+        mixed = whole.ravel().take(self._places)
+        cv2.copyTo(ours, self._whole, whole)
+        if len(self._places):
+            own = ours.ravel().take(self._places)
+            whole.reshape(-1)[self._places] = composed(own, mixed, self._share)
+        if whole is not there:
+            there[...] = whole
+
+
+def fill(samples: Samples, background: Background) -> None:
+    """Puts a background into a whole plane, in place."""
+    if isinstance(background, Small):
+        shape = samples.shape[::-1]
+        if samples.strides[0] > 0:
+            cv2.resize(background.samples, shape, dst=samples, interpolation=cv2.INTER_LINEAR)
+        else:
+            large = cv2.resize(background.samples, shape, interpolation=cv2.INTER_LINEAR)
+            samples[...] = large
+    else:
+        samples[...] = background
+
+
+def composed(ours: Samples, theirs: Samples, alpha: NDArray[np.uint8]) -> Samples:
+    """Samples with others behind them: themselves where alpha is 255, those where it is 0.
+
+    Args:
+        ours: uint8 or uint16.
+        theirs: of their kind and shape.
+        alpha: uint8 of their shape.
+    """
     strength: Array = alpha if ours.dtype == np.uint8 else alpha.astype(np.uint16)
-    rest: Array = cv2.bitwise_not(alpha)
-    if ours.dtype != np.uint8:
-        rest = rest.astype(np.uint16)
+    rest: Array = np.subtract(255, strength, dtype=strength.dtype)
     whole: Array = cv2.multiply(ours, strength, scale=1 / 255)
     cv2.add(whole, cv2.multiply(theirs, rest, scale=1 / 255), dst=whole)
-    return whole
+    return whole.reshape(ours.shape)
 
 
 def clear_around(
-    samples: Samples, step: tuple[int, int], window: Window, background: Background
+    samples: Samples, step: tuple[int, int], window: Window, background: Samples | int
 ) -> None:
     """Puts a background above, below, left and right of a window."""
     top, bottom = window[0] // step[0], -(-window[1] // step[0])

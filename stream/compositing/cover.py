@@ -17,7 +17,7 @@ from stream.compositing.behind import composed
 from stream.compositing.canvas import Canvas
 from stream.compositing.coverage import Grid, Patch, alpha, grid_of, joined, patch, pixels
 from stream.compositing.layer import Layer
-from stream.compositing.planes import Samples, blend, part, shrink_to
+from stream.compositing.planes import Samples, blend, part, put, shrink_to
 from stream.compositing.selection import ALL
 from stream.compositing.style import Style
 from stream.instances import Instances, box_iou
@@ -260,10 +260,12 @@ class Cover(Layer):
                 if isinstance(cover, int):
                     blend(there, strengths[step], cover)
                 elif self.hard:
-                    np.copyto(there, cover, where=strengths[step] >= _HALF)
+                    _, inside = cv2.threshold(strengths[step], _HALF - 1, 255, cv2.THRESH_BINARY)
+                    put(there, cover, np.asarray(inside, np.uint8))
                 else:
                     clear = np.asarray(cv2.bitwise_not(strengths[step]), np.uint8)
-                    there[...] = composed(there, cover, clear)
+                    ours: Array = np.ascontiguousarray(there)
+                    there[...] = composed(ours, cover, clear)
 
 
 def coarse(

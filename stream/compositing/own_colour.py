@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +37,12 @@ def reach_of(size: tuple[int, int], feather: float) -> int:
 
 
 def grown(window: Window, size: tuple[int, int], grid: tuple[int, int], by: int) -> Window:
-    """A window with so many pixels around it, within a picture of a (height, width), on a grid."""
+    """A window with so many pixels around it, within a picture of a (height, width), on a grid.
+
+    It is a grid on which it can be made smaller fast, too.
+    """
+    unit = _shrink(by)
+    grid = (unit * grid[0], unit * grid[1])
     top, bottom, left, right = window
     wide = (
         max(0, top - by),
@@ -44,6 +51,11 @@ def grown(window: Window, size: tuple[int, int], grid: tuple[int, int], by: int)
         min(size[1], right + by),
     )
     return on_grid(wide, size, grid)
+
+
+def _shrink(reach: int) -> int:
+    """How much smaller colours are looked for: a power of two, as halving is fastest."""
+    return 1 << round(math.log2(max(1, reach // _FINE)))
 
 
 class _Sides:
@@ -59,7 +71,7 @@ class _Sides:
 
     def __init__(self, alpha: NDArray[np.uint8], reach: int) -> None:
         height, width = alpha.shape
-        shrink = max(1, reach // _FINE)
+        shrink = _shrink(reach)
         self.size = (-(-width // shrink), -(-height // shrink))
         self._side = 2 * -(-reach // shrink) + 1
         there: Array = self._shrunk(alpha) * np.float32(1 / 255)
@@ -91,7 +103,8 @@ class _Rim:
     """
 
     def __init__(self, alpha: NDArray[np.uint8], reach: int, small: tuple[int, int]) -> None:
-        mixed: Array = (alpha > 0) & (alpha < 255)
+        # Below one it wraps around: one comparison for both ends.
+        mixed: Array = np.subtract(alpha, np.uint8(1)) < np.uint8(254)
         self._far: Array | None = None
         if reach:
             side = 2 * reach + 1

@@ -10,12 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.compositing.behind import Background, Behind
+from stream.compositing.behind import Background, Behind, Small, reduced
 from stream.compositing.canvas import Canvas
 from stream.compositing.encoding import Encoding
 from stream.compositing.mattes import Matte, on_grid
-from stream.compositing.planes import Samples, part, reduce_to, shrink_to
+from stream.compositing.planes import Samples, reduce_to, shrink_to
 from stream.compositing.style import Style
+from stream.roi import Window
 from stream.types import Array
 
 _RADIUS = 2.7
@@ -25,6 +26,8 @@ _BLOOM = 6.0
 code values. Lights that are smaller than a pixel of the small picture are averaged first."""
 _NOTHING = 1e-3
 _SOME = np.float32(0.02)
+_SURELY = 250
+"""A mean of alpha from which on nothing behind is seen in a small pixel."""
 
 
 class Blur(Behind):
@@ -37,7 +40,6 @@ class Blur(Behind):
     def __init__(self, style: Style) -> None:
         super().__init__(style)
         self._strength = style.blur_strength / 100
-        self._kept: dict[int, Samples] = {}
 
     def backgrounds(self, canvas: Canvas, matte: Matte) -> Sequence[Background | None]:
         """The planes out of focus."""
@@ -46,55 +48,107 @@ class Blur(Behind):
         shrink = max(1, round(radius / _RADIUS))
         size = (math.ceil(width / shrink), math.ceil(height / shrink))
         planes = canvas.planes
-        small = [
-            np.asarray(shrink_to(_behind_alone(samples, step, matte), size), np.float32)
-            for samples, step in zip(planes.samples, planes.steps, strict=True)
-        ]
+        # Objects are cut out of planes of half the size, which chroma mostly has, a quarter of the
+        # work: of such a sample that has only a little of an object, nothing counts.
+        middle = (1, 1) if shrink == 1 else (2, 2)
+        clear, window = _clear(canvas, matte, middle)
+        given_to = shrink_to(clear, size)
+        small: list[Samples] = []
+        for samples, step in zip(planes.samples, planes.steps, strict=True):
+            alone = _alone(samples, step, middle, clear, window)
+            small.append(shrink_to(alone, size))
         # How much of each small pixel is behind, and its luma as far as it is.
-        luma, bright = small[0], _weights(planes.encoding)
-        part_behind: Array = np.ones((1, 1), np.float32)
-        if matte.window is not None:
-            clear: Array = cv2.bitwise_not(shrink_to(matte.alpha, size))
-            part_behind = np.multiply(clear, np.float32(1 / 255), dtype=np.float32)
-            luma = np.divide(luma, np.maximum(part_behind, _SOME), dtype=np.float32)
+        share: Array = np.multiply(given_to, np.float32(1 / 255), dtype=np.float32)
+        bright = _weights(planes.encoding)
+        luma: Array = np.divide(small[0], np.maximum(share, _SOME), dtype=np.float32)
         given: Array = bright.take(luma.astype(np.int32), mode="clip")
+        cv2.multiply(given, share, dst=share)
         disc = _disc(radius / shrink)
-        total: Array = np.maximum(_spread(given * part_behind, disc), np.float32(_NOTHING))
+        total: Array = np.maximum(_spread(share, disc), np.float32(_NOTHING))
+        lost = _lost(matte, size, total)
         found: list[Background | None] = []
-        for place, (plane, samples) in enumerate(zip(small, planes.samples, strict=True)):
-            mean: Array = cv2.divide(_spread(plane * given, disc), total)
-            blurred: Array = np.rint(mean, out=mean).astype(samples.dtype)
-            found.append(self._large(place, blurred, samples))
+        for plane, samples in zip(small, planes.samples, strict=True):
+            weighted: Array = cv2.multiply(plane, given, dtype=cv2.CV_32F)
+            mean: Array = cv2.divide(_spread(weighted, disc), total)
+            blurred: Array = np.rint(mean, out=mean).astype(plane.dtype)
+            if lost is not None:
+                here = cv2.resize(samples, size, interpolation=cv2.INTER_AREA)
+                np.copyto(blurred, here, where=lost)
+            found.append(Small(blurred))
         return found
-
-    def _large(self, place: int, small: Array, samples: Samples) -> Samples:
-        """A small plane as large as the picture's, in memory that is kept."""
-        kept = self._kept.get(place)
-        if kept is None or kept.shape != samples.shape or kept.dtype != samples.dtype:
-            kept = self._kept[place] = np.empty(samples.shape, samples.dtype)
-        cv2.resize(small, samples.shape[::-1], dst=kept, interpolation=cv2.INTER_LINEAR)
-        return kept
 
 
 def _spread(plane: NDArray[np.float32], disc: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(cv2.filter2D(plane, -1, disc, borderType=cv2.BORDER_REFLECT_101), np.float32)
 
 
-def _behind_alone(samples: Samples, step: tuple[int, int], matte: Matte) -> Array:
-    """A plane with zero where objects are, so that nothing of them is in a small pixel's sum."""
+def _lost(
+    matte: Matte, size: tuple[int, int], total: NDArray[np.float32]
+) -> NDArray[np.bool_] | None:
+    """Where something behind is seen, such as a gap in an arm's bend, and nothing around it is.
+
+    Args:
+        matte: the objects.
+        size: width and height of the small picture.
+        total: how much is behind around each of its pixels.
+
+    Returns:
+        bool of the small picture; None where there is no such place.
+    """
+    nothing = total <= np.float32(_NOTHING)
+    if matte.window is None or not nothing.any():
+        return None
+    nothing &= shrink_to(matte.alpha, size) < _SURELY
+    return nothing if nothing.any() else None
+
+
+def _clear(
+    canvas: Canvas, matte: Matte, middle: tuple[int, int]
+) -> tuple[NDArray[np.uint8], Window | None]:
+    """How far each sample of a plane is behind: its objects' window, and zero where any object is.
+
+    Args:
+        canvas: the frame.
+        matte: its objects.
+        middle: rows and columns of luma per sample of the plane.
+
+    Returns:
+        uint8 [H, W], and where in it anything is not 255; None where all is.
+    """
+    rows, columns = middle
+    height, width = canvas.size
+    clear = np.full((-(-height // rows), -(-width // columns)), 255, np.uint8)
     if matte.window is None:
-        return np.ascontiguousarray(samples)
-    rows, columns = step
-    height, width = samples.shape
-    window = on_grid(matte.window, (height * rows, width * columns), step)
-    alpha = matte.alpha[window[0] : window[1], window[2] : window[3]]
-    clear: Array = cv2.bitwise_not(reduce_to(alpha, step))
-    alone = samples.copy()
-    there: Array = part(alone, step, window)
-    if alone.dtype != np.uint8:
-        clear = clear.astype(np.uint16)
-    there[...] = cv2.multiply(np.ascontiguousarray(there), clear, scale=1 / 255)
-    return np.asarray(alone)
+        return clear, None
+    top, bottom, left, right = on_grid(matte.window, canvas.size, middle)
+    alpha = reduced(matte.alpha[top:bottom, left:right], middle, held=True)
+    window = (top // rows, -(-bottom // rows), left // columns, -(-right // columns))
+    cv2.bitwise_not(alpha, dst=clear[window[0] : window[1], window[2] : window[3]])
+    return clear, window
+
+
+def _alone(
+    samples: Samples,
+    step: tuple[int, int],
+    middle: tuple[int, int],
+    clear: NDArray[np.uint8],
+    window: Window | None,
+) -> Samples:
+    """A plane with zero where objects are, so that nothing of them is in a small pixel's sum."""
+    fewer = (max(1, middle[0] // step[0]), max(1, middle[1] // step[1]))
+    seen: Array = reduce_to(np.ascontiguousarray(samples), fewer)
+    if seen.shape != clear.shape:  # Of chroma that is coarser still.
+        seen = cv2.resize(seen, clear.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    if window is None:
+        return seen
+    seen = seen.copy() if np.shares_memory(seen, samples) else seen
+    top, bottom, left, right = window
+    there = seen[top:bottom, left:right]
+    share: Array = clear[top:bottom, left:right]
+    if seen.dtype != np.uint8:
+        share = share.astype(np.uint16)
+    cv2.multiply(there, share, dst=there, scale=1 / 255)
+    return seen
 
 
 @lru_cache(maxsize=16)

@@ -123,6 +123,19 @@ def test_nothing_of_an_object_is_spread_into_what_is_behind():
     assert np.abs(after[0][:, :60].astype(int) - 60).max() <= 1
 
 
+def test_a_gap_in_an_object_that_has_nothing_behind_around_it_keeps_its_own_colour():
+    picture = astronaut(640, 480, "yuv420p")
+    for plane, value in zip(picture.planes, (120, 90, 170), strict=True):
+        plane_view(plane)[:] = value
+    # Nowhere as little as none: the fade of a gap that closes.
+    mask = np.ones((56, 56), np.float32)
+    mask[27:29, 10:46] = 0.485
+    instances = people(picture, (-200, -200, 840, 680), mask=mask)
+    after = painted("blur", picture, instances)
+    for plane, value in zip(after, (120, 90, 170), strict=True):
+        assert np.abs(plane.astype(int) - value).max() <= 2
+
+
 def test_a_stronger_blur_spreads_farther_and_bright_points_become_discs():
     widths = []
     for strength in (2, 4, 8):
