@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +51,14 @@ def train_refiner_command(
             help="Draw objects of this source more or less often than others. Repeatable.",
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Processes that make batches ahead of time; 0 makes them in this one. "
+            "[default: one less than there are cores where a GPU learns, else 0]",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     licence: Annotated[str, typer.Option(help="Of the weights, written into the file.")] = (
         "unknown"
@@ -58,6 +67,8 @@ def train_refiner_command(
     """Train the network that draws masks' edges to where objects end."""
     # torch belongs to the extra [train]; it takes seconds to load.
     try:
+        import torch
+
         from stream_models.training.data import read
         from stream_models.training.refiner.loop import LoopConfig
         from stream_models.training.refiner.loop import Progress as State
@@ -72,11 +83,13 @@ def train_refiner_command(
     console = Console(stderr=True)
     if steps is None and minutes is None:
         steps = 4000
+    usual = max(1, (os.cpu_count() or 1) - 1) if torch.cuda.is_available() else 0
+    count = usual if workers is None else workers
     config = RefinerConfig(
         out,
         model,
         tuple(name.strip() for name in classes.split(",")),
-        LoopConfig(batch=batch, steps=steps, minutes=minutes, seed=seed),
+        LoopConfig(batch=batch, steps=steps, minutes=minutes, workers=count, seed=seed),
         weights=read_weights(weight or []),
         licence=licence,
     )

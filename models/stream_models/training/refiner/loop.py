@@ -7,7 +7,7 @@ import dataclasses
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,7 +22,8 @@ from stream.bench.edges import Likeness, likeness
 from stream.compositing.learned import SHAPES, SMALL, shape_for
 from stream_models.refiner import Refiner
 from stream_models.training.out import CHECKPOINT, HISTORY
-from stream_models.training.refiner.augment import Change, Seen, changed, cut, window
+from stream_models.training.refiner.augment import Change, cut, window
+from stream_models.training.refiner.feed import Job, Made, batches
 from stream_models.training.refiner.samples import Sample, Samples, pasted
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ MIDDLE = ((224, 128), (192, 128), (160, 160), (128, 192), (128, 224))
 """Shapes between those that the runtime uses."""
 _EDGE = 3.0
 """Pixels over which errors near an edge count more."""
+_READ = 20
+"""Every so many batches the loss is read, for which a GPU is waited for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +50,7 @@ class LoopConfig:
     `warmup` batches and then falls to nothing by a cosine; the backbone's is `backbone` of it. The
     loss counts errors at the true edge `edge` times more, and the soft masks' IoU `shared` times.
     The averaged network (`ema_decay`) is judged every `evaluate_minutes` and saved every
-    `save_minutes`.
+    `save_minutes`. `workers` processes make batches; 0 makes them where they are learnt from.
     """
 
     batch: int = 16
@@ -65,6 +68,7 @@ class LoopConfig:
     ema_decay: float = 0.998
     save_minutes: float = 3.0
     evaluate_minutes: float = 15.0
+    workers: int = 0
     seed: int = 0
 
 
@@ -105,8 +109,13 @@ def loss(logits: Tensor, true: Tensor, edge: float, shared: float) -> Tensor:
 
 def as_input(images: list[NDArray[np.uint8]]) -> Tensor:
     """uint8 [H, W, 4] each to the refiner's input."""
-    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
-    return stacked.float().mul_(2 / 255).sub_(1.0).contiguous(memory_format=torch.channels_last)
+    return _scaled(torch.from_numpy(np.stack(images)))
+
+
+def _scaled(images: Tensor) -> Tensor:
+    """uint8 (B, H, W, 4) to the refiner's input."""
+    planes = images.permute(0, 3, 1, 2)
+    return planes.float().mul_(2 / 255).sub_(1.0).contiguous(memory_format=torch.channels_last)
 
 
 class Trainer:
@@ -128,7 +137,8 @@ class Trainer:
         self._learnt = np.flatnonzero(~held)
         chances = np.array([weights.get(samples.sources[i], 1.0) for i in self._learnt])
         self._pools = _pools(samples, self._learnt, chances)
-        self.refiner = refiner.to(memory_format=torch.channels_last)
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.refiner = refiner.to(self.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.refiner).requires_grad_(False).eval()
         backbone = {id(p) for p in refiner.blocks.parameters()}
         learnt = [p for p in refiner.parameters() if p.requires_grad]
@@ -150,14 +160,21 @@ class Trainer:
         saved = judged = progress.seconds
         if not progress.step:
             self._note(judge)
-        mean = progress.loss
+        made = batches(
+            self._samples,
+            self._change,
+            self._jobs(),
+            config.workers,
+            pinned=self.device.type == "cuda",
+        )
+        total, count = torch.zeros((), device=self.device), 0
         while progress.share < 1.0:
             begun = time.monotonic()
-            rng = np.random.default_rng((config.seed, progress.step))
-            value = self._step(self._batch(rng))
-            mean = value if not mean else 0.98 * mean + 0.02 * value
-            progress.loss = mean
+            total, count = total + self._step(next(made)), count + 1
             progress.step += 1
+            if progress.step % _READ == 0 or self.device.type == "cpu":
+                value, total, count = float(total) / count, torch.zeros_like(total), 0
+                progress.loss = 0.7 * progress.loss + 0.3 * value if progress.loss else value
             progress.seconds += time.monotonic() - begun
             progress.share = self._share()
             watch(progress)
@@ -176,35 +193,40 @@ class Trainer:
             shares.append(self.progress.seconds / 60 / self.config.minutes)
         return max(shares)
 
-    def _batch(self, rng: np.random.Generator) -> list[Seen]:
-        """Samples of one shape, since a batch is one array."""
-        config = self.config
+    def _jobs(self) -> Iterator[Job]:
+        """Batches without end, from where the run stands."""
+        config, step = self.config, self.progress.step
         totals = np.array([pool.weight for pool in self._pools])
-        pool = self._pools[int(rng.choice(len(totals), p=totals / totals.sum()))]
-        shape = SHAPES[pool.shape]
-        if self.progress.share < config.small:
-            shape = MIDDLE[pool.shape]
-        elif rng.random() < config.few:
-            shape = SMALL[pool.shape]
-        chosen = rng.choice(pool.places, config.batch, p=pool.chances)
-        return [changed(self._samples[int(i)], rng, self._change, shape) for i in chosen]
+        while True:
+            rng = np.random.default_rng((config.seed, step))
+            pool = self._pools[int(rng.choice(len(totals), p=totals / totals.sum()))]
+            shape = SHAPES[pool.shape]
+            if self.progress.share < config.small:
+                shape = MIDDLE[pool.shape]
+            elif rng.random() < config.few:
+                shape = SMALL[pool.shape]
+            places = rng.choice(pool.places, config.batch, p=pool.chances)
+            yield Job((config.seed, step, 1), shape, places)
+            step += 1
 
-    def _step(self, seen: list[Seen]) -> float:
+    def _step(self, made: Made) -> Tensor:
         config, progress = self.config, self.progress
         rate = min(1.0, (progress.step + 1) / config.warmup)
         rate *= config.learning_rate * (0.5 + 0.5 * float(np.cos(np.pi * min(1, progress.share))))
         for group in self._optimizer.param_groups:
             group["lr"] = rate * group["base"]
         self.refiner.train()
-        logits = self.refiner(as_input([one.image for one in seen]))
-        true = torch.from_numpy(np.stack([one.true for one in seen]))[:, None].float() / 255
-        value = loss(logits, true, config.edge, config.shared)
+        images, true = (one.to(self.device, non_blocking=True) for one in made)
+        # Products in bf16 where they are fast; the loss is in float32 everywhere.
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+            logits = self.refiner(_scaled(images))
+        value = loss(logits.float(), true[:, None].float() / 255, config.edge, config.shared)
         self._optimizer.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.refiner.parameters(), config.clip)
         self._optimizer.step()
         self._take_in()
-        return float(value.detach())
+        return value.detach()
 
     @torch.no_grad()
     def _take_in(self) -> None:
@@ -235,7 +257,7 @@ class Trainer:
     def _resume(self) -> None:
         if not (self._out / CHECKPOINT).is_file():
             return
-        content = torch.load(self._out / CHECKPOINT, weights_only=True)
+        content = torch.load(self._out / CHECKPOINT, map_location=self.device, weights_only=True)
         self.refiner.load_state_dict(content["refiner"])
         self.average.load_state_dict(content["average"])
         self._optimizer.load_state_dict(content["optimizer"])
@@ -284,11 +306,12 @@ def _pools(
 def judged(refiner: Refiner, samples: list[Sample]) -> dict[str, tuple[Likeness, Likeness]]:
     """How like the true ones the model's masks are, and how like they are refined, by source."""
     by_source: dict[str, list[tuple[Likeness, Likeness]]] = {}
+    device = next(refiner.parameters()).device
     for sample in samples:
         found = sample.found[0]
         seen = cut(sample, found)
-        logits = refiner(as_input([seen.image]))[0, 0]
-        refined = torch.sigmoid(logits).mul_(255).round_().to(torch.uint8).numpy()
+        logits = refiner(as_input([seen.image]).to(device))[0, 0]
+        refined = torch.sigmoid(logits).mul_(255).round_().to(torch.uint8).cpu().numpy()
         top, bottom, left, right = window(found, sample.true.shape)
         inside = np.zeros(sample.true.shape, np.bool_)
         whole = cv2.resize(refined, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)

@@ -211,10 +211,15 @@ class Samples:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._entries = json.loads((folder / INDEX).read_text())
         self._pixels = np.memmap(folder / PIXELS, np.uint8, "r")
         self.sources = [str(entry["source"]) for entry in self._entries]
         self.pictures = [int(entry["picture"]) for entry in self._entries]
+
+    def __reduce__(self) -> tuple[type[Samples], tuple[Path]]:
+        # To another process goes where they are, not what they are.
+        return Samples, (self._folder,)
 
     def __len__(self) -> int:
         return len(self._entries)
