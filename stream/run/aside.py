@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from stream.run.run import Run
+
+
+_OPENING = 2.0
+"""Seconds that sources may still take to be opened once nobody wants them any more."""
+_LOOKS = 0.1
 
 
 class Aside(ABC):
@@ -37,6 +44,11 @@ class Aside(ABC):
         """Whether it still runs."""
         return self._thread.is_alive()
 
+    @property
+    def wanted(self) -> bool:
+        """Whether it runs and nobody has told it to stop."""
+        return self.alive and not self._stopping.is_set()
+
     def start(self) -> None:
         """Opens the source and runs it, to its end or until `stop`."""
         self._thread.start()
@@ -58,3 +70,17 @@ class Aside(ABC):
         if self._thread.ident is not None:
             self._thread.join(timeout)
         return not self._thread.is_alive()
+
+
+def end_all(several: Sequence[Aside]) -> None:
+    """Stops all and waits until what is under way is finished.
+
+    Opening cannot be ended from outside, and takes as long as a camera's driver or a server likes:
+    where nothing runs yet the thread is soon left alone, and ends by itself.
+    """
+    for one in several:
+        one.stop()
+    deadline = time.monotonic() + _OPENING
+    for one in several:
+        while not one.join(max(_LOOKS, deadline - time.monotonic())) and one.run is not None:
+            continue

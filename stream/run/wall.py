@@ -18,7 +18,7 @@ from stream.addresses import clean, secrets_of
 from stream.errors import SinkError, StreamError
 from stream.frame import VideoInfo
 from stream.queues import WhenFull
-from stream.run.aside import Aside
+from stream.run.aside import Aside, end_all
 from stream.run.controls import Controls
 from stream.run.figures import Outcome
 from stream.run.finding import load_segmenter
@@ -248,8 +248,7 @@ def _carry_out(parts: Sequence[Part], tiles: Tiles | None, console: Console) -> 
             stop()
             if tiles is not None:
                 tiles.close()
-            for part in parts:
-                part.join()
+            end_all(parts)
     if gone is not None:
         raise gone
 
@@ -263,7 +262,7 @@ def _show(parts: Sequence[Part], tiles: Tiles, stop: Callable[[], None]) -> Sink
 
     tiles.window.connect(WallKeys(tiles, running, stop, folder=Path.cwd()).press)
     try:
-        while any(part.alive for part in parts):
+        while any(part.wanted for part in parts):
             if not tiles.step():
                 stop()
                 break
@@ -279,11 +278,11 @@ def _wait(parts: Sequence[Part], console: Console) -> None:
     """Waits for the end of all, with a live line in a terminal."""
     if not console.is_terminal:
         for part in parts:
-            while part.alive:
+            while part.wanted:
                 part.join(_TICK)
         return
     with console.status("opening") as line:
-        while any(part.alive for part in parts):
+        while any(part.wanted for part in parts):
             line.update(" · ".join(map(_rate, parts)))
             for part in parts:
                 part.join(_TICK)

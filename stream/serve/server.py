@@ -40,6 +40,8 @@ _IDLE = 15.0
 """Seconds within which a connection has to say what it wants."""
 _GIVES_BACK = 30.0
 """Seconds after which free memory goes back to the system."""
+_LEAVES = 2.0
+"""Seconds that a page may take to say goodbye when the server ends; one that sleeps never does."""
 _BODY = 2048
 _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 5\r\n"
@@ -147,7 +149,7 @@ class Server:
             access_log=None,
             logger=_http_logger,
             keepalive_timeout=self.idle,
-            shutdown_timeout=2.0,
+            shutdown_timeout=_LEAVES,
         )
         await self._runner.setup()
         loop = asyncio.get_running_loop()
@@ -249,7 +251,9 @@ class Server:
         self._guard.admit(request)
         if len(self.house.sessions) >= self.house.options.viewers:
             raise web.HTTPServiceUnavailable(text="too many pages are open\n")
-        socket = web.WebSocketResponse(max_msg_size=LARGEST, heartbeat=20.0, compress=False)
+        socket = web.WebSocketResponse(
+            timeout=_LEAVES, max_msg_size=LARGEST, heartbeat=20.0, compress=False
+        )
         await socket.prepare(request)
         transport = request.transport
         if transport is None:

@@ -18,6 +18,7 @@ from stream import sources
 from stream.errors import StreamError, UsageError
 from stream.extras import need_extra
 from stream.names import distinct, name_of
+from stream.run.aside import end_all
 from stream.run.finding import load_segmenter
 from stream.run.interrupt import on_interrupt
 from stream.run.plan import OutputPlan, RunPlan
@@ -134,11 +135,7 @@ def _run(
         with asyncio.Runner() as runner:
             runner.run(wrapped())
     finally:
-        for room in rooms:
-            room.stop()
-        for room in rooms:
-            if room.alive:
-                room.join()
+        end_all(rooms)
 
 
 async def _watch(rooms: Sequence[Room], stop: asyncio.Event) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from stream.count_options import CountOptions
+from stream.run.aside import end_all
 from stream.run.plan import OutputPlan, RunPlan
 from stream.serve.room import Room
 from stream.serve.visitor import VisitorSource
@@ -92,6 +93,5 @@ class Visit:
             self._source.close()
         room = self.room
         if room is not None:
-            room.stop()
-            await asyncio.to_thread(room.join)
+            await asyncio.to_thread(end_all, [room])
         self._house.visits.discard(self)

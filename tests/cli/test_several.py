@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -188,3 +189,38 @@ def test_ctrl_c_in_front_of_a_window_with_three_sources_ends_all_and_keeps_what_
     for name, colour in colours.items():
         pixel, times = middle(tmp_path / f"take-{name}.mkv")
         assert np.abs(pixel - colour).max() < 40 and len(times) > 5
+
+
+@pytest.mark.slow
+@pytest.mark.real_time
+@pytest.mark.parametrize("command", ["url", "serve"])
+def test_ctrl_c_waits_for_no_address_that_does_not_answer(tmp_path, command):
+    model = tiny_models.bright(tmp_path / "bright.onnx", threshold=230)
+    how = ["--port", "0"] if command == "serve" else ["--no-display", "-o", "{name}.mkv"]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        place = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "stream.cli", command, f"{place}/a", f"{place}/b",
+             "--model", str(model), *how],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        try:
+            accepted = [silent.accept()[0] for _ in range(2)]
+            time.sleep(0.5)
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+            took = time.monotonic() - began
+        finally:
+            process.kill()
+            process.wait()
+        for one in accepted:
+            one.close()
+    # Opening alone has a patience of twelve seconds.
+    assert took < 8, said
+    assert "Traceback" not in said

@@ -112,7 +112,7 @@ def served(
         finally:
             ready.set()
 
-    thread = threading.Thread(target=work, name="test-serve")
+    thread = threading.Thread(target=work, name="test-serve", daemon=True)
     thread.start()
     try:
         assert ready.wait(120)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
+import os
+import signal
 import socket
 import ssl
+import sys
+import threading
 import time
 from concurrent.futures import wait
 
@@ -16,10 +21,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from stream.errors import StreamError, UsageError
 from stream.options import InputOptions, PictureOptions
 from stream.serve.server import page_files
+from stream.serve.serving import serve
 from stream.serve_options import ServeOptions
 from stream.sources.base import Source
 from tests.live.helpers import Scene
@@ -514,6 +521,53 @@ def test_a_source_that_fails_is_opened_again_and_the_page_says_what_is_wrong(mod
         until(lambda: page.room.run is not None)
         until(lambda: page.room.problem is None)
         assert page.room.reconnects == 2 and page.room.name == "door"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise there")
+def test_ctrl_c_waits_for_no_source_that_is_still_being_opened(model, monkeypatch):
+    from stream import sources
+    from stream.errors import SourceError
+
+    let_go = threading.Event()
+
+    def opened(target, options=None):
+        let_go.wait(60)
+        raise SourceError("it never answered")
+
+    monkeypatch.setattr(sources, "open", opened)
+    began = []
+
+    def interrupt(server) -> None:
+        began.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    try:
+        rooms = serve(
+            [plan_of()] * 2,
+            console=Console(file=io.StringIO()),
+            say=lambda line: None,
+            segmenter=model,
+            on_ready=interrupt,
+        )
+        assert time.monotonic() - began[0] < 20 and all(room.alive for room in rooms)
+    finally:
+        let_go.set()
+    assert all(room.join(20) for room in rooms)
+
+
+def test_a_page_that_sleeps_does_not_hold_up_the_end(model):
+    hello = (
+        b"GET /api/live HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+        b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    with socket.socket() as asleep:
+        with served([plan_of()], model) as page:
+            asleep.connect(("127.0.0.1", page.port))
+            asleep.sendall(hello)
+            assert asleep.recv(100).startswith(b"HTTP/1.1 101")
+            began = time.monotonic()
+        assert time.monotonic() - began < 8
 
 
 def test_tls_is_made_and_its_fingerprint_shown(model):

@@ -196,7 +196,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        self._thread = threading.Thread(target=self._listen)
+        self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
     def _listen(self) -> None:
@@ -211,7 +211,7 @@ class Process:
     def kill(self) -> None:
         self.process.kill()
         self.process.wait()
-        self._thread.join()
+        self._thread.join(60)
         assert self.process.stdout is not None
         self.process.stdout.close()
 

@@ -84,10 +84,10 @@ def test_a_named_pipe_takes_a_video_that_plays(tmp_path, ending):
     pipe = tmp_path / f"pipe{ending}"
     os.mkfifo(pipe)
     read: list[bytes] = []
-    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()), daemon=True)
     reader.start()
     run(original, pipe)
-    reader.join()
+    reader.join(60)
     (tmp_path / f"read{ending}").write_bytes(read[0])
     assert len(media.decode(tmp_path / f"read{ending}").pts) == 60
     assert media.packets(tmp_path / f"read{ending}", "audio")
@@ -98,10 +98,10 @@ def test_a_named_pipe_takes_a_video_that_plays(tmp_path, ending):
 def test_a_reader_that_goes_is_one_sentence(tmp_path):
     pipe = tmp_path / "pipe.ts"
     os.mkfifo(pipe)
-    reader = threading.Thread(target=lambda: pipe.open("rb").close())
+    reader = threading.Thread(target=lambda: pipe.open("rb").close(), daemon=True)
     reader.start()
     sink = VideoSink(pipe, info())
-    reader.join()
+    reader.join(60)
     with pytest.raises(SinkError, match="Broken pipe"):
         for index in range(500):
             sink.write(frame(media.make_picture(index, 64, 48, "yuv420p"), index))

@@ -23,7 +23,7 @@ from tests.media import make_clip
 
 def in_threads(*tasks: Callable[[], None]) -> None:
     """Runs tasks at the same time; raises what the first of them raised."""
-    gate = threading.Barrier(len(tasks))
+    gate = threading.Barrier(len(tasks), timeout=60)
     errors: list[BaseException] = []
 
     def go(task: Callable[[], None]) -> None:
@@ -33,7 +33,7 @@ def in_threads(*tasks: Callable[[], None]) -> None:
         except BaseException as error:  # noqa: BLE001  # raised in the test
             errors.append(error)
 
-    threads = [threading.Thread(target=go, args=(task,)) for task in tasks]
+    threads = [threading.Thread(target=go, args=(task,), daemon=True) for task in tasks]
     for thread in threads:
         thread.start()
     for thread in threads:

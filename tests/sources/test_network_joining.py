@@ -6,6 +6,7 @@ import http.server
 import itertools
 import logging
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -90,12 +91,16 @@ class _Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), handler)
         self.ended = threading.Event()
 
+    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+        channel, address = super().get_request()
+        channel.settimeout(20)  # seconds that a handler waits for a reader, or for what it asks
+        return channel, address
+
 
 class _Camera(http.server.BaseHTTPRequestHandler):
     """A camera whose motion JPEG has a habit; the path says which."""
 
     server: _Server
-    timeout = 20  # seconds that a write waits for a reader
 
     def log_message(self, *args: object) -> None:
         pass
