@@ -59,17 +59,15 @@ def batches(
         workers: processes that make them; 0 makes them here.
         pinned: whether they lie in memory that a GPU reads while it does other things.
     """
+    if workers:
+        # OpenCV's threads do not come along to another process, which would wait for them for ever;
+        # nor would threads of many processes do anything but wait for each other.
+        cv2.setNumThreads(1)
     loader = DataLoader(
         _Maker(samples, change),
         batch_size=None,
         sampler=jobs,
         num_workers=workers,
         pin_memory=pinned,
-        worker_init_fn=_alone if workers else None,
     )
     return iter(loader)
-
-
-def _alone(_worker: int) -> None:
-    # Threads of many processes would only wait for each other.
-    cv2.setNumThreads(1)
