@@ -146,6 +146,8 @@ class BesideDisplay(Schedule):
     def remarks(self) -> Sequence[str]:
         """How many frames came out with their own inference."""
         counts = self._counts()
+        if not counts.inferred and not counts.propagated:
+            return ()  # nobody looked
         return (
             f"{counts.inferred} frames shown with their own inference, {counts.propagated} with "
             "masks carried by motion",

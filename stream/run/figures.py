@@ -35,7 +35,8 @@ class Job:
 
     Attributes:
         frame: what the source gave.
-        inferred: whether its instances are its own inference's; False where they were carried.
+        inferred: whether its instances are its own inference's; False where they were carried, or
+            nobody asked for any.
     """
 
     __slots__ = ("_fate", "_figures", "_holders", "_out", "frame", "inferred")
@@ -201,7 +202,7 @@ class Figures:
             self.clock.add(stage, seconds)
         if job.inferred:
             self._inferred += 1
-        else:
+        elif frame.instances is not None:
             self._propagated += 1
         if frame.instances is not None:
             self._classes.add(frame.instances)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import shutil
 import socket
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +67,22 @@ def test_a_server_says_that_it_is_ready_alive_and_gone(systemd, monkeypatch, tmp
         heard.append(systemd.recv(100))
     assert heard[0] == b"READY=1"
     assert set(heard[1:-1]) == {b"WATCHDOG=1"} and len(heard) >= 4
+
+
+@pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="there is no systemd-analyze here"
+)
+def test_the_unit_in_the_documentation_is_one_that_systemd_takes(tmp_path):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "display.md").read_text()
+    unit = page.partition("```ini\n")[2].partition("```")[0]
+    command = "/opt/stream/bin/stream run /etc/stream/booth.toml"
+    assert f"ExecStart={command}\n" in unit
+    # A program and a user that are there; all else is as people copy it.
+    unit = unit.replace(command, sys.executable).replace("User=stream", f"User={getpass.getuser()}")
+    file = tmp_path / "stream.service"
+    file.write_text(unit)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", str(file)],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
