@@ -15,6 +15,7 @@ from av.subtitles.stream import SubtitleStream
 
 from stream.errors import SinkError
 from stream.frame import Chapter
+from stream.sinks._aac import track_header
 from stream.sinks._containers import ContainerKind
 from stream.sinks._muxer import Muxer
 from stream.sinks._scratch import Scratch
@@ -137,6 +138,12 @@ class Copies:
             or (kind.by_decode_time and name in _TOLD_BY_NOTHING)
             or (kind.channels is not None and _channels(layout) > kind.channels)
         )
+        # Matroska fills that in behind, once the first packet has told it, where it can go back.
+        asks = kind.format == "matroska" and not muxer.destination.seekable()
+        header = None
+        if asks and isinstance(stream, AudioStream) and _carries_headers(stream):
+            header = track_header(stream)
+            strange = strange or header is None
         if (stream.type == "audio" and layout is None) or (
             strange or why_not(kind, lambda trial: _copy_of(trial, stream, layout), probe)
         ):
@@ -144,6 +151,8 @@ class Copies:
             return
         copy = _copy_of(muxer.container, stream, layout)
         _describe(copy, stream)
+        if header is not None:
+            copy.codec_context.extradata = header
         scratch = None
         # What is unwrapped first changes on the way.
         if stream.type != "video" and not (kind.by_decode_time and _carries_headers(stream)):

@@ -79,8 +79,9 @@ def test_a_name_that_is_too_long_is_one_sentence(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 @pytest.mark.parametrize("ending", [".mp4", ".mov", ".mkv", ".webm", ".ts", ".avi"])
-def test_a_named_pipe_takes_a_video_that_plays(tmp_path, ending):
-    original = make_clip(tmp_path / "in.mp4", frames=60, audio="aac")
+@pytest.mark.parametrize("source", [".mp4", ".ts"])
+def test_a_named_pipe_takes_a_video_that_plays(tmp_path, ending, source):
+    original = make_clip(tmp_path / f"in{source}", frames=60, audio="aac")
     pipe = tmp_path / f"pipe{ending}"
     os.mkfifo(pipe)
     read: list[bytes] = []
