@@ -106,6 +106,22 @@ class _Named(nn.Module):
         return found
 
 
+def _spelled(frozen: FrozenBatchNorm2d) -> nn.BatchNorm2d:
+    """A frozen norm as one that PyTorch knows how to export.
+
+    Its statistics go into scale and shift: torchvision's own weights have an epsilon of 0, which
+    PyTorch 2.11 refuses in a norm.
+    """
+    norm = nn.BatchNorm2d(frozen.weight.shape[0])
+    scale = frozen.weight.double() / torch.sqrt(frozen.running_var.double() + frozen.eps)
+    shift = frozen.bias.double() - frozen.running_mean.double() * scale
+    with torch.no_grad():
+        # The new norm's own variance is 1.
+        norm.weight.copy_(scale * (1 + norm.eps) ** 0.5)
+        norm.bias.copy_(shift)
+    return norm.eval()
+
+
 def foldable(module: nn.Module) -> nn.Module:
     """Folds norms into the convolutions before them, or spells them so that the exporter can.
 
@@ -114,9 +130,7 @@ def foldable(module: nn.Module) -> nn.Module:
     before: nn.Module | None = None
     for name, child in list(module.named_children()):
         if isinstance(child, FrozenBatchNorm2d):
-            norm = nn.BatchNorm2d(child.weight.shape[0], eps=child.eps)
-            norm.load_state_dict(child.state_dict(), strict=False)
-            setattr(module, name, norm.eval())
+            setattr(module, name, _spelled(child))
         else:
             foldable(child)
         current = getattr(module, name)

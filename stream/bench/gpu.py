@@ -35,6 +35,7 @@ def stand_in() -> Route:
         shared=None,
         in_flight=2,
         precisions=("float16", "float32"),
+        plans=True,
     )
 
 
@@ -113,8 +114,8 @@ def _variants(entry: Entry, chosen: Route) -> dict[str, tuple[Entry, Route]]:
             continue
         found[told] = (Entry(entry.name, {"": path}), chosen)
         if chosen.name == "cuda" and told != "float16":
-            exact = replace(chosen, options={**chosen.options, "use_tf32": "0"})
-            found[f"{told}, without TF32"] = (found[told][0], exact)
+            quick = replace(chosen, options={**chosen.options, "use_tf32": "1"})
+            found[f"{told}, with TF32"] = (found[told][0], quick)
     return found
 
 

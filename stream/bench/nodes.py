@@ -14,11 +14,13 @@ from typing import TypedDict
 from stream.bench.figures import Figure
 from stream.bench.material import demo_picture
 from stream.errors import StreamError
+from stream.inference.assignment import Assigned, assignment
 from stream.inference.catalogue import find
 from stream.inference.contract import INPUT
 from stream.inference.preprocess import Preprocessor
 from stream.inference.providers import LABELS, Route, check_name
-from stream.inference.session import Assigned, assignment, create, open_session
+from stream.inference.session import content, create, open_session
+from stream.inference.sizes import free_sides
 from stream.types import Array
 
 _WARM_UP, _RUNS = 2, 5
@@ -144,7 +146,12 @@ def profiled(
     """
     what = f"the model {str(path)!r}"
     with tempfile.TemporaryDirectory(prefix="stream-nodes-") as folder:
-        handle = create(route, str(path), threads, what, profile=Path(folder) / "profile")
+        profile, fixed = Path(folder) / "profile", dict[str, int]()
+        if route.plans and (sides := free_sides(path)):
+            # The session that would run it is for this size too.
+            height, width = inputs[INPUT].shape[1:3]
+            fixed = dict(zip(sides, (width, height), strict=True))
+        handle = create(route, content(route, path), threads, what, profile, fixed)
         for _ in range(_WARM_UP + _RUNS):
             handle.run(None, dict(inputs))
         written = Path(handle.end_profiling())

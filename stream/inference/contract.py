@@ -20,7 +20,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal, get_args
 
 from stream.errors import ModelError
@@ -144,6 +144,32 @@ class Resize:
         if self.anchor == "centre":
             offset = ((size[0] - content[0]) // 2, (size[1] - content[1]) // 2)
         return Geometry((width, height), content, offset, size)
+
+    def roomier(self, geometry: Geometry) -> Geometry:
+        """The same picture in one of few sizes of input, with wider margins if need be.
+
+        Where sizes go by the picture's shape, those are: the shorter side as short as the policy
+        has it, the longer one as the policy's own shortest, its middle or its longest.
+        """
+        if self.mode != "shortest_edge":
+            return geometry
+        multiple = self.multiple_of
+        short, middle, long = (
+            -(-side // multiple) * multiple
+            for side in (self.shortest, -(-(self.shortest + self.longest) // 2), self.longest)
+        )
+        width, height = geometry.size
+        if min(width, height) > short or max(width, height) > long:
+            return geometry
+        side = next(one for one in (short, middle, long) if one >= max(width, height))
+        size = (side, short) if width >= height else (short, side)
+        offset = (0, 0)
+        if self.anchor == "centre":
+            offset = (
+                (size[0] - geometry.content[0]) // 2,
+                (size[1] - geometry.content[1]) // 2,
+            )
+        return replace(geometry, size=size, offset=offset)
 
     def _round(self, value: float) -> int:
         # A scaled edge that should be whole may come out as 799.9999999.

@@ -22,7 +22,10 @@ _KEPT = 4
 class DeviceInput:
     """Makes the model's input of a decoder's planes, in the device's memory.
 
-    May be used from several threads: each picture has a binding of its own.
+    May be used from several threads: each picture has a binding of its own. What is bound has
+    arrived and what was run is done when ONNX Runtime returns. Its `synchronize_inputs` is not
+    called: it waits for all that the device does, of other threads too, and lets no thread of
+    Python run meanwhile.
     """
 
     def __init__(
@@ -87,8 +90,6 @@ class DeviceInput:
             for name, value in self._prepared(layout, geometry).items():
                 binding.bind_ortvalue_input(name, value)
             binding.bind_output(INPUT, self._memory)
-            # Copies have a stream of their own.
-            binding.synchronize_inputs()
             session.run_with_iobinding(binding)
             return binding.get_outputs()[0]
         except Exception as error:  # ONNX Runtime's exceptions share no base class
@@ -116,6 +117,5 @@ def infer(session: InferenceSession, outputs: Sequence[str], image: DeviceTensor
     binding.bind_ortvalue_input(INPUT, image)
     for name in outputs:
         binding.bind_output(name, "cpu")
-    binding.synchronize_inputs()
     session.run_with_iobinding(binding)
     return [np.asarray(value) for value in binding.copy_outputs_to_cpu()]

@@ -61,9 +61,6 @@ class Binding(Protocol):
     def bind_output(self, name: str, memory: str) -> None:
         """Leaves an output in that memory; its size is found out by the run."""
 
-    def synchronize_inputs(self) -> None:
-        """Returns when all inputs are on the device."""
-
     def get_outputs(self) -> list[DeviceTensor]:
         """The outputs where they lie, in the order in which they were bound."""
 
@@ -159,8 +156,9 @@ class Runtime(Protocol):
         providers: list[str | tuple[str, dict[str, str]]] | None = None,
         *,
         enable_fallback: bool,
+        disabled_optimizers: Sequence[str] | None = None,
     ) -> InferenceSession:
-        """Opens a model."""
+        """Opens a model; without those steps of its optimisation."""
 
     def SessionOptions(self) -> SessionOptions:  # noqa: N802 - it is a class
         """Options with ONNX Runtime's defaults."""

@@ -37,46 +37,60 @@ class GraphWriter:
 
     def constant(self, name: str, value: Array) -> str:
         """A tensor of the file; returns its name."""
-        held = np.ascontiguousarray(value)
-        dims = b"".join(_number(1, side) for side in np.shape(value))
-        content = dims + _number(2, _TYPES[held.dtype.name]) + _text(8, name)
-        self._constants.append(_bytes(5, content + _bytes(9, held.tobytes())))
+        self._constants.append(encoded_bytes(5, _tensor(name, value)))
         return name
 
     def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: int) -> str:
         """A node of one output, whose attributes are whole numbers; returns the output's name."""
-        content = b"".join(_text(1, one) for one in inputs) + _text(2, output)
-        content += _text(3, output) + _text(4, kind)
-        for name, value in attributes.items():
-            told = _text(1, name) + _number(3, value) + _number(20, _INT)
-            content += _bytes(5, told)
-        self._nodes.append(_bytes(1, content))
+        self._nodes.append(encoded_bytes(1, node(kind, inputs, output, **attributes)))
         return output
 
     def input(self, name: str, kind: str, shape: Sequence[int | str]) -> str:
         """What goes in: its element type as NumPy calls it, sides that vary by a name."""
-        self._ends.append(_bytes(11, _value(name, kind, shape)))
+        self._ends.append(encoded_bytes(11, _value(name, kind, shape)))
         return name
 
     def output(self, name: str, kind: str, shape: Sequence[int | str]) -> str:
         """What comes out, likewise."""
-        self._ends.append(_bytes(12, _value(name, kind, shape)))
+        self._ends.append(encoded_bytes(12, _value(name, kind, shape)))
         return name
 
     def model(self) -> bytes:
         """The file's content."""
-        graph = b"".join([*self._nodes, _text(2, self.name), *self._constants, *self._ends])
-        opset = _text(1, "") + _number(2, _OPSET)
-        head = _number(1, _IR_VERSION) + _text(2, "stream")
-        return head + _bytes(7, graph) + _bytes(8, opset)
+        graph = b"".join([*self._nodes, encoded_text(2, self.name), *self._constants, *self._ends])
+        opset = encoded_text(1, "") + _number(2, _OPSET)
+        head = _number(1, _IR_VERSION) + encoded_text(2, "stream")
+        return head + encoded_bytes(7, graph) + encoded_bytes(8, opset)
+
+
+def node(kind: str, inputs: Sequence[str], output: str, **attributes: int) -> bytes:
+    """A NodeProto of one output, whose attributes are whole numbers."""
+    content = b"".join(encoded_text(1, one) for one in inputs) + encoded_text(2, output)
+    content += encoded_text(3, output) + encoded_text(4, kind)
+    for name, value in attributes.items():
+        content += encoded_bytes(5, encoded_text(1, name) + _number(3, value) + _number(20, _INT))
+    return content
+
+
+def int64_tensor(name: str, values: Sequence[int]) -> bytes:
+    """A TensorProto of whole numbers along one axis."""
+    return _tensor(name, np.array(values, np.int64))
+
+
+def _tensor(name: str, value: Array) -> bytes:
+    held = np.ascontiguousarray(value)
+    dims = b"".join(_number(1, side) for side in np.shape(value))
+    told = dims + _number(2, _TYPES[held.dtype.name]) + encoded_text(8, name)
+    return told + encoded_bytes(9, held.tobytes())
 
 
 def _value(name: str, kind: str, shape: Sequence[int | str]) -> bytes:
     sides = b"".join(
-        _bytes(1, _number(1, side) if isinstance(side, int) else _text(2, side)) for side in shape
+        encoded_bytes(1, _number(1, side) if isinstance(side, int) else encoded_text(2, side))
+        for side in shape
     )
-    tensor = _number(1, _TYPES[kind]) + _bytes(2, sides)
-    return _text(1, name) + _bytes(2, _bytes(1, tensor))
+    tensor = _number(1, _TYPES[kind]) + encoded_bytes(2, sides)
+    return encoded_text(1, name) + encoded_bytes(2, encoded_bytes(1, tensor))
 
 
 def _varint(value: int) -> bytes:
@@ -92,9 +106,11 @@ def _number(number: int, value: int) -> bytes:
     return _varint(number << 3) + _varint(value)
 
 
-def _bytes(number: int, content: bytes) -> bytes:
+def encoded_bytes(number: int, content: bytes) -> bytes:
+    """A message's field of that number, which holds bytes or another message."""
     return _varint(number << 3 | 2) + _varint(len(content)) + content
 
 
-def _text(number: int, content: str) -> bytes:
-    return _bytes(number, content.encode())
+def encoded_text(number: int, content: str) -> bytes:
+    """A message's field of that number, which holds text."""
+    return encoded_bytes(number, content.encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import av
@@ -53,15 +54,22 @@ _EXACT = Swscale.BICUBIC | Swscale.ACCURATE_RND | Swscale.FULL_CHR_H_INT
 class Preprocessor:
     """Makes the model's input under one resize policy; may be used from several threads."""
 
-    def __init__(self, resize: Resize, device: DeviceInput | None = None) -> None:
+    def __init__(
+        self,
+        resize: Resize,
+        device: DeviceInput | None = None,
+        place: Callable[[Geometry], Geometry] | None = None,
+    ) -> None:
         """Prepares pictures for one model.
 
         Args:
             resize: the model's own policy (`Metadata.resize`).
             device: makes the input of decoded pictures where the model runs; None for here.
+            place: another place in the input for what that policy made; None for that.
         """
         self.resize = resize
         self._device = device
+        self._place = place
         # A reformatter keeps its scaling tables between pictures and belongs to one thread.
         self._local = threading.local()
 
@@ -76,7 +84,7 @@ class Preprocessor:
             ModelError: the device fails that makes the input.
         """
         if isinstance(picture, av.VideoFrame):
-            geometry = self.resize.geometry(picture.width, picture.height)
+            geometry = self._geometry(picture.width, picture.height)
             there = None if self._device is None else self._device(picture, geometry)
             if there is not None:
                 return Prepared(there, geometry)
@@ -84,9 +92,13 @@ class Preprocessor:
                 _padded(self._from_frame(picture, geometry), geometry, self.resize), geometry
             )
         rgb = check_rgb(picture)
-        geometry = self.resize.geometry(rgb.shape[1], rgb.shape[0])
+        geometry = self._geometry(rgb.shape[1], rgb.shape[0])
         content = resize_rgb(rgb, *geometry.content, self.resize.interpolation)
         return Prepared(_padded(content, geometry, self.resize), geometry)
+
+    def _geometry(self, width: int, height: int) -> Geometry:
+        geometry = self.resize.geometry(width, height)
+        return geometry if self._place is None else self._place(geometry)
 
     def _from_frame(self, frame: av.VideoFrame, geometry: Geometry) -> NDArray[np.uint8]:
         interpolation = self.resize.interpolation

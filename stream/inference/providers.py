@@ -37,7 +37,9 @@ AUTO_ORDER: tuple[ProviderName, ...] = ("tensorrt", "cuda", "openvino", "cpu")
 _CPU = "use --provider cpu"
 # The exhaustive search, the default, times every algorithm anew for every shape; a detector's
 # second stage has as many shapes as there are objects, and the video would stutter.
-_CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}
+# Without TF32, whose ten bits of mantissa move boxes and turn labels, answers are the CPU's; the
+# default model takes as long with it on an H100.
+_CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
 _ON_NVIDIA = ("float16", "float32")
 """Halves are twice as fast on a card, and int8's operators have no kernels there."""
 
@@ -87,6 +89,8 @@ class Route:
             input and the last one's answer are on their way.
         of_model: further options for a model's file, and a sentence for people before it is
             opened, "" for none; None where the provider has no such.
+        plans: whether it plans a convolution anew whenever another shape comes than the last one,
+            which takes longer than computing it: then shapes are kept the same.
     """
 
     name: ProviderName
@@ -102,6 +106,7 @@ class Route:
     memory: str = ""
     in_flight: int = 1
     of_model: Callable[[Path], tuple[Mapping[str, str], str]] | None = None
+    plans: bool = False
 
 
 def check_name(provider: str) -> ProviderName:
@@ -184,6 +189,7 @@ def _cuda() -> Route:
         advice="in stream's checkout: pip install '.[cuda]'",
         memory="cuda",
         in_flight=2,
+        plans=True,
     )
 
 
@@ -217,7 +223,7 @@ def _tensorrt() -> Route:
         name,
         precisions=_ON_NVIDIA,
         library="tensorrt",
-        advice="in stream's checkout: pip install '.[cuda]' tensorrt, "
+        advice="in stream's checkout: pip install '.[cuda]' 'tensorrt>=10,<11', "
         "or onnxruntime-ep-nv-tensorrt-rtx for an RTX card",
         memory="cuda",
         in_flight=2,

@@ -5,17 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from stream.errors import ModelError, ProviderError
+from stream.inference.assignment import elsewhere
 from stream.inference.catalogue import Entry, open_model
-from stream.inference.contract import INPUT, Metadata, check_tensors
+from stream.inference.contract import INPUT, Geometry, Metadata, check_tensors
 from stream.inference.converter import converter, obstacle
 from stream.inference.cpu import available_cores
+from stream.inference.fixed_regions import with_fixed_regions
 from stream.inference.kept_graph import through_kept
 from stream.inference.nvidia import failure
 from stream.inference.on_device import DeviceInput
@@ -34,7 +35,9 @@ from stream.inference.sizes import Handles, free_sides
 
 logger = logging.getLogger(__name__)
 
-_PLACES = {"CPUExecutionProvider": "the CPU"}
+_NOT_ON_CARDS = ["ConstantSharing"]
+"""Makes one tensor of equal constants. A node that wants one in its device's memory and the other
+in the CPU's, as Slice does of what it cuts and where, gets both in the CPU's and fails."""
 
 _MOST_WORKERS = 4
 """Inferences at once on a CPU at most: each needs memory of its own."""
@@ -63,6 +66,11 @@ class Session:
     remarks: tuple[str, ...]
     workers: int = 1
     device_input: DeviceInput | None = None
+
+    def place(self, geometry: Geometry) -> Geometry:
+        """Where a picture lies in the input here, of what the model's resize policy makes of it."""
+        few = self.route.plans and not self.handles.knows(geometry.size)
+        return self.metadata.resize.roomier(geometry) if few else geometry
 
     @property
     def handle(self) -> InferenceSession:
@@ -135,15 +143,19 @@ def open_on(
     # Where `auto` tries, the provider's library may be missing, and nothing is built.
     if said and passed is None:
         logger.warning("%s", said)
-    sides = free_sides(path) if chosen.shared is not None else None
-    expected = None if picture is None else metadata.resize.geometry(*picture).size
+    sides = free_sides(path) if chosen.shared is not None or chosen.plans else None
+    resize = metadata.resize
+    expected = None if picture is None else resize.geometry(*picture).size
+    if expected is None and chosen.plans:
+        expected = resize.roomier(resize.geometry(4, 3)).size
     each, what = max(1, total // workers), f"the model {str(path)!r}"
 
     def make(fixed: Mapping[str, int]) -> InferenceSession:
         opened = partial(create, chosen, threads=each, what=what, fixed=fixed)
-        return through_kept(opened, path, fixed) if chosen.name == "cpu" else opened(str(path))
+        kept = chosen.name == "cpu" and not chosen.plans
+        return through_kept(opened, path, fixed) if kept else opened(content(chosen, path))
 
-    handles = Handles(make, sides, expected)
+    handles = Handles(make, sides, expected, each=chosen.plans and resize.mode != "native")
     handle = handles.first
     if said and passed is not None:
         logger.warning("%s", said)
@@ -152,7 +164,7 @@ def open_on(
         size = (None, None) if sides is not None else _input_size(handle, metadata)
     except ModelError as error:
         raise ModelError(f"the model {str(path)!r} cannot be used: {error}") from error
-    remarks = _elsewhere(handle, chosen)
+    remarks = elsewhere(handle, chosen)
     device_input = _device_input(chosen, metadata, remarks)
     if passed is not None:
         why = [f"not {' or '.join(names)}: {cause}" for cause, names in passed.items()]
@@ -169,7 +181,7 @@ def _device_input(chosen: Route, metadata: Metadata, remarks: list[str]) -> Devi
         if not cause:
             # TensorRT would build an engine for it, and again for each size; CUDA comes with it.
             there = route("cuda") if chosen.name == "tensorrt" else chosen
-            if there.name == "cuda":
+            if "use_tf32" in there.options:
                 # Ten bits of mantissa would be seen in the colours.
                 there = replace(there, options={**there.options, "use_tf32": "0"})
             converters = {
@@ -179,7 +191,7 @@ def _device_input(chosen: Route, metadata: Metadata, remarks: list[str]) -> Devi
             padding = metadata.resize.padding
             made = DeviceInput(runtime(), converters, chosen.memory, padding, chosen.label)
             for told in dict.fromkeys(
-                one for handle in converters.values() for one in _elsewhere(handle, there)
+                one for handle in converters.values() for one in elsewhere(handle, there)
             ):
                 remarks.append(f"preparing pictures: {told}")
             return made
@@ -187,6 +199,11 @@ def _device_input(chosen: Route, metadata: Metadata, remarks: list[str]) -> Devi
         cause = str(error)
     remarks.append(f"pictures are prepared on the CPU, not on {chosen.label}: {cause}")
     return None
+
+
+def content(chosen: Route, path: Path) -> str | bytes:
+    """A model's file as a provider is to have it: its path, or what is made of it when loaded."""
+    return with_fixed_regions(path.read_bytes()) if chosen.plans else str(path)
 
 
 def create(
@@ -238,7 +255,11 @@ def create(
             names.append("CPUExecutionProvider")
     try:
         handle = module.InferenceSession(
-            model, sess_options=options, providers=names, enable_fallback=False
+            model,
+            sess_options=options,
+            providers=names,
+            enable_fallback=False,
+            disabled_optimizers=_NOT_ON_CARDS if chosen.library else None,
         )
     except Exception as error:  # ONNX Runtime's exceptions share no base class
         sentence = _plain(str(error))
@@ -310,53 +331,6 @@ def _input_size(handle: InferenceSession, metadata: Metadata) -> tuple[int | Non
             f"{resize.mode!r} makes another size for every shape of picture"
         )
     return width, height
-
-
-@dataclass(frozen=True, slots=True)
-class Assigned:
-    """A node of the model as ONNX Runtime found it, before it joined any.
-
-    Attributes:
-        name: the node's.
-        kind: its operator.
-        provider: ONNX Runtime's name of the provider that runs it.
-    """
-
-    name: str
-    kind: str
-    provider: str
-
-
-def assignment(handle: InferenceSession) -> list[Assigned]:
-    """Which provider runs each node of an open session; nothing before ONNX Runtime 1.24."""
-    if not hasattr(handle, "get_provider_graph_assignment_info"):
-        return []
-    return [
-        Assigned(node.name, node.op_type, part.ep_name)
-        for part in handle.get_provider_graph_assignment_info()
-        for node in part.get_nodes()
-    ]
-
-
-def _elsewhere(handle: InferenceSession, chosen: Route) -> list[str]:
-    """Which nodes another provider runs; a ProviderError where it is all of them."""
-    if chosen.name == "cpu":
-        return []
-    here, other = 0, dict[str, Counter[str]]()
-    for node in assignment(handle):
-        if node.provider == chosen.execution_provider:
-            here += 1
-        else:
-            other.setdefault(node.provider, Counter())[node.kind] += 1
-    total = here + sum(kinds.total() for kinds in other.values())
-    if not here and total:
-        raise ProviderError(f"{chosen.label} takes none of the model's {total} nodes")
-    return [
-        f"{kinds.total()} of {total} nodes run on "
-        f"{_PLACES.get(name) or name.removesuffix('ExecutionProvider')} instead of {chosen.label}: "
-        + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(6))
-        for name, kinds in other.items()
-    ]
 
 
 # ONNX Runtime's messages start with where in its source they were raised.

@@ -20,6 +20,8 @@ Size = tuple[int, int]
 
 _KEPT = 4
 """Sizes that have a session of their own at once: each needs memory for its weights and maps."""
+_KEPT_OF_EACH = 6
+"""Likewise where every size gets one: `Resize.roomier` makes five, and one may be expected."""
 
 
 def free_sides(path: Path) -> tuple[str, str] | None:
@@ -59,6 +61,8 @@ class Handles:
         make: Callable[[Mapping[str, int]], InferenceSession],
         sides: tuple[str, str] | None = None,
         expected: Size | None = None,
+        *,
+        each: bool = False,
     ) -> None:
         """Opens the first one.
 
@@ -66,6 +70,7 @@ class Handles:
             make: opens a session whose input's sides of those names are fixed so.
             sides: the names of the input's width and height; None where none is to be fixed.
             expected: the size that is known already; None for a session that takes any.
+            each: whether every size gets a session of its own when it comes first.
 
         Raises:
             ModelError: the model cannot be opened.
@@ -73,11 +78,16 @@ class Handles:
         """
         self._make = make
         self._sides = sides
+        self._each = each and sides is not None
         self._lock = threading.Lock()
         self._sized: OrderedDict[Size, InferenceSession | None] = OrderedDict()
         self._general: InferenceSession | None = None
         sized = None if expected is None else self.expect(expected)
         self.first = self._open() if sized is None else sized
+
+    def knows(self, size: Size) -> bool:
+        """Whether inputs of this size have a session already."""
+        return size in self._sized
 
     def expect(self, size: Size) -> InferenceSession | None:
         """Opens a session for inputs of this size, unless there is one.
@@ -90,7 +100,7 @@ class Handles:
         with self._lock:
             if size not in self._sized:
                 self._sized[size] = self._fixed(self._sides, size)
-                while len(self._sized) > _KEPT:
+                while len(self._sized) > (_KEPT_OF_EACH if self._each else _KEPT):
                     self._sized.popitem(last=False)
             self._sized.move_to_end(size)
             return self._sized[size]
@@ -102,7 +112,7 @@ class Handles:
             ModelError: none that takes any size can be opened.
             ProviderError: likewise.
         """
-        sized = self._sized.get(size)
+        sized = self.expect(size) if self._each else self._sized.get(size)
         return self._open() if sized is None else sized
 
     def _open(self) -> InferenceSession:

@@ -127,7 +127,7 @@ def test_every_file_that_a_card_can_run_is_measured(tmp_path):
         tiny_models.nothing(tmp_path / f"{name}.onnx", meta)
     entry = find("m", tmp_path)
     cuda = replace(gpu.stand_in(), name="cuda")
-    assert set(gpu._variants(entry, cuda)) == {"float32", "float32, without TF32", "float16"}
+    assert set(gpu._variants(entry, cuda)) == {"float32", "float32, with TF32", "float16"}
     assert set(gpu._variants(entry, gpu.stand_in())) == {"float32", "float16"}
 
 

@@ -34,6 +34,7 @@ models = lazily("stream_export.converters.torchvision.model")
 weights = lazily("stream_export.converters.torchvision.weights")
 load_model = lazily("stream_export.metadata", "load_model")
 read_metadata = lazily("stream_export.metadata", "read_metadata")
+foldable = lazily("stream_export.onnx_export", "foldable")
 spell_out_limits = lazily("stream_export.onnx_export", "spell_out_limits")
 half_model = lazily("stream_export.tools.half", "half_model")
 quantize_model = lazily("stream_export.tools.quantize", "quantize_model")
@@ -524,3 +525,22 @@ def test_the_reference_answers(shared_reference, tmp_path, case):
     assert found.box < 0.5
     assert found.score < 1e-3
     assert found.soft < 1e-2
+
+
+def test_a_frozen_norm_without_an_epsilon_stays_what_it_is() -> None:
+    import torch
+    from torch import nn
+    from torchvision.ops import FrozenBatchNorm2d
+
+    # torchvision's own weights have none, and PyTorch 2.11 takes no such norm.
+    frozen = FrozenBatchNorm2d(6, eps=0.0)
+    generator = torch.Generator().manual_seed(3)
+    for name, held in frozen.named_buffers():
+        held.copy_(torch.rand(6, generator=generator) * (1e-3 if "var" in name else 2) + 1e-7)
+    module = nn.ModuleDict({"norm": frozen})
+    picture = torch.rand(2, 6, 5, 5, generator=generator)
+    wanted = frozen(picture)
+    spelled = foldable(module)["norm"]
+    assert isinstance(spelled, nn.BatchNorm2d) and spelled.eps > 0
+    assert torch.allclose(spelled(picture), wanted, rtol=1e-5, atol=1e-4)
+    torch.export.export(spelled, (picture,))

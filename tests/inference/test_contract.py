@@ -169,3 +169,29 @@ def test_tensors_that_break_the_contract(changes: dict, message: str) -> None:
 def test_the_resize_policy_is_plain_json() -> None:
     stored = json.loads(FULL.to_properties()["stream.resize"])
     assert stored == dataclasses.asdict(FULL.resize)
+
+
+@pytest.mark.parametrize("anchor", ["corner", "centre"])
+@pytest.mark.parametrize(
+    ("policy", "known"),
+    [
+        ({"shortest": 384, "longest": 640, "multiple_of": 32}, {(640, 480), (1280, 720)}),
+        ({"shortest": 800, "longest": 1333, "multiple_of": 32}, {(640, 480)}),
+        ({"shortest": 800, "longest": 1024, "multiple_of": 1024}, {(640, 480), (333, 90)}),
+    ],
+)
+def test_few_sizes_hold_every_shape(anchor: str, policy: dict[str, int], known: set[tuple]) -> None:
+    resize = Resize("shortest_edge", **policy, anchor=anchor)
+    sizes = set()
+    shapes = [(width, height) for width in range(60, 2000, 97) for height in range(60, 2000, 89)]
+    for shape in [*shapes, *known]:
+        exact = resize.geometry(*shape)
+        roomy = resize.roomier(exact)
+        sizes.add(roomy.size)
+        assert roomy.content == exact.content and roomy.picture == shape
+        for at, content, side in zip(roomy.offset, roomy.content, roomy.size, strict=True):
+            assert at >= 0 and at + content <= side and not side % policy["multiple_of"]
+            assert abs(2 * at + content - side) <= 1 or anchor == "corner"
+        if shape in known:
+            assert roomy == exact
+    assert len(sizes) <= 5

@@ -8,16 +8,18 @@ from pathlib import Path
 
 import av
 import numpy as np
+import onnx
 import pytest
 
 from stream import Segmenter
 from stream.bench.gpu import stand_in
 from stream.errors import ModelError, ProviderError
 from stream.inference import engines, providers, session
+from stream.inference.assignment import assignment
 from stream.inference.catalogue import Entry, find
 from stream.inference.contract import Resize
 from stream.inference.providers import Route, route
-from stream.inference.session import assignment, open_on
+from stream.inference.session import open_on
 from tests import tiny_models
 from tests.inference.test_converter import coffee
 
@@ -78,6 +80,57 @@ def test_no_node_runs_elsewhere(tmp_path: Path, chosen: Route) -> None:
     opened = open_on(find(tiny_models.doubtful(tmp_path / "d.onnx")), chosen)
     nodes = assignment(opened.handle)
     assert nodes and {node.provider for node in nodes} == {chosen.execution_provider}
+
+
+def test_equal_constants_stay_apart_on_a_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Slice of a constant 0 from 0 on wants one on the card and one on the CPU."""
+    path = tiny_models.bright(tmp_path / "bright.onnx")
+    kept = tmp_path / "kept.onnx"
+    # Only what looks for the card's library and hands it the nodes is left out.
+    card = replace(route("cpu"), library="cuda")
+
+    def twice(route: Route) -> list[str]:
+        session.create(route, str(path), 1, "the model", keep=kept)
+        nodes = onnx.load(kept).graph.node
+        return [one.op_type for one in nodes if len(set(one.input)) < len(one.input)]
+
+    assert twice(route("cpu")) == ["Slice"]
+    assert twice(card) == []
+
+
+def test_pictures_of_many_shapes_open_few_sessions(tmp_path: Path) -> None:
+    resize = Resize("shortest_edge", shortest=48, longest=96, multiple_of=16, interpolation="area")
+    path = tiny_models.bright(tmp_path / "b.onnx", 100, tiny_models.metadata(resize))
+    opened = open_on(find(path), stand_in())
+    there, here = Segmenter("tiny", opened), Segmenter.load(path, "cpu")
+    sizes = set()
+    for step in range(30):
+        width, height = 320 + 16 * step, 320 + 16 * ((7 * step) % 30)
+        picture = np.zeros((height, width, 3), np.uint8)
+        picture[40:160, 80:200] = 255
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
+        prepared = there.preprocess(frame)
+        sizes.add(prepared.geometry.size)
+        assert prepared.pixels().shape[1:3] == prepared.geometry.size[::-1]
+        found, wanted = there(frame), here(frame)
+        assert np.abs(found.boxes - wanted.boxes).max() <= 0.5
+    assert sizes == set(opened.handles._sized) and 3 <= len(sizes) <= 5
+
+
+def test_a_film_has_no_wider_margins_than_on_the_cpu(tmp_path: Path) -> None:
+    resize = Resize("shortest_edge", shortest=48, longest=96, multiple_of=16, interpolation="area")
+    path = tiny_models.bright(tmp_path / "b.onnx", 100, tiny_models.metadata(resize))
+    film, known = (640, 480), (64, 48)
+    there = Segmenter("tiny", open_on(find(path), stand_in(), picture=film))
+    assert there.preprocess(av.VideoFrame(*film, "yuv420p")).geometry.size == known
+    other = there.preprocess(av.VideoFrame(600, 400, "yuv420p")).geometry.size
+    assert other == resize.roomier(resize.geometry(600, 400)).size
+    late = Segmenter("tiny", open_on(find(path), stand_in()))
+    assert late.preprocess(av.VideoFrame(*film, "yuv420p")).geometry.size == (80, 48)
+    late.expect(*film)
+    assert late.preprocess(av.VideoFrame(*film, "yuv420p")).geometry.size == known
 
 
 def test_two_are_under_way(tmp_path: Path, open_there: Opener) -> None:
@@ -227,7 +280,7 @@ def test_what_tensorrt_leaves_goes_to_cuda_before_the_cpu(
         def __getattr__(self, name: str):
             return getattr(runtime, name)
 
-        def InferenceSession(self, model, sess_options, providers, enable_fallback):
+        def InferenceSession(self, model, sess_options, providers, **more):
             handed.extend(providers)
             raise RuntimeError("no card")
 

@@ -11,6 +11,7 @@ import pytest
 from stream import Segmenter
 from stream.errors import ModelError, ProviderError, UsageError
 from stream.inference import cpu, providers, session
+from stream.inference.assignment import elsewhere
 from stream.inference.catalogue import find
 from stream.inference.providers import AUTO_ORDER, Route, UnavailableError, route
 from tests import tiny_models
@@ -262,11 +263,13 @@ class _Handle:
 def test_nodes_that_run_elsewhere_are_named() -> None:
     chosen = Route("cuda", "CUDA", "CUDAExecutionProvider")
     cuda, other = _Part("CUDAExecutionProvider", ["Conv"] * 8), "CPUExecutionProvider"
-    assert session._elsewhere(_Handle(cuda), chosen) == []
-    (remark,) = session._elsewhere(_Handle(cuda, _Part(other, ["TopK", "NonZero"])), chosen)
+    assert elsewhere(_Handle(cuda), chosen) == []
+    (remark,) = elsewhere(_Handle(cuda, _Part(other, ["TopK", "NonZero"])), chosen)
     assert remark == "2 of 10 nodes run on the CPU instead of CUDA: 1 TopK, 1 NonZero"
+    # What counts sides and regions is there on purpose.
+    assert elsewhere(_Handle(cuda, _Part(other, ["Shape", "Div", "Concat"])), chosen) == []
     with pytest.raises(ProviderError, match="takes none of the model's 1 nodes"):
-        session._elsewhere(_Handle(_Part(other, ["Conv"])), chosen)
+        elsewhere(_Handle(_Part(other, ["Conv"])), chosen)
 
 
 def test_onnx_runtime_says_where_nodes_run(model: Path) -> None:
