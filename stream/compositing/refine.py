@@ -227,30 +227,51 @@ def bilateral(seen: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
     height, width = seen.shape[1:]
     edge = (radius,) * 4
     *colours, mask = (cv2.copyMakeBorder(one, *edge, cv2.BORDER_REPLICATE) for one in seen)
-    total, weights = (np.zeros((height, width), np.float32) for _ in range(2))
-    differs, other_differs, weight = (np.empty((height, width), np.uint8) for _ in range(3))
-    for down, across, table in _neighbours(radius):
-        top, left = radius + down, radius + across
-        there = np.s_[top : top + height, left : left + width]
-        cv2.absdiff(seen[0], colours[0][there], dst=differs)
-        for own, other in zip(seen[1:3], colours[1:], strict=True):
-            cv2.absdiff(own, other[there], dst=other_differs)
-            cv2.add(differs, other_differs, dst=differs)
-        cv2.LUT(differs, table, dst=weight)
-        cv2.accumulateProduct(weight, mask[there], total)
-        cv2.accumulate(weight, weights)
+    own, neighbours = _neighbours(radius)
+    # Sums of whole numbers below 2^24: float32 holds them exactly, in whatever order.
+    total: Array = np.multiply(seen[3], np.float32(own), dtype=np.float32)
+    weights = np.full((height, width), own, np.float32)
+    room = (height + radius, width + radius)
+    differs, other_differs, weight = (np.empty(room[0] * room[1], np.uint8) for _ in range(3))
+    for down, across, table in neighbours:
+        # Two pixels are as alike seen from the one as from the other: found once for both.
+        shape = (height + down, width + abs(across))
+        sums, others, alike = (
+            one[: shape[0] * shape[1]].reshape(shape) for one in (differs, other_differs, weight)
+        )
+        top, left = radius - down, radius - max(0, across)
+        here = np.s_[top : top + shape[0], left : left + shape[1]]
+        there = np.s_[radius : radius + shape[0], left + across : left + across + shape[1]]
+        first, *rest = colours
+        cv2.absdiff(first[here], first[there], dst=sums)
+        for one in rest:
+            cv2.absdiff(one[here], one[there], dst=others)
+            cv2.add(sums, others, dst=sums)
+        cv2.LUT(sums, table, dst=alike)
+        for down_to, across_to, row, column in (
+            (down, across, down, max(0, across)),
+            (-down, -across, 0, max(0, -across)),
+        ):
+            shares = alike[row : row + height, column : column + width]
+            y, x = radius + down_to, radius + across_to
+            cv2.accumulateProduct(shares, mask[y : y + height, x : x + width], total)
+            cv2.accumulate(shares, weights)
     # The pixel itself always counts.
     return np.asarray(cv2.divide(total, weights, dtype=cv2.CV_8U), np.uint8)
 
 
 @cache
-def _neighbours(radius: int) -> list[tuple[int, int, NDArray[np.uint8]]]:
-    """Rows and columns to each neighbour, and its weight by the difference of colours, [256]."""
+def _neighbours(radius: int) -> tuple[int, list[tuple[int, int, NDArray[np.uint8]]]]:
+    """A pixel's own weight, and one of each two opposite neighbours, below or to the right.
+
+    Returns:
+        Rows and columns to each neighbour, and its weight by the difference of colours, [256].
+    """
     alike = 255 * np.exp(-((np.arange(256) / _ALIKE) ** 2) / 2)
     near, steps = 2 * (0.9 * radius) ** 2, range(-radius, radius + 1, 2)
-    return [
+    return 255, [
         (down, across, np.rint(alike * math.exp(-far / near)).astype(np.uint8))
         for down in steps
         for across in steps
-        if (far := down * down + across * across) <= radius**2
+        if (far := down * down + across * across) <= radius**2 and (down, across) > (0, 0)
     ]
