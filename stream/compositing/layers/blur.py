@@ -69,8 +69,8 @@ class Blur(Behind):
         found: list[Background | None] = []
         for plane, samples in zip(small, planes.samples, strict=True):
             weighted: Array = cv2.multiply(plane, given, dtype=cv2.CV_32F)
-            mean: Array = cv2.divide(_spread(weighted, disc), total)
-            blurred: Array = np.rint(mean, out=mean).astype(plane.dtype)
+            depth = cv2.CV_8U if plane.dtype == np.uint8 else cv2.CV_16U
+            blurred: Array = cv2.divide(_spread(weighted, disc), total, dtype=depth)
             if lost is not None:
                 here = cv2.resize(samples, size, interpolation=cv2.INTER_AREA)
                 np.copyto(blurred, here, where=lost)
@@ -98,7 +98,19 @@ def _lost(
     nothing = total <= np.float32(_NOTHING)
     if matte.window is None or not nothing.any():
         return None
-    nothing &= shrink_to(matte.alpha, size) < _SURELY
+    height, width = matte.alpha.shape
+    side = height // size[1]
+    if (size[0] * side, size[1] * side) == (width, height):
+        # Elsewhere there is something behind.
+        top, bottom, left, right = on_grid(matte.window, (height, width), (side, side))
+        within = matte.alpha[top:bottom, left:right]
+        lost = np.zeros_like(nothing)
+        there = np.s_[top // side : bottom // side, left // side : right // side]
+        small = shrink_to(within, ((right - left) // side, (bottom - top) // side))
+        np.less(small, _SURELY, out=lost[there])
+        nothing &= lost
+    else:
+        nothing &= shrink_to(matte.alpha, size) < _SURELY
     return nothing if nothing.any() else None
 
 
