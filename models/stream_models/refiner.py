@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from stream_models.backbone import Block, MobileNetV2, SameConv
 
-_FROZEN, _BLOCKS = 3, 13
+_FROZEN, _BLOCKS = 3, 10
 """Of MobileNetV2's blocks: those that stay as they are, and all that are used."""
 _PRIOR = 4.0
 """The logit of a mask that is sure."""
@@ -114,19 +114,16 @@ class Refiner(nn.Module):
         self.fine = nn.Conv2d(4, 16, 3, 2, 1)
         self.finer = _Down(16, 32)
         self.enter = _Down(32, 24)
-        self.deep = _Residual(96, 5)
-        self.whole = nn.Conv2d(96, 96, 1)
-        self.up16 = _Up(96, 32, 48, 5)
+        self.deep = _Residual(64, 5)
+        self.up16 = _Up(64, 32, 48, 5)
         self.up8 = _Up(48, 24, 32, 5)
         self.up4 = _Up(32, 48, 24, 3)
         self.last4 = _Residual(24, 3)
         self.narrow = nn.Conv2d(24, 16, 1)
-        self.last2 = _depthwise(16, 5)
-        # One pixel wide: runtimes compute sixteen channels of what has four.
-        self.out = nn.Conv2d(16, 4, 1)
-        for module in (self.out, self.whole):
-            nn.init.zeros_(module.weight)
-            nn.init.zeros_(cast(Tensor, module.bias))
+        self.last2 = _depthwise(16, 3)
+        self.out = nn.Conv2d(16, 4, 3, 1, 1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(cast(Tensor, self.out.bias))
 
     @torch.no_grad()
     def adopt(self, backbone: MobileNetV2) -> None:
@@ -149,10 +146,7 @@ class Refiner(nn.Module):
         tap16 = y
         for module in self.blocks[6:]:
             y = module(y)
-        y = self.deep(y)
-        # What all of it looks like: whether somebody is riding what is below them, say.
-        y = y + self.whole(y.mean((2, 3), keepdim=True))
-        y = self.up16(y, tap16)
+        y = self.up16(self.deep(y), tap16)
         y = self.up8(y, tap8)
         y = self.last4(self.up4(y, torch.cat([first, finer], 1)))
         wide = functional.interpolate(self.narrow(y), scale_factor=2.0, mode="nearest")

@@ -160,8 +160,6 @@ def worsened(found: Found, rng: np.random.Generator) -> Found:
         mask = np.asarray(cv2.remap(mask, x + across, y + down, cv2.INTER_LINEAR), np.float32)
     for _ in range(int(rng.integers(0, 3)) if rng.random() < 0.5 else 0):
         mask = _blotted(mask, rng)
-    if rng.random() < 0.15:
-        mask = _broken(mask, rng)
     if rng.random() < 0.3:
         part = int(rng.integers(12, 40))
         small = cv2.resize(mask, (part, part), interpolation=cv2.INTER_AREA)
@@ -176,20 +174,6 @@ def worsened(found: Found, rng: np.random.Generator) -> Found:
         sides = np.tile(box[2:] - box[:2], 2)
         box = (box + rng.normal(0, 0.02, 4) * sides).astype(np.float32)
     return Found(np.clip(mask * 255, 0, 255).astype(np.uint8), box)
-
-
-def _broken(mask: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """With all of one side missing, as a model leaves out legs or an arm."""
-    inside = np.argwhere(mask > 0.5)
-    if not len(inside):
-        return mask
-    angle = rng.uniform(0, 2 * np.pi)
-    across = np.array([np.sin(angle), np.cos(angle)])
-    place = float(np.quantile(inside @ across, rng.uniform(0.75, 0.97)))
-    rows, columns = np.mgrid[: mask.shape[0], : mask.shape[1]]
-    beyond = rows * across[0] + columns * across[1] - place
-    kept = np.clip(0.5 - beyond / rng.uniform(1.0, 5.0), 0, 1)
-    return np.asarray(mask * kept, np.float32)
 
 
 def _blotted(mask: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
