@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from stream_export.blocks.operators import candidates, quotient, suppress
+from stream_export.blocks.operators import marked, quotient, survivors
 from stream_models.boxes import BOX_WEIGHTS, PROPOSAL_WEIGHTS, decode, level_anchors
 from stream_models.network import MaskRCNN, build_atlas, clip
 
@@ -88,23 +87,31 @@ class Detector(nn.Module):
         objectness, deltas = network.proposals(levels)
         boxes = self._propose(objectness, deltas, sizes, shape)
         atlas = build_atlas(levels)
-        class_logits, box_deltas = network.box(network.pool_box(atlas, sizes, _rois(boxes)))
-        first = class_logits.float().softmax(dim=1)[:, self.kept]
+        class_logits, box_deltas = network.box(network.pool_box(atlas, sizes, boxes))
+        first = class_logits.float().softmax(dim=1).index_select(1, self.kept)
         hopeful = _above(first.amax(dim=1), self.config.refined_floor)
-        first, boxes, box_deltas = first[hopeful], boxes[hopeful], box_deltas[hopeful]
-        boxes = clip(decode(box_deltas, boxes, BOX_WEIGHTS), *shape)
-        class_logits, box_deltas = network.refine(network.pool_box(atlas, sizes, _rois(boxes)))
-        second = class_logits.float().softmax(dim=1)[:, self.kept]
+        first = first.index_select(0, hopeful)
+        boxes = decode(
+            box_deltas.index_select(0, hopeful), boxes.index_select(0, hopeful), BOX_WEIGHTS
+        )
+        boxes = clip(boxes, *shape)
+        class_logits, box_deltas = network.refine(network.pool_box(atlas, sizes, boxes))
+        second = class_logits.float().softmax(dim=1).index_select(1, self.kept)
         refined = clip(decode(box_deltas, boxes, BOX_WEIGHTS), *shape)
         rows, best, labels = self._select(refined, 0.5 * (first + second))
-        found = refined[rows]
+        found = refined.index_select(0, rows)
         mask_boxes = network.mask_boxes(found, *shape)
-        logits = network.mask(*network.pool_mask(atlas, sizes, fine, _rois(mask_boxes)))
+        logits = network.mask(*network.pool_mask(atlas, sizes, fine, mask_boxes))
         masks = logits.float().sigmoid()
-        sound = candidates((best > self.config.score_floor).float())
-        scores, order = torch.sort((best * certainty(masks))[sound], descending=True)
-        order = sound[order]
-        return found[order], scores, labels[order], masks[order], mask_boxes[order]
+        sound = marked(best > self.config.score_floor)
+        scores, order = torch.sort(
+            (best * certainty(masks)).index_select(0, sound), descending=True
+        )
+        order = sound.index_select(0, order)
+        boxes, labels, masks, mask_boxes = (
+            part.index_select(0, order) for part in (found, labels, masks, mask_boxes)
+        )
+        return boxes, scores, labels, masks, mask_boxes
 
     def _propose(
         self,
@@ -117,12 +124,17 @@ class Detector(nn.Module):
         config = self.config
         anchors = torch.cat(level_anchors(self.network.config, sizes)).to(logits[0].device)
         best, index = torch.cat(logits, dim=1)[0].float().topk(config.anchors)
-        boxes = decode(torch.cat(deltas, dim=1)[0][index], anchors[index], PROPOSAL_WEIGHTS)
+        moves = torch.cat(deltas, dim=1)[0].index_select(0, index)
+        boxes = decode(moves, anchors.index_select(0, index), PROPOSAL_WEIGHTS)
         boxes = clip(boxes, *shape)
-        wanted = best.sigmoid() - config.proposal_floor
-        wanted = torch.cat([wanted[:1].clamp(min=1e-6), wanted[1:]])
-        marked = suppress(boxes[None], wanted[None], config.proposal_overlap, config.proposals)[0]
-        return boxes[candidates(marked)]
+        # They are sorted: the first is the best one, which is always wanted.
+        always = torch.zeros(config.anchors).to(best)
+        always[0] = 2.0
+        wanted = torch.maximum(best.sigmoid(), always)
+        kept = survivors(
+            boxes, wanted, config.proposal_overlap, config.proposals, config.proposal_floor
+        )
+        return boxes.index_select(0, kept)
 
     def _select(self, boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Region indices, scores and labels, (N,) each: those above the floor, or the best one.
@@ -132,13 +144,12 @@ class Detector(nn.Module):
         config, classes = self.config, scores.shape[1]
         every = scores.flatten()
         index = _above(every, config.score_floor)
-        best = every[index]
+        best = every.index_select(0, index)
         rows = quotient(index, classes)
         labels = index - rows * classes
-        apart = boxes[rows] + labels.to(boxes.dtype)[:, None] * _APART
-        marked = suppress(apart[None], best[None], config.overlap, config.detections)[0]
-        keep = candidates(marked)
-        return rows[keep], best[keep], labels[keep]
+        apart = boxes.index_select(0, rows) + labels.to(boxes.dtype)[:, None] * _APART
+        keep = survivors(apart, best, config.overlap, config.detections, 0.0)
+        return rows.index_select(0, keep), best.index_select(0, keep), labels.index_select(0, keep)
 
 
 def _above(scores: Tensor, floor: float) -> Tensor:
@@ -147,7 +158,7 @@ def _above(scores: Tensor, floor: float) -> Tensor:
     ONNX Runtime's int8 convolution crashes on an empty batch: one always stays.
     """
     least = scores.amax(dim=0).clamp(max=floor)
-    found: Tensor = candidates((scores >= least).float())
+    found: Tensor = marked(scores >= least)
     return found
 
 
@@ -165,7 +176,3 @@ def certainty(masks: Tensor) -> Tensor:
 def detect(network: MaskRCNN, image: Tensor, config: DetectConfig | None = None) -> Detections:
     """Find the objects of one picture, uint8 (H, W, 3); H and W multiples of 32."""
     return Detections(*Detector(network, config)(image[None]))
-
-
-def _rois(boxes: Tensor) -> Tensor:
-    return functional.pad(boxes, (1, 0))

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import roi_align
 
+from stream_export.blocks.operators import pool_regions
 from stream_models.backbone import MobileNetV2
 from stream_models.pooling import roi_align_to_learn
 
@@ -204,16 +205,22 @@ def build_atlas(levels: list[Tensor]) -> Tensor:
     Each level gets a border of one replicated cell, so that a bilinear sample at its edge reads
     its own values. Returns (B, C, h, w) float32.
     """
-    framed = [functional.pad(level.float(), (1, 1, 1, 1), mode="replicate") for level in levels]
-    width = framed[1].shape[-1]
-    column = torch.cat(
-        [functional.pad(x, (0, width - x.shape[-1], 0, 0)) for x in framed[1:]], dim=2
-    )
+    finest, *others = [level.float() for level in levels]
     # In flat pictures the column, 7/4 of its first level and its borders, is the taller one;
     # six rows more are always enough.
-    base = functional.pad(framed[0], (0, 0, 0, 6))
-    column = functional.pad(column, (0, 0, 0, base.shape[2] - column.shape[2]))
-    return torch.cat([base, column], dim=3)
+    base = functional.pad(finest, (1, 1, 1, 7), mode="replicate")
+    width = others[0].shape[-1]
+    spare = base.shape[2] - sum(level.shape[-2] + 2 for level in others)
+    # What fills the corners is never read: the same kind of padding takes one step.
+    framed = [
+        functional.pad(
+            level,
+            (1, 1 + width - level.shape[-1], 1, 1 + (spare if level is others[-1] else 0)),
+            mode="replicate",
+        )
+        for level in others
+    ]
+    return torch.cat([base, torch.cat(framed, dim=2)], dim=3)
 
 
 def atlas_regions(boxes: Tensor, sizes: list[tuple[int, int]], canonical: float) -> Tensor:
@@ -223,21 +230,27 @@ def atlas_regions(boxes: Tensor, sizes: list[tuple[int, int]], canonical: float)
     (FPN, equation 1). `sizes` are the (height, width) of the levels. Returns (R, 4) for
     RoIAlign with `aligned=True` and scale 1.
     """
-    side = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).clamp(min=1.0).sqrt()
-    level = torch.floor(torch.log2(side / canonical) + 1.0).clamp(0.0, len(sizes) - 1.0)
-    offset_x = (level > 0.5).float() * (sizes[0][1] + 2)
-    offset_y = torch.zeros_like(side)
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=1, keepdim=True)
+    least = [(canonical * 2.0 ** (index - 1)) ** 2 for index in range(1, len(sizes))]
+    reached = area >= torch.tensor([least], device=boxes.device)
+    level = reached.to(boxes.dtype).sum(dim=1).long()
+    # A row for each level: what takes pixels to its cells, and where its first one lies.
+    right = torch.tensor([[0.0]] + [[1.0]] * (len(sizes) - 1), device=boxes.device)
+    places = 1.0 + (sizes[0][1] + 2) * right * torch.tensor([[1.0, 0.0, 1.0, 0.0]]).to(right)
     for index in range(2, len(sizes)):
-        offset_y = offset_y + (level > index - 0.5).float() * (sizes[index - 1][0] + 2)
-    offset = torch.stack([offset_x, offset_y, offset_x, offset_y], dim=1) + 1.0
-    return boxes / (STRIDES[0] * torch.exp2(level))[:, None] + offset
+        below = torch.tensor([[float(row >= index)] for row in range(len(sizes))]).to(right)
+        places = places + (sizes[index - 1][0] + 2) * below * torch.tensor(
+            [[0.0, 1.0, 0.0, 1.0]]
+        ).to(right)
+    shrink = torch.tensor([[1.0 / stride] for stride in STRIDES], device=boxes.device)
+    return boxes * shrink.index_select(0, level) + places.index_select(0, level)
 
 
 def clip(boxes: Tensor, height: int, width: int) -> Tensor:
     """Boxes cut to the picture."""
-    x = boxes[:, 0::2].clamp(min=0, max=width)
-    y = boxes[:, 1::2].clamp(min=0, max=height)
-    return torch.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], dim=1)
+    sides = torch.tensor([1.0, 0.0, 1.0, 0.0]).to(boxes) * width
+    sides = sides + torch.tensor([0.0, 1.0, 0.0, 1.0]).to(boxes) * height
+    return torch.minimum(boxes.clamp(min=0), sides)
 
 
 class MaskRCNN(nn.Module):
@@ -276,23 +289,31 @@ class MaskRCNN(nn.Module):
         return clip(torch.cat([centre - half, centre + half], dim=1), height, width)
 
     def _pool(self, image: Tensor, rois: Tensor, size: int, scale: float = 1.0) -> Tensor:
-        # torchvision's operator is what exports, and answers faster.
+        if rois.shape[1] == 4:
+            pooled: Tensor = pool_regions(image, rois, size, scale)
+            return pooled
         if image.requires_grad and image.device.type == "cpu":
             return roi_align_to_learn(image, rois, size, scale)
         out: Tensor = roi_align(image, rois, size, scale, 1, aligned=True)
         return out
 
     def pool_box(self, atlas: Tensor, sizes: list[tuple[int, int]], rois: Tensor) -> Tensor:
-        """Regions (R, 5: picture index, x1, y1, x2, y2) to (R, C, P, P) for the box head."""
-        where = atlas_regions(rois[:, 1:], sizes, self.config.box_canonical)
-        where = torch.cat([rois[:, :1], where], dim=1)
-        return self._pool(atlas, where, self.config.box_pool)
+        """Regions to (R, C, P, P) for the box head.
+
+        They are (R, 5: picture index, x1, y1, x2, y2), or of a single picture (R, 4).
+        """
+        where = atlas_regions(rois[:, -4:], sizes, self.config.box_canonical)
+        return self._pool(atlas, _indexed(where, rois), self.config.box_pool)
 
     def pool_mask(
         self, atlas: Tensor, sizes: list[tuple[int, int]], fine: Tensor, rois: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Regions (R, 5) to the coarse (R, C, P, P) and fine (R, F, 4P, 4P) mask inputs."""
-        where = atlas_regions(rois[:, 1:], sizes, self.config.mask_canonical)
-        where = torch.cat([rois[:, :1], where], dim=1)
-        coarse = self._pool(atlas, where, self.config.mask_pool)
+        """Regions as `pool_box` takes them to the coarse (R, C, P, P) and fine (R, F, 4P, 4P)."""
+        where = atlas_regions(rois[:, -4:], sizes, self.config.mask_canonical)
+        coarse = self._pool(atlas, _indexed(where, rois), self.config.mask_pool)
         return coarse, self._pool(fine.float(), rois, self.config.mask_size, 1.0 / FINE_STRIDE)
+
+
+def _indexed(where: Tensor, rois: Tensor) -> Tensor:
+    """Boxes (R, 4) with the index of their picture before them where `rois` has one."""
+    return where if rois.shape[1] == 4 else torch.cat([rois[:, :1], where], dim=1)

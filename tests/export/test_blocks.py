@@ -98,6 +98,17 @@ def test_suppression_leaves_out_what_is_no_candidate_and_stops_at_the_limit():
     assert marked.tolist() == pytest.approx([0.9, -1, -1])
 
 
+def test_survivors_are_those_that_torchvision_keeps_best_first():
+    boxes = _boxes(200, 100)
+    scores = torch.rand(200, generator=torch.Generator().manual_seed(3))
+    able = torch.where(scores > 0.3)[0]
+    kept = able[batched_nms(boxes[able], scores[able], torch.zeros(len(able)), 0.4)]
+    found = torch.ops.stream.survivors(boxes, scores, 0.4, 200, 0.3)
+    assert torch.equal(found, kept)
+    assert torch.equal(torch.ops.stream.survivors(boxes, scores, 0.4, 3, 0.3), kept[:3])
+    assert len(torch.ops.stream.survivors(boxes, scores, 0.4, 3, 1.0)) == 0
+
+
 def test_classes_never_touch_however_many_there_are():
     labels = torch.arange(90)
     whole = torch.tensor([[0.0, 0, 1333, 800]]).repeat(90, 1)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torchvision.ops
-from onnxscript import FLOAT, INT64
+from onnxscript import BOOL, FLOAT, INT64
 from torch import Tensor
 
 from stream_export.blocks._onnx import op
@@ -63,6 +63,99 @@ def _suppress_onnx(boxes: FLOAT, scores: FLOAT, iou: float, limit: int) -> FLOAT
     nothing = op.Expand(op.Constant(value_floats=[-1.0]), op.Shape(scores))
     marked: FLOAT = op.ScatterND(nothing, where, op.GatherND(scores, where))
     return marked
+
+
+@torch.library.custom_op("stream::survivors", mutates_args=())
+def survivors(boxes: Tensor, scores: Tensor, iou: float, limit: int, floor: float) -> Tensor:
+    """Greedy non-maximum suppression that says who survives, where lists may be of any length.
+
+    Args:
+        boxes: float32 [N, 4], x1, y1, x2, y2.
+        scores: float32 [N]; an entry of `floor` or less is no candidate.
+        iou: a box that overlaps a better one by more than this is suppressed, 0..1.
+        limit: at most this many survive.
+        floor: see `scores`.
+
+    Returns:
+        int64 [M]: indices, best first.
+    """
+    able = torch.where(scores > floor)[0]
+    kept = torchvision.ops.nms(boxes[able], scores[able], iou)
+    return able[kept[:limit]]
+
+
+@survivors.register_fake
+def _(boxes: Tensor, scores: Tensor, iou: float, limit: int, floor: float) -> Tensor:
+    count = torch.library.get_ctx().new_dynamic_size()
+    return scores.new_empty(count, dtype=torch.int64)
+
+
+def _survivors_onnx(boxes: FLOAT, scores: FLOAT, iou: float, limit: int, floor: float) -> INT64:
+    selected = op.NonMaxSuppression(
+        op.Unsqueeze(boxes, op.Constant(value_ints=[0])),
+        op.Unsqueeze(scores, op.Constant(value_ints=[0, 1])),
+        op.Constant(value_ints=[limit]),
+        op.Constant(value_floats=[iou]),
+        op.Constant(value_floats=[floor]),
+    )
+    # Rows are (group, class, box); there is one of each of the first two.
+    index: INT64 = op.Gather(selected, op.Constant(value_int=2), axis=1)
+    return index
+
+
+@torch.library.custom_op("stream::marked", mutates_args=())
+def marked(marks: Tensor) -> Tensor:
+    """The indices of what is true, int64 [M], of bool [N]."""
+    return torch.where(marks)[0]
+
+
+@marked.register_fake
+def _(marks: Tensor) -> Tensor:
+    count = torch.library.get_ctx().new_dynamic_size()
+    return marks.new_empty(count, dtype=torch.int64)
+
+
+def _marked_onnx(marks: BOOL) -> INT64:
+    index: INT64 = op.Squeeze(op.NonZero(marks), op.Constant(value_ints=[0]))
+    return index
+
+
+@torch.library.custom_op("stream::pool_regions", mutates_args=())
+def pool_regions(feature: Tensor, boxes: Tensor, size: int, scale: float) -> Tensor:
+    """RoIAlign of a single picture with one sample a cell, aligned to half pixels.
+
+    Args:
+        feature: float32 [1, C, H, W].
+        boxes: float32 [R, 4], x1, y1, x2, y2.
+        size: cells along an edge of the pooled grid, P.
+        scale: from the boxes' units to cells of the map.
+
+    Returns:
+        float32 [R, C, P, P].
+    """
+    pooled: Tensor = torchvision.ops.roi_align(feature, [boxes], size, scale, 1, True)
+    return pooled
+
+
+@pool_regions.register_fake
+def _(feature: Tensor, boxes: Tensor, size: int, scale: float) -> Tensor:
+    return feature.new_empty((boxes.shape[0], feature.shape[1], size, size))
+
+
+def _pool_regions_onnx(feature: FLOAT, boxes: FLOAT, size: int, scale: float) -> FLOAT:
+    count = op.Shape(boxes, start=0, end=1)
+    pooled: FLOAT = op.RoiAlign(
+        feature,
+        boxes,
+        op.Expand(op.Constant(value_ints=[0]), count),
+        coordinate_transformation_mode="half_pixel",
+        mode="avg",
+        output_height=size,
+        output_width=size,
+        sampling_ratio=1,
+        spatial_scale=scale,
+    )
+    return pooled
 
 
 @torch.library.custom_op("stream::candidates", mutates_args=())
@@ -189,6 +282,9 @@ def _quotient_onnx(index: INT64, divisor: INT64) -> INT64:
 TRANSLATIONS: dict[Callable[..., object], Callable[..., object]] = {
     torch.ops.stream.quotient.default: _quotient_onnx,
     torch.ops.stream.suppress.default: _suppress_onnx,
+    torch.ops.stream.survivors.default: _survivors_onnx,
+    torch.ops.stream.marked.default: _marked_onnx,
+    torch.ops.stream.pool_regions.default: _pool_regions_onnx,
     torch.ops.stream.candidates.default: _candidates_onnx,
     torch.ops.stream.roi_align_levels.default: _roi_align_levels_onnx,
     torch.ops.stream.shortest_edge.default: shortest_edge_onnx,
