@@ -102,28 +102,39 @@ class _Window:
         self._events.write(json.dumps(event) + "\n")
         self._events.flush()
 
-    def obey(self, order: dict[str, Any]) -> None:
-        """Shows a picture, or the same one with other lines."""
+    def obey(self, order: dict[str, Any]) -> bool:
+        """Shows a picture, or the same one with other lines; returns False if it was closed."""
         if "memory" in order:
             self._memory = np.memmap(order["memory"], np.uint8, "r+")
         self._wanted = order
         height, width = order["size"]
-        if self._shape is None:
+        first = self._shape is None
+        if first:
             flags = cv2.WINDOW_NORMAL | cv2.WINDOW_GUI_NORMAL | cv2.WINDOW_FREERATIO
             cv2.namedWindow(self._title, flags)
             cv2.setMouseCallback(self._title, self._on_mouse)
+        elif not self._is_open():
+            return False
         if order["full"] != self._full:
             self._full = order["full"]
             value = cv2.WINDOW_FULLSCREEN if self._full else cv2.WINDOW_NORMAL
             cv2.setWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN, value)
         if self._shape != (height, width) and not self._full:
             cv2.resizeWindow(self._title, width, height)
-        first, self._shape = self._shape is None, (height, width)
+        self._shape = (height, width)
         if first:
             cv2.waitKey(1)
         self._draw()
-        self.listen()
+        if not self.listen():
+            return False
         self.tell(shown=order["number"])
+        return True
+
+    def _is_open(self) -> bool:
+        try:
+            return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
+        except cv2.error:
+            return False
 
     def _draw(self) -> None:
         if self._shape is None:
@@ -157,13 +168,10 @@ class _Window:
         if self._shape is None:
             return True
         key = cv2.waitKeyEx(1)
-        try:
-            if cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
-                return False
-            if self._view() != self._size:
-                self._draw()
-        except cv2.error:
+        if not self._is_open():
             return False
+        if self._view() != self._size:
+            self._draw()
         if key != -1:
             self.tell(key=_NAMED_KEYS.get(key & 0xFF, chr(key & 0xFF)))
         return True
@@ -187,15 +195,14 @@ def main() -> None:
     threading.Thread(target=_read, args=(orders,), daemon=True).start()
     while True:
         try:
-            line = orders.get(timeout=_STEP)
+            line: str | None = orders.get(timeout=_STEP)
         except queue.Empty:
-            if not window.listen():
-                window.tell(closed=True)
-                break
-            continue
-        if not line:
+            line = None
+        if line == "":
             break
-        window.obey(json.loads(line))
+        if not (window.listen() if line is None else window.obey(json.loads(line))):
+            window.tell(closed=True)
+            break
     # The desktop takes the window away only when it is given the time to.
     cv2.destroyAllWindows()
     cv2.waitKey(1)

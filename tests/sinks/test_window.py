@@ -239,6 +239,18 @@ def test_a_window_that_has_ended_is_an_error_once_it_is_noticed(screen, window):
             window.pump()
 
 
+def test_closing_it_between_two_pictures_is_no_fault_of_the_display(screen, window):
+    window.write(frame((10, 200, 10)))
+    screen.window("stream: here")
+    screen.close("stream: here")
+    deadline = time.monotonic() + 60
+    number = 0
+    while window.pump():  # one picture after the other, so that it is closed while one is drawn
+        number += 1
+        window.write(frame((10, 200, 10), number))
+        assert time.monotonic() < deadline, "it is not noticed"
+
+
 def test_pictures_that_grow_are_shown_and_nothing_is_left_behind(screen, window):
     before = set(Path("/dev/shm").glob("stream-window-*"))
     for number, size in enumerate([(48, 64), (96, 128), (240, 320), (48, 64)]):
