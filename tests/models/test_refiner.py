@@ -158,6 +158,25 @@ def test_a_backbone_is_taken_over_but_for_its_padding():
     assert torch.allclose(moved[..., 1:, 1:], shifted[..., 1:, 1:], atol=1e-4)
 
 
+def test_four_pixels_at_a_time_are_the_same_pixels():
+    import copy
+
+    import torch
+
+    from stream_models.refiner import Refiner
+
+    torch.manual_seed(0)
+    refiner = Refiner().eval()
+    torch.nn.init.normal_(refiner.out.weight)
+    torch.nn.init.normal_(refiner.out.bias)
+    wide = copy.deepcopy(refiner)
+    wide.widen()
+    x = 2 * torch.rand(1, 4, 64, 96) - 1
+    with torch.no_grad():
+        assert torch.allclose(wide(x), refiner(x), atol=1e-4)
+        assert refiner(x).std() > 1
+
+
 def test_errors_at_the_edge_and_a_smaller_overlap_cost_more():
     import torch
 

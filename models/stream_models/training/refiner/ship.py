@@ -44,7 +44,9 @@ def to_onnx(refiner: Refiner, classes: Sequence[str], told: Mapping[str, str]) -
     Raises:
         ModelError: it cannot be exported.
     """
-    module = _Whole(foldable(copy.deepcopy(refiner).cpu())).eval()
+    fast = copy.deepcopy(refiner).cpu()
+    fast.widen()
+    module = _Whole(foldable(fast)).eval()
     # Dynamic sides must be multiples of 32, or the steps of the decoder would not meet.
     sides = {1: 32 * torch.export.Dim("height"), 2: 32 * torch.export.Dim("width")}
     with torch.no_grad(), quiet():
