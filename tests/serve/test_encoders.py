@@ -144,3 +144,20 @@ def test_what_was_agreed_on_is_encoded():
     assert isinstance(encoder_for("video/VP8"), Vp8)
     assert isinstance(encoder_for("video/H264"), H264)
     assert encoder_for("video/AV1") is None
+
+
+@pytest.mark.parametrize(
+    ("made", "size", "threads"),
+    [
+        (Vp8, (1280, 720), 1),
+        (Vp8, (1920, 1080), 1),
+        (H264, (1280, 720), 1),
+        (H264, (1920, 1080), 2),
+    ],
+)
+def test_no_thread_is_begun_that_would_only_wait(made, size, threads):
+    encoder = made()
+    picture = av.VideoFrame(*size, "yuv420p")
+    picture.pts, picture.time_base = 0, Fraction(1, 90_000)
+    encoder.encode(picture)
+    assert encoder._context.thread_count == threads
