@@ -7,6 +7,8 @@ import pytest
 
 from stream.errors import UsageError
 from stream.sinks._encoders import choose_encoder, choose_format, encoder_names, format_remark
+from stream.sinks.video import VideoSink
+from tests.sinks.running import info
 
 EVEN = (False, False)
 
@@ -104,3 +106,10 @@ def test_quality_and_speed_go_by_the_encoders_own_names():
 def test_what_an_encoder_does_not_know_is_refused(name, crf, preset):
     with pytest.raises(UsageError):
         choose_encoder(name, crf, preset)
+
+
+@pytest.mark.parametrize(("codec", "asked", "threads"), [("libvpx", None, 1), ("libvpx", 2, 2)])
+def test_vp8_has_no_thread_that_would_only_wait(tmp_path, codec, asked, threads):
+    sink = VideoSink(tmp_path / "out.webm", info(), codec=codec, threads=asked)
+    assert sink._stream.codec_context.thread_count == threads
+    sink.abort()
