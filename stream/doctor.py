@@ -135,7 +135,7 @@ def _packages() -> Iterator[Finding]:
 def _processor() -> Iterator[Finding]:
     import psutil
 
-    from stream.inference.cpu import processor
+    from stream.cpu import processor
 
     found = processor()
     features = ", ".join(sorted(found.features)) or "not known"

@@ -9,9 +9,9 @@ from pathlib import Path
 from stream.bench import obvious
 from stream.bench.figures import Figure
 from stream.bench.material import demo_picture
+from stream.cpu import available_cores
 from stream.extras import need_extra
 from stream.inference.catalogue import find
-from stream.inference.cpu import available_cores
 
 
 def measure(

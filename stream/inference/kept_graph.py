@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
+from stream.cpu import processor
 from stream.errors import ModelError
 from stream.inference.cache import cache_folder, prune
-from stream.inference.cpu import processor
 from stream.inference.onnx_runtime import InferenceSession
 from stream.inference.providers import runtime
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from stream.cpu import available_cores
 from stream.errors import ModelError, ProviderError
 from stream.inference.assignment import elsewhere
 from stream.inference.catalogue import Entry, open_model
 from stream.inference.contract import INPUT, Geometry, Metadata, check_tensors
 from stream.inference.converter import converter, obstacle
-from stream.inference.cpu import available_cores
 from stream.inference.fixed_regions import with_fixed_regions
 from stream.inference.kept_graph import through_kept
 from stream.inference.nvidia import failure

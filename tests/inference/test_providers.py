@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stream import Segmenter
+from stream import Segmenter, cpu
 from stream.errors import ModelError, ProviderError, UsageError
-from stream.inference import cpu, providers, session
+from stream.inference import providers, session
 from stream.inference.assignment import elsewhere
 from stream.inference.catalogue import find
 from stream.inference.providers import AUTO_ORDER, Route, UnavailableError, route
