@@ -32,6 +32,7 @@ PARTS = (
     "nodes",
     "peers",
     "gpu",
+    "fleet",
 )
 """What can be measured."""
 
@@ -67,6 +68,9 @@ class BenchOptions:
         metavar="FILE,…",
         parse=parse_names,
     )
+    files: int = option(
+        100_000, "For fleet: of how many files, which are only thought of.", low=50_000
+    )
     json: Path | None = option(
         None, "Also write the figures here.", said="not written", metavar="FILE.json"
     )
@@ -85,7 +89,8 @@ def bench(
             "its origin and other runtimes (extra [export]); effects times each beside "
             "supervision's annotators; edges says how near they come to the true ones, and how "
             "still they lie; identity says who is taken for whom by each tracker; gpu measures an "
-            "NVIDIA card, or tries the same on the CPU with --provider cpu. [default: "
+            "NVIDIA card, or tries the same on the CPU with --provider cpu; fleet drives a "
+            "thousand machines that are only thought of. [default: "
             "pipeline, compositing, memory and speed; speed, nodes and peers where --model is a "
             "file]",
         ),
@@ -99,7 +104,18 @@ def bench(
             raise UsageError(f"--part is one of {', '.join(PARTS)}, not {name!r}")
     from rich.table import Table
 
-    from stream.bench import compositing, edges, effects, gpu, identity, memory, nodes, peers, speed
+    from stream.bench import (
+        compositing,
+        edges,
+        effects,
+        fleet,
+        gpu,
+        identity,
+        memory,
+        nodes,
+        peers,
+        speed,
+    )
     from stream.run.guard import check_report
     from stream.run.report import machine, write_json
 
@@ -120,6 +136,7 @@ def bench(
             "memory": lambda: memory.measure(folder),
             "speed": lambda: speed.measure_model(folder, model, provider, size),
             "nodes": lambda: nodes.measure(model, provider),
+            "fleet": lambda: fleet.measure(folder, options.files),
             "gpu": lambda: gpu.measure(folder, model, provider, size),
             "peers": lambda: peers.measure(folder, model, provider, options.against or "", clips),
         }
