@@ -11,7 +11,7 @@ from stream.cli import _common as common
 
 if TYPE_CHECKING:
     from stream.fleet.driver import Progress
-    from stream.fleet.ledger import Entry
+    from stream.fleet.entries import Entry
     from stream.fleet.page import Parts
 
 _LINE_EVERY = 60.0
@@ -55,7 +55,8 @@ def _words(progress: Progress) -> str:
     if progress.left is not None:
         said += f", {_duration(progress.left)} left"
     nodes = ", ".join(f"{name}: {count}" for name, count in sorted(progress.workers.items()))
-    return f"{said} (workers: {nodes or 'starting'})"
+    said += f" (workers: {nodes or 'starting'})"
+    return f"{said}; {progress.note}" if progress.note else said
 
 
 def _duration(seconds: float) -> str:
@@ -74,7 +75,7 @@ def print_table(entries: Sequence[Entry], parts: Parts) -> None:
     from rich.table import Table
 
     from stream.cli._hints import without_secrets
-    from stream.fleet.ledger import State
+    from stream.fleet.entries import State
     from stream.fleet.page import figures, how_far
 
     known = figures(entries)

@@ -3,75 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stream.cli import _common as common
+from stream.cli._fleet_options import LEDGER, FleetOptions
 from stream.cli._fleet_words import Line, print_table
 from stream.cli._groups import command
 from stream.errors import UsageError
-from stream.option import option
 from stream.options import CutOptions, InputOptions, RunOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from stream.fleet.ledger import Entry, Ledger, Wanted
+    from stream.fleet.entries import Entry, Wanted
+    from stream.fleet.ledger import Ledger
     from stream.fleet.page import Parts
     from stream.fleet.places import Input
-
-_LEDGER = ".stream-fleet.sqlite"
-
-
-@dataclass(frozen=True, slots=True)
-class FleetOptions:
-    """Where the work is done, and what becomes of failures."""
-
-    ray: str | None = option(
-        None,
-        "A Ray cluster, such as ray://head:10001; auto for the one of this machine.",
-        said="Ray on this machine alone",
-        metavar="ADDRESS",
-    )
-    workers: int | None = option(
-        None, "Workers at most.", said="as many as the machines take", low=1
-    )
-    cores: int = option(1, "Processor cores that a worker has.", low=1)
-    gpus: float = option(0.0, "GPUs that a worker has, also in parts, such as 0.25.", low=0.0)
-    memory: float | None = option(
-        None, "GiB of memory that a worker asks for.", said="not asked for", low=0.1
-    )
-    retries: int = option(2, "So often a file that fails is tried again.", low=0)
-    part_minutes: float | None = option(
-        None,
-        "Cut longer files at key frames into parts of so many minutes at least, which workers do "
-        "side by side; the result is the whole file's.",
-        said="each file is one task",
-        metavar="MINUTES",
-        low=0.01,
-    )
-    resume: bool = option(
-        False, "Go on where an earlier run stopped; refused where there was none."
-    )
-    status: bool = option(
-        False, "Say how far it is, from the ledger alone, and end. Name the output as INPUT."
-    )
-    ledger: Path | None = option(
-        None,
-        "Where it is written down what became of each file.",
-        said=f"{_LEDGER} in the output folder; in the user's cache for object storage",
-        metavar="FILE",
-    )
-    page: Path | None = option(
-        None,
-        "Also write a page with plots: throughput, slowest files, failures.",
-        said="no page",
-        metavar="FILE.html",
-    )
 
 
 @command
@@ -116,35 +69,55 @@ def fleet(
         return
     if output is None:
         raise UsageError("name the folder that the results go into: -o FOLDER")
-    from stream.fleet.ledger import Ledger, State
-    from stream.fleet.places import find, is_remote
+    from stream.fleet.entries import State
+    from stream.fleet.ledger import Ledger
+    from stream.fleet.lock import only_driver
+    from stream.fleet.places import find, is_remote, whole
     from stream.sources.folders import VIDEO_ENDINGS
 
     _check_split(asked, cut, options)
     path = _ledger_path(output, options)
     if options.resume and not path.is_file():
         raise UsageError(f"there is nothing to go on with: no ledger {path}")
-    found = find(inputs, VIDEO_ENDINGS)
+    output = whole(output)
+    found = _without_results(find(inputs, VIDEO_ENDINGS), output, path)
     if not is_remote(output):
         _make(Path(output))
     plan = _plan(asked, cut, records or [])
     wanted = _wanted(found, output, plan, records or [])
     _check(plan, wanted[0])
-    ledger = Ledger(path)
-    try:
+    with only_driver(path), closing(Ledger(path)) as ledger:
         _refuse_foreign(ledger, wanted, overwrite=asked.files.overwrite)
-        known = {one.wanted.source: one for one in ledger.entries()}
         ledger.want(wanted)
         _want_again_what_is_gone(ledger, wanted)
         mine = {one.source for one in wanted}
-        numbers = [one.number for one in ledger.entries() if one.wanted.source in mine]
-        already = sum(known[one].state == State.DONE for one in mine if one in known)
+        entries = [one for one in ledger.entries() if one.wanted.source in mine]
+        numbers = [one.number for one in entries]
+        already = sum(one.state == State.DONE for one in entries)
+        del entries, found, wanted  # of a million files they are half a gigabyte
         if already:
-            common.say(f"{already} of {len(wanted)} files are done already", quiet=asked.run.quiet)
+            common.say(f"{already} of {len(numbers)} files are done already", quiet=asked.run.quiet)
         interrupted = _drive(ledger, numbers, plan, options, asked.run)
         _finish(ledger, numbers, options, asked.run, interrupted=interrupted)
-    finally:
-        ledger.close()
+
+
+def _without_results(found: Sequence[Input], output: str, ledger: Path) -> list[Input]:
+    """The inputs without what earlier runs have made of them, where the output lies among them.
+
+    Raises:
+        UsageError: nothing else is there.
+    """
+    from stream.fleet.ledger import Ledger
+    from stream.fleet.places import is_below
+
+    made: set[str] = set()
+    if ledger.is_file() and any(is_below(one.source, output) for one in found):
+        with closing(Ledger(ledger, reading=True)) as known:
+            made = {place for one in known.entries() for place in one.wanted.targets}
+    left = [one for one in found if one.source not in made]
+    if not left:
+        raise UsageError(f"all videos there are results of this fleet, in {output}")
+    return left
 
 
 def _check_split(asked: common.Common, cut: CutOptions, options: FleetOptions) -> None:
@@ -203,7 +176,8 @@ def _wanted(
         UsageError: two inputs would have one result.
     """
     from stream.cli._batch import output_name
-    from stream.fleet.ledger import Wanted
+    from stream.fleet.entries import Wanted
+    from stream.fleet.places import is_same
     from stream.run.opening import endings_for
 
     made = endings_for(plan.outputs[0].picture)
@@ -215,6 +189,8 @@ def _wanted(
         video = below.with_name(output_name(below, made=made)).as_posix()
         places = [video, *(str(Path(video).with_suffix(f".{end.lstrip('.')}")) for end in records)]
         targets = tuple(f"{output.rstrip('/')}/{place}" for place in places)
+        if any(is_same(one.source, place) for place in targets):
+            raise UsageError(f"{one.source} would be replaced by its own result; name another -o")
         if targets[0] in seen:
             raise UsageError(
                 f"{seen[targets[0]]} and {one.source} would both become {targets[0]}; give them "
@@ -241,16 +217,16 @@ def _refuse_foreign(ledger: Ledger, wanted: Sequence[Wanted], *, overwrite: bool
     Raises:
         UsageError: there are some; the first is named.
     """
-    from stream.fleet.places import exists
+    from stream.fleet.places import there
 
+    if overwrite:
+        return
     # Nothing was there when a file was first begun, or it was to be replaced: what is there since
     # is ours, also where a driver was killed before it wrote that down, or a later step failed.
     ours = {target for one in ledger.entries() if one.begun for target in one.wanted.targets}
-    if overwrite:
-        return
-    foreign = [
-        target for one in wanted for target in one.targets if target not in ours and exists(target)
-    ]
+    foreign = sorted(
+        there(target for one in wanted for target in one.targets if target not in ours)
+    )
     if foreign:
         raise UsageError(
             f"{len(foreign)} results exist already that this fleet has not written, such as "
@@ -259,14 +235,13 @@ def _refuse_foreign(ledger: Ledger, wanted: Sequence[Wanted], *, overwrite: bool
 
 
 def _want_again_what_is_gone(ledger: Ledger, wanted: Sequence[Wanted]) -> None:
-    from stream.fleet.ledger import State
-    from stream.fleet.places import exists
+    from stream.fleet.entries import State
+    from stream.fleet.places import there
 
     mine = {one.source for one in wanted}
-    for entry in ledger.entries(State.DONE):
-        gone = any(not exists(target) for target in entry.wanted.targets)
-        if entry.wanted.source in mine and gone:
-            ledger.again(entry.wanted.source)
+    done = [one.wanted for one in ledger.entries(State.DONE) if one.wanted.source in mine]
+    kept = there(target for one in done for target in one.targets)
+    ledger.again([one.source for one in done if not kept.issuperset(one.targets)])
 
 
 def _drive(
@@ -274,7 +249,7 @@ def _drive(
 ) -> bool:
     """Does what waits; returns whether it was interrupted."""
     from stream.fleet.driver import Driver
-    from stream.fleet.ledger import State
+    from stream.fleet.entries import State
     from stream.fleet.ray_pool import Need, RayPool
     from stream.run.interrupt import on_interrupt
 
@@ -282,7 +257,8 @@ def _drive(
     if not any(one.number in mine for one in ledger.entries(State.WAITING)):
         return False
     console = common.progress_console(quiet=run.quiet)
-    need = Need(options.cores, options.gpus, options.memory, options.workers)
+    patience = options.patience * 60
+    need = Need(options.cores, options.gpus, options.memory, options.workers, patience)
     with console.status("starting Ray and the workers"):
         pool = RayPool(plan, need, options.ray)
     line = Line(quiet=run.quiet)
@@ -305,7 +281,7 @@ def _finish(
     interrupted: bool,
 ) -> None:
     """Says and writes what came of it, and ends with the exit code that it earns."""
-    from stream.fleet.ledger import State
+    from stream.fleet.entries import State
     from stream.run.interrupt import EXIT_CODE
 
     mine = set(numbers)
@@ -333,7 +309,9 @@ def _write(
     if run.report is not None:
         write_json(run.report, figures(entries, parts))
     if options.page is not None:
-        write_whole(options.page, page(entries, "Fleet", parts).encode(), overwrite=True)
+        write_whole(
+            options.page, page(entries, "Fleet", parts).encode(errors="replace"), overwrite=True
+        )
 
 
 def _say_status(
@@ -363,7 +341,7 @@ def _ledger_path(output: str, options: FleetOptions) -> Path:
     if options.ledger is not None:
         return options.ledger
     if not is_remote(output):
-        return Path(output) / _LEDGER
+        return Path(output) / LEDGER
     name = hashlib.sha256(output.rstrip("/").encode()).hexdigest()[:16]
     try:
         return cache_folder("fleet") / f"{name}.sqlite"

@@ -4,68 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from stream.errors import StreamError
-from stream.fleet.ledger import Entry, Ledger, PartEntry, State
+from stream.fleet.entries import PartEntry, State, Wanted
+from stream.fleet.ledger import Ledger
 from stream.fleet.parts import PartKey, PartTask, Step, following
 from stream.fleet.places import parts_folder, remove_leftovers, remove_parts
+from stream.fleet.pool import Lost, Pool
+from stream.fleet.waiting import Handed, Waiting
 from stream.fleet.work import Done, Task
 
 _WAIT = 0.5
-"""Seconds that workers are waited for at a time."""
+"""Seconds that workers are waited for at a time, and between two words of progress."""
 
 MOST_LOST = 5
 """So often a worker may be lost with a file before that counts as the file's own fault."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """A worker that was lost with a task.
-
-    Attributes:
-        number: the task's.
-        error: what is known of it, in a sentence.
-        key: which part of the file it was; None for the file.
-        serial: the task's.
-    """
-
-    number: int
-    error: str
-    key: PartKey | None = None
-    serial: int = 0
-
-
-class Pool(ABC):
-    """Workers that tasks are given to."""
-
-    @abstractmethod
-    def free(self) -> int:
-        """How many tasks would begin at once."""
-
-    @abstractmethod
-    def submit(self, task: Task) -> None:
-        """Gives a task to a free worker."""
-
-    @abstractmethod
-    def wait(self, timeout: float) -> list[Done | Lost]:
-        """What has ended within so many seconds; the workers of it are free, or gone.
-
-        Raises:
-            StreamError: no worker can ever do anything: the model cannot be loaded.
-        """
-
-    @abstractmethod
-    def workers(self) -> dict[str, int]:
-        """How many workers there are on each machine."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Ends the workers, in the middle of their tasks if need be."""
 
 
 @dataclass(slots=True)
@@ -83,6 +38,7 @@ class Progress:
         workers: on each machine.
         parts: of files that are being done in parts: their tasks as far as they are known.
         parts_done: of these.
+        note: why nothing goes on, in a few words.
     """
 
     total: int = 0
@@ -95,6 +51,7 @@ class Progress:
     workers: dict[str, int] = field(default_factory=dict)
     parts: int = 0
     parts_done: int = 0
+    note: str = ""
 
     @property
     def fps(self) -> float:
@@ -118,10 +75,6 @@ class _Cut:
     def found(self) -> list[PartEntry]:
         """What was found of each part, in order."""
         return [one for key, one in self.parts.items() if key.step == Step.FIND]
-
-
-_Waiting = tuple[int, PartKey | None]
-"""A file's number, and which part of it."""
 
 
 class Driver:
@@ -152,10 +105,11 @@ class Driver:
         self._split = split
         self._on_progress = on_progress
         self._clock = clock
-        self._files: dict[int, Entry] = {}
+        self._known: dict[int, Wanted] = {}
         self._cuts: dict[int, _Cut] = {}
-        self._waiting: deque[_Waiting] = deque()
-        self._running: dict[int, _Waiting] = {}
+        self._waiting = Waiting(())
+        self._running: dict[int, Handed] = {}
+        self._useless: list[int] = []
         self._serials = count()
         self._ended = 0
         self._stopping = threading.Event()
@@ -180,44 +134,50 @@ class Driver:
         Raises:
             StreamError: the ledger cannot be written, or no worker can work.
         """
-        asked = set(numbers)
-        entries = [one for one in self._ledger.entries() if one.number in asked]
-        progress = Progress(len(entries))
-        progress.done = sum(one.state == State.DONE for one in entries)
-        self._files = {one.number: one for one in entries if one.state == State.WAITING}
-        begun = self._clock()
-        for number, entry in self._files.items():
-            for target in entry.wanted.targets:
-                remove_leftovers(target, number)
-        self._wait_for_all()
+        progress = Progress(len(numbers))
+        waiting = self._ledger.waiting(numbers)
+        progress.done = len(numbers) - len(waiting)
+        begun = said = self._clock()
+        self._wait_for_all(waiting)
+        ended: list[Done | Lost] = []
         while self._waiting or self._running:
+            # First the ledger: what is on its way without its knowing would be done twice.
+            with self._ledger.together():
+                for one in ended:
+                    self._take(one, progress)
+                tasks = self._next_tasks()
+            self._tidy()
+            for task in tasks:
+                self._pool.submit(task)
+            ended = []
             if self._at_once.is_set() or (self._stopping.is_set() and not self._running):
                 break
-            while self._waiting and not self._stopping.is_set() and self._pool.free() > 0:
-                self._begin(*self._waiting.popleft())
-            for ended in self._pool.wait(_WAIT):
-                self._take(ended, progress)
-            progress.running = len(self._running)
+            if self._running or self._waiting:
+                ended = self._pool.wait(_WAIT)
             progress.seconds = self._clock() - begun
-            left = len(self._waiting) + len(self._running)
-            progress.left = progress.seconds / self._ended * left if self._ended else None
-            progress.workers = self._pool.workers()
-            parts = [one for cut in self._cuts.values() for one in cut.parts.values()]
-            progress.parts = len(parts)
-            progress.parts_done = sum(one.state == State.DONE for one in parts)
-            self._on_progress(progress)
+            if self._clock() - said >= _WAIT or not self._running:
+                said = self._clock()
+                self._say(progress)
         self.interrupted = bool(self._waiting or self._running)
         return progress
 
-    def _wait_for_all(self) -> None:
+    def _say(self, progress: Progress) -> None:
+        progress.running = len(self._running)
+        left = len(self._waiting) + len(self._running)
+        progress.left = progress.seconds / self._ended * left if self._ended else None
+        progress.workers = self._pool.workers()
+        progress.note = self._pool.note
+        parts = [one for cut in self._cuts.values() for one in cut.parts.values()]
+        progress.parts = len(parts)
+        progress.parts_done = sum(one.state == State.DONE for one in parts)
+        self._on_progress(progress)
+
+    def _wait_for_all(self, numbers: Sequence[int]) -> None:
         """What an earlier driver has left in the middle comes first."""
-        parts = self._ledger.parts()
-        whole: deque[_Waiting] = deque()
-        for number in self._files:
-            if number not in parts:
-                whole.append((number, None))
-                continue
-            cut = _Cut({one.key: one for one in parts[number]})
+        parts = self._ledger.parts(numbers)
+        self._waiting = Waiting(number for number in numbers if number not in parts)
+        for number, entries in parts.items():
+            cut = _Cut({one.key: one for one in entries})
             self._cuts[number] = cut
             cut.whole = PartKey(Step.WHOLE) in cut.parts or any(
                 # That no frame was followed is how the ledger knows of it.
@@ -228,18 +188,33 @@ class Driver:
             if PartKey(Step.WHOLE) in waiting:
                 waiting = [PartKey(Step.WHOLE)]
             if waiting:
-                self._waiting.extend((number, key) for key in waiting)
+                self._waiting.first((number, key) for key in waiting)
             else:
                 # It was killed between a step's end and the next one's beginning.
                 self._next_step(number, list(cut.parts)[-1])
-        self._waiting.extend(whole)
 
-    def _begin(self, number: int, key: PartKey | None) -> None:
-        # First the ledger: a file that is on its way without its knowing would be done twice.
+    def _next_tasks(self) -> list[Task]:
+        """What the free workers are given; the ledger knows of it then."""
+        if self._stopping.is_set() or not self._waiting:
+            return []
+        room = min(self._pool.free(), len(self._waiting))
+        return [self._begin(*self._waiting.pop()) for _ in range(room)]
+
+    def _wanted(self, number: int) -> Wanted:
+        """What is to be done with a file that is begun."""
+        if number not in self._known:
+            self._known[number] = self._ledger.entry(number).wanted
+        return self._known[number]
+
+    def _begin(self, number: int, key: PartKey | None) -> Task:
+        wanted = self._wanted(number)
+        if key is None and self._ledger.entry(number).begun:
+            # What a worker of an earlier driver has left in the middle.
+            for target in wanted.targets:
+                remove_leftovers(target, number)
         self._ledger.begin(number, key)
         serial = next(self._serials)
         self._running[serial] = (number, key)
-        wanted = self._files[number].wanted
         task = Task(number, wanted.source, wanted.targets, self._split, serial=serial)
         if key is not None:
             found = self._cuts[number].found
@@ -247,14 +222,14 @@ class Driver:
             begins, frames = [one.begin for one in found], [one.frames for one in found]
             part = PartTask(key, tuple(begins), tuple(frames), folder)
             task = replace(task, split=None, part=part)
-        self._pool.submit(task)
+        return task
 
     def _take(self, ended: Done | Lost, progress: Progress) -> None:
         number, key = ended.number, ended.key
         if self._running.pop(ended.serial, None) is None:
             # Its file was given up meanwhile, begun anew, or done in another way.
             if self._ledger.entry(number).state == State.DONE:
-                remove_parts(self._files[number].wanted.targets[0], number)
+                self._useless.append(number)
             return
         if isinstance(ended, Done) and ended.remark:
             self._ledger.remark(number, ended.remark)
@@ -266,7 +241,7 @@ class Driver:
             self._ledger.cut(number, ended.begins)
             self._cuts[number] = _Cut({})
             self._refresh(number)
-            self._first([(number, one) for one in self._cuts[number].parts])
+            self._waiting.first((number, one) for one in self._cuts[number].parts)
         elif key is None:
             self._done(ended, progress, ended.seconds)
         else:
@@ -276,6 +251,7 @@ class Driver:
         self._ended += 1
         self._ledger.done(ended.number, seconds=seconds, frames=ended.frames, node=ended.node)
         progress.done += 1
+        self._known.pop(ended.number, None)
         if ended.key is None:
             progress.frames += ended.frames
 
@@ -293,7 +269,7 @@ class Driver:
             seconds = sum(one.seconds for one in cut.parts.values())
             self._done(ended, progress, seconds)
             self._leave(number)
-            remove_parts(self._files[number].wanted.targets[0], number)
+            self._useless.append(number)
             return
         self._ended += 1
         of_step = [one for one in cut.parts.values() if one.key.step == key.step]
@@ -307,15 +283,18 @@ class Driver:
         self._cuts[number] = cut
         self._ledger.add_parts(number, keys)
         self._refresh(number)
-        self._first([(number, key) for key in keys])
+        self._waiting.first((number, key) for key in keys)
 
     def _refresh(self, number: int) -> None:
         parts = self._ledger.parts_of(number)
         self._cuts[number].parts = {one.key: one for one in parts}
 
-    def _first(self, tasks: Sequence[_Waiting]) -> None:
-        """What is begun is finished before anything else is begun."""
-        self._waiting.extendleft(reversed(tasks))
+    def _tidy(self) -> None:
+        """Removes what is of no use, once the ledger does not count on it any more."""
+        for number in self._useless:
+            remove_parts(self._wanted(number).targets[0], number)
+            self._known.pop(number, None)
+        self._useless.clear()
 
     def _failed(self, ended: Done, progress: Progress) -> None:
         number, key = ended.number, ended.key
@@ -331,20 +310,20 @@ class Driver:
             self._give_up(number, key, error, progress)
         else:
             # What failed by itself waits for the others.
-            self._waiting.append((number, key))
+            self._waiting.last((number, key))
 
     def _lost(self, ended: Lost, progress: Progress) -> None:
         number, key = ended.number, ended.key
         entry = self._ledger.entry(number) if key is None else self._part(number, key)
         last = entry.lost + 1 >= MOST_LOST
         self._ledger.lost(number, ended.error, last=last, key=key)
-        for target in self._files[number].wanted.targets:
+        for target in self._wanted(number).targets:
             remove_leftovers(target, number)
         if last:
             self._give_up(number, key, ended.error, progress)
         else:
             # What was lost comes first.
-            self._waiting.appendleft((number, key))
+            self._waiting.first([(number, key)])
 
     def _part(self, number: int, key: PartKey) -> PartEntry:
         self._refresh(number)
@@ -352,13 +331,13 @@ class Driver:
 
     def _forget(self, number: int) -> None:
         self._ledger.forget_parts(number)
-        remove_parts(self._files[number].wanted.targets[0], number)
+        remove_parts(self._wanted(number).targets[0], number)
         self._leave(number)
 
     def _leave(self, number: int) -> None:
         """Nothing of a file's parts waits any more; what is on its way does not count."""
         self._cuts.pop(number, None)
-        self._waiting = deque(one for one in self._waiting if one[0] != number)
+        self._waiting.leave(number)
         self._running = {serial: one for serial, one in self._running.items() if one[0] != number}
 
     def _give_up(self, number: int, key: PartKey | None, error: str, progress: Progress) -> None:
@@ -369,8 +348,4 @@ class Driver:
             self._leave(number)
             self._ledger.failed(number, text, seconds=0.0, node="", last=True)
         progress.failed += 1
-
-
-def nothing_works(reason: str) -> StreamError:
-    """The error for a fleet of which no worker can do anything."""
-    return StreamError(f"no worker can begin: {reason}")
+        self._known.pop(number, None)

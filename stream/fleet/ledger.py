@@ -2,101 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from stream.errors import SinkError, UsageError
+from stream.fleet.entries import Entry, Fate, PartEntry, State, Wanted
 from stream.fleet.parts import PartKey, Step
-
-
-class State(StrEnum):
-    """How far a file is."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A file that is to be done.
-
-    Attributes:
-        source: its path or address.
-        targets: where its results go, the video first.
-        fingerprint: changes where the file does.
-        options: changes where what is asked for does.
-    """
-
-    source: str
-    targets: tuple[str, ...]
-    fingerprint: str
-    options: str
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What the ledger knows of a file.
-
-    Attributes:
-        number: its own, for as long as the ledger lives.
-        wanted: what is to be done.
-        state: how far it is.
-        tries: how often it was tried and failed by itself.
-        lost: how often the worker or its machine was lost with it.
-        seconds: that its last try took.
-        frames: in its result.
-        node: the machine that did it.
-        error: why it failed, in a sentence.
-        begun: when its last try began, in seconds since 1970.
-        ended: when that ended.
-        remark: what is to be said of it, a sentence.
-    """
-
-    number: int
-    wanted: Wanted
-    state: State
-    tries: int = 0
-    lost: int = 0
-    seconds: float = 0.0
-    frames: int = 0
-    node: str = ""
-    error: str = ""
-    begun: float = 0.0
-    ended: float = 0.0
-    remark: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PartEntry:
-    """What the ledger knows of a task of a file that is cut.
-
-    Attributes:
-        number: the file's.
-        key: which part, and what is done with it.
-        begin: where the part begins, in ticks on the frames' clock.
-        state: how far it is; the others likewise as in `Entry`.
-    """
-
-    number: int
-    key: PartKey
-    begin: int
-    state: State
-    tries: int = 0
-    lost: int = 0
-    seconds: float = 0.0
-    frames: int = 0
-    node: str = ""
-    error: str = ""
-    begun: float = 0.0
-    ended: float = 0.0
-
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
@@ -119,10 +36,12 @@ CREATE TABLE IF NOT EXISTS parts (
     PRIMARY KEY (number, step, place)
 );
 """
-_FATE = "state, tries, lost, seconds, frames, node, error, begun, ended"
+_KNOWN = tuple(one.name for one in fields(Fate))
+_FATE = ", ".join(_KNOWN)
 _COLUMNS = f"number, source, targets, fingerprint, options, {_FATE}"
 _BETWEEN = "\n"
-"""Stands between targets: no path that we write has one."""
+"""Stands between targets; where one of them has it in its name they are written as JSON."""
+_LIST = '["'
 
 _VERSION = 2
 """1 knew of no parts; it is read as it is, and taken over where it is written."""
@@ -166,15 +85,36 @@ class Ledger:
         self._base.close()
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is changed in the block is on the disk when it ends, all of it or nothing.
+
+        Waiting for the disk is what takes long, and once is enough for all that has come at once.
+
+        Raises:
+            SinkError: it cannot be written.
+        """
+        with self._change():
+            yield
+
+    @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
+        if self._base.in_transaction:
+            yield self._base  # whoever began it ends it
+            return
         try:
             self._base.execute("BEGIN IMMEDIATE")
             yield self._base
             self._base.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._base.in_transaction:
-                self._base.execute("ROLLBACK")
-            raise SinkError(f"the ledger {self.path} cannot be written: {error}") from error
+        except BaseException as error:
+            self._undo()
+            if isinstance(error, sqlite3.Error):
+                problem = f"the ledger {self.path} cannot be written: {error}"
+                raise SinkError(problem) from error
+            raise
+
+    def _undo(self) -> None:
+        if self._base.in_transaction:
+            self._base.execute("ROLLBACK")
 
     def want(self, files: Sequence[Wanted]) -> None:
         """Says what is to be done.
@@ -184,7 +124,8 @@ class Ledger:
         among these any more stay in the ledger as they are.
         """
         given = [
-            (one.source, _BETWEEN.join(one.targets), one.fingerprint, one.options) for one in files
+            (_stored(one.source), _joined(one.targets), one.fingerprint, one.options)
+            for one in files
         ]
         with self._change() as base:
             # What was found of a file's parts holds as long as file and options are the same.
@@ -209,17 +150,18 @@ class Ledger:
                 given,
             )
 
-    def again(self, source: str) -> None:
-        """A file waits once more, though it was done: its result is gone."""
+    def again(self, sources: Iterable[str]) -> None:
+        """Files wait once more, though they were done: their results are gone."""
+        given = [(_stored(one),) for one in sources]
         with self._change() as base:
-            base.execute(
+            base.executemany(
                 "DELETE FROM parts WHERE number IN (SELECT number FROM files WHERE source = ?)",
-                (source,),
+                given,
             )
-            base.execute(
+            base.executemany(
                 "UPDATE files SET state = 'waiting', tries = 0, lost = 0, error = '' "
                 "WHERE source = ?",
-                (source,),
+                given,
             )
 
     def begin(self, number: int, key: PartKey | None = None) -> None:
@@ -282,24 +224,25 @@ class Ledger:
             if text:
                 base.execute("INSERT INTO remarks VALUES (?, ?)", (number, text))
 
-    def parts(self) -> dict[int, list[PartEntry]]:
-        """The tasks of files that are cut, by the file's number, steps in their order."""
-        found: dict[int, list[PartEntry]] = {}
-        for one in self._parts("", ()):
-            found.setdefault(one.number, []).append(one)
-        return found
+    def parts(self, numbers: Iterable[int] | None = None) -> dict[int, list[PartEntry]]:
+        """The tasks of files that are cut, by the file's number, steps in their order.
+
+        Args:
+            numbers: of the files; None for all.
+        """
+        if self._version < _VERSION:
+            return {}
+        there = [int(row[0]) for row in self._base.execute("SELECT DISTINCT number FROM parts")]
+        if numbers is not None:
+            there = sorted(set(numbers).intersection(there))
+        return {number: self.parts_of(number) for number in there}
 
     def parts_of(self, number: int) -> list[PartEntry]:
         """The tasks of a file that is cut, steps in their order."""
-        return self._parts(" WHERE number = ?", (number,))
-
-    def _parts(self, where: str, values: Sequence[object]) -> list[PartEntry]:
-        if self._version < _VERSION:
-            return []
         found = [
-            PartEntry(number, PartKey(Step(step), place), begin, State(state), *rest)
-            for number, step, place, begin, state, *rest in self._base.execute(
-                f"SELECT number, step, place, start, {_FATE} FROM parts{where}", values
+            PartEntry(number=number, key=PartKey(Step(step), place), begin=begin, **_fate(known))
+            for number, step, place, begin, *known in self._base.execute(
+                f"SELECT number, step, place, start, {_FATE} FROM parts WHERE number = ?", (number,)
             )
         ]
         order = list(Step)
@@ -316,6 +259,14 @@ class Ledger:
         if self._version == _VERSION:
             said = dict(self._base.execute("SELECT number, remark FROM remarks"))
         return [_entry(row, said.get(int(row[0]), "")) for row in rows]
+
+    def waiting(self, numbers: Iterable[int]) -> list[int]:
+        """Of these files those that wait, in the order in which they came."""
+        asked = set(numbers)
+        rows = self._base.execute(
+            "SELECT number FROM files WHERE state = ? ORDER BY number", (State.WAITING,)
+        )
+        return [number for (number,) in rows if number in asked]
 
     def entry(self, number: int) -> Entry:
         """The file of that number, which there must be."""
@@ -348,10 +299,34 @@ def _add(base: sqlite3.Connection, number: int, keys: Sequence[tuple[PartKey, in
     )
 
 
-def _entry(row: Sequence[object], remark: str = "") -> Entry:
-    number, source, targets, fingerprint, options, state, *rest = row
-    wanted = Wanted(
-        str(source), tuple(str(targets).split(_BETWEEN)), str(fingerprint), str(options)
-    )
-    entry = Entry(int(str(number)), wanted, State(str(state)), *rest)  # type: ignore[arg-type]
-    return replace(entry, remark=remark)
+def _entry(row: Sequence[Any], remark: str = "") -> Entry:
+    number, source, targets, fingerprint, options, *known = row
+    wanted = Wanted(_read(source), _parted(_read(targets)), str(fingerprint), str(options))
+    return Entry(number=number, wanted=wanted, remark=remark, **_fate(known))
+
+
+def _fate(known: Sequence[Any]) -> dict[str, Any]:
+    return {**dict(zip(_KNOWN, known, strict=True)), "state": State(known[0])}
+
+
+def _stored(text: str) -> str | bytes:
+    """A name as the database takes it: one that is no text as its bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogateescape")
+    return text
+
+
+def _read(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode(errors="surrogateescape")
+
+
+def _joined(targets: Sequence[str]) -> str | bytes:
+    if targets[0].startswith(_LIST) or any(_BETWEEN in one for one in targets):
+        return json.dumps(targets)
+    return _stored(_BETWEEN.join(targets))
+
+
+def _parted(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text) if text.startswith(_LIST) else text.split(_BETWEEN))

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from stream.addresses import redact
-from stream.fleet.ledger import Entry, PartEntry, State
+from stream.fleet.entries import Entry, PartEntry, State
 from stream.fleet.parts import Step, progress_of
 from stream.types import JSON
 from stream.version import __version__

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from stream.fleet.between import Place
 from stream.fleet.parts import PartTask, Step
-from stream.fleet.places import at_hand, exists
+from stream.fleet.places import Life, at_hand, exists
 from stream.fleet.steps import Steps
 from stream.fleet.work import Done, Task, results, with_targets
 from stream.run.kept import KeptLostError
@@ -31,13 +31,20 @@ class PartWork:
         task: the worker's.
         part: of it.
         scratch: a folder for what is only needed meanwhile.
+        life: called as often as it has gone on.
     """
 
     def __init__(
-        self, plan: RunPlan, model: Segmenter, task: Task, part: PartTask, scratch: Path
+        self,
+        plan: RunPlan,
+        model: Segmenter,
+        task: Task,
+        part: PartTask,
+        scratch: Path,
+        life: Life,
     ) -> None:
         self._plan, self._model, self._scratch = plan, model, scratch
-        self._task, self._part = task, part
+        self._task, self._part, self._life = task, part, life
 
     def do(self, done: Done) -> Done:
         """Does it; returns what came of it.
@@ -61,7 +68,7 @@ class PartWork:
         part, place = self._part, self._part.key.place
         begin = part.begins[place] if place else None
         end = part.begins[place + 1] if place + 1 < part.count else None
-        with results((part.found(place),), self._task.number, self._scratch) as (made,):
+        with results((part.found(place),), self._task.number, self._scratch, self._life) as (made,):
             return replace(done, frames=self._steps(self._plan).find(begin, end, made.open()))
 
     def _follow(self, done: Done) -> Done:
@@ -69,8 +76,8 @@ class PartWork:
         kept = tuple(map(part.followed, range(part.count)))
         records = self._task.targets[1:]
         with (
-            results(records, number, self._scratch) as written,
-            results(kept, number, self._scratch) as made,
+            results(records, number, self._scratch, self._life) as written,
+            results(kept, number, self._scratch, self._life) as made,
         ):
             video = self._video
             beside = with_targets(replace(self._plan, outputs=self._plan.outputs[1:]), written)
@@ -89,8 +96,10 @@ class PartWork:
         steps = self._steps(replace(self._plan, outputs=(self._video,)))
         first = sum(part.frames[:place])
         with (
-            kept_at_hand(part.followed(place), self._scratch) as at,
-            results((part.painted(place),), self._task.number, self._scratch) as (made,),
+            kept_at_hand(part.followed(place), self._scratch, self._life) as at,
+            results((part.painted(place),), self._task.number, self._scratch, self._life) as (
+                made,
+            ),
         ):
             return replace(done, frames=steps.paint(place, part.begins, first, at, made.open()))
 
@@ -98,25 +107,25 @@ class PartWork:
         part = self._part
         with ExitStack() as stack:
             painted = [
-                stack.enter_context(kept_at_hand(part.painted(place), self._scratch))
+                stack.enter_context(kept_at_hand(part.painted(place), self._scratch, self._life))
                 for place in range(part.count)
             ]
             (made,) = stack.enter_context(
-                results(self._task.targets[:1], self._task.number, self._scratch)
+                results(self._task.targets[:1], self._task.number, self._scratch, self._life)
             )
             video = replace(self._plan.outputs[0], target=str(made.open()))
             steps = self._steps(replace(self._plan, outputs=(video,)))
             return replace(done, frames=steps.join(painted))
 
     def _whole(self, done: Done) -> Done:
-        with results(self._task.targets, self._task.number, self._scratch) as made:
+        with results(self._task.targets, self._task.number, self._scratch, self._life) as made:
             steps = self._steps(with_targets(self._plan, made))
             return replace(done, frames=steps.whole(self._found))
 
     @property
     def _found(self) -> list[Place]:
         places = map(self._part.found, range(self._part.count))
-        return [partial(kept_at_hand, place, self._scratch) for place in places]
+        return [partial(kept_at_hand, place, self._scratch, self._life) for place in places]
 
     @property
     def _video(self) -> OutputPlan:
@@ -125,11 +134,11 @@ class PartWork:
         return replace(self._plan.outputs[0], target=str(self._scratch / name))
 
     def _steps(self, plan: RunPlan) -> Steps:
-        return Steps(plan, self._model)
+        return Steps(plan, self._model, self._life)
 
 
 @contextmanager
-def kept_at_hand(place: str, scratch: Path) -> Iterator[Path]:
+def kept_at_hand(place: str, scratch: Path, life: Life) -> Iterator[Path]:
     """A file that an earlier step left, as a path.
 
     Raises:
@@ -138,5 +147,5 @@ def kept_at_hand(place: str, scratch: Path) -> Iterator[Path]:
     """
     if not exists(place):
         raise KeptLostError(f"{place.rpartition('/')[2]}, which an earlier step wrote, is gone")
-    with at_hand(place, scratch) as path:
+    with at_hand(place, scratch, life) as path:
         yield path

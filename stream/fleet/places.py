@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,14 @@ from stream.addresses import redact
 from stream.errors import SinkError, SourceError, StreamError, UsageError
 
 if TYPE_CHECKING:
+    from fsspec.callbacks import Callback
     from fsspec.spec import AbstractFileSystem
 
 LIST_ENDING = ".txt"
 _PARTIAL = ".fleet-partial"
 _PARTS = ".fleet-parts"
+# Storage that lists what begins with some letters.
+_BY_BEGINNING = {"s3", "s3a", "gs", "gcs"}
 # What is put there is there when it is whole, or not at all.
 _WHOLE_BY_NATURE = {"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "memory"}
 
@@ -38,6 +41,46 @@ def _storage(kind: type[StreamError], sentence: str) -> Iterator[None]:
     except Exception as error:
         words = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise kind(f"{sentence}: {words}") from error
+
+
+def whole(place: str) -> str:
+    """A path from the root on, which means the same in each process; an address as it is."""
+    return place if is_remote(place) else str(Path(place).absolute())
+
+
+def is_same(one: str, other: str) -> bool:
+    """Whether two places are the same file."""
+    if one == other:
+        return True
+    if is_remote(one) or is_remote(other):
+        return False
+    with suppress(OSError):
+        return Path(one).samefile(other)
+    return False  # one of them is not there
+
+
+def is_below(place: str, folder: str) -> bool:
+    """Whether a file lies in a folder, or anywhere below it."""
+    if is_remote(place) != is_remote(folder):
+        return False
+    if is_remote(place):
+        return place.startswith(f"{folder.rstrip('/')}/")
+    return Path(place).resolve().is_relative_to(Path(folder).resolve())
+
+
+Life = Callable[[], None]
+"""A sign of life: is called while something takes long and goes on."""
+
+
+def _nobody() -> None:
+    return
+
+
+def _told(life: Life) -> Callback:
+    """What fsspec tells how far it is."""
+    from fsspec.callbacks import Callback
+
+    return Callback(hooks={"life": lambda *_, **__: life()})
 
 
 def is_remote(place: str) -> bool:
@@ -111,7 +154,8 @@ def _found_by(text: str, endings: frozenset[str]) -> list[Input]:
     with _storage(SourceError, f"{redact(text)} cannot be looked into"):
         files = filesystem(text)
         root = str(files._strip_protocol(text)).rstrip("/")
-        if any(mark in text for mark in "*?["):
+        literal = not is_remote(text) and Path(text).is_file()  # whatever is in its name
+        if any(mark in text for mark in "*?[") and not literal:
             base = root[: min(root.find(mark) for mark in "*?[" if mark in root)].rpartition("/")[0]
             listed = files.glob(root, detail=True)
         elif files.isdir(root):
@@ -121,13 +165,19 @@ def _found_by(text: str, endings: frozenset[str]) -> list[Input]:
         else:
             raise UsageError(f"there is no file {redact(text)}")
     taken = [
-        _input(files, base, path, about, text)
+        # Of a link what it leads to counts, which may change behind it.
+        _input(files, base, path, files.info(path) if about.get("islink") else about, text)
         for path, about in sorted(listed.items())
-        if about["type"] == "file" and _is_taken(path, endings)
+        if _is_file(path, about) and _is_taken(path, endings)
     ]
     if not taken:
         raise UsageError(f"there are no videos in {redact(text)}")
     return taken
+
+
+def _is_file(path: str, about: dict[str, object]) -> bool:
+    """Whether it is a file, or leads to one; folders behind links are not looked into."""
+    return about["type"] == "file" or (bool(about.get("islink")) and Path(path).is_file())
 
 
 def _is_taken(path: str, endings: frozenset[str]) -> bool:
@@ -179,9 +229,48 @@ def exists(place: str) -> bool:
         return bool(filesystem(place).exists(place))
 
 
+_FEW = 8
+"""So many results in a folder are asked for one by one; of more the folder is listed."""
+
+
+def there(places: Iterable[str]) -> set[str]:
+    """Those of some results that are there.
+
+    Raises:
+        SinkError: the storage does not answer.
+    """
+    folders: dict[str, list[str]] = {}
+    for place in places:
+        folders.setdefault(place.rpartition("/")[0], []).append(place)
+    found: set[str] = set()
+    for folder, asked in folders.items():
+        if len(asked) <= _FEW:
+            found.update(place for place in asked if exists(place))
+        else:
+            names = _names(folder)
+            found.update(place for place in asked if place.rpartition("/")[2] in names)
+    return found
+
+
+def _names(folder: str) -> set[str]:
+    with _storage(SinkError, f"{redact(folder)} cannot be looked into"):
+        try:
+            if not is_remote(folder):
+                return {path.name for path in Path(folder).iterdir()}
+            listed = filesystem(folder).ls(folder, detail=False, refresh=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return set()
+    return {str(path).rstrip("/").rpartition("/")[2] for path in listed}
+
+
 @contextmanager
-def at_hand(source: str, scratch: Path) -> Iterator[Path]:
+def at_hand(source: str, scratch: Path, life: Life = _nobody) -> Iterator[Path]:
     """The file as a path: itself, or a copy for as long as the block lasts.
+
+    Args:
+        source: its path or address.
+        scratch: the folder for a copy.
+        life: called again and again while it is fetched.
 
     Raises:
         SourceError: it cannot be fetched.
@@ -194,7 +283,7 @@ def at_hand(source: str, scratch: Path) -> Iterator[Path]:
     copy.parent.mkdir(parents=True)
     try:
         with _storage(SourceError, f"{redact(source)} cannot be fetched"):
-            filesystem(source).get_file(source, str(copy))
+            filesystem(source).get_file(source, str(copy), callback=_told(life))
         yield copy
     finally:
         copy.unlink(missing_ok=True)
@@ -208,10 +297,12 @@ class Result:
         target: where it is to be.
         number: the task's, by which what a lost worker left is known.
         scratch: the folder for what goes to object storage.
+        life: called again and again while it goes there.
     """
 
-    def __init__(self, target: str, number: int, scratch: Path) -> None:
+    def __init__(self, target: str, number: int, scratch: Path, life: Life = _nobody) -> None:
         self.target = target
+        self._life = life
         name = target.rpartition("/")[2]
         stem, dot, ending = name.rpartition(".")
         mark = f"{_PARTIAL}-{number}-{secrets.token_hex(4)}"
@@ -247,13 +338,13 @@ class Result:
                 self.working.replace(self.target)
                 return
             files = filesystem(self.target)
-            protocol = urlsplit(self.target).scheme
+            protocol, told = urlsplit(self.target).scheme, _told(self._life)
             if protocol in _WHOLE_BY_NATURE:
-                files.put_file(str(self.working), self.target)
+                files.put_file(str(self.working), self.target, callback=told)
             else:
                 beside = f"{self.target.rpartition('/')[0]}/{self._name}"
                 files.makedirs(beside.rpartition("/")[0], exist_ok=True)
-                files.put_file(str(self.working), beside)
+                files.put_file(str(self.working), beside, callback=told)
                 files.mv(beside, self.target)
         self.drop()
 
@@ -273,6 +364,12 @@ def remove_parts(target: str, number: int) -> None:
     with suppress(StreamError, OSError), _storage(SinkError, f"{redact(parent)} cannot be changed"):
         files = filesystem(parent)
         begin = f".{name}{_PARTS}-{number}-"
+        if urlsplit(parent).scheme in _BY_BEGINNING:
+            # Without asking for all the results that lie there.
+            files.invalidate_cache()
+            for path in files.find(parent, prefix=begin):
+                files.rm(path)
+            return
         for about in files.ls(parent, detail=True, refresh=True):
             path = str(about["name"]).rstrip("/")
             if path.rpartition("/")[2].startswith(begin):

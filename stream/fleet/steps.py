@@ -13,6 +13,7 @@ from rich.console import Console
 
 from stream import sinks
 from stream.fleet.between import KeptSink, KeptSource, NotApartError, Place, Stretch, entries_of
+from stream.fleet.places import Life
 from stream.frame import Frame, VideoInfo
 from stream.inference.segmenter import Segmenter
 from stream.instances import Instances
@@ -57,10 +58,12 @@ class Steps:
     Args:
         plan: what is done with it; its source and its outputs' targets are put in.
         segmenter: the model.
+        life: called for each frame, and each packet, that has come to something.
     """
 
-    def __init__(self, plan: RunPlan, segmenter: Segmenter) -> None:
+    def __init__(self, plan: RunPlan, segmenter: Segmenter, life: Life) -> None:
         self._plan = plan
+        self._life = life
         self._segmenter = segmenter
         self._path = Path(str(plan.source.target))
 
@@ -87,6 +90,7 @@ class Steps:
             beyond: list[JSON] = []
             for frame, mark, found, small in _candidates(source, end, finder, pool, beyond):
                 writer.add(frame, mark, found, small)
+                self._life()
             writer.finish({"beyond": beyond, "broken": source.broken})
             return writer.frames
 
@@ -119,6 +123,7 @@ class Steps:
             with setup.prepared(
                 plan,
                 self._segmenter,
+                lambda _: self._life(),
                 source=kept,
                 further=[lambda _: Output(sink, "parts")],
                 finding=self._recalling(kept.recall),
@@ -189,7 +194,9 @@ class Steps:
             sink.keep(out)
             schedule = Painting(self._finder(info), Remembered(iter(reader)))
             output = Output(sink, "part", painter)
-            run = setup.put_together(source, schedule, [output], self._segmenter)
+            run = setup.put_together(
+                source, schedule, [output], self._segmenter, lambda _: self._life()
+            )
             outcome = run.run()
             if outcome.error is not None:
                 raise outcome.error
@@ -205,6 +212,7 @@ class Steps:
             with SplicedSink.of_parts(video.target, info, options, painted) as sink:
                 for item in source:
                     sink.write(item)
+                    self._life()
         return len(times)
 
     def whole(self, found: Sequence[Place]) -> int:
@@ -214,6 +222,7 @@ class Steps:
             self._plan,
             console=silent,
             segmenter=self._segmenter,
+            on_frame=lambda _: self._life(),
             finding=self._recalling(Remembered(entries_of(found))),
         )
         if outcome.error is not None:

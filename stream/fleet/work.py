@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import platform
 import tempfile
 import time
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from stream.errors import StreamError
 from stream.fleet.parts import PartKey, PartTask
-from stream.fleet.places import Result, at_hand
+from stream.fleet.places import Life, Result, at_hand
 
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
@@ -93,9 +92,10 @@ class Worker:
         self._threads = threads
         self._segmenter: Segmenter | None = None
         self._node = platform.node()
+        self._signs = 0
 
-    def prepare(self) -> str | None:
-        """Loads the model; returns why it cannot, None where it is there."""
+    def prepare(self) -> tuple[str, str | None]:
+        """Loads the model; returns the machine's name, and why it cannot, else None."""
         import cv2
 
         from stream.run.finding import load_segmenter
@@ -104,12 +104,15 @@ class Worker:
         try:
             self._segmenter = load_segmenter(self._plan.model, live=False, threads=self._threads)
         except StreamError as error:
-            return str(error)
-        return None
+            return self._node, str(error)
+        return self._node, None
 
-    def where(self) -> tuple[str, int]:
-        """The machine's name and the process."""
-        return self._node, os.getpid()
+    def signs(self) -> int:
+        """How many signs of life there were; may be asked for from another thread at any time."""
+        return self._signs
+
+    def _live(self, *_: object) -> None:
+        self._signs += 1
 
     def do(self, task: Task) -> Done:
         """Does a file or a part; what goes wrong with it comes back as a sentence."""
@@ -126,12 +129,12 @@ class Worker:
         return replace(done, seconds=time.monotonic() - begun)
 
     def _do(self, task: Task, scratch: Path, done: Done) -> Done:
-        with at_hand(task.source, scratch) as path:
+        with at_hand(task.source, scratch, self._live) as path:
             if task.part is not None:
                 from stream.fleet.part_work import PartWork
 
                 plan = self._at(path)
-                return PartWork(plan, self._model, task, task.part, scratch).do(done)
+                return PartWork(plan, self._model, task, task.part, scratch, self._live).do(done)
             if task.split is not None:
                 from stream.sources._part import cut
 
@@ -156,10 +159,12 @@ class Worker:
 
         from stream.run import setup
 
-        with results(task.targets, task.number, scratch) as made:
+        with results(task.targets, task.number, scratch, self._live) as made:
             plan = with_targets(self._at(path), made)
             silent = Console(file=io.StringIO())
-            report, outcome = setup.execute(plan, console=silent, segmenter=self._segmenter)
+            report, outcome = setup.execute(
+                plan, console=silent, segmenter=self._segmenter, on_frame=self._live
+            )
             if outcome.error is not None:
                 raise outcome.error
             if outcome.interrupted:
@@ -168,9 +173,11 @@ class Worker:
 
 
 @contextmanager
-def results(places: tuple[str, ...], number: int, scratch: Path) -> Iterator[list[Result]]:
+def results(
+    places: tuple[str, ...], number: int, scratch: Path, life: Life
+) -> Iterator[list[Result]]:
     """Results to be written, which are put in their places where nothing goes wrong."""
-    made = [Result(place, number, scratch) for place in places]
+    made = [Result(place, number, scratch, life) for place in places]
     try:
         yield made
         for result in made:

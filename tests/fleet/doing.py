@@ -41,7 +41,7 @@ def a_plan(model: Path | str, *, records: bool = True, **more: Any) -> RunPlan:
 def a_worker(plan: RunPlan) -> Worker:
     """A worker that is ready."""
     worker = Worker(plan, 1)
-    assert worker.prepare() is None
+    assert worker.prepare()[1] is None
     return worker
 
 

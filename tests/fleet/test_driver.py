@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from stream.fleet.driver import MOST_LOST, Driver, Lost, Pool
-from stream.fleet.ledger import Ledger, State, Wanted
+from stream.fleet.driver import MOST_LOST, Driver
+from stream.fleet.entries import State, Wanted
+from stream.fleet.ledger import Ledger
+from stream.fleet.pool import Lost, Pool
 from stream.fleet.work import Done, Task
 
 
@@ -117,7 +119,10 @@ def test_stopping_finishes_what_is_on_its_way_and_the_next_driver_goes_on(tmp_pa
         if progress.done >= 3:
             drivers[0].stop()
 
-    driver = Driver(ledger, pool, retries=0, on_progress=stop_after_three)
+    clock = itertools.count()
+    driver = Driver(
+        ledger, pool, retries=0, on_progress=stop_after_three, clock=lambda: float(next(clock))
+    )
     drivers.append(driver)
     driver.run([one.number for one in ledger.entries()])
     assert driver.interrupted
@@ -134,6 +139,8 @@ def test_what_a_lost_worker_left_is_removed_and_nothing_else(tmp_path: Path) -> 
     (tmp_path / "out").mkdir()
     ledger = _ledger(tmp_path, ["a.mp4"])
     number = ledger.entries()[0].number
+    ledger.begin(number)
+    ledger.want([ledger.entries()[0].wanted])
     left = tmp_path / "out" / f".a.fleet-partial-{number}-0badcafe.mp4"
     others = [
         tmp_path / "out" / f".a.fleet-partial-{number}0-0badcafe.mp4",

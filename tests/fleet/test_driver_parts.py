@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from stream.fleet.driver import MOST_LOST, Driver, Lost, Pool
-from stream.fleet.ledger import Ledger, State, Wanted
+from stream.fleet.driver import MOST_LOST, Driver
+from stream.fleet.entries import State, Wanted
+from stream.fleet.ledger import Ledger
 from stream.fleet.parts import PartKey, Step
+from stream.fleet.pool import Lost, Pool
 from stream.fleet.work import Done, Task
 
 _BEFORE = {

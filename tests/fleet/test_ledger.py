@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from stream.errors import UsageError
-from stream.fleet.ledger import Ledger, State, Wanted
+from stream.fleet.entries import State, Wanted
+from stream.fleet.ledger import Ledger
 
 
 def _wanted(name: str, fingerprint: str = "1") -> Wanted:
@@ -71,7 +72,7 @@ def test_tries_and_losses_are_counted_apart(ledger: Ledger) -> None:
     ledger.failed(number, "twice", seconds=1, node="here", last=True)
     (entry,) = ledger.entries()
     assert (entry.tries, entry.lost, entry.state, entry.error) == (2, 1, State.FAILED, "twice")
-    ledger.again(entry.wanted.source)
+    ledger.again([entry.wanted.source])
     (entry,) = ledger.entries()
     assert (entry.tries, entry.lost, entry.state, entry.error) == (0, 0, State.WAITING, "")
 
@@ -90,3 +91,43 @@ def test_what_is_no_ledger_is_refused(tmp_path: Path) -> None:
     base.close()
     with pytest.raises(UsageError, match="another release"):
         Ledger(newer)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["new\nline.mp4", "bytes\udcff.mp4", '["a.mp4', "both\n\udcff.mp4", "naïve 日本 b'c.mp4"],
+)
+def test_any_name_of_a_file_is_kept(ledger: Ledger, name: str) -> None:
+    wanted = Wanted(f"/in/{name}", (name, f"/out/{name}.ndjson"), "1", "options")
+    for _ in range(2):
+        ledger.want([wanted])
+    (entry,) = ledger.entries()
+    assert entry.wanted == wanted
+    ledger.done(entry.number, seconds=1, frames=1, node="here")
+    ledger.want([wanted])
+    assert ledger.counts()[State.DONE] == 1
+    ledger.again([wanted.source])
+    assert ledger.waiting([entry.number]) == [entry.number]
+
+
+def test_what_is_changed_together_is_there_together_or_not_at_all(ledger: Ledger) -> None:
+    ledger.want([_wanted("a"), _wanted("b")])
+    first, second = (one.number for one in ledger.entries())
+    reader = Ledger(ledger.path, reading=True)
+
+    def changed(error: Exception | None) -> None:
+        with ledger.together():
+            ledger.done(first, seconds=1, frames=1, node="here")
+            assert reader.counts()[State.DONE] == 0
+            ledger.begin(second)
+            if error is not None:
+                raise error
+
+    with pytest.raises(KeyError):
+        changed(KeyError())
+    assert ledger.counts()[State.WAITING] == 2
+    changed(None)
+    assert reader.counts() == {
+        State.WAITING: 0, State.RUNNING: 1, State.DONE: 1, State.FAILED: 0
+    }  # fmt: skip
+    reader.close()

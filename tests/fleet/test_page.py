@@ -7,14 +7,15 @@ from html.parser import HTMLParser
 
 import pytest
 
-from stream.fleet.ledger import Entry, PartEntry, State, Wanted
+from stream.fleet.entries import Entry, PartEntry, State, Wanted
 from stream.fleet.page import figures, kind_of, page
 from stream.fleet.parts import PartKey, Step
 
 
 def _entry(number: int, state: State, **more) -> Entry:
     source = more.pop("source", f"/in/{number}.mp4")
-    return Entry(number, Wanted(source, (f"/out/{number}.mp4",), "1", "o"), state, **more)
+    wanted = Wanted(source, (f"/out/{number}.mp4",), "1", "o")
+    return Entry(number=number, wanted=wanted, state=state, **more)
 
 
 ENTRIES = [
@@ -70,10 +71,12 @@ def test_files_in_parts_are_listed_with_their_tasks(capsys: pytest.CaptureFixtur
 
     states = [(Step.FIND, 0), (Step.FIND, 1), (Step.FOLLOW, 0), (Step.PAINT, 0), (Step.PAINT, 1)]
     tasks = [
-        PartEntry(5, PartKey(step, place), 0, State.DONE, seconds=2.0, tries=place)
+        PartEntry(
+            number=5, key=PartKey(step, place), begin=0, state=State.DONE, seconds=2.0, tries=place
+        )
         for step, place in states[:4]
     ]
-    tasks.append(PartEntry(5, PartKey(*states[4]), 0, State.RUNNING))
+    tasks.append(PartEntry(number=5, key=PartKey(*states[4]), begin=0, state=State.RUNNING))
     entries = [*ENTRIES, _entry(6, State.DONE, remark="not cut: it has no key frame")]
     (known,) = figures(entries, {5: tasks})["parts"]
     assert (known["parts"], known["tasks"], known["done"], known["tries"]) == (2, 5, 4, 1)

@@ -9,7 +9,7 @@ import fsspec
 import pytest
 
 from stream.errors import SinkError, SourceError, UsageError
-from stream.fleet.places import Result, at_hand, exists, find
+from stream.fleet.places import Result, at_hand, exists, find, is_below, is_same, there
 
 VIDEOS = frozenset([".mp4", ".mkv"])
 
@@ -152,3 +152,48 @@ def test_an_error_of_a_storages_own_class_is_one_sentence(
     result.open().write_bytes(b"made")
     with pytest.raises(SinkError, match=said):
         result.publish()
+
+
+def test_links_to_files_are_taken_and_those_to_nothing_or_to_folders_are_not(
+    tmp_path: Path,
+) -> None:
+    _make(tmp_path, "x/a.mp4")
+    (tmp_path / "x" / "link.mp4").symlink_to("a.mp4")
+    (tmp_path / "x" / "nothing.mp4").symlink_to("gone.mp4")
+    (tmp_path / "x" / "loop").symlink_to("../x")
+    before = find([str(tmp_path / "x")], VIDEOS)
+    assert [one.below for one in before] == ["a.mp4", "link.mp4"]
+    (tmp_path / "x" / "a.mp4").write_bytes(b"another film")
+    after = find([str(tmp_path / "x")], VIDEOS)
+    assert all(x.fingerprint != y.fingerprint for x, y in zip(before, after, strict=True))
+
+
+def test_a_file_with_the_name_of_a_pattern_is_that_file(tmp_path: Path) -> None:
+    _make(tmp_path, "[x]*.mp4", "xy.mp4")
+    assert [one.below for one in find([str(tmp_path / "[x]*.mp4")], VIDEOS)] == ["[x]*.mp4"]
+    assert [one.below for one in find([str(tmp_path / "[x]?.mp4")], VIDEOS)] == ["xy.mp4"]
+
+
+@pytest.mark.parametrize("count", [3, 30])
+def test_what_is_there_of_few_and_of_many(
+    tmp_path: Path, memory: fsspec.AbstractFileSystem, count: int
+) -> None:
+    for root in (str(tmp_path), "memory://bucket"):
+        places = [f"{root}/out/{name}.mp4" for name in range(count)]
+        assert there(places) == set()
+        for name in ("1.mp4", "other.mp4"):
+            with fsspec.open(f"{root}/out/{name}", "wb", auto_mkdir=True) as file:
+                file.write(b"1")
+        assert there([*places, f"{root}/gone/a.mp4"]) == {f"{root}/out/1.mp4"}
+
+
+def test_what_lies_in_a_folder_and_what_is_the_same_file(tmp_path: Path) -> None:
+    _make(tmp_path, "in/a.mp4", "other/b.mp4")
+    (tmp_path / "link").symlink_to("in")
+    assert is_below(str(tmp_path / "link" / "a.mp4"), str(tmp_path / "in"))
+    assert not is_below(str(tmp_path / "other" / "b.mp4"), str(tmp_path / "in"))
+    assert not is_below("s3://bucket/in/a.mp4", str(tmp_path))
+    assert is_below("s3://bucket/in/a.mp4", "s3://bucket/in/")
+    assert not is_below("s3://bucket/inner/a.mp4", "s3://bucket/in")
+    assert is_same(str(tmp_path / "link" / "a.mp4"), str(tmp_path / "in" / "a.mp4"))
+    assert not is_same(str(tmp_path / "in" / "a.mp4"), str(tmp_path / "in" / "gone.mp4"))
