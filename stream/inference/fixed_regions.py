@@ -12,9 +12,9 @@ ONNX's onnx.proto3, the encoding is Protocol Buffers' wire format.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from stream.inference.onnx_fields import fields, text
 from stream.inference.onnx_writer import encoded_bytes, encoded_text, int64_tensor, node
 
 STEP = 32
@@ -67,16 +67,16 @@ def with_fixed_regions(model: bytes) -> bytes:
     Raises:
         ValueError: it is not in the format of an ONNX file.
     """
-    fields = list(_fields(memoryview(model)))
+    parts = list(fields(memoryview(model)))
     if not any(
         number == _OPSET and _opset(value) >= _OLDEST
-        for number, value, _ in fields
+        for number, value, _ in parts
         if isinstance(value, memoryview)
     ):
         return model
     edited = []
     changed = False
-    for number, value, raw in fields:
+    for number, value, raw in parts:
         if number == _GRAPH and isinstance(value, memoryview):
             graph = _edited(value)
             changed = changed or graph is not None
@@ -92,7 +92,7 @@ def _edited(graph: memoryview) -> bytes | None:
     others: list[memoryview | bytes] = []
     constants: dict[str, int] = {}
     ends: set[str] = set()
-    for number, value, raw in _fields(graph):
+    for number, value, raw in fields(graph):
         if number == _NODE and isinstance(value, memoryview):
             nodes.append(_node(value))
             continue
@@ -101,7 +101,7 @@ def _edited(graph: memoryview) -> bytes | None:
             name, axes = _weight(value)
             constants[name] = axes
         elif number == _OUTPUT and isinstance(value, memoryview):
-            ends.add(next(_text(one) for at, one, _ in _fields(value) if at == 1))
+            ends.add(next(text(one) for at, one, _ in fields(value) if at == 1))
     for one in nodes:
         if all(name in constants for name in one.inputs if name):
             # Weights may be kept as halves. Other constants' axes are not needed.
@@ -214,15 +214,15 @@ def _node(content: memoryview) -> _Node:
     """A NodeProto."""
     found = _Node("", [], [], b"", bytes(content))
     rest = []
-    for number, value, raw in _fields(content):
+    for number, value, raw in fields(content):
         if number == 1:
-            found.inputs.append(_text(value))
+            found.inputs.append(text(value))
         elif number == 2:
-            found.outputs.append(_text(value))
+            found.outputs.append(text(value))
         else:
             rest.append(raw)
             if number == 4:
-                found.kind = _text(value)
+                found.kind = text(value)
     found.rest = b"".join(rest)
     return found
 
@@ -230,9 +230,9 @@ def _node(content: memoryview) -> _Node:
 def _weight(content: memoryview) -> tuple[str, int]:
     """A TensorProto's name and how many axes it has."""
     name, axes = "", 0
-    for number, value, _ in _fields(content):
+    for number, value, _ in fields(content):
         if number == 8:
-            name = _text(value)
+            name = text(value)
         elif number == 1:
             axes += 1 if isinstance(value, int) else sum(1 for byte in value if byte < 0x80)
     return name, axes
@@ -240,45 +240,8 @@ def _weight(content: memoryview) -> tuple[str, int]:
 
 def _opset(content: memoryview) -> int:
     """The version in an OperatorSetIdProto of ONNX's own domain; 0 for another's."""
-    told = {number: value for number, value, _ in _fields(content)}
+    told = {number: value for number, value, _ in fields(content)}
     version = told.get(2, 0)
-    if not isinstance(version, int) or _text(told.get(1, memoryview(b""))) not in ("", "ai.onnx"):
+    if not isinstance(version, int) or text(told.get(1, memoryview(b""))) not in ("", "ai.onnx"):
         return 0
     return version
-
-
-def _text(value: int | memoryview) -> str:
-    if isinstance(value, int):
-        raise TypeError("a number where text belongs")
-    return bytes(value).decode()
-
-
-def _fields(content: memoryview) -> Iterator[tuple[int, int | memoryview, memoryview]]:
-    """A message's fields: number, value, and all of it as it is."""
-    at, end = 0, len(content)
-    while at < end:
-        start = at
-        tag, at = _varint(content, at)
-        wire = tag & 7
-        value: int | memoryview
-        if wire == 0:
-            value, at = _varint(content, at)
-        else:
-            length, at = {1: (8, at), 5: (4, at)}.get(wire) or _varint(content, at)
-            if wire not in (1, 2, 5) or at + length > end:
-                raise ValueError("no ONNX file")
-            value, at = content[at : at + length], at + length
-        yield tag >> 3, value, content[start:at]
-
-
-def _varint(content: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if at >= len(content):
-            raise ValueError("the file ends within a number")
-        byte = content[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7

@@ -12,9 +12,9 @@ import numpy as np
 
 from stream.types import Array
 
-_TYPES = {"float32": 1, "uint8": 2, "uint16": 4, "int64": 7}
+_TYPES = {"float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int32": 6, "int64": 7}
 _IR_VERSION, _OPSET = 8, 17
-_INT = 2
+_INT, _INTS = 2, 7
 
 
 def type_code(name: str) -> int:
@@ -37,7 +37,7 @@ class GraphWriter:
 
     def constant(self, name: str, value: Array) -> str:
         """A tensor of the file; returns its name."""
-        self._constants.append(encoded_bytes(5, _tensor(name, value)))
+        self._constants.append(encoded_bytes(5, tensor(name, value)))
         return name
 
     def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: int) -> str:
@@ -63,21 +63,26 @@ class GraphWriter:
         return head + encoded_bytes(7, graph) + encoded_bytes(8, opset)
 
 
-def node(kind: str, inputs: Sequence[str], output: str, **attributes: int) -> bytes:
-    """A NodeProto of one output, whose attributes are whole numbers."""
+def node(kind: str, inputs: Sequence[str], output: str, **attributes: int | Sequence[int]) -> bytes:
+    """A NodeProto of one output, whose attributes are whole numbers, or several of them."""
     content = b"".join(encoded_text(1, one) for one in inputs) + encoded_text(2, output)
     content += encoded_text(3, output) + encoded_text(4, kind)
     for name, value in attributes.items():
-        content += encoded_bytes(5, encoded_text(1, name) + _number(3, value) + _number(20, _INT))
+        if isinstance(value, int):
+            told = _number(3, value) + _number(20, _INT)
+        else:
+            told = b"".join(_number(8, one) for one in value) + _number(20, _INTS)
+        content += encoded_bytes(5, encoded_text(1, name) + told)
     return content
 
 
 def int64_tensor(name: str, values: Sequence[int]) -> bytes:
     """A TensorProto of whole numbers along one axis."""
-    return _tensor(name, np.array(values, np.int64))
+    return tensor(name, np.array(values, np.int64))
 
 
-def _tensor(name: str, value: Array) -> bytes:
+def tensor(name: str, value: Array) -> bytes:
+    """A TensorProto."""
     held = np.ascontiguousarray(value)
     dims = b"".join(_number(1, side) for side in np.shape(value))
     told = dims + _number(2, _TYPES[held.dtype.name]) + encoded_text(8, name)

@@ -1,0 +1,54 @@
+"""Reads the fields of an ONNX file's messages, without the package `onnx`.
+
+The encoding is Protocol Buffers' wire format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+
+def text(value: int | memoryview) -> str:
+    """A field's value where it is text.
+
+    Raises:
+        TypeError: it is a number.
+    """
+    if isinstance(value, int):
+        raise TypeError("a number where text belongs")
+    return bytes(value).decode()
+
+
+def fields(content: memoryview) -> Iterator[tuple[int, int | memoryview, memoryview]]:
+    """A message's fields: number, value, and all of it as it is.
+
+    Raises:
+        ValueError: it is in another format, or cut short.
+    """
+    at, end = 0, len(content)
+    while at < end:
+        start = at
+        tag, at = _varint(content, at)
+        wire = tag & 7
+        value: int | memoryview
+        if wire == 0:
+            value, at = _varint(content, at)
+        else:
+            length, at = {1: (8, at), 5: (4, at)}.get(wire) or _varint(content, at)
+            if wire not in (1, 2, 5) or at + length > end:
+                raise ValueError("no ONNX file")
+            value, at = content[at : at + length], at + length
+        yield tag >> 3, value, content[start:at]
+
+
+def _varint(content: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        if at >= len(content):
+            raise ValueError("the file ends within a number")
+        byte = content[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
