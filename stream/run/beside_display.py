@@ -30,9 +30,10 @@ _SELDOM = 0.5
 _LONGEST_WAIT = 5.0
 """Seconds that a frame waits for its turn where each is to be inferred."""
 
-_LOST = 0.02
-"""Share of a source's frames that may be lost before the display counts as not keeping up: of 30 a
-second none. Who allows more gets more inferences, and is shown fewer frames for ever."""
+_LOST, _LOST_OF_SEVERAL = 0.05, 0.02
+"""Share of a source's frames that may be lost before the display counts as not keeping up. Where
+one source has a model alone, one in thirty is a hiccup that fewer inferences would not mend.
+Several fill the machine together: what is allowed there is lost for ever."""
 
 _ADAPTS = 1.0
 """Seconds between two looks at whether the display keeps up."""
@@ -253,7 +254,8 @@ class BesideDisplay(Schedule):
         self._before = counts
         lost = counts.dropped - before.dropped
         came = counts.frames_out - before.frames_out
-        self.adapt(keeps_up=lost <= _LOST * (lost + came))
+        allowed = _LOST if self._turn.sources == 1 else _LOST_OF_SEVERAL
+        self.adapt(keeps_up=lost <= allowed * (lost + came))
 
     def adapt(self, *, keeps_up: bool) -> None:
         """Carries masks less exactly, and lengthens the pause between two inferences; or back."""
