@@ -9,7 +9,7 @@ from stream.errors import ProviderError
 from stream.inference.onnx_runtime import InferenceSession
 from stream.inference.providers import Route
 
-_SIZES = frozenset(
+SUMS_OVER_SHAPES = frozenset(
     [
         "Add",
         "Cast",
@@ -88,5 +88,5 @@ def elsewhere(handle: InferenceSession, chosen: Route) -> list[str]:
         f"{_PLACES.get(name) or name.removesuffix('ExecutionProvider')} instead of {chosen.label}: "
         + ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(6))
         for name, kinds in other.items()
-        if not (name in _PLACES and kinds.keys() <= _SIZES)
+        if not (name in _PLACES and kinds.keys() <= SUMS_OVER_SHAPES)
     ]
