@@ -158,6 +158,7 @@ _PROBE = base64.b64decode(
 def _providers() -> Iterator[Finding]:
     import numpy as np
 
+    from stream.inference.card import card
     from stream.inference.nvidia import failure
     from stream.inference.providers import AUTO_ORDER, LABELS, UnavailableError, route
     from stream.inference.session import create
@@ -177,7 +178,12 @@ def _providers() -> Iterator[Finding]:
             yield Finding("providers", LABELS[name], "missing", cause or sentence, advice)
         else:
             milliseconds = (time.perf_counter() - start) * 1e3
-            detail = f"runs as {chosen.label} (opened and tried in {milliseconds:.0f} ms)"
+            there = card() if name in ("cuda", "tensorrt") else None
+            where = "" if there is None else f" on {there.name} of {there.memory_gib:.0f} GiB"
+            driver = f", driver {there.driver}" if there is not None and there.driver else ""
+            detail = (
+                f"runs as {chosen.label}{where}{driver} (opened and tried in {milliseconds:.0f} ms)"
+            )
             yield Finding("providers", LABELS[name], "works", detail)
             first = first or chosen.label
     yield Finding("providers", "auto", "note", f"chooses {first or 'nothing'}")
@@ -272,16 +278,14 @@ def _try_encoder(name: str) -> str:
     """Why a hardware encoder cannot be opened here; "" where it can."""
     import av
 
-    try:
-        context = av.CodecContext.create(name, "w")
-        assert isinstance(context, av.VideoCodecContext)
-        context.width, context.height, context.framerate = 320, 240, Fraction(25)
-        formats = [form.name for form in context.codec.video_formats or ()]
-        context.pix_fmt = "yuv420p" if "yuv420p" in formats else "nv12"
-        context.open()
-    except (av.FFmpegError, ValueError) as error:
-        return f"does not open here ({getattr(error, 'strerror', None) or error})"
-    return ""
+    from stream.sinks._encoders import why_refused, without_hardware
+
+    formats = [form.name for form in av.Codec(name, "w").video_formats or ()]
+    pixels = "yuv420p" if "yuv420p" in formats else "nv12"
+    said = why_refused(name, {}, 320, 240, pixels, Fraction(1, 25))
+    if not said:
+        return ""
+    return without_hardware(name, said).partition("; use ")[0] or f"does not open here ({said})"
 
 
 def _display() -> Iterator[Finding]:

@@ -1,11 +1,14 @@
 import io
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from stream import doctor
+from stream.inference.card import Card
+from stream.inference.providers import route
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +41,27 @@ def test_what_is_missing_comes_with_advice(findings: list[dict[str, str]]) -> No
     for finding in findings:
         if finding["topic"] in ("providers", "cameras") and finding["state"] == "missing":
             assert finding["advice"], finding
+
+
+def test_a_card_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU stands in for the card; only its name is made up."""
+    found = Card("NVIDIA H100 80GB HBM3", 79.2, "580.159.04", "13.0")
+    monkeypatch.setattr("stream.inference.card.card", lambda: found)
+    there = replace(route("cpu"), label="CUDA")
+    monkeypatch.setattr("stream.inference.providers.route", lambda name: there)
+    cuda = next(one for one in doctor._providers() if one.name == "CUDA")
+    assert cuda.detail.startswith(
+        "runs as CUDA on NVIDIA H100 80GB HBM3 of 79 GiB, driver 580.159.04 (opened and tried in "
+    )
+
+
+def test_hardware_encoders_that_do_not_open_say_what_is_lacking(
+    findings: list[dict[str, str]],
+) -> None:
+    for finding in findings:
+        if finding["name"].endswith(("_nvenc", "_qsv")):
+            assert "Generic error" not in finding["detail"], finding
+            assert finding["state"] in ("works", "note")
 
 
 def test_nothing_else_is_printed(capfd: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from stream.errors import SinkError, StreamError, UsageError
 from stream.frame import ColourTags, Frame
+from stream.inference import nvidia
 from stream.sinks.video import VideoSink
 from tests import media
 from tests.media import make_clip
@@ -65,6 +66,19 @@ def test_settings_that_the_encoder_refuses_leave_nothing_behind(tmp_path):
         match=r"libx264 refuses pictures of 100000x100000 in yuv420p or its settings \(.*100000",
     ):
         VideoSink(tmp_path / "out.mp4", info(width=100_000, height=100_000))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(
+    "h264_nvenc" not in av.codecs_available or nvidia.obstacle() == nvidia.NONE,
+    reason="FFmpeg without NVENC, or a card that may have one",
+)
+def test_an_encoder_of_a_card_that_is_not_there_names_the_one_to_use(tmp_path):
+    with pytest.raises(
+        SinkError,
+        match=r"out.mp4 cannot be written: h264_nvenc does not work here: .*\(.+\); use libx264$",
+    ):
+        VideoSink(tmp_path / "out.mp4", info(), codec="h264_nvenc")
     assert list(tmp_path.iterdir()) == []
 
 
