@@ -33,7 +33,7 @@ def stand_in() -> Route:
         label="CPU in a card's place",
         memory="cpu",
         shared=None,
-        in_flight=2,
+        in_flight=4,
         precisions=("float16", "float32"),
         plans=True,
     )

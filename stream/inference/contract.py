@@ -162,7 +162,10 @@ class Resize:
         if min(width, height) > short or max(width, height) > long:
             return geometry
         side = next(one for one in (short, middle, long) if one >= max(width, height))
-        size = (side, short) if width >= height else (short, side)
+        return self.within(geometry, (side, short) if width >= height else (short, side))
+
+    def within(self, geometry: Geometry, size: tuple[int, int]) -> Geometry:
+        """The same picture in an input of that size, which is no smaller than its content."""
         offset = (0, 0)
         if self.anchor == "centre":
             offset = (

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
+import sys
 from pathlib import Path
 
 from stream.inference.cache import prune
 
+_LIBRARY = "nvinfer_10.dll" if sys.platform == "win32" else "libnvinfer.so.10"
 _KEPT = 32
 """Engines kept, of tens of megabytes each: a model has one for each part of its graph."""
+
+
+def has_library() -> bool:
+    """Whether TensorRT itself is found, where ONNX Runtime's provider looks for it."""
+    try:
+        ctypes.CDLL(_LIBRARY)
+    except OSError:
+        return False
+    return True
 
 
 def engine_options(folder: Path, path: Path) -> tuple[dict[str, str], str]:
@@ -33,7 +45,8 @@ def engine_options(folder: Path, path: Path) -> tuple[dict[str, str], str]:
         "trt_timing_cache_enable": "True",
         "trt_timing_cache_path": str(folder),
     }
-    if any(one.name.startswith(prefix) for one in folder.glob("*.engine")):
+    # Without the library nothing is built; opening says so.
+    if not has_library() or any(one.name.startswith(prefix) for one in folder.glob("*.engine")):
         return options, ""
     return options, (
         f"TensorRT builds the engine of {path.name} for this card: once, it may take a few minutes"

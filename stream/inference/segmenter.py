@@ -54,7 +54,8 @@ class Segmenter:
         self.mask_threshold = _share(mask_threshold, metadata.mask_threshold, "mask threshold")
         self._session = session
         self._classes = None if classes is None else class_indices(classes, metadata.names)
-        self._preprocess = Preprocessor(metadata.resize, session.device_input, session.place)
+        place = None if session.canvases is None else session.canvases.place
+        self._preprocess = Preprocessor(metadata.resize, session.device_input, place)
         self._outputs = outputs_to_read([output.name for output in session.handle.get_outputs()])
 
     @classmethod
@@ -81,8 +82,8 @@ class Segmenter:
             classes: names of the classes to keep, as a list or with commas; None for all.
             threads: for computing on the CPU; None for what suits the machine.
             throughput: share the threads out to several pictures at once (`workers`):
-                more of them a second, each later. For what is in no hurry; on a GPU two are
-                under way.
+                more of them a second, each later. For what is in no hurry; on a GPU up to four
+                are under way.
             picture_size: width and height of the pictures that will come; see `expect`.
 
         Raises:
@@ -154,8 +155,11 @@ class Segmenter:
     @property
     def remarks(self) -> tuple[str, ...]:
         """Sentences on how it computes: what `auto` chose and why, what runs elsewhere."""
-        device = self._session.device_input
-        return self._session.remarks + (() if device is None else device.remarks)
+        device, canvases = self._session.device_input, self._session.canvases
+        later = [*(() if device is None else device.remarks)]
+        if canvases is not None and canvases.remark:
+            later.append(canvases.remark)
+        return (*self._session.remarks, *later)
 
     def __call__(self, picture: Picture) -> Instances:
         """Finds the objects of a picture, and what may be there besides (`Instances.unsure`).
@@ -224,10 +228,11 @@ class Segmenter:
         """Prepares for pictures of this size, in pixels, which are found in less time from then on.
 
         Those of other sizes are taken as before. It takes as long as opening the model; for less
-        than a hundred pictures it is not worth that. On CUDA pictures of other sizes get wider
-        margins, so that few sizes of input come: each takes a second when it comes first.
+        than a hundred pictures it is not worth that. On CUDA each size of input takes a second
+        when it comes first: beyond the first six, pictures of sizes that were not expected get
+        wider margins instead, and `remarks` says so.
         """
-        self._session.handles.expect(self.metadata.resize.geometry(width, height).size)
+        self._session.expect(self.metadata.resize.geometry(width, height).size)
 
     def warm_up(self, width: int, height: int) -> float:
         """Runs the model once on a grey picture of this size, so that the first one is not slow.

@@ -13,8 +13,9 @@ from pathlib import Path
 from stream.cpu import available_cores
 from stream.errors import ModelError, ProviderError
 from stream.inference.assignment import elsewhere
+from stream.inference.canvases import Canvases
 from stream.inference.catalogue import Entry, open_model
-from stream.inference.contract import INPUT, Geometry, Metadata, check_tensors
+from stream.inference.contract import INPUT, Metadata, check_tensors
 from stream.inference.converter import converter, obstacle
 from stream.inference.fixed_regions import with_fixed_regions
 from stream.inference.kept_graph import through_kept
@@ -56,6 +57,7 @@ class Session:
         remarks: sentences for people: what `auto` chose and why, what runs elsewhere.
         workers: how many inferences at once it is set up for.
         device_input: makes the model's input where it runs; None where that is done on the CPU.
+        canvases: the sizes of input, where new ones cost much; None where any will do.
     """
 
     handles: Handles
@@ -66,11 +68,13 @@ class Session:
     remarks: tuple[str, ...]
     workers: int = 1
     device_input: DeviceInput | None = None
+    canvases: Canvases | None = None
 
-    def place(self, geometry: Geometry) -> Geometry:
-        """Where a picture lies in the input here, of what the model's resize policy makes of it."""
-        few = self.route.plans and not self.handles.knows(geometry.size)
-        return self.metadata.resize.roomier(geometry) if few else geometry
+    def expect(self, size: tuple[int, int]) -> None:
+        """Opens a session for inputs of this size, unless there is one."""
+        if self.canvases is not None:
+            self.canvases.keep(size)
+        self.handles.expect(size)
 
     @property
     def handle(self) -> InferenceSession:
@@ -147,7 +151,7 @@ def open_on(
     resize = metadata.resize
     expected = None if picture is None else resize.geometry(*picture).size
     if expected is None and chosen.plans:
-        expected = resize.roomier(resize.geometry(4, 3)).size
+        expected = resize.geometry(4, 3).size
     each, what = max(1, total // workers), f"the model {str(path)!r}"
 
     def make(fixed: Mapping[str, int]) -> InferenceSession:
@@ -155,7 +159,10 @@ def open_on(
         kept = chosen.name == "cpu" and not chosen.plans
         return through_kept(opened, path, fixed) if kept else opened(content(chosen, path))
 
-    handles = Handles(make, sides, expected, each=chosen.plans and resize.mode != "native")
+    canvases = Canvases(resize) if chosen.plans and sides and resize.mode != "native" else None
+    if canvases is not None and picture is not None and expected is not None:
+        canvases.keep(expected)
+    handles = Handles(make, sides, expected, each=canvases is not None)
     handle = handles.first
     if said and passed is not None:
         logger.warning("%s", said)
@@ -169,7 +176,8 @@ def open_on(
     if passed is not None:
         why = [f"not {' or '.join(names)}: {cause}" for cause, names in passed.items()]
         remarks.insert(0, "; ".join([f"auto chose {chosen.label} ({metadata.precision})", *why]))
-    return Session(handles, chosen, path, metadata, size, tuple(remarks), workers, device_input)
+    told = tuple(remarks)
+    return Session(handles, chosen, path, metadata, size, told, workers, device_input, canvases)
 
 
 def _device_input(chosen: Route, metadata: Metadata, remarks: list[str]) -> DeviceInput | None:

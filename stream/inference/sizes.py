@@ -9,19 +9,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from stream.errors import StreamError
+from stream.inference.canvases import OWN, Size
 from stream.inference.contract import INPUT
 from stream.inference.onnx_file import read_graph
 from stream.inference.onnx_runtime import InferenceSession
 
 logger = logging.getLogger(__name__)
 
-Size = tuple[int, int]
-"""Width and height of a model's input, in pixels."""
-
 _KEPT = 4
 """Sizes that have a session of their own at once: each needs memory for its weights and maps."""
-_KEPT_OF_EACH = 6
-"""Likewise where every size gets one: `Resize.roomier` makes five, and one may be expected."""
+_KEPT_OF_EACH = OWN + 2
+"""Likewise where every size gets one: a wide and a high one more take what does not fit."""
 
 
 def free_sides(path: Path) -> tuple[str, str] | None:
@@ -84,10 +82,6 @@ class Handles:
         self._general: InferenceSession | None = None
         sized = None if expected is None else self.expect(expected)
         self.first = self._open() if sized is None else sized
-
-    def knows(self, size: Size) -> bool:
-        """Whether inputs of this size have a session already."""
-        return size in self._sized
 
     def expect(self, size: Size) -> InferenceSession | None:
         """Opens a session for inputs of this size, unless there is one.
