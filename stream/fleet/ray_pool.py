@@ -134,7 +134,8 @@ class RayPool(Pool):
             try:
                 with contextlib.redirect_stderr(io.StringIO()):
                     self._ray.init(
-                        address=address,
+                        # Without a word it would join whatever cluster runs on this machine.
+                        address=address or "local",
                         logging_level=logging.ERROR,
                         log_to_driver=False,
                         include_dashboard=None if address else False,

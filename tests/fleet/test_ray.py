@@ -251,6 +251,20 @@ def test_workers_nodes_and_the_driver_are_lost(cluster, tmp_path: Path, model: P
     bad_luck(cluster, tmp_path, model, 30)
 
 
+def test_without_an_address_no_other_cluster_is_joined(
+    cluster, tmp_path: Path, model: Path
+) -> None:
+    clips, out = _clips(tmp_path / "clips", 1), tmp_path / "out"
+    # Where Ray notes the cluster that was started last, and looks for one when it is told of none.
+    note = Path("/tmp/ray/ray_current_cluster")
+    before = note.read_text() if note.is_file() else None
+    note.write_text(cluster.address)
+    try:
+        _run(*_asked(clips, out, model), "--cores", "2")  # the cluster's node has one
+    finally:
+        note.unlink() if before is None else note.write_text(before)
+
+
 def test_a_worker_that_is_stuck_is_ended_and_its_file_done_by_another(
     cluster, tmp_path: Path, model: Path
 ) -> None:
