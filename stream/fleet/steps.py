@@ -81,6 +81,8 @@ class Steps:
             How many frames it has.
         """
         with FilePart(self._path, begin) as source, ExitStack() as stack:
+            # As for the whole file: another shape of the model gives other last digits.
+            self._segmenter.expect(source.info.width, source.info.height)
             finder = self._finder(source.info)
             finder.covers = True  # more than is wanted is left out later
             pool = InferencePool(finder.detector)

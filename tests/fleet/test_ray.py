@@ -77,7 +77,7 @@ def _stream(*words: object, **more) -> subprocess.Popen[str]:
 
 def _run(*words: object, code: int = 0) -> str:
     with _stream(*words) as process:
-        said = process.communicate(timeout=500)[0]
+        said = process.communicate(timeout=1500)[0]
     assert process.returncode == code, said
     return said
 
@@ -241,7 +241,7 @@ def _wait_for(out: Path, results: int) -> None:
 
 
 def _wait_until(so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 900
     while not so():
         assert time.monotonic() < deadline
         time.sleep(0.2)
