@@ -30,7 +30,7 @@ FINE_STRIDE = 4
 # Weights that detection does not use, so that a shipped model does not hold them.
 TRAINING_ONLY = ("dense.",)
 # Residual steps that older files lack. They add nothing before they have learnt.
-ADDED = ("mask.deeper.", "mask.sharper.")
+ADDED = ("mask.deeper.", "mask.sharper.", "context.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +47,7 @@ class NetworkConfig:
     box_features: int = 256
     mask_channels: int = 64
     fine_channels: int = 16
+    context_channels: int = 32
     anchor_sizes: tuple[float, ...] = (28.0, 64.0, 140.0, 300.0)
     anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     box_canonical: float = 96.0
@@ -147,6 +148,35 @@ class BoxHead(nn.Module):
         """(R, C, P, P) to (R, 1 + classes) and (R, 4)."""
         x = functional.relu(self.fc2(functional.relu(self.fc1(regions.flatten(1)))))
         return self.classes(x), self.deltas(x)
+
+
+class Context(nn.Module):
+    """A residual step for the stride-4 map: what lies around a cell, seen from the pyramid.
+
+    Edges are where the early layers see them, but which edge is a person's is known further up:
+    three levels are joined at stride 8 and looked at in ever wider circles (dilated filters, as in
+    DeepLab, Chen et al. 2017).
+    """
+
+    def __init__(self, channels: int, hidden: int, fine: int) -> None:
+        super().__init__()
+        self.enter = nn.ModuleList(nn.Conv2d(channels, hidden, 1) for _ in range(3))
+        self.around = nn.ModuleList(
+            nn.Conv2d(hidden, hidden, 3, padding=far, dilation=far) for far in (1, 2, 4)
+        )
+        self.leave = nn.Conv2d(hidden, fine, 1)
+        self.last = _silent_conv(fine)
+
+    def forward(self, levels: list[Tensor], fine: Tensor) -> Tensor:
+        """The pyramid's levels and the stride-4 map (B, F, h, w), F channels, to a new such map."""
+        x = self.enter[0](levels[0])
+        for index, factor in ((1, 2.0), (2, 4.0)):
+            x = x + functional.interpolate(self.enter[index](levels[index]), scale_factor=factor)
+        x = functional.relu(x)
+        for conv in self.around:
+            x = functional.relu(x + conv(x))
+        wide = functional.interpolate(self.leave(x), scale_factor=2.0)
+        return functional.relu(fine + self.last(functional.relu(fine + wide)))
 
 
 class MaskHead(nn.Module):
@@ -269,6 +299,7 @@ class MaskRCNN(nn.Module):
         self.fine_lateral = nn.Conv2d(self.backbone.outputs[0], 24, 1)
         self.fine_top = nn.Conv2d(channels, 24, 1)
         self.fine = _conv(24, config.fine_channels, 3)
+        self.context = Context(channels, config.context_channels, config.fine_channels)
         # For training only: a person, and anything else, at each cell of the fine map.
         self.dense = nn.Conv2d(config.fine_channels, 2, 1)
 
@@ -280,7 +311,8 @@ class MaskRCNN(nn.Module):
         fine = self.fine_lateral(taps[0]) + functional.interpolate(
             self.fine_top(levels[0]), scale_factor=2.0
         )
-        return levels, functional.relu(self.fine(functional.relu(fine)))
+        fine = functional.relu(self.fine(functional.relu(fine)))
+        return levels, self.context(levels, fine)
 
     def mask_boxes(self, boxes: Tensor, height: int, width: int) -> Tensor:
         """Where the masks of `boxes` (R, 4) lie, (R, 4), in a picture of that size in pixels."""

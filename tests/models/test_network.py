@@ -1,5 +1,6 @@
 import copy
 import dataclasses
+import json
 from urllib.error import URLError
 
 import pytest
@@ -235,6 +236,45 @@ def test_late_residual_steps_add_nothing_before_they_have_learnt(network):
         assert not any(part.any() for part in layer.parameters())
         torch.nn.init.normal_(layer.weight)
         assert not torch.equal(before, head(coarse, fine))
+
+
+def test_the_wider_view_adds_nothing_before_it_has_learnt(network):
+    import torch
+
+    torch.manual_seed(4)
+    levels = [torch.rand(2, 96, 96 // s, 160 // s) for s in (8, 16, 32)]
+    fine = torch.rand(2, 16, 24, 40)
+    context = copy.deepcopy(network.context)
+    torch.testing.assert_close(context(levels, fine), fine)
+    torch.nn.init.normal_(context.last.weight)
+    before = context(levels, fine)
+    # What one cell of stride 32 shows reaches the cells around it.
+    levels[2][:, :, 1, 2] += 10.0
+    changed = (context(levels, fine) != before).any(dim=1)[0]
+    assert changed[8:16, 16:24].all()
+    assert changed.sum() > 8 * 8
+
+
+def test_files_from_before_the_wider_view_can_be_trained_on(network, tmp_path):
+    import onnx
+    import torch
+    from onnx import numpy_helper
+
+    from stream_models.training.ship import from_onnx
+
+    weights = [
+        numpy_helper.from_array(value.detach().numpy(), f"model.network.{name}")
+        for name, value in network.named_parameters()
+        if not name.startswith("context.")
+    ]
+    config = dataclasses.asdict(network.config)
+    del config["context_channels"]
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "old", [], [], weights))
+    model.metadata_props.add(key="training.network", value=json.dumps(config))
+    onnx.save(model, tmp_path / "old.onnx")
+    again = from_onnx(tmp_path / "old.onnx")
+    assert not again.context.last.weight.any()
+    torch.testing.assert_close(again.mask.logits.weight, network.mask.logits.weight)
 
 
 def test_masks_reach_beyond_their_box_but_not_beyond_the_picture(network):

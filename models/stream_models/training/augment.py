@@ -24,6 +24,10 @@ leaves far more slivers of people at the edges than cameras do, and a network th
 takes any dark shape at an edge for somebody."""
 
 
+_SOFT = 4
+"""Pixels by which the soft edge of a pasted object reaches beyond it."""
+
+
 @dataclasses.dataclass(frozen=True)
 class AugmentConfig:
     """How far pictures are changed. Chances are 0..1, scales relative to inference's own.
@@ -270,18 +274,32 @@ def _paste(
         np.float32,
     )
     new = _place(item, matrix, 1 + max((other.layer for other in placed), default=0))
-    alpha = np.zeros((height, width), np.uint8)
-    draw(new.polygons, alpha, 255)
-    if np.count_nonzero(alpha) < 200:
+    # Only where it comes to lie: the whole canvas would take half of all time to make a picture.
+    points = np.concatenate(new.polygons)
+    low = np.maximum(np.floor(points.min(axis=0)) - _SOFT, 0).astype(int)
+    high = np.minimum(np.ceil(points.max(axis=0)) + _SOFT, [width, height]).astype(int)
+    if (high <= low).any():
         return base
-    soft = cv2.GaussianBlur(alpha, (0, 0), 0.8).astype(np.float32)[:, :, None] / 255.0
-    warped = _warp(image, matrix, (height, width), rng).astype(np.float32)
+    alpha = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
+    draw([ring - low.astype(np.float32) for ring in new.polygons], alpha, 255)
+    if cv2.countNonZero(alpha) < 200:
+        return base
+    matrix[:, 2] -= low
+    soft = cv2.GaussianBlur(alpha, (0, 0), 0.8).astype(np.float32)[:, :, None] * (1.0 / 255.0)
+    warped = _warp(image, matrix, (alpha.shape[0], alpha.shape[1]), rng)
     # Pasted objects take on a part of the scene's brightness, or they would give themselves away.
-    inside = warped[alpha > 0].mean()
-    warped *= 1.0 + 0.5 * (float(base.mean()) - inside) / max(inside, 1.0) * rng.random()
-    mixed = base * (1.0 - soft) + np.clip(warped, 0, 255) * soft
+    inside = sum(cv2.mean(warped, alpha)[:3]) / 3.0
+    share = 1.0 + 0.5 * (_brightness(base) - inside) / max(inside, 1.0) * rng.random()
+    bright = np.minimum(warped.astype(np.float32) * max(share, 0.0), 255.0)
     placed.append(new)
-    return mixed.astype(np.uint8)
+    part = base[low[1] : high[1], low[0] : high[0]]
+    out = base.copy()
+    out[low[1] : high[1], low[0] : high[0]] = part + (bright - part) * soft
+    return out
+
+
+def _brightness(image: Image) -> float:
+    return sum(cv2.mean(image)[:3]) / 3.0
 
 
 def _settle(placed: list[_Placed], canvas: tuple[int, int], known: NDArray[np.bool_]) -> Targets:
@@ -303,16 +321,21 @@ def _settle(placed: list[_Placed], canvas: tuple[int, int], known: NDArray[np.bo
             continue
         inside = bool((item.box == box).all())
         if item.polygons and (not inside or picture_pasted):
-            mask = np.zeros((height, width), np.uint8)
-            draw(item.polygons, mask, 1)
-            before = int(mask.sum())
+            points = np.concatenate(item.polygons)
+            low = np.clip(np.floor(points.min(axis=0)) - 1, 0, limit[:2]).astype(int)
+            high = np.clip(np.ceil(points.max(axis=0)) + 1, 0, limit[:2]).astype(int)
+            corner = low.astype(np.float32)
+            mask = np.zeros((max(high[1] - low[1], 1), max(high[0] - low[0], 1)), np.uint8)
+            draw([ring - corner for ring in item.polygons], mask, 1)
+            before = cv2.countNonZero(mask)
             for front in placed:
                 if front.layer > item.layer:
-                    draw(front.polygons, mask, 0)
+                    draw([ring - corner for ring in front.polygons], mask, 0)
             x, y, w, h = cv2.boundingRect(mask)
-            if w == 0 or mask.sum() < 0.25 * before:
+            if w == 0 or cv2.countNonZero(mask) < 0.25 * before:
                 ignore.append(box)
                 continue
+            x, y = x + int(low[0]), y + int(low[1])
             box = np.array([x, y, x + w, y + h], np.float32)
         if (box[2:] - box[:2]).min() < 4 or shown < _SEEN:
             ignore.append(box)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stream_models.training.augment import AugmentConfig, Image, find_donors, make
+from stream_models.training.augment import AugmentConfig, Donors, Image, find_donors, make
 from stream_models.training.data import Picture
 from stream_models.training.picture_files import load_picture
 from stream_models.training.targets import Targets
@@ -72,6 +72,47 @@ class Batch:
     targets: list[Targets]
 
 
+class BatchMaker:
+    """Makes seeded batches, one after the other."""
+
+    def __init__(
+        self,
+        pictures: list[Picture],
+        cache: PictureCache,
+        weights: NDArray[np.float64],
+        size: int,
+        config: AugmentConfig,
+        rng: np.random.Generator,
+        donors: Donors | None = None,
+    ) -> None:
+        self._pictures = pictures
+        self._cache = cache
+        self._size = size
+        self._config = config
+        self._canvases = config.canvases
+        shapes = np.array([picture.width / picture.height for picture in pictures])
+        self._chances = [
+            _favour(weights, shapes, width / height) for height, width in self._canvases
+        ]
+        self._rng = rng
+        self._donors = donors or find_donors(pictures)
+
+    def make(self) -> Batch:
+        """The next batch, on a canvas of its own."""
+        kind = int(self._rng.integers(len(self._canvases)))
+        canvas = self._canvases[kind]
+        chosen = self._rng.choice(len(self._pictures), self._size, p=self._chances[kind])
+        images = np.empty((self._size, *canvas, 3), np.uint8)
+        targets = []
+        for row, index in enumerate(chosen):
+            picture = self._pictures[int(index)]
+            images[row], target = make(
+                picture, self._cache.load, self._donors, canvas, self._config, self._rng
+            )
+            targets.append(target)
+        return Batch(torch.from_numpy(images).permute(0, 3, 1, 2), targets)
+
+
 class Batches:
     """An endless stream of batches, seeded; the thread stays at most `ahead` batches ahead."""
 
@@ -85,32 +126,10 @@ class Batches:
         seed: int,
         ahead: int = 3,
     ) -> None:
-        self._pictures = pictures
-        self._cache = cache
-        self._size = size
-        self._config = config
-        canvases = config.canvases
-        self._canvases = canvases
-        shapes = np.array([picture.width / picture.height for picture in pictures])
-        self._chances = [_favour(weights, shapes, width / height) for height, width in canvases]
-        self._rng = np.random.default_rng(seed)
-        self._donors = find_donors(pictures)
+        rng = np.random.default_rng(seed)
+        self._make = BatchMaker(pictures, cache, weights, size, config, rng).make
         self._pool = ThreadPoolExecutor(1, "batches")
         self._ahead = ahead
-
-    def _make(self) -> Batch:
-        kind = int(self._rng.integers(len(self._canvases)))
-        canvas = self._canvases[kind]
-        chosen = self._rng.choice(len(self._pictures), self._size, p=self._chances[kind])
-        images = np.empty((self._size, *canvas, 3), np.uint8)
-        targets = []
-        for row, index in enumerate(chosen):
-            picture = self._pictures[int(index)]
-            images[row], target = make(
-                picture, self._cache.load, self._donors, canvas, self._config, self._rng
-            )
-            targets.append(target)
-        return Batch(torch.from_numpy(images).permute(0, 3, 1, 2), targets)
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches without end; a picture that cannot be read raises here."""

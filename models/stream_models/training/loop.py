@@ -9,7 +9,6 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,10 @@ from stream_models.network import MaskRCNN, network_config
 from stream_models.training.augment import AugmentConfig
 from stream_models.training.batches import Batches, PictureCache
 from stream_models.training.data import Picture
-from stream_models.training.losses import LossConfig, losses
+from stream_models.training.feeds import Feed, SharedOut, Step, Whole, processes
+from stream_models.training.losses import LossConfig
 from stream_models.training.out import CHECKPOINT, HISTORY
-from stream_models.training.targets import Targets
+from stream_models.training.packed_batches import PackedBatches
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,8 @@ class LoopConfig:
     average's) is judged before and after the run, and every `evaluate_minutes` of it, or less
     often where judging took more than a tenth of them.
     On the CPU a batch is shared out to `workers` threads that meet once a batch: threads inside
-    each operation, which meet thousands of times, wait for one another on a busy machine.
+    each operation, which meet thousands of times, wait for one another on a busy machine. A GPU
+    learns from a batch as a whole, which processes make.
     """
 
     batch: int = 8
@@ -203,21 +204,20 @@ class Trainer:
         self._checkpoint = out / CHECKPOINT
         if self._checkpoint.is_file():
             self._resume()
-        workers = config.workers if self.device.type == "cpu" else 1
-        self._generators = [
-            torch.Generator().manual_seed(config.seed + self.step + 7919 * index)
-            for index in range(workers)
-        ]
-        if workers > 1:
-            torch.set_num_threads(1)
-        # The number of threads inside an operation is a setting of the calling thread.
-        self._pool = ThreadPoolExecutor(
-            workers, "learn", initializer=torch.set_num_threads, initargs=(torch.get_num_threads(),)
-        )
         self._cache = PictureCache(pictures, out)
-        self._batches = Batches(
-            pictures, self._cache, weights, config.batch, augment, config.seed + self.step
+        self._feed = self._feed_for(pictures, weights, augment)
+
+    def _feed_for(
+        self, pictures: list[Picture], weights: NDArray[np.float64], augment: AugmentConfig
+    ) -> Feed:
+        config, seed = self.config, self.config.seed + self.step
+        if self.device.type == "cpu":
+            batches = Batches(pictures, self._cache, weights, config.batch, augment, seed)
+            return SharedOut(batches, self._loss, seed, config.workers)
+        packed = PackedBatches(
+            pictures, self._cache, weights, config.batch, augment, seed, processes()
         )
+        return Whole(packed, self._loss, seed, self.device)
 
     def _resume(self) -> None:
         content = _content(self._checkpoint)
@@ -255,38 +255,15 @@ class Trainer:
             parts.append(self.seconds / (60.0 * self.config.minutes))
         return min(1.0, max(parts))
 
-    def _part(
-        self, images: Tensor, targets: list[Targets], generator: torch.Generator, share: float
-    ) -> dict[str, float]:
-        """Add one part's gradients, times its share of the batch (0..1); returns its losses."""
-        with torch.autocast(self.device.type, torch.bfloat16):
-            parts = losses(self.network, images.to(self.device), targets, self._loss, generator)
-        torch.autograd.backward(torch.stack(list(parts.values())).sum() * share)
-        return {name: float(value.detach()) * share for name, value in parts.items()}
-
-    def _learn(self, images: Tensor, targets: list[Targets]) -> dict[str, float]:
+    def _learn(self, gradients: Step) -> dict[str, float]:
         factor = rate_factor(self.step, self.share(), self.config)
         for group in self._optimizer.param_groups:
             group["lr"] = group["base"] * factor
         self._optimizer.zero_grad(set_to_none=True)
-        count = len(self._generators)
         self.network.backbone.fake_quantize_frozen(
             self.share() > 1.0 - self.config.fake_quantize_share
         )
-        futures = [
-            self._pool.submit(
-                self._part,
-                images[first::count],
-                targets[first::count],
-                self._generators[first],
-                len(targets[first::count]) / len(targets),
-            )
-            for first in range(min(count, len(targets)))
-        ]
-        values: dict[str, float] = {}
-        for future in futures:
-            for name, value in future.result().items():
-                values[name] = values.get(name, 0.0) + value
+        values = gradients(self.network)
         trained = [p for group in self._optimizer.param_groups for p in group["params"]]
         norm = nn.utils.clip_grad_norm_(trained, self.config.clip)
         if torch.isfinite(norm):
@@ -330,12 +307,12 @@ class Trainer:
         try:
             if judge is not None and self.step == 0:
                 took = ask(judge, Progress(0, 0.0, 0.0, mean, 0.0))
-            for batch in self._batches:
+            for count, gradients in self._feed:
                 start = time.monotonic()
-                values = self._learn(batch.images, batch.targets)
+                values = self._learn(gradients)
                 self.seconds += time.monotonic() - start
                 self.step += 1
-                seen += len(batch.targets)
+                seen += count
                 for name, value in values.items():
                     mean[name] = 0.98 * mean.get(name, value) + 0.02 * value
                 share = self.share()
@@ -355,6 +332,5 @@ class Trainer:
                 if share >= 1.0:
                     return
         finally:
-            self._batches.close()
-            self._pool.shutdown()
+            self._feed.close()
             history.close()
