@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import settings
 
 # SVT-AV1 reads this once in a process, also where a test's own clip is the first it encodes.
@@ -77,10 +78,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test that may take longer than `faulthandler_timeout` is not ended by that."""
-    marker = item.get_closest_marker("timeout")
-    limit = float(item.config.getini("faulthandler_timeout"))
-    if marker is not None and marker.args and not 0 < marker.args[0] < limit:
+    if _may_take_longer(item):
         faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Cleaning up has a time of its own; pytest gives it none after a failure."""
+    if not _may_take_longer(item):
+        faulthandler.dump_traceback_later(
+            _fault_seconds(item.config),
+            file=item.config.stash[fault_handler_stderr_fd_key],
+            exit=True,
+        )
+
+
+def _fault_seconds(config: pytest.Config) -> float:
+    return float(config.getini("faulthandler_timeout"))
+
+
+def _may_take_longer(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("timeout")
+    return (
+        marker is not None
+        and bool(marker.args)
+        and not 0 < marker.args[0] < _fault_seconds(item.config)
+    )
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
