@@ -131,8 +131,8 @@ def _filled(ledger: Ledger, files: int) -> Iterator[Figure]:
     before = _memory()
     wanted = [
         Wanted(
-            f"/archive/camera-{number % 997:03}/2026-11-26/clip-{number:07}.mp4",
-            (f"/masked/camera-{number % 997:03}/2026-11-26/clip-{number:07}.mp4",),
+            f"/archive/camera-{number // 1000:04}/2026-11-26/clip-{number:07}.mp4",
+            (f"/masked/camera-{number // 1000:04}/2026-11-26/clip-{number:07}.mp4",),
             f"{number}:1795000000.0", "0123456789abcdef",
         )
         for number in range(files)
@@ -142,14 +142,14 @@ def _filled(ledger: Ledger, files: int) -> Iterator[Figure]:
     yield Figure("ledger filled", time.perf_counter() - begun, "s", detail=f"{files:,} files")
     begun = time.perf_counter()
     ledger.want(wanted)
-    numbers = [one.number for one in ledger.entries() if one.state != State.DONE]
+    numbers = [one.number for one in ledger.each() if one.state != State.DONE]
     took = time.perf_counter() - begun
     yield Figure("ledger read by a second run", took, "s", detail=f"{len(numbers):,} files")
     yield Figure("driver's memory at its start", _memory() - before, "MiB", detail="at most")
 
 
 def _driven(ledger: Ledger, seconds: float, *, cut: bool) -> Figure:
-    numbers = [one.number for one in ledger.entries(State.WAITING)]
+    numbers = [one.number for one in ledger.each(State.WAITING)]
     pool = ThoughtOf(WORKERS, seconds, cut=cut)
 
     def told(progress: Progress) -> None:

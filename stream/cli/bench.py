@@ -33,6 +33,7 @@ PARTS = (
     "peers",
     "gpu",
     "fleet",
+    "cost",
 )
 """What can be measured."""
 
@@ -63,7 +64,7 @@ class BenchOptions:
     )
     clips: tuple[str, ...] | None = option(
         None,
-        "For edges, identity and peers: video files, separated by commas.",
+        "For edges, identity, peers and cost: video files, separated by commas.",
         said="none",
         metavar="FILE,…",
         parse=parse_names,
@@ -90,7 +91,8 @@ def bench(
             "supervision's annotators; edges says how near they come to the true ones, and how "
             "still they lie; identity says who is taken for whom by each tracker; gpu measures an "
             "NVIDIA card, or tries the same on the CPU with --provider cpu; fleet drives a "
-            "thousand machines that are only thought of. [default: "
+            "thousand machines that are only thought of; cost says what an hour of film like the "
+            "clips takes. [default: "
             "pipeline, compositing, memory and speed; speed, nodes and peers where --model is a "
             "file]",
         ),
@@ -106,6 +108,7 @@ def bench(
 
     from stream.bench import (
         compositing,
+        cost,
         edges,
         effects,
         fleet,
@@ -136,6 +139,7 @@ def bench(
             "memory": lambda: memory.measure(folder),
             "speed": lambda: speed.measure_model(folder, model, provider, size),
             "nodes": lambda: nodes.measure(model, provider),
+            "cost": lambda: cost.measure(folder, model, provider, clips),
             "fleet": lambda: fleet.measure(folder, options.files),
             "gpu": lambda: gpu.measure(folder, model, provider, size),
             "peers": lambda: peers.measure(folder, model, provider, options.against or "", clips),

@@ -91,10 +91,10 @@ def fleet(
         ledger.want(wanted)
         _want_again_what_is_gone(ledger, wanted)
         mine = {one.source for one in wanted}
-        entries = [one for one in ledger.entries() if one.wanted.source in mine]
-        numbers = [one.number for one in entries]
-        already = sum(one.state == State.DONE for one in entries)
-        del entries, found, wanted  # of a million files they are half a gigabyte
+        states = {one.number: one.state for one in ledger.each() if one.wanted.source in mine}
+        numbers = list(states)
+        already = sum(state == State.DONE for state in states.values())
+        del states, mine, found, wanted  # of a million files they are half a gigabyte
         if already:
             common.say(f"{already} of {len(numbers)} files are done already", quiet=asked.run.quiet)
         interrupted = _drive(ledger, numbers, plan, options, asked.run)
@@ -223,7 +223,7 @@ def _refuse_foreign(ledger: Ledger, wanted: Sequence[Wanted], *, overwrite: bool
         return
     # Nothing was there when a file was first begun, or it was to be replaced: what is there since
     # is ours, also where a driver was killed before it wrote that down, or a later step failed.
-    ours = {target for one in ledger.entries() if one.begun for target in one.wanted.targets}
+    ours = {target for one in ledger.each() if one.begun for target in one.wanted.targets}
     foreign = sorted(
         there(target for one in wanted for target in one.targets if target not in ours)
     )
@@ -239,7 +239,7 @@ def _want_again_what_is_gone(ledger: Ledger, wanted: Sequence[Wanted]) -> None:
     from stream.fleet.places import there
 
     mine = {one.source for one in wanted}
-    done = [one.wanted for one in ledger.entries(State.DONE) if one.wanted.source in mine]
+    done = [one.wanted for one in ledger.each(State.DONE) if one.wanted.source in mine]
     kept = there(target for one in done for target in one.targets)
     ledger.again([one.source for one in done if not kept.issuperset(one.targets)])
 
