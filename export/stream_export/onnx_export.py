@@ -27,6 +27,9 @@ from stream_export.metadata import check_contract, write_metadata
 OPSET = 18
 """Old enough for OpenCV, OpenVINO and TensorRT of some years ago, new enough for all we need."""
 
+TESTED = "PyTorch 2.11 and 2.14"
+"""Exports of every kind of origin run with the latter in the suite, of torchvision with both."""
+
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
@@ -62,7 +65,7 @@ def export_module(
     if dynamic:
         dims = {1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
     module = foldable(copy.deepcopy(module)).eval()
-    with torch.no_grad(), quiet():
+    with torch.no_grad(), quiet(), _in_one_sentence():
         program = torch.onnx.export(
             _Named(module),
             (image,),
@@ -92,6 +95,20 @@ def export_module(
     onnx.checker.check_model(model, full_check=True)
     check_contract(model)
     return model
+
+
+@contextlib.contextmanager
+def _in_one_sentence() -> Iterator[None]:
+    """Makes a ModelError of what PyTorch's exporter says in paragraphs."""
+    try:
+        yield
+    except torch.onnx.OnnxExporterError as error:
+        cause = error.__cause__ or error
+        told = (str(cause).strip().splitlines() or [type(cause).__name__])[0].rstrip(".")
+        raise ModelError(
+            f"PyTorch {torch.__version__} does not export this model: {told}; exports are tested "
+            f"with {TESTED}: pip install 'torch=={TESTED.rpartition(' ')[2]}.*'"
+        ) from error
 
 
 class _Named(nn.Module):

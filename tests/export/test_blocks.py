@@ -17,7 +17,9 @@ GeneralizedRCNNTransform = lazily(
 )
 MultiScaleRoIAlign = lazily("torchvision.ops", "MultiScaleRoIAlign")
 batched_nms = lazily("torchvision.ops", "batched_nms")
+symbolic_shapes = lazily("torch.fx.experimental.symbolic_shapes")
 blocks = lazily("stream_export.blocks")
+tensorflow_ops = lazily("stream_export.blocks.tensorflow_ops")
 
 
 def _boxes(count: int, size: float = 300.0, seed: int = 0) -> torch.Tensor:
@@ -68,6 +70,29 @@ def test_resizing_is_torchvisions(height, width):
     found = blocks.resize_shortest(planes, 200, 333)[0]
     assert found.shape == expected.shape
     assert_near(found, expected, reach=max(height, width))
+
+
+@pytest.mark.parametrize("way", ["shortest_edge", "resize_to_range"])
+def test_a_resized_pictures_size_is_none_that_only_data_decide(way):
+    """Of one that is, PyTorch 2.11 cannot say how large a convolution's map will be."""
+
+    class Resized(torch.nn.Module):
+        def forward(self, planes):
+            if way == "shortest_edge":
+                return blocks.resize_shortest(planes, 200, 333)
+            return tensorflow_ops.resize_to_range(planes, 200, 333)
+
+    sides = {2: torch.export.Dim("height"), 3: torch.export.Dim("width")}
+    planes = torch.zeros(1, 3, 240, 320)
+    program = torch.export.export(Resized(), (planes,), dynamic_shapes=(sides,), strict=False)
+    (made,) = next(node for node in program.graph.nodes if node.op == "output").args[0]
+    edges = made.meta["val"].shape[2:]
+    assert all(isinstance(edge, torch.SymInt) for edge in edges)
+    assert not any(symbolic_shapes.free_unbacked_symbols(edge) for edge in edges)
+    # What is computed is asked of the resized picture, not reckoned anew.
+    assert not [node for node in program.graph.nodes if "sym_min" in str(node.target)]
+    small = torch.rand(1, 3, 100, 300, generator=torch.Generator().manual_seed(4))
+    assert torch.equal(program.module()(small), Resized()(small))
 
 
 def assert_near(found: torch.Tensor, expected: torch.Tensor, reach: int) -> None:

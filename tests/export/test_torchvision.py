@@ -20,6 +20,7 @@ from stream_export.converters.torchvision import Asked, opened
 from stream_export.converters.torchvision import origin as origins
 from stream_export.registry import options_of
 from stream_export.tools.agreement import Tolerance, compare, open_model
+from tests import tiny_models
 from tests.cli.conftest import clip, stream  # noqa: F401 - fixtures
 from tests.export.lazily import lazily
 from tests.export.shaped import pictures, shaped, spread
@@ -34,6 +35,7 @@ models = lazily("stream_export.converters.torchvision.model")
 weights = lazily("stream_export.converters.torchvision.weights")
 load_model = lazily("stream_export.metadata", "load_model")
 read_metadata = lazily("stream_export.metadata", "read_metadata")
+onnx_export = lazily("stream_export.onnx_export")
 foldable = lazily("stream_export.onnx_export", "foldable")
 spell_out_limits = lazily("stream_export.onnx_export", "spell_out_limits")
 half_model = lazily("stream_export.tools.half", "half_model")
@@ -525,6 +527,21 @@ def test_the_reference_answers(shared_reference, tmp_path, case):
     assert found.box < 0.5
     assert found.score < 1e-3
     assert found.soft < 1e-2
+
+
+def test_what_pytorch_does_not_export_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unable(torch.nn.Module):
+        def forward(self, image):
+            return image.nonzero().tolist()
+
+    metadata = tiny_models.metadata()
+    with pytest.raises(
+        ModelError,
+        match=r"^PyTorch \S+ does not export this model: .*; exports are "
+        r"tested with PyTorch 2\.11 and 2\.14: pip install 'torch==2\.14\.\*'$",
+    ) as told:
+        onnx_export.export_module(Unable(), metadata, height=8, width=8, dynamic=False)
+    assert "\n" not in str(told.value)
 
 
 def test_a_frozen_norm_without_an_epsilon_stays_what_it_is() -> None:

@@ -67,12 +67,24 @@ def shortest_edge(planes: Tensor, shortest: int, longest: int) -> tuple[Tensor, 
 
 @shortest_edge.register_fake
 def _(planes: Tensor, shortest: int, longest: int) -> tuple[Tensor, Tensor]:
-    context = torch.library.get_ctx()
-    edges = [context.new_dynamic_size(min=1, max=longest) for _ in range(2)]
+    edges = scaled_edges(planes, shortest, longest)
     return (
         planes.new_empty(edges[0], dtype=torch.int64),
         planes.new_empty(edges[1], dtype=torch.int64),
     )
+
+
+def scaled_edges(planes: Tensor, shortest: int, longest: int) -> list[int]:
+    """What an exporter is told of a resized picture's height and width, about which it asks.
+
+    Made of the picture's own rather than new numbers that only data decide: PyTorch before 2.14
+    asks how large a convolution's map is, and cannot say it of those. No graph computes with it.
+    """
+    height, width = planes.shape[-2:]
+    scale = torch.sym_min(
+        shortest / torch.sym_min(height, width), longest / torch.sym_max(height, width)
+    )
+    return [torch.sym_int(edge * scale) for edge in (height, width)]
 
 
 def shortest_edge_onnx(planes: FLOAT, shortest: int, longest: int) -> tuple[INT64, INT64]:

@@ -8,6 +8,7 @@ from onnxscript import opset18 as op
 from torch import Tensor, nn
 
 from stream_export.blocks.operators import TRANSLATIONS
+from stream_export.blocks.resizing import scaled_edges
 
 
 def _same(planes: Tensor, kernel: tuple[int, int], stride: int, value: float) -> Tensor:
@@ -122,10 +123,7 @@ def _taps(old: int, new: int) -> tuple[Tensor, Tensor, Tensor]:
 
 @resize_to_range.register_fake
 def _(planes: Tensor, shortest: int, longest: int) -> Tensor:
-    context = torch.library.get_ctx()
-    height = context.new_dynamic_size(min=1, max=longest)
-    width = context.new_dynamic_size(min=1, max=longest)
-    return planes.new_empty((*planes.shape[:2], height, width))
+    return planes.new_empty((*planes.shape[:2], *scaled_edges(planes, shortest, longest)))
 
 
 def _resize_to_range_onnx(planes: FLOAT, shortest: int, longest: int) -> FLOAT:
