@@ -42,7 +42,8 @@ _CPU = "use --provider cpu"
 # default model takes as long with it on an H100.
 _CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
 _ON_NVIDIA = ("float16", "float32")
-"""Halves are twice as fast on a card, and int8's operators have no kernels there."""
+"""Halves are asked for by making the file, and int8's operators have no kernels there. The default
+model is bound by launching kernels on an H100 and gains nothing by halves."""
 
 _SMALL = 7.5
 """GiB of memory; a card of "8 GB" has a little more than that."""
