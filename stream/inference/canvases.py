@@ -10,7 +10,7 @@ Size = tuple[int, int]
 """Width and height of a model's input, in pixels."""
 
 OWN = 6
-"""So many sizes are taken as they come: of 64 pictures of COCO, in 9 sizes, that are 56. Each needs
+"""So many sizes are taken as they come: of 64 pictures of COCO, in 9 sizes, that are 59. Each needs
 memory on the card, and a second when it comes first."""
 
 
