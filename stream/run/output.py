@@ -267,7 +267,7 @@ class Output:
         try:
             while (item := self.queue.take(0)) is not None:
                 left.append(item)
-        except Closed:
+        except (Closed, Cancelled):  # it may be let go at this very moment
             return left
         return left
 
