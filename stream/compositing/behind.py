@@ -172,8 +172,10 @@ def composed(ours: Samples, theirs: Samples, alpha: NDArray[np.uint8]) -> Sample
     """
     strength: Array = alpha if ours.dtype == np.uint8 else alpha.astype(np.uint16)
     rest: Array = np.subtract(255, strength, dtype=strength.dtype)
-    whole: Array = cv2.multiply(ours, strength, scale=1 / 255)
-    cv2.add(whole, cv2.multiply(theirs, rest, scale=1 / 255), dst=whole)
+    # OpenCV takes a row of fewer than four numbers for one value.
+    mine, others, strength, rest = (np.atleast_2d(one) for one in (ours, theirs, strength, rest))
+    whole: Array = cv2.multiply(mine, strength, scale=1 / 255)
+    cv2.add(whole, cv2.multiply(others, rest, scale=1 / 255), dst=whole)
     return whole.reshape(ours.shape)
 
 

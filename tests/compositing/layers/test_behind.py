@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from stream.compositing import Painter, Style
+from stream.compositing.behind import composed
 from stream.compositing.encoding import Encoding, encoded
 from stream.compositing.layers.replace import cover
 from stream.errors import UsageError
@@ -234,3 +235,14 @@ def test_the_fade_is_as_wide_as_asked(feather):
     row = painted("replace", picture, instances, feather=feather)[0][150].astype(int)
     between = np.flatnonzero((row[:200] > 2) & (row[:200] < 198))
     assert between.size == pytest.approx(feather, abs=max(2, 0.35 * feather))
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (3,), (4,), (5,), (1, 2), (3, 1)])
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_as_few_samples_as_there_are_are_composed(shape, depth):
+    count = int(np.prod(shape))
+    ours = (np.arange(count) + 100).astype(depth).reshape(shape)
+    theirs = (np.arange(count) * 9 + 5).astype(depth).reshape(shape)
+    alpha = np.linspace(0, 255, count).astype(np.uint8).reshape(shape)
+    expected = (ours * (alpha / 255) + theirs * (1 - alpha / 255)).round()
+    assert np.abs(composed(ours, theirs, alpha) - expected).max() <= 1
