@@ -181,3 +181,10 @@ def test_a_run_that_takes_batches_whole_learns_and_is_taken_up_again(
         assert trainer.step == steps
         assert not torch.equal(before, trainer.network.mask.logits.weight)
         assert all(torch.isfinite(p).all() for p in trainer.network.parameters())
+
+
+def test_where_nothing_can_be_forked_batches_are_made_here(monkeypatch):
+    from stream_models.training import feeds
+
+    monkeypatch.setattr(feeds.multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    assert feeds.processes() == 0

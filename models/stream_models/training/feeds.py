@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from stream.cpu import available_cores
 from stream_models.network import MaskRCNN
 from stream_models.training import batched_losses
 from stream_models.training.batches import Batch, Batches
@@ -137,5 +138,7 @@ class Whole:
 
 
 def processes() -> int:
-    """How many processes make batches for a GPU: one a processor that this one may use."""
-    return max(1, min(_MOST_PROCESSES, len(os.sched_getaffinity(0)) - 1))
+    """How many processes make batches for a GPU; 0 where none can be forked, as on Windows."""
+    if "fork" not in multiprocessing.get_all_start_methods():
+        return 0
+    return max(1, min(_MOST_PROCESSES, available_cores() - 1))
