@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from stream.inference.onnx_fields import fields, text
+from stream.inference.onnx_fields import fields, text, with_graph
 from stream.inference.onnx_writer import encoded_bytes, encoded_text, int64_tensor, node
 
 STEP = 32
@@ -29,7 +29,7 @@ _EACH_ALONE = {
 """Operators that treat each region by itself and keep the regions along the first axis, where all
 else that goes in is constant."""
 
-_GRAPH, _OPSET, _NODE, _WEIGHT, _OUTPUT = 7, 8, 1, 5, 12
+_OPSET, _NODE, _WEIGHT, _OUTPUT = 8, 1, 5, 12
 _OLDEST = 15
 """The first operator set in which Shape can be asked for one side."""
 
@@ -67,23 +67,13 @@ def with_fixed_regions(model: bytes) -> bytes:
     Raises:
         ValueError: it is not in the format of an ONNX file.
     """
-    parts = list(fields(memoryview(model)))
     if not any(
         number == _OPSET and _opset(value) >= _OLDEST
-        for number, value, _ in parts
+        for number, value, _ in fields(memoryview(model))
         if isinstance(value, memoryview)
     ):
         return model
-    edited = []
-    changed = False
-    for number, value, raw in parts:
-        if number == _GRAPH and isinstance(value, memoryview):
-            graph = _edited(value)
-            changed = changed or graph is not None
-            edited.append(raw if graph is None else encoded_bytes(_GRAPH, graph))
-        else:
-            edited.append(raw)
-    return b"".join(edited) if changed else model
+    return with_graph(model, _edited)
 
 
 def _edited(graph: memoryview) -> bytes | None:

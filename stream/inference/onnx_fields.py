@@ -5,10 +5,14 @@ The encoding is Protocol Buffers' wire format.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+from stream.inference.onnx_writer import encoded_bytes
+
+_GRAPH = 7
 
 
-def text(value: int | memoryview) -> str:
+def text(value: int | bytes | memoryview) -> str:
     """A field's value where it is text.
 
     Raises:
@@ -41,9 +45,31 @@ def fields(content: memoryview) -> Iterator[tuple[int, int | memoryview, memoryv
         yield tag >> 3, value, content[start:at]
 
 
+def with_graph(model: bytes, edit: Callable[[memoryview], bytes | None]) -> bytes:
+    """A model's file with its graph edited, and all else as it is.
+
+    Args:
+        model: an ONNX file's content.
+        edit: given the graph's content, gives what takes its place; None where it is to stay.
+
+    Returns:
+        The edited content; what came in where there is nothing to edit.
+
+    Raises:
+        ValueError: it is not in the format of an ONNX file.
+    """
+    written: list[bytes | memoryview] = []
+    changed = False
+    for number, value, raw in fields(memoryview(model)):
+        graph = edit(value) if number == _GRAPH and isinstance(value, memoryview) else None
+        changed = changed or graph is not None
+        written.append(raw if graph is None else encoded_bytes(_GRAPH, graph))
+    return b"".join(written) if changed else model
+
+
 def _varint(content: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
+    value = 0
+    for shift in range(0, 70, 7):
         if at >= len(content):
             raise ValueError("the file ends within a number")
         byte = content[at]
@@ -51,4 +77,4 @@ def _varint(content: memoryview, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
-        shift += 7
+    raise ValueError("a number of more than 64 bits")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stream.errors import ModelError
+from stream.inference.onnx_fields import text
 
 _IR_VERSION, _PRODUCER, _GRAPH, _OPSET, _METADATA = 1, 2, 7, 8, 14
 # Every field of ModelProto as of ONNX 1.23; any other number means that this is something else.
@@ -153,7 +154,7 @@ def _value(content: bytes) -> tuple[str, tuple[int | str, ...]]:
     name, shape = "", b""
     for number, value in _fields(content):
         if number == 1:
-            name = _text(value)
+            name = text(value)
         elif number == 2 and isinstance(value, bytes):
             tensor = dict(_fields(value)).get(1, b"")  # TypeProto.tensor_type
             shape_of = dict(_fields(tensor)) if isinstance(tensor, bytes) else {}
@@ -163,7 +164,7 @@ def _value(content: bytes) -> tuple[str, tuple[int | str, ...]]:
     for _, side in _fields(shape):
         told = dict(_fields(side)) if isinstance(side, bytes) else {}
         size = told.get(1)
-        sides.append(size if isinstance(size, int) else _text(told.get(2, b"")))
+        sides.append(size if isinstance(size, int) else text(told.get(2, b"")))
     return name, tuple(sides)
 
 
@@ -185,10 +186,10 @@ def _read(path: Path, size: int, file: BinaryIO) -> OnnxFile:
                 producer = file.read(value).decode()
             elif number == _OPSET:
                 parts = dict(_fields(file.read(value)))
-                opsets[_text(parts.get(1, b""))] = int(parts.get(2, 0))
+                opsets[text(parts.get(1, b""))] = int(parts.get(2, 0))
             elif number == _METADATA:
                 parts = dict(_fields(file.read(value)))
-                metadata[_text(parts.get(1, b""))] = _text(parts.get(2, b""))
+                metadata[text(parts.get(1, b""))] = text(parts.get(2, b""))
             else:
                 has_graph = has_graph or number == _GRAPH
                 file.seek(value, 1)
@@ -238,9 +239,3 @@ def _fields(content: bytes) -> Iterator[tuple[int, int | bytes]]:
             yield tag >> 3, file.read(value)
         else:
             raise ValueError("neither a number nor a string")
-
-
-def _text(value: int | bytes) -> str:
-    if isinstance(value, int):
-        raise TypeError("a number where text belongs")
-    return value.decode("utf-8")

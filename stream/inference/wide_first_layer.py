@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stream.inference.contract import INPUT
-from stream.inference.onnx_fields import fields, text
+from stream.inference.onnx_fields import fields, text, with_graph
 from stream.inference.onnx_writer import encoded_bytes, node, tensor
 from stream.types import Array
 
-_GRAPH, _NODE, _WEIGHT = 7, 1, 5
+_NODE, _WEIGHT = 1, 5
 _PLANES, _PIXELS = (0, 3, 1, 2), (0, 2, 3, 1)
 _TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64}
 _COLOURS, _STRIDE, _TOGETHER = 3, 2, 2
@@ -67,14 +67,7 @@ def with_wide_first_layer(model: bytes, width: int) -> bytes:
     Raises:
         ValueError: it is not in the format of an ONNX file.
     """
-    edited, changed = [], False
-    for number, value, raw in fields(memoryview(model)):
-        graph = (
-            _edited(value, width) if number == _GRAPH and isinstance(value, memoryview) else None
-        )
-        changed = changed or graph is not None
-        edited.append(raw if graph is None else encoded_bytes(_GRAPH, graph))
-    return b"".join(edited) if changed else model
+    return with_graph(model, lambda graph: _edited(graph, width))
 
 
 def _edited(graph: memoryview, width: int) -> bytes | None:
