@@ -68,8 +68,13 @@ def _shared(name: str) -> Path:
     return folder
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs by the machine's own clock may be unlucky on a busy one: it has three tries."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What runs by the machine's own clock may be unlucky on a busy one: it has three tries.
+
+    With `-p no:rerunfailures` it has one, which shows what the others hide.
+    """
+    if not config.pluginmanager.hasplugin("rerunfailures"):
+        return
     for item in items:
         if item.get_closest_marker("real_time") is not None:
             item.add_marker(pytest.mark.flaky(reruns=2))
@@ -152,8 +157,8 @@ def nothing_left_behind(
     assert not problems, problems
 
 
-def _lasting(find, patience: float = 3.0) -> list[str]:
-    """What `find` still finds after a moment in which threads and files may wind down."""
+def _lasting(find, patience: float = 30.0) -> list[str]:
+    """What `find` still finds after the time in which threads and files may wind down."""
     deadline = time.monotonic() + patience
     found = find()
     while found and time.monotonic() < deadline:

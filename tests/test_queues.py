@@ -83,7 +83,7 @@ def test_cancel_wakes_a_waiting_producer_and_a_waiting_consumer_and_gives_back_w
     assert full.cancel() == [1]
     assert empty.cancel() == []
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert sorted(outcomes) == ["empty", "full"]
     with pytest.raises(Cancelled):
         full.take()
@@ -108,7 +108,7 @@ def test_closing_wakes_who_waits_and_gives_back_what_comes_after():
     queue.close()
     full.close()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
         assert not thread.is_alive()
     assert given_back == [2]
     assert queue.put(3) == [3]

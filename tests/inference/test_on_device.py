@@ -188,7 +188,7 @@ def test_four_are_under_way(tmp_path: Path, open_there: Opener) -> None:
     barrier = threading.Barrier(4)
 
     def work(frame: av.VideoFrame) -> np.ndarray:
-        barrier.wait(10)
+        barrier.wait(60)
         return there(frame).boxes
 
     with ThreadPoolExecutor(4) as pool:

@@ -3,11 +3,11 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 
 import pytest
 
 from stream.run.interrupt import on_interrupt
+from tests.run.parts import until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 
@@ -17,11 +17,9 @@ def test_the_first_signal_stops_and_handlers_are_put_back():
     before = signal.getsignal(signal.SIGINT)
     with on_interrupt(lambda: calls.append("stop"), lambda: calls.append("abort")):
         os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0.1)
-        assert calls == ["stop"]
+        until(lambda: calls == ["stop"])
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(0.1)
-        assert calls == ["stop", "abort"]
+        until(lambda: calls == ["stop", "abort"])
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -30,7 +28,7 @@ def test_the_process_ends_after_the_second_signal_even_when_a_call_hangs():
         """
         import time
         from stream.run.interrupt import on_interrupt
-        with on_interrupt(lambda: None, lambda: time.sleep(60)):
+        with on_interrupt(lambda: print("stop", flush=True), lambda: time.sleep(600)):
             print("ready", flush=True)
             while True:
                 time.sleep(1)
@@ -38,12 +36,11 @@ def test_the_process_ends_after_the_second_signal_even_when_a_call_hangs():
     )
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
     try:
-        process.stdout.readline()
+        assert process.stdout.readline() == b"ready\n"
         process.send_signal(signal.SIGINT)
-        time.sleep(0.2)
-        assert process.poll() is None
+        assert process.stdout.readline() == b"stop\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(5) == 130
+        assert process.wait(60) == 130
     finally:
         process.kill()
         process.stdout.close()

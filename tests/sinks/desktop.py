@@ -27,11 +27,11 @@ class Desktop:
     def do(self, *command: str) -> str:
         """Runs a program there; returns what it said."""
         done = subprocess.run(
-            command, env=self.environment, check=False, capture_output=True, text=True, timeout=20
+            command, env=self.environment, check=False, capture_output=True, text=True, timeout=60
         )
         return done.stdout.strip()
 
-    def window(self, title: str, patience: float = 30.0) -> str:
+    def window(self, title: str, patience: float = 60.0) -> str:
         """The number of the window whose title begins so, once it is there, focused."""
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:

@@ -48,7 +48,7 @@ class Received:
 
 def receive(address: str, into: Received) -> None:
     """Takes what comes from an address until it ends."""
-    with av.open(address, timeout=(30, 10)) as source:
+    with av.open(address, timeout=(60, 10)) as source:
         into.codecs += [stream.codec_context.name for stream in source.streams]
         with suppress(av.FFmpegError):  # it went away
             for kind, at, value in _frames(source):
@@ -78,7 +78,7 @@ def receiving(address: str) -> Iterator[Received]:
     try:
         yield received
     finally:
-        thread.join(40)
+        thread.join(100)
     assert not thread.is_alive()
 
 
@@ -118,7 +118,7 @@ class Listener:
                 with suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
                 one.close()
-        self._thread.join(5)
+        self._thread.join(60)
 
 
 def flashes(clip: Path, seconds: int) -> Path:
@@ -205,7 +205,7 @@ class Process:
             if line.endswith(b"\n"):
                 self.said.append(json.loads(line))
 
-    def wait_for(self, key: str, seconds: float = 30.0) -> None:
+    def wait_for(self, key: str, seconds: float = 60.0) -> None:
         wait(lambda: any(key in one for one in list(self.said)), seconds)
 
     def kill(self) -> None:
@@ -216,7 +216,7 @@ class Process:
         self.process.stdout.close()
 
 
-def wait(condition, seconds: float = 30.0) -> None:
+def wait(condition, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "nothing came of it"

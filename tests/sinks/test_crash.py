@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -234,9 +233,7 @@ def test_a_file_size_limit_of_the_system(tmp_path):
 def test_letting_go_keeps_what_was_written(tmp_path):
     sink = VideoSink(tmp_path / "out.mp4", plain())
     write(sink, 120)
-    began = time.perf_counter()
     sink.abort()
-    assert time.perf_counter() - began < 1
     assert len(media.decode(tmp_path / "out.mp4").pts) >= 80
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from fractions import Fraction
 
 import av
@@ -36,9 +35,7 @@ def test_a_real_clip_comes_out_right_or_is_refused(tmp_path, name):
         return
     suffix = path.suffix.lower() if path.suffix.lower() != ".3gp" else ".mp4"
     output = tmp_path / f"out{suffix}"
-    began = time.perf_counter()
     done = run(path, output, cut={"limit": FRAMES}, preset=fastest(suffix))
-    assert time.perf_counter() - began < 20
 
     after = media.decode(output)
     assert len(after.pts) == len(done.times) == min(FRAMES, frames_in(path))

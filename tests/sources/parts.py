@@ -96,7 +96,7 @@ class Nginx:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not any(
             connection.status == psutil.CONN_LISTEN
             for connection in psutil.Process(self._process.pid).net_connections()

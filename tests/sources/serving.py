@@ -4,12 +4,15 @@
 
 sends an endless H.264 picture with a tone: over HTTP, TCP and UDP as MPEG-TS, to an RTMP server,
 into a folder as HLS, or as MJPEG over HTTP without sound. With --grow the picture becomes larger
-after a second; --gop=N sets how many pictures lie between key frames, 10 by default.
+after a second; --gop=N sets how many pictures lie between key frames, 10 by default. SIGUSR1 asks
+for one more. It says `ready` before it waits for a reader; where it waits for none, after some
+pictures.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import signal
 import socket
@@ -20,19 +23,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
 import psutil
+from av.video.frame import PictureType
+
+if TYPE_CHECKING:  # a server starts sooner without
+    from stream.sources.network import NetworkSource
 
 RATE = 25
 ROOT = Path(__file__).resolve().parents[2]
 
 
+# Below the ports that the system gives out by itself, to connections of all processes: nobody else
+# takes one between its choice and its use. Each process begins at another place.
+_FIRST, _LAST = 10_000, 32_000
+_ports = itertools.count(os.getpid() * 97)
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port on which nothing listens; never the same one twice."""
+    for number in _ports:
+        port = _FIRST + number % (_LAST - _FIRST)
+        try:
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                with socket.socket(type=kind) as probe:
+                    probe.bind(("", port))
+        except OSError:
+            continue
+        return port
+    raise AssertionError("no port is free")
 
 
 class Server:
@@ -66,7 +88,7 @@ class Server:
         )
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == b"ready\n"
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while self.kind in {"http", "tcp", "mjpeg"} and not self._listens():
             assert time.monotonic() < deadline and self.process.poll() is None
             time.sleep(0.01)
@@ -77,6 +99,11 @@ class Server:
             connection.status == psutil.CONN_LISTEN
             for connection in psutil.Process(self.process.pid).net_connections()
         )
+
+    def key_frame(self) -> None:
+        """Its next picture needs no other."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGUSR1)
 
     def kill(self) -> None:
         if self.process is not None:
@@ -95,6 +122,17 @@ def serving(kind: str, *options: str, address: str = "") -> Iterator[Server]:
         yield server
     finally:
         server.kill()
+
+
+def let_go(source: NetworkSource) -> None:
+    """Waits until a source that was closed has read its last packet.
+
+    UDP has no end: of a server that is gone it waits for one for as long as its patience lasts.
+    """
+    deadline = time.monotonic() + 60
+    while source._reader is not None and source._reader.alive:
+        assert time.monotonic() < deadline, "it reads on"
+        time.sleep(0.01)
 
 
 def picture(width: int, height: int, index: int) -> av.VideoFrame:
@@ -183,12 +221,17 @@ def _encoder(codec: str, pixel_format: str, width: int, height: int, gop: int):
 
 def serve(kind: str, address: str, port: int, grow: bool, gop: int) -> None:
     """Sends until nobody reads any more."""
-    print("ready", flush=True)
+    waits = kind in {"http", "tcp", "mjpeg"}
+    if waits:
+        print("ready", flush=True)
+    wanted: list[int] = []
+    signal.signal(signal.SIGUSR1, lambda number, frame: wanted.append(number))
     out = _output(kind, address, port)
     codec, pixel_format = ("mjpeg", "yuvj420p") if kind == "mjpeg" else ("libx264", "yuv420p")
     video = out.add_stream(codec, rate=RATE)
     video.width, video.height, video.pix_fmt = 320, 240, pixel_format
-    video.options = {"preset": "ultrafast", "tune": "zerolatency"} if kind != "mjpeg" else {}
+    if kind != "mjpeg":
+        video.options = {"preset": "ultrafast", "tune": "zerolatency", "forced-idr": "1"}
     video.gop_size = gop
     if gop > RATE:
         video.options |= {"x264-params": "scenecut=0:open-gop=0"}
@@ -204,6 +247,11 @@ def serve(kind: str, address: str, port: int, grow: bool, gop: int) -> None:
         size = (480, 360) if grow and index >= RATE else (320, 240)
         frame = picture(*size, index)
         frame.pts, frame.time_base = index, Fraction(1, RATE)
+        if wanted:
+            wanted.clear()
+            frame.pict_type = PictureType.I
+        if index == 5 and not waits:
+            print("ready", flush=True)
         if kind == "mjpeg":
             frame = frame.reformat(format="yuvj420p")
             frame.pts, frame.time_base = index, Fraction(1, RATE)

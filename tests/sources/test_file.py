@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import av
@@ -120,26 +119,25 @@ def test_a_name_may_look_like_an_address(tmp_path):
 
 
 def test_close_from_another_thread_ends_the_iteration(tmp_path):
-    path = make_clip(tmp_path / "in.mp4", frames=500)
+    path = make_clip(tmp_path / "in.mp4", frames=100)
     source = FileSource(path)
     seen: list[Frame] = []
-    started = threading.Event()
+    started, closed = threading.Event(), threading.Event()
 
     def read() -> None:
         for item in source:
             seen.append(item)
             started.set()
-            time.sleep(0.01)
+            assert closed.wait(60)
 
     reader = threading.Thread(target=read)
     reader.start()
-    assert started.wait(5)
-    began = time.perf_counter()
+    assert started.wait(60)
     source.close()
-    reader.join(5)
+    closed.set()
+    reader.join(60)
     assert not reader.is_alive()
-    assert time.perf_counter() - began < 0.5
-    assert len(seen) < 400
+    assert len(seen) <= 2  # one may have been on its way
     source.close()
 
 

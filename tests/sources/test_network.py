@@ -24,13 +24,16 @@ from stream.sources._pacing import Pacer
 from stream.sources.network import NetworkSource, Patience
 from tests.sources.clocks import HandClock
 from tests.sources.parts import SRT_PHRASE, RtspServer, rtmp_server, rtsp, srt
-from tests.sources.serving import RATE, Server, free_port, make_clip, serving
+from tests.sources.serving import RATE, Server, free_port, let_go, make_clip, serving
 
 # Servers in processes of their own: what is measured here is real.
 pytestmark = pytest.mark.real_time
 
-QUICK = Patience(opening=4, reading=1)
-SOON = 20.0
+QUICK = Patience(opening=60, reading=1)
+"""For sources that fall silent: a server that has no processor for a second counts as gone."""
+CALM = Patience(opening=60, reading=30)
+"""For sources that are there, or go away with their connection."""
+SOON = 60.0
 """Seconds. A guard against hanging, not a measure of speed."""
 
 
@@ -59,6 +62,7 @@ def take(source: NetworkSource, count: int) -> Taken:
         if len(frames) == count:
             dropped = source.dropped
             source.close()
+            let_go(source)
     return Taken(frames, packets, dropped)
 
 
@@ -84,7 +88,7 @@ def check(taken: Taken, *, sound: bool = True) -> None:
 
 @pytest.mark.parametrize("kind", ["http", "tcp", "udp", "mjpeg"])
 def test_it_comes_in_real_time_with_its_sound(kind):
-    with serving(kind) as server, NetworkSource(server.address, patience=QUICK) as source:
+    with serving(kind) as server, NetworkSource(server.address, patience=CALM) as source:
         info = source.info
         assert (info.width, info.height, info.live, info.frames) == (320, 240, True, None)
         assert info.name == server.address and float(info.rate or 0) == RATE
@@ -98,9 +102,9 @@ def test_rtsp_with_its_login(clip):
         place = f"127.0.0.1:{server.port}/stream"
         for login in ("", "viewer:wrong@"):
             with pytest.raises(SourceError, match="user name or password was refused") as caught:
-                NetworkSource(f"rtsp://{login}{place}", patience=QUICK)
+                NetworkSource(f"rtsp://{login}{place}", patience=CALM)
             assert "wrong" not in str(caught.value)
-        source = NetworkSource(f"rtsp://viewer:hunter2pass@{place}", patience=QUICK)
+        source = NetworkSource(f"rtsp://viewer:hunter2pass@{place}", patience=CALM)
         assert source.info.name == f"rtsp://{place}"
         check(take(source, RATE))
 
@@ -109,14 +113,14 @@ def test_rtsp_with_its_login(clip):
 def test_a_password_may_be_pasted_as_it_is(clip, password):
     with rtsp(clip, "viewer", password) as server:
         address = f"RTSP://viewer:{password}@127.0.0.1:{server.port}/stream"
-        source = NetworkSource(address, patience=QUICK)
+        source = NetworkSource(address, patience=CALM)
         assert source.info.name == f"RTSP://127.0.0.1:{server.port}/stream"
         take(source, 3)
 
 
 def test_sound_that_only_cameras_send_comes_along(clip):
     with rtsp(clip, "--g711") as server:
-        source = NetworkSource(server.address, patience=QUICK)
+        source = NetworkSource(server.address, patience=CALM)
         assert [stream.codec_context.name for stream in source.info.copied] == ["pcm_mulaw"]
         taken = take(source, RATE)
     stamps = [packet.dts for one in taken.packets for packet in one.packets]
@@ -128,7 +132,7 @@ def test_a_call_that_hangs_is_given_up(monkeypatch):
     released = threading.Event()
 
     def hang(*args, **options):
-        released.wait(20)
+        released.wait(2 * SOON)
         raise OSError("at last")
 
     monkeypatch.setattr(av, "open", hang)
@@ -143,12 +147,12 @@ def test_rtmp(tmp_path):
     with rtmp_server(tmp_path) as port:
         address = f"rtmp://127.0.0.1:{port}/app/live"
         with serving("rtmp", address=address):
-            check(take(NetworkSource(address, patience=QUICK), RATE))
+            check(take(NetworkSource(address, patience=CALM), RATE))
 
 
 def test_srt_through_the_relay():
     with serving("udp") as server, srt(server.port) as address:
-        source = NetworkSource(f"{address}?latency=50&passphrase={SRT_PHRASE}", patience=QUICK)
+        source = NetworkSource(f"{address}?latency=50&passphrase={SRT_PHRASE}", patience=CALM)
         assert source.info.name == f"{address}?***"
         check(take(source, RATE))
     assert not [one for one in psutil.Process().children() if "srt" in one.name()]
@@ -173,7 +177,7 @@ def test_srt_comes_back():
 def test_srt_without_its_tool_says_what_to_install(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(SourceError, match="apt-get install srt-tools") as caught:
-        NetworkSource("srt://127.0.0.1:9?passphrase=hunter2pass", patience=QUICK)
+        NetworkSource("srt://127.0.0.1:9?passphrase=hunter2pass", patience=CALM)
     assert "hunter2pass" not in str(caught.value)
 
 
@@ -187,8 +191,8 @@ def test_hls_is_shown_at_its_own_pace(tmp_path):
         deadline = time.monotonic() + SOON
         while len(list(tmp_path.glob("*.ts"))) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
-        source = NetworkSource(f"http://127.0.0.1:{port}/live.m3u8", patience=QUICK)
         began = time.perf_counter()
+        source = NetworkSource(f"http://127.0.0.1:{port}/live.m3u8", patience=CALM)
         check(take(source, RATE))
         # Segments come in bursts; the frames must not.
         assert time.perf_counter() - began > 0.75
@@ -207,20 +211,18 @@ def _folder(folder: Path) -> Iterator[int]:
             thread.join()
 
 
-def test_a_file_on_a_server_ends(clip):
+def test_a_file_on_a_server_is_played_at_its_own_pace(clip):
     with _folder(clip.parent) as port:
-        source = NetworkSource(f"http://127.0.0.1:{port}/{clip.name}", patience=QUICK)
-        closing = threading.Timer(1.3, source.close)
-        closing.start()
-        frames = [item for item in source if isinstance(item, Frame)]
-        closing.join()
-        # Played at its own pace, not as fast as it comes.
-        assert RATE < len(frames) < 2 * RATE
+        began = time.perf_counter()
+        source = NetworkSource(f"http://127.0.0.1:{port}/{clip.name}", patience=CALM)
+        frames = take(source, RATE + 1).frames
+        assert time.perf_counter() - began > 0.99
+        assert frames[-1].pts_seconds - frames[0].pts_seconds == pytest.approx(1)
 
 
 def outages(server: Server | RtspServer, times: int) -> None:
     """A source that is killed and brought back so many times."""
-    source = NetworkSource(server.address, patience=QUICK)
+    source = NetworkSource(server.address, patience=CALM)
     last, came_back, since = -1.0, 0, time.monotonic()
     frames = 0
     memory: list[int] = []
@@ -273,7 +275,7 @@ def test_rtsp_comes_back_after_twenty_outages(clip):
 
 def test_while_it_is_gone_it_says_so():
     with serving("http") as server:
-        source = NetworkSource(server.address, patience=QUICK)
+        source = NetworkSource(server.address, patience=CALM)
         seen: list[tuple[str, ...]] = []
         frames = iter(source)
         next(frames)
@@ -292,7 +294,7 @@ def test_while_it_is_gone_it_says_so():
 
 def test_it_gives_up_when_it_is_told_to():
     with serving("http") as server:
-        source = NetworkSource(server.address, patience=Patience(2, 0.5, giving_up=0.4))
+        source = NetworkSource(server.address, patience=Patience(60, 0.5, giving_up=0.4))
         server.kill()
         with pytest.raises(SourceError, match=r"has been gone for 0\.4 s"):
             list(source)
@@ -334,7 +336,8 @@ def listening(send: bytes | None) -> Iterator[int]:
 def test_a_source_that_never_gets_going_is_given_up_in_time(scheme, send):
     with listening(send) as port:
         began = time.monotonic()
-        with pytest.raises(SourceError, match=r"nothing came in time|is not video") as caught:
+        why = r"nothing came (in time|from)|is not video"
+        with pytest.raises(SourceError, match=why) as caught:
             NetworkSource(
                 f"{scheme}://admin:hunter2pass@127.0.0.1:{port}/x"
                 if scheme != "tcp"
@@ -352,10 +355,10 @@ def test_a_source_that_falls_silent_counts_as_gone():
         for _ in range(20):
             next(frames)
         assert server.process is not None
+        began = time.monotonic()
         psutil.Process(server.process.pid).suspend()
         thread = threading.Thread(target=lambda: list(frames))
         thread.start()
-        began = time.monotonic()
         while not source.notes and time.monotonic() - began < SOON:
             time.sleep(0.02)
         assert 0.5 < time.monotonic() - began < SOON
@@ -365,7 +368,7 @@ def test_a_source_that_falls_silent_counts_as_gone():
 
 def test_the_picture_may_change_its_size():
     with serving("http", "--grow") as server:
-        source = NetworkSource(server.address, patience=QUICK)
+        source = NetworkSource(server.address, patience=CALM)
         taken = take(source, RATE + RATE // 2)
     sizes = [(frame.image.width, frame.image.height) for frame in taken.frames]
     assert sizes[0] == (320, 240) and sizes[-1] == (480, 360)
@@ -375,19 +378,20 @@ def test_the_picture_may_change_its_size():
 
 def test_who_does_not_take_pictures_finds_the_newest_and_no_more_memory():
     with serving("http") as server:
-        source = NetworkSource(server.address, patience=QUICK)
+        source = NetworkSource(server.address, patience=CALM)
         frames = (item for item in source if isinstance(item, Frame))
-        next(frames)
-        time.sleep(1.0)
+        first = next(frames)
+        deadline = time.monotonic() + SOON
+        while source.dropped < RATE // 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
         late = [next(frames) for _ in range(5)]
         source.close()
-    assert source.dropped >= RATE // 2
-    assert time.perf_counter() - late[-1].captured_at < 2
+    assert late[0].pts_seconds - first.pts_seconds > 0.4
 
 
 def test_closing_ends_the_iteration_at_once():
     with serving("http") as server:
-        source = NetworkSource(server.address, patience=Patience(4, 4))
+        source = NetworkSource(server.address, patience=CALM)
         threading.Timer(0.3, source.close).start()
         began = time.monotonic()
         list(source)
@@ -407,7 +411,7 @@ def test_closing_ends_the_iteration_at_once():
 )
 def test_what_cannot_be_opened_is_said_in_a_sentence(address, error, words):
     with pytest.raises(error, match=words) as caught:
-        NetworkSource(address.format(port=free_port()), patience=QUICK)
+        NetworkSource(address.format(port=free_port()), patience=CALM)
     assert "hunter2pass" not in str(caught.value)
     assert caught.value.__cause__ is None, "FFmpeg's own error names the password"
 
