@@ -24,23 +24,30 @@ painting and showing it."""
 _LONGEST_REST = 2.0
 """How long inference pauses at most to let the display keep up, in its own durations."""
 
-_SELDOM = 0.5
+_SELDOM = 0.4
 """Seconds between two inferences of each of several sources, where the machine can do that."""
+
+_LONGER, _SHORTER = 0.5, 0.1
+"""By how much of an inference the pause changes at once, in the two directions."""
 
 _LONGEST_WAIT = 5.0
 """Seconds that a frame waits for its turn where each is to be inferred."""
 
-_LOST, _LOST_OF_SEVERAL = 0.05, 0.02
-"""Share of a source's frames that may be lost before the display counts as not keeping up. Where
-one source has a model alone, one in thirty is a hiccup that fewer inferences would not mend.
-Several fill the machine together: what is allowed there is lost for ever."""
+_LOST = 0.05
+"""Share of a lone source's frames that may be lost before the display counts as not keeping up: one
+in thirty is a hiccup that fewer inferences would not mend."""
+
+_FORGIVEN, _REMEMBERED = 1.25, 0.8
+"""Lost frames that each of several sources is forgiven, and what share of them it still has against
+it at the next look: one in seven seconds. Several fill the machine together, so that what is
+allowed there is lost for ever."""
 
 _ADAPTS = 1.0
 """Seconds between two looks at whether the display keeps up."""
 
 _FINE_AFTER, _LATEST_FINE = 10, 320
-"""Looks in a row at which the display keeps up before masks are carried as exactly as can be again;
-twice as many each time that this was too much, up to the second number."""
+"""Looks in a row at which the display keeps up before what was given up last is taken back;
+twice as many each time, up to the second number."""
 
 _WEIGHT = 0.2
 _INTERVAL_WEIGHT = 0.05
@@ -92,6 +99,7 @@ class BesideDisplay(Schedule):
         self._pool = ThreadPoolExecutor(1, "stream-infer")
         self._propagator = Propagator()
         self._kept_up, self._fine_after = 0, _FINE_AFTER
+        self._waits = True
         self._under_way: _Inference | None = None
         self._asked_index: int | None = None
         self._key: Job | None = None
@@ -103,6 +111,7 @@ class BesideDisplay(Schedule):
         self._last_seconds: float | None = None
         self._looked = now()
         self._before = Counts()
+        self._lost_lately = 0.0
 
     @property
     def ahead(self) -> int:
@@ -222,6 +231,8 @@ class BesideDisplay(Schedule):
         if self._interval == 1:
             return None
         limit = _PATIENCE * self.frame_interval
+        if not self._waits:
+            return 0.0
         return limit if self.expected is not None and self.expected < 0.9 * limit else 0.0
 
     def _listen(self, timeout: float | None, frame: Frame) -> None:
@@ -254,31 +265,47 @@ class BesideDisplay(Schedule):
         self._before = counts
         lost = counts.dropped - before.dropped
         came = counts.frames_out - before.frames_out
-        allowed = _LOST if self._turn.sources == 1 else _LOST_OF_SEVERAL
-        self.adapt(keeps_up=lost <= allowed * (lost + came))
+        self._lost_lately = _REMEMBERED * self._lost_lately + lost
+        if self._turn.sources == 1:
+            self.adapt(keeps_up=lost <= _LOST * (lost + came))
+        elif not lost:
+            self.adapt(keeps_up=True)
+        elif self._lost_lately > _FORGIVEN:
+            self.adapt(keeps_up=False)
 
     def adapt(self, *, keeps_up: bool) -> None:
-        """Carries masks less exactly, and lengthens the pause between two inferences; or back."""
-        if not self._carry(keeps_up=keeps_up):
+        """Does with less, and lengthens the pause between two inferences; or back."""
+        if not self._yield(keeps_up=keeps_up):
             return
         if self.expected is None or self._interval is not None:
             return
         sources = self._turn.sources
         longest = _LONGEST_REST * self.expected
         if sources > 1:
-            # They share the rest: all together must not wait as long as each alone might.
-            longest = max(longest / sources, min(longest, _SELDOM / sources - self.expected))
-        rest = self.rest + self.expected * (-0.1 if keeps_up else 0.25) / sources
-        self.rest = max(0.0, min(rest, longest))
+            # They share the rest: all together must not wait as long as each alone might, but
+            # more often than seldom need none be inferred while any loses frames.
+            longest = max(longest / sources, _SELDOM / sources - self.expected)
+        if keeps_up:
+            self._turn.shorten(_SHORTER * self.expected / sources)
+        else:
+            self._turn.lengthen(_LONGER * self.expected / sources, longest)
 
-    def _carry(self, *, keeps_up: bool) -> bool:
-        """Carries masks more or less exactly; returns whether anything else has to be done."""
+    def _yield(self, *, keeps_up: bool) -> bool:
+        """Gives up waiting, then fine motion; or takes back; whether the pause is to change too."""
         propagator = self._propagator
         self._kept_up = self._kept_up + 1 if keeps_up else 0
-        if not keeps_up and propagator.fine:
-            propagator.fine = False
-            return False
-        if self._kept_up >= self._fine_after and not propagator.fine and not self.rest:
+        if not keeps_up:
+            if self._waits and self._turn.sources > 1:
+                self._waits = False
+                return False
+            if propagator.fine:
+                propagator.fine = False
+                return False
+        elif self._kept_up >= self._fine_after and not self.rest:
+            if propagator.fine and self._waits:
+                return True
+            if propagator.fine:
+                self._waits = True
             propagator.fine = True
             self._kept_up = 0
             self._fine_after = min(2 * self._fine_after, _LATEST_FINE)

@@ -17,6 +17,10 @@ _WEIGHT = 0.1
 _FORGOTTEN = 0.25
 """Seconds after which a source that does not ask counts as idle."""
 
+_HELD, _LONGEST_HELD = 20.0, 160.0
+"""Seconds without a loss after which the rest is shortened; twice as many each time that this was
+too much, up to the second number. Who tries at once again loses frames for ever."""
+
 
 class Turns:
     """Gives turns to sources that share one machine's inference.
@@ -41,6 +45,9 @@ class Turns:
         self._idle_since = now()
         self.rest = 0.0
         """Seconds for which nobody begins after an inference, so that displays keep up."""
+        self._lost_at = float("-inf")
+        self._held = _HELD
+        self._shortened = False
 
     def join(self) -> Turn:
         """One more source."""
@@ -94,6 +101,22 @@ class Turns:
                 turn.mark += turn.usual
             self._changed.notify_all()
 
+    def lengthen(self, seconds: float, longest: float) -> None:
+        """A source loses frames: the rest becomes so much longer, up to `longest`."""
+        with self._changed:
+            if self._shortened:
+                self._held = min(2 * self._held, _LONGEST_HELD)
+                self._shortened = False
+            self._lost_at = self._now()
+            self.rest = min(self.rest + seconds, longest)
+
+    def shorten(self, seconds: float) -> None:
+        """A source keeps up: the rest becomes shorter, where no other has lost frames lately."""
+        with self._changed:
+            if self.rest and self._now() - self._lost_at >= self._held:
+                self._shortened = True
+                self.rest = max(0.0, self.rest - seconds)
+
     @property
     def sources(self) -> int:
         """How many sources have asked lately."""
@@ -132,6 +155,14 @@ class Turn:
     @rest.setter
     def rest(self, seconds: float) -> None:
         self._turns.rest = seconds
+
+    def lengthen(self, seconds: float, longest: float) -> None:
+        """It loses frames: the rest of all becomes so much longer, up to `longest`."""
+        self._turns.lengthen(seconds, longest)
+
+    def shorten(self, seconds: float) -> None:
+        """It keeps up: the rest of all becomes so much shorter, unless others have lost frames."""
+        self._turns.shorten(seconds)
 
     @property
     def sources(self) -> int:

@@ -25,13 +25,15 @@ _BT601 = 6
 """Of ITU-T H.273: the clip is smaller than high definition, and untagged."""
 _USUAL_SIZE = (640, 480)
 _USUAL_RATE = 30
+_MADE_UP_FOR = 2
+"""Pictures by which a live source may be late before it leaves any out; cameras keep some, too."""
 
 
 class PatternSource(Source):
     """The bundled clip over and over, with somebody to be found in it, in any size and at any rate.
 
     Pictures are YUV 4:2:0, limited range, BT.601; the clip is cut to their shape. As a live source
-    pictures come at their rate and those that nobody waits for are not made.
+    pictures come at their rate, and where nobody has taken them for long they are left out.
     """
 
     priority: ClassVar[int] = 20
@@ -64,6 +66,8 @@ class PatternSource(Source):
         if width < 16 or height < 16 or rate <= 0:
             raise UsageError(f"a test picture of {width}x{height} at {rate} fps is not possible")
         self.corrupt = 0
+        self.dropped = 0
+        """Pictures that were left out."""
         self._clock = clock
         self._rate = Fraction(rate)
         self._frames = frames
@@ -118,7 +122,10 @@ class PatternSource(Source):
             yield frame
             index, pts = index + 1, pts + 1
             if self.info.live:
-                pts = max(pts, int((self._clock.now() - began) / tick))
+                late = int((self._clock.now() - began) / tick) - pts
+                if late > _MADE_UP_FOR:
+                    pts += late
+                    self.dropped += late
 
     def close(self) -> None:
         """Ends the iteration."""

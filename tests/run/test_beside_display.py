@@ -202,6 +202,9 @@ def test_inference_rests_where_the_display_cannot_keep_up():
         schedule.rest = 2.5 / RATE
         asked = [len(stage.detector.asked) for _ in range(4) if stage.step()]
         assert asked == [1, 1, 2, 2], "it pauses for that long once it is idle"
+        schedule.adapt(keeps_up=True)
+        assert schedule.rest == 2.5 / RATE, "it has lost frames not long ago"
+        stage.hands.at += 30
         for _ in range(30):
             schedule.adapt(keeps_up=True)
         assert schedule.rest == 0
@@ -216,7 +219,7 @@ def test_sources_that_share_the_model_share_its_rest():
             one.take()
         schedule = stage.schedule
         assert schedule._turn.sources == 4
-        for expected, longest in ((0.06, 0.065), (0.2, 0.1)):
+        for expected, longest in ((0.06, 0.04), (0.2, 0.1)):
             schedule.expected = expected
             for _ in range(100):
                 for one in others:
@@ -234,7 +237,7 @@ def test_it_sees_by_the_counts_whether_the_display_keeps_up(alone):
         counts = [Counts()]
         stage.schedule.watch(lambda: counts[0])
         stage.schedule.expected = 0.1
-        stage.schedule._propagator.fine = False  # which comes before
+        stage.schedule._propagator.fine = stage.schedule._waits = False  # which come before
         for lost, kept_up in ((10, False), (0, True), (1, alone), (10, False), (0, True)):
             counts[0] = replace(
                 counts[0], shown=counts[0].shown + 30, dropped=counts[0].dropped + lost
@@ -245,6 +248,50 @@ def test_it_sees_by_the_counts_whether_the_display_keeps_up(alone):
                 other.seen = stage.schedule._turn.seen = time.perf_counter()
             stage.schedule._adapt()
             assert (stage.schedule.rest > before) != kept_up
+
+
+@pytest.mark.parametrize(("every", "forgiven"), [(3, False), (6, False), (8, True)])
+def test_one_of_several_sources_is_forgiven_a_frame_in_seven_seconds(every, forgiven):
+    turns = Turns()
+    other = turns.join()
+    with Stage(turns=turns) as stage:
+        counts = [Counts()]
+        stage.schedule.watch(lambda: counts[0])
+        stage.schedule.expected = 0.1
+        stage.schedule._propagator.fine = stage.schedule._waits = False
+        for look in range(60):
+            lost = int(look % every == 0)
+            counts[0] = replace(
+                counts[0], shown=counts[0].shown + 30, dropped=counts[0].dropped + lost
+            )
+            stage.hands.at += 1.1
+            other.seen = stage.schedule._turn.seen = time.perf_counter()
+            stage.schedule._adapt()
+            assert stage.schedule._propagator.fine <= forgiven
+        assert (stage.schedule.rest == 0) == forgiven
+
+
+def test_of_several_sources_frames_first_wait_no_more_for_their_own_inference():
+    turns = Turns()
+    other = turns.join()
+    with Stage(turns=turns) as stage:
+        schedule = stage.schedule
+        schedule.expected = 0.1 / RATE
+        stage.step(answered=False)
+
+        def adapt(keeps_up):
+            other.seen = schedule._turn.seen = time.perf_counter()
+            schedule.adapt(keeps_up=keeps_up)
+            return schedule._waits, schedule._propagator.fine, schedule.rest > 0
+
+        assert schedule._waiting_time() > 0
+        assert adapt(False) == (False, True, False)
+        assert schedule._waiting_time() == 0
+        assert adapt(False) == (False, False, False)
+        again = [adapt(True) for _ in range(30)]
+        assert again == 9 * [(False, False, False)] + 20 * [(False, True, False)] + [
+            (True, True, False)
+        ]
 
 
 def test_masks_are_carried_less_exactly_before_inference_rests_and_exactly_again_later():

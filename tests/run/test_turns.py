@@ -131,6 +131,24 @@ def test_nobody_begins_while_the_displays_catch_up():
     assert second.take()
 
 
+def test_a_rest_that_was_too_short_once_is_shortened_later_the_next_time():
+    hands = Hands()
+    turns = Turns(now=hands)
+    first, second = turns.join(), turns.join()
+    for held in (20, 40, 80, 160, 160):
+        first.lengthen(0.3, 0.5)
+        assert second.rest == pytest.approx(0.3)
+        first.lengthen(0.3, 0.5)
+        assert second.rest == pytest.approx(0.5), "and no longer"
+        hands.at += held - 0.1
+        second.shorten(0.1)
+        assert second.rest == pytest.approx(0.5), "the first has lost frames not long ago"
+        hands.at += 0.1
+        for _ in range(6):
+            second.shorten(0.1)
+        assert first.rest == 0
+
+
 def test_patience_is_rewarded_as_soon_as_the_place_is_free():
     turns = Turns()
     first, second = turns.join(), turns.join()
