@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
 from av.audio.layout import AudioLayout
@@ -14,10 +14,10 @@ from av.stream import AttachmentStream, Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 
 from stream.errors import SinkError
-from stream.frame import Chapter
 from stream.sinks._aac import track_header
 from stream.sinks._containers import ContainerKind
 from stream.sinks._muxer import Muxer
+from stream.sinks._names import called, names_of
 from stream.sinks._scratch import Scratch
 from stream.sinks._sound import Reencoded, declared
 from stream.sinks._subtitles import Retold, TimedText
@@ -33,17 +33,6 @@ _TOLD_BY_PACKETS = {"ac3", "eac3"}
 _TOLD_BY_NOTHING = {"truehd", "mlp"}
 # Further video that readers find again in MPEG-TS.
 _BROADCAST = {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"}
-_CHAPTER_TICK = Fraction(1, 1_000_000)
-# Set by the muxer itself, or untrue of the new file.
-_NOT_KEPT = {
-    "alpha_mode",
-    "encoder",
-    "duration",
-    "vendor_id",
-    "handler_name",
-    "number_of_bytes",
-    "_statistics",
-}
 
 
 class Copies:
@@ -51,10 +40,12 @@ class Copies:
 
     Attributes:
         remarks: what is converted or left out and why, a sentence each.
+        lost_names: of which stream, and which languages and titles its copy cannot have.
     """
 
     def __init__(self, muxer: Muxer, streams: Sequence[Stream], kind: ContainerKind) -> None:
         self.remarks: list[str] = []
+        self.lost_names: list[tuple[str, dict[str, str]]] = []
         self._tracks: dict[int, Track] = {}
         self._needed: list[tuple[Copied, AnyPacket]] = []
         # Where a container has no times, everything is told from its first picture on.
@@ -64,7 +55,7 @@ class Copies:
             _check_open(stream)
             if kind.alone:
                 what = f"stream {stream.index}, {_PEOPLE_SAY.get(stream.type, stream.type)}, is"
-                self.remarks.append(f"{what} left out: {kind.format} holds pictures alone")
+                self.remarks.append(f"{what} left out: {called(kind)} holds pictures alone")
                 continue
             self._add(muxer, stream, kind)
 
@@ -150,7 +141,7 @@ class Copies:
             self._convert(muxer, stream, kind, what, layout)
             return
         copy = _copy_of(muxer.container, stream, layout)
-        _describe(copy, stream)
+        self._describe(kind, copy, stream)
         if header is not None:
             copy.codec_context.extradata = header
         scratch = None
@@ -191,9 +182,17 @@ class Copies:
         else:
             self.remarks.append(f"{what} left out: {kind.format} does not hold it")
             return
-        _describe(track.stream, stream)
         self._tracks[stream.index] = track
         self.remarks.append(f"{what} {into}: {kind.format} does not hold it as it is")
+        self._describe(kind, track.stream, stream)
+
+    def _describe(self, kind: ContainerKind, copy: Stream, stream: Stream) -> None:
+        """Gives a copy the language, title and role of a stream."""
+        medium = "video" if stream.type == "video" else "audio"
+        tags, lost = names_of(kind, medium, stream.metadata)
+        copy.metadata.update(tags)
+        copy.disposition = Disposition(stream.disposition)
+        self.lost_names.append((f"stream {stream.index}'s", lost))
 
     def _attach(
         self, container: OutputContainer, stream: AttachmentStream, kind: ContainerKind
@@ -285,34 +284,3 @@ def _is_text(stream: Stream) -> bool:
     context: CodecContext | None = stream.codec_context
     # FFmpeg's AV_CODEC_PROP_TEXT_SUB; the rest are pictures.
     return context is not None and bool(context.codec.properties & 0x20000)
-
-
-def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Those of a stream's tags that are true of its copy too: language, title, timecode, ..."""
-    return {
-        key: value
-        for key, value in tags.items()
-        if not any(part in key.lower() for part in _NOT_KEPT)
-    }
-
-
-def set_chapters(container: OutputContainer, chapters: Sequence[Chapter]) -> None:
-    """Names the parts of the output."""
-    container.set_chapters(
-        [
-            {
-                "id": place,
-                "start": max(0, int(chapter.start / _CHAPTER_TICK)),
-                "end": int(chapter.end / _CHAPTER_TICK),
-                "time_base": _CHAPTER_TICK,
-                "metadata": chapter.metadata,
-            }
-            for place, chapter in enumerate(chapters, 1)
-        ]
-    )
-
-
-def _describe(copy: Stream, stream: Stream) -> None:
-    """Language, title and role of a stream."""
-    copy.metadata.update(kept_tags(stream.metadata))
-    copy.disposition = Disposition(stream.disposition)

@@ -297,7 +297,8 @@ def format_remark(wanted: str, used: str, encoder: str, *, odd: bool) -> str | N
             f"{encoder} cannot encode an odd width or height in {wanted}, so the output is {used}; "
             "libvpx-vp9 could"
         )
-    return f"{encoder} does not take {wanted}, so the output is {used}"
+    who = "Y4M" if encoder == "wrapped_avframe" else encoder
+    return f"{who} does not take {wanted}, so the output is {used}"
 
 
 def says_shape(encoder: str) -> bool:

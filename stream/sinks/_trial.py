@@ -202,6 +202,54 @@ def _says_range(
     return full_range(read)
 
 
+def tiny_film(
+    kind: ContainerKind,
+    medium: str,
+    *,
+    film: Mapping[str, str] | None = None,
+    track: Mapping[str, str] | None = None,
+    begun: Callable[[OutputContainer], None] | None = None,
+) -> io.BytesIO | None:
+    """A moment of film with words in it, to be read back.
+
+    Args:
+        kind: the container, one that holds more than pictures.
+        medium: "video" or "audio": the only stream's.
+        film: tags of the whole.
+        track: tags of the stream.
+        begun: is called before the header is written.
+
+    Returns:
+        From its beginning; None where it cannot be made, which then proves nothing.
+    """
+    data = io.BytesIO()
+    options = muxer_options(kind, _TICK, [], film or ())
+    try:
+        trial = av.open(data, "w", format=kind.format, container_options=options)
+        trial.metadata.update(film or {})
+        packets: list[AnyPacket]
+        if medium == "video":
+            # A codec that all of them hold, and the quickest to start.
+            stream = trial.add_stream("libvpx" if kind.format == "webm" else "mpeg4", rate=25)
+            stream.width, stream.height = _SIZE
+            stream.pix_fmt = "yuv420p"
+            packets = _pictures(stream)
+        else:
+            packets = silence(kind.audio, 48_000, "stereo")
+            trial.add_stream(kind.audio, rate=48_000, layout="stereo")
+        trial.streams[0].metadata.update(track or {})
+        if begun is not None:
+            begun(trial)
+        for packet in packets:
+            packet.stream = trial.streams[0]
+            trial.mux_one(packet)
+        trial.close()
+    except _FAILURES:
+        return None
+    data.seek(0)
+    return data
+
+
 def _pictures(stream: VideoStream) -> list[AnyPacket]:
     """A few pictures as an encoder gives them."""
     packets: list[AnyPacket] = []

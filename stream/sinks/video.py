@@ -19,7 +19,7 @@ from stream.references import packet_copy
 from stream.sinks._alpha import Transparent
 from stream.sinks._captions import Captions
 from stream.sinks._containers import ContainerKind
-from stream.sinks._copies import Copies, kept_tags, set_chapters
+from stream.sinks._copies import Copies
 from stream.sinks._covers import Covers
 from stream.sinks._decode_times import DecodeTimes
 from stream.sinks._destination import Destination, check_destination
@@ -34,6 +34,7 @@ from stream.sinks._encoders import (
 )
 from stream.sinks._key_frames import KeyFrames
 from stream.sinks._muxer import FAILURES, Muxer, words_of
+from stream.sinks._names import film_tags, lost_of_film, lost_of_streams, names_of, set_chapters
 from stream.sinks._pictures import Pictures
 from stream.sinks._plan import (
     KEYFRAME_EVERY,
@@ -56,8 +57,6 @@ _FIRST_KEYFRAME = Fraction(1, 2)
 # A picture is shown again for so long, in seconds, where a container has no times of its own.
 _FILLED = 10
 _HALF, _TENTH = Fraction(1, 2), Fraction(1, 10)
-_BRANDS = {"major_brand", "minor_version", "compatible_brands"}
-_NOT_KEPT = {*_BRANDS, "encoder", "duration", "software"}
 
 
 class VideoSink(Sink):
@@ -165,7 +164,7 @@ class VideoSink(Sink):
         self._shown: VideoFrame | None = None
         self._done = False
         self._destination = self._open_destination(overwrite=overwrite)
-        tags = {k: v for k, v in info.metadata.items() if k.lower() not in _NOT_KEPT}
+        tags = film_tags(info.metadata)
         self._captions = Captions(self._choice)
         self._muxer = Muxer(self._destination, self._kind, self._tick, info, tags)
         try:
@@ -210,7 +209,8 @@ class VideoSink(Sink):
         assert isinstance(encoded, VideoStream)
         self._stream = encoded
         self._stream.disposition = Disposition.default
-        self._stream.metadata.update(self._muxer.track_tags(kept_tags(info.track)))
+        named, lost = names_of(self._kind, "video", info.track)
+        self._stream.metadata.update(self._muxer.track_tags(named))
         if info.alpha and self._choice.name.startswith("libvpx"):
             # Only where this is said, players look for the second picture, that of the opacity.
             self._stream.metadata["alpha_mode"] = "1"
@@ -230,6 +230,9 @@ class VideoSink(Sink):
         self._copies = Copies(self._muxer, info.copied, self._kind)
         self._covers = Covers(self._muxer, info.covers, self._kind, self.path.suffix)
         set_chapters(container, info.chapters)
+        lost_names = [("the video's", lost), *self._copies.lost_names]
+        self._remarks += lost_of_streams(self._kind, lost_names)
+        self._remarks += lost_of_film(self._kind, dict(container.metadata), info.chapters)
         try:
             container.start_encoding()
         except FAILURES as error:

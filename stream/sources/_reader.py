@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from stream.errors import SourceError
 from stream.sources._container import RAISED, open_container
+from stream.sources._guessed import are_decode_times
 from stream.sources._joined import beginnings, next_flv
 from stream.sources._tags import mend_tags
 from stream.sources._transparency import decoder_of
@@ -118,9 +119,10 @@ class Reader:
         self._closing = closing
         self._spent = 0.0
         self._last: int | None = None
-        # AVI stores when pictures are decoded and not when they are shown, and FFmpeg guesses. The
-        # n-th picture that is shown has the n-th of these times.
-        self._times: list[int] | None = [] if container.format.name == "avi" else None
+        # Where they are decoding times, the n-th picture that is shown has the n-th of them.
+        self._times: list[int] | None = [] if are_decode_times(path, container, video) else None
+        self._noted: int | None = None
+        self._guessed = container.format.name == "avi"
         self._sent = self._came = 0
         for stream in container.streams:
             if stream not in self._streams:
@@ -146,6 +148,7 @@ class Reader:
         self._last = None
         if self._times is not None:
             self._times.clear()
+            self._noted = None
 
     def pieces(self) -> Iterator[AnyPacket | Decoded]:
         """Packets of the copied streams as they were read, and pictures as they are shown.
@@ -228,8 +231,8 @@ class Reader:
     def _pictures(self, packet: AnyPacket) -> Iterator[Decoded]:
         began = time.perf_counter()
         self._sent += packet.size > 0
-        if self._times is not None and packet.size and packet.dts is not None:
-            heapq.heappush(self._times, packet.dts)
+        if self._times is not None and packet.size:
+            self._note_time(packet)
         if packet.pts is not None and len(self.first_times) < _FIRST:
             self.first_times.append(packet.pts)
         try:
@@ -245,6 +248,19 @@ class Reader:
             yield self._decoded(picture)
         if not packet.size and self._came < self._sent and not self._closing.is_set():
             yield from self._tail()
+
+    def _note_time(self, packet: AnyPacket) -> None:
+        """Notes the time of a packet that says when it is decoded at most."""
+        assert self._times is not None
+        # What FFmpeg takes for AVI's times of showing is a guess of its own.
+        at = packet.dts if self._guessed or packet.pts is None else packet.pts
+        rate = self._video.average_rate
+        if at is None and self._noted is not None and rate and not self._guessed:
+            # Behind a jump FFmpeg leaves the second packet of ASF without.
+            at = self._noted + round(1 / (rate * Fraction(packet.time_base)))
+        if at is not None:
+            heapq.heappush(self._times, at)
+            self._noted = at
 
     def _decode(self, packet: AnyPacket) -> list[av.VideoFrame]:
         if self._decoder is None:

@@ -1,0 +1,202 @@
+"""The words in a film: its tags, its chapters, its streams' languages and titles; what is lost."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+
+import av
+from av.container import OutputContainer
+from av.stream import Stream
+
+from stream.frame import Chapter
+from stream.sinks._containers import ContainerKind
+from stream.sinks._trial import tiny_film
+
+_CHAPTER_TICK = Fraction(1, 1_000_000)
+# Set by the muxer itself, or untrue of the new file.
+_NOT_KEPT = {
+    "alpha_mode",
+    "encoder",
+    "duration",
+    "vendor_id",
+    "handler_name",
+    "number_of_bytes",
+    "_statistics",
+}
+_NOT_THE_FILMS = {
+    "major_brand",
+    "minor_version",
+    "compatible_brands",
+    "encoder",
+    "duration",
+    "software",
+}
+# What users read, search and choose by. The rest of a stream's tags is machines' talk.
+_SAID = ("language", "title")
+_NO_LANGUAGE = {"", "und"}
+_MOST_NAMED = 4
+# Twenty languages have two codes of three letters each, one of which is from their English name:
+# ISO 639-2, bibliographic and terminological. QuickTime's own list has some of each.
+_TWO_CODES = {
+    "alb": "sqi", "arm": "hye", "baq": "eus", "bur": "mya", "chi": "zho", "cze": "ces",
+    "dut": "nld", "fre": "fra", "geo": "kat", "ger": "deu", "gre": "ell", "ice": "isl",
+    "mac": "mkd", "mao": "mri", "may": "msa", "per": "fas", "rum": "ron", "slo": "slk",
+    "tib": "bod", "wel": "cym",
+}  # fmt: skip
+_OTHER_CODE = _TWO_CODES | {terminological: other for other, terminological in _TWO_CODES.items()}
+_HOLD_ALL = {"matroska", "webm"}
+# What these formats are called by people who do not write muxers.
+_CALLED = {"yuv4mpegpipe": "Y4M"}
+
+
+def called(kind: ContainerKind) -> str:
+    """What a kind of file is called in a sentence."""
+    return _CALLED.get(kind.format, kind.format)
+
+
+def film_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Those of a whole film's tags that are true of another file of it: title, date, place, ..."""
+    return {name: said for name, said in tags.items() if name.lower() not in _NOT_THE_FILMS}
+
+
+def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Those of a stream's tags that are true of its copy too: language, title, timecode, ..."""
+    return {
+        key: value
+        for key, value in tags.items()
+        if not any(part in key.lower() for part in _NOT_KEPT)
+    }
+
+
+def names_of(
+    kind: ContainerKind, medium: str, tags: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """A stream's tags as a container holds them, and what it has no place for.
+
+    Args:
+        kind: the container.
+        medium: "video" or "audio"; subtitles are named as sound is.
+        tags: the stream's.
+
+    Returns:
+        The tags to set; and of language and title those that a reader will not find again.
+    """
+    kept, lost = kept_tags(tags), {}
+    for name in (key for key in tags if key.lower() in _SAID):
+        said = tags[name]
+        if name.lower() == "language":
+            other = _OTHER_CODE.get(said)
+            if said in _NO_LANGUAGE or _holds(kind, medium, "language", said):
+                continue
+            if other is not None and _holds(kind, medium, "language", other):
+                kept[name] = other
+                continue
+        elif not said or _holds(kind, medium, "title", "Title"):
+            continue
+        lost[name.lower()] = said
+    return kept, lost
+
+
+def lost_of_streams(
+    kind: ContainerKind, lost: Sequence[tuple[str, Mapping[str, str]]]
+) -> list[str]:
+    """A sentence about what streams lose, none where that is nothing.
+
+    Args:
+        kind: the container.
+        lost: whose ("stream 1's"), and what, as `names_of` gives it.
+    """
+    words = [f"{whose} {name} ({said})" for whose, these in lost for name, said in these.items()]
+    return [_left_out(kind, words)] if words else []
+
+
+def lost_of_film(
+    kind: ContainerKind, tags: Mapping[str, str], chapters: Sequence[Chapter]
+) -> list[str]:
+    """A sentence each about tags of the whole film and about chapters that a container loses.
+
+    Args:
+        kind: the container.
+        tags: the film's, without those that the muxer sets itself.
+        chapters: the film's.
+    """
+    found = []
+    lost = [name.lower() for name in _lost(kind, tuple(sorted(tags.items())))]
+    if lost:
+        named = [f"{len(lost) - _MOST_NAMED + 1} more"] if len(lost) > _MOST_NAMED else []
+        named = lost[: _MOST_NAMED - len(named)] + named
+        found.append(_left_out(kind, [f"the film's {named[0]}", *named[1:]]))
+    if chapters and not _holds_chapters(kind):
+        count = "chapter is" if len(chapters) == 1 else f"{len(chapters)} chapters are"
+        found.append(f"the film's {count} left out: {called(kind)} holds none")
+    return found
+
+
+def set_chapters(container: OutputContainer, chapters: Iterable[Chapter]) -> None:
+    """Names the parts of the output."""
+    container.set_chapters(
+        [
+            {
+                "id": place,
+                "start": max(0, int(chapter.start / _CHAPTER_TICK)),
+                "end": int(chapter.end / _CHAPTER_TICK),
+                "time_base": _CHAPTER_TICK,
+                "metadata": chapter.metadata,
+            }
+            for place, chapter in enumerate(chapters, 1)
+        ]
+    )
+
+
+def _left_out(kind: ContainerKind, these: Sequence[str]) -> str:
+    many = len(these) > 1
+    words = " and ".join([", ".join(these[:-1]), these[-1]] if many else these)
+    are, them = ("are", "them") if many else ("is", "it")
+    return f"{words} {are} left out: {called(kind)} has no place for {them}"
+
+
+def _values(tags: Mapping[str, str]) -> set[str]:
+    return {value.strip() for value in tags.values()}
+
+
+def _lost(kind: ContainerKind, tags: tuple[tuple[str, str], ...]) -> list[str]:
+    """The names of those tags of a film that a reader does not find again."""
+    if not tags or kind.alone or kind.format in _HOLD_ALL:
+        return [name for name, _ in tags] if kind.alone else []
+    again = tiny_film(kind, "video", film=dict(tags))
+    if again is None:
+        return []
+    with av.open(again, "r") as read:
+        names, values = {name.lower() for name in read.metadata}, _values(read.metadata)
+    return [
+        name for name, value in tags if name.lower() not in names and value.strip() not in values
+    ]
+
+
+@functools.cache
+def _holds(kind: ContainerKind, medium: str, name: str, value: str) -> bool:
+    """Whether a reader finds a stream's tag again, under whatever name."""
+    if kind.alone or kind.format in _HOLD_ALL:
+        return not kind.alone
+    again = tiny_film(kind, medium, track={name: value})
+    if again is None:
+        return True
+    with av.open(again, "r") as read:
+        streams: list[Stream] = [one for one in read.streams if one.type == medium]
+        return any(value in _values(one.metadata) for one in streams)
+
+
+@functools.cache
+def _holds_chapters(kind: ContainerKind) -> bool:
+    if kind.alone or kind.format in _HOLD_ALL:
+        return not kind.alone
+    again = tiny_film(kind, "video", begun=lambda made: set_chapters(made, _ONE))
+    if again is None:
+        return True
+    with av.open(again, "r") as read:
+        return bool(read.chapters())
+
+
+_ONE = (Chapter(Fraction(0), Fraction(1, 10), {"title": "One"}),)

@@ -1,0 +1,117 @@
+"""Tags, languages, titles and chapters are found again in the output, or named as lost."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from stream.sinks._containers import ENDINGS, choose_container
+from stream.sinks._names import names_of
+from tests.media import make_clip, make_picture
+from tests.sinks.running import run
+
+FILM = {"title": "A day out", "artist": "Ann", "director": "Bea", "date": "2021-03-04"}
+STREAMS = [("video", "eng", "Left camera"), ("audio", "deu", "Ton"), ("audio", "nld", "Geluid")]
+PARTS = ["Morning", "Evening"]
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory) -> Path:
+    """A film that has words of every kind in it."""
+    path = tmp_path_factory.mktemp("named") / "in.mkv"
+    with av.open(str(path), "w") as container:
+        container.metadata.update(FILM)
+        container.set_chapters(
+            [
+                {
+                    "id": place,
+                    "start": place * 200,
+                    "end": place * 200 + 200,
+                    "time_base": Fraction(1, 1000),
+                    "metadata": {"title": title},
+                }
+                for place, title in enumerate(PARTS)
+            ]
+        )
+        video = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        video.width, video.height = 64, 48
+        sounds = [container.add_stream("ac3", rate=48_000, layout="stereo") for _ in STREAMS[1:]]
+        for stream, (_, language, title) in zip([video, *sounds], STREAMS, strict=True):
+            stream.metadata.update(language=language, title=title)
+        for index in range(10):
+            picture = make_picture(index, 64, 48, "yuv420p")
+            picture.pts, picture.time_base = index, Fraction(1, 25)
+            container.mux(video.encode(picture))
+        for sound in sounds:
+            for at in range(0, 19200, 1536):
+                frame = av.AudioFrame("fltp", "stereo", 1536)
+                for plane in frame.planes:
+                    plane.update(bytes(plane.buffer_size))
+                frame.sample_rate, frame.pts, frame.time_base = 48_000, at, Fraction(1, 48_000)
+                container.mux(sound.encode(frame))
+            container.mux(sound.encode(None))
+        container.mux(video.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_every_word_is_found_again_or_named(named, tmp_path, ending):
+    path = tmp_path / f"out{ending}"
+    remarks = run(named, path).remarks
+    said = " ".join(remarks)
+    with av.open(str(path)) as container:
+        names = {name.lower() for name in container.metadata}
+        values = set(container.metadata.values())
+        streams = [stream for stream in container.streams if stream.type in ("video", "audio")]
+        chapters = [one["metadata"]["title"] for one in container.chapters()]
+    for name, value in FILM.items():
+        kept = name in names or value in values
+        assert kept != (name in said), f"{name} is {'kept and named lost' if kept else 'gone'}"
+    assert chapters == PARTS or "the film's 2 chapters are left out" in said
+    if ending == ".y4m":
+        assert len(streams) == 1 and "stream 2, sound, is left out: Y4M holds pictures" in said
+        streams = streams[:1]
+    for stream, (_, language, title) in zip(streams, STREAMS, strict=len(streams) > 1):
+        again = set(stream.metadata.values())
+        assert bool(again & {language, {"deu": "ger", "nld": "dut"}.get(language)}) != (
+            f"language ({language})" in said
+        )
+        assert (title in again) != (f"title ({title})" in said)
+    if ending in (".mkv", ".webm"):
+        assert not any("left out" in one for one in remarks)
+
+
+def test_what_goes_as_it_is_is_not_spoken_of(tmp_path):
+    clip = make_clip(tmp_path / "in.mp4", metadata={"title": "A day"})
+    assert run(clip, tmp_path / "out.mp4").remarks == []
+
+
+@pytest.mark.parametrize(
+    ("ending", "language", "kept"),
+    [
+        (".mov", "deu", "ger"),
+        (".mov", "fre", "fra"),
+        (".mov", "eng", "eng"),
+        (".mp4", "deu", "deu"),
+        (".mkv", "en-GB", "en-GB"),
+    ],
+)
+def test_a_language_goes_by_the_code_that_the_container_knows(ending, language, kept):
+    tags, lost = names_of(choose_container(Path(f"out{ending}")), "audio", {"language": language})
+    assert (tags, lost) == ({"language": kept}, {})
+
+
+@pytest.mark.parametrize(("ending", "language"), [(".avi", "eng"), (".mp4", "en-GB")])
+def test_a_language_without_a_place_is_named(ending, language):
+    tags = {"language": language, "ENCODER": "another"}
+    kind = choose_container(Path(f"out{ending}"))
+    assert names_of(kind, "audio", tags)[1] == {"language": language}
+
+
+@pytest.mark.parametrize("language", ["", "und"])
+def test_no_language_is_nothing_to_lose(language):
+    kind = choose_container(Path("out.avi"))
+    assert names_of(kind, "audio", {"language": language})[1] == {}
