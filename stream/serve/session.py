@@ -86,7 +86,7 @@ class Session:
     async def run(self) -> None:
         """Serves the page until it goes."""
         self._house.sessions.add(self)
-        pushing = asyncio.create_task(self._push())
+        pushing = asyncio.create_task(self._keep_told())
         try:
             await self._send(self._house.hello())
             async for message in self._socket:
@@ -215,6 +215,13 @@ class Session:
         return self._house.room(message.get("room"))
 
     # What it is told.
+
+    async def _keep_told(self) -> None:
+        try:
+            await self._push()
+        except (ConnectionError, TimeoutError):
+            # It has slept. Hung up on, it comes back and is told all; else it would see old figures.
+            await self._socket.close(code=1001, message=b"you were asleep")
 
     async def _push(self) -> None:
         while True:

@@ -20,6 +20,7 @@ from stream.options import CameraOptions, InputOptions
 from stream.serve_options import ServeOptions
 from tests import tiny_models
 from tests.live.helpers import Scene
+from tests.run.parts import until as wait_until
 from tests.serve.served import TOKEN, plan_of, served
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -371,6 +372,43 @@ def test_a_page_that_was_cut_off_comes_back(page):
     page.wait_for_timeout(1500)
     moving(page)
     assert len(site.house.sessions) == 1
+
+
+def test_a_picture_whose_connection_broke_comes_back_by_webrtc(page):
+    import asyncio
+
+    moving(page)
+    site = page.site
+    (session,) = site.house.sessions
+    # The page hears nothing of it, as where a network was away or a machine slept.
+    (peer,) = session._peers.values()
+    peer._track.stop()
+    until(page, "() => +document.getElementById('fps').textContent == 0")
+    until(page, "() => +document.getElementById('fps').textContent > 3")
+    moving(page)
+    assert page.locator(".tile img").count() == 0
+    asyncio.run_coroutine_threadsafe(session._drop("0"), session._socket._loop).result(60)
+    wait_until(lambda: "0" in session._peers)
+    moving(page)
+    assert page.locator(".tile img").count() == 0
+
+
+def test_motion_jpeg_that_broke_off_is_asked_for_again(model, chromium):
+    with served([plan_of(source=SOURCE)], model) as site:
+        place = chromium.new_context(viewport={"width": 640, "height": 480})
+        page = place.new_page()
+        page.set_default_timeout(WAIT)
+        asked: list[str] = []
+
+        def refuse_first(route):
+            asked.append(route.request.url)
+            route.abort() if len(asked) == 1 else route.continue_()
+
+        page.route("**/mjpeg?*", refuse_first)
+        page.goto(f"{site.url}/?mjpeg")
+        moving(page)
+        assert len(asked) == 2
+        place.close()
 
 
 @pytest.fixture(scope="module")

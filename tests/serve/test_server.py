@@ -364,9 +364,10 @@ def test_what_is_no_http_is_hung_up_on(standing):
 def test_who_says_too_little_too_slowly_is_hung_up_on(model):
     async def drip(port, words):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        began = time.monotonic()
+        said = 0
         try:
             for one in words:
+                said += 1
                 writer.write(one)
                 await writer.drain()
                 if await _over(reader, 0.1):
@@ -376,7 +377,7 @@ def test_who_says_too_little_too_slowly_is_hung_up_on(model):
         except ConnectionError:
             pass
         writer.close()
-        return time.monotonic() - began
+        return said
 
     async def _over(reader, seconds):
         try:
@@ -393,7 +394,7 @@ def test_who_says_too_little_too_slowly_is_hung_up_on(model):
                 *(drip(page.port, []) for _ in range(5)),
             )
 
-        assert max(asyncio.run(all_of_them())) < 20
+        assert max(asyncio.run(all_of_them())) < 300, "nobody has said all that there was"
         assert get(page, "/healthz")[0] == 200
 
 
@@ -422,11 +423,16 @@ def test_more_connections_than_there_is_room_for_are_told_so(page, monkeypatch):
 
     async def crowd():
         held = [await asyncio.open_connection("127.0.0.1", page.port) for _ in range(12)]
+
+        def refused():
+            return sum(reader.at_eof() or bool(reader._buffer) for reader, _ in held)
+
+        await asyncio.to_thread(until, lambda: refused() >= 7)
         await asyncio.sleep(0.3)
-        refused = [reader for reader, _ in held if reader.at_eof() or reader._buffer]
+        found = refused()
         for _, writer in held:
             writer.close()
-        return len(refused)
+        return found
 
     assert asyncio.run(crowd()) == 7
 
@@ -567,7 +573,29 @@ def test_a_page_that_sleeps_does_not_hold_up_the_end(model):
             asleep.sendall(hello)
             assert asleep.recv(100).startswith(b"HTTP/1.1 101")
             began = time.monotonic()
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 45, "by itself it would be minutes"
+
+
+def test_a_page_that_could_not_be_told_is_hung_up_on_so_that_it_comes_back(page, monkeypatch):
+    monkeypatch.setattr("stream.serve.session._PATIENCE", 0.1)
+
+    async def asleep(text):
+        await asyncio.Event().wait()
+
+    async def sleep():
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(f"{page.url}/api/live") as channel,
+        ):
+            assert (await channel.receive_json(timeout=60))["type"] == "hello"
+            (known,) = page.house.sessions
+            known._socket.send_str = asleep
+            async for _ in channel:
+                pass
+            return channel.close_code
+
+    assert asyncio.run(asyncio.wait_for(sleep(), 60)) == 1001
+    until(lambda: not page.house.sessions)
 
 
 def test_tls_is_made_and_its_fingerprint_shown(model):

@@ -45,7 +45,7 @@ def _frame(index: int, luma: int = 60) -> Frame:
     return Frame(frame_of(index, luma), index, index, Fraction(1, RATE))
 
 
-def _send(sink: NetworkSink, start: int, until, *, patience: float = 30.0) -> int:
+def _send(sink: NetworkSink, start: int, until, *, patience: float = 120.0) -> int:
     """Writes frames as a camera would until something holds; returns the next index."""
     index, deadline = start, time.monotonic() + patience
     while not until():
@@ -114,7 +114,7 @@ def test_what_arrives_is_what_was_sent() -> None:
         with NetworkSink(f"tcp://127.0.0.1:{listener.port}", INFO, FAST) as sink:
             last = _send(sink, 100, lambda: len(listener.data) > 4_000)
             last = _send(sink, last, _after(0.4))
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not _ends_with(listener.data, last - 101):
             time.sleep(0.05)
     finally:
@@ -192,7 +192,7 @@ def test_a_receiver_that_takes_nothing_holds_nobody_up(
     listener = Listener(takes=False)
     noise = np.random.default_rng(1)
     sink = NetworkSink(f"tcp://127.0.0.1:{listener.port}", INFO, OutputOptions(crf=1))
-    longest, deadline = 0.0, time.monotonic() + 40
+    longest, deadline = 0.0, time.monotonic() + 120
     try:
         index = 0
         while not sink._gone:
@@ -266,6 +266,7 @@ def _stream_file(clip: Path, address: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.real_time
 def test_rtsp_with_sound_in_step(tmp_path: Path) -> None:
     if not gstreamer_records():
         pytest.skip("GStreamer's RTSP server is not here; .ci/run lists its packages")

@@ -183,10 +183,11 @@ live.on("state", ({ rooms, sent }) => {
     const room = rooms[tile.key];
     if (!room) continue;
     tile.say(room.problem);
+    tile.moves = room.fps > 0;
     tile.latency = room.latency === undefined ? null : (sent[tile.key] ?? room.latency) + (tile.way ?? 0) + (tile.delay ?? 0);
     if (tile.image) tile.rate = room.fps;
-    const about = tile.rate === undefined ? "" : `${Math.round(tile.rate)} fps`;
-    tile.caption(room.problem ? "" : `${about} ${(room.objects ?? []).length} in view`);
+    const about = tile.rate === undefined ? [] : [`${Math.round(tile.rate)} fps`];
+    tile.caption(room.problem ? "" : [...about, `${(room.objects ?? []).length} in view`].join(" · "));
   }
   if (rooms[active]) figures(rooms[active], tiles.get(active));
 });

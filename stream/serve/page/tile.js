@@ -1,6 +1,8 @@
 // One picture: by WebRTC, or as Motion JPEG where that does not get through.
 
 const PATIENCE = 8000; // milliseconds for the first picture by WebRTC
+const STILL = 10000; // milliseconds in which a source that moves has to bring a picture
+const PAUSE = 2000; // milliseconds before Motion JPEG that broke off is asked for again
 const OWN = "camera";
 
 export class Tile {
@@ -8,6 +10,9 @@ export class Tile {
   delay = null; // milliseconds from a picture's arrival here until it is on the screen
   way = null; // half the round trip, in milliseconds
   recording = null;
+  moves = false; // whether the server has pictures of it at this moment
+  #decoded = 0; // pictures that came by this connection
+  #moved = 0; // when the last of them did
   #connection = null;
   #camera = null;
   #timer = 0;
@@ -39,6 +44,8 @@ export class Tile {
     if (plain || !("RTCPeerConnection" in window)) return this.#fallBack();
     const connection = new RTCPeerConnection();
     this.#connection = connection;
+    this.#decoded = 0;
+    this.#moved = performance.now();
     const transceiver = camera
       ? connection.addTransceiver(camera.getVideoTracks()[0], { direction: "sendrecv", streams: [camera] })
       : connection.addTransceiver("video", { direction: "recvonly" });
@@ -46,7 +53,7 @@ export class Tile {
     if ("jitterBufferTarget" in transceiver.receiver) transceiver.receiver.jitterBufferTarget = 0;
     connection.ontrack = ({ track }) => { this.video.srcObject = new MediaStream([track]); };
     connection.onconnectionstatechange = () => {
-      if (connection === this.#connection && connection.connectionState === "failed") this.#fallBack();
+      if (connection === this.#connection && connection.connectionState === "failed") this.#again();
     };
     const before = this.frames;
     this.#timer = setTimeout(() => {
@@ -96,12 +103,21 @@ export class Tile {
     this.root.querySelector(".caption span").textContent = text;
   }
 
+  /** Once a second: how the connection is, and whether it still brings pictures. */
   async look() {
-    const report = await this.#connection?.getStats();
-    report?.forEach((one) => {
+    const connection = this.#connection;
+    const report = await connection?.getStats();
+    if (!report || connection !== this.#connection) return;
+    let decoded = 0;
+    report.forEach((one) => {
+      if (one.type === "inbound-rtp") decoded += one.framesDecoded ?? 0;
       if (one.type === "candidate-pair" && one.nominated && one.currentRoundTripTime !== undefined)
         this.way = 500 * one.currentRoundTripTime;
     });
+    const now = performance.now();
+    if (decoded !== this.#decoded || !this.moves || document.hidden || this.recording) this.#moved = now;
+    this.#decoded = decoded;
+    if (now - this.#moved > STILL && connection.connectionState !== "connecting") this.#again();
   }
 
   record() {
@@ -132,6 +148,12 @@ export class Tile {
     return [canvas.captureStream(30), () => clearInterval(timer)];
   }
 
+  /** A network that was away, or a machine that slept, is no reason for Motion JPEG. */
+  #again() {
+    if (this.#decoded && !this.#camera) this.start();
+    else this.#fallBack();
+  }
+
   #fallBack() {
     const own = this.key === OWN;
     this.stop();
@@ -139,7 +161,10 @@ export class Tile {
     this.#live.send({ type: "leave", room: this.key });
     this.image = new Image();
     this.image.alt = `${this.name}, live`;
-    this.image.src = `/api/rooms/${encodeURIComponent(this.key)}/mjpeg?${Date.now()}`;
+    const { image } = this;
+    const ask = () => { image.src = `/api/rooms/${encodeURIComponent(this.key)}/mjpeg?${Date.now()}`; };
+    image.onerror = () => setTimeout(() => { if (image === this.image) ask(); }, PAUSE);
+    ask();
     this.video.hidden = true;
     this.video.after(this.image);
   }
