@@ -15,6 +15,13 @@ _HOST = re.compile(r"([^:@]+|\[[0-9A-Fa-f:.%]+\])?(:\d*)?")
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _QUERY = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://[^\s?'\"]*)\?[^\s'\"]+")
 
+_KEY = re.compile(r"(?i)(?P<place>\brtmp\w*://[^\s/'\"]*/[^\s/'\"]+/)[^\s'\"?]*[^\s'\"?:;,.]")
+_BEHIND_APP = re.compile(r"(?P<place>[^/]*/[^/]+/)(?P<key>.+)")
+_LONG = 16
+"""Characters of a part of a WHIP address's path from which on it is a key rather than a name."""
+_WORD = 8
+"""Characters of a key from which on it is no ordinary word, which texts may hold by chance."""
+
 
 def split(address: str) -> tuple[str, str, str]:
     """An address's scheme, user information and the rest.
@@ -73,19 +80,40 @@ def dialled(address: str) -> str:
     return f"{scheme.lower()}://{escaped}@{rest}"
 
 
+def _without_keys(scheme: str, place: str) -> tuple[str, set[str]]:
+    """Host and path without what lets anybody send in a user's name, and that.
+
+    RTMP's stream key is all that stands behind the name of the application. WHIP's is a token, but
+    some services have a key in the path.
+    """
+    if scheme.lower().startswith("rtmp"):
+        found = _BEHIND_APP.fullmatch(place)
+        return (place, set()) if found is None else (f"{found['place']}{HIDDEN}", {found["key"]})
+    if scheme.lower() in ("whip", "whips"):
+        host, *parts = place.split("/")
+        keys = {one for one in parts if len(one) >= _LONG}
+        return "/".join([host, *(HIDDEN if one in keys else one for one in parts)]), keys
+    return place, set()
+
+
 def redact(address: str) -> str:
-    """An address as it may be shown: without user, password and the values of its query."""
+    """An address as it may be shown: without user, password, keys and the values of its query."""
     scheme, _, rest = split(address)
     place, question, _ = rest.partition("?")
+    place, _ = _without_keys(scheme, place)
     shown = f"{place}?{HIDDEN}" if question else place
     return f"{scheme}://{shown}" if scheme else shown
 
 
 def secrets_of(address: str) -> set[str]:
-    """What of an address must not be shown, as written and as meant: user, password, values."""
-    _, user, rest = split(address)
+    """What of an address must not be shown, as written and as meant: user, password, key, values.
+
+    A key that might be an ordinary word is left to what `clean` knows of whole addresses.
+    """
+    scheme, user, rest = split(address)
     found = {user, *user.split(":", 1)} if user else set()
-    query = rest.partition("?")[2]
+    place, _, query = rest.partition("?")
+    found |= {key for key in _without_keys(scheme, place)[1] if len(key) >= _WORD}
     if query:
         found.add(query)
         found |= {part.partition("=")[2] for part in re.split(r"[&;]", query)}
@@ -101,7 +129,8 @@ def clean(text: str, secrets: Iterable[str] = ()) -> str:
         end = r"(?![\w.-])" if len(secret) < 8 else ""
         text = re.sub(edge + re.escape(secret) + end, HIDDEN, text)
     text = _USERINFO.sub(rf"\g<scheme>{HIDDEN}@", text)
-    return _QUERY.sub(rf"\g<scheme>?{HIDDEN}", text)
+    text = _QUERY.sub(rf"\g<scheme>?{HIDDEN}", text)
+    return _KEY.sub(rf"\g<place>{HIDDEN}", text)
 
 
 class _CleanRecords:
@@ -139,5 +168,5 @@ def keep_out_of_logs(address: str) -> None:
     handler would not do: the records are cleaned where they are made.
     """
     found = secrets_of(address)
-    if found:
+    if found or redact(address) != address:
         _records.add(found)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from stream.addresses import split
+from stream.addresses import redact, split
 
 NAME = "{name}"
 """What stands for a source's name: in the targets of its outputs, in its report's name."""
@@ -23,7 +23,7 @@ def name_of(target: object) -> str:
         first = target[0]
     if not isinstance(first, (str, Path)):
         return "source"
-    scheme, _, rest = split(str(first))
+    scheme, _, rest = split(redact(str(first)))
     if scheme:
         plain = rest.partition("?")[0]
     else:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.addresses import clean, dialled, keep_out_of_logs, redact, secrets_of, split
+from stream.names import name_of
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,12 @@ from stream.addresses import clean, dialled, keep_out_of_logs, redact, secrets_o
         ("rtsp://camera:554/live@1", "rtsp://camera:554/live@1"),
         ("http://camera:80/me@example.org/x", "http://camera:80/me@example.org/x"),
         ("http://camera:80?mail=a@b.org", "http://camera:80?***"),
+        ("rtmp://a.example/live2/abcd-efgh", "rtmp://a.example/live2/***"),
+        ("RTMPS://me:pass@a.example:443/app/inst/key?x=1", "RTMPS://a.example:443/app/***?***"),
+        ("rtmp://a.example/live", "rtmp://a.example/live"),
+        ("rtmp:///key", "rtmp:///key"),
+        ("whip://token@a.example/whip/stage", "whip://a.example/whip/stage"),
+        (f"whips://a.example/{64 * 'c'}/webRTC/publish", "whips://a.example/***/webRTC/publish"),
     ],
 )
 def test_addresses_are_shown_without_secrets(address, shown):
@@ -82,8 +89,21 @@ def test_texts_of_others_are_cleaned():
     assert clean("http://h/p?key=1 and more") == "http://h/p?*** and more"
 
 
+@pytest.mark.parametrize("key", ["live", "abcd-efgh-ijkl", "in/stance/key9", "a:b,c.d"])
+def test_a_stream_key_is_in_no_text(key):
+    address = f"rtmp://a.example/app/{key}"
+    for text in (f"cannot open {address}: refused", f"'{address}' is live", f"{address}.", address):
+        found = clean(text, secrets_of(address))
+        assert key not in found.replace("is live", "") and "rtmp://a.example/app/***" in found
+        assert found.count("***") == 1
+        assert found.partition("***")[2] == text.partition(address)[2]
+    assert name_of(address) == "a.example-app"
+    assert "cannot open it while live" in clean("cannot open it while live", secrets_of(address))
+
+
 def test_no_log_record_carries_them():
     keep_out_of_logs("rtsp://operator:hunter2pass@camera/x")
+    keep_out_of_logs("rtmp://camera/app/cam1")
     text = io.StringIO()
     handler = logging.StreamHandler(text)
     logger = logging.getLogger("libav.rtsp")
@@ -92,10 +112,13 @@ def test_no_log_record_carries_them():
     try:
         logger.warning("CSeq 1 for %s failed: %s", "rtsp://operator:hunter2pass@camera/x", 401)
         logger.warning("plain %d%%", 5)
+        logger.warning("rtmp://camera/app/cam1 is gone")
     finally:
         logger.removeHandler(handler)
         logger.setLevel(logging.NOTSET)
-    assert text.getvalue() == "CSeq 1 for rtsp://***@camera/x failed: 401\nplain 5%\n"
+    assert text.getvalue() == "CSeq 1 for rtsp://***@camera/x failed: 401\nplain 5%\n" + (
+        "rtmp://camera/app/*** is gone\n"
+    )
 
 
 def test_an_address_falls_into_its_parts():

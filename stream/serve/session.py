@@ -220,7 +220,7 @@ class Session:
         try:
             await self._push()
         except (ConnectionError, TimeoutError):
-            # It has slept. Hung up on, it comes back and is told all; else it would see old figures.
+            # It has slept. Hung up on, it comes back; else it would go on with old figures.
             await self._socket.close(code=1001, message=b"you were asleep")
 
     async def _push(self) -> None:
