@@ -15,6 +15,8 @@ SENTENCES = {
 """What is said of each, behind "has"."""
 
 _PNG, _GIF = b"\x89PNG\r\n\x1a\n", (b"GIF87a", b"GIF89a")
+# Radiance's and PFM's samples are floating-point numbers.
+_HDR, PFM = (b"#?RADIANCE", b"#?RGBE"), (b"PF\n", b"Pf\n", b"PF ", b"Pf ")
 _ALPHA_TYPES = (4, 6)
 # Tags of TIFF, and the most pages that are counted.
 _BITS, _EXTRA = 258, 338
@@ -42,7 +44,7 @@ def beyond(data: bytes) -> set[str]:
             return _tiff(data)
     except (IndexError, struct.error):
         pass
-    return set()
+    return {DEEP} if data.startswith((*_HDR, *PFM)) else set()
 
 
 def _png(data: bytes) -> set[str]:

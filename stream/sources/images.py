@@ -22,7 +22,7 @@ from stream.frame import ColourTags, Frame, Item, VideoInfo
 from stream.options import InputOptions
 from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr
 from stream.sources._container import explained, open_container, reason
-from stream.sources._photo_facts import ALPHA, SENTENCES, beyond
+from stream.sources._photo_facts import ALPHA, PFM, SENTENCES, beyond
 from stream.sources._pixels import Upright
 from stream.sources.base import Source, Target
 from stream.sources.folders import PICTURE_ENDINGS, VIDEO_ENDINGS, files_in
@@ -214,7 +214,9 @@ def _content(path: Path) -> NDArray[np.uint8]:
 def _read_picture(path: Path, data: NDArray[np.uint8]) -> av.VideoFrame:
     try:
         # Colour, 8 bits, turned upright as the camera noted.
-        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        pixels = (
+            _floats(data) if data[:3].tobytes() in PFM else cv2.imdecode(data, cv2.IMREAD_COLOR)
+        )
     except cv2.error as error:
         raise SourceError(f"{path} cannot be decoded: {error.err or error}") from error
     if pixels is None and path.suffix.lower() in _READ_BY_FFMPEG:
@@ -222,6 +224,17 @@ def _read_picture(path: Path, data: NDArray[np.uint8]) -> av.VideoFrame:
     if pixels is None:
         raise SourceError(f"{path} is not a picture that can be read, or it is damaged")
     return picture_from_bgr(np.asarray(pixels, np.uint8))
+
+
+def _floats(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """A picture of floating-point samples, 0 to 1, which OpenCV would cut down to 0 and 1."""
+    samples = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if samples is None:
+        return None
+    pixels = cv2.convertScaleAbs(np.nan_to_num(samples, posinf=1.0).clip(0, 1), alpha=255)
+    return np.asarray(
+        pixels if pixels.ndim == 3 else cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), np.uint8
+    )
 
 
 def _read_by_ffmpeg(path: Path) -> av.VideoFrame:

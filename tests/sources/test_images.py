@@ -31,6 +31,20 @@ def test_every_8_bit_colour_survives_the_way_to_yuv_and_back(blue):
     assert np.array_equal(bgr_from_picture(picture_from_bgr(given)), given)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("ending", [".pfm", ".hdr"])
+def test_floating_point_samples_come_as_8_bits_with_a_word(tmp_path, ending, channels):
+    samples = pixels() / np.float32(255)
+    path = save(tmp_path / f"in{ending}", samples if channels == 3 else samples[..., 0])
+    with ImagesSource(path) as source:
+        (frame,) = source
+        said = source.remarks
+    wanted = pixels() if channels == 3 else np.repeat(pixels()[..., :1], 3, -1)
+    off = np.abs(bgr_from_picture(frame.image).astype(int) - wanted)
+    assert off.max() <= (0 if ending == ".pfm" else 2)
+    assert said == [f"in{ending}: it has more than 8 bits a colour, of which 8 are kept"]
+
+
 @pytest.mark.parametrize("ending", [".png", ".bmp", ".tif", ".webp", ".ppm"])
 def test_a_picture_comes_as_it_is(tmp_path, ending):
     path = tmp_path / f"in{ending}"
