@@ -60,7 +60,7 @@ class ThoughtOf(Pool):
         under_way = sum(min(now, end) - begun for end, _, begun, _ in self._busy)
         return (self.worked + under_way) / (self._workers * now)
 
-    def free(self) -> int:
+    def free(self, tasks: int) -> int:
         """How many have nothing to do."""
         return self._workers - len(self._busy)
 

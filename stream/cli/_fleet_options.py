@@ -17,8 +17,9 @@ class FleetOptions:
 
     ray: str | None = option(
         None,
-        "A Ray cluster, such as ray://head:10001; auto for the one of this machine.",
-        said="Ray on this machine alone",
+        "A Ray cluster, such as ray://head:10001; auto for the one of this machine; local for one "
+        "that is started on it and ended with the fleet.",
+        said="none: processes on this machine; local with --gpus or --memory",
         metavar="ADDRESS",
     )
     workers: int | None = option(
@@ -63,3 +64,8 @@ class FleetOptions:
         said="no page",
         metavar="FILE.html",
     )
+
+    @property
+    def needs_ray(self) -> bool:
+        """Whether Ray shares out what workers need: of this machine's cores alone it need not."""
+        return self.ray is not None or self.gpus > 0 or self.memory is not None

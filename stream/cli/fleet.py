@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from stream.fleet.ledger import Ledger
     from stream.fleet.page import Parts
     from stream.fleet.places import Input
+    from stream.fleet.pool import Need, Pool
+    from stream.fleet.process_pool import ProcessPool
 
 
 @command
@@ -81,12 +83,18 @@ def fleet(
         raise UsageError(f"there is nothing to go on with: no ledger {path}")
     output = whole(output)
     found = _without_results(find(inputs, VIDEO_ENDINGS), output, path)
-    if not is_remote(output):
-        _make(Path(output))
     plan = _plan(asked, cut, records or [])
-    wanted = _wanted(found, output, plan, records or [])
-    _check(plan, wanted[0])
-    with only_driver(path), closing(Ledger(path)) as ledger:
+    with ExitStack() as opened:
+        pool = None if options.needs_ray else opened.enter_context(_processes(plan, options))
+        if pool is not None:
+            # They load the model while it is looked up here what there is to do.
+            pool.free(len(found))
+        if not is_remote(output):
+            _make(Path(output))
+        wanted = _wanted(found, output, plan, records or [])
+        _check(plan, wanted[0])
+        opened.enter_context(only_driver(path))
+        ledger = opened.enter_context(closing(Ledger(path)))
         _refuse_foreign(ledger, wanted, overwrite=asked.files.overwrite)
         ledger.want(wanted)
         _want_again_what_is_gone(ledger, wanted)
@@ -97,7 +105,7 @@ def fleet(
         del states, mine, found, wanted  # of a million files they are half a gigabyte
         if already:
             common.say(f"{already} of {len(numbers)} files are done already", quiet=asked.run.quiet)
-        interrupted = _drive(ledger, numbers, plan, options, asked.run)
+        interrupted = _drive(ledger, numbers, pool, plan, options, asked.run)
         _finish(ledger, numbers, options, asked.run, interrupted=interrupted)
 
 
@@ -244,23 +252,53 @@ def _want_again_what_is_gone(ledger: Ledger, wanted: Sequence[Wanted]) -> None:
     ledger.again([one.source for one in done if not kept.issuperset(one.targets)])
 
 
+def _need(options: FleetOptions) -> Need:
+    from stream.fleet.pool import Need
+
+    return Need(options.cores, options.gpus, options.memory, options.workers, options.patience * 60)
+
+
+def _processes(plan: RunPlan, options: FleetOptions) -> AbstractContextManager[ProcessPool]:
+    """The workers of this machine alone.
+
+    Raises:
+        UsageError: it has fewer cores than a worker asks for.
+    """
+    from stream.fleet.process_pool import ProcessPool
+
+    return closing(ProcessPool(plan, _need(options)))
+
+
 def _drive(
-    ledger: Ledger, numbers: Sequence[int], plan: RunPlan, options: FleetOptions, run: RunOptions
+    ledger: Ledger,
+    numbers: Sequence[int],
+    pool: Pool | None,
+    plan: RunPlan,
+    options: FleetOptions,
+    run: RunOptions,
 ) -> bool:
-    """Does what waits; returns whether it was interrupted."""
+    """Does what waits; returns whether it was interrupted.
+
+    Args:
+        ledger: of the files.
+        numbers: of those that belong to this run.
+        pool: of workers; None starts Ray's, where there is anything to do.
+        plan: what is done with each.
+        options: of the fleet.
+        run: how much is said.
+    """
     from stream.fleet.driver import Driver
     from stream.fleet.entries import State
-    from stream.fleet.ray_pool import Need, RayPool
     from stream.run.interrupt import on_interrupt
 
     mine = set(numbers)
-    if not any(one.number in mine for one in ledger.entries(State.WAITING)):
+    if not any(one.number in mine for one in ledger.each(State.WAITING)):
         return False
-    console = common.progress_console(quiet=run.quiet)
-    patience = options.patience * 60
-    need = Need(options.cores, options.gpus, options.memory, options.workers, patience)
-    with console.status("starting Ray and the workers"):
-        pool = RayPool(plan, need, options.ray)
+    if pool is None:
+        from stream.fleet.ray_pool import LOCAL, RayPool
+
+        with common.progress_console(quiet=run.quiet).status("starting Ray and the workers"):
+            pool = RayPool(plan, _need(options), options.ray or LOCAL)
     line = Line(quiet=run.quiet)
     split = None if options.part_minutes is None else options.part_minutes * 60
     driver = Driver(ledger, pool, retries=options.retries, split=split, on_progress=line)

@@ -197,7 +197,7 @@ class Driver:
         """What the free workers are given; the ledger knows of it then."""
         if self._stopping.is_set() or not self._waiting:
             return []
-        room = min(self._pool.free(), len(self._waiting))
+        room = min(self._pool.free(len(self._waiting)), len(self._waiting))
         return [self._begin(*self._waiting.pop()) for _ in range(room)]
 
     def _wanted(self, number: int) -> Wanted:
@@ -208,10 +208,12 @@ class Driver:
 
     def _begin(self, number: int, key: PartKey | None) -> Task:
         wanted = self._wanted(number)
-        if key is None and self._ledger.entry(number).begun:
-            # What a worker of an earlier driver has left in the middle.
-            for target in wanted.targets:
-                remove_leftovers(target, number)
+        if key is None or not key.of_each:
+            entry = self._ledger.entry(number) if key is None else self._cuts[number].parts[key]
+            if entry.begun:
+                # What a worker of an earlier driver has left in the middle.
+                for target in wanted.targets:
+                    remove_leftovers(target, number)
         self._ledger.begin(number, key)
         serial = next(self._serials)
         self._running[serial] = (number, key)

@@ -11,6 +11,33 @@ from stream.fleet.work import Done, Task
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """What a worker asks of its machine.
+
+    Attributes:
+        cores: processor cores, for bookkeeping and for inference's threads.
+        gpus: GPUs, also in parts, such as 0.25.
+        memory: GiB that must be free; None asks for none.
+        most: workers at most; None for as many as the machines take.
+        patience: seconds without a sign of life after which a worker is taken for stuck, and
+            without any machine after which the fleet ends.
+    """
+
+    cores: int = 1
+    gpus: float = 0.0
+    memory: float | None = None
+    most: int | None = None
+    patience: float = 1800.0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.cores} cores"
+            + (f" and {self.gpus:g} GPUs" if self.gpus else "")
+            + (f" and {self.memory:g} GiB of memory" if self.memory else "")
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """A worker that was lost with a task.
 
@@ -31,8 +58,14 @@ class Pool(ABC):
     """Workers that tasks are given to."""
 
     @abstractmethod
-    def free(self) -> int:
-        """How many tasks would begin at once."""
+    def free(self, tasks: int) -> int:
+        """How many of so many tasks would begin at once.
+
+        For the others workers are started, as far as there is room for them.
+
+        Raises:
+            StreamError: the machines cannot be asked.
+        """
 
     @abstractmethod
     def submit(self, task: Task) -> None:

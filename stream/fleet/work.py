@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import platform
 import tempfile
 import time
@@ -20,6 +21,9 @@ from stream.fleet.places import Life, Result, at_hand
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
     from stream.run.plan import RunPlan
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,8 @@ class Worker:
             self._segmenter = load_segmenter(self._plan.model, live=False, threads=self._threads)
         except StreamError as error:
             return self._node, str(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the fleet goes on
+            return self._node, _fault(error)
         return self._node, None
 
     def signs(self) -> int:
@@ -126,6 +132,9 @@ class Worker:
 
             lost = isinstance(error, KeptLostError)
             done = replace(done, error=str(error), lost=lost)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the fleet goes on
+            # The worker lives; another file need not have it.
+            done = replace(done, error=_fault(error))
         return replace(done, seconds=time.monotonic() - begun)
 
     def _do(self, task: Task, scratch: Path, done: Done) -> Done:
@@ -170,6 +179,12 @@ class Worker:
             if outcome.interrupted:
                 raise StreamError(f"{task.source} was interrupted")
         return report.frames_out
+
+
+def _fault(error: Exception) -> str:
+    """The sentence for what is no fault of a file or of a machine."""
+    _log.debug("a fault of the program", exc_info=error)
+    return f"a fault of the program: {type(error).__name__}: {error}"
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from stream.fleet.driver import MOST_LOST, Driver
 from stream.fleet.entries import State, Wanted
 from stream.fleet.ledger import Ledger
 from stream.fleet.parts import PartKey, Step
+from stream.fleet.places import Result
 from stream.fleet.pool import Lost, Pool
 from stream.fleet.work import Done, Task
 
@@ -40,11 +41,11 @@ class _Workers(Pool):
         self.after: int | None = None  # so many ends until everything is killed
         self.driver: Driver | None = None
 
-    def free(self) -> int:
+    def free(self, tasks: int) -> int:
         return self._count - len(self.busy)
 
     def submit(self, task: Task) -> None:
-        assert self.free() > 0
+        assert self.free(1) > 0
         if task.part is not None:
             count = self._parts[task.source]
             assert task.part.begins == tuple(range(0, 10 * count, 10))
@@ -157,11 +158,13 @@ def test_a_driver_that_is_killed_goes_on_and_does_nothing_again_that_was_done(
 ) -> None:
     parts = {f"{place}.mp4": count for place, count in enumerate(counts)}
     folder = tmp_path_factory.mktemp("fleet")
+    (folder / "out").mkdir()
     pool = _Workers(parts, fates, seed)
     ledger = _ledger(folder, list(parts))
     for after in kills:
         pool.after, pool.busy = after, []
         _drive(ledger, pool)
+        _leave_halves(pool.busy)
         ledger.close()
         ledger = _ledger(folder, list(parts))  # another driver; all is wanted once more
     pool.after, pool.busy = None, []
@@ -170,6 +173,14 @@ def test_a_driver_that_is_killed_goes_on_and_does_nothing_again_that_was_done(
     ledger.close()
     assert pool.published == Counter(parts.keys())
     assert all(count == 1 for done in pool.done.values() for count in done.values())
+    assert list((folder / "out").iterdir()) == []
+
+
+def _leave_halves(tasks: list[Task]) -> None:
+    """Leaves beside the results what is left of tasks whose workers went with their driver."""
+    for task in tasks:
+        if task.key is None or not task.key.of_each:
+            Result(task.targets[0], task.number, Path()).open().write_bytes(b"half")
 
 
 def test_a_part_that_fails_ends_its_file_and_the_next_run_does_the_rest(tmp_path: Path) -> None:

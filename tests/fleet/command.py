@@ -1,0 +1,147 @@
+"""`stream fleet` as users run it, in a process of its own, and what its results are to be."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import av
+import psutil
+import pytest
+
+from stream.errors import StreamError
+from stream.fleet.entries import State
+from stream.fleet.ledger import Ledger
+from stream.fleet.work import Task
+from tests import tiny_models
+from tests.fleet import doing
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+# Ray's workers run at a niceness of 15, which is long in coming on a busy machine.
+AWAKE = {"RAY_worker_niceness": "0"}
+
+
+def stream(*words: object, **more) -> subprocess.Popen[str]:
+    paths = os.pathsep.join(str(ROOT / one) for one in (".", "models", "export"))
+    return subprocess.Popen(
+        [sys.executable, "-m", "stream", *map(str, words)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": paths, "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", **AWAKE},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **more,
+    )
+
+
+def run(*words: object, code: int = 0) -> str:
+    with stream(*words) as process:
+        said = process.communicate(timeout=1500)[0]
+    assert process.returncode == code, said
+    return said
+
+
+def asked(clips: Path, out: Path, model: Path) -> tuple[object, ...]:
+    return (
+        "fleet", clips, "-o", out, "--model", model, "--provider", "cpu", "--no-timing",
+    )  # fmt: skip
+
+
+def samples(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray().tobytes() for frame in container.decode(video=0)]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return tiny_models.bright(tmp_path / "bright.onnx", 200)
+
+
+def same_as_one_by_one(clips: Path, out: Path, model: Path, folder: Path, *how: object) -> None:
+    """Compares each result with what `stream file` makes."""
+    run(
+        "file", clips, "-o", folder, "--model", model, "--provider", "cpu", "--no-timing",
+        "--quiet", *how,
+    )  # fmt: skip
+    expected = sorted(path.name for path in clips.glob("*.mp4"))
+    assert sorted(path.name for path in out.glob("*.mp4")) == expected
+    for name in expected:
+        assert samples(out / name) == samples(folder / name), name
+
+
+def expected_of(clips: Path, folder: Path, model: Path) -> dict[str, tuple[list[bytes], bytes]]:
+    """The pictures and the records of each clip done at once, by its name."""
+    worker = doing.a_worker(doing.a_plan(model))
+    found = {}
+    folder.mkdir()
+    for path in clips.iterdir():
+        targets = (str(folder / path.name), str(folder / f"{path.stem}.ndjson"))
+        assert worker.do(Task(1, str(path), targets)).error is None
+        found[path.stem] = (samples(Path(targets[0])), Path(targets[1]).read_bytes())
+    return found
+
+
+def wait_for(out: Path, results: int) -> None:
+    wait_until(lambda: len(list(out.glob("*.mp4"))) >= results)
+
+
+def wait_until(so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 900
+    while not so():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def workers() -> list[psutil.Process]:
+    """The workers of what this test has started: Ray's, and processes of a driver."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            words = " ".join(process.cmdline())
+            if words.startswith("ray::Worker") or "stream.fleet.worker_process" in words:
+                found.append(process)
+    return found
+
+
+def killing(results: Callable[[], int], until: threading.Event, each: int) -> threading.Thread:
+    """Kills a worker each time that so many further results are there, however long that takes."""
+
+    def run() -> None:
+        killed_at = 0
+        while not until.wait(0.05):
+            if results() >= killed_at + each:
+                killed_at += each
+                with suppress(psutil.NoSuchProcess, IndexError):
+                    random.choice(workers()).kill()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def parts_done(out: Path) -> int:
+    """How many tasks of parts the ledger knows to be done."""
+    path = out / ".stream-fleet.sqlite"
+    if not path.is_file():
+        return 0
+    try:
+        ledger = Ledger(path, reading=True)
+    except StreamError:
+        return 0  # it is being made
+    try:
+        tasks = [one for of in ledger.parts().values() for one in of]
+        return sum(one.state == State.DONE for one in tasks)
+    except sqlite3.Error:
+        return 0
+    finally:
+        ledger.close()
