@@ -15,6 +15,7 @@ from typing import ClassVar
 import av
 import cv2
 import numpy as np
+from av.container import InputContainer
 from numpy.typing import NDArray
 
 from stream.errors import SourceError, UsageError
@@ -22,6 +23,7 @@ from stream.frame import ColourTags, Frame, Item, VideoInfo
 from stream.options import InputOptions
 from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr
 from stream.sources._container import explained, open_container, reason
+from stream.sources._heif import whole_of
 from stream.sources._photo_facts import ALPHA, PFM, SENTENCES, beyond
 from stream.sources._pixels import Upright
 from stream.sources.base import Source, Target
@@ -220,7 +222,7 @@ def _read_picture(path: Path, data: NDArray[np.uint8]) -> av.VideoFrame:
     except cv2.error as error:
         raise SourceError(f"{path} cannot be decoded: {error.err or error}") from error
     if pixels is None and path.suffix.lower() in _READ_BY_FFMPEG:
-        return _read_by_ffmpeg(path)
+        return _read_by_ffmpeg(path, data)
     if pixels is None:
         raise SourceError(f"{path} is not a picture that can be read, or it is damaged")
     return picture_from_bgr(np.asarray(pixels, np.uint8))
@@ -237,18 +239,38 @@ def _floats(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     )
 
 
-def _read_by_ffmpeg(path: Path) -> av.VideoFrame:
-    with open_container(path) as container:
-        # Cameras write HEIC in tiles, each a stream of its own; how they lie is not told here.
-        if len(container.streams.video) != 1:
-            raise SourceError(
-                f"{path} cannot be read: it is a picture in tiles; convert it to JPEG or PNG"
-            )
-        try:
-            picture = next(container.decode(video=0), None)
-        except av.FFmpegError as error:
-            raise SourceError(f"{path} cannot be decoded: {reason(error)}") from error
-        if picture is None:
-            raise SourceError(f"{path} is not a picture that can be read, or it is damaged")
-        pixels = Upright(picture)(picture).to_ndarray(format="bgr24")
-        return picture_from_bgr(np.asarray(pixels, np.uint8))
+def _read_by_ffmpeg(path: Path, data: NDArray[np.uint8]) -> av.VideoFrame:
+    try:
+        whole = whole_of(data.tobytes())
+        with open_container(path) as container:
+            if whole is not None and whole.tiled:
+                pixels = whole.joined(_tiles(container, whole.items))
+            else:
+                video = container.streams.video
+                # Beside the picture there may be a small one of it, its depth and more.
+                main = [one for one in video if whole is not None and one.id in whole.items]
+                pixels = _bgr(next(container.decode((main or video)[0]), None))
+    except SourceError as error:
+        raise SourceError(f"{path} is not a picture that can be read, or it is damaged") from error
+    except av.FFmpegError as error:  # first: some of them are also a ValueError
+        raise SourceError(f"{path} cannot be decoded: {reason(error)}") from error
+    except ValueError as error:
+        raise SourceError(f"{path} cannot be read: {error}; convert it to JPEG or PNG") from error
+    return picture_from_bgr(pixels)
+
+
+def _tiles(container: InputContainer, items: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
+    """The pixels of some of a file's pictures by their numbers, as far as they can be decoded."""
+    streams = [one for one in container.streams.video if one.id in items]
+    found: dict[int, NDArray[np.uint8]] = {}
+    for packet in container.demux(streams):
+        for picture in packet.decode():
+            if isinstance(picture, av.VideoFrame):
+                found.setdefault(packet.stream.id, _bgr(picture))
+    return found
+
+
+def _bgr(picture: av.VideoFrame | None) -> NDArray[np.uint8]:
+    if picture is None:
+        raise ValueError("no picture comes out of it")
+    return np.asarray(Upright(picture)(picture).to_ndarray(format="bgr24"), np.uint8)

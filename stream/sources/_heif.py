@@ -1,0 +1,204 @@
+"""HEIC pictures in tiles, as cameras write them: which items they are made of and how these lie.
+
+The boxes are those of ISO/IEC 14496-12 and 23008-12 (HEIF).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """How a picture is put together.
+
+    Attributes:
+        items: the numbers of the items that it is made of, from left to right and top to bottom;
+            one where it is not in tiles.
+        columns: how many of them lie side by side.
+        size: width and height in pixels, beyond which tiles are cut off; None where there is one.
+        steps: what turns it upright, one after the other.
+    """
+
+    items: tuple[int, ...]
+    columns: int = 1
+    size: tuple[int, int] | None = None
+    steps: tuple[Callable[[Pixels], Pixels], ...] = ()
+
+    @property
+    def tiled(self) -> bool:
+        """Whether it is made of tiles."""
+        return self.size is not None
+
+    def joined(self, tiles: Mapping[int, Pixels]) -> Pixels:
+        """The picture upright.
+
+        Args:
+            tiles: uint8 [h, w, 3] for each of `items`, all of one size.
+
+        Raises:
+            ValueError: a tile is missing or of another size, or they do not reach to the edges.
+        """
+        missing = [item for item in self.items if item not in tiles]
+        if missing or self.size is None:
+            raise ValueError(f"{len(missing)} of {len(self.items)} tiles are missing")
+        rows = [
+            np.concatenate([tiles[item] for item in self.items[at : at + self.columns]], axis=1)
+            for at in range(0, len(self.items), self.columns)
+        ]
+        picture = np.concatenate(rows)
+        width, height = self.size
+        if picture.shape[0] < height or picture.shape[1] < width:
+            raise ValueError("the tiles are smaller than the picture")
+        picture = picture[:height, :width]
+        for step in self.steps:
+            picture = step(picture)
+        return np.ascontiguousarray(picture)
+
+
+def whole_of(data: bytes) -> Whole | None:
+    """What the main picture of a HEIF file is made of.
+
+    Args:
+        data: the file.
+
+    Returns:
+        None where the file does not say, or is damaged.
+
+    Raises:
+        ValueError: it is put together in a way that is not carried out here.
+    """
+    try:
+        meta = next((body for kind, body in _boxes(data) if kind == b"meta"), None)
+        return None if meta is None else _whole(data, dict(_boxes(meta[4:])))
+    except (struct.error, IndexError, KeyError):
+        return None
+
+
+def _whole(data: bytes, boxes: Mapping[bytes, bytes]) -> Whole:
+    pitm = boxes[b"pitm"]
+    (main,) = struct.unpack_from(">I" if pitm[0] else ">H", pitm, 4)
+    kinds = dict(_items(boxes[b"iinf"]))
+    if kinds[main] != b"grid":
+        return Whole((main,))
+    grid = _content(data, boxes, main)
+    wide = grid[1] & 1
+    rows, columns = grid[2] + 1, grid[3] + 1
+    size = struct.unpack_from(">II" if wide else ">HH", grid, 4)
+    items = _made_of(boxes[b"iref"], main)
+    if len(items) != rows * columns or 0 in size:
+        raise ValueError(f"it says {rows} x {columns} tiles and has {len(items)}")
+    if any(kinds.get(item) not in (b"hvc1", b"av01", b"avc1") for item in items):
+        raise ValueError("its tiles are pictures of a kind that is not known here")
+    return Whole(items, columns, size, tuple(_steps(boxes[b"iprp"], main)))
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = 0
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        head = 8
+        if length == 1:
+            (length,) = struct.unpack_from(">Q", data, at + 8)
+            head = 16
+        if length == 0:
+            length = len(data) - at
+        if length < head:
+            return
+        yield kind, data[at + head : at + length]
+        at += length
+
+
+def _items(iinf: bytes) -> Iterator[tuple[int, bytes]]:
+    """Each item's number and kind."""
+    for kind, body in _boxes(iinf[8 if iinf[0] else 6 :]):
+        if kind == b"infe" and body[0] >= 2:
+            number, _, what = struct.unpack_from(">IH4s" if body[0] > 2 else ">HH4s", body, 4)
+            yield number, what
+
+
+def _made_of(iref: bytes, item: int) -> tuple[int, ...]:
+    """The items that an item is derived from."""
+    form = ">I" if iref[0] else ">H"
+    size = struct.calcsize(form)
+    for kind, body in _boxes(iref[4:]):
+        if kind == b"dimg" and struct.unpack_from(form, body)[0] == item:
+            (count,) = struct.unpack_from(">H", body, size)
+            return struct.unpack_from(f">{count}{form[1]}", body, size + 2)
+    return ()
+
+
+def _content(data: bytes, boxes: Mapping[bytes, bytes], item: int) -> bytes:
+    """The bytes of an item: from the file, or from the box for small ones."""
+    iloc = boxes[b"iloc"]
+    version = iloc[0]
+    widths = (iloc[4] >> 4, iloc[4] & 15, iloc[5] >> 4, iloc[5] & 15 if version else 0)
+    offset_size, length_size, base_size, index_size = widths
+    at = 6
+
+    def number(size: int) -> int:
+        nonlocal at
+        at += size
+        if at > len(iloc):
+            raise IndexError(at)
+        return int.from_bytes(iloc[at - size : at], "big")
+
+    for _ in range(number(4 if version == 2 else 2)):
+        found = number(4 if version == 2 else 2)
+        inside = number(2) & 15 if version else 0
+        number(2)
+        base = number(base_size)
+        parts = []
+        for _ in range(number(2)):
+            number(index_size)
+            begin = base + number(offset_size)
+            parts.append((begin, begin + number(length_size)))
+        if found == item:
+            held = boxes[b"idat"] if inside == 1 else data
+            return b"".join(held[begin:end] for begin, end in parts)
+    raise KeyError(item)
+
+
+def _steps(iprp: bytes, item: int) -> Iterator[Callable[[Pixels], Pixels]]:
+    """What an item's properties say of turning it, in their order."""
+    boxes = dict(_boxes(iprp))
+    properties = list(_boxes(boxes[b"ipco"]))
+    for place in _properties(boxes[b"ipma"], item):
+        kind, body = properties[place - 1]
+        if kind == b"irot":
+            yield _turned(body[0] & 3)
+        elif kind == b"imir":
+            # As Exif's orientations 4 and 2: rows exchanged, or columns.
+            yield _flipped(body[0] & 1)
+        elif kind == b"clap":
+            raise ValueError("it is a part of its tiles, cut out of them")
+
+
+def _turned(quarters: int) -> Callable[[Pixels], Pixels]:
+    return lambda picture: np.rot90(picture, quarters)
+
+
+def _flipped(axis: int) -> Callable[[Pixels], Pixels]:
+    return lambda picture: np.flip(picture, axis)
+
+
+def _properties(ipma: bytes, item: int) -> list[int]:
+    """The places of an item's properties in the list of all, from 1."""
+    form, at = (">I" if ipma[0] else ">H"), 8
+    long = ipma[3] & 1
+    for _ in range(struct.unpack_from(">I", ipma, 4)[0]):
+        (number,) = struct.unpack_from(form, ipma, at)
+        at += struct.calcsize(form)
+        count = ipma[at]
+        places = struct.unpack_from(f">{count}{'H' if long else 'B'}", ipma, at + 1)
+        at += 1 + count * (2 if long else 1)
+        if number == item:
+            return [place & (0x7FFF if long else 0x7F) for place in places if place]
+    return []
