@@ -393,6 +393,33 @@ def test_a_picture_whose_connection_broke_comes_back_by_webrtc(page):
     assert page.locator(".tile img").count() == 0
 
 
+# The first connection hears no answer, and minutes pass quickly.
+DEAF_AT_FIRST = """
+  const Real = window.RTCPeerConnection, later = window.setTimeout;
+  window.made = 0;
+  window.RTCPeerConnection = function () {
+    const connection = new Real();
+    if (!window.made++) connection.setRemoteDescription = async () => {};
+    return connection;
+  };
+  window.setTimeout = (act, time, ...rest) => later(act, time === 60000 ? 3000 : time, ...rest);
+"""
+
+
+def test_webrtc_that_did_not_get_through_is_tried_again_beside_motion_jpeg(model, chromium):
+    with served([plan_of(source=SOURCE)], model) as site:
+        place = chromium.new_context(viewport={"width": 640, "height": 480})
+        page = place.new_page()
+        page.set_default_timeout(WAIT)
+        page.add_init_script(DEAF_AT_FIRST)
+        page.goto(site.url)
+        until(page, "() => document.querySelector('.tile img')?.naturalWidth")
+        until(page, "() => !document.querySelector('.tile img')")
+        moving(page)
+        assert page.evaluate("window.made") == 2
+        place.close()
+
+
 def test_motion_jpeg_that_broke_off_is_asked_for_again(model, chromium):
     with served([plan_of(source=SOURCE)], model) as site:
         place = chromium.new_context(viewport={"width": 640, "height": 480})

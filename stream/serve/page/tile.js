@@ -2,6 +2,8 @@
 
 const PATIENCE = 8000; // milliseconds for the first picture by WebRTC
 const STILL = 10000; // milliseconds in which a source that moves has to bring a picture
+const RETRY = 60000; // milliseconds before WebRTC is tried again beside Motion JPEG; then twice as many
+const LONGEST_RETRY = 16 * RETRY;
 const PAUSE = 2000; // milliseconds before Motion JPEG that broke off is asked for again
 const OWN = "camera";
 
@@ -13,6 +15,7 @@ export class Tile {
   moves = false; // whether the server has pictures of it at this moment
   #decoded = 0; // pictures that came by this connection
   #moved = 0; // when the last of them did
+  #retry = RETRY;
   #connection = null;
   #camera = null;
   #timer = 0;
@@ -40,6 +43,11 @@ export class Tile {
   /** Begins; `camera` is a visitor's own MediaStream. */
   async start({ camera = null, plain = false } = {}) {
     this.stop();
+    this.#retry = RETRY;
+    await this.#connect(camera, plain);
+  }
+
+  async #connect(camera, plain = false) {
     this.#camera = camera;
     if (plain || !("RTCPeerConnection" in window)) return this.#fallBack();
     const connection = new RTCPeerConnection();
@@ -73,16 +81,18 @@ export class Tile {
   }
 
   stop() {
+    this.#disconnect();
+    this.#camera?.getTracks().forEach((track) => track.stop());
+    this.#camera = null;
+    this.#hidePlain();
+    this.delay = this.way = null;
+  }
+
+  #disconnect() {
     clearTimeout(this.#timer);
     this.#connection?.close();
     this.#connection = null;
-    this.#camera?.getTracks().forEach((track) => track.stop());
-    this.#camera = null;
     this.video.srcObject = null;
-    this.image?.remove();
-    this.image = null;
-    this.video.hidden = false;
-    this.delay = this.way = null;
   }
 
   /** The picture that is on the screen, for drawing it elsewhere. */
@@ -117,6 +127,7 @@ export class Tile {
     const now = performance.now();
     if (decoded !== this.#decoded || !this.moves || document.hidden || this.recording) this.#moved = now;
     this.#decoded = decoded;
+    if (decoded && !this.recording) this.#hidePlain();
     if (now - this.#moved > STILL && connection.connectionState !== "connecting") this.#again();
   }
 
@@ -155,18 +166,34 @@ export class Tile {
   }
 
   #fallBack() {
-    const own = this.key === OWN;
-    this.stop();
-    if (own) return this.say("Your camera does not get through to the server by WebRTC.");
+    if (this.key === OWN) {
+      this.stop();
+      return this.say("Your camera does not get through to the server by WebRTC.");
+    }
+    const tried = this.#connection !== null;
+    this.#disconnect();
     this.#live.send({ type: "leave", room: this.key });
-    this.image = new Image();
-    this.image.alt = `${this.name}, live`;
-    const { image } = this;
+    if (!this.image) this.#showPlain();
+    if (!tried) return; // nobody wants WebRTC here, or the browser has none
+    this.#timer = setTimeout(() => this.recording || this.#connect(null), this.#retry);
+    this.#retry = Math.min(2 * this.#retry, LONGEST_RETRY);
+  }
+
+  #showPlain() {
+    const image = new Image();
+    image.alt = `${this.name}, live`;
     const ask = () => { image.src = `/api/rooms/${encodeURIComponent(this.key)}/mjpeg?${Date.now()}`; };
     image.onerror = () => setTimeout(() => { if (image === this.image) ask(); }, PAUSE);
     ask();
+    this.image = image;
     this.video.hidden = true;
-    this.video.after(this.image);
+    this.video.after(image);
+  }
+
+  #hidePlain() {
+    this.image?.remove();
+    this.image = null;
+    this.video.hidden = false;
   }
 
   #count() {
