@@ -109,10 +109,12 @@ class Output:
         """What it could not keep, and what its layers have to say, a sentence each."""
         painted = () if self.painter is None else self.painter.remarks
         found = [*self._said, *self.sink.remarks, *painted]
-        if self.figures.dropped and not self.sink.shows and not self.gone:
+        # After an error what is missing has another cause, and a sentence of its own.
+        if self.figures.dropped and not (self.sink.shows or self.gone or self.error):
+            many = self.figures.dropped
             found.append(
-                f"{self.figures.dropped} frames are missing in {self.name}: it could not keep up; "
-                "choose a faster --preset"
+                f"{many} frame{'s are' if many > 1 else ' is'} missing in {self.name}: it could "
+                "not keep up; choose a faster --preset"
             )
         return found
 

@@ -126,8 +126,12 @@ def choose_tick(info: VideoInfo, kind: ContainerKind, choice: EncoderChoice) -> 
 
 
 def rate_of(info: VideoInfo) -> Fraction:
-    """Pictures per second as an encoder is to take them; some rates of damaged files are none."""
-    return info.rate if info.rate and 0 < info.rate <= 1000 else Fraction(30)
+    """Pictures per second as an encoder is to take them; some rates of damaged files are none.
+
+    Never more than the clock has ticks: libvpx refuses pictures that last no tick.
+    """
+    rate = info.rate if info.rate and 0 < info.rate <= 1000 else Fraction(30)
+    return min(rate, 1 / info.time_base)
 
 
 def uses_all_values(info: VideoInfo) -> bool:

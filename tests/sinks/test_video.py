@@ -172,3 +172,26 @@ def test_one_picture_is_a_video_too(tmp_path):
     run(original, tmp_path / "out.mp4")
     after = media.decode(tmp_path / "out.mp4")
     assert (after.pts, after.duration) == ([0], Fraction(1, 25))
+
+
+@pytest.mark.parametrize("rate", [None, Fraction(25)])
+@pytest.mark.parametrize(
+    ("ending", "codec"),
+    [
+        (".webm", None),
+        (".webm", "libvpx"),
+        (".mp4", None),
+        (".mp4", "libsvtav1"),
+        (".mp4", "libx265"),
+        (".mkv", "mpeg4"),
+    ],
+)
+def test_a_clock_slower_than_the_rate_is_kept(tmp_path, ending, codec, rate):
+    path = tmp_path / f"out{ending}"
+    sink = VideoSink(path, info(time_base=Fraction(1), rate=rate), codec=codec)
+    for index in range(3):
+        picture = media.make_picture(index, 64, 48, "yuv420p")
+        picture.pts, picture.time_base = index, Fraction(1)
+        sink.write(Frame(picture, index, index, Fraction(1), 1))
+    sink.close()
+    assert [float(at) for at in media.decode(path).pts] == [0, 1, 2]
