@@ -712,5 +712,6 @@ def test_whatever_is_sent_in_whatever_order_disturbs_nothing(page):
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1800)
 def test_whatever_is_sent_in_whatever_order_disturbs_nothing_for_long(page):
     _fuzz(page, 1000)

@@ -16,6 +16,7 @@ import pytest
 from stream.frame import Frame
 from stream.options import OutputOptions
 from stream.sinks import network
+from stream.sinks._transmission import PATIENCE
 from stream.sinks.hls import HlsSink
 from stream.sinks.network import NetworkSink
 from stream.sources.file import FileSource
@@ -307,7 +308,8 @@ def test_one_that_is_killed_and_comes_back_gets_pictures_and_sound_in_step_again
     print(kind.__name__, [round(one, 3) for one in first], [round(one, 3) for one in second],
           f"longest write {feeder.longest:.3f} s")  # fmt: skip
     assert _in_step(first) and _in_step(second)
-    assert feeder.longest < 1.0, "the camera would have stood still"
+    # Far below what a receiver is waited for, far above what a busy machine takes.
+    assert feeder.longest < PATIENCE - 2, "the camera would have stood still"
     if receiver.notices:
         assert "went away once and was connected to again" in remarks
         assert "frames were not sent" in remarks and "trying again in 0.5 s" in caplog.text
