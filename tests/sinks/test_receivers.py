@@ -240,7 +240,7 @@ class Feeder:
         except BaseException as error:  # noqa: BLE001 - raised where the test is
             self.error = error
 
-    def until(self, condition, seconds: float = 30.0) -> None:
+    def until(self, condition, seconds: float = 110.0) -> None:
         """Waits for something while it goes on."""
         wait(lambda: self.error is not None or condition(), seconds)
         if self.error is not None:
@@ -263,7 +263,7 @@ class Feeder:
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory) -> Path:
-    return flashes(tmp_path_factory.mktemp("clip") / "clip.mp4", 120)
+    return flashes(tmp_path_factory.mktemp("clip") / "clip.mp4", 240)
 
 
 def seen(receiver: Receiver) -> list[float]:
@@ -274,12 +274,14 @@ def _in_step(found: list[float]) -> bool:
     return len(found) >= ENOUGH - 1 and max(map(abs, found)) <= IN_STEP
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(500)
 @pytest.mark.parametrize("kind", [Rtmp, Rtsp, Srt, Udp, Tcp, Whip, Hls])
 def test_one_that_is_killed_and_comes_back_gets_pictures_and_sound_in_step_again(
     kind, clip, tmp_path, monkeypatch, caplog
 ):
     monkeypatch.setattr(network, "_FIRST_WAIT", 0.5)
+    # A receiver's first answer may take as long as a busy machine takes to start it.
+    monkeypatch.setattr(network, "PATIENCE", 60.0)
     receiver = kind(tmp_path)
     fast = OutputOptions(preset="ultrafast")
     maker = HlsSink if kind is Hls else NetworkSink
@@ -296,7 +298,7 @@ def test_one_that_is_killed_and_comes_back_gets_pictures_and_sound_in_step_again
         first = seen(receiver)
         receiver.kill()
         if receiver.notices:
-            feeder.until(lambda: feeder.sink._gone == 1, 20)
+            feeder.until(lambda: feeder.sink._gone == 1)
         else:
             time.sleep(2)
         receiver.start()

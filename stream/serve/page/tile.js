@@ -128,7 +128,8 @@ export class Tile {
     if (decoded !== this.#decoded || !this.moves || document.hidden || this.recording) this.#moved = now;
     this.#decoded = decoded;
     if (decoded && !this.recording) this.#hidePlain();
-    if (now - this.#moved > STILL && connection.connectionState !== "connecting") this.#again();
+    const patience = decoded ? STILL : 3 * STILL; // a slow machine takes a while to begin
+    if (now - this.#moved > patience && connection.connectionState !== "connecting") this.#again();
   }
 
   record() {
