@@ -10,7 +10,6 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -43,6 +42,33 @@ async def _offer(camera: bool):
     return peer, player
 
 
+async def _look(track, socket, most):
+    """Takes so many pictures, or fewer where the server hangs up; returns how many came."""
+    # Without reading nothing answers the server's pings.
+    hung_up = asyncio.ensure_future(_read(socket))
+    came = 0
+    try:
+        while came < most:
+            picture = asyncio.ensure_future(track.recv())
+            done, _ = await asyncio.wait(
+                {picture, hung_up}, timeout=300, return_when=asyncio.FIRST_COMPLETED
+            )
+            assert done, "no picture came for five minutes"
+            if picture not in done or picture.exception() is not None:
+                picture.cancel()
+                break
+            came += 1
+    finally:
+        hung_up.cancel()
+        await asyncio.gather(hung_up, return_exceptions=True)
+    return came
+
+
+async def _read(socket):
+    async for _ in socket:
+        pass
+
+
 async def _visit(page, chance, seconds):
     """One viewer: comes, looks by WebRTC, Motion JPEG or with a camera; goes as it likes."""
     url = page.url
@@ -72,11 +98,7 @@ async def _visit(page, chance, seconds):
                 answer = aiortc.RTCSessionDescription(sdp=message["sdp"], type="answer")
                 await peer.setRemoteDescription(answer)
                 track = await asyncio.wait_for(coming, 300)
-                # On a machine with much else to do the server may have hung up meanwhile.
-                with suppress(aiortc.mediastreams.MediaStreamError):
-                    for _ in range(chance.randrange(1, 20)):
-                        await asyncio.wait_for(track.recv(), 300)
-                        pictures += 1
+                pictures += await _look(track, socket, chance.randrange(1, 20))
             if chance.random() < 0.5:
                 await socket.close()
             await peer.close()
