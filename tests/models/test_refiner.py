@@ -15,6 +15,7 @@ from stream.instances import Instances
 from stream_models.training.data import read
 from stream_models.training.refiner.augment import Change, changed, cut, worsened
 from stream_models.training.refiner.command import train_refiner_command
+from stream_models.training.refiner.run import begun
 from stream_models.training.refiner.samples import Samples, collect, pasted
 
 pytestmark = pytest.mark.timeout(1200)
@@ -123,6 +124,39 @@ def test_worsened_masks_are_wrong_but_of_the_same_object(samples):
     moved = [np.abs(one.mask.astype(int) - found.mask).mean() for one in others]
     assert np.median(moved) > 2
     assert max(moved) < 100
+
+
+def test_another_runs_checkpoint_is_begun_with_and_anything_else_is_refused(tmp_path):
+    import torch
+
+    from stream_models.refiner import Refiner
+
+    torch.manual_seed(0)
+    other = Refiner()
+    file = tmp_path / "checkpoint.pt"
+    torch.save({"average": other.state_dict()}, file)
+    for mine, known in zip(begun(file).parameters(), other.parameters(), strict=True):
+        assert torch.equal(mine, known)
+    wrong = tmp_path / "wrong.pt"
+    torch.save({"average": {"stem.weight": torch.zeros(3)}}, wrong)
+    text = tmp_path / "text.pt"
+    text.write_bytes(b"no checkpoint")
+    torch.save([1, 2], tmp_path / "list.pt")
+    for bad in (wrong, text, tmp_path / "list.pt", tmp_path / "none.pt"):
+        with pytest.raises(UsageError, match="is no refiner's checkpoint"):
+            begun(bad)
+
+
+def test_a_run_that_cannot_begin_with_what_it_was_given_looks_at_nothing_first(tmp_path):
+    data = people(tmp_path / "data", 2)
+    app = typer.Typer()
+    app.command()(train_refiner_command)
+    out = tmp_path / "out"
+    words = ["--data", str(data), "--out", str(out), "--init", str(data / "instances.json")]
+    result = CliRunner().invoke(app, words)
+    assert isinstance(result.exception, UsageError)
+    assert "is no refiner's checkpoint" in str(result.exception)
+    assert not out.exists()
 
 
 def test_an_untrained_refiner_changes_nothing(samples):

@@ -59,6 +59,10 @@ def train_refiner_command(
             "[default: one less than there are cores where a GPU learns, else 0]",
         ),
     ] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(help="Another run's checkpoint.pt, to begin with what it learnt."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     licence: Annotated[str, typer.Option(help="Of the weights, written into the file.")] = (
         "unknown"
@@ -79,7 +83,7 @@ def train_refiner_command(
             "install the extra from the checkout: pip install '.[train]'"
         ) from error
 
-    check_out(out, "default")
+    check_out(out, "default" if init is None else str(init))
     console = Console(stderr=True)
     if steps is None and minutes is None:
         steps = 4000
@@ -92,6 +96,7 @@ def train_refiner_command(
         LoopConfig(batch=batch, steps=steps, minutes=minutes, workers=count, seed=seed),
         weights=read_weights(weight or []),
         licence=licence,
+        init=init,
     )
     columns = (
         TextColumn("{task.description}"),

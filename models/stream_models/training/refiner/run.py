@@ -7,16 +7,18 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
 from stream.bench.edges import Likeness
+from stream.errors import UsageError
 from stream.inference.segmenter import Segmenter
 from stream_models.refiner import Refiner
 from stream_models.training.data import DataSet
 from stream_models.training.initial import default_weights
-from stream_models.training.out import REPORT
+from stream_models.training.out import CHECKPOINT, REPORT
 from stream_models.training.refiner.augment import Change
 from stream_models.training.refiner.loop import LoopConfig, Progress, Trainer, judged
 from stream_models.training.refiner.samples import INDEX, Samples, collect
@@ -34,7 +36,8 @@ class RefinerConfig:
     """A run: what to learn from, for which classes and whose masks, where to write, how long.
 
     `weights` gives the samples of a source another chance to be drawn than 1. `licence` is what
-    the file says of its weights.
+    the file says of its weights. `init` is the checkpoint of another run to begin with; without it
+    the bundled model's backbone is what is known.
     """
 
     out: Path
@@ -44,6 +47,7 @@ class RefinerConfig:
     change: Change = dataclasses.field(default_factory=Change)
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
     licence: str = "unknown"
+    init: Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,19 +75,18 @@ def train(
         watch: is told how far learning is.
 
     Raises:
-        UsageError: there is nothing to learn from.
+        UsageError: there is nothing to learn from, or `init` is no refiner's checkpoint.
         ModelError: the model cannot be opened, or the refiner not exported.
         ValueError: a picture cannot be read.
     """
+    # On a machine that does other work too, threads inside each operation wait for one another.
+    torch.set_num_threads(1)
+    torch.manual_seed(config.loop.seed)
+    refiner = begun(config.init)
     config.out.mkdir(parents=True, exist_ok=True)
     if not (config.out / INDEX).is_file():
         segmenter = Segmenter.load(config.model, "cpu")
         collect(data, segmenter, config.out, config.classes, config.loop.seed, found)
-    # On a machine that does other work too, threads inside each operation wait for one another.
-    torch.set_num_threads(1)
-    torch.manual_seed(config.loop.seed)
-    refiner = Refiner()
-    refiner.adopt(from_onnx(default_weights()).backbone)
     trainer = Trainer(
         refiner, Samples(config.out), config.weights, config.out, config.loop, config.change
     )
@@ -94,6 +97,26 @@ def train(
     save(to_onnx(trainer.average, config.classes, told), file)
     (config.out / REPORT).write_text(json.dumps(_figures(scores), indent=1))
     return Result(file, scores)
+
+
+def begun(init: Path | None) -> Refiner:
+    """A refiner to go on from.
+
+    Args:
+        init: another run's checkpoint; None for the bundled model's backbone.
+
+    Raises:
+        UsageError: it is no refiner's checkpoint.
+    """
+    refiner = Refiner()
+    if init is None:
+        refiner.adopt(from_onnx(default_weights()).backbone)
+        return refiner
+    try:
+        refiner.load_state_dict(torch.load(init, map_location="cpu", weights_only=True)["average"])
+    except (OSError, EOFError, KeyError, RuntimeError, TypeError, UnpicklingError) as error:
+        raise UsageError(f"{init} is no refiner's checkpoint: give a run's {CHECKPOINT}") from error
+    return refiner
 
 
 def _told(
