@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Final, NamedTuple
 
@@ -97,6 +98,21 @@ def rgb_to_yuv(red: float, blue: float) -> NDArray[np.float64]:
             (np.array([1, 0, 0]) - luma) / (2 * (1 - red)),
         ]
     )
+
+
+@functools.cache
+def yuv_to_rgb(red: float, blue: float, *, full_range: bool) -> NDArray[np.float32]:
+    """What OpenCV's `transform` makes 8-bit RGB of 8-bit Y, Cb and Cr with: float32 [3, 4].
+
+    Args:
+        red: weight of red in luma, K_R.
+        blue: weight of blue in luma, K_B.
+        full_range: samples from 0 to 255; else luma 16 to 235 and chroma 16 to 240 (H.273).
+    """
+    luma, chroma, least = (255.0, 255.0, 0.0) if full_range else (219.0, 224.0, 16.0)
+    mixed = 255 * np.linalg.inv(rgb_to_yuv(red, blue)) / np.array([luma, chroma, chroma])
+    shift = -mixed @ np.array([least, 128.0, 128.0])
+    return np.hstack([mixed, shift[:, None]]).astype(np.float32)
 
 
 def picture_from_bgr(pixels: NDArray[np.uint8]) -> av.VideoFrame:
