@@ -14,7 +14,6 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 
 from stream.errors import StreamError
 
@@ -85,6 +84,8 @@ FAMILIES = (
 
 def installed(family: Family) -> dict[str, str]:
     """The distributions of a family that are installed, with their versions, in its order."""
+    from importlib import metadata  # its import is a fifth of `stream --help`
+
     found = {}
     for name in family.members:
         try:
@@ -161,6 +162,8 @@ def unmet() -> Iterator[tuple[str, str, str]]:
     Yields:
         Name, what is wrong with it, and what to do.
     """
+    from importlib import metadata
+
     from packaging.requirements import Requirement
 
     for name, written in _required().items():
@@ -180,6 +183,8 @@ def unmet() -> Iterator[tuple[str, str, str]]:
 
 def _required() -> Mapping[str, str]:
     """What this distribution asks for here, by name, without extras; empty in a mere checkout."""
+    from importlib import metadata
+
     from packaging.requirements import Requirement
 
     try:

@@ -8,8 +8,11 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
 
 from stream.cpu import processor
 from stream.errors import ModelError
@@ -18,15 +21,17 @@ from stream.inference.contract import INPUT
 from stream.inference.onnx_file import read_graph
 from stream.inference.onnx_runtime import InferenceSession
 from stream.inference.providers import runtime
+from stream.inference.quick_resizes import with_quick_resizes
 from stream.inference.wide_first_layer import with_wide_first_layer
+from stream.types import Array
 
 logger = logging.getLogger(__name__)
 
 _KEPT = 16
 """Graphs kept, each as large as its model: a model has one for each size of its input."""
 _ENDING = ".onnx"
-_EDITION = "wide first layer"
-"""What is done to a model's file before it is optimised."""
+_EDITION = "wide first layer with its margin, quick resizes"
+"""What is done to a model's file before it is optimised, and to the graph that comes of it."""
 
 
 class Create(Protocol):
@@ -59,11 +64,46 @@ def through_kept(create: Create, model: Path, fixed: Mapping[str, int]) -> Infer
             logger.info("the kept graph of %s is made anew: %s", model, error)
     try:
         with written(kept) as part:
-            return create(_quicker(model, fixed), keep=part)
+            made = create(_quicker(model, fixed), keep=part)
+            content = part.read_bytes()
+            try:
+                quicker = with_quick_resizes(content, partial(_look, create, made))
+            except (ModelError, ValueError) as error:
+                logger.info("enlargements of %s stay as they are: %s", model, error)
+                return made
+            if quicker is content:
+                return made
+            part.write_bytes(quicker)
+            return create(str(part), optimised=True)
     except (OSError, ModelError) as error:
         # A full disk is no reason not to open it; a broken model says once more that it is.
         logger.info("the optimised graph of %s is not kept: %s", model, error)
         return create(str(model))
+
+
+def _look(create: Create, like: InferenceSession, model: bytes) -> list[dict[str, Array]]:
+    """All that comes out of a model, by name, for noise and for a picture that is all grey.
+
+    Args:
+        create: opens it.
+        like: a session for pictures of the same size.
+        model: an optimised file's content.
+
+    Raises:
+        ModelError: it cannot be run.
+    """
+    handle = create(model, optimised=True)
+    names = [one.name for one in handle.get_outputs()]
+    (shape,) = (one.shape for one in like.get_inputs() if one.name == INPUT)
+    sides = [side if isinstance(side, int) else 1 for side in shape]
+    noise = np.random.default_rng(0).integers(0, 256, sides, np.uint8)
+    try:
+        return [
+            dict(zip(names, handle.run(names, {INPUT: picture}), strict=True))
+            for picture in (noise, np.full_like(noise, 128))
+        ]
+    except Exception as error:  # ONNX Runtime's exceptions share no base class
+        raise ModelError(f"it cannot be run: {error}") from error
 
 
 def _quicker(model: Path, fixed: Mapping[str, int]) -> str | bytes:

@@ -13,12 +13,13 @@ where it is loaded, without the package `onnx`. Field numbers are those of ONNX'
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from stream.inference.contract import INPUT
 from stream.inference.onnx_fields import fields, text, with_graph
+from stream.inference.onnx_nodes import Node, read_node
 from stream.inference.onnx_writer import encoded_bytes, node, tensor
 from stream.types import Array
 
@@ -31,26 +32,17 @@ _STEP = _STRIDE * _TOGETHER
 
 
 @dataclass(slots=True)
-class _Node:
-    kind: str = ""
-    inputs: list[str] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
-    whole: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    """Attributes of whole numbers."""
-
-
-@dataclass(slots=True)
 class _First:
     """The nodes that the first layer is made of, in their order."""
 
-    pad: _Node
-    wide: _Node
-    planes: _Node
-    layer: _Node
-    narrow: _Node
+    pad: Node
+    wide: Node
+    planes: Node
+    layer: Node
+    narrow: Node
 
     @property
-    def nodes(self) -> tuple[_Node, ...]:
+    def nodes(self) -> tuple[Node, ...]:
         return self.pad, self.wide, self.planes, self.layer, self.narrow
 
 
@@ -71,10 +63,10 @@ def with_wide_first_layer(model: bytes, width: int) -> bytes:
 
 
 def _edited(graph: memoryview, width: int) -> bytes | None:
-    nodes: list[tuple[_Node | None, memoryview]] = []
+    nodes: list[tuple[Node | None, memoryview]] = []
     stored: dict[str, memoryview] = {}
     for number, value, raw in fields(graph):
-        told = _node(value) if number == _NODE and isinstance(value, memoryview) else None
+        told = read_node(value) if number == _NODE and isinstance(value, memoryview) else None
         nodes.append((told, raw))
         if number == _WEIGHT and isinstance(value, memoryview):
             name = next(text(one) for at, one, _ in fields(value) if at == 8)
@@ -95,7 +87,7 @@ def _edited(graph: memoryview, width: int) -> bytes | None:
     return b"".join(written)
 
 
-def _first(nodes: list[_Node]) -> _First | None:
+def _first(nodes: list[Node]) -> _First | None:
     """The first layer: the picture's bytes, padded, scaled, as planes, and summed to bytes."""
     found = []
     name = INPUT
@@ -122,7 +114,7 @@ def _first(nodes: list[_Node]) -> _First | None:
 
 
 def _widened(
-    first: _First, makers: Mapping[str, _Node], stored: Mapping[str, memoryview], width: int
+    first: _First, makers: Mapping[str, Node], stored: Mapping[str, memoryview], width: int
 ) -> list[bytes] | None:
     """What takes the first layer's place; None where it does not fit."""
     weight, bias = (makers.get(name) for name in first.layer.inputs[1:])
@@ -158,7 +150,6 @@ def _widened(
             wide[column, :, place, :, :, block] = filters[:, :, :, tap]
     filters = wide.reshape(_TOGETHER * count, _STEP * colours, -1, blocks)
     held = {
-        "margins": margins,
         "columns": np.array([0, 0, -1, _STEP * colours], np.int64),
         "rows": np.array([0, 0, -1, count], np.int64),
         "filters": filters,
@@ -166,13 +157,24 @@ def _widened(
         "sums": np.tile(sums, _TOGETHER),
         "units": np.tile(units, _TOGETHER),
     }
-    own = {name: f"wide_first.{name}" for name in held}
     step = [f"wide_first.{number}" for number in range(10)]
+    picture, level = step[0], list(first.wide.inputs[1:])
+    pads = (0, 0, 0, 0)
+    grey = _own_margin(first, stored, left, width)
+    shifted = sums + (0 if grey is None else grey) * filters.sum((1, 2, 3), dtype=np.int64)[:count]
+    if grey is None or np.abs(shifted).max() > np.iinfo(np.int32).max:
+        held["margins"] = margins
+    else:
+        # The zero is the margin's grey, and the sums have what that takes off all others.
+        held |= {"grey": np.array(grey, np.uint8), "sums": np.tile(shifted, _TOGETHER)}
+        held["sums"] = held["sums"].astype(np.int32)
+        picture, level = INPUT, [level[0], "wide_first.grey"]
+        pads = (int(margins[1]), 0, int(margins[5]), int(margins[6]) // _STEP)
+    own = {name: f"wide_first.{name}" for name in held}
     made = [
-        node("Pad", [INPUT, own["margins"], first.pad.inputs[2]], step[0]),
-        node("Reshape", [step[0], own["columns"]], step[1]),
+        node("Reshape", [picture, own["columns"]], step[1]),
         node("Transpose", [step[1]], step[2], perm=_PLANES),
-        node("DequantizeLinear", [step[2], *first.wide.inputs[1:]], step[3]),
+        node("DequantizeLinear", [step[2], *level], step[3]),
         node("DequantizeLinear", [own["filters"], own["scales"]], step[4], axis=0),
         node("DequantizeLinear", [own["sums"], own["units"]], step[5], axis=0),
         node(
@@ -181,35 +183,36 @@ def _widened(
             step[6],
             kernel_shape=filters.shape[2:],
             strides=(_STRIDE, 1),
+            pads=pads,
         ),
         node("QuantizeLinear", [step[6], *first.narrow.inputs[1:]], step[7]),
         node("Transpose", [step[7]], step[8], perm=_PIXELS),
         node("Reshape", [step[8], own["rows"]], step[9]),
         node("Transpose", [step[9]], first.narrow.outputs[0], perm=_PLANES),
     ]
+    if picture != INPUT:
+        made.insert(0, node("Pad", [INPUT, own["margins"], first.pad.inputs[2]], picture))
     return [
         *(encoded_bytes(_NODE, one) for one in made),
         *(encoded_bytes(_WEIGHT, tensor(own[name], value)) for name, value in held.items()),
     ]
 
 
-def _node(content: memoryview) -> _Node:
-    """A NodeProto."""
-    found = _Node()
-    for number, value, _ in fields(content):
-        if number == 1:
-            found.inputs.append(text(value))
-        elif number == 2:
-            found.outputs.append(text(value))
-        elif number == 4:
-            found.kind = text(value)
-        elif number == 5 and isinstance(value, memoryview):
-            told = list(fields(value))
-            name = next(text(one) for at, one, _ in told if at == 1)
-            found.whole[name] = tuple(
-                one for at, one, _ in told if at in (3, 8) and isinstance(one, int)
-            )
-    return found
+def _own_margin(
+    first: _First, stored: Mapping[str, memoryview], left: int, width: int
+) -> int | None:
+    """The level of the margins where the layer can make them itself; None where it cannot.
+
+    That is so where they are whole blocks of columns. It spares a copy of the picture, 0.3 of 28 ms
+    at 640x384.
+    """
+    needed = [first.pad.inputs[2], *first.wide.inputs[2:]]
+    if left or width % _STEP or any(name not in stored for name in needed):
+        return None
+    grey, *zeros = (_value(stored[name]) for name in needed)
+    if grey.dtype != np.uint8 or grey.size != 1 or any(one.any() for one in zeros):
+        return None
+    return int(grey.item())
 
 
 def _value(content: memoryview) -> Array:

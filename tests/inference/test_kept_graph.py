@@ -15,6 +15,7 @@ from stream.inference import session as sessions
 from stream.inference.catalogue import find
 from stream.inference.contract import Resize
 from stream.inference.kept_graph import kept_graph
+from stream.instances import Instances
 from tests import tiny_models
 from tests.tiny_models import metadata
 
@@ -48,12 +49,16 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
 def test_the_second_opening_finds_the_graph_of_the_first(
     cache: Path, opened: list[tuple[str, bool]]
 ) -> None:
-    answers = [
-        Segmenter.load("default.int8", "cpu", threads=1, picture_size=SIZE)(ASTRONAUT)
-        for _ in range(2)
-    ]
+    def answer() -> Instances:
+        return Segmenter.load("default.int8", "cpu", threads=1, picture_size=SIZE)(ASTRONAUT)
+
+    answers = [answer()]
     (kept,) = cache.iterdir()
-    assert opened == [("edited", False), (kept.name, True)]
+    # Made, run to see what its enlargements do, and opened again with those spelt otherwise.
+    assert [optimised for _, optimised in opened] == [False, True, True]
+    opened.clear()
+    answers.append(answer())
+    assert opened == [(kept.name, True)]
     assert len(answers[0])
     np.testing.assert_array_equal(answers[0].boxes, answers[1].boxes)
     np.testing.assert_array_equal(answers[0].masks, answers[1].masks)

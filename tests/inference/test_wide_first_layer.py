@@ -28,6 +28,9 @@ def test_answers_are_the_same_to_the_last_bit(pads: list[int]) -> None:
     (conv,) = (node for node in made.graph.node if node.op_type == "Conv")
     filters = next(one for one in made.graph.initializer if one.name == "wide_first.filters")
     assert list(filters.dims[:3]) == [2 * COUNT, 12, 3]
+    # A margin of whole blocks is the layer's own, any other is put round a copy of the picture.
+    copies = [node for node in made.graph.node if node.op_type == "Pad"]
+    assert len(copies) == (1 if pads[1] else 0)
     assert conv.name == conv.output[0]
     picture = np.random.default_rng(2).integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
     before = run(model, picture)
