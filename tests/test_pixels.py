@@ -12,6 +12,7 @@ from stream.pixels import (
     picture_from_bgr,
     plane_view,
     rgb_to_yuv,
+    yuv_to_rgb,
 )
 from tests.compositing.pictures import FORMATS, astronaut
 
@@ -83,3 +84,19 @@ def flip(picture: av.VideoFrame) -> av.VideoFrame:
     graph.link_nodes(source, turn, sink).configure()
     graph.push(picture)
     return graph.pull()
+
+
+@pytest.mark.parametrize("matrix", MATRICES)
+@pytest.mark.parametrize(
+    ("full_range", "black", "white", "unit"), [(True, 0, 255, 255), (False, 16, 235, 224)]
+)
+def test_mixing_undoes_the_matrix(
+    matrix: int, full_range: bool, black: int, white: int, unit: int
+) -> None:
+    known = MATRICES[matrix]
+    mixed = yuv_to_rgb(known.red, known.blue, full_range=full_range)
+    for luma, level in ((black, 0), (white, 255)):
+        np.testing.assert_allclose(mixed @ [luma, 128, 128, 1], level, atol=1e-3)
+    red = rgb_to_yuv(known.red, known.blue) @ [1, 0, 0] * [white - black, unit, unit]
+    stored = red + np.array([black, 128, 128])
+    np.testing.assert_allclose(mixed @ [*stored, 1], [255, 0, 0], atol=1e-3)
