@@ -5,9 +5,15 @@ import pytest
 
 from stream import Instances
 from stream.errors import UsageError
+from tests.export.lazily import lazily
 from tests.test_instances import three
 
-supervision = pytest.importorskip("supervision")
+supervision = lazily("supervision")
+
+
+@pytest.fixture(autouse=True)
+def there() -> None:
+    pytest.importorskip("supervision")
 
 
 def test_there_and_back_is_the_same_picture():

@@ -107,8 +107,9 @@ def test_a_reader_that_has_enough_ends_the_run_quietly(clip, bright, tmp_path):
     assert said == ""
 
 
-def test_whole_lines_survive_whatever_happens(tmp_path):
-    command = [sys.executable, "-m", "stream", "webcam", "pattern", "--no-display", "--quiet"]
+def test_whole_lines_survive_whatever_happens(bright, tmp_path):
+    command = [sys.executable, "-m", "stream", "webcam", "pattern", "--no-display", "--quiet",
+               "--size", "160x120", "--model", str(bright)]  # fmt: skip
     path = tmp_path / "live.ndjson"
     with subprocess.Popen(
         [*command, "--records", str(path)], cwd=tmp_path, env=environment()

@@ -80,8 +80,8 @@ def test_several_sources_go_one_after_another(stream, clip, nothing, tmp_path):
 def test_live_sources_run_side_by_side(program, stream, nothing, tmp_path):
     (tmp_path / "b.toml").write_text(
         f'model.model = "{nothing}"\nlive.display = false\nlive.seconds = 1\n'
-        '[[source]]\ntarget = "pattern"\nname = "a"\n'
-        '[[source]]\ntarget = "pattern"\nname = "b"\n'
+        '[[source]]\ntarget = "pattern"\nsize = [160, 120]\nname = "a"\n'
+        '[[source]]\ntarget = "pattern"\nsize = [160, 120]\nname = "b"\n'
         '[[output]]\nto = "{name}.mp4"\n'
     )
     shared = stream("run", "b.toml", "--report", "r.json")
@@ -102,15 +102,16 @@ def test_live_sources_run_side_by_side(program, stream, nothing, tmp_path):
 def test_live_sources_side_by_side_end_together(nothing, tmp_path):
     (tmp_path / "b.toml").write_text(
         f'model.model = "{nothing}"\nlive.display = false\n'
-        '[[source]]\ntarget = "pattern"\n[[source]]\ntarget = "pattern"\n'
-        'name = "other"\n[[output]]\nto = "{name}.mkv"\n'
+        '[[source]]\ntarget = "pattern"\nsize = [160, 120]\n'
+        '[[source]]\ntarget = "pattern"\nsize = [160, 120]\nname = "other"\n'
+        '[[output]]\nto = "{name}.mkv"\n'
     )
     process = subprocess.Popen(
         [sys.executable, "-m", "stream", "run", "b.toml"], cwd=tmp_path, env=environment(),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     files = [tmp_path / "pattern.mkv", tmp_path / "other.mkv"]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while min(map(frames_of, files)) < 3 and time.monotonic() < deadline:
         time.sleep(0.2)
     process.send_signal(signal.SIGTERM)

@@ -34,7 +34,7 @@ def test_a_clip_as_camera_is_recorded_and_reported(stream, clip, bright, tmp_pat
     written = json.loads((tmp_path / "live.json").read_text())
     run = written["runs"][0]
     assert run["live"]["finished"] and run["live"]["carried"] > 0
-    assert run["frames_in"] == pytest.approx(36, abs=14)
+    assert 0 < run["frames_in"] < 50  # 36 where nothing else wants the processor
     assert run["stages"]["capture to display"]["frames"] == run["frames_out"]
     with av.open(str(tmp_path / "take.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == run["frames_out"]
@@ -91,7 +91,7 @@ def frames_of(path):
 def test_a_recording_plays_however_the_run_ends(bright, tmp_path, ending):
     process = subprocess.Popen(
         [sys.executable, "-m", "stream", "webcam", "pattern", "--no-display", "-o", "out.mp4",
-         "--model", bright, "--report", "live.json"],
+         "--model", bright, "--size", "160x120", "--report", "live.json"],
         cwd=tmp_path,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -112,7 +112,7 @@ def test_a_recording_plays_however_the_run_ends(bright, tmp_path, ending):
     assert json.loads((tmp_path / "live.json").read_text())["runs"][0]["interrupted"]
 
 
-def test_passwords_are_nowhere(program, bright, tmp_path):
+def test_passwords_are_nowhere(program, stream, bright, tmp_path):
     with serving("http") as server:
         address = server.address.replace("http://", "http://operator:hunter2pass@")
         good = program(
@@ -120,7 +120,7 @@ def test_passwords_are_nowhere(program, bright, tmp_path):
             "--seconds", 1, "--report", "live.json", "--verbose",
         )  # fmt: skip
     assert good.code == 0, good.err
-    refused = program(
+    refused = stream(
         "url", f"rtsp://operator:hunter2pass@127.0.0.1:{free_port()}/x", "--no-display",
         "--model", bright, "--verbose",
     )  # fmt: skip

@@ -35,8 +35,17 @@ def portrait() -> np.ndarray:
 
 def astronaut(width: int = 200, height: int = 160, pixels: str = "yuv420p") -> av.VideoFrame:
     """A part of NASA's portrait of Eileen Collins, in the wanted size and format."""
+    picture = av.VideoFrame(width, height, pixels)
+    for plane, stored in zip(picture.planes, _planes(width, height, pixels), strict=True):
+        plane.update(stored)
+    return picture
+
+
+@cache
+def _planes(width: int, height: int, pixels: str) -> list[bytes]:
+    """What its planes hold; scaling takes longer than most layers."""
     rgb = av.VideoFrame.from_ndarray(portrait(), format="rgb24")
-    return rgb.reformat(width=width, height=height, format=pixels)
+    return [bytes(plane) for plane in rgb.reformat(width, height, pixels).planes]
 
 
 def memory(picture: av.VideoFrame) -> list[np.ndarray]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 Arrays = dict[str, np.ndarray]
@@ -93,6 +92,8 @@ def matterport(*, classes: int = CLASSES, blocks: tuple[int, ...] = (2, 1, 1, 1)
 
 def write_keras(path: Path, arrays: Arrays | None = None, root: str = "") -> Path:
     """As Keras' `save_weights` writes it, or `save` with a root of model_weights/."""
+    import h5py  # where it is used, so that collecting loads it nowhere
+
     with h5py.File(path, "w") as file:
         for name, value in (matterport() if arrays is None else arrays).items():
             file.create_dataset(root + name, data=value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 
@@ -12,6 +11,7 @@ from stream.errors import ModelError
 from tests.export import made_tensorflow as made
 from tests.export.lazily import lazily
 
+h5py = lazily("h5py")
 read_keras = lazily("stream_export.checkpoints.keras", "read_keras")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -36,7 +37,8 @@ from tests.fleet.command import (
 __all__ = ["model"]
 
 pytestmark = pytest.mark.slow
-ray = pytest.importorskip("ray", reason="a fleet needs the extra [fleet]")
+if importlib.util.find_spec("ray") is None:
+    pytest.skip("a fleet needs the extra [fleet]", allow_module_level=True)
 
 
 def _patiently(start: Callable[[], Any]) -> Any:

@@ -11,7 +11,7 @@ from stream.errors import StreamError
 from stream.sources.file import FileSource
 from tests import media
 from tests.conftest import SHARED
-from tests.sinks.running import run
+from tests.sinks.running import fastest, run
 
 FRAMES = 8
 REFUSED = {
@@ -47,10 +47,6 @@ def test_a_real_clip_comes_out_right_or_is_refused(tmp_path, name):
     assert all("\n" not in remark for remark in done.remarks)
     assert upright_shape(path) == after.pictures[0][0].shape
     sounds_are_copied(path, output, done.end, done.remarks)
-
-
-def fastest(suffix: str) -> str | None:
-    return {".webm": "8", ".avi": None}.get(suffix, "ultrafast")
 
 
 def frames_in(path) -> int:

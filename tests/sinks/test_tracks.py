@@ -17,7 +17,7 @@ from stream.sources.file import FileSource
 from tests import media
 from tests.conftest import SHARED
 from tests.media import make_clip
-from tests.sinks.running import info, run
+from tests.sinks.running import fastest, info, run
 
 
 def doubled(path: Path) -> Path:
@@ -255,9 +255,8 @@ def test_sound_of_which_nothing_comes_ends_no_film(tmp_path, codec, ending):
 
 
 @pytest.mark.parametrize("codec", ["ac3", "eac3", "aac", "flac", "libmp3lame"])
-@pytest.mark.parametrize("ending", [".mp4", ".mov", ".mkv", ".ts"])
 @pytest.mark.parametrize("broken", [(0, 1, 2), (7,), range(200)])
-def test_damaged_sound_costs_no_film(tmp_path, codec, ending, broken):
+def test_damaged_sound_costs_no_film(tmp_path, codec, broken):
     whole = make_clip(tmp_path / "whole.mkv", audio=codec, frames=50)
     with av.open(str(whole)) as source, av.open(str(tmp_path / "in.mkv"), "w") as target:
         copies = [target.add_stream_from_template(one, opaque=True) for one in source.streams]
@@ -271,8 +270,9 @@ def test_damaged_sound_costs_no_film(tmp_path, codec, ending, broken):
                 place += 1
             packet.stream = copies[packet.stream_index]
             target.mux(packet)
-    run(tmp_path / "in.mkv", tmp_path / f"out{ending}")
-    assert len(media.decode(tmp_path / f"out{ending}").pts) == 50
+    for ending in (".mp4", ".mov", ".mkv", ".ts"):
+        run(tmp_path / "in.mkv", tmp_path / f"out{ending}", preset=fastest(ending))
+        assert len(media.decode(tmp_path / f"out{ending}").pts) == 50, ending
 
 
 @pytest.mark.parametrize("ending", [".mkv", ".mp4", ".ts", ".mov"])
