@@ -87,13 +87,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         faulthandler.cancel_dump_traceback_later()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """Cleaning up has a time of its own; pytest gives it none after a failure."""
-    if not _may_take_longer(item):
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """After a failure pytest gives cleaning up no time in which it must be done."""
+    if isinstance(node, pytest.Item) and not _may_take_longer(node):
         faulthandler.dump_traceback_later(
-            _fault_seconds(item.config),
-            file=item.config.stash[fault_handler_stderr_fd_key],
+            _fault_seconds(node.config),
+            file=node.config.stash[fault_handler_stderr_fd_key],
             exit=True,
         )
 

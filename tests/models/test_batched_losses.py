@@ -12,7 +12,7 @@ from .made import coco_set
 
 SHAPE = (96, 128)
 # So many that everything is sampled, whatever was drawn.
-EVERYTHING = {"anchors": 5000, "regions": 600, "masks": 600, "positive_share": 1.0}
+EVERYTHING = {"anchors": 5000, "proposals": 24, "regions": 100, "masks": 100, "positive_share": 1.0}
 
 
 @pytest.fixture(scope="module")
