@@ -159,9 +159,9 @@ def hidden(given: Instances, shown: Instances, threshold: float) -> Hidden:
     places = {tuple(box): place for place, box in enumerate(given.boxes.tolist())}
     known = [places[tuple(box)] for box in shown.boxes.tolist()]
     lost = sorted(set(np.flatnonzero(given.scores >= threshold).tolist()) - set(known))
-    masks = given.masks.copy()
-    masks[known] = shown.masks  # a tracker may have added to them
-    seen = replace(given, masks=masks)
+    masks, boxes = given.masks.copy(), given.paste_boxes.copy()
+    masks[known], boxes[known] = shown.masks, shown.paste_boxes  # a tracker may have added to them
+    seen = replace(given, masks=masks, mask_boxes=boxes)
     apart = sum(all(mask_cover(seen, one, other)[0] <= _WITHIN for other in known) for one in lost)
     return Hidden(len(lost), apart)
 

@@ -30,7 +30,7 @@ def unsure_of(
     Who walks in is there before the model sees it; in footage the next frames say where.
 
     Args:
-        candidates: of a frame, down to `FLOOR` of the threshold, best first.
+        candidates: of a frame, best first; those below `FLOOR` of the threshold are left out.
         shown: some of them, in their order.
         threshold: from which score on the following are believed, 0..1.
         following: candidates of the next frames, with their times.
@@ -38,7 +38,8 @@ def unsure_of(
     Returns:
         Instances of the frame's picture, best first, without identities.
     """
-    left = candidates.select(_not_among(candidates, shown))
+    enough = candidates.scores >= FLOOR * threshold
+    left = candidates.select(_not_among(candidates, shown) & enough)
     coming: list[Instances] = []
     known = candidates.boxes
     for _, found in following:

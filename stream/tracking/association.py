@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -71,40 +70,59 @@ def best_pairs(similarity: NDArray[np.float32], least: float) -> Iterator[tuple[
         left[row] = left[:, column] = -np.inf
 
 
-def with_part(instances: Instances, index: int, part: int) -> Instances:
-    """The same, one's mask with what another's adds to it within the frame of the first."""
-    (left, top, right, bottom), theirs = instances.paste_boxes[[index, part]]
-    size = np.maximum(theirs[2:] - theirs[:2], 1e-3)
-    rows, columns = instances.masks.shape[1:]
+Placed = tuple[NDArray[np.float32], Boxes]
+"""A soft mask, float32 [M, M] of 0..1, and the box [4] in whose frame it lies."""
+
+
+def united(instances: Instances, index: int, part: int) -> Placed:
+    """One's mask and another's as one, in the frame of the first or, if need be, of both."""
+    own, theirs = instances.paste_boxes[[index, part]]
+    frame = own.copy()
+    frame[:2], frame[2:] = np.minimum(own[:2], theirs[:2]), np.maximum(own[2:], theirs[2:])
+    mask = instances.masks[index]
+    if (frame != own).any():
+        mask = _reframed(mask, own, frame)
+    return np.maximum(mask, _reframed(instances.masks[part], theirs, frame)), frame
+
+
+def _reframed(mask: NDArray[np.float32], box: Boxes, frame: Boxes) -> NDArray[np.float32]:
+    """A mask in the frame of one box as it is in that of another, with as many cells."""
+    rows, columns = mask.shape
+    size = np.maximum(box[2:] - box[:2], 1e-3)
     cells = np.array([columns, rows], np.float32)
-    # Where in the part's mask each cell of the whole's lies, by the cells' middles.
-    scale = np.array([right - left, bottom - top]) / size
-    shift = (np.array([left, top]) - theirs[:2]) / size * cells + 0.5 * scale - 0.5
+    # Where in the mask each cell of the new frame lies, by the cells' middles.
+    scale = (frame[2:] - frame[:2]) / size
+    shift = (frame[:2] - box[:2]) / size * cells + 0.5 * scale - 0.5
     place = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]])
-    added = cv2.warpAffine(
-        instances.masks[part], place, (columns, rows), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    )
-    masks = instances.masks.copy()
-    masks[index] = np.maximum(masks[index], added)
-    return replace(instances, masks=masks)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return np.asarray(cv2.warpAffine(mask, place, (columns, rows), flags=flags), np.float32)
 
 
 def mask_cover(instances: Instances, index: int, other: int) -> tuple[float, float]:
     """How much of one instance's mask another one's covers, and the IoU of both masks; 0..1."""
+    theirs = instances.masks[other], instances.paste_boxes[other]
+    area, shared = _shared(instances, index, theirs)
+    if not shared:
+        return 0.0, 0.0
+    return shared / area, shared / (area + instances[other].area - shared)
+
+
+def covered_by(instances: Instances, index: int, placed: Placed) -> float:
+    """How much of an instance's mask another mask covers, 0..1."""
+    area, shared = _shared(instances, index, placed)
+    return shared / area if shared else 0.0
+
+
+def _shared(instances: Instances, index: int, placed: Placed) -> tuple[int, int]:
+    """How many pixels are an instance's, and how many of them another mask's as well."""
     height, width = instances.picture_size
     threshold = instances.mask_threshold
     box, mask = instances.paste_boxes[index], instances.masks[index]
     rows, columns = mask.shape
     window = mask_window(box, (rows, columns), width, height, threshold)
-    if window is None:
-        return 0.0, 0.0
+    theirs = placed[1]
+    if window is None or not (theirs[2:] > theirs[:2]).all():
+        return 0, 0
     inside = threshold_mask(mask, box, window, threshold)
-    theirs = instances.paste_boxes[other]
-    if not (theirs[2:] > theirs[:2]).all():
-        return 0.0, 0.0
-    covering = threshold_mask(instances.masks[other], theirs, window, threshold)
-    shared = np.count_nonzero(inside & covering)
-    if not shared:
-        return 0.0, 0.0
-    area = np.count_nonzero(inside)
-    return shared / area, shared / (area + instances[other].area - shared)
+    covering = threshold_mask(placed[0], theirs, window, threshold)
+    return np.count_nonzero(inside), np.count_nonzero(inside & covering)

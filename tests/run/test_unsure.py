@@ -32,6 +32,12 @@ def test_two_with_the_same_box_are_two():
     assert len(unsure_of(candidates, candidates.select([0]), THRESHOLD)) == 1
 
 
+def test_what_a_tracker_sees_below_that_does_not_count():
+    candidates = found((LEFT, 0.9), (RIGHT, FLOOR * THRESHOLD), (BELOW, FLOOR * THRESHOLD - 0.02))
+    shown = candidates.select([0]).with_tracks(np.array([1]))
+    assert unsure_of(candidates, shown, THRESHOLD) == candidates.select([1])
+
+
 def test_who_comes_is_there_before_and_who_is_doubted_later_is_not():
     candidates = found((LEFT, 0.9))
     following = [

@@ -1,7 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 
 from stream.instances import box_iou
-from stream.tracking.association import best_pairs, buffered_iou, mask_cover, with_part
+from stream.tracking.association import (
+    best_pairs,
+    buffered_iou,
+    covered_by,
+    mask_cover,
+    united,
+)
 from tests.tracking.objects import found
 
 
@@ -44,12 +52,36 @@ def test_masks_cover_each_other_by_their_pixels():
 def test_a_part_is_added_to_a_mask_where_it_lies():
     instances = found(((0, 0, 100, 100), 0.9), ((50, 60, 70, 100), 0.8), ((90, 0, 140, 50), 0.7))
     instances.masks[0] = 0
-    joined = with_part(instances, 0, 1)
-    inside = joined.full_masks()[0]
+
+    def joined(part):
+        mask, box = united(instances, 0, part)
+        one = replace(instances[:1], masks=mask[None], boxes=box[None], mask_boxes=None)
+        return one.full_masks()[0]
+
+    inside = joined(1)
     assert inside[64:98, 53:68].all()
     assert np.count_nonzero(inside) <= 1.4 * 20 * 40
-    # What lies outside the first one's frame is left out.
-    beside = with_part(instances, 0, 2).full_masks()[0]
-    assert beside[5:45, 93:99].all()
-    assert not beside[:, 101:].any()
+    # What lies outside the first one's frame is there as well.
+    beside = joined(2)
+    assert beside[5:45, 95:135].all()
+    assert np.count_nonzero(beside) <= 1.2 * 50 * 50
     assert not instances.masks[0].any()
+
+
+def test_an_own_mask_is_the_same_in_a_larger_frame():
+    instances = found(((0, 0, 100, 100), 0.9), ((90, 0, 140, 50), 0.8))
+    instances.masks[0, :, 14:] = instances.masks[1] = 0
+    before = instances.full_masks()[0]
+    mask, box = united(instances, 0, 1)
+    assert box.tolist() == [0, 0, 140, 100]
+    after = replace(instances[:1], masks=mask[None], boxes=box[None]).full_masks()[0]
+    assert np.count_nonzero(before ^ after) < 0.08 * np.count_nonzero(before)
+
+
+def test_what_a_mask_elsewhere_covers_is_told_by_pixels():
+    instances = found(((20, 20, 70, 70), 0.9))
+    half = np.ones((14, 14), np.float32), np.array([20, 20, 45, 70], np.float32)
+    assert abs(covered_by(instances, 0, half) - 0.5) < 0.03
+    assert covered_by(instances, 0, (half[0], half[1] + 100)) == 0
+    nowhere = np.zeros(4, np.float32)
+    assert covered_by(instances, 0, (half[0], nowhere)) == 0

@@ -6,10 +6,18 @@ import pytest
 from stream import tracking
 from stream.instances import Instances
 from stream.tracking.base import DOUBT
-from stream.tracking.trackers.motion import CERTAIN, CONFIRM, MEMORY, Motion
+from stream.tracking.trackers.motion import (
+    CERTAIN,
+    CONFIRM,
+    LONG,
+    MEMORY,
+    SURVEY,
+    Motion,
+)
+from stream.tracking.trackers.motion import DOUBTED as DOUBTED_SHARE
 from tests.tracking.objects import LEFT, RIGHT, THRESHOLD, Fed, found, moved
 
-DOUBTED = THRESHOLD * (Motion.floor + 1) / 2
+DOUBTED = THRESHOLD * (DOUBTED_SHARE + 1) / 2
 UNSURE = (THRESHOLD + CERTAIN) / 2
 RATES = [3, 10, 25, 29.97, 60]
 
@@ -305,3 +313,138 @@ def test_a_leg_that_a_mask_leaves_out_is_painted_with_it():
     assert added[70:105, 14:28].all()
     assert not added[:55].any()
     assert not scene.masks[0, :, :14].any(), "candidates stay as they were"
+
+
+def footage(*scores, rate=25, box=LEFT, before=20):
+    """Numbers shown in each picture of footage in which one box has these scores; 0 for none.
+
+    Before it there are pictures in which nothing is.
+    """
+    film = [found()] * before + [found((box, score)) if score else found() for score in scores]
+    told = [(index / rate, one) for index, one in enumerate(film)]
+    tracker, numbers = Motion(), []
+    for index, (seconds, candidates) in enumerate(told):
+        ahead = [one for one in told[index + 1 :] if one[0] < seconds + SURVEY + 1 / rate - 1e-3]
+        shown = tracker.update(candidates, seconds, THRESHOLD, ahead)
+        numbers.append(int(shown.track_ids[0]) if len(shown) else 0)
+    return numbers[before:]
+
+
+WEAK = THRESHOLD + 0.05
+
+
+def test_in_footage_what_is_weak_must_be_there_for_half_of_the_time():
+    assert not any(footage(WEAK, WEAK, 0, 0, WEAK, 0, 0, 0, WEAK, 0, *[0] * 20))
+    assert footage(*[WEAK] * 9, *[0] * 20)[:9] == [1] * 9
+    assert footage(*[WEAK, WEAK, 0] * 8)[1:7] == [1, 0, 1, 1, 0, 1]
+
+
+def test_in_footage_what_is_likely_may_be_short():
+    short = (WEAK, 0.8, WEAK)
+    assert footage(*short, *[0] * 20)[:3] == [1, 1, 1]
+    assert not any(footage(0.8, *[0] * 20))
+
+
+def test_in_footage_a_flash_of_the_first_picture_gets_no_number():
+    assert footage(WEAK, *[0] * 20, before=0)[0] == 0
+    assert footage(*[WEAK] * 20, before=0) == [1] * 20
+    assert Fed(Motion())((LEFT, WEAK)) == {LEFT: 1}, "live nobody knows"
+
+
+def test_who_comes_last_is_shown_although_nothing_follows():
+    assert footage(WEAK, WEAK, WEAK) == [1, 1, 1]
+    assert footage(WEAK, before=0) == [1]
+
+
+def test_what_follows_may_turn_out_otherwise():
+    tracker = Motion()
+    ahead = [(index / 25, found((LEFT, 0.95))) for index in range(1, 9)]
+    tracker.update(found((LEFT, 0.95)), 0.0, THRESHOLD, ahead)
+    # Somebody has gone on to another place of the film.
+    shown = tracker.update(found((RIGHT, 0.95)), 20.0, THRESHOLD)
+    assert shown.boxes.tolist() == [list(RIGHT)]
+    assert shown.track_ids.tolist() == [2]
+
+
+FAINT = THRESHOLD * (Motion.floor + DOUBTED_SHARE) / 2
+
+
+def test_what_is_faint_is_a_known_object_where_that_was_and_nothing_else(motion):
+    motion((LEFT, 0.95))
+    lasted = sum(motion((LEFT, FAINT)) == {LEFT: 1} for _ in range(50))
+    assert lasted == int((DOUBT + 1e-3) * 25)
+    assert motion((LEFT, 0.95)) == {LEFT: 1}
+    assert motion((moved(LEFT, 30), FAINT)) == {}
+    assert motion((RIGHT, FAINT)) == {}
+
+
+def test_when_two_are_found_as_one_it_is_who_was_there(motion):
+    """One stands, one runs before him: the box of both is the runner's for a while, then his."""
+    stands, both = (60.0, 10.0, 100.0, 110.0), (60.0, 12.0, 115.0, 112.0)
+    for step in range(8):
+        runs = (140.0 - 9 * step, 14.0, 180.0 - 9 * step, 114.0)
+        before = motion((stands, 0.95), (runs, 0.9))
+    assert before == {stands: 1, runs: 2}
+    assert motion((moved(both, 4), 0.6)) == {moved(both, 4): 2}
+    for _ in range(8):
+        assert motion((both, 0.8)) == {both: 2}
+    after = motion((stands, 0.9), (moved(stands, 25), 0.95))
+    assert after == {stands: 1, moved(stands, 25): 2}
+
+
+def halves(seconds, whole, part):
+    """One found whole in the first two pictures, then as what is left of it and a part."""
+    if seconds < 0.07:
+        return masked((LEFT, 0.95, 1))
+    return masked((whole, 0.9, 1), (part, 0.7, 1))
+
+
+def test_what_a_mask_has_lost_is_painted_with_it_and_waits():
+    head, trunk = (10.0, 10.0, 60.0, 45.0), (12.0, 45.0, 60.0, 110.0)
+    tracker, counts = Motion(), []
+    for step in range(20):
+        shown = tracker.update(halves(step / 25, trunk, head), step / 25, THRESHOLD)
+        counts.append(len(shown))
+        if step == 3:
+            assert shown.boxes.tolist() == [list(trunk)]
+            assert shown.full_masks()[0][14:106, 14:56].all()
+    assert counts.index(2) == 2 + 8
+
+
+def test_beside_what_a_mask_has_lost_is_somebody_else():
+    trunk = (12.0, 45.0, 60.0, 110.0)
+    tracker = Motion()
+    for step in range(10):
+        shown = tracker.update(halves(step / 25, trunk, RIGHT), step / 25, THRESHOLD)
+    assert shown.track_ids.tolist() == [1, 2]
+    assert not shown.full_masks()[0][:, 64:].any()
+
+
+def lost(seconds, box=LEFT, speed=0.0, colour=1):
+    """The number of one who is seen for a second and again at that place long after."""
+    tracker = Motion()
+    for step in range(25):
+        there = coloured((moved(box, speed * (step - 24) / 25), 0.95, 1))
+        assert tracker.update(there, step / 25, THRESHOLD).track_ids.tolist() == [1]
+    for step in range(1, int(seconds)):
+        assert not len(tracker.update(found(), 0.96 + step, THRESHOLD))
+    return tracker.update(coloured((box, 0.95, colour)), 0.96 + seconds, THRESHOLD).track_ids
+
+
+def test_who_stood_still_when_he_was_lost_is_known_again_where_he_was():
+    assert lost(MEMORY + 5) == 1
+    assert lost(LONG - 1) == 1
+    assert lost(LONG + 2) == 2
+    assert lost(MEMORY + 5, colour=2) == 2
+    assert lost(MEMORY + 5, speed=60.0) == 2
+    assert lost(MEMORY + 5, box=(0.0, 10.0, 50.0, 110.0)) == 2, "at the edge he has left"
+
+
+def test_only_so_many_are_remembered_for_long():
+    tracker = Motion()
+    rng = np.random.default_rng(1)
+    for step in range(300):
+        x, y = rng.uniform(2, 130), rng.uniform(2, 90)
+        there = coloured(((x, y, x + 20, y + 20), 0.95, 1))
+        tracker.update(there, step / 4, THRESHOLD)
+    assert len(tracker._known) <= 64 + 4 * (MEMORY + 1)

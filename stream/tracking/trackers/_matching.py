@@ -1,0 +1,166 @@
+"""Which candidates are which object: by where each is heading, what it is, and its colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.instances import Instances, box_iou
+from stream.tracking.appearance import alike
+from stream.tracking.association import LIVING, best_pairs, buffered_iou
+from stream.tracking.trackers._followed import Followed
+
+_NEAR, _NEAR_PER_SECOND = 0.3, 3.0
+"""By which share of their size boxes are enlarged to see whether they overlap where the object is
+expected: at most, and for every second since it was seen."""
+
+_FAR, _FARTHER = 0.8, 0.5
+"""The same where it is looked for more widely, and by how much more for every second."""
+
+_SAME, _SAME_DOUBTED, _SAME_FAINT, _SAME_FAR = 0.25, 0.4, 0.5, 0.2
+"""Overlaps (IoU) of such boxes from which on they show the same object: in the first search for
+what is sure, for what is doubted and for what is faint, and in the wide one."""
+
+_ABSENT = 0.9
+"""Weight of an overlap with who was not found at the last inference: when two are found as one, it
+is the one who was there."""
+
+_OTHER_CLASS = 0.8
+"""Weight of an overlap with an object that was never taken for this class."""
+
+_OTHER_KIND = 0.45
+"""A dog is a cat now and then, and a car a bus. Who lives is a thing, or a thing lives, only where
+boxes overlap by this (IoU) with where it is expected: a bicycle that somebody walked past is none
+of him."""
+
+_LIKENESS, _INDIFFERENT = 3.0, 0.7
+"""An overlap weighs more, by this times how much more alike the colours are than strangers' often
+are, and less where they are less alike: it decides between two who cross."""
+
+_ALONE, _RIVAL = 0.7, 0.2
+"""A box that overlaps so much with where one object was, and no more than this with any other, is
+that object whatever its colours: the light may have changed."""
+
+_BACK, _BACK_ALIKE = 0.6, 0.8
+"""What was seen in another scene is there again where a box of its class overlaps its last one by
+the first (IoU) and is as alike in colours as the second: somebody stood before the camera, or the
+film is back."""
+
+_INERTIA = 0.7
+"""Seconds for which an object is expected to keep its speed, falling off exponentially."""
+
+
+class Matching:
+    """Of one picture's candidates and what is known.
+
+    Args:
+        candidates: of the picture.
+        known: objects that were seen before.
+        seconds: when the picture was taken.
+        memory: seconds after which an object is known again only where it was.
+    """
+
+    def __init__(
+        self, candidates: Instances, known: Sequence[Followed], seconds: float, memory: float
+    ) -> None:
+        self._candidates = candidates
+        self._known = known
+        if not known:
+            return
+        self._gone = np.array([seconds - one.seen for one in known], np.float32)
+        self._last = np.stack([one.box for one in known])
+        speeds = np.stack([one.velocity for one in known])
+        coasting = np.float32(_INERTIA) * (1 - np.exp(-self._gone / np.float32(_INERTIA)))
+        self._expected = self._last + np.tile(speeds * coasting[:, None], 2)
+        elsewhere = np.array([one.scene != candidates.scene for one in known])
+        self._distant = elsewhere | (self._gone > memory)
+
+    def pairs(self, sure: NDArray[np.bool_], doubted: NDArray[np.bool_]) -> dict[int, Followed]:
+        """Which candidates are which known object; each object is one candidate at most.
+
+        Args:
+            sure: which candidates reach the threshold, bool [N].
+            doubted: which do so nearly, the sure ones included.
+        """
+        if not self._known or not len(self._candidates):
+            return {}
+        present = np.array([one.present for one in self._known])
+        numbered = np.array([one.identity > 0 for one in self._known])
+        weights = self._weights()
+        near = weights * self._near() * np.where(present, np.float32(1), np.float32(_ABSENT))
+        found: dict[int, Followed] = {}
+        taken: set[int] = set()
+        for rows, columns, least in (
+            (sure, numbered, _SAME),  # what has no number yet is often a part of one
+            (sure, None, _SAME),
+            (doubted & ~sure, present, _SAME_DOUBTED),
+            (sure, None, _SAME_FAR),
+            (~doubted, present & numbered, _SAME_FAINT),
+        ):
+            free_rows = [row for row in np.flatnonzero(rows).tolist() if row not in found]
+            free = [
+                column
+                for column in range(len(self._known))
+                if column not in taken and (columns is None or columns[column])
+            ]
+            if not (free_rows and free):
+                continue
+            similarity = near if least != _SAME_FAR else weights * self._far()
+            for row, column in best_pairs(similarity[np.ix_(free_rows, free)], least):
+                found[free_rows[row]] = self._known[free[column]]
+                taken.add(free[column])
+        return found
+
+    def _near(self) -> NDArray[np.float32]:
+        """Overlaps of boxes where each object is expected, or was."""
+        share = np.minimum(np.float32(_NEAR), np.float32(_NEAR_PER_SECOND) * self._gone)
+        return self._overlaps(share)
+
+    def _far(self) -> NDArray[np.float32]:
+        """The same, farther off the longer it has been gone."""
+        return self._overlaps(
+            np.float32(_FAR) + np.float32(_FARTHER) * np.minimum(self._gone, np.float32(1))
+        )
+
+    def _overlaps(self, share: NDArray[np.float32]) -> NDArray[np.float32]:
+        # Who turned round or stopped is nearer to where he was than to where he was heading.
+        boxes = self._candidates.boxes
+        return np.maximum(
+            buffered_iou(boxes, self._expected, share), buffered_iou(boxes, self._last, share)
+        )
+
+    def _weights(self) -> NDArray[np.float32]:
+        """How each candidate's overlaps with the known ones weigh, by class, colours and scene."""
+        candidates = self._candidates
+        known_class = np.array(
+            [[label in one.votes for one in self._known] for label in candidates.labels.tolist()],
+        )
+        living = np.array([name in LIVING for name in candidates.class_names])
+        theirs = living[[one.label for one in self._known]]
+        maybe = living[candidates.labels][:, None] == theirs
+        maybe |= box_iou(candidates.boxes, self._expected) > _OTHER_KIND
+        weights = np.where(known_class, 1, maybe * np.float32(_OTHER_CLASS)).astype(np.float32)
+        overlaps = box_iou(candidates.boxes, self._last)
+        back = known_class & (overlaps > _BACK)
+        looks = [(place, one.colours) for place, one in enumerate(self._known)]
+        places = [place for place, colours in looks if colours is not None]
+        if candidates.colours is not None and places:
+            colours = np.stack([colours for _, colours in looks if colours is not None])
+            likeness = alike(candidates.colours, colours)
+            back[:, places] &= likeness > _BACK_ALIKE
+            more = np.ones_like(weights)
+            more[:, places] += np.float32(_LIKENESS) * (likeness - np.float32(_INDIFFERENT))
+            more = np.maximum(more, np.float32(0.05))
+            here = np.where(self._distant, np.float32(0), overlaps)
+            weights *= np.where(_undisputed(here), np.maximum(more, 1), more)
+        return np.where(self._distant & ~back, np.float32(0), weights)
+
+
+def _undisputed(overlaps: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which pairs overlap with each other alone; `overlaps` are IoU, float32 (N, M)."""
+    close = overlaps > _RIVAL
+    alone = (close.sum(0, keepdims=True) <= 1) & (close.sum(1, keepdims=True) <= 1)
+    undisputed: NDArray[np.bool_] = alone & (overlaps >= _ALONE)
+    return undisputed
