@@ -101,6 +101,8 @@ def print_table(entries: Sequence[Entry], parts: Parts) -> None:
         common.say(f"{one.wanted.source}: {one.remark}")
     failed = [one for one in entries if one.state == State.FAILED]
     for one in failed[:_NAMED]:
-        common.say_error(without_secrets(f"{one.wanted.source}: {one.error}"))
+        # Most sentences say themselves which file they are about.
+        named = "" if one.wanted.source in one.error else f"{one.wanted.source}: "
+        common.say_error(without_secrets(f"{named}{one.error}"))
     if len(failed) > _NAMED:
         common.say_error(f"and {len(failed) - _NAMED} more; --report FILE.json has them all")

@@ -82,7 +82,7 @@ def fleet(
     if options.resume and not path.is_file():
         raise UsageError(f"there is nothing to go on with: no ledger {path}")
     output = whole(output)
-    found = _without_results(find(inputs, VIDEO_ENDINGS), output, path)
+    found = _without_results(find(inputs, VIDEO_ENDINGS, common.say_error), output, path)
     plan = _plan(asked, cut, records or [])
     with ExitStack() as opened:
         pool = None if options.needs_ray else opened.enter_context(_processes(plan, options))

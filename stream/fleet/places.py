@@ -116,13 +116,18 @@ class Input:
     fingerprint: str
 
 
-def find(asked: Sequence[str], endings: frozenset[str]) -> list[Input]:
+def find(
+    asked: Sequence[str],
+    endings: frozenset[str],
+    left_out: Callable[[str], None] = lambda sentence: None,
+) -> list[Input]:
     """The files that are asked for: files, folders with what is below them, patterns, lists.
 
     Args:
         asked: paths, patterns (`takes/**/*.mp4`), addresses of object storage, and text files with
             one of these a line.
         endings: which files of a folder or of a pattern are taken, in small letters.
+        left_out: is told, in a sentence, of each folder below that cannot be looked into.
 
     Raises:
         UsageError: one of them is not there or holds none.
@@ -130,7 +135,7 @@ def find(asked: Sequence[str], endings: frozenset[str]) -> list[Input]:
     """
     found: dict[str, Input] = {}
     for text in _listed(asked):
-        for one in _found_by(text, endings):
+        for one in _found_by(text, endings, left_out):
             found.setdefault(one.source, one)
     return list(found.values())
 
@@ -150,9 +155,9 @@ def _listed(asked: Sequence[str]) -> Iterator[str]:
                 yield line.strip()
 
 
-def _found_by(text: str, endings: frozenset[str]) -> list[Input]:
+def _found_by(text: str, endings: frozenset[str], left_out: Callable[[str], None]) -> list[Input]:
     with _storage(SourceError, f"{redact(text)} cannot be looked into"):
-        files = filesystem(text)
+        files = filesystem(text) if is_remote(text) else _disk(left_out)
         root = str(files._strip_protocol(text)).rstrip("/")
         literal = not is_remote(text) and Path(text).is_file()  # whatever is in its name
         if any(mark in text for mark in "*?[") and not literal:
@@ -173,6 +178,12 @@ def _found_by(text: str, endings: frozenset[str]) -> list[Input]:
     if not taken:
         raise UsageError(f"there are no videos in {redact(text)}")
     return taken
+
+
+def _disk(left_out: Callable[[str], None]) -> AbstractFileSystem:
+    from stream.fleet.disk import Disk
+
+    return Disk(left_out)
 
 
 def _is_file(path: str, about: dict[str, object]) -> bool:

@@ -28,8 +28,16 @@ _LOOK_EVERY = 2.0
 """Seconds between two looks at what the cluster has."""
 _STARTS = 3
 """So often Ray is started on this machine where it took longer than Ray itself allows."""
+_TOO_LATE = ("timed out", "Initialization failure")
+"""What Ray says where it is too slow for itself, the second of its server for clients."""
 _AT_LAST = 20.0
 """Seconds that Ray has to end in."""
+_CLIENT = "ray://"
+"""How addresses begin of which Ray's client server on the head is asked."""
+_CLIENT_HINT = (
+    "; its server for clients writes ray_client_server.err on the head. With a new gRPC it starts "
+    "nothing unless Ray was started with GRPC_ENABLE_FORK_SUPPORT=0"
+)
 _INSTALL = "in stream's checkout: pip install '.[fleet]'"
 
 
@@ -77,8 +85,8 @@ class RayPool(WatchedPool[Any]):
             raise
 
     def _begin(self, address: str) -> None:
-        local = address == LOCAL
-        for left in reversed(range(_STARTS if local else 1)):
+        local, client = address == LOCAL, address.startswith(_CLIENT)
+        for left in reversed(range(_STARTS if local else 2 if client else 1)):
             try:
                 with contextlib.redirect_stderr(io.StringIO()):
                     self._ray.init(
@@ -91,10 +99,11 @@ class RayPool(WatchedPool[Any]):
             # It raises whatever it likes, a plain exception where a busy machine takes too long.
             except Exception as error:
                 self._ray.shutdown()
-                if left and "timed out" in str(error):
+                if left and any(words in str(error) for words in _TOO_LATE):
                     continue
                 at = "on this machine" if local else f"at {address}"
-                raise UsageError(f"Ray does not answer {at}: {_sentence(error)}") from error
+                hint = _CLIENT_HINT if client else ""
+                raise UsageError(f"Ray does not answer {at}: {_sentence(error)}{hint}") from error
             return
 
     @contextlib.contextmanager

@@ -91,14 +91,17 @@ def expected_of(clips: Path, folder: Path, model: Path) -> dict[str, tuple[list[
     return found
 
 
-def wait_for(out: Path, results: int) -> None:
-    wait_until(lambda: len(list(out.glob("*.mp4"))) >= results)
+def wait_for(driver: subprocess.Popen[str], out: Path, results: int) -> None:
+    """Waits until a driver has so many results, however long that takes it."""
+    wait_until(driver, lambda: len(list(out.glob("*.mp4"))) >= results)
 
 
-def wait_until(so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 900
+def wait_until(driver: subprocess.Popen[str], so: Callable[[], bool]) -> None:
+    """Waits until something is so, for as long as a driver is at work."""
     while not so():
-        assert time.monotonic() < deadline
+        if driver.poll() is not None and not so():
+            assert driver.stdout is not None
+            raise AssertionError(f"the driver has ended: {driver.stdout.read()}")
         time.sleep(0.2)
 
 

@@ -81,7 +81,7 @@ def test_a_model_that_cannot_be_loaded_is_said_once(tmp_path: Path) -> None:
 def _killed(words: tuple[object, ...], out: Path, results: int) -> None:
     """Kills a driver once so many results are there; its workers end by themselves."""
     with stream(*words) as driver:
-        wait_for(out, results)
+        wait_for(driver, out, results)
         orphans = workers()
         driver.kill()
         driver.wait()
@@ -118,7 +118,7 @@ def test_ctrl_c(tmp_path: Path, times: int) -> None:
     clips, out = make_clips(tmp_path / "clips", 30), tmp_path / "out"
     words = asked(clips, out, tiny_models.slow(tmp_path / "slow.onnx", 100))
     with stream(*words, start_new_session=True) as driver:
-        wait_for(out, 2)
+        wait_for(driver, out, 2)
         started = workers()
         for _ in range(times):
             os.killpg(driver.pid, signal.SIGINT)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -197,3 +200,30 @@ def test_what_lies_in_a_folder_and_what_is_the_same_file(tmp_path: Path) -> None
     assert not is_below("s3://bucket/inner/a.mp4", "s3://bucket/in")
     assert is_same(str(tmp_path / "link" / "a.mp4"), str(tmp_path / "in" / "a.mp4"))
     assert not is_same(str(tmp_path / "in" / "a.mp4"), str(tmp_path / "in" / "gone.mp4"))
+
+
+_FINDS = """
+import sys
+from stream.fleet.places import find
+print([one.below for one in find([sys.argv[1]], frozenset([".mp4"]), lambda said: print(said))])
+"""
+
+
+@pytest.mark.parametrize("how", ["", "/**/*.mp4"], ids=["folder", "pattern"])
+def test_folders_that_may_not_be_looked_into_are_said(tmp_path: Path, how: str) -> None:
+    _make(tmp_path, "closed/a.mp4", "open/b.mp4", "c.mp4")
+    # Nobody may read what nobody may read, unless he may all that the system lets root do.
+    may_all = ["dac_override", "dac_read_search"]
+    less = ",".join(f"-{one}" for one in may_all)
+    as_others = ["setpriv", f"--bounding-set={less}", f"--inh-caps={less}"]
+    (tmp_path / "closed").chmod(0)
+    try:
+        said = subprocess.run(
+            [*(as_others if os.geteuid() == 0 else []), sys.executable, "-c", _FINDS,
+             f"{tmp_path}{how}"],
+            cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
+        ).stdout.splitlines()  # fmt: skip
+    finally:
+        (tmp_path / "closed").chmod(0o700)
+    closed = f"{tmp_path}/closed cannot be looked into (Permission denied), and is left out"
+    assert said == [closed, "['c.mp4', 'open/b.mp4']"]

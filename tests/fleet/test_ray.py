@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from tests.fleet.command import (
     wait_until,
     workers,
 )
+from tests.sources.serving import free_port
 
 __all__ = ["model"]
 
@@ -59,33 +60,42 @@ def _patiently(start: Callable[[], Any]) -> Any:
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    with _cluster(monkeypatch) as one:
+        yield one
+
+
+@contextmanager
+def _cluster(monkeypatch: pytest.MonkeyPatch, **more: object) -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     paths = os.pathsep.join(str(ROOT / one) for one in (".", "models", "export"))
-    for name, value in {"PYTHONPATH": paths, **AWAKE}.items():
+    # gRPC's handlers of forks end what Ray's client server starts (grpcio 1.85).
+    given = {"PYTHONPATH": paths, "GRPC_ENABLE_FORK_SUPPORT": "0", **AWAKE}
+    for name, value in given.items():
         monkeypatch.setenv(name, value)
-    one = _patiently(lambda: Cluster(initialize_head=True, head_node_args={"num_cpus": 1}))
+    head = {"num_cpus": 1, **more}
+    one = _patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
     try:
         yield one
     finally:
         one.shutdown()
 
 
-def bad_luck(cluster, tmp_path: Path, model: Path, count: int) -> None:
+def bad_luck(cluster, tmp_path: Path, model: Path, count: int, address: str | None = None) -> None:
     """Workers killed every few seconds, a node removed and added, the driver killed and resumed."""
     clips, out = make_clips(tmp_path / "clips", count), tmp_path / "out"
     node = _patiently(lambda: cluster.add_node(num_cpus=1))
     given = (
         *asked(clips, out, model),
-        "--ray", cluster.address, "--report", tmp_path / "report.json",
+        "--ray", address or cluster.address, "--report", tmp_path / "report.json",
     )  # fmt: skip
     over = threading.Event()
     killer = killing(lambda: len(list(out.glob("*.mp4"))), over, each=6)
     try:
         with stream(*given) as first:
-            wait_for(out, count // 3)
+            wait_for(first, out, count // 3)
             cluster.remove_node(node)
-            wait_for(out, count // 2)
+            wait_for(first, out, count // 2)
             first.send_signal(signal.SIGKILL)
             first.wait(30)
         _patiently(lambda: cluster.add_node(num_cpus=1))
@@ -103,6 +113,17 @@ def bad_luck(cluster, tmp_path: Path, model: Path, count: int) -> None:
 
 def test_workers_nodes_and_the_driver_are_lost(cluster, tmp_path: Path, model: Path) -> None:
     bad_luck(cluster, tmp_path, model, 30)
+
+
+@pytest.mark.timeout(900)
+def test_the_same_through_rays_client(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    with _cluster(monkeypatch, ray_client_server_port=port) as cluster:
+        # Where it listens is the node's own address, not any of the machine's.
+        host = cluster.address.rpartition(":")[0]
+        bad_luck(cluster, tmp_path, model, 9, f"ray://{host}:{port}")
 
 
 def test_a_ray_of_its_own_joins_no_other_cluster(cluster, tmp_path: Path, model: Path) -> None:
@@ -125,7 +146,7 @@ def test_a_worker_that_is_stuck_is_ended_and_its_file_done_by_another(
     clips, out = make_clips(tmp_path / "clips", 20), tmp_path / "out"
     given = (*asked(clips, out, model), "--ray", cluster.address, "--patience", "0.2")
     with stream(*given) as fleet:
-        wait_for(out, 3)
+        wait_for(fleet, out, 3)
         stuck = next(iter(workers()))
         stuck.suspend()
         said = fleet.communicate(timeout=400)[0]
@@ -144,7 +165,7 @@ def test_a_cluster_that_is_gone_ends_the_fleet_with_a_word(
     clips, out = make_clips(tmp_path / "clips", 60), tmp_path / "out"
     given = (*asked(clips, out, model), "--ray", cluster.address, "--patience", "0.2")
     with stream(*given) as fleet:
-        wait_for(out, 3)
+        wait_for(fleet, out, 3)
         for process in psutil.Process().children(recursive=True):
             with suppress(psutil.NoSuchProcess):
                 if process.name() in ("gcs_server", "raylet"):
@@ -174,9 +195,9 @@ def bad_luck_in_parts(cluster, tmp_path: Path, model: Path, count: int) -> None:
     killer = killing(lambda: parts_done(out), over, each=8)
     try:
         with stream(*given) as first:
-            wait_until(lambda: parts_done(out) >= 2 * count)
+            wait_until(first, lambda: parts_done(out) >= 2 * count)
             cluster.remove_node(node)
-            wait_until(lambda: parts_done(out) >= 5 * count)
+            wait_until(first, lambda: parts_done(out) >= 5 * count)
             first.send_signal(signal.SIGKILL)
             first.wait(30)
         assert "missing" in run("fleet", out, "--status")
