@@ -329,6 +329,7 @@ def _finish(
     if not run.quiet:
         print_table(entries, parts)
     if interrupted:
+        common.say("interrupted; the same command goes on with what is missing", quiet=run.quiet)
         raise typer.Exit(EXIT_CODE)
     if any(one.state != State.DONE for one in entries):
         raise typer.Exit(1)

@@ -19,6 +19,8 @@ from stream.fleet.work import Done, Task
 _WAIT = 0.5
 """Seconds that workers are waited for at a time, and between two words of progress."""
 
+_STOPPING = "finishing what is on its way; Ctrl-C again leaves at once"
+
 MOST_LOST = 5
 """So often a worker may be lost with a file before that counts as the file's own fault."""
 
@@ -164,9 +166,11 @@ class Driver:
     def _say(self, progress: Progress) -> None:
         progress.running = len(self._running)
         left = len(self._waiting) + len(self._running)
-        progress.left = progress.seconds / self._ended * left if self._ended else None
+        stopping = self._stopping.is_set()
+        known = self._ended and not stopping
+        progress.left = progress.seconds / self._ended * left if known else None
         progress.workers = self._pool.workers()
-        progress.note = self._pool.note
+        progress.note = _STOPPING if stopping else self._pool.note
         parts = [one for cut in self._cuts.values() for one in cut.parts.values()]
         progress.parts = len(parts)
         progress.parts_done = sum(one.state == State.DONE for one in parts)

@@ -135,6 +135,10 @@ class ProcessPool(WatchedPool[Process]):
     def _places(self) -> int:
         return self._cores // self._need.cores
 
+    @property
+    def _waits_for(self) -> str:
+        return "they have not loaded the model, which may take long on a busy machine"
+
     def _start(self) -> Process:
         process = Process(self._plan, self._need.cores, self._answers)
         self._processes.add(process)

@@ -242,9 +242,7 @@ class WatchedPool(Pool, Generic[W]):
             self._lived = now
         elif now - self._lived > self._need.patience:
             raise nothing_works(
-                self._why
-                or f"for {self._need.patience / 60:g} minutes there was no machine with "
-                f"{self._need.cores} free cores"
+                self._why or f"for {self._need.patience / 60:g} minutes {self._waits_for}"
             )
 
     @property
@@ -254,7 +252,13 @@ class WatchedPool(Pool, Generic[W]):
             return ""
         if self._why:
             return f"workers cannot begin: {self._why}"
-        return f"no machine has {self._need.cores} free cores now"
+        return self._waits_for
+
+    @property
+    def _waits_for(self) -> str:
+        """What keeps workers from beginning that were started, where nothing is known of it."""
+        cores = "a free core" if self._need.cores == 1 else f"{self._need.cores} free cores"
+        return f"no machine has had {cores}"
 
     def _hear(self, worker: W, signs: int) -> None:
         busy = self._busy.get(worker)

@@ -130,6 +130,8 @@ def test_ctrl_c(tmp_path: Path, times: int) -> None:
     # However late it came: it says what is missing, and nothing failed or is half there.
     assert driver.returncode == (130 if missing else 0), said
     assert State.FAILED not in states and "Traceback" not in said
+    if missing and times == 1:
+        assert "interrupted; the same command goes on with what is missing" in said
     if times == 1:
         assert State.RUNNING not in states
         assert not [path for path in out.iterdir() if "partial" in path.name]

@@ -116,6 +116,7 @@ def test_workers_nodes_and_the_driver_are_lost(cluster, tmp_path: Path, model: P
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.real_time  # Ray gives what its client starts half a minute
 def test_the_same_through_rays_client(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

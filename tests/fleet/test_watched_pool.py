@@ -199,6 +199,6 @@ def test_without_any_machine_it_ends_in_time() -> None:
     pool = _pool(0, cores=2, patience=60.0)
     pool.free(3)
     pool.after(seconds=20)
-    assert pool.note == "no machine has 2 free cores now"
-    with pytest.raises(StreamError, match="for 1 minutes there was no machine with 2 free cores"):
+    assert pool.note == "no machine has had 2 free cores"
+    with pytest.raises(StreamError, match="for 1 minutes no machine has had 2 free cores"):
         pool.after(seconds=50)
