@@ -33,6 +33,7 @@ FLAGS = [
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here"),
 ]
 

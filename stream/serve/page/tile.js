@@ -176,7 +176,11 @@ export class Tile {
     this.#live.send({ type: "leave", room: this.key });
     if (!this.image) this.#showPlain();
     if (!tried) return; // nobody wants WebRTC here, or the browser has none
-    this.#timer = setTimeout(() => this.recording || this.#connect(null), this.#retry);
+    this.#tryLater();
+  }
+
+  #tryLater() {
+    this.#timer = setTimeout(() => (this.recording ? this.#tryLater() : this.#connect(null)), this.#retry);
     this.#retry = Math.min(2 * this.#retry, LONGEST_RETRY);
   }
 
