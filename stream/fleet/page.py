@@ -32,14 +32,15 @@ def figures(entries: Sequence[Entry], parts: Parts | None = None) -> dict[str, J
 
     Returns:
         `stream`, the release, `files` by state, `frames`, `seconds` of work (of all workers
-        together), `wall_seconds` from the first file's begin to the last one's end, `fps` over
-        that, `nodes` with their files and frames, `slowest` files, `failures` by kind with their
-        number, `failed` files with their sentence, files done in `parts`, and what is to be said of
-        files, as `remarks`.
+        together), `wall_seconds` from the first file's begin to the last one's end, of them
+        `working_seconds` in which there was a file in work, `fps` over these, `nodes` with their
+        files and frames, `slowest` files, `failures` by kind with their number, `failed` files with
+        their sentence, files done in `parts`, and what is to be said of files, as `remarks`.
     """
     done = [one for one in entries if one.state == State.DONE]
     begun = min((one.begun for one in done), default=0.0)
     wall = max((one.ended for one in done), default=0.0) - begun
+    working = _working(done)
     frames = sum(one.frames for one in done)
     nodes: dict[str, JSON] = {}
     for name in sorted({one.node for one in done}):
@@ -53,7 +54,8 @@ def figures(entries: Sequence[Entry], parts: Parts | None = None) -> dict[str, J
         "frames": frames,
         "seconds": sum(one.seconds for one in done),
         "wall_seconds": wall,
-        "fps": frames / wall if wall else 0.0,
+        "working_seconds": working,
+        "fps": frames / working if working else 0.0,
         "nodes": nodes,
         "slowest": [
             {"input": redact(one.wanted.source), "seconds": one.seconds, "frames": one.frames}
@@ -142,6 +144,15 @@ def page(entries: Sequence[Entry], title: str, parts: Parts | None = None) -> st
         _listed("Remarks", [(one.wanted.source, one.remark) for one in entries if one.remark]),
     ]
     return _FRAME.format(title=html.escape(title), body="\n".join(body))
+
+
+def _working(done: Sequence[Entry]) -> float:
+    """Seconds in which at least one file was in work: a fleet may rest between two commands."""
+    seconds, until = 0.0, float("-inf")
+    for begun, ended in sorted((one.begun, one.ended) for one in done):
+        seconds += max(0.0, ended - max(begun, until))
+        until = max(until, ended)
+    return seconds
 
 
 def _throughput(done: Sequence[Entry]) -> str:
@@ -240,6 +251,7 @@ table {{ width: 100%; border-collapse: collapse; }}
 td, th {{ text-align: left; padding: .2rem .5rem; border-bottom: 1px solid #8884;
   overflow-wrap: anywhere; }}
 td.bar {{ width: 40%; }}
+td.bar + td {{ white-space: nowrap; }}
 i {{ display: block; height: .8rem; min-width: 2px; }}
 </style></head><body>
 {body}

@@ -37,6 +37,14 @@ def test_figures() -> None:
     assert json.loads(json.dumps(known)) == known
 
 
+def test_time_in_which_a_fleet_rested_slows_nothing() -> None:
+    """It was stopped for an hour, and gone on with."""
+    later = _entry(6, State.DONE, frames=30, begun=4600.0, ended=4602.0)
+    known = figures([later, *ENTRIES])
+    assert known["wall_seconds"] == 3602.0 and known["working_seconds"] == 12.0
+    assert known["fps"] == pytest.approx(15)
+
+
 def test_of_nothing() -> None:
     assert figures([])["fps"] == 0.0
     assert "no files" in page([], "Fleet")
