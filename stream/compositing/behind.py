@@ -13,12 +13,9 @@ from numpy.typing import NDArray
 from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
 from stream.compositing.mattes import Edge, Matte, on_grid, usual_feather
-from stream.compositing.planes import Samples, part, reduce_to
+from stream.compositing.planes import Samples, blend_around, part, reduce_to
 from stream.roi import Window
 from stream.types import Array
-
-_FEW = 1 / 12
-"""Of samples that are partly an object's, a share up to which they are mixed one by one."""
 
 
 class Small(NamedTuple):
@@ -83,22 +80,34 @@ class Behind(Layer):
         window: Window,
         backgrounds: Sequence[Background | None],
     ) -> None:
-        planes = canvas.planes
+        planes, scratch = canvas.planes, canvas.memory.scratch
         rows = on_grid(window, canvas.size, planes.grid)
         full = alpha[rows[0] : rows[1], rows[2] : rows[3]]
         # What several planes of the same size need is made once.
-        shares: dict[tuple[int, int], Shares] = {}
+        shares: dict[tuple[int, int], NDArray[np.uint8]] = {}
         for samples, step, background in zip(
             planes.samples, planes.steps, backgrounds, strict=False
         ):
             if background is None:
                 continue
             if step not in shares:
-                shares[step] = Shares(reduced(full, step, held=self.held))
-            there = part(samples, step, rows)
-            ours = there.copy()
-            fill(samples, background)
-            shares[step].give_back(there, ours)
+                shares[step] = reduced(full, step, held=self.held)
+            share, there = shares[step], part(samples, step, rows)
+            if isinstance(background, int):
+                clear_around(samples, step, rows, background)
+                blend_around(there, share, background, scratch("added", share.shape))
+            elif samples.dtype == np.uint8 and samples.strides[0] > 0:
+                # Where the share is 255 a sample is exactly itself, and nothing is added to it.
+                own = scratch("own", share.shape)
+                cv2.multiply(there, share, dst=own, scale=1 / 255)
+                rest = cv2.bitwise_not(share, dst=scratch("rest", share.shape))
+                fill(samples, background)
+                cv2.multiply(there, rest, dst=there, scale=1 / 255)
+                cv2.add(there, own, dst=there)
+            else:
+                ours = there.copy()
+                fill(samples, background)
+                there[...] = composed(ours, there.copy(), share)
 
 
 def reduced(alpha: NDArray[np.uint8], step: tuple[int, int], *, held: bool) -> NDArray[np.uint8]:
@@ -108,45 +117,6 @@ def reduced(alpha: NDArray[np.uint8], step: tuple[int, int], *, held: bool) -> N
     if held and count > 1:
         small = np.asarray(cv2.convertScaleAbs(small, alpha=count), np.uint8)
     return small
-
-
-class Shares:
-    """Which samples of a window are an object's, and which are partly, mostly few along its edge.
-
-    Args:
-        alpha: uint8 [H, W], 255 where a sample is an object's, 0 where it is not.
-    """
-
-    def __init__(self, alpha: NDArray[np.uint8]) -> None:
-        self._alpha = alpha
-        # Below one it wraps around: one comparison for both ends.
-        mixed = np.subtract(alpha, np.uint8(1)) < np.uint8(254)
-        self._few = np.count_nonzero(mixed) < _FEW * mixed.size
-        if self._few:
-            _, self._whole = cv2.threshold(alpha, 254, 255, cv2.THRESH_BINARY)
-            self._places = np.flatnonzero(mixed)
-            self._share = np.ascontiguousarray(alpha).ravel().take(self._places)
-
-    def give_back(self, there: Samples, ours: Samples) -> None:
-        """Puts objects back where something else was put.
-
-        Args:
-            there: a part of a plane, with what is behind; is written to.
-            ours: of its size, contiguous: the part as it was. It stays so where alpha is 255.
-        """
-        if not self._few:
-            behind: Array = np.ascontiguousarray(there)
-            there[...] = composed(ours, behind, self._alpha)
-            return
-        # OpenCV cannot write to a picture that lies upside down in memory.
-        whole: Array = np.ascontiguousarray(there)
-        mixed = whole.ravel().take(self._places)
-        cv2.copyTo(ours, self._whole, whole)
-        if len(self._places):
-            own = ours.ravel().take(self._places)
-            whole.reshape(-1)[self._places] = composed(own, mixed, self._share)
-        if whole is not there:
-            there[...] = whole
 
 
 def fill(samples: Samples, background: Background) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import av
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing.edges import Care, Edges
-from stream.compositing.masks import crest, paste
+from stream.compositing.masks import crest, paste, paste_nearly
 from stream.compositing.mattes import Edge, Matte, joined, union
 from stream.compositing.palette import Colour, colour_of
 from stream.compositing.planes import Planes, encoding_of, layout, writable_planes
@@ -43,7 +44,8 @@ class Pasted(NamedTuple):
 class Memory:
     """What masks are pasted into, kept from frame to frame. One thread at a time.
 
-    Fresh memory of this size comes from the system page by page, which costs more than filling it.
+    Fresh memory of this size comes from the system page by page, which costs more than filling it,
+    and what was written last is still in the processor's cache.
 
     Attributes:
         kept: whether what was taken last is that mask's until the next frame; else the next mask
@@ -53,8 +55,8 @@ class Memory:
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
         self._block = np.empty(0, np.bool_)
-        self._scratch = np.empty(0, np.bool_)
         self._planes: dict[str, NDArray[np.uint8]] = {}
+        self._scratch: dict[str, NDArray[np.uint8]] = {}
         self._wanted = 0
         self.kept = True
 
@@ -65,6 +67,14 @@ class Memory:
         else:
             self._planes[key].fill(0)
         return self._planes[key]
+
+    def scratch(self, key: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """Memory of any content, uint8 of a (height, width), until a name is used again."""
+        pixels = size[0] * size[1]
+        kept = self._scratch.get(key)
+        if kept is None or len(kept) < pixels:
+            kept = self._scratch[key] = np.empty(pixels, np.uint8)
+        return kept[:pixels].reshape(size)
 
     def reset(self) -> None:
         """For the next frame: what was taken may be handed out again."""
@@ -77,9 +87,7 @@ class Memory:
         self._wanted += pixels
         self.kept = self._wanted <= self._most
         if not self.kept:
-            if len(self._scratch) < pixels:
-                self._scratch = np.empty(pixels, np.bool_)
-            return self._scratch[:pixels]
+            return self.scratch("mask", (1, pixels))[0].view(np.bool_)
         if self._wanted > len(self._block):  # It has the right size from the next frame on.
             return np.empty(pixels, np.bool_)
         return self._block[self._wanted - pixels : self._wanted]
@@ -96,6 +104,7 @@ class Canvas:
         occupied: parts of the picture in which no label should lie.
         margin: by how many pixels the windows of masks reach beyond them.
         threshold: above what a soft mask is the object.
+        memory: for what is made on the way.
         size: height and width in pixels.
         steps: rows and columns of luma per sample of each plane.
         encoding: how colours are written in the picture.
@@ -150,10 +159,10 @@ class Canvas:
         self.alpha = alpha
         asked = style.mask_threshold
         self.threshold = instances.mask_threshold if asked is None else asked
-        self._memory = memory
+        self.memory = memory
         self.margin = margin
         self._masks, self._boxes = instances.masks, instances.paste_boxes
-        self._pasted: dict[int, Pasted | None] = {}
+        self._pasted: dict[tuple[int, bool], Pasted | None] = {}
         self._specks: bool | None = None
         self._mattes: dict[Edge, Matte] = {}
         self._edges = Edges() if edges is None else edges
@@ -192,28 +201,36 @@ class Canvas:
         """Rows and columns of luma that share one chroma sample."""
         return self.steps[-1]
 
-    def pasted(self, index: int) -> Pasted | None:
+    def pasted(self, index: int, *, exactly: bool = True) -> Pasted | None:
         """Where an instance is; None where no pixel of the picture is its.
 
         Pasted at the first call and kept for the other layers. To be used before another is asked
         for: where a frame's masks are very many and large, they share memory.
+
+        Args:
+            index: of the instance.
+            exactly: whether each pixel is to be what `Instances.full_masks` says; else some on the
+                edge may not, which costs less than half.
         """
-        if index in self._pasted:
-            return self._pasted[index]
-        found = self._paste(index)
+        for key in ((index, True), (index, False))[: 1 if exactly else 2]:
+            if key in self._pasted:
+                return self._pasted[key]
+        found = self._paste(index, paste if exactly else paste_nearly)
         pasted = None if found is None else Pasted(*found)
-        if self._memory.kept:
-            self._pasted[index] = pasted
+        if self.memory.kept:
+            self._pasted[index, exactly] = pasted
         if self._crests is not None:
             self._crests[index] = None if pasted is None else crest(*pasted)
         return pasted
 
-    def _paste(self, index: int) -> tuple[Window, NDArray[np.uint8]] | None:
-        grid, take = self.steps[-1], self._memory.take
+    def _paste(
+        self, index: int, how: Callable[..., tuple[Window, NDArray[np.uint8]] | None]
+    ) -> tuple[Window, NDArray[np.uint8]] | None:
+        grid, take = self.steps[-1], self.memory.take
         care = self._care(True)
         if not care.any:
             mask, box = self._masks[index], self._boxes[index]
-            return paste(mask, box, self.size, self.threshold, take, grid=grid, margin=self.margin)
+            return how(mask, box, self.size, self.threshold, take, grid=grid, margin=self.margin)
         soft = self._with(care)[index]
         return None if soft is None else whole(soft, self.size, take, grid, self.margin)
 
@@ -229,7 +246,7 @@ class Canvas:
         To be called in a layer's `plan` first: edges are refined by the picture as it came.
         """
         if edge not in self._mattes:
-            alpha = self._memory.plane(f"matte {len(self._mattes)}", self.size)
+            alpha = self.memory.plane(f"matte {len(self._mattes)}", self.size)
             care = self._care(False)
             if care.any:
                 softs = (one for one in self._with(care) if one is not None)
@@ -273,8 +290,8 @@ class Canvas:
         return crests[index]
 
     def tidied(self, index: int) -> Pasted | None:
-        """Like `pasted`, without specks and holes of less than a thousandth of the object."""
-        pasted = self.pasted(index)
+        """Nearly `pasted`, without specks and holes of less than a thousandth of the object."""
+        pasted = self.pasted(index, exactly=False)
         if pasted is None:
             return None
         if self._specks is None:

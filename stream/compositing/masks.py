@@ -1,4 +1,4 @@
-"""From an instance's soft mask to how strongly each pixel is painted."""
+"""From an instance's soft mask to how much of each pixel stays beside its colour."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.compositing.enlarge import WHOLE, enlargeable, enlarged
 from stream.roi import Window, mask_window, threshold_mask
 from stream.types import Array
+
+Scratch = Callable[[str, tuple[int, int]], NDArray[np.uint8]]
+"""Gives memory of any content under a name, for a height and a width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +23,13 @@ class Profile:
 
     Attributes:
         side: of the square over which a mask is counted; odd.
-        table: uint8 [256], opacity by how many pixels of the square are inside.
+        keeps: uint8 [256], how much of a pixel stays by how many of the square are inside: 255
+            where nothing is covered.
         least: opacity of objects that are too thin to have pixels deep inside.
     """
 
     side: int
-    table: NDArray[np.uint8]
+    keeps: NDArray[np.uint8]
     least: int
 
 
@@ -39,7 +44,7 @@ def profile(side: int, cover: Callable[[NDArray[np.float64]], NDArray[np.float64
     covered = cover(distance)
     # Where only the edge is painted, all of a thin object is edge.
     least = float(covered[-1]) or float(covered.max())
-    return Profile(side, np.round(255 * covered).astype(np.uint8), round(255 * least))
+    return Profile(side, np.round(255 * (1 - covered)).astype(np.uint8), round(255 * least))
 
 
 def paste(
@@ -67,6 +72,46 @@ def paste(
         The window and the object there, uint8 1 or 0 of the window's size; None where no pixel of
         the picture is the object.
     """
+    window = _window(mask, box, size, threshold, grid, margin)
+    if window is None:
+        return None
+    top, bottom, left, right = window
+    out = allocate((bottom - top) * (right - left)).reshape(bottom - top, right - left)
+    inside = threshold_mask(mask, box, window, threshold, out)
+    # The position of the first True, found without reading on.
+    return (window, inside.view(np.uint8)) if inside.flat[inside.argmax()] else None
+
+
+def paste_nearly(
+    mask: NDArray[np.float32],
+    box: NDArray[np.float32],
+    size: tuple[int, int],
+    threshold: float,
+    allocate: Callable[[int], NDArray[np.bool_]],
+    *,
+    grid: tuple[int, int] = (1, 1),
+    margin: int = 0,
+) -> tuple[Window, NDArray[np.uint8]] | None:
+    """`paste` in less than half the time, with edges that lie a fraction of a pixel beside."""
+    if not enlargeable(mask, box):
+        return paste(mask, box, size, threshold, allocate, grid=grid, margin=margin)
+    window = _window(mask, box, size, threshold, grid, margin)
+    if window is None:
+        return None
+    soft, _ = enlarged(mask, box, window)
+    inside = allocate(soft.size).reshape(soft.shape)
+    np.greater(soft, np.uint16(threshold * WHOLE), out=inside)
+    return (window, inside.view(np.uint8)) if inside.flat[inside.argmax()] else None
+
+
+def _window(
+    mask: NDArray[np.float32],
+    box: NDArray[np.float32],
+    size: tuple[int, int],
+    threshold: float,
+    grid: tuple[int, int],
+    margin: int,
+) -> Window | None:
     height, width = size
     reach = mask_window(box, (mask.shape[0], mask.shape[1]), width, height, threshold)
     if reach is None:
@@ -77,11 +122,7 @@ def paste(
     top, left = top - top % rows, left - left % columns
     bottom = min(height, bottom + margin + -(bottom + margin) % rows)
     right = min(width, right + margin + -(right + margin) % columns)
-    out = allocate((bottom - top) * (right - left)).reshape(bottom - top, right - left)
-    window = (top, bottom, left, right)
-    inside = threshold_mask(mask, box, window, threshold, out)
-    # The position of the first True, found without reading on.
-    return (window, inside.view(np.uint8)) if inside.flat[inside.argmax()] else None
+    return top, bottom, left, right
 
 
 def strips(shape: tuple[int, int], grid: tuple[int, int], most: int) -> Iterator[tuple[int, int]]:
@@ -94,14 +135,15 @@ def strips(shape: tuple[int, int], grid: tuple[int, int], most: int) -> Iterator
         yield start, min(height, start + rows)
 
 
-def opacity(
+def kept(
     inside: NDArray[np.uint8],
+    rows: slice,
+    columns: slice,
     profile: Profile,
-    start: int = 0,
-    stop: int | None = None,
+    scratch: Scratch,
     thin: int = 16,
 ) -> NDArray[np.uint8]:
-    """How strongly each pixel takes an instance's colour.
+    """How much of each pixel stays beside an instance's colour.
 
     The mask is counted over a small square around each pixel; across a straight edge the count
     rises linearly, so it tells the distance to the edge, and one table look-up makes an
@@ -109,27 +151,62 @@ def opacity(
 
     Args:
         inside: uint8 1 or 0.
-        profile: how strongly by the distance from the edge.
-        start: the first row that is wanted.
-        stop: the row after the last that is wanted; None is the end.
+        rows: that are wanted, within the mask's.
+        columns: the same.
+        profile: how strongly the colour covers by the distance from the edge.
+        scratch: gives memory under the names `count` and `stays`, the latter for what is returned.
         thin: a window that is narrower may hold an object without pixels deep inside.
 
     Returns:
-        uint8 of the rows that are wanted, 0 (not at all) to 255.
+        uint8 of the rows and columns, 255 (all stays) to 0.
     """
-    stop = len(inside) if stop is None else stop
-    side = profile.side
-    first = max(0, start - side // 2)
-    around = inside[first : stop + side // 2]
+    half = profile.side // 2
+    first, before = max(0, rows.start - half), max(0, columns.start - half)
+    around = inside[first : rows.stop + half, before : columns.stop + half]
     count = cv2.boxFilter(
-        around, -1, (side, side), normalize=False, borderType=cv2.BORDER_REPLICATE
+        around,
+        -1,
+        (profile.side, profile.side),
+        dst=scratch("count", around.shape),
+        normalize=False,
+        borderType=cv2.BORDER_REPLICATE | cv2.BORDER_ISOLATED,
     )
-    alpha = np.asarray(cv2.LUT(count[start - first : stop - first], profile.table), np.uint8)
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    top, left = rows.start - first, columns.start - before
+    stays: Array = scratch("stays", (height, width))
+    cv2.LUT(count[top : top + height, left : left + width], profile.keeps, dst=stays)
     if min(inside.shape) <= thin:
         # What is only a pixel or two thin has no inside to count: it is at least filled.
-        least: Array = inside[start:stop] * np.uint8(profile.least)
-        np.maximum(alpha, least, out=alpha)
-    return alpha
+        least: Array = inside[rows, columns] * np.uint8(profile.least)
+        cv2.min(stays, cv2.bitwise_not(least), dst=stays)
+    return np.asarray(stays, np.uint8)
+
+
+def extent(
+    inside: NDArray[np.uint8], start: int, stop: int, reach: int, grid: tuple[int, int]
+) -> tuple[slice, slice] | None:
+    """Which rows and columns of a strip a colour can touch that covers an object and its rim.
+
+    Args:
+        inside: uint8 1 or 0.
+        start: the strip's first row, on the grid.
+        stop: the row after its last.
+        reach: how far around the object, in pixels.
+        grid: rows and columns on which the part begins, and ends unless the mask ends.
+
+    Returns:
+        None where the object is farther from the strip.
+    """
+    first = max(0, start - reach)
+    left, top, width, height = cv2.boundingRect(inside[first : stop + reach])
+    if not width:
+        return None
+    low, high = max(start, first + top - reach), min(stop, first + top + height + reach)
+    before, after = max(0, left - reach), min(inside.shape[1], left + width + reach)
+    return (
+        slice(low - low % grid[0], min(stop, high + -high % grid[0])),
+        slice(before - before % grid[1], min(inside.shape[1], after + -after % grid[1])),
+    )
 
 
 def crest(window: Window, inside: NDArray[np.uint8]) -> tuple[float, float]:

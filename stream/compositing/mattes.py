@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.compositing.enlarge import WHOLE, bend, enlargeable, enlarged
 from stream.roi import Window, mask_window, soft_strips
 
 SLOPE = 0.5
@@ -137,19 +138,41 @@ def matte(
         max(0, window[2] - margin),
         min(size[1], window[3] + margin),
     )
-    soft = np.empty((window[1] - window[0], window[3] - window[2]), np.uint8)
-    gain = 255 / band
+    soft = _fallen(mask, box, window, low, 255 / band, held=edge.held)
+    if side:
+        wide = cv2.blur(soft, (side, side), borderType=cv2.BORDER_REPLICATE)
+        soft = np.asarray(np.maximum(soft, cv2.add(wide, wide)) if edge.held else wide, np.uint8)
+    return (window, soft) if soft.any() else None
+
+
+def _fallen(
+    mask: NDArray[np.float32],
+    box: NDArray[np.float32],
+    window: Window,
+    low: float,
+    gain: float,
+    *,
+    held: bool,
+) -> NDArray[np.uint8]:
+    """What a mask is above a value, times a gain, at the pixels of a window; rounded upwards.
+
+    Where it is held, no pixel is less than it would be exactly.
+    """
+    if enlargeable(mask, box):
+        near, off = enlarged(mask, box, window)
+        least = (low - (off * bend(mask) if held else 0.0)) * WHOLE
+        over = cv2.subtract(near, max(0.0, math.floor(least)))  # type: ignore[call-overload]
+        fallen = cv2.convertScaleAbs(over, alpha=gain / WHOLE, beta=0.499)
+        return np.asarray(fallen, np.uint8)
+    fall = np.empty((window[1] - window[0], window[3] - window[2]), np.uint8)
     offset: Any = 0.5 - low * gain  # OpenCV takes a number too, which its types do not say.
     # Interpolation is linear, so the gain is applied to the few cells instead of the many pixels.
     steep = mask * np.float32(gain)
     for part, strip in soft_strips(steep, box, window):
         # Numbers beyond 0 and 255 become those. Rounded upwards, so that all above the threshold
         # is whole.
-        cv2.add(strip, offset, dst=soft[part], dtype=cv2.CV_8U)
-    if side:
-        wide = cv2.blur(soft, (side, side), borderType=cv2.BORDER_REPLICATE)
-        soft = np.asarray(np.maximum(soft, cv2.add(wide, wide)) if edge.held else wide, np.uint8)
-    return (window, soft) if soft.any() else None
+        cv2.add(strip, offset, dst=fall[part], dtype=cv2.CV_8U)
+    return fall
 
 
 def around(one: Window, other: Window) -> Window:

@@ -86,24 +86,42 @@ def encoding_of(picture: av.VideoFrame) -> Encoding:
     return Encoding(depth, full, red, blue, picture.color_trc, picture.color_primaries)
 
 
-def blend(
-    samples: Samples, alpha: NDArray[np.uint8], value: int, keep: Array | None = None
-) -> None:
+def blend(samples: Samples, alpha: NDArray[np.uint8], value: int) -> None:
     """Blends one code value into a part of a plane, in place: samples + alpha * (value - samples).
 
     Args:
         samples: a part of a plane; exactly unchanged where alpha is 0.
         alpha: uint8 of the same size, 0 (as it was) to 255 (the value).
         value: the code value.
-        keep: 255 - alpha, where it is at hand.
+    """
+    blend_around(samples, np.asarray(cv2.bitwise_not(alpha), np.uint8), value)
+
+
+def blend_around(
+    samples: Samples,
+    keep: NDArray[np.uint8],
+    value: int,
+    scratch: NDArray[np.uint8] | None = None,
+) -> None:
+    """The same by how much stays.
+
+    Args:
+        samples: a part of a plane; exactly unchanged where it stays.
+        keep: uint8 of the same size, 255 (as it was) to 0 (the value).
+        value: the code value.
+        scratch: uint8 of the same size, contiguous, for what is made on the way.
     """
     if samples.dtype == np.uint8:
-        added: Array = cv2.convertScaleAbs(alpha, alpha=value / 255)
+        added: Array = cv2.convertScaleAbs(keep, dst=scratch, alpha=-value / 255, beta=value)
+        if samples.strides[0] > 0:
+            cv2.multiply(samples, keep, dst=samples, scale=1 / 255)
+            cv2.add(samples, added, dst=samples)
+        else:
+            blend_prepared(samples, keep, added)
     else:
         # Products stay below 2^24, so float32 arithmetic inside OpenCV is exact.
-        wide = alpha.astype(np.uint16)
-        added = cv2.addWeighted(wide, value / 255, wide, 0, 0)
-    blend_prepared(samples, cv2.bitwise_not(alpha) if keep is None else keep, added)
+        wide: Array = keep.astype(np.uint16)
+        blend_prepared(samples, wide, cv2.addWeighted(wide, -value / 255, wide, 0, value))
 
 
 def blend_prepared(samples: Samples, keep: Array, added: Array) -> None:
@@ -111,10 +129,10 @@ def blend_prepared(samples: Samples, keep: Array, added: Array) -> None:
 
     Args:
         samples: a part of a plane.
-        keep: uint8 of the same size, 255 where the samples stay as they were.
+        keep: uint8, or of the samples' type, of the same size, 255 where they stay as they were.
         added: of the samples' type and size: code values times 255 - keep, over 255.
     """
-    if samples.dtype != np.uint8:
+    if keep.dtype != samples.dtype:
         keep = keep.astype(samples.dtype)
     if samples.strides[0] > 0:
         cv2.multiply(samples, keep, dst=samples, scale=1 / 255)

@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import ClassVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
-from stream.compositing.masks import Profile, opacity, profile, strips
-from stream.compositing.planes import blend, part, reduce_to
+from stream.compositing.masks import Profile, extent, kept, profile, strips
+from stream.compositing.planes import blend_around, part, reduce_to
 
 _STRIP = 120 * 1024
-"""Bytes of luma that are painted at a time, so that what is made on the way stays small: larger
-pieces of memory come fresh from the system each time, which costs more than the painting."""
+"""Bytes of luma that are painted at a time: what is made on the way stays in the cache."""
 _THIN = 16
 
 
@@ -79,22 +77,28 @@ def tint(canvas: Canvas, layers: Sequence[Tint]) -> None:
     strength = _profile(tuple(layers), canvas.size)
     tidy = any(layer.tidy for layer in layers)
     thin = _THIN + 2 * (canvas.margin - strength.side // 2)
+    reach = strength.side // 2
     for index in reversed(range(len(canvas.instances))):
-        found = canvas.tidied(index) if tidy else canvas.pasted(index)
+        found = canvas.tidied(index) if tidy else canvas.pasted(index, exactly=False)
         if found is None:
             continue
-        (top, _, left, right), inside = found
-        planes = canvas.planes
+        (top, _, left, _), inside = found
+        planes, scratch = canvas.planes, canvas.memory.scratch
         codes = planes.encoding.codes(canvas.colour(index))
-        most = _STRIP // planes.samples[0].itemsize
-        for start, stop in strips(inside.shape, planes.steps[-1], most):
-            alpha = opacity(inside, strength, start, stop, thin)
-            # Once for both planes of chroma.
-            reduced = {step: reduce_to(alpha, step) for step in set(planes.steps)}
-            keep = {step: cv2.bitwise_not(one) for step, one in reduced.items()}
-            rows = (top + start, top + stop, left, right)
-            for samples, step, code in zip(planes.samples, planes.steps, codes, strict=False):
-                blend(part(samples, step, rows), reduced[step], code, keep[step])
+        for start, stop in strips(inside.shape, planes.grid, _STRIP // planes.samples[0].itemsize):
+            rows, columns = slice(start, stop), slice(0, inside.shape[1])
+            if stop - start < len(inside):  # A small object fills most of its window.
+                touched = extent(inside, start, stop, reach, planes.grid)
+                if touched is None:
+                    continue
+                rows, columns = touched
+            stays = kept(inside, rows, columns, strength, scratch, thin)
+            window = (top + rows.start, top + rows.stop, left + columns.start, left + columns.stop)
+            for place, step in enumerate(planes.steps):
+                if place < 2 and step != (1, 1):  # Once for both planes of chroma.
+                    stays = reduce_to(stays, step)
+                there = part(planes.samples[place], step, window)
+                blend_around(there, stays, codes[place], scratch("added", stays.shape))
 
 
 def _side(layers: Sequence[Tint], size: tuple[int, int]) -> int:

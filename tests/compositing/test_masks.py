@@ -1,10 +1,11 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.compositing.canvas import Memory
-from stream.compositing.masks import crest, opacity, paste, profile, strips
+from stream.compositing.masks import crest, extent, kept, paste, paste_nearly, profile, strips
 from stream.roi import paste_mask
 from tests.compositing.pictures import figure
 
@@ -17,6 +18,15 @@ def box(*values):
 
 def pasted(mask, at, size, threshold, **how):
     return paste(mask, at, size, threshold, lambda pixels: np.empty(pixels, bool), **how)
+
+
+def opacity(inside, strength, rows=slice(0, None), columns=slice(0, None)):
+    """How strongly a colour covers a part of a mask, uint8."""
+    part = (
+        slice(*one.indices(many)[:2])
+        for one, many in zip((rows, columns), inside.shape, strict=True)
+    )
+    return 255 - kept(inside, *part, strength, Memory().scratch)
 
 
 def brush(fill, line, width):
@@ -127,10 +137,58 @@ def test_opacity_is_nothing_far_outside_and_the_fill_deep_inside(width):
 def test_opacity_in_strips_is_the_same_as_at_once():
     _, inside = pasted(figure(), box(5, 5, 95, 195), (200, 100), 0.5)
     strength = brush(0.45, 0.95, 3)
-    parts = [
-        opacity(inside, strength, start, stop) for start, stop in ((0, 64), (64, 66), (66, 200))
-    ]
-    assert np.array_equal(np.concatenate(parts)[: len(inside)], opacity(inside, strength))
+    whole = opacity(inside, strength)
+    parts = [opacity(inside, strength, slice(*rows)) for rows in ((0, 64), (64, 66), (66, 200))]
+    assert np.array_equal(np.concatenate(parts)[: len(inside)], whole)
+    part = opacity(inside, strength, slice(20, 60), slice(10, 40))
+    assert np.array_equal(part, whole[20:60, 10:40])
+
+
+@pytest.mark.parametrize("grid", [(1, 1), (2, 2), (1, 4)])
+def test_outside_an_extent_nothing_is_covered(grid):
+    _, inside = pasted(figure(), box(35, 25, 85, 185), (220, 140), 0.5, margin=20)
+    strength = brush(0.45, 0.95, 3)
+    for start, stop in ((0, 40), (40, 100), (100, 180)):
+        rows, columns = extent(inside, start, stop, strength.side // 2, grid)
+        assert rows.start % grid[0] == columns.start % grid[1] == 0
+        assert start <= rows.start < rows.stop <= stop
+        alpha = opacity(inside, strength, slice(start, stop)).copy()
+        assert alpha.any()
+        alpha[rows.start - start : rows.stop - start, columns] = 0
+        assert not alpha.any()
+    assert extent(np.zeros((40, 40), np.uint8), 0, 40, 2, grid) is None
+
+
+@pytest.mark.parametrize("grid", [(1, 1), (2, 2)])
+@pytest.mark.parametrize(
+    "at",
+    [
+        (20.3, 10.7, 161.2, 290.1),
+        (-30.5, -20.2, 240, 260.3),
+        (70.9, -100.4, 300.1, 300),
+        (9, 9, 20, 20),
+    ],
+)
+@pytest.mark.parametrize("cells", [14, 28, 56])
+def test_what_is_pasted_nearly_is_less_than_a_pixel_beside(cells, at, grid):
+    mask, size = figure(cells), (301, 251)
+    memory = lambda pixels: np.empty(pixels, bool)  # noqa: E731
+    window, near = paste_nearly(mask, box(*at), size, 0.5, memory, grid=grid, margin=3)
+    same, exact = pasted(mask, box(*at), size, 0.5, grid=grid, margin=3)
+    assert window == same
+    assert near.dtype == np.uint8
+    wide, narrow = (one(exact, np.ones((3, 3), np.uint8)) for one in (cv2.dilate, cv2.erode))
+    edge = np.count_nonzero(wide != narrow)
+    # A pixel beside, on a small part of the edge; in the corners of coarse masks more.
+    assert np.count_nonzero(near != exact) <= 0.15 * edge + 1
+    assert np.count_nonzero((near < narrow) | (near > wide)) <= 0.6 / cells * edge + 1
+
+
+def test_what_is_pasted_nearly_takes_anything():
+    memory = lambda pixels: np.empty(pixels, bool)  # noqa: E731
+    for at in ((np.nan, 0, 10, 10), (0, 0, np.inf, 10), (20, 10, 10, 20), (200, 10, 300, 20)):
+        assert paste_nearly(FULL, box(*at), (100, 100), 0.5, memory) is None
+    assert paste_nearly(np.nan * FULL, box(0, 0, 90, 90), (100, 100), 0.5, memory) is None
 
 
 @pytest.mark.parametrize("width", [0, 1.5, 6])

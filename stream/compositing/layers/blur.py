@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,13 +20,17 @@ from stream.compositing.style import Style
 from stream.roi import Window
 from stream.types import Array
 
-_RADIUS = 2.7
-"""Of the disc in the small picture, about: enough for a round one, few enough to be fast."""
+_RADIUS = 1.75
+"""Of the disc in the small picture, at least, and less than twice as much: enough for a round one,
+few enough to be fast."""
 _BLOOM = 6.0
 """How much more than its share a point of full brightness gives, as a lens sums up light and not
 code values. Lights that are smaller than a pixel of the small picture are averaged first."""
-_NOTHING = 1e-3
-_SOME = np.float32(0.02)
+_NOTHING: Any = 1e-3
+_HARDLY = np.float32(0.06)
+"""Of what is behind, as little as is not told from nothing in eight bits."""
+_SOME: Any = 5
+"""Of 255, as how much the least counts of which luma is asked."""
 _SURELY = 250
 """A mean of alpha from which on nothing behind is seen in a small pixel."""
 
@@ -45,7 +50,8 @@ class Blur(Behind):
         """The planes out of focus."""
         height, width = canvas.size
         radius = self._strength * height / 2
-        shrink = max(1, round(radius / _RADIUS))
+        # Halving is many times as fast as other ways to make a picture small.
+        shrink = 1 << max(0, math.floor(math.log2(radius / _RADIUS)))
         size = (math.ceil(width / shrink), math.ceil(height / shrink))
         planes = canvas.planes
         # Objects are cut out of planes of half the size, which chroma mostly has, a quarter of the
@@ -54,28 +60,32 @@ class Blur(Behind):
         clear, window = _clear(canvas, matte, middle)
         given_to = shrink_to(clear, size)
         small: list[Samples] = []
+        seen: list[Samples] = []
         for samples, step in zip(planes.samples, planes.steps, strict=True):
-            alone = _alone(samples, step, middle, clear, window)
-            small.append(shrink_to(alone, size))
+            seen.append(_fewer(samples, step, middle, clear.shape))
+            small.append(shrink_to(_alone(seen[-1], clear, window), size))
         # How much of each small pixel is behind, and its luma as far as it is.
-        share: Array = np.multiply(given_to, np.float32(1 / 255), dtype=np.float32)
-        bright = _weights(planes.encoding)
-        luma: Array = np.divide(small[0], np.maximum(share, _SOME), dtype=np.float32)
-        given: Array = bright.take(luma.astype(np.int32), mode="clip")
-        cv2.multiply(given, share, dst=share)
+        behind: Array = cv2.max(given_to, _SOME).astype(small[0].dtype, copy=False)
+        given = _looked_up(cv2.divide(small[0], behind, scale=255), _weights(canvas.encoding))
+        share: Array = cv2.multiply(given, given_to, scale=1 / 255, dtype=cv2.CV_32F)
         disc = _disc(radius / shrink)
-        total: Array = np.maximum(_spread(share, disc), np.float32(_NOTHING))
+        total: Array = cv2.max(_spread(share, disc), _NOTHING)
         lost = _lost(matte, size, total)
         found: list[Background | None] = []
-        for plane, samples in zip(small, planes.samples, strict=True):
+        for plane, whole in zip(small, seen, strict=True):
             weighted: Array = cv2.multiply(plane, given, dtype=cv2.CV_32F)
             depth = cv2.CV_8U if plane.dtype == np.uint8 else cv2.CV_16U
             blurred: Array = cv2.divide(_spread(weighted, disc), total, dtype=depth)
             if lost is not None:
-                here = cv2.resize(samples, size, interpolation=cv2.INTER_AREA)
-                np.copyto(blurred, here, where=lost)
+                np.copyto(blurred, shrink_to(whole, size), where=lost)
             found.append(Small(blurred))
         return found
+
+
+def _looked_up(luma: Array, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    if luma.dtype == np.uint8:
+        return np.asarray(cv2.LUT(luma, weights), np.float32)
+    return weights.take(luma, mode="clip")
 
 
 def _spread(plane: NDArray[np.float32], disc: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -95,7 +105,7 @@ def _lost(
     Returns:
         bool of the small picture; None where there is no such place.
     """
-    nothing = total <= np.float32(_NOTHING)
+    nothing = total <= _HARDLY
     if matte.window is None or not nothing.any():
         return None
     height, width = matte.alpha.shape
@@ -139,28 +149,35 @@ def _clear(
     return clear, window
 
 
-def _alone(
-    samples: Samples,
-    step: tuple[int, int],
-    middle: tuple[int, int],
-    clear: NDArray[np.uint8],
-    window: Window | None,
+def _fewer(
+    samples: Samples, step: tuple[int, int], middle: tuple[int, int], shape: tuple[int, ...]
 ) -> Samples:
-    """A plane with zero where objects are, so that nothing of them is in a small pixel's sum."""
+    """A plane with as many samples as the objects are cut out of."""
     fewer = (max(1, middle[0] // step[0]), max(1, middle[1] // step[1]))
     seen: Array = reduce_to(np.ascontiguousarray(samples), fewer)
-    if seen.shape != clear.shape:  # Of chroma that is coarser still.
-        seen = cv2.resize(seen, clear.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    if seen.shape != shape:  # Of chroma that is coarser still.
+        seen = cv2.resize(seen, shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return seen
+
+
+def _alone(seen: Samples, clear: NDArray[np.uint8], window: Window | None) -> Samples:
+    """A plane with zero where objects are, so that nothing of them is in a small pixel's sum.
+
+    Args:
+        seen: the plane as the objects are cut out of it.
+        clear: how far each sample is behind.
+        window: where anything is not.
+    """
     if window is None:
         return seen
-    seen = seen.copy() if np.shares_memory(seen, samples) else seen
+    alone = seen.copy()
     top, bottom, left, right = window
-    there = seen[top:bottom, left:right]
+    there = alone[top:bottom, left:right]
     share: Array = clear[top:bottom, left:right]
-    if seen.dtype != np.uint8:
+    if alone.dtype != np.uint8:
         share = share.astype(np.uint16)
     cv2.multiply(there, share, dst=there, scale=1 / 255)
-    return seen
+    return alone
 
 
 @lru_cache(maxsize=16)
