@@ -23,7 +23,10 @@ def enlargeable(mask: NDArray[np.float32], box: NDArray[np.float32]) -> bool:
     """Whether a mask's cells are of such a size; False where the box is not finite."""
     x1, y1, x2, y2 = box.tolist()
     rows, columns = mask.shape
-    return LEAST * columns <= x2 - x1 <= MOST * columns and LEAST * rows <= y2 - y1 <= MOST * rows
+    fits: bool = LEAST * columns <= x2 - x1 <= MOST * columns and (
+        LEAST * rows <= y2 - y1 <= MOST * rows
+    )
+    return fits
 
 
 def enlarged(
@@ -53,7 +56,7 @@ def enlarged(
         mask, place, (columns, rows), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     )
     # Of two bytes it is read and written in half the time.
-    coarse = cv2.multiply(moved, WHOLE, dtype=cv2.CV_16U)  # type: ignore[call-overload]
+    coarse = cv2.multiply(moved, WHOLE, dtype=cv2.CV_16U)
     soft = cv2.resize(coarse, None, fx=across, fy=down, interpolation=cv2.INTER_LINEAR)
     off = 0.0
     for first in (first_row, first_column):

@@ -16,6 +16,10 @@ from stream.roi import Window, mask_window, soft_strips
 SLOPE = 0.5
 """How much a soft mask falls within one cell at an edge of which the model is sure."""
 
+_OFF = 0.02
+"""By how much lower a mask's threshold may be so that all of an object is surely held; more would
+show as a rim of what is behind."""
+
 
 class Edge(NamedTuple):
     """How a matte falls off at an object's edge.
@@ -160,10 +164,11 @@ def _fallen(
     """
     if enlargeable(mask, box):
         near, off = enlarged(mask, box, window)
-        least = (low - (off * bend(mask) if held else 0.0)) * WHOLE
-        over = cv2.subtract(near, max(0.0, math.floor(least)))  # type: ignore[call-overload]
-        fallen = cv2.convertScaleAbs(over, alpha=gain / WHOLE, beta=0.499)
-        return np.asarray(fallen, np.uint8)
+        off = off * bend(mask) if held else 0.0
+        if off <= _OFF:
+            least: Any = max(0, math.floor((low - off) * WHOLE))
+            over = cv2.subtract(near, least)
+            return np.asarray(cv2.convertScaleAbs(over, alpha=gain / WHOLE, beta=0.499), np.uint8)
     fall = np.empty((window[1] - window[0], window[3] - window[2]), np.uint8)
     offset: Any = 0.5 - low * gain  # OpenCV takes a number too, which its types do not say.
     # Interpolation is linear, so the gain is applied to the few cells instead of the many pixels.

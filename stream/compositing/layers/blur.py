@@ -27,12 +27,11 @@ _BLOOM = 6.0
 """How much more than its share a point of full brightness gives, as a lens sums up light and not
 code values. Lights that are smaller than a pixel of the small picture are averaged first."""
 _NOTHING: Any = 1e-3
-_HARDLY = np.float32(0.06)
-"""Of what is behind, as little as is not told from nothing in eight bits."""
+_LITTLE = 31
+"""Of 255: what has no more of what is behind is not asked for its colour, of which in eight bits
+too little is left."""
 _SOME: Any = 5
 """Of 255, as how much the least counts of which luma is asked."""
-_SURELY = 250
-"""A mean of alpha from which on nothing behind is seen in a small pixel."""
 
 
 class Blur(Behind):
@@ -70,13 +69,15 @@ class Blur(Behind):
         share: Array = cv2.multiply(given, given_to, scale=1 / 255, dtype=cv2.CV_32F)
         disc = _disc(radius / shrink)
         total: Array = cv2.max(_spread(share, disc), _NOTHING)
-        lost = _lost(matte, size, total)
+        # Deep in an object; and in a gap of it, such as an arm's bend, that has nothing around it.
+        lost = total <= np.float32(_NOTHING)
+        some = matte.window is not None and bool(lost.any())
         found: list[Background | None] = []
         for plane, whole in zip(small, seen, strict=True):
             weighted: Array = cv2.multiply(plane, given, dtype=cv2.CV_32F)
             depth = cv2.CV_8U if plane.dtype == np.uint8 else cv2.CV_16U
             blurred: Array = cv2.divide(_spread(weighted, disc), total, dtype=depth)
-            if lost is not None:
+            if some:
                 np.copyto(blurred, shrink_to(whole, size), where=lost)
             found.append(Small(blurred))
         return found
@@ -90,38 +91,6 @@ def _looked_up(luma: Array, weights: NDArray[np.float32]) -> NDArray[np.float32]
 
 def _spread(plane: NDArray[np.float32], disc: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(cv2.filter2D(plane, -1, disc, borderType=cv2.BORDER_REFLECT_101), np.float32)
-
-
-def _lost(
-    matte: Matte, size: tuple[int, int], total: NDArray[np.float32]
-) -> NDArray[np.bool_] | None:
-    """Where something behind is seen, such as a gap in an arm's bend, and nothing around it is.
-
-    Args:
-        matte: the objects.
-        size: width and height of the small picture.
-        total: how much is behind around each of its pixels.
-
-    Returns:
-        bool of the small picture; None where there is no such place.
-    """
-    nothing = total <= _HARDLY
-    if matte.window is None or not nothing.any():
-        return None
-    height, width = matte.alpha.shape
-    side = height // size[1]
-    if (size[0] * side, size[1] * side) == (width, height):
-        # Elsewhere there is something behind.
-        top, bottom, left, right = on_grid(matte.window, (height, width), (side, side))
-        within = matte.alpha[top:bottom, left:right]
-        lost = np.zeros_like(nothing)
-        there = np.s_[top // side : bottom // side, left // side : right // side]
-        small = shrink_to(within, ((right - left) // side, (bottom - top) // side))
-        np.less(small, _SURELY, out=lost[there])
-        nothing &= lost
-    else:
-        nothing &= shrink_to(matte.alpha, size) < _SURELY
-    return nothing if nothing.any() else None
 
 
 def _clear(
@@ -145,7 +114,9 @@ def _clear(
     top, bottom, left, right = on_grid(matte.window, canvas.size, middle)
     alpha = reduced(matte.alpha[top:bottom, left:right], middle, held=True)
     window = (top // rows, -(-bottom // rows), left // columns, -(-right // columns))
-    cv2.bitwise_not(alpha, dst=clear[window[0] : window[1], window[2] : window[3]])
+    behind = clear[window[0] : window[1], window[2] : window[3]]
+    cv2.bitwise_not(alpha, dst=behind)
+    cv2.threshold(behind, _LITTLE, 0, cv2.THRESH_TOZERO, dst=behind)
     return clear, window
 
 
