@@ -128,6 +128,7 @@ class Canvas:
         tally: Tally | None = None,
         edges: Edges | None = None,
         alpha: NDArray[np.uint8] | None = None,
+        exact: bool = False,
     ) -> None:
         """Nothing is copied or pasted yet.
 
@@ -143,6 +144,7 @@ class Canvas:
             tally: what was counted up to it.
             edges: what knows the frames before; None where there are none.
             alpha: how opaque the picture's pixels are; None where all are wholly opaque.
+            exact: whether a layer needs masks pasted exactly, so that they are for all.
 
         Raises:
             ValueError: the picture has another format.
@@ -157,6 +159,7 @@ class Canvas:
         self.tally = tally
         self.occupied: list[Window] = []
         self.alpha = alpha
+        self._exact = exact
         asked = style.mask_threshold
         self.threshold = instances.mask_threshold if asked is None else asked
         self.memory = memory
@@ -212,6 +215,7 @@ class Canvas:
             exactly: whether each pixel is to be what `Instances.full_masks` says; else some on the
                 edge may not, which costs less than half.
         """
+        exactly = exactly or self._exact
         for key in ((index, True), (index, False))[: 1 if exactly else 2]:
             if key in self._pasted:
                 return self._pasted[key]

@@ -185,6 +185,7 @@ class Painter:
             tally=frame.tally,
             edges=self._edges,
             alpha=alpha,
+            exact=self.exact,
         )
         canvas.prepare()
         for layer in layers:

@@ -203,10 +203,14 @@ def test_a_layer_of_another_distribution_paints_beside_ours(tmp_path, monkeypatc
 def test_each_mask_is_pasted_once_for_all_layers_and_only_when_asked_for(monkeypatch, look):
     from stream.compositing import canvas as module
 
-    pasted, paste = [], module.paste
-    monkeypatch.setattr(
-        module, "paste", lambda *args, **how: (pasted.append(1), paste(*args, **how))[1]
-    )
+    pasted = []
+    for name in ("paste", "paste_nearly"):
+        paste = getattr(module, name)
+        monkeypatch.setattr(
+            module,
+            name,
+            lambda *args, paste=paste, **how: (pasted.append(1), paste(*args, **how))[1],
+        )
     picture = astronaut()
     painter = Painter(look)
     for count in (2, 4):

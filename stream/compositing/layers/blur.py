@@ -26,6 +26,8 @@ few enough to be fast."""
 _BLOOM = 6.0
 """How much more than its share a point of full brightness gives, as a lens sums up light and not
 code values. Lights that are smaller than a pixel of the small picture are averaged first."""
+_FEWEST = 4
+"""Pixels; OpenCV takes an array of fewer for one number, and there is nothing to blur."""
 _NOTHING: Any = 1e-3
 _LITTLE = 31
 """Of 255: what has no more of what is behind is not asked for its colour, of which in eight bits
@@ -52,6 +54,8 @@ class Blur(Behind):
         # Halving is many times as fast as other ways to make a picture small.
         shrink = 1 << max(0, math.floor(math.log2(radius / _RADIUS)))
         size = (math.ceil(width / shrink), math.ceil(height / shrink))
+        if size[0] * size[1] < _FEWEST:
+            return [None] * len(canvas.steps)
         planes = canvas.planes
         # Objects are cut out of planes of half the size, which chroma mostly has, a quarter of the
         # work: of such a sample that has only a little of an object, nothing counts.
