@@ -98,7 +98,7 @@ def paste_nearly(
     window = _window(mask, box, size, threshold, grid, margin)
     if window is None:
         return None
-    soft, _ = enlarged(mask, box, window)
+    soft = enlarged(mask, box, window)
     inside = allocate(soft.size).reshape(soft.shape)
     np.greater(soft, np.uint16(threshold * WHOLE), out=inside)
     return (window, inside.view(np.uint8)) if inside.flat[inside.argmax()] else None

@@ -10,12 +10,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.compositing.enlarge import WHOLE, bend, enlargeable, enlarged
+from stream.compositing.enlarge import WHOLE, bend, enlargeable, enlarged, moved_by
 from stream.roi import Window, mask_window, soft_strips
 
 SLOPE = 0.5
 """How much a soft mask falls within one cell at an edge of which the model is sure."""
 
+_MOVED = 0.07
+"""From where on bends are hardly ever so slight, so that they are not looked for."""
 _OFF = 0.02
 """By how much lower a mask's threshold may be so that all of an object is surely held; more would
 show as a rim of what is behind."""
@@ -163,11 +165,10 @@ def _fallen(
     Where it is held, no pixel is less than it would be exactly.
     """
     if enlargeable(mask, box):
-        near, off = enlarged(mask, box, window)
-        off = off * bend(mask) if held else 0.0
-        if off <= _OFF:
+        off = moved_by(mask, box, window) if held else 0.0
+        if off <= _MOVED and (off := off * bend(mask) if held else 0.0) <= _OFF:
             least: Any = max(0, math.floor((low - off) * WHOLE))
-            over = cv2.subtract(near, least)
+            over = cv2.subtract(enlarged(mask, box, window), least)
             return np.asarray(cv2.convertScaleAbs(over, alpha=gain / WHOLE, beta=0.499), np.uint8)
     fall = np.empty((window[1] - window[0], window[3] - window[2]), np.uint8)
     offset: Any = 0.5 - low * gain  # OpenCV takes a number too, which its types do not say.
