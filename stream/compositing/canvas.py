@@ -87,7 +87,7 @@ class Memory:
         self._wanted += pixels
         self.kept = self._wanted <= self._most
         if not self.kept:
-            return self.scratch("mask", (1, pixels))[0].view(np.bool_)
+            return np.asarray(self.scratch("mask", (1, pixels))[0].view(np.bool_))
         if self._wanted > len(self._block):  # It has the right size from the next frame on.
             return np.empty(pixels, np.bool_)
         return self._block[self._wanted - pixels : self._wanted]

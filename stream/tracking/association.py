@@ -125,4 +125,4 @@ def _shared(instances: Instances, index: int, placed: Placed) -> tuple[int, int]
         return 0, 0
     inside = threshold_mask(mask, box, window, threshold)
     covering = threshold_mask(placed[0], theirs, window, threshold)
-    return np.count_nonzero(inside), np.count_nonzero(inside & covering)
+    return int(np.count_nonzero(inside)), int(np.count_nonzero(inside & covering))
