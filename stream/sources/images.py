@@ -16,6 +16,7 @@ import av
 import cv2
 import numpy as np
 from av.container import InputContainer
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from stream.errors import SourceError, UsageError
@@ -246,10 +247,10 @@ def _read_by_ffmpeg(path: Path, data: NDArray[np.uint8]) -> av.VideoFrame:
             if whole is not None and whole.tiled:
                 pixels = whole.joined(_tiles(container, whole.items))
             else:
-                video = container.streams.video
                 # Beside the picture there may be a small one of it, its depth and more.
+                video = list(container.streams.video)
                 main = [one for one in video if whole is not None and one.id in whole.items]
-                pixels = _bgr(next(container.decode((main or video)[0]), None))
+                pixels = _bgr(next(_pictures(container, (main or video)[:1]), None))
     except SourceError as error:
         raise SourceError(f"{path} is not a picture that can be read, or it is damaged") from error
     except av.FFmpegError as error:  # first: some of them are also a ValueError
@@ -268,6 +269,11 @@ def _tiles(container: InputContainer, items: Sequence[int]) -> dict[int, NDArray
             if isinstance(picture, av.VideoFrame):
                 found.setdefault(packet.stream.id, _bgr(picture))
     return found
+
+
+def _pictures(container: InputContainer, streams: Sequence[VideoStream]) -> Iterator[av.VideoFrame]:
+    for stream in streams:
+        yield from container.decode(stream)
 
 
 def _bgr(picture: av.VideoFrame | None) -> NDArray[np.uint8]:

@@ -356,10 +356,12 @@ def test_footage_is_looked_ahead_into_as_far_as_a_run_does():
             seen.append([round(when - seconds, 3) for when, _ in following])
             return super().update(given, seconds, threshold, following)
 
-    film = [(index / 50, objects.found((objects.LEFT, 0.9))) for index in range(7)]
+    ahead = 3
+    step = Motion.lookahead / ahead
+    film = [(index * step, objects.found((objects.LEFT, 0.9))) for index in range(7)]
     list(identity.follow(identity.Way("looks", Looks, file=True), film, 0.5))
-    assert seen[0] == [0.02, 0.04, 0.06, 0.08]
-    assert [len(one) for one in seen] == [4, 4, 4, 3, 2, 1, 0]
+    assert seen[0] == [pytest.approx(place * step, abs=1e-3) for place in (1, 2, 3)]
+    assert [len(one) for one in seen] == [ahead, ahead, ahead, ahead, 2, 1, 0]
     seen.clear()
     list(identity.follow(identity.Way("looks", Looks), film, 0.5))
     assert seen == [[]] * 7
