@@ -47,6 +47,7 @@ _TWO_CODES = {
 }  # fmt: skip
 _OTHER_CODE = _TWO_CODES | {terminological: other for other, terminological in _TWO_CODES.items()}
 _HOLD_ALL = {"matroska", "webm"}
+_ONE_CHAPTER = (Chapter(Fraction(0), Fraction(1, 10), {"title": "One"}),)
 # What these formats are called by people who do not write muxers.
 _CALLED = {"yuv4mpegpipe": "Y4M"}
 
@@ -161,10 +162,16 @@ def _values(tags: Mapping[str, str]) -> set[str]:
     return {value.strip() for value in tags.values()}
 
 
+def _known(kind: ContainerKind) -> bool | None:
+    """Whether a container holds any words; None where that is found out by trying."""
+    return False if kind.alone else True if kind.format in _HOLD_ALL else None
+
+
 def _lost(kind: ContainerKind, tags: tuple[tuple[str, str], ...]) -> list[str]:
     """The names of those tags of a film that a reader does not find again."""
-    if not tags or kind.alone or kind.format in _HOLD_ALL:
-        return [name for name, _ in tags] if kind.alone else []
+    known = _known(kind)
+    if not tags or known is not None:
+        return [] if known else [name for name, _ in tags]
     again = tiny_film(kind, "video", film=dict(tags))
     if again is None:
         return []
@@ -178,8 +185,9 @@ def _lost(kind: ContainerKind, tags: tuple[tuple[str, str], ...]) -> list[str]:
 @functools.cache
 def _holds(kind: ContainerKind, medium: str, name: str, value: str) -> bool:
     """Whether a reader finds a stream's tag again, under whatever name."""
-    if kind.alone or kind.format in _HOLD_ALL:
-        return not kind.alone
+    known = _known(kind)
+    if known is not None:
+        return known
     again = tiny_film(kind, medium, track={name: value})
     if again is None:
         return True
@@ -190,13 +198,11 @@ def _holds(kind: ContainerKind, medium: str, name: str, value: str) -> bool:
 
 @functools.cache
 def _holds_chapters(kind: ContainerKind) -> bool:
-    if kind.alone or kind.format in _HOLD_ALL:
-        return not kind.alone
-    again = tiny_film(kind, "video", begun=lambda made: set_chapters(made, _ONE))
+    known = _known(kind)
+    if known is not None:
+        return known
+    again = tiny_film(kind, "video", begun=lambda made: set_chapters(made, _ONE_CHAPTER))
     if again is None:
         return True
     with av.open(again, "r") as read:
         return bool(read.chapters())
-
-
-_ONE = (Chapter(Fraction(0), Fraction(1, 10), {"title": "One"}),)

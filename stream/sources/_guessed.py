@@ -16,7 +16,7 @@ from stream.sources._container import RAISED, open_container
 _log = logging.getLogger(__name__)
 
 # AVI has no other times. Some writers of the others do not know better.
-_ALWAYS = {"avi"}
+ALWAYS = {"avi"}
 _PERHAPS = {"asf", "mxf", "rm", "wtv"}
 # Pictures out of order follow each other at once.
 _LOOKED_AT = 24
@@ -30,7 +30,7 @@ def are_decode_times(path: Path, container: InputContainer, video: VideoStream) 
         container: the open file.
         video: its stream.
     """
-    if container.format.name in _ALWAYS:
+    if container.format.name in ALWAYS:
         return True
     if container.format.name not in _PERHAPS or not video.codec_context.reorder_depth:
         return False

@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from stream.errors import SourceError
 from stream.sources._container import RAISED, open_container
-from stream.sources._guessed import are_decode_times
+from stream.sources._guessed import ALWAYS, are_decode_times
 from stream.sources._joined import beginnings, next_flv
 from stream.sources._tags import mend_tags
 from stream.sources._transparency import decoder_of
@@ -122,7 +122,7 @@ class Reader:
         # Where they are decoding times, the n-th picture that is shown has the n-th of them.
         self._times: list[int] | None = [] if are_decode_times(path, container, video) else None
         self._noted: int | None = None
-        self._guessed = container.format.name == "avi"
+        self._guessed = container.format.name in ALWAYS
         self._sent = self._came = 0
         for stream in container.streams:
             if stream not in self._streams:
