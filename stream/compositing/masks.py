@@ -78,6 +78,12 @@ def paste(
     top, bottom, left, right = window
     out = allocate((bottom - top) * (right - left)).reshape(bottom - top, right - left)
     inside = threshold_mask(mask, box, window, threshold, out)
+    return _unless_empty(window, inside)
+
+
+def _unless_empty(
+    window: Window, inside: NDArray[np.bool_]
+) -> tuple[Window, NDArray[np.uint8]] | None:
     # The position of the first True, found without reading on.
     return (window, inside.view(np.uint8)) if inside.flat[inside.argmax()] else None
 
@@ -101,7 +107,7 @@ def paste_nearly(
     soft = enlarged(mask, box, window)
     inside = allocate(soft.size).reshape(soft.shape)
     np.greater(soft, np.uint16(threshold * WHOLE), out=inside)
-    return (window, inside.view(np.uint8)) if inside.flat[inside.argmax()] else None
+    return _unless_empty(window, inside)
 
 
 def _window(

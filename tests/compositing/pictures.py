@@ -57,6 +57,13 @@ def memory(picture: av.VideoFrame) -> list[np.ndarray]:
     ]
 
 
+def padding(picture: av.VideoFrame) -> list[np.ndarray]:
+    """What lies behind the ends of each plane's lines, not copied."""
+    return [
+        full[:, plane.width :] for full, plane in zip(memory(picture), picture.planes, strict=True)
+    ]
+
+
 def samples(picture: av.VideoFrame) -> list[np.ndarray]:
     """A copy of each plane's samples, without padding."""
     return [

@@ -14,7 +14,7 @@ from stream.instances import Instances
 from stream.pixels import paintable, plane_view
 from stream.plugins import Kind
 from stream.references import Referencer
-from tests.compositing.pictures import FORMATS, astronaut, frame, memory, people, same, samples
+from tests.compositing.pictures import FORMATS, astronaut, frame, padding, people, same, samples
 
 FIGURES = ("Inference time:\t12.3 ms", "frames per second\t30.0")
 each = pytest.mark.parametrize("name", LAYERS.names())
@@ -49,15 +49,12 @@ def test_there_are_layers_and_each_has_its_name():
 def test_any_picture_of_any_size_is_painted_inside_its_lines(name, size):
     for pixels in FORMATS:
         picture = astronaut(*size, pixels)
-        edges = [
-            full[:, plane.width :]
-            for full, plane in zip(memory(picture), picture.planes, strict=True)
-        ]
-        for padding in edges:
-            padding[:] = 99
+        edges = padding(picture)
+        for edge in edges:
+            edge[:] = 99
         after = painted(name, picture, somebody(picture))
         assert (after.width, after.height) == size, pixels
-        assert all((padding == 99).all() for padding in edges), pixels
+        assert all((edge == 99).all() for edge in edges), pixels
 
 
 @each

@@ -7,7 +7,7 @@ from stream.compositing.layers.labels import Label, LabelPainter, place
 from stream.compositing.palette import PALETTE
 from stream.compositing.planes import writable_planes
 from stream.compositing.text import text_size
-from tests.compositing.pictures import FORMATS, astronaut, memory, samples
+from tests.compositing.pictures import FORMATS, astronaut, padding, samples
 
 anywhere = st.floats(-5000, 5000)
 
@@ -70,14 +70,11 @@ def test_labels_leave_the_line_padding_alone(size):
     ]
     for pixels in FORMATS:
         picture = astronaut(*size, pixels)
-        outside = [
-            full[:, plane.width :]
-            for full, plane in zip(memory(picture), picture.planes, strict=True)
-        ]
-        for padding in outside:
-            padding[:] = 99
+        outside = padding(picture)
+        for edge in outside:
+            edge[:] = 99
         LabelPainter().paint(writable_planes(picture), labels)
-        assert all((padding == 99).all() for padding in outside), pixels
+        assert all((edge == 99).all() for edge in outside), pixels
 
 
 def test_a_label_is_readable_on_dark_and_on_bright():
