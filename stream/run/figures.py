@@ -182,6 +182,11 @@ class Figures:
             self._frames_in += 1
         return Job(frame, self)
 
+    @property
+    def entered(self) -> int:
+        """How many frames have come in."""
+        return self._frames_in
+
     def out(self, frame: Frame) -> None:
         """A frame is out at the first output that counts; called once, with the lock held."""
         now = self._now()

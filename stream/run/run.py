@@ -322,6 +322,10 @@ class Run:
         except BaseException as error:  # noqa: BLE001 - carried to the caller of run
             if not self._stopping.is_set():
                 self._fail(error)
+                if not self._figures.entered:
+                    # There is nothing to write, and what is to be replaced must stay.
+                    self.abort()
+                    return
         # After an error of the source, what was decoded before it is still finished and written.
         self._decoded.close()
 

@@ -119,14 +119,15 @@ class Muxer:
         last(self.destination)
         self.destination.commit()
 
-    def let_go(self) -> None:
-        """Closes the file as it is; removes one that holds no packet."""
+    def let_go(self, *, keep: bool = True) -> None:
+        """Closes the file as it is; removes one that holds no packet, or is not to be kept."""
         self._let_go_of_trials()
-        if self.destination.error is None and self._used:
+        keep = keep and self._used
+        if self.destination.error is None and keep:
             # An index makes what is there a normal file; without it the fragments still play.
             with contextlib.suppress(*FAILURES):
                 self.container.close()
-        self.destination.abandon(keep=self._used)
+        self.destination.abandon(keep=keep)
 
     def _let_go_of_trials(self) -> None:
         for scratch in self._trying:

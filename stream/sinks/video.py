@@ -354,10 +354,16 @@ class VideoSink(Sink):
     def close(self) -> None:
         """Finishes the file so that it is a normal, complete one; safe to call twice.
 
+        Without a picture there is no film: then no file is left, and an earlier one stays.
+
         Raises:
             SinkError: the end could not be written; the message says what was saved.
         """
         if self._done:
+            return
+        if self._last is None:
+            self._discard()
+            self._remarks.append(f"no picture came, so {self.path.name} was not written")
             return
         try:
             self._mux(self._encoded(None), final=True)
@@ -382,7 +388,7 @@ class VideoSink(Sink):
         if self._done:
             return
         self._done = True
-        self._muxer.let_go()
+        self._muxer.let_go(keep=self._last is not None)
 
     def _failed(self, error: BaseException) -> SinkError:
         broken, working = self._destination.error, self._destination.working

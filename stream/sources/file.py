@@ -215,6 +215,13 @@ class FileSource(Source):
         start = float(self._request.start or 0)
         return UsageError(f"{self.path} ends before the start that was asked for ({start:g} s)")
 
+    def _none_within(self) -> UsageError:
+        start, end = float(self._request.start or 0), self._request.end
+        until = "or later" if end is None else f"or later and before {float(end):g} s"
+        return UsageError(
+            f"no picture of {self.path} begins at {start:g} s {until}: begin earlier, or end later"
+        )
+
     @property
     def remarks(self) -> list[str]:
         """What is wrong with the file or not kept of it; complete when the iteration has ended."""
@@ -227,7 +234,11 @@ class FileSource(Source):
         return self._reader.corrupt + self._upright.mended
 
     def __iter__(self) -> Iterator[Item]:
-        """Yields frames in presentation order, and packets of other streams as they were read."""
+        """Yields frames in presentation order, and packets of other streams as they were read.
+
+        Raises:
+            UsageError: no picture begins within what was asked for.
+        """
         with self._lock:
             if self._iterating or self._closing.is_set():
                 return
@@ -282,6 +293,8 @@ class FileSource(Source):
             waiting = _Picture(piece, pts, nominal, certain)
         if waiting is not None:
             yield self._frame(waiting, self._last_duration(waiting))
+        elif not self._closing.is_set():
+            raise self._none_within()
         yield from self._release(held, None)
         self._remark_end()
 

@@ -15,6 +15,7 @@ from stream.options import OutputOptions
 from stream.plugins import Kind
 from stream.run.output import Output
 from stream.sinks.base import Sink
+from stream.sinks.video import VideoSink
 from stream.sinks.virtual_camera import VirtualCameraSink
 from stream.sinks.window import WindowSink
 from tests.run.parts import Grey, make_run
@@ -129,6 +130,28 @@ def test_nothing_that_was_there_is_touched_unless_it_is_asked_for(kind, here):
     sink = opened(kind, overwrite=True)
     sink.abort()
     assert target.read_bytes() == b"somebody's"
+
+
+@each
+def test_a_source_that_fails_before_its_first_frame_replaces_nothing(kind, here):
+    target = Path(TARGETS[kind.__name__])
+    if not target.suffix or "://" in TARGETS[kind.__name__]:
+        pytest.skip("it goes to no one file")
+    target.write_bytes(b"somebody's")
+    outcome = make_run(Grey(5, fails_at=0), opened(kind, overwrite=True)).run()
+    assert outcome.error is not None
+    assert target.read_bytes() == b"somebody's"
+    assert list(here.iterdir()) == [here / target.name]
+
+
+def test_a_film_without_a_picture_is_none(here):
+    Path("out.mkv").write_bytes(b"somebody's")
+    sink = opened(VideoSink, overwrite=True)
+    sink.write(next(item for item in Grey(1) if not isinstance(item, Frame)))
+    sink.close()
+    assert "no picture came, so out.mkv was not written" in sink.remarks
+    assert list(here.iterdir()) == [here / "out.mkv"]
+    assert Path("out.mkv").read_bytes() == b"somebody's"
 
 
 @each

@@ -113,6 +113,18 @@ def test_a_cut_that_selects_nothing_is_refused(tmp_path, cut):
         FileSource(path, **cut)
 
 
+@pytest.mark.parametrize(
+    "cut", [{"start": 0.97}, {"start": 0.97, "end": 5}, {"start": 0.05, "end": 0.07}]
+)
+def test_a_cut_between_the_beginnings_of_two_pictures_is_refused(tmp_path, cut):
+    path = make_clip(tmp_path / "in.mp4", frames=25)
+    with (
+        FileSource(path, **cut) as source,
+        pytest.raises(UsageError, match=r"no picture of .* begins"),
+    ):
+        list(source)
+
+
 def test_a_name_may_look_like_an_address(tmp_path):
     path = make_clip(tmp_path / "plain.mp4", frames=3).rename(tmp_path / "http:a %d.mp4")
     assert len(frames_of(path)) == 3
