@@ -170,6 +170,7 @@ class Canvas:
         self._mattes: dict[Edge, Matte] = {}
         self._edges = Edges() if edges is None else edges
         self._softs: dict[Care, list[Soft | None]] = {}
+        self._together: dict[Care, list[Soft]] = {}
         self._crests: dict[int, tuple[float, float] | None] | None = None
         memory.reset()
 
@@ -253,7 +254,7 @@ class Canvas:
             alpha = self.memory.plane(f"matte {len(self._mattes)}", self.size)
             care = self._care(False)
             if care.any:
-                softs = (one for one in self._with(care) if one is not None)
+                softs = self._all(care)
                 self._mattes[edge] = joined(alpha, (shaped(one, self.size, edge) for one in softs))
             else:
                 self._mattes[edge] = union(alpha, self._masks, self._boxes, self.threshold, edge)
@@ -276,6 +277,16 @@ class Canvas:
                 self._picture, self.instances, self.threshold, self.seconds, care
             )
         return self._softs[care]
+
+    def _all(self, care: Care) -> list[Soft]:
+        """All objects, each on its own only where that is asked for as well."""
+        if care == self._care(True):
+            return [one for one in self._with(care) if one is not None]
+        if care not in self._together:
+            self._together[care] = self._edges.together(
+                self._picture, self.instances, self.threshold, self.seconds, care
+            )
+        return self._together[care]
 
     def want_crests(self) -> None:
         """To be called before layers paint by one that will ask for `crest`."""

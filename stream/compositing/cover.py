@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from stream.compositing.behind import composed
 from stream.compositing.canvas import Canvas
-from stream.compositing.coverage import Grid, Patch, alpha, grid_of, joined, patch, pixels
+from stream.compositing.coverage import Grid, Patch, grid_of, joined, kept, patch, pixels
 from stream.compositing.layer import Layer
-from stream.compositing.planes import Samples, blend, part, put, shrink_to
+from stream.compositing.planes import Samples, blend_around, part, put, shrink_to
 from stream.compositing.selection import ALL
 from stream.compositing.style import Style
 from stream.instances import Instances, box_iou
@@ -189,13 +189,14 @@ class Cover(Layer):
             self._covered.popleft()
         if not found or not self._covered:
             return
-        boxes = np.stack([one.box for one in found])
-        overlaps = box_iou(np.stack([one.box for one in self._covered]), boxes)
-        standing = np.flatnonzero(overlaps.max(axis=1) >= _STANDS).tolist()
+        covered = list(self._covered)
+        boxes = np.array([one.box for one in found])
+        overlaps = box_iou(np.array([one.box for one in covered]), boxes)
+        standing = (overlaps.max(axis=1) >= _STANDS).tolist()
         likest = overlaps.argmax(axis=1).tolist()
-        for place in standing:
-            # As coarse as what is there now.
-            yield self._covered[place]._replace(longest=found[likest[place]].longest)
+        for one, stands, like in zip(covered, standing, likest, strict=True):
+            if stands:  # As coarse as what is there now.
+                yield _Covered(one.seconds, one.box, found[like].longest, one.patch)
 
     def _remember(self, found: Sequence[_Covered], now: float) -> None:
         """Keeps what was covered in the last frame, and some of those before."""
@@ -244,28 +245,27 @@ class Cover(Layer):
         return missing
 
     def _cover(self, canvas: Canvas, grid: Grid, patches: Sequence[Patch], block: int) -> None:
-        plane = np.zeros(grid.cells, np.uint8)
-        planes = canvas.planes
-        windows = joined(plane, patches)
-        # Cells at the edge of a cover stay whole: what is half is doubled.
-        plane = np.asarray(cv2.blur(plane, (3, 3), borderType=cv2.BORDER_REPLICATE), np.uint8)
+        planes, scratch = canvas.planes, canvas.memory.scratch
+        bare, windows = joined(grid, patches)
         for cells in windows:
             window = pixels(grid, cells)
-            strengths: dict[tuple[int, int], NDArray[np.uint8]] = {}
+            shares: dict[tuple[int, int], NDArray[np.uint8]] = {}
             for place, (samples, step) in enumerate(zip(planes.samples, planes.steps, strict=True)):
-                if step not in strengths:
-                    strengths[step] = alpha(plane, grid, cells, step)
-                there = part(samples, step, window)
+                if step not in shares:
+                    shares[step] = kept(bare, grid, cells, step)
+                    if self.hard:
+                        cv2.threshold(
+                            shares[step], _HALF - 1, 255, cv2.THRESH_BINARY_INV, dst=shares[step]
+                        )
+                share, there = shares[step], part(samples, step, window)
                 cover = self.covered(canvas, samples, step, place, window, block)
                 if isinstance(cover, int):
-                    blend(there, strengths[step], cover)
+                    blend_around(there, share, cover, scratch("added", share.shape))
                 elif self.hard:
-                    _, inside = cv2.threshold(strengths[step], _HALF - 1, 255, cv2.THRESH_BINARY)
-                    put(there, cover, np.asarray(inside, np.uint8))
+                    put(there, cover, share)
                 else:
-                    clear = np.asarray(cv2.bitwise_not(strengths[step]), np.uint8)
                     ours: Array = np.ascontiguousarray(there)
-                    there[...] = composed(ours, cover, clear)
+                    there[...] = composed(ours, cover, share)
 
 
 def coarse(
@@ -286,22 +286,34 @@ def coarse(
     rows, columns = block // step[0], block // step[1]
     top, bottom = window[0] // step[0], -(-window[1] // step[0])
     left, right = window[2] // step[1], -(-window[3] // step[1])
-    # Whole squares, beyond the picture repeating its last samples.
+    # Whole squares, as far as there is any of them.
     above, before = top - top % rows, left - left % columns
-    below, beyond = bottom + -bottom % rows, right + -right % columns
-    there = samples[above:below, before:beyond]  # as far as there is any
-    beyond_rows, beyond_columns = below - above - there.shape[0], beyond - before - there.shape[1]
-    whole: Array = there
-    if beyond_rows or beyond_columns:
-        edge = (0, beyond_rows, 0, beyond_columns)
-        whole = cv2.copyMakeBorder(np.ascontiguousarray(there), *edge, cv2.BORDER_REPLICATE)
-    small: Array = shrink_to(whole, (whole.shape[1] // columns, whole.shape[0] // rows))
+    there = samples[above : bottom + -bottom % rows, before : right + -right % columns]
+    small = _averages(there, rows, columns)
     if smooth:
-        shape = (whole.shape[1], whole.shape[0])
+        shape = (small.shape[1] * columns, small.shape[0] * rows)
         large: Array = cv2.resize(small, shape, interpolation=cv2.INTER_LINEAR)
     else:
-        large = small.repeat(rows, axis=0).repeat(columns, axis=1)
+        # Across first: whole rows are repeated by copying.
+        large = small.repeat(columns, axis=1).repeat(rows, axis=0)
     return np.asarray(large[top - above : bottom - above, left - before : right - before])
+
+
+def _averages(samples: Samples, rows: int, columns: int) -> Samples:
+    """The mean of each so many rows and columns, of fewer at the end."""
+    down, across = samples.shape[0] // rows, samples.shape[1] // columns
+    height, width = down * rows, across * columns
+    below, beside = height < samples.shape[0], width < samples.shape[1]
+    small = np.empty((down + below, across + beside), samples.dtype)
+    if down and across:
+        small[:down, :across] = shrink_to(samples[:height, :width], (across, down))
+    if below and across:
+        small[down, :across] = shrink_to(samples[height:, :width], (across, 1))
+    if beside and down:
+        small[:down, across:] = shrink_to(samples[:height, width:], (1, down))
+    if below and beside:
+        small[down, across] = round(float(samples[height:, width:].mean()))
+    return small
 
 
 @lru_cache(maxsize=256)
@@ -318,18 +330,21 @@ def block_size(least: float, longest: float, grid: tuple[int, int]) -> int:
 
 
 def _seen(instances: Instances, now: float, *, sure: bool) -> Iterator[_Seen]:
+    if not len(instances):
+        return
     ids = None if instances.track_ids is None else instances.track_ids.tolist()
-    places = instances.paste_boxes
-    for index, box in enumerate(instances.boxes):
-        if np.isfinite(places[index]).all() and np.isfinite(box).all():
-            identity = None if ids is None else ids[index]
-            yield _Seen(identity, box, instances.masks[index], places[index], now, sure)
+    boxes, places, masks = instances.boxes, instances.paste_boxes, instances.masks
+    finite = np.isfinite(boxes).all(axis=1) & np.isfinite(places).all(axis=1)
+    for index in np.flatnonzero(finite).tolist():
+        identity = None if ids is None else ids[index]
+        yield _Seen(identity, boxes[index], masks[index], places[index], now, sure)
 
 
 def _shaped(canvas: Canvas, grid: Grid, seen: _Seen, scale: float) -> _Covered | None:
     """What is covered of an object, so much larger."""
     size = canvas.size
-    longest = float(max(seen.box[2] - seen.box[0], seen.box[3] - seen.box[1])) * scale
+    left, top, right, bottom = seen.box.tolist()
+    longest = max(right - left, bottom - top) * scale
     # An object may be far larger than the picture, of which it says nothing.
     reach = max(2.0, _AROUND * min(size), min(_BEYOND * longest, 0.1 * max(size)))
     threshold = _GROWN * canvas.threshold
@@ -363,5 +378,7 @@ def _within(one: _Seen, found: list[_Seen]) -> bool:
 
 def _scaled(box: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
     """A box grown around its middle."""
+    if scale == 1:
+        return box
     middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2 * np.float32(scale)
     return np.concatenate([middle - half, middle + half]).astype(np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -20,6 +20,10 @@ _FINE = 180
 _ONWARD = 0.05
 """How far a mask that is sure up to the edge of its box goes on beyond, of the box's sides: the
 model cannot put anything outside a box that it has drawn too small."""
+
+
+_THIRD = 85
+"""What stands for a covered cell while they are counted."""
 
 
 class Grid(NamedTuple):
@@ -40,15 +44,18 @@ class Grid(NamedTuple):
 
 
 class Patch(NamedTuple):
-    """What is covered of one object.
+    """What is covered of one object, and around it.
 
     Attributes:
-        window: in cells.
-        inside: uint8 of the window's size, 255 where it is covered, else 0; not to be written to.
+        window: in cells, with all that is around it.
+        inside: uint8 of the window's size, `_THIRD` where the object is, else 0; not to be written
+            to.
+        radius: how far what is covered reaches beyond, in cells.
     """
 
     window: Window
     inside: NDArray[np.uint8]
+    radius: int
 
 
 def grid_of(size: tuple[int, int], steps: tuple[int, int]) -> Grid:
@@ -109,27 +116,42 @@ def patch(
     size = (window[3] - window[2], window[1] - window[0])
     soft = cv2.warpAffine(wide, place, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     inside = np.asarray(soft > np.float32(threshold)).view(np.uint8)
-    grown = np.asarray(cv2.dilate(inside, _disc(radius)), np.uint8)
-    grown *= np.uint8(255)
-    return Patch(window, grown) if grown.any() else None
+    inside *= np.uint8(_THIRD)
+    return Patch(window, inside, radius) if inside.any() else None
 
 
-def joined(plane: NDArray[np.uint8], patches: Iterable[Patch]) -> list[Window]:
-    """Puts patches into a plane.
+def joined(grid: Grid, patches: Sequence[Patch]) -> tuple[NDArray[np.uint8], list[Window]]:
+    """What patches leave bare together.
 
     Args:
-        plane: uint8 of a grid's cells, which is written to.
-        patches: of the same grid.
+        grid: of all of them.
+        patches: at least one.
 
     Returns:
-        Windows that hold all of them and do not touch each other, with a cell around.
+        How far each cell is bare, uint8 of the grid's cells: 0 where it is covered and straight
+        beside that, so that covered cells stay so to their edges when pixels are interpolated;
+        and windows that hold all that is not 255 and do not touch each other.
     """
+    plane = np.zeros(grid.cells, np.uint8)
+    for number, radius in enumerate({one.radius for one in patches}):
+        # What is around several is found at once.
+        alike = [one for one in patches if one.radius == radius]
+        inside = np.zeros(grid.cells, np.uint8) if number else plane
+        for (top, bottom, left, right), own, _ in alike:
+            there = inside[top:bottom, left:right]
+            cv2.max(there, own, dst=there)
+        places = np.array([one.window for one in alike])
+        (top, _, left, _), (_, bottom, _, right) = places.min(axis=0), places.max(axis=0)
+        there = plane[top:bottom, left:right]
+        grown = cv2.dilate(inside[top:bottom, left:right], _disc(radius))
+        cv2.max(there, grown, dst=there)
+    # A cell counts for each of nine; three, as on a straight edge, are enough.
+    counts = cv2.boxFilter(plane, -1, (3, 3), normalize=False, borderType=cv2.BORDER_REPLICATE)
+    bare = np.asarray(cv2.bitwise_not(counts), np.uint8)
     windows: list[Window] = []
     rows, columns = plane.shape
-    for (top, bottom, left, right), inside in patches:
-        there = plane[top:bottom, left:right]
-        np.maximum(there, inside, out=there)
-        window = (max(0, top - 1), min(rows, bottom + 1), max(0, left - 1), min(columns, right + 1))
+    for top, bottom, left, right in {one.window: None for one in patches}:
+        window = (max(0, top - 2), min(rows, bottom + 2), max(0, left - 2), min(columns, right + 2))
         if any(_within(window, one) for one in windows):
             continue
         # What grows may come to touch another.
@@ -138,7 +160,7 @@ def joined(plane: NDArray[np.uint8], patches: Iterable[Patch]) -> list[Window]:
                 windows.remove(one)
                 window = around(window, one)
         windows.append(window)
-    return windows
+    return bare, windows
 
 
 def pixels(grid: Grid, window: Window) -> Window:
@@ -151,13 +173,13 @@ def pixels(grid: Grid, window: Window) -> Window:
     )
 
 
-def alpha(
-    plane: NDArray[np.uint8], grid: Grid, window: Window, step: tuple[int, int]
+def kept(
+    bare: NDArray[np.uint8], grid: Grid, window: Window, step: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """How far samples are covered: wholly in covered cells, less over the cell beside them.
+    """How far samples stay as they are: not at all in covered cells, more and more beside them.
 
     Args:
-        plane: uint8 of the grid's cells.
+        bare: uint8 of the grid's cells, from `joined`.
         grid: the cells.
         window: in cells.
         step: rows and columns of luma per sample.
@@ -168,17 +190,15 @@ def alpha(
     top, bottom, left, right = window
     # With the cells beside the window, towards which the outermost are interpolated.
     first, before = max(0, top - 1), max(0, left - 1)
-    part = plane[first : bottom + 1, before : right + 1]
+    part = bare[first : bottom + 1, before : right + 1]
     down, across = grid.side // step[0], grid.side // step[1]
     size = (part.shape[1] * across, part.shape[0] * down)
-    large: Array = cv2.resize(np.ascontiguousarray(part), size, interpolation=cv2.INTER_LINEAR)
-    # Halfway between a covered cell and a bare one it is 128: twice that is whole again.
+    large: Array = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
     shown = pixels(grid, window)
     rows = -(-(shown[1] - shown[0]) // step[0])
     columns = -(-(shown[3] - shown[2]) // step[1])
     y, x = (top - first) * down, (left - before) * across
-    cut = large[y : y + rows, x : x + columns]
-    return np.asarray(cv2.add(cut, cut), np.uint8)
+    return np.asarray(large[y : y + rows, x : x + columns], np.uint8)
 
 
 def _within(one: Window, other: Window) -> bool:

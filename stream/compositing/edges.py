@@ -10,9 +10,19 @@ from numpy.typing import NDArray
 
 from stream.compositing import learned
 from stream.compositing.planes import Planes, readable_planes
-from stream.compositing.refine import Region, refine, regions
-from stream.compositing.soft import Soft, pasted
-from stream.compositing.steady import Steady
+from stream.compositing.refine import (
+    FINE,
+    Region,
+    bilateral,
+    cell_of,
+    look,
+    regions,
+    roughly,
+    shown,
+)
+from stream.compositing.soft import Soft, centred, pasted
+from stream.compositing.steady import Steady, SteadyTogether
+from stream.compositing.together import merged
 from stream.instances import Instances
 
 
@@ -40,6 +50,7 @@ class Edges:
 
     def __init__(self) -> None:
         self._steady: dict[Care, Steady] = {}
+        self._steady_together: dict[Care, SteadyTogether] = {}
 
     def softs(
         self,
@@ -62,31 +73,75 @@ class Edges:
             For each instance; None where no pixel of the picture is its.
         """
         planes = readable_planes(picture)
-        size = planes.size
-        masks, boxes = instances.masks, instances.paste_boxes
-        cells = (masks.shape[1], masks.shape[2])
-        known = learned.bundled() if care.refine and care.learned else None
-        drawn: list[Region | None] = [None] * len(boxes)
-        if known is not None:
-            names = np.array([name in known.classes for name in instances.names], np.bool_)
-            drawn = learned.regions(names, boxes, cells, size, planes.grid)
-        rest = np.array([region is None for region in drawn], np.bool_)
-        seen: list[Region | None] = [None] * len(boxes)
-        if care.refine:
-            others = iter(regions(boxes[rest], cells, size, planes.grid))
-            seen = [next(others) if region is None else None for region in drawn]
-        found: list[Soft | None] = []
-        for mask, box, by_learned, by_filter in zip(masks, boxes, drawn, seen, strict=True):
-            if known is not None and by_learned is not None:
-                found.append(learned.refine(known, planes, by_learned, mask, box, threshold))
-            elif by_filter is not None:
-                found.append(refine(planes, by_filter, mask, box, threshold))
-            else:
-                found.append(pasted(mask, box, size, threshold))
+        found = _drawn(planes, instances, threshold, care)
         if care.steady:
             steady = self._steady.setdefault(care, Steady())
             found = steady(_luma(planes), instances, found, seconds)
         return found
+
+    def together(
+        self,
+        picture: av.VideoFrame,
+        instances: Instances,
+        threshold: float,
+        seconds: float,
+        care: Care,
+    ) -> list[Soft]:
+        """All objects of the next frame, where it does not count which is whose.
+
+        They are steadied together, which costs a part of what each alone costs.
+
+        Args:
+            picture: not painted on yet.
+            instances: what was found in it.
+            threshold: a soft mask above this is an object.
+            seconds: the frame's presentation time.
+            care: what is done.
+
+        Returns:
+            Parts of the picture, which may lie over each other.
+        """
+        planes = readable_planes(picture)
+        drawn = _drawn(planes, instances, threshold, care)
+        found = merged([soft for soft in drawn if soft is not None])
+        if care.steady:
+            steady = self._steady_together.setdefault(care, SteadyTogether())
+            found = steady(_luma(planes), instances, found, seconds)
+        return found
+
+
+def _drawn(planes: Planes, instances: Instances, threshold: float, care: Care) -> list[Soft | None]:
+    """Each object, refined if that is done; None where no pixel of the picture is its."""
+    masks, boxes, size = instances.masks, instances.paste_boxes, planes.size
+    if not care.refine:
+        return [pasted(mask, box, size, threshold) for mask, box in zip(masks, boxes, strict=True)]
+    cells = (masks.shape[1], masks.shape[2])
+    known = learned.bundled() if care.learned else None
+    found: list[Region | None] = [None] * len(boxes)
+    if known is not None:
+        names = np.array([name in known.classes for name in instances.names], np.bool_)
+        found = learned.regions(names, boxes, cells, size, planes.grid)
+    rest = [index for index, region in enumerate(found) if region is None]
+    seen: dict[int, NDArray[np.uint8]] = {}
+    for index, region in enumerate(found):
+        if region is not None and known is not None:
+            mask = centred(masks[index], threshold)
+            seen[index] = learned.draw(known, planes, region, mask, boxes[index])
+    by_filter = []
+    for index, region in zip(rest, regions(boxes[rest], cells, size, planes.grid), strict=True):
+        if region is not None:
+            mask = centred(masks[index], threshold)
+            seen[index] = look(planes, region, mask, boxes[index])
+            by_filter.append(seen[index])
+            found[index] = region
+    roughly(by_filter)
+    fine = dict(zip(seen, bilateral(list(seen.values()), FINE), strict=True))
+    return [
+        pasted(mask, box, size, threshold)
+        if region is None
+        else shown(fine[index], region, cell_of(box, cells))
+        for index, (mask, box, region) in enumerate(zip(masks, boxes, found, strict=True))
+    ]
 
 
 def _luma(planes: Planes) -> NDArray[np.uint8]:

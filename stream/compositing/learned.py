@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from stream.compositing.encoding import Encoding
 from stream.compositing.planes import Planes
-from stream.compositing.refine import FINE, FINER, Region, around, bilateral, look
-from stream.compositing.soft import EDGE, Soft, centred
+from stream.compositing.refine import FINER, Region, around, look
+from stream.compositing.soft import EDGE
 from stream.errors import ModelError
 from stream.pixels import rgb_to_yuv
 from stream.roi import Window
@@ -200,33 +200,31 @@ def regions(
     return found
 
 
-def refine(
+def draw(
     learned: Learned,
     planes: Planes,
     region: Region,
     mask: NDArray[np.float32],
     box: NDArray[np.float32],
-    threshold: float,
-) -> Soft:
-    """A mask whose edge lies where the object ends, as far as the network knows.
+) -> NDArray[np.uint8]:
+    """A region with a mask whose edge lies where the object ends, as far as the network knows.
 
     Args:
         learned: the network.
         planes: the picture.
         region: of it, from `regions`.
-        mask: float32 [M, M], 0..1.
+        mask: float32 [M, M], 0..1, more than 0.5 where the object is.
         box: float32 [4], where it lies.
-        threshold: above this it is the object, 0..1.
+
+    Returns:
+        Y, U and V of the region and the mask, uint8 [4, height, width].
     """
-    seen = look(planes, region, centred(mask, threshold), box)
-    rgb = as_rgb(seen[:3], planes.encoding)
-    shown = np.asarray(cv2.merge([*cv2.split(rgb), seen[3]]), np.uint8)
+    seen = look(planes, region, mask, box)
+    shown = np.empty((region.height, region.width, 4), np.uint8)
+    places = [0, 0, 1, 1, 2, 2, 3, 3]
+    cv2.mixChannels([as_rgb(seen[:3], planes.encoding), seen[3]], [shown], places)
     seen[3] = within_reach(learned(shown), seen[3])
-    drawn = bilateral(seen, FINE)
-    top, bottom, left, right = region.window
-    values = cv2.resize(drawn, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
-    cell = math.sqrt(float((box[2] - box[0]) * (box[3] - box[1])) / mask.size)
-    return Soft(region.window, np.asarray(values, np.uint8), max(1.0, 1 / region.scale), cell)
+    return seen
 
 
 def within_reach(drawn: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
 
 import cv2
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from stream.compositing.mattes import on_grid
 from stream.compositing.planes import Planes, Samples, part, shrink_to
-from stream.compositing.soft import Soft, centred, codes
+from stream.compositing.soft import Soft, codes
 from stream.roi import Window
 from stream.types import Array
 
@@ -31,6 +32,8 @@ _DENSE = 0.4
 ROUGH, FINE = 6, 4
 """How far around a pixel the mask is averaged, first at half the size; even, as every other pixel
 is taken."""
+_AS_HIGH = 0.75
+"""What is at least so high as what it stands beside wastes little."""
 _ALIKE = 14.0
 """Standard deviation of the weights by the difference of colour, in codes of Y, U and V together;
 by distance it is 0.9 of the radius."""
@@ -100,9 +103,20 @@ def regions(
             continue
         pixels = (window[1] - window[0]) * (window[3] - window[2])
         scale = min(1.0, math.sqrt(share * area / pixels))
-        cell = math.sqrt(float((box[2] - box[0]) * (box[3] - box[1])) / (cells[0] * cells[1]))
-        found.append(Region.scaled(window, scale) if cell * scale >= FINER else None)
+        fine = cell_of(box, cells) * scale >= FINER
+        found.append(Region.scaled(window, scale) if fine else None)
     return found
+
+
+def cell_of(box: NDArray[np.float32], cells: tuple[int, int]) -> float:
+    """The side of a mask's cell in pixels of the picture.
+
+    Args:
+        box: float32 [4], where the mask lies; not empty.
+        cells: the mask's rows and columns.
+    """
+    x1, y1, x2, y2 = box.tolist()
+    return math.sqrt((x2 - x1) * (y2 - y1) / (cells[0] * cells[1]))
 
 
 def around(
@@ -156,6 +170,19 @@ def look(
     return seen
 
 
+def shown(small: NDArray[np.uint8], region: Region, cell: float) -> Soft:
+    """A region's mask at the picture's pixels.
+
+    Args:
+        small: uint8 of the region's size.
+        region: of the picture.
+        cell: pixels of the picture by which the mask that was looked at may be off.
+    """
+    top, bottom, left, right = region.window
+    values = cv2.resize(small, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
+    return Soft(region.window, np.asarray(values, np.uint8), max(1.0, 1 / region.scale), cell)
+
+
 def _shrink(samples: Samples, depth: int, out: NDArray[np.uint8]) -> None:
     height, width = out.shape
     if 2 * height <= samples.shape[0] and 2 * width <= samples.shape[1]:
@@ -164,72 +191,82 @@ def _shrink(samples: Samples, depth: int, out: NDArray[np.uint8]) -> None:
     # Down to this, two samples each way leave hardly any out, and are several times as fast.
     small = height * width < _DENSE**2 * samples.shape[0] * samples.shape[1]
     how = cv2.INTER_AREA if small else cv2.INTER_LINEAR
-    resized: Array = cv2.resize(np.ascontiguousarray(samples), (width, height), interpolation=how)
+    if samples.strides[0] < 0:  # A picture that lies upside down in memory.
+        samples = samples.copy()
+    resized: Array = cv2.resize(samples, (width, height), interpolation=how)
     out[...] = resized if depth == 8 else resized >> (depth - 8)
 
 
-def refine(
-    planes: Planes,
-    region: Region,
-    mask: NDArray[np.float32],
-    box: NDArray[np.float32],
-    threshold: float,
-) -> Soft | None:
-    """A mask whose edge lies where the picture's is.
+def roughly(several: Sequence[NDArray[np.uint8]]) -> None:
+    """Looks for the masks' edges far away, at half the size.
 
     Args:
-        planes: the picture.
-        region: of it, from `regions`.
-        mask: float32 [M, M], 0..1.
-        box: float32 [4], where it lies.
-        threshold: above this it is the object, 0..1.
-
-    Returns:
-        The object; None where no pixel is.
+        several: uint8 [4, H, W] each, Y, U, V and the mask; H and W even. Masks are written to.
     """
-    seen = look(planes, region, centred(mask, threshold), box)
-    small = coarse_to_fine(seen)
-    top, bottom, left, right = region.window
-    values = cv2.resize(small, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
-    cell = math.sqrt(float((box[2] - box[0]) * (box[3] - box[1])) / mask.size)
-    return Soft(region.window, np.asarray(values, np.uint8), max(1.0, 1 / region.scale), cell)
+    halves = []
+    for seen in several:
+        height, width = seen.shape[1:]
+        smaller = (width // 2, height // 2)
+        half = [cv2.resize(one, smaller, interpolation=cv2.INTER_AREA) for one in seen]
+        halves.append(np.asarray(half, np.uint8))
+    for seen, rough in zip(several, bilateral(halves, ROUGH), strict=True):
+        size = (seen.shape[2], seen.shape[1])
+        cv2.resize(rough, size, dst=seen[3], interpolation=cv2.INTER_LINEAR)
 
 
-def coarse_to_fine(seen: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A mask whose edge is looked for twice: far and roughly, then near.
-
-    Args:
-        seen: uint8 [4, H, W], Y, U, V and the mask; H and W even. The mask is written to.
-
-    Returns:
-        uint8 [H, W].
-    """
-    height, width = seen.shape[1:]
-    smaller = (width // 2, height // 2)
-    halves = [cv2.resize(one, smaller, interpolation=cv2.INTER_AREA) for one in seen]
-    rough = bilateral(np.asarray(halves, np.uint8), ROUGH)
-    cv2.resize(rough, (width, height), dst=seen[3], interpolation=cv2.INTER_LINEAR)
-    return bilateral(seen, FINE)
-
-
-def bilateral(seen: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
-    """A mask averaged over what looks alike nearby, so that it ends where the picture's edge is.
+def bilateral(several: Sequence[NDArray[np.uint8]], radius: int) -> list[NDArray[np.uint8]]:
+    """Masks averaged over what looks alike nearby, so that they end where the picture's edges are.
 
     A joint bilateral filter (Petschnigg et al., SIGGRAPH 2004) over every other pixel of a disc.
 
     Args:
-        seen: uint8 [4, H, W], Y, U, V and the mask.
+        several: uint8 [4, H, W] each, Y, U, V and the mask.
         radius: of the disc in pixels, even.
 
     Returns:
-        uint8 [H, W].
+        uint8 [H, W] of each.
     """
-    height, width = seen.shape[1:]
-    edge = (radius,) * 4
-    *colours, mask = (cv2.copyMakeBorder(one, *edge, cv2.BORDER_REPLICATE) for one in seen)
+    found: list[NDArray[np.uint8]] = [*several]
+    for shelf in _shelves([one.shape[1] for one in several]):
+        # Side by side they take one pass, each with its last pixels repeated around it.
+        high = max(several[one].shape[1] for one in shelf) + 2 * radius
+        wide = sum(several[one].shape[2] + 2 * radius for one in shelf)
+        padded = np.empty((4, high, wide), np.uint8)
+        edge, left = (radius,) * 4, 0
+        for one in shelf:
+            below, beside = (side + 2 * radius for side in several[one].shape[1:])
+            for plane, own in zip(padded, several[one], strict=True):
+                there = plane[:below, left : left + beside]
+                cv2.copyMakeBorder(own, *edge, cv2.BORDER_REPLICATE, dst=there)
+                plane[below:, left : left + beside] = 0
+            left += beside
+        averaged, left = _averaged(padded, radius), 0
+        for one in shelf:
+            height, width = several[one].shape[1:]
+            found[one] = averaged[:height, left : left + width]
+            left += width + 2 * radius
+    return found
+
+
+def _shelves(heights: Sequence[int]) -> list[list[int]]:
+    """Which of several go side by side: those that are nearly as high as the highest."""
+    shelves: list[list[int]] = []
+    for index in sorted(range(len(heights)), key=lambda one: -heights[one]):
+        if shelves and heights[index] >= _AS_HIGH * heights[shelves[-1][0]]:
+            shelves[-1].append(index)
+        else:
+            shelves.append([index])
+    return shelves
+
+
+def _averaged(padded: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
+    """The filter, but for as many rows and columns at the rims as the disc's radius."""
+    *colours, mask = padded
+    height, width = mask.shape[0] - 2 * radius, mask.shape[1] - 2 * radius
     own, neighbours = _neighbours(radius)
     # Sums of whole numbers below 2^24: float32 holds them exactly, in whatever order.
-    total: Array = np.multiply(seen[3], np.float32(own), dtype=np.float32)
+    middle = mask[radius : radius + height, radius : radius + width]
+    total: Array = np.multiply(middle, np.float32(own), dtype=np.float32)
     weights = np.full((height, width), own, np.float32)
     room = (height + radius, width + radius)
     differs, other_differs, weight = (np.empty(room[0] * room[1], np.uint8) for _ in range(3))

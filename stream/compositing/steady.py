@@ -32,6 +32,55 @@ _LONGEST = 1.0
 """Seconds after which a frame says nothing of the next."""
 
 
+class _Still:
+    """Where a picture is as it was in the last one."""
+
+    def __init__(self) -> None:
+        self._size: tuple[int, ...] = (0, 0)
+        self._half: NDArray[np.uint8] | None = None
+        self._coarse = np.zeros((0, 0), np.uint8)
+        self._seconds = 0.0
+
+    def __call__(
+        self, luma: NDArray[np.uint8], seconds: float, windows: Sequence[Window]
+    ) -> _Shares | None:
+        """How much of the last mask stays around objects.
+
+        Args:
+            luma: uint8 [H, W] of the next picture.
+            seconds: its presentation time.
+            windows: what is asked for, together.
+
+        Returns:
+            None where nothing is known of the picture before, or another scene begins.
+        """
+        before, coarse = self._half, _coarse(luma)
+        past = 0 < seconds - self._seconds <= _LONGEST
+        known = before is not None and self._size == luma.shape
+        # Looked for at half the size, which is a quarter of the work.
+        shape = ((luma.shape[1] + 1) // 2, (luma.shape[0] + 1) // 2)
+        half: Array = cv2.resize(luma, shape, interpolation=cv2.INTER_LINEAR)
+        shares: _Shares | None = None
+        if before is not None and known and past and windows and not is_cut(self._coarse, coarse):
+            around_all = reduce(around, windows)
+            table = _table(_noise(self._coarse, coarse))
+            side = 2 * max(1, round(min(luma.shape) / _REACH / 4)) + 1
+            top, bottom, left, right = (
+                around_all[0] // 2,
+                (around_all[1] + 1) // 2,
+                around_all[2] // 2,
+                (around_all[3] + 1) // 2,
+            )
+            differs: Array = cv2.absdiff(
+                before[top:bottom, left:right], half[top:bottom, left:right]
+            )
+            share: Array = cv2.LUT(cv2.blur(differs, (side, side)), table)
+            shares = _Shares((top, left), np.asarray(share, np.uint8))
+        self._size, self._half = luma.shape, np.asarray(half, np.uint8)
+        self._coarse, self._seconds = coarse, seconds
+        return shares
+
+
 class Steady:
     """Blends each object's mask with its last one, where the picture stayed the same.
 
@@ -41,11 +90,8 @@ class Steady:
     """
 
     def __init__(self) -> None:
-        self._luma: NDArray[np.uint8] | None = None
-        self._coarse = np.zeros((0, 0), np.uint8)
-        self._seconds = 0.0
-        self._numbers: list[int] | None = None
-        self._boxes = np.zeros((0, 4), np.float32)
+        self._still = _Still()
+        self._who = _Who()
         self._softs: list[Soft | None] = []
 
     def __call__(
@@ -58,7 +104,7 @@ class Steady:
         """The masks of the next frame, steadied.
 
         Args:
-            luma: uint8 [H, W] of the picture; it is copied.
+            luma: uint8 [H, W] of the picture; it is not kept.
             instances: the objects.
             softs: of each object.
             seconds: the frame's presentation time.
@@ -66,57 +112,103 @@ class Steady:
         Returns:
             Of each object; where nothing is known of the frame before, as they came.
         """
-        before, coarse = self._luma, _coarse(luma)
-        past = 0 < seconds - self._seconds <= _LONGEST
-        alike = before is not None and before.shape == luma.shape
-        if before is not None and alike and past and not is_cut(self._coarse, coarse):
-            table = _table(_noise(self._coarse, coarse))
-            softs = self._blended(before, luma, table, instances, softs)
-        if before is None or not alike:
-            self._luma = luma.copy()
-        else:
-            np.copyto(before, luma)
-        self._coarse = coarse
-        ids = instances.track_ids
-        self._numbers = None if ids is None else ids.tolist()
-        self._boxes, self._softs, self._seconds = instances.paste_boxes, softs, seconds
+        last = [None if place is None else self._softs[place] for place in self._who(instances)]
+        both = [one.window for one, other in zip(softs, last, strict=True) if one and other]
+        shares = self._still(luma, seconds, both)
+        if shares is not None:
+            softs = [
+                soft
+                if soft is None or before is None
+                else shares.mixed(soft, _moved([before], soft.window))
+                for soft, before in zip(softs, last, strict=True)
+            ]
+        self._softs = softs
         return softs
 
-    def _blended(
-        self,
-        before: NDArray[np.uint8],
-        luma: NDArray[np.uint8],
-        table: NDArray[np.uint8],
-        instances: Instances,
-        softs: list[Soft | None],
-    ) -> list[Soft | None]:
-        known = [
-            None if soft is None or place is None else self._softs[place]
-            for soft, place in zip(softs, self._places(instances), strict=True)
+
+class SteadyTogether:
+    """The same for objects of which it does not count which is whose.
+
+    Where objects come or go, the frame's own mask is taken.
+    """
+
+    def __init__(self) -> None:
+        self._still = _Still()
+        self._who = _Who()
+        self._softs: list[Soft] = []
+
+    def __call__(
+        self, luma: NDArray[np.uint8], instances: Instances, softs: list[Soft], seconds: float
+    ) -> list[Soft]:
+        """The masks of the next frame, steadied.
+
+        Args:
+            luma: uint8 [H, W] of the picture; it is not kept.
+            instances: the objects.
+            softs: what they are together, in parts.
+            seconds: the frame's presentation time.
+
+        Returns:
+            Of each part; where nothing is known of the frame before, as they came.
+        """
+        before = self._who.boxes
+        places = self._who(instances)
+        known = set(places)
+        changed = [
+            *(
+                box
+                for box, place in zip(instances.paste_boxes, places, strict=True)
+                if place is None
+            ),
+            *(box for place, box in enumerate(before) if place not in known),
         ]
-        both = [soft for soft, last in zip(softs, known, strict=True) if soft and last]
-        if not both:
-            return softs
-        still = _Still(before, luma, table, [soft.window for soft in both])
-        return [
-            soft
-            if soft is None or last is None
-            else soft._replace(
-                values=_mixed(soft.values, _moved(last, soft.window), still.held(soft))
-            )
-            for soft, last in zip(softs, known, strict=True)
+        shares = self._still(luma, seconds, [soft.window for soft in softs] if self._softs else [])
+        if shares is not None:
+            softs = [self._mixed(soft, shares, changed) for soft in softs]
+        self._softs = softs
+        return softs
+
+    def _mixed(self, soft: Soft, shares: _Shares, changed: list[NDArray[np.float32]]) -> Soft:
+        last = _moved(self._softs, soft.window)
+        fresh = [
+            place for box in changed if (place := _within(box, soft.window, soft.doubt)) is not None
         ]
+        if fresh:
+            last = last.copy()
+            for place in fresh:
+                last[place] = soft.values[place]
+        return shares.mixed(soft, last)
+
+
+class _Who:
+    """Which objects are those of the last frame.
+
+    Attributes:
+        boxes: of the last frame's, float32 [N, 4].
+    """
+
+    def __init__(self) -> None:
+        self._numbers: list[int] | None = None
+        self.boxes = np.zeros((0, 4), np.float32)
+
+    def __call__(self, instances: Instances) -> list[int | None]:
+        """Which object of the last frame each one is; they are remembered for the next."""
+        places = self._places(instances)
+        ids = instances.track_ids
+        self._numbers = None if ids is None else ids.tolist()
+        self.boxes = instances.paste_boxes
+        return places
 
     def _places(self, instances: Instances) -> list[int | None]:
         """Which object of the last frame each one is."""
-        if not len(self._boxes):
+        if not len(self.boxes):
             return [None] * len(instances)
         if instances.track_ids is not None and self._numbers is not None:
             known = {number: place for place, number in enumerate(self._numbers)}
             return [known.get(number) for number in instances.track_ids.tolist()]
         if not len(instances):
             return []
-        overlaps = np.nan_to_num(box_iou(instances.paste_boxes, self._boxes))
+        overlaps = np.nan_to_num(box_iou(instances.paste_boxes, self.boxes))
         best = overlaps.argmax(axis=1).tolist()
         return [
             place if overlaps[index, place] >= _SAME else None for index, place in enumerate(best)
@@ -133,7 +225,8 @@ def _noise(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> float:
     """By how much two coarse pictures differ where nothing moves, in codes: the lower quartile."""
     differs: Array = cv2.absdiff(before, now)
     # What numpy.percentile(differs, 25) is, which sorts; values are few.
-    reached = np.cumsum(np.bincount(differs.ravel(), minlength=256))
+    counts: Array = cv2.calcHist([differs], [0], None, [256], [0, 256])
+    reached = counts.ravel().cumsum()
     place = 0.25 * (differs.size - 1)
     low, high = np.searchsorted(reached, [math.floor(place), math.ceil(place)], side="right")
     return float(min(_NOISIEST, low + (place - math.floor(place)) * (high - low)))
@@ -150,71 +243,74 @@ _EITHER = np.full(256, 255, np.uint8)
 _EITHER[[0, 255]] = 0
 
 
-class _Still:
-    """Where a picture is as it was in the last frame, around several objects together.
+class _Shares:
+    """How much of the last mask stays, at half the picture's size.
 
     Args:
-        before: luma of the last frame, uint8 [H, W].
-        luma: of this one.
-        table: how much of the last mask stays by the mean difference around a pixel, uint8 [256].
-        windows: the objects'.
+        place: the first row and column at that size.
+        share: uint8.
     """
 
-    def __init__(
-        self,
-        before: NDArray[np.uint8],
-        luma: NDArray[np.uint8],
-        table: NDArray[np.uint8],
-        windows: Sequence[Window],
-    ) -> None:
-        top, bottom, left, right = reduce(around, windows)
-        self._place = top, left
-        # Looked for at half the size, which is a quarter of the work.
-        shape = ((right - left + 1) // 2, (bottom - top + 1) // 2)
-        one, other = (
-            cv2.resize(part[top:bottom, left:right], shape, interpolation=cv2.INTER_LINEAR)
-            for part in (before, luma)
-        )
-        side = 2 * max(1, round(min(luma.shape) / _REACH / 4)) + 1
-        self._share: Array = cv2.LUT(cv2.blur(cv2.absdiff(one, other), (side, side)), table)
+    def __init__(self, place: tuple[int, int], share: NDArray[np.uint8]) -> None:
+        self._place, self._share = place, share
 
-    def held(self, soft: Soft) -> NDArray[np.uint8]:
-        """How much of the last mask stays at each pixel of an object's window.
+    def mixed(self, soft: Soft, last: NDArray[np.uint8]) -> Soft:
+        """A mask with the last one, in the same window, where the picture stayed the same."""
+        held = self._held(soft)
+        kept: Array = cv2.multiply(last, held, scale=1 / 255)
+        cv2.bitwise_not(held, dst=held)
+        fresh: Array = cv2.multiply(soft.values, held, dst=held, scale=1 / 255)
+        return soft._replace(values=np.asarray(cv2.add(kept, fresh, dst=kept), np.uint8))
+
+    def _held(self, soft: Soft) -> Array:
+        """How much stays at each pixel.
 
         What is farther from the mask's edge than the mask may be off is no shimmer.
         """
         top, bottom, left, right = soft.window
-        shape = ((right - left + 1) // 2, (bottom - top + 1) // 2)
+        # The pixels of half the size that hold the window.
+        row, column = top // 2, left // 2
+        shape = ((right + 1) // 2 - column, (bottom + 1) // 2 - row)
         values = cv2.resize(soft.values, shape, interpolation=cv2.INTER_LINEAR)
         doubt = 2 * math.ceil(soft.doubt / 2) + 1
         edge: Array = cv2.LUT(cv2.blur(values, (doubt, doubt)), _EITHER)
-        row, column = (top - self._place[0]) // 2, (left - self._place[1]) // 2
+        row, column = row - self._place[0], column - self._place[1]
         held = cv2.bitwise_and(self._share[row : row + shape[1], column : column + shape[0]], edge)
         size = (right - left, bottom - top)
-        return np.asarray(cv2.resize(held, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        return cv2.resize(held, size, interpolation=cv2.INTER_LINEAR)
 
 
-def _moved(last: Soft, window: Window) -> NDArray[np.uint8]:
-    """The last mask in another window of the picture."""
-    if last.window == window:
-        return last.values
+def _moved(lasts: Sequence[Soft], window: Window) -> NDArray[np.uint8]:
+    """The last masks in another window of the picture."""
+    if len(lasts) == 1 and lasts[0].window == window:
+        return lasts[0].values
     values = np.zeros((window[1] - window[0], window[3] - window[2]), np.uint8)
-    top, bottom = max(window[0], last.window[0]), min(window[1], last.window[1])
-    left, right = max(window[2], last.window[2]), min(window[3], last.window[3])
-    if top < bottom and left < right:
-        values[top - window[0] : bottom - window[0], left - window[2] : right - window[2]] = (
-            last.values[
+    for last in lasts:
+        top, bottom = max(window[0], last.window[0]), min(window[1], last.window[1])
+        left, right = max(window[2], last.window[2]), min(window[3], last.window[3])
+        if top < bottom and left < right:
+            there = values[
+                top - window[0] : bottom - window[0], left - window[2] : right - window[2]
+            ]
+            own = last.values[
                 top - last.window[0] : bottom - last.window[0],
                 left - last.window[2] : right - last.window[2],
             ]
-        )
+            cv2.max(there, own, dst=there)
     return values
 
 
-def _mixed(
-    ours: NDArray[np.uint8], last: NDArray[np.uint8], held: NDArray[np.uint8]
-) -> NDArray[np.uint8]:
-    """The sum: ours + held / 255 * (last - ours)."""
-    kept: Array = cv2.multiply(last, held, scale=1 / 255)
-    fresh: Array = cv2.multiply(ours, cv2.bitwise_not(held), scale=1 / 255)
-    return np.asarray(cv2.add(kept, fresh), np.uint8)
+def _within(box: NDArray[np.float32], window: Window, margin: float) -> tuple[slice, slice] | None:
+    """The part of a window that a box, and so much around it, takes; None where it is elsewhere."""
+    if not np.isfinite(box).all():
+        return None
+    left, top, right, bottom = box.tolist()
+    rows = slice(
+        max(0, math.floor(top - margin) - window[0]),
+        min(window[1], math.ceil(bottom + margin)) - window[0],
+    )
+    columns = slice(
+        max(0, math.floor(left - margin) - window[2]),
+        min(window[3], math.ceil(right + margin)) - window[2],
+    )
+    return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None

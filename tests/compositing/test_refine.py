@@ -11,7 +11,7 @@ from skimage import data
 from stream.bench.edges import cut_out, likeness
 from stream.compositing import Painter, Style
 from stream.compositing.planes import readable_planes
-from stream.compositing.refine import AREA, STEP, regions
+from stream.compositing.refine import AREA, FINE, ROUGH, STEP, bilateral, regions
 from stream.instances import Instances
 from stream.pixels import picture_from_bgr
 from tests.compositing.pictures import FORMATS, astronaut, frame, people
@@ -171,3 +171,14 @@ def test_a_picture_others_hold_is_read_without_a_copy():
     at = [plane.buffer_ptr for plane in picture.planes]
     planes = readable_planes(picture)
     assert [one.ctypes.data for one in planes.samples] == at
+
+
+def test_masks_that_are_averaged_side_by_side_are_what_each_alone_is():
+    rng = np.random.default_rng(3)
+    shapes = [(64, 40), (48, 56), (16, 120), (60, 8), (8, 8)]
+    several = [rng.integers(0, 256, (4, *shape), np.uint8) for shape in shapes]
+    for radius in (FINE, ROUGH):
+        together = bilateral(several, radius)
+        for own, one in zip(several, together, strict=True):
+            assert np.array_equal(one, bilateral([own], radius)[0]), own.shape
+    assert bilateral([], FINE) == []

@@ -8,7 +8,7 @@ import pytest
 from skimage import data
 
 from stream.compositing.soft import EDGE, Soft, codes
-from stream.compositing.steady import Steady
+from stream.compositing.steady import Steady, SteadyTogether
 from tests.compositing.pictures import astronaut, figure, people, portrait
 
 SIZE = (240, 320)
@@ -134,3 +134,59 @@ def test_another_size_begins_anew():
     own = soft(MOVED)
     (one,) = steady(grey(), found(MOVED), [own], 0.04)
     assert one is own
+
+
+def together(steady, boxes, tracks, seconds, luma=None):
+    softs = [soft(box) for box in boxes]
+    after = steady(grey() if luma is None else luma, found(*boxes, tracks=tracks), softs, seconds)
+    return [one.values for one in after], [one.values for one in softs]
+
+
+def test_what_is_steadied_together_is_what_each_alone_is():
+    steady, alone = SteadyTogether(), Steady()
+    for index in range(4):
+        box = jittered(index)
+        (after,), (own,) = together(steady, [box], (7,), index / 25, grey(2, index))
+        (one,) = alone(grey(2, index), found(box), [soft(box)], index / 25)
+        assert np.array_equal(after, one.values), index
+        assert index == 0 or not np.array_equal(after, own)
+
+
+def test_together_a_cut_begins_anew():
+    steady = SteadyTogether()
+    together(steady, [BOX], (7,), 0.0)
+    (after,), (own,) = together(steady, [MOVED], (7,), 0.04, cv2.flip(255 - grey(), 0))
+    assert np.array_equal(after, own)
+
+
+def test_together_who_comes_or_goes_has_no_part_in_what_is_held():
+    other = (10.0, 60.0, 80.0, 200.0)
+    for before, tracks_before, now, tracks_now in (
+        ([BOX], (7,), [BOX, other], (7, 8)),
+        ([BOX, other], (7, 8), [BOX], (7,)),
+        ([BOX, other], (7, 8), [BOX, other], (7, 9)),
+        ([BOX, other], None, [BOX], None),
+    ):
+        steady = SteadyTogether()
+        together(steady, before, tracks_before, 0.0)
+        after, own = together(steady, now, tracks_now, 0.04)
+        for one, plain in zip(after, own, strict=True):
+            # Where the other is or was, it is the frame's own.
+            assert np.array_equal(one[:, :80], plain[:, :80]), now
+
+
+def test_together_parts_that_are_cut_otherwise_are_the_same_picture():
+    left, right = (0, SIZE[0], 0, 160), (0, SIZE[0], 160, 320)
+
+    def halves(one):
+        return [
+            one._replace(window=where, values=one.values[:, where[2] : where[3]])
+            for where in (left, right)
+        ]
+
+    whole, parts = SteadyTogether(), SteadyTogether()
+    whole(grey(), found(BOX), [soft(BOX)], 0.0)
+    parts(grey(), found(BOX), halves(soft(BOX)), 0.0)
+    (one,) = whole(grey(), found(MOVED), [soft(MOVED)], 0.04)
+    (other,) = parts(grey(), found(MOVED), [soft(MOVED)], 0.04)
+    assert np.array_equal(one.values, other.values)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stream.compositing import Painter, Style
-from stream.compositing.cover import block_size
+from stream.compositing.cover import block_size, coarse
 from tests.compositing.pictures import FORMATS, astronaut, frame, people, same, samples
 
 BOX = (40, 20, 140, 150)
@@ -222,3 +222,25 @@ def test_of_what_nobody_chose_nothing_is_covered():
     after = doubted(painter, [], [(44, 22, 144, 152), other], 0.04)
     assert (after[0] == clean[0])[inside()].mean() < 0.1
     assert (after[0] == clean[0])[inside((other,))].mean() > 0.5
+
+
+@pytest.mark.parametrize("look", ["hide", "pixelate"])
+def test_a_crowd_is_covered_as_each_of_it_is(look):
+    boxes = [(10 + 30 * step, 10 + 8 * step, 60 + 30 * step, 120 + 8 * step) for step in range(5)]
+    clean = samples(astronaut())
+    every = shown(Painter(look), (boxes, None))
+    each = [shown(Painter(look), ((box,), None)) for box in boxes]
+    for place, before in enumerate(clean):
+        alone = np.any([one[place] != before for one in each], axis=0)
+        # Squares of one may be what they cover; what is changed alone is changed together.
+        assert (every[place] != before)[alone].mean() > 0.97, place
+
+
+def test_squares_at_the_picture_s_end_are_the_mean_of_what_there_is():
+    rng = np.random.default_rng(1)
+    plane = rng.integers(0, 256, (50, 70), np.uint8)
+    shown = coarse(plane, (1, 1), (30, 50, 40, 70), 16, smooth=False)
+    for row, column in ((30, 40), (49, 40), (30, 69), (49, 69)):
+        top, left = row - row % 16, column - column % 16
+        mean = plane[top : top + 16, left : left + 16].mean()
+        assert abs(int(shown[row - 30, column - 40]) - mean) <= 2, (row, column)
