@@ -213,7 +213,8 @@ class PictureOptions:
     split: str = option(
         "none",
         "A file for each object or each class, named after the output: out.person-3.mp4, "
-        "out.person.mp4; of the looks binary, instances and cutout, and of pictures.",
+        "out.person.mp4; of the looks binary, instances and cutout, and of pictures. Where there "
+        "are --masks, of these alone.",
         choices=("none", "object", "class"),
     )
     crop: bool = option(

@@ -117,7 +117,10 @@ def choose_container(path: Path) -> ContainerKind:
     if ending not in _KINDS:
         known = ", ".join(_KINDS)
         what = f"the ending {ending} is not known" if ending else "the name has no ending"
-        raise UsageError(f"{path} cannot be written: {what}; use one of {known}")
+        raise UsageError(
+            f"{path} cannot be written: {what}; use one of {known}, for an animated picture .webp "
+            "or .apng, or a folder (out/) for a picture a frame"
+        )
     return _KINDS[ending]
 
 
