@@ -24,6 +24,7 @@ from stream.options import (
     CameraOptions,
     CountOptions,
     CutOptions,
+    DecodingOptions,
     InputOptions,
     ModelOptions,
     NetworkOptions,
@@ -90,6 +91,7 @@ def _plan(
             _grouped(ReplayOptions, rest),
             _grouped(CameraOptions, rest),
             _grouped(NetworkOptions, rest),
+            _grouped(DecodingOptions, rest),
         ),
     )
     picture, written = _grouped(PictureOptions, rest), _grouped(OutputOptions, rest)
@@ -107,7 +109,14 @@ def _plan(
     if rest:
         known = [
             one.name
-            for group in (CutOptions, ReplayOptions, CameraOptions, NetworkOptions, ModelOptions)
+            for group in (
+                CutOptions,
+                ReplayOptions,
+                CameraOptions,
+                NetworkOptions,
+                DecodingOptions,
+                ModelOptions,
+            )
             for one in fields(group)
         ]
         raise UsageError(

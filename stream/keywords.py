@@ -36,6 +36,7 @@ class OpenKeywords(TypedDict, total=False):
     open_timeout: float
     read_timeout: float
     give_up: float | None
+    hwaccel: str
 
 
 class PictureKeywords(TypedDict, total=False):

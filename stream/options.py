@@ -266,6 +266,18 @@ class CutOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class DecodingOptions:
+    """What decodes footage."""
+
+    hwaccel: str = option(
+        "none",
+        "Decode on this kind of device, as FFmpeg names it: cuda, videotoolbox, d3d11va, …; auto: "
+        "the first that opens. What it cannot decode the CPU does, and the run says so.",
+        metavar="DEVICE|auto|none",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayOptions:
     """Whether what was recorded is taken in place of inference."""
 
@@ -332,6 +344,7 @@ class InputOptions:
     replay: ReplayOptions = ReplayOptions()
     camera: CameraOptions = CameraOptions()
     network: NetworkOptions = NetworkOptions()
+    decoding: DecodingOptions = DecodingOptions()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ def kinds(hint: Any, *, parsed: bool = False) -> set[Any]:
                 options.CountOptions,
                 options.CameraOptions,
                 options.NetworkOptions,
+                options.DecodingOptions,
             ],
         ),
         (keywords.PictureKeywords, [options.PictureOptions]),

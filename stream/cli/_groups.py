@@ -19,6 +19,7 @@ _PANELS = {
     "PictureOptions": "Picture",
     "CutOptions": "Input",
     "ReplayOptions": "Input",
+    "DecodingOptions": "Input",
     "CameraOptions": "Input",
     "NetworkOptions": "Input",
     "OutputOptions": "Output",

@@ -19,7 +19,7 @@ from stream.cli._batch import (
     refuse_twins,
 )
 from stream.cli._groups import command
-from stream.options import CutOptions, InputOptions
+from stream.options import CutOptions, DecodingOptions, InputOptions
 from stream.run.plan import RunPlan, SourcePlan
 
 
@@ -33,6 +33,7 @@ def file(
     ],
     asked: common.Common,
     cut: CutOptions,
+    decoding: DecodingOptions,
     batch: BatchOptions,
     beside: common.BesideOptions,
     output: Annotated[
@@ -69,7 +70,8 @@ def file(
     ]
     refuse_twins(tasks)
     common.keep_clear(one for task in tasks for one in task.all_outputs)
-    plans = {task: _plan(task, asked, cut, masks, several=several) for task in tasks}
+    inputs_asked = InputOptions(cut=cut, replay=asked.replay, decoding=decoding)
+    plans = {task: _plan(task, asked, inputs_asked, masks, several=several) for task in tasks}
     if save_or_none(asked.run, list(plans.values())):
         return
     skipped = [task for task in tasks if batch.skip_existing and _is_finished(task, cut)]
@@ -83,13 +85,19 @@ def file(
 
 
 def _plan(
-    task: Task, asked: common.Common, cut: CutOptions, masks: str | None, *, several: bool
+    task: Task, asked: common.Common, source: InputOptions, masks: str | None, *, several: bool
 ) -> RunPlan:
     source_name = str(task.source) if several else None
     picture, pasted = common.with_masks(masks, asked.picture, asked.files, source_name)
     outputs = (*common.written(task.outputs, task.records, picture, asked.files), *pasted)
-    source = SourcePlan(str(task.source), InputOptions(cut=cut, replay=asked.replay))
-    return RunPlan(source, outputs, asked.model, asked.tracking, run=asked.run, counts=asked.counts)
+    return RunPlan(
+        SourcePlan(str(task.source), source),
+        outputs,
+        asked.model,
+        asked.tracking,
+        run=asked.run,
+        counts=asked.counts,
+    )
 
 
 def _is_finished(task: Task, cut: CutOptions) -> bool:

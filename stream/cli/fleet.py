@@ -15,7 +15,7 @@ from stream.cli._fleet_options import LEDGER, FleetOptions
 from stream.cli._fleet_words import Line, print_table
 from stream.cli._groups import command
 from stream.errors import UsageError
-from stream.options import CutOptions, InputOptions, RunOptions
+from stream.options import CutOptions, DecodingOptions, InputOptions, RunOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def fleet(
     ],
     asked: common.Common,
     cut: CutOptions,
+    decoding: DecodingOptions,
     options: FleetOptions,
     output: Annotated[
         str | None,
@@ -77,13 +78,14 @@ def fleet(
     from stream.fleet.places import find, is_remote, whole
     from stream.sources.folders import VIDEO_ENDINGS
 
-    _check_split(asked, cut, options)
+    source = InputOptions(replay=asked.replay, cut=cut, decoding=decoding)
+    _check_split(asked, source, options)
     path = _ledger_path(output, options)
     if options.resume and not path.is_file():
         raise UsageError(f"there is nothing to go on with: no ledger {path}")
     output = whole(output)
     found = _without_results(find(inputs, VIDEO_ENDINGS, common.say_error), output, path)
-    plan = _plan(asked, cut, records or [])
+    plan = _plan(asked, source, records or [])
     with ExitStack() as opened:
         pool = None if options.needs_ray else opened.enter_context(_processes(plan, options))
         if pool is not None:
@@ -128,7 +130,7 @@ def _without_results(found: Sequence[Input], output: str, ledger: Path) -> list[
     return left
 
 
-def _check_split(asked: common.Common, cut: CutOptions, options: FleetOptions) -> None:
+def _check_split(asked: common.Common, source: InputOptions, options: FleetOptions) -> None:
     """Refuses what parts cannot be done with.
 
     Raises:
@@ -140,15 +142,17 @@ def _check_split(asked: common.Common, cut: CutOptions, options: FleetOptions) -
         raise UsageError("with --part-minutes every frame is inferred; leave out --every")
     if asked.replay.from_records is not None:
         raise UsageError("--from has nothing to infer in parts; leave out --part-minutes")
-    if cut != CutOptions():
+    if source.decoding != DecodingOptions():
+        raise UsageError("--part-minutes decodes on the CPU; leave out --hwaccel")
+    if source.cut != CutOptions():
         raise UsageError("--part-minutes is for whole files; leave out --start, --end and --limit")
 
 
-def _plan(asked: common.Common, cut: CutOptions, records: Sequence[str]) -> RunPlan:
+def _plan(asked: common.Common, source: InputOptions, records: Sequence[str]) -> RunPlan:
     files = replace(asked.files, overwrite=False)
     outputs = tuple(OutputPlan("", asked.picture, files) for _ in range(1 + len(records)))
     return RunPlan(
-        SourcePlan("", InputOptions(replay=asked.replay, cut=cut)),
+        SourcePlan("", source),
         outputs,
         asked.model,
         asked.tracking,

@@ -12,6 +12,7 @@ from stream.cli._groups import command, shared
 from stream.groups import build, values_of
 from stream.options import (
     CameraOptions,
+    DecodingOptions,
     InputOptions,
     LiveOptions,
     ModelOptions,
@@ -35,6 +36,7 @@ class _Asked:
     tracking: TrackingOptions = TrackingOptions()
     picture: PictureOptions = PictureOptions()
     network: NetworkOptions = NetworkOptions()
+    decoding: DecodingOptions = DecodingOptions()
     run: RunOptions = RunOptions()
 
 
@@ -73,7 +75,11 @@ def serve(
     Nobody but this machine can open the page unless --host says so.
     """
     common.set_verbosity(quiet=asked.run.quiet, verbose=asked.run.verbose)
-    options = InputOptions(camera=build(CameraOptions, values_of(camera)), network=asked.network)
+    options = InputOptions(
+        camera=build(CameraOptions, values_of(camera)),
+        network=asked.network,
+        decoding=asked.decoding,
+    )
     outputs = (OutputPlan("browser", asked.picture),)
     plans = [
         RunPlan(

@@ -11,7 +11,7 @@ from stream.cli._groups import command
 from stream.cli._hints import is_address
 from stream.cli._several import plans_of, run_sources
 from stream.errors import UsageError
-from stream.options import InputOptions, LiveOptions, NetworkOptions
+from stream.options import DecodingOptions, InputOptions, LiveOptions, NetworkOptions
 from stream.run.plan import SourcePlan
 
 
@@ -27,6 +27,7 @@ def url(
     ],
     asked: common.Common,
     network: NetworkOptions,
+    decoding: DecodingOptions,
     live: LiveOptions,
     beside: common.BesideOptions,
     output: common.Outputs = None,
@@ -37,7 +38,7 @@ def url(
     for address in addresses:
         if not is_address(address):
             raise UsageError(f"{address!r} is not an address, such as rtsp://camera/stream")
-    options = InputOptions(replay=asked.replay, network=network)
+    options = InputOptions(replay=asked.replay, network=network, decoding=decoding)
     plans = plans_of(
         [SourcePlan(address, options) for address in addresses],
         common.with_camera(output, virtual_camera),

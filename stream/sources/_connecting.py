@@ -6,6 +6,7 @@ import errno
 from dataclasses import dataclass, replace
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 _ANALYSED = (1.5, 12.0, 60.0)
@@ -71,13 +72,16 @@ class Way:
     container: str | None = None
     analysed: float = _ANALYSED[0]
 
-    def open(self, address: str, opening: float, reading: float) -> InputContainer:
+    def open(
+        self, address: str, opening: float, reading: float, hwaccel: HWAccel | None = None
+    ) -> InputContainer:
         """Opens an address.
 
         Args:
             address: with its user and password.
             opening: seconds for the connection, and again for finding out what it brings.
             reading: seconds between two packets.
+            hwaccel: the device that decodes; None for the CPU.
         """
         return av.open(
             address,
@@ -85,6 +89,7 @@ class Way:
             options=self._options(),
             timeout=(opening + self.longer, reading),
             metadata_errors="replace",
+            hwaccel=hwaccel,
         )
 
     @property

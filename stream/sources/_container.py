@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
 from av.video.codeccontext import VideoCodecContext
@@ -63,12 +64,15 @@ def explained(path: Path) -> Iterator[None]:
         raise SourceError(f"{path} cannot be read: {reason(error)}") from error
 
 
-def open_container(path: Path, part: tuple[int, int] | None = None) -> InputContainer:
+def open_container(
+    path: Path, part: tuple[int, int] | None = None, hwaccel: HWAccel | None = None
+) -> InputContainer:
     """Opens a local media file.
 
     Args:
         path: the file.
         part: the bytes from which and before which it is read; None for all.
+        hwaccel: the device that decodes; None for the CPU.
 
     Raises:
         SourceError: the file is missing, empty, a folder, unreadable or not a video.
@@ -90,6 +94,7 @@ def open_container(path: Path, part: tuple[int, int] | None = None) -> InputCont
             "r",
             options={"protocol_whitelist": "file,pipe,crypto,data"},
             metadata_errors="replace",
+            hwaccel=hwaccel,
         )
     except RAISED as error:
         if file is not None:

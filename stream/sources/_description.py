@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 from statistics import median_low
 
 import av
@@ -58,6 +59,19 @@ class Request:
                 f"({float(request.start or 0):g} s)"
             )
         return request
+
+    def missed(self, path: Path) -> UsageError:
+        """What is to be said where a file ends before the start."""
+        start = float(self.start or 0)
+        return UsageError(f"{path} ends before the start that was asked for ({start:g} s)")
+
+    def between(self, path: Path) -> UsageError:
+        """What is to be said where no picture of a file begins within what is wanted."""
+        start = float(self.start or 0)
+        until = "or later" if self.end is None else f"or later and before {float(self.end):g} s"
+        return UsageError(
+            f"no picture of {path} begins at {start:g} s {until}: begin earlier, or end later"
+        )
 
     def duration(self, whole: Fraction | None) -> Fraction | None:
         """Seconds that will come of a file that is `whole` seconds long."""

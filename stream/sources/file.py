@@ -16,13 +16,14 @@ from typing import ClassVar
 import av
 from av.container import InputContainer
 
-from stream.errors import SourceError, UsageError
+from stream.errors import SourceError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.options import InputOptions
 from stream.sources._container import choose_copied, choose_video, covers_of, open_container
 from stream.sources._cropping import crop_of
 from stream.sources._description import Request, describe
 from stream.sources._ending import Reached, cut_short, declared_end
+from stream.sources._hardware import NONE, Hardware
 from stream.sources._pixels import Upright, lost_with
 from stream.sources._reader import Decoded, Part, Reader
 from stream.sources._timeline import Timeline
@@ -74,6 +75,7 @@ class FileSource(Source):
         start: float | Fraction | None = None,
         end: float | Fraction | None = None,
         limit: int | None = None,
+        hwaccel: str = NONE,
     ) -> None:
         """Opens the file and decodes its first picture.
 
@@ -83,13 +85,14 @@ class FileSource(Source):
                 after it.
             end: seconds from the beginning of the file; pictures at or after it are left out.
             limit: at most so many pictures.
+            hwaccel: the kind of device that decodes, as FFmpeg names it, "auto" or "none". Where it
+                cannot, the CPU does, and the remarks say why.
 
         Raises:
             SourceError: the file is missing, unreadable, has no video or nothing in it decodes.
-            UsageError: start, end and limit select nothing.
+            UsageError: start, end and limit select nothing, or FFmpeg knows no such device.
         """
         self.path = Path(path)
-        self._remarks: list[str] = []
         self._request = Request.checked(start, end, limit)
         self._closing = threading.Event()
         self._lock = threading.Lock()
@@ -97,17 +100,36 @@ class FileSource(Source):
         self._delivered = 0
         self._aspect: Fraction | None = None
         self._seen = self._reached = Fraction(0)
+        self._remarks: list[str] = []
+        self._hardware = Hardware.asked(hwaccel)
         self._container: InputContainer = open_container(self.path)
         self._part = Part.first(self.path, self._container.format.name)
         self._range = None if self._part is None else self._part.range
-        if self._range is not None:
+        if self._part is not None and self._hardware.name != NONE:
+            self._hardware = self._hardware.given_up("the file is several recordings in one")
+        plain = self._range is None and self._hardware.name == NONE
+        while not self._opened(anew=not plain):
+            self._hardware = self._hardware.given_up("nothing in the file could be decoded there")
+            plain = False
+
+    def _opened(self, *, anew: bool) -> bool:
+        """Begins to read; False where a device was to decode and could not.
+
+        Args:
+            anew: the file is to be opened again, as it is to be read.
+        """
+        self._remarks = []
+        if anew:
             self._container.close()
-            self._container = open_container(self.path, self._range)
+            self._container = open_container(self.path, self._range, self._hardware.accelerator)
         try:
             self._open()
-        except BaseException:
+        except BaseException as error:
             self._container.close()
+            if isinstance(error, SourceError) and self._hardware.name != NONE:
+                return False
             raise
+        return True
 
     @classmethod
     def accepts(cls, target: Target) -> bool:
@@ -123,7 +145,13 @@ class FileSource(Source):
     def from_target(cls, target: Target, options: InputOptions) -> FileSource:
         """Opens a file, of which `cut` may ask for a part."""
         cut = options.cut
-        return cls(Path(str(target)), start=cut.start, end=cut.end, limit=cut.limit)
+        return cls(
+            Path(str(target)),
+            start=cut.start,
+            end=cut.end,
+            limit=cut.limit,
+            hwaccel=options.decoding.hwaccel,
+        )
 
     def _open(self) -> None:
         container = self._container
@@ -154,6 +182,9 @@ class FileSource(Source):
         self._cut = self._wanted(began)
 
         first = self._prime()
+        self._hardware = self._hardware.handed(
+            self._video.codec_context.codec.canonical_name, first.format.name
+        )
         place = [s.index for s in container.streams.video].index(self._index)
         crop = crop_of(self.path, container.format.name, place)
         self._upright = Upright(first, crop, self._aspect)
@@ -175,7 +206,7 @@ class FileSource(Source):
             alpha=self._clear.kept,
         )
         if self._request.start and self.info.duration == 0:
-            raise self._nothing_left()
+            raise self._request.missed(self.path)
 
     def _wanted(self, began: Fraction) -> tuple[Fraction | None, Fraction | None]:
         """From when to when pictures are wanted, on the frames' clock, where the file `began`."""
@@ -205,27 +236,21 @@ class FileSource(Source):
                     return piece.picture
                 break
         if wanted is not None:
-            raise self._nothing_left()
+            raise self._request.missed(self.path)
         raise SourceError(
             f"{self.path} holds no picture that can be decoded; it is damaged or its codec "
             f"({self._video.codec_context.name}) is not supported here"
         )
 
-    def _nothing_left(self) -> UsageError:
-        start = float(self._request.start or 0)
-        return UsageError(f"{self.path} ends before the start that was asked for ({start:g} s)")
-
-    def _none_within(self) -> UsageError:
-        start, end = float(self._request.start or 0), self._request.end
-        until = "or later" if end is None else f"or later and before {float(end):g} s"
-        return UsageError(
-            f"no picture of {self.path} begins at {start:g} s {until}: begin earlier, or end later"
-        )
-
     @property
     def remarks(self) -> list[str]:
         """What is wrong with the file or not kept of it; complete when the iteration has ended."""
-        own = (self._reader.remarks, self._upright.later_remarks, self._clear.remarks)
+        own = (
+            self._hardware.remarks,
+            self._reader.remarks,
+            self._upright.later_remarks,
+            self._clear.remarks,
+        )
         return [*self._remarks, *itertools.chain.from_iterable(own)]
 
     @property
@@ -294,7 +319,7 @@ class FileSource(Source):
         if waiting is not None:
             yield self._frame(waiting, self._last_duration(waiting))
         elif not self._closing.is_set():
-            raise self._none_within()
+            raise self._request.between(self.path)
         yield from self._release(held, None)
         self._remark_end()
 

@@ -18,6 +18,7 @@ from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.options import InputOptions
 from stream.queues import Closed
 from stream.sources._connecting import UNTIMED, Patience, Way, reason
+from stream.sources._hardware import NONE, Hardware
 from stream.sources._pacing import Pacer
 from stream.sources.base import Target
 from stream.sources.live import LiveSource, planar
@@ -70,6 +71,7 @@ class NetworkSource(LiveSource):
         transport: str = "tcp",
         patience: Patience | None = None,
         audio: bool = True,
+        hwaccel: str = NONE,
     ) -> None:
         keep_out_of_logs(address)
         scheme = split(address)[0].lower()
@@ -83,6 +85,7 @@ class NetworkSource(LiveSource):
         self._secrets = secrets_of(address)
         self._patience = patience or Patience()
         self._way = Way(scheme, transport)
+        self._hardware = Hardware.asked(hwaccel)
         self._audio = audio
         self._closed = threading.Event()
         self._timeline = Timeline()
@@ -104,6 +107,7 @@ class NetworkSource(LiveSource):
         except BaseException:
             self.close()
             raise
+        self._hardware = self._hardware.handed(self._opened.codec, self._opened.pixel_format)
         self.info = VideoInfo(
             name=self._name,
             width=self._opened.width,
@@ -128,7 +132,8 @@ class NetworkSource(LiveSource):
         """Opens an address."""
         asked = options.network
         patience = Patience(asked.open_timeout, asked.read_timeout, asked.give_up)
-        return cls(str(target), transport=asked.transport, patience=patience)
+        hwaccel = options.decoding.hwaccel
+        return cls(str(target), transport=asked.transport, patience=patience, hwaccel=hwaccel)
 
     def _first_connection(self) -> Opened:
         """Opens the source, in another way where the first one is of no use."""
@@ -189,7 +194,7 @@ class NetworkSource(LiveSource):
     def _open(self) -> InputContainer:
         waits = self._patience.opening, self._patience.reading
         try:
-            container = self._way.open(self._address, *waits)
+            container = self._way.open(self._address, *waits, self._hardware.accelerator)
         except av.ProtocolNotFoundError:
             if self._way.scheme != "srt":
                 raise
@@ -244,7 +249,7 @@ class NetworkSource(LiveSource):
     @property
     def remarks(self) -> list[str]:
         """What happened on the way, a sentence each."""
-        found = list(self._remarks)
+        found = [*self._hardware.remarks, *self._remarks]
         if self.reconnects:
             found.append(f"{self._name} went away and came back {self.reconnects} times")
         return found
