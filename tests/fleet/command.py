@@ -91,6 +91,17 @@ def expected_of(clips: Path, folder: Path, model: Path) -> dict[str, tuple[list[
     return found
 
 
+def done_of(out: Path) -> dict[str, tuple[int, int]]:
+    """Of each result that the ledger has as done which file it is, and when that was written."""
+    ledger = Ledger(out / ".stream-fleet.sqlite", reading=True)
+    try:
+        targets = [target for one in ledger.entries(State.DONE) for target in one.wanted.targets]
+    finally:
+        ledger.close()
+    about = {target: Path(target).stat() for target in targets}
+    return {target: (one.st_ino, one.st_mtime_ns) for target, one in about.items()}
+
+
 def wait_for(driver: subprocess.Popen[str], out: Path, results: int) -> None:
     """Waits until a driver has so many results, however long that takes it."""
     wait_until(driver, lambda: len(list(out.glob("*.mp4"))) >= results)

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from tests import tiny_models
 from tests.fleet.clips import make_clips
 from tests.fleet.command import (
     asked,
+    done_of,
     expected_of,
     killing,
     model,
@@ -88,28 +89,50 @@ def _killed(words: tuple[object, ...], out: Path, results: int) -> None:
     assert not psutil.wait_procs(orphans, 300)[1]
 
 
-@pytest.mark.parametrize("how", [(), ("--part-minutes", "0.01")], ids=["files", "parts"])
-def test_workers_and_the_driver_are_killed(
-    tmp_path: Path, model: Path, how: tuple[str, ...]
+def bad_luck(
+    tmp_path: Path, model: Path, count: int, *how: str, each: int, deaths: Sequence[float]
 ) -> None:
-    count = 6 if how else 24
+    """Workers are killed all the time, and the driver where so much of the work is done.
+
+    Args:
+        tmp_path: for films and results.
+        model: that is used.
+        count: films.
+        how: they are done.
+        each: so many results lie between two killed workers.
+        deaths: of the driver, as shares of the films that are done then.
+    """
     clips = make_clips(tmp_path / "clips", count, frames=96 if how else 6, keys=12)
     out = tmp_path / "out"
     lossless = ("--codec", "libx264", "--crf", "0")
     words = (*asked(clips, out, model), *lossless, "--report", tmp_path / "report.json", *how)
     over = threading.Event()
-    killer = killing(lambda: len(list(out.glob("*.mp4"))), over, each=2 if how else 5)
+    killer = killing(lambda: len(list(out.glob("*.mp4"))), over, each=each)
+    done: dict[str, tuple[int, int]] = {}
     try:
-        _killed(words, out, count // 3)
+        for number, share in enumerate(deaths):
+            _killed((*words, "--resume") if number else words, out, int(count * share))
+            # What was done when the driver was killed before was not done again.
+            assert done.items() <= done_of(out).items()
+            done = done_of(out)
         said = run(*words, "--resume")
     finally:
         over.set()
         killer.join()
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["files"]["done"] == count, said
+    assert done and done.items() <= done_of(out).items()
     left = [path.name for path in out.iterdir() if path.name[0] == "."]
     assert all(name.startswith(".stream-fleet.sqlite") for name in left), left
     same_as_one_by_one(clips, out, model, tmp_path / "single", *lossless)
+
+
+@pytest.mark.parametrize("how", [(), ("--part-minutes", "0.01")], ids=["files", "parts"])
+def test_workers_and_the_driver_are_killed(
+    tmp_path: Path, model: Path, how: tuple[str, ...]
+) -> None:
+    count, each = (6, 2) if how else (24, 5)
+    bad_luck(tmp_path, model, count, *how, each=each, deaths=[1 / 3])
 
 
 @pytest.mark.parametrize("times", [1, 2])

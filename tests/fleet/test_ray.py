@@ -22,6 +22,7 @@ from tests.fleet.command import (
     AWAKE,
     ROOT,
     asked,
+    done_of,
     expected_of,
     killing,
     model,
@@ -98,6 +99,8 @@ def bad_luck(cluster, tmp_path: Path, model: Path, count: int, address: str | No
             wait_for(first, out, count // 2)
             first.send_signal(signal.SIGKILL)
             first.wait(30)
+        done = done_of(out)
+        assert len(done) >= count // 3
         _patiently(lambda: cluster.add_node(num_cpus=1))
         said = run(*given, "--resume")
     finally:
@@ -107,6 +110,8 @@ def bad_luck(cluster, tmp_path: Path, model: Path, count: int, address: str | No
     entries = ledger.entries()
     ledger.close()
     assert [one.state for one in entries] == [State.DONE] * count, said
+    # What was done when the driver was killed was not done again.
+    assert done.items() <= done_of(out).items()
     assert not list(out.glob(".*partial*"))
     same_as_one_by_one(clips, out, model, tmp_path / "single")
 
