@@ -28,7 +28,19 @@ class SourceError(StreamError):
 
 
 class SinkError(StreamError):
-    """The output cannot be written."""
+    """The output cannot be written.
+
+    Args:
+        what: cannot be written, and why.
+        saved: what of it is there all the same, where there is anything to say of that.
+
+    Attributes:
+        what: as given, for whoever does not keep what was saved.
+    """
+
+    def __init__(self, what: str, saved: str = "") -> None:
+        super().__init__(f"{what}; {saved}" if saved else what)
+        self.what = what
 
 
 class ModelError(StreamError):

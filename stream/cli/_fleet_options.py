@@ -46,6 +46,13 @@ class FleetOptions:
         metavar="MINUTES",
         low=0.01,
     )
+    below: str | None = option(
+        None,
+        "Results lie in the output as inputs lie below this folder: for lists of files from "
+        "several folders, of which some have the same name.",
+        said="the folder or pattern that was named; of a file by itself none",
+        metavar="FOLDER",
+    )
     resume: bool = option(
         False, "Go on where an earlier run stopped; refused where there was none."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from stream.cli import _common as common
@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from stream.fleet.driver import Progress
     from stream.fleet.entries import Entry
     from stream.fleet.page import Parts
+    from stream.types import JSON
 
 _LINE_EVERY = 60.0
+_MACHINES = 4
+"""So many machines are named in a line of progress."""
 _NAMED = 20
 """So many failed files are listed at the end; the report has them all."""
 
@@ -54,9 +57,26 @@ def _words(progress: Progress) -> str:
         said += f", {progress.failed} failed"
     if progress.left is not None:
         said += f", {_duration(progress.left)} left"
-    nodes = ", ".join(f"{name}: {count}" for name, count in sorted(progress.workers.items()))
-    said += f" (workers: {nodes or 'starting'})"
+    said += f" ({_machines(progress)})"
     return f"{said}; {progress.note}" if progress.note else said
+
+
+def _machines(progress: Progress) -> str:
+    """What works where; of many machines the first few, and what the others have together."""
+    if not progress.workers:
+        return "workers are starting"
+    names = sorted(progress.workers)
+    said = [_share(name, progress, [name]) for name in names[:_MACHINES]]
+    if others := names[_MACHINES:]:
+        said.append(_share(f"{len(others)} more machines", progress, others))
+    return "; ".join(said)
+
+
+def _share(what: str, progress: Progress, names: Sequence[str]) -> str:
+    workers = sum(progress.workers[name] for name in names)
+    frames = sum(progress.node_frames[name] for name in names)
+    fps = frames / progress.seconds if progress.seconds else 0.0
+    return f"{what}: {workers} worker{'s' * (workers != 1)}, {fps:.1f} frames a second"
 
 
 def _duration(seconds: float) -> str:
@@ -65,12 +85,13 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}"
 
 
-def print_table(entries: Sequence[Entry], parts: Parts) -> None:
+def print_table(entries: Sequence[Entry], parts: Parts, *, left: bool = False) -> None:
     """Prints how many files are done, failed and missing, and why the first of them failed.
 
     Args:
         entries: the files.
         parts: the tasks of those that are done in parts.
+        left: also how long those that are missing take, as fast as it went so far.
     """
     from rich.table import Table
 
@@ -80,25 +101,29 @@ def print_table(entries: Sequence[Entry], parts: Parts) -> None:
 
     known = figures(entries)
     states = {state: sum(one.state == state for one in entries) for state in State}
-    table = Table()
-    for column in ("files", "done", "failed", "missing", "frames", "frames a second"):
-        table.add_column(column, justify="right")
     missing = states[State.WAITING] + states[State.RUNNING]
-    table.add_row(
-        str(len(entries)),
-        str(states[State.DONE]),
-        str(states[State.FAILED]),
-        str(missing),
-        str(known["frames"]),
-        f"{known['fps']:.1f}",
-    )
+    row = {
+        "files": str(len(entries)),
+        "done": str(states[State.DONE]),
+        "failed": str(states[State.FAILED]),
+        "missing": str(missing),
+        "frames": str(known["frames"]),
+        "frames a second": f"{known['fps']:.1f}",
+    }
+    if left:
+        working, done = float(str(known["working_seconds"])), states[State.DONE]
+        row["time left"] = _duration(working / done * missing) if done and missing else "-"
+    table = Table()
+    for column in row:
+        table.add_column(column, justify="right")
+    table.add_row(*row.values())
     common.results().print(table)
+    _print_machines(known)
     cut = [one for one in entries if one.state != State.DONE and parts.get(one.number)]
     for one in cut[:_NAMED]:
         common.say(f"{one.wanted.source}: {how_far(parts[one.number])}")
-    remarked = [one for one in entries if one.remark]
-    for one in remarked[:_NAMED]:
-        common.say(f"{one.wanted.source}: {one.remark}")
+    for line in _by_kind([(one.wanted.source, one.remark) for one in entries if one.remark]):
+        common.say(without_secrets(line))
     failed = [one for one in entries if one.state == State.FAILED]
     for one in failed[:_NAMED]:
         # Most sentences say themselves which file they are about.
@@ -106,3 +131,41 @@ def print_table(entries: Sequence[Entry], parts: Parts) -> None:
         common.say_error(without_secrets(f"{named}{one.error}"))
     if len(failed) > _NAMED:
         common.say_error(f"and {len(failed) - _NAMED} more; --report FILE.json has them all")
+
+
+def _print_machines(known: Mapping[str, JSON]) -> None:
+    """What each machine has done, where there are several."""
+    from rich.table import Table
+
+    nodes = known["nodes"]
+    assert isinstance(nodes, dict)
+    if len(nodes) < 2:
+        return
+    table = Table()
+    table.add_column("machine")
+    for column in ("files", "frames", "frames a second"):
+        table.add_column(column, justify="right")
+    for name, about in list(nodes.items())[:_NAMED]:
+        assert isinstance(about, dict)
+        table.add_row(name, str(about["files"]), str(about["frames"]), f"{about['fps']:.1f}")
+    common.results().print(table)
+    if len(nodes) > _NAMED:
+        common.say(f"and {len(nodes) - _NAMED} more machines; --report FILE.json has them all")
+
+
+def _by_kind(said: Sequence[tuple[str, str]]) -> list[str]:
+    """What is said of files, what is said of many of them once."""
+    from stream.fleet.page import kind_of
+
+    kinds: dict[str, list[tuple[str, str]]] = {}
+    for source, text in said:
+        kinds.setdefault(kind_of(text, source), []).append((source, text))
+    lines = []
+    for of in sorted(kinds.values(), key=len, reverse=True):
+        source, text = of[0]
+        lines.append(
+            f"{len(of)} files, such as {source}: {text}" if of[1:] else f"{source}: {text}"
+        )
+    more = len(lines) - _NAMED
+    further = [f"and {more} more remarks; --report FILE.json has them all"] if more > 0 else []
+    return lines[:_NAMED] + further

@@ -12,9 +12,15 @@ import typer
 
 from stream.cli import _common as common
 from stream.cli._fleet_options import LEDGER, FleetOptions
+from stream.cli._fleet_wanted import (
+    refuse_foreign,
+    want_again_what_is_gone,
+    wanted_of,
+    without_results,
+)
 from stream.cli._fleet_words import Line, print_table
 from stream.cli._groups import command
-from stream.errors import UsageError
+from stream.errors import StreamError, UsageError
 from stream.options import CutOptions, DecodingOptions, InputOptions, RunOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 
@@ -24,7 +30,6 @@ if TYPE_CHECKING:
     from stream.fleet.entries import Entry, Wanted
     from stream.fleet.ledger import Ledger
     from stream.fleet.page import Parts
-    from stream.fleet.places import Input
     from stream.fleet.pool import Need, Pool
     from stream.fleet.process_pool import ProcessPool
 
@@ -73,9 +78,10 @@ def fleet(
     if output is None:
         raise UsageError("name the folder that the results go into: -o FOLDER")
     from stream.fleet.entries import State
+    from stream.fleet.finding import find
     from stream.fleet.ledger import Ledger
     from stream.fleet.lock import only_driver
-    from stream.fleet.places import find, is_remote, whole
+    from stream.fleet.places import is_remote, whole
     from stream.sources.folders import VIDEO_ENDINGS
 
     source = InputOptions(replay=asked.replay, cut=cut, decoding=decoding)
@@ -84,7 +90,9 @@ def fleet(
     if options.resume and not path.is_file():
         raise UsageError(f"there is nothing to go on with: no ledger {path}")
     output = whole(output)
-    found = _without_results(find(inputs, VIDEO_ENDINGS, common.say_error), output, path)
+    found = without_results(
+        find(inputs, VIDEO_ENDINGS, common.say_error, below=options.below), output, path
+    )
     plan = _plan(asked, source, records or [])
     with ExitStack() as opened:
         pool = None if options.needs_ray else opened.enter_context(_processes(plan, options))
@@ -93,13 +101,13 @@ def fleet(
             pool.free(len(found))
         if not is_remote(output):
             _make(Path(output))
-        wanted = _wanted(found, output, plan, records or [])
+        wanted = wanted_of(found, output, plan, records or [])
         _check(plan, wanted[0])
         opened.enter_context(only_driver(path))
         ledger = opened.enter_context(closing(Ledger(path)))
-        _refuse_foreign(ledger, wanted, overwrite=asked.files.overwrite)
+        refuse_foreign(ledger, wanted, overwrite=asked.files.overwrite)
         ledger.want(wanted)
-        _want_again_what_is_gone(ledger, wanted)
+        want_again_what_is_gone(ledger, wanted)
         mine = {one.source for one in wanted}
         states = {one.number: one.state for one in ledger.each() if one.wanted.source in mine}
         numbers = list(states)
@@ -107,27 +115,13 @@ def fleet(
         del states, mine, found, wanted  # of a million files they are half a gigabyte
         if already:
             common.say(f"{already} of {len(numbers)} files are done already", quiet=asked.run.quiet)
-        interrupted = _drive(ledger, numbers, pool, plan, options, asked.run)
+        try:
+            interrupted = _drive(ledger, numbers, pool, plan, options, asked.run)
+        except StreamError:
+            # What is done and what is missing is to be seen all the more where it cannot go on.
+            _say(ledger, numbers, options, asked.run)
+            raise
         _finish(ledger, numbers, options, asked.run, interrupted=interrupted)
-
-
-def _without_results(found: Sequence[Input], output: str, ledger: Path) -> list[Input]:
-    """The inputs without what earlier runs have made of them, where the output lies among them.
-
-    Raises:
-        UsageError: nothing else is there.
-    """
-    from stream.fleet.ledger import Ledger
-    from stream.fleet.places import is_below
-
-    made: set[str] = set()
-    if ledger.is_file() and any(is_below(one.source, output) for one in found):
-        with closing(Ledger(ledger, reading=True)) as known:
-            made = {place for one in known.entries() for place in one.wanted.targets}
-    left = [one for one in found if one.source not in made]
-    if not left:
-        raise UsageError(f"all videos there are results of this fleet, in {output}")
-    return left
 
 
 def _check_split(asked: common.Common, source: InputOptions, options: FleetOptions) -> None:
@@ -177,83 +171,6 @@ def _check(plan: RunPlan, example: Wanted) -> None:
             for output, target in zip(plan.outputs, example.targets, strict=True)
         )
         setup.check(replace(plan, source=SourcePlan("pattern"), outputs=outputs))
-
-
-def _wanted(
-    found: Sequence[Input], output: str, plan: RunPlan, records: Sequence[str]
-) -> list[Wanted]:
-    """What is to be done with each input, and where its results go.
-
-    Raises:
-        UsageError: two inputs would have one result.
-    """
-    from stream.cli._batch import output_name
-    from stream.fleet.entries import Wanted
-    from stream.fleet.places import is_same
-    from stream.run.opening import endings_for
-
-    made = endings_for(plan.outputs[0].picture)
-    options = _fingerprint_of(plan)
-    wanted: list[Wanted] = []
-    seen: dict[str, str] = {}
-    for one in found:
-        below = Path(one.below)
-        video = below.with_name(output_name(below, made=made)).as_posix()
-        places = [video, *(str(Path(video).with_suffix(f".{end.lstrip('.')}")) for end in records)]
-        targets = tuple(f"{output.rstrip('/')}/{place}" for place in places)
-        if any(is_same(one.source, place) for place in targets):
-            raise UsageError(f"{one.source} would be replaced by its own result; name another -o")
-        if targets[0] in seen:
-            raise UsageError(
-                f"{seen[targets[0]]} and {one.source} would both become {targets[0]}; give them "
-                "separate output folders"
-            )
-        seen[targets[0]] = one.source
-        wanted.append(Wanted(one.source, targets, one.fingerprint, options))
-    return wanted
-
-
-def _fingerprint_of(plan: RunPlan) -> str:
-    """Changes where what is asked for does, or a model's file, or this program."""
-    from stream.inference.catalogue import find
-    from stream.version import __version__
-
-    files = [path.stat() for path in find(plan.model.model).files.values()]
-    text = repr((plan, __version__, [(one.st_size, one.st_mtime_ns) for one in files]))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _refuse_foreign(ledger: Ledger, wanted: Sequence[Wanted], *, overwrite: bool) -> None:
-    """Refuses results that are there and that no fleet of this ledger has written.
-
-    Raises:
-        UsageError: there are some; the first is named.
-    """
-    from stream.fleet.places import there
-
-    if overwrite:
-        return
-    # Nothing was there when a file was first begun, or it was to be replaced: what is there since
-    # is ours, also where a driver was killed before it wrote that down, or a later step failed.
-    ours = {target for one in ledger.each() if one.begun for target in one.wanted.targets}
-    foreign = sorted(
-        there(target for one in wanted for target in one.targets if target not in ours)
-    )
-    if foreign:
-        raise UsageError(
-            f"{len(foreign)} results exist already that this fleet has not written, such as "
-            f"{foreign[0]}; use --overwrite to replace them"
-        )
-
-
-def _want_again_what_is_gone(ledger: Ledger, wanted: Sequence[Wanted]) -> None:
-    from stream.fleet.entries import State
-    from stream.fleet.places import there
-
-    mine = {one.source for one in wanted}
-    done = [one.wanted for one in ledger.each(State.DONE) if one.wanted.source in mine]
-    kept = there(target for one in done for target in one.targets)
-    ledger.again([one.source for one in done if not kept.issuperset(one.targets)])
 
 
 def _need(options: FleetOptions) -> Need:
@@ -326,17 +243,25 @@ def _finish(
     from stream.fleet.entries import State
     from stream.run.interrupt import EXIT_CODE
 
+    entries = _say(ledger, numbers, options, run)
+    if interrupted:
+        common.say("interrupted; the same command goes on with what is missing", quiet=run.quiet)
+        raise typer.Exit(EXIT_CODE)
+    if any(one.state != State.DONE for one in entries):
+        raise typer.Exit(1)
+
+
+def _say(
+    ledger: Ledger, numbers: Sequence[int], options: FleetOptions, run: RunOptions
+) -> list[Entry]:
+    """Says and writes what has become of the files; returns that."""
     mine = set(numbers)
     entries = [one for one in ledger.entries() if one.number in mine]
     parts = ledger.parts()
     _write(entries, parts, options, run)
     if not run.quiet:
         print_table(entries, parts)
-    if interrupted:
-        common.say("interrupted; the same command goes on with what is missing", quiet=run.quiet)
-        raise typer.Exit(EXIT_CODE)
-    if any(one.state != State.DONE for one in entries):
-        raise typer.Exit(1)
+    return entries
 
 
 def _write(
@@ -369,7 +294,7 @@ def _say_status(
     finally:
         ledger.close()
     _write(entries, parts, options, run)
-    print_table(entries, parts)
+    print_table(entries, parts, left=True)
 
 
 def _ledger_path(output: str, options: FleetOptions) -> Path:

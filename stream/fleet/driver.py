@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -38,6 +39,7 @@ class Progress:
         seconds: since it began.
         left: seconds that the rest will take, None before that can be said.
         workers: on each machine.
+        node_frames: done by this driver on each machine.
         parts: of files that are being done in parts: their tasks as far as they are known.
         parts_done: of these.
         note: why nothing goes on, in a few words.
@@ -51,6 +53,7 @@ class Progress:
     seconds: float = 0.0
     left: float | None = None
     workers: dict[str, int] = field(default_factory=dict)
+    node_frames: Counter[str] = field(default_factory=Counter)
     parts: int = 0
     parts_done: int = 0
     note: str = ""
@@ -59,6 +62,11 @@ class Progress:
     def fps(self) -> float:
         """Frames a second, over all machines."""
         return self.frames / self.seconds if self.seconds else 0.0
+
+    def did(self, node: str, frames: int) -> None:
+        """A machine has done frames."""
+        self.frames += frames
+        self.node_frames[node] += frames
 
 
 @dataclass(slots=True)
@@ -237,8 +245,9 @@ class Driver:
             if self._ledger.entry(number).state == State.DONE:
                 self._useless.append(number)
             return
-        if isinstance(ended, Done) and ended.remark:
-            self._ledger.remark(number, ended.remark)
+        if isinstance(ended, Done) and (key is None or ended.remark):
+            # What was said of an earlier try holds no more; what is said of parts adds up.
+            self._ledger.remark(number, ended.remark, further=key is not None)
         if isinstance(ended, Lost):
             self._lost(ended, progress)
         elif ended.error is not None:
@@ -259,7 +268,7 @@ class Driver:
         progress.done += 1
         self._known.pop(ended.number, None)
         if ended.key is None:
-            progress.frames += ended.frames
+            progress.did(ended.node, ended.frames)
 
     def _part_done(self, ended: Done, key: PartKey, progress: Progress) -> None:
         number, cut = ended.number, self._cuts[ended.number]
@@ -269,7 +278,7 @@ class Driver:
             )
         cut.whole |= ended.whole
         if key.step == Step.FIND:
-            progress.frames += ended.frames
+            progress.did(ended.node, ended.frames)
         self._refresh(number)
         if key.step in (Step.JOIN, Step.WHOLE) and not ended.whole:
             seconds = sum(one.seconds for one in cut.parts.values())

@@ -165,6 +165,20 @@ class Ledger:
                 given,
             )
 
+    def forget(self, sources: Iterable[str]) -> None:
+        """Nothing is known of these files any more: their results are others' from here on."""
+        given = [(_stored(one),) for one in sources]
+        if not given:
+            return
+        with self._change() as base:
+            for table in ("parts", "remarks"):
+                base.executemany(
+                    f"DELETE FROM {table} WHERE number IN "
+                    "(SELECT number FROM files WHERE source = ?)",
+                    given,
+                )
+            base.executemany("DELETE FROM files WHERE source = ?", given)
+
     def begin(self, number: int, key: PartKey | None = None) -> None:
         """A file, or a part of one, is handed to a worker."""
         with self._change() as base:
@@ -218,10 +232,20 @@ class Ledger:
         """What was done of a file's parts is of no use any more."""
         self.cut(number, ())
 
-    def remark(self, number: int, text: str) -> None:
-        """Something is to be said of a file; in place of what was said before."""
+    def remark(self, number: int, text: str, *, further: bool = False) -> None:
+        """Something is to be said of a file.
+
+        Args:
+            number: the file's.
+            text: what; "" for nothing.
+            further: besides what was said before, unless that says it already; else in its place.
+        """
         with self._change() as base:
-            base.execute("DELETE FROM remarks WHERE number = ?", (number,))
+            row = base.execute("SELECT remark FROM remarks WHERE number = ?", (number,)).fetchone()
+            if row and further:
+                text = row[0] if text in row[0] else f"{row[0]}; {text}"
+            if row:
+                base.execute("DELETE FROM remarks WHERE number = ?", (number,))
             if text:
                 base.execute("INSERT INTO remarks VALUES (?, ?)", (number, text))
 
@@ -256,15 +280,15 @@ class Ledger:
     def each(self, *states: State) -> Iterator[Entry]:
         """Likewise, one after the other: a million at once are half a gigabyte."""
         where = f" WHERE state IN ({', '.join('?' * len(states))})" if states else ""
-        said: dict[int, str] = {}
+        remark, beside = "NULL", ""
         if self._version == _VERSION:
-            said = dict(self._base.execute("SELECT number, remark FROM remarks"))
+            remark, beside = "remark", " LEFT JOIN remarks USING (number)"
         rows = self._base.execute(
-            f"SELECT {_COLUMNS} FROM files{where} ORDER BY number",
+            f"SELECT {remark}, {_COLUMNS} FROM files{beside}{where} ORDER BY number",
             [str(state) for state in states],
         )
-        for row in rows:
-            yield _entry(row, said.get(int(row[0]), ""))
+        for said, *row in rows:
+            yield _entry(row, said or "")
 
     def waiting(self, numbers: Iterable[int]) -> list[int]:
         """Of these files those that wait, in the order in which they came."""

@@ -8,14 +8,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
-from stream.addresses import redact
 from stream.fleet.entries import Entry, PartEntry, State
 from stream.fleet.parts import Step, progress_of
+from stream.fleet.places import shown
 from stream.types import JSON
 from stream.version import __version__
 
 _WIDTH, _HEIGHT = 720, 160
 _SLOWEST = 10
+_LISTED = 1000
+"""So many files are listed under each heading; a browser opens no page of a million."""
 _BARS = 60
 
 
@@ -34,8 +36,9 @@ def figures(entries: Sequence[Entry], parts: Parts | None = None) -> dict[str, J
         `stream`, the release, `files` by state, `frames`, `seconds` of work (of all workers
         together), `wall_seconds` from the first file's begin to the last one's end, of them
         `working_seconds` in which there was a file in work, `fps` over these, `nodes` with their
-        files and frames, `slowest` files, `failures` by kind with their number, `failed` files with
-        their sentence, files done in `parts`, and what is to be said of files, as `remarks`.
+        files, frames, and frames a second of the time in which they had a file in work, `slowest`
+        files, `failures` by kind with their number, `failed` files with their sentence, files done
+        in `parts`, and what is to be said of files, as `remarks`.
     """
     done = [one for one in entries if one.state == State.DONE]
     begun = min((one.begun for one in done), default=0.0)
@@ -43,9 +46,16 @@ def figures(entries: Sequence[Entry], parts: Parts | None = None) -> dict[str, J
     working = _working(done)
     frames = sum(one.frames for one in done)
     nodes: dict[str, JSON] = {}
-    for name in sorted({one.node for one in done}):
-        of_node = [one for one in done if one.node == name]
-        nodes[name] = {"files": len(of_node), "frames": sum(one.frames for one in of_node)}
+    by_node: dict[str, list[Entry]] = {}
+    for one in done:
+        by_node.setdefault(one.node, []).append(one)
+    for name, of_node in sorted(by_node.items()):
+        of_frames, of_time = sum(one.frames for one in of_node), _working(of_node)
+        nodes[name] = {
+            "files": len(of_node),
+            "frames": of_frames,
+            "fps": of_frames / of_time if of_time else 0.0,
+        }
     slowest = sorted(done, key=lambda one: one.seconds, reverse=True)[:_SLOWEST]
     failed = [one for one in entries if one.state == State.FAILED]
     return {
@@ -58,17 +68,17 @@ def figures(entries: Sequence[Entry], parts: Parts | None = None) -> dict[str, J
         "fps": frames / working if working else 0.0,
         "nodes": nodes,
         "slowest": [
-            {"input": redact(one.wanted.source), "seconds": one.seconds, "frames": one.frames}
+            {"input": shown(one.wanted.source), "seconds": one.seconds, "frames": one.frames}
             for one in slowest
         ],
         "failures": dict(Counter(kind_of(one.error, one.wanted.source) for one in failed)),
         "failed": [
-            {"input": redact(one.wanted.source), "error": one.error, "tries": one.tries + one.lost}
+            {"input": shown(one.wanted.source), "error": one.error, "tries": one.tries + one.lost}
             for one in failed
         ],
         "parts": [
             {
-                "input": redact(one.wanted.source),
+                "input": shown(one.wanted.source),
                 "state": str(one.state),
                 "parts": sum(each.key.step == Step.FIND for each in of),
                 "tasks": len(of),
@@ -82,7 +92,7 @@ def figures(entries: Sequence[Entry], parts: Parts | None = None) -> dict[str, J
             for one, of in _in_parts(entries, parts)
         ],
         "remarks": [
-            {"input": redact(one.wanted.source), "remark": one.remark}
+            {"input": shown(one.wanted.source), "remark": one.remark}
             for one in entries
             if one.remark
         ],
@@ -128,7 +138,7 @@ def page(entries: Sequence[Entry], title: str, parts: Parts | None = None) -> st
         "<h2>Slowest files</h2>",
         _bars(
             [
-                (redact(one.wanted.source), one.seconds, f"{one.seconds:.1f} s")
+                (shown(one.wanted.source), one.seconds, f"{one.seconds:.1f} s")
                 for one in sorted(done, key=lambda one: one.seconds, reverse=True)[:_SLOWEST]
             ]
         ),
@@ -140,7 +150,7 @@ def page(entries: Sequence[Entry], title: str, parts: Parts | None = None) -> st
             ]
         ),
         _failed([one for one in entries if one.state == State.FAILED]),
-        *(_tasks(one, of) for one, of in _in_parts(entries, parts)),
+        *(_tasks(one, of) for one, of in _in_parts(entries, parts)[:_LISTED]),
         _listed("Remarks", [(one.wanted.source, one.remark) for one in entries if one.remark]),
     ]
     return _FRAME.format(title=html.escape(title), body="\n".join(body))
@@ -188,11 +198,13 @@ def _nodes(known: dict[str, JSON]) -> str:
     nodes = known["nodes"]
     assert isinstance(nodes, dict)
     rows = "".join(
-        f"<tr><td>{html.escape(name)}</td><td>{about['files']}</td><td>{about['frames']}</td></tr>"
+        f"<tr><td>{html.escape(name)}</td><td>{about['files']}</td><td>{about['frames']}</td>"
+        f"<td>{about['fps']:.1f}</td></tr>"
         for name, about in nodes.items()
         if isinstance(about, dict)
     )
-    return f"<table><tr><th>machine</th><th>files</th><th>frames</th></tr>{rows}</table>"
+    head = "".join(f"<th>{word}</th>" for word in ("machine", "files", "frames", "a second"))
+    return f"<table><tr>{head}</tr>{rows}</table>"
 
 
 def _bars(rows: Sequence[tuple[str, float, str]]) -> str:
@@ -222,7 +234,7 @@ def _tasks(entry: Entry, of: Sequence[PartEntry]) -> str:
         )
         for one in of
     ]
-    name = html.escape(redact(entry.wanted.source))
+    name = html.escape(shown(entry.wanted.source))
     return f"<h2>In parts: {name}</h2><p>{html.escape(said)}</p>{_bars(rows)}"
 
 
@@ -232,10 +244,12 @@ def _failed(failed: Sequence[Entry]) -> str:
 
 def _listed(title: str, said: Sequence[tuple[str, str]]) -> str:
     rows = "".join(
-        f"<tr><td>{html.escape(redact(source))}</td><td>{html.escape(text)}</td></tr>"
-        for source, text in said
+        f"<tr><td>{html.escape(shown(source))}</td><td>{html.escape(text)}</td></tr>"
+        for source, text in said[:_LISTED]
     )
-    return f"<h2>{title}</h2><table>{rows}</table>" if rows else ""
+    more = len(said) - _LISTED
+    further = f"<p>And {more} more; the report in JSON has them all.</p>" if more > 0 else ""
+    return f"<h2>{title}</h2><table>{rows}</table>{further}" if rows else ""
 
 
 _FRAME = """<!doctype html>

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from stream.fleet.between import Place
 from stream.fleet.parts import PartTask, Step
 from stream.fleet.places import Life, at_hand, exists
-from stream.fleet.steps import Steps
+from stream.fleet.steps import Made, Steps
 from stream.fleet.work import Done, Task, results, with_targets
 from stream.run.kept import KeptLostError
 from stream.sinks._spliced import NotJoinableError
@@ -115,12 +115,12 @@ class PartWork:
             )
             video = replace(self._plan.outputs[0], target=str(made.open()))
             steps = self._steps(replace(self._plan, outputs=(video,)))
-            return replace(done, frames=steps.join(painted))
+            return _with(done, steps.join(painted))
 
     def _whole(self, done: Done) -> Done:
         with results(self._task.targets, self._task.number, self._scratch, self._life) as made:
             steps = self._steps(with_targets(self._plan, made))
-            return replace(done, frames=steps.whole(self._found))
+            return _with(done, steps.whole(self._found))
 
     @property
     def _found(self) -> list[Place]:
@@ -135,6 +135,10 @@ class PartWork:
 
     def _steps(self, plan: RunPlan) -> Steps:
         return Steps(plan, self._model, self._life)
+
+
+def _with(done: Done, made: Made) -> Done:
+    return replace(done, frames=made.frames, remark="; ".join(made.remarks))
 
 
 @contextmanager

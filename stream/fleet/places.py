@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from fsspec.callbacks import Callback
     from fsspec.spec import AbstractFileSystem
 
-LIST_ENDING = ".txt"
 _PARTIAL = ".fleet-partial"
 _PARTS = ".fleet-parts"
 # Storage that lists what begins with some letters.
@@ -28,7 +26,7 @@ _WHOLE_BY_NATURE = {"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "memory"}
 
 
 @contextmanager
-def _storage(kind: type[StreamError], sentence: str) -> Iterator[None]:
+def storage_errors(kind: type[StreamError], sentence: str) -> Iterator[None]:
     """Says in one sentence what a storage did not do.
 
     Each storage's library raises classes of its own, of no common base: credentials that are not
@@ -57,6 +55,22 @@ def is_same(one: str, other: str) -> bool:
     with suppress(OSError):
         return Path(one).samefile(other)
     return False  # one of them is not there
+
+
+def shown(place: str) -> str:
+    """A place as it may be shown: an address without its secrets, a path as it is."""
+    return redact(place) if is_remote(place) else place
+
+
+def identity(place: str) -> tuple[int, int] | str:
+    """What two places have in common that are the same file: one on this disk by its number."""
+    if is_remote(place):
+        return place
+    try:
+        about = Path(place).stat()
+    except OSError:
+        return place  # it is not there
+    return about.st_dev, about.st_ino
 
 
 def is_below(place: str, folder: str) -> bool:
@@ -101,119 +115,6 @@ def parts_folder(target: str, number: int, *about: str) -> str:
     return f"{parent}/.{name}{_PARTS}-{number}-{mark}"
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
-    """A file that was found.
-
-    Attributes:
-        source: its path or address.
-        below: where it lies below what was asked for, with slashes; its results lie there too.
-        fingerprint: of its size and time, or what the storage says in their place.
-    """
-
-    source: str
-    below: str
-    fingerprint: str
-
-
-def find(
-    asked: Sequence[str],
-    endings: frozenset[str],
-    left_out: Callable[[str], None] = lambda sentence: None,
-) -> list[Input]:
-    """The files that are asked for: files, folders with what is below them, patterns, lists.
-
-    Args:
-        asked: paths, patterns (`takes/**/*.mp4`), addresses of object storage, and text files with
-            one of these a line.
-        endings: which files of a folder or of a pattern are taken, in small letters.
-        left_out: is told, in a sentence, of each folder below that cannot be looked into.
-
-    Raises:
-        UsageError: one of them is not there or holds none.
-        SourceError: the storage does not answer.
-    """
-    found: dict[str, Input] = {}
-    for text in _listed(asked):
-        for one in _found_by(text, endings, left_out):
-            found.setdefault(one.source, one)
-    return list(found.values())
-
-
-def _listed(asked: Sequence[str]) -> Iterator[str]:
-    for text in asked:
-        path = Path(text)
-        if is_remote(text) or path.suffix.lower() != LIST_ENDING or not path.is_file():
-            yield text
-            continue
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, ValueError) as error:
-            raise UsageError(f"the list {path} cannot be read: {error}") from error
-        for line in lines:
-            if line.strip() and not line.startswith("#"):
-                yield line.strip()
-
-
-def _found_by(text: str, endings: frozenset[str], left_out: Callable[[str], None]) -> list[Input]:
-    with _storage(SourceError, f"{redact(text)} cannot be looked into"):
-        files = filesystem(text) if is_remote(text) else _disk(left_out)
-        root = str(files._strip_protocol(text)).rstrip("/")
-        literal = not is_remote(text) and Path(text).is_file()  # whatever is in its name
-        if any(mark in text for mark in "*?[") and not literal:
-            base = root[: min(root.find(mark) for mark in "*?[" if mark in root)].rpartition("/")[0]
-            listed = files.glob(root, detail=True)
-        elif files.isdir(root):
-            base, listed = root, files.find(root, detail=True)
-        elif files.exists(root):
-            return [_input(files, root.rpartition("/")[0], root, files.info(root), text)]
-        else:
-            raise UsageError(f"there is no file {redact(text)}")
-    taken = [
-        # Of a link what it leads to counts, which may change behind it.
-        _input(files, base, path, files.info(path) if about.get("islink") else about, text)
-        for path, about in sorted(listed.items())
-        if _is_file(path, about) and _is_taken(path, endings)
-    ]
-    if not taken:
-        raise UsageError(f"there are no videos in {redact(text)}")
-    return taken
-
-
-def _disk(left_out: Callable[[str], None]) -> AbstractFileSystem:
-    from stream.fleet.disk import Disk
-
-    return Disk(left_out)
-
-
-def _is_file(path: str, about: dict[str, object]) -> bool:
-    """Whether it is a file, or leads to one; folders behind links are not looked into."""
-    return about["type"] == "file" or (bool(about.get("islink")) and Path(path).is_file())
-
-
-def _is_taken(path: str, endings: frozenset[str]) -> bool:
-    name = path.rpartition("/")[2]
-    dot = name.rfind(".")
-    return dot > 0 and name[dot:].lower() in endings and not name.startswith(".")
-
-
-def _input(
-    files: AbstractFileSystem, base: str, path: str, about: dict[str, object], asked: str
-) -> Input:
-    protocol = urlsplit(asked).scheme if is_remote(asked) else ""
-    source = f"{protocol}://{path.lstrip('/')}" if protocol else path
-    stamp = next(
-        (
-            about[key]
-            for key in ("ETag", "etag", "md5Hash", "mtime", "LastModified")
-            if key in about
-        ),
-        "",
-    )
-    below = path[len(base) :].lstrip("/") if base else path.lstrip("/")
-    return Input(source, below, f"{about.get('size')}:{stamp}")
-
-
 def filesystem(place: str) -> AbstractFileSystem:
     """What reads and writes a place.
 
@@ -226,7 +127,7 @@ def filesystem(place: str) -> AbstractFileSystem:
     try:
         files: AbstractFileSystem = fsspec.filesystem(protocol)
     except (ValueError, ImportError) as error:
-        raise UsageError(f"{redact(place)} cannot be reached: {error}") from error
+        raise UsageError(f"{shown(place)} cannot be reached: {error}") from error
     return files
 
 
@@ -236,7 +137,7 @@ def exists(place: str) -> bool:
     Raises:
         SinkError: the storage does not answer.
     """
-    with _storage(SinkError, f"{redact(place)} cannot be asked for"):
+    with storage_errors(SinkError, f"{shown(place)} cannot be asked for"):
         return bool(filesystem(place).exists(place))
 
 
@@ -264,7 +165,7 @@ def there(places: Iterable[str]) -> set[str]:
 
 
 def _names(folder: str) -> set[str]:
-    with _storage(SinkError, f"{redact(folder)} cannot be looked into"):
+    with storage_errors(SinkError, f"{shown(folder)} cannot be looked into"):
         try:
             if not is_remote(folder):
                 return {path.name for path in Path(folder).iterdir()}
@@ -293,7 +194,7 @@ def at_hand(source: str, scratch: Path, life: Life = _nobody) -> Iterator[Path]:
     copy = scratch / secrets.token_hex(8) / source.rpartition("/")[2]
     copy.parent.mkdir(parents=True)
     try:
-        with _storage(SourceError, f"{redact(source)} cannot be fetched"):
+        with storage_errors(SourceError, f"{shown(source)} cannot be fetched"):
             filesystem(source).get_file(source, str(copy), callback=_told(life))
         yield copy
     finally:
@@ -344,7 +245,7 @@ class Result:
         """
         if not self._wanted:
             return
-        with _storage(SinkError, f"{redact(self.target)} cannot be written"):
+        with storage_errors(SinkError, f"{shown(self.target)} cannot be written"):
             if not is_remote(self.target):
                 self.working.replace(self.target)
                 return
@@ -372,7 +273,10 @@ class Result:
 def remove_parts(target: str, number: int) -> None:
     """Removes what the steps of a file that was cut have left beside its target."""
     parent, _, name = target.rpartition("/")
-    with suppress(StreamError, OSError), _storage(SinkError, f"{redact(parent)} cannot be changed"):
+    with (
+        suppress(StreamError, OSError),
+        storage_errors(SinkError, f"{shown(parent)} cannot be changed"),
+    ):
         files = filesystem(parent)
         begin = f".{name}{_PARTS}-{number}-"
         if urlsplit(parent).scheme in _BY_BEGINNING:

@@ -14,6 +14,7 @@ from rich.console import Console
 from stream import sinks
 from stream.fleet.between import KeptSink, KeptSource, NotApartError, Place, Stretch, entries_of
 from stream.fleet.places import Life
+from stream.fleet.work import remarks_of
 from stream.frame import Frame, VideoInfo
 from stream.inference.segmenter import Segmenter
 from stream.instances import Instances
@@ -50,6 +51,19 @@ class Followed:
 
     frames: int = 0
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A result.
+
+    Attributes:
+        frames: that it has.
+        remarks: what is to be said of it, a sentence each.
+    """
+
+    frames: int
+    remarks: tuple[str, ...] = ()
 
 
 class Steps:
@@ -204,8 +218,8 @@ class Steps:
                 raise outcome.error
             return outcome.counts.written
 
-    def join(self, painted: Sequence[Path]) -> int:
-        """Puts the parts together, with all else that the file holds; returns how many frames."""
+    def join(self, painted: Sequence[Path]) -> Made:
+        """Puts the parts together, with all else that the file holds."""
         video = self._plan.outputs[0]
         times = [time for path in painted for time in read_part(path).times]
         with FileCopies(self._path, times) as source:
@@ -215,10 +229,10 @@ class Steps:
                 for item in source:
                     sink.write(item)
                     self._life()
-        return len(times)
+            return Made(len(times), (*source.remarks, *sink.remarks))
 
-    def whole(self, found: Sequence[Place]) -> int:
-        """Does the whole file at once with what was found; returns how many frames."""
+    def whole(self, found: Sequence[Place]) -> Made:
+        """Does the whole file at once with what was found."""
         silent = Console(file=io.StringIO())
         report, outcome = setup.execute(
             self._plan,
@@ -229,7 +243,7 @@ class Steps:
         )
         if outcome.error is not None:
             raise outcome.error
-        return report.frames_out
+        return Made(report.frames_out, tuple(remarks_of(report)))
 
 
 def _candidates(

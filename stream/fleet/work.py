@@ -14,13 +14,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stream.errors import StreamError
+from stream.errors import SinkError, StreamError
 from stream.fleet.parts import PartKey, PartTask
 from stream.fleet.places import Life, Result, at_hand
 
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
     from stream.run.plan import RunPlan
+    from stream.run.report import RunReport
 
 
 _log = logging.getLogger(__name__)
@@ -151,7 +152,9 @@ class Worker:
                 if found.begins:
                     return replace(done, begins=found.begins)
                 done = replace(done, remark=found.why_not and f"not cut: {found.why_not}")
-            return replace(done, frames=self._file(task, path, scratch))
+            made = self._file(task, path, scratch)
+            remarks = [done.remark] * bool(done.remark) + remarks_of(made)
+            return replace(done, frames=made.frames_out, remark="; ".join(remarks))
 
     @property
     def _model(self) -> Segmenter:
@@ -162,8 +165,8 @@ class Worker:
         """The plan with a file as its source."""
         return replace(self._plan, source=replace(self._plan.source, target=str(path)))
 
-    def _file(self, task: Task, path: Path, scratch: Path) -> int:
-        """Does a file at once; returns how many frames it has."""
+    def _file(self, task: Task, path: Path, scratch: Path) -> RunReport:
+        """Does a file at once."""
         from rich.console import Console
 
         from stream.run import setup
@@ -178,7 +181,13 @@ class Worker:
                 raise outcome.error
             if outcome.interrupted:
                 raise StreamError(f"{task.source} was interrupted")
-        return report.frames_out
+        return report
+
+
+def remarks_of(report: RunReport) -> list[str]:
+    """What is to be said of a file that was done: what is damaged in it, or was left out."""
+    damaged = f"{report.corrupt} damaged frame{'s' * (report.corrupt > 1)}"
+    return [*report.remarks, *([damaged] if report.corrupt else [])]
 
 
 def _fault(error: Exception) -> str:
@@ -197,6 +206,14 @@ def results(
         yield made
         for result in made:
             result.publish()
+    except SinkError as error:
+        # Nothing is saved under the name that it is written under, which says nobody anything.
+        what = error.what
+        for result in made:
+            what = what.replace(str(result.working), result.target)
+        if what == str(error):
+            raise
+        raise SinkError(what) from error
     finally:
         for result in made:
             result.drop()

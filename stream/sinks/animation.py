@@ -155,7 +155,7 @@ class AnimationSink(Sink):
                 else self._destination.explain(broken)
             )
             saved = f"{self._count} pictures are saved in {self._destination.working} and play"
-            raise SinkError(f"{what}; {saved if self._count else 'nothing was saved'}") from error
+            raise SinkError(what, saved if self._count else "nothing was saved") from error
         self._count += 1
 
     def close(self) -> None:

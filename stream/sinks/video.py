@@ -402,7 +402,7 @@ class VideoSink(Sink):
             else f"{self.path} could not be written to the end ({words_of(error)})"
         )
         if not frames:
-            return SinkError(f"{what}; nothing was saved")
+            return SinkError(what, "nothing was saved")
         return SinkError(
-            f"{what}; about {frames} frames ({seconds:.1f} s) are saved in {working} and play"
+            what, f"about {frames} frames ({seconds:.1f} s) are saved in {working} and play"
         )

@@ -36,3 +36,11 @@ def make_clips(folder: Path, count: int, frames: int = 6, keys: int = 250) -> Pa
                 out.mux(video.encode(frame))
             out.mux(video.encode(None))
     return folder
+
+
+def make_files(folder: Path, *names: str) -> None:
+    """Makes files that hold their own names."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode(errors="surrogateescape"))

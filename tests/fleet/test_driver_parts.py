@@ -238,3 +238,21 @@ def test_a_ledger_of_before_there_were_parts_is_read_and_taken_over(tmp_path: Pa
     again.remark(1, "not cut: it is short")
     assert again.entries()[0].remark == "not cut: it is short" and again.parts() == {}
     again.close()
+
+
+def test_remarks_add_up_and_go_with_what_they_were_said_of(tmp_path: Path) -> None:
+    ledger = _ledger(tmp_path, ["a", "b"])
+    ledger.remark(1, "not cut: it is short")
+    ledger.remark(1, "3 damaged frames", further=True)
+    ledger.remark(1, "3 damaged frames", further=True)
+    ledger.remark(2, "", further=True)
+    said = "not cut: it is short; 3 damaged frames"
+    assert [one.remark for one in ledger.each()] == [said, ""]
+    ledger.remark(1, "")
+    assert [one.remark for one in ledger.each()] == ["", ""]
+    ledger.remark(2, "cut short")
+    ledger.cut(2, [0, 5])
+    ledger.forget(["b"])
+    assert [one.wanted.source for one in ledger.each()] == ["a"]
+    assert ledger.parts() == {}
+    ledger.close()

@@ -32,7 +32,10 @@ def test_figures() -> None:
     assert known["files"] == {"waiting": 1, "running": 0, "done": 2, "failed": 2}
     assert known["frames"] == 150 and known["wall_seconds"] == 10.0
     assert known["fps"] == pytest.approx(15)
-    assert known["nodes"] == {"a": {"files": 1, "frames": 100}, "b": {"files": 1, "frames": 50}}
+    assert known["nodes"] == {
+        "a": {"files": 1, "frames": 100, "fps": 25.0},
+        "b": {"files": 1, "frames": 50, "fps": 6.25},
+    }
     assert known["failures"] == {"FILE is cut short after N frames": 2}
     assert json.loads(json.dumps(known)) == known
 
@@ -48,6 +51,14 @@ def test_time_in_which_a_fleet_rested_slows_nothing() -> None:
 def test_of_nothing() -> None:
     assert figures([])["fps"] == 0.0
     assert "no files" in page([], "Fleet")
+
+
+def test_a_page_lists_a_thousand_of_a_kind() -> None:
+    failed = [_entry(number, State.FAILED, error="it is broken") for number in range(1200)]
+    text = page(failed, "x")
+    assert text.count("it is broken") == 1001  # and once by its kind
+    assert "And 200 more; the report in JSON has them all" in text
+    assert len(figures(failed)["failed"]) == 1200
 
 
 def test_a_failure_is_known_by_its_kind() -> None:

@@ -1,0 +1,151 @@
+"""What a fleet is to do with which input, where that goes, and what must not be touched."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stream.errors import UsageError
+
+if TYPE_CHECKING:
+    from stream.fleet.entries import Wanted
+    from stream.fleet.finding import Input
+    from stream.fleet.ledger import Ledger
+    from stream.run.plan import RunPlan
+
+
+def without_results(found: Sequence[Input], output: str, ledger: Path) -> list[Input]:
+    """The inputs without what earlier runs have made of them, where the output lies among them.
+
+    Raises:
+        UsageError: nothing else is there.
+    """
+    from stream.fleet.ledger import Ledger
+    from stream.fleet.places import is_below
+
+    made: set[str] = set()
+    if ledger.is_file() and any(is_below(one.source, output) for one in found):
+        with closing(Ledger(ledger, reading=True)) as known:
+            made = {place for one in known.entries() for place in one.wanted.targets}
+    left = [one for one in found if one.source not in made]
+    if not left:
+        raise UsageError(f"all videos there are results of this fleet, in {output}")
+    return left
+
+
+def wanted_of(
+    found: Sequence[Input], output: str, plan: RunPlan, records: Sequence[str]
+) -> list[Wanted]:
+    """What is to be done with each input, and where its results go.
+
+    Raises:
+        UsageError: two inputs would have one result.
+    """
+    from stream.cli._batch import output_name
+    from stream.fleet.entries import Wanted
+    from stream.fleet.places import is_same
+    from stream.run.opening import endings_for
+
+    made = endings_for(plan.outputs[0].picture)
+    options = _fingerprint_of(plan)
+    wanted: list[Wanted] = []
+    seen: dict[str, str] = {}
+    for one in found:
+        below = Path(one.below)
+        video = below.with_name(output_name(below, made=made)).as_posix()
+        places = [video, *(str(Path(video).with_suffix(f".{end.lstrip('.')}")) for end in records)]
+        targets = tuple(f"{output.rstrip('/')}/{place}" for place in places)
+        if any(is_same(one.source, place) for place in targets):
+            raise UsageError(f"{one.source} would be replaced by its own result; name another -o")
+        if len(set(targets)) < len(targets):
+            twice = next(one for one in targets if targets.count(one) > 1)
+            raise UsageError(f"{twice} is named twice; give --records endings of its own")
+        for target in targets:
+            _note(seen, target, one.source)
+        wanted.append(Wanted(one.source, targets, one.fingerprint, options))
+    return wanted
+
+
+def _note(seen: dict[str, str], target: str, source: str) -> None:
+    """Notes whose result a place is for.
+
+    Raises:
+        UsageError: it is for another's, or for two of the same.
+    """
+    other = seen.setdefault(target, source)
+    if other is not source:
+        raise UsageError(
+            f"{other} and {source} would both become {target}; give them separate output folders, "
+            "or where they come from separate ones, name the folder above these with --below"
+        )
+
+
+def _fingerprint_of(plan: RunPlan) -> str:
+    """Changes where what is asked for does, or a model's file, or this program."""
+    from stream.inference.catalogue import find
+    from stream.version import __version__
+
+    files = [path.stat() for path in find(plan.model.model).files.values()]
+    text = repr((plan, __version__, [(one.st_size, one.st_mtime_ns) for one in files]))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def refuse_foreign(ledger: Ledger, wanted: Sequence[Wanted], *, overwrite: bool) -> None:
+    """Refuses to replace what this run's files have not come to before.
+
+    Where that is to be replaced after all, the ledger forgets the files of which it was.
+
+    Raises:
+        UsageError: there is a result that no fleet of this ledger has written, or one of another
+            file, and it is not to be replaced; or it is an input of this run.
+    """
+    from stream.fleet.places import identity, there
+
+    given = {target: one.source for one in wanted for target in one.targets}
+    mine = {one.source for one in wanted}
+    ours: set[str] = set()
+    others: set[str] = set()
+    for one in ledger.each():
+        if not one.begun:
+            continue
+        # Nothing was there when a file was first begun, or it was to be replaced: what is there
+        # since is ours, also where a driver was killed before it wrote that down, or a later step
+        # failed.
+        ours.update(one.wanted.targets)
+        source = one.wanted.source
+        taken = [] if source in mine else [to for to in one.wanted.targets if to in given]
+        if taken and not overwrite:
+            raise UsageError(
+                f"{taken[0]} is what came of {source}, and {given[taken[0]]} would replace it; "
+                "name another -o, or the folder above both with --below, or use --overwrite"
+            )
+        others.update([source] * bool(taken))
+    foreign = sorted(there(target for target in given if target not in ours))
+    if foreign and overwrite:
+        inputs = {identity(source) for source in mine}
+        for target in foreign:
+            if identity(target) in inputs:
+                raise UsageError(
+                    f"{target} is an input, and would be replaced by what comes of "
+                    f"{given[target]}; name another -o"
+                )
+    elif foreign:
+        raise UsageError(
+            f"{len(foreign)} results exist already that this fleet has not written, such as "
+            f"{foreign[0]}; use --overwrite to replace them"
+        )
+    ledger.forget(others)
+
+
+def want_again_what_is_gone(ledger: Ledger, wanted: Sequence[Wanted]) -> None:
+    """Files are done once more of which a result is not there any more."""
+    from stream.fleet.entries import State
+    from stream.fleet.places import there
+
+    mine = {one.source for one in wanted}
+    done = [one.wanted for one in ledger.each(State.DONE) if one.wanted.source in mine]
+    kept = there(target for one in done for target in one.targets)
+    ledger.again([one.source for one in done if not kept.issuperset(one.targets)])

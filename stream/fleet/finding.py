@@ -1,0 +1,175 @@
+"""Which files a fleet is asked for: files, folders, patterns, addresses, and lists of these."""
+
+from __future__ import annotations
+
+import codecs
+import os.path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from stream.errors import SourceError, UsageError
+from stream.fleet.places import filesystem, is_remote, shown, storage_errors, whole
+
+if TYPE_CHECKING:
+    from fsspec.spec import AbstractFileSystem
+
+LIST_ENDING = ".txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A file that was found.
+
+    Attributes:
+        source: its path or address.
+        below: where it lies below what was asked for, with slashes; its results lie there too.
+        fingerprint: of its size and time, or what the storage says in their place.
+    """
+
+    source: str
+    below: str
+    fingerprint: str
+
+
+def find(
+    asked: Sequence[str],
+    endings: frozenset[str],
+    left_out: Callable[[str], None] = lambda sentence: None,
+    *,
+    below: str | None = None,
+) -> list[Input]:
+    """The files that are asked for: files, folders with what is below them, patterns, lists.
+
+    A file that a list names and that is not there is among them, and fails by itself: of ten
+    thousand lines one must not keep the others from being done.
+
+    Args:
+        asked: paths, patterns (`takes/**/*.mp4`), addresses of object storage, and text files with
+            one of these a line.
+        endings: which files of a folder or of a pattern are taken, in small letters.
+        left_out: is told, in a sentence, of each folder below that cannot be looked into, and of
+            each line of a list that names no video.
+        below: the folder from which on results lie as the files do; None for the one that was
+            asked for, and for a file none.
+
+    Raises:
+        UsageError: one of them is not there or holds none, or lies elsewhere.
+        SourceError: the storage does not answer.
+    """
+    found: dict[str, Input] = {}
+    for text in asked:
+        lines = _lines(text)
+        for line in [text] if lines is None else lines:
+            try:
+                ones = _found_by(line, endings, left_out, listed=lines is not None)
+            except NoVideosError as error:
+                if lines is None:
+                    raise
+                left_out(f"{error}; the line is left out")
+                continue
+            for one in ones:
+                found.setdefault(one.source, one)
+    if not found:
+        raise UsageError(f"no video is named in {', '.join(map(shown, asked))}")
+    ones = list(found.values())
+    return ones if below is None else [_laid_out(one, below) for one in ones]
+
+
+class NoVideosError(UsageError):
+    """A folder or a pattern without any video."""
+
+
+def _laid_out(one: Input, below: str) -> Input:
+    """An input whose results lie as it does below a folder.
+
+    Raises:
+        UsageError: it lies elsewhere.
+    """
+    source, folder = one.source, whole(below).rstrip("/")
+    if not is_remote(source):
+        source, folder = os.path.normpath(source), os.path.normpath(folder)
+    if not source.startswith(f"{folder.rstrip('/')}/"):
+        raise UsageError(f"{shown(one.source)} does not lie below {shown(folder)}")
+    return replace(one, below=source[len(folder.rstrip("/")) + 1 :])
+
+
+def _lines(text: str) -> list[str] | None:
+    """What a list says; None where it is no list."""
+    path = Path(text)
+    if is_remote(text) or path.suffix.lower() != LIST_ENDING or not path.is_file():
+        return None
+    try:
+        data = path.read_bytes()
+        # What Windows' shells write; else names as the disk has them, which need be no text.
+        utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        said = data.decode("utf-16") if utf_16 else data.decode("utf-8-sig", "surrogateescape")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the list {path} cannot be read: {error}") from error
+    lines = [line.strip() for line in said.split("\n")]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _found_by(
+    text: str, endings: frozenset[str], left_out: Callable[[str], None], *, listed: bool
+) -> list[Input]:
+    with storage_errors(SourceError, f"{shown(text)} cannot be looked into"):
+        files = filesystem(text) if is_remote(text) else _disk(left_out)
+        root = str(files._strip_protocol(text)).rstrip("/")
+        literal = not is_remote(text) and Path(text).is_file()  # whatever is in its name
+        if any(mark in text for mark in "*?[") and not literal:
+            base = root[: min(root.find(mark) for mark in "*?[" if mark in root)].rpartition("/")[0]
+            there = files.glob(root, detail=True)
+        elif files.isdir(root):
+            base, there = root, files.find(root, detail=True)
+        elif files.exists(root):
+            return [_input(files, root.rpartition("/")[0], root, files.info(root), text)]
+        elif listed:
+            return [_input(files, root.rpartition("/")[0], root, {}, text)]
+        else:
+            raise UsageError(f"there is no file {shown(text)}")
+    taken = [
+        # Of a link what it leads to counts, which may change behind it.
+        _input(files, base, path, files.info(path) if about.get("islink") else about, text)
+        for path, about in sorted(there.items())
+        if _is_file(path, about) and _is_taken(path, endings)
+    ]
+    if not taken:
+        raise NoVideosError(f"there are no videos in {shown(text)}")
+    return taken
+
+
+def _disk(left_out: Callable[[str], None]) -> AbstractFileSystem:
+    from stream.fleet.disk import Disk
+
+    return Disk(left_out)
+
+
+def _is_file(path: str, about: dict[str, object]) -> bool:
+    """Whether it is a file, or leads to one; folders behind links are not looked into."""
+    return about["type"] == "file" or (bool(about.get("islink")) and Path(path).is_file())
+
+
+def _is_taken(path: str, endings: frozenset[str]) -> bool:
+    name = path.rpartition("/")[2]
+    dot = name.rfind(".")
+    return dot > 0 and name[dot:].lower() in endings and not name.startswith(".")
+
+
+def _input(
+    files: AbstractFileSystem, base: str, path: str, about: dict[str, object], asked: str
+) -> Input:
+    protocol = urlsplit(asked).scheme if is_remote(asked) else ""
+    source = f"{protocol}://{path.lstrip('/')}" if protocol else path
+    stamp = next(
+        (
+            about[key]
+            for key in ("ETag", "etag", "md5Hash", "mtime", "LastModified")
+            if key in about
+        ),
+        "",
+    )
+    below = path[len(base) :].lstrip("/") if base else path.lstrip("/")
+    return Input(source, below, f"{about.get('size')}:{stamp}")

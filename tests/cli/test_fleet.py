@@ -1,0 +1,168 @@
+"""What `stream fleet` is to do with which input, what it must not touch, and what it says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stream.cli._fleet_wanted import refuse_foreign, wanted_of, without_results
+from stream.cli._fleet_words import _words, print_table
+from stream.errors import UsageError
+from stream.fleet.driver import Progress
+from stream.fleet.entries import Entry, State, Wanted
+from stream.fleet.finding import find
+from stream.fleet.ledger import Ledger
+from tests import tiny_models
+from tests.fleet.clips import make_files
+from tests.fleet.doing import a_plan
+
+VIDEOS = frozenset([".mp4", ".mkv"])
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    one = Ledger(tmp_path / "ledger.sqlite")
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_models.bright(tmp_path_factory.mktemp("model") / "bright.onnx", 200)
+
+
+def _wanted(model: Path, out: Path, *asked: Path, records: list[str] | None = None) -> list[Wanted]:
+    found = find([str(one) for one in asked], VIDEOS)
+    return wanted_of(found, str(out), a_plan(model), records or [])
+
+
+def _done(ledger: Ledger, wanted: list[Wanted]) -> None:
+    """All of it, with results that say of which file they are."""
+    ledger.want(wanted)
+    by_source = {one.wanted.source: one.number for one in ledger.each()}
+    for one in wanted:
+        ledger.begin(by_source[one.source])
+        for target in one.targets:
+            Path(target).parent.mkdir(parents=True, exist_ok=True)
+            Path(target).write_text(one.source)
+        ledger.done(by_source[one.source], seconds=1.0, frames=1, node="here")
+
+
+def test_records_of_two_videos_of_one_name_are_refused(tmp_path: Path, model: Path) -> None:
+    make_files(tmp_path, "in/a.mkv", "in/a.mp4")
+    assert len(_wanted(model, tmp_path / "out", tmp_path / "in")) == 2
+    with pytest.raises(UsageError, match=r"a\.mkv and .*a\.mp4 would both become .*a\.ndjson"):
+        _wanted(model, tmp_path / "out", tmp_path / "in", records=["ndjson"])
+
+
+@pytest.mark.parametrize("records", [["csv", ".csv"], ["mp4"]])
+def test_two_results_of_one_name_are_refused(
+    tmp_path: Path, model: Path, records: list[str]
+) -> None:
+    make_files(tmp_path, "in/a.mp4")
+    with pytest.raises(UsageError, match=r"a\.(csv|mp4) is named twice"):
+        _wanted(model, tmp_path / "out", tmp_path / "in", records=records)
+
+
+def test_what_came_of_another_file_is_not_replaced(
+    tmp_path: Path, model: Path, ledger: Ledger
+) -> None:
+    """Two nights' folders with the same names, one after the other, into the same output."""
+    out = tmp_path / "out"
+    make_files(tmp_path, "in/day1/a.mp4", "in/day2/a.mp4", "in/day2/b.mp4")
+    first = _wanted(model, out, tmp_path / "in" / "day1")
+    refuse_foreign(ledger, first, overwrite=False)
+    _done(ledger, first)
+    refuse_foreign(ledger, first, overwrite=False)  # its own
+    second = _wanted(model, out, tmp_path / "in" / "day2")
+    with pytest.raises(UsageError, match=r"out/a\.mp4 is what came of .*day1/a\.mp4, and .*day2/a"):
+        refuse_foreign(ledger, second, overwrite=False)
+    # Where it is replaced on purpose, the ledger does not say any more that it is the other's.
+    refuse_foreign(ledger, second, overwrite=True)
+    _done(ledger, second)
+    sources = [one.wanted.source for one in ledger.each()]
+    assert sources == [str(tmp_path / "in" / "day2" / name) for name in ("a.mp4", "b.mp4")]
+
+
+def test_what_others_have_written_is_replaced_only_on_purpose(
+    tmp_path: Path, model: Path, ledger: Ledger
+) -> None:
+    make_files(tmp_path, "in/a.mp4", "out/a.mp4")
+    wanted = _wanted(model, tmp_path / "out", tmp_path / "in")
+    with pytest.raises(UsageError, match="1 results exist already that this fleet has not written"):
+        refuse_foreign(ledger, wanted, overwrite=False)
+    refuse_foreign(ledger, wanted, overwrite=True)
+
+
+@pytest.mark.parametrize("through", ["out", "link"])
+def test_no_input_is_replaced_by_what_comes_of_another(
+    tmp_path: Path, model: Path, ledger: Ledger, through: str
+) -> None:
+    """An output folder among the inputs, with a film in it that is an input too."""
+    make_files(tmp_path, "in/a.mp4", "in/out/a.mp4")
+    (tmp_path / "in" / "link").symlink_to("out")
+    wanted = _wanted(model, tmp_path / "in" / through, tmp_path / "in")
+    for overwrite in (False, True):
+        with pytest.raises(UsageError, match="is an input, and would" if overwrite else "exist"):
+            refuse_foreign(ledger, wanted, overwrite=overwrite)
+
+
+def test_a_film_is_not_replaced_by_its_own_result(tmp_path: Path, model: Path) -> None:
+    make_files(tmp_path, "in/a.mp4")
+    with pytest.raises(UsageError, match="would be replaced by its own result"):
+        _wanted(model, tmp_path / "in", tmp_path / "in")
+
+
+def test_results_among_the_inputs_are_no_inputs(
+    tmp_path: Path, model: Path, ledger: Ledger
+) -> None:
+    make_files(tmp_path, "in/a.mp4")
+    out = tmp_path / "in" / "out"
+    _done(ledger, _wanted(model, out, tmp_path / "in"))
+    found = find([str(tmp_path / "in")], VIDEOS)
+    assert [one.below for one in found] == ["a.mp4", "out/a.mp4"]
+    left = without_results(found, str(out), ledger.path)
+    assert [one.below for one in left] == ["a.mp4"]
+    with pytest.raises(UsageError, match="all videos there are results of this fleet"):
+        without_results(found[1:], str(out), ledger.path)
+
+
+def test_a_line_of_progress_names_a_few_machines_of_many() -> None:
+    progress = Progress(total=9, done=3, seconds=10.0, frames=600)
+    assert "workers are starting" in _words(progress)
+    progress.workers = {"one": 1, "two": 3}
+    progress.node_frames = Counter({"one": 200, "two": 400})
+    assert "60.0 frames a second" in _words(progress)
+    assert "(one: 1 worker, 20.0 frames a second; two: 3 workers, 40.0 frames a" in _words(progress)
+    progress.workers = {f"{name:04}": 4 for name in range(1000)}
+    progress.node_frames = Counter(dict.fromkeys(progress.workers, 1))
+    said = _words(progress)
+    assert len(said) < 400 and "996 more machines: 3984 workers, 99.6 frames a second" in said
+
+
+def _entry(number: int, state: State, **more) -> Entry:
+    wanted = Wanted(f"/in/{number}.mp4", (f"/out/{number}.mp4",), "1", "o")
+    return Entry(number=number, wanted=wanted, state=state, **more)
+
+
+def test_the_table_says_machines_the_time_left_and_remarks_by_kind(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    done = [
+        _entry(
+            number, State.DONE, frames=50, seconds=5.0, node=f"node{number % 2}",
+            begun=10.0 * number, ended=10.0 * number + 5,
+            remark="no sound was kept" if number == 7 else f"{number}.mp4 is cut short after 9",
+        )
+        for number in range(8)
+    ]  # fmt: skip
+    print_table([*done, _entry(8, State.WAITING), _entry(9, State.RUNNING)], {}, left=True)
+    said = capsys.readouterr()
+    rows = [" ".join(line.replace("\u2502", " ").split()) for line in said.out.splitlines()]
+    assert "10 8 0 2 400 10.0 0:00:10" in rows
+    assert "node0 4 200 10.0" in rows and "node1 4 200 10.0" in rows
+    assert "7 files, such as /in/0.mp4: 0.mp4 is cut short after 9" in said.err
+    assert "/in/7.mp4: no sound was kept" in said.err

@@ -1,0 +1,200 @@
+"""Which files a fleet finds where it is asked for them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from stream.errors import UsageError
+from stream.fleet.finding import find
+from stream.fleet.places import at_hand
+from tests.fleet.clips import make_files
+
+VIDEOS = frozenset([".mp4", ".mkv"])
+
+
+@pytest.fixture
+def memory() -> Iterator[fsspec.AbstractFileSystem]:
+    files = fsspec.filesystem("memory")
+    files.store.clear()
+    yield files
+    files.store.clear()
+
+
+def test_a_folder_with_what_is_below_it(tmp_path: Path) -> None:
+    make_files(tmp_path, "a.mp4", "sub/deep/B.MKV", "sub/notes.doc", ".hidden.mp4", "._a.mp4")
+    found = find([str(tmp_path)], VIDEOS)
+    assert [one.below for one in found] == ["a.mp4", "sub/deep/B.MKV"]
+    assert [Path(one.source).read_bytes() for one in found] == [b"a.mp4", b"sub/deep/B.MKV"]
+
+
+def test_patterns_files_and_lists_and_each_file_once(tmp_path: Path) -> None:
+    make_files(tmp_path, "x/a.mp4", "x/y/b.mp4", "c.mkv")
+    asked = tmp_path / "list.txt"
+    asked.write_text(f"# ours\n{tmp_path}/x/**/*.mp4\n\n{tmp_path}/c.mkv\n{tmp_path}/x/a.mp4\n")
+    found = find([str(asked)], VIDEOS)
+    assert sorted(one.below for one in found) == ["a.mp4", "c.mkv", "y/b.mp4"]
+
+
+def test_a_file_that_changes_has_another_fingerprint(tmp_path: Path) -> None:
+    make_files(tmp_path, "a.mp4")
+    (before,) = find([str(tmp_path / "a.mp4")], VIDEOS)
+    (tmp_path / "a.mp4").write_bytes(b"longer than before")
+    (after,) = find([str(tmp_path / "a.mp4")], VIDEOS)
+    assert before.source == after.source and before.fingerprint != after.fingerprint
+
+
+def test_object_storage(memory: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
+    for name in ("raw/a.mp4", "raw/sub/b.mp4", "raw/c.txt"):
+        memory.pipe(f"/bucket/{name}", name.encode())
+    for asked in ("memory://bucket/raw", "memory://bucket/raw/**/*.mp4"):
+        found = find([asked], VIDEOS)
+        assert {one.below for one in found} == {"a.mp4", "sub/b.mp4"}
+        for one in found:
+            with at_hand(one.source, tmp_path) as path:
+                assert path.read_bytes() == f"raw/{one.below}".encode()
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ("/nowhere/none.mp4", "there is no file"),
+        ("/nowhere/*.mp4", "there are no videos in"),
+        ("gopher://host/raw", "cannot be reached"),
+    ],
+)
+def test_what_is_not_there_is_said(asked: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        find([asked], VIDEOS)
+
+
+def test_a_folder_without_videos(tmp_path: Path) -> None:
+    make_files(tmp_path, "notes.doc")
+    with pytest.raises(UsageError, match="there are no videos in"):
+        find([str(tmp_path)], VIDEOS)
+
+
+def test_links_to_files_are_taken_and_those_to_nothing_or_to_folders_are_not(
+    tmp_path: Path,
+) -> None:
+    make_files(tmp_path, "x/a.mp4")
+    (tmp_path / "x" / "link.mp4").symlink_to("a.mp4")
+    (tmp_path / "x" / "nothing.mp4").symlink_to("gone.mp4")
+    (tmp_path / "x" / "loop").symlink_to("../x")
+    before = find([str(tmp_path / "x")], VIDEOS)
+    assert [one.below for one in before] == ["a.mp4", "link.mp4"]
+    (tmp_path / "x" / "a.mp4").write_bytes(b"another film")
+    after = find([str(tmp_path / "x")], VIDEOS)
+    assert all(x.fingerprint != y.fingerprint for x, y in zip(before, after, strict=True))
+
+
+def test_a_file_with_the_name_of_a_pattern_is_that_file(tmp_path: Path) -> None:
+    make_files(tmp_path, "[x]*.mp4", "xy.mp4")
+    assert [one.below for one in find([str(tmp_path / "[x]*.mp4")], VIDEOS)] == ["[x]*.mp4"]
+    assert [one.below for one in find([str(tmp_path / "[x]?.mp4")], VIDEOS)] == ["xy.mp4"]
+
+
+def test_a_line_of_a_list_that_names_nothing_keeps_no_other_from_being_done(
+    tmp_path: Path, memory: fsspec.AbstractFileSystem
+) -> None:
+    make_files(tmp_path, "a.mp4", "empty/notes.doc")
+    memory.pipe("/bucket/b.mp4", b"b")
+    lines = [
+        f"{tmp_path}/gone.mp4", f"{tmp_path}/a.mp4", f"{tmp_path}/empty", f"{tmp_path}/*.mkv",
+        "memory://bucket/b.mp4", "memory://bucket/gone.mp4",
+    ]  # fmt: skip
+    asked = tmp_path / "list.txt"
+    asked.write_text("\n".join(lines))
+    said: list[str] = []
+    found = {one.source: one for one in find([str(asked)], VIDEOS, said.append)}
+    assert list(found) == [lines[0], lines[1], lines[4], lines[5]]
+    assert said == [f"there are no videos in {one}; the line is left out" for one in lines[2:4]]
+    # Once it is there it is another file, and is done.
+    before = found[lines[0]].fingerprint
+    make_files(tmp_path, "gone.mp4")
+    after = {one.source: one for one in find([str(asked)], VIDEOS, said.append)}
+    assert after[lines[0]].fingerprint != before
+    assert after[lines[5]].fingerprint == found[lines[5]].fingerprint
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n\n"])
+def test_a_list_without_any_video(tmp_path: Path, text: str) -> None:
+    asked = tmp_path / "list.txt"
+    asked.write_text(text)
+    with pytest.raises(UsageError, match=r"no video is named in .*list\.txt"):
+        find([str(asked)], VIDEOS)
+
+
+NAMES = [
+    "-dash.mp4", "100% [x] fr\u00fch \u6771\u4eac #1?.mp4", "it's \"so\".mp4", "%s%d.mp4",
+    "x\u2028y.mp4",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_names_of_all_kinds_in_a_list(tmp_path: Path, encoding: str) -> None:
+    make_files(tmp_path, *NAMES)
+    asked = tmp_path / "list.txt"
+    asked.write_bytes("\r\n".join(f"{tmp_path}/{name}" for name in NAMES).encode(encoding))
+    assert [one.below for one in find([str(asked)], VIDEOS)] == NAMES
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' names are text")
+def test_a_name_that_is_no_text_in_a_list(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.mp4")
+    make_files(tmp_path, name)
+    asked = tmp_path / "list.txt"
+    asked.write_bytes(os.fsencode(f"{tmp_path}/{name}\n"))
+    (found,) = find([str(asked)], VIDEOS)
+    assert found.below == name and Path(found.source).is_file()
+
+
+def test_files_of_a_list_lie_as_they_do_below_a_folder(
+    tmp_path: Path, memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_files(tmp_path, "in/day1/a.mp4", "in/day2/a.mp4", "inner/b.mp4")
+    asked = [str(tmp_path / "in" / day / "a.mp4") for day in ("day1", "day2")]
+    assert [one.below for one in find(asked, VIDEOS)] == ["a.mp4", "a.mp4"]
+    monkeypatch.chdir(tmp_path)
+    for below in (str(tmp_path / "in"), "in/", "./in", "inner/../in"):
+        found = find(asked, VIDEOS, below=below)
+        assert [one.below for one in found] == ["day1/a.mp4", "day2/a.mp4"]
+    with pytest.raises(UsageError, match=r"inner/b\.mp4 does not lie below .*in$"):
+        find(["inner/b.mp4"], VIDEOS, below="in")
+    memory.pipe("/bucket/raw/deep/c.mp4", b"c")
+    (one,) = find(["memory://bucket/raw/deep/c.mp4"], VIDEOS, below="memory://bucket/raw/")
+    assert one.below == "deep/c.mp4"
+
+
+_FINDS = """
+import sys
+from stream.fleet.finding import find
+print([one.below for one in find([sys.argv[1]], frozenset([".mp4"]), lambda said: print(said))])
+"""
+
+
+@pytest.mark.parametrize("how", ["", "/**/*.mp4"], ids=["folder", "pattern"])
+def test_folders_that_may_not_be_looked_into_are_said(tmp_path: Path, how: str) -> None:
+    make_files(tmp_path, "closed/a.mp4", "open/b.mp4", "c.mp4")
+    # Nobody may read what nobody may read, unless he may all that the system lets root do.
+    may_all = ["dac_override", "dac_read_search"]
+    less = ",".join(f"-{one}" for one in may_all)
+    as_others = ["setpriv", f"--bounding-set={less}", f"--inh-caps={less}"]
+    (tmp_path / "closed").chmod(0)
+    try:
+        said = subprocess.run(
+            [*(as_others if os.geteuid() == 0 else []), sys.executable, "-c", _FINDS,
+             f"{tmp_path}{how}"],
+            cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
+        ).stdout.splitlines()  # fmt: skip
+    finally:
+        (tmp_path / "closed").chmod(0o700)
+    closed = f"{tmp_path}/closed cannot be looked into (Permission denied), and is left out"
+    assert said == [closed, "['c.mp4', 'open/b.mp4']"]
