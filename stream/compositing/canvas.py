@@ -169,6 +169,7 @@ class Canvas:
         self._specks: bool | None = None
         self._mattes: dict[Edge, Matte] = {}
         self._edges = Edges() if edges is None else edges
+        self._asked = self._care(True)
         self._softs: dict[Care, list[Soft | None]] = {}
         self._together: dict[Care, list[Soft]] = {}
         self._crests: dict[int, tuple[float, float] | None] | None = None
@@ -232,18 +233,16 @@ class Canvas:
         self, index: int, how: Callable[..., tuple[Window, NDArray[np.uint8]] | None]
     ) -> tuple[Window, NDArray[np.uint8]] | None:
         grid, take = self.steps[-1], self.memory.take
-        care = self._care(True)
-        if not care.any:
-            mask, box = self._masks[index], self._boxes[index]
-            return how(mask, box, self.size, self.threshold, take, grid=grid, margin=self.margin)
-        soft = self._with(care)[index]
-        return None if soft is None else whole(soft, self.size, take, grid, self.margin)
+        if self._asked.any:
+            soft = self._with(self._asked)[index]
+            return None if soft is None else whole(soft, self.size, take, grid, self.margin)
+        mask, box = self._masks[index], self._boxes[index]
+        return how(mask, box, self.size, self.threshold, take, grid=grid, margin=self.margin)
 
     def prepare(self) -> None:
         """Looks at the picture before anything is painted on it, where masks are to be refined."""
-        care = self._care(True)
-        if care.any:
-            self._with(care)
+        if self._asked.any:
+            self._with(self._asked)
 
     def matte(self, edge: Edge) -> Matte:
         """How far each pixel belongs to any object; made once for the layers that want the same.
@@ -280,7 +279,7 @@ class Canvas:
 
     def _all(self, care: Care) -> list[Soft]:
         """All objects, each on its own only where that is asked for as well."""
-        if care == self._care(True):
+        if care == self._asked:
             return [one for one in self._with(care) if one is not None]
         if care not in self._together:
             self._together[care] = self._edges.together(

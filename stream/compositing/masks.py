@@ -17,6 +17,10 @@ Scratch = Callable[[str, tuple[int, int]], NDArray[np.uint8]]
 """Gives memory of any content under a name, for a height and a width."""
 
 
+BORDER = cv2.BORDER_REPLICATE | cv2.BORDER_ISOLATED
+"""What masks are counted by: beyond their rims it is as there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """How strongly a colour covers by the distance from an object's edge.
@@ -175,7 +179,7 @@ def kept(
         (profile.side, profile.side),
         dst=scratch("count", around.shape),
         normalize=False,
-        borderType=cv2.BORDER_REPLICATE | cv2.BORDER_ISOLATED,
+        borderType=BORDER,
     )
     height, width = rows.stop - rows.start, columns.stop - columns.start
     top, left = rows.start - first, columns.start - before
@@ -228,7 +232,7 @@ def crest(window: Window, inside: NDArray[np.uint8]) -> tuple[float, float]:
     top, _, left, _ = window
     height, width = inside.shape
     first, column = divmod(int(inside.view(np.bool_).argmax()), width)
-    lower = np.flatnonzero(inside[min(height - 1, first + height // 8)])
+    (lower,) = inside[min(height - 1, first + height // 8)].nonzero()
     if len(lower):
         column = int(lower[len(lower) // 2])
     return left + column + 0.5, float(top + first)

@@ -29,12 +29,16 @@ def has_specks(masks: NDArray[np.float32], threshold: float) -> bool:
     """
     count, rows, columns = masks.shape
     image = np.zeros((count, rows + 2, columns + 2), np.uint8)
-    np.greater(masks, threshold, out=image[:, 1:-1, 1:-1].view(np.bool_))
-    there = int(np.count_nonzero(image.reshape(count, -1).max(axis=1)))
-    stacked = image.reshape(count * (rows + 2), columns + 2)
-    if _holes(1 - stacked) > there:  # Pieces are the holes of what is outside.
+    cells = image.view(np.bool_)
+    np.greater(masks, threshold, out=cells[:, 1:-1, 1:-1])
+    if _holes(image.reshape(count * (rows + 2), columns + 2)) > 0:
         return True
-    return _holes(stacked) > 0
+    # Without holes there are as many pieces as cells, less pairs beside each other, and squares of
+    # four (Euler's number of a picture).
+    beside, below = cells[:, :, 1:] & cells[:, :, :-1], cells[:, 1:] & cells[:, :-1]
+    squares = beside[:, 1:] & beside[:, :-1]
+    ones, across, down, fours = (np.count_nonzero(of) for of in (cells, beside, below, squares))
+    return bool(ones - across - down + fours > np.count_nonzero(cells.any(axis=(1, 2))))
 
 
 def _holes(image: Array) -> int:
