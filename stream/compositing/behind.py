@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
 from stream.compositing.mattes import Edge, Matte, on_grid, usual_feather
-from stream.compositing.planes import Samples, blend_around, part, reduce_to
+from stream.compositing.planes import Samples, blend_around, part
 from stream.roi import Window
 from stream.types import Array
 
@@ -71,30 +71,25 @@ class Behind(Layer):
                 if background is not None:
                     fill(samples, background)
             return
-        self._compose(canvas, matte.alpha, matte.window, backgrounds)
+        self._compose(canvas, matte, on_grid(matte.window, canvas.size, canvas.grid), backgrounds)
 
     def _compose(
         self,
         canvas: Canvas,
-        alpha: NDArray[np.uint8],
+        matte: Matte,
         window: Window,
         backgrounds: Sequence[Background | None],
     ) -> None:
         planes, scratch = canvas.planes, canvas.memory.scratch
-        rows = on_grid(window, canvas.size, planes.grid)
-        full = alpha[rows[0] : rows[1], rows[2] : rows[3]]
-        # What several planes of the same size need is made once.
-        shares: dict[tuple[int, int], NDArray[np.uint8]] = {}
         for samples, step, background in zip(
             planes.samples, planes.steps, backgrounds, strict=False
         ):
             if background is None:
                 continue
-            if step not in shares:
-                shares[step] = reduced(full, step, held=self.held)
-            share, there = shares[step], part(samples, step, rows)
+            share = matte.reduced(window, step, held=self.held)
+            there = part(samples, step, window)
             if isinstance(background, int):
-                clear_around(samples, step, rows, background)
+                clear_around(samples, step, window, background)
                 blend_around(there, share, background, scratch("added", share.shape))
             elif samples.dtype == np.uint8 and samples.strides[0] > 0:
                 # Where the share is 255 a sample is exactly itself, and nothing is added to it.
@@ -108,15 +103,6 @@ class Behind(Layer):
                 ours = there.copy()
                 fill(samples, background)
                 there[...] = composed(ours, there.copy(), share)
-
-
-def reduced(alpha: NDArray[np.uint8], step: tuple[int, int], *, held: bool) -> NDArray[np.uint8]:
-    """A matte for a plane of fewer samples; where it is held, 255 if any of its pixels is 255."""
-    small = reduce_to(alpha, step)
-    count = step[0] * step[1]
-    if held and count > 1:
-        small = np.asarray(cv2.convertScaleAbs(small, alpha=count), np.uint8)
-    return small
 
 
 def fill(samples: Samples, background: Background) -> None:

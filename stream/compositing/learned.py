@@ -7,7 +7,7 @@ import importlib.util
 import json
 import math
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,14 +152,19 @@ def as_rgb(yuv: NDArray[np.uint8], encoding: Encoding) -> NDArray[np.uint8]:
     Returns:
         uint8 [H, W, 3].
     """
+    stacked = cv2.merge([yuv[0], yuv[1], yuv[2]])
+    return np.asarray(cv2.transform(stacked, _to_rgb(encoding)), np.uint8)
+
+
+@lru_cache(maxsize=16)
+def _to_rgb(encoding: Encoding) -> NDArray[np.float64]:
     # ITU-T H.273, section 8.3, the other way round.
     luma, chroma = (1.0, 1.0) if encoding.full_range else (255 / 219, 255 / 224)
     scales = np.diag([luma, chroma, chroma])
     matrix = np.linalg.inv(rgb_to_yuv(encoding.red, encoding.blue)) @ scales
     black = 0 if encoding.full_range else 16
     shift = matrix @ np.array([-black, -128, -128])
-    stacked = cv2.merge([yuv[0], yuv[1], yuv[2]])
-    return np.asarray(cv2.transform(stacked, np.column_stack([matrix, shift])), np.uint8)
+    return np.column_stack([matrix, shift])
 
 
 def regions(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing.enlarge import WHOLE, bend, enlargeable, enlarged, moved_by
+from stream.compositing.planes import reduce_to
 from stream.roi import Window, mask_window, soft_strips
 
 SLOPE = 0.5
@@ -38,7 +39,7 @@ class Edge(NamedTuple):
     grown: float = 1.0
 
 
-class Matte(NamedTuple):
+class Matte:
     """How far pixels belong to an object.
 
     Attributes:
@@ -46,8 +47,30 @@ class Matte(NamedTuple):
         window: outside it, all is 0; None where there is no object.
     """
 
-    alpha: NDArray[np.uint8]
-    window: Window | None
+    def __init__(self, alpha: NDArray[np.uint8], window: Window | None) -> None:
+        self.alpha, self.window = alpha, window
+        self._reduced: dict[tuple[Window, tuple[int, int], bool], NDArray[np.uint8]] = {}
+
+    def reduced(self, window: Window, step: tuple[int, int], *, held: bool) -> NDArray[np.uint8]:
+        """A part of it for a plane of fewer samples, made once.
+
+        Args:
+            window: of the picture, on the plane's grid.
+            step: rows and columns of luma per sample.
+            held: whether a sample is 255 if any of its pixels is.
+
+        Returns:
+            uint8 of the part's size in samples; not to be written to.
+        """
+        key = (window, step, held)
+        if key not in self._reduced:
+            top, bottom, left, right = window
+            small = reduce_to(self.alpha[top:bottom, left:right], step)
+            count = step[0] * step[1]
+            if held and count > 1:
+                small = np.asarray(cv2.convertScaleAbs(small, alpha=count), np.uint8)
+            self._reduced[key] = small
+        return self._reduced[key]
 
 
 def usual_feather(size: tuple[int, int], asked: float | None) -> float:
@@ -94,7 +117,10 @@ def joined(
             continue
         (top, bottom, left, right), soft = found
         there = alpha[top:bottom, left:right]
-        np.maximum(there, soft, out=there)
+        if window is None:
+            there[...] = soft
+        else:
+            np.maximum(there, soft, out=there)
         window = found[0] if window is None else around(window, found[0])
     return Matte(alpha, window)
 

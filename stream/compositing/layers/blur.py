@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.compositing.behind import Background, Behind, Small, reduced
+from stream.compositing.behind import Background, Behind, Small
 from stream.compositing.canvas import Canvas
 from stream.compositing.encoding import Encoding
 from stream.compositing.mattes import Matte, on_grid
@@ -61,40 +61,71 @@ class Blur(Behind):
         # work: of such a sample that has only a little of an object, nothing counts.
         middle = (1, 1) if shrink == 1 else (2, 2)
         clear, window = _clear(canvas, matte, middle)
-        given_to = shrink_to(clear, size)
-        small: list[Samples] = []
-        seen: list[Samples] = []
-        for samples, step in zip(planes.samples, planes.steps, strict=True):
-            seen.append(_fewer(samples, step, middle, clear.shape))
-            small.append(shrink_to(_alone(seen[-1], clear, window), size))
-        # How much of each small pixel is behind, and its luma as far as it is.
-        behind: Array = cv2.max(given_to, _SOME).astype(small[0].dtype, copy=False)
-        given = _looked_up(cv2.divide(small[0], behind, scale=255), _weights(canvas.encoding))
-        share: Array = cv2.multiply(given, given_to, scale=1 / 255, dtype=cv2.CV_32F)
-        disc = _disc(radius / shrink)
-        total: Array = cv2.max(_spread(share, disc), _NOTHING)
-        # Deep in an object; and in a gap of it, such as an arm's bend, that has nothing around it.
-        lost = total <= np.float32(_NOTHING)
-        some = matte.window is not None and bool(lost.any())
+        # Colours are seen less sharply, and spread in half as many samples each way where that is
+        # a halving, which is fast.
+        few = (size[0] // 2, size[1] // 2)
+        coarser = shrink > 1 and size[0] % 2 == size[1] % 2 == 0 and few[0] * few[1] >= _FEWEST
+        spread: _Spread | None = None
         found: list[Background | None] = []
-        for plane, whole in zip(small, seen, strict=True):
-            weighted: Array = cv2.multiply(plane, given, dtype=cv2.CV_32F)
-            depth = cv2.CV_8U if plane.dtype == np.uint8 else cv2.CV_16U
-            blurred: Array = cv2.divide(_spread(weighted, disc), total, dtype=depth)
-            if some:
-                np.copyto(blurred, shrink_to(whole, size), where=lost)
-            found.append(Small(blurred))
+        for place, (samples, step) in enumerate(zip(planes.samples, planes.steps, strict=True)):
+            whole = _fewer(samples, step, middle, clear.shape)
+            own = few if place and coarser else size
+            small = shrink_to(_alone(whole, clear, window), own)
+            if spread is None:
+                # How much of each small pixel is behind, and its luma as far as it is.
+                given_to = shrink_to(clear, size)
+                behind: Array = cv2.max(given_to, _SOME).astype(small.dtype, copy=False)
+                luma = cv2.divide(small, behind, scale=255)
+                given = _looked_up(luma, _weights(canvas.encoding))
+                spread = _Spread(given, given_to, radius / shrink)
+            elif place == 1 and coarser:
+                fewer: Array = cv2.resize(spread.given, few, interpolation=cv2.INTER_AREA)
+                spread = _Spread(np.asarray(fewer), shrink_to(clear, few), radius / shrink / 2)
+            found.append(Small(spread(small, whole)))
         return found
+
+
+class _Spread:
+    """Spreads each sample of a small plane over a disc.
+
+    Args:
+        given: how much each gives to those around it, float32 [h, w].
+        given_to: how far each is behind, uint8.
+        radius: of the disc in samples.
+    """
+
+    def __init__(self, given: NDArray[np.float32], given_to: Samples, radius: float) -> None:
+        self.given, self._disc = given, _disc(radius)
+        share: Array = cv2.multiply(given, given_to, scale=1 / 255, dtype=cv2.CV_32F)
+        around = self._around(share)
+        # Deep in an object; and in a gap of it, such as an arm's bend, that has nothing around it.
+        self._lost = around <= np.float32(_NOTHING)
+        self._some = bool(self._lost.any())
+        self._total: Array = cv2.max(around, _NOTHING) if self._some else around
+
+    def _around(self, plane: Array) -> Array:
+        return cv2.filter2D(plane, -1, self._disc, borderType=cv2.BORDER_REFLECT_101)
+
+    def __call__(self, plane: Samples, whole: Samples) -> Array:
+        """A plane out of focus.
+
+        Args:
+            plane: where objects are, zero; uint8 or uint16 of the small size.
+            whole: what is there, larger: seen where nothing behind is near.
+        """
+        weighted: Array = cv2.multiply(plane, self.given, dtype=cv2.CV_32F)
+        depth = cv2.CV_8U if plane.dtype == np.uint8 else cv2.CV_16U
+        blurred: Array = cv2.divide(self._around(weighted), self._total, dtype=depth)
+        if self._some:
+            height, width = plane.shape
+            np.copyto(blurred, shrink_to(whole, (width, height)), where=self._lost)
+        return blurred
 
 
 def _looked_up(luma: Array, weights: NDArray[np.float32]) -> NDArray[np.float32]:
     if luma.dtype == np.uint8:
         return np.asarray(cv2.LUT(luma, weights), np.float32)
     return weights.take(luma, mode="clip")
-
-
-def _spread(plane: NDArray[np.float32], disc: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(cv2.filter2D(plane, -1, disc, borderType=cv2.BORDER_REFLECT_101), np.float32)
 
 
 def _clear(
@@ -115,8 +146,9 @@ def _clear(
     clear = np.full((-(-height // rows), -(-width // columns)), 255, np.uint8)
     if matte.window is None:
         return clear, None
-    top, bottom, left, right = on_grid(matte.window, canvas.size, middle)
-    alpha = reduced(matte.alpha[top:bottom, left:right], middle, held=True)
+    place = on_grid(matte.window, canvas.size, middle)
+    top, bottom, left, right = place
+    alpha = matte.reduced(place, middle, held=True)
     window = (top // rows, -(-bottom // rows), left // columns, -(-right // columns))
     behind = clear[window[0] : window[1], window[2] : window[3]]
     cv2.bitwise_not(alpha, dst=behind)
