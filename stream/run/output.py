@@ -90,6 +90,7 @@ class Output:
         self._early: deque[Passthrough] = deque(maxlen=_EARLY)
         self._aborting = False
         self._finished = threading.Event()
+        self._may_end = threading.Lock()
         self._on_end: Callable[[Output], None] = lambda output: None
         self._clock: Clock | None = None
         self._thread: threading.Thread | None = None
@@ -119,14 +120,14 @@ class Output:
         return found
 
     def start(self, clock: Clock, on_end: Callable[[Output], None]) -> None:
-        """Begins to take frames, in a thread of its own or where the sink wants to be called.
+        """Begins to take frames, in a thread of its own or where its sink wants to be called.
 
         Args:
             clock: where the seconds of writing are booked.
             on_end: called once it has ended, in its thread; its `error` says how.
         """
         self._clock, self._on_end = clock, on_end
-        if self.sink.on_main_thread:
+        if self.sink.on_main_thread or self.sink.at_once:
             return
         self._thread = threading.Thread(
             target=self._run, name=f"stream-{self.stage.partition(' ')[0]}", daemon=True
@@ -139,11 +140,29 @@ class Output:
             item.job.hold()
         elif not self.sink.takes_packets:
             return
+        if self.sink.at_once:
+            self._put_at_once(item)
+            return
         try:
             pushed_out = self.queue.put(item)
         except Cancelled:
             pushed_out = [item]
         self._drop(pushed_out)
+
+    def _put_at_once(self, item: Delivery) -> None:
+        """Writes in the thread that paints: to pass a frame on costs more than such a sink does."""
+        if not self.alive:
+            self._drop([item])
+            return
+        try:
+            self._write(item)
+        except BaseException as error:  # noqa: BLE001 - carried to the run
+            self._end_once(self._fail, error)
+
+    def _end_once(self, end: Callable[..., None], *given: BaseException) -> None:
+        """Ends an output without a thread of its own, which several others can want at a time."""
+        if self._may_end.acquire(blocking=False):
+            end(*given)
 
     def skip(self, item: Painted) -> None:
         """A frame that nobody looks at: it counts as one that was on time, and goes nowhere."""
@@ -160,11 +179,15 @@ class Output:
     def close(self) -> None:
         """Nothing more comes: it writes what waits and finishes."""
         self.queue.close()
+        if self.sink.at_once:
+            self._end_once(self._finish)
 
     def abort(self) -> None:
         """It lets go at once; what was already saved stays playable."""
         self._aborting = True
         self._drop(self.queue.cancel())
+        if self.sink.at_once:
+            self._end_once(self._let_go)
 
     def join(self, timeout: float | None = None) -> bool:
         """Waits until it has ended; returns whether it has."""

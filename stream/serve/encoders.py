@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 import av
-from aiortc.codecs.base import Encoder
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
 from aiortc.mediastreams import VIDEO_TIME_BASE, convert_timebase
@@ -22,6 +21,9 @@ _LARGE = 1280 * 720
 """Pixels above which one thread may not be done before the next picture comes."""
 _NOTICED = 0.2
 """By how much of itself the rate has to change for the encoder to begin anew."""
+_CALM = 10 * 90_000
+"""Ticks after which an encoder that began anew may do so again for a higher rate: what a browser
+says it can take goes up and down with what comes, and each time costs a whole picture."""
 _WHOLE_EVERY = 3000
 """Pictures; a whole one comes before when a browser asks for it."""
 
@@ -31,7 +33,7 @@ _USUAL_STEP = 3000.0
 
 
 class ForWatching(ABC):
-    """Encodes for one browser, at the rate that the browser can take or that suits the size.
+    """Encodes for browsers, at the rate that one can take or that suits the size.
 
     aiortc's own encoders begin at half a megabit, at which edges of masks fall to pieces.
     """
@@ -42,10 +44,13 @@ class ForWatching(ABC):
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
+        self.whole = False
+        """Whether the last picture can be begun with."""
         self._context: VideoCodecContext | None = None
         self._asked: int | None = None
         self._rate = 0
         self._last_pts: int | None = None
+        self._ticks = self._made_at = 0
         self._step = self._made_for = _USUAL_STEP
 
     @property
@@ -65,10 +70,13 @@ class ForWatching(ABC):
             step = min(max(frame.pts - self._last_pts, _USUAL_STEP / 2), 30 * _USUAL_STEP)
             self._step += (step - self._step) / 8
         self._last_pts = frame.pts
+        self._ticks = convert_timebase(frame.pts, frame.time_base, VIDEO_TIME_BASE)
         context = self._context_for(frame)
         frame.pict_type = PictureType.I if force_keyframe else PictureType.NONE
-        data = b"".join(map(bytes, context.encode(frame)))
-        return self._packed(data), convert_timebase(frame.pts, frame.time_base, VIDEO_TIME_BASE)
+        packets = context.encode(frame)
+        self.whole = any(one.is_keyframe for one in packets)
+        data = b"".join(map(bytes, packets))
+        return self._packed(data), self._ticks
 
     def _context_for(self, frame: av.VideoFrame) -> VideoCodecContext:
         context, size = self._context, (frame.width, frame.height)
@@ -80,7 +88,9 @@ class ForWatching(ABC):
             and (context.width, context.height) == size
             and self._made_for / 2 < self._step < 2 * self._made_for
         )
-        if context is not None and same and abs(wanted - self._rate) <= _NOTICED * self._rate:
+        change = (wanted - self._rate) / max(self._rate, 1)
+        much = change < -_NOTICED or (change > _NOTICED and self._ticks - self._made_at >= _CALM)
+        if context is not None and same and not much:
             return context
         context = self._make(wanted)
         context.width, context.height = size
@@ -90,6 +100,7 @@ class ForWatching(ABC):
         context.thread_count = self._threads if size[0] * size[1] > _LARGE else 1
         context.gop_size = _WHOLE_EVERY
         self._context, self._rate, self._made_for = context, wanted, self._step
+        self._made_at = self._ticks
         return context
 
     @abstractmethod
@@ -170,9 +181,7 @@ def _encoder(name: str) -> VideoCodecContext:
     return context
 
 
-def encoder_for(mime: str) -> Encoder | None:
-    """An encoder of ours for a codec that was agreed on; None leaves it to aiortc."""
-    for kind in (H264, Vp8):
-        if mime == kind.MIME:
-            return kind()
-    return None
+def kind_for(mime: str) -> type[ForWatching] | None:
+    """What encodes for a codec that was agreed on; None leaves it to aiortc."""
+    kinds: tuple[type[ForWatching], ...] = (H264, Vp8)
+    return next((kind for kind in kinds if mime == kind.MIME), None)

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from stream.errors import UsageError
 from stream.run.turns import Turns
+from stream.serve.encoding import Broadcast
 from stream.serve.models import Models
 from stream.serve.pictures import Shared, jpeg_of, video_as_it_is, video_of
 from stream.serve.room import Room
 from stream.serve_options import ServeOptions
+from stream.sinks.browser import Slot
 from stream.types import JSON
 
 if TYPE_CHECKING:
-    import av
-
     from stream.serve.session import Session
     from stream.serve.visit import Visit
 
@@ -47,7 +47,7 @@ class House:
         self.sessions: set[Session] = set()
         self.visits: set[Visit] = set()
         self.executor = ThreadPoolExecutor(4, "stream-page")
-        self._video: dict[str, Shared[av.VideoFrame]] = {}
+        self._broadcasts: dict[str, Broadcast] = {}
         self._jpeg: dict[str, Shared[bytes]] = {}
         self._states: dict[str, JSON] = {}
         self._stated = 0.0
@@ -63,18 +63,18 @@ class House:
             raise UsageError("there is no such source here")
         return room
 
-    def video(self) -> Shared[av.VideoFrame]:
-        """Makes what WebRTC encodes, for the viewers of one slot."""
-        height = self.options.page_height
-        return Shared(
-            partial(video_of, height=height),
-            self.executor,
-            partial(video_as_it_is, height=height),
-        )
+    def broadcast(self, slot: Slot) -> Broadcast:
+        """What browsers are sent of a slot by WebRTC."""
+        make = partial(video_of, height=self.options.page_height)
+        ready = partial(video_as_it_is, height=self.options.page_height)
+        return Broadcast(slot, Shared(make, self.executor, ready), make)
 
-    def video_for(self, room: Room) -> Shared[av.VideoFrame]:
-        """The maker that a room's viewers share."""
-        return self._video.setdefault(room.key, self.video())
+    def broadcast_of(self, room: Room) -> Broadcast:
+        """The same of a room, for all its viewers."""
+        found = self._broadcasts.get(room.key)
+        if found is None:
+            found = self._broadcasts[room.key] = self.broadcast(room.slot)
+        return found
 
     def jpeg_for(self, room: Room) -> Shared[bytes]:
         """The same for Motion JPEG."""
@@ -95,9 +95,11 @@ class House:
         """What nobody looks at any more holds no picture."""
         for key, room in self.rooms.items():
             if not room.slot.viewers:
-                for made in (self._video.get(key), self._jpeg.get(key)):
-                    if made is not None:
-                        made.forget()
+                broadcast, jpeg = self._broadcasts.get(key), self._jpeg.get(key)
+                if broadcast is not None:
+                    broadcast.video.forget()
+                if jpeg is not None:
+                    jpeg.forget()
 
     def hello(self) -> dict[str, JSON]:
         """What a page needs to know first."""

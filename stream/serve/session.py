@@ -130,8 +130,7 @@ class Session:
         if len(self._peers) >= _PEERS:
             raise UsageError("a page shows that many sources and no more")
         peer = Peer(
-            room.slot,
-            self._house.video_for(room),
+            self._house.broadcast_of(room),
             self._address,
             on_end=lambda: self._later(self._drop(room.key, peer)),
         )

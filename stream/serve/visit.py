@@ -58,7 +58,8 @@ class Visit:
         self._source: VisitorSource | None = None
         self._on_end = on_end
         self._last = time.monotonic()
-        self.peer = Peer(self.slot, house.video(), address, on_picture=self._take, on_end=on_end)
+        broadcast = house.broadcast(self.slot)
+        self.peer = Peer(broadcast, address, on_picture=self._take, on_end=on_end)
         house.visits.add(self)
 
     @property

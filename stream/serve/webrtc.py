@@ -7,27 +7,30 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
-from fractions import Fraction
+from typing import Any
 
 import av
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
     RTCPeerConnection,
+    RTCRtpSender,
     RTCSessionDescription,
 )
+from aiortc.codecs.base import Encoder
 from aiortc.mediastreams import MediaStreamError
+from av.frame import Frame as MediaFrame
+from av.packet import Packet
 
 from stream.errors import UsageError
-from stream.frame import Frame
 from stream.references import Referencer
-from stream.serve.encoders import H264, encoder_for
-from stream.serve.pictures import Shared, Viewer
-from stream.sinks.browser import Slot
+from stream.serve.encoders import H264, ForWatching, kind_for
+from stream.serve.encoding import CLOCK, Broadcast, Encoded, Reception
+from stream.serve.pace import Pace
+from stream.serve.pictures import Viewer
 
 logger = logging.getLogger(__name__)
 
-_CLOCK = Fraction(1, 90_000)
 CONNECTING = 15.0
 """Seconds within which a browser has to reach us."""
 
@@ -36,56 +39,156 @@ OnPicture = Callable[[av.VideoFrame, float], Awaitable[None]]
 
 
 class SlotTrack(MediaStreamTrack):
-    """A slot's newest frames as a track; each viewer has its own, and its own pace.
+    """A slot's pictures as a track for one browser.
+
+    They come encoded, as all get them. A browser that cannot keep up gets those encoded that it can
+    take, at its own pace, so that it slows nobody.
 
     Args:
-        slot: where frames come.
-        video: makes of a frame what is encoded, once for all.
+        broadcast: whose pictures.
+        kind: what encodes; None leaves that to aiortc.
     """
 
     kind = "video"
 
-    def __init__(self, slot: Slot, video: Shared[av.VideoFrame]) -> None:
+    def __init__(self, broadcast: Broadcast, kind: type[ForWatching] | None) -> None:
         super().__init__()
-        self._viewer = Viewer(slot)
-        self._video = video
+        self._broadcast = broadcast
+        self._kind = kind
         self._refer = Referencer()
         self._began: float | None = None
         self._pts = -1
-        self._sending: Frame | None = None
+        self._sending: float | None = None
+        # Until it is taken from, nothing is encoded; but what is to be seen is inferred already.
+        self._viewer: Viewer | None = Viewer(broadcast.slot)
+        self._reception: Reception | None = None
+        self._taken = False
+        self.encoder = None if kind is None else OneOrAll(kind, self)
+        """What aiortc is to take for its encoder."""
         self.delay: float | None = None
         """Seconds from a frame's birth until it was sent, encoded; a running mean."""
 
-    async def recv(self) -> av.VideoFrame:
-        """The next picture to encode, once there is one.
+    @property
+    def alone(self) -> bool:
+        """Whether pictures are encoded for this browser alone."""
+        return self._taken and self._viewer is not None
+
+    def others(self) -> float | None:
+        """Bits that the other viewers are sent in a second; None where there are none."""
+        return None if self._kind is None else self._broadcast.others(self._kind, self._reception)
+
+    def ask(self, bitrate: int) -> None:
+        """The browser says how many bits per second it can take."""
+        if self._reception is not None:
+            self._reception.ask(bitrate)
+
+    def change(self, *, alone: bool) -> None:
+        """Pictures are encoded for this browser alone from now on, or as for all."""
+        before: tuple[Viewer | Reception | None, ...] = (self._viewer, self._reception)
+        # Who looks last takes the picture along, so the new one is there before the old one goes.
+        if alone:
+            self._viewer, self._reception = Viewer(self._broadcast.slot), None
+        elif self._kind is not None:
+            self._viewer, self._reception = None, self._broadcast.receive(self._kind)
+        for one in before:
+            if one is not None:
+                one.close()
+
+    async def recv(self) -> av.VideoFrame | Encoded:  # type: ignore[override]  # what is encoded is packed
+        """The next picture, once there is one: encoded, or to be encoded.
 
         Raises:
             MediaStreamError: the track has ended.
         """
         if self._sending is not None:
             # Who asks for the next has sent the last.
-            delay = time.perf_counter() - self._sending.captured_at
+            delay = time.perf_counter() - self._sending
             self.delay = delay if self.delay is None else self.delay + (delay - self.delay) / 8
         self._sending = None
-        frame = await self._viewer.next()
-        if frame is None:
-            raise MediaStreamError
-        self._sending = frame
-        # The encoder writes a type on its picture, so each viewer has a reference of its own.
-        picture = self._refer(await self._video.of(frame))
-        picture.pts, picture.time_base = self._time_of(frame), _CLOCK
-        return picture
+        if not self._taken:
+            self._taken = True
+            self.change(alone=self._kind is None)
+        while self.readyState == "live":
+            viewer, reception = self._viewer, self._reception
+            if viewer is not None:
+                frame = await viewer.next()
+                if frame is not None:
+                    self._sending = frame.captured_at
+                    # The encoder writes a type on its picture, so it has a reference of its own.
+                    picture = self._refer(await self._broadcast.video.of(frame))
+                    picture.pts, picture.time_base = self.time_of(frame.captured_at), CLOCK
+                    return picture
+            elif reception is not None:
+                encoded = await reception.next()
+                if encoded is not None:
+                    self._sending = encoded.captured_at
+                    return encoded
+            if viewer is self._viewer and reception is self._reception:
+                break
+        raise MediaStreamError
 
-    def _time_of(self, frame: Frame) -> int:
+    def time_of(self, captured_at: float) -> int:
+        """When a picture was taken, in ticks of `CLOCK` since the first; later than the last."""
         if self._began is None:
-            self._began = frame.captured_at
-        self._pts = max(self._pts + 1, round((frame.captured_at - self._began) / _CLOCK))
+            self._began = captured_at
+        self._pts = max(self._pts + 1, round((captured_at - self._began) / CLOCK))
         return self._pts
+
+    def want_whole(self) -> None:
+        """The browser cannot go on without a whole picture."""
+        if self._reception is not None:
+            self._reception.want_whole()
 
     def stop(self) -> None:
         """It ends."""
         super().stop()
-        self._viewer.close()
+        for one in (self._viewer, self._reception):
+            if one is not None:
+                one.close()
+
+
+class OneOrAll(Encoder):
+    """What aiortc takes for an encoder: hands on what is encoded, or encodes for one browser.
+
+    Args:
+        kind: what encodes.
+        track: whose pictures come.
+    """
+
+    def __init__(self, kind: type[ForWatching], track: SlotTrack) -> None:
+        self._kind = kind
+        self._track = track
+        self._pace = Pace()
+        self._own: ForWatching | None = None
+        self._asked = 0
+
+    @property
+    def target_bitrate(self) -> int:
+        """Bits per second that the browser said it can take; 0 before it has."""
+        return self._asked
+
+    @target_bitrate.setter
+    def target_bitrate(self, bitrate: int) -> None:
+        self._asked = bitrate
+        self._pace.hear(bitrate, self._track.others())
+        if self._pace.alone != self._track.alone:
+            logger.debug("a browser %s keep up", "cannot" if self._pace.alone else "can again")
+            # Each begins with a whole picture.
+            self._own = self._kind() if self._pace.alone else None
+            self._track.change(alone=self._pace.alone)
+        if self._own is not None:
+            self._own.target_bitrate = bitrate
+        self._track.ask(bitrate)
+
+    def encode(self, frame: MediaFrame, force_keyframe: bool = False) -> tuple[list[bytes], int]:
+        """Encodes a picture for this browser; in a thread of aiortc's."""
+        own = self._own
+        return ([], 0) if own is None else own.encode(frame, force_keyframe)
+
+    def pack(self, packet: Packet[Any] | Encoded) -> tuple[list[bytes], int]:
+        """What is sent of a picture that is encoded, and its time in 1/90,000 s."""
+        assert isinstance(packet, Encoded)
+        return packet.payloads, self._track.time_of(packet.captured_at)
 
 
 def without_candidates(sdp: str) -> str:
@@ -103,8 +206,7 @@ class Peer:
     """One browser's connection for one picture.
 
     Args:
-        slot: whose frames are sent.
-        video: makes of a frame what is encoded.
+        broadcast: whose pictures are sent.
         address: the only local address that is offered: that by which the browser came.
         on_picture: takes the pictures of the browser's camera; None refuses them.
         on_end: called once it has ended by itself.
@@ -112,15 +214,13 @@ class Peer:
 
     def __init__(
         self,
-        slot: Slot,
-        video: Shared[av.VideoFrame],
+        broadcast: Broadcast,
         address: str,
         *,
         on_picture: OnPicture | None = None,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
-        self._slot = slot
-        self._video = video
+        self._broadcast = broadcast
         self._address = address
         self._on_picture = on_picture
         self._on_end = on_end
@@ -148,18 +248,13 @@ class Peer:
             offer = RTCSessionDescription(sdp=without_candidates(sdp), type="offer")
             await self._connection.setRemoteDescription(offer)
             (transceiver,) = self._connection.getTransceivers()
-            self._track = SlotTrack(self._slot, self._video)
-            transceiver.sender.replaceTrack(self._track)
             transceiver.direction = "sendonly" if self._on_picture is None else "sendrecv"
             if self._on_picture is None:
                 # Stable: among equals the browser's order stays.
                 transceiver._codecs.sort(key=lambda one: one.mimeType != H264.MIME)
             self._bind(transceiver.receiver.transport.transport.iceGatherer._connection)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
-            encoder = encoder_for(transceiver._codecs[0].mimeType)
-            if encoder is not None:
-                # Asked for by the sender where there is none yet.
-                vars(transceiver.sender)["_RTCRtpSender__encoder"] = encoder
+            self._send(transceiver.sender, kind_for(transceiver._codecs[0].mimeType))
         except UsageError:
             raise
         except Exception as error:
@@ -167,6 +262,22 @@ class Peer:
             raise UsageError(f"the offer is not understood ({type(error).__name__})") from error
         self._later(self._give_up())
         return str(self._connection.localDescription.sdp)
+
+    def _send(self, sender: RTCRtpSender, kind: type[ForWatching] | None) -> None:
+        """Has a sender send the slot's pictures in the codec that was agreed on."""
+        track = self._track = SlotTrack(self._broadcast, kind)
+        sender.replaceTrack(track)
+        if track.encoder is None:
+            return
+        # The sender makes one where there is none yet, and tells nobody what a browser asks for.
+        vars(sender)["_RTCRtpSender__encoder"] = track.encoder
+        heard = sender._send_keyframe
+
+        def send_whole() -> None:
+            heard()
+            track.want_whole()
+
+        sender._send_keyframe = send_whole  # type: ignore[method-assign]
 
     def _bind(self, connection: object) -> None:
         """Offers one address instead of all that the machine has; aioice has no setting for it."""

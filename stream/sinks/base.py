@@ -71,6 +71,8 @@ class Sink(ABC):
     takes_packets: ClassVar[bool] = False
     """Whether it wants the packets of streams that are copied."""
 
+    at_once: ClassVar[bool] = False
+    """Whether `write` takes next to no time and waits for nothing: then it has no thread."""
     on_main_thread: ClassVar[bool] = False
     """Whether it must be called from the process's main thread, as windows must."""
 

@@ -66,6 +66,7 @@ class BrowserSink(Display):
     """
 
     priority: ClassVar[int] = 10
+    at_once: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.slot = Slot()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,3 +103,38 @@ def test_packets_go_only_to_sinks_that_want_them():
     output.close()
     assert output.join(60)
     assert sink.order == ["frame"] * 3
+
+
+class AtOnce(Kept):
+    at_once = True
+
+
+def test_what_takes_no_time_is_written_where_frames_come_from_without_a_thread():
+    here = threading.get_ident()
+    sink = AtOnce(on_frame=lambda frame: seen.append(threading.get_ident()))
+    seen: list[int] = []
+    output = Output(sink, "x", when_full=WhenFull.LATEST, capacity=1)
+    threads = threading.active_count()
+    put_all(output, frames(20))
+    assert sink.frames == list(range(20)), "none is lost"
+    assert set(seen) == {here} and threading.active_count() == threads
+    assert output.figures.frames == 20 and sink.closed == 1
+    output.close()
+    output.abort()
+    assert (sink.closed, sink.aborted) == (1, 0), "it ends once"
+
+
+def test_what_is_written_at_once_ends_as_others_do():
+    ended = []
+    failing, stopped = Output(AtOnce(fails_at=2), "x"), Output(AtOnce(), "y")
+    figures = Figures(Clock(), END_TO_END)
+    for output in (failing, stopped):
+        output.start(Clock(), ended.append)
+    for frame in frames(5):
+        failing.put(Painted(figures.enter(frame), frame))
+    assert str(failing.error) == "the disk is full" and not failing.alive
+    assert failing.sink.frames == [0, 1] and failing.sink.aborted == 1
+    assert failing.figures.dropped == 3
+    stopped.abort()
+    assert not stopped.alive and stopped.sink.aborted == 1 and stopped.join(0)
+    assert ended == [failing, stopped]

@@ -11,7 +11,7 @@ from aiortc.codecs.h264 import H264Decoder, h264_depayload
 from aiortc.codecs.vpx import Vp8Decoder, vp8_depayload
 from aiortc.jitterbuffer import JitterFrame
 
-from stream.serve.encoders import H264, Vp8, encoder_for
+from stream.serve.encoders import H264, Vp8, kind_for
 from tests.scenes import texture
 
 KINDS = {Vp8: (Vp8Decoder, vp8_depayload), H264: (H264Decoder, h264_depayload)}
@@ -80,12 +80,12 @@ def is_whole(kind, payloads: list[bytes]) -> bool:
 
 def test_a_whole_picture_comes_first_and_when_it_is_asked_for(kind):
     encoder = kind()
-    sent = [
-        encoder.encode(picture, force_keyframe=place == 5)[0]
-        for place, picture in enumerate(pictures(8))
-    ]
+    sent, said = [], []
+    for place, picture in enumerate(pictures(8)):
+        sent.append(encoder.encode(picture, force_keyframe=place == 5)[0])
+        said.append(encoder.whole)
     whole = [is_whole(kind, payloads) for payloads in sent]
-    assert whole == [True, False, False, False, False, True, False, False]
+    assert whole == said == [True, False, False, False, False, True, False, False]
     decoder = decoder_of(kind)
     assert [len(decoded(decoder, kind, one, 3000 * at)) for at, one in enumerate(sent[5:])] == [
         1,
@@ -126,8 +126,14 @@ def test_the_rate_follows_what_the_browser_can_take_and_the_picture_s_size(kind)
     encoder.target_bitrate = 10**9
     assert encoder.target_bitrate == 8_000_000
     before = encoder._context
-    encoder.encode(next(iter(pictures(1, 320, 240))))
-    assert encoder._context is not before
+    (again,) = pictures(1, 320, 240)
+    for place in range(61, 365):
+        again.pts = 3000 * place
+        encoder.encode(again)
+        if encoder._context is not before:
+            break
+    assert place == 301, "not a whole picture each time that more is said"
+    assert encoder._context is not before and encoder.whole
     assert encoder._rate == 2 * int(0.25 * 30 * 320 * 240)
 
 
@@ -141,9 +147,9 @@ def test_a_picture_of_another_size_begins_anew(kind):
 
 
 def test_what_was_agreed_on_is_encoded():
-    assert isinstance(encoder_for("video/VP8"), Vp8)
-    assert isinstance(encoder_for("video/H264"), H264)
-    assert encoder_for("video/AV1") is None
+    assert kind_for("video/VP8") is Vp8
+    assert kind_for("video/H264") is H264
+    assert kind_for("video/AV1") is None
 
 
 @pytest.mark.parametrize(
