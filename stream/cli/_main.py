@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import re
 import signal
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -102,7 +105,30 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if arguments is None:
             # What is left is leaving: a late Ctrl-C must not turn a finished run into a killed one.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if arguments is None and _left_alone():
+        _leave(code)
     sys.exit(code)
+
+
+def _left_alone() -> bool:
+    """Whether a thread of ours is still at work, such as one that opens a source for long."""
+    return any(
+        one.daemon and one.name.startswith("stream-") and one is not threading.current_thread()
+        for one in threading.enumerate()
+    )
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends the process although threads are at work in libraries, as nobody waits for them.
+
+    Taken down in order, libraries free what such a thread is using, and the process crashes.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        # Closed, or whoever read it has gone.
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _run(arguments: Sequence[str] | None) -> int:
