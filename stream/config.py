@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from stream.addresses import clean
 from stream.errors import SinkError, UsageError
+from stream.fleet_options import FleetOptions
 from stream.groups import Leaf, build, changed, leaves, nearest, read
 from stream.names import NAME, name_of
 from stream.option import Value
@@ -61,8 +62,9 @@ _TABLES: dict[str, type] = {
     "run": RunOptions,
     "serve": ServeOptions,
     "counts": CountOptions,
+    "fleet": FleetOptions,
 }
-_NOT_HERE = frozenset({"save_config"})
+_NOT_HERE = frozenset({"save_config", "status"})
 """Options that make no sense in a file."""
 
 
@@ -135,6 +137,7 @@ class _Reader:
         said = self._group("run", RunOptions)
         serve = self._group("serve", ServeOptions)
         counts = self._group("counts", CountOptions)
+        fleet = self._group("fleet", FleetOptions) if "fleet" in self._document else None
         shared = [self._output(place, table) for place, table in self._tables(("output",))]
         plans: list[RunPlan] = []
         taken: dict[str, Place] = {}
@@ -159,6 +162,7 @@ class _Reader:
                     run,
                     serve,
                     replace(counts, plot=_called(counts.plot, name)),
+                    fleet,
                 )
             )
         if not plans:
@@ -335,10 +339,10 @@ def dump(plans: RunPlan | Sequence[RunPlan]) -> str:
     first = plans[0]
     lines: list[str] = []
     for name, group in _groups_of(first).items():
-        if any(_groups_of(plan)[name] != group for plan in plans):
+        if any(_groups_of(plan).get(name) != group for plan in plans):
             raise UsageError(f"plans of one file share one [{name}]")
         values = {key: one for key, one in changed(group).items() if key not in _NOT_HERE}
-        if values:
+        if values or name == "fleet":  # which says so by being there
             lines += ["", f"[{name}]", *_entries(values)]
     for plan in plans:
         target = plan.source.target
@@ -374,7 +378,8 @@ def save(path: Path, plans: RunPlan | Sequence[RunPlan]) -> None:
 
 
 def _groups_of(plan: RunPlan) -> dict[str, DataclassInstance]:
-    return {one.name: getattr(plan, one.name) for one in fields(plan) if one.name in _TABLES}
+    groups = {one.name: getattr(plan, one.name) for one in fields(plan) if one.name in _TABLES}
+    return {name: group for name, group in groups.items() if group is not None}
 
 
 def _entries(values: Mapping[str, object]) -> list[str]:

@@ -1,5 +1,5 @@
 import tomllib
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import get_origin, get_type_hints
 
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from stream.config import dump, load, loads, name_of, save
 from stream.errors import UsageError
+from stream.fleet_options import FleetOptions
 from stream.groups import leaves
 from stream.options import (
     CameraOptions,
@@ -260,3 +261,23 @@ def test_the_example_of_the_docs_is_understood():
     door, hall = loads(example)
     assert [one.target for one in hall.outputs] == ["hall.mp4", "hall-masks.mkv"]
     assert door.run.report == Path("door.json") and hall.source.target == "1"
+
+
+def test_a_fleet_is_one_with_all_its_options_at_their_defaults_too() -> None:
+    plan = RunPlan(
+        SourcePlan(("footage/", "list.txt"), InputOptions(cut=CutOptions(limit=9))),
+        (OutputPlan("masked/", PictureOptions(look="blur"), OutputOptions(crf=20)),),
+        fleet=FleetOptions(),
+    )
+    assert loads(dump(plan)) == [plan]
+    more = FleetOptions(records=("ndjson", "csv"), workers=3, patience=720.0, below="footage")
+    plan = replace(plan, fleet=more)
+    assert loads(dump(plan)) == [plan]
+    assert loads('[[source]]\ntarget = "a.mp4"\n')[0].fleet is None
+    for text, why in {
+        "[fleet]\nworker = 1\n": "line 1: there is no 'worker' in fleet; did you mean workers",
+        "[fleet]\nstatus = true\n": "there is no 'status' in fleet",
+        "[fleet]\nretries = -1\n": "retries",
+    }.items():
+        with pytest.raises(UsageError, match=why.replace("line 1", "line 2")):
+            loads(f'{text}[[source]]\ntarget = "a.mp4"\n')

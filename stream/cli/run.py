@@ -48,6 +48,9 @@ def run(
     common.keep_clear(one.target for plan in plans for one in plan.outputs)
     if _runs.save_or_none(said, plans):
         return
+    if plans[0].fleet is not None:
+        _run_fleet(config, plans)
+        return
     read = (Path(config),)
     live = [plan for plan in plans if setup.is_live(plan.source)]
     if live and plans[0].live.display == "browser":
@@ -61,6 +64,17 @@ def run(
         _runs.run_pictures(plans[0], read)
     else:
         _runs.go_through(plans, plans[0].run, several=len(plans) > 1, read=read)
+
+
+def _run_fleet(config: str, plans: Sequence[RunPlan]) -> None:
+    from stream.cli._fleet_run import run_fleet
+
+    if len(plans) > 1 or len(plans[0].outputs) != 1:
+        raise UsageError(
+            f"{config} is of a fleet, which has one [[source]], of which the target may be a list, "
+            "and one [[output]], whose `to` is a folder"
+        )
+    run_fleet(plans[0])
 
 
 def _with(plan: RunPlan, said: RunOptions) -> RunPlan:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from stream.fleet_options import FleetOptions
 from stream.names import NAME, name_of
 from stream.options import (
     CountOptions,
@@ -72,7 +73,11 @@ class OutputPlan:
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """All that a run is: where frames come from, what is done, where they go."""
+    """All that a run is: where frames come from, what is done, where they go.
+
+    With `fleet` the source's targets are files, folders, patterns and lists, and the one output's
+    is the folder, or address, that all results go into.
+    """
 
     source: SourcePlan
     outputs: tuple[OutputPlan, ...] = ()
@@ -82,6 +87,7 @@ class RunPlan:
     run: RunOptions = RunOptions()
     serve: ServeOptions = ServeOptions()
     counts: CountOptions = CountOptions()
+    fleet: FleetOptions | None = None
 
 
 def masks_plan(folder: str, picture: PictureOptions, options: OutputOptions) -> OutputPlan:

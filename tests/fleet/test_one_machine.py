@@ -73,6 +73,22 @@ def test_results_of_others_are_refused(tmp_path: Path, model: Path) -> None:
     assert len(samples(out / "001.mp4")) == 6
 
 
+def test_a_configuration_file_runs_a_fleet(tmp_path: Path, model: Path) -> None:
+    clips, out = make_clips(tmp_path / "clips", 2), tmp_path / "out"
+    config = tmp_path / "night.toml"
+    words = (*asked(clips, out, model), "--look", "grey", "--records", "ndjson", "--workers", "1")
+    assert "stream run" in run(*words, "--save-config", config)
+    assert not out.exists()
+    run("run", config)
+    same_as_one_by_one(clips, out, model, tmp_path / "single", "--look", "grey")
+    assert sorted(path.name for path in out.glob("*.ndjson")) == ["000.ndjson", "001.ndjson"]
+    # The same that the command line asks for: nothing is left to do.
+    assert "2 of 2 files are done already" in run(*words)
+    more = config.read_text() + '\n[[source]]\ntarget = "more/"\n'
+    config.write_text(more.replace("[[output]]", "[[source.output]]"))
+    assert "is of a fleet, which has one [[source]]" in run("run", config, code=2)
+
+
 def test_a_model_that_cannot_be_loaded_is_said_once(tmp_path: Path) -> None:
     clips = make_clips(tmp_path / "clips", 3)
     said = run("fleet", clips, "-o", tmp_path / "out", "--provider", "cuda", code=1)

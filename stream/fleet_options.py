@@ -1,4 +1,4 @@
-"""Options of `stream fleet` alone."""
+"""The options of a fleet; a group like those of `stream.options`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ LEDGER = ".stream-fleet.sqlite"
 class FleetOptions:
     """Where the work is done, and what becomes of failures."""
 
+    records: tuple[str, ...] | None = option(
+        None,
+        "Also write records beside each video: ndjson, csv, json, … May be given several times.",
+        said="none",
+        metavar="ENDING",
+        many=True,
+    )
     ray: str | None = option(
         None,
         "A Ray cluster, such as ray://head:10001; auto for the one of this machine; local for one "

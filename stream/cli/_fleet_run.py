@@ -1,0 +1,285 @@
+"""What `stream fleet` does, whether the command line asks for it or a configuration file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from stream.cli import _common as common
+from stream.cli._fleet_wanted import (
+    refuse_foreign,
+    want_again_what_is_gone,
+    wanted_of,
+    without_results,
+)
+from stream.cli._fleet_words import Line, print_table
+from stream.errors import StreamError, UsageError
+from stream.fleet_options import LEDGER, FleetOptions
+from stream.options import CutOptions, DecodingOptions, RunOptions
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+
+if TYPE_CHECKING:
+    from stream.fleet.entries import Entry, Wanted
+    from stream.fleet.ledger import Ledger
+    from stream.fleet.page import Parts
+    from stream.fleet.pool import Need, Pool
+    from stream.fleet.process_pool import ProcessPool
+
+
+def run_fleet(asked: RunPlan) -> None:
+    """Does what waits of a fleet's files, and says what came of it.
+
+    Args:
+        asked: its source's targets are the inputs, its output's the folder for all results.
+
+    Raises:
+        UsageError: the inputs, the output and the options do not go together.
+        StreamError: it cannot go on.
+        typer.Exit: with another code than 0.
+    """
+    options = asked.fleet
+    assert options is not None
+    if len(asked.outputs) != 1:
+        raise UsageError("a fleet has one output: the folder that the results go into")
+    target, output = asked.source.target, asked.outputs[0].target
+    inputs = [str(one) for one in (target if isinstance(target, tuple | list) else [target])]
+    records = options.records or ()
+    from stream.fleet.entries import State
+    from stream.fleet.finding import find
+    from stream.fleet.ledger import Ledger
+    from stream.fleet.lock import only_driver
+    from stream.fleet.places import is_remote, whole
+    from stream.sources.folders import VIDEO_ENDINGS
+
+    _check_parts(asked, options)
+    path = ledger_path(output, options)
+    if options.resume and not path.is_file():
+        raise UsageError(f"there is nothing to go on with: no ledger {path}")
+    output = whole(output)
+    found = without_results(
+        find(inputs, VIDEO_ENDINGS, common.say_error, below=options.below), output, path
+    )
+    plan = _plan(asked, len(records))
+    with ExitStack() as opened:
+        pool = None if options.needs_ray else opened.enter_context(_processes(plan, options))
+        if pool is not None:
+            # They load the model while it is looked up here what there is to do.
+            pool.free(len(found))
+        if not is_remote(output):
+            _make(Path(output))
+        wanted = wanted_of(found, output, plan, records)
+        _check(plan, wanted[0])
+        opened.enter_context(only_driver(path))
+        ledger = opened.enter_context(closing(Ledger(path)))
+        refuse_foreign(ledger, wanted, overwrite=asked.outputs[0].options.overwrite)
+        ledger.want(wanted)
+        want_again_what_is_gone(ledger, wanted)
+        mine = {one.source for one in wanted}
+        states = {one.number: one.state for one in ledger.each() if one.wanted.source in mine}
+        numbers = list(states)
+        already = sum(state == State.DONE for state in states.values())
+        del states, mine, found, wanted  # of a million files they are half a gigabyte
+        if already:
+            common.say(f"{already} of {len(numbers)} files are done already", quiet=asked.run.quiet)
+        try:
+            interrupted = _drive(ledger, numbers, pool, plan, options, asked.run)
+        except StreamError:
+            # What is done and what is missing is to be seen all the more where it cannot go on.
+            _say(ledger, numbers, options, asked.run)
+            raise
+        _finish(ledger, numbers, options, asked.run, interrupted=interrupted)
+
+
+def _check_parts(asked: RunPlan, options: FleetOptions) -> None:
+    """Refuses what parts cannot be done with.
+
+    Raises:
+        UsageError: what, and what to do.
+    """
+    if options.part_minutes is None:
+        return
+    source = asked.source.options
+    if asked.model.every not in (None, 1):
+        raise UsageError("with --part-minutes every frame is inferred; leave out --every")
+    if source.replay.from_records is not None:
+        raise UsageError("--from has nothing to infer in parts; leave out --part-minutes")
+    if source.decoding != DecodingOptions():
+        raise UsageError("--part-minutes decodes on the CPU; leave out --hwaccel")
+    if source.cut != CutOptions():
+        raise UsageError("--part-minutes is for whole files; leave out --start, --end and --limit")
+
+
+def _plan(asked: RunPlan, records: int) -> RunPlan:
+    """What is done with each file."""
+    (output,) = asked.outputs
+    files = replace(output.options, overwrite=False)
+    return RunPlan(
+        SourcePlan("", asked.source.options),
+        (OutputPlan("", output.picture, files),) * (1 + records),
+        asked.model,
+        asked.tracking,
+        run=RunOptions(quiet=True),
+        counts=asked.counts,
+    )
+
+
+def _check(plan: RunPlan, example: Wanted) -> None:
+    """Refuses what no worker could do, before Ray is started.
+
+    Raises:
+        StreamError: what, and what to do.
+    """
+    import tempfile
+
+    from stream.run import setup
+
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = tuple(
+            replace(output, target=str(Path(folder) / target.rpartition("/")[2]))
+            for output, target in zip(plan.outputs, example.targets, strict=True)
+        )
+        setup.check(replace(plan, source=SourcePlan("pattern"), outputs=outputs))
+
+
+def _need(options: FleetOptions) -> Need:
+    from stream.fleet.pool import Need
+
+    return Need(options.cores, options.gpus, options.memory, options.workers, options.patience * 60)
+
+
+def _processes(plan: RunPlan, options: FleetOptions) -> AbstractContextManager[ProcessPool]:
+    """The workers of this machine alone.
+
+    Raises:
+        UsageError: it has fewer cores than a worker asks for.
+    """
+    from stream.fleet.process_pool import ProcessPool
+
+    return closing(ProcessPool(plan, _need(options)))
+
+
+def _drive(
+    ledger: Ledger,
+    numbers: Sequence[int],
+    pool: Pool | None,
+    plan: RunPlan,
+    options: FleetOptions,
+    run: RunOptions,
+) -> bool:
+    """Does what waits; returns whether it was interrupted.
+
+    Args:
+        ledger: of the files.
+        numbers: of those that belong to this run.
+        pool: of workers; None starts Ray's, where there is anything to do.
+        plan: what is done with each.
+        options: of the fleet.
+        run: how much is said.
+    """
+    from stream.fleet.driver import Driver
+    from stream.fleet.entries import State
+    from stream.run.interrupt import on_interrupt
+
+    mine = set(numbers)
+    if not any(one.number in mine for one in ledger.each(State.WAITING)):
+        return False
+    if pool is None:
+        from stream.fleet.ray_pool import LOCAL, RayPool
+
+        with common.progress_console(quiet=run.quiet).status("starting Ray and the workers"):
+            pool = RayPool(plan, _need(options), options.ray or LOCAL)
+    line = Line(quiet=run.quiet)
+    split = None if options.part_minutes is None else options.part_minutes * 60
+    driver = Driver(ledger, pool, retries=options.retries, split=split, on_progress=line)
+    try:
+        with on_interrupt(driver.stop, driver.abort), line:
+            driver.run(numbers)
+    finally:
+        pool.close()
+    return driver.interrupted
+
+
+def _finish(
+    ledger: Ledger,
+    numbers: Sequence[int],
+    options: FleetOptions,
+    run: RunOptions,
+    *,
+    interrupted: bool,
+) -> None:
+    """Says and writes what came of it, and ends with the exit code that it earns."""
+    from stream.fleet.entries import State
+    from stream.run.interrupt import EXIT_CODE
+
+    entries = _say(ledger, numbers, options, run)
+    if interrupted:
+        common.say("interrupted; the same command goes on with what is missing", quiet=run.quiet)
+        raise typer.Exit(EXIT_CODE)
+    if any(one.state != State.DONE for one in entries):
+        raise typer.Exit(1)
+
+
+def _say(
+    ledger: Ledger, numbers: Sequence[int], options: FleetOptions, run: RunOptions
+) -> list[Entry]:
+    """Says and writes what has become of the files; returns that."""
+    mine = set(numbers)
+    entries = [one for one in ledger.entries() if one.number in mine]
+    parts = ledger.parts()
+    write_reports(entries, parts, options, run)
+    if not run.quiet:
+        print_table(entries, parts)
+    return entries
+
+
+def write_reports(
+    entries: Sequence[Entry],
+    parts: Parts,
+    options: FleetOptions,
+    run: RunOptions,
+) -> None:
+    """Writes the report and the page, where they are asked for."""
+    from stream.files import write_whole
+    from stream.fleet.page import figures, page
+    from stream.run.report import write_json
+
+    if run.report is not None:
+        write_json(run.report, figures(entries, parts))
+    if options.page is not None:
+        write_whole(
+            options.page, page(entries, "Fleet", parts).encode(errors="replace"), overwrite=True
+        )
+
+
+def ledger_path(output: str, options: FleetOptions) -> Path:
+    """Where the ledger is.
+
+    Raises:
+        UsageError: its folder cannot be made.
+    """
+    from stream.fleet.places import is_remote
+    from stream.inference.cache import cache_folder
+
+    if options.ledger is not None:
+        return options.ledger
+    if not is_remote(output):
+        return Path(output) / LEDGER
+    name = hashlib.sha256(output.rstrip("/").encode()).hexdigest()[:16]
+    try:
+        return cache_folder("fleet") / f"{name}.sqlite"
+    except OSError as error:
+        raise UsageError(
+            f"{error.filename} cannot be written ({error.strerror}); name a ledger with --ledger"
+        ) from error
+
+
+def _make(folder: Path) -> None:
+    from stream.cli._runs import make_folder
+
+    make_folder(folder)
