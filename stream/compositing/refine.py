@@ -34,6 +34,8 @@ ROUGH, FINE = 6, 4
 is taken."""
 _AS_HIGH = 0.75
 """What is at least so high as what it stands beside wastes little."""
+_AT_ONCE = 64 * 1024
+"""Pixels: sums of more do not stay in the processor's cache from one neighbour to the next."""
 _ALIKE = 14.0
 """Standard deviation of the weights by the difference of colour, in codes of Y, U and V together;
 by distance it is 0.9 of the radius."""
@@ -227,7 +229,7 @@ def bilateral(several: Sequence[NDArray[np.uint8]], radius: int) -> list[NDArray
         uint8 [H, W] of each.
     """
     found: list[NDArray[np.uint8]] = [*several]
-    for shelf in _shelves([one.shape[1] for one in several]):
+    for shelf in _shelves([(one.shape[1], one.shape[2]) for one in several]):
         # Side by side they take one pass, each with its last pixels repeated around it.
         high = max(several[one].shape[1] for one in shelf) + 2 * radius
         wide = sum(several[one].shape[2] + 2 * radius for one in shelf)
@@ -248,14 +250,20 @@ def bilateral(several: Sequence[NDArray[np.uint8]], radius: int) -> list[NDArray
     return found
 
 
-def _shelves(heights: Sequence[int]) -> list[list[int]]:
-    """Which of several go side by side: those that are nearly as high as the highest."""
+def _shelves(sizes: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Which of several (heights, widths) go side by side.
+
+    Those that are nearly as high as the highest, and no more than stay in the processor's cache.
+    """
     shelves: list[list[int]] = []
-    for index in sorted(range(len(heights)), key=lambda one: -heights[one]):
-        if shelves and heights[index] >= _AS_HIGH * heights[shelves[-1][0]]:
-            shelves[-1].append(index)
-        else:
-            shelves.append([index])
+    high, wide = 0, 0
+    for index in sorted(range(len(sizes)), key=lambda one: -sizes[one][0]):
+        height, width = sizes[index]
+        if height < _AS_HIGH * high or high * (wide + width) > _AT_ONCE or not shelves:
+            shelves.append([])
+            high, wide = height, 0
+        shelves[-1].append(index)
+        wide += width
     return shelves
 
 
