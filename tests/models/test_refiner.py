@@ -1,6 +1,7 @@
 """Training of the refiner: samples, what they become, learning, going on, the file."""
 
 import json
+import pickle
 from types import SimpleNamespace
 
 import cv2
@@ -13,8 +14,16 @@ from stream.compositing.learned import SHAPES, SMALL, Learned
 from stream.errors import UsageError
 from stream.instances import Instances
 from stream_models.training.data import read
-from stream_models.training.refiner.augment import Change, changed, cut, worsened
+from stream_models.training.refiner.augment import (
+    Change,
+    changed,
+    cut,
+    shown,
+    unsure,
+    worsened,
+)
 from stream_models.training.refiner.command import train_refiner_command
+from stream_models.training.refiner.run import begun
 from stream_models.training.refiner.samples import Samples, collect, pasted
 
 pytestmark = pytest.mark.timeout(1200)
@@ -125,11 +134,31 @@ def test_worsened_masks_are_wrong_but_of_the_same_object(samples):
     assert max(moved) < 100
 
 
+def test_a_mask_that_is_unsure_of_a_part_keeps_the_rest(samples):
+    rng = np.random.default_rng(0)
+    lost, won = 0, 0
+    for index in range(len(samples)):
+        sample = samples[index]
+        found = sample.found[0]
+        cells = shown(sample, found)
+        assert cells.shape == (*found.mask.shape, 3)
+        # Bodies are bright: what is seen lies where the mask does.
+        assert np.percentile(cells[found.mask > 250], 1) > np.median(cells[found.mask < 5])
+        for _ in range(5):
+            other = unsure(found, cells, rng).mask
+            changed_by = other.astype(int) - found.mask
+            lost += changed_by.min() < -100
+            won += changed_by.max() > 100
+            assert (changed_by == 0).any()
+            # Either a part is lost or a part too much is taken in.
+            assert changed_by.max() <= 0 or changed_by.min() >= 0
+    assert lost > won > 0
+
+
 def test_another_runs_checkpoint_is_begun_with_and_anything_else_is_refused(tmp_path):
     import torch
 
     from stream_models.refiner import Refiner
-    from stream_models.training.refiner.run import begun
 
     torch.manual_seed(0)
     other = Refiner()
@@ -284,3 +313,26 @@ def test_the_command_trains_from_pictures_to_the_file(tmp_path, monkeypatch):
     assert Learned(out / "refiner.onnx").classes == {"person"}
     assert json.loads((out / "report.json").read_text())
     assert json.loads((out / "history.jsonl").read_text().splitlines()[-1])["step"] == 2
+
+
+def test_samples_of_an_earlier_run_are_learnt_from_too(tmp_path, samples):
+    both = Samples(samples.folders[0], samples.folders[0])
+    assert len(both) == 2 * len(samples)
+    assert both.sources == samples.sources * 2
+    first, again = both[1], both[len(samples) + 1]
+    assert np.array_equal(first.rgb, again.rgb)
+    assert [one.box.tolist() for one in first.found] == [one.box.tolist() for one in again.found]
+    assert len(pickle.loads(pickle.dumps(both))) == len(both)
+
+
+def test_a_folder_without_samples_is_refused_before_anything_is_looked_at(tmp_path):
+    data = people(tmp_path / "data", 2)
+    app = typer.Typer()
+    app.command()(train_refiner_command)
+    out = tmp_path / "out"
+    result = CliRunner().invoke(
+        app, ["--data", str(data), "--out", str(out), "--also", str(data), "--steps", "1"]
+    )
+    assert isinstance(result.exception, UsageError)
+    assert "holds no samples of a run" in str(result.exception)
+    assert not out.exists()

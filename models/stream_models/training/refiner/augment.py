@@ -24,6 +24,7 @@ class Change:
         turn: of one that is turned by at most `degrees`.
         room: the least and the most picture around a mask's box, as shares of its sides.
         wrong: of a mask with further errors.
+        far: of a mask that is unsure of a large part.
         colour: of other light.
         camera: of a cheap camera.
     """
@@ -33,6 +34,7 @@ class Change:
     degrees: float = 12.0
     room: tuple[float, float] = (0.0, 0.2)
     wrong: float = 0.6
+    far: float = 0.35
     colour: float = 0.6
     camera: float = 0.25
 
@@ -57,6 +59,8 @@ def changed(
     found = sample.found[int(rng.integers(len(sample.found)))]
     if rng.random() < change.wrong:
         found = worsened(found, rng)
+    if rng.random() < change.far:
+        found = unsure(found, shown(sample, found), rng)
     low, high = change.room
     beside = rng.uniform(low, high, 4)
     if rng.random() < change.turn:
@@ -174,6 +178,50 @@ def worsened(found: Found, rng: np.random.Generator) -> Found:
         sides = np.tile(box[2:] - box[:2], 2)
         box = (box + rng.normal(0, 0.02, 4) * sides).astype(np.float32)
     return Found(np.clip(mask * 255, 0, 255).astype(np.uint8), box)
+
+
+def shown(sample: Sample, found: Found) -> NDArray[np.float32]:
+    """What the picture shows in each cell of a mask, float32 [M, M, 3], red, green and blue."""
+    x1, y1, x2, y2 = found.box.tolist()
+    rows, columns = found.mask.shape
+    across, down = (x2 - x1) / columns, (y2 - y1) / rows
+    matrix = np.array([[across, 0, x1 + across / 2 - 0.5], [0, down, y1 + down / 2 - 0.5]])
+    cells = cv2.warpAffine(
+        sample.rgb,
+        matrix,
+        (columns, rows),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return cv2.GaussianBlur(cells, (0, 0), 0.7).astype(np.float32)
+
+
+def unsure(found: Found, cells: NDArray[np.float32], rng: np.random.Generator) -> Found:
+    """A mask that is unsure of a large part, or of what in it looks like one place.
+
+    So models are of patterned sleeves, of what somebody holds, and of light behind an arm.
+
+    Args:
+        found: the mask.
+        cells: what the picture shows there, from `shown`.
+        rng: chooses.
+    """
+    mask: NDArray[np.float32] = found.mask.astype(np.float32) / np.float32(255)
+    missing = rng.random() < 0.75
+    places = np.argwhere(mask > 0.5 if missing else mask < 0.5)
+    if not len(places):
+        return found
+    y, x = places[int(rng.integers(len(places)))].tolist()
+    part = np.zeros_like(mask)
+    axes = (int(rng.integers(5, 22)), int(rng.integers(5, 22)))
+    cv2.ellipse(part, (x, y), axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
+    if rng.random() < 0.7:
+        differs = np.square(cells - cells[y, x]).sum(axis=2)
+        part *= np.exp(-differs / (2 * rng.uniform(25.0, 90.0) ** 2))
+    part = np.asarray(cv2.GaussianBlur(part, (0, 0), rng.uniform(0.5, 3.0)), np.float32)
+    share = np.float32(rng.uniform(0.4, 1.0))
+    mask = mask * (1 - share * part) if missing else np.maximum(mask, share * part)
+    return Found(np.clip(mask * 255, 0, 255).astype(np.uint8), found.box)
 
 
 def _blotted(mask: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -63,6 +63,13 @@ def train_refiner_command(
         Path | None,
         typer.Option(help="Another run's checkpoint.pt, to begin with what it learnt."),
     ] = None,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Another run's folder, whose samples are learnt from too. Repeatable.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     licence: Annotated[str, typer.Option(help="Of the weights, written into the file.")] = (
         "unknown"
@@ -97,6 +104,7 @@ def train_refiner_command(
         weights=read_weights(weight or []),
         licence=licence,
         init=init,
+        also=tuple(also or ()),
     )
     columns = (
         TextColumn("{task.description}"),

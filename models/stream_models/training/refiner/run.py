@@ -37,7 +37,8 @@ class RefinerConfig:
 
     `weights` gives the samples of a source another chance to be drawn than 1. `licence` is what
     the file says of its weights. `init` is the checkpoint of another run to begin with; without it
-    the bundled model's backbone is what is known.
+    the bundled model's backbone is what is known. `also` are folders of other runs, whose samples
+    are learnt from too, such as those of a model's earlier edition.
     """
 
     out: Path
@@ -48,6 +49,7 @@ class RefinerConfig:
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
     licence: str = "unknown"
     init: Path | None = None
+    also: tuple[Path, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,12 +85,20 @@ def train(
     torch.set_num_threads(1)
     torch.manual_seed(config.loop.seed)
     refiner = begun(config.init)
+    for folder in config.also:
+        if not (folder / INDEX).is_file():
+            raise UsageError(f"--also: {folder} holds no samples of a run of train-refiner")
     config.out.mkdir(parents=True, exist_ok=True)
     if not (config.out / INDEX).is_file():
         segmenter = Segmenter.load(config.model, "cpu")
         collect(data, segmenter, config.out, config.classes, config.loop.seed, found)
     trainer = Trainer(
-        refiner, Samples(config.out), config.weights, config.out, config.loop, config.change
+        refiner,
+        Samples(config.out, *config.also),
+        config.weights,
+        config.out,
+        config.loop,
+        config.change,
     )
     trainer.run(watch, lambda average: _figures(judged(average, trainer.judged)))
     scores = judged(trainer.average, trainer.judged)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -97,7 +98,7 @@ def collect(
                 continue
             rgb = load_picture(picture)
             rng = np.random.default_rng((seed, picture.id))
-            faulty = np.ascontiguousarray(camera(rgb, rng)[:, ::-1])
+            faulty = np.ascontiguousarray(_faulty(rgb, rng)[:, ::-1])
             seen = [_people(segmenter, rgb, classes, False)]
             seen.append(_people(segmenter, faulty, classes, True))
             for one in objects:
@@ -109,6 +110,19 @@ def collect(
     partial.replace(folder / PIXELS)
     (folder / INDEX).write_text(json.dumps(entries))
     return len(entries)
+
+
+def _faulty(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """By a camera, every other one from far away and in poor light, where masks break off."""
+    if rng.random() < 0.5:
+        return camera(rgb, rng)
+    height, width = rgb.shape[:2]
+    part = rng.uniform(0.25, 0.6)
+    smaller = max(8, int(width * part)), max(8, int(height * part))
+    far = cv2.resize(rgb, smaller, interpolation=cv2.INTER_AREA)
+    poor = camera(np.asarray(cv2.resize(far, (width, height)), np.uint8), rng)
+    light = poor * rng.uniform(0.35, 1.0) + rng.uniform(0, 25)
+    return np.asarray(np.clip(light, 0, 255), np.uint8)
 
 
 def _sure(one: Object, wanted: set[int]) -> bool:
@@ -203,32 +217,36 @@ def _write(sample: Sample, write: Callable[[bytes], int], place: int) -> dict[st
 
 
 class Samples:
-    """The samples in a folder, read when they are asked for.
+    """The samples in a run's folder, and in those of further runs, read when they are asked for.
 
     Attributes:
+        folders: where they lie.
         sources: of each.
         pictures: the number of each one's picture.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._entries = json.loads((folder / INDEX).read_text())
-        self._pixels = np.memmap(folder / PIXELS, np.uint8, "r")
-        self.sources = [str(entry["source"]) for entry in self._entries]
-        self.pictures = [int(entry["picture"]) for entry in self._entries]
+    def __init__(self, *folders: Path) -> None:
+        self.folders = folders
+        self._entries: list[tuple[NDArray[np.uint8], dict[str, Any]]] = []
+        for folder in folders:
+            pixels = np.memmap(folder / PIXELS, np.uint8, "r")
+            self._entries += [(pixels, one) for one in json.loads((folder / INDEX).read_text())]
+        self.sources = [str(entry["source"]) for _, entry in self._entries]
+        self.pictures = [int(entry["picture"]) for _, entry in self._entries]
 
-    def __reduce__(self) -> tuple[type[Samples], tuple[Path]]:
+    def __reduce__(self) -> tuple[type[Samples], tuple[Path, ...]]:
         # To another process goes where they are, not what they are.
-        return Samples, (self._folder,)
+        return Samples, self.folders
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def __getitem__(self, index: int) -> Sample:
-        entry = self._entries[index]
+        pixels, entry = self._entries[index]
         height, width = entry["size"]
         rows, columns = entry["cells"]
         parts = self._parts(
+            pixels,
             entry["place"],
             [(height, width, 3), (height, width)] + [(rows, columns)] * len(entry["boxes"]),
         )
@@ -239,8 +257,11 @@ class Samples:
         )
         return Sample(rgb, true, found, entry["source"], entry["picture"])
 
-    def _parts(self, place: int, shapes: Sequence[tuple[int, ...]]) -> Iterator[NDArray[np.uint8]]:
+    @staticmethod
+    def _parts(
+        pixels: NDArray[np.uint8], place: int, shapes: Sequence[tuple[int, ...]]
+    ) -> Iterator[NDArray[np.uint8]]:
         for shape in shapes:
             size = int(np.prod(shape))
-            yield self._pixels[place : place + size].reshape(shape)
+            yield pixels[place : place + size].reshape(shape)
             place += size
