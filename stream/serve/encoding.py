@@ -229,6 +229,10 @@ class Encoding:
 
     def _hand_out(self, picture: Encoded) -> None:
         now = self._now()
+        if picture.whole:
+            # Who asked while it was made is served by it.
+            with self._lock:
+                self._whole = False
         sent = self._sent
         sent.append((now, 8 * sum(map(len, picture.payloads))))
         while now - sent[0][0] > _MEASURED:

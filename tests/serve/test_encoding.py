@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from fractions import Fraction
+from typing import ClassVar
 
 import aiortc.codecs.h264 as h264
 import av
@@ -55,6 +56,19 @@ class Scene:
         self.count += 1
         self.slot.put(frame)
         return frame
+
+
+def counted() -> type[H264]:
+    """An encoder of its own that keeps what was asked of it."""
+
+    class Counted(H264):
+        whole_wanted: ClassVar[list[bool]] = []
+
+        def encode(self, frame, force_keyframe=False):
+            self.whole_wanted.append(force_keyframe)
+            return super().encode(frame, force_keyframe)
+
+    return Counted
 
 
 def luma_of(decoder: h264.H264Decoder, payloads: list[bytes]) -> int:
@@ -124,36 +138,36 @@ def test_who_comes_late_begins_with_a_whole_picture_also_where_nothing_moves(mon
     run(look())
 
 
-def test_who_asks_for_whole_pictures_all_the_time_does_not_get_one_each_time(monkeypatch):
+def test_who_asks_for_whole_pictures_all_the_time_does_not_get_one_each_time():
     async def look() -> None:
-        scene = Scene()
+        scene, kind = Scene(), counted()
         now = [0.0]
-        viewer = scene.broadcast.receive(H264)
+        viewer = scene.broadcast.receive(kind)
         viewer._encoding._now = lambda: now[0]
-        whole = []
         for _ in range(31):
             viewer.want_whole()
-            whole.append((await taken(viewer, scene)).whole)
+            await taken(viewer, scene)
             now[0] += 0.1
-        assert whole[0] and 4 <= sum(whole) <= 8
+        assert kind.whole_wanted[0] and 4 <= sum(kind.whole_wanted) <= 8
         viewer.close()
 
     run(look())
 
 
 def test_who_does_not_take_misses_some_begins_again_with_a_whole_one_and_slows_nobody(monkeypatch):
-    monkeypatch.setattr(encoding, "_PAUSE", 0.0)
+    monkeypatch.setattr(encoding, "_PAUSE", 3600.0)
 
     async def look() -> None:
-        scene = Scene()
-        quick, slow = (scene.broadcast.receive(H264) for _ in range(2))
+        scene, kind = Scene(), counted()
+        quick, slow = (scene.broadcast.receive(kind) for _ in range(2))
         waiting = asyncio.ensure_future(slow.next())
         got = [await taken(quick, scene) for _ in range(3)]
         assert (await waiting) is got[0]
         got += [await taken(quick, scene) for _ in range(27)]
         # It held a few, then none: what it is behind by is bounded, and nobody pays for it.
         assert len(slow._waiting) <= encoding._HELD
-        assert sum(one.whole for one in got) == 1
+        assert sum(kind.whole_wanted) <= 1
+        monkeypatch.setattr(encoding, "_PAUSE", 0.0)
         later = [await taken(slow, scene) for _ in range(10)]
         assert later[0].whole and not set(later) & set(got)
         decoder = h264.H264Decoder()
@@ -167,17 +181,41 @@ def test_who_does_not_take_misses_some_begins_again_with_a_whole_one_and_slows_n
     run(look())
 
 
+def test_who_asks_while_a_whole_picture_is_made_is_served_by_it():
+    async def look() -> None:
+        scene, kind = Scene(), counted()
+        now = [0.0]
+        first, second = (scene.broadcast.receive(kind) for _ in range(2))
+        first._encoding._now = lambda: now[0]
+        waiting = asyncio.ensure_future(first.next())
+        await asyncio.sleep(0)
+        scene.put()
+        # The loop hears of what was made only after this.
+        first._encoding._executor.submit(int).result(PATIENCE)
+        other = asyncio.ensure_future(second.next())
+        second.want_whole()
+        assert (await waiting) is (await other) is not None
+        now[0] = 10.0
+        await taken(first, scene)
+        assert sum(kind.whole_wanted) <= 1, "nobody needs another"
+        first.close()
+        second.close()
+
+    run(look())
+
+
 def test_who_only_connects_costs_the_others_no_whole_picture(monkeypatch):
     monkeypatch.setattr(encoding, "_PAUSE", 0.0)
 
     async def look() -> None:
-        scene = Scene()
-        viewer = scene.broadcast.receive(H264)
-        connecting = [SlotTrack(scene.broadcast, H264) for _ in range(3)]
-        idle = [scene.broadcast.receive(H264) for _ in range(3)]
+        scene, kind = Scene(), counted()
+        viewer = scene.broadcast.receive(kind)
+        connecting = [SlotTrack(scene.broadcast, kind) for _ in range(3)]
+        idle = [scene.broadcast.receive(kind) for _ in range(3)]
         assert scene.slot.viewers == 7
-        whole = [(await taken(viewer, scene)).whole for _ in range(30)]
-        assert whole == [True] + 29 * [False]
+        for _ in range(30):
+            await taken(viewer, scene)
+        assert sum(kind.whole_wanted) <= 1
         for one in connecting:
             one.stop()
         for one in (viewer, *idle):
