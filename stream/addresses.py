@@ -97,12 +97,17 @@ def _without_keys(scheme: str, place: str) -> tuple[str, set[str]]:
 
 
 def redact(address: str) -> str:
-    """An address as it may be shown: without user, password, keys and the values of its query."""
+    """An address as it may be shown: without user, password, keys and the values of its query.
+
+    What has no scheme is a name of this machine's, in which a `?` begins no query.
+    """
     scheme, _, rest = split(address)
+    if not scheme:
+        return address
     place, question, _ = rest.partition("?")
     place, _ = _without_keys(scheme, place)
     shown = f"{place}?{HIDDEN}" if question else place
-    return f"{scheme}://{shown}" if scheme else shown
+    return f"{scheme}://{shown}"
 
 
 def secrets_of(address: str) -> set[str]:

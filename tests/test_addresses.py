@@ -124,3 +124,8 @@ def test_no_log_record_carries_them():
 def test_an_address_falls_into_its_parts():
     assert split("rtsp://a:b@host:1/p") == ("rtsp", "a:b", "host:1/p")
     assert split("/dev/video0") == ("", "", "/dev/video0")
+
+
+@pytest.mark.parametrize("name", ["why?.mp4", "a?b=c.mp4", "takes/what?/1.mkv", "C:/x?y.mp4", ""])
+def test_a_name_of_this_machine_is_shown_as_it_is(name):
+    assert redact(name) == name
