@@ -23,7 +23,6 @@ from stream_models.training.refiner.augment import (
     worsened,
 )
 from stream_models.training.refiner.command import train_refiner_command
-from stream_models.training.refiner.run import begun
 from stream_models.training.refiner.samples import Samples, collect, pasted
 
 pytestmark = pytest.mark.timeout(1200)
@@ -159,6 +158,7 @@ def test_another_runs_checkpoint_is_begun_with_and_anything_else_is_refused(tmp_
     import torch
 
     from stream_models.refiner import Refiner
+    from stream_models.training.refiner.run import begun
 
     torch.manual_seed(0)
     other = Refiner()
