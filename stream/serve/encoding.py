@@ -28,6 +28,10 @@ CLOCK = Fraction(1, 90_000)
 _PAUSE = 0.5
 """Seconds between two whole pictures: they cost all viewers, and any viewer can ask for one."""
 
+_AT_LEAST = 10.0
+"""Seconds after which a whole picture comes unasked: a viewer may have lost the first one while it
+connected, and not every one asks again."""
+
 _HELD = 8
 """Encoded pictures that wait for one viewer. None of them can be left out, so that who is further
 behind begins again with a whole one."""
@@ -203,7 +207,8 @@ class Encoding:
         """The newest frame, if it is another than the last or a whole one is due; and that."""
         with self._lock:
             frame, now = self._slot.frame, self._now()
-            whole = self._whole and now - self._whole_at >= _PAUSE
+            since = now - self._whole_at
+            whole = (self._whole and since >= _PAUSE) or since >= _AT_LEAST
             if self._closed or frame is None or (frame is self._last and not whole):
                 self._busy = False
                 return None

@@ -24,6 +24,8 @@ from stream.serve.webrtc import SlotTrack
 from stream.sinks.browser import Slot
 
 PATIENCE = 60
+RATE = 300
+"""Pictures a second: so many that some may be left out without the encoder taking them for few."""
 
 
 class Scene:
@@ -44,10 +46,10 @@ class Scene:
     @staticmethod
     def luma(captured_at: float) -> int:
         """How bright the picture of that moment is."""
-        return 30 + 10 * (round(30 * (captured_at - 100)) % 20)
+        return 30 + 10 * (round(RATE * (captured_at - 100)) % 20)
 
     def put(self) -> Frame:
-        born = 100 + self.count / 30
+        born = 100 + self.count / RATE
         planes = np.full((96, 64), self.luma(born), np.uint8)
         planes[64:] = 128
         image = av.VideoFrame.from_ndarray(planes, format="yuv420p")
@@ -131,7 +133,7 @@ def test_who_comes_late_begins_with_a_whole_picture_also_where_nothing_moves(mon
         assert found is not None and found.whole
         brightness = luma_of(h264.H264Decoder(), found.payloads)
         assert abs(brightness - scene.luma(found.captured_at)) <= 6
-        assert round(30 * (found.captured_at - 100)) == scene.count - 1, "the newest one"
+        assert round(RATE * (found.captured_at - 100)) == scene.count - 1, "the newest one"
         first.close()
         late.close()
 
@@ -156,6 +158,7 @@ def test_who_asks_for_whole_pictures_all_the_time_does_not_get_one_each_time():
 
 def test_who_does_not_take_misses_some_begins_again_with_a_whole_one_and_slows_nobody(monkeypatch):
     monkeypatch.setattr(encoding, "_PAUSE", 3600.0)
+    monkeypatch.setattr(encoding, "_AT_LEAST", 3600.0)
 
     async def look() -> None:
         scene, kind = Scene(), counted()
@@ -173,10 +176,27 @@ def test_who_does_not_take_misses_some_begins_again_with_a_whole_one_and_slows_n
         decoder = h264.H264Decoder()
         for found in later:
             assert abs(luma_of(decoder, found.payloads) - scene.luma(found.captured_at)) <= 6
-        places = [round(30 * (found.captured_at - 100)) for found in later]
+        places = [round(RATE * (found.captured_at - 100)) for found in later]
         assert places == list(range(places[0], places[0] + len(places))), "none is left out then"
         quick.close()
         slow.close()
+
+    run(look())
+
+
+def test_who_has_lost_the_beginning_and_asks_for_nothing_gets_a_whole_picture_soon():
+    async def look() -> None:
+        scene, kind = Scene(), counted()
+        now = [0.0]
+        viewer = scene.broadcast.receive(kind)
+        viewer._encoding._now = lambda: now[0]
+        await taken(viewer, scene)
+        for _ in range(40):
+            now[0] += 1
+            viewer._waiting.clear()
+            await taken(viewer, scene)
+        assert 4 <= sum(kind.whole_wanted) <= 5
+        viewer.close()
 
     run(look())
 
@@ -195,7 +215,7 @@ def test_who_asks_while_a_whole_picture_is_made_is_served_by_it():
         other = asyncio.ensure_future(second.next())
         second.want_whole()
         assert (await waiting) is (await other) is not None
-        now[0] = 10.0
+        now[0] = 5.0
         await taken(first, scene)
         assert sum(kind.whole_wanted) <= 1, "nobody needs another"
         first.close()
@@ -206,6 +226,7 @@ def test_who_asks_while_a_whole_picture_is_made_is_served_by_it():
 
 def test_who_only_connects_costs_the_others_no_whole_picture(monkeypatch):
     monkeypatch.setattr(encoding, "_PAUSE", 0.0)
+    monkeypatch.setattr(encoding, "_AT_LEAST", 3600.0)
 
     async def look() -> None:
         scene, kind = Scene(), counted()
@@ -215,7 +236,8 @@ def test_who_only_connects_costs_the_others_no_whole_picture(monkeypatch):
         assert scene.slot.viewers == 7
         for _ in range(30):
             await taken(viewer, scene)
-        assert sum(kind.whole_wanted) <= 1
+        # The first, and one for who asked before it was handed out.
+        assert sum(kind.whole_wanted) <= 2
         for one in connecting:
             one.stop()
         for one in (viewer, *idle):
