@@ -239,6 +239,11 @@ def _table(noise: float) -> NDArray[np.uint8]:
     return np.asarray(np.rint(255 * _HELD * share), np.uint8)
 
 
+_OTHER = 180
+"""Codes by which a mask is another than the last one."""
+_PART = 5
+"""The smaller side of a mask's window over how thick a change is that is no shimmer. In a picture
+of 176x144 a head's hair comes and goes over a tenth of it."""
 _EITHER = np.full(256, 255, np.uint8)
 _EITHER[[0, 255]] = 0
 
@@ -256,16 +261,18 @@ class _Shares:
 
     def mixed(self, soft: Soft, last: NDArray[np.uint8]) -> Soft:
         """A mask with the last one, in the same window, where the picture stayed the same."""
-        held = self._held(soft)
+        held = self._held(soft, last)
         kept: Array = cv2.multiply(last, held, scale=1 / 255)
         cv2.bitwise_not(held, dst=held)
         fresh: Array = cv2.multiply(soft.values, held, dst=held, scale=1 / 255)
         return soft._replace(values=np.asarray(cv2.add(kept, fresh, dst=kept), np.uint8))
 
-    def _held(self, soft: Soft) -> Array:
+    def _held(self, soft: Soft, last: NDArray[np.uint8]) -> Array:
         """How much stays at each pixel.
 
-        What is farther from the mask's edge than the mask may be off is no shimmer.
+        What is farther from the mask's edge than the mask may be off is no shimmer, and neither is
+        what changed over more than that and a part of its window: there a mask gained or lost a
+        part, such as somebody whom a detector took for a part of another.
         """
         top, bottom, left, right = soft.window
         # The pixels of half the size that hold the window.
@@ -276,6 +283,15 @@ class _Shares:
         edge: Array = cv2.LUT(cv2.blur(values, (doubt, doubt)), _EITHER)
         row, column = row - self._place[0], column - self._place[1]
         held = cv2.bitwise_and(self._share[row : row + shape[1], column : column + shape[0]], edge)
+        before = cv2.resize(last, shape, interpolation=cv2.INTER_LINEAR)
+        _, other = cv2.threshold(cv2.absdiff(values, before), _OTHER, 255, cv2.THRESH_BINARY)
+        side = max(doubt, min(shape) // _PART | 1)
+        if cv2.countNonZero(other) > side * side:
+            thick = cv2.erode(other, np.ones((side, side), np.uint8))
+            if cv2.countNonZero(thick):
+                # Grown by more than it was shrunk, for the rim of what changed.
+                square = np.ones((2 * side + 1, 2 * side + 1), np.uint8)
+                held[cv2.dilate(thick, square) > 0] = 0
         size = (right - left, bottom - top)
         return cv2.resize(held, size, interpolation=cv2.INTER_LINEAR)
 

@@ -66,6 +66,27 @@ def test_a_still_edge_shimmers_less_than_half_as_much(noise):
     assert np.count_nonzero((after[-1] >= EDGE) != mean) < 0.05 * mean.sum()
 
 
+@pytest.mark.parametrize("gained", [True, False])
+@pytest.mark.parametrize("level", [255, 246, 200])
+def test_a_part_that_a_mask_gains_or_loses_comes_and_goes_at_once(gained, level):
+    """As when a detector takes two people for one: no mask that is sure is wholly 0 or 255."""
+    alone = soft(BOX)
+    larger = alone.values.copy()
+    larger[60:200, 10:80] = np.maximum(larger[60:200, 10:80], level)
+    both = alone._replace(values=np.maximum(larger, 4))
+    first, second = (alone, both) if gained else (both, alone)
+    steady, luma = Steady(), grey()
+    steady(luma, found(BOX), [first], 0.0)
+    (one,) = steady(luma, found(BOX), [second], 0.04)
+    # Within what the mask may be off the rim may stay.
+    inside = (slice(66, 194), slice(16, 74))
+    assert cv2.absdiff(one.values[inside], second.values[inside]).max() <= 8
+    together = SteadyTogether()
+    together(luma, found(BOX), [first], 0.0)
+    (one,) = together(luma, found(BOX), [second], 0.04)
+    assert cv2.absdiff(one.values[inside], second.values[inside]).max() <= 8
+
+
 @pytest.mark.parametrize("speed", [2, 5, 12])
 def test_a_moving_edge_does_not_lag(speed):
     steady, shared, joined = Steady(), 0, 0
