@@ -289,4 +289,17 @@ def run_pictures(plan: RunPlan, read: Sequence[Path] = ()) -> None:
     if outcome.interrupted:
         raise typer.Exit(EXIT_CODE)
     if report.corrupt:
+        _say_unreadable(plan, report)
         raise typer.Exit(1)
+
+
+def _say_unreadable(plan: RunPlan, report: RunReport) -> None:
+    """Says as an error how many pictures could not be read; which, where no note has said it."""
+    total = report.corrupt + report.frames_in
+    common.say_error(f"{report.corrupt} of {total} pictures could not be read")
+    given = plan.source.target
+    if plan.run.quiet and isinstance(given, tuple):
+        names = tuple(str(one) for one in given)
+        for remark in report.remarks:
+            if remark.startswith(names):
+                common.say_error(remark)

@@ -23,7 +23,13 @@ def test_a_folder_and_a_glob_of_photos(stream, nothing, tmp_path):
     result = stream("image", "photos", "-o", "done", "--model", nothing)
     assert result.code == 1, "one of them is no picture"
     assert "c.png" in result.err + result.out
+    assert result.err.endswith("stream: 1 of 3 pictures could not be read\n")
     assert sorted(path.name for path in (tmp_path / "done").iterdir()) == ["a.png", "b.png"]
+    quiet = stream("image", "photos", "-o", "done", "--model", nothing, "--overwrite", "-q")
+    assert quiet.code == 1
+    first, second = quiet.err.splitlines()
+    assert first == "stream: 1 of 3 pictures could not be read"
+    assert "c.png is not a picture that can be read" in second
     result = stream("image", "photos/a*.png", "-o", "glob", "--model", nothing)
     assert result.code == 0, result.err
     assert (tmp_path / "glob" / "a.png").exists()
