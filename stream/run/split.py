@@ -26,7 +26,7 @@ from stream.roi import Window, paste_mask
 from stream.run.opening import endings_for, make_painter, open_sink
 from stream.run.plan import OutputPlan
 from stream.sinks.base import Sink
-from stream.sinks.images import ImageSink
+from stream.sinks.images import ImageSink, refuse_twins
 
 MOST = 32
 """Videos that are written at a time: an encoder takes some tens of megabytes and a processor's
@@ -69,9 +69,18 @@ class SplitSink(Sink):
             plan: where it goes and how; `plan.picture` says what is divided.
             kind: of sink, of each file.
             info: of the frames that will come.
+
+        Raises:
+            UsageError: files of two pictures' objects would have one name.
         """
         self._plan = plan
         self._kind = kind
+        if issubclass(kind, ImageSink):
+            # Of each one's objects there are files that are named after it, whatever its ending.
+            where, pictures = plan.target, info.pictures
+            refuse_twins(
+                pictures, lambda at: ImageSink.path_of(where, at, pictures[at]).with_suffix("")
+            )
         self._info = replace(info, copied=(), chapters=())
         self._sound = bool(info.copied)
         self._pictures = issubclass(kind, ImageSink)

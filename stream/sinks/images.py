@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -238,13 +238,10 @@ class ImageSink(Sink):
             ) from error
         if not os.access(folder, os.W_OK):
             raise SinkError(f"the folder {folder} cannot be written to: permission denied")
-        seen: dict[Path, Path] = {}
+        refuse_twins(sources, self._path)
         read = {identity(source) for source in sources}
-        for index, source in enumerate(sources):
+        for index in range(len(sources)):
             target = self._path(index)
-            if target in seen:
-                raise UsageError(f"{seen[target]} and {source} would both become {target}")
-            seen[target] = source
             check_destination(target, overwrite=self._overwrite)
             there = identity(target)
             if there is not None and there in read:
@@ -255,6 +252,24 @@ class ImageSink(Sink):
 
     def _path(self, index: int) -> Path:
         return self.path_of(self._target, index, self._source(index), self._kept)
+
+
+def refuse_twins(sources: Sequence[Path], target_of: Callable[[int], Path]) -> None:
+    """Refuses pictures of which one would replace another's result.
+
+    Args:
+        sources: the pictures.
+        target_of: what becomes of the one at a place.
+
+    Raises:
+        UsageError: two would become one.
+    """
+    seen: dict[Path, Path] = {}
+    for index, source in enumerate(sources):
+        target = target_of(index)
+        if target in seen:
+            raise UsageError(f"{seen[target]} and {source} would both become {target}")
+        seen[target] = source
 
 
 def _is_folder(target: str) -> bool:

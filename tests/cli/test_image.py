@@ -111,6 +111,23 @@ def test_crops_lie_beside_each_other(stream, bright, tmp_path):
     assert made and all(cv2.imread(str(one), cv2.IMREAD_UNCHANGED).shape[2] == 4 for one in made)
 
 
+@pytest.mark.parametrize("other", ["other/photo.jpg", "other/photo.png"])
+@pytest.mark.parametrize("how", [["--crop"], ["--split", "object", "--look", "binary"]])
+def test_files_of_objects_never_replace_those_of_another_photo(
+    stream, bright, tmp_path, other, how
+):
+    (tmp_path / "other").mkdir()
+    for name in ("photo.jpg", other):
+        cv2.imwrite(str(tmp_path / name), data.astronaut()[..., ::-1])
+    result = stream(
+        *("image", "photo.jpg", other, "-o", "out/", "--overwrite", *how),
+        *("--model", bright, "--threshold", 0.1),
+    )
+    assert result.code in (1, 2)
+    assert f"photo.jpg and {other} would both become" in result.err
+    assert not list(tmp_path.glob("out/*"))
+
+
 def test_a_damaged_picture_is_one_line_and_nothing_of_the_decoders(program, bright, tmp_path):
     (tmp_path / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     result = program("image", "cut.png", "--model", bright)
