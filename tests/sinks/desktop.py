@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import av
 import numpy as np
 import pytest
 
 SIZE = (1280, 800)
+_GRAB = """
+import sys
+import av
+with av.open(sys.argv[1], format="x11grab", options={"video_size": sys.argv[2]}) as grab:
+    sys.stdout.buffer.write(next(grab.decode(video=0)).to_ndarray(format="rgb24").tobytes())
+"""
 
 
 class Desktop:
@@ -59,9 +65,10 @@ class Desktop:
 
     def screenshot(self) -> np.ndarray:
         """The whole screen, uint8 [H, W, 3] in RGB."""
-        size = f"{SIZE[0]}x{SIZE[1]}"
-        with av.open(self.display, format="x11grab", options={"video_size": size}) as grab:
-            return next(grab.decode(video=0)).to_ndarray(format="rgb24")
+        # In a process of its own: OpenCV brings an X library too, and the two end a process.
+        words = [sys.executable, "-c", _GRAB, self.display, f"{SIZE[0]}x{SIZE[1]}"]
+        done = subprocess.run(words, check=True, capture_output=True, timeout=60)
+        return np.frombuffer(done.stdout, np.uint8).reshape(SIZE[1], SIZE[0], 3)
 
 
 @contextmanager
