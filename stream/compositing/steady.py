@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stream.compositing.mattes import around
 from stream.compositing.soft import Soft
+from stream.compositing.together import laid
 from stream.instances import Instances, box_iou
 from stream.motion.propagator import is_cut
 from stream.roi import Window
@@ -119,7 +120,7 @@ class Steady:
             softs = [
                 soft
                 if soft is None or before is None
-                else shares.mixed(soft, _moved([before], soft.window))
+                else shares.mixed(soft, laid([before], soft.window))
                 for soft, before in zip(softs, last, strict=True)
             ]
         self._softs = softs
@@ -169,7 +170,7 @@ class SteadyTogether:
         return softs
 
     def _mixed(self, soft: Soft, shares: _Shares, changed: list[NDArray[np.float32]]) -> Soft:
-        last = _moved(self._softs, soft.window)
+        last = laid(self._softs, soft.window)
         fresh = [
             place for box in changed if (place := _within(box, soft.window, soft.doubt)) is not None
         ]
@@ -294,26 +295,6 @@ class _Shares:
                 held[cv2.dilate(thick, square) > 0] = 0
         size = (right - left, bottom - top)
         return cv2.resize(held, size, interpolation=cv2.INTER_LINEAR)
-
-
-def _moved(lasts: Sequence[Soft], window: Window) -> NDArray[np.uint8]:
-    """The last masks in another window of the picture."""
-    if len(lasts) == 1 and lasts[0].window == window:
-        return lasts[0].values
-    values = np.zeros((window[1] - window[0], window[3] - window[2]), np.uint8)
-    for last in lasts:
-        top, bottom = max(window[0], last.window[0]), min(window[1], last.window[1])
-        left, right = max(window[2], last.window[2]), min(window[3], last.window[3])
-        if top < bottom and left < right:
-            there = values[
-                top - window[0] : bottom - window[0], left - window[2] : right - window[2]
-            ]
-            own = last.values[
-                top - last.window[0] : bottom - last.window[0],
-                left - last.window[2] : right - last.window[2],
-            ]
-            cv2.max(there, own, dst=there)
-    return values
 
 
 def _within(box: NDArray[np.float32], window: Window, margin: float) -> tuple[slice, slice] | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from stream.compositing.mattes import around
 from stream.compositing.soft import Soft
@@ -30,6 +31,26 @@ def merged(softs: Sequence[Soft]) -> list[Soft]:
         softs[members[0]] if len(members) == 1 else _one(window, [softs[one] for one in members])
         for window, members in _gathered([soft.window for soft in softs], alike)
     ]
+
+
+def laid(softs: Sequence[Soft], window: Window) -> NDArray[np.uint8]:
+    """What several are together in a window of the picture, uint8 [H, W]; not to be written to."""
+    if len(softs) == 1 and softs[0].window == window:
+        return softs[0].values
+    values = np.zeros((window[1] - window[0], window[3] - window[2]), np.uint8)
+    for one in softs:
+        top, bottom = max(window[0], one.window[0]), min(window[1], one.window[1])
+        left, right = max(window[2], one.window[2]), min(window[3], one.window[3])
+        if top < bottom and left < right:
+            there = values[
+                top - window[0] : bottom - window[0], left - window[2] : right - window[2]
+            ]
+            own = one.values[
+                top - one.window[0] : bottom - one.window[0],
+                left - one.window[2] : right - one.window[2],
+            ]
+            cv2.max(there, own, dst=there)
+    return values
 
 
 def _gathered(
@@ -69,11 +90,8 @@ def _place(
 
 
 def _one(window: Window, parts: Sequence[Soft]) -> Soft:
-    values = np.zeros((window[1] - window[0], window[3] - window[2]), np.uint8)
-    for (top, bottom, left, right), own, _, _ in parts:
-        there = values[top - window[0] : bottom - window[0], left - window[2] : right - window[2]]
-        cv2.max(there, own, dst=there)
-    return Soft(window, values, max(one.cell for one in parts), max(one.doubt for one in parts))
+    cell, doubt = max(one.cell for one in parts), max(one.doubt for one in parts)
+    return Soft(window, laid(parts, window), cell, doubt)
 
 
 def _alike(one: float, other: float) -> bool:

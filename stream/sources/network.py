@@ -192,13 +192,13 @@ class NetworkSource(LiveSource):
         return StreamReader(self._open, self._describe, audio=self._audio, paced=_in_bursts)
 
     def _open(self) -> InputContainer:
-        waits = self._patience.opening, self._patience.reading
+        how = self._patience.opening, self._patience.reading, self._hardware.accelerator
         try:
-            container = self._way.open(self._address, *waits, self._hardware.accelerator)
+            container = self._way.open(self._address, *how)
         except av.ProtocolNotFoundError:
             if self._way.scheme != "srt":
                 raise
-            container = Way("udp", analysed=self._way.analysed).open(self._relayed(), *waits)
+            container = Way("udp", analysed=self._way.analysed).open(self._relayed(), *how)
         self._open_now = True
         return container
 
