@@ -18,6 +18,7 @@ from rich.console import Console
 from stream.drawing import draw
 from stream.errors import UsageError
 from stream.frame import ColourTags, Frame, VideoInfo
+from stream.groups import leaves
 from stream.inference.preprocess import check_rgb
 from stream.keywords import OpenKeywords, ProcessKeywords, WriterKeywords
 from stream.options import (
@@ -107,18 +108,7 @@ def _plan(
         counts=_grouped(CountOptions, rest),
     )
     if rest:
-        known = [
-            one.name
-            for group in (
-                CutOptions,
-                ReplayOptions,
-                CameraOptions,
-                NetworkOptions,
-                DecodingOptions,
-                ModelOptions,
-            )
-            for one in fields(group)
-        ]
+        known = [name for group in (InputOptions, ModelOptions) for name in leaves(group)]
         raise UsageError(
             f"there is no option {next(iter(rest))!r}; there are {', '.join(sorted(known))}"
         )
