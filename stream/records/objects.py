@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,7 @@ class Objects:
         self._names: tuple[str, ...] = tuple(file.about.classes)
         for index, name in enumerate(self._names):
             self._labels.setdefault(name, index)
+        self._highest: int | None = None
 
     def instances(self, entry: Entry, size: tuple[int, int] | None = None) -> Instances:
         """A frame's objects, in the file's order.
@@ -126,6 +128,13 @@ class Objects:
             self._names = (*self._names, name)
         return self._labels[name]
 
+    def _first_spare(self) -> int:
+        """The least number behind all identities of the file, which is read for it once more."""
+        if self._highest is None:
+            given = [one.get("track") for one in objects_in(self._file)]
+            self._highest = max((one for one in given if isinstance(one, int)), default=0)
+        return self._highest + 1
+
     def _together(
         self, found: Sequence[_Object], size: tuple[int, int], threshold: float | None
     ) -> Instances:
@@ -138,12 +147,9 @@ class Objects:
         known = [one for one in tracks if one is not None]
         ids = None
         if known:
-            # What has none among those that have is nobody else's.
-            spare = max(known)
-            ids = np.array(
-                [spare + place + 1 if one is None else one for place, one in enumerate(tracks)],
-                np.int64,
-            )
+            # What has none among those that have is nobody else's, in no frame.
+            spare = count(self._first_spare() if len(known) < len(tracks) else 0)
+            ids = np.array([next(spare) if one is None else one for one in tracks], np.int64)
         return Instances(
             boxes=np.array([one.box for one in found], np.float32),
             scores=np.array([one.score for one in found], np.float32),
@@ -155,6 +161,18 @@ class Objects:
             track_ids=ids,
             mask_boxes=mask_boxes,
         )
+
+
+def objects_in(file: RecordsFile) -> Iterator[Mapping[str, object]]:
+    """All objects of a file as it has them, read anew; what is no object is left out."""
+    with type(file)(file.path) as again:
+        for entry in again.entries():
+            yield from (one for one in entry.objects if isinstance(one, Mapping))
+
+
+def classes_in(file: RecordsFile) -> list[str]:
+    """The classes of a file's objects, each once, in the order in which they come."""
+    return list(dict.fromkeys(str(one.get("class")) for one in objects_in(file)))
 
 
 def _masks(

@@ -128,7 +128,10 @@ class BesideDisplay(Schedule):
         self._turn.rest = seconds
 
     def watch(
-        self, counts: Callable[[], Counts], wanted: Callable[[], bool] = lambda: True
+        self,
+        counts: Callable[[], Counts],
+        wanted: Callable[[], bool] = lambda: True,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         """By the counts it sees whether the display keeps up."""
         self._counts, self._wanted = counts, wanted

@@ -204,8 +204,11 @@ def check_output(output: OutputPlan, inputs: Sequence[Path], *, live: bool, phot
         return
     if live or not issubclass(kind, (VideoSink, ImageSink)):
         raise UsageError(
-            f"--split and --crop make files of footage and photos, not "
-            f"{'of what is live' if live else output.target}; record it first"
+            "--split and --crop make files of footage and photos, not of what is live; record it "
+            "first"
+            if live
+            else f"--split and --crop make videos and pictures, not {output.target}; name a video "
+            "such as out.mkv, a folder (out/) or numbered pictures (out/%06d.png)"
         )
     if issubclass(kind, VideoSink) and not painter.alone:
         raise UsageError(

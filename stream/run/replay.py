@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,8 +16,8 @@ from stream.instances import Instances
 from stream.options import CutOptions, ModelOptions
 from stream.records import open_records
 from stream.records.entries import Entry
-from stream.records.objects import Objects
-from stream.run.figures import Job
+from stream.records.objects import Objects, classes_in
+from stream.run.figures import Counts, Job
 from stream.run.plan import RunPlan
 from stream.run.schedule import Schedule, Work
 from stream.timing import timed
@@ -64,9 +64,10 @@ class Replay(Schedule):
         self._next: Entry | None = None
         self._begun = self._covers = self._certain = False
         self._frames = self._bare = self._unread = 0
+        self._stopped: Callable[[], bool] = lambda: False
         try:
             self._check()
-            self._kept = _labels(model.classes, self._file)
+            self._kept = self._classes(model.classes)
         except UsageError:
             self.close()
             raise
@@ -99,6 +100,15 @@ class Replay(Schedule):
         """Says whether layers cover objects, which want what is unsure too."""
         self._covers = wanted
 
+    def watch(
+        self,
+        counts: Callable[[], Counts],
+        wanted: Callable[[], bool] = lambda: True,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Where a run is stopped, lines are left that nobody misses."""
+        self._stopped = stopped
+
     @property
     def ahead(self) -> int:
         """Reading is quick."""
@@ -111,6 +121,8 @@ class Replay(Schedule):
                 with timed(item.frame.stages, "read"):
                     item.frame.instances = self._find(item.frame)
             yield item
+        if self._cut.end is None and self._cut.limit is None and not self._stopped():
+            self._unread += self._rest()
 
     def close(self) -> None:
         """Lets go of the file."""
@@ -152,6 +164,24 @@ class Replay(Schedule):
                 f"{info.name} has {info.width}x{info.height}; they must be of the same video"
             )
 
+    def _classes(self, wanted: Sequence[str] | None) -> frozenset[str] | None:
+        """The names of the classes that are kept; None for all.
+
+        Raises:
+            UsageError: the records name no such class.
+        """
+        if wanted is None:
+            return None
+        known = {name.casefold(): name for name in self._file.about.classes}
+        if any(name.casefold() not in known for name in wanted):
+            # A hand may have given objects a class that the head does not know.
+            known |= {name.casefold(): name for name in classes_in(self._file)}
+        for name in wanted:
+            if name.casefold() not in known:
+                there = ", ".join(known.values()) or "none"
+                raise UsageError(f"{self._file.path} has no class {name!r}; it has {there}")
+        return frozenset(known[name.casefold()] for name in wanted)
+
     def _find(self, frame: Frame) -> Instances | None:
         self._frames += 1
         entry = self._entry(frame)
@@ -190,6 +220,17 @@ class Replay(Schedule):
                 return entry
             # What lies before the part that is taken was to be expected.
             self._unread += self._frames > 1 or not self._cut.start
+
+    def _rest(self) -> int:
+        """How many entries lie behind the last frame."""
+        count = 0 if self._next is None else 1
+        self._next = None
+        try:
+            for _ in self._entries:
+                count += 1
+        except UsageError:  # What is not understood is of no frame either.
+            count += 1
+        return count
 
     def _compare(self, entry: Entry, frame: Frame) -> int:
         """Whether an entry is of a time before the frame's (-1), of the frame (0) or later (1)."""
@@ -230,20 +271,3 @@ def records_of(plan: RunPlan, *, live: bool) -> Path | None:
     if not path.is_file():
         raise UsageError(f"there are no records {path}")
     return path
-
-
-def _labels(classes: Sequence[str] | None, file: RecordsFile) -> frozenset[str] | None:
-    """The names of the classes that are kept; None for all.
-
-    Raises:
-        UsageError: the records name no such class.
-    """
-    if classes is None:
-        return None
-    known = {name.casefold(): name for name in file.about.classes}
-    for name in classes:
-        if name.casefold() not in known:
-            raise UsageError(
-                f"{file.path} has no class {name!r}; it has {', '.join(file.about.classes)}"
-            )
-    return frozenset(known[name.casefold()] for name in classes)

@@ -101,7 +101,7 @@ class Run:
         self._moved = now()
         self._reader = threading.Thread(target=self._read, name="stream-decode", daemon=True)
         self._settler = threading.Thread(target=self._settle, name="stream-settle", daemon=True)
-        schedule.watch(lambda: self.counts, lambda: self.wanted)
+        schedule.watch(lambda: self.counts, lambda: self.wanted, self._stopping.is_set)
         for output in outputs:
             self.add(output)
 

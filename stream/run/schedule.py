@@ -219,9 +219,12 @@ class Schedule(ABC):
         return
 
     def watch(
-        self, counts: Callable[[], Counts], wanted: Callable[[], bool] = lambda: True
+        self,
+        counts: Callable[[], Counts],
+        wanted: Callable[[], bool] = lambda: True,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Is told where to ask for the run's counts, and whether anybody wants instances now."""
+        """Is told whom to ask for counts, who wants instances now, and if it was ended early."""
         return
 
     @property

@@ -38,6 +38,7 @@ from stream.run.schedule import Schedule, Told
 from stream.run.split import SplitSink
 from stream.run.status import Status
 from stream.run.turns import Turns
+from stream.run.unused import unused
 from stream.sinks.nothing import NOTHING
 from stream.sources.base import Source
 from stream.sources.images import ImagesSource
@@ -266,7 +267,11 @@ def execute(
             console=console,
             report=plan.run.report if live else None,
             counting=ready.counting,
-            remarks=[*remarks, *(ready.segmenter.remarks if segmenter is None else ())],
+            remarks=[
+                *remarks,
+                *(ready.segmenter.remarks if segmenter is None else ()),
+                *unused(plan.outputs, photos=bool(run.source.info.pictures)),
+            ],
         )
         line = ProgressLine(
             console, run.source.info, ready.segmenter.provider, lambda: run.counts, run.clock

@@ -165,6 +165,24 @@ def test_what_hands_corrected_is_read(tmp_path):
     assert (third.frame, len(third.instances)) == (9, 0)
 
 
+def test_who_has_no_number_is_nobody_else_in_any_frame(tmp_path):
+    nobody = {"class": "person", "box": BOX}
+    path = lines(
+        tmp_path,
+        {"frame": 0, "objects": [nobody | {"track": 1}, nobody]},
+        {"frame": 1, "objects": [nobody, nobody, nobody | {"track": 2}]},
+        {"frame": 2, "objects": [nobody | {"track": 3}]},
+        {"frame": 3, "objects": [nobody]},
+    )
+    found = [one.instances.track_ids for one in records.read(path)]
+    assert [None if one is None else one.tolist() for one in found] == [
+        [1, 4],
+        [4, 5, 2],
+        [3],
+        None,
+    ]
+
+
 def test_soft_masks_and_pixels_go_together(tmp_path):
     soft = Instances(
         boxes=np.array([BOX], np.float32),

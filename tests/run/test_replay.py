@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 import stream
+from stream import sources
 from stream.errors import StreamError, UsageError
+from stream.options import CutOptions, InputOptions, ModelOptions
+from stream.run.figures import Counts
+from stream.run.replay import Replay
 from tests import tiny_models
 
 
@@ -141,6 +145,45 @@ def test_what_was_made_of_another_video_is_refused_or_said(clip, recorded, model
     assert "lines of found.ndjson fit no frame" in said
     with pytest.raises(UsageError, match=r"made of pictures of 160x120, but small\.mkv has 64x48"):
         stream.process(small(tmp_path), tmp_path / "x.mkv", from_records=recorded)
+
+
+def test_lines_behind_the_last_frame_are_said(clip, recorded, tmp_path):
+    shorter = tmp_path / "in.mkv"
+    stream.process(clip, shorter, look="fill", opacity=0, limit=12, from_records=recorded)
+    said = [masks(shorter, recorded, tmp_path, **how)[0].remarks for how in ({}, {"limit": 12})]
+    assert [
+        any("8 lines of found.ndjson fit no frame" in one for one in told) for told in said
+    ] == [
+        True,
+        False,
+    ]
+    broken = tmp_path / "broken.ndjson"
+    broken.write_text(recorded.read_text() + "{nonsense}\n")
+    assert any("9 lines" in one for one in masks(shorter, broken, tmp_path)[0].remarks)
+
+
+def test_where_a_run_is_stopped_the_rest_is_not_missed(clip, recorded):
+    with sources.open(str(clip), InputOptions()) as source:
+        info = source.info
+    for stopped, said in ((True, 0), (False, 1)):
+        replay = Replay(recorded, info, ModelOptions(), CutOptions())
+        replay.watch(Counts, stopped=lambda stopped=stopped: stopped)
+        assert list(replay.settle([])) == []
+        assert len(replay.remarks) == said
+        replay.close()
+
+
+def test_classes_may_be_those_that_a_hand_gave(clip, recorded, tmp_path):
+    head, *lines = map(json.loads, recorded.read_text().splitlines())
+    lines = [line for line in lines if "objects" in line]
+    lines[3]["objects"][0]["class"] = "Größe"
+    for about in ([head], []):
+        hand = tmp_path / "hand.ndjson"
+        hand.write_text("\n".join(map(json.dumps, [*about, *lines])))
+        _, white = masks(clip, hand, tmp_path, classes="größe")
+        assert [place for place in range(20) if white[place]] == [3]
+        with pytest.raises(UsageError, match=r"has no class 'zebra'; it has .*person.*Größe"):
+            masks(clip, hand, tmp_path, classes="größe,zebra")
 
 
 def small(tmp_path):

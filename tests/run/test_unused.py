@@ -1,0 +1,58 @@
+"""Options that change nothing are said: mostly a look was forgotten."""
+
+import numpy as np
+import pytest
+
+import stream
+from stream.options import PictureOptions
+from stream.run.plan import OutputPlan, masks_plan
+from stream.run.unused import unused
+from tests import tiny_models
+
+
+def said(look, target="out.mkv", *more, photos=False, **options):
+    output = OutputPlan(target, PictureOptions(look=look, **options))
+    return unused([output, *more], photos=photos)
+
+
+@pytest.mark.parametrize(
+    ("options", "looks"),
+    [
+        ({"background": "00FF00"}, ["replace"]),
+        ({"blur_strength": 9.0}, ["blur"]),
+        ({"darkness": 0.1}, ["dim", "spotlight"]),
+        ({"cover": "blur"}, ["hide"]),
+        ({"pixel_size": 9.0}, ["pixelate"]),
+        ({"cover_memory": 2.0}, ["hide", "pixelate"]),
+        ({"trail": 9.0}, ["trails"]),
+        ({"identities": True}, ["instances"]),
+    ],
+)
+def test_each_is_for_its_own_looks(options, looks):
+    (sentence,) = said("overlay", **options)
+    (name,) = options
+    assert sentence.startswith(f"--{name.replace('_', '-')} changed nothing")
+    assert all(f"the look {look}" in sentence for look in looks)
+    assert said("overlay") == []
+    for look in looks:
+        assert said(look, **options) == []
+
+
+def test_what_another_output_obeys_is_not_in_vain():
+    picture = PictureOptions(identities=True)
+    output = OutputPlan("out.mp4", picture)
+    assert unused([output, masks_plan("masks", picture, output.options)], photos=False) == []
+    assert said("overlay", "window", background="00FF00") == []
+    assert said("overlay", "found.ndjson", background="00FF00") == []
+    assert len(said("overlay", "out.png", photos=True, background="00FF00")) == 1
+
+
+def test_the_report_says_it(tmp_path):
+    model = str(tiny_models.bright(tmp_path / "bright.onnx"))
+    with stream.VideoWriter(tmp_path / "in.mkv", codec="ffv1") as writer:
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    report = stream.process(
+        tmp_path / "in.mkv", tmp_path / "out.mkv", model=model, background="00FF00"
+    )
+    said = "--background changed nothing, as it is for the look replace: --look replace"
+    assert said in report.remarks
