@@ -30,6 +30,13 @@ _SELDOM = 0.4
 _LONGER, _SHORTER = 0.5, 0.1
 """By how much of an inference the pause changes at once, in the two directions."""
 
+_FEW = 0.1
+"""Seconds between two pictures from which on a source has few: it asks so seldom that others of
+more pictures would always be before it, so that each of its pictures waits for its turn."""
+
+_TURN = 1.0
+"""Seconds that it waits at most."""
+
 _LONGEST_WAIT = 5.0
 """Seconds that a frame waits for its turn where each is to be inferred."""
 
@@ -51,6 +58,8 @@ twice as many each time, up to the second number."""
 
 _WEIGHT = 0.2
 _INTERVAL_WEIGHT = 0.05
+_FIRST_INTERVALS, _LONGEST_INTERVAL = 10, 2.0
+"""So many intervals between pictures are believed at first; and more seconds none is taken for."""
 
 
 @dataclass(slots=True)
@@ -106,8 +115,11 @@ class BesideDisplay(Schedule):
         self._found: Instances | None = None
         self.expected: float | None = None
         """Seconds an inference takes, as a running mean; None before the first."""
+        self.inferences = 0
+        """How many frames the model has looked at, whatever they were shown with."""
         self.frame_interval = 1 / 30
         """Seconds between two frames of the source, as a running mean."""
+        self._intervals = 0
         self._last_seconds: float | None = None
         self._looked = now()
         self._before = Counts()
@@ -145,8 +157,14 @@ class BesideDisplay(Schedule):
         """Learns how fast frames come."""
         seconds = job.frame.pts_seconds
         last, self._last_seconds = self._last_seconds, seconds
-        if last is not None and 0 < seconds - last < 1:
-            self.frame_interval += _INTERVAL_WEIGHT * (seconds - last - self.frame_interval)
+        if last is None or seconds <= last:
+            return
+        self._intervals += 1
+        # A source of few pictures is known by its first ones; later a long interval is an outage.
+        first = self._intervals <= _FIRST_INTERVALS
+        most = _LONGEST_INTERVAL if first else min(4 * self.frame_interval, _LONGEST_INTERVAL)
+        weight = max(_INTERVAL_WEIGHT, 1 / (self._intervals + 1))
+        self.frame_interval += weight * (min(seconds - last, most) - self.frame_interval)
 
     def settle(self, items: Iterable[Work]) -> Iterator[Work]:
         """Gives each frame the instances that there are for it now."""
@@ -157,13 +175,13 @@ class BesideDisplay(Schedule):
 
     @property
     def remarks(self) -> Sequence[str]:
-        """How many frames came out with their own inference."""
+        """How many frames were inferred, and how many came out with that very inference."""
         counts = self._counts()
         if not counts.inferred and not counts.propagated:
             return ()  # nobody looked
         return (
-            f"{counts.inferred} frames shown with their own inference, {counts.propagated} with "
-            "masks carried by motion",
+            f"{self.inferences} frames inferred; {counts.inferred} shown with their own inference, "
+            f"{counts.propagated} with masks carried by motion",
         )
 
     def _settle(self, job: Job) -> None:
@@ -227,6 +245,8 @@ class BesideDisplay(Schedule):
         """How long a frame waits for its turn: as long as it can still wait for its answer then."""
         if self._interval == 1:
             return _LONGEST_WAIT
+        if self.frame_interval >= _FEW:
+            return min(_TURN, _PATIENCE * self.frame_interval)
         spare = (self._waiting_time() or 0.0) - (self.expected or 0.0)
         return max(0.0, spare)
 
@@ -249,6 +269,7 @@ class BesideDisplay(Schedule):
             return
         self._under_way = None
         found = inference.future.result()
+        self.inferences += 1
         seconds = sum(inference.stages.values())
         before = seconds if self.expected is None else self.expected
         self.expected = before + _WEIGHT * (seconds - before)

@@ -65,7 +65,13 @@ class Turns:
             self._ask(turn)
             while not self._free(turn):
                 left = deadline - self._now()
-                if left <= 0 or not self._changed.wait(left):
+                if left <= 0:
+                    return False
+                # Nobody tells that a rest is over.
+                rest = self._idle_since + self.rest - self._now()
+                pause = min(left, rest) if self._under_way == 0 and rest > 0 else left
+                told = self._changed.wait(pause)
+                if not told and pause == left and not self._free(turn):
                     return False
                 self._ask(turn)
             del self._waiting[turn]

@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import wait
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -97,6 +98,7 @@ def test_a_slow_model_costs_no_waiting_and_masks_are_where_their_objects_are_now
             jobs.append(stage.step(answered=index > 0 and index % 3 == 0))
         assert stage.detector.asked == list(range(0, 30, 3)), "the newest there was, each time"
         assert not any(job.inferred for job in jobs), "all are answered too late for themselves"
+        assert stage.schedule.inferences == 9, "and count all the same; the tenth is under way"
         assert jobs[0].frame.instances is None, "before the first answer there is nothing"
         overlaps = [stage.overlap(job) for job in jobs[4:]]
         assert np.mean(overlaps) > 0.85
@@ -124,6 +126,41 @@ def test_a_frame_does_not_wait_for_a_model_that_is_too_slow():
         job = stage.step()
         assert not job.inferred
         assert stage.detector.asked == [0, 1], "it was asked, and the frame went on without it"
+
+
+def test_the_time_between_pictures_is_learnt_of_few_and_an_outage_is_none():
+    with Stage() as stage:
+        figures = Figures(Clock(), CAPTURE_TO_DISPLAY, stage.hands)
+
+        def enter(*milliseconds: int) -> float:
+            schedule = BesideDisplay(Finder(stage.detector, None), now=stage.hands)
+            for at in milliseconds:
+                frame = frame_of(stage.scenes[0][0], 0)
+                frame.pts, frame.time_base = at, Fraction(1, 1000)
+                schedule.enter(figures.enter(frame))
+            schedule.close()
+            return schedule.frame_interval
+
+        assert enter(*range(0, 5000, 1000)) == pytest.approx(1.0, rel=0.3)
+        assert enter(*range(0, 900_000, 30_000)) == pytest.approx(2.0, abs=0.2), "and no more"
+        steady = [round(index * 1000 / 30) for index in range(60)]
+        assert enter(*steady) == pytest.approx(1 / 30, rel=0.05)
+        assert enter(*steady, *(at + 22_000 for at in steady[:2])) == pytest.approx(1 / 30, rel=0.3)
+
+
+def test_a_source_of_few_pictures_waits_for_its_turn_where_others_are_quicker():
+    turns = Turns()
+    other = turns.join()
+    with Stage(turns=turns) as stage:
+        assert other.take()
+        stage.step()
+        assert stage.detector.asked == [], "one of thirty a second goes on without"
+        stage.schedule.frame_interval = 1.0
+        timer = threading.Timer(0.01, other.give_back, (0.1, "model"))
+        timer.start()
+        stage.step()
+        timer.join()
+        assert stage.detector.asked == [1]
 
 
 def test_every_1_waits_for_each_frame_s_own_inference():

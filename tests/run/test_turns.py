@@ -29,6 +29,18 @@ def test_several_at_once_where_the_machine_can():
     assert first.take() and second.take() and not third.take()
 
 
+def test_who_waits_longer_than_a_rest_begins_when_it_is_over():
+    turns = Turns()
+    first, second = turns.join(), turns.join()
+    assert first.take()
+    turns.rest = 0.02
+    first.give_back(0.1, "model")
+    assert second.take(60.0), "though nobody tells it"
+    second.give_back(0.1, "model")
+    turns.rest = 60.0
+    assert not first.take(0.02)
+
+
 def shares(takes, seed, seconds=20.0):
     """Seconds of inference that sources of 30 fps get, each of whose inferences takes so long."""
     chance = random.Random(seed)
