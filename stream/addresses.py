@@ -110,15 +110,18 @@ def redact(address: str) -> str:
     return f"{scheme}://{shown}"
 
 
-def secrets_of(address: str) -> set[str]:
+def secrets_of(address: str, *, words: bool = False) -> set[str]:
     """What of an address must not be shown, as written and as meant: user, password, key, values.
 
-    A key that might be an ordinary word is left to what `clean` knows of whole addresses.
+    Args:
+        address: with its secrets.
+        words: also keys that might be ordinary words, which in texts are left to what `clean` knows
+            of whole addresses.
     """
     scheme, user, rest = split(address)
     found = {user, *user.split(":", 1)} if user else set()
     place, _, query = rest.partition("?")
-    found |= {key for key in _without_keys(scheme, place)[1] if len(key) >= _WORD}
+    found |= {key for key in _without_keys(scheme, place)[1] if words or len(key) >= _WORD}
     if query:
         found.add(query)
         found |= {part.partition("=")[2] for part in re.split(r"[&;]", query)}

@@ -18,6 +18,7 @@ import typer
 from typer.main import get_command
 
 from stream.cli import _common as common
+from stream.cli._arguments import hide
 from stream.cli._commands import PLACES, load
 from stream.cli._help import Group
 from stream.cli._hints import no_such_command
@@ -99,6 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     gc.set_threshold(50_000, 20, 20)
     # OpenCV writes lines of its own about a damaged picture, beside the one sentence.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    if arguments is None:
+        hide()
     try:
         code = _run(arguments)
     finally:

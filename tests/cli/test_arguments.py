@@ -1,0 +1,45 @@
+"""What the list of processes shows of the program's arguments."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from stream.cli._arguments import without_secrets
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (["serve", "--token", "ten and six letters"], ["serve", "--token", "x" * 19]),
+        (["--token=a://b\u00e4"], ["--token=xxxxxxx"]),
+        (["rtsp://user:pass@door:554/a"], ["rtsp://xxxxxxxxx@door:554/a"]),
+        (["--device=rtsp://user:pa/ss@door/a"], ["--device=rtsp://xxxxxxxxxx@door/a"]),
+        (["-o", "rtmp://server/app/key"], ["-o", "rtmp://server/app/xxx"]),
+        (["srt://server:9?passphrase=secret"], ["srt://server:9?xxxxxxxxxxxxxxxxx"]),
+        (["whips://bearer@server/whip/a"], ["whips://xxxxxx@server/whip/a"]),
+        (["file", "in.mp4", "-o", "\udcff?.mp4"], ["file", "in.mp4", "-o", "\udcff?.mp4"]),
+        (["http://server/a.m3u8", "--look", "blur"], ["http://server/a.m3u8", "--look", "blur"]),
+    ],
+)  # fmt: skip
+def test_secrets_are_crossed_out_and_nothing_else(given, shown):
+    found = without_secrets(given)
+    assert found == shown
+    raw = [one.encode("utf-8", "surrogateescape") for one in (*given, *found)]
+    assert [len(one) for one in raw[: len(given)]] == [len(one) for one in raw[len(given) :]]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep the arguments elsewhere")
+def test_other_users_see_no_password():
+    code = (
+        "import sys; from pathlib import Path; from stream.cli._arguments import hide; hide();"
+        "print(Path('/proc/self/cmdline').read_text().split(chr(0))[3:-1], sys.argv[1:])"
+    )
+    given = ["rtsp://user:secret@door/a", "--token=0123456789abcdef"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *given], capture_output=True, text=True, check=True
+    )
+    shown = ["rtsp://xxxxxxxxxxx@door/a", "--token=" + 16 * "x"]
+    assert done.stdout.strip() == f"{shown} {given}", "and the program itself has them still"
