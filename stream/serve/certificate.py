@@ -1,9 +1,11 @@
-"""TLS: a certificate that was given, or one made for this start."""
+"""TLS: a certificate that was given, or one that is made and kept."""
 
 from __future__ import annotations
 
 import hashlib
 import ipaddress
+import logging
+import os
 import ssl
 import tempfile
 from collections.abc import Sequence
@@ -11,8 +13,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from stream.errors import UsageError
+from stream.inference.cache import cache_folder
 
-_DAYS = 90
+logger = logging.getLogger(__name__)
+
+_DAYS = 397
+_RENEWED = 30
+"""Days before its end in which a certificate that is kept is made anew."""
 
 
 def given_context(certificate: Path, key: Path | None) -> tuple[ssl.SSLContext, str]:
@@ -37,8 +44,76 @@ def given_context(certificate: Path, key: Path | None) -> tuple[ssl.SSLContext, 
         raise UsageError(f"the certificate {certificate} cannot be used: {reason}") from error
 
 
+def kept_context(names: Sequence[str]) -> tuple[ssl.SSLContext, str]:
+    """The context for a self-signed certificate that this user's next start has again.
+
+    Who has told a browser once to take it need not do so after every start, and a page that was
+    left open comes back by itself. It lies among the user's caches, readable by that user alone;
+    where that cannot be, it is made for this start.
+
+    Args:
+        names: host names and addresses that it is for.
+    """
+    # Addresses of IPv6 change from day to day by design; a certificate that lacks one is only
+    # warned of as any other of ours is.
+    lasting = sorted(one for one in names if ":" not in one)
+    digest = hashlib.sha256("\n".join(lasting).encode()).hexdigest()[:16]
+    try:
+        file = cache_folder("page") / f"{digest}.pem"
+        found = _read_kept(file)
+        if found is None:
+            _keep(file, make(names))
+            found = given_context(file, None)
+    except OSError as error:
+        logger.debug("the certificate cannot be kept: %s", error)
+        return made_context(names)
+    return found
+
+
+def _read_kept(file: Path) -> tuple[ssl.SSLContext, str] | None:
+    """What was kept, where it still holds for a while and nobody else could read its key."""
+    from cryptography import x509
+
+    try:
+        about = file.stat()
+        now, certificate = datetime.now(UTC), x509.load_pem_x509_certificate(file.read_bytes())
+        shared = hasattr(os, "getuid") and (about.st_uid != os.getuid() or about.st_mode & 0o077)
+        ends = certificate.not_valid_after_utc - timedelta(days=_RENEWED)
+        if shared or not certificate.not_valid_before_utc <= now < ends:
+            return None
+        return given_context(file, None)
+    except (FileNotFoundError, ValueError, UsageError):
+        return None  # it was never made, or is damaged
+
+
+def _keep(file: Path, both: bytes) -> None:
+    """Writes a key that is whole or not there, and never readable by others."""
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=".page-")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as scratch:
+            scratch.write(both)
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
 def made_context(names: Sequence[str]) -> tuple[ssl.SSLContext, str]:
     """The context for a new self-signed certificate, and its fingerprint.
+
+    Args:
+        names: host names and addresses that it is for.
+    """
+    # Python takes files only; this one is readable by its owner alone, and gone at once.
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "both.pem")
+        file.touch(mode=0o600)
+        file.write_bytes(make(names))
+        return given_context(file, None)
+
+
+def make(names: Sequence[str]) -> bytes:
+    """A new key and its self-signed certificate, PEM.
 
     Args:
         names: host names and addresses that it is for.
@@ -76,14 +151,7 @@ def made_context(names: Sequence[str]) -> tuple[ssl.SSLContext, str]:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    context = _context()
-    # Python takes files only; this one is readable by its owner alone, and gone at once.
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "both.pem")
-        file.touch(mode=0o600)
-        file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
-        context.load_cert_chain(file)
-    return context, fingerprint(made.public_bytes(serialization.Encoding.DER))
+    return private + made.public_bytes(serialization.Encoding.PEM)
 
 
 def fingerprint(certificate: bytes) -> str:

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 BROWSER = "browser"
 LOOP = "loop:"
+_ALL = ("0.0.0.0", "::", "")
+_ELSEWHERE = "192.0.2.1"
+"""An address that stands for any other (RFC 5737)."""
 
 Say = Callable[[str], None]
 
@@ -188,7 +191,7 @@ def _plain(plan: RunPlan) -> str:
 
 
 def _tls(options: ServeOptions) -> tuple[ssl.SSLContext | None, str | None]:
-    from stream.serve.certificate import given_context, made_context
+    from stream.serve.certificate import given_context, kept_context
     from stream.serve.guard import is_own
 
     if options.certificate is not None:
@@ -196,20 +199,41 @@ def _tls(options: ServeOptions) -> tuple[ssl.SSLContext | None, str | None]:
     wanted = not is_own(options.host) if options.tls is None else options.tls
     if not wanted:
         return None, None
-    names = ["localhost", "127.0.0.1", *_addresses(), socket.gethostname()]
-    return made_context(list(dict.fromkeys([*names, *(options.allow_host or ())])))
+    names = ["localhost", "127.0.0.1", *addresses(), socket.gethostname()]
+    return kept_context(list(dict.fromkeys([*names, *(options.allow_host or ())])))
 
 
-def _addresses() -> list[str]:
-    """The machine's own addresses in its networks, IPv4 before IPv6."""
+def addresses() -> list[str]:
+    """The machine's own addresses in its networks, those first by which others reach it.
+
+    The first is that by which the machine itself goes out. Bridges of virtual machines and
+    containers, which nobody else reaches, come behind real networks, and IPv6 behind IPv4.
+    """
+    outward = _outward()
+    up = psutil.net_if_stats()
     found = [
-        (one.family != socket.AF_INET, one.address)
-        for addresses in psutil.net_if_addrs().values()
-        for one in addresses
+        (one.address != outward, one.family != socket.AF_INET, _is_virtual(name), one.address)
+        for name, several in psutil.net_if_addrs().items()
+        for one in several
         if one.family in (socket.AF_INET, socket.AF_INET6)
         and not one.address.startswith(("127.", "::1", "fe80"))
+        and (name not in up or up[name].isup)
     ]
-    return [address for _, address in sorted(found)]
+    return [address for *_, address in sorted(found)]
+
+
+def _outward() -> str | None:
+    """The machine's address on its way to everybody else; nothing is sent to find it."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
+            channel.connect((_ELSEWHERE, 9))
+            return str(channel.getsockname()[0])
+    except OSError:
+        return None  # it is in no network that leads elsewhere
+
+
+def _is_virtual(name: str) -> bool:
+    return name.startswith(("docker", "br-", "veth", "virbr", "vboxnet", "vmnet", "lxc", "lxd"))
 
 
 def _announce(
@@ -217,14 +241,18 @@ def _announce(
 ) -> None:
     """Says where the page is; the token once, as a link and as a code for a phone's camera."""
     host = options.host
-    if host in ("0.0.0.0", "::", ""):
-        host = next(iter(_addresses()), "127.0.0.1")
+    others: list[str] = []
+    if host in _ALL:
+        host, *others = [*addresses(), "127.0.0.1"]
     host = f"[{host}]" if ":" in host else host
     page = f"{'http' if fingerprint is None else 'https'}://{host}:{port}/"
     seen = sys.stderr.isatty()
     # A token of the operator's own is known already; a journal must not hold it.
     link = page if token is None or (options.token and not seen) else f"{page}#token={token}"
     say(f"the page is at {link} (Ctrl-C ends it)")
+    also = [one for one in others if ":" not in one and one != "127.0.0.1"]
+    if also:
+        say(f"this machine's other addresses lead there too: {', '.join(also)}")
     if fingerprint is not None:
         say(f"its certificate has the SHA-256 fingerprint {fingerprint}")
     if token is not None and seen:

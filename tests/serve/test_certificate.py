@@ -1,4 +1,4 @@
-"""Certificates that are made, and those that are given."""
+"""Certificates that are made and kept, and those that are given."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import subprocess
 import pytest
 
 from stream.errors import UsageError
-from stream.serve.certificate import fingerprint, given_context, made_context
+from stream.serve import certificate
+from stream.serve.certificate import fingerprint, given_context, kept_context, made_context
 
 
 def certificate_of(context: ssl.SSLContext) -> bytes:
@@ -41,6 +42,48 @@ def test_one_is_made_for_the_names_and_its_fingerprint_is_true():
         "localhost", "127.0.0.1", "booth.example", "::1",
     ]  # fmt: skip
     assert made_context(["localhost"])[1] != shown, "every start has its own"
+
+
+def test_the_next_start_has_it_again_whatever_ipv6_addresses_there_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    _, first = kept_context(["localhost", "192.0.2.7", "2001:db8::1"])
+    context, second = kept_context(["localhost", "192.0.2.7", "2001:db8::2"])
+    assert first == second == fingerprint(certificate_of(context))
+    assert kept_context(["localhost", "192.0.2.8"])[1] != first, "in another network it has another"
+    assert kept_context(["192.0.2.7", "localhost"])[1] == first, "and the same back in the first"
+    files = [one for one in tmp_path.rglob("*") if one.is_file()]
+    assert len(files) == 2 and all(one.stat().st_mode & 0o777 == 0o600 for one in files)
+
+
+@pytest.mark.parametrize("what", ["read by others", "cut off", "of another key", "nearly over"])
+def test_one_that_cannot_be_trusted_is_made_anew(tmp_path, monkeypatch, what):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    if what == "nearly over":
+        monkeypatch.setattr(certificate, "_DAYS", 20)
+    _, first = kept_context(["localhost"])
+    monkeypatch.undo()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (file,) = (one for one in tmp_path.rglob("*") if one.is_file())
+    both = file.read_bytes()
+    if what == "read by others":
+        file.chmod(0o644)
+    elif what == "cut off":
+        file.write_bytes(both[:-60])
+    elif what == "of another key":
+        other = certificate.make(["localhost"])
+        mark = b"-----BEGIN CERTIFICATE-----"
+        file.write_bytes(other.partition(mark)[0] + mark + both.partition(mark)[2])
+    _, second = kept_context(["localhost"])
+    assert second != first
+    assert kept_context(["localhost"])[1] == second, "which is then kept"
+
+
+def test_where_nothing_can_be_kept_there_is_one_for_this_start(tmp_path, monkeypatch):
+    blocked = tmp_path / "file"
+    blocked.touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
+    context, shown = kept_context(["localhost"])
+    assert fingerprint(certificate_of(context)) == shown
 
 
 def test_one_of_the_user_s_is_taken(tmp_path):
