@@ -59,7 +59,10 @@ class ServeOptions:
         parse=parse_names,
     )
     page_height: int = option(
-        720, "Pictures higher than this are sent smaller, in pixels.", low=120, high=2160
+        720,
+        "Pictures whose shorter side is longer than this are sent smaller, in pixels.",
+        low=120,
+        high=2160,
     )
     patience: float = option(
         10.0, "Seconds without a picture after which /healthz says that a source fails.", low=0.5

@@ -6,12 +6,12 @@ import asyncio
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING
 
 from stream.errors import UsageError
 from stream.run.turns import Turns
 from stream.serve.encoding import Broadcast
+from stream.serve.files import page_version
 from stream.serve.models import Models
 from stream.serve.pictures import Shared, jpeg_of, video_as_it_is, video_of
 from stream.serve.room import Room
@@ -20,6 +20,9 @@ from stream.sinks.browser import Slot
 from stream.types import JSON
 
 if TYPE_CHECKING:
+    from av import VideoFrame
+
+    from stream.frame import Frame
     from stream.serve.session import Session
     from stream.serve.visit import Visit
 
@@ -65,8 +68,14 @@ class House:
 
     def broadcast(self, slot: Slot) -> Broadcast:
         """What browsers are sent of a slot by WebRTC."""
-        make = partial(video_of, height=self.options.page_height)
-        ready = partial(video_as_it_is, height=self.options.page_height)
+        height = self.options.page_height
+
+        def make(frame: Frame) -> VideoFrame:
+            return video_of(frame, height, slot.shape)
+
+        def ready(frame: Frame) -> VideoFrame | None:
+            return video_as_it_is(frame, height, slot.shape)
+
         return Broadcast(slot, Shared(make, self.executor, ready), make)
 
     def broadcast_of(self, room: Room) -> Broadcast:
@@ -79,7 +88,7 @@ class House:
     def jpeg_for(self, room: Room) -> Shared[bytes]:
         """The same for Motion JPEG."""
         height = self.options.page_height
-        made = Shared(partial(jpeg_of, height=height), self.executor)
+        made = Shared(lambda frame: jpeg_of(frame, height, room.slot.shape), self.executor)
         return self._jpeg.setdefault(room.key, made)
 
     def states(self) -> dict[str, JSON]:
@@ -105,6 +114,7 @@ class House:
         """What a page needs to know first."""
         return {
             "type": "hello",
+            "page": page_version(),
             "rooms": [{"key": room.key, "name": room.name} for room in self.rooms.values()],
             "looks": {room.key: list(room.looks) for room in self.rooms.values()},
             "models": list(self.models.names),

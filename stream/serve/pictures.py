@@ -7,11 +7,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from fractions import Fraction
 from typing import Generic, TypeVar
 
 import av
 import cv2
+import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
+from numpy.typing import NDArray
 
 from stream.frame import Frame
 from stream.pixels import MATRICES, bgr_from_picture
@@ -21,6 +24,11 @@ from stream.sinks.browser import Slot
 T = TypeVar("T")
 
 JPEG_QUALITY = 80
+
+_SQUARE = Fraction(1)
+_LONGER = 4
+"""How many times as long as the shorter side may be the longer one is at most: no encoder takes
+strips of any length."""
 
 
 class _Referencers(threading.local):
@@ -71,35 +79,44 @@ class Shared(Generic[T]):
         self._frame = self._made = None
 
 
-def fitted_size(width: int, height: int, most: int) -> tuple[int, int]:
-    """A size of the same shape, both even, that is no higher than `most` pixels."""
-    scale = min(1.0, most / height)
-    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+def fitted_size(width: int, height: int, most: int, shape: Fraction = _SQUARE) -> tuple[int, int]:
+    """A size in square samples that looks the same and is not too large; both sides are even.
+
+    Args:
+        width: in samples.
+        height: in samples.
+        most: pixels that the shorter side may have; the longer one may have four times as many.
+        shape: width over height of one sample.
+    """
+    wide = width * float(shape)
+    scale = min(1.0, most / min(wide, height), _LONGER * most / max(wide, height))
+    return max(2, round(wide * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
-def video_as_it_is(frame: Frame, height: int) -> av.VideoFrame | None:
+def video_as_it_is(frame: Frame, height: int, shape: Fraction = _SQUARE) -> av.VideoFrame | None:
     """A frame that `video_of` has nothing to do to; None where it has."""
     picture = frame.image
     matrix = _matrix_of(picture)
+    size = picture.width, picture.height
     same = (
         picture.format.name == "yuv420p"
         and matrix in (5, 6)
         and picture.color_range != ColorRange.JPEG
-        and fitted_size(picture.width, picture.height, height) == (picture.width, picture.height)
+        and fitted_size(*size, height, shape) == size
     )
     return picture if same else None
 
 
-def video_of(frame: Frame, height: int) -> av.VideoFrame:
-    """A frame as browsers take it: yuv420p, limited range, BT.601, at most so high.
+def video_of(frame: Frame, height: int, shape: Fraction = _SQUARE) -> av.VideoFrame:
+    """A frame as browsers take it: yuv420p, limited range, BT.601, square samples, not too large.
 
-    VP8 carries no colour tags; browsers take its matrix for granted.
+    VP8 carries no colour tags; browsers take its matrix for granted, and samples for square.
     """
     picture = _own.refer(frame.image)
-    if video_as_it_is(frame, height) is not None:
+    if video_as_it_is(frame, height, shape) is not None:
         return picture
     return picture.reformat(
-        *fitted_size(picture.width, picture.height, height),
+        *fitted_size(picture.width, picture.height, height, shape),
         format="yuv420p",
         src_colorspace=MATRICES[_matrix_of(picture)].swscale,
         dst_colorspace=Colorspace.ITU601,
@@ -120,18 +137,27 @@ def _matrix_of(picture: av.VideoFrame) -> int:
     return 1 if picture.width >= 1280 or picture.height > 576 else 6
 
 
-def jpeg_of(frame: Frame, height: int) -> bytes:
-    """A frame as JPEG, at most so high."""
+def jpeg_of(frame: Frame, height: int, shape: Fraction = _SQUARE) -> bytes:
+    """A frame as JPEG in square samples, not too large."""
     pixels = bgr_from_picture(frame.image)
-    size = fitted_size(pixels.shape[1], pixels.shape[0], height)
-    if size[1] < pixels.shape[0]:
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype("uint8", copy=False)
+    # Odd sides may stay as they are.
+    if shape != 1 or min(pixels.shape[:2]) > height or max(pixels.shape[:2]) > _LONGER * height:
+        pixels = _resized(pixels, fitted_size(pixels.shape[1], pixels.shape[0], height, shape))
     return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
 
 
-def png_of(frame: Frame) -> bytes:
-    """A frame as PNG, in its full size."""
-    return cv2.imencode(".png", bgr_from_picture(frame.image))[1].tobytes()
+def png_of(frame: Frame, shape: Fraction = _SQUARE) -> bytes:
+    """A frame as PNG in square samples, in its full size."""
+    pixels = bgr_from_picture(frame.image)
+    if shape != 1:
+        pixels = _resized(pixels, (max(1, round(pixels.shape[1] * shape)), pixels.shape[0]))
+    return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+def _resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    larger = size[0] > pixels.shape[1]
+    by = cv2.INTER_LINEAR if larger else cv2.INTER_AREA
+    return cv2.resize(pixels, size, interpolation=by).astype(np.uint8, copy=False)
 
 
 class Viewer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import threading
 import time
@@ -50,6 +51,8 @@ LOOKS = (
 _COLOUR = re.compile("[0-9a-fA-F]{6}")
 _MOST_OBJECTS = 50
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_STILL, _STILL_PICTURES = 1.0, 2.5
+"""Seconds, and times between two pictures, after which a source that brings none stands still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,18 @@ class Room(Aside):
         return None if ready is None else ready.run
 
     @property
+    def inferences(self) -> int:
+        """How many frames of the run under way the model has looked at.
+
+        That is not how many were shown with their own inference: of several sources hardly any are.
+        """
+        ready = self._ready
+        schedule = None if ready is None else ready.schedule
+        if isinstance(schedule, BesideDisplay):
+            return schedule.inferences
+        return 0 if ready is None else ready.run.counts.inferred
+
+    @property
     def looks(self) -> list[str]:
         """What may be chosen."""
         return list(dict.fromkeys((self._first.look, *LOOKS)))
@@ -182,6 +197,7 @@ class Room(Aside):
             for output in ready.outputs:
                 if isinstance(output.sink, BrowserSink):
                     output.sink.slot = self.slot
+                    self.slot.shape = ready.run.source.info.sample_aspect_ratio
             with self._lock:
                 self._ready = ready
             if self._stopping.is_set():
@@ -298,7 +314,7 @@ class Room(Aside):
         rate = run.clock.rate
         frame = self.slot.frame
         notes = list(getattr(run.source, "notes", ()))
-        still = run.still_for > 1.0
+        still = stands_still(run.still_for, rate)
         return state | {
             "problem": (notes[0] if notes else "no picture comes") if still else None,
             "fps": 0.0 if rate is None or still else round(rate, 1),
@@ -309,13 +325,23 @@ class Room(Aside):
                 if name in recent and recent[name] >= 5e-5
             },
             "dropped": counts.dropped,
-            "inferred": counts.inferred,
+            "inferred": self.inferences,
             "carried": counts.propagated,
             "reconnects": self.reconnects + run.reconnects,
             "provider": ready.segmenter.provider,
             "size": [run.info.width, run.info.height],
             "objects": [] if frame is None else objects_of(frame, self.picture),
         }
+
+
+def stands_still(seconds: float, rate: float | None) -> bool:
+    """Whether nothing has come for too long; between two pictures of few a second nothing does.
+
+    Args:
+        seconds: since the last picture.
+        rate: pictures per second so far; None before there are enough to tell.
+    """
+    return seconds > max(_STILL, _STILL_PICTURES / (rate or math.inf))
 
 
 def objects_of(frame: Frame, picture: PictureOptions) -> list[JSON]:

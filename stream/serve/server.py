@@ -8,8 +8,6 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -17,6 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from stream.errors import UsageError
 from stream.serve import mjpeg
+from stream.serve.files import page_files
 from stream.serve.guard import Guard
 from stream.serve.house import House
 from stream.serve.memory import give_back
@@ -29,12 +28,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_KINDS = {
-    ".html": "text/html",
-    ".css": "text/css",
-    ".js": "text/javascript",
-    ".svg": "image/svg+xml",
-}
 _CONNECTIONS = 256
 _IDLE = 15.0
 """Seconds within which a connection has to say what it wants."""
@@ -47,18 +40,6 @@ _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 5\r\n"
     b"Connection: close\r\n\r\n"
 )
-
-
-@cache
-def page_files() -> dict[str, tuple[bytes, str]]:
-    """The page's files by path, with their types: there are no others."""
-    found: dict[str, tuple[bytes, str]] = {}
-    for one in (resources.files("stream.serve") / "page").iterdir():
-        kind = _KINDS.get(f".{one.name.rpartition('.')[2]}")
-        if kind is not None:
-            found[f"/{one.name}"] = (one.read_bytes(), kind)
-    found["/"] = found.pop("/index.html")
-    return found
 
 
 class _NotTheirNonsense(logging.Filter):

@@ -198,7 +198,7 @@ class Session:
         if not self._snapshots.take():
             raise UsageError("one snapshot after the other")
         loop = asyncio.get_running_loop()
-        picture = await loop.run_in_executor(self._house.executor, png_of, frame)
+        picture = await loop.run_in_executor(self._house.executor, png_of, frame, room.slot.shape)
         stamp = time.strftime("%Y%m%d-%H%M%S")
         await self._send({"type": "snapshot", "name": f"{room.name}-{stamp}.png"})
         async with asyncio.timeout(_PATIENCE):
@@ -252,7 +252,7 @@ class Session:
 
     async def _send(self, message: dict[str, JSON]) -> None:
         async with asyncio.timeout(_PATIENCE):
-            await self._socket.send_str(json.dumps(message, ensure_ascii=False))
+            await self._socket.send_str(json.dumps(message))
 
     # Its end.
 

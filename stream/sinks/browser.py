@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import ClassVar, Self
 
 from stream.frame import Frame, Item, VideoInfo
@@ -24,6 +25,8 @@ class Slot:
         self._lock = threading.Lock()
         self._frame: Frame | None = None
         self._viewers: dict[object, Callable[[], None]] = {}
+        self.shape = Fraction(1)
+        """Width over height of one sample of its pictures."""
 
     @property
     def frame(self) -> Frame | None:

@@ -68,10 +68,27 @@ def test_what_is_right_already_is_not_copied_and_the_frame_is_left_alone():
 @pytest.mark.parametrize(
     ("size", "most", "wanted"),
     [((1920, 1080), 720, (1280, 720)), ((640, 480), 720, (640, 480)), ((641, 481), 720, (640, 480)),
-     ((1080, 1920), 720, (404, 720)), ((20, 2000), 720, (8, 720))],
+     ((1080, 1920), 720, (720, 1280)), ((20, 2000), 720, (20, 2000)),
+     ((12000, 600), 720, (2880, 144)), ((1, 9000), 720, (2, 2880))],
 )  # fmt: skip
-def test_sizes_are_even_and_no_higher_than_allowed(size, most, wanted):
+def test_sizes_are_even_and_no_larger_than_allowed(size, most, wanted):
     assert fitted_size(*size, most) == wanted
+
+
+@pytest.mark.parametrize(
+    ("size", "shape", "wanted"),
+    [((720, 576), Fraction(64, 45), (1024, 576)), ((720, 480), Fraction(8, 9), (640, 480)),
+     ((1440, 1080), Fraction(4, 3), (1280, 720))],
+)  # fmt: skip
+def test_a_picture_whose_samples_are_not_square_looks_as_it_should(size, shape, wanted):
+    frame = picture(size=size)
+    assert video_as_it_is(frame, 720, shape) is None
+    made = video_of(frame, 720, shape)
+    assert (made.width, made.height) == wanted
+    small = cv2.imdecode(np.frombuffer(jpeg_of(frame, 720, shape), np.uint8), cv2.IMREAD_COLOR)
+    assert small.shape[:2] == wanted[::-1]
+    whole = cv2.imdecode(np.frombuffer(png_of(frame, shape), np.uint8), cv2.IMREAD_COLOR)
+    assert whole.shape[:2] == (size[1], round(size[0] * shape))
 
 
 def test_stills_are_what_the_frame_was():
