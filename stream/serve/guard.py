@@ -192,8 +192,11 @@ class Guard:
         Raises:
             web.HTTPException: it is wrong, or was tried too often.
         """
-        if self._token is None or self._has_session(request.cookies.get(COOKIE, "")):
+        key = request.cookies.get(COOKIE, "")
+        if self._token is None:
             return web.json_response({"ok": True})
+        if self._has_session(key):
+            return self._with_session(key)
         if token == "":
             # A page asks so whether it needs one.
             raise web.HTTPUnauthorized(text="this needs the token\n")
@@ -205,6 +208,10 @@ class Guard:
         self._sessions[key] = self._now()
         if len(self._sessions) > _SESSIONS:
             self._sessions.popitem(last=False)
+        return self._with_session(key)
+
+    def _with_session(self, key: str) -> web.Response:
+        """The cookie, from now on good for as long as a new one."""
         response = web.json_response({"ok": True})
         response.set_cookie(
             COOKIE, key, httponly=True, samesite="Strict", secure=self._tls, path="/",

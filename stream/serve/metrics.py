@@ -80,7 +80,7 @@ class Figures(Collector):
                 "written": counts.written,
                 "dropped": counts.dropped,
                 "corrupt": counts.corrupt,
-                "inferred": counts.inferred,
+                "inferred": room.inferences,
                 "carried": counts.propagated,
             }
             for fate, number in fates.items():

@@ -6,7 +6,7 @@ import base64
 import json
 import shutil
 import subprocess
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from tests import tiny_models
 from tests.live.helpers import Scene
 from tests.run.parts import until as wait_until
 from tests.serve.served import TOKEN, plan_of, served
+from tests.sources.serving import free_port
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SOURCE = InputOptions(camera=CameraOptions(size=(320, 240), fps=30))
@@ -88,8 +89,8 @@ def patient(route):
 
 
 @contextmanager
-def opened(url, chromium, **context):
-    """A page; what its console says of errors is an error here."""
+def opened(url, chromium, *, errors_allowed=False, **context):
+    """A page; what its console says of errors is an error here, unless a server may be away."""
     usual = {"viewport": {"width": 1280, "height": 760}, "permissions": ["camera"]}
     place = chromium.new_context(**(usual | context), ignore_https_errors=True)
     page = place.new_page()
@@ -101,7 +102,7 @@ def opened(url, chromium, **context):
     page.goto(url)
     yield page
     place.close()
-    assert not errors
+    assert errors_allowed or not errors
 
 
 def pixels(page, place=0) -> np.ndarray:
@@ -382,6 +383,49 @@ def test_a_page_that_was_cut_off_comes_back(page):
     page.wait_for_timeout(1500)
     moving(page)
     assert len(site.house.sessions) == 1
+
+
+@pytest.mark.parametrize("other_version", [False, True], ids=["as before", "another version"])
+def test_a_wall_is_there_again_when_its_server_is(model, chromium, monkeypatch, other_version):
+    port = free_port()
+    options = ServeOptions(port=port, token=TOKEN, tls=True)
+    plans = [plan_of(options=options, source=SOURCE)]
+    link = f"https://127.0.0.1:{port}/?kiosk#token={TOKEN.replace(' ', '%20')}"
+    with ExitStack() as stack:
+        with served(plans, model):
+            page = stack.enter_context(opened(link, chromium, errors_allowed=True))
+            moving(page)
+            page.evaluate("window.same = true")
+        until(page, "() => document.querySelector('.problem').textContent.includes('comes back')")
+        if other_version:
+            monkeypatch.setattr("stream.serve.house.page_version", lambda: "another")
+        with served(plans, model):
+            if other_version:
+                until(page, "() => !window.same && document.querySelector('.tile')")
+            moving(page)
+            assert page.evaluate("window.same === true") is not other_version
+            assert not page.locator("#door").is_visible()
+            assert not page.locator(".problem").is_visible()
+
+
+def test_a_token_that_is_no_longer_right_is_tried_once_and_then_asked_for(model, chromium):
+    port = free_port()
+    with ExitStack() as stack:
+        with served([plan_of(options=ServeOptions(port=port, token=TOKEN), source=SOURCE)], model):
+            link = f"http://127.0.0.1:{port}/#token={TOKEN.replace(' ', '%20')}"
+            page = stack.enter_context(opened(link, chromium, errors_allowed=True))
+            moving(page)
+        options = ServeOptions(port=port, token=f"{TOKEN}, another")
+        with served([plan_of(options=options, source=SOURCE)], model):
+            page.locator("#door").wait_for(state="visible")
+            for _ in range(2):
+                with page.expect_request("**/api/session") as request:
+                    pass
+                assert request.value.post_data_json == {"token": ""}, "whoever is there can come in"
+            page.fill("#token", options.token)
+            page.get_by_role("button", name="Come in").click()
+            moving(page)
+            assert not page.locator("#door").is_visible()
 
 
 def test_a_picture_whose_connection_broke_comes_back_by_webrtc(page):

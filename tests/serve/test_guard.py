@@ -116,6 +116,12 @@ def test_who_has_the_token_gets_a_session_that_scripts_cannot_read():
     assert TOKEN not in cookie.value
     asked = request(Cookie=f"{COOKIE}={cookie.value}")
     guard.admit(asked)
+    hands.at += 11 * 3600
+    again = guard.sign_in(asked, "").cookies[COOKIE]
+    assert (again.value, again["max-age"]) == (cookie.value, "43200"), "browsers keep it as long"
+    assert again["httponly"] and again["secure"] and again["samesite"] == "Strict"
+    hands.at += 11 * 3600
+    guard.admit(asked)
     hands.at += 13 * 3600
     with pytest.raises(web.HTTPUnauthorized):
         guard.admit(asked)

@@ -25,7 +25,8 @@ from rich.console import Console
 
 from stream.errors import StreamError, UsageError
 from stream.options import InputOptions, PictureOptions
-from stream.serve.server import page_files
+from stream.serve.files import page_files
+from stream.serve.room import stands_still
 from stream.serve.serving import serve
 from stream.serve_options import ServeOptions
 from stream.sources.base import Source
@@ -478,6 +479,40 @@ def test_figures_are_what_prometheus_reads(standing):
     assert buckets == sorted(buckets) and buckets[-1] > 0
     assert families["stream_memory_bytes"].samples[0].value > 1e7
     assert families["stream_viewers"].samples[0].labels == {"source": "pattern"}
+
+
+def test_figures_say_how_often_each_of_several_sources_was_inferred(model):
+    from prometheus_client.parser import text_string_to_metric_families
+
+    with served([plan_of(), plan_of()], model) as page:
+        rooms = list(page.house.rooms.values())
+        for room in rooms:
+            room.slot.watch(room, lambda: None)
+        try:
+            # Late answers, as of several sources nearly all are: no frame is shown with its own.
+            for room in rooms:
+                room._ready.schedule._waits = False
+            until(lambda: all(room.inferences > 5 for room in rooms))
+            text = get(page, "/metrics")[2].decode()
+        finally:
+            for room in rooms:
+                room.slot.leave(room)
+    families = {one.name: one for one in text_string_to_metric_families(text)}
+    inferred = {
+        one.labels["source"]: one.value
+        for one in families["stream_frames"].samples
+        if one.labels["fate"] == "inferred"
+    }
+    assert inferred.keys() == {"pattern", "pattern-2"} and min(inferred.values()) > 5
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rate", "still"),
+    [(0.9, None, False), (1.1, None, True), (1.1, 30.0, True), (1.1, 1.0, False),
+     (2.6, 1.0, True), (12.0, 0.1, False), (26.0, 0.1, True)],
+)  # fmt: skip
+def test_a_source_of_few_pictures_does_not_stand_still_between_them(seconds, rate, still):
+    assert stands_still(seconds, rate) is still
 
 
 class _Stuck(Scene):

@@ -18,9 +18,16 @@ let active = null; // the source that figures and controls are about
 let alone = asked.get("source"); // the one that is shown, or null for all
 let snapshotName = "snapshot.png";
 let saidTimer = 0;
+let token = tokenOfLink(); // in memory alone: a server that was started again knows no session
 
 if (asked.has("kiosk")) document.body.dataset.kiosk = "";
 if (innerWidth < 761) document.body.dataset.panel = "on";
+
+/** A wall is looked at and never touched: its screen must not go dark. */
+function stayAwake() {
+  if (!asked.has("kiosk") || document.hidden) return;
+  navigator.wakeLock?.request("screen").catch((error) => console.debug(`the screen may go dark: ${error}`));
+}
 
 // What is shown
 
@@ -142,6 +149,9 @@ function endVisit() {
 // What the server says
 
 live.on("hello", (message) => {
+  // A server of another version: its page goes with it.
+  if (hello && hello.page !== message.page) return location.reload();
+  find("door").close();
   const same = hello && JSON.stringify(hello.rooms) === JSON.stringify(message.rooms);
   hello = message;
   mark("live", "live");
@@ -152,7 +162,7 @@ live.on("hello", (message) => {
     for (const room of message.rooms) addTile(room.key, room.name);
   } else {
     // The server does not know a page that comes back.
-    if (tiles.has(OWN)) endVisit();
+    if (tiles.has(OWN)) { endVisit(); say("Your camera was turned off, as the connection was lost."); }
     for (const tile of tiles.values()) tile.stop();
   }
   makeTabs();
@@ -176,7 +186,9 @@ live.on("snapshot", ({ name }) => { snapshotName = name; });
 live.on("picture", (data) => { save(new Blob([data], { type: "image/png" }), snapshotName); say("Saved a snapshot."); });
 live.on("gone", async ({ greeted }) => {
   mark("gone", "no connection");
-  if (!greeted && (await signIn("").catch(() => 0)) === 401) openDoor();
+  if (greeted) return;
+  for (const tile of tiles.values()) tile.say("No connection to the server. The picture comes back by itself.");
+  await enter();
 });
 live.on("state", ({ rooms, sent }) => {
   for (const tile of tiles.values()) {
@@ -239,7 +251,9 @@ function say(text) {
 }
 
 function stamp() {
-  return new Date().toISOString().slice(0, 19).replaceAll(":", "").replace("T", "-");
+  const now = new Date();
+  now.setMinutes(now.getMinutes() - now.getTimezoneOffset());
+  return now.toISOString().slice(0, 19).replace(/[-:]/g, "").replace("T", "-");
 }
 
 function save(blob, name) {
@@ -281,14 +295,26 @@ function fullScreen() {
   else document.documentElement.requestFullscreen?.();
 }
 
+/** Signs in with the token that there is, or asks for one where it is needed. */
+async function enter() {
+  const status = await signIn(token ?? "").catch(() => 0);
+  if (status !== 401) return;
+  token = null; // not tried over and over, or nobody else at this address could come in
+  openDoor();
+}
+
 function openDoor() {
   if (!find("door").open) find("door").showModal();
 }
 
 find("sign-in").onsubmit = async (event) => {
   event.preventDefault();
-  const status = await signIn(find("token").value);
-  if (status === 200) { find("door").close(); return; }
+  const given = find("token").value, status = await signIn(given);
+  if (status === 200) {
+    token = given;
+    find("token").value = "";
+    return find("door").close();
+  }
   write("wrong", status === 429 ? "Too many tries; wait a minute." : "This is not the token.");
 };
 find("door").oncancel = (event) => event.preventDefault();
@@ -311,20 +337,16 @@ addEventListener("keydown", (event) => {
   if (act) { event.preventDefault(); act(); }
 });
 addEventListener("resize", arrange);
-document.addEventListener("visibilitychange", arrange);
+document.addEventListener("visibilitychange", () => { arrange(); stayAwake(); });
 
 setInterval(() => {
   for (const tile of shown()) {
-    if (!tile.image) {
-      const now = performance.now();
-      if (tile.counted) tile.rate = (1000 * (tile.frames - tile.counted.frames)) / (now - tile.counted.now);
-      tile.counted = { frames: tile.frames, now };
-    }
+    if (!tile.image) tile.count(performance.now());
     tile.look();
   }
 }, 1000);
 
-const token = tokenOfLink();
-const status = token ? await signIn(token).catch(() => 0) : await signIn("").catch(() => 0);
-if (status === 401) openDoor();
+stayAwake();
+await enter();
+setInterval(enter, 3600000); // sessions end when nobody asks for anything for half a day
 live.open();

@@ -5,6 +5,7 @@ const STILL = 10000; // milliseconds in which a source that moves has to bring a
 const RETRY = 60000; // milliseconds before WebRTC is tried again beside Motion JPEG; then twice as many
 const LONGEST_RETRY = 16 * RETRY;
 const PAUSE = 2000; // milliseconds before Motion JPEG that broke off is asked for again
+const COUNTED = 3; // seconds over which the rate is taken
 const OWN = "camera";
 
 export class Tile {
@@ -13,6 +14,7 @@ export class Tile {
   way = null; // half the round trip, in milliseconds
   recording = null;
   moves = false; // whether the server has pictures of it at this moment
+  #counted = [];
   #decoded = 0; // pictures that came by this connection
   #moved = 0; // when the last of them did
   #retry = RETRY;
@@ -111,6 +113,14 @@ export class Tile {
 
   caption(text) {
     this.root.querySelector(".caption span").textContent = text;
+  }
+
+  /** Once a second: how many pictures a second were shown lately. */
+  count(now) {
+    this.#counted.push({ frames: this.frames, now });
+    const { frames, now: then } = this.#counted[0];
+    if (now > then) this.rate = (1000 * (this.frames - frames)) / (now - then);
+    if (this.#counted.length > COUNTED) this.#counted.shift();
   }
 
   /** Once a second: how the connection is, and whether it still brings pictures. */
