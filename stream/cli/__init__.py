@@ -4,6 +4,51 @@ A command's module is imported when the command is called, so that `stream --hel
 OpenCV nor PyAV nor ONNX Runtime. `_commands` lists them.
 """
 
-from stream.cli._main import main
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Sequence
+from typing import NoReturn
 
 __all__ = ["main"]
+
+_LOADED = 150_000
+"""More objects than loading all that a run needs makes."""
+
+_USUAL = (50_000, 20, 20)
+"""When garbage is looked for later on; frames hold each other seldom, and die by themselves."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command line and ends with its exit code: 0, 1 (failed), 2 (misused), 130 (Ctrl-C).
+
+    Args:
+        arguments: in place of the program's own.
+
+    Raises:
+        SystemExit: always.
+    """
+    if arguments is None:
+        _look_for_garbage_later()
+    # OpenCV writes lines of its own about a damaged picture, beside the one sentence.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    # NumPy and OpenCV each bring an OpenBLAS whose threads wait busily for a while once they are
+    # there: together a third of what a start took. No matrix here is large enough to be shared.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # All of this holds for what is loaded from here on.
+    from stream.cli._main import run
+
+    run(arguments)
+
+
+def _look_for_garbage_later() -> None:
+    """Puts off looking for garbage until all is loaded, which makes many objects and no garbage."""
+
+    def look_as_usual(phase: str, _: dict[str, int]) -> None:
+        if phase == "stop":
+            gc.callbacks.remove(look_as_usual)
+            gc.set_threshold(*_USUAL)
+
+    gc.callbacks.append(look_as_usual)
+    gc.set_threshold(_LOADED, *_USUAL[1:])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import gc
 import os
 import re
 import signal
@@ -86,8 +85,8 @@ def _root(
     pass
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Runs the command line and ends with its exit code: 0, 1 (failed), 2 (misused), 130 (Ctrl-C).
+def run(arguments: Sequence[str] | None) -> NoReturn:
+    """Runs the command line and ends with its exit code: see `stream.cli.main`.
 
     Args:
         arguments: in place of the program's own.
@@ -95,11 +94,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Raises:
         SystemExit: always.
     """
-    # Loading modules makes a hundred thousand objects and no garbage: with Python's usual
-    # thresholds looking for it takes a twentieth of the time until the first frame.
-    gc.set_threshold(50_000, 20, 20)
-    # OpenCV writes lines of its own about a damaged picture, beside the one sentence.
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     if arguments is None:
         hide()
     try:
@@ -108,7 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if arguments is None:
             # What is left is leaving: a late Ctrl-C must not turn a finished run into a killed one.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if arguments is None and _left_alone():
+    # A profiler writes down what it saw only when all is taken down in order.
+    if arguments is None and sys.getprofile() is None:
         _leave(code)
     sys.exit(code)
 
@@ -122,16 +117,30 @@ def _left_alone() -> bool:
 
 
 def _leave(code: int) -> NoReturn:
-    """Ends the process although threads are at work in libraries, as nobody waits for them.
+    """Ends the process as it stands; what it holds goes back to the system at once.
 
-    Taken down in order, libraries free what such a thread is using, and the process crashes.
+    Taken down in order, libraries free what a thread that nobody waits for is still using, and the
+    process crashes. It takes time too, a fourteenth of a run of one frame.
     """
+    if not _left_alone():
+        threading._shutdown()  # type: ignore[attr-defined] # waits for the others, as Python does
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        # Closed, or whoever read it has gone.
-        with suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(code)
+    os._exit(_flushed(code))
+
+
+def _flushed(code: int) -> int:
+    """Writes out what was printed; returns the exit code, 1 where that was not possible."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (BrokenPipeError, ValueError):
+        pass  # whoever read it has gone, or it is closed: nobody misses it
+    except OSError as error:
+        common.say_error(f"standard output cannot be written: {error.strerror or error}")
+        code = code or 1
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.flush()
+    return code
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
+
+from stream.cli import _main
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="by the C library's own way to end")
 
 PROGRAM = """
 import atexit, ctypes, sys, threading, time
+from concurrent.futures import ThreadPoolExecutor
 library = ctypes.CDLL(None)
 # What libraries do at the end of a process that is taken down in order.
 library.__cxa_atexit(library.abort, None, None)
 atexit.register(lambda: sys.stderr.write("tidied up"))
-if {left}:
-    threading.Thread(target=time.sleep, args=(600,), name="stream-room", daemon=True).start()
+{before}
 from stream.cli import main
 sys.argv = ["stream", *{arguments!r}]
 main()
 """
 
+LEFT = 'threading.Thread(target=time.sleep, args=(600,), name="stream-room", daemon=True).start()'
+OWN = """
+def late():
+    threading.main_thread().join()
+    print("at work to the end")
+threading.Thread(target=late).start()
+"""
+POOL = "pool = ThreadPoolExecutor(1); pool.submit(print, end='')"
+PROFILED = "sys.setprofile(lambda *_: None)"
 
-def ended(left: bool, *arguments: str) -> tuple[int, str, str]:
-    program = PROGRAM.format(left=left, arguments=arguments)
+
+def ended(before: str, *arguments: str) -> tuple[int, str, str]:
+    program = PROGRAM.format(before=before, arguments=arguments)
     found = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
     )
@@ -33,11 +48,37 @@ def ended(left: bool, *arguments: str) -> tuple[int, str, str]:
 
 @pytest.mark.parametrize(("arguments", "code"), [(("--version",), 0), (("nothing",), 2)])
 def test_libraries_are_not_taken_down_under_a_thread_that_was_left_alone(arguments, code):
-    status, out, err = ended(True, *arguments)
+    status, out, err = ended(LEFT, *arguments)
     assert status == code and err.endswith("tidied up")
     assert out.startswith("stream ") or code
 
 
-def test_else_the_process_is_taken_down_in_order():
-    status, out, err = ended(False, "--version")
+@pytest.mark.parametrize("before", ["", OWN, POOL], ids=["alone", "a thread", "a pool"])
+def test_the_process_ends_as_it_stands_once_its_own_threads_have(before):
+    status, out, err = ended(before, "--version")
+    assert status == 0 and out.startswith("stream ") and err == "tidied up"
+    assert ("at work to the end" in out) == (before == OWN)
+
+
+def test_under_a_profiler_the_process_is_taken_down_in_order():
+    status, out, err = ended(PROFILED, "--version")
     assert status < 0 and out.startswith("stream ") and "tidied up" in err
+
+
+def test_what_could_not_be_printed_is_an_error():
+    class Full(io.StringIO):
+        def flush(self):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    class Gone(io.StringIO):
+        def flush(self):
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    for stdout, code, words in (
+        (Full(), 1, "stream: standard output cannot be written: No space left on device\n"),
+        (Gone(), 0, ""),
+        (None, 0, ""),
+    ):
+        with redirect_stdout(stdout), redirect_stderr(io.StringIO()) as said:
+            assert _main._flushed(0) == code
+        assert said.getvalue() == words
