@@ -12,11 +12,13 @@ import logging
 import pkgutil
 from collections.abc import Iterator
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from stream.errors import UsageError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,9 @@ class Kind(Generic[T]):
 
     @cached_property
     def _registered(self) -> dict[str, EntryPoint]:
+        # Looking through all that is installed takes a twentieth of a start with things of ours.
+        from importlib.metadata import entry_points
+
         found: dict[str, EntryPoint] = {}
         for point in entry_points(group=self.group):
             if point.name in self._modules or point.name in found:
@@ -55,6 +60,10 @@ class Kind(Generic[T]):
                 continue
             found[point.name] = point
         return found
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a thing of that name; what is installed is asked where ours has none."""
+        return name in self._modules or name in self._registered
 
     def names(self) -> list[str]:
         """The names of all modules and registered things; nothing is imported for it."""

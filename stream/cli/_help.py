@@ -22,6 +22,10 @@ class Command(TyperCommand):
         how["rich_markup_mode"] = None
         super().__init__(*args, **how)
 
+    def get_params(self, ctx: Context) -> list[Parameter]:
+        """Arguments and options, `--help` among them."""
+        return take_as_typed(super().get_params(ctx))
+
     def format_options(self, ctx: Context, formatter: Formatter) -> None:
         """Writes the arguments and, a section a panel, the options."""
         write_options(self, ctx, formatter)
@@ -34,10 +38,39 @@ class Group(TyperGroup):
         how["rich_markup_mode"] = None
         super().__init__(*args, **how)
 
+    def get_params(self, ctx: Context) -> list[Parameter]:
+        """Arguments and options, `--help` among them."""
+        return take_as_typed(super().get_params(ctx))
+
     def format_options(self, ctx: Context, formatter: Formatter) -> None:
         """Writes the options, then the commands."""
         write_options(self, ctx, formatter)
         self.format_commands(ctx, formatter)
+
+
+class _AsTyped:
+    """Stands for Typer's own reading of a value where there is nothing to be read."""
+
+    def coerce(self, value: object, param: Parameter, ctx: Context) -> object:
+        """The value as it is; no values of those that may be several are an empty tuple."""
+        several = param.multiple or param.nargs == -1
+        return () if value is None and several else value
+
+
+_TEXTS: tuple[object, ...] = (str, bool, list[str])
+
+
+def take_as_typed(params: list[Parameter]) -> list[Parameter]:
+    """Lets texts and flags through as the command line has them.
+
+    Typer's later releases load pydantic, a tenth of a start, to make texts of texts; its earlier
+    ones have no such step, and are left alone.
+    """
+    for param in params:
+        descriptor = getattr(param, "type_descriptor", None)
+        if descriptor is not None and descriptor.annotation in _TEXTS:
+            param.get_runtime_param = _AsTyped
+    return params
 
 
 def write_options(command: Runnable, ctx: Context, formatter: Formatter) -> None:

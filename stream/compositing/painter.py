@@ -218,7 +218,7 @@ def expand(look: str) -> tuple[str, ...]:
 
 def _known(name: str) -> type[Layer]:
     # Of a registered layer that cannot be loaded, the reason is said.
-    if name in LAYERS.names():
+    if name in LAYERS:
         return LAYERS.get(name)
     known = sorted({*ALIASES, *LAYERS.names()})
     raise UsageError(

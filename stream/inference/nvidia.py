@@ -12,7 +12,6 @@ import re
 import sys
 from collections.abc import Iterable
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 
 Obstacle = tuple[str, str]
@@ -241,6 +240,9 @@ def _wheels_of(library: str) -> dict[str, str]:
     wanted = _WHEELS[stem]
     # A wheel's major version is its library's, whatever version of CUDA it is part of.
     major = re.search(r"\.so\.(\d+)", library)
+    # Only where something is amiss is it worth its thirty modules.
+    from importlib import metadata
+
     found = {}
     for one in metadata.distributions():
         name = str(one.name or "").lower()

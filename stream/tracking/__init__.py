@@ -20,7 +20,7 @@ def make(name: str) -> Tracker | None:
     """
     if name == NONE:
         return None
-    if name not in KIND.names():
+    if name not in KIND:
         raise UsageError(f"there is no tracker {name!r}; there are {', '.join(names())}")
     return KIND.get(name)()
 

@@ -173,7 +173,7 @@ MISSING = "lib{}: cannot open shared object file: No such file or directory"
 
 
 def test_missing_libraries_and_those_of_another_version(root, tmp_path, monkeypatch):
-    monkeypatch.setattr(nvidia.metadata, "distributions", lambda: MADE)
+    monkeypatch.setattr("importlib.metadata.distributions", lambda: MADE)
     MADE: list[object] = []
     assert nvidia.library_obstacle(MISSING.format("cudnn.so.9"), "INSTALL") == (
         f"its library cannot be loaded ({MISSING.format('cudnn.so.9')})",
