@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields, replace
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Self, TypeVar, Unpack, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 
 from stream.drawing import draw
 from stream.errors import UsageError
@@ -257,8 +255,7 @@ def process(
         picture, files = _grouped(PictureOptions, rest), _grouped(OutputOptions, rest)
         others = tuple(replace(one, picture=beside_masks(picture)) for one in plan.outputs)
         plan = replace(plan, outputs=(*others, masks_plan(str(masks), picture, files)))
-    console = Console(file=io.StringIO())
-    report, outcome = execute(plan, console=console, segmenter=segmenter, on_frame=on_frame)
+    report, outcome = execute(plan, segmenter=segmenter, on_frame=on_frame)
     if outcome.error is not None:
         raise outcome.error
     return report

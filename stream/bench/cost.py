@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-
-from rich.console import Console
 
 from stream.bench.figures import Figure
 from stream.options import (
@@ -51,12 +48,11 @@ def measure(folder: Path, model: str, provider: str, clips: Sequence[Path]) -> I
             TrackingOptions(),
             run=RunOptions(quiet=True),
         )
-        silent = Console(file=io.StringIO())
         short = replace(plan.source.options, cut=replace(plan.source.options.cut, limit=10))
         warm = replace(plan, source=replace(plan.source, options=short))
-        setup.execute(warm, console=silent, segmenter=segmenter)
+        setup.execute(warm, segmenter=segmenter)
         begun, used = time.perf_counter(), time.process_time()
-        report, outcome = setup.execute(plan, console=silent, segmenter=segmenter)
+        report, outcome = setup.execute(plan, segmenter=segmenter)
         took, used = time.perf_counter() - begun, time.process_time() - used
         if outcome.error is not None:
             raise outcome.error

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rich.text import Text
-
 from stream.cli import _common as common
 from stream.options import ModelOptions
 from stream.run.report import RunReport, found_line, print_report
@@ -24,6 +22,8 @@ def report_run(report: RunReport, model: ModelOptions, *, live: bool = False) ->
     print_report(common.results(), _without_chatter(report))
     hint = advice(report, model, live=live)
     if hint:
+        from rich.text import Text
+
         common.results().print(Text(f"hint: {hint}", style="yellow"))
 
 
@@ -32,6 +32,8 @@ def report_clip(report: RunReport, number: int, count: int, model: ModelOptions)
     if common.verbosity.verbose:
         report_run(report, model)
         return
+    from rich.text import Text
+
     print_line = common.results().print
     line = f"{number} of {count}: {report.input} → {report.output}"
     if report.error is None:

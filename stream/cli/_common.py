@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import sys
 from collections.abc import Iterable, Sequence
@@ -219,11 +218,9 @@ def results() -> Console:
     return Console(stderr=verbosity.piped, soft_wrap=True)
 
 
-def progress_console(*, quiet: bool) -> Console:
+def progress_console(*, quiet: bool) -> Console | None:
     """Where the live line goes: standard error, or nowhere."""
-    from rich.console import Console
-
-    return Console(file=io.StringIO()) if quiet else errors()
+    return None if quiet else errors()
 
 
 @dataclass(slots=True)

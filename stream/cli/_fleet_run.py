@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -192,7 +192,9 @@ def _drive(
     if pool is None:
         from stream.fleet.ray_pool import LOCAL, RayPool
 
-        with common.progress_console(quiet=run.quiet).status("starting Ray and the workers"):
+        console = common.progress_console(quiet=run.quiet)
+        starting = "starting Ray and the workers"
+        with nullcontext() if console is None else console.status(starting):
             pool = RayPool(plan, _need(options), options.ray or LOCAL)
     line = Line(quiet=run.quiet)
     split = None if options.part_minutes is None else options.part_minutes * 60

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from rich.console import Console
 
 from stream import sinks
 from stream.fleet.between import KeptSink, KeptSource, NotApartError, Place, Stretch, entries_of
@@ -233,10 +230,8 @@ class Steps:
 
     def whole(self, found: Sequence[Place]) -> Made:
         """Does the whole file at once with what was found."""
-        silent = Console(file=io.StringIO())
         report, outcome = setup.execute(
             self._plan,
-            console=silent,
             segmenter=self._segmenter,
             on_frame=lambda _: self._life(),
             finding=self._recalling(Remembered(entries_of(found))),

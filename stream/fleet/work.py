@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import platform
 import tempfile
@@ -167,16 +166,11 @@ class Worker:
 
     def _file(self, task: Task, path: Path, scratch: Path) -> RunReport:
         """Does a file at once."""
-        from rich.console import Console
-
         from stream.run import setup
 
         with results(task.targets, task.number, scratch, self._live) as made:
             plan = with_targets(self._at(path), made)
-            silent = Console(file=io.StringIO())
-            report, outcome = setup.execute(
-                plan, console=silent, segmenter=self._segmenter, on_frame=self._live
-            )
+            report, outcome = setup.execute(plan, segmenter=self._segmenter, on_frame=self._live)
             if outcome.error is not None:
                 raise outcome.error
             if outcome.interrupted:

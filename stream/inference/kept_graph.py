@@ -21,8 +21,6 @@ from stream.inference.contract import INPUT
 from stream.inference.onnx_file import read_graph
 from stream.inference.onnx_runtime import InferenceSession
 from stream.inference.providers import runtime
-from stream.inference.quick_resizes import with_quick_resizes
-from stream.inference.wide_first_layer import with_wide_first_layer
 from stream.types import Array
 
 logger = logging.getLogger(__name__)
@@ -66,6 +64,8 @@ def through_kept(create: Create, model: Path, fixed: Mapping[str, int]) -> Infer
         with written(kept) as part:
             made = create(_quicker(model, fixed), keep=part)
             content = part.read_bytes()
+            from stream.inference.quick_resizes import with_quick_resizes
+
             try:
                 quicker = with_quick_resizes(content, partial(_look, create, made))
             except (ModelError, ValueError) as error:
@@ -110,6 +110,8 @@ def _quicker(model: Path, fixed: Mapping[str, int]) -> str | bytes:
     """The model as the built-in CPU provider is quickest with it: its path, or an edited file."""
     if not fixed:
         return str(model)
+    from stream.inference.wide_first_layer import with_wide_first_layer
+
     shape = read_graph(model).inputs.get(INPUT, ())
     width = fixed.get(str(shape[2]), 0) if len(shape) == 4 else 0
     try:

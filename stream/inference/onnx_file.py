@@ -88,7 +88,7 @@ def read_graph(path: Path) -> Graph:
         ModelError: the file cannot be read.
     """
     name = ""
-    stored: set[str] = set()
+    weights: list[tuple[int, int]] = []
     ends: dict[int, dict[str, tuple[int | str, ...]]] = {_INPUT: {}, _OUTPUT: {}}
     try:
         size = path.stat().st_size
@@ -100,17 +100,22 @@ def read_graph(path: Path) -> Graph:
                     name = file.read(value).decode("utf-8", "replace")
                 elif number == _WEIGHT and value is not None:
                     after = file.tell() + value
-                    stored.add(_weight_name(file, after))
+                    weights.append((file.tell(), after))
                     file.seek(after)
                 elif number in ends and value is not None:
                     told, shape = _value(file.read(value))
                     ends[number][told] = shape
                 elif value is not None:
                     file.seek(value, 1)
+            # Up to version 3 of the format weights are inputs too; where there is one input, it is
+            # the picture, and the names of hundreds of weights need not be read.
+            if len(ends[_INPUT]) > 1:
+                for start, after in weights:
+                    file.seek(start)
+                    ends[_INPUT].pop(_weight_name(file, after), None)
     except (OSError, ValueError, TypeError, IndexError) as error:
         raise ModelError(f"the model {str(path)!r} cannot be read: {error}") from error
-    inputs = {told: shape for told, shape in ends[_INPUT].items() if told not in stored}
-    return Graph(name, inputs, ends[_OUTPUT])
+    return Graph(name, ends[_INPUT], ends[_OUTPUT])
 
 
 def _enter(file: BinaryIO, end: int, wanted: int) -> int:

@@ -9,10 +9,8 @@ import cv2
 from stream import tracking
 from stream.frame import VideoInfo
 from stream.options import ModelOptions, TrackingOptions
-from stream.run.beside_display import BesideDisplay
-from stream.run.look_ahead import LookAhead
+from stream.run.guard import records_of
 from stream.run.plan import RunPlan
-from stream.run.replay import Replay, records_of
 from stream.run.schedule import EachFrame, Finder, Schedule, Told
 from stream.run.turns import Turns
 
@@ -90,8 +88,14 @@ def make_schedule(
     if info.pictures:
         return EachFrame(finder)
     if info.live:
+        from stream.run.beside_display import BesideDisplay
+
         return BesideDisplay(finder, interval, turns=turns)
-    return EachFrame(finder) if interval == 1 else LookAhead(finder, interval, info.rate)
+    if interval == 1:
+        return EachFrame(finder)
+    from stream.run.look_ahead import LookAhead
+
+    return LookAhead(finder, interval, info.rate)
 
 
 def find_by(
@@ -110,6 +114,8 @@ def find_by(
     """
     recorded = records_of(plan, live=info.live)
     if recorded is not None:
+        from stream.run.replay import Replay
+
         replay = Replay(recorded, info, plan.model, plan.source.options.cut)
         return replay, replay
     if segmenter is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stream.errors import UsageError
 from stream.files import check_replaceable, same_file
+from stream.options import ModelOptions
 from stream.run.plan import RunPlan
 from stream.run.report import is_report
 from stream.sources.base import Target
@@ -17,6 +18,27 @@ def read_by(plan: RunPlan) -> list[Path]:
     asked: list[object] = [*_targets(plan.source.target), plan.model.model]
     asked += [one.picture.background for one in plan.outputs]
     return [Path(one) for one in asked if isinstance(one, (str, Path)) and _is_file(one)]
+
+
+def records_of(plan: RunPlan, *, live: bool) -> Path | None:
+    """The records that a plan is painted from, `{name}` written out; None for a model's answers.
+
+    Raises:
+        UsageError: they are not there, or cannot go together with what else was asked for.
+    """
+    path = plan.source.options.replay.from_records
+    if path is None:
+        return None
+    if live:
+        raise UsageError("--from paints footage that was recorded of; a live source has no records")
+    usual = ModelOptions()
+    for name in ("model", "provider", "every"):
+        if getattr(plan.model, name) != getattr(usual, name):
+            raise UsageError(f"--from paints without the model; leave out --{name}")
+    path = plan.source.place(path)
+    if not path.is_file():
+        raise UsageError(f"there are no records {path}")
+    return path
 
 
 def check_reports(plans: Sequence[RunPlan], read: Sequence[Path] = ()) -> None:

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from typing import TYPE_CHECKING, Self
 
 from stream.frame import VideoInfo
 from stream.run.figures import Counts
 from stream.timing import Clock
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 
 class ProgressLine:
@@ -29,35 +23,25 @@ class ProgressLine:
 
     def __init__(
         self,
-        console: Console,
+        console: Console | None,
         info: VideoInfo,
         provider: str,
         counts: Callable[[], Counts],
         clock: Clock,
     ) -> None:
-        # Old releases of rich end even a line that was never shown.
-        self._shown = console.is_terminal
         self._counts = counts
         self._clock = clock
-        self._progress = Progress(
-            TextColumn("{task.description}", style="bold", markup=False),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[fps]}"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[objects]}"),
-            TextColumn("{task.fields[provider]}", style="dim", markup=False),
-            console=console,
-            transient=True,
-        )
-        self._task = self._progress.add_task(
-            info.name, total=info.frames, fps="", objects="", provider=provider
-        )
+        # Old releases of rich end even a line that was never shown.
+        self._progress: Progress | None = None
+        if console is not None and console.is_terminal:
+            self._progress = _progress(console)
+            self._task = self._progress.add_task(
+                info.name, total=info.frames, fps="", objects="", provider=provider
+            )
 
     def update(self) -> None:
         """Shows the counts as they stand now."""
-        if not self._shown:
+        if self._progress is None:
             return
         rate = self._clock.rate
         counts = self._counts()
@@ -69,7 +53,7 @@ class ProgressLine:
         )
 
     def __enter__(self) -> Self:
-        if self._shown:
+        if self._progress is not None:
             self._progress.start()
         return self
 
@@ -79,5 +63,30 @@ class ProgressLine:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._shown:
+        if self._progress is not None:
             self._progress.stop()
+
+
+def _progress(console: Console) -> Progress:
+    # Its sixty modules are of use in a terminal only.
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}", style="bold", markup=False),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[fps]}"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[objects]}"),
+        TextColumn("{task.fields[provider]}", style="dim", markup=False),
+        console=console,
+        transient=True,
+    )

@@ -18,7 +18,6 @@ from stream.records import open_records
 from stream.records.entries import Entry
 from stream.records.objects import Objects, classes_in
 from stream.run.figures import Counts, Job
-from stream.run.plan import RunPlan
 from stream.run.schedule import Schedule, Work
 from stream.timing import timed
 
@@ -250,24 +249,3 @@ class Replay(Schedule):
             raise UsageError(
                 f"{self._file.path} has no times, so that --start cannot be used with it"
             )
-
-
-def records_of(plan: RunPlan, *, live: bool) -> Path | None:
-    """The records that a plan is painted from, `{name}` written out; None for a model's answers.
-
-    Raises:
-        UsageError: they are not there, or cannot go together with what else was asked for.
-    """
-    path = plan.source.options.replay.from_records
-    if path is None:
-        return None
-    if live:
-        raise UsageError("--from paints footage that was recorded of; a live source has no records")
-    usual = ModelOptions()
-    for name in ("model", "provider", "every"):
-        if getattr(plan.model, name) != getattr(usual, name):
-            raise UsageError(f"--from paints without the model; leave out --{name}")
-    path = plan.source.place(path)
-    if not path.is_file():
-        raise UsageError(f"there are no records {path}")
-    return path

@@ -9,18 +9,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-
-import psutil
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from stream.errors import SinkError
 from stream.files import write_whole
+from stream.memory import resident
 from stream.run.figures import Counts, Found, Outcome
 from stream.timing import LABELS, StageFigures
 from stream.types import JSON
 from stream.version import __version__
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # How files of figures begin.
 _OURS = re.compile(rb'\s*\{\s*"stream": "')
@@ -89,7 +89,7 @@ def run_report(
         media_seconds=counts.media_seconds,
         stages=stages,
         queues=outcome.queues,
-        memory_mib=psutil.Process().memory_info().rss / 2**20,
+        memory_mib=resident() / 2**20,
         interrupted=outcome.interrupted,
         found=outcome.found,
         found_frames=outcome.found_frames,
@@ -117,6 +117,8 @@ def failed_report(source: str, output: str, model: str, provider: str, error: st
 
 def machine() -> dict[str, JSON]:
     """What machine this is, for figures that are to mean something."""
+    import psutil
+
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -183,6 +185,9 @@ def write_json(path: Path, value: object) -> None:
 
 def print_report(console: Console, run: RunReport) -> None:
     """Prints the table of a run and what is to be said about it."""
+    from rich.table import Table
+    from rich.text import Text
+
     title = Text(f"{run.input} → {run.output}")
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("stage")

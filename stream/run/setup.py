@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from stream import sinks, sources, tracking
 from stream.addresses import redact
 from stream.count_options import CountOptions
@@ -23,7 +21,7 @@ from stream.run.controls import Controls
 from stream.run.counting import Counting
 from stream.run.figures import Outcome
 from stream.run.finding import find_by
-from stream.run.guard import check_reports, read_by
+from stream.run.guard import check_reports, read_by, records_of
 from stream.run.interrupt import on_interrupt
 from stream.run.opening import check_output, make_painter, open_sink, without_lost
 from stream.run.output import Output
@@ -31,19 +29,18 @@ from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.run.plot import check_plot, plot_of, write_plot
 from stream.run.policy import LIVE, OFFLINE
 from stream.run.progress import ProgressLine
-from stream.run.replay import records_of
 from stream.run.report import RunReport
 from stream.run.run import OnFrame, Run
 from stream.run.schedule import Schedule, Told
-from stream.run.split import SplitSink
 from stream.run.status import Status
 from stream.run.turns import Turns
 from stream.run.unused import unused
 from stream.sinks.nothing import NOTHING
 from stream.sources.base import Source
-from stream.sources.images import ImagesSource
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from stream.inference.segmenter import Segmenter
 
 Finding = Callable[[VideoInfo], tuple[Told, Schedule]]
@@ -68,7 +65,7 @@ def has_pictures(source: SourcePlan) -> bool:
     Raises:
         UsageError: nothing of this kind can be opened.
     """
-    return issubclass(sources.kind_of(source.target), ImagesSource)
+    return sources.kind_of(source.target).photos
 
 
 def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
@@ -84,6 +81,8 @@ def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
     """
     kind = sinks.find(plan.target, photos=bool(info.pictures), form=plan.options.format)
     if kind.paints and plan.picture.divided:
+        from stream.run.split import SplitSink
+
         return Output(SplitSink(plan, kind, info), redact(plan.target))
     painter = make_painter(plan.picture, info, shown=kind.shows) if kind.paints else None
     info, said = without_lost(kind, plan.target, info, plan.options, painter)
@@ -235,7 +234,7 @@ def _let_go(output: Output) -> None:
 def execute(
     plan: RunPlan,
     *,
-    console: Console,
+    console: Console | None = None,
     segmenter: Segmenter | None = None,
     on_frame: OnFrame | None = None,
     remarks: Sequence[str] = (),
@@ -245,7 +244,7 @@ def execute(
 
     Args:
         plan: what is to be run.
-        console: where the progress line goes; a null console shows none.
+        console: where the progress line goes; None shows none.
         segmenter: loaded already; None loads the plan's.
         on_frame: see `Run`.
         remarks: sentences to add to the report.
@@ -296,7 +295,9 @@ def _tick(run: Run, live: LiveOptions, status: Status, line: ProgressLine) -> No
 
 def _connect(ready: Prepared) -> None:
     """Gives windows their keys."""
-    # A window needs OpenCV's, which is loaded only where there is one.
+    if not any(output.sink.shows for output in ready.outputs):
+        return
+    # What a window needs is loaded only where there is one.
     from stream.run.keys import Keys
     from stream.sinks.window import WindowSink
 

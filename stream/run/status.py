@@ -6,11 +6,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-
-import psutil
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from stream.errors import SinkError
+from stream.memory import resident
 from stream.run.counting import Counting
 from stream.run.output import Output
 from stream.run.report import RunReport, machine, run_report, write_json
@@ -19,6 +18,9 @@ from stream.run.schedule import Told
 from stream.timing import CAPTURE_TO_DISPLAY
 from stream.types import JSON
 from stream.version import __version__
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 STATUS_SECONDS = 60.0
 """Between two status lines."""
@@ -33,8 +35,8 @@ class Status:
     Args:
         run: whose figures these are.
         segmenter: the run's.
-        console: where status lines go; none are written to a terminal, where the window or the
-            progress line says it.
+        console: where status lines go, None for nowhere; none are written to a terminal, where the
+            window or the progress line says it.
         report: the report file, or None.
         counting: what was counted, for the report.
         remarks: sentences to add to those of the run.
@@ -45,7 +47,7 @@ class Status:
         run: Run,
         segmenter: Told,
         *,
-        console: Console,
+        console: Console | None,
         report: Path | None,
         counting: Counting | None = None,
         remarks: Sequence[str] = (),
@@ -66,8 +68,10 @@ class Status:
     def tick(self) -> None:
         """Says and writes what is due."""
         now = time.monotonic()
-        if now - self._said >= STATUS_SECONDS and not self._console.is_terminal:
-            self._console.print(self.line(now - self._said), highlight=False, markup=False)
+        console = self._console
+        due = now - self._said >= STATUS_SECONDS
+        if due and console is not None and not console.is_terminal:
+            console.print(self.line(now - self._said), highlight=False, markup=False)
             self._said = now
             self._frames_said = self._run.counts.frames_out
         if self._report is not None and now - self._written >= REPORT_SECONDS:
@@ -79,7 +83,7 @@ class Status:
         run = self._run
         fps = (run.counts.frames_out - self._frames_said) / max(seconds, 1e-9)
         latency = self._clock.recent().get(CAPTURE_TO_DISPLAY, 0.0)
-        memory = psutil.Process().memory_info().rss / 2**20
+        memory = resident() / 2**20
         return (
             f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self._source}: {fps:.1f} fps, "
             f"latency {1e3 * latency:.0f} ms, {run.counts.dropped} dropped, "
@@ -136,7 +140,8 @@ class Status:
         except SinkError as error:
             if str(error) != self._report_problem:
                 self._report_problem = str(error)
-                self._console.print(str(error), highlight=False, markup=False)
+                if self._console is not None:
+                    self._console.print(str(error), highlight=False, markup=False)
 
 
 def _recording(output: Output) -> dict[str, JSON]:

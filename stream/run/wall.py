@@ -12,8 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from stream.addresses import clean, secrets_of
 from stream.errors import SinkError, StreamError
 from stream.frame import VideoInfo
@@ -33,6 +31,8 @@ from stream.run.status import Status
 from stream.run.turns import Turns
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from stream.inference.segmenter import Segmenter
     from stream.run.tiles import Tile, Tiles
 
@@ -66,7 +66,7 @@ class Part(Aside):
         turns: Turns,
         tile: Tile | None,
         *,
-        console: Console,
+        console: Console | None,
         say: Say,
     ) -> None:
         super().__init__(name, "stream-source")
@@ -173,7 +173,7 @@ def execute_all(
     plans: Sequence[RunPlan],
     names: Sequence[str],
     *,
-    console: Console,
+    console: Console | None,
     say: Say,
     segmenter: Segmenter | None = None,
 ) -> list[Part]:
@@ -227,7 +227,7 @@ def _tiles(names: Sequence[str]) -> Tiles:
     return Tiles(names)
 
 
-def _carry_out(parts: Sequence[Part], tiles: Tiles | None, console: Console) -> None:
+def _carry_out(parts: Sequence[Part], tiles: Tiles | None, console: Console | None) -> None:
     def stop() -> None:
         for part in parts:
             part.stop()
@@ -274,9 +274,9 @@ def _show(parts: Sequence[Part], tiles: Tiles, stop: Callable[[], None]) -> Sink
     return None
 
 
-def _wait(parts: Sequence[Part], console: Console) -> None:
+def _wait(parts: Sequence[Part], console: Console | None) -> None:
     """Waits for the end of all, with a live line in a terminal."""
-    if not console.is_terminal:
+    if console is None or not console.is_terminal:
         for part in parts:
             while part.wanted:
                 part.join(_TICK)

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from stream.addresses import clean, secrets_of
 from stream.compositing.palette import colour_of
 from stream.compositing.style import Style
@@ -37,6 +35,8 @@ from stream.timing import CAPTURE_TO_DISPLAY, STAGES
 from stream.types import JSON
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from stream.inference.segmenter import Segmenter
     from stream.sources.base import Source
 
@@ -88,7 +88,7 @@ class Room(Aside):
         models: Models,
         turns: Turns,
         *,
-        console: Console,
+        console: Console | None,
         source: Source | None = None,
     ) -> None:
         super().__init__(name, "stream-room")

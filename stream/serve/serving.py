@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psutil
-from rich.console import Console
 
 from stream import sources
 from stream.errors import StreamError, UsageError
@@ -29,6 +28,8 @@ from stream.serve.notify import notify, watchdog_seconds
 from stream.serve_options import ServeOptions
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from stream.inference.segmenter import Segmenter
     from stream.serve.room import Room
     from stream.serve.server import Server
@@ -45,7 +46,7 @@ Say = Callable[[str], None]
 def serve(
     plans: Sequence[RunPlan],
     *,
-    console: Console,
+    console: Console | None,
     say: Say,
     segmenter: Segmenter | None = None,
     on_ready: Callable[[Server], None] = lambda server: None,

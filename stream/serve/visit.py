@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
-
-from rich.console import Console
 
 from stream.count_options import CountOptions
 from stream.run.aside import end_all
@@ -79,7 +76,7 @@ class Visit:
             self._plan,
             self._house.models,
             self._house.turns,
-            console=Console(file=io.StringIO()),
+            console=None,
             source=self._source,
         )
         room.slot = self.slot

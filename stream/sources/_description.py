@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from statistics import median_low
 
 import av
 from av.container import InputContainer
@@ -183,8 +182,8 @@ def _rate(video: VideoStream, times: list[int], tick: Fraction) -> Fraction | No
         return video.average_rate
     gaps = [after - before for before, after in pairwise(sorted(times)) if after > before]
     if len(gaps) >= 2:
-        # The low one: at the beginning pictures are missing that come late in the file.
-        return (1 / (median_low(gaps) * tick)).limit_denominator(1001)
+        # The median, of two the lower one: pictures are missing that come late in the file.
+        return (1 / (sorted(gaps)[(len(gaps) - 1) // 2] * tick)).limit_denominator(1001)
     guessed = video.guessed_rate
     return guessed if guessed and guessed < _NO_RATE else None
 

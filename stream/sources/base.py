@@ -33,6 +33,9 @@ class Source(ABC):
     live: ClassVar[bool] = False
     """Whether pictures come at their own pace and cannot wait."""
 
+    photos: ClassVar[bool] = False
+    """Whether pictures are photos, which have nothing to do with each other."""
+
     targets: ClassVar[str] = ""
     """What it is asked for by, for the sentence that says what can be opened."""
 

@@ -1,10 +1,13 @@
+import gc
 import json
+import os
 import re
 import subprocess
 import sys
 
 import pytest
 
+from stream import cli
 from stream.cli._commands import PLACES, load
 from tests.cli.conftest import environment
 
@@ -41,19 +44,94 @@ def test_help_says_of_each_option_what_holds_without_it(stream, command):
     assert "[export]" in page.out or command != ("bench",), "brackets are not taken for markup"
 
 
-def test_help_loads_nothing_heavy():
-    code = (
-        "import sys, typer\n"
-        "typers_own = set(sys.modules)\n"
-        "from stream.cli import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-        "heavy = {'av', 'cv2', 'numpy', 'onnxruntime', 'rich', 'torch', 'stream_export'}\n"
-        "sys.exit(' '.join(heavy & (set(sys.modules) - typers_own)) or 0)\n"
-    )
-    done = subprocess.run(
+LOADED = """
+import sys, typer
+typers_own = set(sys.modules)
+from stream.cli import main
+try:
+    main({arguments!r})
+except SystemExit as ended:
+    assert not ended.code, ended.code
+sys.exit(" ".join(sorted(set({heavy!r}) & (set(sys.modules) - typers_own))) or 0)
+"""
+
+NOT_FOR_HELP = {"av", "cv2", "numpy", "onnxruntime"}
+"""What only a run needs."""
+
+NOT_FOR_A_FILE = {
+    # What other commands, other outputs, a terminal or a report need.
+    *("asyncio", "ctypes.util", "matplotlib", "multiprocessing", "psutil", "rich", "ssl"),
+    *("stream_export", "stream_models", "torch", "urllib.request"),
+    # What looks through all that is installed, and what reads options that are texts.
+    *("email", "importlib.metadata", "pydantic", "socket"),
+    # Modules of ours for live sources, photos, records and windows.
+    *("stream.records", "stream.run.beside_display", "stream.run.keys"),
+    *("stream.run.look_ahead", "stream.run.replay", "stream.run.split", "stream.sinks.window"),
+    *("stream.sources.arrays", "stream.sources.camera", "stream.sources.images"),
+    *("stream.sources.network", "stream.sinks.network", "stream.serve"),
+}
+
+
+def loaded_of(heavy, *arguments):
+    code = LOADED.format(arguments=list(map(str, arguments)), heavy=heavy)
+    return subprocess.run(
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=False
     )
+
+
+def test_help_loads_nothing_heavy():
+    done = loaded_of(NOT_FOR_HELP | NOT_FOR_A_FILE, "--help")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_file_loads_only_what_a_file_needs(clip, nothing, tmp_path):
+    # Once before, since making the model's optimised graph is a matter of the first start.
+    for target in ("first.mp4", "out.mp4"):
+        done = loaded_of(
+            NOT_FOR_A_FILE,
+            *(
+                "file",
+                clip,
+                "-o",
+                tmp_path / target,
+                "--model",
+                nothing,
+                "--provider",
+                "cpu",
+                "--limit",
+                2,
+                "-q",
+            ),
+        )
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / target).stat().st_size > 1000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the system's threads in /proc")
+@pytest.mark.parametrize(("asked", "threads"), [({}, 1), ({"OPENBLAS_NUM_THREADS": "2"}, 3)])
+def test_no_thread_waits_busily_for_matrices(asked, threads):
+    code = (
+        "import os, sys\n"
+        "from stream.cli import main\n"
+        "try:\n    main(['--version'])\nexcept SystemExit:\n    pass\n"
+        "import cv2, numpy\n"
+        "sys.exit(len(os.listdir('/proc/self/task')))\n"
+    )
+    own = {key: value for key, value in environment().items() if key != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", code], env=own | asked, check=False)
+    # Each of the two has its own, as many as there are processors at most.
+    assert done.returncode == min(threads, 2 * len(os.sched_getaffinity(0)) - 1)
+
+
+def test_garbage_is_looked_for_as_usual_once_all_is_loaded():
+    before, callbacks = gc.get_threshold(), list(gc.callbacks)
+    try:
+        cli._look_for_garbage_later()
+        assert gc.get_threshold()[0] > 100_000
+        gc.collect()
+        assert gc.get_threshold() == (50_000, 20, 20) and gc.callbacks == callbacks
+    finally:
+        gc.set_threshold(*before)
 
 
 @pytest.mark.parametrize(

@@ -87,3 +87,18 @@ def test_a_foreign_model_that_is_cut_short_is_refused(tmp_path, cut):
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(ModelError):
         open_model(path)
+
+
+def test_weights_that_are_inputs_too_are_none(tmp_path: Path) -> None:
+    # As files of version 3 of the format have them, wherever they stand in the file.
+    value = helper.make_tensor_value_info
+    picture, weight = (value(name, TensorProto.FLOAT, [2, "n"]) for name in ("image", "weight"))
+    answer = value("answer", TensorProto.FLOAT, [2, "n"])
+    stored = numpy_helper.from_array(np.ones((2, 2), np.float32), "weight")
+    node = helper.make_node("Mul", ["image", "weight"], ["answer"])
+    path = tmp_path / "old.onnx"
+    for inputs in ([picture], [picture, weight], [weight, picture]):
+        graph = helper.make_graph([node], "old", inputs, [answer], [stored])
+        onnx.save(helper.make_model(graph), path)
+        read = read_graph(path)
+        assert read.inputs == {"image": (2, "n")} and read.outputs == {"answer": (2, "n")}
