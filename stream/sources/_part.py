@@ -116,7 +116,7 @@ class FilePart(FileSource):
     @property
     def broken(self) -> bool:
         """Whether its clock does not run through, or something in it could not be decoded."""
-        return self._broken or bool(self._timeline.nudged) or self.corrupt > 0
+        return self._timeline.broken or bool(self._timeline.nudged) or self.corrupt > 0
 
 
 class FileCopies(FileSource):
@@ -146,7 +146,7 @@ class FileCopies(FileSource):
             reader = Reader(self.path, again, video, copied, self._closing)
             for packet in reader.packets():
                 if packet.stream_index != self._index:
-                    if packet.size and (placed := self._placed(packet)) is not None:
+                    if packet.size and (placed := self._placing(packet)) is not None:
                         yield Passthrough((placed,))
                     continue
                 if packet.size and packet.pts is not None:

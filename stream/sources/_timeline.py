@@ -52,6 +52,25 @@ class Timeline:
     _last: dict[int, Fraction] = field(default_factory=dict)
     _stretch_of: dict[int, int] = field(default_factory=dict)
 
+    @property
+    def broken(self) -> bool:
+        """Whether the stored clock did not run through, so that its ends tell no length."""
+        return bool(self.splices or self.leaps)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What had to be done to times so far, a sentence each."""
+        found = []
+        if self.nudged:
+            found.append(
+                f"{self.nudged} pictures had no usable time of their own and were placed after the "
+                "one before them"
+            )
+        for what, count in (("starts over", self.splices), ("jumps ahead", self.leaps)):
+            if count:
+                found.append(f"the file's clock {what} in the middle; it was made continuous")
+        return found
+
     def picture(
         self, stored: int | None, previous: int | None, duration: int, time_base: Fraction, key: int
     ) -> int:

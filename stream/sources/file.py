@@ -25,6 +25,7 @@ from stream.sources._description import Request, describe
 from stream.sources._ending import Reached, cut_short, declared_end
 from stream.sources._hardware import NONE, Hardware
 from stream.sources._pixels import Upright, lost_with
+from stream.sources._placing import Placing
 from stream.sources._reader import Decoded, Part, Reader
 from stream.sources._timeline import Timeline
 from stream.sources._transparency import ClearParts
@@ -99,7 +100,7 @@ class FileSource(Source):
         self._iterating = False
         self._delivered = 0
         self._aspect: Fraction | None = None
-        self._seen = self._reached = Fraction(0)
+        self._seen = Fraction(0)
         self._remarks: list[str] = []
         self._hardware = Hardware.asked(hwaccel)
         self._container: InputContainer = open_container(self.path)
@@ -179,7 +180,7 @@ class FileSource(Source):
             zero = began + (self._request.start or 0)
             self._timeline.zero = round(zero / self._tick) * self._tick
             began -= self._timeline.zero
-        self._cut = self._wanted(began)
+        self._placing = Placing(self._timeline, *self._wanted(began))
 
         first = self._prime()
         self._hardware = self._hardware.handed(
@@ -199,7 +200,7 @@ class FileSource(Source):
             first,
             self._upright,
             self._reader.first_times,
-            self._cut,
+            self._placing.cut,
             self._timeline.zero,
             covers_of(container, self._video, self.path, self._range),
             joined=self._part is not None,
@@ -215,7 +216,7 @@ class FileSource(Source):
 
     def _prime(self) -> av.VideoFrame:
         """Reads until the first picture, from the last keyframe before the cut."""
-        wanted = self._cut[0]
+        wanted, _ = self._placing.cut
         beginning = self._video.start_time or 0
         # What lies in a further recording is found by reading up to it.
         direct = wanted is not None and self._part is None
@@ -293,16 +294,17 @@ class FileSource(Source):
                 if self._request.limit is not None:
                     # Where the last picture ends is not known yet.
                     held.append(piece)
-                elif (packet := self._placed(piece)) is not None:
+                elif (packet := self._placing(piece)) is not None:
                     yield Passthrough((packet,))
                 continue
             length = piece.picture.duration
             nominal = length if length > 1 else self._nominal
             pts = self._timeline.picture(piece.stored, previous, nominal, self._tick, self._index)
             previous = pts
-            if self._cut[0] is not None and pts * self._tick < self._cut[0]:
+            start, end = self._placing.cut
+            if start is not None and pts * self._tick < start:
                 continue
-            past = self._cut[1] is not None and pts * self._tick >= self._cut[1]
+            past = end is not None and pts * self._tick >= end
             if waiting is not None:
                 yield self._frame(waiting, pts - waiting.pts)
                 if past or self._delivered == self._request.limit:
@@ -314,13 +316,13 @@ class FileSource(Source):
             certain = nominal > 1 or waiting is None
             if not certain and waiting is not None:
                 nominal = pts - waiting.pts
-            yield from self._release(held, pts * self._tick)
+            yield from self._placing.release(held, pts * self._tick)
             waiting = _Picture(piece, pts, nominal, certain)
         if waiting is not None:
             yield self._frame(waiting, self._last_duration(waiting))
         elif not self._closing.is_set():
             raise self._request.between(self.path)
-        yield from self._release(held, None)
+        yield from self._placing.release(held, None)
         self._remark_end()
 
     def _frame(self, waiting: _Picture, duration: int) -> Frame:
@@ -338,94 +340,48 @@ class FileSource(Source):
     def _last_duration(self, last: _Picture) -> int:
         """The last picture lasts until the declared end, unless that is far from its own length."""
         end = declared_end(self._container, self._video, exact=last.certain)
-        if end is None or self._broken:
+        if end is None or self._timeline.broken:
             return last.nominal
         left = round((end - self._timeline.zero) / self._tick) - last.pts
         least = 1 if last.certain else last.nominal / 2
         return left if least <= left <= last.nominal * 1.5 else last.nominal
 
-    def _release(self, held: deque[AnyPacket], until: Fraction | None) -> Iterator[Item]:
-        while held:
-            first = held[0]
-            at = first.pts if first.pts is not None else first.dts
-            if until is not None and at is not None and self._on_clock(first, at) >= until:
-                return
-            held.popleft()
-            if (packet := self._placed(first)) is not None:
-                yield Passthrough((packet,))
-
     def _rest(self, held: deque[AnyPacket], end: Fraction) -> Iterator[Item]:
         """The sound up to the end of the last picture, of which some may not have been read yet."""
-        self._cut = (self._cut[0], end)
-        yield from self._release(held, None)
+        self._placing.end = end
+        yield from self._placing.release(held, None)
         missing = set(self._sound)
         for packet in self._reader.packets():
             if packet.size == 0 or packet.dts is None:
                 continue
-            at = self._on_clock(packet, packet.dts)
+            at = self._placing.seconds(packet, packet.dts)
             if packet.stream_index == self._index:
                 if at > end + _SOUND_LAG:
                     return
                 continue
             if at >= end:
                 missing.discard(packet.stream_index)
-            elif (placed := self._placed(packet)) is not None:
+            elif (placed := self._placing(packet)) is not None:
                 yield Passthrough((placed,))
             if not missing:
                 return
 
-    def _on_clock(self, packet: AnyPacket, stored: int) -> Fraction:
-        return stored * Fraction(packet.time_base) - self._timeline.zero
-
-    def _placed(self, packet: AnyPacket) -> AnyPacket | None:
-        """The packet on the output's clock, or None where it lies outside the cut."""
-        tick, duration = Fraction(packet.time_base), packet.duration or 0
-        stored = packet.pts if packet.pts is not None else packet.dts
-        if stored is not None:
-            leads = packet.stream.type in ("video", "audio")  # which come all the time
-            at = self._timeline.shifted(stored, duration, tick, packet.stream_index, leads=leads)
-            self._reached = max(self._reached, (at + duration) * tick)
-            start, end = self._cut
-            if start is not None and (at + duration) * tick <= start:
-                return None
-            if end is not None and at * tick >= end:
-                return None
-            moved = at - stored
-            if moved:
-                packet.pts = None if packet.pts is None else packet.pts + moved
-                packet.dts = None if packet.dts is None else packet.dts + moved
-        return packet
-
     def _remark_end(self) -> None:
         if self._closing.is_set():
             return
-        if self._timeline.nudged:
-            self._remarks.append(
-                f"{self._timeline.nudged} pictures had no usable time of their own and were placed "
-                "after the one before them"
-            )
-        breaks = {"starts over": self._timeline.splices, "jumps ahead": self._timeline.leaps}
-        for what, count in breaks.items():
-            if count:
-                said = f"the file's clock {what} in the middle; it was made continuous"
-                self._remarks.append(said)
-        if self._request.limit is None and self._request.end is None and not self._broken:
+        self._remarks += self._timeline.remarks
+        if self._request.limit is None and self._request.end is None and not self._timeline.broken:
             zero = self._timeline.zero
             reached = Reached(
                 self._delivered + self.corrupt,
                 self._seen + zero,
-                max(self._seen, self._reached) + zero,
+                max(self._seen, self._placing.reached) + zero,
             )
             counts = self._request.start is None
             sentence = cut_short(
                 self.path.name, self._container, self._video, reached, counts=counts
             )
             self._remarks += [] if sentence is None else [sentence]
-
-    @property
-    def _broken(self) -> bool:
-        """Whether the file's clock did not run through, so that its ends tell no length."""
-        return bool(self._timeline.splices or self._timeline.leaps)
 
 
 def probe(path: str | Path) -> VideoInfo:
