@@ -370,6 +370,25 @@ def without_hardware(name: str, said: str) -> str:
     return f"{cause} ({said}); use {instead}" if cause else ""
 
 
+def refusal(choice: EncoderChoice, size: tuple[int, int], pixel_format: str, tick: Fraction) -> str:
+    """That an encoder did not open, and why, as the rest of a sentence.
+
+    Args:
+        choice: the encoder and what it was opened with.
+        size: width and height of the pictures, in pixels.
+        pixel_format: of the pictures.
+        tick: seconds per tick of their clock.
+    """
+    width, height = size
+    said = why_refused(choice.name, choice.options, width, height, pixel_format, tick)
+    if cause := without_hardware(choice.name, said):
+        return f"{choice.name} does not work here: {cause}"
+    return (
+        f"{choice.name} refuses pictures of {width}x{height} in {pixel_format} or its settings "
+        f"({said or 'for a reason that it does not say'})"
+    )
+
+
 def encoder_names() -> list[str]:
     """The video encoders that are known here and can be asked for by `--codec`."""
     return [name for name in _ENCODERS if name in av.codecs_available]

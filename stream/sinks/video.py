@@ -28,9 +28,8 @@ from stream.sinks._encoders import (
     choose_format,
     format_remark,
     quieten,
+    refusal,
     says_shape,
-    why_refused,
-    without_hardware,
 )
 from stream.sinks._key_frames import KeyFrames
 from stream.sinks._muxer import FAILURES, Muxer, words_of
@@ -244,16 +243,9 @@ class VideoSink(Sink):
         try:
             self._stream.codec_context.open()
         except FAILURES as error:
-            choice, size = self._choice, (info.width, info.height)
-            said = why_refused(choice.name, choice.options, *size, self._format, self._tick)
-            cause = without_hardware(choice.name, said)
-            why = (
-                f"does not work here: {cause}"
-                if cause
-                else f"refuses pictures of {info.width}x{info.height} in {self._format} or its "
-                f"settings ({said or 'for a reason that it does not say'})"
-            )
-            raise SinkError(f"{self.path} cannot be written: {choice.name} {why}") from error
+            size = info.width, info.height
+            why = refusal(self._choice, size, self._format, self._tick)
+            raise SinkError(f"{self.path} cannot be written: {why}") from error
 
     @property
     def remarks(self) -> list[str]:
