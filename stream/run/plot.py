@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,21 @@ from stream.run.plan import RunPlan
 from stream.run.series import Series
 
 _WIDTH, _HEIGHT, _DPI = 9.6, 2.4, 100
+_FURTHER = (
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "WenQuanYi Zen Hei",
+    "Droid Sans Fallback",
+    "Microsoft YaHei",
+    "Yu Gothic",
+    "Malgun Gothic",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Arial Unicode MS",
+    "Noto Sans Arabic",
+    "Noto Sans Devanagari",
+)
+"""Fonts of Debian, Windows and macOS that have letters which Matplotlib's own has not."""
 _NAMED = 12
 """Curves at most that have a name in a part; COCO has 80 classes."""
 
@@ -49,6 +65,20 @@ def write_plot(path: Path, series: Series, title: str, *, overwrite: bool) -> No
         SinkError: the file cannot be written.
     """
     # It takes most of a second to load.
+    from matplotlib import rc_context
+
+    with rc_context({"font.family": _families()}), warnings.catch_warnings():
+        # A letter that no font has is a box in the picture, and nothing to trouble anybody with.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        data = _drawn(series, title)
+    try:
+        write_whole(path, data, overwrite=overwrite)
+    except OSError as error:
+        raise SinkError(f"the plot {path} cannot be written: {error.strerror or error}") from error
+
+
+def _drawn(series: Series, title: str) -> bytes:
+    """The curves as PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -67,7 +97,8 @@ def write_plot(path: Path, series: Series, title: str, *, overwrite: bool) -> No
             colour = colours.setdefault(name, f"C{len(colours) % 10}")
             axes.step(times, values, where="post", label=name, linewidth=1.4, color=colour)
         axes.set_title(_plain(part), loc="left", fontsize=10)
-        axes.set_ylim(bottom=0)
+        most = max((value for _, values in curves.values() for value in values), default=0)
+        axes.set_ylim(0, 1.05 * max(1, most))  # Where nothing was, up to one.
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         if curves:
@@ -76,10 +107,15 @@ def write_plot(path: Path, series: Series, title: str, *, overwrite: bool) -> No
     figure.suptitle(_plain(title), x=0.01, ha="left", fontsize=11)
     data = io.BytesIO()
     figure.savefig(data, format="png")
-    try:
-        write_whole(path, data.getvalue(), overwrite=overwrite)
-    except OSError as error:
-        raise SinkError(f"the plot {path} cannot be written: {error.strerror or error}") from error
+    return data.getvalue()
+
+
+def _families() -> list[str]:
+    """Fonts to take letters from: the usual one, then those that have what it has not."""
+    from matplotlib.font_manager import fontManager
+
+    there = set(fontManager.get_font_names())
+    return ["DejaVu Sans", *(name for name in _FURTHER if name in there)]
 
 
 def _plain(text: str) -> str:

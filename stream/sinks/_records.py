@@ -30,6 +30,9 @@ class Records(Sink):
     endings: ClassVar[tuple[str, ...]] = ()
     """Of the files that are written this way, in lower case."""
 
+    lasting: ClassVar[bool] = True
+    """Whether what is in the file can be read at any time, not only once the run has ended."""
+
     @classmethod
     def accepts(cls, target: str) -> bool:
         """A file's name with one of the endings."""
@@ -159,10 +162,13 @@ class Records(Sink):
         """Ends the file where it is; returns the sentence."""
         self._done = True
         self._destination.abandon()
-        return SinkError(
-            f"{self._destination.explain(error)}; {self.frames} frames are in "
-            f"{self._destination.working}"
-        )
+        said = self._destination.explain(error)
+        if not self.lasting:
+            return SinkError(
+                f"{said}; {self.path.suffix} can be read only once it is whole: .ndjson and .csv "
+                "can at any time"
+            )
+        return SinkError(f"{said}; {self.frames} frames are in {self._destination.working}")
 
 
 class _Told:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
+from stream.errors import SinkError
 from stream.frame import Frame, VideoInfo
 from stream.instance import Instance
 from stream.sinks._records import Records, as_json, exact
@@ -27,6 +29,7 @@ class CocoSink(Records):
     """
 
     endings: ClassVar[tuple[str, ...]] = (".json",)
+    lasting: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -37,9 +40,16 @@ class CocoSink(Records):
         masks: str = "rle",
     ) -> None:
         """Creates the file; see `Records`."""
-        super().__init__(path, info, overwrite=overwrite, masks=masks)
         # JSON has them apart from the annotations, and a long run has too many to keep.
-        self._images = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed later
+        try:
+            self._images = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
+        except OSError as error:
+            raise _no_room(error) from error
+        try:
+            super().__init__(path, info, overwrite=overwrite, masks=masks)
+        except BaseException:
+            self._images.close()
+            raise
         self._annotations = 0
         self._names: tuple[str, ...] = ()
 
@@ -51,8 +61,11 @@ class CocoSink(Records):
     def text(self, frame: Frame) -> str:
         """The annotations of a frame."""
         image = frame.index + 1
-        self._images.write(",\n" if self.frames else "")
-        self._images.write(as_json(self._image(frame, image)))
+        comma = ",\n" if self.frames else ""
+        try:
+            self._images.write(comma + as_json(self._image(frame, image)))
+        except OSError as error:
+            raise _no_room(error) from error
         lines = []
         if frame.instances is not None:
             self._names = self._names or frame.instances.class_names
@@ -84,7 +97,10 @@ class CocoSink(Records):
         return chain([head], self._copied(), ["\n]}\n"])
 
     def _copied(self) -> Iterator[str]:
-        self._images.seek(0)
+        try:
+            self._images.seek(0)
+        except OSError as error:  # What waits is written first.
+            raise _no_room(error) from error
         while piece := self._images.read(_PIECE):
             yield piece
         self._images.close()
@@ -95,7 +111,8 @@ class CocoSink(Records):
             if not self._done and self.frames:
                 self.finish()
         finally:
-            self._images.close()
+            with contextlib.suppress(OSError):  # It is flushed once more, for nobody.
+                self._images.close()
             super().abort()
 
     def _segmentation(self, one: Instance, run_lengths: object) -> object:
@@ -113,3 +130,11 @@ class CocoSink(Records):
             "height": picture.height,
             "time": round(frame.pts_seconds, 6),
         }
+
+
+def _no_room(error: OSError) -> SinkError:
+    """The sentence where the temporary folder takes no more."""
+    return SinkError(
+        "a .json of records needs room in the temporary folder, which cannot be written to: "
+        f"{error.strerror or error}; TMPDIR names another, and .ndjson needs none"
+    )

@@ -29,6 +29,7 @@ class ParquetSink(Records):
     """
 
     endings: ClassVar[tuple[str, ...]] = (".parquet",)
+    lasting: ClassVar[bool] = False
 
     @classmethod
     def check(cls, target: str, options: OutputOptions, inputs: Sequence[Path] = ()) -> None:

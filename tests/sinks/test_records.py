@@ -130,10 +130,47 @@ def test_a_full_disk_is_a_sentence(kind, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(sink._destination, "write", full)
-    with pytest.raises(SinkError, match=r"the disk is full.*1 frames are in"):
+    known = "1 frames are in" if kind.lasting else "can be read only once it is whole"
+    with pytest.raises(SinkError, match=rf"the disk is full.*{known}"):
         sink.write(frame)
     sink.close()
     sink.abort()
+
+
+def test_a_full_disk_ends_parquet_too(tmp_path, monkeypatch):
+    sink = ParquetSink(tmp_path / "out.parquet", INFO)
+    (frame,) = frames(TRACKED)
+    sink.write(frame)
+
+    def full(data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sink._destination, "write", full)
+    with pytest.raises(SinkError, match=r"the disk is full.*can be read only once it is whole"):
+        sink.close()
+    sink.abort()
+
+
+def test_a_full_temporary_folder_is_a_sentence(tmp_path, monkeypatch):
+    def full(*given, **how):
+        raise OSError(28, "No space left on device")
+
+    (frame,) = frames(TRACKED)
+    for step in ("write", "seek"):
+        sink = CocoSink(tmp_path / f"{step}.json", INFO)
+        if step == "seek":
+            sink.write(frame)
+        with monkeypatch.context() as patch:
+            patch.setattr(sink._images, step, full)
+            with pytest.raises(SinkError, match=r"the temporary folder.*TMPDIR names another"):
+                sink.write(frame) if step == "write" else sink.close()
+            with contextlib.suppress(SinkError):
+                sink.abort()
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.TemporaryFile", full)
+        with pytest.raises(SinkError, match="the temporary folder"):
+            CocoSink(tmp_path / "none.json", INFO)
+    assert not (tmp_path / "none.json").exists()
 
 
 def test_records_are_an_output_like_any_other(tmp_path):
