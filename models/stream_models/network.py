@@ -29,6 +29,8 @@ STRIDES = (8, 16, 32, 64)
 FINE_STRIDE = 4
 # Weights that detection does not use, so that a shipped model does not hold them.
 TRAINING_ONLY = ("dense.",)
+# What makes masks of the pyramid's maps and the first layers', and nothing else.
+MASK_PARTS = ("mask.", "fine.", "fine_lateral.", "fine_top.", "context.", "dense.")
 # Residual steps that older files lack. They add nothing before they have learnt.
 ADDED = ("mask.deeper.", "mask.sharper.", "context.")
 

@@ -103,6 +103,37 @@ def test_the_frozen_layers_compute_as_int8_does_only_at_the_end(tmp_path):
 
 
 @pytest.mark.slow
+def test_where_only_masks_learn_all_else_stays_as_it_was(tmp_path):
+    import torch
+
+    from stream_models.network import MASK_PARTS, MaskRCNN, NetworkConfig
+    from stream_models.training.augment import AugmentConfig
+    from stream_models.training.loop import Learn, LoopConfig, Trainer
+    from stream_models.training.losses import LossConfig
+
+    folder = tmp_path / "data"
+    coco_set(folder, 4)
+    data = read(folder)
+    network = MaskRCNN(NetworkConfig(data.names))
+    before = copy.deepcopy(dict(network.named_parameters()))
+    trainer = Trainer(
+        network,
+        data.pictures,
+        np.ones(4),
+        tmp_path / "out",
+        LoopConfig(batch=2, steps=3, learn=Learn.MASKS),
+        AugmentConfig(canvases=((96, 96),)),
+        LossConfig(),
+    )
+    trainer.run(lambda progress: None)
+    after = dict(trainer.network.named_parameters())
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert all(name.startswith(MASK_PARTS) for name in changed)
+    for part in MASK_PARTS:
+        assert any(name.startswith(part) for name in changed), part
+
+
+@pytest.mark.slow
 def test_an_interrupted_run_is_taken_up_again(run, tmp_path, caplog):
     import torch
 
@@ -483,6 +514,23 @@ def test_the_command_says_what_it_left_out_and_that_few_pictures_say_little(tmp_
     ((learn, kept),) = no_training
     assert learn.count() == 2
     assert [picture.path.name for picture in kept.pictures] == ["a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize("asked", ["all", "masks"])
+def test_the_command_hands_on_what_is_to_learn(tmp_path, monkeypatch, no_training, asked):
+    from stream_models.training import run as module
+
+    configs, train = [], module.train
+    monkeypatch.setattr(
+        module, "train", lambda config, *rest: configs.append(config) or train(config, *rest)
+    )
+    coco_set(tmp_path / "data", 4)
+    assert command(tmp_path, "--learn", asked).exit_code == 0
+    assert [one.loop.learn for one in configs] == [asked]
+
+
+def test_the_command_refuses_what_cannot_learn_alone(tmp_path):
+    assert command(tmp_path, "--learn", "boxes").exit_code == 2
 
 
 def test_pictures_missing_from_val_are_an_error_that_names_them(tmp_path, no_training):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,9 @@ from rich.text import Text
 
 from stream.errors import StreamError, UsageError
 from stream_models.training.out import check_out
+
+# What `Learn` says, without loading torch for it.
+Learns = StrEnum("Learns", ("all", "masks"))
 
 
 def train_command(
@@ -70,6 +74,13 @@ def train_command(
     workers: Annotated[
         int, typer.Option(min=1, help="Threads that share out a batch, on the CPU.")
     ] = 2,
+    learn: Annotated[
+        Learns,
+        typer.Option(
+            help="What learns: all of the network, or only what makes masks, so that it finds "
+            "the same objects as before and outlines them better."
+        ),
+    ] = Learns.all,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     skip_bad: Annotated[
         bool,
@@ -86,7 +97,7 @@ def train_command(
     """Train a model on your own pictures, judge it and export it."""
     # torch and matplotlib belong to the extra [train]; they take seconds to load.
     try:
-        from stream_models.training.loop import LoopConfig
+        from stream_models.training.loop import Learn, LoopConfig
         from stream_models.training.loop import Progress as State
         from stream_models.training.run import TrainConfig, gather, train
     except ModuleNotFoundError as error:
@@ -118,6 +129,7 @@ def train_command(
             warmup=100 if detects else 300,
             workers=workers,
             seed=seed,
+            learn=Learn(learn.value),
         ),
         weights=read_weights(weight or []),
         licence=licence,

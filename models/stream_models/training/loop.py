@@ -9,6 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stream.errors import ModelError
-from stream_models.network import MaskRCNN, network_config
+from stream_models.network import MASK_PARTS, MaskRCNN, network_config
 from stream_models.training.augment import AugmentConfig
 from stream_models.training.batches import Batches, PictureCache
 from stream_models.training.data import Picture
@@ -28,6 +29,16 @@ from stream_models.training.out import CHECKPOINT, HISTORY
 from stream_models.training.packed_batches import PackedBatches
 
 logger = logging.getLogger(__name__)
+
+
+class Learn(StrEnum):
+    """What of a network learns."""
+
+    ALL = "all"
+    """All but the backbone's first blocks."""
+
+    MASKS = "masks"
+    """What makes masks. Boxes, scores and classes stay as they are, and so are not forgotten."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +72,7 @@ class LoopConfig:
     evaluate_minutes: float = 1.0
     workers: int = 2
     seed: int = 0
+    learn: Learn = Learn.ALL
 
 
 class MovingAverage:
@@ -194,6 +206,9 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.network = network.to(self.device).to(memory_format=torch.channels_last).train()
+        if config.learn is Learn.MASKS:
+            for name, parameter in self.network.named_parameters():
+                parameter.requires_grad_(name.startswith(MASK_PARTS))
         self.config, self._loss, self._out = config, loss, out
         self._optimizer = torch.optim.AdamW(
             parameter_groups(network, config), lr=config.learning_rate
