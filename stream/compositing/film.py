@@ -30,6 +30,7 @@ _TURNS = {
     270: (("transpose", "clock"),),
 }
 _SHORTEST = 1e-3
+_STILLS = (".heic", ".heif", ".hif")
 
 
 class _Shot(NamedTuple):
@@ -115,6 +116,10 @@ class Film:
             self._container = container
             if not container.streams.video:
                 raise ValueError("there is no video in it")
+            if self._path.lower().endswith(_STILLS) and len(container.streams.video) > 1:
+                raise ValueError(
+                    "it is made of several, as phones write them; convert it to JPEG or PNG"
+                )
             stream = container.streams.video[0]
             if self._length is None and stream.duration and stream.time_base:
                 self._length = float(stream.duration * stream.time_base)
@@ -129,7 +134,10 @@ class Film:
                 f"the background {self._path!r} cannot be read as a picture or a video ({reason})"
             ) from error
         if first is None:
-            raise UsageError(f"the background {self._path!r} has no picture in it")
+            hint = ""
+            if self._path.lower().endswith(".webp"):
+                hint = "; an animation is read as .apng, .gif or a video"
+            raise UsageError(f"the background {self._path!r} has no picture in it{hint}")
         return self._advance(first)
 
     def _seek(self, wanted: float) -> _Shot:
@@ -236,6 +244,10 @@ class Fitting:
                 time_base=picture.time_base,
             )
         ]
+        if any(
+            one.is_alpha for one in picture.format.components
+        ):  # Where it is clear, it is black.
+            nodes.append(graph.add("premultiply", "inplace=1"))
         nodes += [graph.add(name, how) for name, how in _TURNS.get(turned, ())]
         nodes.append(graph.add("crop", f"{kept_columns}:{kept_rows}"))
         full = picture.color_range == _FULL or picture.format.name.startswith("yuvj")

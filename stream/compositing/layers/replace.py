@@ -23,6 +23,7 @@ from stream.compositing.planes import Samples, reduce_to
 from stream.compositing.style import Style, parse_colour
 from stream.errors import UsageError
 from stream.pixels import plane_view, rgb_from_picture
+from stream.types import Array
 
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2")
 
@@ -148,4 +149,21 @@ def _read(file: Path) -> NDArray[np.uint8]:
         found = None
     if found is None:
         raise UsageError(f"the background {str(file)!r} cannot be read as a picture")
-    return np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), np.uint8)
+    rgb = np.asarray(cv2.cvtColor(found, cv2.COLOR_BGR2RGB), np.uint8)
+    alpha = _opacity(data, found)
+    if alpha is None:
+        return rgb
+    # Where it is clear, it is black; what colour it has there nobody has ever seen.
+    return np.asarray(cv2.multiply(rgb, cv2.merge([alpha] * 3), scale=1 / 255), np.uint8)
+
+
+def _opacity(data: NDArray[np.uint8], upright: Array) -> NDArray[np.uint8] | None:
+    """How opaque a picture's pixels are, uint8 [H, W]; None where nobody says."""
+    whole = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if whole is None or whole.shape[:2] != upright.shape[:2] or whole.shape[2:] != (4,):
+        return None
+    if whole.dtype == np.uint16:
+        return np.rint(whole[..., 3] / 257).astype(np.uint8)
+    # Read so, it is not turned upright, which shows in nothing but the pixels.
+    turned = whole.dtype != np.uint8 or not np.array_equal(whole[..., :3], upright)
+    return None if turned else np.ascontiguousarray(whole[..., 3])

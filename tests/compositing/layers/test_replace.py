@@ -3,6 +3,7 @@
 from fractions import Fraction
 
 import av
+import cv2
 import numpy as np
 import psutil
 import pytest
@@ -15,6 +16,7 @@ from stream.frame import Frame
 from stream.instances import Instances
 from stream.pixels import plane_view
 from tests.compositing.pictures import astronaut, people, samples
+from tests.heif import tiled
 
 LEVELS = [40, 80, 120, 160, 200]
 
@@ -222,3 +224,50 @@ def test_nothing_of_what_was_behind_stands_around_an_object(pixels):
     naive = (60 * share + 235 * (1 - share)) * share + 16 * (1 - share)
     assert edge.sum() > 300
     assert np.abs(painted - wanted)[edge].mean() < 0.2 * np.abs(naive - wanted)[edge].mean()
+
+
+def clear_left(path, size=(80, 64)):
+    """White, of which the left half is clear; its colour there is white too."""
+    width, height = size
+    pixels = np.full((height, width, 4), 255, np.uint8)
+    pixels[:, : width // 2, 3] = 0
+    if path.suffix == ".png":
+        depth = np.uint16(257) if "deep" in path.stem else np.uint8(1)
+        assert cv2.imwrite(str(path), pixels * depth)
+        return path
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("qtrle" if path.suffix == ".mov" else "ffv1", rate=5)
+        stream.width, stream.height = size
+        stream.pix_fmt = "argb" if path.suffix == ".mov" else "yuva420p"
+        picture = av.VideoFrame.from_ndarray(pixels, "rgba").reformat(format=stream.pix_fmt)
+        picture.pts, picture.time_base = 0, Fraction(1, 5)
+        container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("name", ["b.png", "deep.png", "b.mov", "b.mkv"])
+def test_where_a_background_is_clear_it_is_black(tmp_path, name):
+    picture = astronaut(200, 160)
+    one = Frame(picture, 0, 0, Fraction(1, 25), instances=people(picture, (80, 60, 140, 150)))
+    replaced(clear_left(tmp_path / name)).paint(one)
+    luma = samples(one.image)[0]
+    assert (luma[:50, :60] <= 17).all()
+    assert (luma[:50, -60:] >= 234).all()
+
+
+def test_a_picture_in_tiles_is_refused(tmp_path):
+    path = tiled(tmp_path / "phone.HEIC", np.full((96, 128, 3), 90, np.uint8), (64, 64))
+    with pytest.raises(UsageError, match="it is made of several, as phones write them; convert it"):
+        replaced(path)
+
+
+def test_an_animated_webp_is_told_what_plays(tmp_path):
+    from PIL import Image
+
+    one, other = (Image.new("RGB", (64, 48), colour) for colour in ("red", "blue"))
+    one.save(tmp_path / "b.webp", save_all=True, append_images=[other], duration=200)
+    with pytest.raises(UsageError, match=r"an animation is read as \.apng, \.gif or a video"):
+        replaced(tmp_path / "b.webp")
+    one.save(tmp_path / "still.webp")
+    assert shown(replaced(tmp_path / "still.webp"), 0) < 100
