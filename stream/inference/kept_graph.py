@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -137,24 +137,40 @@ def kept_graph(model: Path, version: str, fixed: Mapping[str, int]) -> Path | No
     Returns:
         None where nothing can be kept.
     """
+    return kept_for("graphs", model, [version, _EDITION], fixed)
+
+
+def kept_for(
+    folder: str, model: Path, told: Sequence[str], fixed: Mapping[str, int]
+) -> Path | None:
+    """Where what was made of a model for this processor is kept, whether it is there yet or not.
+
+    Args:
+        folder: among the user's caches.
+        model: the model's file.
+        told: what else the result depends on.
+        fixed: sides of the input by name.
+
+    Returns:
+        None where nothing can be kept.
+    """
     try:
-        folder = cache_folder("graphs")
+        place = cache_folder(folder)
         status = model.stat()
     except OSError:
         return None
     here = processor()
-    told = (
+    names = (
         str(model.resolve()),
         str(status.st_size),
         str(status.st_mtime_ns),
-        version,
-        _EDITION,
+        *told,
         here.model,
         *sorted(here.features),
         *(f"{name}={side}" for name, side in sorted(fixed.items())),
     )
-    digest = hashlib.sha256("\n".join(told).encode()).hexdigest()
-    return folder / f"{model.stem}-{digest[:16]}{_ENDING}"
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
+    return place / f"{model.stem}-{digest[:16]}{_ENDING}"
 
 
 @contextmanager

@@ -112,6 +112,7 @@ class Device(Protocol):
     """A device that a plug-in provider offers."""
 
     ep_name: str
+    ep_metadata: Mapping[str, str]
     device: Hardware
 
 

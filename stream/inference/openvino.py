@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import json
 
-from stream.inference.cache import cache_folder, prune
-
-_KEPT = 16
-"""Compiled models kept, of some 10 to 30 MB each: a model has one for each number of workers."""
-
 
 def cpu_options(threads: int, workers: int, precision: str = "float32") -> dict[str, str]:
     """The provider's options for so many threads, shared by so many inferences at once.
@@ -25,9 +20,7 @@ def cpu_options(threads: int, workers: int, precision: str = "float32") -> dict[
     What an int8 model leaves in float32 is little, and would be rounded to bf16: exact, it costs 5%
     and gives 0.004 of mask AP back (people, the 160 COCO pictures: 0.412 and 0.416).
 
-    A compiled model is kept in the user's cache (a second start in 0.5 s, not 1.5 s); where that
-    cannot be written, each start compiles. OpenVINO compiles anew for another model, release or
-    processor, and where a kept file is damaged.
+    OpenVINO's own cache of compiled models is left alone: see `stream.inference.kept_compiled`.
     """
     config: dict[str, str] = {
         "PERFORMANCE_HINT": "THROUGHPUT" if workers > 1 else "LATENCY",
@@ -38,9 +31,4 @@ def cpu_options(threads: int, workers: int, precision: str = "float32") -> dict[
     }
     if precision == "int8":
         config["INFERENCE_PRECISION_HINT"] = "f32"
-    try:
-        folder = cache_folder("openvino")
-    except OSError:
-        return {"load_config": json.dumps({"CPU": config})}
-    prune(folder, "*.blob", _KEPT)
-    return {"load_config": json.dumps({"CPU": config | {"CACHE_DIR": str(folder)}})}
+    return {"load_config": json.dumps({"CPU": config})}

@@ -96,6 +96,8 @@ class Route:
             opened, "" for none; None where the provider has no such.
         plans: whether it plans a convolution anew whenever another shape comes than the last one,
             which takes longer than computing it: then shapes are kept the same.
+        compiles: its release, where it compiles models and what it compiled can be kept as a file
+            that stands for the model; else "".
     """
 
     name: ProviderName
@@ -112,6 +114,7 @@ class Route:
     in_flight: int = 1
     of_model: Callable[[Path], tuple[Mapping[str, str], str]] | None = None
     plans: bool = False
+    compiles: str = ""
 
 
 def check_name(provider: str) -> ProviderName:
@@ -270,6 +273,7 @@ def _openvino() -> Route:
             devices=(kinds[kind],),
             precisions=("int8",) if int8 else ("float32",),
             shared=cpu_options if kind == "CPU" else None,
+            compiles=kinds[kind].ep_metadata.get("version", "") if kind == "CPU" else "",
         )
     raise UnavailableError(
         f"it offers only {', '.join(sorted(kinds))} here, which cannot run detectors",

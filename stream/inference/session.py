@@ -18,6 +18,7 @@ from stream.inference.catalogue import Entry, open_model
 from stream.inference.contract import INPUT, Metadata, check_tensors
 from stream.inference.converter import converter, obstacle
 from stream.inference.fixed_regions import with_fixed_regions
+from stream.inference.kept_compiled import through_compiled
 from stream.inference.kept_graph import through_kept
 from stream.inference.nvidia import failure
 from stream.inference.on_device import DeviceInput
@@ -156,8 +157,15 @@ def open_on(
 
     def make(fixed: Mapping[str, int]) -> InferenceSession:
         opened = partial(create, chosen, threads=each, what=what, fixed=fixed)
-        kept = chosen.name == "cpu" and not chosen.plans
-        return through_kept(opened, path, fixed) if kept else opened(content(chosen, path))
+        if chosen.name == "cpu" and not chosen.plans:
+            return through_kept(opened, path, fixed)
+        if chosen.compiles:
+            asked = map(str, sorted(chosen.options.items()))
+            told = [runtime().__version__, chosen.compiles, *asked]
+            return through_compiled(
+                opened, path, told, fixed, lambda made: not elsewhere(made, chosen)
+            )
+        return opened(content(chosen, path))
 
     canvases = Canvases(resize) if chosen.plans and sides and resize.mode != "native" else None
     if canvases is not None and picture is not None and expected is not None:
@@ -224,6 +232,7 @@ def create(
     *,
     optimised: bool = False,
     keep: Path | None = None,
+    compiled: Path | None = None,
 ) -> InferenceSession:
     """Creates an `onnxruntime.InferenceSession` that runs on the route's provider.
 
@@ -238,6 +247,7 @@ def create(
             have.
         optimised: the graph is optimised already.
         keep: a file for the optimised graph.
+        compiled: a new file for what the provider compiles, which stands for the model then.
 
     Raises:
         ModelError: ONNX Runtime cannot read the model.
@@ -251,6 +261,10 @@ def create(
         options.graph_optimization_level = module.GraphOptimizationLevel.ORT_DISABLE_ALL
     if keep is not None:
         options.optimized_model_filepath = str(keep)
+    if compiled is not None:
+        options.add_session_config_entry("ep.context_enable", "1")
+        options.add_session_config_entry("ep.context_embed_mode", "1")
+        options.add_session_config_entry("ep.context_file_path", str(compiled))
     if profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, str(profile)
     names: list[str | tuple[str, dict[str, str]]] | None = None

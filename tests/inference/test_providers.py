@@ -84,6 +84,7 @@ class _Device:
 
     def __init__(self, kind: str) -> None:
         self.ep_name = "OpenVINOExecutionProvider"
+        self.ep_metadata = {"version": "1.0"}
         self.device = type("Hardware", (), {"type": f"OrtHardwareDeviceType.{kind}"})
 
 
