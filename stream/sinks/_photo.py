@@ -14,6 +14,8 @@ from stream.types import Array
 # Formats that OpenCV writes these into; versions before 4.12 know of none.
 _CARRIERS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 _ORIENTATION = 0x0112
+_TIFF = (".tif", ".tiff")
+_EXTRA_SAMPLES, _SHORT = 338, 3
 # Pixels a side: WebP's fields have 14 bits, the JPEG library stops short of its 16.
 _MOST = {".webp": 16383, ".jpg": 65500, ".jpeg": 65500}
 # Where an ICC profile says which colours it is for (ICC.1, 7.2.6), and ours.
@@ -103,4 +105,29 @@ def encode(ending: str, pixels: Array, notes: Notes, options: list[int]) -> byte
         raise ValueError(f"it cannot be encoded as {ending} ({error.err})") from error
     if not done or not len(data):
         raise ValueError(f"{ending} does not hold a picture of {width}x{height}")
-    return bytes(np.asarray(data, np.uint8))
+    found = bytes(np.asarray(data, np.uint8))
+    return with_opacity(found) if pixels.shape[2:] == (4,) and ending in _TIFF else found
+
+
+def with_opacity(tiff: bytes) -> bytes:
+    """A TIFF file that says of its fourth sample that it is opacity, and colours straight.
+
+    OpenCV writes four samples and does not say what the fourth is, so that many programs take it
+    for nothing (TIFF 6.0, section 18, ExtraSamples 2). The directory is written anew behind all
+    else.
+    """
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2], "<")
+    (place,) = struct.unpack_from(order + "I", tiff, 4)
+    (count,) = struct.unpack_from(order + "H", tiff, place)
+    first, last = place + 2, place + 2 + 12 * count
+    entries = {
+        struct.unpack_from(order + "H", tiff, at)[0]: tiff[at : at + 12]
+        for at in range(first, last, 12)
+    }
+    entries[_EXTRA_SAMPLES] = struct.pack(order + "HHIHH", _EXTRA_SAMPLES, _SHORT, 1, 2, 0)
+    filled = tiff + bytes(len(tiff) % 2)  # A directory begins at an even place.
+    directory = struct.pack(order + "H", len(entries)) + b"".join(
+        entries[tag] for tag in sorted(entries)
+    )
+    head = tiff[:4] + struct.pack(order + "I", len(filled))
+    return head + filled[8:] + directory + tiff[last : last + 4]

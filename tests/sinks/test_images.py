@@ -14,7 +14,7 @@ import pytest
 from stream.errors import SinkError, StreamError
 from stream.frame import Frame, Passthrough
 from stream.pixels import picture_from_bgr
-from stream.sinks._photo import notes_of, upright
+from stream.sinks._photo import encode, notes_of, upright
 from stream.sinks.images import ImageSink
 from tests import media
 
@@ -207,3 +207,25 @@ def test_only_a_profile_of_rgb_is_kept(tmp_path, space, kept):
     _, data = cv2.imencodeWithMetadata(".jpg", pixels(), [cv2.IMAGE_METADATA_ICCP], [blob])
     (tmp_path / "in.jpg").write_bytes(data.tobytes())
     assert bool(notes_of(tmp_path / "in.jpg")) == kept
+
+
+@pytest.mark.parametrize("ending", [".tif", ".tiff"])
+@pytest.mark.parametrize("size", [(37, 41), (600, 500)])
+def test_a_tiff_says_that_its_fourth_sample_is_opacity(ending, size):
+    import io
+
+    from PIL import Image
+
+    rng = np.random.default_rng(3)
+    pixels = rng.integers(0, 256, (*size, 4), np.uint8)
+    data = encode(ending, pixels, [], [])
+    with Image.open(io.BytesIO(data)) as read:
+        extra = read.tag_v2[338]
+        assert (extra if isinstance(extra, tuple) else (extra,)) == (2,)  # not multiplied by it
+        assert read.mode == "RGBA"
+        assert (np.asarray(read) == pixels[..., [2, 1, 0, 3]]).all()
+    again = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert (again == pixels).all()
+    plain = encode(ending, pixels[..., :3].copy(), [], [])
+    with Image.open(io.BytesIO(plain)) as read:
+        assert 338 not in read.tag_v2
