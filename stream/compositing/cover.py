@@ -94,7 +94,10 @@ class _Frames:
         """In how many frames it was done, and when; nothing where in none."""
         if not self._count:
             return []
-        spans = ", ".join(f"{start:.2f}-{end:.2f} s" for start, end in self._spans[:_SPANS])
+        spans = ", ".join(
+            f"{start:.2f} s" if start == end else f"{start:.2f}-{end:.2f} s"
+            for start, end in self._spans[:_SPANS]
+        )
         more = f" and {self._more} more times" if self._more else ""
         frames = "1 frame" if self._count == 1 else f"{self._count} frames"
         return [f"in {frames} {what}: {spans}{more}"]

@@ -18,9 +18,8 @@ from stream.sinks._containers import ALPHA_ENDINGS, ENDINGS, choose_container
 from stream.sinks._plan import IDENTITIES_CODEC
 from stream.sinks.base import Sink
 from stream.sinks.images import ALPHA_ENDINGS as ALPHA_PICTURES
-from stream.sinks.images import DEEP_ENDINGS, ImageSink
 from stream.sinks.images import ENDINGS as PICTURES
-from stream.sinks.images import EXACT_ENDINGS as EXACT_PICTURES
+from stream.sinks.images import MASK_ENDINGS, ImageSink
 from stream.sinks.video import VideoSink
 
 
@@ -34,9 +33,9 @@ def endings_for(picture: PictureOptions) -> Endings:
     if painter.alpha:
         return Endings(frozenset(ALPHA_ENDINGS), ".webm", ALPHA_PICTURES)
     if painter.pixel_format is not None:
-        return Endings(frozenset([".mkv"]), ".mkv", DEEP_ENDINGS)
+        return Endings(frozenset([".mkv"]), ".mkv", MASK_ENDINGS)
     videos = frozenset(ENDINGS) - {".mts", ".m2ts"}
-    return Endings(videos, ".mp4", EXACT_PICTURES if painter.exact else PICTURES)
+    return Endings(videos, ".mp4", MASK_ENDINGS if painter.exact else PICTURES)
 
 
 def make_painter(

@@ -26,7 +26,7 @@ from stream.roi import Window, paste_mask
 from stream.run.opening import endings_for, make_painter, open_sink
 from stream.run.plan import OutputPlan
 from stream.sinks.base import Sink
-from stream.sinks.images import ImageSink, refuse_twins
+from stream.sinks.images import EXACT_ENDINGS, MASK_ENDINGS, ImageSink, refuse_twins
 
 MOST = 32
 """Videos that are written at a time: an encoder takes some tens of megabytes and a processor's
@@ -202,11 +202,13 @@ class SplitSink(Sink):
         self, name: str, index: int, frame: Frame, source: Path | None, painter: Painter
     ) -> Path:
         """Where a picture of an object goes."""
-        whole = ImageSink.path_of(self._plan.target, index, source)
+        kept = endings_for(self._style).pictures
+        whole = ImageSink.path_of(self._plan.target, index, source, kept)
         ending = whole.suffix
         if source is not None:
-            kept = endings_for(self._style).pictures
-            ending = ending if ending.lower() in kept else ".png"
+            # Of a picture that was named its own ending stays, where that holds what is painted.
+            held = EXACT_ENDINGS if kept == MASK_ENDINGS else kept
+            ending = ending if ending.lower() in held else ".png"
             return whole.with_name(f"{whole.stem}.{name}{ending}")
         return whole.parent / name / whole.name
 
@@ -235,6 +237,7 @@ class SplitSink(Sink):
         what = "pictures" if self._pictures and self._info.pictures else "files"
         what = "folders" if self._pictures and not self._info.pictures else what
         more = "" if len(names) <= _NAMED else f" and {len(names) - _NAMED} more"
+        what = what if len(names) > 1 else what.removesuffix("s")
         said = [f"{len(names)} {what}: {', '.join(names[:_NAMED])}{more}"]
         if self._finished:
             said.append(

@@ -34,6 +34,8 @@ DEEP_ENDINGS = frozenset({".png", ".tif", ".tiff"})
 """Of those that hold grey of 16 bits."""
 EXACT_ENDINGS = ENDINGS - {".jpg", ".jpeg"}
 """Of those that change no pixel."""
+MASK_ENDINGS = frozenset({".png"})
+"""Of those that masks and values have in a folder, whatever their photos have."""
 
 _DEEP = "gray16le"
 _NUMBERED = re.compile(r"([^%]*)%(?:0([1-9]))?d([^%]*)")
@@ -99,9 +101,7 @@ class ImageSink(Sink):
         """Endings of pictures that hold such frames; in a folder, others become .png."""
         if info.alpha:
             return ALPHA_ENDINGS
-        if info.pixel_format == _DEEP:
-            return DEEP_ENDINGS
-        return EXACT_ENDINGS if info.exact else ENDINGS
+        return MASK_ENDINGS if info.exact or info.pixel_format == _DEEP else ENDINGS
 
     @staticmethod
     def path_of(

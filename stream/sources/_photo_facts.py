@@ -5,6 +5,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+import numpy as np
+from numpy.typing import NDArray
+
 DEEP, ALPHA, ANIMATION, PAGES = "deep", "alpha", "animation", "pages"
 SENTENCES = {
     DEEP: "more than 8 bits a colour, of which 8 are kept",
@@ -123,3 +126,28 @@ def _directories(data: bytes, order: str) -> Iterator[dict[int, tuple[int, ...]]
                 tags[tag] = struct.unpack_from(f"{order}{number}H", data, where)
         yield tags
         at = struct.unpack_from(f"{order}I", data, at + 2 + 12 * count)[0]
+
+
+def unmultiplied(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture file of which OpenCV gives the colours as they are in it.
+
+    libtiff multiplies those of a TIFF by its opacity where the file says that they are not yet
+    (ExtraSamples 2); where it does not say, it leaves them alone.
+    """
+    head = data[:4].tobytes()
+    if head not in (b"II*\0", b"MM\0*"):
+        return data
+    order = "<" if head[:1] == b"I" else ">"
+    told = data.tobytes()
+    changed = bytearray(told)
+    try:
+        at = struct.unpack_from(f"{order}I", told, 4)[0]
+        count = struct.unpack_from(f"{order}H", told, at)[0]
+        for place in range(at + 2, at + 2 + 12 * count, 12):
+            tag, kind, number = struct.unpack_from(f"{order}HHI", told, place)
+            if tag == _EXTRA and kind == 3 and number == 1:
+                value = struct.unpack_from(f"{order}H", told, place + 8)[0]
+                struct.pack_into(f"{order}H", changed, place + 8, 0 if value == 2 else value)
+    except struct.error:  # cut short or damaged: its reader says so
+        return data
+    return np.frombuffer(bytes(changed), np.uint8)

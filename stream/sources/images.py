@@ -25,7 +25,7 @@ from stream.options import InputOptions
 from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr
 from stream.sources._container import explained, open_container, reason
 from stream.sources._heif import whole_of
-from stream.sources._photo_facts import ALPHA, PFM, SENTENCES, beyond
+from stream.sources._photo_facts import ALPHA, PFM, SENTENCES, beyond, unmultiplied
 from stream.sources._pixels import Upright
 from stream.sources.base import Source, Target
 from stream.sources.folders import PICTURE_ENDINGS, VIDEO_ENDINGS, files_in
@@ -167,7 +167,8 @@ class ImagesSource(Source):
             path = self.paths[index]
             began = time.perf_counter()
             try:
-                data = _content(path)
+                stored = _content(path)
+                data = unmultiplied(stored)
                 picture = _read_picture(path, data)
             except SourceError as error:
                 _log.debug("%s", error)
@@ -175,7 +176,7 @@ class ImagesSource(Source):
                 self._remarks.append(str(error))
                 del self.paths[index]
                 continue
-            found, opacity = beyond(data.tobytes()), None
+            found, opacity = beyond(stored.tobytes()), None
             if ALPHA in found:
                 opacity = _opacity(data)
                 found -= set() if opacity is None else {ALPHA}

@@ -89,6 +89,11 @@ def test_masks_are_written_beside_or_alone(stream, bright, tmp_path):
     assert not (tmp_path / "photo.stream.jpg").exists()
     values = cv2.imread(str(tmp_path / "masks" / "photo.png"), cv2.IMREAD_UNCHANGED)
     assert values.shape == (512, 512) and np.unique(values).tolist() == [0, 255]
+    for ending in ("webp", "tif"):
+        cv2.imwrite(str(tmp_path / f"{ending}.{ending}"), data.astronaut()[..., ::-1])
+        result = stream("image", f"{ending}.{ending}", "--masks", "masks", *asked)
+        assert result.code == 0, result.err
+        assert (tmp_path / "masks" / f"{ending}.png").exists()
     result = stream(
         *("image", "photo.jpg", "-o", "out.jpg", "--masks", "ids", "--identities", *asked)
     )

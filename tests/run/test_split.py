@@ -225,7 +225,7 @@ def test_crop_cuts_each_object_out(tmp_path, look):
         (
             "nothing",
             {"look": "binary", "split": "object"},
-            "files of footage and photos, not nothing",
+            "make videos and pictures, not nothing",
         ),
         ("out.mp4", {"look": "cutout", "split": "object"}, "holds no transparency"),
     ],

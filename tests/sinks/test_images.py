@@ -16,6 +16,7 @@ from stream.frame import Frame, Passthrough
 from stream.pixels import picture_from_bgr
 from stream.sinks._photo import encode, notes_of, upright
 from stream.sinks.images import ImageSink
+from stream.sources._photo_facts import unmultiplied
 from tests import media
 
 
@@ -224,7 +225,7 @@ def test_a_tiff_says_that_its_fourth_sample_is_opacity(ending, size):
         assert (extra if isinstance(extra, tuple) else (extra,)) == (2,)  # not multiplied by it
         assert read.mode == "RGBA"
         assert (np.asarray(read) == pixels[..., [2, 1, 0, 3]]).all()
-    again = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    again = cv2.imdecode(unmultiplied(np.frombuffer(data, np.uint8)), cv2.IMREAD_UNCHANGED)
     assert (again == pixels).all()
     plain = encode(ending, pixels[..., :3].copy(), [], [])
     with Image.open(io.BytesIO(plain)) as read:

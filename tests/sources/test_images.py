@@ -188,3 +188,20 @@ def test_a_picture_that_only_ffmpeg_reads(tmp_path):
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(SourceError, match=r"in\.avif"):
         ImagesSource(path)
+
+
+@pytest.mark.parametrize("order", ["II", "MM"])
+def test_colours_of_a_clear_tiff_come_as_they_are_in_it(tmp_path, order):
+    from PIL import Image
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    given = np.random.default_rng(1).integers(0, 256, (17, 31, 4), np.uint8)
+    prefix = {"II": b"II*\0", "MM": b"MM\0*"}[order]
+    Image.fromarray(given).save(tmp_path / "in.tif", tiffinfo=ImageFileDirectory_v2(prefix))
+    assert (tmp_path / "in.tif").read_bytes()[:2] == order.encode()
+    with ImagesSource(tmp_path / "in.tif") as source:
+        (frame,) = source
+        said = source.remarks
+    assert np.array_equal(bgr_from_picture(frame.image), given[..., 2::-1])
+    assert np.array_equal(frame.alpha, given[..., 3])
+    assert said == []

@@ -159,6 +159,8 @@ def _read(file: Path) -> NDArray[np.uint8]:
 
 def _opacity(data: NDArray[np.uint8], upright: Array) -> NDArray[np.uint8] | None:
     """How opaque a picture's pixels are, uint8 [H, W]; None where nobody says."""
+    if data[:2].tobytes() in (b"II", b"MM"):  # Of a TIFF libtiff has put black behind it already.
+        return None
     whole = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     if whole is None or whole.shape[:2] != upright.shape[:2] or whole.shape[2:] != (4,):
         return None
