@@ -18,13 +18,20 @@ from stream.sources.live_timeline import TICKS
 
 _PREFIX = "loop:"
 
+_EARLY = 0.2
+"""Share of the time between two pictures by which one is ready before it is due."""
+
+_FADES = 0.9
+"""What is left of the longest decoding's weight with each picture."""
+
 
 class LoopedSource(LiveSource):
     """Plays a source at its own pace, again and again, with timestamps that run on.
 
     Like a camera it does not wait: a picture that is not taken before the next but one is due is
     left out and counted. A picture is born when it is due, less the time its decoding took, which
-    a real camera would have needed after the exposure.
+    a real camera would have needed after the exposure. It is decoded shortly before it is due:
+    at once after the one before, decoding would take the processor from that one's inference.
 
     Args:
         make: opens the source anew for every round.
@@ -49,6 +56,7 @@ class LoopedSource(LiveSource):
         self._rate = rate
         self._rounds = rounds
         self._closed = threading.Event()
+        self._ends = False
         self._source = make()
         self.info = replace(
             self._source.info,
@@ -84,6 +92,7 @@ class LoopedSource(LiveSource):
     def __iter__(self) -> Iterator[Frame]:
         start: float | None = None
         index = 0
+        decoding = 0.0
         for frame, due_seconds in self._timed():
             now = self._clock.now()
             if start is None:
@@ -105,6 +114,12 @@ class LoopedSource(LiveSource):
             frame.captured_at = due - frame.stages.get("decode", 0.0)
             yield frame
             index += 1
+            decoding = max(_FADES * decoding, frame.stages.get("decode", 0.0))
+            if not self._ends and not self._closed.is_set():
+                early = _EARLY * float(self._usual) + 2 * decoding
+                rest = due + float(self._usual) - early - self._clock.now()
+                if rest > 0 and self._clock.wait(self._closed, rest):
+                    return
 
     def _timed(self) -> Iterator[tuple[Frame, Fraction]]:
         """Frames with the media time at which each is due, over all rounds."""
@@ -114,6 +129,7 @@ class LoopedSource(LiveSource):
         while not self._closed.is_set():
             first: Fraction | None = None
             last = Fraction(0)
+            left = self._source.info.frames
             for item in self._source:
                 if self._closed.is_set():
                     return
@@ -123,6 +139,10 @@ class LoopedSource(LiveSource):
                 if first is None:
                     first = own
                 last = own - first
+                if left is not None:
+                    left -= 1
+                # Opening it anew takes longer than decoding.
+                self._ends = left is not None and left <= 0
                 yield item, (number / self._rate if self._rate else offset + last)
                 number += 1
             if first is None:

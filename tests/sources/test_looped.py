@@ -40,6 +40,43 @@ def test_a_frame_is_born_when_it_is_due_less_its_decoding():
         clock.time += 0.013  # less than a frame lasts
 
 
+class Slow(PatternSource):
+    """Pictures whose decoding takes a while, as told."""
+
+    def __init__(self, clock, decodings):
+        super().__init__(64, 48, 50, frames=len(decodings))
+        self._clock, self._decodings = clock, decodings
+        self.asked = []
+
+    def __iter__(self):
+        pictures = super().__iter__()
+        for seconds in self._decodings:
+            self.asked.append(self._clock.time - 100)
+            frame = next(pictures)
+            frame.stages["decode"] = seconds
+            self._clock.time += seconds
+            yield frame
+
+
+@pytest.mark.parametrize(
+    ("decodings", "asked"),
+    [
+        # Well before the next is due, but not before the one before has been looked at a while.
+        ([0.001] * 4, [0, 0.015, 0.035, 0.055]),
+        # As long as decoding takes much of the time between two, it begins at once.
+        ([0.001, 0.009, 0.009, 0.001], [0, 0.015, 0.024, 0.041]),
+        ([0.018] * 4, [0, 0.018, 0.038, 0.058]),
+    ],
+)
+def test_a_picture_is_decoded_shortly_before_it_is_due(decodings, asked):
+    clock = HandClock()
+    slow = Slow(clock, decodings)
+    source = LoopedSource(lambda: slow, rounds=1, clock=clock)
+    came = list(source)
+    assert source.dropped == 0 and len(came) == len(decodings)
+    assert slow.asked == pytest.approx(asked, abs=1e-9)
+
+
 def test_what_is_not_taken_in_time_is_left_out():
     clock = HandClock()
     source = LoopedSource(lambda: PatternSource(64, 48, 50, frames=100), clock=clock)
