@@ -319,6 +319,21 @@ def test_several_are_a_wall_and_a_click_shows_one(model, chromium):
         assert page.locator(".tile:visible").count() == 4
 
 
+def test_motion_jpeg_that_is_not_shown_is_not_sent(model, chromium):
+    with (
+        served([plan_of(source=SOURCE) for _ in range(2)], model) as site,
+        opened(f"{site.url}/?mjpeg", chromium) as page,
+    ):
+        moving(page, 0)
+        moving(page, 1)
+        first, second = (room.slot for room in site.house.rooms.values())
+        page.keyboard.press("1")
+        wait_until(lambda: page.wait_for_timeout(50) or (first.viewers, second.viewers) == (1, 0))
+        page.keyboard.press("0")
+        moving(page, 1)
+        assert (first.viewers, second.viewers) == (1, 1)
+
+
 def test_a_kiosk_shows_pictures_and_nothing_else(model, chromium):
     with (
         served([plan_of(source=SOURCE)], model) as site,
@@ -471,6 +486,7 @@ def test_webrtc_that_did_not_get_through_is_tried_again_beside_motion_jpeg(model
         until(page, "() => !document.querySelector('.tile img')")
         moving(page)
         assert page.evaluate("window.made") == 2
+        wait_until(lambda: page.wait_for_timeout(50) or site.room.slot.viewers == 1)
         place.close()
 
 

@@ -118,7 +118,9 @@ function makeTabs() {
 // The visitor's own camera
 
 async function visit() {
+  if (!hello) return;
   if (tiles.has(OWN)) return show(OWN);
+  if (!hello.camera) return say("Visitors' cameras are not taken here.");
   if (!navigator.mediaDevices) return say("Browsers give their camera to https pages only.");
   let camera;
   try {
@@ -187,7 +189,10 @@ live.on("picture", (data) => { save(new Blob([data], { type: "image/png" }), sna
 live.on("gone", async ({ greeted }) => {
   mark("gone", "no connection");
   if (greeted) return;
-  for (const tile of tiles.values()) tile.say("No connection to the server. The picture comes back by itself.");
+  for (const tile of tiles.values()) {
+    tile.say("No connection to the server. The picture comes back by itself.");
+    tile.caption("");
+  }
   await enter();
 });
 live.on("state", ({ rooms, sent }) => {

@@ -206,8 +206,12 @@ export class Tile {
   }
 
   #hidePlain() {
-    this.image?.remove();
+    const image = this.image;
     this.image = null;
+    if (image) {
+      image.src = ""; // browsers go on loading what is no longer in the page
+      image.remove();
+    }
     this.video.hidden = false;
   }
 
