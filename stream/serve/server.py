@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import ssl
 import time
 from collections.abc import Callable
@@ -145,7 +146,9 @@ class Server:
             )
         except (OSError, OverflowError) as error:
             await self._runner.cleanup()
-            reason = getattr(error, "strerror", None) or str(error)
+            # asyncio's own words say the address again.
+            number = getattr(error, "errno", None)
+            reason = os.strerror(number).lower() if number else str(error)
             raise UsageError(
                 f"nothing can be served at {self._host}, port {self._wanted_port}: {reason}; "
                 "choose another with --host and --port"

@@ -3,6 +3,7 @@
 const PATIENCE = 8000; // milliseconds for the first picture by WebRTC
 const STILL = 10000; // milliseconds in which a source that moves has to bring a picture
 const RETRY = 60000; // milliseconds before WebRTC is tried again beside Motion JPEG; then twice as many
+const SOON = 5000; // the same where it has got through before
 const LONGEST_RETRY = 16 * RETRY;
 const PAUSE = 2000; // milliseconds before Motion JPEG that broke off is asked for again
 const COUNTED = 3; // seconds over which the rate is taken
@@ -18,6 +19,7 @@ export class Tile {
   #decoded = 0; // pictures that came by this connection
   #moved = 0; // when the last of them did
   #retry = RETRY;
+  #worked = false; // whether WebRTC has ever brought a picture here
   #connection = null;
   #camera = null;
   #timer = 0;
@@ -45,7 +47,7 @@ export class Tile {
   /** Begins; `camera` is a visitor's own MediaStream. */
   async start({ camera = null, plain = false } = {}) {
     this.stop();
-    this.#retry = RETRY;
+    this.#retry = this.#worked ? SOON : RETRY;
     await this.#connect(camera, plain);
   }
 
@@ -137,6 +139,7 @@ export class Tile {
     const now = performance.now();
     if (decoded !== this.#decoded || !this.moves || document.hidden || this.recording) this.#moved = now;
     this.#decoded = decoded;
+    if (decoded) this.#worked = true;
     if (decoded && !this.recording) this.#hidePlain();
     const patience = decoded ? STILL : 3 * STILL; // a slow machine takes a while to begin
     if (now - this.#moved > patience && connection.connectionState !== "connecting") this.#again();
