@@ -334,6 +334,24 @@ def test_motion_jpeg_that_is_not_shown_is_not_sent(model, chromium):
         assert (first.viewers, second.viewers) == (1, 1)
 
 
+def test_more_by_motion_jpeg_than_a_browser_can_is_said_and_a_click_shows_one(model, chromium):
+    with (
+        served([plan_of(source=SOURCE) for _ in range(7)], model) as site,
+        opened(f"{site.url}/?mjpeg", chromium) as page,
+    ):
+        until(
+            page,
+            """() => [...document.querySelectorAll('.tile')].every((one) =>
+            one.querySelector('img')?.naturalWidth
+            || one.querySelector('.problem').textContent.includes('A click shows this one'))""",
+        )
+        assert page.locator(".tile img").count() == 5
+        page.get_by_role("button", name="Show pattern-7 alone").click()
+        moving(page, 6)
+        assert page.locator(".tile img").count() == 1
+        assert not page.locator(".tile:visible .problem").is_visible()
+
+
 def test_a_kiosk_shows_pictures_and_nothing_else(model, chromium):
     with (
         served([plan_of(source=SOURCE)], model) as site,

@@ -199,7 +199,7 @@ live.on("state", ({ rooms, sent }) => {
   for (const tile of tiles.values()) {
     const room = rooms[tile.key];
     if (!room) continue;
-    tile.say(room.problem);
+    tile.say(room.problem ?? tile.note);
     tile.moves = room.fps > 0;
     tile.latency = room.latency === undefined ? null : (sent[tile.key] ?? room.latency) + (tile.way ?? 0) + (tile.delay ?? 0);
     if (tile.image) tile.rate = room.fps;

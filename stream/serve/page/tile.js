@@ -7,13 +7,16 @@ const SOON = 5000; // the same where it has got through before
 const LONGEST_RETRY = 16 * RETRY;
 const PAUSE = 2000; // milliseconds before Motion JPEG that broke off is asked for again
 const COUNTED = 3; // seconds over which the rate is taken
+const MOST_PLAIN = 5; // browsers have six connections to a server, and the page needs one itself
 const OWN = "camera";
+const plain = new Set(); // the tiles that show Motion JPEG
 
 export class Tile {
   frames = 0; // shown so far
   delay = null; // milliseconds from a picture's arrival here until it is on the screen
   way = null; // half the round trip, in milliseconds
   recording = null;
+  note = null; // what is said where the server has nothing to say
   moves = false; // whether the server has pictures of it at this moment
   #counted = [];
   #decoded = 0; // pictures that came by this connection
@@ -198,6 +201,11 @@ export class Tile {
   }
 
   #showPlain() {
+    if (plain.size >= MOST_PLAIN) {
+      this.note = "Without WebRTC browsers show five pictures at once. A click shows this one.";
+      return;
+    }
+    plain.add(this);
     const image = new Image();
     image.alt = `${this.name}, live`;
     const ask = () => { image.src = `/api/rooms/${encodeURIComponent(this.key)}/mjpeg?${Date.now()}`; };
@@ -210,7 +218,8 @@ export class Tile {
 
   #hidePlain() {
     const image = this.image;
-    this.image = null;
+    this.image = this.note = null;
+    plain.delete(this);
     if (image) {
       image.src = ""; // browsers go on loading what is no longer in the page
       image.remove();
