@@ -130,6 +130,9 @@ async function visit() {
   } catch (error) {
     return say(`The camera cannot be used: ${error.message || error.name}`);
   }
+  camera.getVideoTracks()[0].onended = () => { // it was pulled out, or taken away in the browser
+    if (tiles.has(OWN)) { endVisit(); say("Your camera is gone."); }
+  };
   const tile = addTile(OWN, "Your camera");
   const off = document.createElement("button");
   Object.assign(off, { type: "button", className: "off", textContent: "Turn off", onclick: endVisit });
