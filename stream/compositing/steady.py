@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import reduce
+from functools import cache, reduce
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ _HELD = 0.85
 _QUIET, _MOVING = 1.5, 3.5
 """Differences between two frames, in multiples of the noise and one code value: up to the first
 nothing has changed, from the second on all has."""
-_NOISIEST = 4.0
+_NOISIEST = 4
 """Codes. What differs more in most of the picture is motion, not noise."""
 _REACH = 120
 """A picture's shorter side over how many pixels around one are looked at for motion."""
@@ -219,21 +219,18 @@ class _Who:
 def _coarse(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Some of a picture's pixels, about a hundred a side."""
     step = max(1, min(luma.shape) // 96)
-    return np.ascontiguousarray(luma[::step, ::step])
+    return luma[::step, ::step].copy()  # The picture is painted on afterwards.
 
 
-def _noise(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> float:
+def _noise(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> int:
     """By how much two coarse pictures differ where nothing moves, in codes: the lower quartile."""
     differs: Array = cv2.absdiff(before, now)
-    # What numpy.percentile(differs, 25) is, which sorts; values are few.
-    counts: Array = cv2.calcHist([differs], [0], None, [256], [0, 256])
-    reached = counts.ravel().cumsum()
-    place = 0.25 * (differs.size - 1)
-    low, high = np.searchsorted(reached, [math.floor(place), math.ceil(place)], side="right")
-    return float(min(_NOISIEST, low + (place - math.floor(place)) * (high - low)))
+    reached = (int(np.count_nonzero(differs <= code)) for code in range(_NOISIEST))
+    return sum(4 * count < differs.size for count in reached)
 
 
-def _table(noise: float) -> NDArray[np.uint8]:
+@cache
+def _table(noise: int) -> NDArray[np.uint8]:
     """How much of the last mask stays by the mean difference around a pixel, uint8 [256]."""
     level = np.arange(256) / (1 + noise)
     share = np.clip((_MOVING - level) / (_MOVING - _QUIET), 0, 1)

@@ -66,6 +66,25 @@ def test_a_still_edge_shimmers_less_than_half_as_much(noise):
     assert np.count_nonzero((after[-1] >= EDGE) != mean) < 0.05 * mean.sum()
 
 
+def test_a_picture_that_is_painted_on_afterwards_was_seen_as_it_came():
+    # So small and without padding, all of its pixels are looked at where they lie.
+    window, luma = (0, 144, 0, 176), grey()[:144, :176]
+    masks = [
+        Soft(window, codes(figure(56), np.float32(box), window), 2.5, 3.0)
+        for box in ((40, 20, 130, 140), (42, 21, 131, 139))
+    ]
+    seen = []
+    for painted in (False, True):
+        steady, first = Steady(), luma.copy()
+        steady(first, found(BOX), masks[:1], 0.0)
+        if painted:
+            first[:] = first[::-1, ::-1].copy()
+        (one,) = steady(luma.copy(), found(BOX), masks[1:], 0.04)
+        seen.append(one.values)
+    assert np.array_equal(*seen)
+    assert not np.array_equal(seen[0], masks[1].values)
+
+
 @pytest.mark.parametrize("gained", [True, False])
 @pytest.mark.parametrize("level", [255, 246, 200])
 def test_a_part_that_a_mask_gains_or_loses_comes_and_goes_at_once(gained, level):
