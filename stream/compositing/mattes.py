@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.compositing.enlarge import WHOLE, bend, enlargeable, enlarged, moved_by
+from stream.compositing.enlarge import WHOLE, bend, enlarged, spans
 from stream.compositing.planes import reduce_to
 from stream.roi import Window, mask_window, soft_strips
 
@@ -120,7 +120,7 @@ def joined(
         if window is None:
             there[...] = soft
         else:
-            np.maximum(there, soft, out=there)
+            cv2.max(there, soft, dst=there)
         window = found[0] if window is None else around(window, found[0])
     return Matte(alpha, window)
 
@@ -174,7 +174,7 @@ def matte(
     if side:
         wide = cv2.blur(soft, (side, side), borderType=cv2.BORDER_REPLICATE)
         soft = np.asarray(np.maximum(soft, cv2.add(wide, wide)) if edge.held else wide, np.uint8)
-    return (window, soft) if soft.any() else None
+    return (window, soft) if cv2.countNonZero(soft) else None
 
 
 def _fallen(
@@ -190,11 +190,17 @@ def _fallen(
 
     Where it is held, no pixel is less than it would be exactly.
     """
-    if enlargeable(mask, box):
-        off = moved_by(mask, box, window) if held else 0.0
-        if off <= _MOVED and (off := off * bend(mask) if held else 0.0) <= _OFF:
+    cells = spans(mask, box, window, near=held)
+    if cells is not None:
+        off = cells[0].off + cells[1].off if held else 0.0
+        # No bend is more than 2.
+        if 2 * off <= _OFF:
+            off *= 2
+        elif off <= _MOVED:
+            off *= bend(mask)
+        if off <= _OFF:
             least: Any = max(0, math.floor((low - off) * WHOLE))
-            over = cv2.subtract(enlarged(mask, box, window), least)
+            over = cv2.subtract(enlarged(mask, cells), least)
             return np.asarray(cv2.convertScaleAbs(over, alpha=gain / WHOLE, beta=0.499), np.uint8)
     fall = np.empty((window[1] - window[0], window[3] - window[2]), np.uint8)
     offset: Any = 0.5 - low * gain  # OpenCV takes a number too, which its types do not say.

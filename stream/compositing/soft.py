@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -103,21 +104,24 @@ def shaped(
     Returns:
         A window of the picture and uint8 of its size; None where no pixel is the object.
     """
-    band = min(0.45 if edge.held else 0.9, max(1e-3, edge.feather * SLOPE / soft.cell))
-    low = 0.5 - (band if edge.held else band / 2)
+    # Rounded, so that tables can be kept.
+    band = min(0.45 if edge.held else 0.9, max(1e-3, round(edge.feather * SLOPE / soft.cell, 3)))
     rest = edge.feather - band / SLOPE * soft.cell
     side = 0 if rest < 1 else 2 * math.ceil(rest / 2) + 1
-    level = (np.arange(256, dtype=np.float64) - EDGE + 0.5) / 255 + 0.5
-    fall = np.clip((level - low) / band, 0, 1)
-    alpha: NDArray[np.uint8] = np.asarray(
-        cv2.LUT(soft.values, np.rint(255 * fall).astype(np.uint8)), np.uint8
-    )
+    table = _fall(0.5 - (band if edge.held else band / 2), band)
+    alpha: NDArray[np.uint8] = np.asarray(cv2.LUT(soft.values, table), np.uint8)
     window = soft.window
     if side:
         window, alpha = _padded(window, alpha, size, side // 2)
         wide = cv2.blur(alpha, (side, side), borderType=cv2.BORDER_REPLICATE)
         alpha = np.asarray(np.maximum(alpha, cv2.add(wide, wide)) if edge.held else wide, np.uint8)
-    return (window, alpha) if alpha.any() else None
+    return (window, alpha) if cv2.countNonZero(alpha) else None
+
+
+@lru_cache(maxsize=256)
+def _fall(low: float, band: float) -> NDArray[np.uint8]:
+    level = (np.arange(256, dtype=np.float64) - EDGE + 0.5) / 255 + 0.5
+    return np.rint(255 * np.clip((level - low) / band, 0, 1)).astype(np.uint8)
 
 
 def whole(
