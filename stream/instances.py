@@ -389,8 +389,8 @@ class Instances:
 def box_iou(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
     """IoU of every box (N, 4) with every other (M, 4), float32 (N, M) in 0..1."""
     low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=2)
-    areas = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (first, second)]
+    sides = np.maximum(np.minimum(first[:, None, 2:], second[None, :, 2:]) - low, 0)
+    shared = sides[..., 0] * sides[..., 1]
+    areas = [(boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) for boxes in (first, second)]
     union = areas[0][:, None] + areas[1][None] - shared
     return np.asarray(shared / np.maximum(union, 1e-6), np.float32)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from stream.compositing.behind import composed
 from stream.compositing.canvas import Canvas
-from stream.compositing.coverage import Grid, Patch, grid_of, joined, kept, patch, pixels
+from stream.compositing.coverage import Grid, Patch, grid_of, joined, kept, patch, pixels, raised
 from stream.compositing.layer import Layer
-from stream.compositing.planes import Samples, blend_around, part, put, shrink_to
+from stream.compositing.planes import Samples, blend_around, part, put, reduce_to
 from stream.compositing.selection import ALL
 from stream.compositing.style import Style
 from stream.instances import Instances, box_iou
@@ -55,7 +55,7 @@ class _Seen(NamedTuple):
 
     identity: int | None
     box: NDArray[np.float32]
-    mask: NDArray[np.float32]
+    mask: NDArray[np.uint8]
     mask_box: NDArray[np.float32]
     seconds: float
     sure: bool = True
@@ -252,14 +252,15 @@ class Cover(Layer):
         bare, windows = joined(grid, patches)
         for cells in windows:
             window = pixels(grid, cells)
+            whole = kept(bare, grid, cells)
             shares: dict[tuple[int, int], NDArray[np.uint8]] = {}
             for place, (samples, step) in enumerate(zip(planes.samples, planes.steps, strict=True)):
                 if step not in shares:
-                    shares[step] = kept(bare, grid, cells, step)
+                    share = reduce_to(whole, step)
                     if self.hard:
-                        cv2.threshold(
-                            shares[step], _HALF - 1, 255, cv2.THRESH_BINARY_INV, dst=shares[step]
-                        )
+                        _, hard = cv2.threshold(share, _HALF - 1, 255, cv2.THRESH_BINARY_INV)
+                        share = np.asarray(hard, np.uint8)
+                    shares[step] = share
                 share, there = shares[step], part(samples, step, window)
                 cover = self.covered(canvas, samples, step, place, window, block)
                 if isinstance(cover, int):
@@ -304,19 +305,32 @@ def coarse(
 
 def _averages(samples: Samples, rows: int, columns: int) -> Samples:
     """The mean of each so many rows and columns, of fewer at the end."""
-    down, across = samples.shape[0] // rows, samples.shape[1] // columns
-    height, width = down * rows, across * columns
-    below, beside = height < samples.shape[0], width < samples.shape[1]
-    small = np.empty((down + below, across + beside), samples.dtype)
-    if down and across:
-        small[:down, :across] = shrink_to(samples[:height, :width], (across, down))
-    if below and across:
-        small[down, :across] = shrink_to(samples[height:, :width], (across, 1))
-    if beside and down:
-        small[:down, across:] = shrink_to(samples[:height, width:], (1, down))
-    if below and beside:
-        small[down, across] = round(float(samples[height:, width:].mean()))
+    height, width = samples.shape
+    whole, wide = height - height % rows, width - width % columns
+    small = np.empty((-(-height // rows), -(-width // columns)), samples.dtype)
+    for top, bottom, high in ((0, whole, rows), (whole, height, height % rows)):
+        for left, right, broad in ((0, wide, columns), (wide, width, width % columns)):
+            if top < bottom and left < right:
+                place = np.s_[top // rows : -(-bottom // rows), left // columns :]
+                means = _means(samples[top:bottom, left:right], high, broad)
+                small[place][:, : means.shape[1]] = means
     return small
+
+
+def _means(samples: Samples, rows: int, columns: int) -> Samples:
+    """The mean of each so many rows and columns, whatever is beside them.
+
+    Halving is many times as fast as averaging over any other area, so it is halved first.
+    """
+    height, width = samples.shape
+    means: Array = samples
+    while rows % 2 == 0 and columns % 2 == 0:
+        rows, columns, height, width = rows // 2, columns // 2, height // 2, width // 2
+        means = cv2.resize(means, (width, height), interpolation=cv2.INTER_AREA)
+    if (rows, columns) != (1, 1):
+        size = (width // columns, height // rows)
+        means = cv2.resize(means, size, interpolation=cv2.INTER_AREA)
+    return means
 
 
 @lru_cache(maxsize=256)
@@ -336,11 +350,11 @@ def _seen(instances: Instances, now: float, *, sure: bool) -> Iterator[_Seen]:
     if not len(instances):
         return
     ids = None if instances.track_ids is None else instances.track_ids.tolist()
-    boxes, places, masks = instances.boxes, instances.paste_boxes, instances.masks
-    finite = np.isfinite(boxes).all(axis=1) & np.isfinite(places).all(axis=1)
-    for index in np.flatnonzero(finite).tolist():
-        identity = None if ids is None else ids[index]
-        yield _Seen(identity, boxes[index], masks[index], places[index], now, sure)
+    boxes, places, masks = instances.boxes, instances.paste_boxes, raised(instances.masks)
+    for index, edges in enumerate(zip(boxes.tolist(), places.tolist(), strict=True)):
+        if all(math.isfinite(edge) for box in edges for edge in box):
+            identity = None if ids is None else ids[index]
+            yield _Seen(identity, boxes[index], masks[index], places[index], now, sure)
 
 
 def _shaped(canvas: Canvas, grid: Grid, seen: _Seen, scale: float) -> _Covered | None:

@@ -64,9 +64,16 @@ def grid_of(size: tuple[int, int], steps: tuple[int, int]) -> Grid:
     return Grid(size, unit * max(1, round(min(size) / _FINE / unit)))
 
 
+def raised(masks: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Masks of 0..1 in whole numbers of 0..255, rounded upwards; float32 [N, M, M], N not 0."""
+    flat = masks.reshape(-1, masks.shape[2])
+    codes: Array = cv2.convertScaleAbs(flat, alpha=255, beta=0.499)
+    return np.asarray(codes.reshape(masks.shape), np.uint8)
+
+
 def patch(
     grid: Grid,
-    mask: NDArray[np.float32],
+    mask: NDArray[np.uint8],
     box: NDArray[np.float32],
     threshold: float,
     reach: float,
@@ -75,49 +82,52 @@ def patch(
 
     Args:
         grid: of the picture.
-        mask: float32 [M, M], 0..1.
+        mask: uint8 [M, M], from `raised`.
         box: float32 [4], where it lies, in pixels of the picture; finite.
-        threshold: where the mask is above this, it is covered.
+        threshold: where the mask is above this, 0..1, it is covered.
         reach: how far beyond, in pixels.
 
     Returns:
         None where nothing of the picture is covered.
     """
-    cells = mask.shape
+    x1, y1, x2, y2 = box.tolist()
+    if not (x2 > x1 and y2 > y1):
+        return None
+    cells, (rows, columns) = mask.shape, grid.cells
     onward = max(1, math.ceil(_ONWARD * max(cells)))
     wide: Array = cv2.copyMakeBorder(mask, onward, onward, onward, onward, cv2.BORDER_REPLICATE)
-    left, top, right, bottom = (box / grid.side).tolist()
-    if not (right > left and bottom > top):
-        return None
     # Of the grid's cells a mask's cell takes so much.
-    across, down = (right - left) / cells[1], (bottom - top) / cells[0]
-    left, right = left - onward * across, right + onward * across
-    top, bottom = top - onward * down, bottom + onward * down
+    across, down = (x2 - x1) / grid.side / cells[1], (y2 - y1) / grid.side / cells[0]
+    left, right = x1 / grid.side - onward * across, x2 / grid.side + onward * across
+    top, bottom = y1 / grid.side - onward * down, y2 / grid.side + onward * down
     if min(across, down) < 1:  # Where the grid is coarser than the mask, the most of it counts.
-        kernel = [min(math.ceil(1 / max(one, 0.01)), max(cells)) for one in (down, across)]
-        wide = cv2.dilate(wide, np.ones(kernel, np.uint8))
+        sides = (min(math.ceil(1 / max(one, 0.01)), max(cells)) for one in (down, across))
+        wide = cv2.dilate(wide, _square(*sides))
     radius = max(1, math.ceil(reach / grid.side))
-    rows, columns = grid.cells
-    window = (
-        max(0, math.floor(top) - radius),
-        min(rows, math.ceil(bottom) + radius),
-        max(0, math.floor(left) - radius),
-        min(columns, math.ceil(right) + radius),
-    )
-    if window[0] >= window[1] or window[2] >= window[3]:
+    first, last = max(0, math.floor(top) - radius), min(rows, math.ceil(bottom) + radius)
+    before, after = max(0, math.floor(left) - radius), min(columns, math.ceil(right) + radius)
+    if first >= last or before >= after:
         return None
     # From the middles of the grid's cells to the mask's.
     place = np.array(
         [
-            [1 / across, 0, (window[2] + 0.5 - left) / across - 0.5],
-            [0, 1 / down, (window[0] + 0.5 - top) / down - 0.5],
+            [1 / across, 0, (before + 0.5 - left) / across - 0.5],
+            [0, 1 / down, (first + 0.5 - top) / down - 0.5],
         ]
     )
-    size = (window[3] - window[2], window[1] - window[0])
+    size = (after - before, last - first)
     soft = cv2.warpAffine(wide, place, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    inside = np.asarray(soft > np.float32(threshold)).view(np.uint8)
-    inside *= np.uint8(_THIRD)
-    return Patch(window, inside, radius) if inside.any() else None
+    # One less than the threshold, as what is interpolated is rounded.
+    least = max(0, math.floor(255 * threshold) - 1)
+    _, inside = cv2.threshold(soft, least, _THIRD, cv2.THRESH_BINARY)
+    column, row, width, height = cv2.boundingRect(inside)
+    if not width:
+        return None
+    # No more than it reaches to.
+    top, bottom = max(0, row - radius), min(size[1], row + height + radius)
+    left, right = max(0, column - radius), min(size[0], column + width + radius)
+    window = (first + top, first + bottom, before + left, before + right)
+    return Patch(window, np.asarray(inside[top:bottom, left:right], np.uint8), radius)
 
 
 def joined(grid: Grid, patches: Sequence[Patch]) -> tuple[NDArray[np.uint8], list[Window]]:
@@ -140,16 +150,20 @@ def joined(grid: Grid, patches: Sequence[Patch]) -> tuple[NDArray[np.uint8], lis
         for (top, bottom, left, right), own, _ in alike:
             there = inside[top:bottom, left:right]
             cv2.max(there, own, dst=there)
-        places = np.array([one.window for one in alike])
-        (top, _, left, _), (_, bottom, _, right) = places.min(axis=0), places.max(axis=0)
+        top, bottom, left, right = _around_all(alike)
         there = plane[top:bottom, left:right]
         grown = cv2.dilate(inside[top:bottom, left:right], _disc(radius))
         cv2.max(there, grown, dst=there)
-    # A cell counts for each of nine; three, as on a straight edge, are enough.
-    counts = cv2.boxFilter(plane, -1, (3, 3), normalize=False, borderType=cv2.BORDER_REPLICATE)
-    bare = np.asarray(cv2.bitwise_not(counts), np.uint8)
-    windows: list[Window] = []
     rows, columns = plane.shape
+    top, bottom, left, right = _around_all(patches)
+    near = np.s_[max(0, top - 2) : bottom + 2, max(0, left - 2) : right + 2]
+    # A cell counts for each of nine; three, as on a straight edge, are enough.
+    counts = cv2.boxFilter(
+        plane[near], -1, (3, 3), normalize=False, borderType=cv2.BORDER_REPLICATE
+    )
+    bare = np.full(grid.cells, 255, np.uint8)
+    cv2.bitwise_not(counts, dst=bare[near])
+    windows: list[Window] = []
     for top, bottom, left, right in {one.window: None for one in patches}:
         window = (max(0, top - 2), min(rows, bottom + 2), max(0, left - 2), min(columns, right + 2))
         if any(_within(window, one) for one in windows):
@@ -163,6 +177,11 @@ def joined(grid: Grid, patches: Sequence[Patch]) -> tuple[NDArray[np.uint8], lis
     return bare, windows
 
 
+def _around_all(patches: Sequence[Patch]) -> Window:
+    tops, bottoms, lefts, rights = zip(*(one.window for one in patches), strict=True)
+    return min(tops), max(bottoms), min(lefts), max(rights)
+
+
 def pixels(grid: Grid, window: Window) -> Window:
     """The part of the picture under a window of cells."""
     return (
@@ -173,32 +192,29 @@ def pixels(grid: Grid, window: Window) -> Window:
     )
 
 
-def kept(
-    bare: NDArray[np.uint8], grid: Grid, window: Window, step: tuple[int, int]
-) -> NDArray[np.uint8]:
-    """How far samples stay as they are: not at all in covered cells, more and more beside them.
+def kept(bare: NDArray[np.uint8], grid: Grid, window: Window) -> NDArray[np.uint8]:
+    """How far pixels stay as they are: not at all in covered cells, more and more beside them.
 
     Args:
         bare: uint8 of the grid's cells, from `joined`.
         grid: the cells.
         window: in cells.
-        step: rows and columns of luma per sample.
 
     Returns:
-        uint8 of the window's size in samples, as far as the picture has any.
+        uint8 of the window's pixels, as far as the picture has any.
     """
     top, bottom, left, right = window
     # With the cells beside the window, towards which the outermost are interpolated.
     first, before = max(0, top - 1), max(0, left - 1)
-    part = bare[first : bottom + 1, before : right + 1]
-    down, across = grid.side // step[0], grid.side // step[1]
-    size = (part.shape[1] * across, part.shape[0] * down)
+    part, side = bare[first : bottom + 1, before : right + 1], grid.side
+    size = (part.shape[1] * side, part.shape[0] * side)
     large: Array = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
     shown = pixels(grid, window)
-    rows = -(-(shown[1] - shown[0]) // step[0])
-    columns = -(-(shown[3] - shown[2]) // step[1])
-    y, x = (top - first) * down, (left - before) * across
-    return np.asarray(large[y : y + rows, x : x + columns], np.uint8)
+    y, x = (top - first) * side, (left - before) * side
+    return np.asarray(
+        large[y : y + shown[1] - shown[0], x : x + shown[3] - shown[2]],
+        np.uint8,
+    )
 
 
 def _within(one: Window, other: Window) -> bool:
@@ -207,6 +223,11 @@ def _within(one: Window, other: Window) -> bool:
 
 def _touch(one: Window, other: Window) -> bool:
     return one[0] <= other[1] and other[0] <= one[1] and one[2] <= other[3] and other[2] <= one[3]
+
+
+@lru_cache(maxsize=64)
+def _square(rows: int, columns: int) -> NDArray[np.uint8]:
+    return np.ones((rows, columns), np.uint8)
 
 
 @lru_cache(maxsize=64)

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.compositing.coverage import grid_of, joined, kept, patch, pixels
+from stream.compositing.coverage import grid_of, joined, kept, patch, pixels, raised
+from stream.compositing.planes import reduce_to
 from stream.roi import threshold_mask
 from tests.compositing.pictures import figure
 
@@ -15,12 +16,12 @@ BOXES = np.float32([(300, 100, 700, 700), (650, 200, 900, 700), (-80, 500, 90, 8
 def covered(boxes, size=SIZE, reach=11.0, step=(1, 1)):
     """How far pixels stay, and which of them the objects are."""
     grid = grid_of(size, (2, 2))
-    patches = [patch(grid, figure(56), box, 0.25, reach) for box in boxes]
+    patches = [patch(grid, raised(figure(56)[None])[0], box, 0.25, reach) for box in boxes]
     bare, windows = joined(grid, [one for one in patches if one is not None])
     plane = np.full((size[0] // step[0], size[1] // step[1]), 255, np.uint8)
     for cells in windows:
         top, bottom, left, right = pixels(grid, cells)
-        own = kept(bare, grid, cells, step)
+        own = reduce_to(kept(bare, grid, cells), step)
         plane[top // step[0] : -(-bottom // step[0]), left // step[1] : -(-right // step[1])] = own
     return plane
 
