@@ -226,8 +226,9 @@ def draw(
     """
     seen = look(planes, region, mask, box)
     shown = np.empty((region.height, region.width, 4), np.uint8)
-    places = [0, 0, 1, 1, 2, 2, 3, 3]
-    cv2.mixChannels([as_rgb(seen[:3], planes.encoding), seen[3]], [shown], places)
+    # In two steps, which together take half of mixChannels' time.
+    cv2.cvtColor(as_rgb(seen[:3], planes.encoding), cv2.COLOR_RGB2RGBA, dst=shown)
+    cv2.insertChannel(seen[3], shown, 3)
     seen[3] = within_reach(learned(shown), seen[3])
     return seen
 

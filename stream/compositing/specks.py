@@ -28,26 +28,22 @@ def has_specks(masks: NDArray[np.float32], threshold: float) -> bool:
         threshold: a cell above this is the object's.
     """
     count, rows, columns = masks.shape
-    image = np.zeros((count, rows + 2, columns + 2), np.uint8)
-    cells = image.view(np.bool_)
+    height = rows + 2
+    image = np.zeros((count * height, columns + 2), np.uint8)
+    cells = image.view(np.bool_).reshape(count, height, columns + 2)
     np.greater(masks, threshold, out=cells[:, 1:-1, 1:-1])
-    if _holes(image.reshape(count * (rows + 2), columns + 2)) > 0:
+    # Following outlines takes a fifth of the time that labelling components does.
+    outlines, tree = cv2.findContours(image, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    if any(around >= 0 for *_, around in ([] if tree is None else tree[0].tolist())):
         return True
     # Without holes there are as many pieces as cells, less pairs beside each other, and squares of
     # four (Euler's number of a picture).
-    beside, below = cells[:, :, 1:] & cells[:, :, :-1], cells[:, 1:] & cells[:, :-1]
-    squares = beside[:, 1:] & beside[:, :-1]
-    ones, across, down, fours = (np.count_nonzero(of) for of in (cells, beside, below, squares))
-    return bool(ones - across - down + fours > np.count_nonzero(cells.any(axis=(1, 2))))
-
-
-def _holes(image: Array) -> int:
-    """Pieces of zeros, each of cells beside each other, that do not reach the image's rim.
-
-    Following outlines takes a fifth of the time that labelling components does.
-    """
-    _, tree = cv2.findContours(image, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    return 0 if tree is None else int(np.count_nonzero(tree[0, :, 3] >= 0))
+    beside = cv2.bitwise_and(image[:, 1:], image[:, :-1])
+    below = cv2.bitwise_and(image[1:], image[:-1])
+    squares = cv2.bitwise_and(beside[1:], beside[:-1])
+    ones, across, down, fours = map(cv2.countNonZero, (image, beside, below, squares))
+    shown = {int(outline[0, 0, 1]) // height for outline in outlines}
+    return ones - across - down + fours > len(shown)
 
 
 def without_specks(
