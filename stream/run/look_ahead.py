@@ -15,6 +15,7 @@ from stream.motion.flow import Grey, small_grey
 from stream.motion.propagator import Propagator, is_cut
 from stream.run.figures import Job
 from stream.run.schedule import Ahead, Answer, Finder, InferencePool, Schedule, Work
+from stream.run.unsure import doubting
 from stream.timing import timed
 
 LARGEST = 12
@@ -148,25 +149,36 @@ class LookAhead(Schedule):
         yield from held.flush()
 
     def _release(self, grey: Grey | None, found: Instances | None) -> list[Work]:
-        """Gives the waiting frames their instances, from the key before or the one after them."""
+        """Gives the waiting frames their instances, from the key before or the one after them.
+
+        Where objects are covered each has those of the other key besides, as unsure: who is in
+        either is covered in all frames between.
+        """
         after = Propagator()
         if grey is not None and found is not None:
             after.set_key(grey, found)
         waiting = [
             (item, own) for item, own in self._waiting if isinstance(item, Job) and own is not None
         ]
-        count = len(waiting)
+        count, covers = len(waiting), self._finder.covers
+        later: list[Instances | None] = [None] * count
         # From the later key backwards, so that each measurement is the next one's first guess.
         for place in range(count - 1, -1, -1):
             job, own = waiting[place]
-            if count - place < place + 1 and after.ready:
+            if (covers or count - place < place + 1) and after.ready:
                 with timed(job.frame.stages, "motion"):
-                    job.frame.instances = after.propagate_to(own)
-        for job, own in waiting:
+                    later[place] = after.propagate_to(own)
+        for place, (job, own) in enumerate(waiting):
             job.inferred = False
-            if job.frame.instances is None:
+            nearer = later[place] if count - place < place + 1 else None
+            earlier = None
+            if covers or nearer is None:
                 with timed(job.frame.stages, "motion"):
-                    job.frame.instances = self._propagator.propagate_to(own)
+                    earlier = self._propagator.propagate_to(own)
+            if nearer is None:
+                job.frame.instances = doubting(earlier, later[place])
+            else:
+                job.frame.instances = doubting(nearer, earlier)
         self.propagated += count
         released = [item for item, _ in self._waiting]
         self._waiting.clear()

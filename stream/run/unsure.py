@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,23 @@ def unsure_of(
             coming.append(there.select(new))
             known = np.concatenate([known, coming[-1].boxes])
     return left.joined(coming)
+
+
+def doubting(found: Instances | None, others: Instances | None) -> Instances | None:
+    """What is found in a frame, with others that may be there as unsure.
+
+    Args:
+        found: what is shown; None where nothing is known of the frame.
+        others: of the same picture, with what is unsure of them; None for none.
+    """
+    if others is None:
+        return found
+    sure = replace(others, unsure=None)
+    if found is None:
+        found = replace(sure.select([]), unsure=None)
+    known = found.select([]) if found.unsure is None else found.unsure
+    parts = [one for one in (sure, others.unsure) if one is not None and len(one)]
+    return replace(found, unsure=known.joined(parts)) if parts else found
 
 
 def _not_among(candidates: Instances, shown: Instances) -> NDArray[np.bool_]:

