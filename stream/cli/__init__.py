@@ -30,6 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         SystemExit: always.
     """
     if arguments is None:
+        from stream.cli._arguments import hide
+
+        # First of all: what others see of a password should be gone before the rest is loaded.
+        hide()
         _look_for_garbage_later()
     # OpenCV writes lines of its own about a damaged picture, beside the one sentence.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")

@@ -17,7 +17,6 @@ import typer
 from typer.main import get_command
 
 from stream.cli import _common as common
-from stream.cli._arguments import hide
 from stream.cli._commands import PLACES, load
 from stream.cli._help import Group
 from stream.cli._hints import no_such_command
@@ -94,8 +93,6 @@ def run(arguments: Sequence[str] | None) -> NoReturn:
     Raises:
         SystemExit: always.
     """
-    if arguments is None:
-        hide()
     try:
         code = _run(arguments)
     finally:

@@ -18,6 +18,7 @@ let active = null; // the source that figures and controls are about
 let alone = asked.get("source"); // the one that is shown, or null for all
 let snapshotName = "snapshot.png";
 let saidTimer = 0;
+let visitAtOnce = false; // the visitor's camera was asked for before there was anything
 let token = tokenOfLink(); // in memory alone: a server that was started again knows no session
 
 if (asked.has("kiosk")) document.body.dataset.kiosk = "";
@@ -118,7 +119,7 @@ function makeTabs() {
 // The visitor's own camera
 
 async function visit() {
-  if (!hello) return;
+  if (!hello) { visitAtOnce = true; return; }
   if (tiles.has(OWN)) return show(OWN);
   if (!hello.camera) return say("Visitors' cameras are not taken here.");
   if (!navigator.mediaDevices) return say("Browsers give their camera to https pages only.");
@@ -174,6 +175,8 @@ live.on("hello", (message) => {
   if (!tiles.has(alone)) alone = null;
   if (alone === null && tiles.size === 1) active = null;
   arrange();
+  if (visitAtOnce) visit();
+  visitAtOnce = false;
 });
 
 live.on("answer", ({ room, sdp }) => tiles.get(room)?.answer(sdp));
