@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
-from stream.compositing.mattes import Edge, Matte, on_grid, usual_feather
-from stream.compositing.planes import Samples, blend_around, part
-from stream.roi import Window
+from stream.compositing.masks import Scratch
+from stream.compositing.mattes import Edge, Matte, apart, on_grid, usual_feather
+from stream.compositing.planes import Samples, part
 from stream.types import Array
 
 
@@ -66,43 +66,55 @@ class Behind(Layer):
         backgrounds = self.backgrounds(canvas, matte)
         if all(background is None for background in backgrounds):
             return
-        if matte.window is None:
-            for samples, background in zip(canvas.planes.samples, backgrounds, strict=False):
-                if background is not None:
-                    fill(samples, background)
-            return
-        self._compose(canvas, matte, on_grid(matte.window, canvas.size, canvas.grid), backgrounds)
-
-    def _compose(
-        self,
-        canvas: Canvas,
-        matte: Matte,
-        window: Window,
-        backgrounds: Sequence[Background | None],
-    ) -> None:
-        planes, scratch = canvas.planes, canvas.memory.scratch
+        planes = canvas.planes
+        # What lies between objects that are far apart is filled only.
+        windows = apart(on_grid(one, canvas.size, canvas.grid) for one in matte.parts)
         for samples, step, background in zip(
             planes.samples, planes.steps, backgrounds, strict=False
         ):
-            if background is None:
-                continue
-            share = matte.reduced(window, step, held=self.held)
-            there = part(samples, step, window)
-            if isinstance(background, int):
-                clear_around(samples, step, window, background)
-                blend_around(there, share, background, scratch("added", share.shape))
-            elif samples.dtype == np.uint8 and samples.strides[0] > 0:
-                # Where the share is 255 a sample is exactly itself, and nothing is added to it.
-                own = scratch("own", share.shape)
-                cv2.multiply(there, share, dst=own, scale=1 / 255)
-                rest = cv2.bitwise_not(share, dst=scratch("rest", share.shape))
-                fill(samples, background)
-                cv2.multiply(there, rest, dst=there, scale=1 / 255)
-                cv2.add(there, own, dst=there)
-            else:
-                ours = there.copy()
-                fill(samples, background)
-                there[...] = composed(ours, there.copy(), share)
+            if background is not None:
+                shares = [matte.reduced(one, step, held=self.held) for one in windows]
+                places = [part(samples, step, one) for one in windows]
+                _compose(samples, places, shares, background, canvas.memory.scratch)
+
+
+def _compose(
+    samples: Samples,
+    places: Sequence[Samples],
+    shares: Sequence[NDArray[np.uint8]],
+    background: Background,
+    scratch: Scratch,
+) -> None:
+    """Puts a background into a plane, but for objects.
+
+    Args:
+        samples: the plane.
+        places: parts of it that do not touch each other, and hold all objects.
+        shares: how far each sample of these is an object's.
+        background: what is behind.
+        scratch: gives memory.
+    """
+    if samples.dtype != np.uint8 or samples.strides[0] < 0:
+        ours = [there.copy() for there in places]
+        fill(samples, background)
+        for there, mine, share in zip(places, ours, shares, strict=True):
+            there[...] = composed(mine, there.copy(), share)
+        return
+    # Where the share is 255 a sample is exactly itself, and nothing is added to it.
+    memory = scratch("own", (1, sum(share.size for share in shares))).ravel()
+    own: list[Array] = []
+    for there, share in zip(places, shares, strict=True):
+        own.append(memory[: share.size].reshape(share.shape))
+        memory = memory[share.size :]
+        cv2.multiply(there, share, dst=own[-1], scale=1 / 255)
+    fill(samples, background)
+    for there, share, mine in zip(places, shares, own, strict=True):
+        if isinstance(background, int):
+            cv2.convertScaleAbs(share, dst=there, alpha=-background / 255, beta=background)
+        else:
+            rest = cv2.bitwise_not(share, dst=scratch("rest", share.shape))
+            cv2.multiply(there, rest, dst=there, scale=1 / 255)
+        cv2.add(there, mine, dst=there)
 
 
 def fill(samples: Samples, background: Background) -> None:
@@ -133,18 +145,3 @@ def composed(ours: Samples, theirs: Samples, alpha: NDArray[np.uint8]) -> Sample
     whole: Array = cv2.multiply(mine, strength, scale=1 / 255)
     cv2.add(whole, cv2.multiply(others, rest, scale=1 / 255), dst=whole)
     return whole.reshape(ours.shape)
-
-
-def clear_around(
-    samples: Samples, step: tuple[int, int], window: Window, background: Samples | int
-) -> None:
-    """Puts a background above, below, left and right of a window."""
-    top, bottom = window[0] // step[0], -(-window[1] // step[0])
-    left, right = window[2] // step[1], -(-window[3] // step[1])
-    for place in (
-        np.s_[:top, :],
-        np.s_[bottom:, :],
-        np.s_[top:bottom, :left],
-        np.s_[top:bottom, right:],
-    ):
-        samples[place] = background if isinstance(background, int) else background[place]

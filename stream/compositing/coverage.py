@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.compositing.mattes import around
+from stream.compositing.mattes import apart
 from stream.roi import Window
 from stream.types import Array
 
@@ -163,17 +163,10 @@ def joined(grid: Grid, patches: Sequence[Patch]) -> tuple[NDArray[np.uint8], lis
     )
     bare = np.full(grid.cells, 255, np.uint8)
     cv2.bitwise_not(counts, dst=bare[near])
-    windows: list[Window] = []
-    for top, bottom, left, right in {one.window: None for one in patches}:
-        window = (max(0, top - 2), min(rows, bottom + 2), max(0, left - 2), min(columns, right + 2))
-        if any(_within(window, one) for one in windows):
-            continue
-        # What grows may come to touch another.
-        while touching := [one for one in windows if _touch(one, window)]:
-            for one in touching:
-                windows.remove(one)
-                window = around(window, one)
-        windows.append(window)
+    windows = apart(
+        (max(0, top - 2), min(rows, bottom + 2), max(0, left - 2), min(columns, right + 2))
+        for top, bottom, left, right in (one.window for one in patches)
+    )
     return bare, windows
 
 
@@ -215,14 +208,6 @@ def kept(bare: NDArray[np.uint8], grid: Grid, window: Window) -> NDArray[np.uint
         large[y : y + shown[1] - shown[0], x : x + shown[3] - shown[2]],
         np.uint8,
     )
-
-
-def _within(one: Window, other: Window) -> bool:
-    return other[0] <= one[0] and one[1] <= other[1] and other[2] <= one[2] and one[3] <= other[3]
-
-
-def _touch(one: Window, other: Window) -> bool:
-    return one[0] <= other[1] and other[0] <= one[1] and one[2] <= other[3] and other[2] <= one[3]
 
 
 @lru_cache(maxsize=64)

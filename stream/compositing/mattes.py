@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import cv2
@@ -45,10 +46,12 @@ class Matte:
     Attributes:
         alpha: uint8 of the picture's size, 0 (not at all) to 255 (wholly); not to be written to.
         window: outside it, all is 0; None where there is no object.
+        parts: windows outside which all is 0, of each object.
     """
 
-    def __init__(self, alpha: NDArray[np.uint8], window: Window | None) -> None:
-        self.alpha, self.window = alpha, window
+    def __init__(self, alpha: NDArray[np.uint8], parts: Sequence[Window]) -> None:
+        self.alpha, self.parts = alpha, tuple(parts)
+        self.window = reduce(around, parts) if parts else None
         self._reduced: dict[tuple[Window, tuple[int, int], bool], NDArray[np.uint8]] = {}
 
     def reduced(self, window: Window, step: tuple[int, int], *, held: bool) -> NDArray[np.uint8]:
@@ -111,18 +114,18 @@ def joined(
         alpha: uint8 of the picture's size, zeros, which is written to.
         parts: a window of the picture and uint8 of its size each; None is nothing.
     """
-    window: Window | None = None
+    windows: list[Window] = []
     for found in parts:
         if found is None:
             continue
         (top, bottom, left, right), soft = found
         there = alpha[top:bottom, left:right]
-        if window is None:
-            there[...] = soft
-        else:
+        if windows:
             cv2.max(there, soft, dst=there)
-        window = found[0] if window is None else around(window, found[0])
-    return Matte(alpha, window)
+        else:
+            there[...] = soft
+        windows.append(found[0])
+    return Matte(alpha, windows)
 
 
 def matte(
@@ -221,6 +224,23 @@ def around(one: Window, other: Window) -> Window:
         min(one[2], other[2]),
         max(one[3], other[3]),
     )
+
+
+def apart(windows: Iterable[Window]) -> list[Window]:
+    """Windows that hold all of several and do not touch each other."""
+    found: list[Window] = []
+    for window in dict.fromkeys(windows):
+        held = window
+        # What grows may come to touch another.
+        while touching := [one for one in found if _touch(one, held)]:
+            held = reduce(around, touching, held)
+            found = [one for one in found if one not in touching]
+        found.append(held)
+    return found
+
+
+def _touch(one: Window, other: Window) -> bool:
+    return one[0] <= other[1] and other[0] <= one[1] and one[2] <= other[3] and other[2] <= one[3]
 
 
 def on_grid(window: Window, size: tuple[int, int], grid: tuple[int, int]) -> Window:

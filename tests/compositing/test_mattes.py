@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.compositing.mattes import Edge, matte, on_grid, union
+from stream.compositing.mattes import Edge, apart, matte, on_grid, union
 from stream.roi import paste_mask
 from tests.compositing.pictures import figure
 
@@ -91,3 +91,21 @@ def test_objects_are_joined_and_outside_the_window_is_nothing():
 def test_a_window_on_the_grid_holds_the_window():
     assert on_grid((3, 9, 5, 11), (50, 50), (2, 4)) == (2, 10, 4, 12)
     assert on_grid((3, 49, 5, 47), (49, 47), (2, 4)) == (2, 49, 4, 47)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 60), st.integers(1, 25), st.integers(0, 60), st.integers(1, 25)),
+        max_size=12,
+    )
+)
+def test_windows_apart_hold_all_and_do_not_touch(places):
+    windows = [(top, top + high, left, left + wide) for top, high, left, wide in places]
+    plane = np.zeros((90, 90), np.uint8)
+    found = apart(windows)
+    for top, bottom, left, right in found:
+        # With a pixel around, as windows beside each other touch.
+        assert not plane[max(0, top - 1) : bottom + 1, max(0, left - 1) : right + 1].any()
+        plane[top:bottom, left:right] = 1
+    assert all(plane[top:bottom, left:right].all() for top, bottom, left, right in windows)
+    assert len(found) <= len(set(windows))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from stream.compositing.behind import clear_around
+import numpy as np
+
 from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
 from stream.compositing.mattes import Edge, usual_feather
 from stream.compositing.own_colour import give_own_colours, grown, reach_of
+from stream.compositing.planes import Samples
+from stream.roi import Window
 
 
 class Cutout(Layer):
@@ -47,4 +50,17 @@ class Cutout(Layer):
         window = grown(matte.window, canvas.size, planes.grid, 2 * reach)
         give_own_colours(planes, canvas.alpha, window, reach, nothing)
         for samples, step, code in zip(planes.samples, planes.steps, nothing, strict=False):
-            clear_around(samples, step, window, code)
+            _clear_around(samples, step, window, code)
+
+
+def _clear_around(samples: Samples, step: tuple[int, int], window: Window, code: int) -> None:
+    """Puts a code value above, below, left and right of a window."""
+    top, bottom = window[0] // step[0], -(-window[1] // step[0])
+    left, right = window[2] // step[1], -(-window[3] // step[1])
+    for place in (
+        np.s_[:top, :],
+        np.s_[bottom:, :],
+        np.s_[top:bottom, :left],
+        np.s_[top:bottom, right:],
+    ):
+        samples[place] = code

@@ -39,4 +39,4 @@ class Spotlight(Dim):
             max(0, left - reach),
             min(width, right + reach),
         )
-        return Matte(np.asarray(cv2.max(wide, sharp.alpha), np.uint8), window)
+        return Matte(np.asarray(cv2.max(wide, sharp.alpha), np.uint8), [window])
