@@ -75,6 +75,7 @@ class Turns:
                     return False
                 self._ask(turn)
             del self._waiting[turn]
+            turn.busy = True
             self._mark = max(self._mark, turn.mark)
             self._under_way += 1
             return True
@@ -99,6 +100,7 @@ class Turns:
         """A source's inference is done, or it never began."""
         with self._changed:
             self._under_way -= 1
+            turn.busy = False
             self._idle_since = turn.seen = self._now()
             if seconds:
                 before = self._usual.get(model, seconds)
@@ -125,10 +127,10 @@ class Turns:
 
     @property
     def sources(self) -> int:
-        """How many sources have asked lately."""
+        """How many sources have asked lately, or are inferred now, however long that takes."""
         with self._changed:
             since = self._now() - _FORGOTTEN
-            return sum(one.seen >= since for one in self._members)
+            return sum(one.busy or one.seen >= since for one in self._members)
 
     def leave(self, turn: Turn) -> None:
         """A source has ended."""
@@ -145,6 +147,7 @@ class Turn:
         mark: seconds of inference that it has had, or that it came in with.
         usual: seconds that one of its model takes, as a running mean over all sources.
         seen: when it asked last, or was done.
+        busy: whether an inference of its is under way.
     """
 
     def __init__(self, turns: Turns) -> None:
@@ -152,6 +155,7 @@ class Turn:
         self.mark = 0.0
         self.usual = 0.0
         self.seen = float("-inf")
+        self.busy = False
 
     @property
     def rest(self) -> float:

@@ -241,17 +241,22 @@ def _announce(
     say: Say, options: ServeOptions, port: int, token: str | None, fingerprint: str | None
 ) -> None:
     """Says where the page is; the token once, as a link and as a code for a phone's camera."""
+    from stream.serve.guard import is_own
+
     host = options.host
     others: list[str] = []
     if host in _ALL:
-        host, *others = [*addresses(), "127.0.0.1"]
+        # All addresses of IPv6 are none of IPv4, and the other way round.
+        own = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, "127.0.0.1")
+        here = [one for one in addresses() if host == "" or (":" in one) == (":" in host)]
+        host, *others = [*here, own]
     host = f"[{host}]" if ":" in host else host
     page = f"{'http' if fingerprint is None else 'https'}://{host}:{port}/"
     seen = sys.stderr.isatty()
     # A token of the operator's own is known already; a journal must not hold it.
     link = page if token is None or (options.token and not seen) else f"{page}#token={token}"
     say(f"the page is at {link} (Ctrl-C ends it)")
-    also = [one for one in others if ":" not in one and one != "127.0.0.1"]
+    also = [one for one in others if ":" not in one and not is_own(one)]
     if also:
         say(f"this machine's other addresses lead there too: {', '.join(also)}")
     if fingerprint is not None:

@@ -29,6 +29,19 @@ def test_several_at_once_where_the_machine_can():
     assert first.take() and second.take() and not third.take()
 
 
+def test_who_is_inferred_for_long_counts_all_the_while():
+    hands = Hands()
+    turns = Turns(now=hands)
+    first, second = turns.join(), turns.join()
+    assert first.take() and not second.take()
+    hands.at += 3.0
+    assert not second.take()
+    assert first.sources == second.sources == 2
+    first.give_back(3.0)
+    hands.at += 1.0
+    assert first.sources == 1
+
+
 def test_who_waits_longer_than_a_rest_begins_when_it_is_over():
     turns = Turns()
     first, second = turns.join(), turns.join()

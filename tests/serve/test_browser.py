@@ -559,5 +559,8 @@ def test_it_can_be_used_by_everybody(model, chromium, axe, scheme, size):
         found = page.evaluate("() => axe.run()")
         page.keyboard.press("?")
         problems = found["violations"] + page.evaluate("() => axe.run('#help')")["violations"]
+        page.keyboard.press("Escape")
+        page.evaluate("document.getElementById('door').showModal()")
+        problems += page.evaluate("() => axe.run('#door')")["violations"]
     said = [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in problems]
     assert not said, json.dumps(said, indent=1)

@@ -60,5 +60,16 @@ def test_the_link_is_one_that_a_phone_can_open_and_the_others_are_named(monkeypa
     assert said[1].endswith(": 192.168.7.20, 10.5.0.1, 172.17.0.1") and "t" * 16 not in said[1]
 
 
+@pytest.mark.usefixtures("networks")
+@pytest.mark.parametrize(
+    ("host", "shown"), [("0.0.0.0", "192.168.1.5"), ("::", "[2001:db8::20]"), ("::1", "[::1]")]
+)
+def test_the_link_is_of_the_kind_of_addresses_that_it_listens_at(monkeypatch, host, shown):
+    monkeypatch.setattr(serving, "_outward", lambda: None)
+    said: list[str] = []
+    serving._announce(said.append, ServeOptions(host=host), 8000, None, None)
+    assert said[0].startswith(f"the page is at http://{shown}:8000/ ")
+
+
 def test_it_is_found_without_a_word_to_anybody():
     assert serving._outward() is None or serving._outward() in serving.addresses()
