@@ -315,8 +315,13 @@ class Room(Aside):
         frame = self.slot.frame
         notes = list(getattr(run.source, "notes", ()))
         still = stands_still(run.still_for, rate)
+        problem: str | None = None
+        if still:
+            problem = notes[0] if notes else "no picture comes"
+        elif self.slot.viewers and frame is None:
+            problem = "the model looks at the first picture"  # which is not shown before
         return state | {
-            "problem": (notes[0] if notes else "no picture comes") if still else None,
+            "problem": problem,
             "fps": 0.0 if rate is None or still else round(rate, 1),
             "latency": round(1e3 * recent.get(CAPTURE_TO_DISPLAY, 0.0), 1),
             "stages": {

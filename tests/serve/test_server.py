@@ -515,6 +515,22 @@ def test_a_source_of_few_pictures_does_not_stand_still_between_them(seconds, rat
     assert stands_still(seconds, rate) is still
 
 
+def test_a_picture_that_waits_for_the_model_is_said_to(model):
+    with served([plan_of()], model) as page:
+        until(lambda: page.room.run is not None and page.room.run.counts.frames_in > 3)
+        room = page.room
+        # Nobody is asked: the model is busy with another source.
+        room._ready.schedule._turn.take = lambda patience=0.0: False
+        room.slot.watch(room, lambda: None)
+        try:
+            until(lambda: room.state()["problem"] == "the model looks at the first picture")
+            del room._ready.schedule._turn.take
+            until(lambda: room.slot.frame is not None)
+            until(lambda: room.state()["problem"] is None)
+        finally:
+            room.slot.leave(room)
+
+
 class _Stuck(Scene):
     """Gives ten frames and then none."""
 
