@@ -7,6 +7,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Self
 
 import numpy as np
@@ -66,6 +67,8 @@ class Tile(Display):
     def __init__(self, name: str, changed: threading.Condition) -> None:
         self.name = name
         self.size: tuple[int, int] | None = None
+        self.shape = Fraction(1)
+        """Width over height of one sample of its pictures."""
         self.picture: NDArray[np.uint8] | None = None
         self.fresh = False
         """Whether there is a picture that was not shown yet."""
@@ -98,7 +101,7 @@ class Tile(Display):
         if not isinstance(item, Frame):
             return
         if not self.paused and not self.gone:
-            pixels = pixels_of(item, self._reference)
+            pixels = pixels_of(item, self._reference, self.shape)
             with self._changed:
                 if self.picture is None:
                     self.lines = ()

@@ -134,7 +134,11 @@ class Part(Aside):
 
     def _in_tile(self, info: VideoInfo) -> Output:
         assert self._tile is not None
-        self._tile.size = (info.width, info.height)
+        # Windows need OpenCV's, which is loaded where there is one.
+        from stream.sinks.window import shown_size
+
+        self._tile.shape = info.sample_aspect_ratio
+        self._tile.size = shown_size(info.width, info.height, info.sample_aspect_ratio)
         painter = make_painter(self._shown.picture, info, shown=True)
         return Output(self._tile, WINDOW, painter, when_full=WhenFull.LATEST, capacity=1)
 

@@ -12,9 +12,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,6 +56,7 @@ os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
 
 _PROBE = "import cv2; cv2.namedWindow('stream'); cv2.waitKey(1); cv2.destroyAllWindows()"
 _PROBE_SECONDS = 20.0
+_SQUARE = Fraction(1)
 _PATIENCE = 30.0
 """Seconds after which a window that does not answer counts as gone; busy machines take a few."""
 
@@ -79,11 +82,26 @@ def why_no_window() -> str | None:
     return f"no window can be opened on display {os.environ.get('DISPLAY', '')!r}; {_INSTEAD}"
 
 
-def pixels_of(frame: Frame, reference: Referencer) -> NDArray[np.uint8]:
-    """A frame as it is shown: uint8 [H, W, 3] in BGR, on chequers where it is transparent."""
+def pixels_of(frame: Frame, reference: Referencer, shape: Fraction = _SQUARE) -> NDArray[np.uint8]:
+    """A frame as it is shown: uint8 [H, W, 3] in BGR, on chequers where it is transparent.
+
+    Args:
+        frame: painted.
+        reference: of the thread that asks.
+        shape: width over height of one sample; screens have square ones.
+    """
     # Converting writes colour tags on what it converts, which a recording may hold too.
     pixels = np.asarray(reference(frame.image).to_ndarray(format="bgr24"), np.uint8)
-    return pixels if frame.alpha is None else on_chequers(pixels, frame.alpha)
+    pixels = pixels if frame.alpha is None else on_chequers(pixels, frame.alpha)
+    if shape == 1:
+        return pixels
+    size = shown_size(pixels.shape[1], pixels.shape[0], shape)
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+
+
+def shown_size(width: int, height: int, shape: Fraction) -> tuple[int, int]:
+    """Width and height in square pixels of a picture whose samples have a shape of their own."""
+    return max(1, round(width * shape)), height
 
 
 class WindowSink(Display):
@@ -120,6 +138,7 @@ class WindowSink(Display):
         self._notice: tuple[str, ...] = ()
         self._redraw = False
         self._reference = Referencer()
+        self._shape = _SQUARE
         self._process: subprocess.Popen[str] | None = None
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._reader: threading.Thread | None = None
@@ -156,7 +175,9 @@ class WindowSink(Display):
     @classmethod
     def from_target(cls, target: str, info: VideoInfo, options: OutputOptions) -> Self:
         """A window with the source's name."""
-        return cls(f"stream: {info.name}")
+        made = cls(f"stream: {info.name}")
+        made._shape = info.sample_aspect_ratio
+        return made
 
     def connect(self, on_key: Callable[[str], None]) -> None:
         """Says who is told of each key: a character, or "esc" or "space"; called by `pump`."""
@@ -177,7 +198,7 @@ class WindowSink(Display):
         self.last_frame = item
         if self.paused or self._closed:
             return
-        self.show(pixels_of(item, self._reference))
+        self.show(pixels_of(item, self._reference, self._shape))
 
     def show(self, pixels: NDArray[np.uint8]) -> None:
         """Shows a picture, uint8 [H, W, 3] in BGR; it is on the screen when this returns.

@@ -92,6 +92,14 @@ class Stage:
             thread.join(30)
 
 
+def test_a_tile_shows_pictures_whose_samples_are_not_square_as_they_look():
+    with Stage("a") as stage:
+        (tile,) = stage.tiles.tiles
+        tile.shape = Fraction(64, 45)
+        stage.give(tile, 200, width=720, height=576)
+        assert stage.step().shape[:2] == (576, 1024)
+
+
 @given(st.integers(1, 20), st.integers(16, 4000), st.integers(16, 4000))
 def test_tiles_fill_rows_without_touching_each_other(count, width, height):
     found = places(count, (width, height))

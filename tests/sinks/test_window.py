@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,12 +18,14 @@ import pytest
 
 from stream.errors import SinkError
 from stream.frame import Frame
+from stream.options import OutputOptions
 from stream.sinks import window as module
 from stream.sinks._window_process import letterboxed, write_lines
 from stream.sinks.window import HELP, WindowSink, why_no_window
 from tests import tiny_models
 from tests.cli.conftest import environment
 from tests.sinks.desktop import Desktop, desktop
+from tests.sinks.running import info
 
 ROOT = Path(__file__).resolve().parents[2]
 TITLE = "stream: test picture"
@@ -283,6 +286,16 @@ def test_margins_are_black_and_the_shape_stays(size, box):
     inner[top:bottom, left:right] = 200
     assert (made == inner).all()
     assert letterboxed(picture, (0, 0)).shape == picture.shape
+
+
+def test_samples_that_are_not_square_are_shown_in_their_shape(monkeypatch):
+    shown = []
+    monkeypatch.setattr(WindowSink, "show", lambda self, pixels: shown.append(pixels.shape))
+    for shape in (Fraction(1), Fraction(16, 11), Fraction(8, 9)):
+        about = replace(info(), width=720, height=576, sample_aspect_ratio=shape)
+        window = WindowSink.from_target("window", about, OutputOptions())
+        window.write(Frame(av.VideoFrame(720, 576, "yuv420p"), 0, 0, Fraction(1, 25)))
+    assert shown == [(576, 720, 3), (576, 1047, 3), (576, 640, 3)]
 
 
 @pytest.mark.parametrize("size", [(480, 640), (1080, 1920), (60, 80)])
