@@ -268,7 +268,7 @@ def execute(
             counting=ready.counting,
             remarks=[
                 *remarks,
-                *(ready.segmenter.remarks if segmenter is None else ()),
+                *_said_of(ready, segmenter),
                 *unused(plan.outputs, photos=bool(run.source.info.pictures)),
             ],
         )
@@ -282,6 +282,12 @@ def execute(
     if outcome.error is not None and not isinstance(outcome.error, StreamError):
         raise outcome.error
     return status.figures(), outcome
+
+
+def _said_of(ready: Prepared, segmenter: Segmenter | None) -> Sequence[str]:
+    """What there is to be said of what finds the objects; of records the schedule says it."""
+    known = segmenter is not None or ready.segmenter is ready.schedule
+    return () if known else ready.segmenter.remarks
 
 
 def _tick(run: Run, live: LiveOptions, status: Status, line: ProgressLine) -> None:

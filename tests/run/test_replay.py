@@ -141,7 +141,7 @@ def test_what_was_made_of_another_video_is_refused_or_said(clip, recorded, model
             writer.write(np.full((120, 160, 3), 90, np.uint8))
     report, _ = masks(other, recorded, tmp_path)
     said = " ".join(report.remarks)
-    assert "found.ndjson was made of in.mkv, not of other.mkv" in said
+    assert said.count("found.ndjson was made of in.mkv, not of other.mkv") == 1
     assert "lines of found.ndjson fit no frame" in said
     with pytest.raises(UsageError, match=r"made of pictures of 160x120, but small\.mkv has 64x48"):
         stream.process(small(tmp_path), tmp_path / "x.mkv", from_records=recorded)
