@@ -76,6 +76,8 @@ class RecordsFile(ABC):
     """
 
     endings: ClassVar[tuple[str, ...]] = ()
+    tells_empty: ClassVar[bool] = True
+    """Whether a frame in which nothing is has an entry too."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -17,6 +17,7 @@ class MotFile(RecordsFile):
     """Lines of frame, id, left, top, width, height, score, …; sorted by frame or by object."""
 
     endings: ClassVar[tuple[str, ...]] = (".mot", ".txt")
+    tells_empty: ClassVar[bool] = False
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)

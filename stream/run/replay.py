@@ -185,7 +185,7 @@ class Replay(Schedule):
         self._frames += 1
         entry = self._entry(frame)
         if entry is None:
-            self._bare += 1
+            self._bare += self._file.tells_empty
             return None
         found = self._objects.instances(entry, (frame.image.height, frame.image.width))
         self._certain |= found.unsure is None

@@ -219,6 +219,11 @@ def test_a_challenge_and_a_data_set_are_painted_too(clip, model, tmp_path):
     stream.process(clip, records=names, model=model)
     exact, boxes = (masks(clip, one, tmp_path)[1] for one in names)
     assert all(0 < one <= other for one, other in zip(exact, boxes, strict=True))
+    lines = names[1].read_text().splitlines()
+    (tmp_path / "few.txt").write_text("\n".join(lines[:7]))
+    report, few = masks(clip, tmp_path / "few.txt", tmp_path)
+    assert few == boxes[:7] + [0] * 13
+    assert not any("no line" in one for one in report.remarks), "it tells nothing of such frames"
     with pytest.raises(UsageError, match="has no times, so that --start"):
         masks(clip, names[1], tmp_path, start=0.2)
 
