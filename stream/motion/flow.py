@@ -28,7 +28,8 @@ def small_grey(picture: av.VideoFrame, longest: int = _LONGEST) -> Grey:
         longest: about how many pixels the longer side shall have.
 
     Returns:
-        uint8 [h, w], at least 16 pixels each way (where the picture is smaller, it is enlarged).
+        uint8 [h, w], at least 16 pixels each way (where the picture is smaller, it is enlarged);
+        its own, as the picture may be painted while it is still compared with others.
     """
     factor = max(1, round(max(picture.width, picture.height) / longest))
     luma = plane_view(picture.planes[0], picture.format.components[0].bits)
@@ -41,7 +42,8 @@ def small_grey(picture: av.VideoFrame, longest: int = _LONGEST) -> Grey:
     if cut.dtype == np.uint16:
         shift = picture.format.components[0].bits - 8
         cut = (cut >> shift).astype(np.uint8)
-    return np.ascontiguousarray(cut, np.uint8)
+    # Nothing above may have made it another picture.
+    return np.array(cut, np.uint8, order="C")
 
 
 class FlowMeter:

@@ -15,6 +15,7 @@ from stream.motion.propagator import Propagator
 from stream.run.figures import Counts, Job
 from stream.run.schedule import Finder, Schedule, Work
 from stream.run.turns import Turns
+from stream.run.unsure import anybody
 from stream.timing import timed
 
 _PATIENCE = 0.75
@@ -202,6 +203,9 @@ class BesideDisplay(Schedule):
         else:
             with timed(frame.stages, "motion"):
                 frame.instances = self._propagator.propagate_to(grey)
+        if frame.instances is None and self._finder.covers:
+            # Before the first answer, and after a cut until the next one.
+            frame.instances = anybody((frame.image.height, frame.image.width))
         self._adapt()
 
     def _ask(self, job: Job, grey: Grey) -> bool:

@@ -286,7 +286,7 @@ def execute(
 
 def _said_of(ready: Prepared, segmenter: Segmenter | None) -> Sequence[str]:
     """What there is to be said of what finds the objects; of records the schedule says it."""
-    known = segmenter is not None or ready.segmenter is ready.schedule
+    known = segmenter is not None or isinstance(ready.segmenter, Schedule)
     return () if known else ready.segmenter.remarks
 
 

@@ -56,6 +56,24 @@ def unsure_of(
     return left.joined(coming)
 
 
+def anybody(size: tuple[int, int]) -> Instances:
+    """What is to be said of a frame of which nothing is known: all of it may be somebody.
+
+    Args:
+        size: height and width of the picture.
+    """
+    height, width = size
+    whole = Instances(
+        boxes=np.array([[0, 0, width, height]], np.float32),
+        scores=np.zeros(1, np.float32),
+        labels=np.zeros(1, np.int64),
+        masks=np.ones((1, 28, 28), np.float32),
+        class_names=("object",),
+        picture_size=size,
+    )
+    return replace(Instances.empty((), size), unsure=whole)
+
+
 def doubting(found: Instances | None, others: Instances | None) -> Instances | None:
     """What is found in a frame, with others that may be there as unsure.
 

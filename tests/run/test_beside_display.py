@@ -11,6 +11,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from stream.compositing import Painter, Style
+from stream.pixels import plane_view
 from stream.run.beside_display import BesideDisplay
 from stream.run.figures import Counts, Figures
 from stream.run.schedule import Finder
@@ -18,7 +20,7 @@ from stream.run.turns import Turns
 from stream.timing import CAPTURE_TO_DISPLAY, Clock
 from stream.tracking.base import Tracker
 from tests.run.parts import Hands, Looker, prepared_number, until
-from tests.scenes import frame_of, instances_of, overlap, scene
+from tests.scenes import HEIGHT, WIDTH, frame_of, instances_of, overlap, scene, texture
 
 RATE = 30
 
@@ -104,6 +106,21 @@ def test_a_slow_model_costs_no_waiting_and_masks_are_where_their_objects_are_now
         assert np.mean(overlaps) > 0.85
         # Three to five frames late, a mask left in its place would be off by nine pixels and more.
         assert all("motion" in job.frame.stages for job in jobs)
+
+
+def test_where_people_are_hidden_nothing_is_bare_before_the_first_answer_nor_after_a_cut():
+    with Stage() as stage:
+        stage.schedule.cover(wanted=True)
+        stage.scenes[8:] = [(texture(HEIGHT, WIDTH, 5), stage.scenes[8][1])] * 20
+        painter = Painter("hide", Style(cover_memory=0))
+        for index in range(12):
+            job = stage.step(answered=index == 4)
+            assert job.frame.instances is not None
+            assert not job.frame.instances.class_names or index >= 4, "no class is made up"
+            painter.paint(job.frame)
+            luma = plane_view(job.frame.image.planes[0])
+            whole = len(np.unique(luma)) == 1
+            assert whole == (index < 4 or index >= 8), index
 
 
 def test_a_fast_model_has_its_say_on_the_very_frame():
