@@ -7,9 +7,8 @@ import math
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stream.addresses import clean, secrets_of
@@ -30,6 +29,7 @@ from stream.run.setup import Prepared, prepared
 from stream.run.status import Status
 from stream.run.turns import Turns
 from stream.serve.models import Models
+from stream.serve.wishes import Wish
 from stream.sinks.browser import BROWSER, BrowserSink, Slot
 from stream.timing import CAPTURE_TO_DISPLAY, STAGES
 from stream.types import JSON
@@ -53,18 +53,6 @@ _MOST_OBJECTS = 50
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _STILL, _STILL_PICTURES = 1.0, 2.5
 """Seconds, and times between two pictures, after which a source that brings none stands still."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a viewer wants changed; None leaves it as it is."""
-
-    look: str | None = None
-    background: str | None = None
-    threshold: float | None = None
-    classes: tuple[str, ...] | None = None
-    model: str | None = None
-    labels: bool | None = None
 
 
 class Room(Aside):
@@ -372,37 +360,3 @@ def objects_of(frame: Frame, picture: PictureOptions) -> list[JSON]:
             }
         )
     return found
-
-
-def wish_of(message: Mapping[str, JSON]) -> Wish:
-    """A viewer's wish from what the page sent.
-
-    Raises:
-        UsageError: a value is not of its kind.
-    """
-    threshold = message.get("threshold")
-    classes = message.get("classes")
-    labels = message.get("labels")
-    number = isinstance(threshold, int | float) and not isinstance(threshold, bool)
-    if threshold is not None and not (number and 0 <= Fraction(str(threshold)) <= 1):
-        raise UsageError("a threshold is a number from 0 to 1")
-    if classes is not None and not (
-        isinstance(classes, list) and all(isinstance(one, str) for one in classes)
-    ):
-        raise UsageError("classes are a list of names")
-    if labels is not None and not isinstance(labels, bool):
-        raise UsageError("labels are true or false")
-    texts: dict[str, str | None] = {}
-    for key in ("look", "background", "model"):
-        text = message.get(key)
-        if text is not None and not isinstance(text, str):
-            raise UsageError(f"the {key} is a text")
-        texts[key] = text
-    return Wish(
-        look=texts["look"],
-        background=texts["background"],
-        model=texts["model"],
-        threshold=float(threshold) if isinstance(threshold, int | float) else None,
-        classes=tuple(str(one) for one in classes) if isinstance(classes, list) else None,
-        labels=labels if isinstance(labels, bool) else None,
-    )

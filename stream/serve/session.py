@@ -17,9 +17,10 @@ from stream.errors import StreamError, UsageError
 from stream.serve.guard import Bucket
 from stream.serve.house import House
 from stream.serve.pictures import png_of
-from stream.serve.room import Room, wish_of
+from stream.serve.room import Room
 from stream.serve.visit import KEY, Visit
 from stream.serve.webrtc import Peer
+from stream.serve.wishes import wish_of
 from stream.types import JSON
 
 logger = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stream.errors import UsageError
-from stream.serve.room import Wish, wish_of
 from stream.serve.session import parse
 from stream.serve.webrtc import without_candidates
+from stream.serve.wishes import Wish, wish_of
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
