@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stream.compositing.behind import Background, Behind, Small
 from stream.compositing.canvas import Canvas
 from stream.compositing.encoding import Encoding
-from stream.compositing.mattes import Matte, on_grid
+from stream.compositing.mattes import Matte, apart, on_grid
 from stream.compositing.planes import Samples, reduce_to, shrink_to
 from stream.compositing.style import Style
 from stream.roi import Window
@@ -60,7 +60,7 @@ class Blur(Behind):
         # Objects are cut out of planes of half the size, which chroma mostly has, a quarter of the
         # work: of such a sample that has only a little of an object, nothing counts.
         middle = (1, 1) if shrink == 1 else (2, 2)
-        clear, window = _clear(canvas, matte, middle)
+        clear, windows = _clear(canvas, matte, middle)
         # Colours are seen less sharply, and spread in half as many samples each way where that is
         # a halving, which is fast.
         few = (size[0] // 2, size[1] // 2)
@@ -70,7 +70,7 @@ class Blur(Behind):
         for place, (samples, step) in enumerate(zip(planes.samples, planes.steps, strict=True)):
             whole = _fewer(samples, step, middle, clear.shape)
             own = few if place and coarser else size
-            small = shrink_to(_alone(whole, clear, window), own)
+            small = shrink_to(_alone(whole, clear, windows), own)
             if spread is None:
                 # How much of each small pixel is behind, and its luma as far as it is.
                 given_to = shrink_to(clear, size)
@@ -130,8 +130,8 @@ def _looked_up(luma: Array, weights: NDArray[np.float32]) -> NDArray[np.float32]
 
 def _clear(
     canvas: Canvas, matte: Matte, middle: tuple[int, int]
-) -> tuple[NDArray[np.uint8], Window | None]:
-    """How far each sample of a plane is behind: its objects' window, and zero where any object is.
+) -> tuple[NDArray[np.uint8], list[Window]]:
+    """How far each sample of a plane is behind, and zero where any object is.
 
     Args:
         canvas: the frame.
@@ -139,21 +139,21 @@ def _clear(
         middle: rows and columns of luma per sample of the plane.
 
     Returns:
-        uint8 [H, W], and where in it anything is not 255; None where all is.
+        uint8 [H, W], and where in it anything is not 255.
     """
     rows, columns = middle
     height, width = canvas.size
     clear = np.full((-(-height // rows), -(-width // columns)), 255, np.uint8)
-    if matte.window is None:
-        return clear, None
-    place = on_grid(matte.window, canvas.size, middle)
-    top, bottom, left, right = place
-    alpha = matte.reduced(place, middle, held=True)
-    window = (top // rows, -(-bottom // rows), left // columns, -(-right // columns))
-    behind = clear[window[0] : window[1], window[2] : window[3]]
-    cv2.bitwise_not(alpha, dst=behind)
-    cv2.threshold(behind, _LITTLE, 0, cv2.THRESH_TOZERO, dst=behind)
-    return clear, window
+    windows: list[Window] = []
+    for place in apart(on_grid(one, canvas.size, middle) for one in matte.parts):
+        top, bottom, left, right = place
+        alpha = matte.reduced(place, middle, held=True)
+        window = (top // rows, -(-bottom // rows), left // columns, -(-right // columns))
+        behind = clear[window[0] : window[1], window[2] : window[3]]
+        cv2.bitwise_not(alpha, dst=behind)
+        cv2.threshold(behind, _LITTLE, 0, cv2.THRESH_TOZERO, dst=behind)
+        windows.append(window)
+    return clear, windows
 
 
 def _fewer(
@@ -167,23 +167,23 @@ def _fewer(
     return seen
 
 
-def _alone(seen: Samples, clear: NDArray[np.uint8], window: Window | None) -> Samples:
+def _alone(seen: Samples, clear: NDArray[np.uint8], windows: Sequence[Window]) -> Samples:
     """A plane with zero where objects are, so that nothing of them is in a small pixel's sum.
 
     Args:
         seen: the plane as the objects are cut out of it.
         clear: how far each sample is behind.
-        window: where anything is not.
+        windows: where anything is not.
     """
-    if window is None:
+    if not windows:
         return seen
     alone = seen.copy()
-    top, bottom, left, right = window
-    there = alone[top:bottom, left:right]
-    share: Array = clear[top:bottom, left:right]
-    if alone.dtype != np.uint8:
-        share = share.astype(np.uint16)
-    cv2.multiply(there, share, dst=there, scale=1 / 255)
+    for top, bottom, left, right in windows:
+        there = alone[top:bottom, left:right]
+        share: Array = clear[top:bottom, left:right]
+        if alone.dtype != np.uint8:
+            share = share.astype(np.uint16)
+        cv2.multiply(there, share, dst=there, scale=1 / 255)
     return alone
 
 
