@@ -174,32 +174,39 @@ class Cover(Layer):
         if grid != self._grid:
             self._grid = grid
             self._covered.clear()
-        # Objects that are shown equally coarse are covered together.
-        patches: dict[int, list[Patch]] = {}
         found = [_shaped(canvas, grid, seen, 1.0) for seen in self._seen if seen.seconds == now]
         gone = [_shaped(canvas, grid, one, 1 + _SWELLING * (now - one.seconds)) for one in missing]
         there = [one for one in found if one is not None]
-        for one in [*there, *self._lately(there, now), *(one for one in gone if one is not None)]:
-            patches.setdefault(self.block(canvas, one.longest), []).append(one.patch)
+        blocks = [self.block(canvas, one.longest) for one in there]
+        # Objects that are shown equally coarse are covered together.
+        patches: dict[int, list[Patch]] = {block: [] for block in blocks}
+        for one, block in zip(there, blocks, strict=True):
+            patches[block].append(one.patch)
+        for earlier, like in self._lately(there, now):  # As coarse as what is there now.
+            patches[blocks[like]].append(earlier)
+        for last in gone:
+            if last is not None:
+                patches.setdefault(self.block(canvas, last.longest), []).append(last.patch)
         self._remember(there, now)
         for block in sorted(patches):
             self._cover(canvas, grid, patches[block], block)
 
-    def _lately(self, found: Sequence[_Covered], now: float) -> Iterator[_Covered]:
-        """What was covered a moment ago of those that have not moved since."""
+    def _lately(self, found: Sequence[_Covered], now: float) -> Iterator[tuple[Patch, int]]:
+        """What was covered a moment ago of those that have not moved since, and who that is now."""
         longest = min(_LATELY, self.style.cover_memory)
         while self._covered and not 0 < now - self._covered[0].seconds <= longest:
             self._covered.popleft()
         if not found or not self._covered:
             return
-        covered = list(self._covered)
         boxes = np.array([one.box for one in found])
-        overlaps = box_iou(np.array([one.box for one in covered]), boxes)
-        standing = (overlaps.max(axis=1) >= _STANDS).tolist()
-        likest = overlaps.argmax(axis=1).tolist()
-        for one, stands, like in zip(covered, standing, likest, strict=True):
-            if stands:  # As coarse as what is there now.
-                yield _Covered(one.seconds, one.box, found[like].longest, one.patch)
+        overlaps = box_iou(np.array([one.box for one in self._covered]), boxes)
+        likest = overlaps.argmax(axis=1)
+        standing = overlaps.max(axis=1) >= _STANDS
+        for one, stands, like in zip(
+            self._covered, standing.tolist(), likest.tolist(), strict=True
+        ):
+            if stands:
+                yield one.patch, like
 
     def _remember(self, found: Sequence[_Covered], now: float) -> None:
         """Keeps what was covered in the last frame, and some of those before."""
