@@ -84,6 +84,10 @@ def _root(
     pass
 
 
+_PRINTERS = ("click", "rich", "typer")
+"""Packages that print what commands say."""
+
+
 def run(arguments: Sequence[str] | None) -> NoReturn:
     """Runs the command line and ends with its exit code: see `stream.cli.main`.
 
@@ -162,11 +166,25 @@ def _run(arguments: Sequence[str] | None) -> int:
         sys.stderr.close()
         code = 0
     except Exception as error:
-        if common.verbosity.verbose:
+        unprinted = _unprinted(error)
+        if common.verbosity.verbose and unprinted is None:
             raise
-        common.say_error(explain(error) or _fault(error))
+        common.say_error(unprinted or explain(error) or _fault(error))
         code = 1
     return code if isinstance(code, int) else 0
+
+
+def _unprinted(error: Exception) -> str | None:
+    """That what a command prints cannot be written; None where the error is another."""
+    if not isinstance(error, OSError) or error.filename is not None:
+        return None
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    where = "" if at is None else at.tb_frame.f_globals.get("__name__", "")
+    if where.partition(".")[0] not in _PRINTERS and not where.startswith("stream.cli."):
+        return None
+    return f"standard output cannot be written: {error.strerror or error}"
 
 
 def _fault(error: Exception) -> str:

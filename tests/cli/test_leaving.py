@@ -7,6 +7,7 @@ import io
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +64,21 @@ def test_the_process_ends_as_it_stands_once_its_own_threads_have(before):
 def test_under_a_profiler_the_process_is_taken_down_in_order():
     status, out, err = ended(PROFILED, "--version")
     assert status < 0 and out.startswith("stream ") and "tidied up" in err
+
+
+@pytest.mark.parametrize("arguments", [["models"], ["--help"], ["file", "--help"], ["--version"]])
+def test_what_a_full_disk_does_not_take_is_said_once(arguments):
+    with Path("/dev/full").open("w") as full:
+        found = subprocess.run(
+            [sys.executable, "-m", "stream", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert found.returncode == 1
+    assert found.stderr == "stream: standard output cannot be written: No space left on device\n"
 
 
 def test_what_could_not_be_printed_is_an_error():
