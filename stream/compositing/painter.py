@@ -98,7 +98,8 @@ class Painter:
     @property
     def remarks(self) -> list[str]:
         """What users should know of what was painted so far, a sentence each."""
-        return [sentence for layer in self._layers for sentence in layer.remarks]
+        said = [sentence for layer in self._layers for sentence in layer.remarks]
+        return [*said, *self._selection.remarks]
 
     @property
     def exact(self) -> bool:

@@ -56,8 +56,19 @@ class Selection:
             UsageError: it is none of these.
         """
         self._wanted = wanted_by(asked)
+        self._never = set(self._wanted) if isinstance(self._wanted, frozenset) else set()
         self._reset()
         self._last = -math.inf
+
+    @property
+    def remarks(self) -> list[str]:
+        """Which identities that were asked for nobody had, in a sentence."""
+        if not self._never:
+            return []
+        names = ", ".join(f"id{one}" for one in sorted(self._never))
+        return [
+            f"--select {names}: nobody had {'this number' if len(self._never) == 1 else 'these'}"
+        ]
 
     def _reset(self) -> None:
         self._sizes: dict[int, float] = {}
@@ -76,7 +87,9 @@ class Selection:
         if wanted is None or not len(instances):
             return instances
         if isinstance(wanted, frozenset):
-            return instances.select(np.isin(numbers_of(instances), list(wanted)))
+            numbers = numbers_of(instances)
+            self._never.difference_update(numbers.tolist())
+            return instances.select(np.isin(numbers, list(wanted)))
         sizes = sizes_of(instances)
         if instances.track_ids is None:
             places = np.sort(np.argsort(-sizes, kind="stable")[:wanted])

@@ -140,7 +140,7 @@ class Run:
         found = [*self.source.remarks, *self._schedule.remarks]
         for output in self.outputs:
             found += output.remarks
-        return [*found, *self.remarks]
+        return list(dict.fromkeys([*found, *self.remarks]))  # what two say alike is said once
 
     def outcome(self) -> Outcome:
         """How things stand, and at the end how the run ended."""

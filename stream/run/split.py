@@ -233,7 +233,7 @@ class SplitSink(Sink):
         """Which files there are, and what is in none."""
         names = list(self._written)
         if not names:
-            return ["nothing was found, so there is no file of it"]
+            return ["nothing was found, so there is no file of it", *self._selection.remarks]
         what = "pictures" if self._pictures and self._info.pictures else "files"
         what = "folders" if self._pictures and not self._info.pictures else what
         more = "" if len(names) <= _NAMED else f" and {len(names) - _NAMED} more"
@@ -251,7 +251,7 @@ class SplitSink(Sink):
             )
         if self._sound and not self._pictures:
             said.append("the sound is in none of them")
-        return said
+        return [*said, *self._selection.remarks]
 
 
 class _Times:

@@ -43,6 +43,19 @@ def test_identities_are_those_of_the_labels():
     assert Selection("#2")(somebody(30, 90), 0.0).boxes[0, 2] == 90
 
 
+def test_identities_that_nobody_had_are_said():
+    painter = Painter("fill", Style(select="id3,id8,#12"))
+    assert "--select id3, id8, id12: nobody had these" in painter.remarks
+    picture = astronaut()
+    painter.paint(
+        frame(picture, people(picture, (0, 20, 30, 120), (0, 20, 60, 120), tracks=[3, 12]))
+    )
+    assert painter.remarks == ["--select id8: nobody had this number"]
+    painter.paint(frame(picture, people(picture, (0, 20, 30, 120), tracks=[8])))
+    assert painter.remarks == []
+    assert Painter("fill", Style(select="2")).remarks == []
+
+
 def test_two_of_nearly_one_size_do_not_change_places():
     rng = np.random.default_rng(1)
     frames = [((80 + rng.normal(0, 12), 80 + rng.normal(0, 12)), [1, 2]) for _ in range(100)]
