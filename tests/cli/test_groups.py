@@ -127,8 +127,8 @@ import contextlib, io, json, re, sys, types
 from importlib.util import find_spec
 from pathlib import Path
 
-group, names, text = json.loads(sys.argv[1])
-spec = find_spec("stream.options")
+module, group, names, text = json.loads(sys.argv[1])
+spec = find_spec(module)
 field = '    sparkle: float = option(0.5, "How much it sparkles.", high=1.0)\\n\\n'
 source, edits = re.subn(
     "(class %s:\\n    @@@[^@]*@@@\\n\\n)".replace("@", chr(34)) % group,
@@ -136,7 +136,7 @@ source, edits = re.subn(
     Path(spec.origin).read_text(),
 )
 assert edits == 1
-options = sys.modules["stream.options"] = types.ModuleType("stream.options")
+options = sys.modules[module] = types.ModuleType(module)
 exec(compile(source, spec.origin, "exec"), options.__dict__)
 
 from stream.cli import main
@@ -175,7 +175,7 @@ def test_a_new_option_is_one_field(group, text):
     users = [name for name, groups in NAMES.items() if group in groups]
     names = [*users, *(name for name in NAMES if name not in users)]
     done = subprocess.run(
-        [sys.executable, "-c", LONGER, json.dumps([group.__name__, names, text])],
+        [sys.executable, "-c", LONGER, json.dumps([group.__module__, group.__name__, names, text])],
         env=environment(),
         capture_output=True,
         text=True,
