@@ -70,6 +70,7 @@ class Segmenter:
         threads: int | None = None,
         throughput: bool = False,
         picture_size: tuple[int, int] | None = None,
+        yields: bool = False,
     ) -> Segmenter:
         """Opens a model.
 
@@ -85,6 +86,8 @@ class Segmenter:
                 more of them a second, each later. For what is in no hurry; on a GPU up to four
                 are under way.
             picture_size: width and height of the pictures that will come; see `expect`.
+            yields: on a CPU under Linux, let all other threads of the machine go first, as where
+                several pictures are shown meanwhile; an answer takes longer where they are busy.
 
         Raises:
             ModelError: there is no such model, or the file cannot be used.
@@ -94,7 +97,12 @@ class Segmenter:
         if threads is not None and threads < 1:
             raise UsageError(f"the number of threads must be at least 1, not {threads}")
         session = open_session(
-            find(model), check_name(provider), threads, throughput=throughput, picture=picture_size
+            find(model),
+            check_name(provider),
+            threads,
+            throughput=throughput,
+            picture=picture_size,
+            yields=yields,
         )
         return cls(
             str(model),

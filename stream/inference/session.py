@@ -34,6 +34,7 @@ from stream.inference.providers import (
     runtime,
 )
 from stream.inference.sizes import Handles, free_sides
+from stream.inference.yielding import yielding
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +91,7 @@ def open_session(
     *,
     throughput: bool = False,
     picture: tuple[int, int] | None = None,
+    yields: bool = False,
 ) -> Session:
     """Opens a model on the provider asked for, or on the first that works for `auto`.
 
@@ -99,6 +101,7 @@ def open_session(
         threads: for computing on the CPU; None for a number that suits the machine.
         throughput: share the threads out to several inferences at once.
         picture: width and height of the pictures that will come, where they are known.
+        yields: on a CPU, let everything else go first; see `stream.inference.yielding`.
 
     Raises:
         ModelError: the model breaks the contract or cannot be opened anywhere.
@@ -106,17 +109,17 @@ def open_session(
     """
     if provider != "auto":
         try:
-            return open_on(entry, route(provider), threads, throughput, picture=picture)
+            return open_on(entry, route(provider), threads, throughput, None, picture, yields)
         except ProviderError as error:
             raise ProviderError(f"{LABELS[provider]} cannot be used here: {error}") from error
     passed: dict[str, list[str]] = {}
     for name in AUTO_ORDER[:-1]:
         try:
-            return open_on(entry, route(name), threads, throughput, passed, picture)
+            return open_on(entry, route(name), threads, throughput, passed, picture, yields)
         except ProviderError as error:
             cause = error.cause if isinstance(error, UnavailableError) else str(error)
             passed.setdefault(cause, []).append(LABELS[name])
-    return open_on(entry, route(AUTO_ORDER[-1]), threads, throughput, passed, picture)
+    return open_on(entry, route(AUTO_ORDER[-1]), threads, throughput, passed, picture, yields)
 
 
 def open_on(
@@ -126,6 +129,7 @@ def open_on(
     throughput: bool = False,
     passed: Mapping[str, Sequence[str]] | None = None,
     picture: tuple[int, int] | None = None,
+    yields: bool = False,
 ) -> Session:
     """Opens a model on one provider; `passed` are those that `auto` tried before, by the cause.
 
@@ -170,7 +174,8 @@ def open_on(
     canvases = Canvases(resize) if chosen.plans and sides and resize.mode != "native" else None
     if canvases is not None and picture is not None and expected is not None:
         canvases.keep(expected)
-    handles = Handles(make, sides, expected, each=canvases is not None)
+    opens = yielding(make) if yields and chosen.shared else make
+    handles = Handles(opens, sides, expected, each=canvases is not None)
     handle = handles.first
     if said and passed is not None:
         logger.warning("%s", said)

@@ -24,6 +24,7 @@ def load_segmenter(
     live: bool,
     threads: int | None = None,
     info: VideoInfo | None = None,
+    yields: bool = False,
 ) -> Segmenter:
     """Loads the model with what the options ask of it.
 
@@ -32,6 +33,7 @@ def load_segmenter(
         live: one frame at a time, as soon as can be; else as many a second as can be.
         threads: for computing on the CPU; None for what suits the machine.
         info: of the frames that will come, where they are known.
+        yields: let everything else go first, as where several sources are shown.
 
     Raises:
         ModelError: there is no such model, or the file cannot be used.
@@ -49,6 +51,7 @@ def load_segmenter(
         threads=threads,
         throughput=not live,
         picture_size=None if info is None or info.pictures else (info.width, info.height),
+        yields=yields,
     )
 
 

@@ -202,7 +202,7 @@ def execute_all(
         outputs = plan.outputs if not number else [o for o in plan.outputs if o.target != WINDOW]
         check(replace(plan, outputs=tuple(outputs)))
     if segmenter is None:
-        segmenter = load_segmenter(plans[0].model, live=True)
+        segmenter = load_segmenter(plans[0].model, live=True, yields=len(plans) > 1)
     turns = Turns(max(1, segmenter.workers))
     tiles = _tiles(names) if windowed else None
     parts = [

@@ -22,12 +22,19 @@ class Models:
         options: the first model, and how all are loaded.
         others: the names or files of further ones; only these may be asked for.
         first: the first model, loaded already.
+        yields: see `load_segmenter`.
     """
 
     def __init__(
-        self, options: ModelOptions, others: Sequence[str] = (), first: Segmenter | None = None
+        self,
+        options: ModelOptions,
+        others: Sequence[str] = (),
+        first: Segmenter | None = None,
+        *,
+        yields: bool = False,
     ) -> None:
         self._options = options
+        self._yields = yields
         self.names = list(dict.fromkeys((options.model, *others)))
         self._lock = threading.Lock()
         self._loaded: dict[str, Segmenter] = {} if first is None else {options.model: first}
@@ -47,5 +54,5 @@ class Models:
                 # Another model has other classes, and its own idea of a good threshold.
                 own = replace(self._options, model=name)
                 own = own if first else replace(own, threshold=None, classes=None)
-                self._loaded[name] = load_segmenter(own, live=True)
+                self._loaded[name] = load_segmenter(own, live=True, yields=self._yields)
             return self._loaded[name].sharing()

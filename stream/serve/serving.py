@@ -80,8 +80,8 @@ def serve(
     tls, fingerprint = _tls(options)
     guard = Guard(options.host, token, tls=tls is not None, names=options.allow_host or ())
     if segmenter is None:
-        segmenter = load_segmenter(plans[0].model, live=True)
-    models = Models(plans[0].model, options.more_models or (), segmenter)
+        segmenter = load_segmenter(plans[0].model, live=True, yields=len(plans) > 1)
+    models = Models(plans[0].model, options.more_models or (), segmenter, yields=len(plans) > 1)
     turns = Turns(max(1, segmenter.workers))
     names = distinct([name_of(_plain(plan)) for plan in plans])
     rooms = [
