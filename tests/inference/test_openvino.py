@@ -74,6 +74,7 @@ def test_inference_at_once_answers_as_one_by_one() -> None:
         np.testing.assert_array_equal(one.scores, other.scores)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_on_a_cpu")
 def test_another_model_under_the_same_name_is_compiled_anew(tmp_path: Path) -> None:
     path = tmp_path / "mine.onnx"
@@ -141,6 +142,7 @@ def test_what_was_compiled_stands_for_the_model(cache: Path, opened: list[Path])
     assert sorted(cache.iterdir()) == kept
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_on_a_cpu")
 def test_a_damaged_compiled_model_is_made_anew(cache: Path, opened: list[Path]) -> None:
     first = _answer()
