@@ -341,5 +341,6 @@ class BesideDisplay(Schedule):
 
     def close(self) -> None:
         """Waits for the inference under way; it cannot be ended from outside."""
-        self._turn.leave()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        # One that was cancelled before it began has not given its turn back.
+        self._turn.leave()

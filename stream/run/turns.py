@@ -99,7 +99,8 @@ class Turns:
     def give_back(self, turn: Turn, seconds: float, model: str) -> None:
         """A source's inference is done, or it never began."""
         with self._changed:
-            self._under_way -= 1
+            if turn.busy:
+                self._under_way -= 1
             turn.busy = False
             self._idle_since = turn.seen = self._now()
             if seconds:
@@ -133,8 +134,11 @@ class Turns:
             return sum(one.busy or one.seen >= since for one in self._members)
 
     def leave(self, turn: Turn) -> None:
-        """A source has ended."""
+        """A source has ended; a turn that it still has is free again."""
         with self._changed:
+            if turn.busy:
+                self._under_way -= 1
+                turn.busy = False
             self._members.discard(turn)
             self._waiting.pop(turn, None)
             self._changed.notify_all()
@@ -188,5 +192,5 @@ class Turn:
         self._turns.give_back(self, seconds, model)
 
     def leave(self) -> None:
-        """It asks no more."""
+        """It asks no more, and has no turn any more."""
         self._turns.leave(self)

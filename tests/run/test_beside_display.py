@@ -180,6 +180,24 @@ def test_a_source_of_few_pictures_waits_for_its_turn_where_others_are_quicker():
         assert stage.detector.asked == [1]
 
 
+def test_an_inference_that_never_began_leaves_its_turn_to_others():
+    turns = Turns()
+    other = turns.join()
+    stage = Stage(turns=turns)
+    # On a busy machine the source may end before its inference's thread has begun.
+    begun, held = threading.Event(), threading.Event()
+    stage.schedule._pool.submit(lambda: (begun.set(), held.wait(60)))
+    assert begun.wait(60)
+    stage.step()
+    assert not other.take()
+    closing = threading.Thread(target=stage.schedule.close)
+    closing.start()
+    until(stage.schedule._under_way.future.cancelled)
+    held.set()
+    closing.join(60)
+    assert other.take()
+
+
 def test_every_1_waits_for_each_frame_s_own_inference():
     with Stage(interval=1) as stage:
         stage.schedule.expected = 5.0
