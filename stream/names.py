@@ -12,8 +12,12 @@ NAME = "{name}"
 """What stands for a source's name: in the targets of its outputs, in its report's name."""
 
 
+_ENDING = re.compile(r"\.[A-Za-z]\w{1,4}$")
+"""Of a file on a server; what is written of it has an ending of its own."""
+
+
 def name_of(target: object) -> str:
-    """A source's name, made from its target: a file's stem, an address without its secrets.
+    """A source's name, made from its target: a file's stem, an address without secrets and ending.
 
     Args:
         target: a text or a path, or several, of which the first counts; arrays have no name.
@@ -25,7 +29,8 @@ def name_of(target: object) -> str:
         return "source"
     scheme, _, rest = split(redact(str(first)))
     if scheme:
-        plain = rest.partition("?")[0]
+        host, _, path = rest.partition("?")[0].partition("/")
+        plain = f"{host}/{_ENDING.sub('', path)}"
     else:
         plain = Path(first).stem or str(first)
         if str(first).isdecimal():
