@@ -37,7 +37,6 @@ class Turns:
         self._at_once = at_once
         self._now = now
         self._changed = threading.Condition()
-        self._under_way = 0
         self._mark = 0.0
         self._usual: dict[str, float] = {}
         self._members: set[Turn] = set()
@@ -77,7 +76,6 @@ class Turns:
             del self._waiting[turn]
             turn.busy = True
             self._mark = max(self._mark, turn.mark)
-            self._under_way += 1
             return True
 
     def _ask(self, turn: Turn) -> None:
@@ -96,11 +94,14 @@ class Turns:
         # One inference ahead at most: who comes first need not wait for who is owed a little more.
         return turn.mark <= least + turn.usual
 
+    @property
+    def _under_way(self) -> int:
+        """How many infer now."""
+        return sum(one.busy for one in self._members)
+
     def give_back(self, turn: Turn, seconds: float, model: str) -> None:
         """A source's inference is done, or it never began."""
         with self._changed:
-            if turn.busy:
-                self._under_way -= 1
             turn.busy = False
             self._idle_since = turn.seen = self._now()
             if seconds:
@@ -136,9 +137,6 @@ class Turns:
     def leave(self, turn: Turn) -> None:
         """A source has ended; a turn that it still has is free again."""
         with self._changed:
-            if turn.busy:
-                self._under_way -= 1
-                turn.busy = False
             self._members.discard(turn)
             self._waiting.pop(turn, None)
             self._changed.notify_all()
