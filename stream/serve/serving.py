@@ -18,7 +18,6 @@ from stream.errors import StreamError, UsageError
 from stream.extras import need_extra
 from stream.names import distinct, name_of
 from stream.run.aside import end_all
-from stream.run.finding import load_segmenter
 from stream.run.interrupt import on_interrupt
 from stream.run.plan import OutputPlan, RunPlan
 from stream.run.setup import check, has_pictures, is_live
@@ -79,10 +78,9 @@ def serve(
     token = make_token(options.token, options.host)
     tls, fingerprint = _tls(options)
     guard = Guard(options.host, token, tls=tls is not None, names=options.allow_host or ())
-    if segmenter is None:
-        segmenter = load_segmenter(plans[0].model, live=True, yields=len(plans) > 1)
-    models = Models(plans[0].model, options.more_models or (), segmenter, yields=len(plans) > 1)
-    turns = Turns(max(1, segmenter.workers))
+    asked = plans[0].model
+    models = Models(asked, options.more_models or (), segmenter, yields=len(plans) > 1)
+    turns = Turns(max(1, models.get(asked.model).workers))
     names = distinct([name_of(_plain(plan)) for plan in plans])
     rooms = [
         Room(str(place), name, plan, models, turns, console=console)
