@@ -138,16 +138,16 @@ def unmultiplied(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if head not in (b"II*\0", b"MM\0*"):
         return data
     order = "<" if head[:1] == b"I" else ">"
-    told = data.tobytes()
-    changed = bytearray(told)
+    changed = data.copy()
+    view = changed.data
     try:
-        at = struct.unpack_from(f"{order}I", told, 4)[0]
-        count = struct.unpack_from(f"{order}H", told, at)[0]
+        at = struct.unpack_from(f"{order}I", view, 4)[0]
+        count = struct.unpack_from(f"{order}H", view, at)[0]
         for place in range(at + 2, at + 2 + 12 * count, 12):
-            tag, kind, number = struct.unpack_from(f"{order}HHI", told, place)
+            tag, kind, number = struct.unpack_from(f"{order}HHI", view, place)
             if tag == _EXTRA and kind == 3 and number == 1:
-                value = struct.unpack_from(f"{order}H", told, place + 8)[0]
-                struct.pack_into(f"{order}H", changed, place + 8, 0 if value == 2 else value)
+                value = struct.unpack_from(f"{order}H", view, place + 8)[0]
+                struct.pack_into(f"{order}H", view, place + 8, 0 if value == 2 else value)
     except struct.error:  # cut short or damaged: its reader says so
         return data
-    return np.frombuffer(bytes(changed), np.uint8)
+    return changed
