@@ -265,8 +265,8 @@ def ledger_path(output: str, options: FleetOptions) -> Path:
     Raises:
         UsageError: its folder cannot be made.
     """
+    from stream.cache import cache_folder
     from stream.fleet.places import is_remote
-    from stream.inference.cache import cache_folder
 
     if options.ledger is not None:
         return options.ledger

@@ -7,7 +7,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from stream.inference.cache import prune
+from stream.cache import prune
 
 _LIBRARY = "nvinfer_10.dll" if sys.platform == "win32" else "libnvinfer.so.10"
 _KEPT = 32

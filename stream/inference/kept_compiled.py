@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from stream.cache import prune
 from stream.errors import ModelError, ProviderError
-from stream.inference.cache import prune
 from stream.inference.kept_graph import kept_for, written
 from stream.inference.onnx_runtime import InferenceSession
 

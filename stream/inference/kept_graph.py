@@ -14,9 +14,9 @@ from typing import Protocol
 
 import numpy as np
 
+from stream.cache import cache_folder, prune
 from stream.cpu import processor
 from stream.errors import ModelError
-from stream.inference.cache import cache_folder, prune
 from stream.inference.contract import INPUT
 from stream.inference.onnx_file import read_graph
 from stream.inference.onnx_runtime import InferenceSession

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from stream import installation
+from stream.cache import cache_folder
 from stream.cpu import processor
 from stream.errors import ProviderError, UsageError
-from stream.inference.cache import cache_folder
 from stream.inference.card import card
 from stream.inference.engines import engine_options
 from stream.inference.nvidia import NONE, Obstacle, library_obstacle, mismatch

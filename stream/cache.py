@@ -1,4 +1,4 @@
-"""Where what is computed once per model and machine is kept from one start to the next."""
+"""Where what was made once is kept from one start to the next: of models, and a page's key."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.inference.cache import cache_folder, prune
+from stream.cache import cache_folder, prune
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="XDG's folders")
