@@ -22,7 +22,7 @@ from stream.inference.kept_compiled import through_compiled
 from stream.inference.kept_graph import through_kept
 from stream.inference.nvidia import failure
 from stream.inference.on_device import DeviceInput
-from stream.inference.onnx_runtime import InferenceSession, SessionOptions, TensorInfo
+from stream.inference.onnx_runtime import InferenceSession, TensorInfo
 from stream.inference.providers import (
     AUTO_ORDER,
     LABELS,
@@ -33,6 +33,7 @@ from stream.inference.providers import (
     route,
     runtime,
 )
+from stream.inference.session_options import session_options
 from stream.inference.sizes import Handles, free_sides
 from stream.inference.yielding import yielding
 
@@ -158,9 +159,11 @@ def open_on(
     if expected is None and chosen.plans:
         expected = resize.geometry(4, 3).size
     each, what = max(1, total // workers), f"the model {str(path)!r}"
+    # Where a picture is waited for; where many are under way the cores have others to serve.
+    spins = not throughput and not yields
 
     def make(fixed: Mapping[str, int]) -> InferenceSession:
-        opened = partial(create, chosen, threads=each, what=what, fixed=fixed)
+        opened = partial(create, chosen, threads=each, what=what, fixed=fixed, spins=spins)
         if chosen.name == "cpu" and not chosen.plans:
             return through_kept(opened, path, fixed)
         if chosen.compiles:
@@ -238,6 +241,7 @@ def create(
     optimised: bool = False,
     keep: Path | None = None,
     compiled: Path | None = None,
+    spins: bool = False,
 ) -> InferenceSession:
     """Creates an `onnxruntime.InferenceSession` that runs on the route's provider.
 
@@ -253,13 +257,14 @@ def create(
         optimised: the graph is optimised already.
         keep: a file for the optimised graph.
         compiled: a new file for what the provider compiles, which stands for the model then.
+        spins: see `stream.inference.session_options`.
 
     Raises:
         ModelError: ONNX Runtime cannot read the model.
         ProviderError: the provider cannot be created or takes nothing of the model.
     """
     module = runtime()
-    options = session_options(chosen, threads)
+    options = session_options(threads, spins=spins)
     for side, pixels in (fixed or {}).items():
         options.add_free_dimension_override_by_name(side, pixels)
     if optimised:
@@ -310,26 +315,6 @@ def _explain(chosen: Route, sentence: str = "") -> None:
         cause, advice = failure(sentence)
     if cause:
         raise UnavailableError(cause, advice)
-
-
-def session_options(chosen: Route, threads: int | None) -> SessionOptions:
-    """Options for one session of a process that also decodes and encodes video.
-
-    Threads and spinning by measurement: a MobileNetV2 at 512x384 in float32 beside an x264 encoder
-    at 1280x720 that never pauses, on two cores of an AMD EPYC (Zen 5) that also ran a training;
-    milliseconds per inference (median, 95th percentile) and frames encoded per second meanwhile:
-
-        1 thread               79, 142   46        1 thread, spinning     68, 140   55
-        2 threads              30,  82   60        2 threads, spinning    72, 168   39
-
-    Threads that spin while they wait take the time from the encoder, and then from each other.
-    """
-    options = runtime().SessionOptions()
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    options.intra_op_num_threads = threads or available_cores()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
 
 
 def _nodes(values: Sequence[TensorInfo]) -> dict[str, tuple[str, list[int | str | None]]]:
