@@ -199,6 +199,30 @@ def _models() -> Iterator[Finding]:
     if DEFAULT not in entries():
         advice = "reinstall stream, or name a model with --model FILE.onnx"
         yield Finding("models", DEFAULT, "missing", "the bundled model is not there", advice)
+    yield _kept()
+
+
+def _kept() -> Finding:
+    """What was made of models at earlier starts, and whether the next one can find it."""
+    from stream.cache import cache_folder
+
+    name = "made ready"
+    try:
+        folder = cache_folder("graphs").parent
+    except OSError as error:
+        return Finding(
+            "models",
+            name,
+            "missing",
+            f"nothing can be kept in {error.filename} ({error.strerror}): opening a model takes "
+            "longer each time",
+            "make it writable"
+            + (", or set XDG_CACHE_HOME to a folder that is" if sys.platform == "linux" else ""),
+        )
+    kept = [one for kind in ("graphs", "openvino", "tensorrt") for one in folder.glob(f"{kind}/*")]
+    size = sum(one.stat().st_size for one in kept) / 1e6
+    detail = f"{len(kept)} files, {size:.0f} MB in {folder}, for quicker starts; may be removed"
+    return Finding("models", name, "note", detail)
 
 
 def _cameras() -> Iterator[Finding]:

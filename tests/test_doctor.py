@@ -2,6 +2,7 @@ import io
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -41,6 +42,28 @@ def test_what_is_missing_comes_with_advice(findings: list[dict[str, str]]) -> No
     for finding in findings:
         if finding["topic"] in ("providers", "cameras") and finding["state"] == "missing":
             assert finding["advice"], finding
+
+
+def test_where_models_are_kept_ready_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if sys.platform in ("win32", "darwin"):
+        pytest.skip("XDG's folders")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = tmp_path / "stream-segmentation"
+    for kind, size in (("graphs", 2_000_000), ("openvino", 5_000_000), ("page", 9_000_000)):
+        (folder / kind).mkdir(parents=True)
+        (folder / kind / "kept").write_bytes(bytes(size))
+    told = doctor._kept()
+    assert (told.state, told.detail) == (
+        "note",
+        f"2 files, 7 MB in {folder}, for quicker starts; may be removed",
+    )
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    told = doctor._kept()
+    assert told.state == "missing" and str(tmp_path / "file") in told.detail
+    assert told.advice.startswith("make it writable")
 
 
 def test_a_card_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

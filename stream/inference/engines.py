@@ -7,11 +7,14 @@ import hashlib
 import sys
 from pathlib import Path
 
-from stream.cache import prune
+from stream.cache import prune, used
+from stream.errors import ModelError
+from stream.inference.kept_model import identity
 
 _LIBRARY = "nvinfer_10.dll" if sys.platform == "win32" else "libnvinfer.so.10"
-_KEPT = 32
-"""Engines kept, of tens of megabytes each: a model has one for each part of its graph."""
+_KEPT, _MOST = 32, 4 * 2**30
+"""Engines kept, of tens of megabytes each, and their bytes: a model has one for each part of its
+graph."""
 
 
 def has_library() -> bool:
@@ -23,20 +26,31 @@ def has_library() -> bool:
     return True
 
 
-def engine_options(folder: Path, path: Path) -> tuple[dict[str, str], str]:
+def engine_options(folder: Path, card: str, path: Path) -> tuple[dict[str, str], str]:
     """The provider's options for one model, and what people should know before it is opened.
 
     Args:
         folder: where engines are kept.
+        card: what an engine is for besides the model: the card, and the release of ONNX Runtime.
         path: the model's file.
 
     Returns:
         Options, and a sentence where no engine of this model is kept yet, else "".
+
+    Raises:
+        ModelError: the file cannot be read.
     """
-    status = path.stat()
-    told = f"{path.resolve()}\n{status.st_size}\n{status.st_mtime_ns}"
+    try:
+        told = "\n".join([*identity(path), card])
+    except OSError as error:
+        raise ModelError(f"cannot read the model {str(path)!r}: {error.strerror}") from error
     prefix = f"{path.stem}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
-    prune(folder, "*.engine", _KEPT)
+    mine = [one for one in folder.iterdir() if one.name.startswith(prefix)]
+    for one in mine:
+        used(one)
+    prune(folder, "*.engine", _KEPT, _MOST)
+    # What shapes each of them is for.
+    prune(folder, "*.profile", _KEPT)
     # Building an engine takes minutes; the next start finds it ready.
     options = {
         "trt_engine_cache_enable": "True",
@@ -46,7 +60,7 @@ def engine_options(folder: Path, path: Path) -> tuple[dict[str, str], str]:
         "trt_timing_cache_path": str(folder),
     }
     # Without the library nothing is built; opening says so.
-    if not has_library() or any(one.name.startswith(prefix) for one in folder.glob("*.engine")):
+    if not has_library() or any(one.suffix == ".engine" for one in mine):
         return options, ""
     return options, (
         f"TensorRT builds the engine of {path.name} for this card: once, it may take a few minutes"

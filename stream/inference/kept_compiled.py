@@ -9,7 +9,7 @@ from typing import Protocol
 
 from stream.cache import prune
 from stream.errors import ModelError, ProviderError
-from stream.inference.kept_graph import kept_for, written
+from stream.inference.kept_model import is_whole, kept_for, written
 from stream.inference.onnx_runtime import InferenceSession
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def through_compiled(
     kept = kept_for(FOLDER, model, told, fixed)
     if kept is None:
         return create(str(model))
-    if kept.is_file():
+    if is_whole(kept):
         try:
             return create(str(kept))
         except (ModelError, ProviderError) as error:

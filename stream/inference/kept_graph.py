@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from stream.cache import cache_folder, prune
-from stream.cpu import processor
 from stream.errors import ModelError
 from stream.inference.contract import INPUT
+from stream.inference.kept_model import is_whole, kept_for, written
 from stream.inference.onnx_file import read_graph
 from stream.inference.onnx_runtime import InferenceSession
 from stream.inference.providers import runtime
@@ -25,9 +20,6 @@ from stream.types import Array
 
 logger = logging.getLogger(__name__)
 
-_KEPT = 16
-"""Graphs kept, each as large as its model: a model has one for each size of its input."""
-_ENDING = ".onnx"
 _EDITION = "wide first layer with its margin, quick resizes"
 """What is done to a model's file before it is optimised, and to the graph that comes of it."""
 
@@ -55,7 +47,7 @@ def through_kept(create: Create, model: Path, fixed: Mapping[str, int]) -> Infer
     kept = kept_graph(model, runtime().__version__, fixed) if fixed else None
     if kept is None:
         return create(_quicker(model, fixed))
-    if kept.is_file():
+    if is_whole(kept):
         try:
             return create(str(kept), optimised=True)
         except ModelError as error:
@@ -78,7 +70,7 @@ def through_kept(create: Create, model: Path, fixed: Mapping[str, int]) -> Infer
     except (OSError, ModelError) as error:
         # A full disk is no reason not to open it; a broken model says once more that it is.
         logger.info("the optimised graph of %s is not kept: %s", model, error)
-        return create(str(model))
+        return create(_quicker(model, fixed))
 
 
 def _look(create: Create, like: InferenceSession, model: bytes) -> list[dict[str, Array]]:
@@ -135,59 +127,6 @@ def kept_graph(model: Path, version: str, fixed: Mapping[str, int]) -> Path | No
         fixed: sides of the input by name.
 
     Returns:
-        None where nothing can be kept.
+        None where nothing is kept and nothing can be.
     """
     return kept_for("graphs", model, [version, _EDITION], fixed)
-
-
-def kept_for(
-    folder: str, model: Path, told: Sequence[str], fixed: Mapping[str, int]
-) -> Path | None:
-    """Where what was made of a model for this processor is kept, whether it is there yet or not.
-
-    Args:
-        folder: among the user's caches.
-        model: the model's file.
-        told: what else the result depends on.
-        fixed: sides of the input by name.
-
-    Returns:
-        None where nothing can be kept.
-    """
-    try:
-        place = cache_folder(folder)
-        status = model.stat()
-    except OSError:
-        return None
-    here = processor()
-    names = (
-        str(model.resolve()),
-        str(status.st_size),
-        str(status.st_mtime_ns),
-        *told,
-        here.model,
-        *sorted(here.features),
-        *(f"{name}={side}" for name, side in sorted(fixed.items())),
-    )
-    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
-    return place / f"{model.stem}-{digest[:16]}{_ENDING}"
-
-
-@contextmanager
-def written(graph: Path) -> Iterator[Path]:
-    """A new file that takes the graph's place once it is whole; nothing is left where it is not.
-
-    Raises:
-        OSError: there is no room for it.
-    """
-    number, name = tempfile.mkstemp(prefix=graph.stem, suffix=".part", dir=graph.parent)
-    os.close(number)
-    part = Path(name)
-    try:
-        yield part
-        if part.stat().st_size:
-            part.replace(graph)
-            prune(graph.parent, f"*{_ENDING}", _KEPT)
-    finally:
-        with suppress(OSError):
-            part.unlink()

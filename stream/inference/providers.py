@@ -228,6 +228,7 @@ def _tensorrt() -> Route:
     _need_built_in(name, "TensorRT")
     _need_nvidia()
     _preload()
+    built = f"{getattr(card(), 'name', '')}, {runtime().__version__}"
     try:
         folder = cache_folder("tensorrt")
     except OSError as error:
@@ -245,7 +246,7 @@ def _tensorrt() -> Route:
         "or onnxruntime-ep-nv-tensorrt-rtx for an RTX card",
         memory="cuda",
         in_flight=2,
-        of_model=partial(engine_options, folder),
+        of_model=partial(engine_options, folder, built),
         rest={"CUDAExecutionProvider": _CUDA_OPTIONS},
     )
 

@@ -11,6 +11,7 @@ import pytest
 import skimage.data
 
 from stream import Segmenter
+from stream.errors import ModelError
 from stream.inference import session as sessions
 from stream.inference.catalogue import find
 from stream.inference.contract import Resize
@@ -80,7 +81,15 @@ def test_other_models_sizes_and_versions_have_graphs_of_their_own(
     assert kept_graph(first, "1.31", sides) in paths
 
 
-@pytest.mark.parametrize("damage", [lambda held: b"", lambda held: held[: len(held) // 2]])
+def _flipped(held: bytes) -> bytes:
+    """With one bit another, as a failing disk has it."""
+    at = len(held) // 2
+    return held[:at] + bytes([held[at] ^ 0x40]) + held[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda held: b"", lambda held: held[: len(held) // 2], _flipped]
+)
 def test_a_damaged_graph_is_made_anew(tmp_path: Path, cache: Path, damage: Any) -> None:
     model = tiny_models.bright(tmp_path / "b.onnx", 100, metadata(ANY))
     whole = Segmenter.load(model, "cpu", picture_size=SIZE)(ASTRONAUT)
@@ -93,13 +102,40 @@ def test_a_damaged_graph_is_made_anew(tmp_path: Path, cache: Path, damage: Any) 
 
 
 def test_without_a_cache_it_opens_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened: list[tuple[str, bool]]
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     model = tiny_models.bright(tmp_path / "b.onnx", 100, metadata(ANY))
     assert kept_graph(model, "1.31", {}) is None
     assert Segmenter.load(model, "cpu", picture_size=SIZE).provider == "CPU (float32)"
+    assert len(opened) == 1
+
+
+def test_a_full_disk_is_no_reason_not_to_open_it(
+    tmp_path: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    opened: list[tuple[str, bool]],
+) -> None:
+    model = tiny_models.bright(tmp_path / "b.onnx", 100, metadata(ANY))
+    whole = Segmenter.load(model, "cpu", picture_size=SIZE)(ASTRONAUT)
+    (kept,) = cache.iterdir()
+    kept.unlink()
+    create = sessions.create
+
+    def full(chosen: Any, model: Any, **options: Any) -> Any:
+        if options.get("keep") is not None:
+            options["keep"].write_bytes(b"a few bytes")
+            raise ModelError("No space left on device")
+        return create(chosen, model, **options)
+
+    monkeypatch.setattr(sessions, "create", full)
+    opened.clear()
+    again = Segmenter.load(model, "cpu", picture_size=SIZE)(ASTRONAUT)
+    np.testing.assert_array_equal(again.boxes, whole.boxes)
+    assert len(opened) == 1
+    assert not list(cache.iterdir())
 
 
 def test_nothing_is_kept_for_pictures_of_any_size(cache: Path) -> None:

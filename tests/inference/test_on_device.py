@@ -306,7 +306,7 @@ def test_no_engine_is_announced_where_tensorrt_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines, "_LIBRARY", "libnvinfer-that-is-not-there.so.10")
-    options, said = engines.engine_options(tmp_path, tiny_models.nothing(tmp_path / "n.onnx"))
+    options, said = engines.engine_options(tmp_path, "", tiny_models.nothing(tmp_path / "n.onnx"))
     assert options["trt_engine_cache_enable"] == "True" and said == ""
 
 
@@ -314,16 +314,19 @@ def test_building_an_engine_is_said_once(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(engines, "has_library", lambda: True)
     path, folder = tiny_models.nothing(tmp_path / "n.onnx"), tmp_path / "engines"
     folder.mkdir()
-    options, said = engines.engine_options(folder, path)
+    options, said = engines.engine_options(folder, "H100, 1.31", path)
     assert said == (
         "TensorRT builds the engine of n.onnx for this card: once, it may take a few minutes"
     )
     (folder / f"{options['trt_engine_cache_prefix']}_1_0_sm90.engine").write_bytes(b"built")
-    again, quiet = engines.engine_options(folder, path)
+    again, quiet = engines.engine_options(folder, "H100, 1.31", path)
     assert (again, quiet) == (options, "")
+    # Another card's, or another release's, does not serve.
+    for other in ("H200, 1.31", "H100, 1.32"):
+        assert engines.engine_options(folder, other, path)[1] == said
     # Another file of that name is another model.
     tiny_models.bright(path, 100)
-    changed, said = engines.engine_options(folder, path)
+    changed, said = engines.engine_options(folder, "H100, 1.31", path)
     assert said and changed["trt_engine_cache_prefix"] != options["trt_engine_cache_prefix"]
 
 

@@ -1,0 +1,166 @@
+"""Files in which models are kept as they were made ready for this processor: their names and seals.
+
+A seal is written behind each, by which a file is known that a failing disk or memory has changed,
+or a power cut has left with zeros in it: a provider would compute with it and answer wrongly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from io import FileIO
+from pathlib import Path
+
+import numpy as np
+
+from stream.cache import cache_folder, cache_path, prune, used
+from stream.cpu import processor
+from stream.inference.onnx_writer import encoded_bytes, encoded_text
+
+logger = logging.getLogger(__name__)
+
+_KEPT, _MOST = 16, 2**30
+"""Files kept and their bytes, each as large as its model: one has one for each size of input."""
+_ENDING = ".onnx"
+_METADATA = 14  # ModelProto.metadata_props
+_READ = 1 << 20
+_LOOKS, _LOOK = 16, 4096
+
+
+def kept_for(
+    folder: str, model: Path, told: Sequence[str], fixed: Mapping[str, int]
+) -> Path | None:
+    """Where what was made of a model for this processor is kept, whether it is there yet or not.
+
+    Args:
+        folder: among the user's caches.
+        model: the model's file.
+        told: what else the result depends on.
+        fixed: sides of the input by name.
+
+    Returns:
+        None where nothing is kept and nothing can be.
+    """
+    try:
+        here = processor()
+        names = (
+            *identity(model),
+            *told,
+            here.model,
+            *sorted(here.features),
+            *(f"{name}={side}" for name, side in sorted(fixed.items())),
+        )
+        digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
+        kept = cache_path(folder) / f"{model.stem}-{digest[:16]}{_ENDING}"
+    except OSError:
+        return None
+    try:
+        cache_folder(folder)
+    except OSError as error:
+        # A container's own disk may be read only, with all that was made before in it.
+        logger.info("nothing is kept in %s: %s", error.filename, error.strerror)
+        return kept if is_whole(kept) else None
+    return kept
+
+
+def identity(model: Path) -> tuple[str, ...]:
+    """What tells a model's file from others, and from what lay in its place before.
+
+    Another training of the same network has the same size, and where times come from an archive or
+    a build that is to be reproducible, the same time too; not the same weights. Reading all of them
+    would take as long as what is spared, so it is some places of the file that are looked at.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    status, seen = model.stat(), hashlib.sha256()
+    with model.open("rb", buffering=0) as file:
+        for place in range(_LOOKS):
+            file.seek(max(0, status.st_size - _LOOK) * place // (_LOOKS - 1))
+            seen.update(file.read(_LOOK))
+    return str(model.resolve()), str(status.st_size), str(status.st_mtime_ns), seen.hexdigest()
+
+
+@contextmanager
+def written(kept: Path) -> Iterator[Path]:
+    """A new file that takes the kept one's place once it is whole; nothing is left where it is not.
+
+    It is sealed. One that is empty is not kept, nor is one that cannot take the place, such as on
+    Windows while another process reads what is there.
+
+    Raises:
+        OSError: there is no room for a new file.
+    """
+    number, name = tempfile.mkstemp(prefix=kept.stem, suffix=".part", dir=kept.parent)
+    os.close(number)
+    part = Path(name)
+    try:
+        yield part
+        try:
+            if part.stat().st_size:
+                _seal(part)
+                part.replace(kept)
+                prune(kept.parent, f"*{_ENDING}", _KEPT, _MOST)
+        except OSError as error:
+            logger.info("%s is not kept: %s", kept, error)
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def is_whole(kept: Path) -> bool:
+    """Whether a file is there and as it was sealed; it counts as used then.
+
+    Of 8 MB it takes 1 ms: it is read piece by piece, and what is in memory anyway is summed.
+    """
+    try:
+        size = kept.stat().st_size - len(_sealed(0))
+        if size <= 0:
+            return False
+        with kept.open("rb", buffering=0) as file:
+            total = _total(file, size)
+            file.seek(size)
+            whole = file.read() == _sealed(total)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        logger.info("%s cannot be read: %s", kept, error)
+        return False
+    if whole:
+        used(kept)
+    else:
+        logger.info("%s is damaged", kept)
+    return whole
+
+
+def _seal(part: Path) -> None:
+    size = part.stat().st_size
+    with part.open("r+b", buffering=0) as file:
+        total = _total(file, size)
+        file.seek(size)
+        file.write(_sealed(total))
+
+
+def _sealed(total: int) -> bytes:
+    """What stands behind the content: a line of metadata, so that it is an ONNX file as before."""
+    entry = encoded_text(1, "stream.sum") + encoded_text(2, f"{total:016x}")
+    return encoded_bytes(_METADATA, entry)
+
+
+def _total(file: FileIO, size: int) -> int:
+    """The sum of so many bytes, taken as words of 64 bits, and their number."""
+    total, left, held = size, size, bytearray(_READ)
+    view = memoryview(held)
+    while left:
+        count = file.readinto(view[: min(left, _READ)]) or 0
+        if not count:
+            break
+        left -= count
+        # What is left over of the last piece is filled up.
+        held[count : -(-count // 8) * 8] = bytes(-count % 8)
+        total += int(np.frombuffer(held, np.uint64, -(-count // 8)).sum())
+    return total % 2**64
