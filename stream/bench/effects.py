@@ -56,16 +56,20 @@ def measure(times: int = _TIMES) -> Iterator[Figure]:
     Args:
         times: over how many frames the median is taken.
     """
+    threads = cv2.getNumThreads()
     # Threads would wait for each other more than they help, and count in processor time.
     cv2.setNumThreads(1)
-    for width, height in SIZES:
-        empty = np.asarray(cv2.resize(demo_picture(), (width, height))[..., ::-1], np.uint8)
-        for count in COUNTS:
-            found = people(count, width, height)
-            bgr = with_people(empty, found)
-            picture = picture_from_bgr(bgr).reformat(format="yuv420p")
-            for look, theirs in EFFECTS.items():
-                yield _figure(look, theirs, picture, bgr, found, times)
+    try:
+        for width, height in SIZES:
+            empty = np.asarray(cv2.resize(demo_picture(), (width, height))[..., ::-1], np.uint8)
+            for count in COUNTS:
+                found = people(count, width, height)
+                bgr = with_people(empty, found)
+                picture = picture_from_bgr(bgr).reformat(format="yuv420p")
+                for look, theirs in EFFECTS.items():
+                    yield _figure(look, theirs, picture, bgr, found, times)
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def people(count: int, width: int, height: int) -> Instances:

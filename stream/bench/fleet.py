@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -104,6 +103,12 @@ class ThoughtOf(Pool):
 
 def _memory() -> float:
     """MiB of memory that this process has had at most."""
+    if sys.platform == "win32":
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset / 2**20)
+    import resource
+
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most / 2**20 if sys.platform == "darwin" else most / 2**10
 

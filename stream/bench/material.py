@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import resources
@@ -14,6 +15,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.errors import UsageError
 from stream.extras import need_extra
 from stream.inference.contract import Metadata, Resize
 from stream.inference.postprocess import Raw
@@ -21,25 +23,39 @@ from stream.inference.preprocess import Picture, Prepared, Preprocessor
 from stream.instances import Instances
 
 RATE = 25
+_LONGEST = 16_384
+"""What x264 takes."""
 
 
 def make_clip(path: Path, width: int, height: int, frames: int) -> None:
-    """Writes the demo clip, repeated and scaled, as H.264 of the given size and length."""
+    """Writes the demo clip, repeated and scaled, as H.264 of the given size and length.
+
+    Raises:
+        UsageError: H.264 has no pictures of that size.
+    """
+    if width % 2 or height % 2 or max(width, height) > _LONGEST:
+        raise UsageError(
+            f"clips to measure on have even sides of at most {_LONGEST} pixels, "
+            f"not {width}x{height}"
+        )
     with (
         resources.as_file(resources.files("stream") / "assets" / "demo.mp4") as demo,
-        av.open(str(demo)) as source,
         av.open(str(path), "w") as target,
     ):
-        pictures = [
-            picture.reformat(width, height, format="yuv420p") for picture in source.decode(video=0)
-        ]
         stream = target.add_stream("libx264", rate=RATE, options={"preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for index in range(frames):
-            picture = pictures[index % len(pictures)]
+        # Decoded anew each time round: large ones would fill the memory.
+        again = itertools.chain.from_iterable(map(_decoded, itertools.repeat(demo)))
+        for index, given in enumerate(itertools.islice(again, frames)):
+            picture = given.reformat(width, height, format="yuv420p")
             picture.pts, picture.time_base = index, Fraction(1, RATE)
             target.mux(stream.encode(picture))
         target.mux(stream.encode(None))
+
+
+def _decoded(path: Path) -> Iterator[av.VideoFrame]:
+    with av.open(str(path)) as source:
+        yield from source.decode(video=0)
 
 
 def demo_picture() -> NDArray[np.uint8]:

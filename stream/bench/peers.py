@@ -34,8 +34,14 @@ def measure(
         StreamError: a clip or the model cannot be used, or a package is missing.
     """
     find(model)
-    for clip in clips or (None,):
-        yield from obvious.measure(folder, clip, model, provider)
+    # All that can be refused is before anything takes a minute.
+    obvious.need_packages()
+    if Path(model).is_file():
+        _need_exporter()
+    for clip in clips:
+        obvious.film_size(clip)
+    for one in clips or (None,):
+        yield from obvious.measure(folder, one, model, provider, named=len(clips) > 1)
     if Path(model).is_file():
         yield from engines(Path(model), against)
 
@@ -50,7 +56,7 @@ def engines(model: Path, against: str = "") -> Iterator[Figure]:
     Raises:
         UsageError: a package is missing.
     """
-    need_extra("export", "torch", "torchvision", "onnx", "onnxscript", what="this comparison")
+    _need_exporter()
     # By name: nothing in this package depends on the exporter.
     speed_table = importlib.import_module("stream_export.tools.speed").speed_table
 
@@ -69,3 +75,7 @@ def engines(model: Path, against: str = "") -> Iterator[Figure]:
             told.append(where)
         sizes.add(row.size)
         yield Figure(name, row.seconds, "s", detail="; ".join(part for part in told if part))
+
+
+def _need_exporter() -> None:
+    need_extra("export", "torch", "torchvision", "onnx", "onnxscript", what="this comparison")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ import typer
 
 from stream.cli import _common as common
 from stream.cli._groups import command, shared
-from stream.errors import UsageError
+from stream.errors import StreamError, UsageError
 from stream.option import option, parse_names, parse_size
 from stream.options import ModelOptions
 from stream.version import __version__
@@ -37,6 +38,22 @@ PARTS = (
 )
 """What can be measured."""
 
+_ALL = "all"
+_COMPUTING = (
+    "av",
+    "numpy",
+    "onnxruntime",
+    "onnxruntime-ep-nv-tensorrt-rtx",
+    "onnxruntime-ep-openvino",
+    "onnxruntime-gpu",
+    "opencv-python",
+    "opencv-python-headless",
+    "supervision",
+    "tensorrt",
+    "torch",
+    "torchvision",
+    "trackers",
+)
 _OF_FILES = ("speed", "nodes", "peers")
 _OF_OTHERS = ("pipeline", "compositing", "memory", "speed")
 
@@ -83,7 +100,7 @@ def bench(
     part: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="|".join(PARTS),
+            metavar="|".join([*PARTS, _ALL]),
             help="Only this part; may be repeated. nodes says which provider runs each of a "
             "model's nodes, and what that costs; peers times `stream file` beside the loop that "
             "anyone would write (extras [supervision] and [trackers]), and a model file against "
@@ -92,7 +109,7 @@ def bench(
             "still they lie; identity says who is taken for whom by each tracker; gpu measures an "
             "NVIDIA card, or tries the same on the CPU with --provider cpu; fleet drives a "
             "thousand machines that are only thought of; cost says what an hour of film like the "
-            "clips takes. [default: "
+            "clips takes; all does each of them that can be done here. [default: "
             "pipeline, compositing, memory and speed; speed, nodes and peers where --model is a "
             "file]",
         ),
@@ -102,10 +119,8 @@ def bench(
     """Measure the pipeline, compositing, memory and a model's speed on this machine."""
     common.set_verbosity(verbose=verbose)
     for name in part or ():
-        if name not in PARTS:
-            raise UsageError(f"--part is one of {', '.join(PARTS)}, not {name!r}")
-    from rich.table import Table
-
+        if name not in (*PARTS, _ALL):
+            raise UsageError(f"--part is one of {', '.join([*PARTS, _ALL])}, not {name!r}")
     from stream.bench import (
         compositing,
         cost,
@@ -120,7 +135,6 @@ def bench(
         speed,
     )
     from stream.run.guard import check_report
-    from stream.run.report import machine, write_json
 
     model, provider, size = options.model, options.provider, options.size
     if options.json is not None:
@@ -145,10 +159,46 @@ def bench(
             "peers": lambda: peers.measure(folder, model, provider, options.against or "", clips),
         }
         usual = _OF_FILES if Path(model).is_file() else _OF_OTHERS
-        figures: list[Figure] = []
-        for chosen in part or usual:
-            with common.errors().status(f"measuring {chosen}"):
-                figures += parts[chosen]()
+        every = _ALL in (part or ())
+        wanted = PARTS if every else tuple(dict.fromkeys(part or usual))
+        figures, ended_by = _measured({name: parts[name] for name in wanted})
+    if ended_by is None or any(one.value is not None for one in figures):
+        _tell(figures, options.json)
+    if ended_by is not None and not (every and isinstance(ended_by, StreamError)):
+        raise ended_by
+
+
+def _measured(
+    parts: Mapping[str, Callable[[], Iterator[Figure]]],
+) -> tuple[list[Figure], BaseException | None]:
+    """The figures of all parts that can be measured, and why the first other one cannot.
+
+    What took minutes is not lost to a part that cannot be done, or to who has seen enough.
+    """
+    from stream.bench.figures import Figure
+
+    figures: list[Figure] = []
+    refused: BaseException | None = None
+    for name, measure in parts.items():
+        try:
+            with common.errors().status(f"measuring {name}"):
+                for figure in measure():
+                    figures.append(figure)
+        except StreamError as error:
+            refused = refused or error
+            figures.append(Figure(name, None, "", detail=str(error)))
+        except KeyboardInterrupt as stopped:
+            return figures, stopped
+    return figures, refused
+
+
+def _tell(figures: Sequence[Figure], file: Path | None) -> None:
+    """Prints a table, and writes it to a file where there is one."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from stream.run.report import machine, write_json
+
     here = machine()
     table = Table(
         title=f"{here['processor']}, {here['cores']} cores, {here['memory_gib']} GiB",
@@ -157,17 +207,29 @@ def bench(
     for column in ("what", "value", "how"):
         table.add_column(column, overflow="fold")
     for figure in figures:
-        table.add_row(figure.name, _value(figure), figure.detail)
+        table.add_row(escape(figure.name), _value(figure), escape(figure.detail))
     common.results().print(table)
-    if options.json is not None:
+    if file is not None:
         write_json(
-            options.json,
+            file,
             {
                 "stream": __version__,
                 "machine": here,
+                "packages": _packages(),
                 "figures": [{**asdict(figure), "met": figure.met} for figure in figures],
             },
         )
+
+
+def _packages() -> dict[str, str]:
+    """Releases of what computes, as far as it is installed: figures mean little without them."""
+    from importlib import metadata
+
+    found = {}
+    for name in _COMPUTING:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def _value(figure: Figure) -> str:
