@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -87,4 +88,4 @@ def prune(folder: Path, pattern: str, keep: int, most: float = float("inf")) -> 
     for path in folder.glob("*.part"):
         with contextlib.suppress(OSError):
             if now - path.stat().st_mtime > _ABANDONED:
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()

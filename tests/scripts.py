@@ -18,6 +18,7 @@ def script(name: str) -> Iterator[ModuleType]:
     described = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     assert described is not None and described.loader is not None
     module = importlib.util.module_from_spec(described)
+    sys.modules[name] = module  # dataclasses look there
     described.loader.exec_module(module)
     yield module
     sys.modules.pop(name, None)

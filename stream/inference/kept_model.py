@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from glob import escape
 from io import FileIO
 from pathlib import Path
 
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 _KEPT, _MOST = 16, 2**30
 """Files kept and their bytes, each as large as its model: one has one for each size of input."""
-_ENDING = ".onnx"
+_ENDING, _BESIDE = ".onnx", ".bin"
 _METADATA = 14  # ModelProto.metadata_props
 _READ = 1 << 20
 _LOOKS, _LOOK = 16, 4096
@@ -87,35 +88,36 @@ def identity(model: Path) -> tuple[str, ...]:
 
 @contextmanager
 def written(kept: Path) -> Iterator[Path]:
-    """A new file that takes the kept one's place once it is whole; nothing is left where it is not.
+    """A path for a new file that takes the kept one's place once it is whole.
 
-    It is sealed. One that is empty is not kept, nor is one that cannot take the place, such as on
-    Windows while another process reads what is there.
+    A file beside it, whose name begins as its own does, comes with it. They are sealed. Nothing is
+    left, and nothing kept, where no file or an empty one was written, or where it cannot take the
+    place, such as on Windows while another process reads what is there.
 
     Raises:
         OSError: there is no room for a new file.
     """
-    number, name = tempfile.mkstemp(prefix=kept.stem, suffix=".part", dir=kept.parent)
-    os.close(number)
-    part = Path(name)
+    folder = Path(tempfile.mkdtemp(prefix=kept.stem, suffix=".part", dir=kept.parent))
+    part = folder / kept.name
     try:
         yield part
         try:
-            if part.stat().st_size:
+            if part.is_file() and part.stat().st_size:
                 _seal(part)
-                part.replace(kept)
-                prune(kept.parent, f"*{_ENDING}", _KEPT, _MOST)
+                for one in (*_beside(part), part):
+                    one.replace(kept.with_name(one.name))
+                for pattern in (f"*{_ENDING}", f"*{_BESIDE}"):
+                    prune(kept.parent, pattern, _KEPT, _MOST)
         except OSError as error:
             logger.info("%s is not kept: %s", kept, error)
     finally:
-        with suppress(OSError):
-            part.unlink()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_whole(kept: Path) -> bool:
-    """Whether a file is there and as it was sealed; it counts as used then.
+    """Whether a file and what belongs to it is as it was sealed; it counts as used then.
 
-    Of 8 MB it takes 1 ms: it is read piece by piece, and what is in memory anyway is summed.
+    Of 8 MB it takes 1 ms: they are read piece by piece, and what is in memory anyway is summed.
     """
     try:
         size = kept.stat().st_size - len(_sealed(0))
@@ -124,30 +126,41 @@ def is_whole(kept: Path) -> bool:
         with kept.open("rb", buffering=0) as file:
             total = _total(file, size)
             file.seek(size)
-            whole = file.read() == _sealed(total)
+            beside = _beside(kept)
+            whole = file.read() == _sealed(total + sum(map(_sum, beside)))
     except FileNotFoundError:
         return False
     except OSError as error:
         logger.info("%s cannot be read: %s", kept, error)
         return False
     if whole:
-        used(kept)
+        for one in (kept, *beside):
+            used(one)
     else:
         logger.info("%s is damaged", kept)
     return whole
 
 
+def _beside(kept: Path) -> list[Path]:
+    """Files that a kept one names, with a provider's name behind its own."""
+    return sorted(kept.parent.glob(f"{escape(kept.stem)}_*{_BESIDE}"))
+
+
 def _seal(part: Path) -> None:
-    size = part.stat().st_size
-    with part.open("r+b", buffering=0) as file:
-        total = _total(file, size)
-        file.seek(size)
+    total = _sum(part) + sum(map(_sum, _beside(part)))
+    with part.open("ab", buffering=0) as file:
         file.write(_sealed(total))
+
+
+def _sum(path: Path) -> int:
+    size = path.stat().st_size
+    with path.open("rb", buffering=0) as file:
+        return _total(file, size)
 
 
 def _sealed(total: int) -> bytes:
     """What stands behind the content: a line of metadata, so that it is an ONNX file as before."""
-    entry = encoded_text(1, "stream.sum") + encoded_text(2, f"{total:016x}")
+    entry = encoded_text(1, "stream.sum") + encoded_text(2, f"{total % 2**64:016x}")
     return encoded_bytes(_METADATA, entry)
 
 
@@ -163,4 +176,4 @@ def _total(file: FileIO, size: int) -> int:
         # What is left over of the last piece is filled up.
         held[count : -(-count // 8) * 8] = bytes(-count % 8)
         total += int(np.frombuffer(held, np.uint64, -(-count // 8)).sum())
-    return total % 2**64
+    return total

@@ -168,7 +168,7 @@ def open_on(
             return through_kept(opened, path, fixed)
         if chosen.compiles:
             asked = map(str, sorted(chosen.options.items()))
-            told = [runtime().__version__, chosen.compiles, *asked]
+            told = [runtime().__version__, chosen.compiles, "beside", *asked]
             return through_compiled(
                 opened, path, told, fixed, lambda made: not elsewhere(made, chosen)
             )
@@ -256,7 +256,8 @@ def create(
             have.
         optimised: the graph is optimised already.
         keep: a file for the optimised graph.
-        compiled: a new file for what the provider compiles, which stands for the model then.
+        compiled: a new file, which stands for the model then and names another beside it, into
+            which goes what the provider compiles.
         spins: see `stream.inference.session_options`.
 
     Raises:
@@ -273,7 +274,7 @@ def create(
         options.optimized_model_filepath = str(keep)
     if compiled is not None:
         options.add_session_config_entry("ep.context_enable", "1")
-        options.add_session_config_entry("ep.context_embed_mode", "1")
+        options.add_session_config_entry("ep.context_embed_mode", "0")
         options.add_session_config_entry("ep.context_file_path", str(compiled))
     if profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, str(profile)

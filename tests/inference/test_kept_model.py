@@ -125,6 +125,22 @@ def test_what_was_kept_serves_where_nothing_can_be_written(
     assert kept_for("graphs", model, ["1.31"], SIDES) is None
 
 
+def test_what_lies_beside_it_belongs_to_it(tmp_path: Path) -> None:
+    kept, beside = tmp_path / "a[1].onnx", tmp_path / "a[1]_Provider.bin"
+    content = np.random.default_rng(3).bytes(10_001)
+    with written(kept) as part:
+        part.write_bytes(b"names the other")
+        part.with_name(beside.name).write_bytes(content)
+    assert sorted(tmp_path.iterdir()) == [kept, beside] and is_whole(kept)
+    os.utime(beside, (1000, 1000))
+    assert is_whole(kept) and beside.stat().st_mtime > 1000
+    for damaged in (b"", content[:-1], content + b"\1", content[:500] + b"\0" + content[501:]):
+        beside.write_bytes(damaged)
+        assert not is_whole(kept)
+    beside.unlink()
+    assert not is_whole(kept)
+
+
 def test_those_who_write_at_once_leave_one_whole_file(tmp_path: Path) -> None:
     kept, begin = tmp_path / "kept.onnx", threading.Barrier(4)
 
@@ -144,10 +160,10 @@ def test_nothing_is_left_of_what_failed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="full"), written(kept) as part:
         part.write_bytes(b"half")
         raise OSError(28, "the disk is full")
-    with written(kept) as part:
-        part.unlink()  # the provider wrote nothing
     with written(kept):
-        pass  # nor is an empty one kept
+        pass  # the provider wrote nothing
+    with written(kept) as part:
+        part.touch()  # nor is an empty one kept
     assert not list(tmp_path.iterdir())
     # Another process has it open, where the system minds that.
     (tmp_path / "kept.onnx").mkdir()

@@ -1,0 +1,245 @@
+"""Proves what `stream` does on an NVIDIA card, in order, in a quarter of an hour.
+
+    python docs/on_a_card.py RESULTS [--model mine.onnx] [--rehearse]
+
+RESULTS becomes a folder: what each step printed, the figures as JSON, and `summary.md`, which
+names the card. A step that fails, or takes too long, is told and the next one begins. With
+`--rehearse` the CPU stands in for the card wherever that is possible: that it runs counts then, not
+how fast. Besides `stream` and a card's libraries, PACKAGES are needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from stream.bench.material import demo_picture, make_clip
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("pytest", "hypothesis", "onnx", "scikit-image")
+TESTS = (
+    "tests/inference/test_on_device.py",
+    "tests/bench/test_bench.py",
+    "tests/sources/test_hardware.py",
+)
+"""All that hold tests with the marker `gpu`: collecting the others would want everything else."""
+SHAPES = (
+    *((640, 480), (480, 640), (640, 360), (360, 640), (500, 500)),
+    *((640, 427), (427, 640), (600, 450), (512, 384), (333, 500)),
+)
+"""Of photos, width and height in pixels."""
+PROGRAM = (sys.executable, "-m", "stream")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to be shown.
+
+    Attributes:
+        name: of its files.
+        shows: what it shows, in words.
+        command: that is run in the checkout.
+        seconds: that it may take.
+        may_fail: whether a card may lack what it needs.
+        never: what must not be among what it prints, as a pattern.
+    """
+
+    name: str
+    shows: str
+    command: Sequence[str]
+    seconds: int = 120
+    may_fail: bool = False
+    never: str = ""
+
+
+def steps(folder: Path, model: str | None, *, rehearse: bool) -> Iterator[Step]:
+    """What is to be shown, the first things first."""
+    provider = "cpu" if rehearse else "cuda"
+    chosen, anywhere = ("--provider", provider), ("--provider", "cpu" if rehearse else "auto")
+    film, out = str(folder / "film.mp4"), str(folder / "painted.mp4")
+    file = (*PROGRAM, "file", film, "-o", out, "--overwrite", *chosen, "--report")
+    tests = (
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-rs",
+        "-o",
+        "addopts=",
+        "-p",
+        "no:cacheprovider",
+    )
+    bench = (*PROGRAM, "bench", "--part")
+
+    def figures(name: str) -> tuple[str, str]:
+        return "--json", str(folder / f"{name}.json")
+
+    yield Step("doctor", "what is here", (*PROGRAM, "doctor"))
+    yield Step(
+        "tests",
+        "sessions are created there and answer as the CPU does",
+        (*tests, "-m", "gpu", *TESTS)
+        if not rehearse
+        else (*tests, "-m", "not gpu and not slow", TESTS[0]),
+        never="" if rehearse else r"no card|no tests ran",
+    )
+    yield Step(
+        "bench",
+        "milliseconds by precision and provider, and what is not on the card",
+        (*bench, "gpu", *anywhere, *figures("bench")),
+        420,  # TensorRT builds its engine
+    )
+    yield Step(
+        "nodes", "which nodes ran elsewhere", (*bench, "nodes", *chosen, *figures("nodes")), 60
+    )
+    yield Step("film", "a film, end to end", (*file, str(folder / "film.json")))
+    yield Step(
+        "live",
+        "a live run's latency",
+        (
+            *(*PROGRAM, "webcam", "--as-camera", "--device", film, "--display", "none", *chosen),
+            *("--seconds", "5" if rehearse else "20", "--report", str(folder / "live.json")),
+        ),
+        60,
+    )
+    yield Step(
+        "photos",
+        "photos of ten shapes, for each of which a card plans anew",
+        (
+            *(*PROGRAM, "image", str(folder / "photos"), "-o", str(folder / "painted")),
+            *("--overwrite", *chosen, "--report", str(folder / "photos.json")),
+        ),
+    )
+    if model is not None:
+        yield Step(
+            "bench-model",
+            "the same of a model of one's own",
+            (*bench, "gpu", *anywhere, "--model", model, *figures("bench-model")),
+            180,
+        )
+        yield Step(
+            "peers-model",
+            "that model against its origin on the same card",
+            (*bench, "peers", *chosen, "--model", model, *figures("peers-model")),
+            180,
+            may_fail=True,
+        )
+    yield Step(
+        "decoding",
+        "films decoded on the card, or a word why not",
+        (*file, str(folder / "decoding.json"), "--hwaccel", "auto" if rehearse else "cuda"),
+        60,
+    )
+    yield Step(
+        "encoding",
+        "films encoded on the card, or a word why not",
+        (*file, str(folder / "encoding.json"), "--codec", "h264_nvenc"),
+        60,
+        may_fail=True,
+    )
+
+
+def run(step: Step, folder: Path) -> tuple[str, float, str]:
+    """What became of a step, seconds, and the last line that it printed."""
+    start = time.monotonic()
+    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
+    paths = [str(ROOT / part) for part in (".", "models", "export")]
+    environment["PYTHONPATH"] = os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")])
+    try:
+        done = subprocess.run(
+            step.command,
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=step.seconds,
+            check=False,
+        )
+        code, printed = done.returncode, done.stdout
+    except subprocess.TimeoutExpired as error:
+        held = error.stdout or b""
+        code, printed = None, held.decode() if isinstance(held, bytes) else held
+    took = time.monotonic() - start
+    (folder / f"{step.name}.txt").write_text(f"$ {' '.join(step.command)}\n{printed}")
+    lines = [line for line in printed.splitlines() if line.strip(" ─━└┘┴│")]
+    last = lines[-1].strip() if lines else ""
+    if code is None:
+        return f"took longer than {step.seconds} s", took, last
+    if code == 0 and not (step.never and re.search(step.never, printed)):
+        return "shown", took, last
+    return ("not here" if step.may_fail else "FAILED"), took, last
+
+
+def summary(folder: Path, told: Sequence[tuple[Step, str, float, str]], *, rehearse: bool) -> str:
+    """The card, the releases and what became of each step, as Markdown."""
+    lines = ["# A rehearsal: the CPU in a card's place" if rehearse else "# On a card", ""]
+    file = folder / "bench.json"
+    if file.is_file():
+        held = json.loads(file.read_text())
+        card = next((one for one in held["figures"] if one["name"] == "card"), None)
+        if card is not None:
+            memory = "" if card["value"] is None else f", {card['value']} GiB"
+            lines += [f"{card['detail']}{memory}; {held['machine']['processor']}, "
+                      f"{held['machine']['cores']} cores", ""]  # fmt: skip
+        lines += [", ".join(f"{name} {one}" for name, one in held["packages"].items()), ""]
+        lines += ["| figure | value | how |", "|---|---|---|"]
+        for one in held["figures"]:
+            value = "" if one["value"] is None else f"{one['value']:.2f} {one['unit']}"
+            lines.append(f"| {one['name'].strip()} | {value} | {one['detail']} |")
+        lines.append("")
+    lines += ["| step | shows | what came | seconds | last line |", "|---|---|---|---|---|"]
+    for step, became, seconds, last in told:
+        said = last.replace("|", "/")[:160]
+        lines.append(f"| {step.name} | {step.shows} | {became} | {seconds:.0f} | {said} |")
+    return "\n".join(lines) + "\n"
+
+
+def material(folder: Path) -> None:
+    """A film of 1280x720 and photos of ten shapes, of the bundled clip."""
+    make_clip(folder / "film.mp4", 1280, 720, 250)
+    (folder / "photos").mkdir(exist_ok=True)
+    picture = np.ascontiguousarray(demo_picture()[..., ::-1])
+    for width, height in SHAPES:
+        photo = cv2.resize(picture, (width, height))
+        cv2.imwrite(str(folder / "photos" / f"{width}x{height}.png"), photo)
+
+
+def main() -> int:
+    """Does all steps; 0 where each was shown or may be missing."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--model", help="an exported model of one's own, such as a ResNet-50's")
+    parser.add_argument("--rehearse", action="store_true", help="with the CPU in a card's place")
+    parser.add_argument("--only", help="names of steps, separated by commas")
+    given = parser.parse_args()
+    folder = given.results.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    material(folder)
+    model = None if given.model is None else str(Path(given.model).resolve())
+    chosen = list(steps(folder, model, rehearse=given.rehearse))
+    if given.only:
+        chosen = [one for one in chosen if one.name in given.only.split(",")]
+    told: list[tuple[Step, str, float, str]] = []
+    for step in chosen:
+        print(f"{step.name}: {step.shows} ...", flush=True)  # noqa: T201 - it is what it is for
+        told.append((step, *run(step, folder)))
+        print(f"  {told[-1][1]}, {told[-1][2]:.0f} s: {told[-1][3]}", flush=True)  # noqa: T201
+        # Kept after each: the machine may be taken away.
+        (folder / "summary.md").write_text(summary(folder, told, rehearse=given.rehearse))
+    return int(any(became not in ("shown", "not here") for _, became, _, _ in told))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

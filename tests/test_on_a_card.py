@@ -1,0 +1,68 @@
+"""What proves a card in a quarter of an hour names what is there, and is rehearsed on the CPU."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from stream.bench.gpu import STAND_IN
+from tests import tiny_models
+from tests.scripts import DOCS, script
+
+ROOT = DOCS.parent
+
+
+@pytest.fixture
+def on_a_card():
+    with script("on_a_card") as module:
+        yield module
+
+
+def test_every_test_for_a_card_is_in_a_file_that_is_run(on_a_card):
+    marked = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if re.search(r"^@pytest\.mark\.gpu|marks=pytest\.mark\.gpu", path.read_text(), re.M)
+    }
+    assert marked == set(on_a_card.TESTS)
+
+
+def test_what_comes_of_a_step_is_told(on_a_card, tmp_path):
+    def became(code, **how):
+        step = on_a_card.Step("one", "shows", (sys.executable, "-c", code), **how)
+        told = on_a_card.run(step, tmp_path)
+        assert (tmp_path / "one.txt").read_text().startswith(f"$ {sys.executable} -c ")
+        return told[0], told[2]
+
+    assert became("print('a'); print('b')") == ("shown", "b")
+    assert became("print('no card: none')", never="no card") == ("FAILED", "no card: none")
+    assert became("raise SystemExit('why')") == ("FAILED", "why")
+    assert became("raise SystemExit('why')", may_fail=True) == ("not here", "why")
+    slow = "import time; print('so far', flush=True); time.sleep(60)"
+    assert became(slow, seconds=2) == ("took longer than 2 s", "so far")
+
+
+@pytest.mark.slow
+def test_it_is_rehearsed_with_the_cpu_in_a_cards_place(tmp_path):
+    model = tiny_models.bright(tmp_path / "bright.onnx", 100)
+    done = subprocess.run(
+        [
+            *(sys.executable, DOCS / "on_a_card.py", tmp_path / "out", "--rehearse"),
+            *("--only", "doctor,bench,nodes,film,live,photos,bench-model,decoding,encoding"),
+            *("--model", model),
+        ],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "models")))},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = (tmp_path / "out" / "summary.md").read_text()
+    assert told.startswith("# A rehearsal") and STAND_IN in told and "onnxruntime" in told
+    assert told.count("| shown |") == 8
+    film = json.loads((tmp_path / "out" / "film.json").read_text())
+    assert film["runs"][0]["frames_out"] == 250
