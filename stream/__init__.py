@@ -23,7 +23,7 @@ from stream.version import __version__
 if TYPE_CHECKING:
     from stream.api import Video, VideoWriter, draw, open, process
     from stream.errors import StreamError
-    from stream.frame import Frame
+    from stream.frame import SegmentedFrame as Frame
     from stream.inference.segmenter import Segmenter
     from stream.instance import Instance
     from stream.instances import Instances

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields, replace
 from fractions import Fraction
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from stream.drawing import draw
 from stream.errors import UsageError
-from stream.frame import ColourTags, Frame, VideoInfo
-from stream.groups import leaves
+from stream.frame import ColourTags, Frame, SegmentedFrame, VideoInfo
+from stream.groups import leaves, unknown
 from stream.inference.preprocess import check_rgb
+from stream.instances import Instances
 from stream.keywords import OpenKeywords, ProcessKeywords, WriterKeywords
 from stream.options import (
     CameraOptions,
@@ -93,6 +94,15 @@ def _plan(
             _grouped(DecodingOptions, rest),
         ),
     )
+    painted = tuple(outputs) != (CALLER,)
+    groups = (InputOptions, CountOptions, ModelOptions)
+    of_outputs = (PictureOptions, OutputOptions)
+    for name in () if painted else rest:
+        if any(name in leaves(one) for one in of_outputs):
+            raise UsageError(
+                f"{name} is of stream.process: what stream.open gives is not painted, which "
+                "stream.draw does"
+            )
     picture, written = _grouped(PictureOptions, rest), _grouped(OutputOptions, rest)
     if isinstance(track, bool):
         followed = TrackingOptions() if track else TrackingOptions(tracker="none")
@@ -106,10 +116,8 @@ def _plan(
         counts=_grouped(CountOptions, rest),
     )
     if rest:
-        known = [name for group in (InputOptions, ModelOptions) for name in leaves(group)]
-        raise UsageError(
-            f"there is no option {next(iter(rest))!r}; there are {', '.join(sorted(known))}"
-        )
+        known = [name for one in groups + (of_outputs if painted else ()) for name in leaves(one)]
+        raise unknown("option", next(iter(rest)), sorted(known))
     return plan
 
 
@@ -147,7 +155,7 @@ class Video:
         rate = "" if info.rate is None else f", {float(info.rate):g} fps"
         return f"Video({info.name!r}, {info.width}x{info.height}{rate})"
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Iterator[SegmentedFrame]:
         """Yields frames in order; of a live source the newest there is.
 
         Raises:
@@ -164,7 +172,10 @@ class Video:
                 frame = output.take()
                 if frame is None:
                     break
-                yield frame
+                if frame.instances is None:  # records have no line for it
+                    size = (frame.image.height, frame.image.width)
+                    frame.instances = Instances.empty(self.segmenter.names, size)
+                yield cast("SegmentedFrame", frame)
             self._ended = True
         finally:
             self.close()
@@ -219,7 +230,7 @@ def process(
     records: str | Path | Sequence[str | Path] = (),
     masks: str | Path | None = None,
     track: bool | str = True,
-    on_frame: OnFrame | None = None,
+    on_frame: Callable[[SegmentedFrame], None] | None = None,
     segmenter: Segmenter | None = None,
     **options: Unpack[ProcessKeywords],
 ) -> RunReport:
@@ -255,7 +266,8 @@ def process(
         picture, files = _grouped(PictureOptions, rest), _grouped(OutputOptions, rest)
         others = tuple(replace(one, picture=beside_masks(picture)) for one in plan.outputs)
         plan = replace(plan, outputs=(*others, masks_plan(str(masks), picture, files)))
-    report, outcome = execute(plan, segmenter=segmenter, on_frame=on_frame)
+    called = cast("OnFrame | None", on_frame)
+    report, outcome = execute(plan, segmenter=segmenter, on_frame=called)
     if outcome.error is not None:
         raise outcome.error
     return report
@@ -288,8 +300,7 @@ class VideoWriter:
         rest: dict[str, object] = {**options}
         self._options = _grouped(OutputOptions, rest)
         if rest:
-            known = ", ".join(one.name for one in fields(OutputOptions))
-            raise UsageError(f"there is no option {next(iter(rest))!r}; there are {known}")
+            raise unknown("option", next(iter(rest)), leaves(OutputOptions))
         VideoSink.check(str(path), self._options)
         self._sink: VideoSink | None = None
         self._said: list[str] = []

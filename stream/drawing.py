@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing import Painter, Style
-from stream.errors import UsageError
 from stream.frame import Frame
+from stream.groups import unknown
 from stream.instances import Instances
 from stream.keywords import StyleKeywords
 from stream.pixels import bgr_from_picture, picture_from_bgr
@@ -57,7 +57,7 @@ def draw(
     known = [field.name for field in fields(Style)]
     for name in style:
         if name not in known:
-            raise UsageError(f"there is no style {name!r}; there are {', '.join(known)}")
+            raise unknown("style", name, known)
     painter = Painter(look, Style(**style), timing=False)
     picture = picture_from_bgr(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8))
     frame = Frame(picture, 0, 0, Fraction(1), instances=instances)

@@ -66,6 +66,16 @@ class Frame:
         return rgb_from_picture(self.image)
 
 
+if TYPE_CHECKING:
+
+    class SegmentedFrame(Frame):
+        """A frame as programs get it, to type checkers: what was found is always there."""
+
+        instances: Instances
+else:
+    SegmentedFrame = Frame
+
+
 @dataclass(slots=True)
 class Passthrough:
     """Packets of streams that are copied, in the order they were read.

@@ -195,6 +195,9 @@ _OTHER_WORDS = {
     "trt": "tensorrt",
     "intel": "openvino",
     "processor": "cpu",
+    "gray": "grey",
+    "mosaic": "pixelate",
+    "mask": "binary",
 }
 
 
@@ -205,6 +208,20 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if other in known:
         return other
     return next(iter(difflib.get_close_matches(word, known, n=1)), "")
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error for a name that is none of those there are.
+
+    Args:
+        what: is named, such as "tracker".
+        name: as it was written.
+        known: the names there are; the one that was probably meant is said, else all are.
+    """
+    known = list(known)
+    near = nearest(name, known)
+    hint = f"did you mean {near}?" if near else f"there are {', '.join(known)}"
+    return UsageError(f"there is no {what} {name!r}; {hint}")
 
 
 def shown(given: object) -> str:

@@ -27,12 +27,12 @@ class ServeOptions:
     )
     tls: bool | None = option(
         None,
-        "Serve by https, with --certificate or with one made at every start. Browsers give their "
-        "camera to https and to this machine only.",
+        "Serve by https, with --certificate or with one that is made and kept for the next start. "
+        "Browsers give their camera to https and to this machine only.",
         said="on for every address but this machine's own",
     )
     certificate: Path | None = option(
-        None, "A certificate with its chain, PEM.", said="one is made", metavar="FILE"
+        None, "A certificate with its chain, PEM.", said="one is made and kept", metavar="FILE"
     )
     key: Path | None = option(
         None, "The certificate's key, PEM.", said="in the certificate's file", metavar="FILE"

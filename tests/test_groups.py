@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.errors import UsageError
-from stream.groups import build, changed, is_group, leaves, range_of, read, values_of
+from stream.groups import build, changed, is_group, leaves, range_of, read, unknown, values_of
 from stream.option import option
 from stream.options import (
     CameraOptions,
@@ -110,3 +110,15 @@ def test_bounds_in_words():
     assert range_of(leaves(ModelOptions)["threshold"].option) == "0 to 1"
     assert range_of(leaves(CutOptions)["limit"].option) == "at least 1"
     assert range_of(leaves(ModelOptions)["model"].option) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "words"),
+    [
+        ("overly", ["fill", "overlay"], "there is no layer 'overly'; did you mean overlay?"),
+        ("gray", ["blur", "grey"], "there is no layer 'gray'; did you mean grey?"),
+        ("xyz", ["blur", "grey"], "there is no layer 'xyz'; there are blur, grey"),
+    ],
+)
+def test_an_unknown_name_is_said_with_what_was_meant(name, known, words):
+    assert str(unknown("layer", name, iter(known))) == words

@@ -37,12 +37,14 @@ def build() -> typer.Typer:
     return made
 
 
-Images = Annotated[Path, typer.Option("--images", help="A folder of pictures.")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")]
+Images = Annotated[Path, typer.Option("--images", metavar="FOLDER", help="A folder of pictures.")]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FILE.onnx", help="The .onnx file to write.")
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace the output where it exists, once it is whole.")
 ]
-Model = Annotated[Path, typer.Argument(help="An exported model.")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="An exported model.")]
 
 
 def verify(
@@ -51,22 +53,29 @@ def verify(
     against: Annotated[
         str,
         typer.Option(
+            metavar="FILE|NAME",
             help="What it must agree with: a checkpoint, a name of the origin's, another .onnx "
-            "file, or an .npz with the original's answers; what it was exported from where nothing "
-            "is said."
+            "file, or an .npz with the original's answers. [default: what it was exported from, "
+            "of torchvision's models]",
         ),
     ] = "",
     config: Annotated[
         str | None,
-        typer.Option(help="The configuration that the model was exported with, where it had one."),
+        typer.Option(
+            metavar="FILE|NAME",
+            help="The configuration that the model was exported with, where it had one. [default: "
+            "the one that the model names]",
+        ),
     ] = None,
-    pictures: Annotated[int | None, typer.Option(min=1, help="At most so many pictures.")] = None,
+    pictures: Annotated[
+        int | None, typer.Option(min=1, help="At most so many pictures. [default: all]")
+    ] = None,
     score: Annotated[float, typer.Option(min=0, max=1, help="Detections above this.")] = 0.05,
     box_error: Annotated[float, typer.Option(help="Allowed, in pixels.")] = 0.5,
     score_error: Annotated[float, typer.Option(help="Allowed.")] = 1e-3,
     mask_overlap: Annotated[float, typer.Option(help="Needed, of pasted masks.")] = 0.99,
     unmatched: Annotated[int, typer.Option(min=0, help="Allowed, on both sides together.")] = 0,
-    provider: Annotated[str, typer.Option(help="Where the model runs.")] = "cpu",
+    provider: Annotated[str, typer.Option(metavar="NAME", help="Where the model runs.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Compare a model with its origin, picture by picture; fail where they differ."""
@@ -117,7 +126,7 @@ def quantize(
     pictures: Annotated[int, typer.Option(min=1, help="To calibrate on.")] = 48,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(help="A pattern of node names that stay in float; may be repeated."),
+        typer.Option(metavar="PATTERN", help="Names of nodes that stay in float; may be repeated."),
     ] = None,
     symmetric: Annotated[
         bool, typer.Option(help="Activations as TensorRT wants them; slower on CPUs.")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -11,8 +15,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from stream.cli._machinery import Context, Formatter, Parameter, Runnable
 
-_NAMES = 34
-"""Columns for the names of options before their help starts on a line of its own."""
+_NAMES = 0.44
+"""Share of a line for the names of options before their help starts on a line of its own."""
 
 
 class Command(TyperCommand):
@@ -30,6 +34,14 @@ class Command(TyperCommand):
         """Writes the arguments and, a section a panel, the options."""
         write_options(self, ctx, formatter)
 
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:
+        """What stands behind the command's name in the line of its usage."""
+        return usage_pieces(self, ctx)
+
+    def format_epilog(self, ctx: Context, formatter: Formatter) -> None:
+        """Writes the examples, a line each."""
+        write_examples(self.epilog, formatter)
+
 
 class Group(TyperGroup):
     """A group of commands whose help looks like theirs."""
@@ -46,6 +58,38 @@ class Group(TyperGroup):
         """Writes the options, then the commands."""
         write_options(self, ctx, formatter)
         self.format_commands(ctx, formatter)
+
+    def format_commands(self, ctx: Context, formatter: Formatter) -> None:
+        """Writes the commands with all of what each does."""
+        rows = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        with formatter.section(_heading("Commands")):
+            write_rows([(name, first_line(one)) for name, one in rows.items() if one], formatter)
+
+    def format_epilog(self, ctx: Context, formatter: Formatter) -> None:
+        """Writes the examples, a line each."""
+        write_examples(self.epilog, formatter)
+
+
+def first_line(command: Runnable) -> str:
+    """What a command does, from its help's first paragraph."""
+    return " ".join((command.help or "").strip().partition("\n\n")[0].split())
+
+
+def usage_pieces(command: Runnable, ctx: Context) -> list[str]:
+    """`[OPTIONS]` and the arguments, in brackets where they may be left out."""
+    pieces = [command.options_metavar] if command.options_metavar else []
+    for param in command.get_params(ctx):
+        if param.param_type_name == "argument":
+            pieces.append(argument_name(param) if param.required else f"[{argument_name(param)}]")
+    return pieces
+
+
+def write_examples(lines: str | None, formatter: Formatter) -> None:
+    """Writes lines as they are, so that each can be copied as one."""
+    if lines:
+        with formatter.section(_heading("Examples")):
+            for line in lines.splitlines():
+                formatter.write(f"{'':{formatter.current_indent}}{line}\n")
 
 
 class _AsTyped:
@@ -89,17 +133,41 @@ def write_options(command: Runnable, ctx: Context, formatter: Formatter) -> None
     for title, rows in [*sections.items(), ("Options", general)]:
         if rows:
             with formatter.section(_heading(title)):
-                formatter.write_dl(rows, col_max=_NAMES)
+                write_rows(rows, formatter)
+
+
+def write_rows(rows: Sequence[tuple[str, str]], formatter: Formatter) -> None:
+    """Writes names and beside them what each is; no line ends within a word with a dash.
+
+    Args:
+        rows: names and texts; one at least.
+        formatter: of the help page, in the section that the rows belong to.
+    """
+    before = " " * formatter.current_indent
+    names = min(max(len(name) for name, _ in rows), int(formatter.width * _NAMES))
+    width = max(formatter.width - len(before) - names - 2, 16)
+    for name, text in rows:
+        lines = textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False) or [""]
+        above = [f"{before}{name}"] if len(name) > names else []
+        first = "" if above else name
+        beside = [f"{before}{first:{names}}  {lines[0]}"]
+        beside += [f"{before}{'':{names}}  {line}" for line in lines[1:]]
+        for line in (*above, *beside):
+            formatter.write(f"{line.rstrip()}\n")
 
 
 def _heading(title: str) -> str:
     return typer.style(title, bold=True) if sys.stdout.isatty() else title
 
 
+def argument_name(param: Parameter) -> str:
+    """What an argument is called, with an ellipsis where it may be several."""
+    name = (param.metavar or param.name.upper()).strip("[]").rstrip(".…")
+    return f"{name}…" if param.nargs != 1 else name
+
+
 def _argument(param: Parameter) -> tuple[str, str]:
-    name = param.metavar or param.name.upper()
-    many = "…" if param.nargs != 1 and not name.endswith("…") else ""
-    return f"{name}{many}", _with_default(param, param.help or "")
+    return argument_name(param), _with_default(param, param.help or "")
 
 
 def _option(param: Parameter) -> tuple[str, str]:
@@ -110,10 +178,24 @@ def _option(param: Parameter) -> tuple[str, str]:
     return f"{first}{value}", _with_default(param, param.help or "")
 
 
+_WORDS: Mapping[object, str] = {
+    **{int: "N", float: "NUMBER", Path: "PATH"},
+    # As Typer called them before it kept the annotation.
+    **{"integer": "N", "integer range": "N", "float": "NUMBER", "float range": "NUMBER"},
+    "path": "PATH",
+}
+
+
 def _value(param: Parameter) -> str:
-    """What stands for the value of an option of another package."""
-    kind = getattr(param, "type", None)
-    return str(getattr(kind, "name", "") or "value").upper()
+    """What stands for the value of an option that does not say so itself."""
+    descriptor = getattr(param, "type_descriptor", None)
+    kind = param.type if descriptor is None else descriptor.annotation
+    choices = getattr(kind, "choices", None)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        choices = [one.value for one in kind]
+    if choices:
+        return "|".join(str(getattr(one, "value", one)) for one in choices)
+    return _WORDS.get(kind) or _WORDS.get(getattr(kind, "name", None)) or "TEXT"
 
 
 def _with_default(param: Parameter, text: str) -> str:
@@ -125,7 +207,9 @@ def _with_default(param: Parameter, text: str) -> str:
     if param.required:
         said = "required"
     elif getattr(param, "is_flag", False):
-        said = "default: on" if param.default is True else "default: off"
+        off = [name for name in param.secondary_opts if not name.startswith("--no-")]
+        ways = [max(param.opts, key=len), *off] if off else ["on", "off"]
+        said = f"default: {ways[0] if param.default is True else ways[1]}"
     elif param.default in (None, "", (), []) or callable(param.default):
         said = "default: none"
     else:

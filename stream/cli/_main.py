@@ -17,8 +17,8 @@ import typer
 from typer.main import get_command
 
 from stream.cli import _common as common
-from stream.cli._commands import PLACES, load
-from stream.cli._help import Group
+from stream.cli._commands import EXAMPLES, PLACES, load
+from stream.cli._help import Group, argument_name, write_rows
 from stream.cli._hints import no_such_command
 from stream.cli._machinery import Context, Formatter, Misuse, Parameter, Runnable
 from stream.errors import StreamError
@@ -51,14 +51,15 @@ class _Commands(Group):
 
     def format_commands(self, ctx: Context, formatter: Formatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, place.help) for name, place in PLACES.items()])
+            write_rows([(name, place.help) for name, place in PLACES.items()], formatter)
 
 
 app = typer.Typer(
     name="stream",
     cls=_Commands,
-    help="Mask R-CNN on moving pictures: finds every object with its pixel mask.",
-    epilog="`stream COMMAND --help` says every option of a command.",
+    help="Mask R-CNN on moving pictures: finds every object with its pixel mask.\n\n"
+    "`stream COMMAND --help` says every option of a command.",
+    epilog="\n".join(EXAMPLES),
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -235,7 +236,7 @@ def _sentence(error: Misuse) -> str:
 
 def _name_of(param: Parameter) -> str:
     if param.param_type_name == "argument":
-        return str(param.metavar or param.name.upper())
+        return argument_name(param)
     return str(max(param.opts, key=len))
 
 

@@ -71,7 +71,11 @@ class BenchOptions:
         metavar="CHECKPOINT",
     )
     size: tuple[int, int] = option(
-        (640, 480), "Picture size for speed and gpu, in pixels.", metavar="WxH", parse=parse_size
+        (640, 480),
+        "Picture size for speed and gpu, in pixels.",
+        said="640x480",
+        metavar="WxH",
+        parse=parse_size,
     )
     pictures: Path | None = option(
         None,

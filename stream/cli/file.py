@@ -28,7 +28,7 @@ def file(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT…", help="Video files, folders of them, or patterns ('takes/*.mp4')."
+            metavar="INPUT", help="Video files, folders of them, or patterns ('takes/*.mp4')."
         ),
     ],
     asked: common.Common,

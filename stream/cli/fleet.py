@@ -20,7 +20,7 @@ def fleet(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT…",
+            metavar="INPUT",
             help="Video files, folders with all that is below them, patterns ('takes/**/*.mp4'), "
             "addresses (s3://bucket/raw/**/*.mp4), or text files with one of these a line.",
         ),

@@ -48,7 +48,7 @@ class PhotoOptions:
 def image(
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUT…", help="Pictures, folders of them, or patterns ('*.jpg')."),
+        typer.Argument(metavar="INPUT", help="Pictures, folders of them, or patterns ('*.jpg')."),
     ],
     asked: PhotoOptions,
     batch: BatchOptions,

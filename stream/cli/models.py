@@ -16,7 +16,7 @@ def models(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[NAME|PATH]",
+            metavar="NAME|PATH",
             help="One model, to see its classes and how good it is. [default: all, as a list]",
             show_default=False,
         ),

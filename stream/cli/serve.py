@@ -63,7 +63,7 @@ def serve(
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SOURCES]...",
+            metavar="SOURCE",
             help="Cameras, addresses, video files (played over and over), or `pattern`, a moving "
             "test picture. [default: pattern and all cameras]",
             show_default=False,

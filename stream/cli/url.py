@@ -20,7 +20,7 @@ def url(
     addresses: Annotated[
         list[str],
         typer.Argument(
-            metavar="ADDRESS...",
+            metavar="ADDRESS",
             help="rtsp://, rtmp://, http(s):// (HLS, MPEG-TS, MJPEG), udp://, tcp:// or srt://. "
             "User and password in it are never shown. Several share one window and one model.",
         ),

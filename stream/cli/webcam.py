@@ -27,7 +27,7 @@ def webcam(
     cameras: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[CAMERA]...",
+            metavar="CAMERA",
             help="Its place in --list, its device or its name; or `pattern`, the bundled clip in "
             "place of a camera. Several share one window and one model. "
             "[default: the first camera]",

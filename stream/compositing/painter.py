@@ -19,6 +19,7 @@ from stream.compositing.style import Style
 from stream.compositing.tint import Tint, Tints
 from stream.errors import UsageError
 from stream.frame import Frame
+from stream.groups import unknown
 from stream.instances import Instances
 
 ALIASES = {"overlay": "fill+contour+labels"}
@@ -221,10 +222,7 @@ def _known(name: str) -> type[Layer]:
     # Of a registered layer that cannot be loaded, the reason is said.
     if name in LAYERS:
         return LAYERS.get(name)
-    known = sorted({*ALIASES, *LAYERS.names()})
-    raise UsageError(
-        f"there is no layer {name!r}; a look is one or more of {', '.join(known)}, joined with +"
-    )
+    raise unknown("layer", name, sorted({*ALIASES, *LAYERS.names()}))
 
 
 def _merged(layers: Iterable[Layer]) -> Iterator[Layer]:

@@ -24,7 +24,8 @@ from typing import Literal, get_args
 from stream import installation
 from stream.cache import cache_folder
 from stream.cpu import processor
-from stream.errors import ProviderError, UsageError
+from stream.errors import ProviderError
+from stream.groups import unknown
 from stream.inference.card import card
 from stream.inference.engines import engine_options
 from stream.inference.nvidia import NONE, Obstacle, library_obstacle, mismatch
@@ -127,7 +128,7 @@ def check_name(provider: str) -> ProviderName:
     for name in names:
         if name == provider:
             return name
-    raise UsageError(f"there is no provider {provider!r}; there are {', '.join(names)}")
+    raise unknown("provider", provider, names)
 
 
 def runtime() -> Runtime:

@@ -12,6 +12,7 @@ import numpy as np
 
 from stream.errors import UsageError
 from stream.frame import Frame, VideoInfo
+from stream.groups import nearest
 from stream.instances import Instances
 from stream.options import CutOptions, ModelOptions
 from stream.records import open_records
@@ -177,8 +178,10 @@ class Replay(Schedule):
             known |= {name.casefold(): name for name in classes_in(self._file)}
         for name in wanted:
             if name.casefold() not in known:
+                near = nearest(name.casefold(), known)
+                meant = f" (did you mean {known[near]}?)" if near else ""
                 there = ", ".join(known.values()) or "none"
-                raise UsageError(f"{self._file.path} has no class {name!r}; it has {there}")
+                raise UsageError(f"{self._file.path} has no class {name!r}{meant}; it has {there}")
         return frozenset(known[name.casefold()] for name in wanted)
 
     def _find(self, frame: Frame) -> Instances | None:

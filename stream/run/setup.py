@@ -13,7 +13,8 @@ from stream import sinks, sources, tracking
 from stream.addresses import redact
 from stream.count_options import CountOptions
 from stream.errors import StreamError
-from stream.frame import VideoInfo
+from stream.frame import Frame, VideoInfo
+from stream.instances import Instances
 from stream.options import LiveOptions, PictureOptions
 from stream.queues import WhenFull
 from stream.run.about import about_of
@@ -200,9 +201,25 @@ def prepared(
             outputs.append(output)
         # Counting alone, which nobody asked for, is no reason to infer what nobody looks at.
         unseen = on_frame is not None or plan.counts != CountOptions()
-        seen = counting.after(on_frame)
+        seen = counting.after(None if on_frame is None else _with_instances(on_frame, told))
         run = put_together(source, schedule, outputs, told, seen, unseen=unseen)
         yield Prepared(run, told, plan, outputs, schedule, counting)
+
+
+def _with_instances(on_frame: OnFrame, told: Told) -> OnFrame:
+    """Says that none are found where nothing is known of a frame, for as long as it is called."""
+
+    def called(frame: Frame) -> None:
+        if frame.instances is not None:
+            on_frame(frame)
+            return
+        nobody = Instances.empty(told.names, (frame.image.height, frame.image.width))
+        frame.instances = nobody
+        on_frame(frame)
+        if frame.instances is nobody:
+            frame.instances = None
+
+    return called
 
 
 def put_together(

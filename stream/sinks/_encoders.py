@@ -17,6 +17,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.format import VideoFormat
 
 from stream.errors import UsageError
+from stream.groups import unknown
 from stream.sinks._alpha import holds
 
 _X26X_PRESETS = (
@@ -172,9 +173,7 @@ def choose_encoder(name: str, crf: float | None, preset: str | None) -> EncoderC
     try:
         codec = Codec(name, "w")
     except UnknownCodecError as error:
-        raise UsageError(
-            f"there is no encoder {name!r} here; there are {', '.join(encoder_names())}"
-        ) from error
+        raise unknown("encoder", name, encoder_names()) from error
     if codec.type != "video":
         raise UsageError(f"{name!r} does not encode video but {codec.type}")
     rules = _ENCODERS.get(name, Encoder())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stream.errors import UsageError
+from stream.groups import unknown
 from stream.plugins import Kind
 from stream.tracking.base import Tracker
 
@@ -21,7 +21,7 @@ def make(name: str) -> Tracker | None:
     if name == NONE:
         return None
     if name not in KIND:
-        raise UsageError(f"there is no tracker {name!r}; there are {', '.join(names())}")
+        raise unknown("tracker", name, names())
     return KIND.get(name)()
 
 

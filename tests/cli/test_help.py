@@ -198,6 +198,31 @@ def test_every_command_has_help(stream):
         assert option in options, option
 
 
+@pytest.mark.parametrize("columns", ["80", "60"])
+def test_help_is_whole_and_plain_at_any_width(stream, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    for words in [(), ("export",), *COMMANDS]:
+        page = stream(*words, "--help").out
+        assert "\x1b" not in page and " VALUE" not in page
+        head, _, rest = page.partition("\n\n")
+        usage = " ".join(head.split()).removeprefix(" ".join(["Usage: stream", *words]))
+        argument = r"(?:[A-Z|]+…?|FILE\.toml)"
+        assert re.fullmatch(
+            rf" \[OPTIONS\]( {argument}| \[({argument})\]| COMMAND \[ARGS\]\.\.\.)?",
+            usage,
+        ), usage
+        text, _, examples = rest.partition("Examples:\n")
+        assert "..." not in text, "a summary is cut short"
+        for line in text.splitlines():
+            # A name that is wider than the page has a line to itself.
+            alone = re.fullmatch(r"  -[^ ]+(, --[^ ]+| / --[^ ]+)?( [^ ]+)?", line)
+            assert len(line) <= int(columns) - 2 or alone, line
+            # Names of options and files are copied from the two columns.
+            assert not re.match(r"  [ -].*\w-$", line), f"{line!r} ends within a word"
+        for line in examples.splitlines():
+            assert line.startswith("  stream "), line
+
+
 def test_models_lists_the_default(stream):
     result = stream("models")
     assert result.code == 0, result.err

@@ -14,28 +14,39 @@ from stream_export.registry import Converter, Kept, Origin, need_extra
 if TYPE_CHECKING:
     from stream_export.converters._request import Request
 
-Checkpoint = Annotated[Path, typer.Argument(help="The weights, as they were published or saved.")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="The .onnx file to write.")]
+Checkpoint = Annotated[
+    Path, typer.Argument(metavar="CHECKPOINT", help="The weights, as they were published or saved.")
+]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FILE.onnx", help="The .onnx file to write.")
+]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace the output where it exists, once it is whole.")
 ]
 Config = Annotated[
     str | None,
     typer.Option(
+        metavar="FILE|NAME",
         help="A configuration file, or a published configuration's name, for what the weights do "
-        "not tell."
+        "not tell. [default: what the weights tell, and the origin's own]",
     ),
 ]
 Names = Annotated[
     str | None,
     typer.Option(
+        metavar="FILE|NAME",
         help="Class names: a file with one a line, a label map, a data set's yaml or json; or the "
-        "name of a data set: coco (80), coco90 (with gaps) or cityscapes (8)."
+        "name of a data set: coco (80), coco90 (with gaps) or cityscapes (8). [default: what the "
+        "file itself tells]",
     ),
 ]
 Size = Annotated[
     str | None,
-    typer.Option(help="Shortest edge and its maximum (800/1333), or a letterbox (640x384)."),
+    typer.Option(
+        metavar="SHORT/LONG|WxH",
+        help="Shortest edge and its maximum (800/1333), or a letterbox (640x384). [default: the "
+        "model's own]",
+    ),
 ]
 Exact = Annotated[
     bool,
@@ -43,15 +54,25 @@ Exact = Annotated[
         "--exact/--fast", help="Resize pictures as the origin does, or faster and nearly the same."
     ),
 ]
-Detections = Annotated[int | None, typer.Option(min=1, help="At most this many.")]
-Proposals = Annotated[int | None, typer.Option(min=1, help="At most this many.")]
-Score = Annotated[float | None, typer.Option(min=0, max=1, help="Lowest score.")]
+Detections = Annotated[
+    int | None,
+    typer.Option(min=1, help="At most this many objects a picture. [default: the model's own]"),
+]
+Proposals = Annotated[
+    int | None,
+    typer.Option(min=1, help="At most this many proposals. [default: the model's own]"),
+]
+Score = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Lowest score, 0 to 1. [default: the model's own]"),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="One setting under the origin's own name; may be repeated.",
+        help="One setting under the origin's own name, above the configuration; may be repeated. "
+        "[default: none]",
     ),
 ]
 Ignore = Annotated[
@@ -64,7 +85,11 @@ Ignore = Annotated[
 ]
 Key = Annotated[
     str | None,
-    typer.Option(help="Where in the file the weights lie, where there are several copies."),
+    typer.Option(
+        metavar="NAME",
+        help="Where in the file the weights lie, where there are several copies, such as ema. "
+        "[default: the model's own]",
+    ),
 ]
 
 

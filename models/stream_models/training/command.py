@@ -22,16 +22,18 @@ def train_command(
     data: Annotated[
         Path,
         typer.Option(
+            metavar="FOLDER",
             help="Folder with labelled pictures: COCO format (as CVAT, Label Studio, Roboflow and "
-            "FiftyOne export it), YOLO text with data.yaml, or images/ and masks/ (PNG, 0 "
-            "background, k the k-th person)."
+            "FiftyOne export it), YOLO text with data.yaml, labelme's files, or images/ and masks/ "
+            "(PNG, 0 background, k the k-th person).",
         ),
     ],
     out: Annotated[
         Path,
         typer.Option(
+            metavar="FOLDER",
             help="Folder for checkpoints, plots, samples and the models. An interrupted run "
-            "there is taken up again."
+            "there is taken up again.",
         ),
     ],
     init: Annotated[
@@ -45,8 +47,9 @@ def train_command(
     val: Annotated[
         Path | None,
         typer.Option(
+            metavar="FOLDER",
             help="Folder like --data to judge by. [default: the part of --data for validation, or "
-            "every eighth picture]"
+            "every eighth picture]",
         ),
     ] = None,
     steps: Annotated[
@@ -54,7 +57,8 @@ def train_command(
         typer.Option(min=1, help="Batches to learn from. [default: 600 unless --minutes is given]"),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Minutes of learning, at most.")
+        float | None,
+        typer.Option(min=0.01, help="Minutes of learning, at most. [default: no limit]"),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Pictures a batch.")] = 8,
     rate: Annotated[

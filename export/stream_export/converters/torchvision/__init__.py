@@ -30,22 +30,25 @@ def command(
     arch: Annotated[
         str | None,
         typer.Option(
-            help="Such as maskrcnn_resnet50_fpn; read from the weights where they are a file."
+            metavar="NAME",
+            help="Such as maskrcnn_resnet50_fpn. [default: read from the weights]",
         ),
     ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
-            help="A torchvision name (COCO_V1), a checkpoint (mine.pth), or 'random'; "
-            "torchvision's own default otherwise."
+            metavar="FILE|NAME|random",
+            help="A checkpoint (mine.pth), one of torchvision's names (COCO_V1), or random. "
+            "[default: torchvision's own for --arch]",
         ),
     ] = None,
     names: Names = None,
     size: Annotated[
         str | None,
         typer.Option(
-            help="Shortest edge and its maximum, or a letterbox (640x384); 800/1333 where a "
-            "whole pickled model says nothing else."
+            metavar="SHORT/LONG|WxH",
+            help="Shortest edge and its maximum, or a letterbox (640x384). [default: 800/1333, or "
+            "what a whole pickled model says]",
         ),
     ] = None,
     exact: Annotated[
@@ -61,15 +64,26 @@ def command(
     anchors: Annotated[
         str | None,
         typer.Option(
+            metavar="N,…",
             help="Edges of the anchors per level, such as 8,16,32,64,128, which weights do not "
-            "tell; several of a level are joined by +. torchvision's own otherwise."
+            "tell; several of a level are joined by +. [default: 32,64,128,256,512, or a whole "
+            "pickled model's own]",
         ),
     ] = None,
     ratios: Annotated[
-        str | None, typer.Option(help="Heights per width of the anchors; 0.5,1,2 otherwise.")
+        str | None,
+        typer.Option(
+            metavar="NUMBER,…",
+            help="Heights per width of the anchors. [default: 0.5,1,2, or a whole pickled model's "
+            "own]",
+        ),
     ] = None,
     epsilon: Annotated[
-        float | None, typer.Option(help="Of frozen norms, where it is not torchvision's own.")
+        float | None,
+        typer.Option(
+            help="Of frozen norms, which a checkpoint does not hold. [default: 0 for ResNet-50, "
+            "else 1e-5]"
+        ),
     ] = None,
     settings: Settings = None,
     ignore: Ignore = None,
@@ -128,7 +142,7 @@ class Torchvision(Converter):
     """Any backbone of torchvision's with a pyramid."""
 
     name = SYSTEM
-    summary = "A Mask R-CNN of torchvision, published or fine-tuned."
+    summary = "Export a Mask R-CNN of torchvision, published or fine-tuned."
     command = staticmethod(command)
     what = "a checkpoint of torchvision"
     signs = ("rpn.head.cls_logits.weight", "rpn.head.conv.0.0.weight")

@@ -19,13 +19,16 @@ from stream_models.training.out import check_out
 def train_refiner_command(
     data: Annotated[
         Path,
-        typer.Option(help="Folder with labelled pictures, as `stream train` takes it."),
+        typer.Option(
+            metavar="FOLDER", help="Folder with labelled pictures, as `stream train` takes it."
+        ),
     ],
     out: Annotated[
         Path,
         typer.Option(
+            metavar="FOLDER",
             help="Folder for samples, checkpoints and the refiner. An interrupted run there is "
-            "taken up again."
+            "taken up again.",
         ),
     ],
     model: Annotated[
@@ -41,7 +44,8 @@ def train_refiner_command(
         ),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Minutes of learning, at most.")
+        float | None,
+        typer.Option(min=0.01, help="Minutes of learning, at most. [default: no limit]"),
     ] = None,
     batch: Annotated[int, typer.Option(min=2, help="Objects a batch.")] = 16,
     weight: Annotated[
@@ -61,7 +65,9 @@ def train_refiner_command(
     ] = None,
     init: Annotated[
         Path | None,
-        typer.Option(help="Another run's checkpoint.pt, to begin with what it learnt."),
+        typer.Option(
+            metavar="FILE", help="Another run's checkpoint.pt, to begin with what it learnt."
+        ),
     ] = None,
     also: Annotated[
         list[Path] | None,
