@@ -158,7 +158,8 @@ class VideoInfo:
         covers: the pictures that stand for it.
         live: whether pictures come at their own pace and cannot wait.
         camera: whether it is a camera of this machine, which mostly faces who watches.
-        pictures: the file that each frame comes from, by its index, where each is one.
+        pictures: the file that each frame comes from, by its index, where each is one; of frames
+            that have not come yet some may turn out unreadable and be taken out.
         alpha: whether frames say how opaque their pixels are, and an output is to keep it.
         exact: whether every sample has a meaning, so that an output should not change one.
         grey: whether frames have no colour, whatever their format, so that an output can do
@@ -185,7 +186,7 @@ class VideoInfo:
     covers: tuple[Cover, ...] = ()
     live: bool = False
     camera: bool = False
-    pictures: tuple[Path, ...] = ()
+    pictures: Sequence[Path] = ()
     alpha: bool = False
     exact: bool = False
     grey: bool = False

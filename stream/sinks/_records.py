@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -84,6 +85,7 @@ class Records(Sink):
         else:
             self._destination = Destination(self.path, overwrite=overwrite)
         self._begun = self._done = False
+        self._folder: Path | None = None
 
     def describe(self, about: About) -> None:
         """What is known of the run goes into the file's head."""
@@ -139,9 +141,18 @@ class Records(Sink):
         return ()
 
     def picture_name(self, frame: Frame) -> str | None:
-        """The name of the file that a frame comes from, where each frame is one."""
+        """The name of the file that a frame comes from, where each frame is one.
+
+        Where they come from several folders, with its way from the folder that holds all of them:
+        cameras call their pictures alike.
+        """
         paths = self.info.pictures
-        return paths[frame.index].name if frame.index < len(paths) else None
+        if frame.index >= len(paths):
+            return None
+        path = paths[frame.index].absolute()
+        if self._folder is None:
+            self._folder = _folder_of(paths)
+        return path.relative_to(self._folder).as_posix()
 
     def _head(self) -> str:
         if self._begun:
@@ -183,6 +194,15 @@ class _Told:
             raise self._sink.fail(error) from error
         if isinstance(error, Gone):
             self._sink.abort()
+
+
+def _folder_of(paths: Iterable[Path]) -> Path:
+    """The folder that holds all files, however deep; the root where there is no other."""
+    parents = {str(path.absolute().parent) for path in paths}
+    try:
+        return Path(os.path.commonpath(parents))
+    except ValueError:  # on several drives of Windows
+        return Path()
 
 
 def exact(number: np.floating | float) -> float:

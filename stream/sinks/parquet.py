@@ -12,6 +12,7 @@ from stream.instance import Instance
 from stream.options import OutputOptions
 from stream.sinks._records import Records, as_json
 from stream.sinks._shapes import flat
+from stream.sinks.table import FILE
 from stream.types import JSON
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ _GROUP = 4096
 class ParquetSink(Records):
     """Writes Parquet: a row for each object and frame, in row groups as they fill.
 
-    Columns are those of the table in comma-separated values, with `pts` and the mask. The file is
+    Columns are those of the table in comma-separated values, with `pts`, the picture's height and
+    width, which each has its own of where they are pictures, and the mask. The file is
     whole once the run has ended, by Ctrl-C too; `.ndjson` is at any time.
     """
 
@@ -96,7 +98,11 @@ class ParquetSink(Records):
             ("area", pa.int64()),
             ("centroid_x", pa.float64()),
             ("centroid_y", pa.float64()),
+            ("height", pa.int32()),
+            ("width", pa.int32()),
         ]
+        if self.info.pictures:
+            columns.append((FILE, pa.string()))
         if self.masks == "polygon":
             columns.append(("polygons", pa.list_(pa.list_(pa.float32()))))
         elif self.masks != "none":
@@ -122,7 +128,11 @@ class ParquetSink(Records):
             "area": area,
             "centroid_x": x,
             "centroid_y": y,
+            "height": frame.image.height,
+            "width": frame.image.width,
         }
+        if self.info.pictures:
+            row[FILE] = self.picture_name(frame)
         if self.masks == "polygon":
             row["polygons"] = flat(one.polygons(1.0))
         elif self.masks != "none":

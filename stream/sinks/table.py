@@ -25,22 +25,28 @@ COLUMNS = (
     "centroid_y",
 )
 
+FILE = "file"
+"""A column more, where each frame is a picture of its own."""
+
 
 class CsvSink(Records):
     """Writes comma-separated values in UTF-8, names of columns first; frames with nothing, no row.
 
-    Times are in seconds, boxes in pixels, areas in pixels of the picture.
+    Times are in seconds, boxes in pixels, areas in pixels of the picture. Of pictures the last
+    column is the file's name.
     """
 
     endings: ClassVar[tuple[str, ...]] = (".csv",)
 
     def head(self) -> str:
         """The names of the columns."""
-        return _rows([COLUMNS])
+        return _rows([(*COLUMNS, FILE) if self.info.pictures else COLUMNS])
 
     def text(self, frame: Frame) -> str:
         """A row for each object, empty where there is nothing to say."""
-        return _rows([_row(frame, one) for one in frame.instances or ()])
+        name = self.picture_name(frame) or ""
+        named = (name,) if self.info.pictures else ()
+        return _rows([(*_row(frame, one), *named) for one in frame.instances or ()])
 
 
 def _row(frame: Frame, one: Instance) -> tuple[object, ...]:

@@ -87,7 +87,7 @@ class ImagesSource(Source):
             frames=len(self.paths),
             colour=ColourTags(2, 2, EXACT_MATRIX, full_range=True),
             codec=self.paths[0].suffix.lstrip(".").lower(),
-            pictures=tuple(self.paths),
+            pictures=self.paths,  # the very list: what cannot be read is taken out of it later
         )
 
     @classmethod

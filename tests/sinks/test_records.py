@@ -3,7 +3,9 @@ import csv
 import io
 import json
 import tracemalloc
+from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import cv2
@@ -203,6 +205,66 @@ def test_a_table_in_columns_is_read_by_pandas(tmp_path, monkeypatch):
     for counts, mask in zip(table["mask"][:3], TRACKED.full_masks(), strict=True):
         np.testing.assert_array_equal(rle.decode({"size": size, "counts": counts}), mask)
     assert parquet.ParquetFile(path).num_row_groups == 2, "it is written as it goes"
+
+
+def photos(*names):
+    """What is known of pictures of so many names, of which none is as large as another."""
+    info = replace(INFO, pictures=[Path(name) for name in names])
+    for index in range(len(names)):
+        picture = av.VideoFrame(120 + 2 * index, 100, "yuv420p")
+        there = replace(TRACKED[:1], picture_size=(100, 120 + 2 * index))
+        yield info, Frame(picture, index, index, Fraction(1), instances=there)
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["in/1.png", "in/2.png"], ["1.png", "2.png"]),
+        (["/a/b/1.png", "/a/c/d/1.png"], ["b/1.png", "c/d/1.png"]),
+        (["1.png", "more/1.png"], ["1.png", "more/1.png"]),
+        (["/a/1.png", "elsewhere/1.png"], None),
+    ],
+)
+def test_photos_have_their_names_in_all_records_and_those_of_several_folders_the_way_to_them(
+    tmp_path, paths, names
+):
+    pandas = pytest.importorskip("pandas")
+    told = {}
+    for kind, name in ((CocoSink, "json"), (NdjsonSink, "ndjson"), (CsvSink, "csv")):
+        path = tmp_path / f"out.{name}"
+        sink = None
+        for info, frame in photos(*paths):
+            sink = sink or kind(path, info)
+            sink.write(frame)
+        sink.close()
+        text = path.read_text(encoding="utf-8")
+        if name == "json":
+            told[name] = [one["file_name"] for one in json.loads(text)["images"]]
+        elif name == "ndjson":
+            told[name] = [
+                one["file"] for one in map(json.loads, text.splitlines()) if "file" in one
+            ]
+        else:
+            told[name] = pandas.read_csv(path)["file"].tolist()
+    if names is None:  # The root alone is above both.
+        assert len(set(told["json"])) == 2
+        names = told["json"]
+    assert told == dict.fromkeys(told, names)
+
+
+def test_columns_say_which_photo_and_how_large_it_is(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    (info, first), (_, second) = photos("in/1.png", "in/2.png")
+    with ParquetSink(tmp_path / "out.parquet", info) as sink:
+        sink.write(first)
+        sink.write(second)
+    table = pandas.read_parquet(tmp_path / "out.parquet")
+    assert table["file"].tolist() == ["1.png", "2.png"]
+    assert table[["height", "width"]].to_numpy().tolist() == [[100, 120], [100, 122]]
+    for row in table.itertuples():
+        decoded = rle.decode({"size": [row.height, row.width], "counts": row.mask})
+        assert decoded.sum() == row.area
 
 
 @pytest.mark.parametrize(("kind", "name"), [(ParquetSink, "out.parquet"), (CocoSink, "out.json")])

@@ -107,8 +107,10 @@ def test_a_bad_picture_is_counted_and_the_others_keep_their_names(tmp_path, bad)
         save(tmp_path / name)
     (tmp_path / bad).write_bytes(b"\x89PNG not really")
     with ImagesSource(tmp_path) as source:
-        names = [source.paths[frame.index].name for frame in source]
+        told = source.info
+        names = [told.pictures[frame.index].name for frame in source]
     assert names == [name for name in ("1.png", "2.png", "3.png") if name != bad]
+    assert source.paths == list(told.pictures)
     assert source.corrupt == 1
     assert source.remarks == [
         f"{tmp_path / bad} is not a picture that can be read, or it is damaged"
