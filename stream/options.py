@@ -308,6 +308,11 @@ class LiveOptions:
         off="none",
     )
     seconds: float | None = option(None, "Stop after so many seconds.", said="never", low=0.0)
+    cover_wait: bool = option(
+        True,
+        "hide and pixelate show a frame once the model has looked at it or a later one, so that "
+        "nobody who walks in is seen; --no-cover-wait shows it at once.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

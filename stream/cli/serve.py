@@ -50,9 +50,10 @@ class _CameraOptions:
 
 @dataclass(frozen=True, slots=True)
 class _LiveOptions:
-    """How long it goes on."""
+    """How long it goes on, and how pictures are shown."""
 
     seconds: float | None = shared(LiveOptions, "seconds")
+    cover_wait: bool = shared(LiveOptions, "cover_wait")
 
 
 @command
@@ -87,7 +88,7 @@ def serve(
             outputs,
             asked.model,
             asked.tracking,
-            LiveOptions(display="browser", seconds=live.seconds),
+            LiveOptions("browser", live.seconds, live.cover_wait),
             asked.run,
             asked.serve,
         )

@@ -78,10 +78,10 @@ class Propagator:
         key, instances = self._grey, self._instances
         if key is None or instances is None or key.shape != grey.shape:
             return None
-        if not (len(instances) or instances.unsure):
-            return instances
         if is_cut(key, grey):
             return None
+        if not (len(instances) or instances.unsure):
+            return instances
         moved = self._found.to(key, grey)
         if instances.unsure is None:
             return moved

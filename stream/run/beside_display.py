@@ -13,6 +13,7 @@ from stream.instances import Instances
 from stream.motion.flow import Grey, small_grey
 from stream.motion.propagator import Propagator
 from stream.run.figures import Counts, Job
+from stream.run.held import Held
 from stream.run.schedule import Finder, Schedule, Work
 from stream.run.turns import Turns
 from stream.run.unsure import anybody
@@ -84,11 +85,15 @@ class BesideDisplay(Schedule):
     inference pauses between frames. Where nobody
     looks, nothing is inferred, and frames go on without instances.
 
+    Where objects are covered, each frame waits besides until the model has looked at it or at a
+    later one (`Held`): of who walks in nothing is known before.
+
     Args:
         finder: finds and follows the objects.
         interval: inference on every this many frames at most; 1 infers each frame that is shown,
             which then waits for it; None: as often as the display allows.
         turns: where several sources share the model, who may infer now.
+        waits: whether frames wait for that where objects are covered.
         now: seconds on a clock that only goes forward.
     """
 
@@ -98,6 +103,7 @@ class BesideDisplay(Schedule):
         interval: int | None = None,
         *,
         turns: Turns | None = None,
+        waits: bool = True,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         super().__init__(finder)
@@ -112,6 +118,7 @@ class BesideDisplay(Schedule):
         self._waits = True
         self._under_way: _Inference | None = None
         self._asked_index: int | None = None
+        self._may_hold, self._hides, self._held = waits, False, Held()
         self._key: Job | None = None
         self._found: Instances | None = None
         self.expected: float | None = None
@@ -123,7 +130,7 @@ class BesideDisplay(Schedule):
         self._intervals = 0
         self._last_seconds: float | None = None
         self._looked = now()
-        self._before = Counts()
+        self._before, self._left_out = Counts(), 0
         self._lost_lately = 0.0
 
     @property
@@ -149,6 +156,15 @@ class BesideDisplay(Schedule):
         """By the counts it sees whether the display keeps up."""
         self._counts, self._wanted = counts, wanted
 
+    def cover(self, *, wanted: bool, hides: bool = False) -> None:
+        """Where layers cover objects, frames are held back until it is known who is in them."""
+        super().cover(wanted=wanted)
+        self._hides = hides
+
+    @property
+    def _holds(self) -> bool:
+        return self._hides and self._may_hold
+
     def use(self, finder: Finder) -> None:
         """Another model or tracker finds the objects from the next inference on."""
         finder.covers = self._finder.covers
@@ -171,8 +187,10 @@ class BesideDisplay(Schedule):
         """Gives each frame the instances that there are for it now."""
         for item in items:
             if isinstance(item, Job):
-                self._settle(item)
-            yield item
+                yield from self._settled(item)
+            else:
+                yield from self._held.put_after(item)
+        yield from self._last()
 
     @property
     def remarks(self) -> Sequence[str]:
@@ -180,33 +198,65 @@ class BesideDisplay(Schedule):
         counts = self._counts()
         if not counts.inferred and not counts.propagated:
             return ()  # nobody looked
-        return (
+        said = (
             f"{self.inferences} frames inferred; {counts.inferred} shown with their own inference, "
             f"{counts.propagated} with masks carried by motion",
         )
+        if not self._held.longest:
+            return said
+        return (
+            *said,
+            f"what is covered was shown up to {self._held.longest:.2f} s late, once it was known "
+            "who is in it; --no-cover-wait shows it at once, and bare whoever walks in",
+        )
 
-    def _settle(self, job: Job) -> None:
+    def _settled(self, job: Job) -> Iterator[Work]:
+        """Takes a frame; gives those that are ready now."""
         frame = job.frame
         if not self._wanted():
             self._listen(0.0, frame)
             job.inferred = False
             fine, self._propagator = self._propagator.fine, Propagator()
             self._propagator.fine = fine
+            self._cover_unknown(frame)  # Somebody may look at it at this very moment.
+            yield from self._held.flush()
+            yield job
             return
         with timed(frame.stages, "motion"):
             grey = small_grey(frame.image)
         asked = self._ask(job, grey)
         self._listen(self._waiting_time() if asked else 0.0, frame)
+        self._adapt()
+        if self._holds:
+            self._held.put(job, grey, asked=asked)
+            yield from self._held.release(fine=self._propagator.fine)
+            return
+        yield from self._held.flush()
         job.inferred = self._key is job
         if job.inferred:
             frame.instances = self._found
         else:
             with timed(frame.stages, "motion"):
                 frame.instances = self._propagator.propagate_to(grey)
+        # Before the first answer, and after a cut until the next one.
+        self._cover_unknown(frame)
+        yield job
+
+    def _cover_unknown(self, frame: Frame) -> None:
+        """Where objects are covered, an unknown frame may show anybody anywhere."""
         if frame.instances is None and self._finder.covers:
-            # Before the first answer, and after a cut until the next one.
             frame.instances = anybody((frame.image.height, frame.image.width))
-        self._adapt()
+
+    def _last(self) -> Iterator[Work]:
+        """Gives the frames that are held: nothing follows that they might wait for."""
+        unknown = self._held.unknown
+        if unknown is not None:
+            job, grey = unknown
+            self._listen(None, job.frame)
+            if self._held.unknown and self._turn.take(_LONGEST_WAIT):
+                self._begin(job, grey)
+                self._listen(None, job.frame)
+        yield from self._held.flush(fine=self._propagator.fine)
 
     def _ask(self, job: Job, grey: Grey) -> bool:
         """Begins with a frame's inference where it is this frame's turn."""
@@ -214,12 +264,17 @@ class BesideDisplay(Schedule):
             self._listen(0.0, job.frame)
         if self._under_way is not None:
             return False
-        frame, last = job.frame, self._asked_index
-        if last is not None and frame.index - last < (self._interval or 1):
+        last = self._asked_index
+        if last is not None and job.frame.index - last < (self._interval or 1):
             return False
         if not self._turn.take(self._patience()):
             return False
-        finder = self._finder
+        self._begin(job, grey)
+        return True
+
+    def _begin(self, job: Job, grey: Grey) -> None:
+        """Begins with a frame's inference; its turn has been taken."""
+        frame, finder = job.frame, self._finder
         try:
             with timed(frame.stages, "preprocess"):
                 prepared = finder.detector.preprocess(frame.image)
@@ -230,7 +285,6 @@ class BesideDisplay(Schedule):
             raise
         self._asked_index = frame.index
         self._under_way = inference
-        return True
 
     def _infer(self, inference: _Inference) -> Instances:
         finder = inference.finder
@@ -282,6 +336,8 @@ class BesideDisplay(Schedule):
             return  # of a model that is no longer asked for
         self._key, self._found = inference.job, found
         self._propagator.set_key(inference.grey, found)
+        if self._holds:
+            self._held.answered(inference.job, inference.grey, found)
 
     def _adapt(self) -> None:
         """Once a second: lets inference pause where the display does not keep up."""
@@ -291,7 +347,9 @@ class BesideDisplay(Schedule):
         self._looked = now
         before, counts = self._before, self._counts()
         self._before = counts
-        lost = counts.dropped - before.dropped
+        # Where there was no room for those that wait, fewer inferences would make it worse.
+        left_out, self._left_out = self._held.left_out - self._left_out, self._held.left_out
+        lost = max(0, counts.dropped - before.dropped - left_out)
         came = counts.frames_out - before.frames_out
         self._lost_lately = _REMEMBERED * self._lost_lately + lost
         if self._turn.sources == 1:

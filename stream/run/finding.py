@@ -72,6 +72,8 @@ def make_schedule(
     followed: TrackingOptions,
     info: VideoInfo,
     turns: Turns | None = None,
+    *,
+    waits: bool = True,
 ) -> Schedule:
     """Which frames of a source are inferred.
 
@@ -81,6 +83,8 @@ def make_schedule(
         followed: how objects are followed.
         info: of the source.
         turns: where several live sources share the model, who may infer now.
+        waits: whether live frames are held back, where objects are covered, until it is known who
+            is in them.
 
     Raises:
         UsageError: there is no such tracker.
@@ -93,7 +97,7 @@ def make_schedule(
     if info.live:
         from stream.run.beside_display import BesideDisplay
 
-        return BesideDisplay(finder, interval, turns=turns)
+        return BesideDisplay(finder, interval, turns=turns, waits=waits)
     if interval == 1:
         return EachFrame(finder)
     from stream.run.look_ahead import LookAhead
@@ -129,4 +133,5 @@ def find_by(
         # Pictures are small: OpenCV's threads would wait for each other more than they help.
         cv2.setNumThreads(1)
         segmenter.warm_up(info.width, info.height)
-    return segmenter, make_schedule(segmenter, plan.model, plan.tracking, info, turns)
+    waits = plan.live.cover_wait
+    return segmenter, make_schedule(segmenter, plan.model, plan.tracking, info, turns, waits=waits)

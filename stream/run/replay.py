@@ -96,8 +96,8 @@ class Replay(Schedule):
 
     # What a schedule is.
 
-    def cover(self, *, wanted: bool) -> None:
-        """Says whether layers cover objects, which want what is unsure too."""
+    def cover(self, *, wanted: bool, hides: bool = False) -> None:
+        """Says whether anybody wants what is unsure too."""
         self._covers = wanted
 
     def watch(

@@ -212,8 +212,9 @@ class Run:
 
     def _look_at_layers(self) -> None:
         painters = [branch.painter for branch in self._branches]
-        wanted = any(one is not None and one.covers for one in painters)
-        self._schedule.cover(wanted=wanted or any(o.sink.wants_unsure for o in self._outputs))
+        hides = any(one is not None and one.covers for one in painters)
+        noted = any(output.sink.wants_unsure for output in self._outputs)
+        self._schedule.cover(wanted=hides or noted, hides=hides)
 
     def stop(self) -> None:
         """Takes nothing more from the source; what is under way is finished and written."""

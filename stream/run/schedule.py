@@ -189,8 +189,13 @@ class Schedule(ABC):
     def __init__(self, finder: Finder) -> None:
         self._finder = finder
 
-    def cover(self, *, wanted: bool) -> None:
-        """Says whether frames go to layers that cover objects, which want what is unsure too."""
+    def cover(self, *, wanted: bool, hides: bool = False) -> None:
+        """Says who wants what is unsure, while the run goes on.
+
+        Args:
+            wanted: whether anybody does.
+            hides: whether layers do, which cover objects with it.
+        """
         self._finder.covers = wanted
 
     @property
@@ -272,7 +277,7 @@ class InferencePool:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-_MOST_HELD = 80_000_000
+MOST_HELD = 80_000_000
 """Bytes of pictures that wait for what follows them at most: six of 4K."""
 
 _ROUNDING = 1e-3
@@ -288,7 +293,8 @@ class _Held:
     after: list[Work] = field(default_factory=list)
 
 
-def _bytes(picture: av.VideoFrame) -> int:
+def bytes_of(picture: av.VideoFrame) -> int:
+    """How much memory a picture takes."""
     return sum(plane.buffer_size for plane in picture.planes)
 
 
@@ -344,7 +350,7 @@ class Ahead:
             return True
         carried = (item for one in self._held for item in one.after if isinstance(item, Job))
         waiting = [one.job for one in self._held] + list(carried)
-        return sum(_bytes(job.frame.image) for job in waiting) > _MOST_HELD
+        return sum(bytes_of(job.frame.image) for job in waiting) > MOST_HELD
 
     def _release(self) -> Iterator[Work]:
         held = self._held.popleft()

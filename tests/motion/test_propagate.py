@@ -124,6 +124,9 @@ def test_a_new_scene_or_size_ends_the_carrying():
     assert moved is not None and len(moved) == 1
     assert propagator.propagate_to(texture(HEIGHT, WIDTH, 9)) is None
     assert propagator.propagate_to(before[:120, :160]) is None
+    propagator.set_key(before, instances_of(inside)[:0])
+    assert propagator.propagate_to(scene(105, 60)[0]) == instances_of(inside)[:0]
+    assert propagator.propagate_to(texture(HEIGHT, WIDTH, 9)) is None, "nobody knows who is there"
     assert not is_cut(np.zeros((24, 32), np.uint8), np.full((24, 32), 3, np.uint8))
 
 

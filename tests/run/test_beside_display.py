@@ -70,14 +70,22 @@ class Stage:
         """The next frame, as it leaves the schedule; `answered` lets the model answer first."""
         if answered:
             self.answer()
+        job = self._come()
+        (left,) = self.schedule.settle([job])
+        assert left is job
+        return job
+
+    def leaving(self):
+        """The next frame comes, and others will; returns those that leave the schedule."""
+        return list(self.schedule._settled(self._come()))
+
+    def _come(self):
         frame = frame_of(self.scenes[self._index][0], self._index)
         self.detector.images[id(frame.image)] = self._index
         self._index += 1
         self.hands.at += 1 / RATE
         job = self._figures.enter(frame)
         self.schedule.enter(job)
-        (left,) = self.schedule.settle([job])
-        assert left is job
         return job
 
     def answer(self) -> None:

@@ -118,6 +118,21 @@ def test_a_cut_is_inferred_at_once():
     assert detector.asked == [0, 4]
 
 
+def test_before_a_cut_to_where_nobody_is_all_is_as_it_was_before():
+    scenes = [scene(100 + 4 * index, 60) for index in range(4)]
+    pictures = [luma for luma, _ in scenes] + [texture(HEIGHT, WIDTH, 5)] * 2
+
+    def find(index):
+        found = instances_of(scenes[0][1])
+        return found if index < 4 else found[:0]
+
+    detector = Told(find)
+    frames = settled(LookAhead(Finder(detector), 6), detector, pictures)
+    assert detector.asked == [0, 4]
+    counts = [len(frame.instances) for frame in frames]
+    assert counts == [1, 1, 1, 1, 0, 0], "the nearer inference is of another scene"
+
+
 def test_auto_chooses_by_the_time_that_inference_takes():
     def measured(workers: int, seconds: float) -> int:
         schedule = LookAhead(Finder(Looker(workers=workers)), None, Fraction(30))
