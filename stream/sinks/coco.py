@@ -73,18 +73,22 @@ class CocoSink(Records):
             self._annotations += 1
             area, _, mask = one.shape()
             x1, y1, x2, y2 = (float(side) for side in one.box)
+            shape = self._segmentation(one, mask)
             annotation: dict[str, object] = {
                 "id": self._annotations,
                 "image_id": image,
                 "category_id": one.label + 1,
                 "bbox": [exact(side) for side in (x1, y1, x2 - x1, y2 - y1)],
                 "area": area,
-                "segmentation": self._segmentation(one, mask),
+                "segmentation": shape,
                 "iscrowd": 0,
                 "score": exact(one.score),
             }
             if one.track_id is not None:
                 annotation["track_id"] = one.track_id
+                if isinstance(shape, list) and len(shape) < 2:
+                    # CVAT makes a track of them; of masks or several shapes it cannot.
+                    annotation["attributes"] = {"track_id": one.track_id, "keyframe": True}
             comma = ",\n" if self._annotations > 1 else ""
             lines.append(comma + as_json(annotation))
         return "".join(lines)
@@ -92,7 +96,11 @@ class CocoSink(Records):
     def tail(self) -> Iterable[str]:
         """The categories and the images."""
         names = self._names or tuple(self.about.get("classes", []))
-        categories = [{"id": place + 1, "name": name} for place, name in enumerate(names)]
+        # Some readers want to know what a category belongs to, and leave out what is "none".
+        categories = [
+            {"id": place, "name": name, "supercategory": name}
+            for place, name in enumerate(names, start=1)
+        ]
         head = f'\n],\n"categories": {as_json(categories)},\n"images": [\n'
         return chain([head], self._copied(), ["\n]}\n"])
 

@@ -116,6 +116,29 @@ def test_cocos_own_reader_takes_the_data_set(tmp_path):
     assert len(results.anns) == 6
 
 
+@pytest.mark.parametrize("masks", ["rle", "polygon", "none"])
+def test_importers_get_tracks_of_what_they_can_follow_and_categories_that_stand_for_themselves(
+    tmp_path, masks
+):
+    sink = CocoSink(tmp_path / "out.json", INFO, masks=masks)
+    ring = np.zeros((1, 28, 28), np.float32)  # An object in two pieces.
+    ring[0, :8], ring[0, 20:] = 1, 1
+    apart = replace(TRACKED[:1], masks=ring)
+    fill(sink, TRACKED, apart, three())
+    data = json.loads((tmp_path / "out.json").read_text())
+    followed = [one.get("attributes") for one in data["annotations"]]
+    first, second, third = ({"track_id": track, "keyframe": True} for track in (4, 7, 9))
+    assert (
+        followed
+        == {
+            "rle": [None] * 7,
+            "polygon": [first, second, *[None] * 5],  # The third has no pixel, so no outline.
+            "none": [first, second, third, first, None, None, None],
+        }[masks]
+    )
+    assert all(one["supercategory"] == one["name"] for one in data["categories"])
+
+
 def test_a_run_without_a_frame_leaves_a_readable_file(tmp_path):
     assert json.loads(written(CocoSink, tmp_path / "out.json"))["images"] == []
     assert len(written(NdjsonSink, tmp_path / "out.ndjson").splitlines()) == 1
