@@ -15,7 +15,7 @@ from stream.motion.flow import Grey, small_grey
 from stream.motion.propagator import Propagator, is_cut
 from stream.run.figures import Job
 from stream.run.schedule import Ahead, Answer, Finder, InferencePool, Schedule, Work
-from stream.run.unsure import doubting
+from stream.run.unsure import anybody, doubting
 from stream.timing import timed
 
 LARGEST = 12
@@ -132,7 +132,22 @@ class LookAhead(Schedule):
             if found is not None:
                 self._propagator.set_key(planned.grey, found)
             yield item
-        yield from self._release(None, None)
+        yield from self._end()
+
+    def _end(self) -> list[Work]:
+        """Gives the frames behind the last key; nobody is to be bare in the last one either."""
+        last = next((one for one in reversed(self._waiting) if isinstance(one[0], Job)), None)
+        if last is None or last[1] is None or not self._finder.covers:
+            return self._release(None, None)
+        job, grey = last
+        assert isinstance(job, Job)
+        frame = job.frame
+        prepared, raw = self._inferences.submit(job).result()
+        found = self._finder.follow(self._finder.candidates(raw, prepared), frame.pts_seconds)
+        released = self._release(grey, found)
+        job.inferred, frame.instances = True, found
+        self.inferred, self.propagated = self.inferred + 1, self.propagated - 1
+        return released
 
     def _followed(self, items: Iterable[Work]) -> Iterator[Work]:
         """The same, inferred frames with their instances."""
@@ -151,8 +166,9 @@ class LookAhead(Schedule):
     def _release(self, grey: Grey | None, found: Instances | None) -> list[Work]:
         """Gives the waiting frames their instances, from the key before or the one after them.
 
-        Where objects are covered each has those of the other key besides, as unsure: who is in
-        either is covered in all frames between.
+        One that looks like another scene than the nearer key has those of the other. Where objects
+        are covered each has those of the other key besides, as unsure: who is in either is covered
+        in all frames between; and of a frame that looks like neither all is.
         """
         after = Propagator()
         if grey is not None and found is not None:
@@ -164,25 +180,30 @@ class LookAhead(Schedule):
         later: list[Instances | None] = [None] * count
         # From the later key backwards, so that each measurement is the next one's first guess.
         for place in range(count - 1, -1, -1):
-            job, own = waiting[place]
-            if (covers or count - place < place + 1) and after.ready:
-                with timed(job.frame.stages, "motion"):
-                    later[place] = after.propagate_to(own)
+            if covers or count - place < place + 1:
+                later[place] = _moved(after, *waiting[place])
         for place, (job, own) in enumerate(waiting):
-            job.inferred = False
-            nearer = later[place] if count - place < place + 1 else None
-            earlier = None
-            if covers or nearer is None:
-                with timed(job.frame.stages, "motion"):
-                    earlier = self._propagator.propagate_to(own)
-            if nearer is None:
-                job.frame.instances = doubting(earlier, later[place])
-            else:
-                job.frame.instances = doubting(nearer, earlier)
+            first, second = None, later[place]
+            if covers or second is None:
+                first = _moved(self._propagator, job, own)
+            if first is None and second is None and not covers:
+                second = _moved(after, job, own)
+            if count - place < place + 1:
+                first, second = second, first
+            self._give(job, first, second)
         self.propagated += count
         released = [item for item, _ in self._waiting]
         self._waiting.clear()
         return released
+
+    def _give(self, job: Job, nearer: Instances | None, farther: Instances | None) -> None:
+        """Gives a frame what was found in the nearer key, and as unsure what was in the other."""
+        job.inferred = False
+        if nearer is None:
+            nearer, farther = farther, None
+        if nearer is None and self._finder.covers:
+            nearer = anybody((job.frame.image.height, job.frame.image.width))
+        job.frame.instances = doubting(nearer, farther)
 
     def _measure(self, frame: Frame) -> None:
         seconds = sum(
@@ -197,3 +218,11 @@ class LookAhead(Schedule):
     def close(self) -> None:
         """Ends the workers."""
         self._inferences.close()
+
+
+def _moved(propagator: Propagator, job: Job, grey: Grey) -> Instances | None:
+    """What was found in a key, moved to a frame; None where there is none of its scene."""
+    if not propagator.ready:
+        return None
+    with timed(job.frame.stages, "motion"):
+        return propagator.propagate_to(grey)

@@ -118,6 +118,45 @@ def test_a_cut_is_inferred_at_once():
     assert detector.asked == [0, 4]
 
 
+def test_who_comes_behind_the_last_inference_is_covered_to_the_end():
+    scenes = [scene(100 + 4 * index, 60) for index in range(9)]
+    detector = Told(lambda index: instances_of(scenes[index][1])[: int(index > 6)])
+    schedule = LookAhead(Finder(detector, covers=True), 6)
+    frames = settled(schedule, detector, [luma for luma, _ in scenes])
+    assert detector.asked == [0, 6, 8]
+    assert (schedule.inferred, schedule.propagated) == (3, 6)
+    doubted = frames[7].instances
+    there = doubted if len(doubted) else doubted.unsure
+    assert overlap(there.full_masks()[0], scenes[7][1]) > 0.8
+    assert len(frames[8].instances) == 1
+
+
+@pytest.mark.parametrize("covers", [True, False])
+def test_a_frame_that_looks_like_neither_key_may_show_anybody(covers, monkeypatch):
+    first, inside = scene(100, 60)
+    pictures = [first] * 3 + [texture(HEIGHT, WIDTH, 5)] + [first] * 3
+    detector = Told(lambda index: instances_of(inside))
+    schedule = LookAhead(Finder(detector, covers=covers), 6)
+    # As where a picture dissolves into another: no frame is far from the one before.
+    monkeypatch.setattr("stream.run.look_ahead.is_cut", lambda before, after: False)
+    frames = settled(schedule, detector, pictures)
+    assert detector.asked == [0, 6]
+    unknown = frames[3].instances
+    assert [len(frame.instances or ()) for frame in frames] == [1, 1, 1, 0, 1, 1, 1]
+    assert (unknown is not None) == covers
+    if covers:
+        assert unknown.unsure.boxes.tolist() == [[0, 0, WIDTH, HEIGHT]]
+
+
+def test_a_frame_that_looks_like_the_farther_key_alone_has_what_was_found_there(monkeypatch):
+    first, inside = scene(100, 60)
+    pictures = [texture(HEIGHT, WIDTH, 5)] * 2 + [first] * 5
+    detector = Told(lambda index: instances_of(inside)[: int(index > 1)])
+    monkeypatch.setattr("stream.run.look_ahead.is_cut", lambda before, after: False)
+    frames = settled(LookAhead(Finder(detector), 6), detector, pictures)
+    assert [len(frame.instances) for frame in frames] == [0, 0, 1, 1, 1, 1, 1]
+
+
 def test_before_a_cut_to_where_nobody_is_all_is_as_it_was_before():
     scenes = [scene(100 + 4 * index, 60) for index in range(4)]
     pictures = [luma for luma, _ in scenes] + [texture(HEIGHT, WIDTH, 5)] * 2
