@@ -14,9 +14,10 @@ from stream.motion.flow import Grey, small_grey
 from stream.motion.propagator import Propagator
 from stream.run.figures import Counts, Job
 from stream.run.held import Held
+from stream.run.intervals import Intervals
 from stream.run.schedule import Finder, Schedule, Work
 from stream.run.turns import Turns
-from stream.run.unsure import anybody
+from stream.run.unsure import BETWEEN, anybody, looked_at
 from stream.timing import timed
 
 _PATIENCE = 0.75
@@ -42,6 +43,9 @@ _TURN = 1.0
 _LONGEST_WAIT = 5.0
 """Seconds that a frame waits for its turn where each is to be inferred."""
 
+_PAUSE = 0.04
+"""Seconds between two frames at most that have been held when a source ends."""
+
 _LOST = 0.05
 """Share of a lone source's frames that may be lost before the display counts as not keeping up: one
 in thirty is a hiccup that fewer inferences would not mend."""
@@ -59,9 +63,6 @@ _FINE_AFTER, _LATEST_FINE = 10, 320
 twice as many each time, up to the second number."""
 
 _WEIGHT = 0.2
-_INTERVAL_WEIGHT = 0.05
-_FIRST_INTERVALS, _LONGEST_INTERVAL = 10, 2.0
-"""So many intervals between pictures are believed at first; and more seconds none is taken for."""
 
 
 @dataclass(slots=True)
@@ -108,6 +109,7 @@ class BesideDisplay(Schedule):
     ) -> None:
         super().__init__(finder)
         self._interval = interval
+        self._share_doubts()
         self._now = now
         self._counts: Callable[[], Counts] = Counts
         self._wanted: Callable[[], bool] = lambda: True
@@ -125,10 +127,7 @@ class BesideDisplay(Schedule):
         """Seconds an inference takes, as a running mean; None before the first."""
         self.inferences = 0
         """How many frames the model has looked at, whatever they were shown with."""
-        self.frame_interval = 1 / 30
-        """Seconds between two frames of the source, as a running mean."""
-        self._intervals = 0
-        self._last_seconds: float | None = None
+        self._intervals = Intervals()
         self._looked = now()
         self._before, self._left_out = Counts(), 0
         self._lost_lately = 0.0
@@ -137,6 +136,11 @@ class BesideDisplay(Schedule):
     def ahead(self) -> int:
         """Only the newest frame counts."""
         return 1
+
+    @property
+    def frame_interval(self) -> float:
+        """Seconds between two frames of the source, as a running mean."""
+        return self._intervals.seconds
 
     @property
     def rest(self) -> float:
@@ -169,19 +173,16 @@ class BesideDisplay(Schedule):
         """Another model or tracker finds the objects from the next inference on."""
         finder.covers = self._finder.covers
         self._finder = finder
+        self._share_doubts()
+
+    def _share_doubts(self) -> None:
+        """Where a frame's inference is for other frames too, more of what is doubted counts."""
+        if self._interval != 1:
+            self._finder.doubt = BETWEEN
 
     def enter(self, job: Job) -> None:
         """Learns how fast frames come."""
-        seconds = job.frame.pts_seconds
-        last, self._last_seconds = self._last_seconds, seconds
-        if last is None or seconds <= last:
-            return
-        self._intervals += 1
-        # A source of few pictures is known by its first ones; later a long interval is an outage.
-        first = self._intervals <= _FIRST_INTERVALS
-        most = _LONGEST_INTERVAL if first else min(4 * self.frame_interval, _LONGEST_INTERVAL)
-        weight = max(_INTERVAL_WEIGHT, 1 / (self._intervals + 1))
-        self.frame_interval += weight * (min(seconds - last, most) - self.frame_interval)
+        self._intervals.came(job.frame.pts_seconds)
 
     def settle(self, items: Iterable[Work]) -> Iterator[Work]:
         """Gives each frame the instances that there are for it now."""
@@ -235,6 +236,8 @@ class BesideDisplay(Schedule):
         job.inferred = self._key is job
         if job.inferred:
             frame.instances = self._found
+            if self._found is not None:
+                frame.instances = looked_at(self._found, self._finder.detector.threshold)
         else:
             with timed(frame.stages, "motion"):
                 frame.instances = self._propagator.propagate_to(grey)
@@ -256,7 +259,10 @@ class BesideDisplay(Schedule):
             if self._held.unknown and self._turn.take(_LONGEST_WAIT):
                 self._begin(job, grey)
                 self._listen(None, job.frame)
-        yield from self._held.flush(fine=self._propagator.fine)
+        for item in self._held.flush(fine=self._propagator.fine):
+            yield item
+            # What is behind takes one at a time; an end is no reason to lose any.
+            time.sleep(min(self.frame_interval, _PAUSE))
 
     def _ask(self, job: Job, grey: Grey) -> bool:
         """Begins with a frame's inference where it is this frame's turn."""
@@ -337,7 +343,8 @@ class BesideDisplay(Schedule):
         self._key, self._found = inference.job, found
         self._propagator.set_key(inference.grey, found)
         if self._holds:
-            self._held.answered(inference.job, inference.grey, found)
+            own = looked_at(found, inference.finder.detector.threshold)
+            self._held.answered(inference.job, inference.grey, found, own)
 
     def _adapt(self) -> None:
         """Once a second: lets inference pause where the display does not keep up."""

@@ -11,7 +11,8 @@ from stream.instances import Instances
 from stream.motion.flow import Grey
 from stream.motion.propagator import Propagator
 from stream.run.figures import Fate, Job
-from stream.run.schedule import MOST_HELD, Work, bytes_of
+from stream.run.room import MOST_HELD, bytes_of
+from stream.run.schedule import Work
 from stream.run.unsure import anybody, doubting
 from stream.timing import timed
 
@@ -39,8 +40,8 @@ class _Waiting:
 class _Key:
     """A frame that the model has looked at, and what it found there."""
 
-    def __init__(self, job: Job, grey: Grey, found: Instances) -> None:
-        self.job, self.index, self.found = job, job.frame.index, found
+    def __init__(self, job: Job, grey: Grey, found: Instances, own: Instances) -> None:
+        self.job, self.index, self.own = job, job.frame.index, own
         self._found, self._doubts = Propagator(), Propagator()
         self._found.set_key(grey, found)
         # Where all of it is but a doubt, all of it is moved at once.
@@ -115,9 +116,18 @@ class Held:
         if len(waiting) > _MOST_PACKETS:
             yield from self.flush()
 
-    def answered(self, job: Job, grey: Grey, found: Instances) -> None:
-        """Takes what the model found in a frame, of which `grey` is the small grey picture."""
-        self._keys.append(_Key(job, grey, found))
+    def answered(
+        self, job: Job, grey: Grey, found: Instances, own: Instances | None = None
+    ) -> None:
+        """Takes what the model found in a frame.
+
+        Args:
+            job: the frame.
+            grey: its small grey picture.
+            found: what stands for the frames around it.
+            own: what the frame itself shows; None for the same.
+        """
+        self._keys.append(_Key(job, grey, found, found if own is None else own))
 
     def release(self, *, fine: bool = True) -> Iterator[Work]:
         """Gives the frame that may leave now, if there is one; more where the delay is too long.
@@ -164,7 +174,7 @@ class Held:
         frame, keys = one.job.frame, list(self._keys)[:2]
         one.job.inferred = bool(keys) and keys[0].job is one.job
         if one.job.inferred:
-            frame.instances = keys[0].found
+            frame.instances = keys[0].own
             return
         found: Instances | None = None
         if keys and keys[-1].index > one.index:

@@ -15,7 +15,7 @@ from stream.motion.flow import Grey, small_grey
 from stream.motion.propagator import Propagator, is_cut
 from stream.run.figures import Job
 from stream.run.schedule import Ahead, Answer, Finder, InferencePool, Schedule, Work
-from stream.run.unsure import anybody, doubting
+from stream.run.unsure import BETWEEN, anybody, doubting, looked_at
 from stream.timing import timed
 
 LARGEST = 12
@@ -52,6 +52,8 @@ class LookAhead(Schedule):
         if interval is not None and interval < 1:
             raise ValueError(f"inference must run on every 1st frame or fewer, not {interval}")
         super().__init__(finder)
+        if interval != 1:
+            finder.doubt = BETWEEN
         self._inferences = InferencePool(finder.detector)
         self._interval = interval
         self._rate = float(rate or 30) / finder.detector.workers
@@ -131,6 +133,7 @@ class LookAhead(Schedule):
             yield from self._release(planned.grey, found)
             if found is not None:
                 self._propagator.set_key(planned.grey, found)
+                item.frame.instances = looked_at(found, self._finder.detector.threshold)
             yield item
         yield from self._end()
 
@@ -145,7 +148,8 @@ class LookAhead(Schedule):
         prepared, raw = self._inferences.submit(job).result()
         found = self._finder.follow(self._finder.candidates(raw, prepared), frame.pts_seconds)
         released = self._release(grey, found)
-        job.inferred, frame.instances = True, found
+        job.inferred = True
+        frame.instances = looked_at(found, self._finder.detector.threshold)
         self.inferred, self.propagated = self.inferred + 1, self.propagated - 1
         return released
 

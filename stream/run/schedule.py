@@ -18,6 +18,7 @@ from stream.motion.flow import Grey
 from stream.motion.scenes import Scenes, small_of
 from stream.run import unsure
 from stream.run.figures import Counts, Job
+from stream.run.room import MOST_HELD, bytes_of
 from stream.timing import timed
 from stream.tracking.appearance import with_colours
 from stream.tracking.base import Tracker
@@ -88,11 +89,13 @@ class Finder:
         tracker: says which are which; None takes each frame for itself.
         covers: whether instances come with what is unsure, for layers that cover objects; it may
             change on the way.
+        doubt: down to which share of the threshold that is.
     """
 
     detector: Detector
     tracker: Tracker | None = None
     covers: bool = False
+    doubt: float = unsure.FLOOR
     _scenes: Scenes = field(default_factory=Scenes, init=False)
 
     @property
@@ -128,7 +131,7 @@ class Finder:
     @property
     def _least(self) -> float | None:
         """The lowest score of a candidate; None for the detector's own threshold."""
-        share = min(self._floor, unsure.FLOOR) if self.covers else self._floor
+        share = min(self._floor, self.doubt) if self.covers else self._floor
         return None if share == 1 else share * self.detector.threshold
 
     def among(self, found: Instances, small: Grey | None) -> Instances:
@@ -158,7 +161,7 @@ class Finder:
         shown = self._track(
             candidates.select(candidates.scores >= least), seconds, threshold, known
         )
-        others = unsure.unsure_of(candidates, shown, threshold, following)
+        others = unsure.unsure_of(candidates, shown, threshold, following, self.doubt)
         return replace(shown, unsure=others)
 
     def _track(
@@ -277,9 +280,6 @@ class InferencePool:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-MOST_HELD = 80_000_000
-"""Bytes of pictures that wait for what follows them at most: six of 4K."""
-
 _ROUNDING = 1e-3
 """Seconds by which timestamps may be off."""
 
@@ -291,11 +291,6 @@ class _Held:
     job: Job
     candidates: Instances
     after: list[Work] = field(default_factory=list)
-
-
-def bytes_of(picture: av.VideoFrame) -> int:
-    """How much memory a picture takes."""
-    return sum(plane.buffer_size for plane in picture.planes)
 
 
 class Ahead:

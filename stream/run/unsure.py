@@ -13,6 +13,10 @@ from stream.instances import UNSURE, Instances, box_iou
 FLOOR = UNSURE
 """Down to which share of the threshold candidates count."""
 
+BETWEEN = 0.35
+"""The same of frames that stand for those around them as well: who is seen by half the threshold in
+some of these may be seen a little less surely in the one that the model looks at."""
+
 AHEAD = 0.2
 """Seconds of footage that are looked ahead into for who is about to come."""
 
@@ -25,21 +29,23 @@ def unsure_of(
     shown: Instances,
     threshold: float,
     following: Sequence[tuple[float, Instances]] = (),
+    floor: float = FLOOR,
 ) -> Instances:
     """The candidates that are not shown, whatever the reason, and who is about to come.
 
     Who walks in is there before the model sees it; in footage the next frames say where.
 
     Args:
-        candidates: of a frame, best first; those below `FLOOR` of the threshold are left out.
+        candidates: of a frame, best first; those below `floor` of the threshold are left out.
         shown: some of them, in their order.
         threshold: from which score on the following are believed, 0..1.
         following: candidates of the next frames, with their times.
+        floor: down to which share of the threshold candidates count.
 
     Returns:
         Instances of the frame's picture, best first, without identities.
     """
-    enough = candidates.scores >= FLOOR * threshold
+    enough = candidates.scores >= floor * threshold
     left = candidates.select(_not_among(candidates, shown) & enough)
     coming: list[Instances] = []
     known = candidates.boxes
@@ -54,6 +60,20 @@ def unsure_of(
             coming.append(there.select(new))
             known = np.concatenate([known, coming[-1].boxes])
     return left.joined(coming)
+
+
+def looked_at(found: Instances, threshold: float) -> Instances:
+    """What is to be said of a frame that the model has looked at itself, of what stands for others.
+
+    Args:
+        found: with what is unsure, down to `BETWEEN`.
+        threshold: the model's.
+    """
+    doubts = found.unsure
+    if doubts is None:
+        return found
+    enough = doubts.scores >= FLOOR * threshold
+    return found if enough.all() else replace(found, unsure=doubts.select(enough))
 
 
 def anybody(size: tuple[int, int]) -> Instances:

@@ -180,7 +180,7 @@ def test_a_source_of_few_pictures_waits_for_its_turn_where_others_are_quicker():
         assert other.take()
         stage.step()
         assert stage.detector.asked == [], "one of thirty a second goes on without"
-        stage.schedule.frame_interval = 1.0
+        stage.schedule._intervals.seconds = 1.0
         timer = threading.Timer(0.01, other.give_back, (0.1, "model"))
         timer.start()
         stage.step()

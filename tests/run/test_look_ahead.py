@@ -118,6 +118,22 @@ def test_a_cut_is_inferred_at_once():
     assert detector.asked == [0, 4]
 
 
+def test_whom_the_model_hardly_sees_is_covered_between_two_inferences_alone():
+    scenes = [scene(100 + 4 * index, 60) for index in range(5)]
+    faint = [0.5 * share for share in (0.36, 0.34)]
+
+    def find(index):
+        found = instances_of(scenes[index][1]).select([0, 0])
+        return replace(found, scores=np.array(faint, np.float32))
+
+    detector = Told(find)
+    detector.threshold = 0.5
+    schedule = LookAhead(Finder(detector, covers=True), 4)
+    frames = settled(schedule, detector, [luma for luma, _ in scenes])
+    # Between, what either of two inferences doubts; where the model looked, half the threshold.
+    assert [len(frame.instances.unsure) for frame in frames] == [0, 2, 2, 2, 0]
+
+
 def test_who_comes_behind_the_last_inference_is_covered_to_the_end():
     scenes = [scene(100 + 4 * index, 60) for index in range(9)]
     detector = Told(lambda index: instances_of(scenes[index][1])[: int(index > 6)])

@@ -103,7 +103,7 @@ def test_frames_between_inferences_wait_for_the_next_one():
 
 
 def test_no_more_frames_are_held_than_memory_allows(monkeypatch):
-    monkeypatch.setattr("stream.run.schedule._MOST_HELD", 6 * 64 * 72)
+    monkeypatch.setattr("stream.run.schedule.MOST_HELD", 6 * 64 * 72)
     tracker = Listener()
     left = run_through(LookAhead(Finder(Looker(), tracker), 30), 70, 250)
     assert left == [one for index in range(70) for one in (index, "packet")]
