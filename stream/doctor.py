@@ -16,6 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from stream.errors import first_line
 from stream.version import __version__
 
 if TYPE_CHECKING:
@@ -173,9 +174,8 @@ def _providers() -> Iterator[Finding]:
         except UnavailableError as error:
             yield Finding("providers", LABELS[name], "missing", error.cause, error.advice)
         except Exception as error:  # noqa: BLE001 - drivers and plug-ins may raise anything
-            sentence = (str(error).splitlines() or [type(error).__name__])[0]
             cause, advice = failure(str(error))
-            yield Finding("providers", LABELS[name], "missing", cause or sentence, advice)
+            yield Finding("providers", LABELS[name], "missing", cause or first_line(error), advice)
         else:
             milliseconds = (time.perf_counter() - start) * 1e3
             there = card() if name in ("cuda", "tensorrt") else None

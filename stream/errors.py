@@ -49,3 +49,8 @@ class ModelError(StreamError):
 
 class ProviderError(StreamError):
     """The requested execution provider cannot be used here."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another program says, in one line; its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

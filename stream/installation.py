@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from stream.errors import StreamError
+from stream.errors import StreamError, first_line
 
 
 class InstallationError(StreamError):
@@ -203,7 +203,7 @@ def _defect(family: Family) -> str | None:
     try:
         module = importlib.import_module(family.module)
     except Exception as error:  # noqa: BLE001 - a broken package may raise anything
-        return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return first_line(error)
     missing = [name for name in family.needs if not hasattr(module, name)]
     return f"it has no {missing[0]}" if missing else None
 

@@ -77,16 +77,26 @@ def constant(
     return _write(path, nodes, meta or metadata(), size)
 
 
-def bright(path: Path, threshold: int = 200, meta: Metadata | None = None) -> Path:
+def bright(
+    path: Path, threshold: int = 200, meta: Metadata | None = None, *, layer: bool = False
+) -> Path:
     """A detector that finds one "person": the bounding box of all pixels brighter than this.
 
     Its mask is full. It finds nothing in a picture without such pixels. Padding is black by
-    default, so that it is never found.
+    default, so that it is never found. With a `layer` it looks through a convolution at the mean of
+    the channels.
     """
     meta = meta or metadata(Resize("letterbox", width=64, height=48, interpolation="area"))
     make = helper.make_node
+    looks = [
+        make("Cast", ["image"], ["image_f"], to=TensorProto.FLOAT),
+        make("Transpose", ["image_f"], ["planes"], perm=[0, 3, 1, 2]),
+        _constant("mean", np.full((1, 3, 1, 1), 1 / 3, np.float32)),
+        make("Conv", ["planes", "mean"], ["grey"]),
+        make("ReduceMax", ["grey"], ["level"], axes=[0, 1], keepdims=0),
+    ]
     nodes = [
-        make("ReduceMax", ["image"], ["level"], axes=[0, 3], keepdims=0),
+        *(looks if layer else [make("ReduceMax", ["image"], ["level"], axes=[0, 3], keepdims=0)]),
         _constant("threshold", np.array(threshold, np.uint8)),
         make("Cast", ["level"], ["level_i"], to=TensorProto.INT32),
         make("Cast", ["threshold"], ["threshold_i"], to=TensorProto.INT32),

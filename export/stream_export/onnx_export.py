@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.ops import FrozenBatchNorm2d
 
-from stream.errors import ModelError
+from stream.errors import ModelError, first_line
 from stream.inference.contract import INPUT, OUTPUTS, Metadata
 from stream.version import __version__
 from stream_export.blocks import TRANSLATIONS
@@ -104,7 +104,7 @@ def _in_one_sentence() -> Iterator[None]:
         yield
     except torch.onnx.OnnxExporterError as error:
         cause = error.__cause__ or error
-        told = (str(cause).strip().splitlines() or [type(cause).__name__])[0].rstrip(".")
+        told = first_line(cause).rstrip(".")
         raise ModelError(
             f"PyTorch {torch.__version__} does not export this model: {told}; exports are tested "
             f"with {TESTED}: pip install 'torch=={TESTED.rpartition(' ')[2]}.*'"

@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.assets import demo_picture
 from stream.bench.figures import Figure, medians_in_turns
-from stream.bench.material import crowd, demo_picture
+from stream.bench.material import crowd
 from stream.compositing import Painter, Style
 from stream.compositing.palette import colour_of
 from stream.frame import Frame

@@ -5,19 +5,21 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import av
 
+from stream.assets import demo_picture
 from stream.bench import nodes, speed
 from stream.bench.figures import Figure, median_seconds
-from stream.bench.material import demo_picture
 from stream.errors import ProviderError, StreamError, UsageError
+from stream.inference.batches import COUNTS
 from stream.inference.card import card
 from stream.inference.catalogue import Entry, find, open_model
 from stream.inference.contract import INPUT
-from stream.inference.preprocess import Preprocessor
+from stream.inference.preprocess import Prepared, Preprocessor
 from stream.inference.providers import Route, check_name, route
 from stream.inference.segmenter import Segmenter
 from stream.inference.session import Session, open_on
@@ -36,6 +38,7 @@ def stand_in() -> Route:
         in_flight=4,
         precisions=("float16", "float32"),
         plans=True,
+        batches=True,
     )
 
 
@@ -154,6 +157,32 @@ def _inference(
         "%",
         detail=f"of {1e3 * run:.2f} ms; on the card launching counts, not computing",
     )
+    yield from _several(segmenter, prepared)
+
+
+def _several(segmenter: Segmenter, prepared: Prepared) -> Iterator[Figure]:
+    """A picture's time where several come at once: in one run, and each in a run of its own."""
+    gatherer, name = segmenter.gatherer, "  a picture of {} in one run"
+    if gatherer is None:
+        cause = "each number of pictures would need an engine of its own"
+        yield Figure(name.format("several"), None, "ms", detail=cause)
+        return
+    batches = gatherer.batches
+    batches.prepare(prepared.geometry.size)
+    if not batches.trials:
+        yield Figure(name.format("several"), None, "ms", detail=batches.remark)
+    for trial in batches.trials:
+        told = f"{100 * trial.share:.0f}% of {1e3 * trial.alone:.2f} ms one by one"
+        yield Figure(name.format(trial.count), 1e3 * trial.together, "ms", detail=told)
+    for count in COUNTS:
+        seconds = _in_threads(segmenter, prepared, count) / count
+        yield Figure(f"  a picture of {count} in {count} threads", 1e3 * seconds, "ms")
+
+
+def _in_threads(segmenter: Segmenter, prepared: Prepared, count: int) -> float:
+    with ThreadPoolExecutor(count) as pool:
+        pictures = [prepared] * count
+        return median_seconds(lambda: list(pool.map(segmenter.infer, pictures)), _TIMES)
 
 
 def _preparing(opened: Session, frame: av.VideoFrame) -> Iterator[Figure]:

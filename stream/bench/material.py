@@ -58,15 +58,6 @@ def _decoded(path: Path) -> Iterator[av.VideoFrame]:
         yield from source.decode(video=0)
 
 
-def demo_picture() -> NDArray[np.uint8]:
-    """The demo clip's first picture, uint8 RGB [480, 640, 3]."""
-    with (
-        resources.as_file(resources.files("stream") / "assets" / "demo.mp4") as demo,
-        av.open(str(demo)) as source,
-    ):
-        return np.asarray(next(source.decode(video=0)).to_ndarray(format="rgb24"), np.uint8)
-
-
 def person_mask(size: int = 28) -> NDArray[np.float32]:
     """A soft mask shaped like a standing person: head, trunk and legs, float32 [size, size]."""
     y, x = (np.mgrid[:size, :size] + 0.5) / size
@@ -197,6 +188,7 @@ class FindsNothing:
     provider = "none"
     remarks: tuple[str, ...] = ()
     workers = 1
+    gatherer = None
     threshold = 0.5
 
     def __init__(self) -> None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from stream.assets import demo_picture
 from stream.bench.figures import Figure
-from stream.bench.material import demo_picture
 from stream.errors import StreamError
 from stream.inference.assignment import Assigned, assignment
 from stream.inference.catalogue import find

@@ -6,9 +6,9 @@ import importlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from stream.assets import demo_picture
 from stream.bench import obvious
 from stream.bench.figures import Figure
-from stream.bench.material import demo_picture
 from stream.cpu import available_cores
 from stream.extras import need_extra
 from stream.inference.catalogue import find

@@ -19,7 +19,7 @@ from stream.compositing.encoding import Encoding
 from stream.compositing.planes import Planes
 from stream.compositing.refine import FINER, Region, around, look
 from stream.compositing.soft import EDGE
-from stream.errors import ModelError
+from stream.errors import ModelError, first_line
 from stream.pixels import rgb_to_yuv
 from stream.roi import Window
 
@@ -89,8 +89,7 @@ class Learned:
             )
             told = session.get_modelmeta().custom_metadata_map
         except Exception as error:  # ONNX Runtime's exceptions share no base class
-            cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ModelError(f"the refiner {file} cannot be opened: {cause}") from error
+            raise ModelError(f"the refiner {file} cannot be opened: {first_line(error)}") from error
         self._session: InferenceSession = session
         self.classes = _checked(file, session, told)
 

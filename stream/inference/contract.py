@@ -308,3 +308,33 @@ def check_tensors(
         raise ModelError(f"its 'image' has a batch of {shape[0]}, the contract wants 1")
     if isinstance(shape[3], int) and shape[3] != 3:
         raise ModelError(f"its 'image' has {shape[3]} channels, the contract wants 3 (RGB)")
+
+
+def fixed_size(shape: Sequence[int | str | None], resize: Resize) -> tuple[int | None, int | None]:
+    """The width and height that a model's input fixes, each None where it does not.
+
+    Args:
+        shape: of the input.
+        resize: the model's own policy.
+
+    Raises:
+        ModelError: its policy makes other sizes.
+    """
+    height, width = (edge if isinstance(edge, int) else None for edge in shape[1:3])
+    # Padded to a square of at least the longest edge, as Matterport's are.
+    square = resize.mode == "shortest_edge" and resize.multiple_of >= resize.longest
+    if square or resize.mode in ("letterbox", "stretch"):
+        # The same for every picture.
+        made = resize.geometry(16, 9).size
+        fits = width in (None, made[0]) and height in (None, made[1])
+        if not fits:
+            raise ModelError(
+                f"its input is fixed at {width}x{height} pixels, but its resize policy makes "
+                f"{made[0]}x{made[1]}"
+            )
+    elif width is not None or height is not None:
+        raise ModelError(
+            f"its input is fixed at {width}x{height} pixels, but its resize policy "
+            f"{resize.mode!r} makes another size for every shape of picture"
+        )
+    return width, height

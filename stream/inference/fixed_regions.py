@@ -14,8 +14,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from stream.inference.onnx_fields import fields, text, with_graph
-from stream.inference.onnx_writer import encoded_bytes, encoded_text, int64_tensor, node
+from stream.inference.onnx_fields import fields, opset, text, with_graph
+from stream.inference.onnx_nodes import (
+    NODE,
+    OUTPUT,
+    WEIGHT,
+    Node,
+    read_node,
+    rewired,
+    tensor_head,
+)
+from stream.inference.onnx_writer import encoded_bytes, int64_tensor, node
 
 STEP = 32
 """A multiple of it is computed: few pictures have more objects, and a card hardly sees the rest."""
@@ -29,21 +38,8 @@ _EACH_ALONE = {
 """Operators that treat each region by itself and keep the regions along the first axis, where all
 else that goes in is constant."""
 
-_OPSET, _NODE, _WEIGHT, _OUTPUT = 8, 1, 5, 12
 _OLDEST = 15
 """The first operator set in which Shape can be asked for one side."""
-
-
-@dataclass(slots=True)
-class _Node:
-    kind: str
-    inputs: list[str]
-    outputs: list[str]
-    rest: bytes
-    """Its other fields, as they are."""
-
-    raw: bytes
-    """Its content."""
 
 
 @dataclass(slots=True)
@@ -67,30 +63,26 @@ def with_fixed_regions(model: bytes) -> bytes:
     Raises:
         ValueError: it is not in the format of an ONNX file.
     """
-    if not any(
-        number == _OPSET and _opset(value) >= _OLDEST
-        for number, value, _ in fields(memoryview(model))
-        if isinstance(value, memoryview)
-    ):
-        return model
-    return with_graph(model, _edited)
+    return with_graph(model, _edited) if opset(model) >= _OLDEST else model
 
 
 def _edited(graph: memoryview) -> bytes | None:
     """The graph's content with regions fixed; None where it has no convolution of regions."""
-    nodes: list[_Node] = []
+    nodes: list[Node] = []
+    contents: list[memoryview] = []
     others: list[memoryview | bytes] = []
     constants: dict[str, int] = {}
     ends: set[str] = set()
     for number, value, raw in fields(graph):
-        if number == _NODE and isinstance(value, memoryview):
-            nodes.append(_node(value))
+        if number == NODE and isinstance(value, memoryview):
+            nodes.append(read_node(value))
+            contents.append(value)
             continue
         others.append(raw)
-        if number == _WEIGHT and isinstance(value, memoryview):
-            name, axes = _weight(value)
-            constants[name] = axes
-        elif number == _OUTPUT and isinstance(value, memoryview):
+        if number == WEIGHT and isinstance(value, memoryview):
+            name, shape = tensor_head(value)
+            constants[name] = len(shape)
+        elif number == OUTPUT and isinstance(value, memoryview):
             ends.add(next(text(one) for at, one, _ in fields(value) if at == 1))
     for one in nodes:
         if all(name in constants for name in one.inputs if name):
@@ -103,16 +95,20 @@ def _edited(graph: memoryview) -> bytes | None:
         return None
     before: dict[int, list[bytes]] = {}
     after: dict[int, list[bytes]] = {}
+    inside: dict[int, dict[str, str]] = {}
     added: list[bytes] = []
     for at, part in enumerate(parts):
-        added += _fix(nodes, part, f"fixed_regions.{at}", ends, before, after)
-    written = []
-    for index, one in enumerate(nodes):
-        written += [*before.get(index, []), one.raw, *after.get(index, [])]
-    return b"".join([*(encoded_bytes(_NODE, one) for one in written), *added, *map(bytes, others)])
+        added += _fix(nodes, part, f"fixed_regions.{at}", ends, before, after, inside)
+    written: list[bytes] = []
+    for index, (one, content) in enumerate(zip(nodes, contents, strict=True)):
+        names = inside.get(index, {})
+        inputs, outputs = ([names.get(to, to) for to in of] for of in (one.inputs, one.outputs))
+        own = rewired(content, inputs, outputs)
+        written += [*before.get(index, []), own, *after.get(index, [])]
+    return b"".join([*(encoded_bytes(NODE, one) for one in written), *added, *map(bytes, others)])
 
 
-def _parts(nodes: list[_Node], constants: dict[str, int]) -> list[_Part]:
+def _parts(nodes: list[Node], constants: dict[str, int]) -> list[_Part]:
     """What is to be fixed: convolutions of what was pooled from regions, and what follows them."""
     pooled: set[str] = set()
     of: dict[str, _Part] = {}
@@ -150,14 +146,15 @@ def _parts(nodes: list[_Node], constants: dict[str, int]) -> list[_Part]:
 
 
 def _fix(
-    nodes: list[_Node],
+    nodes: list[Node],
     part: _Part,
     prefix: str,
     ends: set[str],
     before: dict[int, list[bytes]],
     after: dict[int, list[bytes]],
+    inside: dict[int, dict[str, str]],
 ) -> list[bytes]:
-    """Rewrites a part's nodes and says what comes before and after which; returns constants."""
+    """Says what comes before and after a part's nodes, and their names; returns constants."""
     step, first = f"{prefix}.step", f"{prefix}.first"
     count, extra = f"{prefix}.count", f"{prefix}.extra"
     held = [int64_tensor(step, [STEP]), int64_tensor(first, [0])]
@@ -188,50 +185,5 @@ def _fix(
             if name in outside:
                 cut = node("Slice", [inner[name], first, count, first], name)
                 after.setdefault(index, []).append(cut)
-        inputs = [inner.get(name) or padded.get(name, name) for name in one.inputs]
-        outputs = [inner[name] for name in one.outputs]
-        one.raw = b"".join(
-            [
-                *(encoded_text(1, name) for name in inputs),
-                *(encoded_text(2, name) for name in outputs),
-                one.rest,
-            ]
-        )
-    return [encoded_bytes(_WEIGHT, one) for one in held]
-
-
-def _node(content: memoryview) -> _Node:
-    """A NodeProto."""
-    found = _Node("", [], [], b"", bytes(content))
-    rest = []
-    for number, value, raw in fields(content):
-        if number == 1:
-            found.inputs.append(text(value))
-        elif number == 2:
-            found.outputs.append(text(value))
-        else:
-            rest.append(raw)
-            if number == 4:
-                found.kind = text(value)
-    found.rest = b"".join(rest)
-    return found
-
-
-def _weight(content: memoryview) -> tuple[str, int]:
-    """A TensorProto's name and how many axes it has."""
-    name, axes = "", 0
-    for number, value, _ in fields(content):
-        if number == 8:
-            name = text(value)
-        elif number == 1:
-            axes += 1 if isinstance(value, int) else sum(1 for byte in value if byte < 0x80)
-    return name, axes
-
-
-def _opset(content: memoryview) -> int:
-    """The version in an OperatorSetIdProto of ONNX's own domain; 0 for another's."""
-    told = {number: value for number, value, _ in fields(content)}
-    version = told.get(2, 0)
-    if not isinstance(version, int) or text(told.get(1, memoryview(b""))) not in ("", "ai.onnx"):
-        return 0
-    return version
+        inside[index] = padded | inner
+    return [encoded_bytes(WEIGHT, one) for one in held]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import av
 import numpy as np
 
-from stream.errors import ModelError
+from stream.errors import ModelError, first_line
 from stream.inference.contract import INPUT, Geometry
 from stream.inference.converter import Layout, layout_of, parameters, planes_of
 from stream.inference.onnx_runtime import DeviceTensor, InferenceSession, Runtime
@@ -93,8 +93,9 @@ class DeviceInput:
             session.run_with_iobinding(binding)
             return binding.get_outputs()[0]
         except Exception as error:  # ONNX Runtime's exceptions share no base class
-            cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ModelError(f"{self._label} cannot prepare a picture: {cause}") from error
+            raise ModelError(
+                f"{self._label} cannot prepare a picture: {first_line(error)}"
+            ) from error
 
     def _prepared(self, layout: Layout, geometry: Geometry) -> dict[str, DeviceTensor]:
         key = (layout, geometry)
@@ -111,10 +112,19 @@ class DeviceInput:
         return found
 
 
-def infer(session: InferenceSession, outputs: Sequence[str], image: DeviceTensor) -> list[Array]:
-    """Runs a model on an input that lies on its device; the answers are brought back."""
+def infer(
+    session: InferenceSession, outputs: Sequence[str], inputs: Mapping[str, Array | DeviceTensor]
+) -> list[Array]:
+    """Runs a model on inputs wherever they lie; the answers are brought back."""
+    here = {name: value for name, value in inputs.items() if isinstance(value, np.ndarray)}
+    if len(here) == len(inputs):
+        return session.run(outputs, here)
     binding = session.io_binding()
-    binding.bind_ortvalue_input(INPUT, image)
+    for name, value in inputs.items():
+        if isinstance(value, np.ndarray):
+            binding.bind_cpu_input(name, value)
+        else:
+            binding.bind_ortvalue_input(name, value)
     for name in outputs:
         binding.bind_output(name, "cpu")
     session.run_with_iobinding(binding)

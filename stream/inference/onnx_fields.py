@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from stream.inference.onnx_writer import encoded_bytes
 
-_GRAPH = 7
+_GRAPH, _OPSET = 7, 8
 
 
 def text(value: int | bytes | memoryview) -> str:
@@ -21,6 +21,19 @@ def text(value: int | bytes | memoryview) -> str:
     if isinstance(value, int):
         raise TypeError("a number where text belongs")
     return bytes(value).decode()
+
+
+def numbers(value: int | memoryview) -> list[int]:
+    """A field's whole numbers, signed, whether it is one or holds several of them packed.
+
+    Raises:
+        ValueError: it is cut short.
+    """
+    found, at = [value] if isinstance(value, int) else [], 0
+    while not isinstance(value, int) and at < len(value):
+        one, at = _varint(value, at)
+        found.append(one)
+    return [one - (1 << 64) if one >> 63 else one for one in found]
 
 
 def fields(content: memoryview) -> Iterator[tuple[int, int | memoryview, memoryview]]:
@@ -65,6 +78,23 @@ def with_graph(model: bytes, edit: Callable[[memoryview], bytes | None]) -> byte
         changed = changed or graph is not None
         written.append(raw if graph is None else encoded_bytes(_GRAPH, graph))
     return b"".join(written) if changed else model
+
+
+def opset(model: bytes) -> int:
+    """The version of ONNX's own operators that a model's file wants; 0 for none.
+
+    Raises:
+        ValueError: it is not in the format of an ONNX file.
+    """
+    newest = 0
+    for number, value, _ in fields(memoryview(model)):
+        if number != _OPSET or not isinstance(value, memoryview):
+            continue
+        told = {at: one for at, one, _ in fields(value)}
+        version = told.get(2, 0)
+        own = text(told.get(1, memoryview(b""))) in ("", "ai.onnx")
+        newest = max(newest, version if own and isinstance(version, int) else 0)
+    return newest
 
 
 def _varint(content: memoryview, at: int) -> tuple[int, int]:

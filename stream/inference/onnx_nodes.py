@@ -1,13 +1,23 @@
-"""Reads the nodes of an ONNX graph, without the package `onnx`.
+"""Reads the nodes and tensors of an ONNX graph, without the package `onnx`.
 
 The field numbers are those of ONNX's onnx.proto3.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from stream.inference.onnx_fields import fields, text
+import numpy as np
+
+from stream.inference.onnx_fields import fields, numbers, text
+from stream.inference.onnx_writer import encoded_text
+from stream.types import Array
+
+NODE, WEIGHT, GRAPH_INPUT, OUTPUT = 1, 5, 11, 12
+"""Of a graph's fields."""
+
+_TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64}
 
 
 @dataclass(slots=True)
@@ -16,17 +26,23 @@ class Node:
 
     Attributes:
         kind: its operator.
+        domain: of that; "" for ONNX's own.
         inputs: names, "" for one that is left out.
         outputs: names.
         whole: attributes of whole numbers.
         words: attributes of text.
+        value: the tensor that a constant is.
+        nested: whether it has a graph of its own.
     """
 
     kind: str = ""
+    domain: str = ""
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     whole: dict[str, tuple[int, ...]] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
+    value: memoryview | None = None
+    nested: bool = False
 
 
 def read_node(content: memoryview) -> Node:
@@ -39,13 +55,75 @@ def read_node(content: memoryview) -> Node:
             found.outputs.append(text(value))
         elif number == 4:
             found.kind = text(value)
+        elif number == 7:
+            found.domain = text(value).removeprefix("ai.onnx")
         elif number == 5 and isinstance(value, memoryview):
             told = list(fields(value))
             name = next(text(one) for at, one, _ in told if at == 1)
             found.whole[name] = tuple(
-                one for at, one, _ in told if at in (3, 8) and isinstance(one, int)
+                whole for at, one, _ in told if at in (3, 8) for whole in numbers(one)
             )
             for at, one, _ in told:
                 if at == 4:
                     found.words[name] = text(one)
+                elif at == 5 and isinstance(one, memoryview):
+                    found.value = one
+                found.nested = found.nested or at in (6, 11)
     return found
+
+
+def rewired(
+    content: memoryview, inputs: Sequence[str], outputs: Sequence[str], mark: str = ""
+) -> bytes:
+    """A NodeProto with other names for what goes in and comes out.
+
+    Args:
+        content: the node's.
+        inputs: as many names as it has inputs, "" for one that is left out.
+        outputs: likewise.
+        mark: what is added to its own name.
+    """
+    written: list[bytes | memoryview] = []
+    names = {1: iter(inputs), 2: iter(outputs)}
+    for number, value, raw in fields(content):
+        if number in names:
+            written.append(encoded_text(number, next(names[number])))
+        elif number == 3:
+            written.append(encoded_text(3, text(value) + mark))
+        else:
+            written.append(raw)
+    return b"".join(written)
+
+
+def tensor_head(content: memoryview) -> tuple[str, tuple[int, ...]]:
+    """A TensorProto's name and shape."""
+    name, shape = "", list[int]()
+    for number, value, _ in fields(content):
+        if number == 1:
+            shape += numbers(value)
+        elif number == 8:
+            name = text(value)
+    return name, tuple(shape)
+
+
+def tensor_value(content: memoryview) -> Array:
+    """A TensorProto's numbers.
+
+    Raises:
+        ValueError: they are of a rare type, or elsewhere.
+    """
+    kind, raw, packed = 0, b"", list[int]()
+    for number, value, _ in fields(content):
+        if number == 2 and isinstance(value, int):
+            kind = value
+        elif number in (4, 9) and isinstance(value, memoryview):
+            raw += value  # float numbers and raw bytes are stored alike
+        elif number in (5, 7):
+            packed += numbers(value)
+        elif number in (6, 10, 11, 13):
+            raise ValueError("a tensor stored in a rare way")
+    if kind not in _TYPES:
+        raise ValueError(f"a tensor of the type {kind}")
+    shape = tensor_head(content)[1]
+    held = np.frombuffer(raw, _TYPES[kind]) if raw else np.array(packed, _TYPES[kind])
+    return held.reshape(shape)

@@ -63,10 +63,14 @@ class GraphWriter:
         return head + encoded_bytes(7, graph) + encoded_bytes(8, opset)
 
 
-def node(kind: str, inputs: Sequence[str], output: str, **attributes: int | Sequence[int]) -> bytes:
-    """A NodeProto of one output, whose attributes are whole numbers, or several of them."""
-    content = b"".join(encoded_text(1, one) for one in inputs) + encoded_text(2, output)
-    content += encoded_text(3, output) + encoded_text(4, kind)
+def node(
+    kind: str, inputs: Sequence[str], output: str | Sequence[str], **attributes: int | Sequence[int]
+) -> bytes:
+    """A NodeProto of one output or several, whose attributes are whole numbers, or some of them."""
+    outputs = [output] if isinstance(output, str) else output
+    content = b"".join(encoded_text(1, one) for one in inputs)
+    content += b"".join(encoded_text(2, one) for one in outputs)
+    content += encoded_text(3, outputs[0]) + encoded_text(4, kind)
     for name, value in attributes.items():
         if isinstance(value, int):
             told = _number(3, value) + _number(20, _INT)

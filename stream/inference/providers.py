@@ -24,7 +24,7 @@ from typing import Literal, get_args
 from stream import installation
 from stream.cache import cache_folder
 from stream.cpu import processor
-from stream.errors import ProviderError
+from stream.errors import ProviderError, first_line
 from stream.groups import unknown
 from stream.inference.card import card
 from stream.inference.engines import engine_options
@@ -97,6 +97,7 @@ class Route:
             opened, "" for none; None where the provider has no such.
         plans: whether it plans a convolution anew whenever another shape comes than the last one,
             which takes longer than computing it: then shapes are kept the same.
+        batches: whether it may gain by several pictures at once; TensorRT builds minutes for each.
         compiles: its release, where it compiles models and what it compiled can be kept as a file
             that stands for the model; else "".
     """
@@ -115,6 +116,7 @@ class Route:
     in_flight: int = 1
     of_model: Callable[[Path], tuple[Mapping[str, str], str]] | None = None
     plans: bool = False
+    batches: bool = False
     compiles: str = ""
 
 
@@ -147,7 +149,7 @@ def runtime() -> Runtime:
             import onnxruntime
     except ImportError as error:
         found = installation.defect(installation.ONNX_RUNTIME)
-        cause = f"ONNX Runtime cannot be loaded ({_first_line(error)})"
+        cause = f"ONNX Runtime cannot be loaded ({first_line(error)})"
         raise UnavailableError(*(found or (cause, f"pip install {_runtime_package()}"))) from error
     if not hasattr(onnxruntime, "disable_telemetry_events"):
         # What is left where one of two builds was uninstalled is an empty module.
@@ -199,6 +201,7 @@ def _cuda() -> Route:
         memory="cuda",
         in_flight=_in_flight(),
         plans=True,
+        batches=True,
     )
 
 
@@ -353,7 +356,7 @@ def loading_problem(chosen: Route) -> Obstacle:
             # The provider calls functions of the shared library, so its names must be visible.
             ctypes.CDLL(str(folder / pattern.format(part)), mode=getattr(ctypes, "RTLD_GLOBAL", 0))
         except OSError as error:
-            return library_obstacle(_first_line(error), chosen.advice)
+            return library_obstacle(first_line(error), chosen.advice)
     return NONE
 
 
@@ -373,7 +376,7 @@ def _plugin_devices(module_name: str, hardware: str) -> list[Device]:
         ep_name = _register(module_name)
     except Exception as error:  # a third party's package may raise anything
         raise UnavailableError(
-            f"its plug-in cannot be loaded ({_first_line(error)})",
+            f"its plug-in cannot be loaded ({first_line(error)})",
             f"pip install --force-reinstall {module_name.replace('_', '-')}",
         ) from error
     devices = [device for device in module.get_ep_devices() if device.ep_name == ep_name]
@@ -395,7 +398,3 @@ def _register(module_name: str) -> str:
 
 def _runtime_package() -> str:
     return installation.ONNX_RUNTIME.members[0]
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

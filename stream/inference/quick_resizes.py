@@ -15,15 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from stream.inference.onnx_fields import fields, with_graph
-from stream.inference.onnx_nodes import Node, read_node
+from stream.inference.onnx_nodes import NODE, OUTPUT, WEIGHT, Node, read_node
 from stream.inference.onnx_writer import encoded_bytes, encoded_text, node, tensor
 from stream.types import Array
 
 Seen = Mapping[str, Array]
 Look = Callable[[bytes], Sequence[Seen]]
 """Runs a model's file on some pictures, and gives all that came out of it by name."""
-
-_NODE, _WEIGHT, _OUTPUT = 1, 5, 12
 
 
 def with_quick_resizes(model: bytes, look: Look) -> bytes:
@@ -53,12 +51,12 @@ def _watched(graph: memoryview, found: list[Node]) -> bytes | None:
     written: list[bytes | memoryview] = []
     for number, value, raw in fields(graph):
         written.append(raw)
-        if number == _NODE and isinstance(value, memoryview):
+        if number == NODE and isinstance(value, memoryview):
             told = read_node(value)
             if told.kind == "Resize" and told.words.get("mode", "nearest") == "nearest":
                 found.append(told)
     there = dict.fromkeys(name for one in found for name in (one.inputs[0], one.outputs[0]))
-    written += [encoded_bytes(_OUTPUT, encoded_text(1, name)) for name in there]
+    written += [encoded_bytes(OUTPUT, encoded_text(1, name)) for name in there]
     return b"".join(written) if found else None
 
 
@@ -84,7 +82,7 @@ def _edited(
 ) -> bytes | None:
     written: list[bytes | memoryview] = []
     for number, value, raw in fields(graph):
-        told = read_node(value) if number == _NODE and isinstance(value, memoryview) else None
+        told = read_node(value) if number == NODE and isinstance(value, memoryview) else None
         if told is None or told.kind != "Resize" or told.outputs[0] not in ways:
             written.append(raw)
             continue
@@ -93,8 +91,8 @@ def _edited(
         for axis, often, at in ((3, across, 0), (2, down, 1)):
             # Channels of a cell side by side are its copies; so are cells of a row.
             made = node("Concat", [steps[at]] * often, steps[at + 1], axis=axis)
-            written.append(encoded_bytes(_NODE, made))
+            written.append(encoded_bytes(NODE, made))
         made = node("Reshape", [steps[2], f"{name}/shape"], name)
         sides = tensor(f"{name}/shape", np.array([0, *shape], np.int64))
-        written += [encoded_bytes(_NODE, made), encoded_bytes(_WEIGHT, sides)]
+        written += [encoded_bytes(NODE, made), encoded_bytes(WEIGHT, sides)]
     return b"".join(written)

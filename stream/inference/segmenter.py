@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from av.video.frame import VideoFrame
 
-from stream.errors import ModelError, UsageError
+from stream.errors import ModelError, UsageError, first_line
 from stream.inference.catalogue import DEFAULT, find
 from stream.inference.contract import INPUT, Metadata, outputs_to_read
+from stream.inference.gatherer import Gatherer
 from stream.inference.on_device import infer
 from stream.inference.postprocess import Raw, class_indices, to_instances
 from stream.inference.preprocess import Picture, Prepared, Preprocessor
@@ -161,12 +162,22 @@ class Segmenter:
         return self._session.workers
 
     @property
+    def gatherer(self) -> Gatherer | None:
+        """Takes pictures of several sources together, once `expect_several` has found it worth it.
+
+        All that share the loaded model have the same. None where the provider never gains by it.
+        """
+        return self._session.gatherer
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """Sentences on how it computes: what `auto` chose and why, what runs elsewhere."""
         device, canvases = self._session.device_input, self._session.canvases
         later = [*(() if device is None else device.remarks)]
         if canvases is not None and canvases.remark:
             later.append(canvases.remark)
+        if self.gatherer is not None and self.gatherer.batches.remark:
+            later.append(self.gatherer.batches.remark)
         return (*self._session.remarks, *later)
 
     def __call__(self, picture: Picture) -> Instances:
@@ -199,15 +210,11 @@ class Segmenter:
             ModelError: the model fails; the message names the provider and the cause.
         """
         try:
-            image = prepared.tensor
             handle = self._session.handles.take(prepared.geometry.size)
-            if isinstance(image, np.ndarray):
-                return Raw(*handle.run(self._outputs, {INPUT: image}))
-            return Raw(*infer(handle, self._outputs, image))
+            return Raw(*infer(handle, self._outputs, {INPUT: prepared.tensor}))
         except Exception as error:  # ONNX Runtime's exceptions share no base class
-            cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ModelError(
-                f"the model {self.name!r} failed on {self.provider}: {cause}"
+                f"the model {self.name!r} failed on {self.provider}: {first_line(error)}"
             ) from error
 
     def postprocess(
@@ -241,6 +248,16 @@ class Segmenter:
         wider margins instead, and `remarks` says so.
         """
         self._session.expect(self.metadata.resize.geometry(width, height).size)
+
+    def expect_several(self, width: int, height: int) -> None:
+        """Prepares for pictures of this size, in pixels, that come from several sources.
+
+        On CUDA it is tried, once, whether several at once are quicker than one by one, which takes
+        seconds; `remarks` says what came of it. Elsewhere this does nothing.
+        """
+        if self.gatherer is not None:
+            size = self.metadata.resize.geometry(width, height).size
+            self.gatherer.batches.prepare(size)
 
     def warm_up(self, width: int, height: int) -> float:
         """Runs the model once on a grey picture of this size, so that the first one is not slow.

@@ -13,11 +13,14 @@ from pathlib import Path
 from stream.cpu import available_cores
 from stream.errors import ModelError, ProviderError
 from stream.inference.assignment import elsewhere
+from stream.inference.batched import with_batch
+from stream.inference.batches import Batches
 from stream.inference.canvases import Canvases
 from stream.inference.catalogue import Entry, open_model
-from stream.inference.contract import INPUT, Metadata, check_tensors
+from stream.inference.contract import INPUT, Metadata, check_tensors, fixed_size, outputs_to_read
 from stream.inference.converter import converter, obstacle
 from stream.inference.fixed_regions import with_fixed_regions
+from stream.inference.gatherer import Gatherer
 from stream.inference.kept_compiled import through_compiled
 from stream.inference.kept_graph import through_kept
 from stream.inference.nvidia import failure
@@ -61,6 +64,8 @@ class Session:
         workers: how many inferences at once it is set up for.
         device_input: makes the model's input where it runs; None where that is done on the CPU.
         canvases: the sizes of input, where new ones cost much; None where any will do.
+        gatherer: takes pictures of several sources together; None where the provider never gains
+            by that.
     """
 
     handles: Handles
@@ -72,6 +77,7 @@ class Session:
     workers: int = 1
     device_input: DeviceInput | None = None
     canvases: Canvases | None = None
+    gatherer: Gatherer | None = None
 
     def expect(self, size: tuple[int, int]) -> None:
         """Opens a session for inputs of this size, unless there is one."""
@@ -184,7 +190,8 @@ def open_on(
         logger.warning("%s", said)
     try:
         check_tensors(_nodes(handle.get_inputs()), _nodes(handle.get_outputs()))
-        size = (None, None) if sides is not None else _input_size(handle, metadata)
+        shape = next(one.shape for one in handle.get_inputs() if one.name == INPUT)
+        size = (None, None) if sides is not None else fixed_size(shape, resize)
     except ModelError as error:
         raise ModelError(f"the model {str(path)!r} cannot be used: {error}") from error
     remarks = elsewhere(handle, chosen)
@@ -193,7 +200,10 @@ def open_on(
         why = [f"not {' or '.join(names)}: {cause}" for cause, names in passed.items()]
         remarks.insert(0, "; ".join([f"auto chose {chosen.label} ({metadata.precision})", *why]))
     told = tuple(remarks)
-    return Session(handles, chosen, path, metadata, size, told, workers, device_input, canvases)
+    gatherer = _gatherer(chosen, path, each, what, handles, sides) if chosen.batches else None
+    return Session(
+        handles, chosen, path, metadata, size, told, workers, device_input, canvases, gatherer
+    )
 
 
 def _device_input(chosen: Route, metadata: Metadata, remarks: list[str]) -> DeviceInput | None:
@@ -228,6 +238,24 @@ def _device_input(chosen: Route, metadata: Metadata, remarks: list[str]) -> Devi
 def content(chosen: Route, path: Path) -> str | bytes:
     """A model's file as a provider is to have it: its path, or what is made of it when loaded."""
     return with_fixed_regions(path.read_bytes()) if chosen.plans else str(path)
+
+
+def _gatherer(
+    chosen: Route,
+    path: Path,
+    threads: int,
+    what: str,
+    handles: Handles,
+    sides: tuple[str, str] | None,
+) -> Gatherer:
+    """What takes pictures of several sources together, each time as a file made for so many."""
+
+    def make(count: int, fixed: Mapping[str, int]) -> InferenceSession:
+        model = with_batch(with_fixed_regions(path.read_bytes()), count)
+        return create(chosen, model, threads, f"{what} for {count} pictures", fixed=fixed)
+
+    names = outputs_to_read([output.name for output in handles.first.get_outputs()])
+    return Gatherer(Batches(make, handles, names, sides))
 
 
 def create(
@@ -320,30 +348,6 @@ def _explain(chosen: Route, sentence: str = "") -> None:
 
 def _nodes(values: Sequence[TensorInfo]) -> dict[str, tuple[str, list[int | str | None]]]:
     return {value.name: (value.type, list(value.shape)) for value in values}
-
-
-def _input_size(handle: InferenceSession, metadata: Metadata) -> tuple[int | None, int | None]:
-    """The model's fixed width and height, checked against its resize policy."""
-    shape = next(value.shape for value in handle.get_inputs() if value.name == INPUT)
-    height, width = (edge if isinstance(edge, int) else None for edge in shape[1:3])
-    resize = metadata.resize
-    # Padded to a square of at least the longest edge, as Matterport's are.
-    square = resize.mode == "shortest_edge" and resize.multiple_of >= resize.longest
-    if square or resize.mode in ("letterbox", "stretch"):
-        # The same for every picture.
-        made = resize.geometry(16, 9).size
-        fits = width in (None, made[0]) and height in (None, made[1])
-        if not fits:
-            raise ModelError(
-                f"its input is fixed at {width}x{height} pixels, but its resize policy makes "
-                f"{made[0]}x{made[1]}"
-            )
-    elif width is not None or height is not None:
-        raise ModelError(
-            f"its input is fixed at {width}x{height} pixels, but its resize policy "
-            f"{resize.mode!r} makes another size for every shape of picture"
-        )
-    return width, height
 
 
 # ONNX Runtime's messages start with where in its source they were raised.

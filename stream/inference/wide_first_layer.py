@@ -18,14 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from stream.inference.contract import INPUT
-from stream.inference.onnx_fields import fields, text, with_graph
-from stream.inference.onnx_nodes import Node, read_node
+from stream.inference.onnx_fields import fields, with_graph
+from stream.inference.onnx_nodes import NODE, WEIGHT, Node, read_node, tensor_head, tensor_value
 from stream.inference.onnx_writer import encoded_bytes, node, tensor
 from stream.types import Array
 
-_NODE, _WEIGHT = 1, 5
 _PLANES, _PIXELS = (0, 3, 1, 2), (0, 2, 3, 1)
-_TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64}
 _COLOURS, _STRIDE, _TOGETHER = 3, 2, 2
 _STEP = _STRIDE * _TOGETHER
 """Columns of the picture that are taken together."""
@@ -66,11 +64,10 @@ def _edited(graph: memoryview, width: int) -> bytes | None:
     nodes: list[tuple[Node | None, memoryview]] = []
     stored: dict[str, memoryview] = {}
     for number, value, raw in fields(graph):
-        told = read_node(value) if number == _NODE and isinstance(value, memoryview) else None
+        told = read_node(value) if number == NODE and isinstance(value, memoryview) else None
         nodes.append((told, raw))
-        if number == _WEIGHT and isinstance(value, memoryview):
-            name = next(text(one) for at, one, _ in fields(value) if at == 8)
-            stored[name] = value
+        if number == WEIGHT and isinstance(value, memoryview):
+            stored[tensor_head(value)[0]] = value
     known = [told for told, _ in nodes if told is not None]
     first = _first(known)
     if first is None:
@@ -124,7 +121,7 @@ def _widened(
     for name in (first.pad.inputs[1], *weight.inputs, *bias.inputs):
         if name not in stored:
             return None
-        values[name] = _value(stored[name])
+        values[name] = tensor_value(stored[name])
     filters, scales, *zeros = (values[name] for name in weight.inputs)
     sums, units, *nothing = (values[name] for name in bias.inputs)
     count, colours, _, taps = filters.shape
@@ -193,8 +190,8 @@ def _widened(
     if picture != INPUT:
         made.insert(0, node("Pad", [INPUT, own["margins"], first.pad.inputs[2]], picture))
     return [
-        *(encoded_bytes(_NODE, one) for one in made),
-        *(encoded_bytes(_WEIGHT, tensor(own[name], value)) for name, value in held.items()),
+        *(encoded_bytes(NODE, one) for one in made),
+        *(encoded_bytes(WEIGHT, tensor(own[name], value)) for name, value in held.items()),
     ]
 
 
@@ -209,29 +206,7 @@ def _own_margin(
     needed = [first.pad.inputs[2], *first.wide.inputs[2:]]
     if left or width % _STEP or any(name not in stored for name in needed):
         return None
-    grey, *zeros = (_value(stored[name]) for name in needed)
+    grey, *zeros = (tensor_value(stored[name]) for name in needed)
     if grey.dtype != np.uint8 or grey.size != 1 or any(one.any() for one in zeros):
         return None
     return int(grey.item())
-
-
-def _value(content: memoryview) -> Array:
-    """A TensorProto; what is stored neither raw nor as plain numbers is refused."""
-    sides: list[int] = []
-    kind, raw, packed = 0, b"", list[int]()
-    for number, value, _ in fields(content):
-        if number == 1 and isinstance(value, int):
-            sides.append(value)
-        elif number == 2 and isinstance(value, int):
-            kind = value
-        elif number in (4, 9) and isinstance(value, memoryview):
-            raw += value  # float numbers and raw bytes are stored alike
-        elif number == 5:
-            packed += [value] if isinstance(value, int) else list(value)
-    if kind not in _TYPES:
-        raise ValueError(f"a weight of the type {kind}")
-    if raw:
-        return np.frombuffer(raw, _TYPES[kind]).reshape(sides)
-    if any(packed):
-        raise ValueError("a weight stored as numbers")
-    return np.zeros(sides, _TYPES[kind])

@@ -12,6 +12,7 @@ from stream.inference.preprocess import Prepared
 from stream.instances import Instances
 from stream.motion.flow import Grey, small_grey
 from stream.motion.propagator import Propagator
+from stream.run.companions import Companions
 from stream.run.figures import Counts, Job
 from stream.run.held import Held
 from stream.run.intervals import Intervals
@@ -127,6 +128,7 @@ class BesideDisplay(Schedule):
         """Seconds an inference takes, as a running mean; None before the first."""
         self.inferences = 0
         """How many frames the model has looked at, whatever they were shown with."""
+        self._companions = Companions()
         self._intervals = Intervals()
         self._looked = now()
         self._before, self._left_out = Counts(), 0
@@ -199,17 +201,17 @@ class BesideDisplay(Schedule):
         counts = self._counts()
         if not counts.inferred and not counts.propagated:
             return ()  # nobody looked
-        said = (
+        told = [
             f"{self.inferences} frames inferred; {counts.inferred} shown with their own inference, "
-            f"{counts.propagated} with masks carried by motion",
-        )
-        if not self._held.longest:
-            return said
-        return (
-            *said,
-            f"what is covered was shown up to {self._held.longest:.2f} s late, once it was known "
-            "who is in it; --no-cover-wait shows it at once, and bare whoever walks in",
-        )
+            f"{counts.propagated} with masks carried by motion"
+        ]
+        told += self._companions.remarks(self._finder.detector)
+        if self._held.longest:
+            told.append(
+                f"what is covered was shown up to {self._held.longest:.2f} s late, once it was "
+                "known who is in it; --no-cover-wait shows it at once, and bare whoever walks in"
+            )
+        return told
 
     def _settled(self, job: Job) -> Iterator[Work]:
         """Takes a frame; gives those that are ready now."""
@@ -273,7 +275,8 @@ class BesideDisplay(Schedule):
         last = self._asked_index
         if last is not None and job.frame.index - last < (self._interval or 1):
             return False
-        if not self._turn.take(self._patience()):
+        at_once = self._companions.at_once(self._finder.detector)
+        if not self._turn.take(self._patience(), at_once):
             return False
         self._begin(job, grey)
         return True
@@ -294,13 +297,12 @@ class BesideDisplay(Schedule):
 
     def _infer(self, inference: _Inference) -> Instances:
         finder = inference.finder
-        began = time.perf_counter()
+        seconds = 0.0
         try:
             with timed(inference.stages, "infer"):
-                raw = finder.detector.infer(inference.prepared)
+                raw, seconds = self._companions.infer(finder.detector, inference.prepared)
         finally:
-            model = str(getattr(finder.detector, "name", ""))
-            self._turn.give_back(time.perf_counter() - began, model)
+            self._turn.give_back(seconds, str(getattr(finder.detector, "name", "")))
         with timed(inference.stages, "postprocess"):
             candidates = finder.candidates(raw, inference.prepared)
             return finder.follow(candidates, inference.job.frame.pts_seconds)

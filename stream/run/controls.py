@@ -8,10 +8,10 @@ from pathlib import Path
 
 from stream.errors import StreamError
 from stream.options import PictureOptions
+from stream.run.about import Told
 from stream.run.opening import make_painter
 from stream.run.output import Output
 from stream.run.run import Run
-from stream.run.schedule import Told
 
 _STEP = 0.05
 

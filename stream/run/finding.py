@@ -9,9 +9,10 @@ import cv2
 from stream import tracking
 from stream.frame import VideoInfo
 from stream.options import ModelOptions, TrackingOptions
+from stream.run.about import Told
 from stream.run.guard import records_of
 from stream.run.plan import RunPlan
-from stream.run.schedule import EachFrame, Finder, Schedule, Told
+from stream.run.schedule import EachFrame, Finder, Schedule
 from stream.run.turns import Turns
 
 if TYPE_CHECKING:
@@ -134,4 +135,16 @@ def find_by(
         cv2.setNumThreads(1)
         segmenter.warm_up(info.width, info.height)
     waits = plan.live.cover_wait
-    return segmenter, make_schedule(segmenter, plan.model, plan.tracking, info, turns, waits=waits)
+    schedule = make_schedule(segmenter, plan.model, plan.tracking, info, turns, waits=waits)
+    if info.live and turns is not None:
+        expect_companions(segmenter, info, turns)
+    return segmenter, schedule
+
+
+def expect_companions(segmenter: Segmenter, info: VideoInfo, turns: Turns) -> None:
+    """Prepares a model for pictures of several sources, where more than one has joined.
+
+    The first has nobody to go with and waits for nothing; the second one's opening takes longer.
+    """
+    if turns.members > 1:
+        segmenter.expect_several(info.width, info.height)

@@ -26,6 +26,8 @@ from stream.tracking.base import Tracker
 if TYPE_CHECKING:
     import av
 
+    from stream.inference.gatherer import Gatherer
+
 Work = Job | Passthrough
 """What travels between the threads of a run."""
 
@@ -41,6 +43,10 @@ class Detector(Protocol):
     def workers(self) -> int:
         """From how many threads at once `infer` is called best."""
 
+    @property
+    def gatherer(self) -> Gatherer | None:
+        """Takes pictures of several sources together; None where each is inferred by itself."""
+
     def preprocess(self, picture: av.VideoFrame) -> Prepared:
         """Makes the model's input."""
 
@@ -51,33 +57,6 @@ class Detector(Protocol):
         self, raw: Raw, prepared: Prepared, threshold: float | None = None
     ) -> Instances:
         """Turns the model's answer into instances in picture pixels."""
-
-
-class Told(Protocol):
-    """What is told of that which finds the objects: a model, or records of what one found."""
-
-    threshold: float
-    """Lowest score that is kept, 0..1; it may change on the way."""
-
-    @property
-    def name(self) -> str:
-        """The model's."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The classes that there are."""
-
-    @property
-    def precision(self) -> str:
-        """Of the model; "" where nothing is computed."""
-
-    @property
-    def provider(self) -> str:
-        """Where it computes, in words."""
-
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """Sentences on how it computes."""
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from stream.frame import Frame, VideoInfo
 from stream.instances import Instances
 from stream.options import LiveOptions, PictureOptions
 from stream.queues import WhenFull
-from stream.run.about import about_of
+from stream.run.about import Told, about_of
 from stream.run.controls import Controls
 from stream.run.counting import Counting
 from stream.run.figures import Outcome
@@ -32,7 +32,7 @@ from stream.run.policy import LIVE, OFFLINE
 from stream.run.progress import ProgressLine
 from stream.run.report import RunReport
 from stream.run.run import OnFrame, Run
-from stream.run.schedule import Schedule, Told
+from stream.run.schedule import Schedule
 from stream.run.status import Status
 from stream.run.turns import Turns
 from stream.run.unused import unused

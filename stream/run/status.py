@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from stream.errors import SinkError
 from stream.memory import resident
+from stream.run.about import Told
 from stream.run.counting import Counting
 from stream.run.output import Output
 from stream.run.report import RunReport, machine, run_report, write_json
 from stream.run.run import Run
-from stream.run.schedule import Told
 from stream.timing import CAPTURE_TO_DISPLAY
 from stream.types import JSON
 from stream.version import __version__

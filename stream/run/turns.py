@@ -41,7 +41,7 @@ class Turns:
         self._usual: dict[str, float] = {}
         self._members: set[Turn] = set()
         self._waiting: dict[Turn, float] = {}
-        self._idle_since = now()
+        self._done_at = now()
         self.rest = 0.0
         """Seconds for which nobody begins after an inference, so that displays keep up."""
         self._lost_at = float("-inf")
@@ -55,22 +55,28 @@ class Turns:
             self._members.add(turn)
         return turn
 
-    def take(self, turn: Turn, patience: float) -> bool:
+    @property
+    def members(self) -> int:
+        """How many sources have joined and not left."""
+        with self._changed:
+            return len(self._members)
+
+    def take(self, turn: Turn, patience: float, at_once: int) -> bool:
         """Whether a source may begin now, or within `patience` seconds; see `Turn`."""
         deadline = self._now() + patience
         with self._changed:
             if self._now() - turn.seen > _FORGOTTEN:
                 turn.mark = max(turn.mark, self._mark)
             self._ask(turn)
-            while not self._free(turn):
+            while not self._free(turn, at_once):
                 left = deadline - self._now()
                 if left <= 0:
                     return False
                 # Nobody tells that a rest is over.
-                rest = self._idle_since + self.rest - self._now()
-                pause = min(left, rest) if self._under_way == 0 and rest > 0 else left
+                rest = self._done_at + self.rest - self._now()
+                pause = min(left, rest) if rest > 0 else left
                 told = self._changed.wait(pause)
-                if not told and pause == left and not self._free(turn):
+                if not told and pause == left and not self._free(turn, at_once):
                     return False
                 self._ask(turn)
             del self._waiting[turn]
@@ -81,11 +87,11 @@ class Turns:
     def _ask(self, turn: Turn) -> None:
         self._waiting[turn] = turn.seen = self._now()
 
-    def _free(self, turn: Turn) -> bool:
+    def _free(self, turn: Turn, at_once: int) -> bool:
         now = self._now()
-        if self._under_way >= self._at_once:
+        if self._under_way >= max(self._at_once, at_once):
             return False
-        if self._under_way == 0 and now - self._idle_since < self.rest:
+        if now - self._done_at < self.rest:
             return False
         for other, asked in list(self._waiting.items()):
             if now - asked > _FORGOTTEN:
@@ -103,7 +109,7 @@ class Turns:
         """A source's inference is done, or it never began."""
         with self._changed:
             turn.busy = False
-            self._idle_since = turn.seen = self._now()
+            self._done_at = turn.seen = self._now()
             if seconds:
                 before = self._usual.get(model, seconds)
                 self._usual[model] = turn.usual = before + _WEIGHT * (seconds - before)
@@ -181,12 +187,21 @@ class Turn:
         """How many share the turns now, itself included."""
         return max(1, self._turns.sources)
 
-    def take(self, patience: float = 0.0) -> bool:
-        """Whether an inference may begin now, or within so many seconds; `give_back` ends it."""
-        return self._turns.take(self, patience)
+    def take(self, patience: float = 0.0, at_once: int = 1) -> bool:
+        """Whether an inference may begin now, or within so many seconds; `give_back` ends it.
+
+        Args:
+            patience: how long it waits for that.
+            at_once: how many may be under way at once, itself included, as its model takes them
+                together.
+        """
+        return self._turns.take(self, patience, at_once)
 
     def give_back(self, seconds: float, model: str = "") -> None:
-        """The inference is done, took so long and was this model's; from any thread."""
+        """The inference is done, took so long and was this model's; from any thread.
+
+        Of one that was done together with others' only its share counts.
+        """
         self._turns.give_back(self, seconds, model)
 
     def leave(self) -> None:

@@ -20,7 +20,7 @@ from stream.options import PictureOptions
 from stream.run.aside import Aside
 from stream.run.beside_display import BesideDisplay
 from stream.run.figures import Outcome
-from stream.run.finding import make_finder
+from stream.run.finding import expect_companions, make_finder
 from stream.run.opening import make_painter
 from stream.run.plan import OutputPlan, RunPlan
 from stream.run.report import RunReport
@@ -234,6 +234,7 @@ class Room(Aside):
                 if ready is not None and isinstance(schedule, BesideDisplay):
                     info = ready.run.source.info
                     segmenter.warm_up(info.width, info.height)
+                    expect_companions(segmenter, info, self._turns)
                     schedule.use(make_finder(segmenter, self.plan.tracking, info))
             if picture != self.picture:
                 self.picture = picture

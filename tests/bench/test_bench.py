@@ -22,6 +22,8 @@ from stream.frame import Frame
 from stream.inference import nvidia, providers
 from stream.inference.assignment import SUMS_OVER_SHAPES
 from stream.inference.catalogue import find
+from stream.inference.segmenter import Segmenter
+from stream.inference.session import open_on
 from stream.pixels import picture_from_bgr
 from stream.tracking.trackers.motion import Motion
 from tests import tiny_models
@@ -134,12 +136,16 @@ def test_a_card_is_measured_or_the_cpu_in_its_place(tmp_path, monkeypatch, provi
     monkeypatch.setattr(speed, "make_clip", lambda *told: make_clip(*told[:3], 30))
     if provider == "auto" and (cause := nvidia.obstacle()[0]):
         pytest.skip(f"no card: {cause}")
-    model = tiny_models.bright(tmp_path / "bright.onnx", 100)
+    model = tiny_models.bright(tmp_path / "bright.onnx", 100, layer=True)
     told = list(gpu.measure(tmp_path, str(model), provider, (160, 120)))
     where = "CPU in a card's place" if provider == "cpu" else "CUDA"
     figures = {figure.name: figure for figure in told}
     assert figures[f"{where}, float32"].value > 0
     assert not computing_away(figures["  nodes not on the card"].detail)
+    for count in (2, 4):
+        together = figures[f"  a picture of {count} in one run"]
+        assert together.value > 0 and "ms one by one" in together.detail
+        assert figures[f"  a picture of {count} in {count} threads"].value > 0
     assert figures["make the model's input there"].value > 0
     assert figures["make the model's input on the CPU"].value > 0
     assert where in figures["latency of one picture, decoded to instances"].detail
@@ -147,6 +153,21 @@ def test_a_card_is_measured_or_the_cpu_in_its_place(tmp_path, monkeypatch, provi
     if provider == "cpu":
         assert figures["card"].value is None
         assert figures["card"].detail == gpu.STAND_IN
+
+
+def test_several_pictures_at_once_are_measured_or_it_is_said_why_not(tmp_path):
+    frame = gpu._frame((160, 120))
+    model = find(str(tiny_models.bright(tmp_path / "bright.onnx", 100)))
+
+    def figures(chosen):
+        segmenter = Segmenter("bright", open_on(model, chosen))
+        return list(gpu._several(segmenter, segmenter.preprocess(frame)))
+
+    first, *threads = figures(gpu.stand_in())
+    assert first.value is None and "none of its convolutions" in first.detail
+    assert len(threads) == 2
+    (only,) = figures(replace(gpu.stand_in(), batches=False))
+    assert only.value is None and "an engine of its own" in only.detail
 
 
 def test_every_file_that_a_card_can_run_is_measured(tmp_path):

@@ -109,6 +109,7 @@ class Looker:
     threshold = 0.0
     name = provider = "looker"
     remarks: tuple[str, ...] = ()
+    gatherer = None
 
     def __init__(self, on_infer: Callable[[int], None] | None = None, workers: int = 1) -> None:
         self._on_infer = on_infer

@@ -8,8 +8,9 @@ from stream import Segmenter
 from stream.bench.gpu import stand_in
 from stream.inference.catalogue import find
 from stream.inference.session import open_on
-from stream.run.finding import find_by
+from stream.run.finding import expect_companions, find_by
 from stream.run.plan import RunPlan, SourcePlan
+from stream.run.turns import Turns
 from tests import tiny_models
 from tests.run.parts import Grey
 
@@ -34,3 +35,21 @@ def test_a_cards_first_inference_is_done_before_a_live_sources_first_frame(
     assert source.given == 0
     size = segmenter.metadata.resize.geometry(64, 48).size
     assert sizes == ([size] if live else [])
+
+
+def test_a_second_source_prepares_the_model_for_several_at_once(tmp_path: Path) -> None:
+    path = tiny_models.bright(tmp_path / "bright.onnx", 100, layer=True)
+    segmenter = Segmenter("tiny", open_on(find(path), stand_in()))
+    assert segmenter.gatherer is not None
+    several = segmenter.gatherer.batches
+    turns, plan = Turns(), RunPlan(SourcePlan("grey"))
+    info = Grey(3, live=True).info
+    _, first = find_by(plan, info, segmenter.sharing(), turns)
+    assert not several.trials, "the first has nobody to go with"
+    _, second = find_by(plan, info, segmenter.sharing(), turns)
+    assert several.trials
+    for schedule in (first, second):
+        schedule.close()
+    assert turns.members == 0
+    alone = Segmenter.load(path, "cpu")
+    expect_companions(alone, info, turns)

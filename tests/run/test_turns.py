@@ -54,6 +54,82 @@ def test_who_waits_longer_than_a_rest_begins_when_it_is_over():
     assert not first.take(0.02)
 
 
+def test_companions_of_one_model_begin_side_by_side():
+    turns = Turns(now=Hands())
+    first, second, third, alone = (turns.join() for _ in range(4))
+    assert first.take(at_once=2) and second.take(at_once=2)
+    assert not third.take(at_once=2), "it takes two together"
+    assert not alone.take(), "another model's goes when nothing else is under way"
+    first.give_back(0.05, "model")
+    assert not alone.take()
+    second.give_back(0.05, "model")
+    assert alone.take()
+    assert not first.take() and turns.members == 4
+
+
+def test_nobody_begins_in_a_rest_though_others_are_under_way():
+    hands = Hands()
+    turns = Turns(now=hands)
+    first, second, third = (turns.join() for _ in range(3))
+    turns.rest = 0.5
+    hands.at += 1.0
+    assert first.take(at_once=3) and second.take(at_once=3)
+    first.give_back(0.1, "model")
+    assert not third.take(at_once=3)
+    hands.at += 0.6
+    assert third.take(at_once=3)
+
+
+def together(sources, seed, seconds=20.0):
+    """Seconds of inference that sources of one model get that go together, and one of another's.
+
+    Two pictures together take 0.06 s, four 0.1 s, one alone 0.04 s; the other model takes 0.1 s.
+    """
+    chance = random.Random(seed)
+    hands = Hands(0.0)
+    turns = Turns(now=hands)
+    members = [turns.join() for _ in range(sources + 1)]
+    other = sources
+    due = [chance.random() / 30 for _ in members]
+    had = [0.0] * len(members)
+    waiting: list[int] = []
+    running: tuple[float, float, list[int]] | None = None
+
+    def begin():
+        if waiting[0] == other:
+            went, took = [waiting[0]], 0.1
+        else:
+            alike = [place for place in waiting if place != other]
+            count = max(count for count in (1, 2, 4) if count <= len(alike))
+            went, took = alike[:count], {1: 0.04, 2: 0.06, 4: 0.1}[count]
+        waiting[:] = [place for place in waiting if place not in went]
+        return hands.at + took, took / len(went), went
+
+    while hands.at < seconds:
+        at, place = min((at, place) for place, at in enumerate(due))
+        if running is not None and running[0] <= at:
+            hands.at, share, went = running
+            for done in went:
+                had[done] += share
+                members[done].give_back(share, "other" if done == other else "model")
+            running = begin() if waiting else None
+            continue
+        hands.at = at
+        due[place] = at + chance.uniform(0.8, 1.2) / 30
+        busy = place in waiting or (running is not None and place in running[2])
+        if not busy and members[place].take(at_once=1 if place == other else 8):
+            waiting.append(place)
+            running = running or begin()
+    return had
+
+
+@given(st.integers(2, 9), st.integers(0, 999))
+def test_who_goes_together_and_who_goes_alone_have_the_same_seconds(sources, seed):
+    had = together(sources, seed)
+    assert min(had) >= 0.6 * sum(had) / len(had)
+    assert sum(had) >= 20.0 * 0.6
+
+
 def shares(takes, seed, seconds=20.0):
     """Seconds of inference that sources of 30 fps get, each of whose inferences takes so long."""
     chance = random.Random(seed)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.errors import StreamError
+from stream.errors import StreamError, first_line
 from stream_export.registry import Kept
 
 if TYPE_CHECKING:
@@ -220,8 +220,7 @@ def _attempt(
         engine = make()
         engine()
     except Exception as error:  # noqa: BLE001 - whatever a peer raises is its row's note
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        notes[name] = lines[0][:200]
+        notes[name] = first_line(error)[:200]
     else:
         engines[name] = engine
 
