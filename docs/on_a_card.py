@@ -39,6 +39,8 @@ SHAPES = (
     *((640, 427), (427, 640), (600, 450), (512, 384), (333, 500)),
 )
 """Of photos, width and height in pixels."""
+_RULES = "│┃┏┡└┌├+|-"
+"""How lines of tables begin."""
 PROGRAM = (sys.executable, "-m", "stream")
 
 
@@ -53,6 +55,7 @@ class Step:
         seconds: that it may take.
         may_fail: whether a card may lack what it needs.
         never: what must not be among what it prints, as a pattern.
+        always: what must be.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Step:
     seconds: int = 120
     may_fail: bool = False
     never: str = ""
+    always: str = ""
 
 
 def steps(folder: Path, model: str | None, *, rehearse: bool) -> Iterator[Step]:
@@ -85,7 +89,8 @@ def steps(folder: Path, model: str | None, *, rehearse: bool) -> Iterator[Step]:
     def figures(name: str) -> tuple[str, str]:
         return "--json", str(folder / f"{name}.json")
 
-    yield Step("doctor", "what is here", (*PROGRAM, "doctor"))
+    works = "CPU: runs as" if rehearse else "CUDA: runs as CUDA on"
+    yield Step("doctor", "what is here", (*PROGRAM, "doctor"), always=works)
     yield Step(
         "tests",
         "sessions are created there and answer as the CPU does",
@@ -151,7 +156,7 @@ def steps(folder: Path, model: str | None, *, rehearse: bool) -> Iterator[Step]:
 
 
 def run(step: Step, folder: Path) -> tuple[str, float, str]:
-    """What became of a step, seconds, and the last line that it printed."""
+    """What became of a step, seconds, and its report in short, or the last line it printed."""
     start = time.monotonic()
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
     paths = [str(ROOT / part) for part in (".", "models", "export")]
@@ -173,35 +178,56 @@ def run(step: Step, folder: Path) -> tuple[str, float, str]:
         code, printed = None, held.decode() if isinstance(held, bytes) else held
     took = time.monotonic() - start
     (folder / f"{step.name}.txt").write_text(f"$ {' '.join(step.command)}\n{printed}")
-    lines = [line for line in printed.splitlines() if line.strip(" ─━└┘┴│")]
-    last = lines[-1].strip() if lines else ""
+    # Of a table the figures are written down by themselves.
+    lines = [one.strip() for one in printed.splitlines() if one.strip() and one[0] not in _RULES]
+    last = _reported(folder / f"{step.name}.json") or (lines[-1] if lines else "")
+    if step.always:
+        last = next((one for one in lines if re.search(step.always, one)), last)
     if code is None:
         return f"took longer than {step.seconds} s", took, last
-    if code == 0 and not (step.never and re.search(step.never, printed)):
+    refuted = step.never and re.search(step.never, printed)
+    if code == 0 and not refuted and re.search(step.always, printed):
         return "shown", took, last
     return ("not here" if step.may_fail else "FAILED"), took, last
+
+
+def _reported(file: Path) -> str:
+    """What a run's report says in short; "" where there is none."""
+    held = json.loads(file.read_text()) if file.is_file() else {}
+    told = []
+    for one in held.get("runs", ()):
+        first = one["first_frame_seconds"]
+        told.append(f"{one['frames_out']} frames, {one['fps']:.1f} a second on {one['provider']}")
+        told += [] if first is None else [f"the first after {first:.2f} s"]
+        for stage in ("infer", "capture to display"):
+            if times := one["stages"].get(stage):
+                told.append(f"{stage} p50 {times['p50_ms']:.1f}, p95 {times['p95_ms']:.1f} ms")
+        told += one["remarks"]
+    return "; ".join(told)
 
 
 def summary(folder: Path, told: Sequence[tuple[Step, str, float, str]], *, rehearse: bool) -> str:
     """The card, the releases and what became of each step, as Markdown."""
     lines = ["# A rehearsal: the CPU in a card's place" if rehearse else "# On a card", ""]
-    file = folder / "bench.json"
-    if file.is_file():
+    for name in ("bench", "bench-model"):
+        file = folder / f"{name}.json"
+        if not file.is_file():
+            continue
         held = json.loads(file.read_text())
-        card = next((one for one in held["figures"] if one["name"] == "card"), None)
-        if card is not None:
-            memory = "" if card["value"] is None else f", {card['value']} GiB"
-            lines += [f"{card['detail']}{memory}; {held['machine']['processor']}, "
-                      f"{held['machine']['cores']} cores", ""]  # fmt: skip
+        for one in held["figures"]:
+            if one["name"] == "card":
+                memory = "" if one["value"] is None else f", {one['value']} GiB"
+                here = f"{held['machine']['processor']}, {held['machine']['cores']} cores"
+                lines += [f"{one['detail']}{memory}; {here}", ""]
         lines += [", ".join(f"{name} {one}" for name, one in held["packages"].items()), ""]
         lines += ["| figure | value | how |", "|---|---|---|"]
         for one in held["figures"]:
             value = "" if one["value"] is None else f"{one['value']:.2f} {one['unit']}"
             lines.append(f"| {one['name'].strip()} | {value} | {one['detail']} |")
         lines.append("")
-    lines += ["| step | shows | what came | seconds | last line |", "|---|---|---|---|---|"]
+    lines += ["| step | shows | what came | seconds | in short |", "|---|---|---|---|---|"]
     for step, became, seconds, last in told:
-        said = last.replace("|", "/")[:160]
+        said = last.replace("|", "/")
         lines.append(f"| {step.name} | {step.shows} | {became} | {seconds:.0f} | {said} |")
     return "\n".join(lines) + "\n"
 
