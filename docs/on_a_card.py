@@ -24,7 +24,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from stream.bench.material import demo_picture, make_clip
+from stream.assets import demo_picture
+from stream.bench.material import make_clip
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("pytest", "hypothesis", "onnx", "scikit-image")
