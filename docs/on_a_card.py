@@ -31,8 +31,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("pytest", "hypothesis", "onnx", "scikit-image")
 TESTS = (
     "tests/inference/test_on_device.py",
+    "tests/inference/test_batches.py",
     "tests/bench/test_bench.py",
     "tests/sources/test_hardware.py",
+    "tests/run/test_companions.py",
 )
 """All that hold tests with the marker `gpu`: collecting the others would want everything else."""
 SHAPES = (

@@ -111,6 +111,7 @@ def _may_take_longer(item: pytest.Item) -> bool:
     )
 
 
+@pytest.hookimpl(optionalhook=True)  # a machine lent with a card has no xdist
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """No worker for a single file, which would wait longer for them than for its tests."""
     files = {argument.partition("::")[0] for argument in config.args}
