@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import fields, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 from stream.drawing import draw
 from stream.errors import UsageError
 from stream.frame import ColourTags, Frame, SegmentedFrame, VideoInfo
-from stream.groups import leaves, unknown
+from stream.groups import build, leaves, read, unknown
 from stream.inference.preprocess import check_rgb
 from stream.instances import Instances
 from stream.keywords import OpenKeywords, ProcessKeywords, WriterKeywords
+from stream.option import Value
 from stream.options import (
     CameraOptions,
     CountOptions,
@@ -60,19 +62,28 @@ _FULL_RANGE = {1: False, 2: True}
 def _grouped(group: type[Group], given: dict[str, object]) -> Group:
     """A group of options of those given that are its own, which are taken out.
 
-    Texts mean what they mean on the command line.
+    Texts mean what they mean on the command line; None is what holds where nothing is given.
+
+    Raises:
+        UsageError: a value is of another kind or out of its range; one sentence with its name.
     """
-    own: dict[str, object] = {}
-    for one in fields(group):
-        if one.name in given:
-            value = given.pop(one.name)
-            option = one.metadata["option"]
-            if option.many and value is not None:
-                value = (value,) if isinstance(value, str) else tuple(cast("Sequence[str]", value))
-            elif option.parse is not None and isinstance(value, str):
-                value = option.parse(value)
-            own[one.name] = value
-    return group(**own)
+    values: dict[str, Value] = {}
+    for name, leaf in leaves(group).items():
+        value = given.pop(name, None)
+        if value is not None:
+            values[name] = read(leaf, _plain(value), name)
+    return build(group, values)
+
+
+def _plain(value: object) -> object:
+    """A value as a configuration file would hold it."""
+    if isinstance(value, Path | Fraction):
+        return str(value) if isinstance(value, Path) else float(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(one) for one in value]
+    return value
 
 
 def _plan(
@@ -296,6 +307,8 @@ class VideoWriter:
         self, path: str | Path, rate: float | Fraction = 25, **options: Unpack[WriterKeywords]
     ) -> None:
         self.path = Path(path)
+        if not 0 < rate < math.inf:
+            raise UsageError(f"the rate is pictures per second, above 0, not {rate}")
         self._rate = Fraction(rate).limit_denominator(1001)
         rest: dict[str, object] = {**options}
         self._options = _grouped(OutputOptions, rest)
@@ -304,6 +317,7 @@ class VideoWriter:
         VideoSink.check(str(path), self._options)
         self._sink: VideoSink | None = None
         self._said: list[str] = []
+        self._closed = False
         self.frames = 0
 
     @property
@@ -321,9 +335,11 @@ class VideoWriter:
 
         Raises:
             ValueError: the array has another type or shape.
-            UsageError: this file does not hold transparency.
+            UsageError: this file does not hold transparency, or is finished already.
             SinkError: the file cannot be written any further.
         """
+        if self._closed:
+            raise UsageError(f"{self.path} is finished; write on into another VideoWriter")
         frame = picture if isinstance(picture, Frame) else self._frame(picture)
         if self._sink is None:
             info = self._info(frame)
@@ -338,6 +354,7 @@ class VideoWriter:
 
     def close(self) -> None:
         """Finishes the file; safe to call twice."""
+        self._closed = True
         if self._sink is not None:
             self._sink.close()
 
@@ -350,6 +367,7 @@ class VideoWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._closed = True
         if error is None:
             self.close()
         elif self._sink is not None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stream.compositing import Painter, Style
 from stream.frame import Frame
 from stream.groups import unknown
+from stream.inference.preprocess import check_rgb
 from stream.instances import Instances
 from stream.keywords import StyleKeywords
 from stream.pixels import bgr_from_picture, picture_from_bgr
@@ -44,10 +45,10 @@ def draw(
     Example:
         >>> painted = draw(rgb, instances, look="fill+contour", opacity=0.3)  # doctest: +SKIP
     """
-    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
-        raise ValueError(
-            f"a picture must be uint8 [H, W, 3] in RGB with at least one pixel, not {rgb.dtype} "
-            f"{list(rgb.shape)}"
+    rgb = check_rgb(rgb)
+    if not isinstance(instances, Instances):
+        raise ValueError(  # noqa: TRY004 - like an array of a wrong type
+            f"what was found is an Instances, not {type(instances).__name__}"
         )
     if instances.picture_size != rgb.shape[:2]:
         raise ValueError(

@@ -21,7 +21,8 @@ def check_output(output: Path, *inputs: Path, overwrite: bool) -> None:
         overwrite: whether a file of that name may be replaced.
 
     Raises:
-        UsageError: it is an input, a folder or a device, or it exists and is not to be replaced.
+        UsageError: it is an input, a folder, a device or no .onnx, or it exists and is not to be
+            replaced.
     """
     for path in inputs:
         # Folders above the output are made later, so `new/../in.onnx` is `in.onnx` too.
@@ -30,14 +31,16 @@ def check_output(output: Path, *inputs: Path, overwrite: bool) -> None:
     try:
         mode = output.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        return
+        mode = None
     except (OSError, ValueError) as error:
         raise UsageError(f"{str(output)!r} cannot be written: {error}") from error
-    if stat.S_ISDIR(mode):
+    if mode is not None and stat.S_ISDIR(mode):
         raise UsageError(f"{output}: it is a folder; give -o the name of a file, such as mine.onnx")
-    if not stat.S_ISREG(mode):
+    if mode is not None and not stat.S_ISREG(mode):
         raise UsageError(f"{output}: it is no ordinary file; give -o the name of one")
-    if not overwrite:
+    if output.suffix.lower() != ".onnx":
+        raise UsageError(f"{output}: what is written is ONNX; give -o a name such as mine.onnx")
+    if mode is not None and not overwrite:
         raise UsageError(f"{output}: it exists; --overwrite replaces it, or give -o another name")
 
 

@@ -292,6 +292,8 @@ def refuse_twins(tasks: Sequence[Task]) -> None:
             if output not in seen:
                 seen[output] = task.source
             elif seen[output] == task.source:
+                if [one.source for one in tasks].count(task.source) > 1:
+                    raise UsageError(f"the input {task.source} is named twice; name it once")
                 raise UsageError(f"{output} is named twice; give each output a name of its own")
             else:
                 raise UsageError(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -202,20 +204,35 @@ def record_targets(
     return found
 
 
+def _console(*, stderr: bool) -> Console:
+    from rich.console import Console
+
+    class Quiet(Console):
+        """One of which a reader that has enough (`| head`) is no error: the run goes on.
+
+        Rich itself ends the program there, with exit code 1, whatever the run came to.
+        """
+
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+            with suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, self.file.fileno())
+                os.close(nowhere)
+
+    return Quiet(stderr=stderr, soft_wrap=True)
+
+
 @cache
 def errors() -> Console:
     """Where progress, notes and errors go."""
-    from rich.console import Console
-
-    return Console(stderr=True, soft_wrap=True)
+    return _console(stderr=True)
 
 
 @cache
 def results() -> Console:
     """Where results go."""
-    from rich.console import Console
-
-    return Console(stderr=verbosity.piped, soft_wrap=True)
+    return _console(stderr=verbosity.piped)
 
 
 def progress_console(*, quiet: bool) -> Console | None:

@@ -50,6 +50,8 @@ def class_indices(wanted: Sequence[str] | str, names: Sequence[str]) -> frozense
         by_name.setdefault(known.casefold(), set()).add(index)
     found = set[int]()
     for part in parts:
+        if not isinstance(part, str):
+            raise UsageError(f"classes are named, such as 'person', not {part!r}")
         name = part.strip()
         if not name:
             continue

@@ -113,6 +113,9 @@ class Segmenter:
             classes=classes,
         )
 
+    def __repr__(self) -> str:
+        return f"Segmenter({self.name!r}, {self.provider}, {len(self.names)} classes)"
+
     @property
     def metadata(self) -> Metadata:
         """What the model says of itself."""
@@ -279,6 +282,6 @@ class Segmenter:
 def _share(value: float | None, default: float, what: str) -> float:
     if value is None:
         return default
-    if not 0 <= value <= 1:
-        raise UsageError(f"the {what} must be between 0 and 1, not {value}")
+    if not isinstance(value, int | float | np.integer | np.floating) or not 0 <= value <= 1:
+        raise UsageError(f"the {what} must be between 0 and 1, not {value!r}")
     return float(value)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stream.addresses import redact
 from stream.errors import UsageError
+from stream.groups import changed
 from stream.options import InputOptions
 from stream.plugins import Kind
 from stream.sources.base import Source, Target
@@ -66,4 +67,9 @@ def open(target: Target, options: InputOptions | None = None) -> Source:
             raise UsageError("only a file can be played like a camera; name it with --device FILE")
         target = f"loop:{options.camera.device or target}"
         options = replace(options, camera=replace(options.camera, device=None, as_camera=False))
-    return kind_of(target).from_target(target, options)
+    kind = kind_of(target)
+    for name in changed(options.cut):
+        if kind.live or name not in kind.parts:
+            what = "a live source" if kind.live else "a source of pictures without times"
+            raise UsageError(f"{name} takes a part of a file, which {what} does not have")
+    return kind.from_target(target, options)

@@ -59,7 +59,7 @@ class Request:
             )
         return request
 
-    def missed(self, path: Path) -> UsageError:
+    def missed(self, path: Path | str) -> UsageError:
         """What is to be said where a file ends before the start."""
         start = float(self.start or 0)
         return UsageError(f"{path} ends before the start that was asked for ({start:g} s)")

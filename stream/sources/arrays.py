@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sized
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,8 +17,9 @@ from numpy.typing import NDArray
 
 from stream.errors import SourceError, UsageError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
-from stream.options import InputOptions
+from stream.options import CutOptions, InputOptions
 from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr
+from stream.sources._description import Request
 from stream.sources.base import Source, Target
 
 _USUAL_RATE = 25
@@ -33,16 +36,20 @@ class ArraysSource(Source):
     targets: ClassVar[str] = "an iterable of uint8 RGB arrays"
 
     def __init__(
-        self, arrays: Iterable[NDArray[np.uint8]], rate: Fraction | float = _USUAL_RATE
+        self,
+        arrays: Iterable[NDArray[np.uint8]],
+        rate: Fraction | float = _USUAL_RATE,
+        cut: CutOptions | None = None,
     ) -> None:
         """Takes the first array.
 
         Args:
             arrays: uint8 [H, W, 3], red, green, blue.
             rate: pictures per second.
+            cut: which part of them is taken, None for all; times begin with its first picture.
 
         Raises:
-            UsageError: the rate is not above 0.
+            UsageError: the rate is not above 0, or start, end and limit select nothing.
             SourceError: there is no array, or the first is not such an array.
         """
         if not rate > 0:
@@ -50,11 +57,17 @@ class ArraysSource(Source):
         self.corrupt = 0
         self._rate = Fraction(rate).limit_denominator(1001)
         self._closing = threading.Event()
-        self._arrays = iter(arrays)
+        cut = cut or CutOptions()
+        request = Request.checked(cut.start, cut.end, cut.limit)
+        first, last = self._wanted(request)
+        self._given = iter(arrays)
+        self._arrays = islice(self._given, first, last)
         self._next = self._take(0)
         if self._next is None:
+            if first:
+                raise request.missed("the iterable")
             raise SourceError("there is no picture: the iterable is empty")
-        count = len(arrays) if isinstance(arrays, Sized) else None
+        count = len(range(len(arrays))[first:last]) if isinstance(arrays, Sized) else None
         self.info = VideoInfo(
             name="arrays",
             width=self._next[0].width,
@@ -83,7 +96,21 @@ class ArraysSource(Source):
         """Opens an iterable; its rate is `camera.fps`, or 25 pictures per second."""
         if isinstance(target, str | Path | int):
             raise UsageError(f"{target!r} is no iterable of arrays")
-        return cls(target, options.camera.fps or _USUAL_RATE)  # type: ignore[arg-type]
+        if isinstance(target, np.ndarray) and target.ndim != 4:
+            raise UsageError(
+                f"an array {list(target.shape)} is no video: give several pictures, [N, H, W, 3] "
+                "or a list; stream.Segmenter finds the objects of a single one"
+            )
+        rate = options.camera.fps or _USUAL_RATE
+        return cls(target, rate, options.cut)  # type: ignore[arg-type]
+
+    def _wanted(self, request: Request) -> tuple[int, int | None]:
+        """The place of the first array that is taken, and of the first that no longer is."""
+        first = math.ceil((request.start or 0) * self._rate)
+        ends = [] if request.end is None else [math.ceil(request.end * self._rate)]
+        if request.limit is not None:
+            ends.append(first + request.limit)
+        return first, min(ends, default=None)
 
     def __iter__(self) -> Iterator[Item]:
         """Yields one frame per array.
@@ -104,8 +131,8 @@ class ArraysSource(Source):
                 if not self._closing.is_set():
                     self._next = self._take(index)
         finally:
-            if hasattr(self._arrays, "close"):
-                self._arrays.close()
+            if hasattr(self._given, "close"):
+                self._given.close()
 
     def close(self) -> None:
         """Ends the iteration once the iterable has given the array that is waited for."""

@@ -36,6 +36,9 @@ class Source(ABC):
     photos: ClassVar[bool] = False
     """Whether pictures are photos, which have nothing to do with each other."""
 
+    parts: ClassVar[tuple[str, ...]] = ("start", "end", "limit")
+    """By which of `CutOptions` a part of it can be taken; of a live source by none."""
+
     targets: ClassVar[str] = ""
     """What it is asked for by, for the sentence that says what can be opened."""
 

@@ -89,7 +89,7 @@ class PatternSource(Source):
     @classmethod
     def accepts(cls, target: Target) -> bool:
         """Whether it is the word `pattern`."""
-        return target == NAME
+        return isinstance(target, str) and target == NAME
 
     @classmethod
     def from_target(cls, target: Target, options: InputOptions) -> PatternSource:

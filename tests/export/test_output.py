@@ -46,6 +46,12 @@ def test_what_is_no_file_is_refused(tmp_path: Path, make, said: str) -> None:
         check_output(output, overwrite=True)
 
 
+@pytest.mark.parametrize("name", ["a.pt", "a", "a.onnx.gz"])
+def test_what_is_written_is_called_what_it_is(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=r"what is written is ONNX; give -o a name such as mine\."):
+        check_output(tmp_path / name, overwrite=True)
+
+
 def test_a_file_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
     output = tmp_path / "below" / "a.onnx"
     bystander = tmp_path / "below" / "a.onnx.part"

@@ -119,3 +119,28 @@ def test_what_is_no_checkpoint_is_refused(system: str, tmp_path: Path) -> None:
         path = tmp_path / name
         path.write_bytes(content)
         refusal(system, path)
+
+
+def test_a_file_that_is_no_checkpoint_at_all_is_not_called_a_damaged_one(tmp_path: Path) -> None:
+    for number, content in enumerate((b"\0\0\0\x20ftypisom" * 9, b"hello", b"%PDF-1.7 " * 9)):
+        path = tmp_path / f"{number}.pth"
+        path.write_bytes(content)
+        assert "it is no checkpoint, neither a file of torch's" in refusal("torchvision", path)
+        assert "it is no checkpoint, neither a file of torch's" in refusal("detectron2", path)
+
+
+def test_torchvision_takes_its_weights_as_an_argument_too(files: dict[str, Path]) -> None:
+    path = files["yolact"]
+    output = path.parent / "out.onnx"
+    argued = CliRunner().invoke(app, ["torchvision", str(path), "-o", str(output)])
+    assert str(argued.exception) == refusal("torchvision", path)
+    both = ["torchvision", str(path), "--weights", str(path), "-o", str(output)]
+    twice = CliRunner().invoke(app, both)
+    assert "are both weights; give one of them" in str(twice.exception)
+
+
+@pytest.mark.parametrize("given", [[], ["--weights", "random"]], ids=["published", "random"])
+def test_an_architecture_that_there_is_not_is_said(tmp_path: Path, given: list[str]) -> None:
+    output = ["-o", str(tmp_path / "a.onnx")]
+    result = CliRunner().invoke(app, ["torchvision", "--arch", "mask_rcnn", *given, *output])
+    assert "unknown architecture 'mask_rcnn'" in str(result.exception)

@@ -231,6 +231,10 @@ def _names(value: Content) -> frozenset[Content]:
     return frozenset(value) if isinstance(value, set | frozenset | list | tuple) else frozenset()
 
 
+_BEGINNINGS = {b"", b"\x80", *(bytes([one]) for one in b"(c}])NIFSVLl")}
+"""The first bytes of pickles; only the oldest ones, which are text, begin with others than 0x80."""
+
+
 def read_pickle(path: Path) -> Content:
     """Reads a pickle; strings of Python 2 become text.
 
@@ -247,7 +251,17 @@ def read_pickle(path: Path) -> Content:
     from stream_export.checkpoints.torch_files import restricted_pickle
 
     def load(file: BinaryIO) -> Content:
-        return restricted_pickle().Unpickler(file, encoding="latin1").load()
+        first = file.read(1)
+        file.seek(0)
+        try:
+            return restricted_pickle().Unpickler(file, encoding="latin1").load()
+        except pickle.UnpicklingError as error:
+            if isinstance(error, ForbiddenPickleError) or first in _BEGINNINGS:
+                raise
+            raise ModelError(
+                f"{path}: it is no checkpoint, neither a file of torch's nor a pickle nor "
+                "safetensors, or it is damaged from its first byte on"
+            ) from error
 
     return guarded(path, "the pickle", load)
 

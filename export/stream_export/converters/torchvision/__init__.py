@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stream.errors import ModelError
+from stream.errors import ModelError, UsageError
 from stream_export.converters._command import (
     Detections,
     Ignore,
@@ -26,6 +26,14 @@ from stream_export.registry import Converter, Kept, Origin, need_extra
 
 def command(
     output: Output,
+    checkpoint: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="CHECKPOINT",
+            help="The same as --weights. [default: none]",
+            show_default=False,
+        ),
+    ] = None,
     overwrite: Overwrite = False,
     arch: Annotated[
         str | None,
@@ -98,6 +106,9 @@ def command(
     from stream_export.output import check_output
     from stream_export.tools.inspect import announce
 
+    if checkpoint is not None and weights is not None:
+        raise UsageError(f"{checkpoint} and --weights {weights} are both weights; give one of them")
+    weights = weights or checkpoint
     inputs = [Path(one) for one in (weights, names) if one]
     check_output(output, *inputs, overwrite=overwrite)
     asked = Asked(

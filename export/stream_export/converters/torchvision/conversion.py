@@ -207,6 +207,7 @@ def opened(asked: Asked) -> Opened:
         with fitting(Path(str(weights))):
             return _from_file(Path(str(weights)), asked)
     assert arch is not None
+    models.matched(arch)
     anchors = models.parse_anchors(asked.anchors, asked.ratios)
     if weights == "random":
         found = Opened(

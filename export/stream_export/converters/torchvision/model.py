@@ -83,11 +83,11 @@ def from_state(
     return model.eval()
 
 
-def random(arch: str, classes: int) -> MaskRCNN:
-    """A model with random weights, the same each time, in evaluation mode.
+def matched(arch: str) -> re.Match[str]:
+    """An architecture's name, taken apart.
 
     Raises:
-        UsageError: the architecture's name is none of ours.
+        UsageError: the name is none of ours.
     """
     found = _ARCH.match(arch)
     if not found:
@@ -95,6 +95,16 @@ def random(arch: str, classes: int) -> MaskRCNN:
             f"unknown architecture {arch!r}; it is spelt like maskrcnn_resnet50_fpn, "
             "maskrcnn_resnet50_fpn_v2, maskrcnn_resnet18_fpn or maskrcnn_mobilenet_v3_large_fpn"
         )
+    return found
+
+
+def random(arch: str, classes: int) -> MaskRCNN:
+    """A model with random weights, the same each time, in evaluation mode.
+
+    Raises:
+        UsageError: the architecture's name is none of ours.
+    """
+    found = matched(arch)
     mobile = found[1].startswith("mobilenet")
     shape = Layout(
         backbone=found[1],

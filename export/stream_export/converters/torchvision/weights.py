@@ -187,8 +187,8 @@ def published(arch: str, name: str | None) -> State:
         entry = entries["DEFAULT" if name is None else name.rsplit(".", 1)[-1]]
     except (ValueError, KeyError) as error:
         raise ModelError(
-            f"torchvision publishes no weights {name or ''!r} for {arch!r}; give a checkpoint "
-            "with --weights FILE, or --weights random"
+            f"torchvision publishes no weights {f'{name!r} ' if name else ''}for {arch!r}; give a "
+            "checkpoint with --weights FILE, or --weights random"
         ) from error
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     file = entry.url.rsplit("/", 1)[-1]

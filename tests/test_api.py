@@ -1,0 +1,218 @@
+"""Programs that use the package: what they may give, and what they are told where it is wrong."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import stream
+from stream.errors import SourceError, UsageError
+from tests import tiny_models
+
+
+@pytest.fixture(scope="module")
+def bright(tmp_path_factory):
+    """A model that finds the bounding box of bright pixels as a person."""
+    return stream.Segmenter.load(
+        tiny_models.bright(tmp_path_factory.mktemp("model") / "b.onnx"), "cpu"
+    )
+
+
+def pictures(count=3):
+    made = [np.full((48, 64, 3), 30, np.uint8) for _ in range(count)]
+    for index, one in enumerate(made):
+        one[10:30, 10 + index : 30 + index] = 255
+    return made
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"threshold": 40}, "threshold is 0 to 1, not 40"),
+        ({"threshold": "much"}, "threshold: it is a number, not 'much'"),
+        ({"limit": 1.5}, "limit: it is a whole number, not 1.5"),
+        ({"limit": 0}, "limit is at least 1, not 0"),
+        ({"fps": 0}, "fps is at least 1, not 0"),
+        ({"classes": [0]}, "classes: it is a list of texts, not [0]"),
+        ({"every": "fast"}, "every: it is a number from 1 on, or auto, not 'fast'"),
+        ({"provider": "gpu"}, "did you mean cuda?"),
+        ({"thresold": 0.4}, "there is no option 'thresold'; did you mean threshold?"),
+        ({"look": "blur"}, "look is of stream.process"),
+        ({"crf": 20}, "crf is of stream.process"),
+        ({"track": "bytetrak"}, "there is no tracker 'bytetrak'; did you mean bytetrack?"),
+    ],
+    ids=lambda one: json.dumps(one) if isinstance(one, dict) else "",
+)
+def test_wrong_options_are_said_in_one_sentence(given, words, bright):
+    with pytest.raises(stream.StreamError) as caught:
+        stream.open(pictures(), segmenter=bright, **given)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"crf": "high"}, "crf: it is a number, not 'high'"),
+        ({"opacity": 3}, "opacity is 0 to 1, not 3"),
+        ({"lok": "blur"}, "there is no option 'lok'; did you mean look?"),
+        ({"look": "overly"}, "there is no layer 'overly'; did you mean overlay?"),
+        ({"codec": "libx264x"}, "there is no encoder 'libx264x'; did you mean libx264?"),
+    ],
+    ids=lambda one: json.dumps(one) if isinstance(one, dict) else "",
+)
+def test_wrong_options_of_outputs_leave_no_file(given, words, bright, tmp_path):
+    with pytest.raises(stream.StreamError) as caught:
+        stream.process(pictures(), tmp_path / "out.mp4", segmenter=bright, **given)
+    assert words in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_options_are_taken_as_numpy_texts_paths_and_fractions(bright, tmp_path):
+    report = stream.process(
+        pictures(),
+        tmp_path / "out.mp4",
+        segmenter=bright,
+        threshold=np.float32(0.5),
+        limit=np.int64(2),
+        fps=Fraction(30000, 1001),
+        classes=("person",),
+        crf=None,
+        opacity="0.5",
+        overwrite=True,
+    )
+    assert report.frames_out == 2
+    assert 29.9 < 1 / (report.media_seconds / (report.frames_out - 1)) < 30
+
+
+@pytest.mark.parametrize(
+    ("part", "wanted"),
+    [
+        ({"limit": 2}, [0, 1]),
+        ({"start": 0.03}, [1, 2]),
+        ({"start": "0:00.04"}, [1, 2]),
+        ({"end": 0.08}, [0, 1]),
+        ({"start": 0.04, "end": 0.11, "limit": 1}, [1]),
+    ],
+)
+def test_a_part_of_arrays_is_taken_as_of_a_file(bright, part, wanted):
+    taken = []
+
+    def given():
+        for index, one in enumerate(pictures()):
+            taken.append(index)
+            yield one + np.uint8(index)
+
+    with stream.open(given(), segmenter=bright, **part) as video:
+        found = list(video)
+    assert [int(frame.rgb()[0, 0, 0]) - 30 for frame in found] == wanted
+    assert [round(frame.pts_seconds * 25) for frame in found] == list(range(len(wanted)))
+    assert taken == list(range(wanted[-1] + 1))
+    with stream.open(pictures(), segmenter=bright, **part) as video:
+        assert video.info.frames == len(wanted)
+    with pytest.raises(UsageError, match="ends before the start that was asked for"):
+        stream.open(pictures(), segmenter=bright, start=9)
+
+
+@pytest.mark.parametrize(("target", "given"), [("pattern", {"limit": 2}), ("a.png", {"start": 1})])
+def test_a_part_of_what_has_none_is_refused(bright, target, given, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=f"{next(iter(given))} takes a part of a file, which a "):
+        stream.open(target, segmenter=bright, **given)
+
+
+def test_one_array_is_no_video_and_a_batch_is_one(bright):
+    for wrong in (pictures()[0], pictures()[0][0]):
+        with pytest.raises(UsageError, match=r"is no video.*stream\.Segmenter"):
+            stream.open(wrong, segmenter=bright)
+    with stream.open(np.stack(pictures()), segmenter=bright) as video:
+        assert [len(frame.instances) for frame in video] == [1, 1, 1]
+    with pytest.raises(SourceError, match=r"picture 0 is float64 \[48, 64, 3\]"):
+        stream.open([one / 255 for one in pictures()], segmenter=bright)
+
+
+def test_what_is_drawn_is_checked(bright):
+    picture = pictures()[0]
+    found = bright(picture)
+    with stream.open(pictures(1), segmenter=bright) as video:
+        frame = next(iter(video))
+    for wrong, words in [
+        ((frame, found), "not Frame"),
+        ((picture / 255, found), "not float64"),
+        ((picture, None), "not NoneType"),
+        ((picture[::2], found), "found in one of 48 and 64"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            stream.draw(*wrong)
+
+
+def test_a_writer_has_a_rate_and_an_end(tmp_path):
+    for rate in (0, -5, float("nan"), float("inf")):
+        with pytest.raises(UsageError, match="the rate is pictures per second, above 0"):
+            stream.VideoWriter(tmp_path / "a.mp4", rate=rate)
+    writer = stream.VideoWriter(tmp_path / "a.mp4")
+    writer.write(pictures()[0])
+    writer.close()
+    writer.close()
+    size = (tmp_path / "a.mp4").stat().st_size
+    with pytest.raises(UsageError, match=r"a\.mp4 is finished"):
+        writer.write(pictures()[0])
+    assert (tmp_path / "a.mp4").stat().st_size == size > 500
+
+
+def test_frames_without_a_line_in_the_records_have_no_instances(bright, tmp_path):
+    records = tmp_path / "found.ndjson"
+    stream.process(pictures(), records=records, segmenter=bright)
+    lines = records.read_text().splitlines(keepends=True)
+    records.write_text("".join([*lines[:2], *lines[3:]]))  # the second frame's is taken out
+    with stream.open(pictures(), from_records=records) as video:
+        names = video.segmenter.names
+        found = [frame.instances for frame in video]
+    assert [len(one) for one in found] == [1, 0, 1]
+    assert {one.class_names for one in found} == {names}
+
+    counts = []
+    stream.process(
+        pictures(),
+        tmp_path / "again.ndjson",
+        from_records=records,
+        on_frame=lambda frame: counts.append(len(frame.instances)),
+    )
+    assert counts == [1, 0, 1]
+    again = (tmp_path / "again.ndjson").read_text().splitlines()
+    assert [len(json.loads(line)["objects"]) for line in again[1:4]] == [1, 0, 1]
+
+
+def test_what_was_found_travels_to_other_processes(bright):
+    found = bright(pictures()[0])
+    assert pickle.loads(pickle.dumps(found)) == found
+    assert pickle.loads(pickle.dumps(found[0])).name == "person"
+    assert repr(bright).startswith("Segmenter('") and "classes)" in repr(bright)
+    report = stream.process(pictures(1), segmenter=bright)
+    assert pickle.loads(pickle.dumps(report)).frames_out == 1
+
+
+def test_leaving_in_any_way_leaves_nothing_behind(bright):
+    """That no thread is left is what tests/conftest.py looks at."""
+    for _ in stream.open(pictures(), segmenter=bright):
+        break
+    stream.open(pictures(), segmenter=bright)
+    with (
+        pytest.raises(KeyError, match="mine"),
+        stream.open(pictures(), segmenter=bright) as video,
+    ):
+        for _ in video:
+            raise KeyError("mine")
+    video = stream.open(pictures(), segmenter=bright)
+    frames = iter(video)
+    next(frames)
+    video.close()
+    assert next(frames, None) is None
+    with pytest.raises(UsageError, match="iterated once"):
+        next(iter(video))
+    assert Path(video.info.name)
