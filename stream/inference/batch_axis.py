@@ -40,7 +40,8 @@ class Known:
 
     Attributes:
         role: what it is.
-        axes: how many it has, where it is all pictures'.
+        axes: how many it has, where it is all pictures'; where it lists the sides of such a one, as
+            it is for one picture, how many that has.
         shape: where it is the file's own; None where that is computed.
         value: the content of its TensorProto, likewise.
     """
@@ -57,7 +58,7 @@ class Step:
 
     Attributes:
         role: of what comes out.
-        axes: how many that has, where it is all pictures'.
+        axes: of `Known`.
         sides: which of its inputs lists the sides of what comes out, the first of which is to be as
             many as there are pictures; None where there is none such.
         of_first: whether it looks at the first picture, as all are alike in what it asks.
@@ -125,8 +126,10 @@ def _step(node: Node, given: Sequence[Known]) -> Step:
     if Role.TOGETHER not in roles:
         return Step(Role.SHARED if Role.SHARED in roles else Role.STORED)
     if node.kind == "Shape":
+        axes = given[0].axes
         (start,) = node.whole.get("start", (0,))
-        return Step(Role.SHARED, of_first=not start % given[0].axes)
+        whole = not start % axes and "end" not in node.whole
+        return Step(Role.SHARED, axes if whole else 0, of_first=not start % axes)
     known = None if node.domain else _together(node, given)
     return known or Step(Role.ALONE)
 
@@ -219,6 +222,8 @@ def _resized(node: Node, given: Sequence[Known]) -> Step | None:
 
 def _reshaped(node: Node, given: Sequence[Known]) -> Step | None:
     """Where the first of the new sides is the pictures' own."""
+    if given[1].role is Role.SHARED:
+        return Step(Role.TOGETHER, given[1].axes, sides=1) if given[1].axes else None
     sides = _told(given[1])
     if not sides:
         return None

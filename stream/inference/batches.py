@@ -177,17 +177,18 @@ class Batches:
         fixed = {} if self._sides is None else dict(zip(self._sides, size, strict=True))
         opened = {count: self._make(count, fixed) for count in self._counts}
         pictures = _pictures(size, max(opened))
-        if not self.trials:
+        if self.trials:
+            # The first run is slow: a card plans and takes memory.
+            for count, session in opened.items():
+                self._run(session, pictures[:count])
+        else:
             self._try(opened, self._handles.take(size), pictures)
         with self._lock:
-            for count in set(opened) - set(self._counts):
-                del opened[count]
-            if opened:
-                self._open[size] = opened
+            kept = {count: opened[count] for count in self._counts}
+            if kept:
+                self._open[size] = kept
             while len(self._open) > _KEPT:
                 self._open.popitem(last=False)
-        for count, session in opened.items():
-            self._run(session, pictures[:count])
 
     def _try(
         self,
@@ -213,14 +214,14 @@ class Batches:
                 took[1].append((self._clock() - middle) / count)
             if not all(map(_alike, wanted, found)):
                 raise ValueError(f"{count} at once have other answers than one by one")
-            # The first round is slow: a card plans and takes memory.
             trials.append(Trial(count, *(statistics.median(one[1:]) for one in took)))
         self.trials = tuple(trials)
         self._counts = worth_it(trials)
-        if not self._counts:
+        if self._counts:
+            logger.info("%s", self.remark)
+        else:
             least = min(trials, key=lambda one: one.share)
             self._give_up(f"{least.count} at once take {100 * least.share:.0f}% of that time")
-        logger.info("%s", self.remark)
 
     def _run(self, session: InferenceSession, pictures: Sequence[Prepared]) -> list[Raw]:
         places = range(len(pictures))

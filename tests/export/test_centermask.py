@@ -13,7 +13,14 @@ from stream_export.converters.centermask import CenterMask
 from tests.export import made_checkpoints as made
 from tests.export.lazily import lazily
 from tests.export.reference_answers import exported_distance, unpacked
-from tests.export.torch_like import answers, check_same, kept_in_float, picture, write_names
+from tests.export.torch_like import (
+    answers_of,
+    check_same,
+    check_several,
+    kept_in_float,
+    picture,
+    write_names,
+)
 
 torch = lazily("torch")
 Request = lazily("stream_export.converters._request", "Request")
@@ -34,9 +41,11 @@ def test_a_model_exports_as_it_is_with_the_mask_s_score(tmp_path: Path) -> None:
     request = request_of(tmp_path, size="128/200", score=0.2, detections=12, mask_score=True)
     converted = centermask.convert(request)
     assert converted.metadata.origin == "CenterMask2-Lite, VoVNet, lite.pth"
-    found, expected = answers(converted, "centermask", request, picture(128, 150))
+    model = converted.to_onnx("centermask", request)
+    found, expected = answers_of(model, converted, picture(128, 150))
     check_same(found, expected)
     assert found[3].shape[1:] == (28, 28)
+    check_several(model.SerializeToString(), picture(128, 150))
 
 
 def test_configurations_are_read_from_shapes(tmp_path: Path) -> None:

@@ -19,7 +19,14 @@ from stream_export.tools.agreement import Tolerance, compare, open_model
 from tests.export import made_checkpoints as made
 from tests.export.lazily import lazily
 from tests.export.reference_answers import exported_distance, unpacked
-from tests.export.torch_like import answers_of, check_same, kept_in_float, picture, write_names
+from tests.export.torch_like import (
+    answers_of,
+    check_same,
+    check_several,
+    kept_in_float,
+    picture,
+    write_names,
+)
 
 torch = lazily("torch")
 configure = lazily("stream_export.converters.detectron2.config", "configure")
@@ -72,6 +79,7 @@ def test_an_fpn_model_exports_as_it_is(exported: Exported) -> None:
     found, expected = answers_of(model, converted, picture(96, 131))
     check_same(found, expected)
     assert found[3].shape[1:] == (28, 28)
+    check_several(model.SerializeToString(), picture(96, 131))
 
 
 def test_quantising_leaves_the_last_layers_alone() -> None:

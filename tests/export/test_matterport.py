@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from stream.errors import ModelError, UsageError
+from stream.inference.batched import with_batch
 from stream.inference.segmenter import Segmenter
 from stream_export.converters._command import run
 from stream_export.converters.matterport import Matterport
 from tests.export import made_tensorflow as made
 from tests.export.lazily import lazily
 from tests.export.reference_answers import exported_distance, unpacked
-from tests.export.torch_like import kept_in_float
+from tests.export.torch_like import check_several, kept_in_float
 
 onnx = lazily("onnx")
 torch = lazily("torch")
@@ -134,6 +135,8 @@ def test_the_exported_file_answers_as_the_form_does(exact: tuple[Converted, Path
     last = {"logits", "deltas", "box_logits", "box_deltas", "mask_predictor"}
     assert kept_in_float(converted.module) == last
     segmenter = Segmenter.load(path, "cpu", threshold=0.0)
+    with pytest.raises(ValueError, match="none of its convolutions"):
+        with_batch(path.read_bytes(), 2)  # its own resizing knows one picture only
     for height, width in ((70, 110), (128, 96), (300, 280)):
         image = picture(height, width)
         with torch.no_grad():
@@ -164,6 +167,13 @@ def test_the_fast_form_lets_the_runtime_resize(folder: Path) -> None:
     assert labels.max() < made.CLASSES and float(boxes.max()) <= 128
     letterbox = matterport.convert(small(folder, size="192x128"))
     assert (letterbox.height, letterbox.width) == (128, 192)
+
+
+@pytest.mark.slow
+def test_the_fast_form_takes_several_pictures_at_once(folder: Path) -> None:
+    request = small(folder)
+    model = matterport.convert(request).to_onnx("matterport", request)
+    check_several(model.SerializeToString(), picture(128, 128)[None])
 
 
 def test_nothing_found_is_an_answer(folder: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from stream.errors import ModelError, UsageError
+from stream.inference.batched import with_batch
 from stream.inference.segmenter import Segmenter
 from stream_export.checkpoints.graphdef import read_graphdef
 from stream_export.converters._command import run
@@ -16,7 +17,7 @@ from stream_export.names import coco_numbers
 from tests.export import made_tensorflow as made
 from tests.export.lazily import lazily
 from tests.export.reference_answers import exported_distance, unpacked
-from tests.export.torch_like import kept_in_float
+from tests.export.torch_like import check_several, kept_in_float
 
 onnx = lazily("onnx")
 torch = lazily("torch")
@@ -147,6 +148,8 @@ def test_the_exported_file_answers_as_the_form_does(exact: tuple[Converted, Path
     last = {"logits", "deltas", "box_logits", "box_deltas", "mask_last"}
     assert kept_in_float(converted.module) == last
     segmenter = Segmenter.load(path, "cpu", threshold=0.0)
+    with pytest.raises(ValueError, match="none of its convolutions"):
+        with_batch(path.read_bytes(), 2)  # its own resizing knows one picture only
     for height, width in ((70, 110), (129, 97), (300, 283)):
         image = picture(height, width)
         with torch.no_grad():
@@ -173,6 +176,13 @@ def test_the_fast_form_lets_the_runtime_resize(folder: Path) -> None:
     with torch.no_grad():
         boxes, _, _, masks, _ = letterbox.module(torch.from_numpy(picture(128, 192))[None])
     assert boxes.shape == (0, 4) and masks.shape == (0, 57, 57)
+
+
+@pytest.mark.slow
+def test_the_fast_form_takes_several_pictures_at_once(folder: Path) -> None:
+    request = small(folder)
+    model = tensorflow.convert(request).to_onnx("tensorflow", request)
+    check_several(model.SerializeToString(), picture(96, 128)[None])
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from tests import tiny_models
 from tests.cli.conftest import clip, stream  # noqa: F401 - fixtures
 from tests.export.lazily import lazily
 from tests.export.shaped import pictures, shaped, spread
+from tests.export.torch_like import check_several, picture
 
 onnx = lazily("onnx")
 onnxruntime = lazily("onnxruntime")
@@ -106,6 +107,19 @@ def test_the_same_detections_without_a_loop(network, exported):
     assert found.failures(Tolerance()) == []
     operators = {node.op_type for node in load_model(exported).graph.node}
     assert not operators & {"Loop", "If", "Scan", "BatchNormalization", "ConvTranspose"}
+
+
+@pytest.mark.slow
+def test_several_at_once_have_their_own_answers(exported, letterboxed):
+    for path in (exported, letterboxed[1]):
+        model = load_model(path)
+        _, height, width, _ = (side.dim_value for side in _input(model).dim)
+        check_several(model.SerializeToString(), picture(height or 192, width or 256))
+
+
+def _input(model):
+    (image,) = model.graph.input
+    return image.type.tensor_type.shape
 
 
 @pytest.mark.slow

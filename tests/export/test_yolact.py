@@ -13,7 +13,13 @@ from stream.roi import paste_mask
 from tests.export import made_checkpoints as made
 from tests.export.lazily import lazily
 from tests.export.reference_answers import exported_distance, unpacked
-from tests.export.torch_like import answers, check_same, picture, write_names
+from tests.export.torch_like import (
+    answers_of,
+    check_same,
+    check_several,
+    picture,
+    write_names,
+)
 
 torch = lazily("torch")
 Deformable = lazily("stream_export.blocks.deformable", "Deformable")
@@ -43,10 +49,12 @@ def test_a_model_exports_as_it_is_and_resizes_by_itself(tmp_path: Path) -> None:
     )
     converted = yolact.convert(request)
     assert converted.metadata.resize.mode == "native"
-    found, expected = answers(converted, "yolact", request, picture(120, 200))
+    model = converted.to_onnx("yolact", request)
+    found, expected = answers_of(model, converted, picture(120, 200))
     check_same(found, expected)
     np.testing.assert_allclose(found[4], expected[4], atol=1e-2)
     assert found[0][:, 0::2].max() <= 200
+    check_several(model.SerializeToString(), picture(120, 200))
 
 
 def test_darknet_is_filled_and_answers(tmp_path: Path) -> None:

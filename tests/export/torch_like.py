@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stream.inference.batched import of_picture, with_batch
 from tests.export.lazily import lazily
 
 if TYPE_CHECKING:
@@ -51,6 +52,25 @@ def answers_of(
     with torch.no_grad():
         expected = converted.module.eval()(torch.from_numpy(image))
     return session.run(None, {"image": image}), [value.numpy() for value in expected]
+
+
+def check_several(model: bytes, image: np.ndarray) -> None:
+    """Pictures that are inferred together have the answers that each has by itself."""
+
+    def opened(content: bytes) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+    names = [one.name for one in opened(model).get_outputs()]
+    pictures = [image, np.ascontiguousarray(image[:, ::-1, ::-1])]
+    inputs = {of_picture("image", place): one for place, one in enumerate(pictures)}
+    together, alone = opened(with_batch(model, 2)), opened(model)
+    for place, one in enumerate(pictures):
+        found = together.run([of_picture(name, place) for name in names], inputs)
+        for name, got, wanted in zip(names, found, alone.run(names, {"image": one}), strict=True):
+            assert got.shape == wanted.shape, name
+            np.testing.assert_allclose(got, wanted, atol=0.01, err_msg=name)
 
 
 def check_same(found: list[np.ndarray], expected: list[np.ndarray]) -> None:

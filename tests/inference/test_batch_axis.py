@@ -93,6 +93,14 @@ TOGETHER: dict[str, Case] = {
     ),
     "flat, one of each": ([make("Reshape", "x s")], {"s": ints(1, -1, 4)}),
     "flat, as many as there are": ([make("Reshape", "x s")], {"s": ints(0, -1)}),
+    "flat, and back to its own sides": (
+        [
+            make("Shape", "x", "sides"),
+            make("Reshape", "x s", "flat"),
+            make("Reshape", "flat sides"),
+        ],
+        {"s": ints(0, 2, -1)},
+    ),
     "flat by its own operator": ([make("Flatten", "x")], {}),
     "a part of the columns": (
         [make("Slice", "x from to along")],
@@ -137,6 +145,15 @@ ALONE: dict[str, Case] = {
     "joined with the file's own": ([make("Concat", "x c", axis=1)], {"c": floats(1, 2, 6, 8)}),
     "turned round": ([make("Transpose", "x")], {}),
     "channels first": ([make("Transpose", "x", perm=[1, 0, 2, 3])], {}),
+    "flat to sides that were computed": (
+        [
+            make("Shape", "x", "sides"),
+            make("Slice", "sides from to", "some"),
+            make("Concat", "some last", "new", axis=0),
+            make("Reshape", "x new"),
+        ],
+        {"from": ints(1), "to": ints(2), "last": ints(-1)},
+    ),
     "all flat": ([make("Reshape", "x s")], {"s": ints(-1, 4)}),
     "flat from the first axis on": ([make("Flatten", "x", axis=0)], {}),
     "flat to the third": ([make("Flatten", "x", axis=2)], {}),
