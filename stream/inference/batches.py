@@ -82,7 +82,7 @@ class Batches:
     """Sessions of one model for several pictures; may be used from several threads.
 
     Attributes:
-        trials: what was measured, by number of pictures; none before the first `prepare`.
+        trials: what was measured, one for each number of pictures; none before the first `prepare`.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class Batches:
         outputs: Sequence[str],
         sides: tuple[str, str] | None,
         *,
+        counts: Sequence[int] = COUNTS,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Opens nothing yet.
@@ -102,6 +103,7 @@ class Batches:
             handles: the sessions for one picture.
             outputs: the names of what is asked of the model, in the order of `Raw`.
             sides: the names of the input's width and height; None where the file fixes them.
+            counts: the numbers of pictures that are tried, the smallest first.
             clock: seconds that only go forward.
         """
         self._make = make
@@ -112,7 +114,7 @@ class Batches:
         self._lock = threading.Lock()
         self._preparing = threading.Lock()
         self._open: OrderedDict[Size, dict[int, InferenceSession]] = OrderedDict()
-        self._counts: tuple[int, ...] = COUNTS
+        self._counts = tuple(counts)
         self._cause = ""
         self.trials: tuple[Trial, ...] = ()
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from stream.errors import ModelError
@@ -39,7 +39,10 @@ class Answer(NamedTuple):
 class _Asked:
     prepared: Prepared
     alone: Alone
-    outcome: Answer | Exception | None = None
+    outcome: Answer | Exception = field(
+        default_factory=lambda: ModelError("the inference was broken off")
+    )
+    done: bool = False
 
 
 class Gatherer:
@@ -89,8 +92,8 @@ class Gatherer:
             return self._singly(asked)
         with self._changed:
             self._waiting.append(asked)
-            self._changed.wait_for(lambda: asked.outcome is not None or self._leads(asked))
-            together = [] if asked.outcome is not None else self._take()
+            self._changed.wait_for(lambda: asked.done or self._leads(asked))
+            together = [] if asked.done else self._take()
         if together:
             try:
                 self._infer(together)
@@ -98,11 +101,11 @@ class Gatherer:
                 with self._changed:
                     self._busy = False
                     for one in together:
-                        one.outcome = one.outcome or ModelError("the inference was broken off")
+                        one.done = True
                     self._changed.notify_all()
-        if isinstance(asked.outcome, Answer):
-            return asked.outcome
-        raise asked.outcome or ModelError("the inference was broken off")
+        if isinstance(asked.outcome, Exception):
+            raise asked.outcome
+        return asked.outcome
 
     def _leads(self, asked: _Asked) -> bool:
         return not self._busy and self._waiting[0] is asked

@@ -14,7 +14,7 @@ from stream.cpu import available_cores
 from stream.errors import ModelError, ProviderError
 from stream.inference.assignment import elsewhere
 from stream.inference.batched import with_batch
-from stream.inference.batches import Batches
+from stream.inference.batches import COUNTS, Batches
 from stream.inference.canvases import Canvases
 from stream.inference.catalogue import Entry, open_model
 from stream.inference.contract import INPUT, Metadata, check_tensors, fixed_size, outputs_to_read
@@ -255,7 +255,9 @@ def _gatherer(
         return create(chosen, model, threads, f"{what} for {count} pictures", fixed=fixed)
 
     names = outputs_to_read([output.name for output in handles.first.get_outputs()])
-    return Gatherer(Batches(make, handles, names, sides))
+    # What is too many under way for a small card's memory is too many in one run.
+    counts = [count for count in COUNTS if count <= chosen.in_flight]
+    return Gatherer(Batches(make, handles, names, sides, counts=counts))
 
 
 def create(

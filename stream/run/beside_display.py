@@ -258,7 +258,7 @@ class BesideDisplay(Schedule):
         if unknown is not None:
             job, grey = unknown
             self._listen(None, job.frame)
-            if self._held.unknown and self._turn.take(_LONGEST_WAIT):
+            if self._held.unknown and self._take(_LONGEST_WAIT):
                 self._begin(job, grey)
                 self._listen(None, job.frame)
         for item in self._held.flush(fine=self._propagator.fine):
@@ -275,11 +275,13 @@ class BesideDisplay(Schedule):
         last = self._asked_index
         if last is not None and job.frame.index - last < (self._interval or 1):
             return False
-        at_once = self._companions.at_once(self._finder.detector)
-        if not self._turn.take(self._patience(), at_once):
+        if not self._take(self._patience()):
             return False
         self._begin(job, grey)
         return True
+
+    def _take(self, patience: float) -> bool:
+        return self._turn.take(patience, self._companions.at_once(self._finder.detector))
 
     def _begin(self, job: Job, grey: Grey) -> None:
         """Begins with a frame's inference; its turn has been taken."""
