@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, get_origin, get_type_hints
@@ -130,6 +130,7 @@ def _parameter(leaf: Leaf) -> inspect.Parameter:
         help=help_of(leaf),
         metavar=metavar,
         show_default=False,
+        autocompletion=_completing(leaf),
         rich_help_panel=None if title == "Options" else title,
     )
     return inspect.Parameter(
@@ -138,6 +139,48 @@ def _parameter(leaf: Leaf) -> inspect.Parameter:
         default=None,
         annotation=Annotated[hint, option],
     )
+
+
+def _looks() -> Iterable[str]:
+    from stream.compositing.layer import LAYERS
+    from stream.compositing.painter import ALIASES
+
+    return (*ALIASES, *LAYERS.names())
+
+
+def _trackers() -> Iterable[str]:
+    from stream import tracking
+
+    return tracking.names()
+
+
+def _models() -> Iterable[str]:
+    from stream.inference.catalogue import entries
+
+    return entries()
+
+
+_NAMED: Mapping[str, Callable[[], Iterable[str]]] = {
+    "look": _looks,
+    "tracker": _trackers,
+    "model": _models,
+}
+"""Options whose values have names that are found, by the name of the option."""
+
+
+def _completing(leaf: Leaf) -> Callable[[str], list[str]] | None:
+    """What a shell offers for an option's value; None where that is nothing that has a name."""
+    named = _NAMED.get(leaf.name)
+    if named is None and not leaf.option.choices:
+        return None
+
+    def complete(incomplete: str) -> list[str]:
+        # Of layers joined with + the last one is being written.
+        before, plus, last = incomplete.rpartition("+")
+        known = named() if named is not None else leaf.option.choices
+        return [f"{before}{plus}{one}" for one in sorted(known) if one.startswith(last)]
+
+    return complete
 
 
 def _no(leaf: Leaf) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from stream.errors import ModelError
 from stream.inference.contract import Metadata
 from stream.inference.foreign import describe
-from stream.inference.onnx_file import OnnxFile, read_graph, read_onnx_file
+from stream.inference.onnx_file import CHECKPOINTS, OnnxFile, read_graph, read_onnx_file
 
 
 def _bundled() -> Path:
@@ -116,7 +116,8 @@ def find(model: str | Path, folder: Path = FOLDER) -> Entry:
     if name in catalogue and precision in catalogue[name].files:
         return Entry(text, {precision: catalogue[name].files[precision]})
     path = Path(model).expanduser()
-    if path.suffix == ".onnx" or path.is_file() or len(path.parts) > 1:
+    named = path.suffix.lower() in (".onnx", *CHECKPOINTS)
+    if named or path.is_file() or path.is_dir() or len(path.parts) > 1:
         if path.is_dir():
             raise ModelError(f"{text!r} is a folder, a model is one .onnx file")
         if not path.exists():

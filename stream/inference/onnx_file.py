@@ -45,6 +45,36 @@ class OnnxFile:
     metadata: dict[str, str] = field(default_factory=dict)
 
 
+CHECKPOINTS = (".pt", ".pth", ".pkl", ".ckpt", ".bin", ".safetensors", ".h5", ".keras", ".pb")
+"""Endings of files that hold weights without a network, or a network of another system."""
+
+_LFS = b"version https://git-lfs"
+_PAGES = (b"<!doctype", b"<html", b"<?xml")
+_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"(\xb5/\xfd")
+_WEIGHTS = (b"PK\x03\x04", b"\x80", b"\x89HDF")
+
+
+def _instead(path: Path) -> str:
+    """What a file is that is no ONNX model, and what to do: the end of a sentence."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(64).lstrip().lower()
+    except OSError:
+        return ""
+    if head.startswith(_LFS):
+        return " but a pointer of Git LFS; fetch the file with: git lfs pull"
+    if head.startswith(_PAGES):
+        return " but a web page; download the file itself"
+    if head.startswith(tuple(one.lower() for one in _PACKED)):
+        return " but packed; unpack it first"
+    if head.startswith(tuple(one.lower() for one in _WEIGHTS)) or path.suffix in CHECKPOINTS:
+        return (
+            "; if it is the checkpoint of a Mask R-CNN, `stream export` makes one of it "
+            "(stream export --help)"
+        )
+    return "; it may be cut short or damaged: export or download it again"
+
+
 def read_onnx_file(path: Path) -> OnnxFile:
     """Reads the outermost fields of an ONNX file; the graph itself is skipped.
 
@@ -199,7 +229,7 @@ def _read(path: Path, size: int, file: BinaryIO) -> OnnxFile:
                 has_graph = has_graph or number == _GRAPH
                 file.seek(value, 1)
     except (ValueError, TypeError) as error:
-        raise ModelError(f"{str(path)!r} is not an ONNX model") from error
+        raise ModelError(f"{str(path)!r} is not an ONNX model{_instead(path)}") from error
     if not has_graph:
         raise ModelError(f"{str(path)!r} is not an ONNX model: it holds no graph")
     return OnnxFile(path, size, ir_version, producer, opsets, metadata)

@@ -223,6 +223,32 @@ def test_help_is_whole_and_plain_at_any_width(stream, monkeypatch, columns):
             assert line.startswith("  stream "), line
 
 
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("stream fi", ["file"]),
+        ("stream file --reco", ["--records", "--records-masks"]),
+        ("stream file --provider c", ["cpu", "cuda"]),
+        ("stream webcam --look fill+con", ["fill+contour"]),
+        ("stream image --look ov", ["overlay"]),
+        ("stream run a.toml --no", []),
+        ("stream url --tracker mo", ["motion"]),
+        ("stream bench --model d", ["default"]),
+    ],
+)
+def test_a_shell_completes_commands_options_and_their_values(typed, offered):
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    done = subprocess.run(
+        [sys.executable, "-m", "stream"],
+        env={**environment(), **words, "_STREAM_COMPLETE": "complete_bash"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert sorted(done.stdout.split()) == offered, done.stderr
+
+
 def test_models_lists_the_default(stream):
     result = stream("models")
     assert result.code == 0, result.err

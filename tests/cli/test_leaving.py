@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from stream.cli import _main
+from tests.cli.conftest import environment
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="by the C library's own way to end")
 
@@ -98,3 +100,28 @@ def test_what_could_not_be_printed_is_an_error():
         with redirect_stdout(stdout), redirect_stderr(io.StringIO()) as said:
             assert _main._flushed(0) == code
         assert said.getvalue() == words
+
+
+@pytest.mark.parametrize("both", [False, True], ids=["results", "results and notes"])
+@pytest.mark.parametrize(("further", "code"), [((), 0), (("broken.mp4",), 1)])
+def test_a_reader_that_has_enough_changes_nothing_of_how_a_run_ends(
+    clip, nothing, tmp_path, both, further, code
+):
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    reader, writer = os.pipe()
+    os.close(reader)
+    options = ("--model", str(nothing), "--provider", "cpu", "--limit", "2", "-o", "out/")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "stream", "file", str(clip), *further, *options],
+            stdout=writer,
+            stderr=subprocess.STDOUT if both else subprocess.PIPE,
+            cwd=tmp_path,
+            env=environment(),
+            timeout=120,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert done.returncode == code, done.stderr
+    assert (tmp_path / "out" / "in.mp4").stat().st_size > 1000

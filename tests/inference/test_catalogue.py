@@ -140,3 +140,32 @@ def test_a_model_without_metadata_says_how_to_convert_it(tmp_path: Path) -> None
     onnx.save(model, path)
     with pytest.raises(ModelError, match="stream export"):
         catalogue.open_model(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what_to_do"),
+    [
+        ("a.onnx", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        ("a.onnx", b"<!DOCTYPE html><title>Sign in</title>", "download the file itself"),
+        ("a.onnx", b"\x1f\x8b\x08\0\0\0\0\0", "unpack it first"),
+        ("yolo.pt", b"PK\x03\x04\0\0", "stream export --help"),
+        ("model_final.pkl", b"\x80\x04\x95\0", "stream export --help"),
+        ("mask_rcnn_coco.h5", b"\x89HDF\r\n\x1a\n", "stream export --help"),
+        ("frozen_inference_graph.pb", b"\xff\xff\xff", "stream export --help"),
+        ("a.onnx", b"\xff\xff\xff", "export or download it again"),
+    ],
+)
+def test_what_is_no_model_is_said_with_what_to_do(
+    tmp_path: Path, name: str, content: bytes, what_to_do: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelError) as caught:
+        catalogue.open_model(tmp_path / name)
+    assert f"{name}' is not an ONNX model" in str(caught.value)
+    assert what_to_do in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["weights.pt", "mine.pth", "a.h5"])
+def test_a_checkpoint_that_is_not_there_is_no_name_of_the_catalogue(name: str) -> None:
+    with pytest.raises(ModelError, match=f"there is no model file '{name}'"):
+        catalogue.find(name)
