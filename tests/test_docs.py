@@ -205,6 +205,8 @@ def test_examples_of_the_help_can_be_typed():
 
 def test_options_are_some_command_s():
     known = set().union(*map(names_of, all_commands().values())) | FOREIGN_OPTIONS
+    for script in (ROOT / "docs").glob("*.py"):
+        known |= set(re.findall(r"--[a-z][\w-]*", script.read_text()))
     faults = []
     for page in PAGES:
         for span in INLINE.findall(prose(page)):

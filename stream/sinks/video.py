@@ -219,9 +219,11 @@ class VideoSink(Sink):
         shape = info.sample_aspect_ratio
         holds = self._kind.by_decode_time or self._muxer.says_shape
         if shape != 1 and not holds and not says_shape(self._choice.name):
+            raw = self._choice.name in ("rawvideo", "wrapped_avframe")
+            whose = "" if raw else f" of {self._choice.name}"
             self._remarks.append(
                 f"the pictures' shape (samples of {shape.numerator}:{shape.denominator}) is lost: "
-                f"{self.path.suffix} cannot say it of {self._choice.name}; .mp4 can"
+                f"{self.path.suffix} cannot say it{whose}; .mp4 can"
             )
         quieten()
         configure(self._stream.codec_context, info, self._kind, self._choice, self._format, threads)

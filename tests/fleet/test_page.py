@@ -40,6 +40,23 @@ def test_figures() -> None:
     assert json.loads(json.dumps(known)) == known
 
 
+def test_the_documentation_names_every_figure(request) -> None:
+    page = (
+        (request.config.rootpath / "docs" / "report.md").read_text().partition("## Of a fleet")[2]
+    )
+    done = PartEntry(number=5, key=PartKey(Step.FIND), begin=0, state=State.DONE)
+    known = figures([*ENTRIES, _entry(6, State.DONE, remark="it is cut short")], {5: [done]})
+    lists = [one for value in known.values() if isinstance(value, list) for one in value]
+    assert {"tasks", "remark", "tries"} <= {key for one in lists for key in one}
+    for key in [
+        *known,
+        *known["files"],
+        *known["nodes"]["a"],
+        *(key for one in lists for key in one),
+    ]:
+        assert f"`{key}`" in page, key
+
+
 def test_time_in_which_a_fleet_rested_slows_nothing() -> None:
     """It was stopped for an hour, and gone on with."""
     later = _entry(6, State.DONE, frames=30, begun=4600.0, ended=4602.0)
