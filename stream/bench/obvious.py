@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 import warnings
@@ -151,6 +152,8 @@ def obvious_loop(clip: Path, output: Path, segmenter: Segmenter, frames: int = _
         import supervision
         from trackers import ByteTrackTracker
     cv2.setNumThreads(cv2.getNumberOfCPUs())
+    # Its FFmpeg would write to standard error what it cannot read; what comes of that is told.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     start, used = time.perf_counter(), time.process_time()
     reader = cv2.VideoCapture(str(clip))
     rate = reader.get(cv2.CAP_PROP_FPS)
@@ -192,7 +195,7 @@ def obvious_loop(clip: Path, output: Path, segmenter: Segmenter, frames: int = _
         count += 1
     reader.release()
     if writer is None:
-        raise SourceError(f"OpenCV reads no picture of {clip}")
+        raise SourceError(f"OpenCV reads no picture of {clip}; its FFmpeg may lack the decoder")
     writer.release()
     return Turn(count, time.perf_counter() - start, time.process_time() - used)
 

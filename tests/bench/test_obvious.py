@@ -55,7 +55,7 @@ def test_what_opencv_does_not_read_leaves_ours_alone(
     clip = make_clip(tmp_path / "clip.mp4", frames=4)
     model = str(tiny_models.nothing(tmp_path / "nothing.onnx"))
     theirs, ours = obvious.measure(tmp_path, clip, model, "cpu", rounds=1)
-    assert theirs.value is None and theirs.detail == f"OpenCV reads no picture of {clip}"
+    assert theirs.value is None and f"OpenCV reads no picture of {clip};" in theirs.detail
     assert ours.value and "4 frames" in ours.detail
 
 
