@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from stream.assets import demo_picture
 from stream.bench import nodes, speed
 from stream.bench.figures import Figure, median_seconds
 from stream.errors import ProviderError, StreamError, UsageError
-from stream.inference.batches import COUNTS
 from stream.inference.card import card
 from stream.inference.catalogue import Entry, find, open_model
 from stream.inference.contract import INPUT
@@ -161,7 +159,7 @@ def _inference(
 
 
 def _several(segmenter: Segmenter, prepared: Prepared) -> Iterator[Figure]:
-    """A picture's time where several come at once: in one run, and each in a run of its own."""
+    """A picture's time where several come at once: in one run, and in runs side by side."""
     gatherer, name = segmenter.gatherer, "  a picture of {} in one run"
     if gatherer is None:
         cause = "each number of pictures would need an engine of its own"
@@ -169,20 +167,14 @@ def _several(segmenter: Segmenter, prepared: Prepared) -> Iterator[Figure]:
         return
     batches = gatherer.batches
     batches.prepare(prepared.geometry.size)
-    if not batches.trials:
-        yield Figure(name.format("several"), None, "ms", detail=batches.remark)
+    if all(one.together is None for one in batches.trials):
+        yield Figure(name.format("several"), None, "ms", detail=batches.obstacle)
     for trial in batches.trials:
-        told = f"{100 * trial.share:.0f}% of {1e3 * trial.alone:.2f} ms one by one"
-        yield Figure(name.format(trial.count), 1e3 * trial.together, "ms", detail=told)
-    for count in COUNTS:
-        seconds = _in_threads(segmenter, prepared, count) / count
-        yield Figure(f"  a picture of {count} in {count} threads", 1e3 * seconds, "ms")
-
-
-def _in_threads(segmenter: Segmenter, prepared: Prepared, count: int) -> float:
-    with ThreadPoolExecutor(count) as pool:
-        pictures = [prepared] * count
-        return median_seconds(lambda: list(pool.map(segmenter.infer, pictures)), _TIMES)
+        told = f"{1e3 * trial.alone:.2f} ms one by one"
+        if trial.together is not None:
+            yield Figure(name.format(trial.count), 1e3 * trial.together, "ms", detail=told)
+        beside = f"  a picture of {trial.count} in runs side by side"
+        yield Figure(beside, 1e3 * trial.apart, "ms", detail=told)
 
 
 def _preparing(opened: Session, frame: av.VideoFrame) -> Iterator[Figure]:

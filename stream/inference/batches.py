@@ -1,7 +1,8 @@
-"""Several pictures in one run of a model, where the provider gains by that.
+"""Several pictures at once, in one run of a model or in runs side by side, where a card gains.
 
-A card is launched as often for four pictures as for one, and computes them side by side. Whether
-that is quicker than one after another is tried out on the card itself, with the answers compared.
+A card is launched as often for four pictures in one run as for one, and runs from several threads
+overlap. Which of these is quicker than one after another, if any, is tried out on the card itself,
+with the answers compared.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
 
 from stream.assets import demo_picture
-from stream.errors import first_line
+from stream.errors import StreamError, first_line
 from stream.inference.batched import of_picture
 from stream.inference.canvases import Size
 from stream.inference.contract import INPUT, Geometry
@@ -34,7 +37,7 @@ COUNTS = (2, 4)
 """So many pictures at once are tried; three go as two and one, as each number needs a session."""
 
 GAIN = 0.9
-"""Share of the time one after another that a run of several may take to be worth it."""
+"""Share of the time one after another that several at once may take to be worth it."""
 
 _KEPT = 2
 """Sizes of input that have such sessions at once: each needs memory for all its pictures."""
@@ -50,32 +53,38 @@ in another order. A graph that mixed up its pictures would be far beyond."""
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a number of pictures at once took.
+    """What a number of pictures at once took, in seconds a picture.
 
     Attributes:
         count: how many.
-        alone: seconds a picture, one after another.
-        together: likewise, all at once.
+        alone: one after another.
+        apart: in runs of their own, from as many threads.
+        together: in one run; None where that cannot be had.
     """
 
     count: int
     alone: float
-    together: float
-
-    @property
-    def share(self) -> float:
-        """Of the time that they take one after another."""
-        return self.together / self.alone
+    apart: float
+    together: float | None
 
 
-def worth_it(trials: Sequence[Trial]) -> tuple[int, ...]:
-    """Which numbers of pictures gain enough, each more than those before it."""
-    best, kept = GAIN, list[int]()
-    for trial in trials:
-        if trial.share <= best:
-            best = trial.share
-            kept.append(trial.count)
-    return tuple(kept)
+def choose(trials: Sequence[Trial]) -> tuple[tuple[int, ...], int]:
+    """What is quickest, where it gains enough.
+
+    Returns:
+        Which numbers of pictures go in one run, each with more gain than those before it; and where
+        runs side by side gain more than any, none, and how many of these there should be, else 1.
+    """
+    best, counts = GAIN, list[int]()
+    for one in trials:
+        if one.together is not None and one.together <= best * one.alone:
+            best = one.together / one.alone
+            counts.append(one.count)
+    quickest = min(trials, key=lambda one: one.apart / one.alone)
+    share = quickest.apart / quickest.alone
+    if share < best or (not counts and share <= best):
+        return (), quickest.count
+    return tuple(counts), 1
 
 
 class Batches:
@@ -83,6 +92,8 @@ class Batches:
 
     Attributes:
         trials: what was measured, one for each number of pictures; none before the first `prepare`.
+        obstacle: why several do not go in one run; "" where they could, and before.
+        apart: how many runs of one picture each are best under way at once; 1 before.
     """
 
     def __init__(
@@ -117,15 +128,17 @@ class Batches:
         self._counts = tuple(counts)
         self._cause = ""
         self.trials: tuple[Trial, ...] = ()
+        self.obstacle = ""
+        self.apart = 1
 
     @property
     def most(self) -> int:
-        """How many pictures go at once at most; 1 where each goes alone."""
+        """How many pictures go in one run at most; 1 where each has its own."""
         with self._lock:
             return max((count for one in self._open.values() for count in one), default=1)
 
     def counts(self, size: Size) -> Sequence[int]:
-        """How many pictures of this size may go at once, besides one."""
+        """How many pictures of this size may go in one run, besides one."""
         with self._lock:
             return tuple(self._open.get(size, ()))
 
@@ -135,12 +148,19 @@ class Batches:
         with self._lock:
             if self._cause:
                 return f"pictures of several sources are inferred one by one: {self._cause}"
-            told = ", ".join(
-                f"{one.count} in {100 * one.share:.0f}% of the time that they take one by one"
-                for one in self.trials
-                if one.count in self._counts
-            )
-            return f"pictures of several sources are inferred at once: {told}" if told else ""
+            told = [
+                *(
+                    _said(one.count, "in one run", one.together, one.alone)
+                    for one in reversed(self.trials)
+                    if one.count in self._counts and one.together is not None
+                ),
+                *(
+                    _said(one.count, "side by side", one.apart, one.alone)
+                    for one in self.trials
+                    if one.count == self.apart
+                ),
+            ]
+        return f"pictures of several sources are inferred at once: {told[0]}" if told else ""
 
     def infer(self, pictures: Sequence[Prepared]) -> list[Raw]:
         """Runs the model on pictures of one size, as many as `counts` allows.
@@ -176,15 +196,14 @@ class Batches:
             self._preparing.release()
 
     def _prepare(self, size: Size) -> None:
-        fixed = {} if self._sides is None else dict(zip(self._sides, size, strict=True))
-        opened = {count: self._make(count, fixed) for count in self._counts}
-        pictures = _pictures(size, max(opened))
+        pictures = _pictures(size, max(self._counts))
         if self.trials:
+            opened = self._opened(size)
             # The first run is slow: a card plans and takes memory.
             for count, session in opened.items():
                 self._run(session, pictures[:count])
         else:
-            self._try(opened, self._handles.take(size), pictures)
+            opened = self._try(size, pictures)
         with self._lock:
             kept = {count: opened[count] for count in self._counts}
             if kept:
@@ -192,38 +211,67 @@ class Batches:
             while len(self._open) > _KEPT:
                 self._open.popitem(last=False)
 
-    def _try(
-        self,
-        opened: Mapping[int, InferenceSession],
-        single: InferenceSession,
-        pictures: Sequence[Prepared],
-    ) -> None:
-        """Compares answers and times; keeps the numbers of pictures that are worth it."""
-        names = self._outputs
+    def _opened(self, size: Size) -> dict[int, InferenceSession]:
+        fixed = {} if self._sides is None else dict(zip(self._sides, size, strict=True))
+        return {count: self._make(count, fixed) for count in self._counts}
 
-        def alone(count: int) -> list[Raw]:
-            return [Raw(*infer(single, names, {INPUT: one.tensor})) for one in pictures[:count]]
-
-        trials: list[Trial] = []
-        for count, session in opened.items():
-            took: tuple[list[float], list[float]] = ([], [])
-            for _ in range(_ROUNDS + 1):
-                start = self._clock()
-                wanted = alone(count)
-                middle = self._clock()
-                found = self._run(session, pictures[:count])
-                took[0].append((middle - start) / count)
-                took[1].append((self._clock() - middle) / count)
-            if not all(map(_alike, wanted, found)):
-                raise ValueError(f"{count} at once have other answers than one by one")
-            trials.append(Trial(count, *(statistics.median(one[1:]) for one in took)))
+    def _try(self, size: Size, pictures: Sequence[Prepared]) -> dict[int, InferenceSession]:
+        """Measures and compares all ways, and keeps to the quickest; gives what it opened."""
+        opened: dict[int, InferenceSession] = {}
+        try:
+            opened = self._opened(size)
+        except (ValueError, StreamError) as error:
+            self.obstacle = first_line(error)
+        single = self._handles.take(size)
+        trials = []
+        for count in self._counts:
+            trial, same = self._measured(pictures[:count], single, opened.get(count))
+            if not same:
+                self.obstacle = f"{count} in one run have other answers"
+                trial = replace(trial, together=None)
+            trials.append(trial)
         self.trials = tuple(trials)
-        self._counts = worth_it(trials)
-        if self._counts:
+        counts, self.apart = choose(trials)
+        if counts or self.apart > 1:
+            with self._lock:
+                self._counts = counts
             logger.info("%s", self.remark)
         else:
-            least = min(trials, key=lambda one: one.share)
-            self._give_up(f"{least.count} at once take {100 * least.share:.0f}% of that time")
+            shares = ((one.together or one.apart) / one.alone for one in trials)
+            self._give_up(
+                self.obstacle or f"several at once take {100 * min(shares):.0f}% of that time"
+            )
+        return opened
+
+    def _measured(
+        self,
+        pictures: Sequence[Prepared],
+        single: InferenceSession,
+        several: InferenceSession | None,
+    ) -> tuple[Trial, bool]:
+        """What pictures take in each way, and whether answers are the same."""
+        count = len(pictures)
+
+        def alone(one: Prepared) -> Raw:
+            return Raw(*infer(single, self._outputs, {INPUT: one.tensor}))
+
+        took: list[list[float]] = []
+        same = True
+        with ThreadPoolExecutor(count, "stream-trial") as pool:
+            for _ in range(_ROUNDS + 1):
+                times = [self._clock()]
+                wanted = [alone(one) for one in pictures]
+                times.append(self._clock())
+                list(pool.map(alone, pictures))
+                times.append(self._clock())
+                if several is not None:
+                    found = self._run(several, pictures)
+                    same = same and all(map(_alike, wanted, found))
+                    times.append(self._clock())
+                took.append([(after - before) / count for before, after in pairwise(times)])
+        # The first round is slow: a card plans and takes memory.
+        medians = [statistics.median(one) for one in zip(*took[1:], strict=True)]
+        return Trial(count, medians[0], medians[1], medians[2] if several else None), same
 
     def _run(self, session: InferenceSession, pictures: Sequence[Prepared]) -> list[Raw]:
         places = range(len(pictures))
@@ -238,6 +286,11 @@ class Batches:
             self._open.clear()
             self._counts, self._cause = (), cause
         logger.info("%s", self.remark)
+
+
+def _said(count: int, how: str, seconds: float, alone: float) -> str:
+    share = 100 * seconds / alone
+    return f"up to {count} {how}, in {share:.0f}% of the time that they take one by one"
 
 
 def _pictures(size: Size, count: int) -> list[Prepared]:

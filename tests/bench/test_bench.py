@@ -145,7 +145,7 @@ def test_a_card_is_measured_or_the_cpu_in_its_place(tmp_path, monkeypatch, provi
     for count in (2, 4):
         together = figures[f"  a picture of {count} in one run"]
         assert together.value > 0 and "ms one by one" in together.detail
-        assert figures[f"  a picture of {count} in {count} threads"].value > 0
+        assert figures[f"  a picture of {count} in runs side by side"].value > 0
     assert figures["make the model's input there"].value > 0
     assert figures["make the model's input on the CPU"].value > 0
     assert where in figures["latency of one picture, decoded to instances"].detail
@@ -163,9 +163,9 @@ def test_several_pictures_at_once_are_measured_or_it_is_said_why_not(tmp_path):
         segmenter = Segmenter("bright", open_on(model, chosen))
         return list(gpu._several(segmenter, segmenter.preprocess(frame)))
 
-    first, *threads = figures(gpu.stand_in())
+    first, *beside = figures(gpu.stand_in())
     assert first.value is None and "none of its convolutions" in first.detail
-    assert len(threads) == 2
+    assert len(beside) == 2 and all(one.value > 0 for one in beside)
     (only,) = figures(replace(gpu.stand_in(), batches=False))
     assert only.value is None and "an engine of its own" in only.detail
 

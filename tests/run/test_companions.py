@@ -118,7 +118,7 @@ class Group:
 
 @pytest.fixture
 def group(tmp_path: Path, chosen: Route, monkeypatch: pytest.MonkeyPatch) -> Iterator[Group]:
-    monkeypatch.setattr(batches, "worth_it", lambda trials: batches.COUNTS)
+    monkeypatch.setattr(batches, "choose", lambda trials: (batches.COUNTS, 1))
     resize = Resize("letterbox", width=WIDTH, height=HEIGHT, interpolation="area")
     path = tiny_models.bright(tmp_path / "b.onnx", 100, tiny_models.metadata(resize), layer=True)
     segmenter = Segmenter("tiny", open_on(find(path), chosen))
