@@ -63,7 +63,7 @@ def kept_for(
         cache_folder(folder)
     except OSError as error:
         # A container's own disk may be read only, with all that was made before in it.
-        logger.info("nothing is kept in %s: %s", error.filename, error.strerror)
+        logger.info("nothing more can be kept in %s: %s", error.filename, error.strerror)
         return kept if is_whole(kept) else None
     return kept
 
