@@ -13,6 +13,7 @@ import av
 from stream.assets import demo_picture
 from stream.bench import nodes, speed
 from stream.bench.figures import Figure, median_seconds
+from stream.bench.material import check_size
 from stream.errors import ProviderError, StreamError, UsageError
 from stream.inference.card import card
 from stream.inference.catalogue import Entry, find, open_model
@@ -55,6 +56,7 @@ def measure(
         StreamError: there is no card, or the model cannot be used.
     """
     entry, name = find(model), check_name(provider)
+    check_size(size)
     yield _card(dry=name == "cpu")
     routes = _routes(name)
     frame = _frame(size)

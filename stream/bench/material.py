@@ -33,11 +33,7 @@ def make_clip(path: Path, width: int, height: int, frames: int) -> None:
     Raises:
         UsageError: H.264 has no pictures of that size.
     """
-    if width % 2 or height % 2 or max(width, height) > _LONGEST:
-        raise UsageError(
-            f"clips to measure on have even sides of at most {_LONGEST} pixels, "
-            f"not {width}x{height}"
-        )
+    check_size((width, height))
     with (
         resources.as_file(resources.files("stream") / "assets" / "demo.mp4") as demo,
         av.open(str(path), "w") as target,
@@ -51,6 +47,20 @@ def make_clip(path: Path, width: int, height: int, frames: int) -> None:
             picture.pts, picture.time_base = index, Fraction(1, RATE)
             target.mux(stream.encode(picture))
         target.mux(stream.encode(None))
+
+
+def check_size(size: tuple[int, int]) -> None:
+    """Refuses a size of which no clip can be made.
+
+    Raises:
+        UsageError: H.264 has no pictures of that size.
+    """
+    width, height = size
+    if width % 2 or height % 2 or max(width, height) > _LONGEST:
+        raise UsageError(
+            f"clips to measure on have even sides of at most {_LONGEST} pixels, "
+            f"not {width}x{height}"
+        )
 
 
 def _decoded(path: Path) -> Iterator[av.VideoFrame]:

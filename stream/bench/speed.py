@@ -12,7 +12,7 @@ from av.video.frame import PictureType
 
 from stream import tracking
 from stream.bench.figures import Figure
-from stream.bench.material import FindsNothing, make_clip
+from stream.bench.material import FindsNothing, check_size, make_clip
 from stream.inference.segmenter import Segmenter
 from stream.options import PictureOptions, TrackingOptions
 from stream.run.opening import make_painter
@@ -99,6 +99,7 @@ def measure_model(
     folder: Path, model: str, provider: str, size: tuple[int, int] = (640, 480)
 ) -> Iterator[Figure]:
     """End to end with a model, from opening it on."""
+    check_size(size)
     start = time.perf_counter()
     segmenter = Segmenter.load(model, provider=provider, throughput=True)
     yield from file_to_file(folder, segmenter, size, loaded=time.perf_counter() - start)

@@ -79,8 +79,8 @@ def test_all_is_every_part_that_can_be_measured_here(stream, monkeypatch):
 
 
 @pytest.mark.parametrize("size", ["641x480", "640x481", "99998x10"])
-def test_a_size_that_no_clip_has_is_refused(stream, monkeypatch, size):
-    monkeypatch.setattr(speed.Segmenter, "load", lambda *told, **how: None)
-    result = stream("bench", "--part", "speed", "--size", size)
-    assert result.code == 2
+@pytest.mark.parametrize("part", ["speed", "gpu"])
+def test_a_size_that_no_clip_has_is_refused_at_once(stream, part, size):
+    result = stream("bench", "--part", part, "--provider", "cpu", "--size", size)
+    assert (result.code, result.out) == (2, "")
     assert size in result.err and "even sides" in result.err
