@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stream.errors import ModelError, UsageError
 from stream.inference.contract import Resize
+from stream.words import counted
 
 
 def parse_size(text: str, *, in_graph: bool, padding: int = 116) -> Resize:
@@ -80,8 +81,8 @@ def read_names(path: Path, classes: int) -> tuple[str, ...]:
         names = names[1:]
     if len(names) != classes:
         raise ModelError(
-            f"{path}: it holds {len(names)} names, the model has {classes} classes besides "
-            "background"
+            f"{path}: it holds {counted(len(names), 'name')}, the model has "
+            f"{counted(classes, 'class', 'classes')} besides background"
         )
     return tuple(names)
 

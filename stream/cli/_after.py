@@ -9,6 +9,7 @@ from pathlib import Path
 from stream.cli import _common as common
 from stream.options import ModelOptions
 from stream.run.report import RunReport, found_line, print_report
+from stream.words import counted
 
 _AUTO = "auto chose"
 """How the note begins that says which provider `auto` took; the figures name it anyway."""
@@ -37,7 +38,8 @@ def report_clip(report: RunReport, number: int, count: int, model: ModelOptions)
     print_line = common.results().print
     line = f"{number} of {count}: {report.input} → {report.output}"
     if report.error is None:
-        line += f", {report.frames_out} frames in {report.seconds:.1f} s; {found_line(report)}"
+        frames = counted(report.frames_out, "frame")
+        line += f", {frames} in {report.seconds:.1f} s; {found_line(report)}"
     print_line(Text(line))
     for remark in _without_chatter(report).remarks:
         print_line(Text(f"  note: {remark}", style="yellow"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stream.errors import UsageError
+from stream.words import counted
 
 if TYPE_CHECKING:
     from stream.fleet.entries import Wanted
@@ -134,8 +135,8 @@ def refuse_foreign(ledger: Ledger, wanted: Sequence[Wanted], *, overwrite: bool)
                 )
     elif foreign:
         raise UsageError(
-            f"{len(foreign)} results exist already that this fleet has not written, such as "
-            f"{foreign[0]}; use --overwrite to replace them"
+            f"{counted(len(foreign), 'result exists', 'results exist')} already that this fleet has "
+            f"not written, such as {foreign[0]}; use --overwrite to replace them"
         )
     ledger.forget(others)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.cli import _common as common
+from stream.words import counted
 
 if TYPE_CHECKING:
     from stream.inference.contract import Metadata
@@ -55,7 +56,7 @@ def _describe(name: str, verbose: bool) -> None:
     names = metadata.names
     lines = [
         f"{name}: {path}",
-        f"  {len(names)} class{'es' if len(names) != 1 else ''}: {', '.join(names)}",
+        f"  {counted(len(names), 'class', 'classes')}: {', '.join(names)}",
         f"  accuracy: {_accuracy(metadata)}",
         f"  {metadata.precision}, {path.stat().st_size / 1e6:.1f} MB, licence {metadata.licence}",
     ]

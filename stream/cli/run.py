@@ -19,6 +19,7 @@ from stream.errors import UsageError
 from stream.groups import build, changed
 from stream.options import RunOptions
 from stream.run.plan import OutputPlan, RunPlan
+from stream.words import counted
 
 
 @command
@@ -43,7 +44,7 @@ def run(
     common.set_verbosity(quiet=plans[0].run.quiet, verbose=plans[0].run.verbose)
     if source is not None:
         if source > len(plans):
-            raise UsageError(f"{config} has {len(plans)} sources, not {source}")
+            raise UsageError(f"{config} has {counted(len(plans), 'source')}, not {source}")
         plans = [plans[source - 1]]
     common.keep_clear(one.target for plan in plans for one in plan.outputs)
     if _runs.save_or_none(said, plans):

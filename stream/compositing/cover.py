@@ -23,6 +23,7 @@ from stream.compositing.style import Style
 from stream.instances import Instances, box_iou
 from stream.roi import Window
 from stream.types import Array
+from stream.words import counted
 
 _GROWN = 0.5
 """Where a mask is at least half as sure as it must be for an object's pixel, it is covered."""
@@ -99,7 +100,7 @@ class _Frames:
             for start, end in self._spans[:_SPANS]
         )
         more = f" and {self._more} more times" if self._more else ""
-        frames = "1 frame" if self._count == 1 else f"{self._count} frames"
+        frames = counted(self._count, "frame")
         return [f"in {frames} {what}: {spans}{more}"]
 
 

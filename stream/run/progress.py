@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from stream.frame import VideoInfo
 from stream.run.figures import Counts
 from stream.timing import Clock
+from stream.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,7 +50,7 @@ class ProgressLine:
             self._task,
             completed=counts.frames_out,
             fps=f"{rate:.1f} fps" if rate else "",
-            objects=f"{counts.objects} object{'' if counts.objects == 1 else 's'}",
+            objects=counted(counts.objects, "object"),
         )
 
     def __enter__(self) -> Self:

@@ -18,6 +18,7 @@ from stream.run.figures import Counts, Found, Outcome
 from stream.timing import LABELS, StageFigures
 from stream.types import JSON
 from stream.version import __version__
+from stream.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -200,7 +201,7 @@ def print_report(console: Console, run: RunReport) -> None:
         )
     console.print(table)
     console.print(
-        f"{run.fps:.1f} fps, {run.frames_in} frames in, {run.frames_out} out, "
+        f"{run.fps:.1f} fps, {counted(run.frames_in, 'frame')} in, {run.frames_out} out, "
         f"{run.dropped} dropped, {run.corrupt} corrupt, {run.seconds:.1f} s",
         highlight=False,
     )
@@ -239,6 +240,6 @@ def _said(counts: JSON) -> str:
 def found_line(run: RunReport) -> str:
     """What was found, as one line: "1 person, 2 dog, in 240 of 240 frames"."""
     if not run.found:
-        return f"nothing found in {run.frames_out} frames"
+        return f"nothing found in {counted(run.frames_out, 'frame')}"
     parts = [f"{one.objects} {name}" for name, one in run.found.items()]
-    return f"{', '.join(parts)}, in {run.found_frames} of {run.frames_out} frames"
+    return f"{', '.join(parts)}, in {run.found_frames} of {counted(run.frames_out, 'frame')}"

@@ -27,6 +27,7 @@ from stream.run.opening import endings_for, make_painter, open_sink
 from stream.run.plan import OutputPlan
 from stream.sinks.base import Sink
 from stream.sinks.images import EXACT_ENDINGS, MASK_ENDINGS, ImageSink, refuse_twins
+from stream.words import counted
 
 MOST = 32
 """Videos that are written at a time: an encoder takes some tens of megabytes and a processor's
@@ -245,8 +246,9 @@ class SplitSink(Sink):
                 f"{MOST} are written at a time"
             )
         if self._without:
+            objects = counted(len(self._without), "object has", "objects have")
             said.append(
-                f"{len(self._without)} objects have no file, as {MOST} others were being written; "
+                f"{objects} no file, as {MOST} others were being written; "
                 "choose with --select or --classes, or write pictures (out/%06d.png)"
             )
         if self._sound and not self._pictures:

@@ -10,6 +10,7 @@ import cv2
 from stream.run.controls import Controls
 from stream.run.keys import Actions, free_name, press
 from stream.run.tiles import Tiles
+from stream.words import counted
 
 
 class WallKeys:
@@ -81,4 +82,4 @@ class WallKeys:
 
 
 def _sources(count: int) -> str:
-    return f"{count} source{'' if count == 1 else 's'}"
+    return f"{counted(count, 'source')}"

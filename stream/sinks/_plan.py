@@ -21,6 +21,7 @@ from stream.sinks._containers import (
 )
 from stream.sinks._encoders import EncoderChoice, choose_encoder
 from stream.sinks._trial import holds_video
+from stream.words import counted
 
 # How far a player has to look back when seeking, and how much of an MP4 a crash may cost.
 KEYFRAME_EVERY = Fraction(2)
@@ -228,7 +229,8 @@ def moved(
     """
     said = []
     if fitted:
-        said.append(f"{fitted} pictures of another size were fitted between black bars")
+        several = counted(fitted, "picture of another size was", "pictures of another size were")
+        said.append(f"{several} fitted between black bars")
     if repeated:
         said.append(
             f"{repeated} pictures are there twice, since {ending} holds a constant frame rate only "

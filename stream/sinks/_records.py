@@ -17,6 +17,7 @@ from stream.options import STANDARD_OUTPUT, OutputOptions
 from stream.sinks._destination import Destination, check_destination
 from stream.sinks._standard import StandardOutput
 from stream.sinks.base import About, Gone, Sink, Summary
+from stream.words import counted
 
 
 class Records(Sink):
@@ -179,7 +180,8 @@ class Records(Sink):
                 f"{said}; {self.path.suffix} can be read only once it is whole: .ndjson and .csv "
                 "can at any time"
             )
-        return SinkError(f"{said}; {self.frames} frames are in {self._destination.working}")
+        known = counted(self.frames, "frame is", "frames are")
+        return SinkError(f"{said}; {known} in {self._destination.working}")
 
 
 class _Told:

@@ -21,6 +21,7 @@ from stream.sinks._photo import why_too_large
 from stream.sinks._pictures import Pictures
 from stream.sinks.base import Sink
 from stream.types import Array
+from stream.words import counted
 
 _ENDINGS = (".apng", ".webp")
 _QUALITY, _LOSSLESS = 90, 101
@@ -154,7 +155,8 @@ class AnimationSink(Sink):
                 if broken is None
                 else self._destination.explain(broken)
             )
-            saved = f"{self._count} pictures are saved in {self._destination.working} and play"
+            pictures = counted(self._count, "picture is", "pictures are")
+            saved = f"{pictures} saved in {self._destination.working}"
             raise SinkError(what, saved if self._count else "nothing was saved") from error
         self._count += 1
 

@@ -20,6 +20,7 @@ from stream.sinks._destination import check_destination
 from stream.sinks._photo import encode, notes_of
 from stream.sinks.base import Sink
 from stream.types import Array
+from stream.words import counted
 
 _QUALITY = {
     ".jpg": (cv2.IMWRITE_JPEG_QUALITY, 95),
@@ -227,7 +228,11 @@ class ImageSink(Sink):
         """Every picture is complete already."""
 
     def _saved(self) -> str:
-        return f"{self._written} pictures are saved" if self._written else "nothing was saved"
+        return (
+            f"{counted(self._written, 'picture is', 'pictures are')} saved"
+            if self._written
+            else "nothing was saved"
+        )
 
     def _check_folder(self, folder: Path, sources: Sequence[Path]) -> None:
         try:

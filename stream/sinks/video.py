@@ -50,6 +50,7 @@ from stream.sinks._plan import (
 from stream.sinks._trial import says_range
 from stream.sinks.base import Sink
 from stream.types import AnyPacket
+from stream.words import counted
 
 # The first key frame after the very first comes early, so that there is soon something to save.
 _FIRST_KEYFRAME = Fraction(1, 2)
@@ -219,11 +220,9 @@ class VideoSink(Sink):
         shape = info.sample_aspect_ratio
         holds = self._kind.by_decode_time or self._muxer.says_shape
         if shape != 1 and not holds and not says_shape(self._choice.name):
-            raw = self._choice.name in ("rawvideo", "wrapped_avframe")
-            whose = "" if raw else f" of {self._choice.name}"
             self._remarks.append(
-                f"the pictures' shape (samples of {shape.numerator}:{shape.denominator}) is lost: "
-                f"{self.path.suffix} cannot say it{whose}; .mp4 can"
+                f"the pictures' shape (samples of {shape.numerator}:{shape.denominator}) is lost, "
+                f"which {self.path.suffix} cannot hold here; .mp4 can"
             )
         quieten()
         configure(self._stream.codec_context, info, self._kind, self._choice, self._format, threads)
@@ -397,6 +396,5 @@ class VideoSink(Sink):
         )
         if not frames:
             return SinkError(what, "nothing was saved")
-        return SinkError(
-            what, f"about {frames} frames ({seconds:.1f} s) are saved in {working} and play"
-        )
+        about = counted(frames, "frame")
+        return SinkError(what, f"about {about} ({seconds:.1f} s) can be played from {working}")

@@ -49,7 +49,10 @@ SYSTEM: str = sys.platform
 WINDOW = "window"
 """The target that stands for a window."""
 
-_INSTEAD = "leave the window out with --no-display and record with -o FILE"
+_INSTEAD = (
+    "leave the window out with --no-display and record with -o FILE, or watch in a browser with "
+    "--display browser"
+)
 _GONE = "the display has gone away, and the window with it"
 # Qt would complain about fonts, which no window of ours uses.
 os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")

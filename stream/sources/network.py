@@ -25,6 +25,7 @@ from stream.sources.live import LiveSource, planar
 from stream.sources.live_timeline import TICKS, Timeline
 from stream.sources.srt import Relay
 from stream.sources.stream_reader import Ended, Opened, Picture, Sound, StreamReader
+from stream.words import counted
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "tcp", "srt", "rtp")
 
@@ -243,7 +244,7 @@ class NetworkSource(LiveSource):
         if now - self._pictured > max(_HINT_SECONDS, self._patience.reading):
             return ("waiting for the source's next key frame",)
         if self._back_at is not None and now - self._back_at < _NOTE_SECONDS:
-            return (f"reconnected {self.reconnects} time{'s' if self.reconnects > 1 else ''}",)
+            return (f"reconnected {counted(self.reconnects, 'time')}",)
         return ()
 
     @property

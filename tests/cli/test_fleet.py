@@ -92,7 +92,7 @@ def test_what_others_have_written_is_replaced_only_on_purpose(
 ) -> None:
     make_files(tmp_path, "in/a.mp4", "out/a.mp4")
     wanted = _wanted(model, tmp_path / "out", tmp_path / "in")
-    with pytest.raises(UsageError, match="1 results exist already that this fleet has not written"):
+    with pytest.raises(UsageError, match="1 result exists already that this fleet has not written"):
         refuse_foreign(ledger, wanted, overwrite=False)
     refuse_foreign(ledger, wanted, overwrite=True)
 

@@ -117,7 +117,7 @@ def test_a_full_disk_keeps_the_old_picture_and_says_what_is_saved(tmp_path, monk
     with pytest.raises(SinkError) as told:
         sink.write(frame(1))
     assert "No space left on device" in str(told.value)
-    assert "1 pictures are saved" in str(told.value)
+    assert "1 picture is saved" in str(told.value)
     assert (tmp_path / "000001.png").read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 2
 

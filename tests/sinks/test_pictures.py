@@ -64,7 +64,7 @@ def test_frames_of_another_size_are_written_and_said(tmp_path):
             picture = media.make_picture(index, *size, "yuv420p")
             sink.write(Frame(picture, index, index, Fraction(1, 25), 1))
     assert len(media.decode(tmp_path / "out.mp4").pts) == 3
-    assert "1 pictures of another size were fitted between black bars" in sink.remarks
+    assert "1 picture of another size was fitted between black bars" in sink.remarks
 
 
 @pytest.mark.parametrize("codec", ["png", "gif", "qtrle"])

@@ -155,7 +155,7 @@ def test_a_full_disk_is_a_sentence(kind, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(sink._destination, "write", full)
-    known = "1 frames are in" if kind.lasting else "can be read only once it is whole"
+    known = "1 frame is in" if kind.lasting else "can be read only once it is whole"
     with pytest.raises(SinkError, match=rf"the disk is full.*{known}"):
         sink.write(frame)
     sink.close()
