@@ -134,9 +134,9 @@ def refuse_foreign(ledger: Ledger, wanted: Sequence[Wanted], *, overwrite: bool)
                     f"{given[target]}; name another -o"
                 )
     elif foreign:
+        there = counted(len(foreign), "result exists", "results exist")
         raise UsageError(
-            f"{counted(len(foreign), 'result exists', 'results exist')} already that this fleet has "
-            f"not written, such as {foreign[0]}; use --overwrite to replace them"
+            f"{there} already that this fleet has not written, such as {foreign[0]}; use --overwrite to replace them"
         )
     ledger.forget(others)
 
