@@ -136,7 +136,8 @@ def refuse_foreign(ledger: Ledger, wanted: Sequence[Wanted], *, overwrite: bool)
     elif foreign:
         there = counted(len(foreign), "result exists", "results exist")
         raise UsageError(
-            f"{there} already that this fleet has not written, such as {foreign[0]}; use --overwrite to replace them"
+            f"{there} already that this fleet has not written, such as {foreign[0]}; use "
+            "--overwrite to replace them"
         )
     ledger.forget(others)
 
