@@ -134,9 +134,9 @@ def refuse_foreign(ledger: Ledger, wanted: Sequence[Wanted], *, overwrite: bool)
                     f"{given[target]}; name another -o"
                 )
     elif foreign:
-        there = counted(len(foreign), "result exists", "results exist")
+        several = counted(len(foreign), "result exists", "results exist")
         raise UsageError(
-            f"{there} already that this fleet has not written, such as {foreign[0]}; use "
+            f"{several} already that this fleet has not written, such as {foreign[0]}; use "
             "--overwrite to replace them"
         )
     ledger.forget(others)

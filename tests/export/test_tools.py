@@ -291,3 +291,14 @@ def test_from_a_checkout_errors_are_a_sentence(monkeypatch, capsys):
 def test_a_box_without_area_that_is_alike_is_no_disagreement(thin):
     both = _instances((10, 10, 50, 50, 0.9, 0), (*thin, 0.8, 1))
     assert _compare(both, both).failures(Tolerance()) == []
+
+
+def test_people_are_told_in_words_how_a_model_resizes_and_how_good_it_is(tmp_path: Path) -> None:
+    from stream_export.tools.inspect import describe, describe_lines
+    from tests import tiny_models
+
+    lines = describe_lines(describe(tiny_models.bright(tmp_path / "bright.onnx")))
+    told = {line.split()[0]: line for line in lines if line.startswith(("resize", "accuracy"))}
+    assert set(told) == {"resize", "accuracy"}
+    assert not any("{" in line or '"' in line for line in told.values()), told
+    assert told["accuracy"].endswith("not measured")

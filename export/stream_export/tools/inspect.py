@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
 import typer
 
+from stream.words import counted
 from stream_export.metadata import check_contract, load_model, read_metadata, tensors
 from stream_export.registry import options_of
 
@@ -16,8 +18,8 @@ def announce(path: Path) -> None:
     metadata = read_metadata(load_model(path))
     size = path.stat().st_size / 1e6
     typer.echo(
-        f"{path}: {metadata.origin}, {len(metadata.names)} classes, {metadata.precision}, "
-        f"{size:.1f} MB"
+        f"{path}: {metadata.origin}, {counted(len(metadata.names), 'class', 'classes')}, "
+        f"{metadata.precision}, {size:.1f} MB"
     )
 
 
@@ -66,17 +68,36 @@ def describe_lines(found: dict[str, object]) -> list[str]:
         f"origin      {metadata['stream.origin']}",
         f"licence     {metadata['stream.licence']}; trained on {metadata['stream.training_data']}",
         f"precision   {metadata['stream.precision']}",
-        f"resize      {metadata['stream.resize']}",
+        f"resize      {_resizing(metadata['stream.resize'])}",
         f"classes     {len(names)}: {listed}",
         f"thresholds  score {metadata['stream.score_threshold']}, "
         f"mask {metadata['stream.mask_threshold']}",
-        f"accuracy    {metadata['stream.accuracy']}",
+        f"accuracy    {_measured(metadata['stream.accuracy'])}",
         *(f"{name:<11} {shape}" for name, shape in shapes.items()),
         f"made by     {found['producer']}, opset {found['opset']}, IR {found['ir_version']}",
         f"operators   {found['nodes']} nodes: "
         + ", ".join(f"{kind} {count}" for kind, count in operators.items()),
         "contract    kept",
     ]
+
+
+def _resizing(written: str) -> str:
+    """How pictures are resized, from the metadata's JSON."""
+    policy = json.loads(written)
+    size = f"{policy.get('width')}x{policy.get('height')}"
+    words: str = {
+        "shortest_edge": f"shortest edge {policy.get('shortest')}, unless the longest one would "
+        f"pass {policy.get('longest')}",
+        "letterbox": f"fitted into {size}",
+        "stretch": f"stretched to {size}",
+        "native": "by the graph, as its origin does",
+    }[policy["mode"]]
+    return words if policy["mode"] == "native" else f"{words}, {policy.get('interpolation')}"
+
+
+def _measured(written: str) -> str:
+    figures = json.loads(written or "{}")
+    return ", ".join(f"{value:.3g} {what}" for what, value in figures.items()) or "not measured"
 
 
 def _bytes(dims: list[int], kind: int) -> int:
