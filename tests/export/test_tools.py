@@ -294,11 +294,12 @@ def test_a_box_without_area_that_is_alike_is_no_disagreement(thin):
 
 
 def test_people_are_told_in_words_how_a_model_resizes_and_how_good_it_is(tmp_path: Path) -> None:
-    from stream_export.tools.inspect import describe, describe_lines
+    from stream_export.tools.inspect import _measured, describe, describe_lines
     from tests import tiny_models
 
     lines = describe_lines(describe(tiny_models.bright(tmp_path / "bright.onnx")))
     told = {line.split()[0]: line for line in lines if line.startswith(("resize", "accuracy"))}
     assert set(told) == {"resize", "accuracy"}
     assert not any("{" in line or '"' in line for line in told.values()), told
-    assert told["accuracy"].endswith("not measured")
+    assert told["accuracy"].endswith(" mask AP")
+    assert _measured("{}") == "not measured"

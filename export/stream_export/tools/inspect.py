@@ -97,7 +97,7 @@ def _resizing(written: str) -> str:
 
 def _measured(written: str) -> str:
     figures = json.loads(written or "{}")
-    return ", ".join(f"{value:.3g} {what}" for what, value in figures.items()) or "not measured"
+    return "; ".join(f"{value:.3g} {what}" for what, value in figures.items()) or "not measured"
 
 
 def _bytes(dims: list[int], kind: int) -> int:
