@@ -162,7 +162,7 @@ def bench(
             "gpu": lambda: gpu.measure(folder, model, provider, size),
             "peers": lambda: peers.measure(folder, model, provider, options.against or "", clips),
         }
-        usual = _OF_FILES if Path(model).is_file() else _OF_OTHERS
+        usual = _OF_FILES if _is_file(model) else _OF_OTHERS
         every = _ALL in (part or ())
         wanted = PARTS if every else tuple(dict.fromkeys(part or usual))
         figures, ended_by = _measured({name: parts[name] for name in wanted})
@@ -170,6 +170,12 @@ def bench(
         _tell(figures, options.json)
     if ended_by is not None and not (every and isinstance(ended_by, StreamError)):
         raise ended_by
+
+
+def _is_file(name: str) -> bool:
+    with contextlib.suppress(OSError):  # a name that is too long
+        return Path(name).is_file()
+    return False
 
 
 def _measured(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,12 +116,17 @@ def find(model: str | Path, folder: Path = FOLDER) -> Entry:
     name, _, precision = text.rpartition(".")
     if name in catalogue and precision in catalogue[name].files:
         return Entry(text, {precision: catalogue[name].files[precision]})
-    path = Path(model).expanduser()
+    # Path's own raises where nobody knows that user.
+    path = Path(os.path.expanduser(text))  # noqa: PTH111
     named = path.suffix.lower() in (".onnx", *CHECKPOINTS)
-    if named or path.is_file() or path.is_dir() or len(path.parts) > 1:
-        if path.is_dir():
+    try:
+        is_folder, there = path.is_dir(), path.exists()
+    except OSError as error:  # too long, say, or in a folder that is closed to us
+        raise ModelError(f"there is no model file {text!r}: {error.strerror}") from error
+    if named or there or len(path.parts) > 1:
+        if is_folder:
             raise ModelError(f"{text!r} is a folder, a model is one .onnx file")
-        if not path.exists():
+        if not there:
             raise ModelError(f"there is no model file {text!r}")
         return Entry(text, {"": path})
     if not catalogue:

@@ -66,6 +66,14 @@ def test_what_is_not_there(folder: Path, model: str, message: str) -> None:
         catalogue.find(model, folder)
 
 
+@pytest.mark.parametrize(
+    "model", ["~nobody-of-that-name/mine.onnx", 300 * "a", 300 * "a" + ".onnx"]
+)
+def test_a_path_that_cannot_be_looked_up_is_not_there(folder: Path, model: str) -> None:
+    with pytest.raises(ModelError, match="there is no model file"):
+        catalogue.find(model, folder)
+
+
 def test_a_folder_is_no_model(folder: Path) -> None:
     with pytest.raises(ModelError, match="is a folder"):
         catalogue.find(folder, folder)
