@@ -3,133 +3,47 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Self, Unpack, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.asked import grouped, plan_of, suited
 from stream.drawing import draw
 from stream.errors import UsageError
 from stream.frame import ColourTags, Frame, SegmentedFrame, VideoInfo
-from stream.groups import build, leaves, read, unknown
+from stream.groups import leaves, unknown
 from stream.inference.preprocess import check_rgb
 from stream.instances import Instances
 from stream.keywords import OpenKeywords, ProcessKeywords, WriterKeywords
-from stream.option import Value
 from stream.options import (
-    CameraOptions,
-    CountOptions,
-    CutOptions,
-    DecodingOptions,
-    InputOptions,
-    ModelOptions,
-    NetworkOptions,
     OutputOptions,
     PictureOptions,
-    ReplayOptions,
-    TrackingOptions,
 )
 from stream.pixels import video_picture
 from stream.run.opening import without_lost
-from stream.run.plan import OutputPlan, RunPlan, SourcePlan, beside_masks, masks_plan
+from stream.run.plan import RunPlan, beside_masks, masks_plan
 from stream.run.report import RunReport
 from stream.run.run import OnFrame
 from stream.run.setup import Prepared, execute, prepared
 from stream.sinks import check_records
 from stream.sinks.caller import CALLER
-from stream.sinks.nothing import NOTHING
 from stream.sinks.video import VideoSink
 from stream.sources.base import Target
+from stream.words import counted
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
     from stream.inference.segmenter import Segmenter
 
 __all__ = ["Video", "VideoWriter", "draw", "open", "process"]
 
-Group = TypeVar("Group", bound="DataclassInstance")
-
 _FULL_RANGE = {1: False, 2: True}
-
-
-def _grouped(group: type[Group], given: dict[str, object]) -> Group:
-    """A group of options of those given that are its own, which are taken out.
-
-    Texts mean what they mean on the command line; None is what holds where nothing is given.
-
-    Raises:
-        UsageError: a value is of another kind or out of its range; one sentence with its name.
-    """
-    values: dict[str, Value] = {}
-    for name, leaf in leaves(group).items():
-        value = given.pop(name, None)
-        if value is not None:
-            values[name] = read(leaf, _plain(value), name)
-    return build(group, values)
-
-
-def _plain(value: object) -> object:
-    """A value as a configuration file would hold it."""
-    if isinstance(value, Path | Fraction):
-        return str(value) if isinstance(value, Path) else float(value)
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(one) for one in value]
-    return value
-
-
-def _plan(
-    target: Target, outputs: Sequence[str | Path], track: bool | str, options: Mapping[str, object]
-) -> RunPlan:
-    """What the keyword arguments of `open` and `process` ask for.
-
-    Raises:
-        UsageError: a keyword that there is not.
-    """
-    rest = dict(options)
-    source = SourcePlan(
-        target,
-        InputOptions(
-            _grouped(CutOptions, rest),
-            _grouped(ReplayOptions, rest),
-            _grouped(CameraOptions, rest),
-            _grouped(NetworkOptions, rest),
-            _grouped(DecodingOptions, rest),
-        ),
-    )
-    painted = tuple(outputs) != (CALLER,)
-    groups = (InputOptions, CountOptions, ModelOptions)
-    of_outputs = (PictureOptions, OutputOptions)
-    for name in () if painted else rest:
-        if any(name in leaves(one) for one in of_outputs):
-            raise UsageError(
-                f"{name} is of stream.process: what stream.open gives is not painted, which "
-                "stream.draw does"
-            )
-    picture, written = _grouped(PictureOptions, rest), _grouped(OutputOptions, rest)
-    if isinstance(track, bool):
-        followed = TrackingOptions() if track else TrackingOptions(tracker="none")
-    else:
-        followed = TrackingOptions(tracker=track)
-    plan = RunPlan(
-        source,
-        tuple(OutputPlan(str(one), picture, written) for one in outputs or (NOTHING,)),
-        _grouped(ModelOptions, rest),
-        followed,
-        counts=_grouped(CountOptions, rest),
-    )
-    if rest:
-        known = [name for one in groups + (of_outputs if painted else ()) for name in leaves(one)]
-        raise unknown("option", next(iter(rest)), sorted(known))
-    return plan
 
 
 class Video:
@@ -224,19 +138,21 @@ def open(
         target: a path, an address, a camera's number or device, "pattern", or uint8 RGB arrays
             [H, W, 3], of which `fps` says the rate.
         track: whether objects keep an identity over time; or a tracker's name.
-        segmenter: loaded already; else `model`, `provider` and so on say which is loaded.
+        segmenter: loaded already, and with its own thresholds and classes where these are not
+            among the options; else `model`, `provider` and so on say which is loaded.
         options: what the command line has, under the same names: `model`, `provider`, `threshold`,
             `mask_threshold`, `classes`, `every`, `start`, `end`, `limit`, `size`, `fps`, ...
 
     Raises:
         StreamError: the source or the model cannot be opened, or an option makes no sense.
     """
-    return Video(_plan(target, (CALLER,), track, options), segmenter)
+    plan = plan_of(target, (CALLER,), track, options)
+    return Video(plan, suited(segmenter, plan.model, options))
 
 
 def process(
     target: Target,
-    output: str | Path | Sequence[str | Path] = (),
+    output: str | Path | Sequence[str | Path] | None = None,
     *,
     records: str | Path | Sequence[str | Path] = (),
     masks: str | Path | None = None,
@@ -271,20 +187,23 @@ def process(
     named = [str(one) for one in _several(records)]
     for one in named:
         check_records(one)
-    plan = _plan(target, [*_several(output), *named], track, options)
+    plan = plan_of(target, [*_several(output), *named], track, options)
     if masks is not None:
         rest: dict[str, object] = {**options}
-        picture, files = _grouped(PictureOptions, rest), _grouped(OutputOptions, rest)
+        picture, files = grouped(PictureOptions, rest), grouped(OutputOptions, rest)
         others = tuple(replace(one, picture=beside_masks(picture)) for one in plan.outputs)
         plan = replace(plan, outputs=(*others, masks_plan(str(masks), picture, files)))
     called = cast("OnFrame | None", on_frame)
-    report, outcome = execute(plan, segmenter=segmenter, on_frame=called)
+    own = suited(segmenter, plan.model, options)
+    report, outcome = execute(plan, segmenter=own, on_frame=called)
     if outcome.error is not None:
         raise outcome.error
     return report
 
 
-def _several(given: str | Path | Sequence[str | Path]) -> list[str | Path]:
+def _several(given: str | Path | Sequence[str | Path] | None) -> list[str | Path]:
+    if given is None:
+        return []
     return [given] if isinstance(given, (str, Path)) else list(given)
 
 
@@ -311,7 +230,7 @@ class VideoWriter:
             raise UsageError(f"the rate is pictures per second, above 0, not {rate}")
         self._rate = Fraction(rate).limit_denominator(1001)
         rest: dict[str, object] = {**options}
-        self._options = _grouped(OutputOptions, rest)
+        self._options = grouped(OutputOptions, rest)
         if rest:
             raise unknown("option", next(iter(rest)), leaves(OutputOptions))
         VideoSink.check(str(path), self._options)
@@ -319,6 +238,9 @@ class VideoWriter:
         self._said: list[str] = []
         self._closed = False
         self.frames = 0
+
+    def __repr__(self) -> str:
+        return f"VideoWriter({str(self.path)!r}, {counted(self.frames, 'frame')})"
 
     @property
     def remarks(self) -> list[str]:

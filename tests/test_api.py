@@ -126,6 +126,17 @@ def test_a_part_of_what_has_none_is_refused(bright, target, given, tmp_path, mon
         stream.open(target, segmenter=bright, **given)
 
 
+def test_masks_lie_beside_what_is_written(bright, tmp_path):
+    stream.process(pictures(2), tmp_path / "out.mp4", masks=tmp_path / "masks", segmenter=bright)
+    stream.process(pictures(2), None, masks=str(tmp_path / "alone"), segmenter=bright)
+    for folder in ("masks", "alone"):
+        assert sorted(one.name for one in (tmp_path / folder).iterdir()) == [
+            "000000.png",
+            "000001.png",
+        ]
+    assert (tmp_path / "out.mp4").stat().st_size > 500
+
+
 def test_one_array_is_no_video_and_a_batch_is_one(bright):
     for wrong in (pictures()[0], pictures()[0][0]):
         with pytest.raises(UsageError, match=r"is no video.*stream\.Segmenter"):
@@ -195,6 +206,28 @@ def test_what_was_found_travels_to_other_processes(bright):
     assert repr(bright).startswith("Segmenter('") and "classes)" in repr(bright)
     report = stream.process(pictures(1), segmenter=bright)
     assert pickle.loads(pickle.dumps(report)).frames_out == 1
+
+
+def test_a_segmenter_that_is_loaded_obeys_the_call_and_stays_as_it_was(bright, tmp_path):
+    def found(**given):
+        with stream.open(pictures(2), segmenter=bright, **given) as video:
+            return [len(frame.instances) for frame in video]
+
+    score = float(bright(pictures()[0]).scores[0])
+    other = next(name for name in bright.names if name != "person")
+    assert found() == [1, 1]
+    assert found(threshold=(1 + score) / 2) == found(classes=other) == [0, 0]
+    assert found(classes="person", mask_threshold=0.9) == [1, 1]
+    report = stream.process(pictures(2), segmenter=bright, classes=[other])
+    assert report.found_frames == 0
+    assert bright.threshold < score and bright.classes is None
+    for given in ({"model": "default"}, {"provider": "cpu"}):
+        with pytest.raises(UsageError, match="the segmenter is loaded already"):
+            found(**given)
+    with pytest.raises(UsageError, match=r"is a stream\.Segmenter, not 'default'"):
+        stream.open(pictures(), segmenter="default")
+    with pytest.raises(UsageError, match="no class 'persn'"):
+        found(classes="persn")
 
 
 def test_leaving_in_any_way_leaves_nothing_behind(bright):

@@ -1,0 +1,140 @@
+"""What the keyword arguments of a program's calls ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from stream.errors import UsageError
+from stream.groups import build, leaves, read, unknown
+from stream.option import Value
+from stream.options import (
+    CameraOptions,
+    CountOptions,
+    CutOptions,
+    DecodingOptions,
+    InputOptions,
+    ModelOptions,
+    NetworkOptions,
+    OutputOptions,
+    PictureOptions,
+    ReplayOptions,
+    TrackingOptions,
+)
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.sinks.caller import CALLER
+from stream.sinks.nothing import NOTHING
+from stream.sources.base import Target
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from stream.inference.segmenter import Segmenter
+
+Group = TypeVar("Group", bound="DataclassInstance")
+
+
+def grouped(group: type[Group], given: dict[str, object]) -> Group:
+    """A group of options of those given that are its own, which are taken out.
+
+    Texts mean what they mean on the command line; None is what holds where nothing is given.
+
+    Raises:
+        UsageError: a value is of another kind or out of its range; one sentence with its name.
+    """
+    values: dict[str, Value] = {}
+    for name, leaf in leaves(group).items():
+        value = given.pop(name, None)
+        if value is not None:
+            values[name] = read(leaf, _plain(value), name)
+    return build(group, values)
+
+
+def _plain(value: object) -> object:
+    """A value as a configuration file would hold it."""
+    if isinstance(value, Path | Fraction):
+        return str(value) if isinstance(value, Path) else float(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(one) for one in value]
+    return value
+
+
+def plan_of(
+    target: Target, outputs: Sequence[str | Path], track: bool | str, options: Mapping[str, object]
+) -> RunPlan:
+    """What the keyword arguments of `open` and `process` ask for.
+
+    Raises:
+        UsageError: a keyword that there is not.
+    """
+    rest = dict(options)
+    source = SourcePlan(
+        target,
+        InputOptions(
+            grouped(CutOptions, rest),
+            grouped(ReplayOptions, rest),
+            grouped(CameraOptions, rest),
+            grouped(NetworkOptions, rest),
+            grouped(DecodingOptions, rest),
+        ),
+    )
+    painted = tuple(outputs) != (CALLER,)
+    groups = (InputOptions, CountOptions, ModelOptions)
+    of_outputs = (PictureOptions, OutputOptions)
+    for name in () if painted else rest:
+        if any(name in leaves(one) for one in of_outputs):
+            raise UsageError(
+                f"{name} is of stream.process: what stream.open gives is not painted, which "
+                "stream.draw does"
+            )
+    picture, written = grouped(PictureOptions, rest), grouped(OutputOptions, rest)
+    if isinstance(track, bool):
+        followed = TrackingOptions() if track else TrackingOptions(tracker="none")
+    else:
+        followed = TrackingOptions(tracker=track)
+    plan = RunPlan(
+        source,
+        tuple(OutputPlan(str(one), picture, written) for one in outputs or (NOTHING,)),
+        grouped(ModelOptions, rest),
+        followed,
+        counts=grouped(CountOptions, rest),
+    )
+    if rest:
+        known = [name for one in groups + (of_outputs if painted else ()) for name in leaves(one)]
+        raise unknown("option", next(iter(rest)), sorted(known))
+    return plan
+
+
+def suited(
+    segmenter: Segmenter | None, asked: ModelOptions, given: Mapping[str, object]
+) -> Segmenter | None:
+    """A segmenter that is loaded already, with the thresholds and classes that are asked for.
+
+    Raises:
+        UsageError: it is none, another model is asked for, or it has no such class.
+    """
+    if segmenter is None:
+        return None
+    if not hasattr(segmenter, "sharing"):
+        raise UsageError(
+            f"the segmenter is a stream.Segmenter, not {segmenter!r}: stream.Segmenter.load makes "
+            "one"
+        )
+    for name in ("model", "provider"):
+        if given.get(name) is not None:
+            raise UsageError(
+                f"{name} says what is to be loaded, and the segmenter is loaded already"
+            )
+    own = segmenter.sharing()
+    own.threshold = own.threshold if asked.threshold is None else asked.threshold
+    if asked.mask_threshold is not None:
+        own.mask_threshold = asked.mask_threshold
+    if asked.classes is not None:
+        own.classes = asked.classes
+    return own
