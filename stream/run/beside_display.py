@@ -358,7 +358,7 @@ class BesideDisplay(Schedule):
         self._looked = now
         before, counts = self._before, self._counts()
         self._before = counts
-        # Where there was no room for those that wait, fewer inferences would make it worse.
+        # With fewer inferences more would wait.
         left_out, self._left_out = self._held.left_out - self._left_out, self._held.left_out
         lost = max(0, counts.dropped - before.dropped - left_out)
         came = counts.frames_out - before.frames_out

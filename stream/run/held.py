@@ -16,7 +16,7 @@ from stream.run.schedule import Work
 from stream.run.unsure import anybody, doubting
 from stream.timing import timed
 
-_STEADY = 150
+_STEADY = 75
 """Frames for which the delay has to be longer than needed before it becomes shorter: frames are
 lost each time, and what inference takes on a busy machine is not the same every time."""
 
@@ -78,7 +78,7 @@ class Held:
         self.longest = 0.0
         """Seconds of the source by which a frame was late at most."""
         self.left_out = 0
-        """Frames that there was no room for."""
+        """Frames that there was no room for, or that were hurried and may be lost behind it."""
 
     def __len__(self) -> int:
         return len(self._line)
@@ -141,6 +141,7 @@ class Held:
             self._spare.append(known - count)
         if len(self._spare) == _STEADY and min(self._spare):
             count += min(self._spare)
+            self.left_out += min(self._spare)
             self._spare.clear()
         for _ in range(count):
             yield from self._leave(fine=fine)
