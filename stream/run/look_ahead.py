@@ -138,9 +138,9 @@ class LookAhead(Schedule):
         yield from self._end()
 
     def _end(self) -> list[Work]:
-        """Gives the frames behind the last key; nobody is to be bare in the last one either."""
+        """Gives the frames behind the last key, of which the last one is inferred."""
         last = next((one for one in reversed(self._waiting) if isinstance(one[0], Job)), None)
-        if last is None or last[1] is None or not self._finder.covers:
+        if last is None or last[1] is None:
             return self._release(None, None)
         job, grey = last
         assert isinstance(job, Job)

@@ -139,6 +139,6 @@ def test_every_in_footage_keeps_every_frame(stream, clip, bright, tmp_path):
     assert result.code == 0, result.err
     run = json.loads((tmp_path / "run.json").read_text())["runs"][0]
     assert (run["frames_in"], run["frames_out"]) == (24, 24)
-    assert run["stages"]["infer"]["frames"] == 8
-    assert "inference ran on 8 frames; to the other 16" in " ".join(run["remarks"])
+    assert run["stages"]["infer"]["frames"] == 9, "every third, and the last one"
+    assert "inference ran on 9 frames; to the other 15" in " ".join(run["remarks"])
     assert (tmp_path / "out.mp4").stat().st_size > 1000
