@@ -70,7 +70,8 @@ def engines(model: Path, against: str = "") -> Iterator[Figure]:
             yield Figure(name, None, "s", detail=row.note)
             continue
         told = [] if row.ratio is None else [f"{row.ratio:.2f} × as fast as torchvision"]
-        told += [f"{row.instances} instances", row.note]
+        plural = "" if row.instances == 1 else "s"
+        told += [f"{row.instances} instance{plural}", row.note]
         if row.size not in sizes:
             told.append(where)
         sizes.add(row.size)

@@ -245,5 +245,8 @@ def _packages() -> dict[str, str]:
 def _value(figure: Figure) -> str:
     if figure.value is None:
         return "did not run"
-    number = str(figure.value) if isinstance(figure.value, int) else f"{figure.value:.2f}"
-    return f"{number} {figure.unit}"
+    if isinstance(figure.value, int):
+        return f"{figure.value} {figure.unit}"
+    # Of what is small, two digits that say something.
+    digits = ".2f" if figure.value >= 0.1 or not figure.value else ".2g"
+    return f"{figure.value:{digits}} {figure.unit}"

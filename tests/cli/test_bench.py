@@ -8,7 +8,7 @@ import pytest
 
 from stream.bench import compositing, speed
 from stream.bench.figures import Figure
-from stream.cli.bench import PARTS
+from stream.cli.bench import PARTS, _value
 from stream.errors import UsageError
 
 
@@ -30,6 +30,13 @@ def test_figures_are_told_and_written_with_what_they_depend_on(stream):
     assert {"av", "numpy"} <= set(told["packages"])
     # They may be measured anew.
     assert stream("bench", "--part", "compositing", "--json", "figures.json").code == 0
+
+
+def test_small_figures_keep_digits_that_say_something():
+    values = {12.345: "12.35 s", 0.1: "0.10 s", 0.0042: "0.0042 s", 0.0: "0.00 s", 3: "3 s"}
+    for value, told in values.items():
+        assert _value(Figure("one", value, "s")) == told
+    assert _value(Figure("one", None, "s")) == "did not run"
 
 
 def test_a_part_that_cannot_be_measured_loses_no_other(stream):
