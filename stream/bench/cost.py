@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stream.bench.figures import Figure
+from stream.errors import UsageError
 from stream.options import (
     InputOptions,
     ModelOptions,
@@ -34,9 +35,13 @@ def measure(folder: Path, model: str, provider: str, clips: Sequence[Path]) -> I
         model: a name or a file.
         provider: where it runs.
         clips: films; those of 1920 x 1080 say what an hour of such costs.
+
+    Raises:
+        UsageError: no films are named.
+        StreamError: a film or the model cannot be used.
     """
     if not clips:
-        yield Figure("an hour", None, "core-hours", detail="name films of 1920x1080 with --clips")
+        raise UsageError("what an hour costs is measured on films: name some with --clips")
     asked = ModelOptions(model, provider=provider)
     segmenter = load_segmenter(asked, live=False, threads=1)
     for place, clip in enumerate(clips):

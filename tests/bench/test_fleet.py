@@ -9,6 +9,7 @@ import pytest
 from stream.bench import cost
 from stream.bench.fleet import ThoughtOf
 from stream.bench.material import make_clip
+from stream.errors import UsageError
 from stream.fleet.driver import Driver
 from stream.fleet.entries import State, Wanted
 from stream.fleet.ledger import Ledger
@@ -43,5 +44,5 @@ def test_an_hour_is_said_in_core_hours_and_at_prices(tmp_path: Path) -> None:
     assert figure.value is not None and 0 < figure.value < 2
     assert figure.unit == "core-hours"
     assert "30 frames" in figure.detail and "at 0.04" in figure.detail
-    (nothing,) = cost.measure(tmp_path, str(model), "cpu", [])
-    assert nothing.value is None
+    with pytest.raises(UsageError, match="--clips"):
+        next(cost.measure(tmp_path, str(model), "cpu", []))

@@ -57,6 +57,16 @@ def test_a_part_alone_that_cannot_be_measured_is_one_sentence(stream, tmp_path):
     assert not (tmp_path / "figures.json").exists()
 
 
+@pytest.mark.parametrize("part", ["cost", "edges", "identity"])
+def test_what_is_measured_on_clips_asks_for_them_before_a_model_is_opened(
+    stream, monkeypatch, part
+):
+    monkeypatch.setattr(speed.Segmenter, "load", lambda *told, **how: pytest.fail("it is opened"))
+    result = stream("bench", "--part", part)
+    assert (result.code, result.out) == (2, "")
+    assert "--clips" in result.err and len(result.err.strip().splitlines()) == 1
+
+
 def test_who_has_seen_enough_sees_what_there_is(stream, monkeypatch):
     def stopped(folder):
         raise KeyboardInterrupt
