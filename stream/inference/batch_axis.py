@@ -16,6 +16,7 @@ import numpy as np
 
 from stream.inference.contract import INPUT
 from stream.inference.onnx_nodes import Node, tensor_head, tensor_value
+from stream.inference.onnx_shapes import Shape, listed, shape_of
 
 
 class Role(Enum):
@@ -42,13 +43,13 @@ class Known:
         role: what it is.
         axes: how many it has, where it is all pictures'; where it lists the sides of such a one, as
             it is for one picture, how many that has.
-        shape: where it is the file's own; None where that is computed.
-        value: the content of its TensorProto, likewise.
+        shape: of what is no picture's, as far as it is known.
+        value: the content of its TensorProto, where it is the file's own and not computed.
     """
 
     role: Role
     axes: int = 0
-    shape: tuple[int, ...] | None = None
+    shape: Shape | None = None
     value: memoryview | None = None
 
 
@@ -101,7 +102,7 @@ def follow(
         given = [known[name] for name in node.inputs]
         step = _step(node, given)
         steps.append(step)
-        made = _stored(node, given) if step.role is Role.STORED else Known(step.role, step.axes)
+        made = _made(node, given, step)
         known.update(dict.fromkeys((name for name in node.outputs if name), made))
     return known, steps
 
@@ -110,13 +111,18 @@ def _of_file(content: memoryview) -> Known:
     return Known(Role.STORED, shape=tensor_head(content)[1], value=content)
 
 
-def _stored(node: Node, given: Sequence[Known]) -> Known:
-    """What a node makes of nothing but the file's own."""
+def _made(node: Node, given: Sequence[Known], step: Step) -> Known:
+    """What is known of a node's outputs."""
+    if step.role in (Role.TOGETHER, Role.ALONE):
+        return Known(step.role, step.axes)
     if node.value is not None:
         return _of_file(node.value)
-    # Weights are kept as halves or bytes, and are as large when they are not.
-    alike = node.kind in ("Cast", "DequantizeLinear", "Identity")
-    return Known(Role.STORED, shape=given[0].shape if alike else None)
+    if step.role is Role.SHARED and given[0].role is Role.TOGETHER:
+        return Known(step.role, step.axes, listed(node, given[0].axes))
+    shapes, numbers = [one.shape for one in given], [_told(one) for one in given]
+    # Of several outputs each would be another.
+    shape = shape_of(node, shapes, numbers) if len(node.outputs) == 1 else None
+    return Known(step.role, step.axes, shape)
 
 
 def _step(node: Node, given: Sequence[Known]) -> Step:
@@ -185,6 +191,13 @@ def _along(default: int) -> Rule:
 def _levels(node: Node, given: Sequence[Known]) -> Step | None:
     """Rounded, or not any more: by one scale, or by one for each along an axis."""
     return _kept(given[0].axes) if given[1].shape == () else _along(1)(node, given)
+
+
+def _picked(node: Node, given: Sequence[Known]) -> Step | None:
+    """Rows, columns or channels by their places."""
+    axes, places = given[0].axes, given[1].shape
+    along = node.whole.get("axis", (0,))[0] % axes
+    return _kept(axes - 1 + len(places)) if along and places is not None else None
 
 
 def _transposed(node: Node, given: Sequence[Known]) -> Step | None:
@@ -312,6 +325,7 @@ _OF_FIRST = _by_kind(
         "Sigmoid Softplus Softsign SpaceToDepth Sqrt Tanh": _each,
         "DequantizeLinear QuantizeLinear": _levels,
         "Flatten": _flat,
+        "Gather": _picked,
         "Gemm": _summed,
         "LayerNormalization LogSoftmax Softmax": _along(-1),
         "Pad": _padded,

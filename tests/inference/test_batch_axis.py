@@ -101,6 +101,30 @@ TOGETHER: dict[str, Case] = {
         ],
         {"s": ints(0, 2, -1)},
     ),
+    "columns by places, weighted, as torchvision enlarges": (
+        [
+            make("Shape", "x", "sides", start=2),
+            make("Gather", "sides last", "width"),
+            make("Range", "zero width one", "places"),
+            make("Cast", "places", "number", to=TensorProto.FLOAT),
+            make("Mul", "number half", "source"),
+            make("Floor", "source", "low"),
+            make("Sub", "source low", "weight"),
+            make("Reshape", "weight across", "weights"),
+            make("Cast", "low", "picked", to=TensorProto.INT64),
+            make("Gather", "x picked", "left", axis=3),
+            make("Mul", "left weights"),
+        ],
+        {
+            "last": np.int64(1),
+            "zero": np.int64(0),
+            "one": np.int64(1),
+            "half": np.float32(0.5),
+            "across": ints(1, 1, 1, -1),
+        },
+    ),
+    "a channel by its place": ([make("Gather", "x c", axis=1)], {"c": np.int64(2)}),
+    "a table of channels": ([make("Gather", "x c", axis=-3)], {"c": ints(0, 2).reshape(1, 2)}),
     "flat by its own operator": ([make("Flatten", "x")], {}),
     "a part of the columns": (
         [make("Slice", "x from to along")],
@@ -140,6 +164,15 @@ TOGETHER: dict[str, Case] = {
 ALONE: dict[str, Case] = {
     "numbers of more axes": ([make("Add", "x c")], {"c": floats(1, 1, 4, 1, 1)}),
     "numbers for several": ([make("Mul", "x c")], {"c": floats(2, 4, 1, 1)}),
+    "numbers that may be several": (
+        [
+            make("Shape", "x", "sides"),
+            make("Cast", "sides", "floats", to=TensorProto.FLOAT),
+            make("Reshape", "floats column", "of"),
+            make("Mul", "x of"),
+        ],
+        {"column": ints(-1, 1, 1, 1)},
+    ),
     "joined along the first axis": ([make("Concat", "x x", axis=0)], {}),
     "joined from the end along the first": ([make("Concat", "x x", axis=-4)], {}),
     "joined with the file's own": ([make("Concat", "x c", axis=1)], {"c": floats(1, 2, 6, 8)}),
