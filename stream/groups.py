@@ -188,7 +188,7 @@ def range_of(option: Option) -> str:
 
 
 # Words for the same thing; by its letters "gpu" would be nearest to "cpu", its opposite.
-_OTHER_WORDS = {
+_VALUES = {
     "gpu": "cuda",
     "nvidia": "cuda",
     "cudnn": "cuda",
@@ -200,13 +200,46 @@ _OTHER_WORDS = {
     "mask": "binary",
 }
 
+_OTHER_WORDS = {
+    # Options, as other programs call them.
+    **dict.fromkeys(("conf", "confidence", "score", "min-score", "score-threshold"), "threshold"),
+    **dict.fromkeys(("weights", "checkpoint", "network", "onnx"), "model"),
+    **dict.fromkeys(("gpu", "cuda", "use-gpu", "backend", "ep"), "provider"),
+    **dict.fromkeys(("effect", "mode", "style", "visualize", "overlay"), "look"),
+    **dict.fromkeys(("stride", "skip", "interval", "frame-skip", "vid-stride"), "every"),
+    **dict.fromkeys(("quality", "bitrate", "cq"), "crf"),
+    **dict.fromkeys(("frames", "max-frames", "num-frames"), "limit"),
+    **dict.fromkeys(("force", "yes", "replace", "y"), "overwrite"),
+    **dict.fromkeys(("headless", "no-window", "no-show", "no-gui"), "no-display"),
+    **dict.fromkeys(("show", "view", "window", "gui"), "display"),
+    **dict.fromkeys(("resolution", "imgsz", "dimensions"), "size"),
+    **dict.fromkeys(("framerate", "frame-rate"), "fps"),
+    **dict.fromkeys(("save", "out", "dest", "destination"), "output"),
+    **dict.fromkeys(("json", "csv", "save-txt", "results"), "records"),
+    **dict.fromkeys(("ss", "seek", "begin"), "start"),
+    **dict.fromkeys(("filter-classes", "only", "names"), "classes"),
+    **dict.fromkeys(("anonymize", "anonymise", "redact"), "hide"),
+    "duration": "end",
+    "retry": "give-up",
+}
+
+
+_SLIP = 0.88
+"""How like a word must be to another to be that one with a slip of the fingers, by difflib."""
+
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known word that was most likely meant; "" where none is near."""
     known = list(known)
-    other = _OTHER_WORDS.get(word.casefold())
-    if other in known:
-        return other
+    close = difflib.get_close_matches(word, known, n=1, cutoff=_SLIP)
+    if close:
+        return close[0]
+    dashes = "--" if word.startswith("--") else ""
+    plain = word.removeprefix("--").casefold().replace("_", "-")
+    for other in filter(None, (_VALUES.get(plain), _OTHER_WORDS.get(plain))):
+        for spelt in (f"{dashes}{other}", f"{dashes}{other.replace('-', '_')}"):
+            if spelt in known:
+                return spelt
     return next(iter(difflib.get_close_matches(word, known, n=1)), "")
 
 

@@ -134,15 +134,24 @@ def written(
         UsageError: a format is asked for of standard output, which nothing goes to.
     """
     files = tuple(files)
-    if options.format is not None and STANDARD_OUTPUT not in files:
-        raise UsageError(
-            f"--format {options.format} is about standard output: -o -; of files the ending says it"
-        )
+    check_format(files, options)
     plain = replace(options, format=None)
     return (
         *(OutputPlan(one, picture, options) for one in files),
         *(OutputPlan(one, picture, plain) for one in records),
     )
+
+
+def check_format(files: Sequence[str], options: OutputOptions) -> None:
+    """Refuses a format for standard output where nothing goes there.
+
+    Raises:
+        UsageError: see above.
+    """
+    if options.format is not None and STANDARD_OUTPUT not in files:
+        raise UsageError(
+            f"--format {options.format} is about standard output: -o -; of files the ending says it"
+        )
 
 
 def with_masks(

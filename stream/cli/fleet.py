@@ -46,6 +46,7 @@ def fleet(
     if options.status:
         _say_status(inputs, output, options, asked.run)
         return
+    common.check_format((), asked.files)
     if output is None:
         raise UsageError("name the folder that the results go into: -o FOLDER")
     plan = RunPlan(

@@ -69,6 +69,7 @@ def image(
     """Segment pictures: a photo, a folder of photos or a pattern."""
     run, picture, files = asked.run, asked.picture, asked.files
     common.set_verbosity(quiet=run.quiet, verbose=run.verbose)
+    common.check_format((), files)
     from stream.cli._runs import make_folder, run_pictures, save_or_none
     from stream.run.opening import endings_for
     from stream.sources.folders import PICTURE_ENDINGS

@@ -286,7 +286,7 @@ def execute(
             remarks=[
                 *remarks,
                 *_said_of(ready, segmenter),
-                *unused(plan.outputs, photos=bool(run.source.info.pictures)),
+                *unused(plan.outputs, photos=bool(run.source.info.pictures), model=plan.model),
             ],
         )
         line = ProgressLine(

@@ -1,4 +1,4 @@
-"""Options of pictures that no layer obeys, which is mostly a look that was forgotten."""
+"""Options that nothing obeys, which is mostly a look that was forgotten."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from stream import sinks
 from stream.compositing.painter import expand
-from stream.options import PictureOptions
+from stream.groups import changed
+from stream.options import ModelOptions, PictureOptions
 from stream.run.plan import OutputPlan
 
 _OBEYED_BY = {
@@ -21,28 +22,43 @@ _OBEYED_BY = {
 }
 """Which layers of ours obey an option that is about them alone."""
 
+_OF_ENCODERS = ("codec", "crf", "preset")
 
-def unused(outputs: Iterable[OutputPlan], *, photos: bool) -> list[str]:
+
+def unused(
+    outputs: Iterable[OutputPlan], *, photos: bool, model: ModelOptions | None = None
+) -> list[str]:
     """Which options were asked for in vain, a sentence each.
 
     Args:
         outputs: of a run; in a window looks change, so that with one nothing is in vain.
         photos: whether the run is of photos.
+        model: how it looks at them.
     """
     usual, pictures = PictureOptions(), []
+    coded: set[str] = set()
+    encoded = False
     for output in outputs:
         kind = sinks.find(output.target, photos=photos, form=output.options.format)
         if kind.shows:
             return []
         if kind.paints:
             pictures.append(output.picture)
+            coded |= set(_OF_ENCODERS) & set(changed(output.options))
+        encoded = encoded or (kind.paints and kind.encodes)
+    said = []
+    if photos and model is not None and model.every is not None:
+        said.append("--every changed nothing, as each photo is looked at for itself")
+    if coded and not encoded:
+        names = " and ".join(f"--{name}" for name in _OF_ENCODERS if name in coded)
+        said.append(f"{names} changed nothing, as pictures are not encoded as a video is")
     layers = {name for picture in pictures for name in expand(picture.look)}
     asked = [
         name
         for name in _OBEYED_BY
         if any(getattr(picture, name) != getattr(usual, name) for picture in pictures)
     ]
-    return [
+    return said + [
         f"--{name.replace('_', '-')} changed nothing, as it is for the look "
         f"{' and the look '.join(_OBEYED_BY[name])}: --look {_OBEYED_BY[name][0]}"
         for name in asked

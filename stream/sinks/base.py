@@ -58,6 +58,9 @@ class Sink(ABC):
     photos: ClassVar[bool] = True
     """Whether photos go to it, which have nothing to do with each other; else only footage."""
 
+    encodes: ClassVar[bool] = True
+    """Whether an encoder of video makes it, which `codec`, `crf` and `preset` are about."""
+
     shows: ClassVar[bool] = False
     """Whether it shows frames as they come: only the newest counts, and others may be lost."""
 

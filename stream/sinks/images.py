@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import cv2
 import numpy as np
@@ -50,6 +50,8 @@ class ImageSink(Sink):
     quality 95. JPEG, PNG and WebP keep the colour profile and EXIF data of the file that a picture
     comes from.
     """
+
+    encodes: ClassVar[bool] = False
 
     @classmethod
     def accepts(cls, target: str) -> bool:

@@ -138,3 +138,12 @@ def test_a_damaged_picture_is_one_line_and_nothing_of_the_decoders(program, brig
     result = program("image", "cut.png", "--model", bright)
     assert result.code == 1
     assert result.err == "stream: cut.png is not a picture that can be read, or it is damaged\n"
+
+
+@pytest.mark.parametrize(
+    "command", [("image", "photo.png", "-o", "out.png"), ("fleet", ".", "-o", "x")]
+)
+def test_a_format_for_standard_output_is_refused_where_nothing_goes_there(stream, command):
+    result = stream(*command, "--format", "y4m")
+    assert result.code == 2
+    assert "--format y4m is about standard output" in result.err

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import stream
-from stream.options import PictureOptions
+from stream.options import ModelOptions, OutputOptions, PictureOptions
 from stream.run.plan import OutputPlan, masks_plan
 from stream.run.unused import unused
 from tests import tiny_models
@@ -45,6 +45,22 @@ def test_what_another_output_obeys_is_not_in_vain():
     assert said("overlay", "window", background="00FF00") == []
     assert said("overlay", "found.ndjson", background="00FF00") == []
     assert len(said("overlay", "out.png", photos=True, background="00FF00")) == 1
+
+
+def test_encoders_options_are_for_videos_and_intervals_for_what_moves():
+    files = OutputOptions(codec="ffv1", crf=3.0)
+
+    def of(*targets, photos=False, every=None):
+        outputs = [OutputPlan(one, options=files) for one in targets]
+        return unused(outputs, photos=photos, model=ModelOptions(every=every))
+
+    (sentence,) = of("out.png", photos=True)
+    assert sentence.startswith("--codec and --crf changed nothing")
+    assert of("out/%06d.png", "found.ndjson") == [sentence]
+    assert of("out.mkv", photos=True) == of("out.mkv", "out/%06d.png") == of("found.ndjson") == []
+    assert of("out.mkv", photos=True, every=3) == [
+        "--every changed nothing, as each photo is looked at for itself"
+    ]
 
 
 def test_the_report_says_it(tmp_path):
