@@ -106,6 +106,19 @@ def test_a_model_is_measured_end_to_end(tmp_path, monkeypatch, size):
     assert first.at_most == 2.0
 
 
+def test_the_pipeline_is_measured_against_decoding_and_encoding_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(speed, "_ROUNDS", 2)
+    monkeypatch.setattr(speed, "_FRAMES", 8)
+    small = lambda path, width, height, frames: make_clip(path, 320, 180, frames)  # noqa: E731
+    monkeypatch.setattr(speed, "make_clip", small)
+    (ratio,) = speed.measure_pipeline(tmp_path)
+    told = re.search(
+        r"; ([\d.]+) against ([\d.]+) fps, ([\d.]+) against ([\d.]+) ms of", ratio.detail
+    )
+    assert told is not None
+    assert ratio.value > 0 and all(float(one) > 0 for one in told.groups())
+
+
 def computing_away(told: str) -> set[str]:
     """What a card leaves to the CPU besides sums over shapes, of "2 of 20: Gather, Min"."""
     count, _, kinds = told.partition(": ")
