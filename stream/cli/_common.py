@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -221,6 +221,12 @@ def _console(*, stderr: bool) -> Console:
 
         Rich itself ends the program there, with exit code 1, whatever the run came to.
         """
+
+        def print(self, *objects: Any, **how: Any) -> None:
+            try:
+                super().print(*objects, **how)
+            except BrokenPipeError:  # releases of rich before `on_broken_pipe`
+                self.on_broken_pipe()
 
         def on_broken_pipe(self) -> None:
             self.quiet = True
