@@ -5,7 +5,8 @@
 RESULTS becomes a folder: what each step printed, the figures as JSON, and `summary.md`, which
 names the card. A step that fails, or takes too long, is told and the next one begins. With
 `--rehearse` the CPU stands in for the card wherever that is possible: that it runs counts then, not
-how fast. Besides `stream` and a card's libraries, PACKAGES are needed.
+how fast. Besides `stream` (or `PYTHONPATH` with the checkout) and a card's libraries, PACKAGES are
+needed.
 """
 
 from __future__ import annotations
