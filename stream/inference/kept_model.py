@@ -6,8 +6,10 @@ or a power cut has left with zeros in it: a provider would compute with it and a
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +30,8 @@ _KEPT, _MOST = 16, 2**30
 """Files kept and their bytes, each as large as its model: one has one for each size of input."""
 _ENDING, _BESIDE = ".onnx", ".bin"
 _METADATA = 14  # ModelProto.metadata_props
+_ROOM = 8
+"""Times a model's size that must be free where what is made of it is to be kept."""
 _READ = 1 << 20
 _LOOKS, _LOOK = 16, 4096
 
@@ -60,12 +64,23 @@ def kept_for(
     except OSError:
         return None
     try:
-        cache_folder(folder)
+        _need_room(cache_folder(folder), model)
     except OSError as error:
-        # A container's own disk may be read only, with all that was made before in it.
+        # A container's own disk may be read only, with all that was made before in it; what is left
+        # of a full one is for what the user makes.
         logger.info("nothing more can be kept in %s: %s", error.filename, error.strerror)
         return kept if is_whole(kept) else None
     return kept
+
+
+def _need_room(place: Path, model: Path) -> None:
+    """Makes sure that what is made of a model can be kept.
+
+    Raises:
+        OSError: the disk is nearly full.
+    """
+    if shutil.disk_usage(place).free < _ROOM * model.stat().st_size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place))
 
 
 def identity(model: Path) -> tuple[str, ...]:

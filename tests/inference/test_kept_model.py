@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -123,6 +124,20 @@ def test_what_was_kept_serves_where_nothing_can_be_written(
     assert kept_for("graphs", model, ["1.32"], SIDES) is None
     kept.write_bytes(kept.read_bytes()[:-2])
     assert kept_for("graphs", model, ["1.31"], SIDES) is None
+
+
+def test_what_is_left_of_a_full_disk_is_the_users(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_models.bright(tmp_path / "b.onnx")
+    kept = kept_for("graphs", model, ["1.31"], SIDES)
+    assert kept is not None
+    free = SimpleNamespace(free=4 * model.stat().st_size)
+    monkeypatch.setattr(kept_model.shutil, "disk_usage", lambda folder: free)
+    assert kept_for("graphs", model, ["1.31"], SIDES) is None
+    with written(kept) as part:
+        part.write_bytes(b"what was kept before serves")
+    assert kept_for("graphs", model, ["1.31"], SIDES) == kept
 
 
 def test_what_lies_beside_it_belongs_to_it(tmp_path: Path) -> None:
