@@ -14,7 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import cv2
@@ -225,10 +225,13 @@ class Batches:
         single = self._handles.take(size)
         trials = []
         for count in self._counts:
-            trial, same = self._measured(pictures[:count], single, opened.get(count))
-            if not same:
-                self.obstacle = f"{count} in one run have other answers"
-                trial = replace(trial, together=None)
+            try:
+                trial = self._measured(pictures[:count], single, opened.get(count))
+            except Exception as error:
+                if count not in opened:
+                    raise
+                self.obstacle = first_line(error)
+                trial = self._measured(pictures[:count], single, None)
             trials.append(trial)
         self.trials = tuple(trials)
         counts, self.apart = choose(trials)
@@ -237,10 +240,9 @@ class Batches:
                 self._counts = counts
             logger.info("%s", self.remark)
         else:
-            shares = ((one.together or one.apart) / one.alone for one in trials)
-            self._give_up(
-                self.obstacle or f"several at once take {100 * min(shares):.0f}% of that time"
-            )
+            least = min(min(one.apart, one.together or one.apart) / one.alone for one in trials)
+            cause = f"several at once take {100 * least:.0f}% of that time"
+            self._give_up(self.obstacle or cause)
         return opened
 
     def _measured(
@@ -248,15 +250,18 @@ class Batches:
         pictures: Sequence[Prepared],
         single: InferenceSession,
         several: InferenceSession | None,
-    ) -> tuple[Trial, bool]:
-        """What pictures take in each way, and whether answers are the same."""
+    ) -> Trial:
+        """What pictures take in each way.
+
+        Raises:
+            ValueError: their answers in one run are others.
+        """
         count = len(pictures)
 
         def alone(one: Prepared) -> Raw:
             return Raw(*infer(single, self._outputs, {INPUT: one.tensor}))
 
         took: list[list[float]] = []
-        same = True
         with ThreadPoolExecutor(count, "stream-trial") as pool:
             for _ in range(_ROUNDS + 1):
                 times = [self._clock()]
@@ -266,12 +271,13 @@ class Batches:
                 times.append(self._clock())
                 if several is not None:
                     found = self._run(several, pictures)
-                    same = same and all(map(_alike, wanted, found))
                     times.append(self._clock())
+                    if not all(map(_alike, wanted, found)):
+                        raise ValueError(f"{count} in one run have other answers")
                 took.append([(after - before) / count for before, after in pairwise(times)])
         # The first round is slow: a card plans and takes memory.
         medians = [statistics.median(one) for one in zip(*took[1:], strict=True)]
-        return Trial(count, medians[0], medians[1], medians[2] if several else None), same
+        return Trial(count, medians[0], medians[1], medians[2] if several else None)
 
     def _run(self, session: InferenceSession, pictures: Sequence[Prepared]) -> list[Raw]:
         places = range(len(pictures))

@@ -97,7 +97,7 @@ class Route:
             opened, "" for none; None where the provider has no such.
         plans: whether it plans a convolution anew whenever another shape comes than the last one,
             which takes longer than computing it: then shapes are kept the same.
-        batches: whether it may gain by several pictures at once; TensorRT builds minutes for each.
+        batches: whether it may gain by several pictures at once: TensorRT would build for minutes.
         compiles: its release, where it compiles models and what it compiled can be kept as a file
             that stands for the model; else "".
     """

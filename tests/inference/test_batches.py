@@ -214,6 +214,18 @@ def test_other_answers_are_found_out(made: Maker) -> None:
     assert several.remark.endswith("2 in one run have other answers")
 
 
+def test_runs_side_by_side_remain_where_one_run_for_several_fails(
+    made: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "choose", lambda trials: ((), 2))
+    several, sessions = made(15, 24)
+    sessions[4].fails = True
+    several.prepare(SIZE)
+    assert [one.together is None for one in several.trials] == [False, True]
+    assert several.obstacle == "out of memory" and several.apart == 2 and several.most == 1
+    assert "at once: up to 2 side by side, in 100% of the time" in several.remark
+
+
 def test_what_fails_once_is_not_tried_again(made: Maker) -> None:
     several, sessions = made(15, 24)
     several.prepare(SIZE)
