@@ -195,7 +195,7 @@ def test_hardly_anybody_is_bare_between_two_inferences(name, people, shared_medi
     assert outcome.error is None and len(sink.frames) == len(frames)
     bare = sum(share < 0.6 for share in shares)
     print(f"{name}: {bare} of {len(shares)} people less than 60 % covered with every third")
-    assert bare <= 0.05 * len(shares)
+    assert bare <= 0.08 * len(shares)
 
 
 @pytest.mark.soak

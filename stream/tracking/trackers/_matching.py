@@ -48,6 +48,10 @@ _BACK, _BACK_ALIKE = 0.6, 0.8
 the first (IoU) and is as alike in colours as the second: somebody stood before the camera, or the
 film is back."""
 
+_LONG_GONE, _STRANGER = 1.0, 0.6
+"""Who has been gone for longer than the first number of seconds is nobody who is found elsewhere in
+colours that are less alike than the second: a cushion is no child that was hidden."""
+
 _INERTIA = 0.7
 """Seconds for which an object is expected to keep its speed, falling off exponentially."""
 
@@ -107,7 +111,9 @@ class Matching:
             ]
             if not (free_rows and free):
                 continue
-            similarity = near if least != _SAME_FAR else weights * self._far()
+            similarity = near
+            if least == _SAME_FAR:
+                similarity = np.where(self._strange, np.float32(0), weights * self._far())
             for row, column in best_pairs(similarity[np.ix_(free_rows, free)], least):
                 found[free_rows[row]] = self._known[free[column]]
                 taken.add(free[column])
@@ -141,6 +147,7 @@ class Matching:
         theirs = living[[one.label for one in self._known]]
         maybe = living[candidates.labels][:, None] == theirs
         maybe |= box_iou(candidates.boxes, self._expected) > _OTHER_KIND
+        self._strange = np.zeros(known_class.shape, np.bool_)
         weights = np.where(known_class, 1, maybe * np.float32(_OTHER_CLASS)).astype(np.float32)
         overlaps = box_iou(candidates.boxes, self._last)
         back = known_class & (overlaps > _BACK)
@@ -149,6 +156,7 @@ class Matching:
         if candidates.colours is not None and places:
             colours = np.stack([colours for _, colours in looks if colours is not None])
             likeness = alike(candidates.colours, colours)
+            self._strange[:, places] = (likeness < _STRANGER) & (self._gone[places] > _LONG_GONE)
             back[:, places] &= likeness > _BACK_ALIKE
             more = np.ones_like(weights)
             more[:, places] += np.float32(_LIKENESS) * (likeness - np.float32(_INDIFFERENT))

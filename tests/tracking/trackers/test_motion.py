@@ -440,6 +440,19 @@ def test_who_stood_still_when_he_was_lost_is_known_again_where_he_was():
     assert lost(MEMORY + 5, box=(0.0, 10.0, 50.0, 110.0)) == 2, "at the edge he has left"
 
 
+@pytest.mark.parametrize(
+    ("seconds", "likeness", "same"), [(2.5, 0.5, False), (2.5, 0.65, True), (0.8, 0.5, True)]
+)
+def test_who_was_long_hidden_is_no_cushion_beside_the_place(seconds, likeness, same):
+    tracker = Motion()
+    for step in range(25):
+        tracker.update(coloured((LEFT, 0.95, 0)), step / 25, THRESHOLD)
+    there = coloured((moved(LEFT, 30), 0.95, 0))
+    there.colours[0] = [likeness**2, 1 - likeness**2, 0, 0]
+    shown = tracker.update(there, 0.96 + seconds, THRESHOLD)
+    assert (shown.track_ids.tolist() == [1]) == same
+
+
 def test_only_so_many_are_remembered_for_long():
     tracker = Motion()
     rng = np.random.default_rng(1)
