@@ -91,7 +91,8 @@ def test_with_an_interval_the_next_inferred_frames_are_told():
     tracker = Listener()
     left = run_through(LookAhead(Finder(Looker(), tracker), 2), 12, 25)
     assert left == [one for index in range(12) for one in (index, "packet")]
-    assert [seconds for seconds, _ in tracker.told] == [0, 0.08, 0.16, 0.24, 0.32, 0.4]
+    # The last frame is looked at besides, whatever the interval.
+    assert [seconds for seconds, _ in tracker.told] == [0, 0.08, 0.16, 0.24, 0.32, 0.4, 0.44]
     assert tracker.told[0][1] == [0.08, 0.16, 0.24]
     assert tracker.told[-1][1] == []
 
@@ -99,7 +100,7 @@ def test_with_an_interval_the_next_inferred_frames_are_told():
 def test_frames_between_inferences_wait_for_the_next_one():
     tracker = Listener()
     run_through(LookAhead(Finder(Looker(), tracker), 10), 30, 25)
-    assert tracker.told == [(0, [0.4]), (0.4, [0.8]), (0.8, [])]
+    assert tracker.told == [(0, [0.4]), (0.4, [0.8]), (0.8, []), (1.16, [])]
 
 
 def test_no_more_frames_are_held_than_memory_allows(monkeypatch):
@@ -107,7 +108,7 @@ def test_no_more_frames_are_held_than_memory_allows(monkeypatch):
     tracker = Listener()
     left = run_through(LookAhead(Finder(Looker(), tracker), 30), 70, 250)
     assert left == [one for index in range(70) for one in (index, "packet")]
-    assert [following for _, following in tracker.told] == [[], [], []]
+    assert [following for _, following in tracker.told] == [[], [], [], []]
 
 
 def test_where_inference_fails_the_frames_before_are_given_first():
