@@ -45,7 +45,7 @@ from stream.options import (
 )
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.serve_options import ServeOptions
-from stream.toml_lines import Place, at, line_of
+from stream.toml_lines import Place, at, line_of, not_toml
 from stream.types import TOML
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def loads(text: str, name: str = "the configuration") -> list[RunPlan]:
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(_not_toml(name, text, error)) from error
+        raise UsageError(not_toml(name, text, error)) from error
     return _Reader(name, text, document).plans()
 
 
@@ -129,7 +129,8 @@ class _Reader:
         for key in self._document:
             if key not in known:
                 near = nearest(key, known)
-                hint = f"did you mean [{near}]?" if near else f"there are {', '.join(known)}"
+                head = f"[[{near}]]" if near in ("source", "output") else f"[{near}]"
+                hint = f"did you mean {head}?" if near else f"there are {', '.join(known)}"
                 raise self._error((key,), f"there is no table {key!r}; {hint}")
         model = self._group("model", ModelOptions)
         tracking = self._group("tracking", TrackingOptions)
@@ -310,18 +311,6 @@ def _home_of(key: str) -> str:
 def _toml_shown(value: object) -> str:
     text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:60]}…"
-
-
-def _not_toml(name: str, text: str, error: BaseException) -> str:
-    if isinstance(error, RecursionError):
-        return f"{name} is nested too deeply"
-    message = str(error)
-    found = re.search(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$", message)
-    if found is None:
-        return clean(f"{name} is no TOML: {message}")
-    line = found[1] or str(text.rstrip("\n").count("\n") + 1)
-    reason = message[: found.start()]
-    return clean(f"{name}, line {line}: this is no TOML: {reason[:1].lower()}{reason[1:]}")
 
 
 def dump(plans: RunPlan | Sequence[RunPlan]) -> str:

@@ -200,6 +200,13 @@ _VALUES = {
     "mask": "binary",
 }
 
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("path", "file", "filename"), ("target", "to")),
+    **dict.fromkeys(("input", "url", "address", "source", "src", "camera"), ("target",)),
+    **dict.fromkeys(("output", "dest", "destination"), ("to",)),
+}
+"""Keys of configuration files, as one might call them."""
+
 _OTHER_WORDS = {
     # Options, as other programs call them.
     **dict.fromkeys(("conf", "confidence", "score", "min-score", "score-threshold"), "threshold"),
@@ -236,7 +243,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
         return close[0]
     dashes = "--" if word.startswith("--") else ""
     plain = word.removeprefix("--").casefold().replace("_", "-")
-    for other in filter(None, (_VALUES.get(plain), _OTHER_WORDS.get(plain))):
+    for other in filter(None, (_VALUES.get(plain), _OTHER_WORDS.get(plain), *_KEYS.get(plain, ()))):
         for spelt in (f"{dashes}{other}", f"{dashes}{other.replace('-', '_')}"):
             if spelt in known:
                 return spelt

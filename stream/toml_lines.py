@@ -1,10 +1,12 @@
-"""Where in a TOML text a value stands, which the reader of the standard library does not tell."""
+"""What the standard library does not tell of TOML: where values stand, and what was meant."""
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 
+from stream.addresses import clean
 from stream.types import TOML
 
 Place = tuple[str | int, ...]
@@ -52,3 +54,38 @@ def at(document: Mapping[str, TOML], place: Place) -> TOML | None:
         else:
             return None
     return found
+
+
+def not_toml(name: str, text: str, error: BaseException) -> str:
+    """What to say of a text that is no TOML, with its line and what was probably meant.
+
+    Args:
+        name: of the file.
+        text: what it holds.
+        error: as Python's reader raised it.
+    """
+    if isinstance(error, RecursionError):
+        return f"{name} is nested too deeply"
+    message = str(error)
+    found = re.search(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$", message)
+    if found is None:
+        return clean(f"{name} is no TOML: {message}")
+    line = int(found[1] or text.rstrip("\n").count("\n") + 1)
+    reason = message[: found.start()]
+    sentence = f"{name}, line {line}: this is no TOML: {reason[:1].lower()}{reason[1:]}"
+    meant = _meant((text.split("\n") + [""] * line)[line - 1])
+    return clean(f"{sentence}; {meant}" if meant else sentence)
+
+
+def _meant(line: str) -> str:
+    """What is usually wrong with such a line."""
+    key, equals, value = (part.strip() for part in line.partition("="))
+    if not equals:
+        return (
+            "a key and its value are joined by =" if re.match(r"[\w-]+\s*:", line.strip()) else ""
+        )
+    if value.startswith('"') and "\\" in value:
+        return f"a backslash within \"…\" needs another before it, or '…' around: {key} = '…'"
+    if value.lower() in ("true", "false", "yes", "no", "on", "off"):
+        return "true and false are written so"
+    return f'a text stands in quotes: {key} = "…"' if value and value[0] not in "\"'[{" else ""
