@@ -8,6 +8,8 @@ from stream import Segmenter
 from stream.bench.gpu import stand_in
 from stream.inference.catalogue import find
 from stream.inference.session import open_on
+from stream.options import LiveOptions
+from stream.run.beside_display import BesideDisplay
 from stream.run.finding import expect_companions, find_by
 from stream.run.plan import RunPlan, SourcePlan
 from stream.run.turns import Turns
@@ -35,6 +37,19 @@ def test_a_cards_first_inference_is_done_before_a_live_sources_first_frame(
     assert source.given == 0
     size = segmenter.metadata.resize.geometry(64, 48).size
     assert sizes == ([size] if live else [])
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_whether_hidden_pictures_wait_is_as_the_plan_says(tmp_path: Path, waits: bool) -> None:
+    segmenter = Segmenter.load(tiny_models.bright(tmp_path / "bright.onnx", 100), "cpu")
+    plan = RunPlan(SourcePlan("grey"), live=LiveOptions(cover_wait=waits))
+    _, schedule = find_by(plan, Grey(3, live=True).info, segmenter, None)
+    assert isinstance(schedule, BesideDisplay)
+    schedule.cover(wanted=True)
+    assert not schedule._holds, "what is only noted down need not wait"
+    schedule.cover(wanted=True, hides=True)
+    assert schedule._holds == waits
+    schedule.close()
 
 
 def test_a_second_source_prepares_the_model_for_several_at_once(tmp_path: Path) -> None:
