@@ -59,8 +59,8 @@ def test_a_cut_out_part_of_an_array_is_painted_too():
 
 @pytest.mark.parametrize(
     "wrong",
-    [RGB[:0], RGB[..., 0], RGB.astype(np.float32), np.zeros((8, 8, 4), np.uint8)],
-    ids=["empty", "grey", "float", "four"],
+    [RGB[..., 0], RGB.astype(np.float32), np.zeros((8, 8, 4), np.uint8)],
+    ids=["grey", "float", "four"],
 )
 def test_what_is_no_rgb_picture_is_refused(wrong):
     with pytest.raises(ValueError, match=r"must be uint8 \[H, W, 3\] in RGB"):
@@ -72,8 +72,15 @@ def test_instances_of_another_picture_are_refused():
         draw(RGB, Instances.empty((), (9, 16)))
 
 
+def test_a_picture_without_a_pixel_is_refused():
+    with pytest.raises(ValueError, match=r"needs at least one pixel, not \[0, 512, 3\]"):
+        draw(RGB[:0], somebody())
+
+
 def test_unknown_looks_and_styles_are_refused_with_what_there_is():
     with pytest.raises(UsageError, match="no layer 'glow'"):
         draw(RGB, somebody(), "glow")
-    with pytest.raises(UsageError, match="no style 'colour'; there are opacity, "):
+    with pytest.raises(UsageError, match="no style 'colour'; did you mean colours"):
         draw(RGB, somebody(), colour="red")
+    with pytest.raises(UsageError, match="no style 'zzz'; there are opacity, "):
+        draw(RGB, somebody(), zzz="red")
