@@ -16,6 +16,7 @@ from stream.run.companions import Companions
 from stream.run.figures import Counts, Job
 from stream.run.held import Held
 from stream.run.intervals import Intervals
+from stream.run.losses import Losses
 from stream.run.schedule import Finder, Schedule, Work
 from stream.run.turns import Turns
 from stream.run.unsure import BETWEEN, anybody, looked_at
@@ -46,18 +47,6 @@ _LONGEST_WAIT = 5.0
 
 _PAUSE = 0.04
 """Seconds between two frames at most that have been held when a source ends."""
-
-_LOST = 0.05
-"""Share of a lone source's frames that may be lost before the display counts as not keeping up: one
-in thirty is a hiccup that fewer inferences would not mend."""
-
-_FORGIVEN, _REMEMBERED = 1.25, 0.8
-"""Lost frames that each of several sources is forgiven, and what share of them it still has against
-it at the next look: one in seven seconds. Several fill the machine together, so that what is
-allowed there is lost for ever."""
-
-_ADAPTS = 1.0
-"""Seconds between two looks at whether the display keeps up."""
 
 _FINE_AFTER, _LATEST_FINE = 10, 320
 """Looks in a row at which the display keeps up before what was given up last is taken back;
@@ -111,7 +100,6 @@ class BesideDisplay(Schedule):
         super().__init__(finder)
         self._interval = interval
         self._share_doubts()
-        self._now = now
         self._counts: Callable[[], Counts] = Counts
         self._wanted: Callable[[], bool] = lambda: True
         self._turn = (Turns(now=now) if turns is None else turns).join()
@@ -130,9 +118,7 @@ class BesideDisplay(Schedule):
         """How many frames the model has looked at, whatever they were shown with."""
         self._companions = Companions()
         self._intervals = Intervals()
-        self._looked = now()
-        self._before, self._left_out = Counts(), 0
-        self._lost_lately = 0.0
+        self._losses = Losses(now)
 
     @property
     def ahead(self) -> int:
@@ -352,23 +338,12 @@ class BesideDisplay(Schedule):
 
     def _adapt(self) -> None:
         """Once a second: lets inference pause where the display does not keep up."""
-        now = self._now()
-        if now - self._looked < _ADAPTS:
+        if not self._losses.due:
             return
-        self._looked = now
-        before, counts = self._before, self._counts()
-        self._before = counts
-        # With fewer inferences more would wait.
-        left_out, self._left_out = self._held.left_out - self._left_out, self._held.left_out
-        lost = max(0, counts.dropped - before.dropped - left_out)
-        came = counts.frames_out - before.frames_out
-        self._lost_lately = _REMEMBERED * self._lost_lately + lost
-        if self._turn.sources == 1:
-            self.adapt(keeps_up=lost <= _LOST * (lost + came))
-        elif not lost:
-            self.adapt(keeps_up=True)
-        elif self._lost_lately > _FORGIVEN:
-            self.adapt(keeps_up=False)
+        alone = self._turn.sources == 1
+        keeps_up = self._losses.keeps_up(self._counts(), self._held.left_out, alone=alone)
+        if keeps_up is not None:
+            self.adapt(keeps_up=keeps_up)
 
     def adapt(self, *, keeps_up: bool) -> None:
         """Does with less, and lengthens the pause between two inferences; or back."""
