@@ -12,11 +12,15 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from stream.inference.providers import Route
 
 # SVT-AV1 reads this once in a process, also where a test's own clip is the first it encodes.
 os.environ.setdefault("SVT_LOG", "1")
@@ -59,6 +63,21 @@ def shared_cases() -> Path:
 def shared_reference() -> Path:
     """The folder of the original systems' answers beside the checkout."""
     return _shared("reference")
+
+
+@pytest.fixture(params=["stand-in", pytest.param("cuda", marks=pytest.mark.gpu)])
+def chosen(request: pytest.FixtureRequest) -> Route:
+    """Where code for a card computes: the CPU in its stead, and a card where there is one."""
+    from stream.bench.gpu import stand_in
+    from stream.errors import ProviderError
+    from stream.inference.providers import route
+
+    if request.param == "stand-in":
+        return stand_in()
+    try:
+        return route("cuda")
+    except ProviderError as error:
+        pytest.skip(f"no card: {error}")
 
 
 def _shared(name: str) -> Path:

@@ -15,7 +15,7 @@ from enum import Enum, auto
 import numpy as np
 
 from stream.inference.contract import INPUT
-from stream.inference.onnx_nodes import Node, tensor_head, tensor_value
+from stream.inference.onnx_nodes import Node, by_kind, tensor_head, tensor_value
 from stream.inference.onnx_shapes import Shape, listed, shape_of
 
 
@@ -302,11 +302,7 @@ def _summed(node: Node, given: Sequence[Known]) -> Step | None:
     return _kept(2) if rows and added else None
 
 
-def _by_kind(kinds: Mapping[str, Rule]) -> dict[str, Rule]:
-    return {kind: rule for several, rule in kinds.items() for kind in several.split()}
-
-
-_OF_SEVERAL = _by_kind(
+_OF_SEVERAL: dict[str, Rule] = by_kind(
     {
         "Add And Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean": _side_by_side,
         "Min Mul Or PRelu Pow Sub Sum Where": _side_by_side,
@@ -316,7 +312,7 @@ _OF_SEVERAL = _by_kind(
 )
 """Operators of ONNX's own of which several inputs may be all pictures'."""
 
-_OF_FIRST = _by_kind(
+_OF_FIRST: dict[str, Rule] = by_kind(
     {
         "Abs AveragePool BatchNormalization Cast Ceil Clip Conv ConvInteger ConvTranspose": _each,
         "DepthToSpace Elu Erf Exp Floor Gelu GlobalAveragePool GlobalMaxPool": _each,

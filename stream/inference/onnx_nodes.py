@@ -5,14 +5,17 @@ The field numbers are those of ONNX's onnx.proto3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from stream.inference.onnx_fields import fields, numbers, text
 from stream.inference.onnx_writer import encoded_text
 from stream.types import Array
+
+Rule = TypeVar("Rule")
 
 NODE, WEIGHT, GRAPH_INPUT, OUTPUT = 1, 5, 11, 12
 """Of a graph's fields."""
@@ -127,3 +130,8 @@ def tensor_value(content: memoryview) -> Array:
     shape = tensor_head(content)[1]
     held = np.frombuffer(raw, _TYPES[kind]) if raw else np.array(packed, _TYPES[kind])
     return held.reshape(shape)
+
+
+def by_kind(rules: Mapping[str, Rule]) -> dict[str, Rule]:
+    """Rules for nodes by operator, from rules by several operators' names with spaces between."""
+    return {kind: rule for several, rule in rules.items() for kind in several.split()}

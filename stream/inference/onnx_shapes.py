@@ -5,9 +5,9 @@ No more is told than what is asked: how many axes there are, and along which lie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-from stream.inference.onnx_nodes import Node
+from stream.inference.onnx_nodes import Node, by_kind
 
 Shape = tuple[int | None, ...]
 """Sides, None for those that are not known; what is not known is not taken for 1."""
@@ -123,11 +123,7 @@ def _slice(node: Node, given: Sequence[Shape], numbers: object) -> Shape:
     return (None,) * len(given[0])
 
 
-def _by_kind(kinds: Mapping[str, Rule]) -> dict[str, Rule]:
-    return {kind: rule for several, rule in kinds.items() for kind in several.split()}
-
-
-_RULES = _by_kind(
+_RULES: dict[str, Rule] = by_kind(
     {
         "Abs Cast Ceil Clip DequantizeLinear Exp Floor Identity Neg Not QuantizeLinear": _alike,
         "Reciprocal Relu Round Sigmoid Sqrt Tanh": _alike,

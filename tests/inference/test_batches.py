@@ -19,7 +19,7 @@ from stream.inference.contract import OUTPUTS, Geometry
 from stream.inference.onnx_runtime import InferenceSession
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
-from stream.inference.providers import Route, route
+from stream.inference.providers import Route
 from stream.inference.session import open_on
 from stream.inference.sizes import Handles
 from tests import tiny_models
@@ -27,17 +27,6 @@ from tests.inference.test_on_device import bright_frame
 from tests.run.parts import Hands
 
 SIZE = (64, 48)
-
-
-@pytest.fixture(params=["stand-in", pytest.param("cuda", marks=pytest.mark.gpu)])
-def chosen(request: pytest.FixtureRequest) -> Route:
-    """Where it computes."""
-    if request.param == "stand-in":
-        return stand_in()
-    try:
-        return route("cuda")
-    except ProviderError as error:
-        pytest.skip(f"no card: {error}")
 
 
 @pytest.fixture

@@ -24,18 +24,6 @@ from stream.inference.session import open_on
 from tests import tiny_models
 from tests.inference.test_converter import coffee
 
-
-@pytest.fixture(params=["stand-in", pytest.param("cuda", marks=pytest.mark.gpu)])
-def chosen(request: pytest.FixtureRequest) -> Route:
-    """Where it computes."""
-    if request.param == "stand-in":
-        return stand_in()
-    try:
-        return route("cuda")
-    except ProviderError as error:
-        pytest.skip(f"no card: {error}")
-
-
 Opener = Callable[[Path], Segmenter]
 
 

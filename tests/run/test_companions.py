@@ -13,15 +13,14 @@ import numpy as np
 import pytest
 
 from stream import Segmenter
-from stream.bench.gpu import stand_in
-from stream.errors import ModelError, ProviderError
+from stream.errors import ModelError
 from stream.frame import Frame
 from stream.inference import batches
 from stream.inference.catalogue import find
 from stream.inference.contract import Resize
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
-from stream.inference.providers import Route, route
+from stream.inference.providers import Route
 from stream.inference.session import open_on
 from stream.run.beside_display import BesideDisplay
 from stream.run.figures import Counts, Figures, Job
@@ -33,17 +32,6 @@ from tests.run.parts import RATE, until
 
 WIDTH, HEIGHT = 160, 120
 TICK = Fraction(1, RATE)
-
-
-@pytest.fixture(params=["stand-in", pytest.param("cuda", marks=pytest.mark.gpu)])
-def chosen(request: pytest.FixtureRequest) -> Route:
-    """Where it computes."""
-    if request.param == "stand-in":
-        return stand_in()
-    try:
-        return route("cuda")
-    except ProviderError as error:
-        pytest.skip(f"no card: {error}")
 
 
 class Source:
