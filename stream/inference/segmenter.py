@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -14,7 +15,6 @@ from av.video.frame import VideoFrame
 from stream.errors import ModelError, UsageError, first_line
 from stream.inference.catalogue import DEFAULT, find
 from stream.inference.contract import INPUT, Metadata, outputs_to_read
-from stream.inference.gatherer import Gatherer
 from stream.inference.on_device import infer
 from stream.inference.postprocess import Raw, class_indices, to_instances
 from stream.inference.preprocess import Picture, Prepared, Preprocessor
@@ -22,6 +22,9 @@ from stream.inference.providers import ProviderName, check_name
 from stream.inference.session import Session, open_session
 from stream.inference.upright import quarter_turns, turned_back, upright
 from stream.instances import UNSURE, Instances
+
+if TYPE_CHECKING:
+    from stream.inference.gatherer import Gatherer
 
 
 class Segmenter:

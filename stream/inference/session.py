@@ -9,18 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stream.cpu import available_cores
 from stream.errors import ModelError, ProviderError
 from stream.inference.assignment import elsewhere
-from stream.inference.batched import with_batch
-from stream.inference.batches import COUNTS, Batches
 from stream.inference.canvases import Canvases
 from stream.inference.catalogue import Entry, open_model
 from stream.inference.contract import INPUT, Metadata, check_tensors, fixed_size, outputs_to_read
 from stream.inference.converter import converter, obstacle
 from stream.inference.fixed_regions import with_fixed_regions
-from stream.inference.gatherer import Gatherer
 from stream.inference.kept_compiled import through_compiled
 from stream.inference.kept_graph import through_kept
 from stream.inference.nvidia import failure
@@ -39,6 +37,9 @@ from stream.inference.providers import (
 from stream.inference.session_options import session_options
 from stream.inference.sizes import Handles, free_sides
 from stream.inference.yielding import yielding
+
+if TYPE_CHECKING:
+    from stream.inference.gatherer import Gatherer
 
 logger = logging.getLogger(__name__)
 
@@ -249,6 +250,10 @@ def _gatherer(
     sides: tuple[str, str] | None,
 ) -> Gatherer:
     """What takes pictures of several sources together, each time as a file made for so many."""
+    # Only cards gain by it, and whoever has none need not load it at each start.
+    from stream.inference.batched import with_batch
+    from stream.inference.batches import COUNTS, Batches
+    from stream.inference.gatherer import Gatherer
 
     def make(count: int, fixed: Mapping[str, int]) -> InferenceSession:
         model = with_batch(with_fixed_regions(path.read_bytes()), count)
