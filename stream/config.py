@@ -13,7 +13,7 @@
     look = "binary"              # what is painted into it, and how it is written
 
 Values are TOML's own, or texts as on the command line. Paths are those of the command line too:
-relative to where the program runs.
+relative to where the program runs, and `~` is the home folder.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from stream.addresses import clean
 from stream.errors import SinkError, UsageError
 from stream.fleet_options import FleetOptions
 from stream.groups import Leaf, build, changed, leaves, nearest, read
-from stream.names import NAME, name_of
+from stream.names import NAME, at_home, name_of, not_at_home
 from stream.option import Value
 from stream.options import (
     CountOptions,
@@ -66,6 +66,13 @@ _TABLES: dict[str, type] = {
 }
 _NOT_HERE = frozenset({"save_config", "status"})
 """Options that make no sense in a file."""
+_FILES = {"target", "to"} | {
+    name
+    for group in (*_TABLES.values(), InputOptions, PictureOptions, OutputOptions)
+    for name, leaf in leaves(group).items()
+    if leaf.file
+}
+"""Keys whose texts may be names of files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,17 +229,17 @@ class _Reader:
         target = table["target"]
         where = (*place, "target")
         if not isinstance(target, list):
-            return self._text_of(where, "target", target)
+            return at_home(self._text_of(where, "target", target))
         if not target:
             raise self._error(where, "target is an empty list")
-        return tuple(self._text_of(where, "target", one) for one in target)
+        return tuple(at_home(self._text_of(where, "target", one)) for one in target)
 
     def _output(self, place: Place, table: Mapping[str, TOML]) -> _Output:
         known = leaves(PictureOptions) | leaves(OutputOptions)
         given = self._values(place, table, known, ("to",))
         if "to" not in table:
             raise self._error(place, "this output has no `to`: a file, an address or window")
-        to = self._text_of((*place, "to"), "to", table["to"])
+        to = at_home(self._text_of((*place, "to"), "to", table["to"]))
         picture = self._build(place, PictureOptions, given)
         return _Output(place, to, picture, self._build(place, OutputOptions, given))
 
@@ -260,6 +267,8 @@ class _Reader:
             if name in found:
                 raise self._error((*place, key), f"{name} is there twice")
             given = value if not isinstance(value, datetime | date) else str(value)
+            if known[name].file and isinstance(given, str):
+                given = at_home(given)
             try:
                 found[name] = read(known[name], given, name)
             except UsageError as error:
@@ -372,15 +381,16 @@ def _groups_of(plan: RunPlan) -> dict[str, DataclassInstance]:
 
 
 def _entries(values: Mapping[str, object]) -> list[str]:
-    return [f"{key} = {_written(value)}" for key, value in values.items()]
+    return [f"{key} = {_written(value, file=key in _FILES)}" for key, value in values.items()]
 
 
-def _written(value: object) -> str:
+def _written(value: object, *, file: bool) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, tuple):
-        return f"[{', '.join(_written(one) for one in value)}]"
+        return f"[{', '.join(_written(one, file=file) for one in value)}]"
+    text = not_at_home(str(value)) if file else str(value)
     # JSON's escapes are TOML's too; delete is the one character that TOML wants escaped besides.
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -59,6 +59,7 @@ class FleetOptions:
         "several folders, of which some have the same name.",
         said="the folder or pattern that was named; of a file by itself none",
         metavar="FOLDER",
+        file=True,
     )
     resume: bool = option(
         False, "Go on where an earlier run stopped; refused where there was none."

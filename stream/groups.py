@@ -59,6 +59,11 @@ class Leaf:
         return _kind(self.hint)
 
     @property
+    def file(self) -> bool:
+        """Whether its value may be a file's name."""
+        return self.option.file or self.kind is Path
+
+    @property
     def said_default(self) -> str:
         """The default in words; "" where nobody said it."""
         if self.option.default:

@@ -86,6 +86,7 @@ class CameraOptions:
         "The camera's device; with --as-camera, a video file.",
         said="the first camera",
         metavar="DEVICE|FILE",
+        file=True,
     )
     as_camera: bool = option(
         False, "Play the file given as --device in real time, over and over, like a camera."

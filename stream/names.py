@@ -1,7 +1,8 @@
-"""What a source is called in the names of the files that are made of it."""
+"""What a source is called in the names of the files that are made of it, and what `~` stands for."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -36,6 +37,20 @@ def name_of(target: object) -> str:
         if str(first).isdecimal():
             plain = f"camera-{first}"
     return re.sub(r"[^\w.-]+", "-", plain).strip("-.") or "source"
+
+
+def at_home(path: str) -> str:
+    """A path as a shell reads it: `~/a` is in the home folder, `~somebody/a` in that user's.
+
+    What a shell gives the program it has read so already. In files nobody has. `./~/a` is a folder
+    of that name, as in a shell, and so is `~nobody`.
+    """
+    return os.path.expanduser(path)  # noqa: PTH111 - Path's own raises where nobody knows that user
+
+
+def not_at_home(path: str) -> str:
+    """The text that `at_home` reads as this very path."""
+    return path if at_home(path) == path else f"./{path}"
 
 
 def distinct(names: Iterable[str]) -> list[str]:

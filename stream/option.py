@@ -36,6 +36,8 @@ class Option:
         many: whether the flag may be given several times, a text each; a list elsewhere.
         on: for what true stands in a file, where yes and no were all that could be said once.
         off: for what `--no-NAME` stands, and false in a file.
+        file: whether a text may be a file's name, for those who read it as it stands; a value that
+            is a `Path` always is one, and names of models are read with `~` whoever says them.
     """
 
     help: str
@@ -50,6 +52,7 @@ class Option:
     many: bool = False
     on: str = ""
     off: str = ""
+    file: bool = False
 
 
 class _How(TypedDict, total=False):
@@ -65,6 +68,7 @@ class _How(TypedDict, total=False):
     many: bool
     on: str
     off: str
+    file: bool
 
 
 def option(default: T, help: str, said: str = "", **how: Unpack[_How]) -> T:

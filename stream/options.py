@@ -202,6 +202,7 @@ class PictureOptions:
         "What replace puts behind the objects: a colour as RRGGBB, or a picture or a video, which "
         "is fitted; a video plays at its own rate, over and over.",
         metavar="RRGGBB|FILE",
+        file=True,
     )
     cover: str = option(
         "fill",

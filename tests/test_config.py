@@ -262,6 +262,43 @@ def test_what_is_written_is_read_again_as_it_was(found):
     assert loads(text) == found
 
 
+def test_a_tilde_is_the_home_folder_wherever_a_file_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (plan,) = loads(
+        """
+        run.report = "~/r.json"
+        counts.plot = "~/p.png"
+        serve.certificate = "~/c.pem"
+        fleet = {below = "~", ledger = "~/l", page = "./~/page.html"}
+        source = {target = ["~/in.mp4", "b~/c.mp4", "~nobody-of-this-name/d.mp4"], from = "~/f.txt"}
+        output = {to = "~/{name}.mp4", background = "~/b.png", label = "~/name"}
+        """.replace("from =", "from_records =")
+    )
+    home = str(tmp_path)
+    assert plan.source.target == (f"{home}/in.mp4", "b~/c.mp4", "~nobody-of-this-name/d.mp4")
+    assert plan.source.options.replay.from_records == tmp_path / "f.txt"
+    (output,) = plan.outputs
+    assert (output.target, output.picture.background) == (f"{home}/in.mp4", f"{home}/b.png")
+    assert output.picture.label == "~/name", "which names no file"
+    assert (plan.run.report, plan.counts.plot) == (tmp_path / "r.json", tmp_path / "p.png")
+    assert plan.serve.certificate == tmp_path / "c.pem"
+    assert (plan.fleet.below, plan.fleet.ledger) == (home, tmp_path / "l")
+    assert plan.fleet.page == Path("~/page.html"), "a folder of that name, as in a shell"
+
+
+def test_what_was_typed_in_quotes_is_written_as_what_it_was(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    plan = RunPlan(
+        SourcePlan("~/in.mp4"), (OutputPlan("~"),), run=RunOptions(report=Path("~/r.json"))
+    )
+    (again,) = loads(dump(plan))
+    assert [Path(again.source.target), Path(again.outputs[0].target)] == [
+        Path("~/in.mp4"),
+        Path("~"),
+    ]
+    assert again.run.report == Path("~/r.json")
+
+
 @given(st.text(st.characters(codec="utf-8")), st.integers(0, len(BOOTH)), st.integers(0, 20))
 def test_damaged_files_are_read_or_refused_in_a_sentence(text, place, cut):
     damaged = BOOTH[:place] + text + BOOTH[place + cut :]

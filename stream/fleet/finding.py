@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from stream.errors import SourceError, UsageError
 from stream.fleet.places import filesystem, is_remote, shown, storage_errors, whole
+from stream.names import at_home
 
 if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
@@ -109,7 +110,7 @@ def _lines(text: str) -> list[str] | None:
     except (OSError, ValueError) as error:
         raise UsageError(f"the list {path} cannot be read: {error}") from error
     lines = [line.strip() for line in said.split("\n")]
-    return [line for line in lines if line and not line.startswith("#")]
+    return [at_home(line) for line in lines if line and not line.startswith("#")]
 
 
 def _found_by(

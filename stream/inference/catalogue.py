@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from stream.errors import ModelError
 from stream.inference.contract import Metadata
 from stream.inference.foreign import describe
 from stream.inference.onnx_file import CHECKPOINTS, OnnxFile, read_graph, read_onnx_file
+from stream.names import at_home
 
 
 def _bundled() -> Path:
@@ -116,8 +116,7 @@ def find(model: str | Path, folder: Path = FOLDER) -> Entry:
     name, _, precision = text.rpartition(".")
     if name in catalogue and precision in catalogue[name].files:
         return Entry(text, {precision: catalogue[name].files[precision]})
-    # Path's own raises where nobody knows that user.
-    path = Path(os.path.expanduser(text))  # noqa: PTH111
+    path = Path(at_home(text))
     named = path.suffix.lower() in (".onnx", *CHECKPOINTS)
     try:
         is_folder, there = path.is_dir(), path.exists()

@@ -197,7 +197,7 @@ def check_output(output: OutputPlan, inputs: Sequence[Path], *, live: bool, phot
     if output.picture.crop and not issubclass(kind, ImageSink):
         raise UsageError(
             f"--crop makes a picture for each object, which {output.target} does not hold; name a "
-            "picture, a folder (out/) or numbered pictures (out/%06d.png)"
+            "picture or numbered pictures (out/%06d.png)"
         )
     if not output.picture.divided:
         return
@@ -207,7 +207,7 @@ def check_output(output: OutputPlan, inputs: Sequence[Path], *, live: bool, phot
             "first"
             if live
             else f"--split and --crop make videos and pictures, not {output.target}; name a video "
-            "such as out.mkv, a folder (out/) or numbered pictures (out/%06d.png)"
+            "such as out.mkv, or numbered pictures (out/%06d.png)"
         )
     if issubclass(kind, VideoSink) and not painter.alone:
         raise UsageError(

@@ -236,8 +236,6 @@ class FileSource(Source):
                 if wanted is None or preroll is None or landed <= wanted:
                     return piece.picture
                 break
-        if wanted is not None:
-            raise self._request.missed(self.path)
         raise SourceError(
             f"{self.path} holds no picture that can be decoded; it is damaged or its codec "
             f"({self._video.codec_context.name}) is not supported here"

@@ -366,7 +366,9 @@ def test_numbered_pictures_are_an_output_and_one_picture_is_refused(
         (("--look", "replace", "--background", "none.mp4"), "neither a colour such as 00FF00"),
         (("--look", "instances", "--identities", "-o", "out.mp4"), "16-bit values of identities"),
         (("--look", "blur", "--split", "class"), "videos of the looks binary, instances and"),
-        (("--crop",), "--crop makes a picture for each object"),
+        (("--crop",), "name a picture or numbered pictures (out/%06d.png)"),
+        (("--crop", "-o", "out/"), "name a picture or numbered pictures (out/%06d.png)"),
+        (("-o", "out"), "numbered pictures (out/%06d.png) for a picture a frame"),
         (("--masks", "in.mp4"), "--masks is a folder"),
     ],
 )

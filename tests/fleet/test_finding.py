@@ -42,6 +42,16 @@ def test_patterns_files_and_lists_and_each_file_once(tmp_path: Path) -> None:
     assert sorted(one.below for one in found) == ["a.mp4", "c.mkv", "y/b.mp4"]
 
 
+def test_a_tilde_in_a_list_is_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    make_files(tmp_path, "x/a.mp4", "c.mkv")
+    (tmp_path / "list.txt").write_text("~/x/*.mp4\n~/c.mkv\n")
+    found = find([str(tmp_path / "list.txt")], VIDEOS)
+    assert [one.source for one in found] == [f"{tmp_path}/x/a.mp4", f"{tmp_path}/c.mkv"]
+
+
 def test_a_file_that_changes_has_another_fingerprint(tmp_path: Path) -> None:
     make_files(tmp_path, "a.mp4")
     (before,) = find([str(tmp_path / "a.mp4")], VIDEOS)

@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 
+from stream.errors import SourceError
 from stream.frame import Frame
 from stream.sources.file import FileSource
 from tests.media import make_clip
@@ -82,6 +83,18 @@ def test_damage_in_the_last_packets_keeps_the_pictures_before(tmp_path):
             container.mux(bad)
     frames = frames_of(path)
     assert len(frames) >= 58
+
+
+@pytest.mark.parametrize("cut", [{}, {"start": 0.2}, {"start": 0.2, "end": 0.6}, {"end": 0.6}])
+def test_a_film_without_any_picture_is_damaged_whatever_part_is_wanted(tmp_path, cut):
+    path = make_clip(tmp_path / "in.mp4", frames=25)
+    data = path.read_bytes()
+    begin = data.index(b"mdat") + 4
+    path.write_bytes(data[:begin] + bytes(len(data) - begin))
+    if data.index(b"moov") > begin:
+        path.write_bytes(path.read_bytes()[: data.index(b"moov") - 4] + data[data.index(b"moov") - 4 :])
+    with pytest.raises(SourceError, match=r"in\.mp4 holds no picture that can be decoded"):
+        frames_of(path, **cut)
 
 
 def test_a_size_that_changes_is_fitted(tmp_path):
