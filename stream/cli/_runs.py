@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,15 +62,14 @@ def go_through(
     check_reports(plans, read)
     for name in skipped:
         common.say(f"{name}: its result is there already", quiet=run.quiet)
-    if make_folders:
-        for folder in {Path(one.target).parent for plan in plans for one in plan.outputs}:
-            make_folder(folder)
-    batch = _Batch(plans, run, len(skipped), several)
-    for index in range(len(plans)):
-        if batch.interrupted:
-            break
-        batch.do(index)
-    batch.write_reports()
+    folders = {Path(one.target).parent for plan in plans for one in plan.outputs}
+    with folders_made(folders if make_folders else ()):
+        batch = _Batch(plans, run, len(skipped), several)
+        for index in range(len(plans)):
+            if batch.interrupted:
+                break
+            batch.do(index)
+        batch.write_reports()
     if several:
         batch.say_summary()
     if batch.interrupted:
@@ -204,6 +204,26 @@ def make_folder(folder: Path) -> None:
         raise UsageError(
             f"the folder {folder} cannot be made: {error.strerror or error}"
         ) from error
+
+
+@contextlib.contextmanager
+def folders_made(folders: Iterable[Path]) -> Iterator[None]:
+    """Makes folders that are not there, and takes those away again that nothing came into.
+
+    Raises:
+        UsageError: one cannot be made.
+    """
+    made: list[Path] = []
+    try:
+        for folder in folders:
+            made += [one for one in (folder, *folder.parents) if not one.exists()]
+            make_folder(folder)
+        yield
+    finally:
+        for one in sorted(made, key=lambda path: len(path.parts), reverse=True):
+            # It has something in it, or could not be made.
+            with contextlib.suppress(OSError):
+                one.rmdir()
 
 
 def run_live(plan: RunPlan, read: Sequence[Path] = ()) -> None:

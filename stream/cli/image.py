@@ -70,7 +70,7 @@ def image(
     run, picture, files = asked.run, asked.picture, asked.files
     common.set_verbosity(quiet=run.quiet, verbose=run.verbose)
     common.check_format((), files)
-    from stream.cli._runs import make_folder, run_pictures, save_or_none
+    from stream.cli._runs import folders_made, run_pictures, save_or_none
     from stream.run.opening import endings_for
     from stream.sources.folders import PICTURE_ENDINGS
 
@@ -104,9 +104,9 @@ def image(
     )
     if save_or_none(run, [plan]):
         return
-    if folder is not None:
-        make_folder(folder)  # once it is there it is one, whatever its ending
-    run_pictures(plan)
+    # Once it is there it is a folder, whatever its ending.
+    with folders_made(() if folder is None else (folder,)):
+        run_pictures(plan)
 
 
 def _result(

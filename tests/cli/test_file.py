@@ -368,6 +368,7 @@ def test_numbered_pictures_are_an_output_and_one_picture_is_refused(
         (("--look", "blur", "--split", "class"), "videos of the looks binary, instances and"),
         (("--crop",), "name a picture or numbered pictures (out/%06d.png)"),
         (("--crop", "-o", "out/"), "name a picture or numbered pictures (out/%06d.png)"),
+        (("--crop", "-o", "a/b/"), "--crop makes a picture for each object"),
         (("-o", "out"), "numbered pictures (out/%06d.png) for a picture a frame"),
         (("--masks", "in.mp4"), "--masks is a folder"),
     ],

@@ -92,7 +92,9 @@ def test_a_film_without_any_picture_is_damaged_whatever_part_is_wanted(tmp_path,
     begin = data.index(b"mdat") + 4
     path.write_bytes(data[:begin] + bytes(len(data) - begin))
     if data.index(b"moov") > begin:
-        path.write_bytes(path.read_bytes()[: data.index(b"moov") - 4] + data[data.index(b"moov") - 4 :])
+        path.write_bytes(
+            path.read_bytes()[: data.index(b"moov") - 4] + data[data.index(b"moov") - 4 :]
+        )
     with pytest.raises(SourceError, match=r"in\.mp4 holds no picture that can be decoded"):
         frames_of(path, **cut)
 
