@@ -1,4 +1,4 @@
-"""What a source is called in the names of the files that are made of it, and what `~` stands for."""
+"""What a source is called in the names of files that are made of it, and what `~` stands for."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         SystemExit: always.
     """
     if arguments is None:
+        _leave_at_once_by_interrupt()
         from stream.cli._arguments import hide
 
         # First of all: what others see of a password should be gone before the rest is loaded.
@@ -44,6 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     from stream.cli._main import run
 
     run(arguments)
+
+
+def _leave_at_once_by_interrupt() -> None:
+    """Lets Ctrl-C end the process until commands can take it, as there is nothing to finish yet.
+
+    Python would show how far it has come with loading. Where Ctrl-C is ignored it stays so.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _look_for_garbage_later() -> None:

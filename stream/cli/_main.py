@@ -148,6 +148,8 @@ def _flushed(code: int) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     """Runs the command and says what went wrong; returns the exit code."""
     try:
+        if arguments is None and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         code = get_command(app)(
             list(arguments) if arguments is not None else None,
             prog_name=_own_name() if arguments is None else "stream",

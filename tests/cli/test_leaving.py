@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -125,3 +126,32 @@ def test_a_reader_that_has_enough_changes_nothing_of_how_a_run_ends(
         os.close(writer)
     assert done.returncode == code, done.stderr
     assert (tmp_path / "out" / "in.mp4").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_ctrl_c_while_the_program_is_loaded_shows_nothing_of_loading(tmp_path, ignored):
+    (tmp_path / "typer.py").write_text(
+        "import sys\nprint('loading', flush=True)\nsys.stdin.read(1)\nprint('loaded', flush=True)\n"
+        "raise OSError"
+    )
+    environ = environment()
+    environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [str(tmp_path), environ.get("PYTHONPATH")])
+    )
+    before = "signal.signal(signal.SIGINT, signal.SIG_IGN);" if ignored else ""
+    start = f"import signal; {before} from stream.cli import main; main()"
+    with subprocess.Popen(
+        [sys.executable, "-c", start],
+        env=environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout.readline() == "loading\n"
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate("x", timeout=60)
+    if ignored:
+        assert out == "loaded\n", "as under nohup"
+    else:
+        assert (child.returncode, out, err) == (-signal.SIGINT, "", "")
