@@ -24,6 +24,7 @@ from stream_models.detect import DetectConfig, Detections, detect
 from stream_models.network import MaskRCNN
 from stream_models.training.data import DataSet
 from stream_models.training.picture_files import load_picture
+from stream_models.training.products import quick_products
 
 Image = NDArray[np.uint8]
 # A detector: picture uint8 RGB (H, W, 3) to boxes in its pixels, scores, labels, soft masks, and
@@ -76,14 +77,14 @@ def fit(image: Image, resize: Resize) -> tuple[Image, tuple[float, float]]:
     return out, place.scale
 
 
-def network_detector(network: MaskRCNN, config: DetectConfig, bf16: bool) -> Detector:
-    """A detector that runs the network in PyTorch."""
+def network_detector(network: MaskRCNN, config: DetectConfig, rounded: bool) -> Detector:
+    """A detector that runs the network in PyTorch, its products `rounded` where that is quicker."""
     device = next(network.parameters()).device
 
     def run(image: Image) -> Found:
         fitted, (scale_x, scale_y) = fit(image, RESIZE)
         tensor = torch.from_numpy(fitted).to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        with quick_products(device, rounded):
             found: Detections = detect(network, tensor, config)
         scale = np.array([scale_x, scale_y, scale_x, scale_y], np.float32)
         return (

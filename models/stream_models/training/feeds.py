@@ -17,6 +17,7 @@ from stream_models.training.batches import Batch, Batches
 from stream_models.training.losses import LossConfig, losses
 from stream_models.training.packed import PackedTargets
 from stream_models.training.packed_batches import PackedBatches
+from stream_models.training.products import quick_products
 from stream_models.training.targets import Targets
 
 # Processes that make batches for a GPU; more than this wait for it.
@@ -95,7 +96,7 @@ class SharedOut:
         share: float,
     ) -> dict[str, float]:
         """Add one part's gradients, times its share of the batch (0..1); returns its losses."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with quick_products(images.device):
             parts = losses(network, images, targets, self._config, generator)
         torch.autograd.backward(torch.stack(list(parts.values())).sum() * share)
         return {name: float(value.detach()) * share for name, value in parts.items()}
@@ -126,7 +127,7 @@ class Whole:
     def _learn(self, network: MaskRCNN, images: Tensor, truth: PackedTargets) -> dict[str, float]:
         pictures = images.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
         there = truth.to(self._device)
-        with torch.autocast(self._device.type, torch.bfloat16):
+        with quick_products(self._device):
             parts = batched_losses.losses(network, pictures, there, self._config, self._generator)
         values = torch.stack(list(parts.values()))
         torch.autograd.backward(values.sum())

@@ -119,7 +119,7 @@ def train(
     before: list[Report] = []
 
     def judge(average: MaskRCNN, progress: Progress) -> dict[str, Any]:
-        detector = network_detector(average.eval(), DetectConfig(), bf16=True)
+        detector = network_detector(average.eval(), DetectConfig(), rounded=True)
         report = evaluate(detector, learn.names, judged)
         logger.info("batch %d: %s", progress.step, report.line())
         if progress.step == 0:
@@ -137,7 +137,7 @@ def train(
 
 def show(network: MaskRCNN, names: tuple[str, ...], pictures: list[Picture], path: Path) -> None:
     """Write sample pictures with what the network finds in them."""
-    detector = network_detector(network.eval(), DetectConfig(), bf16=True)
+    detector = network_detector(network.eval(), DetectConfig(), rounded=True)
     contact_sheet([draw_found(load_picture(p), detector, names, 0.5) for p in pictures], path)
 
 
@@ -147,7 +147,7 @@ def export(network: MaskRCNN, learn: DataSet, judged: DataSet, config: TrainConf
     Of many classes only those with a box AP50 of at least `CLASS_FLOOR` are exported, and the
     person always.
     """
-    detector = network_detector(network.eval(), DetectConfig(), bf16=False)
+    detector = network_detector(network.eval(), DetectConfig(), rounded=False)
     report = evaluate(detector, learn.names, judged, classes=True)
     keep = [
         name

@@ -22,6 +22,7 @@ from stream.bench.edges import Likeness, likeness
 from stream.compositing.learned import SHAPES, SMALL, shape_for
 from stream_models.refiner import Refiner
 from stream_models.training.out import CHECKPOINT, HISTORY
+from stream_models.training.products import quick_products
 from stream_models.training.refiner.augment import Change, cut, window
 from stream_models.training.refiner.feed import Job, Made, batches
 from stream_models.training.refiner.samples import Sample, Samples, pasted
@@ -217,8 +218,8 @@ class Trainer:
             group["lr"] = rate * group["base"]
         self.refiner.train()
         images, true = (one.to(self.device, non_blocking=True) for one in made)
-        # Products in bf16 where they are fast; the loss is in float32 everywhere.
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+        # Products in bf16 on cards that have it; the loss is in float32 everywhere.
+        with quick_products(self.device, rounded=self.device.type == "cuda"):
             logits = self.refiner(_scaled(images))
         value = loss(logits.float(), true[:, None].float() / 255, config.edge, config.shared)
         self._optimizer.zero_grad(set_to_none=True)
