@@ -15,11 +15,12 @@ from stream.assets import demo_picture
 from stream.bench.figures import Figure
 from stream.errors import StreamError
 from stream.inference.assignment import Assigned, assignment
-from stream.inference.catalogue import find
+from stream.inference.catalogue import find, open_model
+from stream.inference.content import content
 from stream.inference.contract import INPUT
 from stream.inference.preprocess import Preprocessor
 from stream.inference.providers import LABELS, Route, check_name
-from stream.inference.session import content, create, open_session
+from stream.inference.session import create, open_session
 from stream.inference.sizes import free_sides
 from stream.types import Array
 
@@ -151,7 +152,8 @@ def profiled(
             # The session that would run it is for this size too.
             height, width = inputs[INPUT].shape[1:3]
             fixed = dict(zip(sides, (width, height), strict=True))
-        handle = create(route, content(route, path), threads, what, profile, fixed)
+        loaded = content(route, path, open_model(path)[1])
+        handle = create(route, loaded, threads, what, profile, fixed)
         for _ in range(_WARM_UP + _RUNS):
             handle.run(None, dict(inputs))
         written = Path(handle.end_profiling())

@@ -21,13 +21,14 @@ FOLDER = "openvino"
 class Create(Protocol):
     """Opens a session; see `stream.inference.session.create`."""
 
-    def __call__(self, model: str, *, compiled: Path | None = None) -> InferenceSession:
-        """Opens a file, and writes what is compiled of it to another."""
+    def __call__(self, model: str | bytes, *, compiled: Path | None = None) -> InferenceSession:
+        """Opens a model, and writes what is compiled of it to a file."""
 
 
 def through_compiled(
     create: Create,
     model: Path,
+    content: Callable[[], str | bytes],
     told: Sequence[str],
     fixed: Mapping[str, int],
     whole: Callable[[InferenceSession], bool],
@@ -44,6 +45,7 @@ def through_compiled(
     Args:
         create: opens it on the provider.
         model: its file.
+        content: what is opened of it where nothing is kept: its path, or what is made of it.
         told: what the result depends on besides: releases, options.
         fixed: sides of the input by name.
         whole: whether the provider took the whole model. Else what is left would be counted
@@ -55,7 +57,7 @@ def through_compiled(
     """
     kept = kept_for(FOLDER, model, told, fixed)
     if kept is None:
-        return create(str(model))
+        return create(content())
     if is_whole(kept):
         try:
             return create(str(kept))
@@ -65,11 +67,11 @@ def through_compiled(
     prune(kept.parent, "*.blob", 0)
     try:
         with written(kept) as part:
-            made = create(str(model), compiled=part)
+            made = create(content(), compiled=part)
             if part.exists() and not whole(made):
                 part.unlink()
             return made
     except (OSError, ModelError, ProviderError) as error:
         # A full disk is no reason not to open it; a broken model says once more that it is.
         logger.info("what is compiled of %s is not kept: %s", model, error)
-        return create(str(model))
+        return create(content())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +20,7 @@ from stream.types import Array
 
 logger = logging.getLogger(__name__)
 
-_EDITION = "wide first layer with its margin, quick resizes"
+_EDITION = "bounded weights, wide first layer with its margin, quick resizes"
 """What is done to a model's file before it is optimised, and to the graph that comes of it."""
 
 
@@ -33,12 +33,15 @@ class Create(Protocol):
         """Opens a file, whose graph is optimised already or is to be kept so."""
 
 
-def through_kept(create: Create, model: Path, fixed: Mapping[str, int]) -> InferenceSession:
+def through_kept(
+    create: Create, model: Path, content: Callable[[], str | bytes], fixed: Mapping[str, int]
+) -> InferenceSession:
     """A session of a model for inputs of one size, from the graph that was optimised before.
 
     Args:
         create: opens it on the built-in CPU provider.
         model: its file.
+        content: what is opened of it where nothing is kept: its path, or what is made of it.
         fixed: sides of the input by name; where there are none, nothing is kept.
 
     Raises:
@@ -46,7 +49,7 @@ def through_kept(create: Create, model: Path, fixed: Mapping[str, int]) -> Infer
     """
     kept = kept_graph(model, runtime().__version__, fixed) if fixed else None
     if kept is None:
-        return create(_quicker(model, fixed))
+        return create(_quicker(model, content(), fixed))
     if is_whole(kept):
         try:
             return create(str(kept), optimised=True)
@@ -54,23 +57,23 @@ def through_kept(create: Create, model: Path, fixed: Mapping[str, int]) -> Infer
             logger.info("the kept graph of %s is made anew: %s", model, error)
     try:
         with written(kept) as part:
-            made = create(_quicker(model, fixed), keep=part)
-            content = part.read_bytes()
+            made = create(_quicker(model, content(), fixed), keep=part)
+            optimised = part.read_bytes()
             from stream.inference.quick_resizes import with_quick_resizes
 
             try:
-                quicker = with_quick_resizes(content, partial(_look, create, made))
+                quicker = with_quick_resizes(optimised, partial(_look, create, made))
             except (ModelError, ValueError) as error:
                 logger.info("enlargements of %s stay as they are: %s", model, error)
                 return made
-            if quicker is content:
+            if quicker is optimised:
                 return made
             part.write_bytes(quicker)
             return create(str(part), optimised=True)
     except (OSError, ModelError) as error:
         # A full disk is no reason not to open it; a broken model says once more that it is.
         logger.info("the optimised graph of %s is not kept: %s", model, error)
-        return create(_quicker(model, fixed))
+        return create(_quicker(model, content(), fixed))
 
 
 def _look(create: Create, like: InferenceSession, model: bytes) -> list[dict[str, Array]]:
@@ -98,21 +101,21 @@ def _look(create: Create, like: InferenceSession, model: bytes) -> list[dict[str
         raise ModelError(f"it cannot be run: {error}") from error
 
 
-def _quicker(model: Path, fixed: Mapping[str, int]) -> str | bytes:
-    """The model as the built-in CPU provider is quickest with it: its path, or an edited file."""
+def _quicker(model: Path, content: str | bytes, fixed: Mapping[str, int]) -> str | bytes:
+    """What is opened of a model as the built-in CPU provider is quickest with it."""
     if not fixed:
-        return str(model)
+        return content
     from stream.inference.wide_first_layer import with_wide_first_layer
 
     shape = read_graph(model).inputs.get(INPUT, ())
     width = fixed.get(str(shape[2]), 0) if len(shape) == 4 else 0
     try:
-        content = model.read_bytes()
-        edited = with_wide_first_layer(content, width)
+        whole = content if isinstance(content, bytes) else model.read_bytes()
+        edited = with_wide_first_layer(whole, width)
     except (OSError, ValueError, TypeError) as error:
         logger.info("the first layer of %s stays as it is: %s", model, error)
-        return str(model)
-    return str(model) if edited is content else edited
+        return content
+    return content if edited is whole else edited
 
 
 def kept_graph(model: Path, version: str, fixed: Mapping[str, int]) -> Path | None:

@@ -16,6 +16,7 @@ from stream.errors import ModelError, ProviderError
 from stream.inference.assignment import elsewhere
 from stream.inference.canvases import Canvases
 from stream.inference.catalogue import Entry, open_model
+from stream.inference.content import content
 from stream.inference.contract import INPUT, Metadata, check_tensors, fixed_size, outputs_to_read
 from stream.inference.converter import converter, obstacle
 from stream.inference.fixed_regions import with_fixed_regions
@@ -171,15 +172,16 @@ def open_on(
 
     def make(fixed: Mapping[str, int]) -> InferenceSession:
         opened = partial(create, chosen, threads=each, what=what, fixed=fixed, spins=spins)
+        loaded = partial(content, chosen, path, metadata)
         if chosen.name == "cpu" and not chosen.plans:
-            return through_kept(opened, path, fixed)
+            return through_kept(opened, path, loaded, fixed)
         if chosen.compiles:
             asked = map(str, sorted(chosen.options.items()))
-            told = [runtime().__version__, chosen.compiles, "beside", *asked]
+            told = [runtime().__version__, chosen.compiles, "beside", "bounded weights", *asked]
             return through_compiled(
-                opened, path, told, fixed, lambda made: not elsewhere(made, chosen)
+                opened, path, loaded, told, fixed, lambda made: not elsewhere(made, chosen)
             )
-        return opened(content(chosen, path))
+        return opened(loaded())
 
     canvases = Canvases(resize) if chosen.plans and sides and resize.mode != "native" else None
     if canvases is not None and picture is not None and expected is not None:
@@ -234,11 +236,6 @@ def _device_input(chosen: Route, metadata: Metadata, remarks: list[str]) -> Devi
         cause = str(error)
     remarks.append(f"pictures are prepared on the CPU, not on {chosen.label}: {cause}")
     return None
-
-
-def content(chosen: Route, path: Path) -> str | bytes:
-    """A model's file as a provider is to have it: its path, or what is made of it when loaded."""
-    return with_fixed_regions(path.read_bytes()) if chosen.plans else str(path)
 
 
 def _gatherer(

@@ -186,9 +186,10 @@ def test_of_a_model_that_is_taken_in_part_nothing_is_kept(cache: Path, tmp_path:
             compiled.write_bytes(content)
         return made
 
+    opened = partial(str, model)
     for content, whole, kept in ((b"compiled", False, 0), (None, True, 0), (b"compiled", True, 1)):
         creating = partial(create, content=content)
-        got = through_compiled(creating, model, ["1.0"], {}, lambda _, whole=whole: whole)
+        got = through_compiled(creating, model, opened, ["1.0"], {}, lambda _, whole=whole: whole)
         assert got is made and len(list(cache.iterdir())) == kept
 
 
@@ -206,5 +207,5 @@ def test_where_compiling_into_a_file_fails_it_is_opened_without(
             raise ProviderError("no space left")
         return made
 
-    assert through_compiled(create, model, ["1.0"], {}, lambda _: True) is made
+    assert through_compiled(create, model, partial(str, model), ["1.0"], {}, lambda _: True) is made
     assert asked == [True, False] and not list(cache.iterdir())

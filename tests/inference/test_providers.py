@@ -94,7 +94,8 @@ class _Device:
         (["CPU", "GPU", "NPU"], {"amx", "vnni"}, "OpenVINO (CPU)", "int8"),
         (["CPU", "GPU", "NPU"], {"vnni"}, "OpenVINO (GPU)", "float32"),
         (["CPU"], {"vnni"}, "OpenVINO (CPU)", "int8"),
-        (["CPU"], {"avx2"}, "OpenVINO (CPU)", "float32"),
+        (["CPU"], {"avx2"}, "OpenVINO (CPU)", "int8"),
+        (["CPU"], {"sse2"}, "OpenVINO (CPU)", "float32"),
     ],
 )
 def test_which_of_openvinos_devices(
@@ -233,8 +234,8 @@ def test_the_cpu_takes_int8_where_it_is_fast(
     tiny_models.nothing(tmp_path / "default.onnx")
     tiny_models.nothing(tmp_path / "default.int8.onnx", tiny_models.metadata(precision="int8"))
     entry = find("default", tmp_path)
-    for features, precision in ((frozenset({"vnni"}), "int8"), (frozenset({"avx2"}), "float32")):
-        machine = cpu.Processor("a processor", 2, features)
+    for feature, precision in (("vnni", "int8"), ("avx2", "int8"), ("sse2", "float32")):
+        machine = cpu.Processor("a processor", 2, frozenset({feature}))
         monkeypatch.setattr(providers, "processor", lambda machine=machine: machine)
         opened = session.open_session(entry, "cpu")
         assert opened.metadata.precision == precision

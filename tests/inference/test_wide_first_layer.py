@@ -13,8 +13,8 @@ from tests.models.test_first_layer import COUNT, HEIGHT, WIDTH, layer, run
 
 def bytes_layer(pads: list[int]) -> bytes:
     random = np.random.default_rng(1)
-    weights = random.integers(-127, 128, (COUNT, 3, 3, 3)).astype(np.int8)
-    scales = random.uniform(0.002, 0.01, COUNT).astype(np.float32)
+    weights = random.integers(-64, 65, (COUNT, 3, 3, 3)).astype(np.int8)
+    scales = random.uniform(0.004, 0.02, COUNT).astype(np.float32)
     taken = take_bytes(onnx.load_from_string(layer(pads, weights, scales)))
     return bytes(taken.SerializeToString())
 

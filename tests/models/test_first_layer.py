@@ -82,10 +82,11 @@ def run(model: bytes, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
 @pytest.mark.parametrize("pads", [[0, 0, 1, 1], [1, 1, 1, 1]])
 def test_it_answers_as_before_and_nearer_to_the_truth(pads: list[int]) -> None:
     random = np.random.default_rng(1)
-    weights = random.integers(-127, 128, (COUNT, 3, 3, 3)).astype(np.int8)
-    scales = random.uniform(0.002, 0.01, COUNT).astype(np.float32)
+    # So that two products fit into 16 bits, in which processors without VNNI add them.
+    weights = random.integers(-64, 65, (COUNT, 3, 3, 3)).astype(np.int8)
+    scales = random.uniform(0.004, 0.02, COUNT).astype(np.float32)
     # As in the bundled model: a channel that is always silent.
-    weights[1], scales[1] = 127, 7e-8
+    weights[1], scales[1] = 64, 14e-8
     picture = random.integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
     model = layer(pads, weights, scales)
     fast = take_bytes(onnx.load_from_string(model))
