@@ -2,6 +2,7 @@ import copy
 import dataclasses
 import json
 import shutil
+import signal
 
 import cv2
 import numpy as np
@@ -626,3 +627,78 @@ def test_another_runs_checkpoint_is_not_taken_up(tmp_path, held):
             LossConfig(),
         )
     assert checkpoint.read_bytes() == before
+
+
+@pytest.fixture
+def trainer_of(tmp_path):
+    """Makes trainers of a run in one folder, which learn nothing: only what is kept matters."""
+    from stream_models.network import MaskRCNN, NetworkConfig
+    from stream_models.training.augment import AugmentConfig
+    from stream_models.training.loop import LoopConfig, Trainer
+    from stream_models.training.losses import LossConfig
+
+    folder = tmp_path / "data"
+    coco_set(folder, 1)
+    data = read(folder)
+
+    def make(learn, steps):
+        trainer = Trainer(
+            MaskRCNN(NetworkConfig(data.names)),
+            data.pictures,
+            np.ones(1),
+            tmp_path / "out",
+            LoopConfig(batch=1, steps=steps),
+            AugmentConfig(canvases=((96, 96),)),
+            LossConfig(),
+        )
+        trainer._learn = lambda gradients: learn(trainer) or {"class": 1.0}
+        return trainer
+
+    return make
+
+
+def test_ctrl_c_keeps_every_batch_that_was_learnt(trainer_of):
+
+    learnt = []
+
+    def interrupted(trainer):
+        learnt.append(trainer.step)
+        if trainer.step == 2:
+            signal.raise_signal(signal.SIGINT)
+            learnt.append("whole")
+
+    trainer = trainer_of(interrupted, 5)
+    reach = trainer.network.backbone.stem.reach
+    reach[:] = reach.new_tensor([-0.5, 2.0])
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run(lambda progress: None)
+    assert learnt == [0, 1, 2, "whole"]
+    again = trainer_of(lambda trainer: learnt.append(trainer.step), 5)
+    assert again.step == 3
+    assert again.network.backbone.stem.reach.tolist() == [-0.5, 2.0], "what it rounded in"
+    again.run(lambda progress: None)
+    assert learnt[4:] == [3, 4]
+    ended = trainer_of(lambda trainer: learnt.append(trainer.step), 5)
+    ended.run(lambda progress: None)
+    assert learnt[4:] == [3, 4], "a run that is at its end learnt a batch more each time"
+
+
+def test_a_batch_that_a_second_ctrl_c_broke_is_not_kept(tmp_path, trainer_of):
+    def broken(trainer):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        trainer_of(broken, 5).run(lambda progress: None)
+    assert not (tmp_path / "out" / "checkpoint.pt").exists()
+
+
+def test_a_curve_is_drawn_of_figures_by_other_groups_too(tmp_path):
+    from stream_models.training.pictures import learning_curve
+
+    figures = {"AP": 0.5, "AP50": -1.0}
+    told = ({"coco": figures, "other": figures}, {"all": figures})
+    lines = [json.dumps({"step": step, "figures": one}) for step, one in enumerate(told)]
+    (tmp_path / "history.jsonl").write_text("\n".join(lines))
+    learning_curve(tmp_path / "history.jsonl", tmp_path / "curve.png")
+    assert cv2.imread(str(tmp_path / "curve.png")) is not None

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from stream.errors import StreamError, UsageError
-from stream_models.training.out import check_out
+from stream_models.training.out import CHECKPOINT, check_out
 
 # What `Learn` says, without loading torch for it.
 Learns = StrEnum("Learns", ("all", "masks"))
@@ -163,6 +163,10 @@ def train_command(
             result = train(config, sets, watch)
         except (OSError, ValueError) as error:
             raise StreamError(f"training stopped: {error}") from error
+        except KeyboardInterrupt:
+            if (out / CHECKPOINT).is_file():
+                console.print(Text("interrupted; the same command takes the run up again"))
+            raise
     if result.before is not None:
         console.print(Text(f"before  {result.before.line()}"))
     console.print(Text(f"after   {result.report.line()}"))

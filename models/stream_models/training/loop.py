@@ -24,9 +24,11 @@ from stream_models.training.augment import AugmentConfig
 from stream_models.training.batches import Batches, PictureCache
 from stream_models.training.data import Picture
 from stream_models.training.feeds import Feed, SharedOut, Step, Whole, processes
+from stream_models.training.history import begin
 from stream_models.training.losses import LossConfig
 from stream_models.training.out import CHECKPOINT, HISTORY
 from stream_models.training.packed_batches import PackedBatches
+from stream_models.training.unbroken import unbroken
 
 logger = logging.getLogger(__name__)
 
@@ -215,6 +217,8 @@ class Trainer:
         )
         self.ema = MovingAverage(self.network, config.ema_decay)
         self.step, self.seconds = 0, 0.0
+        # Whether all is as a batch left it, and not half learnt.
+        self._whole = True
         out.mkdir(parents=True, exist_ok=True)
         self._checkpoint = out / CHECKPOINT
         if self._checkpoint.is_file():
@@ -289,6 +293,16 @@ class Trainer:
         values["norm"] = float(norm)
         return values
 
+    def _batch(self, gradients: Step) -> dict[str, float]:
+        with unbroken():
+            self._whole = False
+            start = time.monotonic()
+            values = self._learn(gradients)
+            self.seconds += time.monotonic() - start
+            self.step += 1
+            self._whole = True
+        return values
+
     def run(
         self,
         watch: Watcher,
@@ -298,9 +312,14 @@ class Trainer:
         """Train to the end.
 
         `watch` sees every 20th batch, `judge` the averaged network; `judged` is given the file with
-        the history (JSON lines: losses, and what `judge` returned) after each judgement.
+        the history (JSON lines: losses, and what `judge` returned) after each judgement. A run
+        that is at its end already learns no more.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C came; what was learnt so far is saved.
         """
         path = self._out / HISTORY
+        begin(path, self.step)
         history = path.open("a")
 
         def note(entry: dict[str, Any]) -> None:
@@ -322,11 +341,10 @@ class Trainer:
         try:
             if judge is not None and self.step == 0:
                 took = ask(judge, Progress(0, 0.0, 0.0, mean, 0.0))
+            if self.step and self.share() >= 1.0:
+                return
             for count, gradients in self._feed:
-                start = time.monotonic()
-                values = self._learn(gradients)
-                self.seconds += time.monotonic() - start
-                self.step += 1
+                values = self._batch(gradients)
                 seen += count
                 for name, value in values.items():
                     mean[name] = 0.98 * mean.get(name, value) + 0.02 * value
@@ -346,6 +364,10 @@ class Trainer:
                     asked = self.seconds
                 if share >= 1.0:
                     return
+        except KeyboardInterrupt:
+            if self._whole and self.step:
+                self.save()
+            raise
         finally:
             self._feed.close()
             history.close()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import matplotlib as mpl
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream_models.training.evaluate import Detector, paste
+from stream_models.training.history import entries
 
 Image = NDArray[np.uint8]
 _SHADES = (
@@ -57,9 +56,9 @@ def learning_curve(history: Path, path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    entries: list[dict[str, Any]] = [json.loads(line) for line in history.read_text().splitlines()]
-    steps = [entry for entry in entries if "class" in entry]
-    figures = [entry for entry in entries if "figures" in entry]
+    noted = entries(history)
+    steps = [entry for entry in noted if "class" in entry]
+    figures = [entry for entry in noted if "figures" in entry]
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
     for name in ("objectness", "proposal_box", "class", "box", "mask"):
         left.plot([e["step"] for e in steps], [e[name] for e in steps], label=name, linewidth=1)
@@ -67,9 +66,11 @@ def learning_curve(history: Path, path: Path) -> None:
     left.legend()
     for group in figures[-1]["figures"] if figures else {}:
         for key in ("AP", "AP50"):
+            # A run that was taken up with another set to judge by had other groups before.
+            had = [entry for entry in figures if group in entry["figures"]]
             # Below 0: there was nothing to judge by.
-            values = [max(entry["figures"][group][key], 0.0) for entry in figures]
-            right.plot([e["step"] for e in figures], values, marker="o", label=f"{group} {key}")
+            values = [max(entry["figures"][group][key], 0.0) for entry in had]
+            right.plot([e["step"] for e in had], values, marker="o", label=f"{group} {key}")
     right.set(xlabel="batch", ylabel="mask accuracy", ylim=(0, 1))
     right.grid(visible=True, alpha=0.3)
     if figures:

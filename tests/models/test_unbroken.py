@@ -1,0 +1,50 @@
+import signal
+import threading
+
+import pytest
+
+from stream_models.training.unbroken import unbroken
+
+
+@pytest.fixture(autouse=True)
+def usual():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_first_interrupt_waits_for_the_end_and_a_second_does_not():
+    done = []
+    with pytest.raises(KeyboardInterrupt), unbroken():
+        signal.raise_signal(signal.SIGINT)
+        done.append("whole")
+    with pytest.raises(KeyboardInterrupt), unbroken():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        done.append("never")
+    assert done == ["whole"]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_error_keeps_its_name_and_the_usual_comes_back():
+    with pytest.raises(ValueError, match="of ours"), unbroken():
+        raise ValueError("of ours")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_who_does_not_hear_it_is_not_asked():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with unbroken():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+    def beside():
+        with unbroken():
+            pass
+
+    thread = threading.Thread(target=beside)
+    thread.start()
+    thread.join()
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
