@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from fractions import Fraction
 from typing import Final, NamedTuple
 
 import av
@@ -23,6 +24,11 @@ EXACT_RGB: Final = "yuv444p10le"
 EXACT_MATRIX: Final = 5
 """The matrix of ITU-T H.273 that such pictures are in: BT.601, as in JPEG."""
 _ROWS = 256
+
+
+def shown_size(width: int, height: int, shape: Fraction) -> tuple[int, int]:
+    """Width and height in square pixels of a picture whose samples have a shape of their own."""
+    return max(1, round(width * shape)), height
 
 
 class Matrix(NamedTuple):

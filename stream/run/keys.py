@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import cv2
 
 from stream.errors import StreamError
-from stream.references import Referencer
 from stream.run.controls import Controls
 
 if TYPE_CHECKING:
@@ -115,11 +114,11 @@ class Keys:
         return free_name(self._folder, self._name, ending)
 
     def _snapshot(self) -> str:
-        frame = self._window.last_frame
-        if frame is None:
+        picture = self._window.picture()
+        if picture is None:
             return "there is no picture yet"
         path = self._free_name(".png")
-        if not cv2.imwrite(str(path), Referencer()(frame.image).to_ndarray(format="bgr24")):
+        if not cv2.imwrite(str(path), picture):
             return f"cannot write {path}"
         return f"saved {path.name}"
 

@@ -53,6 +53,7 @@ class ContainerKind:
         alpha: the encoder for pictures with transparency, None where the container holds none.
         sounds: the codecs of sound that go as they are; None for all that the container holds.
         channels: how many channels its sound has at most; None for as many as there are.
+        said: what people call it; "" for the muxer's name.
     """
 
     format: str
@@ -68,6 +69,7 @@ class ContainerKind:
     alpha: str | None = None
     sounds: frozenset[str] | None = None
     channels: int | None = None
+    said: str = ""
 
 
 _MP4 = ContainerKind("mp4", subtitles="mov_text", options=_FRAGMENTS, by_decode_time=True)

@@ -118,7 +118,7 @@ class Copies:
             self.remarks.append(f"{what} left out: nothing here knows its codec")
             return
         if stream.type == "video" and not _takes_video(kind, stream):
-            self.remarks.append(f"{what} left out: {kind.format} does not hold it beside the film")
+            self.remarks.append(f"{what} left out: {called(kind)} does not hold it beside the film")
             return
         layout = None
         if isinstance(stream, AudioStream):
@@ -180,10 +180,10 @@ class Copies:
             track = Retold(muxer, stream, kind.subtitles)
             into = f"converted to {kind.subtitles}"
         else:
-            self.remarks.append(f"{what} left out: {kind.format} does not hold it")
+            self.remarks.append(f"{what} left out: {called(kind)} does not hold it")
             return
         self._tracks[stream.index] = track
-        self.remarks.append(f"{what} {into}: {kind.format} does not hold it as it is")
+        self.remarks.append(f"{what} {into}: {called(kind)} does not hold it as it is")
         self._describe(kind, track.stream, stream)
 
     def _describe(self, kind: ContainerKind, copy: Stream, stream: Stream) -> None:
@@ -201,7 +201,7 @@ class Copies:
         if why_not(kind, lambda trial: trial.add_attachment(name, mime, data)) is None:
             container.add_attachment(name, mime, data)
         else:
-            self.remarks.append(f"the attachment {name} is left out: {kind.format} holds none")
+            self.remarks.append(f"the attachment {name} is left out: {called(kind)} holds none")
 
 
 def _copying(
@@ -244,7 +244,8 @@ def _codec_name(stream: Stream) -> str:
     # PyAV's types do not say that there is none where nothing can decode the stream, nor that some
     # streams then have no name either.
     context: CodecContext | None = stream.codec_context
-    return (getattr(stream, "name", None) or "unknown") if context is None else context.name
+    # The codec's name: the decoder's may be another, such as mp3float.
+    return context.codec.canonical_name if context else getattr(stream, "name", None) or "unknown"
 
 
 def _copy_of(container: OutputContainer, stream: Stream, layout: str | None) -> Stream:

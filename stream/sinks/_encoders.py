@@ -190,11 +190,9 @@ def choose_encoder(name: str, crf: float | None, preset: str | None) -> EncoderC
         else:
             options[rules.quality] = f"{quality:g}"
     if preset is not None and preset not in rules.presets:
-        known = (
-            f"goes by the presets {', '.join(rules.presets)}"
-            if rules.presets
-            else "has no --preset"
-        )
+        if not rules.presets:
+            raise UsageError(f"the encoder {name} has no presets; leave --preset away")
+        known = f"goes by the presets {', '.join(rules.presets)}"
         raise UsageError(f"the encoder {name} {known}, not {preset!r}")
     if rules.speed is not None and (preset or rules.preset):
         options[rules.speed] = str(preset or rules.preset)

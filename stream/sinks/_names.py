@@ -54,7 +54,7 @@ _CALLED = {"yuv4mpegpipe": "Y4M"}
 
 def called(kind: ContainerKind) -> str:
     """What a kind of file is called in a sentence."""
-    return _CALLED.get(kind.format, kind.format)
+    return kind.said or _CALLED.get(kind.format, kind.format)
 
 
 def film_tags(tags: Mapping[str, str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 import numpy as np
 from av.video.format import VideoFormat
@@ -90,6 +91,21 @@ class Pictures:
         )
         converted.colorspace, converted.color_range = _RGB_MATRIX, int(ColorRange.JPEG)
         return converted
+
+
+def lost_shape(shape: Fraction, ending: str) -> list[str]:
+    """What is to be said where a kind of file cannot hold that samples are not square.
+
+    Args:
+        shape: width over height of one sample.
+        ending: of the file.
+    """
+    if shape == 1:
+        return []
+    return [
+        f"the pictures' shape (samples of {shape.numerator}:{shape.denominator}) is lost, which "
+        f"{ending} cannot hold here; .mp4 can"
+    ]
 
 
 def full_range(picture: VideoFrame) -> bool:

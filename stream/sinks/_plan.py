@@ -20,6 +20,7 @@ from stream.sinks._containers import (
     frame_grid,
 )
 from stream.sinks._encoders import EncoderChoice, choose_encoder
+from stream.sinks._names import called
 from stream.sinks._trial import holds_video
 from stream.words import counted
 
@@ -145,7 +146,7 @@ def narrowed(info: VideoInfo, kind: ContainerKind, choice: EncoderChoice) -> tup
     colour = replace(info.colour, full_range=False)
     pixel_format = info.pixel_format.replace("yuvj", "yuv")
     return replace(info, colour=colour, pixel_format=pixel_format), (
-        f"{choice.name} in {kind.format} cannot say that samples use all values, so these are "
+        f"{choice.name} in {called(kind)} cannot say that samples use all values, so these are "
         "narrowed to those of film; it looks the same"
     )
 

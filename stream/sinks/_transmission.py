@@ -29,6 +29,16 @@ _CODECS = _H264 | {"libx265", "hevc_nvenc"}
 _SOON = {"max_interleave_delta": "200000"}
 
 
+_CALLED = {
+    "hls": "HLS",
+    "flv": "RTMP",
+    "rtsp": "RTSP",
+    "mpegts": "MPEG-TS",
+    "whip": "WebRTC",
+}
+"""What people call that which FFmpeg's muxers write."""
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
     """How streams are sent to the addresses of one scheme.
@@ -165,6 +175,7 @@ class Transmission(VideoSink):
             sounds=self._way.sounds,
             # Opus of more channels is in pieces that WebRTC knows nothing of.
             channels=2 if self._way.audio == "libopus" else None,
+            said=_CALLED.get(self._way.muxer, self._way.muxer),
         )
         return kind, replace(choice, formats=formats)
 

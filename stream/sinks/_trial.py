@@ -145,7 +145,7 @@ def _holds_video(kind: ContainerKind, encoder: str, options: tuple[tuple[str, st
     except _FAILURES:
         return False
     if not kind.holds_anything:
-        return True
+        return not kind.by_decode_time or _begins_with(kind, encoder)
     assert isinstance(stream, VideoStream)
     quieten()
     try:
@@ -162,6 +162,24 @@ def _holds_video(kind: ContainerKind, encoder: str, options: tuple[tuple[str, st
     except _FAILURES:
         return False
     return _why_not_found(data, _identity(stream), Fraction(0)) is None
+
+
+def _begins_with(kind: ContainerKind, encoder: str) -> bool:
+    """Whether a file's head can be written for an encoder's pictures: MP4 has what MOV refuses.
+
+    It asks for nothing that only the encoder knows, which would take long to open.
+    """
+    name = Codec(encoder, "w").canonical_name
+    quieten()
+    try:
+        with av.open(
+            io.BytesIO(), "w", format=kind.format, container_options=_options_for(kind)
+        ) as trial:
+            trial.add_mux_stream(name, rate=25, width=_SIZE[0], height=_SIZE[1])
+            trial.start_encoding()
+    except _FAILURES:
+        return False
+    return True
 
 
 def says_range(

@@ -18,7 +18,7 @@ from stream.sinks._alpha import Transparent
 from stream.sinks._animations import AnimatedPng, AnimatedWebp, Animation
 from stream.sinks._destination import Destination, check_destination
 from stream.sinks._photo import why_too_large
-from stream.sinks._pictures import Pictures
+from stream.sinks._pictures import Pictures, lost_shape
 from stream.sinks.base import Sink
 from stream.types import Array
 from stream.words import counted
@@ -190,6 +190,9 @@ class AnimationSink(Sink):
     @property
     def remarks(self) -> list[str]:
         """What does not fit in."""
-        if not self._info.copied:
-            return []
-        return [f"sound and what else is in the source is left out: {self.path.suffix} has none"]
+        said = lost_shape(self._info.sample_aspect_ratio, self.path.suffix)
+        if self._info.copied:
+            said.append(
+                f"sound and what else is in the source is left out: {self.path.suffix} has none"
+            )
+        return said

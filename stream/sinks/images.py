@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -18,6 +19,7 @@ from stream.options import OutputOptions
 from stream.pixels import bgr_from_picture, plane_view
 from stream.sinks._destination import check_destination
 from stream.sinks._photo import encode, notes_of
+from stream.sinks._pictures import lost_shape
 from stream.sinks.base import Sink
 from stream.types import Array
 from stream.words import counted
@@ -39,6 +41,7 @@ MASK_ENDINGS = frozenset({".png"})
 """Of those that masks and values have in a folder, whatever their photos have."""
 
 _DEEP = "gray16le"
+_SQUARE = Fraction(1)
 _NUMBERED = re.compile(r"([^%]*)%(?:0([1-9]))?d([^%]*)")
 
 
@@ -97,6 +100,7 @@ class ImageSink(Sink):
             overwrite=options.overwrite,
             kept=cls.kept(info),
             grey=info.grey,
+            shape=info.sample_aspect_ratio,
         )
 
     @staticmethod
@@ -137,6 +141,7 @@ class ImageSink(Sink):
         overwrite: bool = False,
         kept: frozenset[str] = ENDINGS,
         grey: bool = False,
+        shape: Fraction = _SQUARE,
     ) -> None:
         """Checks that the output can be written.
 
@@ -147,6 +152,7 @@ class ImageSink(Sink):
             overwrite: whether existing files may be replaced.
             kept: endings that hold the pictures that will come; in a folder others become .png.
             grey: whether pictures have no colour, so that one channel is enough.
+            shape: width over height of one sample.
 
         Raises:
             UsageError: a file exists already, is an input, or several pictures go into one file.
@@ -158,6 +164,7 @@ class ImageSink(Sink):
         self._overwrite = overwrite
         self._kept = kept
         self._grey = grey
+        self._shape = shape
         numbered = _NUMBERED.fullmatch(self.output.name) is not None
         folder = _is_folder(self._target) or self.output.suffix.lower() not in ENDINGS
         self._single = not (numbered or folder)
@@ -175,13 +182,15 @@ class ImageSink(Sink):
 
     @property
     def remarks(self) -> list[str]:
-        """Which pictures lost what their file cannot hold."""
+        """What of the pictures their files cannot hold."""
+        said = lost_shape(self._shape, Path(self._path(0)).suffix) if self._written else []
         if not self._filled:
-            return []
+            return said
         more = f" and {len(self._filled) - 1} more" if self._filled[1:] else ""
         return [
+            *said,
             f"{self._filled[0]}{more}: the picture's transparency is dropped, as this kind of file "
-            "holds none; .png, .webp and .tif do"
+            "holds none; .png, .webp and .tif do",
         ]
 
     def write(self, item: Item) -> None:

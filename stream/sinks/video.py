@@ -34,7 +34,7 @@ from stream.sinks._encoders import (
 from stream.sinks._key_frames import KeyFrames
 from stream.sinks._muxer import FAILURES, Muxer, words_of
 from stream.sinks._names import film_tags, lost_of_film, lost_of_streams, names_of, set_chapters
-from stream.sinks._pictures import Pictures
+from stream.sinks._pictures import Pictures, lost_shape
 from stream.sinks._plan import (
     KEYFRAME_EVERY,
     check_identities,
@@ -217,13 +217,9 @@ class VideoSink(Sink):
         if self._kind.by_decode_time and "hevc" in self._stream.codec_context.codec.canonical_name:
             # Apple's players know HEVC by this name only.
             self._stream.codec_context.codec_tag = "hvc1"
-        shape = info.sample_aspect_ratio
         holds = self._kind.by_decode_time or self._muxer.says_shape
-        if shape != 1 and not holds and not says_shape(self._choice.name):
-            self._remarks.append(
-                f"the pictures' shape (samples of {shape.numerator}:{shape.denominator}) is lost, "
-                f"which {self.path.suffix} cannot hold here; .mp4 can"
-            )
+        if not holds and not says_shape(self._choice.name):
+            self._remarks += lost_shape(info.sample_aspect_ratio, self.path.suffix)
         quieten()
         configure(self._stream.codec_context, info, self._kind, self._choice, self._format, threads)
         self._open_encoder(info)

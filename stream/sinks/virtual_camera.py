@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Item, VideoInfo
 from stream.options import OutputOptions
-from stream.pixels import plane_view
+from stream.pixels import plane_view, shown_size
 from stream.sinks._pictures import Pictures
 from stream.sinks.base import Sink
 
@@ -41,6 +42,7 @@ class VirtualCameraSink(Sink):
     """Shows the newest frame as a camera (Linux: v4l2loopback; Windows and macOS: OBS).
 
     Frames of another size than the first are fitted in; odd sizes lose their last row or column.
+    Samples that are not square are made so, since who looks at a camera is told of no others.
 
     Args:
         device: such as /dev/video2; None for the first that there is.
@@ -72,9 +74,12 @@ class VirtualCameraSink(Sink):
         self._width, self._height = info.width - info.width % 2, info.height - info.height % 2
         rate = float(info.rate or 30)
         self._pictures = Pictures(self._width, self._height, _FORMAT)
-        self._camera: _Camera | None = _open(self._width, self._height, rate, device)
+        width, _ = shown_size(self._width, self._height, info.sample_aspect_ratio)
+        self._shown_width = max(2, width - width % 2)
+        self._reformatter = VideoReformatter()
+        self._camera: _Camera | None = _open(self._shown_width, self._height, rate, device)
         self.device = self._camera.device
-        self._room = np.empty((self._height * 3 // 2, self._width), np.uint8)
+        self._room = np.empty((self._height * 3 // 2, self._shown_width), np.uint8)
 
     def write(self, item: Item) -> None:
         """Shows a frame.
@@ -85,7 +90,10 @@ class VirtualCameraSink(Sink):
         if self._camera is None or not isinstance(item, Frame):
             return
         flat, at = self._room.reshape(-1), 0
-        for plane in self._pictures(item.image).planes:
+        picture = self._pictures(item.image)
+        if self._shown_width != self._width:
+            picture = self._reformatter.reformat(picture, width=self._shown_width)
+        for plane in picture.planes:
             samples = plane_view(plane)
             flat[at : at + samples.size].reshape(samples.shape)[:] = samples
             at += samples.size

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from stream.errors import SinkError
 from stream.frame import Frame, Item, VideoInfo
 from stream.options import OutputOptions
+from stream.pixels import shown_size
 from stream.references import Referencer
 from stream.sinks import _window_process
 from stream.sinks._chequers import on_chequers
@@ -102,11 +103,6 @@ def pixels_of(frame: Frame, reference: Referencer, shape: Fraction = _SQUARE) ->
     return cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
 
 
-def shown_size(width: int, height: int, shape: Fraction) -> tuple[int, int]:
-    """Width and height in square pixels of a picture whose samples have a shape of their own."""
-    return max(1, round(width * shape)), height
-
-
 class WindowSink(Display):
     """Shows pictures in a window and hears its keys.
 
@@ -154,8 +150,7 @@ class WindowSink(Display):
         self._full_screen = False
         self._help = False
         self._hint_until: float | None = None
-        self.last_frame: Frame | None = None
-        """What was given last, as it was painted."""
+        self._shown: Frame | None = None
         self.paused = False
         """While set, the picture stands still; frames are taken all the same."""
 
@@ -198,10 +193,18 @@ class WindowSink(Display):
         """
         if not isinstance(item, Frame):
             return
-        self.last_frame = item
         if self.paused or self._closed:
             return
+        self._shown = item
         self.show(pixels_of(item, self._reference, self._shape))
+
+    def picture(self) -> NDArray[np.uint8] | None:
+        """What is in the window, uint8 [H, W, 3] in BGR; None where there was nothing yet.
+
+        It may be asked for from any thread.
+        """
+        frame = self._shown
+        return None if frame is None else pixels_of(frame, Referencer(), self._shape)
 
     def show(self, pixels: NDArray[np.uint8]) -> None:
         """Shows a picture, uint8 [H, W, 3] in BGR; it is on the screen when this returns.

@@ -66,10 +66,13 @@ class Request:
 
     def between(self, path: Path) -> UsageError:
         """What is to be said where no picture of a file begins within what is wanted."""
-        start = float(self.start or 0)
-        until = "or later" if self.end is None else f"or later and before {float(self.end):g} s"
+        until = "" if self.end is None else f"before {float(self.end):g} s"
+        if not self.start:
+            return UsageError(f"no picture of {path} begins {until}: end later")
+        until = f" and {until}" if until else ""
         return UsageError(
-            f"no picture of {path} begins at {start:g} s {until}: begin earlier, or end later"
+            f"no picture of {path} begins at {float(self.start):g} s or later{until}: begin "
+            "earlier, or end later"
         )
 
     def duration(self, whole: Fraction | None) -> Fraction | None:

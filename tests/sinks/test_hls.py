@@ -14,6 +14,8 @@ from stream.errors import SinkError, UsageError
 from stream.frame import Frame, VideoInfo
 from stream.options import OutputOptions
 from stream.sinks.hls import HlsSink
+from stream.sources.file import FileSource
+from tests.media import make_clip
 from tests.sinks.receivers import Received, receive
 
 FAST = OutputOptions(preset="ultrafast")
@@ -81,3 +83,14 @@ def test_a_folder_that_is_not_there_is_said_before_any_work(tmp_path: Path) -> N
         HlsSink.check(str(tmp_path / "none" / "film.m3u8"), FAST)
     with pytest.raises(UsageError, match="do not take what ffv1 encodes"):
         HlsSink.check(str(tmp_path / "film.m3u8"), OutputOptions(codec="ffv1"))
+
+
+def test_what_becomes_of_sound_is_said_in_words_of_people(tmp_path: Path) -> None:
+    film = make_clip(tmp_path / "in.mkv", frames=10, audio="libmp3lame")
+    playlist = str(tmp_path / "film.m3u8")
+    with FileSource(film) as source, HlsSink(playlist, source.info, FAST) as sink:
+        for item in source:
+            sink.write(item)
+    assert sink.remarks == [
+        "stream 1, sound (mp3), is re-encoded with aac: HLS does not hold it as it is"
+    ]

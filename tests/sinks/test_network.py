@@ -22,7 +22,9 @@ from stream.frame import Frame, VideoInfo
 from stream.options import OutputOptions
 from stream.sinks import _transmission, network
 from stream.sinks.network import NetworkSink
+from stream.sources.file import FileSource
 from stream.srt import TOOL
+from tests.media import make_clip
 from tests.sinks.receivers import (
     RATE,
     Listener,
@@ -224,6 +226,16 @@ def test_one_that_never_answers_is_given_up() -> None:
                 now[0] += 60  # the wait for the next try
             time.sleep(0.02)
     assert sink._connection is None
+
+
+@pytest.mark.parametrize("encoder", ["libmp3lame", "mp2", "ac3"])
+def test_sound_that_receivers_take_is_sent_as_it_is(tmp_path: Path, encoder: str) -> None:
+    with FileSource(make_clip(tmp_path / "in.mkv", frames=10, audio=encoder)) as source:
+        sink = _transmission.Transmission(f"udp://127.0.0.1:{free_port()}", source.info, FAST)
+        for item in source:
+            sink.write(item)
+        sink.close()
+    assert sink.remarks == []
 
 
 def test_a_file_is_sent_at_its_own_pace() -> None:

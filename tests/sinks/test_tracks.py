@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream import sinks
+from stream.frame import Frame
+from stream.options import OutputOptions
 from stream.sinks._matroska import displayed
 from stream.sinks.video import VideoSink
 from stream.sources.file import FileSource
@@ -117,6 +121,17 @@ def test_the_shape_of_samples_is_kept_or_named(tmp_path, ending, codec, kept):
         assert (stream.sample_aspect_ratio == Fraction(16, 11)) == kept
         assert "title" not in stream.metadata
     assert any("samples of 16:11" in remark for remark in done.remarks) != kept
+
+
+@pytest.mark.parametrize("name", ["out/%06d.png", "out/%06d.jpg", "out/", "out.apng", "out.webp"])
+def test_the_shape_of_samples_is_named_where_pictures_cannot_hold_it(tmp_path, name):
+    target, about = f"{tmp_path}/{name}", replace(info(), width=64, height=48)
+    for shape, lost in {Fraction(16, 11): ["16:11"], Fraction(1): []}.items():
+        shaped = replace(about, sample_aspect_ratio=shape)
+        kind = sinks.find(target)
+        with kind.from_target(target, shaped, OutputOptions(overwrite=True)) as sink:
+            sink.write(Frame(av.VideoFrame(64, 48, "yuv420p"), 0, 0, Fraction(1, 25)))
+        assert re.findall(r"samples of (\S+)\)", " ".join(sink.remarks)) == lost
 
 
 def test_a_title_stays_beside_the_shape_of_samples(tmp_path):

@@ -14,7 +14,7 @@ from stream.inference import nvidia
 from stream.sinks.video import VideoSink
 from tests import media
 from tests.media import make_clip
-from tests.sinks.running import check_output, info
+from tests.sinks.running import check_output, info, run
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,10 @@ from tests.sinks.running import check_output, info
         ("out.mp4", {"codec": "nonsense"}, "no encoder 'nonsense'"),
         ("out.mp4", {"codec": "aac"}, "does not encode video"),
         ("out.webm", {"codec": "libx264"}, "do not hold what libx264 encodes"),
+        ("out.mov", {"codec": "libsvtav1"}, "do not hold what libsvtav1 encodes"),
+        ("out.mov", {"codec": "libvpx"}, "do not hold what libvpx encodes"),
+        ("out.mov", {"codec": "libvpx-vp9"}, "do not hold what libvpx-vp9 encodes"),
+        ("out.mp4", {"codec": "ffv1", "preset": "fast"}, "has no presets; leave --preset away"),
         ("out.mp4", {"crf": 99}, "goes from 0 to 51"),
         ("out.mkv", {"codec": "ffv1", "crf": 5}, "no quality setting"),
         ("out.mp4", {"preset": "warp"}, "goes by the presets ultrafast"),
@@ -98,3 +102,27 @@ def test_a_closed_sink_closes_again_and_a_file_name_may_look_like_an_address(tmp
     sink.close()
     sink.abort()
     assert path.stat().st_size > 0
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mov", ".mkv", ".webm", ".avi", ".ts"])
+def test_what_is_not_refused_can_be_written(tmp_path, ending):
+    quick = (
+        "libx264",
+        "libvpx",
+        "libvpx-vp9",
+        "mpeg4",
+        "ffv1",
+        "prores_ks",
+        "mjpeg",
+        "png",
+        "qtrle",
+    )
+    film = make_clip(tmp_path / "in.mp4", frames=2)
+    for codec in quick:
+        path = tmp_path / f"{codec}{ending}"
+        try:
+            check_output(path, codec=codec)
+        except StreamError:
+            continue
+        run(film, path, codec=codec)
+        assert len(media.decode(path).pts) == 2, codec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -96,3 +97,15 @@ def test_it_is_found_and_has_no_encoder() -> None:
     assert sinks.find("virtual-camera:/dev/video9") is VirtualCameraSink
     with pytest.raises(UsageError, match="has no encoder"):
         VirtualCameraSink.check("virtual-camera", OutputOptions(crf=20))
+
+
+@pytest.mark.usefixtures("_stand_in")
+def test_samples_that_are_not_square_are_made_so() -> None:
+    for shape, width in {Fraction(16, 11): 92, Fraction(8, 9): 56, Fraction(1): 64}.items():
+        about = replace(INFO, sample_aspect_ratio=shape)
+        sink = VirtualCameraSink.from_target("virtual-camera", about, OutputOptions())
+        sink.write(_frame())
+        sink.close()
+        assert _Device.last.asked[:2] == (width, 48)
+        (shown,) = _Device.last.shown
+        assert shown.shape == (72, width) and set(shown[:48].ravel()) == {50}

@@ -298,6 +298,21 @@ def test_samples_that_are_not_square_are_shown_in_their_shape(monkeypatch):
     assert shown == [(576, 720, 3), (576, 1047, 3), (576, 640, 3)]
 
 
+def test_a_snapshot_is_of_what_is_in_the_window(monkeypatch):
+    monkeypatch.setattr(WindowSink, "show", lambda self, pixels: None)
+    about = replace(info(), width=720, height=576, sample_aspect_ratio=Fraction(16, 11))
+    window = WindowSink.from_target("window", about, OutputOptions())
+    assert window.picture() is None
+    for index, luma in enumerate((60, 120, 200)):
+        picture = av.VideoFrame(720, 576, "gray")
+        picture.planes[0].update(bytes([luma]) * picture.planes[0].buffer_size)
+        window.paused = index == 2
+        window.write(Frame(picture, index, index, Fraction(1, 25)))
+    snapshot = window.picture()
+    assert snapshot.shape == (576, 1047, 3) and np.ptp(snapshot) == 0
+    assert 110 < snapshot[0, 0, 0] < 130, "the window is paused: that before it is on the screen"
+
+
 @pytest.mark.parametrize("size", [(480, 640), (1080, 1920), (60, 80)])
 def test_lines_stay_in_the_picture(size):
     picture = np.full((*size, 3), 200, np.uint8)

@@ -106,7 +106,7 @@ def part_of(path, **cut):
     try:
         return frames_of(path, **cut)
     except UsageError as error:
-        assert re.search("no picture of .* begins at|ends before the start", str(error))
+        assert re.search("no picture of .* begins |ends before the start", str(error))
         return []
 
 
