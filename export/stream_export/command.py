@@ -71,20 +71,41 @@ def verify(
         int | None, typer.Option(min=1, help="At most so many pictures. [default: all]")
     ] = None,
     score: Annotated[float, typer.Option(min=0, max=1, help="Detections above this.")] = 0.05,
-    box_error: Annotated[float, typer.Option(help="Allowed, in pixels.")] = 0.5,
-    score_error: Annotated[float, typer.Option(help="Allowed.")] = 1e-3,
-    mask_overlap: Annotated[float, typer.Option(help="Needed, of pasted masks.")] = 0.99,
-    unmatched: Annotated[int, typer.Option(min=0, help="Allowed, on both sides together.")] = 0,
+    box_error: Annotated[
+        float | None,
+        typer.Option(min=0, help="Allowed, in pixels. [default: 0.5; rounded models: any]"),
+    ] = None,
+    score_error: Annotated[
+        float | None, typer.Option(min=0, help="Allowed. [default: 0.001; rounded models: any]")
+    ] = None,
+    mask_overlap: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Needed, of pasted masks. [default: 0.99; rounded models: none]"
+        ),
+    ] = None,
+    unmatched: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Allowed, on both sides together. [default: 0; rounded models: any]"
+        ),
+    ] = None,
     provider: Annotated[str, typer.Option(metavar="NAME", help="Where the model runs.")] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Compare a model with its origin, picture by picture; fail where they differ."""
-    from stream_export.tools.agreement import Tolerance, compare, open_model, read_pictures
+    """Compare a model with its origin, picture by picture; fail where they differ.
+
+    A model that was rounded, to int8 or float16, differs anyhow: it fails by limits that are given.
+    """
+    from stream.inference.catalogue import open_model as look_into
+    from stream_export.tools.agreement import NO_LIMIT, compare, limits, open_model, read_pictures
     from stream_export.tools.answers import StoredAnswers
 
     need_extra("onnx")
-    tolerance = Tolerance(box_error, score_error, mask_overlap, unmatched)
     options = dict(_options(model))
+    precision = look_into(model)[1].precision
+    asked = (box_error, score_error, mask_overlap, unmatched)
+    tolerance = limits(precision, *asked)
     if config is not None:
         options["config"] = config
     read: Iterable[tuple[str, NDArray[np.uint8]]] = read_pictures(images, pictures)
@@ -104,7 +125,7 @@ def verify(
         open_model(model, score, provider),
         read,
         score=score,
-        tolerance=tolerance,
+        tolerance=limits("float32", *asked),
         limit=options.get("detections") or 100,
     )
     failures = found.failures(tolerance)
@@ -114,6 +135,11 @@ def verify(
     else:
         alike = [f"assumed alike on both sides, so not compared: {one}" for one in assumed]
         typer.echo("\n".join([f"compared with {what}", *found.lines(), *alike]))
+        if tolerance == NO_LIMIT:
+            typer.echo(
+                f"judge for yourself: rounded to {precision}, a model differs from what it was "
+                "made of, and fails only by limits that are given (--unmatched, --box-error, ...)"
+            )
     if failures:
         raise ModelError(f"{model}: it is not what it was exported from: {'; '.join(failures)}")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from skimage import data
+from typer.testing import CliRunner
 
 from stream.errors import ModelError, SourceError, UsageError
 from stream.inference.bounded_weights import with_bounded_weights
@@ -223,6 +224,35 @@ def test_halving_and_quantising_move_an_answer_by_what_they_round():
     quantised = quantize_model(_tiny(), [picture], exclude=())
     assert _score(quantised, picture) == pytest.approx(expected, rel=2e-2)
     assert {"QuantizeLinear", "DequantizeLinear"} <= {n.op_type for n in quantised.graph.node}
+
+
+def test_what_was_rounded_fails_only_by_limits_that_are_given(tmp_path):
+    import cv2
+
+    picture = np.asarray(data.astronaut()[:32, :32])
+    (tmp_path / "pictures").mkdir()
+    cv2.imwrite(str(tmp_path / "pictures" / "it.png"), picture[..., ::-1])
+    exact = _tiny()
+    coarse = {
+        "int8": quantize_model(exact, [picture], exclude=()),
+        "float16": half_model(exact),
+        "float32": _tiny(weight=0.9),
+    }
+    save_model(exact, tmp_path / "exact.onnx")
+    given = ["--images", str(tmp_path / "pictures"), "--against", str(tmp_path / "exact.onnx")]
+    for precision, model in coarse.items():
+        path = tmp_path / f"{precision}.onnx"
+        save_model(model, path)
+        told = CliRunner().invoke(command.build(), ["verify", str(path), *given])
+        strict = CliRunner().invoke(
+            command.build(), ["verify", str(path), *given, "--score-error", "0"]
+        )
+        assert isinstance(strict.exception, ModelError), precision
+        if precision == "float32":
+            assert "scores differ by up to" in str(told.exception)
+        else:
+            assert told.exit_code == 0, (precision, told.exception)
+            assert f"rounded to {precision}" in told.output
 
 
 def test_symmetric_activations_have_no_zero_point():

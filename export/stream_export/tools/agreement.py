@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -40,6 +41,36 @@ class Tolerance:
     score: float = 1e-3
     mask: float = 0.99
     unmatched: int = 0
+
+
+NO_LIMIT = Tolerance(math.inf, math.inf, 0.0, sys.maxsize)
+"""Whatever differs."""
+
+
+def limits(
+    precision: str,
+    box: float | None = None,
+    score: float | None = None,
+    mask: float | None = None,
+    unmatched: int | None = None,
+) -> Tolerance:
+    """How far a model may be from its origin: as was asked, else exact but for float noise.
+
+    Args:
+        precision: the model's; one that was rounded has no limits but those that were asked for,
+            as what its rounding changes depends on how sure the network is.
+        box: see `Tolerance`; None where it was not asked for.
+        score: likewise.
+        mask: likewise.
+        unmatched: likewise.
+    """
+    usual = Tolerance() if precision == "float32" else NO_LIMIT
+    return Tolerance(
+        usual.box if box is None else box,
+        usual.score if score is None else score,
+        usual.mask if mask is None else mask,
+        usual.unmatched if unmatched is None else unmatched,
+    )
 
 
 @dataclass(slots=True)
