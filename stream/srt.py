@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from stream.arguments import hide
 
 TOOL = "srt-live-transmit"
 
@@ -20,3 +26,32 @@ def tool_command() -> list[str] | None:
     """
     tool = shutil.which(TOOL)
     return None if tool is None else [tool, "-quiet", "-chunk:1316"]
+
+
+_STANDARD_ERROR = 2
+_READING_SECONDS = 1.0
+"""After which a process that was started has read its arguments, whatever it waits for."""
+
+
+def hide_passphrase(process: int) -> None:
+    """Takes an address's passphrase out of what the list of processes shows of the tool.
+
+    It takes one in no other way, and keeps what it has read. It has, once it has opened a socket.
+
+    Args:
+        process: that runs the tool, started by this one.
+    """
+    until = time.monotonic() + _READING_SECONDS
+    while sys.platform == "linux" and not _has_socket(process) and time.monotonic() < until:
+        time.sleep(0.002)
+    hide(process)
+
+
+def _has_socket(process: int) -> bool:
+    with suppress(OSError):  # it has ended, which is as good
+        for one in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(OSError):  # it has been closed meanwhile
+                if int(one.name) > _STANDARD_ERROR and str(one.readlink()).startswith("socket:"):
+                    return True
+        return False
+    return True

@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     if arguments is None:
         _leave_at_once_by_interrupt()
-        from stream.cli._arguments import hide
+        from stream.arguments import hide
 
         # First of all: what others see of a password should be gone before the rest is loaded.
         hide()

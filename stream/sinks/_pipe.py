@@ -84,6 +84,11 @@ class Pipe(Destination):
             thread.start()
 
     @property
+    def process(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
+    @property
     def ended(self) -> bool:
         """Whether the process is gone."""
         return self._process.poll() is not None

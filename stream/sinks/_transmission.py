@@ -17,7 +17,7 @@ from stream.sinks._encoders import EncoderChoice, choose_encoder
 from stream.sinks._pipe import Pipe
 from stream.sinks._plan import KEYFRAME_EVERY
 from stream.sinks.video import VideoSink
-from stream.srt import MISSING, tool_command
+from stream.srt import MISSING, hide_passphrase, tool_command
 
 PATIENCE = 8.0
 """Seconds after which a receiver that takes nothing, or does not answer, counts as gone."""
@@ -220,4 +220,6 @@ def _srt(address: str, name: str) -> Pipe:
     if command is None:
         raise SinkError(f"{name} cannot be sent to: {MISSING}")
     command += ["-autoreconnect:no", "file://con", address]
-    return Pipe(command, name, patience=PATIENCE, tells=False)
+    pipe = Pipe(command, name, patience=PATIENCE, tells=False)
+    hide_passphrase(pipe.process)
+    return pipe

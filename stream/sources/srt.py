@@ -6,7 +6,7 @@ import socket
 import subprocess
 
 from stream.errors import SourceError
-from stream.srt import MISSING, tool_command
+from stream.srt import MISSING, hide_passphrase, tool_command
 
 _ENDING_SECONDS = 2.0
 
@@ -14,8 +14,7 @@ _ENDING_SECONDS = 2.0
 class Relay:
     """A process that hands what an SRT address sends on to a UDP port of this machine.
 
-    It connects again by itself when the source comes back. An address's passphrase is in the
-    process list while it runs: the tool takes it in no other way.
+    It connects again by itself when the source comes back.
 
     Args:
         address: srt://host:port[?mode=…&passphrase=…].
@@ -37,6 +36,7 @@ class Relay:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        hide_passphrase(self._process.pid)
 
     def close(self) -> None:
         """Ends the process."""

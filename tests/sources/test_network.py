@@ -154,7 +154,10 @@ def test_srt_through_the_relay():
     with serving("udp") as server, srt(server.port) as address:
         source = NetworkSource(f"{address}?latency=50&passphrase={SRT_PHRASE}", patience=CALM)
         assert source.info.name == f"{address}?***"
+        relays = [one.cmdline() for one in psutil.Process().children()]
         check(take(source, RATE))
+    (relay,) = [one for one in relays if "-autoreconnect:yes" in one]
+    assert any(one.startswith(f"{address}?xxx") for one in relay), "the passphrase is not shown"
     assert not [one for one in psutil.Process().children() if "srt" in one.name()]
 
 

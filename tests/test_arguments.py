@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from stream.cli._arguments import without_secrets
+from stream.arguments import hide, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_secrets_are_crossed_out_and_nothing_else(given, shown):
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems keep the arguments elsewhere")
 def test_other_users_see_no_password():
     code = (
-        "import sys; from pathlib import Path; from stream.cli._arguments import hide; hide();"
+        "import sys; from pathlib import Path; from stream.arguments import hide; hide();"
         "print(Path('/proc/self/cmdline').read_text().split(chr(0))[3:-1], sys.argv[1:])"
     )
     given = ["rtsp://user:secret@door/a", "--token=0123456789abcdef"]
@@ -43,3 +44,20 @@ def test_other_users_see_no_password():
     )
     shown = ["rtsp://xxxxxxxxxxx@door/a", "--token=" + 16 * "x"]
     assert done.stdout.strip() == f"{shown} {given}", "and the program itself has them still"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep the arguments elsewhere")
+def test_other_users_see_no_password_of_a_process_that_was_started():
+    code = "import sys; print(flush=True); input(); print(sys.argv[1])"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "srt://door:9?passphrase=hunter2hunter2"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout.readline() == "\n"
+        hide(child.pid)
+        shown = Path(f"/proc/{child.pid}/cmdline").read_text().split("\0")
+        assert child.communicate("\n", timeout=60)[0] == "srt://door:9?passphrase=hunter2hunter2\n"
+    assert shown[3] == f"srt://door:9?{'x' * 25}"
+    hide(child.pid)  # nobody any more

@@ -1,4 +1,4 @@
-"""The program's arguments as other users of the machine see them: without passwords and keys."""
+"""Arguments of processes as other users of the machine see them: without passwords and keys."""
 
 from __future__ import annotations
 
@@ -15,19 +15,24 @@ _log = logging.getLogger(__name__)
 _OF_SECRETS = ("--token",)
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.*", re.DOTALL)
 _ARGUMENTS = 47
-"""Where /proc/self/stat says at which address the arguments begin, counted from 0; see proc(5)."""
+"""Where /proc/PID/stat says at which address the arguments begin, counted from 0; see proc(5)."""
 
 
-def hide() -> None:
-    """Takes the secrets out of what the list of processes shows of this one, where that goes.
+def hide(process: int | None = None) -> None:
+    """Takes the secrets out of what the list of processes shows of one, where that goes.
 
     Linux shows a process's arguments to everybody, from the process's own memory. They are seen
     for the moment until this is called.
+
+    Args:
+        process: one that this one started, and that has read its arguments already; None for this
+            one.
     """
     if sys.platform != "linux":
         return
+    about = Path(f"/proc/{'self' if process is None else process}")
     try:
-        before = Path("/proc/self/cmdline").read_bytes()
+        before = (about / "cmdline").read_bytes()
         arguments = [one.decode("utf-8", "surrogateescape") for one in before.split(b"\0")[:-1]]
         after = b"".join(
             one.encode("utf-8", "surrogateescape") + b"\0" for one in without_secrets(arguments)
@@ -35,8 +40,8 @@ def hide() -> None:
         if after == before or len(after) != len(before):
             return
         # The name in parentheses, the second field, may hold anything.
-        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-        with Path("/proc/self/mem").open("r+b", buffering=0) as memory:
+        fields = (about / "stat").read_text().rpartition(")")[2].split()
+        with (about / "mem").open("r+b", buffering=0) as memory:
             memory.seek(int(fields[_ARGUMENTS - 2]))
             memory.write(after)
     except OSError as error:
