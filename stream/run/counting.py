@@ -185,7 +185,7 @@ class Counting:
         for name, number in here.items():
             self._most_of[name] = max(self._most_of[name], number)
         tracks: list[int | None] = [None] * len(names)
-        if found is not None and found.track_ids is not None:
+        if names and found is not None and found.track_ids is not None:
             self._tracked = True
             tracks = list(found.track_ids.tolist())
             for name, track in zip(names, tracks, strict=True):

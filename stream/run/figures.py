@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -12,6 +12,9 @@ from enum import IntEnum
 from stream.frame import Frame
 from stream.instances import Instances
 from stream.timing import Clock
+
+_KNOWN = 1000
+"""Identities whose class may still change; of more those seen longest ago are added up."""
 
 
 class Fate(IntEnum):
@@ -263,8 +266,8 @@ class _Classes:
         self.frames = 0
         self._frames: Counter[str] = Counter()
         self._most: Counter[str] = Counter()
-        self._identities: Counter[str] = Counter()
-        self._highest = 0
+        self._names: OrderedDict[int, str] = OrderedDict()
+        self._gone: Counter[str] = Counter()
 
     def add(self, instances: Instances) -> None:
         if not len(instances):
@@ -277,15 +280,17 @@ class _Classes:
             self._most[name] = max(self._most[name], number)
         if instances.track_ids is None:
             return
-        # Identities only ever grow, so a new one is one above the highest; frames may come out of
-        # order by a few, which costs at most the newest's class.
+        # A class that wavers is what it was taken for last; numbers come in any order, as in
+        # records that a hand has corrected.
         for name, identity in zip(names, instances.track_ids.tolist(), strict=True):
-            if identity > self._highest:
-                self._identities[name] += 1
-        self._highest = max(self._highest, int(instances.track_ids.max()))
+            self._names[identity] = name
+            self._names.move_to_end(identity)
+        while len(self._names) > _KNOWN:
+            _, name = self._names.popitem(last=False)
+            self._gone[name] += 1
 
     def found(self) -> dict[str, Found]:
-        counted = self._identities if self._highest else self._most
+        counted = Counter(self._names.values()) + self._gone if self._names else self._most
         return {
             name: Found(max(counted[name], 1), frames)
             for name, frames in self._frames.most_common()

@@ -17,6 +17,7 @@ from stream.frame import Frame, VideoInfo
 from stream.instances import Instances
 from stream.options import CountOptions
 from stream.run.counting import _LISTED, Counting
+from stream.run.figures import _Classes
 from stream.run.series import _MOST, Series
 from tests import tiny_models
 
@@ -220,3 +221,33 @@ def test_counts_go_to_records_report_picture_and_plot(clip, model, tmp_path):
         stream.process(clip, video.with_suffix(".png"), model=model, plot=video.with_suffix(".png"))
     with pytest.raises(UsageError, match=r"ends with \.png, not"):
         stream.process(clip, records=tmp_path / "x.csv", model=model, plot="plot.svg")
+
+
+@given(
+    st.lists(st.dictionaries(st.integers(1, 9), st.integers(0, 1), max_size=3), max_size=12),
+    st.booleans(),
+)
+def test_the_report_has_as_many_of_each_class_as_the_counts(frames, followed):
+    """Where a class wavers, and where a hand has given the numbers in any order."""
+    made = [
+        frame(index, *[(track if followed else None, 50, 50, one) for track, one in there.items()])
+        for index, there in enumerate(frames)
+    ]
+    _, summary = counted(made)
+    told = _Classes()
+    for one in made:
+        told.add(one.instances)
+    found = {name: (one.objects, one.frames) for name, one in told.found().items()}
+    assert found == {
+        name: (one["objects"], one["frames"]) for name, one in summary["classes"].items()
+    }
+
+
+def test_of_more_identities_than_are_known_those_of_long_ago_are_added_up():
+    told = _Classes()
+    for index in range(3000):
+        told.add(frame(index, (3000 - index, 50, 50, index % 2)).instances)
+    assert {name: one.objects for name, one in told.found().items()} == {
+        "person": 1500,
+        "dog": 1500,
+    }
