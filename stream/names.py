@@ -13,6 +13,9 @@ NAME = "{name}"
 """What stands for a source's name: in the targets of its outputs, in its report's name."""
 
 
+NUMBERED = re.compile(r"([^%]*)%(?:0([1-9]))?d([^%]*)")
+"""A name of numbered files, such as `%06d.png`: what is before, how many digits, what is behind."""
+
 _ENDING = re.compile(r"\.[A-Za-z]\w{1,4}$")
 """Of a file on a server; what is written of it has an ending of its own."""
 

@@ -1,6 +1,11 @@
-"""Numbers in sentences."""
+"""Numbers and names in sentences."""
 
 from __future__ import annotations
+
+import re
+
+# What moves the cursor, colours or ends a line, and what turns the direction of letters round.
+_UNSEEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
 
 
 def counted(number: int, one: str, several: str = "") -> str:
@@ -12,3 +17,11 @@ def counted(number: int, one: str, several: str = "") -> str:
         several: what several are called, where that is not `one` with an s.
     """
     return f"{number} {one if number == 1 else several or f'{one}s'}"
+
+
+def visible(text: str) -> str:
+    r"""A text as one line that a terminal shows as it stands: names of files may hold anything.
+
+    What would end the line, or change what a terminal shows of the rest, is written out: `a\nb`.
+    """
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

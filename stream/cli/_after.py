@@ -9,7 +9,7 @@ from pathlib import Path
 from stream.cli import _common as common
 from stream.options import ModelOptions
 from stream.run.report import RunReport, found_line, print_report
-from stream.words import counted
+from stream.words import counted, visible
 
 _AUTO = "auto chose"
 """How the note begins that says which provider `auto` took; the figures name it anyway."""
@@ -40,9 +40,9 @@ def report_clip(report: RunReport, number: int, count: int, model: ModelOptions)
     if report.error is None:
         frames = counted(report.frames_out, "frame")
         line += f", {frames} in {report.seconds:.1f} s; {found_line(report)}"
-    print_line(Text(line))
+    print_line(Text(visible(line)))
     for remark in _without_chatter(report).remarks:
-        print_line(Text(f"  note: {remark}", style="yellow"))
+        print_line(Text(f"  note: {visible(remark)}", style="yellow"))
 
 
 def summary(written: int, skipped: int, failed: Sequence[str], total: int) -> list[str]:

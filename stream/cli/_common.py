@@ -29,6 +29,7 @@ from stream.options import (
     TrackingOptions,
 )
 from stream.run.plan import OutputPlan, beside_masks, masks_plan
+from stream.words import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -297,10 +298,10 @@ def keep_clear(targets: Iterable[str]) -> None:
 
 def say_error(error: object) -> None:
     """Prints one sentence on standard error, without the secrets of addresses in it."""
-    typer.echo(f"stream: {without_secrets(str(error))}", err=True)
+    typer.echo(f"stream: {visible(without_secrets(str(error)))}", err=True)
 
 
 def say(line: str, *, quiet: bool = False) -> None:
     """Prints a line for people on standard error, unless nothing is to be said."""
     if not quiet:
-        typer.echo(without_secrets(line), err=True)
+        typer.echo(visible(without_secrets(line)), err=True)

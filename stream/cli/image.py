@@ -20,6 +20,7 @@ from stream.cli._batch import (
 )
 from stream.cli._groups import command
 from stream.errors import UsageError
+from stream.names import NUMBERED
 from stream.options import (
     CountOptions,
     InputOptions,
@@ -59,7 +60,8 @@ def image(
             "--output",
             "-o",
             metavar="OUTPUT",
-            help="The picture to write (.png, .jpg, .webp, …), or a folder for several. "
+            help="The picture to write (.png, .jpg, .webp, …); a folder for several, or numbered "
+            "pictures (out/%06d.png). "
             "[default: photo.stream.jpg beside photo.jpg; several need a folder; none where "
             "--records is given]",
             rich_help_panel="Output",
@@ -89,6 +91,10 @@ def image(
         outputs.insert(0, OutputPlan(name, picture, files))
         folder = target if name.endswith("/") else None
         if batch.skip_existing:
+            if output is not None and _is_numbered(output):
+                raise UsageError(
+                    f"--skip-existing goes by the inputs' names, and {output} numbers its pictures"
+                )
             paths = [path for path in paths if not _result_of(path, target, made).exists()]
     elif batch.skip_existing and targets and all(Path(one).exists() for one in targets):
         paths = []
@@ -116,10 +122,17 @@ def _result(
     if several:
         if output is None:
             raise UsageError(f"{len(paths)} pictures need a folder to go to: -o FOLDER")
+        if _is_numbered(output):
+            return Path(output), output
         return folder_of(output, len(paths)), f"{output.rstrip('/')}/"
     target = photo_beside(paths[0], made=made) if output is None else photo_target(output)
     is_folder = output is not None and output.endswith(("/", "\\"))
     return target, f"{target}/" if is_folder else str(target)
+
+
+def _is_numbered(output: str) -> bool:
+    path = Path(output)
+    return not path.is_dir() and NUMBERED.fullmatch(path.name) is not None
 
 
 def _result_of(path: Path, target: Path, made: Endings) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from stream.frame import VideoInfo
 from stream.run.figures import Counts
 from stream.timing import Clock
-from stream.words import counted
+from stream.words import counted, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,7 +37,7 @@ class ProgressLine:
         if console is not None and console.is_terminal:
             self._progress = _progress(console)
             self._task = self._progress.add_task(
-                info.name, total=info.frames, fps="", objects="", provider=provider
+                visible(info.name), total=info.frames, fps="", objects="", provider=provider
             )
 
     def update(self) -> None:

@@ -18,7 +18,7 @@ from stream.run.figures import Counts, Found, Outcome
 from stream.timing import LABELS, StageFigures
 from stream.types import JSON
 from stream.version import __version__
-from stream.words import counted
+from stream.words import counted, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -189,7 +189,7 @@ def print_report(console: Console, run: RunReport) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    title = Text(f"{run.input} → {run.output}")
+    title = Text(visible(f"{run.input} → {run.output}"))
     table = Table(title=title, title_justify="left", title_style="bold")
     table.add_column("stage")
     for column in ("p50 ms", "p95 ms", "max ms"):
@@ -205,12 +205,12 @@ def print_report(console: Console, run: RunReport) -> None:
         f"{run.dropped} dropped, {run.corrupt} corrupt, {run.seconds:.1f} s",
         highlight=False,
     )
-    console.print(Text(found_line(run)))
+    console.print(Text(visible(found_line(run))))
     for line in count_lines(run.counts):
-        console.print(Text(line))
-    console.print(Text(f"model {run.model}, provider {run.provider}"))
+        console.print(Text(visible(line)))
+    console.print(Text(visible(f"model {run.model}, provider {run.provider}")))
     for remark in run.remarks:
-        console.print(Text(f"note: {remark}", style="yellow"))
+        console.print(Text(f"note: {visible(remark)}", style="yellow"))
 
 
 def count_lines(counts: Mapping[str, JSON]) -> list[str]:

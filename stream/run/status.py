@@ -18,6 +18,7 @@ from stream.run.run import Run
 from stream.timing import CAPTURE_TO_DISPLAY
 from stream.types import JSON
 from stream.version import __version__
+from stream.words import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,7 +72,7 @@ class Status:
         console = self._console
         due = now - self._said >= STATUS_SECONDS
         if due and console is not None and not console.is_terminal:
-            console.print(self.line(now - self._said), highlight=False, markup=False)
+            console.print(visible(self.line(now - self._said)), highlight=False, markup=False)
             self._said = now
             self._frames_said = self._run.counts.frames_out
         if self._report is not None and now - self._written >= REPORT_SECONDS:
@@ -141,7 +142,7 @@ class Status:
             if str(error) != self._report_problem:
                 self._report_problem = str(error)
                 if self._console is not None:
-                    self._console.print(str(error), highlight=False, markup=False)
+                    self._console.print(visible(str(error)), highlight=False, markup=False)
 
 
 def _recording(output: Output) -> dict[str, JSON]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from stream.errors import SinkError, UsageError
 from stream.files import identity, write_whole
 from stream.frame import Frame, Item, VideoInfo
+from stream.names import NUMBERED
 from stream.options import OutputOptions
 from stream.pixels import bgr_from_picture, plane_view
 from stream.sinks._destination import check_destination
@@ -42,7 +42,6 @@ MASK_ENDINGS = frozenset({".png"})
 
 _DEEP = "gray16le"
 _SQUARE = Fraction(1)
-_NUMBERED = re.compile(r"([^%]*)%(?:0([1-9]))?d([^%]*)")
 
 
 class ImageSink(Sink):
@@ -71,7 +70,7 @@ class ImageSink(Sink):
         of_one = (
             path.suffix.lower() in ENDINGS and not path.is_dir() and not target.endswith(os.sep)
         )
-        if of_one and not _NUMBERED.fullmatch(path.name):
+        if of_one and not NUMBERED.fullmatch(path.name):
             check_destination(path, overwrite=options.overwrite, inputs=inputs)
 
     @classmethod
@@ -123,7 +122,7 @@ class ImageSink(Sink):
             kept: endings of its source that it can have too, in a folder.
         """
         path = Path(target)
-        numbered = _NUMBERED.fullmatch(path.name)
+        numbered = NUMBERED.fullmatch(path.name)
         if numbered:
             before, digits, after = numbered.groups()
             return path.with_name(f"{before}{index:0{digits or 1}d}{after}")
@@ -165,7 +164,7 @@ class ImageSink(Sink):
         self._kept = kept
         self._grey = grey
         self._shape = shape
-        numbered = _NUMBERED.fullmatch(self.output.name) is not None
+        numbered = NUMBERED.fullmatch(self.output.name) is not None
         folder = _is_folder(self._target) or self.output.suffix.lower() not in ENDINGS
         self._single = not (numbered or folder)
         self._written = 0

@@ -147,3 +147,22 @@ def test_a_format_for_standard_output_is_refused_where_nothing_goes_there(stream
     result = stream(*command, "--format", "y4m")
     assert result.code == 2
     assert "--format y4m is about standard output" in result.err
+
+
+def test_several_photos_may_be_numbered(stream, nothing, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name, picture in {"a.png": data.coffee(), "b.jpg": data.chelsea()}.items():
+        cv2.imwrite(str(tmp_path / "photos" / name), picture[..., ::-1])
+    result = stream("image", "photos", "-o", "out/%03d.png", "--model", nothing)
+    assert result.code == 0, result.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["000.png", "001.png"]
+    assert (cv2.imread(str(tmp_path / "out" / "000.png"))[..., ::-1] == data.coffee()).all()
+    refused = stream("image", "photos", "-o", "out/%03d.png", "--skip-existing")
+    assert refused.code == 2 and "--skip-existing goes by the inputs' names" in refused.err
+
+
+@pytest.mark.parametrize("command", ["image", "file", "run"])
+def test_a_name_with_the_end_of_a_line_in_it_is_said_in_one_line(stream, command):
+    result = stream(command, "no\nsuch\x1b[31m.jpg")
+    assert result.code in (1, 2) and result.err.count("\n") == 1, result.err
+    assert r"no\nsuch\x1b[31m.jpg" in result.err
