@@ -62,6 +62,9 @@ def test_a_run_leaves_models_a_report_a_plot_and_samples(run):
         assert Segmenter.load(path, provider="cpu").names == ("person", "bar")
     report = json.loads((out / "report.json").read_text())
     assert set(report["groups"]["all"]) == {"AP", "AP50", "AP75", "APs", "APm", "APl"}
+    assert report["int8"] == result.rounded.groups
+    told = read_metadata(onnx.load(str(result.int8_model))).accuracy
+    assert told["mask AP50, all of 2 pictures"] == round(result.rounded.groups["all"]["AP50"], 4)
 
 
 @pytest.mark.slow
@@ -486,7 +489,7 @@ def no_training(monkeypatch):
     def train(config, sets, watch):
         asked.append(sets)
         report = module.Report({"all": dict.fromkeys(FIGURE_NAMES, -1.0)}, {}, "person", 2, 1)
-        return module.Result(config.out / "f.onnx", config.out / "i.onnx", report)
+        return module.Result(config.out / "f.onnx", config.out / "i.onnx", report, report)
 
     monkeypatch.setattr(module, "train", train)
     return asked
@@ -512,6 +515,7 @@ def test_the_command_says_what_it_left_out_and_that_few_pictures_say_little(tmp_
     assert "0 of 3 pictures and 1 objects are left out" in said
     assert "1 of 3 pictures and 0 objects are left out" in said
     assert "judged by 2 pictures (1 with masks of 'person'): so few say little" in said
+    assert "in int8 all: AP -" in said
     ((learn, kept),) = no_training
     assert learn.count() == 2
     assert [picture.path.name for picture in kept.pictures] == ["a.jpg", "b.jpg"]

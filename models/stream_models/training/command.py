@@ -170,6 +170,7 @@ def train_command(
     if result.before is not None:
         console.print(Text(f"before  {result.before.line()}"))
     console.print(Text(f"after   {result.report.line()}"))
+    console.print(Text(f"in int8 {result.rounded.line()}"))
     caution = result.report.caution()
     if caution is not None:
         console.print(Text(caution), style="yellow")

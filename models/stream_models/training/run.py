@@ -13,13 +13,14 @@ import numpy as np
 import torch
 
 from stream.errors import UsageError
-from stream_export.metadata import save_model
+from stream.inference.segmenter import Segmenter
+from stream_export.metadata import read_metadata, save_model, write_metadata
 from stream_models.detect import DetectConfig
 from stream_models.network import MaskRCNN
 from stream_models.training.augment import AugmentConfig
 from stream_models.training.checks import sound
 from stream_models.training.data import DataSet, Picture, Purpose, is_split
-from stream_models.training.evaluate import Report, evaluate, network_detector
+from stream_models.training.evaluate import Report, evaluate, network_detector, runtime_detector
 from stream_models.training.initial import initial_network
 from stream_models.training.loop import LoopConfig, Progress, Trainer
 from stream_models.training.losses import LossConfig
@@ -61,12 +62,14 @@ class TrainConfig:
 class Result:
     """What a run wrote, and its accuracy on the pictures it did not learn from.
 
-    `before` is what it began with; None where an earlier, interrupted run began.
+    `rounded` is the int8 file's, through the runtime on this machine. `before` is what it began
+    with; None where an earlier, interrupted run began.
     """
 
     float_model: Path
     int8_model: Path
     report: Report
+    rounded: Report
     before: Report | None = None
 
 
@@ -142,7 +145,7 @@ def show(network: MaskRCNN, names: tuple[str, ...], pictures: list[Picture], pat
 
 
 def export(network: MaskRCNN, learn: DataSet, judged: DataSet, config: TrainConfig) -> Result:
-    """Judge the finished network and write `model.float32.onnx`, `model.int8.onnx`, a report.
+    """Write `model.float32.onnx`, `model.int8.onnx` and a report, each model judged.
 
     Of many classes only those with a box AP50 of at least `CLASS_FLOOR` are exported, and the
     person always.
@@ -154,21 +157,36 @@ def export(network: MaskRCNN, learn: DataSet, judged: DataSet, config: TrainConf
         for name in learn.names
         if name == "person" or len(learn.names) <= 3 or report.classes.get(name, 0.0) >= CLASS_FLOOR
     ]
-    few = f" of {report.pictures} pictures" if report.caution() else ""
-    accuracy = {
-        f"mask {key}, {group}{few}": round(value, 4)
-        for group, figures in report.groups.items()
-        for key, value in figures.items()
-        if value >= 0
-    }
-    told = metadata(keep or learn.names, config.data.name, config.licence, accuracy)
+    told = metadata(keep or learn.names, config.data.name, config.licence, _accuracy(report))
     model = to_onnx(network, told.names, told)
     float_path = config.out / FLOAT_MODEL
     save_model(model, float_path)
     step = max(1, len(learn.pictures) // _CALIBRATION)
     chosen = [load_picture(picture) for picture in learn.pictures[::step][:_CALIBRATION]]
     int8_path = config.out / INT8_MODEL
-    save_model(quantise(model, chosen), int8_path)
-    summary = {"groups": report.groups, "classes": report.classes, "exported": list(told.names)}
+    small = quantise(model, chosen)
+    save_model(small, int8_path)
+    # As users run it: how well int8 answers may depend on the processor too.
+    runs = Segmenter.load(int8_path, provider="cpu", threshold=0.0)
+    rounded = evaluate(runtime_detector(runs), runs.names, judged)
+    write_metadata(small, dataclasses.replace(read_metadata(small), accuracy=_accuracy(rounded)))
+    save_model(small, int8_path)
+    summary = {
+        "groups": report.groups,
+        "classes": report.classes,
+        "exported": list(told.names),
+        "int8": rounded.groups,
+    }
     (config.out / REPORT).write_text(json.dumps(summary, indent=1))
-    return Result(float_path, int8_path, report)
+    return Result(float_path, int8_path, report, rounded)
+
+
+def _accuracy(report: Report) -> dict[str, float]:
+    """What a model's file says of its accuracy."""
+    few = f" of {report.pictures} pictures" if report.caution() else ""
+    return {
+        f"mask {key}, {group}{few}": round(value, 4)
+        for group, figures in report.groups.items()
+        for key, value in figures.items()
+        if value >= 0
+    }
