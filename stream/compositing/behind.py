@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
-from stream.compositing.masks import Scratch
 from stream.compositing.mattes import Edge, Matte, apart, on_grid, usual_feather
 from stream.compositing.planes import Samples, part
+from stream.compositing.squares import Scratch
 from stream.types import Array
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import av
@@ -17,6 +16,7 @@ from stream.compositing.palette import Colour, colour_of
 from stream.compositing.planes import Planes, encoding_of, layout, writable_planes
 from stream.compositing.soft import Soft, shaped, whole
 from stream.compositing.specks import has_specks, without_specks
+from stream.compositing.squares import Rimmed, rimmed
 from stream.compositing.style import Style
 from stream.instances import Instances
 from stream.pixels import paintable
@@ -39,6 +39,20 @@ class Pasted(NamedTuple):
 
     window: Window
     inside: NDArray[np.uint8]
+
+    def rimmed(self, rim: int) -> Rimmed:
+        """The mask with at least so many pixels around it, at most the margin that layers want."""
+        return rimmed(self.inside, rim)
+
+
+class _Nearly(Pasted):
+    """An object with the margin around it at hand."""
+
+    around: Rimmed
+
+    def rimmed(self, rim: int) -> Rimmed:
+        """The mask as it was made."""
+        return self.around
 
 
 class Memory:
@@ -221,23 +235,34 @@ class Canvas:
         for key in ((index, True), (index, False))[: 1 if exactly else 2]:
             if key in self._pasted:
                 return self._pasted[key]
-        found = self._paste(index, paste if exactly else paste_nearly)
-        pasted = None if found is None else Pasted(*found)
+        pasted = self._paste(index, exactly=exactly)
         if self.memory.kept:
             self._pasted[index, exactly] = pasted
         if self._crests is not None:
-            self._crests[index] = None if pasted is None else crest(*pasted)
+            self._crests[index] = None if pasted is None else self._crest(pasted)
         return pasted
 
-    def _paste(
-        self, index: int, how: Callable[..., tuple[Window, NDArray[np.uint8]] | None]
-    ) -> tuple[Window, NDArray[np.uint8]] | None:
+    def _paste(self, index: int, *, exactly: bool) -> Pasted | None:
         grid, take = self.steps[-1], self.memory.take
+        found: tuple[Window, NDArray[np.uint8]] | None
         if self._asked.any:
             soft = self._with(self._asked)[index]
-            return None if soft is None else whole(soft, self.size, take, grid, self.margin)
+            found = None if soft is None else whole(soft, self.size, take, grid, self.margin)
+            return None if found is None else Pasted(*found)
         mask, box = self._masks[index], self._boxes[index]
-        return how(mask, box, self.size, self.threshold, take, grid=grid, margin=self.margin)
+        size, threshold, margin = self.size, self.threshold, self.margin
+        if exactly:
+            found = paste(mask, box, size, threshold, take, grid=grid, margin=margin)
+            return None if found is None else Pasted(*found)
+        scratch = self.memory.scratch
+        nearly = paste_nearly(
+            mask, box, size, threshold, take, grid=grid, margin=margin, scratch=scratch
+        )
+        if nearly is None or nearly[2] is None:
+            return None if nearly is None else Pasted(*nearly[:2])
+        found = _Nearly(*nearly[:2])
+        found.around = nearly[2]
+        return found
 
     def prepare(self) -> None:
         """Looks at the picture before anything is painted on it, where masks are to be refined."""
@@ -300,8 +325,12 @@ class Canvas:
         crests = self._crests or {}
         if index not in crests:
             pasted = self.pasted(index)
-            return None if pasted is None else crest(*pasted)
+            return None if pasted is None else self._crest(pasted)
         return crests[index]
+
+    @staticmethod
+    def _crest(pasted: Pasted) -> tuple[float, float]:
+        return crest(*pasted, pasted.around if isinstance(pasted, _Nearly) else None)
 
     def tidied(self, index: int) -> Pasted | None:
         """Nearly `pasted`, without specks and holes of less than a thousandth of the object."""

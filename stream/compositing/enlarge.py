@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.compositing.squares import Scratch, wide
 from stream.roi import Window
+from stream.types import Array
 
 LEAST, MOST = 2.0, 64.0
 """Pixels a cell between which masks are enlarged: moving smaller ones to the grid blurs them, and
@@ -88,10 +90,24 @@ def enlarged(mask: NDArray[np.float32], spans: tuple[Span, Span]) -> NDArray[np.
     Returns:
         uint16 of the window's size, `WHOLE` for 1.
     """
+    rows, columns = (slice(span.before, span.before + span.pixels) for span in spans)
+    return enlarged_whole(mask, spans)[rows, columns]
+
+
+def enlarged_whole(
+    mask: NDArray[np.float32], spans: tuple[Span, Span], scratch: Scratch | None = None
+) -> NDArray[np.uint16]:
+    """`enlarged` with all the pixels of the spans' cells, in one piece of memory.
+
+    Args:
+        mask: float32 [M, M], 0..1.
+        spans: of a window.
+        scratch: gives memory under the name `work`.
+    """
     down, across = spans
     # With a rim of zeros; many times as fast as warpAffine.
     rim = 2 - math.floor(min(0, down.first, across.first))
-    rimmed = cv2.copyMakeBorder(mask, rim, rim, rim, rim, cv2.BORDER_CONSTANT, value=0)
+    rimmed = cv2.copyMakeBorder(mask, rim, rim, rim, rim, cv2.BORDER_CONSTANT)
     middle = (
         across.first + rim + (across.cells - 1) / 2,
         down.first + rim + (down.cells - 1) / 2,
@@ -99,9 +115,11 @@ def enlarged(mask: NDArray[np.float32], spans: tuple[Span, Span]) -> NDArray[np.
     moved = cv2.getRectSubPix(rimmed, (across.cells, down.cells), middle)
     # Of two bytes it is read and written in half the time.
     coarse = cv2.multiply(moved, WHOLE, dtype=cv2.CV_16U)
-    soft = cv2.resize(coarse, None, fx=across.side, fy=down.side, interpolation=cv2.INTER_LINEAR)
-    rows, columns = (slice(span.before, span.before + span.pixels) for span in spans)
-    return np.asarray(soft[rows, columns], np.uint16)
+    memory: Array | None = None
+    if scratch is not None:  # Where it is of another size, it is not taken.
+        memory = wide(scratch, (round(down.cells * down.side), round(across.cells * across.side)))
+    soft = cv2.resize(coarse, None, memory, across.side, down.side, cv2.INTER_LINEAR)
+    return np.asarray(soft, np.uint16)
 
 
 def bend(mask: NDArray[np.float32]) -> float:

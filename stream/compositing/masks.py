@@ -9,16 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.compositing.enlarge import WHOLE, enlarged, spans
+from stream.compositing.enlarge import WHOLE, enlarged_whole, spans
+from stream.compositing.squares import Rimmed, Scratch, counted, wide
 from stream.roi import Window, mask_window, threshold_mask
 from stream.types import Array
-
-Scratch = Callable[[str, tuple[int, int]], NDArray[np.uint8]]
-"""Gives memory of any content under a name, for a height and a width."""
-
-
-BORDER = cv2.BORDER_REPLICATE | cv2.BORDER_ISOLATED
-"""What masks are counted by: beyond their rims it is as there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +23,13 @@ class Profile:
         side: of the square over which a mask is counted; odd.
         keeps: uint8 [256], how much of a pixel stays by how many of the square are inside: 255
             where nothing is covered.
+        shares: uint16 [256], the same of 256.
         least: opacity of objects that are too thin to have pixels deep inside.
     """
 
     side: int
     keeps: NDArray[np.uint8]
+    shares: NDArray[np.uint16]
     least: int
 
 
@@ -48,7 +44,9 @@ def profile(side: int, cover: Callable[[NDArray[np.float64]], NDArray[np.float64
     covered = cover(distance)
     # Where only the edge is painted, all of a thin object is edge.
     least = float(covered[-1]) or float(covered.max())
-    return Profile(side, np.round(255 * (1 - covered)).astype(np.uint8), round(255 * least))
+    keeps = np.round(255 * (1 - covered)).astype(np.uint8)
+    shares = np.round(256 * (1 - covered)).astype(np.uint16)
+    return Profile(side, keeps, shares, round(255 * least))
 
 
 def paste(
@@ -101,18 +99,60 @@ def paste_nearly(
     *,
     grid: tuple[int, int] = (1, 1),
     margin: int = 0,
-) -> tuple[Window, NDArray[np.uint8]] | None:
-    """`paste` in less than half the time, with edges that lie a fraction of a pixel beside."""
+    scratch: Scratch | None = None,
+) -> tuple[Window, NDArray[np.uint8], Rimmed | None] | None:
+    """`paste` in less than half the time, with edges that lie a fraction of a pixel beside.
+
+    Returns:
+        As `paste`, and the same with `margin` pixels around, or None where these are not at hand.
+    """
     window = _window(mask, box, size, threshold, grid, margin)
     if window is None:
         return None
-    cells = spans(mask, box, window, near=False)
+    top, bottom, left, right = window
+    cells = spans(
+        mask, box, (top - margin, bottom + margin, left - margin, right + margin), near=False
+    )
     if cells is None:
-        return paste(mask, box, size, threshold, allocate, grid=grid, margin=margin)
-    soft = enlarged(mask, cells)
-    inside = allocate(soft.size).reshape(soft.shape)
-    np.greater(soft, np.uint16(threshold * WHOLE), out=inside)
-    return _unless_empty(window, inside)
+        found = paste(mask, box, size, threshold, allocate, grid=grid, margin=margin)
+        return None if found is None else (*found, None)
+    soft = enlarged_whole(mask, cells, scratch)
+    flat = allocate(soft.size)
+    np.greater(soft.reshape(-1), np.uint16(threshold * WHOLE), flat)
+    whole = flat.view(np.uint8).reshape(soft.shape)
+    row, column = cells[0].before + margin, cells[1].before + margin
+    below, after = row + bottom - top, column + right - left
+    inside = whole[row:below, column:after]
+    around = Rimmed(whole, row, column)
+    if topmost(inside, around) is None:
+        return None
+    # Beyond the picture the mask is as on its rim.
+    if top == 0:
+        whole[row - margin : row] = whole[row]
+    if bottom == size[0]:
+        whole[below : below + margin] = whole[below - 1]
+    if left == 0:
+        whole[:, column - margin : column] = whole[:, column : column + 1]
+    if right == size[1]:
+        whole[:, after : after + margin] = whole[:, after - 1 : after]
+    return window, inside, around
+
+
+def topmost(inside: NDArray[np.uint8], around: Rimmed | None = None) -> int | None:
+    """The first row of a mask in which the object is; None where it is in none.
+
+    Args:
+        inside: uint8 1 or 0.
+        around: the same in one piece of memory, in which it is found without reading on.
+    """
+    if around is not None:
+        place = int(around.whole.view(np.bool_).argmax())
+        row, column = divmod(place, int(around.whole.shape[1]))
+        first, column = row - around.row, column - around.column
+        if 0 <= first < len(inside) and 0 <= column < inside.shape[1] and inside[first, column]:
+            return first
+    _, top, _, height = cv2.boundingRect(inside)
+    return int(top) if height else None
 
 
 def _window(
@@ -147,13 +187,15 @@ def strips(shape: tuple[int, int], grid: tuple[int, int], most: int) -> Iterator
 
 
 def kept(
-    inside: NDArray[np.uint8],
+    mask: Rimmed,
     rows: slice,
     columns: slice,
     profile: Profile,
     scratch: Scratch,
-    thin: int = 16,
-) -> NDArray[np.uint8]:
+    *,
+    thin: bool,
+    shares: bool = False,
+) -> Array:
     """How much of each pixel stays beside an instance's colour.
 
     The mask is counted over a small square around each pixel; across a straight edge the count
@@ -161,36 +203,33 @@ def kept(
     anti-aliased contour and fill of it. Unlike traced contours this costs the same for any shape.
 
     Args:
-        inside: uint8 1 or 0.
-        rows: that are wanted, within the mask's.
+        mask: uint8 1 or 0, with at least half a square around it.
+        rows: that are wanted, from the mask's first.
         columns: the same.
         profile: how strongly the colour covers by the distance from the edge.
-        scratch: gives memory under the names `count` and `stays`, the latter for what is returned.
-        thin: a window that is narrower may hold an object without pixels deep inside.
+        scratch: gives memory under the names `WORK` and `stays`, the latter for what is returned.
+        thin: whether it may be an object without pixels deep inside.
+        shares: whether shares of 256 are wanted.
 
     Returns:
-        uint8 of the rows and columns, 255 (all stays) to 0.
+        uint8 of the rows and columns, 255 (all stays) to 0; or uint16, 256 to 0.
     """
-    half = profile.side // 2
-    first, before = max(0, rows.start - half), max(0, columns.start - half)
-    around = inside[first : rows.stop + half, before : columns.stop + half]
-    count = cv2.boxFilter(
-        around,
-        -1,
-        (profile.side, profile.side),
-        dst=scratch("count", around.shape),
-        normalize=False,
-        borderType=BORDER,
-    )
-    height, width = rows.stop - rows.start, columns.stop - columns.start
-    top, left = rows.start - first, columns.start - before
-    stays: Array = scratch("stays", (height, width))
-    cv2.LUT(count[top : top + height, left : left + width], profile.keeps, dst=stays)
-    if min(inside.shape) <= thin:
+    count = counted(mask, rows, columns, profile.side, scratch)
+    stays: Array
+    if shares:
+        table: Array = profile.shares
+        stays = wide(scratch, count.shape, "stays")
+    else:
+        table, stays = profile.keeps, scratch("stays", count.shape)
+    cv2.LUT(count, table, stays)
+    if thin:
         # What is only a pixel or two thin has no inside to count: it is at least filled.
-        least: Array = inside[rows, columns] * np.uint8(profile.least)
-        cv2.min(stays, cv2.bitwise_not(least), dst=stays)
-    return np.asarray(stays, np.uint8)
+        whole = int(table[0])
+        inside = mask.whole[mask.row + rows.start :, mask.column + columns.start :]
+        least = table.dtype.type(whole * profile.least // 255)
+        bare = whole - inside[: stays.shape[0], : stays.shape[1]] * least
+        np.minimum(stays, bare.astype(table.dtype, copy=False), out=stays)
+    return stays
 
 
 def extent(
@@ -220,7 +259,9 @@ def extent(
     )
 
 
-def crest(window: Window, inside: NDArray[np.uint8]) -> tuple[float, float]:
+def crest(
+    window: Window, inside: NDArray[np.uint8], around: Rimmed | None = None
+) -> tuple[float, float]:
     """The point on top of an object: x and y in pixels of the picture.
 
     x is the middle of the object an eighth of its window below its topmost pixel, at a person's
@@ -229,11 +270,10 @@ def crest(window: Window, inside: NDArray[np.uint8]) -> tuple[float, float]:
     Args:
         window: where the object is.
         inside: uint8 1 or 0 of the window's size, with at least one pixel inside.
+        around: the same in one piece of memory, where it is at hand.
     """
     top, _, left, _ = window
-    height, width = inside.shape
-    first, column = divmod(int(inside.view(np.bool_).argmax()), width)
+    height, first = len(inside), topmost(inside, around) or 0
     (lower,) = inside[min(height - 1, first + height // 8)].nonzero()
-    if len(lower):
-        column = int(lower[len(lower) // 2])
+    column = int(lower[len(lower) // 2]) if len(lower) else int(inside[first].argmax())
     return left + column + 0.5, float(top + first)

@@ -43,6 +43,11 @@ class Planes:
         return height, width
 
     @property
+    def narrow(self) -> bool:
+        """Whether samples are bytes."""
+        return self.encoding.depth == 8
+
+    @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns of luma that share one chroma sample."""
         return self.steps[-1]
@@ -122,6 +127,41 @@ def blend_around(
         # Products stay below 2^24, so float32 arithmetic inside OpenCV is exact.
         wide: Array = keep.astype(np.uint16)
         blend_prepared(samples, wide, cv2.addWeighted(wide, -value / 255, wide, 0, value))
+
+
+def blend_shares(
+    samples: Samples,
+    shares: NDArray[np.uint16],
+    value: int,
+    scratch: NDArray[np.uint16],
+) -> None:
+    """The same in eight bits, rounded once, in two thirds of the time.
+
+    In sixteen bits a product may go over, but what is added takes it back, as differences there
+    are exact but for multiples of 65536 and the sum is none.
+
+    Args:
+        samples: uint8, a part of a plane; exactly unchanged where it stays.
+        shares: uint16 of the same size, 256 (as it was) to 0 (the value).
+        value: the code value.
+        scratch: uint16 of the same size.
+    """
+    low, high = _operands(value)
+    scratch[...] = samples
+    np.subtract(scratch, low, scratch)
+    np.multiply(scratch, shares, scratch)
+    np.add(scratch, high, scratch)
+    np.right_shift(scratch, _BYTE, scratch)
+    samples[...] = scratch
+
+
+@lru_cache(maxsize=256)
+def _operands(value: int) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    # NumPy takes arrays as they are, and makes one of a number at each call.
+    return np.array(value, np.uint16), np.array(256 * value + 128, np.uint16)
+
+
+_BYTE = np.array(8, np.uint16)
 
 
 def blend_prepared(samples: Samples, keep: Array, added: Array) -> None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import ClassVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.compositing.canvas import Canvas, Pasted
+from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
-from stream.compositing.masks import BORDER, Profile, extent, kept, profile, strips
-from stream.compositing.planes import Planes, blend_around, part, reduce_to
-from stream.types import Array
+from stream.compositing.masks import Profile, extent, kept, profile, strips
+from stream.compositing.planes import Planes, blend_around, blend_shares, part, reduce_to
+from stream.compositing.squares import Rimmed, wide
+from stream.roi import Window
 
-_STRIP = 120 * 1024
-"""Bytes of luma that are painted at a time: what is made on the way stays in the cache."""
+_STRIP = 192 * 1024
+"""Bytes of luma that are painted at a time: what is made on the way stays near the processor, and
+calls are few, of which each costs as much as thousands of pixels."""
 _THIN = 16
 
 
@@ -84,66 +85,49 @@ def tint(canvas: Canvas, layers: Sequence[Tint]) -> None:
         if found is None:
             continue
         planes = canvas.planes  # Not before: a picture without objects is not copied.
-        most = _STRIP // planes.samples[0].itemsize
-        quickly = all(one.dtype == np.uint8 and one.strides[0] > 0 for one in planes.samples)
         codes = planes.encoding.codes(canvas.colour(index))
-        if quickly and found.inside.size <= most and min(found.inside.shape) > thin:
-            _tint_whole(canvas, planes, found, strength, codes)
-        else:
-            _tint_strips(canvas, planes, found, strength, codes, thin, most)
+        mask = found.rimmed(strength.side // 2)
+        slim = min(found.inside.shape) <= thin
+        for rows, columns in _pieces(found.inside, planes, strength.side // 2):
+            (top, _, left, _) = found.window
+            window = (top + rows.start, top + rows.stop, left + columns.start, left + columns.stop)
+            _tint_piece(canvas, mask, rows, columns, window, strength, codes, slim)
 
 
-def _tint_whole(
-    canvas: Canvas, planes: Planes, found: Pasted, strength: Profile, codes: Sequence[int]
-) -> None:
-    """Blends a colour into the window of a small object: with few calls, for crowds."""
-    (top, bottom, left, right), inside = found
-    scratch = canvas.memory.scratch
-    side, shape = strength.side, inside.shape
-    stays: Array = scratch("stays", shape)
-    count = cv2.boxFilter(
-        inside, -1, (side, side), dst=scratch("count", shape), normalize=False, borderType=BORDER
-    )
-    cv2.LUT(count, strength.keeps, dst=stays)
-    added: Array = scratch("added", shape)
-    before = (1, 1)
-    for samples, step, code in zip(planes.samples, planes.steps, codes, strict=False):
-        down, across = step
-        there = samples[top // down : -(-bottom // down), left // across : -(-right // across)]
-        if step != before:  # Once for both planes of chroma.
-            stays, before = reduce_to(stays, step), step
-            added = scratch("added", stays.shape)
-        cv2.convertScaleAbs(stays, dst=added, alpha=-code / 255, beta=code)
-        cv2.multiply(there, stays, dst=there, scale=1 / 255)
-        cv2.add(there, added, dst=there)
+def _pieces(inside: NDArray[np.uint8], planes: Planes, reach: int) -> Iterator[tuple[slice, slice]]:
+    """The rows and columns of a mask that its colour touches, some at a time."""
+    most = _STRIP // planes.samples[0].itemsize
+    if inside.size <= most:  # A small object fills most of its window.
+        yield slice(0, inside.shape[0]), slice(0, inside.shape[1])
+        return
+    for start, stop in strips(inside.shape, planes.grid, most):
+        touched = extent(inside, start, stop, reach, planes.grid)
+        if touched is not None:
+            yield touched
 
 
-def _tint_strips(
+def _tint_piece(
     canvas: Canvas,
-    planes: Planes,
-    found: Pasted,
+    mask: Rimmed,
+    rows: slice,
+    columns: slice,
+    window: Window,
     strength: Profile,
     codes: Sequence[int],
-    thin: int,
-    most: int,
+    thin: bool,
 ) -> None:
-    """Blends a colour into the rows and columns that an object touches, some at a time."""
-    (top, _, left, _), inside = found
-    scratch, reach = canvas.memory.scratch, strength.side // 2
-    for start, stop in strips(inside.shape, planes.grid, most):
-        rows, columns = slice(start, stop), slice(0, inside.shape[1])
-        if stop - start < len(inside):  # A small object fills most of its window.
-            touched = extent(inside, start, stop, reach, planes.grid)
-            if touched is None:
-                continue
-            rows, columns = touched
-        stays = kept(inside, rows, columns, strength, scratch, thin)
-        window = (top + rows.start, top + rows.stop, left + columns.start, left + columns.stop)
-        for place, step in enumerate(planes.steps):
-            if place < 2 and step != (1, 1):  # Once for both planes of chroma.
-                stays = reduce_to(stays, step)
-            there = part(planes.samples[place], step, window)
-            blend_around(there, stays, codes[place], scratch("added", stays.shape))
+    """Blends a colour into some rows and columns of an object's window."""
+    planes, scratch = canvas.planes, canvas.memory.scratch
+    stays = kept(mask, rows, columns, strength, scratch, thin=thin, shares=planes.narrow)
+    before = (1, 1)
+    for samples, step, code in zip(planes.samples, planes.steps, codes, strict=False):
+        if step != before:  # Once for both planes of chroma.
+            stays, before = reduce_to(stays, step), step
+        there = part(samples, step, window)
+        if planes.narrow:
+            blend_shares(there, stays, code, wide(scratch, stays.shape))
+        else:
+            blend_around(there, stays, code)
 
 
 def _side(layers: Sequence[Tint], size: tuple[int, int]) -> int:

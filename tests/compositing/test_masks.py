@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from stream.compositing.canvas import Memory
 from stream.compositing.masks import crest, extent, kept, paste, paste_nearly, profile, strips
+from stream.compositing.squares import rimmed
 from stream.roi import paste_mask
 from tests.compositing.pictures import figure
 
@@ -26,7 +27,8 @@ def opacity(inside, strength, rows=slice(0, None), columns=slice(0, None)):
         slice(*one.indices(many)[:2])
         for one, many in zip((rows, columns), inside.shape, strict=True)
     )
-    return 255 - kept(inside, *part, strength, Memory().scratch)
+    mask, thin = rimmed(inside, strength.side // 2), min(inside.shape) <= 16
+    return 255 - kept(mask, *part, strength, Memory().scratch, thin=thin)
 
 
 def brush(fill, line, width):
@@ -173,10 +175,14 @@ def test_outside_an_extent_nothing_is_covered(grid):
 def test_what_is_pasted_nearly_is_less_than_a_pixel_beside(cells, at, grid):
     mask, size = figure(cells), (301, 251)
     memory = lambda pixels: np.empty(pixels, bool)  # noqa: E731
-    window, near = paste_nearly(mask, box(*at), size, 0.5, memory, grid=grid, margin=3)
+    window, near, around = paste_nearly(mask, box(*at), size, 0.5, memory, grid=grid, margin=3)
     same, exact = pasted(mask, box(*at), size, 0.5, grid=grid, margin=3)
     assert window == same
     assert near.dtype == np.uint8
+    if around is not None:  # Its memory goes on around it.
+        wider = cv2.copyMakeBorder(near, 3, 3, 3, 3, cv2.BORDER_REPLICATE)
+        there = around.whole[around.row - 3 :, around.column - 3 :]
+        assert np.array_equal(there[: len(wider), : wider.shape[1]], wider)
     wide, narrow = (one(exact, np.ones((3, 3), np.uint8)) for one in (cv2.dilate, cv2.erode))
     edge = np.count_nonzero(wide != narrow)
     # A pixel beside, on a small part of the edge; in the corners of coarse masks more.

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.compositing.planes import blend, encoding_of, part, reduce_to, writable_planes
+from stream.compositing.planes import (
+    blend,
+    blend_shares,
+    encoding_of,
+    part,
+    reduce_to,
+    writable_planes,
+)
 from tests.compositing.pictures import FORMATS, astronaut, memory
 
 
@@ -35,6 +42,16 @@ def test_a_picture_upside_down_in_memory_is_painted_the_right_way_up():
     after = picture.to_ndarray(format="gray")
     assert (after[:5] == 255).all()
     assert np.array_equal(after[5:], before[5:])
+
+
+def test_shares_are_blended_exactly_but_for_one_rounding():
+    samples, shares = np.mgrid[:256, :257].astype(np.uint16)
+    memory = np.empty_like(shares)
+    for value in (0, 1, 16, 127, 128, 200, 235, 254, 255):
+        blended = samples.astype(np.uint8)
+        blend_shares(blended, shares, value, memory)
+        exact = (samples * shares.astype(float) + value * (256.0 - shares)) / 256
+        assert np.array_equal(blended, np.floor(exact + 0.5)), value
 
 
 @pytest.mark.parametrize(
