@@ -374,6 +374,12 @@ def test_the_page_asks_for_the_token_and_takes_it_from_the_link(model, chromium)
         page.fill("#token", "not the token at all")
         page.get_by_role("button", name="Come in").click()
         until(page, "() => document.getElementById('wrong').textContent.includes('not the token')")
+        page.route("**/api/session", lambda route: route.abort())
+        page.get_by_role("button", name="Come in").click()
+        until(
+            page, "() => document.getElementById('wrong').textContent.includes('does not answer')"
+        )
+        page.unroute("**/api/session")
         page.fill("#token", TOKEN)
         page.get_by_role("button", name="Come in").click()
         moving(page)

@@ -318,15 +318,17 @@ function openDoor() {
   if (!find("door").open) find("door").showModal();
 }
 
+const REFUSED = { 401: "This is not the token.", 429: "Too many tries; wait a minute." };
+
 find("sign-in").onsubmit = async (event) => {
   event.preventDefault();
-  const given = find("token").value, status = await signIn(given);
+  const given = find("token").value, status = await signIn(given).catch(() => 0);
   if (status === 200) {
     token = given;
     find("token").value = "";
     return find("door").close();
   }
-  write("wrong", status === 429 ? "Too many tries; wait a minute." : "This is not the token.");
+  write("wrong", REFUSED[status] ?? "The server does not answer.");
 };
 find("door").oncancel = (event) => event.preventDefault();
 find("theme").onclick = toggleTheme;
