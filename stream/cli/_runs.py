@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -62,8 +63,8 @@ def go_through(
     check_reports(plans, read)
     for name in skipped:
         common.say(f"{name}: its result is there already", quiet=run.quiet)
-    folders = {Path(one.target).parent for plan in plans for one in plan.outputs}
-    with folders_made(folders if make_folders else ()):
+    targets = [one.target for plan in plans for one in plan.outputs]
+    with folders_made({Path(one).parent for one in targets} if make_folders else (), targets):
         batch = _Batch(plans, run, len(skipped), several)
         for index in range(len(plans)):
             if batch.interrupted:
@@ -207,21 +208,29 @@ def make_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def folders_made(folders: Iterable[Path]) -> Iterator[None]:
+def folders_made(folders: Iterable[Path], targets: Iterable[str]) -> Iterator[None]:
     """Makes folders that are not there, and takes those away again that nothing came into.
+
+    Args:
+        folders: are made.
+        targets: of outputs, some of which make folders for themselves.
 
     Raises:
         UsageError: one cannot be made.
     """
-    made: list[Path] = []
+    made = {
+        one
+        for path in (*folders, *map(Path, targets))
+        for one in (path, *path.parents)
+        if not os.path.lexists(one)
+    }
     try:
         for folder in folders:
-            made += [one for one in (folder, *folder.parents) if not one.exists()]
             make_folder(folder)
         yield
     finally:
         for one in sorted(made, key=lambda path: len(path.parts), reverse=True):
-            # It has something in it, or could not be made.
+            # It has something in it, is no folder, or was not made.
             with contextlib.suppress(OSError):
                 one.rmdir()
 

@@ -111,7 +111,8 @@ def image(
     if save_or_none(run, [plan]):
         return
     # Once it is there it is a folder, whatever its ending.
-    with folders_made(() if folder is None else (folder,)):
+    targets = [one.target for one in plan.outputs]
+    with folders_made(() if folder is None else (folder,), targets):
         run_pictures(plan)
 
 

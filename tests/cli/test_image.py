@@ -166,3 +166,17 @@ def test_a_name_with_the_end_of_a_line_in_it_is_said_in_one_line(stream, command
     result = stream(command, "no\nsuch\x1b[31m.jpg")
     assert result.code in (1, 2) and result.err.count("\n") == 1, result.err
     assert r"no\nsuch\x1b[31m.jpg" in result.err
+
+
+@pytest.mark.parametrize("how", [("--masks", "m"), ("-o", "a/b"), ("-o", "a/b/%03d.png")])
+def test_what_is_refused_leaves_no_folder(stream, nothing, tmp_path, how):
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "a.jpg"):
+        cv2.imwrite(str(tmp_path / "photos" / name), data.coffee()[:64, :64])
+    (tmp_path / "found.json").write_text("precious")
+    refused = stream("image", "photos", *how, "--records", "found.json", "--model", nothing)
+    assert refused.code in (1, 2), refused.err
+    assert sorted(path.name for path in tmp_path.iterdir() if path != nothing) == [
+        "found.json",
+        "photos",
+    ]
