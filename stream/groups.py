@@ -167,7 +167,7 @@ def read(leaf: Leaf, given: object, name: str) -> Value:
         sentence = str(error)
         if sentence.startswith(name):
             raise
-        raise UsageError(f"{name}: {sentence}") from error
+        raise UsageError(f"{name}: {sentence}{_meant_number(leaf, given)}") from error
     option = leaf.option
     if option.choices and value not in option.choices:
         near = nearest(str(value), option.choices)
@@ -179,8 +179,32 @@ def read(leaf: Leaf, given: object, name: str) -> Value:
         too_low = option.low is not None and value < option.low
         too_high = option.high is not None and value > option.high
         if too_low or too_high:
-            raise UsageError(f"{name} is {range_of(option)}, not {shown(given)}")
+            raise UsageError(
+                f"{name} is {range_of(option)}, not {shown(given)}{_meant_number(leaf, given)}"
+            )
     return value
+
+
+_WITH_UNIT = re.compile(r"([0-9]+(?:[.,][0-9]+)?) *(%|fps|px|pixels?|s|sec|seconds?)?")
+
+_A_PERCENTAGE = 10
+"""From here on a share that is written without a sign is one in percent rather than a slip."""
+
+
+def _meant_number(leaf: Leaf, given: object) -> str:
+    """What to say of a number with a comma, a unit or in percent; "" where it is none."""
+    found = _WITH_UNIT.fullmatch(str(given).strip())
+    # So many seconds are no number of frames.
+    if found is None or leaf.kind not in (int, float) or leaf.option.parse is not None:
+        return ""
+    if leaf.kind is int and (found[2] or "").startswith("s"):
+        return ""
+    value = float(found[1].replace(",", "."))
+    value /= 100 if leaf.option.high == 1 and (found[2] == "%" or value >= _A_PERCENTAGE) else 1
+    low, high = leaf.option.low, leaf.option.high
+    fits = (low is None or value >= low) and (high is None or value <= high)
+    whole = leaf.kind is float or value.is_integer()
+    return f"; did you mean {value:g}?" if fits and whole else ""
 
 
 def range_of(option: Option) -> str:
@@ -216,7 +240,7 @@ _OTHER_WORDS = {
     # Options, as other programs call them.
     **dict.fromkeys(("conf", "confidence", "score", "min-score", "score-threshold"), "threshold"),
     **dict.fromkeys(("weights", "checkpoint", "network", "onnx"), "model"),
-    **dict.fromkeys(("gpu", "cuda", "use-gpu", "backend", "ep"), "provider"),
+    **dict.fromkeys(("gpu", "cuda", "use-gpu", "backend", "ep", "device"), "provider"),
     **dict.fromkeys(("effect", "mode", "style", "visualize", "overlay"), "look"),
     **dict.fromkeys(("stride", "skip", "interval", "frame-skip", "vid-stride"), "every"),
     **dict.fromkeys(("quality", "bitrate", "cq"), "crf"),

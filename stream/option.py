@@ -142,6 +142,27 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+_SPELT = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m(?:in)?)?(?:([0-9]+(?:[.,][0-9]+)?)s(?:ec)?)?")
+
+
+def _meant_time(text: str) -> str:
+    """What to say of a time such as `1m30s` or `1:30,5`; "" where it is none."""
+    plain = text.strip().lower().replace(" ", "")
+    found = _SPELT.fullmatch(plain)
+    if found is not None and plain:
+        hours, minutes = int(found[1] or 0), int(found[2] or 0)
+        seconds = (found[3] or "0").replace(",", ".")
+        if not hours and not minutes:
+            return f"; did you mean {seconds}?"
+        if minutes < 60 and float(seconds) < 60:
+            whole, dot, rest = seconds.partition(".")
+            minutes_said = f"{hours}:{minutes:02d}" if hours else str(minutes)
+            return f"; did you mean {minutes_said}:{int(whole):02d}{dot}{rest}?"
+    if re.fullmatch(r"(?:[0-9]+:){0,2}[0-9]+,[0-9]+", plain):
+        return f"; did you mean {plain.replace(',', '.')}?"
+    return ""
+
+
 def parse_time(text: str) -> float:
     """A time in seconds from `90`, `90.5`, `1:30` or `0:01:30`.
 
@@ -155,7 +176,9 @@ def parse_time(text: str) -> float:
         numbers = []
     proper = 1 <= len(numbers) <= 3 and all(0 <= number < float("inf") for number in numbers)
     if not proper or any(number >= 60 for number in numbers[1:]):
-        raise UsageError(f"it is seconds, M:SS or H:MM:SS, such as 90 or 1:30, not {text!r}")
+        raise UsageError(
+            f"it is seconds, M:SS or H:MM:SS, such as 90 or 1:30, not {text!r}{_meant_time(text)}"
+        )
     seconds = 0.0
     for number in numbers:
         seconds = 60 * seconds + number

@@ -97,6 +97,12 @@ def _region(text: str, name: str, flag: str, form: str) -> Region:
         if number is None or abs(float(number[1])) > _FARTHEST:
             raise UsageError(f"{flag} is {form}, not {text[:60]!r}")
         corners.append((float(number[1]), number[2] == "%"))
+    if all(0 <= value <= 1 and not percent for value, percent in corners) and len(corners) > 3:
+        shares = ",".join(f"{100 * value:g}%" if value else "0" for value, _ in corners)
+        raise UsageError(
+            f"{flag} is in pixels or in percent, and all of {text[:60]!r} lies in one pixel; did "
+            f"you mean {shares}?"
+        )
     if equals and not named.strip():
         raise UsageError(f"{flag} has an empty name before the =: {text[:60]}")
     return Region(named.strip() or name, tuple(corners))

@@ -1,3 +1,4 @@
+import re
 from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
@@ -152,3 +153,36 @@ def test_an_unknown_name_is_said_with_what_was_meant(name, known, words):
 )
 def test_what_other_programs_call_it_is_known(word, known, meant):
     assert nearest(word, known) == meant
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "meant"),
+    [
+        ("threshold", "50", "0.5"),
+        ("threshold", "50%", "0.5"),
+        ("threshold", "0,5", "0.5"),
+        ("threshold", 80, "0.8"),
+        ("threshold", "2", ""),
+        ("threshold", "500", ""),
+        ("threshold", "half", ""),
+        ("blur_strength", "3%", "3"),
+        ("cover_memory", "2s", "2"),
+        ("limit", "10,0", "10"),
+        ("limit", "10s", ""),
+        ("limit", "1.5", ""),
+        ("fps", "30fps", "30"),
+        ("start", "1m30s", "1:30"),
+        ("start", "1h2m", "1:02:00"),
+        ("start", "90s", "90"),
+        ("end", "1:30,5", "1:30.5"),
+        ("end", "1m90s", ""),
+    ],
+)
+def test_a_number_in_other_words_is_answered_with_ours(name, given, meant):
+    every = leaves(ModelOptions) | leaves(PictureOptions) | leaves(InputOptions)
+    with pytest.raises(UsageError) as told:
+        read(every[name], given, name)
+    hint = re.findall(r"; did you mean (.*)\?$", str(told.value))
+    assert hint == ([meant] if meant else [])
+    if meant:
+        read(every[name], meant, name)

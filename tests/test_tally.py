@@ -34,6 +34,7 @@ def test_pixels_and_percent_and_names():
         ("1,2,3,9999999999", "--line is"),
         ("", "--line is"),
         (" =1,2,3,4", "empty name"),
+        ("0,0.5,1,0.5", "lies in one pixel; did you mean 0,50%,100%,50%"),
     ],
 )
 def test_what_is_no_line_is_refused(text, sentence):

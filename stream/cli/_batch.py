@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stream.cli._hints import is_address
+from stream.cli._hints import is_address, no_such_file
 from stream.errors import UsageError
-from stream.names import NAME
+from stream.names import NAME, at_home
 from stream.option import option
 from stream.options import CutOptions
 from stream.run.plan import Endings
@@ -85,7 +85,7 @@ def find_inputs(
         UsageError: an input does not exist or holds none, or is an address or a camera.
     """
     found = Found()
-    for text in inputs:
+    for place, text in enumerate(inputs, start=1):
         if is_address(text):
             raise UsageError(
                 f"{text} is an address, not a file; use: stream url ADDRESS, with -o FILE to record"
@@ -100,7 +100,7 @@ def find_inputs(
             found.files += [(one, Path(one.name)) for one in _matches(text, endings, what)]
             found.folders = True
         else:
-            raise UsageError(f"there is no file {path}")
+            raise no_such_file(text, last_of_several=1 < place == len(inputs))
     return found
 
 
@@ -153,7 +153,13 @@ def _counted(folder: Path, paths: Sequence[Path], what: str, hint: str) -> str:
 
 def _matches(pattern: str, endings: frozenset[str], what: str) -> list[Path]:
     """Files that a pattern names; shells that expand patterns never show us one."""
-    names = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - takes absolute ones too
+    # In quotes, as a pattern has to be, no shell has read the `~`.
+    written = [pattern, *{at_home(pattern)} - {pattern}]
+    names = sorted(
+        name
+        for one in written
+        for name in glob.glob(one, recursive=True)  # noqa: PTH207 - takes absolute ones too
+    )
     files = [Path(name) for name in names if Path(name).suffix.lower() in endings]
     files = [path for path in files if path.is_file() and not path.name.startswith("._")]
     if not files:

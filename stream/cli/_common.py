@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from stream.cli._batch import ANY
 from stream.cli._hints import without_secrets
 from stream.errors import UsageError
+from stream.names import NUMBERED
 from stream.option import option
 from stream.options import (
     STANDARD_OUTPUT,
@@ -173,6 +175,14 @@ def with_masks(
         return picture, ()
     if not masks or "\0" in masks or Path(masks).is_file():
         raise UsageError(f"--masks is a folder to write pictures into, not {masks!r}")
+    path = Path(masks)
+    if path.suffix.lower() in ANY.pictures and not (
+        path.is_dir() or masks.endswith(("/", "\\")) or NUMBERED.fullmatch(path.name)
+    ):
+        raise UsageError(
+            f"--masks is a folder to write pictures into, and {masks!r} has a picture's ending; "
+            "name a folder, or end it with a slash"
+        )
     folder = masks if source is None else f"{masks.rstrip('/')}/{Path(source).stem}"
     return beside_masks(picture), (masks_plan(folder, picture, files),)
 

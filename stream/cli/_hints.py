@@ -26,6 +26,32 @@ def without_secrets(text: str) -> str:
     return clean(text)
 
 
+_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
+"""What pages and word processors make of hyphens."""
+
+
+def no_such_file(text: str, *, last_of_several: bool) -> UsageError:
+    """The error for an input that is not there, with what was probably meant.
+
+    Args:
+        text: as it was typed.
+        last_of_several: whether further inputs stand before it and none behind it.
+    """
+    hint = ""
+    if text[:1] in _DASHES:
+        hint = f"; options begin with two plain hyphens: --{text.lstrip(_DASHES + '-')}"
+    elif text.startswith("~") or re.match(r"\$\w|\$\{", text):
+        hint = f"; a shell does not read {text[0]} in quotes"
+    elif last_of_several and (Path(text).suffix or text.endswith("/")):
+        hint = f"; where it is to be written, say -o {text}"
+    return UsageError(f"there is no file {text}{hint}")
+
+
+def meant_option(argument: str, options: Iterable[str]) -> str:
+    """The option that was meant by `-look`, which is read as letters of one option each."""
+    return nearest(f"-{argument.partition('=')[0]}", options) if len(argument) > 2 else ""
+
+
 def no_such_command(word: str, commands: Iterable[str]) -> UsageError:
     """The error for a word that is no command, with what was probably meant."""
     near = nearest(word, commands)

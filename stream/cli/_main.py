@@ -19,7 +19,7 @@ from typer.main import get_command
 from stream.cli import _common as common
 from stream.cli._commands import EXAMPLES, PLACES, load
 from stream.cli._help import Group, argument_name, write_rows
-from stream.cli._hints import no_such_command
+from stream.cli._hints import meant_option, no_such_command
 from stream.cli._machinery import Context, Formatter, Misuse, Parameter, Runnable
 from stream.errors import StreamError
 from stream.groups import nearest
@@ -158,7 +158,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = EXIT_CODE
     except _CLICK_ERRORS as error:
-        code = _misused(error)
+        code = _misused(error, sys.argv[1:] if arguments is None else arguments)
     except StreamError as error:
         if common.verbosity.verbose:
             common.errors().print_exception()
@@ -203,24 +203,27 @@ def _own_name() -> str:
     return called if called in _NAMES else _NAMES[0]
 
 
-def _misused(error: Misuse) -> int:
+def _misused(error: Misuse, arguments: Sequence[str]) -> int:
     """Says what Typer's machinery did not understand, in words of ours."""
     if type(error).__name__ == "NoArgsIsHelpError":
         typer.echo(error.format_message())
         return 2
     ctx = getattr(error, "ctx", None)
     look = "" if ctx is None else f" ({ctx.command_path} --help lists what there is)"
-    common.say_error(f"{_sentence(error)}{look}")
+    common.say_error(f"{_sentence(error, arguments)}{look}")
     return 2
 
 
-def _sentence(error: Misuse) -> str:
+def _sentence(error: Misuse, arguments: Sequence[str]) -> str:
     kind = type(error).__name__
     param = getattr(error, "param", None)
     extra = re.search(r"extra arguments? ?(?:\(s\) )?\((.*)\)", str(error.message))
     if kind == "NoSuchOption":
         name = error.option_name
-        near = nearest(name, _options(error.ctx))
+        known = _options(error.ctx)
+        typed = next((one for one in arguments if one.startswith(name)), name)
+        near = nearest(name, known) if name.startswith("--") else meant_option(typed, known)
+        name = typed.partition("=")[0] if near else name
         sentence = f"there is no option {name}" + (f"; did you mean {near}?" if near else "")
     elif kind == "MissingParameter" and param is not None:
         sentence = f"{_name_of(param)} is missing"

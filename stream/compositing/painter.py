@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -222,7 +223,11 @@ def _known(name: str) -> type[Layer]:
     # Of a registered layer that cannot be loaded, the reason is said.
     if name in LAYERS:
         return LAYERS.get(name)
-    raise unknown("layer", name, sorted({*ALIASES, *LAYERS.names()}))
+    known = {*ALIASES, *LAYERS.names()}
+    parts = [one for one in re.split(r"[^\w-]+", name) if one]
+    if len(parts) > 1 and known.issuperset(parts):
+        raise UsageError(f"layers are joined with +, not as {name!r}: {'+'.join(parts)}")
+    raise unknown("layer", name, sorted(known))
 
 
 def _merged(layers: Iterable[Layer]) -> Iterator[Layer]:

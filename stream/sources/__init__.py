@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +20,10 @@ __all__ = ["KIND", "Source", "Target", "kind_of", "open"]
 
 KIND = Kind("stream.sources", Source)  # type: ignore[type-abstract]
 """Our modules, and what other distributions register under the same name."""
+
+
+_A_SLIP = 0.8
+"""How like a known scheme one must be, by difflib: `ftp` is another than `rtp`."""
 
 
 def kind_of(target: Target) -> type[Source]:
@@ -37,7 +44,9 @@ def kind_of(target: Target) -> type[Source]:
             # Whoever gives an address of another kind has no use for cameras and arrays.
             known = [words for words in known if "://" in words] or known
         given = repr(redact(target)) if isinstance(target, str) else f"a {type(target).__name__}"
-        raise UsageError(f"{given} is nothing that can be opened; give {'; '.join(known)}")
+        near = _slipped(str(target), known)
+        hint = f"did you mean {near}://?" if near else f"give {'; '.join(known)}"
+        raise UsageError(f"{given} is nothing that can be opened; {hint}")
     return max(accepting, key=lambda kind: kind.priority)
 
 
@@ -45,6 +54,14 @@ def _is_video(target: str) -> bool:
     """Whether a target is a video file's name, and not an address or anything with a prefix."""
     video = ":" not in target and target.lower().endswith(tuple(VIDEO_ENDINGS))
     return video and not Path(target).is_dir()
+
+
+def _slipped(target: str, known: Sequence[str]) -> str:
+    """The scheme that was meant by one with a slip of the fingers; "" where there is none."""
+    scheme, mark, _ = target.lower().partition("://")
+    schemes = re.findall(r"\b([a-z]+)://", " ".join(known)) if mark else []
+    turned = [one for one in schemes if sorted(one) == sorted(scheme)]
+    return next(iter(turned or difflib.get_close_matches(scheme, schemes, 1, _A_SLIP)), "")
 
 
 def open(target: Target, options: InputOptions | None = None) -> Source:

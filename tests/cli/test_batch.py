@@ -126,6 +126,22 @@ def test_patterns_are_expanded_where_the_shell_did_not(takes):
         matched([f"{takes}/*.avi"], takes / "done", takes)
 
 
+def test_a_pattern_in_quotes_may_begin_at_home(takes, monkeypatch):
+    monkeypatch.setenv("HOME", str(takes))
+    assert matched(["~/a.*4"], takes / "done", takes) == [("a.mp4", "done/a.mp4")]
+
+
+def test_an_output_without_its_option_is_told_from_an_input(takes):
+    with pytest.raises(
+        UsageError, match=r"no file out\.mp4; where it is to be written, say -o out"
+    ):
+        find_inputs([f"{takes}/a.mp4", "out.mp4"], VIDEO_ENDINGS, "videos")
+    for inputs in (["out.mp4"], ["out.mp4", f"{takes}/a.mp4"], [f"{takes}/a.mp4", "out"]):
+        with pytest.raises(UsageError) as told:
+            find_inputs(inputs, VIDEO_ENDINGS, "videos")
+        assert "-o" not in str(told.value)
+
+
 @pytest.mark.parametrize(
     "address", ["https://host/x.mp4", "rtsp://u:secret@host/x", "rtmp:/host/x"]
 )

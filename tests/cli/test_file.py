@@ -371,6 +371,7 @@ def test_numbered_pictures_are_an_output_and_one_picture_is_refused(
         (("--crop", "-o", "a/b/"), "--crop makes a picture for each object"),
         (("-o", "out"), "numbered pictures (out/%06d.png) for a picture a frame"),
         (("--masks", "in.mp4"), "--masks is a folder"),
+        (("--masks", "mask.png"), "has a picture's ending; name a folder"),
     ],
 )
 def test_nonsense_about_objects_gets_one_sentence(stream, clip, nothing, tmp_path, asked, words):

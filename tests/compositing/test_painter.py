@@ -269,3 +269,13 @@ def test_writing_stays_readable_in_a_mirror():
     Painter("overlay", timing=True).paint(frame(plain, None), LINES)
     Painter("overlay", timing=True, mirror=True).paint(frame(turned, None), LINES)
     assert same(samples(plain), samples(turned))
+
+
+@pytest.mark.parametrize(
+    "written", ["blur,contour", "blur contour", "blur/contour", "blur & contour"]
+)
+def test_layers_that_are_joined_with_something_else_are_said_with_a_plus(written):
+    with pytest.raises(UsageError, match=r"joined with \+, not as .*: blur\+contour$"):
+        Painter(written)
+    with pytest.raises(UsageError, match="there is no layer"):
+        Painter("blur,nothing")

@@ -185,6 +185,13 @@ def test_an_address_of_another_kind_is_answered_with_addresses_alone():
     assert "array" not in str(caught.value) and "camera (" not in str(caught.value)
 
 
+def test_a_scheme_with_a_slip_of_the_fingers_is_answered_with_the_one_that_was_meant():
+    for typed, meant in {"rstp": "rtsp", "htp": "http", "rtmpt": "rtmp", "sftp": "rtsp"}.items():
+        with pytest.raises(UsageError) as caught:
+            kind_of(f"{typed}://nowhere/x")
+        assert (f"did you mean {meant}://?" in str(caught.value)) == (typed != "sftp")
+
+
 @pytest.mark.parametrize("target", ["", "ftp://me:hunter2pass@host/x", None, 2.5, object()])
 def test_what_no_kind_accepts_is_refused(target):
     with pytest.raises(
