@@ -111,8 +111,7 @@ def image(
     if save_or_none(run, [plan]):
         return
     # Once it is there it is a folder, whatever its ending.
-    targets = [one.target for one in plan.outputs]
-    with folders_made(() if folder is None else (folder,), targets):
+    with folders_made(() if folder is None else (folder,), [one.target for one in plan.outputs]):
         run_pictures(plan)
 
 
