@@ -20,6 +20,7 @@ from stream.records.entries import Entry
 from stream.records.objects import Objects, classes_in
 from stream.run.figures import Counts, Job
 from stream.run.schedule import Schedule, Work
+from stream.run.unsure import BETWEEN
 from stream.timing import timed
 
 if TYPE_CHECKING:
@@ -192,11 +193,10 @@ class Replay(Schedule):
             return None
         found = self._objects.instances(entry, (frame.image.height, frame.image.width))
         self._certain |= found.unsure is None
-        keep = found.scores >= self.threshold
         if self._kept is not None:
-            keep &= np.array([name in self._kept for name in found.names], np.bool_)
-        if not keep.all():
-            found = found.select(keep)
+            found = _of_classes(found, self._kept)
+        if self._model.threshold is not None:
+            found = _surer_than(found, self.threshold)
         if self._model.mask_threshold is not None:
             found = replace(found, mask_threshold=self._model.mask_threshold)
             if found.unsure is not None:
@@ -252,3 +252,23 @@ class Replay(Schedule):
             raise UsageError(
                 f"{self._file.path} has no times, so that --start cannot be used with it"
             )
+
+
+def _of_classes(found: Instances, kept: frozenset[str]) -> Instances:
+    """The objects of some classes, of what is unsure too."""
+    keep = np.array([name in kept for name in found.names], np.bool_)
+    unsure = None if found.unsure is None else _of_classes(found.unsure, kept)
+    return replace(found if keep.all() else found.select(keep), unsure=unsure)
+
+
+def _surer_than(found: Instances, threshold: float) -> Instances:
+    """What reaches a threshold; what does not is unsure, as it is where the model looks."""
+    sure = found.scores >= threshold
+    unsure = found.unsure
+    if not sure.all():
+        below = found.select(~sure)
+        unsure = below.joined([] if unsure is None else [unsure])
+    if unsure is not None:
+        enough = unsure.scores >= BETWEEN * threshold
+        unsure = unsure if enough.all() else unsure.select(enough)
+    return replace(found.select(sure), unsure=unsure)

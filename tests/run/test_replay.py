@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import stream
-from stream import sources
+from stream import soft, sources
 from stream.errors import StreamError, UsageError
 from stream.options import CutOptions, InputOptions, ModelOptions
 from stream.run.figures import Counts
@@ -242,3 +242,32 @@ def test_real_footage_is_the_same_to_the_last_bit(shared_media, tmp_path):
         )
         stream.process(footage, outputs[1], from_records=soft, **how)
         assert samples(outputs[0]) == samples(outputs[1])
+
+
+def test_covers_go_by_class_and_threshold_as_where_the_model_looks(clip, tmp_path):
+    """Who is below the threshold is doubted then, and of other classes nothing is covered."""
+
+    def at(column, name, score):
+        box = [column, 20, column + 12, 80]
+        mask = {"cells": 28, "data": soft.encode(np.ones((28, 28), np.float32))}
+        return {"class": name, "score": score, "box": box, "soft": mask}
+
+    sure = [at(5, "person", 0.9), at(35, "person", 0.6), at(65, "dog", 0.9)]
+    unsure = [at(95, "person", 0.4), at(115, "dog", 0.6), at(140, "person", 0.1)]
+    records, out = tmp_path / "found.ndjson", tmp_path / "out.mkv"
+    lines = [
+        {"frame": index, "time": index / 25, "objects": sure, "unsure": unsure}
+        for index in range(20)
+    ]
+    head = {"stream": 1, "size": [120, 160], "classes": ["person", "dog"]}
+    records.write_text("\n".join(map(json.dumps, [head, *lines])))
+    stream.process(
+        clip, out, look="hide", from_records=records, classes="person", threshold=0.7, **FFV1
+    )
+    changed = []
+    with av.open(str(clip)) as before, av.open(str(out)) as after:
+        for one, other in zip(before.decode(video=0), after.decode(video=0), strict=True):
+            apart = one.to_ndarray(format="gray") != other.to_ndarray(format="gray")
+            columns = [slice(left + 2, left + 10) for left in (5, 35, 65, 95, 115, 140)]
+            changed.append([bool(apart[25:75, part].mean() > 0.8) for part in columns])
+    assert changed == [[True, True, False, True, False, False]] * 20
