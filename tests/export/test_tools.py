@@ -255,6 +255,72 @@ def test_what_was_rounded_fails_only_by_limits_that_are_given(tmp_path):
             assert f"rounded to {precision}" in told.output
 
 
+def _of_light() -> onnx.ModelProto:
+    """A model of the contract that finds one thing in a bright picture and nothing in a dark one.
+
+    Its mask, all of 1, is made of a map whose values are small.
+    """
+    constants = {
+        "w": np.full((1, 3, 32, 32), 1 / 3072, np.float32),
+        "narrow": np.full((1, 3, 1, 1), 1 / 300, np.float32),
+        "hundred": np.array(100, np.float32),
+        "box": np.array([[0, 0, 32, 32]], np.float32),
+        "white": np.array(255, np.float32),
+        "half": np.array(0.5, np.float32),
+        "one": np.array([1], np.int64),
+        "all": np.array([-1], np.int64),
+        "label": np.array([1], np.int64),
+        "cells": np.array([-1, 32, 32], np.int64),
+    }
+    nodes = [
+        helper.make_node("Cast", ["image"], ["f"], "cast", to=TensorProto.FLOAT),
+        helper.make_node("Div", ["f", "white"], ["u"], "scale"),
+        helper.make_node("Transpose", ["u"], ["t"], "turn", perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["t", "w"], ["c"], "backbone/Conv"),
+        helper.make_node("Reshape", ["c", "one"], ["s"], "flat"),
+        helper.make_node("Greater", ["s", "half"], ["g"], "bright"),
+        helper.make_node("NonZero", ["g"], ["z"], "which"),
+        helper.make_node("Reshape", ["z", "all"], ["i"], "places"),
+        *(
+            helper.make_node("Gather", [what, "i"], [out], out)
+            for what, out in (("s", "scores"), ("box", "boxes"), ("label", "labels"), ("t", "m"))
+        ),
+        helper.make_node("Conv", ["m", "narrow"], ["n"], "mask/Conv"),
+        helper.make_node("Reshape", ["n", "cells"], ["r"], "square"),
+        helper.make_node("Mul", ["r", "hundred"], ["masks"], "wide"),
+    ]
+    outputs = [
+        helper.make_tensor_value_info(name, kind, ["n", *shape])
+        for name, kind, shape in (
+            ("boxes", TensorProto.FLOAT, [4]),
+            ("scores", TensorProto.FLOAT, []),
+            ("labels", TensorProto.INT64, []),
+            ("masks", TensorProto.FLOAT, [32, 32]),
+        )
+    ]
+    image = helper.make_tensor_value_info("image", TensorProto.UINT8, [1, 32, 32, 3])
+    stored = [numpy_helper.from_array(value, name) for name, value in constants.items()]
+    graph = helper.make_graph(nodes, "light", [image], outputs, stored)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    write_metadata(model, METADATA)
+    return model
+
+
+@pytest.mark.parametrize("averaged", [True, False])
+def test_pictures_with_nothing_in_them_coarsen_no_mask(averaged):
+    import onnxruntime
+
+    bright, dark = (np.full((32, 32, 3), level, np.uint8) for level in (250, 5))
+    model = quantize_model(_of_light(), [dark, *[bright] * 20], exclude=(), averaged=averaged)
+    content = with_bounded_weights(model.SerializeToString())
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    for picture, found in ((bright, 1), (dark, 0)):
+        (masks,) = session.run(["masks"], {"image": picture[None]})
+        assert masks == pytest.approx(np.full((found, 32, 32), 250 / 255), rel=0.1)
+    with pytest.raises(UsageError, match="nothing is found in any of the 2 pictures"):
+        quantize_model(_of_light(), [dark, dark], exclude=(), averaged=averaged)
+
+
 def test_symmetric_activations_have_no_zero_point():
     picture = np.asarray(data.astronaut()[:32, :32])
     model = quantize_model(_tiny(), [picture], exclude=(), symmetric=True)

@@ -27,6 +27,7 @@ from stream.inference.preprocess import Preprocessor
 from stream_export.graph import widened
 from stream_export.metadata import check_contract, load_model, save_model, write_metadata
 from stream_export.tools.agreement import read_pictures
+from stream_export.tools.ranges import calibrating
 
 SENSITIVE = (
     r"cls_logits|bbox_pred|cls_score|box_predictor",
@@ -95,7 +96,7 @@ def quantize_model(
 
     Raises:
         ModelError: it is quantised already, or nothing in it can be.
-        UsageError: no pictures, or a pattern that is none.
+        UsageError: no pictures, nothing is found in any of them, or a pattern that is none.
     """
     metadata = check_contract(model)
     if metadata.precision != "float32":
@@ -107,7 +108,8 @@ def quantize_model(
     if not any(node.op_type in _PRODUCTS for node in nodes):
         raise ModelError("no convolution or matrix product is left to quantise")
     activation = QuantType.QInt8 if symmetric else QuantType.QUInt8
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    needed = {name for node in nodes for name in (node.input[0], *node.output)}
+    with tempfile.TemporaryDirectory() as folder, _quiet(), calibrating(needed):
         path = Path(folder) / "int8.onnx"
         quantize_static(
             model,
@@ -179,6 +181,7 @@ def _quiet() -> Iterator[None]:
     level = root.level
     root.setLevel(logging.ERROR)
     try:
-        yield
+        with np.errstate(all="ignore"):
+            yield
     finally:
         root.setLevel(level)
