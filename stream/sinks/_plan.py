@@ -21,7 +21,7 @@ from stream.sinks._containers import (
 )
 from stream.sinks._encoders import EncoderChoice, choose_encoder
 from stream.sinks._names import called
-from stream.sinks._trial import holds_video
+from stream.sinks._trial import holds_video, lost_colours
 from stream.words import counted
 
 # How far a player has to look back when seeking, and how much of an MP4 a crash may cost.
@@ -149,6 +149,27 @@ def narrowed(info: VideoInfo, kind: ContainerKind, choice: EncoderChoice) -> tup
         f"{choice.name} in {called(kind)} cannot say that samples use all values, so these are "
         "narrowed to those of film; it looks the same"
     )
+
+
+def colours_lost(
+    info: VideoInfo, kind: ContainerKind, choice: EncoderChoice, pixel_format: str, ending: str
+) -> list[str]:
+    """What is to be said of a source's colour tags that a reader of the file will not find.
+
+    Args:
+        info: what the source says of its video.
+        kind: the container.
+        choice: the encoder and its settings.
+        pixel_format: that it is given pictures in.
+        ending: of the file.
+    """
+    lost = lost_colours(kind, choice.name, choice.options, pixel_format, info.colour)
+    if not lost or info.exact:
+        return []
+    return [
+        f"the film's colour tags ({', '.join(lost)}) are lost, which {choice.name} in {ending} "
+        "cannot hold; libx264 can"
+    ]
 
 
 def configure(

@@ -15,10 +15,12 @@ from av.codec.codec import Codec, UnknownCodecError
 from av.codec.context import CodecContext
 from av.container import OutputContainer
 from av.stream import Stream
+from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
+from stream.frame import ColourTags
 from stream.sinks._containers import ContainerKind, muxer_options
 from stream.sinks._encoders import quieten
 from stream.sinks._pictures import full_range
@@ -200,6 +202,54 @@ def says_range(
 def _says_range(
     kind: ContainerKind, encoder: str, options: tuple[tuple[str, str], ...], pixel_format: str
 ) -> bool:
+    read = _seen_again(kind, encoder, options, pixel_format, ColourTags(full_range=True))
+    return read is not None and full_range(read)
+
+
+_TAGS = {"primaries": "color_primaries", "transfer": "color_trc", "matrix": "colorspace"}
+_UNSAID = 2
+_SAY_COLOURS = {"h264", "hevc", "av1"}
+"""Codecs that say it in their own packets, whatever the container."""
+_HOLD_COLOURS = {"mp4", "mov", "matroska", "webm"}
+"""Containers that say it of the usual codecs."""
+
+
+def lost_colours(
+    kind: ContainerKind,
+    encoder: str,
+    options: Mapping[str, str],
+    pixel_format: str,
+    colour: ColourTags,
+) -> list[str]:
+    """Which of a source's colour tags a reader will not find again: primaries, transfer, matrix.
+
+    Args:
+        kind: the container.
+        encoder: FFmpeg's name of it.
+        options: what it is opened with.
+        pixel_format: of the pictures that it is given.
+        colour: what the source says.
+    """
+    said = [name for name in _TAGS if getattr(colour, name) != _UNSAID]
+    codec = Codec(encoder, "w").canonical_name
+    usual = codec in _SAY_COLOURS or (codec == "vp9" and kind.format in _HOLD_COLOURS)
+    if not said or usual or VideoFormat(pixel_format).is_rgb:
+        return []
+    read = _seen_again(kind, encoder, tuple(sorted(options.items())), pixel_format, colour)
+    if read is None:
+        return []  # which proves nothing
+    return [name for name in said if getattr(read, _TAGS[name]) != getattr(colour, name)]
+
+
+@functools.cache
+def _seen_again(
+    kind: ContainerKind,
+    encoder: str,
+    options: tuple[tuple[str, str], ...],
+    pixel_format: str,
+    colour: ColourTags,
+) -> VideoFrame | None:
+    """A picture as a reader finds it again; None where that could not be tried."""
     data = io.BytesIO()
     quieten()
     try:
@@ -208,16 +258,19 @@ def _says_range(
         assert isinstance(stream, VideoStream)
         stream.width, stream.height = _SIZE
         stream.pix_fmt = pixel_format
-        stream.codec_context.color_range = ColorRange.JPEG
+        context = stream.codec_context
+        if colour.full_range:
+            context.color_range = ColorRange.JPEG
+        for name, attribute in _TAGS.items():
+            setattr(context, attribute, getattr(colour, name))
         for packet in _pictures(stream):
             trial.mux_one(packet)
         trial.close()
         data.seek(0)
         with av.open(data, "r") as again:
-            read = next(again.decode(video=0))
+            return next(again.decode(video=0))
     except (*_FAILURES, StopIteration, IndexError):
-        return False
-    return full_range(read)
+        return None
 
 
 def tiny_film(
@@ -275,7 +328,9 @@ def _pictures(stream: VideoStream) -> list[AnyPacket]:
         picture = VideoFrame(*_SIZE, stream.pix_fmt or "yuv420p")
         for plane in picture.planes:
             plane.update(bytes(plane.buffer_size))
-        picture.color_range = stream.codec_context.color_range
+        told = stream.codec_context
+        picture.color_range, picture.colorspace = told.color_range, told.colorspace
+        picture.color_primaries, picture.color_trc = told.color_primaries, told.color_trc
         picture.pts, picture.time_base = at, _TICK
         packets += stream.encode(picture)
     packets += stream.encode(None)

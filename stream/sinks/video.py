@@ -41,6 +41,7 @@ from stream.sinks._plan import (
     choose,
     choose_alpha,
     choose_tick,
+    colours_lost,
     configure,
     moved,
     narrowed,
@@ -159,6 +160,8 @@ class VideoSink(Sink):
         if narrow:
             info, said = narrowed(info, self._kind, self._choice)
             self._remarks.append(said)
+        said_of = (info, self._kind, self._choice, self._format, self.path.suffix)
+        self._remarks += colours_lost(*said_of)
         fitting = Transparent if info.alpha else Pictures
         self._pictures = fitting(info.width, info.height, self._format, narrow=narrow)
         self._shown: VideoFrame | None = None

@@ -21,7 +21,7 @@ from stream.errors import SourceError
 from stream.sources._container import RAISED, open_container
 from stream.sources._guessed import ALWAYS, are_decode_times
 from stream.sources._joined import beginnings, next_flv
-from stream.sources._tags import mend_tags
+from stream.sources._tags import UNKNOWN, mend_tags
 from stream.sources._transparency import decoder_of
 from stream.types import AnyPacket
 
@@ -269,6 +269,8 @@ class Reader:
         pictures = self._decoder.decode(packet if packet.size else None)
         for picture in pictures:
             picture.time_base = self._video.time_base or picture.time_base
+            if picture.colorspace == UNKNOWN:  # which VP8 says of every picture
+                picture.colorspace = self._video.codec_context.colorspace
         return pictures
 
     def _failed(self, error: Exception) -> None:

@@ -6,7 +6,7 @@ import av
 from av.video.reformatter import ColorRange
 
 # FFmpeg's AVCOL_SPC_RGB and AVCOL_SPC_UNSPECIFIED.
-_RGB, _UNKNOWN = 0, 2
+_RGB, UNKNOWN = 0, 2
 # Codecs that keep samples as they are; cameras of one colour use all of their values.
 _EXACT = {
     "bmp", "ffv1", "ffvhuff", "huffyuv", "jpeg2000", "magicyuv", "png", "rawvideo", "tiff",
@@ -26,7 +26,7 @@ def mend_tags(picture: av.VideoFrame, codec: str) -> None:
         codec: its canonical name.
     """
     if picture.colorspace == _RGB and not picture.format.is_rgb:
-        picture.colorspace = _UNKNOWN
+        picture.colorspace = UNKNOWN
     unstated = picture.color_range == ColorRange.UNSPECIFIED
     if unstated and codec in _EXACT and picture.format.name.startswith("gray"):
         picture.color_range = ColorRange.JPEG

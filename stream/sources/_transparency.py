@@ -41,6 +41,10 @@ def decoder_of(video: VideoStream) -> VideoCodecContext | None:
     except (av.FFmpegError, ValueError):
         return None
     assert isinstance(made, VideoCodecContext)
+    # What the container says of colours: FFmpeg tells it to the stream's own decoder alone.
+    told = video.codec_context
+    made.color_primaries, made.color_trc = told.color_primaries, told.color_trc
+    made.colorspace, made.color_range = told.colorspace, told.color_range
     return made
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from stream.frame import Frame
 from stream.sources.file import FileSource
+from tests.media import make_clip
 from tests.sinks.running import run
 
 OUTPUTS = [
@@ -64,3 +65,24 @@ def test_they_look_the_same_in_every_file(tmp_path, full, ending, codec):
             (".avi", "ffv1"),
         }
     )
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec"),
+    [*OUTPUTS, (".mkv", None), (".webm", "libsvtav1")],
+)
+def test_colour_tags_are_kept_or_named(tmp_path, ending, codec):
+    for tags in ((9, 16, 9, 1), (1, 1, 1, 1), (2, 2, 2, 1)):
+        film = make_clip(tmp_path / "in.mp4", frames=3, colour=tags)
+        path = tmp_path / f"out{ending}"
+        done = run(film, path, codec=codec, overwrite=True)
+        said = [one for one in done.remarks if "colour tags" in one]
+        with FileSource(path) as source:
+            found = source.info.colour
+        lost = [
+            name
+            for name, tag in zip(("primaries", "transfer", "matrix"), tags, strict=False)
+            if tag != 2 and getattr(found, name) != tag
+        ]
+        assert bool(said) == bool(lost), (tags, lost, said)
+        assert all(name in said[0] for name in lost)

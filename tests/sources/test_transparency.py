@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import av
 import cv2
 import numpy as np
@@ -12,16 +14,17 @@ from stream import open as open_video
 from stream.compositing.painter import Painter
 from stream.compositing.style import Style
 from stream.errors import UsageError
-from stream.frame import Frame
+from stream.frame import ColourTags, Frame
 from stream.instances import Instances
 from stream.pixels import plane_view
 from stream.sinks.images import ImageSink
+from stream.sinks.video import VideoSink
 from stream.sources._cropping import Crop
 from stream.sources._pixels import Orientation, Upright
 from stream.sources.file import FileSource
 from tests.media import make_clip, make_picture
 from tests.scenes import instances_of
-from tests.sinks.running import run
+from tests.sinks.running import info, run
 from tests.sinks.test_alpha import TIMES, matte, write
 
 KINDS = [
@@ -68,6 +71,19 @@ def test_a_part_of_a_film_has_its_own(tmp_path, ending):
     for index, one in zip((3, 4), frames, strict=True):
         assert off(one, matte(index)) <= 12
         assert off(one, matte(index)) < off(one, matte(index - 1))
+
+
+@pytest.mark.parametrize("codec", [None, "libvpx"])
+def test_what_the_container_says_of_colours_holds_for_the_decoder_of_clear_parts(tmp_path, codec):
+    path, tags = tmp_path / "in.webm", ColourTags(9, 16, 9, full_range=False)
+    described = info(width=96, height=64, pixel_format="yuv420p", alpha=True, colour=tags)
+    with VideoSink(path, described, codec=codec) as sink:
+        for index in range(2):
+            picture = make_picture(index, 96, 64, "yuv420p")
+            sink.write(Frame(picture, index, index, Fraction(1, 25), 1, alpha=matte(index)))
+    frames, source = frames_of(path)
+    assert source.info.alpha and source.info.colour == tags
+    assert [(one.image.color_primaries, one.image.color_trc) for one in frames] == [(9, 16)] * 2
 
 
 def test_pictures_of_deeper_samples_have_it_in_eight_bits(tmp_path):
