@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from stream.addresses import clean
 from stream.errors import SinkError, UsageError
+from stream.files import write_whole
 from stream.fleet_options import FleetOptions
 from stream.groups import Leaf, build, changed, leaves, nearest, read
 from stream.names import NAME, at_home, name_of, not_at_home
@@ -366,8 +367,7 @@ def save(path: Path, plans: RunPlan | Sequence[RunPlan]) -> None:
     """
     text = dump(plans)
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        write_whole(path, text.encode(), overwrite=False)
     except FileExistsError as error:
         raise UsageError(f"{path} exists already; remove it or name another file") from error
     except (OSError, UnicodeEncodeError) as error:

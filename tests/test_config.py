@@ -1,3 +1,4 @@
+import errno
 import tomllib
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.config import dump, load, loads, name_of, save
-from stream.errors import UsageError
+from stream.errors import SinkError, UsageError
 from stream.fleet_options import FleetOptions
 from stream.groups import leaves
 from stream.options import (
@@ -162,6 +163,22 @@ def test_only_what_differs_is_written():
     assert dump(RunPlan(SourcePlan("in.mp4"), (OutputPlan("out.mp4"),))) == (
         '[[source]]\ntarget = "in.mp4"\n\n[[output]]\nto = "out.mp4"\n'
     )
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left on device"), None])
+def test_nothing_is_left_of_a_file_that_cannot_be_written(tmp_path, monkeypatch, failure):
+    plan = RunPlan(SourcePlan("a.mp4" if failure else "\udcff.mp4"))
+
+    def full(*given):
+        raise failure
+
+    if failure:
+        monkeypatch.setattr("stream.files.os.write", full)
+    with pytest.raises(
+        SinkError, match="No space left" if failure else "cannot be written in UTF-8"
+    ):
+        save(tmp_path / "c.toml", plan)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_is_there_is_kept(tmp_path):
