@@ -46,7 +46,7 @@ from stream.options import (
 )
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.serve_options import ServeOptions
-from stream.toml_lines import Place, at, line_of, not_toml
+from stream.toml_lines import OWN_OUTPUTS, Place, at, line_of, not_toml
 from stream.types import TOML
 
 if TYPE_CHECKING:
@@ -136,6 +136,8 @@ class _Reader:
         known = [*_TABLES, "source", "output"]
         for key in self._document:
             if key not in known:
+                if home := _home_of(key.replace("-", "_")):
+                    raise self._error((key,), f"{key} is in no table; it belongs to {home}")
                 near = nearest(key, known)
                 head = f"[[{near}]]" if near in ("source", "output") else f"[{near}]"
                 hint = f"did you mean {head}?" if near else f"there are {', '.join(known)}"
@@ -278,6 +280,8 @@ class _Reader:
 
     def _unknown(self, place: Place, key: str, known: Sequence[str]) -> str:
         table = ".".join(part for part in place if isinstance(part, str))
+        if key in OWN_OUTPUTS:
+            return f"there is no {key!r} in {table}; {OWN_OUTPUTS[key]}"
         near = nearest(key.replace("-", "_"), [one for one in known if one not in _NOT_HERE])
         if near:
             return f"there is no {key!r} in {table}; did you mean {near}?"

@@ -13,6 +13,13 @@ Place = tuple[str | int, ...]
 """The way to a value: table names, keys, places in lists."""
 
 
+OWN_OUTPUTS = {
+    "records": 'records are an [[output]] of their own: to = "found.ndjson"',
+    "masks": 'masks are an [[output]] of their own: to = "masks/", look = "binary"',
+}
+"""Options of the command line that are no keys, and what stands for them."""
+
+
 def line_of(text: str, place: Place) -> int:
     """The line, from 1, in which the value at a place of a TOML document begins.
 

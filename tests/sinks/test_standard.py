@@ -84,7 +84,7 @@ def test_standard_output_is_records_unless_a_format_is_asked_for() -> None:
     [
         (OutputOptions(format="y4m", crf=3), "no quality setting"),
         (OutputOptions(format="nut", codec="libx264"), "is raw frames"),
-        (OutputOptions(format="rawvideo", preset="fast"), "no --preset"),
+        (OutputOptions(format="rawvideo", preset="fast"), "has no presets"),
         (OutputOptions(format="mkv", codec="nonsense"), "no encoder 'nonsense'"),
     ],
 )
