@@ -38,7 +38,9 @@ def no_such_file(text: str, *, last_of_several: bool) -> UsageError:
         last_of_several: whether further inputs stand before it and none behind it.
     """
     hint = ""
-    if text[:1] in _DASHES:
+    if text == "-":
+        hint = "; what comes on standard input is /dev/stdin"
+    elif text[:1] in _DASHES:
         hint = f"; options begin with two plain hyphens: --{text.lstrip(_DASHES + '-')}"
     elif text.startswith("~") or re.match(r"\$\w|\$\{", text):
         hint = f"; a shell does not read {text[0]} in quotes"

@@ -57,8 +57,8 @@ def make_painter(
     if mirror is None:
         mirror = shown and info is not None and info.camera
     style = Style.from_options(picture)
-    if info is not None and info.pictures and style.steady_edges is None:
-        style = replace(style, steady_edges=False)  # photos have nothing to do with each other
+    if info is not None and info.pictures:  # photos have nothing to do with each other
+        style = replace(style, steady_edges=bool(style.steady_edges), cover_memory=0.0)
     return Painter(picture.look, style, timing, mirror=mirror)
 
 

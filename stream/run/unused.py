@@ -58,6 +58,9 @@ def unused(
         for name in _OBEYED_BY
         if any(getattr(picture, name) != getattr(usual, name) for picture in pictures)
     ]
+    if photos and "cover_memory" in asked:
+        asked.remove("cover_memory")
+        said.append("--cover-memory changed nothing, as nobody moves from photo to photo")
     return said + [
         f"--{name.replace('_', '-')} changed nothing, as it is for the look "
         f"{' and the look '.join(_OBEYED_BY[name])}: --look {_OBEYED_BY[name][0]}"

@@ -177,6 +177,7 @@ def test_a_word_that_is_no_command_gets_the_right_one(stream, words, meant):
         (["file", "in.mp4", "-x"], "there is no option -x ("),
         (["file", "a.mp4", "\u2014look", "x"], "there is no file a.mp4"),
         (["file", "\u2014look", "x"], "options begin with two plain hyphens: --look"),
+        (["file", "-"], "there is no file -; what comes on standard input is /dev/stdin"),
         (["file", "~/no.mp4"], "a shell does not read ~ in quotes"),
         (["file", "$HOME/no.mp4"], "a shell does not read $ in quotes"),
         (["file", "in.mp4", "--device", "x"], "did you mean --provider?"),

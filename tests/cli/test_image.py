@@ -180,3 +180,29 @@ def test_what_is_refused_leaves_no_folder(stream, nothing, tmp_path, how):
         "found.json",
         "photos",
     ]
+
+
+def test_each_of_several_photos_is_as_it_is_alone(stream, bright, tmp_path):
+    names = []
+    for index, (x, y) in enumerate(((40, 30), (60, 36), (200, 150), (0, 0))):
+        picture = np.random.default_rng(index).integers(0, 120, (240, 320, 3)).astype(np.uint8)
+        if x:
+            picture[y : y + 50, x : x + 70] = 255
+        names.append(f"{index}.png")
+        cv2.imwrite(str(tmp_path / names[-1]), picture)
+    looks = (
+        "hide",
+        "pixelate",
+        "blur",
+        "spotlight",
+        "fill+contour+labels+boxes",
+        "hide --select 1",
+    )
+    for look in looks:
+        asked = ("--look", *look.split(), "--model", bright, "--no-timing", "--overwrite", "-q")
+        together = stream("image", *names, "-o", "all/", *asked)
+        assert together.code == 0, together.err
+        for name in names:
+            assert stream("image", name, "-o", "one/", *asked).code == 0
+            one, other = (cv2.imread(str(tmp_path / where / name)) for where in ("one", "all"))
+            assert (one == other).all(), (look, name)

@@ -47,6 +47,12 @@ def test_what_another_output_obeys_is_not_in_vain():
     assert len(said("overlay", "out.png", photos=True, background="00FF00")) == 1
 
 
+def test_what_is_between_frames_is_nothing_to_photos():
+    (sentence,) = said("hide", "out.png", photos=True, cover_memory=3.0)
+    assert sentence == "--cover-memory changed nothing, as nobody moves from photo to photo"
+    assert said("hide", "out.png", cover_memory=3.0) == said("hide", "out.png", photos=True) == []
+
+
 def test_encoders_options_are_for_videos_and_intervals_for_what_moves():
     files = OutputOptions(codec="ffv1", crf=3.0)
 
