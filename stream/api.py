@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
+from numbers import Real
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack, cast
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Self, Unpack, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.asked import grouped, plan_of, suited
+from stream.asked import grouped, in_python, plan_of, suited
 from stream.drawing import draw
 from stream.errors import UsageError
 from stream.frame import ColourTags, Frame, SegmentedFrame, VideoInfo
@@ -121,6 +122,7 @@ class Video:
         self._stack.close()
 
 
+@in_python()
 def open(
     target: Target,
     *,
@@ -150,6 +152,7 @@ def open(
     return Video(plan, suited(segmenter, plan.model, options))
 
 
+@in_python()
 def process(
     target: Target,
     output: str | Path | Sequence[str | Path] | None = None,
@@ -222,12 +225,13 @@ class VideoWriter:
         StreamError: the file cannot be written.
     """
 
+    @in_python()
     def __init__(
         self, path: str | Path, rate: float | Fraction = 25, **options: Unpack[WriterKeywords]
     ) -> None:
         self.path = Path(path)
-        if not 0 < rate < math.inf:
-            raise UsageError(f"the rate is pictures per second, above 0, not {rate}")
+        if not isinstance(rate, Real) or not 0 < rate < math.inf:
+            raise UsageError(f"the rate is pictures per second, above 0, not {rate!r}")
         self._rate = Fraction(rate).limit_denominator(1001)
         rest: dict[str, object] = {**options}
         self._options = grouped(OutputOptions, rest)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from stream.errors import UsageError
+from stream.errors import StreamError, UsageError
 from stream.groups import build, leaves, read, unknown
 from stream.option import Value
 from stream.options import (
@@ -36,6 +38,29 @@ if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
 
 Group = TypeVar("Group", bound="DataclassInstance")
+
+
+_FLAG = re.compile(r"--(no-)?([a-z][a-z-]*)")
+
+
+@contextmanager
+def in_python() -> Iterator[None]:
+    """Lets errors name keywords, where they were made for who types flags."""
+    try:
+        yield
+    except StreamError as error:
+        if error.args:
+            error.args = (_FLAG.sub(_keyword, str(error.args[0])), *error.args[1:])
+        raise
+
+
+def _keyword(flag: re.Match[str]) -> str:
+    for group in (ModelOptions, InputOptions, CountOptions, PictureOptions, OutputOptions):
+        for name, leaf in leaves(group).items():
+            if leaf.flag == f"--{flag[2]}":
+                plain = leaf.kind is bool
+                return f"{name}={not flag[1]}" if plain else name
+    return flag[0]  # another program's, or none of ours
 
 
 def grouped(group: type[Group], given: dict[str, object]) -> Group:

@@ -242,6 +242,7 @@ _OTHER_WORDS = {
     **dict.fromkeys(("weights", "checkpoint", "network", "onnx"), "model"),
     **dict.fromkeys(("gpu", "cuda", "use-gpu", "backend", "ep", "device"), "provider"),
     **dict.fromkeys(("effect", "mode", "style", "visualize", "overlay"), "look"),
+    **dict.fromkeys(("alpha", "transparency"), "opacity"),
     **dict.fromkeys(("stride", "skip", "interval", "frame-skip", "vid-stride"), "every"),
     **dict.fromkeys(("quality", "bitrate", "cq"), "crf"),
     **dict.fromkeys(("frames", "max-frames", "num-frames"), "limit"),

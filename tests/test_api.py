@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import stream
-from stream.errors import SourceError, UsageError
+from stream.errors import SourceError, StreamError, UsageError
 from tests import tiny_models
+from tests.media import make_clip
 
 
 @pytest.fixture(scope="module")
@@ -249,3 +250,22 @@ def test_leaving_in_any_way_leaves_nothing_behind(bright):
     with pytest.raises(UsageError, match="iterated once"):
         next(iter(video))
     assert Path(video.info.name)
+
+
+def test_errors_name_keywords_and_no_flags(tmp_path):
+    (tmp_path / "there.mp4").write_bytes(b"precious")
+    film = make_clip(tmp_path / "in.mp4", frames=2)
+    for call, words in {
+        lambda: stream.process(film, tmp_path / "there.mp4"): "add overwrite=True to replace it",
+        lambda: stream.VideoWriter(tmp_path / "there.mp4"): "add overwrite=True to replace it",
+        lambda: stream.open(film, start=2, end=1): "end 1 must be later than start 2",
+        lambda: stream.open(film, line="1,2,3"): "line is x1,y1,x2,y2",
+        lambda: stream.open(film, from_records="no.ndjson", every=2): "from_records paints without",
+        lambda: stream.VideoWriter(
+            tmp_path / "out.mp4", rate="25"
+        ): "the rate is pictures per second",
+        lambda: stream.VideoWriter(tmp_path / "out.mp4", rate=None): "above 0, not None",
+    }.items():
+        with pytest.raises(StreamError) as told:
+            call()
+        assert words in str(told.value) and "--" not in str(told.value), str(told.value)
