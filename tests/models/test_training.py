@@ -138,7 +138,7 @@ def test_where_only_masks_learn_all_else_stays_as_it_was(tmp_path):
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_is_taken_up_again(run, tmp_path, caplog):
+def test_an_interrupted_run_is_taken_up_again(run, tmp_path):
     import torch
 
     from stream_models.network import MaskRCNN, NetworkConfig
@@ -147,7 +147,6 @@ def test_an_interrupted_run_is_taken_up_again(run, tmp_path, caplog):
     from stream_models.training.losses import LossConfig
 
     folder, _ = run
-    caplog.set_level("INFO")
     shutil.copy(folder / "out" / "checkpoint.pt", tmp_path)
     data = read(folder / "data")
     trainer = Trainer(
@@ -159,7 +158,7 @@ def test_an_interrupted_run_is_taken_up_again(run, tmp_path, caplog):
         AugmentConfig(canvases=((128, 160),)),
         LossConfig(),
     )
-    assert "taking up the run at batch 40" in caplog.text
+    assert trainer.taken_up() == f"the run in {tmp_path} is taken up at batch 40"
     stem = trainer.network.backbone.stem
     assert stem.reach.tolist() == [-1.0, 1.0], "the range that the first run rounded in"
     seen = []
@@ -486,7 +485,7 @@ def no_training(monkeypatch):
 
     asked = []
 
-    def train(config, sets, watch):
+    def train(config, sets, watch, tell):
         asked.append(sets)
         report = module.Report({"all": dict.fromkeys(FIGURE_NAMES, -1.0)}, {}, "person", 2, 1)
         return module.Result(config.out / "f.onnx", config.out / "i.onnx", report, report)
@@ -677,6 +676,7 @@ def test_ctrl_c_keeps_every_batch_that_was_learnt(trainer_of):
     with pytest.raises(KeyboardInterrupt):
         trainer.run(lambda progress: None)
     assert learnt == [0, 1, 2, "whole"]
+    assert trainer_of(interrupted, 5).taken_up().endswith("out is taken up at batch 3")
     again = trainer_of(lambda trainer: learnt.append(trainer.step), 5)
     assert again.step == 3
     assert again.network.backbone.stem.reach.tolist() == [-0.5, 2.0], "what it rounded in"
@@ -685,6 +685,7 @@ def test_ctrl_c_keeps_every_batch_that_was_learnt(trainer_of):
     ended = trainer_of(lambda trainer: learnt.append(trainer.step), 5)
     ended.run(lambda progress: None)
     assert learnt[4:] == [3, 4], "a run that is at its end learnt a batch more each time"
+    assert "is at its end, after 5 batches, and learns no more" in ended.taken_up()
 
 
 def test_a_batch_that_a_second_ctrl_c_broke_is_not_kept(tmp_path, trainer_of):

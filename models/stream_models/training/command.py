@@ -112,9 +112,11 @@ def train_command(
 
     check_out(out, init)
     console = Console(stderr=True)
-    sets = gather(
-        data, val, skip_bad, lambda sentence: console.print(Text(sentence), style="yellow")
-    )
+
+    def tell(sentence: str) -> None:
+        console.print(Text(sentence), style="yellow")
+
+    sets = gather(data, val, skip_bad, tell)
     detects = init == "default" or Path(init).suffix in {".pt", ".onnx"}
     heads = rate if rate is not None else (2e-4 if detects else 6e-4)
     if steps is None and minutes is None:
@@ -160,7 +162,7 @@ def train_command(
             )
 
         try:
-            result = train(config, sets, watch)
+            result = train(config, sets, watch, tell)
         except (OSError, ValueError) as error:
             raise StreamError(f"training stopped: {error}") from error
         except KeyboardInterrupt:

@@ -247,10 +247,20 @@ class Trainer:
             self.step, self.seconds = int(content["step"]), float(content["seconds"])
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise ModelError(
-                f"{self._checkpoint} belongs to another run, of other classes or another network; "
-                "choose another folder with --out, or take that file away"
+                f"{self._checkpoint} belongs to another run, of other classes, another network or "
+                "another --learn; choose another folder with --out, or take that file away"
             ) from error
-        logger.info("taking up the run at batch %d", self.step)
+
+    def taken_up(self) -> str | None:
+        """What to know of a run that was there already, in a sentence; None where none was."""
+        if not self.step:
+            return None
+        if self.share() < 1.0:
+            return f"the run in {self._out} is taken up at batch {self.step}"
+        return (
+            f"the run in {self._out} is at its end, after {self.step} batches, and learns no more: "
+            "more --steps or --minutes go on with it, another --out begins anew"
+        )
 
     def save(self) -> None:
         """Write the checkpoint."""

@@ -103,10 +103,12 @@ def train(
     config: TrainConfig,
     sets: tuple[DataSet, DataSet] | None = None,
     watch: Callable[[Progress], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Result:
     """Train, judge and export; an interrupted run in `config.out` is taken up again.
 
-    `sets` are what `gather` returned if it was asked already. `watch` is told how far the run is.
+    `sets` are what `gather` returned if it was asked already. `watch` is told how far the run is,
+    `tell` in a sentence that one was there already.
     Raises UsageError or ModelError, ValueError for a picture that breaks on the way.
     """
     learn, judged = sets or gather(config.data, config.validation)
@@ -117,6 +119,8 @@ def train(
     trainer = Trainer(
         network, learn.pictures, chances, config.out, config.loop, config.augment, config.loss
     )
+    if tell is not None and (sentence := trainer.taken_up()) is not None:
+        tell(sentence)
     samples = judged.pictures[:: max(1, len(judged.pictures) // 8)][:8]
 
     before: list[Report] = []
