@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import signal
 from types import SimpleNamespace
 
 import cv2
@@ -254,6 +255,30 @@ def test_errors_at_the_edge_and_a_smaller_overlap_cost_more():
     costs = [float(loss(one, true, 4.0, 1.0)) for one in (right, far, edge)]
     assert costs[0] < costs[1] < costs[2]
     assert float(loss(far, true, 4.0, 0.0)) < costs[1]
+
+
+def test_ctrl_c_keeps_every_batch_that_the_refiner_learnt(samples, tmp_path):
+    import torch
+
+    from stream_models.refiner import Refiner
+    from stream_models.training.refiner.loop import LoopConfig, Trainer
+
+    def trainer(times):
+        made = Trainer(Refiner(), samples, {}, tmp_path, LoopConfig(batch=1, steps=5), Change())
+
+        def step(batch):
+            if made.progress.step == 2:
+                for _ in range(times):
+                    signal.raise_signal(signal.SIGINT)
+            return torch.zeros(())
+
+        made._step = step
+        return made
+
+    for times, kept in ((2, 0), (1, 3)):
+        with pytest.raises(KeyboardInterrupt):
+            trainer(times).run(lambda progress: None, lambda average: {})
+        assert trainer(0).progress.step == kept, times
 
 
 @pytest.mark.slow

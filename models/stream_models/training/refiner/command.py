@@ -13,7 +13,7 @@ from rich.text import Text
 
 from stream.errors import StreamError, UsageError
 from stream_models.training.command import read_weights
-from stream_models.training.out import check_out
+from stream_models.training.out import CHECKPOINT, check_out
 
 
 def train_refiner_command(
@@ -134,6 +134,10 @@ def train_refiner_command(
             result = train(config, read(data), found, watch)
         except (OSError, ValueError) as error:
             raise StreamError(f"training stopped: {error}") from error
+        except KeyboardInterrupt:
+            if (out / CHECKPOINT).is_file():
+                console.print(Text("interrupted; the same command takes the run up again"))
+            raise
     for source, (before, after) in result.judged.items():
         told = f"IoU {before.iou:.3f} before, {after.iou:.3f} refined"
         console.print(Text(f"{source}: {told}; within 1 pixel {before.one:.3f}, {after.one:.3f}"))

@@ -26,6 +26,7 @@ from stream_models.training.products import quick_products
 from stream_models.training.refiner.augment import Change, cut, window
 from stream_models.training.refiner.feed import Job, Made, batches
 from stream_models.training.refiner.samples import Sample, Samples, pasted
+from stream_models.training.unbroken import unbroken
 
 logger = logging.getLogger(__name__)
 
@@ -151,12 +152,28 @@ class Trainer:
             weight_decay=config.weight_decay,
         )
         self.progress = Progress()
+        # Whether all is as a batch left it, and not half learnt.
+        self._whole = True
         self._resume()
 
     def run(
         self, watch: Callable[[Progress], None], judge: Callable[[Refiner], dict[str, Any]]
     ) -> None:
-        """Learn until the time or the batches are over."""
+        """Learn until the time or the batches are over.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C came; what was learnt so far is saved.
+        """
+        try:
+            self._learn(watch, judge)
+        except KeyboardInterrupt:
+            if self._whole and self.progress.step:
+                self._save()
+            raise
+
+    def _learn(
+        self, watch: Callable[[Progress], None], judge: Callable[[Refiner], dict[str, Any]]
+    ) -> None:
         config, progress = self.config, self.progress
         saved = judged = progress.seconds
         if not progress.step:
@@ -171,8 +188,12 @@ class Trainer:
         total, count = torch.zeros((), device=self.device), 0
         while progress.share < 1.0:
             begun = time.monotonic()
-            total, count = total + self._step(next(made)), count + 1
-            progress.step += 1
+            coming = next(made)
+            with unbroken():
+                self._whole = False
+                total, count = total + self._step(coming), count + 1
+                progress.step += 1
+                self._whole = True
             if progress.step % _READ == 0 or self.device.type == "cpu":
                 value, total, count = float(total) / count, torch.zeros_like(total), 0
                 progress.loss = 0.7 * progress.loss + 0.3 * value if progress.loss else value
