@@ -368,7 +368,8 @@ class FileSource(Source):
         if self._closing.is_set():
             return
         self._remarks += self._timeline.remarks
-        if self._request.limit is None and self._request.end is None and not self._timeline.broken:
+        # Here nothing more came, which is no matter where it was not asked for.
+        if self._delivered != self._request.limit and not self._timeline.broken:
             zero = self._timeline.zero
             reached = Reached(
                 self._delivered + self.corrupt,

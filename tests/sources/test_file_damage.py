@@ -47,6 +47,31 @@ def test_a_file_that_is_cut_off_gives_what_it_has_and_says_so(tmp_path):
     assert frames[-1].duration == frames[0].duration
 
 
+def test_a_part_that_a_cut_off_file_ends_within_is_said_to_be_cut_short(tmp_path):
+    whole = make_clip(
+        tmp_path / "whole.mp4", frames=100, muxer={"movflags": "faststart"}, size=(320, 240)
+    )
+    path = tmp_path / "in.mp4"
+    path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with FileSource(path) as source:
+        there = sum(isinstance(item, Frame) for item in source)
+    for film, cut, short in (
+        (path, {"limit": 99}, True),
+        (path, {"limit": there}, False),
+        (path, {"limit": 3}, False),
+        (path, {"end": 3.9}, True),
+        (path, {"end": 0.1}, False),
+        (path, {"start": 0.1, "end": 3.9}, True),
+        (whole, {"limit": 120}, False),
+        (whole, {"end": 60}, False),
+        (whole, {"end": 3.9}, False),
+        (whole, {"start": 1, "end": 60}, False),
+    ):
+        with FileSource(film, **cut) as source:
+            assert any(isinstance(item, Frame) for item in source)
+            assert any("is cut short" in one for one in source.remarks) == short, cut
+
+
 @pytest.mark.parametrize("ending", [".mkv", ".webm"])
 def test_a_cut_off_file_without_a_count_says_so_by_its_length(tmp_path, ending):
     codec = "libvpx-vp9" if ending == ".webm" else "libx264"
