@@ -242,6 +242,11 @@ _OTHER = 180
 _PART = 5
 """The smaller side of a mask's window over how thick a change is that is no shimmer. In a picture
 of 176x144 a head's hair comes and goes over a tenth of it."""
+_SURE = 40
+"""Codes. So near to nothing or to all a mask is sure; what it does not show is seldom wholly 0."""
+_DOUBTED = np.asarray(
+    np.rint(np.clip((np.arange(256) - _SURE) / (255 - 2 * _SURE), 0, 1) * 255), np.uint8
+)
 _EITHER = np.full(256, 255, np.uint8)
 _EITHER[[0, 255]] = 0
 
@@ -278,7 +283,7 @@ class _Shares:
         shape = ((right + 1) // 2 - column, (bottom + 1) // 2 - row)
         values = cv2.resize(soft.values, shape, interpolation=cv2.INTER_LINEAR)
         doubt = 2 * math.ceil(soft.doubt / 2) + 1
-        edge: Array = cv2.LUT(cv2.blur(values, (doubt, doubt)), _EITHER)
+        edge: Array = cv2.LUT(cv2.blur(cv2.LUT(values, _DOUBTED), (doubt, doubt)), _EITHER)
         row, column = row - self._place[0], column - self._place[1]
         held = cv2.bitwise_and(self._share[row : row + shape[1], column : column + shape[0]], edge)
         before = cv2.resize(last, shape, interpolation=cv2.INTER_LINEAR)

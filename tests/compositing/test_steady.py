@@ -230,3 +230,18 @@ def test_together_parts_that_are_cut_otherwise_are_the_same_picture():
     (one,) = whole(grey(), found(MOVED), [soft(MOVED)], 0.04)
     (other,) = parts(grey(), found(MOVED), [soft(MOVED)], 0.04)
     assert np.array_equal(one.values, other.values)
+
+
+@pytest.mark.parametrize("least", [0, 4, 20])
+def test_who_leaves_what_looks_like_him_leaves_nothing_of_himself_there(least):
+    """A dark figure before the dark: the picture stays, and no mask is wholly 0 beside it."""
+    luma = np.full(SIZE, 20, np.uint8)
+    steady, together = Steady(), SteadyTogether()
+    for index in range(10):
+        box = np.float32(BOX) + np.float32([1, 0, 1, 0]) * (8 * index - 60)
+        own = soft(box)
+        own = own._replace(values=np.clip(own.values, least, 255 - least).astype(np.uint8))
+        far = cv2.dilate(own.values, np.ones((13, 13), np.uint8)) < 40
+        for each in (steady, together):
+            (one,) = each(luma, found(tuple(box)), [own], index / 25)
+            assert cv2.absdiff(one.values, own.values)[far].max() <= 1, (each, index)
