@@ -376,6 +376,14 @@ def test_the_speed_table_holds_every_engine_or_the_reason(tmp_path):
         assert set(row.to_json()) == {"engine", "size", "seconds", "ratio", "instances", "note"}
 
 
+def test_the_speed_table_calls_a_rounded_model_what_it_is(tmp_path):
+    path = tmp_path / "tiny-int8.onnx"
+    save_model(quantize_model(_tiny(), [data.astronaut()], exclude=()), path)
+    engines = {row.engine for row in speed.speed_table(path, data.astronaut(), rounds=1)}
+    assert {"CPU provider, int8", "CUDA, int8"} <= engines
+    assert not any("float32" in engine for engine in engines)
+
+
 def test_from_a_checkout_errors_are_a_sentence(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["stream_export", "inspect", "no-such.onnx"])
     with pytest.raises(SystemExit) as left:

@@ -131,7 +131,7 @@ def _own(
     model: Path, picture: Picture, folder: Path, threads: int | None
 ) -> tuple[dict[str, Engine], dict[str, str]]:
     """The exported file on every way of running it that this machine has."""
-    from stream_export.metadata import load_model
+    from stream_export.metadata import load_model, read_metadata
     from stream_export.tools.quantize import quantize_model
 
     engines: dict[str, Engine] = {}
@@ -144,19 +144,22 @@ def _own(
             notes[name] = str(error)
 
     loaded = load_model(model)
-    engines["CPU provider, float32"] = _segmenter(model, "cpu", picture, threads)
-    try:
-        import onnx
+    own = read_metadata(loaded).precision
+    engines[f"CPU provider, {own}"] = _segmenter(model, "cpu", picture, threads)
+    # One that was rounded already has no float32 form to make others of.
+    if own == "float32":
+        try:
+            import onnx
 
-        small = folder / f"{model.stem}-int8.onnx"
-        onnx.save(quantize_model(loaded, [picture]), str(small))
-        notes["CPU provider, int8"] = "calibrated on this picture alone, for speed only"
-        add("CPU provider, int8", small, "cpu")
-        add("OpenVINO plug-in, int8", small, "openvino")
-    except StreamError as error:
-        notes["CPU provider, int8"] = str(error)
-    add("OpenVINO plug-in, float32", model, "openvino")
-    add("CUDA, float32", model, "cuda")
+            small = folder / f"{model.stem}-int8.onnx"
+            onnx.save(quantize_model(loaded, [picture]), str(small))
+            notes["CPU provider, int8"] = "calibrated on this picture alone, for speed only"
+            add("CPU provider, int8", small, "cpu")
+            add("OpenVINO plug-in, int8", small, "openvino")
+        except StreamError as error:
+            notes["CPU provider, int8"] = str(error)
+    add(f"OpenVINO plug-in, {own}", model, "openvino")
+    add(f"CUDA, {own}", model, "cuda")
     add("TensorRT", model, "tensorrt")
     if "CUDA, float32" in engines:
         import onnx
