@@ -162,4 +162,6 @@ def suited(
         own.mask_threshold = asked.mask_threshold
     if asked.classes is not None:
         own.classes = asked.classes
+    if given.get("views") is not None:
+        own.views = asked.views
     return own

@@ -244,6 +244,7 @@ _OTHER_WORDS = {
     **dict.fromkeys(("effect", "mode", "style", "visualize", "overlay"), "look"),
     **dict.fromkeys(("alpha", "transparency"), "opacity"),
     **dict.fromkeys(("stride", "skip", "interval", "frame-skip", "vid-stride"), "every"),
+    **dict.fromkeys(("tta", "augment", "flip", "multi-scale", "multiscale"), "views"),
     **dict.fromkeys(("quality", "bitrate", "cq"), "crf"),
     **dict.fromkeys(("frames", "max-frames", "num-frames"), "limit"),
     **dict.fromkeys(("force", "yes", "replace", "y"), "overwrite"),

@@ -20,6 +20,7 @@ class OpenKeywords(TypedDict, total=False):
     mask_threshold: float | None
     classes: Sequence[str] | str | None
     every: int | str | None
+    views: int
     start: float | str | None
     end: float | str | None
     limit: int | None

@@ -91,6 +91,14 @@ class ModelOptions:
         metavar="N|auto",
         parse=parse_every,
     )
+    views: int = option(
+        1,
+        "Look at each picture so many times, 1 to 6: as it is, mirrored, larger, larger and "
+        "mirrored, smaller, smaller and mirrored, and join what is found: better masks, fewer "
+        "missed, in so many times the time. 4 is a good number.",
+        low=1,
+        high=6,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,7 +228,7 @@ def value_of(leaf):
     if kind is bool:
         return st.booleans()
     if kind is int:
-        return st.integers(int(option.low or 0), 10**12)
+        return st.integers(int(option.low or 0), int(option.high or 10**12))
     if kind is float:
         high = 1e12 if option.high is None else option.high
         return st.floats(option.low or 0.0, high, allow_nan=False).map(lambda one: one + 0.0)

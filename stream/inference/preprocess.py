@@ -30,10 +30,14 @@ class Prepared:
     Attributes:
         tensor: uint8 [1, H, W, 3], RGB; an `OrtValue` where it lies in a device's memory.
         geometry: where the picture lies in it.
+        mirrored: whether it was mirrored before.
+        others: further views of the same picture; see `stream.inference.views`.
     """
 
     tensor: NDArray[np.uint8] | DeviceTensor
     geometry: Geometry
+    mirrored: bool = False
+    others: tuple[Prepared, ...] = ()
 
     def pixels(self) -> NDArray[np.uint8]:
         """The tensor as an array, brought from the device where it lies there."""

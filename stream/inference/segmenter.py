@@ -14,13 +14,15 @@ from av.video.frame import VideoFrame
 
 from stream.errors import ModelError, UsageError, first_line
 from stream.inference.catalogue import DEFAULT, find
-from stream.inference.contract import INPUT, Metadata, outputs_to_read
+from stream.inference.contract import INPUT, Metadata, Resize, outputs_to_read
 from stream.inference.on_device import infer
 from stream.inference.postprocess import Raw, class_indices, to_instances
 from stream.inference.preprocess import Picture, Prepared, Preprocessor
 from stream.inference.providers import ProviderName, check_name
 from stream.inference.session import Session, open_session
 from stream.inference.upright import quarter_turns, turned_back, upright
+from stream.inference.views import Seen, joined, mirrored
+from stream.inference.views import views as views_of
 from stream.instances import UNSURE, Instances
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Segmenter:
         threshold: float | None = None,
         mask_threshold: float | None = None,
         classes: Sequence[str] | str | None = None,
+        views: int = 1,
     ) -> None:
         """Use `Segmenter.load`."""
         metadata = session.metadata
@@ -58,8 +61,8 @@ class Segmenter:
         self.mask_threshold = _share(mask_threshold, metadata.mask_threshold, "mask threshold")
         self._session = session
         self._classes = None if classes is None else class_indices(classes, metadata.names)
-        place = None if session.canvases is None else session.canvases.place
-        self._preprocess = Preprocessor(metadata.resize, session.device_input, place)
+        self._preprocessors = dict[Resize, Preprocessor]()
+        self.views = views
         self._outputs = outputs_to_read([output.name for output in session.handle.get_outputs()])
 
     @classmethod
@@ -75,6 +78,7 @@ class Segmenter:
         throughput: bool = False,
         picture_size: tuple[int, int] | None = None,
         yields: bool = False,
+        views: int = 1,
     ) -> Segmenter:
         """Opens a model.
 
@@ -92,11 +96,15 @@ class Segmenter:
             picture_size: width and height of the pictures that will come; see `expect`.
             yields: on a CPU under Linux, let all other threads of the machine go first, as where
                 several pictures are shown meanwhile; an answer takes longer where they are busy.
+            views: how often each picture is looked at: as it is, mirrored, larger, larger and
+                mirrored, smaller, smaller and mirrored. What is found is joined: better masks, and
+                fewer people missed, in about so many times the time.
 
         Raises:
             ModelError: there is no such model, or the file cannot be used.
             ProviderError: the provider asked for cannot be used here.
-            UsageError: an unknown provider or class, or a threshold out of range.
+            UsageError: an unknown provider or class, a threshold out of range, or more views than
+                the model can have.
         """
         if threads is not None and threads < 1:
             raise UsageError(f"the number of threads must be at least 1, not {threads}")
@@ -108,13 +116,17 @@ class Segmenter:
             picture=picture_size,
             yields=yields,
         )
-        return cls(
+        made = cls(
             str(model),
             session,
             threshold=threshold,
             mask_threshold=mask_threshold,
             classes=classes,
+            views=views,
         )
+        if picture_size is not None and views > 1:
+            made.expect(*picture_size)
+        return made
 
     def __repr__(self) -> str:
         return f"Segmenter({self.name!r}, {self.provider}, {len(self.names)} classes)"
@@ -158,8 +170,24 @@ class Segmenter:
     def classes(self, wanted: Sequence[str] | None) -> None:
         self._classes = None if wanted is None else class_indices(wanted, self.names)
 
+    @property
+    def views(self) -> int:
+        """How often each picture is looked at; may be changed between pictures."""
+        return len(self._views)
+
+    @views.setter
+    def views(self, count: int) -> None:
+        any_size = self._session.input_size == (None, None)
+        self._views = views_of(count, self.metadata.resize, any_size=any_size)
+        canvases, device = self._session.canvases, self._session.device_input
+        place = None if canvases is None else canvases.place
+        self._preprocessors = {
+            resize: self._preprocessors.get(resize) or Preprocessor(resize, device, place)
+            for resize, _ in self._views
+        }
+
     def sharing(self) -> Segmenter:
-        """The same loaded model, with thresholds and classes of its own."""
+        """The same loaded model, with thresholds, classes and views of its own."""
         return copy(self)
 
     @property
@@ -171,9 +199,10 @@ class Segmenter:
     def gatherer(self) -> Gatherer | None:
         """Takes pictures of several sources together, once `expect_several` has found it worth it.
 
-        All that share the loaded model have the same. None where the provider never gains by it.
+        All that share the loaded model have the same. None where the provider never gains by it,
+        and where there are several views of each picture already.
         """
-        return self._session.gatherer
+        return self._session.gatherer if self.views == 1 else None
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -207,7 +236,12 @@ class Segmenter:
 
     def preprocess(self, picture: Picture) -> Prepared:
         """Makes the model's input; see `__call__` for the picture and the errors."""
-        return self._preprocess(picture)
+        made = {resize: make(picture) for resize, make in self._preprocessors.items()}
+        first, *others = (
+            mirrored(made[resize]) if exchanged else made[resize]
+            for resize, exchanged in self._views
+        )
+        return replace(first, others=tuple(others)) if others else first
 
     def infer(self, prepared: Prepared) -> Raw:
         """Runs the model; boxes are in pixels of its input, arrays are the caller's own.
@@ -216,12 +250,16 @@ class Segmenter:
             ModelError: the model fails; the message names the provider and the cause.
         """
         try:
-            handle = self._session.handles.take(prepared.geometry.size)
-            return Raw(*infer(handle, self._outputs, {INPUT: prepared.tensor}))
+            seen = [Seen(self._answer(one), one) for one in (prepared, *prepared.others)]
+            return joined(seen) if prepared.others else seen[0].raw
         except Exception as error:  # ONNX Runtime's exceptions share no base class
             raise ModelError(
                 f"the model {self.name!r} failed on {self.provider}: {first_line(error)}"
             ) from error
+
+    def _answer(self, prepared: Prepared) -> Raw:
+        handle = self._session.handles.take(prepared.geometry.size)
+        return Raw(*infer(handle, self._outputs, {INPUT: prepared.tensor}))
 
     def postprocess(
         self, raw: Raw, prepared: Prepared, threshold: float | None = None
@@ -253,7 +291,8 @@ class Segmenter:
         when it comes first: beyond the first six, pictures of sizes that were not expected get
         wider margins instead, and `remarks` says so.
         """
-        self._session.expect(self.metadata.resize.geometry(width, height).size)
+        for resize in self._preprocessors:
+            self._session.expect(resize.geometry(width, height).size)
 
     def expect_several(self, width: int, height: int) -> None:
         """Prepares for pictures of this size, in pixels, that come from several sources.

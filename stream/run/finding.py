@@ -53,6 +53,7 @@ def load_segmenter(
         throughput=not live,
         picture_size=None if info is None or info.pictures else (info.width, info.height),
         yields=yields,
+        views=options.views,
     )
 
 

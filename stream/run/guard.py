@@ -32,7 +32,7 @@ def records_of(plan: RunPlan, *, live: bool) -> Path | None:
     if live:
         raise UsageError("--from paints footage that was recorded of; a live source has no records")
     usual = ModelOptions()
-    for name in ("model", "provider", "every"):
+    for name in ("model", "provider", "every", "views"):
         if getattr(plan.model, name) != getattr(usual, name):
             raise UsageError(f"--from paints without the model; leave out --{name}")
     path = plan.source.place(path)

@@ -1,0 +1,222 @@
+"""Several views of a picture, mirrored, larger and smaller, whose answers become one.
+
+Known as test-time augmentation. What a network makes of the same picture mirrored or at another
+size errs in other places: boxes and masks are averaged, weighted by their scores, and what only
+some of the views show is believed less. The bundled model's people, int8, mask AP on the 160
+pictures of COCO and the 178 others of `val`, precision and recall of boxes at 0.5 on the former:
+
+    1 view     0.425   0.873   0.86   0.69
+    2 views    0.448   0.876   0.88   0.69
+    4 views    0.474   0.882   0.89   0.72
+    6 views    0.477   0.879   0.92   0.68
+
+Boxes are joined as in Solovyev et al., "Weighted boxes fusion", 2021, one of each view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.errors import UsageError
+from stream.inference.contract import Geometry, Resize
+from stream.inference.postprocess import Raw
+from stream.inference.preprocess import Prepared
+from stream.types import Array
+
+_ALIKE = 0.55
+"""Boxes of a class that overlap by so much (IoU) are one object."""
+_LEAST = 0.05
+"""A score below this says nothing that the other views do not."""
+_DOUBT = 0.5
+"""The power of the share of views in which something is seen, by which its score is multiplied."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a picture is looked at.
+
+    Attributes:
+        scale: of the input's sides, against the model's own.
+        mirrored: whether left and right are exchanged.
+    """
+
+    scale: Fraction
+    mirrored: bool
+
+
+_AS_IT_IS, _LARGER, _SMALLER = Fraction(1), Fraction(4, 3), Fraction(3, 4)
+VIEWS = tuple(
+    View(scale, mirrored) for scale in (_AS_IT_IS, _LARGER, _SMALLER) for mirrored in (False, True)
+)
+"""In the order in which they are taken."""
+
+
+def views(count: int, resize: Resize, *, any_size: bool) -> tuple[tuple[Resize, bool], ...]:
+    """The first views of those there are: how each is resized, and whether it is mirrored.
+
+    Args:
+        count: of views, from 1 on.
+        resize: the model's own policy, which the first view follows.
+        any_size: whether the model takes inputs of any size.
+
+    Raises:
+        UsageError: there are not so many.
+    """
+    if not 1 <= count <= len(VIEWS):
+        raise UsageError(f"a picture has 1 to {len(VIEWS)} views, not {count}")
+    fixed = not any_size or resize.mode == "native"
+    if fixed and count > 2:
+        raise UsageError(
+            "the model takes its pictures at one size, so that there are two views at most: as "
+            "they are, and mirrored"
+        )
+    return tuple((_resized(resize, one.scale), one.mirrored) for one in VIEWS[:count])
+
+
+def _resized(resize: Resize, scale: Fraction) -> Resize:
+    def side(pixels: int) -> int:
+        multiple = resize.multiple_of
+        return max(1, round(pixels * scale / multiple)) * multiple
+
+    if scale == 1:
+        return resize
+    return replace(
+        resize,
+        shortest=side(resize.shortest) if resize.shortest else 0,
+        longest=side(resize.longest) if resize.longest else 0,
+        width=side(resize.width) if resize.width else 0,
+        height=side(resize.height) if resize.height else 0,
+    )
+
+
+def mirrored(prepared: Prepared) -> Prepared:
+    """A model's input with the picture in it mirrored, and its margins where they were."""
+    (x, y), (width, height) = prepared.geometry.offset, prepared.geometry.content
+    inside = (slice(None), slice(y, y + height), slice(x, x + width))
+    pixels = prepared.pixels()
+    made = pixels.copy()
+    made[inside] = pixels[inside][:, :, ::-1]
+    return Prepared(made, prepared.geometry, mirrored=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one view shows.
+
+    Attributes:
+        raw: the model's answer.
+        asked: what it was asked.
+    """
+
+    raw: Raw
+    asked: Prepared
+
+
+def joined(seen: Sequence[Seen]) -> Raw:
+    """What several views of one picture show together, in pixels of the first one's input."""
+    first = seen[0].asked.geometry
+    scores = np.concatenate([one.raw.scores for one in seen]).astype(np.float32)
+    labels = np.concatenate([one.raw.labels for one in seen])
+    boxes = np.concatenate([_moved(one.raw.boxes, one, first) for one in seen])
+    masks = [
+        mask[:, ::-1] if one.asked.mirrored else mask for one in seen for mask in one.raw.masks
+    ]
+    told = [(one.raw.mask_boxes, one) for one in seen]
+    reach = [_moved(held, one, first) for held, one in told if held is not None]
+    frames = np.concatenate(reach) if len(reach) == len(seen) else boxes
+    source = np.repeat(np.arange(len(seen)), [len(one.raw.scores) for one in seen])
+    objects = list(_objects(boxes, scores, labels, source))
+    shares = [scores[one] / scores[one].sum() for one in objects]
+    both = list(zip(objects, shares, strict=True))
+    framed = [share @ frames[one] for one, share in both]
+    drawn = [
+        share @ [_in_frame(masks[at], frames[at], frame).ravel() for at in one]
+        for frame, (one, share) in zip(framed, both, strict=True)
+    ]
+    agreed = [scores[one].mean() * (len(one) / len(seen)) ** _DOUBT for one in objects]
+    return Raw(
+        _stacked([share @ boxes[one] for one, share in both], 4),
+        np.array(agreed, np.float32),
+        np.array([labels[one[0]] for one in objects], np.int64),
+        _stacked(drawn, *seen[0].raw.masks.shape[1:]),
+        _stacked(framed, 4) if len(reach) == len(seen) else None,
+    )
+
+
+def _stacked(parts: Sequence[Array], *shape: int) -> NDArray[np.float32]:
+    return np.array(parts, np.float32).reshape(-1, *shape)
+
+
+def _moved(boxes: NDArray[np.float32], one: Seen, first: Geometry) -> NDArray[np.float32]:
+    """Boxes [N, 4] of a view in pixels of the first view's input, as it is not mirrored."""
+    place = one.asked.geometry
+    scale, offset = (np.array(told * 2) for told in (place.scale, place.offset))
+    there = (boxes.astype(np.float64) - offset) * scale
+    if one.asked.mirrored:
+        there[:, [0, 2]] = place.picture[0] - there[:, [2, 0]]
+    moved: NDArray[np.float32] = (there / np.array(first.scale * 2) + first.offset * 2).astype(
+        np.float32
+    )
+    return moved
+
+
+def _objects(
+    boxes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    source: NDArray[np.intp],
+) -> Iterator[NDArray[np.intp]]:
+    """Which answers are about one object: of each view one at most, best first."""
+    # NaN compares false, so an answer with one is left out here.
+    free = scores >= _LEAST
+    for best in np.argsort(-scores, kind="stable"):
+        if not free[best]:
+            continue
+        rivals = np.flatnonzero(free & (labels == labels[best]))
+        alike = _overlap(boxes[best], boxes[rivals])
+        order = np.argsort(-alike, kind="stable")
+        order = order[alike[order] >= _ALIKE]
+        _, nearest = np.unique(source[rivals[order]], return_index=True)
+        members = rivals[order[np.sort(nearest)]]
+        if best not in members:
+            # A box without an area overlaps nothing, not even itself.
+            members = np.array([best])
+        free[members] = False
+        yield members
+
+
+def _overlap(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Intersection over union of a box [4] with others [N, 4]."""
+    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
+    both = np.clip(high - low, 0, None).prod(1)
+    areas = (others[:, 2:] - others[:, :2]).prod(1)
+    union = (box[2:] - box[:2]).prod() + areas - both
+    share: NDArray[np.float32] = np.divide(both, union, out=np.zeros_like(both), where=union > 0)
+    return share
+
+
+def _in_frame(
+    mask: NDArray[np.float32], own: NDArray[np.float32], frame: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """A soft mask [M, M] in the frame `own`, as it is in another one; 0 where it says nothing."""
+    cells = mask.shape[0]
+    size = np.maximum(own[2:] - own[:2], 1e-6)
+    step = (frame[2:] - frame[:2]) / size
+    # Cell centre (j + 0.5) of the result, in cells of the mask.
+    start = (frame[:2] - own[:2]) / size * cells + 0.5 * step - 0.5
+    matrix = np.array([[step[0], 0, start[0]], [0, step[1], start[1]]])
+    moved = cv2.warpAffine(
+        np.ascontiguousarray(mask, np.float32),
+        matrix,
+        (cells, cells),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=0,
+    )
+    return np.asarray(moved, np.float32)
