@@ -196,8 +196,9 @@ def small(tmp_path):
 def test_what_makes_no_sense_is_one_sentence(clip, recorded, model, tmp_path):
     out = tmp_path / "x.mkv"
     for how, sentence in (
-        ({"model": model}, "leave out --model"),
-        ({"every": 2}, "leave out --every"),
+        ({"model": model}, "leave out model"),
+        ({"views": 2}, "leave out views"),
+        ({"every": 2}, "leave out every"),
         ({"classes": "zebra"}, "has no class 'zebra'; it has person"),
         ({"from_records": tmp_path / "none.ndjson"}, "there are no records"),
     ):
@@ -224,7 +225,7 @@ def test_a_challenge_and_a_data_set_are_painted_too(clip, model, tmp_path):
     report, few = masks(clip, tmp_path / "few.txt", tmp_path)
     assert few == boxes[:7] + [0] * 13
     assert not any("no line" in one for one in report.remarks), "it tells nothing of such frames"
-    with pytest.raises(UsageError, match="has no times, so that --start"):
+    with pytest.raises(UsageError, match="has no times, so that start"):
         masks(clip, names[1], tmp_path, start=0.2)
 
 
