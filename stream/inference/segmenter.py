@@ -97,8 +97,8 @@ class Segmenter:
             yields: on a CPU under Linux, let all other threads of the machine go first, as where
                 several pictures are shown meanwhile; an answer takes longer where they are busy.
             views: how often each picture is looked at: as it is, mirrored, larger, larger and
-                mirrored, smaller, smaller and mirrored. What is found is joined: better masks, and
-                fewer people missed, in about so many times the time.
+                mirrored, smaller, smaller and mirrored. What is found is joined: better masks and
+                fewer mistakes; 2 take twice as long, 4 five times, 6 seven times.
 
         Raises:
             ModelError: there is no such model, or the file cannot be used.
