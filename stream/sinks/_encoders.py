@@ -47,6 +47,7 @@ class Encoder:
         preset: the speed used when none is asked for.
         even: whether width and height must be multiples of the chroma subsampling.
         largest_clock: the highest denominator of a time base, None where any will do.
+        rates: the only pictures a second that it knows, None where any will do.
         always: options that are always set.
         unasked: options that are set where no speed is asked for.
         formats: the pixel formats it is given, where FFmpeg says of none.
@@ -60,6 +61,7 @@ class Encoder:
     preset: str | None = None
     even: bool = False
     largest_clock: int | None = None
+    rates: tuple[Fraction, ...] | None = None
     always: dict[str, str] = field(default_factory=dict)
     unasked: dict[str, str] = field(default_factory=dict)
     formats: tuple[str, ...] | None = None
@@ -69,6 +71,9 @@ def _numbers(first: int, last: int) -> tuple[str, ...]:
     return tuple(str(number) for number in range(first, last + 1))
 
 
+# The codes of ISO 11172-2 and 13818-2, in 1001ths of a picture a second.
+_MPEG_CODES = (24000, 24024, 25025, 30000, 30030, 50050, 60000, 60060)
+_MPEG_RATES = tuple(Fraction(one, 1001) for one in _MPEG_CODES)
 _NVENC = Encoder(
     "cq",
     23,
@@ -105,6 +110,8 @@ _ENCODERS = {
     "hevc_nvenc": _NVENC,
     "av1_nvenc": _NVENC,
     "mpeg4": Encoder("qscale", 3, 31, largest_clock=65535),
+    "mpeg1video": Encoder("qscale", 3, 31, rates=_MPEG_RATES),
+    "mpeg2video": Encoder("qscale", 3, 31, rates=_MPEG_RATES),
     "mjpeg": Encoder("qscale", 3, 31, always={"strict": "unofficial"}),
     "ffv1": Encoder(always={"level": "3", "slicecrc": "1"}),
     # No encoding at all, for YUV4MPEG2; deeper samples are an extension that few programs read.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -113,10 +114,11 @@ def refusal(path: Path) -> str:
 
 def choose_tick(info: VideoInfo, kind: ContainerKind, choice: EncoderChoice) -> Fraction:
     """Seconds per tick of the output's pictures: those of the input, as far as they can be kept."""
+    if kind.timestamps and choice.rules.rates is not None:
+        return 1 / (_known_rate(info, choice.rules.rates) or choice.rules.rates[-1])
     if not kind.timestamps:
         rate = info.rate or Fraction(25)
-        constant = info.fastest is None or abs(info.fastest / rate - 1) < _SAME_RATE
-        return frame_grid(rate) if constant else _FINE_GRID
+        return frame_grid(rate) if _is_constant(info, rate) else _FINE_GRID
     tick = info.time_base
     finest = min(choice.rules.largest_clock or _FINEST_CLOCK, _FINEST_CLOCK)
     if tick.denominator > finest:
@@ -125,6 +127,17 @@ def choose_tick(info: VideoInfo, kind: ContainerKind, choice: EncoderChoice) -> 
         coarse = tick * times
         tick = coarse if coarse.denominator <= finest else Fraction(1, finest)
     return tick
+
+
+def _known_rate(info: VideoInfo, rates: Sequence[Fraction]) -> Fraction | None:
+    """The first of these rates whose ticks have every picture's time; None where none has."""
+    rate = info.rate or Fraction(25)
+    fits = (one for one in rates if (one / rate).denominator == 1)
+    return next(fits, None) if _is_constant(info, rate) else None
+
+
+def _is_constant(info: VideoInfo, rate: Fraction) -> bool:
+    return info.fastest is None or abs(info.fastest / rate - 1) < _SAME_RATE
 
 
 def rate_of(info: VideoInfo) -> Fraction:
@@ -151,10 +164,10 @@ def narrowed(info: VideoInfo, kind: ContainerKind, choice: EncoderChoice) -> tup
     )
 
 
-def colours_lost(
+def lost(
     info: VideoInfo, kind: ContainerKind, choice: EncoderChoice, pixel_format: str, ending: str
 ) -> list[str]:
-    """What is to be said of a source's colour tags that a reader of the file will not find.
+    """What is to be said of a source's colour tags and times that the file cannot hold.
 
     Args:
         info: what the source says of its video.
@@ -163,13 +176,20 @@ def colours_lost(
         pixel_format: that it is given pictures in.
         ending: of the file.
     """
-    lost = lost_colours(kind, choice.name, choice.options, pixel_format, info.colour)
-    if not lost or info.exact:
-        return []
-    return [
-        f"the film's colour tags ({', '.join(lost)}) are lost, which {choice.name} in {ending} "
-        "cannot hold; libx264 can"
-    ]
+    said = []
+    tags = lost_colours(kind, choice.name, choice.options, pixel_format, info.colour)
+    if tags and not info.exact:
+        said.append(
+            f"the film's colour tags ({', '.join(tags)}) are lost, which {choice.name} in {ending} "
+            "cannot hold; libx264 can"
+        )
+    rates = choice.rules.rates
+    if kind.timestamps and rates is not None and _known_rate(info, rates) is None:
+        said.append(
+            f"{choice.name} knows few frame rates, and the film has none of them throughout: "
+            f"pictures are up to {float(500 / rates[-1]):.0f} ms off their time; libx264 keeps it"
+        )
+    return said
 
 
 def configure(

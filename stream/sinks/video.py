@@ -41,8 +41,8 @@ from stream.sinks._plan import (
     choose,
     choose_alpha,
     choose_tick,
-    colours_lost,
     configure,
+    lost,
     moved,
     narrowed,
     rate_of,
@@ -161,7 +161,7 @@ class VideoSink(Sink):
             info, said = narrowed(info, self._kind, self._choice)
             self._remarks.append(said)
         said_of = (info, self._kind, self._choice, self._format, self.path.suffix)
-        self._remarks += colours_lost(*said_of)
+        self._remarks += lost(*said_of)
         fitting = Transparent if info.alpha else Pictures
         self._pictures = fitting(info.width, info.height, self._format, narrow=narrow)
         self._shown: VideoFrame | None = None

@@ -14,6 +14,7 @@ import pytest
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame
 from stream.sinks._pictures import Pictures
+from stream.sinks._plan import choose, choose_tick, lost
 from stream.sinks.video import VideoSink
 from tests import media
 from tests.conftest import SHARED
@@ -88,9 +89,37 @@ def test_an_encoder_that_refuses_says_why(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_clock_that_an_encoder_does_not_take_is_named(tmp_path):
-    with pytest.raises(SinkError, match=r"mpeg2video refuses .*1000"):
-        VideoSink(tmp_path / "out.mkv", info(time_base=Fraction(1, 1000)), codec="mpeg2video")
+@pytest.mark.parametrize("codec", ["mpeg1video", "mpeg2video"])
+def test_encoders_that_know_few_rates_get_one_that_has_all_times(tmp_path, codec):
+    ntsc = Fraction(30000, 1001)
+    for ending in (".mkv", ".ts"):
+        for rate, tick, said in (
+            (Fraction(25), Fraction(1, 25), False),
+            (Fraction(25, 2), Fraction(1, 25), False),
+            (Fraction(15), Fraction(1, 30), False),
+            (ntsc, 1 / ntsc, False),
+            (Fraction(29), Fraction(1, 60), True),
+        ):
+            source = info(rate=rate, time_base=Fraction(1, 90000))
+            kind, choice = choose(Path(f"out{ending}"), codec, None, None)
+            assert choose_tick(source, kind, choice) == tick
+            remarks = lost(source, kind, choice, "yuv420p", ending)
+            assert any("up to 8 ms off their time" in one for one in remarks) is said
+    # Of a film whose rate is not constant the finest is taken.
+    uneven = info(rate=Fraction(25), fastest=Fraction(50), time_base=Fraction(1, 1000))
+    assert choose_tick(uneven, kind, choice) == Fraction(1, 60)
+
+
+def test_a_film_in_a_fine_clock_becomes_mpeg_2_with_all_its_times(tmp_path):
+    ticks = tuple(index * 1001 for index in range(6))
+    source = make_clip(
+        tmp_path / "in.mp4", rate=Fraction(30000, 1001), time_base=Fraction(1, 30000), times=ticks
+    )
+    done = run(source, tmp_path / "out.ts", codec="mpeg2video")
+    with av.open(tmp_path / "out.ts") as container:
+        times = [float(one.pts * one.time_base) for one in container.decode(video=0)]
+    assert len(times) == 6 and not done.remarks
+    np.testing.assert_allclose(np.diff(times), 1001 / 30000, atol=2e-5)
 
 
 @pytest.mark.skipif(not (SHARED / "cases").is_dir(), reason="shared/cases is not here")
