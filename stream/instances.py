@@ -241,6 +241,8 @@ class Instances:
 
     def __getitem__(self, index: Whole | Several) -> Instance | Instances:
         if isinstance(index, (int, np.integer)):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"there is no number {index}: {len(self)} were found")
             return self._one(range(len(self))[index])
         if isinstance(index, Sequence) and not len(index):
             index = np.zeros(0, np.int64)

@@ -95,7 +95,7 @@ def test_an_index_picks_as_numpy_does():
     assert found[:0].picture_size == found.picture_size
     assert found[-1] == found[2] == found[np.int64(2)]
     assert isinstance(found[0], Instance)
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError, match=r"no number .*were found"):
         found[3]
 
 

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from stream_models.training.unbroken import unbroken
+from stream_models.training.unbroken import ended_as_interrupted, unbroken
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +48,21 @@ def test_who_does_not_hear_it_is_not_asked():
     thread.start()
     thread.join()
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_being_ended_by_a_scheduler_is_an_interrupt_even_where_ctrl_c_is_ignored():
+    before = signal.getsignal(signal.SIGTERM)
+    for ctrl_c in (signal.default_int_handler, signal.SIG_IGN):  # a shell's `&` in a script
+        signal.signal(signal.SIGINT, ctrl_c)
+        done = []
+        with pytest.raises(KeyboardInterrupt), ended_as_interrupted(), unbroken():
+            signal.raise_signal(signal.SIGTERM)
+            done.append("whole")
+        assert done == ["whole"]
+        with pytest.raises(KeyboardInterrupt), ended_as_interrupted(), unbroken():
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+            done.append("never")
+        assert done == ["whole"]
+        assert signal.getsignal(signal.SIGTERM) is before
+        assert signal.getsignal(signal.SIGINT) is ctrl_c

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from stream.errors import StreamError, UsageError
 from stream_models.training.out import CHECKPOINT, check_out
+from stream_models.training.unbroken import ended_as_interrupted
 
 # What `Learn` says, without loading torch for it.
 Learns = StrEnum("Learns", ("all", "masks"))
@@ -162,7 +163,8 @@ def train_command(
             )
 
         try:
-            result = train(config, sets, watch, tell)
+            with ended_as_interrupted():
+                result = train(config, sets, watch, tell)
         except (OSError, ValueError) as error:
             raise StreamError(f"training stopped: {error}") from error
         except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Ctrl-C between batches: what a batch changes is changed as a whole."""
+"""Ctrl-C and SIGTERM between batches: what a batch changes is changed as a whole."""
 
 from __future__ import annotations
 
@@ -8,30 +8,53 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
 
 @contextmanager
 def unbroken() -> Iterator[None]:
     """Lets a first Ctrl-C take effect when the block has ended, a second one at once.
 
+    SIGTERM likewise, where it does what Ctrl-C does; see `ended_as_interrupted`.
+
     Raises:
         KeyboardInterrupt: it came; from within the block where it came twice.
     """
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield  # signals reach the main thread only; elsewhere it is ignored, or ends the process
+    # One that is ignored, or ends the process, stays so; signals reach the main thread only.
+    before = {one: signal.getsignal(one) for one in _ENDING if callable(signal.getsignal(one))}
+    if threading.current_thread() is not threading.main_thread() or not before:
+        yield
         return
-    seen = 0
+    seen: list[int] = []
 
     def wait(number: int, frame: FrameType | None) -> None:
-        nonlocal seen
-        seen += 1
-        if seen > 1:
+        seen.append(number)
+        if len(seen) > 1:
             raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, wait)
+    for one in before:
+        signal.signal(one, wait)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
     if seen:
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(seen[0])
+
+
+@contextmanager
+def ended_as_interrupted() -> Iterator[None]:
+    """Lets SIGTERM, by which schedulers and containers end a program, do what Ctrl-C does.
+
+    Raises:
+        KeyboardInterrupt: it came.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

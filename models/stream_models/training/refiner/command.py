@@ -14,6 +14,7 @@ from rich.text import Text
 from stream.errors import StreamError, UsageError
 from stream_models.training.command import read_weights
 from stream_models.training.out import CHECKPOINT, check_out
+from stream_models.training.unbroken import ended_as_interrupted
 
 
 def train_refiner_command(
@@ -131,7 +132,8 @@ def train_refiner_command(
             bar.update(learning, completed=state.share, told=told)
 
         try:
-            result = train(config, read(data), found, watch)
+            with ended_as_interrupted():
+                result = train(config, read(data), found, watch)
         except (OSError, ValueError) as error:
             raise StreamError(f"training stopped: {error}") from error
         except KeyboardInterrupt:
