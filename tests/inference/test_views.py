@@ -105,6 +105,46 @@ def test_boxes_and_masks_are_means_by_score() -> None:
     assert found.masks[0, 22, 14] == pytest.approx(0.25, abs=0.01)
 
 
+def test_a_mask_goes_as_far_as_one_of_its_frames() -> None:
+    for with_frames in (True, False):
+        wide, narrow = (
+            shown([[left, 100, 300, 300]], turned=turned)
+            for left, turned in ((100, False), (150, True))
+        )
+        if not with_frames:
+            wide, narrow = (
+                replace(one, raw=one.raw._replace(mask_boxes=None)) for one in (wide, narrow)
+            )
+        found = joined([wide, narrow])
+        frames = found.mask_boxes
+        assert frames is not None
+        reach = in_picture(found._replace(boxes=frames), wide.asked.geometry)[0]
+        edge = 4 if with_frames else 0
+        np.testing.assert_allclose(
+            reach, [100 - edge, 100 - edge, 300 + edge, 300 + edge], atol=0.01
+        )
+        assert found.masks.min() > 0.99, "where one does not reach the other is heard alone"
+        np.testing.assert_allclose(
+            in_picture(found, wide.asked.geometry)[0], [125, 100, 300, 300], atol=0.01
+        )
+
+
+def test_close_ups_are_left_to_smaller_views_and_small_things_to_larger_ones() -> None:
+    larger, smaller = (
+        Resize("shortest_edge", shortest=side, longest=400 * side // 240, multiple_of=32)
+        for side in (320, 180)
+    )
+    for box, other in (([20, 10, 620, 470], larger), ([300, 200, 330, 230], smaller)):
+        shifted = [box[0] + 4, *box[1:]]
+        own = shown([box], scores=[0.8])
+        found = joined([own, shown([shifted], other, scores=[0.4])])
+        assert found.scores[0] == pytest.approx(0.8, abs=0.01)
+        assert in_picture(found, own.asked.geometry)[0, 0] == pytest.approx(box[0], abs=0.1)
+        # One that does not see it is not heard either.
+        alone = joined([own, shown([], other)])
+        assert alone.scores[0] == pytest.approx(0.8, abs=0.01)
+
+
 def test_neighbours_and_other_classes_stay_apart() -> None:
     pair = [[100.0, 100.0, 200.0, 300.0], [140.0, 100.0, 240.0, 300.0]]  # overlap by 0.43
     assert len(joined([shown(pair), shown(pair, turned=True)]).scores) == 2
@@ -125,8 +165,6 @@ def test_nothing_and_nonsense_are_nothing() -> None:
     odd.raw.scores[1] = np.nan
     found = joined([odd, shown([])])
     assert len(found.scores) == 1 and np.isfinite(found.masks).all()
-    without = [replace(one, raw=one.raw._replace(mask_boxes=None)) for one in (odd, odd)]
-    assert joined(without).mask_boxes is None
 
 
 @pytest.mark.parametrize("anchor", ["corner", "centre"])
