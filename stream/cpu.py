@@ -154,7 +154,5 @@ def _windows() -> set[str]:
     # set. It marks what it can dispatch to with "*" and what this processor lacks with "?".
     import cv2
 
-    found = set()
-    for word in cv2.getCPUFeaturesLine().replace("*", " ").split():
-        found.add(_OPENCV.get(word, ""))
-    return found
+    words = cv2.getCPUFeaturesLine().replace("*", " ").split()
+    return {_OPENCV[word] for word in words if word in _OPENCV}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stream.errors import ModelError, UsageError
 from stream.inference.contract import Geometry
 from stream.instances import Instances
+from stream.types import Floats
 
 _LISTED = 100
 """So many class names at most are listed where a wrong one was asked for."""
@@ -123,13 +124,19 @@ def to_instances(
     )
 
 
+def to_picture(boxes: NDArray[np.float32], geometry: Geometry) -> NDArray[np.float64]:
+    """Boxes [N, 4] in pixels of the input, in pixels of the picture; they may reach beyond it."""
+    scale = np.array(geometry.scale * 2, np.float64)
+    offset = np.array(geometry.offset * 2, np.float64)
+    mapped: NDArray[np.float64] = (boxes.astype(np.float64) - offset) * scale
+    return mapped
+
+
 def _in_picture(
     boxes: NDArray[np.float32], geometry: Geometry
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Boxes [N, 4] in pixels of the picture, the same clipped to it, and whether any is left."""
-    scale = np.array(geometry.scale * 2, np.float64)
-    offset = np.array(geometry.offset * 2, np.float64)
-    mapped = (boxes.astype(np.float64) - offset) * scale
+    mapped = to_picture(boxes, geometry)
     clipped = np.clip(mapped, 0, np.array(geometry.picture * 2))
     # NaN compares false, so a box with one is dropped here too.
     seen = (clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1])
@@ -147,19 +154,34 @@ def _crop(
     end = (inside[2:] - box[:2]) / size * cells
     if start.max() <= 0.5 and (cells - end).max() <= 0.5:
         return mask
+    return resampled(mask, start, end, cv2.BORDER_REPLICATE)
+
+
+def resampled(
+    mask: NDArray[np.float32], start: Floats, end: Floats, border: int
+) -> NDArray[np.float32]:
+    """A part of a soft mask [M, M], which may reach beyond it, at the same M x M.
+
+    Args:
+        mask: float32.
+        start: x and y of where the part begins, in cells of the mask.
+        end: likewise.
+        border: OpenCV's way to what lies beyond the mask; beyond a constant one it is 0.
+    """
+    cells = mask.shape[-1]
     step = (end - start) / cells
     # Cell centre (j + 0.5) of the result lies at start + (j + 0.5) * step in the mask's frame.
     matrix = np.array(
         [[step[0], 0, start[0] + 0.5 * step[0] - 0.5], [0, step[1], start[1] + 0.5 * step[1] - 0.5]]
     )
-    cropped = cv2.warpAffine(
-        mask,
+    part = cv2.warpAffine(
+        np.ascontiguousarray(mask),
         matrix,
         (cells, cells),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
+        borderMode=border,
     )
-    return np.asarray(cropped, np.float32)
+    return np.asarray(part, np.float32)
 
 
 def _check(raw: Raw, classes: int) -> None:

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 
 from stream.errors import UsageError
 from stream.inference.contract import Geometry, Resize
-from stream.inference.postprocess import Raw
+from stream.inference.postprocess import Raw, resampled, to_picture
 from stream.inference.preprocess import Prepared
+from stream.instances import box_iou
 from stream.types import Array
 
 _ALIKE = 0.55
@@ -139,9 +140,8 @@ def joined(seen: Sequence[Seen]) -> Raw:
     masks = [
         mask[:, ::-1] if one.asked.mirrored else mask for one in seen for mask in one.raw.masks
     ]
-    told = [(one.raw.mask_boxes, one) for one in seen]
-    reach = [_moved(held, one, first) for held, one in told if held is not None]
-    frames = np.concatenate(reach) if len(reach) == len(seen) else boxes
+    reach = [one.raw.boxes if one.raw.mask_boxes is None else one.raw.mask_boxes for one in seen]
+    frames = np.concatenate([_moved(*told, first) for told in zip(reach, seen, strict=True)])
     source = np.repeat(np.arange(len(seen)), [len(one.raw.scores) for one in seen])
     scales = np.array([one.asked.geometry.content[0] for one in seen]) / first.content[0]
     found = list[tuple[NDArray[np.float32], float, int, NDArray[np.float32], NDArray[np.float32]]]()
@@ -202,8 +202,7 @@ def _stacked(parts: Sequence[Array], *shape: int) -> NDArray[np.float32]:
 def _moved(boxes: NDArray[np.float32], one: Seen, first: Geometry) -> NDArray[np.float32]:
     """Boxes [N, 4] of a view in pixels of the first view's input, as it is not mirrored."""
     place = one.asked.geometry
-    scale, offset = (np.array(told * 2) for told in (place.scale, place.offset))
-    there = (boxes.astype(np.float64) - offset) * scale
+    there = to_picture(boxes, place)
     if one.asked.mirrored:
         there[:, [0, 2]] = place.picture[0] - there[:, [2, 0]]
     moved: NDArray[np.float32] = (there / np.array(first.scale * 2) + first.offset * 2).astype(
@@ -225,7 +224,7 @@ def _objects(
         if not free[best]:
             continue
         rivals = np.flatnonzero(free & (labels == labels[best]))
-        alike = _overlap(boxes[best], boxes[rivals])
+        alike = box_iou(boxes[best : best + 1], boxes[rivals])[0]
         order = np.argsort(-alike, kind="stable")
         order = order[alike[order] >= _ALIKE]
         _, nearest = np.unique(source[rivals[order]], return_index=True)
@@ -237,32 +236,10 @@ def _objects(
         yield members
 
 
-def _overlap(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Intersection over union of a box [4] with others [N, 4]."""
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    both = np.clip(high - low, 0, None).prod(1)
-    areas = (others[:, 2:] - others[:, :2]).prod(1)
-    union = (box[2:] - box[:2]).prod() + areas - both
-    share: NDArray[np.float32] = np.divide(both, union, out=np.zeros_like(both), where=union > 0)
-    return share
-
-
 def _in_frame(
     mask: NDArray[np.float32], own: NDArray[np.float32], frame: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """A soft mask [M, M] in the frame `own`, as it is in another one; 0 where it says nothing."""
-    cells = mask.shape[0]
-    size = np.maximum(own[2:] - own[:2], 1e-6)
-    step = (frame[2:] - frame[:2]) / size
-    # Cell centre (j + 0.5) of the result, in cells of the mask.
-    start = (frame[:2] - own[:2]) / size * cells + 0.5 * step - 0.5
-    matrix = np.array([[step[0], 0, start[0]], [0, step[1], start[1]]])
-    moved = cv2.warpAffine(
-        np.ascontiguousarray(mask, np.float32),
-        matrix,
-        (cells, cells),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=0,
-    )
-    return np.asarray(moved, np.float32)
+    cell = np.maximum(own[2:] - own[:2], 1e-6) / mask.shape[0]
+    start, end = (frame[:2] - own[:2]) / cell, (frame[2:] - own[:2]) / cell
+    return resampled(mask, start, end, cv2.BORDER_CONSTANT)

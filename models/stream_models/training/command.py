@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from stream.errors import StreamError, UsageError
-from stream_models.training.out import CHECKPOINT, check_out
-from stream_models.training.unbroken import ended_as_interrupted
+from stream.errors import UsageError
+from stream_models.training.out import check_out
+from stream_models.training.unbroken import resumable
 
 # What `Learn` says, without loading torch for it.
 Learns = StrEnum("Learns", ("all", "masks"))
@@ -162,15 +162,8 @@ def train_command(
                 speed=f"{state.pictures_per_second:.1f}",
             )
 
-        try:
-            with ended_as_interrupted():
-                result = train(config, sets, watch, tell)
-        except (OSError, ValueError) as error:
-            raise StreamError(f"training stopped: {error}") from error
-        except KeyboardInterrupt:
-            if (out / CHECKPOINT).is_file():
-                console.print(Text("interrupted; the same command takes the run up again"))
-            raise
+        with resumable(out, lambda sentence: console.print(Text(sentence))):
+            result = train(config, sets, watch, tell)
     if result.before is not None:
         console.print(Text(f"before  {result.before.line()}"))
     console.print(Text(f"after   {result.report.line()}"))

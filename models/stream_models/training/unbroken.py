@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
+
+from stream.errors import StreamError
+from stream_models.training.out import CHECKPOINT
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 
@@ -58,3 +62,26 @@ def ended_as_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def resumable(out: Path, tell: Callable[[str], None]) -> Iterator[None]:
+    """What a command that learns does where its run does not come to its end.
+
+    Args:
+        out: the run's folder.
+        tell: takes a sentence for who waits.
+
+    Raises:
+        StreamError: a picture or the folder broke on the way.
+        KeyboardInterrupt: Ctrl-C or SIGTERM came.
+    """
+    try:
+        with ended_as_interrupted():
+            yield
+    except (OSError, ValueError) as error:
+        raise StreamError(f"training stopped: {error}") from error
+    except KeyboardInterrupt:
+        if (out / CHECKPOINT).is_file():
+            tell("interrupted; the same command takes the run up again")
+        raise

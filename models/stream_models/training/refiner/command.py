@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from stream.errors import StreamError, UsageError
+from stream.errors import UsageError
 from stream_models.training.command import read_weights
-from stream_models.training.out import CHECKPOINT, check_out
-from stream_models.training.unbroken import ended_as_interrupted
+from stream_models.training.out import check_out
+from stream_models.training.unbroken import resumable
 
 
 def train_refiner_command(
@@ -131,15 +131,8 @@ def train_refiner_command(
             told = f"batch {state.step}, loss {state.loss:.3f}"
             bar.update(learning, completed=state.share, told=told)
 
-        try:
-            with ended_as_interrupted():
-                result = train(config, read(data), found, watch)
-        except (OSError, ValueError) as error:
-            raise StreamError(f"training stopped: {error}") from error
-        except KeyboardInterrupt:
-            if (out / CHECKPOINT).is_file():
-                console.print(Text("interrupted; the same command takes the run up again"))
-            raise
+        with resumable(out, lambda sentence: console.print(Text(sentence))):
+            result = train(config, read(data), found, watch)
     for source, (before, after) in result.judged.items():
         told = f"IoU {before.iou:.3f} before, {after.iou:.3f} refined"
         console.print(Text(f"{source}: {told}; within 1 pixel {before.one:.3f}, {after.one:.3f}"))
