@@ -59,13 +59,14 @@ def test_one_file_for_several_sources_is_refused_in_a_sentence(stream, two, opti
     assert len(result.err.strip().splitlines()) == 1
 
 
+@pytest.mark.real_time
 def test_each_source_has_its_own_recording_and_report_and_its_share_of_the_model(
     stream, two, tmp_path
 ):
     model = tiny_models.slow(tmp_path / "slow.onnx", 30.0)
     result = stream(
         "webcam", *two, "--as-camera", "--no-display", "--model", model, "-o", "take-{name}.mkv",
-        "--report", "{name}.json", "--seconds", "2", "--no-timing",
+        "--report", "{name}.json", "--seconds", "4", "--no-timing",
     )  # fmt: skip
     assert result.code == 0, result.err
     inferred = []
