@@ -1,12 +1,12 @@
 """Proves what `stream` does on an NVIDIA card, in order, in a quarter of an hour.
 
-    python docs/on_a_card.py RESULTS [--model mine.onnx] [--rehearse]
+    python docs/on_a_card.py RESULTS [--model mine.onnx] [--data FOLDER] [--rehearse]
 
 RESULTS becomes a folder: what each step printed, the figures as JSON, and `summary.md`, which
-names the card. A step that fails, or takes too long, is told and the next one begins. With
-`--rehearse` the CPU stands in for the card wherever that is possible: that it runs counts then, not
-how fast. Besides `stream` (or `PYTHONPATH` with the checkout) and a card's libraries, PACKAGES are
-needed.
+names the card. A step that fails, or takes too long, is told and the next one begins. With `--data`
+accuracy on a labelled set is among what is shown. With `--rehearse` the CPU stands in for the card
+wherever that is possible: that it runs counts then, not how fast. Besides `stream` (or `PYTHONPATH`
+with the checkout) and a card's libraries, PACKAGES are needed.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ class Step:
     always: str = ""
 
 
-def steps(folder: Path, model: str | None, *, rehearse: bool) -> Iterator[Step]:
+def steps(
+    folder: Path, model: str | None, data: str | None = None, *, rehearse: bool
+) -> Iterator[Step]:
     """What is to be shown, the first things first."""
     provider = "cpu" if rehearse else "cuda"
     chosen, anywhere = ("--provider", provider), ("--provider", "cpu" if rehearse else "auto")
@@ -130,6 +132,33 @@ def steps(folder: Path, model: str | None, *, rehearse: bool) -> Iterator[Step]:
             *("--overwrite", *chosen, "--report", str(folder / "photos.json")),
         ),
     )
+    for count in (2, 4):
+        yield Step(
+            f"live-{count}",
+            f"{count} live sources with one model, and what the card chose for them",
+            (
+                *(*PROGRAM, "webcam", *("pattern",) * count, "--display", "none", *chosen),
+                *("--seconds", "5" if rehearse else "15"),
+                *("--report", str(folder / f"live-{count}-{{name}}.json")),
+            ),
+            60,
+        )
+    yield Step(
+        "views",
+        "a film with four views of each picture",
+        (*file, str(folder / "views.json"), "--views", "4"),
+    )
+    if data is not None:
+        short = ("--rehearse", "--pictures", "6") if rehearse else ()
+        yield Step(
+            "answers",
+            "accuracy and answers in each precision against the CPU's",
+            (
+                *(sys.executable, "docs/card_answers.py", data),
+                *(str(folder / "answers.json"), *short),
+            ),
+            240,
+        )
     if model is not None:
         yield Step(
             "bench-model",
@@ -184,7 +213,7 @@ def run(step: Step, folder: Path) -> tuple[str, float, str]:
     (folder / f"{step.name}.txt").write_text(f"$ {' '.join(step.command)}\n{printed}")
     # Of a table the figures are written down by themselves.
     lines = [one.strip() for one in printed.splitlines() if one.strip() and one[0] not in _RULES]
-    last = _reported(folder / f"{step.name}.json") or (lines[-1] if lines else "")
+    last = _reported(folder, step.name) or (lines[-1] if lines else "")
     if step.always:
         last = next((one for one in lines if re.search(step.always, one)), last)
     if code is None:
@@ -195,11 +224,12 @@ def run(step: Step, folder: Path) -> tuple[str, float, str]:
     return ("not here" if step.may_fail else "FAILED"), took, last
 
 
-def _reported(file: Path) -> str:
-    """What a run's report says in short; "" where there is none."""
-    held = json.loads(file.read_text()) if file.is_file() else {}
+def _reported(folder: Path, name: str) -> str:
+    """What a step's reports say in short, one a source; "" where there are none."""
+    alone = folder / f"{name}.json"
+    files = [alone] if alone.is_file() else sorted(folder.glob(f"{name}-*.json"))
     told = []
-    for one in held.get("runs", ()):
+    for one in (run for file in files for run in json.loads(file.read_text()).get("runs", ())):
         first = one["first_frame_seconds"]
         told.append(f"{one['frames_out']} frames, {one['fps']:.1f} a second on {one['provider']}")
         told += [] if first is None else [f"the first after {first:.2f} s"]
@@ -251,6 +281,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("results", type=Path)
     parser.add_argument("--model", help="an exported model of one's own, such as a ResNet-50's")
+    parser.add_argument("--data", help="a labelled set to judge answers by, as for `stream train`")
     parser.add_argument("--rehearse", action="store_true", help="with the CPU in a card's place")
     parser.add_argument("--only", help="names of steps, separated by commas")
     given = parser.parse_args()
@@ -258,7 +289,8 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     material(folder)
     model = None if given.model is None else str(Path(given.model).resolve())
-    chosen = list(steps(folder, model, rehearse=given.rehearse))
+    data = None if given.data is None else str(Path(given.data).resolve())
+    chosen = list(steps(folder, model, data, rehearse=given.rehearse))
     if given.only:
         chosen = [one for one in chosen if one.name in given.only.split(",")]
     told: list[tuple[Step, str, float, str]] = []

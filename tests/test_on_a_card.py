@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from stream.bench.gpu import STAND_IN
@@ -45,6 +46,41 @@ def test_what_comes_of_a_step_is_told(on_a_card, tmp_path):
     assert became("raise SystemExit('why')") == ("FAILED", "why")
     assert became("raise SystemExit('why')", may_fail=True) == ("not here", "why")
     assert became("import time; time.sleep(600)", seconds=1)[0] == "took longer than 1 s"
+
+
+def test_reports_of_several_sources_are_told_together(on_a_card, tmp_path):
+    for name, fps in (("live-2-pattern", 29.0), ("live-2-pattern-2", 30.0), ("live-24-x", 1.0)):
+        run = {"frames_out": 9, "fps": fps, "provider": "CUDA", "first_frame_seconds": None}
+        report = {"runs": [{**run, "stages": {}, "remarks": [f"of {name}"]}]}
+        (tmp_path / f"{name}.json").write_text(json.dumps(report))
+    told = on_a_card._reported(tmp_path, "live-2")
+    assert sorted(told.split("; ")[::2]) == [f"9 frames, {n}.0 a second on CUDA" for n in (29, 30)]
+    assert sorted(told.split("; ")[1::2]) == ["of live-2-pattern", "of live-2-pattern-2"]
+    assert on_a_card._reported(tmp_path, "film") == ""
+
+
+def test_answers_are_held_against_those_of_the_cpu():
+    def found(boxes, scores, labels, on):
+        masks = np.zeros((len(boxes), 4, 4), np.float32)
+        masks[:, :on] = 1.0
+        sides = np.array(boxes, np.float32).reshape(-1, 4)
+        return sides, np.array(scores, np.float32), np.array(labels, np.int64), masks, sides
+
+    with script("card_answers") as module:
+        likeness = module.Likeness()
+        here = found(
+            [[0, 0, 10, 10], [50, 0, 60, 10], [0, 50, 9, 60]], [0.9, 0.8, 0.4], [0, 1, 0], 4
+        )
+        likeness.add(here, here)
+        assert likeness == module.Likeness(pairs=2)
+        # Moved by half a pixel, with a mask of three rows of four; and one of another class.
+        moved = found([[0.5, 0, 10, 10], [50, 0, 60, 10]], [0.85, 0.8], [0, 0], 3)
+        likeness.add(here, moved)
+        assert (likeness.pairs, likeness.alone) == (3, 1)
+        assert (likeness.box, likeness.least) == (0.5, 0.75)
+        assert likeness.score == pytest.approx(0.05)
+        likeness.add(here, found([], [], [], 0))
+        assert likeness.alone == 3
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from stream.inference.segmenter import Segmenter
 from stream.inference.session import Session, open_on
 
 _TIMES = 20
+_AT_ONCE = (1, 2, 4)
 STAND_IN = "the CPU in a card's place: that it runs counts, not how fast"
 
 
@@ -74,6 +75,7 @@ def measure(
     yield from _preparing(opened, frame)
     yield _latency(Segmenter(model, open_on(entry, best)), frame)
     yield from speed.file_to_file(folder, segmenter, size)
+    yield from _at_once(folder, entry, best, size)
 
 
 def _card(*, dry: bool) -> Figure:
@@ -208,6 +210,16 @@ def _latency(segmenter: Segmenter, frame: av.VideoFrame) -> Figure:
         "ms",
         detail=f"{segmenter.provider}; p95 {1e3 * worst:.2f} ms",
     )
+
+
+def _at_once(folder: Path, entry: Entry, chosen: Route, size: tuple[int, int]) -> Iterator[Figure]:
+    """End to end with other numbers of inferences under way than a card of that size has."""
+    for count in _AT_ONCE:
+        if count == chosen.in_flight:
+            continue
+        opened = open_on(entry, replace(chosen, in_flight=count), throughput=True)
+        for figure in speed.file_to_file(folder, Segmenter(entry.name, opened), size):
+            yield replace(figure, name=f"  with {count} under way at once")
 
 
 def _frame(size: tuple[int, int]) -> av.VideoFrame:

@@ -163,6 +163,8 @@ def test_a_card_is_measured_or_the_cpu_in_its_place(tmp_path, monkeypatch, provi
     assert figures["make the model's input on the CPU"].value > 0
     assert where in figures["latency of one picture, decoded to instances"].detail
     assert told[-1].unit == "fps" and told[-1].value > 0
+    for count in (1, 2):
+        assert figures[f"  with {count} under way at once"].value > 0
     if provider == "cpu":
         assert figures["card"].value is None
         assert figures["card"].detail == gpu.STAND_IN
