@@ -16,7 +16,7 @@ The file is edited where it is loaded, without the package `onnx`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,13 @@ _LESS = 127.6
 """Aimed at where rounding has gone beyond."""
 _MARK = ".bounded"
 _SUMS = ("Conv", "Gemm", "MatMul")
+# Of layers that take bytes as they are, what each adds as which of those, and where its weights,
+# their scales and zero points, and its biases are among what it reads.
+_WHOLE = {
+    "QLinearConv": ("Conv", (3, 4, 5), 8),
+    "QLinearMatMul": ("MatMul", (3, 4, 5), None),
+    "QGemm": ("Gemm", (3, 4, 5), 6),
+}
 
 
 @dataclass(slots=True)
@@ -61,11 +68,10 @@ class _Graph:
 
 @dataclass(slots=True)
 class _Change:
-    """What a DequantizeLinear gets in place of its first two inputs."""
+    """What a node gets in place of some of its inputs, by their places."""
 
     node: Node
-    held: Array
-    scales: Array
+    made: dict[int, Array]
 
 
 def with_bounded_weights(model: bytes) -> bytes:
@@ -73,7 +79,8 @@ def with_bounded_weights(model: bytes) -> bytes:
 
     Args:
         model: an ONNX file's content, whose int8 layers are written as DequantizeLinear and
-            QuantizeLinear around layers of float numbers.
+            QuantizeLinear around layers of float numbers, or as QLinearConv, QLinearMatMul and
+            QGemm.
 
     Returns:
         The edited content; what came in where all of them fit.
@@ -95,16 +102,21 @@ def _edited(content: memoryview) -> bytes | None:
     changes = {
         id(change.node): change
         for one in graph.nodes
-        if one.kind == "DequantizeLinear"
-        for change in _bounded(graph, one)
+        for change in (
+            _bounded(graph, one)
+            if one.kind == "DequantizeLinear"
+            else _bounded_whole(graph, one)
+            if one.kind in _WHOLE
+            else ()
+        )
     }
     if not changes:
         return None
     gone = {
         name
         for change in changes.values()
-        for name in change.node.inputs[:2]
-        if all(id(reader) in changes for reader in graph.readers[name])
+        for name in (change.node.inputs[place] for place in change.made)
+        if all(_replaced(changes.get(id(reader)), name) for reader in graph.readers[name])
     }
     nested = any(one.nested for one in graph.nodes)
     written: list[bytes | memoryview] = []
@@ -115,12 +127,20 @@ def _edited(content: memoryview) -> bytes | None:
             if nested or name not in gone:
                 written.append(raw)
             continue
-        names = [f"{told.outputs[0]}{_MARK}.{part}" for part in ("weights", "scales")]
-        wired = rewired(held, [*names, *told.inputs[2:]], told.outputs)
-        written.append(encoded_bytes(NODE, wired))
-        for own, made in zip(names, (change.held, change.scales), strict=True):
-            written.append(encoded_bytes(WEIGHT, tensor(own, made)))
+        wired = list(told.inputs)
+        made: list[bytes] = []
+        for place, values in change.made.items():
+            wired[place] = f"{told.outputs[0]}{_MARK}.{place}"
+            made.append(encoded_bytes(WEIGHT, tensor(wired[place], values)))
+        written += [encoded_bytes(NODE, rewired(held, wired, told.outputs)), *made]
     return b"".join(written)
+
+
+def _replaced(change: _Change | None, name: str) -> bool:
+    """Whether a node that reads a tensor does so no longer, wherever it did."""
+    return change is not None and all(
+        place in change.made for place, read in enumerate(change.node.inputs) if read == name
+    )
 
 
 def _read(nodes: list[Node], stored: dict[str, memoryview]) -> _Graph:
@@ -157,16 +177,46 @@ def _bounded(graph: _Graph, wide: Node) -> list[_Change]:
     fitting, factors = found
     share = factors if each else factors[0]
     return [
-        _Change(wide, _like(fitting, weights, layers[0]), _shrunk(scales, share)),
+        _Change(wide, {0: _like(fitting, weights, layers[0]), 1: _shrunk(scales, share)}),
         *(
-            _Change(node, np.rint(one * share).astype(np.int32), _shrunk(units, share))
+            _Change(node, {0: _scaled(one, share), 1: _shrunk(units, share)})
             for node, one, units in sums
         ),
     ]
 
 
+def _bounded_whole(graph: _Graph, node: Node) -> list[_Change]:
+    """What changes for a layer that takes bytes as they are; nothing where its weights fit."""
+    kind, places, bias = _WHOLE[node.kind]
+    values = graph.values(node.inputs[place] for place in places)
+    if values is None or values[0].dtype != np.int8 or values[1].dtype != np.float32:
+        return []
+    weights, scales, zeros = values
+    layer = replace(node, kind=kind, inputs=["", node.inputs[places[0]]])
+    rows = _rows(weights, [layer], node.inputs[places[0]])
+    each = scales.size > 1
+    if rows is None or zeros.any() or (each and scales.shape != rows.shape[:1]):
+        return []
+    found = _fitting(rows, each, _across(weights, layer))
+    biased = bias is not None and len(node.inputs) > bias and node.inputs[bias] != ""
+    biases = graph.values([node.inputs[bias]]) if biased and bias is not None else []
+    if found is None or biases is None or any(one.dtype != np.int32 for one in biases):
+        return []
+    fitting, factors = found
+    share = factors if each else factors[0]
+    made = {places[0]: _like(fitting, weights, layer), places[1]: _shrunk(scales, share)}
+    if biased and bias is not None:
+        made[bias] = _scaled(biases[0], share)
+    return [_Change(node, made)]
+
+
 def _axis(wide: Node) -> int:
     return wide.whole.get("axis", (1,))[0]
+
+
+def _scaled(sums: Array, share: NDArray[np.float32]) -> Array:
+    made: Array = np.rint(sums * share).astype(np.int32)
+    return made
 
 
 def _shrunk(scales: Array, share: NDArray[np.float32]) -> Array:

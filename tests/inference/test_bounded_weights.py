@@ -99,6 +99,26 @@ def made(kind: str, weights: Array | None = None, each: bool = True) -> tuple[by
     return model(kind, weights, scales), random.integers(128, 256, picture).astype(np.uint8)
 
 
+def whole(layer: bytes) -> bytes:
+    """The same layer as one that takes and gives bytes: QLinearConv, QLinearMatMul or QGemm."""
+    held = onnx.load_from_string(layer)
+    adds = next(node for node in held.graph.node if node.output[0] == "one.sums")
+    told = {one.name: helper.get_attribute_value(one) for one in adds.attribute}
+    domain = "com.microsoft" if adds.op_type == "Gemm" else ""
+    read = ["image", "level", "none", "weights", "scales", "zeros"]
+    ends = ["answer", "middle"]
+    order = [*read, "sums", *ends] if adds.op_type == "Gemm" else [*read, *ends]
+    if adds.op_type == "Conv":
+        order.append("sums")
+    name = "QGemm" if adds.op_type == "Gemm" else f"QLinear{adds.op_type}"
+    joined = helper.make_node(name, order, ["one.bytes"], domain=domain, **told)
+    (last,) = (node for node in held.graph.node if node.output[0] == "one")
+    del held.graph.node[:]
+    held.graph.node.extend([joined, last])
+    held.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    return bytes(held.SerializeToString())
+
+
 def answers(held: bytes, picture: Array) -> NDArray[np.float32]:
     session = onnxruntime.InferenceSession(held, providers=["CPUExecutionProvider"])
     return np.asarray(session.run(["one"], {"image": picture})[0], np.float32)
@@ -145,6 +165,40 @@ def test_sums_are_right_on_every_processor(kind: str, each: bool) -> None:
     assert with_bounded_weights(after) is after
 
 
+@pytest.mark.parametrize("each", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_layers_that_take_bytes_as_they_are_answer_as_those_in_parts(kind: str, each: bool) -> None:
+    parts, picture = made(kind, each=each)
+    before = whole(parts)
+    after, edited = with_bounded_weights(before), with_bounded_weights(parts)
+    if kind == "depthwise":
+        assert after is before
+        return
+    onnx.checker.check_model(onnx.load_from_string(after))
+    for place, name in ((3, "floats.bounded.0"), (4, "floats.bounded.1")):
+        np.testing.assert_array_equal(
+            stored(after)[f"one.bytes.bounded.{place}"], stored(edited)[name]
+        )
+    assert not {"weights", "scales"} & set(stored(after))
+    assert len(np.unique(answers(after, picture))) > 10
+    assert np.abs(answers(after, picture) - answers(edited, picture)).max() <= ANSWER
+    assert with_bounded_weights(after) is after
+
+
+def test_what_a_layer_reads_elsewhere_too_stays() -> None:
+    parts, picture = made("pointwise", each=False)
+    held = onnx.load_from_string(whole(parts))
+    (scales,) = (one for one in held.graph.initializer if one.name == "scales")
+    scales.CopyFrom(numpy_helper.from_array(np.asarray(LEVEL), "scales"))
+    # One tensor for two equal numbers, as tools that tidy up leave it.
+    held.graph.node[0].input[1] = "scales"
+    del held.graph.initializer[[one.name for one in held.graph.initializer].index("level")]
+    after = with_bounded_weights(held.SerializeToString())
+    assert stored(after)["scales"] == LEVEL
+    assert stored(after)["one.bytes.bounded.4"] > LEVEL
+    assert len(np.unique(answers(after, picture))) > 10
+
+
 @given(
     arrays.arrays(np.int8, (2, 6, 1, 3), elements=st.integers(-128, 127)),
     st.booleans(),
@@ -153,18 +207,18 @@ def test_two_weights_of_one_sign_fit(weights: NDArray[np.int8], each: bool) -> N
     scales = np.array([0.5, 2] if each else 0.5, np.float32)
     edited = with_bounded_weights(model("square", weights, scales))
     held = stored(edited)
-    now = held.get("floats.bounded.weights", weights)
+    now = held.get("floats.bounded.0", weights)
     rows = now.transpose(0, 2, 3, 1).reshape(2, -1).astype(int)
     for sign in (1, -1):
         pairs = np.maximum(sign * rows, 0).reshape(2, -1, 2).sum(2)
         assert pairs.max() <= 128
     # A weight is what it was, to half a step; no step has become more than twice as wide.
-    wider = held.get("floats.bounded.scales", scales) / scales
+    wider = held.get("floats.bounded.1", scales) / scales
     assert (wider >= 1).all() and (wider <= 2.02).all()
     shift = np.abs(now * np.reshape(wider, (-1, 1, 1, 1)) - weights)
     assert (shift <= 0.501 * np.reshape(wider, (-1, 1, 1, 1))).all()
-    sums = held.get("biases.bounded.weights", held.get("sums"))
-    units = held.get("biases.bounded.scales", held.get("units"))
+    sums = held.get("biases.bounded.0", held.get("sums"))
+    units = held.get("biases.bounded.1", held.get("units"))
     assert sums is not None and units is not None
     np.testing.assert_allclose(sums * units, 3, atol=2 * units.max())
 
@@ -175,7 +229,7 @@ def test_pairs_may_begin_with_each_row_of_the_picture_where_channels_are_odd() -
         # Of a row's nine the first and the second, or the fourth and the fifth.
         weights[0, :2, row, column] = 120
         held = stored(with_bounded_weights(model("odd", weights, np.ones(1, np.float32))))
-        edited = held.get("floats.bounded.weights")
+        edited = held.get("floats.bounded.0")
         assert (None if edited is None else edited.max()) == fits
 
 
@@ -184,8 +238,8 @@ def test_layers_that_share_their_weights_share_what_takes_their_place() -> None:
     before = model("pointwise", weights, np.ones(2, np.float32), twice=True)
     edited = onnx.load_from_string(with_bounded_weights(before))
     names = [one.name for one in edited.graph.initializer]
-    assert names.count("floats.bounded.weights") == 1 and "weights" not in names
-    assert names.count("biases.bounded.weights") == 1 and "sums" not in names
+    assert names.count("floats.bounded.0") == 1 and "weights" not in names
+    assert names.count("biases.bounded.0") == 1 and "sums" not in names
 
 
 def test_what_fits_or_is_written_otherwise_stays() -> None:
