@@ -22,6 +22,7 @@ import numpy as np
 
 from stream.cache import cache_folder, cache_path, prune, used
 from stream.cpu import processor
+from stream.inference.onnx_file import weights_beside
 from stream.inference.onnx_writer import encoded_bytes, encoded_text
 
 logger = logging.getLogger(__name__)
@@ -88,11 +89,16 @@ def identity(model: Path) -> tuple[str, ...]:
 
     Another training of the same network has the same size, and where times come from an archive or
     a build that is to be reproducible, the same time too; not the same weights. Reading all of them
-    would take as long as what is spared, so it is some places of the file that are looked at.
+    would take as long as what is spared, so it is some places of the file that are looked at, and
+    of those beside it that hold weights of its.
 
     Raises:
         OSError: it cannot be read.
     """
+    return tuple(part for file in (model, *weights_beside(model)) for part in _looks(file))
+
+
+def _looks(model: Path) -> tuple[str, ...]:
     status, seen = model.stat(), hashlib.sha256()
     with model.open("rb", buffering=0) as file:
         for place in range(_LOOKS):

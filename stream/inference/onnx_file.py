@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +21,8 @@ _IR_VERSION, _PRODUCER, _GRAPH, _OPSET, _METADATA = 1, 2, 7, 8, 14
 # Every field of ModelProto as of ONNX 1.23; any other number means that this is something else.
 _KNOWN = {*range(1, 9), 14, 20, 25, 26}
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+# An entry of a tensor's `external_data`: its key, whole, and what its value begins with.
+_LOCATION, _SHORT = b"\n\x08location\x12", 8192
 # Of GraphProto and TensorProto.
 _NAME, _WEIGHT, _INPUT, _OUTPUT, _TENSOR_NAME = 2, 5, 11, 12, 8
 
@@ -101,11 +104,13 @@ class Graph:
         name: of the graph.
         inputs: shapes by name, those of stored weights left out; what is not fixed is text.
         outputs: likewise.
+        beside: names of files with weights, as seen from the file's folder; sorted.
     """
 
     name: str
     inputs: dict[str, tuple[int | str, ...]]
     outputs: dict[str, tuple[int | str, ...]]
+    beside: tuple[str, ...] = ()
 
 
 def read_graph(path: Path) -> Graph:
@@ -117,35 +122,65 @@ def read_graph(path: Path) -> Graph:
     Raises:
         ModelError: the file cannot be read.
     """
-    name = ""
-    weights: list[tuple[int, int]] = []
-    ends: dict[int, dict[str, tuple[int | str, ...]]] = {_INPUT: {}, _OUTPUT: {}}
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            end = _enter(file, size, _GRAPH)
-            while file.tell() < end:
-                number, value = _next(file)
-                if number == _NAME and value is not None:
-                    name = file.read(value).decode("utf-8", "replace")
-                elif number == _WEIGHT and value is not None:
-                    after = file.tell() + value
-                    weights.append((file.tell(), after))
-                    file.seek(after)
-                elif number in ends and value is not None:
-                    told, shape = _value(file.read(value))
-                    ends[number][told] = shape
-                elif value is not None:
-                    file.seek(value, 1)
-            # Up to version 3 of the format weights are inputs too; where there is one input, it is
-            # the picture, and the names of hundreds of weights need not be read.
-            if len(ends[_INPUT]) > 1:
-                for start, after in weights:
-                    file.seek(start)
-                    ends[_INPUT].pop(_weight_name(file, after), None)
+        about = path.stat()
+        return _graph(path, about.st_size, about.st_mtime_ns)
     except (OSError, ValueError, TypeError, IndexError) as error:
         raise ModelError(f"the model {str(path)!r} cannot be read: {error}") from error
-    return Graph(name, ends[_INPUT], ends[_OUTPUT])
+
+
+@lru_cache(maxsize=16)
+def _graph(path: Path, size: int, changed: int) -> Graph:
+    """The ends of a graph, asked for several times a start; of another file `changed` differs."""
+    name = ""
+    weights: list[tuple[int, int]] = []
+    beside: set[str] = set()
+    ends: dict[int, dict[str, tuple[int | str, ...]]] = {_INPUT: {}, _OUTPUT: {}}
+    with path.open("rb") as file:
+        end = _enter(file, size, _GRAPH)
+        while file.tell() < end:
+            number, value = _next(file)
+            if number == _NAME and value is not None:
+                name = file.read(value).decode("utf-8", "replace")
+            elif number == _WEIGHT and value is not None:
+                after = file.tell() + value
+                weights.append((file.tell(), after))
+                # One whose numbers are elsewhere is short.
+                if value < _SHORT and (told := _location(file.read(value))) is not None:
+                    beside.add(told)
+                file.seek(after)
+            elif number in ends and value is not None:
+                told, shape = _value(file.read(value))
+                ends[number][told] = shape
+            elif value is not None:
+                file.seek(value, 1)
+        # Up to version 3 of the format weights are inputs too; where there is one input, it is
+        # the picture, and the names of hundreds of weights need not be read.
+        if len(ends[_INPUT]) > 1:
+            for start, after in weights:
+                file.seek(start)
+                ends[_INPUT].pop(_weight_name(file, after), None)
+    return Graph(name, ends[_INPUT], ends[_OUTPUT], tuple(sorted(beside)))
+
+
+def weights_beside(path: Path) -> tuple[Path, ...]:
+    """The files beside an ONNX file that hold weights of its, as far as they are there; sorted.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    files = (path.parent / name for name in read_graph(path).beside)
+    return tuple(one for one in files if one.is_file())
+
+
+def _location(tensor: bytes) -> str | None:
+    """The file that holds a tensor's numbers; None where the tensor does itself."""
+    at = tensor.find(_LOCATION)
+    if at < 0:
+        return None
+    rest = io.BytesIO(tensor[at + len(_LOCATION) :])
+    name = rest.read(_number(rest)).decode("utf-8", "replace")
+    return None if "\0" in name else name
 
 
 def _enter(file: BinaryIO, end: int, wanted: int) -> int:

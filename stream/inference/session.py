@@ -48,6 +48,7 @@ _NOT_ON_CARDS = ["ConstantSharing"]
 """Makes one tensor of equal constants. A node that wants one in its device's memory and the other
 in the CPU's, as Slice does of what it cuts and where, gets both in the CPU's and fails."""
 
+_BESIDE = "session.model_external_initializers_file_folder_path"
 _MOST_WORKERS = 4
 """Inferences at once on a CPU at most: each needs memory of its own."""
 
@@ -171,7 +172,9 @@ def open_on(
     spins = not throughput and not yields
 
     def make(fixed: Mapping[str, int]) -> InferenceSession:
-        opened = partial(create, chosen, threads=each, what=what, fixed=fixed, spins=spins)
+        opened = partial(
+            create, chosen, threads=each, what=what, fixed=fixed, spins=spins, beside=path.parent
+        )
         loaded = partial(content, chosen, path, metadata)
         if chosen.name == "cpu" and not chosen.plans:
             return through_kept(opened, path, loaded, fixed)
@@ -254,7 +257,8 @@ def _gatherer(
 
     def make(count: int, fixed: Mapping[str, int]) -> InferenceSession:
         model = with_batch(with_fixed_regions(path.read_bytes()), count)
-        return create(chosen, model, threads, f"{what} for {count} pictures", fixed=fixed)
+        at_once = f"{what}, {count} at once"
+        return create(chosen, model, threads, at_once, fixed=fixed, beside=path.parent)
 
     names = outputs_to_read([output.name for output in handles.first.get_outputs()])
     # What is too many under way for a small card's memory is too many in one run.
@@ -274,6 +278,7 @@ def create(
     keep: Path | None = None,
     compiled: Path | None = None,
     spins: bool = False,
+    beside: Path | None = None,
 ) -> InferenceSession:
     """Creates an `onnxruntime.InferenceSession` that runs on the route's provider.
 
@@ -291,6 +296,7 @@ def create(
         compiled: a new file, which stands for the model then and names another beside it, into
             which goes what the provider compiles.
         spins: see `stream.inference.session_options`.
+        beside: the folder with what a serialised model's file left in files of their own.
 
     Raises:
         ModelError: ONNX Runtime cannot read the model.
@@ -300,6 +306,8 @@ def create(
     options = session_options(threads, spins=spins)
     for side, pixels in (fixed or {}).items():
         options.add_free_dimension_override_by_name(side, pixels)
+    if beside is not None and isinstance(model, bytes):
+        options.add_session_config_entry(_BESIDE, str(beside.resolve()))
     if optimised:
         options.graph_optimization_level = module.GraphOptimizationLevel.ORT_DISABLE_ALL
     if keep is not None:

@@ -1,0 +1,101 @@
+"""Models that leave their weights in files beside them are opened as others are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import external_data_helper, numpy_helper
+
+from stream import Segmenter
+from stream.assets import demo_picture
+from stream.bench.gpu import stand_in
+from stream.cpu import Processor
+from stream.errors import ModelError
+from stream.inference import content
+from stream.inference.catalogue import FOLDER, find
+from stream.inference.kept_model import identity
+from stream.inference.onnx_file import read_graph, weights_beside
+from stream.inference.session import open_on
+
+PICTURE = demo_picture()
+
+
+def parted(name: str, path: Path) -> Path:
+    """A bundled model with its large weights in a file of their own."""
+    model = onnx.load(FOLDER / name)
+    onnx.save_model(
+        model, path, save_as_external_data=True, location="weights.data", size_threshold=1000
+    )
+    return path
+
+
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Processor("a processor", 2, frozenset({"sse2", "avx2"}))
+    monkeypatch.setattr(content, "processor", lambda: machine)
+
+
+def on_cpu(path: Path) -> Segmenter:
+    return Segmenter.load(path, "cpu", threads=1, picture_size=(PICTURE.shape[1], PICTURE.shape[0]))
+
+
+def in_a_cards_place(path: Path) -> Segmenter:
+    return Segmenter(str(path), open_on(find(path), stand_in(), 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "opened"),
+    [
+        ("default.int8.onnx", on_cpu),
+        ("default.onnx", on_cpu),
+        ("default.onnx", in_a_cards_place),
+    ],
+)
+def test_it_answers_as_with_all_in_one_file(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    opened: Callable[[Path], Segmenter],
+) -> None:
+    narrow(monkeypatch)
+    path = parted(name, tmp_path / name)
+    assert weights_beside(path) == (tmp_path / "weights.data",)
+    whole = opened(FOLDER / name)(PICTURE)
+    for _ in range(2):  # anew, and from what was kept
+        found = opened(path)(PICTURE)
+        assert len(found) == len(whole) > 0
+        np.testing.assert_allclose(found.scores, whole.scores, atol=0.02)
+        np.testing.assert_allclose(found.boxes, whole.boxes, atol=4)
+
+
+def test_other_weights_beside_it_make_it_another_model(tmp_path: Path) -> None:
+    path = parted("default.onnx", tmp_path / "m.onnx")
+    before = identity(path)
+    assert identity(path) == before and len(before) == 8
+    data = tmp_path / "weights.data"
+    data.write_bytes(data.read_bytes()[::-1])
+    assert identity(path) != before
+    data.unlink()
+    assert weights_beside(path) == () and read_graph(path).beside == ("weights.data",)
+    with pytest.raises(ModelError, match=r"weights\.data"):
+        on_cpu(path)
+
+
+def test_files_are_told_by_what_the_graph_says(tmp_path: Path) -> None:
+    assert weights_beside(FOLDER / "default.onnx") == ()
+    one = numpy_helper.from_array(np.arange(6, dtype=np.float32), "one")
+    texts = numpy_helper.from_array(np.array([b"location", b"\n\x08location"], object), "texts")
+    far = "a" * 200 + "/ü.data"
+    external_data_helper.set_external_data(one, far, offset=4096, length=24)
+    one.ClearField("raw_data")
+    path = tmp_path / "m.onnx"
+    graph = onnx.helper.make_graph([], "empty", [], [], [one, texts])
+    path.write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    assert read_graph(path).beside == (far,)
+    assert weights_beside(path) == ()
+    (tmp_path / far).parent.mkdir()
+    (tmp_path / far).write_bytes(b"\0" * 5000)
+    assert weights_beside(path) == (tmp_path / far,)
