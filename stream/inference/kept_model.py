@@ -22,6 +22,7 @@ import numpy as np
 
 from stream.cache import cache_folder, cache_path, prune, used
 from stream.cpu import processor
+from stream.errors import ModelError
 from stream.inference.onnx_file import weights_beside
 from stream.inference.onnx_writer import encoded_bytes, encoded_text
 
@@ -95,7 +96,11 @@ def identity(model: Path) -> tuple[str, ...]:
     Raises:
         OSError: it cannot be read.
     """
-    return tuple(part for file in (model, *weights_beside(model)) for part in _looks(file))
+    try:
+        beside = weights_beside(model)
+    except ModelError:
+        beside = ()  # whoever opens it says why
+    return tuple(part for file in (model, *beside) for part in _looks(file))
 
 
 def _looks(model: Path) -> tuple[str, ...]:
