@@ -56,7 +56,10 @@ class Pixels(nn.Module):
         multiple = self.multiple_of
         if multiple == 1:
             return planes
-        return nn.functional.pad(planes, (0, -width % multiple, 0, -height % multiple))
+        # PyTorch 2.11 cannot export `-width % multiple` for pictures of any size.
+        right = (width + multiple - 1) // multiple * multiple - width
+        below = (height + multiple - 1) // multiple * multiple - height
+        return nn.functional.pad(planes, (0, right, 0, below))
 
     def forward(self, image: Tensor) -> Tensor:
         """uint8 [1, H, W, 3] (RGB) to float32 [1, 3, H', W']."""
