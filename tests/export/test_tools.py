@@ -384,6 +384,22 @@ def test_the_speed_table_calls_a_rounded_model_what_it_is(tmp_path):
     assert not any("float32" in engine for engine in engines)
 
 
+@pytest.mark.parametrize("half", [False, True])
+def test_torchvision_is_measured_where_it_is_asked_for_without_tf32(half):
+    import torch
+
+    seen = []
+
+    def model(pictures):
+        seen.append((pictures[0].device.type, torch.is_autocast_enabled("cpu")))
+        assert not torch.backends.cudnn.allow_tf32 and not torch.is_grad_enabled()
+        return [{"scores": torch.ones(3), "boxes": torch.ones(3, 4)}]
+
+    before = torch.backends.cudnn.allow_tf32
+    assert speed._eager(model, torch.zeros(3, 4, 4), "cpu", half=half)() == 3
+    assert seen == [("cpu", half)] and torch.backends.cudnn.allow_tf32 == before
+
+
 def test_from_a_checkout_errors_are_a_sentence(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["stream_export", "inspect", "no-such.onnx"])
     with pytest.raises(SystemExit) as left:

@@ -6,12 +6,14 @@ machine slows them alike; figures are medians, and ratios are medians of each ro
 
 from __future__ import annotations
 
+import copy
 import statistics
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -193,15 +195,18 @@ def _torchvision(
     if threads is not None:
         torch.set_num_threads(threads)
 
-    def eager() -> int:
-        with torch.no_grad():
-            return len(origin.model([planes])[0]["scores"])
-
     exported = folder / f"{size.replace('/', '-')}.onnx"
     onnx.save(convert(origin.model, names=origin.names, size=size), str(exported))
-    engines: dict[str, Engine] = {BASE: eager}
+    engines: dict[str, Engine] = {BASE: _eager(origin.model, planes, "cpu")}
     own, notes = _own(exported, picture, folder, threads)
     engines.update(own)
+    if torch.cuda.is_available():
+        # The same card that ours has; the ratios stay those to the CPU.
+        there = copy.deepcopy(origin.model).to("cuda")
+        for precision, half in (("float32", False), ("float16", True)):
+            name = f"torchvision, eager {precision}, {torch.cuda.get_device_name()}"
+            make = partial(_eager, there, planes, "cuda", half=half)
+            _attempt(name, engines, notes, make)
     older = folder / "older.onnx"
     _attempt(
         "older exporter's graph, CPU provider",
@@ -210,6 +215,24 @@ def _torchvision(
         lambda: _older(origin.model, planes, older, threads),
     )
     return engines, notes
+
+
+def _eager(model: MaskRCNN, planes: Tensor, device: str, *, half: bool = False) -> Engine:
+    """The network as torchvision runs it, from the picture to what it found, on a device.
+
+    In float32 without TF32, as our own float32 is measured.
+    """
+    import torch
+
+    def run() -> int:
+        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        halves = torch.autocast(device, torch.float16, enabled=half)
+        with torch.no_grad(), exact, halves:
+            found = model([planes.to(device)])[0]
+        # A card computes on while nobody asks: with the answers it is done.
+        return len({name: one.cpu() for name, one in found.items()}["scores"])
+
+    return run
 
 
 def _attempt(
