@@ -388,6 +388,8 @@ def test_the_speed_table_calls_a_rounded_model_what_it_is(tmp_path):
 def test_torchvision_is_measured_where_it_is_asked_for_without_tf32(half):
     import torch
 
+    from stream_export.tools.speed import _eager
+
     seen = []
 
     def model(pictures):
@@ -396,7 +398,7 @@ def test_torchvision_is_measured_where_it_is_asked_for_without_tf32(half):
         return [{"scores": torch.ones(3), "boxes": torch.ones(3, 4)}]
 
     before = torch.backends.cudnn.allow_tf32
-    assert speed._eager(model, torch.zeros(3, 4, 4), "cpu", half=half)() == 3
+    assert _eager(model, torch.zeros(3, 4, 4), "cpu", half=half)() == 3
     assert seen == [("cpu", half)] and torch.backends.cudnn.allow_tf32 == before
 
 
