@@ -180,7 +180,7 @@ def open_on(
             return through_kept(opened, path, loaded, fixed)
         if chosen.compiles:
             asked = map(str, sorted(chosen.options.items()))
-            told = [runtime().__version__, chosen.compiles, "beside", "bounded weights", *asked]
+            told = [runtime().__version__, chosen.compiles, "beside", "all weights bounded", *asked]
             return through_compiled(
                 opened, path, loaded, told, fixed, lambda made: not elsewhere(made, chosen)
             )
