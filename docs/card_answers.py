@@ -13,77 +13,52 @@ import argparse
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.bench.gpu import stand_in
+from stream.bench.gpu import stand_in, with_tf32
 from stream.inference.catalogue import Entry, find
 from stream.inference.providers import Route, route
 from stream.inference.segmenter import Segmenter
 from stream.inference.session import open_on
-from stream.instances import box_iou
+from stream.instances import Instances
+from stream_export.tools.agreement import compare
 from stream_export.tools.half import half_file
 from stream_models.training.data import DataSet, Purpose, read
-from stream_models.training.evaluate import Found, evaluate, runtime_detector
+from stream_models.training.evaluate import evaluate, runtime_detector
 
 SURE = 0.5
 """Objects scored less are not compared one by one: near the threshold any rounding decides."""
-_SAME = 0.5
 
-
-@dataclass
-class Likeness:
-    """How far answers are from the CPU's: the worst of all pairs, and whom no partner was found.
-
-    Attributes:
-        pairs: objects found by both.
-        alone: objects that the CPU scores `SURE` or more and the card has not.
-        box: the worst side of a box, in pixels of the picture.
-        score: the worst score, 0..1.
-        least: the least IoU of two masks.
-    """
-
-    pairs: int = 0
-    alone: int = 0
-    box: float = 0.0
-    score: float = 0.0
-    least: float = 1.0
-
-    def add(self, one: Found, other: Found) -> None:
-        """Take in a picture's answers: the CPU's, and the card's."""
-        boxes, scores, labels, masks, _ = one
-        for row in np.flatnonzero(scores >= SURE):
-            same = np.flatnonzero(other[2] == labels[row])
-            overlap: NDArray[np.float32] = box_iou(boxes[row][None], other[0][same])[0]
-            if not len(same) or overlap.max() < _SAME:
-                self.alone += 1
-                continue
-            at = int(same[overlap.argmax()])
-            self.pairs += 1
-            self.box = max(self.box, float(np.abs(other[0][at] - boxes[row]).max()))
-            self.score = max(self.score, abs(float(other[1][at] - scores[row])))
-            here, there = masks[row] > 0.5, other[3][at] > 0.5
-            shared = int((here & there).sum()) / max(1, int((here | there).sum()))
-            self.least = min(self.least, shared)
+NOTHING = np.zeros((1, 1, 3), np.uint8)
 
 
 def judged(
     entry: Entry, chosen: Route, data: DataSet
-) -> tuple[dict[str, Any], list[Found], Segmenter]:
+) -> tuple[dict[str, Any], list[Instances], Segmenter]:
     """Mask AP by group of pictures, and what was answered for each picture."""
     segmenter = Segmenter(entry.name, open_on(entry, chosen), threshold=0.05)
-    detector, kept = runtime_detector(segmenter), []
+    kept: list[Instances] = []
 
-    def keep(image: NDArray[np.uint8]) -> Found:
-        kept.append(detector(image))
+    def keep(image: NDArray[np.uint8]) -> Instances:
+        kept.append(segmenter(image))
         return kept[-1]
 
-    report = evaluate(keep, segmenter.names, data)
+    report = evaluate(runtime_detector(keep), segmenter.names, data)
     return dict(report.groups), kept, segmenter
+
+
+def alike(
+    data: DataSet, right: Sequence[Instances], answers: Sequence[Instances]
+) -> dict[str, object]:
+    """How far answers are from those that are right, of the same pictures; see `Agreement`."""
+    one, other = iter(right), iter(answers)
+    # They are there already: a picture is no more than its name here.
+    pictures = ((str(picture.id), NOTHING) for picture in data.pictures)
+    return compare(lambda _: next(one), lambda _: next(other), pictures, score=SURE).to_json()
 
 
 def ways(model: str, folder: Path, *, rehearse: bool) -> Iterator[tuple[str, Entry, Route]]:
@@ -94,8 +69,7 @@ def ways(model: str, folder: Path, *, rehearse: bool) -> Iterator[tuple[str, Ent
     yield "CPU, float32", whole, route("cpu")
     yield "card, float32", whole, card
     if not rehearse:
-        quick = replace(card, options={**card.options, "use_tf32": "1"})
-        yield "card, float32 with TF32", whole, quick
+        yield "card, float32 with TF32", whole, with_tf32(card)
     half = entry.files.get("float16")
     if half is None:
         half = folder / "half.onnx"
@@ -115,16 +89,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     data = read(given.data, Purpose.JUDGE)
     data.pictures[:] = data.pictures[: given.pictures]
     told: dict[str, Any] = {"pictures": len(data.pictures)}
-    first: list[Found] = []
+    first: list[Instances] = []
     with tempfile.TemporaryDirectory() as folder:
         for name, entry, chosen in ways(given.model, Path(folder), rehearse=given.rehearse):
             groups, answers, segmenter = judged(entry, chosen, data)
             told[name] = {"AP": groups, "ran": repr(segmenter), "remarks": segmenter.remarks}
             if first:
-                likeness = Likeness()
-                for one, other in zip(first, answers, strict=True):
-                    likeness.add(one, other)
-                told[name]["against the CPU"] = asdict(likeness)
+                told[name]["against the CPU"] = alike(data, first, answers)
             first = first or answers
             print(f"{name}: {json.dumps(told[name])}", flush=True)  # noqa: T201 - a report
             given.out.write_text(json.dumps(told, indent=1))

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 
@@ -59,28 +60,29 @@ def test_reports_of_several_sources_are_told_together(on_a_card, tmp_path):
     assert on_a_card._reported(tmp_path, "film") == ""
 
 
-def test_answers_are_held_against_those_of_the_cpu():
-    def found(boxes, scores, labels, on):
-        masks = np.zeros((len(boxes), 4, 4), np.float32)
-        masks[:, :on] = 1.0
-        sides = np.array(boxes, np.float32).reshape(-1, 4)
-        return sides, np.array(scores, np.float32), np.array(labels, np.int64), masks, sides
-
+def test_answers_are_held_against_those_of_the_cpu(tmp_path):
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    for index in range(2):
+        mask = np.zeros((48, 64), np.uint8)
+        mask[10 : 30 + index, 12:40] = 1
+        cv2.imwrite(str(tmp_path / "masks" / f"{index}.png"), mask)
+        cv2.imwrite(str(tmp_path / "images" / f"{index}.png"), np.stack([mask * 255] * 3, 2))
+    model = tiny_models.bright(tmp_path / "bright.onnx", 100, layer=True)
+    out = tmp_path / "answers.json"
     with script("card_answers") as module:
-        likeness = module.Likeness()
-        here = found(
-            [[0, 0, 10, 10], [50, 0, 60, 10], [0, 50, 9, 60]], [0.9, 0.8, 0.4], [0, 1, 0], 4
-        )
-        likeness.add(here, here)
-        assert likeness == module.Likeness(pairs=2)
-        # Moved by half a pixel, with a mask of three rows of four; and one of another class.
-        moved = found([[0.5, 0, 10, 10], [50, 0, 60, 10]], [0.85, 0.8], [0, 0], 3)
-        likeness.add(here, moved)
-        assert (likeness.pairs, likeness.alone) == (3, 1)
-        assert (likeness.box, likeness.least) == (0.5, 0.75)
-        assert likeness.score == pytest.approx(0.05)
-        likeness.add(here, found([], [], [], 0))
-        assert likeness.alone == 3
+        given = [tmp_path, out, "--model", model, "--rehearse"]
+        assert module.main(list(map(str, given))) == 0
+    told = json.loads(out.read_text())
+    assert told.pop("pictures") == 2
+    assert list(told) == ["CPU, float32", "card, float32", "card, float16"]
+    for name, came in told.items():
+        assert came["AP"]["all"]["AP"] == pytest.approx(1.0)
+        assert ("card's place" in came["ran"]) == name.startswith("card")
+        if name.startswith("card"):
+            alike = came["against the CPU"]
+            assert (alike["matched"], alike["missing"], alike["extra"]) == (2, 0, 0)
+            assert alike["box"] <= 0.5 and alike["score"] <= 0.001 and alike["mask"] == 1.0
 
 
 @pytest.mark.slow

@@ -42,6 +42,11 @@ def stand_in() -> Route:
     )
 
 
+def with_tf32(chosen: Route) -> Route:
+    """CUDA, where it may round what it multiplies in float32 to 10 bits."""
+    return replace(chosen, options={**chosen.options, "use_tf32": "1"})
+
+
 def measure(
     folder: Path, model: str, provider: str = "auto", size: tuple[int, int] = (640, 480)
 ) -> Iterator[Figure]:
@@ -119,8 +124,7 @@ def _variants(entry: Entry, chosen: Route) -> dict[str, tuple[Entry, Route]]:
             continue
         found[told] = (Entry(entry.name, {"": path}), chosen)
         if chosen.name == "cuda" and told != "float16":
-            quick = replace(chosen, options={**chosen.options, "use_tf32": "1"})
-            found[f"{told}, with TF32"] = (found[told][0], quick)
+            found[f"{told}, with TF32"] = (found[told][0], with_tf32(chosen))
     return found
 
 

@@ -99,17 +99,7 @@ def _edited(content: memoryview) -> bytes | None:
         told = read_node(held) if number == NODE else None
         parts.append((told, tensor_head(held)[0] if number == WEIGHT else "", held, raw))
     graph = _read([told for told, *_ in parts if told], {name: at for _, name, at, _ in parts})
-    changes = {
-        id(change.node): change
-        for one in graph.nodes
-        for change in (
-            _bounded(graph, one)
-            if one.kind == "DequantizeLinear"
-            else _bounded_whole(graph, one)
-            if one.kind in _WHOLE
-            else ()
-        )
-    }
+    changes = {id(change.node): change for one in graph.nodes for change in _changes(graph, one)}
     if not changes:
         return None
     gone = {
@@ -151,6 +141,12 @@ def _read(nodes: list[Node], stored: dict[str, memoryview]) -> _Graph:
     return _Graph(nodes, stored, {name: one for one in nodes for name in one.outputs}, readers)
 
 
+def _changes(graph: _Graph, node: Node) -> list[_Change]:
+    if node.kind == "DequantizeLinear":
+        return _bounded(graph, node)
+    return _bounded_whole(graph, node) if node.kind in _WHOLE else []
+
+
 def _bounded(graph: _Graph, wide: Node) -> list[_Change]:
     """What changes for the weights that a node makes float numbers of; nothing where they fit."""
     layers = graph.readers.get(wide.outputs[0], [])
@@ -187,7 +183,8 @@ def _bounded(graph: _Graph, wide: Node) -> list[_Change]:
 
 def _bounded_whole(graph: _Graph, node: Node) -> list[_Change]:
     """What changes for a layer that takes bytes as they are; nothing where its weights fit."""
-    kind, places, bias = _WHOLE[node.kind]
+    kind, places, last = _WHOLE[node.kind]
+    bias = [at for at, name in enumerate(node.inputs) if at == last and name]
     values = graph.values(node.inputs[place] for place in places)
     if values is None or values[0].dtype != np.int8 or values[1].dtype != np.float32:
         return []
@@ -198,15 +195,13 @@ def _bounded_whole(graph: _Graph, node: Node) -> list[_Change]:
     if rows is None or zeros.any() or (each and scales.shape != rows.shape[:1]):
         return []
     found = _fitting(rows, each, _across(weights, layer))
-    biased = bias is not None and len(node.inputs) > bias and node.inputs[bias] != ""
-    biases = graph.values([node.inputs[bias]]) if biased and bias is not None else []
+    biases = graph.values(node.inputs[at] for at in bias)
     if found is None or biases is None or any(one.dtype != np.int32 for one in biases):
         return []
     fitting, factors = found
     share = factors if each else factors[0]
     made = {places[0]: _like(fitting, weights, layer), places[1]: _shrunk(scales, share)}
-    if biased and bias is not None:
-        made[bias] = _scaled(biases[0], share)
+    made |= {at: _scaled(one, share) for at, one in zip(bias, biases, strict=True)}
     return [_Change(node, made)]
 
 

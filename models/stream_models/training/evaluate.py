@@ -18,7 +18,7 @@ from faster_coco_eval.core import mask as mask_api
 from numpy.typing import NDArray
 
 from stream.inference.contract import Resize
-from stream.inference.segmenter import Segmenter
+from stream.instances import Instances
 from stream.roi import paste_mask
 from stream_models.detect import DetectConfig, Detections, detect
 from stream_models.network import MaskRCNN
@@ -98,8 +98,8 @@ def network_detector(network: MaskRCNN, config: DetectConfig, rounded: bool) -> 
     return run
 
 
-def runtime_detector(segmenter: Segmenter) -> Detector:
-    """The same through the runtime, as users run it; its threshold decides what is judged."""
+def runtime_detector(segmenter: Callable[[Image], Instances]) -> Detector:
+    """The same through a `Segmenter`, as users run it; its threshold decides what is judged."""
 
     def run(image: Image) -> Found:
         found = segmenter(image)
