@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from stream.inference.contract import Geometry, Resize
 
@@ -12,56 +15,114 @@ Size = tuple[int, int]
 OWN = 6
 """So many sizes are taken as they come: of 64 pictures of COCO, in 9 sizes, that are 59. Each needs
 memory on the card, and a second when it comes first."""
+MOST = OWN + 2
+"""Sizes in use at once: a wide and a high one more take what does not fit."""
+
+
+@dataclass(slots=True)
+class _Taken:
+    """Sizes of one policy, `MOST` at most.
+
+    Attributes:
+        own: taken as they came, or kept; what was used last comes last.
+        roomier: larger ones, for what fits none of those.
+    """
+
+    own: OrderedDict[Size, None] = field(default_factory=OrderedDict)
+    roomier: list[Size] = field(default_factory=list)
+
+    def take(self, size: Size) -> None:
+        """Has pictures of this size lie in it as they come."""
+        self.own[size] = None
+        self.own.move_to_end(size)
+        self._bound()
+
+    def place(self, size: Size, larger: Size) -> Size:
+        """The smallest size that holds this one; `larger` is one, of few."""
+        there = [*self.own, *self.roomier]
+        sizes = [one for one in there if _holds(one, size)]
+        if not sizes or len(there) < MOST:
+            sizes.append(larger)
+        found = min(sizes, key=lambda one: one[0] * one[1])
+        if found not in there:
+            self.roomier.append(found)
+            self._bound()
+        return found
+
+    def _bound(self) -> None:
+        while len(self.own) + len(self.roomier) > MOST:
+            spare = [
+                one
+                for one in self.roomier
+                if any(one != other and _holds(other, one) for other in self.roomier)
+            ]
+            if spare:
+                self.roomier.remove(spare[0])
+            else:
+                self.own.popitem(last=False)
 
 
 class Canvases:
     """The sizes of a model's input; may be used from several threads.
 
-    The first few are the model's own, as on every provider. A picture that would need one more lies
-    in one of those or, where it fits none, in one of few larger ones: its margins are wider, and
-    answers may differ a little.
-
-    Args:
-        resize: the model's own policy.
+    Of each resize policy in use, which are the model's own and those of larger and smaller views,
+    the first few are taken as they come, as on every provider. A picture that would need one more
+    lies in one of those or, where it fits none, in one of few larger ones: its margins are wider,
+    and answers may differ a little. However many shapes come, no more than `MOST` sizes of a
+    policy are in use at once.
     """
 
-    def __init__(self, resize: Resize) -> None:
-        self._resize = resize
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._own: list[Size] = []
+        self._policies: dict[Resize, _Taken] = {}
         self._widened = 0
 
-    def keep(self, size: Size) -> None:
-        """Takes pictures of this size as they come, however many others there are."""
+    @property
+    def in_use(self) -> frozenset[Size]:
+        """The sizes in which pictures lie; `MOST` of each policy at most."""
         with self._lock:
-            if size not in self._own:
-                self._own.append(size)
+            policies = self._policies.values()
+            return frozenset(one for taken in policies for one in (*taken.own, *taken.roomier))
 
-    def place(self, geometry: Geometry) -> Geometry:
-        """Where a picture lies in the input, of what the model's policy makes of it."""
-        if self._resize.mode != "shortest_edge":
-            return geometry
-        width, height = geometry.size
+    def keep(self, resize: Resize, size: Size) -> None:
+        """Takes pictures of this size as they come, however many others there are.
+
+        Of more such sizes than `MOST`, those that came last do.
+        """
         with self._lock:
-            if geometry.size in self._own:
+            self._policies.setdefault(resize, _Taken()).take(size)
+
+    def place(self, resize: Resize, geometry: Geometry) -> Geometry:
+        """Where a picture lies in the input, of what that policy makes of it."""
+        with self._lock:
+            taken = self._policies.setdefault(resize, _Taken())
+            # Of other modes all pictures are of one size.
+            few = len(taken.own) < OWN or resize.mode != "shortest_edge"
+            if few or geometry.size in taken.own:
+                taken.take(geometry.size)
                 return geometry
-            if len(self._own) < OWN:
-                self._own.append(geometry.size)
-                return geometry
-            larger = self._resize.roomier(geometry)
-            sizes = [one for one in self._own if one[0] >= width and one[1] >= height]
-            size = min([*sizes, larger.size], key=lambda one: one[0] * one[1])
-            self._widened += size != geometry.size
-        return self._resize.within(geometry, size)
+            size = taken.place(geometry.size, resize.roomier(geometry).size)
+        return resize.within(geometry, size)
+
+    def count(self, placed: Mapping[Resize, Geometry]) -> None:
+        """Counts a picture for `remark`, by the places of its views."""
+        if any(resize.geometry(*one.picture) != one for resize, one in placed.items()):
+            with self._lock:
+                self._widened += 1
 
     @property
     def remark(self) -> str:
         """What became of pictures beyond the first sizes; "" where there were none."""
         with self._lock:
-            if not self._widened:
-                return ""
-            return (
-                f"pictures of more than {OWN} shapes came, and the card plans each size of input "
-                f"anew: {self._widened} of them got wider margins, which may change answers a "
-                "little; run fewer shapes at once where that matters"
-            )
+            widened = self._widened
+        if not widened:
+            return ""
+        return (
+            f"pictures of more than {OWN} shapes came, and the card plans each size of input "
+            f"anew: {widened} of them got wider margins, which may change answers a "
+            "little; run fewer shapes at once where that matters"
+        )
+
+
+def _holds(size: Size, other: Size) -> bool:
+    return size[0] >= other[0] and size[1] >= other[1]

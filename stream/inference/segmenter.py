@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -180,10 +181,13 @@ class Segmenter:
         any_size = self._session.input_size == (None, None)
         self._views = views_of(count, self.metadata.resize, any_size=any_size)
         canvases, device = self._session.canvases, self._session.device_input
-        place = None if canvases is None else canvases.place
+        places = {
+            resize: None if canvases is None else partial(canvases.place, resize)
+            for resize, _ in self._views
+        }
         self._preprocessors = {
             resize: self._preprocessors.get(resize) or Preprocessor(resize, device, place)
-            for resize, _ in self._views
+            for resize, place in places.items()
         }
 
     def sharing(self) -> Segmenter:
@@ -237,6 +241,8 @@ class Segmenter:
     def preprocess(self, picture: Picture) -> Prepared:
         """Makes the model's input; see `__call__` for the picture and the errors."""
         made = {resize: make(picture) for resize, make in self._preprocessors.items()}
+        if self._session.canvases is not None:
+            self._session.canvases.count({resize: one.geometry for resize, one in made.items()})
         first, *others = (
             mirrored(made[resize]) if exchanged else made[resize]
             for resize, exchanged in self._views
@@ -288,11 +294,11 @@ class Segmenter:
 
         Those of other sizes are taken as before. It takes as long as opening the model; for less
         than a hundred pictures it is not worth that. On CUDA each size of input takes a second
-        when it comes first: beyond the first six, pictures of sizes that were not expected get
-        wider margins instead, and `remarks` says so.
+        when it comes first: beyond the first six of each scale of view, pictures of sizes that were
+        not expected get wider margins instead, and `remarks` says so.
         """
         for resize in self._preprocessors:
-            self._session.expect(resize.geometry(width, height).size)
+            self._session.expect(resize, resize.geometry(width, height).size)
 
     def expect_several(self, width: int, height: int) -> None:
         """Prepares for pictures of this size, in pixels, that come from several sources.

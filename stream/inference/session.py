@@ -17,7 +17,14 @@ from stream.inference.assignment import elsewhere
 from stream.inference.canvases import Canvases
 from stream.inference.catalogue import Entry, open_model
 from stream.inference.content import content
-from stream.inference.contract import INPUT, Metadata, check_tensors, fixed_size, outputs_to_read
+from stream.inference.contract import (
+    INPUT,
+    Metadata,
+    Resize,
+    check_tensors,
+    fixed_size,
+    outputs_to_read,
+)
 from stream.inference.converter import converter, obstacle
 from stream.inference.fixed_regions import with_fixed_regions
 from stream.inference.kept_compiled import through_compiled
@@ -82,10 +89,15 @@ class Session:
     canvases: Canvases | None = None
     gatherer: Gatherer | None = None
 
-    def expect(self, size: tuple[int, int]) -> None:
-        """Opens a session for inputs of this size, unless there is one."""
+    def expect(self, resize: Resize, size: tuple[int, int]) -> None:
+        """Opens a session for inputs of this size, unless there is one.
+
+        Args:
+            resize: the policy that makes pictures as large: the model's own, or a view's.
+            size: width and height, in pixels.
+        """
         if self.canvases is not None:
-            self.canvases.keep(size)
+            self.canvases.keep(resize, size)
         self.handles.expect(size)
 
     @property
@@ -186,11 +198,11 @@ def open_on(
             )
         return opened(loaded())
 
-    canvases = Canvases(resize) if chosen.plans and sides and resize.mode != "native" else None
+    canvases = Canvases() if chosen.plans and sides and resize.mode != "native" else None
     if canvases is not None and picture is not None and expected is not None:
-        canvases.keep(expected)
+        canvases.keep(resize, expected)
     opens = yielding(make) if yields and chosen.shared else make
-    handles = Handles(opens, sides, expected, each=canvases is not None)
+    handles = Handles(opens, sides, expected, canvases=canvases)
     handle = handles.first
     if said and passed is not None:
         logger.warning("%s", said)

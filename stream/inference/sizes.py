@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from stream.errors import StreamError
-from stream.inference.canvases import OWN, Size
+from stream.inference.canvases import Canvases, Size
 from stream.inference.contract import INPUT
 from stream.inference.onnx_file import read_graph
 from stream.inference.onnx_runtime import InferenceSession
@@ -18,8 +18,6 @@ logger = logging.getLogger(__name__)
 
 _KEPT = 4
 """Sizes that have a session of their own at once: each needs memory for its weights and maps."""
-_KEPT_OF_EACH = OWN + 2
-"""Likewise where every size gets one: a wide and a high one more take what does not fit."""
 
 
 def free_sides(path: Path) -> tuple[str, str] | None:
@@ -60,7 +58,7 @@ class Handles:
         sides: tuple[str, str] | None = None,
         expected: Size | None = None,
         *,
-        each: bool = False,
+        canvases: Canvases | None = None,
     ) -> None:
         """Opens the first one.
 
@@ -68,7 +66,7 @@ class Handles:
             make: opens a session whose input's sides of those names are fixed so.
             sides: the names of the input's width and height; None where none is to be fixed.
             expected: the size that is known already; None for a session that takes any.
-            each: whether every size gets a session of its own when it comes first.
+            canvases: the sizes in use, where each gets a session of its own when it comes first.
 
         Raises:
             ModelError: the model cannot be opened.
@@ -76,15 +74,19 @@ class Handles:
         """
         self._make = make
         self._sides = sides
-        self._each = each and sides is not None
+        self._canvases = None if sides is None else canvases
         self._lock = threading.Lock()
+        self._opening = threading.Lock()
         self._sized: OrderedDict[Size, InferenceSession | None] = OrderedDict()
         self._general: InferenceSession | None = None
+        self._expected = expected
         sized = None if expected is None else self.expect(expected)
         self.first = self._open() if sized is None else sized
 
     def expect(self, size: Size) -> InferenceSession | None:
         """Opens a session for inputs of this size, unless there is one.
+
+        Who asks for another that is open already does not wait for it.
 
         Returns:
             That session; None where one that takes any size has to do.
@@ -92,12 +94,29 @@ class Handles:
         if self._sides is None:
             return None
         with self._lock:
-            if size not in self._sized:
-                self._sized[size] = self._fixed(self._sides, size)
-                while len(self._sized) > (_KEPT_OF_EACH if self._each else _KEPT):
-                    self._sized.popitem(last=False)
-            self._sized.move_to_end(size)
-            return self._sized[size]
+            if size in self._sized:
+                self._sized.move_to_end(size)
+                return self._sized[size]
+        with self._opening:
+            with self._lock:
+                if size in self._sized:
+                    return self._sized[size]
+                self._make_room()
+            made = self._fixed(self._sides, size)
+            with self._lock:
+                self._sized[size] = made
+            return made
+
+    def _make_room(self) -> None:
+        """Lets go of sessions before another needs memory; the first one is held anyway."""
+        others = [one for one in self._sized if one != self._expected]
+        if self._canvases is None:
+            spare = others[: max(0, len(self._sized) + 1 - _KEPT)]
+        else:
+            used = self._canvases.in_use
+            spare = [one for one in others if one not in used]
+        for one in spare:
+            del self._sized[one]
 
     def take(self, size: Size) -> InferenceSession:
         """The session for inputs of this size.
@@ -106,11 +125,13 @@ class Handles:
             ModelError: none that takes any size can be opened.
             ProviderError: likewise.
         """
-        sized = self.expect(size) if self._each else self._sized.get(size)
+        sized = self._sized.get(size) if self._canvases is None else self.expect(size)
         return self._open() if sized is None else sized
 
     def _open(self) -> InferenceSession:
-        with self._lock:
+        if self._general is not None:
+            return self._general
+        with self._opening:
             if self._general is None:
                 self._general = self._make({})
             return self._general

@@ -14,7 +14,7 @@ import pytest
 from stream import Segmenter
 from stream.bench.gpu import stand_in
 from stream.errors import ModelError, ProviderError
-from stream.inference import canvases, engines, providers, session
+from stream.inference import engines, providers, session
 from stream.inference.assignment import assignment
 from stream.inference.card import Card
 from stream.inference.catalogue import Entry, find
@@ -87,85 +87,6 @@ def test_equal_constants_stay_apart_on_a_card(
 
     assert twice(route("cpu")) == ["Slice"]
     assert twice(card) == []
-
-
-SHAPES = Resize("shortest_edge", shortest=48, longest=96, multiple_of=8, interpolation="area")
-
-
-def shaped_frame(width: int, height: int) -> av.VideoFrame:
-    picture = np.zeros((height, width, 3), np.uint8)
-    picture[40:160, 80:200] = 255
-    return av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
-
-
-def test_pictures_of_a_few_shapes_are_answered_as_on_the_cpu(tmp_path: Path) -> None:
-    path = tiny_models.bright(tmp_path / "b.onnx", 100, tiny_models.metadata(SHAPES))
-    opened = open_on(find(path), stand_in(), throughput=True)
-    there, here = Segmenter("tiny", opened), Segmenter.load(path, "cpu")
-    shapes = [(640, 480), (480, 640), (640, 360), (360, 640), (600, 400), (400, 400)]
-    with ThreadPoolExecutor(4) as pool:
-        prepared = list(pool.map(lambda shape: there.preprocess(shaped_frame(*shape)), 2 * shapes))
-    for shape, one in zip(2 * shapes, prepared, strict=True):
-        exact = here.preprocess(shaped_frame(*shape))
-        assert one.geometry == exact.geometry
-        away = one.pixels().astype(int) - exact.pixels()
-        assert np.abs(away).max() <= 3
-        found = there.postprocess(there.infer(one), one)
-        wanted = here(shaped_frame(*shape))
-        assert np.abs(found.boxes - wanted.boxes).max() <= 0.5
-    assert len({one.geometry.size for one in prepared}) == canvases.OWN == len(shapes)
-    assert there.remarks == ()
-
-
-def test_pictures_of_many_shapes_open_few_sessions_and_that_is_said(tmp_path: Path) -> None:
-    path = tiny_models.bright(tmp_path / "b.onnx", 100, tiny_models.metadata(SHAPES))
-    opened = open_on(find(path), stand_in())
-    there, here = Segmenter("tiny", opened), Segmenter.load(path, "cpu")
-    sizes, widened = set(), 0
-    for step in range(30):
-        frame = shaped_frame(320 + 16 * step, 320 + 16 * ((7 * step) % 30))
-        prepared = there.preprocess(frame)
-        sizes.add(prepared.geometry.size)
-        widened += prepared.geometry != SHAPES.geometry(frame.width, frame.height)
-        assert prepared.pixels().shape[1:3] == prepared.geometry.size[::-1]
-        found = there.postprocess(there.infer(prepared), prepared)
-        assert np.abs(found.boxes - here(frame).boxes).max() <= 0.5
-    assert len(sizes) <= canvases.OWN + 2 and len(opened.handles._sized) <= canvases.OWN + 2
-    (remark,) = there.remarks
-    assert widened > 0 and f": {widened} of them got wider margins" in remark
-    # Some fit into what is there already.
-    assert sizes & {SHAPES.geometry(320, 320).size}
-
-
-def test_a_film_has_no_wider_margins_than_on_the_cpu(tmp_path: Path) -> None:
-    path = tiny_models.bright(tmp_path / "b.onnx", 100, tiny_models.metadata(SHAPES))
-    film, known = (640, 480), (64, 48)
-    there = Segmenter("tiny", open_on(find(path), stand_in(), picture=film))
-    late = Segmenter("tiny", open_on(find(path), stand_in()))
-    for width in range(400, 800, 20):  # photos first
-        for one in (there, late):
-            one.preprocess(av.VideoFrame(400, width, "yuv420p"))
-    assert there.preprocess(av.VideoFrame(*film, "yuv420p")).geometry.size == known
-    assert late.preprocess(av.VideoFrame(*film, "yuv420p")).geometry.size != known
-    late.expect(*film)
-    assert late.preprocess(av.VideoFrame(*film, "yuv420p")).geometry.size == known
-
-
-@pytest.mark.parametrize("anchor", ["corner", "centre"])
-def test_the_smallest_canvas_that_holds_a_picture_is_taken(anchor: str) -> None:
-    resize = replace(SHAPES, anchor=anchor)  # type: ignore[arg-type]
-    few = canvases.Canvases(resize)
-    own = [(48, 48), (96, 48), (48, 96), (64, 48), (80, 48), (48, 64)]
-    for size in own:
-        few.keep(size)
-    for picture, wanted in (((470, 400), (64, 48)), ((400, 470), (48, 64)), ((700, 400), (96, 48))):
-        exact = resize.geometry(*picture)
-        placed = few.place(exact)
-        assert placed.size == wanted and exact.size not in own
-        assert placed.content == exact.content and placed.picture == picture
-        room = [a - b for a, b in zip(placed.size, exact.content, strict=True)]
-        middle = tuple(left // 2 for left in room)
-        assert placed.offset == (middle if anchor == "centre" else (0, 0))
 
 
 def test_four_are_under_way(tmp_path: Path, open_there: Opener) -> None:

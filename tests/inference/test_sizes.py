@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import stream
 from stream import Segmenter
 from stream.errors import ProviderError
 from stream.inference import session as sessions
+from stream.inference.canvases import MOST, Canvases
 from stream.inference.contract import Resize
 from stream.inference.sizes import Handles, free_sides
 from tests import tiny_models
@@ -59,6 +62,38 @@ def test_sizes_that_nobody_uses_any_more_are_let_go_of() -> None:
         handles.expect((32, 32))
     sized = [side for side in range(32, 224, 32) if handles.take((side, side)) != {}]
     assert sized == [32, 128, 160, 192]
+
+
+def test_where_each_size_has_a_session_those_in_use_are_kept() -> None:
+    opened, canvases = Opened(), Canvases()
+    handles = Handles(opened, ("width", "height"), (640, 384), canvases=canvases)
+    sides = range(32, 32 * (MOST + 4), 32)
+    for side in (*sides, *sides[-MOST:]):
+        canvases.keep(ANY, (side, side))
+        assert handles.take((side, side)) == {"width": side, "height": side}
+    assert handles.take((640, 384)) is handles.first
+    assert len(opened.fixed) == 1 + len(sides)
+    assert len(handles._sized) == MOST + 1
+
+
+def test_nobody_waits_while_a_session_is_opened_for_others() -> None:
+    known, other = (64, 48), (96, 48)
+    begun, going_on = threading.Event(), threading.Event()
+
+    def make(fixed: Mapping[str, int]) -> Any:
+        if fixed["width"] == other[0]:
+            begun.set()
+            assert going_on.wait(60)
+        return dict(fixed)
+
+    handles = Handles(make, ("width", "height"), known, canvases=Canvases())
+    with ThreadPoolExecutor(2) as pool:
+        opening = [pool.submit(handles.take, other) for _ in range(2)]
+        assert begun.wait(60)
+        assert handles.take(known) is handles.first
+        going_on.set()
+        first, second = (one.result(60) for one in opening)
+    assert first is second, "it is opened once"
 
 
 def test_a_size_that_a_provider_refuses_is_taken_as_any_other() -> None:
