@@ -16,7 +16,7 @@ from stream.inference.onnx_runtime import DeviceTensor, InferenceSession, Runtim
 from stream.types import Array
 
 _KEPT = 4
-"""Films of so many shapes have their parameters ready on the device."""
+"""Films of so many shapes have their parameters ready on the device, for all their views."""
 
 
 class DeviceInput:
@@ -54,7 +54,7 @@ class DeviceInput:
         self._padding = padding
         self._label = label
         self._lock = threading.Lock()
-        self._parameters: OrderedDict[tuple[Layout, Geometry], dict[str, DeviceTensor]]
+        self._parameters: OrderedDict[Layout, dict[Geometry, dict[str, DeviceTensor]]]
         self._parameters = OrderedDict()
         self._refused: list[str] = []
         for pixels in ("yuv420p", "yuv420p10le"):
@@ -98,17 +98,17 @@ class DeviceInput:
             ) from error
 
     def _prepared(self, layout: Layout, geometry: Geometry) -> dict[str, DeviceTensor]:
-        key = (layout, geometry)
         with self._lock:
-            found = self._parameters.get(key)
+            views = self._parameters.setdefault(layout, {})
+            self._parameters.move_to_end(layout)
+            while len(self._parameters) > _KEPT:
+                self._parameters.popitem(last=False)
+            found = views.get(geometry)
             if found is None:
                 make = self._runtime.OrtValue.ortvalue_from_numpy
                 values = parameters(layout, geometry, self._padding)
                 found = {name: make(value, self._memory, 0) for name, value in values.items()}
-                self._parameters[key] = found
-            self._parameters.move_to_end(key)
-            while len(self._parameters) > _KEPT:
-                self._parameters.popitem(last=False)
+                views[geometry] = found
         return found
 
 

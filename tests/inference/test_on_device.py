@@ -14,14 +14,16 @@ import pytest
 from stream import Segmenter
 from stream.bench.gpu import stand_in
 from stream.errors import ModelError, ProviderError
-from stream.inference import engines, providers, session
+from stream.inference import engines, on_device, providers, session
 from stream.inference.assignment import assignment
 from stream.inference.card import Card
 from stream.inference.catalogue import Entry, find
 from stream.inference.contract import Resize
+from stream.inference.converter import parameters
 from stream.inference.providers import Route, route
 from stream.inference.session import open_on
 from tests import tiny_models
+from tests.inference.test_canvases import SHAPES
 from tests.inference.test_converter import coffee
 
 Opener = Callable[[Path], Segmenter]
@@ -178,6 +180,24 @@ def test_parameters_are_kept_for_a_few_shapes_only(tmp_path: Path, open_there: O
     for width in range(16, 48, 2):
         there.preprocess(coffee("yuv420p", width, 16))
     assert len(there._session.device_input._parameters) == 4
+
+
+def test_all_views_of_a_few_films_have_their_parameters_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    def watched(*told: object) -> dict[str, np.ndarray]:
+        made.append(told)
+        return parameters(*told)  # type: ignore[arg-type]
+
+    path = tiny_models.bright(tmp_path / "b.onnx", 100, tiny_models.metadata(SHAPES))
+    there = Segmenter("tiny", open_on(find(path), stand_in()), views=6)
+    monkeypatch.setattr(on_device, "parameters", watched)
+    for _ in range(3):
+        for width in (320, 400, 480, 640):
+            there.preprocess(av.VideoFrame(width, 320, "yuv420p"))
+    assert len(made) == 4 * 3
 
 
 def test_live_runs_have_one_under_way(tmp_path: Path, chosen: Route) -> None:
