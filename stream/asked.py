@@ -164,4 +164,6 @@ def suited(
         own.classes = asked.classes
     if given.get("views") is not None:
         own.views = asked.views
+    if asked.input_size is not None:
+        own.input_size = asked.input_size
     return own

@@ -21,6 +21,7 @@ class OpenKeywords(TypedDict, total=False):
     classes: Sequence[str] | str | None
     every: int | str | None
     views: int
+    input_size: int | None
     start: float | str | None
     end: float | str | None
     limit: int | None

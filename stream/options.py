@@ -99,6 +99,15 @@ class ModelOptions:
         low=1,
         high=6,
     )
+    input_size: int | None = option(
+        None,
+        "The shorter side of what the model sees, in pixels: larger finds what is small or far and "
+        "takes longer, smaller is quicker. For models that take any size.",
+        said="the model's own, 384 for the bundled one",
+        metavar="PIXELS",
+        low=64,
+        high=2048,
+    )
 
 
 @dataclass(frozen=True, slots=True)

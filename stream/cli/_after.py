@@ -75,7 +75,9 @@ def advice(report: RunReport, model: ModelOptions, *, live: bool) -> str:
     ways += ["fewer --views"] if model.views > 1 else []
     if Path(report.model).suffix == ".onnx":  # one of the user's own, exported by us
         ways += [] if report.precision == "int8" else ["an int8 model (`stream export quantize`)"]
-        ways.append("a smaller --size when the model is exported")
+        ways.append("a smaller --input-size, or --size when the model is exported")
+    elif model.input_size:
+        ways.append("a smaller --input-size")
     if not ways:
         return ""
     rest = f"{', '.join(ways[:-1])} or " if ways[1:] else ""

@@ -21,6 +21,7 @@ import json
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
 from typing import Literal, get_args
 
 from stream.errors import ModelError
@@ -173,6 +174,29 @@ class Resize:
                 (size[1] - geometry.content[1]) // 2,
             )
         return replace(geometry, size=size, offset=offset)
+
+    @property
+    def shorter_side(self) -> int:
+        """Of what the model sees, in pixels, where the policy says it; 0 for `native`."""
+        return self.shortest or min(self.width, self.height)
+
+    def scaled(self, scale: Fraction) -> Resize:
+        """The policy for so many times as large inputs, whose sides the multiple divides."""
+
+        def side(pixels: int) -> int:
+            if not pixels:
+                return 0
+            return max(1, round(pixels * scale / self.multiple_of)) * self.multiple_of
+
+        if scale == 1:
+            return self
+        return replace(
+            self,
+            shortest=side(self.shortest),
+            longest=side(self.longest),
+            width=side(self.width),
+            height=side(self.height),
+        )
 
     def _round(self, value: float) -> int:
         # A scaled edge that should be whole may come out as 799.9999999.

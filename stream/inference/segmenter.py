@@ -22,7 +22,7 @@ from stream.inference.preprocess import Picture, Prepared, Preprocessor
 from stream.inference.providers import ProviderName, check_name
 from stream.inference.session import Session, open_session
 from stream.inference.upright import quarter_turns, turned_back, upright
-from stream.inference.views import Seen, joined, mirrored
+from stream.inference.views import Seen, at_size, joined, mirrored
 from stream.inference.views import views as views_of
 from stream.instances import UNSURE, Instances
 
@@ -54,6 +54,7 @@ class Segmenter:
         mask_threshold: float | None = None,
         classes: Sequence[str] | str | None = None,
         views: int = 1,
+        input_size: int | None = None,
     ) -> None:
         """Use `Segmenter.load`."""
         metadata = session.metadata
@@ -63,6 +64,7 @@ class Segmenter:
         self._session = session
         self._classes = None if classes is None else class_indices(classes, metadata.names)
         self._preprocessors = dict[Resize, Preprocessor]()
+        self._resize = self._at(input_size)
         self.views = views
         self._outputs = outputs_to_read([output.name for output in session.handle.get_outputs()])
 
@@ -80,6 +82,7 @@ class Segmenter:
         picture_size: tuple[int, int] | None = None,
         yields: bool = False,
         views: int = 1,
+        input_size: int | None = None,
     ) -> Segmenter:
         """Opens a model.
 
@@ -100,12 +103,14 @@ class Segmenter:
             views: how often each picture is looked at: as it is, mirrored, larger, larger and
                 mirrored, smaller, smaller and mirrored. What is found is joined: better masks and
                 fewer mistakes; 2 take twice as long, 4 five times, 6 seven times.
+            input_size: the shorter side of what the model sees, in pixels; None for its own.
+                Larger finds what is small or far, and takes longer.
 
         Raises:
             ModelError: there is no such model, or the file cannot be used.
             ProviderError: the provider asked for cannot be used here.
-            UsageError: an unknown provider or class, a threshold out of range, or more views than
-                the model can have.
+            UsageError: an unknown provider or class, a threshold out of range, or more views or
+                another input size than the model can have.
         """
         if threads is not None and threads < 1:
             raise UsageError(f"the number of threads must be at least 1, not {threads}")
@@ -116,6 +121,7 @@ class Segmenter:
             throughput=throughput,
             picture=picture_size,
             yields=yields,
+            input_size=input_size,
         )
         made = cls(
             str(model),
@@ -124,6 +130,7 @@ class Segmenter:
             mask_threshold=mask_threshold,
             classes=classes,
             views=views,
+            input_size=input_size,
         )
         if picture_size is not None and views > 1:
             made.expect(*picture_size)
@@ -178,8 +185,7 @@ class Segmenter:
 
     @views.setter
     def views(self, count: int) -> None:
-        any_size = self._session.input_size == (None, None)
-        self._views = views_of(count, self.metadata.resize, any_size=any_size)
+        self._views = views_of(count, self._resize, any_size=self._any_size)
         canvases, device = self._session.canvases, self._session.device_input
         places = {
             resize: None if canvases is None else partial(canvases.place, resize)
@@ -190,8 +196,32 @@ class Segmenter:
             for resize, place in places.items()
         }
 
+    @property
+    def input_size(self) -> int | None:
+        """The shorter side of what the model sees, in pixels; None where pictures say it.
+
+        May be changed between pictures, None for the model's own; it becomes the nearest that the
+        model can have.
+
+        Raises:
+            UsageError: out of range, or the model has one size, when set.
+        """
+        return self._resize.shorter_side or None
+
+    @input_size.setter
+    def input_size(self, side: int | None) -> None:
+        self._resize = self._at(side)
+        self.views = self.views
+
+    def _at(self, side: int | None) -> Resize:
+        return at_size(side, self.metadata.resize, any_size=self._any_size)
+
+    @property
+    def _any_size(self) -> bool:
+        return self._session.input_size == (None, None)
+
     def sharing(self) -> Segmenter:
-        """The same loaded model, with thresholds, classes and views of its own."""
+        """The same loaded model, with thresholds, classes, views and input size of its own."""
         return copy(self)
 
     @property
@@ -307,7 +337,7 @@ class Segmenter:
         seconds; `remarks` says what came of it. Elsewhere this does nothing.
         """
         if self.gatherer is not None:
-            size = self.metadata.resize.geometry(width, height).size
+            size = self._resize.geometry(width, height).size
             self.gatherer.batches.prepare(size)
 
     def warm_up(self, width: int, height: int) -> float:

@@ -44,6 +44,7 @@ from stream.inference.providers import (
 )
 from stream.inference.session_options import session_options
 from stream.inference.sizes import Handles, free_sides
+from stream.inference.views import at_size
 from stream.inference.yielding import yielding
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def open_session(
     throughput: bool = False,
     picture: tuple[int, int] | None = None,
     yields: bool = False,
+    input_size: int | None = None,
 ) -> Session:
     """Opens a model on the provider asked for, or on the first that works for `auto`.
 
@@ -124,6 +126,7 @@ def open_session(
         throughput: share the threads out to several inferences at once.
         picture: width and height of the pictures that will come, where they are known.
         yields: on a CPU, let everything else go first; see `stream.inference.yielding`.
+        input_size: the shorter side of what the model will see, in pixels; None for its own.
 
     Raises:
         ModelError: the model breaks the contract or cannot be opened anywhere.
@@ -131,17 +134,23 @@ def open_session(
     """
     if provider != "auto":
         try:
-            return open_on(entry, route(provider), threads, throughput, None, picture, yields)
+            return open_on(
+                entry, route(provider), threads, throughput, None, picture, yields, input_size
+            )
         except ProviderError as error:
             raise ProviderError(f"{LABELS[provider]} cannot be used here: {error}") from error
     passed: dict[str, list[str]] = {}
     for name in AUTO_ORDER[:-1]:
         try:
-            return open_on(entry, route(name), threads, throughput, passed, picture, yields)
+            return open_on(
+                entry, route(name), threads, throughput, passed, picture, yields, input_size
+            )
         except ProviderError as error:
             cause = error.cause if isinstance(error, UnavailableError) else str(error)
             passed.setdefault(cause, []).append(LABELS[name])
-    return open_on(entry, route(AUTO_ORDER[-1]), threads, throughput, passed, picture, yields)
+    return open_on(
+        entry, route(AUTO_ORDER[-1]), threads, throughput, passed, picture, yields, input_size
+    )
 
 
 def open_on(
@@ -152,12 +161,14 @@ def open_on(
     passed: Mapping[str, Sequence[str]] | None = None,
     picture: tuple[int, int] | None = None,
     yields: bool = False,
+    input_size: int | None = None,
 ) -> Session:
     """Opens a model on one provider; `passed` are those that `auto` tried before, by the cause.
 
     Raises:
         ModelError: the model breaks the contract or cannot be opened there.
         ProviderError: the provider cannot run it.
+        UsageError: an input size that it cannot have.
     """
     path = entry.pick(chosen.precisions)
     _, metadata = open_model(path)
@@ -175,7 +186,8 @@ def open_on(
     if said and passed is None:
         logger.warning("%s", said)
     sides = free_sides(path) if chosen.shared is not None or chosen.plans else None
-    resize = metadata.resize
+    # Whether the model can have that size is seen below, once it is open.
+    resize = at_size(input_size, metadata.resize, any_size=True)
     expected = None if picture is None else resize.geometry(*picture).size
     if expected is None and chosen.plans:
         expected = resize.geometry(4, 3).size
@@ -209,7 +221,7 @@ def open_on(
     try:
         check_tensors(_nodes(handle.get_inputs()), _nodes(handle.get_outputs()))
         shape = next(one.shape for one in handle.get_inputs() if one.name == INPUT)
-        size = (None, None) if sides is not None else fixed_size(shape, resize)
+        size = (None, None) if sides is not None else fixed_size(shape, metadata.resize)
     except ModelError as error:
         raise ModelError(f"the model {str(path)!r} cannot be used: {error}") from error
     remarks = elsewhere(handle, chosen)

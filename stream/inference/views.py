@@ -16,7 +16,7 @@ Boxes are joined as in Solovyev et al., "Weighted boxes fusion", 2021, one of ea
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 import cv2
@@ -67,12 +67,48 @@ VIEWS = tuple(
 """In the order in which they are taken."""
 
 
+LEAST_SIDE, LONGEST_SIDE = 64, 2048
+"""Of an input's shorter side, in pixels."""
+
+
+def at_size(side: int | None, resize: Resize, *, any_size: bool) -> Resize:
+    """How a picture is resized for an input whose shorter side is that, or nearly.
+
+    Args:
+        side: in pixels, rounded to what the policy's multiple divides; None for the model's own.
+        resize: the model's own policy.
+        any_size: whether the model takes inputs of any size.
+
+    Raises:
+        UsageError: the model has one size, or it is out of range.
+    """
+    if side is None:
+        return resize
+    if not LEAST_SIDE <= side <= LONGEST_SIDE:
+        raise UsageError(
+            f"an input's shorter side has {LEAST_SIDE} to {LONGEST_SIDE} pixels, not {side}"
+        )
+    if resize.mode == "native":
+        raise UsageError(
+            "the model resizes pictures itself, to a size that was chosen when it was exported: "
+            "export it with another --size, or without --exact"
+        )
+    own = resize.shorter_side
+    scaled = resize.scaled(Fraction(side, own))
+    if not any_size and scaled != resize:
+        raise UsageError(
+            f"the model takes its pictures at one size, with a shorter side of {own} pixels: "
+            "export it with another --size"
+        )
+    return scaled
+
+
 def views(count: int, resize: Resize, *, any_size: bool) -> tuple[tuple[Resize, bool], ...]:
     """The first views of those there are: how each is resized, and whether it is mirrored.
 
     Args:
         count: of views, from 1 on.
-        resize: the model's own policy, which the first view follows.
+        resize: the policy that the first view follows.
         any_size: whether the model takes inputs of any size.
 
     Raises:
@@ -86,23 +122,7 @@ def views(count: int, resize: Resize, *, any_size: bool) -> tuple[tuple[Resize, 
             "the model takes its pictures at one size, so that there are two views at most: as "
             "they are, and mirrored"
         )
-    return tuple((_resized(resize, one.scale), one.mirrored) for one in VIEWS[:count])
-
-
-def _resized(resize: Resize, scale: Fraction) -> Resize:
-    def side(pixels: int) -> int:
-        multiple = resize.multiple_of
-        return max(1, round(pixels * scale / multiple)) * multiple
-
-    if scale == 1:
-        return resize
-    return replace(
-        resize,
-        shortest=side(resize.shortest) if resize.shortest else 0,
-        longest=side(resize.longest) if resize.longest else 0,
-        width=side(resize.width) if resize.width else 0,
-        height=side(resize.height) if resize.height else 0,
-    )
+    return tuple((resize.scaled(one.scale), one.mirrored) for one in VIEWS[:count])
 
 
 def mirrored(prepared: Prepared) -> Prepared:

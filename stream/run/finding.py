@@ -54,6 +54,7 @@ def load_segmenter(
         picture_size=None if info is None or info.pictures else (info.width, info.height),
         yields=yields,
         views=options.views,
+        input_size=options.input_size,
     )
 
 

@@ -32,9 +32,10 @@ def records_of(plan: RunPlan, *, live: bool) -> Path | None:
     if live:
         raise UsageError("--from paints footage that was recorded of; a live source has no records")
     usual = ModelOptions()
-    for name in ("model", "provider", "every", "views"):
+    for name in ("model", "provider", "every", "views", "input_size"):
         if getattr(plan.model, name) != getattr(usual, name):
-            raise UsageError(f"--from paints without the model; leave out --{name}")
+            option = name.replace("_", "-")
+            raise UsageError(f"--from paints without the model; leave out --{option}")
     path = plan.source.place(path)
     if not path.is_file():
         raise UsageError(f"there are no records {path}")

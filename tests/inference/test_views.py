@@ -18,7 +18,7 @@ from stream.inference import session as sessions
 from stream.inference.contract import Geometry, Resize
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
-from stream.inference.views import VIEWS, Seen, joined, mirrored, views
+from stream.inference.views import VIEWS, Seen, at_size, joined, mirrored, views
 from tests import tiny_models
 from tests.inference.test_segmenter import RESIZES, square
 from tests.media import make_clip
@@ -26,6 +26,7 @@ from tests.tiny_models import metadata
 
 WIDTH, HEIGHT = 640, 480
 ANY = Resize("shortest_edge", shortest=240, longest=400, multiple_of=32)
+SIDES = ("shortest", "longest", "width", "height")
 
 
 def placed(resize: Resize, turned: bool) -> Prepared:
@@ -266,3 +267,87 @@ def test_a_loaded_segmenter_takes_the_views_of_a_call(tmp_path: Path) -> None:
     assert segmenter.views == 1
     with pytest.raises(UsageError, match="views"):
         stream.open(clip, segmenter=segmenter, views=7)
+
+
+@given(st.integers(64, 2048), st.sampled_from((1, 32, 64)))
+def test_an_input_is_as_large_as_asked(side: int, multiple: int) -> None:
+    for policy in (
+        Resize("shortest_edge", shortest=384, longest=626, multiple_of=multiple),
+        Resize("letterbox", width=640, height=384, multiple_of=multiple),
+        Resize("stretch", width=384, height=640, multiple_of=multiple),
+    ):
+        found = at_size(side, policy, any_size=True)
+        assert abs(found.shorter_side - side) <= multiple / 2
+        if side != 384:
+            assert found.shorter_side % multiple == 0
+        assert min(found.geometry(500, 400).size) <= found.shorter_side + multiple
+        assert replace(found, **{name: getattr(policy, name) for name in SIDES}) == policy
+    assert at_size(None, ANY, any_size=False) is ANY
+
+
+def test_sizes_that_an_input_cannot_have_are_refused() -> None:
+    for side in (63, 2049, 0, -5):
+        with pytest.raises(UsageError, match="64 to 2048 pixels"):
+            at_size(side, ANY, any_size=True)
+    with pytest.raises(UsageError, match="at one size, with a shorter side of 240"):
+        at_size(320, ANY, any_size=False)
+    assert at_size(240, ANY, any_size=False) == ANY
+    with pytest.raises(UsageError, match="resizes pictures itself"):
+        at_size(320, Resize("native"), any_size=True)
+
+
+@pytest.mark.parametrize("resize", RESIZES, ids=lambda r: f"{r.mode}-{r.interpolation}-{r.anchor}")
+def test_objects_are_where_they_are_at_every_input_size(tmp_path: Path, resize: Resize) -> None:
+    path = tiny_models.bright(tmp_path / "bright.onnx", 100, metadata(resize))
+    if resize.mode == "native":
+        with pytest.raises(UsageError, match="resizes pictures itself"):
+            Segmenter.load(path, "cpu", input_size=128)
+        return
+    segmenter = Segmenter.load(path, "cpu")
+    own = segmenter.input_size
+    assert own is not None
+    for side in (own * 2, own // 2):
+        other = Segmenter.load(path, "cpu", input_size=side, views=2)
+        segmenter.input_size = side
+        for one in (segmenter, other):
+            assert one.input_size == other.input_size
+            assert min(one.preprocess(square(0, 0, 9)).geometry.size) >= one.input_size * 0.5
+            found = one(square(100, 60, 80))
+            np.testing.assert_allclose(found.boxes, [[100, 60, 180, 140]], atol=12)
+    segmenter.input_size = None
+    assert segmenter.input_size == own
+
+
+def test_a_model_of_one_size_keeps_it(tmp_path: Path) -> None:
+    path = tiny_models.constant(tmp_path / "m.onnx", [[8, 8, 32, 32]], size=(64, 48))
+    with pytest.raises(UsageError, match="at one size, with a shorter side of 48"):
+        Segmenter.load(path, "cpu", input_size=96)
+    segmenter = Segmenter.load(path, "cpu")
+    assert segmenter.input_size == 48
+    with pytest.raises(UsageError, match="at one size"):
+        segmenter.input_size = 96
+    assert segmenter.input_size == 48
+
+
+def test_a_session_is_opened_for_the_size_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[dict[str, int]] = []
+    create = sessions.create
+
+    def watched(*arguments: object, **others: object) -> object:
+        opened.append(others["fixed"])  # type: ignore[arg-type]
+        return create(*arguments, **others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sessions, "create", watched)
+    model = tiny_models.bright(tmp_path / "b.onnx", 100, metadata(ANY))
+    clip = make_clip(tmp_path / "clip.mp4", size=(128, 64), frames=4)
+    stream.process(clip, tmp_path / "out.mp4", model=model, provider="cpu", input_size=320)
+    assert [one.get("width") for one in opened] == [544]
+    # What is loaded already is looked through at the size of the call, and keeps its own.
+    segmenter = Segmenter.load(model, "cpu")
+    with stream.open(clip, segmenter=segmenter, input_size=320) as video:
+        assert len(list(video)) == 4
+    assert segmenter.input_size == 240
+    with pytest.raises(UsageError, match="64 to 2048"):
+        stream.open(clip, segmenter=segmenter, input_size=9)

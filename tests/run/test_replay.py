@@ -198,6 +198,7 @@ def test_what_makes_no_sense_is_one_sentence(clip, recorded, model, tmp_path):
     for how, sentence in (
         ({"model": model}, "leave out model"),
         ({"views": 2}, "leave out views"),
+        ({"input_size": 512}, "leave out input_size"),
         ({"every": 2}, "leave out every"),
         ({"classes": "zebra"}, "has no class 'zebra'; it has person"),
         ({"from_records": tmp_path / "none.ndjson"}, "there are no records"),
