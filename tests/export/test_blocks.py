@@ -95,6 +95,29 @@ def test_a_resized_pictures_size_is_none_that_only_data_decide(way):
     assert torch.equal(program.module()(small), Resized()(small))
 
 
+def test_the_padding_of_any_size_of_picture_can_be_exported():
+    """Of what a negative side leaves over PyTorch 2.11 knows no limits; nor does 2.14 in a graph as
+    small as this."""
+
+    class Padded(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.pixels = blocks.Pixels([0.0] * 3, [1.0] * 3, multiple_of=32)
+            self.layer = torch.nn.Conv2d(3, 1, 3)
+
+        def forward(self, planes):
+            return self.layer(self.pixels.pad(planes))
+
+    sides = {2: torch.export.Dim("height"), 3: torch.export.Dim("width")}
+    planes = torch.zeros(1, 3, 240, 320)
+    module = Padded()
+    program = torch.export.export(module, (planes,), dynamic_shapes=(sides,), strict=False)
+    for height, width in ((33, 64), (64, 95)):
+        small = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(4))
+        assert torch.equal(program.module()(small), module(small))
+        assert module.pixels.pad(small).shape[2:] == (64, 64 if width == 64 else 96)
+
+
 def assert_near(found: torch.Tensor, expected: torch.Tensor, reach: int) -> None:
     """Values of 0..1 that were sampled at positions of up to `reach` pixels, in float32.
 
