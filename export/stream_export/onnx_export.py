@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import logging
 import warnings
@@ -22,6 +21,7 @@ from stream.errors import ModelError, first_line
 from stream.inference.contract import INPUT, OUTPUTS, Metadata
 from stream.version import __version__
 from stream_export.blocks import TRANSLATIONS
+from stream_export.copies import on_cpu
 from stream_export.metadata import check_contract, write_metadata
 
 OPSET = 18
@@ -46,7 +46,7 @@ def export_module(
 
     Args:
         module: takes uint8 [1, H, W, 3] and returns the contract's boxes, scores, labels and
-            masks, in this order; put in evaluation mode here.
+            masks, in this order; in any mode and on any device, and left so.
         metadata: written into the model.
         height: of the example picture, pixels, and of every picture unless `dynamic`.
         width: likewise.
@@ -60,12 +60,12 @@ def export_module(
     Raises:
         ModelError: the module cannot be exported, or breaks the contract.
     """
-    image = torch.zeros((1, height, width, 3), dtype=torch.uint8)
+    image = torch.zeros((1, height, width, 3), dtype=torch.uint8, device="cpu")
     dims: dict[int, object] = {}
     if dynamic:
         dims = {1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
-    module = foldable(copy.deepcopy(module)).eval()
-    with torch.no_grad(), quiet(), _in_one_sentence():
+    module = foldable(on_cpu(module)).eval()
+    with torch.no_grad(), torch.device("cpu"), quiet(), _in_one_sentence():
         program = torch.onnx.export(
             _Named(module),
             (image,),

@@ -15,6 +15,7 @@ from onnx import numpy_helper
 
 from stream.errors import ModelError
 from stream.inference.contract import MASK_BOXES, OUTPUTS, Metadata
+from stream_export.copies import on_cpu
 from stream_export.onnx_export import export_module
 from stream_export.tools.quantize import quantize_model
 from stream_models.detect import DetectConfig, Detector
@@ -41,7 +42,7 @@ def to_onnx(
 ) -> onnx.ModelProto:
     """The network as a float32 model of the contract that answers with the classes `keep`."""
     kept = [network.config.names.index(name) for name in keep]
-    module = Detector(network.cpu().eval(), config, kept)
+    module = Detector(on_cpu(network), config, kept)
     metadata = dataclasses.replace(metadata, names=tuple(keep), precision="float32")
     model = export_module(
         module,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stream.errors import UsageError
+from stream.errors import ModelError, UsageError
 from stream.inference.contract import Metadata
 from stream_export.checkpoints.pickles import Content
 from stream_export.checkpoints.settings import Setting
@@ -123,7 +123,8 @@ def convert(
     """Converts any `torchvision.models.detection.MaskRCNN`, also one built by hand.
 
     Args:
-        model: in any mode; its own thresholds hold where none are given.
+        model: in any mode, on any device, in any precision, and left so; its own thresholds hold
+            where none are given. What is wrapped for several cards or compiled is taken out.
         names: of the classes, without background.
         size: "800/1333" or "640x384", see `parse_size`.
         exact: whether the graph resizes the picture as torchvision does, for a shortest edge;
@@ -140,26 +141,31 @@ def convert(
         A model that keeps the contract.
 
     Raises:
-        ModelError: it cannot be exported.
-        UsageError: a size that makes no sense.
+        ModelError: it is no Mask R-CNN of torchvision's, or cannot be exported.
+        UsageError: a size that makes no sense, or names of more or fewer classes than it has.
     """
     need_extra()
+    import torch
+
     from stream_export.converters.torchvision.form import TorchvisionForm
+    from stream_export.copies import on_cpu
     from stream_export.onnx_export import export_module
 
-    model = model.eval()
+    model = on_cpu(_bare(model, names))
     resize = parse_size(size, in_graph=exact)
     first, second = edges_of(size)
     letterbox = resize.mode == "letterbox"
     if not letterbox:
         model.transform.min_size, model.transform.max_size = (first,), second
-    form = TorchvisionForm(
-        model,
-        detections=detections,
-        proposals=proposals,
-        score=score,
-        native=resize.mode == "native",
-    )
+    # Whoever works on a card may have made it the place where PyTorch puts all that is new.
+    with torch.device("cpu"):
+        form = TorchvisionForm(
+            model,
+            detections=detections,
+            proposals=proposals,
+            score=score,
+            native=resize.mode == "native",
+        )
     metadata = Metadata(
         names=names,
         resize=resize,
@@ -182,6 +188,28 @@ def convert(
         }
     )
     return exported
+
+
+def _bare(model: MaskRCNN, names: tuple[str, ...]) -> MaskRCNN:
+    """The Mask R-CNN itself, out of what PyTorch wraps around one.
+
+    Raises:
+        ModelError: it is none.
+        UsageError: it has not as many classes as there are names.
+    """
+    for wrapper in ("module", "_orig_mod"):
+        model = getattr(model, wrapper, model)
+    predictor = getattr(getattr(model, "roi_heads", None), "mask_predictor", None)
+    if predictor is None or not all(hasattr(model, one) for one in ("transform", "rpn")):
+        raise ModelError(f"a {type(model).__name__} is no Mask R-CNN of torchvision's")
+    scores = getattr(model.roi_heads.box_predictor, "cls_score", None)
+    classes = getattr(scores, "out_features", len(names) + 1) - 1
+    if classes != len(names):
+        raise UsageError(
+            f"the model tells {classes} classes apart, without background, and there are "
+            f"{len(names)} names"
+        )
+    return model
 
 
 def opened(asked: Asked) -> Opened:

@@ -30,8 +30,10 @@ class TorchvisionOrigin:
         letterbox: str | None = None,
         assumed: tuple[str, ...] = (),
     ) -> None:
-        """Takes a model in evaluation mode; `letterbox` is a --size it is to be shown."""
-        self.model = model
+        """Takes a model, which is copied; `letterbox` is a --size it is to be shown."""
+        from stream_export.copies import on_cpu
+
+        self.model = on_cpu(model)
         self.names = names
         self.letterbox = letterbox
         self.assumed = assumed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from stream.compositing.learned import CLASSES, INPUT, OUTPUT, VERSION
 from stream.errors import ModelError
+from stream_export.copies import on_cpu
 from stream_export.onnx_export import OPSET, foldable, quiet
 from stream_export.output import replacing
 from stream_models.refiner import Refiner
@@ -44,7 +44,7 @@ def to_onnx(refiner: Refiner, classes: Sequence[str], told: Mapping[str, str]) -
     Raises:
         ModelError: it cannot be exported.
     """
-    fast = copy.deepcopy(refiner).cpu()
+    fast = on_cpu(refiner)
     fast.widen()
     module = _Whole(foldable(fast)).eval()
     # Dynamic sides must be multiples of 32, or the steps of the decoder would not meet.
