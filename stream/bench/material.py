@@ -199,6 +199,7 @@ class FindsNothing:
     remarks: tuple[str, ...] = ()
     workers = 1
     gatherer = None
+    spares_cores = False
     threshold = 0.5
 
     def __init__(self) -> None:

@@ -183,17 +183,16 @@ class Batches:
     def prepare(self, size: Size) -> None:
         """Opens sessions for inputs of this size, and tries the first ones.
 
-        That takes seconds. Who asks while that is under way does not wait for it.
+        That takes seconds and much of the machine. Who asks while it is under way waits for it: a
+        source that began beside it would lose its first frames.
         """
-        if not self._preparing.acquire(blocking=False):
-            return
-        try:
-            if self._counts and size not in self._open:
-                self._prepare(size)
-        except Exception as error:  # noqa: BLE001 - a card may run out of memory in any way
-            self._give_up(first_line(error))
-        finally:
-            self._preparing.release()
+        with self._preparing:
+            try:
+                # What was tried and found not worth it is not tried again.
+                if self._counts and size not in self._open:
+                    self._prepare(size)
+            except Exception as error:  # noqa: BLE001 - a card may run out of memory in any way
+                self._give_up(first_line(error))
 
     def _prepare(self, size: Size) -> None:
         pictures = _pictures(size, max(self._counts))

@@ -230,6 +230,11 @@ class Segmenter:
         return self._session.workers
 
     @property
+    def spares_cores(self) -> bool:
+        """Whether `infer` computes elsewhere than on the processor's cores."""
+        return self._session.route.shared is None
+
+    @property
     def gatherer(self) -> Gatherer | None:
         """Takes pictures of several sources together, once `expect_several` has found it worth it.
 

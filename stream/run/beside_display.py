@@ -340,6 +340,9 @@ class BesideDisplay(Schedule):
         """Once a second: lets inference pause where the display does not keep up."""
         if not self._losses.due:
             return
+        if not self._turn.calm:
+            self._losses.forgive(self._counts(), self._held.left_out)
+            return
         alone = self._turn.sources == 1
         keeps_up = self._losses.keeps_up(self._counts(), self._held.left_out, alone=alone)
         if keeps_up is not None:
@@ -367,7 +370,9 @@ class BesideDisplay(Schedule):
         propagator = self._propagator
         self._kept_up = self._kept_up + 1 if keeps_up else 0
         if not keeps_up:
-            if self._waits and self._turn.sources > 1:
+            # Where a card computes, waiting costs the cores nothing, and carrying does.
+            cores = not self._finder.detector.spares_cores
+            if cores and self._waits and self._turn.sources > 1:
                 self._waits = False
                 return False
             if propagator.fine:

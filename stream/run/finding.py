@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import cv2
@@ -132,6 +133,14 @@ def find_by(
         segmenter = load_segmenter(plan.model, live=info.live, info=info)
     elif not info.pictures:
         segmenter.expect(info.width, info.height)
+    with nullcontext() if turns is None else turns.opening():
+        return segmenter, _scheduled(plan, info, segmenter, turns)
+
+
+def _scheduled(
+    plan: RunPlan, info: VideoInfo, segmenter: Segmenter, turns: Turns | None
+) -> Schedule:
+    """A source's schedule, with the model ready for its pictures."""
     if info.live:
         # Pictures are small: OpenCV's threads would wait for each other more than they help.
         cv2.setNumThreads(1)
@@ -140,13 +149,14 @@ def find_by(
     schedule = make_schedule(segmenter, plan.model, plan.tracking, info, turns, waits=waits)
     if info.live and turns is not None:
         expect_companions(segmenter, info, turns)
-    return segmenter, schedule
+    return schedule
 
 
 def expect_companions(segmenter: Segmenter, info: VideoInfo, turns: Turns) -> None:
-    """Prepares a model for pictures of several sources, where more than one has joined.
+    """Prepares a model for pictures of several sources, where there is more than one.
 
-    The first has nobody to go with and waits for nothing; the second one's opening takes longer.
+    One that is alone waits for nothing. Where it is known that others come, it is done before any
+    of them runs; else the second one's opening takes longer.
     """
-    if turns.members > 1:
+    if turns.several:
         segmenter.expect_several(info.width, info.height)

@@ -37,6 +37,11 @@ class Losses:
         """Whether it is time for the next look."""
         return self._now() - self._looked >= _EVERY
 
+    def forgive(self, counts: Counts, left_out: int) -> None:
+        """Holds what was lost since the last look against nobody; `keeps_up` has the arguments."""
+        self._looked = self._now()
+        self._before, self._left_out = counts, left_out
+
     def keeps_up(self, counts: Counts, left_out: int, *, alone: bool) -> bool | None:
         """Whether the display has kept up since the last look; None where too little speaks for it.
 

@@ -47,6 +47,10 @@ class Detector(Protocol):
     def gatherer(self) -> Gatherer | None:
         """Takes pictures of several sources together; None where each is inferred by itself."""
 
+    @property
+    def spares_cores(self) -> bool:
+        """Whether `infer` computes elsewhere than on the processor's cores."""
+
     def preprocess(self, picture: av.VideoFrame) -> Prepared:
         """Makes the model's input."""
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 _WEIGHT = 0.1
 
@@ -21,6 +22,9 @@ _HELD, _LONGEST_HELD = 20.0, 160.0
 """Seconds without a loss after which the rest is shortened; twice as many each time that this was
 too much, up to the second number. Who tries at once again loses frames for ever."""
 
+_SETTLED = 1.0
+"""Seconds after a source's opening from which on a lost frame says something of what follows."""
+
 
 class Turns:
     """Gives turns to sources that share one machine's inference.
@@ -30,12 +34,22 @@ class Turns:
 
     Args:
         at_once: how many may infer at the same time.
+        coming: how many sources will join, as far as that is known beforehand.
         now: seconds on a clock that only goes forward.
     """
 
-    def __init__(self, at_once: int = 1, *, now: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        at_once: int = 1,
+        *,
+        coming: int = 1,
+        now: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self._at_once = at_once
+        self._coming = coming
         self._now = now
+        self._opening = 0
+        self._opened_at = float("-inf")
         self._changed = threading.Condition()
         self._mark = 0.0
         self._usual: dict[str, float] = {}
@@ -60,6 +74,29 @@ class Turns:
         """How many sources have joined and not left."""
         with self._changed:
             return len(self._members)
+
+    @property
+    def several(self) -> bool:
+        """Whether more than one has joined, or will."""
+        return max(self._coming, self.members) > 1
+
+    @contextmanager
+    def opening(self) -> Iterator[None]:
+        """While a source opens: that others lose frames then, and just after, says nothing."""
+        with self._changed:
+            self._opening += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._opening -= 1
+                self._opened_at = self._now()
+
+    @property
+    def calm(self) -> bool:
+        """Whether no source opens, or has just done so."""
+        with self._changed:
+            return not self._opening and self._now() - self._opened_at >= _SETTLED
 
     def take(self, turn: Turn, patience: float, at_once: int) -> bool:
         """Whether a source may begin now, or within `patience` seconds; see `Turn`."""
@@ -181,6 +218,11 @@ class Turn:
     def shorten(self, seconds: float) -> None:
         """It keeps up: the rest of all becomes so much shorter, unless others have lost frames."""
         self._turns.shorten(seconds)
+
+    @property
+    def calm(self) -> bool:
+        """Whether no source opens, or has just done so."""
+        return self._turns.calm
 
     @property
     def sources(self) -> int:

@@ -203,7 +203,7 @@ def execute_all(
         check(replace(plan, outputs=tuple(outputs)))
     if segmenter is None:
         segmenter = load_segmenter(plans[0].model, live=True, yields=len(plans) > 1)
-    turns = Turns(max(1, segmenter.workers))
+    turns = Turns(max(1, segmenter.workers), coming=len(plans))
     tiles = _tiles(names) if windowed else None
     parts = [
         Part(

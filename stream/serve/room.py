@@ -233,8 +233,9 @@ class Room(Aside):
                 schedule = None if ready is None else ready.schedule
                 if ready is not None and isinstance(schedule, BesideDisplay):
                     info = ready.run.source.info
-                    segmenter.warm_up(info.width, info.height)
-                    expect_companions(segmenter, info, self._turns)
+                    with self._turns.opening():
+                        segmenter.warm_up(info.width, info.height)
+                        expect_companions(segmenter, info, self._turns)
                     schedule.use(make_finder(segmenter, self.plan.tracking, info))
             if picture != self.picture:
                 self.picture = picture

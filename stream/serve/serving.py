@@ -80,7 +80,7 @@ def serve(
     guard = Guard(options.host, token, tls=tls is not None, names=options.allow_host or ())
     asked = plans[0].model
     models = Models(asked, options.more_models or (), segmenter, yields=len(plans) > 1)
-    turns = Turns(max(1, models.get(asked.model).workers))
+    turns = Turns(max(1, models.get(asked.model).workers), coming=len(plans))
     names = distinct([name_of(_plain(plan)) for plan in plans])
     rooms = [
         Room(str(place), name, plan, models, turns, console=console)

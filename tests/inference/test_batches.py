@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -283,3 +284,38 @@ def test_what_counts_as_the_same_answer() -> None:
 
 def replace_boxes(raw: Raw, pixels: float) -> Raw:
     return raw._replace(boxes=raw.boxes + np.float32(pixels))
+
+
+def test_who_comes_while_it_is_tried_waits_for_it(made: Maker) -> None:
+    several, sessions = made(15, 24)
+    begun, gate, asked = (threading.Event() for _ in range(3))
+
+    def held(count: int, fixed: Mapping[str, int]) -> InferenceSession:
+        begun.set()
+        assert gate.wait(60)
+        return sessions[count]  # type: ignore[return-value]
+
+    several._make = held
+
+    def second() -> int:
+        asked.set()
+        several.prepare(SIZE)
+        return len(several.trials)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(several.prepare, SIZE)
+        assert begun.wait(60)
+        later = pool.submit(second)
+        assert asked.wait(60)
+        gate.set()
+        assert later.result(60) == 2
+        first.result(60)
+
+
+def test_what_was_tried_in_vain_is_not_tried_again(made: Maker) -> None:
+    several, _ = made(20, 40)
+    several.prepare(SIZE)
+    trials = several.trials
+    several.prepare(SIZE)
+    several.prepare((32, 32))
+    assert several.trials is trials and several.most == 1

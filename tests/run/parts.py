@@ -110,6 +110,7 @@ class Looker:
     name = provider = "looker"
     remarks: tuple[str, ...] = ()
     gatherer = None
+    spares_cores = False
 
     def __init__(self, on_infer: Callable[[int], None] | None = None, workers: int = 1) -> None:
         self._on_infer = on_infer

@@ -374,6 +374,48 @@ def test_of_several_sources_frames_first_wait_no_more_for_their_own_inference():
         ]
 
 
+def test_where_a_card_computes_frames_of_several_sources_go_on_waiting_for_their_own():
+    turns = Turns()
+    other = turns.join()
+    with Stage(turns=turns) as stage:
+        schedule = stage.schedule
+        stage.detector.spares_cores = True
+        schedule.expected = 0.1 / RATE
+        stage.step(answered=False)
+        for rests in (False, True):
+            other.seen = schedule._turn.seen = time.perf_counter()
+            schedule.adapt(keeps_up=False)
+            assert schedule._waits and not schedule._propagator.fine
+            assert (schedule.rest > 0) is rests
+
+
+def test_what_is_lost_while_another_source_opens_changes_nothing():
+    hands = Hands()
+    turns = Turns(now=hands)
+    other = turns.join()
+    with Stage(turns=turns) as stage:
+        counts = [Counts()]
+        stage.schedule.watch(lambda: counts[0])
+        stage.schedule.expected = 0.1
+
+        def second(lost):
+            counts[0] = replace(
+                counts[0], shown=counts[0].shown + 30, dropped=counts[0].dropped + lost
+            )
+            hands.at += 1.1
+            stage.hands.at += 1.1
+            other.seen = stage.schedule._turn.seen = hands.at
+            stage.schedule._adapt()
+            return stage.schedule._waits
+
+        with turns.opening():
+            assert second(20) and second(20)
+        hands.at -= 0.5
+        assert second(20), "and just after"
+        assert second(0)
+        assert not second(20), "but later it does"
+
+
 def test_masks_are_carried_less_exactly_before_inference_rests_and_exactly_again_later():
     with Stage() as stage:
         schedule = stage.schedule

@@ -65,6 +65,18 @@ def test_a_second_source_prepares_the_model_for_several_at_once(tmp_path: Path) 
     assert several.trials
     for schedule in (first, second):
         schedule.close()
-    assert turns.members == 0
+    assert turns.members == 0 and not turns.calm
     alone = Segmenter.load(path, "cpu")
     expect_companions(alone, info, turns)
+
+
+def test_where_it_is_known_that_others_come_the_first_prepares_the_model_for_them(
+    tmp_path: Path,
+) -> None:
+    path = tiny_models.bright(tmp_path / "bright.onnx", 100, layer=True)
+    segmenter = Segmenter("tiny", open_on(find(path), stand_in()))
+    assert segmenter.gatherer is not None
+    info = Grey(3, live=True).info
+    _, first = find_by(RunPlan(SourcePlan("grey")), info, segmenter.sharing(), Turns(coming=2))
+    assert segmenter.gatherer.batches.trials, "before any of them loses frames to that"
+    first.close()

@@ -63,3 +63,16 @@ def test_before_a_second_is_over_nothing_is_due() -> None:
     assert not losses.due
     watch.at = 1.0
     assert losses.due
+
+
+def test_what_was_lost_until_then_may_be_forgiven() -> None:
+    watch = _Watch()
+    for alone in (True, False):
+        losses = Losses(watch)
+        watch.at += 1.0
+        losses.forgive(Counts(shown=20, dropped=10), 0)
+        assert not losses.due
+        watch.at += 1.0
+        assert losses.keeps_up(Counts(shown=50, dropped=10), 0, alone=alone) is True
+        watch.at += 1.0
+        assert losses.keeps_up(Counts(shown=77, dropped=13), 0, alone=alone) is False

@@ -123,7 +123,7 @@ class Late:
     def __init__(self, segmenter):
         self._segmenter = segmenter
         self.threshold, self.workers, self.name = segmenter.threshold, 1, "late"
-        self.gatherer = None
+        self.gatherer, self.spares_cores = None, False
         self.preprocess, self.postprocess = segmenter.preprocess, segmenter.postprocess
         self.may = threading.Semaphore(0)
 

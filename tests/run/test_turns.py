@@ -270,3 +270,28 @@ def test_a_turn_s_usual_seconds_follow_what_it_takes():
         assert turn.take()
         turn.give_back(0.2)
     assert turn.usual == pytest.approx(0.2)
+
+
+def test_it_is_calm_again_a_second_after_the_last_source_has_opened():
+    hands = Hands()
+    turns = Turns(now=hands)
+    first = turns.join()
+    assert first.calm
+    with turns.opening():
+        with turns.opening():
+            hands.at += 5.0
+        assert not first.calm
+    with pytest.raises(OSError, match="it is not there"), turns.opening():
+        raise OSError("it is not there")
+    hands.at += 0.9
+    assert not first.calm
+    hands.at += 0.2
+    assert first.calm
+
+
+def test_sources_that_will_come_count_before_they_have_joined():
+    assert not Turns().several and Turns(coming=2).several
+    turns = Turns(coming=1)
+    for several in (False, True):
+        turns.join()
+        assert turns.several is several
