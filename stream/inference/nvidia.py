@@ -253,15 +253,26 @@ def _wheels_of(library: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+_MEMORY_FULL = "the GPU's memory is full"
+_FULL = re.compile(
+    rf"out of memory|Failed to allocate memory|_ALLOC(?:ATION)?_FAILED|{_MEMORY_FULL}"
+)
+
+
+def memory_is_full(error: BaseException) -> bool:
+    """Whether an error, of ONNX Runtime or of ours, says that there was too little memory."""
+    return isinstance(error, MemoryError) or _FULL.search(str(error)) is not None
+
+
 def failure(sentence: str) -> Obstacle:
     """What an error of CUDA's while a model runs means, and what to do."""
     if "no kernel image" in sentence:
         return "the card is too old (or too new) for this ONNX Runtime's CUDA", _CPU
     if "driver version is insufficient" in sentence:
         return "the NVIDIA driver is too old for this ONNX Runtime", "update NVIDIA's driver"
-    if re.search(r"out of memory|Failed to allocate memory|CUDNN_STATUS_ALLOC_FAILED", sentence):
+    if _FULL.search(sentence):
         return (
-            "the GPU's memory is full",
+            _MEMORY_FULL,
             f"close what else uses it (nvidia-smi lists it), or {_CPU}",
         )
     return NONE

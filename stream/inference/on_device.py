@@ -12,6 +12,7 @@ import numpy as np
 from stream.errors import ModelError, first_line
 from stream.inference.contract import INPUT, Geometry
 from stream.inference.converter import Layout, layout_of, parameters, planes_of
+from stream.inference.nvidia import memory_is_full
 from stream.inference.onnx_runtime import DeviceTensor, InferenceSession, Runtime
 from stream.types import Array
 
@@ -57,20 +58,31 @@ class DeviceInput:
         self._parameters: OrderedDict[Layout, dict[Geometry, dict[str, DeviceTensor]]]
         self._parameters = OrderedDict()
         self._refused: list[str] = []
+        self._full = 0
         for pixels in ("yuv420p", "yuv420p10le"):
-            self(av.VideoFrame(16, 16, pixels), Geometry((16, 16), (8, 8), (0, 0), (8, 8)))
+            place = Geometry((16, 16), (8, 8), (0, 0), (8, 8))
+            if self(av.VideoFrame(16, 16, pixels), place) is None:
+                raise ModelError(f"{label} has too little memory left")
         self._parameters.clear()
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """Which pictures so far had to be prepared on the CPU."""
-        return tuple(
+        refused = [
             f"pictures in {name} are prepared on the CPU, not by {self._label}"
             for name in self._refused
-        )
+        ]
+        if self._full:
+            refused.append(
+                f"{self._label} had too little memory left to prepare pictures: {self._full} were "
+                "prepared on the CPU"
+            )
+        return tuple(refused)
 
     def __call__(self, frame: av.VideoFrame, geometry: Geometry) -> DeviceTensor | None:
         """The model's input, uint8 [1, H, W, 3], on the device; None where it must be made here.
+
+        So it must where the device has too little memory left.
 
         Raises:
             ModelError: the device fails.
@@ -93,6 +105,10 @@ class DeviceInput:
             session.run_with_iobinding(binding)
             return binding.get_outputs()[0]
         except Exception as error:  # ONNX Runtime's exceptions share no base class
+            if memory_is_full(error):
+                with self._lock:
+                    self._full += 1
+                return None
             raise ModelError(
                 f"{self._label} cannot prepare a picture: {first_line(error)}"
             ) from error

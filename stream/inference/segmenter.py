@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 from stream.errors import ModelError, UsageError, first_line
 from stream.inference.catalogue import DEFAULT, find
 from stream.inference.contract import INPUT, Metadata, Resize, outputs_to_read
+from stream.inference.nvidia import NONE, failure
 from stream.inference.on_device import infer
 from stream.inference.postprocess import Raw, class_indices, to_instances
 from stream.inference.preprocess import Picture, Prepared, Preprocessor
@@ -250,6 +251,8 @@ class Segmenter:
         later = [*(() if device is None else device.remarks)]
         if canvases is not None and canvases.remark:
             later.append(canvases.remark)
+        if self._session.handles.remark:
+            later.append(self._session.handles.remark)
         if self.gatherer is not None and self.gatherer.batches.remark:
             later.append(self.gatherer.batches.remark)
         return (*self._session.remarks, *later)
@@ -294,13 +297,17 @@ class Segmenter:
             seen = [Seen(self._answer(one), one) for one in (prepared, *prepared.others)]
             return joined(seen) if prepared.others else seen[0].raw
         except Exception as error:  # ONNX Runtime's exceptions share no base class
+            cause, advice = failure(str(error)) if self._session.route.library else NONE
+            told = f"{cause}; {advice}" if cause else first_line(error)
             raise ModelError(
-                f"the model {self.name!r} failed on {self.provider}: {first_line(error)}"
+                f"the model {self.name!r} failed on {self.provider}: {told}"
             ) from error
 
     def _answer(self, prepared: Prepared) -> Raw:
-        handle = self._session.handles.take(prepared.geometry.size)
-        return Raw(*infer(handle, self._outputs, {INPUT: prepared.tensor}))
+        return self._session.handles.run(
+            prepared.geometry.size,
+            lambda handle: Raw(*infer(handle, self._outputs, {INPUT: prepared.tensor})),
+        )
 
     def postprocess(
         self, raw: Raw, prepared: Prepared, threshold: float | None = None

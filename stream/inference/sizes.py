@@ -7,14 +7,18 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from stream.errors import StreamError
 from stream.inference.canvases import Canvases, Size
 from stream.inference.contract import INPUT
+from stream.inference.nvidia import memory_is_full
 from stream.inference.onnx_file import read_graph
 from stream.inference.onnx_runtime import InferenceSession
 
 logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 _KEPT = 4
 """Sizes that have a session of their own at once: each needs memory for its weights and maps."""
@@ -80,6 +84,12 @@ class Handles:
         self._sized: OrderedDict[Size, InferenceSession | None] = OrderedDict()
         self._general: InferenceSession | None = None
         self._expected = expected
+        self._most: int | None = None
+        self._turn = threading.Condition()
+        self._under_way = 0
+        self._at_once: int | None = None
+        self._alone = False
+        self._again = 0
         sized = None if expected is None else self.expect(expected)
         self.first = self._open() if sized is None else sized
 
@@ -102,7 +112,15 @@ class Handles:
                 if size in self._sized:
                     return self._sized[size]
                 self._make_room()
-            made = self._fixed(self._sides, size)
+            try:
+                made = self._fixed(self._sides, size)
+            except StreamError as error:
+                # A provider may take a model with free sides and refuse one of its sizes.
+                told = "inputs of %dx%d pixels have no session of their own: %s"
+                logger.info(told, *size, error)
+                if memory_is_full(error):
+                    return None
+                made = None
             with self._lock:
                 self._sized[size] = made
             return made
@@ -115,6 +133,9 @@ class Handles:
         else:
             used = self._canvases.in_use
             spare = [one for one in others if one not in used]
+        if self._most is not None:
+            kept = [one for one in others if one not in spare]
+            spare += kept[: max(0, len(self._sized) - len(spare) + 1 - self._most)]
         for one in spare:
             del self._sized[one]
 
@@ -128,6 +149,67 @@ class Handles:
         sized = self._sized.get(size) if self._canvases is None else self.expect(size)
         return self._open() if sized is None else sized
 
+    def run(self, size: Size, infer: Callable[[InferenceSession], Answer]) -> Answer:
+        """What the session for inputs of this size answers.
+
+        Where memory is full it is asked once more, when nothing else is under way, and without the
+        sessions for other sizes. From then on fewer of these are kept or, where there were none,
+        fewer inferences are under way at once.
+
+        Args:
+            size: width and height of the input, in pixels.
+            infer: asks the session; may be called twice.
+
+        Raises:
+            Exception: what `infer` raises, or `take`.
+        """
+        with self._turn:
+            self._turn.wait_for(self._free)
+            self._under_way += 1
+        try:
+            return infer(self.take(size))
+        except Exception as error:
+            if not memory_is_full(error):
+                raise
+            logger.info("memory is full, once more by itself: %s", error)
+        finally:
+            with self._turn:
+                beside = self._under_way - 1
+                self._under_way = beside
+                self._turn.notify_all()
+        with self._turn:
+            self._turn.wait_for(lambda: not self._alone)
+            self._alone = True
+            self._again += 1
+        try:
+            with self._turn:
+                self._turn.wait_for(lambda: not self._under_way)
+                if not self._let_go(size) and beside:
+                    self._at_once = min(beside, self._at_once or beside)
+            return infer(self.take(size))
+        finally:
+            with self._turn:
+                self._alone = False
+                self._turn.notify_all()
+
+    def _free(self) -> bool:
+        few = self._at_once is None or self._under_way < self._at_once
+        return few and not self._alone
+
+    @property
+    def remark(self) -> str:
+        """How often memory was full; "" where it never was."""
+        with self._turn:
+            again = self._again
+        told = []
+        if again:
+            told.append(f"{again} pictures were inferred once more, by themselves")
+        if self._most is not None:
+            told.append(f"no more than {self._most} sizes of input are kept ready at once")
+        if self._at_once is not None:
+            told.append(f"no more than {self._at_once} pictures are under way at once")
+        return f"memory was full: {'; '.join(told)}" if told else ""
+
     def _open(self) -> InferenceSession:
         if self._general is not None:
             return self._general
@@ -136,10 +218,21 @@ class Handles:
                 self._general = self._make({})
             return self._general
 
-    def _fixed(self, sides: tuple[str, str], size: Size) -> InferenceSession | None:
+    def _fixed(self, sides: tuple[str, str], size: Size) -> InferenceSession:
+        fixed = dict(zip(sides, size, strict=True))
         try:
-            return self._make(dict(zip(sides, size, strict=True)))
+            return self._make(fixed)
         except StreamError as error:
-            # A provider may take a model with free sides and refuse one of its sizes.
-            logger.info("inputs of %dx%d pixels have no session of their own: %s", *size, error)
-            return None
+            if not (memory_is_full(error) and self._let_go(size)):
+                raise
+        return self._make(fixed)
+
+    def _let_go(self, size: Size) -> bool:
+        """Lets go of the sessions for all other sizes, and keeps fewer at once from now on."""
+        with self._lock:
+            others = [one for one in self._sized if one not in (size, self._expected)]
+            if others:
+                self._most = max(1, len({*self._sized, size}) - 1)
+            for one in others:
+                del self._sized[one]
+            return bool(others)

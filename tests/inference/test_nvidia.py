@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stream.errors import ProviderError
 from stream.inference import nvidia
 from tests.test_installation import distribution
 
@@ -202,9 +203,13 @@ def test_missing_libraries_and_those_of_another_version(root, tmp_path, monkeypa
         ("CUDA error 209: no kernel image is available for execution on the device", "too old"),
         ("CUDA failure 35: CUDA driver version is insufficient for CUDA runtime", "driver"),
         ("BFCArena: Failed to allocate memory for requested buffer of size 99", "memory is full"),
+        ("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0", "memory is full"),
     ],
 )
 def test_what_cuda_says_while_it_runs(said, words):
     cause, advice = nvidia.failure(said)
     assert words in cause and advice
+    # What is said of it is recognised as well.
+    for one in (RuntimeError(said), ProviderError(f"{cause}; {advice}")):
+        assert nvidia.memory_is_full(one) == ("full" in words)
     assert nvidia.failure("something else") == nvidia.NONE

@@ -14,7 +14,7 @@ import pytest
 from stream import Segmenter
 from stream.bench.gpu import stand_in
 from stream.errors import ModelError, ProviderError
-from stream.inference import engines, on_device, providers, session
+from stream.inference import engines, on_device, providers, segmenter, session
 from stream.inference.assignment import assignment
 from stream.inference.card import Card
 from stream.inference.catalogue import Entry, find
@@ -173,6 +173,47 @@ def test_a_device_that_fails_is_one_sentence(tmp_path: Path, open_there: Opener)
     with pytest.raises(ModelError, match=r"^the model 'tiny' failed on CP?U\S*") as caught:
         there.infer(replace(prepared, tensor=wrong))
     assert "\n" not in str(caught.value)
+
+
+FULL = "BFCArena: Failed to allocate memory for requested buffer of size 99"
+
+
+def test_pictures_are_prepared_here_while_a_cards_memory_is_full(
+    tmp_path: Path, open_there: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = open_there(tiny_models.bright(tmp_path / "bright.onnx", 100))
+
+    def full(*told: object) -> None:
+        raise RuntimeError(FULL)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(on_device, "parameters", full)
+        assert isinstance(there.preprocess(bright_frame(0, 0)).tensor, np.ndarray)
+        assert len(there(bright_frame(0, 0))) == 1
+    assert not isinstance(there.preprocess(bright_frame(0, 0)).tensor, np.ndarray)
+    (remark,) = there.remarks
+    assert remark.endswith(
+        "had too little memory left to prepare pictures: 2 were prepared on the CPU"
+    )
+
+
+def test_a_card_whose_memory_is_full_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = replace(stand_in(), library="cuda", label="CUDA")
+    path = tiny_models.bright(tmp_path / "bright.onnx", 100)
+    there = Segmenter("tiny", open_on(find(path), card))
+
+    def full(*told: object) -> None:
+        raise RuntimeError(f"Non-zero status code returned while running Conv node: {FULL}")
+
+    monkeypatch.setattr(segmenter, "infer", full)
+    with pytest.raises(ModelError) as caught:
+        there(bright_frame(0, 0))
+    assert str(caught.value) == (
+        "the model 'tiny' failed on CUDA (float32): the GPU's memory is full; close what else uses "
+        "it (nvidia-smi lists it), or use --provider cpu"
+    )
 
 
 def test_parameters_are_kept_for_a_few_shapes_only(tmp_path: Path, open_there: Opener) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -94,6 +95,101 @@ def test_nobody_waits_while_a_session_is_opened_for_others() -> None:
         going_on.set()
         first, second = (one.result(60) for one in opening)
     assert first is second, "it is opened once"
+
+
+FULL = "BFCArena: Failed to allocate memory for requested buffer of size 99"
+
+
+class Planned:
+    """A session that takes memory of its own."""
+
+
+@pytest.mark.parametrize("opening", [False, True])
+def test_where_memory_is_full_sessions_for_other_sizes_are_let_go_of(opening: bool) -> None:
+    room, there = 3, weakref.WeakSet[Planned]()
+
+    def make(fixed: Mapping[str, int]) -> Any:
+        if opening and len(there) == room:
+            raise ProviderError(FULL)
+        made = Planned()
+        there.add(made)
+        return made
+
+    def infer(planned: Any) -> int:
+        if len(there) > room:
+            raise RuntimeError(FULL)
+        return len(there)
+
+    canvases = Canvases()
+    handles = Handles(make, ("width", "height"), (32, 32), canvases=canvases)
+    assert handles.remark == ""
+    for side in (*range(32, 192, 32), 32, 64):
+        canvases.keep(ANY, (side, side))
+        assert 0 < handles.run((side, side), infer) <= room
+    once = "" if opening else "1 pictures were inferred once more, by themselves; "
+    kept = "no more than 3 sizes of input are kept ready at once"
+    assert handles.remark == f"memory was full: {once}{kept}"
+
+
+def test_a_size_for_which_memory_was_full_is_tried_again() -> None:
+    full = [True]
+
+    def make(fixed: Mapping[str, int]) -> Any:
+        if full and fixed["width"] == 64:
+            raise ProviderError(FULL)
+        return dict(fixed)
+
+    canvases = Canvases()
+    handles = Handles(make, ("width", "height"), (32, 32), canvases=canvases)
+    assert handles.expect((64, 64)) is None
+    full.clear()
+    assert handles.expect((64, 64)) == {"width": 64, "height": 64}
+
+
+def test_where_memory_is_full_fewer_are_under_way_at_once() -> None:
+    handles = Handles(lambda fixed: Planned(), ("width", "height"), (32, 32), canvases=Canvases())  # type: ignore[arg-type,return-value]
+    together, under_way, tried = threading.Barrier(4), [0], list[int]()
+    lock = threading.Lock()
+
+    def ask(place: int) -> int:
+        def infer(planned: Any) -> int:
+            with lock:
+                under_way[0] += 1
+                again = place in tried
+                tried.append(place)
+            try:
+                if again:
+                    assert under_way[0] == 1, "it is asked by itself"
+                else:
+                    together.wait(60)
+                    if place > 1:
+                        raise RuntimeError(FULL)
+                return place
+            finally:
+                with lock:
+                    under_way[0] -= 1
+
+        return handles.run((32, 32), infer)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, range(4))) == [0, 1, 2, 3]
+    assert sorted(tried) == [0, 1, 2, 2, 3, 3]
+    assert handles.remark.startswith("memory was full: 2 pictures were inferred once more")
+
+
+def test_what_fails_again_is_raised_and_others_go_on() -> None:
+    handles = Handles(lambda fixed: Planned(), ("width", "height"), (32, 32), canvases=Canvases())  # type: ignore[arg-type,return-value]
+    tried = list[str]()
+
+    def fail(planned: Any) -> None:
+        tried.append(said)
+        raise RuntimeError(said)
+
+    for said, times in ((FULL, 2), ("a node is wrong", 1)):
+        with pytest.raises(RuntimeError, match=said):
+            handles.run((32, 32), fail)
+        assert tried.count(said) == times
+    assert handles.run((32, 32), lambda planned: 7) == 7
 
 
 def test_a_size_that_a_provider_refuses_is_taken_as_any_other() -> None:
