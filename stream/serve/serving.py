@@ -177,7 +177,11 @@ def _on_page(plan: RunPlan) -> RunPlan:
     source = plan.source
     if not is_live(source):
         if has_pictures(source) or not isinstance(source.target, str):
-            raise UsageError("the page shows moving pictures: a camera, an address, a video file")
+            named = f", not {source.target!r}" if isinstance(source.target, str) else ""
+            raise UsageError(
+                f"the page shows moving pictures{named}: name cameras, addresses or video files, "
+                "each for itself"
+            )
         source = replace(source, target=f"{LOOP}{source.target}")
         sources.open(source.target, source.options).close()
     plan = replace(plan, source=source)
