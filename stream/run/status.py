@@ -40,7 +40,8 @@ class Status:
             window or the progress line says it.
         report: the report file, or None.
         counting: what was counted, for the report.
-        remarks: sentences to add to those of the run.
+        remarks: sentences to add to those of the run, and to those of what finds the objects that
+            come on the way.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Status:
         self._segmenter = segmenter
         self._source = run.source.info.name
         self._remarks = tuple(remarks)
+        self._known = segmenter.remarks
         self._console = console
         self._report = report
         self._counting = counting
@@ -95,6 +97,8 @@ class Status:
         """The run's figures as they stand."""
         run, counting = self._run, self._counting
         counted = [] if counting is None else counting.remarks
+        # What it says of itself may come with the pictures.
+        later = [one for one in self._segmenter.remarks if one not in self._known]
         return run_report(
             source=self._source,
             output=", ".join(one.name for one in run.outputs),
@@ -103,7 +107,7 @@ class Status:
             provider=self._segmenter.provider,
             outcome=run.outcome(),
             stages=self._clock.figures(),
-            remarks=[*self._remarks, *run.all_remarks, *counted],
+            remarks=list(dict.fromkeys([*self._remarks, *later, *run.all_remarks, *counted])),
             counted=None if counting is None else counting.summary(),
         )
 

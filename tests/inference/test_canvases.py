@@ -1,5 +1,6 @@
 """Few sizes of input for pictures of many shapes, as on a card that plans each anew."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+import stream
 from stream import Segmenter
 from stream.bench.gpu import stand_in
+from stream.inference import providers
 from stream.inference.canvases import MOST, OWN, Canvases
 from stream.inference.catalogue import find
 from stream.inference.contract import Resize
@@ -89,6 +93,19 @@ def test_pictures_of_many_shapes_open_few_sessions_and_that_is_said(
     for frame in frames:
         there(frame)
     assert len(planned) == before
+
+
+def test_a_folder_of_many_shapes_says_at_the_end_what_became_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(providers, "_ROUTES", {**providers._ROUTES, "cuda": stand_in})
+    path = tiny_models.bright(tmp_path / "b.onnx", 100, tiny_models.metadata(SHAPES))
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for place, width in enumerate(range(100, 260, 16)):
+        Image.new("RGB", (width, 120)).save(photos / f"{place}.png")
+    told = stream.process(photos, f"{tmp_path}/out/%d.png", model=path, provider="cuda").remarks
+    assert [one for one in told if re.search(r"\b[1-4] of them got wider margins", one)], told
 
 
 def test_a_film_has_no_wider_margins_than_on_the_cpu(tmp_path: Path) -> None:

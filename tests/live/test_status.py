@@ -69,3 +69,24 @@ def test_a_report_that_cannot_be_written_is_said_once_and_ends_nothing(tmp_path,
     assert text.getvalue().count("cannot write the report") == 1
     run.stop()
     run.run()
+
+
+def test_what_a_model_says_of_itself_on_the_way_is_in_the_report(tmp_path):
+    class Remarking:
+        """A model that has something to say from the beginning, and more later."""
+
+        def __init__(self) -> None:
+            self._model = segmenter(tmp_path)
+            self.remarks: tuple[str, ...] = ("runs on a toaster",)
+
+        def __getattr__(self, name: str):
+            return getattr(self._model, name)
+
+    model = Remarking()
+    run, _ = live_run(scene(frames=1), model._model)
+    status = Status(run, model, console=None, report=None, remarks=["said before"])
+    model.remarks += ("the toast is burnt", "said before")
+    run.stop()
+    run.run()
+    assert status.figures().remarks[:2] == ["said before", "the toast is burnt"]
+    assert "runs on a toaster" not in status.figures().remarks, "whoever opened it has said that"
