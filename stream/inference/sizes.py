@@ -152,19 +152,20 @@ class Handles:
     def run(self, size: Size, infer: Callable[[InferenceSession], Answer]) -> Answer:
         """What the session for inputs of this size answers.
 
-        Where memory is full it is asked once more, when nothing else is under way, and without the
-        sessions for other sizes. From then on fewer of these are kept or, where there were none,
-        fewer inferences are under way at once.
+        Where memory is full it is asked once more when nothing else is under way, and fewer are
+        under way at once from then on. Where that was not the cause, sessions for other sizes are
+        let go of, and fewer of these are kept: each would have to be planned anew.
 
         Args:
             size: width and height of the input, in pixels.
-            infer: asks the session; may be called twice.
+            infer: asks the session; may be called up to three times.
 
         Raises:
             Exception: what `infer` raises, or `take`.
         """
         with self._turn:
             self._turn.wait_for(self._free)
+            beside = self._under_way
             self._under_way += 1
         try:
             return infer(self.take(size))
@@ -174,8 +175,8 @@ class Handles:
             logger.info("memory is full, once more by itself: %s", error)
         finally:
             with self._turn:
-                beside = self._under_way - 1
-                self._under_way = beside
+                self._under_way -= 1
+                beside = max(beside, self._under_way)
                 self._turn.notify_all()
         with self._turn:
             self._turn.wait_for(lambda: not self._alone)
@@ -184,8 +185,15 @@ class Handles:
         try:
             with self._turn:
                 self._turn.wait_for(lambda: not self._under_way)
-                if not self._let_go(size) and beside:
+                if beside:
                     self._at_once = min(beside, self._at_once or beside)
+            if beside:
+                try:
+                    return infer(self.take(size))
+                except Exception as error:
+                    if not memory_is_full(error):
+                        raise
+            self._let_go(size)
             return infer(self.take(size))
         finally:
             with self._turn:

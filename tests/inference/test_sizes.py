@@ -174,7 +174,9 @@ def test_where_memory_is_full_fewer_are_under_way_at_once() -> None:
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(ask, range(4))) == [0, 1, 2, 3]
     assert sorted(tried) == [0, 1, 2, 2, 3, 3]
-    assert handles.remark.startswith("memory was full: 2 pictures were inferred once more")
+    told = "memory was full: 2 pictures were inferred once more, by themselves; no more than "
+    assert handles.remark == f"{told}{handles._at_once} pictures are under way at once"
+    assert handles._at_once in (1, 2, 3), "sizes of input are kept: they were not the cause"
 
 
 def test_what_fails_again_is_raised_and_others_go_on() -> None:
