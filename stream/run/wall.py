@@ -28,6 +28,7 @@ from stream.run.report import RunReport, failed_report, write_report
 from stream.run.run import Run
 from stream.run.setup import Prepared, check, prepared, recorder
 from stream.run.status import Status
+from stream.run.switching import quick_switching
 from stream.run.turns import Turns
 
 if TYPE_CHECKING:
@@ -217,7 +218,8 @@ def execute_all(
         )
         for number, (name, plan) in enumerate(zip(names, plans, strict=True))
     ]
-    _carry_out(parts, tiles, console)
+    with quick_switching(len(parts)):
+        _carry_out(parts, tiles, console)
     for part in parts:
         if part.fault is not None:
             raise part.fault

@@ -21,6 +21,7 @@ from stream.run.aside import end_all
 from stream.run.interrupt import on_interrupt
 from stream.run.plan import OutputPlan, RunPlan
 from stream.run.setup import check, has_pictures, is_live
+from stream.run.switching import quick_switching
 from stream.run.turns import Turns
 from stream.serve.memory import share_arenas
 from stream.serve.notify import notify, watchdog_seconds
@@ -105,7 +106,8 @@ def serve(
                 room.stop()
             await server.stop()
 
-    _run(main, rooms)
+    with quick_switching(len(plans)):
+        _run(main, rooms)
     failed = rooms[0].outcome.error if len(rooms) == 1 and rooms[0].outcome else None
     if failed is not None:
         raise failed
