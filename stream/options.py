@@ -93,9 +93,9 @@ class ModelOptions:
     )
     views: int = option(
         1,
-        "Look at each picture so many times, 1 to 6: as it is, mirrored, larger, larger and "
-        "mirrored, smaller, smaller and mirrored, and join what is found: better masks and fewer "
-        "mistakes; 2 take twice as long, 4 five times, 6 seven times.",
+        "Look at each picture so many times, 1 to 6: larger, smaller and mirrored, larger and "
+        "mirrored, smaller, as it is, that mirrored, and join what is found: better masks and "
+        "fewer mistakes; 2 take three times as long, 4 six times, 6 eight times.",
         low=1,
         high=6,
     )

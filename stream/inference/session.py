@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -44,7 +44,6 @@ from stream.inference.providers import (
 )
 from stream.inference.session_options import session_options
 from stream.inference.sizes import Handles, free_sides
-from stream.inference.views import at_size
 from stream.inference.yielding import yielding
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ def open_session(
     throughput: bool = False,
     picture: tuple[int, int] | None = None,
     yields: bool = False,
-    input_size: int | None = None,
+    sees: Callable[[Resize], Resize] | None = None,
 ) -> Session:
     """Opens a model on the provider asked for, or on the first that works for `auto`.
 
@@ -126,7 +125,7 @@ def open_session(
         throughput: share the threads out to several inferences at once.
         picture: width and height of the pictures that will come, where they are known.
         yields: on a CPU, let everything else go first; see `stream.inference.yielding`.
-        input_size: the shorter side of what the model will see, in pixels; None for its own.
+        sees: of the model's own policy, the one by which pictures are resized; None for that one.
 
     Raises:
         ModelError: the model breaks the contract or cannot be opened anywhere.
@@ -134,23 +133,17 @@ def open_session(
     """
     if provider != "auto":
         try:
-            return open_on(
-                entry, route(provider), threads, throughput, None, picture, yields, input_size
-            )
+            return open_on(entry, route(provider), threads, throughput, None, picture, yields, sees)
         except ProviderError as error:
             raise ProviderError(f"{LABELS[provider]} cannot be used here: {error}") from error
     passed: dict[str, list[str]] = {}
     for name in AUTO_ORDER[:-1]:
         try:
-            return open_on(
-                entry, route(name), threads, throughput, passed, picture, yields, input_size
-            )
+            return open_on(entry, route(name), threads, throughput, passed, picture, yields, sees)
         except ProviderError as error:
             cause = error.cause if isinstance(error, UnavailableError) else str(error)
             passed.setdefault(cause, []).append(LABELS[name])
-    return open_on(
-        entry, route(AUTO_ORDER[-1]), threads, throughput, passed, picture, yields, input_size
-    )
+    return open_on(entry, route(AUTO_ORDER[-1]), threads, throughput, passed, picture, yields, sees)
 
 
 def open_on(
@@ -161,7 +154,7 @@ def open_on(
     passed: Mapping[str, Sequence[str]] | None = None,
     picture: tuple[int, int] | None = None,
     yields: bool = False,
-    input_size: int | None = None,
+    sees: Callable[[Resize], Resize] | None = None,
 ) -> Session:
     """Opens a model on one provider; `passed` are those that `auto` tried before, by the cause.
 
@@ -186,8 +179,7 @@ def open_on(
     if said and passed is None:
         logger.warning("%s", said)
     sides = free_sides(path) if chosen.shared is not None or chosen.plans else None
-    # Whether the model can have that size is seen below, once it is open.
-    resize = at_size(input_size, metadata.resize, any_size=True)
+    resize = metadata.resize if sees is None else sees(metadata.resize)
     expected = None if picture is None else resize.geometry(*picture).size
     if expected is None and chosen.plans:
         expected = resize.geometry(4, 3).size

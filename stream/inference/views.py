@@ -6,9 +6,10 @@ some of the views show is believed less. The bundled model's people, int8, mask 
 pictures of COCO and the 178 others of `val`, precision and recall of boxes at 0.5 on the former:
 
     1 view     0.425   0.873   0.86   0.69
-    2 views    0.443   0.877   0.88   0.69
-    4 views    0.470   0.881   0.89   0.72
-    6 views    0.475   0.881   0.90   0.70
+    2 views    0.481   0.880   0.88   0.78
+    3 views    0.490   0.877   0.87   0.76
+    4 views    0.492   0.880   0.87   0.76
+    6 views    0.484   0.884   0.90   0.73
 
 Boxes are joined as in Solovyev et al., "Weighted boxes fusion", 2021, one of each view.
 """
@@ -60,11 +61,18 @@ class View:
     mirrored: bool
 
 
-_AS_IT_IS, _LARGER, _SMALLER = Fraction(1), Fraction(4, 3), Fraction(3, 4)
-VIEWS = tuple(
-    View(scale, mirrored) for scale in (_AS_IT_IS, _LARGER, _SMALLER) for mirrored in (False, True)
+_AS_IT_IS, _LARGER, _SMALLER = Fraction(1), Fraction(5, 3), Fraction(5, 6)
+_ALONE = (View(_AS_IT_IS, False), View(_AS_IT_IS, True))
+"""Where a model takes its pictures at one size, or one look is enough."""
+VIEWS = (
+    View(_LARGER, False),
+    View(_SMALLER, True),
+    View(_LARGER, True),
+    View(_SMALLER, False),
+    *_ALONE,
 )
-"""In the order in which they are taken."""
+"""In the order in which they are taken, where there are several. A larger and a smaller one say
+more than the size between them does, mirrored or not."""
 
 
 LEAST_SIDE, LONGEST_SIDE = 64, 2048
@@ -104,11 +112,11 @@ def at_size(side: int | None, resize: Resize, *, any_size: bool) -> Resize:
 
 
 def views(count: int, resize: Resize, *, any_size: bool) -> tuple[tuple[Resize, bool], ...]:
-    """The first views of those there are: how each is resized, and whether it is mirrored.
+    """The views that there are of a picture: how each is resized, and whether it is mirrored.
 
     Args:
         count: of views, from 1 on.
-        resize: the policy that the first view follows.
+        resize: the policy of one view alone.
         any_size: whether the model takes inputs of any size.
 
     Raises:
@@ -122,7 +130,23 @@ def views(count: int, resize: Resize, *, any_size: bool) -> tuple[tuple[Resize, 
             "the model takes its pictures at one size, so that there are two views at most: as "
             "they are, and mirrored"
         )
-    return tuple((resize.scaled(one.scale), one.mirrored) for one in VIEWS[:count])
+    taken = _ALONE if fixed or count == 1 else VIEWS
+    return tuple((resize.scaled(one.scale), one.mirrored) for one in taken[:count])
+
+
+def first_view(resize: Resize, count: int, side: int | None) -> Resize:
+    """How the first of several views is resized by a model that takes inputs of any size.
+
+    Args:
+        resize: the model's own policy.
+        count: of views.
+        side: the input's shorter one, in pixels; None for the model's own.
+
+    Raises:
+        UsageError: there are not so many views, or no such size.
+    """
+    (first, _), *_ = views(count, at_size(side, resize, any_size=True), any_size=True)
+    return first
 
 
 def mirrored(prepared: Prepared) -> Prepared:
@@ -148,12 +172,18 @@ class Seen:
     asked: Prepared
 
 
-def joined(seen: Sequence[Seen]) -> Raw:
+def joined(seen: Sequence[Seen], own: Geometry | None = None) -> Raw:
     """What several views of one picture show together, in pixels of the first one's input.
 
     Masks lie in frames of their own, whether the model has such or not.
+
+    Args:
+        seen: at least one.
+        own: where the picture lies as the model would see it in one view, against which others are
+            larger or smaller; None for the first.
     """
     first = seen[0].asked.geometry
+    own = own or first
     scores = np.concatenate([one.raw.scores for one in seen]).astype(np.float32)
     labels = np.concatenate([one.raw.labels for one in seen])
     boxes = np.concatenate([_moved(one.raw.boxes, one, first) for one in seen])
@@ -163,7 +193,7 @@ def joined(seen: Sequence[Seen]) -> Raw:
     reach = [one.raw.boxes if one.raw.mask_boxes is None else one.raw.mask_boxes for one in seen]
     frames = np.concatenate([_moved(*told, first) for told in zip(reach, seen, strict=True)])
     source = np.repeat(np.arange(len(seen)), [len(one.raw.scores) for one in seen])
-    scales = np.array([one.asked.geometry.content[0] for one in seen]) / first.content[0]
+    scales = np.array([one.asked.geometry.content[0] for one in seen]) / own.content[0]
     found = list[tuple[NDArray[np.float32], float, int, NDArray[np.float32], NDArray[np.float32]]]()
     for members in _objects(boxes, scores, labels, source):
         suited = _suited(scales, boxes[members].mean(0), first)

@@ -181,11 +181,16 @@ def test_a_mirrored_input_keeps_its_margins(anchor: str) -> None:
     assert (np.diff(found.pixels()[0, 0, x : x + width, 0].astype(int)) == -1).all()
 
 
-def test_sides_stay_multiples_and_the_first_is_the_models_own() -> None:
+def test_sides_stay_multiples_and_one_view_is_the_models_own() -> None:
     policy = Resize("shortest_edge", shortest=384, longest=626, multiple_of=32)
+    assert views(1, policy, any_size=True) == ((policy, False),)
     told = views(6, policy, any_size=True)
-    assert told[0] == (policy, False) and told[1] == (policy, True)
-    assert [(one.shortest, one.longest) for one, _ in told[2::2]] == [(512, 832), (288, 480)]
+    sides = [(one.shortest, one.longest, turned) for one, turned in told]
+    larger, smaller = (640, 1056), (320, 512)
+    assert sides[:4] == [(*larger, False), (*smaller, True), (*larger, True), (*smaller, False)]
+    assert told[4:] == ((policy, False), (policy, True))
+    # One size is looked at as it is, and mirrored.
+    assert views(2, policy, any_size=False) == ((policy, False), (policy, True))
     for count in (0, 7, -1):
         with pytest.raises(UsageError, match="1 to 6 views"):
             views(count, policy, any_size=True)
@@ -255,7 +260,7 @@ def test_each_size_has_a_session_of_its_own_from_the_start(
     clip = make_clip(tmp_path / "clip.mp4", size=(128, 64), frames=4)
     stream.process(clip, tmp_path / "out.mp4", model=model, provider="cpu", views=4)
     widths = [one.get("width") for one in opened]
-    assert sorted(set(widths)) == [416, 544]
+    assert sorted(set(widths)) == [320, 672]
 
 
 def test_a_loaded_segmenter_takes_the_views_of_a_call(tmp_path: Path) -> None:
