@@ -6,6 +6,7 @@ import io
 import itertools
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -216,10 +217,13 @@ def test_a_receiver_that_takes_nothing_holds_nobody_up(
 
 def test_one_that_never_answers_is_given_up() -> None:
     now = [0.0]
-    sink = NetworkSink(f"tcp://127.0.0.1:{free_port()}", INFO, FAST, clock=lambda: now[0])
     # On a busy machine it is the wait for an answer that ends first.
     words = r"tcp://127\.0\.0\.1:\d+ cannot be sent to: .*(refused|no answer for 60 s)"
-    with pytest.raises(SinkError, match=words):
+    # A port that is taken and not listened at refuses; one that is free may be another test's soon.
+    with socket.socket() as taken, pytest.raises(SinkError, match=words):
+        taken.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        sink = NetworkSink(address, INFO, FAST, clock=lambda: now[0])
         for index in range(1000):
             sink.write(_frame(index))
             if sink._connection is None:
