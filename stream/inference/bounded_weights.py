@@ -80,7 +80,7 @@ def with_bounded_weights(model: bytes) -> bytes:
     Args:
         model: an ONNX file's content, whose int8 layers are written as DequantizeLinear and
             QuantizeLinear around layers of float numbers, or as QLinearConv, QLinearMatMul and
-            QGemm.
+            QGemm, or as MatMulInteger, which ONNX Runtime's dynamic quantisation makes.
 
     Returns:
         The edited content; what came in where all of them fit.
@@ -105,7 +105,8 @@ def _edited(content: memoryview) -> bytes | None:
     gone = {
         name
         for change in changes.values()
-        for name in (change.node.inputs[place] for place in change.made)
+        for place, name in enumerate(change.node.inputs)
+        if place in change.made
         if all(_replaced(changes.get(id(reader)), name) for reader in graph.readers[name])
     }
     nested = any(one.nested for one in graph.nodes)
@@ -118,6 +119,7 @@ def _edited(content: memoryview) -> bytes | None:
                 written.append(raw)
             continue
         wired = list(told.inputs)
+        wired += [""] * (max(change.made) + 1 - len(wired))
         made: list[bytes] = []
         for place, values in change.made.items():
             wired[place] = f"{told.outputs[0]}{_MARK}.{place}"
@@ -144,7 +146,35 @@ def _read(nodes: list[Node], stored: dict[str, memoryview]) -> _Graph:
 def _changes(graph: _Graph, node: Node) -> list[_Change]:
     if node.kind == "DequantizeLinear":
         return _bounded(graph, node)
+    if node.kind == "MatMulInteger":
+        return _without_sign(graph, node)
     return _bounded_whole(graph, node) if node.kind in _WHOLE else []
+
+
+def _without_sign(graph: _Graph, node: Node) -> list[_Change]:
+    """What changes for a layer of whole numbers, which tells of no scale that could be larger.
+
+    Its weights become bytes from 0 to 255, as their zero point does. Two of those are added in 32
+    bits, if more slowly, and nothing is lost.
+    """
+    places = [place for place in (1, 3) if len(node.inputs) > place and node.inputs[place]]
+    values = graph.values(node.inputs[place] for place in places)
+    if values is None or any(one.dtype != np.int8 for one in values) or values[0].ndim != 2:
+        return []
+    maker = graph.makers.get(node.inputs[0])
+    # Its bytes have no sign. Of others there is no kernel for weights without one.
+    if maker is None or maker.kind != "DynamicQuantizeLinear":
+        return []
+    rows = values[0].T.astype(np.float32)
+    if _pairs(rows, rows.shape[1]).max(initial=0) <= _MOST:
+        return []
+    zeros = values[1] if len(values) > 1 else np.zeros((), np.int8)
+    return [_Change(node, {1: _raised(values[0]), 3: _raised(zeros)})]
+
+
+def _raised(values: Array) -> Array:
+    made: Array = (values.astype(np.int16) + 128).astype(np.uint8)
+    return made
 
 
 def _bounded(graph: _Graph, wide: Node) -> list[_Change]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stream.errors import ModelError
@@ -151,9 +151,13 @@ def open_model(path: Path) -> tuple[OnnxFile, Metadata]:
         what = describe(file, read_graph(path))
         raise ModelError(f"the model {str(path)!r} cannot be used: it is {what}")
     try:
-        return file, Metadata.from_properties(file.metadata)
+        metadata = Metadata.from_properties(file.metadata)
     except ModelError as error:
         raise ModelError(f"the model {str(path)!r} cannot be used: {error}") from error
+    # Who quantises a file with other tools than ours leaves what it said of itself before.
+    if metadata.precision != "int8" and read_graph(path).of_bytes:
+        metadata = replace(metadata, precision="int8")
+    return file, metadata
 
 
 def listing(folder: Path = FOLDER) -> list[Listing]:

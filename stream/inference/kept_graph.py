@@ -20,7 +20,7 @@ from stream.types import Array
 
 logger = logging.getLogger(__name__)
 
-_EDITION = "all weights bounded, wide first layer with its margin, quick resizes"
+_EDITION = "weights of all kinds bounded, wide first layer with its margin, quick resizes"
 """What is done to a model's file before it is optimised, and to the graph that comes of it."""
 
 

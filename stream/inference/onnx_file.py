@@ -24,7 +24,22 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 # An entry of a tensor's `external_data`: its key, whole, and what its value begins with.
 _LOCATION, _SHORT = b"\n\x08location\x12", 8192
 # Of GraphProto and TensorProto.
-_NAME, _WEIGHT, _INPUT, _OUTPUT, _TENSOR_NAME = 2, 5, 11, 12, 8
+_NODE, _NAME, _WEIGHT, _INPUT, _OUTPUT, _TENSOR_NAME = 1, 2, 5, 11, 12, 8
+# Of NodeProto: the kinds by which numbers become bytes, or that take them.
+_OF_BYTES = tuple(
+    b'"' + bytes([len(kind)]) + kind
+    for kind in (
+        b"QuantizeLinear",
+        b"DynamicQuantizeLinear",
+        b"QLinearConv",
+        b"QLinearMatMul",
+        b"QGemm",
+        b"ConvInteger",
+        b"MatMulInteger",
+        b"MatMulIntegerToFloat",
+        b"DynamicQuantizeMatMul",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +120,14 @@ class Graph:
         inputs: shapes by name, those of stored weights left out; what is not fixed is text.
         outputs: likewise.
         beside: names of files with weights, as seen from the file's folder; sorted.
+        of_bytes: whether layers multiply bytes, as in models that were quantised.
     """
 
     name: str
     inputs: dict[str, tuple[int | str, ...]]
     outputs: dict[str, tuple[int | str, ...]]
     beside: tuple[str, ...] = ()
+    of_bytes: bool = False
 
 
 def read_graph(path: Path) -> Graph:
@@ -135,6 +152,7 @@ def _graph(path: Path, size: int, changed: int) -> Graph:
     name = ""
     weights: list[tuple[int, int]] = []
     beside: set[str] = set()
+    of_bytes = False
     ends: dict[int, dict[str, tuple[int | str, ...]]] = {_INPUT: {}, _OUTPUT: {}}
     with path.open("rb") as file:
         end = _enter(file, size, _GRAPH)
@@ -149,6 +167,13 @@ def _graph(path: Path, size: int, changed: int) -> Graph:
                 if value < _SHORT and (told := _location(file.read(value))) is not None:
                     beside.add(told)
                 file.seek(after)
+            elif number == _NODE and value is not None:
+                after = file.tell() + value
+                # A longer one holds a constant's numbers.
+                if not of_bytes and value < _SHORT:
+                    node = file.read(value)
+                    of_bytes = any(kind in node for kind in _OF_BYTES)
+                file.seek(after)
             elif number in ends and value is not None:
                 told, shape = _value(file.read(value))
                 ends[number][told] = shape
@@ -160,7 +185,7 @@ def _graph(path: Path, size: int, changed: int) -> Graph:
             for start, after in weights:
                 file.seek(start)
                 ends[_INPUT].pop(_weight_name(file, after), None)
-    return Graph(name, ends[_INPUT], ends[_OUTPUT], tuple(sorted(beside)))
+    return Graph(name, ends[_INPUT], ends[_OUTPUT], tuple(sorted(beside)), of_bytes)
 
 
 def weights_beside(path: Path) -> tuple[Path, ...]:

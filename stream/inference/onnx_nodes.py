@@ -82,8 +82,8 @@ def rewired(
 
     Args:
         content: the node's.
-        inputs: as many names as it has inputs, "" for one that is left out.
-        outputs: likewise.
+        inputs: as many names as it has inputs, or more; "" for one that is left out.
+        outputs: as many as it has.
         mark: what is added to its own name.
     """
     written: list[bytes | memoryview] = []
@@ -95,6 +95,7 @@ def rewired(
             written.append(encoded_text(3, text(value) + mark))
         else:
             written.append(raw)
+    written += [encoded_text(1, name) for name in names[1]]
     return b"".join(written)
 
 

@@ -196,7 +196,13 @@ def open_on(
             return through_kept(opened, path, loaded, fixed)
         if chosen.compiles:
             asked = map(str, sorted(chosen.options.items()))
-            told = [runtime().__version__, chosen.compiles, "beside", "all weights bounded", *asked]
+            told = [
+                runtime().__version__,
+                chosen.compiles,
+                "beside",
+                "weights of all kinds bounded",
+                *asked,
+            ]
             return through_compiled(
                 opened, path, loaded, told, fixed, lambda made: not elsewhere(made, chosen)
             )

@@ -185,6 +185,37 @@ def test_layers_that_take_bytes_as_they_are_answer_as_those_in_parts(kind: str, 
     assert with_bounded_weights(after) is after
 
 
+@pytest.mark.parametrize("zero", [None, 0, 7, "each"])
+def test_layers_of_whole_numbers_answer_without_loss(zero: int | str | None) -> None:
+    random = np.random.default_rng(3)
+    weights = random.integers(-127, 128, (64, 8)).astype(np.int8)
+    zeros = random.integers(-9, 9, 8) if zero == "each" else np.asarray(zero or 0)
+    held = {"weights": weights, **({} if zero is None else {"zeros": zeros.astype(np.int8)})}
+    read = ["bytes", "weights", "middle", *(["zeros"] if zero is not None else [])]
+    ends = {"one": TensorProto.FLOAT, "bytes": TensorProto.UINT8, "middle": TensorProto.UINT8}
+    graph = helper.make_graph(
+        [
+            helper.make_node("DynamicQuantizeLinear", ["image"], ["bytes", "unit", "middle"]),
+            helper.make_node("MatMulInteger", read, ["sums"]),
+            helper.make_node("Cast", ["sums"], ["one"], to=TensorProto.FLOAT),
+        ],
+        "layer",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [None, 64])],
+        [helper.make_tensor_value_info(name, kind, None) for name, kind in ends.items()],
+        [numpy_helper.from_array(value, key) for key, value in held.items()],
+    )
+    opset = [helper.make_opsetid("", 18)]
+    layer = helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+    edited = with_bounded_weights(layer)
+    assert stored(edited).keys() == {"sums.bounded.1", "sums.bounded.3"}
+    assert with_bounded_weights(edited) == edited
+    picture = random.uniform(2, 3, (5, 64)).astype(np.float32)
+    session = onnxruntime.InferenceSession(edited, providers=["CPUExecutionProvider"])
+    found, taken, middle = session.run(list(ends), {"image": picture})
+    wanted = (taken.astype(int) - int(middle)) @ (weights.astype(int) - zeros)
+    np.testing.assert_array_equal(found, wanted)
+
+
 def test_what_a_layer_reads_elsewhere_too_stays() -> None:
     parts, picture = made("pointwise", each=False)
     held = onnx.load_from_string(whole(parts))

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 
@@ -177,3 +178,25 @@ def test_what_is_no_model_is_said_with_what_to_do(
 def test_a_checkpoint_that_is_not_there_is_no_name_of_the_catalogue(name: str) -> None:
     with pytest.raises(ModelError, match=f"there is no model file '{name}'"):
         catalogue.find(name)
+
+
+@pytest.mark.parametrize("kind", ["QuantizeLinear", "DynamicQuantizeLinear"])
+def test_a_file_that_others_quantised_is_int8_whatever_it_says(tmp_path: Path, kind: str) -> None:
+    path = tiny_models.nothing(tmp_path / "mine.onnx")
+    assert catalogue.open_model(path)[1].precision == "float32"
+    model = onnx.load(path)
+    numbers = onnx.numpy_helper.from_array(np.ones(3, np.float32), "numbers")
+    unit = onnx.numpy_helper.from_array(np.float32(0.1), "unit")
+    model.graph.initializer.extend([numbers, unit])
+    read, made = {
+        "QuantizeLinear": (["numbers", "unit"], ["bytes"]),
+        "DynamicQuantizeLinear": (["numbers"], ["bytes", "step", "zero"]),
+    }[kind]
+    model.graph.node.insert(0, onnx.helper.make_node(kind, read, made))
+    onnx.save(model, path)
+    assert catalogue.open_model(path)[1].precision == "int8"
+    # Weights alone that are kept as bytes are made float numbers before anything is computed.
+    model.graph.node[0].CopyFrom(onnx.helper.make_node("DequantizeLinear", ["b", "unit"], ["f"]))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones(3, np.int8), "b"))
+    onnx.save(model, path)
+    assert catalogue.open_model(path)[1].precision == "float32"
