@@ -245,9 +245,9 @@ def test_those_who_share_a_model_have_views_of_their_own(tmp_path: Path) -> None
         other.views = 9
 
 
-def test_each_size_has_a_session_of_its_own_from_the_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int]]:
+    """The fixed sides of each session that is opened."""
     opened: list[dict[str, int]] = []
     create = sessions.create
 
@@ -256,6 +256,12 @@ def test_each_size_has_a_session_of_its_own_from_the_start(
         return create(*arguments, **others)  # type: ignore[arg-type]
 
     monkeypatch.setattr(sessions, "create", watched)
+    return opened
+
+
+def test_each_size_has_a_session_of_its_own_from_the_start(
+    tmp_path: Path, opened: list[dict[str, int]]
+) -> None:
     model = tiny_models.bright(tmp_path / "b.onnx", 100, metadata(ANY))
     clip = make_clip(tmp_path / "clip.mp4", size=(128, 64), frames=4)
     stream.process(clip, tmp_path / "out.mp4", model=model, provider="cpu", views=4)
@@ -335,16 +341,8 @@ def test_a_model_of_one_size_keeps_it(tmp_path: Path) -> None:
 
 
 def test_a_session_is_opened_for_the_size_that_is_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, opened: list[dict[str, int]]
 ) -> None:
-    opened: list[dict[str, int]] = []
-    create = sessions.create
-
-    def watched(*arguments: object, **others: object) -> object:
-        opened.append(others["fixed"])  # type: ignore[arg-type]
-        return create(*arguments, **others)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(sessions, "create", watched)
     model = tiny_models.bright(tmp_path / "b.onnx", 100, metadata(ANY))
     clip = make_clip(tmp_path / "clip.mp4", size=(128, 64), frames=4)
     stream.process(clip, tmp_path / "out.mp4", model=model, provider="cpu", input_size=320)
