@@ -87,9 +87,11 @@ def _note(seen: dict[str, str], target: str, source: str) -> None:
 def _fingerprint_of(plan: RunPlan) -> str:
     """Changes where what is asked for does, or a model's file, or this program."""
     from stream.inference.catalogue import find
+    from stream.inference.onnx_file import files_of
     from stream.version import __version__
 
-    files = [path.stat() for path in find(plan.model.model).files.values()]
+    paths = find(plan.model.model).files.values()
+    files = [one.stat() for path in paths for one in files_of(path)]
     text = repr((plan, __version__, [(one.st_size, one.st_mtime_ns) for one in files]))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -198,6 +198,14 @@ def weights_beside(path: Path) -> tuple[Path, ...]:
     return tuple(one for one in files if one.is_file())
 
 
+def files_of(path: Path) -> tuple[Path, ...]:
+    """A model's file and those beside it with weights of its; alone where it cannot be read."""
+    try:
+        return path, *weights_beside(path)
+    except ModelError:
+        return (path,)
+
+
 def _location(tensor: bytes) -> str | None:
     """The file that holds a tensor's numbers; None where the tensor does itself."""
     at = tensor.find(_LOCATION)

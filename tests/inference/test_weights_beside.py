@@ -13,13 +13,17 @@ from onnx import external_data_helper, numpy_helper
 from stream import Segmenter
 from stream.assets import demo_picture
 from stream.bench.gpu import stand_in
+from stream.cli._fleet_wanted import wanted_of
 from stream.cpu import Processor
 from stream.errors import ModelError
+from stream.fleet.finding import Input
 from stream.inference import content
-from stream.inference.catalogue import FOLDER, find
+from stream.inference.catalogue import FOLDER, find, listing
 from stream.inference.kept_model import identity
-from stream.inference.onnx_file import read_graph, weights_beside
+from stream.inference.onnx_file import files_of, read_graph, weights_beside
 from stream.inference.session import open_on
+from stream.options import ModelOptions
+from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 
 PICTURE = demo_picture()
 
@@ -99,3 +103,20 @@ def test_files_are_told_by_what_the_graph_says(tmp_path: Path) -> None:
     (tmp_path / far).parent.mkdir()
     (tmp_path / far).write_bytes(b"\0" * 5000)
     assert weights_beside(path) == (tmp_path / far,)
+
+
+def test_the_file_beside_it_counts_in_its_size_and_in_what_a_fleet_has_done(tmp_path: Path) -> None:
+    path, weights = parted("default.onnx", tmp_path / "m.onnx"), tmp_path / "weights.data"
+    assert files_of(path) == (path, weights)
+    (one,) = listing(tmp_path)
+    assert one.size == path.stat().st_size + weights.stat().st_size > 10e6
+    plan = RunPlan(
+        SourcePlan("in.mp4"), (OutputPlan("out.mp4"),), model=ModelOptions(model=str(path))
+    )
+    (before,) = wanted_of([Input("in.mp4", "in.mp4", "1")], "out", plan, [])
+    weights.write_bytes(weights.read_bytes() + b"more")
+    (after,) = wanted_of([Input("in.mp4", "in.mp4", "1")], "out", plan, [])
+    assert before.options != after.options
+    # What is no model at all is told of where it is opened.
+    path.write_bytes(b"nothing")
+    assert files_of(path) == (path,)
