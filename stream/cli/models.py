@@ -50,17 +50,16 @@ def models(
 
 def _describe(name: str, verbose: bool) -> None:
     from stream.inference.catalogue import find, open_model
-    from stream.inference.onnx_file import files_of
+    from stream.inference.onnx_file import size_of
 
     path = find(name).pick()
     _, metadata = open_model(path)
-    size = sum(one.stat().st_size for one in files_of(path))
     names = metadata.names
     lines = [
         f"{name}: {path}",
         f"  {counted(len(names), 'class', 'classes')}: {', '.join(names)}",
         f"  accuracy: {_accuracy(metadata)}",
-        f"  {metadata.precision}, {size / 1e6:.1f} MB, licence {metadata.licence}",
+        f"  {metadata.precision}, {size_of(path) / 1e6:.1f} MB, licence {metadata.licence}",
     ]
     if verbose:
         lines += [f"  {what}: {value:.3g}" for what, value in metadata.accuracy.items()]

@@ -16,7 +16,7 @@ from pathlib import Path
 from stream.errors import ModelError
 from stream.inference.contract import Metadata
 from stream.inference.foreign import describe
-from stream.inference.onnx_file import CHECKPOINTS, OnnxFile, files_of, read_graph, read_onnx_file
+from stream.inference.onnx_file import CHECKPOINTS, OnnxFile, read_graph, read_onnx_file, size_of
 from stream.names import at_home
 
 
@@ -166,7 +166,7 @@ def listing(folder: Path = FOLDER) -> list[Listing]:
     for entry in entries(folder).values():
         for precision, path in sorted(entry.files.items()):
             name = f"{entry.name}.{precision}" if precision else entry.name
-            size = sum(one.stat().st_size for one in files_of(path))
+            size = size_of(path)
             try:
                 found.append(Listing(name, path, size, open_model(path)[1]))
             except ModelError as error:

@@ -12,6 +12,9 @@ from stream.inference.providers import Route
 
 logger = logging.getLogger(__name__)
 
+EDITED = "weights of all kinds bounded"
+"""Names what is made of files here for the CPU: what is kept of other editions is made anew."""
+
 
 def content(chosen: Route, path: Path, metadata: Metadata) -> str | bytes:
     """A model's file as a provider is to have it: its path, or what is made of it."""

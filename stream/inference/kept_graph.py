@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from stream.errors import ModelError
+from stream.inference.content import EDITED
 from stream.inference.contract import INPUT
 from stream.inference.kept_model import is_whole, kept_for, written
 from stream.inference.onnx_file import read_graph
@@ -20,7 +21,7 @@ from stream.types import Array
 
 logger = logging.getLogger(__name__)
 
-_EDITION = "weights of all kinds bounded, wide first layer with its margin, quick resizes"
+_EDITION = f"{EDITED}, wide first layer with its margin, quick resizes"
 """What is done to a model's file before it is optimised, and to the graph that comes of it."""
 
 

@@ -167,16 +167,13 @@ def _graph(path: Path, size: int, changed: int) -> Graph:
                 if value < _SHORT and (told := _location(file.read(value))) is not None:
                     beside.add(told)
                 file.seek(after)
-            elif number == _NODE and value is not None:
-                after = file.tell() + value
-                # A longer one holds a constant's numbers.
-                if not of_bytes and value < _SHORT:
-                    node = file.read(value)
-                    of_bytes = any(kind in node for kind in _OF_BYTES)
-                file.seek(after)
             elif number in ends and value is not None:
                 told, shape = _value(file.read(value))
                 ends[number][told] = shape
+            # A longer node holds a constant's numbers.
+            elif number == _NODE and value is not None and value < _SHORT and not of_bytes:
+                node = file.read(value)
+                of_bytes = any(kind in node for kind in _OF_BYTES)
             elif value is not None:
                 file.seek(value, 1)
         # Up to version 3 of the format weights are inputs too; where there is one input, it is
@@ -204,6 +201,11 @@ def files_of(path: Path) -> tuple[Path, ...]:
         return path, *weights_beside(path)
     except ModelError:
         return (path,)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a model's file and of those beside it with weights of its."""
+    return sum(one.stat().st_size for one in files_of(path))
 
 
 def _location(tensor: bytes) -> str | None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +14,7 @@ from stream.errors import ModelError, ProviderError
 from stream.inference.assignment import elsewhere
 from stream.inference.canvases import Canvases
 from stream.inference.catalogue import Entry, open_model
-from stream.inference.content import content
+from stream.inference.content import EDITED, content
 from stream.inference.contract import (
     INPUT,
     Metadata,
@@ -42,6 +40,7 @@ from stream.inference.providers import (
     route,
     runtime,
 )
+from stream.inference.refusals import about_model, model_problem, plain
 from stream.inference.session_options import session_options
 from stream.inference.sizes import Handles, free_sides
 from stream.inference.yielding import yielding
@@ -196,13 +195,7 @@ def open_on(
             return through_kept(opened, path, loaded, fixed)
         if chosen.compiles:
             asked = map(str, sorted(chosen.options.items()))
-            told = [
-                runtime().__version__,
-                chosen.compiles,
-                "beside",
-                "weights of all kinds bounded",
-                *asked,
-            ]
+            told = [runtime().__version__, chosen.compiles, "beside", EDITED, *asked]
             return through_compiled(
                 opened, path, loaded, told, fixed, lambda made: not elsewhere(made, chosen)
             )
@@ -357,9 +350,9 @@ def create(
             disabled_optimizers=_NOT_ON_CARDS if chosen.library else None,
         )
     except Exception as error:  # ONNX Runtime's exceptions share no base class
-        sentence = _plain(str(error))
-        if _about_model(error, sentence) or chosen.name == "cpu":
-            raise ModelError(f"{what} cannot be opened: {_model_problem(sentence)}") from error
+        sentence = plain(str(error))
+        if about_model(error, sentence) or chosen.name == "cpu":
+            raise ModelError(f"{what} cannot be opened: {model_problem(sentence)}") from error
         _explain(chosen, sentence)
         raise ProviderError(f"{chosen.label} refuses {what}: {sentence}") from error
     if chosen.execution_provider not in handle.get_providers():
@@ -382,41 +375,3 @@ def _explain(chosen: Route, sentence: str = "") -> None:
 
 def _nodes(values: Sequence[TensorInfo]) -> dict[str, tuple[str, list[int | str | None]]]:
     return {value.name: (value.type, list(value.shape)) for value in values}
-
-
-# ONNX Runtime's messages start with where in its source they were raised.
-_ORIGIN = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:Load model from .*? failed:)?")
-_SOURCE = re.compile(r"^\S+\.(?:cc|h|cpp):\d+ .*?\)(?: const)? (?=[A-Z])")
-
-
-def _plain(message: str) -> str:
-    """The first sentence of an ONNX Runtime message, without its own source's whereabouts."""
-    line = next((part for part in message.splitlines() if part.strip()), "no reason given")
-    line = _SOURCE.sub("", _ORIGIN.sub("", line)).strip()
-    return line.rstrip(".")
-
-
-def _about_model(error: Exception, sentence: str) -> bool:
-    kind = type(error).__name__
-    return (
-        kind in ("InvalidProtobuf", "InvalidGraph", "NoSuchFile", "NoModel")
-        or "IR version" in sentence
-        or "opset" in sentence.lower()
-    )
-
-
-def _model_problem(sentence: str) -> str:
-    module = runtime()
-    opset = re.search(r"Opset (\d+) is under development.*?is till opset (\d+)", sentence)
-    if opset:
-        return (
-            f"it needs ONNX opset {opset[1]}, and ONNX Runtime {module.__version__} knows up to "
-            f"{opset[2]}; update ONNX Runtime or export with an older opset"
-        )
-    version = re.search(r"IR version: (\d+), max supported IR version: (\d+)", sentence)
-    if version:
-        return (
-            f"its file format is version {version[1]}, and ONNX Runtime {module.__version__} "
-            f"reads up to {version[2]}; update ONNX Runtime"
-        )
-    return sentence.replace(os.sep + "onnxruntime_src", "")
