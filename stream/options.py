@@ -105,7 +105,7 @@ class ModelOptions:
         "takes longer, smaller is quicker. For models that take any size.",
         said="the model's own, 384 for the bundled one",
         metavar="PIXELS",
-        low=64,
+        low=192,
         high=2048,
     )
 

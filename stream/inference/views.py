@@ -75,8 +75,9 @@ VIEWS = (
 more than the size between them does, mirrored or not."""
 
 
-LEAST_SIDE, LONGEST_SIDE = 64, 2048
-"""Of an input's shorter side, in pixels."""
+LEAST_SIDE, LONGEST_SIDE = 192, 2048
+"""Of an input's shorter side, in pixels. With less the bundled model has too few places to choose
+from in a narrow picture, or in its smaller view."""
 
 
 def at_size(side: int | None, resize: Resize, *, any_size: bool) -> Resize:

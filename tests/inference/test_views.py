@@ -280,7 +280,7 @@ def test_a_loaded_segmenter_takes_the_views_of_a_call(tmp_path: Path) -> None:
         stream.open(clip, segmenter=segmenter, views=7)
 
 
-@given(st.integers(64, 2048), st.sampled_from((1, 32, 64)))
+@given(st.integers(192, 2048), st.sampled_from((1, 32, 64)))
 def test_an_input_is_as_large_as_asked(side: int, multiple: int) -> None:
     for policy in (
         Resize("shortest_edge", shortest=384, longest=626, multiple_of=multiple),
@@ -297,8 +297,8 @@ def test_an_input_is_as_large_as_asked(side: int, multiple: int) -> None:
 
 
 def test_sizes_that_an_input_cannot_have_are_refused() -> None:
-    for side in (63, 2049, 0, -5):
-        with pytest.raises(UsageError, match="64 to 2048 pixels"):
+    for side in (191, 2049, 0, -5):
+        with pytest.raises(UsageError, match="192 to 2048 pixels"):
             at_size(side, ANY, any_size=True)
     with pytest.raises(UsageError, match="at one size, with a shorter side of 240"):
         at_size(320, ANY, any_size=False)
@@ -312,12 +312,12 @@ def test_objects_are_where_they_are_at_every_input_size(tmp_path: Path, resize: 
     path = tiny_models.bright(tmp_path / "bright.onnx", 100, metadata(resize))
     if resize.mode == "native":
         with pytest.raises(UsageError, match="resizes pictures itself"):
-            Segmenter.load(path, "cpu", input_size=128)
+            Segmenter.load(path, "cpu", input_size=256)
         return
     segmenter = Segmenter.load(path, "cpu")
     own = segmenter.input_size
     assert own is not None
-    for side in (own * 2, own // 2):
+    for side in (own * 2, 192):
         other = Segmenter.load(path, "cpu", input_size=side, views=2)
         segmenter.input_size = side
         for one in (segmenter, other):
@@ -332,11 +332,11 @@ def test_objects_are_where_they_are_at_every_input_size(tmp_path: Path, resize: 
 def test_a_model_of_one_size_keeps_it(tmp_path: Path) -> None:
     path = tiny_models.constant(tmp_path / "m.onnx", [[8, 8, 32, 32]], size=(64, 48))
     with pytest.raises(UsageError, match="at one size, with a shorter side of 48"):
-        Segmenter.load(path, "cpu", input_size=96)
+        Segmenter.load(path, "cpu", input_size=256)
     segmenter = Segmenter.load(path, "cpu")
     assert segmenter.input_size == 48
     with pytest.raises(UsageError, match="at one size"):
-        segmenter.input_size = 96
+        segmenter.input_size = 256
     assert segmenter.input_size == 48
 
 
@@ -352,5 +352,14 @@ def test_a_session_is_opened_for_the_size_that_is_asked_for(
     with stream.open(clip, segmenter=segmenter, input_size=320) as video:
         assert len(list(video)) == 4
     assert segmenter.input_size == 240
-    with pytest.raises(UsageError, match="64 to 2048"):
+    with pytest.raises(UsageError, match="192 to 2048"):
         stream.open(clip, segmenter=segmenter, input_size=9)
+
+
+@pytest.mark.parametrize("shape", [(3, 2000), (2000, 3), (40, 40), (9, 16)])
+def test_the_bundled_model_takes_pictures_of_every_shape_at_the_least_size(
+    shape: tuple[int, int],
+) -> None:
+    segmenter = Segmenter.load("default", "cpu", input_size=192, views=6)
+    assert segmenter.input_size == 192
+    assert len(segmenter(np.full((*shape, 3), 90, np.uint8))) == 0
