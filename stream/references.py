@@ -84,15 +84,22 @@ def packet_copy(packet: AnyPacket, offset: Fraction = Fraction(0)) -> AnyPacket:
     return own
 
 
-def has_captions(picture: VideoFrame) -> bool:
-    """Whether a picture carries closed captions (ATSC A/53).
+def side_data(picture: VideoFrame) -> SideDataContainer:
+    """What lies beside a picture, looked up anew each time.
 
-    Asking ties the picture into a ring with its side data, which keeps its memory until Python's
-    collector comes by: not to be asked of every picture.
+    PyAV's own `picture.side_data` keeps pointers into what the picture had when it was first asked,
+    which making it writable gives back; and it ties both into a ring, which keeps the picture's
+    memory until Python's collector comes by.
+
+    Raises:
+        ValueError: there is a kind of data that is new to PyAV, such as multi-view HEVC's.
     """
+    return SideDataContainer(picture)  # type: ignore[call-arg]  # PyAV's types leave it out
+
+
+def has_captions(picture: VideoFrame) -> bool:
+    """Whether a picture carries closed captions (ATSC A/53)."""
     try:
-        data: object = picture.side_data  # PyAV's types take it for a dictionary
-        assert isinstance(data, SideDataContainer)
-        return any(one.type is SideDataType.A53_CC for one in data)
+        return any(one.type is SideDataType.A53_CC for one in side_data(picture))
     except ValueError:
-        return False  # a kind of data that is new to PyAV, such as multi-view HEVC's
+        return False

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 
 import av
 import pytest
 from av.video.frame import PictureType
 
-from stream.references import Referencer, has_captions, packet_copy
+from stream import references
+from stream.references import Referencer, has_captions, packet_copy, side_data
 from tests import media
 from tests.media import make_clip
 
@@ -95,11 +97,33 @@ def test_captions_are_told_and_unknown_side_data_is_none(tmp_path):
     with av.open(str(media.captioned(tmp_path / "in.mp4", clip))) as container:
         assert all(has_captions(one) for one in container.decode(video=0))
 
-    class MultiView:
-        """As PyAV does with pictures of multi-view HEVC."""
 
-        @property
-        def side_data(self):
-            raise ValueError("29 is not a valid Type")
+def test_side_data_of_a_kind_that_is_new_to_pyav_are_no_captions(monkeypatch):
+    def refuse(picture):
+        raise ValueError("29 is not a valid Type")  # as with multi-view HEVC
 
-    assert has_captions(MultiView()) is False
+    monkeypatch.setattr(references, "SideDataContainer", refuse)
+    assert has_captions(av.VideoFrame(16, 16, "yuv420p")) is False
+
+
+def test_side_data_are_true_of_a_picture_that_was_made_writable_since(tmp_path):
+    clip = make_clip(tmp_path / "plain.mp4", frames=2)
+    with av.open(str(media.captioned(tmp_path / "in.mp4", clip))) as container:
+        for picture in container.decode(video=0):
+            before = [(one.type, bytes(one)) for one in side_data(picture)]
+            shared = Referencer()(picture)
+            picture.make_writable()
+            # What the picture had is given back, and its memory is others' now.
+            others = [Referencer()(shared) for _ in range(4)]
+            assert [(one.type, bytes(one)) for one in side_data(picture)] == before
+            assert has_captions(picture)
+            del others
+
+
+def test_asking_for_side_data_keeps_no_picture(tmp_path):
+    clip = make_clip(tmp_path / "plain.mp4", frames=2)
+    with av.open(str(media.captioned(tmp_path / "in.mp4", clip))) as container:
+        picture = next(container.decode(video=0))
+        held = sys.getrefcount(picture)
+        assert has_captions(picture)
+        assert sys.getrefcount(picture) == held

@@ -7,8 +7,7 @@ from av.video.frame import VideoFrame
 from stream.references import has_captions
 from stream.sinks._encoders import EncoderChoice
 
-# Asking a picture keeps its memory for a while, see `has_captions`; a film that has captions has
-# them with nearly all pictures.
+# A film that has captions has them with nearly all pictures.
 _FIRST, _EVERY = 4, 64
 
 

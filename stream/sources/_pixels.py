@@ -11,14 +11,13 @@ from fractions import Fraction
 import av
 import cv2
 import numpy as np
-from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from stream.pixels import paintable, plane_view
-from stream.references import has_captions
+from stream.references import has_captions, side_data
 from stream.sources._cropping import Crop
 from stream.sources._transparency import Opacity
 
@@ -31,7 +30,7 @@ _LOST = {
     "STEREO3D": "stereoscopic",
 }
 _BT709, _BT601 = 1, 6
-# How many pictures are asked for captions, see `has_captions`.
+# How many pictures are asked for captions.
 _ASKED = 4
 _DEEP = re.compile(r"(9|10|12|14)le$")
 _CLOCKWISE = {1: cv2.ROTATE_90_CLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_COUNTERCLOCKWISE}
@@ -85,7 +84,7 @@ def orientation_of(picture: av.VideoFrame) -> Orientation:
     6.2.2; FFmpeg's libavutil/display.h).
     """
     try:
-        data = _side_data(picture)
+        data = side_data(picture)
     except ValueError:
         # PyAV refuses to list side data of which one kind is new to it (multi-view HEVC's), but
         # knows the angle, counterclockwise.
@@ -100,19 +99,13 @@ def orientation_of(picture: av.VideoFrame) -> Orientation:
     return Orientation(round(math.degrees(math.atan2(b, a)) / 90) % 4, mirrored)
 
 
-def _side_data(picture: av.VideoFrame) -> SideDataContainer:
-    data: object = picture.side_data  # PyAV's types take it for a dictionary
-    assert isinstance(data, SideDataContainer)
-    return data
-
-
 def lost_with(picture: av.VideoFrame) -> list[str]:
     """What a picture carries that goes no further, a sentence each."""
     sentences = []
     if picture.interlaced_frame:
         sentences.append("the pictures are interlaced and are taken as if they were progressive")
     try:
-        data = _side_data(picture)
+        data = side_data(picture)
         kinds = {one.type.name for one in data}
     except ValueError:  # see orientation_of
         kinds = set()
@@ -240,8 +233,7 @@ class Upright:
         self, picture: av.VideoFrame, aspect: Fraction | None
     ) -> tuple[Orientation, Crop, Fraction]:
         """How a picture stands, what is cut off, and by how much wider its samples are."""
-        # Asking for a picture's side data ties it into a ring with them, which keeps its memory
-        # until Python's collector comes by: 90 pictures of 1080p. The angle is there without.
+        # The angle is there without asking for the picture's side data, which takes longer.
         turned = picture.rotation != self._rotation
         orientation = orientation_of(picture) if turned else self.orientation
         same_size = (picture.width, picture.height) == self._stored
