@@ -8,7 +8,8 @@ sign, come to 128 at most. So the weights of an output channel are made smaller,
 mostly by a fifth, and its scale larger. What they lose in rounding costs little: 0.425 and 0.873.
 
 ONNX Runtime and OpenVINO add them so alike. Layers that see one channel at a time have kernels of
-their own, which widen first.
+their own, which widen first. So have layers whose pictures are bytes with a sign (of ONNX Runtime's
+all, of OpenVINO's those of convolutions): smaller weights would only cost them accuracy.
 
 The file is edited where it is loaded, without the package `onnx`.
 """
@@ -39,7 +40,7 @@ _MOST = 128
 _LESS = 127.6
 """Aimed at where rounding has gone beyond."""
 _MARK = ".bounded"
-_SUMS = ("Conv", "Gemm", "MatMul")
+SUMS = frozenset(("Conv", "Gemm", "MatMul"))
 # Of layers that take bytes as they are, what each adds as which of those, and where its weights,
 # their scales and zero points, and its biases are among what it reads.
 _WHOLE = {
@@ -47,6 +48,9 @@ _WHOLE = {
     "QLinearMatMul": ("MatMul", (3, 4, 5), None),
     "QGemm": ("Gemm", (3, 4, 5), 6),
 }
+
+_ZERO = 2
+"""Where the zero point of what is seen is, among what either kind of node reads."""
 
 
 @dataclass(slots=True)
@@ -74,13 +78,14 @@ class _Change:
     made: dict[int, Array]
 
 
-def with_bounded_weights(model: bytes) -> bytes:
+def with_bounded_weights(model: bytes, widened: frozenset[str] = frozenset()) -> bytes:
     """A model's file whose weights, two by two, fit into sums of 16 bits.
 
     Args:
         model: an ONNX file's content, whose int8 layers are written as DequantizeLinear and
             QuantizeLinear around layers of float numbers, or as QLinearConv, QLinearMatMul and
             QGemm, or as MatMulInteger, which ONNX Runtime's dynamic quantisation makes.
+        widened: which of `SUMS` the provider adds in 32 bits where what the layer sees has a sign.
 
     Returns:
         The edited content; what came in where all of them fit.
@@ -88,10 +93,10 @@ def with_bounded_weights(model: bytes) -> bytes:
     Raises:
         ValueError: it is not in the format of an ONNX file.
     """
-    return with_graph(model, _edited)
+    return with_graph(model, lambda content: _edited(content, widened))
 
 
-def _edited(content: memoryview) -> bytes | None:
+def _edited(content: memoryview, widened: frozenset[str]) -> bytes | None:
     parts: list[tuple[Node | None, str, memoryview, memoryview]] = []
     empty = memoryview(b"")
     for number, value, raw in fields(content):
@@ -99,7 +104,8 @@ def _edited(content: memoryview) -> bytes | None:
         told = read_node(held) if number == NODE else None
         parts.append((told, tensor_head(held)[0] if number == WEIGHT else "", held, raw))
     graph = _read([told for told, *_ in parts if told], {name: at for _, name, at, _ in parts})
-    changes = {id(change.node): change for one in graph.nodes for change in _changes(graph, one)}
+    found = [change for one in graph.nodes for change in _changes(graph, one, widened)]
+    changes = {id(change.node): change for change in found}
     if not changes:
         return None
     gone = {
@@ -143,12 +149,26 @@ def _read(nodes: list[Node], stored: dict[str, memoryview]) -> _Graph:
     return _Graph(nodes, stored, {name: one for one in nodes for name in one.outputs}, readers)
 
 
-def _changes(graph: _Graph, node: Node) -> list[_Change]:
+def _changes(graph: _Graph, node: Node, widened: frozenset[str]) -> list[_Change]:
     if node.kind == "DequantizeLinear":
-        return _bounded(graph, node)
+        layers = graph.readers.get(node.outputs[0], [])
+        if layers and all(one.kind in widened and _signed(graph, one) for one in layers):
+            return []
+        return _bounded(graph, node, layers)
     if node.kind == "MatMulInteger":
         return _without_sign(graph, node)
-    return _bounded_whole(graph, node) if node.kind in _WHOLE else []
+    if node.kind not in _WHOLE or (_WHOLE[node.kind][0] in widened and _signed(graph, node)):
+        return []
+    return _bounded_whole(graph, node)
+
+
+def _signed(graph: _Graph, layer: Node) -> bool:
+    """Whether what a layer sees is bytes with a sign, as their zero point says."""
+    maker = layer if layer.kind in _WHOLE else graph.makers.get(layer.inputs[0])
+    if maker is None or (maker is not layer and maker.kind != "DequantizeLinear"):
+        return False
+    zero = graph.values(maker.inputs[_ZERO : _ZERO + 1])
+    return bool(zero and zero[0].dtype == np.int8)
 
 
 def _without_sign(graph: _Graph, node: Node) -> list[_Change]:
@@ -177,9 +197,8 @@ def _raised(values: Array) -> Array:
     return made
 
 
-def _bounded(graph: _Graph, wide: Node) -> list[_Change]:
+def _bounded(graph: _Graph, wide: Node, layers: list[Node]) -> list[_Change]:
     """What changes for the weights that a node makes float numbers of; nothing where they fit."""
-    layers = graph.readers.get(wide.outputs[0], [])
     values = graph.values(wide.inputs) if layers else None
     if values is None or values[0].dtype != np.int8 or values[1].dtype != np.float32:
         return []
@@ -256,7 +275,7 @@ def _rows(weights: Array, layers: Sequence[Node], name: str) -> NDArray[np.float
     """
     rows = set()
     for layer in layers:
-        if layer.kind not in _SUMS or layer.inputs.count(name) != 1 or layer.inputs[1] != name:
+        if layer.kind not in SUMS or layer.inputs.count(name) != 1 or layer.inputs[1] != name:
             return None
         rows.add(layer.kind == "Conv" or _transposed(layer))
         # Its kernels add in 32 bits.

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from stream.cpu import Processor
 from stream.inference import content as loading
 from stream.inference import providers
-from stream.inference.bounded_weights import with_bounded_weights
+from stream.inference.bounded_weights import SUMS, with_bounded_weights
 from stream.inference.catalogue import find, open_model
 from stream.inference.content import content
 from stream.types import Array
@@ -119,6 +119,17 @@ def whole(layer: bytes) -> bytes:
     return bytes(held.SerializeToString())
 
 
+def signed(layer: bytes) -> bytes:
+    """The same layer, which takes and gives bytes with a sign."""
+    held = onnx.load_from_string(layer)
+    held.graph.input[0].type.tensor_type.elem_type = TensorProto.INT8
+    for one in held.graph.initializer:
+        if one.name in ("none", "middle"):
+            zero = numpy_helper.to_array(one).astype(int) - 128
+            one.CopyFrom(numpy_helper.from_array(zero.astype(np.int8), one.name))
+    return bytes(held.SerializeToString())
+
+
 def answers(held: bytes, picture: Array) -> NDArray[np.float32]:
     session = onnxruntime.InferenceSession(held, providers=["CPUExecutionProvider"])
     return np.asarray(session.run(["one"], {"image": picture})[0], np.float32)
@@ -183,6 +194,20 @@ def test_layers_that_take_bytes_as_they_are_answer_as_those_in_parts(kind: str, 
     assert len(np.unique(answers(after, picture))) > 10
     assert np.abs(answers(after, picture) - answers(edited, picture)).max() <= ANSWER
     assert with_bounded_weights(after) is after
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_meets_bytes_with_a_sign_stays_where_they_are_widened(kind: str) -> None:
+    parts, picture = made(kind)
+    right = exact(parts, picture)
+    for before in (signed(parts), signed(whole(parts))):
+        name = "Gemm" if kind == "transposed" else kind if kind in ("Gemm", "MatMul") else "Conv"
+        assert with_bounded_weights(before, SUMS) is before
+        if kind != "depthwise":
+            assert with_bounded_weights(before, SUMS - {name}) is not before
+        assert with_bounded_weights(parts, SUMS) == with_bounded_weights(parts)
+        found = answers(before, (picture.astype(int) - 128).astype(np.int8))
+        assert np.abs(found - right).max() <= ANSWER
 
 
 @pytest.mark.parametrize("zero", [None, 0, 7, "each"])
