@@ -164,6 +164,8 @@ class VideoInfo:
         exact: whether every sample has a meaning, so that an output should not change one.
         grey: whether frames have no colour, whatever their format, so that an output can do
             without.
+        conceals: whether parts of frames are not to be seen, so that an output leaves out other
+            pictures of the same.
     """
 
     name: str
@@ -190,3 +192,4 @@ class VideoInfo:
     alpha: bool = False
     exact: bool = False
     grey: bool = False
+    conceals: bool = False

@@ -37,6 +37,10 @@ class Layer(ABC):
     covers: ClassVar[bool] = False
     """Whether no object may be seen: then it is told also of what is unsure."""
 
+    conceals: ClassVar[bool] = False
+    """Whether parts of the picture are not to be seen afterwards, as with those that cover or leave
+    objects alone: then no other picture of the same goes with it, such as a film's cover."""
+
     fills: ClassVar[bool] = False
     """Whether each pixel is its own or an object's afterwards, so that where the source was clear
     the picture is not."""

@@ -150,6 +150,11 @@ class Painter:
         """Whether no object may be seen, so that `Instances.unsure` is wanted."""
         return any(layer.covers for layer in self._layers)
 
+    @property
+    def conceals(self) -> bool:
+        """Whether parts of frames are not to be seen, in no other picture of the same either."""
+        return any(one.conceals or one.covers or one.alone for one in self._layers)
+
     def paint(self, frame: Frame, figures: Sequence[str] = ()) -> None:
         """Paints the frame's instances into its picture.
 

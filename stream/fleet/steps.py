@@ -21,7 +21,7 @@ from stream.run.about import Told
 from stream.run.figures import Figures, Job
 from stream.run.finding import make_finder
 from stream.run.kept import KeptReader, KeptWriter, mark_of
-from stream.run.opening import make_painter, open_sink, suited
+from stream.run.opening import make_painter, open_sink, suited, without_others
 from stream.run.output import Output
 from stream.run.plan import OutputPlan, RunPlan
 from stream.run.recall import Painting, Recall, Recalling, Remembered
@@ -222,12 +222,13 @@ class Steps:
         times = [time for path in painted for time in read_part(path).times]
         with FileCopies(self._path, times) as source:
             painter = make_painter(video.picture, source.info)
-            info, options = suited(SplicedSink, video.target, source.info, video.options, painter)
+            info, said = without_others(source.info, painter)
+            info, options = suited(SplicedSink, video.target, info, video.options, painter)
             with SplicedSink.of_parts(video.target, info, options, painted) as sink:
                 for item in source:
                     sink.write(item)
                     self._life()
-            return Made(len(times), (*source.remarks, *sink.remarks))
+            return Made(len(times), (*source.remarks, *said, *sink.remarks))
 
     def whole(self, found: Sequence[Place]) -> Made:
         """Does the whole file at once with what was found."""

@@ -21,6 +21,7 @@ from stream.sinks.images import ALPHA_ENDINGS as ALPHA_PICTURES
 from stream.sinks.images import ENDINGS as PICTURES
 from stream.sinks.images import MASK_ENDINGS, ImageSink
 from stream.sinks.video import VideoSink
+from stream.words import counted
 
 
 def endings_for(picture: PictureOptions) -> Endings:
@@ -119,27 +120,54 @@ def without_lost(
         What to open it with, and a sentence where something is lost or another encoder than usual
         is needed.
     """
+    said: list[str] = []
+    if painter is not None and issubclass(kind, VideoSink):
+        info, said = without_others(info, painter)
     if not info.alpha or kind.shows or not kind.paints or issubclass(kind, ImageSink):
-        return info, []  # pictures say so themselves, each of its own
+        return info, said  # pictures say so themselves, each of its own
     if painter is not None and (painter.fills or painter.alpha):
-        return info, []
+        return info, said
     try:
         kind.check_alpha(target, options)
     except UsageError:
         able = ", ".join(ALPHA_ENDINGS)
         coded = "" if options.codec is None else f" with the codec {options.codec}"
         return replace(info, alpha=False), [
+            *said,
             f"the picture's transparency is dropped, as {redact(target)} holds none{coded}; "
-            f"{able}, .png and .webp do"
+            f"{able}, .png and .webp do",
         ]
     if issubclass(kind, VideoSink) and options.codec is None:
         container = choose_container(Path(target))
         if container.alpha != container.video:
-            return info, [
+            said.append(
                 f"the picture's transparency is kept, which in {redact(target)} takes the encoder "
                 f"{container.alpha}; --codec {container.video} leaves it out"
-            ]
-    return info, []
+            )
+    return info, said
+
+
+def without_others(info: VideoInfo, painter: Painter) -> tuple[VideoInfo, list[str]]:
+    """A source without its other pictures, where a painter hides what may be seen in them.
+
+    Args:
+        info: of the frames that will come, before they are painted.
+        painter: paints what comes.
+
+    Returns:
+        What to open an output with, and a sentence for each kind that is left out.
+    """
+    if not painter.conceals:
+        return info, []
+    copied = tuple(one for one in info.copied if one.type != "video")
+    tracks = len(info.copied) - len(copied)
+    said = [
+        f"{counted(count, what + ' is', what + 's are')} left out, in which what the look hides "
+        "could be seen"
+        for count, what in ((len(info.covers), "cover picture"), (tracks, "further video track"))
+        if count
+    ]
+    return replace(info, copied=copied, covers=(), conceals=True), said
 
 
 def suited(
@@ -154,6 +182,7 @@ def suited(
         options: as they were asked for.
         painter: paints what comes.
     """
+    info, _ = without_others(info, painter)
     alpha = painter.alpha or (info.alpha and not painter.fills)
     info = replace(info, alpha=alpha, exact=painter.exact, grey=painter.grey)
     if painter.pixel_format is not None:

@@ -82,7 +82,7 @@ class SplitSink(Sink):
             refuse_twins(
                 pictures, lambda at: ImageSink.path_of(where, at, pictures[at]).with_suffix("")
             )
-        self._info = replace(info, copied=(), chapters=())
+        self._info = replace(info, copied=(), covers=(), chapters=())
         self._sound = bool(info.copied)
         self._pictures = issubclass(kind, ImageSink)
         self._by_class = plan.picture.split == "class"

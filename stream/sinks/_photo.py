@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.sinks._exif import upright
 from stream.types import Array
 
 # Formats that OpenCV writes these into; versions before 4.12 know of none.
 _CARRIERS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
-_ORIENTATION = 0x0112
 _TIFF = (".tif", ".tiff")
 _EXTRA_SAMPLES, _SHORT = 338, 3
 # Pixels a side: WebP's fields have 14 bits, the JPEG library stops short of its 16.
@@ -24,10 +24,14 @@ _SPACE, _RGB = slice(16, 20), b"RGB "
 Notes = list[tuple[int, NDArray[np.uint8]]]
 
 
-def notes_of(path: Path) -> Notes:
+def notes_of(path: Path, *, conceals: bool = False) -> Notes:
     """The colour profile (for RGB) and EXIF data of a picture file, upright from now on.
 
     XMP is not kept: it may repeat the orientation that has been carried out.
+
+    Args:
+        path: of the picture.
+        conceals: whether nothing of the picture as it was may be seen in them.
     """
     if not hasattr(cv2, "imdecodeWithMetadata") or not path.is_file():
         return []
@@ -41,30 +45,13 @@ def notes_of(path: Path) -> Notes:
     for kind, blob in zip(kinds, blobs, strict=True):
         values = np.asarray(blob, np.uint8).ravel()
         if kind == cv2.IMAGE_METADATA_EXIF:
-            values = np.frombuffer(upright(values.tobytes()), np.uint8)
+            values = np.frombuffer(upright(values.tobytes(), conceals=conceals), np.uint8)
+            if not len(values):
+                continue
         elif kind != cv2.IMAGE_METADATA_ICCP or values[_SPACE].tobytes() != _RGB:
             continue  # grey's and CMYK's profiles are untrue of the RGB picture that is written
         notes.append((int(kind), values))
     return notes
-
-
-def upright(exif: bytes) -> bytes:
-    """EXIF data that says of the picture that it stands upright.
-
-    Layout: a TIFF header, then a directory of entries of 12 bytes (TIFF 6.0, section 2).
-    """
-    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
-    if order is None or len(exif) < 10:
-        return exif
-    patched = bytearray(exif)
-    (directory,) = struct.unpack_from(order + "I", exif, 4)
-    if directory + 2 > len(exif):
-        return exif
-    (count,) = struct.unpack_from(order + "H", exif, directory)
-    for entry in range(directory + 2, min(directory + 2 + 12 * count, len(exif) - 11), 12):
-        if struct.unpack_from(order + "H", exif, entry)[0] == _ORIENTATION:
-            struct.pack_into(order + "H", patched, entry + 8, 1)
-    return bytes(patched)
 
 
 def why_too_large(ending: str, width: int, height: int) -> str | None:

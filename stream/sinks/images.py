@@ -50,7 +50,7 @@ class ImageSink(Sink):
     A file appears under its name only when it is complete, so an existing picture is either kept
     or replaced, never broken. PNG, BMP, TIFF, PPM and WebP keep every pixel; JPEG is written with
     quality 95. JPEG, PNG and WebP keep the colour profile and EXIF data of the file that a picture
-    comes from.
+    comes from, without its thumbnail.
     """
 
     encodes: ClassVar[bool] = False
@@ -100,6 +100,7 @@ class ImageSink(Sink):
             kept=cls.kept(info),
             grey=info.grey,
             shape=info.sample_aspect_ratio,
+            conceals=info.conceals,
         )
 
     @staticmethod
@@ -141,6 +142,7 @@ class ImageSink(Sink):
         kept: frozenset[str] = ENDINGS,
         grey: bool = False,
         shape: Fraction = _SQUARE,
+        conceals: bool = False,
     ) -> None:
         """Checks that the output can be written.
 
@@ -152,6 +154,8 @@ class ImageSink(Sink):
             kept: endings that hold the pictures that will come; in a folder others become .png.
             grey: whether pictures have no colour, so that one channel is enough.
             shape: width over height of one sample.
+            conceals: whether what the file that a picture comes from says of it may show nothing
+                of it as it was.
 
         Raises:
             UsageError: a file exists already, is an input, or several pictures go into one file.
@@ -164,6 +168,7 @@ class ImageSink(Sink):
         self._kept = kept
         self._grey = grey
         self._shape = shape
+        self._conceals = conceals
         numbered = NUMBERED.fullmatch(self.output.name) is not None
         folder = _is_folder(self._target) or self.output.suffix.lower() not in ENDINGS
         self._single = not (numbered or folder)
@@ -208,7 +213,7 @@ class ImageSink(Sink):
         target = self._path(item.index)
         ending = target.suffix.lower()
         source = self._source(item.index)
-        notes = [] if source is None else notes_of(source)
+        notes = [] if source is None else notes_of(source, conceals=self._conceals)
         if item.image.format.name == _DEEP:
             pixels: Array = plane_view(item.image.planes[0], 16)
             notes = []  # they are about colours

@@ -125,7 +125,7 @@ def choose_video(container: InputContainer, path: Path) -> tuple[VideoStream, li
     """The stream that a player would show: by type, the film, the default one, the largest one.
 
     Returns:
-        The stream, and sentences that say which others are left out.
+        The stream, and sentences that say which others are not looked at.
 
     Raises:
         SourceError: there is no video in the file, or none that can be decoded here.
@@ -146,7 +146,9 @@ def choose_video(container: InputContainer, path: Path) -> tuple[VideoStream, li
     chosen = max(decodable, key=lambda s: _rank(s, counts[s.index] < most * _STILL))
     others = [s for s in pictures if s is not chosen and (s.frames or s.average_rate)]
     remarks = [
-        f"the video track {s.index} ({_called(s)}) is left out: only one is taken" for s in others
+        f"nothing is found or painted in the video track {s.index} ({_called(s)}): only one is "
+        "looked at"
+        for s in others
     ]
     return chosen, remarks
 

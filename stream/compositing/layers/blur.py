@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -42,6 +42,8 @@ class Blur(Behind):
     Nothing of the objects is spread, so that they have no halo. It is computed small: what is out
     of focus has no fine detail.
     """
+
+    conceals: ClassVar[bool] = True
 
     def __init__(self, style: Style) -> None:
         super().__init__(style)

@@ -43,6 +43,7 @@ class Replace(Behind):
     held: ClassVar[bool] = False
 
     fills: ClassVar[bool] = True
+    conceals: ClassVar[bool] = True
 
     def __init__(self, style: Style) -> None:
         super().__init__(style)
