@@ -210,7 +210,7 @@ def test_of_a_moving_photo_the_film_is_taken(tmp_path, ending, stills, first):
     with FileSource(path) as source:
         assert (source.info.width, source.info.height) == (64, 48)
         assert sum(isinstance(item, Frame) for item in source) == 40
-        assert any("(mpeg4, 320x240" in one and "left out" in one for one in source.remarks)
+        assert any("(mpeg4, 320x240" in one and "only one" in one for one in source.remarks)
 
 
 def test_of_two_films_the_larger_is_taken_and_the_other_named(tmp_path):
