@@ -12,6 +12,7 @@ import numpy as np
 from stream.frame import Frame, VideoInfo
 from stream.instances import Instances
 from stream.options import CountOptions
+from stream.run.known import Gate, Seen
 from stream.run.run import OnFrame
 from stream.run.series import Series
 from stream.sinks.base import Summary
@@ -43,16 +44,6 @@ pixels, of the picture's and the object's diagonals, and of a zone's width at mo
 
 
 @dataclass(slots=True)
-class _Seen:
-    """One identity: what it is, when it was there first and last, for how long in all."""
-
-    name: str
-    first: float
-    last: float
-    seconds: float = 0.0
-
-
-@dataclass(slots=True)
 class _Place:
     """Where an identity was, as far as it is sure: for each line its side, for each zone if in."""
 
@@ -60,18 +51,6 @@ class _Place:
     sides: dict[int, tuple[bool, Point]] = field(default_factory=dict)
     inside: dict[int, bool] = field(default_factory=dict)
     been: set[int] = field(default_factory=set)
-
-
-class _Gate:
-    """What has gone by at a line or a zone, by class."""
-
-    def __init__(self) -> None:
-        self.into: Counter[str] = Counter()
-        self.out: Counter[str] = Counter()
-        self.now: Counter[str] = Counter()
-        self.objects: Counter[str] = Counter()
-        self.seconds: Counter[str] = Counter()
-        self.most = 0
 
 
 class Counting:
@@ -95,11 +74,11 @@ class Counting:
         self._lines, self._zones = parse_regions(options.line or (), options.zone or ())
         self._live = info.live
         self._lock = threading.Lock()
-        self._line_gates = [_Gate() for _ in self._lines]
-        self._zone_gates = [_Gate() for _ in self._zones]
-        self._tracks: dict[int, _Seen] = {}
+        self._tracks: dict[int, Seen] = {}
+        self._line_gates = [Gate(self._tracks) for _ in self._lines]
+        self._zone_gates = [Gate(self._tracks) for _ in self._zones]
         self._places: dict[int, _Place] = {}
-        self._added = _Added()
+        self._added: Counter[str] = Counter()
         self._frames_of: Counter[str] = Counter()
         self._seconds_of: Counter[str] = Counter()
         self._most_of: Counter[str] = Counter()
@@ -189,13 +168,17 @@ class Counting:
             self._tracked = True
             tracks = list(found.track_ids.tolist())
             for name, track in zip(names, tracks, strict=True):
-                seen = self._tracks.setdefault(track or 0, _Seen(name, now, now))
-                seen.name, seen.last = name, now
+                seen = self._tracks.setdefault(track or 0, Seen(now))
+                seen.take_for(name)
+                seen.last = now
         self._present = list(zip(names, tracks, strict=True))
         if len(self._tracks) > _LISTED:
             gone = [one for one, seen in self._tracks.items() if now - seen.last > _FORGET]
             for one in gone[: len(self._tracks) - _LISTED]:
-                self._added.add(self._tracks.pop(one))
+                for gate in (*self._line_gates, *self._zone_gates):
+                    for went in (gate.into, gate.out, gate.objects):
+                        went.let_go(one)
+                self._added[self._tracks.pop(one).name] += 1
 
     def _measure(self, found: Instances | None, size: tuple[int, int], now: float) -> None:
         if size != self._size:
@@ -216,15 +199,15 @@ class Counting:
             if track is not None:
                 place = self._places.setdefault(track, _Place(now))
                 place.seen = now
-                self._at_lines(place, name, point, margin)
-            self._at_zones(place, name, point, margin)
+                self._at_lines(place, track, point, margin)
+            self._at_zones(place, name, track, point, margin)
         for gate, present in zip(self._zone_gates, self._in_zones, strict=True):
             gate.most = max(gate.most, sum(present.values()))
         if len(self._places) > _LISTED or self._frames % 256 == 0:
             for track in [one for one, at in self._places.items() if now - at.seen > _FORGET]:
                 del self._places[track]
 
-    def _at_lines(self, place: _Place, name: str, point: Point, margin: float) -> None:
+    def _at_lines(self, place: _Place, track: int, point: Point, margin: float) -> None:
         for number, gate in enumerate(self._line_gates):
             ends = self._points[number]
             where = side(point, ends)
@@ -234,24 +217,26 @@ class Counting:
             before = place.sides.get(number)
             place.sides[number] = right, point
             if before is not None and before[0] != right and crosses(before[1], point, ends):
-                (gate.into if right else gate.out)[name] += 1
+                (gate.into if right else gate.out).add(track)
 
-    def _at_zones(self, place: _Place | None, name: str, point: Point, margin: float) -> None:
+    def _at_zones(
+        self, place: _Place | None, name: str, track: int | None, point: Point, margin: float
+    ) -> None:
         for number, gate in enumerate(self._zone_gates):
             corners = self._points[len(self._lines) + number]
             deep = depth(point, corners)
             inside = deep >= 0
-            if place is not None:
+            if place is not None and track is not None:
                 least = min(margin, _OF_ZONE * math.sqrt(area(corners)))
                 before = place.inside.get(number)
                 if before is not None and abs(deep) <= least:
                     inside = before
                 if before is not None and before != inside:
-                    (gate.into if inside else gate.out)[name] += 1
+                    (gate.into if inside else gate.out).add(track)
                 place.inside[number] = inside
                 if inside and number not in place.been:
                     place.been.add(number)
-                    gate.objects[name] += 1
+                    gate.objects.add(track)
             if inside:
                 self._in_zones[number][name] += 1
 
@@ -259,13 +244,13 @@ class Counting:
         count = len(self._lines)
         return Tally(
             tuple(
-                LineTally(region.name, points, dict(gate.into), dict(gate.out))
+                LineTally(region.name, points, gate.into.by_class(), gate.out.by_class())
                 for region, points, gate in zip(
                     self._lines, self._points[:count], self._line_gates, strict=True
                 )
             ),
             tuple(
-                ZoneTally(region.name, points, dict(now), dict(gate.into), dict(gate.out))
+                ZoneTally(region.name, points, dict(now), gate.into.by_class(), gate.out.by_class())
                 for region, points, gate, now in zip(
                     self._zones, self._points[count:], self._zone_gates, self._in_zones, strict=True
                 )
@@ -279,15 +264,15 @@ class Counting:
         }
         for region, gate in zip(self._lines, self._line_gates, strict=True):
             parts[f"across {region.name}"] = {
-                "in": float(gate.into.total()),
-                "out": float(gate.out.total()),
+                "in": float(sum(gate.into.by_class().values())),
+                "out": float(sum(gate.out.by_class().values())),
             }
         for region, present in zip(self._zones, self._in_zones, strict=True):
             parts[f"in {region.name}"] = dict(present)
         return parts
 
     def _summary(self) -> Summary:
-        identities = Counter(one.name for one in self._tracks.values()) + self._added.objects
+        identities = Counter(one.name for one in self._tracks.values()) + self._added
         counted = identities if self._tracked else self._most_of
         classes: dict[str, JSON] = {
             name: {
@@ -315,36 +300,30 @@ class Counting:
             "classes": classes,
             "tracks": tracks,
         }
-        if self._added.objects:
-            found["tracks_left_out"] = self._added.objects.total()
+        if self._added:
+            found["tracks_left_out"] = self._added.total()
         if self._lines:
             found["lines"] = [
-                {"name": region.name, "in": dict(gate.into), "out": dict(gate.out)}
+                {
+                    "name": region.name,
+                    "in": {**gate.into.by_class()},
+                    "out": {**gate.out.by_class()},
+                }
                 for region, gate in zip(self._lines, self._line_gates, strict=True)
             ]
         if self._zones:
             found["zones"] = [
                 {
                     "name": region.name,
-                    "objects": dict(gate.objects),
+                    "objects": {**gate.objects.by_class()},
                     "most": gate.most,
                     "seconds": {name: _rounded(one) for name, one in gate.seconds.items()},
-                    "in": dict(gate.into),
-                    "out": dict(gate.out),
+                    "in": {**gate.into.by_class()},
+                    "out": {**gate.out.by_class()},
                 }
                 for region, gate in zip(self._zones, self._zone_gates, strict=True)
             ]
         return found
-
-
-class _Added:
-    """Identities that are gone and not listed any more."""
-
-    def __init__(self) -> None:
-        self.objects: Counter[str] = Counter()
-
-    def add(self, one: _Seen) -> None:
-        self.objects[one.name] += 1
 
 
 def anchor(found: Instances, index: int, *, bottom: bool) -> Point | None:

@@ -11,6 +11,7 @@ from enum import IntEnum
 
 from stream.frame import Frame
 from stream.instances import Instances
+from stream.run.known import Taken
 from stream.timing import Clock
 
 _KNOWN = 1000
@@ -266,7 +267,7 @@ class _Classes:
         self.frames = 0
         self._frames: Counter[str] = Counter()
         self._most: Counter[str] = Counter()
-        self._names: OrderedDict[int, str] = OrderedDict()
+        self._known: OrderedDict[int, Taken] = OrderedDict()
         self._gone: Counter[str] = Counter()
 
     def add(self, instances: Instances) -> None:
@@ -280,17 +281,17 @@ class _Classes:
             self._most[name] = max(self._most[name], number)
         if instances.track_ids is None:
             return
-        # A class that wavers is what it was taken for last; numbers come in any order, as in
-        # records that a hand has corrected.
+        # Numbers come in any order, as in records that a hand has corrected.
         for name, identity in zip(names, instances.track_ids.tolist(), strict=True):
-            self._names[identity] = name
-            self._names.move_to_end(identity)
-        while len(self._names) > _KNOWN:
-            _, name = self._names.popitem(last=False)
-            self._gone[name] += 1
+            self._known.setdefault(identity, Taken()).take_for(name)
+            self._known.move_to_end(identity)
+        while len(self._known) > _KNOWN:
+            _, one = self._known.popitem(last=False)
+            self._gone[one.name] += 1
 
     def found(self) -> dict[str, Found]:
-        counted = Counter(self._names.values()) + self._gone if self._names else self._most
+        known = Counter(one.name for one in self._known.values())
+        counted = known + self._gone if known else self._most
         return {
             name: Found(max(counted[name], 1), frames)
             for name, frames in self._frames.most_common()

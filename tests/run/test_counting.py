@@ -98,6 +98,24 @@ def test_an_object_is_at_its_centre_or_at_its_feet():
     assert gate(counted(down, line=(low,), count_at="bottom")[1])[0] == {"person": 1}
 
 
+def test_who_wavers_counts_everywhere_as_what_it_was_taken_for_most():
+    """A car that is a bus as it crosses would else be no bus that ever was, and a car too many."""
+    labels = [0] * 9 + [1] * 8 + [0] * 4
+    frames = [frame(at, (7, 10 + 9 * at, 50, label)) for at, label in enumerate(labels)]
+    zone = ("band=40%,0,60%,0,60%,100%,40%,100%",)
+    _, summary = counted(frames, line=(CENTRE,), zone=zone)
+    assert [one["class"] for one in summary["tracks"]] == ["person"]
+    assert gate(summary) == ({}, {"person": 1})
+    (band,) = summary["zones"]
+    assert band["objects"] == band["in"] == band["out"] == {"person": 1}
+    assert frames[12].tally.lines[0].out == {"person": 1}
+    # What is long gone is added up as what it was.
+    many = [frame(21 + at, (100 + at, 20, 20, 1), milliseconds=900) for at in range(1100)]
+    _, summary = counted([*frames, *many], line=(CENTRE,))
+    assert summary["tracks_left_out"] and summary["tracks"][0]["class"] == "dog"
+    assert gate(summary) == ({}, {"person": 1})
+
+
 def test_a_zone_knows_who_is_in_it_and_for_how_long():
     zone = ("left=0,0,50%,0,50%,100%,0,100%",)
     places = [(150, 50)] * 5 + [(50, 50)] * 10 + [(99, 50), (101, 50)] * 5 + [(150, 50)] * 3
