@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from stream.motion.flow import Grey
 from stream.motion.propagator import is_cut
 
-_SIZE = (32, 24)
+SIZE = (32, 24)
+"""Of the pictures by which scenes are told: columns and rows."""
 
 _DIFFERENCE = 30.0
 """Levels of brightness, in the mean, by which two scenes differ at least. Where a plain road is
@@ -42,5 +43,5 @@ def small_of(rgb: NDArray[np.uint8]) -> Grey:
     Args:
         rgb: uint8 [H, W, 3], the picture or a smaller one of it.
     """
-    small = cv2.resize(rgb, _SIZE, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(rgb, SIZE, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)

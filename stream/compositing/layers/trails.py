@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from stream.compositing.canvas import Canvas
 from stream.compositing.drawn import blend_in, window_around
@@ -14,6 +15,8 @@ from stream.compositing.layer import Layer
 from stream.compositing.layers.contour import line_width
 from stream.compositing.palette import Colour
 from stream.compositing.style import Style
+from stream.motion.scenes import SIZE, Scenes
+from stream.pixels import plane_view
 from stream.types import Array
 
 _OPACITY = 0.9
@@ -35,6 +38,14 @@ class Trails(Layer):
         self._ways: dict[int, deque[tuple[float, float, float]]] = {}
         self._colours: dict[int, Colour] = {}
         self._last = -np.inf
+        self._scenes, self._scene = Scenes(), 0
+
+    def plan(self, canvas: Canvas) -> None:
+        """Looks for a cut before anything is painted; nobody's way leads from scene to scene."""
+        scene = self._scenes(_small(canvas))
+        if scene != self._scene:
+            self._forget()
+        self._scene = scene
 
     def paint(self, canvas: Canvas) -> None:
         """Draws each line in its object's colour; also of objects that are gone, until it fades."""
@@ -42,10 +53,14 @@ class Trails(Layer):
         for identity, way in self._ways.items():
             self._draw(canvas, list(way), self._colours[identity])
 
+    def _forget(self) -> None:
+        self._ways.clear()
+        self._colours.clear()
+
     def _remember(self, canvas: Canvas) -> None:
         now, instances = canvas.seconds, canvas.instances
         if now < self._last:  # Another source, or from the start again.
-            self._ways.clear()
+            self._forget()
         self._last = now
         if instances.track_ids is not None:
             for index, identity in enumerate(instances.track_ids.tolist()):
@@ -78,3 +93,12 @@ class Trails(Layer):
             ends = first.tolist(), second.tolist()
             cv2.line(alpha, *ends, strength, thickness, cv2.LINE_AA, _SUBPIXEL)
         blend_in(canvas, window, alpha, colour)
+
+
+def _small(canvas: Canvas) -> NDArray[np.uint8]:
+    """What tells a picture's scene, as for trackers: its brightness, coarsely."""
+    depth = canvas.encoding.depth
+    luma = plane_view(canvas.picture.planes[0], depth)
+    step = max(1, min(luma.shape) // 96)
+    some = luma[::step, ::step] >> (depth - 8)
+    return np.asarray(cv2.resize(some.astype(np.uint8), SIZE, interpolation=cv2.INTER_AREA))

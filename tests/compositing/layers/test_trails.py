@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 
 from stream.compositing import Painter, Style
 from stream.compositing.palette import PALETTE
+from stream.pixels import plane_view
 from tests.compositing.pictures import astronaut, frame, people, same, samples
 
 
@@ -64,6 +66,37 @@ def test_a_trail_ends_when_its_time_is_over_and_nothing_is_kept():
     assert layer._ways == {}
     assert layer._colours == {}
     assert same(samples(one.image), CLEAN)
+
+
+@pytest.mark.parametrize("pixels", ["yuv444p", "yuv420p10le", "gray"])
+@pytest.mark.parametrize("look", ["trails", "binary+trails", "blur+trails"])
+def test_no_way_leads_over_a_cut(pixels, look):
+    """Whether the object behind it is another or, to the tracker, the same."""
+
+    def painted(painter, index, *, cut, tracks):
+        picture = astronaut(200, 160, pixels)
+        if cut:
+            luma = plane_view(picture.planes[0], 16 if "10" in pixels else 8)
+            luma[...] = luma.max() - luma
+        x, y = WAY[index]
+        there = people(picture, (x - 10, y - 10, x + 10, y + 10), tracks=tracks)
+        one = frame(picture, there)
+        one.pts = index
+        painter.paint(one)
+        return samples(one.image)
+
+    for again in (1, 2):
+        painter = Painter(look, Style(steady_edges=False))
+        for index in range(9):
+            painted(painter, index, cut=False, tracks=[1])
+        assert not same(
+            painted(painter, 9, cut=False, tracks=[1]),
+            painted(Painter(look, Style(steady_edges=False)), 9, cut=False, tracks=[1]),
+        )
+        behind = painted(painter, 10, cut=True, tracks=[again])
+        alone = painted(Painter(look, Style(steady_edges=False)), 10, cut=True, tracks=[again])
+        assert same(behind, alone)
+        assert not same(painted(painter, 11, cut=True, tracks=[again]), alone)
 
 
 def test_places_that_are_none_and_outside_are_no_harm():
