@@ -148,8 +148,7 @@ def open(
     Raises:
         StreamError: the source or the model cannot be opened, or an option makes no sense.
     """
-    plan = plan_of(target, (CALLER,), track, options)
-    return Video(plan, suited(segmenter, plan.model, options))
+    return Video(*suited(segmenter, plan_of(target, (CALLER,), track, options), options))
 
 
 @in_python()
@@ -197,7 +196,7 @@ def process(
         others = tuple(replace(one, picture=beside_masks(picture)) for one in plan.outputs)
         plan = replace(plan, outputs=(*others, masks_plan(str(masks), picture, files)))
     called = cast("OnFrame | None", on_frame)
-    own = suited(segmenter, plan.model, options)
+    plan, own = suited(segmenter, plan, options)
     report, outcome = execute(plan, segmenter=own, on_frame=called)
     if outcome.error is not None:
         raise outcome.error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -137,15 +138,18 @@ def plan_of(
 
 
 def suited(
-    segmenter: Segmenter | None, asked: ModelOptions, given: Mapping[str, object]
-) -> Segmenter | None:
+    segmenter: Segmenter | None, plan: RunPlan, given: Mapping[str, object]
+) -> tuple[RunPlan, Segmenter | None]:
     """A segmenter that is loaded already, with the thresholds and classes that are asked for.
+
+    Returns:
+        The plan, which asks for what the segmenter does where nothing else was asked, and it.
 
     Raises:
         UsageError: it is none, another model is asked for, or it has no such class.
     """
     if segmenter is None:
-        return None
+        return plan, None
     if not hasattr(segmenter, "sharing"):
         raise UsageError(
             f"the segmenter is a stream.Segmenter, not {segmenter!r}: stream.Segmenter.load makes "
@@ -156,14 +160,14 @@ def suited(
             raise UsageError(
                 f"{name} says what is to be loaded, and the segmenter is loaded already"
             )
-    own = segmenter.sharing()
+    asked, own = plan.model, segmenter.sharing()
     own.threshold = own.threshold if asked.threshold is None else asked.threshold
     if asked.mask_threshold is not None:
         own.mask_threshold = asked.mask_threshold
     if asked.classes is not None:
         own.classes = asked.classes
-    if given.get("views") is not None:
+    if asked.views is not None:
         own.views = asked.views
     if asked.input_size is not None:
         own.input_size = asked.input_size
-    return own
+    return replace(plan, model=replace(asked, views=own.views)), own

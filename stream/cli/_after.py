@@ -72,7 +72,7 @@ def advice(report: RunReport, model: ModelOptions, *, live: bool) -> str:
             return ""
         speed = f"{report.fps:.1f} frames a second are far below the video's {rate:.0f}"
     ways = [] if live else ["--every auto, which carries masks by motion"]
-    ways += ["fewer --views"] if model.views > 1 else []
+    ways += ["fewer --views"] if (model.views or 1) > 1 else []
     if Path(report.model).suffix == ".onnx":  # one of the user's own, exported by us
         ways += [] if report.precision == "int8" else ["an int8 model (`stream export quantize`)"]
         ways.append("a smaller --input-size, or --size when the model is exported")

@@ -103,6 +103,11 @@ def entries(folder: Path = FOLDER) -> dict[str, Entry]:
     return {name: Entry(name, files[name]) for name in order}
 
 
+def is_bundled(path: Path, folder: Path = FOLDER) -> bool:
+    """Whether a model's file is one of the catalogue."""
+    return path.parent == folder
+
+
 def find(model: str | Path, folder: Path = FOLDER) -> Entry:
     """A model by its catalogue name (`default`, `default.int8`) or by the path of its file.
 

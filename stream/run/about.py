@@ -28,6 +28,10 @@ class Told(Protocol):
         """Of the model; "" where nothing is computed."""
 
     @property
+    def views(self) -> int:
+        """How often each picture is looked at; 0 where nothing is computed."""
+
+    @property
     def provider(self) -> str:
         """Where it computes, in words."""
 
@@ -42,7 +46,7 @@ def about_of(told: Told, plan: RunPlan) -> About:
         "model": told.name,
         "provider": told.provider,
         "classes": list(told.names),
-        "options": {**asdict(plan.model), **asdict(plan.tracking)},
+        "options": {**asdict(plan.model), "views": told.views, **asdict(plan.tracking)},
     }
     start = plan.source.options.cut.start
     if start:

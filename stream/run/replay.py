@@ -91,6 +91,11 @@ class Replay(Schedule):
         return ""
 
     @property
+    def views(self) -> int:
+        """Nothing is looked at."""
+        return 0
+
+    @property
     def provider(self) -> str:
         """Where objects come from, in words."""
         return f"none, read from {self._file.path.name}"

@@ -53,6 +53,7 @@ class RunReport:
     queues: list[dict[str, str | int]]
     memory_mib: float
     interrupted: bool
+    views: int = 1
     found: dict[str, Found] = field(default_factory=dict)
     found_frames: int = 0
     counts: dict[str, JSON] = field(default_factory=dict)
@@ -67,6 +68,7 @@ def run_report(
     model: str,
     precision: str,
     provider: str,
+    views: int = 1,
     outcome: Outcome,
     stages: dict[str, StageFigures],
     remarks: Sequence[str],
@@ -92,6 +94,7 @@ def run_report(
         queues=outcome.queues,
         memory_mib=resident() / 2**20,
         interrupted=outcome.interrupted,
+        views=views,
         found=outcome.found,
         found_frames=outcome.found_frames,
         counts=counted or {},
@@ -208,7 +211,8 @@ def print_report(console: Console, run: RunReport) -> None:
     console.print(Text(visible(found_line(run))))
     for line in count_lines(run.counts):
         console.print(Text(visible(line)))
-    console.print(Text(visible(f"model {run.model}, provider {run.provider}")))
+    looked = f", {run.views} looks at each picture" if run.views > 1 else ""
+    console.print(Text(visible(f"model {run.model}, provider {run.provider}{looked}")))
     for remark in run.remarks:
         console.print(Text(f"note: {visible(remark)}", style="yellow"))
 

@@ -105,6 +105,7 @@ class Status:
             model=self._segmenter.name,
             precision=self._segmenter.precision,
             provider=self._segmenter.provider,
+            views=self._segmenter.views,
             outcome=run.outcome(),
             stages=self._clock.figures(),
             remarks=list(dict.fromkeys([*self._remarks, *later, *run.all_remarks, *counted])),

@@ -1,3 +1,5 @@
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -206,3 +208,37 @@ def test_each_of_several_photos_is_as_it_is_alone(stream, bright, tmp_path):
             assert stream("image", name, "-o", "one/", *asked).code == 0
             one, other = (cv2.imread(str(tmp_path / where / name)) for where in ("one", "all"))
             assert (one == other).all(), (look, name)
+
+
+def test_photos_are_looked_at_twice_by_the_bundled_model_unless_asked(stream, bright, tmp_path):
+    cv2.imwrite(str(tmp_path / "photo.png"), data.astronaut()[..., ::-1])
+    found = {}
+    for name, asked, looks in (
+        ("usual", (), 2),
+        ("two", ("--views", 2), 2),
+        ("one", ("--views", 1), 1),
+        ("own", ("--model", bright), 1),
+    ):
+        told = ("--records", f"{name}.ndjson", "--report", f"{name}.json")
+        result = stream("image", "photo.png", *told, *asked)
+        assert result.code == 0, result.err
+        assert ("2 looks at each picture" in result.err + result.out) is (looks == 2)
+        (run,) = json.loads((tmp_path / f"{name}.json").read_text())["runs"]
+        assert run["views"] == looks
+        head, photo = map(json.loads, (tmp_path / f"{name}.ndjson").read_text().splitlines()[:2])
+        assert head["options"]["views"] == looks
+        found[name] = photo["objects"]
+    assert found["usual"] == found["two"] != found["one"]
+
+
+def test_several_sources_of_a_file_that_share_the_model_look_as_each_alone(stream, clip, tmp_path):
+    cv2.imwrite(str(tmp_path / "photo.png"), data.astronaut()[..., ::-1])
+    (tmp_path / "both.toml").write_text(
+        '[run]\nreport = "r.json"\n'
+        '[[source]]\ntarget = "photo.png"\n[[source.output]]\nto = "a.png"\n'
+        '[[source]]\ntarget = "in.mp4"\nlimit = 2\n[[source.output]]\nto = "b.mp4"\n'
+    )
+    result = stream("run", "both.toml")
+    assert result.code == 0, result.err
+    runs = json.loads((tmp_path / "r.json").read_text())["runs"]
+    assert [one["views"] for one in runs] == [2, 1]
