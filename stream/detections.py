@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stream.errors import UsageError
 from stream.instances import Instances
-from stream.outlines import pixel_masks, tight
+from stream.outlines import flags, pixel_masks, tight
 from stream.types import Array
 
 if TYPE_CHECKING:
@@ -46,9 +46,7 @@ def from_supervision(
     count = len(detections.xyxy)
     boxes = np.asarray(detections.xyxy, np.float32).reshape(count, 4)
     full = (
-        None
-        if detections.mask is None
-        else [np.asarray(one, np.bool_) for one in _each(detections.mask, count)]
+        None if detections.mask is None else [flags(one) for one in _each(detections.mask, count)]
     )
     if picture_size is None:
         if not full:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from stream import rle
 from stream.instance import Instance, same
-from stream.outlines import Ring, pixel_masks, tight
+from stream.instance_arrays import amended
+from stream.outlines import Ring, flags, pixel_masks, tight
 from stream.roi import Window, paste_mask
 from stream.types import Floats, Integers, Whole
 
@@ -35,7 +36,8 @@ class Instances:
         for one in sure:                      # each an `Instance`
             print(one.name, one.score, one.area)
 
-    Compares by value; arrays must be exactly the same. Not hashable.
+    Compares by value; arrays must be exactly the same. Not hashable. Lists and arrays of other
+    numbers become those named here; what cannot, or does not fit together, is a ValueError.
 
     Attributes:
         boxes: float32 [N, 4], x1, y1, x2, y2 in pixels of the picture; may be fractional.
@@ -72,21 +74,8 @@ class Instances:
     scene: int = 0
 
     def __post_init__(self) -> None:
-        count = len(self.boxes)
-        if self.boxes.shape != (count, 4) or self.masks.ndim != 3:
-            raise ValueError(
-                f"boxes must be [N, 4] and masks [N, M, M], not {self.boxes.shape} and "
-                f"{self.masks.shape}"
-            )
-        lengths = {count, len(self.scores), len(self.labels), len(self.masks)}
-        if self.track_ids is not None:
-            lengths.add(len(self.track_ids))
-        if self.mask_boxes is not None:
-            lengths.add(len(self.mask_boxes))
-        if self.colours is not None:
-            lengths.add(len(self.colours))
-        if len(lengths) != 1:
-            raise ValueError(f"arrays of one frame's instances differ in length: {lengths}")
+        for name, value in amended(self).items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def empty(cls, class_names: tuple[str, ...], picture_size: tuple[int, int]) -> Instances:
@@ -135,11 +124,12 @@ class Instances:
 
         def parts() -> Iterator[tuple[Window, NDArray[np.bool_]] | None]:
             for mask in masks:
-                if mask.shape != tuple(picture_size):
+                whole = flags(mask)
+                if whole.shape != tuple(picture_size):
                     raise ValueError(
-                        f"a mask of {mask.shape} does not fit a picture of {tuple(picture_size)}"
+                        f"a mask of {whole.shape} does not fit a picture of {tuple(picture_size)}"
                     )
-                yield tight(np.asarray(mask, np.bool_))
+                yield tight(whole)
 
         around, cells, mask_boxes = pixel_masks(parts())
         count = len(around)
@@ -240,12 +230,15 @@ class Instances:
     def __getitem__(self, index: Several) -> Instances: ...
 
     def __getitem__(self, index: Whole | Several) -> Instance | Instances:
+        if isinstance(index, (bool, np.bool_)):
+            raise IndexError("one boolean picks nothing: give one for each, or a number")
         if isinstance(index, (int, np.integer)):
             if not -len(self) <= index < len(self):
                 raise IndexError(f"there is no number {index}: {len(self)} were found")
             return self._one(range(len(self))[index])
-        if isinstance(index, Sequence) and not len(index):
-            index = np.zeros(0, np.int64)
+        if isinstance(index, Sequence):
+            # As numpy reads lists; a tuple would be places along several axes.
+            index = np.asarray(index) if len(index) else np.zeros(0, np.int64)
         return self.select(index)
 
     def __iter__(self) -> Iterator[Instance]:

@@ -36,6 +36,21 @@ def rings(inside: NDArray[np.bool_], window: Window, tolerance: float = 0.0) -> 
     return [np.asarray(ring, np.int32).reshape(-1, 2) for ring in found]
 
 
+def flags(mask: object) -> NDArray[np.bool_]:
+    """A mask at full size of booleans, of which only what is not 0 is the object.
+
+    Raises:
+        ValueError: it holds shares, of which nobody knows where the object begins.
+    """
+    given = np.asarray(mask)
+    if given.dtype.kind == "f" and not ((given == 0) | (given == 1)).all():
+        raise ValueError(
+            "a mask at full size is of booleans, not of shares: say above what it is the object, "
+            "as in mask > 0.5"
+        )
+    return given.astype(np.bool_, copy=False)
+
+
 def tight(mask: NDArray[np.bool_]) -> tuple[Window, NDArray[np.bool_]] | None:
     """A mask at full size, cut to the rows and columns in which it is True; None where it never is.
 

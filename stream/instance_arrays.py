@@ -1,0 +1,102 @@
+"""What the fields of `Instances` must be; they are made so where nothing is lost by it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import TYPE_CHECKING, SupportsIndex
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.types import Array
+
+if TYPE_CHECKING:
+    from stream.instances import Instances
+
+_ARRAYS: tuple[tuple[str, type[np.generic], tuple[int | None, ...], str], ...] = (
+    ("boxes", np.float32, (None, 4), "[N, 4]"),
+    ("scores", np.float32, (None,), "[N]"),
+    ("labels", np.int64, (None,), "[N]"),
+    ("masks", np.float32, (None, None, None), "[N, M, M]"),
+    ("track_ids", np.int64, (None,), "[N]"),
+    ("mask_boxes", np.float32, (None, 4), "[N, 4]"),
+    ("colours", np.float32, (None, None), "[N, K]"),
+)
+_OPTIONAL = ("track_ids", "mask_boxes", "colours")
+
+
+def amended(found: Instances) -> dict[str, object]:
+    """The fields that must be others than were given, with what they must be.
+
+    Lists and arrays of other numbers become what is promised; where all is as it should be, which
+    is so for each frame of a run, nothing is copied.
+
+    Raises:
+        ValueError: a field cannot be what it must be; one sentence.
+    """
+    changed: dict[str, object] = {}
+    lengths: dict[str, int] = {}
+    for name, dtype, sides, words in _ARRAYS:
+        given = getattr(found, name)
+        if given is None and name in _OPTIONAL:
+            continue
+        array = given
+        if not isinstance(given, np.ndarray) or given.dtype != dtype:
+            changed[name] = array = _converted(name, given, dtype)
+        if len(array.shape) != len(sides) or sides[-1] not in (None, array.shape[-1]):
+            raise ValueError(f"{name} must be {words}, not {list(array.shape)}")
+        lengths[name] = len(array)
+        if name == "labels":
+            _check_labels(array, found.class_names)
+        elif name == "masks" and len(array) and not array.size:
+            raise ValueError(f"masks need at least one cell, not {list(array.shape)}")
+    if len(set(lengths.values())) != 1:
+        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise ValueError(f"arrays of one frame's instances differ in length: {told}")
+    size = found.picture_size
+    if not (type(size) is tuple and len(size) == 2 and type(size[0]) is type(size[1]) is int):
+        changed["picture_size"] = _size(size)
+    threshold = found.mask_threshold
+    if not (isinstance(threshold, float | Real) and 0 <= threshold <= 1):
+        raise ValueError(f"the mask threshold must be between 0 and 1, not {threshold!r}")
+    return changed
+
+
+def _converted(name: str, given: object, dtype: type[np.generic]) -> Array:
+    try:
+        array: Array = np.asarray(given)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} cannot be made an array: {error}") from error
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{name} must be numbers, not {array.dtype}")
+    if dtype is np.int64 and array.dtype.kind == "f" and not (np.floor(array) == array).all():
+        raise ValueError(f"{name} must be whole numbers, not {array.dtype}")
+    if name == "masks" and array.size and not (array.min() >= 0 and array.max() <= 1):
+        raise ValueError(
+            f"soft masks are 0..1, these reach from {array.min()} to {array.max()}; of masks at "
+            "full size Instances.from_full_masks makes instances"
+        )
+    return array.astype(dtype)
+
+
+def _check_labels(labels: NDArray[np.int64], names: tuple[str, ...]) -> None:
+    if isinstance(names, str | Mapping):
+        raise ValueError(  # noqa: TRY004 - like all else that does not fit together
+            f"class names are a tuple of texts, one for each label, not {type(names).__name__}"
+        )
+    # Read without a sign, those below 0 are the largest: one look finds both.
+    if len(labels) and labels.view(np.uint64).max() >= len(names):
+        wrong = int(labels.min() if labels.min() < 0 else labels.max())
+        raise ValueError(f"label {wrong} has no name; there are {len(names)}, counted from 0")
+
+
+def _size(given: Sequence[SupportsIndex]) -> tuple[int, int]:
+    try:
+        height, width = (operator.index(side) for side in given)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"the picture's size is (height, width) in pixels, not {given!r}"
+        ) from error
+    return height, width

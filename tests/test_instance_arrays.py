@@ -1,0 +1,98 @@
+"""Whatever instances are made of, they are what they promise, or refused in a sentence."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import stream
+from stream import Instances
+
+GIVEN = {
+    "boxes": np.array([[4, 6, 30, 40], [20, 10, 60, 44]], np.float32),
+    "scores": np.array([0.75, 0.5], np.float32),
+    "labels": np.array([0, 1], np.int64),
+    "masks": np.ones((2, 8, 8), np.float32),
+    "class_names": ("car", "person"),
+    "picture_size": (48, 64),
+    "track_ids": np.array([3, 5], np.int64),
+    "mask_boxes": np.array([[4, 6, 30, 40], [20, 10, 60, 44]], np.float32),
+}
+WANTED = Instances(**GIVEN)
+DTYPES = {name: value.dtype for name, value in GIVEN.items() if isinstance(value, np.ndarray)}
+
+
+def test_lists_and_other_numbers_mean_the_same():
+    picture = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    painted = stream.draw(picture, WANTED, look="overlay+blur")
+    for name, dtype in DTYPES.items():
+        value = GIVEN[name]
+        others = [value.tolist(), value.astype(np.float64), value.astype(np.float16)]
+        if name != "scores":
+            others += [value.astype(np.int32), value.astype(np.uint16), value.astype(">i8")]
+        if name == "masks":
+            others.append(value.astype(np.bool_))
+        for other in others:
+            found = Instances(**GIVEN | {name: other})
+            assert found == WANTED, (name, other)
+            assert getattr(found, name).dtype == dtype, (name, other)
+            np.testing.assert_array_equal(
+                stream.draw(picture, found, look="overlay+blur"), painted, str((name, other))
+            )
+    for size in ([48, 64], np.array([48, 64]), (np.int64(48), np.int64(64))):
+        found = replace(WANTED, picture_size=size)
+        assert found == WANTED
+        np.testing.assert_array_equal(stream.draw(picture, found, look="overlay+blur"), painted)
+
+
+def test_what_is_right_already_is_not_copied():
+    for name in DTYPES:
+        assert getattr(WANTED, name) is GIVEN[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("boxes", np.zeros((2, 3)), r"boxes must be \[N, 4\]"),
+        ("boxes", [[1, 2, 3, 4], [1, 2]], "boxes cannot be made an array"),
+        ("scores", ["a", "b"], "scores must be numbers"),
+        ("scores", np.zeros((2, 1)), r"scores must be \[N\], not \[2, 1\]"),
+        ("labels", [0, 2], "label 2 has no name; there are 2"),
+        ("labels", [0, -1], "label -1 has no name"),
+        ("labels", [0, 0.5], "labels must be whole numbers"),
+        ("labels", [[0], [1]], r"labels must be \[N\]"),
+        ("track_ids", [1, np.nan], "track_ids must be whole numbers"),
+        ("masks", None, "masks must be numbers"),
+        ("masks", np.full((2, 8, 8), 255, np.uint8), "soft masks are 0..1, .* to 255"),
+        ("masks", np.zeros((2, 0, 0)), "masks need at least one cell"),
+        ("mask_boxes", np.zeros((2, 3)), r"mask_boxes must be \[N, 4\]"),
+        ("class_names", "person", "class names are a tuple"),
+        ("class_names", {0: "car", 1: "person"}, "class names are a tuple"),
+        ("picture_size", (48, 64, 3), r"size is \(height, width\)"),
+        ("picture_size", (48.0, 64.0), r"size is \(height, width\)"),
+        ("mask_threshold", 2, "between 0 and 1, not 2"),
+        ("mask_threshold", None, "between 0 and 1"),
+    ],
+)
+def test_what_they_cannot_be_is_refused_when_they_are_made(name, value, words):
+    with pytest.raises(ValueError, match=words):
+        Instances(**GIVEN | {name: value})
+
+
+def test_full_masks_are_booleans_in_whatever_numbers():
+    full = WANTED.full_masks()
+    names = {"class_names": ("car",), "picture_size": (48, 64)}
+    wanted = Instances.from_full_masks(full, **names)
+    for masks in (full.astype(np.uint8) * 255, full.astype(np.float32), full.tolist()):
+        assert Instances.from_full_masks(masks, **names) == wanted
+    with pytest.raises(ValueError, match="booleans, not of shares"):
+        Instances.from_full_masks(0.7 * full, **names)
+
+
+def test_a_tuple_picks_as_a_list_does_and_one_boolean_nothing():
+    assert WANTED[(1, 0)] == WANTED[[1, 0]]
+    assert WANTED[(False, True)] == WANTED[1:]
+    assert len(WANTED[()]) == 0
+    for one in (True, False, np.True_):
+        with pytest.raises(IndexError, match="one boolean picks nothing"):
+            WANTED[one]
