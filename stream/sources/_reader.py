@@ -202,7 +202,9 @@ class Reader:
         for packet in self.packets():
             # The empty packets at the end, which flush, carry no index of their own.
             if packet.stream is self._video:
-                yield from self._pictures(packet)
+                # Theora's that say that the picture before stays; to a decoder they are the end.
+                if packet.size or packet.pts is None:
+                    yield from self._pictures(packet)
             elif packet.size:
                 yield packet
 

@@ -37,6 +37,7 @@ class Timeline:
 
     Attributes:
         zero: the stored time, in seconds, that becomes 0; the same for all streams.
+        beginning: the stored time, in seconds, of a first picture that has none.
         anywhere: whether the container is one whose clock starts, and starts over, anywhere.
         nudged: how many pictures had no usable time and were given one.
         splices: how often the stored clock started over.
@@ -44,6 +45,7 @@ class Timeline:
     """
 
     zero: Fraction = Fraction(0)
+    beginning: Fraction = Fraction(0)
     anywhere: bool = False
     nudged: int = 0
     splices: int = 0
@@ -85,7 +87,7 @@ class Timeline:
         """
         if stored is None:
             if previous is None:
-                return 0
+                return round((self.beginning - self.zero) / time_base)
             self.nudged += 1
             return previous + duration
         ticks = self.shifted(stored, duration, time_base, key)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar
@@ -17,7 +17,7 @@ import av
 from av.container import InputContainer
 
 from stream.errors import SourceError
-from stream.frame import Frame, Item, Passthrough, VideoInfo
+from stream.frame import Frame, Item, Passthrough
 from stream.options import InputOptions
 from stream.sources._container import choose_copied, choose_video, covers_of, open_container
 from stream.sources._cropping import crop_of
@@ -121,8 +121,7 @@ class FileSource(Source):
         """
         self._remarks = []
         if anew:
-            self._container.close()
-            self._container = open_container(self.path, self._range, self._hardware.accelerator)
+            self._reopen()
         try:
             self._open()
         except BaseException as error:
@@ -155,15 +154,9 @@ class FileSource(Source):
         )
 
     def _open(self) -> None:
+        self._remarks += self._choose()
         container = self._container
-        self._video, left_out = choose_video(container, self.path)
-        self._remarks += left_out
-        self._index = self._video.index
-        self._copied = choose_copied(container, self._video)
         self._sound = {s.index for s in self._copied if s.type == "audio"}
-        self._reader = Reader(
-            self.path, container, self._video, self._copied, self._closing, self._part
-        )
         self._tick = Fraction(self._video.time_base or Fraction(1, 1000))
         rate = self._video.average_rate or self._video.guessed_rate
         self._nominal = max(1, round(1 / (rate * self._tick))) if rate else 1
@@ -177,12 +170,14 @@ class FileSource(Source):
                     f"the file's clock begins at {float(began):g} s; the film begins at 0"
                 )
             # To a whole tick, so that no picture moves against another.
+            self._timeline.beginning = began
             zero = began + (self._request.start or 0)
             self._timeline.zero = round(zero / self._tick) * self._tick
             began -= self._timeline.zero
         self._placing = Placing(self._timeline, *self._wanted(began))
 
         first = self._prime()
+        container = self._container
         self._hardware = self._hardware.handed(
             self._video.codec_context.codec.canonical_name, first.format.name
         )
@@ -209,6 +204,20 @@ class FileSource(Source):
         if self._request.start and self.info.duration == 0:
             raise self._request.missed(self.path)
 
+    def _reopen(self) -> None:
+        self._container.close()
+        self._container = open_container(self.path, self._range, self._hardware.accelerator)
+
+    def _choose(self) -> list[str]:
+        """Prepares the streams of the open file; what is said of those that are left out."""
+        self._video, left_out = choose_video(self._container, self.path)
+        self._index = self._video.index
+        self._copied = choose_copied(self._container, self._video)
+        self._reader = Reader(
+            self.path, self._container, self._video, self._copied, self._closing, self._part
+        )
+        return left_out
+
     def _wanted(self, began: Fraction) -> tuple[Fraction | None, Fraction | None]:
         """From when to when pictures are wanted, on the frames' clock, where the file `began`."""
         start, end = self._request.start, self._request.end
@@ -221,10 +230,13 @@ class FileSource(Source):
         # What lies in a further recording is found by reading up to it.
         direct = wanted is not None and self._part is None
         for preroll in (*_PREROLLS, None) if direct else (None,):
-            if wanted is not None:
-                target = wanted + self._timeline.zero - (preroll or 0)
-                ticks = max(int(target // self._tick), beginning)
-                self._reader.seek(beginning if preroll is None else ticks)
+            if direct and preroll is None:
+                # Without an index FFmpeg may not find back to the first picture, or read on at all.
+                self._reopen()
+                self._choose()
+            elif wanted is not None and preroll is not None:
+                target = wanted + self._timeline.zero - preroll
+                self._reader.seek(max(int(target // self._tick), beginning))
             self._pieces = self._reader.pieces()
             self._primed: list[AnyPacket | Decoded] = []
             for piece in self._pieces:
@@ -232,8 +244,12 @@ class FileSource(Source):
                 if not isinstance(piece, Decoded):
                     continue
                 self._aspect = piece.aspect
-                landed = (piece.stored or 0) * self._tick - self._timeline.zero
-                if wanted is None or preroll is None or landed <= wanted:
+                at = piece.stored
+                if (
+                    wanted is None
+                    or preroll is None
+                    or (at is not None and at * self._tick - self._timeline.zero <= wanted)
+                ):
                     return piece.picture
                 break
         raise SourceError(
@@ -381,15 +397,3 @@ class FileSource(Source):
                 self.path.name, self._container, self._video, reached, counts=counts
             )
             self._remarks += [] if sentence is None else [sentence]
-
-
-def probe(path: str | Path) -> VideoInfo:
-    """What a video file holds, without reading more than its first picture.
-
-    `copied` is empty, as the file is closed again.
-
-    Raises:
-        SourceError: as `FileSource` does.
-    """
-    with FileSource(path) as source:
-        return replace(source.info, copied=())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from stream.frame import Frame
+from stream.frame import Frame, VideoInfo
 from stream.sources.file import FileSource
 
 
@@ -16,3 +16,8 @@ def frames_of(path: Path, **cut) -> list[Frame]:
 
 def seconds_of(frames: list[Frame]) -> list[Fraction]:
     return [frame.pts * frame.time_base for frame in frames]
+
+
+def probe(path: Path) -> VideoInfo:
+    with FileSource(path) as source:
+        return source.info

@@ -11,10 +11,10 @@ import pytest
 
 from stream.errors import SourceError, UsageError
 from stream.frame import Frame
-from stream.sources.file import FileSource, probe
+from stream.sources.file import FileSource
 from tests import media
 from tests.media import make_clip
-from tests.sources.reading import frames_of
+from tests.sources.reading import frames_of, probe
 
 
 def test_the_picture_is_chosen_by_type_not_by_place(tmp_path):

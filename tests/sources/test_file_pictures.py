@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from stream.frame import Frame
-from stream.sources.file import FileSource, probe
+from stream.sources.file import FileSource
 from tests import media
 from tests.media import make_clip
-from tests.sources.reading import frames_of
+from tests.sources.reading import frames_of, probe
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, -90])

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from stream.errors import UsageError
 from stream.frame import Frame, Passthrough
+from stream.references import packet_copy
 from stream.sources.file import FileSource
 from tests import media
 from tests.media import make_clip
@@ -173,3 +174,38 @@ def test_sound_that_lies_behind_all_pictures_is_cut_as_well(tmp_path):
             packet.stream = made[packet.stream_index]
             container.mux(packet)
     assert heard(path, limit=25)[-1][1] == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("ending", [".ts", ".mpg", ".h264", ".m2v", ".mkv", ".avi", ".nut", ".flv"])
+def test_a_part_that_begins_between_two_key_frames_lacks_no_picture(tmp_path, ending):
+    # FFmpeg finds key frames by decoding times, or not at all where there is no index.
+    codec = {".mpg": "mpeg2video", ".m2v": "mpeg2video"}.get(ending, "libx264")
+    options = {"bf": "3", "g": "20", "x264-params": "scenecut=0"}
+    path = make_clip(tmp_path / f"in{ending}", codec=codec, frames=50, options=options)
+    with FileSource(path, start=0) as source:
+        whole = [one.pts * one.time_base for one in source if isinstance(one, Frame)]
+    assert len(whole) == len(frames_of(path))
+    for start in (Fraction(1, 10), Fraction(1, 2), Fraction(5, 4)):
+        frames = frames_of(path, start=start)
+        wanted = [at - start for at in whole if at >= start]
+        assert len(frames) == len(wanted), start
+        tick = frames[0].time_base
+        assert all(abs(a - b) <= tick for a, b in zip(seconds_of(frames), wanted, strict=True))
+
+
+def test_an_empty_packet_says_that_a_picture_stays_not_that_the_film_ends(tmp_path):
+    whole = make_clip(tmp_path / "whole.mkv", codec="libvpx", frames=12, options={})
+    path = tmp_path / "in.nut"
+    with av.open(str(whole)) as source, av.open(str(path), "w") as container:
+        video = container.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                own = packet_copy(packet) if packet.pts != 200 else av.Packet(0)
+                own.pts, own.dts, own.time_base = packet.pts, packet.dts, packet.time_base
+                own.stream = video
+                container.mux(own)
+    with FileSource(path) as read:
+        frames = [one for one in read if isinstance(one, Frame)]
+        assert (read.remarks, read.corrupt) == ([], 0)
+    assert seconds_of(frames) == [Fraction(n, 25) for n in range(12) if n != 5]
+    assert frames[4].duration * frames[4].time_base == Fraction(2, 25)
