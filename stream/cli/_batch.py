@@ -12,7 +12,6 @@ from stream.cli._hints import is_address, no_such_file
 from stream.errors import UsageError
 from stream.names import NAME, at_home
 from stream.option import option
-from stream.options import CutOptions
 from stream.run.plan import Endings
 
 ANY = Endings(
@@ -36,7 +35,8 @@ class BatchOptions:
     recursive: bool = option(False, "Take what lies in subfolders too.")
     skip_existing: bool = option(
         False,
-        "Leave out inputs whose result is there already and as long as it should be.",
+        "Leave out inputs whose result is there already, up to the last frame; what a run left "
+        "that was killed is done again with --overwrite.",
     )
 
 
@@ -306,41 +306,6 @@ def refuse_twins(tasks: Sequence[Task]) -> None:
                     f"{seen[output]} and {task.source} would both become {output}; "
                     "give them separate output folders"
                 )
-
-
-def finished(source: Path, output: Path, cut: CutOptions) -> bool:
-    """Whether a result is there and as long as it should be, to half a second.
-
-    Args:
-        source: the input.
-        output: its result.
-        cut: the part that is taken.
-    """
-    if not output.exists():
-        return False
-    there, whole = _length(output), _length(source)
-    if there is None:
-        return False
-    if whole is None:
-        return True  # nothing is known of how long it should be
-    wanted = (whole[0] if cut.end is None else min(cut.end, whole[0])) - (cut.start or 0.0)
-    if cut.limit is not None and whole[1]:
-        wanted = min(wanted, cut.limit / whole[1])
-    return there[0] >= wanted - 0.5
-
-
-def _length(path: Path) -> tuple[float, float] | None:
-    """A video's seconds and frames a second, by its container; None where it cannot be read."""
-    import av
-
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video or container.duration is None:
-                return None
-            rate = container.streams.video[0].average_rate
-            return container.duration / av.time_base, float(rate or 0)
-    except (av.FFmpegError, OSError, ValueError):
-        return None
 
 
 def photo_beside(path: Path, *, made: Endings = ANY) -> Path:

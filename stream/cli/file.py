@@ -14,7 +14,6 @@ from stream.cli._batch import (
     Task,
     check_named,
     find_inputs,
-    finished,
     match_outputs,
     refuse_twins,
 )
@@ -101,9 +100,13 @@ def _plan(
 
 
 def _is_finished(task: Task, cut: CutOptions) -> bool:
-    there = all(Path(one).exists() for one in task.records)
+    from stream.cli._finished import finished
+    from stream.cli._recorded import recorded
+
+    films = all(finished(task.source, Path(one), cut) for one in task.outputs)
+    beside = bool(task.outputs)
     return (
         bool(task.all_outputs)
-        and there
-        and all(finished(task.source, Path(one), cut) for one in task.outputs)
+        and films
+        and all(recorded(task.source, Path(one), cut, beside=beside) for one in task.records)
     )
