@@ -13,8 +13,7 @@ NAME = "{name}"
 """What stands for a source's name: in the targets of its outputs, in its report's name."""
 
 
-NUMBERED = re.compile(r"([^%]*)%(?:0([1-9]))?d([^%]*)")
-"""A name of numbered files, such as `%06d.png`: what is before, how many digits, what is behind."""
+_NUMBERED = re.compile(r"([^%]*)%(?:0([1-9]))?d([^%]*)")
 
 _ENDING = re.compile(r"\.[A-Za-z]\w{1,4}$")
 """Of a file on a server; what is written of it has an ending of its own."""
@@ -40,6 +39,17 @@ def name_of(target: object) -> str:
         if str(first).isdecimal():
             plain = f"camera-{first}"
     return re.sub(r"[^\w.-]+", "-", plain).strip("-.") or "source"
+
+
+def numbered(target: str) -> re.Match[str] | None:
+    """What names numbered files, such as `out/%06d.png`: before, how many digits, what is behind.
+
+    None where a target is something else: a folder, whose name may be like that too, ends with a
+    slash or is there.
+    """
+    if target.endswith(("/", os.sep)) or Path(target).is_dir():
+        return None
+    return _NUMBERED.fullmatch(Path(target).name)
 
 
 def at_home(path: str) -> str:

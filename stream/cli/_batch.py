@@ -42,11 +42,21 @@ class BatchOptions:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One input and where its results go: paths, or addresses as they were typed."""
+    """One input and where its results go: paths, or addresses as they were typed.
+
+    Attributes:
+        source: the input.
+        place: where it lies below the folder that was given; its name where it was given itself.
+        outputs: for pictures.
+        records: for what was found.
+        masks: the folder for its masks; "" where there is none.
+    """
 
     source: Path
+    place: Path
     outputs: tuple[str, ...]
     records: tuple[str, ...] = ()
+    masks: str = ""
 
     @property
     def all_outputs(self) -> tuple[str, ...]:
@@ -197,17 +207,18 @@ def match_outputs(
         )
     if not outputs:
         tasks = [
-            Task(path, (str(beside(path, made=made)),) if needed else ()) for path, _ in found.files
+            Task(path, place, (str(beside(path, made=made)),) if needed else ())
+            for path, place in found.files
         ]
     elif several:
         folder = folder_of(outputs[0], len(found.files))
         tasks = [
-            Task(path, (str(folder / place.with_name(output_name(place, made=made))),))
+            Task(path, place, (str(folder / place.with_name(output_name(place, made=made))),))
             for path, place in found.files
         ]
     else:
-        path = found.files[0][0]
-        tasks = [Task(path, tuple(_single(path, text, made=made) for text in outputs))]
+        path, place = found.files[0]
+        tasks = [Task(path, place, tuple(_single(path, text, made=made) for text in outputs))]
     refuse_twins(tasks)
     return tasks
 
@@ -294,7 +305,7 @@ def refuse_twins(tasks: Sequence[Task]) -> None:
     """
     seen: dict[str, Path] = {}
     for task in tasks:
-        for output in task.all_outputs:
+        for output in filter(None, (*task.all_outputs, task.masks)):
             if output not in seen:
                 seen[output] = task.source
             elif seen[output] == task.source:

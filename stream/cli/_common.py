@@ -17,7 +17,7 @@ import typer
 from stream.cli._batch import ANY
 from stream.cli._hints import without_secrets
 from stream.errors import UsageError
-from stream.names import NUMBERED
+from stream.names import numbered
 from stream.option import option
 from stream.options import (
     STANDARD_OUTPUT,
@@ -158,7 +158,7 @@ def check_format(files: Sequence[str], options: OutputOptions) -> None:
 
 
 def with_masks(
-    masks: str | None, picture: PictureOptions, files: OutputOptions, source: str | None = None
+    masks: str | None, picture: PictureOptions, files: OutputOptions, place: Path | None = None
 ) -> tuple[PictureOptions, tuple[OutputPlan, ...]]:
     """How other outputs are painted, and the output of masks where there is one.
 
@@ -166,7 +166,7 @@ def with_masks(
         masks: the folder.
         picture: how outputs are painted.
         files: how they are written.
-        source: of several inputs, the one whose masks have a folder of its own.
+        place: of several inputs, where the one lies whose masks have a folder of its own.
 
     Raises:
         UsageError: the folder is a file.
@@ -177,14 +177,19 @@ def with_masks(
         raise UsageError(f"--masks is a folder to write pictures into, not {masks!r}")
     path = Path(masks)
     if path.suffix.lower() in ANY.pictures and not (
-        path.is_dir() or masks.endswith(("/", "\\")) or NUMBERED.fullmatch(path.name)
+        path.is_dir() or masks.endswith(("/", "\\")) or numbered(masks)
     ):
         raise UsageError(
             f"--masks is a folder to write pictures into, and {masks!r} has a picture's ending; "
             "name a folder, or end it with a slash"
         )
-    folder = masks if source is None else f"{masks.rstrip('/')}/{Path(source).stem}"
+    folder = masks_folder(masks, place)
     return beside_masks(picture), (masks_plan(folder, picture, files),)
+
+
+def masks_folder(masks: str, place: Path | None) -> str:
+    """Where an input's masks go: of several each into a folder that lies as the input does."""
+    return masks if place is None else f"{masks.rstrip('/')}/{place.with_suffix('').as_posix()}"
 
 
 def record_targets(

@@ -64,7 +64,11 @@ def file(
     several = len(found.files) > 1 or found.folders
     check_named(asked.replay.from_records, asked.counts.plot, several=several)
     tasks = [
-        replace(task, records=common.record_targets(records, str(task.source), several=several))
+        replace(
+            task,
+            records=common.record_targets(records, str(task.source), several=several),
+            masks=common.masks_folder(masks, task.place) if masks and several else "",
+        )
         for task in match_outputs(found, output or [], made=made, needed=needed)
     ]
     refuse_twins(tasks)
@@ -86,8 +90,8 @@ def file(
 def _plan(
     task: Task, asked: common.Common, source: InputOptions, masks: str | None, *, several: bool
 ) -> RunPlan:
-    source_name = str(task.source) if several else None
-    picture, pasted = common.with_masks(masks, asked.picture, asked.files, source_name)
+    place = task.place if several else None
+    picture, pasted = common.with_masks(masks, asked.picture, asked.files, place)
     outputs = (*common.written(task.outputs, task.records, picture, asked.files), *pasted)
     return RunPlan(
         SourcePlan(str(task.source), source),

@@ -20,7 +20,7 @@ from stream.cli._batch import (
 )
 from stream.cli._groups import command
 from stream.errors import UsageError
-from stream.names import NUMBERED
+from stream.names import numbered
 from stream.options import (
     CountOptions,
     InputOptions,
@@ -91,7 +91,7 @@ def image(
         outputs.insert(0, OutputPlan(name, picture, files))
         folder = target if name.endswith("/") else None
         if batch.skip_existing:
-            if output is not None and _is_numbered(output):
+            if output is not None and numbered(output):
                 raise UsageError(
                     f"--skip-existing goes by the inputs' names, and {output} numbers its pictures"
                 )
@@ -122,17 +122,12 @@ def _result(
     if several:
         if output is None:
             raise UsageError(f"{len(paths)} pictures need a folder to go to: -o FOLDER")
-        if _is_numbered(output):
+        if numbered(output):
             return Path(output), output
         return folder_of(output, len(paths)), f"{output.rstrip('/')}/"
     target = photo_beside(paths[0], made=made) if output is None else photo_target(output)
     is_folder = output is not None and output.endswith(("/", "\\"))
     return target, f"{target}/" if is_folder else str(target)
-
-
-def _is_numbered(output: str) -> bool:
-    path = Path(output)
-    return not path.is_dir() and NUMBERED.fullmatch(path.name) is not None
 
 
 def _result_of(path: Path, target: Path, made: Endings) -> Path:

@@ -14,7 +14,7 @@ import numpy as np
 from stream.errors import SinkError, UsageError
 from stream.files import identity, write_whole
 from stream.frame import Frame, Item, VideoInfo
-from stream.names import NUMBERED
+from stream.names import numbered
 from stream.options import OutputOptions
 from stream.pixels import bgr_from_picture, plane_view
 from stream.sinks._destination import check_destination
@@ -70,7 +70,7 @@ class ImageSink(Sink):
         of_one = (
             path.suffix.lower() in ENDINGS and not path.is_dir() and not target.endswith(os.sep)
         )
-        if of_one and not NUMBERED.fullmatch(path.name):
+        if of_one and not numbered(target):
             check_destination(path, overwrite=options.overwrite, inputs=inputs)
 
     @classmethod
@@ -123,9 +123,8 @@ class ImageSink(Sink):
             kept: endings of its source that it can have too, in a folder.
         """
         path = Path(target)
-        numbered = NUMBERED.fullmatch(path.name)
-        if numbered:
-            before, digits, after = numbered.groups()
+        if pattern := numbered(target):
+            before, digits, after = pattern.groups()
             return path.with_name(f"{before}{index:0{digits or 1}d}{after}")
         if path.suffix.lower() in ENDINGS and not _is_folder(target):
             return path
@@ -169,14 +168,14 @@ class ImageSink(Sink):
         self._grey = grey
         self._shape = shape
         self._conceals = conceals
-        numbered = NUMBERED.fullmatch(self.output.name) is not None
+        several = numbered(self._target) is not None
         folder = _is_folder(self._target) or self.output.suffix.lower() not in ENDINGS
-        self._single = not (numbered or folder)
+        self._single = not (several or folder)
         self._written = 0
         self._filled: list[str] = []
         sources = list(paths or ())
         if not self._single:
-            self._check_folder(self.output.parent if numbered else self.output, sources)
+            self._check_folder(self.output.parent if several else self.output, sources)
             return
         if len(sources) > 1:
             raise UsageError(
