@@ -347,29 +347,6 @@ def test_masks_of_a_video_are_numbered_pictures_and_have_no_video_beside(
     assert not clip.with_name(f"{clip.stem}.stream{clip.suffix}").exists()
 
 
-def test_masks_of_several_inputs_lie_as_their_inputs_do(stream, clip, nothing, tmp_path):
-    for place in ("one/a.mp4", "two/a.mp4", "%06d.mp4", "b.png.mp4"):
-        path = tmp_path / "takes" / place
-        path.parent.mkdir(exist_ok=True, parents=True)
-        path.write_bytes(clip.read_bytes())
-    asked = ("file", "takes", "--recursive", "--masks", "m", "--model", nothing, "--limit", 2)
-    result = stream(*asked)
-    assert result.code == 0, result.err
-    found = sorted(str(one.relative_to(tmp_path / "m")) for one in tmp_path.glob("m/**/*.png"))
-    folders = ("%06d", "b.png", "one/a", "two/a")
-    assert found == [f"{folder}/00000{n}.png" for folder in folders for n in (0, 1)]
-
-
-def test_masks_of_two_inputs_never_go_into_one_folder(stream, clip, nothing, tmp_path):
-    for name in ("a.mp4", "a.mov"):
-        (tmp_path / name).write_bytes(clip.read_bytes())
-    asked = ("file", "a.mp4", "a.mov", "--masks", "m", "--model", nothing, "--overwrite")
-    for more in ((), ("-o", "out/")):
-        result = stream(*asked, *more)
-        assert result.code == 2 and "a.mp4 and a.mov would both become m/a" in result.err
-    assert not (tmp_path / "m").exists() and not (tmp_path / "out").exists()
-
-
 def test_numbered_pictures_are_an_output_and_one_picture_is_refused(
     stream, clip, nothing, tmp_path
 ):
