@@ -10,12 +10,12 @@ import importlib
 import inspect
 import logging
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from types import ModuleType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from stream.errors import UsageError
+from stream.errors import UsageError, first_line
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -42,6 +42,7 @@ class Kind(Generic[T]):
         self.package = package
         self.group = group or package
         self._base = base
+        self._said: set[str] = set()
 
     @cached_property
     def _modules(self) -> list[str]:
@@ -56,7 +57,10 @@ class Kind(Generic[T]):
         found: dict[str, EntryPoint] = {}
         for point in entry_points(group=self.group):
             if point.name in self._modules or point.name in found:
-                logger.warning("%s is registered in %s twice", point.name, self.group)
+                logger.warning(
+                    "%s, registered in %s as %r, is left out: there is one of that name already",
+                    *(point.value, self.group, point.name),
+                )
                 continue
             found[point.name] = point
         return found
@@ -91,7 +95,29 @@ class Kind(Generic[T]):
             try:
                 yield self._load(point)
             except UsageError as error:
-                logger.warning("%s", error)
+                self._leave_out(str(error))
+
+    def that(self, says_yes: Callable[[type[T]], bool]) -> list[type[T]]:
+        """Those that say yes; a registered one that fails at it is left out with a warning."""
+        found = []
+        for one in self:
+            try:
+                if says_yes(one):
+                    found.append(one)
+            except Exception as error:
+                if one.__module__.startswith(f"{self.package}."):
+                    raise
+                self._leave_out(
+                    f"{one.__module__}.{one.__name__}, registered in {self.group}, is left out, "
+                    f"since it failed when it was asked what it takes: {type(error).__name__}: "
+                    f"{first_line(error)}"
+                )
+        return found
+
+    def _leave_out(self, why: str) -> None:
+        if why not in self._said:
+            self._said.add(why)
+            logger.warning("%s", why)
 
     def _classes(self, module: ModuleType) -> list[type[T]]:
         inside = (module.__name__, f"{module.__name__}.")
@@ -111,11 +137,38 @@ class Kind(Generic[T]):
         except Exception as error:
             raise UsageError(
                 f"{point.name!r}, registered in {self.group} as {point.value}, cannot be "
-                f"loaded: {error}"
+                f"loaded: {first_line(error)}"
             ) from error
         if not (isinstance(loaded, type) and issubclass(loaded, self._base)):
             raise UsageError(
                 f"{point.name!r}, registered in {self.group} as {point.value}, is no "
                 f"{self._base.__name__}"
             )
+        if inspect.isabstract(loaded):
+            raise UsageError(
+                f"{point.name!r}, registered in {self.group} as {point.value}, lacks "
+                f"{', '.join(sorted(getattr(loaded, '__abstractmethods__', ())))}"
+            )
         return loaded
+
+
+def culprit(error: BaseException) -> str:
+    """Whose fault an error is that nobody foresaw: the program's, or a plug-in's.
+
+    It is the latter's where any of its code was running.
+    """
+    from importlib.metadata import distributions
+
+    theirs = {
+        point.module.partition(".")[0]
+        for distribution in distributions()
+        for point in distribution.entry_points
+        if point.group.startswith("stream.")
+    }
+    at = error.__traceback__
+    while at is not None:
+        module = str(at.tb_frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] in theirs:
+            return f"the plug-in {module}"
+        at = at.tb_next
+    return "the program"

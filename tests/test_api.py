@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -250,6 +251,22 @@ def test_leaving_in_any_way_leaves_nothing_behind(bright):
     with pytest.raises(UsageError, match="iterated once"):
         next(iter(video))
     assert Path(video.info.name)
+
+
+def test_what_a_function_of_the_caller_s_puts_into_frames_is_checked(bright, tmp_path):
+    def put(found):
+        def on_frame(frame):
+            frame.instances = found(frame.instances)
+
+        out = tmp_path / "out.mp4"
+        stream.process(pictures(), out, segmenter=bright, on_frame=on_frame, overwrite=True)
+
+    put(lambda found: found[:0])
+    put(lambda found: None)
+    with pytest.raises(UsageError, match="on_frame put a list into"):
+        put(list)
+    with pytest.raises(UsageError, match=r"instances of a picture of \(5, 7\) .* into a frame of"):
+        put(lambda found: replace(found, picture_size=(5, 7)))
 
 
 def test_errors_name_keywords_and_no_flags(tmp_path):

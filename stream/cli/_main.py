@@ -24,6 +24,7 @@ from stream.cli._machinery import Context, Formatter, Misuse, Parameter, Runnabl
 from stream.errors import StreamError
 from stream.groups import nearest
 from stream.installation import explain
+from stream.plugins import culprit
 from stream.run.interrupt import EXIT_CODE
 from stream.version import __version__
 
@@ -192,7 +193,7 @@ def _unprinted(error: Exception) -> str | None:
 
 def _fault(error: Exception) -> str:
     return (
-        f"this is a fault of the program, {type(error).__name__}: {error}; "
+        f"this is a fault of {culprit(error)}, {type(error).__name__}: {error}; "
         "--verbose shows where it lies"
     )
 

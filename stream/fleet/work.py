@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from stream.errors import SinkError, StreamError
 from stream.fleet.parts import PartKey, PartTask
 from stream.fleet.places import Life, Result, at_hand
+from stream.plugins import culprit
 
 if TYPE_CHECKING:
     from stream.inference.segmenter import Segmenter
@@ -187,7 +188,7 @@ def remarks_of(report: RunReport) -> list[str]:
 def _fault(error: Exception) -> str:
     """The sentence for what is no fault of a file or of a machine."""
     _log.debug("a fault of the program", exc_info=error)
-    return f"a fault of the program: {type(error).__name__}: {error}"
+    return f"a fault of {culprit(error)}: {type(error).__name__}: {error}"
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from stream.errors import StreamError
 from stream.frame import Passthrough
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
@@ -160,6 +161,11 @@ class Finder:
             shown = self.tracker.update(candidates, seconds, threshold, following)
         else:
             shown = self.tracker.update(candidates, seconds, threshold)
+        if not isinstance(shown, Instances):
+            raise StreamError(
+                f"the tracker {type(self.tracker).__name__} gave {type(shown).__name__}, where "
+                "Instances are shown"
+            )
         return replace(shown, colours=None, scene=0)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from stream import sinks, sources, tracking
 from stream.addresses import redact
 from stream.count_options import CountOptions
-from stream.errors import StreamError
+from stream.errors import StreamError, UsageError
 from stream.frame import Frame, VideoInfo
 from stream.instances import Instances
 from stream.options import LiveOptions, PictureOptions
@@ -212,14 +212,36 @@ def _with_instances(on_frame: OnFrame, told: Told) -> OnFrame:
     def called(frame: Frame) -> None:
         if frame.instances is not None:
             on_frame(frame)
+            _check_found(frame)
             return
         nobody = Instances.empty(told.names, (frame.image.height, frame.image.width))
         frame.instances = nobody
         on_frame(frame)
+        _check_found(frame)
         if frame.instances is nobody:
             frame.instances = None
 
     return called
+
+
+def _check_found(frame: Frame) -> None:
+    """Makes sure that what somebody's function left in a frame can be counted and painted.
+
+    Raises:
+        UsageError: it is no `Instances`, or was found in a picture of another size.
+    """
+    found, size = frame.instances, (frame.image.height, frame.image.width)
+    if found is None:
+        return
+    if not isinstance(found, Instances):
+        raise UsageError(
+            f"on_frame put a {type(found).__name__} into frame.instances, which takes an Instances"
+        )
+    if found.picture_size != size:
+        raise UsageError(
+            f"on_frame put instances of a picture of {found.picture_size} (height, width) into a "
+            f"frame of {size}"
+        )
 
 
 def put_together(

@@ -38,7 +38,7 @@ def find(target: str, *, photos: bool = False, form: str | None = None) -> type[
         from stream.sinks.video import VideoSink
 
         return VideoSink
-    accepting = [kind for kind in KIND if kind.accepts(target) and (kind.photos or not photos)]
+    accepting = KIND.that(lambda kind: (kind.photos or not photos) and kind.accepts(target))
     if not accepting:
         raise UsageError(
             f"{target} cannot be written: no kind of output takes it; name a video file such as "
@@ -53,9 +53,9 @@ def check_records(target: str) -> None:
     Raises:
         UsageError: no kind of records takes it; the sentence says which there are.
     """
-    kinds = [kind for kind in KIND if kind.records]
-    if any(kind.accepts(target) for kind in kinds):
+    if KIND.that(lambda kind: kind.records and kind.accepts(target)):
         return
+    kinds = KIND.that(lambda kind: kind.records)
     endings = sorted({ending for kind in kinds for ending in getattr(kind, "endings", ())})
     raise UsageError(
         f"records cannot be written to {target}: its ending says the format, and there are "

@@ -37,7 +37,7 @@ def kind_of(target: Target) -> type[Source]:
         from stream.sources.file import FileSource
 
         return FileSource
-    accepting = [kind for kind in KIND if kind.accepts(target)]
+    accepting = KIND.that(lambda kind: kind.accepts(target))
     if not accepting:
         known = [kind.targets for kind in KIND if kind.targets]
         if isinstance(target, str) and "://" in target:
