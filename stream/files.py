@@ -99,7 +99,7 @@ def create_beside(path: Path) -> tuple[Path, int]:
     flags |= getattr(os, "O_CLOEXEC", 0)
     for number in itertools.count(1):
         mark = ".partial" if number == 1 else f".partial-{number}"
-        beside = path.with_name(_shortened(path, mark))
+        beside = path.with_name(shortened(path.parent, path.stem, mark + path.suffix))
         try:
             file = os.open(beside, flags, 0o666)
         except FileExistsError:
@@ -112,16 +112,22 @@ def create_beside(path: Path) -> tuple[Path, int]:
     raise AssertionError
 
 
-def _shortened(path: Path, mark: str) -> str:
-    """The name with a mark before its ending, cut so that the system takes it."""
+def shortened(folder: Path, stem: str, rest: str) -> str:
+    """A name of a stem and what comes behind it, the stem cut so that the system takes the name.
+
+    Args:
+        folder: that it is for.
+        stem: what may be cut.
+        rest: what is kept.
+    """
     try:
-        longest = os.pathconf(path.parent, "PC_NAME_MAX")
+        longest = os.pathconf(folder, "PC_NAME_MAX")
     except (AttributeError, OSError, ValueError):
         longest = _LONGEST_NAME
-    stem, ending = os.fsencode(path.stem), os.fsencode(mark + path.suffix)
+    whole, ending = os.fsencode(stem), os.fsencode(rest)
     # Not in the middle of a character.
-    kept = stem[: max(0, longest - len(ending))]
-    if len(kept) < len(stem):
+    kept = whole[: max(0, longest - len(ending))]
+    if len(kept) < len(whole):
         kept = os.fsencode(kept.decode(errors="ignore"))
     return os.fsdecode(kept + ending)
 

@@ -19,7 +19,7 @@ from stream.cli._fleet_wanted import (
     without_results,
 )
 from stream.cli._fleet_words import Line, print_table
-from stream.errors import StreamError, UsageError
+from stream.errors import SinkError, StreamError, UsageError
 from stream.fleet_options import LEDGER, FleetOptions
 from stream.options import CutOptions, DecodingOptions, RunOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
@@ -234,9 +234,9 @@ def _say(
     mine = set(numbers)
     entries = [one for one in ledger.entries() if one.number in mine]
     parts = ledger.parts()
-    write_reports(entries, parts, options, run)
     if not run.quiet:
         print_table(entries, parts)
+    write_reports(entries, parts, options, run)
     return entries
 
 
@@ -246,7 +246,11 @@ def write_reports(
     options: FleetOptions,
     run: RunOptions,
 ) -> None:
-    """Writes the report and the page, where they are asked for."""
+    """Writes the report and the page, where they are asked for.
+
+    Raises:
+        SinkError: one cannot be written.
+    """
     from stream.files import write_whole
     from stream.fleet.page import figures, page
     from stream.run.report import write_json
@@ -254,9 +258,12 @@ def write_reports(
     if run.report is not None:
         write_json(run.report, figures(entries, parts))
     if options.page is not None:
-        write_whole(
-            options.page, page(entries, "Fleet", parts).encode(errors="replace"), overwrite=True
-        )
+        text = page(entries, "Fleet", parts).encode(errors="replace")
+        try:
+            write_whole(options.page, text, overwrite=True)
+        except OSError as error:
+            problem = f"cannot write the page {options.page}: {error.strerror or error}"
+            raise SinkError(problem) from error
 
 
 def ledger_path(output: str, options: FleetOptions) -> Path:

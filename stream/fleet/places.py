@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 from stream.addresses import redact
 from stream.errors import SinkError, SourceError, StreamError, UsageError
+from stream.files import shortened
 
 if TYPE_CHECKING:
     from fsspec.callbacks import Callback
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 _PARTIAL = ".fleet-partial"
 _PARTS = ".fleet-parts"
+_RANDOM = 4
+"""Bytes by which results on their way are told apart."""
 # Storage that lists what begins with some letters.
 _BY_BEGINNING = {"s3", "s3a", "gs", "gcs"}
 # What is put there is there when it is whole, or not at all.
@@ -112,7 +116,14 @@ def parts_folder(target: str, number: int, *about: str) -> str:
     """
     parent, _, name = target.rpartition("/")
     mark = hashlib.sha256("\n".join(about).encode()).hexdigest()[:8]
-    return f"{parent}/.{name}{_PARTS}-{number}-{mark}"
+    return f"{parent}/{_parts(name, number)}{mark}"
+
+
+def _parts(name: str, number: int) -> str:
+    """What the names of the folders begin with that steps of a file leave their files in."""
+    rest = f"{_PARTS}-{number}-"
+    # Sure of room for eight letters behind it, wherever the folder is.
+    return shortened(Path("/"), f".{name}", f"{rest}{'-' * 8}")[:-8]
 
 
 def filesystem(place: str) -> AbstractFileSystem:
@@ -216,10 +227,8 @@ class Result:
         self.target = target
         self._life = life
         name = target.rpartition("/")[2]
-        stem, dot, ending = name.rpartition(".")
-        mark = f"{_PARTIAL}-{number}-{secrets.token_hex(4)}"
-        self._name = f".{stem or name}{mark}{dot}{ending}"
         self._folder = scratch if is_remote(target) else Path(target).parent
+        self._name = _partial(self._folder, name, number, secrets.token_hex(_RANDOM))
         self.working = self._folder / self._name
         self._wanted = True
 
@@ -270,6 +279,12 @@ class Result:
             self.working.unlink(missing_ok=True)
 
 
+def _partial(folder: Path, name: str, number: int, random: str) -> str:
+    """What a result is called on its way."""
+    stem, dot, ending = name.rpartition(".")
+    return shortened(folder, f".{stem or name}", f"{_PARTIAL}-{number}-{random}{dot}{ending}")
+
+
 def remove_parts(target: str, number: int) -> None:
     """Removes what the steps of a file that was cut have left beside its target."""
     parent, _, name = target.rpartition("/")
@@ -278,7 +293,7 @@ def remove_parts(target: str, number: int) -> None:
         storage_errors(SinkError, f"{shown(parent)} cannot be changed"),
     ):
         files = filesystem(parent)
-        begin = f".{name}{_PARTS}-{number}-"
+        begin = _parts(name, number)
         if urlsplit(parent).scheme in _BY_BEGINNING:
             # Without asking for all the results that lie there.
             files.invalidate_cache()
@@ -295,7 +310,10 @@ def remove_leftovers(target: str, number: int) -> None:
     """Removes what lost workers have left of a task beside its target."""
     if is_remote(target):
         return  # nothing lies there before it is whole
-    folder = Path(target).parent
-    for left in folder.glob(f".*{_PARTIAL}-{number}-*"):
+    path = Path(target)
+    # By its whole name: another ledger's fleet, with a file of this number, may write there too.
+    like = _partial(path.parent, path.name, number, "?" * (2 * _RANDOM))
+    before, random, behind = like.rpartition("?" * (2 * _RANDOM))
+    for left in path.parent.glob(glob.escape(before) + random + glob.escape(behind)):
         with suppress(OSError):
             left.unlink()

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from stream.cli._fleet_run import _say
 from stream.cli._fleet_wanted import refuse_foreign, wanted_of, without_results
 from stream.cli._fleet_words import _words, print_table
-from stream.errors import UsageError
+from stream.errors import SinkError, UsageError
 from stream.fleet.driver import Progress
 from stream.fleet.entries import Entry, State, Wanted
 from stream.fleet.finding import find
 from stream.fleet.ledger import Ledger
+from stream.fleet_options import FleetOptions
+from stream.options import RunOptions
 from tests import tiny_models
 from tests.fleet.clips import make_files
 from tests.fleet.doing import a_plan
@@ -166,3 +169,13 @@ def test_the_table_says_machines_the_time_left_and_remarks_by_kind(
     assert "node0 4 200 10.0" in rows and "node1 4 200 10.0" in rows
     assert "7 files, such as /in/0.mp4: 0.mp4 is cut short after 9" in said.err
     assert "/in/7.mp4: no sound was kept" in said.err
+
+
+def test_a_page_that_cannot_be_written_is_a_sentence_behind_the_table(
+    ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger.want([Wanted("a.mp4", ("out/a.mp4",), "1", "2")])
+    asked = FleetOptions(page=tmp_path / "none" / "page.html")
+    with pytest.raises(SinkError, match=r"cannot write the page .*: No such file or directory"):
+        _say(ledger, [1], asked, RunOptions())
+    assert "missing" in capsys.readouterr().out

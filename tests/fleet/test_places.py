@@ -17,6 +17,9 @@ from stream.fleet.places import (
     identity,
     is_below,
     is_same,
+    parts_folder,
+    remove_leftovers,
+    remove_parts,
     shown,
     there,
 )
@@ -55,6 +58,26 @@ def test_a_result_is_there_when_it_is_whole(
     dropped.drop()
     with at_hand(target, tmp_path) as there:
         assert there.read_bytes() == b"second"
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".mp4", "é" * 125 + ".mp4", "[a]*?.mp4", "%s.mp4"])
+def test_a_result_may_have_the_longest_and_oddest_of_names(name: str, tmp_path: Path) -> None:
+    target, others = str(tmp_path / name), []
+    for number in (7, 71):
+        result = Result(target, number, tmp_path)
+        result.open().write_bytes(b"half")
+        assert result.working.suffix == ".mp4"
+        folder = Path(parts_folder(target, number, "print"))
+        (folder / "part").mkdir(parents=True)
+        others = [result.working, folder]
+    another = Result(str(tmp_path / "another.mp4"), 7, tmp_path).open()
+    another.touch()
+    remove_leftovers(target, 7)
+    remove_parts(target, 7)
+    # Another file's of the same number are another ledger's.
+    assert sorted(tmp_path.iterdir()) == sorted([*others, another])
+    result.publish()
+    assert Path(target).read_bytes() == b"half"
 
 
 def test_storage_that_fails_is_a_sentence_and_nothing_is_changed(
