@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from stream.bench.gpu import stand_in, with_tf32
 from stream.inference.catalogue import Entry, find
-from stream.inference.providers import Route, route
+from stream.inference.providers import route
+from stream.inference.route import Route
 from stream.inference.segmenter import Segmenter
 from stream.inference.session import open_on
 from stream.instances import Instances

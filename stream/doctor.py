@@ -92,6 +92,7 @@ def print_findings(console: Console, findings: Sequence[dict[str, str]]) -> None
 _PACKAGES = {
     "onnxruntime-ep-openvino": "OpenVINO plug-in",
     "onnxruntime-ep-nv-tensorrt-rtx": "TensorRT for RTX plug-in",
+    "onnxruntime-ep-webgpu": "WebGPU plug-in",
     "torch": "PyTorch",
 }
 
@@ -161,11 +162,12 @@ def _providers() -> Iterator[Finding]:
 
     from stream.inference.card import card
     from stream.inference.nvidia import failure
-    from stream.inference.providers import AUTO_ORDER, LABELS, UnavailableError, route
+    from stream.inference.providers import AUTO_ORDER, UnavailableError, route
+    from stream.inference.route import LABELS
     from stream.inference.session import create
 
     first = ""
-    for name in AUTO_ORDER:
+    for name in LABELS:
         start = time.perf_counter()
         try:
             chosen = route(name)
@@ -185,7 +187,7 @@ def _providers() -> Iterator[Finding]:
                 f"runs as {chosen.label}{where}{driver} (opened and tried in {milliseconds:.0f} ms)"
             )
             yield Finding("providers", LABELS[name], "works", detail)
-            first = first or chosen.label
+            first = first or (chosen.label if name in AUTO_ORDER else "")
     yield Finding("providers", "auto", "note", f"chooses {first or 'nothing'}")
 
 

@@ -223,6 +223,8 @@ _VALUES = {
     "cudnn": "cuda",
     "trt": "tensorrt",
     "intel": "openvino",
+    **dict.fromkeys(("vulkan", "metal", "directml", "dml", "coreml", "mps", "rocm"), "webgpu"),
+    **dict.fromkeys(("amd", "radeon"), "webgpu"),
     "processor": "cpu",
     "gray": "grey",
     "mosaic": "pixelate",

@@ -20,7 +20,7 @@ from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from stream.inference.providers import Route
+    from stream.inference.route import Route
 
 # SVT-AV1 reads this once in a process, also where a test's own clip is the first it encodes.
 os.environ.setdefault("SVT_LOG", "1")

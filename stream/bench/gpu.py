@@ -19,7 +19,8 @@ from stream.inference.card import card
 from stream.inference.catalogue import Entry, find, open_model
 from stream.inference.contract import INPUT
 from stream.inference.preprocess import Prepared, Preprocessor
-from stream.inference.providers import Route, check_name, route
+from stream.inference.providers import check_name, route
+from stream.inference.route import Route
 from stream.inference.segmenter import Segmenter
 from stream.inference.session import Session, open_on
 

@@ -45,6 +45,7 @@ _COMPUTING = (
     "onnxruntime",
     "onnxruntime-ep-nv-tensorrt-rtx",
     "onnxruntime-ep-openvino",
+    "onnxruntime-ep-webgpu",
     "onnxruntime-gpu",
     "opencv-python",
     "opencv-python-headless",

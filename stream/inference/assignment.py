@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stream.errors import ProviderError
 from stream.inference.onnx_runtime import InferenceSession
-from stream.inference.providers import Route
+from stream.inference.route import Route
 
 SUMS_OVER_SHAPES = frozenset(
     [

@@ -8,7 +8,7 @@ from pathlib import Path
 from stream.cpu import processor
 from stream.inference.contract import Metadata
 from stream.inference.fixed_regions import with_fixed_regions
-from stream.inference.providers import Route
+from stream.inference.route import Route
 
 logger = logging.getLogger(__name__)
 

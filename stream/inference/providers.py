@@ -16,25 +16,27 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from stream import installation
 from stream.cache import cache_folder
 from stream.cpu import processor
 from stream.errors import ProviderError, first_line
 from stream.groups import unknown
+from stream.inference import webgpu
 from stream.inference.card import card
 from stream.inference.engines import engine_options
 from stream.inference.nvidia import NONE, Obstacle, library_obstacle, mismatch
 from stream.inference.nvidia import obstacle as _nvidia_obstacle
 from stream.inference.onnx_runtime import Device, Runtime
 from stream.inference.openvino import cpu_options
+from stream.inference.route import ProviderName, Route
 
-ProviderName = Literal["auto", "cpu", "cuda", "tensorrt", "openvino"]
 AUTO_ORDER: tuple[ProviderName, ...] = ("tensorrt", "cuda", "openvino", "cpu")
+"""What `auto` tries. WebGPU is not among them: whether a laptop's graphics are quicker than its
+processor has not been measured."""
 
 _CPU = "use --provider cpu"
 # The exhaustive search, the default, times every algorithm anew for every shape; a detector's
@@ -49,13 +51,6 @@ model is bound by launching kernels on an H100 and gains nothing by halves."""
 _SMALL = 7.5
 """GiB of memory; a card of "8 GB" has a little more than that."""
 
-LABELS: Mapping[ProviderName, str] = {
-    "tensorrt": "TensorRT",
-    "cuda": "CUDA",
-    "openvino": "OpenVINO",
-    "cpu": "CPU",
-}
-
 
 class UnavailableError(ProviderError):
     """Why a provider cannot run here, and what to do about it.
@@ -69,55 +64,6 @@ class UnavailableError(ProviderError):
         super().__init__(f"{cause}; {advice}")
         self.cause = cause
         self.advice = advice
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A way to run a model here.
-
-    Attributes:
-        name: what `--provider` calls it.
-        label: for people, such as "CUDA" or "OpenVINO (GPU)".
-        execution_provider: ONNX Runtime's name of it.
-        options: of the provider, as ONNX Runtime takes them.
-        shared: further options for so many threads of the CPU, so many inferences at once that
-            share them, and a file's precision; None where the CPU's threads do not compute.
-        devices: ONNX Runtime's devices, for plug-in providers; empty for built-in ones.
-        precisions: of a model's variants, best first; see `Entry.pick` for what comes after.
-        library: the provider's own in ONNX Runtime's package, "cuda" or "tensorrt"; "" where it
-            has none.
-        advice: what to install where that library cannot be loaded.
-        rest: options of providers on the same card, by ONNX Runtime's name, for nodes that this one
-            does not take.
-        memory: ONNX Runtime's name of the device's memory, in which the model's input is then made
-            of a decoder's planes; "" where it is made on the CPU.
-        in_flight: inferences at once where throughput counts: one computes while the next one's
-            input and the last one's answer are on their way.
-        of_model: further options for a model's file, and a sentence for people before it is
-            opened, "" for none; None where the provider has no such.
-        plans: whether it plans a convolution anew whenever another shape comes than the last one,
-            which takes longer than computing it: then shapes are kept the same.
-        batches: whether it may gain by several pictures at once: TensorRT would build for minutes.
-        compiles: its release, where it compiles models and what it compiled can be kept as a file
-            that stands for the model; else "".
-    """
-
-    name: ProviderName
-    label: str
-    execution_provider: str
-    options: Mapping[str, str] = field(default_factory=dict)
-    devices: tuple[Device, ...] = ()
-    precisions: tuple[str, ...] = ("float32",)
-    library: str = ""
-    advice: str = ""
-    shared: Callable[[int, int, str], Mapping[str, str]] | None = None
-    rest: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    memory: str = ""
-    in_flight: int = 1
-    of_model: Callable[[Path], tuple[Mapping[str, str], str]] | None = None
-    plans: bool = False
-    batches: bool = False
-    compiles: str = ""
 
 
 def check_name(provider: str) -> ProviderName:
@@ -256,10 +202,7 @@ def _tensorrt() -> Route:
 
 
 def _openvino() -> Route:
-    if not importlib.util.find_spec("onnxruntime_ep_openvino"):
-        raise UnavailableError(
-            "its plug-in is not installed", "in stream's checkout: pip install '.[openvino]'"
-        )
+    _need_plugin("onnxruntime_ep_openvino", "openvino")
     devices = _plugin_devices("onnxruntime_ep_openvino", "Intel processors and graphics")
     kinds = {str(device.device.type).rpartition(".")[2]: device for device in reversed(devices)}
     machine = processor()
@@ -286,12 +229,29 @@ def _openvino() -> Route:
     )
 
 
+def _webgpu() -> Route:
+    _need_plugin(webgpu.PACKAGE, "webgpu")
+    # It takes one device, and chooses the graphics processor itself.
+    device, *_ = _plugin_devices(webgpu.PACKAGE, "graphics processors")
+    return Route(
+        "webgpu", "WebGPU", str(device.ep_name), webgpu.OPTIONS, devices=(device,), sized=True
+    )
+
+
 _ROUTES: Mapping[ProviderName, Callable[[], Route]] = {
     "cpu": _cpu,
     "cuda": _cuda,
     "tensorrt": _tensorrt,
     "openvino": _openvino,
+    "webgpu": _webgpu,
 }
+
+
+def _need_plugin(module_name: str, extra: str) -> None:
+    if not importlib.util.find_spec(module_name):
+        raise UnavailableError(
+            "its plug-in is not installed", f"in stream's checkout: pip install '.[{extra}]'"
+        )
 
 
 def _need_built_in(execution_provider: str, label: str) -> None:

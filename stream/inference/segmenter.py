@@ -20,7 +20,8 @@ from stream.inference.nvidia import NONE, failure
 from stream.inference.on_device import infer
 from stream.inference.postprocess import Raw, class_indices, to_instances
 from stream.inference.preprocess import Picture, Prepared, Preprocessor
-from stream.inference.providers import ProviderName, check_name
+from stream.inference.providers import check_name
+from stream.inference.route import ProviderName
 from stream.inference.session import Session, open_session
 from stream.inference.upright import quarter_turns, turned_back, upright
 from stream.inference.views import Seen, at_size, first_view, joined, mirrored

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from stream.cpu import available_cores
 from stream.errors import ModelError, ProviderError
+from stream.inference import webgpu
 from stream.inference.assignment import elsewhere
 from stream.inference.canvases import Canvases
 from stream.inference.catalogue import Entry, open_model
@@ -32,15 +33,13 @@ from stream.inference.on_device import DeviceInput
 from stream.inference.onnx_runtime import InferenceSession, TensorInfo
 from stream.inference.providers import (
     AUTO_ORDER,
-    LABELS,
-    ProviderName,
-    Route,
     UnavailableError,
     loading_problem,
     route,
     runtime,
 )
 from stream.inference.refusals import about_model, model_problem, plain
+from stream.inference.route import LABELS, ProviderName, Route
 from stream.inference.session_options import session_options
 from stream.inference.sizes import Handles, free_sides
 from stream.inference.yielding import yielding
@@ -177,7 +176,7 @@ def open_on(
     # Where `auto` tries, the provider's library may be missing, and nothing is built.
     if said and passed is None:
         logger.warning("%s", said)
-    sides = free_sides(path) if chosen.shared is not None or chosen.plans else None
+    sides = free_sides(path) if chosen.by_size else None
     resize = metadata.resize if sees is None else sees(metadata.resize)
     expected = None if picture is None else resize.geometry(*picture).size
     if expected is None and chosen.plans:
@@ -368,7 +367,8 @@ def _explain(chosen: Route, sentence: str = "") -> None:
     """Raises the cause of a provider's failure, if its library or its card is the cause."""
     cause, advice = loading_problem(chosen)
     if not cause:
-        cause, advice = failure(sentence)
+        told = webgpu.failure if chosen.name == "webgpu" else failure
+        cause, advice = told(sentence)
     if cause:
         raise UnavailableError(cause, advice)
 

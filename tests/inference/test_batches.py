@@ -20,7 +20,7 @@ from stream.inference.contract import OUTPUTS, Geometry
 from stream.inference.onnx_runtime import InferenceSession
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
-from stream.inference.providers import Route
+from stream.inference.route import Route
 from stream.inference.session import open_on
 from stream.inference.sizes import Handles
 from tests import tiny_models

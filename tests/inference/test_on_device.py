@@ -20,7 +20,8 @@ from stream.inference.card import Card
 from stream.inference.catalogue import Entry, find
 from stream.inference.contract import Resize
 from stream.inference.converter import parameters
-from stream.inference.providers import Route, route
+from stream.inference.providers import route
+from stream.inference.route import Route
 from stream.inference.session import open_on
 from tests import tiny_models
 from tests.inference.test_canvases import SHAPES

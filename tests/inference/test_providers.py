@@ -13,7 +13,8 @@ from stream.errors import ModelError, ProviderError, UsageError
 from stream.inference import providers, session
 from stream.inference.assignment import elsewhere
 from stream.inference.catalogue import find
-from stream.inference.providers import AUTO_ORDER, Route, UnavailableError, route
+from stream.inference.providers import AUTO_ORDER, UnavailableError, route
+from stream.inference.route import LABELS, ProviderName, Route
 from tests import tiny_models
 
 needs_no_gpu = pytest.mark.skipif(
@@ -62,11 +63,14 @@ def test_an_unknown_provider_is_a_misuse(model: Path) -> None:
         Segmenter.load(model, provider="cudnn")
 
 
-def test_the_plugin_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["openvino", "webgpu"])
+def test_the_plugin_that_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch, name: ProviderName
+) -> None:
     monkeypatch.setattr(providers.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UnavailableError) as caught:
-        route("openvino")
-    assert caught.value.advice == "in stream's checkout: pip install '.[openvino]'"
+        route(name)
+    assert caught.value.advice == f"in stream's checkout: pip install '.[{name}]'"
 
 
 def test_a_plugin_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,7 +285,9 @@ def test_onnx_runtime_says_where_nodes_run(model: Path) -> None:
 
 
 def test_every_provider_but_auto_has_a_route() -> None:
-    assert set(AUTO_ORDER) == set(providers._ROUTES) == set(providers.LABELS)
+    assert set(providers._ROUTES) == set(LABELS)
+    # What has not been measured is only used where it is asked for.
+    assert set(LABELS) - set(AUTO_ORDER) == {"webgpu"}
 
 
 def test_the_processor_is_known(caplog: pytest.LogCaptureFixture) -> None:

@@ -20,7 +20,7 @@ from stream.inference.catalogue import find
 from stream.inference.contract import Resize
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
-from stream.inference.providers import Route
+from stream.inference.route import Route
 from stream.inference.session import open_on
 from stream.run.beside_display import BesideDisplay
 from stream.run.figures import Counts, Figures, Job
