@@ -85,7 +85,7 @@ class NetworkSource(LiveSource):
         self._name = redact(address)
         self._secrets = secrets_of(address)
         self._patience = patience or Patience()
-        self._way = Way(scheme, transport)
+        self._way = self._proven = Way(scheme, transport)
         self._hardware = Hardware.asked(hwaccel)
         self._audio = audio
         self._closed = threading.Event()
@@ -307,7 +307,7 @@ class NetworkSource(LiveSource):
                 event = Ended()
             self._opened = reader.opened or self._opened
             if isinstance(event, Picture):
-                self._pictured = time.monotonic()
+                self._pictured, self._proven = time.monotonic(), self._way
                 if self._lost_at is not None:
                     self._returned()
                 yield event
@@ -334,9 +334,9 @@ class NetworkSource(LiveSource):
 
     def _lost(self, reader: StreamReader, cause: BaseException | None) -> None:
         """Lets go of a connection and opens the next one, once a pause is over."""
-        self._way = self._way.after(cause) or self._way
+        # Another way that brings nothing is no better than the one that brought pictures.
+        self._way, self._reader = self._way.after(cause) or self._proven, None
         reader.stop()
-        self._reader = None
         self._dropped_before += reader.events.dropped
         self._corrupt_before += reader.corrupt
         self._given_up = [one for one in [*self._given_up, reader] if one.alive]

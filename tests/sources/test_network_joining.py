@@ -16,10 +16,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from av import ExitError, InvalidDataError
 
 from stream.errors import SourceError
 from stream.frame import Frame
-from stream.sources._connecting import Way
+from stream.sources._connecting import NoVideoError, Way
 from stream.sources.network import NetworkSource, Patience
 from tests.sources.parts import rtmp_server, rtsp
 from tests.sources.serving import let_go, make_clip, serving
@@ -230,6 +231,36 @@ def test_what_is_decoded_to_nothing_for_too_long_is_opened_anew(monkeypatch):
         closing.cancel()
         source.close()
         closing.join()
+
+
+@pytest.mark.parametrize("nonsense", [InvalidDataError(1094995529, ""), NoVideoError(False)])
+def test_after_nonsense_it_is_opened_as_it_was_when_it_brought_pictures(monkeypatch, nonsense):
+    """A camera that starts again answers with a page, or with sound alone, before its pictures."""
+    tried: list[Way] = []
+    really = Way.open
+
+    def opening(way: Way, *given):
+        tried.append(way)
+        if len(tried) == 2:
+            raise nonsense
+        if way != tried[0]:
+            raise ExitError(1414092869, "nothing came in time")
+        return really(way, *given)
+
+    with answering(_Camera) as place:
+        source = NetworkSource(f"{place}/image/jpeg", patience=PATIENT)
+        monkeypatch.setattr(Way, "open", opening)
+        tried.append(source._way)
+        frames = (item for item in source if isinstance(item, Frame))
+        next(frames)
+        source._reader._stop.set()
+        closing = threading.Timer(60, source.close)
+        closing.start()
+        assert next((one for one in frames if source.reconnects), None) is not None
+        closing.cancel()
+        source.close()
+        closing.join()
+    assert [way == tried[0] for way in tried] == [True, True, False, True]
 
 
 def test_while_a_key_frame_is_waited_for_the_source_is_not_gone():
