@@ -180,7 +180,9 @@ class StreamReader:
         except StreamError as known:
             error = known
         except (av.FFmpegError, OSError, LookupError, ValueError, RuntimeError) as raised:
-            error, cause = self._describe(raised), raised
+            # Its traceback would keep the connection, and this frame the error: a ring, in which a
+            # decoder with its threads and pictures waits for Python's collector, for hours.
+            error, cause = self._describe(raised), raised.with_traceback(None)
         except BaseException as unexpected:  # noqa: BLE001 - raised to who takes the events
             error = unexpected
         self.events.put(Ended(error, cause))
