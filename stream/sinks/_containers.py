@@ -53,6 +53,7 @@ class ContainerKind:
         alpha: the encoder for pictures with transparency, None where the container holds none.
         sounds: the codecs of sound that go as they are; None for all that the container holds.
         channels: how many channels its sound has at most; None for as many as there are.
+        longest: ticks from one packet to the next of its track at most; None for any number.
         said: what people call it; "" for the muxer's name.
     """
 
@@ -69,16 +70,32 @@ class ContainerKind:
     alpha: str | None = None
     sounds: frozenset[str] | None = None
     channels: int | None = None
+    longest: int | None = None
     said: str = ""
 
 
-_MP4 = ContainerKind("mp4", subtitles="mov_text", options=_FRAGMENTS, by_decode_time=True)
+# It counts these steps in 32 bits, of which FFmpeg writes 31, and takes no picture that is shown
+# more than 2**28 ticks after it is decoded, which may be some steps. Sources are away for nights.
+MP4_LONGEST = 1 << 25
+
+_MP4 = ContainerKind(
+    "mp4",
+    subtitles="mov_text",
+    options=_FRAGMENTS,
+    by_decode_time=True,
+    longest=MP4_LONGEST,
+)
 _TS = ContainerKind("mpegts", holds_anything=True)
 _KINDS = {
     ".mp4": _MP4,
     ".m4v": _MP4,
     ".mov": ContainerKind(
-        "mov", subtitles="mov_text", options=_FRAGMENTS, by_decode_time=True, alpha="prores_ks"
+        "mov",
+        subtitles="mov_text",
+        options=_FRAGMENTS,
+        by_decode_time=True,
+        alpha="prores_ks",
+        longest=MP4_LONGEST,
     ),
     ".mkv": ContainerKind("matroska", subtitles="subrip", options=_CLUSTERS, alpha="ffv1"),
     ".webm": ContainerKind(

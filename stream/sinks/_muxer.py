@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import av
@@ -11,6 +11,7 @@ from av.container import OutputContainer
 from av.stream import Stream
 
 from stream.frame import VideoInfo
+from stream.references import packet_copy
 from stream.sinks._containers import ContainerKind, muxer_options
 from stream.sinks._destination import Destination
 from stream.sinks._matroska import ShapedTracks
@@ -60,6 +61,8 @@ class Muxer:
         self.destination = destination
         self.tick = tick
         self._used = False
+        self._longest = kind.longest
+        self._told: dict[int, int] = {}
         # NUT has no times before its beginning, where sound encoders put what warms decoders up.
         self._from_zero = kind.format == "nut"
         self.options = muxer_options(kind, tick, info.copied, metadata)
@@ -101,10 +104,27 @@ class Muxer:
             return False
         before = self.destination.written
         self._used = True
+        for copy in self._within_pause(packet):
+            self.container.mux_one(copy)
         # FFmpeg writes all it has within the call, so between calls the file is whole.
         self.destination.checkpoint()
         self.container.mux_one(packet)
         return self.destination.written > before
+
+    def _within_pause(self, packet: AnyPacket) -> Iterator[AnyPacket]:
+        """Copies of a packet of sound in the pause before it, where that is too long to be held.
+
+        Each is heard for some hundredths of a second. Of pictures `Gaps` takes care.
+        """
+        stream = packet.stream
+        if self._longest is None or stream.type != "audio" or packet.dts is None:
+            return
+        step = int(self._longest * (stream.time_base or packet.time_base) / packet.time_base)
+        last, self._told[stream.index] = self._told.get(stream.index), packet.dts
+        for at in range((packet.dts if last is None else last) + step, packet.dts, step):
+            copy = packet_copy(packet, (packet.dts - at) * packet.time_base)
+            copy.stream = stream
+            yield copy
 
     def finish(self, last: Callable[[Destination], None]) -> None:
         """Completes the file.

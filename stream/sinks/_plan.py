@@ -257,27 +257,19 @@ def _same_each_time(width: int) -> bool:
     return blocks % _AT_ONCE == 0 or not {"avx2", "avx512"} <= processor().features
 
 
-def moved(
-    ending: str, kind: ContainerKind, *, fitted: int, repeated: int, shuffled: int
-) -> list[str]:
+def moved(ending: str, kind: ContainerKind, *, fitted: int, shuffled: int) -> list[str]:
     """What became of pictures on their way into a file, a sentence each.
 
     Args:
         ending: of the file, for people.
         kind: the container.
         fitted: how many had another size.
-        repeated: how many were shown again where none came.
         shuffled: how many are not shown at their own time.
     """
     said = []
     if fitted:
         several = counted(fitted, "picture of another size was", "pictures of another size were")
         said.append(f"{several} fitted between black bars")
-    if repeated:
-        said.append(
-            f"{repeated} pictures are there twice, since {ending} holds a constant frame rate only "
-            "and the next came later"
-        )
     if shuffled:
         said.append(
             f"{shuffled} pictures came closer together than {ending} can tell apart and were moved "

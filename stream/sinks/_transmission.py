@@ -12,7 +12,7 @@ from stream.addresses import dialled, redact
 from stream.errors import SinkError, UsageError
 from stream.frame import VideoInfo
 from stream.options import OutputOptions
-from stream.sinks._containers import ContainerKind
+from stream.sinks._containers import MP4_LONGEST, ContainerKind
 from stream.sinks._encoders import EncoderChoice, choose_encoder
 from stream.sinks._pipe import Pipe
 from stream.sinks._plan import KEYFRAME_EVERY
@@ -175,6 +175,7 @@ class Transmission(VideoSink):
             sounds=self._way.sounds,
             # Opus of more channels is in pieces that WebRTC knows nothing of.
             channels=2 if self._way.audio == "libopus" else None,
+            longest=MP4_LONGEST if self._way.muxer == "hls" else None,
             said=_CALLED.get(self._way.muxer, self._way.muxer),
         )
         return kind, replace(choice, formats=formats)

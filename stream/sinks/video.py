@@ -31,6 +31,7 @@ from stream.sinks._encoders import (
     refusal,
     says_shape,
 )
+from stream.sinks._gaps import Gaps
 from stream.sinks._key_frames import KeyFrames
 from stream.sinks._muxer import FAILURES, Muxer, words_of
 from stream.sinks._names import film_tags, lost_of_film, lost_of_streams, names_of, set_chapters
@@ -55,8 +56,6 @@ from stream.words import counted
 
 # The first key frame after the very first comes early, so that there is soon something to save.
 _FIRST_KEYFRAME = Fraction(1, 2)
-# A picture is shown again for so long, in seconds, where a container has no times of its own.
-_FILLED = 10
 _HALF, _TENTH = Fraction(1, 2), Fraction(1, 10)
 
 
@@ -154,7 +153,8 @@ class VideoSink(Sink):
         self._key_frames = KeyFrames(self._tick, self._first_keyframe, self._keyframe_every)
         self._muxed = 0
         self._saved = (0, 0.0)
-        self._shuffled = self._repeated = 0
+        self._shuffled = 0
+        self._gaps = Gaps(self._kind, self._tick)
         # What means something is left as it is.
         narrow = uses_all_values(info) and not info.exact and not self._says_range()
         if narrow:
@@ -301,28 +301,24 @@ class VideoSink(Sink):
         if self._decode_times is not None:
             self._decode_times.encoded(at)
         self._mux(self._encoded(picture))
-        if self._kind.fills:
+        if self._gaps.any:
             self._shown = picture
         self._copies.advance(now)
 
     def _fill_up_to(self, at: int) -> int:
-        """Shows the last picture again until the next is due; returns when that is.
-
-        A pause of a source that was away is left out.
-        """
-        if not self._kind.fills or self._shown is None or self._last is None:
+        """Shows the last picture again where the next is too far off; returns when that is due."""
+        if self._shown is None or self._last is None or self._origin is None:
             return at
-        missing = at - self._last - 1
-        if missing * self._tick > _FILLED:
-            assert self._origin is not None
-            self._origin += missing * self._tick
-            self._remarks.append(f"a pause of {float(missing * self._tick):.1f} s is left out")
-            return at - missing
-        for place in range(self._last + 1, at):
+        places, left_out = self._gaps.between(self._last, at)
+        for place in places:
             self._shown.pts = place
-            self._repeated += 1
+            # In the order in which they are shown, so that none is decoded several steps before.
+            self._shown.pict_type = PictureType.NONE if self._kind.fills else PictureType.P
+            if self._decode_times is not None:
+                self._decode_times.encoded(place)
             self._mux(self._encoded(self._shown))
-        return at
+        self._origin += left_out * self._tick
+        return at - left_out
 
     def _encoded(self, picture: VideoFrame | None) -> list[AnyPacket]:
         """What the encoder gives out for a picture; None for all that it still holds."""
@@ -364,13 +360,9 @@ class VideoSink(Sink):
         except FAILURES as error:
             raise self._failed(error) from error
         self._done = True
-        self._remarks += moved(
-            self.path.suffix,
-            self._kind,
-            fitted=self._pictures.fitted,
-            repeated=self._repeated,
-            shuffled=self._shuffled,
-        )
+        fitted, ending = self._pictures.fitted, self.path.suffix
+        self._remarks += moved(ending, self._kind, fitted=fitted, shuffled=self._shuffled)
+        self._remarks += self._gaps.remarks(ending)
 
     def abort(self) -> None:
         """Lets go at once: pictures still in the encoder are dropped, what was written stays."""
