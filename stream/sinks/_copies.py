@@ -189,9 +189,10 @@ class Copies:
     def _describe(self, kind: ContainerKind, copy: Stream, stream: Stream) -> None:
         """Gives a copy the language, title and role of a stream."""
         medium = "video" if stream.type == "video" else "audio"
-        tags, lost = names_of(kind, medium, stream.metadata)
+        roles = Disposition(stream.disposition)
+        tags, lost = names_of(kind, medium, stream.metadata, roles)
         copy.metadata.update(tags)
-        copy.disposition = Disposition(stream.disposition)
+        copy.disposition = roles
         self.lost_names.append((f"stream {stream.index}'s", lost))
 
     def _attach(

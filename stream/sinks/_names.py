@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import av
 from av.container import OutputContainer
-from av.stream import Stream
+from av.stream import Disposition, Stream
 
 from stream.frame import Chapter
 from stream.sinks._containers import ContainerKind
@@ -34,7 +34,18 @@ _NOT_THE_FILMS = {
     "software",
 }
 # What users read, search and choose by. The rest of a stream's tags is machines' talk.
-_SAID = ("language", "title")
+_SAID = ("language", "title", "timecode")
+# Words that a trial film is given; a timecode must fit its rate.
+_TRIED = {"title": "Title", "timecode": "01:00:00:00"}
+# What players choose tracks by.
+_ROLES = (
+    Disposition.forced,
+    Disposition.comment,
+    Disposition.dub,
+    Disposition.original,
+    Disposition.hearing_impaired,
+    Disposition.visual_impaired,
+)
 _NO_LANGUAGE = {"", "und"}
 _MOST_NAMED = 4
 # Twenty languages have two codes of three letters each, one of which is from their English name:
@@ -46,6 +57,7 @@ _TWO_CODES = {
     "tib": "bod", "wel": "cym",
 }  # fmt: skip
 _OTHER_CODE = _TWO_CODES | {terminological: other for other, terminological in _TWO_CODES.items()}
+_NO_ROLE = Disposition(0)
 _HOLD_ALL = {"matroska", "webm"}
 _ONE_CHAPTER = (Chapter(Fraction(0), Fraction(1, 10), {"title": "One"}),)
 # What these formats are called by people who do not write muxers.
@@ -72,7 +84,7 @@ def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def names_of(
-    kind: ContainerKind, medium: str, tags: Mapping[str, str]
+    kind: ContainerKind, medium: str, tags: Mapping[str, str], roles: Disposition = _NO_ROLE
 ) -> tuple[dict[str, str], dict[str, str]]:
     """A stream's tags as a container holds them, and what it has no place for.
 
@@ -80,9 +92,11 @@ def names_of(
         kind: the container.
         medium: "video" or "audio"; subtitles are named as sound is.
         tags: the stream's.
+        roles: likewise.
 
     Returns:
-        The tags to set; and of language and title those that a reader will not find again.
+        The tags to set; and of language, title, timecode and roles those that a reader will not
+        find again.
     """
     kept, lost = kept_tags(tags), {}
     for name in (key for key in tags if key.lower() in _SAID):
@@ -94,9 +108,12 @@ def names_of(
             if other is not None and _holds(kind, medium, "language", other):
                 kept[name] = other
                 continue
-        elif not said or _holds(kind, medium, "title", "Title"):
+        elif not said or _holds(kind, medium, name.lower(), _TRIED[name.lower()]):
             continue
         lost[name.lower()] = said
+    for role in _ROLES:
+        if role in roles and not _holds_role(kind, medium, role):
+            lost["role"] = ", ".join(filter(None, (lost.get("role"), _words(role))))
     return kept, lost
 
 
@@ -194,6 +211,26 @@ def _holds(kind: ContainerKind, medium: str, name: str, value: str) -> bool:
     with av.open(again, "r") as read:
         streams: list[Stream] = [one for one in read.streams if one.type == medium]
         return any(value in _values(one.metadata) for one in streams)
+
+
+@functools.cache
+def _holds_role(kind: ContainerKind, medium: str, role: Disposition) -> bool:
+    """Whether a reader finds it again what a stream is for."""
+    if kind.alone:
+        return False
+
+    def play(made: OutputContainer) -> None:
+        made.streams[0].disposition = role
+
+    again = tiny_film(kind, medium, begun=play)
+    if again is None:
+        return True
+    with av.open(again, "r") as read:
+        return any(role in one.disposition for one in read.streams if one.type == medium)
+
+
+def _words(role: Disposition) -> str:
+    return (role.name or "").replace("_", " ")
 
 
 @functools.cache

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import pytest
+from av.stream import Disposition
 
 from stream.sinks._containers import ENDINGS, choose_container
 from stream.sinks._names import names_of
@@ -16,6 +18,7 @@ from tests.sinks.running import run
 FILM = {"title": "A day out", "artist": "Ann", "director": "Bea", "date": "2021-03-04"}
 STREAMS = [("video", "eng", "Left camera"), ("audio", "deu", "Ton"), ("audio", "nld", "Geluid")]
 PARTS = ["Morning", "Evening"]
+TIMECODE = "10:00:00:12"
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,8 @@ def named(tmp_path_factory) -> Path:
         sounds = [container.add_stream("ac3", rate=48_000, layout="stereo") for _ in STREAMS[1:]]
         for stream, (_, language, title) in zip([video, *sounds], STREAMS, strict=True):
             stream.metadata.update(language=language, title=title)
+        video.metadata["timecode"] = TIMECODE
+        sounds[1].disposition = Disposition.comment | Disposition.visual_impaired
         for index in range(10):
             picture = make_picture(index, 64, 48, "yuv420p")
             picture.pts, picture.time_base = index, Fraction(1, 25)
@@ -80,7 +85,11 @@ def test_every_word_is_found_again_or_named(named, tmp_path, ending):
             f"language ({language})" in said
         )
         assert (title in again) != (f"title ({title})" in said)
-    if ending in (".mkv", ".webm"):
+    assert (TIMECODE in streams[0].metadata.values()) != (f"timecode ({TIMECODE})" in said)
+    for role in ("comment", "visual impaired") if len(streams) == 3 else ():
+        kept = Disposition[role.replace(" ", "_")] in streams[2].disposition
+        assert kept != (re.search(rf"stream 2's role \([^)]*{role}", said) is not None), role
+    if ending == ".mkv":
         assert not any("left out" in one for one in remarks)
 
 
