@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
-from numbers import Real
+from numbers import Rational, Real
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, Unpack, cast
+from typing import TYPE_CHECKING, NoReturn, Self, Unpack, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +21,12 @@ from stream.drawing import draw
 from stream.errors import UsageError
 from stream.frame import ColourTags, Frame, SegmentedFrame, VideoInfo
 from stream.groups import leaves, unknown
-from stream.inference.preprocess import check_rgb
 from stream.instances import Instances
 from stream.keywords import OpenKeywords, ProcessKeywords, WriterKeywords
-from stream.options import (
-    OutputOptions,
-    PictureOptions,
-)
+from stream.one_process import Home, stays
+from stream.options import OutputOptions, PictureOptions
 from stream.pixels import video_picture
+from stream.rgb import check_rgb
 from stream.run.opening import without_lost
 from stream.run.plan import RunPlan, beside_masks, masks_plan
 from stream.run.report import RunReport
@@ -44,6 +43,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Video", "VideoWriter", "draw", "open", "process"]
 
+_SLOWEST = 0.001
+"""Pictures per second from which on a rate is one."""
 _FULL_RANGE = {1: False, 2: True}
 
 
@@ -64,6 +65,7 @@ class Video:
         self.segmenter = cast("Segmenter", self._ready.segmenter)
         self.info: VideoInfo = self._ready.run.source.info
         self._begun = self._ended = False
+        self._home = Home()
 
     def __enter__(self) -> Self:
         return self
@@ -81,12 +83,16 @@ class Video:
         rate = "" if info.rate is None else f", {float(info.rate):g} fps"
         return f"Video({info.name!r}, {info.width}x{info.height}{rate})"
 
+    def __reduce__(self) -> NoReturn:
+        stays("a Video", "open it in the process that iterates it")
+
     def __iter__(self) -> Iterator[SegmentedFrame]:
         """Yields frames in order; of a live source the newest there is.
 
         Raises:
             StreamError: the source, or inference, failed; what came before was given.
         """
+        self._home.check(f"the video {self.info.name!r}")
         if self._ready is None or self._begun:
             raise UsageError("a video is iterated once; open it again")
         self._begun = True
@@ -95,6 +101,7 @@ class Video:
         run.start()
         try:
             while True:
+                self._home.check(f"the video {self.info.name!r}")
                 frame = output.take()
                 if frame is None:
                     break
@@ -112,7 +119,7 @@ class Video:
     def close(self) -> None:
         """Ends the iteration and lets go of files, devices and threads; safe to call twice."""
         ready, self._ready = self._ready, None
-        if ready is None:
+        if ready is None or not self._home.here:
             return
         if self._begun:
             if not self._ended:
@@ -209,6 +216,11 @@ def _several(given: str | Path | Sequence[str | Path] | None) -> list[str | Path
     return [given] if isinstance(given, (str, Path)) else list(given)
 
 
+def _finish(sink: VideoSink, home: Home) -> None:
+    if home.here:
+        sink.close()
+
+
 class VideoWriter:
     """Writes frames, or arrays, into a video file that plays whatever happens.
 
@@ -220,6 +232,9 @@ class VideoWriter:
         rate: pictures per second, for arrays; frames bring their own times.
         options: `codec`, `crf`, `preset`, `overwrite`, as on the command line.
 
+    A writer that nobody closed finishes its file when nothing refers to it any more, or at the
+    program's end.
+
     Raises:
         StreamError: the file cannot be written.
     """
@@ -229,9 +244,10 @@ class VideoWriter:
         self, path: str | Path, rate: float | Fraction = 25, **options: Unpack[WriterKeywords]
     ) -> None:
         self.path = Path(path)
-        if not isinstance(rate, Real) or not 0 < rate < math.inf:
-            raise UsageError(f"the rate is pictures per second, above 0, not {rate!r}")
-        self._rate = Fraction(rate).limit_denominator(1001)
+        if not isinstance(rate, Real) or not _SLOWEST <= rate < math.inf:
+            raise UsageError(f"the rate is pictures per second, {_SLOWEST:g} or more, not {rate!r}")
+        exact = Fraction(rate) if isinstance(rate, Rational) else Fraction(float(rate))
+        self._rate = exact.limit_denominator(1001)
         rest: dict[str, object] = {**options}
         self._options = grouped(OutputOptions, rest)
         if rest:
@@ -240,6 +256,10 @@ class VideoWriter:
         self._sink: VideoSink | None = None
         self._said: list[str] = []
         self._closed = False
+        self._home = Home()
+        self._forgotten: weakref.finalize[..., VideoWriter] | None = None
+        self._size: tuple[int, int] | None = None
+        self._last: Fraction | None = None
         self.frames = 0
 
     def __repr__(self) -> str:
@@ -259,13 +279,22 @@ class VideoWriter:
                 format. Whether the first has opacity decides for all.
 
         Raises:
-            ValueError: the array has another type or shape.
-            UsageError: this file does not hold transparency, or is finished already.
+            ValueError: the array has another type or shape, or another size than the first.
+            UsageError: this file does not hold transparency, is finished already, or was opened in
+                another process; or a frame's time lies before that of the one before.
             SinkError: the file cannot be written any further.
         """
         if self._closed:
             raise UsageError(f"{self.path} is finished; write on into another VideoWriter")
+        self._home.check(str(self.path))
         frame = picture if isinstance(picture, Frame) else self._frame(picture)
+        now = frame.pts * frame.time_base
+        if self._last is not None and now < self._last:
+            raise UsageError(
+                f"{self.path}: a picture at {float(now):.3f} s comes after one at "
+                f"{float(self._last):.3f} s; frames keep their own times, so write those of "
+                "another video as arrays, frame.rgb(), or into another VideoWriter"
+            )
         if self._sink is None:
             info = self._info(frame)
             if isinstance(picture, Frame):
@@ -274,14 +303,17 @@ class VideoWriter:
             elif info.alpha:
                 VideoSink.check_alpha(str(self.path), self._options)
             self._sink = VideoSink.from_target(str(self.path), info, self._options)
+            self._forgotten = weakref.finalize(self, _finish, self._sink, self._home)
         self._sink.write(frame)
+        self._last = now
         self.frames += 1
 
     def close(self) -> None:
         """Finishes the file; safe to call twice."""
         self._closed = True
-        if self._sink is not None:
-            self._sink.close()
+        if self._forgotten is not None:
+            # Where nobody forgets it, the same is done now, and once.
+            self._forgotten()
 
     def __enter__(self) -> Self:
         return self
@@ -295,14 +327,25 @@ class VideoWriter:
         self._closed = True
         if error is None:
             self.close()
-        elif self._sink is not None:
+        elif self._sink is not None and self._forgotten is not None and self._home.here:
+            self._forgotten.detach()
             self._sink.abort()
+
+    def __reduce__(self) -> NoReturn:
+        stays("a VideoWriter", "write in one, and hand pictures over to it")
 
     def _frame(self, rgb: NDArray[np.uint8]) -> Frame:
         alpha = None
         if isinstance(rgb, np.ndarray) and rgb.ndim == 3 and rgb.shape[2] == 4:
             rgb, alpha = rgb[..., :3], np.ascontiguousarray(rgb[..., 3])
-        picture = video_picture(check_rgb(rgb))
+        size = check_rgb(rgb).shape[:2]
+        if self._size not in (None, size):
+            raise ValueError(
+                f"all pictures of a video have one size: the first has {self._size} (height, "
+                f"width), this one {size}"
+            )
+        self._size = size[0], size[1]
+        picture = video_picture(rgb)
         return Frame(picture, self.frames, self.frames, 1 / self._rate, duration=1, alpha=alpha)
 
     def _info(self, frame: Frame) -> VideoInfo:

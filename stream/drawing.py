@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from stream.compositing import Painter, Style
 from stream.frame import Frame
 from stream.groups import unknown
-from stream.inference.preprocess import check_rgb
 from stream.instances import Instances
 from stream.keywords import StyleKeywords
 from stream.pixels import bgr_from_picture, picture_from_bgr
+from stream.rgb import check_rgb
 
 
 def draw(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from stream.types import AnyPacket
 
@@ -64,6 +64,14 @@ class Frame:
         from stream.pixels import rgb_from_picture
 
         return rgb_from_picture(self.image)
+
+    def __copy__(self) -> Self:
+        return replace(self)
+
+    def __reduce__(self) -> NoReturn:
+        from stream.one_process import stays
+
+        stays("a frame", "hand frame.rgb() and frame.instances over")
 
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -166,7 +167,7 @@ def test_what_is_drawn_is_checked(bright):
 
 def test_a_writer_has_a_rate_and_an_end(tmp_path):
     for rate in (0, -5, float("nan"), float("inf")):
-        with pytest.raises(UsageError, match="the rate is pictures per second, above 0"):
+        with pytest.raises(UsageError, match=r"pictures per second, 0\.001 or more"):
             stream.VideoWriter(tmp_path / "a.mp4", rate=rate)
     writer = stream.VideoWriter(tmp_path / "a.mp4")
     writer.write(pictures()[0])
@@ -269,6 +270,47 @@ def test_what_a_function_of_the_caller_s_puts_into_frames_is_checked(bright, tmp
         put(lambda found: replace(found, picture_size=(5, 7)))
 
 
+def test_a_writer_refuses_what_would_be_shown_otherwise_than_it_was_meant(bright, tmp_path):
+    one = pictures(1)[0]
+    with stream.VideoWriter(tmp_path / "a.mp4") as writer:
+        writer.write(one)
+        with pytest.raises(ValueError, match=r"first has \(48, 64\) .* this one \(40, 64\)"):
+            writer.write(one[:40])
+    with stream.VideoWriter(tmp_path / "b.mp4") as writer:
+        for frame in stream.open(pictures(), segmenter=bright):
+            writer.write(frame)
+        (again,) = stream.open(pictures(1), segmenter=bright)
+        with pytest.raises(UsageError, match=r"at 0\.000 s comes after one at 0\.080 s"):
+            writer.write(again)
+    for rate, exact in {np.float32(25): 25, Fraction(30000, 1001): Fraction(30000, 1001)}.items():
+        with stream.VideoWriter(tmp_path / "c.mp4", rate, overwrite=True) as writer:
+            writer.write(one)
+        with av.open(str(tmp_path / "c.mp4")) as written:
+            assert written.streams.video[0].average_rate == exact
+    with pytest.raises(UsageError, match="the rate is pictures per second"):
+        stream.VideoWriter(tmp_path / "d.mp4", rate=1e-9)
+
+
+def test_a_writer_that_is_forgotten_finishes_its_file(tmp_path):
+    writer = stream.VideoWriter(tmp_path / "out.mp4")
+    for one in pictures():
+        writer.write(one)
+    del writer
+    with av.open(str(tmp_path / "out.mp4")) as written:
+        assert len(list(written.decode(video=0))) == 3
+
+
+def test_a_threshold_stays_a_share_whoever_sets_it(bright):
+    own = bright.sharing()
+    for name in ("threshold", "mask_threshold"):
+        for wrong in (5, -1, "half", None, float("nan")):
+            with pytest.raises(UsageError, match="threshold must be between 0 and 1"):
+                setattr(own, name, wrong)
+        setattr(own, name, 1)
+        assert getattr(own, name) == 1.0
+    assert bright.threshold < 1
+
+
 def test_errors_name_keywords_and_no_flags(tmp_path):
     (tmp_path / "there.mp4").write_bytes(b"precious")
     film = make_clip(tmp_path / "in.mp4", frames=2)
@@ -281,7 +323,7 @@ def test_errors_name_keywords_and_no_flags(tmp_path):
         lambda: stream.VideoWriter(
             tmp_path / "out.mp4", rate="25"
         ): "the rate is pictures per second",
-        lambda: stream.VideoWriter(tmp_path / "out.mp4", rate=None): "above 0, not None",
+        lambda: stream.VideoWriter(tmp_path / "out.mp4", rate=None): "or more, not None",
     }.items():
         with pytest.raises(StreamError) as told:
             call()

@@ -19,6 +19,7 @@ from stream.inference.on_device import DeviceInput
 from stream.inference.onnx_runtime import DeviceTensor
 from stream.inference.resize import resize_rgb
 from stream.pixels import MATRICES, plane_view, yuv_to_rgb
+from stream.rgb import check_rgb
 
 Picture = av.VideoFrame | NDArray[np.uint8]
 
@@ -177,26 +178,6 @@ def matrix_of(frame: av.VideoFrame) -> Colorspace | None:
         return None
     known = MATRICES.get(int(frame.colorspace))
     return Colorspace.ITU601 if known is None else known.swscale
-
-
-def check_rgb(picture: object) -> NDArray[np.uint8]:
-    """The picture, if it is uint8 [H, W, 3] with at least one pixel.
-
-    Raises:
-        ValueError: what it is instead.
-    """
-    if not isinstance(picture, np.ndarray):
-        raise ValueError(  # noqa: TRY004 - a wrong shape and a wrong type are one mistake here
-            "a picture must be an av.VideoFrame or a NumPy array uint8 [H, W, 3] in RGB, not "
-            f"{type(picture).__name__}"
-        )
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise ValueError(
-            f"a picture must be uint8 [H, W, 3] in RGB, not {picture.dtype} {list(picture.shape)}"
-        )
-    if picture.size == 0:
-        raise ValueError(f"a picture needs at least one pixel, not {list(picture.shape)}")
-    return picture
 
 
 def _padded(content: NDArray[np.uint8], geometry: Geometry, resize: Resize) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -23,10 +23,12 @@ from stream.inference.preprocess import Picture, Prepared, Preprocessor
 from stream.inference.providers import check_name
 from stream.inference.route import ProviderName
 from stream.inference.session import Session, open_session
+from stream.inference.share import Share
 from stream.inference.upright import quarter_turns, turned_back, upright
 from stream.inference.views import Seen, at_size, first_view, joined, mirrored
 from stream.inference.views import views as views_of
 from stream.instances import UNSURE, Instances
+from stream.one_process import stays
 
 if TYPE_CHECKING:
     from stream.inference.gatherer import Gatherer
@@ -47,6 +49,9 @@ class Segmenter:
         mask_threshold: a soft mask above this is the object, 0..1; may be changed at any time.
     """
 
+    threshold = Share("threshold")
+    mask_threshold = Share("mask threshold")
+
     def __init__(
         self,
         name: str,
@@ -61,8 +66,8 @@ class Segmenter:
         """Use `Segmenter.load`."""
         metadata = session.metadata
         self.name = name
-        self.threshold = _share(threshold, metadata.score_threshold, "threshold")
-        self.mask_threshold = _share(mask_threshold, metadata.mask_threshold, "mask threshold")
+        self.threshold = metadata.score_threshold if threshold is None else threshold
+        self.mask_threshold = metadata.mask_threshold if mask_threshold is None else mask_threshold
         self._session = session
         self._classes = None if classes is None else class_indices(classes, metadata.names)
         self._preprocessors = dict[Resize, Preprocessor]()
@@ -226,6 +231,14 @@ class Segmenter:
         """The same loaded model, with thresholds, classes, views and input size of its own."""
         return copy(self)
 
+    def __copy__(self) -> Segmenter:
+        made = object.__new__(type(self))
+        vars(made).update(vars(self))
+        return made
+
+    def __reduce__(self) -> NoReturn:
+        stays("a Segmenter", "load one in each, and hand pictures and Instances over")
+
     @property
     def workers(self) -> int:
         """From how many threads at once `infer` is called best."""
@@ -370,11 +383,3 @@ class Segmenter:
         self.expect(width, height)
         self(np.full((height, width, 3), 128, np.uint8))
         return time.perf_counter() - start
-
-
-def _share(value: float | None, default: float, what: str) -> float:
-    if value is None:
-        return default
-    if not isinstance(value, int | float | np.integer | np.floating) or not 0 <= value <= 1:
-        raise UsageError(f"the {what} must be between 0 and 1, not {value!r}")
-    return float(value)

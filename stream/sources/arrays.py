@@ -19,6 +19,7 @@ from stream.errors import SourceError, UsageError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
 from stream.options import CutOptions, InputOptions
 from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr
+from stream.rgb import advice, is_rgb, kind_of
 from stream.sources._description import Request
 from stream.sources.base import Source, Target
 
@@ -144,16 +145,10 @@ class ArraysSource(Source):
             array = next(self._arrays)
         except StopIteration:
             return None
-        if (
-            not isinstance(array, np.ndarray)
-            or array.dtype != np.uint8
-            or array.ndim != 3
-            or array.shape[2] != 3
-            or not array.size
-        ):
-            what = type(array).__name__
-            if isinstance(array, np.ndarray):
-                what = f"{array.dtype} {list(array.shape)}"
-            raise SourceError(f"picture {index} is {what}; a uint8 array [H, W, 3] is needed")
+        if not is_rgb(array):
+            raise SourceError(
+                f"picture {index} is {kind_of(array)}; a uint8 array [H, W, 3] is needed"
+                f"{advice(array)}"
+            )
         picture = picture_from_bgr(np.ascontiguousarray(array[:, :, ::-1]))
         return picture, time.perf_counter() - began
