@@ -52,6 +52,11 @@ _LONG_GONE, _STRANGER = 1.0, 0.6
 """Who has been gone for longer than the first number of seconds is nobody who is found elsewhere in
 colours that are less alike than the second: a cushion is no child that was hidden."""
 
+_DRIVES, _BEHIND, _ENTERS = 2.0, 0.5, 0.02
+"""Who moved by more than the first share of his size a second, and was missed since, is nobody who
+is found farther off by the second share behind him, within the third share of the picture's shorter
+side from its edge: who drives off is not the next one who comes in."""
+
 _INERTIA = 0.7
 """Seconds for which an object is expected to keep its speed, falling off exponentially."""
 
@@ -78,6 +83,7 @@ class Matching:
         speeds = np.stack([one.velocity for one in known])
         coasting = np.float32(_INERTIA) * (1 - np.exp(-self._gone / np.float32(_INERTIA)))
         self._expected = self._last + np.tile(speeds * coasting[:, None], 2)
+        self._speeds = speeds
         elsewhere = np.array([one.scene != candidates.scene for one in known])
         self._distant = elsewhere | (self._gone > memory)
 
@@ -113,7 +119,9 @@ class Matching:
                 continue
             similarity = near
             if least == _SAME_FAR:
-                similarity = np.where(self._strange, np.float32(0), weights * self._far())
+                similarity = np.where(
+                    self._strange | self._enters_behind(), np.float32(0), weights * self._far()
+                )
             for row, column in best_pairs(similarity[np.ix_(free_rows, free)], least):
                 found[free_rows[row]] = self._known[free[column]]
                 taken.add(free[column])
@@ -129,6 +137,20 @@ class Matching:
         return self._overlaps(
             np.float32(_FAR) + np.float32(_FARTHER) * np.minimum(self._gone, np.float32(1))
         )
+
+    def _enters_behind(self) -> NDArray[np.bool_]:
+        """Which candidates come into the picture behind an object that was heading away."""
+        boxes, (height, width) = self._candidates.boxes, self._candidates.picture_size
+        ways = (boxes[:, None, :2] + boxes[:, None, 2:] - self._last[:, :2] - self._last[:, 2:]) / 2
+        sizes = np.sqrt((self._last[:, 2:] - self._last[:, :2]).clip(1e-3).prod(axis=1))
+        paces = np.hypot(*self._speeds.T)
+        onward = (ways * self._speeds).sum(axis=2) / np.maximum(paces, np.float32(1e-3))
+        margins = np.concatenate([boxes[:, :2], (width, height) - boxes[:, 2:]], axis=1)
+        enters = margins.min(axis=1) < _ENTERS * min(height, width)
+        missed = np.array([not one.present for one in self._known])
+        away = missed & (paces > _DRIVES * sizes)
+        found: NDArray[np.bool_] = enters[:, None] & away & (onward < -_BEHIND * sizes)
+        return found
 
     def _overlaps(self, share: NDArray[np.float32]) -> NDArray[np.float32]:
         # Who turned round or stopped is nearer to where he was than to where he was heading.

@@ -453,6 +453,29 @@ def test_who_was_long_hidden_is_no_cushion_beside_the_place(seconds, likeness, s
     assert (shown.track_ids.tolist() == [1]) == same
 
 
+@pytest.mark.parametrize("turned", ["right", "left", "down", "up"])
+@pytest.mark.parametrize(("where", "same"), [(0, False), (6, True), (40, True), (75, True)])
+def test_who_drives_off_is_not_the_next_one_who_comes_in_behind_him(motion, turned, where, same):
+    """Farther on, or inside the picture, where he may have turned round, it is he."""
+
+    def box(along):
+        first, last = (along, along + 40) if turned in {"right", "down"} else (-along - 40, -along)
+        if turned in {"left", "up"}:
+            whole = 160 if turned == "left" else 120
+            first, last = whole + first, whole + last
+        across = 40, 80
+        if turned in {"right", "left"}:
+            return float(first), across[0], float(last), across[1]
+        return across[0], float(first), across[1], float(last)
+
+    for step in range(11):
+        (number,) = motion((box(20 + 4 * step), 0.95)).values()
+    motion.wait(0.2)
+    assert motion() == {}
+    (again,) = motion((box(where), 0.95)).values()
+    assert (again == number) == same
+
+
 def test_only_so_many_are_remembered_for_long():
     tracker = Motion()
     rng = np.random.default_rng(1)
