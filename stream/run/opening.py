@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import mimetypes
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+from av.stream import AttachmentStream, Stream
 
 from stream import sinks
 from stream.addresses import redact
@@ -159,15 +162,26 @@ def without_others(info: VideoInfo, painter: Painter) -> tuple[VideoInfo, list[s
     """
     if not painter.conceals:
         return info, []
-    copied = tuple(one for one in info.copied if one.type != "video")
-    tracks = len(info.copied) - len(copied)
+    attached = [one for one in info.copied if _is_attached_picture(one)]
+    tracks = [one for one in info.copied if one.type == "video"]
+    copied = tuple(one for one in info.copied if one not in attached and one not in tracks)
+    covers = len(info.covers) + len(attached)
     said = [
         f"{counted(count, what + ' is', what + 's are')} left out, in which what the look hides "
         "could be seen"
-        for count, what in ((len(info.covers), "cover picture"), (tracks, "further video track"))
+        for count, what in ((covers, "cover picture"), (len(tracks), "further video track"))
         if count
     ]
     return replace(info, copied=copied, covers=(), conceals=True), said
+
+
+def _is_attached_picture(stream: Stream) -> bool:
+    """Whether it is a file in a film, of a picture or a film that nothing here has opened."""
+    if not isinstance(stream, AttachmentStream):
+        return False
+    guessed, _ = mimetypes.guess_type(stream.name or "")
+    kinds = (stream.mimetype or "", guessed or "")
+    return any(one.startswith(("image/", "video/")) for one in kinds)
 
 
 def suited(

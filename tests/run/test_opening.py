@@ -34,6 +34,8 @@ def film(tmp_path_factory):
             stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         container.add_attachment("cover.jpg", "image/jpeg", cover.tobytes())
         container.add_attachment("words.txt", "text/plain", b"words")
+        container.add_attachment("poster", "image/x-unknown", b"a picture, of a kind")
+        container.add_attachment("folder.heic", "application/octet-stream", b"likewise")
         for index in range(3):
             for stream in streams:
                 picture = media.make_picture(index, 64, 48, "yuv420p")
@@ -59,10 +61,11 @@ def test_where_something_is_hidden_no_other_picture_of_it_goes_along(film, tmp_p
                 sink.write(item)
     hides = not HIDE.isdisjoint(look.split("+"))
     with av.open(str(out)) as container:
-        assert len(container.streams.attachments) == 1
+        names = [one.name for one in container.streams.attachments]
+        assert names == (["words.txt"] if hides else ["words.txt", "poster", "folder.heic"])
         assert len(container.streams.video) == (1 if hides else 3)
     assert len(said) == (2 if hides else 0)
-    assert not hides or ("cover" in said[0] and "video" in said[1])
+    assert not hides or ("3 cover" in said[0] and "video" in said[1])
 
 
 @pytest.mark.parametrize("look", ["overlay", "boxes", "hide", "pixelate", "blur", "replace"])
