@@ -7,7 +7,7 @@ from fractions import Fraction
 TICKS = Fraction(1, 90_000)
 """Seconds per tick of every live source's time line; what MPEG-TS and RTP count in."""
 
-_LARGEST_STEP = 5.0
+LARGEST_STEP = 5.0
 """Seconds. A source whose clock jumps further than this, or back, has been set anew."""
 
 
@@ -28,6 +28,16 @@ class Timeline:
     def shift(self) -> Fraction | None:
         """Seconds to add to the connection's own times; None before its first picture."""
         return self._shift
+
+    def present(self, wall: float) -> float | None:
+        """Seconds that the line has come to; None before the first picture.
+
+        Args:
+            wall: `time.perf_counter()`.
+        """
+        if self._last is None:
+            return None
+        return float(self._last * TICKS) + wall - self._last_wall
 
     def reconnected(self) -> None:
         """Says that what comes next was stamped by a new clock."""
@@ -51,7 +61,7 @@ class Timeline:
                 self._shift = expected * TICKS - own
             tick = round((own + self._shift) / TICKS)
             step = float((tick - (self._last or 0)) * TICKS) - passed
-            if self._last is not None and (tick <= self._last - 1 or abs(step) > _LARGEST_STEP):
+            if self._last is not None and (tick <= self._last - 1 or abs(step) > LARGEST_STEP):
                 self._shift = expected * TICKS - own
                 tick = expected
         if self._last is not None:

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import av
-from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from stream.addresses import clean, dialled, keep_out_of_logs, redact, secrets_of, split
 from stream.errors import SourceError, StreamError, UsageError
-from stream.frame import Frame, Item, Passthrough, VideoInfo
+from stream.frame import Frame, Item, VideoInfo
 from stream.options import InputOptions
 from stream.queues import Closed
 from stream.sources._connecting import UNTIMED, Patience, Way, reason
@@ -22,6 +21,7 @@ from stream.sources._hardware import NONE, Hardware
 from stream.sources._pacing import Pacer
 from stream.sources.base import Target
 from stream.sources.live import LiveSource, planar
+from stream.sources.live_sound import LiveSound
 from stream.sources.live_timeline import TICKS, Timeline
 from stream.sources.srt import Relay
 from stream.sources.stream_reader import Ended, Opened, Picture, Sound, StreamReader
@@ -97,8 +97,6 @@ class NetworkSource(LiveSource):
         self._back_at: float | None = None
         self._iterating = False
         self._pictured = time.monotonic()
-        self._last_dts: dict[int, int] = {}
-        self._remarks: list[str] = []
         self._opening_since, self._open_now = time.monotonic(), False
         self._reader: StreamReader | None = None
         self._relay: Relay | None = None
@@ -122,6 +120,7 @@ class NetworkSource(LiveSource):
             copied=self._opened.audio.streams,
             live=True,
         )
+        self._sound = LiveSound(self._name, self._timeline, self._opened.audio.streams)
 
     @classmethod
     def accepts(cls, target: Target) -> bool:
@@ -250,7 +249,7 @@ class NetworkSource(LiveSource):
     @property
     def remarks(self) -> list[str]:
         """What happened on the way, a sentence each."""
-        found = [*self._hardware.remarks, *self._remarks]
+        found = [*self._hardware.remarks, *self._sound.remarks]
         if self.reconnects:
             found.append(f"{self._name} went away and came back {self.reconnects} times")
         return found
@@ -270,10 +269,13 @@ class NetworkSource(LiveSource):
         self._iterating = True
         # What went by before anybody looked was not let go.
         self._dropped_before -= self._reader.events.dropped if self._reader else 0
+        sound = self._sound
         pacer = Pacer(self._closed) if self._opened.finite or _hls(self._opened.container) else None
         for event in self._events():
             if isinstance(event, Sound):
-                yield from self._sound(event)
+                packets = sound.place(event, self._opened.audio)
+                if packets is not None:
+                    yield packets
                 continue
             if event.corrupt:
                 self._corrupt_before += 1
@@ -361,35 +363,6 @@ class NetworkSource(LiveSource):
         self.reconnects += 1
         self._lost_at = None
         self._back_at = time.monotonic()
-
-    def _sound(self, event: Sound) -> Iterator[Passthrough]:
-        """The packet on the common time line, as one of the first connection's stream."""
-        shift = self._timeline.shift
-        position, packet = event.position, event.packet
-        kinds, wanted = self._opened.audio.kinds, self.info.copied
-        if shift is None or position >= len(wanted) or not packet.time_base:
-            return  # before the first picture there is no common time
-        if kinds[position] != _kind_of(self.info, position):
-            sentence = f"the sound of {self._name} changed its format and was left out from then on"
-            if sentence not in self._remarks:
-                self._remarks.append(sentence)
-            return
-        ticks = round(shift / packet.time_base)
-        dts = packet.dts if packet.dts is not None else packet.pts
-        if dts is None or dts + ticks <= self._last_dts.get(position, dts + ticks - 1):
-            return  # sound from before a gap that pictures have already passed
-        self._last_dts[position] = dts + ticks
-        packet.dts = dts + ticks
-        packet.pts = (packet.pts if packet.pts is not None else dts) + ticks
-        packet.stream = wanted[position]
-        yield Passthrough([packet])
-
-
-def _kind_of(info: VideoInfo, position: int) -> tuple[str, int, int]:
-    stream = info.copied[position]
-    assert isinstance(stream, AudioStream)
-    context = stream.codec_context
-    return context.name, context.sample_rate, context.channels
 
 
 def _hls(container: str) -> bool:

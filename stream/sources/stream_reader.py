@@ -71,10 +71,15 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A packet of the audio stream at `position` of `Opened.audio`, as it was read."""
+    """A packet of the audio stream at `position` of `Opened.audio`, as it was read.
+
+    Attributes:
+        arrived: `time.perf_counter()` when it came.
+    """
 
     position: int
     packet: AnyPacket
+    arrived: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +105,11 @@ class Templates:
         if streams:
             self._holder: OutputContainer = av.open(os.devnull, "w", format="null")
             self.streams = tuple(self._holder.add_stream_from_template(one) for one in streams)
-        self.kinds = tuple(_kind(stream) for stream in streams)
+        self.kinds = tuple(kind_of(stream) for stream in streams)
 
 
-def _kind(stream: AudioStream) -> tuple[str, int, int]:
+def kind_of(stream: AudioStream) -> tuple[str, int, int]:
+    """What a stream's packets are: codec, samples per second, channels."""
     context = stream.codec_context
     return context.name, context.sample_rate, context.channels
 
@@ -206,7 +212,7 @@ class StreamReader:
             if packet.stream.type == "audio":
                 if self.opened and (packet.dts is not None or packet.pts is not None):
                     position = next(i for i, one in enumerate(audio) if one is packet.stream)
-                    self.events.put(Sound(position, packet))
+                    self.events.put(Sound(position, packet, arrived))
                 continue
             self.heard = time.monotonic() if packet.size else self.heard
             for event in self._decode(packet, video.time_base, arrived):

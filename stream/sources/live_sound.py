@@ -1,0 +1,84 @@
+"""Sound of a live source on the time line of its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from av.audio.stream import AudioStream
+
+from stream.frame import Passthrough
+from stream.sources.live_timeline import LARGEST_STEP, TICKS, Timeline
+from stream.sources.stream_reader import Sound, Templates, kind_of
+
+_WAITS = 6.0
+"""Seconds in which a clock that was set is expected to be so for sound and pictures: cameras say
+how late it is for each alone, every five seconds (RTCP)."""
+
+
+class LiveSound:
+    """Puts packets of all connections on one time line, as those of the first one's streams.
+
+    Where the source's clock is set, sound and pictures say so one after the other. A packet that
+    lies far from the present is left out until the pictures follow; where they do not, the sound
+    has a clock of its own and goes on from the present.
+
+    Args:
+        name: the source's, for people.
+        timeline: of the pictures.
+        wanted: the streams of the first connection.
+    """
+
+    def __init__(self, name: str, timeline: Timeline, wanted: Sequence[AudioStream]) -> None:
+        self._name = name
+        self._timeline = timeline
+        self._wanted = tuple(wanted)
+        self._kinds = tuple(kind_of(stream) for stream in wanted)
+        self._last: dict[int, int] = {}
+        self._own: dict[int, Fraction] = {}
+        self._astray: dict[int, float] = {}
+        self.remarks: list[str] = []
+        """What happened on the way, a sentence each."""
+
+    def place(self, event: Sound, templates: Templates) -> Passthrough | None:
+        """A packet with its time on the line; None where it has no place there.
+
+        Args:
+            event: as it was read; its packet is changed.
+            templates: the streams of its connection.
+        """
+        position, packet = event.position, event.packet
+        dts = packet.dts if packet.dts is not None else packet.pts
+        if position >= len(self._wanted) or not packet.time_base or dts is None:
+            return None
+        if self._kinds[position] != templates.kinds[position]:
+            said = f"the sound of {self._name} changed its format and was left out from then on"
+            if said not in self.remarks:
+                self.remarks.append(said)
+            return None
+        shift = self._shift(position, dts * packet.time_base, event.arrived)
+        if shift is None:
+            return None
+        ticks = round(shift / packet.time_base)
+        if dts + ticks <= self._last.get(position, dts + ticks - 1):
+            return None  # from before a gap that pictures have already passed
+        self._last[position] = dts + ticks
+        packet.dts = dts + ticks
+        packet.pts = (packet.pts if packet.pts is not None else dts) + ticks
+        packet.stream = self._wanted[position]
+        return Passthrough([packet])
+
+    def _shift(self, position: int, own: Fraction, arrived: float) -> Fraction | None:
+        """Seconds to add to a packet's own time; None where it has no place now."""
+        common, present = self._timeline.shift, self._timeline.present(arrived)
+        if common is None or present is None:
+            return None  # before the first picture there is no common time
+        for shift in (common, self._own.get(position)):
+            if shift is not None and abs(float(own + shift) - present) <= LARGEST_STEP:
+                self._astray.pop(position, None)
+                return shift
+        if arrived - self._astray.setdefault(position, arrived) < _WAITS:
+            return None
+        del self._astray[position]
+        self._own[position] = round(present / TICKS) * TICKS - own
+        return self._own[position]

@@ -1,0 +1,90 @@
+"""Sound stays with the pictures, whatever becomes of the source's clock."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from fractions import Fraction
+
+import av
+import pytest
+
+from stream.sources.live_sound import LiveSound
+from stream.sources.live_timeline import TICKS, Timeline
+from stream.sources.stream_reader import Sound, Templates
+from stream.types import AnyPacket
+from tests.sources.serving import make_clip
+
+RATE = 48_000
+Clock = Callable[[float], float]
+
+
+@pytest.fixture(scope="module")
+def templates(tmp_path_factory):
+    path = make_clip(tmp_path_factory.mktemp("sound") / "clip.mp4", 1)
+    with av.open(str(path)) as clip:
+        yield Templates([clip.streams.audio[0]])
+
+
+def _packet(at: float) -> AnyPacket:
+    packet: AnyPacket = av.Packet(b"sound")
+    packet.pts = packet.dts = round(at * RATE)
+    packet.time_base = Fraction(1, RATE)
+    return packet
+
+
+def played(
+    templates: Templates, seconds: int, pictures: Clock, sounds: Clock
+) -> list[tuple[float, float]]:
+    """When each packet came, and where it was put, in seconds since the first picture.
+
+    Args:
+        pictures: the source's clock, in seconds after so many, as its pictures have it.
+        sounds: as its sound has it.
+    """
+    line = Timeline()
+    sound = LiveSound("x", line, templates.streams)
+    placed = []
+    for at in (step / 25 for step in range(25 * seconds)):
+        found = sound.place(Sound(0, _packet(sounds(at)), at), templates)
+        if found is not None:
+            (packet,) = found.packets
+            placed.append((at, float(packet.dts * packet.time_base)))
+        line.place(round(pictures(at) / TICKS), TICKS, at)
+    times = [time for _, time in placed]
+    assert times == sorted(set(times))
+    return placed
+
+
+@pytest.mark.parametrize("first", ["sound", "pictures"])
+def test_a_clock_that_is_set_costs_sound_for_a_moment(templates, first):
+    """By a time server, for the summer, or as a counter of 33 bits begins again."""
+    for jump, later in itertools.product((3600, -3600, 1.5e9, -95_443.7, 4, -4), (0, 0.5, 4)):
+
+        def early(at: float, jump: float = jump) -> float:
+            return at + jump * (at >= 10)
+
+        def late(at: float, jump: float = jump, later: float = later) -> float:
+            return at + jump * (at >= 10 + later)
+
+        clocks = (late, early) if first == "sound" else (early, late)
+        placed = played(templates, 30, *clocks)
+        case = (jump, later)
+        assert all(abs(at - time) <= 5.1 for at, time in placed), case
+        # Once all have heard of it sound is where its pictures are.
+        settled = [(at, time) for at, time in placed if at >= 20]
+        assert len(settled) == 10 * 25, case
+        offsets = {round(time - at, 2) for at, time in settled}
+        assert len(offsets) == 1 and abs(offsets.pop()) <= (4.1 if abs(jump) == 4 else 0.1), case
+
+
+def test_sound_with_a_clock_of_its_own_is_where_it_came(templates):
+    placed = played(templates, 60, lambda at: at, lambda at: at + 7000 * (at >= 10))
+    assert all(abs(at - time) < 0.1 for at, time in placed)
+    assert len(placed) > 53 * 25
+
+
+def test_before_the_first_picture_there_is_no_sound(templates):
+    sound = LiveSound("x", Timeline(), templates.streams)
+    assert sound.place(Sound(0, _packet(0), 0.0), templates) is None
+    assert sound.remarks == []
