@@ -5,11 +5,12 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stream.cli._hints import is_address, no_such_file
-from stream.errors import UsageError
+from stream.errors import SourceError, UsageError
 from stream.names import NAME, at_home
 from stream.option import option
 from stream.run.plan import Endings
@@ -101,10 +102,14 @@ def find_inputs(
                 f"{text} is an address, not a file; use: stream url ADDRESS, with -o FILE to record"
             )
         path = Path(text)
-        if path.is_dir():
+        try:
+            is_folder, is_there = path.is_dir(), path.exists()
+        except PermissionError as error:
+            raise UsageError(f"{text} may not be read; check its permissions") from error
+        if is_folder:
             found.folders = True
             found.files += _of_folder(path, endings, what, recursive, found.left_out)
-        elif path.exists():
+        elif is_there:
             found.files.append((path, Path(path.name)))
         elif glob.has_magic(text):
             found.files += [(one, Path(one.name)) for one in _matches(text, endings, what)]
@@ -122,7 +127,13 @@ def _of_folder(
     taken: list[Path] = []
     others: list[Path] = []
     for place in _folders(folder, recursive):
-        found = files_in(place, endings)
+        try:
+            found = files_in(place, endings)
+        except SourceError as error:
+            if place == folder:
+                raise
+            left_out.append(f"{error}; it is left out")
+            continue
         taken += found.taken
         others += [one for one in found.left_out if not (recursive and one.is_dir())]
     results = [one for one in taken if one.stem.endswith(_RESULT)]
@@ -130,8 +141,8 @@ def _of_folder(
     folders = [one for one in others if one.is_dir()]
     others = [one for one in others if one not in folders]
     if not taken:
-        deeper = any(files_in(one, endings).taken for one in _folders(folder, deep=True))
-        hint = "; --recursive looks into its subfolders" if deeper and not recursive else ""
+        deeper = not recursive and _is_deeper(folder, endings)
+        hint = "; --recursive looks into its subfolders" if deeper else ""
         raise UsageError(f"the folder {folder} has no {what} in it{hint}")
     said = [
         _counted(folder, folders, "subfolder", "; --recursive takes them too"),
@@ -142,12 +153,24 @@ def _of_folder(
     return [(one, one.relative_to(folder)) for one in taken]
 
 
+def _is_deeper(folder: Path, endings: frozenset[str]) -> bool:
+    """Whether files of a kind lie in a folder's subfolders."""
+    from stream.sources.folders import files_in
+
+    for one in _folders(folder, deep=True):
+        with suppress(SourceError):
+            if files_in(one, endings).taken:
+                return True
+    return False
+
+
 def _folders(folder: Path, deep: bool) -> Iterator[Path]:
     """A folder and, where that is asked for, those in it; links are not followed in circles."""
     yield folder
-    for child in sorted(folder.iterdir()) if deep else ():
-        if child.is_dir() and not child.is_symlink() and not child.name.startswith("."):
-            yield from _folders(child, deep)
+    with suppress(OSError):  # whoever looks for files in it says so
+        for child in sorted(folder.iterdir()) if deep else ():
+            if child.is_dir() and not child.is_symlink() and not child.name.startswith("."):
+                yield from _folders(child, deep)
 
 
 def _counted(folder: Path, paths: Sequence[Path], what: str, hint: str) -> str:

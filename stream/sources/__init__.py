@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stream.addresses import redact
-from stream.errors import UsageError
+from stream.errors import SourceError, UsageError
 from stream.groups import changed
 from stream.options import InputOptions
 from stream.plugins import Kind
@@ -31,7 +31,15 @@ def kind_of(target: Target) -> type[Source]:
 
     Raises:
         UsageError: no kind accepts it; the sentence says what can be opened.
+        SourceError: it lies in a folder that may not be looked into.
     """
+    try:
+        return _kind_of(target)
+    except PermissionError as error:
+        raise SourceError(f"{error.filename} may not be read; check its permissions") from error
+
+
+def _kind_of(target: Target) -> type[Source]:
     if isinstance(target, (str, Path)) and _is_video(str(target)):
         # The usual one, without loading what all the others need.
         from stream.sources.file import FileSource

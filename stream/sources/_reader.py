@@ -306,7 +306,12 @@ class Reader:
         if self._decoder is not None:
             return
         last = self._last
-        with open_container(self._path, self._part.range if self._part else None) as again:
+        try:
+            again = open_container(self._path, self._part.range if self._part else None)
+        except SourceError as error:  # it was cut off or taken away meanwhile
+            _log.debug("%s: it cannot be looked at again: %s", self._path, error)
+            return
+        with again:
             video = again.streams[self._video.index]
             if not isinstance(video, VideoStream):
                 return

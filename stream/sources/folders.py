@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from stream.errors import SourceError
+
 PICTURE_ENDINGS = frozenset(
     {".avif", ".bmp", ".heic", ".heif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jxl", ".pbm"}
     | {".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"}
@@ -47,8 +49,14 @@ def files_in(folder: Path, endings: Iterable[str]) -> Found:
 
     Hidden files are passed over without a word: a Mac leaves a `._name` beside each file that it
     copies to a foreign disk, with the file's ending and none of its contents.
+
+    Raises:
+        SourceError: it cannot be looked into.
     """
     wanted = frozenset(endings)
-    seen = sorted(child for child in folder.iterdir() if not child.name.startswith("."))
-    taken = tuple(one for one in seen if one.suffix.lower() in wanted and one.is_file())
+    try:
+        seen = sorted(child for child in folder.iterdir() if not child.name.startswith("."))
+        taken = tuple(one for one in seen if one.suffix.lower() in wanted and one.is_file())
+    except OSError as error:
+        raise SourceError(f"the folder {folder} cannot be looked into: {error.strerror}") from error
     return Found(taken, tuple(one for one in seen if one not in taken))

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from stream.cli._batch import find_inputs, folder_of, match_outputs, photo_beside
-from stream.errors import UsageError
+from stream.errors import SourceError, UsageError
+from stream.sources import open as open_source
 from stream.sources.folders import VIDEO_ENDINGS
 
 
@@ -28,6 +29,43 @@ def matched(inputs, outputs, root, **how):
         )
         for task in tasks
     ]
+
+
+@pytest.fixture
+def closed(takes, monkeypatch):
+    """A folder that may not be looked into, to root neither."""
+
+    def refusing(name):
+        plain = getattr(Path, name)
+
+        def refused(path, *args, **kwargs):
+            if "closed" in path.parts[:-1] or (name == "iterdir" and path.name == "closed"):
+                raise PermissionError(13, "Permission denied", str(path))
+            return plain(path, *args, **kwargs)
+
+        monkeypatch.setattr(Path, name, refused)
+
+    (takes / "closed").mkdir()
+    for name in ("iterdir", "is_dir", "is_file", "exists", "stat"):
+        refusing(name)
+    return takes / "closed"
+
+
+def test_a_folder_that_may_not_be_looked_into_is_named_and_left_out(closed, takes):
+    found = find_inputs([str(takes)], VIDEO_ENDINGS, "videos", recursive=True)
+    assert len(found.files) == 4
+    assert f"the folder {closed} cannot be looked into: Permission denied" in found.left_out[0]
+    (takes / "d").mkdir()
+    for path, how in ((closed, True), (closed, False)):
+        with pytest.raises(SourceError, match="closed cannot be looked into: Permission denied"):
+            find_inputs([str(path)], VIDEO_ENDINGS, "videos", recursive=how)
+    with pytest.raises(UsageError, match=r"a\.mp4 may not be read; check its permissions"):
+        find_inputs([str(closed / "a.mp4")], VIDEO_ENDINGS, "videos")
+    with pytest.raises(UsageError, match="has no videos in it"):
+        find_inputs([str(takes / "d")], VIDEO_ENDINGS, "videos")
+    for name in ("a.mp4", "a.png", "a"):
+        with pytest.raises(SourceError, match="may not be read; check its permissions"):
+            open_source(str(closed / name))
 
 
 def test_one_file_goes_to_the_output_itself(takes):

@@ -132,3 +132,15 @@ def test_a_size_that_changes_is_fitted(tmp_path):
     frames = frames_of(path)
     assert len(frames) >= 38
     assert {(f.image.width, f.image.height) for f in frames} == {(64, 48)}
+
+
+def test_a_file_that_is_cut_off_while_it_is_read_gives_what_came(tmp_path):
+    path = make_clip(tmp_path / "in.mp4", size=(320, 240), frames=150, options={"crf": "0"})
+    with FileSource(path) as source:
+        frames = iter(source)
+        assert next(frames) is not None
+        with path.open("r+b") as file:
+            file.truncate(path.stat().st_size // 2)
+        count = 1 + sum(isinstance(item, Frame) for item in frames)
+        assert 1 < count < 150
+        assert any("cut short" in remark for remark in source.remarks)
