@@ -30,6 +30,10 @@ is the one who was there."""
 _OTHER_CLASS = 0.8
 """Weight of an overlap with an object that was never taken for this class."""
 
+_OTHER_GONE = 0.5
+"""Seconds from which on who has been gone is nothing farther off that it was never taken for: where
+a car drove past, the bicycle that is seen then is another thing."""
+
 _OTHER_KIND = 0.45
 """A dog is a cat now and then, and a car a bus. Who lives is a thing, or a thing lives, only where
 boxes overlap by this (IoU) with where it is expected: a bicycle that somebody walked past is none
@@ -169,7 +173,7 @@ class Matching:
         theirs = living[[one.label for one in self._known]]
         maybe = living[candidates.labels][:, None] == theirs
         maybe |= box_iou(candidates.boxes, self._expected) > _OTHER_KIND
-        self._strange = np.zeros(known_class.shape, np.bool_)
+        self._strange = ~known_class & (self._gone > _OTHER_GONE)
         weights = np.where(known_class, 1, maybe * np.float32(_OTHER_CLASS)).astype(np.float32)
         overlaps = box_iou(candidates.boxes, self._last)
         back = known_class & (overlaps > _BACK)
@@ -178,7 +182,7 @@ class Matching:
         if candidates.colours is not None and places:
             colours = np.stack([colours for _, colours in looks if colours is not None])
             likeness = alike(candidates.colours, colours)
-            self._strange[:, places] = (likeness < _STRANGER) & (self._gone[places] > _LONG_GONE)
+            self._strange[:, places] |= (likeness < _STRANGER) & (self._gone[places] > _LONG_GONE)
             back[:, places] &= likeness > _BACK_ALIKE
             more = np.ones_like(weights)
             more[:, places] += np.float32(_LIKENESS) * (likeness - np.float32(_INDIFFERENT))

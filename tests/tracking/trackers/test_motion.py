@@ -476,6 +476,21 @@ def test_who_drives_off_is_not_the_next_one_who_comes_in_behind_him(motion, turn
     assert (again == number) == same
 
 
+@pytest.mark.parametrize(
+    ("seconds", "away", "label", "same"),
+    [(0.3, 55, 1, True), (0.7, 55, 1, False), (0.7, 55, 0, True), (0.7, 8, 1, True)],
+)
+def test_farther_off_and_later_a_thing_of_another_kind_is_another(seconds, away, label, same):
+    """Where a car drove past, the bicycle that is seen then; a bus for some frames is a car."""
+    fed = Fed(Motion())
+    for _ in range(12):
+        (number,) = fed((LEFT, 0.95, 0)).values()
+    fed.wait(seconds - 2 * fed.step)
+    assert fed() == {}
+    (again,) = fed((moved(LEFT, away), 0.95, label)).values()
+    assert (again == number) == same
+
+
 def test_only_so_many_are_remembered_for_long():
     tracker = Motion()
     rng = np.random.default_rng(1)
