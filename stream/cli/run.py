@@ -18,6 +18,7 @@ from stream.cli._groups import command
 from stream.errors import UsageError
 from stream.groups import build, changed
 from stream.options import RunOptions
+from stream.run.interrupt import hang_up
 from stream.run.plan import OutputPlan, RunPlan
 from stream.words import counted
 
@@ -104,11 +105,14 @@ def _side_by_side(words: Sequence[str], count: int) -> None:
     running = [subprocess.Popen([*command, str(number + 1)]) for number in range(count)]
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        # A terminal's Ctrl-C reaches them by itself; `kill` reaches this process alone.
-        if number == signal.SIGTERM:
-            _stop(running)
+        # A terminal's Ctrl-C reaches them by itself; `kill` reaches this process alone. That it was
+        # closed may reach them twice, which they know.
+        if number != signal.SIGINT:
+            for one in running:
+                one.send_signal(number)
 
-    before = {one: signal.signal(one, pass_on) for one in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM, *hang_up()]
+    before = {one: signal.signal(one, pass_on) for one in numbers}
     try:
         codes = [one.wait() for one in running]
     finally:
@@ -117,8 +121,3 @@ def _side_by_side(words: Sequence[str], count: int) -> None:
     bad = [code for code in codes if code]
     if bad:
         raise typer.Exit(bad[0] if bad[0] > 0 else 1)
-
-
-def _stop(running: Sequence[subprocess.Popen[bytes]]) -> None:
-    for one in running:
-        one.terminate()

@@ -1,9 +1,10 @@
-"""Ctrl-C: once drains and finishes, twice stops at once."""
+"""Ctrl-C: once drains and finishes, twice stops at once. A closed terminal counts as once."""
 
 from __future__ import annotations
 
 import os
 import signal
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +14,15 @@ EXIT_CODE = 130
 """128 + SIGINT, as shells report a process ended by Ctrl-C."""
 
 _GRACE_SECONDS = 2.0
+_HANG_UP = getattr(signal, "SIGHUP", None)
 
 
 @contextmanager
 def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterator[None]:
     """While the block runs, the first SIGINT or SIGTERM calls `stop` and the second `abort`.
+
+    SIGHUP calls `stop` only: a terminal that is closed, or a connection to this machine that breaks
+    off, sends it once or twice. Where it is ignored, as under `nohup`, it stays so.
 
     Both are called in a thread of their own: a signal may interrupt the main thread inside a
     lock that they need. A thread deep in a native call cannot be interrupted, so two seconds
@@ -29,6 +34,10 @@ def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterato
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal seen
+        if number == _HANG_UP:
+            _turn_away_from_terminal()
+            if seen:
+                return
         seen += 1
         if seen == 1:
             threading.Thread(target=stop, name="stream-stop", daemon=True).start()
@@ -41,7 +50,7 @@ def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterato
     if threading.current_thread() is not threading.main_thread():
         yield  # signals can only be handled in the main thread; a host program has its own way
         return
-    numbers = [signal.SIGINT, signal.SIGTERM]
+    numbers = [signal.SIGINT, signal.SIGTERM, *hang_up()]
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield
@@ -49,3 +58,23 @@ def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterato
         deadline.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def hang_up() -> list[signal.Signals]:
+    """What a terminal sends that is closed, where it would end this process at once."""
+    if _HANG_UP is None or signal.getsignal(_HANG_UP) != signal.SIG_DFL:
+        return []
+    return [_HANG_UP]
+
+
+def _turn_away_from_terminal() -> None:
+    """Lets what is still said go nowhere where the terminal is gone, as each word would fail."""
+    for number in (1, 2):
+        try:
+            kind = os.fstat(number).st_mode
+        except OSError:  # closed
+            continue
+        if stat.S_ISCHR(kind) and not os.isatty(number):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, number)
+            os.close(nowhere)

@@ -45,3 +45,48 @@ def test_the_process_ends_after_the_second_signal_even_when_a_call_hangs():
         process.kill()
         process.stdout.close()
         process.wait()
+
+
+def test_a_terminal_that_is_closed_stops_once_however_often_it_says_so():
+    """A shell says it to its jobs, and the system to those in front: two make no second Ctrl-C."""
+    calls = []
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with on_interrupt(lambda: calls.append("stop"), lambda: calls.append("abort")):
+            for _ in range(3):
+                os.kill(os.getpid(), signal.SIGHUP)
+            until(lambda: calls == ["stop"])
+            os.kill(os.getpid(), signal.SIGINT)
+            until(lambda: calls == ["stop", "abort"])
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+        # Under `nohup` it goes on.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with on_interrupt(lambda: calls.append("stop"), lambda: calls.append("abort")):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert calls == ["stop", "abort"]
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_what_is_said_after_the_terminal_was_closed_fails_nobody():
+    import pty  # which only such systems have
+
+    script = textwrap.dedent(
+        """
+        import sys, threading
+        from stream.run.interrupt import on_interrupt
+        stopped = threading.Event()
+        with on_interrupt(stopped.set, stopped.set):
+            print("ready", flush=True)
+            stopped.wait(60)
+        print("all is written", flush=True)
+        print("and said", file=sys.stderr, flush=True)
+        sys.exit(7)
+        """
+    )
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(sys.executable, [sys.executable, "-c", script])
+    assert os.read(terminal, 100).startswith(b"ready")
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
