@@ -61,18 +61,20 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module 'stream' has no attribute {name!r}")
-    try:
-        value = getattr(importlib.import_module(f"stream.{_MODULES[name]}"), name)
-    except (ImportError, AttributeError) as error:
-        from stream.installation import explain
+if not TYPE_CHECKING:  # a type checker is to know the names above, and no others
 
-        # A package that is not whole shows itself here first.
-        raise explain(error) or error from error
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module 'stream' has no attribute {name!r}")
+        try:
+            value = getattr(importlib.import_module(f"stream.{_MODULES[name]}"), name)
+        except (ImportError, AttributeError) as error:
+            from stream.installation import explain
+
+            # A package that is not whole shows itself here first.
+            raise explain(error) or error from error
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -31,7 +31,7 @@ from stream.run.opening import without_lost
 from stream.run.plan import RunPlan, beside_masks, masks_plan
 from stream.run.report import RunReport
 from stream.run.run import OnFrame
-from stream.run.setup import Prepared, execute, prepared
+from stream.run.setup import Prepared, execute, is_live, prepared
 from stream.sinks import check_records
 from stream.sinks.caller import CALLER
 from stream.sinks.video import VideoSink
@@ -188,10 +188,12 @@ def process(
             `codec`, `crf`, `overwrite`, ...
 
     Returns:
-        The run's figures.
+        The run's figures. Ctrl-C ends a live source, and that is no error.
 
     Raises:
         StreamError: it could not begin, or failed on the way; the message says what was saved.
+        KeyboardInterrupt: Ctrl-C or SIGTERM came while footage was under way; what was done by
+            then is finished first, and plays.
     """
     named = [str(one) for one in _several(records)]
     for one in named:
@@ -207,6 +209,10 @@ def process(
     report, outcome = execute(plan, segmenter=own, on_frame=called)
     if outcome.error is not None:
         raise outcome.error
+    if outcome.signalled and not is_live(plan.source):
+        raise KeyboardInterrupt(
+            f"{report.input} was interrupted after {report.media_seconds:.1f} s"
+        )
     return report
 
 

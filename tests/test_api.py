@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import signal
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -268,6 +270,43 @@ def test_what_a_function_of_the_caller_s_puts_into_frames_is_checked(bright, tmp
         put(list)
     with pytest.raises(UsageError, match=r"instances of a picture of \(5, 7\) .* into a frame of"):
         put(lambda found: replace(found, picture_size=(5, 7)))
+    for field, value in {
+        "boxes": np.full((1, 4), np.nan),
+        "scores": np.array([np.inf]),
+        "track_ids": np.array([-1]),
+    }.items():
+        with pytest.raises(UsageError, match=f"on_frame put {field}"):
+            put(lambda found, field=field, value=value: replace(found, **{field: value}))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+def test_an_interrupt_of_footage_reaches_the_caller_and_ends_a_camera(bright, tmp_path):
+    def stop_at(last):
+        def on_frame(frame):
+            if frame.index == last:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        return on_frame
+
+    def endless():
+        while True:
+            yield from pictures(3)
+
+    done = []
+    with pytest.raises(KeyboardInterrupt, match="was interrupted after"):
+        for name in ("a.mp4", "b.mp4"):
+            stream.process(
+                endless(), tmp_path / name, segmenter=bright, track=False, on_frame=stop_at(3)
+            )
+            done.append(name)
+    assert done == [] and not (tmp_path / "b.mp4").exists()
+    with av.open(str(tmp_path / "a.mp4")) as written:
+        assert len(list(written.decode(video=0))) >= 4
+    film = make_clip(tmp_path / "in.mp4", frames=50)
+    report = stream.process(
+        film, tmp_path / "c.mp4", segmenter=bright, as_camera=True, on_frame=stop_at(1)
+    )
+    assert report.interrupted and report.frames_out
 
 
 def test_a_writer_refuses_what_would_be_shown_otherwise_than_it_was_meant(bright, tmp_path):

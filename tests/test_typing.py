@@ -62,6 +62,7 @@ import stream
 
 stream.open("in.mp4", thresold=0.4)
 stream.process("in.mp4", "out.mp4", crf="high")
+stream.Segmentr
 """
 
 
@@ -91,3 +92,4 @@ def test_programs_pass_a_type_checker_and_wrong_ones_do_not(tmp_path):
     assert [line for line in said if "wrong.py" not in line] == []
     assert re.search(r'wrong.py:4: .*"thresold"', done.stdout), done.stdout
     assert "wrong.py:5" in done.stdout
+    assert "wrong.py:6" in done.stdout, "a name that there is not"

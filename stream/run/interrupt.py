@@ -18,7 +18,7 @@ _HANG_UP = getattr(signal, "SIGHUP", None)
 
 
 @contextmanager
-def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterator[None]:
+def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterator[list[int]]:
     """While the block runs, the first SIGINT or SIGTERM calls `stop` and the second `abort`.
 
     SIGHUP calls `stop` only: a terminal that is closed, or a connection to this machine that breaks
@@ -27,33 +27,34 @@ def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterato
     Both are called in a thread of their own: a signal may interrupt the main thread inside a
     lock that they need. A thread deep in a native call cannot be interrupted, so two seconds
     after the second signal the process ends regardless, with exit code 130.
+
+    Gives a list of the signals that came so far.
     """
-    seen = 0
+    seen: list[int] = []
     deadline = threading.Timer(_GRACE_SECONDS, os._exit, (EXIT_CODE,))
     deadline.daemon = True
 
     def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal seen
         if number == _HANG_UP:
             _turn_away_from_terminal()
             if seen:
                 return
-        seen += 1
-        if seen == 1:
+        seen.append(number)
+        if len(seen) == 1:
             threading.Thread(target=stop, name="stream-stop", daemon=True).start()
-        elif seen == 2:
+        elif len(seen) == 2:
             deadline.start()
             threading.Thread(target=abort, name="stream-abort", daemon=True).start()
         else:
             os._exit(EXIT_CODE)
 
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals can only be handled in the main thread; a host program has its own way
+        yield seen  # signals can only be handled in the main thread; a host program has its own way
         return
     numbers = [signal.SIGINT, signal.SIGTERM, *hang_up()]
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
-        yield
+        yield seen
     finally:
         deadline.cancel()
         for number, handler in before.items():

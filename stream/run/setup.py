@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from stream import sinks, sources, tracking
 from stream.addresses import redact
 from stream.count_options import CountOptions
@@ -228,7 +230,8 @@ def _check_found(frame: Frame) -> None:
     """Makes sure that what somebody's function left in a frame can be counted and painted.
 
     Raises:
-        UsageError: it is no `Instances`, or was found in a picture of another size.
+        UsageError: it is no `Instances`, was found in a picture of another size, or has numbers
+            that nothing can be painted or written by.
     """
     found, size = frame.instances, (frame.image.height, frame.image.width)
     if found is None:
@@ -242,6 +245,11 @@ def _check_found(frame: Frame) -> None:
             f"on_frame put instances of a picture of {found.picture_size} (height, width) into a "
             f"frame of {size}"
         )
+    for name in ("boxes", "scores"):
+        if not np.isfinite(getattr(found, name)).all():
+            raise UsageError(f"on_frame put {name} into frame.instances that are no numbers")
+    if found.track_ids is not None and (found.track_ids < 0).any():
+        raise UsageError("on_frame put track_ids below 0 into frame.instances")
 
 
 def put_together(
@@ -314,8 +322,9 @@ def execute(
         line = ProgressLine(
             console, run.source.info, ready.segmenter.provider, lambda: run.counts, run.clock
         )
-        with on_interrupt(run.stop, run.abort), line:
+        with on_interrupt(run.stop, run.abort) as signals, line:
             outcome = run.run(on_tick=lambda: _tick(run, plan.live, status, line))
+        outcome.signalled = outcome.interrupted and bool(signals)
         status.write(finished=True)
         ready.conclude()
     if outcome.error is not None and not isinstance(outcome.error, StreamError):

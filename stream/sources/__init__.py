@@ -88,8 +88,8 @@ def open(target: Target, options: InputOptions | None = None) -> Source:
     """
     options = options or InputOptions()
     if options.camera.as_camera:
-        if not isinstance(target, str) and options.camera.device is None:
-            raise UsageError("only a file can be played like a camera; name it with --device FILE")
+        if not isinstance(target, str | Path) and options.camera.device is None:
+            raise UsageError("only a file can be played like a camera; name it with --device")
         target = f"loop:{options.camera.device or target}"
         options = replace(options, camera=replace(options.camera, device=None, as_camera=False))
     kind = kind_of(target)
