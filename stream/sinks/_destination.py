@@ -83,6 +83,8 @@ class Destination:
                 self._file = os.open(self.working, flags, 0o666)
         except OSError as error:
             raise SinkError(f"{self.working} cannot be written: {error.strerror}") from error
+        # Some file systems know of no names.
+        self._named = self._regular and os.fstat(self._file).st_nlink > 0
         self._synced = time.monotonic()
 
     # What FFmpeg calls, through PyAV.
@@ -99,6 +101,7 @@ class Destination:
                 self._at += done
             if self._regular and time.monotonic() - self._synced > _SYNC_EVERY:
                 getattr(os, "fdatasync", os.fsync)(self._file)
+                self._look_for_name()
                 self._synced = time.monotonic()
         except OSError as error:
             self.error = error
@@ -144,6 +147,10 @@ class Destination:
         try:
             if self._regular:
                 os.fsync(self._file)
+                self._look_for_name()
+        except OSError as error:
+            self.error = self.error or error
+            raise
         finally:
             os.close(self._file)
         if self.working != self._target:
@@ -159,9 +166,25 @@ class Destination:
         if self._regular and not (keep and whole):
             self.working.unlink(missing_ok=True)
 
+    @property
+    def removed(self) -> bool:
+        """Whether writing failed because nobody could find the file any more."""
+        return self.error is not None and self.error.errno == errno.ENOENT
+
+    def _look_for_name(self) -> None:
+        """Makes sure that the file is still to be found: the system writes on into a removed one.
+
+        Raises:
+            FileNotFoundError: somebody has removed it.
+        """
+        if self._named and not os.fstat(self._file).st_nlink:
+            raise FileNotFoundError(errno.ENOENT, "it was removed meanwhile", str(self.working))
+
     def explain(self, error: OSError) -> str:
         """Why writing failed, as the beginning of a sentence."""
         if error.errno == errno.ENOSPC:
             return f"the disk is full, so {self.path} could not be written to the end"
+        if error.errno == errno.ENOENT:
+            return f"{self.working} was removed while it was written"
         words = error.strerror or str(error)
         return f"{self.path} could not be written to the end ({words})"

@@ -175,6 +175,8 @@ class Records(Sink):
         self._done = True
         self._destination.abandon()
         said = self._destination.explain(error)
+        if self._destination.removed:
+            return SinkError(said)
         if not self.lasting:
             return SinkError(
                 f"{said}; {self.path.suffix} can be read only once it is whole: .ndjson and .csv "

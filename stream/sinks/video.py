@@ -385,7 +385,7 @@ class VideoSink(Sink):
             if broken is not None
             else f"{self.path} could not be written to the end ({words_of(error)})"
         )
-        if not frames:
+        if not frames or self._destination.removed:
             return SinkError(what, "nothing was saved")
         about = counted(frames, "frame")
         return SinkError(what, f"about {about} ({seconds:.1f} s) can be played from {working}")

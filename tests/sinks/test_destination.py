@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from stream import sinks
 from stream.errors import SinkError
 from stream.frame import Frame
+from stream.options import OutputOptions
 from stream.sinks.video import VideoSink
 from tests import media
 from tests.media import make_clip
@@ -106,3 +109,30 @@ def test_a_reader_that_goes_is_one_sentence(tmp_path):
     with pytest.raises(SinkError, match="Broken pipe"):
         for index in range(500):
             sink.write(frame(media.make_picture(index, 64, 48, "yuv420p"), index))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a file that is written stays")
+@pytest.mark.parametrize("ending", [".mp4", ".mkv", ".ndjson", ".csv", ".json", ".webp"])
+@pytest.mark.parametrize("early", [True, False])
+def test_a_file_that_somebody_removes_is_missed(tmp_path, monkeypatch, ending, early):
+    """By a clean-up of old files, or with its folder: the system itself says nothing."""
+    monkeypatch.setattr("stream.sinks._destination._SYNC_EVERY", -1)
+    path = tmp_path / "day" / f"out{ending}"
+    path.parent.mkdir()
+    kind = sinks.find(str(path))
+    sink = kind.from_target(str(path), info(), OutputOptions())
+
+    def write(many: int) -> None:
+        for index in range(many):
+            picture = media.make_picture(index, 64, 48, "yuv420p")
+            sink.write(frame(picture, index))
+
+    write(3)
+    shutil.rmtree(path.parent)
+    with pytest.raises(SinkError, match=f"out{ending} was removed while it was written") as caught:
+        if early:
+            write(60)
+        sink.close()
+    assert "can be played" not in str(caught.value)
+    sink.abort()
+    assert not path.parent.exists()
