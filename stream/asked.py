@@ -122,8 +122,10 @@ def plan_of(
     picture, written = grouped(PictureOptions, rest), grouped(OutputOptions, rest)
     if isinstance(track, bool):
         followed = TrackingOptions() if track else TrackingOptions(tracker="none")
-    else:
+    elif isinstance(track, str):
         followed = TrackingOptions(tracker=track)
+    else:
+        raise UsageError(f"track is True, False or a tracker's name, not {track!r}")
     plan = RunPlan(
         source,
         tuple(OutputPlan(str(one), picture, written) for one in outputs or (NOTHING,)),

@@ -49,6 +49,8 @@ def pictures(count=3):
         ({"thresold": 0.4}, "there is no option 'thresold'; did you mean threshold?"),
         ({"look": "blur"}, "look is of stream.process"),
         ({"crf": 20}, "crf is of stream.process"),
+        ({"track": None}, "track is True, False or a tracker's name, not None"),
+        ({"track": 2}, "track is True, False or a tracker's name, not 2"),
         ({"track": "bytetrak"}, "there is no tracker 'bytetrak'; did you mean bytetrack?"),
     ],
     ids=lambda one: json.dumps(one) if isinstance(one, dict) else "",

@@ -51,7 +51,9 @@ def _kind_of(target: Target) -> type[Source]:
         if isinstance(target, str) and "://" in target:
             # Whoever gives an address of another kind has no use for cameras and arrays.
             known = [words for words in known if "://" in words] or known
-        given = repr(redact(target)) if isinstance(target, str) else f"a {type(target).__name__}"
+        given = f"a {type(target).__name__}"
+        if isinstance(target, str | int):
+            given = repr(redact(target) if isinstance(target, str) else target)
         near = _slipped(str(target), known)
         hint = f"did you mean {near}://?" if near else f"give {'; '.join(known)}"
         raise UsageError(f"{given} is nothing that can be opened; {hint}")

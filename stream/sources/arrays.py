@@ -142,13 +142,14 @@ class ArraysSource(Source):
     def _take(self, index: int) -> tuple[av.VideoFrame, float] | None:
         began = time.perf_counter()
         try:
-            array = next(self._arrays)
+            array: object = next(self._arrays)
         except StopIteration:
             return None
-        if not is_rgb(array):
+        if not isinstance(array, np.ndarray) or not is_rgb(array):
+            files = "; give files as a list" if isinstance(array, str | Path) else ""
             raise SourceError(
                 f"picture {index} is {kind_of(array)}; a uint8 array [H, W, 3] is needed"
-                f"{advice(array)}"
+                f"{files or advice(array)}"
             )
         picture = picture_from_bgr(np.ascontiguousarray(array[:, :, ::-1]))
         return picture, time.perf_counter() - began

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import stream.sources
-from stream.errors import StreamError, UsageError
+from stream.errors import SourceError, StreamError, UsageError
 from stream.frame import Frame, Passthrough
 from stream.options import CameraOptions, InputOptions, NetworkOptions
 from stream.plugins import Kind
@@ -281,3 +281,13 @@ def test_time_that_machines_take_is_in_the_stages(clip):
     with open_source(str(clip)) as source:
         spent = sum(one.stages["decode"] for one in source if isinstance(one, Frame))
     assert 0 < spent < time.perf_counter() - began
+
+
+def test_a_path_is_a_file_wherever_a_text_is_one(clip):
+    options = InputOptions(camera=CameraOptions(as_camera=True))
+    with open_source(Path(clip), options) as source:
+        assert source.info.live
+    with pytest.raises(UsageError, match=r"^-1 is nothing that can be opened"):
+        open_source(-1)
+    with pytest.raises(SourceError, match=r"picture 0 is .*Path.*give files as a list"):
+        open_source(one for one in [Path(clip)])
