@@ -1,4 +1,4 @@
-"""One driver at a time for a ledger."""
+"""Locks that the system lets go of however a process ends: one driver at a time for a ledger."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def only_driver(ledger: Path) -> Iterator[None]:
     except OSError as error:
         raise SinkError(f"the ledger {ledger} cannot be used: {error.strerror}") from error
     with file:
-        if not _lock(file):
+        if not lock(file):
             file.seek(0)
             who = file.read(200).strip() or "another process"
             raise UsageError(
@@ -46,8 +46,13 @@ def only_driver(ledger: Path) -> Iterator[None]:
         yield
 
 
-def _lock(file: IO[str]) -> bool:
-    """Whether the lock could be had, for as long as the file is open."""
+def lock(file: IO[str], *, unknown: bool = True) -> bool:
+    """Whether the lock of a file could be had, for as long as it is open.
+
+    Args:
+        file: to be locked.
+        unknown: what is said where the disk knows no locks, as some network disks do not.
+    """
     if sys.platform == "win32":
         import msvcrt
 
@@ -63,6 +68,5 @@ def _lock(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        # Some network disks know no locks: then there is none.
-        return error.errno not in (errno.EAGAIN, errno.EACCES)
+        return unknown and error.errno not in (errno.EAGAIN, errno.EACCES)
     return True

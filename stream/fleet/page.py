@@ -42,7 +42,7 @@ def figures(entries: Sequence[Entry], parts: Parts | None = None) -> dict[str, J
     """
     done = [one for one in entries if one.state == State.DONE]
     begun = min((one.begun for one in done), default=0.0)
-    wall = max((one.ended for one in done), default=0.0) - begun
+    wall = max((_ended(one) for one in done), default=0.0) - begun
     working = _working(done)
     frames = sum(one.frames for one in done)
     nodes: dict[str, JSON] = {}
@@ -156,10 +156,15 @@ def page(entries: Sequence[Entry], title: str, parts: Parts | None = None) -> st
     return _FRAME.format(title=html.escape(title), body="\n".join(body))
 
 
+def _ended(one: Entry) -> float:
+    """When a file was done; where the clock was set back meanwhile, by how long it took."""
+    return one.ended if one.ended >= one.begun else one.begun + one.seconds
+
+
 def _working(done: Sequence[Entry]) -> float:
     """Seconds in which at least one file was in work: a fleet may rest between two commands."""
     seconds, until = 0.0, float("-inf")
-    for begun, ended in sorted((one.begun, one.ended) for one in done):
+    for begun, ended in sorted((one.begun, _ended(one)) for one in done):
         seconds += max(0.0, ended - max(begun, until))
         until = max(until, ended)
     return seconds
@@ -170,11 +175,11 @@ def _throughput(done: Sequence[Entry]) -> str:
     if not done:
         return "<p>Nothing is done yet.</p>"
     begun = min(one.begun for one in done)
-    length = max(max(one.ended for one in done) - begun, 1e-3)
+    length = max(max(_ended(one) for one in done) - begun, 1e-3)
     step = length / _BARS
     frames = [0.0] * _BARS
     for one in done:
-        first, last = (one.begun - begun) / step, (one.ended - begun) / step
+        first, last = (one.begun - begun) / step, (_ended(one) - begun) / step
         took = max(last - first, 1e-9)
         for place in range(max(0, int(first)), min(_BARS, int(last) + 1)):
             shared = min(last, place + 1) - max(first, place)

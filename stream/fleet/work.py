@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import platform
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from stream.errors import SinkError, StreamError
 from stream.fleet.parts import PartKey, PartTask
 from stream.fleet.places import Life, Result, at_hand
+from stream.fleet.scratch import scratch, tidy
 from stream.plugins import culprit
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ class Worker:
 
         from stream.run.finding import load_segmenter
 
+        tidy()  # what a worker before this one may have left
         cv2.setNumThreads(max(1, self._threads))
         try:
             self._segmenter = load_segmenter(self._plan.model, live=False, threads=self._threads)
@@ -126,8 +127,8 @@ class Worker:
         begun = time.monotonic()
         done = Done(task.number, self._node, 0.0, key=task.key, serial=task.serial)
         try:
-            with tempfile.TemporaryDirectory(prefix="stream-fleet-") as folder:
-                done = self._do(task, Path(folder), done)
+            with scratch() as folder:
+                done = self._do(task, folder, done)
         except StreamError as error:
             from stream.run.kept import KeptLostError
 

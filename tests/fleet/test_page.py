@@ -65,6 +65,17 @@ def test_time_in_which_a_fleet_rested_slows_nothing() -> None:
     assert known["fps"] == pytest.approx(15)
 
 
+def test_a_clock_that_is_set_back_takes_no_time_away() -> None:
+    times = {"seconds": 5.0, "frames": 100}
+    entries = [
+        _entry(1, State.DONE, begun=1000.0, ended=1005.0, **times),
+        _entry(2, State.DONE, begun=1006.0, ended=1011.0 - 7200, **times),
+    ]
+    known = figures(entries)
+    assert (known["wall_seconds"], known["working_seconds"], known["fps"]) == (11.0, 10.0, 20.0)
+    assert "11 seconds from left to right" in page(entries, "Fleet")
+
+
 def test_of_nothing() -> None:
     assert figures([])["fps"] == 0.0
     assert "no files" in page([], "Fleet")
