@@ -172,6 +172,10 @@ def without_others(info: VideoInfo, painter: Painter) -> tuple[VideoInfo, list[s
         for count, what in ((covers, "cover picture"), (len(tracks), "further video track"))
         if count
     ]
+    if any("location" in one.lower() for one in (*info.metadata, *info.track)):
+        said.append(
+            "the film's tags say where it was taken, and are kept where the file can hold them"
+        )
     return replace(info, copied=copied, covers=(), conceals=True), said
 
 

@@ -11,7 +11,8 @@ _ORIENTATION = 0x0112
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 129: 1}
 _BYTES = frozenset({1, 6, 7})
 # Directories of Exif, of the place and of interoperability; all others hold pictures.
-_DIRECTORIES = frozenset({0x8769, 0x8825, 0xA005})
+_PLACE = 0x8825
+_DIRECTORIES = frozenset({0x8769, _PLACE, 0xA005})
 _MAKER_NOTE = 0x927C
 # Where a directory's picture lies, and how long it is: as JPEG, in strips, in tiles.
 _PICTURES = ((0x0201, 0x0202), (0x0111, 0x0117), (0x0144, 0x0145))
@@ -68,6 +69,19 @@ def upright(exif: bytes, *, conceals: bool = False) -> bytes:
         return prefix + _blanked(bytes(patched), order, first, conceals=conceals)
     except (struct.error, KeyError):
         return b"" if conceals else prefix + bytes(patched)
+
+
+def says_where(exif: bytes) -> bool:
+    """Whether EXIF data says where a photo was taken."""
+    data = exif.removeprefix(_PREFIX)
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    if order is None:
+        return False
+    try:
+        (first,) = struct.unpack_from(order + "I", data, 4)
+        return any(one.tag == _PLACE for one in _entries(data, order, first))
+    except (struct.error, KeyError):
+        return False
 
 
 def _turn(patched: bytearray, order: str, first: int) -> None:

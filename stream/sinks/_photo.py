@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.sinks._exif import upright
+from stream.sinks._exif import says_where, upright
 from stream.types import Array
 
 # Formats that OpenCV writes these into; versions before 4.12 know of none.
-_CARRIERS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+CARRIERS = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 _TIFF = (".tif", ".tiff")
 _EXTRA_SAMPLES, _SHORT = 338, 3
 # Pixels a side: WebP's fields have 14 bits, the JPEG library stops short of its 16.
@@ -54,6 +54,13 @@ def notes_of(path: Path, *, conceals: bool = False) -> Notes:
     return notes
 
 
+def say_where(notes: Notes) -> bool:
+    """Whether they say where a photo was taken."""
+    return any(
+        kind == cv2.IMAGE_METADATA_EXIF and says_where(values.tobytes()) for kind, values in notes
+    )
+
+
 def why_too_large(ending: str, width: int, height: int) -> str | None:
     """Why a format does not hold a picture of this size, None if it does."""
     most = _MOST.get(ending)
@@ -79,7 +86,7 @@ def encode(ending: str, pixels: Array, notes: Notes, options: list[int]) -> byte
     if (why := why_too_large(ending, width, height)) is not None:
         raise ValueError(why)
     try:
-        if notes and ending in _CARRIERS:
+        if notes and ending in CARRIERS:
             kinds, blobs = zip(*notes, strict=True)
             try:
                 done, data = cv2.imencodeWithMetadata(ending, pixels, kinds, blobs, options)

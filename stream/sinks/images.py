@@ -18,7 +18,7 @@ from stream.names import numbered
 from stream.options import OutputOptions
 from stream.pixels import bgr_from_picture, plane_view
 from stream.sinks._destination import check_destination
-from stream.sinks._photo import encode, notes_of
+from stream.sinks._photo import CARRIERS, encode, notes_of, say_where
 from stream.sinks._pictures import lost_shape
 from stream.sinks.base import Sink
 from stream.types import Array
@@ -173,6 +173,7 @@ class ImageSink(Sink):
         self._single = not (several or folder)
         self._written = 0
         self._filled: list[str] = []
+        self._placed: list[str] = []
         sources = list(paths or ())
         if not self._single:
             self._check_folder(self.output.parent if several else self.output, sources)
@@ -187,14 +188,18 @@ class ImageSink(Sink):
     def remarks(self) -> list[str]:
         """What of the pictures their files cannot hold."""
         said = lost_shape(self._shape, Path(self._path(0)).suffix) if self._written else []
-        if not self._filled:
-            return said
-        more = f" and {len(self._filled) - 1} more" if self._filled[1:] else ""
-        return [
-            *said,
-            f"{self._filled[0]}{more}: the picture's transparency is dropped, as this kind of file "
-            "holds none; .png, .webp and .tif do",
-        ]
+        for names, what in (
+            (
+                self._filled,
+                "the picture's transparency is dropped, as this kind of file holds none; .png, "
+                ".webp and .tif do",
+            ),
+            (self._placed, "the photo says where it was taken (GPS), and so does what is written"),
+        ):
+            if names:
+                more = f" and {len(names) - 1} more" if names[1:] else ""
+                said.append(f"{names[0]}{more}: {what}")
+        return said
 
     def write(self, item: Item) -> None:
         """Writes a frame's picture; other streams' packets are no concern of pictures.
@@ -237,6 +242,8 @@ class ImageSink(Sink):
             words = error.strerror or str(error)
             raise SinkError(f"{target} cannot be written ({words}); {self._saved()}") from error
         self._written += 1
+        if self._conceals and ending in CARRIERS and say_where(notes):
+            self._placed.append(target.name)
 
     def close(self) -> None:
         """Every picture is complete already."""

@@ -20,6 +20,7 @@ from tests import media
 from tests.sinks.running import info
 from tests.sinks.test_exif import MAKER, THUMBNAIL, exif_of
 
+WHERE = "the photo says where it was taken (GPS), and so does what is written"
 HIDE = {"hide", "pixelate", "blur", "replace", "cutout", "binary", "instances"}
 
 
@@ -29,6 +30,7 @@ def film(tmp_path_factory):
     path = tmp_path_factory.mktemp("film") / "in.mkv"
     _, cover = cv2.imencode(".jpg", np.zeros((48, 32, 3), np.uint8))
     with av.open(str(path), "w") as container:
+        container.metadata["location"] = "+51.5335-000.1261/"
         streams = [container.add_stream("libx264", rate=25) for _ in range(2)]
         for stream in streams:
             stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
@@ -64,8 +66,8 @@ def test_where_something_is_hidden_no_other_picture_of_it_goes_along(film, tmp_p
         names = [one.name for one in container.streams.attachments]
         assert names == (["words.txt"] if hides else ["words.txt", "poster", "folder.heic"])
         assert len(container.streams.video) == (1 if hides else 3)
-    assert len(said) == (2 if hides else 0)
-    assert not hides or ("3 cover" in said[0] and "video" in said[1])
+    assert len(said) == (3 if hides else 0)
+    assert not hides or ("3 cover" in said[0] and "video" in said[1] and "where" in said[2])
 
 
 @pytest.mark.parametrize("look", ["overlay", "boxes", "hide", "pixelate", "blur", "replace"])
@@ -86,3 +88,6 @@ def test_no_photo_keeps_a_thumbnail_nor_a_hidden_one_a_makers_preview(tmp_path, 
         assert THUMBNAIL not in written, ending
         assert (MAKER in written) == (look in {"overlay", "boxes"}), ending
         assert b"Camera" in written, ending
+        (said,) = output.sink.remarks or [""]
+        hides = look not in {"overlay", "boxes"}
+        assert said == (f"out{ending}: {WHERE}" if hides else "")
