@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any, get_origin, get_type_hints
+from typing import Annotated, Any, cast, get_origin, get_type_hints
 
 import typer
 
@@ -72,6 +72,10 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 if given.get(name) is not None:
                     raise UsageError(f"{leaf.flag} and {_no(leaf)} do not go together")
                 given[name] = leaf.option.off
+        for name, leaf in asked.items():
+            if _listed(leaf) and given.get(name):
+                # Given several times they mean what they mean with commas between them.
+                given[name] = ",".join(cast("list[str]", given[name]))
         values = {
             name: read(leaf, given.pop(name), leaf.flag)
             for name, leaf in asked.items()
@@ -120,7 +124,7 @@ def _parameter(leaf: Leaf) -> inspect.Parameter:
         hint: object = bool | None
         metavar = None
     else:
-        hint = list[str] | None if leaf.option.many else str | None
+        hint = list[str] | None if leaf.option.many or _listed(leaf) else str | None
         metavar = leaf.option.metavar or _metavar(leaf)
     if leaf.option.short:
         names.append(leaf.option.short)
@@ -201,6 +205,11 @@ def _negation(leaf: Leaf) -> inspect.Parameter:
         default=None,
         annotation=Annotated[bool | None, flag],
     )
+
+
+def _listed(leaf: Leaf) -> bool:
+    """Whether its value is a list that is written with commas."""
+    return leaf.kind == tuple[str, ...] and not leaf.option.many
 
 
 def _metavar(leaf: Leaf) -> str:
