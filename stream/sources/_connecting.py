@@ -56,6 +56,13 @@ class NoPictureError(ValueError):
         self.container = container
 
 
+class ChangedError(ValueError):
+    """Hardly anything of what comes can be decoded any more."""
+
+    def __init__(self) -> None:
+        super().__init__("it cannot be decoded any more; perhaps its codec has changed")
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
     """How an address is opened.

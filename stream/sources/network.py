@@ -189,7 +189,9 @@ class NetworkSource(LiveSource):
 
     def _connect(self) -> StreamReader:
         self._opening_since, self._open_now = time.monotonic(), False
-        return StreamReader(self._open, self._describe, audio=self._audio, paced=_in_bursts)
+        return StreamReader(
+            self._open, self._describe, audio=self._audio, paced=_in_bursts, renewed=True
+        )
 
     def _open(self) -> InputContainer:
         how = self._patience.opening, self._patience.reading, self._hardware.accelerator

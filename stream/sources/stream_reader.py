@@ -17,12 +17,16 @@ from av.video.stream import VideoStream
 from stream.errors import SourceError, StreamError
 from stream.frame import ColourTags
 from stream.queues import Queue, WhenFull
-from stream.sources._connecting import UNTIMED, NoPictureError, NoVideoError
+from stream.sources._connecting import UNTIMED, ChangedError, NoPictureError, NoVideoError
 from stream.sources.live import likely_rate
 from stream.types import AnyPacket
 
 _PICTURES = 4
 """Pictures that may wait to be taken. More would be latency, less would drop on a hiccup."""
+
+_DAMAGED_SECONDS, _DAMAGED_PACKETS = 3.0, 30
+"""For so long, and so many more of them, packets may be damaged of which three in four are. A
+decoder of another codec makes a picture now and then of what is none."""
 
 _AHEAD = 64
 """Packets and pictures read ahead of a source that sends in bursts."""
@@ -128,6 +132,8 @@ class StreamReader:
         describe: makes a sentence of FFmpeg's errors, without secrets.
         paced: the source sends in bursts and waits until it is read, so nothing is dropped here.
         audio: whether sound is read.
+        renewed: whether the connection ends where hardly anything of it can be decoded any more,
+            as it is opened anew then.
     """
 
     def __init__(
@@ -137,6 +143,7 @@ class StreamReader:
         *,
         audio: bool,
         paced: Callable[[InputContainer], bool] = lambda container: False,
+        renewed: bool = False,
     ) -> None:
         self._connect = connect
         self._describe = describe
@@ -149,6 +156,8 @@ class StreamReader:
         self.heard = 0.0
         """`time.monotonic()` of the last packet of the picture; 0 before the first."""
         self.corrupt = 0
+        self._renewed = renewed
+        self._damaged, self._damaged_since = 0, 0.0
         self.events: Queue[Event] = Queue(
             "connection",
             _PICTURES,
@@ -234,8 +243,11 @@ class StreamReader:
         except av.FFmpegError:
             # A damaged packet is usual on a network; the next key frame mends it. Before the
             # first one nothing is damaged, it only cannot be decoded.
-            self.corrupt += self.opened is not None
+            if self.opened is not None:
+                self.corrupt += 1
+                self._note_damage(start)
             return ()
+        self._damaged = max(0, self._damaged - 3 * len(pictures))
         share = (time.perf_counter() - start) / max(1, len(pictures))
         return [
             Picture(
@@ -248,6 +260,19 @@ class StreamReader:
             )
             for picture in pictures
         ]
+
+    def _note_damage(self, now: float) -> None:
+        """Counts a damaged packet; three go for each picture.
+
+        Raises:
+            ChangedError: there are too many.
+        """
+        if not self._damaged:
+            self._damaged_since = now
+        self._damaged += 1
+        long = now - self._damaged_since > _DAMAGED_SECONDS
+        if self._renewed and long and self._damaged > _DAMAGED_PACKETS:
+            raise ChangedError
 
 
 def _finite(container: InputContainer) -> bool:

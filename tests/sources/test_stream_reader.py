@@ -12,8 +12,11 @@ import av
 import pytest
 
 from stream.errors import SourceError
-from stream.sources.stream_reader import Ended, StreamReader
-from tests.sources.serving import make_clip
+from stream.sources import stream_reader
+from stream.sources._connecting import ChangedError
+from stream.sources.live_timeline import TICKS
+from stream.sources.stream_reader import Ended, Picture, StreamReader
+from tests.sources.serving import make_clip, picture
 
 
 class _Cable(io.BytesIO):
@@ -62,3 +65,73 @@ def test_nothing_of_a_connection_that_is_over_waits_for_the_collector(tmp_path, 
         reader.stop(patience=60)
         del event, reader
         assert cables[0]() is None
+
+
+def _coded(codec: str, frames: int) -> bytes:
+    """A broadcast whose picture has the same number whatever its codec is."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mpegts") as made:
+        video = made.add_stream(codec, rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        video.max_b_frames = 0
+        for index in range(frames):
+            made.mux(video.encode(picture(64, 48, index)))
+        made.mux(video.encode(None))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("renewed", "later"), [(True, "mpeg2video"), (False, "mpeg2video"),
+                                                (True, "libx264")])  # fmt: skip
+def test_a_codec_that_changes_on_the_way_ends_the_connection(monkeypatch, renewed, later):
+    """The decoder makes pictures of what is none, a few a second, for ever."""
+    monkeypatch.setattr(stream_reader, "_DAMAGED_SECONDS", 0.0)
+    sent = _coded("libx264", 50) + _coded(later, 300)
+    reader = StreamReader(
+        lambda: av.open(_Cable(sent, None), options={"probesize": "10000"}),
+        lambda error: SourceError(str(error)),
+        audio=False,
+        paced=lambda container: True,
+        renewed=renewed,
+    )
+    seen = 0
+    while not isinstance(event := reader.events.take(60), Ended):
+        seen += isinstance(event, Picture)
+    reader.stop(patience=60)
+    if renewed and later == "mpeg2video":
+        assert "perhaps its codec has changed" in str(event.error)
+    else:
+        assert event.error is None and (later == "mpeg2video" or seen == 350)
+
+
+@pytest.mark.parametrize(("damaged", "ends"), [(0.5, False), (0.7, False), (0.9, True)])
+def test_a_poor_connection_is_kept(damaged, ends):
+    reader = StreamReader(
+        _nothing, lambda error: SourceError(str(error)), audio=False, renewed=True
+    )
+    reader.stop(patience=60)
+    reader.opened = object()
+
+    class Packet:
+        def __init__(self, place: int) -> None:
+            self.damaged = int(place * damaged) != int((place + 1) * damaged)
+
+        def decode(self):
+            if self.damaged:
+                raise av.InvalidDataError(1094995529, "")
+            return [picture(64, 48, 0)]
+
+    def read() -> None:
+        for place in range(1000):
+            reader._decode(Packet(place), TICKS, 0.0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream_reader, "_DAMAGED_SECONDS", -1e9)
+        if ends:
+            with pytest.raises(ChangedError):
+                read()
+        else:
+            read()
+
+
+def _nothing():
+    raise SourceError("nothing is there")
