@@ -22,7 +22,7 @@ from stream.errors import UsageError
 from stream.frame import ColourTags, Frame, SegmentedFrame, VideoInfo
 from stream.groups import leaves, unknown
 from stream.instances import Instances
-from stream.keywords import OpenKeywords, ProcessKeywords, WriterKeywords
+from stream.keywords import OpenKeywords, ProcessKeywords, WriterKeywords, spelled_out
 from stream.one_process import Home, stays
 from stream.options import OutputOptions, PictureOptions
 from stream.pixels import video_picture
@@ -129,6 +129,7 @@ class Video:
         self._stack.close()
 
 
+@spelled_out(OpenKeywords)
 @in_python()
 def open(
     target: Target,
@@ -158,6 +159,7 @@ def open(
     return Video(*suited(segmenter, plan_of(target, (CALLER,), track, options), options))
 
 
+@spelled_out(ProcessKeywords)
 @in_python()
 def process(
     target: Target,
@@ -245,6 +247,7 @@ class VideoWriter:
         StreamError: the file cannot be written.
     """
 
+    @spelled_out(WriterKeywords)
     @in_python()
     def __init__(
         self, path: str | Path, rate: float | Fraction = 25, **options: Unpack[WriterKeywords]

@@ -14,11 +14,12 @@ from stream.compositing import Painter, Style
 from stream.frame import Frame
 from stream.groups import unknown
 from stream.instances import Instances
-from stream.keywords import StyleKeywords
+from stream.keywords import StyleKeywords, spelled_out
 from stream.pixels import bgr_from_picture, picture_from_bgr
 from stream.rgb import check_rgb
 
 
+@spelled_out(StyleKeywords, {field.name: field.default for field in fields(Style)})
 def draw(
     rgb: NDArray[np.uint8],
     instances: Instances,

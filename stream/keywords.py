@@ -6,9 +6,12 @@ in a form of its own, such as `1:30`, that text is taken too. A test holds both 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class OpenKeywords(TypedDict, total=False):
@@ -20,7 +23,7 @@ class OpenKeywords(TypedDict, total=False):
     mask_threshold: float | None
     classes: Sequence[str] | str | None
     every: int | str | None
-    views: int
+    views: int | None
     input_size: int | None
     start: float | str | None
     end: float | str | None
@@ -108,3 +111,34 @@ class StyleKeywords(TypedDict, total=False):
     trail: float
     select: str
     identities: bool
+
+
+def spelled_out(
+    keywords: type, defaults: Mapping[str, object] | None = None
+) -> Callable[[Function], Function]:
+    """Lets a function's signature name the keywords that it takes together, for help and notebooks.
+
+    Args:
+        keywords: a `TypedDict` of this module.
+        defaults: what holds where they are not given; None stands for the options' own, which None
+            asks for.
+    """
+
+    def decorate(function: Function) -> Function:
+        signature = inspect.signature(function)
+        together = inspect.Parameter.VAR_KEYWORD
+        own = [one for one in signature.parameters.values() if one.kind is not together]
+        named = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None if defaults is None else defaults[name],
+                annotation=getattr(hint, "__forward_arg__", hint),
+            )
+            for name, hint in keywords.__annotations__.items()
+        ]
+        told = signature.replace(parameters=[*own, *named])
+        function.__signature__ = told  # type: ignore[attr-defined]
+        return function
+
+    return decorate

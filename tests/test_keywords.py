@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Sequence
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
 import pytest
 
-from stream import keywords, options
+import stream
+from stream import asked, keywords, options
 from stream.compositing import Style
 from stream.groups import leaves
 
@@ -62,3 +65,28 @@ def test_keywords_are_the_options(told: type, groups: list[type]) -> None:
 
 def test_the_keywords_of_draw_are_the_fields_of_a_style() -> None:
     assert get_type_hints(keywords.StyleKeywords) == get_type_hints(Style)
+
+
+def test_help_and_notebooks_are_told_of_every_keyword() -> None:
+    for function, told in {
+        stream.open: keywords.OpenKeywords,
+        stream.process: keywords.ProcessKeywords,
+        stream.draw: keywords.StyleKeywords,
+        stream.VideoWriter: keywords.WriterKeywords,
+    }.items():
+        parameters = inspect.signature(function).parameters
+        assert not [one for one in parameters.values() if one.kind is one.VAR_KEYWORD]
+        for name, hint in get_type_hints(told).items():
+            one = parameters[name]
+            assert one.kind is one.KEYWORD_ONLY
+            assert eval(one.annotation, vars(keywords)) == hint, (function, name)
+    found = stream.Instances.empty(("person",), (4, 4))
+    defaults = {
+        name: one.default
+        for name, one in inspect.signature(stream.draw).parameters.items()
+        if name in keywords.StyleKeywords.__annotations__
+    }
+    stream.draw(np.zeros((4, 4, 3), np.uint8), found, **defaults)
+    asked.plan_of(
+        "in.mp4", ["out.mp4"], True, dict.fromkeys(keywords.ProcessKeywords.__annotations__)
+    )
