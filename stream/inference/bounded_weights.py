@@ -8,8 +8,9 @@ sign, come to 128 at most. So the weights of an output channel are made smaller,
 mostly by a fifth, and its scale larger. What they lose in rounding costs little: 0.425 and 0.873.
 
 ONNX Runtime and OpenVINO add them so alike. Layers that see one channel at a time have kernels of
-their own, which widen first. So have layers whose pictures are bytes with a sign (of ONNX Runtime's
-all, of OpenVINO's those of convolutions): smaller weights would only cost them accuracy.
+their own, which widen first. So has ONNX Runtime for layers that take bytes with a sign as they are
+(QLinearConv and its like), to which smaller weights would only cost accuracy; where such bytes are
+written as float numbers around layers of these, it takes the sign off them, and sums as ever.
 
 The file is edited where it is loaded, without the package `onnx`.
 """
@@ -40,7 +41,7 @@ _MOST = 128
 _LESS = 127.6
 """Aimed at where rounding has gone beyond."""
 _MARK = ".bounded"
-SUMS = frozenset(("Conv", "Gemm", "MatMul"))
+_SUMS = ("Conv", "Gemm", "MatMul")
 # Of layers that take bytes as they are, what each adds as which of those, and where its weights,
 # their scales and zero points, and its biases are among what it reads.
 _WHOLE = {
@@ -50,7 +51,7 @@ _WHOLE = {
 }
 
 _ZERO = 2
-"""Where the zero point of what is seen is, among what either kind of node reads."""
+"""Where the zero point of what is seen is, among what a layer that takes bytes reads."""
 
 
 @dataclass(slots=True)
@@ -78,14 +79,14 @@ class _Change:
     made: dict[int, Array]
 
 
-def with_bounded_weights(model: bytes, widened: frozenset[str] = frozenset()) -> bytes:
+def with_bounded_weights(model: bytes, *, widens: bool = True) -> bytes:
     """A model's file whose weights, two by two, fit into sums of 16 bits.
 
     Args:
         model: an ONNX file's content, whose int8 layers are written as DequantizeLinear and
             QuantizeLinear around layers of float numbers, or as QLinearConv, QLinearMatMul and
             QGemm, or as MatMulInteger, which ONNX Runtime's dynamic quantisation makes.
-        widened: which of `SUMS` the provider adds in 32 bits where what the layer sees has a sign.
+        widens: whether the provider adds in 32 bits where a layer takes bytes with a sign.
 
     Returns:
         The edited content; what came in where all of them fit.
@@ -93,10 +94,10 @@ def with_bounded_weights(model: bytes, widened: frozenset[str] = frozenset()) ->
     Raises:
         ValueError: it is not in the format of an ONNX file.
     """
-    return with_graph(model, lambda content: _edited(content, widened))
+    return with_graph(model, lambda content: _edited(content, widens=widens))
 
 
-def _edited(content: memoryview, widened: frozenset[str]) -> bytes | None:
+def _edited(content: memoryview, *, widens: bool) -> bytes | None:
     parts: list[tuple[Node | None, str, memoryview, memoryview]] = []
     empty = memoryview(b"")
     for number, value, raw in fields(content):
@@ -104,7 +105,7 @@ def _edited(content: memoryview, widened: frozenset[str]) -> bytes | None:
         told = read_node(held) if number == NODE else None
         parts.append((told, tensor_head(held)[0] if number == WEIGHT else "", held, raw))
     graph = _read([told for told, *_ in parts if told], {name: at for _, name, at, _ in parts})
-    found = [change for one in graph.nodes for change in _changes(graph, one, widened)]
+    found = [change for one in graph.nodes for change in _changes(graph, one, widens=widens)]
     changes = {id(change.node): change for change in found}
     if not changes:
         return None
@@ -149,25 +150,19 @@ def _read(nodes: list[Node], stored: dict[str, memoryview]) -> _Graph:
     return _Graph(nodes, stored, {name: one for one in nodes for name in one.outputs}, readers)
 
 
-def _changes(graph: _Graph, node: Node, widened: frozenset[str]) -> list[_Change]:
+def _changes(graph: _Graph, node: Node, *, widens: bool) -> list[_Change]:
     if node.kind == "DequantizeLinear":
-        layers = graph.readers.get(node.outputs[0], [])
-        if layers and all(one.kind in widened and _signed(graph, one) for one in layers):
-            return []
-        return _bounded(graph, node, layers)
+        return _bounded(graph, node)
     if node.kind == "MatMulInteger":
         return _without_sign(graph, node)
-    if node.kind not in _WHOLE or (_WHOLE[node.kind][0] in widened and _signed(graph, node)):
+    if node.kind not in _WHOLE or (widens and _signed(graph, node)):
         return []
     return _bounded_whole(graph, node)
 
 
 def _signed(graph: _Graph, layer: Node) -> bool:
-    """Whether what a layer sees is bytes with a sign, as their zero point says."""
-    maker = layer if layer.kind in _WHOLE else graph.makers.get(layer.inputs[0])
-    if maker is None or (maker is not layer and maker.kind != "DequantizeLinear"):
-        return False
-    zero = graph.values(maker.inputs[_ZERO : _ZERO + 1])
+    """Whether a layer takes bytes with a sign, as their zero point says."""
+    zero = graph.values(layer.inputs[_ZERO : _ZERO + 1])
     return bool(zero and zero[0].dtype == np.int8)
 
 
@@ -197,8 +192,9 @@ def _raised(values: Array) -> Array:
     return made
 
 
-def _bounded(graph: _Graph, wide: Node, layers: list[Node]) -> list[_Change]:
+def _bounded(graph: _Graph, wide: Node) -> list[_Change]:
     """What changes for the weights that a node makes float numbers of; nothing where they fit."""
+    layers = graph.readers.get(wide.outputs[0], [])
     values = graph.values(wide.inputs) if layers else None
     if values is None or values[0].dtype != np.int8 or values[1].dtype != np.float32:
         return []
@@ -275,7 +271,7 @@ def _rows(weights: Array, layers: Sequence[Node], name: str) -> NDArray[np.float
     """
     rows = set()
     for layer in layers:
-        if layer.kind not in SUMS or layer.inputs.count(name) != 1 or layer.inputs[1] != name:
+        if layer.kind not in _SUMS or layer.inputs.count(name) != 1 or layer.inputs[1] != name:
             return None
         rows.add(layer.kind == "Conv" or _transposed(layer))
         # Its kernels add in 32 bits.

@@ -12,11 +12,8 @@ from stream.inference.route import Route
 
 logger = logging.getLogger(__name__)
 
-EDITED = "weights bounded where what they meet has no sign"
+EDITED = "weights bounded but for layers of signed bytes"
 """Names what is made of files here for the CPU: what is kept of other editions is made anew."""
-
-_OPENVINO_WIDENS = frozenset({"Conv"})
-"""Which sums OpenVINO's own package, 2026.4, adds in 32 bits where what they meet has a sign."""
 
 
 def content(chosen: Route, path: Path, metadata: Metadata) -> str | bytes:
@@ -24,11 +21,10 @@ def content(chosen: Route, path: Path, metadata: Metadata) -> str | bytes:
     if chosen.plans:
         return with_fixed_regions(path.read_bytes())
     if _needs_bounds(chosen, metadata):
-        from stream.inference.bounded_weights import SUMS, with_bounded_weights
+        from stream.inference.bounded_weights import with_bounded_weights
 
-        widened = SUMS if chosen.name == "cpu" else _OPENVINO_WIDENS
         try:
-            return with_bounded_weights(path.read_bytes(), widened)
+            return with_bounded_weights(path.read_bytes(), widens=chosen.name == "cpu")
         except (OSError, ValueError, TypeError) as error:
             logger.info("the weights of %s stay as they are: %s", path, error)
     return str(path)
