@@ -64,6 +64,7 @@ class LookAhead(Schedule):
         self._planned: dict[int, _Planned] = {}
         self._propagator = Propagator()
         self._waiting: list[tuple[Work, Grey | None]] = []
+        self._hides = False
         self.inferred = 0
         self.propagated = 0
 
@@ -84,13 +85,24 @@ class LookAhead(Schedule):
 
     @property
     def remarks(self) -> Sequence[str]:
-        """How many frames were inferred."""
+        """How many frames were inferred, and what that may leave bare where objects are covered."""
         if not self.propagated:
             return ()
-        return (
+        told = (
             f"inference ran on {self.inferred} frames; to the other {self.propagated} masks were "
-            "carried by motion",
+            "carried by motion"
         )
+        if self._hides:
+            told += (
+                "; who was in none of those that it ran on is bare: leave out --every to have each "
+                "frame looked at"
+            )
+        return (told,)
+
+    def cover(self, *, wanted: bool, hides: bool = False) -> None:
+        """As in `Schedule.cover`; whether anything was hidden at any time is told at the end."""
+        super().cover(wanted=wanted, hides=hides)
+        self._hides |= hides
 
     def enter(self, job: Job) -> None:
         """Decides about a frame, and begins its inference where it is a key."""

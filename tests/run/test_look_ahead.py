@@ -110,6 +110,17 @@ def test_who_is_in_either_inference_is_covered_in_all_frames_between(known, cove
             assert doubted.track_ids is None
 
 
+@pytest.mark.parametrize("hides", [True, False])
+def test_where_objects_are_hidden_it_is_said_who_may_be_bare(hides):
+    scenes = [scene(100 + 4 * index, 60) for index in range(5)]
+    detector = Told(lambda index: instances_of(scenes[index][1]))
+    schedule = LookAhead(Finder(detector), 4)
+    schedule.cover(wanted=True, hides=hides)
+    settled(schedule, detector, [luma for luma, _ in scenes])
+    (told,) = schedule.remarks
+    assert ("is bare: leave out --every" in told) is hides
+
+
 def test_a_cut_is_inferred_at_once():
     first, inside = scene(100, 60)
     pictures = [first] * 4 + [texture(HEIGHT, WIDTH, 5)] * 4
