@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import av
 from av.filter import Graph
+from av.video.reformatter import ColorRange, VideoReformatter
 
 from stream.errors import SinkError
 
@@ -17,17 +18,22 @@ _Kind = tuple[int, int, str, Fraction]
 class Letterbox:
     """Brings pictures to a size: whole, as large as they can be unstretched, in the middle.
 
-    One thread at a time. Times are left as they are.
+    One thread at a time. Times are left as they are, and what sample values mean.
 
     Args:
         width: wanted, in pixels.
         height: wanted, in pixels.
         pixel_format: FFmpeg's name of the wanted one; None keeps each picture's.
+        mixes: whether samples may be mixed, as colours may; numbers of objects may not.
     """
 
-    def __init__(self, width: int, height: int, pixel_format: str | None = None) -> None:
+    def __init__(
+        self, width: int, height: int, pixel_format: str | None = None, *, mixes: bool = True
+    ) -> None:
         self._size = (width, height)
         self._format = pixel_format
+        self._how = "" if mixes else ":flags=neighbor"
+        self._reformatter = VideoReformatter()
         self._graph: tuple[_Kind, Graph] | None = None
 
     def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
@@ -46,6 +52,13 @@ class Letterbox:
         boxed = graph.pull()
         if not isinstance(boxed, av.VideoFrame):
             raise SinkError("a picture of another size could not be brought to the recording's")
+        if picture.color_range == ColorRange.JPEG != boxed.color_range:
+            # FFmpeg's filters brought it to the values of film, without saying so.
+            boxed = self._reformatter.reformat(
+                boxed, src_color_range=ColorRange.MPEG, dst_color_range=ColorRange.JPEG
+            )
+            boxed.color_range = int(ColorRange.JPEG)
+        boxed.colorspace = picture.colorspace
         return boxed
 
     def _build(self, picture: av.VideoFrame, clock: Fraction) -> Graph:
@@ -56,7 +69,7 @@ class Letterbox:
             graph.add_buffer(
                 width=picture.width, height=picture.height, format=picture.format, time_base=clock
             ),
-            graph.add("scale", f"{width}:{height}:force_original_aspect_ratio=decrease"),
+            graph.add("scale", f"{width}:{height}:force_original_aspect_ratio=decrease{self._how}"),
             # At even places, so that the bars end with whole samples of chroma.
             graph.add("pad", f"{width}:{height}:trunc((ow-iw)/4)*2:trunc((oh-ih)/4)*2"),
         ]

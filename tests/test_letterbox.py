@@ -37,3 +37,20 @@ def test_format_and_time_are_as_asked_and_another_kind_of_picture_may_follow():
         assert (boxed.width, boxed.height, boxed.format.name) == (64, 48, "yuv422p10le")
         assert boxed.pts * boxed.time_base == Fraction(7, 30)
     assert Letterbox(64, 48)(white(40, 20, "yuv444p")).format.name == "yuv444p"
+
+
+def test_values_mean_what_they_meant():
+    """Pictures that use all of them keep doing so, and say it."""
+    for name, full in (("yuv420p", 1), ("yuv420p", 2), ("yuv444p", 2), ("yuvj420p", 2)):
+        planes = np.full((72, 64), 128, np.uint8)
+        planes[:48] = 0 if full == 2 else 16
+        planes[:48, 32:] = 255 if full == 2 else 235
+        picture = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        if name != "yuv420p":
+            picture = picture.reformat(format=name, src_color_range=full, dst_color_range=full)
+        picture.color_range, picture.colorspace = full, 6
+        made = Letterbox(128, 96, "yuv420p")(picture)
+        luma = plane_view(made.planes[0])
+        ends = (0, 255) if full == 2 else (16, 235)
+        assert (int(luma[0, 0]), int(luma[0, -1])) == ends, (name, full)
+        assert made.colorspace == 6 and (made.color_range == 2) == (full == 2), (name, full)

@@ -1,4 +1,4 @@
-"""Bringing frames that change their size to that of a file which cannot."""
+"""Bringing frames that change on the way to what a file was told, which cannot."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import av
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
-from stream.frame import Frame, VideoInfo
+from stream.frame import ColourTags, Frame, VideoInfo
 from stream.letterbox import Letterbox
-from stream.pixels import plane_view
+from stream.pixels import MATRICES, plane_view
+
+_RANGES = (int(ColorRange.MPEG), int(ColorRange.JPEG))
 
 
 class Fit:
@@ -20,20 +23,29 @@ class Fit:
         width: wanted, in pixels.
         height: wanted, in pixels.
         pixel_format: wanted.
+        colour: how sample values are to mean colours; None where they are not colours, and each
+            is to stay as it is.
     """
 
-    def __init__(self, width: int, height: int, pixel_format: str) -> None:
+    def __init__(
+        self, width: int, height: int, pixel_format: str, colour: ColourTags | None = None
+    ) -> None:
         self._wanted = (width, height, pixel_format)
-        self._letterbox = Letterbox(width, height, pixel_format)
+        self._colour = colour
+        self._all_values = pixel_format.startswith("yuvj") or bool(colour and colour.full_range)
+        self._letterbox = Letterbox(width, height, pixel_format, mixes=colour is not None)
+        self._reformatter = VideoReformatter()
         self._opacities: Fit | None = None
 
     @classmethod
     def to(cls, info: VideoInfo) -> Fit:
         """Brings pictures to what a video was announced to be."""
-        return cls(info.width, info.height, info.pixel_format)
+        colour = None if info.exact else info.colour
+        return cls(info.width, info.height, info.pixel_format, colour)
 
     def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
         """The picture itself where it fits already, else a new one."""
+        picture = self._encoded(picture)
         kind = (picture.width, picture.height, picture.format.name)
         if kind == self._wanted:
             return picture
@@ -42,9 +54,34 @@ class Fit:
     def alpha(self, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The same for how opaque a picture's pixels are, uint8 [H, W]; bars are transparent."""
         if self._opacities is None:
-            self._opacities = Fit(*self._wanted[:2], "gray")
+            self._opacities = Fit(*self._wanted[:2], "gray", ColourTags())
         fitted = self._opacities(av.VideoFrame.from_ndarray(alpha, format="gray"))
         return np.array(plane_view(fitted.planes[0]), np.uint8)
+
+    def _encoded(self, picture: av.VideoFrame) -> av.VideoFrame:
+        """A picture whose samples mean colours as was told; itself where it does not say."""
+        name = picture.format.name
+        if self._colour is None or not name.startswith("yuv"):
+            return picture
+        full = name.startswith("yuvj") or picture.color_range == ColorRange.JPEG
+        ranged = full != self._all_values and (full or picture.color_range in _RANGES)
+        source, told = MATRICES.get(int(picture.colorspace)), MATRICES.get(self._colour.matrix or 0)
+        turned = source is not None and told is not None and source != told
+        if not ranged and not turned:
+            return picture
+        to_all = self._all_values if ranged else full
+        made = self._reformatter.reformat(
+            picture,
+            format=name.replace("yuvj", "yuv"),
+            src_colorspace=source.swscale if source and turned else Colorspace.DEFAULT,
+            dst_colorspace=told.swscale if told and turned else Colorspace.DEFAULT,
+            src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
+            dst_color_range=ColorRange.JPEG if to_all else ColorRange.MPEG,
+        )
+        made.color_range = _RANGES[to_all]
+        if turned:
+            made.colorspace = self._colour.matrix or picture.colorspace
+        return made
 
 
 def info_of(frame: Frame, info: VideoInfo) -> VideoInfo:

@@ -26,7 +26,7 @@ from stream.run.figures import Outcome
 from stream.run.finding import find_by
 from stream.run.guard import check_reports, read_by, records_of
 from stream.run.interrupt import on_interrupt
-from stream.run.opening import check_output, make_painter, open_sink, without_lost
+from stream.run.opening import check_output, make_painter, open_sink, suited, without_lost
 from stream.run.output import Output
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.run.plot import check_plot, plot_of, write_plot
@@ -44,7 +44,9 @@ from stream.sources.base import Source
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from stream.compositing.painter import Painter
     from stream.inference.segmenter import Segmenter
+    from stream.sinks.base import Sink
 
 Finding = Callable[[VideoInfo], tuple[Told, Schedule]]
 """Gives what finds the objects of a source, and which of its frames."""
@@ -101,10 +103,19 @@ def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
             when_full=WhenFull.DROP_OLDEST if info.live else WhenFull.BLOCK,
             capacity=_HICCUP,
             from_first=True,
-            info=info,
+            info=_painted(kind, plan, info, painter),
             said=said,
         )
     return Output(sink, redact(plan.target), painter, said=said)
+
+
+def _painted(
+    kind: type[Sink], plan: OutputPlan, info: VideoInfo, painter: Painter | None
+) -> VideoInfo:
+    """What an output's frames are once they are painted, which may be numbers of objects."""
+    if painter is None:
+        return info
+    return suited(kind, plan.target, info, plan.options, painter)[0]
 
 
 @dataclass(slots=True)

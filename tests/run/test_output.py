@@ -11,11 +11,15 @@ import av
 import numpy as np
 import pytest
 
-from stream.frame import Frame
+from stream.frame import ColourTags, Frame
+from stream.options import PictureOptions
+from stream.pixels import plane_view
 from stream.queues import WhenFull
 from stream.run.figures import Figures
 from stream.run.fit import Fit
 from stream.run.output import Output, Painted
+from stream.run.plan import OutputPlan
+from stream.run.setup import open_output
 from stream.sinks.video import VideoSink
 from stream.timing import END_TO_END, Clock
 from tests.live.helpers import RATE, Scene
@@ -138,3 +142,57 @@ def test_what_is_written_at_once_ends_as_others_do():
     stopped.abort()
     assert not stopped.alive and stopped.sink.aborted == 1 and stopped.join(0)
     assert ended == [failing, stopped]
+
+
+def _ramp(full: bool | None, matrix: int = 2, name: str = "yuv420p") -> av.VideoFrame:
+    """Grey from dark to light, whose samples use all values or those of film; with some colour."""
+    luma = np.linspace(0, 255, 64) if full else np.linspace(16, 235, 64)
+    planes = np.full((72, 64), 128, np.uint8)
+    planes[:48] = np.round(luma)
+    planes[48:60] = 150
+    made = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+    made = made if name == "yuv420p" else made.reformat(format=name)
+    made.color_range = 0 if full is None else 1 + full
+    made.colorspace = matrix
+    return made
+
+
+def test_a_source_that_changes_what_its_values_mean_looks_the_same():
+    """As cameras do with their settings, and a camera in another's place."""
+    for info_full, full in itertools.product((None, False, True), (False, True)):
+        fit = Fit(64, 48, "yuv420p", ColourTags(full_range=info_full))
+        wanted = plane_view(_ramp(bool(info_full)).planes[0])
+        for name in ("yuv420p", "yuv444p"):
+            made = fit(_ramp(full, name=name))
+            found = plane_view(made.planes[0])
+            assert made.format.name == "yuv420p", (info_full, full, name)
+            assert np.abs(found.astype(int) - wanted).max() <= 2, (info_full, full, name)
+    # What does not say is what it was told to be.
+    same = _ramp(None)
+    assert Fit(64, 48, "yuv420p", ColourTags(full_range=True))(same) is same
+    turned = Fit(64, 48, "yuv420p", ColourTags(matrix=1))(_ramp(False, 6))
+    assert turned.colorspace == 1 and not (plane_view(turned.planes[1]) == 150).all()
+    alike = _ramp(False, 5)
+    assert Fit(64, 48, "yuv420p", ColourTags(matrix=6))(alike) is alike
+
+
+def test_numbers_of_objects_are_not_mixed_where_the_size_changes():
+    numbers = np.zeros((24, 32), np.uint16)
+    numbers[:, 16:] = 700
+    picture = av.VideoFrame.from_ndarray(numbers, format="gray16le")
+    wanted = replace(Scene().info, width=64, height=48, pixel_format="gray16le", exact=True)
+    made = Fit.to(wanted)(picture)
+    assert set(np.unique(plane_view(made.planes[0], 16))) == {0, 700}
+
+
+def test_a_live_recording_keeps_numbers_of_objects(tmp_path):
+    """They are of 16 bits, whatever the camera's pictures are of."""
+    plan = OutputPlan(str(tmp_path / "out.mkv"), PictureOptions(look="instances", identities=True))
+    output = open_output(plan, replace(Scene().info, live=True))
+    given = frames(3)
+    for frame in given:
+        numbers = np.full((frame.image.height, frame.image.width), 300, np.uint16)
+        frame.image = av.VideoFrame.from_ndarray(numbers, format="gray16le")
+    put_all(output, given)
+    with av.open(plan.target) as container:
+        assert [int(one.to_ndarray().max()) for one in container.decode(video=0)] == [300] * 3
