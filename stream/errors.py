@@ -6,6 +6,11 @@ without a traceback and exits with `exit_code`.
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class StreamError(Exception):
     """Something the user can mend; the run failed (exit code 1)."""
@@ -49,6 +54,34 @@ class ModelError(StreamError):
 
 class ProviderError(StreamError):
     """The requested execution provider cannot be used here."""
+
+
+_REFUSALS = frozenset(
+    {errno.EACCES, errno.EIO, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOSPC, errno.ENOTDIR}
+    | {errno.EPERM, errno.EROFS}
+)
+
+
+def refusal(error: BaseException) -> StreamError | None:
+    """What the system says of a file, such as that its name is too long; None of other errors.
+
+    Merely asking whether there is such a file may be refused, wherever that is.
+    """
+    if not isinstance(error, OSError) or error.errno not in _REFUSALS or not error.filename:
+        return None
+    return StreamError(f"{os.fsdecode(error.filename)} cannot be used: {error.strerror}")
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turns what the system says of files into errors of ours, see `refusal`."""
+    try:
+        yield
+    except OSError as error:
+        ours = refusal(error)
+        if ours is None:
+            raise
+        raise ours from error
 
 
 def first_line(error: BaseException) -> str:

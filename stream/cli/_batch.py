@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stream.cli._hints import is_address, no_such_file
 from stream.errors import SourceError, UsageError
+from stream.files import shortened
 from stream.names import NAME, at_home
 from stream.option import option
 from stream.run.plan import Endings
@@ -297,7 +298,7 @@ def _single(source: Path, text: str, *, made: Endings) -> str:
 def beside(path: Path, *, made: Endings = ANY) -> Path:
     """The name of a result that was given none: `in.stream.mp4` beside `in.mp4`."""
     name = Path(output_name(path, made=made))
-    return path.with_name(f"{name.stem}{_RESULT}{name.suffix}")
+    return path.with_name(shortened(path.parent, name.stem, f"{_RESULT}{name.suffix}"))
 
 
 def output_name(path: Path, *, made: Endings) -> str:
@@ -345,7 +346,7 @@ def refuse_twins(tasks: Sequence[Task]) -> None:
 def photo_beside(path: Path, *, made: Endings = ANY) -> Path:
     """The name of a photo's result that was given none: `photo.stream.jpg` beside `photo.jpg`."""
     name = Path(photo_name(path, made=made))
-    return path.with_name(f"{name.stem}{_RESULT}{name.suffix}")
+    return path.with_name(shortened(path.parent, name.stem, f"{_RESULT}{name.suffix}"))
 
 
 def photo_name(path: Path, *, made: Endings = ANY) -> str:

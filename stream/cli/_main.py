@@ -21,7 +21,7 @@ from stream.cli._commands import EXAMPLES, PLACES, load
 from stream.cli._help import Group, argument_name, write_rows
 from stream.cli._hints import meant_option, no_such_command
 from stream.cli._machinery import Context, Formatter, Misuse, Parameter, Runnable
-from stream.errors import StreamError
+from stream.errors import StreamError, refusal
 from stream.groups import nearest
 from stream.installation import explain
 from stream.plugins import culprit
@@ -173,7 +173,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         unprinted = _unprinted(error)
         if common.verbosity.verbose and unprinted is None:
             raise
-        common.say_error(unprinted or explain(error) or _fault(error))
+        common.say_error(unprinted or explain(error) or refusal(error) or _fault(error))
         code = 1
     return code if isinstance(code, int) else 0
 

@@ -12,7 +12,8 @@ import typer
 
 from stream.cli import _common as common
 from stream.cli._after import report_clip, report_run, summary
-from stream.errors import StreamError, UsageError
+from stream.errors import StreamError, UsageError, refusals
+from stream.files import identity
 from stream.options import RunOptions
 from stream.run import finding, setup  # before anything that loads PyAV
 from stream.run.figures import Outcome
@@ -107,7 +108,8 @@ class _Batch:
         try:
             if index in self._problems:
                 raise self._problems[index]
-            report, outcome = self._execute(plan)
+            with refusals():
+                report, outcome = self._execute(plan)
         except StreamError as error:
             if not self._several:
                 raise
@@ -179,7 +181,8 @@ def _problems(plans: Sequence[RunPlan]) -> dict[int, StreamError]:
     read = [path for plan in plans for path in read_by(plan)]
     for index, plan in enumerate(plans):
         try:
-            setup.check(plan, read)
+            with refusals():
+                setup.check(plan, read)
         except StreamError as error:
             if len(plans) == 1:
                 raise
@@ -190,7 +193,7 @@ def _problems(plans: Sequence[RunPlan]) -> dict[int, StreamError]:
 
 
 def _exists(plan: RunPlan) -> bool:
-    return any(Path(one.target).exists() for one in plan.outputs)
+    return any(identity(Path(one.target)) is not None for one in plan.outputs)
 
 
 def make_folder(folder: Path) -> None:

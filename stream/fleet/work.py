@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stream.errors import SinkError, StreamError
+from stream.errors import SinkError, StreamError, refusal
 from stream.fleet.parts import PartKey, PartTask
 from stream.fleet.places import Life, Result, at_hand
 from stream.fleet.scratch import scratch, tidy
@@ -136,7 +136,7 @@ class Worker:
             done = replace(done, error=str(error), lost=lost)
         except Exception as error:  # noqa: BLE001 - whatever it is, the fleet goes on
             # The worker lives; another file need not have it.
-            done = replace(done, error=_fault(error))
+            done = replace(done, error=str(refusal(error) or _fault(error)))
         return replace(done, seconds=time.monotonic() - begun)
 
     def _do(self, task: Task, scratch: Path, done: Done) -> Done:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from stream.compositing.painter import Painter
 from stream.compositing.planes import layout, part
 from stream.compositing.selection import Selection
+from stream.files import shortened
 from stream.frame import Frame, Item, VideoInfo
 from stream.instances import Instances
 from stream.pixels import plane_view
@@ -155,7 +156,8 @@ class SplitSink(Sink):
             return
         self._without.discard(name)
         target = Path(self._plan.target)
-        path = target.with_name(f"{target.stem}.{name}{target.suffix}")
+        folder, rest = target.parent, f".{name}{target.suffix}"
+        path = target.with_name(shortened(folder, target.stem, rest))
         painter = make_painter(self._style)
         sink = open_sink(self._kind, str(path), self._info, self._plan.options, painter, threads=1)
         self._parts[name] = _Part(painter, sink, frame.pts_seconds)
@@ -210,7 +212,7 @@ class SplitSink(Sink):
             # Of a picture that was named its own ending stays, where that holds what is painted.
             held = EXACT_ENDINGS if kept == MASK_ENDINGS else kept
             ending = ending if ending.lower() in held else ".png"
-            return whole.with_name(f"{whole.stem}.{name}{ending}")
+            return whole.with_name(shortened(whole.parent, whole.stem, f".{name}{ending}"))
         return whole.parent / name / whole.name
 
     def close(self) -> None:

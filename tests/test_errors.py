@@ -1,0 +1,25 @@
+"""What the system refuses is told from faults of the program."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from stream.errors import StreamError, refusal, refusals
+
+
+def test_what_the_system_says_of_a_file_is_a_sentence() -> None:
+    for name in ("a.mp4", b"a.mp4"):
+        error = OSError(errno.ENAMETOOLONG, "File name too long", name)
+        assert str(refusal(error)) == "a.mp4 cannot be used: File name too long"
+    with pytest.raises(StreamError, match="b cannot be used: denied"), refusals():
+        raise PermissionError(errno.EACCES, "denied", "b")
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    for error in (OSError(errno.EBADF, "bad", "a"), OSError(errno.EACCES, "no"), ValueError("a")):
+        assert refusal(error) is None
+        with pytest.raises(type(error)) as raised, refusals():
+            raise error
+        assert raised.value is error
