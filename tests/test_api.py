@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import pickle
 import signal
+import weakref
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +17,9 @@ import numpy as np
 import pytest
 
 import stream
+from stream import sources
 from stream.errors import SourceError, StreamError, UsageError
+from stream.sources.base import Source
 from tests import tiny_models
 from tests.media import make_clip
 
@@ -350,6 +354,32 @@ def test_a_threshold_stays_a_share_whoever_sets_it(bright):
         setattr(own, name, 1)
         assert getattr(own, name) == 1.0
     assert bright.threshold < 1
+
+
+def test_what_is_over_is_let_go_of_at_once(bright, tmp_path, monkeypatch):
+    """A decoder and an encoder have threads of their own, which end when nobody holds them."""
+    film = make_clip(tmp_path / "in.mp4", frames=6)
+    opened: list[weakref.ref[Source]] = []
+    open_source = sources.open
+
+    def watched(*given):
+        source = open_source(*given)
+        opened.append(weakref.ref(source))
+        return source
+
+    monkeypatch.setattr(sources, "open", watched)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in stream.open(film, segmenter=bright):
+            break
+        with stream.open(film, segmenter=bright) as video:
+            assert len(list(video)) == 6
+        del video
+        stream.process(film, tmp_path / "out.mp4", segmenter=bright)
+        assert [one() for one in opened] == [None] * 3
+    finally:
+        gc.enable()
 
 
 def test_errors_name_keywords_and_no_flags(tmp_path):

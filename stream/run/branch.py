@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from stream.compositing.painter import Painter
 
 
+def _nobody(error: BaseException) -> None:
+    """Where nobody is to be told of an error any more."""
+
+
 class Branch:
     """Outputs that are painted alike, and the thread that paints for them.
 
@@ -52,7 +56,7 @@ class Branch:
             "painting", capacity, when_full, droppable=lambda item: isinstance(item, Painted)
         )
         self._thread = threading.Thread(target=self._run, name="stream-composite", daemon=True)
-        self._on_error: Callable[[BaseException], None] = lambda error: None
+        self._on_error: Callable[[BaseException], None] = _nobody
 
     @property
     def outputs(self) -> list[Output]:
@@ -139,6 +143,8 @@ class Branch:
         finally:
             for painter in (*self._retired, *([] if self.painter is None else [self.painter])):
                 painter.close()
+            # It holds its run no longer, which else waits with its source for Python's collector.
+            self._on_error = _nobody
 
     def _work(self) -> None:
         try:

@@ -46,6 +46,10 @@ class OutputFigures:
     dropped: int = 0
 
 
+def _nobody(output: Output) -> None:
+    """Where nobody is to be told that it has ended."""
+
+
 class Output:
     """One place that frames go to, with its own queue, thread and time line.
 
@@ -91,7 +95,7 @@ class Output:
         self._aborting = False
         self._finished = threading.Event()
         self._may_end = threading.Lock()
-        self._on_end: Callable[[Output], None] = lambda output: None
+        self._on_end: Callable[[Output], None] = _nobody
         self._clock: Clock | None = None
         self._thread: threading.Thread | None = None
 
@@ -284,7 +288,9 @@ class Output:
         # Whoever waits to hand it a frame must not wait for what is gone.
         self._drop(self.queue.cancel() if self._aborting else self._left())
         self._finished.set()
-        self._on_end(self)
+        # It holds its run no longer, which else waits with its source for Python's collector.
+        on_end, self._on_end = self._on_end, _nobody
+        on_end(self)
 
     def _left(self) -> list[Delivery]:
         self.queue.close()
