@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -330,15 +331,17 @@ def refuse_twins(tasks: Sequence[Task]) -> None:
     seen: dict[str, Path] = {}
     for task in tasks:
         for output in filter(None, (*task.all_outputs, task.masks)):
-            if output not in seen:
-                seen[output] = task.source
-            elif seen[output] == task.source:
+            # By whatever way: `out/a.mp4`, `./out/a.mp4` and through a link are one.
+            place = output if is_address(output) else os.path.realpath(output)
+            if place not in seen:
+                seen[place] = task.source
+            elif seen[place] == task.source:
                 if [one.source for one in tasks].count(task.source) > 1:
                     raise UsageError(f"the input {task.source} is named twice; name it once")
                 raise UsageError(f"{output} is named twice; give each output a name of its own")
             else:
                 raise UsageError(
-                    f"{seen[output]} and {task.source} would both become {output}; "
+                    f"{seen[place]} and {task.source} would both become {output}; "
                     "give them separate output folders"
                 )
 

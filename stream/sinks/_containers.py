@@ -108,6 +108,7 @@ _KINDS = {
         "libmp3lame",
         options={"avoid_negative_ts": "disabled"},
         timestamps=False,
+        longest=60_000,  # empty pictures in a row that FFmpeg writes
         holds_anything=True,
     ),
     ".ts": _TS,

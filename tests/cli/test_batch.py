@@ -186,3 +186,11 @@ def test_an_output_without_its_option_is_told_from_an_input(takes):
 def test_an_address_is_not_taken_for_a_file(address):
     with pytest.raises(UsageError, match="stream url ADDRESS"):
         find_inputs([address], VIDEO_ENDINGS, "videos")
+
+
+def test_one_output_by_two_ways_is_named_twice(takes):
+    (takes / "out").mkdir()
+    (takes / "link").symlink_to(takes / "out")
+    for other in ("out/../out/x.mp4", "link/x.mp4", "./out//x.mp4"):
+        with pytest.raises(UsageError, match="is named twice"):
+            matched([takes / "a.mp4"], [takes / "out/x.mp4", f"{takes}/{other}"], takes)

@@ -57,6 +57,23 @@ def test_a_night_without_a_picture_is_as_long_as_it_was(tmp_path, ending, preset
     assert all("pictures before a long pause" in said for said in sink.remarks)
 
 
+def test_a_pause_of_minutes_in_avi_is_as_long_as_it_was(tmp_path):
+    times = before_and_after(300 * 90_000)
+    path = tmp_path / "out.avi"
+    # Of a rate that varies, for which its grid is fine.
+    with VideoSink(path, live(rate=Fraction(1), fastest=Fraction(25))) as sink:
+        for index, at in enumerate(times):
+            sink.write(frame(at, 20 + 5 * index))
+    with av.open(str(path)) as container:
+        shown = {
+            round(one.pts * one.time_base / TICK): int(one.to_ndarray()[10, 10])
+            for one in container.decode(video=0)
+        }
+    assert set(times) <= shown.keys()
+    assert all(abs(shown[at] - 20 - 5 * index) < 4 for index, at in enumerate(times))
+    assert any("no pause of more than 200 s" in said for said in sink.remarks)
+
+
 def test_sound_goes_on_after_a_night(tmp_path, sound_of):
     """As pictures do: 48,000 ticks a second are too many in half a day."""
     packets, template = sound_of
