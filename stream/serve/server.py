@@ -210,6 +210,9 @@ class Server:
         self._busy[one] = self._busy.get(one, 0) + 1
         try:
             return await handler(request)
+        except ConnectionError:
+            # Who asked was gone before the answer began, as while the machine slept.
+            return web.Response(status=400)
         finally:
             self._busy[one] -= 1
             if not self._busy[one]:

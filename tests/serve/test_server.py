@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from concurrent.futures import wait
+from contextlib import suppress
 
 import aiohttp
 import cv2
@@ -25,6 +26,7 @@ from rich.console import Console
 
 from stream.errors import StreamError, UsageError
 from stream.options import InputOptions, PictureOptions
+from stream.serve import mjpeg
 from stream.serve.files import page_files
 from stream.serve.room import stands_still
 from stream.serve.serving import serve
@@ -194,6 +196,27 @@ def test_a_viewer_that_does_not_read_slows_nobody_and_is_shown_the_door(page, mo
         before = page.room.run.counts.frames_out
         until(lambda: page.room.run.counts.frames_out > before + 20)
         until(lambda: page.room.slot.viewers == 0)
+
+
+def test_who_is_gone_before_the_answer_begins_is_not_in_the_log(page, monkeypatch):
+    """As viewers that gave up while the machine slept; an error in the log fails this test."""
+    send, done = mjpeg.send, threading.Event()
+
+    async def late(request, *given):
+        # What the loop finds where the viewer hung up before it came by.
+        request.transport.abort()
+        try:
+            return await send(request, *given)
+        finally:
+            done.set()
+
+    monkeypatch.setattr(mjpeg, "send", late)
+    with socket.create_connection(("127.0.0.1", page.port)) as viewer:
+        viewer.sendall(f"GET /api/rooms/0/mjpeg HTTP/1.1\r\nHost: {page.host}\r\n\r\n".encode())
+        with suppress(ConnectionError):
+            assert viewer.recv(1) == b""
+    assert done.wait(60)
+    assert page.room.slot.viewers == 0
 
 
 def test_a_page_is_greeted_and_told_how_it_goes(standing):
