@@ -18,6 +18,7 @@ from stream.errors import SourceError
 from stream.frame import Frame, VideoInfo
 from stream.options import InputOptions
 from stream.queues import Closed
+from stream.sources._clock import MACHINE
 from stream.sources.base import Target
 from stream.sources.live import LiveSource, planar
 from stream.sources.live_timeline import TICKS, Timeline
@@ -36,6 +37,8 @@ DEFAULT_SIZE = (640, 480)
 
 _OPENING = 10.0
 _SILENCE = 5.0
+_BUSY = 3.0
+"""Seconds by which a busy machine may be late with saying that a camera is silent."""
 _FORMAT = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
 _FFMPEG_NAMES = {"MJPG": "mjpeg", "JPEG": "mjpeg", "YUYV": "yuyv422", "H264": "h264"}
 
@@ -124,7 +127,9 @@ class CameraSource(LiveSource):
         self._asked = size is not None or rate is not None
         self._closed = threading.Event()
         self._timeline = Timeline()
-        self._reader = StreamReader(self._open, self._describe, audio=False)
+        self._clock = MACHINE
+        self._dropped_before = self._corrupt_before = 0
+        self._reader = self._connect()
         try:
             opened = self._wait_for_opening()
         except BaseException:
@@ -174,6 +179,9 @@ class CameraSource(LiveSource):
         rates = (info.rate,) if info.rate else ()
         return Mode(info.codec.upper(), info.width, info.height, rates)
 
+    def _connect(self) -> StreamReader:
+        return StreamReader(self._open, self._describe, audio=False)
+
     def _open(self) -> InputContainer:
         kind = _FORMAT.get(SYSTEM)
         if kind is None:
@@ -202,7 +210,7 @@ class CameraSource(LiveSource):
     @property
     def corrupt(self) -> int:  # type: ignore[override]
         """Pictures so far that could not be decoded."""
-        return self._reader.corrupt
+        return self._corrupt_before + self._reader.corrupt
 
     def close(self) -> None:
         """Ends the iteration and lets go of the camera."""
@@ -211,23 +219,44 @@ class CameraSource(LiveSource):
 
     def __iter__(self) -> Iterator[Frame]:
         index = 0
-        unseen = self._reader.events.dropped  # went by before anybody looked
+        self._dropped_before = -self._reader.events.dropped  # went by before anybody looked
         while not self._closed.is_set():
+            asked = self._clock.now()
             try:
                 event = self._reader.events.take(_SILENCE + 1)
             except Closed:
                 return
-            self.dropped = self._reader.events.dropped - unseen
+            self.dropped = self._dropped_before + self._reader.events.dropped
             if isinstance(event, Picture):
                 yield self._frame(event, index)
                 index += 1
             elif self._closed.is_set():
                 return
+            elif isinstance(event, Opened):
+                continue
+            elif self._clock.now() - asked > _SILENCE + _BUSY:
+                self._open_again()
             else:
                 error = getattr(event, "error", None)
                 raise error or SourceError(
                     f"{self._name} sends no more pictures; unplug it and plug it in again"
                 )
+
+    def _open_again(self) -> None:
+        """Opens the camera anew, as not it was silent but we slept: our process was stopped.
+
+        FFmpeg takes that for a camera that no longer answers, and so did we.
+        """
+        before = self._reader
+        before.stop(patience=1.0)
+        self._dropped_before += before.events.dropped
+        self._corrupt_before += before.corrupt
+        self._timeline.reconnected()
+        self._reader = self._connect()
+        if self._closed.is_set():
+            self._reader.stop()
+        else:
+            self._wait_for_opening()
 
     def _frame(self, event: Picture, index: int) -> Frame:
         tick = self._timeline.place(event.pts, event.time_base, event.arrived)

@@ -13,6 +13,7 @@ import pytest
 
 from stream.errors import SourceError
 from stream.sources import camera as module
+from stream.sources._clock import Clock
 from stream.sources.camera import CameraSource, describe_cameras, find_cameras, pick_camera
 from stream.sources.modes import Camera, Mode
 from stream.sources.v4l2 import cameras
@@ -208,3 +209,28 @@ def test_a_camera_delivers_its_pictures(monkeypatch, tmp_path):
     assert frames and frames[0].image.format.name == "yuv420p"
     times = [frame.pts_seconds for frame in frames]
     assert times == sorted(times)
+
+
+def test_a_process_that_was_stopped_goes_on_with_its_camera(monkeypatch, tmp_path):
+    """By Ctrl-Z, or with the virtual machine that it runs in: the camera is not to blame."""
+    clip = make_clip(tmp_path / "clip.mp4", 1)
+    real, opened = av.open, []
+    monkeypatch.setattr(av, "open", lambda name, **options: real(str(opened.append(name) or clip)))
+    source = CameraSource(WEBCAM)
+
+    class Sleeping(Clock):
+        """Between question and answer a minute passes, until it was opened three times."""
+
+        def now(self) -> float:
+            clock.append(clock[-1] + (60 if len(opened) < 3 else 0))
+            return clock[-1]
+
+    clock = [0.0]
+    source._clock = Sleeping()
+    times = []
+    with pytest.raises(SourceError, match="sends no more pictures"):
+        for frame in source:
+            times.append(frame.pts_seconds)
+    source.close()
+    assert len(opened) == 3 and len(times) > 3
+    assert times == sorted(set(times))
