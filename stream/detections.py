@@ -52,6 +52,9 @@ def from_supervision(
         if not full:
             raise ValueError("detections without masks do not tell the picture's size: give it")
         picture_size = full[0].shape[0], full[0].shape[1]
+    for one in full or ():
+        if one.shape != tuple(picture_size):
+            raise ValueError(f"a mask of {one.shape} does not fit a picture of {picture_size}")
     labels = np.zeros(count, np.int64)
     if detections.class_id is not None:
         labels = np.asarray(detections.class_id, np.int64)

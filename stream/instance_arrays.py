@@ -64,6 +64,30 @@ def amended(found: Instances) -> dict[str, object]:
     return changed
 
 
+def joinable(several: Sequence[Instances]) -> tuple[Sequence[Instances], tuple[str, ...]]:
+    """Those of them that hold anything, or the first where none does, and the names for all.
+
+    Names of records grow while they are read, so that some may know more of the same.
+
+    Raises:
+        ValueError: they cannot be joined, or not without giving some another class's name.
+    """
+    names = max((tuple(one.class_names) for one in several), key=len)
+    holding = [one for one in several if len(one)] or several[:1]
+    if any(tuple(one.class_names) != names[: len(one.class_names)] for one in holding):
+        raise ValueError(
+            "instances of different class names are not joined, since labels index into these"
+        )
+    cells = {one.masks.shape[1:] for one in holding}
+    if len(cells) > 1:
+        told = " and ".join(f"{rows}x{columns}" for rows, columns in sorted(cells))
+        raise ValueError(
+            f"masks of {told} cells are not joined; Instances.from_full_masks makes one kind of "
+            "both"
+        )
+    return holding, names
+
+
 def _converted(name: str, given: object, dtype: type[np.generic]) -> Array:
     try:
         array: Array = np.asarray(given)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stream import rle
 from stream.instance import Instance, same
-from stream.instance_arrays import amended
+from stream.instance_arrays import amended, joinable
 from stream.outlines import Ring, flags, pixel_masks, tight
 from stream.roi import Window, paste_mask
 from stream.types import Floats, Integers, Whole
@@ -332,8 +332,11 @@ class Instances:
 
         Args:
             others: found by the same model; `unsure` of theirs is left out.
+
+        Raises:
+            ValueError: they have other class names, or masks of another number of cells.
         """
-        every = (self, *others)
+        every, names = joinable((self, *others))
         scores = np.concatenate([one.scores for one in every])
         best = np.argsort(-scores, kind="stable")
         reach = [one.mask_boxes for one in every if one.mask_boxes is not None]
@@ -343,6 +346,7 @@ class Instances:
             scores=scores[best],
             labels=np.concatenate([one.labels for one in every])[best],
             masks=np.concatenate([one.masks for one in every])[best],
+            class_names=names,
             track_ids=None,
             mask_boxes=np.concatenate([one.paste_boxes for one in every])[best] if reach else None,
             unsure=None,

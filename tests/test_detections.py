@@ -68,3 +68,12 @@ def test_without_the_library_a_sentence_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "supervision", None)
     with pytest.raises(UsageError, match="pip install supervision"):
         three().to_supervision()
+
+
+def test_masks_of_another_size_than_the_picture_are_refused():
+    pytest.importorskip("supervision")
+    made = Instances.from_full_masks(
+        np.ones((1, 30, 40), np.bool_), class_names=("a",), picture_size=(30, 40)
+    ).to_supervision()
+    with pytest.raises(ValueError, match=r"\(30, 40\) does not fit a picture of \(10, 10\)"):
+        Instances.from_supervision(made, picture_size=(10, 10))

@@ -96,3 +96,18 @@ def test_a_tuple_picks_as_a_list_does_and_one_boolean_nothing():
     for one in (True, False, np.True_):
         with pytest.raises(IndexError, match="one boolean picks nothing"):
             WANTED[one]
+
+
+def test_what_is_joined_keeps_its_names_and_its_masks():
+    nobody = Instances.empty(WANTED.class_names, WANTED.picture_size)
+    for one in (nobody.joined([WANTED]), WANTED.joined([nobody, nobody])):
+        assert one == replace(WANTED, track_ids=None)
+    assert len(nobody.joined([nobody])) == 0
+    assert WANTED.joined([WANTED]).names == ["car", "car", "person", "person"]
+    more = replace(WANTED, class_names=("car", "person", "dog"), labels=[2, 1])
+    for one in (WANTED.joined([more]), more.joined([WANTED])):
+        assert sorted(one.names) == ["car", "dog", "person", "person"]
+    with pytest.raises(ValueError, match="different class names"):
+        WANTED.joined([replace(WANTED, class_names=("person", "car"))])
+    with pytest.raises(ValueError, match="masks of 8x8 and 28x28 cells"):
+        WANTED.joined([replace(WANTED, masks=np.ones((2, 28, 28)))])
