@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
+import sys
+from functools import cache
 
 from stream.errors import SourceError
 from stream.srt import MISSING, hide_passphrase, tool_command
@@ -14,7 +17,8 @@ _ENDING_SECONDS = 2.0
 class Relay:
     """A process that hands what an SRT address sends on to a UDP port of this machine.
 
-    It connects again by itself when the source comes back.
+    It connects again by itself when the source comes back. On Linux it ends with the thread that
+    made it: left behind by a process that was killed, it would keep the source for itself for ever.
 
     Args:
         address: srt://host:port[?mode=…&passphrase=…].
@@ -31,7 +35,7 @@ class Relay:
         self.address = f"udp://127.0.0.1:{port}"
         """Where FFmpeg reads what comes."""
         self._process = subprocess.Popen(
-            [*command, "-autoreconnect:yes", address, self.address],
+            [*_ending_with_us(), *command, "-autoreconnect:yes", address, self.address],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -46,6 +50,23 @@ class Relay:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+@cache
+def _ending_with_us() -> tuple[str, ...]:
+    """What a command begins with that is to end with the thread that starts it; () without."""
+    tool = shutil.which("setpriv") if sys.platform == "linux" else None
+    if tool is None:
+        return ()
+    start = (tool, "--pdeathsig", "TERM")
+    known = subprocess.run(
+        [*start, "true"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    return start if not known.returncode else ()
 
 
 def _free_port() -> int:
