@@ -200,7 +200,11 @@ def process(
     named = [str(one) for one in _several(records)]
     for one in named:
         check_records(one)
-    plan = plan_of(target, [*_several(output), *named], track, options)
+    wanted = [*_several(output), *named]
+    for place, one in enumerate(map(str, wanted)):
+        if one in map(str, wanted[:place]):
+            raise UsageError(f"two results would be written to {one}; give each a name of its own")
+    plan = plan_of(target, wanted, track, options)
     if masks is not None:
         rest: dict[str, object] = {**options}
         picture, files = grouped(PictureOptions, rest), grouped(OutputOptions, rest)

@@ -76,19 +76,33 @@ def grouped(group: type[Group], given: dict[str, object]) -> Group:
     for name, leaf in leaves(group).items():
         value = given.pop(name, None)
         if value is not None:
-            values[name] = read(leaf, _plain(value), name)
+            values[name] = read(leaf, plain(value), name)
     return build(group, values)
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """A value as a configuration file would hold it."""
     if isinstance(value, Path | Fraction):
         return str(value) if isinstance(value, Path) else float(value)
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     return value
+
+
+def style_of(given: Mapping[str, object]) -> dict[str, object]:
+    """What `draw` is asked for, read as `process` reads it; None is what holds otherwise.
+
+    Raises:
+        UsageError: a value is of another kind or out of its range; one sentence with its name.
+    """
+    known = leaves(PictureOptions)
+    return {
+        name: read(known[name], plain(value), name) if name in known else value
+        for name, value in given.items()
+        if value is not None
+    }
 
 
 def plan_of(

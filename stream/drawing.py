@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.asked import style_of
 from stream.compositing import Painter, Style
+from stream.errors import UsageError
 from stream.frame import Frame
 from stream.groups import unknown
 from stream.instances import Instances
@@ -60,7 +62,9 @@ def draw(
     for name in style:
         if name not in known:
             raise unknown("style", name, known)
-    painter = Painter(look, Style(**style), timing=False)
+    if not isinstance(look, str):
+        raise UsageError(f"the look is a text such as 'fill+contour', not {look!r}")
+    painter = Painter(look, Style(**style_of(style)), timing=False)  # type: ignore[arg-type]
     picture = picture_from_bgr(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8))
     frame = Frame(picture, 0, 0, Fraction(1), instances=instances)
     painter.paint(frame)

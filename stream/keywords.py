@@ -96,7 +96,7 @@ class StyleKeywords(TypedDict, total=False):
     label: str
     label_size: float
     colours: str
-    palette: tuple[str, ...] | None
+    palette: Sequence[str] | None
     mask_threshold: float | None
     feather: float | None
     refine: bool | None

@@ -356,6 +356,13 @@ def test_a_threshold_stays_a_share_whoever_sets_it(bright):
     assert bright.threshold < 1
 
 
+def test_two_results_have_two_names(bright, tmp_path):
+    one = tmp_path / "a.mp4"
+    with pytest.raises(UsageError, match=r"two results would be written to .*a\.mp4"):
+        stream.process(pictures(), [one, str(one)], segmenter=bright)
+    assert not one.exists()
+
+
 def test_what_is_over_is_let_go_of_at_once(bright, tmp_path, monkeypatch):
     """A decoder and an encoder have threads of their own, which end when nobody holds them."""
     film = make_clip(tmp_path / "in.mp4", frames=6)

@@ -84,3 +84,22 @@ def test_unknown_looks_and_styles_are_refused_with_what_there_is():
         draw(RGB, somebody(), colour="red")
     with pytest.raises(UsageError, match="no style 'zzz'; there are opacity, "):
         draw(RGB, somebody(), zzz="red")
+
+
+def test_styles_are_read_as_those_of_process_are():
+    found = people(astronaut(RGB.shape[1], RGB.shape[0]), (20, 20, 90, 150))
+    wanted = draw(RGB, found, look="fill", palette=("FF0000",), opacity=0.5)
+    for palette in (["FF0000"], "ff0000", ["ff0000"]):
+        given = draw(RGB, found, look="fill", palette=palette, opacity=np.float32(0.5))
+        np.testing.assert_array_equal(given, wanted)
+    usual = draw(RGB, found)
+    nothing = {name: None for name in ("opacity", "palette", "label", "background", "select")}
+    np.testing.assert_array_equal(draw(RGB, found, **nothing), usual)
+    for wrong, words in (
+        ({"opacity": "much"}, "opacity: it is a number"),
+        ({"palette": [1]}, "palette: it is a list of texts"),
+        ({"background": RGB}, "background"),
+        ({"look": None}, "the look is a text"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            draw(RGB, found, **wrong)

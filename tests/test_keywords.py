@@ -64,7 +64,11 @@ def test_keywords_are_the_options(told: type, groups: list[type]) -> None:
 
 
 def test_the_keywords_of_draw_are_the_fields_of_a_style() -> None:
-    assert get_type_hints(keywords.StyleKeywords) == get_type_hints(Style)
+    told, wanted = (
+        {name: kinds(hint) for name, hint in get_type_hints(one).items()}
+        for one in (keywords.StyleKeywords, Style)
+    )
+    assert told == wanted
 
 
 def test_help_and_notebooks_are_told_of_every_keyword() -> None:
