@@ -6,9 +6,11 @@ import contextlib
 import itertools
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from stream.errors import SinkError, UsageError
+from stream.leftovers import mark, remove_dead, unmark
 
 # What a file name may be long in bytes where the system does not say.
 _LONGEST_NAME = 255
@@ -97,19 +99,29 @@ def create_beside(path: Path) -> tuple[Path, int]:
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     flags |= getattr(os, "O_CLOEXEC", 0)
-    for number in itertools.count(1):
-        mark = ".partial" if number == 1 else f".partial-{number}"
-        beside = path.with_name(shortened(path.parent, path.stem, mark + path.suffix))
+    for number, beside in enumerate(_names_beside(path), start=1):
         try:
             file = os.open(beside, flags, 0o666)
         except FileExistsError:
             if number == _ATTEMPTS:
                 raise
             continue
+        mark(file)
         with contextlib.suppress(OSError):
             beside.chmod(stat.S_IMODE(path.stat().st_mode))
         return beside, file
     raise AssertionError
+
+
+def remove_left_beside(path: Path) -> None:
+    """Removes what runs that were killed have left of a file, which is whole now."""
+    remove_dead(itertools.takewhile(os.path.lexists, _names_beside(path)))
+
+
+def _names_beside(path: Path) -> Iterator[Path]:
+    for number in itertools.count(1):
+        rest = ".partial" if number == 1 else f".partial-{number}"
+        yield path.with_name(shortened(path.parent, path.stem, rest + path.suffix))
 
 
 def shortened(folder: Path, stem: str, rest: str) -> str:
@@ -154,12 +166,14 @@ def write_whole(path: Path, data: bytes, *, overwrite: bool) -> None:
             left = memoryview(data)
             while left:
                 left = left[os.write(file, left) :]
+            unmark(file)
         finally:
             os.close(file)
         if overwrite:
             beside.replace(target)
         else:
             put_in_place(beside, target)
+        remove_left_beside(target)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise

@@ -10,7 +10,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stream.errors import SinkError, UsageError
-from stream.files import check_replaceable, create_beside, identity, same_file, target_of
+from stream.files import (
+    check_replaceable,
+    create_beside,
+    identity,
+    remove_left_beside,
+    same_file,
+    target_of,
+)
+from stream.leftovers import unmark
 
 # How often what was written is pushed to the disk itself, in seconds: what a pulled plug costs at
 # most, besides the fragment being written.
@@ -148,6 +156,8 @@ class Destination:
             if self._regular:
                 os.fsync(self._file)
                 self._look_for_name()
+                if self.working != self._target:
+                    unmark(self._file)
         except OSError as error:
             self.error = self.error or error
             raise
@@ -155,6 +165,8 @@ class Destination:
             os.close(self._file)
         if self.working != self._target:
             self.working.replace(self._target)
+        if self._regular:
+            remove_left_beside(self._target)
 
     def abandon(self, *, keep: bool = True) -> None:
         """Lets go of the file; removes it where nothing whole is in it, or not to be kept."""
