@@ -93,9 +93,9 @@ class ModelOptions:
     )
     views: int | None = option(
         None,
-        "Look at each picture so many times, 1 to 6: larger, smaller and mirrored, larger and "
-        "mirrored, smaller, as it is, that mirrored, and join what is found: better masks and "
-        "fewer mistakes; 2 take three times as long, 4 six times, 6 eight times.",
+        "Look at each picture so many times, 1 to 6: larger, smaller and mirrored, smaller still, "
+        "larger and mirrored, smaller, as it is, and join what is found: better masks and fewer "
+        "mistakes; 2 or 3 take three times as long, 4 five times, 6 seven times.",
         said="2 for photos with the bundled model, 1 for all else",
         metavar="N",
         low=1,

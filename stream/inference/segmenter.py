@@ -107,9 +107,9 @@ class Segmenter:
             picture_size: width and height of the pictures that will come; see `expect`.
             yields: on a CPU under Linux, let all other threads of the machine go first, as where
                 several pictures are shown meanwhile; an answer takes longer where they are busy.
-            views: how often each picture is looked at: larger, smaller and mirrored, larger and
-                mirrored, smaller, as it is, that mirrored. What is found is joined: better masks
-                and fewer mistakes; 2 take three times as long, 4 six times, 6 eight times.
+            views: how often each picture is looked at: larger, smaller and mirrored, smaller
+                still, larger and mirrored, smaller, as it is. What is found is joined: better masks
+                and fewer mistakes; 2 or 3 take three times as long, 4 five times, 6 seven times.
             input_size: the shorter side of what the model sees, in pixels; None for its own.
                 Larger finds what is small or far, and takes longer.
 

@@ -7,9 +7,9 @@ pictures of COCO and the 178 others of `val`, precision and recall of boxes at 0
 
     1 view     0.425   0.873   0.86   0.69
     2 views    0.481   0.880   0.88   0.78
-    3 views    0.490   0.877   0.87   0.76
-    4 views    0.492   0.880   0.87   0.76
-    6 views    0.484   0.884   0.90   0.73
+    3 views    0.486   0.883   0.88   0.77
+    4 views    0.492   0.882   0.89   0.75
+    6 views    0.492   0.885   0.90   0.73
 
 Boxes are joined as in Solovyev et al., "Weighted boxes fusion", 2021, one of each view.
 """
@@ -61,23 +61,27 @@ class View:
     mirrored: bool
 
 
-_AS_IT_IS, _LARGER, _SMALLER = Fraction(1), Fraction(5, 3), Fraction(5, 6)
+_AS_IT_IS, _LARGER, _SMALLER, _SMALLEST = map(Fraction, ("1", "5/3", "5/6", "2/3"))
 _ALONE = (View(_AS_IT_IS, False), View(_AS_IT_IS, True))
 """Where a model takes its pictures at one size, or one look is enough."""
 VIEWS = (
     View(_LARGER, False),
     View(_SMALLER, True),
+    View(_SMALLEST, False),
     View(_LARGER, True),
     View(_SMALLER, False),
-    *_ALONE,
+    View(_AS_IT_IS, False),
 )
 """In the order in which they are taken, where there are several. A larger and a smaller one say
-more than the size between them does, mirrored or not."""
+more than the size between them does, mirrored or not, and what fills a picture is seen best where
+it is small, which costs little."""
 
 
 LEAST_SIDE, LONGEST_SIDE = 192, 2048
 """Of an input's shorter side, in pixels. With less the bundled model has too few places to choose
 from in a narrow picture, or in its smaller view."""
+_LEAST_OF_VIEWS = 160
+"""Likewise of a smaller view's: with less it is no smaller than this, or than the model's own."""
 
 
 def at_size(side: int | None, resize: Resize, *, any_size: bool) -> Resize:
@@ -132,7 +136,13 @@ def views(count: int, resize: Resize, *, any_size: bool) -> tuple[tuple[Resize, 
             "they are, and mirrored"
         )
     taken = _ALONE if fixed or count == 1 else VIEWS
-    return tuple((resize.scaled(one.scale), one.mirrored) for one in taken[:count])
+    return tuple((resize.scaled(_scale(one, resize)), one.mirrored) for one in taken[:count])
+
+
+def _scale(view: View, resize: Resize) -> Fraction:
+    if view.scale >= 1:
+        return view.scale
+    return max(view.scale, min(_AS_IT_IS, Fraction(_LEAST_OF_VIEWS, resize.shorter_side)))
 
 
 def first_view(resize: Resize, count: int, side: int | None) -> Resize:

@@ -186,9 +186,14 @@ def test_sides_stay_multiples_and_one_view_is_the_models_own() -> None:
     assert views(1, policy, any_size=True) == ((policy, False),)
     told = views(6, policy, any_size=True)
     sides = [(one.shortest, one.longest, turned) for one, turned in told]
-    larger, smaller = (640, 1056), (320, 512)
-    assert sides[:4] == [(*larger, False), (*smaller, True), (*larger, True), (*smaller, False)]
-    assert told[4:] == ((policy, False), (policy, True))
+    larger, smaller, smallest = (640, 1056), (320, 512), (256, 416)
+    assert sides[:2] == [(*larger, False), (*smaller, True)]
+    assert sides[2:5] == [(*smallest, False), (*larger, True), (*smaller, False)]
+    assert told[5:] == ((policy, False),)
+    # Smaller ones are not so small that there are too few places to choose from.
+    for side, least in ((192, 160), (160, 160), (128, 128), (256, 160)):
+        own = Resize("shortest_edge", shortest=side, longest=626, multiple_of=32)
+        assert min(one.shortest for one, _ in views(6, own, any_size=True)) == least
     # One size is looked at as it is, and mirrored.
     assert views(2, policy, any_size=False) == ((policy, False), (policy, True))
     for count in (0, 7, -1):
@@ -266,7 +271,7 @@ def test_each_size_has_a_session_of_its_own_from_the_start(
     clip = make_clip(tmp_path / "clip.mp4", size=(128, 64), frames=4)
     stream.process(clip, tmp_path / "out.mp4", model=model, provider="cpu", views=4)
     widths = [one.get("width") for one in opened]
-    assert sorted(set(widths)) == [320, 672]
+    assert sorted(set(widths)) == [256, 320, 672]
 
 
 def test_a_loaded_segmenter_takes_the_views_of_a_call(tmp_path: Path) -> None:
