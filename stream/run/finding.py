@@ -9,7 +9,7 @@ import cv2
 
 from stream import tracking
 from stream.frame import VideoInfo
-from stream.inference.catalogue import is_bundled
+from stream.inference.catalogue import find, is_bundled
 from stream.options import ModelOptions, TrackingOptions
 from stream.run.about import Told
 from stream.run.guard import records_of
@@ -59,9 +59,18 @@ def load_segmenter(
         throughput=not live,
         picture_size=None if info is None or info.pictures else (info.width, info.height),
         yields=yields,
-        views=options.views or 1,
+        views=_views(options, info),
         input_size=options.input_size,
     )
+
+
+def _views(options: ModelOptions, info: VideoInfo | None) -> int:
+    """How often each picture is looked at, where nothing is asked: photos by the bundled model."""
+    if options.views is not None:
+        return options.views
+    if info is None or not info.pictures:
+        return 1
+    return _OF_PHOTOS if all(map(is_bundled, find(options.model).files.values())) else 1
 
 
 def make_finder(segmenter: Segmenter, followed: TrackingOptions, info: VideoInfo) -> Finder:
@@ -138,9 +147,9 @@ def find_by(
         segmenter = load_segmenter(plan.model, live=info.live, info=info)
     elif not info.pictures:
         segmenter.expect(info.width, info.height)
-    if info.pictures and plan.model.views is None and is_bundled(segmenter.path):
+    elif plan.model.views is None:
         segmenter = segmenter.sharing()
-        segmenter.views = _OF_PHOTOS
+        segmenter.views = _views(plan.model, info)
     with nullcontext() if turns is None else turns.opening():
         return segmenter, _scheduled(plan, info, segmenter, turns)
 
