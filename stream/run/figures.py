@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from stream.frame import Frame
+from stream.frame import Frame, Passthrough
 from stream.instances import Instances
 from stream.run.known import Taken
 from stream.timing import Clock
@@ -70,6 +70,10 @@ class Job:
                 self._figures.out(self.frame)
             if last:
                 self._figures.settled(self, self._fate)
+
+
+Work = Job | Passthrough
+"""What travels between the threads of a run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,8 @@ from stream.frame import Passthrough
 from stream.instances import Instances
 from stream.motion.flow import Grey
 from stream.motion.propagator import Propagator
-from stream.run.figures import Fate, Job
+from stream.run.figures import Fate, Job, Work
 from stream.run.room import MOST_HELD, bytes_of
-from stream.run.schedule import Work
 from stream.run.unsure import anybody, doubting
 from stream.timing import timed
 

@@ -13,8 +13,8 @@ from stream.frame import Frame
 from stream.instances import Instances
 from stream.motion.flow import Grey, small_grey
 from stream.motion.propagator import Propagator, is_cut
-from stream.run.figures import Job
-from stream.run.schedule import Ahead, Answer, Finder, InferencePool, Schedule, Work
+from stream.run.figures import Job, Work
+from stream.run.schedule import Ahead, Answer, Finder, InferencePool, Schedule
 from stream.run.unsure import BETWEEN, anybody, doubting, looked_at
 from stream.timing import timed
 

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from stream.frame import Frame
-from stream.run.figures import Job
+from stream.run.figures import Job, Work
 from stream.run.kept import Kept, KeptLostError, mark_of
-from stream.run.schedule import EachFrame, Finder, Schedule, Work
+from stream.run.schedule import EachFrame, Finder, Schedule
 from stream.timing import timed
 
 _AHEAD = 3

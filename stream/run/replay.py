@@ -18,8 +18,8 @@ from stream.options import CutOptions, ModelOptions
 from stream.records import open_records
 from stream.records.entries import Entry
 from stream.records.objects import Objects, classes_in
-from stream.run.figures import Counts, Job
-from stream.run.schedule import Schedule, Work
+from stream.run.figures import Counts, Job, Work
+from stream.run.schedule import Schedule
 from stream.run.unsure import BETWEEN
 from stream.timing import timed
 

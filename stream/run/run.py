@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from stream.frame import Frame, VideoInfo
 from stream.queues import Cancelled, Queue, WhenFull
 from stream.run.branch import Branch
-from stream.run.figures import Counts, Fate, Figures, Job, Outcome
+from stream.run.figures import Counts, Fate, Figures, Job, Outcome, Work
 from stream.run.fit import info_of
 from stream.run.notices import Notices
 from stream.run.output import Output
 from stream.run.panel import PanelFigures
 from stream.run.policy import OFFLINE, Policy
-from stream.run.schedule import Schedule, Work
+from stream.run.schedule import Schedule
 from stream.sources.base import Source
 from stream.timing import Clock
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from stream.errors import StreamError
-from stream.frame import Passthrough
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
 from stream.instances import Instances
 from stream.motion.flow import Grey
 from stream.motion.scenes import Scenes, small_of
 from stream.run import unsure
-from stream.run.figures import Counts, Job
+from stream.run.bridge import Bridge
+from stream.run.figures import Counts, Job, Work
 from stream.run.room import MOST_HELD, bytes_of
 from stream.timing import timed
 from stream.tracking.appearance import with_colours
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     import av
 
     from stream.inference.gatherer import Gatherer
-
-Work = Job | Passthrough
-"""What travels between the threads of a run."""
 
 
 class Detector(Protocol):
@@ -292,6 +289,7 @@ class Ahead:
     def __init__(self, finder: Finder) -> None:
         self._finder = finder
         self._held: deque[_Held] = deque()
+        self._bridge = Bridge()
 
     def put(self, job: Job, future: Future[Answer]) -> Iterator[Work]:
         """Takes an inferred frame, once its inference is done; gives those that are ready now.
@@ -317,7 +315,7 @@ class Ahead:
     def put_after(self, item: Work) -> Iterator[Work]:
         """Takes what keeps its place behind the frames before it."""
         if not self._held:
-            yield item
+            yield from self._bridge.put_after(item)
             return
         self._held[-1].after.append(item)
         while self._held and self._ready():
@@ -327,6 +325,7 @@ class Ahead:
         """Gives all that is held: nothing follows."""
         while self._held:
             yield from self._release()
+        yield from self._bridge.flush()
 
     def _ready(self) -> bool:
         first, last = self._held[0].job.frame, self._held[-1].job.frame
@@ -342,8 +341,14 @@ class Ahead:
         following = [(one.job.frame.pts_seconds, one.candidates) for one in self._held]
         with timed(frame.stages, "postprocess"):
             frame.instances = self._finder.follow(held.candidates, frame.pts_seconds, following)
-        yield held.job
-        yield from held.after
+        # Photos have nothing to do with each other, and who is followed by nobody has no number.
+        if self._finder.tracker is None:
+            yield held.job
+            yield from held.after
+            return
+        yield from self._bridge.put(held.job, held.candidates.scene)
+        for item in held.after:
+            yield from self._bridge.put_after(item)
 
 
 class EachFrame(Schedule):
