@@ -10,6 +10,13 @@ TICKS = Fraction(1, 90_000)
 LARGEST_STEP = 5.0
 """Seconds. A source whose clock jumps further than this, or back, has been set anew."""
 
+_AHEAD = 1.5
+"""Seconds that a picture may come too soon, and as much more as those before it came late: then a
+source makes up for it. One that is damaged claims any time, and the next is back at its own."""
+
+_OFF = 0.2
+"""Seconds that a picture must be off the line for another clock to be tried."""
+
 
 class Timeline:
     """Carries a source's own timestamps on to one line that never runs back.
@@ -23,6 +30,8 @@ class Timeline:
         self._shift: Fraction | None = None
         self._last: int | None = None
         self._last_wall = 0.0
+        self._late = 0.0
+        self._before: Fraction | None = None
 
     @property
     def shift(self) -> Fraction | None:
@@ -41,7 +50,7 @@ class Timeline:
 
     def reconnected(self) -> None:
         """Says that what comes next was stamped by a new clock."""
-        self._shift = None
+        self._shift = self._before = None
 
     def place(self, pts: int | None, time_base: Fraction | None, wall: float) -> int:
         """The tick of a picture.
@@ -61,9 +70,20 @@ class Timeline:
                 self._shift = expected * TICKS - own
             tick = round((own + self._shift) / TICKS)
             step = float((tick - (self._last or 0)) * TICKS) - passed
-            if self._last is not None and (tick <= self._last - 1 or abs(step) > LARGEST_STEP):
-                self._shift = expected * TICKS - own
-                tick = expected
+            if self._before is not None and self._last is not None and abs(step) > _OFF:
+                # One damaged time is no new clock: the next picture has the one before.
+                old = round((own + self._before) / TICKS)
+                old_step = float((old - self._last) * TICKS) - passed
+                if old > self._last and abs(old_step) < _OFF / 2:
+                    self._shift, self._before = self._before, self._shift
+                    tick, step = old, old_step
+            soon = min(LARGEST_STEP, _AHEAD + self._late)
+            if self._last is not None and (
+                tick <= self._last - 1 or not -LARGEST_STEP <= step <= soon
+            ):
+                self._shift, self._before = expected * TICKS - own, self._shift
+                tick, step = expected, self._late
+            self._late = min(LARGEST_STEP, max(0.0, self._late - step))
         if self._last is not None:
             tick = max(tick, self._last + 1)
         self._last, self._last_wall = tick, wall
