@@ -171,6 +171,8 @@ def suited(
             f"the segmenter is a stream.Segmenter, not {segmenter!r}: stream.Segmenter.load makes "
             "one"
         )
+    if plan.source.options.replay.from_records is not None:
+        raise UsageError("from_records paints without the model; leave out segmenter")
     for name in ("model", "provider"):
         if given.get(name) is not None:
             raise UsageError(

@@ -356,6 +356,26 @@ def test_a_threshold_stays_a_share_whoever_sets_it(bright):
     assert bright.threshold < 1
 
 
+def test_what_a_segmenter_is_loaded_with_is_checked_in_a_sentence(bright, tmp_path):
+    for given, words in (
+        ({"views": "2"}, "1 to 6 views, not '2'"),
+        ({"views": None}, "1 to 6 views, not None"),
+        ({"input_size": "512"}, "pixels, not '512'"),
+        ({"input_size": 512.5}, "pixels, not 512.5"),
+        ({"threads": "2"}, "at least 1, not '2'"),
+        ({"threads": 1.5}, "at least 1, not 1.5"),
+        ({"provider": None}, "there is no provider 'None'"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            stream.Segmenter.load(bright.path, **given)
+    own = bright.sharing()
+    for name in ("views", "input_size"):
+        with pytest.raises(UsageError, match="not 'x'"):
+            setattr(own, name, "x")
+    with pytest.raises(UsageError, match="leave out segmenter"):
+        stream.open(pictures(), from_records=tmp_path / "a.ndjson", segmenter=bright)
+
+
 def test_two_results_have_two_names(bright, tmp_path):
     one = tmp_path / "a.mp4"
     with pytest.raises(UsageError, match=r"two results would be written to .*a\.mp4"):

@@ -76,7 +76,7 @@ def check_name(provider: str) -> ProviderName:
     for name in names:
         if name == provider:
             return name
-    raise unknown("provider", provider, names)
+    raise unknown("provider", str(provider), names)
 
 
 def runtime() -> Runtime:

@@ -119,8 +119,8 @@ class Segmenter:
             UsageError: an unknown provider or class, a threshold out of range, or more views or
                 another input size than the model can have.
         """
-        if threads is not None and threads < 1:
-            raise UsageError(f"the number of threads must be at least 1, not {threads}")
+        if threads is not None and (not isinstance(threads, int | np.integer) or threads < 1):
+            raise UsageError(f"the number of threads must be at least 1, not {threads!r}")
         session = open_session(
             find(model),
             check_name(provider),

@@ -97,9 +97,9 @@ def at_size(side: int | None, resize: Resize, *, any_size: bool) -> Resize:
     """
     if side is None:
         return resize
-    if not LEAST_SIDE <= side <= LONGEST_SIDE:
+    if not isinstance(side, int | np.integer) or not LEAST_SIDE <= side <= LONGEST_SIDE:
         raise UsageError(
-            f"an input's shorter side has {LEAST_SIDE} to {LONGEST_SIDE} pixels, not {side}"
+            f"an input's shorter side has {LEAST_SIDE} to {LONGEST_SIDE} pixels, not {side!r}"
         )
     if resize.mode == "native":
         raise UsageError(
@@ -127,8 +127,8 @@ def views(count: int, resize: Resize, *, any_size: bool) -> tuple[tuple[Resize, 
     Raises:
         UsageError: there are not so many.
     """
-    if not 1 <= count <= len(VIEWS):
-        raise UsageError(f"a picture has 1 to {len(VIEWS)} views, not {count}")
+    if not isinstance(count, int | np.integer) or not 1 <= count <= len(VIEWS):
+        raise UsageError(f"a picture has 1 to {len(VIEWS)} views, not {count!r}")
     fixed = not any_size or resize.mode == "native"
     if fixed and count > 2:
         raise UsageError(
