@@ -21,6 +21,9 @@ from stream.tracking.base import Tracker
 CLIP = str(Path(stream.__file__).parent / "assets" / "demo.mp4")
 
 CODE = """
+from fractions import Fraction
+
+from stream.frame import VideoInfo
 from stream.compositing.layer import Layer
 from stream.sinks.base import Sink
 from stream.sources.base import Source
@@ -65,6 +68,18 @@ class Lost(Source):
         pass
 
 
+class Empty(Lost):
+    @classmethod
+    def accepts(cls, target):
+        return target == "empty"
+
+    @classmethod
+    def from_target(cls, target, options):
+        made = cls()
+        made.info = VideoInfo("empty", 64, 48, "yuv420p", Fraction(1, 25))
+        return made
+
+
 class Silent(Tracker):
     def update(self, candidates, seconds, threshold, following=()):
         return None
@@ -80,6 +95,7 @@ confused = unsound_plugin:Confused
 twoline = unsound_broken:Any
 [stream.sources]
 lost = unsound_plugin:Lost
+empty = unsound_plugin:Empty
 [stream.tracking.trackers]
 silent = unsound_plugin:Silent
 """
@@ -130,6 +146,14 @@ def test_a_tracker_that_gives_nothing_is_named():
     with (
         stream.open(CLIP, limit=2, track="silent") as video,
         pytest.raises(StreamError, match="the tracker Silent gave NoneType"),
+    ):
+        list(video)
+
+
+def test_a_source_that_yields_nothing_is_named():
+    with (
+        stream.open("empty", track=False) as video,
+        pytest.raises(StreamError, match="the source Empty gave NoneType"),
     ):
         list(video)
 

@@ -23,7 +23,7 @@ from stream.run.output import Output
 from stream.run.panel import PanelFigures
 from stream.run.policy import OFFLINE, Policy
 from stream.run.schedule import Schedule
-from stream.sources.base import Source
+from stream.sources.base import Source, delivered
 from stream.timing import Clock
 
 if TYPE_CHECKING:
@@ -309,7 +309,7 @@ class Run:
     def _read(self) -> None:
         """Takes everything from the source as it comes."""
         try:
-            for item in self.source:
+            for item in delivered(self.source):
                 if self._stopping.is_set():
                     break
                 if isinstance(item, Frame):

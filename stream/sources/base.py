@@ -11,7 +11,8 @@ from typing import ClassVar, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.frame import Item, VideoInfo
+from stream.errors import StreamError
+from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.options import InputOptions
 
 Target: TypeAlias = str | Path | int | Sequence[str | Path] | Iterable[NDArray[np.uint8]]
@@ -90,3 +91,18 @@ class Source(ABC):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def delivered(source: Source) -> Iterator[Item]:
+    """What a source yields.
+
+    Raises:
+        StreamError: it is nothing that a run could hand on; a source may be somebody else's.
+    """
+    for item in source:
+        if not isinstance(item, (Frame, Passthrough)):
+            raise StreamError(
+                f"the source {type(source).__name__} gave {type(item).__name__}, where frames and "
+                "packets are handed on"
+            )
+        yield item
