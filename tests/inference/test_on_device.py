@@ -233,13 +233,15 @@ def test_all_views_of_a_few_films_have_their_parameters_ready(
         made.append(told)
         return parameters(*told)  # type: ignore[arg-type]
 
-    path = tiny_models.bright(tmp_path / "b.onnx", 100, tiny_models.metadata(SHAPES))
+    large = replace(SHAPES, shortest=8 * SHAPES.shortest, longest=8 * SHAPES.longest)
+    path = tiny_models.bright(tmp_path / "b.onnx", 100, tiny_models.metadata(large))
     there = Segmenter("tiny", open_on(find(path), stand_in()), views=6)
     monkeypatch.setattr(on_device, "parameters", watched)
     for _ in range(3):
         for width in (320, 400, 480, 640):
             there.preprocess(av.VideoFrame(width, 320, "yuv420p"))
-    assert len(made) == 4 * 3
+    assert len({resize for resize, _ in there._views}) == 4
+    assert len(made) == 4 * 4
 
 
 def test_live_runs_have_one_under_way(tmp_path: Path, chosen: Route) -> None:
