@@ -104,7 +104,7 @@ class Bridge:
                 for told in missed:
                     share = (told.seconds - one.seconds) / (last.seconds - one.seconds)
                     between = _between(one.instances, before, last.instances, place, share)
-                    told.job.frame.instances = _with(told.instances, between)
+                    told.job.frame.instances = beside(told.instances, between)
                 break
 
 
@@ -134,20 +134,20 @@ def _between(
     )
 
 
-def _with(found: Instances, one: Instances) -> Instances:
-    """A frame's instances with one more, best first."""
+def beside(found: Instances, others: Instances) -> Instances:
+    """A frame's instances with others that have identities, best first."""
     if not len(found):
-        return replace(one, unsure=found.unsure)
-    if found.track_ids is None or one.track_ids is None:
+        return replace(others, unsure=found.unsure)
+    if not len(others) or found.track_ids is None or others.track_ids is None:
         return found
-    scores = np.concatenate([found.scores, one.scores])
+    scores = np.concatenate([found.scores, others.scores])
     best = np.argsort(-scores, kind="stable")
     return replace(
         found,
-        boxes=np.concatenate([found.boxes, one.boxes])[best],
+        boxes=np.concatenate([found.boxes, others.boxes])[best],
         scores=scores[best],
-        labels=np.concatenate([found.labels, one.labels])[best],
-        masks=np.concatenate([found.masks, one.masks])[best],
-        track_ids=np.concatenate([found.track_ids, one.track_ids])[best],
-        mask_boxes=np.concatenate([found.paste_boxes, one.paste_boxes])[best],
+        labels=np.concatenate([found.labels, others.labels])[best],
+        masks=np.concatenate([found.masks, others.masks])[best],
+        track_ids=np.concatenate([found.track_ids, others.track_ids])[best],
+        mask_boxes=np.concatenate([found.paste_boxes, others.paste_boxes])[best],
     )
