@@ -280,6 +280,8 @@ def test_nodes_that_run_elsewhere_are_named() -> None:
 
 def test_onnx_runtime_says_where_nodes_run(model: Path) -> None:
     handle = session.create(route("cpu"), str(model), 1, "the model")
+    if not hasattr(handle, "get_provider_graph_assignment_info"):
+        pytest.skip("ONNX Runtime before 1.24 does not")
     parts = handle.get_provider_graph_assignment_info()
     assert {part.ep_name for part in parts} <= {"CPUExecutionProvider"}
 
