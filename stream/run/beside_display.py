@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from functools import partial
 
 from stream.frame import Frame
 from stream.inference.preprocess import Prepared
@@ -17,7 +16,6 @@ from stream.run.companions import Companions
 from stream.run.figures import Counts, Job, Work
 from stream.run.held import Held
 from stream.run.intervals import Intervals
-from stream.run.lasting import Lasting
 from stream.run.losses import Losses
 from stream.run.schedule import Finder, Schedule
 from stream.run.turns import Turns
@@ -106,7 +104,7 @@ class BesideDisplay(Schedule):
         self._wanted: Callable[[], bool] = lambda: True
         self._turn = (Turns(now=now) if turns is None else turns).join()
         self._pool = ThreadPoolExecutor(1, "stream-infer")
-        self._propagator, self._lasting = Propagator(), Lasting()
+        self._propagator = Propagator()
         self._kept_up, self._fine_after = 0, _FINE_AFTER
         self._waits = True
         self._under_way: _Inference | None = None
@@ -332,8 +330,6 @@ class BesideDisplay(Schedule):
         frame.stages.update(inference.stages)
         if inference.finder is not self._finder:
             return  # of a model that is no longer asked for
-        moved = partial(self._propagator.propagate_to, inference.grey)
-        found = self._lasting(found, inference.job.frame.pts_seconds, moved)
         self._key, self._found = inference.job, found
         self._propagator.set_key(inference.grey, found)
         if self._holds:

@@ -267,28 +267,6 @@ def test_what_was_found_is_followed_and_identities_are_carried_along():
         assert job.frame.instances.track_ids.tolist() == [7]
 
 
-class Missed(Tracker):
-    """Shows one object with a number, but not at one inference."""
-
-    def __init__(self, at):
-        self.at, self.count = at, 0
-
-    def update(self, candidates, seconds, threshold):
-        self.count += 1
-        there = candidates.with_tracks(np.array([7]))
-        return there.select([]) if self.count == self.at else there
-
-
-def test_who_is_missed_by_one_inference_stays_where_motion_takes_him():
-    with Stage(tracker=Missed(at=3)) as stage:
-        # An answer takes three frames, so that sightings are a tenth of a second apart.
-        jobs = [stage.step(answered=index > 0 and index % 3 == 0) for index in range(20)]
-        assert stage.schedule.inferences == 6
-        found = [stage.overlap(job) for job in jobs[4:]]
-        assert np.mean(found) > 0.8
-        assert {tuple(job.frame.instances.track_ids.tolist()) for job in jobs[4:]} == {(7,)}
-
-
 def test_inference_rests_where_the_display_cannot_keep_up():
     with Stage() as stage:
         schedule = stage.schedule
