@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stream.instances import Instances
 from stream.run.figures import Job, Work
-from stream.run.room import MOST_HELD, bytes_of
+from stream.run.room import MOST_HELD, bytes_waiting
 from stream.tracking.base import ROUNDING
 
 GAP = 0.15
@@ -79,9 +79,7 @@ class Bridge:
     def _ready(self) -> bool:
         if self._held[-1].seconds - self._held[0].seconds >= GAP - ROUNDING:
             return True
-        carried = (item for one in self._held for item in one.after if isinstance(item, Job))
-        waiting = [one.job for one in self._held] + list(carried)
-        return sum(bytes_of(job.frame.image) for job in waiting) > MOST_HELD // 2
+        return bytes_waiting(self._held) > MOST_HELD // 2
 
     def _release(self) -> Iterator[Work]:
         told = self._held.popleft()
@@ -90,11 +88,11 @@ class Bridge:
 
     def _fill(self) -> None:
         """Shows whoever is back in the frames in which he was missed."""
-        last = self._held[-1]
+        last, *earlier = reversed(self._held)
         ids = last.instances.track_ids
         for place, identity in enumerate([] if ids is None else ids.tolist()):
             missed: list[_Told] = []
-            for one in list(self._held)[-2::-1]:
+            for one in earlier:
                 if one.scene != last.scene or last.seconds - one.seconds > GAP + ROUNDING:
                     break
                 before = _place(one.instances, identity)
@@ -104,7 +102,7 @@ class Bridge:
                 for told in missed:
                     share = (told.seconds - one.seconds) / (last.seconds - one.seconds)
                     between = _between(one.instances, before, last.instances, place, share)
-                    told.job.frame.instances = beside(told.instances, between)
+                    told.job.frame.instances = _with(told.instances, between)
                 break
 
 
@@ -134,20 +132,20 @@ def _between(
     )
 
 
-def beside(found: Instances, others: Instances) -> Instances:
-    """A frame's instances with others that have identities, best first."""
+def _with(found: Instances, one: Instances) -> Instances:
+    """A frame's instances with one more that has an identity, best first."""
     if not len(found):
-        return replace(others, unsure=found.unsure)
-    if not len(others) or found.track_ids is None or others.track_ids is None:
+        return replace(one, unsure=found.unsure)
+    if found.track_ids is None or one.track_ids is None:
         return found
-    scores = np.concatenate([found.scores, others.scores])
+    scores = np.concatenate([found.scores, one.scores])
     best = np.argsort(-scores, kind="stable")
     return replace(
         found,
-        boxes=np.concatenate([found.boxes, others.boxes])[best],
+        boxes=np.concatenate([found.boxes, one.boxes])[best],
         scores=scores[best],
-        labels=np.concatenate([found.labels, others.labels])[best],
-        masks=np.concatenate([found.masks, others.masks])[best],
-        track_ids=np.concatenate([found.track_ids, others.track_ids])[best],
-        mask_boxes=np.concatenate([found.paste_boxes, others.paste_boxes])[best],
+        labels=np.concatenate([found.labels, one.labels])[best],
+        masks=np.concatenate([found.masks, one.masks])[best],
+        track_ids=np.concatenate([found.track_ids, one.track_ids])[best],
+        mask_boxes=np.concatenate([found.paste_boxes, one.paste_boxes])[best],
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from stream.run.figures import Job, Work
 
 if TYPE_CHECKING:
     import av
@@ -14,3 +17,16 @@ MOST_HELD = 80_000_000
 def bytes_of(picture: av.VideoFrame) -> int:
     """How much memory a picture takes."""
     return sum(plane.buffer_size for plane in picture.planes)
+
+
+class Waiting(Protocol):
+    """A frame that waits, and what came after it."""
+
+    job: Job
+    after: list[Work]
+
+
+def bytes_waiting(held: Iterable[Waiting]) -> int:
+    """How much memory the pictures of frames take that wait, with those between them."""
+    jobs = (item for one in held for item in (one.job, *one.after) if isinstance(item, Job))
+    return sum(bytes_of(job.frame.image) for job in jobs)

@@ -19,7 +19,7 @@ from stream.motion.scenes import Scenes, small_of
 from stream.run import unsure
 from stream.run.bridge import Bridge
 from stream.run.figures import Counts, Job, Work
-from stream.run.room import MOST_HELD, bytes_of
+from stream.run.room import MOST_HELD, bytes_waiting
 from stream.timing import timed
 from stream.tracking.appearance import with_colours
 from stream.tracking.base import Tracker
@@ -331,9 +331,7 @@ class Ahead:
         first, last = self._held[0].job.frame, self._held[-1].job.frame
         if not 0 <= last.pts_seconds - first.pts_seconds < self._finder.lookahead - _ROUNDING:
             return True
-        carried = (item for one in self._held for item in one.after if isinstance(item, Job))
-        waiting = [one.job for one in self._held] + list(carried)
-        return sum(bytes_of(job.frame.image) for job in waiting) > MOST_HELD
+        return bytes_waiting(self._held) > MOST_HELD
 
     def _release(self) -> Iterator[Work]:
         held = self._held.popleft()
