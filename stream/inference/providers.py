@@ -234,7 +234,13 @@ def _webgpu() -> Route:
     # It takes one device, and chooses the graphics processor itself.
     device, *_ = _plugin_devices(webgpu.PACKAGE, "graphics processors")
     return Route(
-        "webgpu", "WebGPU", str(device.ep_name), webgpu.OPTIONS, devices=(device,), sized=True
+        "webgpu",
+        "WebGPU",
+        str(device.ep_name),
+        webgpu.OPTIONS,
+        devices=(device,),
+        sized=True,
+        explain=webgpu.failure,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from stream.inference.nvidia import Obstacle, failure
 from stream.inference.onnx_runtime import Device
 
 ProviderName = Literal["auto", "cpu", "cuda", "tensorrt", "openvino", "webgpu"]
@@ -47,6 +48,7 @@ class Route:
         plans: whether it plans a convolution anew whenever another shape comes than the last one,
             which takes longer than computing it: then shapes are kept the same.
         batches: whether it may gain by several pictures at once: TensorRT would build for minutes.
+        explain: what of its own words means what, and what to do.
         sized: whether it takes more of a model whose input's size is known.
         compiles: its release, where it compiles models and what it compiled can be kept as a file
             that stands for the model; else "".
@@ -69,6 +71,7 @@ class Route:
     batches: bool = False
     compiles: str = ""
     sized: bool = False
+    explain: Callable[[str], Obstacle] = failure
 
     @property
     def by_size(self) -> bool:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from stream.cpu import available_cores
 from stream.errors import ModelError, ProviderError
-from stream.inference import webgpu
 from stream.inference.assignment import elsewhere
 from stream.inference.canvases import Canvases
 from stream.inference.catalogue import Entry, open_model
@@ -28,7 +27,6 @@ from stream.inference.converter import converter, obstacle
 from stream.inference.fixed_regions import with_fixed_regions
 from stream.inference.kept_compiled import through_compiled
 from stream.inference.kept_graph import through_kept
-from stream.inference.nvidia import failure
 from stream.inference.on_device import DeviceInput
 from stream.inference.onnx_runtime import InferenceSession, TensorInfo
 from stream.inference.providers import (
@@ -367,8 +365,7 @@ def _explain(chosen: Route, sentence: str = "") -> None:
     """Raises the cause of a provider's failure, if its library or its card is the cause."""
     cause, advice = loading_problem(chosen)
     if not cause:
-        told = webgpu.failure if chosen.name == "webgpu" else failure
-        cause, advice = told(sentence)
+        cause, advice = chosen.explain(sentence)
     if cause:
         raise UnavailableError(cause, advice)
 
