@@ -24,7 +24,7 @@ LABELS = {END_TO_END: "with waiting in queues"}
 each other is no delay of anything."""
 
 _LATELY, _ENOUGH = 2.0, 0.5
-"""Seconds that a rate is taken over, at most and at least."""
+"""Seconds that a rate is taken over, where frames come more often than that, and at least."""
 
 _SMALLEST = 1e-7
 _RATIO = 1.01
@@ -132,7 +132,8 @@ class Clock:
         now = self._now()
         with self._lock:
             self._out.append(now)
-            while len(self._out) > 2 and now - self._out[0] > _LATELY:
+            # One that is older stays, or a burst after a pause would be all that is known.
+            while len(self._out) > 2 and now - self._out[1] > _LATELY:
                 self._out.popleft()
 
     def recent(self) -> dict[str, float]:

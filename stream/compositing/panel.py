@@ -162,6 +162,8 @@ def _in_one_line(figures: _Lines) -> Iterator[str]:
         yield f"{_INFERENCE} {inference}\t{rate} fps"
         yield f"{inference}\t{rate} fps"
     if inference is not None:
+        if rate is None:
+            yield f"{_INFERENCE} {inference}"
         yield inference
     elif rate is not None:
         yield f"{rate} fps"

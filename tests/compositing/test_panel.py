@@ -147,6 +147,7 @@ def test_in_smaller_pictures_it_is_one_line_with_inference_time_and_rate():
     assert lines_of((340, 256), LONG) == ["Inference time: 12.3 ms\t30.0 fps"]
     assert lines_of((176, 144), LONG) == ["12.3 ms\t30.0 fps"]
     assert lines_of((176, 144), LONG[1:]) == ["30.0 fps"]
+    assert lines_of((340, 256), LONG[:1]) == ["Inference time: 12.3 ms"]
 
 
 def test_a_note_stays_where_figures_give_way():
