@@ -17,6 +17,7 @@ from stream.compositing.planes import Planes, encoding_of, layout, writable_plan
 from stream.compositing.soft import Soft, shaped, whole
 from stream.compositing.specks import has_specks, without_specks
 from stream.compositing.squares import Rimmed, rimmed
+from stream.compositing.stacking import hide, in_front, stacked
 from stream.compositing.style import Style
 from stream.instances import Instances
 from stream.pixels import paintable
@@ -111,7 +112,7 @@ class Canvas:
     """One frame that is being painted.
 
     Attributes:
-        instances: what is painted, best first, which is on top where they overlap.
+        instances: what is painted, best first.
         style: how.
         figures: lines of the timing panel; a tab stands between a name and its value.
         notes: lines that a source wants shown.
@@ -181,6 +182,8 @@ class Canvas:
         self._masks, self._boxes = instances.masks, instances.paste_boxes
         self._pasted: dict[tuple[int, bool], Pasted | None] = {}
         self._specks: bool | None = None
+        self._order: list[int] | None = None
+        self._copied = 0
         self._mattes: dict[Edge, Matte] = {}
         self._edges = Edges() if edges is None else edges
         self._asked = self._care(True)
@@ -344,6 +347,42 @@ class Canvas:
         mask, box = self._masks[index], self._boxes[index]
         inside = without_specks(pasted.inside, pasted.window, mask, box, self.threshold)
         return Pasted(pasted.window, inside)
+
+    @property
+    def order(self) -> list[int]:
+        """The places of the instances, what is farthest behind first."""
+        if self._order is None:
+            self._order = stacked(self.instances, self.threshold)
+        return self._order
+
+    def seen(self, index: int, *, tidy: bool = False) -> Pasted | None:
+        """Nearly `pasted`, without what is in front of it; None where no pixel is its.
+
+        Args:
+            index: of the instance.
+            tidy: whether it is to be as `tidied`.
+        """
+        found = self.tidied(index) if tidy else self.pasted(index, exactly=False)
+        others = [] if found is None else in_front(self.order, index, self._boxes)
+        if found is None or not others:
+            return found
+        inside = found.inside.copy()
+        for other in others:
+            front = self._kept(other)
+            if front is not None:
+                hide(inside, found.window, front.inside, front.window)
+        return Pasted(found.window, inside)
+
+    def _kept(self, index: int) -> Pasted | None:
+        """Nearly `pasted`, to be used for the whole frame; None also where that is too much."""
+        if self._copied > _MOST:
+            return None
+        pasted = self.pasted(index, exactly=False)
+        if pasted is not None and (index, False) not in self._pasted and not self.memory.kept:
+            pasted = Pasted(pasted.window, pasted.inside.copy())
+            self._copied += pasted.inside.size
+            self._pasted[index, False] = pasted
+        return pasted
 
     def identity(self, index: int) -> int:
         """The number that an instance's colour goes by, from 1 on."""

@@ -53,7 +53,7 @@ class Tint(Layer):
         return _side([self], size) // 2
 
     def paint(self, canvas: Canvas) -> None:
-        """Blends the colour of each object, the best score last, on top."""
+        """Blends the colour of each object where nothing is in front of it."""
         tint(canvas, [self])
 
 
@@ -80,8 +80,8 @@ def tint(canvas: Canvas, layers: Sequence[Tint]) -> None:
     strength = _profile(tuple(layers), canvas.size)
     tidy = any(layer.tidy for layer in layers)
     thin = _THIN + 2 * (canvas.margin - strength.side // 2)
-    for index in reversed(range(len(canvas.instances))):
-        found = canvas.tidied(index) if tidy else canvas.pasted(index, exactly=False)
+    for index in canvas.order:
+        found = canvas.seen(index, tidy=tidy)
         if found is None:
             continue
         planes = canvas.planes  # Not before: a picture without objects is not copied.

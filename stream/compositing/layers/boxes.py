@@ -26,11 +26,11 @@ class Boxes(Layer):
     pastes: ClassVar[bool] = False
 
     def paint(self, canvas: Canvas) -> None:
-        """Draws lines inside the boxes' edges, the best score's last, on top."""
+        """Draws lines inside the boxes' edges, those of what is in front last."""
         width = line_width(canvas.size, self.style.contour_width)
         if not width:
             return
-        for index in reversed(range(len(canvas.instances))):
+        for index in canvas.order:
             box = canvas.instances.boxes[index].tolist()
             if not all(math.isfinite(edge) for edge in box) or box[2] <= box[0] or box[3] <= box[1]:
                 continue

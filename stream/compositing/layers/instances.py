@@ -19,7 +19,7 @@ _FULL_RANGE = 2
 
 
 class Instances(Layer):
-    """Each object in its own colour on black, with hard edges, the best score on top.
+    """Each object in its own colour on black, with hard edges; see `stacked` for which is in front.
 
     With `style.identities`, a 16-bit grey picture in which a pixel's value is its object's number,
     0 where there is none.
@@ -53,7 +53,7 @@ class Instances(Layer):
         planes = canvas.planes
         for samples, code in zip(planes.samples, planes.encoding.codes(BLACK), strict=False):
             samples.fill(code)
-        for index in reversed(range(len(canvas.instances))):
+        for index in canvas.order:
             found = canvas.pasted(index)
             if found is None:
                 continue
@@ -72,7 +72,7 @@ class Instances(Layer):
         picture.color_range = _FULL_RANGE
         values = plane_view(picture.planes[0], 16)
         values.fill(0)
-        for index in reversed(range(len(canvas.instances))):
+        for index in canvas.order:
             found = canvas.pasted(index)
             if found is None:
                 continue

@@ -18,8 +18,8 @@ def test_each_object_has_its_flat_colour_on_black(pixels):
     encoding = encoding_of(picture)
     first, second = instances.full_masks()
     luma = samples(picture)[0]
-    assert (luma[first] == encoding.codes(PALETTE[4])[0]).all()
-    assert (luma[second & ~first] == encoding.codes(PALETTE[1])[0]).all()
+    assert (luma[first & ~second] == encoding.codes(PALETTE[4])[0]).all()
+    assert (luma[second] == encoding.codes(PALETTE[1])[0]).all()
     assert (luma[~first & ~second] == encoding.codes((0, 0, 0))[0]).all()
 
 
@@ -41,7 +41,7 @@ def test_identities_are_the_values_of_a_16_bit_picture(pixels):
     assert one.image.format.name == "gray16le" and one.image.pts == 7
     (values,) = samples(one.image)
     first, second = found.full_masks()
-    expected = np.where(first, 300, np.where(second, 41, 0))
+    expected = np.where(second, 41, np.where(first, 300, 0))
     assert np.array_equal(values, expected)
 
 

@@ -1,0 +1,79 @@
+"""Which of a frame's objects is in front where their masks overlap."""
+
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from stream.compositing import Painter, Style
+from stream.compositing.palette import PALETTE
+from stream.compositing.planes import encoding_of
+from stream.compositing.stacking import stacked
+from tests.compositing.pictures import astronaut, frame, people, samples
+
+MAN, BALL, SEAM = (40, 10, 140, 150), (70, 60, 110, 100), (85, 75, 95, 85)
+BESIDE = (100, 20, 190, 150)
+
+
+def order(*boxes, tracks=None):
+    found = people(astronaut(), *boxes, tracks=tracks)
+    return [boxes[index] for index in stacked(found, found.mask_threshold)]
+
+
+def test_what_lies_within_something_larger_is_in_front_whatever_scores_and_numbers_say():
+    for boxes in permutations((MAN, BALL, SEAM)):
+        for tracks in (None, *permutations((1, 2, 3))):
+            assert order(*boxes, tracks=tracks) == [MAN, BALL, SEAM]
+
+
+def test_of_others_who_was_there_first_is_in_front_and_no_score_changes_that():
+    for boxes, tracks in (((MAN, BESIDE), [4, 7]), ((BESIDE, MAN), [7, 4])):
+        assert order(*boxes, tracks=tracks) == [BESIDE, MAN]
+
+
+def test_where_nothing_is_followed_the_surer_one_is_in_front():
+    assert order(MAN, BESIDE) == [BESIDE, MAN]
+    assert order(BESIDE, MAN) == [MAN, BESIDE]
+
+
+def test_two_of_about_one_size_keep_their_places_while_their_sizes_tremble():
+    other = (41, 12, 140, 150)
+    for width in range(90, 111):
+        trembling = (40, 10, 40 + width, 150)
+        assert order(other, trembling, tracks=[2, 1]) == [other, trembling]
+
+
+def test_a_mask_decides_and_not_its_box():
+    """Who stands in the corner that a mask leaves out is not before it."""
+    found = people(astronaut(), MAN, BALL, tracks=[1, 2])
+    masks = found.masks.copy()
+    masks[0] = 0
+    masks[0, :, : masks.shape[2] // 5] = 1
+    assert stacked(replace(found, masks=masks), found.mask_threshold) == [1, 0]
+
+
+def test_boxes_of_any_values_have_an_order():
+    for box in ((0, 0, 0, 0), (-3e38, -3e38, 3e38, 3e38), (np.nan, 0, np.inf, 9)):
+        assert sorted(order(MAN, box, BALL), key=str) == sorted((MAN, box, BALL), key=str)
+
+
+@pytest.mark.parametrize("look", ["fill", "overlay"])
+def test_what_is_in_front_has_its_own_colour_and_not_a_mixture(look):
+    alone, together = astronaut(), astronaut()
+    painter = Painter(look, Style(label="none"))
+    whole = np.ones((28, 28), np.float32)
+    painter.paint(frame(alone, people(alone, BALL, mask=whole, tracks=[2])))
+    painter.paint(frame(together, people(together, MAN, BALL, mask=whole, tracks=[1, 2])))
+    inner = np.s_[64:96, 74:106]
+    assert np.array_equal(samples(alone)[0][inner], samples(together)[0][inner])
+    around = np.s_[20:50, 50:130]  # the man is painted all the same
+    assert not np.array_equal(samples(alone)[0][around], samples(together)[0][around])
+
+
+def test_what_lies_within_something_larger_is_not_lost_in_flat_colours():
+    picture = astronaut()
+    found = people(picture, MAN, BALL, tracks=[1, 2])
+    Painter("instances").paint(frame(picture, found))
+    luma = samples(picture)[0]
+    assert (luma[found.full_masks()[1]] == encoding_of(picture).codes(PALETTE[1])[0]).all()
