@@ -82,9 +82,27 @@ class Clip:
         return [self.start + round(index * step) for index in range(self.frames)]
 
 
+_MADE: dict[str, bytes] = {}
+"""Clips that were made in this process, by what they are made of: sound takes long to encode."""
+
+# Kinds of files that are more than one file.
+_MADE_ANEW = {".m3u8", ".mpd"}
+
+
 def make_clip(path: Path, clip: Clip | None = None, **changes: Any) -> Path:
     """Writes a clip of one picture stream and what else `Clip` says; returns its path."""
     clip = clip or Clip(**changes)
+    name = f"{path.suffix} {clip}"
+    if name in _MADE:
+        path.write_bytes(_MADE[name])
+        return path
+    _make(path, clip)
+    if path.suffix not in _MADE_ANEW:
+        _MADE[name] = path.read_bytes()
+    return path
+
+
+def _make(path: Path, clip: Clip) -> None:
     with av.open(str(path), "w", format=clip.container, container_options=clip.muxer) as container:
         container.metadata.update(clip.metadata)
         video = _add_video(container, clip) if clip.codec else None
@@ -114,7 +132,6 @@ def make_clip(path: Path, clip: Clip | None = None, **changes: Any) -> Path:
             container.mux(sound.encode(None))
         if video is not None:
             container.mux(video.encode(None))
-    return path
 
 
 def _add_video(container: Any, clip: Clip) -> Any:

@@ -1,14 +1,14 @@
 """The model that ships, on a real person."""
 
 import numpy as np
-from skimage import data
 
 from stream import Segmenter
 from stream.inference import catalogue
+from tests import photos
 
 
 def test_a_portrait_is_cut_out():
-    rgb = data.astronaut()
+    rgb = photos.astronaut()
     found = Segmenter.load("default", provider="auto")(rgb)
     best = found.select(np.array([0]))
     assert best.names == ["person"]
@@ -22,7 +22,7 @@ def test_a_portrait_is_cut_out():
 
 def test_no_phantom_people():
     segmenter = Segmenter.load("default", classes=["person"])
-    for picture in (data.coffee(), data.chelsea(), data.rocket()):
+    for picture in (photos.coffee(), photos.cat(), photos.rocket()):
         assert len(segmenter(picture)) == 0
 
 

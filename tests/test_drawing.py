@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
-from skimage import data
 
 from stream.compositing.palette import PALETTE
 from stream.drawing import draw
 from stream.errors import UsageError
 from stream.instances import Instances
+from tests import photos
 from tests.compositing.pictures import astronaut, people
 
-RGB = np.ascontiguousarray(data.astronaut())
+RGB = np.ascontiguousarray(photos.astronaut())
 
 
 def somebody(**how):

@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import LOADED_BY_COLLECTING
 
 HEAVY = {"torch", "torchvision", "stream_models.network", "stream_export.blocks", "openvino",
-         "ray", "supervision", "h5py"}  # fmt: skip
+         "ray", "supervision", "h5py", "scipy", "skimage.io"}  # fmt: skip
 
 
 def test_collecting_loads_nothing_heavy(pytestconfig: pytest.Config) -> None:

@@ -4,6 +4,7 @@ import logging
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -87,13 +88,21 @@ def nothing(tmp_path):
 @pytest.fixture
 def clip(tmp_path):
     """A white square moving over grey, 24 pictures of 320 x 240, with a tone."""
+    path = tmp_path / "in.mp4"
+    path.write_bytes(_square_with_tone())
+    return path
+
+
+@cache
+def _square_with_tone() -> bytes:
     from fractions import Fraction
+    from io import BytesIO
 
     import av
     import numpy as np
 
-    path = tmp_path / "in.mp4"
-    with av.open(str(path), "w") as container:
+    made = BytesIO()
+    with av.open(made, "w", format="mp4") as container:
         video = container.add_stream("libx264", rate=24, options={"crf": "12"})
         video.width, video.height, video.pix_fmt = 320, 240, "yuv420p"
         sound = container.add_stream("aac", rate=48000, layout="mono")
@@ -110,4 +119,4 @@ def clip(tmp_path):
             samples.rate, samples.pts, samples.time_base = 48000, start, Fraction(1, 48000)
             container.mux(sound.encode(samples))
         container.mux(sound.encode(None))
-    return path
+    return made.getvalue()

@@ -3,11 +3,12 @@ import json
 import cv2
 import numpy as np
 import pytest
-from skimage import data
+
+from tests import photos
 
 
 def test_a_photo_becomes_a_picture_with_its_objects(stream, bright, tmp_path):
-    rgb = data.astronaut()
+    rgb = photos.astronaut()
     cv2.imwrite(str(tmp_path / "photo.png"), rgb[..., ::-1])
     result = stream("image", "photo.png", "-o", "out.png", "--model", bright, "--threshold", 0.1)
     assert result.code == 0, result.err
@@ -19,7 +20,7 @@ def test_a_photo_becomes_a_picture_with_its_objects(stream, bright, tmp_path):
 def test_a_folder_and_a_glob_of_photos(stream, nothing, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
-    for name, picture in {"a.png": data.coffee(), "b.png": data.chelsea()}.items():
+    for name, picture in {"a.png": photos.coffee(), "b.png": photos.cat()}.items():
         cv2.imwrite(str(folder / name), picture[..., ::-1])
     (folder / "c.png").write_text("not a picture")
     result = stream("image", "photos", "-o", "done", "--model", nothing)
@@ -50,7 +51,7 @@ def test_a_folder_and_a_glob_of_photos(stream, nothing, tmp_path):
     ],
 )
 def test_bad_input_gets_one_sentence(stream, nothing, tmp_path, arguments, word):
-    cv2.imwrite(str(tmp_path / "photo.png"), data.coffee())
+    cv2.imwrite(str(tmp_path / "photo.png"), photos.coffee())
     before = (tmp_path / "photo.png").read_bytes()
     result = stream("image", *arguments, "--model", nothing)
     assert result.code in (1, 2)
@@ -61,10 +62,10 @@ def test_bad_input_gets_one_sentence(stream, nothing, tmp_path, arguments, word)
 
 
 def test_without_an_output_the_photo_lies_beside_its_original(stream, nothing, tmp_path):
-    cv2.imwrite(str(tmp_path / "photo.png"), data.coffee()[..., ::-1])
+    cv2.imwrite(str(tmp_path / "photo.png"), photos.coffee()[..., ::-1])
     result = stream("image", "photo.png", "--model", nothing)
     assert result.code == 0, result.err
-    assert cv2.imread(str(tmp_path / "photo.stream.png")).shape == data.coffee().shape
+    assert cv2.imread(str(tmp_path / "photo.stream.png")).shape == photos.coffee().shape
     result = stream("image", "photo.png", "-o", "new.png/", "--model", nothing, "--skip-existing")
     assert result.code == 0 and (tmp_path / "new.png" / "photo.png").exists()
     again = stream("image", "photo.png", "-o", "new.png/", "--model", nothing, "--skip-existing")
@@ -72,7 +73,7 @@ def test_without_an_output_the_photo_lies_beside_its_original(stream, nothing, t
 
 
 def test_a_cutout_of_a_jpeg_has_transparency_and_is_a_png(stream, bright, tmp_path):
-    cv2.imwrite(str(tmp_path / "photo.jpg"), data.astronaut()[..., ::-1])
+    cv2.imwrite(str(tmp_path / "photo.jpg"), photos.astronaut()[..., ::-1])
     asked = ("--look", "cutout", "--model", bright, "--threshold", 0.1)
     result = stream("image", "photo.jpg", *asked)
     assert result.code == 0, result.err
@@ -84,7 +85,7 @@ def test_a_cutout_of_a_jpeg_has_transparency_and_is_a_png(stream, bright, tmp_pa
 
 
 def test_masks_are_written_beside_or_alone(stream, bright, tmp_path):
-    cv2.imwrite(str(tmp_path / "photo.jpg"), data.astronaut()[..., ::-1])
+    cv2.imwrite(str(tmp_path / "photo.jpg"), photos.astronaut()[..., ::-1])
     asked = ("--model", bright, "--threshold", 0.1)
     result = stream("image", "photo.jpg", "--masks", "masks", *asked)
     assert result.code == 0, result.err
@@ -92,7 +93,7 @@ def test_masks_are_written_beside_or_alone(stream, bright, tmp_path):
     values = cv2.imread(str(tmp_path / "masks" / "photo.png"), cv2.IMREAD_UNCHANGED)
     assert values.shape == (512, 512) and np.unique(values).tolist() == [0, 255]
     for ending in ("webp", "tif"):
-        cv2.imwrite(str(tmp_path / f"{ending}.{ending}"), data.astronaut()[..., ::-1])
+        cv2.imwrite(str(tmp_path / f"{ending}.{ending}"), photos.astronaut()[..., ::-1])
         result = stream("image", f"{ending}.{ending}", "--masks", "masks", *asked)
         assert result.code == 0, result.err
         assert (tmp_path / "masks" / f"{ending}.png").exists()
@@ -108,7 +109,7 @@ def test_masks_are_written_beside_or_alone(stream, bright, tmp_path):
 
 
 def test_crops_lie_beside_each_other(stream, bright, tmp_path):
-    cv2.imwrite(str(tmp_path / "photo.jpg"), data.astronaut()[..., ::-1])
+    cv2.imwrite(str(tmp_path / "photo.jpg"), photos.astronaut()[..., ::-1])
     result = stream(
         *("image", "photo.jpg", "-o", "out.png", "--look", "cutout", "--crop"),
         *("--model", bright, "--threshold", 0.1, "--select", "2"),
@@ -125,7 +126,7 @@ def test_files_of_objects_never_replace_those_of_another_photo(
 ):
     (tmp_path / "other").mkdir()
     for name in ("photo.jpg", other):
-        cv2.imwrite(str(tmp_path / name), data.astronaut()[..., ::-1])
+        cv2.imwrite(str(tmp_path / name), photos.astronaut()[..., ::-1])
     result = stream(
         *("image", "photo.jpg", other, "-o", "out/", "--overwrite", *how),
         *("--model", bright, "--threshold", 0.1),
@@ -153,12 +154,12 @@ def test_a_format_for_standard_output_is_refused_where_nothing_goes_there(stream
 
 def test_several_photos_may_be_numbered(stream, nothing, tmp_path):
     (tmp_path / "photos").mkdir()
-    for name, picture in {"a.png": data.coffee(), "b.jpg": data.chelsea()}.items():
+    for name, picture in {"a.png": photos.coffee(), "b.jpg": photos.cat()}.items():
         cv2.imwrite(str(tmp_path / "photos" / name), picture[..., ::-1])
     result = stream("image", "photos", "-o", "out/%03d.png", "--model", nothing)
     assert result.code == 0, result.err
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["000.png", "001.png"]
-    assert (cv2.imread(str(tmp_path / "out" / "000.png"))[..., ::-1] == data.coffee()).all()
+    assert (cv2.imread(str(tmp_path / "out" / "000.png"))[..., ::-1] == photos.coffee()).all()
     refused = stream("image", "photos", "-o", "out/%03d.png", "--skip-existing")
     assert refused.code == 2 and "--skip-existing goes by the inputs' names" in refused.err
 
@@ -174,7 +175,7 @@ def test_a_name_with_the_end_of_a_line_in_it_is_said_in_one_line(stream, command
 def test_what_is_refused_leaves_no_folder(stream, nothing, tmp_path, how):
     (tmp_path / "photos").mkdir()
     for name in ("a.png", "a.jpg"):
-        cv2.imwrite(str(tmp_path / "photos" / name), data.coffee()[:64, :64])
+        cv2.imwrite(str(tmp_path / "photos" / name), photos.coffee()[:64, :64])
     (tmp_path / "found.json").write_text("precious")
     refused = stream("image", "photos", *how, "--records", "found.json", "--model", nothing)
     assert refused.code in (1, 2), refused.err
@@ -211,7 +212,7 @@ def test_each_of_several_photos_is_as_it_is_alone(stream, bright, tmp_path):
 
 
 def test_photos_are_looked_at_twice_by_the_bundled_model_unless_asked(stream, bright, tmp_path):
-    cv2.imwrite(str(tmp_path / "photo.png"), data.astronaut()[..., ::-1])
+    cv2.imwrite(str(tmp_path / "photo.png"), photos.astronaut()[..., ::-1])
     found = {}
     for name, asked, looks in (
         ("usual", (), 2),
@@ -232,7 +233,7 @@ def test_photos_are_looked_at_twice_by_the_bundled_model_unless_asked(stream, br
 
 
 def test_several_sources_of_a_file_that_share_the_model_look_as_each_alone(stream, clip, tmp_path):
-    cv2.imwrite(str(tmp_path / "photo.png"), data.astronaut()[..., ::-1])
+    cv2.imwrite(str(tmp_path / "photo.png"), photos.astronaut()[..., ::-1])
     (tmp_path / "both.toml").write_text(
         '[run]\nreport = "r.json"\n'
         '[[source]]\ntarget = "photo.png"\n[[source.output]]\nto = "a.png"\n'

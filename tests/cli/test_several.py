@@ -10,6 +10,7 @@ import sys
 import time
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -97,7 +98,7 @@ def test_a_source_that_fails_is_said_and_the_others_go_on(stream, two, tmp_path)
 
 def seen(screen, condition, what):
     deadline = time.monotonic() + 60
-    while not condition(picture := screen.screenshot().astype(int)):
+    while not condition(picture := screen.screenshot()):
         assert time.monotonic() < deadline, what
         time.sleep(0.1)
     return picture
@@ -105,7 +106,13 @@ def seen(screen, condition, what):
 
 def share(picture, colour):
     """How much of the screen has a colour."""
-    return float((np.abs(picture - colour).max(axis=2) < 50).mean())
+    return float(of(picture, colour).mean())
+
+
+def of(picture, colour):
+    """Which parts of the screen have a colour, [H, W]."""
+    low, high = (np.clip(np.array(colour) + by, 0, 255) for by in (-49, 49))
+    return cv2.inRange(picture, low, high) > 0
 
 
 @pytest.mark.real_time
@@ -130,10 +137,7 @@ def test_a_window_shows_each_source_in_its_tile_and_one_enlarged(tmp_path):
                 return min(red, blue) > 0.005 and max(red, blue) < 2 * min(red, blue)
 
             picture = seen(screen, both, "not both sources are there")
-            where = [
-                np.nonzero(np.abs(picture - colour).max(axis=2) < 50)[1].mean()
-                for colour in (RED, BLUE)
-            ]
+            where = [np.nonzero(of(picture, colour))[1].mean() for colour in (RED, BLUE)]
             assert where[0] < where[1]  # in the order in which they were named
 
             def only(colour, other):
@@ -143,7 +147,7 @@ def test_a_window_shows_each_source_in_its_tile_and_one_enlarged(tmp_path):
             seen(screen, only(BLUE, RED), "the second one is not enlarged")
             screen.press("2")
             seen(screen, both, "it did not go back")
-            rows = np.nonzero(np.abs(picture - RED).max(axis=2) < 50)[0]
+            rows = np.nonzero(of(picture, RED))[0]
             screen.do(
                 "xdotool", "mousemove", str(int(where[0])), str(int(rows.mean())), "click", "1"
             )

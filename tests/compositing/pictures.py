@@ -7,10 +7,10 @@ from functools import cache
 
 import av
 import numpy as np
-from skimage import data
 
 from stream.frame import Frame
 from stream.instances import Instances
+from tests import photos
 
 FORMATS = (
     "yuv420p",
@@ -30,7 +30,7 @@ FORMATS = (
 
 @cache
 def portrait() -> np.ndarray:
-    return np.ascontiguousarray(data.astronaut())
+    return np.ascontiguousarray(photos.astronaut())
 
 
 def astronaut(width: int = 200, height: int = 160, pixels: str = "yuv420p") -> av.VideoFrame:

@@ -5,7 +5,6 @@ import av
 import numpy as np
 import pytest
 from av.video.frame import PictureType
-from skimage import data
 
 from stream.compositing import Layer, Painter, Style, timing_lines
 from stream.compositing.painter import expand
@@ -13,6 +12,7 @@ from stream.errors import UsageError
 from stream.instances import Instances
 from stream.pixels import plane_view
 from stream.references import Referencer
+from tests import photos
 from tests.compositing.pictures import FORMATS, astronaut, frame, people, same, samples
 
 LINES = timing_lines({"decode": 0.002, "infer": 0.0123, "encode": 0.1234}, 29.97, "CPU (int8)")
@@ -21,7 +21,7 @@ LINES = timing_lines({"decode": 0.002, "infer": 0.0123, "encode": 0.1234}, 29.97
 @pytest.fixture(scope="module")
 def clip():
     """H.264 with B-frames and several references: a photograph that the camera pans over."""
-    coffee = np.ascontiguousarray(data.coffee())
+    coffee = np.ascontiguousarray(photos.coffee())
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as out:
         stream = out.add_stream("libx264", rate=25, options={"preset": "medium", "crf": "20"})

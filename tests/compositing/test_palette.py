@@ -2,7 +2,6 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from skimage.color import deltaE_ciede2000, rgb2lab
 
 from stream.compositing.palette import (
     BLACK,
@@ -13,6 +12,10 @@ from stream.compositing.palette import (
     relative_luminance,
     text_colour,
 )
+from tests.export.lazily import lazily
+
+deltaE_ciede2000 = lazily("skimage.color", "deltaE_ciede2000")
+rgb2lab = lazily("skimage.color", "rgb2lab")
 
 # Machado, Oliveira and Fernandes 2009, severity 1.0, on linear light.
 SIMULATED = {

@@ -6,7 +6,6 @@ import av
 import cv2
 import numpy as np
 import pytest
-from skimage import data
 
 from stream.bench.edges import cut_out, likeness
 from stream.compositing import Painter, Style
@@ -14,6 +13,7 @@ from stream.compositing.planes import readable_planes
 from stream.compositing.refine import AREA, FINE, ROUGH, STEP, bilateral, regions
 from stream.instances import Instances
 from stream.pixels import picture_from_bgr
+from tests import photos
 from tests.compositing.pictures import FORMATS, astronaut, frame, people
 
 
@@ -57,7 +57,11 @@ def silhouettes(bgr, found, pixels="yuv420p"):
 def coin():
     """A coin of a real photograph, enlarged, and where it is: it is brighter than the cloth."""
     grey = cv2.resize(
-        data.coins()[150:230, 20:110], None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC
+        photos.photo("coins.png")[..., 0][150:230, 20:110],
+        None,
+        fx=4,
+        fy=4,
+        interpolation=cv2.INTER_CUBIC,
     )
     _, inside = cv2.threshold(
         cv2.GaussianBlur(grey, (0, 0), 2), 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU

@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import ndimage
 
 from stream.compositing import Painter, Style
 from stream.compositing.masks import paste
 from stream.compositing.specks import has_specks, without_specks
 from tests.compositing.pictures import astronaut, figure, frame, people, samples
+from tests.export.lazily import lazily
+
+ndimage = lazily("scipy.ndimage")
 
 BOX = np.array([20.3, 10.7, 300.2, 420.1], np.float32)
 

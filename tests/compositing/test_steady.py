@@ -5,10 +5,10 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-from skimage import data
 
 from stream.compositing.soft import EDGE, Soft, codes
 from stream.compositing.steady import Steady, SteadyTogether
+from tests import photos
 from tests.compositing.pictures import astronaut, figure, people, portrait
 
 SIZE = (240, 320)
@@ -25,7 +25,7 @@ def grey(noise=0.0, seed=0):
 
 def walking(box, index):
     """The astronaut's texture in the shape of somebody at a box, before another real picture."""
-    behind = cv2.cvtColor(data.coffee(), cv2.COLOR_RGB2GRAY)[: SIZE[0], : SIZE[1]]
+    behind = cv2.cvtColor(photos.coffee(), cv2.COLOR_RGB2GRAY)[: SIZE[0], : SIZE[1]]
     front = cv2.cvtColor(portrait(), cv2.COLOR_RGB2GRAY)[: SIZE[0], : SIZE[1]]
     front = np.roll(front, int(box[0]), axis=1)
     inside = soft(box).values >= EDGE

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage import data
 
+from tests import photos
 from tests.export.lazily import lazily
 
 torch = lazily("torch")
@@ -21,7 +21,7 @@ random = lazily("stream_export.converters.torchvision.model", "random")
 
 def pictures() -> list[NDArray[np.uint8]]:
     """Real photographs of different shapes, uint8 [H, W, 3] RGB."""
-    return [data.astronaut(), data.chelsea(), data.coffee(), data.rocket()]
+    return [photos.astronaut(), photos.cat(), photos.coffee(), photos.rocket()]
 
 
 def shaped(
@@ -37,7 +37,7 @@ def spread(model: Any, *, short: int = 192, long: int = 256, background: float =
     # Few enough to be quick, enough for every step to have something to do.
     model.rpn._pre_nms_top_n["testing"] = model.rpn._post_nms_top_n["testing"] = 150
     model.roi_heads.detections_per_img = 20
-    planes = torch.from_numpy(data.astronaut()).permute(2, 0, 1).contiguous() / 255
+    planes = torch.from_numpy(photos.astronaut()).permute(2, 0, 1).contiguous() / 255
     hooks = [
         module.register_forward_pre_hook(_take_statistics)
         for module in model.modules()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from skimage.transform import resize as skimage_resize
 
 from stream.inference.contract import Resize
 from stream.inference.postprocess import Raw, to_instances
 from tests.export.lazily import lazily
 
+skimage_resize = lazily("skimage.transform", "resize")
 torch = lazily("torch")
 Tensor = lazily("torch", "Tensor")
 nn = lazily("torch.nn")
@@ -25,6 +27,12 @@ MatterportConfig = lazily("stream_export.converters.matterport.form", "Matterpor
 MatterportForm = lazily("stream_export.converters.matterport.form", "MatterportForm")
 
 Array = NDArray[np.float32]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def operators() -> None:
+    """`torch.ops.stream` has what these say, whichever tests came before."""
+    importlib.import_module("stream_export.blocks.tensorflow_ops")
 
 
 def crop_and_resize(maps: Array, box: list[float], size: int) -> Array:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from skimage import data
 from typer.testing import CliRunner
 
 from stream.errors import ModelError, SourceError, UsageError
@@ -25,6 +24,7 @@ from stream_export.tools.agreement import (
     picture_files,
     read_pictures,
 )
+from tests import photos
 from tests.export.lazily import lazily
 
 onnx = lazily("onnx")
@@ -106,7 +106,7 @@ def test_pictures_are_thinned_evenly_and_must_be_there(tmp_path):
     import cv2
 
     for number in range(10):
-        cv2.imwrite(str(tmp_path / f"{number}.png"), data.chelsea()[:8, :8])
+        cv2.imwrite(str(tmp_path / f"{number}.png"), photos.cat()[:8, :8])
     assert [file.stem for file in picture_files(tmp_path, 5)] == ["0", "2", "4", "6", "8"]
     (tmp_path / "0.png").write_bytes(b"no picture")
     with pytest.raises(SourceError, match="cannot be read"):
@@ -218,7 +218,7 @@ def test_what_was_there_survives_a_failed_write(tmp_path):
 
 
 def test_halving_and_quantising_move_an_answer_by_what_they_round():
-    picture = np.asarray(data.astronaut()[:32, :32])
+    picture = np.asarray(photos.astronaut()[:32, :32])
     expected = _score(_tiny(), picture)
     assert _score(half_model(_tiny()), picture) == pytest.approx(expected, rel=2e-3)
     quantised = quantize_model(_tiny(), [picture], exclude=())
@@ -229,7 +229,7 @@ def test_halving_and_quantising_move_an_answer_by_what_they_round():
 def test_what_was_rounded_fails_only_by_limits_that_are_given(tmp_path):
     import cv2
 
-    picture = np.asarray(data.astronaut()[:32, :32])
+    picture = np.asarray(photos.astronaut()[:32, :32])
     (tmp_path / "pictures").mkdir()
     cv2.imwrite(str(tmp_path / "pictures" / "it.png"), picture[..., ::-1])
     exact = _tiny()
@@ -322,7 +322,7 @@ def test_pictures_with_nothing_in_them_coarsen_no_mask(averaged):
 
 
 def test_symmetric_activations_have_no_zero_point():
-    picture = np.asarray(data.astronaut()[:32, :32])
+    picture = np.asarray(photos.astronaut()[:32, :32])
     model = quantize_model(_tiny(), [picture], exclude=(), symmetric=True)
     stored = {item.name: numpy_helper.to_array(item) for item in model.graph.initializer}
     points = [
@@ -368,7 +368,7 @@ def test_what_is_missing_or_cannot_be_read_is_told():
 def test_the_speed_table_holds_every_engine_or_the_reason(tmp_path):
     path = tmp_path / "tiny.onnx"
     save_model(_tiny(), path)
-    rows = {row.engine: row for row in speed.speed_table(path, data.astronaut(), rounds=1)}
+    rows = {row.engine: row for row in speed.speed_table(path, photos.astronaut(), rounds=1)}
     assert rows["CPU provider, float32"].seconds
     assert rows["CPU provider, int8"].instances == 1
     for row in rows.values():
@@ -378,8 +378,8 @@ def test_the_speed_table_holds_every_engine_or_the_reason(tmp_path):
 
 def test_the_speed_table_calls_a_rounded_model_what_it_is(tmp_path):
     path = tmp_path / "tiny-int8.onnx"
-    save_model(quantize_model(_tiny(), [data.astronaut()], exclude=()), path)
-    engines = {row.engine for row in speed.speed_table(path, data.astronaut(), rounds=1)}
+    save_model(quantize_model(_tiny(), [photos.astronaut()], exclude=()), path)
+    engines = {row.engine for row in speed.speed_table(path, photos.astronaut(), rounds=1)}
     assert {"CPU provider, int8", "CUDA, int8"} <= engines
     assert not any("float32" in engine for engine in engines)
 

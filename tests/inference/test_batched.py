@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-import skimage.data
 from onnx import TensorProto, helper
 
 from stream.assets import demo_picture
@@ -18,7 +17,7 @@ from stream.inference.catalogue import find
 from stream.inference.contract import OUTPUTS, TENSOR_TYPES
 from stream.inference.fixed_regions import with_fixed_regions
 from stream.types import Array
-from tests import tiny_models
+from tests import photos, tiny_models
 from tests.inference.test_batch_axis import opened
 
 NAMES = [*OUTPUTS, "mask_boxes"]
@@ -27,7 +26,7 @@ NAMES = [*OUTPUTS, "mask_boxes"]
 def pictures(size: tuple[int, int] = (384, 256)) -> list[Array]:
     """Inputs with people, with nobody, with one in the middle, and with people in the dark."""
     people = cv2.resize(demo_picture(), size)
-    astronaut = cv2.resize(skimage.data.astronaut(), size)
+    astronaut = cv2.resize(photos.astronaut(), size)
     nobody = np.full_like(people, 128)
     return [one[None].copy() for one in (people, nobody, astronaut, people[:, ::-1] // 2)]
 

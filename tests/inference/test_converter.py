@@ -6,14 +6,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import skimage.data
 
 from stream.inference import converter
 from stream.inference.contract import Resize
 from stream.inference.preprocess import Preprocessor
 from stream.pixels import plane_view
+from tests import photos
 
-COFFEE = skimage.data.coffee()  # 400 x 600, strong colours
+COFFEE = photos.coffee()  # 400 x 600, strong colours
 LETTERBOX = Resize("letterbox", width=160, height=128, padding=114, interpolation="area")
 CENTRED = Resize("letterbox", width=96, height=128, padding=3, anchor="centre")
 EDGE = Resize("shortest_edge", shortest=100, longest=300, multiple_of=32)

@@ -143,9 +143,9 @@ def test_the_default_model_answers_the_same(tmp_path: Path) -> None:
     changed = tmp_path / "fixed.onnx"
     changed.write_bytes(fixed)
     assert read_onnx_file(changed).metadata
-    import skimage.data
+    from tests import photos
 
-    image = np.ascontiguousarray(skimage.data.astronaut()[None, :384])
+    image = np.ascontiguousarray(photos.astronaut()[None, :384])
     wanted, got = (opened(one).run(None, {"image": image}) for one in (content, fixed))
     assert len(wanted[0])
     for one, other in zip(wanted, got, strict=True):

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import skimage.data
 
 from stream import Segmenter
 from stream.errors import ModelError
@@ -17,11 +16,11 @@ from stream.inference.catalogue import find
 from stream.inference.contract import Resize
 from stream.inference.kept_graph import kept_graph
 from stream.instances import Instances
-from tests import tiny_models
+from tests import photos, tiny_models
 from tests.tiny_models import metadata
 
 pytestmark = pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="XDG's folders")
-ASTRONAUT = skimage.data.astronaut()
+ASTRONAUT = photos.astronaut()
 SIZE = (ASTRONAUT.shape[1], ASTRONAUT.shape[0])
 ANY = Resize("shortest_edge", shortest=48, longest=96, multiple_of=32, interpolation="area")
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from skimage import data
 
 from stream.errors import ProviderError
 from stream.inference import providers
@@ -22,8 +21,9 @@ from stream.inference.openvino import cpu_options
 from stream.inference.segmenter import Segmenter
 from stream.inference.session import open_session
 from stream.instances import Instances
+from tests import photos
 
-ASTRONAUT = data.astronaut()
+ASTRONAUT = photos.astronaut()
 
 
 def _config(threads: int, workers: int) -> dict[str, str]:

@@ -5,13 +5,13 @@ import av
 import cv2
 import numpy as np
 import pytest
-import skimage.data
 
 from stream.inference.contract import Resize
 from stream.inference.preprocess import Preprocessor
+from tests import photos
 
-ASTRONAUT = skimage.data.astronaut()  # 512 x 512
-COFFEE = skimage.data.coffee()  # 400 x 600
+ASTRONAUT = photos.astronaut()  # 512 x 512
+COFFEE = photos.coffee()  # 400 x 600
 LETTERBOX = Resize("letterbox", width=320, height=240, padding=114, interpolation="area")
 
 

@@ -1,15 +1,15 @@
 import cv2
 import numpy as np
 import pytest
-import skimage.data
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from stream.inference.resize import resize_rgb
+from tests import photos
 
-ASTRONAUT = skimage.data.astronaut()
-COFFEE = skimage.data.coffee()  # 400 x 600
+ASTRONAUT = photos.astronaut()
+COFFEE = photos.coffee()  # 400 x 600
 SIZES = [(256, 256), (300, 200), (640, 480), (100, 333), (1, 1), (599, 401)]
 
 

@@ -6,17 +6,16 @@ import av
 import numpy as np
 import onnx
 import pytest
-import skimage.data
 
 from stream import Instances, Segmenter
 from stream.errors import ModelError, UsageError
 from stream.inference.catalogue import find
 from stream.inference.contract import Resize
 from stream.inference.session import open_session
-from tests import tiny_models
+from tests import photos, tiny_models
 from tests.tiny_models import metadata
 
-ASTRONAUT = skimage.data.astronaut()
+ASTRONAUT = photos.astronaut()
 
 
 def square(x: int, y: int, side: int, width: int = 640, height: int = 480) -> np.ndarray:

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import av
 import pytest
-import skimage.data
 
 from stream.inference.siting import CENTRED, Siting
+from tests import photos
 
-COFFEE = skimage.data.coffee()
+COFFEE = photos.coffee()
 
 
 def decoded(path: Path, codec: str, location: str) -> av.VideoFrame:

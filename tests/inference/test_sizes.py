@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import skimage.data
 
 import stream
 from stream import Segmenter
@@ -20,11 +19,11 @@ from stream.inference import session as sessions
 from stream.inference.canvases import MOST, Canvases
 from stream.inference.contract import Resize
 from stream.inference.sizes import Handles, free_sides
-from tests import tiny_models
+from tests import photos, tiny_models
 from tests.media import make_clip
 from tests.tiny_models import metadata
 
-ASTRONAUT = skimage.data.astronaut()
+ASTRONAUT = photos.astronaut()
 ANY = Resize("shortest_edge", shortest=48, longest=96, multiple_of=32, interpolation="area")
 
 

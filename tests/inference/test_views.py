@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import skimage.data
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +18,7 @@ from stream.inference.contract import Geometry, Resize
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
 from stream.inference.views import VIEWS, Seen, at_size, joined, mirrored, views
-from tests import tiny_models
+from tests import photos, tiny_models
 from tests.inference.test_segmenter import RESIZES, square
 from tests.media import make_clip
 from tests.tiny_models import metadata
@@ -218,7 +217,7 @@ def test_objects_are_found_where_they_are_by_every_model(tmp_path: Path, resize:
 
 
 def test_the_bundled_model_sees_an_astronaut_in_all_views() -> None:
-    picture = skimage.data.astronaut()
+    picture = photos.astronaut()
     one = Segmenter.load("default", "cpu")(picture)
     segmenter = Segmenter.load("default", "cpu", views=4)
     found = segmenter(picture)

@@ -11,12 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from skimage import data
 
 from stream.inference import webgpu
 from stream.inference.catalogue import find
 from stream.inference.nvidia import NONE
-from tests import tiny_models
+from tests import photos, tiny_models
 
 DRIVER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
 
@@ -87,7 +86,7 @@ def test_without_a_driver_it_is_refused_with_what_to_install(
 @pytest.mark.slow
 @pytest.mark.usefixtures("software")
 def test_the_bundled_model_answers_as_on_the_cpu(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "photo.png"), data.astronaut()[..., ::-1])
+    cv2.imwrite(str(tmp_path / "photo.png"), photos.astronaut()[..., ::-1])
     model = str(find("default").pick(("float32",)))
     asked = ("--model", model, "--views", "1", "--input-size", "192")
     (here,), (there,) = (_objects(tmp_path, name, *asked) for name in ("cpu", "webgpu"))

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import skimage.data
 
 from stream import Segmenter
 from stream.errors import ModelError
 from stream.inference import yielding as module
 from stream.inference.yielding import yielding
+from tests import photos
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="threads have no niceness of their own")
 
@@ -85,7 +85,7 @@ def test_its_thread_ends_with_it() -> None:
 
 @LINUX
 def test_a_model_answers_as_ever_from_threads_that_go_last() -> None:
-    picture = skimage.data.astronaut()
+    picture = photos.astronaut()
     tasks = Path("/proc/self/task")
     before = {int(one.name) for one in tasks.iterdir()}
     segmenter = Segmenter.load(provider="cpu", threads=2, yields=True, picture_size=(512, 512))

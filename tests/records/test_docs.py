@@ -18,9 +18,9 @@ BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with the records of an astronaut who moves a little."""
-    from skimage import data
+    from tests import photos
 
-    picture = data.astronaut()
+    picture = photos.astronaut()
     frames = [np.ascontiguousarray(picture[:, 4 * step : 4 * step + 480]) for step in range(4)]
     place = tmp_path_factory.mktemp("docs")
     stream.process(frames, records=place / "found.ndjson", fps=25)

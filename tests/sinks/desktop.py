@@ -17,8 +17,10 @@ SIZE = (1280, 800)
 _GRAB = """
 import sys
 import av
-with av.open(sys.argv[1], format="x11grab", options={"video_size": sys.argv[2]}) as grab:
-    sys.stdout.buffer.write(next(grab.decode(video=0)).to_ndarray(format="rgb24").tobytes())
+for _ in sys.stdin.buffer:
+    with av.open(sys.argv[1], format="x11grab", options={"video_size": sys.argv[2]}) as grab:
+        sys.stdout.buffer.write(next(grab.decode(video=0)).to_ndarray(format="rgb24"))
+    sys.stdout.buffer.flush()
 """
 
 
@@ -29,6 +31,13 @@ class Desktop:
         self.display = display
         self._server = server
         self.environment = {**os.environ, "DISPLAY": display, "XDG_RUNTIME_DIR": "/tmp"}
+        # In a process of its own: OpenCV brings an X library too, and the two end a process. One
+        # for all pictures, since loading PyAV takes longer than any of them.
+        self._grabber = subprocess.Popen(
+            [sys.executable, "-c", _GRAB, self.display, f"{SIZE[0]}x{SIZE[1]}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
 
     def do(self, *command: str) -> str:
         """Runs a program there; returns what it said."""
@@ -65,10 +74,17 @@ class Desktop:
 
     def screenshot(self) -> np.ndarray:
         """The whole screen, uint8 [H, W, 3] in RGB."""
-        # In a process of its own: OpenCV brings an X library too, and the two end a process.
-        words = [sys.executable, "-c", _GRAB, self.display, f"{SIZE[0]}x{SIZE[1]}"]
-        done = subprocess.run(words, check=True, capture_output=True, timeout=60)
-        return np.frombuffer(done.stdout, np.uint8).reshape(SIZE[1], SIZE[0], 3)
+        asked, sent = self._grabber.stdin, self._grabber.stdout
+        assert asked is not None and sent is not None
+        asked.write(b"\n")
+        asked.flush()
+        samples = sent.read(SIZE[0] * SIZE[1] * 3)
+        return np.frombuffer(samples, np.uint8).reshape(SIZE[1], SIZE[0], 3)
+
+    def end(self) -> None:
+        """Ends what takes the screenshots."""
+        self._grabber.kill()
+        self._grabber.communicate()
 
 
 @contextmanager
@@ -99,6 +115,7 @@ def desktop() -> Iterator[Desktop]:
     try:
         yield here
     finally:
+        here.end()
         for process in (manager, server):
             process.terminate()
             process.wait()
