@@ -28,9 +28,12 @@ def hide(process: int | None = None) -> None:
         process: one that this one started, and that has read its arguments already; None for this
             one.
     """
-    if sys.platform != "linux":
-        return
-    about = Path(f"/proc/{'self' if process is None else process}")
+    if sys.platform == "linux":
+        _overwrite(Path(f"/proc/{'self' if process is None else process}"))
+
+
+def _overwrite(about: Path) -> None:
+    """Writes over the arguments in the memory of a process, which lies in /proc as `about`."""
     try:
         before = (about / "cmdline").read_bytes()
         arguments = [one.decode("utf-8", "surrogateescape") for one in before.split(b"\0")[:-1]]

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,10 +133,10 @@ def shortened(folder: Path, stem: str, rest: str) -> str:
         stem: what may be cut.
         rest: what is kept.
     """
-    try:
-        longest = os.pathconf(folder, "PC_NAME_MAX")
-    except (AttributeError, OSError, ValueError):
-        longest = _LONGEST_NAME
+    longest = _LONGEST_NAME
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError, ValueError):
+            longest = os.pathconf(folder, "PC_NAME_MAX")
     whole, ending = os.fsencode(stem), os.fsencode(rest)
     # Not in the middle of a character.
     kept = whole[: max(0, longest - len(ending))]

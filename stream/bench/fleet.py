@@ -107,10 +107,11 @@ def _memory() -> float:
         import psutil
 
         return float(psutil.Process().memory_info().peak_wset / 2**20)
-    import resource
+    else:
+        import resource
 
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / 2**20 if sys.platform == "darwin" else most / 2**10
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most / 2**20 if sys.platform == "darwin" else most / 2**10
 
 
 def measure(folder: Path, files: int) -> Iterator[Figure]:

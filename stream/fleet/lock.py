@@ -61,12 +61,12 @@ def lock(file: IO[str], *, unknown: bool = True) -> bool:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         except OSError:
             return False
-        return True
-    import errno
-    import fcntl
+    else:
+        import errno
+        import fcntl
 
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return unknown and error.errno not in (errno.EAGAIN, errno.EACCES)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return unknown and error.errno not in (errno.EAGAIN, errno.EACCES)
     return True

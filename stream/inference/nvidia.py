@@ -141,13 +141,12 @@ def _in_container() -> bool:
 
 def _has_card() -> bool | None:
     """Whether an NVIDIA display adapter is on the PCI bus; None where that cannot be known."""
-    devices = list((ROOT / "sys/bus/pci/devices").glob("*"))
-    if sys.platform != "linux" or not devices:
-        return None
-    return any(
-        _text(one / "vendor").strip() == "0x10de" and _text(one / "class").startswith("0x03")
-        for one in devices
-    )
+    if sys.platform == "linux" and (devices := [*(ROOT / "sys/bus/pci/devices").glob("*")]):
+        return any(
+            _text(one / "vendor").strip() == "0x10de" and _text(one / "class").startswith("0x03")
+            for one in devices
+        )
+    return None
 
 
 def _text(path: str | Path) -> str:

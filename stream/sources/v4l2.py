@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import struct
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -53,9 +54,12 @@ def cameras(
 
 
 def _ioctl(descriptor: int, request: int, structure: bytearray) -> int:
-    import fcntl
+    if sys.platform == "win32":
+        raise OSError(errno.ENOTTY, "there is no V4L2 on Windows")
+    else:
+        import fcntl
 
-    return int(fcntl.ioctl(descriptor, request, structure, True))
+        return int(fcntl.ioctl(descriptor, request, structure, True))
 
 
 def _camera(path: Path, names: Path, ioctl: Ioctl) -> Camera | None:
