@@ -221,7 +221,8 @@ def _kept() -> Finding:
             "make it writable"
             + (", or set XDG_CACHE_HOME to a folder that is" if sys.platform == "linux" else ""),
         )
-    kept = [one for kind in ("graphs", "openvino", "tensorrt") for one in folder.glob(f"{kind}/*")]
+    kinds = ("graphs", "openvino", "tensorrt", "coreml")
+    kept = [one for kind in kinds for one in folder.glob(f"{kind}/**/*") if one.is_file()]
     size = sum(one.stat().st_size for one in kept) / 1e6
     detail = f"{len(kept)} files, {size:.0f} MB in {folder}, for quicker starts; may be removed"
     return Finding("models", name, "note", detail)
@@ -326,9 +327,13 @@ def _display() -> Iterator[Finding]:
             "--no-deps opencv-python"
         )
         yield Finding("display", "OpenCV windows", "missing", "built without windows", advice)
-    if sys.platform != "linux":
+    if sys.platform == "linux":
+        yield from _linux_screen()
+    else:
         yield Finding("display", "screen", "note", "the system's own")
-        return
+
+
+def _linux_screen() -> Iterator[Finding]:
     for name, address in _display_sockets():
         problem = _cannot_connect(address)
         if not problem:
@@ -369,10 +374,11 @@ def _display_sockets() -> Iterator[tuple[str, str]]:
 
 
 def _cannot_connect(address: str) -> str:
-    try:
-        with socket.socket(socket.AF_UNIX) as link:
-            link.settimeout(1)
-            link.connect(address)
-    except OSError as error:
-        return error.strerror or str(error)
+    if sys.platform != "win32":  # whose Python knows no such sockets
+        try:
+            with socket.socket(socket.AF_UNIX) as link:
+                link.settimeout(1)
+                link.connect(address)
+        except OSError as error:
+            return error.strerror or str(error)
     return ""
