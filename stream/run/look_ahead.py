@@ -14,7 +14,8 @@ from stream.instances import Instances
 from stream.motion.flow import Grey, small_grey
 from stream.motion.propagator import Propagator, is_cut
 from stream.run.figures import Job, Work
-from stream.run.schedule import Ahead, Answer, Finder, InferencePool, Schedule
+from stream.run.inference_pool import Answer, InferencePool
+from stream.run.schedule import Ahead, Finder, Schedule
 from stream.run.unsure import BETWEEN, anybody, doubting, looked_at
 from stream.timing import timed
 
@@ -86,8 +87,9 @@ class LookAhead(Schedule):
     @property
     def remarks(self) -> Sequence[str]:
         """How many frames were inferred, and what that may leave bare where objects are covered."""
+        again = self._inferences.remarks
         if not self.propagated:
-            return ()
+            return again
         told = (
             f"inference ran on {self.inferred} frames; to the other {self.propagated} masks were "
             "carried by motion"
@@ -97,7 +99,7 @@ class LookAhead(Schedule):
                 "; who was in none of those that it ran on is bare: leave out --every to have each "
                 "frame looked at"
             )
-        return (told,)
+        return (told, *again)
 
     def cover(self, *, wanted: bool, hides: bool = False) -> None:
         """As in `Schedule.cover`; whether anything was hidden at any time is told at the end."""

@@ -6,7 +6,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +19,7 @@ from stream.motion.scenes import Scenes, small_of
 from stream.run import unsure
 from stream.run.bridge import Bridge
 from stream.run.figures import Counts, Job, Work
+from stream.run.inference_pool import Answer, InferencePool
 from stream.run.room import MOST_HELD, bytes_waiting
 from stream.timing import timed
 from stream.tracking.appearance import with_colours
@@ -227,45 +228,6 @@ class Schedule(ABC):
         return ()
 
 
-Answer = tuple[Prepared, Raw]
-
-
-class InferencePool:
-    """Preprocessing and inference of several frames at once, in threads of its own.
-
-    One thread more than the detector has workers, so that the next input is ready when a worker is
-    free.
-
-    Args:
-        detector: whose steps they are.
-    """
-
-    def __init__(self, detector: Detector) -> None:
-        self._detector = detector
-        self._free = threading.Semaphore(detector.workers)
-        self._pool = ThreadPoolExecutor(detector.workers + 1, "stream-infer")
-
-    @property
-    def ahead(self) -> int:
-        """How many frames are under way at most, one in waiting included."""
-        return self._detector.workers + 2
-
-    def submit(self, job: Job) -> Future[Answer]:
-        """Begins with a frame; its picture must not change until the result is there."""
-        return self._pool.submit(self._look, job)
-
-    def _look(self, job: Job) -> Answer:
-        stages = job.frame.stages
-        with timed(stages, "preprocess"):
-            prepared = self._detector.preprocess(job.frame.image)
-        with self._free, timed(stages, "infer"):
-            return prepared, self._detector.infer(prepared)
-
-    def close(self) -> None:
-        """Leaves what has not begun, waits for the rest."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-
 _ROUNDING = 1e-3
 """Seconds by which timestamps may be off."""
 
@@ -367,6 +329,11 @@ class EachFrame(Schedule):
     def ahead(self) -> int:
         """As many as are under way at once."""
         return self._inferences.ahead
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """How many pictures came again."""
+        return self._inferences.remarks
 
     def enter(self, job: Job) -> None:
         """Begins preprocessing and inference."""
