@@ -60,7 +60,7 @@ class ModelOptions:
     provider: str = option(
         "auto",
         "Where the network runs. Only auto may choose, and says what it chose.",
-        choices=("auto", "cpu", "cuda", "tensorrt", "openvino", "webgpu"),
+        choices=("auto", "cpu", "cuda", "tensorrt", "openvino", "coreml", "webgpu"),
     )
     threshold: float | None = option(
         None,

@@ -30,7 +30,7 @@ def test_every_topic_is_examined(findings: list[dict[str, str]]) -> None:
 
 def test_providers_are_really_tried(findings: list[dict[str, str]]) -> None:
     state = {f["name"]: f for f in findings if f["topic"] == "providers"}
-    assert set(state) == {"TensorRT", "CUDA", "OpenVINO", "WebGPU", "CPU", "auto"}
+    assert set(state) == {"TensorRT", "CUDA", "OpenVINO", "CoreML", "WebGPU", "CPU", "auto"}
     assert state["CPU"]["state"] == "works"
     assert "ms" in state["CPU"]["detail"]
     for finding in state.values():

@@ -39,6 +39,7 @@ def stand_in() -> Route:
         in_flight=4,
         precisions=("float16", "float32"),
         plans=True,
+        pads_regions=True,
         batches=True,
     )
 

@@ -18,7 +18,7 @@ EDITED = "weights bounded but for layers of signed bytes"
 
 def content(chosen: Route, path: Path, metadata: Metadata) -> str | bytes:
     """A model's file as a provider is to have it: its path, or what is made of it."""
-    if chosen.plans:
+    if chosen.pads_regions:
         return with_fixed_regions(path.read_bytes())
     if _needs_bounds(chosen, metadata):
         from stream.inference.bounded_weights import with_bounded_weights

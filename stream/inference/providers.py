@@ -25,7 +25,7 @@ from stream.cache import cache_folder
 from stream.cpu import processor
 from stream.errors import ProviderError, first_line
 from stream.groups import unknown
-from stream.inference import webgpu
+from stream.inference import coreml, webgpu
 from stream.inference.card import card
 from stream.inference.engines import engine_options
 from stream.inference.nvidia import NONE, Obstacle, library_obstacle, mismatch
@@ -35,8 +35,8 @@ from stream.inference.openvino import cpu_options
 from stream.inference.route import ProviderName, Route
 
 AUTO_ORDER: tuple[ProviderName, ...] = ("tensorrt", "cuda", "openvino", "cpu")
-"""What `auto` tries. WebGPU is not among them: whether a laptop's graphics are quicker than its
-processor has not been measured."""
+"""What `auto` tries. CoreML and WebGPU are not among them: whether a laptop's graphics are quicker
+than its processor has not been measured."""
 
 _CPU = "use --provider cpu"
 # The exhaustive search, the default, times every algorithm anew for every shape; a detector's
@@ -147,6 +147,7 @@ def _cuda() -> Route:
         memory="cuda",
         in_flight=_in_flight(),
         plans=True,
+        pads_regions=True,
         batches=True,
     )
 
@@ -229,6 +230,21 @@ def _openvino() -> Route:
     )
 
 
+def _coreml() -> Route:
+    name = "CoreMLExecutionProvider"
+    _need_built_in(name, "CoreML")
+    return Route(
+        "coreml",
+        "CoreML",
+        name,
+        coreml.OPTIONS,
+        precisions=("float16", "float32"),
+        of_size=partial(coreml.cache_options, runtime().__version__),
+        plans=True,
+        explain=coreml.failure,
+    )
+
+
 def _webgpu() -> Route:
     _need_plugin(webgpu.PACKAGE, "webgpu")
     # It takes one device, and chooses the graphics processor itself.
@@ -249,6 +265,7 @@ _ROUTES: Mapping[ProviderName, Callable[[], Route]] = {
     "cuda": _cuda,
     "tensorrt": _tensorrt,
     "openvino": _openvino,
+    "coreml": _coreml,
     "webgpu": _webgpu,
 }
 
@@ -263,12 +280,17 @@ def _need_plugin(module_name: str, extra: str) -> None:
 def _need_built_in(execution_provider: str, label: str) -> None:
     if execution_provider in runtime().get_available_providers():
         return
-    if sys.platform == "darwin":
-        raise UnavailableError(f"there is no {label} on macOS", _CPU)
+    apples = execution_provider.startswith("CoreML")
+    if apples != (sys.platform == "darwin"):
+        raise UnavailableError(
+            "only macOS has it" if apples else f"there is no {label} on macOS", _CPU
+        )
     cause = f"the installed ONNX Runtime is built without {label}"
     several = installation.twins(installation.ONNX_RUNTIME)
     if several is not None:
         raise UnavailableError(f"{cause}: {several[0]}", several[1])
+    if apples:
+        raise UnavailableError(cause, "pip install --force-reinstall --no-deps onnxruntime")
     if not installation.has_gpu_build():
         raise UnavailableError(f"{cause}, as there is none for this processor", _CPU)
     present = " ".join(installation.installed(installation.ONNX_RUNTIME))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from stream.inference.nvidia import Obstacle, failure
 from stream.inference.onnx_runtime import Device
 
-ProviderName = Literal["auto", "cpu", "cuda", "tensorrt", "openvino", "webgpu"]
+ProviderName = Literal["auto", "cpu", "cuda", "tensorrt", "openvino", "coreml", "webgpu"]
 
 LABELS: Mapping[ProviderName, str] = {
     "tensorrt": "TensorRT",
     "cuda": "CUDA",
     "openvino": "OpenVINO",
+    "coreml": "CoreML",
     "webgpu": "WebGPU",
     "cpu": "CPU",
 }
@@ -45,8 +46,11 @@ class Route:
             input and the last one's answer are on their way.
         of_model: further options for a model's file, and a sentence for people before it is
             opened, "" for none; None where the provider has no such.
-        plans: whether it plans a convolution anew whenever another shape comes than the last one,
-            which takes longer than computing it: then shapes are kept the same.
+        of_size: further options for a model's file and the sides of its input, by name, that are
+            fixed; None where the provider has no such.
+        plans: whether it makes itself ready anew for each size of input, which takes longer than
+            computing: then few sizes are used.
+        pads_regions: whether it does so for each number of regions, too: then that is rounded up.
         batches: whether it may gain by several pictures at once: TensorRT would build for minutes.
         explain: what of its own words means what, and what to do.
         sized: whether it takes more of a model whose input's size is known.
@@ -67,7 +71,9 @@ class Route:
     memory: str = ""
     in_flight: int = 1
     of_model: Callable[[Path], tuple[Mapping[str, str], str]] | None = None
+    of_size: Callable[[Path, Mapping[str, int]], Mapping[str, str]] | None = None
     plans: bool = False
+    pads_regions: bool = False
     batches: bool = False
     compiles: str = ""
     sized: bool = False
@@ -77,3 +83,9 @@ class Route:
     def by_size(self) -> bool:
         """Whether there is a session for each size of input that is known beforehand."""
         return self.shared is not None or self.plans or self.sized
+
+    def for_size(self, path: Path, fixed: Mapping[str, int]) -> Route:
+        """The route with its options for a model's file and the sides of its input, by name."""
+        if self.of_size is None:
+            return self
+        return replace(self, options={**self.options, **self.of_size(path, fixed)})

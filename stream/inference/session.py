@@ -185,7 +185,13 @@ def open_on(
 
     def make(fixed: Mapping[str, int]) -> InferenceSession:
         opened = partial(
-            create, chosen, threads=each, what=what, fixed=fixed, spins=spins, beside=path.parent
+            create,
+            chosen.for_size(path, fixed),
+            threads=each,
+            what=what,
+            fixed=fixed,
+            spins=spins,
+            beside=path.parent,
         )
         loaded = partial(content, chosen, path, metadata)
         if chosen.name == "cpu" and not chosen.plans:

@@ -289,7 +289,7 @@ def test_onnx_runtime_says_where_nodes_run(model: Path) -> None:
 def test_every_provider_but_auto_has_a_route() -> None:
     assert set(providers._ROUTES) == set(LABELS)
     # What has not been measured is only used where it is asked for.
-    assert set(LABELS) - set(AUTO_ORDER) == {"webgpu"}
+    assert set(LABELS) - set(AUTO_ORDER) == {"coreml", "webgpu"}
 
 
 def test_the_processor_is_known(caplog: pytest.LogCaptureFixture) -> None:
