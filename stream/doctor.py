@@ -232,16 +232,11 @@ def _cameras() -> Iterator[Finding]:
     if sys.platform == "linux":
         found = list(_linux_cameras())
     else:
-        import av
+        from stream.sources.camera import find_cameras
 
-        format_name = "avfoundation" if sys.platform == "darwin" else "dshow"
         found = [
-            Finding("cameras", str(index), "works", device.description or device.name)
-            for index, device in enumerate(
-                device
-                for device in av.enumerate_input_devices(format_name)
-                if "video" in device.media_types
-            )
+            Finding("cameras", str(index), "works", camera.name)
+            for index, camera in enumerate(find_cameras())
         ]
     if not found:
         advice = "plug one in; in a container or virtual machine, pass the device through"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -40,6 +41,10 @@ _SILENCE = 5.0
 _BUSY = 3.0
 """Seconds by which a busy machine may be late with saying that a camera is silent."""
 _FORMAT = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
+_RATES = (30, 25, 15, 60, 24)
+"""Pictures a second that are asked for where nobody asks: macOS opens a camera with a rate that it
+has, and FFmpeg's own there is 29.97; Windows takes the first mode that fits, of some cameras raw
+pictures that come at ten a second."""
 _FFMPEG_NAMES = {"MJPG": "mjpeg", "JPEG": "mjpeg", "YUYV": "yuyv422", "H264": "h264"}
 
 
@@ -57,8 +62,13 @@ def find_cameras() -> list[Camera]:
     return [
         Camera(device.name, device.description or device.name)
         for device in devices
-        if "video" in device.media_types
+        if "video" in device.media_types and not _is_screen(device.description)
     ]
+
+
+def _is_screen(name: str) -> bool:
+    """Whether it is a screen of this machine, which macOS lists behind its cameras."""
+    return SYSTEM == "darwin" and re.fullmatch(r"Capture screen \d+", name) is not None
 
 
 def describe_cameras(cameras: list[Camera], *, modes: bool = False) -> str:
@@ -205,7 +215,10 @@ class CameraSource(LiveSource):
         if self._reader.opened is not None:
             return self._reader.opened
         error = getattr(event, "error", None)
-        raise error or SourceError(f"{self._name} does not answer; unplug it and plug it in again")
+        raise error or SourceError(
+            f"{self._name} does not answer; unplug it and plug it in again"
+            + (f", or {_ALLOW['darwin']}" if SYSTEM == "darwin" else "")
+        )
 
     @property
     def corrupt(self) -> int:  # type: ignore[override]
@@ -296,22 +309,39 @@ def _attempts(
         best = camera.best_format(*chosen, rate)
         if best is not None and best not in COMPRESSED:
             formats = [_FFMPEG_NAMES.get(best), None]
+    if SYSTEM != "linux":
+        return _attempts_by_rate(wanted, smaller=size is None)
     attempts = [_with_format(wanted, name) for name in dict.fromkeys(formats)]
     if size is None and rate is None:
         attempts += [_with_format({}, name) for name in ("mjpeg", None)]
-    if SYSTEM == "darwin":
-        attempts += [{**one, "framerate": "30"} for one in attempts if "framerate" not in one]
     return attempts
 
 
 def _with_format(options: dict[str, str], name: str | None) -> dict[str, str]:
-    if name is None:
-        return dict(options)
-    if SYSTEM == "linux":
-        return {"input_format": name, **options}
-    if SYSTEM == "win32":
-        return {"vcodec": name, "rtbufsize": "64M", **options}
-    return dict(options)  # avfoundation has no compressed formats
+    return dict(options) if name is None else {"input_format": name, **options}
+
+
+def _attempts_by_rate(wanted: dict[str, str], *, smaller: bool) -> list[dict[str, str]]:
+    """The same where formats cannot be asked for; `smaller`: a size of the camera's own will do."""
+    sizes = [wanted]
+    if smaller:
+        sizes.append({key: value for key, value in wanted.items() if key != "video_size"})
+    attempts = []
+    for one in sizes:
+        if "framerate" not in one:
+            rates = _RATES if SYSTEM == "darwin" else _RATES[:1]
+            attempts += [{**one, "framerate": str(rate)} for rate in rates]
+        attempts.append(one)
+    # Windows drops pictures where more than this waits for us.
+    return [{"rtbufsize": "64M", **one} if SYSTEM == "win32" else one for one in attempts]
+
+
+_ALLOW = {
+    "linux": "add yourself to its group: sudo usermod -aG video $USER, then log in again",
+    "darwin": "allow it in System Settings, Privacy & Security, Camera, to the program in which "
+    "you started this (Terminal, say)",
+    "win32": "allow it in Settings, Privacy & security, Camera, to desktop apps",
+}
 
 
 def _sentence(camera: Camera, error: BaseException) -> str:
@@ -321,13 +351,15 @@ def _sentence(camera: Camera, error: BaseException) -> str:
     if number == errno.EBUSY:
         return f"{where} is in use by another program; close that and try again"
     if number in {errno.EACCES, errno.EPERM}:
-        remedy = {
-            "linux": "add yourself to its group: sudo usermod -aG video $USER, then log in again",
-            "darwin": "allow it in System Settings, Privacy & Security, Camera",
-        }.get(SYSTEM, "allow camera access for desktop apps in the privacy settings")
-        return f"{where} may not be used; {remedy}"
+        return f"{where} may not be used; {_ALLOW.get(SYSTEM, 'allow it')}"
     if number in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:
         return f"{where} is gone; plug it in again"
+    if number == errno.EIO and SYSTEM in {"darwin", "win32"}:
+        # All that FFmpeg says there, whatever the cause is.
+        return (
+            f"{where} cannot be opened; close other programs that use it, {_ALLOW[SYSTEM]}, and "
+            "leave out --size and --fps where you gave them"
+        )
     if number in {errno.EINVAL, errno.ENOTTY}:
         return (
             f"{where} does not have the size or rate asked for; see what it has with "

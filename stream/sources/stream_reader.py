@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -27,6 +27,9 @@ _PICTURES = 4
 _DAMAGED_SECONDS, _DAMAGED_PACKETS = 3.0, 30
 """For so long, and so many more of them, packets may be damaged of which three in four are. A
 decoder of another codec makes a picture now and then of what is none."""
+
+_NOT_YET = 0.002
+"""Seconds until a camera is asked again that had nothing."""
 
 _AHEAD = 64
 """Packets and pictures read ahead of a source that sends in bursts."""
@@ -214,7 +217,7 @@ class StreamReader:
         if self._paced(container):
             self.events.capacity, self.events.when_full = _AHEAD, WhenFull.BLOCK
         templates = Templates(audio)
-        for packet in container.demux([video, *audio]):
+        for packet in self._packets(container, [video, *audio]):
             arrived = time.perf_counter()
             if self._stop.is_set():
                 return
@@ -233,6 +236,18 @@ class StreamReader:
                 self.events.put(event)
         if self.opened is None and not self._stop.is_set():
             raise NoPictureError(container.format.name)
+
+    def _packets(
+        self, container: InputContainer, streams: Sequence[AudioStream | VideoStream]
+    ) -> Iterator[AnyPacket]:
+        """What comes, also of cameras on macOS, which say each time that nothing is there yet."""
+        while not self._stop.is_set():
+            try:
+                yield from container.demux(list(streams))
+            except BlockingIOError:
+                self._stop.wait(_NOT_YET)
+            else:
+                return
 
     def _decode(
         self, packet: AnyPacket, time_base: Fraction | None, arrived: float

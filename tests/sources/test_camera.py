@@ -173,9 +173,46 @@ def test_compressed_pictures_are_asked_for_before_size_and_rate(monkeypatch, sys
         assert next(iter(options)) == "input_format" and options["input_format"] == "mjpeg"
         assert "input_format" not in asked[1][2]
     elif system == "win32":
-        assert name == "video=/dev/video0" and kind == "dshow" and options["vcodec"] == "mjpeg"
+        assert name == "video=/dev/video0" and kind == "dshow" and options["rtbufsize"] == "64M"
     else:
         assert kind == "avfoundation"
+
+
+@pytest.mark.parametrize("system", ["win32", "darwin"])
+def test_a_usual_rate_is_asked_for_first_where_no_format_can_be(monkeypatch, system):
+    """AVFoundation refuses 29.97, FFmpeg's own, and DirectShow takes what is listed first."""
+    asked = []
+
+    def refuse(name, **options):
+        asked.append({key: value for key, value in options["options"].items() if key[0] in "vf"})
+        raise av.error.FFmpegError(errno.EIO, "Input/output error", name)
+
+    monkeypatch.setattr(av, "open", refuse)
+    monkeypatch.setattr(module, "SYSTEM", system)
+    plain = Camera("0", "FaceTime HD Camera")
+    with pytest.raises(SourceError, match=r"cannot be opened; close other .*Privacy"):
+        CameraSource(plain)
+    rates = ["30", "25", "15", "60", "24"] if system == "darwin" else ["30"]
+    usual = {"video_size": "640x480"}
+    wanted = [{**usual, "framerate": rate} for rate in rates]
+    assert asked[: len(rates) + 1] == [*wanted, usual]
+    assert asked[len(rates) + 1 :] == [*({"framerate": rate} for rate in rates), {}]
+    asked.clear()
+    with pytest.raises(SourceError):
+        CameraSource(plain, size=(1280, 720), rate=60)
+    assert asked == [{"video_size": "1280x720", "framerate": "60"}]
+
+
+def test_a_screen_is_no_camera(monkeypatch):
+    """macOS lists both, and `stream webcam` would show the screen where no camera is."""
+    names = ["FaceTime HD Camera", "Capture screen 0", "MacBook Pro Microphone"]
+    devices = [
+        type("Device", (), {"name": str(place), "description": name, "media_types": [kind]})
+        for place, (name, kind) in enumerate(zip(names, ["video", "video", "audio"], strict=True))
+    ]
+    monkeypatch.setattr(av, "enumerate_input_devices", lambda kind: devices)
+    monkeypatch.setattr(module, "SYSTEM", "darwin")
+    assert find_cameras() == [Camera("0", "FaceTime HD Camera")]
 
 
 def test_a_raw_mode_is_taken_where_it_is_the_only_one(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import weakref
@@ -135,3 +136,41 @@ def test_a_poor_connection_is_kept(damaged, ends):
 
 def _nothing():
     raise SourceError("nothing is there")
+
+
+class _Macs:
+    """A container that has nothing yet before each packet and says so, as AVFoundation does."""
+
+    def __init__(self, real) -> None:
+        self._real = real
+        self._asked = 0
+
+    def __getattr__(self, name: str):
+        return getattr(self._real, name)
+
+    def demux(self, streams):
+        while True:
+            self._asked += 1
+            if self._asked % 2:
+                raise av.error.BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+            packet = next(self._real.demux(streams))
+            yield packet
+            if packet.dts is None:
+                return
+
+
+def test_a_camera_that_has_nothing_yet_is_asked_again(tmp_path):
+    path = make_clip(tmp_path / "clip.ts", 1)
+    with av.open(str(path)) as real:
+        wanted = [frame.pts for frame in real.decode(video=0)]
+    reader = StreamReader(
+        lambda: _Macs(av.open(str(path))),  # type: ignore[arg-type, return-value]
+        lambda error: SourceError(str(error)),
+        audio=False,
+        paced=lambda container: True,
+    )
+    came = []
+    while not isinstance(event := reader.events.take(60), Ended):
+        came += [event.pts] if isinstance(event, Picture) else []
+    reader.stop(patience=60)
+    assert (event.error, came) == (None, wanted)
