@@ -23,6 +23,10 @@ _SAME, _SAME_DOUBTED, _SAME_FAINT, _SAME_FAR = 0.25, 0.4, 0.5, 0.2
 """Overlaps (IoU) of such boxes from which on they show the same object: in the first search for
 what is sure, for what is doubted and for what is faint, and in the wide one."""
 
+_GROWN = 2.0
+"""What is faint and has more than so many times an object's area, or less than its share of it, is
+not that object, however alike their colours are: mostly it is all that is behind as well."""
+
 _ABSENT = 0.9
 """Weight of an overlap with who was not found at the last inference: when two are found as one, it
 is the one who was there."""
@@ -60,6 +64,12 @@ _DRIVES, _BEHIND, _ENTERS = 2.0, 0.5, 0.02
 """Who moved by more than the first share of his size a second, and was missed since, is nobody who
 is found farther off by the second share behind him, within the third share of the picture's shorter
 side from its edge: who drives off is not the next one who comes in."""
+
+_MISSED, _INSIDE, _SAME_COLOURS, _IN_PLACE = 0.3, 0.04, 0.92, 0.5
+"""Who was missed for longer than the first number of seconds, and was by more than the second share
+of the picture's shorter side away from one of its edges and not heading there, is nobody whom that
+edge cuts off now, in colours less alike than the third and with boxes that overlap by less than the
+fourth (IoU): that one has come in, as a car behind a lorry."""
 
 _INERTIA = 0.7
 """Seconds for which an object is expected to keep its speed, falling off exponentially."""
@@ -103,7 +113,9 @@ class Matching:
         present = np.array([one.present for one in self._known])
         numbered = np.array([one.identity > 0 for one in self._known])
         weights = self._weights()
-        near = weights * self._near() * np.where(present, np.float32(1), np.float32(_ABSENT))
+        overlaps = self._near()
+        weights[self._itself_there(weights * overlaps, doubted)] = 0
+        near = weights * overlaps * np.where(present, np.float32(1), np.float32(_ABSENT))
         found: dict[int, Followed] = {}
         taken: set[int] = set()
         for rows, columns, least in (
@@ -122,6 +134,8 @@ class Matching:
             if not (free_rows and free):
                 continue
             similarity = near
+            if least == _SAME_FAINT:
+                similarity = np.where(self._of_its_size(), near, np.float32(0))
             if least == _SAME_FAR:
                 similarity = np.where(
                     self._strange | self._enters_behind(), np.float32(0), weights * self._far()
@@ -130,6 +144,25 @@ class Matching:
                 found[free_rows[row]] = self._known[free[column]]
                 taken.add(free[column])
         return found
+
+    def _of_its_size(self) -> NDArray[np.bool_]:
+        """Which candidates are about as large as each object was last."""
+        sizes, theirs = (
+            np.log(np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), np.float32(1e-6)))
+            for boxes in (self._candidates.boxes, self._last)
+        )
+        return np.asarray(np.abs(sizes[:, None] - theirs) <= np.log(_GROWN), np.bool_)
+
+    def _itself_there(
+        self, near: NDArray[np.float32], doubted: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Which candidates are of another kind than an object that is there itself, if doubted.
+
+        A car that comes in sight behind somebody who leaves is surer than he is.
+        """
+        own = ~self._other_kind & doubted[:, None] & (near > _SAME_DOUBTED)
+        own &= near >= near.max(axis=1, keepdims=True)
+        return np.asarray(self._other_kind & own.any(axis=0), np.bool_)
 
     def _near(self) -> NDArray[np.float32]:
         """Overlaps of boxes where each object is expected, or was."""
@@ -156,6 +189,20 @@ class Matching:
         found: NDArray[np.bool_] = enters[:, None] & away & (onward < -_BEHIND * sizes)
         return found
 
+    def _comes_in(self, likeness: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which candidates are cut off where a missed object was not, and was not heading."""
+        height, width = self._candidates.picture_size
+        shorter = min(height, width)
+        ends = np.array([0, 0, width, height], np.float32)
+        cut = np.abs(self._candidates.boxes - ends) < _ENTERS * shorter
+        ahead = self._last + np.tile(self._speeds * self._gone[:, None], 2)
+        apart = np.minimum(_inwards(self._last, ends), _inwards(ahead, ends)) > _INSIDE * shorter
+        missed = np.array([not one.present for one in self._known]) & (self._gone > _MISSED)
+        entered = (cut[:, None] & apart[None]).any(axis=2)
+        elsewhere = box_iou(self._candidates.boxes, self._last) < _IN_PLACE
+        found: NDArray[np.bool_] = entered & missed & elsewhere & (likeness < _SAME_COLOURS)
+        return found
+
     def _overlaps(self, share: NDArray[np.float32]) -> NDArray[np.float32]:
         # Who turned round or stopped is nearer to where he was than to where he was heading.
         boxes = self._candidates.boxes
@@ -172,6 +219,7 @@ class Matching:
         living = np.array([name in LIVING for name in candidates.class_names])
         theirs = living[[one.label for one in self._known]]
         maybe = living[candidates.labels][:, None] == theirs
+        self._other_kind = ~(maybe | known_class)
         maybe |= box_iou(candidates.boxes, self._expected) > _OTHER_KIND
         self._strange = ~known_class & (self._gone > _OTHER_GONE)
         weights = np.where(known_class, 1, maybe * np.float32(_OTHER_CLASS)).astype(np.float32)
@@ -189,7 +237,15 @@ class Matching:
             more = np.maximum(more, np.float32(0.05))
             here = np.where(self._distant, np.float32(0), overlaps)
             weights *= np.where(_undisputed(here), np.maximum(more, 1), more)
+            known = np.ones_like(weights)
+            known[:, places] = likeness
+            weights[self._comes_in(known)] = 0
         return np.where(self._distant & ~back, np.float32(0), weights)
+
+
+def _inwards(boxes: NDArray[np.float32], ends: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far the sides of boxes lie within a picture whose sides lie at `ends`, float32 (N, 4)."""
+    return np.asarray((boxes - ends) * np.array([1, 1, -1, -1], np.float32), np.float32)
 
 
 def _undisputed(overlaps: NDArray[np.float32]) -> NDArray[np.bool_]:

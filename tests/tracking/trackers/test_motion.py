@@ -491,6 +491,63 @@ def test_farther_off_and_later_a_thing_of_another_kind_is_another(seconds, away,
     assert (again == number) == same
 
 
+@pytest.mark.parametrize("turned", ["left", "right"])
+@pytest.mark.parametrize(
+    ("speed", "likeness", "reach", "seconds", "same"),
+    [
+        (0.0, 0.85, 0.0, 0.5, False),
+        (1.0, 0.85, 0.0, 0.5, False),  # heading away from that edge
+        (-2.5, 0.85, 0.0, 0.5, True),  # heading there
+        (0.0, 0.97, 0.0, 0.5, True),  # in his very colours
+        (0.0, 0.85, 12.0, 0.5, True),  # that edge does not cut it off
+        (0.0, 0.85, 0.0, 0.2, True),
+    ],
+)
+def test_who_was_wholly_in_view_is_not_what_the_edge_cuts_off_later(
+    turned, speed, likeness, reach, seconds, same
+):
+    """A lorry drives past, nobody sees it, and a car comes in where it was."""
+
+    def sided(box):
+        return box if turned == "left" else (160 - box[2], box[1], 160 - box[0], box[3])
+
+    tracker = Motion()
+    for step in range(25):
+        box = moved((30.0, 20.0, 100.0, 110.0), speed * (step - 24))
+        tracker.update(coloured((sided(box), 0.95, 0)), step / 25, THRESHOLD)
+    assert not len(tracker.update(found(), 0.98, THRESHOLD))
+    there = coloured((sided((reach, 70.0, 90.0, 112.0)), 0.95, 0))
+    there.colours[0] = [likeness**2, 1 - likeness**2, 0, 0]
+    shown = tracker.update(there, 0.96 + seconds, THRESHOLD)
+    assert (shown.track_ids.tolist() == [1]) == same
+
+
+@pytest.mark.parametrize(("own", "same"), [(DOUBTED, False), (None, True)])
+def test_who_is_there_himself_if_doubted_is_not_the_thing_behind_him(own, same):
+    """Somebody leaves, and the lorry that he stood before is surer than he is."""
+    tracker, names = Motion(), ("person", "car")
+    for step in range(10):
+        tracker.update(named(found((LEFT, 0.95, 0)), *names), step / 25, THRESHOLD)
+    behind = moved(LEFT, 4, 2)
+    objects = [(behind, 0.95, 1)] + ([(moved(LEFT, -8), own, 0)] if own else [])
+    shown = tracker.update(named(found(*objects), *names), 0.4, THRESHOLD)
+    numbers = dict(zip(map(tuple, shown.boxes.tolist()), shown.track_ids.tolist(), strict=True))
+    assert (numbers.get(behind) == 1) == same
+    if own:
+        assert numbers[moved(LEFT, -8)] == 1
+
+
+@pytest.mark.parametrize(("grown", "same"), [(1.2, True), (1.9, False), (0.5, False)])
+def test_what_is_faint_and_of_another_size_is_nobody_whatever_its_colours(grown, same):
+    tracker = Motion()
+    for step in range(10):
+        tracker.update(coloured((LEFT, 0.95, 1)), step / 25, THRESHOLD)
+    box = (LEFT[0], LEFT[1], LEFT[0] + 50 * grown, LEFT[1] + 100 * min(1, grown + 0.2))
+    box = box if grown < 1.5 else (0.0, 0.0, 80.0, 120.0 * grown / 1.7)
+    shown = tracker.update(coloured((box, FAINT, 1)), 0.4, THRESHOLD)
+    assert (shown.track_ids.tolist() == [1]) == same
+
+
 def test_only_so_many_are_remembered_for_long():
     tracker = Motion()
     rng = np.random.default_rng(1)
