@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 # SVT-AV1 reads this once in a process, also where a test's own clip is the first it encodes.
 os.environ.setdefault("SVT_LOG", "1")
 
+# PyTorch's threads wait busily for each other. With a worker of ours on each core they would take
+# the processor from one another: the same tests took three times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 # Properties have few examples, the same everywhere; `thorough` tries many new ones.

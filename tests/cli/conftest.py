@@ -70,7 +70,9 @@ def environment():
 
     root = Path(__file__).resolve().parents[2]
     paths = os.pathsep.join(str(root / part) for part in (".", "models", "export"))
-    return {**os.environ, "PYTHONPATH": paths, "COLUMNS": "200", "NO_COLOR": "1"}
+    # As many threads as users have.
+    given = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    return {**given, "PYTHONPATH": paths, "COLUMNS": "200", "NO_COLOR": "1"}
 
 
 @pytest.fixture
