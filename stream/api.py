@@ -36,6 +36,7 @@ from stream.sinks import check_records
 from stream.sinks.caller import CALLER
 from stream.sinks.video import VideoSink
 from stream.sources.base import Target
+from stream.twins import Twins
 from stream.words import counted
 
 if TYPE_CHECKING:
@@ -201,8 +202,9 @@ def process(
     for one in named:
         check_records(one)
     wanted = [*_several(output), *named]
-    for place, one in enumerate(map(str, wanted)):
-        if one in map(str, wanted[:place]):
+    twins: Twins[bool] = Twins()
+    for one in map(str, wanted):
+        if twins.take(one, True):
             raise UsageError(f"two results would be written to {one}; give each a name of its own")
     plan = plan_of(target, wanted, track, options)
     if masks is not None:

@@ -47,6 +47,7 @@ from stream.options import (
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.serve_options import ServeOptions
 from stream.toml_lines import OWN_OUTPUTS, Place, at, line_of, not_toml
+from stream.twins import Twins
 from stream.types import TOML
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class _Reader:
         fleet = self._group("fleet", FleetOptions) if "fleet" in self._document else None
         shared = [self._output(place, table) for place, table in self._tables(("output",))]
         plans: list[RunPlan] = []
-        taken: dict[str, Place] = {}
+        taken: Twins[bool] = Twins()
         for place, table in self._tables(("source",)):
             source, name, own = self._source(place, table)
             outputs = [*shared, *own]
@@ -180,14 +181,13 @@ class _Reader:
             raise UsageError(f"{self._name} has no [[source]]; it needs one with a target")
         return plans
 
-    def _take(self, output: _Output, target: str, taken: dict[str, Place]) -> None:
-        if target in taken and target != WINDOW:
+    def _take(self, output: _Output, target: str, taken: Twins[bool]) -> None:
+        if target != WINDOW and taken.take(target, True):
             raise self._error(
                 (*output.place, "to"),
                 f"two results would be written to {target}; give each a name of its own, with "
                 f"{NAME} for the name of its source where that differs",
             )
-        taken[target] = output.place
 
     def _tables(self, place: Place) -> Iterator[tuple[Place, Mapping[str, TOML]]]:
         """The tables of a list of tables; a single table is a list of one."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from stream.errors import SinkError, UsageError
 from stream.leftovers import mark, remove_dead, unmark
+from stream.twins import would_be_one
 
 # What a file name may be long in bytes where the system does not say.
 _LONGEST_NAME = 255
@@ -50,7 +51,7 @@ def same_file(one: Path, other: Path) -> bool:
     try:
         if one.exists() and other.exists():
             return one.samefile(other)
-        return one.resolve() == other.resolve()
+        return would_be_one(one, other)
     except (OSError, ValueError, RuntimeError):
         return False  # no name of a file; whoever opens it says why
 

@@ -67,13 +67,16 @@ def not_at_home(path: str) -> str:
 
 
 def distinct(names: Iterable[str]) -> list[str]:
-    """The names in their order, with a number behind one that was there before."""
+    """The names in their order, with a number behind one that was there before.
+
+    Files are named after them, and many disks ignore case.
+    """
     wanted = list(names)
-    taken = set(wanted)
-    found: list[str] = []
+    taken = {name.casefold() for name in wanted}
+    found: dict[str, str] = {}
     for name in wanted:
         own, number = name, 2
-        while own in found or (own != name and own in taken):
+        while own.casefold() in found or (own != name and own.casefold() in taken):
             own, number = f"{name}-{number}", number + 1
-        found.append(own)
-    return found
+        found[own.casefold()] = own
+    return list(found.values())

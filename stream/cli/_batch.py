@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -16,6 +15,7 @@ from stream.files import shortened
 from stream.names import NAME, at_home
 from stream.option import option
 from stream.run.plan import Endings
+from stream.twins import Twins
 
 ANY = Endings(
     frozenset([".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"]),
@@ -328,20 +328,19 @@ def refuse_twins(tasks: Sequence[Task]) -> None:
     Raises:
         UsageError: two have the same.
     """
-    seen: dict[str, Path] = {}
+    twins: Twins[Path] = Twins()
     for task in tasks:
         for output in filter(None, (*task.all_outputs, task.masks)):
-            # By whatever way: `out/a.mp4`, `./out/a.mp4` and through a link are one.
-            place = output if is_address(output) else os.path.realpath(output)
-            if place not in seen:
-                seen[place] = task.source
-            elif seen[place] == task.source:
+            other = twins.take(output, task.source)
+            if other is None:
+                continue
+            if other == task.source:
                 if [one.source for one in tasks].count(task.source) > 1:
                     raise UsageError(f"the input {task.source} is named twice; name it once")
                 raise UsageError(f"{output} is named twice; give each output a name of its own")
             else:
                 raise UsageError(
-                    f"{seen[place]} and {task.source} would both become {output}; "
+                    f"{other} and {task.source} would both become {output}; "
                     "give them separate output folders"
                 )
 

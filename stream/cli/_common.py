@@ -31,6 +31,7 @@ from stream.options import (
     TrackingOptions,
 )
 from stream.run.plan import OutputPlan, beside_masks, masks_plan
+from stream.twins import Twins
 from stream.words import visible
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ def outputs(
     files_of = list(files or ())
     named = [*files_of, *records]
     keep_clear(named)
-    if len(set(named)) < len(named):
+    twins: Twins[bool] = Twins()
+    if any(twins.take(one, True) for one in named):
         raise UsageError("an output is named twice; give each a name of its own")
     return (*shown, *written(files_of, records, picture, asked.files), *pasted)
 

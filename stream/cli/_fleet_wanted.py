@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stream.errors import UsageError
+from stream.twins import Twins
 from stream.words import counted
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def wanted_of(
     made = endings_for(plan.outputs[0].picture)
     options = _fingerprint_of(plan)
     wanted: list[Wanted] = []
-    seen: dict[str, str] = {}
+    seen: Twins[str] = Twins()
     for one in found:
         below = Path(one.below)
         video = below.with_name(output_name(below, made=made)).as_posix()
@@ -70,14 +71,14 @@ def wanted_of(
     return wanted
 
 
-def _note(seen: dict[str, str], target: str, source: str) -> None:
+def _note(seen: Twins[str], target: str, source: str) -> None:
     """Notes whose result a place is for.
 
     Raises:
         UsageError: it is for another's, or for two of the same.
     """
-    other = seen.setdefault(target, source)
-    if other is not source:
+    other = seen.take(target, source)
+    if other is not None:
         raise UsageError(
             f"{other} and {source} would both become {target}; give them separate output folders, "
             "or where they come from separate ones, name the folder above these with --below"

@@ -21,6 +21,7 @@ from stream.sinks._destination import check_destination
 from stream.sinks._photo import CARRIERS, encode, notes_of, say_where
 from stream.sinks._pictures import lost_shape
 from stream.sinks.base import Sink
+from stream.twins import Twins
 from stream.types import Array
 from stream.words import counted
 
@@ -290,12 +291,12 @@ def refuse_twins(sources: Sequence[Path], target_of: Callable[[int], Path]) -> N
     Raises:
         UsageError: two would become one.
     """
-    seen: dict[Path, Path] = {}
+    twins: Twins[Path] = Twins()
     for index, source in enumerate(sources):
         target = target_of(index)
-        if target in seen:
-            raise UsageError(f"{seen[target]} and {source} would both become {target}")
-        seen[target] = source
+        other = twins.take(os.fspath(target), source)
+        if other is not None:
+            raise UsageError(f"{other} and {source} would both become {target}")
 
 
 def _is_folder(target: str) -> bool:
