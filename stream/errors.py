@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -87,3 +88,12 @@ def refusals() -> Iterator[None]:
 def first_line(error: BaseException) -> str:
     """What an error of another program says, in one line; its kind where it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def is_unread(error: OSError) -> bool:
+    """Whether a pipe could not be written to as nobody reads it any more.
+
+    Windows says "invalid argument" then.
+    """
+    windows = sys.platform == "win32" and error.errno == errno.EINVAL
+    return windows or isinstance(error, BrokenPipeError)

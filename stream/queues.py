@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import deque
@@ -14,6 +15,9 @@ T = TypeVar("T")
 _MOST_KEPT = 1000
 """Items that may not be dropped (packets of sound) held at most where nobody takes them: some
 twenty seconds."""
+
+_LONGEST = 0.25 if sys.platform == "win32" else None
+"""Seconds that one wait may take: Windows tells nobody of Ctrl-C who waits without an end."""
 
 
 class WhenFull(StrEnum):
@@ -86,7 +90,7 @@ class Queue(Generic[T]):
         with self._changed:
             if self.when_full is WhenFull.BLOCK:
                 while len(self._items) >= self.capacity and not (self._cancelled or self._closed):
-                    self._changed.wait()
+                    self._changed.wait(_LONGEST)
             if self._cancelled:
                 raise Cancelled(self.name)
             if self._closed:
@@ -127,7 +131,7 @@ class Queue(Generic[T]):
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     return None
-                self._changed.wait(left)
+                self._changed.wait(_LONGEST if left is None else left)
             item = self._items.popleft()
             self._changed.notify_all()
             return item

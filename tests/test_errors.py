@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import sys
 
 import pytest
 
-from stream.errors import StreamError, refusal, refusals
+from stream.errors import StreamError, is_unread, refusal, refusals
 
 
 def test_what_the_system_says_of_a_file_is_a_sentence() -> None:
@@ -23,3 +24,12 @@ def test_other_errors_stay_what_they_are() -> None:
         with pytest.raises(type(error)) as raised, refusals():
             raise error
         assert raised.value is error
+
+
+def test_a_pipe_that_nobody_reads_is_known_on_windows_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    invalid = OSError(errno.EINVAL, "Invalid argument")
+    assert is_unread(BrokenPipeError(errno.EPIPE, "Broken pipe"))
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert not is_unread(invalid)
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert is_unread(invalid) and not is_unread(OSError(errno.ENOSPC, "No space left"))

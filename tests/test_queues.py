@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stream import queues
 from stream.queues import Cancelled, Closed, Queue, WhenFull
 
 
@@ -145,3 +146,21 @@ def test_the_report_says_what_went_on():
         "dropped": 1,
         "when_full": "drop oldest",
     }
+
+
+def test_who_waits_without_an_end_wakes_now_and_then_where_ctrl_c_needs_it(monkeypatch):
+    """As on Windows, where a signal is heard only between two waits."""
+    heard = []
+    monkeypatch.setattr(queues, "_LONGEST", 0.001)
+    full = Queue("full", 1)
+    real = full._changed.wait
+
+    def wait(seconds=None):
+        heard.append(seconds)
+        if len(heard) == 3:
+            full.put("item")
+        return real(seconds)
+
+    monkeypatch.setattr(full._changed, "wait", wait)
+    assert full.take() == "item"
+    assert heard == [0.001] * 3

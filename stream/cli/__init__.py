@@ -7,8 +7,10 @@ OpenCV nor PyAV nor ONNX Runtime. `_commands` lists them.
 from __future__ import annotations
 
 import gc
+import io
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -37,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # First of all: what others see of a password should be gone before the rest is loaded.
         hide()
         _look_for_garbage_later()
+        _print_anything()
     # OpenCV writes lines of its own about a damaged picture, beside the one sentence.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     # NumPy and OpenCV each bring an OpenBLAS whose threads wait busily for a while once they are
@@ -55,6 +58,15 @@ def _leave_at_once_by_interrupt() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _print_anything() -> None:
+    """Lets standard output write the number of what its encoding lacks, as standard error does.
+
+    Windows gives a file or a pipe an encoding of 256 characters; names of files have others.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _look_for_garbage_later() -> None:

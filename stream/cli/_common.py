@@ -16,7 +16,7 @@ import typer
 
 from stream.cli._batch import ANY
 from stream.cli._hints import without_secrets
-from stream.errors import UsageError
+from stream.errors import UsageError, is_unread
 from stream.names import numbered
 from stream.option import option
 from stream.options import (
@@ -243,7 +243,9 @@ def _console(*, stderr: bool) -> Console:
         def print(self, *objects: Any, **how: Any) -> None:
             try:
                 super().print(*objects, **how)
-            except BrokenPipeError:  # releases of rich before `on_broken_pipe`
+            except OSError as error:  # Windows, and releases of rich before `on_broken_pipe`
+                if not is_unread(error):
+                    raise
                 self.on_broken_pipe()
 
         def on_broken_pipe(self) -> None:

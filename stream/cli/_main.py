@@ -21,7 +21,7 @@ from stream.cli._commands import EXAMPLES, PLACES, load
 from stream.cli._help import Group, argument_name, write_rows
 from stream.cli._hints import meant_option, no_such_command
 from stream.cli._machinery import Context, Formatter, Misuse, Parameter, Runnable
-from stream.errors import StreamError, refusal
+from stream.errors import StreamError, is_unread, refusal
 from stream.groups import nearest
 from stream.installation import explain
 from stream.plugins import culprit
@@ -136,11 +136,12 @@ def _flushed(code: int) -> int:
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
-    except (BrokenPipeError, ValueError):
-        pass  # whoever read it has gone, or it is closed: nobody misses it
+    except ValueError:
+        pass  # it is closed: nobody misses it
     except OSError as error:
-        common.say_error(f"standard output cannot be written: {error.strerror or error}")
-        code = code or 1
+        if not is_unread(error):
+            common.say_error(f"standard output cannot be written: {error.strerror or error}")
+            code = code or 1
     with suppress(OSError, ValueError, AttributeError):
         sys.stderr.flush()
     return code
@@ -165,12 +166,13 @@ def _run(arguments: Sequence[str] | None) -> int:
             common.errors().print_exception()
         common.say_error(error)
         code = error.exit_code
-    except BrokenPipeError:
-        # `stream models | head`: the reader has what it wanted.
-        sys.stderr.close()
-        code = 0
     except Exception as error:
         unprinted = _unprinted(error)
+        gone = unprinted is not None and isinstance(error, OSError) and is_unread(error)
+        if gone or isinstance(error, BrokenPipeError):
+            # `stream models | head`: the reader has what it wanted.
+            sys.stderr.close()
+            return 0
         if common.verbosity.verbose and unprinted is None:
             raise
         common.say_error(unprinted or explain(error) or refusal(error) or _fault(error))

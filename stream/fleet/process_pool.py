@@ -13,8 +13,9 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
+from stream.apart import apart
 from stream.cpu import available_cores
 from stream.fleet.pool import Need
 from stream.fleet.watched_pool import Event, Gone, WatchedPool
@@ -52,9 +53,6 @@ class Process:
         )
         # As Ray does it: libraries that ask for threads by themselves get no more than its share.
         environment = {"OMP_NUM_THREADS": str(cores), **os.environ}
-        alone: dict[str, Any] = {"start_new_session": True}
-        if sys.platform == "win32":
-            alone = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
         loud = _log.isEnabledFor(logging.DEBUG)
         try:
             self._process = subprocess.Popen(
@@ -63,7 +61,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 stderr=None if loud else subprocess.DEVNULL,
                 env=environment,
-                **alone,
+                **apart(),
             )
         except OSError as error:
             answers.put((self, Gone(f"no process can be started ({error.strerror or error})")))

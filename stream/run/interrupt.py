@@ -15,14 +15,17 @@ EXIT_CODE = 130
 
 _GRACE_SECONDS = 2.0
 _HANG_UP = getattr(signal, "SIGHUP", None)
+_BREAK = getattr(signal, "SIGBREAK", None)
+"""Windows' Ctrl-Break, by which programs there end others of their console."""
 
 
 @contextmanager
 def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterator[list[int]]:
     """While the block runs, the first SIGINT or SIGTERM calls `stop` and the second `abort`.
 
-    SIGHUP calls `stop` only: a terminal that is closed, or a connection to this machine that breaks
-    off, sends it once or twice. Where it is ignored, as under `nohup`, it stays so.
+    So does Ctrl-Break on Windows. SIGHUP calls `stop` only: a terminal that is closed, or a
+    connection to this machine that breaks off, sends it once or twice. Where it is ignored, as
+    under `nohup`, it stays so.
 
     Both are called in a thread of their own: a signal may interrupt the main thread inside a
     lock that they need. A thread deep in a native call cannot be interrupted, so two seconds
@@ -52,6 +55,7 @@ def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterato
         yield seen  # signals can only be handled in the main thread; a host program has its own way
         return
     numbers = [signal.SIGINT, signal.SIGTERM, *hang_up()]
+    numbers += [] if _BREAK is None else [_BREAK]
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield seen

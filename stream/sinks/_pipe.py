@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from stream.apart import apart
 from stream.sinks._destination import Destination
 
 _WAITING = 256
@@ -71,8 +72,7 @@ class Pipe(Destination):
             stdout=subprocess.PIPE if tells else subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={**os.environ, **(environment or {})},
-            # Ctrl-C in a terminal is for us, who then end it in good order.
-            start_new_session=True,
+            **apart(),
         )
         self._threads = [threading.Thread(target=self._hand_on, name="stream-send", daemon=True)]
         if tells:

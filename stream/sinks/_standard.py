@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from stream.errors import is_unread
 from stream.sinks._destination import Destination
 from stream.sinks.base import Gone
 
@@ -43,7 +44,7 @@ class StandardOutput(Destination):
                 left = left[os.write(self._file, left) :]
         except OSError as error:
             self.error = error
-            if isinstance(error, BrokenPipeError):
+            if is_unread(error):
                 raise Gone from None
             raise
         self.written += len(data)

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.apart import apart
 from stream.errors import SinkError
 from stream.frame import Frame, Item, VideoInfo
 from stream.options import OutputOptions
@@ -142,7 +143,7 @@ class WindowSink(Display):
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._reader: threading.Thread | None = None
         self._memory: NDArray[np.uint8] = np.zeros(0, np.uint8)
-        self._file: Path | None = None
+        self._files: list[Path] = []
         self._size: tuple[int, int] | None = None
         self._number = 0
         self._keys: list[str] = []
@@ -283,8 +284,9 @@ class WindowSink(Display):
             self._reader.join()
         process.stdout.close()
         self._memory = np.zeros(0, np.uint8)
-        if self._file is not None:
-            self._file.unlink(missing_ok=True)
+        for file in self._files:
+            file.unlink(missing_ok=True)
+        self._files.clear()
 
     def _lines(self) -> list[str]:
         with self._lock:
@@ -329,7 +331,6 @@ class WindowSink(Display):
         return bool(event.get("shown") == self._number)
 
     def _start(self) -> subprocess.Popen[str]:
-        # In a session of its own: Ctrl-C in the terminal is for the program alone.
         self._process = subprocess.Popen(
             [sys.executable, "-P", _window_process.__file__, self._title],
             stdin=subprocess.PIPE,
@@ -337,7 +338,7 @@ class WindowSink(Display):
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
-            start_new_session=SYSTEM != "win32",
+            **apart(),
         )
         self._reader = threading.Thread(
             target=self._listen, args=(self._process,), name="stream-window", daemon=True
@@ -360,12 +361,12 @@ class WindowSink(Display):
         handle, name = tempfile.mkstemp(prefix="stream-window-", dir=folder)
         os.truncate(handle, size)
         os.close(handle)
-        self._file = Path(name)
+        self._files.append(Path(name))
         self._memory = np.memmap(name, np.uint8, "r+")
-        return self._file
+        return self._files[-1]
 
     def _forget(self, file: Path) -> None:
         """Both have the file mapped: without its name nothing is left behind after a crash."""
-        if SYSTEM != "win32":
+        if SYSTEM != "win32":  # where what is mapped stays until we close
             file.unlink(missing_ok=True)
-            self._file = None
+            self._files.remove(file)

@@ -1,4 +1,5 @@
 import gc
+import io
 import json
 import os
 import re
@@ -238,7 +239,7 @@ def test_help_is_whole_and_plain_at_any_width(stream, monkeypatch, columns):
     [
         ("stream fi", ["file"]),
         ("stream file --reco", ["--records", "--records-masks"]),
-        ("stream file --provider c", ["cpu", "cuda"]),
+        ("stream file --provider c", ["coreml", "cpu", "cuda"]),
         ("stream webcam --look fill+con", ["fill+contour"]),
         ("stream image --look ov", ["overlay"]),
         ("stream run a.toml --no", []),
@@ -295,3 +296,12 @@ def test_the_demo_runs_twice_without_asking(program, tmp_path):
         assert result.code == 0, result.err
         assert "with waiting in queues" in result.out
         assert (tmp_path / name).stat().st_size > 100_000
+
+
+def test_names_that_the_encoding_lacks_are_printed_all_the_same(monkeypatch):
+    """As where Windows' output goes to a file."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", out)
+    cli._print_anything()
+    print("→ 5 × 3 …", flush=True)
+    assert out.buffer.getvalue().decode("cp1252").strip() == "\\u2192 5 × 3 …"

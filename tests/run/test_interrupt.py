@@ -6,6 +6,7 @@ import textwrap
 
 import pytest
 
+from stream.run import interrupt
 from stream.run.interrupt import on_interrupt
 from tests.run.parts import until
 
@@ -90,3 +91,13 @@ def test_what_is_said_after_the_terminal_was_closed_fails_nobody():
     assert os.read(terminal, 100).startswith(b"ready")
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_windows_ctrl_break_stops_as_ctrl_c_does(monkeypatch):
+    calls = []
+    monkeypatch.setattr(interrupt, "_BREAK", signal.SIGUSR1)  # which stands for SIGBREAK
+    before = signal.getsignal(signal.SIGUSR1)
+    with on_interrupt(lambda: calls.append("stop"), lambda: calls.append("abort")):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        until(lambda: calls == ["stop"])
+    assert signal.getsignal(signal.SIGUSR1) is before

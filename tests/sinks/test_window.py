@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -322,3 +324,25 @@ def test_lines_stay_in_the_picture(size):
     untouched = np.full((*size, 3), 200, np.uint8)
     write_lines(untouched, [], bottom=True)
     assert (untouched == 200).all()
+
+
+def test_on_windows_files_that_grew_too_small_go_when_the_window_closes(monkeypatch, tmp_path):
+    """What two processes have mapped cannot be removed there before."""
+
+    class Ended:
+        stdin, stdout = io.StringIO(), io.StringIO()
+
+        def wait(self, seconds: float) -> int:
+            return 0
+
+    monkeypatch.setattr(module, "SYSTEM", "win32")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(module.os, "access", lambda *asked: False)  # no /dev/shm
+    sink = WindowSink("grown")
+    for size in (100, 50, 10_000):
+        if (new := sink._make_room(size)) is not None:
+            sink._forget(new)
+    assert len(list(tmp_path.iterdir())) == 2
+    sink._process = Ended()
+    sink.close()
+    assert list(tmp_path.iterdir()) == []
