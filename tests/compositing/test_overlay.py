@@ -131,7 +131,7 @@ def test_labels_say_class_score_and_track(monkeypatch):
 
     said = []
     monkeypatch.setattr(
-        labels.LabelPainter, "paint", lambda self, planes, all_, occupied: said.extend(all_)
+        labels.LabelPainter, "paint", lambda self, planes, all_, *_: said.extend(all_)
     )
     picture = astronaut()
     boxes = ((20, 20, 80, 140), (100, 20, 180, 140), (500, 500, 600, 600))

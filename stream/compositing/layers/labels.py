@@ -14,6 +14,7 @@ from stream.compositing.encoding import Encoding
 from stream.compositing.layer import Layer
 from stream.compositing.palette import Colour, text_colour
 from stream.compositing.planes import Planes
+from stream.compositing.settling import Settled, free_of
 from stream.compositing.sprites import Sprite, make_sprite, to_grid
 from stream.compositing.style import Style
 from stream.compositing.text import Typesetter, text_size
@@ -34,12 +35,14 @@ class Label:
         colour: of the plate.
         x: middle of the object's top, in pixels of the picture; may lie outside.
         y: the object's top, in pixels of the picture; may lie outside.
+        track: the number by which the object is known again; None where it is not.
     """
 
     text: str
     colour: Colour
     x: float
     y: float
+    track: int | None = None
 
 
 class Labels(Layer):
@@ -69,13 +72,15 @@ class Labels(Layer):
             if top is None or not text:
                 continue
             x, y = top
-            first = x if instances.track_ids is None else float(instances.track_ids[index])
-            labels.append((first, Label(text, canvas.colour(index), x, y)))
+            track = None if instances.track_ids is None else int(instances.track_ids[index])
+            first = x if track is None else float(track)
+            labels.append((first, Label(text, canvas.colour(index), x, y, track)))
         # Who has the first choice of a place must not change with each frame's scores, or labels
         # that are close would keep swapping: the older track has it, else who is farther left.
         labels.sort(key=lambda entry: entry[0])
         if labels:
-            self._painter.paint(canvas.planes, [label for _, label in labels], canvas.occupied)
+            chosen = [label for _, label in labels]
+            self._painter.paint(canvas.planes, chosen, canvas.occupied, canvas.seconds)
 
 
 def _text(instances: Instances, index: int, words: Sequence[str]) -> str:
@@ -100,9 +105,14 @@ class LabelPainter:
         self._text = Typesetter()
         self._sprites: dict[tuple[str, Colour], Sprite | None] = {}
         self._setting: object = None
+        self._settled = Settled()
 
     def paint(
-        self, planes: Planes, labels: Sequence[Label], occupied: Sequence[Window] = ()
+        self,
+        planes: Planes,
+        labels: Sequence[Label],
+        occupied: Sequence[Window] = (),
+        seconds: float = 0.0,
     ) -> None:
         """Paints labels, the first with the first choice of its place.
 
@@ -110,6 +120,7 @@ class LabelPainter:
             planes: of the picture.
             labels: in the order of choice. One that has no room for a letter is left out.
             occupied: parts of the picture to keep clear of, where there is room.
+            seconds: the frame's presentation time; what is followed has its label where it was.
         """
         height, width = planes.size
         size = text_size(height, width, self._scale)
@@ -120,15 +131,39 @@ class LabelPainter:
             self._setting = setting
             self._sprites.clear()
         taken = list(occupied)
+        self._settled.begin(seconds)
         for label in labels:
             key = (label.text, label.colour)
             if key not in self._sprites:
                 self._sprites[key] = self._make(label.text, label.colour, *setting)
             sprite = self._sprites[key]
             if sprite is not None:
-                window = place(sprite.size, (label.x, label.y), room, planes.grid, taken)
+                window = self._place(label, sprite.size, room, planes.grid, taken)
                 taken.append(window)
                 sprite.put(planes, window[0], window[2])
+
+    def _place(
+        self,
+        label: Label,
+        size: tuple[int, int],
+        room: tuple[int, int],
+        grid: tuple[int, int],
+        taken: Sequence[Window],
+    ) -> Window:
+        """The window of a label, which stands still where its object does."""
+        track, settled = label.track, self._settled
+        if track is None:
+            return place(size, (label.x, label.y), room, grid, taken)
+        x, y = settled.point(track, (label.x, label.y), size[0])
+        first = above((x, y), size, room, grid)
+        spot = settled.wanted(track, (first[0], first[2]), size)
+        wanted = _window(spot, size, room, grid)
+
+        def free(spot: tuple[int, int]) -> Window | None:
+            window = _window(spot, size, room, grid)
+            return window if free_of(window, taken) else None
+
+        return settled.chosen(track, wanted, clear(wanted, room, grid, taken), free)
 
     def _make(
         self,
@@ -172,35 +207,51 @@ def place(
         the nearest free place a few steps above or below it, else beside what is in the way, else
         above the point all the same.
     """
-    height, width = size
+    return clear(above(point, size, room, grid), room, grid, taken)
 
-    def window(top: float, left: float) -> Window:
-        row = _snap(top, room[0] - height, grid[0])
-        column = _snap(left, room[1] - width, grid[1])
-        return row, row + height, column, column + width
 
+def above(
+    point: tuple[float, float],
+    size: tuple[int, int],
+    room: tuple[int, int],
+    grid: tuple[int, int],
+) -> Window:
+    """The window of a label above a point, were nothing in its way; see `place`."""
     # A little above the contour.
-    first = window(point[1] - 1.15 * height, point[0] - width / 2)
-    in_the_way = [other for other in taken if _overlap(first, other)]
+    return _window((point[1] - 1.15 * size[0], point[0] - size[1] / 2), size, room, grid)
+
+
+def clear(
+    first: Window, room: tuple[int, int], grid: tuple[int, int], taken: Sequence[Window]
+) -> Window:
+    """The window of a label that belongs in another, clear of what is in its way; see `place`."""
+    in_the_way = [other for other in taken if not free_of(first, [other])]
     if not in_the_way:
         return first
-    top, _, left, _ = first
+    top, bottom, left, right = first
+    size = height, width = bottom - top, right - left
     for step in (-1, 1, -2, 2, -3, 3, -4, 4):
-        other = window(top + 1.1 * step * height, left)
-        if not any(_overlap(other, one) for one in taken):
+        other = _window((top + 1.1 * step * height, left), size, room, grid)
+        if free_of(other, taken):
             return other
     for _, below, before, after in in_the_way:
         beside = (top, after + grid[1] - 1), (below + grid[0] - 1, left), (top, before - width)
-        for other in (window(*place) for place in beside):
-            if not any(_overlap(other, one) for one in taken):
+        for spot in beside:
+            other = _window(spot, size, room, grid)
+            if free_of(other, taken):
                 return other
     return first
+
+
+def _window(
+    spot: tuple[float, float], size: tuple[int, int], room: tuple[int, int], grid: tuple[int, int]
+) -> Window:
+    """The window of a size at a row and a column: inside the room, on the grid."""
+    row = _snap(spot[0], room[0] - size[0], grid[0])
+    column = _snap(spot[1], room[1] - size[1], grid[1])
+    return row, row + size[0], column, column + size[1]
 
 
 def _snap(value: float, most: int, grid: int) -> int:
     value = min(max(value, 0.0), float(most))
     return int(value) // grid * grid
-
-
-def _overlap(one: Window, other: Window) -> bool:
-    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
