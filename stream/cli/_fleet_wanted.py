@@ -58,7 +58,10 @@ def wanted_of(
     for one in found:
         below = Path(one.below)
         video = below.with_name(output_name(below, made=made)).as_posix()
-        places = [video, *(str(Path(video).with_suffix(f".{end.lstrip('.')}")) for end in records)]
+        places = [
+            video,
+            *(Path(video).with_suffix(f".{end.lstrip('.')}").as_posix() for end in records),
+        ]
         targets = tuple(f"{output.rstrip('/')}/{place}" for place in places)
         if any(is_same(one.source, place) for place in targets):
             raise UsageError(f"{one.source} would be replaced by its own result; name another -o")

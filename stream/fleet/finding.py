@@ -91,7 +91,7 @@ def _laid_out(one: Input, below: str) -> Input:
     """
     source, folder = one.source, whole(below).rstrip("/")
     if not is_remote(source):
-        source, folder = os.path.normpath(source), os.path.normpath(folder)
+        source, folder = (Path(os.path.normpath(one)).as_posix() for one in (source, folder))
     if not source.startswith(f"{folder.rstrip('/')}/"):
         raise UsageError(f"{shown(one.source)} does not lie below {shown(folder)}")
     return replace(one, below=source[len(folder.rstrip("/")) + 1 :])

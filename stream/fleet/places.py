@@ -46,8 +46,11 @@ def storage_errors(kind: type[StreamError], sentence: str) -> Iterator[None]:
 
 
 def whole(place: str) -> str:
-    """A path from the root on, which means the same in each process; an address as it is."""
-    return place if is_remote(place) else str(Path(place).absolute())
+    """A path from the root on, which means the same in each process; an address as it is.
+
+    With `/` between its parts on every system, as fsspec has them.
+    """
+    return place if is_remote(place) else Path(place).absolute().as_posix()
 
 
 def is_same(one: str, other: str) -> bool:

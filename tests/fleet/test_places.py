@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import fsspec
 import pytest
 
 from stream.errors import SinkError, SourceError
+from stream.fleet import places
 from stream.fleet.finding import find
 from stream.fleet.places import (
     Result,
@@ -166,3 +167,19 @@ def test_only_addresses_have_secrets_to_hide() -> None:
     path = "/films/who? me & you@home.mp4"
     assert shown(path) == path
     assert shown("s3://me:hunter2@bucket/a.mp4?token=1") == "s3://bucket/a.mp4?***"
+
+
+def test_windows_paths_are_parted_as_fsspec_parts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies beside a result is found by the last `/` of its place."""
+
+    class Windows(PureWindowsPath):
+        def absolute(self) -> PureWindowsPath:
+            return "C:/work" / self
+
+    monkeypatch.setattr(places, "Path", Windows)
+    for given in (r"out\masked", "out/masked", r"C:\work\out\masked"):
+        assert places.whole(given) == "C:/work/out/masked"
+    monkeypatch.setattr(places, "shortened", lambda folder, stem, rest: stem + rest)
+    target = f"{places.whole('masked')}/a.mp4"
+    assert places.parts_folder(target, 1).startswith("C:/work/masked/.a.mp4")
+    assert places.whole("s3://bucket/a") == "s3://bucket/a"
