@@ -105,7 +105,8 @@ class Clock:
     """Collects every frame's stage durations; shared by the threads of a run.
 
     Besides the distribution over the whole run it keeps a running mean over about the last
-    sixteen frames for the timing panel, and the rate at which frames came out lately.
+    sixteen frames, or all while there are fewer, for the timing panel, and the rate at which
+    frames came out lately.
 
     Args:
         now: seconds on a clock that only goes forward.
@@ -124,8 +125,10 @@ class Clock:
         """Counts one frame's time in one stage, in seconds."""
         with self._lock:
             self._stages.setdefault(stage, Percentiles()).add(seconds)
-            before = self._recent.get(stage, seconds)
-            self._recent[stage] = before + self._WEIGHT * (seconds - before)
+            before = self._recent.get(stage, 0.0)
+            # The first frame takes longest, and must not count for more than any other.
+            weight = max(self._WEIGHT, 1 / self._stages[stage].count)
+            self._recent[stage] = before + weight * (seconds - before)
 
     def frame_out(self) -> None:
         """Notes that a frame has just left the pipeline."""

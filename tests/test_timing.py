@@ -82,3 +82,13 @@ def test_the_rate_is_of_the_last_seconds():
     said = rates([n / 10 for n in range(50)] + [5 + n / 50 for n in range(200)])
     assert said[49] == pytest.approx(10) and said[-1] == pytest.approx(50)
     assert said[3] is None
+
+
+def test_what_the_first_frame_takes_is_soon_one_of_many():
+    clock = Clock()
+    for seconds in [0.9] + [0.001] * 15:
+        clock.add("composite", seconds)
+    assert clock.recent()["composite"] == pytest.approx(0.9 / 16, abs=0.001)
+    for _ in range(200):
+        clock.add("composite", 0.002)
+    assert clock.recent()["composite"] == pytest.approx(0.002, rel=0.05)

@@ -22,6 +22,8 @@ from stream.instances import Instances
 from stream.roi import Window
 
 _STRENGTH = 0.9
+_ASIDE = 0.75
+"""Of a label's width: how far to the side it still stands above its object."""
 _REMEMBERED = 512
 """Labels that are kept ready; at 720p each takes about 4 kB."""
 
@@ -203,9 +205,10 @@ def place(
         taken: what to keep clear of where possible.
 
     Returns:
-        The label's window: inside the room, on the grid; above the point if that is free, else
-        the nearest free place a few steps above or below it, else beside what is in the way, else
-        above the point all the same.
+        The label's window: inside the room, on the grid; above the point if that is free, else a
+        step higher, else a little beside it, as below is the object's face, else the nearest free
+        place a few steps above or below it, else beside what is in the way, else above the point
+        all the same.
     """
     return clear(above(point, size, room, grid), room, grid, taken)
 
@@ -230,16 +233,21 @@ def clear(
         return first
     top, bottom, left, right = first
     size = height, width = bottom - top, right - left
-    for step in (-1, 1, -2, 2, -3, 3, -4, 4):
-        other = _window((top + 1.1 * step * height, left), size, room, grid)
+    steps = [(top + 1.1 * step * height, left) for step in (-1, 1, -2, 2, -3, 3, -4, 4)]
+    beside = [
+        spot
+        for _, below, before, after in in_the_way
+        for spot in (
+            (top, after + grid[1] - 1),
+            (below + grid[0] - 1, left),
+            (top, before - width),
+        )
+    ]
+    near = [spot for spot in beside if spot[0] == top and abs(spot[1] - left) <= _ASIDE * width]
+    for spot in (steps[0], *near, *steps[1:], *beside):
+        other = _window(spot, size, room, grid)
         if free_of(other, taken):
             return other
-    for _, below, before, after in in_the_way:
-        beside = (top, after + grid[1] - 1), (below + grid[0] - 1, left), (top, before - width)
-        for spot in beside:
-            other = _window(spot, size, room, grid)
-            if free_of(other, taken):
-                return other
     return first
 
 

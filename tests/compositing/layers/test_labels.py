@@ -49,6 +49,12 @@ def test_a_label_keeps_clear_of_what_is_occupied():
     assert not overlap(window, panel)
 
 
+def test_a_label_goes_a_little_aside_before_it_goes_down_to_the_face():
+    panel = (0, 20, 0, 170)
+    assert place((20, 60), (180, 10), (400, 400), (2, 2), [panel]) == (0, 20, 170, 230)
+    assert place((20, 60), (120, 10), (400, 400), (2, 2), [panel]) == (22, 42, 90, 150), "too far"
+
+
 def test_where_all_is_full_a_label_stands_where_it_belongs():
     everything = (0, 400, 0, 400)
     assert place((20, 60), (200, 100), (400, 400), (2, 2), [everything]) == (76, 96, 170, 230)
