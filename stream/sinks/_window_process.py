@@ -25,6 +25,27 @@ _STEP = 0.015
 """Seconds between two looks at the keyboard."""
 _NAMED_KEYS = {27: "esc", 32: "space", ord("="): "+", ord("_"): "-", ord("/"): "?"}
 
+_KEYPAD = range(0xFFAA, 0xFFBA)
+"""X11's keypad, from * to 9."""
+_X11_ESCAPE = 0xFF1B
+
+
+def key_of(code: int) -> str | None:
+    """What OpenCV's number of a key stands for: a character, "esc" or "space".
+
+    None where no key was pressed, or one without a character, such as an arrow: X11 and macOS have
+    numbers beyond characters for these, some with a letter's in their last byte, and Windows has
+    them in the upper half alone. There X11 has what is held down besides.
+    """
+    plain = code & 0xFFFF
+    if plain in _KEYPAD:
+        plain -= _KEYPAD.start - ord("*")
+    elif plain == _X11_ESCAPE:
+        plain = 27
+    if code < 0 or not 0 < plain < 0x100:
+        return None
+    return _NAMED_KEYS.get(plain, chr(plain))
+
 
 def letterboxed(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """A picture as large as fits into (width, height), in its shape, between black margins.
@@ -172,8 +193,9 @@ class _Window:
             return False
         if self._view() != self._size:
             self._draw()
-        if key != -1:
-            self.tell(key=_NAMED_KEYS.get(key & 0xFF, chr(key & 0xFF)))
+        said = key_of(key)
+        if said is not None:
+            self.tell(key=said)
         return True
 
 

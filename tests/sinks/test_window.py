@@ -22,7 +22,7 @@ from stream.errors import SinkError
 from stream.frame import Frame
 from stream.options import OutputOptions
 from stream.sinks import window as module
-from stream.sinks._window_process import letterboxed, write_lines
+from stream.sinks._window_process import key_of, letterboxed, write_lines
 from stream.sinks.window import HELP, WindowSink, why_no_window
 from tests import tiny_models
 from tests.cli.conftest import environment
@@ -324,6 +324,17 @@ def test_lines_stay_in_the_picture(size):
     untouched = np.full((*size, 3), 200, np.uint8)
     write_lines(untouched, [], bottom=True)
     assert (untouched == 200).all()
+
+
+def test_arrows_and_their_like_are_no_letters():
+    """X11's last bytes of ←, ↑, → and ↓ are those of Q, R, S and T."""
+    pressed = {ord("q"): "q", ord("R"): "R", 27: "esc", 32: "space", ord("="): "+", 0xFF1B: "esc"}
+    keypad = {0xFFAB: "+", 0xFFAD: "-", 0xFFB7: "7", 0x100000 | ord("f"): "f"}
+    for code, key in (pressed | keypad).items():
+        assert key_of(code) == key, hex(code)
+    x11 = (0xFF51, 0xFF52, 0xFF53, 0xFF54, 0xFF50, 0xFF57, 0xFFBE, 0xFFE1, 0xFFFF)
+    for code in (-1, *x11, 0x250000, 0x700000, 0x2E0000, 0xF700, 0xF702, 0xF728):
+        assert key_of(code) is None, hex(code)
 
 
 def test_on_windows_files_that_grew_too_small_go_when_the_window_closes(monkeypatch, tmp_path):
