@@ -129,7 +129,7 @@ def within_depth(picture: av.VideoFrame) -> av.VideoFrame:
     whole = av.VideoFrame(picture.width, picture.height, picture.format.name)
     for stored, target in zip(picture.planes, whole.planes, strict=True):
         np.minimum(plane_view(stored, 16), most, out=plane_view(target, 16))
-    return _tagged(whole, picture)
+    return tagged(whole, picture)
 
 
 class Upright:
@@ -317,7 +317,7 @@ class Upright:
                 source = cv2.flip(source, 1)
             code = _CLOCKWISE.get(how.turns)
             np.copyto(target, source if code is None else cv2.rotate(source, code))
-        return _tagged(turned, picture)
+        return tagged(turned, picture)
 
     def _fit(self, picture: av.VideoFrame, stretch: Fraction) -> av.VideoFrame:
         """A picture of another shape, as large as it can be, in the middle of a black one.
@@ -332,7 +332,7 @@ class Upright:
         if (width, height) != (picture.width, picture.height):
             inner = self._reformat(picture, width, height)
         if (width, height) == (self.width, self.height):
-            return inner if inner is picture else _tagged(inner, picture)
+            return inner if inner is picture else tagged(inner, picture)
         whole = av.VideoFrame(self.width, self.height, self._format)
         bits = max(component.bits for component in whole.format.components)
         full = picture.color_range == ColorRange.JPEG or self._format.startswith("yuvj")
@@ -345,7 +345,7 @@ class Upright:
             column = left * target.width // self.width
             part = view[row : row + stored.height, column : column + stored.width]
             part[:] = source[: part.shape[0], : part.shape[1]]
-        return _tagged(whole, picture)
+        return tagged(whole, picture)
 
     def _place(self, width: int, height: int, stretch: Fraction) -> tuple[int, int, int, int]:
         """Width, height, left and top of a picture of another shape in the first one's."""
@@ -356,7 +356,7 @@ class Upright:
         return wide, high, (self.width - wide) // 4 * 2, (self.height - high) // 4 * 2
 
 
-def _tagged(made: av.VideoFrame, picture: av.VideoFrame) -> av.VideoFrame:
+def tagged(made: av.VideoFrame, picture: av.VideoFrame) -> av.VideoFrame:
     """A picture that was made of another, with that one's time and colour tags."""
     made.pts, made.duration = picture.pts, picture.duration
     if picture.time_base is not None:

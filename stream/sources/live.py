@@ -8,8 +8,11 @@ from typing import ClassVar
 import av
 
 from stream.pixels import paintable
-from stream.sources._pixels import nearest_native, within_depth
+from stream.sources._pixels import nearest_native, tagged, within_depth
 from stream.sources.base import Source
+
+_ODDEST = 4
+"""By how much wider samples may come to be on the way."""
 
 
 class LiveSource(Source):
@@ -48,6 +51,26 @@ def planar(picture: av.VideoFrame) -> av.VideoFrame:
     if time_base is not None:
         converted.time_base = time_base
     return converted
+
+
+def reshaped(picture: av.VideoFrame, shape: Fraction, wanted: Fraction) -> av.VideoFrame:
+    """The picture with samples of the wanted shape: of another size where they had another one.
+
+    Whoever takes live pictures takes those of other sizes, and knows one shape. Nothing is made
+    smaller. What no camera sends is not believed, as damaged streams say anything.
+
+    Args:
+        picture: in planar YUV.
+        shape: width over height of one of its samples.
+        wanted: likewise, of what comes out.
+    """
+    wider = shape / wanted
+    if wider == 1 or not 1 / _ODDEST <= wider <= _ODDEST:
+        return picture
+    width = picture.width if wider < 1 else round(picture.width * wider / 2) * 2
+    height = picture.height if wider > 1 else round(picture.height / wider / 2) * 2
+    made = picture.reformat(width=width, height=height)
+    return tagged(made, picture)
 
 
 def likely_rate(rate: Fraction | None) -> Fraction | None:

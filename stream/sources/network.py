@@ -20,7 +20,7 @@ from stream.sources._connecting import UNTIMED, Patience, Way, reason
 from stream.sources._hardware import NONE, Hardware
 from stream.sources._pacing import Pacer
 from stream.sources.base import Target
-from stream.sources.live import LiveSource, planar
+from stream.sources.live import LiveSource, planar, reshaped
 from stream.sources.live_sound import LiveSound
 from stream.sources.live_timeline import TICKS, Timeline
 from stream.sources.srt import Relay
@@ -286,7 +286,9 @@ class NetworkSource(LiveSource):
             captured_at = event.arrived
             if pacer is not None:
                 captured_at = pacer.wait(float(tick * TICKS), event.decode_seconds)
+            shape = event.shape or self._opened.sample_aspect_ratio
             picture = planar(event.picture)
+            picture = reshaped(picture, shape, self.info.sample_aspect_ratio)
             picture.pts, picture.time_base = tick, TICKS
             yield Frame(
                 picture,

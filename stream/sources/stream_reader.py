@@ -66,7 +66,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A decoded picture, stamped by the connection's own clock."""
+    """A decoded picture, stamped by the connection's own clock.
+
+    `shape` is width over height of one of its samples, where the decoder says so.
+    """
 
     picture: av.VideoFrame
     pts: int | None
@@ -74,6 +77,7 @@ class Picture:
     decode_seconds: float
     arrived: float
     corrupt: bool = False
+    shape: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +276,7 @@ class StreamReader:
                 share,
                 arrived,
                 picture.is_corrupt,
+                packet.stream.codec_context.sample_aspect_ratio,
             )
             for picture in pictures
         ]

@@ -8,6 +8,8 @@ import io
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
+from types import SimpleNamespace
 
 import av
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from stream.errors import SourceError
 from stream.sources import stream_reader
 from stream.sources._connecting import ChangedError
+from stream.sources.live import reshaped
 from stream.sources.live_timeline import TICKS
 from stream.sources.stream_reader import Ended, Picture, StreamReader
 from tests.sources.serving import make_clip, picture
@@ -68,13 +71,14 @@ def test_nothing_of_a_connection_that_is_over_waits_for_the_collector(tmp_path, 
         assert cables[0]() is None
 
 
-def _coded(codec: str, frames: int) -> bytes:
+def _coded(codec: str, frames: int, shape: Fraction = Fraction(1)) -> bytes:
     """A broadcast whose picture has the same number whatever its codec is."""
     file = io.BytesIO()
     with av.open(file, "w", format="mpegts") as made:
         video = made.add_stream(codec, rate=25)
         video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         video.max_b_frames = 0
+        video.codec_context.sample_aspect_ratio = shape
         for index in range(frames):
             made.mux(video.encode(picture(64, 48, index)))
         made.mux(video.encode(None))
@@ -104,6 +108,34 @@ def test_a_codec_that_changes_on_the_way_ends_the_connection(monkeypatch, renewe
         assert event.error is None and (later == "mpeg2video" or seen == 350)
 
 
+def test_samples_that_become_wider_make_the_picture_wider():
+    """Whoever takes live pictures knows one shape of samples, and pictures of any size."""
+    shapes = [Fraction(1), Fraction(2), Fraction(1, 2)]
+    sent = b"".join(_coded("libx264", 5, shape) for shape in shapes)
+    reader = StreamReader(
+        lambda: av.open(_Cable(sent, None), options={"probesize": "10000"}),
+        lambda error: SourceError(str(error)),
+        audio=False,
+        paced=lambda container: True,
+    )
+    sizes = []
+    while not isinstance(event := reader.events.take(60), Ended):
+        if isinstance(event, Picture):
+            assert event.shape is not None
+            shown = reshaped(event.picture, event.shape, shapes[0])
+            assert shown.pts == event.pts
+            sizes.append((shown.width, shown.height))
+    reader.stop(patience=60)
+    assert sizes == [(64, 48)] * 5 + [(128, 48)] * 5 + [(64, 96)] * 5
+
+
+def test_samples_of_a_shape_that_is_none_are_not_believed():
+    given = picture(64, 48, 0)
+    for shape in (Fraction(1, 9999), Fraction(9999)):
+        assert reshaped(given, shape, Fraction(1)) is given
+    assert reshaped(given, Fraction(12, 11), Fraction(12, 11)) is given
+
+
 @pytest.mark.parametrize(("damaged", "ends"), [(0.5, False), (0.7, False), (0.9, True)])
 def test_a_poor_connection_is_kept(damaged, ends):
     reader = StreamReader(
@@ -113,6 +145,8 @@ def test_a_poor_connection_is_kept(damaged, ends):
     reader.opened = object()
 
     class Packet:
+        stream = SimpleNamespace(codec_context=SimpleNamespace(sample_aspect_ratio=None))
+
         def __init__(self, place: int) -> None:
             self.damaged = int(place * damaged) != int((place + 1) * damaged)
 
