@@ -161,6 +161,7 @@ class VideoInfo:
         copied: streams of which the source hands packets through, for the sink to copy.
         metadata: the container's tags (title, creation time, ...).
         track: the tags of the video's own track (language, title, timecode, ...).
+        roles: what the video's own track is for, as FFmpeg's AV_DISPOSITION.
         fastest: pictures per second where they come fastest, as far as known.
         chapters: its named parts.
         covers: the pictures that stand for it.
@@ -191,6 +192,7 @@ class VideoInfo:
     copied: tuple[Stream, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
     track: dict[str, str] = field(default_factory=dict)
+    roles: int = 0
     fastest: Fraction | None = None
     chapters: tuple[Chapter, ...] = ()
     covers: tuple[Cover, ...] = ()

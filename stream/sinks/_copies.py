@@ -17,12 +17,12 @@ from stream.errors import SinkError
 from stream.sinks._aac import track_header
 from stream.sinks._containers import ContainerKind
 from stream.sinks._muxer import Muxer
-from stream.sinks._names import called, names_of
+from stream.sinks._names import called, names_of, roles_of
 from stream.sinks._scratch import Scratch
 from stream.sinks._sound import Reencoded, declared
 from stream.sinks._subtitles import Retold, TimedText
 from stream.sinks._tracks import Copied, Dolby, Filled, Keyed, Track, Unwrapped
-from stream.sinks._trial import silence, why_not
+from stream.sinks._trial import holds_attachment, silence, why_not
 from stream.types import AnyPacket
 
 _PEOPLE_SAY = {"audio": "sound", "subtitle": "subtitles", "data": "data", "video": "video"}
@@ -47,12 +47,14 @@ class Copies:
         self.remarks: list[str] = []
         self.lost_names: list[tuple[str, dict[str, str]]] = []
         self._tracks: dict[int, Track] = {}
+        self._first: dict[str, int] = {}
         self._needed: list[tuple[Copied, AnyPacket]] = []
         # Where a container has no times, everything is told from its first picture on.
         self._origin: Fraction | None = Fraction(0) if kind.timestamps else None
         self._early: list[tuple[AnyPacket, int]] = []
         for stream in streams:
             _check_open(stream)
+            self._first.setdefault(stream.type, stream.index)
             if kind.alone:
                 what = f"stream {stream.index}, {_PEOPLE_SAY.get(stream.type, stream.type)}, is"
                 self.remarks.append(f"{what} left out: {called(kind)} holds pictures alone")
@@ -189,8 +191,10 @@ class Copies:
     def _describe(self, kind: ContainerKind, copy: Stream, stream: Stream) -> None:
         """Gives a copy the language, title and role of a stream."""
         medium = "video" if stream.type == "video" else "audio"
-        roles = Disposition(stream.disposition)
-        tags, lost = names_of(kind, medium, stream.metadata, roles)
+        roles = told = roles_of(stream.disposition)
+        if stream.type != "subtitle" and self._first[stream.type] == stream.index:
+            told &= ~Disposition.default  # which players choose where none is said to be
+        tags, lost = names_of(kind, medium, stream.metadata, told)
         copy.metadata.update(tags)
         copy.disposition = roles
         self.lost_names.append((f"stream {stream.index}'s", lost))
@@ -199,7 +203,7 @@ class Copies:
         self, container: OutputContainer, stream: AttachmentStream, kind: ContainerKind
     ) -> None:
         name, mime, data = stream.name or "attachment", stream.mimetype or "", stream.data
-        if why_not(kind, lambda trial: trial.add_attachment(name, mime, data)) is None:
+        if holds_attachment(kind, mime):
             container.add_attachment(name, mime, data)
         else:
             self.remarks.append(f"the attachment {name} is left out: {called(kind)} holds none")

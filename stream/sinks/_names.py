@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
@@ -37,15 +38,19 @@ _NOT_THE_FILMS = {
 _SAID = ("language", "title", "timecode")
 # Words that a trial film is given; a timecode must fit its rate.
 _TRIED = {"title": "Title", "timecode": "01:00:00:00"}
-# What players choose tracks by.
-_ROLES = (
-    Disposition.forced,
-    Disposition.comment,
-    Disposition.dub,
-    Disposition.original,
-    Disposition.hearing_impaired,
-    Disposition.visual_impaired,
+# What a video is and not what it is for, and what is untrue of one that is encoded anew.
+_KINDS_OF_VIDEO = (
+    Disposition.attached_pic
+    | Disposition.still_image
+    | Disposition.timed_thumbnails
+    | Disposition.multilayer
 )
+# What players choose tracks by, and the words for it.
+_ROLES = {
+    role: "chosen by default" if role is Disposition.default else role.name.replace("_", " ")
+    for role in Disposition
+    if role.name and role not in _KINDS_OF_VIDEO
+}
 _NO_LANGUAGE = {"", "und"}
 _MOST_NAMED = 4
 # Twenty languages have two codes of three letters each, one of which is from their English name:
@@ -111,10 +116,16 @@ def names_of(
         elif not said or _holds(kind, medium, name.lower(), _TRIED[name.lower()]):
             continue
         lost[name.lower()] = said
-    for role in _ROLES:
+    for role, words in _ROLES.items():
         if role in roles and not _holds_role(kind, medium, role):
-            lost["role"] = ", ".join(filter(None, (lost.get("role"), _words(role))))
+            lost["role"] = ", ".join(filter(None, (lost.get("role"), words)))
     return kept, lost
+
+
+def roles_of(disposition: int) -> Disposition:
+    """What a stream is for, as far as that is true of another one of the same content."""
+    every = (one for one in _ROLES if one in Disposition(disposition))
+    return functools.reduce(operator.or_, every, _NO_ROLE)
 
 
 def lost_of_streams(
@@ -222,15 +233,12 @@ def _holds_role(kind: ContainerKind, medium: str, role: Disposition) -> bool:
     def play(made: OutputContainer) -> None:
         made.streams[0].disposition = role
 
-    again = tiny_film(kind, medium, begun=play)
+    # WebM's streams are alike in this, and its video would take longer.
+    again = tiny_film(kind, medium, begun=play) or tiny_film(kind, "audio", begun=play)
     if again is None:
         return True
     with av.open(again, "r") as read:
-        return any(role in one.disposition for one in read.streams if one.type == medium)
-
-
-def _words(role: Disposition) -> str:
-    return (role.name or "").replace("_", " ")
+        return any(role in one.disposition for one in read.streams)
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from av.audio.frame import AudioFrame
 from av.codec.codec import Codec, UnknownCodecError
 from av.codec.context import CodecContext
 from av.container import OutputContainer
-from av.stream import Stream
+from av.stream import AttachmentStream, Stream
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange
@@ -319,6 +319,25 @@ def tiny_film(
         return None
     data.seek(0)
     return data
+
+
+@functools.cache
+def holds_attachment(kind: ContainerKind, mimetype: str) -> bool:
+    """Whether a reader finds a file again that is put into a film: a font, a document.
+
+    Args:
+        kind: the container.
+        mimetype: of the file.
+    """
+
+    def attach(made: OutputContainer) -> None:
+        made.add_attachment("file", mimetype, b"something")
+
+    again = tiny_film(kind, "video", begun=attach) or tiny_film(kind, "audio", begun=attach)
+    if again is None:
+        return False
+    with av.open(again, "r") as read:
+        return any(isinstance(one, AttachmentStream) for one in read.streams)
 
 
 def _pictures(stream: VideoStream) -> list[AnyPacket]:

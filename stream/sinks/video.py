@@ -34,7 +34,14 @@ from stream.sinks._encoders import (
 from stream.sinks._gaps import Gaps
 from stream.sinks._key_frames import KeyFrames
 from stream.sinks._muxer import FAILURES, Muxer, words_of
-from stream.sinks._names import film_tags, lost_of_film, lost_of_streams, names_of, set_chapters
+from stream.sinks._names import (
+    film_tags,
+    lost_of_film,
+    lost_of_streams,
+    names_of,
+    roles_of,
+    set_chapters,
+)
 from stream.sinks._pictures import Pictures, lost_shape
 from stream.sinks._plan import (
     KEYFRAME_EVERY,
@@ -211,8 +218,10 @@ class VideoSink(Sink):
         )
         assert isinstance(encoded, VideoStream)
         self._stream = encoded
-        self._stream.disposition = Disposition.default
-        named, lost = names_of(self._kind, "video", info.track)
+        roles = roles_of(info.roles)
+        self._stream.disposition = roles | Disposition.default
+        roles &= ~Disposition.default  # it is the first
+        named, lost = names_of(self._kind, "video", info.track, roles)
         self._stream.metadata.update(self._muxer.track_tags(named))
         if info.alpha and self._choice.name.startswith("libvpx"):
             # Only where this is said, players look for the second picture, that of the opacity.

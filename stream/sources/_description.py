@@ -145,6 +145,7 @@ def describe(
         copied=copied,
         metadata=dict(container.metadata),
         track=dict(video.metadata),
+        roles=int(video.disposition),
         fastest=_fastest(times, tick),
         chapters=tuple(_chapters(container, cut, zero)),
         covers=covers,

@@ -18,6 +18,11 @@ from tests.sinks.running import run
 FILM = {"title": "A day out", "artist": "Ann", "director": "Bea", "date": "2021-03-04"}
 STREAMS = [("video", "eng", "Left camera"), ("audio", "deu", "Ton"), ("audio", "nld", "Geluid")]
 PARTS = ["Morning", "Evening"]
+ROLES = [
+    Disposition.default | Disposition.original,
+    Disposition(0),
+    Disposition.default | Disposition.comment | Disposition.visual_impaired,
+]
 TIMECODE = "10:00:00:12"
 
 
@@ -45,7 +50,9 @@ def named(tmp_path_factory) -> Path:
         for stream, (_, language, title) in zip([video, *sounds], STREAMS, strict=True):
             stream.metadata.update(language=language, title=title)
         video.metadata["timecode"] = TIMECODE
-        sounds[1].disposition = Disposition.comment | Disposition.visual_impaired
+        video.disposition = ROLES[0]
+        sounds[1].disposition = ROLES[2]
+        container.add_attachment("font.ttf", "font/ttf", b"letters")
         for index in range(10):
             picture = make_picture(index, 64, 48, "yuv420p")
             picture.pts, picture.time_base = index, Fraction(1, 25)
@@ -70,7 +77,10 @@ def test_every_word_is_found_again_or_named(named, tmp_path, ending):
     with av.open(str(path)) as container:
         names = {name.lower() for name in container.metadata}
         values = set(container.metadata.values())
-        streams = [stream for stream in container.streams if stream.type in ("video", "audio")]
+        every = list(container.streams)
+        streams = [stream for stream in every if stream.type in ("video", "audio")]
+        roles = [Disposition(stream.disposition) for stream in streams]
+        files = [stream for stream in every if stream.type == "attachment"]
         chapters = [one["metadata"]["title"] for one in container.chapters()]
     for name, value in FILM.items():
         kept = name in names or value in values
@@ -86,9 +96,14 @@ def test_every_word_is_found_again_or_named(named, tmp_path, ending):
         )
         assert (title in again) != (f"title ({title})" in said)
     assert (TIMECODE in streams[0].metadata.values()) != (f"timecode ({TIMECODE})" in said)
-    for role in ("comment", "visual impaired") if len(streams) == 3 else ():
-        kept = Disposition[role.replace(" ", "_")] in streams[2].disposition
-        assert kept != (re.search(rf"stream 2's role \([^)]*{role}", said) is not None), role
+    for place, whose in enumerate(("the video's", "stream 1's", "stream 2's")[: len(streams)]):
+        found = re.search(rf"{whose} role \(([^)]*)\)", said)
+        lost = set(found[1].replace("chosen by ", "").split(", ")) if found else set()
+        wanted = ROLES[place] if place else ROLES[place] & ~Disposition.default
+        for role in wanted:
+            kept = role in roles[place]
+            assert kept != ((role.name or "").replace("_", " ") in lost), (whose, role)
+    assert bool(files) != (re.search(r"attachment( font.ttf is|, is) left out", said) is not None)
     if ending == ".mkv":
         assert not any("left out" in one for one in remarks)
 
