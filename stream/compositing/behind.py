@@ -39,7 +39,7 @@ class Behind(Layer):
     at its edge.
     """
 
-    pastes: ClassVar[bool] = False
+    pastes: ClassVar[int] = 0
     remembers: ClassVar[bool] = True
     held: ClassVar[bool] = True
     """Whether the fade lies around the objects, and they are exact; else on their edge."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import av
@@ -17,7 +18,7 @@ from stream.compositing.planes import Planes, encoding_of, layout, writable_plan
 from stream.compositing.soft import Soft, shaped, whole
 from stream.compositing.specks import has_specks, without_specks
 from stream.compositing.squares import Rimmed, rimmed
-from stream.compositing.stacking import hide, in_front, stacked
+from stream.compositing.stacking import Stack
 from stream.compositing.style import Style
 from stream.instances import Instances
 from stream.pixels import paintable
@@ -45,6 +46,10 @@ class Pasted(NamedTuple):
         """The mask with at least so many pixels around it, at most the margin that layers want."""
         return rimmed(self.inside, rim)
 
+    def copy(self) -> Pasted:
+        """The same, to be changed."""
+        return Pasted(self.window, self.inside.copy())
+
 
 class _Nearly(Pasted):
     """An object with the margin around it at hand."""
@@ -54,6 +59,15 @@ class _Nearly(Pasted):
     def rimmed(self, rim: int) -> Rimmed:
         """The mask as it was made."""
         return self.around
+
+    def copy(self) -> Pasted:
+        """The same with its margin."""
+        whole, row, column = self.around
+        height, width = self.inside.shape
+        whole = whole.copy()
+        copy = _Nearly(self.window, whole[row : row + height, column : column + width])
+        copy.around = Rimmed(whole, row, column)
+        return copy
 
 
 class Memory:
@@ -182,8 +196,7 @@ class Canvas:
         self._masks, self._boxes = instances.masks, instances.paste_boxes
         self._pasted: dict[tuple[int, bool], Pasted | None] = {}
         self._specks: bool | None = None
-        self._order: list[int] | None = None
-        self._copied = 0
+        self._stack: Stack | None = None
         self._mattes: dict[Edge, Matte] = {}
         self._edges = Edges() if edges is None else edges
         self._asked = self._care(True)
@@ -349,11 +362,11 @@ class Canvas:
         return Pasted(pasted.window, inside)
 
     @property
-    def order(self) -> list[int]:
-        """The places of the instances, what is farthest behind first."""
-        if self._order is None:
-            self._order = stacked(self.instances, self.threshold)
-        return self._order
+    def stack(self) -> Stack:
+        """Which of the instances are in front."""
+        if self._stack is None:
+            self._stack = Stack(self.instances, self.threshold)
+        return self._stack
 
     def seen(self, index: int, *, tidy: bool = False) -> Pasted | None:
         """Nearly `pasted`, without what is in front of it; None where no pixel is its.
@@ -362,27 +375,21 @@ class Canvas:
             index: of the instance.
             tidy: whether it is to be as `tidied`.
         """
+        stack = self.stack
+        if stack.may_hide(index) and not stack.ready:
+            stack.lay(self.memory.plane("ranks", self.size), self._fronts())
         found = self.tidied(index) if tidy else self.pasted(index, exactly=False)
-        others = [] if found is None else in_front(self.order, index, self._boxes)
-        if found is None or not others:
+        if found is None or not stack.may_hide(index):
             return found
-        inside = found.inside.copy()
-        for other in others:
-            front = self._kept(other)
-            if front is not None:
-                hide(inside, found.window, front.inside, front.window)
-        return Pasted(found.window, inside)
+        alone = found.copy()
+        stack.hide(index, alone.inside, alone.window)
+        return alone
 
-    def _kept(self, index: int) -> Pasted | None:
-        """Nearly `pasted`, to be used for the whole frame; None also where that is too much."""
-        if self._copied > _MOST:
-            return None
-        pasted = self.pasted(index, exactly=False)
-        if pasted is not None and (index, False) not in self._pasted and not self.memory.kept:
-            pasted = Pasted(pasted.window, pasted.inside.copy())
-            self._copied += pasted.inside.size
-            self._pasted[index, False] = pasted
-        return pasted
+    def _fronts(self) -> Iterator[tuple[int, NDArray[np.uint8], Window]]:
+        for index in self.stack.fronts:
+            pasted = self.pasted(index, exactly=False)
+            if pasted is not None:
+                yield index, pasted.inside, pasted.window
 
     def identity(self, index: int) -> int:
         """The number that an instance's colour goes by, from 1 on."""

@@ -111,7 +111,7 @@ class Cover(Layer):
     same one. What the detector doubts is covered too: nobody is to be seen because of a low score.
     """
 
-    pastes: ClassVar[bool] = False
+    pastes: ClassVar[int] = 0
     covers: ClassVar[bool] = True
     hard: ClassVar[bool] = False
     """Whether covers end without a transition."""

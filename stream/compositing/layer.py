@@ -27,9 +27,9 @@ class Layer(ABC):
     """Whether every sample has a meaning, so that nothing that was not asked for is painted over
     it: neither the timing panel nor a source's notes."""
 
-    pastes: ClassVar[bool] = True
-    """Whether the layer looks at masks pixel by pixel. They are kept for the others where several
-    do; where one does, it is faster to let each mask have the last one's memory."""
+    pastes: ClassVar[int] = 1
+    """How often the layer looks at each mask pixel by pixel. Masks are kept where they are looked
+    at again; else it is faster to let each have the last one's memory."""
 
     alpha: ClassVar[bool] = False
     """Whether it says how opaque each pixel is, in `canvas.alpha`."""

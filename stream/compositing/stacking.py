@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -94,38 +94,75 @@ def _covered(
     return cv2.countNonZero(cv2.bitwise_and(mask, there)) / count if count else 0.0
 
 
-def in_front(order: Sequence[int], index: int, boxes: NDArray[np.float32]) -> list[int]:
-    """Who is in front of an object, as far as their boxes meet.
+class Stack:
+    """Which of a frame's objects is in front at each pixel, as far as their boxes meet.
 
-    Args:
-        order: as `stacked` says it.
-        index: the object's.
-        boxes: float32 [N, 4], where masks lie.
+    What each hides of the others is taken from one picture of ranks, so that a crowd costs as much
+    for each of its people as a pair does.
+
+    Attributes:
+        order: the places of the instances, what is farthest behind first.
     """
-    others = list(order[order.index(index) + 1 :])
-    low = np.maximum(boxes[others, :2], boxes[index, :2])
-    high = np.minimum(boxes[others, 2:], boxes[index, 2:])
-    meets = np.all(low < high, axis=1)
-    return [other for other, there in zip(others, meets, strict=True) if there]
 
+    def __init__(self, instances: Instances, threshold: float) -> None:
+        """Orders the objects of a frame; see `stacked`."""
+        self.order = stacked(instances, threshold)
+        count = len(self.order)
+        self._ranks = np.empty(count, np.int64)
+        self._ranks[self.order] = np.arange(1, count + 1)
+        boxes = instances.paste_boxes
+        low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+        high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+        behind = np.all(low < high, axis=2) & (self._ranks[:, None] < self._ranks[None])
+        self._covered: NDArray[np.bool_] = behind.any(axis=1)
+        self._covers: NDArray[np.bool_] = behind.any(axis=0)
+        self._plane: NDArray[np.uint8] | NDArray[np.uint16] | None = None
 
-def hide(
-    inside: NDArray[np.uint8], window: Window, front: NDArray[np.uint8], theirs: Window
-) -> None:
-    """Takes out of a mask what another that is in front of it covers.
+    def may_hide(self, index: int) -> bool:
+        """Whether anything may be in front of an object."""
+        return bool(self._covered[index])
 
-    Args:
-        inside: uint8 1 or 0, the mask, which is changed.
-        window: where it lies in the picture.
-        front: uint8 1 or 0, the other one.
-        theirs: where that lies.
-    """
-    top, bottom = max(window[0], theirs[0]), min(window[1], theirs[1])
-    left, right = max(window[2], theirs[2]), min(window[3], theirs[3])
-    if top >= bottom or left >= right:
-        return
-    own, other = (
-        mask[top - place[0] : bottom - place[0], left - place[2] : right - place[2]]
-        for mask, place in ((inside, window), (front, theirs))
-    )
-    np.greater(own, other, out=own.view(np.bool_))
+    @property
+    def ready(self) -> bool:
+        """Whether `lay` was called."""
+        return self._plane is not None
+
+    def lay(
+        self, plane: NDArray[np.uint8], masks: Iterable[tuple[int, NDArray[np.uint8], Window]]
+    ) -> None:
+        """Writes down which object is in front.
+
+        Args:
+            plane: uint8 of the picture's size, all 0; kept, and another made where it holds too few
+                numbers.
+            masks: of the objects of `fronts`: their places, uint8 1 or 0, and where these lie in
+                the picture.
+        """
+        self._plane = plane if len(self.order) < 256 else np.zeros(plane.shape, np.uint16)
+        for index, inside, window in masks:
+            part = self._part(window)
+            rank = float(self._ranks[index])
+            own = inside if part.itemsize == 1 else inside.astype(np.uint16)
+            cv2.max(part, cv2.threshold(own, 0, rank, cv2.THRESH_BINARY)[1], part)
+
+    @property
+    def fronts(self) -> list[int]:
+        """The places of those that may be in front of another."""
+        return np.flatnonzero(self._covers).tolist()
+
+    def hide(self, index: int, inside: NDArray[np.uint8], window: Window) -> None:
+        """Takes out of a mask what is in front of it; `lay` was called.
+
+        Args:
+            index: of the object.
+            inside: uint8 1 or 0, its mask, which is changed.
+            window: where that lies in the picture.
+        """
+        rank = float(self._ranks[index])
+        bare = cv2.threshold(self._part(window), rank, 1, cv2.THRESH_BINARY_INV)[1]
+        cv2.bitwise_and(inside, bare.astype(np.uint8, copy=False), inside)
+
+    def _part(self, window: Window) -> NDArray[np.uint8] | NDArray[np.uint16]:
+        assert self._plane is not None
+        top, bottom, left, right = window
+        return self._plane[top:bottom, left:right]

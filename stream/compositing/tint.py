@@ -31,6 +31,7 @@ class Tint(Layer):
     """
 
     only_adds: ClassVar[bool] = True
+    pastes: ClassVar[int] = 2
 
     tidy: ClassVar[bool] = False
     """Whether specks and holes under a thousandth of the object are left out."""
@@ -61,6 +62,7 @@ class Tints(Layer):
     """Several tints in one pass."""
 
     only_adds: ClassVar[bool] = True
+    pastes: ClassVar[int] = 2
 
     def __init__(self, layers: Sequence[Tint]) -> None:
         super().__init__(layers[0].style)
@@ -80,7 +82,7 @@ def tint(canvas: Canvas, layers: Sequence[Tint]) -> None:
     strength = _profile(tuple(layers), canvas.size)
     tidy = any(layer.tidy for layer in layers)
     thin = _THIN + 2 * (canvas.margin - strength.side // 2)
-    for index in canvas.order:
+    for index in canvas.stack.order:
         found = canvas.seen(index, tidy=tidy)
         if found is None:
             continue

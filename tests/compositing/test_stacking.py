@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from stream.compositing import Painter, Style
+from stream.compositing.canvas import Canvas, Memory
 from stream.compositing.palette import PALETTE
 from stream.compositing.planes import encoding_of
 from stream.compositing.stacking import stacked
@@ -77,3 +78,20 @@ def test_what_lies_within_something_larger_is_not_lost_in_flat_colours():
     Painter("instances").paint(frame(picture, found))
     luma = samples(picture)[0]
     assert (luma[found.full_masks()[1]] == encoding_of(picture).codes(PALETTE[1])[0]).all()
+
+
+def test_of_more_objects_than_a_byte_counts_each_hides_what_is_behind_it():
+    boxes = [(4, 4, 60, 60), *((20, 20, 40, 40) for _ in range(300)), (90, 90, 120, 120)]
+    picture = astronaut()
+    whole = np.ones((28, 28), np.float32)
+    found = people(picture, *boxes, mask=whole, tracks=list(range(1, len(boxes) + 1)))
+    canvas = Canvas(picture, found, Style(), Memory(0))
+    shown = np.zeros(found.picture_size, np.int64)
+    for index in range(len(boxes)):
+        seen = canvas.seen(index)
+        top, bottom, left, right = seen.window
+        shown[top:bottom, left:right] += seen.inside.astype(np.int64) * (index + 1)
+    # No pixel is two objects', and the first of those that lie alike has all of theirs.
+    assert (shown[22:38, 22:38] == 2).all()
+    assert (shown[6:18, 6:58] == 1).all()
+    assert (shown[92:118, 92:118] == len(boxes)).all()

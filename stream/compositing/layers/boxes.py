@@ -23,14 +23,14 @@ class Boxes(Layer):
 
     stands_before: ClassVar[bool] = True
     only_adds: ClassVar[bool] = True
-    pastes: ClassVar[bool] = False
+    pastes: ClassVar[int] = 0
 
     def paint(self, canvas: Canvas) -> None:
         """Draws lines inside the boxes' edges, those of what is in front last."""
         width = line_width(canvas.size, self.style.contour_width)
         if not width:
             return
-        for index in canvas.order:
+        for index in canvas.stack.order:
             box = canvas.instances.boxes[index].tolist()
             if not all(math.isfinite(edge) for edge in box) or box[2] <= box[0] or box[3] <= box[1]:
                 continue

@@ -23,7 +23,7 @@ class Cutout(Layer):
     picture: far from the objects it is black.
     """
 
-    pastes: ClassVar[bool] = False
+    pastes: ClassVar[int] = 0
     remembers: ClassVar[bool] = True
     alpha: ClassVar[bool] = True
     alone: ClassVar[bool] = True

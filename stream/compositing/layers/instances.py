@@ -53,7 +53,7 @@ class Instances(Layer):
         planes = canvas.planes
         for samples, code in zip(planes.samples, planes.encoding.codes(BLACK), strict=False):
             samples.fill(code)
-        for index in canvas.order:
+        for index in canvas.stack.order:
             found = canvas.pasted(index)
             if found is None:
                 continue
@@ -72,7 +72,7 @@ class Instances(Layer):
         picture.color_range = _FULL_RANGE
         values = plane_view(picture.planes[0], 16)
         values.fill(0)
-        for index in canvas.order:
+        for index in canvas.stack.order:
             found = canvas.pasted(index)
             if found is None:
                 continue

@@ -52,7 +52,7 @@ class Labels(Layer):
 
     stands_before: ClassVar[bool] = True
     only_adds: ClassVar[bool] = True
-    pastes: ClassVar[bool] = False
+    pastes: ClassVar[int] = 0
 
     def __init__(self, style: Style) -> None:
         super().__init__(style)

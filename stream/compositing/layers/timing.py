@@ -21,7 +21,7 @@ class Timing(Layer):
     """
 
     stands_before: ClassVar[bool] = True
-    pastes: ClassVar[bool] = False
+    pastes: ClassVar[int] = 0
 
     def __init__(self, style: Style, figures: bool = True) -> None:
         super().__init__(style)

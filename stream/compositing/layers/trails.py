@@ -30,7 +30,7 @@ class Trails(Layer):
     """
 
     stands_before: ClassVar[bool] = True
-    pastes: ClassVar[bool] = False
+    pastes: ClassVar[int] = 0
     remembers: ClassVar[bool] = True
 
     def __init__(self, style: Style) -> None:
