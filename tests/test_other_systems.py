@@ -7,12 +7,16 @@ Windows, or that its paths have drives, is not seen here.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from stream.run.keys import save_picture
 from tests import tiny_models
 from tests.cli.conftest import environment
 
@@ -54,6 +58,19 @@ for command in commands:
     except SystemExit as ended:
         print("ended with", ended.code, flush=True)
 """
+
+
+def test_opencv_is_given_no_names_of_files(tmp_path: Path) -> None:
+    """It takes them on Windows for letters of a code page, and finds none of others."""
+    root = Path(__file__).parents[1]
+    for folder in ("stream", "models", "export"):
+        for path in (root / folder).rglob("*.py"):
+            assert not re.search(r"cv2\.im(read|write)", path.read_text("utf-8")), path
+    picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    assert save_picture(tmp_path / "Füße →.png", picture) == "saved Füße →.png"
+    data = np.fromfile(tmp_path / "Füße →.png", np.uint8)
+    assert np.array_equal(cv2.imdecode(data, cv2.IMREAD_COLOR), picture)
+    assert save_picture(tmp_path / "no" / "a.png", picture).endswith("No such file or directory")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what it takes away is Linux'")

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from stream.errors import StreamError
 from stream.run.controls import Controls
@@ -28,6 +30,18 @@ def free_name(folder: Path, name: str, ending: str) -> Path:
         path = folder / f"{stem}-{number}{ending}"
         number += 1
     return path
+
+
+def save_picture(path: Path, picture: NDArray[np.uint8]) -> str:
+    """Writes a picture, uint8 [H, W, 3] in BGR, as PNG; returns what is to be said.
+
+    OpenCV's own writing takes names on Windows for letters of a code page.
+    """
+    try:
+        path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    except OSError as error:
+        return f"cannot write {path}: {error.strerror or error}"
+    return f"saved {path.name}"
 
 
 Actions = Mapping[str, Callable[[], str | None]]
@@ -117,10 +131,7 @@ class Keys:
         picture = self._window.picture()
         if picture is None:
             return "there is no picture yet"
-        path = self._free_name(".png")
-        if not cv2.imwrite(str(path), picture):
-            return f"cannot write {path}"
-        return f"saved {path.name}"
+        return save_picture(self._free_name(".png"), picture)
 
     def _record(self) -> str:
         if self._controls.recording is not None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import cv2
-
 from stream.run.controls import Controls
-from stream.run.keys import Actions, free_name, press
+from stream.run.keys import Actions, free_name, press, save_picture
 from stream.run.tiles import Tiles
 from stream.words import counted
 
@@ -65,9 +63,7 @@ class WallKeys:
     def _snapshot(self) -> str:
         if self._tiles.canvas is None:
             return "there is no picture yet"
-        path = free_name(self._folder, "stream", ".png")
-        saved = cv2.imwrite(str(path), self._tiles.canvas)
-        return f"saved {path.name}" if saved else f"cannot write {path}"
+        return save_picture(free_name(self._folder, "stream", ".png"), self._tiles.canvas)
 
     def _record(self) -> str:
         parts = self._parts()

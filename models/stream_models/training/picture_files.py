@@ -124,7 +124,12 @@ def load_picture(picture: Picture) -> Image:
 
     Raises ValueError if it is unreadable or has another shape than its annotation says.
     """
-    image = cv2.imread(str(picture.path), cv2.IMREAD_COLOR)
+    try:
+        # OpenCV's own reading takes names on Windows for letters of a code page.
+        data = np.fromfile(picture.path, np.uint8)
+    except OSError:
+        data = np.zeros(0, np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if image is None:
         raise ValueError(f"{picture.path.name}: the picture cannot be read")
     height, width = image.shape[:2]

@@ -47,8 +47,9 @@ def contact_sheet(images: Sequence[Image], path: Path, cell: int = 320, columns:
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         y, x = divmod(index, columns)
         sheet[y * cell : y * cell + size[1], x * cell : x * cell + size[0]] = small
-    if not cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
-        raise OSError(f"{path}: the picture cannot be written")
+    # OpenCV's own writing takes names on Windows for letters of a code page.
+    data = cv2.imencode(path.suffix, cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1]
+    path.write_bytes(data.tobytes())
 
 
 def learning_curve(history: Path, path: Path) -> None:
