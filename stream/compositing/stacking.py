@@ -11,22 +11,28 @@ from numpy.typing import NDArray
 from stream.instances import Instances
 from stream.roi import Window
 
-_WITHIN = 0.5
-"""What lies to this share within the mask of something larger was seen there, so it is in front."""
+_MEETS = 0.02
+"""Masks that share less than this of the smaller one lie beside each other."""
 
 _FAR = 1e6
 """Pixels from which on it does not matter how far away a box reaches."""
 
-_ALIKE = 0.8
-"""From this share of the other's area on nothing is larger: areas of one size change places."""
+_SMALL = 0.3
+"""What has less than this share of another's area is in front of it: it would not be seen else. How
+far it lies within the other would say so too, but a ball that is thrown comes and goes there, and
+the areas of two people change places."""
+
+_WHOLLY, _SMALLER = 0.85, 0.8
+"""So is what lies to the first share within another and has less than the second share of its area:
+nothing would be left of it."""
 
 
 def stacked(instances: Instances, threshold: float) -> list[int]:
     """The places of a frame's objects, what is farthest behind first.
 
-    A ball before a man is in front of him, however sure each of them is. Of others that overlap,
-    whoever was there first is in front: scores change places from frame to frame, and so would
-    the colour of what two masks share. Where nothing is followed the surer one is.
+    What is much smaller is in front, as a ball before a man, however sure each of them is. Of
+    others that overlap, whoever was there first is: scores change places, and so would the colour
+    of what two masks share. Where nothing is followed the surer one is.
 
     Args:
         instances: of one frame, best first.
@@ -49,7 +55,7 @@ def stacked(instances: Instances, threshold: float) -> list[int]:
 
 
 def _behind_it(instances: Instances, threshold: float) -> dict[int, set[int]]:
-    """For objects that lie within larger ones, which those are."""
+    """For objects that meet much larger ones, which those are."""
     if len(instances) < 2:
         return {}
     boxes = np.clip(np.nan_to_num(instances.paste_boxes.astype(np.float64)), -_FAR, _FAR)
@@ -64,13 +70,12 @@ def _behind_it(instances: Instances, threshold: float) -> dict[int, set[int]]:
     inside = (instances.masks > threshold).view(np.uint8)
     cells = np.array([cv2.countNonZero(mask) for mask in inside])
     areas = cells / inside[0].size * sizes
-    # A mask fills a part of its box only, so that its box may lie there to a lesser share.
-    least = _WITHIN * areas / sizes
-    maybe = near & (shared > least[:, None] * sizes[:, None])
-    maybe &= areas[:, None] < _ALIKE * areas[None]
+    shares = areas[:, None] / np.maximum(areas, 1e-6)[None]
+    least = np.where(shares < _SMALL, _MEETS, _WHOLLY)
+    maybe = near & (shares < _SMALLER) & (shared > least * areas[:, None])
     found: dict[int, set[int]] = {}
     for small, large in np.argwhere(maybe).tolist():
-        if _covered(inside[small], boxes[small], inside[large], boxes[large]) > _WITHIN:
+        if _covered(inside[small], boxes[small], inside[large], boxes[large]) > least[small, large]:
             found.setdefault(small, set()).add(large)
     return found
 

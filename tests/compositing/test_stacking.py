@@ -17,12 +17,18 @@ MAN, BALL, SEAM = (40, 10, 140, 150), (70, 60, 110, 100), (85, 75, 95, 85)
 BESIDE = (100, 20, 190, 150)
 
 
+def overlaps(one, other):
+    """Whether pixels of the picture are both masks'."""
+    masks = people(astronaut(), one, other).full_masks()
+    return (masks[0] & masks[1]).sum() > 0.05 * masks[1].sum()
+
+
 def order(*boxes, tracks=None):
     found = people(astronaut(), *boxes, tracks=tracks)
     return [boxes[index] for index in stacked(found, found.mask_threshold)]
 
 
-def test_what_lies_within_something_larger_is_in_front_whatever_scores_and_numbers_say():
+def test_what_is_much_smaller_is_in_front_whatever_scores_and_numbers_say():
     for boxes in permutations((MAN, BALL, SEAM)):
         for tracks in (None, *permutations((1, 2, 3))):
             assert order(*boxes, tracks=tracks) == [MAN, BALL, SEAM]
@@ -43,6 +49,20 @@ def test_two_of_about_one_size_keep_their_places_while_their_sizes_tremble():
     for width in range(90, 111):
         trembling = (40, 10, 40 + width, 150)
         assert order(other, trembling, tracks=[2, 1]) == [other, trembling]
+
+
+def test_what_is_thrown_stays_in_front_however_far_it_lies_within_the_other():
+    for left in range(-25, 120, 5):
+        ball = (left, 60, left + 40, 100)
+        assert order(MAN, ball, tracks=[1, 2])[-1] == ball or not overlaps(MAN, ball)
+
+
+def test_nothing_is_lost_wholly_behind_what_is_larger():
+    """Two arm-wrestle, and one mask is of both."""
+    one = (60, 20, 130, 120)
+    whole = np.ones((28, 28), np.float32)
+    found = people(astronaut(), MAN, one, mask=whole, tracks=[1, 2])
+    assert stacked(found, found.mask_threshold) == [0, 1]
 
 
 def test_a_mask_decides_and_not_its_box():
