@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -40,6 +41,8 @@ def no_such_file(text: str, *, last_of_several: bool) -> UsageError:
     hint = ""
     if text == "-":
         hint = "; what comes on standard input is /dev/stdin"
+        if sys.platform == "win32":
+            hint = "; what comes on standard input is not read on Windows"
     elif text[:1] in _DASHES:
         hint = f"; options begin with two plain hyphens: --{text.lstrip(_DASHES + '-')}"
     elif text.startswith("~") or re.match(r"\$\w|\$\{", text):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -34,7 +35,11 @@ def scratch() -> Iterator[Path]:
 def tidy() -> None:
     """Removes the folders of processes that have ended without doing so themselves."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        dead = False
         # Others' may not be opened; one that has no lock yet is being made.
         with suppress(OSError), (folder / _LOCK).open("r+", encoding="utf-8") as file:
-            if lock(file, unknown=False):
+            dead = lock(file, unknown=False)
+            if dead:
                 shutil.rmtree(folder, ignore_errors=True)
+        if sys.platform == "win32" and dead:  # where what was open stayed
+            shutil.rmtree(folder, ignore_errors=True)

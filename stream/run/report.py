@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stream.cpu import processor
 from stream.errors import SinkError
 from stream.files import write_whole
 from stream.memory import resident
@@ -124,21 +125,12 @@ def machine() -> dict[str, JSON]:
     import psutil
 
     return {
-        "processor": _processor(),
+        "processor": processor().model,
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
     }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def write_report(path: Path, runs: Sequence[RunReport]) -> None:

@@ -79,6 +79,7 @@ class Destination:
         self._at = 0
         self._end = 0
         self.closed = False
+        self._kept_beside = False
         exists = self._target.exists()
         self._regular = not exists or self._target.is_file()
         try:
@@ -164,7 +165,11 @@ class Destination:
         finally:
             os.close(self._file)
         if self.working != self._target:
-            self.working.replace(self._target)
+            try:
+                self.working.replace(self._target)
+            except OSError:
+                self._kept_beside = True
+                raise
         if self._regular:
             remove_left_beside(self._target)
 
@@ -198,5 +203,10 @@ class Destination:
             return f"the disk is full, so {self.path} could not be written to the end"
         if error.errno == errno.ENOENT:
             return f"{self.working} was removed while it was written"
+        if self._kept_beside:  # as on Windows, where nothing takes the place of what is open
+            return (
+                f"{self.path} could not be replaced ({error.strerror or error}), perhaps as "
+                f"another program has it open; what was made is whole in {self.working}"
+            )
         words = error.strerror or str(error)
         return f"{self.path} could not be written to the end ({words})"

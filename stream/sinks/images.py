@@ -68,9 +68,7 @@ class ImageSink(Sink):
     def check(cls, target: str, options: OutputOptions, inputs: Sequence[Path] = ()) -> None:
         """Of a picture; of a folder it is known once the pictures' names are."""
         path = Path(target)
-        of_one = (
-            path.suffix.lower() in ENDINGS and not path.is_dir() and not target.endswith(os.sep)
-        )
+        of_one = path.suffix.lower() in ENDINGS and not _is_folder(target)
         if of_one and not numbered(target):
             check_destination(path, overwrite=options.overwrite, inputs=inputs)
 

@@ -84,7 +84,8 @@ def why_no_window() -> str | None:
     said = tried.stderr.decode(errors="replace")
     if "not implemented" in said:
         return f"this OpenCV was built without windows (opencv-python-headless?); {_INSTEAD}"
-    return f"no window can be opened on display {os.environ.get('DISPLAY', '')!r}; {_INSTEAD}"
+    where = f" on display {os.environ.get('DISPLAY', '')!r}" if SYSTEM == "linux" else ""
+    return f"no window can be opened{where}; {_INSTEAD}"
 
 
 def pixels_of(frame: Frame, reference: Referencer, shape: Fraction = _SQUARE) -> NDArray[np.uint8]:

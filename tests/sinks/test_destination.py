@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import threading
@@ -14,6 +15,7 @@ from stream import sinks
 from stream.errors import SinkError
 from stream.frame import Frame
 from stream.options import OutputOptions
+from stream.sinks._destination import Destination
 from stream.sinks.video import VideoSink
 from tests import media
 from tests.media import make_clip
@@ -136,3 +138,22 @@ def test_a_file_that_somebody_removes_is_missed(tmp_path, monkeypatch, ending, e
     assert "can be played" not in str(caught.value)
     sink.abort()
     assert not path.parent.exists()
+
+
+def test_what_is_open_elsewhere_on_windows_is_said_and_the_result_is_kept(tmp_path, monkeypatch):
+    target = tmp_path / "out.mkv"
+    target.write_bytes(b"shown by a player")
+
+    def refuse(self: Path, other: Path) -> None:
+        raise PermissionError(errno.EACCES, "Access is denied", str(other))
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    made = Destination(target, overwrite=True)
+    made.write(b"a film")
+    with pytest.raises(PermissionError) as caught:
+        made.commit()
+    made.abandon(keep=True)
+    said = made.explain(caught.value)
+    assert "could not be replaced (Access is denied), perhaps as another program has it" in said
+    assert said.endswith(f"whole in {made.working}") and made.working.read_bytes() == b"a film"
+    assert target.read_bytes() == b"shown by a player"
