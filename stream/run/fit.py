@@ -6,14 +6,12 @@ from dataclasses import replace
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from stream.frame import ColourTags, Frame, VideoInfo
 from stream.letterbox import Letterbox
-from stream.pixels import MATRICES, plane_view
-
-_RANGES = (int(ColorRange.MPEG), int(ColorRange.JPEG))
+from stream.meaning import Meaning
+from stream.pixels import plane_view
 
 
 class Fit:
@@ -31,10 +29,8 @@ class Fit:
         self, width: int, height: int, pixel_format: str, colour: ColourTags | None = None
     ) -> None:
         self._wanted = (width, height, pixel_format)
-        self._colour = colour
-        self._all_values = pixel_format.startswith("yuvj") or bool(colour and colour.full_range)
+        self._meaning = None if colour is None else Meaning(pixel_format, colour)
         self._letterbox = Letterbox(width, height, pixel_format, mixes=colour is not None)
-        self._reformatter = VideoReformatter()
         self._opacities: Fit | None = None
 
     @classmethod
@@ -45,7 +41,8 @@ class Fit:
 
     def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
         """The picture itself where it fits already, else a new one."""
-        picture = self._encoded(picture)
+        if self._meaning is not None:
+            picture = self._meaning(picture)
         kind = (picture.width, picture.height, picture.format.name)
         if kind == self._wanted:
             return picture
@@ -57,31 +54,6 @@ class Fit:
             self._opacities = Fit(*self._wanted[:2], "gray", ColourTags())
         fitted = self._opacities(av.VideoFrame.from_ndarray(alpha, format="gray"))
         return np.array(plane_view(fitted.planes[0]), np.uint8)
-
-    def _encoded(self, picture: av.VideoFrame) -> av.VideoFrame:
-        """A picture whose samples mean colours as was told; itself where it does not say."""
-        name = picture.format.name
-        if self._colour is None or not name.startswith("yuv"):
-            return picture
-        full = name.startswith("yuvj") or picture.color_range == ColorRange.JPEG
-        ranged = full != self._all_values and (full or picture.color_range in _RANGES)
-        source, told = MATRICES.get(int(picture.colorspace)), MATRICES.get(self._colour.matrix or 0)
-        turned = source is not None and told is not None and source != told
-        if not ranged and not turned:
-            return picture
-        to_all = self._all_values if ranged else full
-        made = self._reformatter.reformat(
-            picture,
-            format=name.replace("yuvj", "yuv"),
-            src_colorspace=source.swscale if source and turned else Colorspace.DEFAULT,
-            dst_colorspace=told.swscale if told and turned else Colorspace.DEFAULT,
-            src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
-            dst_color_range=ColorRange.JPEG if to_all else ColorRange.MPEG,
-        )
-        made.color_range = _RANGES[to_all]
-        if turned:
-            made.colorspace = self._colour.matrix or picture.colorspace
-        return made
 
 
 def info_of(frame: Frame, info: VideoInfo) -> VideoInfo:

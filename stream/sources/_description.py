@@ -15,10 +15,10 @@ from av.video.stream import VideoStream
 
 from stream.errors import UsageError
 from stream.frame import Chapter, ColourTags, Cover, VideoInfo
+from stream.sources._changes import colour_of
 from stream.sources._ending import declared
 from stream.sources._pixels import Upright
 
-_FULL_RANGE = {1: False, 2: True}
 # Above this a rate is the tick of the container's clock and no rate.
 _NO_RATE = 1000
 
@@ -170,10 +170,7 @@ def _colour(first: av.VideoFrame, upright: Upright) -> ColourTags:
     shown = first
     if first.format.is_rgb or first.format.has_palette:
         shown = upright(first)
-    full = _FULL_RANGE.get(shown.color_range)
-    if shown.format.name.startswith("yuvj"):
-        full = True
-    return ColourTags(shown.color_primaries, shown.color_trc, shown.colorspace, full)
+    return colour_of(shown)
 
 
 def _length(container: InputContainer, video: VideoStream, tick: Fraction) -> Fraction | None:

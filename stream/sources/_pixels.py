@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from stream.pixels import paintable, plane_view
 from stream.references import has_captions, side_data
+from stream.sources._changes import Changes
 from stream.sources._cropping import Crop
 from stream.sources._transparency import Opacity
+from stream.words import counted
 
 # What FFmpeg's encoders are not told through PyAV.
 _LOST = {
@@ -169,6 +171,7 @@ class Upright:
         self._format = self._turnable(nearest_native(first.format.name))
         self._reformatter = VideoReformatter()
         self._opacity = Opacity()
+        self._changes = Changes(first)
         self.pixel_format = self._format
         self.width = first.width - self._crop.left - self._crop.right
         self.height = first.height - self._crop.top - self._crop.bottom
@@ -184,9 +187,10 @@ class Upright:
             aspect: of its samples, as the decoder says with it; None where that is not known.
         """
         given, corrupt = picture, picture.is_corrupt
+        orientation, crop, stretch = self._geometry(picture, aspect)
+        picture = self._changes(picture)
         if picture.format.name != self._format:
             picture = self._reformat(picture, picture.width, picture.height)
-        orientation, crop, stretch = self._geometry(picture, aspect)
         if crop or not orientation.upright:
             picture = self._turn(picture, orientation, crop)
         if stretch != 1 or (picture.width, picture.height) != (self.width, self.height):
@@ -252,8 +256,10 @@ class Upright:
         remarks = []
         if self.fitted:
             remarks.append(
-                f"{self.fitted} pictures of another size or shape are fitted into the first one's"
+                f"{counted(self.fitted, 'picture', 'pictures')} of another size or shape "
+                f"{'is' if self.fitted == 1 else 'are'} fitted into the first one's"
             )
+        remarks += self._changes.remarks
         if self._captions_lost:
             remarks.append("the closed captions are lost with turning or converting the pictures")
         return remarks
