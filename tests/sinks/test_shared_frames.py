@@ -107,7 +107,7 @@ def two_sinks_many_times(tmp_path: Path, times: int) -> None:
 
 
 def test_two_sinks_get_the_same_frames_at_once(tmp_path):
-    two_sinks_many_times(tmp_path, 100)
+    two_sinks_many_times(tmp_path, 40)
 
 
 @pytest.mark.soak

@@ -75,11 +75,11 @@ def moved(path: Path, output: Path, shift: Callable[[float], float]) -> Path:
 )
 def test_every_sound_is_heard_in_every_container(tmp_path, audio, source):
     video = "mpeg4" if source == ".avi" else "libx264"
-    original = make_clip(tmp_path / f"in{source}", codec=video, options={}, audio=audio, frames=50)
+    original = make_clip(tmp_path / f"in{source}", codec=video, options={}, audio=audio)
     for ending in ENDINGS:
         run(original, tmp_path / f"out{ending}", preset=fastest(ending))
         after = heard(tmp_path / f"out{ending}")
-        assert len(after) / 8000 == pytest.approx(2, abs=0.15), ending
+        assert len(after) / 8000 == pytest.approx(1, abs=0.15), ending
         assert pitch(after) == pytest.approx(440, abs=3), ending
 
 
@@ -173,7 +173,7 @@ def test_channels_are_kept_where_the_encoder_can(tmp_path, layout, ending):
         video.width, video.height = 64, 48
         sound = container.add_stream("flac", rate=48000)
         sound.codec_context.layout = layout
-        for index in range(50):
+        for index in range(25):
             picture = media.make_picture(index, 64, 48, "yuv420p")
             picture.pts, picture.time_base = index, Fraction(1, 25)
             container.mux(video.encode(picture))
@@ -193,7 +193,7 @@ def test_channels_are_kept_where_the_encoder_can(tmp_path, layout, ending):
         resampler = av.AudioResampler("flt")
         frames = [one for f in container.decode(audio=0) for one in resampler.resample(f)]
         assert frames[0].layout.nb_channels == channels
-        after = np.concatenate([f.to_ndarray().reshape(-1, channels) for f in frames[4:40]])
+        after = np.concatenate([f.to_ndarray().reshape(-1, channels) for f in frames[4:-4]])
     names = [c.name for c in av.AudioLayout(layout).channels]
     for channel, name in enumerate(c.name for c in frames[0].layout.channels):
         if name == "LFE":  # which is low frequencies only

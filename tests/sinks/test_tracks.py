@@ -272,7 +272,7 @@ def test_sound_of_which_nothing_comes_ends_no_film(tmp_path, codec, ending):
 @pytest.mark.parametrize("codec", ["ac3", "eac3", "aac", "flac", "libmp3lame"])
 @pytest.mark.parametrize("broken", [(0, 1, 2), (7,), range(200)])
 def test_damaged_sound_costs_no_film(tmp_path, codec, broken):
-    whole = make_clip(tmp_path / "whole.mkv", audio=codec, frames=50)
+    whole = make_clip(tmp_path / "whole.mkv", audio=codec)
     with av.open(str(whole)) as source, av.open(str(tmp_path / "in.mkv"), "w") as target:
         copies = [target.add_stream_from_template(one, opaque=True) for one in source.streams]
         place = 0
@@ -287,7 +287,7 @@ def test_damaged_sound_costs_no_film(tmp_path, codec, broken):
             target.mux(packet)
     for ending in (".mp4", ".mov", ".mkv", ".ts"):
         run(tmp_path / "in.mkv", tmp_path / f"out{ending}", preset=fastest(ending))
-        assert len(media.decode(tmp_path / f"out{ending}").pts) == 50, ending
+        assert len(media.decode(tmp_path / f"out{ending}").pts) == 25, ending
 
 
 @pytest.mark.parametrize("ending", [".mkv", ".mp4", ".ts", ".mov"])
