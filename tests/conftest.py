@@ -19,7 +19,12 @@ import pytest
 from _pytest.faulthandler import fault_handler_stderr_fd_key
 from hypothesis import settings
 
+from stream.cpu import available_cores
+
 if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadFileScheduling
+
     from stream.inference.route import Route
 
 # SVT-AV1 reads this once in a process, also where a test's own clip is the first it encodes.
@@ -38,6 +43,12 @@ settings.load_profile("quick")
 
 LOADED_BY_COLLECTING = pytest.StashKey[frozenset[str]]()
 """The names of the modules that were there when the tests had been collected."""
+
+WITH_PYTORCH = (
+    *("tests/contracts/test_converters.py", "tests/export/", "tests/inference/test_resize.py"),
+    *("tests/models/", "tests/test_roi.py"),
+)
+"""Files whose tests load PyTorch, by the start of their names: seven seconds of processor."""
 
 # Threads of libraries that live as long as the process, by the start of their names.
 LASTING_THREADS = (
@@ -135,13 +146,31 @@ def _may_take_longer(item: pytest.Item) -> bool:
 
 
 @pytest.hookimpl(optionalhook=True)  # a machine lent with a card has no xdist
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """No worker for a single file, which would wait longer for them than for its tests."""
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One worker more than there are cores, as servers and cameras of tests are waited for.
+
+    None for a single file, which would wait longer for them than for its tests.
+    """
     files = {argument.partition("::")[0] for argument in config.args}
     if len(files) > 1 or not next(iter(files), "").endswith(".py"):
-        return None
+        return available_cores() + 1
     config.option.dist = "no"
     return 0
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """Hands each worker whole files, and all that load PyTorch to the same one."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class WithPyTorch(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return "with PyTorch" if file.startswith(WITH_PYTORCH) else file
+
+    return WithPyTorch(config, log)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -39,6 +39,7 @@ def config_of(path: Path, **options: object):
     return yolact.configure(yolact.read_weights(path), request)
 
 
+@pytest.mark.slow
 def test_a_model_exports_as_it_is_and_resizes_by_itself(tmp_path: Path) -> None:
     request = Request(
         made.write_torch(tmp_path / "yolact_made.pth", made.yolact()),

@@ -94,7 +94,7 @@ def measured(name, rate):
     return hota, idf1, len(used) / (4 * PEOPLE)
 
 
-@pytest.mark.parametrize("rate", [30, 10, 3])
+@pytest.mark.parametrize("rate", [pytest.param(30, marks=pytest.mark.slow), 10, 3])
 def test_the_default_follows_people_better_than_the_others(rate):
     figures = {name: measured(name, rate) for name in ("motion", "steady", "bytetrack")}
     hota, idf1, identities = figures.pop("motion")
