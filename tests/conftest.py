@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,7 +46,7 @@ LOADED_BY_COLLECTING = pytest.StashKey[frozenset[str]]()
 
 WITH_PYTORCH = (
     *("tests/contracts/test_converters.py", "tests/export/", "tests/inference/test_resize.py"),
-    *("tests/models/", "tests/test_roi.py"),
+    *("tests/models/", "tests/test_docs.py", "tests/test_roi.py"),
 )
 """Files whose tests load PyTorch, by the start of their names: seven seconds of processor."""
 
@@ -171,6 +171,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
             return "with PyTorch" if file.startswith(WITH_PYTORCH) else file
 
     return WithPyTorch(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of tests are kept to the end: no garbage is looked for among them, then or ever."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

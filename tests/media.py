@@ -153,7 +153,8 @@ def _add_video(container: Any, clip: Clip) -> Any:
 
 
 def _add_sound(container: Any, clip: Clip) -> Any:
-    sound = container.add_stream(clip.audio, rate=SAMPLE_RATE)
+    quick = {"aac_coder": "fast"} if clip.audio == "aac" else {}
+    sound = container.add_stream(clip.audio, rate=SAMPLE_RATE, options=quick)
     sound.codec_context.layout = "stereo"
     return sound
 

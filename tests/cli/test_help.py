@@ -247,17 +247,28 @@ def test_help_is_whole_and_plain_at_any_width(stream, monkeypatch, columns):
         ("stream bench --model d", ["default"]),
     ],
 )
-def test_a_shell_completes_commands_options_and_their_values(typed, offered):
-    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+def test_a_shell_completes_commands_options_and_their_values(stream, monkeypatch, typed, offered):
+    for name, value in completing(typed).items():
+        monkeypatch.setenv(name, value)
+    assert sorted(stream().out.split()) == offered
+
+
+def test_a_shell_starts_the_program_to_complete():
     done = subprocess.run(
         [sys.executable, "-m", "stream"],
-        env={**environment(), **words, "_STREAM_COMPLETE": "complete_bash"},
+        env={**environment(), **completing("stream webcam --look fill+con")},
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-    assert sorted(done.stdout.split()) == offered, done.stderr
+    assert done.stdout.split() == ["fill+contour"], done.stderr
+
+
+def completing(typed):
+    """How a shell says what was typed."""
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    return {**words, "_STREAM_COMPLETE": "complete_bash"}
 
 
 def test_models_lists_the_default(stream):
