@@ -316,6 +316,7 @@ def test_a_picture_that_breaks_later_stops_the_batches(made, tmp_path):
     batches.close()
 
 
+@pytest.mark.slow
 def test_the_projects_own_data_is_sound(shared_data):
     data = read(shared_data / "val")
     assert len(data.pictures) == 338

@@ -17,6 +17,8 @@ from tests.media import make_clip
 from tests.sinks.running import Run, fastest, run
 
 ENDINGS = [".mp4", ".mov", ".mkv", ".webm", ".ts", ".m2ts", ".avi"]
+MUXERS = [".mp4", ".mkv", ".webm", ".ts", ".avi"]
+"""One ending of each; the others differ in what sound is copied."""
 
 
 def heard(path: Path) -> np.ndarray:
@@ -244,7 +246,7 @@ def test_the_clock_places_every_piece_behind_the_one_before():
 def test_the_sounds_that_ended_a_film(tmp_path, name):
     original = SHARED / "cases" / "files" / name
     before = heard(original)
-    for ending in ENDINGS:
+    for ending in MUXERS:
         output = tmp_path / f"out{ending}"
         done = run(original, output, preset=fastest(ending))
         assert not [remark for remark in done.remarks if "damaged" in remark], ending

@@ -285,7 +285,7 @@ def test_damaged_sound_costs_no_film(tmp_path, codec, broken):
                 place += 1
             packet.stream = copies[packet.stream_index]
             target.mux(packet)
-    for ending in (".mp4", ".mov", ".mkv", ".ts"):
+    for ending in (".mp4", ".mkv", ".ts"):
         run(tmp_path / "in.mkv", tmp_path / f"out{ending}", preset=fastest(ending))
         assert len(media.decode(tmp_path / f"out{ending}").pts) == 25, ending
 
