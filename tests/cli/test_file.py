@@ -284,8 +284,8 @@ def test_ctrl_c_leaves_a_file_that_plays(tmp_path, signals, code):
     long = tmp_path / "long.mkv"
     with av.open(str(long), "w") as target:
         video = target.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
-        video.width, video.height, video.pix_fmt = 160, 120, "yuv420p"
-        grey = av.VideoFrame.from_ndarray(np.full((180, 160), 90, np.uint8), format="yuv420p")
+        video.width, video.height, video.pix_fmt = 640, 480, "yuv420p"
+        grey = av.VideoFrame.from_ndarray(np.full((720, 640), 90, np.uint8), format="yuv420p")
         for index in range(500):
             grey.pts = index
             target.mux(video.encode(grey))
