@@ -14,4 +14,5 @@ def apart() -> dict[str, Any]:
     """
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"start_new_session": True}
+    else:
+        return {"start_new_session": True}
