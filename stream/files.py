@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from stream.twins import would_be_one
 # What a file name may be long in bytes where the system does not say.
 _LONGEST_NAME = 255
 _ATTEMPTS = 1000
+_NOT_ON_WINDOWS = re.compile(r'[<>:"|?*\x00-\x1f]')
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9]) *(\.|$)", re.IGNORECASE)
 
 
 def target_of(path: Path) -> Path:
@@ -56,6 +59,20 @@ def same_file(one: Path, other: Path) -> bool:
         return False  # no name of a file; whoever opens it says why
 
 
+def windows_refuses(name: str) -> str:
+    """Why Windows has no file of that name, as the end of a sentence; "" where it may have one.
+
+    It takes `a:b.mp4` for a part of the file `a` that no program shows, `aux.mp4` for a device, and
+    drops a full stop at the end.
+    """
+    wrong = _NOT_ON_WINDOWS.search(name)
+    if wrong is not None:
+        return f"Windows has no names with {wrong[0]!r}"
+    if _DEVICES.match(name):
+        return f"{name.partition('.')[0]} is a device on Windows"
+    return "Windows has no names that end so" if name.endswith((".", " ")) else ""
+
+
 def check_replaceable(path: Path, *, overwrite: bool, option: str = "--overwrite") -> None:
     """Refuses a file that cannot be written, or that is there and may not be replaced.
 
@@ -66,8 +83,11 @@ def check_replaceable(path: Path, *, overwrite: bool, option: str = "--overwrite
 
     Raises:
         UsageError: the file exists and may not be replaced, or is a folder.
-        SinkError: its folder does not exist or may not be written to, or its name is too long.
+        SinkError: its folder does not exist or may not be written to, or its name is too long, or
+            none that the system has.
     """
+    if sys.platform == "win32" and (why := windows_refuses(path.name)):
+        raise SinkError(f"{path} cannot be written: {why}; choose another name")
     try:
         target = target_of(path)
         if target.is_dir():

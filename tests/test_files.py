@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from stream.errors import SinkError, StreamError, UsageError
-from stream.files import check_replaceable, create_beside, put_in_place, write_whole
+from stream.files import (
+    check_replaceable,
+    create_beside,
+    put_in_place,
+    windows_refuses,
+    write_whole,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -134,3 +141,18 @@ def test_what_cannot_be_written_is_refused_in_a_sentence(tmp_path, name, error, 
     assert words in str(told.value)
     assert "\n" not in str(told.value)
     assert (tmp_path / "there").read_bytes() == b"precious"
+
+
+def test_names_that_windows_does_not_have_are_refused_there(tmp_path, monkeypatch):
+    """It takes `take:1.mp4` for a part of the file `take`, which no program shows."""
+    fine = ("a.mp4", "console.mp4", "com.mp4", "ä →.mp4", "a.b.mp4", ".hidden", "auxiliary")
+    assert [name for name in fine if windows_refuses(name)] == []
+    bad = ("take:1.mp4", "what?.mp4", "a|b.png", "CON", "aux.mp4", "Lpt1.tar.gz", "nul .mp4", "a.")
+    assert [name for name in bad if not windows_refuses(name)] == []
+    for name in bad:
+        check_replaceable(tmp_path / name, overwrite=False)
+    monkeypatch.setattr(sys, "platform", "win32")
+    for name in bad:
+        with pytest.raises(SinkError, match=r"cannot be written: .*; choose another name"):
+            check_replaceable(tmp_path / name, overwrite=False)
+    check_replaceable(tmp_path / "fine.mp4", overwrite=False)
