@@ -133,7 +133,12 @@ def _linux(model: str) -> tuple[str, set[str]]:
 def _macos(model: str) -> tuple[str, set[str]]:
     try:
         answer = subprocess.run(
-            ["/usr/sbin/sysctl", "-a"], capture_output=True, text=True, timeout=5, check=False
+            ["/usr/sbin/sysctl", "-a"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=5,
+            check=False,
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return model, set()

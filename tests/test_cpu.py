@@ -1,5 +1,10 @@
-import psutil
+import subprocess
+import sys
 
+import psutil
+import pytest
+
+from stream import cpu
 from stream.cpu import _physical, available_cores
 
 
@@ -17,3 +22,17 @@ def test_processors_that_share_a_core_are_one(tmp_path):
 def test_where_the_system_does_not_say_psutil_does(tmp_path):
     assert _physical(tmp_path) == psutil.cpu_count(logical=False)
     assert 1 <= available_cores() <= psutil.cpu_count()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no printf")
+def test_what_macos_says_may_hold_any_bytes(monkeypatch):
+    said = (
+        r"machdep.cpu.brand_string: Apple M2\nhw.optional.arm.FEAT_DotProd: 1\n"
+        r"hw.optional.arm.FEAT_I8MM: 0\nkern.some: \377\376\n"
+    )
+    real = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda command, **how: real(["printf", said], **how))
+    monkeypatch.setattr(sys, "platform", "darwin")
+    found = cpu.processor.__wrapped__()
+    assert (found.model, found.features) == ("Apple M2", {"dotprod"})
+    assert found.fast_int8 and not found.narrow_sums

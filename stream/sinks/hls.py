@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import ClassVar, Self
 
 from stream.errors import SinkError
@@ -64,7 +64,7 @@ class HlsSink(Sink):
         sent, others = with_sound_alone(info)
         self._said = [f"{others} further streams are not in {self.path}"] if others else []
         self._sent = Transmission(
-            str(self.path),
+            _address(self.path),
             sent,
             options,
             way=Way(
@@ -112,10 +112,18 @@ class HlsSink(Sink):
         return [*self._said, *self._sent.remarks]
 
 
-def _options(path: Path, *, live: bool) -> dict[str, str]:
+def _address(path: PurePath) -> str:
+    """A path as FFmpeg takes it here: it looks for the folder before the last `/` alone.
+
+    Where Windows' own paths have none, it would put the head of the pieces elsewhere.
+    """
+    return path.as_posix()
+
+
+def _options(path: PurePath, *, live: bool) -> dict[str, str]:
     begun = time.strftime("%Y%m%dT%H%M%S")
     name = f"{path.stem}-{begun}".replace("%", "%%")
-    pieces = str(path.with_name(f"{name}-%05d.m4s"))
+    pieces = _address(path.with_name(f"{name}-%05d.m4s"))
     flags = ["independent_segments", "temp_file"]
     if live:
         flags += ["delete_segments", "program_date_time"]

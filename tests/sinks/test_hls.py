@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import av
 import numpy as np
@@ -13,7 +13,7 @@ import pytest
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, VideoInfo
 from stream.options import OutputOptions
-from stream.sinks.hls import HlsSink
+from stream.sinks.hls import HlsSink, _address, _options
 from stream.sources.file import FileSource
 from tests.media import make_clip
 from tests.sinks.receivers import Received, receive
@@ -94,3 +94,13 @@ def test_what_becomes_of_sound_is_said_in_words_of_people(tmp_path: Path) -> Non
     assert sink.remarks == [
         "stream 1, sound (mp3), is re-encoded with aac: HLS does not hold it as it is"
     ]
+
+
+def test_ffmpeg_finds_the_folder_of_windows_paths():
+    """It looks for `/` alone, and wrote the head into the working folder (C:\\pages, say)."""
+    path = PureWindowsPath(r"C:\pages\live.m3u8")
+    assert _address(path) == "C:/pages/live.m3u8"
+    for live in (True, False):
+        options = _options(path, live=live)
+        assert re.fullmatch(r"C:/pages/live-\w+-%05d\.m4s", options["hls_segment_filename"])
+        assert "\\" not in " ".join(options.values())
