@@ -33,6 +33,7 @@ def test_what_macos_says_may_hold_any_bytes(monkeypatch):
     real = subprocess.run
     monkeypatch.setattr(subprocess, "run", lambda command, **how: real(["printf", said], **how))
     monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(cpu.platform, "processor", lambda: "arm")
     found = cpu.processor.__wrapped__()
     assert (found.model, found.features) == ("Apple M2", {"dotprod"})
     assert found.fast_int8 and not found.narrow_sums
