@@ -200,6 +200,23 @@ def test_showing_options_loads_nothing_heavy() -> None:
     assert run.returncode == 0, run.stderr
 
 
+def test_a_name_that_is_none_is_said_before_anything_heavy_is_loaded() -> None:
+    program = (
+        "import sys; sys.path[:0] = sys.argv[1:]\n"
+        "from stream.errors import StreamError\n"
+        "from stream_export.command import app\n"
+        "for name in ('yolact', 'detectron2', 'matterport', 'tensorflow', 'centermask'):\n"
+        "    try: app([name, 'none.pth', '-o', 'out.onnx'], standalone_mode=False)\n"
+        "    except StreamError as error: assert 'there is no such file' in str(error)\n"
+        "    else: sys.exit(name)\n"
+        "sys.exit(' '.join({'torch', 'torchvision', 'onnxscript'} & set(sys.modules)) or 0)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, *sys.path], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+
+
 def test_a_folder_dropped_in_is_a_command_and_runs(tmp_path: Path, monkeypatch: Any) -> None:
     drop(tmp_path / "there", monkeypatch)
     runs(tmp_path)

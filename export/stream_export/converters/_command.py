@@ -181,12 +181,16 @@ def run(
             names the right command.
         UsageError: the request makes no sense.
     """
-    from stream_export.checkpoints.recognise import wrong_file
-    from stream_export.metadata import save_model
     from stream_export.output import check_output
-    from stream_export.tools.inspect import announce
 
     check_output(output, *request.inputs, overwrite=overwrite)
+    if not request.checkpoint.exists():
+        # Before PyTorch is loaded, which takes seconds.
+        raise ModelError(f"{request.checkpoint}: there is no such file")
+    from stream_export.checkpoints.recognise import wrong_file
+    from stream_export.metadata import save_model
+    from stream_export.tools.inspect import announce
+
     try:
         converted = importlib.import_module(converter.module).convert(request)
     except ModelError as error:

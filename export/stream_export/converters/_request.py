@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-
-import onnx
-from torch import nn
+from typing import TYPE_CHECKING
 
 from stream.errors import UsageError
 from stream.inference.contract import OUTPUTS, Interpolation, Metadata, Resize
-from stream_export.onnx_export import export_module
 from stream_export.options import parse_size
 from stream_export.registry import OPTIONS_KEY
+
+if TYPE_CHECKING:
+    import onnx
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,8 @@ class Converted:
         Raises:
             ModelError: it cannot be exported.
         """
+        from stream_export.onnx_export import export_module
+
         model = export_module(
             self.module,
             self.metadata,
