@@ -103,8 +103,11 @@ def test_what_could_not_be_printed_is_an_error():
         assert said.getvalue() == words
 
 
-@pytest.mark.parametrize("both", [False, True], ids=["results", "results and notes"])
-@pytest.mark.parametrize(("further", "code"), [((), 0), (("broken.mp4",), 1)])
+@pytest.mark.parametrize(
+    ("both", "further", "code"),
+    [(False, (), 0), (True, ("broken.mp4",), 1)],
+    ids=["results of a run that ends well", "results and notes of one that fails"],
+)
 def test_a_reader_that_has_enough_changes_nothing_of_how_a_run_ends(
     clip, nothing, tmp_path, both, further, code
 ):
