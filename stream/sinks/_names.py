@@ -205,6 +205,8 @@ def _lost(kind: ContainerKind, tags: tuple[tuple[str, str], ...]) -> list[str]:
         return []
     with av.open(again, "r") as read:
         names, values = {name.lower() for name in read.metadata}, _values(read.metadata)
+    if kind.format == "mpegts":  # PyAV does not tell what a broadcast is called
+        names |= {"service_name", "service_provider"}
     return [
         name for name, value in tags if name.lower() not in names and value.strip() not in values
     ]

@@ -93,6 +93,7 @@ class Request:
 
 def describe(
     name: str,
+    tags: dict[str, str],
     container: InputContainer,
     video: VideoStream,
     copied: tuple[Stream, ...],
@@ -111,6 +112,7 @@ def describe(
 
     Args:
         name: of the file.
+        tags: of the file.
         container: the open file.
         video: the stream that is decoded.
         copied: the streams that go with it.
@@ -143,7 +145,7 @@ def describe(
         rotation=upright.orientation.turns * 90,
         codec=video.codec_context.name,
         copied=copied,
-        metadata=dict(container.metadata),
+        metadata=tags,
         track=dict(video.metadata),
         roles=int(video.disposition),
         fastest=_fastest(times, tick),

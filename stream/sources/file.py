@@ -27,6 +27,7 @@ from stream.sources._hardware import NONE, Hardware
 from stream.sources._pixels import Upright, lost_with
 from stream.sources._placing import Placing
 from stream.sources._reader import Decoded, Part, Reader
+from stream.sources._services import tags_of
 from stream.sources._timeline import Timeline
 from stream.sources._transparency import ClearParts
 from stream.sources.base import Source, Target
@@ -160,7 +161,6 @@ class FileSource(Source):
         self._tick = Fraction(self._video.time_base or Fraction(1, 1000))
         rate = self._video.average_rate or self._video.guessed_rate
         self._nominal = max(1, round(1 / (rate * self._tick))) if rate else 1
-
         anywhere = bool(container.format.flags & _CLOCK_STARTS_ANYWHERE)
         began = Fraction(container.start_time or 0, av.time_base)
         self._timeline = Timeline(anywhere=anywhere)
@@ -188,6 +188,7 @@ class FileSource(Source):
         self._clear = ClearParts(self._video, self._upright.opacity(first, self._aspect))
         self.info = describe(
             os.fsencode(self.path.name).decode(errors="replace"),
+            tags_of(container, self.path, self._range),
             container,
             self._video,
             self._copied,

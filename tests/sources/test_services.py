@@ -1,0 +1,82 @@
+"""What a broadcast's programmes are called is kept, or said where they become one."""
+
+from __future__ import annotations
+
+import av
+import pytest
+from av.video.frame import VideoFrame
+
+from stream.sinks.video import VideoSink
+from stream.sources._services import Service, _text, services_of
+from stream.sources.file import FileSource
+
+NAME, SENDER = "Erstes Ü", "Sender"
+
+
+def broadcast(path, tags, *, m2ts=False):
+    options = {"mpegts_m2ts_mode": "1"} if m2ts else {}
+    with av.open(str(path), "w", format="mpegts", container_options=options) as made:
+        made.metadata.update(tags)
+        video = made.add_stream("mpeg2video", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        for index in range(25):
+            picture = VideoFrame(64, 48, "yuv420p")
+            for plane in picture.planes:
+                plane.update(bytes(plane.buffer_size))
+            picture.pts = index
+            made.mux(video.encode(picture))
+        made.mux(video.encode(None))
+    return path
+
+
+def copied(source_path, path):
+    with FileSource(source_path) as source, VideoSink(path, source.info) as sink:
+        for item in source:
+            sink.write(item)
+    return " ".join([*source.remarks, *sink.remarks])
+
+
+@pytest.mark.parametrize("m2ts", [False, True])
+def test_a_programme_keeps_its_name_or_it_is_named(tmp_path, m2ts):
+    tags = {"service_name": NAME, "service_provider": SENDER}
+    given = broadcast(tmp_path / "in.ts", tags, m2ts=m2ts)
+    for ending in (".ts", ".m2ts"):
+        assert copied(given, tmp_path / f"out{ending}") == ""
+        assert services_of(tmp_path / f"out{ending}") == [Service(NAME, SENDER)]
+    assert "service_name and service_provider are left out" in copied(given, tmp_path / "out.mp4")
+    copied(given, tmp_path / "out.mkv")
+    with av.open(str(tmp_path / "out.mkv")) as film:
+        assert {name.lower(): film.metadata[name] for name in film.metadata}.items() >= tags.items()
+
+
+def test_a_programme_without_a_name_is_not_spoken_of(tmp_path):
+    given = broadcast(tmp_path / "in.ts", {})
+    assert services_of(given) == [Service("Service01", "FFmpeg")]
+    assert copied(given, tmp_path / "out.mp4") == ""
+
+
+def test_several_programmes_become_one_which_is_said(tmp_path, monkeypatch):
+    given = broadcast(tmp_path / "in.ts", {})
+    several = [Service("One", ""), Service("Two", "")]
+    monkeypatch.setattr("stream.sources._services.services_of", lambda *_: several)
+    assert "2 programmes (One, Two) become one" in copied(given, tmp_path / "out.mp4")
+
+
+def test_what_is_no_broadcast_or_breaks_off_names_nothing(tmp_path):
+    given = broadcast(tmp_path / "in.ts", {"service_name": NAME})
+    data = given.read_bytes()
+    for cut in (0, 100, 187, 188 * 2 + 40):
+        (tmp_path / "cut.ts").write_bytes(data[:cut])
+        services_of(tmp_path / "cut.ts")
+    for place in range(0, 188 * 4, 7):
+        changed = bytearray(data[: 188 * 8])
+        changed[place] ^= 0xFF
+        (tmp_path / "cut.ts").write_bytes(changed)
+        services_of(tmp_path / "cut.ts")
+
+
+def test_names_are_read_in_the_letters_that_they_say():
+    assert _text(b"\x15\xc3\x9c") == _text(b"\xdc") == _text(b"\x10\x00\x01\xdc") == "Ü"
+    assert _text(b"\x01\xb0") == "А"  # noqa: RUF001 - Cyrillic
+    assert _text(b"\x86BBC\x87 One") == "BBC One"
+    assert _text(b"\x08\xdc") and _text(b"") == ""
