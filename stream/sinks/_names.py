@@ -35,9 +35,18 @@ _NOT_THE_FILMS = {
     "software",
 }
 # What users read, search and choose by. The rest of a stream's tags is machines' talk.
-_SAID = ("language", "title", "timecode")
-# Words that a trial film is given; a timecode must fit its rate.
-_TRIED = {"title": "Title", "timecode": "01:00:00:00"}
+_SAID = (
+    "language",
+    "title",
+    "timecode",
+    "comment",
+    "description",
+    "replaygain_track_gain",
+    "replaygain_album_gain",
+)
+# What a trial film is given; a timecode must fit its rate.
+_TRIED = {"timecode": "01:00:00:00"}
+_WORDS = "Words"
 # What a video is and not what it is for, and what is untrue of one that is encoded anew.
 _KINDS_OF_VIDEO = (
     Disposition.attached_pic
@@ -100,8 +109,8 @@ def names_of(
         roles: likewise.
 
     Returns:
-        The tags to set; and of language, title, timecode and roles those that a reader will not
-        find again.
+        The tags to set; and of language, title, roles and what else users know of, those that a
+        reader will not find again.
     """
     kept, lost = kept_tags(tags), {}
     for name in (key for key in tags if key.lower() in _SAID):
@@ -113,7 +122,7 @@ def names_of(
             if other is not None and _holds(kind, medium, "language", other):
                 kept[name] = other
                 continue
-        elif not said or _holds(kind, medium, name.lower(), _TRIED[name.lower()]):
+        elif not said or _holds(kind, medium, name.lower(), _TRIED.get(name.lower(), _WORDS)):
             continue
         lost[name.lower()] = said
     for role, words in _ROLES.items():

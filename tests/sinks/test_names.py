@@ -48,7 +48,7 @@ def named(tmp_path_factory) -> Path:
         video.width, video.height = 64, 48
         sounds = [container.add_stream("ac3", rate=48_000, layout="stereo") for _ in STREAMS[1:]]
         for stream, (_, language, title) in zip([video, *sounds], STREAMS, strict=True):
-            stream.metadata.update(language=language, title=title)
+            stream.metadata.update(language=language, title=title, comment=f"says {language}")
         video.metadata["timecode"] = TIMECODE
         video.disposition = ROLES[0]
         sounds[1].disposition = ROLES[2]
@@ -95,6 +95,7 @@ def test_every_word_is_found_again_or_named(named, tmp_path, ending):
             f"language ({language})" in said
         )
         assert (title in again) != (f"title ({title})" in said)
+        assert (f"says {language}" in again) != (f"comment (says {language})" in said)
     assert (TIMECODE in streams[0].metadata.values()) != (f"timecode ({TIMECODE})" in said)
     for place, whose in enumerate(("the video's", "stream 1's", "stream 2's")[: len(streams)]):
         found = re.search(rf"{whose} role \(([^)]*)\)", said)
