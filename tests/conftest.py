@@ -206,7 +206,12 @@ def nothing_left_behind(
     threads = set(threading.enumerate())
     files = _open_files()
     children = {child.pid for child in _children()}
+    loggers = [logging.getLogger(name) for name in (None, "libav")]
+    levels = [one.level for one in loggers]
     yield
+    # What a command that ran within the test has set: others are to hear what they log.
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
     problems: list[str] = []
     if request.node.get_closest_marker("logs_errors") is None:
         problems += [
