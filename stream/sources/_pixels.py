@@ -26,6 +26,12 @@ from stream.words import counted
 # What FFmpeg's encoders are not told through PyAV.
 _LOST = {
     "MASTERING_DISPLAY_METADATA": "HDR10 mastering",
+    "CONTENT_LIGHT_LEVEL": "HDR10 light level",
+    "DYNAMIC_HDR_VIVID": "HDR Vivid",
+    "AMBIENT_VIEWING_ENVIRONMENT": "viewing environment",
+    "S12M_TIMECODE": "timecode (within pictures)",
+    "AFD": "active format",
+    "ICC_PROFILE": "colour profile (ICC)",
     "DYNAMIC_HDR_PLUS": "HDR10+",
     "DOVI_METADATA": "Dolby Vision",
     "SPHERICAL": "360-degree",

@@ -28,11 +28,12 @@ def part(
     red: int = 128,
     form: str = "yuv420p",
     transfer: int = 1,
+    params: str = "",
 ) -> bytes:
     """A broadcast of one colour."""
     file = io.BytesIO()
     with av.open(file, "w", format="mpegts") as made:
-        options = {"preset": "ultrafast", "qp": "1", "threads": "1"}
+        options = {"preset": "ultrafast", "qp": "1", "threads": "1", "x264-params": params}
         video = made.add_stream("libx264", rate=25, options=options)
         video.width, video.height, video.pix_fmt = 64, 64, form
         told = video.codec_context
@@ -106,3 +107,8 @@ def test_a_decoder_that_keeps_the_name_of_another_range_is_seen_through():
     picture.color_range = FILM
     made = Meaning("yuvj420p", ColourTags(full_range=True))(picture)
     assert made.format.name == "yuvj420p" and int(plane_view(made.planes[0]).max()) == 0
+
+
+def test_light_levels_without_a_mastering_display_are_said_to_be_lost(tmp_path):
+    said = read(tmp_path / "in.ts", part(params="cll=1000,400"))[1]
+    assert "the HDR10 light level data is not kept" in said
