@@ -90,3 +90,15 @@ def test_labels_of_nothing_that_is_followed_stand_where_each_frame_says(monkeypa
         frames = [{None: (x, 200)}]
         painted.append(windows(monkeypatch, frames)[0])
     assert len({tuple(one) for one in painted}) > 1
+
+
+def test_a_number_that_two_have_tells_them_not_apart_and_ends_nothing(monkeypatch):
+    painter, put = LabelPainter(), []
+    monkeypatch.setattr(
+        "stream.compositing.sprites.Sprite.put",
+        lambda self, planes, top, left: put.append((top, left)),
+    )
+    for step in range(3):
+        labels = [Label("#1", (255, 0, 0), x, 200, 1) for x in (100, 400)]
+        painter.paint(writable_planes(astronaut(640, 480)), labels, (), step / 25)
+    assert put[:2] == put[2:4] == put[4:] and put[0] != put[1]

@@ -134,30 +134,35 @@ class LabelPainter:
             self._sprites.clear()
         taken = list(occupied)
         self._settled.begin(seconds)
+        followed: set[int | None] = set()
         for label in labels:
+            # A number that two have, as records of others' may, is nobody's to be known by.
+            track = None if label.track in followed else label.track
+            followed.add(track)
             key = (label.text, label.colour)
             if key not in self._sprites:
                 self._sprites[key] = self._make(label.text, label.colour, *setting)
             sprite = self._sprites[key]
             if sprite is not None:
-                window = self._place(label, sprite.size, room, planes.grid, taken)
+                point = label.x, label.y
+                window = self._place(track, point, sprite.size, room, planes.grid, taken)
                 taken.append(window)
                 sprite.put(planes, window[0], window[2])
 
     def _place(
         self,
-        label: Label,
+        track: int | None,
+        point: tuple[float, float],
         size: tuple[int, int],
         room: tuple[int, int],
         grid: tuple[int, int],
         taken: Sequence[Window],
     ) -> Window:
         """The window of a label, which stands still where its object does."""
-        track, settled = label.track, self._settled
+        settled = self._settled
         if track is None:
-            return place(size, (label.x, label.y), room, grid, taken)
-        x, y = settled.point(track, (label.x, label.y), size[0])
-        first = above((x, y), size, room, grid)
+            return place(size, point, room, grid, taken)
+        first = above(settled.point(track, point, size[0]), size, room, grid)
         spot = settled.wanted(track, (first[0], first[2]), size)
         wanted = _window(spot, size, room, grid)
 
