@@ -54,7 +54,8 @@ def _place_of(target: str) -> tuple[Path, tuple[str, ...]]:
     """The nearest folder above a path that is there, and the way from it."""
     path = Path(os.path.realpath(target))
     folder = path.parent
-    while not folder.is_dir() and folder != folder.parent:
+    # `Path.is_dir` fails where one may not look, and of names that are too long.
+    while not os.path.isdir(folder) and folder != folder.parent:  # noqa: PTH112
         folder = folder.parent
     return folder, path.relative_to(folder).parts
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,6 +59,25 @@ def test_a_place_is_one_by_every_way_to_it(tmp_path: Path) -> None:
     assert seen.take("https://a/b", 3) is None
     assert seen.take("https://a/B", 4) is None
     assert seen.take("https://a/b", 5) == 3
+
+
+def test_where_nobody_may_look_or_no_name_can_be_is_somewhere_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That it cannot be written there is for the one to say who writes."""
+    stat = os.stat
+
+    def refusing(path: os.PathLike[str], **options: Any) -> os.stat_result:
+        if "closed" in os.fspath(path):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", refusing)
+    for folder in ("closed", "x" * 300):
+        seen: Twins[int] = Twins()
+        assert seen.take(f"{tmp_path}/{folder}/deep/a", 1) is None
+        assert seen.take(f"{tmp_path}/{folder}/deep/b", 2) is None
+        assert seen.take(f"{tmp_path}/{folder}/deep/a", 3) == 1
 
 
 def test_inputs_whose_results_fall_together_are_refused(tmp_path: Path, ignoring: None) -> None:
