@@ -56,3 +56,22 @@ def test_lines_outside_and_on_the_edge_do_no_harm():
     assert not (changed(Tally((far,)))[40:, 100:]).any()
     whole = ZoneTally("all", ((0.0, 0.0), (200.0, 0.0), (200.0, 160.0), (0.0, 160.0)))
     assert changed(Tally((), (whole,))).mean() > 0.8
+
+
+def test_lines_and_zones_have_no_objects_colour_and_are_seen_on_anything():
+    for palette in ((), ("ff0000", "00ff00")):
+        style = {"palette": palette} if palette else {}
+        plain, there = samples(astronaut(200, 160)), painted(Tally((LINE,), (ZONE,)), **style)
+        line = there[0][80, 130:170]
+        assert line.mean() > 210
+        for before, after in zip(plain[1:], there[1:], strict=True):
+            spread = np.abs(after[40, 60:90].astype(int) - 128).mean()
+            assert spread <= np.abs(before[40, 60:90].astype(int) - 128).mean()
+    for value in (0, 255):
+        plain = frame(astronaut(200, 160), None)
+        for plane in plain.image.planes[:1]:
+            np.frombuffer(plane, np.uint8)[:] = value
+        plain.tally = Tally((LINE,))
+        Painter("counts", Style()).paint(plain)
+        across = samples(plain.image)[0][74:87, 140].astype(int)
+        assert np.ptp(across) > 150
