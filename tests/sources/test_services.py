@@ -29,6 +29,27 @@ def broadcast(path, tags, *, m2ts=False):
     return path
 
 
+def packet(pid, kind, head, content):
+    """One of a transport stream, with a table in it."""
+    size = 5 + len(head) + len(content) + 4
+    table = bytes([kind]) + size.to_bytes(2, "big") + bytes(5) + head + content + bytes(4)
+    return (b"\x47" + (0x4000 | pid).to_bytes(2, "big") + b"\x10\0" + table).ljust(188, b"\xff")
+
+
+def recorded(path, *, named, listed, there):
+    """Of a broadcast, a file whose tables name and list programmes of which some are there."""
+    listing = b"".join(bytes([0, one, 0xE1, one]) for one in listed)
+    names = b""
+    for one in named:
+        called = b"\x48\x05\x01\0\x02P%d" % one
+        names += bytes([0, one, 0, 0, len(called)]) + called
+    packets = [packet(0x11, 0x42, bytes(3), names)]
+    packets += [packet(0x00, 0x00, b"", listing)] if listed else []
+    packets += [packet(0x100 | one, 0x02, b"", b"") for one in there]
+    path.write_bytes(b"".join([*packets, *packets]))
+    return path
+
+
 def copied(source_path, path):
     with FileSource(source_path) as source, VideoSink(path, source.info) as sink:
         for item in source:
@@ -60,6 +81,21 @@ def test_several_programmes_become_one_which_is_said(tmp_path, monkeypatch):
     several = [Service("One", ""), Service("Two", "")]
     monkeypatch.setattr("stream.sources._services.services_of", lambda *_: several)
     assert "2 programmes (One, Two) become one" in copied(given, tmp_path / "out.mp4")
+    several[:] = [Service("", "")] * 2
+    assert "2 programmes become one" in copied(given, tmp_path / "again.mp4")
+
+
+def test_programmes_that_are_named_but_not_there_are_none_of_the_files(tmp_path):
+    """Recordings of one mostly keep the names of all that were sent with it."""
+    for named, listed, there, found in (
+        ([1, 2, 3], [1, 2, 3], [1, 2, 3], ["P1", "P2", "P3"]),
+        ([1, 2, 3], [2], [2], ["P2"]),
+        ([1, 2, 3], [1, 2, 3], [2], ["P2"]),
+        ([1], [], [1], ["P1"]),
+        ([1], [2], [2], []),
+    ):
+        path = recorded(tmp_path / "in.ts", named=named, listed=listed, there=there)
+        assert [one.name for one in services_of(path)] == found, (named, listed, there)
 
 
 def test_what_is_no_broadcast_or_breaks_off_names_nothing(tmp_path):
