@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stream.compositing.canvas import Canvas, Memory
+from stream.compositing.canvas import Canvas
 from stream.compositing.edges import Edges
 from stream.compositing.layer import LAYERS, Layer
 from stream.compositing.layers.timing import Timing
+from stream.compositing.mask_memory import Memory
 from stream.compositing.mirror import mirror as exchange_sides
 from stream.compositing.selection import Selection, wanted_by
 from stream.compositing.standing import Before

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.compositing.canvas import Memory
+from stream.compositing.mask_memory import Memory
 from stream.compositing.masks import crest, extent, kept, paste, paste_nearly, profile, strips
 from stream.compositing.squares import rimmed
 from stream.roi import paste_mask

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.compositing import Style, timing_lines
-from stream.compositing.canvas import Canvas, Memory
+from stream.compositing.canvas import Canvas
 from stream.compositing.layers.timing import Timing
+from stream.compositing.mask_memory import Memory
 from stream.instances import Instances
 from tests.compositing.pictures import FORMATS, astronaut, memory, same, samples
 

@@ -3,7 +3,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.compositing.canvas import Memory
+from stream.compositing.mask_memory import Memory
 from stream.compositing.squares import counted, rimmed
 
 SIDES = st.sampled_from(range(3, 16, 2))

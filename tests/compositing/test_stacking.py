@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from stream.compositing import Painter, Style
-from stream.compositing.canvas import Canvas, Memory
+from stream.compositing.canvas import Canvas
+from stream.compositing.mask_memory import Memory
 from stream.compositing.palette import PALETTE
 from stream.compositing.planes import encoding_of
 from stream.compositing.stacking import stacked

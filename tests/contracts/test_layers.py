@@ -8,7 +8,7 @@ import pytest
 from av.filter import Graph
 
 from stream.compositing import LAYERS, Canvas, Layer, Painter, Style
-from stream.compositing.canvas import Memory
+from stream.compositing.mask_memory import Memory
 from stream.errors import UsageError
 from stream.instances import Instances
 from stream.pixels import paintable, plane_view
