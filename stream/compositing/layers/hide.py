@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from stream.compositing.canvas import Canvas
-from stream.compositing.cover import Cover, block_size, coarse
+from stream.compositing.cover import Cover
+from stream.compositing.mosaic import block_size, coarse
 from stream.compositing.palette import Colour
 from stream.compositing.planes import Samples
 from stream.roi import Window

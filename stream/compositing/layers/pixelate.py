@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from stream.compositing.canvas import Canvas
-from stream.compositing.cover import Cover, block_size, coarse
+from stream.compositing.cover import Cover
+from stream.compositing.mosaic import block_size, coarse
 from stream.compositing.planes import Samples
 from stream.roi import Window
 

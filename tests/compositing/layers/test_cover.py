@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from stream.compositing import Painter, Style
-from stream.compositing.cover import block_size, coarse
 from tests.compositing.pictures import FORMATS, astronaut, frame, people, same, samples
 
 BOX = (40, 20, 140, 150)
@@ -50,21 +49,6 @@ def test_squares_are_large_and_lie_still():
     assert all(np.array_equal(one[middle], pictures[0][middle]) for one in pictures[1:])
     rows = pictures[0][60:120, 90]
     assert len(np.unique(rows)) <= 60 // 10 + 1
-
-
-@pytest.mark.parametrize(
-    ("least", "longest", "grid", "size"),
-    [
-        (10, 60, (1, 1), 10),
-        (10, 600, (2, 2), 94),
-        (10, 610, (2, 2), 94),
-        (3, 0, (4, 4), 4),
-        (7, 0, (1, 4), 8),
-        (0, 0, (1, 1), 2),
-    ],
-)
-def test_squares_are_an_eighth_of_the_object_at_least(least, longest, grid, size):
-    assert block_size(least, longest, grid) == size
 
 
 @each
@@ -232,13 +216,3 @@ def test_a_crowd_is_covered_as_each_of_it_is(look):
         alone = np.any([one[place] != before for one in each], axis=0)
         # Squares of one may be what they cover; what is changed alone is changed together.
         assert (every[place] != before)[alone].mean() > 0.97, place
-
-
-def test_squares_at_the_picture_s_end_are_the_mean_of_what_there_is():
-    rng = np.random.default_rng(1)
-    plane = rng.integers(0, 256, (50, 70), np.uint8)
-    shown = coarse(plane, (1, 1), (30, 50, 40, 70), 16, smooth=False)
-    for row, column in ((30, 40), (49, 40), (30, 69), (49, 69)):
-        top, left = row - row % 16, column - column % 16
-        mean = plane[top : top + 16, left : left + 16].mean()
-        assert abs(int(shown[row - 30, column - 40]) - mean) <= 2, (row, column)
