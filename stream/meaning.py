@@ -7,7 +7,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from stream.frame import ColourTags
-from stream.pixels import MATRICES, plane_view
+from stream.pixels import MATRICES, plane_view, tagged
 
 _RANGES = (int(ColorRange.MPEG), int(ColorRange.JPEG))
 
@@ -22,12 +22,7 @@ def _called_plainly(picture: av.VideoFrame) -> av.VideoFrame:
     made = av.VideoFrame(picture.width, picture.height, plain(picture.format.name))
     for stored, target in zip(picture.planes, made.planes, strict=True):
         np.copyto(plane_view(target), plane_view(stored))
-    made.pts, made.duration = picture.pts, picture.duration
-    if picture.time_base is not None:
-        made.time_base = picture.time_base
-    made.colorspace, made.color_range = picture.colorspace, picture.color_range
-    made.color_primaries, made.color_trc = picture.color_primaries, picture.color_trc
-    return made
+    return tagged(made, picture)
 
 
 class Meaning:

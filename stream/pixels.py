@@ -191,3 +191,13 @@ def video_picture(rgb: NDArray[np.uint8]) -> av.VideoFrame:
     picture.colorspace, picture.color_range = code, ColorRange.MPEG
     picture.color_primaries = picture.color_trc = code
     return picture
+
+
+def tagged(made: av.VideoFrame, picture: av.VideoFrame) -> av.VideoFrame:
+    """A picture that was made of another, with that one's time and colour tags."""
+    made.pts, made.duration = picture.pts, picture.duration
+    if picture.time_base is not None:
+        made.time_base = picture.time_base
+    made.colorspace, made.color_range = picture.colorspace, picture.color_range
+    made.color_primaries, made.color_trc = picture.color_primaries, picture.color_trc
+    return made

@@ -16,7 +16,7 @@ from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
-from stream.pixels import paintable, plane_view
+from stream.pixels import paintable, plane_view, tagged
 from stream.references import has_captions, side_data
 from stream.sources._changes import Changes
 from stream.sources._cropping import Crop
@@ -366,13 +366,3 @@ class Upright:
         wide = min(self.width, max(2, round(shown * scale / 2) * 2))
         high = min(self.height, max(2, round(height * scale / 2) * 2))
         return wide, high, (self.width - wide) // 4 * 2, (self.height - high) // 4 * 2
-
-
-def tagged(made: av.VideoFrame, picture: av.VideoFrame) -> av.VideoFrame:
-    """A picture that was made of another, with that one's time and colour tags."""
-    made.pts, made.duration = picture.pts, picture.duration
-    if picture.time_base is not None:
-        made.time_base = picture.time_base
-    made.colorspace, made.color_range = picture.colorspace, picture.color_range
-    made.color_primaries, made.color_trc = picture.color_primaries, picture.color_trc
-    return made

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import av
 
-from stream.pixels import paintable
-from stream.sources._pixels import nearest_native, tagged, within_depth
+from stream.pixels import paintable, tagged
+from stream.sources._pixels import nearest_native, within_depth
 from stream.sources.base import Source
 
 _ODDEST = 4
