@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
-import tempfile
-import unicodedata
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
+
+
+class _Folder(NamedTuple):
+    """The nearest folder above a place that is there, what tells it from others, and the way."""
+
+    path: Path
+    number: object
+    way: tuple[str, ...]
 
 
 class Twins(Generic[T]):
@@ -22,6 +28,7 @@ class Twins(Generic[T]):
     def __init__(self) -> None:
         """Nobody writes anywhere yet."""
         self._taken: dict[object, list[tuple[tuple[str, ...], T]]] = {}
+        self._folders: dict[str, _Folder] = {}
 
     def take(self, target: str, by: T) -> T | None:
         """Notes who writes to a target, unless somebody does already.
@@ -33,14 +40,23 @@ class Twins(Generic[T]):
         Returns:
             Who does already; None where nobody does.
         """
-        folder, way = (Path(), (target,)) if "://" in target else _place_of(target)
-        here = target if "://" in target else _number_of(folder)
-        likely = self._taken.setdefault((here, tuple(map(_folded, way))), [])
+        folder = _Folder(Path(), target, (target,)) if "://" in target else self._place(target)
+        likely = self._taken.setdefault((folder.number, tuple(map(_folded, folder.way))), [])
         for other, who in likely:
-            if other == way or _are_one(folder, other, way):
+            if other == folder.way or _are_one(folder.path, other, folder.way):
                 return who
-        likely.append((way, by))
+        likely.append((folder.way, by))
         return None
+
+    def _place(self, target: str) -> _Folder:
+        above, name = os.path.split(target)
+        # `Path.is_symlink` and `Path.is_dir` fail where one may not look, and of too long names.
+        if name in {"", ".", ".."} or os.path.islink(target):  # noqa: PTH114
+            above, name = os.path.split(os.path.realpath(target))
+        if above not in self._folders:  # Of thousands of results most lie in few.
+            self._folders[above] = _folder_of(above)
+        path, number, way = self._folders[above]
+        return _Folder(path, number, (*way, name))
 
 
 def would_be_one(one: Path, other: Path) -> bool:
@@ -50,29 +66,27 @@ def would_be_one(one: Path, other: Path) -> bool:
     return twins.take(os.fspath(other), True) is not None
 
 
-def _place_of(target: str) -> tuple[Path, tuple[str, ...]]:
-    """The nearest folder above a path that is there, and the way from it."""
-    path = Path(os.path.realpath(target))
-    folder = path.parent
-    # `Path.is_dir` fails where one may not look, and of names that are too long.
+def _folder_of(above: str) -> _Folder:
+    path = folder = Path(os.path.realpath(above))
     while not os.path.isdir(folder) and folder != folder.parent:  # noqa: PTH112
         folder = folder.parent
-    return folder, path.relative_to(folder).parts
-
-
-def _number_of(folder: Path) -> object:
-    """The same for all names of a folder."""
     about = folder.stat()
-    return about.st_dev, about.st_ino
+    return _Folder(folder, (about.st_dev, about.st_ino), path.relative_to(folder).parts)
 
 
 def _folded(name: str) -> str:
     """The same for all names that any disk takes for this one."""
+    if name.isascii():
+        return name.lower()
+    import unicodedata
+
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
 
 
 def _are_one(folder: Path, one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     """Whether two ways from a folder lead to one file there, which only its disk knows."""
+    import tempfile
+
     try:
         with tempfile.TemporaryDirectory(prefix=".stream-", dir=folder) as name:
             trial = Path(name)

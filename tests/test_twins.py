@@ -54,7 +54,8 @@ def test_a_place_is_one_by_every_way_to_it(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "out")
     seen: Twins[int] = Twins()
     assert seen.take(f"{tmp_path}/out/a", 1) is None
-    for place in ("link/a", "out/../out/a", "./out//a"):
+    (tmp_path / "out" / "b").symlink_to("a")
+    for place in ("link/a", "out/../out/a", "./out//a", "link/b", "out/a/", "out/a/."):
         assert seen.take(f"{tmp_path}/{place}", 2) == 1
     assert seen.take("https://a/b", 3) is None
     assert seen.take("https://a/B", 4) is None
@@ -78,6 +79,24 @@ def test_where_nobody_may_look_or_no_name_can_be_is_somewhere_too(
         assert seen.take(f"{tmp_path}/{folder}/deep/a", 1) is None
         assert seen.take(f"{tmp_path}/{folder}/deep/b", 2) is None
         assert seen.take(f"{tmp_path}/{folder}/deep/a", 3) == 1
+
+
+def test_the_disk_is_asked_of_each_folder_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fleet has thousands of results, perhaps on another machine's disk."""
+    asked: list[str] = []
+    found = twins._folder_of
+
+    def noted(above: str) -> Any:
+        asked.append(above)
+        return found(above)
+
+    monkeypatch.setattr(twins, "_folder_of", noted)
+    seen: Twins[int] = Twins()
+    for one in range(50):
+        assert seen.take(f"{tmp_path}/{one % 2}/{one}", one) is None
+    assert len(asked) == 2
 
 
 def test_inputs_whose_results_fall_together_are_refused(tmp_path: Path, ignoring: None) -> None:

@@ -56,7 +56,7 @@ except SystemExit as ended:
 sys.exit(" ".join(sorted(set({heavy!r}) & (set(sys.modules) - typers_own))) or 0)
 """
 
-NOT_FOR_HELP = {"av", "cv2", "numpy", "onnxruntime"}
+NOT_FOR_HELP = {"av", "cv2", "numpy", "onnxruntime", "tempfile", "unicodedata"}
 """What only a run needs."""
 
 NOT_FOR_A_FILE = {
