@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from stream.cache import cache_folder, used
@@ -55,9 +56,10 @@ def cache_options(release: str, path: Path, fixed: Mapping[str, int]) -> dict[st
     except OSError:  # it is compiled anew each time
         return {}
     used(mine)
-    dated = sorted(folder.iterdir(), key=lambda one: one.stat().st_mtime)
-    for one in dated[:-_KEPT]:
-        shutil.rmtree(one, ignore_errors=True)
+    with suppress(OSError):  # another process removes the same
+        dated = sorted(folder.iterdir(), key=lambda one: one.stat().st_mtime)
+        for one in dated[:-_KEPT]:
+            shutil.rmtree(one, ignore_errors=True)
     return {"ModelCacheDirectory": str(mine)}
 
 

@@ -135,6 +135,13 @@ def test_a_model_that_was_replaced_is_compiled_anew(mac: Mac, tmp_path: Path) ->
     assert len(list(kept.parent.iterdir())) <= 17 and kept.is_dir()
 
 
+def test_what_another_process_removes_meanwhile_ends_nothing(mac: Mac, tmp_path: Path) -> None:
+    path, size = tiny_models.nothing(tmp_path / "m.onnx"), {"width": 64}
+    first = coreml.cache_options("1.27", path, size)
+    Path(first["ModelCacheDirectory"]).with_name("gone").symlink_to(tmp_path / "nowhere")
+    assert coreml.cache_options("1.27", path, size) == first
+
+
 def test_a_model_of_which_it_takes_nothing_is_refused(
     mac: Mac, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
