@@ -24,6 +24,9 @@ Answer = tuple[Prepared, Raw]
 _ROWS = 16
 """Every so many rows are compared first: pictures that differ mostly do so there."""
 
+_WORTH_SAYING = 0.1
+"""Share of all pictures: a camera leaves one out now and then."""
+
 
 class InferencePool:
     """Works in threads of its own: preprocessing and inference.
@@ -49,9 +52,9 @@ class InferencePool:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """How many pictures had an answer already."""
+        """How many pictures had an answer already, where that is why the run was so quick."""
         again = self._answers.repeated
-        if not again:
+        if not again or again < _WORTH_SAYING * self._answers.asked:
             return ()
         came, their = ("pictures", "their") if again > 1 else ("picture", "its")
         return (f"{again} {came} came again exactly, and kept {their} answer without inference",)
@@ -87,7 +90,7 @@ class _Answers:
     def __init__(self, kept: int) -> None:
         self._lock = threading.Lock()
         self._last: deque[tuple[Prepared, Future[Raw]]] = deque(maxlen=kept)
-        self.repeated = 0
+        self.asked = self.repeated = 0
 
     def to(self, prepared: Prepared, infer: Callable[[], Raw]) -> Raw:
         """A picture's answer: that of one of the last ones that is the same, or a new one.
@@ -97,6 +100,7 @@ class _Answers:
         """
         mine: Future[Raw] = Future()
         with self._lock:
+            self.asked += 1
             same = (kept for other, kept in reversed(self._last) if _same(prepared, other))
             known = next(same, None)
             if known is None:

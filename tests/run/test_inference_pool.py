@@ -42,6 +42,11 @@ def test_a_picture_that_comes_again_keeps_its_answer():
     assert remarks == ("3 pictures came again exactly, and kept their answer without inference",)
 
 
+def test_that_a_few_came_again_is_not_spoken_of():
+    inferred, _, remarks = inferred_of([*range(20), 19])
+    assert inferred == list(range(20)) and remarks == ()
+
+
 def test_other_pictures_are_inferred_each():
     inferred, answers, remarks = inferred_of(range(20))
     assert inferred == answers == list(range(20))
