@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 # What moves the cursor, colours or ends a line, and what turns the direction of letters round.
 _UNSEEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
@@ -17,6 +18,17 @@ def counted(number: int, one: str, several: str = "") -> str:
         several: what several are called, where that is not `one` with an s.
     """
     return f"{number} {one if number == 1 else several or f'{one}s'}"
+
+
+def listed(numbers: Sequence[int], one: str) -> str:
+    """Things by their numbers, as words: "stream 1", "streams 1, 2 and 4".
+
+    Args:
+        numbers: at least one.
+        one: what one of them is called.
+    """
+    *first, last = map(str, numbers)
+    return f"{one}s {', '.join(first)} and {last}" if first else f"{one} {last}"
 
 
 def visible(text: str) -> str:

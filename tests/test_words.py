@@ -1,10 +1,15 @@
-from stream.words import counted, visible
+from stream.words import counted, listed, visible
 
 
 def test_one_is_one_and_all_else_are_several():
     assert [counted(number, "frame") for number in (0, 1, 2)] == ["0 frames", "1 frame", "2 frames"]
     assert counted(1, "class", "classes") == "1 class"
     assert counted(3, "result exists", "results exist") == "3 results exist"
+
+
+def test_numbers_are_listed_as_in_a_sentence():
+    said = [listed(numbers, "stream") for numbers in ([1], [1, 2], [1, 2, 4])]
+    assert said == ["stream 1", "streams 1 and 2", "streams 1, 2 and 4"]
 
 
 def test_what_a_terminal_would_obey_is_written_out():

@@ -24,6 +24,7 @@ from stream.sinks._subtitles import Retold, TimedText
 from stream.sinks._tracks import Copied, Dolby, Filled, Keyed, Track, Unwrapped
 from stream.sinks._trial import holds_attachment, silence, why_not
 from stream.types import AnyPacket
+from stream.words import listed
 
 _PEOPLE_SAY = {"audio": "sound", "subtitle": "subtitles", "data": "data", "video": "video"}
 # Sound of which MP4's head says what only its packets tell; without one there is no head.
@@ -39,12 +40,12 @@ class Copies:
     """All streams of the output that are not the picture.
 
     Attributes:
-        remarks: what is converted or left out and why, a sentence each.
         lost_names: of which stream, and which languages and titles its copy cannot have.
     """
 
     def __init__(self, muxer: Muxer, streams: Sequence[Stream], kind: ContainerKind) -> None:
-        self.remarks: list[str] = []
+        self._remarks: list[str] = []
+        self._unknown: dict[str, list[int]] = {}
         self.lost_names: list[tuple[str, dict[str, str]]] = []
         self._tracks: dict[int, Track] = {}
         self._first: dict[str, int] = {}
@@ -57,9 +58,20 @@ class Copies:
             self._first.setdefault(stream.type, stream.index)
             if kind.alone:
                 what = f"stream {stream.index}, {_PEOPLE_SAY.get(stream.type, stream.type)}, is"
-                self.remarks.append(f"{what} left out: {called(kind)} holds pictures alone")
+                self._remarks.append(f"{what} left out: {called(kind)} holds pictures alone")
                 continue
             self._add(muxer, stream, kind)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What is converted or left out and why, a sentence each."""
+        # Phones have several streams of what moved while they filmed.
+        unknown = [
+            f"{listed(indices, 'stream')}, {what}, {'is' if len(indices) == 1 else 'are'} left "
+            f"out: nothing here knows {'its' if len(indices) == 1 else 'their'} codec"
+            for what, indices in self._unknown.items()
+        ]
+        return [*unknown, *self._remarks]
 
     def write(self, packet: AnyPacket, index: int) -> None:
         """Hands a packet to its stream; packets of streams that were left out are dropped.
@@ -103,24 +115,27 @@ class Copies:
             if copied.empty:
                 copied.write(silent)
         for track in self._tracks.values():
-            self.remarks += track.remarks
+            self._remarks += track.remarks
         lost = sum(track.lost for track in self._tracks.values())
         if lost:
-            self.remarks.append(f"{lost} damaged packets of sound or subtitles were left out")
+            self._remarks.append(f"{lost} damaged packets of sound or subtitles were left out")
 
     def _add(self, muxer: Muxer, stream: Stream, kind: ContainerKind) -> None:
         if isinstance(stream, AttachmentStream):
             self._attach(muxer.container, stream, kind)
             return
         name = _codec_name(stream)
-        what = f"stream {stream.index}, {_PEOPLE_SAY.get(stream.type, stream.type)} ({name}), is"
+        medium = f"{_PEOPLE_SAY.get(stream.type, stream.type)} ({name})"
+        what = f"stream {stream.index}, {medium}, is"
         # See `_codec_name`.
         known = getattr(stream, "codec_context", None) is not None
         if name == "unknown" or (not known and stream.type != "data"):
-            self.remarks.append(f"{what} left out: nothing here knows its codec")
+            self._unknown.setdefault(medium, []).append(stream.index)
             return
         if stream.type == "video" and not _takes_video(kind, stream):
-            self.remarks.append(f"{what} left out: {called(kind)} does not hold it beside the film")
+            self._remarks.append(
+                f"{what} left out: {called(kind)} does not hold it beside the film"
+            )
             return
         layout = None
         if isinstance(stream, AudioStream):
@@ -182,10 +197,10 @@ class Copies:
             track = Retold(muxer, stream, kind.subtitles)
             into = f"converted to {kind.subtitles}"
         else:
-            self.remarks.append(f"{what} left out: {called(kind)} does not hold it")
+            self._remarks.append(f"{what} left out: {called(kind)} does not hold it")
             return
         self._tracks[stream.index] = track
-        self.remarks.append(f"{what} {into}: {called(kind)} does not hold it as it is")
+        self._remarks.append(f"{what} {into}: {called(kind)} does not hold it as it is")
         self._describe(kind, track.stream, stream)
 
     def _describe(self, kind: ContainerKind, copy: Stream, stream: Stream) -> None:
@@ -206,7 +221,7 @@ class Copies:
         if holds_attachment(kind, mime):
             container.add_attachment(name, mime, data)
         else:
-            self.remarks.append(f"the attachment {name} is left out: {called(kind)} holds none")
+            self._remarks.append(f"the attachment {name} is left out: {called(kind)} holds none")
 
 
 def _copying(

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import pytest
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 from stream import sinks
 from stream.frame import Frame
 from stream.options import OutputOptions
+from stream.sinks._containers import choose_container
+from stream.sinks._copies import Copies
 from stream.sinks._matroska import displayed
 from stream.sinks.video import VideoSink
 from stream.sources.file import FileSource
@@ -63,6 +66,24 @@ def test_a_second_film_that_is_not_held_is_named(tmp_path, ending):
     done = run(doubled(tmp_path / "in.mkv"), tmp_path / f"out{ending}")
     assert [remark for remark in done.remarks if "stream 1, video (h264), is left out" in remark]
     assert media.stream_types(tmp_path / f"out{ending}") == ["video"]
+
+
+@pytest.mark.parametrize(
+    ("indices", "said"),
+    [
+        ([2], "stream 2, data (unknown), is left out: nothing here knows its"),
+        ([2, 3, 4], "streams 2, 3 and 4, data (unknown), are left out: nothing here knows their"),
+    ],
+)
+def test_what_nobody_knows_is_named_in_one_sentence(indices, said):
+    """A phone's film has several streams of what it did while it filmed."""
+    unknown = [
+        SimpleNamespace(
+            index=index, type="data", codec_context=None, container=SimpleNamespace(flags=0)
+        )
+        for index in indices
+    ]
+    assert Copies(None, unknown, choose_container(Path("a.mp4"))).remarks == [f"{said} codec"]
 
 
 def test_the_films_own_title_and_language_are_kept(tmp_path):
