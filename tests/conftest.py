@@ -24,6 +24,7 @@ from stream.cpu import available_cores
 if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler import LoadFileScheduling
+    from xdist.workermanage import WorkerController
 
     from stream.inference.route import Route
 
@@ -49,6 +50,12 @@ WITH_PYTORCH = (
     *("tests/models/", "tests/test_docs.py", "tests/test_roi.py"),
 )
 """Files whose tests load PyTorch, by the start of their names: seven seconds of processor."""
+
+WAITING = (
+    *("tests/cli/test_webcam.py", "tests/live/", "tests/serve/test_server.py"),
+    *("tests/sinks/test_network", "tests/sinks/test_window", "tests/sources/test_network"),
+)
+"""Files whose tests wait for servers, cameras and windows most of the time, likewise."""
 
 # Threads of libraries that live as long as the process, by the start of their names.
 LASTING_THREADS = (
@@ -160,17 +167,28 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
-    """Hands each worker whole files, and all that load PyTorch to the same one."""
+    """Hands each worker whole files, and all that load PyTorch to the same one.
+
+    The first worker begins with those that wait: the others have work for the cores meanwhile.
+    """
     if config.getvalue("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
 
-    class WithPyTorch(LoadFileScheduling):
+    class ByWhatTheyNeed(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file: str = super()._split_scope(nodeid)
             return "with PyTorch" if file.startswith(WITH_PYTORCH) else file
 
-    return WithPyTorch(config, log)
+        def _assign_work_unit(self, node: WorkerController) -> None:
+            waits = node is self.nodes[0]
+            for file in self.workqueue:
+                if file.startswith(WAITING) is waits:
+                    self.workqueue.move_to_end(file, last=False)
+                    break
+            super()._assign_work_unit(node)
+
+    return ByWhatTheyNeed(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

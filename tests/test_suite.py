@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
-from tests.conftest import LOADED_BY_COLLECTING
+from tests.conftest import (
+    LOADED_BY_COLLECTING,
+    WAITING,
+    WITH_PYTORCH,
+    pytest_xdist_make_scheduler,
+)
 
 HEAVY = {"torch", "torchvision", "stream_models.network", "stream_export.blocks", "openvino",
          "ray", "supervision", "h5py", "scipy", "skimage.io"}  # fmt: skip
@@ -15,3 +24,62 @@ def test_collecting_loads_nothing_heavy(pytestconfig: pytest.Config) -> None:
     loaded = pytestconfig.stash[LOADED_BY_COLLECTING]
     assert "tests.test_suite" in loaded
     assert not HEAVY & loaded
+
+
+class _Node:
+    """A worker that is sent tests and runs none."""
+
+    shutting_down = False
+
+    def __init__(self, tests: list[str]) -> None:
+        self.tests, self.waiting = tests, list[str]()
+        self.begun: list[str] = []
+        self.gateway = SimpleNamespace(id="one")
+
+    def send_runtest_some(self, places: list[int]) -> None:
+        these = [self.tests[place] for place in places]
+        self.waiting += these
+        self.begun.append(these[0].partition("::")[0])
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+
+def test_one_worker_begins_with_what_waits_and_the_others_do_not() -> None:
+    remote = pytest.importorskip("xdist.remote")
+    compute = [f"tests/a/test_{number}.py" for number in range(8)]
+    wait = [f"{WAITING[0]}", f"{WAITING[-1]}_x.py"]
+    with_pytorch = ["tests/export/test_1.py", "tests/models/test_2.py"]
+    files = [*compute[:4], *with_pytorch, *wait, *compute[4:]]
+    tests = [f"{file}::test_{number}" for file in files for number in range(4)]
+    told = {"dist": "loadfile", "tx": ["3*popen"]}
+    config = SimpleNamespace(
+        getvalue=told.__getitem__, option=SimpleNamespace(loadscopereorder=False)
+    )
+    schedule = pytest_xdist_make_scheduler(
+        cast("Any", config), remote.Producer("none", enabled=False)
+    )
+    assert schedule is not None
+    nodes = [_Node(tests) for _ in range(3)]
+    for node in nodes:
+        schedule.add_node(cast("Any", node))
+        schedule.add_node_collection(cast("Any", node), tests)
+    schedule.schedule()
+    done = []
+    while any(node.waiting for node in nodes):
+        for node in nodes:
+            if node.waiting:
+                done.append(node.waiting.pop(0))
+                schedule.mark_test_complete(cast("Any", node), tests.index(done[-1]))
+    assert sorted(done) == sorted(tests)
+    first, *others = nodes
+    assert first.begun[:2] == wait and len(first.begun) > 2
+    assert not set(wait) & {file for node in others for file in node.begun}
+    assert sum("tests/export/test_1.py" in node.begun for node in nodes) == 1
+    assert all(one in others[0].begun + others[1].begun for one in compute[:2])
+
+
+def test_files_that_have_their_own_place_are_there() -> None:
+    root = Path(__file__).parents[1]
+    for name in (*WAITING, *WITH_PYTORCH):
+        assert list(root.glob(f"{name}*")), f"{name} is no longer there"
