@@ -62,6 +62,7 @@ _ROLES = {
 }
 _NO_LANGUAGE = {"", "und"}
 _MOST_NAMED = 4
+_MOST_LETTERS = 60
 # Twenty languages have two codes of three letters each, one of which is from their English name:
 # ISO 639-2, bibliographic and terminological. QuickTime's own list has some of each.
 _TWO_CODES = {
@@ -146,7 +147,11 @@ def lost_of_streams(
         kind: the container.
         lost: whose ("stream 1's"), and what, as `names_of` gives it.
     """
-    words = [f"{whose} {name} ({said})" for whose, these in lost for name, said in these.items()]
+    words = [
+        f"{whose} {name} ({said if len(said) <= _MOST_LETTERS else f'{said[:_MOST_LETTERS]}…'})"
+        for whose, these in lost
+        for name, said in these.items()
+    ]
     return [_left_out(kind, words)] if words else []
 
 

@@ -11,7 +11,7 @@ import pytest
 from av.stream import Disposition
 
 from stream.sinks._containers import ENDINGS, choose_container
-from stream.sinks._names import names_of
+from stream.sinks._names import lost_of_streams, names_of
 from tests.media import make_clip, make_picture
 from tests.sinks.running import run
 
@@ -140,3 +140,10 @@ def test_a_language_without_a_place_is_named(ending, language):
 def test_no_language_is_nothing_to_lose(language):
     kind = choose_container(Path("out.avi"))
     assert names_of(kind, "audio", {"language": language})[1] == {}
+
+
+def test_a_long_comment_is_named_by_its_beginning():
+    lost = [("stream 1's", {"comment": "word " * 500, "title": "short"})]
+    (said,) = lost_of_streams(choose_container(Path("a.avi")), lost)
+    assert "comment (word word" in said and "…)" in said and "title (short)" in said
+    assert len(said) < 200
