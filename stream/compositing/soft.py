@@ -17,6 +17,11 @@ from stream.roi import Window, mask_window, soft_strips
 EDGE = 128
 """A value of at least this is the object's."""
 
+_WIDEST = 0.4
+"""Over how much of what a pixel may be, at most, an edge falls off; a wider feather is made by
+averaging. Where all that is nearby looks alike the values of a refined mask rise over many pixels:
+all of that as opacity was a haze around objects, and holes in them."""
+
 
 class Soft(NamedTuple):
     """How sure it is of each pixel that it is an object's.
@@ -105,7 +110,8 @@ def shaped(
         A window of the picture and uint8 of its size; None where no pixel is the object.
     """
     # Rounded, so that tables can be kept.
-    band = min(0.45 if edge.held else 0.9, max(1e-3, round(edge.feather * SLOPE / soft.cell, 3)))
+    widest = _WIDEST / 2 if edge.held else _WIDEST
+    band = min(widest, max(1e-3, round(edge.feather * SLOPE / soft.cell, 3)))
     rest = edge.feather - band / SLOPE * soft.cell
     side = 0 if rest < 1 else 2 * math.ceil(rest / 2) + 1
     table = _fall(0.5 - (band if edge.held else band / 2), band)
