@@ -67,7 +67,7 @@ def test_each_source_has_its_own_recording_and_report_and_its_share_of_the_model
     model = tiny_models.slow(tmp_path / "slow.onnx", 30.0)
     result = stream(
         "webcam", *two, "--as-camera", "--no-display", "--model", model, "-o", "take-{name}.mkv",
-        "--report", "{name}.json", "--seconds", "4", "--no-timing",
+        "--report", "{name}.json", "--seconds", "2", "--no-timing",
     )  # fmt: skip
     assert result.code == 0, result.err
     inferred = []

@@ -22,6 +22,7 @@ from stream.sinks.video import VideoSink
 from stream.sources._cropping import Crop
 from stream.sources._pixels import Orientation, Upright
 from stream.sources.file import FileSource
+from tests import tiny_models
 from tests.media import make_clip, make_picture
 from tests.scenes import instances_of
 from tests.sinks.running import info, run
@@ -232,19 +233,21 @@ def test_mirrored_pictures_have_it_mirrored():
 
 def test_a_run_keeps_it_from_end_to_end(tmp_path):
     original = film(tmp_path, ".webm")
-    kept = process(original, tmp_path / "out.webm", look="fill")
+    model = str(tiny_models.bright(tmp_path / "bright.onnx", 100))
+    kept = process(original, tmp_path / "out.webm", look="fill", model=model)
     assert not [one for one in kept.remarks if "transparency" in one]
     assert max(off(one, matte(i)) for i, one in enumerate(frames_of(tmp_path / "out.webm")[0])) < 12
-    lost = process(original, tmp_path / "out.mp4")
+    lost = process(original, tmp_path / "out.mp4", model=model)
     assert [one for one in lost.remarks if "transparency is dropped, as" in one]
-    binary = process(original, tmp_path / "binary.webm", look="binary")
+    binary = process(original, tmp_path / "binary.webm", look="binary", model=model)
     assert not [one for one in binary.remarks if "transparency" in one]
 
 
 def test_programs_get_it_and_write_it(tmp_path):
     original = film(tmp_path, ".mkv")
+    model = str(tiny_models.nothing(tmp_path / "nothing.onnx"))
     with (
-        open_video(original) as video,
+        open_video(original, model=model) as video,
         VideoWriter(tmp_path / "kept.mkv") as kept,
         VideoWriter(tmp_path / "lost.mp4") as lost,
     ):
