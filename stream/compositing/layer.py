@@ -10,6 +10,7 @@ from stream.plugins import Kind
 if TYPE_CHECKING:
     from stream.compositing.canvas import Canvas
     from stream.compositing.style import Style
+    from stream.types import JSON
 
 
 class Layer(ABC):
@@ -55,7 +56,10 @@ class Layer(ABC):
     """Whether it leaves no colour."""
 
     remembers: ClassVar[bool] = False
-    """Whether what is painted depends on the frames before."""
+    """Whether what is painted depends on the frames before, and not only by its `state`."""
+
+    settles: bool = False
+    """Whether it depends on them by its `state`."""
 
     def __init__(self, style: Style) -> None:
         self.style = style
@@ -72,6 +76,13 @@ class Layer(ABC):
     def remarks(self) -> list[str]:
         """What users should know of what was painted so far, a sentence each."""
         return []
+
+    def state(self) -> JSON:
+        """What it knows of the frames before, ready for JSON, where it settles."""
+        return None
+
+    def go_on(self, state: JSON) -> None:  # noqa: B027 - most layers know nothing
+        """Goes on with what another one of the same style gave as its state."""
 
     def margin(self, size: tuple[int, int]) -> int:
         """By how many pixels windows of masks shall reach beyond them, in a (height, width)."""

@@ -23,6 +23,7 @@ from stream.errors import UsageError
 from stream.frame import Frame
 from stream.groups import unknown
 from stream.instances import Instances
+from stream.types import JSON
 
 ALIASES = {"overlay": "fill+contour+labels"}
 """Looks that have a name of their own."""
@@ -142,9 +143,31 @@ class Painter:
 
     @property
     def remembers(self) -> bool:
-        """Whether what is painted into a frame depends on the frames before it."""
-        chosen = isinstance(wanted_by(self._style.select), int)
-        return chosen or any(layer.remembers for layer in self._layers)
+        """Whether what is painted depends on the frames before, and not only by its `state`."""
+        style = self._style
+        chosen = isinstance(wanted_by(style.select), int)
+        # Where labels stand depends on edges then, and these on pictures.
+        refined = style.refine is True and self.settles
+        steadied = style.steady_edges is True
+        return chosen or refined or steadied or any(layer.remembers for layer in self._layers)
+
+    @property
+    def settles(self) -> bool:
+        """Whether it depends on them by its `state`, which another painter can go on from."""
+        return any(layer.settles for layer in self._layers)
+
+    def state(self) -> list[JSON]:
+        """What its layers know of the frames before, ready for JSON."""
+        return [layer.state() for layer in self._layers]
+
+    def go_on(self, state: Sequence[JSON]) -> None:
+        """Goes on where another painter of the same look and style was.
+
+        Args:
+            state: of that one.
+        """
+        for layer, known in zip(self._layers, state, strict=True):
+            layer.go_on(known)
 
     @property
     def covers(self) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from stream.roi import Window
+from stream.types import JSON
 
 _SLOW, _EAGER = 0.3, 0.5
 """How quickly a label follows (Casiez et al., "1 Euro Filter: A Simple Speed-based Low-pass Filter
@@ -57,6 +59,42 @@ class Settled:
             track: one
             for track, one in self._standing.items()
             if seconds - one.seconds <= _PATIENCE
+        }
+
+    def state(self) -> JSON:
+        """All that is known, ready for JSON."""
+        standing: list[JSON] = [
+            {
+                "track": track,
+                "seconds": one.seconds,
+                "point": list(one.point),
+                "speed": list(one.speed),
+                "wanted": None if one.wanted is None else list(one.wanted),
+                "aside": list(one.aside),
+                "better": one.better,
+            }
+            for track, one in self._standing.items()
+        ]
+        return {"seconds": self._seconds, "before": self._before, "standing": standing}
+
+    def go_on(self, state: JSON) -> None:
+        """Knows what another one knew.
+
+        Args:
+            state: of that one.
+        """
+        known: Any = state
+        self._seconds, self._before = known["seconds"], known["before"]
+        self._standing = {
+            one["track"]: _Standing(
+                one["seconds"],
+                tuple(one["point"]),
+                tuple(one["speed"]),
+                None if one["wanted"] is None else tuple(one["wanted"]),
+                tuple(one["aside"]),
+                one["better"],
+            )
+            for one in known["standing"]
         }
 
     def point(self, track: int, point: tuple[float, float], height: int) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from av import VideoFrame
 
+from stream.compositing import Painter
 from stream.errors import StreamError
 from stream.frame import Frame, Item, VideoInfo
 from stream.run.kept import Kept, KeptReader, KeptWriter
@@ -16,6 +17,9 @@ from stream.sinks.base import Sink
 from stream.sources._part import FilePart
 from stream.sources.base import Source
 from stream.types import JSON
+
+SETTLED = "settled"
+"""What a painter knows where a part begins, in the head of the file of its frames' objects."""
 
 Place = Callable[[], AbstractContextManager[Path]]
 """Brings a file here, for as long as it is open."""
@@ -96,7 +100,17 @@ def _compare(expected: JSON, entry: Kept) -> None:
 
 
 class KeptSink(Sink):
-    """Keeps frames' objects, in a file for each part."""
+    """Keeps frames' objects, in a file for each part.
+
+    Args:
+        source: of the frames.
+        begins: where parts begin, in ticks.
+        paths: the files.
+        names: the classes.
+        unsure: whether what is painted later wants what is unsure.
+        settles: paints the frames for what it knows where a part begins, as far as what it paints
+            there depends on frames before; the pictures are nobody's. None where nothing does.
+    """
 
     paints = False
 
@@ -108,16 +122,19 @@ class KeptSink(Sink):
         names: tuple[str, ...],
         *,
         unsure: bool,
+        settles: Painter | None = None,
     ) -> None:
         self._source = source
         self._unsure = unsure
+        self._settles = settles
         self._ends = [end for _, end in pairwise(begins)]
         self._paths = iter(paths)
         self._names = names
         self._writer = self._next()
 
     def _next(self) -> KeptWriter:
-        return KeptWriter(next(self._paths), {}, self._names)
+        settled: JSON = None if self._settles is None else self._settles.state()
+        return KeptWriter(next(self._paths), {SETTLED: settled}, self._names)
 
     @property
     def wants_unsure(self) -> bool:
@@ -133,6 +150,8 @@ class KeptSink(Sink):
         found = item.instances
         assert found is not None
         self._writer.add(item, self._source.mark(item), found)
+        if self._settles is not None:
+            self._settles.paint(item)
 
     def _roll(self) -> None:
         self._writer.finish({})

@@ -9,7 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stream import sinks
-from stream.fleet.between import KeptSink, KeptSource, NotApartError, Place, Stretch, entries_of
+from stream.fleet.between import (
+    SETTLED,
+    KeptSink,
+    KeptSource,
+    NotApartError,
+    Place,
+    Stretch,
+    entries_of,
+)
 from stream.fleet.places import Life
 from stream.fleet.work import remarks_of
 from stream.frame import Frame, VideoInfo
@@ -132,7 +140,15 @@ class Steps:
         if why:
             return Followed(why=why)
         kept = KeptSource(info, found)
-        sink = KeptSink(kept, begins, out, self._segmenter.names, unsure=self._covers(info))
+        painter = make_painter(self._plan.outputs[0].picture, info)
+        sink = KeptSink(
+            kept,
+            begins,
+            out,
+            self._segmenter.names,
+            unsure=painter.covers,
+            settles=painter if painter.settles else None,
+        )
         plan = replace(self._plan, outputs=tuple(records))
         try:
             with setup.prepared(
@@ -164,10 +180,6 @@ class Steps:
         if not choose_container(Path(video.target)).timestamps:
             return f"{Path(video.target).suffix} files have no times"
         return ""
-
-    def _covers(self, info: VideoInfo) -> bool:
-        """Whether the pictures' layers want to know what is unsure."""
-        return make_painter(self._plan.outputs[0].picture, info).covers
 
     def _finder(self, info: VideoInfo) -> Finder:
         return make_finder(self._segmenter, self._plan.tracking, info)
@@ -204,6 +216,9 @@ class Steps:
             stack.callback(source.close)
             reader = KeptReader(at)
             stack.callback(reader.close)
+            settled = reader.about.get(SETTLED)
+            if isinstance(settled, list):
+                painter.go_on(settled)
             sink = open_sink(PartSink, video.target, info, video.options, painter)
             assert isinstance(sink, PartSink)
             sink.keep(out)

@@ -1,14 +1,18 @@
 """Labels that stand still while what they belong to does."""
 
+import json
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from stream.compositing import Painter, Style
 from stream.compositing.layers.labels import Label, LabelPainter
 from stream.compositing.planes import writable_planes
 from stream.compositing.settling import Settled
-from tests.compositing.pictures import astronaut
+from stream.frame import Frame
+from tests.compositing.pictures import astronaut, people, samples
 
 HEIGHT = 20
 
@@ -102,3 +106,43 @@ def test_a_number_that_two_have_tells_them_not_apart_and_ends_nothing(monkeypatc
         labels = [Label("#1", (255, 0, 0), x, 200, 1) for x in (100, 400)]
         painter.paint(writable_planes(astronaut(640, 480)), labels, (), step / 25)
     assert put[:2] == put[2:4] == put[4:] and put[0] != put[1]
+
+
+def trembling(random, count):
+    """Boxes of two who walk past each other, a little off in each frame, one away at times."""
+    for step in range(count):
+        middles = (60 + 2 * step, 150 - 2 * step)
+        boxes = [
+            (middle - 22 + random.normal(0, 2), 40 + random.normal(0, 2), middle + 22, 150)
+            for middle in middles
+        ]
+        yield boxes if step % 9 else boxes[:1]
+
+
+@pytest.mark.parametrize("begins", [1, 7, 20])
+@pytest.mark.parametrize("look", ["overlay", "labels", "fill+labels+boxes"])
+def test_another_painter_goes_on_as_if_it_had_painted_what_came_before(look, begins):
+    random = np.random.default_rng(4)
+    style = Style()
+    one, other = (Painter(look, style, timing=False) for _ in range(2))
+    for step, boxes in enumerate(trembling(random, 30)):
+        if step == begins:
+            other.go_on(json.loads(json.dumps(one.state())))
+        whole, part = astronaut(), astronaut()
+        for painter, picture in ((one, whole), (other, part)):
+            if painter is one or step >= begins:
+                found = people(picture, *boxes, tracks=list(range(1, len(boxes) + 1)))
+                painter.paint(Frame(picture, step, step, Fraction(1, 25), instances=found))
+        if step >= begins:
+            assert all(map(np.array_equal, samples(whole), samples(part)))
+
+
+def test_a_painter_says_whether_it_settles_and_whether_that_is_all():
+    assert Painter("overlay").settles
+    assert not Painter("overlay").remembers
+    assert not Painter("overlay", Style(label="none")).settles
+    assert not Painter("fill+contour").settles
+    # Where edges are refined, labels stand on what pictures say, which are not there.
+    assert Painter("overlay", Style(refine=True)).remembers
+    assert Painter("fill", Style(steady_edges=True)).remembers
+    assert not Painter("fill", Style(refine=True)).remembers

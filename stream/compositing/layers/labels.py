@@ -20,6 +20,7 @@ from stream.compositing.style import Style
 from stream.compositing.text import Typesetter, text_size
 from stream.instances import Instances
 from stream.roi import Window
+from stream.types import JSON
 
 _STRENGTH = 0.9
 _ASIDE = 0.75
@@ -61,6 +62,15 @@ class Labels(Layer):
     def __init__(self, style: Style) -> None:
         super().__init__(style)
         self._painter = LabelPainter(style.label_size)
+        self.settles = bool(style.words)
+
+    def state(self) -> JSON:
+        """Where labels stand."""
+        return self._painter.settled.state()
+
+    def go_on(self, state: JSON) -> None:
+        """Lets labels stand where they stood."""
+        self._painter.settled.go_on(state)
 
     def plan(self, canvas: Canvas) -> None:
         """Labels stand on the objects' tops."""
@@ -104,6 +114,9 @@ class LabelPainter:
 
     Args:
         scale: size of the letters, as a multiple of what suits the picture.
+
+    Attributes:
+        settled: where they stand from frame to frame.
     """
 
     def __init__(self, scale: float = 1.0) -> None:
@@ -111,7 +124,7 @@ class LabelPainter:
         self._text = Typesetter()
         self._sprites: dict[tuple[str, Colour], Sprite | None] = {}
         self._setting: object = None
-        self._settled = Settled()
+        self.settled = Settled()
 
     def paint(
         self,
@@ -137,7 +150,7 @@ class LabelPainter:
             self._setting = setting
             self._sprites.clear()
         taken = list(occupied)
-        self._settled.begin(seconds)
+        self.settled.begin(seconds)
         followed: set[int | None] = set()
         for label in labels:
             # A number that two have, as records of others' may, is nobody's to be known by.
@@ -163,7 +176,7 @@ class LabelPainter:
         taken: Sequence[Window],
     ) -> Window:
         """The window of a label, which stands still where its object does."""
-        settled = self._settled
+        settled = self.settled
         if track is None:
             return place(size, point, room, grid, taken)
         first = above(settled.point(track, point, size[0]), size, room, grid)
