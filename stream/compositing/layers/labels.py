@@ -49,11 +49,7 @@ class Label:
 
 
 class Labels(Layer):
-    """Class name, number and score above each object, as far as the style asks for them.
-
-    Where they stand depends on the frames before, but by too little to say that it `remembers`:
-    films could not be painted in parts then.
-    """
+    """Class name, number and score above each object, as far as the style asks for them."""
 
     stands_before: ClassVar[bool] = True
     only_adds: ClassVar[bool] = True
