@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from stream.instances import Instances
 from stream.motion.flow import Flow, FlowMeter, Grey
@@ -15,6 +16,10 @@ _CUT = 0.35
 """Correlation of two coarse pictures below which they show different scenes."""
 
 _COARSE = (32, 24)
+
+_STILL, _OTHER = 2.0, 30.0
+"""Levels of brightness, in the mean: where one half of a picture changes by less than the first,
+the other is a scene of its own, which is another if it changes by the second at least."""
 
 _ROOM, _LEAST_ROOM = 0.15, 12
 """How far around the objects motion is measured: of the largest one's longer side, and in pixels of
@@ -151,13 +156,41 @@ def is_cut(before: Grey, after: Grey) -> bool:
     """Whether two small grey pictures show different scenes rather than the same one moved."""
     if before.shape != after.shape:
         return True
-    one, other = (
-        cv2.resize(grey, _COARSE, interpolation=cv2.INTER_AREA).astype(np.float32)
-        for grey in (before, after)
-    )
-    one -= one.mean()
-    other -= other.mean()
+    return not _alike(_coarse(before), _coarse(after))
+
+
+def is_partly_cut(before: Grey, after: Grey) -> bool:
+    """Whether a half of the later of two successive pictures shows another scene.
+
+    As where two films are side by side, or one beside something that stands still.
+    """
+    if before.shape != after.shape:
+        return False
+    one, other = _coarse(before), _coarse(after)
+    for axis in (0, 1):
+        (first, last), (first_now, last_now) = (
+            np.array_split(picture, 2, axis) for picture in (one, other)
+        )
+        for half, now, rest, rest_now in (
+            (first, first_now, last, last_now),
+            (last, last_now, first, first_now),
+        ):
+            still = np.abs(rest - rest_now).mean() < _STILL
+            if still and np.abs(half - now).mean() >= _OTHER and not _alike(half, now):
+                return True
+    return False
+
+
+def _coarse(grey: Grey) -> NDArray[np.float32]:
+    resized = cv2.resize(grey, _COARSE, interpolation=cv2.INTER_AREA)
+    return np.asarray(resized, np.float32)
+
+
+def _alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
+    """Whether two coarse pictures have as much in common as those of one scene."""
+    one = one - one.mean()
+    other = other - other.mean()
     spread = float(np.sqrt((one * one).sum() * (other * other).sum()))
     if spread < 1.0:
-        return False  # two plain pictures, such as black ones: nothing to tell them by
-    return float((one * other).sum()) / spread < _CUT
+        return True  # two plain pictures, such as black ones: nothing to tell them by
+    return float((one * other).sum()) / spread >= _CUT

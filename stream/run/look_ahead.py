@@ -12,7 +12,7 @@ from fractions import Fraction
 from stream.frame import Frame
 from stream.instances import Instances
 from stream.motion.flow import Grey, small_grey
-from stream.motion.propagator import Propagator, is_cut
+from stream.motion.propagator import Propagator, is_cut, is_partly_cut
 from stream.run.figures import Job, Work
 from stream.run.inference_pool import Answer, InferencePool
 from stream.run.schedule import Ahead, Finder, Schedule
@@ -30,10 +30,18 @@ _WEIGHT = 0.25
 
 @dataclass(slots=True)
 class _Planned:
-    """What was decided about a frame: its small grey picture, and its inference if it is a key."""
+    """What was decided about a frame: its small grey picture, and its inference if it is a key.
+
+    Attributes:
+        grey: the picture.
+        inference: under way; None where masks are carried to it.
+        apart: whether a half of the picture shows another scene from here on, so that nothing is
+            carried from it to the frames before.
+    """
 
     grey: Grey
     inference: Future[Answer] | None
+    apart: bool
 
 
 class LookAhead(Schedule):
@@ -110,13 +118,15 @@ class LookAhead(Schedule):
         """Decides about a frame, and begins its inference where it is a key."""
         with timed(job.frame.stages, "plan"):
             grey = small_grey(job.frame.image)
-            key = self._is_key(grey)
+            before, self._before = self._before, grey
+            apart = before is not None and is_partly_cut(before, grey)
+            key = self._is_key(before, grey) or apart
+            self._since_key = 0 if apart else self._since_key
         inference = self._inferences.submit(job) if key else None
         with self._lock:
-            self._planned[id(job)] = _Planned(grey, inference)
+            self._planned[id(job)] = _Planned(grey, inference, apart)
 
-    def _is_key(self, grey: Grey) -> bool:
-        before, self._before = self._before, grey
+    def _is_key(self, before: Grey | None, grey: Grey) -> bool:
         since = self._since_key
         key = (
             since is None
@@ -144,7 +154,7 @@ class LookAhead(Schedule):
             self.inferred += 1
             self._measure(item.frame)
             found = item.frame.instances
-            yield from self._release(planned.grey, found)
+            yield from self._release(None if planned.apart else planned.grey, found)
             if found is not None:
                 self._propagator.set_key(planned.grey, found)
                 item.frame.instances = looked_at(found, self._finder.detector.threshold)

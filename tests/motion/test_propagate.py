@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stream.instances import Instances
 from stream.motion.flow import FlowMeter, small_grey
 from stream.motion.propagate import propagate
-from stream.motion.propagator import Propagator, is_cut, region_of
+from stream.motion.propagator import Propagator, is_cut, is_partly_cut, region_of
 from tests.scenes import (
     BACKGROUND,
     HEIGHT,
@@ -186,3 +186,24 @@ def test_motion_is_measured_in_pictures_of_one_size_after_the_other():
         inside = flow[16:-16, 16:-16, 0]
         assert flow.shape == (height, width, 2)
         assert abs(np.median(inside) - 3) < 0.5
+
+
+def test_a_half_that_changes_is_a_cut_only_beside_one_that_stands_still():
+    rng = np.random.default_rng(3)
+    before = cv2.resize(rng.integers(0, 256, (12, 16), np.uint8), (128, 96))
+    other = cv2.resize(rng.integers(0, 256, (12, 16), np.uint8), (128, 96))
+    half = before.copy()
+    half[:, 64:] = other[:, 64:]
+    assert is_partly_cut(before, half)
+    assert not is_partly_cut(before, before)
+    assert not is_partly_cut(before, other), "that is a whole one"
+    moved = half.copy()
+    moved[:, :64] = np.roll(before[:, :64], 4, axis=1)
+    assert not is_partly_cut(before, moved), "who passes by close is no cut"
+    passed = before.copy()
+    passed[:, 100:] = other[:, 100:]
+    assert not is_partly_cut(before, passed)
+    lighter = before.copy()
+    lighter[:, 64:] = 60 + (before[:, 64:] * 0.7).astype(np.uint8)
+    assert not is_partly_cut(before, lighter), "that is the light"
+    assert not is_partly_cut(before, before[:90])

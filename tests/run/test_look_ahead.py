@@ -216,3 +216,30 @@ def test_auto_chooses_by_the_time_that_inference_takes():
     assert measured(1, 5.0) == LARGEST
     with pytest.raises(ValueError, match="every 1st"):
         LookAhead(Finder(Looker()), 0)
+
+
+@pytest.mark.parametrize("covers", [True, False])
+@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
+def test_nothing_is_carried_to_before_a_half_of_the_picture_is_another_scene(side, covers):
+    """As where two films are side by side, or one beside something that stands still."""
+    there = {
+        "left": np.s_[:, : WIDTH // 2],
+        "right": np.s_[:, WIDTH // 2 :],
+        "top": np.s_[: HEIGHT // 2],
+        "bottom": np.s_[HEIGHT // 2 :],
+    }[side]
+    before = texture(HEIGHT, WIDTH, 3)
+    later = before.copy()
+    later[there] = np.clip(255 - before[there].astype(int), 0, 255)
+    _, inside = scene(100, 60)
+
+    def find(index):
+        return instances_of(inside)[: int(index >= 4)]
+
+    detector = Told(find)
+    schedule = LookAhead(Finder(detector, covers=covers), 6)
+    frames = settled(schedule, detector, [before] * 4 + [later] * 4)
+    assert detector.asked == [0, 4, 7]
+    assert [len(frame.instances) for frame in frames] == [0, 0, 0, 0, 1, 1, 1, 1]
+    for frame in frames[:4]:
+        assert not len(frame.instances.unsure or ())
