@@ -7,6 +7,7 @@ import importlib.util
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,9 +37,6 @@ _WITHIN = 0.6
 
 _ROUNDING = 1e-3
 """Seconds by which timestamps may be off."""
-
-_FLOOR = 0.5
-"""Down to which share of the threshold candidates are kept; no tracker wants more."""
 
 _SCENES = (100, 101, 102, 103)
 """Of the made clips."""
@@ -79,6 +77,12 @@ def ways() -> list[Way]:
     return sorted(told + there, key=lambda way: way.library)
 
 
+@cache
+def _floor() -> float:
+    """Down to which share of the threshold some tracker wants to see candidates, as in a run."""
+    return min(way.kind.floor for way in ways())
+
+
 def _library() -> bool:
     return importlib.util.find_spec("trackers") is not None
 
@@ -109,8 +113,9 @@ def measure(
 def candidates(segmenter: Segmenter, picture: Picture) -> Instances:
     """What may be in a picture, with its colours, as trackers are given it."""
     prepared = segmenter.preprocess(picture)
-    least = _FLOOR * segmenter.threshold
-    found = segmenter.postprocess(segmenter.infer(prepared), prepared, least)
+    found = segmenter.postprocess(
+        segmenter.infer(prepared), prepared, _floor() * segmenter.threshold
+    )
     where = prepared.geometry
     return with_colours(found, prepared.pixels()[0], where.scale, where.offset)
 

@@ -4,6 +4,7 @@ import importlib.util
 import re
 from dataclasses import replace
 from fractions import Fraction
+from types import SimpleNamespace
 
 import av
 import cv2
@@ -401,6 +402,22 @@ def test_footage_is_looked_ahead_into_as_far_as_a_run_does():
     seen.clear()
     list(identity.follow(identity.Way("looks", Looks), film, 0.5))
     assert seen == [[]] * 7
+
+
+def test_candidates_go_down_to_what_the_tracker_that_wants_most_is_given_in_a_run(monkeypatch):
+    asked = []
+    model = SimpleNamespace(
+        threshold=0.6,
+        preprocess=lambda picture: SimpleNamespace(
+            pixels=lambda: [None], geometry=SimpleNamespace(scale=1, offset=0)
+        ),
+        infer=lambda prepared: None,
+        postprocess=lambda raw, prepared, least: asked.append(least),
+    )
+    monkeypatch.setattr(identity, "with_colours", lambda found, *_: found)
+    identity.candidates(model, None)
+    assert asked == [pytest.approx(0.6 * min(way.kind.floor for way in identity.ways()))]
+    assert asked[0] <= 0.6 * Motion.floor + 1e-9
 
 
 def test_who_is_taken_for_another_is_counted_where_the_truth_is_known():
