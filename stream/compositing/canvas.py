@@ -43,10 +43,6 @@ class Pasted(NamedTuple):
         """The mask with at least so many pixels around it, at most the margin that layers want."""
         return rimmed(self.inside, rim)
 
-    def copy(self) -> Pasted:
-        """The same, to be changed."""
-        return Pasted(self.window, self.inside.copy())
-
 
 class _Nearly(Pasted):
     """An object with the margin around it at hand."""
@@ -56,15 +52,6 @@ class _Nearly(Pasted):
     def rimmed(self, rim: int) -> Rimmed:
         """The mask as it was made."""
         return self.around
-
-    def copy(self) -> Pasted:
-        """The same with its margin."""
-        whole, row, column = self.around
-        height, width = self.inside.shape
-        whole = whole.copy()
-        copy = _Nearly(self.window, whole[row : row + height, column : column + width])
-        copy.around = Rimmed(whole, row, column)
-        return copy
 
 
 class Canvas:
@@ -326,9 +313,7 @@ class Canvas:
         found = self.tidied(index) if tidy else self.pasted(index, exactly=False)
         if found is None or not stack.may_hide(index):
             return found
-        alone = found.copy()
-        stack.hide(index, alone.inside, alone.window)
-        return alone
+        return Pasted(found.window, stack.seen(index, found.inside, found.window))
 
     def _fronts(self) -> Iterator[tuple[int, NDArray[np.uint8], Window]]:
         for index in self.stack.fronts:

@@ -58,10 +58,8 @@ def _behind_it(instances: Instances, threshold: float) -> dict[int, set[int]]:
     """For objects that meet much larger ones, which those are."""
     if len(instances) < 2:
         return {}
-    boxes = np.clip(np.nan_to_num(instances.paste_boxes.astype(np.float64)), -_FAR, _FAR)
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
+    boxes = _finite(instances.paste_boxes)
+    shared = _shared(boxes)
     sizes = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1e-6)
     near = shared > 0
     np.fill_diagonal(near, False)
@@ -78,6 +76,18 @@ def _behind_it(instances: Instances, threshold: float) -> dict[int, set[int]]:
         if _covered(inside[small], boxes[small], inside[large], boxes[large]) > least[small, large]:
             found.setdefault(small, set()).add(large)
     return found
+
+
+def _finite(boxes: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.clip(np.nan_to_num(boxes.astype(np.float64)), -_FAR, _FAR)
+
+
+def _shared(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The area that each two boxes share, float64 [N, N]."""
+    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    shared: NDArray[np.float64] = np.clip(high - low, 0, None).prod(axis=2)
+    return shared
 
 
 def _covered(
@@ -115,12 +125,10 @@ class Stack:
         count = len(self.order)
         self._ranks = np.empty(count, np.int64)
         self._ranks[self.order] = np.arange(1, count + 1)
-        boxes = instances.paste_boxes
-        low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-        high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-        behind = np.all(low < high, axis=2) & (self._ranks[:, None] < self._ranks[None])
-        self._covered: NDArray[np.bool_] = behind.any(axis=1)
-        self._covers: NDArray[np.bool_] = behind.any(axis=0)
+        meets = _shared(_finite(instances.paste_boxes)) > 0
+        behind = meets & (self._ranks[:, None] < self._ranks[None])
+        self._covered = np.asarray(behind.any(axis=1), np.bool_)
+        self._covers = np.asarray(behind.any(axis=0), np.bool_)
         self._plane: NDArray[np.uint8] | NDArray[np.uint16] | None = None
 
     def may_hide(self, index: int) -> bool:
@@ -155,17 +163,17 @@ class Stack:
         """The places of those that may be in front of another."""
         return np.flatnonzero(self._covers).tolist()
 
-    def hide(self, index: int, inside: NDArray[np.uint8], window: Window) -> None:
-        """Takes out of a mask what is in front of it; `lay` was called.
+    def seen(self, index: int, inside: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
+        """A mask without what is in front of it, uint8 1 or 0; `lay` was called.
 
         Args:
             index: of the object.
-            inside: uint8 1 or 0, its mask, which is changed.
+            inside: uint8 1 or 0, its mask.
             window: where that lies in the picture.
         """
         rank = float(self._ranks[index])
         bare = cv2.threshold(self._part(window), rank, 1, cv2.THRESH_BINARY_INV)[1]
-        cv2.bitwise_and(inside, bare.astype(np.uint8, copy=False), inside)
+        return np.asarray(cv2.bitwise_and(inside, bare.astype(np.uint8, copy=False)), np.uint8)
 
     def _part(self, window: Window) -> NDArray[np.uint8] | NDArray[np.uint16]:
         assert self._plane is not None

@@ -93,6 +93,18 @@ def test_what_is_in_front_has_its_own_colour_and_not_a_mixture(look):
     assert not np.array_equal(samples(alone)[0][around], samples(together)[0][around])
 
 
+def test_what_is_in_front_has_its_own_colour_on_the_picture_s_edge_too():
+    """What is behind reaches beyond the picture there, and is hidden there as well."""
+    alone, together = astronaut(), astronaut()
+    behind, before = (40, 40, 140, alone.height), (60, 60, 120, alone.height)
+    painter = Painter("overlay", Style(label="none"))
+    whole = np.ones((28, 28), np.float32)
+    painter.paint(frame(alone, people(alone, before, mask=whole, tracks=[1])))
+    painter.paint(frame(together, people(together, behind, before, mask=whole, tracks=[2, 1])))
+    inner = np.s_[70:, 70:110]
+    assert np.array_equal(samples(alone)[0][inner], samples(together)[0][inner])
+
+
 def test_what_lies_within_something_larger_is_not_lost_in_flat_colours():
     picture = astronaut()
     found = people(picture, MAN, BALL, tracks=[1, 2])
