@@ -150,7 +150,7 @@ class KeptSink(Sink):
         found = item.instances
         assert found is not None
         self._writer.add(item, self._source.mark(item), found)
-        if self._settles is not None:
+        if self._settles is not None and self._ends:  # behind the last part none begins
             self._settles.paint(item)
 
     def _roll(self) -> None:
