@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from stream.frame import Frame, VideoInfo
 from stream.queues import Cancelled, Queue, WhenFull
-from stream.run.branch import Branch
+from stream.run.branches import Branches
 from stream.run.figures import Counts, Fate, Figures, Job, Outcome, Work
 from stream.run.fit import info_of
 from stream.run.notices import Notices
@@ -89,7 +89,7 @@ class Run:
             droppable=lambda item: isinstance(item, Job),
         )
         self._lock = threading.RLock()
-        self._branches: list[Branch] = []
+        self._branches = Branches(self._panel.lines, self.clock, policy, self._lock)
         self._outputs: list[Output] = []
         self._error: BaseException | None = None
         self._stopping = threading.Event()
@@ -146,7 +146,7 @@ class Run:
         """How things stand, and at the end how the run ended."""
         with self._lock:
             queues = [self._decoded.figures()]
-            queues += [branch.queue.figures() for branch in self._branches]
+            queues += [branch.queue.figures() for branch in self._branches.all]
             queues += [output.queue.figures() for output in self._outputs]
             error = self._error
         interrupted = self._stopping.is_set() and not self._enough
@@ -162,33 +162,18 @@ class Run:
             several = sum(not one.sink.shows for one in self._outputs)
             if several and not output.sink.shows:
                 output.stage = f"encode {output.name}"
-            branch = self._branch_of(output)
+            branch = self._branches.suiting(output)
             self._outputs.append(output)
             self._look_at_layers()
             if self._started:
                 output.start(self.clock, self._left)
             branch.add(output)
-
-    def _branch_of(self, output: Output) -> Branch:
-        """The branch whose painting suits an output, a new one where there is none."""
-        branch = next((one for one in self._branches if one.key == output.key), None)
-        if branch is None:
-            branch = Branch(
-                output.painter,
-                self._panel.lines,
-                self.clock,
-                when_full=self._policy.when_full,
-                capacity=self._policy.capacity,
-            )
-            self._branches.append(branch)
-            if self._started:
-                branch.start(self._fail)
-        return branch
+            if self._aborting.is_set():
+                output.abort()
 
     def remove(self, output: Output) -> None:
         """An output leaves: it writes what waits for it and finishes, in its own time."""
-        for branch in list(self._branches):
-            branch.remove(output)
+        self._branches.remove(output)
         output.close()
 
     def repaint(self, output: Output, painter: Painter, *, alone: bool = False) -> None:
@@ -200,19 +185,11 @@ class Run:
             alone: for this output only; else those that share its painting go with it.
         """
         with self._lock:
-            for branch in list(self._branches):
-                if output not in branch.outputs:
-                    continue
-                if not alone or len(branch.outputs) == 1:
-                    branch.repaint(painter)
-                elif branch.remove(output):
-                    output.painter = painter
-                    self._branch_of(output).add(output)
+            self._branches.repaint(output, painter, alone=alone)
             self._look_at_layers()
 
     def _look_at_layers(self) -> None:
-        painters = [branch.painter for branch in self._branches]
-        hides = any(one is not None and one.covers for one in painters)
+        hides = self._branches.covers
         noted = any(output.sink.wants_unsure for output in self._outputs)
         self._schedule.cover(wanted=hides or noted, hides=hides)
 
@@ -227,11 +204,8 @@ class Run:
         self._aborting.set()
         self.stop()
         self._drop(self._decoded.cancel())
-        with self._lock:
-            branches, outputs = list(self._branches), list(self._outputs)
-        for branch in branches:
-            branch.cancel()
-        for output in outputs:
+        self._branches.cancel()
+        for output in self.outputs:
             if output.alive:
                 output.abort()
         self._wake.set()
@@ -281,8 +255,7 @@ class Run:
             self._figures.begin()
             for output in self._outputs:
                 output.start(self.clock, self._left)
-            for branch in self._branches:
-                branch.start(self._fail)
+            self._branches.start(self._fail)
         self._reader.start()
         self._settler.start()
 
@@ -291,8 +264,7 @@ class Run:
         self.source.close()
         self._reader.join()
         self._settler.join()
-        for branch in list(self._branches):
-            branch.join()
+        self._branches.join()
         for output in self.outputs:
             while output.sink.on_main_thread and output.step(0.01):
                 pass
@@ -348,10 +320,7 @@ class Run:
             self._drop(self._decoded.cancel())
             self.source.close()
         self._draining.set()
-        with self._lock:
-            branches = list(self._branches)
-        for branch in branches:
-            branch.close()
+        self._branches.close()
         # Files are being finished meanwhile; inference under way cannot be ended from outside.
         self._reader.join()
         self._schedule.close()
@@ -359,8 +328,7 @@ class Run:
         self._wake.set()
 
     def _distribute(self, item: Work) -> None:
-        with self._lock:
-            branches = [branch for branch in self._branches if branch.outputs]
+        branches = self._branches.in_use
         if not isinstance(item, Job):
             for branch in branches:
                 branch.put(item, shared=False)
@@ -384,8 +352,7 @@ class Run:
 
     def _left(self, output: Output) -> None:
         """An output has ended; called in its thread."""
-        for branch in list(self._branches):
-            branch.remove(output)
+        self._branches.remove(output)
         error = output.error
         if error is not None:
             self._fail(error)

@@ -20,6 +20,7 @@ from stream.run.policy import LIVE
 from stream.sinks.video import VideoSink
 from stream.timing import CAPTURE_TO_DISPLAY
 from tests.run.parts import (
+    PATIENCE,
     RATE,
     Grey,
     Held,
@@ -258,3 +259,36 @@ def test_one_of_two_that_share_their_painting_can_be_painted_alone():
     assert second.key == "a" and first.key == "b" and turned.painted > 0
     assert other.frames == list(range(60)), "whoever stays loses nothing"
     assert display.frames == sorted(set(display.frames)) and display.frames[-1] == 59
+
+
+@pytest.mark.parametrize("aborted", [False, True])
+def test_an_output_that_joins_when_all_is_over_is_ended_whatever_is_painted_for_it(aborted):
+    """As a recording that is begun while files are being finished."""
+    over, joined = threading.Event(), threading.Event()
+
+    class Slow(Kept):
+        def close(self) -> None:
+            over.set()
+            joined.wait(PATIENCE)
+            super().close()
+
+        abort = close
+
+    run = make_run(Grey(3), Slow())
+    late = [Kept(), Kept()]
+
+    def act() -> None:
+        over.wait(PATIENCE)
+        until(lambda: run._ended)
+        if aborted:
+            run.abort()
+        for sink, painter in zip(late, (None, Counted("a", 10)), strict=True):
+            run.add(Output(sink, "late", painter))
+        joined.set()
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    assert run.run().error is None
+    thread.join()
+    for sink in late:
+        assert sink.frames == [] and sink.closed + sink.aborted == 1
