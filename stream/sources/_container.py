@@ -22,7 +22,6 @@ from stream.addresses import redact
 from stream.errors import SourceError
 from stream.frame import Cover
 from stream.sources._joined import Window
-from stream.sources._services import joined
 
 # What FFmpeg takes for a video although people mean text by it.
 _TEXT_FORMATS = frozenset({"tty", "bin", "xbin", "adf", "idf"})
@@ -151,7 +150,7 @@ def choose_video(container: InputContainer, path: Path) -> tuple[VideoStream, li
         "looked at"
         for s in others
     ]
-    return chosen, [*remarks, *joined(container, path)]
+    return chosen, remarks
 
 
 def covers_of(

@@ -6,7 +6,7 @@ A transport stream says it in its service description table (ETSI EN 300 468, 5.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,17 +59,21 @@ def services_of(path: Path, part: tuple[int, int] | None = None) -> list[Service
     return [one for number, one in _services(section[3:]) if there is None or number in there]
 
 
-def tags_of(
+def broadcast(
     container: InputContainer, path: Path, part: tuple[int, int] | None = None
-) -> dict[str, str]:
-    """A film's tags; with them, of a broadcast that is one programme, what that is called.
+) -> list[Service]:
+    """The programmes of an open file; none where it is no transport stream.
 
     Args:
         container: the open file.
-        path: the file.
+        path: the file, of which some megabytes are read.
         part: the bytes from which and before which it is read; None for all.
     """
-    services = services_of(path, part) if container.format.name == _BROADCAST else []
+    return services_of(path, part) if container.format.name == _BROADCAST else []
+
+
+def tags_of(container: InputContainer, services: Sequence[Service]) -> dict[str, str]:
+    """A film's tags; with them, of a broadcast that is one programme, what that is called."""
     return dict(container.metadata) | (_tags_of(services[0]) if len(services) == 1 else {})
 
 
@@ -80,9 +84,8 @@ def _tags_of(service: Service) -> dict[str, str]:
     return named | ({} if provider in _NOBODY else {"service_provider": provider})
 
 
-def joined(container: InputContainer, path: Path) -> list[str]:
+def joined(services: Sequence[Service]) -> list[str]:
     """That several programmes of a broadcast become one, in a sentence."""
-    services = services_of(path) if container.format.name == _BROADCAST else []
     if len(services) < 2:
         return []
     names = ", ".join(one.name for one in services if one.name)

@@ -27,7 +27,7 @@ from stream.sources._hardware import NONE, Hardware
 from stream.sources._pixels import Upright, lost_with
 from stream.sources._placing import Placing
 from stream.sources._reader import Decoded, Part, Reader
-from stream.sources._services import tags_of
+from stream.sources._services import broadcast, joined, tags_of
 from stream.sources._timeline import Timeline
 from stream.sources._transparency import ClearParts
 from stream.sources.base import Source, Target
@@ -155,7 +155,8 @@ class FileSource(Source):
         )
 
     def _open(self) -> None:
-        self._remarks += self._choose()
+        programmes = broadcast(self._container, self.path, self._range)
+        self._remarks += [*self._choose(), *joined(programmes)]
         container = self._container
         self._sound = {s.index for s in self._copied if s.type == "audio"}
         self._tick = Fraction(self._video.time_base or Fraction(1, 1000))
@@ -175,7 +176,6 @@ class FileSource(Source):
             self._timeline.zero = round(zero / self._tick) * self._tick
             began -= self._timeline.zero
         self._placing = Placing(self._timeline, *self._wanted(began))
-
         first = self._prime()
         container = self._container
         self._hardware = self._hardware.handed(
@@ -188,7 +188,7 @@ class FileSource(Source):
         self._clear = ClearParts(self._video, self._upright.opacity(first, self._aspect))
         self.info = describe(
             os.fsencode(self.path.name).decode(errors="replace"),
-            tags_of(container, self.path, self._range),
+            tags_of(container, programmes),
             container,
             self._video,
             self._copied,

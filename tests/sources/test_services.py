@@ -79,8 +79,15 @@ def test_a_programme_without_a_name_is_not_spoken_of(tmp_path):
 def test_several_programmes_become_one_which_is_said(tmp_path, monkeypatch):
     given = broadcast(tmp_path / "in.ts", {})
     several = [Service("One", ""), Service("Two", "")]
-    monkeypatch.setattr("stream.sources._services.services_of", lambda *_: several)
+    read = []
+
+    def told(path, part):
+        read.append(path)
+        return several
+
+    monkeypatch.setattr("stream.sources._services.services_of", told)
     assert "2 programmes (One, Two) become one" in copied(given, tmp_path / "out.mp4")
+    assert read == [given], "some megabytes, which are read once"
     several[:] = [Service("", "")] * 2
     assert "2 programmes become one" in copied(given, tmp_path / "again.mp4")
 
