@@ -1,9 +1,10 @@
-"""What the fields of `Instances` must be; they are made so where nothing is lost by it."""
+"""What the arrays of `Instances` must be, and how those of several become one's."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 from typing import TYPE_CHECKING, SupportsIndex
 
@@ -86,6 +87,29 @@ def joinable(several: Sequence[Instances]) -> tuple[Sequence[Instances], tuple[s
             "both"
         )
     return holding, names
+
+
+def ranked(several: Sequence[Instances], like: Instances) -> Instances:
+    """What all of them hold as one, best first; with identities where all have them.
+
+    Args:
+        several: of one picture, with masks of the same number of cells.
+        like: has all else that the result has.
+    """
+    scores = np.concatenate([one.scores for one in several])
+    best = np.argsort(-scores, kind="stable")
+    reach = any(one.mask_boxes is not None for one in several)
+    tracks = [one.track_ids for one in several if one.track_ids is not None]
+    return replace(
+        like,
+        boxes=np.concatenate([one.boxes for one in several])[best],
+        scores=scores[best],
+        labels=np.concatenate([one.labels for one in several])[best],
+        masks=np.concatenate([one.masks for one in several])[best],
+        track_ids=np.concatenate(tracks)[best] if len(tracks) == len(several) else None,
+        mask_boxes=np.concatenate([one.paste_boxes for one in several])[best] if reach else None,
+        colours=None,
+    )
 
 
 def _converted(name: str, given: object, dtype: type[np.generic]) -> Array:

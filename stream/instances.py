@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stream import rle
 from stream.instance import Instance, same
-from stream.instance_arrays import amended, joinable
+from stream.instance_arrays import amended, joinable, ranked
 from stream.outlines import Ring, flags, pixel_masks, tight
 from stream.roi import Window, paste_mask
 from stream.types import Floats, Integers, Whole
@@ -337,21 +337,8 @@ class Instances:
             ValueError: they have other class names, or masks of another number of cells.
         """
         every, names = joinable((self, *others))
-        scores = np.concatenate([one.scores for one in every])
-        best = np.argsort(-scores, kind="stable")
-        reach = [one.mask_boxes for one in every if one.mask_boxes is not None]
-        return replace(
-            self,
-            boxes=np.concatenate([one.boxes for one in every])[best],
-            scores=scores[best],
-            labels=np.concatenate([one.labels for one in every])[best],
-            masks=np.concatenate([one.masks for one in every])[best],
-            class_names=names,
-            track_ids=None,
-            mask_boxes=np.concatenate([one.paste_boxes for one in every])[best] if reach else None,
-            unsure=None,
-            colours=None,
-        )
+        like = replace(self, class_names=names, unsure=None)
+        return replace(ranked(every, like), track_ids=None)
 
     def mirrored(self) -> Instances:
         """The instances of the same picture with left and right exchanged."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stream import sinks
+from stream.compositing.painter import Painter
 from stream.fleet.between import (
     SETTLED,
     KeptSink,
@@ -136,11 +137,11 @@ class Steps:
         """
         with FileSource(self._path) as source:
             info = replace(source.info, copied=())
-        why = self._why_at_once(info)
+        painter = make_painter(self._plan.outputs[0].picture, info)
+        why = self._why_at_once(info, painter)
         if why:
             return Followed(why=why)
         kept = KeptSource(info, found)
-        painter = make_painter(self._plan.outputs[0].picture, info)
         sink = KeptSink(
             kept,
             begins,
@@ -167,12 +168,11 @@ class Steps:
             return Followed(why=str(error))
         return Followed(kept.frames)
 
-    def _why_at_once(self, info: VideoInfo) -> str:
+    def _why_at_once(self, info: VideoInfo, painter: Painter) -> str:
         """Why parts cannot be painted and encoded apart with the same result; "" where they can."""
         video = self._plan.outputs[0]
         if sinks.find(video.target) is not VideoSink or video.picture.divided:
             return "only one video can be put together of parts"
-        painter = make_painter(video.picture, info)
         if painter.remembers:
             return "what its look paints depends on the frames before"
         if painter.alpha or info.alpha:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.instance_arrays import ranked
 from stream.instances import Instances
 from stream.run.figures import Job, Work
 from stream.run.room import MOST_HELD, bytes_waiting
@@ -138,14 +139,4 @@ def _with(found: Instances, one: Instances) -> Instances:
         return replace(one, unsure=found.unsure)
     if found.track_ids is None or one.track_ids is None:
         return found
-    scores = np.concatenate([found.scores, one.scores])
-    best = np.argsort(-scores, kind="stable")
-    return replace(
-        found,
-        boxes=np.concatenate([found.boxes, one.boxes])[best],
-        scores=scores[best],
-        labels=np.concatenate([found.labels, one.labels])[best],
-        masks=np.concatenate([found.masks, one.masks])[best],
-        track_ids=np.concatenate([found.track_ids, one.track_ids])[best],
-        mask_boxes=np.concatenate([found.paste_boxes, one.paste_boxes])[best],
-    )
+    return ranked([found, one], found)
