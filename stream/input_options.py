@@ -112,6 +112,11 @@ class NetworkOptions:
         said="try for ever",
         low=0.0,
     )
+    skip_scrambled: bool = option(
+        False,
+        "Leave out pictures that lost packets have scrambled: the last whole one stands until the "
+        "next key frame.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

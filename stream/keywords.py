@@ -41,6 +41,7 @@ class OpenKeywords(TypedDict, total=False):
     open_timeout: float
     read_timeout: float
     give_up: float | None
+    skip_scrambled: bool
     hwaccel: str
 
 

@@ -16,6 +16,10 @@ first second, except where its picture is announced with a key frame only."""
 UNTIMED = ("mpjpeg", "mjpeg", "jpeg_pipe")
 """Containers without timestamps: a picture's time is when it came."""
 
+_BUFFER = f"{4 << 20}"
+"""Bytes that the system is asked to keep of what comes by UDP; it gives what it allows. Key frames
+come at once, and whoever reads them may have to wait for a processor."""
+
 _BROKEN = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.EIO})
 
 _WITHOUT_FILES = "http,https,tls,tcp,udp,httpproxy,crypto,data"
@@ -119,11 +123,13 @@ class Way:
         if self.longer:
             options["probesize"] = "50000000"
         if self.scheme in {"rtsp", "rtsps"}:
-            options |= {"rtsp_transport": self.transport}
+            options |= {"rtsp_transport": self.transport, "buffer_size": _BUFFER}
         elif self.scheme in {"rtmp", "rtmps"}:
             options |= {"rtmp_live": "live"}
         elif self.scheme == "udp":
-            options |= {"fifo_size": "50000", "overrun_nonfatal": "1"}
+            options |= {"fifo_size": "50000", "overrun_nonfatal": "1", "buffer_size": _BUFFER}
+        elif self.scheme == "rtp":
+            options |= {"buffer_size": _BUFFER}
         elif self.scheme in {"http", "https"}:
             # Segments of HLS may have any name. What FFmpeg guards by their names, that a list
             # from the network reads this machine's files, the protocols guard here.

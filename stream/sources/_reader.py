@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from stream.errors import SourceError
 from stream.sources._container import RAISED, open_container
+from stream.sources._damage import Damage
 from stream.sources._guessed import ALWAYS, are_decode_times
 from stream.sources._joined import beginnings, next_flv
 from stream.sources._tags import UNKNOWN, mend_tags
@@ -83,7 +84,6 @@ class Reader:
     """The packets and pictures of an open file.
 
     Attributes:
-        corrupt: packets or pictures that could not be read or decoded.
         remarks: what is wrong with the file, a sentence each.
         first_times: presentation times of the first packets of the video, in ticks.
     """
@@ -107,7 +107,7 @@ class Reader:
             closing: ends the reading soon once it is set.
             part: which of several recordings in the file this is; None where it is the only one.
         """
-        self.corrupt = 0
+        self._damage = Damage(joined=True)
         self.remarks: list[str] = []
         self.first_times: list[int] = []
         self._path = path
@@ -131,6 +131,11 @@ class Reader:
         self._codec = video.codec_context.codec.canonical_name
         self._decoder = decoder_of(video)
 
+    @property
+    def corrupt(self) -> int:
+        """Packets or pictures that came damaged, or could not be read or decoded."""
+        return self._damage.count
+
     def seek(self, ticks: int) -> None:
         """Goes to the last keyframe at or before a time in ticks of the video's clock."""
         depth = self._video.codec_context.reorder_depth
@@ -143,7 +148,7 @@ class Reader:
         self._video.codec_context.reorder_depth = depth
         if self._decoder is not None:
             self._decoder.flush_buffers()
-        self.corrupt = 0
+        self._damage = Damage(joined=True)
         self._sent = self._came = 0
         self._last = None
         if self._times is not None:
@@ -195,7 +200,7 @@ class Reader:
                     piece = replace(piece, stored=round(piece.stored * scale))  # noqa: PLW2901
                 yield piece
         finally:
-            self.corrupt += reader.corrupt
+            self._damage.count += reader.corrupt
             self.remarks += reader.remarks
 
     def _own_pieces(self) -> Iterator[AnyPacket | Decoded]:
@@ -224,7 +229,7 @@ class Reader:
                         self._position = begin + packet.pos
                     yield packet
             except RAISED as error:
-                self.corrupt += 1
+                self._damage.failed()
                 _log.debug("%s: a packet cannot be read: %s", self._path, error)
             else:
                 return
@@ -233,6 +238,7 @@ class Reader:
     def _pictures(self, packet: AnyPacket) -> Iterator[Decoded]:
         began = time.perf_counter()
         self._sent += packet.size > 0
+        self._damage.packet(packet)
         if self._times is not None and packet.size:
             self._note_time(packet)
         if packet.pts is not None and len(self.first_times) < _FIRST:
@@ -246,7 +252,7 @@ class Reader:
             pictures = []
         self._spent += time.perf_counter() - began
         for picture in pictures:
-            self.corrupt += picture.is_corrupt
+            self._damage.picture(picture)
             yield self._decoded(picture)
         if not packet.size and self._came < self._sent and not self._closing.is_set():
             yield from self._tail()
@@ -276,7 +282,7 @@ class Reader:
         return pictures
 
     def _failed(self, error: Exception) -> None:
-        self.corrupt += 1
+        self._damage.failed()
         self._came += 1
         if self._times:
             heapq.heappop(self._times)

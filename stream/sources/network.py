@@ -17,6 +17,7 @@ from stream.frame import Frame, Item, VideoInfo
 from stream.options import InputOptions
 from stream.queues import Closed
 from stream.sources._connecting import UNTIMED, Patience, Way, reason
+from stream.sources._damage import told_of_losses
 from stream.sources._hardware import NONE, Hardware
 from stream.sources._pacing import Pacer
 from stream.sources.base import Target
@@ -57,6 +58,8 @@ class NetworkSource(LiveSource):
         transport: how RTSP carries its packets: tcp, udp, udp_multicast or http.
         patience: time-outs.
         audio: whether sound is passed through, as packets.
+        hwaccel: the kind of device that decodes.
+        whole: whether pictures are left out that a loss has scrambled.
 
     Raises:
         UsageError: it is not an address of a known kind.
@@ -73,6 +76,7 @@ class NetworkSource(LiveSource):
         patience: Patience | None = None,
         audio: bool = True,
         hwaccel: str = NONE,
+        whole: bool = False,
     ) -> None:
         keep_out_of_logs(address)
         scheme = split(address)[0].lower()
@@ -87,11 +91,11 @@ class NetworkSource(LiveSource):
         self._patience = patience or Patience()
         self._way = self._proven = Way(scheme, transport)
         self._hardware = Hardware.asked(hwaccel)
-        self._audio = audio
+        self._audio, self._whole = audio, whole
         self._closed = threading.Event()
         self._timeline = Timeline()
         self._given_up: list[StreamReader] = []
-        self._corrupt_before = self._dropped_before = 0
+        self._corrupt_before = self._dropped_before = self._left_out_before = 0
         self._lost_at: float | None = None
         self._attempts = 0
         self._back_at: float | None = None
@@ -133,7 +137,13 @@ class NetworkSource(LiveSource):
         asked = options.network
         patience = Patience(asked.open_timeout, asked.read_timeout, asked.give_up)
         hwaccel = options.decoding.hwaccel
-        return cls(str(target), transport=asked.transport, patience=patience, hwaccel=hwaccel)
+        return cls(
+            str(target),
+            transport=asked.transport,
+            patience=patience,
+            hwaccel=hwaccel,
+            whole=asked.skip_scrambled,
+        )
 
     def _first_connection(self) -> Opened:
         """Opens the source, in another way where the first one is of no use."""
@@ -190,7 +200,12 @@ class NetworkSource(LiveSource):
     def _connect(self) -> StreamReader:
         self._opening_since, self._open_now = time.monotonic(), False
         return StreamReader(
-            self._open, self._describe, audio=self._audio, paced=_in_bursts, renewed=True
+            self._open,
+            self._describe,
+            audio=self._audio,
+            paced=_in_bursts,
+            renewed=True,
+            whole=self._whole,
         )
 
     def _open(self) -> InputContainer:
@@ -223,7 +238,7 @@ class NetworkSource(LiveSource):
 
     @property
     def corrupt(self) -> int:  # type: ignore[override]
-        """Packets and pictures so far that could not be decoded."""
+        """Packets and pictures so far that came damaged or could not be decoded."""
         return self._corrupt_before + (self._reader.corrupt if self._reader else 0)
 
     @property
@@ -254,6 +269,8 @@ class NetworkSource(LiveSource):
         found = [*self._hardware.remarks, *self._sound.remarks]
         if self.reconnects:
             found.append(f"{self._name} went away and came back {self.reconnects} times")
+        left_out = self._left_out_before + (self._reader.left_out if self._reader else 0)
+        found += told_of_losses(self._name, self.corrupt, left_out)
         return found
 
     def close(self) -> None:
@@ -279,8 +296,6 @@ class NetworkSource(LiveSource):
                 if packets is not None:
                     yield packets
                 continue
-            if event.corrupt:
-                self._corrupt_before += 1
             pts = None if self._opened.container in UNTIMED else event.pts
             tick = self._timeline.place(pts, event.time_base, event.arrived)
             captured_at = event.arrived
@@ -345,6 +360,7 @@ class NetworkSource(LiveSource):
         reader.stop()
         self._dropped_before += reader.events.dropped
         self._corrupt_before += reader.corrupt
+        self._left_out_before += reader.left_out
         self._given_up = [one for one in [*self._given_up, reader] if one.alive]
         now = time.monotonic()
         if self._lost_at is None:

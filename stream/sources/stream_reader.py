@@ -18,6 +18,7 @@ from stream.errors import SourceError, StreamError
 from stream.frame import ColourTags
 from stream.queues import Queue, WhenFull
 from stream.sources._connecting import UNTIMED, ChangedError, NoPictureError, NoVideoError
+from stream.sources._damage import Damage
 from stream.sources.live import likely_rate
 from stream.types import AnyPacket
 
@@ -76,7 +77,6 @@ class Picture:
     time_base: Fraction | None
     decode_seconds: float
     arrived: float
-    corrupt: bool = False
     shape: Fraction | None = None
 
 
@@ -141,6 +141,8 @@ class StreamReader:
         audio: whether sound is read.
         renewed: whether the connection ends where hardly anything of it can be decoded any more,
             as it is opened anew then.
+        whole: whether pictures are left out that are scrambled because of a loss, as far as is
+            known.
     """
 
     def __init__(
@@ -151,6 +153,7 @@ class StreamReader:
         audio: bool,
         paced: Callable[[InputContainer], bool] = lambda container: False,
         renewed: bool = False,
+        whole: bool = False,
     ) -> None:
         self._connect = connect
         self._describe = describe
@@ -162,8 +165,10 @@ class StreamReader:
         be pushed out by what follows."""
         self.heard = 0.0
         """`time.monotonic()` of the last packet of the picture; 0 before the first."""
-        self.corrupt = 0
-        self._renewed = renewed
+        self._damage = Damage()
+        self.left_out = 0
+        """Pictures that were scrambled and are not handed on."""
+        self._renewed, self._whole = renewed, whole
         self._damaged, self._damaged_since = 0, 0.0
         self.events: Queue[Event] = Queue(
             "connection",
@@ -173,6 +178,11 @@ class StreamReader:
         )
         self._thread = threading.Thread(target=self._run, name="stream-reader", daemon=True)
         self._thread.start()
+
+    @property
+    def corrupt(self) -> int:
+        """Packets or pictures that came damaged or could not be decoded."""
+        return self._damage.count
 
     @property
     def alive(self) -> bool:
@@ -257,13 +267,15 @@ class StreamReader:
         self, packet: AnyPacket, time_base: Fraction | None, arrived: float
     ) -> Sequence[Picture]:
         start = time.perf_counter()
+        if self.opened is not None:
+            self._damage.packet(packet)
         try:
             pictures = packet.decode()
         except av.FFmpegError:
             # A damaged packet is usual on a network; the next key frame mends it. Before the
             # first one nothing is damaged, it only cannot be decoded.
             if self.opened is not None:
-                self.corrupt += 1
+                self._damage.failed(packet)
                 self._note_damage(start)
             return ()
         self._damaged = max(0, self._damaged - 3 * len(pictures))
@@ -275,11 +287,16 @@ class StreamReader:
                 picture.time_base or time_base,
                 share,
                 arrived,
-                picture.is_corrupt,
                 packet.stream.codec_context.sample_aspect_ratio,
             )
             for picture in pictures
+            if self._is_shown(picture)
         ]
+
+    def _is_shown(self, picture: av.VideoFrame) -> bool:
+        shown = self._damage.picture(picture) or not self._whole
+        self.left_out += not shown
+        return shown
 
     def _note_damage(self, now: float) -> None:
         """Counts a damaged packet; three go for each picture.

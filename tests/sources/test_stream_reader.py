@@ -146,6 +146,7 @@ def test_a_poor_connection_is_kept(damaged, ends):
 
     class Packet:
         stream = SimpleNamespace(codec_context=SimpleNamespace(sample_aspect_ratio=None))
+        is_corrupt, pts, time_base = False, None, None
 
         def __init__(self, place: int) -> None:
             self.damaged = int(place * damaged) != int((place + 1) * damaged)
