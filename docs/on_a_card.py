@@ -6,7 +6,7 @@ RESULTS becomes a folder: what each step printed, the figures as JSON, and `summ
 names the card. A step that fails, or takes too long, is told and the next one begins. With `--data`
 accuracy on a labelled set is among what is shown. With `--rehearse` the CPU stands in for the card
 wherever that is possible: that it runs counts then, not how fast. Besides `stream` (or `PYTHONPATH`
-with the checkout) and a card's libraries, PACKAGES are needed.
+with the checkout) and a card's libraries, it needs pytest, hypothesis, onnx and scikit-image.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from stream.assets import demo_picture
 from stream.bench.material import make_clip
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("pytest", "hypothesis", "onnx", "scikit-image")
 TESTS = (
     "tests/inference/test_on_device.py",
     "tests/inference/test_batches.py",

@@ -27,6 +27,7 @@ from stream.one_process import Home, stays
 from stream.options import OutputOptions, PictureOptions
 from stream.pixels import video_picture
 from stream.rgb import check_rgb
+from stream.run.interrupt import interrupted_later
 from stream.run.opening import without_lost
 from stream.run.plan import RunPlan, beside_masks, masks_plan
 from stream.run.report import RunReport
@@ -122,12 +123,13 @@ class Video:
         ready, self._ready = self._ready, None
         if ready is None or not self._home.here:
             return
-        if self._begun:
-            if not self._ended:
-                ready.run.abort()
-            ready.run.finish()
-            ready.conclude()
-        self._stack.close()
+        with interrupted_later():
+            if self._begun:
+                if not self._ended:
+                    ready.run.abort()
+                ready.run.finish()
+                ready.conclude()
+            self._stack.close()
 
 
 @spelled_out(OpenKeywords)

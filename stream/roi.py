@@ -106,28 +106,6 @@ def threshold_mask(
     return inside
 
 
-def resample_mask(
-    mask: NDArray[np.float32], box: NDArray[np.float32], width: int, height: int
-) -> tuple[Window, NDArray[np.float32]] | None:
-    """Resamples a soft mask to the pixels of its box: `sample_mask` over `mask_window`.
-
-    Args:
-        mask: float32 [M, M], 0..1.
-        box: float32 [4], x1, y1, x2, y2 in pixels of the picture.
-        width: the picture's width in pixels.
-        height: the picture's height in pixels.
-
-    Returns:
-        The window of the picture that the mask touches and the soft mask there, float32 of the
-        window's size; None where the box is empty, not finite or outside the picture.
-    """
-    rows, columns = mask.shape
-    window = mask_window(box, (rows, columns), width, height)
-    if window is None:
-        return None
-    return window, sample_mask(mask, box, window)
-
-
 def paste_mask(
     mask: NDArray[np.float32],
     box: NDArray[np.float32],
@@ -135,7 +113,19 @@ def paste_mask(
     height: int,
     threshold: float,
 ) -> tuple[Window, NDArray[np.bool_]] | None:
-    """Like `resample_mask`, thresholded: bool of the window's size, True where it is the object."""
+    """Resamples a mask to the pixels of its box, and says which of them are the object.
+
+    Args:
+        mask: float32 [M, M], 0..1.
+        box: float32 [4], x1, y1, x2, y2 in pixels of the picture.
+        width: the picture's width in pixels.
+        height: the picture's height in pixels.
+        threshold: above which a soft mask is the object, 0..1.
+
+    Returns:
+        The window of the picture that the mask touches, and bool of the window's size; None where
+        the box is empty, not finite or outside the picture.
+    """
     rows, columns = mask.shape
     window = mask_window(box, (rows, columns), width, height, threshold)
     if window is None:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.roi import mask_window, paste_mask, resample_mask, sample_mask, threshold_mask
+from stream.roi import mask_window, paste_mask, sample_mask, threshold_mask
 
 
 def box(*values):
@@ -52,7 +52,8 @@ def reference(mask, at, window):
 @pytest.mark.parametrize("cells", [(28, 28), (14, 56), (1, 1)])
 def test_sampling_is_the_definition(at, cells):
     mask = np.random.default_rng(0).random(cells, np.float32)
-    window, soft = resample_mask(mask, box(*at), 90, 80)
+    window = mask_window(box(*at), cells, 90, 80)
+    soft = sample_mask(mask, box(*at), window)
     assert soft.dtype == np.float32
     np.testing.assert_allclose(soft, reference(mask, box(*at), window), atol=2e-4)
 
@@ -104,7 +105,6 @@ def test_it_agrees_with_torchvision(cells, seed):
 def test_what_is_no_box_or_outside_is_none(at):
     mask = np.ones((28, 28), np.float32)
     assert mask_window(box(*at), (28, 28), 200, 100) is None
-    assert resample_mask(mask, box(*at), 200, 100) is None
     assert paste_mask(mask, box(*at), 200, 100, 0.5) is None
 
 
@@ -125,10 +125,11 @@ numbers = st.one_of(
 
 @given(numbers, numbers, numbers, numbers, st.integers(1, 90), st.integers(1, 90))
 def test_any_box_gives_a_mask_inside_the_picture_or_none(x1, y1, x2, y2, width, height):
-    resampled = resample_mask(np.ones((5, 5), np.float32), box(x1, y1, x2, y2), width, height)
-    if resampled is None:
+    mask, at = np.ones((5, 5), np.float32), box(x1, y1, x2, y2)
+    window = mask_window(at, (5, 5), width, height)
+    if window is None:
         return
-    (top, bottom, left, right), soft = resampled
+    (top, bottom, left, right), soft = window, sample_mask(mask, at, window)
     assert 0 <= top < bottom <= height
     assert 0 <= left < right <= width
     assert soft.shape == (bottom - top, right - left)

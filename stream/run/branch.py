@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stream.compositing.painter import Painter
 
 
-def _nobody(error: BaseException) -> None:
+def nobody(error: BaseException) -> None:
     """Where nobody is to be told of an error any more."""
 
 
@@ -56,7 +56,7 @@ class Branch:
             "painting", capacity, when_full, droppable=lambda item: isinstance(item, Painted)
         )
         self._thread = threading.Thread(target=self._run, name="stream-composite", daemon=True)
-        self._on_error: Callable[[BaseException], None] = _nobody
+        self._on_error: Callable[[BaseException], None] = nobody
 
     @property
     def outputs(self) -> list[Output]:
@@ -144,7 +144,7 @@ class Branch:
             for painter in (*self._retired, *([] if self.painter is None else [self.painter])):
                 painter.close()
             # It holds its run no longer, which else waits with its source for Python's collector.
-            self._on_error = _nobody
+            self._on_error = nobody
 
     def _work(self) -> None:
         try:

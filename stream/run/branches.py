@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from stream.frame import Frame
-from stream.run.branch import Branch
+from stream.run.branch import Branch, nobody
 from stream.run.output import Output
 from stream.run.policy import Policy
 from stream.timing import Clock
@@ -39,8 +39,8 @@ class Branches:
         self._policy = policy
         self._lock = lock
         self._branches: list[Branch] = []
-        self._on_error: Callable[[BaseException], None] | None = None
-        self._closed = False
+        self._on_error: Callable[[BaseException], None] = nobody
+        self._started = self._closed = False
 
     @property
     def all(self) -> list[Branch]:
@@ -76,7 +76,7 @@ class Branches:
                 capacity=self._policy.capacity,
             )
             self._branches.append(branch)
-            if self._on_error is not None:
+            if self._started:
                 branch.start(self._on_error)
             if self._closed:
                 branch.close()
@@ -102,7 +102,7 @@ class Branches:
     def start(self, on_error: Callable[[BaseException], None]) -> None:
         """Begins to paint; `on_error` is told what painting raised, in the branch's thread."""
         with self._lock:
-            self._on_error = on_error
+            self._on_error, self._started = on_error, True
             for branch in self._branches:
                 branch.start(on_error)
 
@@ -124,3 +124,5 @@ class Branches:
         """Waits for their threads."""
         for branch in self.all:
             branch.join()
+        # They hold their run no longer, which else waits with its source for Python's collector.
+        self._on_error = nobody

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import sys
 import threading
+import time
+from _thread import interrupt_main
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,6 +17,7 @@ EXIT_CODE = 130
 """128 + SIGINT, as shells report a process ended by Ctrl-C."""
 
 _GRACE_SECONDS = 2.0
+_SOON_SECONDS = 0.05
 _HANG_UP = getattr(signal, "SIGHUP", None)
 _BREAK = getattr(signal, "SIGBREAK", None)
 """Windows' Ctrl-Break, by which programs there end others of their console."""
@@ -63,6 +67,43 @@ def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterato
         deadline.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def interrupted_later() -> Iterator[None]:
+    """While the block runs, Ctrl-C waits: `KeyboardInterrupt` is raised at its end.
+
+    Left by it in the middle of waiting for threads, a program of somebody's would be taken down
+    with these at work, which then crash it. What takes more than two seconds from the first Ctrl-C
+    on is left by the next one all the same. Where the program has a handler of its own, or this is
+    not its main thread, nothing changes.
+    """
+    here = threading.current_thread() is threading.main_thread()
+    if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    came: list[float] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(time.monotonic())
+        if came[-1] - came[0] > _GRACE_SECONDS:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not came:
+        return
+    leaving = sys.exc_info()[1]
+    if isinstance(leaving, GeneratorExit):
+        # An iterator that is forgotten cannot raise anything: Python would say so and go on.
+        again = threading.Timer(_SOON_SECONDS, interrupt_main)
+        again.daemon = True
+        again.start()
+    elif not isinstance(leaving, KeyboardInterrupt):
+        raise KeyboardInterrupt
 
 
 def hang_up() -> list[signal.Signals]:

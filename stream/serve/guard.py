@@ -132,11 +132,6 @@ class Guard:
         self._requests = _Buckets(_RATE, _BURST, now)
         self._tries = _Buckets(_TRIES / _TRIES_SECONDS, _TRIES, now)
 
-    @property
-    def needs_token(self) -> bool:
-        """Whether visitors need a token."""
-        return self._token is not None
-
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuses what may not come in."""

@@ -8,7 +8,6 @@ import logging
 import os
 import ssl
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -276,7 +275,3 @@ class Server:
         return web.Response(
             body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
         )
-
-
-OnReady = Callable[["Server"], None]
-"""Called once a server listens."""

@@ -297,7 +297,7 @@ def test_checkpoints_of_any_age_and_wrapping(tmp_path, state):
         path,
         _use_new_zipfile_serialization=False,
     )
-    found = weights.read_checkpoint(path)
+    found = weights.read_place(path)[1]
     assert set(found) == set(state)
     models.from_state(found, "maskrcnn_resnet18_fpn", "old.pth")
 
@@ -307,16 +307,16 @@ def test_mistakes_are_told_in_one_sentence(tmp_path, state):
         models.from_state(state, "maskrcnn_resnet50_fpn", "mine.pth")
     without = {name: value for name, value in state.items() if "mask" not in name}
     with pytest.raises(ModelError, match="without masks"):
-        weights.read_checkpoint(_checkpoint(tmp_path, without))
+        weights.read_place(_checkpoint(tmp_path, without))
     with pytest.raises(ModelError, match=r"lacks 'backbone\.body\.bn1\.weight'"):
         models.from_state(
             {k: v for k, v in state.items() if k != "backbone.body.bn1.weight"}, None, "mine.pth"
         )
     with pytest.raises(ModelError, match="there is no such file"):
-        weights.read_checkpoint(tmp_path / "none.pth")
+        weights.read_place(tmp_path / "none.pth")
     (tmp_path / "cut.pth").write_bytes(_checkpoint(tmp_path, state).read_bytes()[:5000])
     with pytest.raises(ModelError, match="damaged or cut short"):
-        weights.read_checkpoint(tmp_path / "cut.pth")
+        weights.read_place(tmp_path / "cut.pth")
 
 
 class _Hostile:
@@ -331,9 +331,9 @@ def test_a_checkpoint_that_runs_code_is_refused_unread(tmp_path, monkeypatch):
     path = tmp_path / "hostile.pth"
     path.write_bytes(pickle.dumps({"model": _Hostile()}))
     with pytest.raises(ModelError):
-        weights.read_checkpoint(path)
+        weights.read_place(path)
     with pytest.raises(ModelError, match="nothing was executed"):
-        weights.read_checkpoint(_checkpoint(tmp_path, {"model": _Hostile()}, "zip.pth"))
+        weights.read_place(_checkpoint(tmp_path, {"model": _Hostile()}, "zip.pth"))
     assert not (tmp_path / "hostile-was-here").exists()
 
 
@@ -531,7 +531,7 @@ def test_the_reference_answers(shared_reference, tmp_path, case):
 
     folder = shared_reference / f"torchvision_maskrcnn_resnet50_fpn{case}"
     checkpoint = unpacked(next(folder.glob("*.pth.xz")), tmp_path)
-    model = models.from_state(weights.read_checkpoint(checkpoint), None, checkpoint.name)
+    model = models.from_state(weights.read_place(checkpoint)[1], None, checkpoint.name)
     path = tmp_path / "it.onnx"
     names = tuple(str(number) for number in range(90))
     onnx.save(converter.convert(model, names=names), str(path))

@@ -28,15 +28,6 @@ _MASK = "roi_heads.mask_predictor.conv5_mask.weight"
 _CLASSES = "roi_heads.box_predictor.cls_score.weight"
 
 
-def read_checkpoint(path: Path) -> State:
-    """Reads a state dict, however it was saved, in today's names.
-
-    Raises:
-        ModelError: the file is missing, damaged, holds code, or is no state dict.
-    """
-    return read_place(path)[1]
-
-
 def read_place(path: Path, key: str | None = None) -> tuple[Place, State]:
     """Reads a checkpoint: where in it the weights lie, and the state dict in today's names.
 
