@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -20,7 +21,7 @@ from stream.asked import grouped, in_python, plan_of, suited
 from stream.drawing import draw
 from stream.errors import UsageError
 from stream.frame import ColourTags, Frame, SegmentedFrame, VideoInfo
-from stream.groups import leaves, unknown
+from stream.groups import leaves, shown, unknown
 from stream.instances import Instances
 from stream.keywords import OpenKeywords, ProcessKeywords, WriterKeywords, spelled_out
 from stream.one_process import Home, stays
@@ -214,6 +215,8 @@ def process(
         picture, files = grouped(PictureOptions, rest), grouped(OutputOptions, rest)
         others = tuple(replace(one, picture=beside_masks(picture)) for one in plan.outputs)
         plan = replace(plan, outputs=(*others, masks_plan(str(masks), picture, files)))
+    if on_frame is not None and not callable(on_frame):
+        raise UsageError(f"on_frame is a function that takes a frame, not {shown(on_frame)}")
     called = cast("OnFrame | None", on_frame)
     plan, own = suited(segmenter, plan, options)
     report, outcome = execute(plan, segmenter=own, on_frame=called)
@@ -249,7 +252,7 @@ class VideoWriter:
         options: `codec`, `crf`, `preset`, `overwrite`, as on the command line.
 
     A writer that nobody closed finishes its file when nothing refers to it any more, or at the
-    program's end.
+    program's end. Threads may share one; their pictures follow each other as they come.
 
     Raises:
         StreamError: the file cannot be written.
@@ -277,6 +280,7 @@ class VideoWriter:
         self._forgotten: weakref.finalize[..., VideoWriter] | None = None
         self._size: tuple[int, int] | None = None
         self._last: Fraction | None = None
+        self._turn = threading.RLock()
         self.frames = 0
 
     def __repr__(self) -> str:
@@ -301,9 +305,13 @@ class VideoWriter:
                 another process; or a frame's time lies before that of the one before.
             SinkError: the file cannot be written any further.
         """
+        self._home.check(str(self.path))
+        with self._turn:
+            self._write(picture)
+
+    def _write(self, picture: NDArray[np.uint8] | Frame) -> None:
         if self._closed:
             raise UsageError(f"{self.path} is finished; write on into another VideoWriter")
-        self._home.check(str(self.path))
         frame = picture if isinstance(picture, Frame) else self._frame(picture)
         now = frame.pts * frame.time_base
         if self._last is not None and now < self._last:
@@ -327,10 +335,14 @@ class VideoWriter:
 
     def close(self) -> None:
         """Finishes the file; safe to call twice."""
-        self._closed = True
-        if self._forgotten is not None:
-            # Where nobody forgets it, the same is done now, and once.
-            self._forgotten()
+        if not self._home.here:  # the lock may be held by a thread that is not there
+            self._closed = True
+            return
+        with self._turn:
+            self._closed = True
+            if self._forgotten is not None:
+                # Where nobody forgets it, the same is done now, and once.
+                self._forgotten()
 
     def __enter__(self) -> Self:
         return self
@@ -341,12 +353,14 @@ class VideoWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._closed = True
-        if error is None:
+        if error is None or not self._home.here:
             self.close()
-        elif self._sink is not None and self._forgotten is not None and self._home.here:
-            self._forgotten.detach()
-            self._sink.abort()
+            return
+        with self._turn:
+            self._closed = True
+            if self._sink is not None and self._forgotten is not None:
+                self._forgotten.detach()
+                self._sink.abort()
 
     def __reduce__(self) -> NoReturn:
         stays("a VideoWriter", "write in one, and hand pictures over to it")
@@ -355,7 +369,7 @@ class VideoWriter:
         alpha = None
         if isinstance(rgb, np.ndarray) and rgb.ndim == 3 and rgb.shape[2] == 4:
             rgb, alpha = rgb[..., :3], np.ascontiguousarray(rgb[..., 3])
-        size = check_rgb(rgb).shape[:2]
+        size = check_rgb(rgb, others="a stream.Frame").shape[:2]
         if self._size not in (None, size):
             raise ValueError(
                 f"all pictures of a video have one size: the first has {self._size} (height, "

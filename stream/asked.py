@@ -115,7 +115,7 @@ def plan_of(
     """
     rest = dict(options)
     source = SourcePlan(
-        target,
+        int(target) if isinstance(target, np.integer) else target,
         InputOptions(
             grouped(CutOptions, rest),
             grouped(ReplayOptions, rest),

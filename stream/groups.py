@@ -304,6 +304,7 @@ def shown(given: object) -> str:
     text = str(given) if isinstance(given, int | float | time) else repr(given)
     if isinstance(given, bool):
         text = text.lower()
+    text = " ".join(text.split())  # an array's rows are lines
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 

@@ -7,6 +7,7 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.frame import Frame
 from stream.types import Array
 
 
@@ -21,8 +22,12 @@ def is_rgb(picture: object) -> bool:
     )
 
 
-def check_rgb(picture: object) -> NDArray[np.uint8]:
+def check_rgb(picture: object, *, others: str = "") -> NDArray[np.uint8]:
     """The picture, if it is uint8 [H, W, 3] with at least one pixel.
+
+    Args:
+        picture: what was given.
+        others: what else is taken there, such as "a stream.Frame".
 
     Raises:
         ValueError: what it is instead, and where that is known, how it becomes one.
@@ -30,7 +35,8 @@ def check_rgb(picture: object) -> NDArray[np.uint8]:
     if isinstance(picture, np.ndarray) and is_rgb(picture):
         return picture
     if not isinstance(picture, np.ndarray):
-        wanted = "an av.VideoFrame or a NumPy array uint8 [H, W, 3] in RGB"
+        wanted = f"{others} or a" if others else "a"
+        wanted += " NumPy array uint8 [H, W, 3] in RGB"
         raise ValueError(  # noqa: TRY004 - a wrong shape and a wrong type are one mistake here
             f"a picture must be {wanted}, not {kind_of(picture)}{advice(picture)}"
         )
@@ -78,16 +84,24 @@ def _of_array(picture: Array) -> str:
     return "take " + " and ".join(steps) if steps else ""
 
 
+_OF_LIBRARIES = {
+    "PIL": "np.asarray(ImageOps.exif_transpose(image).convert('RGB'))",
+    "av": "frame.to_ndarray(format='rgb24')",
+    "torch": "tensor.permute(1, 2, 0).cpu().numpy() where channels come first",
+}
+
+
 def _of_other(picture: object) -> str:
     library = type(picture).__module__.partition(".")[0]
-    if library == "PIL":
-        return "take np.asarray(ImageOps.exif_transpose(image).convert('RGB'))"
-    if library == "torch":
-        return "take tensor.permute(1, 2, 0).cpu().numpy() where channels come first"
-    if type(picture).__name__ == "UMat":
-        return "take cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).get() where it is OpenCV's BGR"
-    if isinstance(picture, str | os.PathLike):
+    made = _OF_LIBRARIES.get(library, "")
+    if isinstance(picture, Frame):
+        made = "frame.rgb()"
+    elif type(picture).__name__ == "UMat":
+        made = "cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).get() where it is OpenCV's BGR"
+    elif isinstance(picture, str | os.PathLike):
         return "stream.open opens files"
-    if isinstance(picture, list | tuple):
-        return "take np.array(picture, np.uint8)"
-    return ""
+    elif isinstance(picture, list | tuple):
+        made = "np.array(picture, np.uint8)"
+    elif not made and hasattr(picture, "__array__"):
+        made = "np.asarray(picture)"
+    return f"take {made}" if made else ""

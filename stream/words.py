@@ -31,6 +31,12 @@ def listed(numbers: Sequence[int], one: str) -> str:
     return f"{one}s {', '.join(first)} and {last}" if first else f"{one} {last}"
 
 
+def kind_with_article(value: object) -> str:
+    """What a value is, as words: "a list", "an int64"."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
 def visible(text: str) -> str:
     r"""A text as one line that a terminal shows as it stands: names of files may hold anything.
 

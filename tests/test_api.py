@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import signal
+import threading
 import weakref
 from dataclasses import replace
 from fractions import Fraction
@@ -272,6 +273,14 @@ def test_what_a_function_of_the_caller_s_puts_into_frames_is_checked(bright, tmp
 
     put(lambda found: found[:0])
     put(lambda found: None)
+
+    async def later(frame):
+        raise AssertionError
+
+    for wrong, words in ((later, "nobody awaits"), (3, "takes a frame, not 3")):
+        with pytest.raises(UsageError, match=words):
+            stream.process(pictures(), tmp_path / "a.mp4", segmenter=bright, on_frame=wrong)
+    assert not (tmp_path / "a.mp4").exists()
     with pytest.raises(UsageError, match="on_frame put a list into"):
         put(list)
     with pytest.raises(UsageError, match=r"instances of a picture of \(5, 7\) .* into a frame of"):
@@ -334,6 +343,29 @@ def test_a_writer_refuses_what_would_be_shown_otherwise_than_it_was_meant(bright
             assert written.streams.video[0].average_rate == exact
     with pytest.raises(UsageError, match="the rate is pictures per second"):
         stream.VideoWriter(tmp_path / "d.mp4", rate=1e-9)
+
+
+def test_threads_may_share_a_writer(tmp_path):
+    one, errors = pictures(1)[0], []
+
+    def work():
+        try:
+            for _ in range(20):
+                writer.write(one)
+        except BaseException as error:  # noqa: BLE001 - said below
+            errors.append(error)
+
+    with stream.VideoWriter(tmp_path / "out.mp4") as writer:
+        workers = [threading.Thread(target=work, daemon=True) for _ in range(3)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(60)
+            assert not worker.is_alive()
+    assert not errors and writer.frames == 60
+    with av.open(str(tmp_path / "out.mp4")) as written:
+        times = [frame.pts for frame in written.decode(video=0)]
+    assert len(times) == 60 and times == sorted(set(times))
 
 
 def test_a_writer_that_is_forgotten_finishes_its_file(tmp_path):

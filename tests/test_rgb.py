@@ -85,6 +85,27 @@ def test_what_is_none_is_refused_with_what_makes_one(segmenter):
                 list(stream.open([RGB, picture], segmenter=segmenter))
 
 
+def test_what_is_taken_elsewhere_is_told_from_what_is_taken_here(segmenter, tmp_path):
+    (frame,) = stream.open([RGB], segmenter=segmenter)
+    writer = stream.VideoWriter(tmp_path / "a.mp4")
+    for give, others in (
+        (segmenter, (frame,)),
+        (lambda one: stream.draw(one, frame.instances), (frame, frame.image)),
+        (writer.write, (frame.image,)),
+    ):
+        for other in others:
+            with pytest.raises(ValueError, match=r"not \w*Frame; take frame\.") as refused:
+                give(other)
+            wanted, given = str(refused.value).partition(";")[0].split(", not ")
+            assert not re.search(rf"\.{given}\b", wanted), refused.value
+            code = str(refused.value).partition("; take ")[2]
+            made = eval(code, {"frame": other})
+            assert made.dtype == np.uint8 and made.shape == RGB.shape
+    with pytest.raises(stream.StreamError) as said:
+        stream.draw(RGB, frame.instances, look="replace", background=RGB)
+    assert "\n" not in str(said.value)
+
+
 def test_the_advice_makes_the_picture_that_was_meant():
     for name, (given, _) in OTHERS.items():
         if name in ("of OpenCV", "a name", "no pixel"):

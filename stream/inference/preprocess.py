@@ -106,7 +106,7 @@ class Preprocessor:
             return Prepared(
                 _padded(self._from_frame(picture, geometry), geometry, self.resize), geometry
             )
-        rgb = check_rgb(picture)
+        rgb = check_rgb(picture, others="an av.VideoFrame")
         geometry = self._geometry(rgb.shape[1], rgb.shape[0])
         content = resize_rgb(rgb, *geometry.content, self.resize.interpolation)
         return Prepared(_padded(content, geometry, self.resize), geometry)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -40,6 +40,7 @@ from stream.run.turns import Turns
 from stream.run.unused import unused
 from stream.sinks.nothing import NOTHING
 from stream.sources.base import Source
+from stream.words import kind_with_article
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -222,14 +223,19 @@ def prepared(
 def _with_instances(on_frame: OnFrame, told: Told) -> OnFrame:
     """Says that none are found where nothing is known of a frame, for as long as it is called."""
 
+    given = cast("Callable[[Frame], object]", on_frame)
+
     def called(frame: Frame) -> None:
-        if frame.instances is not None:
-            on_frame(frame)
-            _check_found(frame)
-            return
-        nobody = Instances.empty(told.names, (frame.image.height, frame.image.width))
-        frame.instances = nobody
-        on_frame(frame)
+        nobody = None
+        if frame.instances is None:
+            nobody = Instances.empty(told.names, (frame.image.height, frame.image.width))
+            frame.instances = nobody
+        answer = given(frame)
+        if isinstance(answer, Coroutine):
+            answer.close()
+            raise UsageError(
+                "on_frame is an `async def`, which nobody awaits here; give a plain function"
+            )
         _check_found(frame)
         if frame.instances is nobody:
             frame.instances = None
@@ -249,7 +255,8 @@ def _check_found(frame: Frame) -> None:
         return
     if not isinstance(found, Instances):
         raise UsageError(
-            f"on_frame put a {type(found).__name__} into frame.instances, which takes an Instances"
+            f"on_frame put {kind_with_article(found)} into frame.instances, which takes an "
+            "Instances"
         )
     if found.picture_size != size:
         raise UsageError(

@@ -270,12 +270,16 @@ def moved(ending: str, kind: ContainerKind, *, fitted: int, shuffled: int) -> li
     if fitted:
         several = counted(fitted, "picture of another size was", "pictures of another size were")
         said.append(f"{several} fitted between black bars")
-    if shuffled:
+    if shuffled and kind.timestamps:
+        were = "was" if shuffled == 1 else "were"
         said.append(
-            f"{shuffled} pictures came closer together than {ending} can tell apart and were moved "
-            "by a tick"
-            if kind.timestamps
-            else f"{ending} holds a constant frame rate only, so {shuffled} pictures are shown up "
-            "to a frame off their time; .mp4 and .mkv keep it"
+            f"{counted(shuffled, 'picture')} came closer together than {ending} can tell apart and "
+            f"{were} moved by a tick"
+        )
+    elif shuffled:
+        several = counted(shuffled, "picture is", "pictures are")
+        said.append(
+            f"{ending} holds a constant frame rate only, so {several} shown up to a frame off "
+            f"{'its' if shuffled == 1 else 'their'} time; .mp4 and .mkv keep it"
         )
     return said

@@ -15,6 +15,7 @@ from stream.options import InputOptions
 from stream.plugins import Kind
 from stream.sources.base import Source, Target
 from stream.sources.folders import VIDEO_ENDINGS
+from stream.words import kind_with_article
 
 __all__ = ["KIND", "Source", "Target", "kind_of", "open"]
 
@@ -51,7 +52,7 @@ def _kind_of(target: Target) -> type[Source]:
         if isinstance(target, str) and "://" in target:
             # Whoever gives an address of another kind has no use for cameras and arrays.
             known = [words for words in known if "://" in words] or known
-        given = f"a {type(target).__name__}"
+        given = kind_with_article(target)
         if isinstance(target, str | int):
             given = repr(redact(target) if isinstance(target, str) else target)
         near = _slipped(str(target), known)
