@@ -222,7 +222,6 @@ def prepared(
 
 def _with_instances(on_frame: OnFrame, told: Told) -> OnFrame:
     """Says that none are found where nothing is known of a frame, for as long as it is called."""
-
     given = cast("Callable[[Frame], object]", on_frame)
 
     def called(frame: Frame) -> None:
