@@ -17,9 +17,11 @@ from stream.compositing.canvas import Canvas
 from stream.compositing.coverage import Grid, Patch, grid_of, joined, kept, patch, pixels, raised
 from stream.compositing.layer import Layer
 from stream.compositing.planes import Samples, blend_around, part, put, reduce_to
+from stream.compositing.scenery import Scenery, is_elsewhere, scenery_of
 from stream.compositing.selection import ALL
 from stream.compositing.style import Style
 from stream.instances import Instances, box_iou
+from stream.motion.scenes import is_other_scene
 from stream.roi import Window
 from stream.types import Array
 from stream.words import counted
@@ -49,13 +51,14 @@ _SPANS = 20
 
 
 class _Seen(NamedTuple):
-    """An object as it was last found; `sure` once it reached the threshold."""
+    """An object as it was last found, and the picture; `sure` once it reached the threshold."""
 
     identity: int | None
     box: NDArray[np.float32]
     mask: NDArray[np.uint8]
     mask_box: NDArray[np.float32]
     seconds: float
+    scenery: Scenery
     sure: bool = True
 
 
@@ -119,7 +122,9 @@ class Cover(Layer):
         self._seen: list[_Seen] = []
         self._covered: deque[_Covered] = deque()
         self._grid: Grid | None = None
-        self._last = -math.inf
+        self._scenery: Scenery | None = None
+        self._before: Scenery | None = None
+        self._last = self._cut = -math.inf
         self._by_memory = _Frames()
         self._by_doubt = _Frames()
 
@@ -164,10 +169,15 @@ class Cover(Layer):
             *self._by_doubt.remark("something was covered that the model was not sure of"),
         ]
 
+    def plan(self, canvas: Canvas) -> None:
+        """Looks at the picture before anything is painted."""
+        self._scenery = scenery_of(canvas)
+
     def paint(self, canvas: Canvas) -> None:
         """Covers what was found and what is missing."""
         now = canvas.seconds
-        missing = self._update(canvas.instances, now)
+        scenery = scenery_of(canvas) if self._scenery is None else self._scenery
+        missing = self._update(canvas.instances, now, scenery)
         grid = grid_of(canvas.size, canvas.grid)
         if grid != self._grid:
             self._grid = grid
@@ -214,14 +224,22 @@ class Cover(Layer):
                 self._covered.pop()
         self._covered.extend(found)
 
-    def _update(self, instances: Instances, now: float) -> list[_Seen]:
-        """Remembers what was found; returns what was found before and is missing."""
+    def _update(self, instances: Instances, now: float, scenery: Scenery) -> list[_Seen]:
+        """Remembers what was found; returns what was found before and is missing.
+
+        Where behind a cut another scene is seen there, it is not missing, but may be once that is
+        over: what looks like a cut may be somebody close before the camera.
+        """
         if now < self._last:  # Another source, or from the start again.
             self._seen = []
             self._covered.clear()
-        self._last = now
-        found = list(_seen(instances, now, sure=True))
-        doubted = [] if instances.unsure is None else list(_seen(instances.unsure, now, sure=False))
+            self._cut = -math.inf
+        elif self._before is not None and is_other_scene(self._before, scenery):
+            self._cut = now
+        self._last, self._before = now, scenery
+        found = list(_seen(instances, now, scenery, sure=True))
+        unsure = instances.unsure
+        doubted = [] if unsure is None else list(_seen(unsure, now, scenery, sure=False))
         gone = [
             seen
             for seen in self._seen
@@ -244,6 +262,12 @@ class Cover(Layer):
         if self.style.select != ALL:  # Of what nobody chose, nothing is covered.
             doubted = [one for one in doubted if one.sure]
         self._seen = found + doubted + missing
+        size = instances.picture_size
+        missing = [
+            one
+            for one in missing
+            if one.seconds >= self._cut or not is_elsewhere(one.scenery, scenery, one.box, size)
+        ]
         self._by_memory.add(now, done=any(seen.sure for seen in missing))
         self._by_doubt.add(
             now,
@@ -277,7 +301,7 @@ class Cover(Layer):
                     there[...] = composed(ours, cover, share)
 
 
-def _seen(instances: Instances, now: float, *, sure: bool) -> Iterator[_Seen]:
+def _seen(instances: Instances, now: float, scenery: Scenery, *, sure: bool) -> Iterator[_Seen]:
     if not len(instances):
         return
     ids = None if instances.track_ids is None else instances.track_ids.tolist()
@@ -285,7 +309,7 @@ def _seen(instances: Instances, now: float, *, sure: bool) -> Iterator[_Seen]:
     for index, edges in enumerate(zip(boxes.tolist(), places.tolist(), strict=True)):
         if all(math.isfinite(edge) for box in edges for edge in box):
             identity = None if ids is None else ids[index]
-            yield _Seen(identity, boxes[index], masks[index], places[index], now, sure)
+            yield _Seen(identity, boxes[index], masks[index], places[index], now, scenery, sure)
 
 
 def _shaped(canvas: Canvas, grid: Grid, seen: _Seen, scale: float) -> _Covered | None:

@@ -31,10 +31,13 @@ class Scenes:
             grey: of the picture, as `small_of` makes it.
         """
         before, self._before = self._before, grey
-        if before is not None and is_cut(before, grey):
-            difference = cv2.absdiff(before, grey).mean()
-            self._number += int(difference >= _DIFFERENCE)
+        self._number += int(before is not None and is_other_scene(before, grey))
         return self._number
+
+
+def is_other_scene(before: Grey, grey: Grey) -> bool:
+    """Whether two pictures, as `Scenes` looks at them, show different scenes."""
+    return is_cut(before, grey) and bool(cv2.absdiff(before, grey).mean() >= _DIFFERENCE)
 
 
 def small_of(rgb: NDArray[np.uint8]) -> Grey:

@@ -7,16 +7,15 @@ from typing import ClassVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from stream.compositing.canvas import Canvas
 from stream.compositing.drawn import blend_in, window_around
 from stream.compositing.layer import Layer
 from stream.compositing.layers.contour import line_width
 from stream.compositing.palette import Colour
+from stream.compositing.scenery import scenery_of
 from stream.compositing.style import Style
-from stream.motion.scenes import SIZE, Scenes
-from stream.pixels import plane_view
+from stream.motion.scenes import Scenes
 from stream.types import Array
 
 _OPACITY = 0.9
@@ -42,7 +41,7 @@ class Trails(Layer):
 
     def plan(self, canvas: Canvas) -> None:
         """Looks for a cut before anything is painted; nobody's way leads from scene to scene."""
-        scene = self._scenes(_small(canvas))
+        scene = self._scenes(scenery_of(canvas))
         if scene != self._scene:
             self._forget()
         self._scene = scene
@@ -93,12 +92,3 @@ class Trails(Layer):
             ends = first.tolist(), second.tolist()
             cv2.line(alpha, *ends, strength, thickness, cv2.LINE_AA, _SUBPIXEL)
         blend_in(canvas, window, alpha, colour)
-
-
-def _small(canvas: Canvas) -> NDArray[np.uint8]:
-    """What tells a picture's scene, as for trackers: its brightness, coarsely."""
-    depth = canvas.encoding.depth
-    luma = plane_view(canvas.picture.planes[0], depth)
-    step = max(1, min(luma.shape) // 96)
-    some = luma[::step, ::step] >> (depth - 8)
-    return np.asarray(cv2.resize(some.astype(np.uint8), SIZE, interpolation=cv2.INTER_AREA))

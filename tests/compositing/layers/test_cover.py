@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import av
 import numpy as np
 import pytest
 
@@ -216,3 +217,24 @@ def test_a_crowd_is_covered_as_each_of_it_is(look):
         alone = np.any([one[place] != before for one in each], axis=0)
         # Squares of one may be what they cover; what is changed alone is changed together.
         assert (every[place] != before)[alone].mean() > 0.97, place
+
+
+@each
+def test_covers_end_at_a_cut_and_are_there_again_where_it_was_none(look, style):
+    """Somebody close before the camera looks like two cuts: nobody behind him is bare then."""
+    painter = Painter(look, Style(**style))
+    clean, street = samples(astronaut()), stripes()
+    shown(painter, ((BOX,), [7]))
+    other = frame(street, None)
+    other.pts = 1
+    before = samples(other.image)
+    painter.paint(other)
+    assert same(samples(other.image), before)
+    after = shown(painter, None, 0.08)
+    assert (after[0] == clean[0])[inside()].mean() < 0.1
+
+
+def stripes():
+    """A picture that has nothing in common with the other one."""
+    rows = (np.arange(160)[:, None] // 13 % 2 * 200 + np.arange(200) // 3).astype(np.uint8)
+    return av.VideoFrame.from_ndarray(np.dstack([rows] * 3), "rgb24").reformat(format="yuv420p")

@@ -1,0 +1,59 @@
+"""What of a frame tells the scene that it shows, for layers that remember what was in it."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.compositing.canvas import Canvas
+from stream.motion.propagator import is_cut
+from stream.motion.scenes import SIZE, is_other_scene
+from stream.pixels import plane_view
+
+Scenery = NDArray[np.uint8]
+"""A picture's brightness, coarsely: uint8 of `SIZE`."""
+
+_LEAST = 6
+"""Cells of such a picture each way in which two are compared at one place."""
+
+
+def scenery_of(canvas: Canvas) -> Scenery:
+    """What tells a frame's scene, as for trackers; nothing may be painted into it yet."""
+    depth = canvas.encoding.depth
+    luma = plane_view(canvas.picture.planes[0], depth)
+    step = max(1, min(luma.shape) // 96)
+    some = luma[::step, ::step] >> (depth - 8)
+    return np.asarray(cv2.resize(some.astype(np.uint8), SIZE, interpolation=cv2.INTER_AREA))
+
+
+def is_elsewhere(
+    before: Scenery, now: Scenery, box: NDArray[np.float32], size: tuple[int, int]
+) -> bool:
+    """Whether a picture shows another scene than one before it, at this place as well.
+
+    A light that goes on, a flash or somebody close before the camera may look like a cut in the
+    whole picture; what is at a place keeps its pattern then, or has it again at once.
+
+    Args:
+        before: a picture in which something was there.
+        now: a later one.
+        box: where it was, x1, y1, x2, y2 in pixels.
+        size: height and width of the pictures in pixels.
+    """
+    if not is_other_scene(before, now):
+        return False
+    left, top, right, bottom = box.tolist()
+    rows = _cells(top / size[0], bottom / size[0], SIZE[1])
+    columns = _cells(left / size[1], right / size[1], SIZE[0])
+    return is_cut(before[rows, columns], now[rows, columns])
+
+
+def _cells(first: float, last: float, count: int) -> slice:
+    """The cells between two shares of a side, and as many around as are compared at least."""
+    start = int(min(max(0.0, first), 1.0) * count)
+    end = math.ceil(min(max(0.0, last), 1.0) * count)
+    start = min(max(0, min(start, (start + end - _LEAST) // 2)), count - _LEAST)
+    return slice(start, min(count, max(end, start + _LEAST)))
