@@ -156,6 +156,8 @@ class VideoInfo:
         duration: seconds, where known.
         sample_aspect_ratio: width over height of one (upright) sample.
         colour: how sample values mean colours.
+        siting: where chroma samples of 4:2:0 lie in the upright pictures, by FFmpeg's name such as
+            "topleft"; "" where that is not said.
         rotation: degrees by which the source turns its pictures clockwise to make them upright.
         codec: the video's codec, for people.
         copied: streams of which the source hands packets through, for the sink to copy.
@@ -187,6 +189,7 @@ class VideoInfo:
     duration: Fraction | None = None
     sample_aspect_ratio: Fraction = Fraction(1)
     colour: ColourTags = ColourTags()
+    siting: str = ""
     rotation: int = 0
     codec: str = ""
     copied: tuple[Stream, ...] = ()

@@ -22,7 +22,9 @@ from stream.sinks._containers import (
 )
 from stream.sinks._encoders import EncoderChoice, choose_encoder
 from stream.sinks._names import called
-from stream.sinks._trial import holds_video, lost_colours
+from stream.sinks._trial import holds_video
+from stream.sinks._trial_colours import lost_colours, lost_siting
+from stream.siting import SHRUNK
 from stream.words import counted
 
 # How far a player has to look back when seeking, and how much of an MP4 a crash may cost.
@@ -178,6 +180,8 @@ def lost(
     """
     said = []
     tags = lost_colours(kind, choice.name, choice.options, pixel_format, info.colour)
+    if lost_siting(kind, choice.name, choice.options, pixel_format, info.siting):
+        tags.append("chroma location")
     if tags and not info.exact:
         said.append(
             f"the film's colour tags ({', '.join(tags)}) are lost, which {choice.name} in {ending} "
@@ -216,6 +220,8 @@ def configure(
     context.color_trc = info.colour.transfer
     context.colorspace = info.colour.matrix
     context.color_range = _RANGE[uses_all_values(info) or info.colour.full_range]
+    if info.siting and SHRUNK.match(pixel_format) is not None:
+        context.options = {**context.options, "chroma_sample_location": info.siting}
     if VideoFormat(pixel_format).is_rgb:
         context.colorspace, context.color_range = 0, 2
     # Keyframes are asked for by time; this is for encoders that do not listen.

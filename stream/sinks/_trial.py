@@ -15,21 +15,17 @@ from av.codec.codec import Codec, UnknownCodecError
 from av.codec.context import CodecContext
 from av.container import OutputContainer
 from av.stream import AttachmentStream, Stream
-from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 
-from stream.frame import ColourTags
 from stream.sinks._containers import ContainerKind, muxer_options
 from stream.sinks._encoders import quieten
-from stream.sinks._pictures import full_range
 from stream.sinks._tracks import put_on_clock
 from stream.types import AnyPacket
 
 _TICK = Fraction(1, 25)
-# A size that nearly every encoder takes, those of old conference systems included.
-_SIZE = (352, 288)
+SIZE = (352, 288)
+"""A size that nearly every encoder takes, those of old conference systems included."""
 # Seconds of silence: enough for a reader to know a codec by.
 _SILENCE = 0.4
 # Codecs that readers take for one another, and decode alike.
@@ -40,7 +36,8 @@ _BROADCAST_SOUND = {
     "aac", "aac_latm", "ac3", "dts", "eac3", "mp1", "mp2", "mp3", "opus", "pcm_bluray", "s302m",
     "truehd",
 }  # fmt: skip
-_FAILURES = (av.FFmpegError, ValueError, OSError)
+FAILURES = (av.FFmpegError, ValueError, OSError)
+"""What comes of a trial that fails."""
 
 
 def why_not(
@@ -60,7 +57,7 @@ def why_not(
     """
     data = io.BytesIO()
     try:
-        trial = av.open(data, "w", format=kind.format, container_options=_options_for(kind))
+        trial = av.open(data, "w", format=kind.format, container_options=options_for(kind))
         stream = add(trial)
         trial.start_encoding()
         wanted = _identity(stream)
@@ -71,7 +68,7 @@ def why_not(
         if not packets:
             return _why_unproven(kind, wanted)
         trial.close()
-    except _FAILURES as error:
+    except FAILURES as error:
         return getattr(error, "strerror", None) or str(error)
     return _why_not_found(data, wanted, length)
 
@@ -94,7 +91,7 @@ def _why_not_found(
         with av.open(data, "r") as again:
             found = next((one for one in again.streams if _identity(one) == wanted), None)
             read = [] if found is None else list(again.demux(found))
-    except _FAILURES as error:
+    except FAILURES as error:
         return str(error)
     if found is None:
         return "a reader would not find it again"
@@ -115,7 +112,8 @@ def _seconds(packets: Sequence[AnyPacket]) -> Fraction:
     return end * last.time_base - (timed[0].pts or 0) * timed[0].time_base
 
 
-def _options_for(kind: ContainerKind) -> dict[str, str]:
+def options_for(kind: ContainerKind) -> dict[str, str]:
+    """What the muxer of a trial film is asked."""
     return muxer_options(kind, _TICK, [], ())
 
 
@@ -141,27 +139,27 @@ def holds_video(kind: ContainerKind, encoder: str, options: Mapping[str, str]) -
 @functools.cache
 def _holds_video(kind: ContainerKind, encoder: str, options: tuple[tuple[str, str], ...]) -> bool:
     data = io.BytesIO()
-    trial = av.open(data, "w", format=kind.format, container_options=_options_for(kind))
+    trial = av.open(data, "w", format=kind.format, container_options=options_for(kind))
     try:
         stream = trial.add_stream(encoder, rate=25, options=dict(options))
-    except _FAILURES:
+    except FAILURES:
         return False
     if not kind.holds_anything:
         return not kind.by_decode_time or _begins_with(kind, encoder)
     assert isinstance(stream, VideoStream)
     quieten()
     try:
-        stream.width, stream.height = _SIZE
+        stream.width, stream.height = SIZE
         formats = Codec(encoder, "w").video_formats
         stream.pix_fmt = formats[0].name if formats else "yuv420p"
-        packets = _pictures(stream)
-    except _FAILURES:
+        packets = pictures(stream)
+    except FAILURES:
         return True  # it takes no pictures as simple as these, or needs hardware that is absent
     try:
         for packet in packets:
             trial.mux_one(packet)
         trial.close()
-    except _FAILURES:
+    except FAILURES:
         return False
     return _why_not_found(data, _identity(stream), Fraction(0)) is None
 
@@ -175,102 +173,13 @@ def _begins_with(kind: ContainerKind, encoder: str) -> bool:
     quieten()
     try:
         with av.open(
-            io.BytesIO(), "w", format=kind.format, container_options=_options_for(kind)
+            io.BytesIO(), "w", format=kind.format, container_options=options_for(kind)
         ) as trial:
-            trial.add_mux_stream(name, rate=25, width=_SIZE[0], height=_SIZE[1])
+            trial.add_mux_stream(name, rate=25, width=SIZE[0], height=SIZE[1])
             trial.start_encoding()
-    except _FAILURES:
+    except FAILURES:
         return False
     return True
-
-
-def says_range(
-    kind: ContainerKind, encoder: str, options: Mapping[str, str], pixel_format: str
-) -> bool:
-    """Whether pictures that use all values of their samples are known as such when they are read.
-
-    Args:
-        kind: the container.
-        encoder: FFmpeg's name of it.
-        options: what it is opened with.
-        pixel_format: of the pictures.
-    """
-    return _says_range(kind, encoder, tuple(sorted(options.items())), pixel_format)
-
-
-@functools.cache
-def _says_range(
-    kind: ContainerKind, encoder: str, options: tuple[tuple[str, str], ...], pixel_format: str
-) -> bool:
-    read = _seen_again(kind, encoder, options, pixel_format, ColourTags(full_range=True))
-    return read is not None and full_range(read)
-
-
-_TAGS = {"primaries": "color_primaries", "transfer": "color_trc", "matrix": "colorspace"}
-_UNSAID = 2
-_SAY_COLOURS = {"h264", "hevc", "av1"}
-"""Codecs that say it in their own packets, whatever the container."""
-_HOLD_COLOURS = {"mp4", "mov", "matroska", "webm"}
-"""Containers that say it of the usual codecs."""
-
-
-def lost_colours(
-    kind: ContainerKind,
-    encoder: str,
-    options: Mapping[str, str],
-    pixel_format: str,
-    colour: ColourTags,
-) -> list[str]:
-    """Which of a source's colour tags a reader will not find again: primaries, transfer, matrix.
-
-    Args:
-        kind: the container.
-        encoder: FFmpeg's name of it.
-        options: what it is opened with.
-        pixel_format: of the pictures that it is given.
-        colour: what the source says.
-    """
-    said = [name for name in _TAGS if getattr(colour, name) != _UNSAID]
-    codec = Codec(encoder, "w").canonical_name
-    usual = codec in _SAY_COLOURS or (codec == "vp9" and kind.format in _HOLD_COLOURS)
-    if not said or usual or VideoFormat(pixel_format).is_rgb:
-        return []
-    read = _seen_again(kind, encoder, tuple(sorted(options.items())), pixel_format, colour)
-    if read is None:
-        return []  # which proves nothing
-    return [name for name in said if getattr(read, _TAGS[name]) != getattr(colour, name)]
-
-
-@functools.cache
-def _seen_again(
-    kind: ContainerKind,
-    encoder: str,
-    options: tuple[tuple[str, str], ...],
-    pixel_format: str,
-    colour: ColourTags,
-) -> VideoFrame | None:
-    """A picture as a reader finds it again; None where that could not be tried."""
-    data = io.BytesIO()
-    quieten()
-    try:
-        trial = av.open(data, "w", format=kind.format, container_options=_options_for(kind))
-        stream = trial.add_stream(encoder, rate=25, options=dict(options))
-        assert isinstance(stream, VideoStream)
-        stream.width, stream.height = _SIZE
-        stream.pix_fmt = pixel_format
-        context = stream.codec_context
-        if colour.full_range:
-            context.color_range = ColorRange.JPEG
-        for name, attribute in _TAGS.items():
-            setattr(context, attribute, getattr(colour, name))
-        for packet in _pictures(stream):
-            trial.mux_one(packet)
-        trial.close()
-        data.seek(0)
-        with av.open(data, "r") as again:
-            return next(again.decode(video=0))
-    except (*_FAILURES, StopIteration, IndexError):
-        return None
 
 
 def tiny_film(
@@ -302,9 +211,9 @@ def tiny_film(
         if medium == "video":
             # The quickest to start.
             stream = trial.add_stream("mpeg4", rate=25)
-            stream.width, stream.height = _SIZE
+            stream.width, stream.height = SIZE
             stream.pix_fmt = "yuv420p"
-            packets = _pictures(stream)
+            packets = pictures(stream)
         else:
             packets = silence(kind.audio, 48_000, "stereo")
             trial.add_stream(kind.audio, rate=48_000, layout="stereo")
@@ -315,7 +224,7 @@ def tiny_film(
             packet.stream = trial.streams[0]
             trial.mux_one(packet)
         trial.close()
-    except _FAILURES:
+    except FAILURES:
         return None
     data.seek(0)
     return data
@@ -340,11 +249,11 @@ def holds_attachment(kind: ContainerKind, mimetype: str) -> bool:
         return any(isinstance(one, AttachmentStream) for one in read.streams)
 
 
-def _pictures(stream: VideoStream) -> list[AnyPacket]:
+def pictures(stream: VideoStream) -> list[AnyPacket]:
     """A few pictures as an encoder gives them."""
     packets: list[AnyPacket] = []
     for at in range(4):
-        picture = VideoFrame(*_SIZE, stream.pix_fmt or "yuv420p")
+        picture = VideoFrame(*SIZE, stream.pix_fmt or "yuv420p")
         for plane in picture.planes:
             plane.update(bytes(plane.buffer_size))
         told = stream.codec_context
@@ -387,5 +296,5 @@ def _silence(name: str, rate: int, layout: str) -> list[AnyPacket]:
             frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
             packets += context.encode(frame)
         return packets + list(context.encode(None))
-    except (*_FAILURES, UnknownCodecError, TypeError):
+    except (*FAILURES, UnknownCodecError, TypeError):
         return []

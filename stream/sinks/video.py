@@ -56,7 +56,7 @@ from stream.sinks._plan import (
     rate_of,
     uses_all_values,
 )
-from stream.sinks._trial import says_range
+from stream.sinks._trial_colours import says_range
 from stream.sinks.base import Sink
 from stream.types import AnyPacket
 from stream.words import counted

@@ -15,12 +15,15 @@ from av.video.stream import VideoStream
 
 from stream.errors import UsageError
 from stream.frame import Chapter, ColourTags, Cover, VideoInfo
+from stream.siting import CENTRED, SHRUNK, Siting, named
 from stream.sources._changes import colour_of
 from stream.sources._ending import declared
 from stream.sources._pixels import Upright
 
 # Above this a rate is the tick of the container's clock and no rate.
 _NO_RATE = 1000
+_SAY_CENTRED = {"h264", "hevc", "h263", "mpeg1video", "mjpeg"}
+"""Codecs whose pictures always say where chroma lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,7 @@ def describe(
         duration=seconds,
         sample_aspect_ratio=1 / aspect if upright.orientation.sideways else aspect,
         colour=_colour(first, upright),
+        siting=_siting(first, upright, video.codec_context.codec.canonical_name),
         rotation=upright.orientation.turns * 90,
         codec=video.codec_context.name,
         copied=copied,
@@ -173,6 +177,16 @@ def _colour(first: av.VideoFrame, upright: Upright) -> ColourTags:
     if first.format.is_rgb or first.format.has_palette:
         shown = upright(first)
     return colour_of(shown)
+
+
+def _siting(first: av.VideoFrame, upright: Upright, codec: str) -> str:
+    """Where chroma lies in the upright pictures, as far as it is said."""
+    if SHRUNK.match(first.format.name) is None or SHRUNK.match(upright.pixel_format) is None:
+        return ""
+    found = Siting()(first)
+    if found == CENTRED and codec not in _SAY_CENTRED:
+        return ""  # which is what is taken where nothing is said
+    return named(upright.siting(*found))
 
 
 def _length(container: InputContainer, video: VideoStream, tick: Fraction) -> Fraction | None:

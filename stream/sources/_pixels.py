@@ -256,6 +256,20 @@ class Upright:
             1 / stretch if orientation.sideways else stretch,
         )
 
+    def siting(self, across: float, down: float) -> tuple[float, float]:
+        """Where chroma samples come to lie, in luma samples, 0 to 1, with the first picture's turn.
+
+        Args:
+            across: how far right of the first luma sample they lie as they are stored.
+            down: how far below it.
+        """
+        across, down = (across - self._crop.left) % 2, (down - self._crop.top) % 2
+        if self.orientation.mirrored:
+            across = 1 - across
+        for _ in range(self.orientation.turns):
+            across, down = 1 - down, across
+        return across, down
+
     @property
     def later_remarks(self) -> list[str]:
         """What became of pictures on the way, a sentence each."""

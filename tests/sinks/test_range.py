@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from stream.frame import Frame
+from stream.siting import Siting, named
 from stream.sources.file import FileSource
 from tests.media import make_clip
 from tests.sinks.running import run
@@ -86,3 +87,41 @@ def test_colour_tags_are_kept_or_named(tmp_path, ending, codec):
         ]
         assert bool(said) == bool(lost), (tags, lost, said)
         assert all(name in said[0] for name in lost)
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec"),
+    [(".mp4", None), (".mov", "libx265"), (".mkv", "ffv1"), (".webm", None), (".avi", None)],
+)
+def test_where_chroma_lies_is_kept_or_named(tmp_path, ending, codec):
+    for siting in ("topleft", "center"):
+        options = {"preset": "ultrafast", "chroma_sample_location": siting}
+        film = make_clip(tmp_path / "in.mp4", frames=3, options=options)
+        path = tmp_path / f"out{ending}"
+        said = " ".join(run(film, path, codec=codec, overwrite=True).remarks)
+        with av.open(str(path)) as written:
+            found = named(Siting()(next(written.decode(video=0))))
+        assert (found == siting) != ("chroma location" in said), (siting, found, said)
+
+
+def test_where_chroma_lies_turns_with_the_pictures(tmp_path):
+    """Half-way between two samples it stays there; beside them it comes to lie above or below."""
+    for rotation, mirrored, stored, wanted in (
+        (0, False, "left", "left"),
+        (-90, False, "left", "top"),
+        (90, False, "left", "bottom"),
+        (90, False, "topleft", "bottomleft"),
+        (180, False, "center", "center"),
+        (180, True, "bottomleft", "topleft"),
+        (180, True, "left", "left"),
+        (180, False, "left", ""),
+    ):
+        options = {"preset": "ultrafast", "chroma_sample_location": stored}
+        film = make_clip(
+            tmp_path / "in.mp4", frames=1, rotation=rotation, mirrored=mirrored, options=options
+        )
+        with FileSource(film) as source:
+            assert source.info.siting == wanted, (rotation, mirrored, stored)
+    quiet = make_clip(tmp_path / "in.mkv", frames=1, codec="ffv1", options={})
+    with FileSource(quiet) as source:
+        assert source.info.siting == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import av
@@ -12,6 +13,18 @@ from stream.pixels import plane_view
 
 CENTRED = (0.5, 0.5)
 """Half-way between the luma samples that they stand for."""
+
+_NAMES = {
+    (0.0, 0.5): "left",
+    CENTRED: "center",
+    (0.0, 0.0): "topleft",
+    (0.5, 0.0): "top",
+    (0.0, 1.0): "bottomleft",
+    (0.5, 1.0): "bottom",
+}
+"""FFmpeg's names, in the order of ITU-T H.273's Chroma420SampleLocType."""
+SHRUNK = re.compile(r"yuvj?a?420p")
+"""Formats that have one chroma sample for two by two luma samples, by their names' beginning."""
 
 _SMALL, _STEP = 8, 16
 """A small picture of so many chroma samples a side, whose levels rise by so much."""
@@ -52,6 +65,11 @@ class Siting:
         at = (side + 0.5) / 2 - 0.5
         across, down = (float(plane_view(large.planes[index])[side, side]) for index in (1, 2))
         return _half(at - 2 * across / _STEP), _half(at - 2 * down / _STEP)
+
+
+def named(siting: tuple[float, float]) -> str:
+    """FFmpeg's name of where chroma samples lie; "" where it has none."""
+    return _NAMES.get(siting, "")
 
 
 def _half(value: float) -> float:

@@ -3,7 +3,7 @@ from pathlib import Path
 import av
 import pytest
 
-from stream.inference.siting import CENTRED, Siting
+from stream.siting import CENTRED, Siting
 from tests import photos
 
 COFFEE = photos.coffee()
