@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -29,6 +30,20 @@ _SMALLEST = 64
 
 Region = tuple[slice, slice]
 """Rows and columns of a small picture."""
+
+
+class Half(NamedTuple):
+    """A half of a picture: the upper (axis 0) or left one (1), or the latter of the two."""
+
+    axis: int
+    latter: bool
+
+    def of(self, instances: Instances) -> NDArray[np.bool_]:
+        """Which instances have their middle in it, bool [N]."""
+        place = 1 - self.axis
+        middles = instances.boxes[:, [place, place + 2]].mean(axis=1)
+        found: NDArray[np.bool_] = middles >= instances.picture_size[self.axis] / 2
+        return found if self.latter else ~found
 
 
 class Propagator:
@@ -160,25 +175,30 @@ def is_cut(before: Grey, after: Grey) -> bool:
 
 
 def is_partly_cut(before: Grey, after: Grey) -> bool:
-    """Whether a half of the later of two successive pictures shows another scene.
+    """Whether a half of the later of two successive pictures shows another scene."""
+    return half_of_another_scene(before, after) is not None
+
+
+def half_of_another_scene(before: Grey, after: Grey) -> Half | None:
+    """Which half of the later of two successive pictures shows another scene.
 
     As where two films are side by side, or one beside something that stands still.
     """
     if before.shape != after.shape:
-        return False
+        return None
     one, other = _coarse(before), _coarse(after)
     for axis in (0, 1):
         (first, last), (first_now, last_now) = (
             np.array_split(picture, 2, axis) for picture in (one, other)
         )
-        for half, now, rest, rest_now in (
-            (first, first_now, last, last_now),
-            (last, last_now, first, first_now),
+        for latter, half, now, rest, rest_now in (
+            (False, first, first_now, last, last_now),
+            (True, last, last_now, first, first_now),
         ):
             still = np.abs(rest - rest_now).mean() < _STILL
             if still and np.abs(half - now).mean() >= _OTHER and not _alike(half, now):
-                return True
-    return False
+                return Half(axis, latter)
+    return None
 
 
 def _coarse(grey: Grey) -> NDArray[np.float32]:

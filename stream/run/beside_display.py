@@ -14,6 +14,7 @@ from stream.motion.flow import Grey, small_grey
 from stream.motion.propagator import Propagator
 from stream.run.companions import Companions
 from stream.run.figures import Counts, Job, Work
+from stream.run.half_cuts import HalfCuts
 from stream.run.held import Held
 from stream.run.intervals import Intervals
 from stream.run.losses import Losses
@@ -118,6 +119,7 @@ class BesideDisplay(Schedule):
         """How many frames the model has looked at, whatever they were shown with."""
         self._companions = Companions()
         self._intervals = Intervals()
+        self._half_cuts = HalfCuts()
         self._losses = Losses(now)
 
     @property
@@ -213,6 +215,7 @@ class BesideDisplay(Schedule):
             return
         with timed(frame.stages, "motion"):
             grey = small_grey(frame.image)
+            self._half_cuts.see(frame.index, grey)
         asked = self._ask(job, grey)
         self._listen(self._waiting_time() if asked else 0.0, frame)
         self._adapt()
@@ -229,6 +232,8 @@ class BesideDisplay(Schedule):
         else:
             with timed(frame.stages, "motion"):
                 frame.instances = self._propagator.propagate_to(grey)
+            if self._key is not None and not self._finder.covers:
+                frame.instances = self._half_cuts.left(self._key.frame.index, frame.instances)
         # Before the first answer, and after a cut until the next one.
         self._cover_unknown(frame)
         yield job

@@ -131,6 +131,25 @@ def test_where_people_are_hidden_nothing_is_bare_before_the_first_answer_nor_aft
             assert whole == (index < 4 or index >= 8), index
 
 
+@pytest.mark.parametrize("covers", [False, True])
+def test_nothing_is_carried_into_a_half_of_the_picture_that_is_another_scene(covers):
+    """As where a film is shown beside something that stands still; covers stay, to be safe."""
+    image, inside = scene(40, 60)
+    for name, half, count in (
+        ("where nobody is", np.s_[:, WIDTH // 2 :], 1),
+        ("where somebody is", np.s_[:, : WIDTH // 2], int(covers)),
+    ):
+        before, later = image.copy(), image.copy()
+        before[half], later[half] = image[half] // 4, 130 - image[half] // 4
+        with Stage() as stage:
+            stage.schedule.cover(wanted=covers)
+            stage.scenes[:] = [(before, inside)] * 3 + [(later, inside)] * 9
+            shown = [stage.step(answered=place == 2).frame.instances for place in range(6)]
+            assert [len(one) for one in shown[2:]] == [1, count, count, count], name
+            assert len(stage.step(answered=True).frame.instances) == count
+            assert len(stage.step(answered=True).frame.instances) == 1, "which was looked at itself"
+
+
 def test_a_fast_model_has_its_say_on_the_very_frame():
     with Stage() as stage:
         stage.step()
