@@ -114,7 +114,20 @@ def _program() -> Iterator[Finding]:
         f"{name} {'.'.join(map(str, version))}"
         for name, version in sorted(av.library_versions.items())
     )
+    yield _kernels()
     yield Finding("program", "FFmpeg", "note", f"{av.ffmpeg_version_info} ({libraries})")
+
+
+def _kernels() -> Finding:
+    """Whether painting's inner loops are compiled."""
+    from stream import kernels
+
+    found, words = kernels.examined()
+    if found is not None:
+        return Finding("program", "painting", "works", "by loops that are compiled")
+    advice = "install gcc or clang, then this program again" if kernels.wanted() else ""
+    detail = f"by NumPy and OpenCV, more slowly: its loops are {words}"
+    return Finding("program", "painting", "note", detail, advice)
 
 
 def _packages() -> Iterator[Finding]:

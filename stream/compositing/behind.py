@@ -15,6 +15,7 @@ from stream.compositing.layer import Layer
 from stream.compositing.mattes import Edge, Matte, apart, on_grid, usual_feather
 from stream.compositing.planes import Samples, part
 from stream.compositing.squares import Scratch
+from stream.kernels import compiled
 from stream.types import Array
 
 
@@ -94,11 +95,11 @@ def _compose(
         background: what is behind.
         scratch: gives memory.
     """
-    if samples.dtype != np.uint8 or samples.strides[0] < 0:
+    if samples.dtype != np.uint8 or samples.strides[0] < 0 or compiled() is not None:
         ours = [there.copy() for there in places]
         fill(samples, background)
         for there, mine, share in zip(places, ours, shares, strict=True):
-            there[...] = composed(mine, there.copy(), share)
+            put_before(there, mine, share)
         return
     # Where the share is 255 a sample is exactly itself, and nothing is added to it.
     memory = scratch("own", (1, sum(share.size for share in shares))).ravel()
@@ -128,6 +129,21 @@ def fill(samples: Samples, background: Background) -> None:
             samples[...] = large
     else:
         samples[...] = background
+
+
+def put_before(theirs: Samples, ours: Samples, alpha: NDArray[np.uint8]) -> None:
+    """Puts samples before others, in the place of those.
+
+    Args:
+        theirs: uint8 or uint16 [H, W]; written to.
+        ours: of their kind and shape.
+        alpha: uint8 of their shape, 255 where all is ours, 0 where all is theirs.
+    """
+    kernels = compiled()
+    if kernels is not None and theirs.dtype == np.uint8:
+        kernels.mix(np.asarray(ours, np.uint8), np.asarray(theirs, np.uint8), alpha)
+    else:
+        theirs[...] = composed(ours, theirs.copy(), alpha)
 
 
 def composed(ours: Samples, theirs: Samples, alpha: NDArray[np.uint8]) -> Samples:

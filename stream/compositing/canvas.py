@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import av
 import cv2
@@ -12,46 +11,20 @@ from numpy.typing import NDArray
 
 from stream.compositing.edges import Care, Edges
 from stream.compositing.mask_memory import Memory
-from stream.compositing.masks import crest, paste, paste_nearly
+from stream.compositing.masks import paste, paste_nearly
 from stream.compositing.mattes import Edge, Matte, joined, union
 from stream.compositing.palette import Colour, colour_of
+from stream.compositing.pasted import Allocate, Block, Pasted
 from stream.compositing.planes import Planes, encoding_of, layout, writable_planes
 from stream.compositing.soft import Soft, shaped, whole
 from stream.compositing.specks import has_specks, without_specks
-from stream.compositing.squares import Rimmed, rimmed
 from stream.compositing.stacking import Stack
 from stream.compositing.style import Style
 from stream.instances import Instances
+from stream.kernels import Kernels, compiled
 from stream.pixels import paintable
 from stream.roi import Window
 from stream.tally import Tally
-
-
-class Pasted(NamedTuple):
-    """An object, pixel by pixel.
-
-    Attributes:
-        window: the part of the picture that it lies in, with the margin that the layers want; it
-            starts on the grid of the chroma planes.
-        inside: uint8 of the window's size, 1 where the object is, else 0; not to be written to.
-    """
-
-    window: Window
-    inside: NDArray[np.uint8]
-
-    def rimmed(self, rim: int) -> Rimmed:
-        """The mask with at least so many pixels around it, at most the margin that layers want."""
-        return rimmed(self.inside, rim)
-
-
-class _Nearly(Pasted):
-    """An object with the margin around it at hand."""
-
-    around: Rimmed
-
-    def rimmed(self, rim: int) -> Rimmed:
-        """The mask as it was made."""
-        return self.around
 
 
 class Canvas:
@@ -127,6 +100,7 @@ class Canvas:
         self.margin = margin
         self._masks, self._boxes = instances.masks, instances.paste_boxes
         self._pasted: dict[tuple[int, bool], Pasted | None] = {}
+        self._block: Block | None = None
         self._specks: bool | None = None
         self._stack: Stack | None = None
         self._mattes: dict[Edge, Matte] = {}
@@ -187,7 +161,7 @@ class Canvas:
         if self.memory.kept:
             self._pasted[index, exactly] = pasted
         if self._crests is not None:
-            self._crests[index] = None if pasted is None else self._crest(pasted)
+            self._crests[index] = None if pasted is None else pasted.crest
         return pasted
 
     def _paste(self, index: int, *, exactly: bool) -> Pasted | None:
@@ -197,6 +171,9 @@ class Canvas:
             soft = self._with(self._asked)[index]
             found = None if soft is None else whole(soft, self.size, take, grid, self.margin)
             return None if found is None else Pasted(*found)
+        kernels = compiled()
+        if kernels is not None:
+            return self._compiled(kernels, index)
         mask, box = self._masks[index], self._boxes[index]
         size, threshold, margin = self.size, self.threshold, self.margin
         if exactly:
@@ -206,11 +183,21 @@ class Canvas:
         nearly = paste_nearly(
             mask, box, size, threshold, take, grid=grid, margin=margin, scratch=scratch
         )
-        if nearly is None or nearly[2] is None:
-            return None if nearly is None else Pasted(*nearly[:2])
-        found = _Nearly(*nearly[:2])
-        found.around = nearly[2]
-        return found
+        return None if nearly is None else Pasted(*nearly)
+
+    def _compiled(self, kernels: Kernels, index: int) -> Pasted | None:
+        """Where an instance is, pasted with all others where memory suffices."""
+
+        def block(which: slice, allocate: Allocate) -> Block:
+            masks, boxes = self._masks[which], self._boxes[which]
+            at = (self.size, self.threshold, self.grid, self.margin)
+            return Block(kernels, masks, boxes, *at, allocate)
+
+        if self._block is None:
+            self._block = block(slice(None), self.memory.take_within)
+        if self._block.fits:
+            return self._block.pasted(index)
+        return block(slice(index, index + 1), self.memory.take).pasted(0)
 
     def prepare(self) -> None:
         """Looks at the picture before anything is painted on it, where masks are to be refined."""
@@ -273,12 +260,8 @@ class Canvas:
         crests = self._crests or {}
         if index not in crests:
             pasted = self.pasted(index)
-            return None if pasted is None else self._crest(pasted)
+            return None if pasted is None else pasted.crest
         return crests[index]
-
-    @staticmethod
-    def _crest(pasted: Pasted) -> tuple[float, float]:
-        return crest(*pasted, pasted.around if isinstance(pasted, _Nearly) else None)
 
     def tidied(self, index: int) -> Pasted | None:
         """Nearly `pasted`, without specks and holes of less than a thousandth of the object."""
@@ -291,7 +274,7 @@ class Canvas:
             return pasted
         mask, box = self._masks[index], self._boxes[index]
         inside = without_specks(pasted.inside, pasted.window, mask, box, self.threshold)
-        return Pasted(pasted.window, inside)
+        return pasted if inside is pasted.inside else Pasted(pasted.window, inside)
 
     @property
     def stack(self) -> Stack:

@@ -51,6 +51,10 @@ class Memory:
             self._block = np.empty(min(self._most, self._wanted * 5 // 4), np.bool_)
         self._wanted = 0
 
+    def take_within(self, pixels: int) -> NDArray[np.bool_] | None:
+        """The same where it is its own until the next frame; None where that would be too much."""
+        return self.take(pixels) if self._wanted + pixels <= self._most else None
+
     def take(self, pixels: int) -> NDArray[np.bool_]:
         """Memory for a mask, bool [pixels]; `kept` says whether it is its own for the frame."""
         self._wanted += pixels

@@ -32,6 +32,11 @@ class Profile:
     shares: NDArray[np.uint16]
     least: int
 
+    @property
+    def bare(self) -> int:
+        """How much of a pixel of thin objects stays at most, of 256."""
+        return 256 - 256 * self.least // 255
+
 
 def profile(side: int, cover: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Profile:
     """Makes a profile.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stream.compositing.enlarge import WHOLE, bend, enlarged, spans
 from stream.compositing.planes import reduce_to
+from stream.kernels import Kernels, compiled
 from stream.roi import Window, mask_window, soft_strips
 
 SLOPE = 0.5
@@ -98,11 +99,36 @@ def union(
         edge: how it falls off.
     """
     height, width = alpha.shape
+    kernels = compiled()
+    cells = (masks.shape[1], masks.shape[2])
+    falls = [_fall_of(box, cells, (height, width), threshold, edge) for box in boxes]
+    if kernels is not None and not any(fall.side for fall in falls if fall is not None):
+        return _at_once(kernels, alpha, masks, boxes, falls)
     parts = (
-        matte(mask, box, (height, width), threshold, edge)
-        for mask, box in zip(masks, boxes, strict=True)
+        None if fall is None else _matte(mask, box, fall, edge)
+        for mask, box, fall in zip(masks, boxes, falls, strict=True)
     )
     return joined(alpha, parts)
+
+
+def _at_once(
+    kernels: Kernels,
+    alpha: NDArray[np.uint8],
+    masks: NDArray[np.float32],
+    boxes: NDArray[np.float32],
+    falls: Sequence[_Fall | None],
+) -> Matte:
+    """`union` by the compiled loops."""
+    there = [index for index, fall in enumerate(falls) if fall is not None]
+    if not there:
+        return Matte(alpha, [])
+    known = [fall for fall in falls if fall is not None]
+    windows = np.array([fall.window for fall in known], np.int64)
+    sums = np.array([(fall.gain, fall.offset) for fall in known], np.float32)
+    if len(there) < len(masks):
+        masks, boxes = masks[there], boxes[there]
+    found = kernels.union(masks, boxes, windows, sums, alpha)
+    return Matte(alpha, [fall.window for fall, any_of in zip(known, found, strict=True) if any_of])
 
 
 def joined(
@@ -150,12 +176,44 @@ def matte(
     Returns:
         A window of the picture and uint8 of its size; None where no pixel is the object.
     """
-    rows, columns = mask.shape
+    fall = _fall_of(box, (mask.shape[0], mask.shape[1]), size, threshold, edge)
+    return None if fall is None else _matte(mask, box, fall, edge)
+
+
+class _Fall(NamedTuple):
+    """How the matte of one object falls off.
+
+    Attributes:
+        window: where it lies in the picture.
+        low: what a mask must be more than.
+        gain: what that is multiplied by.
+        side: of a square over which it is averaged then, in pixels; 0 where it is not.
+    """
+
+    window: Window
+    low: float
+    gain: float
+    side: int
+
+    @property
+    def offset(self) -> float:
+        """What is added to a mask times the gain, so that all above the threshold is whole."""
+        return 0.5 - self.low * self.gain
+
+
+def _fall_of(
+    box: NDArray[np.float32],
+    cells: tuple[int, int],
+    size: tuple[int, int],
+    threshold: float,
+    edge: Edge,
+) -> _Fall | None:
+    """How the matte of a mask of so many cells falls off; None where no pixel is the object."""
     threshold *= edge.grown
     x1, y1, x2, y2 = box.tolist()
-    cell = math.sqrt(max(0.0, (x2 - x1) * (y2 - y1)) / (rows * columns))
+    cell = math.sqrt(max(0.0, (x2 - x1) * (y2 - y1)) / (cells[0] * cells[1]))
     # NaN and boxes without area have no window.
-    if mask_window(box, (rows, columns), size[1], size[0], threshold) is None:
+    if mask_window(box, cells, size[1], size[0], threshold) is None:
         return None
     widest = 0.9 * threshold if edge.held else 1.8 * min(threshold, 1 - threshold)
     band = min(widest, max(1e-3, edge.feather * SLOPE / max(cell, 1e-3)))
@@ -163,7 +221,7 @@ def matte(
     # What the mask's own fall cannot reach is added by averaging.
     rest = edge.feather - band / SLOPE * cell
     side = 0 if rest < 1 else 2 * math.ceil(rest / 2) + 1
-    window = mask_window(box, (rows, columns), size[1], size[0], low)
+    window = mask_window(box, cells, size[1], size[0], low)
     if window is None:
         return None
     margin = side // 2
@@ -173,26 +231,34 @@ def matte(
         max(0, window[2] - margin),
         min(size[1], window[3] + margin),
     )
-    soft = _fallen(mask, box, window, low, 255 / band, held=edge.held)
-    if side:
-        wide = cv2.blur(soft, (side, side), borderType=cv2.BORDER_REPLICATE)
+    return _Fall(window, low, 255 / band, side)
+
+
+def _matte(
+    mask: NDArray[np.float32],
+    box: NDArray[np.float32],
+    fall: _Fall,
+    edge: Edge,
+) -> tuple[Window, NDArray[np.uint8]] | None:
+    soft = _fallen(mask, box, fall, held=edge.held)
+    if fall.side:
+        side = (fall.side, fall.side)
+        wide = cv2.blur(soft, side, borderType=cv2.BORDER_REPLICATE)
         soft = np.asarray(np.maximum(soft, cv2.add(wide, wide)) if edge.held else wide, np.uint8)
-    return (window, soft) if cv2.countNonZero(soft) else None
+    return (fall.window, soft) if cv2.countNonZero(soft) else None
 
 
 def _fallen(
-    mask: NDArray[np.float32],
-    box: NDArray[np.float32],
-    window: Window,
-    low: float,
-    gain: float,
-    *,
-    held: bool,
+    mask: NDArray[np.float32], box: NDArray[np.float32], fall: _Fall, *, held: bool
 ) -> NDArray[np.uint8]:
     """What a mask is above a value, times a gain, at the pixels of a window; rounded upwards.
 
     Where it is held, no pixel is less than it would be exactly.
     """
+    window, low, gain = fall.window, fall.low, fall.gain
+    kernels = compiled()
+    if kernels is not None:
+        return kernels.soft(mask, box, window, gain, fall.offset)
     cells = spans(mask, box, window, near=held)
     if cells is not None:
         off = cells[0].off + cells[1].off if held else 0.0
@@ -205,15 +271,15 @@ def _fallen(
             least: Any = max(0, math.floor((low - off) * WHOLE))
             over = cv2.subtract(enlarged(mask, cells), least)
             return np.asarray(cv2.convertScaleAbs(over, alpha=gain / WHOLE, beta=0.499), np.uint8)
-    fall = np.empty((window[1] - window[0], window[3] - window[2]), np.uint8)
-    offset: Any = 0.5 - low * gain  # OpenCV takes a number too, which its types do not say.
+    fallen = np.empty((window[1] - window[0], window[3] - window[2]), np.uint8)
+    offset: Any = fall.offset  # OpenCV takes a number too, which its types do not say.
     # Interpolation is linear, so the gain is applied to the few cells instead of the many pixels.
     steep = mask * np.float32(gain)
     for part, strip in soft_strips(steep, box, window):
         # Numbers beyond 0 and 255 become those. Rounded upwards, so that all above the threshold
         # is whole.
-        cv2.add(strip, offset, dst=fall[part], dtype=cv2.CV_8U)
-    return fall
+        cv2.add(strip, offset, dst=fallen[part], dtype=cv2.CV_8U)
+    return fallen
 
 
 def around(one: Window, other: Window) -> Window:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing.encoding import Encoding
+from stream.kernels import compiled
 from stream.pixels import matrix_weights, paintable, plane_view
 from stream.roi import Window
 from stream.types import Array
@@ -117,6 +118,10 @@ def blend_around(
         scratch: uint8 of the same size, contiguous, for what is made on the way.
     """
     if samples.dtype == np.uint8:
+        kernels = compiled()
+        if kernels is not None and keep.strides[1] == 1:
+            kernels.blend(np.asarray(samples, np.uint8), keep, value)
+            return
         added: Array = cv2.convertScaleAbs(keep, dst=scratch, alpha=-value / 255, beta=value)
         if samples.strides[0] > 0:
             cv2.multiply(samples, keep, dst=samples, scale=1 / 255)

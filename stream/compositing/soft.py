@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing.mattes import SLOPE, Edge, on_grid
+from stream.kernels import compiled
 from stream.roi import Window, mask_window, soft_strips
 
 EDGE = 128
@@ -60,6 +61,9 @@ def codes(mask: NDArray[np.float32], box: NDArray[np.float32], window: Window) -
         box: float32 [4], where it lies; not empty, finite.
         window: any.
     """
+    kernels = compiled()
+    if kernels is not None:
+        return kernels.soft(mask, box, window, 255, 0)
     top, bottom, left, right = window
     values = np.empty((bottom - top, right - left), np.uint8)
     scaled = mask * np.float32(255)

@@ -117,6 +117,8 @@ class Stack:
 
     Attributes:
         order: the places of the instances, what is farthest behind first.
+        covered: bool [N], whether anything may be in front of each.
+        covers: bool [N], whether each may be in front of anything.
     """
 
     def __init__(self, instances: Instances, threshold: float) -> None:
@@ -127,13 +129,13 @@ class Stack:
         self._ranks[self.order] = np.arange(1, count + 1)
         meets = _shared(_finite(instances.paste_boxes)) > 0
         behind = meets & (self._ranks[:, None] < self._ranks[None])
-        self._covered = np.asarray(behind.any(axis=1), np.bool_)
-        self._covers = np.asarray(behind.any(axis=0), np.bool_)
+        self.covered: NDArray[np.bool_] = np.asarray(behind.any(axis=1), np.bool_)
+        self.covers: NDArray[np.bool_] = np.asarray(behind.any(axis=0), np.bool_)
         self._plane: NDArray[np.uint8] | NDArray[np.uint16] | None = None
 
     def may_hide(self, index: int) -> bool:
         """Whether anything may be in front of an object."""
-        return bool(self._covered[index])
+        return bool(self.covered[index])
 
     @property
     def ready(self) -> bool:
@@ -161,7 +163,7 @@ class Stack:
     @property
     def fronts(self) -> list[int]:
         """The places of those that may be in front of another."""
-        return np.flatnonzero(self._covers).tolist()
+        return np.flatnonzero(self.covers).tolist()
 
     def seen(self, index: int, inside: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
         """A mask without what is in front of it, uint8 1 or 0; `lay` was called.

@@ -13,14 +13,19 @@ from numpy.typing import NDArray
 from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
 from stream.compositing.masks import Profile, extent, kept, profile, strips
+from stream.compositing.pasted import Pasted
 from stream.compositing.planes import Planes, blend_around, blend_shares, part, reduce_to
 from stream.compositing.squares import Rimmed, wide
+from stream.kernels import WIDEST, Kernels, Objects, address_of, compiled
 from stream.roi import Window
 
 _STRIP = 192 * 1024
 """Bytes of luma that are painted at a time: what is made on the way stays near the processor, and
 calls are few, of which each costs as much as thousands of pixels."""
 _THIN = 16
+_RANKS = 255
+"""Objects that are told apart by one byte."""
+_NONE = np.zeros((1, 1), np.uint8)
 
 
 class Tint(Layer):
@@ -82,6 +87,13 @@ def tint(canvas: Canvas, layers: Sequence[Tint]) -> None:
     strength = _profile(tuple(layers), canvas.size)
     tidy = any(layer.tidy for layer in layers)
     thin = _THIN + 2 * (canvas.margin - strength.side // 2)
+    kernels = compiled()
+    if kernels is not None and _suits(canvas, strength):
+        every = [(index, _found(canvas, index, tidy=tidy)) for index in canvas.stack.order]
+        if canvas.memory.kept:  # Else they share memory.
+            there = [(index, one) for index, one in every if one is not None]
+            _at_once(kernels, canvas, strength, there, thin)
+            return
     for index in canvas.stack.order:
         found = canvas.seen(index, tidy=tidy)
         if found is None:
@@ -94,6 +106,71 @@ def tint(canvas: Canvas, layers: Sequence[Tint]) -> None:
             (top, _, left, _) = found.window
             window = (top + rows.start, top + rows.stop, left + columns.start, left + columns.stop)
             _tint_piece(canvas, mask, rows, columns, window, strength, codes, slim)
+
+
+def _suits(canvas: Canvas, strength: Profile) -> bool:
+    """Whether the compiled loops paint such pictures."""
+    return (
+        canvas.encoding.depth == 8
+        and canvas.grid in ((1, 1), (2, 2))
+        and canvas.size[1] <= WIDEST
+        and len(canvas.instances) <= _RANKS
+        and int(strength.shares[0]) == 256
+    )
+
+
+def _found(canvas: Canvas, index: int, *, tidy: bool) -> Pasted | None:
+    return canvas.tidied(index) if tidy else canvas.pasted(index, exactly=False)
+
+
+def _at_once(
+    kernels: Kernels,
+    canvas: Canvas,
+    strength: Profile,
+    found: Sequence[tuple[int, Pasted]],
+    thin: int,
+) -> None:
+    """Tints all objects by the compiled loops.
+
+    Args:
+        kernels: those loops.
+        canvas: the frame.
+        strength: how colours cover.
+        found: the objects' places and pixels, what is farthest behind first.
+        thin: up to how many pixels across an object may have none deep inside.
+    """
+    stack, count = canvas.stack, len(canvas.instances)
+    masks, windows = np.zeros((count, 3), np.int64), np.zeros((count, 4), np.int64)
+    codes = np.zeros((count, 3), np.int32)
+    held: list[Pasted | Rimmed] = []  # What `masks` points to.
+    for index, one in found:
+        held.append(one if one.address else one.rimmed(strength.side // 2))
+        top, bottom, left, right = windows[index] = one.window
+        slim = min(bottom - top, right - left) <= thin
+        masks[index] = (*_place(held[-1]), strength.bare if slim else 256)
+        colour = canvas.encoding.codes(canvas.colour(index))
+        codes[index, : len(colour)] = colour
+    if found:
+        planes = canvas.planes  # Not before: a picture without objects is not copied.
+        ranks = canvas.memory.plane("ranks", canvas.size) if stack.covers.any() else _NONE
+        kernels.tint(
+            Objects(masks, windows, stack.covered, stack.covers),
+            [index for index, _ in found],
+            ranks,
+            strength.side,
+            strength.shares,
+            [np.asarray(one, np.uint8) for one in planes.samples],
+            planes.grid[0],
+            codes,
+        )
+
+
+def _place(mask: Pasted | Rimmed) -> tuple[int, int]:
+    """Where in memory a mask begins, and how many bytes its rows lie apart."""
+    if isinstance(mask, Pasted):
+        return mask.address, mask.inside.strides[0]
+    wide = mask.whole.shape[1]
+    return address_of(mask.whole) + mask.row * wide + mask.column, wide
 
 
 def _pieces(inside: NDArray[np.uint8], planes: Planes, reach: int) -> Iterator[tuple[slice, slice]]:

@@ -11,6 +11,7 @@ from stream.compositing import LAYERS, Canvas, Layer, Painter, Style
 from stream.compositing.mask_memory import Memory
 from stream.errors import UsageError
 from stream.instances import Instances
+from stream.kernels import Kernels, compiled, examined
 from stream.pixels import paintable, plane_view
 from stream.plugins import Kind
 from stream.references import Referencer
@@ -197,17 +198,32 @@ def test_a_layer_of_another_distribution_paints_beside_ours(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     "look", ["overlay", "fill+boxes+contour+labels", "contour+labels+binary", "labels", "binary"]
 )
-def test_each_mask_is_pasted_once_for_all_layers_and_only_when_asked_for(monkeypatch, look):
+@pytest.mark.parametrize("kernels", [True, False])
+def test_each_mask_is_pasted_once_for_all_layers_and_only_when_asked_for(
+    monkeypatch, look, kernels
+):
     from stream.compositing import canvas as module
 
+    if kernels and compiled() is None:
+        pytest.skip(examined()[1])
     pasted = []
-    for name in ("paste", "paste_nearly"):
-        paste = getattr(module, name)
-        monkeypatch.setattr(
-            module,
-            name,
-            lambda *args, paste=paste, **how: (pasted.append(1), paste(*args, **how))[1],
-        )
+    if kernels:
+        paste = Kernels.paste
+
+        def counted(self, masks, *rest):
+            pasted.extend(masks)
+            return paste(self, masks, *rest)
+
+        monkeypatch.setattr(Kernels, "paste", counted)
+    else:
+        monkeypatch.setattr(module, "compiled", lambda: None)
+        for name in ("paste", "paste_nearly"):
+            paste = getattr(module, name)
+            monkeypatch.setattr(
+                module,
+                name,
+                lambda *args, paste=paste, **how: (pasted.append(1), paste(*args, **how))[1],
+            )
     picture = astronaut()
     painter = Painter(look)
     for count in (2, 4):
@@ -216,7 +232,34 @@ def test_each_mask_is_pasted_once_for_all_layers_and_only_when_asked_for(monkeyp
     canvas = Canvas(picture, somebody(picture), Style(), Memory())
     assert len(pasted) == 4
     assert canvas.pasted(1) is canvas.pasted(1)
-    assert len(pasted) == 5
+    canvas.pasted(0)
+    assert len(pasted) == 6
+
+
+@each
+def test_pictures_are_the_same_where_nothing_was_compiled(monkeypatch, name):
+    if compiled() is None:
+        pytest.skip(examined()[1])
+    from stream import kernels
+    from stream.compositing import canvas, mattes
+    from stream.compositing.masks import paste
+
+    def exactly(*args, scratch, **how):
+        found = paste(*args, **how)
+        return None if found is None else (*found, None)
+
+    # What is quick where nothing was compiled may be off by a fraction of a pixel.
+    monkeypatch.setattr(canvas, "paste_nearly", exactly)
+    monkeypatch.setattr(mattes, "spans", lambda *args, **how: None)
+    boxes = [(2, 1, 60, 70), (40.5, 20, 92.25, 80), (0, 0, 12, 9), (60, 30, 200, 150)]
+    for form in ("yuv420p", "yuv444p", "gray", "yuv422p10le"):
+        pictures = []
+        for found in (kernels.examined(), (None, "left out")):
+            monkeypatch.setattr(kernels, "examined", lambda found=found: found)
+            picture = astronaut(93, 81).reformat(format=form)
+            pictures.append(visible(painted(name, picture, people(picture, *boxes))))
+        monkeypatch.setattr(kernels, "examined", examined)
+        assert same(*pictures), form
 
 
 def visible(picture):

@@ -9,6 +9,8 @@ import numpy as np
 from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
 from stream.compositing.masks import strips
+from stream.compositing.planes import part
+from stream.kernels import compiled
 from stream.types import Array
 
 _STRIP = 48 * 1024
@@ -28,14 +30,17 @@ class Binary(Layer):
         planes = canvas.planes
         luma, *chroma = planes.samples
         luma.fill(planes.encoding.black)
-        white = luma.dtype.type(planes.encoding.white)
+        white, kernels = planes.encoding.white, compiled()
         for index in range(len(canvas.instances)):
             found = canvas.pasted(index)
-            if found is not None:
-                (top, bottom, left, right), inside = found
-                there: Array = luma[top:bottom, left:right]
-                for start, stop in strips(inside.shape, (1, 1), _STRIP):
-                    rows = there[start:stop]
-                    np.maximum(rows, inside[start:stop] * white, out=rows)
+            if found is None:
+                continue
+            there: Array = part(luma, (1, 1), found.window)
+            if kernels is not None and planes.narrow:
+                kernels.lay(there, found.inside, white)
+                continue
+            for start, stop in strips(there.shape, (1, 1), _STRIP):
+                rows = there[start:stop]
+                np.maximum(rows, found.inside[start:stop] * luma.dtype.type(white), out=rows)
         for samples in chroma:
             samples.fill(planes.encoding.neutral)

@@ -57,11 +57,10 @@ class Instances(Layer):
             found = canvas.pasted(index)
             if found is None:
                 continue
-            window, inside = found
             codes = planes.encoding.codes(canvas.colour(index))
-            alpha = np.asarray(inside * np.uint8(255), np.uint8)
+            alpha = np.asarray(found.inside * np.uint8(255), np.uint8)
             for samples, step, code in zip(planes.samples, planes.steps, codes, strict=False):
-                blend(part(samples, step, window), reduce_to(alpha, step), code)
+                blend(part(samples, step, found.window), reduce_to(alpha, step), code)
 
     def _number(self, canvas: Canvas) -> None:
         before = canvas.picture
@@ -76,10 +75,9 @@ class Instances(Layer):
             found = canvas.pasted(index)
             if found is None:
                 continue
-            (top, bottom, left, right), inside = found
             number = canvas.identity(index)
             if number > _MOST:
                 self._too_high = max(self._too_high, number)
-            there = values[top:bottom, left:right]
-            there[inside.view(np.bool_)] = min(number, _MOST)
+            there = part(values, (1, 1), found.window)
+            there[found.inside.view(np.bool_)] = min(number, _MOST)
         canvas.picture = picture

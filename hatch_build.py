@@ -1,0 +1,101 @@
+"""Compiles the inner loops of painting while a wheel is built, where a C compiler is at hand.
+
+Run as a program it does the same for a checkout: `python hatch_build.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+try:
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+except ImportError:  # Run as a program, where nothing is built with it.
+    BuildHookInterface = object  # type: ignore[assignment, misc]
+
+FOLDER = Path(__file__).resolve().parent / "stream" / "kernels"
+_ENDING = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+LIBRARY = FOLDER / f"kernels{_ENDING}"
+# Floats are rounded after each step on every processor, as NumPy does it.
+_FLAGS = (
+    *("-O3", "-std=gnu11", "-ffp-contract=off"),
+    *("-shared", "-fPIC", "-fvisibility=hidden"),
+)
+_SECONDS = 120.0
+
+
+def compilers() -> list[list[str]]:
+    """Commands to try: what the environment variable CC says, else what there mostly is."""
+    if chosen := os.environ.get("CC"):
+        return [shlex.split(chosen)]
+    return [[path] for name in ("cc", "gcc", "clang") if (path := shutil.which(name)) is not None]
+
+
+def compile_kernels(folder: Path = FOLDER, library: Path = LIBRARY) -> str | None:
+    """Compiles the loops.
+
+    Args:
+        folder: of the C files.
+        library: what is made; put in its place once it is whole.
+
+    Returns:
+        None, or why it was not made.
+    """
+    # As `stream.kernels.source` has it, so that what was compiled from others is not taken.
+    texts = [path.read_bytes() for path in sorted(folder.glob("*.[ch]"))]
+    number = zlib.crc32(b"".join(texts)) & 0x7FFFFFFF
+    sources = [str(path) for path in sorted(folder.glob("*.c"))]
+    reason = "no C compiler (cc, gcc or clang) was found"
+    for compiler in compilers():
+        # Not all can make one file for old and new processors.
+        for more in ([], ["-DPLAIN"]):
+            with tempfile.TemporaryDirectory(dir=library.parent) as place:
+                made = Path(place) / library.name
+                command = [*compiler, *_FLAGS, *more, f"-DSOURCE={number}", "-o", str(made)]
+                try:
+                    done = subprocess.run(
+                        [*command, *sources, "-lm"],
+                        capture_output=True,
+                        text=True,
+                        timeout=_SECONDS,
+                        check=False,
+                    )
+                except (OSError, subprocess.TimeoutExpired) as error:
+                    reason = f"{compiler[0]}: {error}"
+                    break
+                if done.returncode == 0 and made.exists():
+                    made.replace(library)
+                    return None
+                reason = f"{compiler[0]}: {(done.stderr.strip().splitlines() or ['failed'])[0]}"
+    return reason
+
+
+class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg, misc, unused-ignore]
+    """Adds the compiled loops to a wheel, which then is one for this system only."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compiles them; a wheel without them works too."""
+        del version
+        if self.target_name != "wheel":
+            return
+        reason = compile_kernels()
+        if reason is not None:
+            LIBRARY.unlink(missing_ok=True)
+            self.app.display_warning(f"painting will be slower: {reason}")
+            return
+        system = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{system}"
+        build_data["artifacts"].append(f"/stream/kernels/{LIBRARY.name}")
+
+
+if __name__ == "__main__":
+    sys.exit(compile_kernels())

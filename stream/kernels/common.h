@@ -1,0 +1,82 @@
+/* What the compiled loops of painting share.
+ *
+ * Samples are bytes; strides are in bytes and may be negative (a picture that lies upside down). All of it is whole
+ * numbers, or floats that are not contracted, so that results are the same on every processor, and the same as what
+ * `stream.compositing` computes where nothing was compiled. It takes GCC or Clang, whose vectors it is written in.
+ */
+#ifndef STREAM_COMMON_H
+#define STREAM_COMMON_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(_WIN32)
+#define VISIBLE __declspec(dllexport)
+#else
+#define VISIBLE __attribute__((visibility("default")))
+#endif
+
+/* One binary for old and new processors: the loader takes what fits. */
+#if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && !defined(PLAIN)
+#define EXPORT VISIBLE __attribute__((target_clones("avx2", "default")))
+#else
+#define EXPORT VISIBLE
+#endif
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wpsabi" /* Vectors are handed over to inlined functions only. */
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+#define BLOCK 32        /* samples that are looked at together */
+#define HALF (BLOCK / 2)
+#define MOST_WIDE 16384 /* of a window */
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef u8 bytes __attribute__((vector_size(BLOCK), aligned(1), may_alias));
+typedef u8 half_bytes __attribute__((vector_size(HALF), aligned(1), may_alias));
+typedef u16 words __attribute__((vector_size(2 * HALF), aligned(2), may_alias)); /* of half a block */
+typedef uint64_t longs __attribute__((vector_size(BLOCK), aligned(1), may_alias));
+
+#define LOAD(from) (*(const bytes *)(from))
+#define STORE(to, value) (*(bytes *)(to) = (value))
+#define WIDE(from) __builtin_convertvector(*(const half_bytes *)(from), words)
+#define NARROW(to, value) (*(half_bytes *)(to) = __builtin_convertvector((value), half_bytes))
+#define WORDS(from) (*(const words *)(from))
+
+/* What a block's shares are: all 0, all the most, or some of each. */
+enum { NONE = 0, SOME = 1, ALL = 2 };
+
+INLINE words each(u16 value) { return value - (words){0}; }
+
+INLINE int any_bit(bytes value) {
+    const longs four = (longs)value;
+    return (four[0] | four[1] | four[2] | four[3]) != 0;
+}
+
+/* Writes a value where a mask is 1 and what is there is less. */
+void stream_lay(u8 *samples, ptrdiff_t samples_stride, const u8 *inside, ptrdiff_t stride, ptrdiff_t rows,
+                ptrdiff_t columns, int value);
+
+INLINE ptrdiff_t rows_of(const int64_t *window) { return (ptrdiff_t)(window[1] - window[0]); }
+INLINE ptrdiff_t columns_of(const int64_t *window) { return (ptrdiff_t)(window[3] - window[2]); }
+
+/* As they are on the rim they are around it, so many pixels. */
+INLINE void rim_around(u8 *out, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t rim) {
+    for (ptrdiff_t y = 0; y < rows; y++) {
+        u8 *row = out + y * stride;
+        memset(row - rim, row[0], (size_t)rim);
+        memset(row + columns, row[columns - 1], (size_t)rim);
+    }
+    const size_t wide = (size_t)(columns + 2 * rim);
+    for (ptrdiff_t y = 1; y <= rim; y++) {
+        memcpy(out - y * stride - rim, out - rim, wide);
+        memcpy(out + (rows - 1 + y) * stride - rim, out + (rows - 1) * stride - rim, wide);
+    }
+}
+
+#endif

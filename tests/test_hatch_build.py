@@ -1,0 +1,85 @@
+"""What compiles the loops of painting while a wheel is built."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stream import kernels
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def hook():
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A copy of the C files."""
+    for path in kernels.FOLDER.glob("*.[ch]"):
+        shutil.copy(path, tmp_path)
+    return tmp_path
+
+
+def test_what_is_compiled_is_what_the_program_takes(hook, folder, monkeypatch):
+    if not hook.compilers():
+        pytest.skip("no C compiler")
+    library = folder / kernels.LIBRARY.name
+    assert hook.compile_kernels(folder, library) is None
+    assert kernels.Kernels(library).source == kernels.source()
+    assert hook.LIBRARY == kernels.LIBRARY
+    assert [path.name for path in folder.iterdir() if path.is_dir()] == []
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_compiler_that_knows_no_clones_compiles_them_too(hook, folder, monkeypatch, plain):
+    if not hook.compilers():
+        pytest.skip("no C compiler")
+    real = hook.compilers()[0][0]
+    wanted = "$a" if plain else "no"
+    script = folder / "cc"
+    script.write_text(
+        f'#!/bin/sh\nfor a in "$@"; do [ "{wanted}" = -DPLAIN ] && exec {real} "$@"; done\n'
+        "echo this compiler knows too little >&2\nexit 1\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("CC", str(script))
+    library = folder / "kernels.so"
+    reason = hook.compile_kernels(folder, library)
+    if plain:
+        assert reason is None
+        assert kernels.Kernels(library).source == kernels.source()
+    else:
+        assert reason == f"{script}: this compiler knows too little"
+        assert not library.exists()
+
+
+def test_what_was_there_stays_where_nothing_can_be_compiled(hook, folder, monkeypatch):
+    library = folder / "kernels.so"
+    library.write_bytes(b"before")
+    monkeypatch.setenv("CC", str(folder / "nothing"))
+    assert "nothing" in hook.compile_kernels(folder, library)
+    monkeypatch.delenv("CC")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert "no C compiler" in hook.compile_kernels(folder, library)
+    assert library.read_bytes() == b"before"
+
+
+def test_as_a_program_it_says_why_it_failed(tmp_path):
+    done = subprocess.run(
+        [sys.executable, ROOT / "hatch_build.py"],
+        env={"CC": str(tmp_path / "nothing"), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "nothing" in done.stderr
