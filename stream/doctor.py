@@ -175,9 +175,9 @@ def _providers() -> Iterator[Finding]:
 
     from stream.inference.card import card
     from stream.inference.nvidia import failure
+    from stream.inference.onnx_session import create
     from stream.inference.providers import AUTO_ORDER, UnavailableError, route
     from stream.inference.route import LABELS
-    from stream.inference.session import create
 
     first = ""
     for name in LABELS:

@@ -22,7 +22,7 @@ from stream.inference.preprocess import Prepared, Preprocessor
 from stream.inference.providers import check_name, route
 from stream.inference.route import Route
 from stream.inference.segmenter import Segmenter
-from stream.inference.session import Session, open_on
+from stream.inference.session import Asked, Session, open_on
 
 _TIMES = 20
 _AT_ONCE = (1, 2, 4)
@@ -77,7 +77,7 @@ def measure(
     best = next((one for one in routes.values() if isinstance(one, Route)), None)
     if best is None:
         return
-    opened = open_on(entry, best, throughput=True)
+    opened = open_on(entry, best, Asked(throughput=True))
     segmenter = Segmenter(model, opened)
     yield from _preparing(opened, frame)
     yield _latency(Segmenter(model, open_on(entry, best)), frame)
@@ -223,7 +223,7 @@ def _at_once(folder: Path, entry: Entry, chosen: Route, size: tuple[int, int]) -
     for count in _AT_ONCE:
         if count == chosen.in_flight:
             continue
-        opened = open_on(entry, replace(chosen, in_flight=count), throughput=True)
+        opened = open_on(entry, replace(chosen, in_flight=count), Asked(throughput=True))
         for figure in speed.file_to_file(folder, Segmenter(entry.name, opened), size):
             yield replace(figure, name=f"  with {count} under way at once")
 

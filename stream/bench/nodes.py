@@ -18,10 +18,11 @@ from stream.inference.assignment import Assigned, assignment
 from stream.inference.catalogue import find, open_model
 from stream.inference.content import content
 from stream.inference.contract import INPUT
+from stream.inference.onnx_session import create
 from stream.inference.preprocess import Preprocessor
 from stream.inference.providers import check_name
 from stream.inference.route import LABELS, Route
-from stream.inference.session import create, open_session
+from stream.inference.session import open_session
 from stream.inference.sizes import free_sides
 from stream.types import Array
 

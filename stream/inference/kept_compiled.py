@@ -19,7 +19,7 @@ FOLDER = "openvino"
 
 
 class Create(Protocol):
-    """Opens a session; see `stream.inference.session.create`."""
+    """Opens a session; see `stream.inference.onnx_session.create`."""
 
     def __call__(self, model: str | bytes, *, compiled: Path | None = None) -> InferenceSession:
         """Opens a model, and writes what is compiled of it to a file."""

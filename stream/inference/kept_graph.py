@@ -26,7 +26,7 @@ _EDITION = f"{EDITED}, wide first layer with its margin, quick resizes"
 
 
 class Create(Protocol):
-    """Opens a session; see `stream.inference.session.create`."""
+    """Opens a session; see `stream.inference.onnx_session.create`."""
 
     def __call__(
         self, model: str | bytes, *, optimised: bool = False, keep: Path | None = None

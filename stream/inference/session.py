@@ -29,16 +29,9 @@ from stream.inference.kept_compiled import through_compiled
 from stream.inference.kept_graph import through_kept
 from stream.inference.on_device import DeviceInput
 from stream.inference.onnx_runtime import InferenceSession, TensorInfo
-from stream.inference.providers import (
-    AUTO_ORDER,
-    UnavailableError,
-    loading_problem,
-    route,
-    runtime,
-)
-from stream.inference.refusals import about_model, model_problem, plain
+from stream.inference.onnx_session import create
+from stream.inference.providers import AUTO_ORDER, UnavailableError, route, runtime
 from stream.inference.route import LABELS, ProviderName, Route
-from stream.inference.session_options import session_options
 from stream.inference.sizes import Handles, free_sides
 from stream.inference.yielding import yielding
 
@@ -47,11 +40,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_NOT_ON_CARDS = ["ConstantSharing"]
-"""Makes one tensor of equal constants. A node that wants one in its device's memory and the other
-in the CPU's, as Slice does of what it cuts and where, gets both in the CPU's and fails."""
-
-_BESIDE = "session.model_external_initializers_file_folder_path"
 _MOST_WORKERS = 4
 """Inferences at once on a CPU at most: each needs memory of its own."""
 
@@ -102,6 +90,22 @@ class Session:
         return self.handles.first
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a model is to be opened: what `open_session` is told of it, by the same names."""
+
+    threads: int | None = None
+    throughput: bool = False
+    picture: tuple[int, int] | None = None
+    yields: bool = False
+    sees: Callable[[Resize], Resize] | None = None
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether somebody waits for each inference; else cores have others to serve meanwhile."""
+        return not self.throughput and not self.yields
+
+
 def open_session(
     entry: Entry,
     provider: ProviderName = "auto",
@@ -127,46 +131,45 @@ def open_session(
         ModelError: the model breaks the contract or cannot be opened anywhere.
         ProviderError: the provider asked for cannot run here, or cannot run this model.
     """
+    asked = Asked(threads, throughput, picture, yields, sees)
     if provider != "auto":
         try:
-            return open_on(entry, route(provider), threads, throughput, None, picture, yields, sees)
+            return open_on(entry, route(provider), asked)
         except ProviderError as error:
             raise ProviderError(f"{LABELS[provider]} cannot be used here: {error}") from error
     passed: dict[str, list[str]] = {}
     for name in AUTO_ORDER[:-1]:
         try:
-            return open_on(entry, route(name), threads, throughput, passed, picture, yields, sees)
+            return open_on(entry, route(name), asked, passed)
         except ProviderError as error:
             cause = error.cause if isinstance(error, UnavailableError) else str(error)
             passed.setdefault(cause, []).append(LABELS[name])
-    return open_on(entry, route(AUTO_ORDER[-1]), threads, throughput, passed, picture, yields, sees)
+    return open_on(entry, route(AUTO_ORDER[-1]), asked, passed)
 
 
 def open_on(
     entry: Entry,
     chosen: Route,
-    threads: int | None = None,
-    throughput: bool = False,
+    asked: Asked | None = None,
     passed: Mapping[str, Sequence[str]] | None = None,
-    picture: tuple[int, int] | None = None,
-    yields: bool = False,
-    sees: Callable[[Resize], Resize] | None = None,
 ) -> Session:
-    """Opens a model on one provider; `passed` are those that `auto` tried before, by the cause.
+    """Opens a model on one provider.
+
+    Args:
+        entry: the model and its variants.
+        chosen: the provider.
+        asked: how it is to be opened; None for an inference at a time on all cores.
+        passed: those that `auto` tried before, by the cause; None where this one was asked for.
 
     Raises:
         ModelError: the model breaks the contract or cannot be opened there.
         ProviderError: the provider cannot run it.
         UsageError: an input size that it cannot have.
     """
+    asked = asked or Asked()
     path = entry.pick(chosen.precisions)
     _, metadata = open_model(path)
-    total = threads or available_cores()
-    at_most = min(total, _MOST_WORKERS) if chosen.shared else chosen.in_flight
-    workers = at_most if throughput else 1
-    if chosen.shared:
-        shared = chosen.shared(total, workers, metadata.precision)
-        chosen = replace(chosen, options={**chosen.options, **shared})
+    chosen, workers, threads = _set_up(chosen, asked, metadata)
     said = ""
     if chosen.of_model:
         options, said = chosen.of_model(path)
@@ -175,39 +178,16 @@ def open_on(
     if said and passed is None:
         logger.warning("%s", said)
     sides = free_sides(path) if chosen.by_size else None
-    resize = metadata.resize if sees is None else sees(metadata.resize)
-    expected = None if picture is None else resize.geometry(*picture).size
+    resize = metadata.resize if asked.sees is None else asked.sees(metadata.resize)
+    expected = None if asked.picture is None else resize.geometry(*asked.picture).size
     if expected is None and chosen.plans:
         expected = resize.geometry(4, 3).size
-    each, what = max(1, total // workers), f"the model {str(path)!r}"
-    # Where a picture is waited for; where many are under way the cores have others to serve.
-    spins = not throughput and not yields
-
-    def make(fixed: Mapping[str, int]) -> InferenceSession:
-        opened = partial(
-            create,
-            chosen.for_size(path, fixed),
-            threads=each,
-            what=what,
-            fixed=fixed,
-            spins=spins,
-            beside=path.parent,
-        )
-        loaded = partial(content, chosen, path, metadata)
-        if chosen.name == "cpu" and not chosen.plans:
-            return through_kept(opened, path, loaded, fixed)
-        if chosen.compiles:
-            asked = map(str, sorted(chosen.options.items()))
-            told = [runtime().__version__, chosen.compiles, "beside", EDITED, *asked]
-            return through_compiled(
-                opened, path, loaded, told, fixed, lambda made: not elsewhere(made, chosen)
-            )
-        return opened(loaded())
-
+    what = f"the model {str(path)!r}"
+    make = _maker(chosen, path, metadata, threads, what, spins=asked.waited_for)
     canvases = Canvases() if chosen.plans and sides and resize.mode != "native" else None
-    if canvases is not None and picture is not None and expected is not None:
+    if canvases is not None and asked.picture is not None and expected is not None:
         canvases.keep(resize, expected)
-    opens = yielding(make) if yields and chosen.shared else make
+    opens = yielding(make) if asked.yields and chosen.shared else make
     handles = Handles(opens, sides, expected, canvases=canvases)
     handle = handles.first
     if said and passed is not None:
@@ -217,17 +197,57 @@ def open_on(
         shape = next(one.shape for one in handle.get_inputs() if one.name == INPUT)
         size = (None, None) if sides is not None else fixed_size(shape, metadata.resize)
     except ModelError as error:
-        raise ModelError(f"the model {str(path)!r} cannot be used: {error}") from error
+        raise ModelError(f"{what} cannot be used: {error}") from error
     remarks = elsewhere(handle, chosen)
     device_input = _device_input(chosen, metadata, remarks)
     if passed is not None:
         why = [f"not {' or '.join(names)}: {cause}" for cause, names in passed.items()]
         remarks.insert(0, "; ".join([f"auto chose {chosen.label} ({metadata.precision})", *why]))
     told = tuple(remarks)
-    gatherer = _gatherer(chosen, path, each, what, handles, sides) if chosen.batches else None
+    gatherer = _gatherer(chosen, path, threads, what, handles, sides) if chosen.batches else None
     return Session(
         handles, chosen, path, metadata, size, told, workers, device_input, canvases, gatherer
     )
+
+
+def _set_up(chosen: Route, asked: Asked, metadata: Metadata) -> tuple[Route, int, int]:
+    """The provider with its options, how many inferences at once, and each one's threads."""
+    total = asked.threads or available_cores()
+    at_most = min(total, _MOST_WORKERS) if chosen.shared else chosen.in_flight
+    workers = at_most if asked.throughput else 1
+    if chosen.shared:
+        shared = chosen.shared(total, workers, metadata.precision)
+        chosen = replace(chosen, options={**chosen.options, **shared})
+    return chosen, workers, max(1, total // workers)
+
+
+def _maker(
+    chosen: Route, path: Path, metadata: Metadata, threads: int, what: str, *, spins: bool
+) -> Callable[[Mapping[str, int]], InferenceSession]:
+    """What opens a session for inputs of a size, from what was kept of it where there is such."""
+
+    def make(fixed: Mapping[str, int]) -> InferenceSession:
+        opened = partial(
+            create,
+            chosen.for_size(path, fixed),
+            threads=threads,
+            what=what,
+            fixed=fixed,
+            spins=spins,
+            beside=path.parent,
+        )
+        loaded = partial(content, chosen, path, metadata)
+        if chosen.name == "cpu" and not chosen.plans:
+            return through_kept(opened, path, loaded, fixed)
+        if chosen.compiles:
+            options = map(str, sorted(chosen.options.items()))
+            told = [runtime().__version__, chosen.compiles, "beside", EDITED, *options]
+            return through_compiled(
+                opened, path, loaded, told, fixed, lambda made: not elsewhere(made, chosen)
+            )
+        return opened(loaded())
+
+    return make
 
 
 def _device_input(chosen: Route, metadata: Metadata, remarks: list[str]) -> DeviceInput | None:
@@ -282,98 +302,6 @@ def _gatherer(
     # What is too many under way for a small card's memory is too many in one run.
     counts = [count for count in COUNTS if count <= chosen.in_flight]
     return Gatherer(Batches(make, handles, names, sides, counts=counts))
-
-
-def create(
-    chosen: Route,
-    model: str | bytes,
-    threads: int | None,
-    what: str,
-    profile: Path | None = None,
-    fixed: Mapping[str, int] | None = None,
-    *,
-    optimised: bool = False,
-    keep: Path | None = None,
-    compiled: Path | None = None,
-    spins: bool = False,
-    beside: Path | None = None,
-) -> InferenceSession:
-    """Creates an `onnxruntime.InferenceSession` that runs on the route's provider.
-
-    Args:
-        chosen: the provider.
-        model: a path or a serialised model.
-        threads: see `open_session`.
-        what: what the model is called in errors.
-        profile: how the file begins into which the session's `end_profiling` writes what each node
-            took; None for no such file.
-        fixed: sides of inputs by the names that the model gives them, with the only size each will
-            have.
-        optimised: the graph is optimised already.
-        keep: a file for the optimised graph.
-        compiled: a new file, which stands for the model then and names another beside it, into
-            which goes what the provider compiles.
-        spins: see `stream.inference.session_options`.
-        beside: the folder with what a serialised model's file left in files of their own.
-
-    Raises:
-        ModelError: ONNX Runtime cannot read the model.
-        ProviderError: the provider cannot be created or takes nothing of the model.
-    """
-    module = runtime()
-    options = session_options(threads, spins=spins)
-    for side, pixels in (fixed or {}).items():
-        options.add_free_dimension_override_by_name(side, pixels)
-    if beside is not None and isinstance(model, bytes):
-        options.add_session_config_entry(_BESIDE, str(beside.resolve()))
-    if optimised:
-        options.graph_optimization_level = module.GraphOptimizationLevel.ORT_DISABLE_ALL
-    if keep is not None:
-        options.optimized_model_filepath = str(keep)
-    if compiled is not None:
-        options.add_session_config_entry("ep.context_enable", "1")
-        options.add_session_config_entry("ep.context_embed_mode", "0")
-        options.add_session_config_entry("ep.context_file_path", str(compiled))
-    if profile is not None:
-        options.enable_profiling, options.profile_file_prefix = True, str(profile)
-    names: list[str | tuple[str, dict[str, str]]] | None = None
-    if chosen.devices:
-        options.add_provider_for_devices(list(chosen.devices), dict(chosen.options))
-    else:
-        names = [(chosen.execution_provider, dict(chosen.options))]
-        names += [(other, dict(options)) for other, options in chosen.rest.items()]
-        if chosen.name != "cpu":
-            names.append("CPUExecutionProvider")
-    try:
-        handle = module.InferenceSession(
-            model,
-            sess_options=options,
-            providers=names,
-            enable_fallback=False,
-            disabled_optimizers=_NOT_ON_CARDS if chosen.library else None,
-        )
-    except Exception as error:  # ONNX Runtime's exceptions share no base class
-        sentence = plain(str(error))
-        if about_model(error, sentence) or chosen.name == "cpu":
-            raise ModelError(f"{what} cannot be opened: {model_problem(sentence)}") from error
-        _explain(chosen, sentence)
-        raise ProviderError(f"{chosen.label} refuses {what}: {sentence}") from error
-    if chosen.execution_provider not in handle.get_providers():
-        _explain(chosen)
-        raise ProviderError(
-            f"ONNX Runtime could not create {chosen.execution_provider} and would have used "
-            f"{', '.join(handle.get_providers())}"
-        )
-    return handle
-
-
-def _explain(chosen: Route, sentence: str = "") -> None:
-    """Raises the cause of a provider's failure, if its library or its card is the cause."""
-    cause, advice = loading_problem(chosen)
-    if not cause:
-        cause, advice = chosen.explain(sentence)
-    if cause:
-        raise UnavailableError(cause, advice)
 
 
 def _nodes(values: Sequence[TensorInfo]) -> dict[str, tuple[str, list[int | str | None]]]:

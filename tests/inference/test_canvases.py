@@ -19,7 +19,7 @@ from stream.inference import providers
 from stream.inference.canvases import MOST, OWN, Canvases
 from stream.inference.catalogue import find
 from stream.inference.contract import Resize
-from stream.inference.session import open_on
+from stream.inference.session import Asked, open_on
 from stream.inference.sizes import Handles
 from tests import tiny_models
 
@@ -34,7 +34,7 @@ def shaped_frame(width: int, height: int) -> av.VideoFrame:
 
 def test_pictures_of_a_few_shapes_are_answered_as_on_the_cpu(tmp_path: Path) -> None:
     path = tiny_models.bright(tmp_path / "b.onnx", 100, tiny_models.metadata(SHAPES))
-    opened = open_on(find(path), stand_in(), throughput=True)
+    opened = open_on(find(path), stand_in(), Asked(throughput=True))
     there, here = Segmenter("tiny", opened), Segmenter.load(path, "cpu")
     shapes = [(640, 480), (480, 640), (640, 360), (360, 640), (600, 400), (400, 400)]
     with ThreadPoolExecutor(4) as pool:

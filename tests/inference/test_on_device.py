@@ -14,7 +14,7 @@ import pytest
 from stream import Segmenter
 from stream.bench.gpu import stand_in
 from stream.errors import ModelError, ProviderError
-from stream.inference import engines, on_device, providers, segmenter, session
+from stream.inference import engines, on_device, onnx_session, providers, segmenter, session
 from stream.inference.assignment import assignment
 from stream.inference.card import Card
 from stream.inference.catalogue import Entry, find
@@ -22,7 +22,7 @@ from stream.inference.contract import Resize
 from stream.inference.converter import parameters
 from stream.inference.providers import route
 from stream.inference.route import Route
-from stream.inference.session import open_on
+from stream.inference.session import Asked, open_on
 from tests import tiny_models
 from tests.inference.test_canvases import SHAPES
 from tests.inference.test_converter import coffee
@@ -32,7 +32,7 @@ Opener = Callable[[Path], Segmenter]
 
 @pytest.fixture
 def open_there(chosen: Route) -> Opener:
-    return lambda path: Segmenter("tiny", open_on(find(path), chosen, throughput=True))
+    return lambda path: Segmenter("tiny", open_on(find(path), chosen, Asked(throughput=True)))
 
 
 def bright_frame(x: int, y: int, pixels: str = "yuv420p") -> av.VideoFrame:
@@ -84,7 +84,7 @@ def test_equal_constants_stay_apart_on_a_card(
     card = replace(route("cpu"), library="cuda")
 
     def twice(route: Route) -> list[str]:
-        session.create(route, str(path), 1, "the model", keep=kept)
+        onnx_session.create(route, str(path), 1, "the model", keep=kept)
         nodes = onnx.load(kept).graph.node
         return [one.op_type for one in nodes if len(set(one.input)) < len(one.input)]
 
@@ -245,7 +245,9 @@ def test_all_views_of_a_few_films_have_their_parameters_ready(
 
 
 def test_live_runs_have_one_under_way(tmp_path: Path, chosen: Route) -> None:
-    opened = open_on(find(tiny_models.nothing(tmp_path / "n.onnx")), chosen, throughput=False)
+    opened = open_on(
+        find(tiny_models.nothing(tmp_path / "n.onnx")), chosen, Asked(throughput=False)
+    )
     assert opened.workers == 1
 
 
@@ -327,9 +329,9 @@ def test_what_tensorrt_leaves_goes_to_cuda_before_the_cpu(
             handed.extend(providers)
             raise RuntimeError("no card")
 
-    monkeypatch.setattr(session, "runtime", Watched)
-    monkeypatch.setattr(session, "loading_problem", lambda chosen: ("", ""))
+    monkeypatch.setattr(onnx_session, "runtime", Watched)
+    monkeypatch.setattr(onnx_session, "loading_problem", lambda chosen: ("", ""))
     with pytest.raises(ProviderError, match="TensorRT refuses the model: no card"):
-        session.create(there, b"", 1, "the model")
+        onnx_session.create(there, b"", 1, "the model")
     names = [one if isinstance(one, str) else one[0] for one in handed]
     assert names == ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]

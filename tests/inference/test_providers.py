@@ -10,7 +10,7 @@ import pytest
 
 from stream import Segmenter, cpu
 from stream.errors import ModelError, ProviderError, UsageError
-from stream.inference import providers, session
+from stream.inference import onnx_session, providers, session
 from stream.inference.assignment import elsewhere
 from stream.inference.catalogue import find
 from stream.inference.providers import AUTO_ORDER, UnavailableError, route
@@ -279,7 +279,7 @@ def test_nodes_that_run_elsewhere_are_named() -> None:
 
 
 def test_onnx_runtime_says_where_nodes_run(model: Path) -> None:
-    handle = session.create(route("cpu"), str(model), 1, "the model")
+    handle = onnx_session.create(route("cpu"), str(model), 1, "the model")
     if not hasattr(handle, "get_provider_graph_assignment_info"):
         pytest.skip("ONNX Runtime before 1.24 does not")
     parts = handle.get_provider_graph_assignment_info()

@@ -7,7 +7,7 @@ import pytest
 from stream import Segmenter
 from stream.bench.gpu import stand_in
 from stream.inference.catalogue import find
-from stream.inference.session import open_on
+from stream.inference.session import Asked, open_on
 from stream.options import LiveOptions
 from stream.run.beside_display import BesideDisplay
 from stream.run.finding import expect_companions, find_by
@@ -31,7 +31,7 @@ def test_a_cards_first_inference_is_done_before_a_live_sources_first_frame(
 
     monkeypatch.setattr(Segmenter, "infer", watched)
     source = Grey(3, live=live)
-    segmenter = Segmenter("tiny", open_on(find(path), stand_in(), throughput=not live))
+    segmenter = Segmenter("tiny", open_on(find(path), stand_in(), Asked(throughput=not live)))
     _, schedule = find_by(RunPlan(SourcePlan("grey")), source.info, segmenter, None)
     schedule.close()
     assert source.given == 0
