@@ -28,6 +28,7 @@ from stream.motion.flow import Grey
 from stream.run import setup
 from stream.run.about import Told
 from stream.run.figures import Figures, Job
+from stream.run.finder import Finder
 from stream.run.finding import make_finder
 from stream.run.inference_pool import Answer, InferencePool
 from stream.run.kept import KeptReader, KeptWriter, mark_of
@@ -35,7 +36,7 @@ from stream.run.opening import make_painter, open_sink, suited, without_others
 from stream.run.output import Output
 from stream.run.plan import OutputPlan, RunPlan
 from stream.run.recall import Painting, Recall, Recalling, Remembered
-from stream.run.schedule import Finder, Schedule
+from stream.run.schedule import Schedule
 from stream.sinks._containers import choose_container
 from stream.sinks._spliced import PartSink, SplicedSink, read_part
 from stream.sinks.video import VideoSink

@@ -14,11 +14,12 @@ from stream.motion.flow import Grey, small_grey
 from stream.motion.propagator import Propagator
 from stream.run.companions import Companions
 from stream.run.figures import Counts, Job, Work
+from stream.run.finder import Finder
 from stream.run.half_cuts import HalfCuts
 from stream.run.held import Held
 from stream.run.intervals import Intervals
 from stream.run.losses import Losses
-from stream.run.schedule import Finder, Schedule
+from stream.run.schedule import Schedule
 from stream.run.turns import Turns
 from stream.run.unsure import BETWEEN, anybody, looked_at
 from stream.timing import timed

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
-from stream.run.schedule import Detector
+from stream.run.finder import Detector
 
 
 @dataclass(slots=True)

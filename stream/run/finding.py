@@ -12,9 +12,10 @@ from stream.frame import VideoInfo
 from stream.inference.catalogue import find, is_bundled
 from stream.options import ModelOptions, TrackingOptions
 from stream.run.about import Told
+from stream.run.finder import Finder
 from stream.run.guard import records_of
 from stream.run.plan import RunPlan
-from stream.run.schedule import EachFrame, Finder, Schedule
+from stream.run.schedule import EachFrame, Schedule
 from stream.run.turns import Turns
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +13,8 @@ from numpy.typing import NDArray
 from stream.inference.postprocess import Raw
 from stream.inference.preprocess import Prepared
 from stream.run.figures import Job
+from stream.run.finder import Detector
 from stream.timing import timed
-
-if TYPE_CHECKING:
-    from stream.run.schedule import Detector
 
 Answer = tuple[Prepared, Raw]
 

@@ -14,8 +14,9 @@ from stream.instances import Instances
 from stream.motion.flow import Grey, small_grey
 from stream.motion.propagator import Propagator, is_cut, is_partly_cut
 from stream.run.figures import Job, Work
+from stream.run.finder import Finder
 from stream.run.inference_pool import Answer, InferencePool
-from stream.run.schedule import Ahead, Finder, Schedule
+from stream.run.schedule import Ahead, Schedule
 from stream.run.unsure import BETWEEN, anybody, doubting, looked_at
 from stream.timing import timed
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from stream.frame import Frame
 from stream.run.figures import Job, Work
+from stream.run.finder import Finder
 from stream.run.kept import Kept, KeptLostError, mark_of
-from stream.run.schedule import EachFrame, Finder, Schedule
+from stream.run.schedule import EachFrame, Schedule
 from stream.timing import timed
 
 _AHEAD = 3

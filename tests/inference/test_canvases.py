@@ -111,7 +111,7 @@ def test_a_folder_of_many_shapes_says_at_the_end_what_became_of_them(
 def test_a_film_has_no_wider_margins_than_on_the_cpu(tmp_path: Path) -> None:
     path = tiny_models.bright(tmp_path / "b.onnx", 100, tiny_models.metadata(SHAPES))
     film, known = (640, 480), (64, 48)
-    there = Segmenter("tiny", open_on(find(path), stand_in(), picture=film))
+    there = Segmenter("tiny", open_on(find(path), stand_in(), Asked(picture=film)))
     late = Segmenter("tiny", open_on(find(path), stand_in()))
     for width in range(400, 800, 20):  # photos first
         for one in (there, late):

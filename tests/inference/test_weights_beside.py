@@ -21,7 +21,7 @@ from stream.inference import content
 from stream.inference.catalogue import FOLDER, find, listing
 from stream.inference.kept_model import identity
 from stream.inference.onnx_file import files_of, read_graph, weights_beside
-from stream.inference.session import open_on
+from stream.inference.session import Asked, open_on
 from stream.options import ModelOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 
@@ -47,7 +47,7 @@ def on_cpu(path: Path) -> Segmenter:
 
 
 def in_a_cards_place(path: Path) -> Segmenter:
-    return Segmenter(str(path), open_on(find(path), stand_in(), 1))
+    return Segmenter(str(path), open_on(find(path), stand_in(), Asked(threads=1)))
 
 
 @pytest.mark.parametrize(

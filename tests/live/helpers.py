@@ -19,11 +19,11 @@ from stream.instances import Instances
 from stream.options import OutputOptions, PictureOptions
 from stream.queues import WhenFull
 from stream.run.beside_display import BesideDisplay
+from stream.run.finder import Finder
 from stream.run.opening import make_painter
 from stream.run.output import Output
 from stream.run.plan import OutputPlan
 from stream.run.run import Run
-from stream.run.schedule import Finder
 from stream.run.setup import open_output, put_together
 from stream.sinks.display import Display
 from stream.sources.base import Source

@@ -14,9 +14,10 @@ from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.inference.contract import Geometry
 from stream.inference.preprocess import Prepared
 from stream.instances import Instances
+from stream.run.finder import Finder
 from stream.run.output import Output
 from stream.run.run import Run
-from stream.run.schedule import EachFrame, Finder
+from stream.run.schedule import EachFrame
 from stream.sinks.base import Sink
 from stream.sinks.display import Display
 from stream.sources.base import Source

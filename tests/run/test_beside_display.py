@@ -15,7 +15,7 @@ from stream.compositing import Painter, Style
 from stream.pixels import plane_view
 from stream.run.beside_display import BesideDisplay
 from stream.run.figures import Counts, Figures
-from stream.run.schedule import Finder
+from stream.run.finder import Finder
 from stream.run.turns import Turns
 from stream.timing import CAPTURE_TO_DISPLAY, Clock
 from stream.tracking.base import Tracker

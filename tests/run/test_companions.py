@@ -24,7 +24,7 @@ from stream.inference.route import Route
 from stream.inference.session import open_on
 from stream.run.beside_display import BesideDisplay
 from stream.run.figures import Counts, Figures, Job
-from stream.run.schedule import Finder
+from stream.run.finder import Finder
 from stream.run.turns import Turns
 from stream.timing import CAPTURE_TO_DISPLAY, Clock
 from tests import tiny_models

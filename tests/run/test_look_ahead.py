@@ -13,8 +13,8 @@ from stream.frame import Frame, Passthrough
 from stream.inference.preprocess import Prepared
 from stream.instances import Instances
 from stream.run.figures import Figures
+from stream.run.finder import Finder
 from stream.run.look_ahead import LARGEST, LookAhead
-from stream.run.schedule import Finder
 from stream.timing import END_TO_END, Clock
 from tests.run.parts import Looker, prepared_number
 from tests.scenes import BACKGROUND, HEIGHT, WIDTH, frame_of, instances_of, overlap, scene, texture

@@ -17,10 +17,11 @@ from stream.options import CutOptions, InputOptions
 from stream.pixels import plane_view
 from stream.run.beside_display import BesideDisplay
 from stream.run.figures import Figures
+from stream.run.finder import Finder
 from stream.run.look_ahead import LookAhead
 from stream.run.output import Output
 from stream.run.run import Run
-from stream.run.schedule import EachFrame, Finder
+from stream.run.schedule import EachFrame
 from stream.timing import CAPTURE_TO_DISPLAY, Clock
 from stream.tracking.trackers.motion import Motion
 from tests.run.parts import PATIENCE, Kept

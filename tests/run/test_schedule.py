@@ -11,8 +11,9 @@ from stream.errors import ModelError
 from stream.frame import Frame, Passthrough
 from stream.instances import Instances
 from stream.run.figures import Figures
+from stream.run.finder import Finder
 from stream.run.look_ahead import LookAhead
-from stream.run.schedule import Ahead, EachFrame, Finder
+from stream.run.schedule import Ahead, EachFrame
 from stream.timing import END_TO_END, Clock
 from stream.tracking.base import Tracker
 from stream.tracking.trackers.motion import Motion

@@ -5,10 +5,11 @@ import numpy as np
 import stream
 from stream.compositing import Painter
 from stream.instances import Instances
+from stream.run.finder import Finder
 from stream.run.look_ahead import LookAhead
 from stream.run.output import Output
 from stream.run.run import Run
-from stream.run.schedule import EachFrame, Finder
+from stream.run.schedule import EachFrame
 from stream.run.unsure import FLOOR, unsure_of
 from stream.tracking.trackers.motion import Motion
 from tests import tiny_models
