@@ -13,7 +13,7 @@ import pytest
 
 from stream import Segmenter, doctor
 from stream.errors import ProviderError
-from stream.inference import coreml, providers, session
+from stream.inference import coreml, onnx_session, providers, session
 from stream.inference.catalogue import Entry
 from stream.inference.contract import Resize
 from stream.inference.nvidia import NONE
@@ -76,7 +76,7 @@ def mac(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Mac:
     made = Mac("Sub", "Cast", "Greater")
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setenv("HOME", str(tmp_path))
-    for module in (providers, session):
+    for module in (onnx_session, providers, session):
         monkeypatch.setattr(module, "runtime", made)
     return made
 
