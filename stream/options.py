@@ -144,7 +144,7 @@ class PictureOptions:
     )
     timing: bool | None = option(
         None,
-        "Draw the timing panel (milliseconds per stage) on the picture, top left.",
+        "Draw the timing panel (milliseconds per stage) in a corner of the picture.",
         said="on for overlay, off for every other look",
     )
     mirror: bool | None = option(

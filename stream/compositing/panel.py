@@ -1,4 +1,4 @@
-"""The timing panel: where each millisecond of a frame went, top left in the picture."""
+"""The timing panel: where each millisecond of a frame went, in a corner of the picture."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ class TimingPanel:
         size: tuple[int, int],
         encoding: Encoding,
         steps: tuple[tuple[int, int], ...],
-    ) -> tuple[Sprite, Window] | None:
-        """Sets the panel, which covers at most a twelfth of the picture, top left in it.
+    ) -> tuple[Sprite, tuple[Window, ...]] | None:
+        """Sets the panel, which covers at most a twelfth of the picture.
 
         Args:
             figures: one text each; after a tab follows a value, which is set flush right. What does
@@ -84,16 +84,15 @@ class TimingPanel:
             steps: rows and columns of luma per sample of each plane.
 
         Returns:
-            What is to be put into the picture, and where; None where there is nothing to say, or no
-            room for a letter.
+            What is to be put into the picture, and where it may lie: top left, top right, bottom
+            left, bottom right; None where there is nothing to say, or no room for a letter.
         """
         if not figures and not notes:
             return None
         sprite = self._sprite(tuple(figures), tuple(notes), size, encoding, steps)
         if sprite is None:
             return None
-        top, left = _corner(size, steps[-1])
-        return sprite, (top, top + sprite.size[0], left, left + sprite.size[1])
+        return sprite, _corners(size, sprite.size, steps[-1])
 
     def _make(
         self,
@@ -137,6 +136,22 @@ def _corner(size: tuple[int, int], grid: tuple[int, int]) -> tuple[int, int]:
     """Where the panel begins: row and column."""
     letters = text_size(*size)
     return to_grid(letters // 2, letters // 2, grid)
+
+
+def _corners(
+    size: tuple[int, int], panel: tuple[int, int], grid: tuple[int, int]
+) -> tuple[Window, ...]:
+    """Where a panel of a size begins and ends in each corner, as far from the edges in all."""
+    top, left = _corner(size, grid)
+    bottom, right = (
+        max(first, (whole - first - long) // step * step)
+        for first, whole, long, step in zip((top, left), size, panel, grid, strict=True)
+    )
+    return tuple(
+        (row, row + panel[0], column, column + panel[1])
+        for row in (top, bottom)
+        for column in (left, right)
+    )
 
 
 def _choices(

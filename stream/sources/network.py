@@ -268,7 +268,7 @@ class NetworkSource(LiveSource):
         """What happened on the way, a sentence each."""
         found = [*self._hardware.remarks, *self._sound.remarks]
         if self.reconnects:
-            found.append(f"{self._name} went away and came back {self.reconnects} times")
+            found.append(f"{self._name} went away and came back {counted(self.reconnects, 'time')}")
         left_out = self._left_out_before + (self._reader.left_out if self._reader else 0)
         found += told_of_losses(self._name, self.corrupt, left_out)
         return found

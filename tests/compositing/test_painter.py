@@ -191,10 +191,10 @@ def test_binary_holds_black_and_white_only_whatever_is_known():
 
 
 def test_labels_keep_clear_of_the_panel_from_the_first_frame_on():
-    # One whose head is under the panel, so that the label would be, too.
+    # One whose head is under the panel, so that the label would be, too; no corner is empty.
     def painted(**how):
         picture = astronaut(640, 480)
-        people_ = people(picture, (20, 40, 140, 470))
+        people_ = people(picture, (20, 40, 140, 470), (500, 40, 620, 470))
         Painter("labels", **how).paint(frame(picture, people_), LINES)
         return samples(picture)[0].astype(int)
 

@@ -140,7 +140,7 @@ def test_another_painter_goes_on_as_if_it_had_painted_what_came_before(look, beg
 def test_a_painter_says_whether_it_settles_and_whether_that_is_all():
     assert Painter("overlay").settles
     assert not Painter("overlay").remembers
-    assert not Painter("overlay", Style(label="none")).settles
+    assert not Painter("overlay", Style(label="none"), timing=False).settles
     assert not Painter("fill+contour").settles
     # Where edges are refined, labels stand on what pictures say, which are not there.
     assert Painter("overlay", Style(refine=True)).remembers

@@ -1,15 +1,17 @@
-"""The timing panel, top left in the picture."""
+"""The timing panel, in a corner of the picture."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from stream.compositing.canvas import Canvas
+from stream.compositing.corner import Corner
 from stream.compositing.layer import Layer
 from stream.compositing.panel import TimingPanel
 from stream.compositing.sprites import Sprite
 from stream.compositing.style import Style
 from stream.roi import Window
+from stream.types import JSON
 
 
 class Timing(Layer):
@@ -27,20 +29,33 @@ class Timing(Layer):
         super().__init__(style)
         self._figures = figures
         self._panel = TimingPanel()
+        self._corner = Corner()
+        self.settles = figures
+
+    def state(self) -> JSON:
+        """Where the panel lies."""
+        return self._corner.state()
+
+    def go_on(self, state: JSON) -> None:
+        """Lets the panel lie where it lay."""
+        self._corner.go_on(state)
 
     def plan(self, canvas: Canvas) -> None:
-        """Keeps labels clear of the panel."""
+        """Finds a corner where nobody is, and keeps labels clear of the panel."""
         placed = self._placed(canvas)
+        if self._figures or placed is not None:
+            self._corner.look(canvas.instances.boxes, canvas.size, canvas.seconds)
         if placed is not None:
-            canvas.occupied.append(placed[1])
+            canvas.occupied.append(placed[1][self._corner.place])
 
     def paint(self, canvas: Canvas) -> None:
         """Paints the panel, over at most a twelfth of the picture."""
         placed = self._placed(canvas)
         if placed is not None:
-            sprite, (top, _, left, _) = placed
+            sprite, windows = placed
+            top, _, left, _ = windows[self._corner.place]
             sprite.put(canvas.planes, top, left)
 
-    def _placed(self, canvas: Canvas) -> tuple[Sprite, Window] | None:
+    def _placed(self, canvas: Canvas) -> tuple[Sprite, tuple[Window, ...]] | None:
         figures = canvas.figures if self._figures else ()
         return self._panel.place(figures, canvas.notes, canvas.size, canvas.encoding, canvas.steps)
