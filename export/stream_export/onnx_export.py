@@ -58,8 +58,10 @@ def export_module(
         checked by ONNX and against the contract.
 
     Raises:
-        ModelError: the module cannot be exported, or breaks the contract.
+        ModelError: the module cannot be exported, has weights that are no numbers, or breaks the
+            contract.
     """
+    _refuse_no_numbers(module)
     image = torch.zeros((1, height, width, 3), dtype=torch.uint8, device="cpu")
     dims: dict[int, object] = {}
     if dynamic:
@@ -95,6 +97,23 @@ def export_module(
     onnx.checker.check_model(model, full_check=True)
     check_contract(model)
     return model
+
+
+def _refuse_no_numbers(module: nn.Module) -> None:
+    """What a training that ran away, or a precision too small, leaves would find nothing, or all.
+
+    Raises:
+        ModelError: a weight has values that are NaN, or infinite where it is one that is learnt.
+    """
+    wrong = [name for name, one in module.named_parameters() if not one.isfinite().all()]
+    wrong += [name for name, one in module.named_buffers() if one.isnan().any()]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise ModelError(
+            f"there are weights with values that are no numbers (NaN or infinite): "
+            f"{', '.join(wrong[:3])}{more}; the training ran away, or they were saved in too small "
+            "a precision: take an earlier checkpoint"
+        )
 
 
 @contextlib.contextmanager

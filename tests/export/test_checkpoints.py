@@ -273,3 +273,21 @@ def test_the_right_command_is_named(tmp_path: Path) -> None:
         f"{path}: it is a checkpoint of YOLACT; convert it with: "
         f"stream export yolact '{path}' -o 'yolact base.onnx'"
     )
+
+
+def test_weights_that_are_not_what_was_saved_are_refused(tmp_path: Path) -> None:
+    """A torch file has sums of what lies in it, which torch does not look at."""
+    path, held = tmp_path / "a.pth", {"first": torch.full((64,), 3.0), "second": torch.ones(2)}
+    torch.save(held, path)
+    content = bytearray(path.read_bytes())
+    at = content.index(torch.full((64,), 3.0).numpy().tobytes())
+    content[at + 9] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"is not what was saved\); download it again"):
+        read_torch(path)
+    torch.serialization.set_crc32_options(False)  # it may be asked to write none
+    try:
+        torch.save(held, path)
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert read_torch(path)["second"].tolist() == [1, 1]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from stream.errors import ModelError
 from tests import tiny_models
 from tests.export.lazily import lazily
 
@@ -32,6 +34,19 @@ def small() -> torch.nn.Module:
 
     torch.manual_seed(0)
     return Small()
+
+
+def test_weights_that_are_no_numbers_are_refused() -> None:
+    for place, value in (
+        ("look.weight", "nan"),
+        ("look.bias", "inf"),
+        ("norm.running_mean", "nan"),
+    ):
+        module = small()
+        part = module.get_submodule(place.partition(".")[0])
+        getattr(part, place.partition(".")[2]).data.flatten()[-1] = float(value)
+        with pytest.raises(ModelError, match=rf"no numbers .*: {place}; the training ran away"):
+            export_module(module, tiny_models.metadata(), height=48, width=64, dynamic=True)
 
 
 def test_a_module_becomes_a_model_that_answers_as_it_does() -> None:

@@ -16,6 +16,7 @@ from stream_export.checkpoints.pickles import Content, Unpickler, guarded
 
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How a file of torch's older serialisation begins."""
+_PIECE = 1 << 22
 
 
 def is_torch(path: Path) -> bool:
@@ -38,6 +39,7 @@ def read_torch(path: Path) -> Content:
 
     def load(file: BinaryIO) -> Content:
         _refuse_programs(path, file)
+        _refuse_other_sums(path, file)
         return _loaded(file)
 
     return guarded(path, "the torch file", load)
@@ -138,3 +140,28 @@ def _refuse_programs(path: Path, file: BinaryIO) -> None:
             f"{path}: it is a program of torch.export; take its weights out where it was made, "
             "with torch.save(torch.export.load(FILE).state_dict, 'weights.pth'), and convert those"
         )
+
+
+def _refuse_other_sums(path: Path, file: BinaryIO) -> None:
+    """Weights that are no longer those that were saved, which torch reads without a look at it.
+
+    Raises:
+        ModelError: the sum of what lies in the archive is another than the one written beside it.
+    """
+    if file.read(4) != b"PK\x03\x04":
+        file.seek(0)
+        return
+    with zipfile.ZipFile(file) as archive:
+        for entry in archive.infolist():
+            if not entry.CRC:
+                continue  # torch.serialization.set_crc32_options(False) writes none
+            try:
+                with archive.open(entry) as stored:
+                    while stored.read(_PIECE):
+                        pass
+            except zipfile.BadZipFile as error:
+                raise ModelError(
+                    f"{path}: the torch file is damaged ({entry.filename} is not what was saved); "
+                    "download it again"
+                ) from error
+    file.seek(0)
