@@ -103,7 +103,10 @@ def _edited(content: memoryview, *, widens: bool) -> bytes | None:
     for number, value, raw in fields(content):
         held = value if isinstance(value, memoryview) else empty
         told = read_node(held) if number == NODE else None
-        parts.append((told, tensor_head(held)[0] if number == WEIGHT else "", held, raw))
+        name = tensor_head(held)[0] if number == WEIGHT else ""
+        if told is not None and told.kind == "Constant" and told.value is not None:
+            name, held = told.outputs[0], told.value
+        parts.append((told, name, held, raw))
     graph = _read([told for told, *_ in parts if told], {name: at for _, name, at, _ in parts})
     found = [change for one in graph.nodes for change in _changes(graph, one, widens=widens)]
     changes = {id(change.node): change for change in found}
@@ -201,7 +204,7 @@ def _bounded(graph: _Graph, wide: Node) -> list[_Change]:
     weights, scales, *zeros = values
     rows = _rows(weights, layers, wide.outputs[0])
     biases = _biases(graph, layers)
-    if rows is None or biases is None or any(zero.any() for zero in zeros):
+    if rows is None or biases is None:
         return []
     # One scale for all, or one for each output channel, along their axis.
     each = scales.size > 1
@@ -212,13 +215,16 @@ def _bounded(graph: _Graph, wide: Node) -> list[_Change]:
         if (told := graph.values(node.inputs)) is not None:
             sums.append((node, told[0], told[1]))
     alike = all(one.dtype == np.int32 and units.size == scales.size for _, one, units in sums)
-    found = _fitting(rows, each, _across(weights, layers[0]))
+    found = _fitting(rows, each, _across(weights, layers[0]), *zeros)
     if found is None or len(sums) < len(biases) or not alike:
         return []
     fitting, factors = found
     share = factors if each else factors[0]
+    made = {0: _like(fitting, weights, layers[0]), 1: _shrunk(scales, share)}
+    if zeros and zeros[0].any():
+        made[2] = np.zeros_like(zeros[0])
     return [
-        _Change(wide, {0: _like(fitting, weights, layers[0]), 1: _shrunk(scales, share)}),
+        _Change(wide, made),
         *(
             _Change(node, {0: _scaled(one, share), 1: _shrunk(units, share)})
             for node, one, units in sums
@@ -237,9 +243,9 @@ def _bounded_whole(graph: _Graph, node: Node) -> list[_Change]:
     layer = replace(node, kind=kind, inputs=["", node.inputs[places[0]]])
     rows = _rows(weights, [layer], node.inputs[places[0]])
     each = scales.size > 1
-    if rows is None or zeros.any() or (each and scales.shape != rows.shape[:1]):
+    if rows is None or (each and scales.shape != rows.shape[:1]):
         return []
-    found = _fitting(rows, each, _across(weights, layer))
+    found = _fitting(rows, each, _across(weights, layer), zeros)
     biases = graph.values(node.inputs[at] for at in bias)
     if found is None or biases is None or any(one.dtype != np.int32 for one in biases):
         return []
@@ -247,6 +253,8 @@ def _bounded_whole(graph: _Graph, node: Node) -> list[_Change]:
     share = factors if each else factors[0]
     made = {places[0]: _like(fitting, weights, layer), places[1]: _shrunk(scales, share)}
     made |= {at: _scaled(one, share) for at, one in zip(bias, biases, strict=True)}
+    if zeros.any():
+        made[places[2]] = np.zeros_like(zeros)
     return [_Change(node, made)]
 
 
@@ -327,23 +335,29 @@ def _across(weights: Array, layer: Node) -> int:
 
 
 def _fitting(
-    rows: NDArray[np.float32], each: bool, across: int
+    rows: NDArray[np.float32], each: bool, across: int, zeros: Array | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-    """Rows whose pairs fit, and by what each was multiplied; None where they do as they are.
+    """Rows whose pairs fit, without zero points, and by what each was multiplied.
+
+    None where they fit as they are.
 
     Args:
         rows: whole numbers from -128 to 127.
         each: whether each row may have a factor of its own.
         across: see `_across`.
+        zeros: which number stands for 0, in all rows or in each; None for 0 itself.
     """
     most = _pairs(rows, across)
-    if most.max(initial=0) <= _MOST:
+    if most.max(initial=0) <= _MOST or (zeros is not None and zeros.size not in (1, len(rows))):
         return None
+    if zeros is not None and zeros.any():
+        rows = rows - zeros.reshape(-1, 1).astype(np.float32)
+        most = _pairs(rows, across)
     factors: NDArray[np.float32] = np.minimum(1, _MOST / np.maximum(most, 1))
     while True:
         if not each:
             factors[:] = factors.min()
-        made = np.rint(rows * factors[:, None])
+        made = np.clip(np.rint(rows * factors[:, None]), -128, 127)
         most = _pairs(made, across)
         over = most > _MOST
         if not over.any():

@@ -207,6 +207,43 @@ def test_layers_that_take_bytes_with_a_sign_stay_where_those_are_widened(kind: s
     assert np.abs(found - exact(parts, picture)).max() <= ANSWER
 
 
+@pytest.mark.parametrize("parts", [True, False])
+@pytest.mark.parametrize("kind", ["pointwise", "square", "odd", "Gemm", "transposed", "MatMul"])
+def test_weights_around_another_zero_point_are_bounded_around_0(kind: str, parts: bool) -> None:
+    layer, picture = made(kind)
+    held = onnx.load_from_string(layer)
+    (zeros,) = (one for one in held.graph.initializer if one.name == "zeros")
+    moved = np.random.default_rng(2).integers(-60, 61, zeros.dims).astype(np.int8)
+    zeros.CopyFrom(numpy_helper.from_array(moved, "zeros"))
+    layer = held.SerializeToString()
+    before = layer if parts else whole(layer)
+    after, right = with_bounded_weights(before), exact(with_bounded_weights(layer), picture)
+    onnx.checker.check_model(onnx.load_from_string(after))
+    assert len(np.unique(right)) > 10
+    assert np.abs(answers(after, picture) - right).max() <= ANSWER
+    wanted = exact(layer, picture)
+    assert np.abs(right - wanted).mean() < 0.02 * np.abs(wanted).mean() + ANSWER
+    assert with_bounded_weights(after) is after
+
+
+@pytest.mark.parametrize("parts", [True, False])
+def test_weights_that_constant_nodes_hold_are_bounded_like_any(parts: bool) -> None:
+    layer, picture = made("square")
+    before = layer if parts else whole(layer)
+    held = onnx.load_from_string(before)
+    for one in held.graph.initializer:
+        held.graph.node.insert(0, helper.make_node("Constant", [], [one.name], value=one))
+    del held.graph.initializer[:]
+    after = with_bounded_weights(held.SerializeToString())
+    onnx.checker.check_model(onnx.load_from_string(after))
+    np.testing.assert_array_equal(
+        answers(after, picture), answers(with_bounded_weights(before), picture)
+    )
+    constants = {one.output[0] for one in onnx.load_from_string(after).graph.node if not one.input}
+    assert "zeros" in constants and not {"weights", "scales"} & constants
+    assert with_bounded_weights(after) is after
+
+
 @pytest.mark.parametrize("kind", ["pointwise", "square", "MatMul"])
 def test_bytes_with_a_sign_around_layers_of_floats_are_summed_without(kind: str) -> None:
     """ONNX Runtime takes the sign off them, so that their weights are bounded like any."""
@@ -318,7 +355,6 @@ def test_what_fits_or_is_written_otherwise_stays() -> None:
     for untouched in (
         model("pointwise", fits, scales),
         model("pointwise", over.astype(np.uint8), scales).replace(b"zeros", b"none\0"),
-        model("pointwise", over, scales, zero=1),
     ):
         assert with_bounded_weights(untouched) is untouched
     with pytest.raises(ValueError, match=r"no ONNX file|ends within"):
