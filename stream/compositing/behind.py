@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from stream.compositing.canvas import Canvas
 from stream.compositing.layer import Layer
 from stream.compositing.mattes import Edge, Matte, apart, on_grid, usual_feather
-from stream.compositing.planes import Samples, part
+from stream.compositing.planes import Samples, window_of
 from stream.compositing.squares import Scratch
-from stream.kernels import compiled
+from stream.kernels import Kernels, compiled
+from stream.roi import Window
 from stream.types import Array
 
 
@@ -28,6 +29,9 @@ class Small(NamedTuple):
 
     samples: Samples
 
+
+_LARGER = (2, 4, 8)
+"""How many times as large the compiled loops make what is small."""
 
 Background = Samples | Small | int
 """What is behind in one plane: samples of the plane's size, fewer of them, or one code value."""
@@ -75,13 +79,13 @@ class Behind(Layer):
         ):
             if background is not None:
                 shares = [matte.reduced(one, step, held=self.held) for one in windows]
-                places = [part(samples, step, one) for one in windows]
+                places = [window_of(one, step) for one in windows]
                 _compose(samples, places, shares, background, canvas.memory.scratch)
 
 
 def _compose(
     samples: Samples,
-    places: Sequence[Samples],
+    windows: Sequence[Window],
     shares: Sequence[NDArray[np.uint8]],
     background: Background,
     scratch: Scratch,
@@ -90,16 +94,21 @@ def _compose(
 
     Args:
         samples: the plane.
-        places: parts of it that do not touch each other, and hold all objects.
+        windows: parts of it that do not touch each other, and hold all objects.
         shares: how far each sample of these is an object's.
         background: what is behind.
         scratch: gives memory.
     """
-    if samples.dtype != np.uint8 or samples.strides[0] < 0 or compiled() is not None:
+    kernels = compiled()
+    if kernels is not None and samples.dtype == np.uint8:
+        _at_once(kernels, samples, windows, shares, background)
+        return
+    places = [samples[top:bottom, left:right] for top, bottom, left, right in windows]
+    if samples.dtype != np.uint8 or samples.strides[0] < 0:
         ours = [there.copy() for there in places]
         fill(samples, background)
         for there, mine, share in zip(places, ours, shares, strict=True):
-            put_before(there, mine, share)
+            there[...] = composed(mine, there.copy(), share)
         return
     # Where the share is 255 a sample is exactly itself, and nothing is added to it.
     memory = scratch("own", (1, sum(share.size for share in shares))).ravel()
@@ -131,19 +140,29 @@ def fill(samples: Samples, background: Background) -> None:
         samples[...] = background
 
 
-def put_before(theirs: Samples, ours: Samples, alpha: NDArray[np.uint8]) -> None:
-    """Puts samples before others, in the place of those.
-
-    Args:
-        theirs: uint8 or uint16 [H, W]; written to.
-        ours: of their kind and shape.
-        alpha: uint8 of their shape, 255 where all is ours, 0 where all is theirs.
-    """
-    kernels = compiled()
-    if kernels is not None and theirs.dtype == np.uint8:
-        kernels.mix(np.asarray(ours, np.uint8), np.asarray(theirs, np.uint8), alpha)
+def _at_once(
+    kernels: Kernels,
+    samples: Samples,
+    windows: Sequence[Window],
+    shares: Sequence[NDArray[np.uint8]],
+    background: Background,
+) -> None:
+    """`_compose` by the compiled loops."""
+    larger = 1
+    behind: Array
+    if isinstance(background, int):
+        kernels.compose(np.asarray(samples, np.uint8), background, 1, windows, shares)
+        return
+    if isinstance(background, Small):
+        behind, many = background.samples, samples.shape
+        larger = many[0] // behind.shape[0]
+        if larger not in _LARGER or many != (behind.shape[0] * larger, behind.shape[1] * larger):
+            larger = 1
+            behind = cv2.resize(behind, many[::-1], interpolation=cv2.INTER_LINEAR)
     else:
-        theirs[...] = composed(ours, theirs.copy(), alpha)
+        behind = background
+    below = np.asarray(behind, np.uint8)
+    kernels.compose(np.asarray(samples, np.uint8), below, larger, windows, shares)
 
 
 def composed(ours: Samples, theirs: Samples, alpha: NDArray[np.uint8]) -> Samples:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from stream.compositing.edges import Care, Edges
 from stream.compositing.mask_memory import Memory
 from stream.compositing.masks import paste, paste_nearly
-from stream.compositing.mattes import Edge, Matte, joined, union
+from stream.compositing.mattes import Edge, Matte, union
 from stream.compositing.palette import Colour, colour_of
 from stream.compositing.pasted import Allocate, Block, Pasted
 from stream.compositing.planes import Planes, encoding_of, layout, writable_planes
-from stream.compositing.soft import Soft, shaped, whole
+from stream.compositing.soft import Soft, lay, whole
 from stream.compositing.specks import has_specks, without_specks
 from stream.compositing.stacking import Stack
 from stream.compositing.style import Style
@@ -213,8 +213,7 @@ class Canvas:
             alpha = self.memory.plane(f"matte {len(self._mattes)}", self.size)
             care = self._care(False)
             if care.any:
-                softs = self._all(care)
-                self._mattes[edge] = joined(alpha, (shaped(one, self.size, edge) for one in softs))
+                self._mattes[edge] = lay(alpha, self._all(care), edge)
             else:
                 self._mattes[edge] = union(alpha, self._masks, self._boxes, self.threshold, edge)
             if self.alpha is not None:

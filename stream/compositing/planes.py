@@ -202,9 +202,15 @@ def put(samples: Samples, other: Samples, where: NDArray[np.uint8]) -> None:
 
 def part(samples: Samples, step: tuple[int, int], window: Window) -> Samples:
     """The part of a plane under a window of the picture that starts on the plane's grid."""
+    top, bottom, left, right = window_of(window, step)
+    return samples[top:bottom, left:right]
+
+
+def window_of(window: Window, step: tuple[int, int]) -> Window:
+    """Where in a plane a window of the picture lies that starts on the plane's grid."""
     top, bottom, left, right = window
     rows, columns = step
-    return samples[top // rows : -(-bottom // rows), left // columns : -(-right // columns)]
+    return top // rows, -(-bottom // rows), left // columns, -(-right // columns)
 
 
 def reduce_to(image: NDArray[Sample], step: tuple[int, int]) -> NDArray[Sample]:

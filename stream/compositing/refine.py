@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stream.compositing.mattes import on_grid
 from stream.compositing.planes import Planes, Samples, part, shrink_to
 from stream.compositing.soft import Soft, codes
+from stream.kernels import BLOCK, Kernels, compiled
 from stream.roi import Window
 from stream.types import Array
 
@@ -40,6 +41,8 @@ _ALIKE = 14.0
 """Standard deviation of the weights by the difference of colour, in codes of Y, U and V together;
 by distance it is 0.9 of the radius."""
 _NEUTRAL = 128
+_LEVELS = 64
+"""Codes of difference from which on no weight is left."""
 
 
 class Region:
@@ -228,8 +231,16 @@ def bilateral(several: Sequence[NDArray[np.uint8]], radius: int) -> list[NDArray
     Returns:
         uint8 [H, W] of each.
     """
+    kernels = compiled()
     found: list[NDArray[np.uint8]] = [*several]
-    for shelf in _shelves([(one.shape[1], one.shape[2]) for one in several]):
+    rest = list(range(len(several)))
+    if kernels is not None:
+        for index in rest:
+            if several[index].shape[2] >= BLOCK:
+                found[index] = _averaged_at_once(kernels, several[index], radius)
+        rest = [index for index in rest if several[index].shape[2] < BLOCK]
+    for place in _shelves([(several[one].shape[1], several[one].shape[2]) for one in rest]):
+        shelf = [rest[one] for one in place]
         # Side by side they take one pass, each with its last pixels repeated around it.
         high = max(several[one].shape[1] for one in shelf) + 2 * radius
         wide = sum(several[one].shape[2] + 2 * radius for one in shelf)
@@ -248,6 +259,25 @@ def bilateral(several: Sequence[NDArray[np.uint8]], radius: int) -> list[NDArray
             found[one] = averaged[:height, left : left + width]
             left += width + 2 * radius
     return found
+
+
+def _averaged_at_once(kernels: Kernels, seen: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
+    """The filter by the compiled loops."""
+    own, places, tables = _around(radius)
+    height, width = seen.shape[1:]
+    padded = np.empty((4, height + 2 * radius, width + 2 * radius), np.uint8)
+    for plane, one in zip(padded, seen, strict=True):
+        cv2.copyMakeBorder(one, *(radius,) * 4, cv2.BORDER_REPLICATE, dst=plane)
+    return kernels.bilateral(padded, radius, own, places, tables)
+
+
+@cache
+def _around(radius: int) -> tuple[int, NDArray[np.int32], NDArray[np.uint8]]:
+    """A pixel's own weight, and all neighbours, int32 [N, 2], with their weights, [N, 64]."""
+    own, neighbours = _neighbours(radius)
+    both = [(sign, *one) for one in neighbours for sign in (1, -1)]
+    places = np.array([(sign * down, sign * across) for sign, down, across, _ in both], np.int32)
+    return own, places, np.array([table[:_LEVELS] for *_, table in both], np.uint8)
 
 
 def _shelves(sizes: Sequence[tuple[int, int]]) -> list[list[int]]:

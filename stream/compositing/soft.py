@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.compositing.mattes import SLOPE, Edge, on_grid
+from stream.compositing.mattes import SLOPE, Edge, Matte, on_grid
 from stream.kernels import compiled
 from stream.roi import Window, mask_window, soft_strips
 
@@ -113,12 +113,7 @@ def shaped(
     Returns:
         A window of the picture and uint8 of its size; None where no pixel is the object.
     """
-    # Rounded, so that tables can be kept.
-    widest = _WIDEST / 2 if edge.held else _WIDEST
-    band = min(widest, max(1e-3, round(edge.feather * SLOPE / soft.cell, 3)))
-    rest = edge.feather - band / SLOPE * soft.cell
-    side = 0 if rest < 1 else 2 * math.ceil(rest / 2) + 1
-    table = _fall(0.5 - (band if edge.held else band / 2), band)
+    table, side = _falling(soft, edge)
     alpha: NDArray[np.uint8] = np.asarray(cv2.LUT(soft.values, table), np.uint8)
     window = soft.window
     if side:
@@ -126,6 +121,43 @@ def shaped(
         wide = cv2.blur(alpha, (side, side), borderType=cv2.BORDER_REPLICATE)
         alpha = np.asarray(np.maximum(alpha, cv2.add(wide, wide)) if edge.held else wide, np.uint8)
     return (window, alpha) if cv2.countNonZero(alpha) else None
+
+
+def lay(alpha: NDArray[np.uint8], softs: Iterable[Soft], edge: Edge) -> Matte:
+    """The mattes of objects as one.
+
+    Args:
+        alpha: uint8 of the picture's size, zeros, which is written to.
+        softs: the objects.
+        edge: how they fall off; `grown` has no meaning here.
+    """
+    kernels = compiled()
+    windows: list[Window] = []
+    for soft in softs:
+        table, side = _falling(soft, edge)
+        if kernels is not None and not side:
+            window = soft.window
+            there = alpha[window[0] : window[1], window[2] : window[3]]
+            if kernels.shape(soft.values, table, there):
+                windows.append(window)
+            continue
+        made = shaped(soft, (alpha.shape[0], alpha.shape[1]), edge)
+        if made is not None:
+            window, own = made
+            there = alpha[window[0] : window[1], window[2] : window[3]]
+            cv2.max(there, own, dst=there)
+            windows.append(window)
+    return Matte(alpha, windows)
+
+
+def _falling(soft: Soft, edge: Edge) -> tuple[NDArray[np.uint8], int]:
+    """How an edge falls off by the values, uint8 [256], and over what square it is averaged."""
+    # Rounded, so that tables can be kept.
+    widest = _WIDEST / 2 if edge.held else _WIDEST
+    band = min(widest, max(1e-3, round(edge.feather * SLOPE / soft.cell, 3)))
+    rest = edge.feather - band / SLOPE * soft.cell
+    side = 0 if rest < 1 else 2 * math.ceil(rest / 2) + 1
+    return _fall(0.5 - (band if edge.held else band / 2), band), side
 
 
 @lru_cache(maxsize=256)

@@ -26,11 +26,14 @@ SWITCH = "STREAM_KERNELS"
 
 WIDEST = 16384
 """Columns of a picture, at most, that are painted by these loops."""
+BLOCK = 32
+"""Samples that are looked at together."""
 
 _ADDRESS, _LENGTH, _NUMBER = ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int
 _REAL = ctypes.c_double
 _NUMBERS = (_NUMBER,) * 4
 _Function = Callable[..., Any]
+_GIVES = {"windows": ctypes.c_int64, "shape": _NUMBER}
 
 
 class Kernels:
@@ -50,7 +53,12 @@ class Kernels:
         plane, area = (_ADDRESS, _LENGTH), (_LENGTH, _LENGTH)
         kinds: dict[str, tuple[Any, ...]] = {
             "blend": (*plane, *plane, *area, _NUMBER),
-            "mix": (*plane, *plane, *plane, *area),
+            "compose": (
+                *(*plane, *area, *plane, _NUMBER, _NUMBER, _LENGTH),
+                *(_ADDRESS,) * 3,
+            ),
+            "bilateral": (_ADDRESS, *area, _LENGTH, _NUMBER, _NUMBER, *(_ADDRESS,) * 3),
+            "shape": (*plane, _ADDRESS, *plane, *area),
             "lay": (*plane, *plane, *area, _NUMBER),
             "windows": (_LENGTH, _ADDRESS, *_NUMBERS[:4], _REAL, *_NUMBERS[:3], _ADDRESS),
             "paste": (
@@ -73,11 +81,13 @@ class Kernels:
         for name, takes in kinds.items():
             function = getattr(loaded, f"stream_{name}")
             function.argtypes = takes
-            function.restype = ctypes.c_int64 if name == "windows" else None
+            function.restype = _GIVES.get(name)
             setattr(self, f"_{name}", function)
 
     _blend: _Function
-    _mix: _Function
+    _compose: _Function
+    _bilateral: _Function
+    _shape: _Function
     _lay: _Function
     _windows: _Function
     _paste: _Function
@@ -95,17 +105,83 @@ class Kernels:
         """
         self._blend(*_plane(samples), *_plane(keep), *samples.shape, value)
 
-    def mix(
-        self, ours: NDArray[np.uint8], theirs: NDArray[np.uint8], share: NDArray[np.uint8]
+    def compose(
+        self,
+        samples: NDArray[np.uint8],
+        behind: NDArray[np.uint8] | int,
+        larger: int,
+        windows: Sequence[tuple[int, int, int, int]],
+        shares: Sequence[NDArray[np.uint8]],
     ) -> None:
-        """Puts samples before others, in the place of those.
+        """Puts something else behind objects, in place.
 
         Args:
-            ours: uint8 [H, W], their columns one after the other in memory.
-            theirs: the same; written to.
-            share: the same, 255 (ours) to 0 (theirs).
+            samples: uint8 [H, W], a plane, its columns one after the other in memory.
+            behind: one value, or uint8 [H / larger, W / larger], between whose middles samples are
+                interpolated.
+            larger: 1, 2, 4 or 8.
+            windows: rows y1 to y2 and columns x1 to x2 of the plane, ends exclusive, that do not
+                touch each other; elsewhere nothing stays.
+            shares: uint8 of each one's size, 255 where samples stay to 0 where they do not.
         """
-        self._mix(*_plane(ours), *_plane(theirs), *_plane(share), *theirs.shape)
+        rows, columns = samples.shape
+        places = np.array(windows, np.int64).reshape(-1, 4)
+        own = np.array([_plane(one) for one in shares], np.int64)
+        scratch = np.empty(5 * columns, np.uint8)
+        there, value = ((0, 0), behind) if isinstance(behind, int) else (_plane(behind), 0)
+        self._compose(
+            *_plane(samples),
+            rows,
+            columns,
+            *there,
+            larger,
+            value,
+            len(places),
+            _at(places),
+            _at(own),
+            _at(scratch),
+        )
+
+    def bilateral(
+        self,
+        planes: NDArray[np.uint8],
+        rim: int,
+        own: int,
+        places: NDArray[np.int32],
+        tables: NDArray[np.uint8],
+    ) -> NDArray[np.uint8]:
+        """A mask averaged over what looks alike nearby.
+
+        Args:
+            planes: uint8 [4, H + 2 rim, W + 2 rim], Y, U, V and the mask; W at least `BLOCK`.
+            rim: pixels on each side, at most 16.
+            own: the weight of a pixel itself.
+            places: int32 [N, 2], rows and columns to each neighbour, within the rim.
+            tables: uint8 [N, 64], their weights by how much colours differ; 0 for 64 and more.
+
+        Returns:
+            uint8 [H, W].
+        """
+        out = np.empty((planes.shape[1] - 2 * rim, planes.shape[2] - 2 * rim), np.uint8)
+        self._bilateral(
+            _at(planes), *out.shape, rim, own, len(places), _at(places), _at(tables), _at(out)
+        )
+        return out
+
+    def shape(
+        self, values: NDArray[np.uint8], table: NDArray[np.uint8], plane: NDArray[np.uint8]
+    ) -> bool:
+        """Raises samples to what a table says of values, in place.
+
+        Args:
+            values: uint8 [H, W], their columns one after the other in memory.
+            table: uint8 [256]; 0 of 0 and 255 of 255.
+            plane: the same as `values`.
+
+        Returns:
+            Whether the table says more than 0 of any.
+        """
+        return bool(self._shape(*_plane(values), _at(table), *_plane(plane), *values.shape))
 
     def lay(self, samples: NDArray[np.uint8], inside: NDArray[np.uint8], value: int) -> None:
         """Writes a value where a mask is and nothing higher, in place.

@@ -51,21 +51,16 @@ EXPORT void stream_blend(u8 *samples, ptrdiff_t stride, const u8 *keep, ptrdiff_
 }
 
 /* ours * share / 255 + theirs * (255 - share) / 255, into theirs. */
-EXPORT void stream_mix(const u8 *ours, ptrdiff_t ours_stride, u8 *theirs, ptrdiff_t theirs_stride, const u8 *shares,
-                       ptrdiff_t share_stride, ptrdiff_t rows, ptrdiff_t columns) {
-    for (ptrdiff_t y = 0; y < rows; y++) {
-        const u8 *one = ours + y * ours_stride, *share = shares + y * share_stride;
-        u8 *other = theirs + y * theirs_stride;
-        ptrdiff_t x = 0;
-        for (; x + BLOCK <= columns; x += BLOCK) mix_block(one + x, share + x, other + x);
-        if (x < columns) {
-            u8 last[3][BLOCK] = {{0}};
-            memcpy(last[0], one + x, (size_t)(columns - x));
-            memcpy(last[1], share + x, (size_t)(columns - x));
-            memcpy(last[2], other + x, (size_t)(columns - x));
-            mix_block(last[0], last[1], last[2]);
-            memcpy(other + x, last[2], (size_t)(columns - x));
-        }
+INLINE void mix_row(const u8 *ours, const u8 *share, u8 *theirs, ptrdiff_t columns) {
+    ptrdiff_t x = 0;
+    for (; x + BLOCK <= columns; x += BLOCK) mix_block(ours + x, share + x, theirs + x);
+    if (x < columns) {
+        u8 last[3][BLOCK] = {{0}};
+        memcpy(last[0], ours + x, (size_t)(columns - x));
+        memcpy(last[1], share + x, (size_t)(columns - x));
+        memcpy(last[2], theirs + x, (size_t)(columns - x));
+        mix_block(last[0], last[1], last[2]);
+        memcpy(theirs + x, last[2], (size_t)(columns - x));
     }
 }
 
@@ -80,5 +75,74 @@ EXPORT void stream_lay(u8 *samples, ptrdiff_t samples_stride, const u8 *inside, 
             const u8 mine = (u8)(row[x] * own);
             there[x] = there[x] > mine ? there[x] : mine;
         }
+    }
+}
+
+/* A row of a small plane at the middles of `larger` times as many samples, times 2 * larger. */
+INLINE void widened(const u8 *small, ptrdiff_t columns, int larger, u16 *out) {
+    const int half = larger / 2;
+    for (int x = 0; x < half; x++) out[x] = (u16)(2 * larger * small[0]);
+    u16 *to = out + half;
+    for (ptrdiff_t at = 0; at + 1 < columns; at++, to += larger) {
+        const int from = 2 * larger * small[at], step = small[at + 1] - small[at];
+        for (int x = 0; x < larger; x++) to[x] = (u16)(from + step * (2 * x + 1));
+    }
+    for (int x = 0; x < half; x++) to[x] = (u16)(2 * larger * small[columns - 1]);
+}
+
+/* Between two such rows, `part` of 2 * larger from the first to the second. */
+INLINE void between(const u16 *restrict above, const u16 *restrict below, int part, int larger, u8 *restrict out,
+                    ptrdiff_t columns) {
+    const int whole = 2 * larger, shift = larger == 8 ? 8 : larger == 4 ? 6 : 4;
+    const u16 rest = (u16)(whole - part), more = (u16)part, round = (u16)(whole * whole / 2);
+    ptrdiff_t x = 0;
+    for (; x + HALF <= columns; x += HALF)
+        NARROW(out + x, (WORDS(above + x) * rest + WORDS(below + x) * more + round) >> shift);
+    for (; x < columns; x++) out[x] = (u8)((above[x] * rest + below[x] * more + round) >> shift);
+}
+
+/* Puts something else behind objects, into a plane.
+ *
+ * behind: samples of `larger` times fewer rows and columns (1, 2, 4 or 8), or NULL for `value`.
+ * windows: of the plane, that do not touch each other; shares: of each where they lie and their stride, 255 where
+ * samples stay as they are.
+ * scratch: 5 bytes for each column.
+ */
+EXPORT void stream_compose(u8 *samples, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns, const u8 *behind,
+                           ptrdiff_t behind_stride, int larger, int value, ptrdiff_t count, const int64_t *windows,
+                           const int64_t *shares, void *scratch) {
+    u16 *above = scratch, *below = above + columns;
+    u8 *fresh = (u8 *)(below + columns);
+    const ptrdiff_t small = rows / larger;
+    ptrdiff_t known = -2; /* which small row is in `above` */
+    memset(fresh, value, (size_t)columns);
+    for (ptrdiff_t y = 0; y < rows; y++) {
+        u8 *row = samples + y * stride;
+        if (behind == NULL && y) memset(fresh, value, (size_t)columns);
+        if (behind != NULL && larger == 1) memcpy(fresh, behind + y * behind_stride, (size_t)columns);
+        if (behind != NULL && larger > 1) {
+            /* Of the small rows' middles the one before, -1 for none. */
+            const ptrdiff_t place = 2 * y + 1 - larger, first = place < 0 ? -1 : place / (2 * larger);
+            if (first != known) {
+                const ptrdiff_t one = first < 0 ? 0 : first, other = first + 1 < small ? first + 1 : small - 1;
+                if (first == known + 1 && known >= -1) {
+                    u16 *before = above;
+                    above = below;
+                    below = before;
+                } else {
+                    widened(behind + one * behind_stride, columns / larger, larger, above);
+                }
+                widened(behind + other * behind_stride, columns / larger, larger, below);
+                known = first;
+            }
+            between(above, below, (int)(place - first * 2 * larger), larger, fresh, columns);
+        }
+        for (ptrdiff_t one = 0; one < count; one++) {
+            const int64_t *window = windows + 4 * one;
+            if (y < window[0] || y >= window[1]) continue;
+            const u8 *share = (const u8 *)(intptr_t)shares[2 * one] + (y - window[0]) * shares[2 * one + 1];
+            mix_row(row + window[2], share, fresh + window[2], columns_of(window));
+        }
+        memcpy(row, fresh, (size_t)columns);
     }
 }

