@@ -41,6 +41,23 @@ def name_of(target: object) -> str:
     return re.sub(r"[^\w.-]+", "-", plain).strip("-.") or "source"
 
 
+def below(target: str, folder: Path) -> str:
+    """A target with `{name}` in it for an input that lies in a folder below others.
+
+    It comes to lie as the input does: `found/{name}.csv` is `found/FOLDER/{name}.csv`, and
+    `{name}/found.csv` is `FOLDER/{name}/found.csv`.
+
+    Args:
+        target: a path.
+        folder: below the one that was gone through; "." where the input lies in that.
+    """
+    if folder == Path() or NAME not in target:
+        return target
+    parts = Path(target).parts
+    at = next(place for place, part in enumerate(parts) if NAME in part)
+    return str(Path(*parts[:at], folder, *parts[at:]))
+
+
 def numbered(target: str) -> re.Match[str] | None:
     """What names numbered files, such as `out/%06d.png`: before, how many digits, what is behind.
 

@@ -341,7 +341,7 @@ def refuse_twins(tasks: Sequence[Task]) -> None:
             else:
                 raise UsageError(
                     f"{other} and {task.source} would both become {output}; "
-                    "give them separate output folders"
+                    "run each on its own, into another folder or under another name"
                 )
 
 

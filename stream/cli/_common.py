@@ -200,6 +200,7 @@ def record_targets(
     *,
     several: bool = False,
     name: str | None = None,
+    folder: Path = Path(),
 ) -> tuple[str, ...]:
     """Where an input's records go.
 
@@ -208,13 +209,14 @@ def record_targets(
         source: the input, or the first of those that go together.
         several: whether other inputs have records of their own.
         name: the input's, where it is not made from the input itself.
+        folder: that the input lies in, below the one that was gone through.
 
     Raises:
         UsageError: a format that there is not, one file for several inputs, or one named twice.
     """
     if not records:
         return ()
-    from stream.names import NAME, name_of
+    from stream.names import NAME, below, name_of
     from stream.sinks import check_records
 
     name = name or name_of(source)
@@ -225,7 +227,7 @@ def record_targets(
                 f"{one} cannot hold the records of several inputs; put {NAME} into it, which "
                 f"stands for each input's name, such as --records '{NAME}.ndjson'"
             )
-    found = tuple(one.replace(NAME, name) for one in records)
+    found = tuple(below(one, folder).replace(NAME, name) for one in records)
     if len(set(found)) < len(found):
         raise UsageError("records are named twice; give each a file of their own")
     return found

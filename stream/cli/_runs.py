@@ -65,7 +65,9 @@ def go_through(
     for name in skipped:
         common.say(f"{name}: its result is there already", quiet=run.quiet)
     targets = [one.target for plan in plans for one in plan.outputs]
-    with folders_made({Path(one).parent for one in targets} if make_folders else (), targets):
+    plots = [str(plan.counts.plot) for plan in plans if plan.counts.plot is not None]
+    made = {Path(one).parent for one in (*targets, *plots)} if make_folders else set()
+    with folders_made(made, targets):
         batch = _Batch(plans, run, len(skipped), several)
         for index in range(len(plans)):
             if batch.interrupted:

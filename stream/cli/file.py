@@ -18,7 +18,8 @@ from stream.cli._batch import (
     refuse_twins,
 )
 from stream.cli._groups import command
-from stream.options import CutOptions, DecodingOptions, InputOptions
+from stream.names import below
+from stream.options import CutOptions, DecodingOptions, InputOptions, ReplayOptions
 from stream.run.plan import RunPlan, SourcePlan
 
 
@@ -66,14 +67,16 @@ def file(
     tasks = [
         replace(
             task,
-            records=common.record_targets(records, str(task.source), several=several),
+            records=common.record_targets(
+                records, str(task.source), several=several, folder=task.place.parent
+            ),
             masks=common.masks_folder(masks, task.place) if masks and several else "",
         )
         for task in match_outputs(found, output or [], made=made, needed=needed)
     ]
     refuse_twins(tasks)
     common.keep_clear(one for task in tasks for one in task.all_outputs)
-    inputs_asked = InputOptions(cut=cut, replay=asked.replay, decoding=decoding)
+    inputs_asked = InputOptions(cut=cut, decoding=decoding)
     plans = {task: _plan(task, asked, inputs_asked, masks, several=several) for task in tasks}
     if save_or_none(asked.run, list(plans.values())):
         return
@@ -91,6 +94,10 @@ def _plan(
     task: Task, asked: common.Common, source: InputOptions, masks: str | None, *, several: bool
 ) -> RunPlan:
     place = task.place if several else None
+    source = replace(
+        source,
+        replay=ReplayOptions(_placed(asked.replay.from_records, task)),
+    )
     picture, pasted = common.with_masks(masks, asked.picture, asked.files, place)
     outputs = (*common.written(task.outputs, task.records, picture, asked.files), *pasted)
     return RunPlan(
@@ -99,8 +106,12 @@ def _plan(
         asked.model,
         asked.tracking,
         run=asked.run,
-        counts=asked.counts,
+        counts=replace(asked.counts, plot=_placed(asked.counts.plot, task)),
     )
+
+
+def _placed(path: Path | None, task: Task) -> Path | None:
+    return None if path is None else Path(below(str(path), task.place.parent))
 
 
 def _is_finished(task: Task, cut: CutOptions) -> bool:

@@ -1,6 +1,7 @@
 """Records on the command line: formats, pipes, several inputs."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -139,3 +140,23 @@ def test_counts_are_said_and_kept_in_a_configuration(stream, clip, bright, tmp_p
     wrong = stream(*asked, "--line", "1,2,3")
     assert wrong.code == 2
     assert "--line is x1,y1,x2,y2" in wrong.err
+
+
+def test_what_lies_in_subfolders_has_its_records_in_such_too(stream, clip, bright, tmp_path):
+    """As their films have: archives call the first film of each day by the same name."""
+    for day in ("monday", "tuesday"):
+        (tmp_path / "takes" / day).mkdir(parents=True)
+        shutil.copy(clip, tmp_path / "takes" / day / "1.mp4")
+    given = ("file", "takes", "--recursive", "-o", "out", "--limit", "3")
+    written = ("--records", "r/{name}.ndjson", "--records", "{name}/all.csv")
+    result = stream(*given, *written, "--model", bright, "--plot", "p/of-{name}.png")
+    assert result.code == 0, result.err
+    for day in ("monday", "tuesday"):
+        for path in (f"out/{day}/1.mp4", f"r/{day}/1.ndjson", f"{day}/1/all.csv"):
+            assert (tmp_path / path).is_file(), path
+        assert (tmp_path / "p" / day / "of-1.png").is_file()
+    again = stream(*given, "--overwrite", "--from", "r/{name}.ndjson")
+    assert again.code == 0 and "2 of 2 written" in again.err, again.err
+    assert stream(*given, *written[:2], "--skip-existing").err.count("is there already") == 2
+    monday = json.loads((tmp_path / "r/monday/1.ndjson").read_text().splitlines()[0])
+    assert monday["source"] == "1.mp4"
