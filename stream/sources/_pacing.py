@@ -13,27 +13,58 @@ class Pacer:
     Args:
         stop: ends every wait.
         clock: tells the time and waits.
+        outages: whether time that is lost between two pictures was lost on the way, and is over
+            when the second one comes; of a recording it is a picture that stands.
     """
 
     _LATE = 1.0
     """Seconds behind after which the source, not this machine, is taken to have stalled."""
 
-    def __init__(self, stop: threading.Event, clock: Clock = MACHINE) -> None:
-        self._stop = stop
+    _GAP, _LONGER = 5.0, 4.0
+    """What is longer than so many usual steps and a second, or than so many seconds before a usual
+    one is known, is an outage on the time line, which is over when the next picture comes."""
+    _WEIGHT = 0.2
+
+    def __init__(
+        self, stop: threading.Event, clock: Clock = MACHINE, *, outages: bool = False
+    ) -> None:
+        self._stop, self._outages = stop, outages
         self._clock = clock
         self._start: float | None = None
+        self._connection = 0
+        self._before: float | None = None
+        self._usual: float | None = None
 
-    def wait(self, media_seconds: float, decode_seconds: float = 0.0) -> float:
+    def wait(self, media_seconds: float, decode_seconds: float = 0.0, connection: int = 0) -> float:
         """Waits until a picture is due; returns the time of its birth.
 
         Args:
             media_seconds: the picture's time.
             decode_seconds: what its decoding took; it counts as time since its birth.
+            connection: by which it came; the first one of another is due at once.
         """
         now = self._clock.now()
-        if self._start is None or now - (self._start + media_seconds) > self._LATE:
+        gap = self._is_gap(media_seconds) and self._outages
+        another, self._connection = connection != self._connection, connection
+        if (
+            gap
+            or another
+            or self._start is None
+            or now - (self._start + media_seconds) > self._LATE
+        ):
             self._start = now - media_seconds
         due = self._start + media_seconds
         if due > now:
             self._clock.wait(self._stop, due - now)
         return max(due, now) - decode_seconds
+
+    def _is_gap(self, media_seconds: float) -> bool:
+        """Whether time was lost before a picture; learns how far they are apart."""
+        before, self._before = self._before, media_seconds
+        if before is None:
+            return False
+        step, usual = media_seconds - before, self._usual
+        self._usual = step if usual is None else usual + self._WEIGHT * (step - usual)
+        if usual is None:
+            return step > self._GAP
+        return step > max(self._LATE, self._LONGER * usual)

@@ -289,7 +289,9 @@ class NetworkSource(LiveSource):
         # What went by before anybody looked was not let go.
         self._dropped_before -= self._reader.events.dropped if self._reader else 0
         sound = self._sound
-        pacer = Pacer(self._closed) if self._opened.finite or _hls(self._opened.container) else None
+        finite, pacer = self._opened.finite, None
+        if finite or _hls(self._opened.container):
+            pacer = Pacer(self._closed, outages=not finite)
         for event in self._events():
             if isinstance(event, Sound):
                 packets = sound.place(event, self._opened.audio)
@@ -300,7 +302,8 @@ class NetworkSource(LiveSource):
             tick = self._timeline.place(pts, event.time_base, event.arrived)
             captured_at = event.arrived
             if pacer is not None:
-                captured_at = pacer.wait(float(tick * TICKS), event.decode_seconds)
+                seconds = float(tick * TICKS)
+                captured_at = pacer.wait(seconds, event.decode_seconds, self.reconnects)
             shape = event.shape or self._opened.sample_aspect_ratio
             picture = planar(event.picture)
             picture = reshaped(picture, shape, self.info.sample_aspect_ratio)

@@ -430,6 +430,31 @@ def test_the_pacer_holds_bursts_and_forgives_stalls():
     # A stall of the source: what comes after it is not raced through.
     clock.time += 20
     assert [pacer.wait(media) for media in (5.4, 5.5)] == pytest.approx([120.7, 120.8])
+    # A picture that stands for long, in a recording.
+    assert [pacer.wait(media) for media in (30.5, 30.6)] == pytest.approx([145.8, 145.9])
+    # The source was gone.
+    births = [pacer.wait(media, connection=1) for media in (90.0, 90.1)]
+    assert births == pytest.approx([145.9, 146.0])
     stop.set()
     pacer.wait(1000.0)
-    assert clock.time < 121
+    assert clock.time < 147
+
+
+def test_the_pacer_takes_no_outage_for_a_time_to_wait():
+    """It is over when the next picture comes, whoever was stopped meanwhile."""
+    clock = HandClock()
+    pacer = Pacer(threading.Event(), clock, outages=True)
+    for index in range(20):
+        pacer.wait(index / 10)
+    clock.time += 30
+    at = clock.time
+    assert [pacer.wait(media) for media in (2.0, 32.0, 32.1)] == pytest.approx([at, at, at + 0.1])
+
+
+def test_the_pacer_keeps_pictures_apart_that_are_always_far_apart():
+    clock = HandClock()
+    pacer = Pacer(threading.Event(), clock, outages=True)
+    births = [pacer.wait(8.0 * index) for index in range(6)]
+    assert births[1] == births[0], "which might be an outage"
+    steps = [later - one for one, later in itertools.pairwise(births)]
+    assert steps[1:] == pytest.approx([8.0] * 4)
