@@ -110,6 +110,7 @@ class NetworkSource(LiveSource):
         except BaseException:
             self.close()
             raise
+        self._finite = self._opened.finite
         self._hardware = self._hardware.handed(self._opened.codec, self._opened.pixel_format)
         self.info = VideoInfo(
             name=self._name,
@@ -289,9 +290,8 @@ class NetworkSource(LiveSource):
         # What went by before anybody looked was not let go.
         self._dropped_before -= self._reader.events.dropped if self._reader else 0
         sound = self._sound
-        finite, pacer = self._opened.finite, None
-        if finite or _hls(self._opened.container):
-            pacer = Pacer(self._closed, outages=not finite)
+        bursts = self._finite or _hls(self._opened.container)
+        pacer = Pacer(self._closed, outages=not self._finite) if bursts else None
         for event in self._events():
             if isinstance(event, Sound):
                 packets = sound.place(event, self._opened.audio)
@@ -329,6 +329,10 @@ class NetworkSource(LiveSource):
                 event = reader.events.take(self._patience.reading + 2)
             except Closed:
                 event = Ended()
+            if reader.opened and reader.opened.finite and not self._finite:
+                # A broadcast's list that has ended says what was sent last, again and again.
+                self._lost(reader, None)
+                continue
             self._opened = reader.opened or self._opened
             if isinstance(event, Picture):
                 self._pictured, self._proven = time.monotonic(), self._way
@@ -342,7 +346,7 @@ class NetworkSource(LiveSource):
                 if event is not None:
                     yield event
             else:
-                if isinstance(event, Ended) and event.error is None and self._opened.finite:
+                if isinstance(event, Ended) and event.error is None and self._finite:
                     return
                 if isinstance(event, Ended) and not isinstance(event.error, StreamError | None):
                     raise event.error

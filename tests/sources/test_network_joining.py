@@ -338,3 +338,51 @@ def test_a_list_from_the_network_reads_no_file_of_this_machine(whole_list):
 
     with answering(Lists) as place, pytest.raises(SourceError):
         NetworkSource(f"{place}/live.m3u8", patience=Patience(1, 1))
+
+
+def test_a_broadcast_whose_list_has_ended_is_waited_for_and_not_shown_again(whole_list):
+    told = (whole_list / "live.m3u8").read_text().replace("#EXT-X-ENDLIST", "")
+    ended = threading.Event()
+    asked: list[bool] = []
+
+    class Lists(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args, directory=str(whole_list))
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            if not self.path.endswith(".m3u8"):
+                super().do_GET()
+                return
+            over = ended.is_set()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write((told + "#EXT-X-ENDLIST\n" * over).encode())
+            asked.append(over)
+
+    with answering(Lists) as place:
+        source = NetworkSource(f"{place}/live.m3u8", patience=PATIENT)
+        seen: list[float] = []
+
+        def watch() -> None:
+            seen.extend(item.pts_seconds for item in source if isinstance(item, Frame))
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        ended.set()
+        deadline = time.monotonic() + 60
+        while not (asked.count(True) > 3 and source.notes) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert "reconnecting" in source.notes[0] and watching.is_alive()
+        count = len(seen)
+        ended.clear()
+        while len(seen) == count and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert len(seen) > count and source.reconnects == 1
+        source.close()
+        watching.join()
+        let_go(source)
+    seconds = len(list(whole_list.glob("*.ts")))
+    assert count <= 25 * (seconds + 1), "no picture of the ended list"
