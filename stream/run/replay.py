@@ -63,6 +63,7 @@ class Replay(Schedule):
         # Where a part is taken, its beginning is time 0, here and in the records.
         self._moved = Fraction(cut.start or 0) - Fraction(self._file.about.start)
         self._next: Entry | None = None
+        self._last: Entry | None = None
         self._begun = self._covers = self._certain = False
         self._frames = self._bare = self._unread = 0
         self._stopped: Callable[[], bool] = lambda: False
@@ -127,8 +128,10 @@ class Replay(Schedule):
                 with timed(item.frame.stages, "read"):
                     item.frame.instances = self._find(item.frame)
             yield item
-        if self._cut.end is None and self._cut.limit is None and not self._stopped():
-            self._unread += self._rest()
+        whole = self._cut.end is None and self._cut.limit is None
+        if (whole or self._bare) and not self._stopped():
+            rest = self._rest()
+            self._unread += rest if whole else 0
 
     def close(self) -> None:
         """Lets go of the file."""
@@ -216,6 +219,8 @@ class Replay(Schedule):
                 self._next = next(self._entries, None)
                 if self._next is None:
                     return None
+                self._check_order(self._last, self._next)
+                self._last = self._next
                 if not self._begun:
                     self._begun = True
                     self._check_times(self._next)
@@ -229,15 +234,23 @@ class Replay(Schedule):
             self._unread += self._frames > 1 or not self._cut.start
 
     def _rest(self) -> int:
-        """How many entries lie behind the last frame."""
+        """How many entries lie behind the last frame.
+
+        Raises:
+            UsageError: they are of earlier frames, which were passed over without them.
+        """
         count = 0 if self._next is None else 1
         self._next = None
-        try:
-            for _ in self._entries:
-                count += 1
-        except UsageError:  # What is not understood is of no frame either.
+        while True:
+            try:
+                entry = next(self._entries, None)
+            except UsageError:  # What is not understood is of no frame either.
+                return count + 1
+            if entry is None:
+                return count
+            self._check_order(self._last, entry)
+            self._last = entry
             count += 1
-        return count
 
     def _compare(self, entry: Entry, frame: Frame) -> int:
         """Whether an entry is of a time before the frame's (-1), of the frame (0) or later (1)."""
@@ -251,6 +264,25 @@ class Replay(Schedule):
             return 0 if abs(apart) <= same else (1 if apart > 0 else -1)
         index = frame.index if entry.index is None else entry.index
         return (index > frame.index) - (index < frame.index)
+
+    def _check_order(self, before: Entry | None, entry: Entry) -> None:
+        """Frames are taken from first to last, so that a line in a wrong place would be missed.
+
+        Raises:
+            UsageError: an entry is of an earlier frame than the one before it.
+        """
+        if before is None:
+            return
+        if entry.seconds is not None and before.seconds is not None:
+            wrong, key = entry.seconds < before.seconds, ".time"
+        else:
+            wrong, key = (entry.index or 0) < (before.index or 0), ".frame"
+        if wrong:
+            self._file.refuse(
+                entry.place,
+                "it is of an earlier frame than the line before; put the lines into the order of "
+                f"their frames: jq -sc 'sort_by({key})[]' {self._file.path.name}",
+            )
 
     def _check_times(self, entry: Entry) -> None:
         if entry.seconds is None and self._cut.start:

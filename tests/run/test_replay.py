@@ -216,6 +216,31 @@ def test_what_makes_no_sense_is_one_sentence(clip, recorded, model, tmp_path):
         stream.process(clip, records=recorded, from_records=recorded, overwrite=True)
 
 
+def test_lines_in_another_order_are_refused_and_painted_once_they_are_sorted(
+    clip, recorded, tmp_path
+):
+    head, *lines, summary = recorded.read_text().splitlines()
+    moved, out = tmp_path / "moved.ndjson", tmp_path / "out.mkv"
+    others = {
+        ".time": [*lines[:5], lines[9], *lines[5:9], *lines[10:]],
+        ".frame": [
+            json.dumps({"frame": json.loads(one)["frame"], "objects": []}) for one in lines[::-1]
+        ],
+    }
+    for key, order in others.items():
+        moved.write_text("\n".join((head, *order, summary)))
+        with pytest.raises(UsageError, match="it is of an earlier frame") as said:
+            stream.process(clip, out, from_records=moved, overwrite=True, **FFV1)
+        assert f"sort_by({key})[]' moved.ndjson" in str(said.value)
+        line = int(str(said.value).partition(", line ")[2].partition(":")[0])
+        assert line == (8 if key == ".time" else 3)
+    # As jq does it: what has no time is first.
+    moved.write_text("\n".join((head, summary, *lines)))
+    stream.process(clip, out, from_records=moved, overwrite=True, **FFV1)
+    stream.process(clip, tmp_path / "right.mkv", from_records=recorded, **FFV1)
+    assert samples(out) == samples(tmp_path / "right.mkv")
+
+
 def test_a_challenge_and_a_data_set_are_painted_too(clip, model, tmp_path):
     names = [tmp_path / name for name in ("f.json", "f.txt")]
     stream.process(clip, records=names, model=model)
