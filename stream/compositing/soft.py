@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing.mattes import SLOPE, Edge, Matte, on_grid
-from stream.kernels import compiled
+from stream.kernels import WIDEST_SIDE, Kernels, compiled
 from stream.roi import Window, mask_window, soft_strips
 
 EDGE = 128
@@ -118,8 +118,7 @@ def shaped(
     window = soft.window
     if side:
         window, alpha = _padded(window, alpha, size, side // 2)
-        wide = cv2.blur(alpha, (side, side), borderType=cv2.BORDER_REPLICATE)
-        alpha = np.asarray(np.maximum(alpha, cv2.add(wide, wide)) if edge.held else wide, np.uint8)
+        alpha = _faded(alpha, side, edge)
     return (window, alpha) if cv2.countNonZero(alpha) else None
 
 
@@ -134,20 +133,53 @@ def lay(alpha: NDArray[np.uint8], softs: Iterable[Soft], edge: Edge) -> Matte:
     kernels = compiled()
     windows: list[Window] = []
     for soft in softs:
-        table, side = _falling(soft, edge)
-        if kernels is not None and not side:
-            window = soft.window
-            there = alpha[window[0] : window[1], window[2] : window[3]]
-            if kernels.shape(soft.values, table, there):
-                windows.append(window)
-            continue
-        made = shaped(soft, (alpha.shape[0], alpha.shape[1]), edge)
-        if made is not None:
-            window, own = made
-            there = alpha[window[0] : window[1], window[2] : window[3]]
-            cv2.max(there, own, dst=there)
+        if kernels is not None:
+            window = _laid_at_once(kernels, alpha, soft, edge)
+        else:
+            made = shaped(soft, (alpha.shape[0], alpha.shape[1]), edge)
+            window = None if made is None else made[0]
+            if made is not None:
+                there = _part(alpha, made[0])
+                cv2.max(there, made[1], dst=there)
+        if window is not None:
             windows.append(window)
     return Matte(alpha, windows)
+
+
+def _laid_at_once(
+    kernels: Kernels, alpha: NDArray[np.uint8], soft: Soft, edge: Edge
+) -> Window | None:
+    """Adds an object's matte to others by the compiled loops; where it lies, None for nowhere."""
+    table, side = _falling(soft, edge)
+    if side <= WIDEST_SIDE:
+        top, bottom, left, right = soft.window
+        some = kernels.fall(
+            soft.values, (top, left), table, max(1, side), alpha, held=edge.held and side > 1
+        )
+        reach = side // 2
+        height, width = alpha.shape
+        window = (
+            *(max(0, top - reach), min(height, bottom + reach)),
+            *(max(0, left - reach), min(width, right + reach)),
+        )
+        return window if some else None
+    made = shaped(soft, (alpha.shape[0], alpha.shape[1]), edge)
+    if made is None:
+        return None
+    there = _part(alpha, made[0])
+    cv2.max(there, made[1], dst=there)
+    return made[0]
+
+
+def _part(plane: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
+    top, bottom, left, right = window
+    return plane[top:bottom, left:right]
+
+
+def _faded(alpha: NDArray[np.uint8], side: int, edge: Edge) -> NDArray[np.uint8]:
+    """A matte that is averaged over a square."""
+    wide = cv2.blur(alpha, (side, side), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(np.maximum(alpha, cv2.add(wide, wide)) if edge.held else wide, np.uint8)
 
 
 def _falling(soft: Soft, edge: Edge) -> tuple[NDArray[np.uint8], int]:

@@ -14,6 +14,7 @@ from stream.compositing.mattes import around
 from stream.compositing.soft import Soft
 from stream.compositing.together import laid
 from stream.instances import Instances, box_iou
+from stream.kernels import compiled
 from stream.motion.propagator import is_cut
 from stream.roi import Window
 from stream.types import Array
@@ -265,6 +266,12 @@ class _Shares:
     def mixed(self, soft: Soft, last: NDArray[np.uint8]) -> Soft:
         """A mask with the last one, in the same window, where the picture stayed the same."""
         held = self._held(soft, last)
+        kernels = compiled()
+        if kernels is not None:
+            mixed = last.copy()
+            whole = (0, mixed.shape[0], 0, mixed.shape[1])
+            kernels.compose(mixed, soft.values, 1, [whole], [np.asarray(held, np.uint8)])
+            return soft._replace(values=mixed)
         kept: Array = cv2.multiply(last, held, scale=1 / 255)
         cv2.bitwise_not(held, dst=held)
         fresh: Array = cv2.multiply(soft.values, held, dst=held, scale=1 / 255)

@@ -28,12 +28,14 @@ WIDEST = 16384
 """Columns of a picture, at most, that are painted by these loops."""
 BLOCK = 32
 """Samples that are looked at together."""
+WIDEST_SIDE = 15
+"""Of a square whose sum two bytes hold."""
 
 _ADDRESS, _LENGTH, _NUMBER = ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int
 _REAL = ctypes.c_double
 _NUMBERS = (_NUMBER,) * 4
 _Function = Callable[..., Any]
-_GIVES = {"windows": ctypes.c_int64, "shape": _NUMBER}
+_GIVES = {"windows": ctypes.c_int64, "fall": _NUMBER}
 
 
 class Kernels:
@@ -58,7 +60,10 @@ class Kernels:
                 *(_ADDRESS,) * 3,
             ),
             "bilateral": (_ADDRESS, *area, _LENGTH, _NUMBER, _NUMBER, *(_ADDRESS,) * 3),
-            "shape": (*plane, _ADDRESS, *plane, *area),
+            "fall": (
+                *(*plane, *area, _ADDRESS, _NUMBER, _NUMBER, *plane, *area),
+                *(_LENGTH, _LENGTH, _ADDRESS),
+            ),
             "lay": (*plane, *plane, *area, _NUMBER),
             "windows": (_LENGTH, _ADDRESS, *_NUMBERS[:4], _REAL, *_NUMBERS[:3], _ADDRESS),
             "paste": (
@@ -87,7 +92,7 @@ class Kernels:
     _blend: _Function
     _compose: _Function
     _bilateral: _Function
-    _shape: _Function
+    _fall: _Function
     _lay: _Function
     _windows: _Function
     _paste: _Function
@@ -168,20 +173,39 @@ class Kernels:
         )
         return out
 
-    def shape(
-        self, values: NDArray[np.uint8], table: NDArray[np.uint8], plane: NDArray[np.uint8]
+    def fall(
+        self,
+        values: NDArray[np.uint8],
+        place: tuple[int, int],
+        table: NDArray[np.uint8],
+        side: int,
+        plane: NDArray[np.uint8],
+        *,
+        held: bool,
     ) -> bool:
-        """Raises samples to what a table says of values, in place.
+        """Raises a plane to what a table says of values, averaged over a square around each.
 
         Args:
-            values: uint8 [H, W], their columns one after the other in memory.
+            values: uint8 [h, w], their columns one after the other in memory.
+            place: row and column of the plane at which they lie; elsewhere they are 0, and beyond
+                the plane they are as on its edge.
             table: uint8 [256]; 0 of 0 and 255 of 255.
-            plane: the same as `values`.
+            side: of the square, odd, at most `WIDEST_SIDE`; 1 for no averaging.
+            plane: uint8 [H, W], the same as `values`, which lie within it.
+            held: whether it is raised to what the table says and to twice the square's mean; else
+                to the mean.
 
         Returns:
-            Whether the table says more than 0 of any.
+            Whether there is anything but 0.
         """
-        return bool(self._shape(*_plane(values), _at(table), *_plane(plane), *values.shape))
+        rows, columns = values.shape
+        scratch = np.empty((columns + 4 * side + 2 * BLOCK) * (side + 2), np.uint8)
+        return bool(
+            self._fall(
+                *(*_plane(values), rows, columns, _at(table), side, held),
+                *(*_plane(plane), *plane.shape, *place, _at(scratch)),
+            )
+        )
 
     def lay(self, samples: NDArray[np.uint8], inside: NDArray[np.uint8], value: int) -> None:
         """Writes a value where a mask is and nothing higher, in place.

@@ -58,6 +58,8 @@ INLINE int any_bit(bytes value) {
     return (four[0] | four[1] | four[2] | four[3]) != 0;
 }
 
+INLINE int any_word(words value) { return any_bit((bytes)value); }
+
 /* Writes a value where a mask is 1 and what is there is less. */
 void stream_lay(u8 *samples, ptrdiff_t samples_stride, const u8 *inside, ptrdiff_t stride, ptrdiff_t rows,
                 ptrdiff_t columns, int value);

@@ -98,32 +98,102 @@ EXPORT void stream_bilateral(const u8 *planes, ptrdiff_t rows, ptrdiff_t columns
     }
 }
 
-/* Raises a plane to what a table says of values, 0 of 0 and 255 of 255; returns whether that is anything. */
-EXPORT int stream_shape(const u8 *values, ptrdiff_t values_stride, const u8 *table, u8 *plane, ptrdiff_t stride,
-                        ptrdiff_t rows, ptrdiff_t columns) {
+#define MOST_SIDE 15 /* of a square whose sum two bytes hold */
+
+/* What a table says of a row of values, between `rim` zeros, or, at a picture's edge, what is there once more. */
+INLINE void fallen_row(const u8 *values, const u8 *table, ptrdiff_t columns, ptrdiff_t before, ptrdiff_t after, u8 *out) {
+    u8 *row = out + before;
+    ptrdiff_t x = 0;
+    for (; x + BLOCK <= columns; x += BLOCK) {
+        const bytes block = LOAD(values + x);
+        if (!any_bit(block) || !any_bit(~block))
+            STORE(row + x, block);
+        else
+            for (int at = 0; at < BLOCK; at++) row[x + at] = table[values[x + at]];
+    }
+    for (; x < columns; x++) row[x] = table[values[x]];
+    memset(out, 0, (size_t)before);
+    memset(row + columns, 0, (size_t)after);
+}
+
+/* Raises a block to the mean over a square around each sample, rounded, of which `sums` has the columns' sums; or,
+ * where they are held, to twice that and to what they are. Returns whether there is anything. */
+INLINE int fade_block(const u16 *sums, const u8 *own, int side, int held, u8 *to, int count) {
+    const float part = 1.0f / (float)(side * side);
+    u16 whole[BLOCK];
+    for (int x = 0; x < BLOCK; x += HALF) {
+        words sum = {0};
+        for (int more = 0; more < side; more++) sum += WORDS(sums + x + more);
+        *(words *)(whole + x) = sum;
+    }
+    u8 found[BLOCK];
+    for (int x = 0; x < BLOCK; x++) {
+        const float mean = ((float)whole[x] * part + 8388608.0f) - 8388608.0f;
+        const int code = (int)mean, twice = 2 * code < 255 ? 2 * code : 255;
+        found[x] = (u8)(held ? (twice > own[x] ? twice : own[x]) : code);
+    }
     int any = 0;
-    for (ptrdiff_t y = 0; y < rows; y++) {
-        const u8 *from = values + y * values_stride;
-        u8 *to = plane + y * stride;
-        ptrdiff_t x = 0;
-        for (; x + BLOCK <= columns; x += BLOCK) {
-            const bytes block = LOAD(from + x);
-            if (!any_bit(block)) continue;
-            if (!any_bit(~block)) {
-                STORE(to + x, block);
-                any = 1;
-                continue;
-            }
-            u8 found[BLOCK];
-            for (int at = 0; at < BLOCK; at++) found[at] = table[from[x + at]];
-            any |= any_bit(LOAD(found));
-            for (int at = 0; at < BLOCK; at++) to[x + at] = larger(to[x + at], found[at]);
-        }
-        for (; x < columns; x++) {
-            const u8 value = table[from[x]];
-            any |= value != 0;
-            to[x] = larger(to[x], value);
-        }
+    for (int x = 0; x < count; x++) {
+        any |= found[x];
+        to[x] = to[x] > found[x] ? to[x] : found[x];
     }
     return any;
+}
+
+INLINE ptrdiff_t within(ptrdiff_t place, ptrdiff_t end) { return place < 0 ? 0 : place < end ? place : end - 1; }
+
+/* Raises a plane to what a table says of values, averaged over a square around each; see `fade_block`.
+ *
+ * table: 0 of 0 and 255 of 255. side: odd, 1 for no averaging. values lie at (top, left) of the plane, and are 0 beyond;
+ * beyond the plane it is as on its edge.
+ * scratch: for each column of the values, and 64 more, as many bytes as `side` and four more.
+ */
+EXPORT int stream_fall(const u8 *values, ptrdiff_t values_stride, ptrdiff_t rows, ptrdiff_t columns, const u8 *table,
+                       int side, int held, u8 *plane, ptrdiff_t stride, ptrdiff_t height, ptrdiff_t width,
+                       ptrdiff_t top, ptrdiff_t left, void *scratch) {
+    const ptrdiff_t half = side / 2;
+    /* What is written: the values' window and half a square around it, as far as there is a picture. */
+    const ptrdiff_t first = top > half ? top - half : 0, last = top + rows + half < height ? top + rows + half : height;
+    const ptrdiff_t from = left > half ? left - half : 0, to = left + columns + half < width ? left + columns + half : width;
+    const ptrdiff_t wide = to - from, around = wide + 2 * half, room = around + 2 * BLOCK;
+    u16 *sums = scratch;
+    u8 *ring = (u8 *)(sums + room);
+    memset(scratch, 0, (size_t)room * (2 + (size_t)side));
+    int any = 0;
+    for (ptrdiff_t y = first - half; y < last + half; y++) {
+        u8 *row = ring + (y + side) % side * room;
+        if (y - first >= half + 1)
+            for (ptrdiff_t x = 0; x < around; x++) sums[x] = (u16)(sums[x] - row[x]);
+        const ptrdiff_t there = within(y, height) - top;
+        if (there >= 0 && there < rows) {
+            fallen_row(values + there * values_stride, table, columns, left - from + half, to - left - columns + half, row);
+            if (from == 0) memset(row, row[half], (size_t)half);
+            if (to == width) memset(row + half + wide, row[half + wide - 1], (size_t)half);
+        } else {
+            memset(row, 0, (size_t)around);
+        }
+        for (ptrdiff_t x = 0; x < around; x++) sums[x] = (u16)(sums[x] + row[x]);
+        const ptrdiff_t done = y - half;
+        if (done < first) continue;
+        const u8 *own = ring + (done + side) % side * room + half;
+        u8 *out = plane + done * stride + from;
+        const words full = each((u16)(255 * side));
+        for (ptrdiff_t x = 0; x < wide; x += BLOCK) {
+            words some = {0}, lacking = {0};
+            for (int at = 0; at < BLOCK + 2 * HALF; at += HALF) {
+                const words part = WORDS(sums + x + at);
+                some |= part;
+                lacking |= part ^ full;
+            }
+            const int count = (int)(wide - x < BLOCK ? wide - x : BLOCK);
+            if (!any_word(some)) continue;
+            if (!any_word(lacking) && count == BLOCK) {
+                STORE(out + x, ~(bytes){0});
+                any = 1;
+            } else {
+                any |= fade_block(sums + x, own + x, side, held, out + x, count);
+            }
+        }
+    }
+    return any != 0;
 }
