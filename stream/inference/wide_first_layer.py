@@ -110,10 +110,29 @@ def _first(nodes: list[Node]) -> _First | None:
     return first if usual else None
 
 
-def _widened(
-    first: _First, makers: Mapping[str, Node], stored: Mapping[str, memoryview], width: int
-) -> list[bytes] | None:
-    """What takes the first layer's place; None where it does not fit."""
+@dataclass(slots=True)
+class _Numbers:
+    """What the first layer is computed with.
+
+    Attributes:
+        margins: int64 [8], of the picture, as Pad takes them.
+        filters: int8 [channels, colours, rows, columns].
+        scales: float32, of the filters: one, or one for each channel.
+        sums: int32 [channels], the biases.
+        units: float32, of the sums: one, or one for each channel.
+    """
+
+    margins: Array
+    filters: Array
+    scales: Array
+    sums: Array
+    units: Array
+
+
+def _numbers(
+    first: _First, makers: Mapping[str, Node], stored: Mapping[str, memoryview]
+) -> _Numbers | None:
+    """The layer's stored numbers; None where they are computed, or of another kind."""
     weight, bias = (makers.get(name) for name in first.layer.inputs[1:])
     if weight is None or bias is None:
         return None
@@ -124,28 +143,49 @@ def _widened(
         values[name] = tensor_value(stored[name])
     filters, scales, *zeros = (values[name] for name in weight.inputs)
     sums, units, *nothing = (values[name] for name in bias.inputs)
-    count, colours, _, taps = filters.shape
-    margins = values[first.pad.inputs[1]].copy()
-    left, right = int(margins[2]), int(margins[6])
-    over = width + left + right - taps
-    if (
-        filters.dtype != np.int8
-        or colours != _COLOURS
-        or over < 0
-        or over % _STRIDE
-        or (over // _STRIDE + 1) % _TOGETHER
-        or any(one.any() for one in (*zeros, *nothing))
-    ):
+    if filters.dtype != np.int8 or filters.shape[1] != _COLOURS:
         return None
+    if any(one.any() for one in (*zeros, *nothing)):
+        return None
+    return _Numbers(values[first.pad.inputs[1]], filters, scales, sums, units)
+
+
+def _spread(filters: Array) -> Array:
+    """Filters that read `_STEP` columns as channels and give `_TOGETHER` columns at once.
+
+    Args:
+        filters: int8 [channels, colours, rows, columns].
+
+    Returns:
+        int8 [channels * `_TOGETHER`, colours * `_STEP`, rows, blocks of columns].
+    """
+    count, colours, rows, taps = filters.shape
     blocks = 1 + (_STRIDE * (_TOGETHER - 1) + taps - 1) // _STEP
-    pairs = (over // _STRIDE + 1) // _TOGETHER
-    margins[6] = _STEP * (pairs + blocks - 1) - width - left
-    wide = np.zeros((_TOGETHER, count, _STEP, colours, filters.shape[2], blocks), np.int8)
+    wide = np.zeros((_TOGETHER, count, _STEP, colours, rows, blocks), np.int8)
     for column in range(_TOGETHER):
         for tap in range(taps):
             block, place = divmod(_STRIDE * column + tap, _STEP)
             wide[column, :, place, :, :, block] = filters[:, :, :, tap]
-    filters = wide.reshape(_TOGETHER * count, _STEP * colours, -1, blocks)
+    return wide.reshape(_TOGETHER * count, _STEP * colours, rows, blocks)
+
+
+def _widened(
+    first: _First, makers: Mapping[str, Node], stored: Mapping[str, memoryview], width: int
+) -> list[bytes] | None:
+    """What takes the first layer's place; None where it does not fit."""
+    read = _numbers(first, makers, stored)
+    if read is None:
+        return None
+    filters, scales, sums, units = read.filters, read.scales, read.sums, read.units
+    count, colours, _, taps = filters.shape
+    margins = read.margins.copy()
+    left, right = int(margins[2]), int(margins[6])
+    over = width + left + right - taps
+    if over < 0 or over % _STRIDE or (over // _STRIDE + 1) % _TOGETHER:
+        return None
+    filters = _spread(filters)
+    pairs = (over // _STRIDE + 1) // _TOGETHER
+    margins[6] = _STEP * (pairs + filters.shape[-1] - 1) - width - left
     held = {
         "columns": np.array([0, 0, -1, _STEP * colours], np.int64),
         "rows": np.array([0, 0, -1, count], np.int64),
