@@ -28,8 +28,9 @@ from stream.inference.session import open_on
 from stream.instances import Instances
 from stream_export.tools.agreement import compare
 from stream_export.tools.half import half_file
-from stream_models.training.data import DataSet, Purpose, read
+from stream_models.training.data import DataSet
 from stream_models.training.evaluate import evaluate, runtime_detector
+from stream_models.training.reading import Purpose, read
 
 SURE = 0.5
 """Objects scored less are not compared one by one: near the threshold any rounding decides."""
