@@ -15,7 +15,7 @@ from stream.fleet.entries import State, Wanted
 from stream.fleet.ledger import Ledger
 from stream.fleet.parts import Step
 from stream.fleet.pool import Lost, Pool
-from stream.fleet.work import Done, Task
+from stream.fleet.task import Done, Task
 
 WORKERS = 4000
 """A thousand machines of four."""

@@ -159,8 +159,8 @@ def labelled_pictures(folder: Path) -> list[LabelledPicture]:
     """
     need_extra("train", "PIL", what="reading a set of pictures")
     # By name: nothing in this package depends on the trainer.
-    data = importlib.import_module("stream_models.training.data")
-    chosen = data.read(folder, data.Purpose.JUDGE)
+    reading = importlib.import_module("stream_models.training.reading")
+    chosen = reading.read(folder, reading.Purpose.JUDGE)
     return [
         LabelledPicture(
             picture.id,

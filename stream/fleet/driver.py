@@ -14,8 +14,8 @@ from stream.fleet.ledger import Ledger
 from stream.fleet.parts import PartKey, PartTask, Step, following
 from stream.fleet.places import parts_folder, remove_leftovers, remove_parts
 from stream.fleet.pool import Lost, Pool
+from stream.fleet.task import Done, Task
 from stream.fleet.waiting import Handed, Waiting
-from stream.fleet.work import Done, Task
 
 _WAIT = 0.5
 """Seconds that workers are waited for at a time, and between two words of progress."""

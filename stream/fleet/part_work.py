@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from stream.fleet.between import Place
 from stream.fleet.parts import PartTask, Step
 from stream.fleet.places import Life, at_hand, exists
+from stream.fleet.results import results, with_targets
 from stream.fleet.steps import Made, Steps
-from stream.fleet.work import Done, Task, results, with_targets
+from stream.fleet.task import Done, Task
 from stream.run.kept import KeptLostError
 from stream.sinks._spliced import NotJoinableError
 

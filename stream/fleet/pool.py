@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stream.errors import StreamError
 from stream.fleet.parts import PartKey
-from stream.fleet.work import Done, Task
+from stream.fleet.task import Done, Task
 
 
 @dataclass(frozen=True, slots=True)

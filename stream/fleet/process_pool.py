@@ -18,8 +18,8 @@ from typing import IO, TYPE_CHECKING
 from stream.apart import apart
 from stream.cpu import available_cores
 from stream.fleet.pool import Need
+from stream.fleet.task import Task
 from stream.fleet.watched_pool import Event, Gone, WatchedPool
-from stream.fleet.work import Task
 
 if TYPE_CHECKING:
     from stream.run.plan import RunPlan

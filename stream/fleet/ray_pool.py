@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from stream.errors import StreamError, UsageError
 from stream.fleet.pool import Need
+from stream.fleet.task import Done, Task
 from stream.fleet.watched_pool import Event, Gone, Ready, Signs, WatchedPool
-from stream.fleet.work import Done, Task, Worker
+from stream.fleet.work import Worker
 
 if TYPE_CHECKING:
     from stream.run.plan import RunPlan

@@ -20,7 +20,7 @@ from stream.fleet.between import (
     entries_of,
 )
 from stream.fleet.places import Life
-from stream.fleet.work import remarks_of
+from stream.fleet.results import remarks_of
 from stream.frame import Frame, VideoInfo
 from stream.inference.segmenter import Segmenter
 from stream.instances import Instances

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from stream.errors import UsageError
 from stream.fleet.pool import Lost, Need, Pool, nothing_works
-from stream.fleet.work import Done, Task
+from stream.fleet.task import Done, Task
 
 _log = logging.getLogger(__name__)
 

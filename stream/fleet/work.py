@@ -5,17 +5,16 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stream.errors import SinkError, StreamError, refusal
-from stream.fleet.parts import PartKey, PartTask
-from stream.fleet.places import Life, Result, at_hand
+from stream.errors import StreamError, refusal
+from stream.fleet.places import at_hand
+from stream.fleet.results import remarks_of, results, with_targets
 from stream.fleet.scratch import scratch, tidy
+from stream.fleet.task import Done, Task
 from stream.plugins import culprit
 
 if TYPE_CHECKING:
@@ -25,63 +24,6 @@ if TYPE_CHECKING:
 
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One file for a worker, or a part of one.
-
-    Attributes:
-        number: the file's in the ledger.
-        source: its path or address.
-        targets: where its results go, one for each output of the plan.
-        split: how many seconds a part has at least, where a long file is to be cut; else None.
-        part: which part it is; None for the file.
-        serial: of the task, for its driver.
-    """
-
-    number: int
-    source: str
-    targets: tuple[str, ...]
-    split: float | None = None
-    part: PartTask | None = None
-    serial: int = 0
-
-    @property
-    def key(self) -> PartKey | None:
-        """Which part it is; None for the file."""
-        return None if self.part is None else self.part.key
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What came of a task.
-
-    Attributes:
-        number: the task's.
-        node: the machine's name.
-        seconds: that it took.
-        frames: in the result.
-        error: why it failed, in a sentence; None where all results are in their places.
-        key: which part it was; None for the file.
-        begins: where the parts of a file begin that is to be done in parts; then nothing else was.
-        whole: whether a file that was cut is to be done at once from here on.
-        lost: whether what an earlier step wrote is gone, so that the file must begin anew.
-        remark: what is to be said of the file.
-        serial: the task's.
-    """
-
-    number: int
-    node: str
-    seconds: float
-    frames: int = 0
-    error: str | None = None
-    key: PartKey | None = None
-    begins: tuple[int, ...] = ()
-    whole: bool = False
-    lost: bool = False
-    remark: str = ""
-    serial: int = 0
 
 
 class Worker:
@@ -180,45 +122,7 @@ class Worker:
         return report
 
 
-def remarks_of(report: RunReport) -> list[str]:
-    """What is to be said of a file that was done: what is damaged in it, or was left out."""
-    damaged = f"{report.corrupt} damaged frame{'s' * (report.corrupt > 1)}"
-    return [*report.remarks, *([damaged] if report.corrupt else [])]
-
-
 def _fault(error: Exception) -> str:
     """The sentence for what is no fault of a file or of a machine."""
     _log.debug("a fault of the program", exc_info=error)
     return f"a fault of {culprit(error)}: {type(error).__name__}: {error}"
-
-
-@contextmanager
-def results(
-    places: tuple[str, ...], number: int, scratch: Path, life: Life
-) -> Iterator[list[Result]]:
-    """Results to be written, which are put in their places where nothing goes wrong."""
-    made = [Result(place, number, scratch, life) for place in places]
-    try:
-        yield made
-        for result in made:
-            result.publish()
-    except SinkError as error:
-        # Nothing is saved under the name that it is written under, which says nobody anything.
-        what = error.what
-        for result in made:
-            what = what.replace(str(result.working), result.target)
-        if what == str(error):
-            raise
-        raise SinkError(what) from error
-    finally:
-        for result in made:
-            result.drop()
-
-
-def with_targets(plan: RunPlan, made: list[Result]) -> RunPlan:
-    """The plan with results as its first outputs' targets."""
-    outputs = tuple(
-        replace(output, target=str(result.open()))
-        for output, result in zip(plan.outputs, made, strict=True)
-    )
-    return replace(plan, outputs=outputs)

@@ -8,8 +8,9 @@ import queue
 import threading
 from contextlib import suppress
 
+from stream.fleet.task import Task
 from stream.fleet.watched_pool import Event, Ready, Signs
-from stream.fleet.work import Task, Worker
+from stream.fleet.work import Worker
 
 
 def main() -> None:

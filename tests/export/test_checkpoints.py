@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from stream.errors import ModelError, UsageError
-from stream_export.checkpoints.pickles import read_pickle
 from stream_export.checkpoints.settings import parse_settings, read_settings
-from stream_export.checkpoints.torch_files import read_torch
+from stream_export.checkpoints.torch_files import read_pickle, read_torch
 from tests.export import made_checkpoints as made
 from tests.export.lazily import lazily
 

@@ -20,7 +20,7 @@ import pytest
 from stream.errors import StreamError
 from stream.fleet.entries import State
 from stream.fleet.ledger import Ledger
-from stream.fleet.work import Task
+from stream.fleet.task import Task
 from tests import tiny_models
 from tests.fleet import doing
 

@@ -10,7 +10,8 @@ import av
 
 from stream.fleet.parts import PartKey, PartTask, Step
 from stream.fleet.places import parts_folder
-from stream.fleet.work import Done, Task, Worker
+from stream.fleet.task import Done, Task
+from stream.fleet.work import Worker
 from stream.options import (
     InputOptions,
     ModelOptions,

@@ -17,7 +17,7 @@ from stream.fleet.ledger import Ledger
 from stream.fleet.parts import PartKey, Step
 from stream.fleet.places import Result
 from stream.fleet.pool import Lost, Pool
-from stream.fleet.work import Done, Task
+from stream.fleet.task import Done, Task
 
 _BEFORE = {
     Step.FIND: (), Step.FOLLOW: (Step.FIND,), Step.PAINT: (Step.FIND, Step.FOLLOW),

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from stream.fleet.parts import PartKey, Step, following
-from stream.fleet.work import Task, Worker
+from stream.fleet.task import Task
+from stream.fleet.work import Worker
 from stream.sources._part import cut
 from tests import tiny_models
 from tests.fleet.doing import Doing, a_plan, a_worker, differences, everything_in, targets_in

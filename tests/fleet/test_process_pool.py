@@ -14,8 +14,8 @@ import pytest
 from stream.errors import StreamError, UsageError
 from stream.fleet.pool import Lost, Need
 from stream.fleet.process_pool import Process, ProcessPool
+from stream.fleet.task import Done, Task
 from stream.fleet.watched_pool import Gone, Signs
-from stream.fleet.work import Done, Task
 from tests import tiny_models
 from tests.fleet import doing
 from tests.fleet.clips import make_clips

@@ -6,8 +6,8 @@ import pytest
 
 from stream.errors import StreamError, UsageError
 from stream.fleet.pool import Lost, Need
+from stream.fleet.task import Done, Task
 from stream.fleet.watched_pool import Event, Gone, Ready, Signs, WatchedPool
-from stream.fleet.work import Done, Task
 
 
 class _Pool(WatchedPool[int]):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stream.errors import SinkError
-from stream.fleet.work import results
+from stream.fleet.results import results
 from tests import tiny_models
 from tests.fleet import doing
 

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from stream_models.training.data import read
+from stream_models.training.reading import read
 
 from .made import coco_set
 

@@ -7,8 +7,9 @@ import pytest
 
 from stream.errors import UsageError
 from stream_models.training.checks import check
-from stream_models.training.data import ANY_CLASS, read
+from stream_models.training.data import ANY_CLASS
 from stream_models.training.polygons import draw
+from stream_models.training.reading import read
 
 from .labelled import NAMES, SIZE, TRUTH, areas, coco, coco_folder, found, pictures, ring, runs
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from stream.errors import StreamError
 from stream_models.training.checks import check, without_bad
-from stream_models.training.data import ANY_CLASS, read
+from stream_models.training.data import ANY_CLASS
+from stream_models.training.reading import read
 
 from .labelled import SIZE, coco, pictures, runs
 

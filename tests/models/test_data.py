@@ -5,9 +5,10 @@ from faster_coco_eval.core import mask as mask_api
 
 from stream.errors import UsageError
 from stream_models.training.checks import check, without_bad
-from stream_models.training.data import LONGEST, read
+from stream_models.training.data import LONGEST
 from stream_models.training.picture_files import load_picture
 from stream_models.training.polygons import draw, outline, scaled
+from stream_models.training.reading import read
 
 from .made import coco_set, write
 

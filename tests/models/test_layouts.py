@@ -9,8 +9,9 @@ import pytest
 
 from stream.errors import UsageError
 from stream_models.training.checks import check, sound
-from stream_models.training.data import Purpose, holds_both, is_split, part_of, read
+from stream_models.training.data import part_of
 from stream_models.training.layout import KIND, find
+from stream_models.training.reading import Purpose, holds_both, is_split, read
 
 from .labelled import NAMES, SIZE, TRUTH, areas, coco, coco_folder, found, pictures, ring, write
 

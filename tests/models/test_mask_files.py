@@ -7,8 +7,8 @@ from PIL import Image
 
 from stream.errors import UsageError
 from stream_models.training.checks import check
-from stream_models.training.data import read
 from stream_models.training.polygons import draw
+from stream_models.training.reading import read
 
 from .labelled import found
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from stream.compositing.learned import SHAPES, SMALL, Learned
 from stream.errors import UsageError
 from stream.instances import Instances
-from stream_models.training.data import read
+from stream_models.training.reading import read
 from stream_models.training.refiner.augment import (
     Change,
     changed,

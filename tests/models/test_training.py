@@ -17,7 +17,7 @@ from stream.errors import ModelError, StreamError
 from stream.inference.segmenter import Segmenter
 from stream_export.metadata import read_metadata
 from stream_models.training.command import train_command
-from stream_models.training.data import read
+from stream_models.training.reading import read
 
 from .labelled import coco, coco_folder
 from .made import coco_set

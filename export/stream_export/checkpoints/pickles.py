@@ -231,41 +231,6 @@ def _names(value: Content) -> frozenset[Content]:
     return frozenset(value) if isinstance(value, set | frozenset | list | tuple) else frozenset()
 
 
-_BEGINNINGS = {b"", b"\x80", *(bytes([one]) for one in b"(c}])NIFSVLl")}
-"""The first bytes of pickles; only the oldest ones, which are text, begin with others than 0x80."""
-
-
-def read_pickle(path: Path) -> Content:
-    """Reads a pickle; strings of Python 2 become text.
-
-    Args:
-        path: of a .pkl file, written by Python 2 or 3.
-
-    Returns:
-        What it holds: dictionaries, lists, strings, numbers, arrays, and stand-ins.
-
-    Raises:
-        ModelError: the file is missing, no pickle, cut short, or asks for what could do harm;
-            nothing of it is executed.
-    """
-    from stream_export.checkpoints.torch_files import restricted_pickle
-
-    def load(file: BinaryIO) -> Content:
-        first = file.read(1)
-        file.seek(0)
-        try:
-            return restricted_pickle().Unpickler(file, encoding="latin1").load()
-        except pickle.UnpicklingError as error:
-            if isinstance(error, ForbiddenPickleError) or first in _BEGINNINGS:
-                raise
-            raise ModelError(
-                f"{path}: it is no checkpoint, neither a file of torch's nor a pickle nor "
-                "safetensors, or it is damaged from its first byte on"
-            ) from error
-
-    return guarded(path, "the pickle", load)
-
-
 def guarded(path: Path, what: str, load: Callable[[BinaryIO], Content]) -> Content:
     """What `load` makes of a file.
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from stream.errors import ModelError, UsageError
-from stream_export.checkpoints.pickles import Content, StandIn, parameters, read_pickle
+from stream_export.checkpoints.pickles import Content, StandIn, parameters
 from stream_export.checkpoints.safetensors import is_safetensors, read_safetensors
-from stream_export.checkpoints.torch_files import is_torch, read_torch
+from stream_export.checkpoints.torch_files import is_torch, read_pickle, read_torch
 
 _DEEPEST = 4
 # What torch puts into the names of layers that it shards, compiles or computes twice.

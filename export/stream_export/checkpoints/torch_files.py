@@ -1,4 +1,4 @@
-"""Checkpoints that torch wrote, in its zip form and the older one."""
+"""Checkpoints that torch wrote, in its zip form and the older one, and plain pickles."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from types import SimpleNamespace
 from typing import BinaryIO
 
 from stream.errors import ModelError
-from stream_export.checkpoints.pickles import Content, Unpickler, guarded
+from stream_export.checkpoints.pickles import Content, ForbiddenPickleError, Unpickler, guarded
 
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How a file of torch's older serialisation begins."""
 _PIECE = 1 << 22
+_BEGINNINGS = {b"", b"\x80", *(bytes([one]) for one in b"(c}])NIFSVLl")}
+"""The first bytes of pickles; only the oldest ones, which are text, begin with others than 0x80."""
 
 
 def is_torch(path: Path) -> bool:
@@ -43,6 +45,36 @@ def read_torch(path: Path) -> Content:
         return _loaded(file)
 
     return guarded(path, "the torch file", load)
+
+
+def read_pickle(path: Path) -> Content:
+    """Reads a pickle; strings of Python 2 become text.
+
+    Args:
+        path: of a .pkl file, written by Python 2 or 3.
+
+    Returns:
+        What it holds: dictionaries, lists, strings, numbers, arrays, and stand-ins.
+
+    Raises:
+        ModelError: the file is missing, no pickle, cut short, or asks for what could do harm;
+            nothing of it is executed.
+    """
+
+    def load(file: BinaryIO) -> Content:
+        first = file.read(1)
+        file.seek(0)
+        try:
+            return restricted_pickle().Unpickler(file, encoding="latin1").load()
+        except pickle.UnpicklingError as error:
+            if isinstance(error, ForbiddenPickleError) or first in _BEGINNINGS:
+                raise
+            raise ModelError(
+                f"{path}: it is no checkpoint, neither a file of torch's nor a pickle nor "
+                "safetensors, or it is damaged from its first byte on"
+            ) from error
+
+    return guarded(path, "the pickle", load)
 
 
 @cache

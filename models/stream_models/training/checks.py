@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stream.errors import UsageError
-from stream_models.training.data import DataSet, Purpose, read
+from stream_models.training.data import DataSet
 from stream_models.training.picture_files import load_picture
+from stream_models.training.reading import Purpose, read
 
 _SHOWN = 40
 

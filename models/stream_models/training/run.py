@@ -19,7 +19,7 @@ from stream_models.detect import DetectConfig
 from stream_models.network import MaskRCNN
 from stream_models.training.augment import AugmentConfig
 from stream_models.training.checks import sound
-from stream_models.training.data import DataSet, Picture, Purpose, is_split
+from stream_models.training.data import DataSet, Picture
 from stream_models.training.evaluate import Report, evaluate, network_detector, runtime_detector
 from stream_models.training.initial import initial_network
 from stream_models.training.loop import LoopConfig, Progress, Trainer
@@ -27,6 +27,7 @@ from stream_models.training.losses import LossConfig
 from stream_models.training.out import CURVE, FLOAT_MODEL, INT8_MODEL, REPORT
 from stream_models.training.picture_files import load_picture
 from stream_models.training.pictures import contact_sheet, draw_found, learning_curve
+from stream_models.training.reading import Purpose, is_split
 from stream_models.training.ship import metadata, quantise, to_onnx
 
 logger = logging.getLogger(__name__)

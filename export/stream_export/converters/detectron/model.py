@@ -13,8 +13,9 @@ import numpy as np
 
 from stream.errors import ModelError, UsageError
 from stream.types import Array
-from stream_export.checkpoints.pickles import arrays_of, read_pickle
+from stream_export.checkpoints.pickles import arrays_of
 from stream_export.checkpoints.settings import Settings
+from stream_export.checkpoints.torch_files import read_pickle
 from stream_export.checkpoints.weights import Weights, fits
 from stream_export.converters._request import Converted, Request
 from stream_export.converters.detectron2 import model as detectron2

@@ -87,7 +87,7 @@ def train_refiner_command(
     try:
         import torch
 
-        from stream_models.training.data import read
+        from stream_models.training.reading import read
         from stream_models.training.refiner.loop import LoopConfig
         from stream_models.training.refiner.loop import Progress as State
         from stream_models.training.refiner.run import RefinerConfig, train
