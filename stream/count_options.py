@@ -15,16 +15,17 @@ class CountOptions:
 
     line: tuple[str, ...] | None = option(
         None,
-        "Count what crosses this line: in, to the right of who looks from its first end to its "
-        "second, and out. In pixels, or in percent of width and height; --look overlay+counts "
-        "draws it. May be given several times.",
+        "Count objects that cross this line. In is to the right, seen from its first end towards "
+        "its second, and out is the other way. In pixels, or in percent of width and height; "
+        "--look overlay+counts draws it. May be given several times.",
         said="no line",
         metavar="[NAME=]X1,Y1,X2,Y2",
         many=True,
     )
     zone: tuple[str, ...] | None = option(
         None,
-        "Count what is in this polygon, for how long, and what comes and goes, likewise.",
+        "Count objects in this polygon, for how long they stay, and how many enter and leave. "
+        "Given as lines are.",
         said="no zone",
         metavar="[NAME=]X,Y,X,Y,X,Y…",
         many=True,

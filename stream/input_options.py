@@ -49,7 +49,7 @@ class DecodingOptions:
     hwaccel: str = option(
         "none",
         "Decode on this kind of device, as FFmpeg names it: cuda, videotoolbox, d3d11va, …; auto: "
-        "the first that opens. What it cannot decode the CPU does, and the run says so.",
+        "the first that opens. If it cannot decode a file, the CPU does, and the run says so.",
         metavar="DEVICE|auto|none",
     )
 

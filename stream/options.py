@@ -85,17 +85,19 @@ class ModelOptions:
     )
     every: Every = option(
         None,
-        "Run the model on every Nth frame and carry the masks to the others by motion. auto: on "
-        "as many as real time allows; live, as often as the display's full frame rate allows.",
+        "Run the model on every Nth frame; in the frames between, move its masks along with the "
+        "picture's motion. auto: on as many as real time allows; live, as often as the display's "
+        "full frame rate allows.",
         said="1 for files, auto for live sources",
         metavar="N|auto",
         parse=parse_every,
     )
     views: int | None = option(
         None,
-        "Look at each picture so many times, 1 to 6: larger, smaller and mirrored, smaller still, "
-        "larger and mirrored, smaller, as it is, and join what is found: better masks and fewer "
-        "mistakes; 2 or 3 take three times as long, 4 five times, 6 seven times.",
+        "Run the model on each picture so many times and join what it finds: better masks and "
+        "fewer mistakes. In this order: larger; smaller and mirrored; smaller still; larger and "
+        "mirrored; smaller; as it is. 2 or 3 take three times as long, 4 five times, 6 seven "
+        "times.",
         said="2 for photos with the bundled model, 1 for all else",
         metavar="N",
         low=1,
@@ -193,13 +195,13 @@ class PictureOptions:
     )
     refine: bool | None = option(
         None,
-        "Draw objects' edges to the picture's own, finer than the model's masks.",
+        "Move the edges of masks to where the picture's own edges are, finer than the model can.",
         said="on for cutout and what changes the picture behind objects, off for all else",
     )
     refiner: str = option(
         "learned",
-        "What --refine does: learned, a small network draws people's masks to where they end, and "
-        "a filter those of other objects; filter, it draws all.",
+        "How --refine finds edges. learned: a small network for people, a filter for all other "
+        "objects; filter: the filter for all.",
         choices=("learned", "filter"),
     )
     steady_edges: bool | None = option(
@@ -246,16 +248,16 @@ class PictureOptions:
     )
     select: str = option(
         "all",
-        "Which objects are in front, of all that were found: all; largest; a number, so many of "
-        "the largest; or identities, such as id3,id7.",
+        "Which of the objects found are kept in front; others count as background. all; largest; "
+        "a number: so many of the largest; or identities, such as id3,id7.",
         metavar="all|largest|N|id…",
         parse=parse_select,
     )
     split: str = option(
         "none",
-        "A file for each object or each class, named after the output: out.person-3.mp4, "
-        "out.person.mp4; of the looks binary, instances and cutout, and of pictures. Where there "
-        "are --masks, of these alone.",
+        "Write a file for each object or each class, named after the output: out.person-3.mp4, "
+        "out.person.mp4. For pictures, and for videos of the looks binary, instances and cutout. "
+        "With --masks, only the masks are split.",
         choices=("none", "object", "class"),
     )
     crop: bool = option(
@@ -298,7 +300,7 @@ class OutputOptions:
     )
     format: str | None = option(
         None,
-        "What -o - writes on standard output. y4m: raw frames for ffmpeg, ffplay, mpv; rawvideo: "
+        "What -o - writes to standard output. y4m: raw frames for ffmpeg, ffplay, mpv; rawvideo: "
         "their samples and nothing else; nut: raw frames with their times and the sound; mkv, ts: "
         "encoded, with the sound.",
         said="lines of JSON",
