@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -17,10 +17,18 @@ from stream.cli import _common as common
 from stream.cli._groups import command
 from stream.errors import UsageError
 from stream.groups import build, changed
+from stream.option import option
 from stream.options import RunOptions
 from stream.run.interrupt import hang_up
 from stream.run.plan import OutputPlan, RunPlan
 from stream.words import counted
+
+
+@dataclass(frozen=True, slots=True)
+class WhichOptions:
+    """Which part of the file is done."""
+
+    source: int | None = option(None, "Only the file's Nth source.", said="all", metavar="N", low=1)
 
 
 @command
@@ -29,11 +37,8 @@ def run(
         str,
         typer.Argument(metavar="FILE.toml", help="What to do: see docs/configuration.md."),
     ],
+    which: WhichOptions,
     said: RunOptions,
-    source: Annotated[
-        int | None,
-        typer.Option(metavar="N", min=1, help="Only the file's Nth source. [default: all]"),
-    ] = None,
 ) -> None:
     """Do what a configuration file says: one or several sources, each with its outputs."""
     common.set_verbosity(quiet=said.quiet, verbose=said.verbose)
@@ -43,10 +48,10 @@ def run(
 
     plans = [_with(plan, said) for plan in load(Path(config))]
     common.set_verbosity(quiet=plans[0].run.quiet, verbose=plans[0].run.verbose)
-    if source is not None:
-        if source > len(plans):
-            raise UsageError(f"{config} has {counted(len(plans), 'source')}, not {source}")
-        plans = [plans[source - 1]]
+    if which.source is not None:
+        if which.source > len(plans):
+            raise UsageError(f"{config} has {counted(len(plans), 'source')}, not {which.source}")
+        plans = [plans[which.source - 1]]
     common.keep_clear(one.target for plan in plans for one in plan.outputs)
     if _runs.save_or_none(said, plans):
         return

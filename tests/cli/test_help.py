@@ -108,6 +108,15 @@ def test_a_file_loads_only_what_a_file_needs(clip, nothing, tmp_path):
         assert (tmp_path / target).stat().st_size > 1000
 
 
+def test_what_is_run_often_reads_its_values_without_pydantic():
+    """Which Typer loads for any value that is no text: those of our groups are texts to it."""
+    rare = {"train", "train-refiner", "export"}
+    for name in PLACES.keys() - rare:
+        for param in load(name).params:
+            about = getattr(param, "type_descriptor", None)  # its earlier releases have none
+            assert about is None or about.annotation in {str, bool, list[str]}, (name, param.name)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="counts the system's threads in /proc")
 @pytest.mark.parametrize(("asked", "threads"), [({}, 1), ({"OPENBLAS_NUM_THREADS": "2"}, 3)])
 def test_no_thread_waits_busily_for_matrices(asked, threads):
