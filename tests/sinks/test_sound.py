@@ -77,11 +77,11 @@ def moved(path: Path, output: Path, shift: Callable[[float], float]) -> Path:
 )
 def test_every_sound_is_heard_in_every_container(tmp_path, audio, source):
     video = "mpeg4" if source == ".avi" else "libx264"
-    original = make_clip(tmp_path / f"in{source}", codec=video, options={}, audio=audio)
+    original = make_clip(tmp_path / f"in{source}", codec=video, options={}, audio=audio, frames=15)
     for ending in ENDINGS:
         run(original, tmp_path / f"out{ending}", preset=fastest(ending))
         after = heard(tmp_path / f"out{ending}")
-        assert len(after) / 8000 == pytest.approx(1, abs=0.15), ending
+        assert len(after) / 8000 == pytest.approx(0.6, abs=0.15), ending
         assert pitch(after) == pytest.approx(440, abs=3), ending
 
 
@@ -171,11 +171,11 @@ def test_channels_are_kept_where_the_encoder_can(tmp_path, layout, ending):
     original = tmp_path / "in.mkv"
     channels = av.AudioLayout(layout).nb_channels
     with av.open(str(original), "w") as container:
-        video = container.add_stream("libx264", rate=25)
+        video = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
         video.width, video.height = 64, 48
         sound = container.add_stream("flac", rate=48000)
         sound.codec_context.layout = layout
-        for index in range(25):
+        for index in range(15):
             picture = media.make_picture(index, 64, 48, "yuv420p")
             picture.pts, picture.time_base = index, Fraction(1, 25)
             container.mux(video.encode(picture))
