@@ -35,6 +35,9 @@ os.environ.setdefault("SVT_LOG", "1")
 # the processor from one another: the same tests took three times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# NumPy's begin when it is loaded, in each process that a test starts, and take a third of that.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 # Properties have few examples, the same everywhere; `thorough` tries many new ones.
@@ -47,7 +50,7 @@ LOADED_BY_COLLECTING = pytest.StashKey[frozenset[str]]()
 
 WITH_PYTORCH = (
     *("tests/contracts/test_converters.py", "tests/export/", "tests/inference/test_resize.py"),
-    *("tests/models/", "tests/test_docs.py", "tests/test_roi.py"),
+    *("tests/models/", "tests/test_docs.py", "tests/test_on_a_card.py", "tests/test_roi.py"),
 )
 """Files whose tests load PyTorch, by the start of their names: seven seconds of processor."""
 
@@ -210,6 +213,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def caches_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keeps compiled test models, hundreds of them, out of the user's cache."""
+    # Matplotlib's is the user's, as looking through all fonts anew takes it two seconds.
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    os.environ.setdefault("MPLCONFIGDIR", str(user / "matplotlib"))
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("caches"))
 
 
@@ -226,6 +232,7 @@ def nothing_left_behind(
     children = {child.pid for child in _children()}
     loggers = [logging.getLogger(name) for name in (None, "libav")]
     levels = [one.level for one in loggers]
+    had_pytorch = "torch" in sys.modules
     yield
     # What a command that ran within the test has set: others are to hear what they log.
     for logger, level in zip(loggers, levels, strict=True):
@@ -238,20 +245,31 @@ def nothing_left_behind(
             for record in caplog.get_records(phase)
             if record.levelno >= logging.ERROR
         ]
+    if not had_pytorch and "torch" in sys.modules and not _may_load_pytorch(request.node):
+        problems.append("loaded PyTorch, whose worker has the files that WITH_PYTORCH names")
     problems += _lasting(lambda: _new_threads(threads))
     problems += _lasting(lambda: _new_children(children))
     problems += _lasting(lambda: _new_files(files))
     assert not problems, problems
 
 
+def _may_load_pytorch(item: pytest.Item) -> bool:
+    """Whether a worker of the quick suite that runs a test has PyTorch anyway."""
+    slow = any(item.get_closest_marker(name) for name in ("slow", "soak", "training", "reference"))
+    return slow or item.nodeid.startswith(WITH_PYTORCH)
+
+
 def _lasting(find, patience: float = 30.0) -> list[str]:
     """What `find` still finds after the time in which threads and files may wind down."""
-    deadline = time.monotonic() + patience
-    found = find()
-    while found and time.monotonic() < deadline:
-        gc.collect()
-        time.sleep(0.02)
-        found = find()
+    begun = time.monotonic()
+    pause = 0.001
+    while (found := find()) and (gone := time.monotonic() - begun) < patience:
+        # Most are on their way; what only hangs in a circle of references goes by looking for
+        # garbage, which takes as long as twenty tests.
+        if gone > 0.05:
+            gc.collect()
+        time.sleep(pause)
+        pause = min(2 * pause, 0.05)
     return found
 
 

@@ -71,7 +71,8 @@ def environment():
     root = Path(__file__).resolve().parents[2]
     paths = os.pathsep.join(str(root / part) for part in (".", "models", "export"))
     # As many threads as users have.
-    given = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    ours = {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}
+    given = {key: value for key, value in os.environ.items() if key not in ours}
     return {**given, "PYTHONPATH": paths, "COLUMNS": "200", "NO_COLOR": "1"}
 
 
