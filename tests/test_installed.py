@@ -26,7 +26,9 @@ def environment(wheel, tmp_path_factory):
     folder = tmp_path_factory.mktemp("environment")
     run([sys.executable, "-m", "venv", "--without-pip", folder])
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-    run([sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", wheel])
+    # What is not imported need not be compiled.
+    how = ["--no-deps", "--no-index", "--no-compile"]
+    run([sys.executable, "-m", "pip", "--python", python, "install", *how, wheel])
     own = run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]).strip()
     # Lent paths come after the environment's own, so its `stream` is the wheel's.
     (Path(own) / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n")

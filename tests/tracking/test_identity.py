@@ -4,6 +4,8 @@ The scenes are what a detector would say of people who walk to and fro, cross an
 pillar: boxes that tremble and shrink where somebody is in front, scores that dip, made-up objects.
 """
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -15,8 +17,13 @@ WIDTH, HEIGHT, SECONDS, PEOPLE = 640, 480, 12, 4
 PILLAR = (300.0, 370.0)
 
 
+@cache
 def scene(rate, seed):
     """For each frame its time, the true boxes by person, and the candidates."""
+    return list(frames_of(rate, seed))
+
+
+def frames_of(rate, seed):
     rng = np.random.default_rng(seed)
     tall = rng.uniform(180, 320, PEOPLE)
     start, speed = rng.uniform(60, WIDTH - 60, PEOPLE), rng.uniform(50, 160, PEOPLE)
