@@ -16,7 +16,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import time
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from stream.errors import UsageError
 from stream.option import Option, Value
@@ -85,13 +85,19 @@ def is_group(hint: object) -> bool:
 
 
 @cache
+def _hints(group: type) -> dict[str, Any]:
+    """The types of a group's fields, whose annotations are texts, compiled anew at each look."""
+    return get_type_hints(group)
+
+
+@cache
 def leaves(group: type) -> dict[str, Leaf]:
     """The options of a group and of the groups in it, by name, in order.
 
     Raises:
         TypeError: two have one name; that is a fault of the program.
     """
-    hints = get_type_hints(group)
+    hints = _hints(group)
     found: dict[str, Leaf] = {}
     for field in fields(group):
         hint = hints[field.name]
@@ -119,7 +125,8 @@ def build(group: type[T], values: Mapping[str, Value]) -> T:
     Raises:
         UsageError: values do not go together; the sentence is the group's own.
     """
-    hints = get_type_hints(group)
+    kind: type = group
+    hints = _hints(kind)
     given: dict[str, object] = {}
     for field in fields(group):  # type: ignore[arg-type]  # it is a dataclass
         hint = hints[field.name]
