@@ -118,7 +118,11 @@ def outputs(
     records: Sequence[str] = (),
     masks: str | None = None,
 ) -> tuple[OutputPlan, ...]:
-    """What a live run goes to: where it is shown, and each of the files."""
+    """What a live run goes to: where it is shown, and each of the files.
+
+    Raises:
+        UsageError: two of them have the same name.
+    """
     picture, pasted = with_masks(masks, asked.picture, asked.files)
     shown = () if live.display == "none" else (OutputPlan(live.display, picture),)
     files_of = list(files or ())

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 def results(
     places: tuple[str, ...], number: int, scratch: Path, life: Life
 ) -> Iterator[list[Result]]:
-    """Results to be written, which are put in their places where nothing goes wrong."""
+    """Results to be written, which are put in their places where nothing goes wrong.
+
+    Raises:
+        SinkError: one cannot be put there.
+    """
     made = [Result(place, number, scratch, life) for place in places]
     try:
         yield made

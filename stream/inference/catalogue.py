@@ -45,7 +45,11 @@ class Entry:
     files: Mapping[str, Path]
 
     def pick(self, precisions: Sequence[str] = ()) -> Path:
-        """The file of the first precision that there is, else the plain one, else any."""
+        """The file of the first precision that there is, else the plain one, else any.
+
+        Raises:
+            ModelError: there is no file at all.
+        """
         for precision in (*precisions, "", *PRECISIONS):
             if precision in self.files:
                 return self.files[precision]

@@ -122,7 +122,11 @@ class Resize:
             raise ModelError(f"padding must be 0..255, not {self.padding}")
 
     def geometry(self, width: int, height: int) -> Geometry:
-        """Where a picture of width x height pixels lies in the input."""
+        """Where a picture of width x height pixels lies in the input.
+
+        Raises:
+            ValueError: the picture has no pixel.
+        """
         if width < 1 or height < 1:
             raise ValueError(f"a picture of {width}x{height} pixels cannot be resized")
         if self.mode == "native":

@@ -107,7 +107,11 @@ class RecordsFile(ABC):
         self.close()
 
     def refuse(self, place: str, sentence: str) -> NoReturn:
-        """Says what is wrong, and where."""
+        """Says what is wrong, and where.
+
+        Raises:
+            UsageError: always.
+        """
         raise UsageError(f"{self.path}, {place}: {sentence}")
 
     def unreadable(self, error: OSError) -> UsageError:

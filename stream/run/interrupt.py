@@ -77,6 +77,9 @@ def interrupted_later() -> Iterator[None]:
     with these at work, which then crash it. What takes more than two seconds from the first Ctrl-C
     on is left by the next one all the same. Where the program has a handler of its own, or this is
     not its main thread, nothing changes.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came meanwhile, and nothing else is leaving by it already.
     """
     here = threading.current_thread() is threading.main_thread()
     if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:

@@ -103,7 +103,11 @@ class Records(Sink):
             self.frames += 1
 
     def close(self) -> None:
-        """Finishes the file; safe to call twice."""
+        """Finishes the file; safe to call twice.
+
+        Raises:
+            SinkError: it cannot be written to its end.
+        """
         if self._done:
             return
         self.finish()

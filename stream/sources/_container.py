@@ -48,7 +48,11 @@ def reason(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turns the system's refusals to give a file into a `SourceError`."""
+    """Turns the system's refusals to give a file into a `SourceError`.
+
+    Raises:
+        SourceError: the file is missing, unreadable, or no file but an address.
+    """
     try:
         yield
     except FileNotFoundError as error:

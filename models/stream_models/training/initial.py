@@ -22,9 +22,14 @@ _DEVIATION = torch.tensor([0.229, 0.224, 0.225])
 def initial_network(init: str, names: tuple[str, ...]) -> tuple[MaskRCNN, bool]:
     """A network for the classes `names`, and whether it already knew how to detect.
 
-    `init` is "default", "imagenet", or the path of a checkpoint (.pt), a float32 model written by
-    training (.onnx), backbone weights (.npz) or torchvision's MobileNetV2 (.pth). Raises UsageError
-    or ModelError.
+    Args:
+        init: "default", "imagenet", or the path of a checkpoint (.pt), a float32 model written by
+            training (.onnx), backbone weights (.npz) or torchvision's MobileNetV2 (.pth).
+        names: of the classes.
+
+    Raises:
+        UsageError: there is no such file, or imagenet's weights cannot be downloaded.
+        ModelError: the file is damaged, or holds no weights of this network.
     """
     if init == "imagenet":
         network = MaskRCNN(NetworkConfig(names))
@@ -69,7 +74,11 @@ def _download() -> nn.Module:
 
 
 def default_weights() -> Path:
-    """The bundled model's float32 file."""
+    """The bundled model's float32 file.
+
+    Raises:
+        ModelError: it is missing.
+    """
     for name in ("default.float32.onnx", "default.onnx"):
         if (FOLDER / name).is_file():
             return FOLDER / name

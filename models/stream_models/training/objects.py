@@ -106,7 +106,11 @@ def build(box: object, segmentation: object, size: tuple[int, int]) -> tuple[Box
 
 
 def read_box(value: object) -> Box | None:
-    """COCO's box as x1, y1, x2, y2; None where there is none."""
+    """COCO's box as x1, y1, x2, y2; None where there is none.
+
+    Raises:
+        BadLabelError: it is no box, or an empty one.
+    """
     if value is None or value == []:
         return None
     if not isinstance(value, list) or len(value) != 4:
@@ -129,7 +133,11 @@ def inside(box: Box, size: tuple[int, int]) -> Box | None:
 
 
 def read_mask(value: object, size: tuple[int, int]) -> Mask | None:
-    """COCO's segmentation as a mask; None where there is none."""
+    """COCO's segmentation as a mask; None where there is none.
+
+    Raises:
+        BadLabelError: it is none, empty, or far outside the picture.
+    """
     if value is None or value in ([], {}):
         return None
     if isinstance(value, Mapping):

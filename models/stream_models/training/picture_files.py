@@ -122,7 +122,8 @@ def picture_size(path: Path) -> tuple[int, int]:
 def load_picture(picture: Picture) -> Image:
     """Decode a picture to RGB uint8 (H, W, 3) of its width and height.
 
-    Raises ValueError if it is unreadable or has another shape than its annotation says.
+    Raises:
+        ValueError: it is unreadable or has another shape than its annotation says.
     """
     try:
         # OpenCV's own reading takes names on Windows for letters of a code page.

@@ -75,7 +75,11 @@ class Result:
 
 
 def split(data: DataSet) -> tuple[DataSet, DataSet]:
-    """The set without, and with only, the pictures held back for judging."""
+    """The set without, and with only, the pictures held back for judging.
+
+    Raises:
+        UsageError: there is only one picture.
+    """
     if len(data.pictures) < 2:
         raise UsageError("training needs at least two pictures: one to learn from, one to judge by")
     held = data.pictures[_HELD_BACK - 1 :: _HELD_BACK] or data.pictures[-1:]

@@ -111,7 +111,8 @@ def store_half(model: onnx.ModelProto) -> onnx.ModelProto:
 def from_onnx(path: Path) -> MaskRCNN:
     """The network in a float32 file that `to_onnx` wrote, to train on.
 
-    Raises ModelError where the file is another model's or is quantised.
+    Raises:
+        ModelError: the file is damaged, another model's, or quantised.
     """
     try:
         model = onnx.load(str(path))
