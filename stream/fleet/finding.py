@@ -126,14 +126,14 @@ def _found_by(
         elif files.isdir(root):
             base, there = root, files.find(root, detail=True)
         elif files.exists(root):
-            return [_input(files, root.rpartition("/")[0], root, files.info(root), text)]
+            return [_input(root.rpartition("/")[0], root, files.info(root), text)]
         elif listed:
-            return [_input(files, root.rpartition("/")[0], root, {}, text)]
+            return [_input(root.rpartition("/")[0], root, {}, text)]
         else:
             raise UsageError(f"there is no file {shown(text)}")
     taken = [
         # Of a link what it leads to counts, which may change behind it.
-        _input(files, base, path, files.info(path) if about.get("islink") else about, text)
+        _input(base, path, files.info(path) if about.get("islink") else about, text)
         for path, about in sorted(there.items())
         if _is_file(path, about) and _is_taken(path, endings)
     ]
@@ -159,9 +159,7 @@ def _is_taken(path: str, endings: frozenset[str]) -> bool:
     return dot > 0 and name[dot:].lower() in endings and not name.startswith(".")
 
 
-def _input(
-    files: AbstractFileSystem, base: str, path: str, about: dict[str, object], asked: str
-) -> Input:
+def _input(base: str, path: str, about: dict[str, object], asked: str) -> Input:
     protocol = urlsplit(asked).scheme if is_remote(asked) else ""
     source = f"{protocol}://{path.lstrip('/')}" if protocol else path
     stamp = next(

@@ -90,6 +90,8 @@ class SplitSink(Sink):
         self._selection = Selection(plan.picture.select)
         # What is chosen is chosen here, of all that there are.
         self._style = replace(plan.picture, select="all", split="none", crop=False, timing=False)
+        self._kept = endings_for(self._style).pictures
+        """The endings of pictures that hold what is painted."""
         self._refer = Referencer()
         self._parts: dict[str, _Part] = {}
         self._names: dict[int, str] = {}
@@ -183,7 +185,8 @@ class SplitSink(Sink):
         if name not in self._parts:
             # Painters may remember; they are kept for those that were there last.
             if len(self._parts) >= MOST:
-                self._parts.pop(min(self._parts, key=lambda one: self._parts[one].seen))
+                gone = self._parts.pop(min(self._parts, key=lambda one: self._parts[one].seen))
+                gone.painter.close()
             self._parts[name] = _Part(make_painter(self._style), self, frame.pts_seconds)
         one = self._parts[name]
         one.seen = frame.pts_seconds
@@ -194,18 +197,16 @@ class SplitSink(Sink):
                 return
             own = cropped(own, window)
         source = self._info.pictures[frame.index] if self._info.pictures else None
-        path = self._picture(name, frame.index, own, source, one.painter)
+        path = self._path_of(name, frame.index, source)
         path.parent.mkdir(parents=True, exist_ok=True)
         info = replace(self._info, pictures=() if source is None else (source,))
         with open_sink(self._kind, str(path), info, self._plan.options, one.painter) as sink:
             sink.write(replace(own, index=0))
         self._written[str(path if source is not None else path.parent)] = None
 
-    def _picture(
-        self, name: str, index: int, frame: Frame, source: Path | None, painter: Painter
-    ) -> Path:
+    def _path_of(self, name: str, index: int, source: Path | None) -> Path:
         """Where a picture of an object goes."""
-        kept = endings_for(self._style).pictures
+        kept = self._kept
         whole = ImageSink.path_of(self._plan.target, index, source, kept)
         ending = whole.suffix
         if source is not None:
