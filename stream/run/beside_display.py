@@ -37,12 +37,10 @@ _SELDOM = 0.4
 _LONGER, _SHORTER = 0.5, 0.1
 """By how much of an inference the pause changes at once, in the two directions."""
 
-_FEW = 0.1
+_FEW, _TURN = 0.1, 1.0
 """Seconds between two pictures from which on a source has few: it asks so seldom that others of
-more pictures would always be before it, so that each of its pictures waits for its turn."""
-
-_TURN = 1.0
-"""Seconds that it waits at most."""
+more pictures would always be before it, so that each of its pictures waits for its turn; and for
+how many seconds at most."""
 
 _LONGEST_WAIT = 5.0
 """Seconds that a frame waits for its turn where each is to be inferred."""
@@ -75,8 +73,8 @@ class BesideDisplay(Schedule):
     Where the model is fast enough, a frame waits for its own inference. Else it goes on with the
     last answer, moved by the motion in between. The display goes first: where it cannot keep up
     with the source although it waits for nothing, masks are carried with a coarser motion, and then
-    inference pauses between frames. Where nobody
-    looks, nothing is inferred, and frames go on without instances.
+    inference pauses between frames. Where nobody looks, nothing is inferred, and frames go on
+    without instances.
 
     Where objects are covered, each frame waits besides until the model has looked at it or at a
     later one (`Held`): of who walks in nothing is known before.
