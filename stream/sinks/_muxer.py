@@ -30,6 +30,51 @@ def words_of(error: BaseException) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
+class _ToldOnce:
+    """A file that tells FFmpeg once that it cannot be written.
+
+    FFmpeg may try again within the same call. An error that comes while PyAV still holds another
+    for its caller is printed on the terminal, traceback and all.
+    """
+
+    def __init__(self, file: Destination | ShapedTracks) -> None:
+        self._file = file
+        self._error: BaseException | None = None
+
+    def write(self, data: bytes) -> int:
+        """Writes all of `data`; after a failure nothing."""
+        if self._error is not None:
+            return len(data)
+        try:
+            return self._file.write(data)
+        except BaseException as error:
+            self._error = error
+            raise
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Moves the place of the next write; after a failure nothing."""
+        if self._error is not None:
+            return self.tell()
+        try:
+            return self._file.seek(offset, whence)
+        except BaseException as error:
+            self._error = error
+            raise
+
+    def tell(self) -> int:
+        """The place of the next write."""
+        return self._file.tell()
+
+    def seekable(self) -> bool:
+        """Whether places can be revisited."""
+        return self._file.seekable()
+
+    def check(self) -> None:
+        """Raises what went wrong, where FFmpeg took no notice of it."""
+        if self._error is not None:
+            raise self._error
+
+
 class Muxer:
     """Puts packets into a container in a file.
 
@@ -62,7 +107,7 @@ class Muxer:
         self.tick = tick
         self._used = False
         self._longest = kind.longest
-        self._told: dict[int, int] = {}
+        self._heard: dict[int, int] = {}
         # NUT has no times before its beginning, where sound encoders put what warms decoders up.
         self._from_zero = kind.format == "nut"
         self.options = muxer_options(kind, tick, info.copied, metadata)
@@ -74,8 +119,9 @@ class Muxer:
             )
             self.options |= ShapedTracks.OPTIONS
         self.says_shape = self._shaped is not None
+        self._told = _ToldOnce(destination if self._shaped is None else self._shaped)
         self.container: OutputContainer = av.open(
-            destination if self._shaped is None else self._shaped,
+            self._told,
             "w",
             format=kind.format,
             container_options=self.options,
@@ -109,6 +155,7 @@ class Muxer:
         # FFmpeg writes all it has within the call, so between calls the file is whole.
         self.destination.checkpoint()
         self.container.mux_one(packet)
+        self._told.check()
         return self.destination.written > before
 
     def _within_pause(self, packet: AnyPacket) -> Iterator[AnyPacket]:
@@ -120,7 +167,7 @@ class Muxer:
         if self._longest is None or stream.type != "audio" or packet.dts is None:
             return
         step = int(self._longest * (stream.time_base or packet.time_base) / packet.time_base)
-        last, self._told[stream.index] = self._told.get(stream.index), packet.dts
+        last, self._heard[stream.index] = self._heard.get(stream.index), packet.dts
         for at in range((packet.dts if last is None else last) + step, packet.dts, step):
             copy = packet_copy(packet, (packet.dts - at) * packet.time_base)
             copy.stream = stream
@@ -135,6 +182,7 @@ class Muxer:
         self._let_go_of_trials()
         self.destination.checkpoint()
         self.container.close()
+        self._told.check()
         self.destination.checkpoint()
         last(self.destination)
         self.destination.commit()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import itertools
 import os
 import signal
@@ -13,8 +14,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
+import stream
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, VideoInfo
 from stream.sinks.video import VideoSink
@@ -178,6 +181,25 @@ def test_a_full_disk_is_one_sentence_and_what_was_saved_plays(tmp_path, monkeypa
     playing = len(media.decode(output).pts)
     assert saved > 10
     assert saved * 0.75 <= playing <= saved * 1.25 + 30
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mkv", ".webm"])
+def test_a_full_disk_prints_nothing(tmp_path, monkeypatch, capfd, ending):
+    """PyAV prints the traceback of an error that it is told while it holds another."""
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    codec = "libvpx-vp9" if ending == ".webm" else "libx264"
+    for room in (300_000, 380_000):
+        disk = Full(monkeypatch, room)
+        with (
+            pytest.raises(SinkError, match="the disk is full"),
+            stream.VideoWriter(tmp_path / f"{room}{ending}", codec=codec) as writer,
+        ):
+            for index in range(30):
+                writer.write(np.roll(noise, 7 * index, axis=1))
+        assert disk.room <= 0
+        monkeypatch.undo()
+    gc.collect()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_disk_that_fills_at_the_very_end_keeps_what_plays(tmp_path, monkeypatch):
