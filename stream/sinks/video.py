@@ -377,16 +377,16 @@ class VideoSink(Sink):
         """Lets go at once: pictures still in the encoder are dropped, what was written stays."""
         self._discard()
 
-    def _discard(self) -> None:
+    def _discard(self, *, keep: bool = True) -> None:
         if self._done:
             return
         self._done = True
-        self._muxer.let_go(keep=self._last is not None)
+        self._muxer.let_go(keep=keep and self._last is not None)
 
     def _failed(self, error: BaseException) -> SinkError:
         broken, working = self._destination.error, self._destination.working
         frames, seconds = self._saved
-        self._discard()
+        self._discard(keep=frames > 0)
         if broken is None and isinstance(error, OSError) and error.errno is not None:
             broken = error
         what = (

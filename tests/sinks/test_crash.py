@@ -222,11 +222,15 @@ def test_a_disk_that_fills_at_the_very_end_keeps_what_plays(tmp_path, monkeypatc
 
 
 def test_a_disk_that_is_full_from_the_start_leaves_nothing(tmp_path, monkeypatch):
-    Full(monkeypatch, 0)
-    with pytest.raises(SinkError, match="nothing was saved"):
-        VideoSink(tmp_path / "out.mp4", plain())
-    monkeypatch.undo()
-    assert list(tmp_path.iterdir()) == []
+    # With room for no more than a head, too.
+    for room in (0, 200, 1500):
+        Full(monkeypatch, room)
+        with pytest.raises(SinkError, match="nothing was saved"):
+            sink = VideoSink(tmp_path / "out.mp4", plain())
+            write(sink, 200)
+            sink.close()
+        monkeypatch.undo()
+        assert list(tmp_path.iterdir()) == [], room
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
