@@ -108,8 +108,9 @@ class Room(Aside):
     @property
     def once(self) -> bool:
         """Whether its first end is its last: files of other outputs cannot be begun again."""
-        others = any(one.target != BROWSER for one in self.plan.outputs)
-        return self._source is not None or others or self.plan.live.seconds is not None
+        plan = self.plan
+        files = plan.counts.plot is not None or any(one.target != BROWSER for one in plan.outputs)
+        return self._source is not None or files or plan.live.seconds is not None
 
     @property
     def run(self) -> Run | None:
@@ -191,7 +192,13 @@ class Room(Aside):
             if self._stopping.is_set():
                 return
             run = ready.run
-            status = Status(run, ready.segmenter, console=self._console, report=plan.run.report)
+            status = Status(
+                run,
+                ready.segmenter,
+                console=self._console,
+                report=plan.run.report,
+                counting=ready.counting,
+            )
             self.problem = None
             try:
                 self.outcome = run.run(on_tick=lambda: self._tick(run, status), tick=0.5)
@@ -201,6 +208,7 @@ class Room(Aside):
                     self._ready = None
             status.write(finished=True)
             self.report = status.figures()
+            ready.conclude()
 
     def _painted(self, output: OutputPlan) -> OutputPlan:
         return replace(output, picture=self.picture) if output.target == BROWSER else output

@@ -15,6 +15,7 @@ import threading
 import time
 from concurrent.futures import wait
 from contextlib import suppress
+from dataclasses import replace
 
 import aiohttp
 import cv2
@@ -24,8 +25,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from stream.count_options import CountOptions
 from stream.errors import StreamError, UsageError
-from stream.options import InputOptions, PictureOptions
+from stream.options import InputOptions, PictureOptions, RunOptions
 from stream.serve import mjpeg
 from stream.serve.files import page_files
 from stream.serve.room import stands_still
@@ -736,6 +738,19 @@ def test_a_file_that_is_not_there_is_said_at_once(model, tmp_path):
         served([plan_of(str(tmp_path / "nowhere.mp4"))], model),
     ):
         pass
+
+
+def test_what_is_counted_is_reported_and_drawn_as_without_a_page(model, tmp_path):
+    pytest.importorskip("matplotlib")
+    report, plot = tmp_path / "r.json", tmp_path / "p.png"
+    counts = CountOptions(line=("middle=50%,0,50%,100%",), plot=plot)
+    plan = replace(plan_of(), counts=counts, run=RunOptions(report=report))
+    with served([plan], model) as page:
+        until(lambda: page.room.run is not None and page.room.run.counts.frames_out > 3)
+    (run,) = json.loads(report.read_text())["runs"]
+    assert [line["name"] for line in run["counts"]["lines"]] == ["middle"]
+    assert run["counts"]["frames"] > 3
+    assert cv2.imread(str(plot)) is not None
 
 
 def test_several_sources_have_names_of_their_own_and_share_the_model(model):
