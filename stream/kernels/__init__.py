@@ -64,6 +64,8 @@ class Kernels:
                 *(*plane, *area, _ADDRESS, _NUMBER, _NUMBER, *plane, *area),
                 *(_LENGTH, _LENGTH, _ADDRESS),
             ),
+            "clear": (*plane, *area, _ADDRESS),
+            "cut": (*plane, _NUMBER, _ADDRESS, *area, _NUMBER, _ADDRESS, _ADDRESS),
             "lay": (*plane, *plane, *area, _NUMBER),
             "windows": (_LENGTH, _ADDRESS, *_NUMBERS[:4], _REAL, *_NUMBERS[:3], _ADDRESS),
             "paste": (
@@ -93,6 +95,8 @@ class Kernels:
     _compose: _Function
     _bilateral: _Function
     _fall: _Function
+    _clear: _Function
+    _cut: _Function
     _lay: _Function
     _windows: _Function
     _paste: _Function
@@ -206,6 +210,49 @@ class Kernels:
                 *(*_plane(plane), *plane.shape, *place, _at(scratch)),
             )
         )
+
+    def clear(self, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """How far each two rows and columns are behind all objects.
+
+        Args:
+            alpha: uint8 [H, W], how far pixels are an object's, their columns one after the other
+                in memory; H and W even.
+
+        Returns:
+            uint8 [H / 2, W / 2], 255 where they are wholly, 0 where they hardly are.
+        """
+        out = np.empty((alpha.shape[0] // 2, alpha.shape[1] // 2), np.uint8)
+        self._clear(*_plane(alpha), *out.shape, _at(out))
+        return out
+
+    def cut(
+        self,
+        samples: NDArray[np.uint8],
+        clear: NDArray[np.uint8],
+        halvings: int,
+        *,
+        alone: bool = True,
+    ) -> NDArray[np.uint8]:
+        """A plane, as small as is asked for by halving, without what is not clear.
+
+        Args:
+            samples: uint8, of the size of `clear` or of twice that; their columns one after the
+                other in memory.
+            clear: uint8 [H, W], contiguous, 255 where all of a sample counts to 0 where nothing.
+            halvings: how often `clear`'s size is halved; H and W are multiples of 2 to that power.
+            alone: whether what is not clear is left out; else the plane is only made small.
+
+        Returns:
+            uint8 of the small size.
+        """
+        rows, columns = clear.shape
+        out = np.empty((rows >> halvings, columns >> halvings), np.uint8)
+        scratch = np.empty(4 * columns + 2 * BLOCK, np.uint8)
+        self._cut(
+            *(*_plane(samples), samples.shape != clear.shape, _at(clear) if alone else None),
+            *(rows, columns, halvings, _at(out), _at(scratch)),
+        )
+        return out
 
     def lay(self, samples: NDArray[np.uint8], inside: NDArray[np.uint8], value: int) -> None:
         """Writes a value where a mask is and nothing higher, in place.

@@ -79,15 +79,25 @@ EXPORT void stream_lay(u8 *samples, ptrdiff_t samples_stride, const u8 *inside, 
 }
 
 /* A row of a small plane at the middles of `larger` times as many samples, times 2 * larger. */
-INLINE void widened(const u8 *small, ptrdiff_t columns, int larger, u16 *out) {
+INLINE void widened(const u8 *restrict small, ptrdiff_t columns, const int larger, u16 *restrict out) {
     const int half = larger / 2;
     for (int x = 0; x < half; x++) out[x] = (u16)(2 * larger * small[0]);
-    u16 *to = out + half;
+    u16 *restrict to = out + half;
     for (ptrdiff_t at = 0; at + 1 < columns; at++, to += larger) {
-        const int from = 2 * larger * small[at], step = small[at + 1] - small[at];
-        for (int x = 0; x < larger; x++) to[x] = (u16)(from + step * (2 * x + 1));
+        const u16 from = (u16)(2 * larger * small[at]), step = (u16)(small[at + 1] - small[at]);
+        for (int x = 0; x < larger; x++) to[x] = (u16)(from + step * (u16)(2 * x + 1));
     }
     for (int x = 0; x < half; x++) to[x] = (u16)(2 * larger * small[columns - 1]);
+}
+
+/* The same for each of what `larger` may be, which compilers do several samples of at once. */
+INLINE void row_widened(const u8 *small, ptrdiff_t columns, int larger, u16 *out) {
+    if (larger == 2)
+        widened(small, columns, 2, out);
+    else if (larger == 4)
+        widened(small, columns, 4, out);
+    else
+        widened(small, columns, 8, out);
 }
 
 /* Between two such rows, `part` of 2 * larger from the first to the second. */
@@ -130,9 +140,9 @@ EXPORT void stream_compose(u8 *samples, ptrdiff_t stride, ptrdiff_t rows, ptrdif
                     above = below;
                     below = before;
                 } else {
-                    widened(behind + one * behind_stride, columns / larger, larger, above);
+                    row_widened(behind + one * behind_stride, columns / larger, larger, above);
                 }
-                widened(behind + other * behind_stride, columns / larger, larger, below);
+                row_widened(behind + other * behind_stride, columns / larger, larger, below);
                 known = first;
             }
             between(above, below, (int)(place - first * 2 * larger), larger, fresh, columns);

@@ -141,6 +141,35 @@ def test_objects_fall_off_as_by_opencv(size, side, held):
     assert not compiled.fall(0 * values, (3, 3), table, side, there, held=held)
 
 
+def halved(plane):
+    return cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (6, 66), (40, 130)])
+def test_what_is_behind_all_objects_is_said_at_half_the_size(size):
+    alpha = shares_of(1, *size)
+    alpha[: size[0] // 2, : size[1] // 3] = 0
+    covered = np.minimum(255, 4 * halved(alpha).astype(int))
+    expected = np.where(255 - covered > 31, 255 - covered, 0)
+    assert (compiled.clear(within(alpha)) == expected).all()
+
+
+@pytest.mark.parametrize("size", [(8, 8), (16, 72), (40, 104)])
+@pytest.mark.parametrize("lies", [within, upside_down])
+@pytest.mark.parametrize("halvings", [0, 1, 3])
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("alone", [False, True])
+def test_planes_are_made_small_as_by_opencv(size, lies, halvings, twice, alone):
+    clear = shares_of(1, *size)
+    samples = noise(2, *(2 * side if twice else side for side in size))
+    expected = halved(samples) if twice else samples
+    if alone:
+        expected = cv2.multiply(expected, clear, scale=1 / 255)
+    for _ in range(halvings):
+        expected = halved(expected)
+    assert (compiled.cut(lies(samples), clear, halvings, alone=alone) == expected).all()
+
+
 def test_without_a_library_or_with_another_ones_the_reason_is_said(tmp_path, monkeypatch):
     def said():
         kernels.examined.cache_clear()
