@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+import av
 from av.audio.layout import AudioLayout
 from av.audio.stream import AudioStream
 from av.codec.context import CodecContext
@@ -32,6 +33,8 @@ _TOLD_BY_PACKETS = {"ac3", "eac3"}
 # As these, and nothing here makes a packet of them: a film of which the sound begins late, or in
 # the middle of such sound, would have no head.
 _TOLD_BY_NOTHING = {"truehd", "mlp"}
+# In MPEG-TS readers go by what it looks like, and take that of less than a second for MP3.
+_ENOUGH = 2
 # Further video that readers find again in MPEG-TS.
 _BROADCAST = {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"}
 
@@ -144,6 +147,7 @@ class Copies:
         strange = stream.type == "audio" and (
             (kind.sounds is not None and name not in kind.sounds)
             or (kind.by_decode_time and name in _TOLD_BY_NOTHING)
+            or (kind.format == "mpegts" and name in _TOLD_BY_NOTHING and _is_short(stream))
             or (kind.channels is not None and _channels(layout) > kind.channels)
         )
         # Matroska fills that in behind, once the first packet has told it, where it can go back.
@@ -222,6 +226,14 @@ class Copies:
             container.add_attachment(name, mime, data)
         else:
             self._remarks.append(f"the attachment {name} is left out: {called(kind)} holds none")
+
+
+def _is_short(stream: Stream) -> bool:
+    """Whether a stream of the source is known to last less than `_ENOUGH` seconds."""
+    if stream.duration and stream.time_base:
+        return stream.duration * stream.time_base < _ENOUGH
+    whole: int | None = getattr(stream.container, "duration", None)
+    return whole is not None and 0 < whole < _ENOUGH * av.time_base
 
 
 def _copying(

@@ -42,6 +42,24 @@ def made_elsewhere(folder, encoder):
     return path
 
 
+@pytest.mark.parametrize("seconds", [0.3, 3])
+def test_short_lossless_sound_of_discs_is_known_in_a_broadcast_s_file(tmp_path, seconds):
+    """Readers go by what it looks like, and took that of less than a second for MP3."""
+    if which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed")
+    film = tmp_path / "in.mkv"
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", f"testsrc2=s=64x48:r=25:d={seconds}"]
+    command += ["-f", "lavfi", "-i", f"sine=d={seconds}", "-ac", "2", "-c:v", "mpeg4"]
+    subprocess.run([*command, "-c:a", "truehd", "-strict", "-2", str(film)], check=True)
+    said = " ".join(run(film, tmp_path / "out.ts").remarks)
+    with av.open(str(tmp_path / "out.ts")) as written:
+        (sound,) = written.streams.audio
+        assert (sound.codec_context.codec.canonical_name == "truehd") == (seconds == 3)
+        heard = sum(frame.samples for frame in written.decode(sound)) / sound.rate
+    assert heard == pytest.approx(seconds, abs=0.1)
+    assert ("re-encoded" in said) == (seconds < 3)
+
+
 def clicking(folder, encoder):
     """A second of pictures, and sound that is silent but for a click."""
     ending = SOUNDS[encoder]
