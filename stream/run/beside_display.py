@@ -15,6 +15,7 @@ from stream.motion.propagator import Propagator
 from stream.run.companions import Companions
 from stream.run.figures import Counts, Job, Work
 from stream.run.finder import Finder
+from stream.run.giving_way import GivingWay
 from stream.run.half_cuts import HalfCuts
 from stream.run.held import Held
 from stream.run.intervals import Intervals
@@ -28,15 +29,6 @@ _PATIENCE = 0.75
 """Share of the time between two frames that a frame waits for its own inference. The rest is for
 painting and showing it."""
 
-_LONGEST_REST = 2.0
-"""How long inference pauses at most to let the display keep up, in its own durations."""
-
-_SELDOM = 0.4
-"""Seconds between two inferences of each of several sources, where the machine can do that."""
-
-_LONGER, _SHORTER = 0.5, 0.1
-"""By how much of an inference the pause changes at once, in the two directions."""
-
 _FEW, _TURN = 0.1, 1.0
 """Seconds between two pictures from which on a source has few: it asks so seldom that others of
 more pictures would always be before it, so that each of its pictures waits for its turn; and for
@@ -47,10 +39,6 @@ _LONGEST_WAIT = 5.0
 
 _PAUSE = 0.04
 """Seconds between two frames at most that have been held when a source ends."""
-
-_FINE_AFTER, _LATEST_FINE = 10, 320
-"""Looks in a row at which the display keeps up before what was given up last is taken back;
-twice as many each time, up to the second number."""
 
 _WEIGHT = 0.2
 
@@ -105,8 +93,7 @@ class BesideDisplay(Schedule):
         self._turn = (Turns(now=now) if turns is None else turns).join()
         self._pool = ThreadPoolExecutor(1, "stream-infer")
         self._propagator = Propagator()
-        self._kept_up, self._fine_after = 0, _FINE_AFTER
-        self._waits = True
+        self._way = GivingWay(self._turn)
         self._under_way: _Inference | None = None
         self._asked_index: int | None = None
         self._may_hold, self._hides, self._held = waits, False, Held()
@@ -206,8 +193,8 @@ class BesideDisplay(Schedule):
         if not self._wanted():
             self._listen(0.0, frame)
             job.inferred = False
-            fine, self._propagator = self._propagator.fine, Propagator()
-            self._propagator.fine = fine
+            self._propagator = Propagator()
+            self._propagator.fine = self._way.fine
             self._cover_unknown(frame)  # Somebody may look at it at this very moment.
             yield from self._held.flush()
             yield job
@@ -312,7 +299,7 @@ class BesideDisplay(Schedule):
         if self._interval == 1:
             return None
         limit = _PATIENCE * self.frame_interval
-        if not self._waits:
+        if not self._way.waits:
             return 0.0
         return limit if self.expected is not None and self.expected < 0.9 * limit else 0.0
 
@@ -354,43 +341,10 @@ class BesideDisplay(Schedule):
 
     def adapt(self, *, keeps_up: bool) -> None:
         """Does with less, and lengthens the pause between two inferences; or back."""
-        if not self._yield(keeps_up=keeps_up):
-            return
-        if self.expected is None or self._interval is not None:
-            return
-        sources = self._turn.sources
-        longest = _LONGEST_REST * self.expected
-        if sources > 1:
-            # They share the rest: all together must not wait as long as each alone might, but
-            # more often than seldom need none be inferred while any loses frames.
-            longest = max(longest / sources, _SELDOM / sources - self.expected)
-        if keeps_up:
-            self._turn.shorten(_SHORTER * self.expected / sources)
-        else:
-            self._turn.lengthen(_LONGER * self.expected / sources, longest)
-
-    def _yield(self, *, keeps_up: bool) -> bool:
-        """Gives up waiting, then fine motion; or takes back; whether the pause is to change too."""
-        propagator = self._propagator
-        self._kept_up = self._kept_up + 1 if keeps_up else 0
-        if not keeps_up:
-            # Where a card computes, waiting costs the cores nothing, and carrying does.
-            cores = not self._finder.detector.spares_cores
-            if cores and self._waits and self._turn.sources > 1:
-                self._waits = False
-                return False
-            if propagator.fine:
-                propagator.fine = False
-                return False
-        elif self._kept_up >= self._fine_after and not self.rest:
-            if propagator.fine and self._waits:
-                return True
-            if propagator.fine:
-                self._waits = True
-            propagator.fine = True
-            self._kept_up = 0
-            self._fine_after = min(2 * self._fine_after, _LATEST_FINE)
-        return True
+        inference = self.expected if self._interval is None else None
+        cores = self._finder.detector.spares_cores
+        self._way.adapt(keeps_up=keeps_up, inference=inference, spares_cores=cores)
+        self._propagator.fine = self._way.fine
 
     def close(self) -> None:
         """Waits for the inference under way; it cannot be ended from outside."""

@@ -336,7 +336,7 @@ def test_it_sees_by_the_counts_whether_the_display_keeps_up(alone):
         counts = [Counts()]
         stage.schedule.watch(lambda: counts[0])
         stage.schedule.expected = 0.1
-        stage.schedule._propagator.fine = stage.schedule._waits = False  # which come before
+        stage.schedule._way.fine = stage.schedule._way.waits = False  # which come before
         for lost, kept_up in ((10, False), (0, True), (1, alone), (10, False), (0, True)):
             counts[0] = replace(
                 counts[0], shown=counts[0].shown + 30, dropped=counts[0].dropped + lost
@@ -357,7 +357,7 @@ def test_one_of_several_sources_is_forgiven_a_frame_in_seven_seconds(every, forg
         counts = [Counts()]
         stage.schedule.watch(lambda: counts[0])
         stage.schedule.expected = 0.1
-        stage.schedule._propagator.fine = stage.schedule._waits = False
+        stage.schedule._way.fine = stage.schedule._way.waits = False
         for look in range(60):
             lost = int(look % every == 0)
             counts[0] = replace(
@@ -366,7 +366,7 @@ def test_one_of_several_sources_is_forgiven_a_frame_in_seven_seconds(every, forg
             stage.hands.at += 1.1
             other.seen = stage.schedule._turn.seen = time.perf_counter()
             stage.schedule._adapt()
-            assert stage.schedule._propagator.fine <= forgiven
+            assert stage.schedule._way.fine <= forgiven
         assert (stage.schedule.rest == 0) == forgiven
 
 
@@ -381,7 +381,7 @@ def test_of_several_sources_frames_first_wait_no_more_for_their_own_inference():
         def adapt(keeps_up):
             other.seen = schedule._turn.seen = time.perf_counter()
             schedule.adapt(keeps_up=keeps_up)
-            return schedule._waits, schedule._propagator.fine, schedule.rest > 0
+            return schedule._way.waits, schedule._propagator.fine, schedule.rest > 0
 
         assert schedule._waiting_time() > 0
         assert adapt(False) == (False, True, False)
@@ -404,7 +404,7 @@ def test_where_a_card_computes_frames_of_several_sources_go_on_waiting_for_their
         for rests in (False, True):
             other.seen = schedule._turn.seen = time.perf_counter()
             schedule.adapt(keeps_up=False)
-            assert schedule._waits and not schedule._propagator.fine
+            assert schedule._way.waits and not schedule._propagator.fine
             assert (schedule.rest > 0) is rests
 
 
@@ -425,7 +425,7 @@ def test_what_is_lost_while_another_source_opens_changes_nothing():
             stage.hands.at += 1.1
             other.seen = stage.schedule._turn.seen = hands.at
             stage.schedule._adapt()
-            return stage.schedule._waits
+            return stage.schedule._way.waits
 
         with turns.opening():
             assert second(20) and second(20)

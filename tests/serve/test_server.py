@@ -516,7 +516,7 @@ def test_figures_say_how_often_each_of_several_sources_was_inferred(model):
         try:
             # Late answers, as of several sources nearly all are: no frame is shown with its own.
             for room in rooms:
-                room._ready.schedule._waits = False
+                room._ready.schedule._way.waits = False
             until(lambda: all(room.inferences > 5 for room in rooms))
             text = get(page, "/metrics")[2].decode()
         finally:
