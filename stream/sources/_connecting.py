@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from dataclasses import dataclass, replace
 
 import av
@@ -52,6 +53,13 @@ class NoVideoError(ValueError):
         self.finite = finite
 
 
+class SlowError(ValueError):
+    """What a connection brings did not show in time, so that FFmpeg has let go of it."""
+
+    def __init__(self) -> None:
+        super().__init__("its pictures are too far apart to tell in time what it brings")
+
+
 class NoPictureError(ValueError):
     """A connection ended before a picture could be decoded."""
 
@@ -93,15 +101,25 @@ class Way:
             opening: seconds for the connection, and again for finding out what it brings.
             reading: seconds between two packets.
             hwaccel: the device that decodes; None for the CPU.
+
+        Raises:
+            av.FFmpegError: it cannot be opened.
+            SlowError: it takes longer to find out what it brings.
         """
-        return av.open(
+        began, most = time.monotonic(), opening + self.longer
+        container = av.open(
             address,
             format=self.container,
             options=self._options(),
-            timeout=(opening + self.longer, reading),
+            timeout=(most, reading),
             metadata_errors="replace",
             hwaccel=hwaccel,
         )
+        if time.monotonic() - began >= most:
+            # It was looked at until the time was over, and is broken off now.
+            container.close()
+            raise SlowError
+        return container
 
     @property
     def for_a_picture(self) -> float:
@@ -119,7 +137,12 @@ class Way:
     def _options(self) -> dict[str, str]:
         # Not FFmpeg's "nobuffer": it throws away what was looked at while opening, with the key
         # frame that many sources send at once, and the next one may be a minute away.
-        options = {"analyzeduration": f"{self.analysed * 1e6:.0f}", "probesize": "2000000"}
+        options = {
+            "analyzeduration": f"{self.analysed * 1e6:.0f}",
+            "probesize": "2000000",
+            # Of twenty pictures FFmpeg would tell the frame rate no better than streams say it.
+            "fpsprobesize": "3",
+        }
         if self.longer:
             options["probesize"] = "50000000"
         if self.scheme in {"rtsp", "rtsps"}:
@@ -149,9 +172,10 @@ class Way:
         Args:
             error: what FFmpeg raised, or one of the errors of this module.
         """
-        if isinstance(error, NoVideoError):
+        if isinstance(error, SlowError | NoVideoError):
             longer = [seconds for seconds in _ANALYSED if seconds > self.analysed]
-            return replace(self, analysed=longer[0]) if longer and not error.finite else None
+            finite = isinstance(error, NoVideoError) and error.finite
+            return replace(self, analysed=longer[0]) if longer and not finite else None
         undecided = isinstance(error, (NoPictureError, av.InvalidDataError))
         if undecided and self.scheme in {"http", "https"}:
             # Cameras give the parts of their motion JPEG many types, or none, of which FFmpeg

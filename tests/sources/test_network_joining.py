@@ -386,3 +386,36 @@ def test_a_broadcast_whose_list_has_ended_is_waited_for_and_not_shown_again(whol
         let_go(source)
     seconds = len(list(whole_list.glob("*.ts")))
     assert count <= 25 * (seconds + 1), "no picture of the ended list"
+
+
+def test_a_source_of_so_few_pictures_that_it_shows_late_what_it_brings_is_waited_for(tmp_path):
+    """FFmpeg lets go of a connection whose first pictures take longer than opening may."""
+    data = make_clip(tmp_path / "clip.ts", 1).read_bytes()
+    over = threading.Event()
+
+    class Slow(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            begun.append(time.monotonic())
+            step = len(data) // 25
+            for at in range(0, len(data), step):
+                try:
+                    self.wfile.write(data[at : at + step])
+                except OSError:
+                    return
+                if over.wait(0.3):
+                    return
+
+    begun: list[float] = []
+    with answering(Slow) as place:
+        source = NetworkSource(f"{place}/cam", patience=Patience(opening=0.8, reading=30))
+        try:
+            assert len(begun) == 2, "the first was given up"
+            first_frames(source, 2)
+        finally:
+            over.set()
+            source.close()
