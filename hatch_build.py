@@ -5,6 +5,7 @@ Run as a program it does the same for a checkout: `python hatch_build.py`.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shlex
 import shutil
@@ -28,7 +29,7 @@ LIBRARY = FOLDER / f"kernels{_ENDING}"
 # had no answer, so that many are taken at once.
 _FLAGS = (
     *("-O3", "-std=gnu11", "-ffp-contract=off", "-fno-trapping-math"),
-    *("-shared", "-fPIC", "-fvisibility=hidden"),
+    *("-shared", "-fPIC"),
 )
 _SECONDS = 120.0
 
@@ -53,30 +54,50 @@ def compile_kernels(folder: Path = FOLDER, library: Path = LIBRARY) -> str | Non
     # As `stream.kernels.source` has it, so that what was compiled from others is not taken.
     texts = [path.read_bytes() for path in sorted(folder.glob("*.[ch]"))]
     number = zlib.crc32(b"".join(texts)) & 0x7FFFFFFF
+    if _known(library) == number:
+        return None
     sources = [str(path) for path in sorted(folder.glob("*.c"))]
     reason = "no C compiler (cc, gcc or clang) was found"
     for compiler in compilers():
         # Not all can make one file for old and new processors.
         for more in ([], ["-DPLAIN"]):
-            with tempfile.TemporaryDirectory(dir=library.parent) as place:
-                made = Path(place) / library.name
-                command = [*compiler, *_FLAGS, *more, f"-DSOURCE={number}", "-o", str(made)]
-                try:
-                    done = subprocess.run(
-                        [*command, *sources, "-lm"],
-                        capture_output=True,
-                        text=True,
-                        timeout=_SECONDS,
-                        check=False,
-                    )
-                except (OSError, subprocess.TimeoutExpired) as error:
-                    reason = f"{compiler[0]}: {error}"
-                    break
-                if done.returncode == 0 and made.exists():
-                    made.replace(library)
-                    return None
-                reason = f"{compiler[0]}: {(done.stderr.strip().splitlines() or ['failed'])[0]}"
+            command = [*compiler, *_FLAGS, *more, f"-DSOURCE={number}"]
+            try:
+                failed = _compile(command, sources, library)
+            except (OSError, subprocess.TimeoutExpired) as error:
+                reason = f"{compiler[0]}: {error}"
+                break
+            if failed is None:
+                return None
+            reason = f"{compiler[0]}: {failed}"
     return reason
+
+
+def _known(library: Path) -> int | None:
+    """The number of what a library was compiled from; None where there is none that can be used."""
+    if not library.exists():
+        return None
+    try:
+        return int(ctypes.CDLL(str(library)).stream_source())
+    except (OSError, AttributeError):
+        return None
+
+
+def _compile(command: list[str], sources: list[str], library: Path) -> str | None:
+    """Makes a library beside its place and puts it there; None, or what the compiler said."""
+    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+        made = Path(folder) / library.name
+        done = subprocess.run(
+            [*command, "-o", str(made), *sources, "-lm"],
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+        if done.returncode == 0 and made.exists():
+            made.replace(library)
+            return None
+        return (done.stderr.strip().splitlines() or ["failed"])[0]
 
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg, misc, unused-ignore]

@@ -14,10 +14,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
-def hook():
+def hook(monkeypatch):
     spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    # What is compiled for speed takes many times as long to compile.
+    monkeypatch.setattr(module, "_FLAGS", [one.replace("-O3", "-O0") for one in module._FLAGS])
     return module
 
 
@@ -71,6 +73,27 @@ def test_what_was_there_stays_where_nothing_can_be_compiled(hook, folder, monkey
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert "no C compiler" in hook.compile_kernels(folder, library)
     assert library.read_bytes() == b"before"
+
+
+def test_what_is_compiled_already_is_not_compiled_again(hook, folder, monkeypatch):
+    if not hook.compilers():
+        pytest.skip("no C compiler")
+    library = folder / "kernels.so"
+    assert hook.compile_kernels(folder, library) is None
+    before = library.stat().st_mtime_ns
+    monkeypatch.setenv("CC", "false")
+    assert hook.compile_kernels(folder, library) is None
+    assert library.stat().st_mtime_ns == before
+    # Where a library is that was loaded, another one is loaded from elsewhere only.
+    (folder / "blend.c").write_text("/* another */\n")
+    assert hook.compile_kernels(folder, library) is not None
+
+
+def test_a_folder_that_cannot_be_written_to_is_a_reason_too(hook, folder):
+    if not hook.compilers():
+        pytest.skip("no C compiler")
+    reason = hook.compile_kernels(folder, folder / "nowhere" / "kernels.so")
+    assert "nowhere" in reason
 
 
 def test_as_a_program_it_says_why_it_failed(tmp_path):

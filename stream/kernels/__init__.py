@@ -28,6 +28,8 @@ WIDEST = 16384
 """Columns of a picture, at most, that are painted by these loops."""
 BLOCK = 32
 """Samples that are looked at together."""
+MOST_HALVINGS = 8
+"""How often a plane is made half as large at once, at most."""
 WIDEST_SIDE = 15
 """Of a square whose sum two bytes hold."""
 
@@ -239,7 +241,8 @@ class Kernels:
             samples: uint8, of the size of `clear` or of twice that; their columns one after the
                 other in memory.
             clear: uint8 [H, W], contiguous, 255 where all of a sample counts to 0 where nothing.
-            halvings: how often `clear`'s size is halved; H and W are multiples of 2 to that power.
+            halvings: how often `clear`'s size is halved, at most `MOST_HALVINGS`; H and W are
+                multiples of 2 to that power.
             alone: whether what is not clear is left out; else the plane is only made small.
 
         Returns:

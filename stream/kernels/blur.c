@@ -52,12 +52,14 @@ INLINE void times(u8 *samples, const u8 *shares, ptrdiff_t columns) {
 
 /* Makes a plane small by halving it some times; `clear`, if not NULL, multiplies it where it has its rows and columns.
  *
- * rows, columns: of `clear`, multiples of 2 to the power of `halvings`; twice: whether the plane has twice as many.
+ * halvings: MOST_HALVINGS at most. rows, columns: of `clear`, multiples of 2 to that power.
+ * twice: whether the plane has twice as many.
  * scratch: two bytes for each of four columns.
  */
 EXPORT void stream_cut(const u8 *samples, ptrdiff_t stride, int twice, const u8 *clear, ptrdiff_t rows,
                        ptrdiff_t columns, int halvings, u8 *out, u8 *scratch) {
     u8 *rows_of_level[MOST_HALVINGS + 1][2];
+    if (halvings > MOST_HALVINGS) return;
     for (int level = 0; level <= halvings; level++)
         for (int one = 0; one < 2; one++, scratch += columns >> level) rows_of_level[level][one] = scratch;
     const ptrdiff_t small = columns >> halvings;

@@ -15,19 +15,17 @@
 #if defined(_WIN32)
 #define VISIBLE __declspec(dllexport)
 #else
-#define VISIBLE __attribute__((visibility("default")))
+#define VISIBLE
 #endif
 
-/* One binary for old and new processors: the loader takes what fits. */
-#if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && !defined(PLAIN)
+/* One binary for old and new processors: the loader takes what fits. Clang hands no vectors to what it clones. */
+#if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && !defined(__clang__) && !defined(PLAIN)
 #define EXPORT VISIBLE __attribute__((target_clones("avx2", "default")))
 #else
 #define EXPORT VISIBLE
 #endif
 
-#if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wpsabi" /* Vectors are handed over to inlined functions only. */
-#endif
 
 #define INLINE static inline __attribute__((always_inline))
 

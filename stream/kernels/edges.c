@@ -4,8 +4,6 @@
 #define TILE_ROWS 8
 #define LEVELS 64 /* of difference, from which on nothing is alike */
 
-INLINE u8 larger(u8 one, u8 other) { return one > other ? one : other; }
-
 /* By how much each two samples differ, LEVELS at most, so that no sum of three goes over a byte. */
 INLINE bytes difference_of(bytes one, bytes other) {
     const bytes over = (bytes)(one > other), more = (one - other) & over, less = (other - one) & ~over;

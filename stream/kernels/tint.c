@@ -1,6 +1,7 @@
 /* Blending colours into objects, by how far a pixel is from their edge. */
 #include "common.h"
 
+#define AHEAD 6 /* rows of a picture that are asked for */
 #define HALF_MOST 7 /* of the square that is counted */
 
 /* One row of how much stays, of 256, and of what kind each block is: of those that are not SOME, `stays` says nothing. */
@@ -137,6 +138,8 @@ INLINE void tint_object(const u8 *mask, ptrdiff_t mask_stride, const int64_t *wi
         const int painted = row_of(row, sums, columns, side, shares, mask + y * mask_stride, (u16)bare);
         any = odd ? any | painted : painted;
         u8 *samples = samples_of[0] + y * planes->strides[0];
+        if (y + AHEAD < rows)
+            for (ptrdiff_t x = 0; x < columns; x += 64) __builtin_prefetch(samples + AHEAD * planes->strides[0] + x, 1);
         if (painted)
             for (ptrdiff_t block = 0, x = 0; x < columns; block++, x += BLOCK)
                 if (row->kinds[block]) tint_block(samples + x, row, block, inside, values[0], columns - x);

@@ -17,7 +17,7 @@ from stream.compositing.encoding import Encoding
 from stream.compositing.mattes import Matte, apart, on_grid
 from stream.compositing.planes import Planes, Samples, reduce_to, shrink_to
 from stream.compositing.style import Style
-from stream.kernels import Kernels, compiled
+from stream.kernels import MOST_HALVINGS, Kernels, compiled
 from stream.roi import Window
 from stream.types import Array
 
@@ -97,7 +97,7 @@ def _halves(planes: Planes, shrink: int, coarser: bool) -> bool:
     """Whether all planes, of eight bits, are made small by halving alone."""
     height, width = planes.size
     unit = shrink * (2 if coarser else 1)
-    whole = shrink > 1 and height % unit == width % unit == 0
+    whole = 1 < shrink <= 1 << MOST_HALVINGS and height % unit == width % unit == 0
     return whole and planes.narrow and planes.grid in ((1, 1), (2, 2))
 
 
