@@ -32,6 +32,7 @@ class Timeline:
         self._last_wall = 0.0
         self._late = 0.0
         self._before: Fraction | None = None
+        self._own: Fraction | None = None
 
     @property
     def shift(self) -> Fraction | None:
@@ -62,10 +63,11 @@ class Timeline:
         """
         passed = 0.0 if self._last is None else wall - self._last_wall
         expected = 0 if self._last is None else self._last + max(1, round(passed / TICKS))
-        if pts is None or not time_base:
-            tick = expected
+        own = pts * time_base if pts is not None and time_base else None
+        stands, self._own = own is not None and own == self._own, own
+        if own is None or (stands and self._shift is not None):
+            tick = expected  # a clock that stands still says nothing
         else:
-            own = pts * time_base
             if self._shift is None:
                 self._shift = expected * TICKS - own
             tick = round((own + self._shift) / TICKS)

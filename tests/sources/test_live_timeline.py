@@ -44,6 +44,20 @@ def test_a_clock_that_jumps_or_runs_back_is_set_anew():
     assert abs(seconds(line.place(60_050, MS, 60.12)) - 60.12) < 1e-4
 
 
+def test_of_a_clock_that_stands_still_the_wall_clock_counts():
+    """For a picture or two, as where each is sent twice, or for an hour."""
+    told = [40 * step for step in range(50)]
+    for name, own in (
+        ("from the beginning", [0] * 500 + told),
+        ("on the way", [*told, *[told[-1]] * 500, *(told[-1] + one for one in told[1:])]),
+        ("each twice", [80 * (step // 2) for step in range(500)]),
+    ):
+        line = Timeline()
+        ticks = [line.place(at, MS, step / 25) for step, at in enumerate(own)]
+        off = [abs(seconds(tick) - step / 25) for step, tick in enumerate(ticks)]
+        assert max(off) < 0.05, name
+
+
 def test_without_timestamps_the_wall_clock_counts():
     line = Timeline()
     assert line.place(None, None, 5.0) == 0
