@@ -52,7 +52,9 @@ class LiveSound:
         if position >= len(self._wanted) or not packet.time_base or dts is None:
             return None
         if self._kinds[position] != templates.kinds[position]:
-            said = f"the sound of {self._name} changed its format and was left out as long as that was another"
+            said = (
+                f"the sound of {self._name} had another format for a while and was left out there"
+            )
             if said not in self.remarks:
                 self.remarks.append(said)
             return None
