@@ -282,6 +282,16 @@ def test_the_layout_is_read_from_the_weights(arch):
     assert (found.arch, found.classes) == (arch, 3)
 
 
+def test_every_weight_is_the_files():
+    """None is left as memory was, though layers are not filled before they are read."""
+    with torch.device("meta"):
+        state = dict(models.random("maskrcnn_mobilenet_v3_large_fpn", 3).state_dict())
+    state = {name: torch.rand(one.shape) for name, one in state.items()}
+    read = models.from_state(state, None, "it").state_dict()
+    assert read.keys() == state.keys()
+    assert all(torch.equal(one, state[name]) for name, one in read.items())
+
+
 def test_checkpoints_of_any_age_and_wrapping(tmp_path, state):
     old = OrderedDict()
     for name, value in state.items():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from torchvision.models import get_model
 from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -64,7 +66,8 @@ def from_state(
         raise ModelError(
             f"{where}: its weights are of {found.arch}, not of {arch}; give --arch {found.arch}"
         )
-    model = build(found, anchors)
+    with _Unset():
+        model = build(found, anchors)
     try:
         missing, extra = model.load_state_dict(state, strict=False)
     except RuntimeError as error:
@@ -81,6 +84,28 @@ def from_state(
             if isinstance(module, FrozenBatchNorm2d):
                 module.eps = epsilon
     return model.eval()
+
+
+class _Unset(TorchFunctionMode):
+    """Leaves weights as memory is: the random numbers to begin with take longest of all here.
+
+    What a state lacks of them is refused.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """As it is, but for what fills a tensor to begin with."""
+        given = kwargs or {}
+        if func in (torch.Tensor.uniform_, torch.Tensor.normal_):
+            return args[0]
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return given["tensor"] if "tensor" in given else args[0]
+        return func(*args, **given)
 
 
 def matched(arch: str) -> re.Match[str]:
