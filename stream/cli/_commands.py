@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from functools import cache
 
 import typer
 from typer.main import get_command
@@ -151,8 +152,9 @@ PLACES = {
 }
 
 
+@cache
 def load(name: str) -> Runnable:
-    """The command of that name, ready to be called by Typer's own machinery."""
+    """The command of that name, ready to be called by Typer's own machinery; made once."""
     place = PLACES[name]
     found = getattr(importlib.import_module(place.module), place.name)
     if isinstance(found, typer.Typer):

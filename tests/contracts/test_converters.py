@@ -6,6 +6,7 @@ import inspect
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -96,18 +97,24 @@ def found_again(monkeypatch: Any) -> Any:
     sys.modules.pop("stream_export.converters.mine", None)
 
 
+@cache
+def _command(*_: type[Converter]) -> Any:
+    """The command line with these converters, which takes as long as ten tests to be made."""
+    return typer.main.get_command(build())
+
+
 def options(converter: type[Converter]) -> list[Any]:
     """Arguments and options of a converter's command, as the command line knows them."""
-    group: Any = typer.main.get_command(build())
-    return list(group.commands[converter.name].params)
+    return list(_command(*converters().values()).commands[converter.name].params)
 
 
 def refusal(converter: type[Converter], path: Path, output: Path, *more: str) -> str:
     """What a converter says of a file that it does not take."""
     given = [converter.flag, str(path)] if converter.flag else [str(path)]
-    result = CliRunner().invoke(build(), [converter.name, *given, "-o", str(output), *more])
-    assert isinstance(result.exception, StreamError), (result.output, result.exception)
-    said = str(result.exception)
+    words = [converter.name, *given, "-o", str(output), *more]
+    with pytest.raises(StreamError) as told:
+        _command(*converters().values()).main(words, prog_name="export", standalone_mode=False)
+    said = str(told.value)
     assert "\n" not in said
     assert not re.search(r"Traceback|\. [A-Z]", said.replace(str(path), ""))
     return said
