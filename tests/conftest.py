@@ -48,11 +48,24 @@ settings.load_profile("quick")
 LOADED_BY_COLLECTING = pytest.StashKey[frozenset[str]]()
 """The names of the modules that were there when the tests had been collected."""
 
-WITH_PYTORCH = (
-    *("tests/contracts/test_converters.py", "tests/export/", "tests/inference/test_resize.py"),
-    *("tests/models/", "tests/test_docs.py", "tests/test_on_a_card.py", "tests/test_roi.py"),
-)
-"""Files whose tests load PyTorch, by the start of their names: seven seconds of processor."""
+TOGETHER = {
+    "torch": (
+        *("tests/contracts/test_converters.py", "tests/export/", "tests/inference/test_resize.py"),
+        *("tests/models/", "tests/test_docs.py", "tests/test_on_a_card.py", "tests/test_roi.py"),
+    ),
+    "supervision": (
+        *("tests/bench/test_bench.py", "tests/bench/test_obvious.py"),
+        *("tests/contracts/test_trackers.py", "tests/test_detections.py"),
+        *("tests/test_docs_python.py", "tests/tracking/test_identity.py"),
+        "tests/tracking/trackers/",
+    ),
+    "matplotlib": (
+        *("tests/cli/test_records.py", "tests/run/test_counting.py", "tests/run/test_plot.py"),
+        "tests/test_frame_time.py",
+    ),
+}
+"""Files whose tests load a library that takes a second of processor and more, by the start of their
+names; each library has a worker, where it is loaded once."""
 
 WAITING = (
     *("tests/cli/test_webcam.py", "tests/live/", "tests/serve/test_server.py"),
@@ -170,7 +183,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
-    """Hands each worker whole files, and all that load PyTorch to the same one.
+    """Hands each worker whole files, and all that load a large library to the same one.
 
     The first worker begins with those that wait: the others have work for the cores meanwhile.
     """
@@ -181,7 +194,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
     class ByWhatTheyNeed(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file: str = super()._split_scope(nodeid)
-            return "with PyTorch" if file.startswith(WITH_PYTORCH) else file
+            return next((name for name, of in TOGETHER.items() if file.startswith(of)), file)
 
         def _assign_work_unit(self, node: WorkerController) -> None:
             waits = node is self.nodes[0]
@@ -246,7 +259,7 @@ def nothing_left_behind(
             if record.levelno >= logging.ERROR
         ]
     if not had_pytorch and "torch" in sys.modules and not _may_load_pytorch(request.node):
-        problems.append("loaded PyTorch, whose worker has the files that WITH_PYTORCH names")
+        problems.append("loaded PyTorch, whose worker has the files that TOGETHER names")
     problems += _lasting(lambda: _new_threads(threads))
     problems += _lasting(lambda: _new_children(children))
     problems += _lasting(lambda: _new_files(files))
@@ -256,7 +269,7 @@ def nothing_left_behind(
 def _may_load_pytorch(item: pytest.Item) -> bool:
     """Whether a worker of the quick suite that runs a test has PyTorch anyway."""
     slow = any(item.get_closest_marker(name) for name in ("slow", "soak", "training", "reference"))
-    return slow or item.nodeid.startswith(WITH_PYTORCH)
+    return slow or item.nodeid.startswith(TOGETHER["torch"])
 
 
 def _lasting(find, patience: float = 30.0) -> list[str]:
@@ -264,10 +277,10 @@ def _lasting(find, patience: float = 30.0) -> list[str]:
     begun = time.monotonic()
     pause = 0.001
     while (found := find()) and (gone := time.monotonic() - begun) < patience:
-        # Most are on their way; what only hangs in a circle of references goes by looking for
-        # garbage, which takes as long as twenty tests.
-        if gone > 0.05:
-            gc.collect()
+        # Most are on their way. What hangs in a circle of references goes by looking for garbage,
+        # which among all that there is takes as long as twenty tests.
+        if gone > 0.02:
+            gc.collect(2 if gone > 0.2 else 1)
         time.sleep(pause)
         pause = min(2 * pause, 0.05)
     return found

@@ -10,8 +10,8 @@ import pytest
 
 from tests.conftest import (
     LOADED_BY_COLLECTING,
+    TOGETHER,
     WAITING,
-    WITH_PYTORCH,
     pytest_xdist_make_scheduler,
 )
 
@@ -81,5 +81,5 @@ def test_one_worker_begins_with_what_waits_and_the_others_do_not() -> None:
 
 def test_files_that_have_their_own_place_are_there() -> None:
     root = Path(__file__).parents[1]
-    for name in (*WAITING, *WITH_PYTORCH):
+    for name in (*WAITING, *sum(TOGETHER.values(), ())):
         assert list(root.glob(f"{name}*")), f"{name} is no longer there"

@@ -16,6 +16,7 @@ from stream.run import inference_pool
 from stream.run.figures import Figures
 from stream.run.inference_pool import InferencePool
 from stream.timing import END_TO_END, Clock
+from tests import photos
 from tests.run.parts import Looker, picture, prepared_number, until
 
 
@@ -158,10 +159,8 @@ def test_where_inference_fails_it_fails_for_both():
 
 
 def test_a_film_of_repeated_pictures_is_found_as_if_each_were_inferred(tmp_path, monkeypatch):
-    import skimage.data
-
     film = tmp_path / "twice.mkv"
-    astronaut = skimage.data.astronaut()[:480, :480]
+    astronaut = photos.astronaut()[:480, :480]
     with av.open(film, "w") as container:
         video = container.add_stream("ffv1", 25, width=320, height=320, pix_fmt="yuv420p")
         for index in range(8):
