@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from stream.compositing.masks import crest
 from stream.compositing.squares import Rimmed, rimmed
-from stream.kernels import Kernels, address_of
+from stream.kernels import Kernels
+from stream.kernels.memory import address_of
 from stream.roi import Window
 
 Allocate = Callable[[int], NDArray[np.bool_] | None]

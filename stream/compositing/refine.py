@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from stream.compositing.mattes import on_grid
 from stream.compositing.planes import Planes, Samples, part, shrink_to
 from stream.compositing.soft import Soft, codes
-from stream.kernels import BLOCK, Kernels, compiled
+from stream.kernels import Kernels, compiled
+from stream.kernels.memory import BLOCK
 from stream.roi import Window
 from stream.types import Array
 

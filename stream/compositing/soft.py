@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing.mattes import SLOPE, Edge, Matte, on_grid
-from stream.kernels import WIDEST_SIDE, Kernels, compiled
+from stream.kernels import Kernels, compiled
+from stream.kernels.edges import WIDEST_SIDE
 from stream.roi import Window, mask_window, soft_strips
 
 EDGE = 128

@@ -16,7 +16,9 @@ from stream.compositing.masks import Profile, extent, kept, profile, strips
 from stream.compositing.pasted import Pasted
 from stream.compositing.planes import Planes, blend_around, blend_shares, part, reduce_to
 from stream.compositing.squares import Rimmed, wide
-from stream.kernels import WIDEST, Kernels, Objects, address_of, compiled
+from stream.kernels import Kernels, compiled
+from stream.kernels.memory import address_of
+from stream.kernels.tint import WIDEST, Objects
 from stream.roi import Window
 
 _STRIP = 192 * 1024

@@ -17,7 +17,8 @@ from stream.compositing.encoding import Encoding
 from stream.compositing.mattes import Matte, apart, on_grid
 from stream.compositing.planes import Planes, Samples, reduce_to, shrink_to
 from stream.compositing.style import Style
-from stream.kernels import MOST_HALVINGS, Kernels, compiled
+from stream.kernels import Kernels, compiled
+from stream.kernels.blur import MOST_HALVINGS
 from stream.roi import Window
 from stream.types import Array
 

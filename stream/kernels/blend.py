@@ -1,0 +1,96 @@
+"""What `blend.c` does: blending samples with others, by shares of 255."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.kernels.memory import (
+    ADDRESS,
+    AREA,
+    LENGTH,
+    NUMBER,
+    PLANE,
+    Function,
+    Kind,
+    Loops,
+    address_of,
+    plane_of,
+)
+
+
+class Blend(Loops):
+    """Blends samples with others."""
+
+    kinds: ClassVar[dict[str, Kind]] = {
+        "blend": ((*PLANE, *PLANE, *AREA, NUMBER), None),
+        "compose": (
+            (*PLANE, *AREA, *PLANE, NUMBER, NUMBER, LENGTH, ADDRESS, ADDRESS, ADDRESS),
+            None,
+        ),
+        "lay": ((*PLANE, *PLANE, *AREA, NUMBER), None),
+    }
+
+    _blend: Function
+    _compose: Function
+    _lay: Function
+
+    def blend(self, samples: NDArray[np.uint8], keep: NDArray[np.uint8], value: int) -> None:
+        """Blends one code value into samples, in place.
+
+        Args:
+            samples: uint8 [H, W], their columns one after the other in memory.
+            keep: the same, 255 (as it was) to 0 (the value).
+            value: the code value.
+        """
+        self._blend(*plane_of(samples), *plane_of(keep), *samples.shape, value)
+
+    def compose(
+        self,
+        samples: NDArray[np.uint8],
+        behind: NDArray[np.uint8] | int,
+        larger: int,
+        windows: Sequence[tuple[int, int, int, int]],
+        shares: Sequence[NDArray[np.uint8]],
+    ) -> None:
+        """Puts something else behind objects, in place.
+
+        Args:
+            samples: uint8 [H, W], a plane, its columns one after the other in memory.
+            behind: one value, or uint8 [H / larger, W / larger], between whose middles samples are
+                interpolated.
+            larger: 1, 2, 4 or 8.
+            windows: rows y1 to y2 and columns x1 to x2 of the plane, ends exclusive, that do not
+                touch each other; elsewhere nothing stays.
+            shares: uint8 of each one's size, 255 where samples stay to 0 where they do not.
+        """
+        rows, columns = samples.shape
+        places = np.array(windows, np.int64).reshape(-1, 4)
+        own = np.array([plane_of(one) for one in shares], np.int64)
+        scratch = np.empty(5 * columns, np.uint8)
+        there, value = ((0, 0), behind) if isinstance(behind, int) else (plane_of(behind), 0)
+        self._compose(
+            *plane_of(samples),
+            rows,
+            columns,
+            *there,
+            larger,
+            value,
+            len(places),
+            address_of(places),
+            address_of(own),
+            address_of(scratch),
+        )
+
+    def lay(self, samples: NDArray[np.uint8], inside: NDArray[np.uint8], value: int) -> None:
+        """Writes a value where a mask is and nothing higher, in place.
+
+        Args:
+            samples: uint8 [H, W], their columns one after the other in memory.
+            inside: the same, 1 or 0.
+            value: 0..255.
+        """
+        self._lay(*plane_of(samples), *plane_of(inside), *inside.shape, value)

@@ -1,0 +1,211 @@
+"""What `masks.c` does: masks of a few cells at the pixels of a picture."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.kernels.memory import (
+    ADDRESS,
+    COUNT,
+    FRACTION,
+    LENGTH,
+    NUMBER,
+    PLANE,
+    REAL,
+    Function,
+    Kind,
+    Loops,
+    address_of,
+    plane_of,
+)
+
+
+class Masks(Loops):
+    """Brings masks to the pixels of a picture."""
+
+    kinds: ClassVar[dict[str, Kind]] = {
+        "windows": (
+            (LENGTH, ADDRESS, *(NUMBER,) * 4, REAL, *(NUMBER,) * 3, ADDRESS),
+            COUNT,
+        ),
+        "paste": (
+            (
+                *(LENGTH, ADDRESS, NUMBER, NUMBER, ADDRESS, ADDRESS),
+                *(FRACTION, LENGTH, ADDRESS, ADDRESS, ADDRESS),
+            ),
+            None,
+        ),
+        "soft": (
+            (ADDRESS, NUMBER, NUMBER, FRACTION, ADDRESS, ADDRESS, FRACTION, ADDRESS, ADDRESS),
+            None,
+        ),
+        "union": (
+            (LENGTH, ADDRESS, NUMBER, NUMBER, *(ADDRESS,) * 3, *PLANE, *(ADDRESS,) * 3),
+            None,
+        ),
+    }
+
+    _windows: Function
+    _paste: Function
+    _soft: Function
+    _union: Function
+
+    def windows(
+        self,
+        boxes: NDArray[np.float32],
+        cells: tuple[int, int],
+        size: tuple[int, int],
+        threshold: float,
+        grid: tuple[int, int],
+        margin: int,
+    ) -> tuple[NDArray[np.int64], int]:
+        """Where masks may be above a threshold, and a margin, on a grid.
+
+        Args:
+            boxes: float32 [N, 4], x1, y1, x2, y2 in pixels of the picture; anything, also NaN.
+            cells: rows and columns of the masks.
+            size: the picture's height and width in pixels.
+            threshold: 0..1.
+            grid: rows and columns on which windows start, and end unless the picture ends.
+            margin: pixels to add around.
+
+        Returns:
+            int64 [N, 4], rows y1 to y2 and columns x1 to x2, ends exclusive, all 0 where nowhere;
+            and how many pixels they have with the margin around them once more.
+        """
+        boxes = np.ascontiguousarray(boxes, np.float32)
+        found = np.empty((len(boxes), 4), np.int64)
+        pixels: int = self._windows(
+            len(boxes),
+            address_of(boxes),
+            *cells,
+            *size,
+            threshold,
+            *grid,
+            margin,
+            address_of(found),
+        )
+        return found, pixels
+
+    def paste(
+        self,
+        masks: NDArray[np.float32],
+        boxes: NDArray[np.float32],
+        windows: NDArray[np.int64],
+        threshold: float,
+        out: NDArray[np.uint8],
+        margin: int,
+    ) -> NDArray[np.int64]:
+        """Where `roi.sample_mask` is above a threshold, with a margin like the outermost pixels.
+
+        Args:
+            masks: float32 [N, M, M], 0..1.
+            boxes: float32 [N, 4].
+            windows: from `windows`.
+            threshold: 0..1.
+            out: uint8 of all their pixels; becomes 1 or 0, mask after mask, each with its margin.
+            margin: pixels on each side.
+
+        Returns:
+            int64 [N, 2]: the row of the topmost pixel, and the column of the middle one an eighth
+            of the window below it, from the window's first; -1 where no pixel is above it.
+        """
+        masks = np.ascontiguousarray(masks, np.float32)
+        boxes = np.ascontiguousarray(boxes, np.float32)
+        tops = np.empty((len(masks), 2), np.int64)
+        most = int((windows[:, 1::2] - windows[:, ::2]).max(initial=0))
+        scratch = np.empty(2 * most + masks.shape[2] + 3)
+        self._paste(
+            len(masks),
+            address_of(masks),
+            *masks.shape[1:],
+            address_of(boxes),
+            address_of(windows),
+            threshold,
+            margin,
+            address_of(out),
+            address_of(scratch),
+            address_of(tops),
+        )
+        return tops
+
+    def soft(
+        self,
+        mask: NDArray[np.float32],
+        box: NDArray[np.float32],
+        window: tuple[int, int, int, int],
+        gain: float,
+        offset: float,
+    ) -> NDArray[np.uint8]:
+        """`roi.sample_mask` times a gain and an offset, in whole numbers of 0 to 255.
+
+        Halves become the even one.
+
+        Args:
+            mask: float32 [M, M].
+            box: float32 [4], x1, y1, x2, y2 in pixels of the picture; not empty, finite.
+            window: of the picture, not empty.
+            gain: what cells are multiplied by.
+            offset: what is added to each pixel.
+
+        Returns:
+            uint8 of the window's size.
+        """
+        mask, box = (np.ascontiguousarray(one, np.float32) for one in (mask, box))
+        height, width = window[1] - window[0], window[3] - window[2]
+        out = np.empty((height, width), np.uint8)
+        scratch = np.empty(height + width + mask.shape[1] + 3)
+        lines = np.array(window, np.int64)
+        self._soft(
+            address_of(mask),
+            *mask.shape,
+            gain,
+            address_of(box),
+            address_of(lines),
+            offset,
+            address_of(out),
+            address_of(scratch),
+        )
+        return out
+
+    def union(
+        self,
+        masks: NDArray[np.float32],
+        boxes: NDArray[np.float32],
+        windows: NDArray[np.int64],
+        falls: NDArray[np.float32],
+        plane: NDArray[np.uint8],
+    ) -> NDArray[np.bool_]:
+        """`soft` of many masks, the most of them at each pixel of a picture, in place.
+
+        Args:
+            masks: float32 [N, M, M].
+            boxes: float32 [N, 4], not empty, finite.
+            windows: int64 [N, 4], not empty.
+            falls: float32 [N, 2], gains and offsets.
+            plane: uint8 of the picture's size; raised to what is more.
+
+        Returns:
+            bool [N], whether anything of each is more than 0.
+        """
+        masks, boxes = (np.ascontiguousarray(one, np.float32) for one in (masks, boxes))
+        sizes = windows[:, 1::2] - windows[:, ::2]
+        soft = np.empty(int(sizes.prod(axis=1).max(initial=0)), np.uint8)
+        scratch = np.empty(2 * int(sizes.max(initial=0)) + masks.shape[2] + 3)
+        found = np.empty(len(masks), np.bool_)
+        self._union(
+            len(masks),
+            address_of(masks),
+            *masks.shape[1:],
+            address_of(boxes),
+            address_of(windows),
+            address_of(falls),
+            *plane_of(plane),
+            address_of(soft),
+            address_of(scratch),
+            address_of(found),
+        )
+        return found
