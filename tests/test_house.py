@@ -12,8 +12,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = {"stream": ROOT, "stream_export": ROOT / "export", "stream_models": ROOT / "models"}
 LONGEST = 400
-LISTS = {"stream.kernels"}
-"""Which are longer, since they are one short method after the other."""
 IMPORT = re.compile(r"( *)(?:from ([\w.]+) import (\([^)]*\)|[^\n]*)|import ([\w.]+))")
 
 APART = ("sources", "inference", "tracking", "compositing", "sinks")
@@ -101,4 +99,4 @@ def test_what_has_an_underscore_is_imported_in_its_own_package_alone() -> None:
 
 def test_no_room_is_larger_than_one_can_look_over() -> None:
     for name, text in modules().items():
-        assert text.count("\n") <= LONGEST or name in LISTS, f"{name}: split it along a seam"
+        assert text.count("\n") <= LONGEST, f"{name}: split it along a seam"
