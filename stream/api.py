@@ -37,7 +37,7 @@ from stream.run.setup import Prepared, execute, is_live, prepared
 from stream.sinks import check_records
 from stream.sinks.caller import CALLER
 from stream.sinks.video import VideoSink
-from stream.sources.base import Target
+from stream.sources.base import Target, check_time
 from stream.twins import Twins
 from stream.words import counted
 
@@ -313,6 +313,7 @@ class VideoWriter:
         if self._closed:
             raise UsageError(f"{self.path} is finished; write on into another VideoWriter")
         frame = picture if isinstance(picture, Frame) else self._frame(picture)
+        check_time(frame, f"{self.path}: this is")
         now = frame.pts * frame.time_base
         if self._last is not None and now < self._last:
             raise UsageError(

@@ -20,7 +20,7 @@ import pytest
 import stream
 from stream import sources
 from stream.errors import SourceError, StreamError, UsageError
-from stream.sources.base import Source
+from stream.sources.base import Source, delivered
 from tests import tiny_models
 from tests.media import make_clip
 
@@ -343,6 +343,21 @@ def test_a_writer_refuses_what_would_be_shown_otherwise_than_it_was_meant(bright
             assert written.streams.video[0].average_rate == exact
     with pytest.raises(UsageError, match="the rate is pictures per second"):
         stream.VideoWriter(tmp_path / "d.mp4", rate=1e-9)
+
+
+def test_frames_of_somebody_s_own_have_times(bright, tmp_path):
+    (given,) = stream.open(pictures(1), segmenter=bright)
+
+    class Theirs(list):
+        """A source that does not tell times, as PyAV's frames may have none."""
+
+    for wrong in ({"pts": None}, {"time_base": None}):
+        frame = replace(given, **wrong)
+        with pytest.raises(UsageError, match="this is a frame without a time"):
+            stream.VideoWriter(tmp_path / "a.mp4").write(frame)
+        with pytest.raises(UsageError, match="the source Theirs gave a frame without a time"):
+            list(delivered(Theirs([given, frame])))
+    assert not (tmp_path / "a.mp4").exists()
 
 
 def test_threads_may_share_a_writer(tmp_path):

@@ -11,7 +11,7 @@ from typing import ClassVar, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.errors import StreamError
+from stream.errors import StreamError, UsageError
 from stream.frame import Frame, Item, Passthrough, VideoInfo
 from stream.options import InputOptions
 
@@ -93,11 +93,26 @@ class Source(ABC):
         self.close()
 
 
+def check_time(frame: Frame, whence: str) -> None:
+    """Makes sure that a frame has a time; one of a plug-in's or a program's own may have none.
+
+    Raises:
+        UsageError: it has none.
+    """
+    pts: int | None = frame.pts
+    if pts is None or not frame.time_base:
+        raise UsageError(
+            f"{whence} a frame without a time (pts {pts}, time_base {frame.time_base}); pts counts "
+            "ticks of time_base, such as its number at Fraction(1, 25)"
+        )
+
+
 def delivered(source: Source) -> Iterator[Item]:
     """What a source yields.
 
     Raises:
-        StreamError: it is nothing that a run could hand on; a source may be somebody else's.
+        StreamError: it is nothing that a run could hand on, or a frame without a time; a source
+            may be somebody else's.
     """
     for item in source:
         if not isinstance(item, (Frame, Passthrough)):
@@ -105,4 +120,6 @@ def delivered(source: Source) -> Iterator[Item]:
                 f"the source {type(source).__name__} gave {type(item).__name__}, where frames and "
                 "packets are handed on"
             )
+        if isinstance(item, Frame):
+            check_time(item, f"the source {type(source).__name__} gave")
         yield item
