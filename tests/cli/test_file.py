@@ -277,12 +277,11 @@ def test_verbose_shows_where_an_error_came_from(stream, clip, tmp_path):
     assert "Traceback" in result.err
 
 
-@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
-@pytest.mark.parametrize(("signals", "code"), [(1, 130), (2, 130)])
-def test_ctrl_c_leaves_a_file_that_plays(tmp_path, signals, code):
-    slow = tiny_models.slow(tmp_path / "slow.onnx", 60)
-    long = tmp_path / "long.mkv"
-    with av.open(str(long), "w") as target:
+@pytest.fixture(scope="module")
+def long(tmp_path_factory):
+    """Twenty seconds of grey."""
+    path = tmp_path_factory.mktemp("long") / "long.mkv"
+    with av.open(str(path), "w") as target:
         video = target.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
         video.width, video.height, video.pix_fmt = 640, 480, "yuv420p"
         grey = av.VideoFrame.from_ndarray(np.full((720, 640), 90, np.uint8), format="yuv420p")
@@ -290,6 +289,13 @@ def test_ctrl_c_leaves_a_file_that_plays(tmp_path, signals, code):
             grey.pts = index
             target.mux(video.encode(grey))
         target.mux(video.encode(None))
+    return path
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+@pytest.mark.parametrize(("signals", "code"), [(1, 130), (2, 130)])
+def test_ctrl_c_leaves_a_file_that_plays(long, tmp_path, signals, code):
+    slow = tiny_models.slow(tmp_path / "slow.onnx", 60)
     process = subprocess.Popen(
         [sys.executable, "-m", "stream", "file", long, "-o", "out.mp4", "--model", slow],
         cwd=tmp_path,
