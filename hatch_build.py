@@ -38,6 +38,8 @@ def compilers() -> list[list[str]]:
     """Commands to try: what the environment variable CC says, else what there mostly is."""
     if chosen := os.environ.get("CC"):
         return [shlex.split(chosen)]
+    if sys.platform == "darwin" and subprocess.run(["xcode-select", "-p"], check=False).returncode:
+        return []  # What is called cc there only asks in a window to install Xcode.
     return [[path] for name in ("cc", "gcc", "clang") if (path := shutil.which(name)) is not None]
 
 

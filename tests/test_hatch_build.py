@@ -89,6 +89,24 @@ def test_what_is_compiled_already_is_not_compiled_again(hook, folder, monkeypatc
     assert hook.compile_kernels(folder, library) is not None
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_mac_is_asked_for_its_tools_before_a_compiler_would_open_a_window(
+    hook, monkeypatch, there
+):
+    asked = []
+
+    def run(command, **how):
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 0 if there else 2)
+
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(subprocess, "run", run)
+    assert bool(hook.compilers()) == there
+    assert asked == [["xcode-select", "-p"]]
+
+
 def test_a_folder_that_cannot_be_written_to_is_a_reason_too(hook, folder):
     if not hook.compilers():
         pytest.skip("no C compiler")
