@@ -342,7 +342,7 @@ def execute(
         with on_interrupt(run.stop, run.abort) as signals, line:
             outcome = run.run(on_tick=lambda: _tick(run, plan.live, status, line))
         outcome.signalled = outcome.interrupted and bool(signals)
-        status.write(finished=True)
+        status.finish(outcome)
         ready.conclude()
     if outcome.error is not None and not isinstance(outcome.error, StreamError):
         raise outcome.error

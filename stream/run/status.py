@@ -12,6 +12,7 @@ from stream.errors import SinkError
 from stream.memory import resident
 from stream.run.about import Told
 from stream.run.counting import Counting
+from stream.run.figures import Outcome
 from stream.run.output import Output
 from stream.run.report import RunReport, machine, run_report, write_json
 from stream.run.run import Run
@@ -138,6 +139,22 @@ class Status:
                 "runs": [asdict(self.figures()) | {"live": live}],
             },
         )
+
+    def finish(self, outcome: Outcome) -> None:
+        """Writes the report file for the last time.
+
+        Where that fails the run counts as failed; what it failed by before is told all the same.
+
+        Args:
+            outcome: of the run.
+        """
+        try:
+            self.write(finished=True)
+        except SinkError as error:
+            if outcome.error is None:
+                outcome.error = error
+            else:
+                self._remarks = (*self._remarks, str(error))
 
     def _try_writing(self) -> None:
         """A report that cannot be written now must not end a run of days; it is said once."""

@@ -124,7 +124,7 @@ class Part(Aside):
                 counting=ready.counting,
             )
             self.outcome = run.run(on_tick=lambda: self._tick(run, status), tick=_TICK)
-            status.write(finished=True)
+            status.finish(self.outcome)
             ready.conclude()
             self.report = status.figures()
         error = self.outcome.error

@@ -206,7 +206,7 @@ class Room(Aside):
                 self._opened = time.perf_counter()
                 with self._lock:
                     self._ready = None
-            status.write(finished=True)
+            status.finish(self.outcome)
             self.report = status.figures()
             ready.conclude()
 

@@ -8,6 +8,7 @@ import re
 
 from rich.console import Console
 
+from stream.errors import SinkError
 from stream.run import status as module
 from stream.run.status import Status
 from tests.live.helpers import live_run, scene, segmenter
@@ -69,6 +70,20 @@ def test_a_report_that_cannot_be_written_is_said_once_and_ends_nothing(tmp_path,
     assert text.getvalue().count("cannot write the report") == 1
     run.stop()
     run.run()
+
+
+def test_where_the_last_report_cannot_be_written_what_the_run_came_to_is_told_all_the_same(
+    tmp_path,
+):
+    model = segmenter(tmp_path)
+    for before in (None, SinkError("the disk is full")):
+        run, _ = live_run(scene(frames=1), model)
+        outcome = run.run()
+        outcome.error = before
+        status = Status(run, model, console=None, report=tmp_path / "missing" / "live.json")
+        status.finish(outcome)
+        assert "cannot write the report" in f"{outcome.error} {status.figures().remarks}"
+        assert before is None or outcome.error is before
 
 
 def test_what_a_model_says_of_itself_on_the_way_is_in_the_report(tmp_path):
