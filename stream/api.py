@@ -199,7 +199,8 @@ def process(
     Raises:
         StreamError: it could not begin, or failed on the way; the message says what was saved.
         KeyboardInterrupt: Ctrl-C or SIGTERM came while footage was under way; what was done by
-            then is finished first, and plays.
+            then is finished first, and plays. At the third, or two seconds after the second, it
+            comes whatever hangs, of a live source too; what hangs is left alone.
     """
     named = [str(one) for one in _several(records)]
     for one in named:

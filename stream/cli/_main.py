@@ -25,7 +25,7 @@ from stream.errors import StreamError, is_unread, refusal
 from stream.groups import nearest
 from stream.installation import explain
 from stream.plugins import culprit
-from stream.run.interrupt import EXIT_CODE
+from stream.run.interrupt import EXIT_CODE, end_process_at_last
 from stream.version import __version__
 
 _NAMES = ("stream", "stream-seg")
@@ -99,6 +99,8 @@ def run(arguments: Sequence[str] | None) -> NoReturn:
     Raises:
         SystemExit: always.
     """
+    if arguments is None:
+        end_process_at_last()
     try:
         code = _run(arguments)
     finally:

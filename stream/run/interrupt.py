@@ -23,6 +23,17 @@ _BREAK = getattr(signal, "SIGBREAK", None)
 """Windows' Ctrl-Break, by which programs there end others of their console."""
 
 
+class _Process:
+    """Whom this process belongs to: only a command of ours may be ended from inside."""
+
+    ours = False
+
+
+def end_process_at_last() -> None:
+    """Says that this process is a command of ours, which `on_interrupt` may end where it hangs."""
+    _Process.ours = True
+
+
 @contextmanager
 def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterator[list[int]]:
     """While the block runs, the first SIGINT or SIGTERM calls `stop` and the second `abort`.
@@ -32,13 +43,18 @@ def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterato
     under `nohup`, it stays so.
 
     Both are called in a thread of their own: a signal may interrupt the main thread inside a
-    lock that they need. A thread deep in a native call cannot be interrupted, so two seconds
-    after the second signal the process ends regardless, with exit code 130.
+    lock that they need. A thread deep in a native call cannot be interrupted, so at the third
+    signal, or two seconds after the second, nothing is waited for any more: a command of ours
+    (`end_process_at_last`) ends with exit code 130, and anybody else's program, which has things
+    of its own to finish, gets a KeyboardInterrupt in its main thread.
 
     Gives a list of the signals that came so far.
+
+    Raises:
+        KeyboardInterrupt: what was to end has not, in a program of somebody else's.
     """
     seen: list[int] = []
-    deadline = threading.Timer(_GRACE_SECONDS, os._exit, (EXIT_CODE,))
+    deadline = threading.Timer(_GRACE_SECONDS, _end if _Process.ours else _press_again)
     deadline.daemon = True
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -52,8 +68,10 @@ def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterato
         elif len(seen) == 2:
             deadline.start()
             threading.Thread(target=abort, name="stream-abort", daemon=True).start()
+        elif _Process.ours:
+            _end()
         else:
-            os._exit(EXIT_CODE)
+            raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         yield seen  # signals can only be handled in the main thread; a host program has its own way
@@ -67,6 +85,19 @@ def on_interrupt(stop: Callable[[], None], abort: Callable[[], None]) -> Iterato
         deadline.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _end() -> None:
+    os._exit(EXIT_CODE)
+
+
+def _press_again() -> None:
+    """Ctrl-C once more for the main thread, which may be waiting for a lock."""
+    if sys.platform == "win32":
+        interrupt_main()
+    else:
+        # A true signal, as only that wakes who waits.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 @contextmanager

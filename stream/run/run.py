@@ -69,6 +69,8 @@ class Run:
         self.remarks: list[str] = []
         self.info: VideoInfo = source.info
         """Of the frames as they come now; their size may have changed since the first."""
+        self.given_up = False
+        """Whether it was left with threads that hang: nothing of it may be waited for."""
         self._schedule = schedule
         self._policy = policy
         self._on_frame = on_frame
@@ -241,11 +243,14 @@ class Run:
                 if on_tick is not None and now - ticked >= tick:
                     ticked = now
                     on_tick()
-        except BaseException:
+        except BaseException as error:
+            # Who presses Ctrl-C once more when it was aborted already waits for nothing that hangs.
+            self.given_up = self._aborting.is_set() and isinstance(error, KeyboardInterrupt)
             self.abort()
+            if not self.given_up:
+                self.finish()
             raise
-        finally:
-            self.finish()
+        self.finish()
         return self.outcome()
 
     def start(self) -> None:

@@ -217,7 +217,11 @@ def prepared(
         unseen = on_frame is not None or plan.counts != CountOptions()
         seen = counting.after(None if on_frame is None else _with_instances(on_frame, told))
         run = put_together(source, schedule, outputs, told, seen, unseen=unseen)
-        yield Prepared(run, told, plan, outputs, schedule, counting)
+        try:
+            yield Prepared(run, told, plan, outputs, schedule, counting)
+        finally:
+            if run.given_up:
+                stack.pop_all()  # all was told to let go, and what hangs is not waited for
 
 
 def _with_instances(on_frame: OnFrame, told: Told) -> OnFrame:

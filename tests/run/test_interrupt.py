@@ -3,12 +3,22 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
+from functools import partial
 
+import numpy as np
 import pytest
 
+import stream
+from stream.errors import StreamError
+from stream.inference.segmenter import Segmenter
 from stream.run import interrupt
+from stream.run.finder import Finder
 from stream.run.interrupt import interrupted_later, on_interrupt
-from tests.run.parts import until
+from stream.run.run import Run
+from stream.run.schedule import EachFrame
+from tests import tiny_models
+from tests.run.parts import Grey, Looker, until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
 
@@ -24,11 +34,12 @@ def test_the_first_signal_stops_and_handlers_are_put_back():
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_the_process_ends_after_the_second_signal_even_when_a_call_hangs():
+def test_a_command_s_process_ends_after_the_second_signal_even_when_a_call_hangs():
     script = textwrap.dedent(
         """
         import time
-        from stream.run.interrupt import interrupted_later, on_interrupt
+        from stream.run.interrupt import end_process_at_last, on_interrupt
+        end_process_at_last()
         with on_interrupt(lambda: print("stop", flush=True), lambda: time.sleep(600)):
             print("ready", flush=True)
             while True:
@@ -46,6 +57,73 @@ def test_the_process_ends_after_the_second_signal_even_when_a_call_hangs():
         process.kill()
         process.stdout.close()
         process.wait()
+
+
+def test_somebody_s_program_is_not_ended_but_left_by_an_interrupt(monkeypatch):
+    before = signal.getsignal(signal.SIGINT)
+    for presses, grace in ((2, 0.05), (3, 600)):  # the main thread waits for what hangs
+        monkeypatch.setattr(interrupt, "_GRACE_SECONDS", grace)
+        calls = []
+        stop, abort = (partial(calls.append, what) for what in ("stop", "abort"))
+        never = threading.Lock()
+        never.acquire()
+        with pytest.raises(KeyboardInterrupt), on_interrupt(stop, abort):
+            for _ in range(presses):
+                press()
+            never.acquire()
+        until(lambda calls=calls: sorted(calls) == ["abort", "stop"])
+        assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_run_that_hangs_is_left_by_the_last_ctrl_c():
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    def on_frame(frame):
+        hangs.set()
+        goes_on.wait(60)
+
+    run = Run(Grey(3), EachFrame(Finder(Looker())), [], on_frame=on_frame)
+
+    def pressed() -> None:
+        if hangs.is_set():
+            press()
+
+    with pytest.raises(KeyboardInterrupt), on_interrupt(run.stop, run.abort):
+        run.run(on_tick=pressed, tick=0.01)
+    assert not goes_on.is_set()
+    goes_on.set()
+    run.finish()
+
+
+def test_in_python_an_interrupt_comes_out_though_the_model_hangs(tmp_path, monkeypatch):
+    path = tiny_models.constant(tmp_path / "m.onnx", [[4, 4, 24, 24]], scores=[0.9])
+    segmenter = stream.Segmenter.load(path, provider="cpu")
+    stopped, goes_on = threading.Event(), threading.Event()
+    stop = Run.stop
+
+    def stops(self: Run) -> None:
+        stop(self)
+        stopped.set()
+
+    def infer(*given, **named):
+        if not stopped.is_set():
+            press()
+            until(stopped.is_set)
+            press()
+        goes_on.wait(60)
+        raise StreamError("it goes on")
+
+    monkeypatch.setattr(interrupt, "_GRACE_SECONDS", 0.05)
+    monkeypatch.setattr(Run, "stop", stops)
+    monkeypatch.setattr(Segmenter, "infer", infer)
+    pictures = [np.zeros((48, 64, 3), np.uint8)]
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            stream.process(pictures, tmp_path / "out.mp4", segmenter=segmenter)
+        assert not goes_on.is_set()
+    finally:
+        goes_on.set()
+        until(lambda: not any(one.name.startswith("stream-") for one in threading.enumerate()))
 
 
 def test_a_terminal_that_is_closed_stops_once_however_often_it_says_so():
