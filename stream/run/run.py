@@ -187,11 +187,13 @@ class Run:
             alone: for this output only; else those that share its painting go with it.
         """
         with self._lock:
+            # What is to be covered must be known before it is painted; then some may need it less.
+            self._look_at_layers(coming=painter)
             self._branches.repaint(output, painter, alone=alone)
             self._look_at_layers()
 
-    def _look_at_layers(self) -> None:
-        hides = self._branches.covers
+    def _look_at_layers(self, coming: Painter | None = None) -> None:
+        hides = self._branches.covers or (coming is not None and coming.covers)
         noted = any(output.sink.wants_unsure for output in self._outputs)
         self._schedule.cover(wanted=hides or noted, hides=hides)
 

@@ -5,6 +5,8 @@ import numpy as np
 import stream
 from stream.compositing import Painter
 from stream.instances import Instances
+from stream.run.branch import Branch
+from stream.run.branches import Branches
 from stream.run.finder import Finder
 from stream.run.look_ahead import LookAhead
 from stream.run.output import Output
@@ -114,6 +116,36 @@ def test_what_is_wanted_can_change_on_the_way():
     assert finder.covers
     run.repaint(output, Painter("blur"))
     assert not finder.covers
+    assert run.run().error is None
+
+
+def test_what_is_to_be_covered_is_known_before_it_is_painted_and_for_as_long(monkeypatch):
+    run = Run(Grey(0), EachFrame(finder := Finder(Doubts())), [])
+    outputs = [Output(Kept(), name, Painter("overlay")) for name in "ab"]
+    for output in outputs:
+        run.add(output)
+    seen = []
+    paint = Branch.repaint
+
+    def repaint(self, painter):
+        seen.append(finder.covers)
+        paint(self, painter)
+
+    monkeypatch.setattr(Branch, "repaint", repaint)
+    for look in ("hide", "blur", "pixelate"):
+        run.repaint(outputs[0], Painter(look))
+    assert seen == [True] * 3  # as long as the old layers are painted they are told, too
+    # An output that leaves the others' painting begins with one that knows, as well.
+    run.repaint(outputs[0], Painter("blur"))
+    suiting = Branches.suiting
+
+    def suits(self, output):
+        seen.append(finder.covers)
+        return suiting(self, output)
+
+    monkeypatch.setattr(Branches, "suiting", suits)
+    run.repaint(outputs[0], Painter("hide"), alone=True)
+    assert seen == [True] * 5
     assert run.run().error is None
 
 
