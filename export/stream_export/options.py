@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 
 from stream.errors import ModelError, UsageError
@@ -60,18 +61,24 @@ def read_names(path: Path, classes: int) -> tuple[str, ...]:
     """Class names from a file; a leading background is left out.
 
     Args:
-        path: UTF-8 text with one name a line; a label map of TensorFlow's (.pbtxt); a data set's
-            description in yaml with `names:`; JSON, a list of names, names by number, or COCO's
-            `categories`.
+        path: text, UTF-8 or UTF-16 that begins by saying so, with one name a line; a label map of
+            TensorFlow's (.pbtxt); a data set's description in yaml with `names:`; JSON, a list of
+            names, names by number, or COCO's `categories`.
         classes: how many names the model needs, without background.
 
     Raises:
         ModelError: the file cannot be read or holds another number of names.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: class names cannot be read ({error})") from error
+        data = path.read_bytes()
+        # Windows' PowerShell writes the latter.
+        text = data.decode("utf-16" if data[:2] in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path}: class names are not in UTF-8; save the file as that") from error
+    except OSError as error:
+        raise ModelError(
+            f"{path}: class names cannot be read ({error.strerror or error})"
+        ) from error
     names = [name.strip() for name in _names_in(path, text)]
     names = [name for name in names if name]
     wrong = next((one for one in names if len(one) > _LONGEST or not one.isprintable()), None)

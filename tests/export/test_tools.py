@@ -138,6 +138,20 @@ def test_names_come_one_a_line(tmp_path):
         read_names(path, 5)
 
 
+def test_names_are_read_in_the_encodings_that_say_themselves(tmp_path):
+    path = tmp_path / "names.txt"
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1"):
+        mark = "\ufeff" if encoding == "utf-16-le" else ""
+        path.write_bytes(f"{mark}käse\r\ncat\r\n".encode(encoding))
+        if encoding == "latin-1":
+            with pytest.raises(ModelError, match=r"names\.txt: class names are not in UTF-8"):
+                read_names(path, 2)
+        else:
+            assert read_names(path, 2) == ("käse", "cat"), encoding
+    with pytest.raises(ModelError, match=r"cannot be read \(No such file"):
+        read_names(tmp_path / "none.txt", 2)
+
+
 def _tiny(tmp_path: Path | None = None, weight: float = 1.0) -> onnx.ModelProto:
     """A model of the contract that finds one thing whose score is a convolution's."""
     weights = np.full((1, 3, 32, 32), weight / 3072, np.float32)
