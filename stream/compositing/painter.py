@@ -23,6 +23,7 @@ from stream.errors import UsageError
 from stream.frame import Frame
 from stream.groups import unknown
 from stream.instances import Instances
+from stream.kernels import compiled
 from stream.types import JSON
 
 ALIASES = {"overlay": "fill+contour+labels"}
@@ -92,7 +93,8 @@ class Painter:
             )
         several = sum(layer.pastes for layer in self._layers) > 1
         self._edges = Edges()
-        self._memory = Memory() if several else Memory(0)
+        # Compiled loops paste all masks at once.
+        self._memory = Memory() if several or compiled() is not None else Memory(0)
 
     @property
     def timing(self) -> bool:
