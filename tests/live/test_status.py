@@ -78,6 +78,7 @@ def test_where_the_last_report_cannot_be_written_what_the_run_came_to_is_told_al
     model = segmenter(tmp_path)
     for before in (None, SinkError("the disk is full")):
         run, _ = live_run(scene(frames=1), model)
+        run.stop()
         outcome = run.run()
         outcome.error = before
         status = Status(run, model, console=None, report=tmp_path / "missing" / "live.json")
