@@ -30,6 +30,7 @@ from stream.run.setup import Prepared, check, prepared, recorder
 from stream.run.status import Status
 from stream.run.switching import quick_switching
 from stream.run.turns import Turns
+from stream.run.unused import unused
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,6 +82,8 @@ class Part(Aside):
         self.controls: Controls | None = None
         shown = [one for one in plan.outputs if one.target == WINDOW]
         self._shown = shown[0] if shown else OutputPlan(WINDOW)
+        windows = [] if tile is None else [self._shown]
+        self._unused = unused([*plan.outputs, *windows], photos=False, model=plan.model)
         self._plan = replace(plan, outputs=tuple(o for o in plan.outputs if o.target != WINDOW))
         self._segmenter = segmenter
         self._turns = turns
@@ -122,6 +125,7 @@ class Part(Aside):
                 console=self._console,
                 report=self._plan.run.report,
                 counting=ready.counting,
+                remarks=self._unused,
             )
             self.outcome = run.run(on_tick=lambda: self._tick(run, status), tick=_TICK)
             status.finish(self.outcome)

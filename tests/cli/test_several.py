@@ -90,9 +90,10 @@ def test_a_source_that_fails_is_said_and_the_others_go_on(stream, two, tmp_path)
     model = tiny_models.nothing(tmp_path / "nothing.onnx")
     result = stream(
         "webcam", two[0], broken, "--as-camera", "--no-display", "--model", model,
-        "-o", "take-{name}.mkv", "--seconds", "1",
+        "-o", "take-{name}.mkv", "--seconds", "1", "--blur-strength", "5",
     )  # fmt: skip
     assert result.code == 1 and "Traceback" not in result.err
+    assert result.out.count("--blur-strength changed nothing") == 1  # of the one that ran
     assert "broken: " in result.err
     assert len(middle(tmp_path / "take-red.mkv")[1]) > 5
 
