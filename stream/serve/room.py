@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from stream.addresses import clean, secrets_of
 from stream.compositing.palette import colour_of
 from stream.compositing.style import Style
-from stream.errors import StreamError, UsageError
+from stream.errors import SinkError, StreamError, UsageError
 from stream.frame import Frame
 from stream.options import PictureOptions
 from stream.run.aside import Aside
@@ -83,6 +83,8 @@ class Room(Aside):
         self.key = key
         self.slot = Slot()
         self.problem: str | None = None
+        self.unsaid: str | None = None
+        """What could not be written once it was told to end, a sentence; None where all was."""
         self.report: RunReport | None = None
         self.outcome: Outcome | None = None
         self.on_end: Callable[[], None] = lambda: None
@@ -176,7 +178,10 @@ class Room(Aside):
 
     def _trouble(self, error: BaseException) -> None:
         said = clean(str(error), self._secrets)
-        if said != self.problem and not self._stopping.is_set():
+        if self._stopping.is_set():
+            # That its source breaks off is the end that was asked for; nobody asked for less files.
+            self.unsaid = said if isinstance(error, SinkError) else None
+        elif said != self.problem:
             logger.warning("%s: %s", self.name, said)
         self.problem = said
 
@@ -208,7 +213,10 @@ class Room(Aside):
                     self._ready = None
             status.finish(self.outcome)
             self.report = status.figures()
-            ready.conclude()
+            try:
+                ready.conclude()
+            except SinkError as error:
+                self.outcome.error = self.outcome.error or error
 
     def _painted(self, output: OutputPlan) -> OutputPlan:
         return replace(output, picture=self.picture) if output.target == BROWSER else output

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from stream import sources
-from stream.errors import StreamError, UsageError
+from stream.errors import SinkError, StreamError, UsageError
 from stream.extras import need_extra
 from stream.names import distinct, name_of
 from stream.run.aside import end_all
@@ -64,7 +64,8 @@ def serve(
         The rooms, ended.
 
     Raises:
-        StreamError: a source, the model or the address cannot be used, or the only source failed.
+        StreamError: a source, the model or the address cannot be used, the only source failed, or
+            what was still to be written at the end could not be.
     """
     need_extra("serve", "aiohttp", "aiortc", "prometheus_client", "qrcode", what="the page")
     from stream.serve.guard import Guard, make_token
@@ -113,6 +114,9 @@ def serve(
         raise failed
     if len(rooms) == 1 and rooms[0].once and rooms[0].outcome is None and rooms[0].problem:
         raise StreamError(rooms[0].problem)
+    unsaid = [f"{room.name}: {room.unsaid}" for room in rooms if room.unsaid is not None]
+    if unsaid:
+        raise SinkError("; ".join(unsaid))
     return rooms
 
 

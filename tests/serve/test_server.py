@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from stream.count_options import CountOptions
-from stream.errors import StreamError, UsageError
+from stream.errors import SinkError, StreamError, UsageError
 from stream.options import InputOptions, PictureOptions, RunOptions
 from stream.serve import mjpeg
 from stream.serve.files import page_files
@@ -751,6 +751,26 @@ def test_what_is_counted_is_reported_and_drawn_as_without_a_page(model, tmp_path
     assert [line["name"] for line in run["counts"]["lines"]] == ["middle"]
     assert run["counts"]["frames"] > 3
     assert cv2.imread(str(plot)) is not None
+
+
+def test_what_cannot_be_written_at_the_end_is_said_by_whomever_it_was_ended(model, tmp_path):
+    pytest.importorskip("matplotlib")
+
+    def serve_and_end(plans, folder) -> None:
+        with served(plans, model) as page:
+            room = page.house.rooms["0"]
+            until(lambda: room.run is not None and room.run.counts.frames_out > 3)
+            folder.rmdir()
+
+    for what, rooms in (("report", 1), ("plot", 1), ("report", 2), ("plot", 2)):
+        folder = tmp_path / f"{what}-{rooms}"
+        folder.mkdir()
+        counts = CountOptions(plot=folder / "p.png") if what == "plot" else CountOptions()
+        said = RunOptions(report=folder / "r.json") if what == "report" else RunOptions()
+        plans = [replace(plan_of(), counts=counts, run=said), plan_of()][:rooms]
+        with pytest.raises(SinkError, match=folder.name) as told:
+            serve_and_end(plans, folder)
+        assert str(told.value).startswith("pattern: ") == (rooms == 2), told.value
 
 
 def test_several_sources_have_names_of_their_own_and_share_the_model(model):
