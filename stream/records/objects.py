@@ -111,6 +111,9 @@ class Objects:
             found.cells = soft.decode(text(entry.get("data"), "data"), cells)
             if "box" in entry:
                 found.cells_box = _box(entry["box"], "a soft mask's box")
+                if "of" in entry:
+                    before = _box(entry["of"], "the box that a soft mask is of")
+                    found.cells_box = _moved(found.cells_box, before, found.box)
         elif given.get("mask") is not None:
             self.kinds.add("pixels")
             found.part = _from_rle(mapping(given["mask"], "mask"), size)
@@ -173,6 +176,19 @@ def objects_in(file: RecordsFile) -> Iterator[Mapping[str, object]]:
 def classes_in(file: RecordsFile) -> list[str]:
     """The classes of a file's objects, each once, in the order in which they come."""
     return list(dict.fromkeys(str(one.get("class")) for one in objects_in(file)))
+
+
+def _moved(around: list[float], before: list[float], now: list[float]) -> list[float]:
+    """The box that a soft mask lies in, after a hand has changed that of its object."""
+    if now == before:
+        return around
+    found = list(around)
+    for low, high in ((0, 2), (1, 3)):
+        long = before[high] - before[low]
+        times = (now[high] - now[low]) / long if long else 1.0
+        for side in (low, high):
+            found[side] = now[low] + (around[side] - before[low]) * times
+    return found
 
 
 def _masks(

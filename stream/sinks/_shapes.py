@@ -32,6 +32,7 @@ def mask_entry(one: Instance, masks: str, run_lengths: JSON) -> dict[str, JSON]:
         entry: dict[str, JSON] = {"cells": len(one.mask), "data": soft.encode(one.mask)}
         if not np.array_equal(one.mask_box, one.box):
             entry["box"] = [exact(side) for side in one.mask_box]
+            entry["of"] = [exact(side) for side in one.box]
         return {"soft": entry}
     return {}
 

@@ -183,6 +183,35 @@ def test_who_has_no_number_is_nobody_else_in_any_frame(tmp_path):
     ]
 
 
+def test_a_soft_mask_goes_with_its_box(tmp_path):
+    """Whether it lies in that or reaches beyond it."""
+    box, beyond = [20, 30, 60, 70], [16, 26, 64, 74]
+    for reach in (None, np.array([beyond], np.float32)):
+        known = Instances(
+            boxes=np.array([box], np.float32),
+            scores=np.ones(1, np.float32),
+            labels=np.zeros(1, np.int64),
+            masks=np.ones((1, 28, 28), np.float32),
+            class_names=NAMES,
+            picture_size=(100, 120),
+            mask_boxes=reach,
+        )
+        path = tmp_path / f"{reach is None}.ndjson"
+        head, line = write(NdjsonSink, path, known, masks="soft").read_text().splitlines()
+        entry = json.loads(line)
+        around = np.array(box if reach is None else beyond)
+        for moved, wanted in (
+            (box, around),
+            ([30, 25, 70, 65], np.add(around, (10, -5, 10, -5))),
+            ([20, 30, 40, 50], [18, 28, 42, 52]),
+        ):
+            entry["objects"][0]["box"] = moved
+            path.write_text(f"{head}\n{json.dumps(entry)}\n")
+            ((_, _, read),) = records.read(path)
+            assert read.boxes.tolist() == [moved]
+            np.testing.assert_array_equal(read.paste_boxes, [wanted])
+
+
 def test_soft_masks_and_pixels_go_together(tmp_path):
     soft = Instances(
         boxes=np.array([BOX], np.float32),
