@@ -203,7 +203,7 @@ def test_a_soft_mask_goes_with_its_box(tmp_path):
         for moved, wanted in (
             (box, around),
             ([30, 25, 70, 65], np.add(around, (10, -5, 10, -5))),
-            ([20, 30, 40, 50], [18, 28, 42, 52]),
+            ([20, 30, 40, 50], np.add(np.subtract(around, (20, 30) * 2) / 2, (20, 30) * 2)),
         ):
             entry["objects"][0]["box"] = moved
             path.write_text(f"{head}\n{json.dumps(entry)}\n")
