@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,6 +6,7 @@ from hypothesis import strategies as st
 
 from stream.compositing import Painter, Style
 from stream.compositing.palette import PALETTE, colour_of
+from stream.compositing.text import Typesetter
 from tests.compositing.pictures import (
     FORMATS,
     astronaut,
@@ -164,9 +166,29 @@ def test_labels_do_not_swap_places_when_scores_do():
 
 
 def test_class_names_in_any_alphabet_are_painted():
-    for name in ("Größe", "собака", "人", "\U0001f44d", "", "a\nb"):
+    def labelled(name, label="name"):
         picture = astronaut()
-        painted(picture, people(picture, (20, 40, 80, 140), names=(name,)))
+        painted(picture, people(picture, (20, 40, 80, 140), names=(name,)), label=label)
+        return samples(picture)[0]
+
+    bare = labelled("person", "none")
+    assert np.array_equal(labelled(""), bare)
+    # Another text of the same length beside each: it is letters that differ, not plates.
+    names = ("Größe", "Gräße", "собака", "сабока", "人", "犬")
+    shown = {name: labelled(name) for name in (*names, "\U0001f44d", "a b")}
+    for name, one in shown.items():
+        assert not np.array_equal(one, bare), f"nothing is there of {name}"
+    assert np.array_equal(labelled("a\nb"), shown["a b"])
+    if not hasattr(cv2, "FontFace"):
+        return  # OpenCV 4 has no such letters: see `Typesetter`
+    for index, name in enumerate(names):
+        for other in names[:index]:
+            assert not np.array_equal(shown[name], shown[other]), f"{name} looks like {other}"
+        # What a font lacks it draws alike, as a question mark or a box.
+        for letter in set(name):
+            for lacking in ("?", "\U0001f44d", "\uffff"):
+                drawn, wrong = (Typesetter().line(text, 20) for text in (letter, lacking))
+                assert not np.array_equal(drawn, wrong), f"{letter} of {name} is missing"
 
 
 def test_contours_can_be_left_out():
