@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from stream.errors import UsageError
 from stream.run.turns import Turns
@@ -23,15 +23,22 @@ if TYPE_CHECKING:
     from av import VideoFrame
 
     from stream.frame import Frame
-    from stream.serve.session import Session
-    from stream.serve.visit import Visit
 
 _FRESH = 0.2
 """Seconds for which the rooms' states stand; pages share them."""
 
 
+class Page(Protocol):
+    """A page that is open, as far as the house must know it."""
+
+    async def end(self) -> None:
+        """It is told to go."""
+
+
 class House:
     """The rooms of a server and the pages that are open.
+
+    Pages and visits know it, and put themselves down in it; it knows neither's module.
 
     Args:
         rooms: the operator's sources.
@@ -47,8 +54,9 @@ class House:
         self.models = models
         self.turns = turns
         self.options = options
-        self.sessions: set[Session] = set()
-        self.visits: set[Visit] = set()
+        self.sessions: set[Page] = set()
+        self.visits: set[object] = set()
+        """Visitors' cameras that are on, which are only counted here."""
         self.executor = ThreadPoolExecutor(4, "stream-page")
         self._broadcasts: dict[str, Broadcast] = {}
         self._jpeg: dict[str, Shared[bytes]] = {}
