@@ -98,6 +98,17 @@ typedef struct {
     const u16 *shares;
 } Strength;
 
+/* Asks for a row of all planes, which is far away in memory where others were painted since. */
+INLINE void ask_ahead(const Planes *planes, u8 *const *samples, ptrdiff_t y, ptrdiff_t rows, ptrdiff_t columns) {
+    if (y >= rows) return;
+    for (int plane = 0; plane < planes->count; plane++) {
+        const int step = plane ? planes->step : 1;
+        if (y % step) continue;
+        const u8 *row = samples[plane] + y / step * planes->strides[plane];
+        for (ptrdiff_t x = 0; x < columns / step; x += 64) __builtin_prefetch(row + x, 1);
+    }
+}
+
 /* Blends an object's colour into its window by how much of the square around each pixel is the object's.
  *
  * mask: 1 or 0, `mask_stride` bytes a row, at the window's first pixel, with half a square around the window.
@@ -138,8 +149,7 @@ INLINE void tint_object(const u8 *mask, ptrdiff_t mask_stride, const int64_t *wi
         const int painted = row_of(row, sums, columns, side, shares, mask + y * mask_stride, (u16)bare);
         any = odd ? any | painted : painted;
         u8 *samples = samples_of[0] + y * planes->strides[0];
-        if (y + AHEAD < rows)
-            for (ptrdiff_t x = 0; x < columns; x += 64) __builtin_prefetch(samples + AHEAD * planes->strides[0] + x, 1);
+        ask_ahead(planes, samples_of, y + AHEAD, rows, columns);
         if (painted)
             for (ptrdiff_t block = 0, x = 0; x < columns; block++, x += BLOCK)
                 if (row->kinds[block]) tint_block(samples + x, row, block, inside, values[0], columns - x);
