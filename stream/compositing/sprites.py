@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from stream.compositing.encoding import Encoding
 from stream.compositing.palette import Colour
 from stream.compositing.planes import Planes, Samples, blend, blend_prepared, part, reduce_to
+from stream.kernels import compiled
+from stream.kernels.memory import address_of, plane_of
 from stream.types import Array
 
 
@@ -23,11 +26,13 @@ class Sprite:
         size: height and width in pixels of luma, multiples of the grid.
         keep: uint8 per plane, 255 where the picture shows through fully.
         added: per plane, of the planes' type: code values times opacity.
+        addresses: where both of each plane lie in memory.
     """
 
     size: tuple[int, int]
     keep: tuple[NDArray[np.uint8], ...]
     added: tuple[Samples, ...]
+    addresses: tuple[int, ...]
 
     def put(self, planes: Planes, top: int, left: int) -> None:
         """Blends it into a picture; the place lies on the grid and the sprite wholly inside."""
@@ -37,6 +42,26 @@ class Sprite:
             planes.samples, planes.steps, self.keep, self.added, strict=True
         ):
             blend_prepared(part(samples, step, window), keep, added)
+
+
+def put_all(planes: Planes, sprites: Sequence[tuple[Sprite, int, int]]) -> None:
+    """Blends sprites into a picture, the one after the other.
+
+    Args:
+        planes: of the picture.
+        sprites: and the rows and columns at which they lie; see `Sprite.put`.
+    """
+    kernels = compiled()
+    if kernels is None or not planes.narrow:
+        for sprite, top, left in sprites:
+            sprite.put(planes, top, left)
+    elif sprites:
+        there = [
+            (*plane_of(samples), *step)
+            for samples, step in zip(planes.samples, planes.steps, strict=True)
+        ]
+        rows = [(top, left, *one.size, *one.addresses) for one, top, left in sprites]
+        kernels.put(np.array(there, np.int64), np.array(rows, np.int64))
 
 
 def make_sprite(
@@ -73,7 +98,10 @@ def make_sprite(
         clear = cv2.multiply(cv2.bitwise_not(plain), cv2.bitwise_not(letters), scale=1 / 255)
         keep.append(np.asarray(clear, np.uint8))
         added.append(image)
-    return Sprite((height, width), tuple(keep), tuple(added))
+    keep, added = ([np.ascontiguousarray(one) for one in every] for every in (keep, added))
+    both = zip(keep, added, strict=True)
+    addresses = tuple(address_of(one) for pair in both for one in pair)
+    return Sprite((height, width), tuple(keep), tuple(added), addresses)
 
 
 def to_grid(height: int, width: int, grid: tuple[int, int]) -> tuple[int, int]:

@@ -156,3 +156,29 @@ EXPORT void stream_compose(u8 *samples, ptrdiff_t stride, ptrdiff_t rows, ptrdif
         memcpy(row, fresh, (size_t)columns);
     }
 }
+
+/* samples * keep / 255 + added, of pictures that are put into another one after the other.
+ *
+ * planes: of the other, each its address, its stride, and rows and columns of the first for one of its own.
+ * sprites: of each its row, its column, its height and its width, and for each plane where `keep` and `added` lie, their
+ * rows one after the other.
+ */
+EXPORT void stream_put(ptrdiff_t count, const int64_t *sprites, int planes, const int64_t *places) {
+    for (ptrdiff_t one = 0; one < count; one++, sprites += 4 + 2 * planes)
+        for (int plane = 0; plane < planes; plane++) {
+            const int64_t *place = places + 4 * plane, down = place[2], across = place[3];
+            const ptrdiff_t rows = (ptrdiff_t)(sprites[2] / down), columns = (ptrdiff_t)(sprites[3] / across);
+            const ptrdiff_t stride = (ptrdiff_t)place[1];
+            u8 *samples = (u8 *)(intptr_t)place[0] + sprites[0] / down * stride + sprites[1] / across;
+            const u8 *restrict keep = (const u8 *)(intptr_t)sprites[4 + 2 * plane];
+            const u8 *restrict added = (const u8 *)(intptr_t)sprites[5 + 2 * plane];
+            for (ptrdiff_t y = 0; y < rows; y++, samples += stride, keep += columns, added += columns) {
+                u8 *restrict row = samples;
+                for (ptrdiff_t x = 0; x < columns; x++) {
+                    const u16 product = (u16)(row[x] * keep[x] + 128);
+                    const u16 sum = (u16)(((u16)(product + (product >> 8)) >> 8) + added[x]);
+                    row[x] = (u8)(sum < 255 ? sum : 255);
+                }
+            }
+        }
+}

@@ -31,11 +31,13 @@ class Blend(Loops):
             (*PLANE, *AREA, *PLANE, NUMBER, NUMBER, LENGTH, ADDRESS, ADDRESS, ADDRESS),
             None,
         ),
+        "put": ((LENGTH, ADDRESS, NUMBER, ADDRESS), None),
         "lay": ((*PLANE, *PLANE, *AREA, NUMBER), None),
     }
 
     _blend: Function
     _compose: Function
+    _put: Function
     _lay: Function
 
     def blend(self, samples: NDArray[np.uint8], keep: NDArray[np.uint8], value: int) -> None:
@@ -94,3 +96,15 @@ class Blend(Loops):
             value: 0..255.
         """
         self._lay(*plane_of(samples), *plane_of(inside), *inside.shape, value)
+
+    def put(self, planes: NDArray[np.int64], sprites: NDArray[np.int64]) -> None:
+        """Blends small pictures into a large one, the one after the other.
+
+        Args:
+            planes: int64 [P, 4] of each of its planes: where in memory its uint8 samples begin, how
+                many bytes its rows lie apart, and rows and columns of the first for one of its own.
+            sprites: int64 [N, 4 + 2 P] of each: its row, its column, its height and its width in
+                samples of the first plane, multiples of those; and for each plane where two arrays
+                lie, contiguous: how much stays, of 255, and what is added.
+        """
+        self._put(len(sprites), address_of(sprites), len(planes), address_of(planes))

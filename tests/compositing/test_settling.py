@@ -37,8 +37,8 @@ def windows(monkeypatch, frames, seconds=None):
     """For each frame the first row and column of each label."""
     painter, put = LabelPainter(), []
     monkeypatch.setattr(
-        "stream.compositing.sprites.Sprite.put",
-        lambda self, planes, top, left: put.append((top, left)),
+        "stream.compositing.layers.labels.put_all",
+        lambda planes, sprites: put.extend((top, left) for _, top, left in sprites),
     )
     found = []
     for step, points in enumerate(frames):
@@ -99,8 +99,8 @@ def test_labels_of_nothing_that_is_followed_stand_where_each_frame_says(monkeypa
 def test_a_number_that_two_have_tells_them_not_apart_and_ends_nothing(monkeypatch):
     painter, put = LabelPainter(), []
     monkeypatch.setattr(
-        "stream.compositing.sprites.Sprite.put",
-        lambda self, planes, top, left: put.append((top, left)),
+        "stream.compositing.layers.labels.put_all",
+        lambda planes, sprites: put.extend((top, left) for _, top, left in sprites),
     )
     for step in range(3):
         labels = [Label("#1", (255, 0, 0), x, 200, 1) for x in (100, 400)]

@@ -3,7 +3,7 @@ import pytest
 
 from stream.compositing.palette import BLACK, WHITE
 from stream.compositing.planes import writable_planes
-from stream.compositing.sprites import make_sprite, to_grid
+from stream.compositing.sprites import make_sprite, put_all, to_grid
 from tests.compositing.pictures import FORMATS, astronaut, samples
 
 
@@ -46,6 +46,30 @@ def test_corners_are_round():
     luma = planes.samples[0]
     assert luma[0, 0] == luma[19, 29] == 255
     assert luma[10, 0] == luma[0, 15] == luma[10, 15] == 0
+
+
+@pytest.mark.parametrize("pixels", FORMATS)
+def test_many_are_put_one_after_the_other(pixels):
+    pictures = []
+    for at_once in (False, True):
+        picture = astronaut(60, 40, pixels)
+        planes = writable_planes(picture)
+        sprites = []
+        for index, colour in enumerate(((200, 40, 90), (10, 250, 30), WHITE)):
+            height, width = to_grid(9 + index, 17, planes.grid)
+            text = np.zeros((height, width), np.uint8)
+            text[2:5, index : index + 6] = 180
+            sprite = make_sprite(text, BLACK, colour, 0.7, 3, planes.encoding, planes.steps)
+            sprites.append((sprite, 4 + 4 * index, 4 + 8 * index))
+        if at_once:
+            put_all(planes, sprites)
+        else:
+            for sprite, top, left in sprites:
+                sprite.put(planes, top, left)
+        pictures.append(samples(picture))
+    for one, other in zip(*pictures, strict=True):
+        assert np.array_equal(one, other)
+    put_all(planes, [])
 
 
 def test_a_size_is_rounded_up_to_the_grid():

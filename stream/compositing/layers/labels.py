@@ -15,7 +15,7 @@ from stream.compositing.layer import Layer
 from stream.compositing.palette import Colour, text_colour
 from stream.compositing.planes import Planes
 from stream.compositing.settling import Settled, free_of
-from stream.compositing.sprites import Sprite, make_sprite, to_grid
+from stream.compositing.sprites import Sprite, make_sprite, put_all, to_grid
 from stream.compositing.style import Style
 from stream.compositing.text import Typesetter, text_size
 from stream.instances import Instances
@@ -148,6 +148,7 @@ class LabelPainter:
         taken = list(occupied)
         self.settled.begin(seconds)
         followed: set[int | None] = set()
+        placed: list[tuple[Sprite, int, int]] = []
         for label in labels:
             # A number that two have, as records of others' may, is nobody's to be known by.
             track = None if label.track in followed else label.track
@@ -160,7 +161,8 @@ class LabelPainter:
                 point = label.x, label.y
                 window = self._place(track, point, sprite.size, room, planes.grid, taken)
                 taken.append(window)
-                sprite.put(planes, window[0], window[2])
+                placed.append((sprite, window[0], window[2]))
+        put_all(planes, placed)
 
     def _place(
         self,
