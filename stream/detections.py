@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.errors import UsageError
-from stream.instances import Instances
 from stream.outlines import flags, pixel_masks, tight
 from stream.types import Array
 
 if TYPE_CHECKING:
     import supervision
 
+    from stream.instance_arrays import _Arrays
+
+    class _Found(_Arrays, Protocol):
+        """What of `Instances` becomes theirs."""
+
+        @property
+        def names(self) -> list[str]: ...
+        def full_masks(self) -> NDArray[np.bool_]: ...
+
+
 _CELLS = 28
 
 
-def to_supervision(instances: Instances) -> supervision.Detections:
+class Fields(TypedDict):
+    """Fields of `Instances`, as they are said there."""
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    masks: NDArray[np.float32]
+    class_names: tuple[str, ...]
+    picture_size: tuple[int, int]
+    track_ids: NDArray[np.int64] | None
+    mask_boxes: NDArray[np.float32] | None
+
+
+def to_supervision(instances: _Found) -> supervision.Detections:
     """See `Instances.to_supervision`."""
     try:
         import supervision
@@ -41,8 +63,8 @@ def from_supervision(
     detections: supervision.Detections,
     picture_size: tuple[int, int] | None,
     class_names: tuple[str, ...] | None,
-) -> Instances:
-    """See `Instances.from_supervision`."""
+) -> Fields:
+    """What `Instances.from_supervision` makes its instances of, in the order of the detections."""
     count = len(detections.xyxy)
     boxes = np.asarray(detections.xyxy, np.float32).reshape(count, 4)
     full = (
@@ -68,7 +90,7 @@ def from_supervision(
     if full is not None:
         _, masks, mask_boxes = pixel_masks(map(tight, full))
     tracks = detections.tracker_id
-    return Instances(
+    return Fields(
         boxes=boxes,
         scores=scores,
         labels=labels,
@@ -77,7 +99,7 @@ def from_supervision(
         picture_size=picture_size,
         track_ids=None if tracks is None else np.asarray(tracks, np.int64),
         mask_boxes=mask_boxes,
-    )[np.argsort(-scores, kind="stable")]
+    )
 
 
 class _Masks(Protocol):

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
-from typing import TYPE_CHECKING, SupportsIndex
+from typing import TYPE_CHECKING, Protocol, SupportsIndex, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,35 @@ from numpy.typing import NDArray
 from stream.types import Array
 
 if TYPE_CHECKING:
-    from stream.instances import Instances
+    from _typeshed import DataclassInstance
+
+    class _Arrays(DataclassInstance, Protocol):
+        """The fields of `Instances`, which is built on this module; as they are said there."""
+
+        def __len__(self) -> int: ...
+        @property
+        def boxes(self) -> NDArray[np.float32]: ...
+        @property
+        def scores(self) -> NDArray[np.float32]: ...
+        @property
+        def labels(self) -> NDArray[np.int64]: ...
+        @property
+        def masks(self) -> NDArray[np.float32]: ...
+        @property
+        def class_names(self) -> tuple[str, ...]: ...
+        @property
+        def picture_size(self) -> tuple[int, int]: ...
+        @property
+        def mask_threshold(self) -> float: ...
+        @property
+        def track_ids(self) -> NDArray[np.int64] | None: ...
+        @property
+        def mask_boxes(self) -> NDArray[np.float32] | None: ...
+        @property
+        def paste_boxes(self) -> NDArray[np.float32]: ...
+
+
+Found = TypeVar("Found", bound="_Arrays")
 
 _ARRAYS: tuple[tuple[str, type[np.generic], tuple[int | None, ...], str], ...] = (
     ("boxes", np.float32, (None, 4), "[N, 4]"),
@@ -28,7 +56,7 @@ _ARRAYS: tuple[tuple[str, type[np.generic], tuple[int | None, ...], str], ...] =
 _OPTIONAL = ("track_ids", "mask_boxes", "colours")
 
 
-def amended(found: Instances) -> dict[str, object]:
+def amended(found: _Arrays) -> dict[str, object]:
     """The fields that must be others than were given, with what they must be.
 
     Lists and arrays of other numbers become what is promised; where all is as it should be, which
@@ -65,7 +93,7 @@ def amended(found: Instances) -> dict[str, object]:
     return changed
 
 
-def joinable(several: Sequence[Instances]) -> tuple[Sequence[Instances], tuple[str, ...]]:
+def joinable(several: Sequence[Found]) -> tuple[Sequence[Found], tuple[str, ...]]:
     """Those of them that hold anything, or the first where none does, and the names for all.
 
     Names of records grow while they are read, so that some may know more of the same.
@@ -89,7 +117,7 @@ def joinable(several: Sequence[Instances]) -> tuple[Sequence[Instances], tuple[s
     return holding, names
 
 
-def ranked(several: Sequence[Instances], like: Instances) -> Instances:
+def ranked(several: Sequence[_Arrays], like: Found) -> Found:
     """What all of them hold as one, best first; with identities where all have them.
 
     Args:

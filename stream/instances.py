@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream import rle
+from stream.detections import from_supervision, to_supervision
 from stream.instance import Instance, same
 from stream.instance_arrays import amended, joinable, ranked
 from stream.outlines import Ring, flags, pixel_masks, tight
@@ -204,9 +205,8 @@ class Instances:
         Raises:
             ValueError: there are no masks that tell the picture's size, and it is not given.
         """
-        from stream.detections import from_supervision
-
-        return from_supervision(detections, picture_size, class_names)
+        found = cls(**from_supervision(detections, picture_size, class_names))
+        return found[np.argsort(-found.scores, kind="stable")]
 
     def to_supervision(self) -> supervision.Detections:
         """The same as `supervision.Detections`: boxes, full-size masks, scores, classes, tracks.
@@ -216,8 +216,6 @@ class Instances:
         Raises:
             UsageError: the library is not installed.
         """
-        from stream.detections import to_supervision
-
         return to_supervision(self)
 
     def __len__(self) -> int:

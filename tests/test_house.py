@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,21 @@ def test_rooms_meet_where_they_should() -> None:
             if here in ABOVE:
                 higher = set(ABOVE[ABOVE.index(here) + 1 :])
                 assert there not in higher, f"{name} imports {module}"
+
+
+def test_no_modules_stand_in_a_circle() -> None:
+    """Nor do those that know each other for types alone: neither could be read before the other."""
+    every = modules()
+    known: dict[str, set[str]] = {}
+    for name, text in every.items():
+        told = text.replace("if TYPE_CHECKING:", "if True:")
+        each = {f"{module}.{what}" if f"{module}.{what}" in every else module
+                for module, what in imports(told)}  # fmt: skip
+        known[name] = (each & every.keys()) - {name}
+    try:
+        TopologicalSorter(known).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle: {' ← '.join(error.args[1])}")
 
 
 def test_what_has_an_underscore_is_imported_in_its_own_package_alone() -> None:
