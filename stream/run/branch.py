@@ -12,6 +12,7 @@ from stream.queues import Cancelled, Queue, WhenFull
 from stream.references import Referencer
 from stream.run.figures import Fate, Job
 from stream.run.output import Delivery, Output, Painted
+from stream.run.unsure import anybody
 from stream.timing import Clock, timed
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Branch:
         clock: where painting's seconds are booked where several branches have a frame.
         when_full: what becomes of frames that it has no time for.
         capacity: how many frames wait for it.
+        undoubted: up to which index frames may come without what is unsure in them, as nobody
+            covered anything when they were looked at.
     """
 
     def __init__(
@@ -41,12 +44,14 @@ class Branch:
         *,
         when_full: WhenFull,
         capacity: int,
+        undoubted: Callable[[], int] = lambda: -1,
     ) -> None:
         self.painter = painter
         self.key: Hashable = None if painter is None else painter.key
         self.error: BaseException | None = None
         self._lines = lines
         self._clock = clock
+        self._undoubted = undoubted
         self._lock = threading.Lock()
         self._outputs: list[Output] = []
         self._over = False
@@ -185,10 +190,19 @@ class Branch:
             return
         if frame is job.frame:
             with timed(frame.stages, "composite"):
-                self.painter.paint(frame, self._lines(frame))
+                self._paint_by(self.painter, frame)
             return
         # Each branch paints the frame, so each books its own time.
         stages: dict[str, float] = {}
         with timed(stages, "composite"):
-            self.painter.paint(frame, self._lines(frame))
+            self._paint_by(self.painter, frame)
         self._clock.add("composite", stages["composite"])
+
+    def _paint_by(self, painter: Painter, frame: Frame) -> None:
+        found = frame.instances
+        unknown = found is not None and found.unsure is None and frame.index <= self._undoubted()
+        if painter.covers and unknown:
+            # They are few, and what was not looked for in them may be anywhere.
+            frame.instances = anybody((frame.image.height, frame.image.width))
+        painter.paint(frame, self._lines(frame))
+        frame.instances = found

@@ -41,6 +41,8 @@ class Branches:
         self._branches: list[Branch] = []
         self._on_error: Callable[[BaseException], None] = nobody
         self._started = self._closed = False
+        self.undoubted = -1
+        """Up to which index frames were looked at while nobody covered anything."""
 
     @property
     def all(self) -> list[Branch]:
@@ -74,6 +76,7 @@ class Branches:
                 self._clock,
                 when_full=self._policy.when_full,
                 capacity=self._policy.capacity,
+                undoubted=lambda: self.undoubted,
             )
             self._branches.append(branch)
             if self._started:

@@ -101,6 +101,7 @@ class Run:
         self._wake = threading.Event()
         self._notices = Notices(now)
         self._moved = now()
+        self._hides, self._newest = False, -1
         self._reader = threading.Thread(target=self._read, name="stream-decode", daemon=True)
         self._settler = threading.Thread(target=self._settle, name="stream-settle", daemon=True)
         schedule.watch(lambda: self.counts, lambda: self.wanted, self._stopping.is_set)
@@ -196,6 +197,9 @@ class Run:
         hides = self._branches.covers or (coming is not None and coming.covers)
         noted = any(output.sink.wants_unsure for output in self._outputs)
         self._schedule.cover(wanted=hides or noted, hides=hides)
+        if hides and not self._hides:
+            self._branches.undoubted = self._newest
+        self._hides = hides
 
     def stop(self) -> None:
         """Takes nothing more from the source; what is under way is finished and written."""
@@ -293,6 +297,7 @@ class Run:
                     break
                 if isinstance(item, Frame):
                     job = self._figures.enter(item)
+                    self._newest = item.index
                     self._schedule.enter(job)
                     self._drop(self._decoded.put(job))
                 else:

@@ -1,3 +1,4 @@
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -147,6 +148,42 @@ def test_what_is_to_be_covered_is_known_before_it_is_painted_and_for_as_long(mon
     run.repaint(outputs[0], Painter("hide"), alone=True)
     assert seen == [True] * 5
     assert run.run().error is None
+
+
+def hidden_on_the_way(schedule):
+    """What a sink got of a run in which `hide` was chosen while its frame 5 was painted."""
+    waiting, goes_on = threading.Event(), threading.Event()
+
+    class Slow(Painter):
+        def paint(self, frame, lines=()):
+            if frame.index == 5:
+                waiting.set()
+                goes_on.wait(60)
+            super().paint(frame, lines)
+
+    sink = Kept()
+    output = Output(sink, "a", Slow("overlay"))
+    run = Run(Grey(40), schedule, [output])
+
+    def choose():
+        if waiting.is_set() and not goes_on.is_set():
+            run.repaint(output, Painter("hide"))
+            goes_on.set()
+
+    assert run.run(on_tick=choose, tick=0.001).error is None
+    return sink
+
+
+def test_what_is_under_way_when_layers_begin_to_cover_is_covered_whole():
+    for make in (EachFrame, lambda finder: LookAhead(finder, 3)):
+        sink = hidden_on_the_way(make(Finder(Doubts())))
+        lumas = [np.asarray(image.to_ndarray())[:48] for image in sink.images]
+        unknown = [found.unsure is None for found in sink.found]
+        assert all(unknown[:7]) and not all(unknown[:20])
+        for luma, whole in zip(lumas[6:], unknown[6:], strict=True):
+            assert luma[20, 50] == luma[20, 10], "who is doubted is bare"
+            assert not whole or luma[45, 30] == luma[20, 10]
+        assert lumas[-1][45, 30] != lumas[-1][20, 10]
 
 
 def test_a_frame_keeps_what_is_unsure_when_it_is_picked_from():
