@@ -57,7 +57,8 @@ class Frame:
     @property
     def pts_seconds(self) -> float:
         """Presentation time in seconds."""
-        return float(self.pts * self.time_base)
+        # Rounded once, as a fraction is; asked for some twenty times a frame.
+        return self.pts * self.time_base.numerator / self.time_base.denominator
 
     def rgb(self) -> NDArray[np.uint8]:
         """The picture in RGB, uint8 [H, W, 3], converted anew at every call."""

@@ -96,11 +96,10 @@ def _covered(boxes: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.fl
     """Which share of each corner boxes cover, those that overlap counted twice; 1 at most."""
     height, width = size
     tall, wide = _PANEL[0] * height, _PANEL[1] * width
-    full = []
-    for top in (0.0, height - tall):
-        for left in (0.0, width - wide):
-            low = np.maximum(boxes[:, :2], (left, top))
-            high = np.minimum(boxes[:, 2:], (left + wide, top + tall))
-            sides = np.nan_to_num(np.clip(high - low, 0, None))
-            full.append(min(1.0, float(sides.prod(axis=1).sum()) / (tall * wide)))
-    return np.array(full)
+    places = [(top, left) for top in (0.0, height - tall) for left in (0.0, width - wide)]
+    corners = np.array([(left, top, left + wide, top + tall) for top, left in places])
+    low = np.maximum(boxes[:, None, :2], corners[:, :2])
+    sides = np.minimum(boxes[:, None, 2:], corners[:, 2:]) - low
+    sides[~(sides > 0)] = 0  # Those that are no numbers, too.
+    full: NDArray[np.float64] = (sides[..., 0] * sides[..., 1]).sum(axis=0) / (tall * wide)
+    return np.minimum(full, 1.0)
