@@ -17,6 +17,7 @@ from stream.instance_arrays import amended, joinable, ranked
 from stream.outlines import Ring, flags, pixel_masks, tight
 from stream.roi import Window, paste_mask
 from stream.types import Floats, Integers, Whole
+from stream.words import called
 
 if TYPE_CHECKING:
     import supervision
@@ -264,7 +265,7 @@ class Instances:
     def __repr__(self) -> str:
         height, width = self.picture_size
         counts = Counter(self.names).most_common()
-        what = ", ".join(f"{count} {name}" for name, count in counts) or "nothing"
+        what = ", ".join(f"{count} {called(name)}" for name, count in counts) or "nothing"
         lines = [f"Instances: {what} in a picture of {width}x{height}"]
         for name in ("boxes", "scores", "labels", "masks", "track_ids", "mask_boxes"):
             array = getattr(self, name)

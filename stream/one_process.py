@@ -33,9 +33,12 @@ class Home:
 
 
 def stays(what: str, instead: str) -> NoReturn:
-    """Refuses to be pickled or copied with all that it holds.
+    """Refuses to be pickled or copied with all that it holds: `deepcopy` asks in the same way.
 
     Raises:
         TypeError: always, as of other things that cannot be pickled.
     """
-    raise TypeError(f"{what} cannot be pickled, and so not be handed to other processes; {instead}")
+    raise TypeError(
+        f"{what} cannot be pickled for other processes, nor copied with all that it holds "
+        f"(deepcopy); {instead}"
+    )

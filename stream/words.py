@@ -31,6 +31,11 @@ def listed(numbers: Sequence[int], one: str) -> str:
     return f"{one}s {', '.join(first)} and {last}" if first else f"{one} {last}"
 
 
+def called(name: str) -> str:
+    """A class's name in a sentence, as it stands; one of nothing but spaces in quotes."""
+    return visible(name) if name.strip() else f"'{name}'"
+
+
 def kind_with_article(value: object) -> str:
     """What a value is, as words: "a list", "an int64"."""
     name = type(value).__name__

@@ -1,4 +1,4 @@
-from stream.words import counted, listed, visible
+from stream.words import called, counted, listed, visible
 
 
 def test_one_is_one_and_all_else_are_several():
@@ -16,3 +16,12 @@ def test_what_a_terminal_would_obey_is_written_out():
     plain = "ünï 日本.mp4 → out.mp4, it's \\n [x] \udcff"
     assert visible(plain) == plain
     assert visible("a\nb\r\x1b[31mc\x9b\u202e\t") == r"a\nb\r\x1b[31mc\x9b\u202e\t"
+
+
+def test_a_name_that_would_be_missed_in_a_sentence_stands_in_quotes():
+    assert [called(name) for name in ("", "  ", "Würfel", "a\nb")] == [
+        "''",
+        "'  '",
+        "Würfel",
+        r"a\nb",
+    ]

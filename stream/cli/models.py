@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream.cli import _common as common
-from stream.words import counted
+from stream.words import called, counted
 
 if TYPE_CHECKING:
     from stream.inference.contract import Metadata
@@ -57,7 +57,7 @@ def _describe(name: str, verbose: bool) -> None:
     names = metadata.names
     lines = [
         f"{name}: {path}",
-        f"  {counted(len(names), 'class', 'classes')}: {', '.join(names)}",
+        f"  {counted(len(names), 'class', 'classes')}: {', '.join(map(called, names))}",
         f"  accuracy: {_accuracy(metadata)}",
         f"  {metadata.precision}, {size_of(path) / 1e6:.1f} MB, licence {metadata.licence}",
     ]

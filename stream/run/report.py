@@ -19,7 +19,7 @@ from stream.run.figures import Counts, Found, Outcome
 from stream.timing import LABELS, StageFigures
 from stream.types import JSON
 from stream.version import __version__
-from stream.words import counted, visible
+from stream.words import called, counted, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -230,12 +230,12 @@ def _listed(value: JSON | None) -> list[dict[str, JSON]]:
 
 def _said(counts: JSON) -> str:
     named = counts.items() if isinstance(counts, dict) else ()
-    return ", ".join(f"{number} {name}" for name, number in named) or "none"
+    return ", ".join(f"{number} {called(name)}" for name, number in named) or "none"
 
 
 def found_line(run: RunReport) -> str:
     """What was found, as one line: "1 person, 2 dog, in 240 of 240 frames"."""
     if not run.found:
         return f"nothing found in {counted(run.frames_out, 'frame')}"
-    parts = [f"{one.objects} {name}" for name, one in run.found.items()]
+    parts = [f"{one.objects} {called(name)}" for name, one in run.found.items()]
     return f"{', '.join(parts)}, in {run.found_frames} of {counted(run.frames_out, 'frame')}"

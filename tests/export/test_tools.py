@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from stream.errors import ModelError, SourceError, UsageError
 from stream.inference.bounded_weights import with_bounded_weights
 from stream.inference.contract import Metadata, Resize
+from stream.inference.onnx_file import read_onnx_file
 from stream.instances import Instances
 from stream_export import command, registry
 from stream_export.options import parse_size, read_names
@@ -219,6 +220,20 @@ def test_what_breaks_the_contract_is_refused(tmp_path):
     looped.graph.node[0].op_type = "Loop"
     with pytest.raises(ModelError, match="holds Loop"):
         check_contract(looped)
+
+
+def test_every_tool_says_of_a_checkpoint_what_to_make_of_it(tmp_path):
+    """They speak as the runtime does, and not as the parser of ONNX files."""
+    files = {"mine.pth": b"PK\x03\x04" + bytes(64), "old.pkl": b"\x80\x02}q\x00."}
+    files |= {"page.onnx": b"<!DOCTYPE html>", "lfs.onnx": b"version https://git-lfs.github.com/s"}
+    for name, content in files.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(ModelError) as runtime:
+            read_onnx_file(path)
+        with pytest.raises(ModelError) as tool:
+            load_model(path)
+        assert str(tool.value) == str(runtime.value), name
 
 
 def test_what_was_there_survives_a_failed_write(tmp_path):

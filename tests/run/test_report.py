@@ -1,12 +1,13 @@
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from stream.errors import SinkError
 from stream.run.figures import Counts, Found, Outcome
-from stream.run.report import print_report, run_report, write_report
+from stream.run.report import found_line, print_report, run_report, write_report
 from stream.timing import Clock
 
 
@@ -71,3 +72,8 @@ def test_a_report_that_cannot_be_written_is_one_sentence_and_leaves_nothing(run,
     with pytest.raises(SinkError):
         write_report(tmp_path / "taken", [run])
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_class_without_a_name_is_still_seen_in_the_sentence(run):
+    found = {"": Found(2, 1), "person": Found(1, 1)}
+    assert found_line(replace(run, found=found)).startswith("2 '', 1 person, in ")

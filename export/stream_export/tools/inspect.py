@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from stream.words import counted
+from stream.words import called, counted
 from stream_export.metadata import check_contract, load_model, read_metadata, tensors
 from stream_export.registry import options_of
 
@@ -62,7 +62,9 @@ def describe_lines(found: dict[str, object]) -> list[str]:
     assert isinstance(operators, dict)
     assert isinstance(shapes, dict)
     assert isinstance(names, list)
-    listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    listed = ", ".join(map(called, names[:8])) + (
+        f" and {len(names) - 8} more" if len(names) > 8 else ""
+    )
     return [
         f"{found['file']}: {found['megabytes']} MB, weights {found['weights_megabytes']} MB",
         f"origin      {metadata['stream.origin']}",

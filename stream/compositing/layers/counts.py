@@ -19,6 +19,7 @@ from stream.compositing.palette import INK, WHITE
 from stream.compositing.style import Style
 from stream.tally import LineTally, Point, ZoneTally
 from stream.types import Array
+from stream.words import called
 
 _LINE, _INSIDE = 230, 40
 """How strongly edges and the inside of a zone cover the picture, of 255."""
@@ -108,4 +109,4 @@ def _total(counts: Mapping[str, int]) -> int:
 
 def _said(counts: Mapping[str, int]) -> str:
     ranked = sorted(counts.items(), key=lambda one: -one[1])
-    return ", ".join(f"{number} {name}" for name, number in ranked) or "empty"
+    return ", ".join(f"{number} {called(name)}" for name, number in ranked) or "empty"
