@@ -8,22 +8,18 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.compositing.behind import composed
 from stream.compositing.canvas import Canvas
-from stream.compositing.coverage import Grid, Patch, grid_of, joined, kept, patch, pixels, raised
+from stream.compositing.conceal import conceal
+from stream.compositing.coverage import Grid, Patch, grid_of, joined, patch, raised
 from stream.compositing.layer import Layer
-from stream.compositing.planes import Samples, blend_around, part, put, reduce_to
 from stream.compositing.scenery import Scenery, is_elsewhere, scenery_of
 from stream.compositing.selection import ALL
 from stream.compositing.style import Style
 from stream.instances import Instances, box_iou
 from stream.motion.scenes import is_other_scene
-from stream.roi import Window
-from stream.types import Array
 from stream.words import counted
 
 _GROWN = 0.5
@@ -45,7 +41,6 @@ _STANDS = 0.8
 or a hand for some frames while nobody moves."""
 _LATELY, _APART = 0.5, 0.15
 """For how many seconds, and how far apart what is kept for it lies, in seconds."""
-_HALF = 128
 _SPANS = 20
 """Spans of time that are said one by one."""
 
@@ -114,7 +109,7 @@ class Cover(Layer):
     pastes: ClassVar[int] = 0
     covers: ClassVar[bool] = True
     hard: ClassVar[bool] = False
-    """Whether covers end without a transition."""
+    """Whether coarse covers are squares that end without a transition."""
     remembers: ClassVar[bool] = True
 
     def __init__(self, style: Style) -> None:
@@ -138,28 +133,8 @@ class Cover(Layer):
         """
 
     @abstractmethod
-    def covered(
-        self,
-        canvas: Canvas,
-        samples: Samples,
-        step: tuple[int, int],
-        plane: int,
-        window: Window,
-        block: int,
-    ) -> Samples | int:
-        """What covers objects in a part of a plane.
-
-        Args:
-            canvas: the frame.
-            samples: the whole plane.
-            step: rows and columns of luma per sample.
-            plane: 0 for luma, 1 and 2 for chroma.
-            window: the part of the picture, on the grid.
-            block: what `block` said of them.
-
-        Returns:
-            Samples of that part's size, or one code value.
-        """
+    def plain(self, canvas: Canvas) -> Sequence[int] | None:
+        """The code value of each plane that covers objects; None for the picture, coarsely."""
 
     @property
     def remarks(self) -> list[str]:
@@ -197,7 +172,14 @@ class Cover(Layer):
                 patches.setdefault(self.block(canvas, last.longest), []).append(last.patch)
         self._remember(there, now)
         for block in sorted(patches):
-            self._cover(canvas, grid, patches[block], block)
+            conceal(
+                canvas,
+                grid,
+                *joined(grid, patches[block]),
+                values=self.plain(canvas),
+                block=block,
+                hard=self.hard,
+            )
 
     def _lately(self, found: Sequence[_Covered], now: float) -> Iterator[tuple[Patch, int]]:
         """What was covered a moment ago of those that have not moved since, and who that is now."""
@@ -275,30 +257,6 @@ class Cover(Layer):
             or any(not seen.sure for seen in missing),
         )
         return missing
-
-    def _cover(self, canvas: Canvas, grid: Grid, patches: Sequence[Patch], block: int) -> None:
-        planes, scratch = canvas.planes, canvas.memory.scratch
-        bare, windows = joined(grid, patches)
-        for cells in windows:
-            window = pixels(grid, cells)
-            whole = kept(bare, grid, cells)
-            shares: dict[tuple[int, int], NDArray[np.uint8]] = {}
-            for place, (samples, step) in enumerate(zip(planes.samples, planes.steps, strict=True)):
-                if step not in shares:
-                    share = reduce_to(whole, step)
-                    if self.hard:
-                        _, hard = cv2.threshold(share, _HALF - 1, 255, cv2.THRESH_BINARY_INV)
-                        share = np.asarray(hard, np.uint8)
-                    shares[step] = share
-                share, there = shares[step], part(samples, step, window)
-                cover = self.covered(canvas, samples, step, place, window, block)
-                if isinstance(cover, int):
-                    blend_around(there, share, cover, scratch("added", share.shape))
-                elif self.hard:
-                    put(there, cover, share)
-                else:
-                    ours: Array = np.ascontiguousarray(there)
-                    there[...] = composed(ours, cover, share)
 
 
 def _seen(instances: Instances, now: float, scenery: Scenery, *, sure: bool) -> Iterator[_Seen]:

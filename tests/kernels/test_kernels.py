@@ -3,14 +3,16 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
 from stream import kernels
-from stream.compositing import refine
+from stream.compositing import conceal, refine
 from stream.compositing.behind import composed
+from stream.compositing.coverage import Grid
 
 compiled, reason = kernels.examined()
 pytestmark = pytest.mark.skipif(compiled is None, reason=reason)
@@ -202,3 +204,30 @@ def test_a_program_paints_without_them_where_they_are_not_wanted():
         check=True,
     )
     assert done.stdout.strip() == "None"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (45, 33), (120, 161), (31, 400)])
+@pytest.mark.parametrize("side", [1, 2, 3, 4, 6, 10, 18])
+@pytest.mark.parametrize("lies", [within, upside_down])
+def test_cells_cover_as_by_opencv(monkeypatch, size, side, lies):
+    step = 2 - side % 2
+    steps = ((1, 1), (step, step))
+    grid = Grid(size, side)
+    rows, columns = grid.cells
+    bare = shares_of(1, rows, columns)
+    bare[: rows // 3], bare[-rows // 4 :, columns // 2 :] = 255, 0
+    planes = [noise(2, *size), noise(3, -(-size[0] // step), -(-size[1] // step))]
+    for block, values in ((0, (17, 255)), (2, None), (6, None), (56, None)):
+        pictures = []
+        for loops in (compiled, None):
+            monkeypatch.setattr(conceal, "compiled", lambda loops=loops: loops)
+            samples = tuple(lies(plane) for plane in planes)
+            canvas = SimpleNamespace(
+                planes=SimpleNamespace(samples=samples, steps=steps, narrow=True),
+                memory=SimpleNamespace(scratch=lambda _, shape: np.empty(shape, np.uint8)),
+            )
+            whole = [(0, rows, 0, columns)]
+            how = {"values": values, "block": block, "hard": not values}
+            conceal.conceal(canvas, grid, bare, whole, **how)
+            pictures.append(samples)
+        assert all(map(np.array_equal, *pictures)), block

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stream.compositing.canvas import Canvas
 from stream.compositing.cover import Cover
-from stream.compositing.mosaic import block_size, coarse
+from stream.compositing.mosaic import block_size
 from stream.compositing.palette import Colour
-from stream.compositing.planes import Samples
-from stream.roi import Window
 
 _PLAIN: Colour = (72, 76, 82)
 
@@ -21,16 +21,6 @@ class Hide(Cover):
             return 0
         return block_size(canvas.size[0] / 40, longest, canvas.grid)
 
-    def covered(
-        self,
-        canvas: Canvas,
-        samples: Samples,
-        step: tuple[int, int],
-        plane: int,
-        window: Window,
-        block: int,
-    ) -> Samples | int:
-        """The plain colour's code, or the plane without detail."""
-        if self.style.cover == "fill":
-            return canvas.encoding.codes(_PLAIN)[plane]
-        return coarse(samples, step, window, block, smooth=True)
+    def plain(self, canvas: Canvas) -> Sequence[int] | None:
+        """The plain colour's codes."""
+        return canvas.encoding.codes(_PLAIN) if self.style.cover == "fill" else None

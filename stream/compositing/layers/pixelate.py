@@ -6,9 +6,7 @@ from typing import ClassVar
 
 from stream.compositing.canvas import Canvas
 from stream.compositing.cover import Cover
-from stream.compositing.mosaic import block_size, coarse
-from stream.compositing.planes import Samples
-from stream.roi import Window
+from stream.compositing.mosaic import block_size
 
 
 class Pixelate(Cover):
@@ -20,14 +18,5 @@ class Pixelate(Cover):
         """The side of the squares."""
         return block_size(self.style.pixel_size / 100 * canvas.size[0], longest, canvas.grid)
 
-    def covered(
-        self,
-        canvas: Canvas,
-        samples: Samples,
-        step: tuple[int, int],
-        plane: int,
-        window: Window,
-        block: int,
-    ) -> Samples | int:
-        """The plane in squares."""
-        return coarse(samples, step, window, block, smooth=False)
+    def plain(self, canvas: Canvas) -> None:
+        """None: squares of what is there."""

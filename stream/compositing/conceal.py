@@ -1,0 +1,88 @@
+"""Covering what a small plane of cells says, in all planes of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.compositing.behind import composed
+from stream.compositing.canvas import Canvas
+from stream.compositing.coverage import Grid, kept, pixels
+from stream.compositing.mosaic import coarse
+from stream.compositing.planes import blend_around, part, put, reduce_to
+from stream.kernels import compiled
+from stream.roi import Window
+from stream.types import Array
+
+_HALF = 128
+
+
+def conceal(
+    canvas: Canvas,
+    grid: Grid,
+    bare: NDArray[np.uint8],
+    windows: Sequence[Window],
+    *,
+    values: Sequence[int] | None,
+    block: int,
+    hard: bool,
+) -> None:
+    """Covers a part of a picture, in place.
+
+    Args:
+        canvas: the frame.
+        grid: its cells.
+        bare: uint8 of the grid's cells, from `joined`.
+        windows: of cells, from there.
+        values: the code value of each plane that covers it; None for the picture in squares.
+        block: the squares' side in pixels, a multiple of the steps of chroma.
+        hard: whether squares are seen, and end without a transition, instead of values that go
+            over into each other.
+    """
+    planes = canvas.planes
+    kernels = compiled()
+    if (
+        kernels is not None
+        and planes.narrow
+        and (values is not None or hard)
+        and all(step in {(1, 1), (2, 2)} for step in planes.steps)
+    ):
+        samples = [np.asarray(one, np.uint8) for one in planes.samples]
+        steps = [step[0] for step in planes.steps]
+        codes = [0] * len(samples) if values is None else values[: len(samples)]
+        kernels.cover(bare, grid.side, samples, steps, codes, block if values is None else 0)
+        return
+    shares = [_shares(grid, bare, cells, set(planes.steps), hard=hard) for cells in windows]
+    for place, (plane, step) in enumerate(zip(planes.samples, planes.steps, strict=True)):
+        places = [pixels(grid, cells) for cells in windows]
+        parts = [part(plane, step, window) for window in places]
+        if values is not None:
+            for there, share in zip(parts, shares, strict=True):
+                scratch = canvas.memory.scratch("added", share[step].shape)
+                blend_around(there, share[step], values[place], scratch)
+            continue
+        # A square may lie in several windows, and is the mean of what was there before.
+        covers = [coarse(plane, step, window, block, smooth=not hard) for window in places]
+        for there, cover, share in zip(parts, covers, shares, strict=True):
+            if hard:
+                put(there, cover, share[step])
+            else:
+                ours: Array = np.ascontiguousarray(there)
+                there[...] = composed(ours, cover, share[step])
+
+
+def _shares(
+    grid: Grid, bare: NDArray[np.uint8], cells: Window, steps: set[tuple[int, int]], *, hard: bool
+) -> dict[tuple[int, int], NDArray[np.uint8]]:
+    """How far samples stay in planes of each step; where it is hard, 255 where they do not."""
+    whole, shares = kept(bare, grid, cells), {}
+    for step in steps:
+        share = reduce_to(whole, step)
+        if hard:
+            _, inside = cv2.threshold(share, _HALF - 1, 255, cv2.THRESH_BINARY_INV)
+            share = np.asarray(inside, np.uint8)
+        shares[step] = share
+    return shares

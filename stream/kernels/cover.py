@@ -1,0 +1,77 @@
+"""What `cover.c` does: covering what a plane of cells says, with a colour or in squares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.kernels.memory import (
+    ADDRESS,
+    AREA,
+    LENGTH,
+    NUMBER,
+    Function,
+    Kind,
+    Loops,
+    address_of,
+    plane_of,
+)
+
+_WIDER = 144
+"""By so many samples, or fewer, rows are longer than the picture's while they are made."""
+
+
+class Cover(Loops):
+    """Covers parts of pictures."""
+
+    kinds: ClassVar[dict[str, Kind]] = {
+        "cover": ((ADDRESS, NUMBER, *AREA, NUMBER, ADDRESS, LENGTH, ADDRESS), None),
+    }
+
+    _cover: Function
+
+    def cover(
+        self,
+        bare: NDArray[np.uint8],
+        side: int,
+        samples: Sequence[NDArray[np.uint8]],
+        steps: Sequence[int],
+        values: Sequence[int],
+        block: int,
+    ) -> None:
+        """Covers a picture as cells say, in place.
+
+        Args:
+            bare: uint8 of cells that hold the picture, contiguous: 0 where nothing of it stays to
+                255 where all does. Pixels are interpolated between the cells' middles.
+            side: of a cell in pixels; even where a step is 2.
+            samples: uint8 of each plane, at most three; the first as large as the picture.
+            steps: pixels that a sample of each stands for each way: 1 or 2.
+            values: what covers each plane, where `block` is 0.
+            block: else the side of squares in pixels, a multiple of the steps. They have the mean
+                of what they hold and end without a transition, where less than half stays.
+        """
+        height, width = samples[0].shape
+        rows, wide = bare.shape[0], (bare.shape[1] + 1) * side + _WIDER
+        halved = (min(block, height) // 2 + 1) * wide
+        scratch = np.empty(4 * side + 64 + 8 * rows + 18 * wide + halved, np.uint8)
+        places = np.array(
+            [
+                (*plane_of(plane), step, value)
+                for plane, step, value in zip(samples, steps, values, strict=True)
+            ],
+            np.int64,
+        )
+        self._cover(
+            address_of(bare),
+            side,
+            height,
+            width,
+            len(places),
+            address_of(places),
+            block,
+            address_of(scratch),
+        )
