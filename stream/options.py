@@ -343,7 +343,8 @@ class RunOptions:
 
     report: Path | None = option(
         None,
-        "Also write the figures of the run to this file (see docs/report.md).",
+        "Also write the figures of the run to this file; {name} in it stands for the input's name "
+        "(see docs/report.md).",
         said="no report",
         metavar="FILE.json",
     )

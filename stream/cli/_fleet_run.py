@@ -21,6 +21,7 @@ from stream.cli._fleet_wanted import (
 from stream.cli._fleet_words import Line, print_table
 from stream.errors import SinkError, StreamError, UsageError
 from stream.fleet_options import LEDGER, FleetOptions
+from stream.names import NAME
 from stream.options import CutOptions, DecodingOptions, RunOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 
@@ -58,6 +59,7 @@ def run_fleet(asked: RunPlan) -> None:
     from stream.sources.folders import VIDEO_ENDINGS
 
     _check_parts(asked, options)
+    check_report(asked.run)
     path = ledger_path(output, options)
     if options.resume and not path.is_file():
         raise UsageError(f"there is nothing to go on with: no ledger {path}")
@@ -94,6 +96,18 @@ def run_fleet(asked: RunPlan) -> None:
             _say(ledger, numbers, options, asked.run)
             raise
         _finish(ledger, numbers, options, asked.run, interrupted=interrupted)
+
+
+def check_report(run: RunOptions) -> None:
+    """Refuses a report that is named as if each file had one.
+
+    Raises:
+        UsageError: it is.
+    """
+    if run.report is not None and NAME in str(run.report):
+        raise UsageError(
+            f"{run.report} cannot be: a fleet has one report, of all files; leave {NAME} out"
+        )
 
 
 def _check_parts(asked: RunPlan, options: FleetOptions) -> None:

@@ -17,9 +17,10 @@ from stream.files import identity
 from stream.options import RunOptions
 from stream.run import finding, setup  # before anything that loads PyAV
 from stream.run.figures import Outcome
-from stream.run.guard import check_reports, read_by
+from stream.run.guard import check_reports, read_by, report_of
 from stream.run.interrupt import EXIT_CODE
 from stream.run.plan import RunPlan
+from stream.run.plot import plot_of
 from stream.run.report import RunReport, failed_report, write_report
 
 
@@ -61,13 +62,14 @@ def go_through(
         StreamError: there is one plan and it cannot be carried out, or all fail alike.
         typer.Exit: with another code than 0.
     """
-    check_reports(plans, read)
     for name in skipped:
         common.say(f"{name}: its result is there already", quiet=run.quiet)
     targets = [one.target for plan in plans for one in plan.outputs]
-    plots = [str(plan.counts.plot) for plan in plans if plan.counts.plot is not None]
-    made = {Path(one).parent for one in (*targets, *plots)} if make_folders else set()
+    named = (path for plan in plans for path in (plot_of(plan), report_of(plan)))
+    beside = [str(path) for path in named if path is not None]
+    made = {Path(one).parent for one in (*targets, *beside)} if make_folders else set()
     with folders_made(made, targets):
+        check_reports(plans, read)
         batch = _Batch(plans, run, len(skipped), several)
         for index in range(len(plans)):
             if batch.interrupted:
@@ -140,8 +142,9 @@ class _Batch:
         """
         files: dict[Path, list[RunReport]] = {}
         for plan, report in zip(self._plans, self.reports, strict=False):  # Ctrl-C: fewer reports
-            if plan.run.report is not None:
-                files.setdefault(plan.run.report, []).append(report)
+            path = report_of(plan)
+            if path is not None:
+                files.setdefault(path, []).append(report)
         for path, reports in files.items():
             write_report(path, reports)
 
@@ -291,7 +294,7 @@ def refuse_shared_report(plans: Sequence[RunPlan]) -> None:
     Raises:
         UsageError: two would write the same.
     """
-    named = [plan.run.report for plan in plans if plan.run.report is not None]
+    named = [path for path in map(report_of, plans) if path is not None]
     if len(set(named)) < len(named):
         raise UsageError(
             "live sources side by side need a report each: write report = "
@@ -316,8 +319,9 @@ def run_pictures(plan: RunPlan, read: Sequence[Path] = ()) -> None:
         raise outcome.error
     if not plan.run.quiet:
         report_run(report, plan.model)
-    if plan.run.report is not None:
-        write_report(plan.run.report, [report])
+    path = report_of(plan)
+    if path is not None:
+        write_report(path, [report])
     if outcome.error is not None:
         raise outcome.error
     if outcome.interrupted:

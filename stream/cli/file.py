@@ -105,7 +105,7 @@ def _plan(
         outputs,
         asked.model,
         asked.tracking,
-        run=asked.run,
+        run=replace(asked.run, report=_placed(asked.run.report, task)),
         counts=replace(asked.counts, plot=_placed(asked.counts.plot, task)),
     )
 

@@ -97,7 +97,8 @@ def _with_window(plan: RunPlan) -> RunPlan:
 
 def _repeated(said: RunOptions) -> list[str]:
     """What the command line said of the run, for the processes that do it."""
-    return [flag for flag, on in {"--quiet": said.quiet, "--verbose": said.verbose}.items() if on]
+    flags = [flag for flag, on in {"--quiet": said.quiet, "--verbose": said.verbose}.items() if on]
+    return flags if said.report is None else [*flags, "--report", str(said.report)]
 
 
 def _side_by_side(words: Sequence[str], count: int) -> None:

@@ -42,6 +42,11 @@ def records_of(plan: RunPlan, *, live: bool) -> Path | None:
     return path
 
 
+def report_of(plan: RunPlan) -> Path | None:
+    """Where a plan's figures go, `{name}` written out; None for no report."""
+    return None if plan.run.report is None else plan.source.place(plan.run.report)
+
+
 def check_reports(plans: Sequence[RunPlan], read: Sequence[Path] = ()) -> None:
     """Refuses report files that would take the place of something, before any work is done.
 
@@ -55,7 +60,7 @@ def check_reports(plans: Sequence[RunPlan], read: Sequence[Path] = ()) -> None:
         UsageError: a report is an input, an output, a folder or a file of another kind.
         SinkError: it cannot be written there.
     """
-    named = dict.fromkeys(one.run.report for one in plans if one.run.report is not None)
+    named = dict.fromkeys(path for path in map(report_of, plans) if path is not None)
     if not named:
         return
     inputs = [*read, *(path for one in plans for path in read_by(one))]

@@ -24,7 +24,7 @@ from stream.run.controls import Controls
 from stream.run.counting import Counting
 from stream.run.figures import Outcome
 from stream.run.finding import find_by
-from stream.run.guard import check_reports, read_by, records_of
+from stream.run.guard import check_reports, read_by, records_of, report_of
 from stream.run.interrupt import on_interrupt
 from stream.run.opening import check_output, make_painter, open_sink, suited, without_lost
 from stream.run.output import Output
@@ -332,7 +332,7 @@ def execute(
             run,
             ready.segmenter,
             console=console,
-            report=plan.run.report if live else None,
+            report=report_of(plan) if live else None,
             counting=ready.counting,
             remarks=[
                 *remarks,

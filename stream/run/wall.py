@@ -20,6 +20,7 @@ from stream.run.aside import Aside, end_all
 from stream.run.controls import Controls
 from stream.run.figures import Outcome
 from stream.run.finding import load_segmenter
+from stream.run.guard import report_of
 from stream.run.interrupt import on_interrupt
 from stream.run.opening import make_painter
 from stream.run.output import Output
@@ -123,7 +124,7 @@ class Part(Aside):
                 run,
                 ready.segmenter,
                 console=self._console,
-                report=self._plan.run.report,
+                report=report_of(self._plan),
                 counting=ready.counting,
                 remarks=self._unused,
             )
@@ -172,8 +173,9 @@ class Part(Aside):
             self.name, output, segmenter.name, segmenter.provider, str(self.problem)
         )
         try:
-            if plan.run.report is not None:
-                write_report(plan.run.report, [self.report])
+            path = report_of(plan)
+            if path is not None:
+                write_report(path, [self.report])
         except SinkError as error:
             self._say(str(error))
 

@@ -21,6 +21,7 @@ from stream.run.aside import Aside
 from stream.run.beside_display import BesideDisplay
 from stream.run.figures import Outcome
 from stream.run.finding import expect_companions, make_finder
+from stream.run.guard import report_of
 from stream.run.opening import make_painter
 from stream.run.plan import OutputPlan, RunPlan
 from stream.run.report import RunReport
@@ -201,7 +202,7 @@ class Room(Aside):
                 run,
                 ready.segmenter,
                 console=self._console,
-                report=plan.run.report,
+                report=report_of(plan),
                 counting=ready.counting,
             )
             self.problem = None

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import cv2
 import numpy as np
 import pytest
 
@@ -149,14 +150,36 @@ def test_what_lies_in_subfolders_has_its_records_in_such_too(stream, clip, brigh
         shutil.copy(clip, tmp_path / "takes" / day / "1.mp4")
     given = ("file", "takes", "--recursive", "-o", "out", "--limit", "3")
     written = ("--records", "r/{name}.ndjson", "--records", "{name}/all.csv")
-    result = stream(*given, *written, "--model", bright, "--plot", "p/of-{name}.png")
+    beside = ("--plot", "p/of-{name}.png", "--report", "q/{name}.json")
+    result = stream(*given, *written, "--model", bright, *beside)
     assert result.code == 0, result.err
     for day in ("monday", "tuesday"):
         for path in (f"out/{day}/1.mp4", f"r/{day}/1.ndjson", f"{day}/1/all.csv"):
             assert (tmp_path / path).is_file(), path
         assert (tmp_path / "p" / day / "of-1.png").is_file()
+        (told,) = json.loads((tmp_path / "q" / day / "1.json").read_text())["runs"]
+        assert told["output"].startswith(f"out/{day}/1.mp4")
     again = stream(*given, "--overwrite", "--from", "r/{name}.ndjson")
     assert again.code == 0 and "2 of 2 written" in again.err, again.err
     assert stream(*given, *written[:2], "--skip-existing").err.count("is there already") == 2
     monday = json.loads((tmp_path / "r/monday/1.ndjson").read_text().splitlines()[0])
     assert monday["source"] == "1.mp4"
+
+
+def test_no_report_is_called_what_stands_for_a_name(stream, clip, nothing, tmp_path):
+    """Whichever command was asked, and whatever its number of inputs."""
+    photo = tmp_path / "photo.png"
+    cv2.imwrite(str(photo), np.zeros((48, 64, 3), np.uint8))
+    model = ("--model", nothing, "--report", "{name}.json")
+    for given, made in (
+        (("file", clip, "--limit", 1, "-o", "a.mp4", *model), clip.stem),
+        (("image", photo, "-o", "a.png", *model), photo.stem),
+        (("url", f"loop:{clip}", "--display", "none", "--seconds", 0.1, *model), clip.stem),
+    ):
+        result = stream(*given)
+        assert result.code == 0, result.err
+        assert (tmp_path / f"{made}.json").is_file(), given
+        (tmp_path / f"{made}.json").unlink()
+    result = stream("fleet", clip, "-o", "out", *model)
+    assert result.code == 2 and "one report, of all files" in result.err
+    assert not list(tmp_path.glob("*{name}*"))
