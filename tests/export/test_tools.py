@@ -80,6 +80,24 @@ def test_each_way_to_differ_is_told():
     assert "it, score 0.900" in found.worst["box"]
 
 
+def test_a_single_pixel_at_the_threshold_is_no_disagreement():
+    """However small the mask is: of 24 pixels it is more than what all may differ by."""
+    size = (10, 10, 16, 14)
+    canvas = np.zeros((3, 100, 100), np.float32)
+    canvas[:, 10:14, 10:16] = 0.9
+    canvas[1, 10, 10] = canvas[2, 10, 10] = canvas[2, 13, 15] = 0.0
+    whole, one_less, two_less = (
+        replace(
+            _instances((*size, 0.9, 0)),
+            masks=mask[None],
+            mask_boxes=np.array([[0, 0, 100, 100]], np.float32),
+        )
+        for mask in canvas
+    )
+    assert _compare(whole, one_less).failures(Tolerance()) == []
+    assert "overlap by only 0.9167" in " ".join(_compare(whole, two_less).failures(Tolerance()))
+
+
 def test_a_score_at_the_threshold_is_no_disagreement():
     found = _compare(
         _instances((10, 10, 50, 50, 0.0504, 0)), _instances((10, 10, 50, 50, 0.0499, 0))

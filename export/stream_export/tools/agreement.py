@@ -22,6 +22,8 @@ Answer = Callable[[NDArray[np.uint8]], Instances]
 _PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 _SAME = 0.5
 """Boxes of one class that overlap at least this much may be the same detection."""
+_SPARE = 1
+"""Pixels; one may lie so near the threshold that the noise of floats decides."""
 _THIN = 1.0
 """Pixels; a box that is thinner has no overlap and no mask worth comparing, only its corners."""
 
@@ -33,7 +35,8 @@ class Tolerance:
     Attributes:
         box: pixels of the picture, the worst corner.
         score: 0..1.
-        mask: the least intersection over union of pasted masks, 0..1.
+        mask: the least intersection over union of pasted masks, 0..1; a single pixel that is in
+            one alone counts for none, which in a small mask would be more than this by itself.
         unmatched: detections without a partner, on either side.
     """
 
@@ -240,11 +243,14 @@ def _thin(box: NDArray[np.float32]) -> bool:
     return bool(min(box[2] - box[0], box[3] - box[1]) < _THIN)
 
 
-def mask_iou(a: Instances, i: int, b: Instances, j: int) -> float:
-    """Intersection over union of two instances' pasted masks; 1 where both are empty."""
+def mask_iou(a: Instances, i: int, b: Instances, j: int, spare: int = 0) -> float:
+    """Intersection over union of two instances' pasted masks; 1 where both are empty.
+
+    So many pixels (`spare`) or fewer that are in one mask alone count for none.
+    """
     one, other = _canvas(a, i), _canvas(b, j)
-    union = int((one | other).sum())
-    return int((one & other).sum()) / union if union else 1.0
+    union, both = int((one | other).sum()), int((one & other).sum())
+    return both / union if union - both > spare else 1.0
 
 
 def _canvas(side: Instances, index: int) -> NDArray[np.bool_]:
@@ -312,7 +318,7 @@ def _pair(
         soft = float(np.abs(expected.masks[a] - found.masks[b]).max())
         result.soft = max(result.soft, soft)
     thin = _thin(expected.boxes[a]) or _thin(found.boxes[b])
-    overlap = 1.0 if thin else mask_iou(expected, a, found, b)
+    overlap = 1.0 if thin else mask_iou(expected, a, found, b, spare=_SPARE)
     where = f"{name}, score {expected.scores[a]:.3f}"
     if box > result.box:
         result.box = box
