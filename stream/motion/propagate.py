@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.instances import Instances
+from stream.motion.cells import cell_centres
 from stream.motion.flow import Flow
 
 _EDGE = 0.15
@@ -22,6 +24,9 @@ _BLUR, _SHARPNESS, _SPREAD = 1.0, 8.0, 1.0
 
 _LEAST_SIZE = 2.0
 """Pixels. A box that has become narrower than this is gone."""
+
+Fits = Callable[[Instances], NDArray[np.bool_]]
+"""Which of some instances lie where their objects are, bool [N]."""
 
 
 class Carried:
@@ -41,7 +46,7 @@ class Carried:
         boxes, masks = instances.paste_boxes, instances.masks
         rows, columns = masks.shape[1:]
         self._boxes = boxes
-        self._centres = _cell_centres(boxes, rows, columns)
+        self._centres = cell_centres(boxes, rows, columns)
         self._weights = [_Weight(mask, instances.mask_threshold) for mask in masks]
         self._sides = [
             _sides_of(mask, centres, instances.mask_threshold)
@@ -52,15 +57,17 @@ class Carried:
         self._per_pixel = per_pixel[:, None, None]
         self._at: tuple[tuple[int, ...], NDArray[np.float32], NDArray[np.float32]] | None = None
 
-    def along(self, flow: Flow) -> Instances:
+    def along(self, flow: Flow, fits: Fits | None = None) -> Instances:
         """Where the instances are after a motion.
 
         Args:
             flow: float32 [h, w, 2], displacements in its own pixels; it covers the whole picture.
+            fits: says of them, once moved, which lie where their objects are; None for all.
 
         Returns:
-            As many instances or fewer: what has left the picture is left out. Scores, labels,
-            identity and the size of masks are kept. What is unsure stays as it was.
+            As many instances or fewer: what has left the picture is left out, and what does not
+            fit. Scores, labels, identity and the size of masks are kept. What is unsure stays as
+            it was.
         """
         instances, boxes = self._instances, self._boxes
         if not len(instances):
@@ -74,7 +81,7 @@ class Carried:
         moved = self._moved_boxes(moves)
         # From here on in cells of the old box: where in it does each cell of the new box come from?
         wanted = (
-            _cell_centres(moved, rows, columns) - boxes[:, None, None, :2]
+            cell_centres(moved, rows, columns) - boxes[:, None, None, :2]
         ) * self._per_pixel - 0.5
         steps = moves * self._per_pixel
         carried = np.stack(
@@ -87,6 +94,8 @@ class Carried:
         if instances.mask_boxes is not None:
             result = replace(result, boxes=instances.boxes + (moved - boxes), mask_boxes=moved)
         there = _in_picture(moved, width, height)
+        if fits is not None:
+            there &= fits(result)
         return result if there.all() else result.select(there)
 
     def _sample(self, flow: Flow) -> NDArray[np.float32]:
@@ -120,16 +129,6 @@ class Carried:
 def propagate(instances: Instances, flow: Flow) -> Instances:
     """Moves instances along one flow; see `Carried`."""
     return Carried(instances).along(flow)
-
-
-def _cell_centres(boxes: NDArray[np.float32], rows: int, columns: int) -> NDArray[np.float32]:
-    """Centres of the masks' cells in picture pixels, float32 [N, rows, columns, 2]."""
-    x = (np.arange(columns, dtype=np.float32) + 0.5) / columns
-    y = (np.arange(rows, dtype=np.float32) + 0.5) / rows
-    centres = np.empty((len(boxes), rows, columns, 2), np.float32)
-    centres[..., 0] = (boxes[:, :1] + x * (boxes[:, 2:3] - boxes[:, :1]))[:, None, :]
-    centres[..., 1] = (boxes[:, 1:2] + y * (boxes[:, 3:] - boxes[:, 1:2]))[:, :, None]
-    return centres
 
 
 class _Weight:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -10,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.instances import Instances
+from stream.motion.fit import Fit
 from stream.motion.flow import Flow, FlowMeter, Grey
-from stream.motion.propagate import Carried
+from stream.motion.propagate import Carried, Fits
 
 _CUT = 0.35
 """Correlation of two coarse pictures below which they show different scenes."""
@@ -86,11 +88,13 @@ class Propagator:
         if instances.unsure is not None:
             self._unsure.begin(instances.unsure, grey)
 
-    def propagate_to(self, grey: Grey) -> Instances | None:
+    def propagate_to(self, grey: Grey, *, fitting: bool = False) -> Instances | None:
         """The key picture's instances where they are in the present picture.
 
         Args:
             grey: the present picture as `small_grey` makes it.
+            fitting: whether what does not look like its object there is left out, as what moves
+                too fast to be followed is elsewhere; see `Fit`.
 
         Returns:
             None where there is no key picture, or the picture's size or scene has changed since.
@@ -102,7 +106,7 @@ class Propagator:
             return None
         if not (len(instances) or instances.unsure):
             return instances
-        moved = self._found.to(key, grey)
+        moved = self._found.to(key, grey, fitting=fitting)
         if instances.unsure is None:
             return moved
         return replace(moved, unsure=self._unsure.to(key, grey))
@@ -115,15 +119,16 @@ class _Carrier:
         self.meter = FlowMeter()
         self._instances: Instances | None = None
         self._carried: Carried | None = None
+        self._fit: Fit | None = None
         self._flow: Flow | None = None
         self._region: Region = (slice(None), slice(None))
 
     def begin(self, instances: Instances, grey: Grey) -> None:
         """Takes what is to be carried, and the small picture that it was found in."""
-        self._instances, self._carried, self._flow = instances, None, None
+        self._instances, self._carried, self._fit, self._flow = instances, None, None, None
         self._region = region_of(instances, grey)
 
-    def to(self, key: Grey, grey: Grey) -> Instances:
+    def to(self, key: Grey, grey: Grey, *, fitting: bool = False) -> Instances:
         """Where it is in a later picture; `begin` was called with `key`."""
         instances = self._instances
         assert instances is not None
@@ -136,12 +141,17 @@ class _Carrier:
         )
         if self._carried is None:
             self._carried = Carried(instances)
+        fits: Fits | None = None
+        if fitting:
+            self._fit = self._fit or Fit(instances, key)
+            fits = partial(self._fit, grey=grey)
+
         if before.shape == key.shape:
-            return self._carried.along(self._flow)
+            return self._carried.along(self._flow, fits)
         # Where nothing is to be moved nothing is asked for.
         whole = np.zeros((*key.shape, 2), np.float32)
         whole[rows, columns] = self._flow
-        return self._carried.along(whole)
+        return self._carried.along(whole, fits)
 
 
 def region_of(instances: Instances, grey: Grey) -> Region:

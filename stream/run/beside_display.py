@@ -217,7 +217,9 @@ class BesideDisplay(Schedule):
                 frame.instances = looked_at(self._found, self._finder.detector.threshold)
         else:
             with timed(frame.stages, "motion"):
-                frame.instances = self._propagator.propagate_to(grey)
+                # Where objects are covered, a wrong place is better than none.
+                fitting = not self._finder.covers
+                frame.instances = self._propagator.propagate_to(grey, fitting=fitting)
             if self._key is not None and not self._finder.covers:
                 frame.instances = self._half_cuts.left(self._key.frame.index, frame.instances)
         # Before the first answer, and after a cut until the next one.

@@ -150,6 +150,22 @@ def test_nothing_is_carried_into_a_half_of_the_picture_that_is_another_scene(cov
             assert len(stage.step(answered=True).frame.instances) == 1, "which was looked at itself"
 
 
+@pytest.mark.parametrize("covers", [False, True])
+def test_what_moves_too_fast_to_be_followed_is_left_out_until_it_is_found_again(covers):
+    """A mask beside its object is worse than none; a cover there is better than none."""
+    before, after = (
+        ((image // 4 + 60 * inside + np.linspace(0, 120, WIDTH)).astype(np.uint8), inside)
+        for image, inside in (scene(10, 10), scene(190, 130))
+    )
+    with Stage() as stage:
+        stage.schedule.cover(wanted=covers)
+        stage.scenes[:] = [before] * 3 + [after] * 9
+        shown = [stage.step(answered=place == 2).frame.instances for place in range(6)]
+        assert [len(one) for one in shown[2:]] == [1, *[int(covers)] * 3]
+        stage.step(answered=True)
+        assert len(stage.step(answered=True).frame.instances) == 1
+
+
 def test_a_fast_model_has_its_say_on_the_very_frame():
     with Stage() as stage:
         stage.step()

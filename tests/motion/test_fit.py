@@ -1,0 +1,79 @@
+"""Masks that are carried to where their objects are not."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from stream.instances import Instances
+from stream.motion.fit import Fit
+from stream.motion.propagator import Propagator
+
+HEIGHT, WIDTH = 240, 320
+
+
+def noise(height, width, seed, low=0, high=255):
+    rough = np.random.default_rng(seed).uniform(low, high, (height // 8 + 1, width // 8 + 1))
+    return cv2.resize(rough, (width, height), interpolation=cv2.INTER_CUBIC).clip(0, 255)
+
+
+BEHIND = noise(HEIGHT, WIDTH, 1, 0, 40) + np.linspace(0, 160, WIDTH)
+THING = noise(60, 40, 2, 140, 255)
+
+
+def scene(x, y, thing=THING):
+    grey = BEHIND.copy()
+    shown = thing[: max(0, HEIGHT - y), max(0, -x) : WIDTH - x]
+    grey[y : y + len(shown), max(0, x) : max(0, x) + shown.shape[1]] = shown
+    return grey.astype(np.uint8)
+
+
+def found(*boxes):
+    return Instances(
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        scores=np.ones(len(boxes), np.float32),
+        labels=np.zeros(len(boxes), np.int64),
+        masks=np.ones((len(boxes), 28, 28), np.float32),
+        class_names=("thing",),
+        mask_threshold=0.5,
+        picture_size=(HEIGHT, WIDTH),
+    )
+
+
+def at(x, y):
+    return (x, y, x + 40, y + 60)
+
+
+@pytest.mark.parametrize(
+    ("after", "box", "fits"),
+    [
+        pytest.param(scene(50, 60), at(50, 60), True, id="moved"),
+        pytest.param(scene(200, 60), at(50, 60), False, id="elsewhere"),
+        pytest.param(scene(50, 60), at(54, 62), True, id="a little beside"),
+        pytest.param((0.7 * scene(50, 60)).astype(np.uint8), at(50, 60), True, id="darker"),
+        pytest.param(scene(-15, 60), at(-15, 60), True, id="half out of the picture"),
+        pytest.param(scene(-36, 60), at(-34, 60), True, id="as good as out of it"),
+    ],
+)
+def test_what_looks_like_its_object_fits(after, box, fits):
+    fit = Fit(found(at(30, 50)), scene(30, 50))
+    assert fit(found(box), after).tolist() == [fits]
+
+
+def test_what_has_nothing_to_be_known_by_fits_anywhere():
+    plain = np.full((60, 40), 200.0)
+    fit = Fit(found(at(30, 50), (5, 5, 9, 9)), scene(30, 50, plain))
+    assert fit(found(at(200, 50), (100, 100, 104, 104)), scene(30, 50, plain)).all()
+    nothing = Fit(found(), scene(0, 0))(found(), scene(0, 0))
+    assert nothing.shape == (0,)
+
+
+def test_a_mask_whose_object_has_jumped_is_left_out_where_that_is_asked_for():
+    before, after = scene(20, 40), scene(260, 150)
+    moved = Propagator()
+    moved.set_key(before, found(at(20, 40)))
+    assert len(moved.propagate_to(scene(26, 42), fitting=True)) == 1
+    assert len(moved.propagate_to(after)) == 1
+    assert len(moved.propagate_to(after, fitting=True)) == 0
+    assert len(moved.propagate_to(scene(30, 44), fitting=True)) == 1, "it is not lost for good"
