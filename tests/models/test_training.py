@@ -698,6 +698,39 @@ def test_a_batch_that_a_second_ctrl_c_broke_is_not_kept(tmp_path, trainer_of):
     assert not (tmp_path / "out" / "checkpoint.pt").exists()
 
 
+def test_who_watches_sees_every_batch_and_the_history_has_the_last_one(tmp_path, trainer_of):
+    """A run of minutes ends with any batch: its bar stood where the last twenty had ended."""
+    seen = []
+    trainer_of(lambda trainer: None, 3).run(lambda progress: seen.append(progress.share))
+    assert seen == pytest.approx([1 / 3, 2 / 3, 1])
+    assert [entry["step"] for entry in losses(tmp_path / "out")] == [3]
+
+
+def test_samples_of_batches_that_were_lost_go(tmp_path):
+    from stream_models.training.run import _forget_samples
+
+    names = ("samples-000000.png", "samples-000027.png", "samples-000040.png", "samples-best.png")
+    for name in names:
+        (tmp_path / name).write_bytes(b"")
+    _forget_samples(tmp_path, 27)
+    assert sorted(one.name for one in tmp_path.iterdir()) == [*names[:2], names[3]]
+
+
+def test_losses_are_seen_from_the_first_on(tmp_path):
+    """A line of a single point is none."""
+    from stream_models.training.pictures import learning_curve
+
+    def dark(steps):
+        kinds = ("objectness", "proposal_box", "class", "box", "mask")
+        lines = [json.dumps({"step": step, **dict.fromkeys(kinds, 0.5)}) for step in steps]
+        (tmp_path / "history.jsonl").write_text("\n".join(lines))
+        learning_curve(tmp_path / "history.jsonl", tmp_path / "curve.png")
+        left = cv2.imread(str(tmp_path / "curve.png"), cv2.IMREAD_COLOR)[:, 60:430]
+        return np.count_nonzero(np.ptp(left, axis=2) > 60)
+
+    assert dark([20]) > dark([]) + 10
+
+
 def test_a_curve_is_drawn_of_figures_by_other_groups_too(tmp_path):
     from stream_models.training.pictures import learning_curve
 

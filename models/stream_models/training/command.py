@@ -13,6 +13,7 @@ from rich.text import Text
 
 from stream.errors import UsageError
 from stream_models.training.out import check_out
+from stream_models.training.spoken import Spoken
 from stream_models.training.unbroken import resumable
 
 # What `Learn` says, without loading torch for it.
@@ -141,6 +142,7 @@ def train_command(
         weights=read_weights(weight or []),
         licence=licence,
     )
+    spoken = Spoken(console)
     columns = (
         TextColumn("batch {task.fields[step]}"),
         BarColumn(),
@@ -153,13 +155,14 @@ def train_command(
 
         def watch(state: State) -> None:
             losses = [value for name, value in state.losses.items() if name != "norm"]
+            left, loss = _duration(state.seconds_left), f"{sum(losses):.2f}"
+            speed = f"{state.pictures_per_second:.1f}"
             bar.update(
-                task,
-                completed=state.share,
-                step=state.step,
-                left=_duration(state.seconds_left),
-                loss=f"{sum(losses):.2f}",
-                speed=f"{state.pictures_per_second:.1f}",
+                task, completed=state.share, step=state.step, left=left, loss=loss, speed=speed
+            )
+            spoken.say(
+                f"batch {state.step}, {state.share:.0%}, {left} left, loss {loss}, {speed}/s",
+                last=state.share >= 1.0,
             )
 
         with resumable(out, lambda sentence: console.print(Text(sentence))):

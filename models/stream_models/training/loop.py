@@ -321,7 +321,7 @@ class Trainer:
     ) -> None:
         """Train to the end.
 
-        `watch` sees every 20th batch, `judge` the averaged network; `judged` is given the file with
+        `watch` sees every batch, `judge` the averaged network; `judged` is given the file with
         the history (JSON lines: losses, and what `judge` returned) after each judgement. A run
         that is at its end already learns no more.
 
@@ -362,8 +362,8 @@ class Trainer:
                 progress = Progress(
                     self.step, self.seconds, share, mean, seen / (time.monotonic() - began)
                 )
-                if self.step % 20 == 0:
-                    watch(progress)
+                watch(progress)
+                if self.step % 20 == 0 or share >= 1.0:
                     note({"step": self.step, "seconds": self.seconds, **mean})
                 if self.seconds - saved > 60 * self.config.save_minutes or share >= 1.0:
                     self.save()

@@ -14,6 +14,7 @@ from stream_models.training.evaluate import Detector, paste
 from stream_models.training.history import entries
 
 Image = NDArray[np.uint8]
+_FEW = 20
 _SHADES = (
     (230, 80, 60), (60, 140, 230), (80, 190, 90), (235, 180, 50),
     (170, 90, 210), (60, 200, 200), (240, 120, 180), (150, 150, 60),
@@ -61,8 +62,16 @@ def learning_curve(history: Path, path: Path) -> None:
     steps = [entry for entry in noted if "class" in entry]
     figures = [entry for entry in noted if "figures" in entry]
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
+    dots = "o" if len(steps) < _FEW else ""  # a line of one point is none
     for name in ("objectness", "proposal_box", "class", "box", "mask"):
-        left.plot([e["step"] for e in steps], [e[name] for e in steps], label=name, linewidth=1)
+        left.plot(
+            [e["step"] for e in steps],
+            [e[name] for e in steps],
+            label=name,
+            linewidth=1,
+            marker=dots,
+            markersize=3,
+        )
     left.set(xlabel="batch", ylabel="loss (running mean)", yscale="log")
     left.legend()
     for group in figures[-1]["figures"] if figures else {}:

@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 _HELD_BACK = 8
 CLASS_FLOOR = 0.35
 _CALIBRATION = 96
+_SAMPLES = "samples-"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,6 +127,7 @@ def train(
     )
     if tell is not None and (sentence := trainer.taken_up()) is not None:
         tell(sentence)
+    _forget_samples(config.out, trainer.step)
     samples = judged.pictures[:: max(1, len(judged.pictures) // 8)][:8]
 
     before: list[Report] = []
@@ -136,7 +138,7 @@ def train(
         logger.info("batch %d: %s", progress.step, report.line())
         if progress.step == 0:
             before.append(report)
-        show(average, learn.names, samples, config.out / f"samples-{progress.step:06d}.png")
+        show(average, learn.names, samples, config.out / f"{_SAMPLES}{progress.step:06d}.png")
         return dict(report.groups)
 
     def draw(history: Path) -> None:
@@ -145,6 +147,14 @@ def train(
     trainer.run(watch or (lambda progress: None), judge, draw)
     result = export(trainer.ema.network, learn, judged, config)
     return dataclasses.replace(result, before=before[0] if before else None)
+
+
+def _forget_samples(out: Path, step: int) -> None:
+    """Takes away the samples of batches behind `step`, which were lost and are made once more."""
+    for path in out.glob(f"{_SAMPLES}*.png"):
+        number = path.stem.removeprefix(_SAMPLES)
+        if number.isdecimal() and int(number) > step:
+            path.unlink()
 
 
 def show(network: MaskRCNN, names: tuple[str, ...], pictures: list[Picture], path: Path) -> None:

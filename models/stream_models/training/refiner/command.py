@@ -14,6 +14,7 @@ from rich.text import Text
 from stream.errors import UsageError
 from stream_models.training.command import read_weights
 from stream_models.training.out import check_out
+from stream_models.training.spoken import Spoken
 from stream_models.training.unbroken import resumable
 
 
@@ -113,6 +114,7 @@ def train_refiner_command(
         init=init,
         also=tuple(also or ()),
     )
+    spoken = Spoken(console)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -126,10 +128,14 @@ def train_refiner_command(
 
         def found(done: int, of: int) -> None:
             bar.update(looking, completed=done, total=of, told=f"picture {done} of {of}")
+            spoken.say(f"the model looks: picture {done} of {of}", last=done == of)
 
         def watch(state: State) -> None:
             told = f"batch {state.step}, loss {state.loss:.3f}"
             bar.update(learning, completed=state.share, told=told)
+            spoken.say(
+                f"the refiner learns: {told}, {min(state.share, 1):.0%}", last=state.share >= 1.0
+            )
 
         with resumable(out, lambda sentence: console.print(Text(sentence))):
             result = train(config, read(data), found, watch)

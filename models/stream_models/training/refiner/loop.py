@@ -21,6 +21,7 @@ from torch.nn import functional
 from stream.bench.edges import Likeness, likeness
 from stream.compositing.learned import SHAPES, SMALL, shape_for
 from stream_models.refiner import Refiner
+from stream_models.training.history import begin
 from stream_models.training.out import CHECKPOINT, HISTORY
 from stream_models.training.products import quick_products
 from stream_models.training.refiner.augment import Change, cut, window
@@ -164,6 +165,7 @@ class Trainer:
         Raises:
             KeyboardInterrupt: Ctrl-C came; what was learnt so far is saved.
         """
+        begin(self._out / HISTORY, self.progress.step)
         try:
             self._learn(watch, judge)
         except KeyboardInterrupt:
