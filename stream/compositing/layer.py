@@ -49,6 +49,10 @@ class Layer(ABC):
     stands_before: ClassVar[bool] = False
     """Whether what it paints is seen also where the picture is clear, as text is."""
 
+    to_be_read: ClassVar[int] = 0
+    """Of layers that stand before the picture and follow each other, those with more are painted
+    later, whatever the look's order: a line through words makes them unreadable."""
+
     alone: ClassVar[bool] = False
     """Whether nothing is left of what is not an object: without any, all is black or clear."""
 

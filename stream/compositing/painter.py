@@ -79,7 +79,7 @@ class Painter:
             timing = _TIMING in names or names == expand(_TIMED)
         names = tuple(name for name in names if name != _TIMING)
         self.key = Key(names, style, timing, mirror)
-        self._layers = list(_merged([_known(name)(style) for name in names]))
+        self._layers = list(_merged(_in_turn([_known(name)(style) for name in names])))
         # Last, as it is read. A source's notes are shown even where figures are not, unless
         # samples mean something.
         if timing or not any(layer.exact for layer in self._layers):
@@ -259,6 +259,12 @@ def _known(name: str) -> type[Layer]:
     if len(parts) > 1 and known.issuperset(parts):
         raise UsageError(f"layers are joined with +, not as {name!r}: {'+'.join(parts)}")
     raise unknown("layer", name, sorted(known))
+
+
+def _in_turn(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """The layers, with words after the lines that would go through them."""
+    for _, group in groupby(layers, key=lambda layer: layer.stands_before):
+        yield from sorted(group, key=lambda layer: layer.to_be_read)
 
 
 def _merged(layers: Iterable[Layer]) -> Iterator[Layer]:

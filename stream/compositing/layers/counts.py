@@ -39,6 +39,7 @@ class Counts(Layer):
     """
 
     stands_before: ClassVar[bool] = True
+    to_be_read: ClassVar[int] = 1
     pastes: ClassVar[int] = 0
     remembers: ClassVar[bool] = True
 
@@ -65,7 +66,7 @@ class Counts(Layer):
             here = Counter(canvas.instances.names)
             labels.append(Label(_said(here), INK, 0, canvas.size[0]))
         if labels:
-            self._labels.paint(canvas.planes, labels, canvas.occupied)
+            canvas.occupied += self._labels.paint(canvas.planes, labels, canvas.occupied)
 
     def _draw(self, canvas: Canvas, points: Sequence[Point]) -> None:
         thickness = max(1, round(1.5 * line_width(canvas.size, self.style.contour_width)))

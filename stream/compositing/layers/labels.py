@@ -52,6 +52,7 @@ class Labels(Layer):
     """Class name, number and score above each object, as far as the style asks for them."""
 
     stands_before: ClassVar[bool] = True
+    to_be_read: ClassVar[int] = 2
     only_adds: ClassVar[bool] = True
     pastes: ClassVar[int] = 0
 
@@ -128,7 +129,7 @@ class LabelPainter:
         labels: Sequence[Label],
         occupied: Sequence[Window] = (),
         seconds: float = 0.0,
-    ) -> None:
+    ) -> list[Window]:
         """Paints labels, the first with the first choice of its place.
 
         Args:
@@ -136,6 +137,9 @@ class LabelPainter:
             labels: in the order of choice. One that has no room for a letter is left out.
             occupied: parts of the picture to keep clear of, where there is room.
             seconds: the frame's presentation time; what is followed has its label where it was.
+
+        Returns:
+            Where they are now.
         """
         height, width = planes.size
         size = text_size(height, width, self._scale)
@@ -163,6 +167,7 @@ class LabelPainter:
                 taken.append(window)
                 placed.append((sprite, window[0], window[2]))
         put_all(planes, placed)
+        return taken[len(occupied) :]
 
     def _place(
         self,

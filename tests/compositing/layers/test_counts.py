@@ -1,6 +1,7 @@
 """Lines, zones and numbers in the picture."""
 
 import numpy as np
+import pytest
 
 from stream.compositing import Painter, Style
 from stream.tally import LineTally, Tally, ZoneTally
@@ -75,3 +76,30 @@ def test_lines_and_zones_have_no_objects_colour_and_are_seen_on_anything():
         Painter("counts", Style()).paint(plain)
         across = samples(plain.image)[0][74:87, 140].astype(int)
         assert np.ptp(across) > 150
+
+
+@pytest.mark.parametrize("other", ["counts", "boxes", "trails"])
+def test_no_line_goes_through_words_whatever_the_look_s_order(other):
+    results = []
+    for look in (f"labels+{other}", f"{other}+labels"):
+        painter = Painter(look, Style())
+        for x in (20, 30, 40):
+            picture = astronaut(200, 160)
+            one = frame(picture, people(picture, (x, 90, x + 80, 150)))
+            one.tally = Tally((LINE,))
+            painter.paint(one)
+        results.append(samples(one.image))
+    for first, second in zip(*results, strict=True):
+        assert (first == second).all()
+
+
+def test_labels_keep_clear_of_the_plate_with_numbers():
+    """Both belong to the same place here; the plate stands still."""
+    picture = astronaut(200, 160)
+    there = painted(Tally((LINE,)))
+    one = frame(picture, people(picture, (60, 86, 140, 150)))
+    one.tally = Tally((LINE,))
+    Painter("labels+counts", Style()).paint(one)
+    plate = np.s_[62:76, 60:140]
+    assert (samples(one.image)[0][plate] == there[0][plate]).all()
+    assert (samples(one.image)[0] != there[0]).any(), "the label is elsewhere"
