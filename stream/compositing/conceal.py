@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stream.compositing.behind import composed
 from stream.compositing.canvas import Canvas
-from stream.compositing.coverage import Grid, kept, pixels
+from stream.compositing.coverage import Grid, Patch, joined, kept, pixels, windows_of
 from stream.compositing.mosaic import coarse
 from stream.compositing.planes import blend_around, part, put, reduce_to
 from stream.kernels import compiled
@@ -23,8 +23,7 @@ _HALF = 128
 def conceal(
     canvas: Canvas,
     grid: Grid,
-    bare: NDArray[np.uint8],
-    windows: Sequence[Window],
+    patches: Sequence[Patch],
     *,
     values: Sequence[int] | None,
     block: int,
@@ -35,14 +34,13 @@ def conceal(
     Args:
         canvas: the frame.
         grid: its cells.
-        bare: uint8 of the grid's cells, from `joined`.
-        windows: of cells, from there.
+        patches: of what is covered, at least one.
         values: the code value of each plane that covers it; None for the picture in squares.
         block: the squares' side in pixels, a multiple of the steps of chroma.
         hard: whether squares are seen, and end without a transition, instead of values that go
             over into each other.
     """
-    planes = canvas.planes
+    planes, bare = canvas.planes, joined(grid, patches)
     kernels = compiled()
     if (
         kernels is not None
@@ -55,6 +53,7 @@ def conceal(
         codes = [0] * len(samples) if values is None else values[: len(samples)]
         kernels.cover(bare, grid.side, samples, steps, codes, block if values is None else 0)
         return
+    windows = windows_of(grid, patches)
     shares = [_shares(grid, bare, cells, set(planes.steps), hard=hard) for cells in windows]
     for place, (plane, step) in enumerate(zip(planes.samples, planes.steps, strict=True)):
         places = [pixels(grid, cells) for cells in windows]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stream.compositing.canvas import Canvas
 from stream.compositing.conceal import conceal
-from stream.compositing.coverage import Grid, Patch, grid_of, joined, patch, raised
+from stream.compositing.coverage import Grid, Patch, grid_of, patches, raised
 from stream.compositing.layer import Layer
 from stream.compositing.scenery import Scenery, is_elsewhere, scenery_of
 from stream.compositing.selection import ALL
@@ -157,25 +157,23 @@ class Cover(Layer):
         if grid != self._grid:
             self._grid = grid
             self._covered.clear()
-        found = [_shaped(canvas, grid, seen, 1.0) for seen in self._seen if seen.seconds == now]
-        gone = [_shaped(canvas, grid, one, 1 + _SWELLING * (now - one.seconds)) for one in missing]
-        there = [one for one in found if one is not None]
+        there = _shaped(canvas, grid, [seen for seen in self._seen if seen.seconds == now])
+        gone = _shaped(canvas, grid, missing)
         blocks = [self.block(canvas, one.longest) for one in there]
         # Objects that are shown equally coarse are covered together.
-        patches: dict[int, list[Patch]] = {block: [] for block in blocks}
+        alike: dict[int, list[Patch]] = {block: [] for block in blocks}
         for one, block in zip(there, blocks, strict=True):
-            patches[block].append(one.patch)
+            alike[block].append(one.patch)
         for earlier, like in self._lately(there, now):  # As coarse as what is there now.
-            patches[blocks[like]].append(earlier)
+            alike[blocks[like]].append(earlier)
         for last in gone:
-            if last is not None:
-                patches.setdefault(self.block(canvas, last.longest), []).append(last.patch)
+            alike.setdefault(self.block(canvas, last.longest), []).append(last.patch)
         self._remember(there, now)
-        for block in sorted(patches):
+        for block in sorted(alike):
             conceal(
                 canvas,
                 grid,
-                *joined(grid, patches[block]),
+                alike[block],
                 values=self.plain(canvas),
                 block=block,
                 hard=self.hard,
@@ -262,24 +260,36 @@ class Cover(Layer):
 def _seen(instances: Instances, now: float, scenery: Scenery, *, sure: bool) -> Iterator[_Seen]:
     if not len(instances):
         return
-    ids = None if instances.track_ids is None else instances.track_ids.tolist()
+    count = len(instances)
+    ids = [None] * count if instances.track_ids is None else instances.track_ids.tolist()
     boxes, places, masks = instances.boxes, instances.paste_boxes, raised(instances.masks)
-    for index, edges in enumerate(zip(boxes.tolist(), places.tolist(), strict=True)):
-        if all(math.isfinite(edge) for box in edges for edge in box):
-            identity = None if ids is None else ids[index]
-            yield _Seen(identity, boxes[index], masks[index], places[index], now, scenery, sure)
+    finite = np.isfinite(boxes).all(axis=1) & np.isfinite(places).all(axis=1)
+    for index in np.flatnonzero(finite).tolist():
+        yield _Seen(ids[index], boxes[index], masks[index], places[index], now, scenery, sure)
 
 
-def _shaped(canvas: Canvas, grid: Grid, seen: _Seen, scale: float) -> _Covered | None:
-    """What is covered of an object, so much larger."""
-    size = canvas.size
-    left, top, right, bottom = seen.box.tolist()
-    longest = max(right - left, bottom - top) * scale
+def _shaped(canvas: Canvas, grid: Grid, seen: Sequence[_Seen]) -> list[_Covered]:
+    """What is covered of objects in a picture; of those that are missing more and more."""
+    if not seen:
+        return []
+    size, now = canvas.size, canvas.seconds
+    scales = [1 + _SWELLING * (now - one.seconds) for one in seen]
+    boxes = np.array([one.box for one in seen], np.float64)
+    longest = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) * scales
     # An object may be far larger than the picture, of which it says nothing.
-    reach = max(2.0, _AROUND * min(size), min(_BEYOND * longest, 0.1 * max(size)))
-    threshold = _GROWN * canvas.threshold
-    found = patch(grid, seen.mask, _scaled(seen.mask_box, scale), threshold, reach)
-    return None if found is None else _Covered(seen.seconds, seen.box, longest, found)
+    least, most = max(2.0, _AROUND * min(size)), 0.1 * max(size)
+    found = patches(
+        grid,
+        [one.mask for one in seen],
+        np.array([_scaled(one.mask_box, by) for one, by in zip(seen, scales, strict=True)]),
+        _GROWN * canvas.threshold,
+        np.maximum(least, np.minimum(_BEYOND * longest, most)),
+    )
+    return [
+        _Covered(one.seconds, one.box, side, own)
+        for one, side, own in zip(seen, longest.tolist(), found, strict=True)
+        if own is not None
+    ]
 
 
 def _places(gone: Sequence[_Seen], found: Sequence[_Seen]) -> list[int | None]:

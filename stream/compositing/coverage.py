@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing.mattes import apart
+from stream.kernels import compiled
+from stream.kernels.memory import address_of
 from stream.roi import Window
 from stream.types import Array
 
@@ -24,6 +26,8 @@ model cannot put anything outside a box that it has drawn too small."""
 
 _THIRD = 85
 """What stands for a covered cell while they are counted."""
+_LESS = 0.484
+"""Between two codes, from where on an interpolated one counts as the higher one."""
 
 
 class Grid(NamedTuple):
@@ -51,11 +55,13 @@ class Patch(NamedTuple):
         inside: uint8 of the window's size, `_THIRD` where the object is, else 0; not to be written
             to.
         radius: how far what is covered reaches beyond, in cells.
+        memory: where `inside` lies, and how many bytes one row of it lies after the other.
     """
 
     window: Window
     inside: NDArray[np.uint8]
     radius: int
+    memory: tuple[int, int]
 
 
 def grid_of(size: tuple[int, int], steps: tuple[int, int]) -> Grid:
@@ -71,66 +77,130 @@ def raised(masks: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.asarray(codes.reshape(masks.shape), np.uint8)
 
 
-def patch(
+def patches(
     grid: Grid,
-    mask: NDArray[np.uint8],
-    box: NDArray[np.float32],
+    masks: Sequence[NDArray[np.uint8]],
+    boxes: NDArray[np.float32],
     threshold: float,
-    reach: float,
-) -> Patch | None:
-    """Covers an object and what is around it.
+    reaches: NDArray[np.float64],
+) -> list[Patch | None]:
+    """Covers objects and what is around them.
 
     Args:
         grid: of the picture.
-        mask: uint8 [M, M], from `raised`.
-        box: float32 [4], where it lies, in pixels of the picture; finite.
-        threshold: where the mask is above this, 0..1, it is covered.
-        reach: how far beyond, in pixels.
+        masks: uint8 [M, M] of each of N, contiguous, from `raised`.
+        boxes: float32 [N, 4], where they lie, in pixels of the picture; finite.
+        threshold: where a mask is above this, 0..1, it is covered.
+        reaches: float64 [N], how far beyond, in pixels.
 
     Returns:
-        None where nothing of the picture is covered.
+        Of each, None where nothing of the picture is covered.
     """
-    x1, y1, x2, y2 = box.tolist()
-    if not (x2 > x1 and y2 > y1):
-        return None
-    cells, (rows, columns) = mask.shape, grid.cells
-    onward = max(1, math.ceil(_ONWARD * max(cells)))
-    wide: Array = cv2.copyMakeBorder(mask, onward, onward, onward, onward, cv2.BORDER_REPLICATE)
-    # Of the grid's cells a mask's cell takes so much.
-    across, down = (x2 - x1) / grid.side / cells[1], (y2 - y1) / grid.side / cells[0]
-    left, right = x1 / grid.side - onward * across, x2 / grid.side + onward * across
-    top, bottom = y1 / grid.side - onward * down, y2 / grid.side + onward * down
-    if min(across, down) < 1:  # Where the grid is coarser than the mask, the most of it counts.
-        sides = (min(math.ceil(1 / max(one, 0.01)), max(cells)) for one in (down, across))
-        wide = cv2.dilate(wide, _square(*sides))
-    radius = max(1, math.ceil(reach / grid.side))
-    first, last = max(0, math.floor(top) - radius), min(rows, math.ceil(bottom) + radius)
-    before, after = max(0, math.floor(left) - radius), min(columns, math.ceil(right) + radius)
-    if first >= last or before >= after:
-        return None
+    found: list[Patch | None] = [None] * len(masks)
+    if not masks:
+        return found
+    shapes = np.array([mask.shape for mask in masks])
+    low, high = np.split(boxes.astype(np.float64) / grid.side, 2, axis=1)
+    some: Array = np.all(high > low, axis=1)
+    # Rows and columns from here on. Of the grid's cells a mask's cell takes so much.
+    low, high = low[:, ::-1], high[:, ::-1]
+    takes = np.where(some[:, None], (high - low) / shapes, 1)
+    most = shapes.max(axis=1, keepdims=True)
+    onward = np.maximum(1, np.ceil(_ONWARD * most)).astype(np.int64)
+    low, high = low - onward * takes, high + onward * takes
+    # Where the grid is coarser than the mask, the most of it counts.
+    grown = np.minimum(np.ceil(1 / np.maximum(takes, 0.01)), most).astype(np.int64)
+    radii = np.maximum(1, np.ceil(reaches / grid.side)).astype(np.int64)
+    beyond = radii[:, None]
+    # Clipped first, as what is far larger does not fit into whole numbers.
+    cells = np.array(grid.cells)
+    first = np.clip(np.floor(low) - beyond, 0, cells).astype(np.int64)
+    last = np.clip(np.ceil(high) + beyond, 0, cells).astype(np.int64)
     # From the middles of the grid's cells to the mask's.
-    place = np.array(
+    steps, starts = 1 / takes, (first + 0.5 - low) / takes - 0.5
+    which = np.flatnonzero(some & (first < last).all(axis=1))
+    if not len(which):
+        return found
+    sizes = (last - first)[which]
+    objects = np.column_stack(
         [
-            [1 / across, 0, (before + 0.5 - left) / across - 0.5],
-            [0, 1 / down, (first + 0.5 - top) / down - 0.5],
+            [address_of(masks[index]) for index in which.tolist()],
+            *(shapes[which], onward[which], grown[which], sizes),
         ]
-    )
-    size = (after - before, last - first)
-    soft = cv2.warpAffine(wide, place, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    # One less than the threshold, as what is interpolated is rounded.
-    least = max(0, math.floor(255 * threshold) - 1)
-    _, inside = cv2.threshold(soft, least, _THIRD, cv2.THRESH_BINARY)
-    column, row, width, height = cv2.boundingRect(inside)
-    if not width:
-        return None
+    ).astype(np.int64)
+    places = np.column_stack([steps[which, ::-1], starts[which, ::-1]])
+    # Half a code less than the threshold's, and a little for what is rounded on the way.
+    least = max(0, math.floor(255 * threshold) - 1) + _LESS
+    kernels = compiled()
+    if kernels is None:
+        inside, within = _spread([masks[index] for index in which.tolist()], objects, places, least)
+    else:
+        inside, within = kernels.spread(objects, places, least, _THIRD)
     # No more than it reaches to.
-    top, bottom = max(0, row - radius), min(size[1], row + height + radius)
-    left, right = max(0, column - radius), min(size[0], column + width + radius)
-    window = (first + top, first + bottom, before + left, before + right)
-    return Patch(window, np.asarray(inside[top:bottom, left:right], np.uint8), radius)
+    beyond = radii[which, None]
+    start = np.maximum(0, within[:, :2] - beyond)
+    end = np.minimum(sizes, within[:, :2] + within[:, 2:] + beyond)
+    windows = np.column_stack([first[which] + start, first[which] + end])
+    at, place = 0, address_of(inside)
+    for index, (rows, columns), (top, left), (bottom, right), window, some_rows, radius in zip(
+        which.tolist(),
+        sizes.tolist(),
+        start.tolist(),
+        end.tolist(),
+        windows[:, [0, 2, 1, 3]].tolist(),
+        within[:, 2].tolist(),
+        radii[which].tolist(),
+        strict=True,
+    ):
+        if some_rows:
+            own = inside[at : at + rows * columns].reshape(rows, columns)[top:bottom, left:right]
+            memory = (place + at + top * columns + left, columns)
+            found[index] = Patch(tuple(window), own, radius, memory)
+        at += rows * columns
+    return found
 
 
-def joined(grid: Grid, patches: Sequence[Patch]) -> tuple[NDArray[np.uint8], list[Window]]:
+def _spread(
+    masks: Sequence[NDArray[np.uint8]],
+    objects: NDArray[np.int64],
+    places: NDArray[np.float64],
+    least: float,
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """What the compiled loop of this name gives, to the last bit: floats are rounded as there."""
+    cells, within = [], []
+    for mask, own, place in zip(masks, objects.tolist(), places.tolist(), strict=True):
+        onward, *grown, rows, columns = own[3:]
+        edges = (onward,) * 4
+        wide: Array = cv2.copyMakeBorder(mask, *edges, cv2.BORDER_REPLICATE)
+        wide = cv2.dilate(wide, _square(*grown))
+        around = np.pad(wide, 2).astype(np.float32)
+        (left, behind), (top, below) = (
+            _places(step, start, count, size)
+            for step, start, count, size in zip(
+                place[:2], place[2:], (columns, rows), wide.shape[::-1], strict=True
+            )
+        )
+        middle = around[top]
+        middle = middle + (around[top + 1] - middle) * below[:, None]
+        soft = middle[:, left]
+        soft = soft + (middle[:, left + 1] - soft) * behind
+        inside = np.where(soft > np.float32(least), np.uint8(_THIRD), np.uint8(0))
+        column, row, width, height = cv2.boundingRect(inside)
+        cells.append(inside.ravel())
+        within.append((row, column, height, width))
+    return np.concatenate(cells), np.array(within, np.int64)
+
+
+def _places(
+    step: float, start: float, count: int, size: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Where cells' middles lie in a mask's samples, two of which are around it; and how far on."""
+    place = step * np.arange(count) + start
+    whole = np.floor(place)
+    return np.clip(whole + 2, 0, size + 2).astype(np.int64), (place - whole).astype(np.float32)
+
+
+def joined(grid: Grid, patches: Sequence[Patch]) -> NDArray[np.uint8]:
     """What patches leave bare together.
 
     Args:
@@ -139,22 +209,24 @@ def joined(grid: Grid, patches: Sequence[Patch]) -> tuple[NDArray[np.uint8], lis
 
     Returns:
         How far each cell is bare, uint8 of the grid's cells: 0 where it is covered and straight
-        beside that, so that covered cells stay so to their edges when pixels are interpolated;
-        and windows that hold all that is not 255 and do not touch each other.
+        beside that, so that covered cells stay so to their edges when pixels are interpolated.
     """
+    kernels = compiled()
     plane = np.zeros(grid.cells, np.uint8)
     for number, radius in enumerate({one.radius for one in patches}):
         # What is around several is found at once.
         alike = [one for one in patches if one.radius == radius]
         inside = np.zeros(grid.cells, np.uint8) if number else plane
-        for (top, bottom, left, right), own, _ in alike:
-            there = inside[top:bottom, left:right]
-            cv2.max(there, own, dst=there)
+        if kernels is None:
+            for (top, bottom, left, right), own, *_ in alike:
+                there = inside[top:bottom, left:right]
+                cv2.max(there, own, dst=there)
+        else:
+            kernels.gather(inside, np.array([(*one.window, *one.memory) for one in alike]))
         top, bottom, left, right = _around_all(alike)
         there = plane[top:bottom, left:right]
         grown = cv2.dilate(inside[top:bottom, left:right], _disc(radius))
         cv2.max(there, grown, dst=there)
-    rows, columns = plane.shape
     top, bottom, left, right = _around_all(patches)
     near = np.s_[max(0, top - 2) : bottom + 2, max(0, left - 2) : right + 2]
     # A cell counts for each of nine; three, as on a straight edge, are enough.
@@ -163,11 +235,16 @@ def joined(grid: Grid, patches: Sequence[Patch]) -> tuple[NDArray[np.uint8], lis
     )
     bare = np.full(grid.cells, 255, np.uint8)
     cv2.bitwise_not(counts, dst=bare[near])
-    windows = apart(
+    return bare
+
+
+def windows_of(grid: Grid, patches: Sequence[Patch]) -> list[Window]:
+    """Windows of cells that do not touch each other, outside which `joined` leaves all bare."""
+    rows, columns = grid.cells
+    return apart(
         (max(0, top - 2), min(rows, bottom + 2), max(0, left - 2), min(columns, right + 2))
         for top, bottom, left, right in (one.window for one in patches)
     )
-    return bare, windows
 
 
 def _around_all(patches: Sequence[Patch]) -> Window:

@@ -309,3 +309,109 @@ EXPORT void stream_cover(const u8 *bare, int side, ptrdiff_t height, ptrdiff_t w
         }
     }
 }
+
+/* A mask as it goes on beyond its edge and grown over `tall` rows and `broad` columns, with two rows and columns of
+ * nothing around it; as OpenCV grows it, whose middle of an even number is the later one. */
+INLINE void grown_mask(const u8 *mask, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t onward, ptrdiff_t tall,
+                       ptrdiff_t broad, u8 *out, u8 *scratch) {
+    const ptrdiff_t high = rows + 2 * onward, wide = columns + 2 * onward, stride = wide + 4;
+    memset(out, 0, (size_t)((high + 4) * stride));
+    for (ptrdiff_t y = 0; y < high; y++) {
+        const ptrdiff_t from = y < onward ? 0 : y - onward < rows ? y - onward : rows - 1;
+        const u8 *row = mask + from * columns;
+        u8 *to = scratch + y * wide;
+        memset(to, row[0], (size_t)onward);
+        memcpy(to + onward, row, (size_t)columns);
+        memset(to + onward + columns, row[columns - 1], (size_t)onward);
+    }
+    for (ptrdiff_t y = 0; y < high; y++) {
+        u8 *restrict to = out + (y + 2) * stride + 2;
+        for (ptrdiff_t dx = -(broad / 2); dx < broad - broad / 2; dx++) {
+            const u8 *restrict from = scratch + y * wide + dx;
+            const ptrdiff_t first = dx < 0 ? -dx : 0, last = dx > 0 ? wide - dx : wide;
+            for (ptrdiff_t x = first; x < last; x++) to[x] = to[x] > from[x] ? to[x] : from[x];
+        }
+    }
+    if (tall < 2) return;
+    for (ptrdiff_t y = 0; y < high; y++) {
+        u8 *restrict to = scratch + y * wide;
+        memset(to, 0, (size_t)wide);
+        const ptrdiff_t first = y - tall / 2 > 0 ? y - tall / 2 : 0, end = y - tall / 2 + tall;
+        for (ptrdiff_t other = first; other < end && other < high; other++) {
+            const u8 *restrict from = out + (other + 2) * stride + 2;
+            for (ptrdiff_t x = 0; x < wide; x++) to[x] = to[x] > from[x] ? to[x] : from[x];
+        }
+    }
+    for (ptrdiff_t y = 0; y < high; y++) memcpy(out + (y + 2) * stride + 2, scratch + y * wide, (size_t)wide);
+}
+
+/* Where between a mask's samples a cell's middle lies, from two before the first, and how far behind that one. */
+INLINE int32_t place_of(double step, double from, ptrdiff_t at, ptrdiff_t count, float *behind) {
+    const double place = step * (double)at + from, whole = floor(place);
+    *behind = (float)(place - whole);
+    return (int32_t)(whole < -2 ? 0 : whole > (double)count ? count + 2 : (ptrdiff_t)whole + 2);
+}
+
+/* Which cells objects lie in.
+ *
+ * objects: of each where its mask lies, rows and columns of that, how far it goes on, rows and columns it is grown over,
+ * and rows and columns of cells; of these the last four come back: the first row and column inside, and rows and
+ * columns from there to the last; no rows where none is.
+ * places: of each, columns and rows of the mask for one cell's, and where the first cell's middle lies.
+ * out: those cells, of one object after the other: `value` where the mask is above `least`, else 0.
+ * scratch: for the largest, twice (rows + 4) * (columns + 4) of the mask as it goes on, then 4 bytes for each of its
+ * columns, then 8 for each column of cells.
+ */
+EXPORT void stream_spread(ptrdiff_t count, int64_t *objects, const double *places, float least, int value, u8 *out,
+                          u8 *scratch, ptrdiff_t masks_size, ptrdiff_t row_size) {
+    float *between_rows = (float *)(scratch + 2 * masks_size);
+    int32_t *lefts = (int32_t *)(between_rows + row_size);
+    for (ptrdiff_t one = 0; one < count; one++, objects += 8, places += 4) {
+        const ptrdiff_t onward = (ptrdiff_t)objects[3], high = (ptrdiff_t)objects[1] + 2 * onward,
+                        wide = (ptrdiff_t)objects[2] + 2 * onward, stride = wide + 4;
+        const ptrdiff_t rows = (ptrdiff_t)objects[6], columns = (ptrdiff_t)objects[7];
+        float *behinds = (float *)(lefts + columns);
+        grown_mask((const u8 *)(intptr_t)objects[0], (ptrdiff_t)objects[1], (ptrdiff_t)objects[2], onward,
+                   (ptrdiff_t)objects[4], (ptrdiff_t)objects[5], scratch, scratch + masks_size);
+        for (ptrdiff_t x = 0; x < columns; x++) lefts[x] = place_of(places[0], places[2], x, wide, behinds + x);
+        ptrdiff_t top = rows, bottom = 0, left = columns, right = 0;
+        for (ptrdiff_t y = 0; y < rows; y++, out += columns) {
+            float below;
+            const u8 *restrict row = scratch + place_of(places[1], places[3], y, high, &below) * stride;
+            const u8 *restrict next = row + stride;
+            float *restrict middle = between_rows;
+            for (ptrdiff_t x = 0; x < stride; x++) middle[x] = (float)row[x] + (float)(next[x] - row[x]) * below;
+            for (ptrdiff_t x = 0; x < columns; x++) {
+                const float *two = between_rows + lefts[x];
+                out[x] = (u8)(two[0] + (two[1] - two[0]) * behinds[x] > least ? value : 0);
+            }
+            ptrdiff_t first = 0, last = columns;
+            while (first < columns && !out[first]) first++;
+            if (first == columns) continue;
+            while (!out[last - 1]) last--;
+            top = y < top ? y : top;
+            bottom = y + 1;
+            left = first < left ? first : left;
+            right = last > right ? last : right;
+        }
+        objects[4] = top;
+        objects[5] = left;
+        objects[6] = bottom > top ? bottom - top : 0;
+        objects[7] = right > left ? right - left : 0;
+    }
+}
+
+/* The most of small planes in a large one, each where it lies.
+ *
+ * items: of each its rows and columns there, y1 to y2 and x1 to x2, where it lies in memory, and its stride.
+ */
+EXPORT void stream_gather(u8 *plane, ptrdiff_t stride, ptrdiff_t count, const int64_t *items) {
+    for (ptrdiff_t one = 0; one < count; one++, items += 6) {
+        const ptrdiff_t rows = rows_of(items), columns = columns_of(items);
+        for (ptrdiff_t y = 0; y < rows; y++) {
+            u8 *restrict there = plane + (items[0] + y) * stride + items[2];
+            const u8 *restrict own = (const u8 *)(intptr_t)items[4] + y * items[5];
+            for (ptrdiff_t x = 0; x < columns; x++) there[x] = there[x] > own[x] ? there[x] : own[x];
+        }
+    }
+}

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from stream.kernels.memory import (
     ADDRESS,
     AREA,
+    FRACTION,
     LENGTH,
     NUMBER,
+    PLANE,
     Function,
     Kind,
     Loops,
@@ -29,9 +31,16 @@ class Cover(Loops):
 
     kinds: ClassVar[dict[str, Kind]] = {
         "cover": ((ADDRESS, NUMBER, *AREA, NUMBER, ADDRESS, LENGTH, ADDRESS), None),
+        "spread": (
+            (LENGTH, ADDRESS, ADDRESS, FRACTION, NUMBER, ADDRESS, ADDRESS, LENGTH, LENGTH),
+            None,
+        ),
+        "gather": ((*PLANE, LENGTH, ADDRESS), None),
     }
 
     _cover: Function
+    _spread: Function
+    _gather: Function
 
     def cover(
         self,
@@ -75,3 +84,56 @@ class Cover(Loops):
             block,
             address_of(scratch),
         )
+
+    def spread(
+        self,
+        objects: NDArray[np.int64],
+        places: NDArray[np.float64],
+        least: float,
+        value: int,
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Which cells of a grid objects lie in, by their masks.
+
+        Args:
+            objects: int64 [N, 8] of each: where its mask lies, uint8 and contiguous; rows and
+                columns of it; how many of them it goes on beyond its edges; over how many rows and
+                columns it is grown; and rows and columns of cells.
+            places: float64 [N, 4] of each: columns and rows of the mask that a cell takes, and
+                where among them the first cell's middle lies.
+            least: where the mask, interpolated, is above this, the object is.
+            value: what stands for that.
+
+        Returns:
+            The cells of one after the other, `value` or 0; and int64 [N, 4], the first row and
+            column of each that has some, and rows and columns up to the last that has; 0 of them
+            where none has.
+        """
+        cells = objects[:, 6:].prod(axis=1).sum()
+        around = objects[:, 1:3] + 2 * objects[:, 3:4] + 4
+        size, row = int(around.prod(axis=1).max()), int(around[:, 1].max())
+        size += -size % 4
+        made = objects.copy()
+        out = np.empty(int(cells), np.uint8)
+        scratch = np.empty(2 * size + 4 * row + 8 * int(objects[:, 7].max()), np.uint8)
+        self._spread(
+            len(made),
+            address_of(made),
+            address_of(places),
+            least,
+            value,
+            address_of(out),
+            address_of(scratch),
+            size,
+            row,
+        )
+        return out, made[:, 4:]
+
+    def gather(self, plane: NDArray[np.uint8], items: NDArray[np.int64]) -> None:
+        """The most of small planes in a large one, each where it lies.
+
+        Args:
+            plane: uint8 [H, W], its columns one after the other in memory.
+            items: int64 [N, 6] of each: rows y1 to y2 and columns x1 to x2 of the large one, where
+                its own lie in memory, uint8, and how many bytes one row lies after the other.
+        """
+        self._gather(*plane_of(plane), len(items), address_of(items))

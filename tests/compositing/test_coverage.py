@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.compositing.coverage import grid_of, joined, kept, patch, pixels, raised
+from stream.compositing.coverage import grid_of, joined, kept, patches, pixels, raised, windows_of
 from stream.compositing.planes import reduce_to
 from stream.roi import threshold_mask
 from tests.compositing.pictures import figure
@@ -16,8 +16,10 @@ BOXES = np.float32([(300, 100, 700, 700), (650, 200, 900, 700), (-80, 500, 90, 8
 def covered(boxes, size=SIZE, reach=11.0, step=(1, 1)):
     """How far pixels stay, and which of them the objects are."""
     grid = grid_of(size, (2, 2))
-    patches = [patch(grid, raised(figure(56)[None])[0], box, 0.25, reach) for box in boxes]
-    bare, windows = joined(grid, [one for one in patches if one is not None])
+    masks = [raised(figure(56)[None])[0]] * len(boxes)
+    found = patches(grid, masks, np.array(boxes), 0.25, np.full(len(boxes), reach))
+    some = [one for one in found if one is not None]
+    bare, windows = joined(grid, some), windows_of(grid, some)
     plane = np.full((size[0] // step[0], size[1] // step[1]), 255, np.uint8)
     for cells in windows:
         top, bottom, left, right = pixels(grid, cells)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from stream import kernels
-from stream.compositing import conceal, refine
+from stream.compositing import conceal, coverage, refine
 from stream.compositing.behind import composed
-from stream.compositing.coverage import Grid
+from stream.compositing.coverage import Grid, grid_of
 
 compiled, reason = kernels.examined()
 pytestmark = pytest.mark.skipif(compiled is None, reason=reason)
@@ -216,6 +216,8 @@ def test_cells_cover_as_by_opencv(monkeypatch, size, side, lies):
     rows, columns = grid.cells
     bare = shares_of(1, rows, columns)
     bare[: rows // 3], bare[-rows // 4 :, columns // 2 :] = 255, 0
+    monkeypatch.setattr(conceal, "joined", lambda *_: bare)
+    monkeypatch.setattr(conceal, "windows_of", lambda *_: [(0, rows, 0, columns)])
     planes = [noise(2, *size), noise(3, -(-size[0] // step), -(-size[1] // step))]
     for block, values in ((0, (17, 255)), (2, None), (6, None), (56, None)):
         pictures = []
@@ -226,8 +228,29 @@ def test_cells_cover_as_by_opencv(monkeypatch, size, side, lies):
                 planes=SimpleNamespace(samples=samples, steps=steps, narrow=True),
                 memory=SimpleNamespace(scratch=lambda _, shape: np.empty(shape, np.uint8)),
             )
-            whole = [(0, rows, 0, columns)]
             how = {"values": values, "block": block, "hard": not values}
-            conceal.conceal(canvas, grid, bare, whole, **how)
+            conceal.conceal(canvas, grid, (), **how)
             pictures.append(samples)
         assert all(map(np.array_equal, *pictures)), block
+
+
+@pytest.mark.parametrize("size", [(5, 7), (90, 161), (720, 1280)])
+@pytest.mark.parametrize("threshold", [0.0, 0.2, 0.5])
+def test_objects_take_the_same_cells(monkeypatch, size, threshold):
+    grid = grid_of(size, (2, 2))
+    masks = [shares_of(seed, side, side) for seed, side in enumerate((1, 3, 28, 28, 56))]
+    shares = [(0.2, 0.1, 0.6, 0.9), (-0.3, 0, 0.2, 1), (0.9, 0.9, 0.95, 0.92), (-5, -9, 6, 7)]
+    shares += [(2, 2, 3, 3)]
+    boxes = np.array(shares, np.float32) * np.float32([*size[::-1], *size[::-1]])
+    reaches, found = np.linspace(2, 30, len(boxes)), []
+    for loops in (compiled, None):
+        monkeypatch.setattr(coverage, "compiled", lambda loops=loops: loops)
+        own = coverage.patches(grid, masks, boxes, threshold, reaches)
+        some = [one for one in own if one is not None]
+        found.append((some, coverage.joined(grid, some)))
+    some = 3 if size == (5, 7) else 4  # What is less than a pixel may lie beside all middles.
+    assert len(found[0][0]) == some
+    for one, other in zip(*(some for some, _ in found), strict=True):
+        assert (one.window, one.radius) == (other.window, other.radius)
+        assert np.array_equal(one.inside, other.inside)
+    assert np.array_equal(found[0][1], found[1][1])
