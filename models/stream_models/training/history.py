@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from stream.files import write_whole
+
 
 def entries(path: Path) -> list[dict[str, Any]]:
     """What a run noted, in order; a line that a power cut left half written is passed over."""
@@ -26,6 +28,5 @@ def begin(path: Path, step: int) -> None:
     Batches behind that were lost with the run that noted them, and are made once more.
     """
     kept = [one for one in entries(path) if one["step"] <= step] if step and path.is_file() else []
-    part = path.with_suffix(".part")
-    part.write_text("".join(f"{json.dumps(one)}\n" for one in kept))
-    part.replace(path)
+    lines = "".join(f"{json.dumps(one)}\n" for one in kept)
+    write_whole(path, lines.encode(), overwrite=True)

@@ -28,6 +28,7 @@ from stream_models.training.history import begin
 from stream_models.training.losses import LossConfig
 from stream_models.training.out import CHECKPOINT, HISTORY
 from stream_models.training.packed_batches import PackedBatches
+from stream_models.training.saving import save_whole
 from stream_models.training.unbroken import unbroken
 
 logger = logging.getLogger(__name__)
@@ -150,9 +151,7 @@ def save_checkpoint(path: Path, network: MaskRCNN, extra: dict[str, Any]) -> Non
         "weights": network.state_dict(),
         **extra,
     }
-    part = path.with_suffix(".part")
-    torch.save(content, part)
-    part.replace(path)
+    save_whole(path, content)
 
 
 def _content(path: Path) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def learning_curve(history: Path, path: Path) -> None:
             # Below 0: there was nothing to judge by.
             values = [max(entry["figures"][group][key], 0.0) for entry in had]
             right.plot([e["step"] for e in had], values, marker="o", label=f"{group} {key}")
-    right.set(xlabel="batch", ylabel="mask accuracy", ylim=(0, 1))
+    right.set(xlabel="batch", ylabel="mask accuracy", ylim=(0, 1.05))
     right.grid(visible=True, alpha=0.3)
     if figures:
         right.legend()

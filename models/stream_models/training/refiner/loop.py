@@ -27,6 +27,7 @@ from stream_models.training.products import quick_products
 from stream_models.training.refiner.augment import Change, cut, window
 from stream_models.training.refiner.feed import Job, Made, batches
 from stream_models.training.refiner.samples import Sample, Samples, pasted
+from stream_models.training.saving import save_whole
 from stream_models.training.unbroken import unbroken
 
 logger = logging.getLogger(__name__)
@@ -274,9 +275,7 @@ class Trainer:
             "optimizer": self._optimizer.state_dict(),
             "progress": dataclasses.asdict(self.progress),
         }
-        partial = self._out / (CHECKPOINT + ".partial")
-        torch.save(content, partial)
-        partial.replace(self._out / CHECKPOINT)
+        save_whole(self._out / CHECKPOINT, content)
 
     def _resume(self) -> None:
         if not (self._out / CHECKPOINT).is_file():
