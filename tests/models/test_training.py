@@ -520,6 +520,33 @@ def test_the_command_says_what_it_left_out_and_that_few_pictures_say_little(tmp_
     assert [picture.path.name for picture in kept.pictures] == ["a.jpg", "b.jpg"]
 
 
+def test_the_command_names_the_class_that_was_judged_and_those_that_are_not_exported(
+    tmp_path, monkeypatch, no_training
+):
+    from stream_models.training import run as module
+
+    train, classes = module.train, {"Würfel": 0.9, "owl": 0.1, "cat": 0.5, "dog": 1.0}
+
+    def several(*asked):
+        result = train(*asked)
+        report = dataclasses.replace(result.report, classes=classes, subject="Würfel")
+        return dataclasses.replace(result, report=report, left_out=("owl",))
+
+    monkeypatch.setattr(module, "train", several)
+    coco_folder(tmp_path / "data")
+    said = " ".join(command(tmp_path, "--val", str(tmp_path / "data")).output.split())
+    assert "'Würfel'; box AP50: owl 0.100, cat 0.500, Würfel 0.900, dog 1.000" in said
+    assert "not exported, as they are found too badly (box AP50 below 0.35): owl" in said
+
+
+def test_a_models_accuracy_says_of_which_class_it_is():
+    from stream_models.training.evaluate import Report
+    from stream_models.training.run import _accuracy
+
+    for subject, said in (("person", "mask AP, all"), ("Würfel", "mask AP of Würfel, all")):
+        assert list(_accuracy(Report({"all": {"AP": 0.5}}, {}, subject, 100, 100))) == [said]
+
+
 @pytest.mark.parametrize("asked", ["all", "masks"])
 def test_the_command_hands_on_what_is_to_learn(tmp_path, monkeypatch, no_training, asked):
     from stream_models.training import run as module

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from stream.errors import UsageError
+from stream.words import called
 from stream_models.training.out import check_out
 from stream_models.training.spoken import Spoken
 from stream_models.training.unbroken import resumable
@@ -105,7 +106,7 @@ def train_command(
     try:
         from stream_models.training.loop import Learn, LoopConfig
         from stream_models.training.loop import Progress as State
-        from stream_models.training.run import TrainConfig, gather, train
+        from stream_models.training.run import CLASS_FLOOR, TrainConfig, gather, train
     except ModuleNotFoundError as error:
         raise UsageError(
             f"training needs the package {error.name!r}; "
@@ -171,6 +172,13 @@ def train_command(
         console.print(Text(f"before  {result.before.line()}"))
     console.print(Text(f"after   {result.report.line()}"))
     console.print(Text(f"in int8 {result.rounded.line()}"))
+    classes = result.report.of_classes()
+    if classes is not None:
+        console.print(Text(classes))
+    if result.left_out:
+        names = ", ".join(map(called, result.left_out))
+        told = f"not exported, as they are found too badly (box AP50 below {CLASS_FLOOR}): {names}"
+        console.print(Text(told), style="yellow")
     caution = result.report.caution()
     if caution is not None:
         console.print(Text(caution), style="yellow")

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from stream.inference.contract import Resize
 from stream.instances import Instances
 from stream.roi import paste_mask
+from stream.words import called
 from stream_models.detect import DetectConfig, Detections, detect
 from stream_models.network import MaskRCNN
 from stream_models.training.data import DataSet
@@ -54,6 +55,7 @@ _SIZES = {
 FIGURES = tuple(_SIZES)
 # With fewer than these, AP moves by several points with a single object.
 _ENOUGH_PICTURES, _ENOUGH_OBJECTS = 20, 50
+_NAMED = 8
 RESIZE = Resize(
     mode="shortest_edge",
     shortest=384,
@@ -144,6 +146,15 @@ class Report:
             )
             parts.append(f"{name}: " + " ".join(told))
         return "; ".join(parts)
+
+    def of_classes(self) -> str | None:
+        """A line about single classes, the worst first; None where there is one alone."""
+        if len(self.classes) < 2:
+            return None
+        worst = sorted(self.classes.items(), key=lambda one: one[1])
+        told = [f"{called(name)} {value:.3f}" for name, value in worst[:_NAMED]]
+        more = [f"and {len(worst) - _NAMED} more"] if len(worst) > _NAMED else []
+        return f"AP is of the masks of {self.subject!r}; box AP50: {', '.join([*told, *more])}"
 
     def caution(self) -> str | None:
         """A sentence where so little was judged by that the figures say little."""

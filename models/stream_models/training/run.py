@@ -14,6 +14,7 @@ import torch
 
 from stream.errors import UsageError
 from stream.inference.segmenter import Segmenter
+from stream.words import called
 from stream_export.metadata import read_metadata, save_model, write_metadata
 from stream_models.detect import DetectConfig
 from stream_models.network import MaskRCNN
@@ -65,7 +66,8 @@ class Result:
     """What a run wrote, and its accuracy on the pictures it did not learn from.
 
     `rounded` is the int8 file's, through the runtime on this machine. `before` is what it began
-    with; None where an earlier, interrupted run began.
+    with; None where an earlier, interrupted run began. `left_out` are the classes that were found
+    too badly to be exported.
     """
 
     float_model: Path
@@ -73,6 +75,7 @@ class Result:
     report: Report
     rounded: Report
     before: Report | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def split(data: DataSet) -> tuple[DataSet, DataSet]:
@@ -197,14 +200,16 @@ def export(network: MaskRCNN, learn: DataSet, judged: DataSet, config: TrainConf
         "int8": rounded.groups,
     }
     (config.out / REPORT).write_text(json.dumps(summary, indent=1))
-    return Result(float_path, int8_path, report, rounded)
+    left_out = tuple(name for name in learn.names if name not in told.names)
+    return Result(float_path, int8_path, report, rounded, left_out=left_out)
 
 
 def _accuracy(report: Report) -> dict[str, float]:
     """What a model's file says of its accuracy."""
     few = f" of {report.pictures} pictures" if report.caution() else ""
+    subject = "" if report.subject == "person" else f" of {called(report.subject)}"
     return {
-        f"mask {key}, {group}{few}": round(value, 4)
+        f"mask {key}{subject}, {group}{few}": round(value, 4)
         for group, figures in report.groups.items()
         for key, value in figures.items()
         if value >= 0
