@@ -15,11 +15,13 @@ import av
 import pytest
 
 from stream.errors import SourceError
+from stream.references import has_captions
 from stream.sources import stream_reader
 from stream.sources._connecting import ChangedError
-from stream.sources.live import reshaped
+from stream.sources.live import planar, reshaped
 from stream.sources.live_timeline import TICKS
 from stream.sources.stream_reader import Ended, Picture, StreamReader
+from tests import media
 from tests.sources.serving import make_clip, picture
 
 
@@ -127,6 +129,14 @@ def test_samples_that_become_wider_make_the_picture_wider():
             sizes.append((shown.width, shown.height))
     reader.stop(patience=60)
     assert sizes == [(64, 48)] * 5 + [(128, 48)] * 5 + [(64, 96)] * 5
+
+
+def test_captions_stay_beside_pictures_that_were_made_wider_or_planar(tmp_path):
+    clip = media.make_clip(tmp_path / "plain.mp4", frames=2)
+    with av.open(str(media.captioned(tmp_path / "in.mp4", clip))) as sent:
+        for given in sent.decode(video=0):
+            assert has_captions(reshaped(given, Fraction(2), Fraction(1)))
+            assert has_captions(planar(given.reformat(format="nv12")))
 
 
 def test_samples_of_a_shape_that_is_none_are_not_believed():
