@@ -424,6 +424,35 @@ def test_a_page_that_was_cut_off_comes_back(page):
     assert len(site.house.sessions) == 1
 
 
+def test_a_server_that_says_nothing_is_not_called_live_and_is_asked_anew(page):
+    """As where a network went away: no socket is closed by that."""
+    site, mute, asked = page.site, [False], []
+
+    def relay(socket):
+        asked.append(socket)
+        server, own = socket.connect_to_server(), mute[0]
+        server.on_message(lambda said: None if own or mute[0] else socket.send(said))
+
+    page.route_web_socket("**/api/live", relay)
+    page.goto(site.url)
+    said = "() => document.getElementById('connection').textContent == "
+    until(page, f"{said}'live'")
+    moving(page)
+    mute[0] = True
+    until(page, f"{said}'no answer'")
+    assert page.locator(".problem").inner_text().startswith("The server does not answer.")
+    assert not any(letter.isdigit() for letter in text(page, "fps"))
+    mute[0] = False
+    until(page, f"{said}'live'")
+    assert len(asked) == 1 and not page.locator(".problem").is_visible(), "it was only slow"
+    mute[0] = True
+    until(page, f"{said}'no connection'")
+    mute[0] = False
+    until(page, f"{said}'live'")
+    assert len(asked) > 1
+    moving(page)
+
+
 @pytest.mark.parametrize("other_version", [False, True], ids=["as before", "another version"])
 def test_a_wall_is_there_again_when_its_server_is(model, chromium, monkeypatch, other_version):
     port = free_port()

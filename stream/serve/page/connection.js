@@ -1,6 +1,8 @@
 // The WebSocket to the server: messages in and out, and coming back after it was lost.
 
 const FIRST_PAUSE = 500, LONGEST_PAUSE = 8000;
+const SILENT = 5, DEAD = 15; // seconds without a word; the server says something four times in each
+const ANSWER = 10000;
 
 /** Asks for a session with the token of the link, or with one that was typed. */
 export async function signIn(token) {
@@ -8,6 +10,7 @@ export async function signIn(token) {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ token }),
+    signal: AbortSignal.timeout(ANSWER),
   });
   return answer.status;
 }
@@ -22,6 +25,13 @@ export function tokenOfLink() {
 export class Connection extends EventTarget {
   #socket = null;
   #pause = FIRST_PAUSE;
+  #quiet = 0; // counted in seconds that the page was awake
+  #end = null;
+
+  constructor() {
+    super();
+    setInterval(() => this.#watch(), 1000);
+  }
 
   open() {
     const address = new URL("/api/live", location.href);
@@ -30,6 +40,8 @@ export class Connection extends EventTarget {
     socket.binaryType = "arraybuffer";
     let greeted = false;
     socket.onmessage = ({ data }) => {
+      if (socket !== this.#socket) return;
+      this.#quiet = 0;
       if (typeof data !== "string") return this.#tell("picture", data);
       const message = JSON.parse(data);
       if (message.type === "hello") {
@@ -38,12 +50,26 @@ export class Connection extends EventTarget {
       }
       this.#tell(message.type, message);
     };
-    socket.onclose = () => {
+    socket.onclose = this.#end = () => {
+      if (socket !== this.#socket) return;
+      this.#socket = null;
       this.#tell("gone", { greeted });
       setTimeout(() => this.open(), this.#pause);
       this.#pause = Math.min(2 * this.#pause, LONGEST_PAUSE);
     };
     this.#socket = socket;
+    this.#quiet = 0;
+  }
+
+  /** A network that is gone, or a machine that stands still, closes nothing. */
+  #watch() {
+    const socket = this.#socket;
+    if (!socket) return;
+    this.#quiet += 1;
+    if (this.#quiet === SILENT) this.#tell("silent");
+    if (this.#quiet < DEAD) return;
+    this.#end();
+    socket.close(); // which itself would wait for an answer
   }
 
   send(message) {

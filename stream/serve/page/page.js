@@ -201,7 +201,16 @@ live.on("gone", async ({ greeted }) => {
   }
   await enter();
 });
+live.on("silent", () => {
+  mark("gone", "no answer");
+  for (const tile of tiles.values()) {
+    tile.say("The server does not answer. The picture comes back by itself.");
+    tile.caption("");
+  }
+  for (const figure of ["fps", "latency", "count"]) write(figure, "–");
+});
 live.on("state", ({ rooms, sent }) => {
+  mark("live", "live");
   for (const tile of tiles.values()) {
     const room = rooms[tile.key];
     if (!room) continue;
