@@ -97,78 +97,70 @@ def patches(
         Of each, None where nothing of the picture is covered.
     """
     found: list[Patch | None] = [None] * len(masks)
-    if not masks:
+    side, (height, width) = grid.side, grid.cells
+    some: list[tuple[int, Window, int]] = []
+    objects: list[tuple[int, ...]] = []
+    places: list[tuple[float, ...]] = []
+    for index, ((x1, y1, x2, y2), reach) in enumerate(
+        zip(boxes.tolist(), reaches.tolist(), strict=True)
+    ):
+        if not (x2 > x1 and y2 > y1):
+            continue
+        mask = masks[index]
+        rows, columns = mask.shape
+        most = max(rows, columns)
+        onward, radius = max(1, math.ceil(_ONWARD * most)), max(1, math.ceil(reach / side))
+        # Of the grid's cells a mask's cell takes so much.
+        across, down = (x2 - x1) / side / columns, (y2 - y1) / side / rows
+        left, right = x1 / side - onward * across, x2 / side + onward * across
+        top, bottom = y1 / side - onward * down, y2 / side + onward * down
+        first, last = max(0, math.floor(top) - radius), min(height, math.ceil(bottom) + radius)
+        before, after = max(0, math.floor(left) - radius), min(width, math.ceil(right) + radius)
+        if first >= last or before >= after:
+            continue
+        # Where the grid is coarser than the mask, the most of it counts.
+        grown = (min(math.ceil(1 / max(one, 0.01)), most) for one in (down, across))
+        size = (last - first, after - before)
+        objects.append((address_of(mask), rows, columns, onward, *grown, *size))
+        # From the middles of the grid's cells to the mask's.
+        starts = (before + 0.5 - left) / across - 0.5, (first + 0.5 - top) / down - 0.5
+        places.append((1 / across, 1 / down, *starts))
+        some.append((index, (first, last, before, after), radius))
+    if not some:
         return found
-    shapes = np.array([mask.shape for mask in masks])
-    low, high = np.split(boxes.astype(np.float64) / grid.side, 2, axis=1)
-    some: Array = np.all(high > low, axis=1)
-    # Rows and columns from here on. Of the grid's cells a mask's cell takes so much.
-    low, high = low[:, ::-1], high[:, ::-1]
-    takes = np.where(some[:, None], (high - low) / shapes, 1)
-    most = shapes.max(axis=1, keepdims=True)
-    onward = np.maximum(1, np.ceil(_ONWARD * most)).astype(np.int64)
-    low, high = low - onward * takes, high + onward * takes
-    # Where the grid is coarser than the mask, the most of it counts.
-    grown = np.minimum(np.ceil(1 / np.maximum(takes, 0.01)), most).astype(np.int64)
-    radii = np.maximum(1, np.ceil(reaches / grid.side)).astype(np.int64)
-    beyond = radii[:, None]
-    # Clipped first, as what is far larger does not fit into whole numbers.
-    cells = np.array(grid.cells)
-    first = np.clip(np.floor(low) - beyond, 0, cells).astype(np.int64)
-    last = np.clip(np.ceil(high) + beyond, 0, cells).astype(np.int64)
-    # From the middles of the grid's cells to the mask's.
-    steps, starts = 1 / takes, (first + 0.5 - low) / takes - 0.5
-    which = np.flatnonzero(some & (first < last).all(axis=1))
-    if not len(which):
-        return found
-    sizes = (last - first)[which]
-    objects = np.column_stack(
-        [
-            [address_of(masks[index]) for index in which.tolist()],
-            *(shapes[which], onward[which], grown[which], sizes),
-        ]
-    ).astype(np.int64)
-    places = np.column_stack([steps[which, ::-1], starts[which, ::-1]])
-    # Half a code less than the threshold's, and a little for what is rounded on the way.
     least = max(0, math.floor(255 * threshold) - 1) + _LESS
     kernels = compiled()
     if kernels is None:
-        inside, within = _spread([masks[index] for index in which.tolist()], objects, places, least)
+        inside, within = _spread([masks[index] for index, *_ in some], objects, places, least)
     else:
-        inside, within = kernels.spread(objects, places, least, _THIRD)
-    # No more than it reaches to.
-    beyond = radii[which, None]
-    start = np.maximum(0, within[:, :2] - beyond)
-    end = np.minimum(sizes, within[:, :2] + within[:, 2:] + beyond)
-    windows = np.column_stack([first[which] + start, first[which] + end])
+        made = np.array(objects, np.int64)
+        inside, within = kernels.spread(made, np.array(places), least, _THIRD)
     at, place = 0, address_of(inside)
-    for index, (rows, columns), (top, left), (bottom, right), window, some_rows, radius in zip(
-        which.tolist(),
-        sizes.tolist(),
-        start.tolist(),
-        end.tolist(),
-        windows[:, [0, 2, 1, 3]].tolist(),
-        within[:, 2].tolist(),
-        radii[which].tolist(),
-        strict=True,
+    for (index, (first, last, before, after), radius), (row, column, tall, broad) in zip(
+        some, within.tolist(), strict=True
     ):
-        if some_rows:
+        rows, columns = last - first, after - before
+        if tall:
+            # No more than it reaches to.
+            top, bottom = max(0, row - radius), min(rows, row + tall + radius)
+            left, right = max(0, column - radius), min(columns, column + broad + radius)
             own = inside[at : at + rows * columns].reshape(rows, columns)[top:bottom, left:right]
+            window = (first + top, first + bottom, before + left, before + right)
             memory = (place + at + top * columns + left, columns)
-            found[index] = Patch(tuple(window), own, radius, memory)
+            found[index] = Patch(window, own, radius, memory)
         at += rows * columns
     return found
 
 
 def _spread(
     masks: Sequence[NDArray[np.uint8]],
-    objects: NDArray[np.int64],
-    places: NDArray[np.float64],
+    objects: Sequence[tuple[int, ...]],
+    places: Sequence[tuple[float, ...]],
     least: float,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """What the compiled loop of this name gives, to the last bit: floats are rounded as there."""
     cells, within = [], []
-    for mask, own, place in zip(masks, objects.tolist(), places.tolist(), strict=True):
+    for mask, own, place in zip(masks, objects, places, strict=True):
         onward, *grown, rows, columns = own[3:]
         edges = (onward,) * 4
         wide: Array = cv2.copyMakeBorder(mask, *edges, cv2.BORDER_REPLICATE)

@@ -1,12 +1,13 @@
 /* Covering objects: cells enlarged to shares of pixels, and a colour or squares where they say so. */
 #include "common.h"
 
+#define AHEAD 16 /* rows of cells whose reach is asked for */
 #define TWO (2 * BLOCK) /* samples of luma for a block of chroma */
 
 /* Where the shares of two rows of cells lie, and of two rows of pixels. */
 typedef struct {
     u16 *above, *below;
-    u8 *classes, *shares[2];
+    u8 *classes, *before, *shares[2]; /* `before` are the classes of a row before, `classes` those of this one */
 } rows_kept;
 
 /* What is painted into: a plane, one of whose samples stands for `step` pixels each way. */
@@ -33,6 +34,15 @@ INLINE void enlarged(const u8 *cells, ptrdiff_t count, int side, const parts_of 
         const int from = cells[at], to = cells[at + 1 < count ? at + 1 : count - 1], up = to > from;
         const u16 base = (u16)(128 * (up ? from : to)), more = (u16)(128 * (up ? to - from : from - to));
         u16 *restrict there = out + at * side + half;
+        ptrdiff_t end = at + 1;
+        while (end < last && cells[end] == from) end++;
+        if (end > at + 2) { /* Most cells are as those beside them. */
+            const ptrdiff_t wide = (end - 1 - at) * side;
+            const words alike = each((u16)(128 * from));
+            for (ptrdiff_t x = 0; x < wide; x += HALF) *(words *)(there + x) = alike;
+            at = end - 2;
+            continue;
+        }
         for (int k = 0; k < side; k += HALF) { /* The next one writes over what is too much. */
             const u16 *restrict part = (up ? parts->to : parts->from) + k;
             for (int x = 0; x < HALF; x++) there[k + x] = (u16)(base + (u16)(((uint32_t)more * part[x]) >> 16));
@@ -48,8 +58,6 @@ INLINE void classified(const rows_kept *kept, ptrdiff_t left, ptrdiff_t right) {
         const words any = above[0] | above[1] | below[0] | below[1], all = above[0] & above[1] & below[0] & below[1];
         const int most = 255 * 128;
         kept->classes[x / BLOCK] = !any_word(any) ? NONE : !any_word(all ^ each((u16)most)) ? ALL : SOME;
-        if (kept->classes[x / BLOCK] != ALL) continue;
-        if (any_word(any ^ each((u16)most))) kept->classes[x / BLOCK] = SOME;
     }
 }
 
@@ -97,13 +105,17 @@ INLINE void covered_block(u8 *samples, bytes keep, const u8 *cover, u8 value) {
 }
 
 /* One row of a plane, from a column on that blocks begin at. */
-INLINE void covered_row(const canvas_plane *plane, u8 *row, const u8 *one, const u8 *other,
-                        const u8 *classes, ptrdiff_t left, ptrdiff_t right) {
+INLINE void covered_row(const canvas_plane *plane, u8 *row, const rows_kept *kept, int odd, ptrdiff_t left,
+                        ptrdiff_t right) {
     const int twice = plane->step == 2;
+    const u8 *one = kept->shares[twice ? 0 : odd], *other = kept->shares[odd];
     const ptrdiff_t end = right / plane->step < plane->columns ? right / plane->step : plane->columns;
     for (ptrdiff_t x = left / plane->step; x < end; x += BLOCK) {
+        const u8 *these = kept->classes + (twice ? x / HALF : x / BLOCK), *before = kept->before + x / HALF;
+        const int alike = !twice || (these[0] == these[1] && these[0] == before[0] && these[0] == before[1]);
+        const int class = alike ? these[0] : SOME;
+        if (class == ALL) continue;
         bytes keep;
-        if (!twice && classes[x / BLOCK] == ALL) continue;
         if (twice) {
             u8 *to = (u8 *)&keep;
             NARROW(to, quarters(one + 2 * x, other + 2 * x));
@@ -111,7 +123,6 @@ INLINE void covered_row(const canvas_plane *plane, u8 *row, const u8 *one, const
         } else {
             keep = LOAD(one + x);
         }
-        if (twice && !any_bit(~keep)) continue;
         const u8 *cover = plane->cover == NULL ? NULL : plane->cover + x;
         const ptrdiff_t wide = plane->columns - x < BLOCK ? plane->columns - x : BLOCK;
         if (wide < BLOCK) {
@@ -119,7 +130,7 @@ INLINE void covered_row(const canvas_plane *plane, u8 *row, const u8 *one, const
             memcpy(last, row + x, (size_t)wide);
             covered_block(last, keep, cover, (u8)plane->value);
             memcpy(row + x, last, (size_t)wide);
-        } else if (cover == NULL && (twice ? !any_bit(keep) : classes[x / BLOCK] == NONE)) {
+        } else if (cover == NULL && class == NONE) {
             memset(row + x, plane->value, BLOCK);
         } else {
             covered_block(row + x, keep, cover, (u8)plane->value);
@@ -205,6 +216,16 @@ INLINE void wanted_of(const u8 *bare, ptrdiff_t rows, ptrdiff_t columns, int sid
     }
 }
 
+/* Columns of pixels as far as a row of cells reaches, with the cells beside, towards which they go over; whole blocks. */
+INLINE void widened(const int32_t *reach, int side, ptrdiff_t columns, ptrdiff_t *span) {
+    if (reach[0] == reach[1]) return;
+    const ptrdiff_t first = (reach[0] - 1) * (ptrdiff_t)side, last = (reach[1] + 1) * (ptrdiff_t)side;
+    const ptrdiff_t left = first > 0 ? first / TWO * TWO : 0, most = columns * side;
+    const ptrdiff_t right = ((last < most ? last : most) + TWO - 1) / TWO * TWO;
+    span[0] = left < span[0] ? left : span[0];
+    span[1] = right > span[1] ? right : span[1];
+}
+
 /* Covers all that cells say.
  *
  * bare: of cells of `side` pixels, one after the other, 0 where they are covered to 255 where they are not.
@@ -219,7 +240,8 @@ EXPORT void stream_cover(const u8 *bare, int side, ptrdiff_t height, ptrdiff_t w
     const int phases = (side + HALF - 1) / HALF * HALF;
     int32_t *reach = scratch; /* of each row of cells its first one that is covered, and behind its last */
     u16 *sums = (u16 *)(reach + 2 * rows);
-    rows_kept kept = {sums + 3 * wide, sums + 4 * wide, (u8 *)(sums + 5 * wide), {NULL, NULL}};
+    rows_kept kept = {sums + 3 * wide, sums + 4 * wide, (u8 *)(sums + 5 * wide), (u8 *)(sums + 5 * wide) + wide / 2,
+                      {NULL, NULL}};
     const parts_of parts = {(u16 *)(kept.classes + wide), (u16 *)(kept.classes + wide) + phases};
     kept.shares[0] = (u8 *)(parts.from + phases);
     kept.shares[1] = kept.shares[0] + wide;
@@ -251,17 +273,10 @@ EXPORT void stream_cover(const u8 *bare, int side, ptrdiff_t height, ptrdiff_t w
         const ptrdiff_t before = (y + side - side / 2) / side - 1, last = rows - 1;
         const ptrdiff_t one = before < 0 ? 0 : before, other = before + 1 < last ? before + 1 : last;
         if (before != known) {
-            left = wide, right = 0;
-            for (int which = 0; which < 2; which++) {
-                const ptrdiff_t row = which ? other : one;
-                if (reach[2 * row] == reach[2 * row + 1]) continue;
-                /* With the cells beside, towards which they go over, to whole blocks. */
-                ptrdiff_t first = (reach[2 * row] - 1) * (ptrdiff_t)side, end = (reach[2 * row + 1] + 1) * (ptrdiff_t)side;
-                first = first > 0 ? first / TWO * TWO : 0;
-                end = ((end < columns * side ? end : columns * side) + TWO - 1) / TWO * TWO;
-                left = first < left ? first : left;
-                right = end > right ? end : right;
-            }
+            ptrdiff_t span[2] = {wide, 0};
+            widened(reach + 2 * one, side, columns, span);
+            widened(reach + 2 * other, side, columns, span);
+            left = span[0], right = span[1];
             const int again = left < right && before == known + 1 && left >= whole[0] && right <= whole[1];
             if (again) {
                 u16 *above = kept.above;
@@ -269,8 +284,12 @@ EXPORT void stream_cover(const u8 *bare, int side, ptrdiff_t height, ptrdiff_t w
                 kept.below = above;
             } else {
                 whole[0] = left, whole[1] = right;
+                /* So wide that the rows that come next can be taken again, too. */
+                for (ptrdiff_t row = other; left < right && row < rows && row < other + AHEAD; row++)
+                    widened(reach + 2 * row, side, columns, whole);
             }
             known = before;
+            memset(kept.classes, ALL, (size_t)(wide / BLOCK));
             if (left < right) {
                 /* Where the row before is taken again, this one is made as wide for the next. */
                 const ptrdiff_t end = whole[1] / side + 1;
@@ -289,7 +308,10 @@ EXPORT void stream_cover(const u8 *bare, int side, ptrdiff_t height, ptrdiff_t w
         memset(share, 255, (size_t)wide);
         if (left < right) between(&kept, (u16)(parts.to[(y + side - side / 2) % side] / 32), share, left, right);
         if (width % 2) share[width] = share[width - 1];
-        if (y % 2 == 0) from = wide, to = 0;
+        if (y % 2 == 0) {
+            from = wide, to = 0;
+            memcpy(kept.before, kept.classes, (size_t)(wide / BLOCK));
+        }
         if (left < right) from = left < from ? left : from, to = right > to ? right : to;
         if (block && y / block != of_squares && left < right) {
             of_squares = y / block;
@@ -301,11 +323,9 @@ EXPORT void stream_cover(const u8 *bare, int side, ptrdiff_t height, ptrdiff_t w
         }
         for (int plane = 0; plane < count; plane++) {
             const canvas_plane *own = planes + plane;
-            if (own->step == 1 && left < right) covered_row(own, own->samples + y * own->stride, share, share, kept.classes,
-                                                          left, right);
+            if (own->step == 1) covered_row(own, own->samples + y * own->stride, &kept, y % 2, left, right);
             if (own->step == 2 && (y % 2 || y == height - 1))
-                covered_row(own, own->samples + y / 2 * own->stride, kept.shares[0], y % 2 ? share : kept.shares[0],
-                            NULL, from, to);
+                covered_row(own, own->samples + y / 2 * own->stride, &kept, y % 2, from, to);
         }
     }
 }
