@@ -284,6 +284,7 @@ def test_every_control_does_what_it_says(page):
     until(page, f"(before) => ({seen})() > before + 40", page.evaluate(seen))
     with page.expect_download() as download:
         page.click("#record")
+    assert text(page, "said") == "Saved the recording."
     with av.open(str(download.value.path())) as container:
         frames = [one.to_ndarray(format="gray") for one in container.decode(video=0)]
     assert len(frames) > 5 and frames[0].shape == (240, 320)
@@ -407,17 +408,20 @@ def test_a_phone_shows_all_below_each_other(model, chromium):
 
 
 def test_a_page_that_was_cut_off_comes_back(page):
-    moving(page)
-    page.evaluate("""async () => {
-      const sockets = performance.getEntriesByType('resource').length;
-      return sockets;
-    }""")
     import asyncio
+
+    moving(page)
+    page.click("#record")
+    until(page, "() => document.querySelector('.tile').hasAttribute('data-recording')")
+    moving(page)
 
     site = page.site
     (session,) = site.house.sessions
     loop = session._socket._loop
-    asyncio.run_coroutine_threadsafe(session.end(), loop).result(60)
+    with page.expect_download():
+        asyncio.run_coroutine_threadsafe(session.end(), loop).result(60)
+    until(page, "() => document.getElementById('said').textContent.startsWith('The recording of')")
+    assert text(page, "record") == "Record"
     until(page, "() => document.getElementById('connection').textContent == 'live'")
     page.wait_for_timeout(1500)
     moving(page)

@@ -91,8 +91,9 @@ function addTile(key, name) {
   const tile = new Tile(key, name, live);
   tile.cover.onclick = () => (alone === null && tiles.size > 1 ? show(key) : show(null));
   tile.cover.onfocus = () => choose(key);
-  tile.onrecorded = (blob) => {
+  tile.onrecorded = (blob, wanted) => {
     save(blob, `${name}-${stamp()}.${blob.type.includes("mp4") ? "mp4" : "webm"}`);
+    say(wanted ? "Saved the recording." : `The recording of ${name} ended, as the connection did. What there is of it is saved.`);
     sayRecording();
   };
   tile.video.onresize = arrange;

@@ -23,6 +23,7 @@ export class Tile {
   #moved = 0; // when the last of them did
   #retry = RETRY;
   #worked = false; // whether WebRTC has ever brought a picture here
+  #ending = false; // whether somebody ended the recording, or its picture did
   #connection = null;
   #camera = null;
   #timer = 0;
@@ -149,7 +150,11 @@ export class Tile {
   }
 
   record() {
-    if (this.recording) return this.recording.stop();
+    if (this.recording) {
+      this.#ending = true;
+      return this.recording.stop();
+    }
+    this.#ending = false;
     const chunks = [];
     const [stream, end] = this.#stream();
     const type = ["video/webm;codecs=vp8", "video/mp4"].find((one) => MediaRecorder.isTypeSupported(one));
@@ -159,7 +164,7 @@ export class Tile {
       end();
       this.recording = null;
       delete this.root.dataset.recording;
-      this.onrecorded?.(new Blob(chunks, { type }));
+      this.onrecorded?.(new Blob(chunks, { type }), this.#ending);
     };
     recorder.start(1000);
     this.recording = recorder;
