@@ -201,8 +201,9 @@ class PictureOptions:
     refiner: str = option(
         "learned",
         "How --refine finds edges. learned: a small network for people, a filter for all other "
-        "objects; filter: the filter for all.",
-        choices=("learned", "filter"),
+        "objects; filter: the filter for all; a file: a network of `stream train-refiner` for the "
+        "classes that it learnt.",
+        metavar="learned|filter|FILE.onnx",
     )
     steady_edges: bool | None = option(
         None,

@@ -138,6 +138,10 @@ PLACES = {
         "Train what draws masks' edges to where objects end.",
         "stream_models.training.refiner.command",
         "train_refiner_command",
+        (
+            "stream train-refiner --data pictures/ --out edges/",
+            "stream file in.mp4 -o out.mp4 --look grey --refiner edges/refiner.onnx",
+        ),
     ),
     "export": Place(
         "Turn a trained Mask R-CNN into one .onnx file, and check it.",

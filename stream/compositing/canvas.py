@@ -227,7 +227,7 @@ class Canvas:
             wish is True if asked else wish is not False
             for wish in (self.style.refine, self.style.steady_edges)
         )
-        return Care(refine, steady, self.style.refiner == "learned")
+        return Care(refine, steady, self.style.refiner)
 
     def _with(self, care: Care) -> list[Soft | None]:
         if care not in self._softs:

@@ -32,12 +32,12 @@ class Care(NamedTuple):
     Attributes:
         refine: whether they are drawn to the picture's own.
         steady: whether they lie still where the picture does.
-        learned: whether those of classes that a network learnt are drawn by it.
+        refiner: what draws those of classes that a network learnt; see `learned.chosen`.
     """
 
     refine: bool
     steady: bool
-    learned: bool = True
+    refiner: str = "learned"
 
     @property
     def any(self) -> bool:
@@ -116,7 +116,7 @@ def _drawn(planes: Planes, instances: Instances, threshold: float, care: Care) -
     if not care.refine:
         return [pasted(mask, box, size, threshold) for mask, box in zip(masks, boxes, strict=True)]
     cells = (masks.shape[1], masks.shape[2])
-    known = learned.bundled() if care.learned else None
+    known = learned.chosen(care.refiner)
     found: list[Region | None] = [None] * len(boxes)
     if known is not None:
         names = np.array([name in known.classes for name in instances.names], np.bool_)

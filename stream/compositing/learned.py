@@ -141,6 +141,24 @@ def bundled() -> Learned | None:
     return Learned(file) if file.is_file() else None
 
 
+def chosen(refiner: str) -> Learned | None:
+    """What draws masks: `learned` is the bundled one, `filter` none, all else a file.
+
+    Raises:
+        ModelError: it cannot be opened, or is no refiner's.
+    """
+    if refiner == "filter":
+        return None
+    return bundled() if refiner == "learned" else _opened(Path(refiner))
+
+
+@cache
+def _opened(file: Path) -> Learned:
+    if not file.is_file():
+        raise ModelError(f"there is no refiner {file}")
+    return Learned(file)
+
+
 def as_rgb(yuv: NDArray[np.uint8], encoding: Encoding) -> NDArray[np.uint8]:
     """Eight-bit Y, U and V as red, green and blue.
 

@@ -13,11 +13,12 @@ from stream.compositing.canvas import Canvas
 from stream.compositing.edges import Edges
 from stream.compositing.layer import LAYERS, Layer
 from stream.compositing.layers.timing import Timing
+from stream.compositing.learned import chosen
 from stream.compositing.mask_memory import Memory
 from stream.compositing.mirror import mirror as exchange_sides
 from stream.compositing.selection import Selection, wanted_by
 from stream.compositing.standing import Before
-from stream.compositing.style import Style
+from stream.compositing.style import REFINERS, Style
 from stream.compositing.tint import Tint, Tints
 from stream.errors import UsageError
 from stream.frame import Frame
@@ -72,8 +73,11 @@ class Painter:
 
         Raises:
             UsageError: there is no such layer, it is named twice, or it cannot be loaded.
+            ModelError: the style's refiner is a file that is none.
         """
         style = Style() if style is None else style
+        if style.refiner not in REFINERS:
+            chosen(style.refiner)  # so that what is wrong with a file is said here
         names = expand(look)
         if timing is None:
             timing = _TIMING in names or names == expand(_TIMED)

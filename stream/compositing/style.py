@@ -34,7 +34,7 @@ class Style:
         mask_threshold: a soft mask above this is the object, 0 to 1; None takes the instances' own.
         feather: over how many pixels an effect fades at an edge; None suits the picture, 3 at 720p.
         refine: whether objects end where the picture has an edge; None where effects show edges.
-        refiner: what refines, one of `REFINERS`.
+        refiner: what refines, one of `REFINERS`, or the path of a refiner's file (.onnx).
         steady_edges: whether edges lie still where the picture does; None as `refine`.
         blur_strength: how far blur spreads a point, in percent of the picture's height.
         darkness: how much darker dim and spotlight make what is behind, 0 to 1.
@@ -86,10 +86,14 @@ class Style:
         for name, value, choices in (
             ("colours", self.colours, _COLOURS),
             ("cover", self.cover, _COVERS),
-            ("refiner", self.refiner, REFINERS),
         ):
             if value not in choices:
                 raise UsageError(f"{name} is {', '.join(choices)}, not {value!r}")
+        if self.refiner not in REFINERS and not self.refiner.lower().endswith(".onnx"):
+            raise UsageError(
+                f"refiner is {', '.join(REFINERS)} or a refiner's file (.onnx), "
+                f"not {self.refiner!r}"
+            )
         wanted_by(self.select)
         _ = self.words, self.palette_colours  # So that what is wrong is said here.
 

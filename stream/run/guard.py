@@ -16,7 +16,9 @@ from stream.sources.base import Target
 def read_by(plan: RunPlan) -> list[Path]:
     """The files that a plan reads: its pictures, its model, what it paints."""
     asked: list[object] = [*_targets(plan.source.target), plan.model.model]
-    asked += [one.picture.background for one in plan.outputs]
+    asked += [
+        file for one in plan.outputs for file in (one.picture.background, one.picture.refiner)
+    ]
     return [Path(one) for one in asked if isinstance(one, (str, Path)) and _is_file(one)]
 
 

@@ -1,6 +1,8 @@
 """The learned refiner: its file, what it is shown, and people who end where they end."""
 
+import importlib.util
 from functools import cache
+from pathlib import Path
 
 import av
 import cv2
@@ -188,6 +190,25 @@ def test_colours_are_those_that_the_picture_shows(matrix, full):
     assert cv2.absdiff(shown, rgb).max() <= 6
 
 
-def test_a_refiner_that_there_is_not_is_refused():
+def test_a_refiner_that_there_is_not_is_refused(tmp_path):
     with pytest.raises(UsageError, match="refiner is learned, filter"):
         Style(refiner="guess")
+    with pytest.raises(ModelError, match="there is no refiner"):
+        Painter("grey", Style(refiner=str(tmp_path / "none.onnx")))
+    (tmp_path / "text.onnx").write_text("hello")
+    with pytest.raises(ModelError, match="cannot be opened"):
+        Painter("grey", Style(refiner=str(tmp_path / "text.onnx")))
+
+
+def test_a_refiner_of_ones_own_draws_the_classes_that_it_learnt(tmp_path):
+    """What `stream train-refiner` writes is taken by its name; the filter draws all else."""
+    spec = importlib.util.find_spec("stream_models")
+    assert spec is not None and spec.origin is not None
+    model = onnx.load(Path(spec.origin).parent / learned.FILE)
+    helper.set_model_props(model, {**VERSION, "refiner.classes": '["dog"]'})
+    onnx.save(model, tmp_path / "own.onnx")
+    own = Style(refiner=str(tmp_path / "own.onnx"), steady_edges=False)
+    bgr, true = drawn()
+    dog, person = found_in(true, "dog"), found_in(true)
+    assert np.array_equal(alpha(bgr, dog, own), alpha(bgr, person, LEARNED))
+    assert np.array_equal(alpha(bgr, person, own), alpha(bgr, person, FILTER))

@@ -141,5 +141,8 @@ def train_refiner_command(
             result = train(config, read(data), found, watch)
     for source, (before, after) in result.judged.items():
         told = f"IoU {before.iou:.3f} before, {after.iou:.3f} refined"
-        console.print(Text(f"{source}: {told}; within 1 pixel {before.one:.3f}, {after.one:.3f}"))
+        # Pictures of a set without sources are of one.
+        console.print(
+            Text(f"{source or 'all'}: {told}; within 1 pixel {before.one:.3f}, {after.one:.3f}")
+        )
     console.print(Text(f"wrote {result.file}"))

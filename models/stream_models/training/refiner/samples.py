@@ -105,6 +105,7 @@ def collect(
                 sample = _sample(rgb, one, seen, picture.source, picture.id)
                 if sample is not None:
                     entries.append(_write(sample, pixels.write, pixels.tell()))
+        watch(len(data.pictures), len(data.pictures))
     if not entries:
         raise UsageError(f"the model finds none of the {', '.join(classes)} that have a sure mask")
     partial.replace(folder / PIXELS)
