@@ -165,22 +165,34 @@ def _spread(
         edges = (onward,) * 4
         wide: Array = cv2.copyMakeBorder(mask, *edges, cv2.BORDER_REPLICATE)
         wide = cv2.dilate(wide, _square(*grown))
-        around = np.pad(wide, 2).astype(np.float32)
+        bare: Array = cv2.copyMakeBorder(wide, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=0)
+        around = bare.astype(np.float32)
         (left, behind), (top, below) = (
             _places(step, start, count, size)
             for step, start, count, size in zip(
                 place[:2], place[2:], (columns, rows), wide.shape[::-1], strict=True
             )
         )
-        middle = around[top]
-        middle = middle + (around[top + 1] - middle) * below[:, None]
-        soft = middle[:, left]
-        soft = soft + (middle[:, left + 1] - soft) * behind
+        middle = _between(around, top, below[:, None], 0)
+        soft = _between(middle, left, behind, 1)
         inside = np.where(soft > np.float32(least), np.uint8(_THIRD), np.uint8(0))
         column, row, width, height = cv2.boundingRect(inside)
         cells.append(inside.ravel())
         within.append((row, column, height, width))
     return np.concatenate(cells), np.array(within, np.int64)
+
+
+def _between(
+    samples: NDArray[np.float32],
+    places: NDArray[np.int64],
+    shares: NDArray[np.float32],
+    axis: int,
+) -> NDArray[np.float32]:
+    one, other = samples.take(places, axis), samples.take(places + 1, axis)
+    other -= one
+    other *= shares
+    other += one
+    return other
 
 
 def _places(
@@ -205,21 +217,24 @@ def joined(grid: Grid, patches: Sequence[Patch]) -> NDArray[np.uint8]:
     """
     kernels = compiled()
     plane = np.zeros(grid.cells, np.uint8)
-    for number, radius in enumerate({one.radius for one in patches}):
+    items = np.array([(*one.window, *one.memory) for one in patches], np.int64)
+    radii = [one.radius for one in patches]
+    for number, radius in enumerate(set(radii)):
         # What is around several is found at once.
-        alike = [one for one in patches if one.radius == radius]
+        alike = items[[one == radius for one in radii]]
         inside = np.zeros(grid.cells, np.uint8) if number else plane
         if kernels is None:
-            for (top, bottom, left, right), own, *_ in alike:
-                there = inside[top:bottom, left:right]
-                cv2.max(there, own, dst=there)
+            for (top, bottom, left, right), own, beyond, _ in patches:
+                if beyond == radius:
+                    there = inside[top:bottom, left:right]
+                    cv2.max(there, own, dst=there)
         else:
-            kernels.gather(inside, np.array([(*one.window, *one.memory) for one in alike]))
+            kernels.gather(inside, alike)
         top, bottom, left, right = _around_all(alike)
         there = plane[top:bottom, left:right]
         grown = cv2.dilate(inside[top:bottom, left:right], _disc(radius))
         cv2.max(there, grown, dst=there)
-    top, bottom, left, right = _around_all(patches)
+    top, bottom, left, right = _around_all(items)
     near = np.s_[max(0, top - 2) : bottom + 2, max(0, left - 2) : right + 2]
     # A cell counts for each of nine; three, as on a straight edge, are enough.
     counts = cv2.boxFilter(
@@ -239,9 +254,9 @@ def windows_of(grid: Grid, patches: Sequence[Patch]) -> list[Window]:
     )
 
 
-def _around_all(patches: Sequence[Patch]) -> Window:
-    tops, bottoms, lefts, rights = zip(*(one.window for one in patches), strict=True)
-    return min(tops), max(bottoms), min(lefts), max(rights)
+def _around_all(windows: NDArray[np.int64]) -> Window:
+    low, high = windows.min(axis=0).tolist(), windows.max(axis=0).tolist()
+    return low[0], high[1], low[2], high[3]
 
 
 def pixels(grid: Grid, window: Window) -> Window:

@@ -344,25 +344,23 @@ INLINE void grown_mask(const u8 *mask, ptrdiff_t rows, ptrdiff_t columns, ptrdif
         memcpy(to + onward, row, (size_t)columns);
         memset(to + onward + columns, row[columns - 1], (size_t)onward);
     }
+    /* Down all rows at once, as they lie one after the other. */
+    u8 *restrict tallest = scratch + high * wide;
+    memcpy(tallest, scratch, (size_t)(high * wide));
+    for (ptrdiff_t dy = -(tall / 2); dy < tall - tall / 2; dy++) {
+        if (dy <= -high || dy >= high) continue;
+        const u8 *restrict from = scratch + dy * wide;
+        const ptrdiff_t first = dy < 0 ? -dy * wide : 0, last = dy > 0 ? (high - dy) * wide : high * wide;
+        for (ptrdiff_t x = first; x < last; x++) tallest[x] = tallest[x] > from[x] ? tallest[x] : from[x];
+    }
     for (ptrdiff_t y = 0; y < high; y++) {
         u8 *restrict to = out + (y + 2) * stride + 2;
         for (ptrdiff_t dx = -(broad / 2); dx < broad - broad / 2; dx++) {
-            const u8 *restrict from = scratch + y * wide + dx;
+            const u8 *restrict from = tallest + y * wide + dx;
             const ptrdiff_t first = dx < 0 ? -dx : 0, last = dx > 0 ? wide - dx : wide;
             for (ptrdiff_t x = first; x < last; x++) to[x] = to[x] > from[x] ? to[x] : from[x];
         }
     }
-    if (tall < 2) return;
-    for (ptrdiff_t y = 0; y < high; y++) {
-        u8 *restrict to = scratch + y * wide;
-        memset(to, 0, (size_t)wide);
-        const ptrdiff_t first = y - tall / 2 > 0 ? y - tall / 2 : 0, end = y - tall / 2 + tall;
-        for (ptrdiff_t other = first; other < end && other < high; other++) {
-            const u8 *restrict from = out + (other + 2) * stride + 2;
-            for (ptrdiff_t x = 0; x < wide; x++) to[x] = to[x] > from[x] ? to[x] : from[x];
-        }
-    }
-    for (ptrdiff_t y = 0; y < high; y++) memcpy(out + (y + 2) * stride + 2, scratch + y * wide, (size_t)wide);
 }
 
 /* Where between a mask's samples a cell's middle lies, from two before the first, and how far behind that one. */
@@ -379,12 +377,12 @@ INLINE int32_t place_of(double step, double from, ptrdiff_t at, ptrdiff_t count,
  * columns from there to the last; no rows where none is.
  * places: of each, columns and rows of the mask for one cell's, and where the first cell's middle lies.
  * out: those cells, of one object after the other: `value` where the mask is above `least`, else 0.
- * scratch: for the largest, twice (rows + 4) * (columns + 4) of the mask as it goes on, then 4 bytes for each of its
+ * scratch: for the largest, three times (rows + 4) * (columns + 4) of the mask as it goes on, then 4 bytes for each of its
  * columns, then 8 for each column of cells.
  */
 EXPORT void stream_spread(ptrdiff_t count, int64_t *objects, const double *places, float least, int value, u8 *out,
                           u8 *scratch, ptrdiff_t masks_size, ptrdiff_t row_size) {
-    float *between_rows = (float *)(scratch + 2 * masks_size);
+    float *between_rows = (float *)(scratch + 3 * masks_size);
     int32_t *lefts = (int32_t *)(between_rows + row_size);
     for (ptrdiff_t one = 0; one < count; one++, objects += 8, places += 4) {
         const ptrdiff_t onward = (ptrdiff_t)objects[3], high = (ptrdiff_t)objects[1] + 2 * onward,

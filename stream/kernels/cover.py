@@ -114,7 +114,7 @@ class Cover(Loops):
         size += -size % 4
         made = objects.copy()
         out = np.empty(int(cells), np.uint8)
-        scratch = np.empty(2 * size + 4 * row + 8 * int(objects[:, 7].max()), np.uint8)
+        scratch = np.empty(3 * size + 4 * row + 8 * int(objects[:, 7].max()), np.uint8)
         self._spread(
             len(made),
             address_of(made),
