@@ -321,7 +321,7 @@ class Room(Aside):
         rate = run.clock.rate
         frame = self.slot.frame
         notes = list(getattr(run.source, "notes", ()))
-        still = stands_still(run.still_for, rate)
+        still = stands_still(run.still_for, rate, gone=bool(notes))
         problem: str | None = None
         if still:
             problem = notes[0] if notes else "no picture comes"
@@ -346,13 +346,17 @@ class Room(Aside):
         }
 
 
-def stands_still(seconds: float, rate: float | None) -> bool:
+def stands_still(seconds: float, rate: float | None, *, gone: bool = False) -> bool:
     """Whether nothing has come for too long; between two pictures of few a second nothing does.
 
     Args:
         seconds: since the last picture.
-        rate: pictures per second so far; None before there are enough to tell.
+        rate: pictures per second so far; None before there are enough to tell. The last one
+            of a source that is gone comes late, when its decoder is emptied, as if it had few.
+        gone: whether the source itself says that something is wrong.
     """
+    if gone:
+        return seconds > _STILL
     return seconds > max(_STILL, _STILL_PICTURES / (rate or math.inf))
 
 

@@ -538,6 +538,7 @@ def test_figures_say_how_often_each_of_several_sources_was_inferred(model):
 )  # fmt: skip
 def test_a_source_of_few_pictures_does_not_stand_still_between_them(seconds, rate, still):
     assert stands_still(seconds, rate) is still
+    assert stands_still(seconds, rate, gone=True) is (seconds > 1), "it has said so itself"
 
 
 def test_a_picture_that_waits_for_the_model_is_said_to(model):
