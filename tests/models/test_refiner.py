@@ -361,3 +361,17 @@ def test_a_folder_without_samples_is_refused_before_anything_is_looked_at(tmp_pa
     assert isinstance(result.exception, UsageError)
     assert "holds no samples of a run" in str(result.exception)
     assert not out.exists()
+
+
+def test_a_picture_that_cannot_be_read_is_told_before_any_is_looked_at(tmp_path):
+    """It would end the run when its turn comes, hours later."""
+    data = people(tmp_path / "data", 3)
+    sorted((data / "images").iterdir())[1].write_bytes(b"nothing")
+    app = typer.Typer()
+    app.command()(train_refiner_command)
+    out = tmp_path / "out"
+    result = CliRunner().invoke(app, ["--data", str(data), "--out", str(out), "--steps", "1"])
+    assert isinstance(result.exception, UsageError)
+    assert "1 thing is wrong" in str(result.exception)
+    assert "--skip-bad" in str(result.exception)
+    assert "the model looks" not in result.output and not out.exists()

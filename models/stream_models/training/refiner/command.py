@@ -78,6 +78,10 @@ def train_refiner_command(
             help="Another run's folder, whose samples are learnt from too. Repeatable.",
         ),
     ] = None,
+    skip_bad: Annotated[
+        bool,
+        typer.Option("--skip-bad", help="Leave out what is wrong with --data and go on."),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     licence: Annotated[str, typer.Option(help="Of the weights, written into the file.")] = (
         "unknown"
@@ -88,7 +92,8 @@ def train_refiner_command(
     try:
         import torch
 
-        from stream_models.training.reading import read
+        from stream_models.training.checks import sound
+        from stream_models.training.reading import Purpose
         from stream_models.training.refiner.loop import LoopConfig
         from stream_models.training.refiner.loop import Progress as State
         from stream_models.training.refiner.run import RefinerConfig, train
@@ -114,6 +119,9 @@ def train_refiner_command(
         init=init,
         also=tuple(also or ()),
     )
+    pictures = sound(
+        data, Purpose.LEARN, skip_bad, lambda said: console.print(Text(said), style="yellow")
+    )
     spoken = Spoken(console)
     columns = (
         TextColumn("{task.description}"),
@@ -138,7 +146,7 @@ def train_refiner_command(
             )
 
         with resumable(out, lambda sentence: console.print(Text(sentence))):
-            result = train(config, read(data), found, watch)
+            result = train(config, pictures, found, watch)
     for source, (before, after) in result.judged.items():
         told = f"IoU {before.iou:.3f} before, {after.iou:.3f} refined"
         # Pictures of a set without sources are of one.
