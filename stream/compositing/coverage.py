@@ -173,8 +173,8 @@ def _spread(
                 place[:2], place[2:], (columns, rows), wide.shape[::-1], strict=True
             )
         )
-        middle = _between(around, top, below[:, None], 0)
-        soft = _between(middle, left, behind, 1)
+        wider = _between(around, left, behind, 1)
+        soft = _between(wider, top, below[:, None], 0)
         inside = np.where(soft > np.float32(least), np.uint8(_THIRD), np.uint8(0))
         column, row, width, height = cv2.boundingRect(inside)
         cells.append(inside.ravel())

@@ -378,12 +378,12 @@ INLINE int32_t place_of(double step, double from, ptrdiff_t at, ptrdiff_t count,
  * places: of each, columns and rows of the mask for one cell's, and where the first cell's middle lies.
  * out: those cells, of one object after the other: `value` where the mask is above `least`, else 0.
  * scratch: for the largest, three times (rows + 4) * (columns + 4) of the mask as it goes on, then 4 bytes for each of its
- * columns, then 8 for each column of cells.
+ * rows and column of cells, then 8 for each column of cells.
  */
 EXPORT void stream_spread(ptrdiff_t count, int64_t *objects, const double *places, float least, int value, u8 *out,
-                          u8 *scratch, ptrdiff_t masks_size, ptrdiff_t row_size) {
-    float *between_rows = (float *)(scratch + 3 * masks_size);
-    int32_t *lefts = (int32_t *)(between_rows + row_size);
+                          u8 *scratch, ptrdiff_t masks_size, ptrdiff_t wider_size) {
+    float *wider = (float *)(scratch + 3 * masks_size); /* the mask's rows at the middles of columns of cells */
+    int32_t *lefts = (int32_t *)(wider + wider_size);
     for (ptrdiff_t one = 0; one < count; one++, objects += 8, places += 4) {
         const ptrdiff_t onward = (ptrdiff_t)objects[3], high = (ptrdiff_t)objects[1] + 2 * onward,
                         wide = (ptrdiff_t)objects[2] + 2 * onward, stride = wide + 4;
@@ -392,17 +392,19 @@ EXPORT void stream_spread(ptrdiff_t count, int64_t *objects, const double *place
         grown_mask((const u8 *)(intptr_t)objects[0], (ptrdiff_t)objects[1], (ptrdiff_t)objects[2], onward,
                    (ptrdiff_t)objects[4], (ptrdiff_t)objects[5], scratch, scratch + masks_size);
         for (ptrdiff_t x = 0; x < columns; x++) lefts[x] = place_of(places[0], places[2], x, wide, behinds + x);
+        for (ptrdiff_t y = 0; y < high + 4; y++)
+            for (ptrdiff_t x = 0; x < columns; x++) {
+                const u8 *two = scratch + y * stride + lefts[x];
+                wider[y * columns + x] = (float)two[0] + (float)(two[1] - two[0]) * behinds[x];
+            }
         ptrdiff_t top = rows, bottom = 0, left = columns, right = 0;
         for (ptrdiff_t y = 0; y < rows; y++, out += columns) {
             float below;
-            const u8 *restrict row = scratch + place_of(places[1], places[3], y, high, &below) * stride;
-            const u8 *restrict next = row + stride;
-            float *restrict middle = between_rows;
-            for (ptrdiff_t x = 0; x < stride; x++) middle[x] = (float)row[x] + (float)(next[x] - row[x]) * below;
-            for (ptrdiff_t x = 0; x < columns; x++) {
-                const float *two = between_rows + lefts[x];
-                out[x] = (u8)(two[0] + (two[1] - two[0]) * behinds[x] > least ? value : 0);
-            }
+            const float *restrict row = wider + place_of(places[1], places[3], y, high, &below) * columns;
+            const float *restrict next = row + columns;
+            u8 *restrict to = out;
+            for (ptrdiff_t x = 0; x < columns; x++)
+                to[x] = (u8)(row[x] + (next[x] - row[x]) * below > least ? value : 0);
             ptrdiff_t first = 0, last = columns;
             while (first < columns && !out[first]) first++;
             if (first == columns) continue;

@@ -110,11 +110,11 @@ class Cover(Loops):
         """
         cells = objects[:, 6:].prod(axis=1).sum()
         around = objects[:, 1:3] + 2 * objects[:, 3:4] + 4
-        size, row = int(around.prod(axis=1).max()), int(around[:, 1].max())
+        size, wider = int(around.prod(axis=1).max()), int((around[:, 0] * objects[:, 7]).max())
         size += -size % 4
         made = objects.copy()
         out = np.empty(int(cells), np.uint8)
-        scratch = np.empty(3 * size + 4 * row + 8 * int(objects[:, 7].max()), np.uint8)
+        scratch = np.empty(3 * size + 4 * wider + 8 * int(objects[:, 7].max()), np.uint8)
         self._spread(
             len(made),
             address_of(made),
@@ -124,7 +124,7 @@ class Cover(Loops):
             address_of(out),
             address_of(scratch),
             size,
-            row,
+            wider,
         )
         return out, made[:, 4:]
 
