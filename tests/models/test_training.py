@@ -623,6 +623,14 @@ def test_what_is_no_network_is_no_beginning(tmp_path, content, ending):
     assert "\n" not in str(raised.value)
 
 
+def test_a_run_that_cannot_begin_leaves_no_folder(tmp_path):
+    coco_set(tmp_path / "data", 3)
+    (tmp_path / "mine.onnx").write_bytes(b"weights, honestly")
+    result = command(tmp_path, "--init", str(tmp_path / "mine.onnx"), "--steps", "1")
+    assert isinstance(result.exception, ModelError)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("held", ["nothing", "a state", "other classes"])
 def test_another_runs_checkpoint_is_not_taken_up(tmp_path, held):
     import torch

@@ -121,9 +121,9 @@ def train(
     Raises UsageError or ModelError, ValueError for a picture that breaks on the way.
     """
     learn, judged = sets or gather(config.data, config.validation)
-    config.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.loop.seed)
     network, _ = initial_network(config.init, learn.names)
+    config.out.mkdir(parents=True, exist_ok=True)
     chances = np.array([config.weights.get(p.source, 1.0) for p in learn.pictures])
     trainer = Trainer(
         network, learn.pictures, chances, config.out, config.loop, config.augment, config.loss
