@@ -1,17 +1,6 @@
 /* Blending samples with others, by shares of 255. */
 #include "common.h"
 
-/* x / 255, rounded; exact up to 255 * 255. */
-INLINE words by_255(words x) {
-    x += 128;
-    return (x + (x >> 8)) >> 8;
-}
-
-INLINE words mixed(words one, words share, words other) {
-    words sum = by_255(one * share) + by_255(other * (255 - share));
-    return sum - (sum >> 8); /* Both may be rounded upwards. */
-}
-
 INLINE void mix_block(const u8 *ours, const u8 *share, u8 *theirs) {
     const bytes part = LOAD(share);
     if (!any_bit(part)) return;

@@ -4,12 +4,6 @@
 #define MOST_HALVINGS 8
 #define LITTLE 31 /* of 255: of what is behind less of no sample counts */
 
-/* The means of each two samples of two rows, rounded; columns: of what comes of it. */
-INLINE void halved(const u8 *restrict one, const u8 *restrict other, u8 *restrict out, ptrdiff_t columns) {
-    for (ptrdiff_t x = 0; x < columns; x++)
-        out[x] = (u8)((one[2 * x] + one[2 * x + 1] + other[2 * x] + other[2 * x + 1] + 2) >> 2);
-}
-
 /* How far each two rows and columns are behind all objects, of 255; 0 where they hardly are.
  *
  * alpha: how far samples are an object's, of 255; rows, columns: of what comes of it.
@@ -26,7 +20,7 @@ EXPORT void stream_clear(const u8 *alpha, ptrdiff_t stride, ptrdiff_t rows, ptrd
                 continue;
             }
             u8 mean[BLOCK];
-            halved(one, other, mean, BLOCK);
+            halved_row(one, other, mean, BLOCK);
             for (int at = 0; at < BLOCK; at++) {
                 /* A sample is an object's as far as any of its pixels is. */
                 const int covered = 4 * mean[at] < 255 ? 4 * mean[at] : 255;
@@ -35,7 +29,7 @@ EXPORT void stream_clear(const u8 *alpha, ptrdiff_t stride, ptrdiff_t rows, ptrd
         }
         for (; x < columns; x++) {
             u8 mean;
-            halved(above + 2 * x, below + 2 * x, &mean, 1);
+            halved_row(above + 2 * x, below + 2 * x, &mean, 1);
             const int covered = 4 * mean < 255 ? 4 * mean : 255;
             row[x] = (u8)(255 - covered > LITTLE ? 255 - covered : 0);
         }
@@ -67,7 +61,7 @@ EXPORT void stream_cut(const u8 *samples, ptrdiff_t stride, int twice, const u8 
         u8 *row = halvings ? rows_of_level[0][y & 1] : out + y * small;
         const u8 *from = samples + (twice ? 2 * y : y) * stride;
         if (twice)
-            halved(from, from + stride, row, columns);
+            halved_row(from, from + stride, row, columns);
         else
             memcpy(row, from, (size_t)columns);
         if (clear != NULL) times(row, clear + y * columns, columns);
@@ -75,7 +69,7 @@ EXPORT void stream_cut(const u8 *samples, ptrdiff_t stride, int twice, const u8 
         for (int level = 1; level <= halvings && ((y + 1) & ((1 << level) - 1)) == 0; level++) {
             const ptrdiff_t place = y >> level;
             u8 *into = level == halvings ? out + place * small : rows_of_level[level][place & 1];
-            halved(rows_of_level[level - 1][0], rows_of_level[level - 1][1], into, columns >> level);
+            halved_row(rows_of_level[level - 1][0], rows_of_level[level - 1][1], into, columns >> level);
         }
     }
 }

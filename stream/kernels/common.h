@@ -56,6 +56,31 @@ INLINE int any_bit(bytes value) {
     return (four[0] | four[1] | four[2] | four[3]) != 0;
 }
 
+/* x / 255, rounded; exact up to 255 * 255. */
+INLINE words by_255(words x) {
+    x += 128;
+    return (x + (x >> 8)) >> 8;
+}
+
+/* one * share / 255 + other * (255 - share) / 255. */
+INLINE words mixed(words one, words share, words other) {
+    words sum = by_255(one * share) + by_255(other * (255 - share));
+    return sum - (sum >> 8); /* Both may be rounded upwards. */
+}
+
+/* The means of two samples of two rows each, rounded, of half a block. */
+INLINE words quarters(const u8 *one, const u8 *other) {
+    const words first = WORDS(one), second = WORDS(other);
+    return ((first & 255) + (first >> 8) + (second & 255) + (second >> 8) + 2) >> 2;
+}
+
+/* The same of whole rows; columns: of what comes of it, which may be written over what it is taken from. */
+INLINE void halved_row(const u8 *one, const u8 *other, u8 *out, ptrdiff_t columns) {
+    ptrdiff_t x = 0;
+    for (; x + HALF <= columns; x += HALF) NARROW(out + x, quarters(one + 2 * x, other + 2 * x));
+    for (; x < columns; x++) out[x] = (u8)((one[2 * x] + one[2 * x + 1] + other[2 * x] + other[2 * x + 1] + 2) >> 2);
+}
+
 INLINE int any_word(words value) { return any_bit((bytes)value); }
 
 /* Writes a value where a mask is 1 and what is there is less. */

@@ -78,18 +78,6 @@ INLINE void between(const rows_kept *kept, u16 part, u8 *out, ptrdiff_t left, pt
     }
 }
 
-/* The mean of two samples of two rows each. */
-INLINE words quarters(const u8 *one, const u8 *other) {
-    const words first = WORDS(one), second = WORDS(other);
-    return ((first & 255) + (first >> 8) + (second & 255) + (second >> 8) + 2) >> 2;
-}
-
-/* x / 255, rounded; exact up to 255 * 255. */
-INLINE words by_255(words x) {
-    x += 128;
-    return (x + (x >> 8)) >> 8;
-}
-
 INLINE void covered_block(u8 *samples, bytes keep, const u8 *cover, u8 value) {
     if (cover != NULL) { /* Squares end without a transition. */
         const bytes bare = (bytes)(keep > 127);
@@ -97,11 +85,7 @@ INLINE void covered_block(u8 *samples, bytes keep, const u8 *cover, u8 value) {
         return;
     }
     const u8 *part = (const u8 *)&keep;
-    for (int x = 0; x < BLOCK; x += HALF) {
-        const words share = WIDE(part + x);
-        const words sum = by_255(WIDE(samples + x) * share) + by_255(each(value) * (255 - share));
-        NARROW(samples + x, sum - (sum >> 8)); /* Both may be rounded upwards. */
-    }
+    for (int x = 0; x < BLOCK; x += HALF) NARROW(samples + x, mixed(WIDE(samples + x), WIDE(part + x), each(value)));
 }
 
 /* One row of a plane, from a column on that blocks begin at. */
@@ -140,12 +124,8 @@ INLINE void covered_row(const canvas_plane *plane, u8 *row, const rows_kept *kep
 
 /* The means of two rows and columns each; may be written over what they are taken from. */
 INLINE void halved(const u8 *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns, u8 *to, ptrdiff_t to_stride) {
-    for (ptrdiff_t y = 0; y < rows; y++, to += to_stride) {
-        const u8 *one = from + 2 * y * stride, *other = one + stride;
-        ptrdiff_t x = 0;
-        for (; x + HALF <= columns; x += HALF) NARROW(to + x, quarters(one + 2 * x, other + 2 * x));
-        for (; x < columns; x++) to[x] = (u8)((one[2 * x] + one[2 * x + 1] + other[2 * x] + other[2 * x + 1] + 2) >> 2);
-    }
+    for (ptrdiff_t y = 0; y < rows; y++)
+        halved_row(from + 2 * y * stride, from + (2 * y + 1) * stride, to + y * to_stride, columns);
 }
 
 /* The means of squares beside each other, each of so many rows and columns, which are halved as long as they can be:
