@@ -55,8 +55,8 @@ def conceal(
         return
     windows = windows_of(grid, patches)
     shares = [_shares(grid, bare, cells, set(planes.steps), hard=hard) for cells in windows]
+    places = [pixels(grid, cells) for cells in windows]
     for place, (plane, step) in enumerate(zip(planes.samples, planes.steps, strict=True)):
-        places = [pixels(grid, cells) for cells in windows]
         parts = [part(plane, step, window) for window in places]
         if values is not None:
             for there, share in zip(parts, shares, strict=True):

@@ -224,14 +224,7 @@ def _fall_of(
     window = mask_window(box, cells, size[1], size[0], low)
     if window is None:
         return None
-    margin = side // 2
-    window = (
-        max(0, window[0] - margin),
-        min(size[0], window[1] + margin),
-        max(0, window[2] - margin),
-        min(size[1], window[3] + margin),
-    )
-    return _Fall(window, low, 255 / band, side)
+    return _Fall(wider(window, size, side // 2), low, 255 / band, side)
 
 
 def _matte(
@@ -307,6 +300,12 @@ def apart(windows: Iterable[Window]) -> list[Window]:
 
 def _touch(one: Window, other: Window) -> bool:
     return one[0] <= other[1] and other[0] <= one[1] and one[2] <= other[3] and other[2] <= one[3]
+
+
+def wider(window: Window, size: tuple[int, int], by: int) -> Window:
+    """A window with so many pixels around it, within a picture of a (height, width)."""
+    top, bottom, left, right = window
+    return max(0, top - by), min(size[0], bottom + by), max(0, left - by), min(size[1], right + by)
 
 
 def on_grid(window: Window, size: tuple[int, int], grid: tuple[int, int]) -> Window:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.compositing.mattes import on_grid
+from stream.compositing.mattes import on_grid, wider
 from stream.compositing.planes import Planes, Samples, part, reduce_to, shrink_to
 from stream.roi import Window
 from stream.types import Array
@@ -43,14 +43,7 @@ def grown(window: Window, size: tuple[int, int], grid: tuple[int, int], by: int)
     """
     unit = _shrink(by)
     grid = (unit * grid[0], unit * grid[1])
-    top, bottom, left, right = window
-    wide = (
-        max(0, top - by),
-        min(size[0], bottom + by),
-        max(0, left - by),
-        min(size[1], right + by),
-    )
-    return on_grid(wide, size, grid)
+    return on_grid(wider(window, size, by), size, grid)
 
 
 def _shrink(reach: int) -> int:

@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.compositing.mattes import SLOPE, Edge, Matte, on_grid
-from stream.kernels import Kernels, compiled
+from stream.compositing.mattes import SLOPE, Edge, Matte, on_grid, wider
+from stream.compositing.planes import part
+from stream.kernels import compiled
 from stream.kernels.edges import WIDEST_SIDE
 from stream.roi import Window, mask_window, soft_strips
 
@@ -131,50 +132,21 @@ def lay(alpha: NDArray[np.uint8], softs: Iterable[Soft], edge: Edge) -> Matte:
         softs: the objects.
         edge: how they fall off; `grown` has no meaning here.
     """
-    kernels = compiled()
+    kernels, size = compiled(), (alpha.shape[0], alpha.shape[1])
     windows: list[Window] = []
     for soft in softs:
-        if kernels is not None:
-            window = _laid_at_once(kernels, alpha, soft, edge)
-        else:
-            made = shaped(soft, (alpha.shape[0], alpha.shape[1]), edge)
-            window = None if made is None else made[0]
-            if made is not None:
-                there = _part(alpha, made[0])
-                cv2.max(there, made[1], dst=there)
-        if window is not None:
-            windows.append(window)
+        table, side = _falling(soft, edge)
+        if kernels is not None and side <= WIDEST_SIDE:
+            place, held = soft.window[::2], edge.held and side > 1
+            if kernels.fall(soft.values, place, table, max(1, side), alpha, held=held):
+                windows.append(wider(soft.window, size, side // 2))
+            continue
+        made = shaped(soft, size, edge)
+        if made is not None:
+            there = part(alpha, (1, 1), made[0])
+            cv2.max(there, made[1], dst=there)
+            windows.append(made[0])
     return Matte(alpha, windows)
-
-
-def _laid_at_once(
-    kernels: Kernels, alpha: NDArray[np.uint8], soft: Soft, edge: Edge
-) -> Window | None:
-    """Adds an object's matte to others by the compiled loops; where it lies, None for nowhere."""
-    table, side = _falling(soft, edge)
-    if side <= WIDEST_SIDE:
-        top, bottom, left, right = soft.window
-        some = kernels.fall(
-            soft.values, (top, left), table, max(1, side), alpha, held=edge.held and side > 1
-        )
-        reach = side // 2
-        height, width = alpha.shape
-        window = (
-            *(max(0, top - reach), min(height, bottom + reach)),
-            *(max(0, left - reach), min(width, right + reach)),
-        )
-        return window if some else None
-    made = shaped(soft, (alpha.shape[0], alpha.shape[1]), edge)
-    if made is None:
-        return None
-    there = _part(alpha, made[0])
-    cv2.max(there, made[1], dst=there)
-    return made[0]
-
-
-def _part(plane: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
-    top, bottom, left, right = window
-    return plane[top:bottom, left:right]
 
 
 def _faded(alpha: NDArray[np.uint8], side: int, edge: Edge) -> NDArray[np.uint8]:
@@ -219,16 +191,7 @@ def whole(
         The window and the object there, uint8 1 or 0; None where no pixel is the object.
     """
     top, bottom, left, right = soft.window
-    outer = on_grid(
-        (
-            max(0, top - margin),
-            min(size[0], bottom + margin),
-            max(0, left - margin),
-            min(size[1], right + margin),
-        ),
-        size,
-        grid,
-    )
+    outer = on_grid(wider(soft.window, size, margin), size, grid)
     shape = (outer[1] - outer[0], outer[3] - outer[2])
     inside = allocate(shape[0] * shape[1]).reshape(shape)
     inside.fill(False)
@@ -242,19 +205,14 @@ def _padded(
 ) -> tuple[Window, NDArray[np.uint8]]:
     """The same with zeros around, as far as the picture reaches."""
     top, bottom, left, right = window
-    wider = (
-        max(0, top - margin),
-        min(size[0], bottom + margin),
-        max(0, left - margin),
-        min(size[1], right + margin),
-    )
+    around = wider(window, size, margin)
     padded = cv2.copyMakeBorder(
         alpha,
-        top - wider[0],
-        wider[1] - bottom,
-        left - wider[2],
-        wider[3] - right,
+        top - around[0],
+        around[1] - bottom,
+        left - around[2],
+        around[3] - right,
         cv2.BORDER_CONSTANT,
         value=0,
     )
-    return wider, np.asarray(padded, np.uint8)
+    return around, np.asarray(padded, np.uint8)
