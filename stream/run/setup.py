@@ -17,25 +17,25 @@ from stream.count_options import CountOptions
 from stream.errors import StreamError, UsageError
 from stream.frame import Frame, VideoInfo
 from stream.instances import Instances
-from stream.options import LiveOptions, PictureOptions
+from stream.options import PictureOptions
 from stream.queues import WhenFull
 from stream.run.about import Told, about_of
+from stream.run.account import Account, plot_counts
 from stream.run.controls import Controls
 from stream.run.counting import Counting
 from stream.run.figures import Outcome
 from stream.run.finding import find_by
-from stream.run.guard import check_reports, read_by, records_of, report_of
+from stream.run.guard import check_reports, read_by, records_of
 from stream.run.interrupt import on_interrupt
 from stream.run.opening import check_output, make_painter, open_sink, suited, without_lost
 from stream.run.output import Output
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
-from stream.run.plot import check_plot, plot_of, write_plot
+from stream.run.plot import check_plot, plot_of
 from stream.run.policy import LIVE, OFFLINE
 from stream.run.progress import ProgressLine
 from stream.run.report import RunReport
 from stream.run.run import OnFrame, Run
 from stream.run.schedule import Schedule
-from stream.run.status import Status
 from stream.run.turns import Turns
 from stream.run.unused import unused
 from stream.sinks.nothing import NOTHING
@@ -130,17 +130,24 @@ class Prepared:
     schedule: Schedule
     counting: Counting
 
+    def account(self, console: Console | None, remarks: Sequence[str] = ()) -> Account:
+        """What tells of the run.
+
+        Args:
+            console: where status lines go, None for nowhere.
+            remarks: sentences to add to the report.
+        """
+        return Account(
+            self.run, self.segmenter, self.plan, self.counting, console=console, remarks=remarks
+        )
+
     def conclude(self) -> None:
-        """Writes what is written once the run has ended.
+        """Writes what a run that nobody is told of writes at its end.
 
         Raises:
             SinkError: it cannot be written.
         """
-        path = plot_of(self.plan)
-        if path is not None and self.counting.series is not None:
-            overwrite = any(one.options.overwrite for one in self.plan.outputs)
-            name = self.run.source.info.name
-            write_plot(path, self.counting.series, name, overwrite=overwrite)
+        plot_counts(self.plan, self.counting, self.run.source.info.name)
 
 
 def check(plan: RunPlan, read: Sequence[Path] = ()) -> None:
@@ -326,15 +333,10 @@ def execute(
     """
     with prepared(plan, segmenter, on_frame, finding=finding) as ready:
         run = ready.run
-        live = run.source.info.live
         _connect(ready)
-        status = Status(
-            run,
-            ready.segmenter,
-            console=console,
-            report=report_of(plan) if live else None,
-            counting=ready.counting,
-            remarks=[
+        account = ready.account(
+            console,
+            [
                 *remarks,
                 *_said_of(ready, segmenter),
                 *unused(plan.outputs, photos=bool(run.source.info.pictures), model=plan.model),
@@ -343,29 +345,24 @@ def execute(
         line = ProgressLine(
             console, run.source.info, ready.segmenter.provider, lambda: run.counts, run.clock
         )
+
+        def tick() -> None:
+            line.update()
+            account.tick()
+
         with on_interrupt(run.stop, run.abort) as signals, line:
-            outcome = run.run(on_tick=lambda: _tick(run, plan.live, status, line))
+            outcome = run.run(on_tick=tick)
         outcome.signalled = outcome.interrupted and bool(signals)
-        status.finish(outcome)
-        ready.conclude()
+        account.finish(outcome)
     if outcome.error is not None and not isinstance(outcome.error, StreamError):
         raise outcome.error
-    return status.figures(), outcome
+    return account.figures(), outcome
 
 
 def _said_of(ready: Prepared, segmenter: Segmenter | None) -> Sequence[str]:
     """What there is to be said of what finds the objects; of records the schedule says it."""
     known = segmenter is not None or isinstance(ready.segmenter, Schedule)
     return () if known else ready.segmenter.remarks
-
-
-def _tick(run: Run, live: LiveOptions, status: Status, line: ProgressLine) -> None:
-    line.update()
-    if not run.source.info.live:
-        return
-    status.tick()
-    if live.seconds is not None and run.outcome().seconds >= live.seconds:
-        run.stop()
 
 
 def _connect(ready: Prepared) -> None:

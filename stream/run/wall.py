@@ -28,7 +28,6 @@ from stream.run.plan import OutputPlan, RunPlan
 from stream.run.report import RunReport, failed_report, write_report
 from stream.run.run import Run
 from stream.run.setup import Prepared, check, prepared, recorder
-from stream.run.status import Status
 from stream.run.switching import quick_switching
 from stream.run.turns import Turns
 from stream.run.unused import unused
@@ -120,18 +119,10 @@ class Part(Aside):
                 self.controls = self._controls(ready)
             if self._stopping.is_set():
                 return
-            status = Status(
-                run,
-                ready.segmenter,
-                console=self._console,
-                report=report_of(self._plan),
-                counting=ready.counting,
-                remarks=self._unused,
-            )
-            self.outcome = run.run(on_tick=lambda: self._tick(run, status), tick=_TICK)
-            status.finish(self.outcome)
-            ready.conclude()
-            self.report = status.figures()
+            account = ready.account(self._console, self._unused)
+            self.outcome = run.run(on_tick=account.tick, tick=_TICK)
+            account.finish(self.outcome)
+            self.report = account.figures()
         error = self.outcome.error
         if isinstance(error, StreamError):
             self._trouble(error)
@@ -152,12 +143,6 @@ class Part(Aside):
         output = next(one for one in ready.outputs if one.sink is self._tile)
         record = recorder(ready, self._shown)
         return Controls(ready.run, ready.segmenter, output, self._shown.picture, record)
-
-    def _tick(self, run: Run, status: Status) -> None:
-        status.tick()
-        seconds = self._plan.live.seconds
-        if seconds is not None and run.outcome().seconds >= seconds:
-            run.stop()
 
     def _trouble(self, error: BaseException) -> None:
         self.problem = clean(str(error) or type(error).__name__, self._secrets)

@@ -21,13 +21,11 @@ from stream.run.aside import Aside
 from stream.run.beside_display import BesideDisplay
 from stream.run.figures import Outcome
 from stream.run.finding import expect_companions, make_finder
-from stream.run.guard import report_of
 from stream.run.opening import make_painter
 from stream.run.plan import OutputPlan, RunPlan
 from stream.run.report import RunReport
 from stream.run.run import Run
 from stream.run.setup import Prepared, prepared
-from stream.run.status import Status
 from stream.run.turns import Turns
 from stream.serve.models import Models
 from stream.serve.wishes import Wish
@@ -198,35 +196,22 @@ class Room(Aside):
             if self._stopping.is_set():
                 return
             run = ready.run
-            status = Status(
-                run,
-                ready.segmenter,
-                console=self._console,
-                report=report_of(plan),
-                counting=ready.counting,
-            )
+            account = ready.account(self._console)
             self.problem = None
             try:
-                self.outcome = run.run(on_tick=lambda: self._tick(run, status), tick=0.5)
+                self.outcome = run.run(on_tick=account.tick, tick=0.5)
             finally:
                 self._opened = time.perf_counter()
                 with self._lock:
                     self._ready = None
-            status.finish(self.outcome)
-            self.report = status.figures()
             try:
-                ready.conclude()
+                account.finish(self.outcome)
             except SinkError as error:
                 self.outcome.error = self.outcome.error or error
+            self.report = account.figures()
 
     def _painted(self, output: OutputPlan) -> OutputPlan:
         return replace(output, picture=self.picture) if output.target == BROWSER else output
-
-    def _tick(self, run: Run, status: Status) -> None:
-        status.tick()
-        seconds = self.plan.live.seconds
-        if seconds is not None and run.outcome().seconds >= seconds:
-            run.stop()
 
     # What viewers change.
 
