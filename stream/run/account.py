@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from stream.errors import SinkError
 from stream.run.about import Told
 from stream.run.counting import Counting
 from stream.run.figures import Outcome
@@ -59,21 +60,22 @@ class Account:
         if seconds is not None and self._run.outcome().seconds >= seconds:
             self._run.stop()
 
-    def figures(self) -> RunReport:
-        """The run's figures as they stand."""
-        return self._status.figures()
-
-    def finish(self, outcome: Outcome) -> None:
-        """Writes what is written once the run has ended.
+    def finish(self, outcome: Outcome) -> RunReport:
+        """Writes what is written once the run has ended: the plot, then the report of a live run.
 
         Args:
-            outcome: how it ended; that its report cannot be written becomes its error.
+            outcome: how it ended. What cannot be written becomes its error; of several, the first,
+                and the report's remarks say the others.
 
-        Raises:
-            SinkError: the plot cannot be written.
+        Returns:
+            The run's figures.
         """
+        try:
+            plot_counts(self._plan, self._counting, self._run.source.info.name)
+        except SinkError as error:
+            self._status.fail(outcome, error)
         self._status.finish(outcome)
-        plot_counts(self._plan, self._counting, self._run.source.info.name)
+        return self._status.figures(outcome)
 
 
 def plot_counts(plan: RunPlan, counting: Counting, name: str) -> None:

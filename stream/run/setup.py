@@ -326,7 +326,7 @@ def execute(
         finding: see `prepared`.
 
     Returns:
-        The figures, and how it ended, errors of the run included.
+        The figures, and how it ended, errors of the run and of its plot included.
 
     Raises:
         StreamError: the run could not begin.
@@ -353,10 +353,10 @@ def execute(
         with on_interrupt(run.stop, run.abort) as signals, line:
             outcome = run.run(on_tick=tick)
         outcome.signalled = outcome.interrupted and bool(signals)
-        account.finish(outcome)
+        report = account.finish(outcome)
     if outcome.error is not None and not isinstance(outcome.error, StreamError):
         raise outcome.error
-    return account.figures(), outcome
+    return report, outcome
 
 
 def _said_of(ready: Prepared, segmenter: Segmenter | None) -> Sequence[str]:

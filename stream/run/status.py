@@ -94,8 +94,12 @@ class Status:
             f"{run.reconnects} reconnects, {memory:.0f} MiB"
         )
 
-    def figures(self) -> RunReport:
-        """The run's figures as they stand."""
+    def figures(self, outcome: Outcome | None = None) -> RunReport:
+        """The run's figures.
+
+        Args:
+            outcome: how it ended; None for the figures as they stand.
+        """
         run, counting = self._run, self._counting
         counted = [] if counting is None else counting.remarks
         # What it says of itself may come with the pictures.
@@ -107,14 +111,17 @@ class Status:
             precision=self._segmenter.precision,
             provider=self._segmenter.provider,
             views=self._segmenter.views,
-            outcome=run.outcome(),
+            outcome=run.outcome() if outcome is None else outcome,
             stages=self._clock.figures(),
             remarks=list(dict.fromkeys([*self._remarks, *later, *run.all_remarks, *counted])),
             counted=None if counting is None else counting.summary(),
         )
 
-    def write(self, *, finished: bool) -> None:
+    def write(self, outcome: Outcome | None = None) -> None:
         """Writes the report file, if one was asked for.
+
+        Args:
+            outcome: how the run ended; None while it goes on.
 
         Raises:
             SinkError: it cannot be written.
@@ -125,7 +132,7 @@ class Status:
         # The machine is the same all day; asking for it costs a process's start on some systems.
         self._machine = self._machine or machine()
         live = {
-            "finished": finished,
+            "finished": outcome is not None,
             "inferred": run.counts.inferred,
             "carried": run.counts.propagated,
             "reconnects": run.reconnects,
@@ -136,30 +143,32 @@ class Status:
             {
                 "stream": __version__,
                 "machine": self._machine,
-                "runs": [asdict(self.figures()) | {"live": live}],
+                "runs": [asdict(self.figures(outcome)) | {"live": live}],
             },
         )
 
     def finish(self, outcome: Outcome) -> None:
         """Writes the report file for the last time.
 
-        Where that fails the run counts as failed; what it failed by before is told all the same.
-
         Args:
-            outcome: of the run.
+            outcome: of the run, which counts as failed where this fails.
         """
         try:
-            self.write(finished=True)
+            self.write(outcome)
         except SinkError as error:
-            if outcome.error is None:
-                outcome.error = error
-            else:
-                self._remarks = (*self._remarks, str(error))
+            self.fail(outcome, error)
+
+    def fail(self, outcome: Outcome, error: SinkError) -> None:
+        """Makes a run count as failed; what it failed by before is told all the same."""
+        if outcome.error is None:
+            outcome.error = error
+        else:
+            self._remarks = (*self._remarks, str(error))
 
     def _try_writing(self) -> None:
         """A report that cannot be written now must not end a run of days; it is said once."""
         try:
-            self.write(finished=False)
+            self.write()
         except SinkError as error:
             if str(error) != self._report_problem:
                 self._report_problem = str(error)

@@ -121,8 +121,7 @@ class Part(Aside):
                 return
             account = ready.account(self._console, self._unused)
             self.outcome = run.run(on_tick=account.tick, tick=_TICK)
-            account.finish(self.outcome)
-            self.report = account.figures()
+            self.report = account.finish(self.outcome)
         error = self.outcome.error
         if isinstance(error, StreamError):
             self._trouble(error)

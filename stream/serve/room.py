@@ -204,11 +204,7 @@ class Room(Aside):
                 self._opened = time.perf_counter()
                 with self._lock:
                     self._ready = None
-            try:
-                account.finish(self.outcome)
-            except SinkError as error:
-                self.outcome.error = self.outcome.error or error
-            self.report = account.figures()
+            self.report = account.finish(self.outcome)
 
     def _painted(self, output: OutputPlan) -> OutputPlan:
         return replace(output, picture=self.picture) if output.target == BROWSER else output

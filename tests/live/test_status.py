@@ -32,8 +32,7 @@ def test_lines_and_report_come_while_it_runs(tmp_path, monkeypatch):
         if text.getvalue().count("\n") >= 2:
             run.stop()
 
-    run.run(on_tick=tick)
-    status.write(finished=True)
+    status.write(run.run(on_tick=tick))
     line = re.compile(
         r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d scene: \d+\.\d fps, latency \d+ ms, "
         r"\d+ dropped, 0 reconnects, \d+ MiB$"
@@ -83,7 +82,7 @@ def test_where_the_last_report_cannot_be_written_what_the_run_came_to_is_told_al
         outcome.error = before
         status = Status(run, model, console=None, report=tmp_path / "missing" / "live.json")
         status.finish(outcome)
-        assert "cannot write the report" in f"{outcome.error} {status.figures().remarks}"
+        assert "cannot write the report" in f"{outcome.error} {status.figures(outcome).remarks}"
         assert before is None or outcome.error is before
 
 
