@@ -78,9 +78,14 @@ class Laps:
             self._reach(now)
 
     def finish(self) -> None:
-        """Writes all texts."""
+        """Writes all texts, and the end of the last one.
+
+        The end is a sample of no length. FFmpeg ends a text by one of its own otherwise, which in a
+        file of fragments gets the length of the text before it, and lengthens the film by that.
+        """
         if self._shown:
             self._reach(max(end for end, _ in self._shown))
+            self._write(self._reached, self._reached, _NOTHING)
 
     def _reach(self, until: int) -> None:
         while self._reached < until:
@@ -129,9 +134,10 @@ class TimedText(Track):
 
     def _sample(self, begin: int, end: int, data: bytes) -> None:
         packet: AnyPacket = Packet(data)
-        packet.stream, packet.time_base = self.stream, _TICK
-        packet.pts = packet.dts = begin
-        packet.duration = end - begin
+        packet.stream, packet.time_base = self.stream, Fraction(1, _CLOCK)
+        packet.pts = packet.dts = int(begin * _TICK * _CLOCK)
+        # FFmpeg takes a length of 0 for an unknown one.
+        packet.duration = int((end - begin) * _TICK * _CLOCK) or 1
         packet.is_keyframe = True
         self._muxer.mux(packet)
 

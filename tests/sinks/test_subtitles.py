@@ -8,6 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,6 +109,15 @@ def test_texts_of_an_mp4_are_copied_with_their_gaps(tmp_path):
         (float(at), data) for at, data in media.packets(tmp_path / "out.mkv", "subtitle") if data
     ]
     assert back == [(1.0, b"one"), (2.0, b"two"), (9.0, b"three")]
+
+
+def test_the_last_text_makes_a_film_no_longer(tmp_path):
+    for begin, end in [(0.0, 1.5), (0.5, 1.8), (1.0, 2.0)]:
+        texts = [(begin, end, "words")]
+        original = make_clip(tmp_path / "in.mkv", frames=50, subtitles=texts)
+        run(original, tmp_path / "out.mp4", overwrite=True)
+        with av.open(str(tmp_path / "out.mp4")) as film:
+            assert film.duration == 2_000_000, (begin, end)
 
 
 @pytest.mark.skipif(not (SHARED / "cases").is_dir(), reason="shared/cases is not here")
