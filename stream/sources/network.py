@@ -19,6 +19,7 @@ from stream.queues import Closed
 from stream.sources._connecting import UNTIMED, Patience, Way, reason
 from stream.sources._damage import told_of_losses
 from stream.sources._hardware import NONE, Hardware
+from stream.sources._last_picture import LastPicture
 from stream.sources._pacing import Pacer
 from stream.sources.base import Target
 from stream.sources.live import LiveSource, planar, reshaped
@@ -100,7 +101,7 @@ class NetworkSource(LiveSource):
         self._attempts = 0
         self._back_at: float | None = None
         self._iterating = False
-        self._pictured = time.monotonic()
+        self._pictured = LastPicture(time.monotonic())
         self._opening_since, self._open_now = time.monotonic(), False
         self._reader: StreamReader | None = None
         self._relay: Relay | None = None
@@ -136,13 +137,11 @@ class NetworkSource(LiveSource):
     def from_target(cls, target: Target, options: InputOptions) -> NetworkSource:
         """Opens an address."""
         asked = options.network
-        patience = Patience(asked.open_timeout, asked.read_timeout, asked.give_up)
-        hwaccel = options.decoding.hwaccel
         return cls(
             str(target),
             transport=asked.transport,
-            patience=patience,
-            hwaccel=hwaccel,
+            patience=Patience(asked.open_timeout, asked.read_timeout, asked.give_up),
+            hwaccel=options.decoding.hwaccel,
             whole=asked.skip_scrambled,
         )
 
@@ -252,15 +251,14 @@ class NetworkSource(LiveSource):
     @property
     def notes(self) -> tuple[str, ...]:
         """Whether the source is gone, or has just come back."""
-        now = time.monotonic()
+        waited = time.monotonic() - self._pictured.at
+        none = f"no picture for {waited:.0f} s"
         if self._lost_at is not None:
-            return (
-                f"no picture for {now - self._lost_at:.0f} s, reconnecting "
-                f"(attempt {self._attempts})",
-            )
-        if now - self._pictured > max(_HINT_SECONDS, self._patience.reading):
-            return ("waiting for the source's next key frame",)
-        if self._back_at is not None and now - self._back_at < _NOTE_SECONDS:
+            return (f"{none}, reconnecting (attempt {self._attempts})",)
+        if waited > max(_HINT_SECONDS, self._patience.reading):
+            sends = self._reader and self._reader.silence() < _HINT_SECONDS
+            return ("waiting for the source's next key frame" if sends else none,)
+        if self._back_at is not None and time.monotonic() - self._back_at < _NOTE_SECONDS:
             return (f"reconnected {counted(self.reconnects, 'time')}",)
         return ()
 
@@ -335,7 +333,8 @@ class NetworkSource(LiveSource):
                 continue
             self._opened = reader.opened or self._opened
             if isinstance(event, Picture):
-                self._pictured, self._proven = time.monotonic(), self._way
+                self._pictured.came(time.monotonic())
+                self._proven = self._way
                 if self._lost_at is not None:
                     self._returned()
                 yield event
@@ -357,7 +356,7 @@ class NetworkSource(LiveSource):
         now = time.monotonic()
         if not reader.heard:
             return now - self._opening_since <= self._for_opening
-        waited = now - max(self._pictured, self._opening_since)
+        waited = now - max(self._pictured.at, self._opening_since)
         return reader.silence() <= self._patience.reading + 2 and waited <= self._way.for_a_picture
 
     def _lost(self, reader: StreamReader, cause: BaseException | None) -> None:
@@ -372,6 +371,7 @@ class NetworkSource(LiveSource):
         now = time.monotonic()
         if self._lost_at is None:
             self._lost_at, self._attempts = now, 0
+            self._pictured.ended(now)
         limit = self._patience.giving_up
         if limit is not None and now - self._lost_at > limit:
             raise SourceError(f"{self._name} has been gone for {limit:g} s")

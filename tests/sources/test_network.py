@@ -362,11 +362,17 @@ def test_a_source_that_falls_silent_counts_as_gone():
         psutil.Process(server.process.pid).suspend()
         thread = threading.Thread(target=lambda: list(frames))
         thread.start()
-        while not source.notes and time.monotonic() - began < SOON:
+        seen: list[str] = []
+        while not (seen and "reconnecting" in seen[-1]) and time.monotonic() - began < SOON:
             time.sleep(0.02)
-        assert 0.5 < time.monotonic() - began < SOON
+            seen += source.notes
+        gone = time.monotonic() - began
+        assert 0.5 < gone < SOON
         source.close()
         thread.join()
+    assert all(one.startswith("no picture for") for one in seen), seen
+    counted = int(seen[-1].split()[3])
+    assert counted >= int(gone), "it counts from the last picture, not from when that was noticed"
 
 
 def test_the_picture_may_change_its_size():
