@@ -64,6 +64,11 @@ class Siting:
         # In the middle, chroma sample c lies at luma 2 c + siting; the enlarged one at this luma:
         at = (side + 0.5) / 2 - 0.5
         across, down = (float(plane_view(large.planes[index])[side, side]) for index in (1, 2))
+        if frame.interlaced_frame:
+            # Each field is enlarged by itself, with its chroma half as far below its first row.
+            # This is row side / 2 of the first one, whose levels rise by twice as much.
+            field = (side / 2 + 0.5) / 2 - 0.5
+            return _half(at - 2 * across / _STEP), _half(2 * (field - down / _STEP))
         return _half(at - 2 * across / _STEP), _half(at - 2 * down / _STEP)
 
 

@@ -9,9 +9,10 @@ from tests import photos
 COFFEE = photos.coffee()
 
 
-def decoded(path: Path, codec: str, location: str) -> av.VideoFrame:
+def decoded(path: Path, codec: str, location: str, **options: str) -> av.VideoFrame:
+    told = {"chroma_sample_location": location, **options}
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=25, options={"chroma_sample_location": location})
+        stream = container.add_stream(codec, rate=25, options=told)
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
         frame = av.VideoFrame.from_ndarray(COFFEE[:240, :320].copy(), format="rgb24")
         container.mux(stream.encode(frame))
@@ -32,6 +33,21 @@ def test_what_the_film_says(tmp_path: Path, location: str, siting: tuple[float, 
     for pixels in ("nv12", "yuv420p10le", "p010le"):
         assert asked(frame.reformat(format=pixels)) == siting
     assert asked(frame) == siting
+
+
+@pytest.mark.parametrize(
+    ("location", "siting"),
+    [("left", (0, 0.5)), ("center", CENTRED), ("topleft", (0, 0)), ("bottom", (0.5, 1))],
+)
+def test_what_an_interlaced_film_says(
+    tmp_path: Path, location: str, siting: tuple[float, float]
+) -> None:
+    # Of which swscale enlarges each field by itself.
+    for order in ("tff", "bff"):
+        frame = decoded(tmp_path / "clip.mkv", "libx264", location, **{"x264-params": f"{order}=1"})
+        assert frame.interlaced_frame
+        assert Siting()(frame) == siting, order
+        assert Siting()(frame.reformat(format="nv12")) == siting, order
 
 
 def test_a_film_that_says_nothing(tmp_path: Path) -> None:
