@@ -1,5 +1,7 @@
 // One picture: by WebRTC, or as Motion JPEG where that does not get through.
 
+import { withDuration } from "/webm.js";
+
 const PATIENCE = 8000; // milliseconds for the first picture by WebRTC
 const STILL = 10000; // milliseconds in which a source that moves has to bring a picture
 const RETRY = 60000; // milliseconds before WebRTC is tried again beside Motion JPEG; then twice as many
@@ -159,12 +161,15 @@ export class Tile {
     const [stream, end] = this.#stream();
     const type = ["video/webm;codecs=vp8", "video/mp4"].find((one) => MediaRecorder.isTypeSupported(one));
     const recorder = new MediaRecorder(stream, { mimeType: type, videoBitsPerSecond: 6e6 });
+    let began = performance.now();
+    recorder.onstart = () => { began = performance.now(); };
     recorder.ondataavailable = ({ data }) => chunks.push(data);
-    recorder.onstop = () => {
+    recorder.onstop = async () => {
+      const [seconds, wanted] = [(performance.now() - began) / 1000, this.#ending];
       end();
       this.recording = null;
       delete this.root.dataset.recording;
-      this.onrecorded?.(new Blob(chunks, { type }), this.#ending);
+      this.onrecorded?.(await withDuration(new Blob(chunks, { type }), seconds), wanted);
     };
     recorder.start(1000);
     this.recording = recorder;
