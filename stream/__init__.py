@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING
 from stream.version import __version__
 
 if TYPE_CHECKING:
-    from stream.api import Video, VideoWriter, draw, open, process
+    from stream.api import Video, draw, open, process
     from stream.errors import StreamError
     from stream.frame import SegmentedFrame as Frame
     from stream.inference.segmenter import Segmenter
     from stream.instance import Instance
     from stream.instances import Instances
+    from stream.writer import VideoWriter
 
 __all__ = [
     "Frame",
@@ -54,7 +55,7 @@ _MODULES = {
     "Segmenter": "inference.segmenter",
     "StreamError": "errors",
     "Video": "api",
-    "VideoWriter": "api",
+    "VideoWriter": "writer",
     "draw": "api",
     "open": "api",
     "process": "api",

@@ -7,7 +7,6 @@ import json
 import os
 import pickle
 import signal
-import threading
 import weakref
 from dataclasses import replace
 from fractions import Fraction
@@ -174,20 +173,6 @@ def test_what_is_drawn_is_checked(bright):
             stream.draw(*wrong)
 
 
-def test_a_writer_has_a_rate_and_an_end(tmp_path):
-    for rate in (0, -5, float("nan"), float("inf")):
-        with pytest.raises(UsageError, match=r"pictures per second, 0\.001 or more"):
-            stream.VideoWriter(tmp_path / "a.mp4", rate=rate)
-    writer = stream.VideoWriter(tmp_path / "a.mp4")
-    writer.write(pictures()[0])
-    writer.close()
-    writer.close()
-    size = (tmp_path / "a.mp4").stat().st_size
-    with pytest.raises(UsageError, match=r"a\.mp4 is finished"):
-        writer.write(pictures()[0])
-    assert (tmp_path / "a.mp4").stat().st_size == size > 500
-
-
 def test_frames_without_a_line_in_the_records_have_no_instances(bright, tmp_path):
     records = tmp_path / "found.ndjson"
     stream.process(pictures(), records=records, segmenter=bright)
@@ -324,27 +309,6 @@ def test_an_interrupt_of_footage_reaches_the_caller_and_ends_a_camera(bright, tm
     assert report.interrupted and report.frames_out
 
 
-def test_a_writer_refuses_what_would_be_shown_otherwise_than_it_was_meant(bright, tmp_path):
-    one = pictures(1)[0]
-    with stream.VideoWriter(tmp_path / "a.mp4") as writer:
-        writer.write(one)
-        with pytest.raises(ValueError, match=r"first has \(48, 64\) .* this one \(40, 64\)"):
-            writer.write(one[:40])
-    with stream.VideoWriter(tmp_path / "b.mp4") as writer:
-        for frame in stream.open(pictures(), segmenter=bright):
-            writer.write(frame)
-        (again,) = stream.open(pictures(1), segmenter=bright)
-        with pytest.raises(UsageError, match=r"at 0\.000 s comes after one at 0\.080 s"):
-            writer.write(again)
-    for rate, exact in {np.float32(25): 25, Fraction(30000, 1001): Fraction(30000, 1001)}.items():
-        with stream.VideoWriter(tmp_path / "c.mp4", rate, overwrite=True) as writer:
-            writer.write(one)
-        with av.open(str(tmp_path / "c.mp4")) as written:
-            assert written.streams.video[0].average_rate == exact
-    with pytest.raises(UsageError, match="the rate is pictures per second"):
-        stream.VideoWriter(tmp_path / "d.mp4", rate=1e-9)
-
-
 def test_frames_of_somebody_s_own_have_times(bright, tmp_path):
     (given,) = stream.open(pictures(1), segmenter=bright)
 
@@ -358,38 +322,6 @@ def test_frames_of_somebody_s_own_have_times(bright, tmp_path):
         with pytest.raises(UsageError, match="the source Theirs gave a frame without a time"):
             list(delivered(Theirs([given, frame])))
     assert not (tmp_path / "a.mp4").exists()
-
-
-def test_threads_may_share_a_writer(tmp_path):
-    one, errors = pictures(1)[0], []
-
-    def work():
-        try:
-            for _ in range(20):
-                writer.write(one)
-        except BaseException as error:  # noqa: BLE001 - said below
-            errors.append(error)
-
-    with stream.VideoWriter(tmp_path / "out.mp4") as writer:
-        workers = [threading.Thread(target=work, daemon=True) for _ in range(3)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join(60)
-            assert not worker.is_alive()
-    assert not errors and writer.frames == 60
-    with av.open(str(tmp_path / "out.mp4")) as written:
-        times = [frame.pts for frame in written.decode(video=0)]
-    assert len(times) == 60 and times == sorted(set(times))
-
-
-def test_a_writer_that_is_forgotten_finishes_its_file(tmp_path):
-    writer = stream.VideoWriter(tmp_path / "out.mp4")
-    for one in pictures():
-        writer.write(one)
-    del writer
-    with av.open(str(tmp_path / "out.mp4")) as written:
-        assert len(list(written.decode(video=0))) == 3
 
 
 def test_a_threshold_stays_a_share_whoever_sets_it(bright):
