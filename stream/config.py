@@ -1,4 +1,4 @@
-"""Plans from and to TOML: what `stream run booth.toml` reads and `--save-config` writes.
+"""Plans from TOML: what `stream run booth.toml` reads, and `--save-config` (`saved_config`) wrote.
 
     [model]                      # [tracking], [live], [serve], [run]: the groups of stream.options
     classes = ["person"]
@@ -22,17 +22,16 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from stream.addresses import clean
-from stream.errors import SinkError, UsageError
-from stream.files import write_whole
+from stream.errors import UsageError
 from stream.fleet_options import FleetOptions
 from stream.groups import Leaf, build, changed, leaves, nearest, read
-from stream.names import NAME, at_home, name_of, not_at_home
+from stream.names import NAME, WINDOW, at_home, name_of
 from stream.option import Value
 from stream.options import (
     CountOptions,
@@ -50,14 +49,9 @@ from stream.toml_lines import OWN_OUTPUTS, Place, at, line_of, not_toml
 from stream.twins import Twins
 from stream.types import TOML
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
 T = TypeVar("T")
 
-WINDOW = "window"
-
-_TABLES: dict[str, type] = {
+TABLES: dict[str, type] = {
     "model": ModelOptions,
     "tracking": TrackingOptions,
     "live": LiveOptions,
@@ -66,15 +60,8 @@ _TABLES: dict[str, type] = {
     "counts": CountOptions,
     "fleet": FleetOptions,
 }
-_NOT_HERE = frozenset({"save_config", "status"})
+NOT_HERE = frozenset({"save_config", "status"})
 """Options that make no sense in a file."""
-_FILES = {"target", "to"} | {
-    name
-    for group in (*_TABLES.values(), InputOptions, PictureOptions, OutputOptions)
-    for name, leaf in leaves(group).items()
-    if leaf.file
-}
-"""Keys whose texts may be names of files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +121,7 @@ class _Reader:
         self._document = document
 
     def plans(self) -> list[RunPlan]:
-        known = [*_TABLES, "source", "output"]
+        known = [*TABLES, "source", "output"]
         for key in self._document:
             if key not in known:
                 if home := _home_of(key.replace("-", "_")):
@@ -265,7 +252,7 @@ class _Reader:
             name = key.replace("-", "_")
             if key in others:
                 continue
-            if name not in known or name in _NOT_HERE:
+            if name not in known or name in NOT_HERE:
                 raise self._error((*place, key), self._unknown(place, key, [*known, *others]))
             if name in found:
                 raise self._error((*place, key), f"{name} is there twice")
@@ -282,7 +269,7 @@ class _Reader:
         table = ".".join(part for part in place if isinstance(part, str))
         if key in OWN_OUTPUTS:
             return f"there is no {key!r} in {table}; {OWN_OUTPUTS[key]}"
-        near = nearest(key.replace("-", "_"), [one for one in known if one not in _NOT_HERE])
+        near = nearest(key.replace("-", "_"), [one for one in known if one not in NOT_HERE])
         if near:
             return f"there is no {key!r} in {table}; did you mean {near}?"
         elsewhere = _home_of(key.replace("-", "_"))
@@ -311,11 +298,11 @@ def _called(path: Path | None, name: str) -> Path | None:
 def _home_of(key: str) -> str:
     """Which table an option belongs to; "" where there is none of that name."""
     homes = {
-        **{f"[{name}]": group for name, group in _TABLES.items()},
+        **{f"[{name}]": group for name, group in TABLES.items()},
         "[[source]]": InputOptions,
     }
     for home, group in homes.items():
-        if key in leaves(group) and key not in _NOT_HERE:
+        if key in leaves(group) and key not in NOT_HERE:
             return home
     if key in leaves(PictureOptions) or key in leaves(OutputOptions):
         return "[[output]]"
@@ -325,76 +312,3 @@ def _home_of(key: str) -> str:
 def _toml_shown(value: object) -> str:
     text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:60]}…"
-
-
-def dump(plans: RunPlan | Sequence[RunPlan]) -> str:
-    """Plans as a configuration file: what differs from the defaults, and nothing else.
-
-    Args:
-        plans: one, or several of one model, tracking, live and run.
-
-    Raises:
-        UsageError: they cannot be put into one file.
-    """
-    plans = [plans] if isinstance(plans, RunPlan) else list(plans)
-    if not plans:
-        raise UsageError("there is no plan to write down")
-    first = plans[0]
-    lines: list[str] = []
-    for name, group in _groups_of(first).items():
-        if any(_groups_of(plan).get(name) != group for plan in plans):
-            raise UsageError(f"plans of one file share one [{name}]")
-        values = {key: one for key, one in changed(group).items() if key not in _NOT_HERE}
-        if values or name == "fleet":  # which says so by being there
-            lines += ["", f"[{name}]", *_entries(values)]
-    for plan in plans:
-        target = plan.source.target
-        source: dict[str, object] = {"target": target}
-        targets = [one.target for one in plan.outputs]
-        if any(NAME in one for one in (*targets, str(plan.run.report or ""))):
-            # A name that stands for itself: the targets are meant as they are written.
-            source["name"] = NAME
-        lines += ["", "[[source]]", *_entries(source | changed(plan.source.options))]
-        heading = "[[output]]" if len(plans) == 1 else "[[source.output]]"
-        for output in plan.outputs:
-            values = {"to": output.target, **changed(output.picture), **changed(output.options)}
-            lines += ["", heading, *_entries(values)]
-    return "\n".join(lines[1:]) + "\n"
-
-
-def save(path: Path, plans: RunPlan | Sequence[RunPlan]) -> None:
-    """Writes plans to a new file.
-
-    Raises:
-        UsageError: the file is there already.
-        SinkError: it cannot be written.
-    """
-    text = dump(plans)
-    try:
-        write_whole(path, text.encode(), overwrite=False)
-    except FileExistsError as error:
-        raise UsageError(f"{path} exists already; remove it or name another file") from error
-    except (OSError, UnicodeEncodeError) as error:
-        reason = getattr(error, "strerror", None) or "a name in it cannot be written in UTF-8"
-        raise SinkError(f"the configuration {path} cannot be written: {reason}") from error
-
-
-def _groups_of(plan: RunPlan) -> dict[str, DataclassInstance]:
-    groups = {one.name: getattr(plan, one.name) for one in fields(plan) if one.name in _TABLES}
-    return {name: group for name, group in groups.items() if group is not None}
-
-
-def _entries(values: Mapping[str, object]) -> list[str]:
-    return [f"{key} = {_written(value, file=key in _FILES)}" for key, value in values.items()]
-
-
-def _written(value: object, *, file: bool) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, tuple):
-        return f"[{', '.join(_written(one, file=file) for one in value)}]"
-    text = not_at_home(str(value)) if file else str(value)
-    # JSON's escapes are TOML's too; delete is the one character that TOML wants escaped besides.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

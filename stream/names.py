@@ -1,4 +1,4 @@
-"""What a source is called in the names of files that are made of it, and what `~` stands for."""
+"""Words in targets (`{name}`, `window`, `~`), and what a source is called in the names of files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from stream.addresses import redact, split
 NAME = "{name}"
 """What stands for a source's name: in the targets of its outputs, in its report's name."""
 
+WINDOW = "window"
+"""The output that stands for a window."""
 
 _NUMBERED = re.compile(r"([^%]*)%(?:0([1-9]))?d([^%]*)")
 

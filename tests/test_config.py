@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.config import dump, load, loads, name_of, save
+from stream.config import load, loads
 from stream.errors import SinkError, UsageError
 from stream.fleet_options import FleetOptions
 from stream.groups import leaves
+from stream.names import name_of
 from stream.options import (
     CameraOptions,
     CutOptions,
@@ -25,6 +26,7 @@ from stream.options import (
     TrackingOptions,
 )
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream.saved_config import dump, save
 
 BOOTH = """\
 # A booth with two cameras.

@@ -32,7 +32,7 @@ def save_or_none(run: RunOptions, plans: Sequence[RunPlan]) -> bool:
     """
     if run.save_config is None:
         return False
-    from stream.config import save
+    from stream.saved_config import save
 
     save(run.save_config, [replace(one, run=replace(run, save_config=None)) for one in plans])
     common.say(f"wrote {run.save_config}; `stream run {run.save_config}` does it", quiet=run.quiet)

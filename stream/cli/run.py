@@ -17,6 +17,7 @@ from stream.cli import _common as common
 from stream.cli._groups import command
 from stream.errors import UsageError
 from stream.groups import build, changed
+from stream.names import WINDOW
 from stream.option import option
 from stream.options import RunOptions
 from stream.run.interrupt import hang_up
@@ -90,9 +91,9 @@ def _with(plan: RunPlan, said: RunOptions) -> RunPlan:
 
 
 def _with_window(plan: RunPlan) -> RunPlan:
-    if plan.live.display == "none" or any(one.target == "window" for one in plan.outputs):
+    if plan.live.display == "none" or any(one.target == WINDOW for one in plan.outputs):
         return plan
-    return replace(plan, outputs=(OutputPlan("window"), *plan.outputs))
+    return replace(plan, outputs=(OutputPlan(WINDOW), *plan.outputs))
 
 
 def _repeated(said: RunOptions) -> list[str]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from stream.addresses import clean, secrets_of
 from stream.errors import SinkError, StreamError
 from stream.frame import VideoInfo
+from stream.names import WINDOW
 from stream.queues import WhenFull
 from stream.run.aside import Aside, end_all
 from stream.run.controls import Controls
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from stream.run.tiles import Tile, Tiles
 
 logger = logging.getLogger(__name__)
-
-WINDOW = "window"
 
 _TICK = 0.1
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from stream.apart import apart
 from stream.errors import SinkError
 from stream.frame import Frame, Item, VideoInfo
+from stream.names import WINDOW
 from stream.options import OutputOptions
 from stream.pixels import shown_size
 from stream.references import Referencer
@@ -47,9 +48,6 @@ HINT = "press ? for the keys"
 _HINT_SECONDS = 3.0
 
 SYSTEM: str = sys.platform
-
-WINDOW = "window"
-"""The target that stands for a window."""
 
 _INSTEAD = (
     "leave the window out with --no-display and record with -o FILE, or watch in a browser with "

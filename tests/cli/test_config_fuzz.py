@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stream.config import dump, loads
+from stream.config import loads
 from stream.groups import leaves
 from stream.options import (
     InputOptions,
@@ -19,6 +19,7 @@ from stream.options import (
     RunOptions,
     TrackingOptions,
 )
+from stream.saved_config import dump
 from tests.test_config import plans
 
 TABLES = {

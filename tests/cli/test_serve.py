@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 
-from stream import config
+from stream import config, saved_config
 from stream.options import LiveOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.serve_options import ServeOptions
@@ -56,7 +56,9 @@ def test_a_page_is_served_until_ctrl_c(words, bright, tmp_path):
             SourcePlan("pattern"), (OutputPlan("browser"),),
             live=LiveOptions(display="browser"), serve=ServeOptions(port=port),
         )  # fmt: skip
-        file.write_text(config.dump(plan).replace("[live]", f'[model]\nmodel = "{bright}"\n[live]'))
+        file.write_text(
+            saved_config.dump(plan).replace("[live]", f'[model]\nmodel = "{bright}"\n[live]')
+        )
         words, options = ("run", str(file)), []
     done = subprocess.Popen(
         [*command, *words, *options],
@@ -79,7 +81,7 @@ def test_a_file_says_all_that_the_command_line_does():
         live=LiveOptions(display="browser"),
         serve=ServeOptions(host="0.0.0.0", port=81, controls=False, allow_host=("booth.example",)),
     )
-    assert config.loads(config.dump(plan)) == [plan]
+    assert config.loads(saved_config.dump(plan)) == [plan]
 
 
 @pytest.mark.parametrize(
