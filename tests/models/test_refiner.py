@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from stream.compositing.learned import SHAPES, SMALL, Learned
-from stream.errors import UsageError
+from stream.errors import StreamError, UsageError
 from stream.instances import Instances
 from stream_models.training.reading import read
 from stream_models.training.refiner.augment import (
@@ -42,7 +42,10 @@ def people(folder, count=24):
         cv2.fillPoly(picture, [np.round(ring - 0.5).astype(np.int32)], (200, 170, 140))
         low, high = ring.min(axis=0), ring.max(axis=0)
         cv2.imwrite(str(folder / "images" / f"{number}.png"), picture)
-        images.append({"id": number, "file_name": f"{number}.png", "width": 160, "height": 200})
+        name = f"{number}.png"
+        images.append(
+            {"id": number, "file_name": name, "width": 160, "height": 200, "source": "data"}
+        )
         annotations.append(
             {
                 "id": number,
@@ -62,6 +65,8 @@ def people(folder, count=24):
 
 class Model:
     """Finds bright bodies, and draws their masks a little beside them and too small."""
+
+    names = ("person",)
 
     def __init__(self):
         self.threshold = 0.5
@@ -177,16 +182,32 @@ def test_another_runs_checkpoint_is_begun_with_and_anything_else_is_refused(tmp_
             begun(bad)
 
 
-def test_a_run_that_cannot_begin_with_what_it_was_given_looks_at_nothing_first(tmp_path):
-    data = people(tmp_path / "data", 2)
+def asked(tmp_path, *more):
     app = typer.Typer()
     app.command()(train_refiner_command)
-    out = tmp_path / "out"
-    words = ["--data", str(data), "--out", str(out), "--init", str(data / "instances.json")]
-    result = CliRunner().invoke(app, words)
-    assert isinstance(result.exception, UsageError)
-    assert "is no refiner's checkpoint" in str(result.exception)
-    assert not out.exists()
+    words = ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"), *more]
+    return CliRunner().invoke(app, words)
+
+
+def test_what_can_be_told_at_once_is_told_before_the_data_are_looked_at(tmp_path):
+    (tmp_path / "a file").touch()
+    for words, told in {
+        ("--init", str(tmp_path / "a file")): "is no refiner's checkpoint",
+        ("--also", str(tmp_path)): "holds no samples of a run",
+        ("--model", "nosuch"): "there is no model 'nosuch'",
+        ("--classes", "person,Zebra"): "has no class Zebra; it has person",
+        ("--classes", "Person"): "has no class Person; it has person",
+        ("--weight", "data"): "write it as SOURCE=FACTOR",
+        ("--out", str(tmp_path / "a file")): "a file is a file; give the name of a folder",
+    }.items():
+        result = asked(tmp_path, *words)
+        assert isinstance(result.exception, StreamError), (words, result.exception)
+        assert told in str(result.exception), words
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a file"], "nor are there any data"
+    people(tmp_path / "data", 2)
+    result = asked(tmp_path, "--weight", "other=2", "--steps", "1")
+    assert "no picture is of the source other; there is data" in str(result.exception)
+    assert "the model looks" not in result.output and not (tmp_path / "out").exists()
 
 
 def test_an_untrained_refiner_changes_nothing(samples):
@@ -323,16 +344,15 @@ def test_it_learns_goes_on_where_it_was_and_becomes_a_file(samples, tmp_path):
 
 @pytest.mark.slow
 def test_the_command_trains_from_pictures_to_the_file(tmp_path, monkeypatch):
-    data = people(tmp_path / "data", 14)
+    people(tmp_path / "data", 14)
     monkeypatch.setattr(
         "stream_models.training.refiner.run.Segmenter",
         SimpleNamespace(load=lambda model, provider: Model()),
     )
-    app = typer.Typer()
-    app.command()(train_refiner_command)
     out = tmp_path / "out"
-    words = ["--data", str(data), "--out", str(out), "--steps", "2", "--batch", "2"]
-    result = CliRunner().invoke(app, [*words, "--weight", "data=2", "--licence", "CC0-1.0"])
+    result = asked(
+        *(tmp_path, "--steps", "2", "--batch", "2", "--weight", "data=2", "--licence", "CC0-1.0")
+    )
     assert result.exit_code == 0, result.output
     assert "refined" in result.output
     assert Learned(out / "refiner.onnx").classes == {"person"}
@@ -350,28 +370,12 @@ def test_samples_of_an_earlier_run_are_learnt_from_too(tmp_path, samples):
     assert len(pickle.loads(pickle.dumps(both))) == len(both)
 
 
-def test_a_folder_without_samples_is_refused_before_anything_is_looked_at(tmp_path):
-    data = people(tmp_path / "data", 2)
-    app = typer.Typer()
-    app.command()(train_refiner_command)
-    out = tmp_path / "out"
-    result = CliRunner().invoke(
-        app, ["--data", str(data), "--out", str(out), "--also", str(data), "--steps", "1"]
-    )
-    assert isinstance(result.exception, UsageError)
-    assert "holds no samples of a run" in str(result.exception)
-    assert not out.exists()
-
-
 def test_a_picture_that_cannot_be_read_is_told_before_any_is_looked_at(tmp_path):
     """It would end the run when its turn comes, hours later."""
     data = people(tmp_path / "data", 3)
     sorted((data / "images").iterdir())[1].write_bytes(b"nothing")
-    app = typer.Typer()
-    app.command()(train_refiner_command)
-    out = tmp_path / "out"
-    result = CliRunner().invoke(app, ["--data", str(data), "--out", str(out), "--steps", "1"])
+    result = asked(tmp_path, "--steps", "1")
     assert isinstance(result.exception, UsageError)
     assert "1 thing is wrong" in str(result.exception)
     assert "--skip-bad" in str(result.exception)
-    assert "the model looks" not in result.output and not out.exists()
+    assert "the model looks" not in result.output and not (tmp_path / "out").exists()

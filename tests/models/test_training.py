@@ -623,12 +623,37 @@ def test_what_is_no_network_is_no_beginning(tmp_path, content, ending):
     assert "\n" not in str(raised.value)
 
 
-def test_a_run_that_cannot_begin_leaves_no_folder(tmp_path):
-    coco_set(tmp_path / "data", 3)
-    (tmp_path / "mine.onnx").write_bytes(b"weights, honestly")
-    result = command(tmp_path, "--init", str(tmp_path / "mine.onnx"), "--steps", "1")
-    assert isinstance(result.exception, ModelError)
-    assert not (tmp_path / "out").exists()
+def test_what_can_be_told_at_once_is_told_before_the_data_are_looked_at(tmp_path):
+    weights = tmp_path / "mine.onnx"
+    weights.write_bytes(b"weights, honestly")
+    for words, told in {
+        ("--init", str(weights)): "mine.onnx",
+        ("--init", str(tmp_path)): "there is no such file",
+        ("--weight", "a"): "write it as SOURCE=FACTOR",
+        ("--weight", "a=nan"): "a factor is a number from 0 on",
+        ("--weight", "a=-1"): "a factor is a number from 0 on",
+        ("--out", str(weights)): "mine.onnx is a file; give the name of a folder",
+        ("--out", str(weights / "run")): "mine.onnx is a file; give the name of a folder",
+    }.items():
+        result = command(tmp_path, *words)
+        assert isinstance(result.exception, StreamError), (words, result.exception)
+        assert told in str(result.exception), words
+    for words in (("--seed", "-1"), ("--rate", "nan"), ("--rate", "0"), ("--rate", "-1")):
+        assert command(tmp_path, *words).exit_code == 2, words
+    assert list(tmp_path.iterdir()) == [weights], "nor are there any data"
+
+
+def test_factors_are_of_sources_that_there_are(tmp_path, no_training):
+    content = coco()
+    for entry, source in zip(content["images"], ("cats=1", "dogs", "dogs"), strict=True):
+        entry["source"] = source
+    coco_folder(tmp_path / "data", content)
+    assert command(tmp_path, "--weight", "cats=1=0", "--weight", "dogs=2").exit_code == 0
+    for words, told in {
+        ("--weight", "cat=2"): "no picture is of the source cat; there is cats=1, dogs",
+        ("--weight", "cats=1=0", "--weight", "dogs=0"): "nothing would be learnt from",
+    }.items():
+        assert told in str(command(tmp_path, *words).exception)
 
 
 @pytest.mark.parametrize("held", ["nothing", "a state", "other classes"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +21,8 @@ from stream_models.training.unbroken import resumable
 
 # What `Learn` says, without loading torch for it.
 Learns = StrEnum("Learns", ("all", "masks"))
+
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")]
 
 
 def train_command(
@@ -67,8 +71,10 @@ def train_command(
     rate: Annotated[
         float | None,
         typer.Option(
+            min=1e-9,
+            max=1,
             help="Learning rate of the heads; the backbone's is an eighth of it. "
-            "[default: 2e-4 for a model that detects already, else 6e-4]"
+            "[default: 2e-4 for a model that detects already, else 6e-4]",
         ),
     ] = None,
     weight: Annotated[
@@ -88,7 +94,7 @@ def train_command(
             "the same objects as before and outlines them better."
         ),
     ] = Learns.all,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Seed = 0,
     skip_bad: Annotated[
         bool,
         typer.Option(
@@ -104,6 +110,7 @@ def train_command(
     """Train a model on your own pictures, judge it and export it."""
     # torch and matplotlib belong to the extra [train]; they take seconds to load.
     try:
+        from stream_models.training.initial import check_initial
         from stream_models.training.loop import Learn, LoopConfig
         from stream_models.training.loop import Progress as State
         from stream_models.training.run import CLASS_FLOOR, TrainConfig, gather, train
@@ -113,13 +120,17 @@ def train_command(
             "install the extra from the checkout: pip install '.[train]'"
         ) from error
 
+    # All that can be told before the data, which take minutes to look over.
     check_out(out, init)
+    weights = read_weights(weight or [])
+    check_initial(init)
     console = Console(stderr=True)
 
     def tell(sentence: str) -> None:
         console.print(Text(sentence), style="yellow")
 
     sets = gather(data, val, skip_bad, tell)
+    check_weights(weights, {picture.source for picture in sets[0].pictures})
     detects = init == "default" or Path(init).suffix in {".pt", ".onnx"}
     heads = rate if rate is not None else (2e-4 if detects else 6e-4)
     if steps is None and minutes is None:
@@ -140,7 +151,7 @@ def train_command(
             seed=seed,
             learn=Learn(learn.value),
         ),
-        weights=read_weights(weight or []),
+        weights=weights,
         licence=licence,
     )
     spoken = Spoken(console)
@@ -189,18 +200,36 @@ def read_weights(entries: list[str]) -> dict[str, float]:
     """Factors by source, from SOURCE=FACTOR each.
 
     Raises:
-        UsageError: one is written otherwise, or negative.
+        UsageError: one is written otherwise, negative, or not finite.
     """
     weights = {}
     for entry in entries:
-        source, _, factor = entry.partition("=")
+        # A source is a file's or a folder's name, which may hold the sign itself.
+        source, _, factor = entry.rpartition("=")
         try:
             weights[source] = float(factor)
         except ValueError:
             raise UsageError(f"--weight {entry}: write it as SOURCE=FACTOR") from None
-        if weights[source] < 0:
-            raise UsageError(f"--weight {entry}: a factor cannot be negative")
+        if not 0 <= weights[source] < math.inf:
+            raise UsageError(f"--weight {entry}: a factor is a number from 0 on")
     return weights
+
+
+def check_weights(weights: Mapping[str, float], sources: Collection[str]) -> None:
+    """Refuses factors of sources that there are none of, and those that leave nothing to draw.
+
+    Raises:
+        UsageError: see above.
+    """
+    for source in weights:
+        if source not in sources:
+            there = ", ".join(sorted(map(called, filter(None, sources))))
+            raise UsageError(
+                f"--weight {source}=...: no picture is of the source {called(source)}; "
+                + (f"there is {there}" if there else "no picture of the data names its source")
+            )
+    if not any(weights.get(source, 1.0) for source in sources):
+        raise UsageError("--weight: all factors are 0, so nothing would be learnt from")
 
 
 def _duration(seconds: float) -> str:

@@ -61,6 +61,16 @@ def initial_network(init: str, names: tuple[str, ...]) -> tuple[MaskRCNN, bool]:
     return adopt(from_onnx(path) if path.suffix == ".onnx" else load_network(path), names), True
 
 
+def check_initial(init: str) -> None:
+    """Refuses what no run can begin with, before it is known for which classes.
+
+    Raises:
+        UsageError: see `initial_network`.
+        ModelError: likewise.
+    """
+    initial_network(init, ("object",))
+
+
 def _download() -> nn.Module:
     weights = torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V1
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from stream.errors import UsageError
@@ -22,8 +23,16 @@ def check_out(out: Path, init: str) -> None:
         init: what the run begins from; a word or a file.
 
     Raises:
-        UsageError: the weights to begin from, or files of another kind, would be written over.
+        UsageError: the weights to begin from, or files of another kind, would be written over, or
+            there can be no such folder.
     """
+    nearest = next((one for one in (out, *out.absolute().parents) if one.exists()), None)
+    if nearest is None:  # a drive that there is not
+        raise UsageError(f"--out {out}: there can be no such folder; give another name")
+    if not nearest.is_dir():
+        raise UsageError(f"--out {out}: {nearest} is a file; give the name of a folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UsageError(f"--out {out}: nothing may be written into {nearest}; give another name")
     written = [out / name for name in _WRITTEN]
     weights = Path(init)
     if weights.is_file() and any(same_file(one, weights) for one in written):

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from stream.errors import UsageError
-from stream_models.training.command import read_weights
+from stream_models.training.command import Seed, check_weights, read_weights
 from stream_models.training.out import check_out
 from stream_models.training.spoken import Spoken
 from stream_models.training.unbroken import resumable
@@ -82,7 +82,7 @@ def train_refiner_command(
         bool,
         typer.Option("--skip-bad", help="Leave out what is wrong with --data and go on."),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Seed = 0,
     licence: Annotated[str, typer.Option(help="Of the weights, written into the file.")] = (
         "unknown"
     ),
@@ -96,7 +96,7 @@ def train_refiner_command(
         from stream_models.training.reading import Purpose
         from stream_models.training.refiner.loop import LoopConfig
         from stream_models.training.refiner.loop import Progress as State
-        from stream_models.training.refiner.run import RefinerConfig, train
+        from stream_models.training.refiner.run import RefinerConfig, check, train
     except ModuleNotFoundError as error:
         raise UsageError(
             f"training needs the package {error.name!r}; "
@@ -119,9 +119,12 @@ def train_refiner_command(
         init=init,
         also=tuple(also or ()),
     )
+    # Before the data, which take minutes to look over.
+    known = check(config)
     pictures = sound(
         data, Purpose.LEARN, skip_bad, lambda said: console.print(Text(said), style="yellow")
     )
+    check_weights(config.weights, known | {one.source for one in pictures.pictures})
     spoken = Spoken(console)
     columns = (
         TextColumn("{task.description}"),

@@ -15,6 +15,7 @@ import torch
 from stream.bench.edges import Likeness
 from stream.errors import UsageError
 from stream.inference.segmenter import Segmenter
+from stream.words import called
 from stream_models.refiner import Refiner
 from stream_models.training.data import DataSet
 from stream_models.training.initial import default_weights
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 MODEL = "refiner.onnx"
 """What a run writes."""
+_NAMED = 20
+"""Classes of a model that are named where another one was asked for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,9 +88,6 @@ def train(
     torch.set_num_threads(1)
     torch.manual_seed(config.loop.seed)
     refiner = begun(config.init)
-    for folder in config.also:
-        if not (folder / INDEX).is_file():
-            raise UsageError(f"--also: {folder} holds no samples of a run of train-refiner")
     config.out.mkdir(parents=True, exist_ok=True)
     if not (config.out / INDEX).is_file():
         segmenter = Segmenter.load(config.model, "cpu")
@@ -107,6 +107,35 @@ def train(
     save(to_onnx(trainer.average, config.classes, told), file)
     (config.out / REPORT).write_text(json.dumps(_figures(scores), indent=1))
     return Result(file, scores)
+
+
+def check(config: RefinerConfig) -> set[str]:
+    """Refuses what no run can be made of, which can be told before its data are looked at.
+
+    Returns:
+        The sources of the samples that are there already.
+
+    Raises:
+        UsageError: `init` is no refiner's checkpoint, a folder of `also` holds no samples, or the
+            model does not know a class.
+        ModelError: the model cannot be opened.
+    """
+    begun(config.init)
+    for folder in config.also:
+        if not (folder / INDEX).is_file():
+            raise UsageError(f"--also: {folder} holds no samples of a run of train-refiner")
+    there = config.also
+    if (config.out / INDEX).is_file():
+        there = (config.out, *there)
+    else:
+        names = Segmenter.load(config.model, "cpu").names
+        for name in config.classes:
+            if name not in names:
+                raise UsageError(
+                    f"--classes: the model {config.model} has no class {called(name)}; it has "
+                    + ", ".join(map(called, names[:_NAMED]))
+                )
+    return set(Samples(*there).sources)
 
 
 def begun(init: Path | None) -> Refiner:
