@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.instances import Instances
-from stream.motion.fit import Fit
+from stream.motion.fit import Fit, Shown
 from stream.motion.flow import Flow, FlowMeter, Grey
 from stream.motion.propagate import Carried, Fits
 
@@ -94,7 +94,7 @@ class Propagator:
         Args:
             grey: the present picture as `small_grey` makes it.
             fitting: whether what does not look like its object there is left out, as what moves
-                too fast to be followed is elsewhere; see `Fit`.
+                too fast to be followed is elsewhere; see `Fit` and `Shown`.
 
         Returns:
             None where there is no key picture, or the picture's size or scene has changed since.
@@ -120,6 +120,7 @@ class _Carrier:
         self._instances: Instances | None = None
         self._carried: Carried | None = None
         self._fit: Fit | None = None
+        self._shown = Shown()
         self._flow: Flow | None = None
         self._region: Region = (slice(None), slice(None))
 
@@ -127,6 +128,7 @@ class _Carrier:
         """Takes what is to be carried, and the small picture that it was found in."""
         self._instances, self._carried, self._fit, self._flow = instances, None, None, None
         self._region = region_of(instances, grey)
+        self._shown.begin(instances)
 
     def to(self, key: Grey, grey: Grey, *, fitting: bool = False) -> Instances:
         """Where it is in a later picture; `begin` was called with `key`."""
@@ -144,7 +146,7 @@ class _Carrier:
         fits: Fits | None = None
         if fitting:
             self._fit = self._fit or Fit(instances, key)
-            fits = partial(self._fit, grey=grey)
+            fits = partial(_fitting, self._fit, self._shown, grey=grey)
 
         if before.shape == key.shape:
             return self._carried.along(self._flow, fits)
@@ -152,6 +154,10 @@ class _Carrier:
         whole = np.zeros((*key.shape, 2), np.float32)
         whole[rows, columns] = self._flow
         return self._carried.along(whole, fits)
+
+
+def _fitting(fit: Fit, shown: Shown, moved: Instances, grey: Grey) -> NDArray[np.bool_]:
+    return shown(moved, fit(moved, grey))
 
 
 def region_of(instances: Instances, grey: Grey) -> Region:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stream.instances import Instances
-from stream.motion.fit import Fit
+from stream.motion.fit import Fit, Shown
 from stream.motion.propagator import Propagator
 
 HEIGHT, WIDTH = 240, 320
@@ -41,6 +41,12 @@ def found(*boxes):
     )
 
 
+def shown(instances, grey, *following):
+    """Whether each of some instances is shown, after all those that came before, as [picture]."""
+    fit, says = Fit(instances, grey), Shown()
+    return [says(box, fit(box, after)).tolist() for box, after in following]
+
+
 def at(x, y):
     return (x, y, x + 40, y + 60)
 
@@ -57,16 +63,40 @@ def at(x, y):
     ],
 )
 def test_what_looks_like_its_object_fits(after, box, fits):
-    fit = Fit(found(at(30, 50)), scene(30, 50))
-    assert fit(found(box), after).tolist() == [fits]
+    assert shown(found(at(30, 50)), scene(30, 50), (found(box), after)) == [[fits]]
 
 
 def test_what_has_nothing_to_be_known_by_fits_anywhere():
     plain = np.full((60, 40), 200.0)
-    fit = Fit(found(at(30, 50), (5, 5, 9, 9)), scene(30, 50, plain))
-    assert fit(found(at(200, 50), (100, 100, 104, 104)), scene(30, 50, plain)).all()
-    nothing = Fit(found(), scene(0, 0))(found(), scene(0, 0))
-    assert nothing.shape == (0,)
+    elsewhere = found(at(200, 50), (100, 100, 104, 104)), scene(30, 50, plain)
+    assert shown(found(at(30, 50), (5, 5, 9, 9)), scene(30, 50, plain), elsewhere) == [[True] * 2]
+    assert shown(found(), scene(0, 0), (found(), scene(0, 0))) == [[]]
+
+
+@pytest.mark.parametrize(
+    ("likeness", "seen"),
+    [
+        pytest.param((0.9, -0.2, -0.05, -0.3, 0.0), "#####", id="doubtful"),
+        pytest.param((0.9, -0.5, -0.05, -0.3, 0.0, 0.3, 0.0), "#....##", id="lost"),
+    ],
+)
+def test_a_mask_does_not_blink(likeness, seen):
+    says, one = Shown(), found(at(0, 0))
+    told = [says(one, np.array([value], np.float32))[0] for value in likeness]
+    assert "".join("#" if there else "." for there in told) == seen
+
+
+def test_what_was_lost_stays_so_with_the_next_inference_if_it_is_known_to_be_the_same():
+    says, doubtful = Shown(), np.array([-0.2, -0.2], np.float32)
+    first = found(at(0, 0), at(90, 0)).with_tracks([7, 8])
+    assert says(first, np.array([-1.0, 0.9], np.float32)).tolist() == [False, True]
+    again = found(at(90, 0), at(0, 0)).with_tracks([8, 7])
+    says.begin(again)
+    assert says(again, doubtful).tolist() == [True, False]
+    without = found(at(0, 0), at(90, 0))
+    assert says(without, np.array([-1.0, 0.9], np.float32)).tolist() == [False, True]
+    says.begin(without)
+    assert says(without, doubtful).all()
 
 
 def test_a_mask_whose_object_has_jumped_is_left_out_where_that_is_asked_for():
