@@ -169,9 +169,9 @@ class SplicedSink(VideoSink):
             raise NotJoinableError("its parts were encoded in another way than the whole would be")
         if len({one.extradata for one in parts}) > 1:
             raise NotJoinableError("its parts' encoders say different things of their pictures")
-        self._times = sorted(pts for one in parts for pts, _, _ in one.packets)
+        self._shown_at = sorted(pts for one in parts for pts, _, _ in one.packets)
         count = sum(len(one.times) for one in parts)
-        if len(set(self._times)) != count or len(self._times) != count:
+        if len(set(self._shown_at)) != count or len(self._shown_at) != count:
             raise NotJoinableError("an encoder gave more or fewer packets than pictures")
         self._delay = max(map(_depth, parts))
         self._packets = _packets_of(parts, paths)
@@ -181,12 +181,12 @@ class SplicedSink(VideoSink):
     def _encoded(self, picture: VideoFrame | None) -> list[AnyPacket]:
         """The packets that belong before or at a picture; all that are left, after the last."""
         if picture is not None:
-            if picture.pts != self._times[self._seen]:
+            if picture.pts != self._shown_at[self._seen]:
                 raise NotJoinableError("its parts' pictures are not at the whole's times")
             self._seen += 1
         found: list[AnyPacket] = []
-        last = self._seen == len(self._times)
-        while self._given < len(self._times) and not (picture is not None and last):
+        last = self._seen == len(self._shown_at)
+        while self._given < len(self._shown_at) and not (picture is not None and last):
             if not self._waiting:
                 self._waiting.append(next(self._packets))
             first = self._waiting[0]
@@ -201,7 +201,7 @@ class SplicedSink(VideoSink):
 
     def _decoded_at(self, place: int) -> int:
         """When a packet is decoded: as many pictures before it is shown as any of them needs."""
-        shown, delay = self._times, self._delay
+        shown, delay = self._shown_at, self._delay
         if place >= delay:
             return shown[place - delay]
         step = shown[1] - shown[0] if len(shown) > 1 else 1

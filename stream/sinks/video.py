@@ -21,7 +21,6 @@ from stream.sinks._captions import Captions
 from stream.sinks._containers import ContainerKind
 from stream.sinks._copies import Copies
 from stream.sinks._covers import Covers
-from stream.sinks._decode_times import DecodeTimes
 from stream.sinks._destination import Destination, check_destination
 from stream.sinks._encoders import (
     EncoderChoice,
@@ -31,7 +30,6 @@ from stream.sinks._encoders import (
     refusal,
     says_shape,
 )
-from stream.sinks._gaps import Gaps
 from stream.sinks._key_frames import KeyFrames
 from stream.sinks._muxer import FAILURES, Muxer, words_of
 from stream.sinks._names import (
@@ -42,6 +40,7 @@ from stream.sinks._names import (
     roles_of,
     set_chapters,
 )
+from stream.sinks._picture_times import PictureTimes
 from stream.sinks._pictures import Pictures, lost_shape
 from stream.sinks._plan import (
     KEYFRAME_EVERY,
@@ -63,7 +62,6 @@ from stream.words import counted
 
 # The first key frame after the very first comes early, so that there is soon something to save.
 _FIRST_KEYFRAME = Fraction(1, 2)
-_HALF, _TENTH = Fraction(1, 2), Fraction(1, 10)
 
 
 class VideoSink(Sink):
@@ -151,17 +149,10 @@ class VideoSink(Sink):
         self._remarks: list[str] = []
         self._format = self._choose_format(info)
         self._tick = choose_tick(info, self._kind, self._choice)
-        self._durations: dict[int | None, int] = {}
-        self._decode_times = DecodeTimes() if self._kind.by_decode_time else None
-        # Where a container has no times, its first picture is at 0.
-        self._origin = Fraction(0) if self._kind.timestamps else None
-        self._last: int | None = None
-        self._end: int | None = None
+        self._times = PictureTimes(self._kind, self._tick)
         self._key_frames = KeyFrames(self._tick, self._first_keyframe, self._keyframe_every)
         self._muxed = 0
         self._saved = (0, 0.0)
-        self._shuffled = 0
-        self._gaps = Gaps(self._kind, self._tick)
         # What means something is left as it is.
         narrow = uses_all_values(info) and not info.exact and not self._says_range()
         if narrow:
@@ -288,60 +279,32 @@ class VideoSink(Sink):
     def _encode(self, frame: Frame) -> None:
         picture = self._pictures(frame.image, frame.alpha)
         self._captions.look(frame.image, picture)
-        now = frame.pts * frame.time_base
-        if self._origin is None:
-            self._origin = now
-        exact = (now - self._origin) / self._tick
-        at = round(exact)
-        if self._last is not None and at <= self._last:
-            at = self._last + 1
-        at = self._fill_up_to(at)
-        # Half a tick is rounding; a grid of frames is coarse enough for less to show.
-        self._shuffled += abs(exact - at) > (_HALF if self._kind.timestamps else _TENTH)
-        self._last = at
+        again, at = self._times.place(frame)
+        self._show_again(again)
         picture.pts, picture.time_base = at, self._tick
         # Not the decoder's choice, which would be forced on the encoder.
         picture.pict_type = PictureType.I if self._key_frames.due(at) else PictureType.NONE
-        self._end = None
-        if frame.duration:
-            end = round((now + frame.duration * frame.time_base - self._origin) / self._tick)
-            self._end = max(at + 1, end)
-            self._durations[at] = self._end - at
-        if self._decode_times is not None:
-            self._decode_times.encoded(at)
         self._mux(self._encoded(picture))
-        if self._gaps.any:
+        if self._times.repeats:
             self._shown = picture
-        self._copies.advance(now)
+        self._copies.advance(frame.pts * frame.time_base)
 
-    def _fill_up_to(self, at: int) -> int:
-        """Shows the last picture again where the next is too far off; returns when that is due."""
-        if self._shown is None or self._last is None or self._origin is None:
-            return at
-        places, left_out = self._gaps.between(self._last, at)
+    def _show_again(self, places: Sequence[int]) -> None:
+        """Shows the last picture again where the next is too far off."""
         for place in places:
+            assert self._shown is not None
             self._shown.pts = place
             # In the order in which they are shown, so that none is decoded several steps before.
             self._shown.pict_type = PictureType.NONE if self._kind.fills else PictureType.P
-            if self._decode_times is not None:
-                self._decode_times.encoded(place)
             self._mux(self._encoded(self._shown))
-        self._origin += left_out * self._tick
-        return at - left_out
 
     def _encoded(self, picture: VideoFrame | None) -> list[AnyPacket]:
         """What the encoder gives out for a picture; None for all that it still holds."""
         return self._stream.encode(picture)
 
     def _mux(self, packets: list[AnyPacket], *, final: bool = False) -> None:
-        if self._decode_times is not None:
-            self._decode_times.assign(packets, final=final)
+        self._times.assign(packets, final=final)
         for packet in packets:
-            duration = self._durations.pop(packet.pts, None)
-            if self._decode_times is not None and final and packet is packets[-1] and self._end:
-                duration = self._decode_times.last_step(self._end)
-            if duration is not None:
-                packet.duration = duration
             # A fragment that goes out with a packet holds those before it.
             muxed = (self._muxed, float((packet.pts or 0) * self._tick))
             if self._muxer.mux(packet):
@@ -358,7 +321,7 @@ class VideoSink(Sink):
         """
         if self._done:
             return
-        if self._last is None:
+        if not self._times.begun:
             self._discard()
             self._remarks.append(f"no picture came, so {self.path.name} was not written")
             return
@@ -370,8 +333,8 @@ class VideoSink(Sink):
             raise self._failed(error) from error
         self._done = True
         fitted, ending = self._pictures.fitted, self.path.suffix
-        self._remarks += moved(ending, self._kind, fitted=fitted, shuffled=self._shuffled)
-        self._remarks += self._gaps.remarks(ending)
+        self._remarks += moved(ending, self._kind, fitted=fitted, shuffled=self._times.shuffled)
+        self._remarks += self._times.remarks(ending)
 
     def abort(self) -> None:
         """Lets go at once: pictures still in the encoder are dropped, what was written stays."""
@@ -381,7 +344,7 @@ class VideoSink(Sink):
         if self._done:
             return
         self._done = True
-        self._muxer.let_go(keep=keep and self._last is not None)
+        self._muxer.let_go(keep=keep and self._times.begun)
 
     def _failed(self, error: BaseException) -> SinkError:
         broken, working = self._destination.error, self._destination.working
