@@ -70,7 +70,7 @@ class PictureTimes:
             at = max(at, self._last + 1)
             again, left_out = self._gaps.between(self._last, at)
             self._origin += left_out * self._tick
-            at -= left_out
+            exact, at = exact - left_out, at - left_out
         self.shuffled += abs(exact - at) > self._rounding
         self._last = at
         self._end = None
