@@ -98,7 +98,15 @@ def verify(
     A model that was rounded, to int8 or float16, differs anyhow: it fails by limits that are given.
     """
     from stream.inference.catalogue import open_model as look_into
-    from stream_export.tools.agreement import NO_LIMIT, compare, limits, open_model, read_pictures
+    from stream_export.progress import pictures_of
+    from stream_export.tools.agreement import (
+        NO_LIMIT,
+        compare,
+        limits,
+        open_model,
+        picture_files,
+        read_pictures,
+    )
     from stream_export.tools.answers import StoredAnswers
 
     need_extra("onnx")
@@ -108,6 +116,7 @@ def verify(
     tolerance = limits(precision, *asked)
     if config is not None:
         options["config"] = config
+    count = len(picture_files(images, pictures))
     read: Iterable[tuple[str, NDArray[np.uint8]]] = read_pictures(images, pictures)
     origin: Callable[[NDArray[np.uint8]], Instances]
     what = f"the model {against}"
@@ -120,14 +129,16 @@ def verify(
     else:
         origin = opened = _origin(model, against, options)
         what, assumed = opened.what, opened.assumed
-    found = compare(
-        origin,
-        open_model(model, score, provider),
-        read,
-        score=score,
-        tolerance=limits("float32", *asked),
-        limit=options.get("detections") or 100,
-    )
+    judged = open_model(model, score, provider)
+    with pictures_of("comparing", count) as watch:
+        found = compare(
+            origin,
+            judged,
+            _followed(read, watch),
+            score=score,
+            tolerance=limits("float32", *asked),
+            limit=options.get("detections") or 100,
+        )
     failures = found.failures(tolerance)
     if as_json:
         told = {"against": what, "assumed": assumed, **found.to_json(), "failures": failures}
@@ -161,11 +172,20 @@ def quantize(
     """Make an int8 model, calibrated on pictures like those it will see."""
     need_extra("onnx")
     from stream_export.output import check_output
+    from stream_export.progress import pictures_of
+    from stream_export.tools.agreement import picture_files
     from stream_export.tools.inspect import announce
     from stream_export.tools.quantize import quantize_file
 
     check_output(output, model, overwrite=overwrite)
-    quantize_file(model, images, output, pictures=pictures, exclude=exclude, symmetric=symmetric)
+    with pictures_of("calibrating", len(picture_files(images, pictures))) as watch:
+        quantize_file(
+            *(model, images, output),
+            pictures=pictures,
+            exclude=exclude,
+            symmetric=symmetric,
+            watch=watch,
+        )
     announce(output)
 
 
@@ -217,6 +237,15 @@ def _named(
     for name, picture in pictures:
         answers.picture = name
         yield name, picture
+
+
+def _followed(
+    pictures: Iterable[tuple[str, NDArray[np.uint8]]], watch: Callable[[int], None]
+) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """The same, and somebody is told which is next."""
+    for number, one in enumerate(pictures, 1):
+        watch(number)
+        yield one
 
 
 app = build()

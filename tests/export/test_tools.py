@@ -273,6 +273,20 @@ def test_halving_and_quantising_move_an_answer_by_what_they_round():
     assert {"QuantizeLinear", "DequantizeLinear"} <= {n.op_type for n in quantised.graph.node}
 
 
+def test_quantising_says_at_which_picture_it_is(tmp_path):
+    import cv2
+
+    (tmp_path / "pictures").mkdir()
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / "pictures" / f"{number}.png"), np.full((32, 32, 3), 99, "u1"))
+    save_model(_tiny(), tmp_path / "it.onnx")
+    words = ["quantize", str(tmp_path / "it.onnx"), "--images", str(tmp_path / "pictures")]
+    words += ["--exclude", "none", "--pictures", "2", "-o", str(tmp_path / "int8.onnx")]
+    told = CliRunner().invoke(command.build(), words)
+    assert told.exit_code == 0, told.exception
+    assert told.stderr.splitlines() == ["calibrating: picture 1 of 2"]
+
+
 def test_what_was_rounded_fails_only_by_limits_that_are_given(tmp_path):
     import cv2
 
@@ -295,6 +309,7 @@ def test_what_was_rounded_fails_only_by_limits_that_are_given(tmp_path):
             command.build(), ["verify", str(path), *given, "--score-error", "0"]
         )
         assert isinstance(strict.exception, ModelError), precision
+        assert told.stderr.splitlines() == ["comparing: picture 1 of 1"]
         if precision == "float32":
             assert "scores differ by up to" in str(told.exception)
         else:

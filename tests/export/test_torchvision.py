@@ -415,7 +415,7 @@ def test_an_export_from_weights_to_verdict(exported, tmp_path):
     run = CliRunner().invoke
     verdict = run(app, ["verify", str(exported), "--images", str(folder), "--json"])
     assert verdict.exit_code == 0, verdict.output
-    told = json.loads(verdict.output)
+    told = json.loads(verdict.stdout)
     assert told["failures"] == []
     assert told["expected"] > 3
     assert told["against"] == "torchvision's own code with the same weights"

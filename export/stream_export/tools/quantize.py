@@ -6,7 +6,7 @@ import contextlib
 import logging
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +51,7 @@ def quantize_file(
     pictures: int = 48,
     exclude: Sequence[str] | None = None,
     symmetric: bool = False,
+    watch: Callable[[int], None] | None = None,
 ) -> None:
     """Quantises a file; see `quantize_model`.
 
@@ -65,6 +66,7 @@ def quantize_file(
             [picture for _, picture in read_pictures(images, pictures)],
             exclude=exclude,
             symmetric=symmetric,
+            watch=watch,
         ),
         output,
     )
@@ -77,6 +79,7 @@ def quantize_model(
     exclude: Sequence[str] | None = None,
     symmetric: bool = False,
     averaged: bool = True,
+    watch: Callable[[int], None] | None = None,
 ) -> onnx.ModelProto:
     """Makes an int8 model of a float one.
 
@@ -93,6 +96,7 @@ def quantize_model(
             with them.
         averaged: ranges are the mean over pictures of each one's extremes rather than the
             extremes of all, so that one odd picture does not coarsen every other.
+        watch: is told which picture is next, from 1 on.
 
     Raises:
         ModelError: it is quantised already, or nothing in it can be.
@@ -114,7 +118,7 @@ def quantize_model(
         quantize_static(
             model,
             path,
-            _Reader(pictures, metadata.resize),
+            _Reader(pictures, metadata.resize, watch),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=sorted({node.op_type for node in nodes}),
             nodes_to_quantize=[node.name for node in nodes],
@@ -141,13 +145,23 @@ def quantize_model(
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
     """Feeds pictures to the calibration as the runtime would."""
 
-    def __init__(self, pictures: Sequence[NDArray[np.uint8]], resize: Resize) -> None:
+    def __init__(
+        self,
+        pictures: Sequence[NDArray[np.uint8]],
+        resize: Resize,
+        watch: Callable[[int], None] | None,
+    ) -> None:
         self._prepare = Preprocessor(resize)
-        self._pictures = iter(pictures)
+        self._pictures = enumerate(pictures, 1)
+        self._watch = watch
 
     def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
-        picture = next(self._pictures, None)
-        return None if picture is None else {INPUT: self._prepare(picture).pixels()}
+        number, picture = next(self._pictures, (0, None))
+        if picture is None:
+            return None
+        if self._watch is not None:
+            self._watch(number)
+        return {INPUT: self._prepare(picture).pixels()}
 
 
 def _quantisable(graph: onnx.GraphProto, exclude: Sequence[str]) -> list[onnx.NodeProto]:

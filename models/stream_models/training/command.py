@@ -15,8 +15,8 @@ from rich.text import Text
 
 from stream.errors import UsageError
 from stream.words import called
+from stream_export.progress import Spoken
 from stream_models.training.out import check_out
-from stream_models.training.spoken import Spoken
 from stream_models.training.unbroken import resumable
 
 # What `Learn` says, without loading torch for it.

@@ -131,6 +131,7 @@ def command(
     classes, where = names_for(
         Path(weights or found.arch), classes_of(found.model), names, found.told
     )
+    say((*found.read, f"class names {where}"), tuple(found.assumed))
     exported = convert(
         found.model,
         names=classes,
@@ -144,7 +145,6 @@ def command(
         training_data="COCO 2017" if published else "unknown",
         options={**asked.to_options(), "arch": found.arch},
     )
-    say((*found.read, f"class names {where}"), tuple(found.assumed))
     save_model(exported, output)
     announce(output)
 

@@ -12,9 +12,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from stream.errors import UsageError
+from stream_export.progress import Spoken
 from stream_models.training.command import Seed, check_weights, read_weights
 from stream_models.training.out import check_out
-from stream_models.training.spoken import Spoken
 from stream_models.training.unbroken import resumable
 
 
