@@ -83,7 +83,7 @@ class PictureTimes:
                 self._decode_times.encoded(one)
         return again, at
 
-    def assign(self, packets: Sequence[AnyPacket], *, final: bool = False) -> None:
+    def assign(self, packets: Sequence[AnyPacket], *, final: bool) -> None:
         """Sets what the encoder does not know: durations, and the decoding times of an MP4.
 
         Args:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import av
@@ -16,7 +17,7 @@ from stream.errors import StreamError, UsageError
 from stream.frame import Frame, VideoInfo
 from stream.instances import Instances
 from stream.options import CountOptions
-from stream.run.counting import _LISTED, Counting
+from stream.run.counting import _LISTED, Counting, anchor
 from stream.run.figures import _Classes
 from stream.run.series import _MOST, Series
 from tests import tiny_models
@@ -269,3 +270,71 @@ def test_of_more_identities_than_are_known_those_of_long_ago_are_added_up():
         "person": 1500,
         "dog": 1500,
     }
+
+
+def boxed(index, track, box):
+    """One person, in a box of any size."""
+    one = frame(index, (track, 0, 0))
+    one.instances = replace(one.instances, boxes=np.array([box], np.float32))
+    return one
+
+
+def test_an_object_is_where_the_middle_of_its_mask_is():
+    inside = frame(0, (1, 30, 40)).instances
+    assert anchor(inside, 0, bottom=False) == pytest.approx((30, 40))
+    assert anchor(inside, 0, bottom=True) == (30, 50)
+    corner = np.zeros((1, 4, 2), np.float32)
+    corner[0, 0, 1] = 1  # of cells 10 wide and 5 high the upper right one
+    assert anchor(replace(inside, masks=corner), 0, bottom=False) == pytest.approx((35, 32.5))
+    nothing = np.zeros((1, 4, 2), np.float32)
+    assert anchor(replace(inside, masks=nothing), 0, bottom=False) == (30, 40)
+
+
+def test_what_is_nowhere_is_counted_and_is_at_no_line_and_in_no_zone():
+    nowhere = boxed(0, 1, (math.nan, 0, 10, 10))
+    zone = "all=0,0,200,0,200,100,0,100"
+    _, summary = counted([nowhere], line=(CENTRE,), zone=(zone,))
+    assert summary["classes"]["person"]["frames"] == 1 and summary["zones"][0]["most"] == 0
+
+
+def test_a_large_object_must_be_further_beyond_a_line_and_a_small_zone_asks_for_less():
+    # Of 120 by 90 the diagonal is 150, of which a twenty-fifth is 6; the zone is 20 wide.
+    def at(x):
+        return (x - 60, 5, x + 60, 95)
+
+    for beyond, crossed in ((5.9, {}), (6.1, {"person": 1})):
+        _, summary = counted([boxed(0, 1, at(60)), boxed(1, 1, at(100 + beyond))], line=(CENTRE,))
+        assert gate(summary) == ({}, crossed)
+    small = ("small=90,40,110,40,110,60,90,60",)
+    for within, entered in ((1.9, {}), (2.1, {"person": 1})):
+        _, summary = counted([boxed(0, 1, at(60)), boxed(1, 1, at(90 + within))], zone=small)
+        assert summary["zones"][0]["in"] == entered
+
+
+def test_who_nobody_follows_is_in_a_zone_from_its_edge_on():
+    left = ("left=0,0,50%,0,50%,100%,0,100%",)
+    for x, there in ((99.5, {"person": 1}), (100.5, {})):
+        one = frame(0, (None, x, 50))
+        counted([one], zone=left)
+        assert one.tally.zones[0].now == there
+
+
+def test_nobody_crosses_a_line_while_the_picture_changes_its_size():
+    small = frame(1, (1, 60, 50))
+    small.image = av.VideoFrame(100, 100, "gray")
+    _, summary = counted([frame(0, (1, 90, 50)), small], line=(CENTRE,))
+    assert gate(summary) == ({}, {}), "perhaps another camera's picture"
+
+
+def test_who_stays_is_listed_however_many_have_come_and_gone():
+    there = [frame(at, (5000, 20, 20), (at, 50, 50), milliseconds=500) for at in range(1100)]
+    _, summary = counted(there)
+    assert len(summary["tracks"]) == _LISTED and summary["tracks_left_out"] == 101
+    assert summary["tracks"][-1] == {
+        "track": 5000, "class": "person", "first": 0, "last": 549.5, "seconds": 549.54
+    }  # fmt: skip
+
+
+def test_where_frames_say_no_duration_the_last_one_adds_nothing():
+    _, summary = counted([frame(2, (1, 50, 50), duration=0), frame(5, (1, 50, 50), duration=0)])
+    assert summary["seconds"] == summary["tracks"][0]["seconds"] == 0.12

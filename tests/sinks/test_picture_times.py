@@ -61,6 +61,10 @@ def test_on_a_grid_of_frames_a_tenth_is_rounding_and_the_first_picture_is_at_0()
     times = times_of(".avi", Fraction(1, 25))
     assert placed(times, *(frame(at) for at in (1000, 1040, 1084, 1125, 1160))) == [0, 1, 2, 3, 4]
     assert times.shuffled == 1  # five milliseconds are more than a tenth of 40, four are not
+    placed(times, frame(1200, 80))
+    (packet,) = packets = [Packet(5, 5)]
+    times.assign(packets, final=False)
+    assert packet.duration == 2
 
 
 def test_durations_end_where_the_picture_does_and_last_a_tick_at_least():
@@ -69,26 +73,33 @@ def test_durations_end_where_the_picture_does_and_last_a_tick_at_least():
     # 33.3 to 66.7 ms is 33 to 67; a sixth of a tick is one.
     placed(times, frame(100, 100, thirds), frame(202, 0, thirds), frame(300, 1, Fraction(1, 3000)))
     packets = [Packet(33, 33), Packet(67, 67), Packet(100, 100)]
-    times.assign(packets)
+    times.assign(packets, final=False)
     assert [one.duration for one in packets] == [34, 0, 1]
     again = Packet(33, 33)
-    times.assign([again])
+    times.assign([again], final=False)
     assert again.duration == 0, "each is said once"
-    assert packets[0].dts == 33, "only an MP4's decoding times are ours"
 
 
 def test_the_last_packet_of_an_mp4_reaches_the_end_of_the_last_picture():
-    for duration, reached in ((40, 120), (0, 81)):
+    # The track begins 10 before the pictures, as the encoder has it, and lasts as long as they do.
+    for duration, last in ((40, 120 - 10 - 10), (0, 70)):
         times = times_of(".mp4", MILLI)
         assert times.repeats
-        placed(times, frame(0, 40), frame(40, 40), frame(80, duration))
-        packets = [Packet(0, -40), Packet(80, 0), Packet(40, 40)]
-        times.assign(packets[:1])
-        times.assign(packets[1:], final=True)
-        assert [one.dts for one in packets] == [-40, 0, 40]
-        assert packets[0].duration == 40
-        # The track begins one delay of 40 before the pictures, and is as long as they last.
-        assert duration == 0 or packets[-1].dts + packets[-1].duration == reached - 40
+        placed(times, frame(0, 10), frame(10, 70), frame(80, duration))
+        packets = [Packet(0, -10), Packet(80, 0), Packet(10, 10)]
+        times.assign(packets, final=True)
+        assert [one.dts for one in packets] == [-10, 0, 10]
+        assert [one.duration for one in packets] == [10, duration, last]
+
+
+def test_only_an_mp4_counts_its_length_in_decoding_times():
+    for ending, dts in ((".mp4", [-10, 0, 70]), (".mkv", [-10, 0, 75])):
+        times = times_of(ending, MILLI)
+        placed(times, frame(0, 10), frame(10, 70), frame(80, 40))
+        packets = [Packet(0, -10), Packet(10, 0), Packet(80, 75)]
+        times.assign(packets, final=False)
+        assert [one.dts for one in packets] == dts
+        assert [one.duration for one in packets] == [10, 70, 40]
 
 
 def test_what_is_left_out_of_a_pause_moves_all_that_follows():
@@ -100,7 +111,6 @@ def test_what_is_left_out_of_a_pause_moves_all_that_follows():
 
 
 def test_pictures_that_are_shown_again_have_decoding_times_too():
-    times = times_of(".mp4", MILLI)
     kind = choose_container(Path("out.mp4"))
     times = PictureTimes(replace(kind, longest=100), MILLI)
     found = placed(times, frame(0, 40), frame(250, 40))
