@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from types import MappingProxyType
 
 import av
 from av.audio.layout import AudioLayout
@@ -46,7 +47,22 @@ class Copies:
         lost_names: of which stream, and which languages and titles its copy cannot have.
     """
 
-    def __init__(self, muxer: Muxer, streams: Sequence[Stream], kind: ContainerKind) -> None:
+    def __init__(
+        self,
+        muxer: Muxer,
+        streams: Sequence[Stream],
+        kind: ContainerKind,
+        video: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Adds the streams.
+
+        Args:
+            muxer: the output.
+            streams: the input's, but for the picture.
+            kind: the container.
+            video: the tags of the picture's own track.
+        """
+        self._timecode = video.get("timecode")
         self._remarks: list[str] = []
         self._unknown: dict[str, list[int]] = {}
         self.lost_names: list[tuple[str, dict[str, str]]] = []
@@ -132,6 +148,9 @@ class Copies:
         what = f"stream {stream.index}, {medium}, is"
         # See `_codec_name`.
         known = getattr(stream, "codec_context", None) is not None
+        # QuickTime's timecode track, which a muxer makes anew from what the picture's tags say.
+        if stream.type == "data" and self._timecode and "timecode" in stream.metadata:
+            return
         if name == "unknown" or (not known and stream.type != "data"):
             self._unknown.setdefault(medium, []).append(stream.index)
             return

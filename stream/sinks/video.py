@@ -226,7 +226,7 @@ class VideoSink(Sink):
         quieten()
         configure(self._stream.codec_context, info, self._kind, self._choice, self._format, threads)
         self._open_encoder(info)
-        self._copies = Copies(self._muxer, info.copied, self._kind)
+        self._copies = Copies(self._muxer, info.copied, self._kind, info.track)
         self._covers = Covers(self._muxer, info.covers, self._kind, self.path.suffix)
         set_chapters(container, info.chapters)
         lost_names = [("the video's", lost), *self._copies.lost_names]

@@ -19,6 +19,7 @@ from stream.siting import CENTRED, SHRUNK, Siting, named
 from stream.sources._changes import colour_of
 from stream.sources._ending import declared
 from stream.sources._pixels import Upright
+from stream.sources._timecode import later_tags
 
 # Above this a rate is the tick of the container's clock and no rate.
 _NO_RATE = 1000
@@ -134,6 +135,10 @@ def describe(
     rate = _rate(video, times, tick)
     seconds = request.duration(None if joined else _length(container, video, tick))
     count = request.limit if joined else request.pictures(video, rate, seconds)
+    track = dict(video.metadata)
+    if request.start is not None and video.start_time is not None:
+        began = video.start_time * tick
+        tags, track = (later_tags(one, began, zero, rate) for one in (tags, track))
     return VideoInfo(
         name=name,
         width=upright.width,
@@ -150,7 +155,7 @@ def describe(
         codec=video.codec_context.name,
         copied=copied,
         metadata=tags,
-        track=dict(video.metadata),
+        track=track,
         roles=int(video.disposition),
         fastest=_fastest(times, tick),
         chapters=tuple(_chapters(container, cut, zero)),
