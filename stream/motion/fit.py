@@ -97,12 +97,17 @@ class Shown:
     """
 
     def __init__(self) -> None:
-        self._lost: set[int] = set()
+        self.lost: frozenset[int] = frozenset()
+        """What the last picture is shown without: identities, or places where there are none."""
 
-    def begin(self, instances: Instances) -> None:
-        """Another inference has found these; without identities nobody knows which were lost."""
-        if instances.track_ids is None:
-            self._lost.clear()
+    def begin(self, instances: Instances, lost: frozenset[int]) -> None:
+        """Another inference has found these.
+
+        Args:
+            instances: without identities nobody knows which of them were lost.
+            lost: what the picture before was shown without.
+        """
+        self.lost = frozenset() if instances.track_ids is None else lost
 
     def __call__(self, moved: Instances, likeness: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Which of them are shown, bool [N].
@@ -113,9 +118,9 @@ class Shown:
         """
         ids = moved.track_ids
         known = list(range(len(moved))) if ids is None else ids.tolist()
-        least = np.array([_BACK if one in self._lost else _LOST for one in known], np.float32)
+        least = np.array([_BACK if one in self.lost else _LOST for one in known], np.float32)
         shown: NDArray[np.bool_] = likeness >= least
-        self._lost = {one for one, fits in zip(known, shown, strict=True) if not fits}
+        self.lost = frozenset(one for one, fits in zip(known, shown, strict=True) if not fits)
         return shown
 
 

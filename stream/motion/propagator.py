@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.instance_arrays import ranked
 from stream.instances import Instances
 from stream.motion.fit import Fit, Shown
 from stream.motion.flow import Flow, FlowMeter, Grey
@@ -61,6 +62,8 @@ class Propagator:
         self._instances: Instances | None = None
         # What is found does not move otherwise because somebody asked for what is unsure too.
         self._found, self._unsure = _Carrier(), _Carrier()
+        self._older = _Carrier()
+        self._lost: frozenset[int] = frozenset()
 
     @property
     def fine(self) -> bool:
@@ -69,7 +72,8 @@ class Propagator:
 
     @fine.setter
     def fine(self, fine: bool) -> None:
-        self._found.meter.fine = self._unsure.meter.fine = fine
+        for carrier in (self._found, self._older, self._unsure):
+            carrier.meter.fine = fine
 
     @property
     def ready(self) -> bool:
@@ -84,7 +88,8 @@ class Propagator:
             instances: what inference found in it.
         """
         self._grey, self._instances = grey, instances
-        self._found.begin(replace(instances, unsure=None), grey)
+        self._found, self._older = self._older, self._found
+        self._found.begin(replace(instances, unsure=None), grey, self._lost)
         if instances.unsure is not None:
             self._unsure.begin(instances.unsure, grey)
 
@@ -106,10 +111,35 @@ class Propagator:
             return None
         if not (len(instances) or instances.unsure):
             return instances
-        moved = self._found.to(key, grey, fitting=fitting)
+        moved = self._found.to(grey, fitting=fitting)
+        if fitting:
+            moved = self._with_older(moved, grey)
         if instances.unsure is None:
             return moved
-        return replace(moved, unsure=self._unsure.to(key, grey))
+        return replace(moved, unsure=self._unsure.to(grey))
+
+    def _with_older(self, moved: Instances, grey: Grey) -> Instances:
+        """What was carried, and of what was lost that which the inference before still fits.
+
+        Who jumps is carried better from where he was on the ground than from in the air.
+        """
+        self._lost = self._found.lost
+        older = self._older.instances
+        if moved.track_ids is None or older is None or older.track_ids is None:
+            return moved
+        if not self._lost.intersection(older.track_ids.tolist()) or self._older.cut(grey):
+            return moved
+        alike = older.class_names == moved.class_names
+        if not alike or older.masks.shape[1:] != moved.masks.shape[1:]:
+            return moved  # another model's
+        known = self._older.to(grey, fitting=True)
+        ids = known.track_ids
+        assert ids is not None
+        wanted = np.isin(ids, list(self._lost))
+        if not wanted.any():
+            return moved
+        self._lost -= set(ids[wanted].tolist())
+        return ranked((moved, known.select(wanted)), moved)
 
 
 class _Carrier:
@@ -117,23 +147,41 @@ class _Carrier:
 
     def __init__(self) -> None:
         self.meter = FlowMeter()
-        self._instances: Instances | None = None
+        self.instances: Instances | None = None
+        """What it carries."""
+        self._key: Grey | None = None
         self._carried: Carried | None = None
         self._fit: Fit | None = None
         self._shown = Shown()
         self._flow: Flow | None = None
         self._region: Region = (slice(None), slice(None))
 
-    def begin(self, instances: Instances, grey: Grey) -> None:
-        """Takes what is to be carried, and the small picture that it was found in."""
-        self._instances, self._carried, self._fit, self._flow = instances, None, None, None
-        self._region = region_of(instances, grey)
-        self._shown.begin(instances)
+    @property
+    def lost(self) -> frozenset[int]:
+        """What the last picture that it was carried to does not show, as far as that was asked."""
+        return self._shown.lost
 
-    def to(self, key: Grey, grey: Grey, *, fitting: bool = False) -> Instances:
-        """Where it is in a later picture; `begin` was called with `key`."""
-        instances = self._instances
-        assert instances is not None
+    def begin(self, instances: Instances, grey: Grey, lost: frozenset[int] = frozenset()) -> None:
+        """Takes what is to be carried.
+
+        Args:
+            instances: as inference found them.
+            grey: the small picture that they were found in.
+            lost: what of them the picture before was shown without.
+        """
+        self.instances, self._key = instances, grey
+        self._carried = self._fit = self._flow = None
+        self._region = region_of(instances, grey)
+        self._shown.begin(instances, lost)
+
+    def cut(self, grey: Grey) -> bool:
+        """Whether a later picture shows another scene."""
+        return self._key is None or is_cut(self._key, grey)
+
+    def to(self, grey: Grey, *, fitting: bool = False) -> Instances:
+        """Where it is in a later picture."""
+        instances, key = self.instances, self._key
+        assert instances is not None and key is not None
         if not len(instances):
             return instances
         rows, columns = self._region

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -91,11 +93,11 @@ def test_what_was_lost_stays_so_with_the_next_inference_if_it_is_known_to_be_the
     first = found(at(0, 0), at(90, 0)).with_tracks([7, 8])
     assert says(first, np.array([-1.0, 0.9], np.float32)).tolist() == [False, True]
     again = found(at(90, 0), at(0, 0)).with_tracks([8, 7])
-    says.begin(again)
+    says.begin(again, says.lost)
     assert says(again, doubtful).tolist() == [True, False]
     without = found(at(0, 0), at(90, 0))
     assert says(without, np.array([-1.0, 0.9], np.float32)).tolist() == [False, True]
-    says.begin(without)
+    says.begin(without, says.lost)
     assert says(without, doubtful).all()
 
 
@@ -107,3 +109,33 @@ def test_a_mask_whose_object_has_jumped_is_left_out_where_that_is_asked_for():
     assert len(moved.propagate_to(after)) == 1
     assert len(moved.propagate_to(after, fitting=True)) == 0
     assert len(moved.propagate_to(scene(30, 44), fitting=True)) == 1, "it is not lost for good"
+
+
+def jumped(first, second):
+    """What is shown of an object that was here, then elsewhere, and is here again."""
+    moved = Propagator()
+    moved.set_key(scene(256, 150), first)
+    assert len(moved.propagate_to(scene(258, 150), fitting=True)) == len(first)
+    moved.set_key(scene(20, 40), second)
+    return moved.propagate_to(scene(260, 150), fitting=True)
+
+
+def test_what_the_last_inference_has_lost_is_carried_from_the_one_before():
+    one, other = found(at(256, 150)).with_tracks([4]), found(at(20, 40)).with_tracks([4])
+    back = jumped(one, other)
+    assert back.track_ids.tolist() == [4]
+    np.testing.assert_allclose(back.boxes, [at(260, 150)], atol=2)
+
+    assert len(jumped(found(at(256, 150)), found(at(20, 40)))) == 0, "nobody knows it is the same"
+    assert len(jumped(one, other.with_tracks([5]))) == 0, "it is another"
+    renamed = replace(other, class_names=("else",))
+    assert len(jumped(one, renamed)) == 0, "another model has found it"
+    cells = replace(other, masks=np.ones((1, 14, 14), np.float32))
+    assert len(jumped(one, cells)) == 0
+
+
+def test_nothing_is_carried_from_behind_a_cut_whatever_is_lost():
+    moved = Propagator()
+    moved.set_key(255 - scene(256, 150), found(at(256, 150)).with_tracks([4]))
+    moved.set_key(scene(20, 40), found(at(20, 40)).with_tracks([4]))
+    assert len(moved.propagate_to(scene(260, 150), fitting=True)) == 0
