@@ -8,10 +8,9 @@ import queue
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from stream.apart import apart
-from stream.sinks._destination import Destination
+from stream.sinks._one_way import OneWay
 
 _WAITING = 256
 """Writes that wait for the process: some seconds of video. What comes then waits for room."""
@@ -20,16 +19,13 @@ _GRACE = 1.0
 """Seconds for a process that does not end by itself to send the rest."""
 
 
-class Pipe(Destination):
+class Pipe(OneWay):
     """Hands bytes to a process's standard input, and never waits for it longer than `patience`.
 
     Attributes:
-        error: why writing failed, if it did.
-        written: bytes handed on so far.
         connected: set once the process has said that the receiver is there; from the start where
             the process says nothing.
         key_wanted: set when the process says that the receiver wants a key frame.
-        closed: whether it was let go of.
     """
 
     def __init__(
@@ -54,15 +50,12 @@ class Pipe(Destination):
         Raises:
             OSError: it cannot be started.
         """
-        self.error: OSError | None = None
-        self.written = 0
-        self.closed = False
+        super().__init__(name)
         self.connected = threading.Event()
         self.key_wanted = threading.Event()
         self.reason = ""
         """Why the process ended, in its words; "" where it has said nothing."""
         self._name = name
-        self.path = self.working = Path(name)
         self._tells = tells
         self._patience = patience
         self._chunks: queue.Queue[bytes | None] = queue.Queue(_WAITING)
@@ -113,22 +106,7 @@ class Pipe(Destination):
         self.written += len(data)
         return len(data)
 
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Never asked for: see `seekable`."""
-        raise OSError(29, "what was sent is sent")
-
-    def tell(self) -> int:
-        """The place of the next write, in bytes from the beginning."""
-        return self.written
-
-    def seekable(self) -> bool:
-        """There is no way back."""
-        return False
-
     # What the sink calls.
-
-    def checkpoint(self) -> None:
-        """Nothing can be taken back."""
 
     def commit(self) -> None:
         """Lets the process send what it has and end.

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 from stream.errors import is_unread
-from stream.sinks._destination import Destination
+from stream.sinks._one_way import OneWay
 from stream.sinks.base import Gone
 
 _NUMBER = 1
 
 
-class StandardOutput(Destination):
+class StandardOutput(OneWay):
     """Writes to standard output, past whatever Python has in its own buffer for it.
 
     Raises:
@@ -21,13 +20,10 @@ class StandardOutput(Destination):
     """
 
     def __init__(self) -> None:
+        super().__init__("standard output")
         if sys.stdout is not None:
             sys.stdout.flush()
         self._file = os.dup(_NUMBER)
-        self.path = self.working = Path("standard output")
-        self.error: OSError | None = None
-        self.written = 0
-        self.closed = False
 
     def write(self, data: bytes) -> int:
         """Writes all of `data`.
@@ -49,21 +45,6 @@ class StandardOutput(Destination):
             raise
         self.written += len(data)
         return len(data)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Never asked for: see `seekable`."""
-        raise OSError(29, "what was written is written")
-
-    def tell(self) -> int:
-        """The place of the next write, in bytes from the beginning."""
-        return self.written
-
-    def seekable(self) -> bool:
-        """There is no way back, not even where it is a file: others may write to it too."""
-        return False
-
-    def checkpoint(self) -> None:
-        """Nothing can be taken back."""
 
     def commit(self) -> None:
         """Lets go of it; it stays open for the rest of the program."""
