@@ -102,4 +102,7 @@ def test_no_way_leads_over_a_cut(pixels, look):
 def test_places_that_are_none_and_outside_are_no_harm():
     painter = Painter("trails")
     nowhere = float("nan")
-    walk(painter, [(-50, -60), (nowhere, 5), (30, 30), (1e30, 2), (900, 900), (40, 40)])
+    after = walk(painter, [(-50, -60), (nowhere, 5), (30, 30), (1e30, 2), (900, 900), (40, 40)])
+    changed = np.any([a != b for a, b in zip(CLEAN, after, strict=True)], axis=0)
+    assert changed[35, 35], "from the last place within to the one far outside, and back"
+    assert not changed[:10, 60:].any(), "nothing leads to what is no place"
