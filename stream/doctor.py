@@ -313,7 +313,7 @@ def _try_encoder(name: str) -> str:
     """Why a hardware encoder cannot be opened here; "" where it can."""
     import av
 
-    from stream.sinks._encoders import why_refused, without_hardware
+    from stream.sinks._encoder_refusals import why_refused, without_hardware
 
     formats = [form.name for form in av.Codec(name, "w").video_formats or ()]
     pixels = "yuv420p" if "yuv420p" in formats else "nv12"

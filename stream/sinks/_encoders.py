@@ -1,11 +1,9 @@
-"""Video encoders: what their quality and speed are called, and which pixel formats they take."""
+"""Video encoders: which there are, and what their quality and speed are called."""
 
 from __future__ import annotations
 
 import functools
 import os
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -13,12 +11,9 @@ import av
 import av.logging
 from av.codec.codec import Codec, UnknownCodecError
 from av.codec.context import CodecContext
-from av.video.codeccontext import VideoCodecContext
-from av.video.format import VideoFormat
 
 from stream.errors import UsageError
 from stream.groups import unknown
-from stream.sinks._alpha import holds
 
 _X26X_PRESETS = (
     "ultrafast",
@@ -223,174 +218,9 @@ def _knows(name: str, option: str) -> bool:
     return any(one.name == option for one in options)
 
 
-def _traits(name: str) -> tuple[int, float, float, bool]:
-    """Bits per sample, chroma samples per luma sample across and down, whether there is colour."""
-    picture = VideoFormat(name, 16, 16)
-    colour = len([c for c in picture.components if not c.is_alpha]) >= 3
-    across, down = (picture.chroma_width(16) / 16, picture.chroma_height(16) / 16)
-    depth = max(component.bits for component in picture.components)
-    return depth, across if colour else 0.0, down if colour else 0.0, colour
-
-
-def choose_format(
-    wanted: str, choice: EncoderChoice, *, odd: tuple[bool, bool], alpha: bool = False
-) -> str:
-    """The pixel format that an encoder takes and that keeps the most of the wanted one.
-
-    Args:
-        wanted: FFmpeg's name of the pictures' format.
-        choice: the encoder.
-        odd: whether width and height are odd; some encoders then need full chroma.
-        alpha: whether it is to hold transparency; else it must not.
-
-    Raises:
-        UsageError: the encoder takes no format that pictures can be converted to.
-    """
-    if choice.formats is None:
-        return wanted
-    if alpha and "yuva420p" in choice.formats and choice.name.startswith("libvpx"):
-        return "yuva420p"  # the one that browsers know
-    depth, across, down, colour = _traits(wanted)
-
-    def usable(name: str) -> bool:
-        offered = VideoFormat(name)
-        if not offered.components:  # pictures in a graphics card's memory
-            return False
-        if offered.has_palette or offered.is_bayer:
-            return False
-        if any(c.is_alpha for c in offered.components) != alpha or (alpha and not holds(name)):
-            return False
-        _, c_across, c_down, _ = _traits(name)
-        return not (
-            choice.rules.even and ((odd[0] and 0 < c_across < 1) or (odd[1] and 0 < c_down < 1))
-        )
-
-    def cost(name: str) -> tuple[bool, bool, int, float, int, float, bool, bool]:
-        c_depth, c_across, c_down, c_colour = _traits(name)
-        lost = max(0.0, across - c_across) + max(0.0, down - c_down)
-        extra = max(0.0, c_across - across) + max(0.0, c_down - down)
-        semi_planar = not name.startswith(("yuv", "gray"))
-        return (
-            colour and not c_colour,
-            # Better than grey: PNG, GIF and other animations know nothing else.
-            VideoFormat(name).is_rgb,
-            max(0, depth - c_depth),
-            lost,
-            max(0, c_depth - depth),
-            extra,
-            semi_planar,
-            name.startswith("yuvj") != wanted.startswith("yuvj"),
-        )
-
-    candidates = [name for name in choice.formats if usable(name)]
-    if not candidates and alpha:
-        raise UsageError(f"the encoder {choice.name} keeps no transparency")
-    if not candidates:
-        raise UsageError(f"the encoder {choice.name} takes no pictures of this size")
-    if wanted in candidates:
-        return wanted
-    return min(candidates, key=cost)
-
-
-def format_remark(wanted: str, used: str, encoder: str, *, odd: bool) -> str | None:
-    """One sentence where the pixel format had to change, None where no sample is touched."""
-    if re.sub("yuv[aj]", "yuv", used) == wanted.replace("yuvj", "yuv"):
-        return None
-    if odd and _traits(wanted)[0] == _traits(used)[0]:
-        return (
-            f"{encoder} cannot encode an odd width or height in {wanted}, so the output is {used}; "
-            "libvpx-vp9 could"
-        )
-    who = "Y4M" if encoder == "wrapped_avframe" else encoder
-    return f"{who} does not take {wanted}, so the output is {used}"
-
-
 def says_shape(encoder: str) -> bool:
     """Whether what an encoder gives says by itself how wide a sample is."""
     return encoder in _SAY_SHAPE
-
-
-def why_refused(
-    name: str,
-    options: Mapping[str, str],
-    width: int,
-    height: int,
-    pixel_format: str,
-    tick: Fraction,
-) -> str:
-    """In FFmpeg's words, why an encoder does not open; "" where it does.
-
-    Args:
-        name: of the encoder.
-        options: what to open it with.
-        width: of the pictures, in pixels.
-        height: of the pictures, in pixels.
-        pixel_format: of the pictures.
-        tick: seconds per tick of their clock.
-    """
-    again = CodecContext.create(name, "w")
-    assert isinstance(again, VideoCodecContext)
-    again.width, again.height, again.pix_fmt = width, height, pixel_format
-    again.time_base, again.framerate = tick, Fraction(25)
-    again.options = dict(options)
-    # PyAV keeps FFmpeg quiet, and says nothing twice; it has to be listened to for a moment.
-    level, once = av.logging.get_level(), av.logging.get_skip_repeated()
-    av.logging.set_level(av.logging.ERROR)
-    av.logging.set_skip_repeated(False)
-    try:
-        with av.logging.Capture() as said:
-            again.open()
-    except (av.FFmpegError, ValueError) as error:
-        words = [" ".join(text.split()).rstrip(".") for _, _, text in said if text.strip()]
-        return "; ".join(dict.fromkeys(words)) or getattr(error, "strerror", None) or str(error)
-    finally:
-        av.logging.set_level(level)
-        av.logging.set_skip_repeated(once)
-    return ""
-
-
-_WITHOUT_HARDWARE = {
-    "unsupported device": "this card has no video encoder, as most that are made for computing",
-    "cannot load libcuda": "there is no NVIDIA driver here",
-    "cannot load nvcuda": "there is no NVIDIA driver here",
-    "cannot load libnvidia-encode": "NVIDIA's driver is here without its video part",
-    "cannot load nvencodeapi": "NVIDIA's driver is here without its video part",
-    "no capable devices": "no card here can encode with it",
-}
-"""What FFmpeg says, in small letters, of encoders of hardware that is not there."""
-_IN_SOFTWARE = {"h264": "libx264", "hevc": "libx265", "av1": "libsvtav1"}
-
-
-def without_hardware(name: str, said: str) -> str:
-    """What an encoder of a card's lacks, and the one to ask for instead; "" where nothing.
-
-    Args:
-        name: of the encoder.
-        said: why it does not open, of `why_refused`.
-    """
-    words = said.lower()
-    cause = next((cause for sign, cause in _WITHOUT_HARDWARE.items() if sign in words), "")
-    instead = _IN_SOFTWARE.get(name.partition("_")[0], "libx264")
-    return f"{cause} ({said}); use {instead}" if cause else ""
-
-
-def refusal(choice: EncoderChoice, size: tuple[int, int], pixel_format: str, tick: Fraction) -> str:
-    """That an encoder did not open, and why, as the rest of a sentence.
-
-    Args:
-        choice: the encoder and what it was opened with.
-        size: width and height of the pictures, in pixels.
-        pixel_format: of the pictures.
-        tick: seconds per tick of their clock.
-    """
-    width, height = size
-    said = why_refused(choice.name, choice.options, width, height, pixel_format, tick)
-    if cause := without_hardware(choice.name, said):
-        return f"{choice.name} does not work here: {cause}"
-    return (
-        f"{choice.name} refuses pictures of {width}x{height} in {pixel_format} or its settings "
-        f"({said or 'for a reason that it does not say'})"
-    )
 
 
 def encoder_names() -> list[str]:

@@ -22,14 +22,9 @@ from stream.sinks._containers import ContainerKind
 from stream.sinks._copies import Copies
 from stream.sinks._covers import Covers
 from stream.sinks._destination import Destination, check_destination
-from stream.sinks._encoders import (
-    EncoderChoice,
-    choose_format,
-    format_remark,
-    quieten,
-    refusal,
-    says_shape,
-)
+from stream.sinks._encoder_formats import choose_format, format_remark
+from stream.sinks._encoder_refusals import refusal
+from stream.sinks._encoders import EncoderChoice, quieten, says_shape
 from stream.sinks._key_frames import KeyFrames
 from stream.sinks._muxer import FAILURES, Muxer, words_of
 from stream.sinks._names import (

@@ -1,0 +1,93 @@
+"""Which of the pixel formats that an encoder takes keeps the most of a picture."""
+
+from __future__ import annotations
+
+import re
+
+from av.video.format import VideoFormat
+
+from stream.errors import UsageError
+from stream.sinks._alpha import holds
+from stream.sinks._encoders import EncoderChoice
+
+
+def _traits(name: str) -> tuple[int, float, float, bool]:
+    """Bits per sample, chroma samples per luma sample across and down, whether there is colour."""
+    picture = VideoFormat(name, 16, 16)
+    colour = len([c for c in picture.components if not c.is_alpha]) >= 3
+    across, down = (picture.chroma_width(16) / 16, picture.chroma_height(16) / 16)
+    depth = max(component.bits for component in picture.components)
+    return depth, across if colour else 0.0, down if colour else 0.0, colour
+
+
+def choose_format(
+    wanted: str, choice: EncoderChoice, *, odd: tuple[bool, bool], alpha: bool = False
+) -> str:
+    """The pixel format that an encoder takes and that keeps the most of the wanted one.
+
+    Args:
+        wanted: FFmpeg's name of the pictures' format.
+        choice: the encoder.
+        odd: whether width and height are odd; some encoders then need full chroma.
+        alpha: whether it is to hold transparency; else it must not.
+
+    Raises:
+        UsageError: the encoder takes no format that pictures can be converted to.
+    """
+    if choice.formats is None:
+        return wanted
+    if alpha and "yuva420p" in choice.formats and choice.name.startswith("libvpx"):
+        return "yuva420p"  # the one that browsers know
+    depth, across, down, colour = _traits(wanted)
+
+    def usable(name: str) -> bool:
+        offered = VideoFormat(name)
+        if not offered.components:  # pictures in a graphics card's memory
+            return False
+        if offered.has_palette or offered.is_bayer:
+            return False
+        if any(c.is_alpha for c in offered.components) != alpha or (alpha and not holds(name)):
+            return False
+        _, c_across, c_down, _ = _traits(name)
+        return not (
+            choice.rules.even and ((odd[0] and 0 < c_across < 1) or (odd[1] and 0 < c_down < 1))
+        )
+
+    def cost(name: str) -> tuple[bool, bool, int, float, int, float, bool, bool]:
+        c_depth, c_across, c_down, c_colour = _traits(name)
+        lost = max(0.0, across - c_across) + max(0.0, down - c_down)
+        extra = max(0.0, c_across - across) + max(0.0, c_down - down)
+        semi_planar = not name.startswith(("yuv", "gray"))
+        return (
+            colour and not c_colour,
+            # Better than grey: PNG, GIF and other animations know nothing else.
+            VideoFormat(name).is_rgb,
+            max(0, depth - c_depth),
+            lost,
+            max(0, c_depth - depth),
+            extra,
+            semi_planar,
+            name.startswith("yuvj") != wanted.startswith("yuvj"),
+        )
+
+    candidates = [name for name in choice.formats if usable(name)]
+    if not candidates and alpha:
+        raise UsageError(f"the encoder {choice.name} keeps no transparency")
+    if not candidates:
+        raise UsageError(f"the encoder {choice.name} takes no pictures of this size")
+    if wanted in candidates:
+        return wanted
+    return min(candidates, key=cost)
+
+
+def format_remark(wanted: str, used: str, encoder: str, *, odd: bool) -> str | None:
+    """One sentence where the pixel format had to change, None where no sample is touched."""
+    if re.sub("yuv[aj]", "yuv", used) == wanted.replace("yuvj", "yuv"):
+        return None
+    if odd and _traits(wanted)[0] == _traits(used)[0]:
+        return (
+            f"{encoder} cannot encode an odd width or height in {wanted}, so the output is {used}; "
+            "libvpx-vp9 could"
+        )
+    who = "Y4M" if encoder == "wrapped_avframe" else encoder
+    return f"{who} does not take {wanted}, so the output is {used}"
