@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.codec.context import CodecContext, Flags
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Discard, Disposition, Stream
@@ -110,7 +111,19 @@ def open_container(
     if container.format.name in _TEXT_FORMATS:
         container.close()
         raise SourceError(f"{path} is a text file, not a video")
+    for stream in container.streams.video:
+        cut_exactly(stream)
     return container
+
+
+def cut_exactly(video: VideoStream) -> None:
+    """Has what a stream cuts off its pictures' left side cut off to the pixel.
+
+    FFmpeg moves that to where addresses are even otherwise, and shows up to 31 columns more.
+    """
+    context: CodecContext | None = video.codec_context
+    if context is not None:
+        context.flags |= Flags.unaligned
 
 
 def _range(path: Path, part: tuple[int, int] | None) -> Window | None:

@@ -18,6 +18,7 @@ from stream.errors import SourceError, StreamError
 from stream.frame import ColourTags
 from stream.queues import Queue, WhenFull
 from stream.sources._connecting import UNTIMED, ChangedError, NoPictureError, NoVideoError
+from stream.sources._container import cut_exactly
 from stream.sources._damage import Damage
 from stream.sources.live import likely_rate
 from stream.types import AnyPacket
@@ -226,6 +227,7 @@ class StreamReader:
             raise NoVideoError(_finite(container))
         # Frame threads would hold every picture back by one per thread.
         video.thread_type = "SLICE"
+        cut_exactly(video)
         sounds = container.streams.audio if self._wants_audio else ()
         audio = tuple(stream for stream in sounds if stream.codec_context is not None)
         if self._paced(container):

@@ -10,6 +10,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 
 from stream.errors import SourceError
 from stream.frame import Frame
@@ -257,3 +258,38 @@ def test_an_address_given_as_a_file_gets_advice(given):
     with pytest.raises(SourceError, match="is an address and not a file; use `stream url`") as told:
         FileSource(Path(given))
     assert "hunter2pass" not in str(told.value) and "://host" in str(told.value)
+
+
+def cropped(path: Path, left: int, pixel_format: str = "yuv420p") -> Path:
+    """A film whose left columns are cut off, which are white while all others are grey."""
+    picture = av.VideoFrame(96, 64, "yuv420p")
+    for plane, level in zip(picture.planes, (90, 128, 128), strict=True):
+        plane.update(bytes([level]) * plane.buffer_size)
+    luma = np.full((64, picture.planes[0].line_size), 90, np.uint8)
+    luma[:, :left] = 235
+    picture.planes[0].update(luma)
+    whole = path.with_name("whole.h264")
+    with av.open(str(whole), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, pixel_format
+        for number in range(3):
+            picture.pts, picture.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    with av.open(str(whole)) as read:
+        cut = BitStreamFilterContext(f"h264_metadata=crop_left={left}", read.streams.video[0])
+        packets = [one if one.size else None for one in read.demux(video=0)]
+        path.write_bytes(b"".join(bytes(one) for each in packets for one in cut.filter(each)))
+    return path
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv420p10le", "yuv444p"])
+def test_what_a_codec_cuts_off_on_the_left_is_cut_off_to_the_pixel(tmp_path, pixel_format):
+    # FFmpeg cuts off less where addresses would not be even, and pictures are wider.
+    for left in (2, 16, 30):
+        frames = frames_of(cropped(tmp_path / "in.h264", left, pixel_format))
+        assert len(frames) == 3
+        for frame in frames:
+            luma = copied_planes(frame.image)[0]
+            assert frame.image.width == 96 - left, left
+            assert np.ptp(luma) < 9 << (2 if luma.dtype == np.uint16 else 0), left
