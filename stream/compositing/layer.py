@@ -62,6 +62,9 @@ class Layer(ABC):
     remembers: ClassVar[bool] = False
     """Whether what is painted depends on the frames before, and not only by its `state`."""
 
+    writes: bool = False
+    """Whether it writes words on nearly every picture."""
+
     settles: bool = False
     """Whether it depends on them by its `state`."""
 

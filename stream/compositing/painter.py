@@ -19,6 +19,7 @@ from stream.compositing.mirror import mirror as exchange_sides
 from stream.compositing.selection import Selection, wanted_by
 from stream.compositing.standing import Before
 from stream.compositing.style import REFINERS, Style
+from stream.compositing.text import unpack
 from stream.compositing.tint import Tint, Tints
 from stream.errors import UsageError
 from stream.frame import Frame
@@ -184,6 +185,11 @@ class Painter:
     def conceals(self) -> bool:
         """Whether parts of frames are not to be seen, in no other picture of the same either."""
         return any(one.conceals or one.covers or one.alone for one in self._layers)
+
+    def begin(self) -> None:
+        """Readies the thread that will paint, which takes a while, before the first frame comes."""
+        if any(layer.writes for layer in self._layers):
+            unpack()
 
     def paint(self, frame: Frame, figures: Sequence[str] = ()) -> None:
         """Paints the frame's instances into its picture.

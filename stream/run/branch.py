@@ -153,6 +153,8 @@ class Branch:
 
     def _work(self) -> None:
         try:
+            if self.painter is not None:
+                self.painter.begin()
             for item in self.queue:
                 self._pass_on(item)
         except Cancelled:

@@ -171,6 +171,26 @@ def test_the_timing_panel_is_on_where_asked_and_by_default_on_overlay(look, aske
     assert same(samples(with_lines), samples(without)) is not timed
 
 
+@pytest.mark.parametrize(
+    ("look", "style", "writes"),
+    [
+        ("overlay", Style(), True),
+        ("fill", Style(), False),
+        ("fill+labels", Style(label="none"), False),
+        ("fill+labels", Style(), True),
+        ("fill+counts", Style(), True),
+        ("binary", Style(), False),
+    ],
+)
+def test_the_face_is_unpacked_before_the_first_frame_where_words_are_written(
+    look, style, writes, monkeypatch
+):
+    drawn = []
+    monkeypatch.setattr("stream.compositing.text.Typesetter.line", lambda *given: drawn.append(1))
+    Painter(look, style).begin()
+    assert bool(drawn) is writes
+
+
 def test_a_sources_notes_are_shown_also_where_the_panel_is_off():
     for look, shown in (("overlay", True), ("fill", True), ("binary", False)):
         plain, noted = (frame(astronaut(640, 480), None) for _ in range(2))

@@ -52,8 +52,13 @@ class Counted:
     def __init__(self, key: str, mark: int) -> None:
         self.key, self.mark = key, mark
         self.painted = 0
+        self.begun: list[str] = []
+
+    def begin(self) -> None:
+        self.begun.append(threading.current_thread().name)
 
     def paint(self, frame: Frame, figures=()) -> None:
+        assert self.begun == [threading.current_thread().name], "it was made ready in its thread"
         frame.image.make_writable()
         plane = frame.image.planes[1]
         plane.update(bytes([self.mark]) * plane.buffer_size)

@@ -42,6 +42,7 @@ class Counts(Layer):
     to_be_read: ClassVar[int] = 1
     pastes: ClassVar[int] = 0
     remembers: ClassVar[bool] = True
+    writes = True
 
     def __init__(self, style: Style) -> None:
         super().__init__(style)

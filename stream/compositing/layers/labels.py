@@ -59,7 +59,7 @@ class Labels(Layer):
     def __init__(self, style: Style) -> None:
         super().__init__(style)
         self._painter = LabelPainter(style.label_size)
-        self.settles = bool(style.words)
+        self.writes = self.settles = bool(style.words)
 
     def state(self) -> JSON:
         """Where labels stand."""

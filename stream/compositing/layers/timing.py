@@ -30,7 +30,7 @@ class Timing(Layer):
         self._figures = figures
         self._panel = TimingPanel()
         self._corner = Corner()
-        self.settles = figures
+        self.writes = self.settles = figures
 
     def state(self) -> JSON:
         """Where the panel lies."""
