@@ -116,6 +116,8 @@ def test_a_file_becomes_a_plan_for_each_source(tmp_path):
         ('to = "{name}.mp4"', 'to = "x.mp4"', "line 23: two results would be written to x.mp4"),
         ('to = "{name}.mp4"', "to = 3", "line 23: to is a text in quotes, not 3"),
         ('to = "{name}.mp4"', "", "line 22: this output has no `to`"),
+        ('target = "takes/b.mp4"', r'target = "a\u0000"', "line 16: target is no name"),
+        ('target = "takes/b.mp4"', 'target = ""', "line 16: target is empty"),
         ('target = "takes/b.mp4"', "target = []", "line 16: target is an empty list"),
         ('target = "takes/b.mp4"', "", "line 15: this source has no target"),
         ("[model]", 'look = "blur"\n[model]',
@@ -125,13 +127,14 @@ def test_a_file_becomes_a_plan_for_each_source(tmp_path):
         ('start = "1:30"', "records = 'a.csv'",
          "line 17: there is no 'records' in source; records are an [[output]] of their own: to ="),
         ("[run]", "[run]\nsave_config = 'x'", "line 8: there is no 'save_config' in run"),
-        ("# A booth", "source = 3\n# A booth", "line 1: source is a table: write [[source]]"),
+        ("# A booth", "source = 3\n", "line 1: source is a table: write [[source]]"),
+        ("# A booth", "counts = 3\n", "line 1: counts is a table: write [counts] above"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_its_line(before, after, words):
     text = BOOTH.replace(before, after, 1)
-    if before == "# A booth":
-        text = "source = 3\n"
+    if before == "# A booth":  # of the whole file
+        text = after
     with pytest.raises(UsageError) as caught:
         loads(text, "booth.toml")
     sentence = str(caught.value)
@@ -154,8 +157,10 @@ def test_what_is_no_configuration_gets_a_sentence(tmp_path, content, words):
     with pytest.raises(UsageError) as caught:
         load(path)
     assert words in str(caught.value) and len(str(caught.value)) < 500
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match=r"missing\.toml cannot be read: No such file or dir\w+$"):
         load(tmp_path / "missing.toml")
+    with pytest.raises(UsageError, match="cannot be read: embedded null"):
+        load(tmp_path / "x\0.toml")
 
 
 def test_secrets_are_written_but_never_said(tmp_path):
