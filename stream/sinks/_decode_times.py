@@ -26,7 +26,7 @@ class DecodeTimes:
         """Notes that a picture went into the encoder, in presentation order."""
         self._shown.append(pts)
 
-    def assign(self, packets: Sequence[AnyPacket], *, final: bool = False) -> None:
+    def assign(self, packets: Sequence[AnyPacket], *, final: bool) -> None:
         """Sets the decoding times of packets, in decoding order.
 
         Args:
@@ -37,7 +37,7 @@ class DecodeTimes:
         latest = [_known(packet.dts) for packet in packets]
         if final:
             soonest = None
-            for place in range(len(packets) - 1, -1, -1):
+            for place in reversed(range(len(packets))):
                 pts = _known(packets[place].pts)
                 soonest = pts if soonest is None else min(pts, soonest - 1)
                 latest[place] = soonest

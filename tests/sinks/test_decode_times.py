@@ -47,7 +47,7 @@ def test_the_track_is_as_long_as_its_pictures_last(gaps, groups, last, held_back
         clock.encoded(pts)
     ready = max(0, len(packets) - held_back - 1)
     for packet in packets[:ready]:
-        clock.assign([packet])
+        clock.assign([packet], final=False)
     clock.assign(packets[ready:], final=True)
 
     assert all(packet.dts <= packet.pts for packet in packets)
@@ -67,6 +67,15 @@ def test_a_constant_rate_is_left_alone(gap, count, groups):
     clock = DecodeTimes()
     for pts in times:
         clock.encoded(pts)
-    clock.assign(packets[:-1])
+    clock.assign(packets[:-1], final=False)
     clock.assign(packets[-1:], final=True)
     assert [packet.dts for packet in packets] == given_times
+
+
+def test_where_nothing_is_reordered_the_last_picture_keeps_its_own_length():
+    for times, end in (([0], 40), ([0, 10], 80), ([5], 45)):
+        clock = DecodeTimes()
+        for pts in times:
+            clock.encoded(pts)
+        clock.assign([Packet(pts, pts) for pts in times], final=True)
+        assert clock.last_step(end) == end - times[-1]
