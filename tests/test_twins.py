@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from stream import process, twins
-from stream.cli._batch import find_inputs, match_outputs
+from stream.cli._batch import match_outputs
+from stream.cli._inputs import find_inputs
 from stream.errors import UsageError
 from stream.files import same_file
 from stream.names import distinct

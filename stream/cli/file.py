@@ -13,11 +13,11 @@ from stream.cli._batch import (
     BatchOptions,
     Task,
     check_named,
-    find_inputs,
     match_outputs,
     refuse_twins,
 )
 from stream.cli._groups import command
+from stream.cli._inputs import find_inputs
 from stream.names import below
 from stream.options import CutOptions, DecodingOptions, InputOptions, ReplayOptions
 from stream.run.plan import RunPlan, SourcePlan

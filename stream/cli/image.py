@@ -12,13 +12,13 @@ import typer
 from stream.cli import _common as common
 from stream.cli._batch import (
     BatchOptions,
-    find_inputs,
     folder_of,
     photo_beside,
     photo_name,
     photo_target,
 )
 from stream.cli._groups import command
+from stream.cli._inputs import find_inputs
 from stream.errors import UsageError
 from stream.names import numbered
 from stream.options import (

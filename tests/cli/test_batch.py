@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from stream.cli._batch import find_inputs, folder_of, match_outputs, photo_beside
+from stream.cli._batch import folder_of, match_outputs, photo_beside
+from stream.cli._inputs import find_inputs
 from stream.errors import SourceError, UsageError
 from stream.sources import open as open_source
 from stream.sources.folders import VIDEO_ENDINGS
