@@ -120,7 +120,6 @@ def create_beside(path: Path) -> tuple[Path, int]:
         OSError: it cannot be created.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    flags |= getattr(os, "O_CLOEXEC", 0)
     for number, beside in enumerate(_names_beside(path), start=1):
         try:
             file = os.open(beside, flags, 0o666)

@@ -32,7 +32,7 @@ if sys.platform == "linux":
         """Removes those files that are marked, and that nobody writes any more."""
         for path in paths:
             with suppress(OSError):
-                file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+                file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
                 try:
                     if os.getxattr(file, _MARK) == _number(file):
                         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -14,6 +14,7 @@ from stream.files import (
     check_replaceable,
     create_beside,
     put_in_place,
+    shortened,
     windows_refuses,
     write_whole,
 )
@@ -37,6 +38,79 @@ def test_a_name_beside_is_never_one_that_is_there(tmp_path):
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_the_first_name_beside_is_the_plainest_and_no_process_inherits_it(tmp_path):
+    beside, file = create_beside(tmp_path / "film.mp4")
+    assert beside.name == "film.partial.mp4" and not os.get_inheritable(file)
+    os.close(file)
+
+
+def test_names_beside_are_not_looked_for_without_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("stream.files._ATTEMPTS", 2)
+    for name in ("film.partial.mp4", "film.partial-2.mp4"):
+        (tmp_path / name).touch()
+    with pytest.raises(FileExistsError):
+        create_beside(tmp_path / "film.mp4")
+    assert len(names(tmp_path)) == 2
+
+
+def test_a_name_is_cut_between_characters_and_only_where_it_must_be(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.pathconf", lambda *_: 10)
+    assert shortened(tmp_path, "ééé", ".mp4") == "ééé.mp4"
+    assert shortened(tmp_path, "xéééé", ".mp4") == "xéé.mp4", "half a character is none"
+    assert shortened(tmp_path, "x", ".partial-12.mp4") == ".partial-12.mp4"
+    # Of a disk that was written by another system.
+    assert shortened(tmp_path, "\udce9t\udce9", ".mp4") == "\udce9t\udce9.mp4"
+
+
+def test_where_the_system_does_not_say_how_long_names_may_be_they_are_as_everywhere(
+    tmp_path, monkeypatch
+):
+    def says_nothing(*_):
+        raise OSError(errno.EINVAL, "no")
+
+    monkeypatch.setattr("os.pathconf", says_nothing)
+    assert len(shortened(tmp_path, "x" * 300, ".mp4")) == 255
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
+def test_a_pipe_is_written_to_as_it_is(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_whole(pipe, b"new", overwrite=False)
+        assert os.read(reader, 10) == b"new"
+    finally:
+        os.close(reader)
+    assert names(tmp_path) == ["pipe"] and pipe.is_fifo()
+
+
+@pytest.mark.parametrize(
+    ("name", "locked", "refused"),
+    [
+        ("new", "folder", True),
+        ("new", "", False),
+        ("there", "there", True),
+        ("there", "folder", True),  # a new file takes its place
+        ("there", "", False),
+        ("pipe", "folder", False),
+        ("pipe", "pipe", True),
+    ],
+)
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
+def test_what_may_not_be_written_is_refused(tmp_path, monkeypatch, name, locked, refused):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "there").touch()
+    os.mkfifo(folder / "pipe")
+    monkeypatch.setattr("os.access", lambda path, _: path.name != locked)
+    if refused:
+        with pytest.raises(SinkError, match=f"{name} cannot be written: permission denied"):
+            check_replaceable(folder / name, overwrite=True)
+    else:
+        check_replaceable(folder / name, overwrite=True)
+
+
 @pytest.mark.parametrize("stem", ["x" * 251, "é" * 125, "字" * 83, "x" * 240])
 def test_a_name_beside_is_never_too_long(tmp_path, stem):
     path = tmp_path / f"{stem}.mp4"
@@ -44,7 +118,7 @@ def test_a_name_beside_is_never_too_long(tmp_path, stem):
     for _ in range(3):
         beside, file = create_beside(path)
         os.close(file)
-        assert beside.suffix == ".mp4"
+        assert beside.suffix == ".mp4" and beside.name.encode()
         assert ".partial" in beside.name
     assert len(names(tmp_path)) == 4
 

@@ -86,7 +86,7 @@ class Destination:
             if exists and self._regular:
                 self.working, self._file = create_beside(self._target)
             else:
-                flags = os.O_WRONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+                flags = os.O_WRONLY | getattr(os, "O_BINARY", 0)
                 if not exists:
                     flags |= os.O_CREAT | os.O_EXCL
                 self._file = os.open(self.working, flags, 0o666)
