@@ -37,6 +37,7 @@ from stream.run.output import Output
 from stream.run.plan import OutputPlan, RunPlan
 from stream.run.recall import Painting, Recall, Recalling, Remembered
 from stream.run.schedule import Schedule
+from stream.run.unused import unused
 from stream.sinks._containers import choose_container
 from stream.sinks._spliced import PartSink, SplicedSink, read_part
 from stream.sinks.video import VideoSink
@@ -245,7 +246,8 @@ class Steps:
                 for item in source:
                     sink.write(item)
                     self._life()
-            return Made(len(times), (*source.remarks, *said, *sink.remarks))
+            said += [*sink.remarks, *unused(self._plan.outputs, photos=False)]
+            return Made(len(times), (*source.remarks, *said))
 
     def whole(self, found: Sequence[Place]) -> Made:
         """Does the whole file at once with what was found."""

@@ -37,13 +37,19 @@ def _both(worker: Worker, source: Path, folder: Path, ending: str, seconds: floa
     """Does a file in parts and at once, and compares all that comes of it."""
     doing = Doing(worker, source, targets_in(folder / "parts", ending))
     whole = targets_in(folder / "whole", ending)
-    assert worker.do(Task(2, str(source), whole)).error is None
+    at_once = worker.do(Task(2, str(source), whole))
+    assert at_once.error is None
     if doing.begin(seconds):
         doing.find()
         doing.finish()
     assert differences(everything_in(Path(doing.targets[0])), everything_in(Path(whole[0]))) == []
     assert Path(doing.targets[1]).read_bytes() == Path(whole[1]).read_bytes()
+    assert _said(at_once.remark) <= _said(doing.cut.remark, *doing.remarks)
     return doing
+
+
+def _said(*remarks: str) -> set[str]:
+    return {one for remark in remarks if remark for one in remark.split("; ")}
 
 
 VARIABLE = [0, 40, 90, 100, 180, 181, 260, *range(300, 2020, 40)]
@@ -132,6 +138,12 @@ def test_key_frames_that_do_not_stand_for_themselves_are_noticed(
     assert len(doing.cut.begins) > 1
     assert list(dict.fromkeys(doing.steps)) == [Step.FIND, Step.FOLLOW, Step.WHOLE]
     assert "painted at once: " in doing.remarks[0]
+
+
+def test_options_that_nothing_obeys_are_said_of(model: Path, tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "clip.mkv", **{**SIZE, "frames": 30, "options": KEYS})
+    doing = _both(a_worker(a_plan(model, darkness=0.3)), source, tmp_path, ".mkv")
+    assert doing.steps[-1] == Step.JOIN and "--darkness changed nothing" in doing.remarks[-1]
 
 
 @pytest.mark.slow
