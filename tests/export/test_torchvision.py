@@ -30,6 +30,8 @@ onnx = lazily("onnx")
 onnxruntime = lazily("onnxruntime")
 torch = lazily("torch")
 MaskRCNN = lazily("torchvision.models.detection", "MaskRCNN")
+AnchorGenerator = lazily("torchvision.models.detection.rpn", "AnchorGenerator")
+resnet_fpn_backbone = lazily("torchvision.models.detection.backbone_utils", "resnet_fpn_backbone")
 FastRCNNPredictor = lazily("torchvision.models.detection.faster_rcnn", "FastRCNNPredictor")
 MaskRCNNPredictor = lazily("torchvision.models.detection.mask_rcnn", "MaskRCNNPredictor")
 models = lazily("stream_export.converters.torchvision.model")
@@ -282,6 +284,28 @@ def test_the_layout_is_read_from_the_weights(arch):
     assert (found.arch, found.classes) == (arch, 3)
 
 
+@pytest.mark.parametrize("stages", [(1, 2, 3), (2, 3, 4), (2, 4), (3,)])
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
+def test_a_pyramid_may_take_some_of_a_resnets_maps(backbone, stages):
+    with torch.device("meta"):
+        body = resnet_fpn_backbone(
+            backbone_name=backbone, weights=None, returned_layers=list(stages)
+        )
+        network = MaskRCNN(
+            body,
+            num_classes=3,
+            rpn_anchor_generator=AnchorGenerator(((32,),) * (len(stages) + 1), ((1.0,),)),
+        )
+        state = dict(network.state_dict())
+        shape = weights.layout(state, "it")
+        assert shape.stages == stages
+        anchors = (((32.0,),) * (len(stages) + 1), ((1.0,),))
+        again = models.build(shape, anchors).state_dict()
+    assert {name: one.shape for name, one in again.items()} == {
+        name: one.shape for name, one in state.items()
+    }
+
+
 def test_every_weight_is_the_files():
     """None is left as memory was, though layers are not filled before they are read."""
     with torch.device("meta"):
@@ -318,6 +342,17 @@ def test_mistakes_are_told_in_one_sentence(tmp_path, state):
     without = {name: value for name, value in state.items() if "mask" not in name}
     with pytest.raises(ModelError, match="without masks"):
         weights.read_place(_checkpoint(tmp_path, without))
+    in_python = r"in Python stream_export\.converters\.torchvision\.convert"
+    renamed = {name.replace("box_predictor", "my_head"): one for name, one in state.items()}
+    lacks = r"lacks the weight 'roi_heads\.box_predictor\.cls_score\.weight'.*"
+    with pytest.raises(ModelError, match=lacks + in_python):
+        weights.read_place(_checkpoint(tmp_path, renamed))
+    bare = {name: one for name, one in state.items() if ".fpn." not in name}
+    with pytest.raises(ModelError, match="has no FPN.*" + in_python):
+        weights.layout(bare, "mine.pth")
+    wider = {**state, "backbone.fpn.inner_blocks.0.0.weight": torch.zeros(256, 99, 1, 1)}
+    with pytest.raises(ModelError, match="its FPN takes other maps.*" + in_python):
+        weights.layout(wider, "mine.pth")
     with pytest.raises(ModelError, match=r"lacks 'backbone\.body\.bn1\.weight'"):
         models.from_state(
             {k: v for k, v in state.items() if k != "backbone.body.bn1.weight"}, None, "mine.pth"

@@ -252,8 +252,8 @@ def _backbone(shape: Layout, norm: Callable[..., nn.Module]) -> BackboneWithFPN:
     width = int(body.inplanes) // 8
     return BackboneWithFPN(
         body,
-        {f"layer{number}": str(number - 1) for number in (1, 2, 3, 4)},
-        [width, 2 * width, 4 * width, 8 * width],
+        {f"layer{stage}": str(index) for index, stage in enumerate(shape.stages)},
+        [width * 2 ** (stage - 1) for stage in shape.stages],
         shape.pyramid,
         norm_layer=nn.BatchNorm2d if shape.version == 2 else None,
     )

@@ -26,6 +26,11 @@ _OLD_MASK = re.compile(r"^roi_heads\.mask_head\.mask_fcn(\d+)\.(weight|bias)$")
 _SIGNS = ("rpn.head.cls_logits.weight", "roi_heads.box_predictor.cls_score.weight")
 _MASK = "roi_heads.mask_predictor.conv5_mask.weight"
 _CLASSES = "roi_heads.box_predictor.cls_score.weight"
+_LAST = "roi_heads.mask_predictor.mask_fcn_logits.weight"
+_IN_PYTHON = (
+    "in Python stream_export.converters.torchvision.convert exports the model itself, whatever its "
+    "backbone"
+)
 
 
 def read_place(path: Path, key: str | None = None) -> tuple[Place, State]:
@@ -54,10 +59,20 @@ def normalise(content: Mapping[str, Any], where: str) -> State:
         if old:
             name = f"roi_heads.mask_head.{int(old[1]) - 1}.0.{old[2]}"
         state[name] = torch.as_tensor(value)
-    if _CLASSES not in state or "roi_heads.mask_predictor.mask_fcn_logits.weight" not in state:
-        kind = "a Faster R-CNN without masks" if _CLASSES in state else "not torchvision's"
-        raise ModelError(f"{where}: it is no torchvision Mask R-CNN ({kind})")
+    if not any(one in state for one in _SIGNS):
+        raise ModelError(f"{where}: it is no torchvision Mask R-CNN (not torchvision's)")
+    if not any(name.startswith("roi_heads.mask_") for name in state):
+        raise ModelError(f"{where}: it is no torchvision Mask R-CNN (a Faster R-CNN without masks)")
+    lacks = next((one for one in (_CLASSES, _LAST) if one not in state), None)
+    if lacks is not None:
+        raise ModelError(
+            f"{where}: it lacks the weight {lacks!r}, so a part of its network is not "
+            f"torchvision's or has another name; {_IN_PYTHON}"
+        )
     return state
+
+
+_STAGES = (1, 2, 3, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +88,7 @@ class Layout:
         pyramid: channels of the FPN.
         mask_channels: of the mask predictor's upsampling layer.
         hidden: size of the box head's last layer.
+        stages: of a ResNet, whose maps the FPN takes, from 1 on.
     """
 
     backbone: str
@@ -83,6 +99,7 @@ class Layout:
     pyramid: int
     mask_channels: int
     hidden: int
+    stages: tuple[int, ...] = _STAGES
 
     @property
     def arch(self) -> str:
@@ -119,7 +136,9 @@ def layout(state: State, where: str) -> Layout:
         if name not in state:
             raise ModelError(f"{where}: it lacks the weight {name!r}")
     if fpn not in state:
-        raise ModelError(f"{where}: its backbone has no FPN, which this converter needs")
+        raise ModelError(
+            f"{where}: its backbone has no FPN, which this command needs; {_IN_PYTHON}"
+        )
     if "backbone.body.conv1.weight" in state:
         blocks = {
             m[1] for m in map(re.compile(r"backbone\.body\.layer3\.(\d+)\.").match, state) if m
@@ -132,7 +151,9 @@ def layout(state: State, where: str) -> Layout:
         if key not in _RESNETS or (first.shape[0] == 128 and first.shape[1] == 128):
             wide = {6: "wide_resnet50_2", 23: "wide_resnet101_2"}.get(len(blocks))
             if wide is None or first.shape[:2] != (128, 128):
-                raise ModelError(f"{where}: its backbone is no ResNet of torchvision's {key}")
+                raise ModelError(
+                    f"{where}: its backbone is no ResNet of torchvision's {key}; {_IN_PYTHON}"
+                )
             backbone = wide
         else:
             backbone = _RESNETS[key]
@@ -140,7 +161,9 @@ def layout(state: State, where: str) -> Layout:
         last = state[max(_numbered(state), key=lambda item: item[0])[1]]
         backbone = "mobilenet_v3_large" if last.shape[0] == 960 else "mobilenet_v3_small"
     else:
-        raise ModelError(f"{where}: its backbone is neither a ResNet nor a MobileNetV3")
+        raise ModelError(
+            f"{where}: its backbone is neither a ResNet nor a MobileNetV3; {_IN_PYTHON}"
+        )
     return Layout(
         backbone=backbone,
         version=2 if "backbone.fpn.inner_blocks.0.1.weight" in state else 1,
@@ -153,7 +176,28 @@ def layout(state: State, where: str) -> Layout:
         pyramid=state[fpn].shape[0],
         mask_channels=state[_MASK].shape[1],
         hidden=state[_CLASSES].shape[1],
+        stages=_stages(state, where),
     )
+
+
+def _stages(state: State, where: str) -> tuple[int, ...]:
+    """Whose maps an FPN takes, told by their channels, which double from stage to stage.
+
+    Raises:
+        ModelError: no stages of a ResNet have so many.
+    """
+    pattern = re.compile(r"backbone\.fpn\.inner_blocks\.(\d+)\.0\.weight$")
+    taken = sorted((int(m[1]), name) for name in state if (m := pattern.match(name)))
+    last = re.compile(r"backbone\.body\.layer1\.0\.(conv[23])\.weight$")
+    closing = max((name for name in state if last.match(name)), default=None)
+    if closing is None:  # no ResNet
+        return _STAGES
+    width = state[closing].shape[0]
+    known = {width * 2**index: index + 1 for index in range(4)}
+    found = tuple(known.get(state[name].shape[1:2].numel(), 0) for _, name in taken)
+    if 0 in found or list(found) != sorted(set(found)):
+        raise ModelError(f"{where}: its FPN takes other maps than a ResNet's; {_IN_PYTHON}")
+    return found
 
 
 def _numbered(state: State) -> list[tuple[int, str]]:
