@@ -63,6 +63,11 @@ class Figures(Collector):
         still = GaugeMetricFamily(
             "stream_still_seconds", "Seconds since the last frame.", labels=["source"]
         )
+        failed = GaugeMetricFamily(
+            "stream_failed_outputs",
+            "Outputs, such as recordings, that could not go on.",
+            labels=["source"],
+        )
         stages = HistogramMetricFamily(
             "stream_stage_seconds", "Seconds that a frame spends.", labels=["source", "stage"]
         )
@@ -73,6 +78,7 @@ class Figures(Collector):
             reconnects.add_metric([room.name], room.reconnects + (run.reconnects if run else 0))
             if run is None:
                 continue
+            failed.add_metric([room.name], sum(one.error is not None for one in run.outputs))
             counts = run.counts
             fates = {
                 "in": counts.frames_in,
@@ -94,7 +100,7 @@ class Figures(Collector):
                 stages.add_metric(
                     [room.name, name], [*buckets, ("+Inf", histogram.count)], histogram.seconds
                 )
-        yield from (frames, reconnects, viewers, still, stages)
+        yield from (frames, reconnects, viewers, still, failed, stages)
         yield GaugeMetricFamily("stream_pages", "Open pages.", value=self._sessions())
         yield GaugeMetricFamily("stream_visitors", "Visitors' cameras.", value=self._visitors())
         memory = self._process.memory_info().rss

@@ -28,6 +28,7 @@ from rich.console import Console
 from stream.count_options import CountOptions
 from stream.errors import SinkError, StreamError, UsageError
 from stream.options import InputOptions, PictureOptions, RunOptions
+from stream.run.plan import OutputPlan
 from stream.serve import mjpeg
 from stream.serve.files import page_files
 from stream.serve.room import stands_still
@@ -504,6 +505,18 @@ def test_figures_are_what_prometheus_reads(standing):
     assert buckets == sorted(buckets) and buckets[-1] > 0
     assert families["stream_memory_bytes"].samples[0].value > 1e7
     assert families["stream_viewers"].samples[0].labels == {"source": "pattern"}
+
+
+def test_figures_say_that_a_recording_has_ended_that_nobody_ended(model, tmp_path, monkeypatch):
+    def full(self, item):
+        raise SinkError("the disk is full")
+
+    monkeypatch.setattr("stream.sinks.video.VideoSink.write", full)
+    plan = plan_of()
+    plan = replace(plan, outputs=(*plan.outputs, OutputPlan(str(tmp_path / "out.mkv"))))
+    ended = b'stream_failed_outputs{source="pattern"} 1.0'
+    with suppress(SinkError), served([plan], model) as page:
+        until(lambda: ended in get(page, "/metrics")[2])
 
 
 def test_figures_say_how_often_each_of_several_sources_was_inferred(model):
