@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from stream.inference.contract import INPUT
 from stream.inference.onnx_file import Graph, OnnxFile
 
 Shape = Sequence[int | str]
@@ -15,6 +16,15 @@ ADVICE = (
     "out for the bundled model"
 )
 """What can be done about such a file."""
+
+STRIPPED = (
+    "a model as `stream export` makes them, but without its metadata, which another tool has left "
+    "out (class names, how pictures are resized); take the file as it was exported, or copy all "
+    "entries of its metadata_props that begin with 'stream.' into this one"
+)
+"""What is said of a file of ours that went through another tool."""
+
+_OURS = {"boxes", "scores", "labels", "masks"}
 
 _LEAST_TABLE = 500
 """Candidates that a detector of one stage has at least, and a classifier's answers at most."""
@@ -27,6 +37,14 @@ def describe(file: OnnxFile, graph: Graph) -> str:
         file: its outside.
         graph: what goes in and comes out.
     """
+    shape = graph.inputs.get(INPUT, ())
+    if (
+        set(graph.inputs) == {INPUT}
+        and len(shape) == 4
+        and shape[3] == 3
+        and set(graph.outputs) >= _OURS
+    ):
+        return STRIPPED
     made = file.producer or "an unnamed program"
     given = _few(list(graph.inputs))
     answers = _few(list(graph.outputs))
@@ -52,6 +70,11 @@ def kind(outputs: Mapping[str, Shape], told: str = "") -> str:
     found = "boxes" in names and ("scores" in names or "confidences" in names)
     named = found and bool(names & {"labels", "classes"})
     tensorflow = "numdetections" in names or any(one.startswith("detection") for one in names)
+    # MMDeploy's; boxes and scores in one table.
+    together = {"dets", "labels"} <= names
+    # With numbers for names, as PyTorch gives them: boxes, labels and scores, one of each.
+    ranks = sorted(len(shape) for shape in shapes)
+    numbered = any(len(shape) == 2 and shape[1] == 4 for shape in shapes)
     maker = "a YOLO" if yolo else "a one-stage"
     # The first that holds; each is told by more than those below it.
     kinds = (
@@ -60,6 +83,10 @@ def kind(outputs: Mapping[str, Shape], told: str = "") -> str:
         ("predboxes" in names, "a DETR detector, which finds boxes and no masks"),
         (named and masks, "a Mask R-CNN of another program's export"),
         (named, "a detector (Faster R-CNN, RetinaNet, FCOS), which finds boxes and no masks"),
+        (together and masks, "a model of MMDetection (Mask R-CNN, RTMDet-Ins, ...) in ONNX"),
+        (together, "a detector of MMDetection, which finds boxes and no masks"),
+        (numbered and ranks == [1, 1, 2, 4], "a Mask R-CNN of another program's export"),
+        (numbered and ranks == [1, 1, 2], "a detector, which finds boxes and no masks"),
         (tables and maps, f"{maker} model of objects and masks (segmentation by prototypes)"),
         (found, "an SSD detector, which finds boxes and no masks"),
         (tables, f"{maker} detector, which finds boxes and no masks"),

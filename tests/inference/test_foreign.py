@@ -27,6 +27,16 @@ KNOWN = {
     "Mask R-CNN": (
         {"boxes": ("n", 4), "labels": ("n",), "scores": ("n",), "masks": ("n", 1, "h", "w")},
         "", "a Mask R-CNN of another program"),
+    "Mask R-CNN, numbered": (
+        {"6568": ("n", 4), "6570": ("n",), "6572": ("n",), "6887": ("n", 1, 28, 28)},
+        "", "a Mask R-CNN of another program"),
+    "Faster R-CNN, numbered": (
+        {"6379": ("n", 4), "6381": ("n",), "6383": ("n",)}, "", "a detector, which"),
+    "MMDeploy": (
+        {"dets": (1, "n", 5), "labels": (1, "n"), "masks": (1, "n", "h", "w")},
+        "", "a model of MMDetection"),
+    "MMDeploy without masks": (
+        {"dets": (1, "n", 5), "labels": (1, "n")}, "", "a detector of MMDetection"),
     "TensorFlow": (
         {"detection_boxes:0": (1, 100, 4), "num_detections:0": (1,)}, "", "a detector of the"),
     "TensorFlow with masks": (
@@ -102,3 +112,12 @@ def test_weights_that_are_inputs_too_are_none(tmp_path: Path) -> None:
         onnx.save(helper.make_model(graph), path)
         read = read_graph(path)
         assert read.inputs == {"image": (2, "n")} and read.outputs == {"answer": (2, "n")}
+
+
+def test_a_model_of_ours_whose_metadata_were_left_out_is_told_as_that(tmp_path):
+    path = tiny_models.nothing(tmp_path / "mine.onnx")
+    model = onnx.load(path)
+    del model.metadata_props[:]
+    onnx.save(model, path)
+    with pytest.raises(ModelError, match=r"without its metadata, which another tool has left out"):
+        open_model(path)
