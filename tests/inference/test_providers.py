@@ -3,7 +3,9 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -122,6 +124,201 @@ def test_an_npu_alone_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "_plugin_devices", lambda *about: [_Device("NPU")])
     with pytest.raises(UnavailableError, match="offers only NPU here"):
         route("openvino")
+
+
+class _Runtime:
+    """ONNX Runtime as it may be installed somewhere: with these providers and devices."""
+
+    __version__ = "1.30"
+
+    def __init__(self, *names: str, devices: Sequence[object] = ()) -> None:
+        self.names, self.devices = names, list(devices)
+        self.preloaded = 0
+
+    def get_available_providers(self) -> list[str]:
+        return [*self.names, "CPUExecutionProvider"]
+
+    def preload_dlls(self) -> None:
+        self.preloaded += 1
+        raise OSError("libcudnn is not there")
+
+    def register_execution_provider_library(self, name: str, path: str) -> None:
+        """Any is taken."""
+
+    def get_ep_devices(self) -> list[object]:
+        return self.devices
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., _Runtime]:
+    """Makes it look as if this ONNX Runtime were installed, with a card that works."""
+
+    def install(*names: str, devices: Sequence[object] = ()) -> _Runtime:
+        module = _Runtime(*names, devices=devices)
+        monkeypatch.setattr(providers, "runtime", lambda: module)
+        monkeypatch.setattr(providers, "_nvidia_obstacle", lambda: ("", ""))
+        monkeypatch.setattr(providers, "mismatch", lambda *_: ("", ""))
+        monkeypatch.setattr(providers.importlib.util, "find_spec", lambda _: None)
+        return module
+
+    return install
+
+
+@pytest.mark.parametrize(
+    ("name", "system", "twins", "gpu_build", "there", "sentence"),
+    [
+        ("coreml", "linux", None, True, [], "only macOS has it; use --provider cpu"),
+        ("cuda", "darwin", None, True, [], "there is no CUDA on macOS; use --provider cpu"),
+        ("tensorrt", "darwin", None, True, [], "there is no TensorRT on macOS; use --provider cpu"),
+        (
+            "coreml", "darwin", None, True, [],
+            "the installed ONNX Runtime is built without CoreML; "
+            "pip install --force-reinstall --no-deps onnxruntime",
+        ),
+        (
+            "cuda", "linux", ("two are there", "remove one"), True, [],
+            "the installed ONNX Runtime is built without CUDA: two are there; remove one",
+        ),
+        (
+            "cuda", "linux", None, False, [],
+            "the installed ONNX Runtime is built without CUDA, as there is none for this "
+            "processor; use --provider cpu",
+        ),
+        (
+            "tensorrt", "linux", None, True, ["onnxruntime", "onnxruntime-directml"],
+            "the installed ONNX Runtime is built without TensorRT; "
+            "pip uninstall -y onnxruntime onnxruntime-directml && "
+            "pip install --force-reinstall --no-deps onnxruntime-gpu",
+        ),
+        (
+            "cuda", "win32", None, True, [],
+            "the installed ONNX Runtime is built without CUDA; "
+            "pip install --force-reinstall --no-deps onnxruntime-gpu",
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_build_of_onnx_runtime_lacks_is_said_with_what_to_install(
+    installed: Callable[..., _Runtime],
+    monkeypatch: pytest.MonkeyPatch,
+    name: ProviderName,
+    system: str,
+    twins: tuple[str, str] | None,
+    gpu_build: bool,
+    there: list[str],
+    sentence: str,
+) -> None:
+    installed()
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(providers.installation, "twins", lambda _: twins)
+    monkeypatch.setattr(providers.installation, "has_gpu_build", lambda: gpu_build)
+    monkeypatch.setattr(providers.installation, "installed", lambda _: there)
+    with pytest.raises(UnavailableError) as caught:
+        route(name)
+    assert str(caught.value) == sentence
+
+
+def test_what_nvidia_s_own_providers_are_asked_for(
+    installed: Callable[..., _Runtime], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    module = installed("CUDAExecutionProvider", "TensorrtExecutionProvider")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    cuda, tensorrt = route("cuda"), route("tensorrt")
+    assert module.preloaded == 2, "what is missing is found out later"
+    assert cuda.options == tensorrt.rest["CUDAExecutionProvider"]
+    assert cuda.options["use_tf32"] == "0"
+    assert (cuda.plans, cuda.pads_regions, cuda.batches, cuda.by_size) == (True, True, True, True)
+    assert tensorrt.in_flight == 2
+    assert not (tensorrt.plans or tensorrt.pads_regions or tensorrt.batches or tensorrt.by_size)
+    for gibibytes, at_once in ((6.0, 2), (8.0, 4), (None, 4)):
+        found = None if gibibytes is None else SimpleNamespace(memory_gib=gibibytes)
+        monkeypatch.setattr(providers, "card", lambda found=found: found)
+        assert route("cuda").in_flight == at_once
+
+
+def test_a_driver_that_does_not_fit_is_said_before_anything_is_loaded(
+    installed: Callable[..., _Runtime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = installed("CUDAExecutionProvider", "TensorrtExecutionProvider")
+    monkeypatch.setattr(providers, "mismatch", lambda *_: ("it is too old", "update it"))
+    for name in ("cuda", "tensorrt"):
+        with pytest.raises(UnavailableError, match=r"^it is too old; update it$"):
+            route(name)
+    assert module.preloaded == 0
+
+
+def test_coreml_is_made_ready_for_each_size_and_the_cpu_has_a_session_for_each(
+    installed: Callable[..., _Runtime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed("CoreMLExecutionProvider")
+    chosen = route("coreml")
+    assert chosen.plans and chosen.by_size and not chosen.batches
+    assert chosen.of_size is not None and chosen.precisions == ("float16", "float32")
+    processor = route("cpu")
+    assert processor.by_size and not processor.plans and processor.in_flight == 1
+    bare = Route("cuda", "CUDA", "CUDAExecutionProvider")
+    assert not bare.by_size and bare.in_flight == 1
+    assert Route("webgpu", "WebGPU", "x", sized=True).by_size
+
+
+def test_only_a_plugin_s_own_devices_are_taken(
+    installed: Callable[..., _Runtime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, other = _Device("CPU"), SimpleNamespace(ep_name="CPUExecutionProvider")
+    module = installed(devices=[other, own])
+    monkeypatch.setattr(providers.importlib.util, "find_spec", lambda _: object())
+    monkeypatch.setattr(providers, "_register", lambda _: own.ep_name)
+    chosen = route("openvino")
+    assert chosen.devices == (own,)
+    assert chosen.compiles == "1.0" and chosen.shared is not None
+    module.devices = [_Device("GPU")]
+    chosen = route("openvino")
+    assert chosen.compiles == "" and chosen.shared is None, "graphics do not compute on the CPU"
+    module.devices = [other]
+    with pytest.raises(UnavailableError, match="finds no device of its own here: it runs on Intel"):
+        route("openvino")
+    monkeypatch.delattr(_Runtime, "register_execution_provider_library")
+    with pytest.raises(UnavailableError, match=r"1\.30 takes no plug-in providers; pip install -U"):
+        route("openvino")
+
+
+def test_tensorrt_s_plugin_takes_the_first_card_where_it_is_installed(
+    installed: Callable[..., _Runtime], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(devices=[_Device("GPU"), _Device("GPU")])
+    monkeypatch.setattr(providers.importlib.util, "find_spec", lambda _: object())
+    monkeypatch.setattr(providers, "_register", lambda _: "OpenVINOExecutionProvider")
+    chosen = route("tensorrt")
+    assert chosen.label == "TensorRT for RTX" and chosen.in_flight == 2
+    assert chosen.devices == tuple(providers.runtime().devices[:1])
+
+
+@pytest.mark.parametrize("how", ["gone", "hollow"])
+def test_an_onnx_runtime_that_is_not_whole_is_said_with_what_mends_it(
+    monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    hollow = ModuleType("onnxruntime") if how == "hollow" else None
+    monkeypatch.setitem(sys.modules, "onnxruntime", hollow)
+    for defect in (None, ("two builds lie over each other", "remove both")):
+        monkeypatch.setattr(providers.installation, "defect", lambda _, defect=defect: defect)
+        with pytest.raises(UnavailableError) as caught:
+            providers.runtime()
+        usual = {
+            "gone": "ONNX Runtime cannot be loaded (",
+            "hollow": "ONNX Runtime is not whole; install it again",
+        }
+        said = str(caught.value)
+        assert said.startswith(usual[how] if defect is None else "two builds lie over each other;")
+
+
+def test_telemetry_is_off_for_a_program_that_had_loaded_onnx_runtime_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    off: list[bool] = []
+    module = providers.runtime()
+    monkeypatch.setattr(module, "disable_telemetry_events", lambda: off.append(True))
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    providers.runtime()
+    assert off == [True] and os.environ["ORT_DISABLE_TELEMETRY"] == "1"
 
 
 class _Driver:
