@@ -40,6 +40,11 @@ from stream.names import name_of
         ("rtmp://a.example/live", "rtmp://a.example/live"),
         ("rtmp:///key", "rtmp:///key"),
         ("whip://token@a.example/whip/stage", "whip://a.example/whip/stage"),
+        (f"whip://a.example/{16 * 'c'}/{15 * 'c'}", f"whip://a.example/***/{15 * 'c'}"),
+        ("rtsp://localhost:554/live@camera.lan", "rtsp://localhost:554/live@camera.lan"),
+        ("rtsp://[::1]:554/live@camera.lan", "rtsp://[::1]:554/live@camera.lan"),
+        ("rtsp://camera/live@a.lan", "rtsp://camera/live@a.lan"),
+        ("rtsp://me:x?y/z@a.lan/h264#t", "rtsp://a.lan/h264#t"),
         (f"whips://a.example/{64 * 'c'}/webRTC/publish", "whips://a.example/***/webRTC/publish"),
     ],
 )
@@ -69,6 +74,21 @@ def test_passwords_are_escaped_for_who_splits_addresses_strictly(address, dialle
 def test_secrets_are_known_as_written_and_as_meant():
     found = secrets_of("rtsp://me:p%40ss@camera/x?token=t0ken")
     assert {"me", "p%40ss", "p@ss", "t0ken", "me:p%40ss"} <= found
+    assert secrets_of("rtsp://me:a:b@camera/x") == {"me:a:b", "me", "a:b"}
+
+
+def test_a_key_that_might_be_a_word_is_a_secret_only_where_that_is_asked_for():
+    for key, always in (("livelive", True), ("livelif", False)):
+        address = f"rtmp://a.example/app/{key}"
+        assert secrets_of(address) == ({key} if always else set())
+        assert secrets_of(address, words=True) == {key}
+
+
+def test_only_a_short_secret_has_to_be_a_whole_word():
+    assert clean("theirpassw0rds", {"passw0rd"}) == "their***s"
+    assert clean("theirpassw0s, passw0", {"passw0", "passw0r"}) == "theirpassw0s, ***"
+    # The longer one first, of which the other is a part.
+    assert clean("is secret-word-2", {"secret-word", "secret-word-2"}) == "is ***"
 
 
 @given(
@@ -111,13 +131,14 @@ def test_no_log_record_carries_them():
     logger.setLevel(logging.WARNING)
     try:
         logger.warning("CSeq 1 for %s failed: %s", "rtsp://operator:hunter2pass@camera/x", 401)
+        logger.warning("%s was refused", "hunter2pass")
         logger.warning("plain %d%%", 5)
         logger.warning("rtmp://camera/app/cam1 is gone")
     finally:
         logger.removeHandler(handler)
         logger.setLevel(logging.NOTSET)
-    assert text.getvalue() == "CSeq 1 for rtsp://***@camera/x failed: 401\nplain 5%\n" + (
-        "rtmp://camera/app/*** is gone\n"
+    assert text.getvalue() == "CSeq 1 for rtsp://***@camera/x failed: 401\n" + (
+        "*** was refused\nplain 5%\nrtmp://camera/app/*** is gone\n"
     )
 
 
