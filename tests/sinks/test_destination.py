@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from stream import sinks
-from stream.errors import SinkError
+from stream.errors import SinkError, UsageError
 from stream.frame import Frame
 from stream.options import OutputOptions
-from stream.sinks._destination import Destination
+from stream.sinks._destination import Destination, check_destination
 from stream.sinks.video import VideoSink
 from tests import media
 from tests.media import make_clip
@@ -157,3 +157,108 @@ def test_what_is_open_elsewhere_on_windows_is_said_and_the_result_is_kept(tmp_pa
     assert "could not be replaced (Access is denied), perhaps as another program has it" in said
     assert said.endswith(f"whole in {made.working}") and made.working.read_bytes() == b"a film"
     assert target.read_bytes() == b"shown by a player"
+
+
+def test_a_write_that_fails_takes_back_what_was_begun_and_nothing_more_is_written(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "out.bin"
+    place = Destination(path)
+    place.write(b"head")
+    place.seek(0)
+    place.write(b"HE")
+    assert place.tell() == 2
+    place.checkpoint()  # as long as it ever was
+    place.seek(4)
+    place.write(b"more")
+    assert place.written == 10 and place.error is None and not place.removed
+    real = os.write
+
+    def full(file, data):
+        if bytes(data) == b"half":
+            real(file, b"ha")
+            raise OSError(errno.ENOSPC, "no space")
+        return real(file, data)
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="no space"):
+        place.write(b"half")
+    assert path.read_bytes() == b"HEad"
+    for again in (lambda: place.write(b"x"), lambda: place.seek(0)):
+        with pytest.raises(OSError, match="no space"):
+            again()
+    assert place.written == 10 and not place.removed
+    assert place.explain(place.error).startswith("the disk is full")
+    place.abandon()
+    assert path.read_bytes() == b"HEad"
+
+
+def test_of_what_never_was_whole_nothing_stays(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "no space")
+
+    place = Destination(tmp_path / "out.bin")
+    place.write(b"begun")
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="no space"):
+        place.write(b"half")
+    place.abandon()
+    place.abandon()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_written_without_a_fault_stays_unless_it_is_not_to_be_kept(tmp_path):
+    for keep, left in ((False, []), (True, ["out.bin"])):
+        place = Destination(tmp_path / "out.bin")
+        place.write(b"begun")
+        place.abandon(keep=keep)
+        assert [one.name for one in tmp_path.iterdir()] == left
+    Destination(tmp_path / "empty.bin").abandon()
+    assert [one.name for one in tmp_path.iterdir()] == ["out.bin"]
+
+
+def test_the_disk_has_it_every_two_seconds_and_at_the_end(tmp_path, monkeypatch):
+    now, synced = [100.0], []
+    monkeypatch.setattr("stream.sinks._destination.time.monotonic", lambda: now[0])
+    for name in ("fdatasync", "fsync"):
+        monkeypatch.setattr(os, name, synced.append, raising=False)
+    place = Destination(tmp_path / "out.bin")
+    counts = []
+    for seconds in (1.9, 0.2, 1.9, 0.2):
+        now[0] += seconds
+        place.write(b"x")
+        counts.append(len(synced))
+    assert counts == [0, 1, 1, 2]
+    place.commit()
+    assert len(synced) == 3
+    place.commit()
+    assert len(synced) == 3
+
+
+def test_an_end_that_cannot_be_stored_is_an_error_and_the_old_file_stays(tmp_path, monkeypatch):
+    path = tmp_path / "out.bin"
+    path.write_bytes(b"old")
+
+    def broken(_):
+        raise OSError(errno.EIO, "the disk is broken")
+
+    place = Destination(path, overwrite=True)
+    place.write(b"new")
+    monkeypatch.setattr(os, "fsync", broken)
+    with pytest.raises(OSError, match="broken"):
+        place.commit()
+    assert place.error is not None and place.error.errno == errno.EIO
+    assert path.read_bytes() == b"old" and place.working.read_bytes() == b"new"
+    assert "could not be written to the end (the disk is broken)" in place.explain(place.error)
+
+
+def test_an_output_may_not_be_an_input_by_any_name(tmp_path):
+    (tmp_path / "in.bin").write_bytes(b"old")
+    (tmp_path / "link.bin").symlink_to("in.bin")
+    inputs = [tmp_path / "other.bin", tmp_path / "in.bin"]
+    with pytest.raises(UsageError, match="is an input; choose another output"):
+        check_destination(tmp_path / "link.bin", overwrite=True, inputs=inputs)
+    with pytest.raises(UsageError, match="exists already"):
+        check_destination(tmp_path / "in.bin")
+    new = tmp_path / "new.bin"
+    assert check_destination(str(new), inputs=inputs) == new
