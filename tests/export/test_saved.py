@@ -130,6 +130,13 @@ def test_an_averaged_copy_is_taken_when_it_is_asked_for(
     for key, expected in ((None, state), ("model", state), ("ema", averaged)):
         place = load_weights(path, SIGNS, "detectron2's", key)
         torch.testing.assert_close(place.tensors[name], expected[name])
+        told = "that the weights under 'model' are meant; there are others under 'ema' (--key ema)"
+        assert place.assumed == (() if key else (told,))
+    alone = load_weights(saved(tmp_path, {"model": state}), SIGNS, "detectron2's")
+    assert alone.assumed == ()
+    path = saved(tmp_path, {"ema": averaged, "model": state})
+    converted = detectron2.convert(Request(path, names=write_names(tmp_path, made.CLASSES)))
+    assert told in converted.assumed
     with pytest.raises(UsageError, match="no weights under 'swa'; there are 'ema', 'model'"):
         load_weights(path, SIGNS, "detectron2's", "swa")
 

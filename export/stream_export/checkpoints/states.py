@@ -8,7 +8,7 @@ the weights lie is found by names that only the wanted origin has.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,7 @@ class Place:
         tensors: by name without the prefix.
         beside: names without the prefix, which are no part of this network.
         model: the whole model where one was pickled, for what it says besides its weights.
+        assumed: that these weights are meant, in words, where nobody said so and there are others.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Place:
     tensors: dict[str, Content]
     beside: tuple[str, ...] = ()
     model: StandIn | None = field(default=None, repr=False)
+    assumed: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -93,7 +95,13 @@ def find_weights(
             f"{path}: there are no weights under {key!r}; "
             + (f"there are {listed}" if listed else "leave --key out")
         )
-    return min(places, key=lambda place: place.averaged, default=None)
+    best = min(places, key=lambda place: place.averaged, default=None)
+    others = [place.name for place in places if place is not best and place.name]
+    if best is None or not others:
+        return best
+    told = f"that the weights {f'under {best.name!r}' if best.name else 'by themselves'} are meant"
+    there = " and ".join(f"under {name!r}" for name in others)
+    return replace(best, assumed=(f"{told}; there are others {there} (--key {others[0]})",))
 
 
 def all_places(content: Content, signs: Sequence[str]) -> Iterator[Place]:

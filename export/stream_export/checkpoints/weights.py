@@ -26,7 +26,11 @@ class Weights(Mapping[str, Tensor]):
     """
 
     def __init__(
-        self, path: Path, tensors: Mapping[str, Content], beside: Sequence[str] = ()
+        self,
+        path: Path,
+        tensors: Mapping[str, Content],
+        beside: Sequence[str] = (),
+        assumed: Sequence[str] = (),
     ) -> None:
         """Takes tensors or NumPy arrays; what is neither is left out.
 
@@ -34,7 +38,9 @@ class Weights(Mapping[str, Tensor]):
             path: of the file, for messages.
             tensors: by name.
             beside: names of further weights in the file that are not of this network.
+            assumed: see `Place`.
         """
+        self.assumed = tuple(assumed)
         self.path = path
         self._used: set[str] = set()
         self._beside = beside

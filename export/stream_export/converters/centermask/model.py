@@ -47,7 +47,7 @@ def read_weights(path: Path, key: str | None = None) -> Weights:
         UsageError: there is nothing under the key.
     """
     place = load_weights(path, CenterMask.signs, "CenterMask2's, it holds no FCOS head", key)
-    return Weights(path, place.tensors, place.beside)
+    return Weights(path, place.tensors, place.beside, place.assumed)
 
 
 def configure(weights: Weights, settings: Settings, request: Request) -> CenterMaskConfig:
@@ -206,4 +206,6 @@ def convert(request: Request) -> Converted:
         licence="CC-BY-NC-4.0" if published else "unknown",
         training_data="COCO train2017" if published else "unknown",
     )
-    return Converted(form, metadata, height, width, dynamic, read=tuple(read))
+    return Converted(
+        form, metadata, height, width, dynamic, read=tuple(read), assumed=weights.assumed
+    )

@@ -53,7 +53,7 @@ def read_weights(path: Path, key: str | None = None) -> tuple[Weights, str]:
         inside = content.get("model")
         return Weights(path, inside if isinstance(inside, dict) else content), ""
     author = content.get("__author__") if isinstance(content, dict) else None
-    return Weights(path, place.tensors, place.beside), str(author or "")
+    return Weights(path, place.tensors, place.beside, place.assumed), str(author or "")
 
 
 def fill(form: RcnnForm, weights: Weights) -> None:
@@ -211,7 +211,7 @@ def assemble(
 
 def _assumed(config: RcnnConfig, weights: Weights, settings: Settings) -> tuple[str, ...]:
     """What neither the weights nor the settings told, in words."""
-    found = []
+    found = [*weights.assumed]
     if "MODEL.ANCHOR_GENERATOR.SIZES" not in settings.told and not anchors_held(weights):
         sizes = " ".join("+".join(f"{one:g}" for one in level) for level in config.anchor_sizes)
         found.append(

@@ -274,6 +274,7 @@ def _from_file(path: Path, asked: Asked) -> Opened:
     )
     at = f" under {place.name!r}" if place.name else ""
     found.read.append(f"{len(state)} weights of {path}{at}")
+    found.assumed.extend(place.assumed)
     if whole is not None:
         taken = _apply_whole(model, whole)
         found.read.append(f"anchors and settings of the pickled model: {', '.join(taken)}")

@@ -41,7 +41,7 @@ def read_weights(path: Path, key: str | None = None) -> Weights:
     """
     place = load_weights(path, Yolact.signs, "YOLACT's, it holds no prototype network", key)
     kept = {name: value for name, value in place.tensors.items() if not _left_out(name)}
-    return Weights(path, kept, place.beside)
+    return Weights(path, kept, place.beside, place.assumed)
 
 
 def _left_out(name: str) -> bool:
@@ -262,6 +262,7 @@ def convert(request: Request) -> Converted:
         outputs=(*OUTPUTS, MASK_BOXES),
         read=(f"{len(weights)} weights of {request.checkpoint}", f"class names {source}"),
         assumed=(
+            *weights.assumed,
             f"an input of {edge} pixels, anchors of {sizes} pixels, {kind} (weights do not tell; "
             "--size, --config NAME, --set scales=..., --set use_square_anchors=...)",
         ),
