@@ -13,7 +13,7 @@ from stream.run.look_ahead import LookAhead
 from stream.run.output import Output
 from stream.run.run import Run
 from stream.run.schedule import EachFrame
-from stream.run.unsure import FLOOR, unsure_of
+from stream.run.unsure import FLOOR, anybody, doubting, looked_at, unsure_of
 from stream.tracking.trackers.motion import Motion
 from tests import tiny_models
 from tests.run.parts import Grey, Kept, Looker, prepared_grey
@@ -54,6 +54,45 @@ def test_who_comes_is_there_before_and_who_is_doubted_later_is_not():
     # Nobody is known where the picture was empty.
     left = unsure_of(found(), found(), THRESHOLD, following[2:])
     assert left == following[2][1]
+
+
+def test_who_comes_counts_from_the_threshold_on_whatever_came_between():
+    following = [(0.04, found()), (0.08, found((RIGHT, THRESHOLD), (BELOW, THRESHOLD - 0.01)))]
+    left = unsure_of(found(), found(), THRESHOLD, following)
+    assert left == following[1][1].select([0])
+
+
+def test_a_frame_that_was_looked_at_has_no_doubts_that_only_others_need():
+    doubts = found((RIGHT, FLOOR * THRESHOLD), (BELOW, FLOOR * THRESHOLD - 0.01))
+    seen = replace(found((LEFT, 0.9)), unsure=doubts)
+    assert looked_at(seen, THRESHOLD).unsure == doubts.select([0])
+    surer = replace(seen, unsure=doubts.select([0]))
+    assert looked_at(surer, THRESHOLD) is surer
+    plain = found((LEFT, 0.9))
+    assert looked_at(plain, THRESHOLD) is plain
+
+
+def test_where_nothing_is_known_all_of_the_picture_may_be_somebody():
+    nothing = anybody((48, 64))
+    assert len(nothing) == 0 and nothing.picture_size == (48, 64)
+    assert nothing.unsure.boxes.tolist() == [[0, 0, 64, 48]]
+    assert nothing.unsure.full_masks().all(), "to the last row and column"
+
+
+def test_what_others_see_is_unsure_beside_what_is_found():
+    one, other = found((LEFT, 0.9)), found((RIGHT, 0.8))
+    both = doubting(one, replace(other, unsure=found((BELOW, 0.2))))
+    assert both.select([0]).boxes.tolist() == one.boxes.tolist()
+    assert both.unsure.boxes.tolist() == found((RIGHT, 0.8), (BELOW, 0.2)).boxes.tolist()
+    # What was unsure stays so.
+    more = doubting(replace(one, unsure=found((BELOW, 0.2))), other)
+    assert more.unsure.boxes.tolist() == found((BELOW, 0.2), (RIGHT, 0.8)).boxes.tolist()
+    assert doubting(one, None) is one and doubting(one, found()) is one
+    assert doubting(None, None) is None
+    unknown = doubting(None, other)
+    assert len(unknown) == 0 and unknown.unsure.boxes.tolist() == other.boxes.tolist()
+    nobody = doubting(None, found())
+    assert len(nobody) == 0 and nobody.unsure is None
 
 
 class Doubts(Looker):
