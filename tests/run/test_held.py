@@ -70,6 +70,49 @@ def test_a_delay_that_is_longer_than_it_has_to_be_becomes_shorter():
     assert line.held.longest == pytest.approx(19 / 30, abs=0.05)
 
 
+def test_a_delay_becomes_shorter_by_what_was_never_needed_and_those_frames_count(monkeypatch):
+    monkeypatch.setattr(room, "_STEADY", 4)
+    line = Line()
+    for index in range(10):
+        line.come(asked=index == 0)
+    left = []
+    # Two, four, three and four could have left besides the one that does.
+    for known in (2, 5, 5, 7):
+        line.answer(known, nobody())
+        left.append([one.frame.index for one in line.held.release()])
+    assert left == [[0], [1], [2], [3, 4, 5]]
+    assert line.held.left_out == 2
+    assert [one.frame.index for one in line.held.release()] == [6], "and it is counted anew"
+
+
+def test_the_frame_that_came_last_is_unknown_until_the_model_has_looked_at_it():
+    line = Line()
+    assert line.held.unknown is None
+    line.come(asked=True)
+    line.come()
+    assert line.held.unknown[0] is line.jobs[1]
+    line.answer(0, nobody())
+    assert line.held.unknown[0] is line.jobs[1]
+    line.answer(1, nobody())
+    assert line.held.unknown is None
+
+
+def test_a_frame_has_what_the_model_found_in_it_and_others_what_stands_for_them():
+    luma, objects = scene(60, 60)
+    found = instances_of(objects)
+    line = Line()
+    for index in range(2):
+        line.come(luma, asked=index == 0)
+    frame = line.jobs[0].frame
+    own = found.select([])
+    line.held.answered(line.jobs[0], small_grey(frame.image), found, own)
+    assert list(line.held.release()) == [line.jobs[0]]
+    assert frame.instances is own and line.jobs[0].inferred
+    line.answer(1, found)
+    assert list(line.held.release()) == [line.jobs[1]]
+    assert line.jobs[1].frame.instances is found
+
+
 def test_too_many_frames_are_left_out_but_not_the_one_that_is_waited_for(monkeypatch):
     line = Line()
     monkeypatch.setattr(room, "MOST_HELD", 5 * WIDTH * HEIGHT * 3 // 2)
