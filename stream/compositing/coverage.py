@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.compositing.mattes import apart
+from stream.compositing.mattes import apart, around
 from stream.kernels import compiled
 from stream.kernels.memory import address_of
 from stream.roi import Window
@@ -216,25 +216,24 @@ def joined(grid: Grid, patches: Sequence[Patch]) -> NDArray[np.uint8]:
         beside that, so that covered cells stay so to their edges when pixels are interpolated.
     """
     kernels = compiled()
+    if kernels is not None:
+        halves = {radius: _halves(radius) for radius in {one.radius for one in patches}}
+        places = {radius: address_of(one) for radius, one in halves.items()}
+        items = [(*one.window, *one.memory, one.radius, places[one.radius]) for one in patches]
+        return kernels.join(grid.cells, np.array(items, np.int64))
     plane = np.zeros(grid.cells, np.uint8)
-    items = np.array([(*one.window, *one.memory) for one in patches], np.int64)
-    radii = [one.radius for one in patches]
-    for number, radius in enumerate(set(radii)):
+    for number, radius in enumerate({one.radius for one in patches}):
         # What is around several is found at once.
-        alike = items[[one == radius for one in radii]]
+        alike = [one for one in patches if one.radius == radius]
         inside = np.zeros(grid.cells, np.uint8) if number else plane
-        if kernels is None:
-            for (top, bottom, left, right), own, beyond, _ in patches:
-                if beyond == radius:
-                    there = inside[top:bottom, left:right]
-                    cv2.max(there, own, dst=there)
-        else:
-            kernels.gather(inside, alike)
-        top, bottom, left, right = _around_all(alike)
+        for (top, bottom, left, right), own, *_ in alike:
+            there = inside[top:bottom, left:right]
+            cv2.max(there, own, dst=there)
+        top, bottom, left, right = around(*(one.window for one in alike))
         there = plane[top:bottom, left:right]
         grown = cv2.dilate(inside[top:bottom, left:right], _disc(radius))
         cv2.max(there, grown, dst=there)
-    top, bottom, left, right = _around_all(items)
+    top, bottom, left, right = around(*(one.window for one in patches))
     near = np.s_[max(0, top - 2) : bottom + 2, max(0, left - 2) : right + 2]
     # A cell counts for each of nine; three, as on a straight edge, are enough.
     counts = cv2.boxFilter(
@@ -252,11 +251,6 @@ def windows_of(grid: Grid, patches: Sequence[Patch]) -> list[Window]:
         (max(0, top - 2), min(rows, bottom + 2), max(0, left - 2), min(columns, right + 2))
         for top, bottom, left, right in (one.window for one in patches)
     )
-
-
-def _around_all(windows: NDArray[np.int64]) -> Window:
-    low, high = windows.min(axis=0).tolist(), windows.max(axis=0).tolist()
-    return low[0], high[1], low[2], high[3]
 
 
 def pixels(grid: Grid, window: Window) -> Window:
@@ -304,3 +298,9 @@ def _disc(radius: int) -> NDArray[np.uint8]:
     side = 2 * radius + 1
     disc: Array = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     return np.asarray(disc, np.uint8)
+
+
+@lru_cache(maxsize=64)
+def _halves(radius: int) -> NDArray[np.int64]:
+    """How far such a disc reaches to each side of its middle, row by row."""
+    return np.asarray(np.count_nonzero(_disc(radius), axis=1) // 2, np.int64)

@@ -25,8 +25,10 @@ def scenery_of(canvas: Canvas) -> Scenery:
     depth = canvas.encoding.depth
     luma = plane_view(canvas.picture.planes[0], depth)
     step = max(1, min(luma.shape) // 96)
-    some = luma[::step, ::step] >> (depth - 8)
-    return np.asarray(cv2.resize(some.astype(np.uint8), SIZE, interpolation=cv2.INTER_AREA))
+    few = luma[::step, ::step]
+    some = few if depth == 8 else few >> (depth - 8)
+    small = np.ascontiguousarray(some, np.uint8)
+    return np.asarray(cv2.resize(small, SIZE, interpolation=cv2.INTER_AREA))
 
 
 def is_elsewhere(

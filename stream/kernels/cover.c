@@ -99,6 +99,15 @@ INLINE void covered_row(const canvas_plane *plane, u8 *row, const rows_kept *kep
         const int alike = !twice || (these[0] == these[1] && these[0] == before[0] && these[0] == before[1]);
         const int class = alike ? these[0] : SOME;
         if (class == ALL) continue;
+        const u8 *cover = plane->cover == NULL ? NULL : plane->cover + x;
+        const ptrdiff_t wide = plane->columns - x < BLOCK ? plane->columns - x : BLOCK;
+        if (class == NONE && wide == BLOCK) {
+            if (cover != NULL)
+                STORE(row + x, LOAD(cover));
+            else
+                memset(row + x, plane->value, BLOCK);
+            continue;
+        }
         bytes keep;
         if (twice) {
             u8 *to = (u8 *)&keep;
@@ -107,15 +116,11 @@ INLINE void covered_row(const canvas_plane *plane, u8 *row, const rows_kept *kep
         } else {
             keep = LOAD(one + x);
         }
-        const u8 *cover = plane->cover == NULL ? NULL : plane->cover + x;
-        const ptrdiff_t wide = plane->columns - x < BLOCK ? plane->columns - x : BLOCK;
         if (wide < BLOCK) {
             u8 last[BLOCK] = {0};
             memcpy(last, row + x, (size_t)wide);
             covered_block(last, keep, cover, (u8)plane->value);
             memcpy(row + x, last, (size_t)wide);
-        } else if (cover == NULL && class == NONE) {
-            memset(row + x, plane->value, BLOCK);
         } else {
             covered_block(row + x, keep, cover, (u8)plane->value);
         }
@@ -401,17 +406,93 @@ EXPORT void stream_spread(ptrdiff_t count, int64_t *objects, const double *place
     }
 }
 
-/* The most of small planes in a large one, each where it lies.
+/* Covers what is around cells: of each row of them, in rows up to a radius away, as many beside it as `halves` says. */
+INLINE void grown_into(u8 *covered, const u8 *inside, const int64_t *window, int64_t radius, const int64_t *halves,
+                       ptrdiff_t rows, ptrdiff_t columns) {
+    for (int64_t line = window[0]; line < window[1]; line++) {
+        const u8 *row = inside + line * columns;
+        for (int64_t x = window[2]; x < window[3]; x++) {
+            if (!row[x]) continue;
+            const int64_t from = x;
+            while (x < window[3] && row[x]) x++;
+            for (int64_t down = -radius; down <= radius; down++) {
+                const int64_t y = line + down, half = halves[down + radius];
+                if (y < 0 || y >= rows) continue;
+                const int64_t left = from - half > 0 ? from - half : 0, right = x + half < columns ? x + half : columns;
+                memset(covered + y * columns + left, 1, (size_t)(right - left));
+            }
+        }
+    }
+}
+
+/* What is not 0 in either of two short rows; what is left at the end is done once more with what is before it. */
+INLINE void united(u8 *there, const u8 *own, ptrdiff_t count) {
+    typedef uint64_t eight __attribute__((aligned(1), may_alias));
+    typedef uint64_t sixteen __attribute__((vector_size(16), aligned(1), may_alias));
+    if (count >= 16) {
+        for (ptrdiff_t x = 0;; x = x + 32 > count ? count - 16 : x + 16) {
+            *(sixteen *)(there + x) |= *(const sixteen *)(own + x);
+            if (x + 16 == count) return;
+        }
+    }
+    if (count >= 8) {
+        const uint64_t last = *(const eight *)(own + count - 8);
+        *(eight *)there |= *(const eight *)own;
+        *(eight *)(there + count - 8) |= last;
+        return;
+    }
+    for (ptrdiff_t x = 0; x < count; x++) there[x] |= own[x];
+}
+
+/* How far cells are bare where objects are covered, and what is around each: 255 where they are wholly, 0 where three of
+ * the nine around them are covered.
  *
- * items: of each its rows and columns there, y1 to y2 and x1 to x2, where it lies in memory, and its stride.
+ * items: of each rows and columns of cells, y1 to y2 and x1 to x2; where they lie in memory, not 0 where it is covered, and
+ * their stride; a radius, and where numbers lie of as many rows before and after it and its own: how many cells beside it.
+ * scratch: twice rows * columns, and three rows more.
  */
-EXPORT void stream_gather(u8 *plane, ptrdiff_t stride, ptrdiff_t count, const int64_t *items) {
-    for (ptrdiff_t one = 0; one < count; one++, items += 6) {
-        const ptrdiff_t rows = rows_of(items), columns = columns_of(items);
-        for (ptrdiff_t y = 0; y < rows; y++) {
-            u8 *restrict there = plane + (items[0] + y) * stride + items[2];
-            const u8 *restrict own = (const u8 *)(intptr_t)items[4] + y * items[5];
-            for (ptrdiff_t x = 0; x < columns; x++) there[x] = there[x] > own[x] ? there[x] : own[x];
+EXPORT void stream_join(u8 *bare, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t count, const int64_t *items, u8 *scratch) {
+    u8 *covered = scratch, *inside = covered + rows * columns, *sums = inside + rows * columns + 1;
+    ptrdiff_t first = rows, end = 0;
+    memset(covered, 0, (size_t)(rows * columns));
+    memset(bare, 255, (size_t)(rows * columns));
+    for (ptrdiff_t one = 0; one < count; one++) {
+        const int64_t radius = items[8 * one + 6];
+        ptrdiff_t known = 0;
+        while (items[8 * known + 6] != radius) known++;
+        if (known < one) continue;
+        /* What is around all that reach as far is found at once. */
+        int64_t window[4] = {rows, 0, columns, 0};
+        memset(inside, 0, (size_t)(rows * columns));
+        for (ptrdiff_t other = one; other < count; other++) {
+            const int64_t *item = items + 8 * other;
+            if (item[6] != radius) continue;
+            for (int edge = 0; edge < 4; edge += 2) {
+                window[edge] = item[edge] < window[edge] ? item[edge] : window[edge];
+                window[edge + 1] = item[edge + 1] > window[edge + 1] ? item[edge + 1] : window[edge + 1];
+            }
+            for (int64_t line = 0; line < rows_of(item); line++) {
+                u8 *there = inside + (item[0] + line) * columns + item[2];
+                const u8 *own = (const u8 *)(intptr_t)item[4] + line * item[5];
+                united(there, own, columns_of(item));
+            }
+        }
+        grown_into(covered, inside, window, radius, (const int64_t *)(intptr_t)items[8 * one + 7], rows, columns);
+        const ptrdiff_t top = (ptrdiff_t)(window[0] - radius) - 1, bottom = (ptrdiff_t)(window[1] + radius) + 1;
+        first = top < first ? top : first;
+        end = bottom > end ? bottom : end;
+    }
+    first = first > 0 ? first : 0;
+    end = end < rows ? end : rows;
+    for (ptrdiff_t y = first; y < end; y++) {
+        /* Beyond its edges a plane goes on as it is there. */
+        const u8 *row = covered + y * columns, *above = y ? row - columns : row, *below = y + 1 < rows ? row + columns : row;
+        for (ptrdiff_t x = 0; x < columns; x++) sums[x] = (u8)(above[x] + row[x] + below[x]);
+        sums[-1] = sums[0];
+        sums[columns] = sums[columns - 1];
+        for (ptrdiff_t x = 0; x < columns; x++) {
+            const u8 some = (u8)(sums[x - 1] + sums[x] + sums[x + 1]);
+            bare[y * columns + x] = (u8)(255 - 85 * (some < 3 ? some : 3));
         }
     }
 }

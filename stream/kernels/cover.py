@@ -14,7 +14,6 @@ from stream.kernels.memory import (
     FRACTION,
     LENGTH,
     NUMBER,
-    PLANE,
     Function,
     Kind,
     Loops,
@@ -35,12 +34,12 @@ class Cover(Loops):
             (LENGTH, ADDRESS, ADDRESS, FRACTION, NUMBER, ADDRESS, ADDRESS, LENGTH, LENGTH),
             None,
         ),
-        "gather": ((*PLANE, LENGTH, ADDRESS), None),
+        "join": ((ADDRESS, *AREA, LENGTH, ADDRESS, ADDRESS), None),
     }
 
     _cover: Function
     _spread: Function
-    _gather: Function
+    _join: Function
 
     def cover(
         self,
@@ -128,12 +127,20 @@ class Cover(Loops):
         )
         return out, made[:, 4:]
 
-    def gather(self, plane: NDArray[np.uint8], items: NDArray[np.int64]) -> None:
-        """The most of small planes in a large one, each where it lies.
+    def join(self, cells: tuple[int, int], items: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """How far cells are bare where objects are covered, and what is around each.
 
         Args:
-            plane: uint8 [H, W], its columns one after the other in memory.
-            items: int64 [N, 6] of each: rows y1 to y2 and columns x1 to x2 of the large one, where
-                its own lie in memory, uint8, and how many bytes one row lies after the other.
+            cells: rows and columns of them.
+            items: int64 [N, 8] of each: rows y1 to y2 and columns x1 to x2 of cells; where its own
+                lie in memory, uint8, not 0 where it is, and how many bytes one row lies after the
+                other; a radius R; and where int64 [2 R + 1] lie, how many cells before and after
+                one are covered in each of so many rows around it.
+
+        Returns:
+            uint8 of the cells: 255, less by 85 for each that is covered of it and the eight around.
         """
-        self._gather(*plane_of(plane), len(items), address_of(items))
+        bare = np.empty(cells, np.uint8)
+        scratch = np.empty(2 * bare.size + 2 * cells[1] + 2, np.uint8)
+        self._join(address_of(bare), *cells, len(items), address_of(items), address_of(scratch))
+        return bare

@@ -37,7 +37,11 @@ class Scenes:
 
 def is_other_scene(before: Grey, grey: Grey) -> bool:
     """Whether two pictures, as `Scenes` looks at them, show different scenes."""
-    return is_cut(before, grey) and bool(cv2.absdiff(before, grey).mean() >= _DIFFERENCE)
+    if before.shape != grey.shape:
+        return True
+    # Few do, which is quickly seen.
+    differs = cv2.mean(cv2.absdiff(before, grey))[0] >= _DIFFERENCE
+    return bool(differs) and is_cut(before, grey)
 
 
 def small_of(rgb: NDArray[np.uint8]) -> Grey:
