@@ -71,15 +71,21 @@ class Behind(Layer):
         backgrounds = self.backgrounds(canvas, matte)
         if all(background is None for background in backgrounds):
             return
-        planes = canvas.planes
-        # What lies between objects that are far apart is filled only.
-        windows = apart(on_grid(one, canvas.size, canvas.grid) for one in matte.parts)
+        planes, kernels = canvas.planes, compiled()
+        # What lies between objects that are far apart is filled only; the loops see where it does.
+        whole = () if matte.window is None else (matte.window,)
+        parts = whole if kernels is not None and planes.narrow else matte.parts
+        windows = apart(on_grid(one, canvas.size, canvas.grid) for one in parts)
         for samples, step, background in zip(
             planes.samples, planes.steps, backgrounds, strict=False
         ):
-            if background is not None:
-                shares = [matte.reduced(one, step, held=self.held) for one in windows]
-                places = [window_of(one, step) for one in windows]
+            if background is None:
+                continue
+            shares = [matte.reduced(one, step, held=self.held) for one in windows]
+            places = [window_of(one, step) for one in windows]
+            if kernels is not None and samples.dtype == np.uint8:
+                _at_once(kernels, np.asarray(samples, np.uint8), places, shares, background)
+            else:
                 _compose(samples, places, shares, background, canvas.memory.scratch)
 
 
@@ -99,10 +105,6 @@ def _compose(
         background: what is behind.
         scratch: gives memory.
     """
-    kernels = compiled()
-    if kernels is not None and samples.dtype == np.uint8:
-        _at_once(kernels, samples, windows, shares, background)
-        return
     places = [samples[top:bottom, left:right] for top, bottom, left, right in windows]
     if samples.dtype != np.uint8 or samples.strides[0] < 0:
         ours = [there.copy() for there in places]
@@ -142,17 +144,18 @@ def fill(samples: Samples, background: Background) -> None:
 
 def _at_once(
     kernels: Kernels,
-    samples: Samples,
+    samples: NDArray[np.uint8],
     windows: Sequence[Window],
     shares: Sequence[NDArray[np.uint8]],
     background: Background,
 ) -> None:
-    """`_compose` by the compiled loops."""
+    """`_compose` by the compiled loops, of one window at most."""
+    window, share = (windows[0], shares[0]) if windows else ((0, 0, 0, 0), samples[:0])
+    if isinstance(background, int):
+        kernels.compose(samples, background, 1, window, share)
+        return
     larger = 1
     behind: Array
-    if isinstance(background, int):
-        kernels.compose(np.asarray(samples, np.uint8), background, 1, windows, shares)
-        return
     if isinstance(background, Small):
         behind, many = background.samples, samples.shape
         larger = many[0] // behind.shape[0]
@@ -161,8 +164,7 @@ def _at_once(
             behind = cv2.resize(behind, many[::-1], interpolation=cv2.INTER_LINEAR)
     else:
         behind = background
-    below = np.asarray(behind, np.uint8)
-    kernels.compose(np.asarray(samples, np.uint8), below, larger, windows, shares)
+    kernels.compose(samples, np.asarray(behind, np.uint8), larger, window, share)
 
 
 def composed(ours: Samples, theirs: Samples, alpha: NDArray[np.uint8]) -> Samples:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from functools import reduce
 from typing import Any, NamedTuple
 
 import cv2
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from stream.compositing.enlarge import WHOLE, bend, enlarged, spans
 from stream.compositing.planes import reduce_to
-from stream.kernels import Kernels, compiled
+from stream.kernels import compiled
 from stream.roi import Window, mask_window, soft_strips
 
 SLOPE = 0.5
@@ -52,7 +51,7 @@ class Matte:
 
     def __init__(self, alpha: NDArray[np.uint8], parts: Sequence[Window]) -> None:
         self.alpha, self.parts = alpha, tuple(parts)
-        self.window = reduce(around, parts) if parts else None
+        self.window = around(*parts) if parts else None
         self._reduced: dict[tuple[Window, tuple[int, int], bool], NDArray[np.uint8]] = {}
 
     def reduced(self, window: Window, step: tuple[int, int], *, held: bool) -> NDArray[np.uint8]:
@@ -69,12 +68,23 @@ class Matte:
         key = (window, step, held)
         if key not in self._reduced:
             top, bottom, left, right = window
-            small = reduce_to(self.alpha[top:bottom, left:right], step)
-            count = step[0] * step[1]
-            if held and count > 1:
-                small = np.asarray(cv2.convertScaleAbs(small, alpha=count), np.uint8)
-            self._reduced[key] = small
+            self._reduced[key] = _reduced(self.alpha[top:bottom, left:right], step, held=held)
         return self._reduced[key]
+
+
+def _reduced(alpha: NDArray[np.uint8], step: tuple[int, int], *, held: bool) -> NDArray[np.uint8]:
+    kernels, count = compiled(), step[0] * step[1]
+    if (
+        kernels is not None
+        and held
+        and step == (2, 2)
+        and alpha.shape[0] % 2 == alpha.shape[1] % 2 == 0
+    ):
+        return kernels.held(alpha)
+    small = reduce_to(alpha, step)
+    if held and count > 1:
+        small = np.asarray(cv2.convertScaleAbs(small, alpha=count), np.uint8)
+    return small
 
 
 def usual_feather(size: tuple[int, int], asked: float | None) -> float:
@@ -101,34 +111,20 @@ def union(
     height, width = alpha.shape
     kernels = compiled()
     cells = (masks.shape[1], masks.shape[2])
-    falls = [_fall_of(box, cells, (height, width), threshold, edge) for box in boxes]
-    if kernels is not None and not any(fall.side for fall in falls if fall is not None):
-        return _at_once(kernels, alpha, masks, boxes, falls)
-    parts = (
-        None if fall is None else _matte(mask, box, fall, edge)
-        for mask, box, fall in zip(masks, boxes, falls, strict=True)
+    if kernels is not None:
+        lowered = threshold * edge.grown
+        found = kernels.falls(boxes, cells, (height, width), lowered, edge.feather, held=edge.held)
+        if found is not None:
+            windows, falls = found
+            some = kernels.union(masks, boxes, windows, falls, alpha)
+            return Matte(alpha, [(a, b, c, d) for a, b, c, d in windows[some].tolist()])
+    return joined(
+        alpha,
+        (
+            matte(mask, box, (height, width), threshold, edge)
+            for mask, box in zip(masks, boxes, strict=True)
+        ),
     )
-    return joined(alpha, parts)
-
-
-def _at_once(
-    kernels: Kernels,
-    alpha: NDArray[np.uint8],
-    masks: NDArray[np.float32],
-    boxes: NDArray[np.float32],
-    falls: Sequence[_Fall | None],
-) -> Matte:
-    """`union` by the compiled loops."""
-    there = [index for index, fall in enumerate(falls) if fall is not None]
-    if not there:
-        return Matte(alpha, [])
-    known = [fall for fall in falls if fall is not None]
-    windows = np.array([fall.window for fall in known], np.int64)
-    sums = np.array([(fall.gain, fall.offset) for fall in known], np.float32)
-    if len(there) < len(masks):
-        masks, boxes = masks[there], boxes[there]
-    found = kernels.union(masks, boxes, windows, sums, alpha)
-    return Matte(alpha, [fall.window for fall, any_of in zip(known, found, strict=True) if any_of])
 
 
 def joined(
@@ -275,14 +271,10 @@ def _fallen(
     return fallen
 
 
-def around(one: Window, other: Window) -> Window:
-    """The smallest window that holds both."""
-    return (
-        min(one[0], other[0]),
-        max(one[1], other[1]),
-        min(one[2], other[2]),
-        max(one[3], other[3]),
-    )
+def around(*windows: Window) -> Window:
+    """The smallest window that holds all of some."""
+    tops, bottoms, lefts, rights = zip(*windows, strict=True)
+    return min(tops), max(bottoms), min(lefts), max(rights)
 
 
 def apart(windows: Iterable[Window]) -> list[Window]:
@@ -292,7 +284,7 @@ def apart(windows: Iterable[Window]) -> list[Window]:
         held = window
         # What grows may come to touch another.
         while touching := [one for one in found if _touch(one, held)]:
-            held = reduce(around, touching, held)
+            held = around(held, *touching)
             found = [one for one in found if one not in touching]
         found.append(held)
     return found

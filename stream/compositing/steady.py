@@ -270,7 +270,7 @@ class _Shares:
         if kernels is not None:
             mixed = last.copy()
             whole = (0, mixed.shape[0], 0, mixed.shape[1])
-            kernels.compose(mixed, soft.values, 1, [whole], [np.asarray(held, np.uint8)])
+            kernels.compose(mixed, soft.values, 1, whole, np.asarray(held, np.uint8))
             return soft._replace(values=mixed)
         kept: Array = cv2.multiply(last, held, scale=1 / 255)
         cv2.bitwise_not(held, dst=held)

@@ -1,16 +1,6 @@
 /* Blending samples with others, by shares of 255. */
 #include "common.h"
 
-INLINE void mix_block(const u8 *ours, const u8 *share, u8 *theirs) {
-    const bytes part = LOAD(share);
-    if (!any_bit(part)) return;
-    if (!any_bit(~part)) {
-        STORE(theirs, LOAD(ours));
-        return;
-    }
-    for (int x = 0; x < BLOCK; x += HALF) NARROW(theirs + x, mixed(WIDE(ours + x), WIDE(share + x), WIDE(theirs + x)));
-}
-
 INLINE void blend_block(u8 *samples, const u8 *keep, u8 value) {
     const bytes part = LOAD(keep);
     if (!any_bit(~part)) return;
@@ -36,20 +26,6 @@ EXPORT void stream_blend(u8 *samples, ptrdiff_t stride, const u8 *keep, ptrdiff_
             blend_block(last[0], last[1], (u8)value);
             memcpy(row + x, last[0], (size_t)(columns - x));
         }
-    }
-}
-
-/* ours * share / 255 + theirs * (255 - share) / 255, into theirs. */
-INLINE void mix_row(const u8 *ours, const u8 *share, u8 *theirs, ptrdiff_t columns) {
-    ptrdiff_t x = 0;
-    for (; x + BLOCK <= columns; x += BLOCK) mix_block(ours + x, share + x, theirs + x);
-    if (x < columns) {
-        u8 last[3][BLOCK] = {{0}};
-        memcpy(last[0], ours + x, (size_t)(columns - x));
-        memcpy(last[1], share + x, (size_t)(columns - x));
-        memcpy(last[2], theirs + x, (size_t)(columns - x));
-        mix_block(last[0], last[1], last[2]);
-        memcpy(theirs + x, last[2], (size_t)(columns - x));
     }
 }
 
@@ -89,36 +65,83 @@ INLINE void row_widened(const u8 *small, ptrdiff_t columns, int larger, u16 *out
         widened(small, columns, 8, out);
 }
 
-/* Between two such rows, `part` of 2 * larger from the first to the second. */
-INLINE void between(const u16 *restrict above, const u16 *restrict below, int part, int larger, u8 *restrict out,
-                    ptrdiff_t columns) {
-    const int whole = 2 * larger, shift = larger == 8 ? 8 : larger == 4 ? 6 : 4;
-    const u16 rest = (u16)(whole - part), more = (u16)part, round = (u16)(whole * whole / 2);
-    ptrdiff_t x = 0;
-    for (; x + HALF <= columns; x += HALF)
-        NARROW(out + x, (WORDS(above + x) * rest + WORDS(below + x) * more + round) >> shift);
-    for (; x < columns; x++) out[x] = (u8)((above[x] * rest + below[x] * more + round) >> shift);
+/* What is behind a row of samples: one value, a row of as many, or what lies between two rows that are widened. */
+enum { VALUE = 0, ROW = 1, BETWEEN = 2 };
+
+typedef struct {
+    const u8 *row;
+    const u16 *above, *below;
+    u16 rest, more, round, shift; /* how much of the one above and the one below, of the most of both */
+    u8 value;
+} Below;
+
+/* Half a block of it. */
+INLINE words half_behind(const Below *from, int kind, ptrdiff_t x) {
+    if (kind == VALUE) return each(from->value);
+    if (kind == ROW) return WIDE(from->row + x);
+    return (WORDS(from->above + x) * from->rest + WORDS(from->below + x) * from->more + from->round) >> from->shift;
+}
+
+/* A block of samples with what is behind them, in place. */
+INLINE void composed_block(u8 *samples, const u8 *share, const Below *from, int kind, ptrdiff_t x) {
+    const bytes part = LOAD(share);
+    if (!any_bit(~part)) return;
+    const words one = half_behind(from, kind, x), other = half_behind(from, kind, x + HALF);
+    if (!any_bit(part)) {
+        NARROW(samples, one);
+        NARROW(samples + HALF, other);
+        return;
+    }
+    NARROW(samples, mixed(WIDE(samples), WIDE(share), one));
+    NARROW(samples + HALF, mixed(WIDE(samples + HALF), WIDE(share + HALF), other));
+}
+
+/* What is behind, in place of samples. */
+INLINE void put_behind(u8 *row, const Below *from, int kind, ptrdiff_t first, ptrdiff_t last) {
+    ptrdiff_t x = first;
+    if (kind == VALUE && x < last) memset(row + x, from->value, (size_t)(last - x));
+    if (kind == ROW && x < last) memcpy(row + x, from->row + x, (size_t)(last - x));
+    if (kind != BETWEEN) return;
+    for (; x + HALF <= last; x += HALF) NARROW(row + x, half_behind(from, kind, x));
+    for (; x < last; x++) row[x] = (u8)((from->above[x] * from->rest + from->below[x] * from->more + from->round) >> from->shift);
+}
+
+/* A row with what is behind it; objects are in some of its columns only, of which `share` begins with the first. */
+INLINE void composed_row(u8 *row, const u8 *share, const Below *from, const int kind, ptrdiff_t first, ptrdiff_t last,
+                         ptrdiff_t columns) {
+    put_behind(row, from, kind, 0, first);
+    ptrdiff_t x = first;
+    for (; x + BLOCK <= last; x += BLOCK) composed_block(row + x, share + x - first, from, kind, x);
+    if (x < last) {
+        u8 rest[3][BLOCK] = {{0}};
+        const size_t count = (size_t)(last - x);
+        memcpy(rest[0], row + x, count);
+        memcpy(rest[1], share + x - first, count);
+        Below there = *from;
+        if (kind == ROW) {
+            memcpy(rest[2], from->row + x, count);
+            there.row = rest[2] - x;
+        }
+        composed_block(rest[0], rest[1], &there, kind, x);
+        memcpy(row + x, rest[0], count);
+    }
+    put_behind(row, from, kind, last, columns);
 }
 
 /* Puts something else behind objects, into a plane.
  *
  * behind: samples of `larger` times fewer rows and columns (1, 2, 4 or 8), or NULL for `value`.
- * windows: of the plane, that do not touch each other; shares: of each where they lie and their stride, 255 where
- * samples stay as they are.
- * scratch: 5 bytes for each column.
+ * window: rows and columns of the plane outside which no object is; share: of it, 255 where samples stay as they are.
+ * scratch: 4 bytes for each column and for each of a block.
  */
 EXPORT void stream_compose(u8 *samples, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns, const u8 *behind,
-                           ptrdiff_t behind_stride, int larger, int value, ptrdiff_t count, const int64_t *windows,
-                           const int64_t *shares, void *scratch) {
-    u16 *above = scratch, *below = above + columns;
-    u8 *fresh = (u8 *)(below + columns);
+                           ptrdiff_t behind_stride, int larger, int value, const int64_t *window, const u8 *share,
+                           ptrdiff_t share_stride, void *scratch) {
+    u16 *above = scratch, *below = above + columns + BLOCK;
     const ptrdiff_t small = rows / larger;
     ptrdiff_t known = -2; /* which small row is in `above` */
-    memset(fresh, value, (size_t)columns);
+    Below from = {.value = (u8)value, .round = (u16)(2 * larger * larger), .shift = larger == 8 ? 8 : larger == 4 ? 6 : 4};
     for (ptrdiff_t y = 0; y < rows; y++) {
-        u8 *row = samples + y * stride;
-        if (behind == NULL && y) memset(fresh, value, (size_t)columns);
-        if (behind != NULL && larger == 1) memcpy(fresh, behind + y * behind_stride, (size_t)columns);
         if (behind != NULL && larger > 1) {
             /* Of the small rows' middles the one before, -1 for none. */
             const ptrdiff_t place = 2 * y + 1 - larger, first = place < 0 ? -1 : place / (2 * larger);
@@ -134,15 +157,49 @@ EXPORT void stream_compose(u8 *samples, ptrdiff_t stride, ptrdiff_t rows, ptrdif
                 row_widened(behind + other * behind_stride, columns / larger, larger, below);
                 known = first;
             }
-            between(above, below, (int)(place - first * 2 * larger), larger, fresh, columns);
+            from.above = above;
+            from.below = below;
+            from.more = (u16)(place - first * 2 * larger);
+            from.rest = (u16)(2 * larger - from.more);
+        } else if (behind != NULL) {
+            from.row = behind + y * behind_stride;
         }
-        for (ptrdiff_t one = 0; one < count; one++) {
-            const int64_t *window = windows + 4 * one;
-            if (y < window[0] || y >= window[1]) continue;
-            const u8 *share = (const u8 *)(intptr_t)shares[2 * one] + (y - window[0]) * shares[2 * one + 1];
-            mix_row(row + window[2], share, fresh + window[2], columns_of(window));
+        const int some = y >= window[0] && y < window[1];
+        const ptrdiff_t left = some ? (ptrdiff_t)window[2] : columns, right = some ? (ptrdiff_t)window[3] : columns;
+        const u8 *there = share + (y - window[0]) * share_stride;
+        u8 *row = samples + y * stride;
+        if (behind == NULL)
+            composed_row(row, there, &from, VALUE, left, right, columns);
+        else if (larger == 1)
+            composed_row(row, there, &from, ROW, left, right, columns);
+        else
+            composed_row(row, there, &from, BETWEEN, left, right, columns);
+    }
+}
+
+/* How far two rows and columns of a matte's are an object's: as far as any of their pixels is. rows, columns: of it. */
+EXPORT void stream_held(const u8 *alpha, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns, u8 *out) {
+    for (ptrdiff_t y = 0; y < rows; y++) {
+        const u8 *above = alpha + 2 * y * stride, *below = above + stride;
+        u8 *row = out + y * columns;
+        ptrdiff_t x = 0;
+        for (; x + BLOCK <= columns; x += BLOCK) {
+            const u8 *one = above + 2 * x, *other = below + 2 * x;
+            const bytes any = LOAD(one) | LOAD(one + BLOCK) | LOAD(other) | LOAD(other + BLOCK);
+            if (!any_bit(any)) {
+                STORE(row + x, any);
+                continue;
+            }
+            for (int at = 0; at < BLOCK; at += HALF) {
+                const words sum = quarters(one + 2 * at, other + 2 * at) << 2;
+                NARROW(row + x + at, sum | (words)(sum > 255));
+            }
         }
-        memcpy(row, fresh, (size_t)columns);
+        for (; x < columns; x++) {
+            u8 mean;
+            halved_row(above + 2 * x, below + 2 * x, &mean, 1);
+            row[x] = (u8)(4 * mean < 255 ? 4 * mean : 255);
+        }
     }
 }
 

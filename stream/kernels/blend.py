@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from stream.kernels.memory import (
     ADDRESS,
     AREA,
+    BLOCK,
     LENGTH,
     NUMBER,
     PLANE,
@@ -28,15 +28,17 @@ class Blend(Loops):
     kinds: ClassVar[dict[str, Kind]] = {
         "blend": ((*PLANE, *PLANE, *AREA, NUMBER), None),
         "compose": (
-            (*PLANE, *AREA, *PLANE, NUMBER, NUMBER, LENGTH, ADDRESS, ADDRESS, ADDRESS),
+            (*PLANE, *AREA, *PLANE, NUMBER, NUMBER, ADDRESS, *PLANE, ADDRESS),
             None,
         ),
+        "held": ((*PLANE, *AREA, ADDRESS), None),
         "put": ((LENGTH, ADDRESS, NUMBER, ADDRESS), None),
         "lay": ((*PLANE, *PLANE, *AREA, NUMBER), None),
     }
 
     _blend: Function
     _compose: Function
+    _held: Function
     _put: Function
     _lay: Function
 
@@ -55,8 +57,8 @@ class Blend(Loops):
         samples: NDArray[np.uint8],
         behind: NDArray[np.uint8] | int,
         larger: int,
-        windows: Sequence[tuple[int, int, int, int]],
-        shares: Sequence[NDArray[np.uint8]],
+        window: tuple[int, int, int, int],
+        share: NDArray[np.uint8],
     ) -> None:
         """Puts something else behind objects, in place.
 
@@ -65,27 +67,32 @@ class Blend(Loops):
             behind: one value, or uint8 [H / larger, W / larger], between whose middles samples are
                 interpolated.
             larger: 1, 2, 4 or 8.
-            windows: rows y1 to y2 and columns x1 to x2 of the plane, ends exclusive, that do not
-                touch each other; elsewhere nothing stays.
-            shares: uint8 of each one's size, 255 where samples stay to 0 where they do not.
+            window: rows y1 to y2 and columns x1 to x2 of the plane, ends exclusive; elsewhere
+                nothing stays.
+            share: uint8 of its size, 255 where samples stay to 0 where they do not; its columns one
+                after the other in memory.
         """
         rows, columns = samples.shape
-        places = np.array(windows, np.int64).reshape(-1, 4)
-        own = np.array([plane_of(one) for one in shares], np.int64)
-        scratch = np.empty(5 * columns, np.uint8)
+        place = np.array(window, np.int64)
+        scratch = np.empty(4 * (columns + BLOCK), np.uint8)
         there, value = ((0, 0), behind) if isinstance(behind, int) else (plane_of(behind), 0)
         self._compose(
-            *plane_of(samples),
-            rows,
-            columns,
-            *there,
-            larger,
-            value,
-            len(places),
-            address_of(places),
-            address_of(own),
-            address_of(scratch),
+            *(*plane_of(samples), rows, columns, *there, larger, value),
+            *(address_of(place), *plane_of(share), address_of(scratch)),
         )
+
+    def held(self, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """How far each two rows and columns are an object's: as far as any of their pixels is.
+
+        Args:
+            alpha: uint8 [H, W], 0 to 255, H and W even; its columns one after the other in memory.
+
+        Returns:
+            uint8 [H / 2, W / 2]: four times the mean, 255 at most.
+        """
+        out = np.empty((alpha.shape[0] // 2, alpha.shape[1] // 2), np.uint8)
+        self._held(*plane_of(alpha), *out.shape, address_of(out))
+        return out
 
     def lay(self, samples: NDArray[np.uint8], inside: NDArray[np.uint8], value: int) -> None:
         """Writes a value where a mask is and nothing higher, in place.

@@ -31,20 +31,27 @@
 
 #define BLOCK 32        /* samples that are looked at together */
 #define HALF (BLOCK / 2)
+#define LANES 8         /* numbers that are reckoned together */
 #define MOST_WIDE 16384 /* of a window */
 
 typedef uint8_t u8;
 typedef uint16_t u16;
 typedef u8 bytes __attribute__((vector_size(BLOCK), aligned(1), may_alias));
 typedef u8 half_bytes __attribute__((vector_size(HALF), aligned(1), may_alias));
-typedef u16 words __attribute__((vector_size(2 * HALF), aligned(2), may_alias)); /* of half a block */
+typedef u16 words __attribute__((vector_size(2 * HALF), aligned(1), may_alias)); /* of half a block */
 typedef uint64_t longs __attribute__((vector_size(BLOCK), aligned(1), may_alias));
+
+typedef float floats __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef uint32_t codes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef uint32_t bits __attribute__((may_alias));
 
 #define LOAD(from) (*(const bytes *)(from))
 #define STORE(to, value) (*(bytes *)(to) = (value))
 #define WIDE(from) __builtin_convertvector(*(const half_bytes *)(from), words)
 #define NARROW(to, value) (*(half_bytes *)(to) = __builtin_convertvector((value), half_bytes))
 #define WORDS(from) (*(const words *)(from))
+#define FLOATS(from) (*(const floats *)(from))
+#define PUT(to, value) (*(floats *)(to) = (value))
 
 /* What a block's shares are: all 0, all the most, or some of each. */
 enum { NONE = 0, SOME = 1, ALL = 2 };
@@ -66,6 +73,32 @@ INLINE words by_255(words x) {
 INLINE words mixed(words one, words share, words other) {
     words sum = by_255(one * share) + by_255(other * (255 - share));
     return sum - (sum >> 8); /* Both may be rounded upwards. */
+}
+
+/* A block of numbers in whole ones of 0 to 255, halves to the even one: where those lie from which on floats have no
+ * fractions, their last bits are the number. */
+INLINE void rounded(const float *restrict values, u8 *restrict out) {
+    int32_t codes[BLOCK];
+    for (int x = 0; x < BLOCK; x++) {
+        const float above = values[x] + 8388608.0f;
+        int32_t code;
+        memcpy(&code, &above, sizeof(code));
+        code = values[x] == values[x] ? code - 0x4B000000 : 0;
+        code = code > 0 ? code : 0;
+        codes[x] = code < 255 ? code : 255;
+    }
+    for (int x = 0; x < BLOCK; x++) out[x] = (u8)codes[x];
+}
+
+/* Of eight numbers those that are asked for. */
+INLINE floats picked(floats from, codes which) {
+#if defined(__clang__)
+    floats found;
+    for (int at = 0; at < LANES; at++) found[at] = from[which[at] & (LANES - 1)];
+    return found;
+#else
+    return __builtin_shuffle(from, which);
+#endif
 }
 
 /* The means of two samples of two rows each, rounded, of half a block. */

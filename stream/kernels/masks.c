@@ -40,27 +40,60 @@ INLINE void row_of_mask(const Mask *mask, int row, float *into) {
     for (int column = 0; column < mask->columns; column++) into[column + 1] = cells[column] * mask->gain;
 }
 
-/* What a value becomes: whether it is above `level`, or itself and `level`, rounded, of 0 to 255. */
-enum { ABOVE = 0, ROUNDED = 1 };
+/* What a value becomes: whether it is above `level`; or itself and `level`, rounded, of 0 to 255, or what was there if
+ * that is more. */
+enum { ABOVE = 0, ROUNDED = 1, RAISED = 2 };
 
-INLINE void sampled(const float *restrict base, const float *restrict step, float part, float level, int how,
+/* Returns whether anything was raised. */
+INLINE int sampled(const float *restrict base, const float *restrict step, float part, float level, int how,
                     u8 *restrict out, int count) {
+    float value[BLOCK];
     u8 found[BLOCK];
-    for (int x = 0; x < BLOCK; x++) {
-        const float value = step[x] * part + base[x];
-        if (how == ABOVE) {
-            found[x] = value > level;
-        } else {
-            float code = value + level;
-            code = code > 0 ? code : 0;
-            code = code < 255 ? code : 255;
-            found[x] = (u8)(int)((code + 8388608.0f) - 8388608.0f); /* Halves to the even one. */
-        }
+    if (how == ABOVE) {
+        for (int x = 0; x < BLOCK; x++) found[x] = step[x] * part + base[x] > level;
+    } else {
+        for (int x = 0; x < BLOCK; x++) value[x] = step[x] * part + base[x] + level;
+        rounded(value, found);
+    }
+    int any = 0;
+    if (how == RAISED) {
+        u8 there[BLOCK] = {0};
+        for (int x = count; x < BLOCK; x++) found[x] = 0;
+        any = any_bit(LOAD(found));
+        if (count == BLOCK)
+            STORE(there, LOAD(out));
+        else
+            memcpy(there, out, (size_t)count);
+        for (int x = 0; x < BLOCK; x++) found[x] = found[x] > there[x] ? found[x] : there[x];
     }
     if (count == BLOCK)
-        memcpy(out, found, BLOCK);
+        STORE(out, LOAD(found));
     else
         memcpy(out, found, (size_t)count);
+    return any;
+}
+
+/* What lies at pixels between two cells of two rows each: of the first row, and the second's difference to it.
+ *
+ * across, part: of each pixel the first cell and how far from it to the next, of which there are LANES.
+ */
+INLINE void between_cells(const float *upper, const float *lower, const int32_t *across, const float *part,
+                          float *base, float *step) {
+    const int32_t first = across[0];
+    if (across[LANES - 1] - first >= LANES) {
+        for (int at = 0; at < LANES; at++) {
+            const int column = across[at];
+            base[at] = (upper[column + 1] - upper[column]) * part[at] + upper[column];
+            step[at] = (lower[column + 1] - lower[column]) * part[at] + lower[column] - base[at];
+        }
+        return;
+    }
+    const codes which = *(const codes *)across - (uint32_t)first;
+    const floats above = FLOATS(upper + first), below = FLOATS(lower + first), share = FLOATS(part);
+    const floats right = FLOATS(upper + first + 1) - above, under = FLOATS(lower + first + 1) - below;
+    const floats one = picked(right, which) * share + picked(above, which);
+    PUT(base, one);
+    PUT(step, picked(under, which) * share + picked(below, which) - one);
 }
 
 /* Writes a value into some rows of a block. */
@@ -81,93 +114,91 @@ INLINE ptrdiff_t alike(const int32_t *cell, ptrdiff_t at, ptrdiff_t end) {
     return stop;
 }
 
-/* Samples a mask at the pixels of a window; scratch: 8 bytes for each of its rows and columns and each of the mask's
- * columns and three more. */
-INLINE void sample(const Mask *mask, const double *box, const ptrdiff_t *window, float level, int how, u8 *out,
+/* Samples a mask at the pixels of a window; scratch: 8 bytes for each of its rows and columns, 16 for each of the mask's
+ * columns, and 512. Returns whether anything was raised. */
+INLINE int sample(const Mask *mask, const double *box, const ptrdiff_t *window, float level, int how, u8 *out,
                    ptrdiff_t stride, void *scratch) {
     const ptrdiff_t height = window[1] - window[0], width = window[3] - window[2];
     int32_t *down = scratch, *across = down + height;
-    float *down_part = (float *)(across + width), *across_part = down_part + height;
-    float *upper = across_part + width, *lower = upper + mask->columns + 3;
+    /* Blocks end after the window, and what is taken at once after the mask. */
+    float *down_part = (float *)(across + width + BLOCK), *across_part = down_part + height;
+    float *upper = across_part + width + BLOCK, *lower = upper + mask->columns + 3 + LANES;
+    float *lows = lower + mask->columns + 3 + LANES, *highs = lows + mask->columns + 3;
     positions(window[0], window[1], box[1], box[3], mask->rows, down, down_part);
     positions(window[2], window[3], box[0], box[2], mask->columns, across, across_part);
+    for (ptrdiff_t x = width; x < width + BLOCK; x++) {
+        across[x] = across[width - 1];
+        across_part[x] = 0;
+    }
+    memset(upper, 0, sizeof(float) * (size_t)(mask->columns + 3 + LANES));
+    memset(lower, 0, sizeof(float) * (size_t)(mask->columns + 3 + LANES));
     /* Far enough from where it counts that no rounding on the way brings a value there. */
     const float none = how == ABOVE ? level : 0.5f - level, all = how == ABOVE ? level : 254.5f - level;
     const float near = 1e-5f * (1 + (none < 0 ? -none : none) + (all < 0 ? -all : all));
     const u8 most = how == ABOVE ? 1 : 255;
+    int any = 0;
     for (ptrdiff_t y = 0, next; y < height; y = next) {
         const int row = down[y];
         next = alike(down, y, height);
         row_of_mask(mask, row, upper);
         row_of_mask(mask, row + 1, lower);
+        for (int column = 0; column < mask->columns + 3; column++) {
+            const float one = upper[column], other = lower[column];
+            lows[column] = one < other ? one : other;
+            highs[column] = one < other ? other : one;
+        }
         for (ptrdiff_t x = 0; x < width; x += BLOCK) {
             const int count = (int)(width - x < BLOCK ? width - x : BLOCK);
             const int first = across[x], last = across[x + count - 1] + 1;
-            float low = upper[first], high = low;
-            for (int column = first; column <= last; column++) {
-                const float one = upper[column], other = lower[column];
-                const float less = one < other ? one : other, more = one < other ? other : one;
-                low = less < low ? less : low;
-                high = more > high ? more : high;
+            float low = lows[first], high = highs[first];
+            for (int column = first + 1; column <= last; column++) {
+                low = lows[column] < low ? lows[column] : low;
+                high = highs[column] > high ? highs[column] : high;
             }
             if (high < none - near || low > all + near) {
                 const u8 value = high < none - near ? 0 : most;
-                filled(out + y * stride + x, stride, next - y, value, count);
+                any |= value;
+                if (how != RAISED || value) filled(out + y * stride + x, stride, next - y, value, count);
                 continue;
             }
             float base[BLOCK], step[BLOCK];
-            for (int at = count; at < BLOCK; at++) base[at] = step[at] = 0;
-            for (int at = 0; at < count; at++) {
-                const int column = across[x + at];
-                const float part = across_part[x + at];
-                const float one = (upper[column + 1] - upper[column]) * part + upper[column];
-                const float other = (lower[column + 1] - lower[column]) * part + lower[column];
-                base[at] = one;
-                step[at] = other - one;
-            }
+            for (int at = 0; at < BLOCK; at += LANES)
+                between_cells(upper, lower, across + x + at, across_part + x + at, base + at, step + at);
             for (ptrdiff_t line = y; line < next; line++)
-                sampled(base, step, down_part[line], level, how, out + line * stride + x, count);
+                any |= sampled(base, step, down_part[line], level, how, out + line * stride + x, count);
         }
     }
+    return any;
+}
+
+INLINE int soft(const float *cells, int rows, int columns, float gain, const float *corners, const int64_t *lines,
+                float offset, int how, u8 *out, ptrdiff_t stride, void *scratch) {
+    const Mask mask = {cells, rows, columns, gain};
+    const double box[4] = {corners[0], corners[1], corners[2], corners[3]};
+    const ptrdiff_t window[4] = {(ptrdiff_t)lines[0], (ptrdiff_t)lines[1], (ptrdiff_t)lines[2], (ptrdiff_t)lines[3]};
+    return sample(&mask, box, window, offset, how, out, stride, scratch);
 }
 
 /* A mask, so many times, and an offset at the pixels of a window, bilinearly; rounded, of 0 to 255. */
 EXPORT void stream_soft(const float *cells, int rows, int columns, float gain, const float *corners,
                         const int64_t *lines, float offset, u8 *out, void *scratch) {
-    const Mask mask = {cells, rows, columns, gain};
-    const double box[4] = {corners[0], corners[1], corners[2], corners[3]};
-    const ptrdiff_t window[4] = {(ptrdiff_t)lines[0], (ptrdiff_t)lines[1], (ptrdiff_t)lines[2], (ptrdiff_t)lines[3]};
-    sample(&mask, box, window, offset, ROUNDED, out, window[3] - window[2], scratch);
-}
-
-/* Puts what is more than 0 of samples into others that are less; returns whether there is any. */
-INLINE int raise_to(u8 *restrict out, ptrdiff_t stride, const u8 *restrict samples, ptrdiff_t rows, ptrdiff_t columns) {
-    int any = 0;
-    for (ptrdiff_t y = 0; y < rows; y++, out += stride, samples += columns) {
-        u8 found = 0;
-        for (ptrdiff_t x = 0; x < columns; x++) {
-            found |= samples[x];
-            out[x] = out[x] > samples[x] ? out[x] : samples[x];
-        }
-        any |= found;
-    }
-    return any != 0;
+    soft(cells, rows, columns, gain, corners, lines, offset, ROUNDED, out, columns_of(lines), scratch);
 }
 
 /* `stream_soft` of many masks, the most of them at each pixel of a plane.
  *
  * falls: the gain and the offset of each; found: becomes whether anything of each is more than 0.
- * scratch: as for sampling, and before that the largest window.
  */
 EXPORT void stream_union(ptrdiff_t count, const float *cells, int rows, int columns, const float *boxes,
-                         const int64_t *windows, const float *falls, u8 *plane, ptrdiff_t stride, u8 *soft,
-                         void *scratch, u8 *found) {
+                         const int64_t *windows, const float *falls, u8 *plane, ptrdiff_t stride, void *scratch,
+                         u8 *found) {
     for (ptrdiff_t index = 0; index < count; index++) {
         const int64_t *window = windows + 4 * index;
-        stream_soft(cells + index * rows * columns, rows, columns, falls[2 * index], boxes + 4 * index, window,
-                    falls[2 * index + 1], soft, scratch);
-        found[index] = (u8)raise_to(plane + window[0] * stride + window[2], stride, soft,
-                                    rows_of(window), columns_of(window));
+        found[index] = 0;
+        if (rows_of(window) < 1 || columns_of(window) < 1) continue;
+        u8 *there = plane + window[0] * stride + window[2];
+        found[index] = soft(cells + index * rows * columns, rows, columns, falls[2 * index], boxes + 4 * index, window,
+                            falls[2 * index + 1], RAISED, there, stride, scratch) != 0;
     }
 }
 
@@ -225,25 +256,32 @@ EXPORT void stream_paste(ptrdiff_t count, const float *cells, int rows, int colu
 INLINE double least_of(double one, double other) { return one < other ? one : other; }
 INLINE double most_of(double one, double other) { return one > other ? one : other; }
 
+/* Where a mask of so many cells may be above a threshold within a picture, in whole pixels; returns whether anywhere.
+ * See `roi.mask_window`. */
+INLINE int window_of_mask(const float *box, int rows, int columns, int height, int width, double threshold, double *lines) {
+    const double x1 = box[0], y1 = box[1], x2 = box[2], y2 = box[3], reach = 0.5 - threshold;
+    if (!(x2 > x1 && y2 > y1 && isfinite(x2 - x1) && isfinite(y2 - y1))) return 0;
+    const double fade_y = (y2 - y1) / rows * reach, fade_x = (x2 - x1) / columns * reach;
+    /* Within what a whole number holds before it becomes one. */
+    lines[0] = most_of(0, floor(y1 - fade_y));
+    lines[1] = least_of(height, ceil(y2 + fade_y));
+    lines[2] = most_of(0, floor(x1 - fade_x));
+    lines[3] = least_of(width, ceil(x2 + fade_x));
+    return lines[3] > lines[2] && lines[1] > lines[0];
+}
+
 /* Where masks may be above a threshold, `margin` pixels around it included, on a grid within the picture: four numbers
- * each, all 0 where nowhere. Returns how many pixels they have with a rim of the margin. See `roi.mask_window`. */
+ * each, all 0 where nowhere. Returns how many pixels they have with a rim of the margin. */
 VISIBLE int64_t stream_windows(ptrdiff_t count, const float *boxes, int rows, int columns, int height, int width,
                                double threshold, int grid_rows, int grid_columns, int margin, int64_t *windows) {
     int64_t pixels = 0;
-    const double reach = 0.5 - threshold;
     for (ptrdiff_t index = 0; index < count; index++) {
-        const float *box = boxes + 4 * index;
         int64_t *window = windows + 4 * index;
+        double lines[4];
         memset(window, 0, 4 * sizeof(int64_t));
-        const double x1 = box[0], y1 = box[1], x2 = box[2], y2 = box[3];
-        if (!(x2 > x1 && y2 > y1 && isfinite(x2 - x1) && isfinite(y2 - y1))) continue;
-        const double fade_y = (y2 - y1) / rows * reach, fade_x = (x2 - x1) / columns * reach;
-        /* Within what a whole number holds before it becomes one. */
-        const double left = most_of(0, floor(x1 - fade_x)), right = least_of(width, ceil(x2 + fade_x));
-        const double top = most_of(0, floor(y1 - fade_y)), bottom = least_of(height, ceil(y2 + fade_y));
-        if (right <= left || bottom <= top) continue;
-        int64_t first = (int64_t)most_of(0, top - margin), before = (int64_t)most_of(0, left - margin);
-        int64_t last = (int64_t)bottom + margin, after = (int64_t)right + margin;
+        if (!window_of_mask(boxes + 4 * index, rows, columns, height, width, threshold, lines)) continue;
+        int64_t first = (int64_t)most_of(0, lines[0] - margin), before = (int64_t)most_of(0, lines[2] - margin);
+        int64_t last = (int64_t)lines[1] + margin, after = (int64_t)lines[3] + margin;
         first -= first % grid_rows;
         before -= before % grid_columns;
         last += (grid_rows - last % grid_rows) % grid_rows;
@@ -255,4 +293,30 @@ VISIBLE int64_t stream_windows(ptrdiff_t count, const float *boxes, int rows, in
         pixels += (window[1] - window[0] + 2 * margin) * (window[3] - window[2] + 2 * margin);
     }
     return pixels;
+}
+
+/* How masks fall off at their edges, as `mattes.fall_of` has it: where they lie, all 0 where nowhere, and the gain and the
+ * offset of each. Returns whether what they fall over is too much for any of them, so that it has to be averaged. */
+VISIBLE int stream_falls(ptrdiff_t count, const float *boxes, int rows, int columns, int height, int width,
+                         double threshold, double feather, int held, int64_t *windows, float *falls) {
+    const double slope = 0.5, widest = held ? 0.9 * threshold : 1.8 * least_of(threshold, 1 - threshold);
+    int averaged = 0;
+    for (ptrdiff_t index = 0; index < count; index++) {
+        const float *box = boxes + 4 * index;
+        int64_t *window = windows + 4 * index;
+        double lines[4];
+        memset(window, 0, 4 * sizeof(int64_t));
+        falls[2 * index] = falls[2 * index + 1] = 0;
+        if (!window_of_mask(box, rows, columns, height, width, threshold, lines)) continue;
+        const double x1 = box[0], y1 = box[1], x2 = box[2], y2 = box[3];
+        const double cell = sqrt(most_of(0, (x2 - x1) * (y2 - y1)) / (rows * columns));
+        const double band = least_of(widest, most_of(1e-3, feather * slope / most_of(cell, 1e-3)));
+        const double low = threshold - (held ? band : band / 2), gain = 255 / band;
+        averaged |= feather - band / slope * cell >= 1;
+        if (!window_of_mask(box, rows, columns, height, width, low, lines)) continue;
+        for (int line = 0; line < 4; line++) window[line] = (int64_t)lines[line];
+        falls[2 * index] = (float)gain;
+        falls[2 * index + 1] = (float)(0.5 - low * gain);
+    }
+    return averaged;
 }

@@ -38,18 +38,23 @@ class Masks(Loops):
             ),
             None,
         ),
+        "falls": (
+            (LENGTH, ADDRESS, *(NUMBER,) * 4, REAL, REAL, NUMBER, ADDRESS, ADDRESS),
+            NUMBER,
+        ),
         "soft": (
             (ADDRESS, NUMBER, NUMBER, FRACTION, ADDRESS, ADDRESS, FRACTION, ADDRESS, ADDRESS),
             None,
         ),
         "union": (
-            (LENGTH, ADDRESS, NUMBER, NUMBER, *(ADDRESS,) * 3, *PLANE, *(ADDRESS,) * 3),
+            (LENGTH, ADDRESS, NUMBER, NUMBER, *(ADDRESS,) * 3, *PLANE, ADDRESS, ADDRESS),
             None,
         ),
     }
 
     _windows: Function
     _paste: Function
+    _falls: Function
     _soft: Function
     _union: Function
 
@@ -117,7 +122,7 @@ class Masks(Loops):
         boxes = np.ascontiguousarray(boxes, np.float32)
         tops = np.empty((len(masks), 2), np.int64)
         most = int((windows[:, 1::2] - windows[:, ::2]).max(initial=0))
-        scratch = np.empty(2 * most + masks.shape[2] + 3)
+        scratch = _scratch(2 * most, masks.shape[2])
         self._paste(
             len(masks),
             address_of(masks),
@@ -131,6 +136,40 @@ class Masks(Loops):
             address_of(tops),
         )
         return tops
+
+    def falls(
+        self,
+        boxes: NDArray[np.float32],
+        cells: tuple[int, int],
+        size: tuple[int, int],
+        threshold: float,
+        feather: float,
+        *,
+        held: bool,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:
+        """How masks fall off at their edges, for `union`.
+
+        Args:
+            boxes: float32 [N, 4], x1, y1, x2, y2 in pixels of the picture; anything, also NaN.
+            cells: rows and columns of the masks.
+            size: the picture's height and width in pixels.
+            threshold: 0..1.
+            feather: over how many pixels they fall.
+            held: whether they fall beyond the edge only; else half on each side.
+
+        Returns:
+            int64 [N, 4], where each lies, rows y1 to y2 and columns x1 to x2, ends exclusive, all 0
+            where nowhere; and float32 [N, 2], its gain and offset. None where any has too few
+            pixels to fall over so many.
+        """
+        boxes = np.ascontiguousarray(boxes, np.float32)
+        windows = np.empty((len(boxes), 4), np.int64)
+        found = np.empty((len(boxes), 2), np.float32)
+        averaged = self._falls(
+            *(len(boxes), address_of(boxes), *cells, *size, threshold, feather, held),
+            *(address_of(windows), address_of(found)),
+        )
+        return None if averaged else (windows, found)
 
     def soft(
         self,
@@ -157,7 +196,7 @@ class Masks(Loops):
         mask, box = (np.ascontiguousarray(one, np.float32) for one in (mask, box))
         height, width = window[1] - window[0], window[3] - window[2]
         out = np.empty((height, width), np.uint8)
-        scratch = np.empty(height + width + mask.shape[1] + 3)
+        scratch = _scratch(height + width, mask.shape[1])
         lines = np.array(window, np.int64)
         self._soft(
             address_of(mask),
@@ -183,8 +222,8 @@ class Masks(Loops):
 
         Args:
             masks: float32 [N, M, M].
-            boxes: float32 [N, 4], not empty, finite.
-            windows: int64 [N, 4], not empty.
+            boxes: float32 [N, 4], not empty, finite where the window is not empty.
+            windows: int64 [N, 4]; nothing is done with an empty one.
             falls: float32 [N, 2], gains and offsets.
             plane: uint8 of the picture's size; raised to what is more.
 
@@ -193,8 +232,7 @@ class Masks(Loops):
         """
         masks, boxes = (np.ascontiguousarray(one, np.float32) for one in (masks, boxes))
         sizes = windows[:, 1::2] - windows[:, ::2]
-        soft = np.empty(int(sizes.prod(axis=1).max(initial=0)), np.uint8)
-        scratch = np.empty(2 * int(sizes.max(initial=0)) + masks.shape[2] + 3)
+        scratch = _scratch(2 * int(sizes.max(initial=0)), masks.shape[2])
         found = np.empty(len(masks), np.bool_)
         self._union(
             len(masks),
@@ -204,8 +242,12 @@ class Masks(Loops):
             address_of(windows),
             address_of(falls),
             *plane_of(plane),
-            address_of(soft),
             address_of(scratch),
             address_of(found),
         )
         return found
+
+
+def _scratch(lines: int, columns: int) -> NDArray[np.float64]:
+    """Memory for sampling a mask of so many columns at so many rows and columns together."""
+    return np.empty(lines + 2 * columns + 64)

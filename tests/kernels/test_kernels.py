@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from stream import kernels
-from stream.compositing import conceal, coverage, refine
+from stream import kernels, roi
+from stream.compositing import conceal, coverage, mattes, refine
 from stream.compositing.behind import composed
 from stream.compositing.coverage import Grid, grid_of
+from stream.compositing.layers import blur
 
 compiled, reason = kernels.examined()
 pytestmark = pytest.mark.skipif(compiled is None, reason=reason)
@@ -66,33 +67,34 @@ def test_every_sample_share_and_other_gives_what_opencv_gives():
         samples, keep = (np.ascontiguousarray(one) for one in np.mgrid[:256, :256].astype(np.uint8))
         theirs = np.full((256, 256), other, np.uint8)
         expected = composed(samples, theirs, keep)
-        compiled.compose(samples, theirs, 1, [(0, 256, 0, 256)], [keep])
+        compiled.compose(samples, theirs, 1, (0, 256, 0, 256), keep)
         assert (samples == expected).all()
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("lies", [within, upside_down])
 @pytest.mark.parametrize("larger", [0, 1, 2, 4, 8])
-def test_what_is_behind_stands_around_objects_and_between_them(size, lies, larger):
+def test_what_is_behind_stands_around_objects(size, lies, larger):
     height, width = (side * max(1, larger) for side in size)
     samples = noise(1, height, width)
-    windows = [(0, height // 2, 0, width // 3), (0, height, width // 3 + 1, width)]
-    windows = [one for one in windows if one[0] < one[1] and one[2] < one[3]]
-    shares = [shares_of(3, one[1] - one[0], one[3] - one[2]) for one in windows]
     behind = 77 if not larger else noise(2, *size)
-    expected = np.empty_like(samples)
+    large = np.empty_like(samples)
     if larger > 1:
-        large = cv2.resize(behind, (width, height), interpolation=cv2.INTER_LINEAR_EXACT)
-        expected[...] = large
+        cv2.resize(behind, (width, height), dst=large, interpolation=cv2.INTER_LINEAR_EXACT)
     else:
-        expected[...] = behind
-    for (top, bottom, left, right), share in zip(windows, shares, strict=True):
+        large[...] = behind
+    given = behind if isinstance(behind, int) else within(behind)
+    whole = (0, height, 0, width)
+    for top, bottom, left, right in (whole, (height // 3, height, width // 4, width // 2 + 1)):
+        share = shares_of(3, bottom - top, right - left)
+        expected = large.copy()
         there = expected[top:bottom, left:right]
         there[...] = composed(samples[top:bottom, left:right], there.copy(), share)
-    ours = lies(samples)
-    given = behind if isinstance(behind, int) else within(behind)
-    compiled.compose(ours, given, max(1, larger), windows, [within(one) for one in shares])
-    assert (ours == expected).all()
+        ours = lies(samples)
+        compiled.compose(ours, given, max(1, larger), (top, bottom, left, right), within(share))
+        assert (ours == expected).all()
+    compiled.compose(ours, given, max(1, larger), (0, 0, 0, 0), share)
+    assert (ours == large).all()
 
 
 def seen(height, width):
@@ -148,28 +150,94 @@ def halved(plane):
 
 
 @pytest.mark.parametrize("size", [(2, 2), (6, 66), (40, 130)])
-def test_what_is_behind_all_objects_is_said_at_half_the_size(size):
+def test_two_rows_and_columns_are_an_objects_as_far_as_any_of_them_is(size):
     alpha = shares_of(1, *size)
     alpha[: size[0] // 2, : size[1] // 3] = 0
-    covered = np.minimum(255, 4 * halved(alpha).astype(int))
-    expected = np.where(255 - covered > 31, 255 - covered, 0)
-    assert (compiled.clear(within(alpha)) == expected).all()
+    expected = np.minimum(255, 4 * halved(alpha).astype(int))
+    assert (compiled.held(within(alpha)) == expected).all()
 
 
 @pytest.mark.parametrize("size", [(8, 8), (16, 72), (40, 104)])
 @pytest.mark.parametrize("lies", [within, upside_down])
 @pytest.mark.parametrize("halvings", [0, 1, 3])
 @pytest.mark.parametrize("twice", [False, True])
-@pytest.mark.parametrize("alone", [False, True])
-def test_planes_are_made_small_as_by_opencv(size, lies, halvings, twice, alone):
+def test_planes_are_made_small_as_by_opencv(size, lies, halvings, twice):
     clear = shares_of(1, *size)
     samples = noise(2, *(2 * side if twice else side for side in size))
     expected = halved(samples) if twice else samples
-    if alone:
-        expected = cv2.multiply(expected, clear, scale=1 / 255)
+    alone = cv2.multiply(expected, clear, scale=1 / 255)
     for _ in range(halvings):
-        expected = halved(expected)
-    assert (compiled.cut(lies(samples), clear, halvings, alone=alone) == expected).all()
+        expected, alone = halved(expected), halved(alone)
+    whole, without = compiled.cut(lies(samples), clear, halvings)
+    assert (whole == expected).all()
+    assert (without == alone).all()
+    if not twice:
+        assert (compiled.halved(lies(samples), halvings) == expected).all()
+
+
+@pytest.mark.parametrize("size", [(2, 2), (1, 9), (7, 1), (3, 5), (45, 80), (90, 161)])
+@pytest.mark.parametrize("radius", [0.7, 1.4, 2.7, 3.4])
+def test_what_is_out_of_focus_is_spread_as_by_opencv(size, radius):
+    disc = blur._disc(radius)
+    quarter = np.ascontiguousarray(disc[len(disc) // 2 :, len(disc) // 2 :])
+    luma, other, behind = noise(1, *size), noise(2, *size), shares_of(3, *size)
+    behind[: size[0] // 2, : size[1] // 2] = 0
+    weights = np.linspace(1, 7, 256).astype(np.float32)
+    given = compiled.given(luma, behind, 5, weights)
+    codes = cv2.divide(luma, np.maximum(behind, 5), scale=255)
+    assert (given == weights[codes]).all()
+    total, lost = compiled.disc_total(given, behind, quarter, 1e-3)
+    lost = np.zeros(size, bool) if lost is None else lost
+
+    def around(plane):
+        return cv2.filter2D(plane, -1, disc, borderType=cv2.BORDER_REFLECT_101)
+
+    expected = around(given * behind / np.float32(255))
+    sure = np.abs(expected - 1e-3) > 1e-5
+    assert (lost == (expected <= 1e-3))[sure].all()
+    assert np.allclose(total, np.maximum(expected, 1e-3), rtol=1e-5)
+    spread = compiled.disc_mean(other, given, quarter, total)
+    exact = around(given * other) / total
+    assert (np.abs(spread - np.clip(exact, 0, 255)) < 0.501).all()
+
+
+@pytest.mark.parametrize("size", [(5, 7), (90, 161), (720, 1280)])
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("held", [False, True])
+def test_mattes_fall_off_alike(monkeypatch, size, threshold, held):
+    shares = [(0.2, 0.1, 0.6, 0.9), (-0.3, 0, 0.2, 1), (0.9, 0.9, 0.95, 0.92), (-5, -9, 6, 7)]
+    shares += [(2, 2, 3, 3), (0.5, 0.5, 0.5, 0.9), (np.nan, 0, 1, 1), (0, 0, np.inf, 1)]
+    boxes = np.array(shares, np.float32) * np.float32([*size[::-1], *size[::-1]])
+    cells = cv2.GaussianBlur(np.random.default_rng(1).random((len(boxes), 28, 28)), (0, 0), 2)
+    masks = np.stack([cv2.GaussianBlur(one, (0, 0), 2) for one in cells]).astype(np.float32)
+    masks = np.clip((masks - 0.5) * 9 + 0.5, 0, 1)
+    for feather in (0.05, 1.0, 3.0, 40.0):
+        found = []
+        for loops in (compiled, None):
+            monkeypatch.setattr(mattes, "compiled", lambda loops=loops: loops)
+            edge = mattes.Edge(feather, held, 0.9)
+            # Of both a mask by itself is what the loops make of it.
+            monkeypatch.setattr(mattes, "_fallen", fallen)
+            found.append(mattes.union(np.zeros(size, np.uint8), masks, boxes, threshold, edge))
+        assert found[0].parts == found[1].parts
+        assert found[0].window == found[1].window
+        assert (found[0].alpha == found[1].alpha).all()
+
+
+def fallen(mask, box, fall, *, held):
+    del held
+    return compiled.soft(mask, box, fall.window, fall.gain, fall.offset)
+
+
+def test_soft_masks_are_those_of_every_pixel():
+    for cells, box in ((28, (3.2, 5.7, 60.1, 50.9)), (56, (1.5, 2, 15, 20)), (3, (0, 0, 64, 64))):
+        mask = np.random.default_rng(cells).random((cells, cells)).astype(np.float32)
+        mask[cells // 2 :] = np.round(mask[cells // 2 :])
+        mask[0, 0] = np.nan
+        there, window = np.array(box, np.float32), (0, 61, 2, 77)
+        exact = roi.sample_mask(mask, there, window) * np.float64(300) - 20.5
+        soft = compiled.soft(mask, there, window, 300.0, -20.5)
+        assert (np.abs(soft - np.clip(np.nan_to_num(exact), 0, 255)) < 0.501).all()
 
 
 def test_without_a_library_or_with_another_ones_the_reason_is_said(tmp_path, monkeypatch):

@@ -15,10 +15,10 @@ from stream.compositing.behind import Background, Behind, Small
 from stream.compositing.canvas import Canvas
 from stream.compositing.encoding import Encoding
 from stream.compositing.mattes import Matte, apart, on_grid
-from stream.compositing.planes import Planes, Samples, reduce_to, shrink_to
+from stream.compositing.planes import Planes, Samples, reduce_to, shrink_to, window_of
 from stream.compositing.style import Style
 from stream.kernels import Kernels, compiled
-from stream.kernels.blur import MOST_HALVINGS
+from stream.kernels.blur import MOST_HALVINGS, MOST_REACH
 from stream.roi import Window
 from stream.types import Array
 
@@ -70,12 +70,12 @@ class Blur(Behind):
         few = (size[0] // 2, size[1] // 2)
         coarser = shrink > 1 and size[0] % 2 == size[1] % 2 == 0 and few[0] * few[1] >= _FEWEST
         cutter: _Cutter | _FastCutter
-        kernels = compiled()
+        kernels = compiled() if planes.narrow else None
         if kernels is not None and _halves(planes, shrink, coarser):
-            cutter = _FastCutter(kernels, matte)
+            cutter = _FastCutter(kernels, canvas, matte)
         else:
             cutter = _Cutter(canvas, matte, middle)
-        spread: _Spread | None = None
+        spread: _Spread | _FastSpread | None = None
         found: list[Background | None] = []
         for place, (samples, step) in enumerate(zip(planes.samples, planes.steps, strict=True)):
             own = few if place and coarser else size
@@ -83,23 +83,22 @@ class Blur(Behind):
             if spread is None:
                 # How much of each small pixel is behind, and its luma as far as it is.
                 given_to = cutter.clear(size)
-                behind: Array = cv2.max(given_to, _SOME).astype(small.dtype, copy=False)
-                luma = cv2.divide(small, behind, scale=255)
-                given = _looked_up(luma, _weights(canvas.encoding))
-                spread = _Spread(given, given_to, radius / shrink)
+                given = _given(kernels, small, given_to, _weights(canvas.encoding))
+                spread = _spreading(kernels, given, given_to, radius / shrink)
             elif place == 1 and coarser:
-                fewer: Array = cv2.resize(spread.given, few, interpolation=cv2.INTER_AREA)
-                spread = _Spread(np.asarray(fewer), cutter.clear(few), radius / shrink / 2)
+                fewer = cv2.resize(spread.given, few, interpolation=cv2.INTER_AREA)
+                given = np.asarray(fewer, np.float32)
+                spread = _spreading(kernels, given, cutter.clear(few), radius / shrink / 2)
             found.append(Small(spread(small, whole)))
         return found
 
 
 def _halves(planes: Planes, shrink: int, coarser: bool) -> bool:
-    """Whether all planes, of eight bits, are made small by halving alone."""
+    """Whether all planes are made small by halving alone."""
     height, width = planes.size
     unit = shrink * (2 if coarser else 1)
     whole = 1 < shrink <= 1 << MOST_HALVINGS and height % unit == width % unit == 0
-    return whole and planes.narrow and planes.grid in ((1, 1), (2, 2))
+    return whole and planes.grid in ((1, 1), (2, 2))
 
 
 class _Cutter:
@@ -133,28 +132,42 @@ class _FastCutter:
 
     Args:
         kernels: those loops.
-        matte: the objects.
+        canvas: the frame.
+        matte: its objects.
     """
 
-    def __init__(self, kernels: Kernels, matte: Matte) -> None:
-        self._kernels, self._clear = kernels, kernels.clear(matte.alpha)
+    def __init__(self, kernels: Kernels, canvas: Canvas, matte: Matte) -> None:
+        self._kernels, self._clear = kernels, _all_clear(canvas, (2, 2))
+        if matte.window is not None:
+            place = on_grid(matte.window, canvas.size, (2, 2))
+            _clear_of(self._clear, matte, place, (2, 2))
+        self._smallest = self._clear
 
     def cut(
         self, samples: Samples, step: tuple[int, int], size: tuple[int, int]
     ) -> tuple[Samples, Whole]:
         """A plane of so many columns and rows, zero where objects are, and what gives it whole."""
         del step
-        own, halvings = np.asarray(samples, np.uint8), self._halvings(size)
-        small = self._kernels.cut(own, self._clear, halvings)
-        return small, lambda: self._kernels.cut(own, self._clear, halvings, alone=False)
+        own, halvings = np.asarray(samples, np.uint8), _halvings(self._clear, size)
+        whole, small = self._kernels.cut(own, self._clear, halvings)
+        return small, lambda: whole
 
     def clear(self, size: tuple[int, int]) -> Samples:
-        """How far each sample of so many columns and rows is behind all objects."""
-        return self._kernels.cut(self._clear, self._clear, self._halvings(size), alone=False)
+        """How far each sample of so many columns and rows is behind all objects.
 
-    def _halvings(self, size: tuple[int, int]) -> int:
-        times: int = self._clear.shape[1] // size[0]
-        return times.bit_length() - 1
+        Args:
+            size: not larger than any that was asked for before.
+        """
+        more = _halvings(self._smallest, size)
+        if more:
+            self._smallest = self._kernels.halved(self._smallest, more)
+        return self._smallest
+
+
+def _halvings(samples: Samples, size: tuple[int, int]) -> int:
+    """How often a plane is halved to have so many columns and rows."""
+    times: int = samples.shape[1] // size[0]
+    return times.bit_length() - 1
 
 
 class _Spread:
@@ -193,6 +206,54 @@ class _Spread:
         return blurred
 
 
+class _FastSpread:
+    """The same by the compiled loops, of eight bits.
+
+    Args:
+        kernels: those loops.
+        given: how much each gives to those around it, float32 [h, w].
+        given_to: how far each is behind, uint8.
+        radius: of the disc in samples.
+    """
+
+    def __init__(
+        self, kernels: Kernels, given: NDArray[np.float32], given_to: Samples, radius: float
+    ) -> None:
+        self._kernels, self.given = kernels, given
+        disc = _disc(radius)
+        middle = len(disc) // 2
+        self._quarter = np.ascontiguousarray(disc[middle:, middle:])
+        behind = np.asarray(given_to, np.uint8)
+        self._total, self._lost = kernels.disc_total(given, behind, self._quarter, _NOTHING)
+
+    def __call__(self, plane: Samples, whole: Whole) -> Array:
+        """A plane out of focus."""
+        own = np.asarray(plane, np.uint8)
+        blurred = self._kernels.disc_mean(own, self.given, self._quarter, self._total)
+        if self._lost is not None:
+            np.copyto(blurred, whole(), where=self._lost)
+        return blurred
+
+
+def _spreading(
+    kernels: Kernels | None, given: NDArray[np.float32], given_to: Samples, radius: float
+) -> _Spread | _FastSpread:
+    if kernels is not None and math.ceil(radius) <= MOST_REACH:
+        return _FastSpread(kernels, given, given_to, radius)
+    return _Spread(given, given_to, radius)
+
+
+def _given(
+    kernels: Kernels | None, small: Samples, given_to: Samples, weights: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """How much each sample gives to those around it, by its luma as far as it is behind."""
+    if kernels is not None:
+        luma, behind = np.asarray(small, np.uint8), np.asarray(given_to, np.uint8)
+        return kernels.given(luma, behind, _SOME, weights)
+    some: Array = cv2.max(given_to, _SOME).astype(small.dtype, copy=False)
+    return _looked_up(cv2.divide(small, some, scale=255), weights)
+
+
 def _looked_up(luma: Array, weights: NDArray[np.float32]) -> NDArray[np.float32]:
     if luma.dtype == np.uint8:
         return np.asarray(cv2.LUT(luma, weights), np.float32)
@@ -212,19 +273,28 @@ def _clear(
     Returns:
         uint8 [H, W], and where in it anything is not 255.
     """
-    rows, columns = middle
-    height, width = canvas.size
-    clear = np.full((-(-height // rows), -(-width // columns)), 255, np.uint8)
+    clear = _all_clear(canvas, middle)
     windows: list[Window] = []
     for place in apart(on_grid(one, canvas.size, middle) for one in matte.parts):
-        top, bottom, left, right = place
-        alpha = matte.reduced(place, middle, held=True)
-        window = (top // rows, -(-bottom // rows), left // columns, -(-right // columns))
-        behind = clear[window[0] : window[1], window[2] : window[3]]
-        cv2.bitwise_not(alpha, dst=behind)
-        cv2.threshold(behind, _LITTLE, 0, cv2.THRESH_TOZERO, dst=behind)
-        windows.append(window)
+        windows.append(_clear_of(clear, matte, place, middle))
     return clear, windows
+
+
+def _all_clear(canvas: Canvas, middle: tuple[int, int]) -> NDArray[np.uint8]:
+    (height, width), (rows, columns) = canvas.size, middle
+    return np.full((-(-height // rows), -(-width // columns)), 255, np.uint8)
+
+
+def _clear_of(
+    clear: NDArray[np.uint8], matte: Matte, place: Window, middle: tuple[int, int]
+) -> Window:
+    """Writes how far samples are behind what is in a part of the picture; returns where that is."""
+    window = window_of(place, middle)
+    top, bottom, left, right = window
+    behind = clear[top:bottom, left:right]
+    cv2.bitwise_not(matte.reduced(place, middle, held=True), dst=behind)
+    cv2.threshold(behind, _LITTLE, 0, cv2.THRESH_TOZERO, dst=behind)
+    return window
 
 
 def _fewer(
