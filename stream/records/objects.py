@@ -89,6 +89,11 @@ class Objects:
             return replace(found, unsure=self._made(entry.unsure, picture, entry.mask_threshold))
         except (ValueError, UsageError) as error:
             self._file.refuse(entry.place, str(error))
+        except MemoryError:
+            self._file.refuse(
+                entry.place,
+                "its masks need more memory than there is; are its boxes in pixels of the picture?",
+            )
 
     def _made(
         self, objects: Sequence[object], size: tuple[int, int], threshold: float | None

@@ -1,0 +1,115 @@
+"""From what a file says of objects to instances: sizes, places, kinds of masks, and limits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stream import records
+from stream.errors import UsageError
+from stream.records.entries import MisreadError, number, size_of, text, whole
+from stream.records.objects import Objects, _room
+
+BOX = [1, 2, 11, 22]
+FULL = {"size": [30, 40], "counts": [0, 1200]}
+
+
+def objects_of(tmp_path: Path, *objects: dict, size: list[int] | None = None, ask=None):
+    """The instances of a file's one frame, and what made them."""
+    path = tmp_path / "f.ndjson"
+    head = {"stream": 1} | ({} if size is None else {"size": size})
+    every = [{"class": "person", "box": BOX} | one for one in objects]
+    path.write_text("\n".join(map(json.dumps, [head, {"frame": 0, "time": 0, "objects": every}])))
+    with records.open_records(path) as file:
+        made = Objects(file)
+        (entry,) = file.entries()
+        return made.instances(entry, ask), made
+
+
+def test_what_a_file_does_not_say_is_as_usual(tmp_path):
+    found, _ = objects_of(tmp_path, {})
+    assert found.picture_size == (22, 11), "the smallest picture that holds the boxes"
+    assert found.scores.tolist() == [1.0] and found.track_ids is None
+    assert found.mask_threshold == 0.5
+    found, _ = objects_of(tmp_path, {"box": [0, 0, 0.2, 0.2]})
+    assert found.picture_size == (1, 1)
+    assert objects_of(tmp_path)[0].picture_size == (1, 1)
+    assert _room([{"box": [0, 0, 65535, 3]}, {"box": BOX}]) == (22, 65535)
+    for far in ([0, 0, 65535.5, 3], [0, 0, 3, 65535.5]):
+        with pytest.raises(UsageError, match="line 2: a box lies far outside of any picture"):
+            objects_of(tmp_path, {"box": far})
+
+
+def test_masks_that_no_memory_holds_are_refused_with_their_line(tmp_path, monkeypatch):
+    def too_large(_):
+        raise MemoryError
+
+    monkeypatch.setattr("stream.records.objects.pixel_masks", too_large)
+    with pytest.raises(UsageError, match=r"line 2: its masks need more memory than there is; are"):
+        objects_of(tmp_path, {"box": [0, 0, 60000, 60000]})
+
+
+def test_a_picture_of_another_size_is_refused_and_one_that_is_not_said_is_taken(tmp_path):
+    assert objects_of(tmp_path, {}, ask=(30, 40))[0].picture_size == (30, 40)
+    assert objects_of(tmp_path, {}, size=[30, 40], ask=(30, 40))[0].picture_size == (30, 40)
+    with pytest.raises(UsageError, match="its picture has 40x30 pixels, but the frame has 40x31"):
+        objects_of(tmp_path, {}, size=[30, 40], ask=(31, 40))
+
+
+def test_it_is_known_what_masks_there_were(tmp_path):
+    square = {"polygons": [[1, 2, 11, 2, 11, 22, 1, 22]]}
+    for given, kind in (({}, "boxes"), (square, "pixels"), ({"mask": FULL}, "pixels")):
+        assert objects_of(tmp_path, given, size=[30, 40])[1].kinds == {kind}
+
+
+def test_a_box_without_a_mask_is_all_object_as_far_as_it_lies_in_the_picture(tmp_path):
+    def pixels(box):
+        (mask,) = objects_of(tmp_path, {"box": box}, size=[30, 40])[0].full_masks()
+        return mask
+
+    inside = np.zeros((30, 40), np.bool_)
+    inside[2:22, 1:11] = True
+    assert (pixels(BOX) == inside).all()
+    assert pixels([-5, -5, 100, 100]).all()
+    # To its last row and column, and nothing of what has no pixel.
+    assert pixels([39, 29, 50, 50]).sum() == 1
+    for nothing in ([5, 5, 5, 20], [5, 5, 20, 5], [50, 5, 60, 20], [-9, 5, -2, 20], [5, 40, 9, 60]):
+        assert not pixels(nothing).any(), nothing
+
+
+def test_a_polygon_s_corners_belong_to_it_and_must_be_near(tmp_path):
+    corners = [1, 2, 4, 2, 4, 5, 1, 5]
+    (mask,) = objects_of(tmp_path, {"polygons": [corners]}, size=[30, 40])[0].full_masks()
+    assert mask.sum() == 16 and mask[2:6, 1:5].all()
+    objects_of(tmp_path, {"polygons": [[0, 0, 1e6, 0, 0, -1e6]]}, size=[30, 40])
+    with pytest.raises(UsageError, match="far outside"):
+        objects_of(tmp_path, {"polygons": [[0, 0, 1e6 + 1, 0, 0, 5]]}, size=[30, 40])
+    with pytest.raises(UsageError, match="x, y and so on, not 0 numbers"):
+        objects_of(tmp_path, {"polygons": [[]]}, size=[30, 40])
+
+
+def test_values_have_bounds_that_are_among_them():
+    assert [number(one, "x") for one in (-1e9, 1e9)] == [-1e9, 1e9]
+    assert [number(one, "score", 0, 1) for one in (0, 1)] == [0.0, 1.0]
+    assert [whole(one, "n") for one in (0, 2**62)] == [0, 2**62]
+    assert size_of([1, 65535]) == (1, 65535)
+    for wrong in (lambda: number(1e9 + 1, "x"), lambda: whole(2**62 + 1, "n"),
+                  lambda: whole(-1, "n"), lambda: number(float("nan"), "x"),
+                  lambda: number(True, "x"), lambda: whole(True, "n"),
+                  lambda: size_of([1, 65536]), lambda: size_of([1])):  # fmt: skip
+        with pytest.raises(MisreadError):
+            wrong()
+
+
+def test_a_wrong_value_is_said_as_far_as_a_line_goes():
+    for value, said in (
+        (list(range(9, 19)), "[9, 10, 11, 12, 13, 14, 15, 16, 17, 18]"),  # 39 characters
+        ([*range(9, 18), 188], "[9, 10, 11, 12, 13, 14, 15, 16, 17, 188]"),
+        ([*range(9, 18), 1888], "[9, 10, 11, 12, 13, 14, 15, 16, 17, 1888…"),
+    ):
+        with pytest.raises(MisreadError) as told:
+            text(value, "a class")
+        assert str(told.value) == f"a class is a text, not {said}"
