@@ -57,13 +57,20 @@ _LONGEST = 200
 """Characters of a class's name; a longer line is not one."""
 
 
+_NUMBERED = re.compile(r"(\d{1,4})(?:\s*[:,;.)=]\s*|\s+)(\S.*)")
+
+_LISTS = ("names", "categories", "id2label", "thing_classes", "classes", "label2id", "class_to_idx")
+"""What lists of classes are called in the files of other programs, the likeliest first."""
+
+
 def read_names(path: Path, classes: int) -> tuple[str, ...]:
     """Class names from a file; a leading background is left out.
 
     Args:
-        path: text, UTF-8 or UTF-16 that begins by saying so, with one name a line; a label map of
-            TensorFlow's (.pbtxt); a data set's description in yaml with `names:`; JSON, a list of
-            names, names by number, or COCO's `categories`.
+        path: text, UTF-8 or UTF-16 that begins by saying so, with one name a line, perhaps behind
+            its number; a label map of TensorFlow's (.pbtxt); a data set's description in yaml with
+            `names:`; JSON, a list of names, names by number, numbers by name, or COCO's
+            `categories`.
         classes: how many names the model needs, without background.
 
     Raises:
@@ -108,7 +115,21 @@ def _names_in(path: Path, text: str) -> list[str]:
         from stream_export.checkpoints.settings import parse_settings
 
         return _listed(path, parse_settings(text, str(path)).values)
-    return text.splitlines()
+    return _without_numbers([line for line in map(str.strip, text.splitlines()) if line])
+
+
+def _without_numbers(lines: list[str]) -> list[str]:
+    """Names without their numbers, from 0 or 1 on, where every line begins with its own.
+
+    Those of "1 euro" and "2 euro" belong to the names, as there would be one name for both.
+    """
+    parts = [_NUMBERED.fullmatch(line) for line in lines]
+    found = [(int(part[1]), part[2]) for part in parts if part is not None]
+    if len(found) < len(lines) or len({name for _, name in found}) < max(2, len(lines)):
+        return lines
+    first = found[0][0]
+    in_order = [number for number, _ in found] == list(range(first, first + len(found)))
+    return [name for _, name in found] if in_order and first in (0, 1) else lines
 
 
 def _label_map(path: Path, text: str) -> list[str]:
@@ -129,9 +150,14 @@ def _label_map(path: Path, text: str) -> list[str]:
 
 def _listed(path: Path, content: object) -> list[str]:
     if isinstance(content, dict):
-        for key in ("names", "categories", "id2label", "thing_classes", "classes"):
+        for key in _LISTS:
             if key in content:
                 return _listed(path, content[key])
+        numbers = sorted(map(str, content.values()))
+        counted_through = (sorted(map(str, range(i, i + len(content)))) for i in (0, 1))
+        # Where both are numbers, what they are of comes first: digits may be names.
+        if not all(str(key).isdecimal() for key in content) and numbers in counted_through:
+            return sorted(content, key=lambda name: int(content[name]))
         try:
             numbered = {int(key): str(value) for key, value in content.items()}
         except (TypeError, ValueError):

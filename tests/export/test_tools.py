@@ -157,6 +157,29 @@ def test_names_come_one_a_line(tmp_path):
         read_names(path, 5)
 
 
+def test_names_may_stand_behind_or_before_their_numbers(tmp_path):
+    path = tmp_path / "names.txt"
+    for text, names in {
+        "0 person\n1 hot dog\n": ("person", "hot dog"),
+        "1: person\n2: cat\n": ("person", "cat"),
+        "0,background\n1,person\n2,cat\n": ("person", "cat"),
+        "1 euro\n2 euro\n": ("1 euro", "2 euro"),
+        "7 a\n8 b\n": ("7 a", "8 b"),
+        "2 a\n1 b\n": ("2 a", "1 b"),
+        "1 person\ncat\n": ("1 person", "cat"),
+        "1\n2\n": ("1", "2"),
+        '{"cat": 1, "person": 0}': ("person", "cat"),
+        '{"BG": 0, "cat": 2, "person": 1}': ("person", "cat"),
+        '{"label2id": {"cat": "2", "person": "1"}}': ("person", "cat"),
+        '{"0": "1", "1": "2"}': ("1", "2"),
+    }.items():
+        path.write_text(text)
+        assert read_names(path, 2) == names, text
+    path.write_text('{"epochs": 12, "lr": 1}')
+    with pytest.raises(ModelError, match="holds no class names by number"):
+        read_names(path, 2)
+
+
 def test_names_are_read_in_the_encodings_that_say_themselves(tmp_path):
     path = tmp_path / "names.txt"
     for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1"):
