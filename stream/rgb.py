@@ -81,6 +81,10 @@ def _of_array(picture: Array) -> str:
             steps.append("picture.round().clip(0, 255).astype(np.uint8) where they are 0 to 255")
     elif picture.dtype == np.uint16:
         steps.append("(picture >> 8).astype(np.uint8) where values use all 16 bits")
+    elif picture.dtype.kind in "iu" and picture.dtype != np.uint8:
+        steps.append("picture.clip(0, 255).astype(np.uint8) where values are 0 to 255")
+    elif picture.dtype.kind == "b":
+        steps.append("255 * picture.astype(np.uint8)")
     return "take " + " and ".join(steps) if steps else ""
 
 

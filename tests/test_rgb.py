@@ -65,6 +65,8 @@ OTHERS = {
     "floats": (RGB.astype(np.float32), "picture.round().clip(0, 255)"),
     "channels first in shares": (RGB.transpose(2, 0, 1) / 255, "and (255 * picture)"),
     "16 bits": (RGB.astype(np.uint16) << 8, "picture >> 8"),
+    "whole numbers": (RGB.astype(np.int64), "picture.clip(0, 255)"),
+    "booleans": (RGB > 127, "255 * picture.astype(np.uint8)"),
     "a batch": (RGB[None], "picture[0]"),
     "lists": (RGB.tolist(), "np.array(picture, np.uint8)"),
     "of OpenCV": (UMat(), ".get()"),
@@ -123,4 +125,5 @@ def test_the_advice_makes_the_picture_that_was_meant():
             code = re.split(" if | to leave| where", step)[0]
             picture = eval(code, {"np": np, "picture": picture})
         grey = np.dstack([RGB[..., 0]] * 3)
-        np.testing.assert_array_equal(check_rgb(picture), grey if "grey" in name else RGB, name)
+        wanted = {"booleans": 255 * np.uint8(RGB > 127)}.get(name, grey if "grey" in name else RGB)
+        np.testing.assert_array_equal(check_rgb(picture), wanted, name)
