@@ -288,8 +288,8 @@ class NetworkSource(LiveSource):
         # What went by before anybody looked was not let go.
         self._dropped_before -= self._reader.events.dropped if self._reader else 0
         sound = self._sound
-        bursts = self._finite or _hls(self._opened.container)
-        pacer = Pacer(self._closed, outages=not self._finite) if bursts else None
+        paced = self._timeline.paced = self._finite or _hls(self._opened.container)
+        pacer = Pacer(self._closed, outages=not self._finite) if paced else None
         for event in self._events():
             if isinstance(event, Sound):
                 packets = sound.place(event, self._opened.audio)

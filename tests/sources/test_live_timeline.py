@@ -58,6 +58,36 @@ def test_of_a_clock_that_stands_still_the_wall_clock_counts():
         assert max(off) < 0.05, name
 
 
+def test_a_clock_that_runs_at_another_speed_makes_a_recording_a_minute_longer_at_most():
+    """Twice or half as fast, for five minutes; but not what is taken at its own pace."""
+
+    def length(speed, paced=False, late=lambda at: 0.0):
+        line = Timeline(paced=paced)
+        times = [one / 4 for one in range(4 * 300)]
+        ticks = [line.place(round(1000 * speed * at), MS, at + late(at)) for at in times]
+        assert ticks == sorted(set(ticks))
+        return seconds(ticks[-1])
+
+    assert 300 <= length(2.0) < 322
+    assert 238 < length(0.5) <= 300
+    assert length(2.0, paced=True) > 598
+    assert abs(length(1.005) - 1.005 * 299.75) < 0.1, "no two clocks agree"
+
+    def stalls(at):  # half a minute late by and by, which is then made up for
+        return max(0.0, min((at - 50) / 2, (170 - at) / 2, 30))
+
+    assert abs(length(1.0, late=stalls) - 299.75) < 0.1
+
+
+def test_the_clock_of_the_next_connection_is_believed_again():
+    line = Timeline()
+    for one in range(1000):
+        line.place(2000 * one // 15, MS, one / 15)
+    line.reconnected()
+    ticks = [line.place(40 * one, MS, 70 + 0.03 * (one % 2) + one / 25) for one in range(20)]
+    assert {after - before for before, after in itertools.pairwise(ticks)} == {3600}
+
+
 def test_without_timestamps_the_wall_clock_counts():
     line = Timeline()
     assert line.place(None, None, 5.0) == 0
