@@ -97,10 +97,50 @@ def patches(
         Of each, None where nothing of the picture is covered.
     """
     found: list[Patch | None] = [None] * len(masks)
+    least = max(0, math.floor(255 * threshold) - 1) + _LESS
+    kernels = compiled()
+    if kernels is None:
+        objects, places, windows = _placed(grid, masks, boxes, reaches)
+    else:
+        lie = np.array([(address_of(mask), *mask.shape) for mask in masks], np.int64)
+        objects, places, windows = kernels.place(
+            np.asarray(boxes, np.float32), reaches, lie, grid.side, grid.cells, _ONWARD
+        )
+    if not len(objects):
+        return found
+    if kernels is None:
+        own = [masks[index] for index in windows[:, 5].tolist()]
+        inside, within = _spread(own, objects, places, least)
+    else:
+        inside, within = kernels.spread(objects, places, least, _THIRD)
+    at, start = 0, address_of(inside)
+    for (first, last, before, after, radius, index), (row, column, tall, broad) in zip(
+        windows.tolist(), within.tolist(), strict=True
+    ):
+        rows, columns = last - first, after - before
+        if tall:
+            # No more than it reaches to.
+            top, bottom = max(0, row - radius), min(rows, row + tall + radius)
+            left, right = max(0, column - radius), min(columns, column + broad + radius)
+            there = inside[at : at + rows * columns].reshape(rows, columns)[top:bottom, left:right]
+            window = (first + top, first + bottom, before + left, before + right)
+            memory = (start + at + top * columns + left, columns)
+            found[index] = Patch(window, there, radius, memory)
+        at += rows * columns
+    return found
+
+
+def _placed(
+    grid: Grid,
+    masks: Sequence[NDArray[np.uint8]],
+    boxes: NDArray[np.float32],
+    reaches: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """What the compiled loop `place` gives, to the last bit."""
     side, (height, width) = grid.side, grid.cells
-    some: list[tuple[int, Window, int]] = []
     objects: list[tuple[int, ...]] = []
     places: list[tuple[float, ...]] = []
+    windows: list[tuple[int, ...]] = []
     for index, ((x1, y1, x2, y2), reach) in enumerate(
         zip(boxes.tolist(), reaches.tolist(), strict=True)
     ):
@@ -125,42 +165,23 @@ def patches(
         # From the middles of the grid's cells to the mask's.
         starts = (before + 0.5 - left) / across - 0.5, (first + 0.5 - top) / down - 0.5
         places.append((1 / across, 1 / down, *starts))
-        some.append((index, (first, last, before, after), radius))
-    if not some:
-        return found
-    least = max(0, math.floor(255 * threshold) - 1) + _LESS
-    kernels = compiled()
-    if kernels is None:
-        inside, within = _spread([masks[index] for index, *_ in some], objects, places, least)
-    else:
-        made = np.array(objects, np.int64)
-        inside, within = kernels.spread(made, np.array(places), least, _THIRD)
-    at, place = 0, address_of(inside)
-    for (index, (first, last, before, after), radius), (row, column, tall, broad) in zip(
-        some, within.tolist(), strict=True
-    ):
-        rows, columns = last - first, after - before
-        if tall:
-            # No more than it reaches to.
-            top, bottom = max(0, row - radius), min(rows, row + tall + radius)
-            left, right = max(0, column - radius), min(columns, column + broad + radius)
-            own = inside[at : at + rows * columns].reshape(rows, columns)[top:bottom, left:right]
-            window = (first + top, first + bottom, before + left, before + right)
-            memory = (place + at + top * columns + left, columns)
-            found[index] = Patch(window, own, radius, memory)
-        at += rows * columns
-    return found
+        windows.append((first, last, before, after, radius, index))
+    return (
+        np.array(objects, np.int64).reshape(-1, 8),
+        np.array(places).reshape(-1, 4),
+        np.array(windows, np.int64).reshape(-1, 6),
+    )
 
 
 def _spread(
     masks: Sequence[NDArray[np.uint8]],
-    objects: Sequence[tuple[int, ...]],
-    places: Sequence[tuple[float, ...]],
+    objects: NDArray[np.int64],
+    places: NDArray[np.float64],
     least: float,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """What the compiled loop of this name gives, to the last bit: floats are rounded as there."""
     cells, within = [], []
-    for mask, own, place in zip(masks, objects, places, strict=True):
+    for mask, own, place in zip(masks, objects.tolist(), places.tolist(), strict=True):
         onward, *grown, rows, columns = own[3:]
         edges = (onward,) * 4
         wide: Array = cv2.copyMakeBorder(mask, *edges, cv2.BORDER_REPLICATE)

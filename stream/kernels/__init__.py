@@ -16,6 +16,7 @@ from pathlib import Path
 
 from stream.kernels.blend import Blend
 from stream.kernels.blur import Blur
+from stream.kernels.cells import Cells
 from stream.kernels.cover import Cover
 from stream.kernels.edges import Edges
 from stream.kernels.masks import Masks
@@ -28,7 +29,7 @@ SWITCH = "STREAM_KERNELS"
 """The environment variable that has them left out if it is `off`."""
 
 
-class Kernels(Blend, Masks, Tint, Edges, Blur, Cover):
+class Kernels(Blend, Masks, Tint, Edges, Blur, Cover, Cells):
     """The compiled loops.
 
     Args:

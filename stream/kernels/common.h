@@ -120,6 +120,9 @@ INLINE int any_word(words value) { return any_bit((bytes)value); }
 void stream_lay(u8 *samples, ptrdiff_t samples_stride, const u8 *inside, ptrdiff_t stride, ptrdiff_t rows,
                 ptrdiff_t columns, int value);
 
+INLINE double least_of(double one, double other) { return one < other ? one : other; }
+INLINE double most_of(double one, double other) { return one > other ? one : other; }
+
 INLINE ptrdiff_t rows_of(const int64_t *window) { return (ptrdiff_t)(window[1] - window[0]); }
 INLINE ptrdiff_t columns_of(const int64_t *window) { return (ptrdiff_t)(window[3] - window[2]); }
 

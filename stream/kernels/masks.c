@@ -253,9 +253,6 @@ EXPORT void stream_paste(ptrdiff_t count, const float *cells, int rows, int colu
     }
 }
 
-INLINE double least_of(double one, double other) { return one < other ? one : other; }
-INLINE double most_of(double one, double other) { return one > other ? one : other; }
-
 /* Where a mask of so many cells may be above a threshold within a picture, in whole pixels; returns whether anywhere.
  * See `roi.mask_window`. */
 INLINE int window_of_mask(const float *box, int rows, int columns, int height, int width, double threshold, double *lines) {
