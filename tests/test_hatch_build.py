@@ -41,6 +41,19 @@ def test_what_is_compiled_is_what_the_program_takes(hook, folder, monkeypatch):
     assert [path.name for path in folder.iterdir() if path.is_dir()] == []
 
 
+@pytest.mark.parametrize("plain", [[], ["-DPLAIN"]])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_no_compiler_finds_fault_with_the_loops(compiler, plain):
+    # What one refuses is compiled by the next in silence, and may be slower.
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not here")
+    sources = sorted(kernels.FOLDER.glob("*.c"))
+    command = [compiler, "-std=gnu11", *plain, "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
+    done = subprocess.run([*command, *sources], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.returncode == 0
+
+
 @pytest.mark.parametrize("plain", [True, False])
 def test_a_compiler_that_knows_no_clones_compiles_them_too(hook, folder, monkeypatch, plain):
     if not hook.compilers():
