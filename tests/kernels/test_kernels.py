@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from stream import kernels, roi
-from stream.compositing import conceal, coverage, mattes, refine
+from stream.compositing import conceal, coverage, defocus, mattes, refine
 from stream.compositing.behind import composed
 from stream.compositing.coverage import Grid, grid_of
-from stream.compositing.layers import blur
 
 compiled, reason = kernels.examined()
 pytestmark = pytest.mark.skipif(compiled is None, reason=reason)
@@ -178,7 +177,7 @@ def test_planes_are_made_small_as_by_opencv(size, lies, halvings, twice):
 @pytest.mark.parametrize("size", [(2, 2), (1, 9), (7, 1), (3, 5), (45, 80), (90, 161)])
 @pytest.mark.parametrize("radius", [0.7, 1.4, 2.7, 3.4])
 def test_what_is_out_of_focus_is_spread_as_by_opencv(size, radius):
-    disc = blur._disc(radius)
+    disc = defocus._disc(radius)
     quarter = np.ascontiguousarray(disc[len(disc) // 2 :, len(disc) // 2 :])
     luma, other, behind = noise(1, *size), noise(2, *size), shares_of(3, *size)
     behind[: size[0] // 2, : size[1] // 2] = 0
