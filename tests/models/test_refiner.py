@@ -1,5 +1,6 @@
 """Training of the refiner: samples, what they become, learning, going on, the file."""
 
+import dataclasses
 import json
 import pickle
 import signal
@@ -195,8 +196,7 @@ def test_what_can_be_told_at_once_is_told_before_the_data_are_looked_at(tmp_path
         ("--init", str(tmp_path / "a file")): "is no refiner's checkpoint",
         ("--also", str(tmp_path)): "holds no samples of a run",
         ("--model", "nosuch"): "there is no model 'nosuch'",
-        ("--classes", "person,Zebra"): "has no class Zebra; it has person",
-        ("--classes", "Person"): "has no class Person; it has person",
+        ("--classes", "person,Zebra"): "has no class 'Zebra'; it has person",
         ("--weight", "data"): "write it as SOURCE=FACTOR",
         ("--out", str(tmp_path / "a file")): "a file is a file; give the name of a folder",
     }.items():
@@ -342,6 +342,20 @@ def test_it_learns_goes_on_where_it_was_and_becomes_a_file(samples, tmp_path):
         assert np.abs(refiner(seen) - wanted).max() < 4
 
 
+def test_classes_are_asked_for_in_any_case_and_named_as_the_model_does(tmp_path, monkeypatch):
+    from stream_models.training.refiner.run import RefinerConfig, spelt
+
+    known = SimpleNamespace(names=("person", "traffic light"))
+    monkeypatch.setattr(
+        "stream_models.training.refiner.run.Segmenter",
+        SimpleNamespace(load=lambda model, provider: known),
+    )
+    asked_for = ("Traffic Light", "PERSON", "person")
+    assert spelt(RefinerConfig(tmp_path, classes=asked_for)).classes == known.names
+    data = dataclasses.replace(read(people(tmp_path / "data", 2)), names=("Person",))
+    assert collect(data, Model(), tmp_path, ("person",), 0, lambda done, of: None)
+
+
 @pytest.mark.slow
 def test_the_command_trains_from_pictures_to_the_file(tmp_path, monkeypatch):
     people(tmp_path / "data", 14)
@@ -351,7 +365,8 @@ def test_the_command_trains_from_pictures_to_the_file(tmp_path, monkeypatch):
     )
     out = tmp_path / "out"
     result = asked(
-        *(tmp_path, "--steps", "2", "--batch", "2", "--weight", "data=2", "--licence", "CC0-1.0")
+        *(tmp_path, "--steps", "2", "--batch", "2", "--weight", "data=2", "--licence", "CC0-1.0"),
+        *("--classes", "Person"),
     )
     assert result.exit_code == 0, result.output
     assert "refined" in result.output

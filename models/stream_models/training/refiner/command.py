@@ -37,7 +37,7 @@ def train_refiner_command(
         str, typer.Option(metavar="NAME|PATH", help="The model whose masks are to be refined.")
     ] = "default",
     classes: Annotated[
-        str, typer.Option(metavar="NAME,…", help="Whose masks, with commas.")
+        str, typer.Option(metavar="NAME,…", help="Whose masks, with commas. Case does not matter.")
     ] = "person",
     steps: Annotated[
         int | None,
@@ -96,7 +96,7 @@ def train_refiner_command(
         from stream_models.training.reading import Purpose
         from stream_models.training.refiner.loop import LoopConfig
         from stream_models.training.refiner.loop import Progress as State
-        from stream_models.training.refiner.run import RefinerConfig, check, train
+        from stream_models.training.refiner.run import RefinerConfig, check, spelt, train
     except ModuleNotFoundError as error:
         raise UsageError(
             f"training needs the package {error.name!r}; "
@@ -121,6 +121,7 @@ def train_refiner_command(
     )
     # Before the data, which take minutes to look over.
     known = check(config)
+    config = spelt(config)
     pictures = sound(
         data, Purpose.LEARN, skip_bad, lambda said: console.print(Text(said), style="yellow")
     )

@@ -14,8 +14,8 @@ import torch
 
 from stream.bench.edges import Likeness
 from stream.errors import UsageError
+from stream.inference.postprocess import class_indices
 from stream.inference.segmenter import Segmenter
-from stream.words import called
 from stream_models.refiner import Refiner
 from stream_models.training.data import DataSet
 from stream_models.training.initial import default_weights
@@ -30,8 +30,6 @@ logger = logging.getLogger(__name__)
 
 MODEL = "refiner.onnx"
 """What a run writes."""
-_NAMED = 20
-"""Classes of a model that are named where another one was asked for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,9 +114,7 @@ def check(config: RefinerConfig) -> set[str]:
         The sources of the samples that are there already.
 
     Raises:
-        UsageError: `init` is no refiner's checkpoint, a folder of `also` holds no samples, or the
-            model does not know a class.
-        ModelError: the model cannot be opened.
+        UsageError: `init` is no refiner's checkpoint, or a folder of `also` holds no samples.
     """
     begun(config.init)
     for folder in config.also:
@@ -127,15 +123,21 @@ def check(config: RefinerConfig) -> set[str]:
     there = config.also
     if (config.out / INDEX).is_file():
         there = (config.out, *there)
-    else:
-        names = Segmenter.load(config.model, "cpu").names
-        for name in config.classes:
-            if name not in names:
-                raise UsageError(
-                    f"--classes: the model {config.model} has no class {called(name)}; it has "
-                    + ", ".join(map(called, names[:_NAMED]))
-                )
     return set(Samples(*there).sources)
+
+
+def spelt(config: RefinerConfig) -> RefinerConfig:
+    """The same run with its classes as the model spells them, each once.
+
+    The file that it writes names them, and whatever takes the file compares these with the model's.
+
+    Raises:
+        UsageError: the model does not know a class.
+        ModelError: the model cannot be opened.
+    """
+    names = Segmenter.load(config.model, "cpu").names
+    found = sorted(class_indices(config.classes, names))
+    return dataclasses.replace(config, classes=tuple(names[index] for index in found))
 
 
 def begun(init: Path | None) -> Refiner:

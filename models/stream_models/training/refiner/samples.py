@@ -75,7 +75,7 @@ def collect(
         data: pictures with masks; objects whose `mask_weight` is below 1 are left out.
         segmenter: the model.
         folder: where `samples.bin` and `samples.json` go.
-        classes: of objects that are kept.
+        classes: of objects that are kept, as the model spells them; data may write them otherwise.
         seed: of the camera's faults.
         watch: is told how many pictures of how many are done.
 
@@ -87,7 +87,8 @@ def collect(
         ValueError: a picture cannot be read.
     """
     segmenter.threshold = _THRESHOLD
-    wanted = {data.names.index(name) for name in classes if name in data.names}
+    folded = {name.casefold() for name in classes}
+    wanted = {label for label, name in enumerate(data.names) if name.casefold() in folded}
     entries = []
     partial = folder / (PIXELS + ".partial")
     with partial.open("wb") as pixels:
