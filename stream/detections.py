@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.errors import UsageError
+from stream.instance_arrays import class_names as named
 from stream.outlines import flags, pixel_masks, tight
 from stream.types import Array
 
@@ -62,7 +63,7 @@ def to_supervision(instances: _Found) -> supervision.Detections:
 def from_supervision(
     detections: supervision.Detections,
     picture_size: tuple[int, int] | None,
-    class_names: tuple[str, ...] | None,
+    class_names: Sequence[str] | None,
 ) -> Fields:
     """What `Instances.from_supervision` makes its instances of, in the order of the detections."""
     count = len(detections.xyxy)
@@ -95,7 +96,7 @@ def from_supervision(
         scores=scores,
         labels=labels,
         masks=masks,
-        class_names=class_names,
+        class_names=named(class_names),
         picture_size=picture_size,
         track_ids=None if tracks is None else np.asarray(tracks, np.int64),
         mask_boxes=mask_boxes,

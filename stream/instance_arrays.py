@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Real
 from typing import TYPE_CHECKING, Protocol, SupportsIndex, TypeVar
@@ -66,6 +66,9 @@ def amended(found: _Arrays) -> dict[str, object]:
         ValueError: a field cannot be what it must be; one sentence.
     """
     changed: dict[str, object] = {}
+    names = class_names(found.class_names)
+    if names is not found.class_names:
+        changed["class_names"] = names
     lengths: dict[str, int] = {}
     for name, dtype, sides, words in _ARRAYS:
         given = getattr(found, name)
@@ -78,7 +81,7 @@ def amended(found: _Arrays) -> dict[str, object]:
             raise ValueError(f"{name} must be {words}, not {list(array.shape)}")
         lengths[name] = len(array)
         if name == "labels":
-            _check_labels(array, found.class_names)
+            _check_labels(array, names)
         elif name == "masks" and len(array) and not array.size:
             raise ValueError(f"masks need at least one cell, not {list(array.shape)}")
     if len(set(lengths.values())) != 1:
@@ -93,6 +96,23 @@ def amended(found: _Arrays) -> dict[str, object]:
     return changed
 
 
+def class_names(given: Sequence[str]) -> tuple[str, ...]:
+    """The names as a tuple; one that is given is given back.
+
+    Raises:
+        ValueError: it is no sequence of names, such as a single one.
+    """
+    if isinstance(given, tuple):
+        return given
+    # Arrays are no sequences to Python, but names of tables come as such.
+    if isinstance(given, str | bytes) or not isinstance(given, Sequence | np.ndarray):
+        raise ValueError(  # noqa: TRY004 - like all else that does not fit together
+            f"class names are a tuple or list of texts, one for each label, not "
+            f"{type(given).__name__}"
+        )
+    return tuple(given)
+
+
 def joinable(several: Sequence[Found]) -> tuple[Sequence[Found], tuple[str, ...]]:
     """Those of them that hold anything, or the first where none does, and the names for all.
 
@@ -101,9 +121,9 @@ def joinable(several: Sequence[Found]) -> tuple[Sequence[Found], tuple[str, ...]
     Raises:
         ValueError: they cannot be joined, or not without giving some another class's name.
     """
-    names = max((tuple(one.class_names) for one in several), key=len)
+    names = max((one.class_names for one in several), key=len)
     holding = [one for one in several if len(one)] or several[:1]
-    if any(tuple(one.class_names) != names[: len(one.class_names)] for one in holding):
+    if any(one.class_names != names[: len(one.class_names)] for one in holding):
         raise ValueError(
             "instances of different class names are not joined, since labels index into these"
         )
@@ -158,10 +178,6 @@ def _converted(name: str, given: object, dtype: type[np.generic]) -> Array:
 
 
 def _check_labels(labels: NDArray[np.int64], names: tuple[str, ...]) -> None:
-    if isinstance(names, str | Mapping):
-        raise ValueError(  # noqa: TRY004 - like all else that does not fit together
-            f"class names are a tuple of texts, one for each label, not {type(names).__name__}"
-        )
     # Read without a sign, those below 0 are the largest: one look finds both.
     if len(labels) and labels.view(np.uint64).max() >= len(names):
         wrong = int(labels.min() if labels.min() < 0 else labels.max())

@@ -14,6 +14,7 @@ from stream import rle
 from stream.detections import from_supervision, to_supervision
 from stream.instance import Instance, same
 from stream.instance_arrays import amended, joinable, ranked
+from stream.instance_arrays import class_names as named
 from stream.outlines import Ring, flags, pixel_masks, tight
 from stream.roi import Window, paste_mask
 from stream.types import Floats, Integers, Whole
@@ -80,14 +81,14 @@ class Instances:
             object.__setattr__(self, name, value)
 
     @classmethod
-    def empty(cls, class_names: tuple[str, ...], picture_size: tuple[int, int]) -> Instances:
+    def empty(cls, class_names: Sequence[str], picture_size: tuple[int, int]) -> Instances:
         """Nothing found in a picture of (height, width) pixels."""
         return cls(
             boxes=np.zeros((0, 4), np.float32),
             scores=np.zeros(0, np.float32),
             labels=np.zeros(0, np.int64),
             masks=np.zeros((0, 28, 28), np.float32),
-            class_names=class_names,
+            class_names=named(class_names),
             picture_size=picture_size,
         )
 
@@ -96,7 +97,7 @@ class Instances:
         cls,
         masks: NDArray[np.bool_] | Iterable[NDArray[np.bool_]],
         *,
-        class_names: tuple[str, ...],
+        class_names: Sequence[str],
         picture_size: tuple[int, int],
         scores: Floats | Sequence[float] | None = None,
         labels: Integers | Sequence[int] | None = None,
@@ -141,7 +142,7 @@ class Instances:
             scores=np.asarray(given, np.float32),
             labels=np.asarray(np.zeros(count) if labels is None else labels, np.int64),
             masks=cells,
-            class_names=class_names,
+            class_names=named(class_names),
             picture_size=picture_size,
             track_ids=None if track_ids is None else np.asarray(track_ids, np.int64),
             mask_boxes=mask_boxes,
@@ -153,7 +154,7 @@ class Instances:
         cls,
         rles: Sequence[rle.AnyRle],
         *,
-        class_names: tuple[str, ...],
+        class_names: Sequence[str],
         picture_size: tuple[int, int],
         scores: Floats | Sequence[float] | None = None,
         labels: Integers | Sequence[int] | None = None,
@@ -191,7 +192,7 @@ class Instances:
         detections: supervision.Detections,
         *,
         picture_size: tuple[int, int] | None = None,
-        class_names: tuple[str, ...] | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> Instances:
         """Instances of a `supervision.Detections`.
 

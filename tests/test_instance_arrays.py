@@ -68,6 +68,8 @@ def test_what_is_right_already_is_not_copied():
         ("mask_boxes", np.zeros((2, 3)), r"mask_boxes must be \[N, 4\]"),
         ("class_names", "person", "class names are a tuple"),
         ("class_names", {0: "car", 1: "person"}, "class names are a tuple"),
+        ("class_names", {"car", "person"}, "class names are a tuple"),
+        ("class_names", None, "class names are a tuple"),
         ("picture_size", (48, 64, 3), r"size is \(height, width\)"),
         ("picture_size", (48.0, 64.0), r"size is \(height, width\)"),
         ("mask_threshold", 2, "between 0 and 1, not 2"),
@@ -77,6 +79,25 @@ def test_what_is_right_already_is_not_copied():
 def test_what_they_cannot_be_is_refused_when_they_are_made(name, value, words):
     with pytest.raises(ValueError, match=words):
         Instances(**GIVEN | {name: value})
+
+
+def test_class_names_in_a_list_are_those_in_a_tuple():
+    names, size = ["car", "person"], WANTED.picture_size
+    listed = Instances(**GIVEN | {"class_names": names})
+    assert listed == WANTED and listed == WANTED
+    assert Instances.empty(names, size) == Instances.empty(tuple(names), size)
+    full = WANTED.full_masks()
+    assert Instances.from_full_masks(full, class_names=names, picture_size=size) == (
+        Instances.from_full_masks(full, class_names=tuple(names), picture_size=size)
+    )
+    names.append("dog")
+    assert listed.class_names == ("car", "person")
+    for made in (
+        Instances.empty,
+        lambda one, size: Instances.from_rle([], class_names=one, picture_size=size),
+    ):
+        with pytest.raises(ValueError, match="not str"):
+            made("person", size)
 
 
 def test_full_masks_are_booleans_in_whatever_numbers():
