@@ -49,7 +49,7 @@ def test_masks_that_no_memory_holds_are_refused_with_their_line(tmp_path, monkey
 
     monkeypatch.setattr("stream.records.objects.pixel_masks", too_large)
     with pytest.raises(UsageError, match=r"line 2: its masks need more memory than there is; are"):
-        objects_of(tmp_path, {"box": [0, 0, 60000, 60000]})
+        objects_of(tmp_path, {})
 
 
 def test_a_picture_of_another_size_is_refused_and_one_that_is_not_said_is_taken(tmp_path):
