@@ -33,6 +33,10 @@ class SourceError(StreamError):
     """The input cannot be opened or read."""
 
 
+class PictureError(SourceError, ValueError):
+    """Of pictures given as arrays, one is no such array; elsewhere that is a ValueError alone."""
+
+
 class SinkError(StreamError):
     """The output cannot be written.
 

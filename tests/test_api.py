@@ -18,7 +18,7 @@ import pytest
 
 import stream
 from stream import sources
-from stream.errors import SourceError, StreamError, UsageError
+from stream.errors import StreamError, UsageError
 from stream.sources.base import Source, delivered
 from tests import tiny_models
 from tests.media import make_clip
@@ -154,8 +154,12 @@ def test_one_array_is_no_video_and_a_batch_is_one(bright):
             stream.open(wrong, segmenter=bright)
     with stream.open(np.stack(pictures()), segmenter=bright) as video:
         assert [len(frame.instances) for frame in video] == [1, 1, 1]
-    with pytest.raises(SourceError, match=r"picture 0 is float64 \[48, 64, 3\]"):
-        stream.open([one / 255 for one in pictures()], segmenter=bright)
+    mixed = [*pictures(1), pictures()[0] / 255]
+    for kind in (StreamError, ValueError):
+        with pytest.raises(kind, match=r"picture 0 is float64 \[48, 64, 3\]"):
+            stream.open(mixed[1:], segmenter=bright)
+        with pytest.raises(kind, match="picture 1 is float64"):
+            stream.process(mixed, segmenter=bright)
 
 
 def test_what_is_drawn_is_checked(bright):

@@ -15,7 +15,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.errors import SourceError, UsageError
+from stream.errors import PictureError, SourceError, UsageError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
 from stream.options import CutOptions, InputOptions
 from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr
@@ -51,7 +51,8 @@ class ArraysSource(Source):
 
         Raises:
             UsageError: the rate is not above 0, or start, end and limit select nothing.
-            SourceError: there is no array, or the first is not such an array.
+            SourceError: there is no array.
+            PictureError: the first is not such an array.
         """
         if not rate > 0:
             raise UsageError(f"{rate} pictures per second are not possible")
@@ -117,7 +118,7 @@ class ArraysSource(Source):
         """Yields one frame per array.
 
         Raises:
-            SourceError: one is not a uint8 [H, W, 3] array.
+            PictureError: one is not a uint8 [H, W, 3] array.
         """
         tick = self.info.time_base
         index = 0
@@ -147,7 +148,7 @@ class ArraysSource(Source):
             return None
         if not isinstance(array, np.ndarray) or not is_rgb(array):
             files = "; give files as a list" if isinstance(array, str | Path) else ""
-            raise SourceError(
+            raise PictureError(
                 f"picture {index} is {kind_of(array)}; a uint8 array [H, W, 3] is needed"
                 f"{files or advice(array)}"
             )

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from stream.errors import SourceError, UsageError
+from stream.errors import PictureError, SourceError, UsageError
 from stream.pixels import bgr_from_picture
 from stream.sources.arrays import ArraysSource
 
@@ -74,8 +74,9 @@ def test_a_generator_is_taken_one_by_one_and_closed():
 )
 def test_what_is_no_such_array_is_named(wrong, words):
     source = ArraysSource(iter([noise(0), wrong]))
-    with pytest.raises(SourceError, match=words):
+    with pytest.raises(PictureError, match=words) as told:
         list(source)
+    assert isinstance(told.value, SourceError) and isinstance(told.value, ValueError)
 
 
 def test_nothing_and_no_rate_are_refused():
