@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 from stream.run.output import Output
@@ -11,6 +12,12 @@ _STILL_AFTER = 0.5
 """Seconds without a frame after which displays say so."""
 
 _MESSAGE_SECONDS = 3.0
+
+_STILL, _STILL_PICTURES = 1.0, 2.5
+"""Seconds, and times between two pictures, after which a source that brings none stands still."""
+
+NO_PICTURE = "no picture comes"
+"""What is said of a source that stands still and says nothing itself."""
 
 
 class Notices:
@@ -43,3 +50,17 @@ class Notices:
         for output in outputs:
             if isinstance(output.sink, Display) and output.alive:
                 output.sink.notice(lines)
+
+
+def stands_still(seconds: float, rate: float | None, *, gone: bool = False) -> bool:
+    """Whether nothing has come for too long; between two pictures of few a second nothing does.
+
+    Args:
+        seconds: since the last picture.
+        rate: pictures per second so far; None before there are enough to tell. The last one
+            of a source that is gone comes late, when its decoder is emptied, as if it had few.
+        gone: whether the source itself says that something is wrong.
+    """
+    if gone:
+        return seconds > _STILL
+    return seconds > max(_STILL, _STILL_PICTURES / (rate or math.inf))

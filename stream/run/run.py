@@ -18,7 +18,7 @@ from stream.queues import Cancelled, Queue, WhenFull
 from stream.run.branches import Branches
 from stream.run.figures import Counts, Fate, Figures, Job, Outcome, Work
 from stream.run.fit import info_of
-from stream.run.notices import Notices
+from stream.run.notices import NO_PICTURE, Notices, stands_still
 from stream.run.output import Output
 from stream.run.panel import PanelFigures
 from stream.run.policy import OFFLINE, Policy
@@ -243,8 +243,7 @@ class Run:
                 if not shown:
                     self._wake.wait(tick)
                     self._wake.clear()
-                why = getattr(self.source, "notes", ())
-                self._notices.show(self.outputs, self.still_for, why)
+                self._notices.show(self.outputs, self.still_for, self._why_still())
                 now = self._now()
                 if on_tick is not None and now - ticked >= tick:
                     ticked = now
@@ -258,6 +257,15 @@ class Run:
             raise
         self.finish()
         return self.outcome()
+
+    def _why_still(self) -> Sequence[str]:
+        """What the source says of itself, or what is seen of one that falls silent."""
+        said: Sequence[str] = getattr(self.source, "notes", ())
+        if said or self._policy.when_full is WhenFull.BLOCK or not self._figures.entered:
+            return said
+        over = self._stopping.is_set() or not self._reader.is_alive()
+        still = not over and stands_still(self.still_for, self.clock.rate)
+        return (NO_PICTURE,) if still else ()
 
     def start(self) -> None:
         """Begins: every thread but the caller's."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import re
 import threading
 import time
@@ -21,6 +20,7 @@ from stream.run.aside import Aside
 from stream.run.beside_display import BesideDisplay
 from stream.run.figures import Outcome
 from stream.run.finding import expect_companions, make_finder
+from stream.run.notices import NO_PICTURE, stands_still
 from stream.run.opening import make_painter
 from stream.run.plan import OutputPlan, RunPlan
 from stream.run.report import RunReport
@@ -50,8 +50,6 @@ LOOKS = (
 _COLOUR = re.compile("[0-9a-fA-F]{6}")
 _MOST_OBJECTS = 50
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
-_STILL, _STILL_PICTURES = 1.0, 2.5
-"""Seconds, and times between two pictures, after which a source that brings none stands still."""
 
 
 class Room(Aside):
@@ -305,7 +303,7 @@ class Room(Aside):
         still = stands_still(run.still_for, rate, gone=bool(notes))
         problem: str | None = None
         if still:
-            problem = notes[0] if notes else "no picture comes"
+            problem = notes[0] if notes else NO_PICTURE
         elif self.slot.viewers and frame is None:
             problem = "the model looks at the first picture"  # which is not shown before
         return state | {
@@ -325,20 +323,6 @@ class Room(Aside):
             "size": [run.info.width, run.info.height],
             "objects": [] if frame is None else objects_of(frame, self.picture),
         }
-
-
-def stands_still(seconds: float, rate: float | None, *, gone: bool = False) -> bool:
-    """Whether nothing has come for too long; between two pictures of few a second nothing does.
-
-    Args:
-        seconds: since the last picture.
-        rate: pictures per second so far; None before there are enough to tell. The last one
-            of a source that is gone comes late, when its decoder is emptied, as if it had few.
-        gone: whether the source itself says that something is wrong.
-    """
-    if gone:
-        return seconds > _STILL
-    return seconds > max(_STILL, _STILL_PICTURES / (rate or math.inf))
 
 
 def objects_of(frame: Frame, picture: PictureOptions) -> list[JSON]:

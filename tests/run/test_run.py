@@ -207,6 +207,29 @@ def test_what_a_key_did_is_shown_for_a_moment():
         run.say("saved it.png")
         until(lambda: ("saved it.png",) in display.notices)
         now[0] += 4.0
+        source.let()
+        until(lambda: display.notices[-1] == ())
+        run.stop()
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    run.run()
+    thread.join()
+
+
+def test_of_a_source_that_falls_silent_the_display_says_so_before_the_source_does():
+    source, display = Held(), Shown()
+    now = [0.0]
+    run = make_run(source, display, policy=LIVE, now=lambda: now[0])
+
+    def act():
+        source.let()
+        until(lambda: len(display.frames) == 1)
+        now[0] += 0.9
+        until(lambda: display.notices[-1:] == [()])
+        now[0] += 0.2
+        until(lambda: ("no picture comes",) in display.notices)
+        source.let()
         until(lambda: display.notices[-1] == ())
         run.stop()
 

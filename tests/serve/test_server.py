@@ -31,7 +31,7 @@ from stream.options import InputOptions, PictureOptions, RunOptions
 from stream.run.plan import OutputPlan
 from stream.serve import mjpeg
 from stream.serve.files import page_files
-from stream.serve.room import stands_still
+from stream.run.notices import stands_still
 from stream.serve.serving import serve
 from stream.serve_options import ServeOptions
 from stream.sources.base import Source
