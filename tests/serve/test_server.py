@@ -28,10 +28,10 @@ from rich.console import Console
 from stream.count_options import CountOptions
 from stream.errors import SinkError, StreamError, UsageError
 from stream.options import InputOptions, PictureOptions, RunOptions
+from stream.run.notices import stands_still
 from stream.run.plan import OutputPlan
 from stream.serve import mjpeg
 from stream.serve.files import page_files
-from stream.run.notices import stands_still
 from stream.serve.serving import serve
 from stream.serve_options import ServeOptions
 from stream.sources.base import Source
