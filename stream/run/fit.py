@@ -23,11 +23,15 @@ class Fit:
         pixel_format: wanted.
         colour: how sample values are to mean colours; None where they are not colours, and each
             is to stay as it is.
+
+    Attributes:
+        fitted: how many pictures were of another size.
     """
 
     def __init__(
         self, width: int, height: int, pixel_format: str, colour: ColourTags | None = None
     ) -> None:
+        self.fitted = 0
         self._wanted = (width, height, pixel_format)
         self._meaning = None if colour is None else Meaning(pixel_format, colour)
         self._letterbox = Letterbox(width, height, pixel_format, mixes=colour is not None)
@@ -46,6 +50,7 @@ class Fit:
         kind = (picture.width, picture.height, picture.format.name)
         if kind == self._wanted:
             return picture
+        self.fitted += kind[:2] != self._wanted[:2]
         return self._letterbox(picture)
 
     def alpha(self, alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ from stream.run.fit import Fit
 from stream.sinks.base import Gone, Sink
 from stream.sinks.display import Display
 from stream.timing import Clock, timed
+from stream.words import counted
 
 if TYPE_CHECKING:
     from stream.compositing.painter import Painter
@@ -61,7 +62,7 @@ class Output:
         capacity: how many frames wait for it.
         from_first: whether its time line begins with its first frame, and frames that change
             their size are fitted to `info`; for what is cut out of a live source.
-        info: of the frames, as it was told.
+        info: of the frames, as it was told; None where they may be of any size.
         said: what is known from the beginning that it cannot keep, a sentence each.
     """
 
@@ -114,6 +115,12 @@ class Output:
         """What it could not keep, and what its layers have to say, a sentence each."""
         painted = () if self.painter is None else self.painter.remarks
         found = [*self._said, *self.sink.remarks, *painted]
+        fitted = 0 if self._fit is None else self._fit.fitted
+        if fitted:
+            several = counted(
+                fitted, "picture of another size was", "pictures of another size were"
+            )
+            found.append(f"{several} fitted between black bars in {self.name}")
         # After an error what is missing has another cause, and a sentence of its own.
         if self.figures.dropped and not (self.sink.shows or self.gone or self.error):
             many = self.figures.dropped

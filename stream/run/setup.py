@@ -112,10 +112,13 @@ def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
 
 def _painted(
     kind: type[Sink], plan: OutputPlan, info: VideoInfo, painter: Painter | None
-) -> VideoInfo:
-    """What an output's frames are once they are painted, which may be numbers of objects."""
+) -> VideoInfo | None:
+    """What an output's frames are once they are painted, which may be numbers of objects.
+
+    None where nothing is painted: records say of each frame the size that their numbers are for.
+    """
     if painter is None:
-        return info
+        return None
     return suited(kind, plan.target, info, plan.options, painter)[0]
 
 

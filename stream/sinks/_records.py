@@ -35,6 +35,9 @@ class Records(Sink):
     lasting: ClassVar[bool] = True
     """Whether what is in the file can be read at any time, not only once the run has ended."""
 
+    sized: ClassVar[bool] = True
+    """Whether the file says of each frame what its size is; live sources change it on the way."""
+
     @classmethod
     def accepts(cls, target: str) -> bool:
         """A file's name with one of the endings."""
@@ -75,7 +78,7 @@ class Records(Sink):
         self.info = info
         self.about: About = {}
         self.masks = masks
-        self.frames = 0
+        self.frames = self._of_another_size = 0
         self._summary: Callable[[], Summary] | None = None
         self._destination: Destination
         if str(path) == STANDARD_OUTPUT:
@@ -101,6 +104,19 @@ class Records(Sink):
         if isinstance(item, Frame):
             self.put(item)
             self.frames += 1
+            size = item.image.width, item.image.height
+            self._of_another_size += size != (self.info.width, self.info.height)
+
+    @property
+    def remarks(self) -> list[str]:
+        """Says where it cannot be told from the file of what size the pictures were."""
+        many = self._of_another_size
+        if self.sized or self.info.pictures or not many:
+            return []
+        return [
+            f"{counted(many, 'frame')} in {self.path.name} had another size than the video began "
+            "with, and places in pixels of that; .ndjson and .json say each frame's size"
+        ]
 
     def close(self) -> None:
         """Finishes the file; safe to call twice.

@@ -20,6 +20,7 @@ class MotSink(Records):
     """
 
     endings: ClassVar[tuple[str, ...]] = (".mot", ".txt")
+    sized: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -39,12 +40,14 @@ class MotSink(Records):
 
     @property
     def remarks(self) -> list[str]:
-        """Says where objects of several classes cannot be told apart in the file."""
+        """Says where objects of several classes, or sizes, cannot be told apart in the file."""
+        said = super().remarks
         if len(self._classes) < 2:
-            return []
+            return said
         return [
+            *said,
             f"{self.path.name} has no classes, but objects of {len(self._classes)} are in it; "
-            "--classes chooses one"
+            "--classes chooses one",
         ]
 
     def _line(self, frame: int, one: Instance) -> str:

@@ -31,6 +31,7 @@ class ParquetSink(Records):
     """
 
     endings: ClassVar[tuple[str, ...]] = (".parquet",)
+    sized: ClassVar[bool] = False
     lasting: ClassVar[bool] = False
 
     @classmethod

@@ -37,6 +37,7 @@ class CsvSink(Records):
     """
 
     endings: ClassVar[tuple[str, ...]] = (".csv",)
+    sized: ClassVar[bool] = False
 
     def head(self) -> str:
         """The names of the columns."""

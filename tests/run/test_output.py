@@ -11,7 +11,9 @@ import av
 import numpy as np
 import pytest
 
+from stream import records
 from stream.frame import ColourTags, Frame
+from stream.instances import Instances
 from stream.options import PictureOptions
 from stream.pixels import plane_view
 from stream.queues import WhenFull
@@ -82,6 +84,8 @@ def test_pictures_of_another_size_are_fitted_in(tmp_path):
         frame.image = frame.image.reformat(width=640, height=300, format="yuv444p")
     put_all(output, given)
     assert output.error is None
+    said = f"2 pictures of another size were fitted between black bars in {tmp_path / 'out.mkv'}"
+    assert output.remarks == [said]
     with av.open(str(tmp_path / "out.mkv")) as container:
         pictures = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
     assert [picture.shape for picture in pictures] == [(240, 320)] * 4
@@ -196,3 +200,28 @@ def test_a_live_recording_keeps_numbers_of_objects(tmp_path):
     put_all(output, given)
     with av.open(plan.target) as container:
         assert [int(one.to_ndarray().max()) for one in container.decode(video=0)] == [300] * 3
+
+
+def test_records_of_a_live_source_hold_the_size_of_each_frame(tmp_path):
+    """What was found is in pixels of its own frame, whatever size the source began with."""
+    info = replace(Scene().info, live=True)
+    for ending in (".ndjson", ".json", ".csv"):
+        given = frames(3)
+        for frame, (width, height) in zip(given, [(320, 240), (120, 90), (90, 160)], strict=True):
+            frame.image = frame.image.reformat(width=width, height=height)
+            frame.instances = Instances(
+                boxes=np.array([[10, 20, 60, 80]], np.float32),
+                scores=np.ones(1, np.float32),
+                labels=np.zeros(1, np.int64),
+                masks=np.ones((1, 4, 4), np.float32),
+                class_names=("person",),
+                picture_size=(height, width),
+            )
+        output = open_output(OutputPlan(str(tmp_path / f"found{ending}")), info)
+        put_all(output, given)
+        assert output.error is None, ending
+        if ending == ".csv":
+            assert "2 frames in found.csv had another size" in output.remarks[0]
+            continue
+        sizes = [found.picture_size for *_, found in records.read(tmp_path / f"found{ending}")]
+        assert sizes == [(240, 320), (90, 120), (160, 90)] and not output.remarks, ending
