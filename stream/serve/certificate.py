@@ -8,7 +8,7 @@ import logging
 import os
 import ssl
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -54,23 +54,35 @@ def kept_context(names: Sequence[str]) -> tuple[ssl.SSLContext, str]:
     Args:
         names: host names and addresses that it is for.
     """
+    try:
+        return read_kept(names)
+    except OSError as error:
+        logger.debug("the certificate cannot be kept: %s", error)
+        return made_context(names)
+
+
+def read_kept(names: Sequence[str]) -> tuple[ssl.SSLContext, str]:
+    """The same, where it can be kept.
+
+    Args:
+        names: host names and addresses that it is for.
+
+    Raises:
+        OSError: it cannot.
+    """
     # Addresses of IPv6 change from day to day by design; a certificate that lacks one is only
     # warned of as any other of ours is.
     lasting = sorted(one for one in names if ":" not in one)
     digest = hashlib.sha256("\n".join(lasting).encode()).hexdigest()[:16]
-    try:
-        file = cache_folder("page") / f"{digest}.pem"
-        found = _read_kept(file)
-        if found is None:
-            _keep(file, make(names))
-            found = given_context(file, None)
-    except OSError as error:
-        logger.debug("the certificate cannot be kept: %s", error)
-        return made_context(names)
+    file = cache_folder("page") / f"{digest}.pem"
+    found = _read_valid(file)
+    if found is None:
+        _keep(file, make(names))
+        found = given_context(file, None)
     return found
 
 
-def _read_kept(file: Path) -> tuple[ssl.SSLContext, str] | None:
+def _read_valid(file: Path) -> tuple[ssl.SSLContext, str] | None:
     """What was kept, where it still holds for a while and nobody else could read its key."""
     from cryptography import x509
 
@@ -84,6 +96,55 @@ def _read_kept(file: Path) -> tuple[ssl.SSLContext, str] | None:
         return given_context(file, None)
     except (FileNotFoundError, ValueError, UsageError):
         return None  # it was never made, or is damaged
+
+
+class Renewal:
+    """Exchanges the certificate of a server that goes on, for those who connect from then on.
+
+    One that was made before the machine's clock was set is outdated once it is, one of the user's
+    is renewed by other programs every few weeks, and any ends some day.
+
+    Args:
+        context: the server's.
+        fingerprint: of its certificate.
+        read: gives a context and its fingerprint as they are to be now.
+    """
+
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        fingerprint: str,
+        read: Callable[[], tuple[ssl.SSLContext, str]],
+    ) -> None:
+        self.fingerprint = fingerprint
+        self._newest = context
+        self._read = read
+        self._problem = ""
+        context.sni_callback = self._choose  # called for those too who name no server
+
+    def renew(self) -> bool:
+        """Looks what the certificate is to be; returns whether it is another now.
+
+        What cannot be read leaves the one before; of files of the user's that is logged once.
+        """
+        try:
+            context, fingerprint = self._read()
+        except OSError as error:
+            logger.debug("the certificate cannot be kept: %s", error)
+            return False
+        except UsageError as error:
+            if str(error) != self._problem:
+                self._problem = str(error)
+                logger.warning("%s; the page goes on with the one before", error)
+            return False
+        self._problem = ""
+        if fingerprint == self.fingerprint:
+            return False
+        self._newest, self.fingerprint = context, fingerprint
+        return True
+
+    def _choose(self, channel: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        channel.context = self._newest
 
 
 def _keep(file: Path, both: bytes) -> None:

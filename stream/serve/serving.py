@@ -9,6 +9,7 @@ import ssl
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psutil
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from stream.inference.segmenter import Segmenter
+    from stream.serve.certificate import Renewal
     from stream.serve.room import Room
     from stream.serve.server import Server
 
@@ -39,6 +41,9 @@ LOOP = "loop:"
 _ALL = ("0.0.0.0", "::", "")
 _ELSEWHERE = "192.0.2.1"
 """An address that stands for any other (RFC 5737)."""
+
+_RENEWS = 60.0
+"""Seconds between two looks whether the page's certificate is still the right one."""
 
 Say = Callable[[str], None]
 
@@ -78,7 +83,8 @@ def serve(
     plans = [_on_page(plan) for plan in plans]
     options = plans[0].serve
     token = make_token(options.token, options.host)
-    tls, fingerprint = _tls(options)
+    tls, renewal = _tls(options)
+    fingerprint = None if renewal is None else renewal.fingerprint
     guard = Guard(options.host, token, tls=tls is not None, names=options.allow_host or ())
     asked = plans[0].model
     models = Models(asked, options.more_models or (), segmenter, yields=len(plans) > 1)
@@ -93,6 +99,7 @@ def serve(
         server = Server(
             House(rooms, models, turns, options), guard, options.host, options.port, tls
         )
+        renewing: asyncio.Task[None] | None = None
         await server.start()
         try:
             for room in rooms:
@@ -100,9 +107,13 @@ def serve(
                 await asyncio.to_thread(room.start)
             _announce(say, options, server.port, token, fingerprint)
             on_ready(server)
+            if renewal is not None:
+                renewing = asyncio.create_task(_renew(renewal, say))
             await _watch(rooms, stop)
         finally:
             notify("STOPPING=1")
+            if renewing is not None:
+                renewing.cancel()
             for room in rooms:
                 room.stop()
             await server.stop()
@@ -199,17 +210,29 @@ def _plain(plan: RunPlan) -> str:
     return str(plan.source.target).removeprefix(LOOP)
 
 
-def _tls(options: ServeOptions) -> tuple[ssl.SSLContext | None, str | None]:
-    from stream.serve.certificate import given_context, kept_context
+def _tls(options: ServeOptions) -> tuple[ssl.SSLContext | None, Renewal | None]:
+    from stream.serve.certificate import Renewal, given_context, kept_context, read_kept
     from stream.serve.guard import is_own
 
     if options.certificate is not None:
-        return given_context(options.certificate, options.key)
+        read = partial(given_context, options.certificate, options.key)
+        context, fingerprint = read()
+        return context, Renewal(context, fingerprint, read)
     wanted = not is_own(options.host) if options.tls is None else options.tls
     if not wanted:
         return None, None
     names = ["localhost", "127.0.0.1", *addresses(), socket.gethostname()]
-    return kept_context(list(dict.fromkeys([*names, *(options.allow_host or ())])))
+    names = list(dict.fromkeys([*names, *(options.allow_host or ())]))
+    context, fingerprint = kept_context(names)
+    return context, Renewal(context, fingerprint, partial(read_kept, names))
+
+
+async def _renew(renewal: Renewal, say: Say) -> None:
+    """Keeps the page's certificate up to date, until it is cancelled."""
+    while True:
+        await asyncio.sleep(_RENEWS)
+        if await asyncio.to_thread(renewal.renew):
+            say(f"the page's certificate is a new one, with the fingerprint {renewal.fingerprint}")
 
 
 def addresses() -> list[str]:

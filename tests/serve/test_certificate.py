@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+from datetime import datetime
 
 import pytest
 
 from stream.errors import UsageError
 from stream.serve import certificate
-from stream.serve.certificate import fingerprint, given_context, kept_context, made_context
+from stream.serve.certificate import (
+    Renewal,
+    fingerprint,
+    given_context,
+    kept_context,
+    made_context,
+    read_kept,
+)
 
 
 def certificate_of(context: ssl.SSLContext) -> bytes:
@@ -84,6 +92,40 @@ def test_where_nothing_can_be_kept_there_is_one_for_this_start(tmp_path, monkeyp
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
     context, shown = kept_context(["localhost"])
     assert fingerprint(certificate_of(context)) == shown
+
+
+def test_one_of_before_the_clock_was_set_is_exchanged_while_the_page_is_served(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    class In1970(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime(1970, 1, 2, tzinfo=tz)
+
+    monkeypatch.setattr(certificate, "datetime", In1970)
+    context, first = kept_context(["localhost"])
+    renewal = Renewal(context, first, lambda: read_kept(["localhost"]))
+    assert not renewal.renew() and fingerprint(certificate_of(context)) == first
+    monkeypatch.setattr(certificate, "datetime", datetime)
+    assert renewal.renew() and renewal.fingerprint != first
+    assert fingerprint(certificate_of(context)) == renewal.fingerprint
+    assert not renewal.renew(), "which holds for a year"
+
+
+def test_one_of_the_user_s_is_read_again_once_it_was_renewed(tmp_path, caplog):
+    file = tmp_path / "both.pem"
+    file.write_bytes(certificate.make(["localhost"]))
+    context, first = given_context(file, None)
+    renewal = Renewal(context, first, lambda: given_context(file, None))
+    file.write_text("half")
+    assert not renewal.renew() and not renewal.renew()
+    assert fingerprint(certificate_of(context)) == first
+    assert len(caplog.records) == 1 and "goes on with the one before" in caplog.text
+    file.write_bytes(certificate.make(["localhost"]))
+    assert renewal.renew()
+    assert fingerprint(certificate_of(context)) == renewal.fingerprint != first
 
 
 def test_one_of_the_user_s_is_taken(tmp_path):
