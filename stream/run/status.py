@@ -34,6 +34,8 @@ REPORT_SECONDS = 10.0
 class Status:
     """Writes status lines and keeps the report file up to date.
 
+    Displays show what of those is about outputs that have failed.
+
     Args:
         run: whose figures these are.
         segmenter: the run's.
@@ -73,9 +75,12 @@ class Status:
         """Says and writes what is due."""
         now = time.monotonic()
         console = self._console
-        due = now - self._said >= STATUS_SECONDS
-        if due and console is not None and not console.is_terminal:
-            console.print(visible(self.line(now - self._said)), highlight=False, markup=False)
+        if now - self._said >= STATUS_SECONDS:
+            if console is not None and not console.is_terminal:
+                console.print(visible(self.line(now - self._said)), highlight=False, markup=False)
+            failed = self._failed()
+            if failed:
+                self._run.say("; ".join(failed))
             self._said = now
             self._frames_said = self._run.counts.frames_out
         if self._report is not None and now - self._written >= REPORT_SECONDS:
@@ -92,7 +97,12 @@ class Status:
             f"{time.strftime('%Y-%m-%d %H:%M:%S')} {self._source}: {fps:.1f} fps, "
             f"latency {1e3 * latency:.0f} ms, {run.counts.dropped} dropped, "
             f"{run.reconnects} reconnects, {memory:.0f} MiB"
+            + "".join(f"; {error}" for error in self._failed())
         )
+
+    def _failed(self) -> list[str]:
+        """Why outputs do not go on, a sentence each: nobody saw it days ago when it was said."""
+        return [str(one.error) for one in self._run.outputs if one.error is not None]
 
     def figures(self, outcome: Outcome | None = None) -> RunReport:
         """The run's figures.
@@ -181,4 +191,5 @@ def _recording(output: Output) -> dict[str, JSON]:
         "path": output.name,
         "frames": output.figures.frames,
         "dropped": output.figures.dropped,
+        "error": None if output.error is None else str(output.error),
     }

@@ -10,8 +10,10 @@ from rich.console import Console
 
 from stream.errors import SinkError
 from stream.run import status as module
+from stream.run.output import Output
 from stream.run.status import Status
 from tests.live.helpers import live_run, scene, segmenter
+from tests.run.parts import Kept
 
 
 def test_lines_and_report_come_while_it_runs(tmp_path, monkeypatch):
@@ -52,6 +54,30 @@ def test_to_a_terminal_no_lines_are_written(tmp_path, monkeypatch):
     status = Status(run, model, console=console, report=None)
     status.tick()
     assert text.getvalue() == ""
+    run.stop()
+    run.run()
+
+
+def test_an_output_that_failed_is_told_of_as_long_as_the_others_go_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "STATUS_SECONDS", 0.0)
+    model = segmenter(tmp_path)
+    run, _ = live_run(scene(frames=1), model)
+    lost = Output(Kept(), "out.mp4")
+    lost.error = SinkError("the disk is full, so out.mp4 could not be written to the end")
+    run.add(lost)
+    said: list[str] = []
+    monkeypatch.setattr(run, "say", said.append)
+    text = io.StringIO()
+    status = Status(run, model, console=Console(file=text, width=300), report=tmp_path / "r.json")
+    for _ in range(2):
+        status.tick()
+    assert [one.endswith(f"MiB; {lost.error}") for one in text.getvalue().splitlines()] == [
+        True
+    ] * 2
+    assert said == [str(lost.error)] * 2, "displays show it once a minute"
+    status.write()
+    recordings = json.loads((tmp_path / "r.json").read_text())["runs"][0]["live"]["recordings"]
+    assert [one["error"] for one in recordings if one["path"] == "out.mp4"] == [str(lost.error)]
     run.stop()
     run.run()
 
