@@ -140,17 +140,22 @@ class _Reader:
         shared = [self._output(place, table) for place, table in self._tables(("output",))]
         plans: list[RunPlan] = []
         taken: Twins[bool] = Twins()
+        reports: Twins[bool] = Twins()
         for place, table in self._tables(("source",)):
             source, name, own = self._source(place, table)
             outputs = [*shared, *own]
             for one in outputs:
                 self._take(one, one.plan(name).target, taken)
             run = said
-            if run.report is not None:
-                run = build(
-                    RunOptions,
-                    changed(run) | {"report": Path(str(run.report).replace(NAME, name))},
-                )
+            if run.report is not None and NAME in str(run.report):
+                report = _called(run.report, name)
+                run = build(RunOptions, changed(run) | {"report": report})
+                if reports.take(str(report), True):
+                    raise self._error(
+                        ("run", "report"),
+                        f"two reports would be written to {report}; give each source a name of "
+                        "its own",
+                    )
             plans.append(
                 RunPlan(
                     source,
@@ -211,7 +216,9 @@ class _Reader:
         replay = replace(options.replay, from_records=_called(options.replay.from_records, name))
         options = replace(options, replay=replay)
         own = [self._output(one, inner) for one, inner in self._tables((*place, "output"))]
-        return SourcePlan(target, options), name, own
+        # A name that stands for itself, as `saved_config` writes it, is none of its own.
+        called = name if "name" in table and name != NAME else ""
+        return SourcePlan(target, options, called), name, own
 
     def _target(self, place: Place, table: Mapping[str, TOML]) -> str | tuple[str, ...]:
         if "target" not in table:

@@ -52,7 +52,9 @@ def dump(plans: RunPlan | Sequence[RunPlan]) -> str:
         target = plan.source.target
         source: dict[str, object] = {"target": target}
         targets = [one.target for one in plan.outputs]
-        if any(NAME in one for one in (*targets, str(plan.run.report or ""))):
+        if plan.source.name:
+            source["name"] = plan.source.name
+        elif any(NAME in one for one in (*targets, str(plan.run.report or ""))):
             # A name that stands for itself: the targets are meant as they are written.
             source["name"] = NAME
         lines += ["", "[[source]]", *_entries(source | changed(plan.source.options))]

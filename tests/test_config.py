@@ -66,6 +66,7 @@ def test_a_file_becomes_a_plan_for_each_source(tmp_path):
             SourcePlan(
                 "rtsp://me:hunter2@door/stream",
                 InputOptions(network=NetworkOptions(transport="udp")),
+                "door",
             ),
             (OutputPlan("door.mp4", masks, OutputOptions(crf=18)),),
             model,
@@ -369,3 +370,25 @@ def test_a_fleet_is_one_with_all_its_options_at_their_defaults_too() -> None:
     }.items():
         with pytest.raises(UsageError, match=why.replace("line 1", "line 2")):
             loads(f'{text}[[source]]\ntarget = "a.mp4"\n')
+
+
+def test_a_sources_name_is_kept_for_what_is_named_later():
+    first, second = loads(
+        '[[source]]\ntarget = "a/clip.mp4"\nname = "one"\n[[source]]\ntarget = "b/clip.mp4"\n'
+        '[[output]]\nto = "{name}.mp4"\n'
+    )
+    later = Path("{name}.json")
+    assert (first.source.place(later), second.source.place(later)) == (
+        Path("one.json"),
+        Path("clip.json"),
+    )
+    assert loads(dump([first, second])) == [first, second]
+
+
+def test_two_reports_of_one_name_are_refused():
+    with pytest.raises(UsageError, match="two reports would be written to clip"):
+        loads(
+            '[[source]]\ntarget = "a/clip.mp4"\n[[source.output]]\nto = "a.mp4"\n'
+            '[[source]]\ntarget = "b/clip.mp4"\n[[source.output]]\nto = "b.mp4"\n'
+            '[run]\nreport = "{name}.json"\n'
+        )

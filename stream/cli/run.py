@@ -20,6 +20,7 @@ from stream.groups import build, changed
 from stream.names import WINDOW
 from stream.option import option
 from stream.options import RunOptions
+from stream.run.guard import refuse_twin_reports
 from stream.run.interrupt import hang_up
 from stream.run.plan import OutputPlan, RunPlan
 from stream.words import counted
@@ -49,6 +50,7 @@ def run(
 
     plans = [_with(plan, said) for plan in load(Path(config))]
     common.set_verbosity(quiet=plans[0].run.quiet, verbose=plans[0].run.verbose)
+    refuse_twin_reports(plans)
     if which.source is not None:
         if which.source > len(plans):
             raise UsageError(f"{config} has {counted(len(plans), 'source')}, not {which.source}")

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from stream.errors import UsageError
 from stream.files import check_replaceable, same_file
+from stream.names import NAME
 from stream.options import ModelOptions
 from stream.run.plan import RunPlan
 from stream.run.report import is_report
 from stream.sources.base import Target
+from stream.twins import Twins
 
 
 def read_by(plan: RunPlan) -> list[Path]:
@@ -47,6 +49,21 @@ def records_of(plan: RunPlan, *, live: bool) -> Path | None:
 def report_of(plan: RunPlan) -> Path | None:
     """Where a plan's figures go, `{name}` written out; None for no report."""
     return None if plan.run.report is None else plan.source.place(plan.run.report)
+
+
+def refuse_twin_reports(plans: Sequence[RunPlan]) -> None:
+    """Makes sure that each source has a report of its own where each was to have one.
+
+    Raises:
+        UsageError: two would be written to one file.
+    """
+    twins: Twins[bool] = Twins()
+    for plan in plans:
+        report = report_of(plan)
+        if report is not None and NAME in str(plan.run.report) and twins.take(str(report), True):
+            raise UsageError(
+                f"two reports would be written to {report}; give each source a name of its own"
+            )
 
 
 def check_reports(plans: Sequence[RunPlan], read: Sequence[Path] = ()) -> None:

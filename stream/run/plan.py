@@ -32,14 +32,16 @@ class SourcePlan:
         target: a path, an address, a camera, `pattern`; several for pictures and folders; or
             pictures as arrays.
         options: how it is opened.
+        name: what `{name}` stands for; "" for what the target is called.
     """
 
     target: Target
     options: InputOptions = InputOptions()
+    name: str = ""
 
     def place(self, path: Path) -> Path:
         """A path, with `{name}` in it written out."""
-        return Path(str(path).replace(NAME, name_of(self.target)))
+        return Path(str(path).replace(NAME, self.name or name_of(self.target)))
 
 
 class Endings(NamedTuple):

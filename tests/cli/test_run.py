@@ -77,6 +77,27 @@ def test_several_sources_go_one_after_another(stream, clip, nothing, tmp_path):
     assert stream("run", "b.toml", "--source", "3").code == 2
 
 
+def test_a_report_named_on_the_command_line_is_each_sources_own(stream, clip, nothing, tmp_path):
+    sources = '[[source]]\ntarget = "in.mp4"\n{}limit = 2\n' * 2
+    for folder in ("made", "r"):
+        (tmp_path / folder).mkdir()
+    rest = f'model.model = "{nothing}"\n[[output]]\nto = "made/{{name}}.ndjson"\n'
+    (tmp_path / "b.toml").write_text(rest + sources.format('name = "one"\n', 'name = "two"\n'))
+    result = stream("run", "b.toml", "--report", "r/{name}.json")
+    assert result.code == 0, result.err
+    reports = {path.name: json.loads(path.read_text()) for path in (tmp_path / "r").iterdir()}
+    assert {
+        name: [run["output"] for run in report["runs"]] for name, report in reports.items()
+    } == {"one.json": ["made/one.ndjson"], "two.json": ["made/two.ndjson"]}
+
+    each = sources.replace("limit", 'output = [{{to = "made/{}.csv"}}]\nlimit')
+    (tmp_path / "b.toml").write_text(f'model.model = "{nothing}"\n' + each.format("", "a", "", "b"))
+    twins = stream("run", "b.toml", "--report", "r/{name}.json")
+    assert twins.code == 2, twins.err
+    assert "two reports would be written to r/in.json" in twins.err
+    assert not (tmp_path / "made" / "a.csv").exists(), "nothing is run"
+
+
 def test_live_sources_run_side_by_side(program, stream, nothing, tmp_path):
     (tmp_path / "b.toml").write_text(
         f'model.model = "{nothing}"\nlive.display = false\nlive.seconds = 1\n'
