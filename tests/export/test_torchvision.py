@@ -568,9 +568,12 @@ def test_an_exported_file_runs_on_video(letterboxed, stream, clip, tmp_path):  #
     assert (tmp_path / "out.mp4").stat().st_size > 1000
 
 
+# How far scores may lie from torchvision's. These networks of pseudo-random weights make rounding
+# large: of the second, torchvision's own answers in float64 are 0.0105 away from those in float32,
+# and those of another release in float32 are 0.0007. A wrong step loses detections outright.
 @pytest.mark.reference
-@pytest.mark.parametrize("case", ["", "_v2"])
-def test_the_reference_answers(shared_reference, tmp_path, case):
+@pytest.mark.parametrize(("case", "score"), [("", 1e-3), ("_v2", 5e-3)])
+def test_the_reference_answers(shared_reference, tmp_path, case, score):
     from tests.export.reference_answers import distance, unpacked
     from tests.export.reference_answers import pictures as photographs
 
@@ -584,7 +587,7 @@ def test_the_reference_answers(shared_reference, tmp_path, case):
     found = distance(folder / "reference.npz", segmenter, photographs(shared_reference))
     assert found.expected == found.found == found.matched
     assert found.box < 0.5
-    assert found.score < 1e-3
+    assert found.score < score
     assert found.soft < 1e-2
 
 
