@@ -90,4 +90,7 @@ def format_remark(wanted: str, used: str, encoder: str, *, odd: bool) -> str | N
             "libvpx-vp9 could"
         )
     who = "Y4M" if encoder == "wrapped_avframe" else encoder
-    return f"{who} does not take {wanted}, so the output is {used}"
+    # What is wanted names no transparency: that comes with the look or the film.
+    clear = any(one.is_alpha for one in VideoFormat(used).components)
+    asked = f"{wanted} with transparency" if clear else wanted
+    return f"{who} does not take {asked}, so the output is {used}"

@@ -55,3 +55,12 @@ def test_odd_sizes_get_more_chroma_where_the_encoder_needs_it(odd, used):
 
 def test_full_range_in_another_name_is_no_loss():
     assert format_remark("yuvj420p", "yuv420p", "libvpx-vp9", odd=False) is None
+
+
+def test_what_an_encoder_does_not_take_is_named_with_its_transparency():
+    said = format_remark("yuv444p12le", "yuva444p10le", "prores_ks", odd=False)
+    assert said == (
+        "prores_ks does not take yuv444p12le with transparency, so the output is yuva444p10le"
+    )
+    plain = format_remark("yuv444p12le", "yuv444p10le", "prores_ks", odd=False)
+    assert plain == "prores_ks does not take yuv444p12le, so the output is yuv444p10le"
