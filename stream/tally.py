@@ -28,6 +28,11 @@ class Region:
     name: str
     corners: tuple[tuple[float, bool], ...]
 
+    @property
+    def in_pixels(self) -> bool:
+        """Whether a corner is not said in percent; 0 is the same in both."""
+        return any(value and not percent for value, percent in self.corners)
+
     def points(self, size: tuple[int, int]) -> tuple[Point, ...]:
         """Its corners in pixels of a picture of (height, width)."""
         height, width = size

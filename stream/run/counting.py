@@ -89,6 +89,7 @@ class Counting:
         self._tracked = False
         self._objects = 0
         self._size: tuple[int, int] = (0, 0)
+        self._resized = False
         self._points: list[tuple[Point, ...]] = []
         self._present: list[tuple[str, int | None]] = []
         self._in_zones: list[Counter[str]] = [Counter() for _ in self._zones]
@@ -139,9 +140,15 @@ class Counting:
     @property
     def remarks(self) -> list[str]:
         """What could not be counted, a sentence each."""
+        said = []
         if self._lines and self._objects and not self._tracked:
-            return ["lines count objects that are followed, and nothing is followed here"]
-        return []
+            said.append("lines count objects that are followed, and nothing is followed here")
+        if self._resized and any(one.in_pixels for one in (*self._lines, *self._zones)):
+            said.append(
+                "pictures changed their size on the way, and lines and zones in pixels are not "
+                "where they were in what they show; those in percent are"
+            )
+        return said
 
     def _pass(self, seconds: float) -> None:
         """So much time goes by with what was seen last."""
@@ -182,6 +189,7 @@ class Counting:
 
     def _measure(self, found: Instances | None, size: tuple[int, int], now: float) -> None:
         if size != self._size:
+            self._resized = self._resized or self._size != (0, 0)
             self._size = size
             self._points = [one.points(size) for one in (*self._lines, *self._zones)]
             self._places.clear()

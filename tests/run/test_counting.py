@@ -338,3 +338,13 @@ def test_who_stays_is_listed_however_many_have_come_and_gone():
 def test_where_frames_say_no_duration_the_last_one_adds_nothing():
     _, summary = counted([frame(2, (1, 50, 50), duration=0), frame(5, (1, 50, 50), duration=0)])
     assert summary["seconds"] == summary["tracks"][0]["seconds"] == 0.12
+
+
+def test_lines_in_pixels_of_pictures_that_change_their_size_are_told_of():
+    def remarks(line, *sizes):
+        seen = [replace(frame(0), image=av.VideoFrame(*size, "gray")) for size in sizes]
+        return counted(seen, line=(line,))[0].remarks
+
+    assert "in percent" in remarks("100,0,100,100", (200, 100), (400, 200))[0]
+    assert not remarks("100,0,100,100", (200, 100), (200, 100))
+    assert not remarks("50%,0,50%,100%", (200, 100), (400, 200))
