@@ -31,11 +31,11 @@ def test_what_was_left_out_is_said_of_a_file_in_parts(tmp_path: Path, shared_med
     worker = doing.a_worker(
         doing.a_plan(tiny_models.bright(tmp_path / "bright.onnx", 200), look="boxes")
     )
-    source = shared_media / "sam2_01_dog.mp4"  # has two key frames, and a track of unknown kind
-    one = doing.Doing(worker, source, doing.targets_in(tmp_path / "out", ".mkv"))
+    source = shared_media / "sam2_01_dog.mp4"  # has two key frames, and a timecode
+    one = doing.Doing(worker, source, doing.targets_in(tmp_path / "out", ".ts"))
     said = one.begin(1000.0)
-    assert not said and "is left out: nothing here knows its codec" in one.cut.remark
-    parts = doing.Doing(worker, source, doing.targets_in(tmp_path / "parts", ".mkv"))
+    assert not said and "timecode (00:00:00:00) is left out" in one.cut.remark
+    parts = doing.Doing(worker, source, doing.targets_in(tmp_path / "parts", ".ts"))
     assert parts.begin(1.0)
     parts.find()
     assert parts.finish().remark.endswith(one.cut.remark)
