@@ -43,7 +43,6 @@ typedef uint64_t longs __attribute__((vector_size(BLOCK), aligned(1), may_alias)
 
 typedef float floats __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef uint32_t codes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-typedef uint32_t bits __attribute__((may_alias));
 
 #define LOAD(from) (*(const bytes *)(from))
 #define STORE(to, value) (*(bytes *)(to) = (value))
