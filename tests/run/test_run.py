@@ -196,6 +196,14 @@ def test_the_rate_and_times_of_a_run_are_told():
     assert outcome.found["person"].frames == outcome.found_frames == 20
 
 
+def run_beside(act, run):
+    """Runs to the end while another thread acts."""
+    thread = threading.Thread(target=act)
+    thread.start()
+    run.run()
+    thread.join()
+
+
 def test_what_a_key_did_is_shown_for_a_moment():
     source, display = Held(), Shown()
     now = [0.0]
@@ -211,10 +219,7 @@ def test_what_a_key_did_is_shown_for_a_moment():
         until(lambda: display.notices[-1] == ())
         run.stop()
 
-    thread = threading.Thread(target=act)
-    thread.start()
-    run.run()
-    thread.join()
+    run_beside(act, run)
 
 
 def test_of_a_source_that_falls_silent_the_display_says_so_before_the_source_does():
@@ -233,10 +238,7 @@ def test_of_a_source_that_falls_silent_the_display_says_so_before_the_source_doe
         until(lambda: display.notices[-1] == ())
         run.stop()
 
-    thread = threading.Thread(target=act)
-    thread.start()
-    run.run()
-    thread.join()
+    run_beside(act, run)
 
 
 def test_while_no_picture_comes_the_display_says_why():
@@ -257,7 +259,4 @@ def test_while_no_picture_comes_the_display_says_why():
         until(lambda: display.notices[-1] == ())
         run.stop()
 
-    thread = threading.Thread(target=act)
-    thread.start()
-    run.run()
-    thread.join()
+    run_beside(act, run)
