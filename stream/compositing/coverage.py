@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.compositing.mattes import apart, around
+from stream.compositing.mattes import apart, around, wider
 from stream.kernels import compiled
 from stream.kernels.memory import address_of
 from stream.roi import Window
@@ -28,6 +28,8 @@ _THIRD = 85
 """What stands for a covered cell while they are counted."""
 _LESS = 0.484
 """Between two codes, from where on an interpolated one counts as the higher one."""
+_FADES = 2
+"""Cells beside a covered one in which pixels may not stay wholly."""
 
 
 class Grid(NamedTuple):
@@ -51,10 +53,10 @@ class Patch(NamedTuple):
     """What is covered of one object, and around it.
 
     Attributes:
-        window: in cells, with all that is around it.
+        window: in cells, where the object lies.
         inside: uint8 of the window's size, `_THIRD` where the object is, else 0; not to be written
             to.
-        radius: how far what is covered reaches beyond, in cells.
+        radius: how far what is covered reaches beyond each of those, in cells.
         memory: where `inside` lies, and how many bytes one row of it lies after the other.
     """
 
@@ -109,8 +111,8 @@ def patches(
     if not len(objects):
         return found
     if kernels is None:
-        own = [masks[index] for index in windows[:, 5].tolist()]
-        inside, within = _spread(own, objects, places, least)
+        some = [masks[index] for index in windows[:, 5].tolist()]
+        inside, within = _spread(some, objects, places, least)
     else:
         inside, within = kernels.spread(objects, places, least, _THIRD)
     at, start = 0, address_of(inside)
@@ -119,13 +121,11 @@ def patches(
     ):
         rows, columns = last - first, after - before
         if tall:
-            # No more than it reaches to.
-            top, bottom = max(0, row - radius), min(rows, row + tall + radius)
-            left, right = max(0, column - radius), min(columns, column + broad + radius)
-            there = inside[at : at + rows * columns].reshape(rows, columns)[top:bottom, left:right]
-            window = (first + top, first + bottom, before + left, before + right)
-            memory = (start + at + top * columns + left, columns)
-            found[index] = Patch(window, there, radius, memory)
+            there = inside[at : at + rows * columns].reshape(rows, columns)
+            own = there[row : row + tall, column : column + broad]
+            top, left = first + row, before + column
+            memory = (start + at + row * columns + column, columns)
+            found[index] = Patch((top, top + tall, left, left + broad), own, radius, memory)
         at += rows * columns
     return found
 
@@ -154,8 +154,12 @@ def _placed(
         across, down = (x2 - x1) / side / columns, (y2 - y1) / side / rows
         left, right = x1 / side - onward * across, x2 / side + onward * across
         top, bottom = y1 / side - onward * down, y2 / side + onward * down
-        first, last = max(0, math.floor(top) - radius), min(height, math.ceil(bottom) + radius)
-        before, after = max(0, math.floor(left) - radius), min(width, math.ceil(right) + radius)
+        # It falls to nothing half a mask's cell beyond.
+        first, last = max(0, math.floor(top - down / 2)), min(height, math.ceil(bottom + down / 2))
+        before, after = (
+            max(0, math.floor(left - across / 2)),
+            min(width, math.ceil(right + across / 2)),
+        )
         if first >= last or before >= after:
             continue
         # Where the grid is coarser than the mask, the most of it counts.
@@ -250,12 +254,12 @@ def joined(grid: Grid, patches: Sequence[Patch]) -> NDArray[np.uint8]:
         for (top, bottom, left, right), own, *_ in alike:
             there = inside[top:bottom, left:right]
             cv2.max(there, own, dst=there)
-        top, bottom, left, right = around(*(one.window for one in alike))
+        top, bottom, left, right = around(*(_reached(grid, one, 0) for one in alike))
         there = plane[top:bottom, left:right]
         grown = cv2.dilate(inside[top:bottom, left:right], _disc(radius))
         cv2.max(there, grown, dst=there)
-    top, bottom, left, right = around(*(one.window for one in patches))
-    near = np.s_[max(0, top - 2) : bottom + 2, max(0, left - 2) : right + 2]
+    top, bottom, left, right = around(*(_reached(grid, one, _FADES) for one in patches))
+    near = np.s_[top:bottom, left:right]
     # A cell counts for each of nine; three, as on a straight edge, are enough.
     counts = cv2.boxFilter(
         plane[near], -1, (3, 3), normalize=False, borderType=cv2.BORDER_REPLICATE
@@ -267,11 +271,12 @@ def joined(grid: Grid, patches: Sequence[Patch]) -> NDArray[np.uint8]:
 
 def windows_of(grid: Grid, patches: Sequence[Patch]) -> list[Window]:
     """Windows of cells that do not touch each other, outside which `joined` leaves all bare."""
-    rows, columns = grid.cells
-    return apart(
-        (max(0, top - 2), min(rows, bottom + 2), max(0, left - 2), min(columns, right + 2))
-        for top, bottom, left, right in (one.window for one in patches)
-    )
+    return apart(_reached(grid, one, _FADES) for one in patches)
+
+
+def _reached(grid: Grid, patch: Patch, more: int) -> Window:
+    """The cells that an object's cover reaches, and so many more around them."""
+    return wider(patch.window, grid.cells, patch.radius + more)
 
 
 def pixels(grid: Grid, window: Window) -> Window:

@@ -21,8 +21,10 @@ VISIBLE ptrdiff_t stream_place(ptrdiff_t count, const float *boxes, const double
         const double across = (x2 - x1) / side / (double)mask[2], down = (y2 - y1) / side / (double)mask[1];
         const double left = x1 / side - beyond * across, right = x2 / side + beyond * across;
         const double top = y1 / side - beyond * down, bottom = y2 / side + beyond * down;
-        const double first = most_of(0, floor(top) - radius), last = least_of((double)rows, ceil(bottom) + radius);
-        const double before = most_of(0, floor(left) - radius), after = least_of((double)columns, ceil(right) + radius);
+        /* It falls to nothing half a mask's cell beyond. */
+        const double first = most_of(0, floor(top - down / 2)), last = least_of((double)rows, ceil(bottom + down / 2));
+        const double before = most_of(0, floor(left - across / 2));
+        const double after = least_of((double)columns, ceil(right + across / 2));
         if (first >= last || before >= after) continue;
         int64_t *object = objects + 8 * found, *window = windows + 6 * found;
         memcpy(object, mask, 3 * sizeof(int64_t));

@@ -4,8 +4,19 @@ import cv2
 import numpy as np
 import pytest
 
-from stream.compositing.coverage import grid_of, joined, kept, patches, pixels, raised, windows_of
+from stream.compositing import coverage
+from stream.compositing.coverage import (
+    Grid,
+    grid_of,
+    joined,
+    kept,
+    patches,
+    pixels,
+    raised,
+    windows_of,
+)
 from stream.compositing.planes import reduce_to
+from stream.kernels import compiled
 from stream.roi import threshold_mask
 from tests.compositing.pictures import figure
 
@@ -65,3 +76,42 @@ def test_a_cover_ends_softly():
     fall = -(-255 // grid_of(SIZE, (2, 2)).side) + 2
     assert np.abs(np.diff(plane.astype(int), axis=0)).max() <= fall
     assert np.abs(np.diff(plane.astype(int), axis=1)).max() <= fall
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_covers_end_within_their_windows_whatever_they_are_of(monkeypatch, seed):
+    chance = np.random.default_rng(seed)
+    for number in range(25):
+        size, count = tuple(chance.integers(2, 300, 2).tolist()), int(chance.integers(1, 4))
+        grid = Grid(size, int(chance.integers(1, 9)))
+        sides = chance.choice((1, 2, 7, 28, 56), (count, 2))
+        masks = [255 * (chance.random(side) > 0.4).astype(np.uint8) for side in sides]
+        middles = chance.uniform(-0.2, 1.2, (count, 2)) * size[::-1]
+        halves = chance.uniform(0.5, max(size) / 2, (count, 2))
+        boxes = np.hstack([middles - halves, middles + halves]).astype(np.float32)
+        reaches = np.where(number % 2, chance.uniform(1, 40), chance.uniform(1, 40, count))
+        bares = []
+        for loops in (compiled(), None):
+            monkeypatch.setattr(coverage, "compiled", lambda loops=loops: loops)
+            found = patches(grid, masks, boxes, 0.25, reaches * np.ones(count))
+            some = [one for one in found if one is not None]
+            if not some:
+                continue
+            bares.append(bare := joined(grid, some))
+            whole = kept(bare, grid, (0, grid.cells[0], 0, grid.cells[1]))
+            there = np.full(size, 255, np.uint8)
+            for cells in windows_of(grid, some):
+                top, bottom, left, right = pixels(grid, cells)
+                there[top:bottom, left:right] = kept(bare, grid, cells)
+            assert np.array_equal(there, whole[: size[0], : size[1]]), number
+        assert all(np.array_equal(one, bares[0]) for one in bares), number
+
+
+def test_a_mask_of_few_cells_is_covered_as_far_as_it_goes_on(monkeypatch):
+    grid, box = Grid((400, 400), 2), np.float32([[160, 160, 240, 240]])
+    for loops in (compiled(), None):
+        monkeypatch.setattr(coverage, "compiled", lambda loops=loops: loops)
+        (found,) = patches(grid, [np.full((1, 1), 255, np.uint8)], box, 0.25, np.ones(1))
+        # It goes on by a cell of 80 pixels, then falls to nothing: a quarter from 60 on.
+        assert found.window == (30, 170, 30, 170)
+        assert found.inside[70].all() and found.inside[:, 70].all()
