@@ -69,18 +69,22 @@ class Status:
         self._said = self._written = time.monotonic()
         self._frames_said = 0
         self._report_problem: str | None = None
+        self._failed_before: list[str] = []
         self._machine: dict[str, JSON] | None = None
 
     def tick(self) -> None:
         """Says and writes what is due."""
         now = time.monotonic()
         console = self._console
-        if now - self._said >= STATUS_SECONDS:
+        failed, due = self._failed(), now - self._said >= STATUS_SECONDS
+        # On displays at once, and again as long as it lasts.
+        told = failed if due else [one for one in failed if one not in self._failed_before]
+        if told:
+            self._run.say("; ".join(told))
+        self._failed_before = failed
+        if due:
             if console is not None and not console.is_terminal:
                 console.print(visible(self.line(now - self._said)), highlight=False, markup=False)
-            failed = self._failed()
-            if failed:
-                self._run.say("; ".join(failed))
             self._said = now
             self._frames_said = self._run.counts.frames_out
         if self._report is not None and now - self._written >= REPORT_SECONDS:
@@ -102,7 +106,7 @@ class Status:
 
     def _failed(self) -> list[str]:
         """Why outputs do not go on, a sentence each: nobody saw it days ago when it was said."""
-        return [str(one.error) for one in self._run.outputs if one.error is not None]
+        return [one.problem for one in self._run.outputs if one.problem is not None]
 
     def figures(self, outcome: Outcome | None = None) -> RunReport:
         """The run's figures.
@@ -191,5 +195,6 @@ def _recording(output: Output) -> dict[str, JSON]:
         "path": output.name,
         "frames": output.figures.frames,
         "dropped": output.figures.dropped,
-        "error": None if output.error is None else str(output.error),
+        "missed": output.figures.missed,
+        "error": output.problem,
     }

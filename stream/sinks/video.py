@@ -352,7 +352,8 @@ class VideoSink(Sink):
             if broken is not None
             else f"{self.path} could not be written to the end ({words_of(error)})"
         )
-        if not frames or self._destination.removed:
-            return SinkError(what, "nothing was saved")
-        about = counted(frames, "frame")
-        return SinkError(what, f"about {about} ({seconds:.1f} s) can be played from {working}")
+        saved = "nothing was saved"
+        if frames and not self._destination.removed:
+            about = counted(frames, "frame")
+            saved = f"about {about} ({seconds:.1f} s) can be played from {working}"
+        return SinkError(what, saved, by_place=broken is not None)

@@ -20,8 +20,8 @@ from stream.queues import WhenFull
 from stream.run.figures import Figures
 from stream.run.fit import Fit
 from stream.run.output import Output, Painted
+from stream.run.outputs import open_output
 from stream.run.plan import OutputPlan
-from stream.run.setup import open_output
 from stream.sinks.video import VideoSink
 from stream.timing import END_TO_END, Clock
 from tests.live.helpers import RATE, Scene
