@@ -179,7 +179,7 @@ class BesideDisplay(Schedule):
             f"{self.inferences} frames inferred; {counts.inferred} shown with their own inference, "
             f"{counts.propagated} with masks carried by motion"
         ]
-        told += self._companions.remarks(self._finder.detector)
+        told += [*self._finder.remarks, *self._companions.remarks(self._finder.detector)]
         if self._held.longest:
             told.append(
                 f"what is covered was shown up to {self._held.longest:.2f} s late, once it was "
