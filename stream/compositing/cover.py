@@ -20,6 +20,7 @@ from stream.compositing.selection import ALL
 from stream.compositing.style import Style
 from stream.instances import Instances, box_iou
 from stream.motion.scenes import is_other_scene
+from stream.sizes import in_another_size
 from stream.words import counted
 
 _GROWN = 0.5
@@ -117,6 +118,7 @@ class Cover(Layer):
         self._seen: list[_Seen] = []
         self._covered: deque[_Covered] = deque()
         self._grid: Grid | None = None
+        self._size: tuple[int, int] | None = None
         self._scenery: Scenery | None = None
         self._before: Scenery | None = None
         self._last = self._cut = -math.inf
@@ -152,6 +154,7 @@ class Cover(Layer):
         """Covers what was found and what is missing."""
         now = canvas.seconds
         scenery = scenery_of(canvas) if self._scenery is None else self._scenery
+        self._resize(canvas.instances.picture_size)
         missing = self._update(canvas.instances, now, scenery)
         grid = grid_of(canvas.size, canvas.grid)
         if grid != self._grid:
@@ -178,6 +181,18 @@ class Cover(Layer):
                 block=block,
                 hard=self.hard,
             )
+
+    def _resize(self, size: tuple[int, int]) -> None:
+        """Moves who was seen to where a picture of another size shows the same."""
+        before, self._size = self._size, size
+        if before is not None and before != size:
+            self._seen = [
+                one._replace(
+                    box=in_another_size(one.box, before, size),
+                    mask_box=in_another_size(one.mask_box, before, size),
+                )
+                for one in self._seen
+            ]
 
     def _lately(self, found: Sequence[_Covered], now: float) -> Iterator[tuple[Patch, int]]:
         """What was covered a moment ago of those that have not moved since, and who that is now."""

@@ -49,27 +49,6 @@ def buffered_iou(first: Boxes, second: Boxes, share: NDArray[np.float32] | float
     return np.asarray(shared / union, np.float32)
 
 
-def in_another_size(
-    boxes: Boxes, before: tuple[int, int], after: tuple[int, int]
-) -> tuple[Boxes, np.float32]:
-    """Where boxes of a picture are in one of another size that shows the same.
-
-    As a stream that changes to a finer picture does, or a phone that is turned upright: what was in
-    the middle still is, and is larger as the diagonal is longer.
-
-    Args:
-        boxes: float32 (..., 4).
-        before: the height and width of the picture that they are of.
-        after: those of the other one.
-
-    Returns:
-        The boxes, and by how much what is seen is larger.
-    """
-    scale = np.float32(np.hypot(*after) / np.hypot(*before))
-    from_middle, to_middle = (np.array(size[::-1] * 2, np.float32) / 2 for size in (before, after))
-    return np.asarray((boxes - from_middle) * scale + to_middle, np.float32), scale
-
-
 def _mean_sides(boxes: Boxes) -> NDArray[np.float32]:
     size = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)
     return np.asarray(np.sqrt(size.prod(axis=1)), np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.instances import Instances
-from stream.tracking.association import in_another_size
+from stream.sizes import in_another_size
 
 DOUBT = 0.6
 """Seconds that an object stays for without once reaching the threshold itself."""
@@ -117,7 +117,7 @@ class Known:
 
     def resize(self, before: tuple[int, int], after: tuple[int, int]) -> None:
         """Pictures have another size now, and show it elsewhere: heights and widths."""
-        self.box, _ = in_another_size(self.box, before, after)
+        self.box = in_another_size(self.box, before, after)
 
     def stays(self, seconds: float) -> bool:
         """Whether it is shown where it does not reach the threshold, once at least."""

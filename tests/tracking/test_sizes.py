@@ -8,7 +8,7 @@ import pytest
 from stream import tracking
 from stream.instances import Instances
 from stream.run.finder import Finder
-from stream.tracking.association import in_another_size
+from stream.sizes import in_another_size
 from tests.run.parts import Looker
 
 SMALL, LARGE, UPRIGHT, OTHER = (360, 640), (720, 1280), (640, 360), (480, 640)
@@ -27,15 +27,7 @@ def seen(boxes: list[list[float]], size: tuple[int, int]) -> Instances:
 
 
 def in_size(boxes: list[list[float]], before: tuple[int, int], after: tuple[int, int]):
-    return in_another_size(np.array(boxes, np.float32), before, after)[0].tolist()
-
-
-def test_what_is_in_the_middle_stays_there_and_grows_with_the_picture():
-    boxes = np.array([[280, 140, 360, 220], [0, 0, 640, 360]], np.float32)
-    larger, scale = in_another_size(boxes, SMALL, LARGE)
-    assert scale == 2 and np.allclose(larger, 2 * boxes)
-    upright, scale = in_another_size(boxes[0], SMALL, UPRIGHT)
-    assert scale == 1 and np.allclose(upright, [140, 280, 220, 360])
+    return in_another_size(np.array(boxes, np.float32), before, after).tolist()
 
 
 @pytest.mark.parametrize("name", ["motion", "steady"])

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.instances import Instances
-from stream.tracking.association import Placed, in_another_size
+from stream.sizes import growth, in_another_size
+from stream.tracking.association import Placed
 from stream.tracking.base import DOUBT, ROUNDING, Known
 
 _HABIT = 0.6
@@ -82,11 +83,10 @@ class Followed(Known):
 
     def resize(self, before: tuple[int, int], after: tuple[int, int]) -> None:
         """Pictures have another size now, and show it elsewhere: heights and widths."""
-        self.box, scale = in_another_size(self.box, before, after)
-        self.velocity = self.velocity * scale
+        super().resize(before, after)
+        self.velocity = self.velocity * np.float32(growth(before, after))
         self.reach = [
-            (when, (mask, in_another_size(box, before, after)[0]))
-            for when, (mask, box) in self.reach
+            (when, (mask, in_another_size(box, before, after))) for when, (mask, box) in self.reach
         ]
 
     def _stays_in(self, picture_size: tuple[int, int]) -> bool:
