@@ -129,7 +129,7 @@ class Output:
             many = self.figures.dropped
             found.append(
                 f"{many} frame{'s are' if many > 1 else ' is'} missing in {self.name}: it could "
-                "not keep up; choose a faster --preset"
+                f"not keep up; {self.sink.quicker}"
             )
         return found
 

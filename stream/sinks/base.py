@@ -191,6 +191,11 @@ class Sink(ABC):
         """What the output could not keep of the input and why, a sentence each."""
         return []
 
+    @property
+    def quicker(self) -> str:
+        """What helps where it cannot keep up with what it is given, as the end of a sentence."""
+        return "what it writes to is too slow"
+
     def __enter__(self) -> Self:
         return self
 

@@ -249,6 +249,13 @@ class VideoSink(Sink):
         return [*self._remarks, *(one for part in parts for one in part.remarks)]
 
     @property
+    def quicker(self) -> str:
+        """Another preset, where the encoder has any."""
+        if self._choice.rules.presets:
+            return "choose a faster --preset"
+        return f"choose a faster --codec than {self._choice.name}"
+
+    @property
     def encoder(self) -> tuple[str, dict[str, str]]:
         """The encoder's name and its options, the distance of keyframes ("g") included."""
         return self._choice.name, self._choice.options | {
