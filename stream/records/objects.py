@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stream import rle, soft
 from stream.errors import UsageError
 from stream.instances import Instances
+from stream.letterbox import placed
 from stream.outlines import pixel_masks, tight
 from stream.records.entries import (
     Entry,
@@ -75,18 +76,21 @@ class Objects:
             UsageError: something of it is not understood, or does not fit the picture.
         """
         said = entry.size or self._file.about.size
-        if size is not None and said is not None and said != size:
+        # A live source may change its size; its recording has the first one, with bars.
+        boxed = size is not None and entry.size is not None and size == self._file.about.size
+        if size is not None and said is not None and said != size and not boxed:
             self._file.refuse(
                 entry.place,
                 f"its picture has {said[1]}x{said[0]} pixels, but the frame has "
                 f"{size[1]}x{size[0]}",
             )
         try:
-            picture = size or said or _room(entry.objects)
+            picture = said if boxed and said else size or said or _room(entry.objects)
             found = self._made(entry.objects, picture, entry.mask_threshold)
-            if entry.unsure is None:
-                return found
-            return replace(found, unsure=self._made(entry.unsure, picture, entry.mask_threshold))
+            if entry.unsure is not None:
+                unsure = self._made(entry.unsure, picture, entry.mask_threshold)
+                found = replace(found, unsure=unsure)
+            return found if size is None or size == picture else _in_bars(found, size)
         except (ValueError, UsageError) as error:
             self._file.refuse(entry.place, str(error))
         except MemoryError:
@@ -169,6 +173,22 @@ class Objects:
             track_ids=ids,
             mask_boxes=mask_boxes,
         )
+
+
+def _in_bars(found: Instances, size: tuple[int, int]) -> Instances:
+    """What was found in a picture, in a recording of another size (height, width) that it is in."""
+    height, width = found.picture_size
+    place = placed((width, height), (size[1], size[0]))
+    scale = np.array([place.width / width, place.height / height] * 2, np.float32)
+    corner = np.array([place.left, place.top] * 2, np.float32)
+    around = found.mask_boxes
+    return replace(
+        found,
+        boxes=found.boxes * scale + corner,
+        mask_boxes=None if around is None else around * scale + corner,
+        picture_size=size,
+        unsure=None if found.unsure is None else _in_bars(found.unsure, size),
+    )
 
 
 def objects_in(file: RecordsFile) -> Iterator[Mapping[str, object]]:

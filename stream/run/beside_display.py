@@ -11,6 +11,7 @@ from stream.frame import Frame
 from stream.inference.preprocess import Prepared
 from stream.instances import Instances
 from stream.motion.flow import Grey, small_grey
+from stream.motion.propagate import in_size
 from stream.motion.propagator import Propagator
 from stream.run.companions import Companions
 from stream.run.figures import Counts, Job, Work
@@ -219,7 +220,8 @@ class BesideDisplay(Schedule):
             with timed(frame.stages, "motion"):
                 # Where objects are covered, a wrong place is better than none.
                 fitting = not self._finder.covers
-                frame.instances = self._propagator.propagate_to(grey, fitting=fitting)
+                carried = self._propagator.propagate_to(grey, fitting=fitting)
+                frame.instances = in_size(carried, frame.image)
             if self._key is not None and not self._finder.covers:
                 frame.instances = self._half_cuts.left(self._key.frame.index, frame.instances)
         # Before the first answer, and after a cut until the next one.

@@ -59,6 +59,34 @@ def test_a_picture_of_another_size_is_refused_and_one_that_is_not_said_is_taken(
         objects_of(tmp_path, {}, size=[30, 40], ask=(31, 40))
 
 
+def test_frames_of_another_size_are_where_a_recording_of_the_first_size_has_them(tmp_path):
+    """A live source may change its size; all are fitted into pictures of the first one's."""
+    square = {"polygons": [[2, 4, 22, 4, 22, 44, 2, 44]]}
+    mask = {"mask": {"size": [60, 40], "counts": [60 * 2 + 4, 41, *[19, 41] * 20, 60 * 17 + 15]}}
+    path = tmp_path / "f.ndjson"
+    for form in (square, mask, {}):
+        one = {"class": "person", "box": [2, 4, 23, 45]} | form
+        lines = [
+            {"stream": 1, "size": [30, 40]},
+            {"frame": 0, "time": 0, "objects": [one], "size": [60, 40], "unsure": [one]},
+        ]
+        path.write_text("\n".join(map(json.dumps, lines)))
+        with records.open_records(path) as file:
+            (entry,) = file.entries()
+            found = Objects(file).instances(entry, (30, 40))
+            with pytest.raises(UsageError, match="its picture has 40x60 pixels"):
+                Objects(file).instances(entry, (31, 40))
+        for each in (found, found.unsure):
+            # 40 x 60 is 20 x 30 there, ten pixels from the left.
+            assert each.picture_size == (30, 40)
+            assert np.allclose(each.boxes, [[11, 2, 21.5, 22.5]])
+            (pixels,) = each.full_masks()
+            rows, columns = np.nonzero(pixels)
+            assert [columns.min(), rows.min(), columns.max(), rows.max()] == pytest.approx(
+                [11, 2, 21, 22], abs=1
+            )
+
+
 def test_it_is_known_what_masks_there_were(tmp_path):
     square = {"polygons": [[1, 2, 11, 2, 11, 22, 1, 22]]}
     for given, kind in (({}, "boxes"), (square, "pixels"), ({"mask": FULL}, "pixels")):
