@@ -16,6 +16,7 @@ from stream.run.figures import Outcome
 from stream.run.output import Output
 from stream.run.report import RunReport, machine, run_report, write_json
 from stream.run.run import Run
+from stream.sinks.nothing import NOTHING
 from stream.timing import CAPTURE_TO_DISPLAY
 from stream.types import JSON
 from stream.version import __version__
@@ -43,6 +44,7 @@ class Status:
             window or the progress line says it.
         report: the report file, or None.
         counting: what was counted, for the report.
+        plot: where that is drawn, if it is.
         remarks: sentences to add to those of the run, and to those of what finds the objects that
             come on the way.
     """
@@ -55,6 +57,7 @@ class Status:
         console: Console | None,
         report: Path | None,
         counting: Counting | None = None,
+        plot: Path | None = None,
         remarks: Sequence[str] = (),
     ) -> None:
         self._run = run
@@ -66,6 +69,7 @@ class Status:
         self._console = console
         self._report = report
         self._counting = counting
+        self._plot = plot
         self._said = self._written = time.monotonic()
         self._frames_said = 0
         self._report_problem: str | None = None
@@ -120,7 +124,7 @@ class Status:
         later = [one for one in self._segmenter.remarks if one not in self._known]
         return run_report(
             source=self._source,
-            output=", ".join(one.name for one in run.outputs),
+            output=", ".join(self._made()),
             model=self._segmenter.name,
             precision=self._segmenter.precision,
             provider=self._segmenter.provider,
@@ -130,6 +134,13 @@ class Status:
             remarks=list(dict.fromkeys([*self._remarks, *later, *run.all_remarks, *counted])),
             counted=None if counting is None else counting.summary(),
         )
+
+    def _made(self) -> list[str]:
+        """What the run makes, by name."""
+        names = [one.name for one in self._run.outputs]
+        if self._plot is None:
+            return names
+        return [*(one for one in names if one != NOTHING), str(self._plot)]
 
     def write(self, outcome: Outcome | None = None) -> None:
         """Writes the report file, if one was asked for.
