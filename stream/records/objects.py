@@ -265,16 +265,30 @@ def _from_rle(given: Mapping[str, object], size: tuple[int, int]) -> _Part:
 def _from_polygons(rings: Sequence[object], size: tuple[int, int]) -> _Part:
     import cv2
 
-    drawn = np.zeros(size, np.uint8)
+    corners = []
     for ring in rings:
         points = numbers(ring, "a polygon")
         if not points or len(points) % 2:
             raise ValueError(f"a polygon is x, y, x, y and so on, not {len(points)} numbers")
         if max(map(abs, points)) > 1e6:
             raise ValueError("a polygon lies far outside of its picture")
-        corners = np.rint(np.array(points)).astype(np.int32).reshape(-1, 2)
-        cv2.fillPoly(drawn, [corners], 1)
-    return tight(drawn.astype(np.bool_))
+        corners.append(np.rint(np.array(points)).astype(np.int32).reshape(-1, 2))
+    if not corners:
+        return None
+    every = np.concatenate(corners)
+    # Drawn where they lie, as the picture may be large and they are many.
+    left, top = np.maximum(every.min(axis=0), 0).tolist()
+    right, bottom = np.minimum(every.max(axis=0) + 1, size[::-1]).tolist()
+    if left >= right or top >= bottom:
+        return None
+    drawn = np.zeros((bottom - top, right - left), np.uint8)
+    for ring in corners:
+        cv2.fillPoly(drawn, [ring], 1, offset=(-left, -top))
+    found = tight(drawn.astype(np.bool_))
+    if found is None:
+        return None
+    (first, last, begin, end), inside = found
+    return (first + top, last + top, begin + left, end + left), inside
 
 
 def _whole_box(box: Sequence[float], size: tuple[int, int]) -> _Part:
@@ -283,7 +297,9 @@ def _whole_box(box: Sequence[float], size: tuple[int, int]) -> _Part:
     top, bottom = (min(max(round(side), 0), height) for side in (box[1], box[3]))
     if left >= right or top >= bottom:
         return None
-    return (top, bottom, left, right), np.ones((bottom - top, right - left), np.bool_)
+    # One value that is all pixels, as there may be many of them.
+    inside = np.broadcast_to(np.True_, (bottom - top, right - left))
+    return (top, bottom, left, right), inside
 
 
 def _room(objects: Sequence[object]) -> tuple[int, int]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from stream import records
 from stream.errors import UsageError
+from stream.outlines import tight
 from stream.records.entries import MisreadError, number, size_of, text, whole
-from stream.records.objects import Objects, _room
+from stream.records.objects import Objects, _from_polygons, _room
 
 BOX = [1, 2, 11, 22]
 FULL = {"size": [30, 40], "counts": [0, 1200]}
@@ -141,3 +143,18 @@ def test_a_wrong_value_is_said_as_far_as_a_line_goes():
         with pytest.raises(MisreadError) as told:
             text(value, "a class")
         assert str(told.value) == f"a class is a text, not {said}"
+
+
+def test_a_polygon_is_drawn_where_it_lies_as_in_the_whole_picture():
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        size = tuple(map(int, rng.integers(5, 60, 2)))
+        rings = [rng.uniform(-40, 100, 2 * rng.integers(1, 6)).tolist() for _ in range(2)]
+        whole = np.zeros(size, np.uint8)
+        for ring in rings:
+            cv2.fillPoly(whole, [np.rint(np.array(ring)).astype(np.int32).reshape(-1, 2)], 1)
+        wanted, found = tight(whole.astype(np.bool_)), _from_polygons(rings, size)
+        assert (wanted is None) == (found is None), rings
+        if wanted is not None and found is not None:
+            assert wanted[0] == found[0] and np.array_equal(wanted[1], found[1]), rings
+    assert _from_polygons([], (5, 5)) is None
