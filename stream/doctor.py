@@ -119,13 +119,12 @@ def _program() -> Iterator[Finding]:
 
 
 def _kernels() -> Finding:
-    """Whether inner loops are compiled."""
+    """Whether painting's inner loops are compiled."""
     from stream import kernels
 
     found, words = kernels.examined()
     if found is not None:
-        more = "" if kernels.layers() is None else ", as are layers of int8 models"
-        return Finding("program", "painting", "works", f"by loops that are compiled{more}")
+        return Finding("program", "painting", "works", "by loops that are compiled")
     advice = "install gcc or clang, then this program again" if kernels.wanted() else ""
     detail = f"by NumPy and OpenCV, more slowly: its loops are {words}"
     return Finding("program", "painting", "note", detail, advice)

@@ -1,9 +1,8 @@
-"""Inner loops in C, where a compiler was at hand when the program was installed.
+"""Painting's inner loops in C, where a compiler was at hand when the program was installed.
 
-Painting's give what the same step of `stream.compositing` does with NumPy and OpenCV, which is
-taken where nothing was compiled, and for samples of more than eight bits; inference's what ONNX
-Runtime's own kernels do. Each C file that Python calls has a module of its name here, which says
-what its functions take.
+Each gives what the same step of `stream.compositing` does with NumPy and OpenCV, which is taken
+where nothing was compiled, and for samples of more than eight bits. Each C file has a module of its
+name here, which says what its functions take.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from pathlib import Path
 from stream.kernels.blend import Blend
 from stream.kernels.blur import Blur
 from stream.kernels.cells import Cells
-from stream.kernels.convolve import Convolve
 from stream.kernels.cover import Cover
 from stream.kernels.edges import Edges
 from stream.kernels.masks import Masks
@@ -31,7 +29,7 @@ SWITCH = "STREAM_KERNELS"
 """The environment variable that has them left out if it is `off`."""
 
 
-class Kernels(Blend, Masks, Tint, Edges, Blur, Cover, Cells, Convolve):
+class Kernels(Blend, Masks, Tint, Edges, Blur, Cover, Cells):
     """The compiled loops.
 
     Args:
@@ -82,9 +80,3 @@ def examined() -> tuple[Kernels | None, str]:
 def compiled() -> Kernels | None:
     """The compiled loops; None where there are none."""
     return examined()[0]
-
-
-def layers() -> Kernels | None:
-    """The compiled loops; None where there are none, or none of a network's for this processor."""
-    found = compiled()
-    return found if found is not None and found.convolves() else None
