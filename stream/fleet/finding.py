@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import codecs
 import os.path
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +14,13 @@ from urllib.parse import urlsplit
 from stream.errors import SourceError, UsageError
 from stream.fleet.places import filesystem, is_remote, shown, storage_errors, whole
 from stream.names import at_home
+from stream.words import counted, visible
 
 if TYPE_CHECKING:
     from fsspec.spec import AbstractFileSystem
 
 LIST_ENDING = ".txt"
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,8 @@ def find(
         asked: paths, patterns (`takes/**/*.mp4`), addresses of object storage, and text files with
             one of these a line.
         endings: which files of a folder or of a pattern are taken, in small letters.
-        left_out: is told, in a sentence, of each folder below that cannot be looked into, and of
-            each line of a list that names no video.
+        left_out: is told, in a sentence, of each folder below that cannot be looked into, of
+            each line of a list that names no video, and of what else lies in a folder.
         below: the folder from which on results lie as the files do; None for the one that was
             asked for, and for a file none.
 
@@ -139,7 +142,33 @@ def _found_by(
     ]
     if not taken:
         raise NoVideosError(f"there are no videos in {shown(text)}")
+    for sentence in _others(there, endings):
+        left_out(f"left out of {shown(text)}: {sentence}")
     return taken
+
+
+def _others(there: Mapping[str, dict[str, object]], endings: frozenset[str]) -> Iterator[str]:
+    """What is not taken of what is there, with hidden files left unsaid."""
+    kinds: Counter[str] = Counter()
+    lost = []
+    for path, about in sorted(there.items()):
+        name = path.rpartition("/")[2]
+        if name.startswith(".") or about["type"] == "directory":
+            continue
+        if not _is_file(path, about):
+            lost.append(name)
+        elif not _is_taken(path, endings):
+            kinds[Path(name).suffix.lower() or "without an ending"] += 1
+    if kinds:
+        most = [f"{many} {kind}" for kind, many in kinds.most_common(_NAMED)]
+        more = ", …" if len(kinds) > _NAMED else ""
+        yield f"{counted(kinds.total(), 'other file')} ({', '.join(most)}{more})"
+    if lost:
+        more = ", …" if len(lost) > _NAMED else ""
+        yield (
+            f"{counted(len(lost), 'link that leads', 'links that lead')} to no file "
+            f"({', '.join(map(visible, lost[:_NAMED]))}{more})"
+        )
 
 
 def _disk(left_out: Callable[[str], None]) -> AbstractFileSystem:

@@ -34,6 +34,21 @@ def test_a_folder_with_what_is_below_it(tmp_path: Path) -> None:
     assert [Path(one.source).read_bytes() for one in found] == [b"a.mp4", b"sub/deep/B.MKV"]
 
 
+def test_what_else_lies_there_is_said_once_with_its_kinds(tmp_path: Path) -> None:
+    make_files(tmp_path, "a.mp4", "b.jpg", "sub/c.JPG", "sub/d.gif", "e.txt", "f", "g.doc", ".h.x")
+    (tmp_path / "gone.mp4").symlink_to("nothing.mp4")
+    (tmp_path / "folder").symlink_to("sub")
+    said: list[str] = []
+    assert len(find([str(tmp_path)], VIDEOS, said.append)) == 1
+    assert said == [
+        f"left out of {tmp_path}: 6 other files (2 .jpg, 1 .txt, 1 without an ending, …)",
+        f"left out of {tmp_path}: 2 links that lead to no file (folder, gone.mp4)",
+    ]
+    said.clear()
+    find([f"{tmp_path}/*.mp4"], VIDEOS, said.append)
+    assert said == [f"left out of {tmp_path}/*.mp4: 1 link that leads to no file (gone.mp4)"]
+
+
 def test_patterns_files_and_lists_and_each_file_once(tmp_path: Path) -> None:
     make_files(tmp_path, "x/a.mp4", "x/y/b.mp4", "c.mkv")
     asked = tmp_path / "list.txt"
