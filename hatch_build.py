@@ -1,4 +1,4 @@
-"""Compiles the inner loops of painting while a wheel is built, where a C compiler is at hand.
+"""Compiles inner loops of painting and inference while a wheel is built, where a compiler is.
 
 Run as a program it does the same for a checkout: `python hatch_build.py`.
 """
@@ -113,7 +113,7 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg, misc, unuse
         reason = compile_kernels()
         if reason is not None:
             LIBRARY.unlink(missing_ok=True)
-            self.app.display_warning(f"painting will be slower: {reason}")
+            self.app.display_warning(f"painting and inference will be slower: {reason}")
             return
         system = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False

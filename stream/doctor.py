@@ -119,12 +119,13 @@ def _program() -> Iterator[Finding]:
 
 
 def _kernels() -> Finding:
-    """Whether painting's inner loops are compiled."""
+    """Whether inner loops are compiled."""
     from stream import kernels
 
     found, words = kernels.examined()
     if found is not None:
-        return Finding("program", "painting", "works", "by loops that are compiled")
+        more = "" if kernels.layers() is None else ", as are layers of int8 models"
+        return Finding("program", "painting", "works", f"by loops that are compiled{more}")
     advice = "install gcc or clang, then this program again" if kernels.wanted() else ""
     detail = f"by NumPy and OpenCV, more slowly: its loops are {words}"
     return Finding("program", "painting", "note", detail, advice)

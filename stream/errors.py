@@ -43,14 +43,18 @@ class SinkError(StreamError):
     Args:
         what: cannot be written, and why.
         saved: what of it is there all the same, where there is anything to say of that.
+        by_place: whether it is because of where the file lies, as where the disk is full, so that
+            another one may be written later.
 
     Attributes:
         what: as given, for whoever does not keep what was saved.
+        by_place: as given.
     """
 
-    def __init__(self, what: str, saved: str = "") -> None:
+    def __init__(self, what: str, saved: str = "", *, by_place: bool = False) -> None:
         super().__init__(f"{what}; {saved}" if saved else what)
         self.what = what
+        self.by_place = by_place
 
 
 class ModelError(StreamError):

@@ -165,13 +165,38 @@ def shortened(folder: Path, stem: str, rest: str) -> str:
     return os.fsdecode(kept + ending)
 
 
-def write_whole(path: Path, data: bytes, *, overwrite: bool) -> None:
-    """Writes a file so that it is either complete or as it was.
+def sync_file(path: Path) -> None:
+    """Waits until what is in a file is on the disk itself.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    # Windows does this for nobody who may not write.
+    file = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until the names in a folder are on the disk itself, where the system can do that.
+
+    Without it a power cut may leave a finished file under the name that it was written under.
+    """
+    with contextlib.suppress(OSError):  # Windows opens no folders, some file systems sync none
+        sync_file(folder)
+
+
+def write_whole(path: Path, data: bytes, *, overwrite: bool, settle: bool = True) -> None:
+    """Writes a file so that it is either complete or as it was, also after a power cut.
 
     Args:
         path: the file; a link keeps pointing where it does.
         data: its content.
         overwrite: whether an existing file may be replaced.
+        settle: whether to wait until it is on the disk itself, for some milliseconds. Otherwise it
+            may be empty after a power cut, until `sync_file`.
 
     Raises:
         FileExistsError: it is there and may not be replaced.
@@ -187,6 +212,8 @@ def write_whole(path: Path, data: bytes, *, overwrite: bool) -> None:
             left = memoryview(data)
             while left:
                 left = left[os.write(file, left) :]
+            if settle:
+                os.fsync(file)
             unmark(file)
         finally:
             os.close(file)
@@ -194,6 +221,8 @@ def write_whole(path: Path, data: bytes, *, overwrite: bool) -> None:
             beside.replace(target)
         else:
             put_in_place(beside, target)
+        if settle:
+            sync_folder(target.parent)
         remove_left_beside(target)
     except BaseException:
         beside.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Self
 
+from stream.mastering import Mastering
 from stream.types import AnyPacket
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ class VideoInfo:
         colour: how sample values mean colours.
         siting: where chroma samples of 4:2:0 lie in the upright pictures, by FFmpeg's name such as
             "topleft"; "" where that is not said.
+        mastering: what the film says of the display that it was made on, and of its light.
         rotation: degrees by which the source turns its pictures clockwise to make them upright.
         codec: the video's codec, for people.
         copied: streams of which the source hands packets through, for the sink to copy.
@@ -191,6 +193,7 @@ class VideoInfo:
     sample_aspect_ratio: Fraction = Fraction(1)
     colour: ColourTags = ColourTags()
     siting: str = ""
+    mastering: Mastering = Mastering()
     rotation: int = 0
     codec: str = ""
     copied: tuple[Stream, ...] = ()

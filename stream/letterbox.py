@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import NamedTuple
 
 import av
 from av.filter import Graph
@@ -13,6 +14,28 @@ from stream.errors import SinkError
 _ANY_CLOCK = Fraction(1, av.time_base)
 
 _Kind = tuple[int, int, str, Fraction]
+
+
+class Place(NamedTuple):
+    """Where a picture lies in one that it was fitted to, in pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+def placed(picture: tuple[int, int], into: tuple[int, int]) -> Place:
+    """Where `Letterbox` puts a picture of a size.
+
+    Args:
+        picture: its width and height.
+        into: width and height of the one that it is fitted to.
+    """
+    (width, height), (most_wide, most_high) = picture, into
+    wide = min(most_wide, int(Fraction(most_high * width, height) + Fraction(1, 2)))
+    high = min(most_high, int(Fraction(most_wide * height, width) + Fraction(1, 2)))
+    return Place((most_wide - wide) // 4 * 2, (most_high - high) // 4 * 2, wide, high)
 
 
 class Letterbox:

@@ -331,6 +331,14 @@ class LiveOptions:
         off="none",
     )
     seconds: float | None = option(None, "Stop after so many seconds.", said="never", low=0.0)
+    part_minutes: float | None = option(
+        None,
+        "Record into several files of so many minutes each, videos and data alike. Their names get "
+        "the moment when they begin: take-20261128-140000.mp4.",
+        said="one file for all",
+        metavar="MINUTES",
+        low=0.05,
+    )
     cover_wait: bool = option(
         True,
         "hide and pixelate show a frame once the model has looked at it or a later one, so that "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -64,30 +65,63 @@ def tight(mask: NDArray[np.bool_]) -> tuple[Window, NDArray[np.bool_]] | None:
     return window, mask[window[0] : window[1], window[2] : window[3]]
 
 
+_MOST_CELLS = 1 << 27
+"""Of all masks of a picture together, 4 bytes each: half a gigabyte."""
+
+
 def pixel_masks(
     parts: Iterable[tuple[Window, NDArray[np.bool_]] | None],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Masks whose cells are the picture's pixels, so that pasting them gives the same pixels again.
+
+    Where masks are so many and so large that these would take more than half a gigabyte, cells of
+    the largest are squares of several pixels, and say how much of these is the object.
 
     Args:
         parts: for each mask what `tight` gives.
 
     Returns:
         boxes: float32 [N, 4], around the pixels; of no size where a mask is empty.
-        masks: float32 [N, M, M], 0 or 1, M being the longest side of all boxes.
-        mask_boxes: float32 [N, 4], in which the masks lie: M by M pixels, from the box's top left.
+        masks: float32 [N, M, M], 0 to 1, M being the longest side of all boxes, or less.
+        mask_boxes: float32 [N, 4], in which the masks lie: M by M cells, from the box's top left.
     """
     given = list(parts)
-    sides = [max(w[1] - w[0], w[3] - w[2]) for w, _ in (part for part in given if part)]
-    cells = max(sides, default=1)
+    sides = [max(_extent(part)) for part in given]
+    most = max(1, math.isqrt(_MOST_CELLS // max(1, len(given))))
+    steps = [-(-side // most) for side in sides]
+    cells = max((-(-side // step) for side, step in zip(sides, steps, strict=True)), default=1)
     boxes = np.zeros((len(given), 4), np.float32)
     mask_boxes = np.zeros((len(given), 4), np.float32)
     masks = np.zeros((len(given), cells, cells), np.float32)
-    for index, part in enumerate(given):
+    for index, (part, step) in enumerate(zip(given, steps, strict=True)):
         if part is None:
             continue
         (top, bottom, left, right), inside = part
         boxes[index] = left, top, right, bottom
-        mask_boxes[index] = left, top, left + cells, top + cells
-        masks[index, : bottom - top, : right - left] = inside
+        mask_boxes[index] = left, top, left + cells * step, top + cells * step
+        shares = inside if step == 1 else _shares(inside, step)
+        masks[index, : shares.shape[0], : shares.shape[1]] = shares
     return boxes, masks, mask_boxes
+
+
+def _extent(part: tuple[Window, NDArray[np.bool_]] | None) -> tuple[int, int]:
+    """How many rows and columns a mask has; one where it is empty."""
+    if part is None:
+        return 1, 1
+    top, bottom, left, right = part[0]
+    return bottom - top, right - left
+
+
+def _shares(inside: NDArray[np.bool_], step: int) -> NDArray[np.float32]:
+    """How much of each square of so many pixels is True, 0 to 1; beyond the edges nothing is."""
+    height, width = inside.shape
+    rows = np.zeros((-(-height // step), width), np.uint16)
+    for first in range(step):
+        part = inside[first::step]
+        rows[: len(part)] += part
+    shares = np.zeros((len(rows), -(-width // step)), np.float32)
+    for first in range(step):
+        column = rows[:, first::step]
+        shares[:, : column.shape[1]] += column
+    shares /= step * step
+    return shares

@@ -18,6 +18,7 @@ from stream.files import (
     windows_refuses,
     write_whole,
 )
+from tests.settling import DURABLE, Disk
 
 
 def names(folder: Path) -> list[str]:
@@ -70,6 +71,19 @@ def test_where_the_system_does_not_say_how_long_names_may_be_they_are_as_everywh
 
     monkeypatch.setattr("os.pathconf", says_nothing)
     assert len(shortened(tmp_path, "x" * 300, ".mp4")) == 255
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows opens no folders")
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_what_is_written_whole_is_on_the_disk_before_it_has_its_name(
+    tmp_path, monkeypatch, overwrite
+):
+    disk = Disk(monkeypatch, tmp_path)
+    write_whole(tmp_path / "report.json", b"{}", overwrite=overwrite)
+    assert disk.events == DURABLE
+    disk.events.clear()
+    write_whole(tmp_path / "00.png", b"picture", overwrite=overwrite, settle=False)
+    assert disk.events == ["name"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")

@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from stream.letterbox import Letterbox
+from stream.letterbox import Letterbox, placed
 from stream.pixels import plane_view
 
 
@@ -15,7 +15,7 @@ def white(width, height, pixel_format="yuv420p"):
     return picture
 
 
-@pytest.mark.parametrize("size", [(48, 96), (96, 48), (50, 90), (320, 320)])
+@pytest.mark.parametrize("size", [(48, 96), (96, 48), (50, 90), (320, 320), (333, 190), (80, 490)])
 def test_the_whole_picture_stands_in_the_middle_between_black_bars(size):
     boxed = Letterbox(160, 120)(white(*size))
     luma = plane_view(boxed.planes[0], 8)
@@ -26,6 +26,11 @@ def test_the_whole_picture_stands_in_the_middle_between_black_bars(size):
     assert min(left, top) == 0
     assert abs(int(left) - int(right)) <= 3 and abs(int(top) - int(bottom)) <= 3
     assert left % 2 == top % 2 == 0
+    place = placed(size, (160, 120))
+    # The last row and column may be a mixture with the bar behind it.
+    assert (place.left, place.top) == (left, top)
+    assert place.width - (columns.max() - left + 1) in (0, 1)
+    assert place.height - (rows.max() - top + 1) in (0, 1)
     shape = (columns.max() - left + 1) / (rows.max() - top + 1)
     assert shape == pytest.approx(size[0] / size[1], rel=0.03)
 

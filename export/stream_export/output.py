@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stream.errors import ModelError, UsageError
+from stream.files import sync_file, sync_folder
 
 
 def check_output(output: Path, *inputs: Path, overwrite: bool) -> None:
@@ -78,7 +79,9 @@ def replacing(output: Path) -> Iterator[Path]:
         mask = os.umask(0)
         os.umask(mask)
         partial.chmod(0o666 & ~mask)
+        sync_file(partial)
         partial.replace(target)
+        sync_folder(target.parent)
     except (OSError, ValueError) as error:
         raise ModelError(f"{output}: it cannot be written ({error})") from error
     finally:

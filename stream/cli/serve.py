@@ -88,7 +88,7 @@ def serve(
             outputs,
             asked.model,
             asked.tracking,
-            LiveOptions("browser", live.seconds, live.cover_wait),
+            LiveOptions("browser", seconds=live.seconds, cover_wait=live.cover_wait),
             asked.run,
             asked.serve,
         )

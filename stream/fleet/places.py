@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from stream.addresses import redact
 from stream.errors import SinkError, SourceError, StreamError, UsageError
-from stream.files import shortened
+from stream.files import shortened, sync_file, sync_folder
 
 if TYPE_CHECKING:
     from fsspec.callbacks import Callback
@@ -259,7 +259,10 @@ class Result:
             return
         with storage_errors(SinkError, f"{shown(self.target)} cannot be written"):
             if not is_remote(self.target):
+                # The ledger, which outlives a power cut, will say that it is done.
+                sync_file(self.working)
                 self.working.replace(self.target)
+                sync_folder(self._folder)
                 return
             files = filesystem(self.target)
             protocol, told = urlsplit(self.target).scheme, _told(self._life)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from stream.cpu import processor
 from stream.errors import ModelError
 from stream.inference.content import EDITED
 from stream.inference.contract import INPUT
@@ -17,12 +18,14 @@ from stream.inference.kept_model import is_whole, kept_for, written
 from stream.inference.onnx_file import read_graph
 from stream.inference.onnx_runtime import InferenceSession
 from stream.inference.providers import runtime
+from stream.kernels import layers
 from stream.types import Array
 
 logger = logging.getLogger(__name__)
 
 _EDITION = f"{EDITED}, wide first layer with its margin, quick resizes"
-"""What is done to a model's file before it is optimised, and to the graph that comes of it."""
+"""What is done to a model's file before it is optimised, and to the graph that comes of it; beside
+what compiled loops do, which are of several sources."""
 
 
 class Create(Protocol):
@@ -60,13 +63,7 @@ def through_kept(
         with written(kept) as part:
             made = create(_quicker(model, content(), fixed), keep=part)
             optimised = part.read_bytes()
-            from stream.inference.quick_resizes import with_quick_resizes
-
-            try:
-                quicker = with_quick_resizes(optimised, partial(_look, create, made))
-            except (ModelError, ValueError) as error:
-                logger.info("enlargements of %s stay as they are: %s", model, error)
-                return made
+            quicker = _rewritten(optimised, model, partial(_look, create, made))
             if quicker is optimised:
                 return made
             part.write_bytes(quicker)
@@ -75,6 +72,29 @@ def through_kept(
         # A full disk is no reason not to open it; a broken model says once more that it is.
         logger.info("the optimised graph of %s is not kept: %s", model, error)
         return create(_quicker(model, content(), fixed))
+
+
+def _rewritten(
+    optimised: bytes, model: Path, look: Callable[[bytes], list[dict[str, Array]]]
+) -> bytes:
+    """An optimised graph with what ONNX Runtime is slow at done otherwise."""
+    from stream.inference.quick_resizes import with_quick_resizes
+
+    quicker = optimised
+    try:
+        quicker = with_quick_resizes(quicker, look)
+    except (ModelError, ValueError) as error:
+        logger.info("enlargements of %s stay as they are: %s", model, error)
+    kernels = layers()
+    if kernels is None:
+        return quicker
+    from stream.inference.own_layers import with_own_layers
+
+    try:
+        return with_own_layers(quicker, look, kernels, every=processor().narrow_sums)
+    except (ModelError, ValueError) as error:
+        logger.info("layers of %s stay as they are: %s", model, error)
+    return quicker
 
 
 def _look(create: Create, like: InferenceSession, model: bytes) -> list[dict[str, Array]]:
@@ -133,4 +153,6 @@ def kept_graph(model: Path, version: str, fixed: Mapping[str, int]) -> Path | No
     Returns:
         None where nothing is kept and nothing can be.
     """
-    return kept_for("graphs", model, [version, _EDITION], fixed)
+    kernels = layers()
+    loops = "no layers" if kernels is None else f"layers {kernels.source}"
+    return kept_for("graphs", model, [version, _EDITION, loops], fixed)

@@ -132,6 +132,9 @@ class SessionOptions(Protocol):
     def add_free_dimension_override_by_name(self, name: str, size: int, /) -> None:
         """Fixes the sides of inputs that have this name."""
 
+    def register_custom_ops_library(self, path: str, /) -> None:
+        """Takes operators from a library."""
+
     def add_provider_for_devices(self, devices: list[Device], options: dict[str, str]) -> None:
         """Asks for a plug-in provider."""
 

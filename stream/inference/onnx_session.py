@@ -56,7 +56,7 @@ def create(
         ProviderError: the provider cannot be created or takes nothing of the model.
     """
     module = runtime()
-    options = session_options(threads, spins=spins)
+    options = session_options(threads, spins=spins, own=optimised and chosen.name == "cpu")
     for side, pixels in (fixed or {}).items():
         options.add_free_dimension_override_by_name(side, pixels)
     if beside is not None and isinstance(model, bytes):

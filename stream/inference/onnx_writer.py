@@ -58,7 +58,7 @@ class GraphWriter:
     def model(self) -> bytes:
         """The file's content."""
         graph = b"".join([*self._nodes, encoded_text(2, self.name), *self._constants, *self._ends])
-        opset = encoded_text(1, "") + _number(2, _OPSET)
+        opset = opset_of("", _OPSET)
         head = _number(1, _IR_VERSION) + encoded_text(2, "stream")
         return head + encoded_bytes(7, graph) + encoded_bytes(8, opset)
 
@@ -78,6 +78,11 @@ def node(
             told = b"".join(_number(8, one) for one in value) + _number(20, _INTS)
         content += encoded_bytes(5, encoded_text(1, name) + told)
     return content
+
+
+def opset_of(domain: str, version: int) -> bytes:
+    """An OperatorSetIdProto: whose operators, "" for ONNX's own, and which edition of them."""
+    return encoded_text(1, domain) + _number(2, version)
 
 
 def int64_tensor(name: str, values: Sequence[int]) -> bytes:

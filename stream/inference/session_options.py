@@ -7,6 +7,7 @@ import re
 from stream.cpu import available_cores
 from stream.inference.onnx_runtime import SessionOptions
 from stream.inference.providers import runtime
+from stream.kernels import LIBRARY, layers
 
 _SPIN_US = 50
 """Microseconds for which a thread looks out for its next piece of work before it sleeps."""
@@ -15,7 +16,9 @@ _BRIEFLY_SINCE = (1, 26)
 """ONNX Runtime's release that can be told how long; those before spin on for much longer."""
 
 
-def session_options(threads: int | None, *, spins: bool = False) -> SessionOptions:
+def session_options(
+    threads: int | None, *, spins: bool = False, own: bool = False
+) -> SessionOptions:
     """Options for one session of a process that also decodes and encodes video.
 
     Threads and spinning by measurement: a MobileNetV2 at 512x384 in float32 beside an x264 encoder
@@ -34,6 +37,7 @@ def session_options(threads: int | None, *, spins: bool = False) -> SessionOptio
         threads: for computing on the CPU; None for as many as there are cores.
         spins: whether threads spin briefly between the sections of one inference: for a picture
             that is waited for.
+        own: whether the graph may have layers of `stream.kernels`, where there are such.
     """
     options = runtime().SessionOptions()
     options.log_severity_level = 4
@@ -44,6 +48,8 @@ def session_options(threads: int | None, *, spins: bool = False) -> SessionOptio
     if brief:
         options.add_session_config_entry("session.intra_op.spin_duration_us", str(_SPIN_US))
         options.add_session_config_entry("session.force_spinning_stop", "1")
+    if own and layers() is not None:
+        options.register_custom_ops_library(str(LIBRARY))
     return options
 
 

@@ -1,8 +1,9 @@
-"""Painting's inner loops in C, where a compiler was at hand when the program was installed.
+"""Inner loops in C, where a compiler was at hand when the program was installed.
 
-Each gives what the same step of `stream.compositing` does with NumPy and OpenCV, which is taken
-where nothing was compiled, and for samples of more than eight bits. Each C file has a module of its
-name here, which says what its functions take.
+Painting's give what the same step of `stream.compositing` does with NumPy and OpenCV, which is
+taken where nothing was compiled, and for samples of more than eight bits; inference's what ONNX
+Runtime's own kernels do. Each C file that Python calls has a module of its name here, which says
+what its functions take.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from stream.kernels.blend import Blend
 from stream.kernels.blur import Blur
 from stream.kernels.cells import Cells
+from stream.kernels.convolve import Convolve
 from stream.kernels.cover import Cover
 from stream.kernels.edges import Edges
 from stream.kernels.masks import Masks
@@ -29,7 +31,7 @@ SWITCH = "STREAM_KERNELS"
 """The environment variable that has them left out if it is `off`."""
 
 
-class Kernels(Blend, Masks, Tint, Edges, Blur, Cover, Cells):
+class Kernels(Blend, Masks, Tint, Edges, Blur, Cover, Cells, Convolve):
     """The compiled loops.
 
     Args:
@@ -80,3 +82,9 @@ def examined() -> tuple[Kernels | None, str]:
 def compiled() -> Kernels | None:
     """The compiled loops; None where there are none."""
     return examined()[0]
+
+
+def layers() -> Kernels | None:
+    """The compiled loops; None where there are none, or none of a network's for this processor."""
+    found = compiled()
+    return found if found is not None and found.convolves() else None

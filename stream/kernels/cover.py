@@ -18,7 +18,6 @@ from stream.kernels.memory import (
     Loops,
     address_of,
     plane_of,
-    scratch_of,
 )
 
 _WIDER = 144
@@ -56,9 +55,9 @@ class Cover(Loops):
                 of what they hold and end without a transition, where less than half stays.
         """
         height, width = samples[0].shape
-        wide = (bare.shape[1] + 1) * side + _WIDER
+        rows, wide = bare.shape[0], (bare.shape[1] + 1) * side + _WIDER
         halved = (min(block, height) // 2 + 1) * wide
-        scratch = scratch_of(4 * side + 128 + 22 * wide + halved)
+        scratch = np.empty(4 * side + 64 + 8 * rows + 18 * wide + halved, np.uint8)
         places = np.array(
             [
                 (*plane_of(plane), step, value)
@@ -74,5 +73,5 @@ class Cover(Loops):
             len(places),
             address_of(places),
             block,
-            scratch,
+            address_of(scratch),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,24 @@ _LEAST_SIZE = 2.0
 
 Fits = Callable[[Instances], NDArray[np.bool_]]
 """Which of some instances lie where their objects are, bool [N]."""
+
+
+def in_size(found: Instances | None, picture: av.VideoFrame) -> Instances | None:
+    """What was carried, in pixels of the picture that it was carried to.
+
+    A stream may have changed to a finer picture since, of which the small grey one is the same.
+    """
+    if found is None or found.picture_size == (picture.height, picture.width):
+        return found
+    height, width = found.picture_size
+    scale = np.array([picture.width / width, picture.height / height] * 2, np.float32)
+    return replace(
+        found,
+        boxes=found.boxes * scale,
+        mask_boxes=None if found.mask_boxes is None else found.mask_boxes * scale,
+        picture_size=(picture.height, picture.width),
+        unsure=in_size(found.unsure, picture),
+    )
 
 
 class Carried:

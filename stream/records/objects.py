@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stream import rle, soft
 from stream.errors import UsageError
 from stream.instances import Instances
+from stream.letterbox import placed
 from stream.outlines import pixel_masks, tight
 from stream.records.entries import (
     Entry,
@@ -75,18 +76,21 @@ class Objects:
             UsageError: something of it is not understood, or does not fit the picture.
         """
         said = entry.size or self._file.about.size
-        if size is not None and said is not None and said != size:
+        # A live source may change its size; its recording has the first one, with bars.
+        boxed = size is not None and entry.size is not None and size == self._file.about.size
+        if size is not None and said is not None and said != size and not boxed:
             self._file.refuse(
                 entry.place,
                 f"its picture has {said[1]}x{said[0]} pixels, but the frame has "
                 f"{size[1]}x{size[0]}",
             )
         try:
-            picture = size or said or _room(entry.objects)
+            picture = said if boxed and said else size or said or _room(entry.objects)
             found = self._made(entry.objects, picture, entry.mask_threshold)
-            if entry.unsure is None:
-                return found
-            return replace(found, unsure=self._made(entry.unsure, picture, entry.mask_threshold))
+            if entry.unsure is not None:
+                unsure = self._made(entry.unsure, picture, entry.mask_threshold)
+                found = replace(found, unsure=unsure)
+            return found if size is None or size == picture else _in_bars(found, size)
         except (ValueError, UsageError) as error:
             self._file.refuse(entry.place, str(error))
         except MemoryError:
@@ -171,6 +175,22 @@ class Objects:
         )
 
 
+def _in_bars(found: Instances, size: tuple[int, int]) -> Instances:
+    """What was found in a picture, in a recording of another size (height, width) that it is in."""
+    height, width = found.picture_size
+    place = placed((width, height), (size[1], size[0]))
+    scale = np.array([place.width / width, place.height / height] * 2, np.float32)
+    corner = np.array([place.left, place.top] * 2, np.float32)
+    around = found.mask_boxes
+    return replace(
+        found,
+        boxes=found.boxes * scale + corner,
+        mask_boxes=None if around is None else around * scale + corner,
+        picture_size=size,
+        unsure=None if found.unsure is None else _in_bars(found.unsure, size),
+    )
+
+
 def objects_in(file: RecordsFile) -> Iterator[Mapping[str, object]]:
     """All objects of a file as it has them, read anew; what is no object is left out."""
     with type(file)(file.path) as again:
@@ -245,16 +265,30 @@ def _from_rle(given: Mapping[str, object], size: tuple[int, int]) -> _Part:
 def _from_polygons(rings: Sequence[object], size: tuple[int, int]) -> _Part:
     import cv2
 
-    drawn = np.zeros(size, np.uint8)
+    corners = []
     for ring in rings:
         points = numbers(ring, "a polygon")
         if not points or len(points) % 2:
             raise ValueError(f"a polygon is x, y, x, y and so on, not {len(points)} numbers")
         if max(map(abs, points)) > 1e6:
             raise ValueError("a polygon lies far outside of its picture")
-        corners = np.rint(np.array(points)).astype(np.int32).reshape(-1, 2)
-        cv2.fillPoly(drawn, [corners], 1)
-    return tight(drawn.astype(np.bool_))
+        corners.append(np.rint(np.array(points)).astype(np.int32).reshape(-1, 2))
+    if not corners:
+        return None
+    every = np.concatenate(corners)
+    # Drawn where they lie, as the picture may be large and they are many.
+    left, top = np.maximum(every.min(axis=0), 0).tolist()
+    right, bottom = np.minimum(every.max(axis=0) + 1, size[::-1]).tolist()
+    if left >= right or top >= bottom:
+        return None
+    drawn = np.zeros((bottom - top, right - left), np.uint8)
+    for ring in corners:
+        cv2.fillPoly(drawn, [ring], 1, offset=(-left, -top))
+    found = tight(drawn.astype(np.bool_))
+    if found is None:
+        return None
+    (first, last, begin, end), inside = found
+    return (first + top, last + top, begin + left, end + left), inside
 
 
 def _whole_box(box: Sequence[float], size: tuple[int, int]) -> _Part:
@@ -263,7 +297,9 @@ def _whole_box(box: Sequence[float], size: tuple[int, int]) -> _Part:
     top, bottom = (min(max(round(side), 0), height) for side in (box[1], box[3]))
     if left >= right or top >= bottom:
         return None
-    return (top, bottom, left, right), np.ones((bottom - top, right - left), np.bool_)
+    # One value that is all pixels, as there may be many of them.
+    inside = np.broadcast_to(np.True_, (bottom - top, right - left))
+    return (top, bottom, left, right), inside
 
 
 def _room(objects: Sequence[object]) -> tuple[int, int]:

@@ -48,7 +48,13 @@ class Account:
         # The report of footage is written by whoever goes through it, with others in one file.
         report = report_of(plan) if run.source.info.live else None
         self._status = Status(
-            run, told, console=console, report=report, counting=counting, remarks=remarks
+            run,
+            told,
+            console=console,
+            report=report,
+            counting=counting,
+            plot=plot_of(plan),
+            remarks=remarks,
         )
 
     def tick(self) -> None:

@@ -11,6 +11,7 @@ from stream.frame import Frame
 from stream.inference.preprocess import Prepared
 from stream.instances import Instances
 from stream.motion.flow import Grey, small_grey
+from stream.motion.propagate import in_size
 from stream.motion.propagator import Propagator
 from stream.run.companions import Companions
 from stream.run.figures import Counts, Job, Work
@@ -179,7 +180,7 @@ class BesideDisplay(Schedule):
             f"{self.inferences} frames inferred; {counts.inferred} shown with their own inference, "
             f"{counts.propagated} with masks carried by motion"
         ]
-        told += self._companions.remarks(self._finder.detector)
+        told += [*self._finder.remarks, *self._companions.remarks(self._finder.detector)]
         if self._held.longest:
             told.append(
                 f"what is covered was shown up to {self._held.longest:.2f} s late, once it was "
@@ -219,7 +220,8 @@ class BesideDisplay(Schedule):
             with timed(frame.stages, "motion"):
                 # Where objects are covered, a wrong place is better than none.
                 fitting = not self._finder.covers
-                frame.instances = self._propagator.propagate_to(grey, fitting=fitting)
+                carried = self._propagator.propagate_to(grey, fitting=fitting)
+                frame.instances = in_size(carried, frame.image)
             if self._key is not None and not self._finder.covers:
                 frame.instances = self._half_cuts.left(self._key.frame.index, frame.instances)
         # Before the first answer, and after a cut until the next one.

@@ -70,6 +70,19 @@ class Finder:
     covers: bool = False
     doubt: float = unsure.FLOOR
     _scenes: Scenes = field(default_factory=Scenes, init=False)
+    _size: tuple[int, int] | None = field(default=None, init=False)
+    _resized: int = field(default=0, init=False)
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """What happened to those that it follows, a sentence each."""
+        if not self._resized or self.tracker is None:
+            return ()
+        often = "once" if self._resized == 1 else f"{self._resized} times"
+        return (
+            f"pictures changed their size {often}; who was not where they showed the same, or not "
+            "in the same colours, has another number since",
+        )
 
     @property
     def lookahead(self) -> float:
@@ -146,6 +159,9 @@ class Finder:
     ) -> Instances:
         if self.tracker is None:
             return candidates
+        size = candidates.picture_size
+        self._resized += self._size is not None and size != self._size
+        self._size = size
         if self.tracker.lookahead:
             shown = self.tracker.update(candidates, seconds, threshold, following)
         else:

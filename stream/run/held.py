@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from stream.frame import Passthrough
 from stream.instances import Instances
 from stream.motion.flow import Grey
+from stream.motion.propagate import in_size
 from stream.motion.propagator import Propagator
 from stream.run.figures import Fate, Job, Work
 from stream.run.room import MOST_HELD, bytes_of
@@ -47,15 +48,15 @@ class _Key:
         doubts = () if found.unsure is None else (found.unsure,)
         self._doubts.set_key(grey, replace(found, unsure=None).joined(doubts))
 
-    def at(self, grey: Grey, *, fine: bool) -> Instances | None:
+    def at(self, one: _Waiting, *, fine: bool) -> Instances | None:
         """What was found, moved to another frame; None where that shows another scene."""
         self._found.fine = fine
-        return self._found.propagate_to(grey)
+        return in_size(self._found.propagate_to(one.grey), one.job.frame.image)
 
-    def doubts_at(self, grey: Grey, *, fine: bool) -> Instances | None:
+    def doubts_at(self, one: _Waiting, *, fine: bool) -> Instances | None:
         """The same with all that is unsure, none of it better known than the rest."""
         self._doubts.fine = fine
-        return self._doubts.propagate_to(grey)
+        return in_size(self._doubts.propagate_to(one.grey), one.job.frame.image)
 
 
 class Held:
@@ -181,9 +182,9 @@ class Held:
             with timed(frame.stages, "motion"):
                 for key in sorted(keys, key=lambda key: abs(key.index - one.index)):
                     if found is None:
-                        found = key.at(one.grey, fine=fine)
+                        found = key.at(one, fine=fine)
                     else:
-                        found = doubting(found, key.doubts_at(one.grey, fine=fine))
+                        found = doubting(found, key.doubts_at(one, fine=fine))
         if found is None:
             found = anybody((frame.image.height, frame.image.width))
         frame.instances = found

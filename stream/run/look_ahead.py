@@ -12,6 +12,7 @@ from fractions import Fraction
 from stream.frame import Frame
 from stream.instances import Instances
 from stream.motion.flow import Grey, small_grey
+from stream.motion.propagate import in_size
 from stream.motion.propagator import Propagator, is_cut, is_partly_cut
 from stream.run.figures import Job, Work
 from stream.run.finder import Finder
@@ -254,4 +255,4 @@ def _moved(propagator: Propagator, job: Job, grey: Grey) -> Instances | None:
     if not propagator.ready:
         return None
     with timed(job.frame.stages, "motion"):
-        return propagator.propagate_to(grey)
+        return in_size(propagator.propagate_to(grey), job.frame.image)

@@ -6,18 +6,16 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stream.frame import Frame, Passthrough, VideoInfo
 from stream.queues import Cancelled, Closed, Queue, WhenFull
 from stream.run.figures import Fate, Job
-from stream.run.fit import Fit
-from stream.sinks.base import Gone, Sink
+from stream.run.time_line import TimeLine
+from stream.sinks.base import Gone, NotNow, Sink
 from stream.sinks.display import Display
 from stream.timing import Clock, timed
-from stream.words import counted
 
 if TYPE_CHECKING:
     from stream.compositing.painter import Painter
@@ -41,10 +39,17 @@ Delivery = Painted | Passthrough
 
 @dataclass(slots=True)
 class OutputFigures:
-    """What became of the frames at one output."""
+    """What became of the frames at one output.
+
+    Attributes:
+        frames: that it has.
+        dropped: that it had no time for.
+        missed: that came while nothing could be written.
+    """
 
     frames: int = 0
     dropped: int = 0
+    missed: int = 0
 
 
 def _nobody(output: Output) -> None:
@@ -89,9 +94,7 @@ class Output:
             f"to {name}", capacity, when_full, droppable=lambda item: isinstance(item, Painted)
         )
         self.stage = "encode"
-        self._from_first = from_first
-        self._fit = None if info is None or not from_first else Fit.to(info)
-        self._origin: Fraction | None = None
+        self._line = TimeLine(info) if from_first else None
         self._early: deque[Passthrough] = deque(maxlen=_EARLY)
         self._aborting = False
         self._finished = threading.Event()
@@ -111,22 +114,22 @@ class Output:
         return not self._finished.is_set() and self.error is None and not self.gone
 
     @property
+    def problem(self) -> str | None:
+        """Why nothing more goes to it, for now or for good, a sentence; None where it does."""
+        return self.sink.problem if self.error is None else str(self.error)
+
+    @property
     def remarks(self) -> list[str]:
         """What it could not keep, and what its layers have to say, a sentence each."""
         painted = () if self.painter is None else self.painter.remarks
         found = [*self._said, *self.sink.remarks, *painted]
-        fitted = 0 if self._fit is None else self._fit.fitted
-        if fitted:
-            several = counted(
-                fitted, "picture of another size was", "pictures of another size were"
-            )
-            found.append(f"{several} fitted between black bars in {self.name}")
+        found += [] if self._line is None else self._line.remarks(self.name)
         # After an error what is missing has another cause, and a sentence of its own.
         if self.figures.dropped and not (self.sink.shows or self.gone or self.error):
             many = self.figures.dropped
             found.append(
                 f"{many} frame{'s are' if many > 1 else ' is'} missing in {self.name}: it could "
-                "not keep up; choose a faster --preset"
+                f"not keep up; {self.sink.quicker}"
             )
         return found
 
@@ -315,6 +318,10 @@ class Output:
             return
         try:
             self._write_frame(item.frame)
+        except NotNow:
+            self.figures.missed += 1
+            item.job.settle(Fate.DROPPED)
+            return
         except BaseException:
             self._drop([item])
             raise
@@ -322,8 +329,14 @@ class Output:
         item.job.settle(Fate.SHOWN if self.sink.shows else Fate.WRITTEN)
 
     def _write_frame(self, frame: Frame) -> None:
-        if self._from_first:
-            frame = self._from_origin(frame)
+        if self._line is not None:
+            first = self._line.origin is None
+            frame = self._line.frame(frame)
+            if first:
+                # Sound is quicker than frames, which are looked at first.
+                for packets in self._early:
+                    self._write_packets(packets)
+                self._early.clear()
         if self._clock is None or self.sink.shows:
             self.sink.write(frame)
             return
@@ -332,32 +345,12 @@ class Output:
             self.sink.write(frame)
         self._clock.add(self.stage, stages[self.stage])
 
-    def _from_origin(self, frame: Frame) -> Frame:
-        if self._origin is None:
-            self._origin = frame.pts * frame.time_base
-            # Sound is quicker than frames, which are looked at first.
-            for packets in self._early:
-                self._write_packets(packets)
-            self._early.clear()
-        start = round(self._origin / frame.time_base)
-        picture = frame.image if self._fit is None else self._fit(frame.image)
-        alpha = frame.alpha
-        if alpha is not None and alpha.shape != (picture.height, picture.width):
-            alpha = None if self._fit is None else self._fit.alpha(alpha)
-        return replace(frame, image=picture, pts=frame.pts - start, alpha=alpha)
-
     def _write_packets(self, item: Passthrough) -> None:
-        if not self._from_first:
+        if self._line is None:
             self.sink.write(item)
-            return
-        if self._origin is None:
+        elif self._line.origin is None:
             self._early.append(item)
-            return
-        origin = self._origin
-        kept = [
-            packet
-            for packet in item.packets
-            if packet.pts is not None and packet.pts >= round(origin / packet.time_base)
-        ]
-        if kept:
-            self.sink.write(Passthrough(kept, origin))
+        else:
+            kept = self._line.sound(item.packets)
+            if kept is not None:
+                self.sink.write(kept)

@@ -22,6 +22,7 @@ from stream.run.figures import Counts, Job, Work
 from stream.run.schedule import Schedule
 from stream.run.unsure import BETWEEN
 from stream.timing import timed
+from stream.words import counted
 
 if TYPE_CHECKING:
     from stream.records.entries import RecordsFile
@@ -144,12 +145,15 @@ class Replay(Schedule):
         if about.source and about.source != self._info.name:
             found.append(f"{name} was made of {about.source}, not of {self._info.name}")
         if self._bare:
+            have, them = ("has", "it") if self._bare == 1 else ("have", "them")
             found.append(
-                f"{self._bare} of {self._frames} frames have no line in {name}: nothing is "
-                "painted on them"
+                f"{self._bare} of {counted(self._frames, 'frame')} {have} no line in {name}: "
+                f"nothing is painted on {them}"
             )
         if self._unread:
-            found.append(f"{self._unread} lines of {name} fit no frame of {self._info.name}")
+            lines = counted(self._unread, "line")
+            fit = "fits" if self._unread == 1 else "fit"
+            found.append(f"{lines} of {name} {fit} no frame of {self._info.name}")
         if "pixels" in self._objects.kinds:
             found.append(
                 f"{name} holds masks as pixels, so their edges are hard; records written with "

@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from stream import sinks, sources, tracking
-from stream.addresses import redact
+from stream import sources, tracking
 from stream.count_options import CountOptions
 from stream.errors import StreamError, UsageError
 from stream.frame import Frame, VideoInfo
 from stream.instances import Instances
 from stream.options import PictureOptions
-from stream.queues import WhenFull
 from stream.run.about import Told, about_of
 from stream.run.account import Account, plot_counts
 from stream.run.controls import Controls
 from stream.run.counting import Counting
+from stream.run.cuts import Cuts
 from stream.run.figures import Outcome
 from stream.run.finding import find_by
 from stream.run.guard import check_reports, read_by, records_of
 from stream.run.interrupt import on_interrupt
-from stream.run.opening import check_output, make_painter, open_sink, suited, without_lost
+from stream.run.opening import check_output
 from stream.run.output import Output
+from stream.run.outputs import open_output
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.run.plot import check_plot, plot_of
 from stream.run.policy import LIVE, OFFLINE
@@ -45,15 +45,10 @@ from stream.words import kind_with_article
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from stream.compositing.painter import Painter
     from stream.inference.segmenter import Segmenter
-    from stream.sinks.base import Sink
 
 Finding = Callable[[VideoInfo], tuple[Told, Schedule]]
 """Gives what finds the objects of a source, and which of its frames."""
-
-_HICCUP = 30
-"""Frames that may wait for the encoder of a live recording: a second. More would only be memory."""
 
 
 def is_live(source: SourcePlan) -> bool:
@@ -72,54 +67,6 @@ def has_pictures(source: SourcePlan) -> bool:
         UsageError: nothing of this kind can be opened.
     """
     return sources.kind_of(source.target).photos
-
-
-def open_output(plan: OutputPlan, info: VideoInfo) -> Output:
-    """Opens an output with its own layers, queue and time line.
-
-    Args:
-        plan: where it goes and how.
-        info: of the frames that will come.
-
-    Raises:
-        UsageError: it is not possible as asked for.
-        SinkError: it cannot be written to.
-    """
-    kind = sinks.find(plan.target, photos=bool(info.pictures), form=plan.options.format)
-    if kind.paints and plan.picture.divided:
-        from stream.run.split import SplitSink
-
-        return Output(SplitSink(plan, kind, info), redact(plan.target))
-    painter = make_painter(plan.picture, info, shown=kind.shows) if kind.paints else None
-    info, said = without_lost(kind, plan.target, info, plan.options, painter)
-    sink = open_sink(kind, plan.target, info, plan.options, painter)
-    if kind.shows:
-        policy = WhenFull.LATEST if info.live else WhenFull.BLOCK
-        return Output(sink, redact(plan.target), painter, when_full=policy, capacity=1)
-    if info.live or kind.sends:
-        return Output(
-            sink,
-            redact(plan.target),
-            painter,
-            when_full=WhenFull.DROP_OLDEST if info.live else WhenFull.BLOCK,
-            capacity=_HICCUP,
-            from_first=True,
-            info=_painted(kind, plan, info, painter),
-            said=said,
-        )
-    return Output(sink, redact(plan.target), painter, said=said)
-
-
-def _painted(
-    kind: type[Sink], plan: OutputPlan, info: VideoInfo, painter: Painter | None
-) -> VideoInfo | None:
-    """What an output's frames are once they are painted, which may be numbers of objects.
-
-    None where nothing is painted: records say of each frame the size that their numbers are for.
-    """
-    if painter is None:
-        return None
-    return suited(kind, plan.target, info, plan.options, painter)[0]
 
 
 @dataclass(slots=True)
@@ -213,8 +160,9 @@ def prepared(
         stack.callback(schedule.close)
         counting = Counting(plan.counts, info, keep_series=plan.counts.plot is not None)
         outputs = []
+        cuts = Cuts(plan.live.part_minutes)
         makers: list[Callable[[VideoInfo], Output]] = [
-            *(partial(open_output, one) for one in plan.outputs),
+            *(partial(open_output, one, cuts=cuts) for one in plan.outputs),
             *further,
         ]
         for make in makers or [partial(open_output, OutputPlan(NOTHING))]:
@@ -390,6 +338,6 @@ def recorder(ready: Prepared, plan: OutputPlan) -> Callable[[Path, PictureOption
     def record(path: Path, picture: PictureOptions) -> Output:
         options = replace(plan.options, overwrite=False)
         asked = replace(plan, target=str(path), options=options, picture=picture)
-        return open_output(asked, ready.run.info)
+        return open_output(asked, ready.run.info, Cuts(ready.plan.live.part_minutes))
 
     return record

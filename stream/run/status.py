@@ -16,6 +16,7 @@ from stream.run.figures import Outcome
 from stream.run.output import Output
 from stream.run.report import RunReport, machine, run_report, write_json
 from stream.run.run import Run
+from stream.sinks.nothing import NOTHING
 from stream.timing import CAPTURE_TO_DISPLAY
 from stream.types import JSON
 from stream.version import __version__
@@ -43,6 +44,7 @@ class Status:
             window or the progress line says it.
         report: the report file, or None.
         counting: what was counted, for the report.
+        plot: where that is drawn, if it is.
         remarks: sentences to add to those of the run, and to those of what finds the objects that
             come on the way.
     """
@@ -55,6 +57,7 @@ class Status:
         console: Console | None,
         report: Path | None,
         counting: Counting | None = None,
+        plot: Path | None = None,
         remarks: Sequence[str] = (),
     ) -> None:
         self._run = run
@@ -66,21 +69,26 @@ class Status:
         self._console = console
         self._report = report
         self._counting = counting
+        self._plot = plot
         self._said = self._written = time.monotonic()
         self._frames_said = 0
         self._report_problem: str | None = None
+        self._failed_before: list[str] = []
         self._machine: dict[str, JSON] | None = None
 
     def tick(self) -> None:
         """Says and writes what is due."""
         now = time.monotonic()
         console = self._console
-        if now - self._said >= STATUS_SECONDS:
+        failed, due = self._failed(), now - self._said >= STATUS_SECONDS
+        # On displays at once, and again as long as it lasts.
+        told = failed if due else [one for one in failed if one not in self._failed_before]
+        if told:
+            self._run.say("; ".join(told))
+        self._failed_before = failed
+        if due:
             if console is not None and not console.is_terminal:
                 console.print(visible(self.line(now - self._said)), highlight=False, markup=False)
-            failed = self._failed()
-            if failed:
-                self._run.say("; ".join(failed))
             self._said = now
             self._frames_said = self._run.counts.frames_out
         if self._report is not None and now - self._written >= REPORT_SECONDS:
@@ -102,7 +110,7 @@ class Status:
 
     def _failed(self) -> list[str]:
         """Why outputs do not go on, a sentence each: nobody saw it days ago when it was said."""
-        return [str(one.error) for one in self._run.outputs if one.error is not None]
+        return [one.problem for one in self._run.outputs if one.problem is not None]
 
     def figures(self, outcome: Outcome | None = None) -> RunReport:
         """The run's figures.
@@ -116,7 +124,7 @@ class Status:
         later = [one for one in self._segmenter.remarks if one not in self._known]
         return run_report(
             source=self._source,
-            output=", ".join(one.name for one in run.outputs),
+            output=", ".join(self._made()),
             model=self._segmenter.name,
             precision=self._segmenter.precision,
             provider=self._segmenter.provider,
@@ -126,6 +134,13 @@ class Status:
             remarks=list(dict.fromkeys([*self._remarks, *later, *run.all_remarks, *counted])),
             counted=None if counting is None else counting.summary(),
         )
+
+    def _made(self) -> list[str]:
+        """What the run makes, by name."""
+        names = [one.name for one in self._run.outputs]
+        if self._plot is None:
+            return names
+        return [*(one for one in names if one != NOTHING), str(self._plot)]
 
     def write(self, outcome: Outcome | None = None) -> None:
         """Writes the report file, if one was asked for.
@@ -191,5 +206,6 @@ def _recording(output: Output) -> dict[str, JSON]:
         "path": output.name,
         "frames": output.figures.frames,
         "dropped": output.figures.dropped,
-        "error": None if output.error is None else str(output.error),
+        "missed": output.figures.missed,
+        "error": output.problem,
     }

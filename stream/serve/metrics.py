@@ -78,7 +78,7 @@ class Figures(Collector):
             reconnects.add_metric([room.name], room.reconnects + (run.reconnects if run else 0))
             if run is None:
                 continue
-            failed.add_metric([room.name], sum(one.error is not None for one in run.outputs))
+            failed.add_metric([room.name], sum(one.problem is not None for one in run.outputs))
             counts = run.counts
             fates = {
                 "in": counts.frames_in,

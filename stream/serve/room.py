@@ -22,6 +22,7 @@ from stream.run.figures import Outcome
 from stream.run.finding import expect_companions, make_finder
 from stream.run.notices import NO_PICTURE, stands_still
 from stream.run.opening import make_painter
+from stream.run.outputs import is_recorded
 from stream.run.plan import OutputPlan, RunPlan
 from stream.run.report import RunReport
 from stream.run.run import Run
@@ -106,9 +107,12 @@ class Room(Aside):
 
     @property
     def once(self) -> bool:
-        """Whether its first end is its last: files of other outputs cannot be begun again."""
+        """Whether its first end is its last: most files of other outputs cannot be begun again."""
         plan = self.plan
-        files = plan.counts.plot is not None or any(one.target != BROWSER for one in plan.outputs)
+        named = [one for one in plan.outputs if one.target != BROWSER]
+        if plan.live.part_minutes is not None:
+            named = [one for one in named if not is_recorded(one)]
+        files = plan.counts.plot is not None or bool(named)
         return self._source is not None or files or plan.live.seconds is not None
 
     @property

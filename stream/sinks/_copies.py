@@ -162,19 +162,22 @@ class Copies:
         layout = None
         if isinstance(stream, AudioStream):
             layout = declared(stream.codec_context.layout)
-        probe = _probe(stream, layout)
+        # Matroska fills that in behind, once the first packet has told it, where it can go back;
+        # NUT never does.
+        asks = kind.format == "nut"
+        asks = asks or (kind.format == "matroska" and not muxer.destination.seekable())
+        header, carries = None, _carries_headers(stream)
+        if asks and carries and isinstance(stream, AudioStream):
+            header = track_header(stream)
+        bare = carries and (kind.by_decode_time or (kind.format == "nut" and header is not None))
+        probe = _probe(stream, layout, made=not carries or (bare and not kind.by_decode_time))
         strange = stream.type == "audio" and (
             (kind.sounds is not None and name not in kind.sounds)
             or (kind.by_decode_time and name in _TOLD_BY_NOTHING)
             or (kind.format == "mpegts" and name in _TOLD_BY_NOTHING and _is_short(stream))
             or (kind.channels is not None and _channels(layout) > kind.channels)
+            or (asks and carries and header is None)
         )
-        # Matroska fills that in behind, once the first packet has told it, where it can go back.
-        asks = kind.format == "matroska" and not muxer.destination.seekable()
-        header = None
-        if asks and isinstance(stream, AudioStream) and _carries_headers(stream):
-            header = track_header(stream)
-            strange = strange or header is None
         if (stream.type == "audio" and layout is None) or (
             strange or why_not(kind, lambda trial: _copy_of(trial, stream, layout), probe)
         ):
@@ -186,9 +189,9 @@ class Copies:
             copy.codec_context.extradata = header
         scratch = None
         # What is unwrapped first changes on the way.
-        if stream.type != "video" and not (kind.by_decode_time and _carries_headers(stream)):
+        if stream.type != "video" and not bare:
             scratch = muxer.trying(lambda trial: _copy_of(trial, stream, layout), kind)
-        track = _copying(muxer, copy, stream, kind, probe, scratch)
+        track = _copying(muxer, copy, stream, kind, probe, scratch, bare=bare)
         self._tracks[stream.index] = track
         if kind.by_decode_time and name in _TOLD_BY_PACKETS and isinstance(track, Copied):
             # Damaged sound may not even tell its rate.
@@ -262,6 +265,8 @@ def _copying(
     kind: ContainerKind,
     probe: list[AnyPacket],
     scratch: Scratch | None,
+    *,
+    bare: bool,
 ) -> Track:
     if stream.type == "video":
         return Keyed(muxer, copy)
@@ -269,7 +274,7 @@ def _copying(
         return Filled(muxer, copy, probe, scratch)
     if kind.subtitles == "mov_text" and _codec_name(stream) == "mov_text":
         return TimedText(muxer, copy)
-    if kind.by_decode_time and _carries_headers(stream):
+    if bare:
         return Unwrapped(muxer, copy, stream)
     if kind.by_decode_time and _codec_name(stream) in _TOLD_BY_PACKETS:
         return Dolby(muxer, copy, scratch)
@@ -307,10 +312,10 @@ def _copy_of(container: OutputContainer, stream: Stream, layout: str | None) -> 
     return copy
 
 
-def _probe(stream: Stream, layout: str | None) -> list[AnyPacket]:
-    """Packets like those that a stream will have, as far as they can be made up."""
-    if stream.type == "video" or _carries_headers(stream):
-        return []  # an encoder gives none like them
+def _probe(stream: Stream, layout: str | None, *, made: bool) -> list[AnyPacket]:
+    """Packets like those that a stream will have, as far as encoders have `made` such."""
+    if stream.type == "video" or not made:
+        return []
     if isinstance(stream, AudioStream):
         context = stream.codec_context
         return silence(context.codec.canonical_name, context.sample_rate, layout or "stereo")

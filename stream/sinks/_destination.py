@@ -16,6 +16,7 @@ from stream.files import (
     identity,
     remove_left_beside,
     same_file,
+    sync_folder,
     target_of,
 )
 from stream.leftovers import unmark
@@ -171,6 +172,7 @@ class Destination:
                 self._kept_beside = True
                 raise
         if self._regular:
+            sync_folder(self._target.parent)
             remove_left_beside(self._target)
 
     def abandon(self, *, keep: bool = True) -> None:

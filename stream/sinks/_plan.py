@@ -13,6 +13,7 @@ from av.video.format import VideoFormat
 from stream.cpu import processor
 from stream.errors import UsageError
 from stream.frame import VideoInfo
+from stream.mastering import TELLING, with_mastering
 from stream.sinks._alpha import ENCODERS
 from stream.sinks._containers import (
     ALPHA_ENDINGS,
@@ -169,7 +170,7 @@ def narrowed(info: VideoInfo, kind: ContainerKind, choice: EncoderChoice) -> tup
 def lost(
     info: VideoInfo, kind: ContainerKind, choice: EncoderChoice, pixel_format: str, ending: str
 ) -> list[str]:
-    """What is to be said of a source's colour tags and times that the file cannot hold.
+    """What is to be said of a source's colours and times that the file cannot hold.
 
     Args:
         info: what the source says of its video.
@@ -186,6 +187,11 @@ def lost(
         said.append(
             f"the film's colour tags ({', '.join(tags)}) are lost, which {choice.name} in {ending} "
             "cannot hold; libx264 can"
+        )
+    if info.mastering.parts and choice.name not in TELLING and not info.exact:
+        said.append(
+            f"the film's HDR10 data ({' and '.join(info.mastering.parts)}) is not kept by "
+            f"{choice.name}; {', '.join(TELLING)} keep it"
         )
     rates = choice.rules.rates
     if kind.timestamps and rates is not None and _known_rate(info, rates) is None:
@@ -241,6 +247,7 @@ def configure(
         threads = 1
     if choice.name == "libx264" and not _same_each_time(info.width):
         context.options = {**context.options, "x264-params": _UP_TO_AVX2}
+    context.options = with_mastering(context.options, choice.name, info.mastering)
     if threads is not None:
         context.thread_count = threads
 

@@ -131,7 +131,7 @@ class Records(Sink):
         try:
             self._destination.commit()
         except OSError as error:
-            raise SinkError(self._destination.explain(error)) from error
+            raise SinkError(self._destination.explain(error), by_place=True) from error
 
     def abort(self) -> None:
         """Lets go at once; what was written stays."""
@@ -196,14 +196,15 @@ class Records(Sink):
         self._destination.abandon()
         said = self._destination.explain(error)
         if self._destination.removed:
-            return SinkError(said)
+            return SinkError(said, by_place=True)
         if not self.lasting:
             return SinkError(
                 f"{said}; {self.path.suffix} can be read only once it is whole: .ndjson and .csv "
-                "can at any time"
+                "can at any time",
+                by_place=True,
             )
         known = counted(self.frames, "frame is", "frames are")
-        return SinkError(f"{said}; {known} in {self._destination.working}")
+        return SinkError(f"{said}; {known} in {self._destination.working}", by_place=True)
 
 
 class _Told:

@@ -188,6 +188,11 @@ class AnimationSink(Sink):
         self._destination.abandon(keep=self._count > 0)
 
     @property
+    def quicker(self) -> str:
+        """A video, as there is nothing to choose here."""
+        return "animated pictures take longer than videos: write .mp4 or .webm"
+
+    @property
     def remarks(self) -> list[str]:
         """What does not fit in."""
         said = lost_shape(self._info.sample_aspect_ratio, self.path.suffix)

@@ -36,6 +36,10 @@ class Gone(Exception):  # noqa: N818 - nothing went wrong
     """Whoever read an output wants nothing more: it ends here, and that is no error."""
 
 
+class NotNow(Exception):  # noqa: N818 - it may be otherwise soon
+    """A frame cannot be written at present and is lost; what comes later may be."""
+
+
 Summary = dict[str, JSON]
 """What a run counted, ready for JSON; docs/records.md says what is in it."""
 
@@ -160,6 +164,7 @@ class Sink(ABC):
 
         Raises:
             SinkError: it cannot be written.
+            NotNow: it cannot be written at present.
             Gone: whoever reads it wants nothing more.
         """
 
@@ -177,9 +182,19 @@ class Sink(ABC):
         return True
 
     @property
+    def problem(self) -> str | None:
+        """Why it takes nothing at present, a sentence; None where it does."""
+        return None
+
+    @property
     def remarks(self) -> list[str]:
         """What the output could not keep of the input and why, a sentence each."""
         return []
+
+    @property
+    def quicker(self) -> str:
+        """What helps where it cannot keep up with what it is given, as the end of a sentence."""
+        return "what it writes to is too slow"
 
     def __enter__(self) -> Self:
         return self

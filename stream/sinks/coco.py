@@ -144,5 +144,6 @@ def _no_room(error: OSError) -> SinkError:
     """The sentence where the temporary folder takes no more."""
     return SinkError(
         "a .json of records needs room in the temporary folder, which cannot be written to: "
-        f"{error.strerror or error}; TMPDIR names another, and .ndjson needs none"
+        f"{error.strerror or error}; TMPDIR names another, and .ndjson needs none",
+        by_place=True,
     )

@@ -107,6 +107,11 @@ class HlsSink(Sink):
         return SinkError(f"{self.path} could not be written to the end: {reason or error}")
 
     @property
+    def quicker(self) -> str:
+        """Another preset, which all encoders that receivers take have."""
+        return "choose a faster --preset"
+
+    @property
     def remarks(self) -> list[str]:
         """What could not be kept of the source, a sentence each."""
         return [*self._said, *self._sent.remarks]

@@ -253,6 +253,11 @@ class NetworkSink(Sink):
         self._connection = None
 
     @property
+    def quicker(self) -> str:
+        """Another preset, which all encoders that receivers take have."""
+        return "choose a faster --preset, or the line is too slow"
+
+    @property
     def remarks(self) -> list[str]:
         """What was not sent and why, a sentence each."""
         found = list(self._said)

@@ -249,6 +249,13 @@ class VideoSink(Sink):
         return [*self._remarks, *(one for part in parts for one in part.remarks)]
 
     @property
+    def quicker(self) -> str:
+        """Another preset, where the encoder has any."""
+        if self._choice.rules.presets:
+            return "choose a faster --preset"
+        return f"choose a faster --codec than {self._choice.name}"
+
+    @property
     def encoder(self) -> tuple[str, dict[str, str]]:
         """The encoder's name and its options, the distance of keyframes ("g") included."""
         return self._choice.name, self._choice.options | {
@@ -352,7 +359,8 @@ class VideoSink(Sink):
             if broken is not None
             else f"{self.path} could not be written to the end ({words_of(error)})"
         )
-        if not frames or self._destination.removed:
-            return SinkError(what, "nothing was saved")
-        about = counted(frames, "frame")
-        return SinkError(what, f"about {about} ({seconds:.1f} s) can be played from {working}")
+        saved = "nothing was saved"
+        if frames and not self._destination.removed:
+            about = counted(frames, "frame")
+            saved = f"about {about} ({seconds:.1f} s) can be played from {working}"
+        return SinkError(what, saved, by_place=broken is not None)

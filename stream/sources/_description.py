@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 
 from stream.errors import UsageError
 from stream.frame import Chapter, ColourTags, Cover, VideoInfo
+from stream.mastering import mastering_of
 from stream.siting import CENTRED, SHRUNK, Siting, named
 from stream.sources._changes import colour_of
 from stream.sources._ending import declared
@@ -151,6 +152,7 @@ def describe(
         sample_aspect_ratio=1 / aspect if upright.orientation.sideways else aspect,
         colour=_colour(first, upright),
         siting=_siting(first, upright, video.codec_context.codec.canonical_name),
+        mastering=mastering_of(first),
         rotation=upright.orientation.turns * 90,
         codec=video.codec_context.name,
         copied=copied,

@@ -16,6 +16,7 @@ from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
+from stream.mastering import mastering_of
 from stream.pixels import paintable, plane_view, tagged
 from stream.references import has_captions, side_data
 from stream.sources._changes import Changes
@@ -117,6 +118,9 @@ def lost_with(picture: av.VideoFrame) -> list[str]:
         kinds = {one.type.name for one in data}
     except ValueError:  # see orientation_of
         kinds = set()
+    kept = mastering_of(picture)
+    kinds -= {"MASTERING_DISPLAY_METADATA"} if kept.display else set()
+    kinds -= {"CONTENT_LIGHT_LEVEL"} if kept.light else set()
     lost = [words for kind, words in _LOST.items() if kind in kinds]
     if lost:
         sentences.append(f"the {' and '.join(lost)} data is not kept, the colour tags are")

@@ -225,6 +225,11 @@ class CameraSource(LiveSource):
         """Pictures so far that could not be decoded."""
         return self._corrupt_before + self._reader.corrupt
 
+    @property
+    def remarks(self) -> list[str]:
+        """What happened to its clock, a sentence each."""
+        return self._timeline.remarks(self._name)
+
     def close(self) -> None:
         """Ends the iteration and lets go of the camera."""
         self._closed.set()

@@ -48,6 +48,22 @@ class Timeline:
         self._own: Fraction | None = None
         self._since: tuple[int, float] | None = None
         self._astray = False
+        self._left: tuple[float, float] | None = None
+
+    def remarks(self, name: str) -> list[str]:
+        """That a clock was left, which nobody sees in a recording before it is too late.
+
+        Args:
+            name: the source's, for people.
+        """
+        if self._left is None:
+            return []
+        speed, seconds = self._left
+        return [
+            f"the clock of {name} ran at {speed:.2f} times the true speed: for {seconds:.0f} s its "
+            f"times counted, so that {speed * seconds:.0f} s were recorded of them; after that it "
+            "counts when its pictures came"
+        ]
 
     @property
     def shift(self) -> Fraction | None:
@@ -116,3 +132,5 @@ class Timeline:
         ahead = float((tick - since) * TICKS) - (wall - began)
         usual = (wall - began) / _TRUE
         self._astray = not self.paced and not -_SLOW - usual <= ahead <= _FAST + usual
+        if self._astray:
+            self._left = float((tick - since) * TICKS) / max(wall - began, 1e-3), wall - began

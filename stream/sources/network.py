@@ -265,7 +265,7 @@ class NetworkSource(LiveSource):
     @property
     def remarks(self) -> list[str]:
         """What happened on the way, a sentence each."""
-        found = [*self._hardware.remarks, *self._sound.remarks]
+        found = [*self._hardware.remarks, *self._sound.remarks, *self._timeline.remarks(self._name)]
         if self.reconnects:
             found.append(f"{self._name} went away and came back {counted(self.reconnects, 'time')}")
         left_out = self._left_out_before + (self._reader.left_out if self._reader else 0)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.instances import Instances
+from stream.sizes import in_another_size
 
 DOUBT = 0.6
 """Seconds that an object stays for without once reaching the threshold itself."""
@@ -114,6 +115,10 @@ class Known:
         if sure:
             self.sure = seconds
 
+    def resize(self, before: tuple[int, int], after: tuple[int, int]) -> None:
+        """Pictures have another size now, and show it elsewhere: heights and widths."""
+        self.box = in_another_size(self.box, before, after)
+
     def stays(self, seconds: float) -> bool:
         """Whether it is shown where it does not reach the threshold, once at least."""
         lately = not self.doubted or seconds - self.sure <= DOUBT + ROUNDING
@@ -121,6 +126,20 @@ class Known:
 
 
 _Known = TypeVar("_Known", bound=Known)
+
+
+class Sizes:
+    """What size pictures have, as streams change it on the way."""
+
+    def __init__(self) -> None:
+        self._last: tuple[int, int] | None = None
+
+    def follow(self, candidates: Instances, known: Collection[Known]) -> None:
+        """Tells all that is known where it is, where the candidates' picture has another size."""
+        last, self._last = self._last, candidates.picture_size
+        if last is not None and last != candidates.picture_size:
+            for one in known:
+                one.resize(last, candidates.picture_size)
 
 
 def remembered(

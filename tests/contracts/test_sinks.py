@@ -105,6 +105,19 @@ def test_frames_and_packets_are_taken_and_nothing_is_written_on_them(kind, here)
     assert all(isinstance(remark, str) for remark in sink.remarks)
 
 
+@each
+def test_who_cannot_keep_up_is_told_of_a_preset_only_where_there_are_some(kind, here):
+    with opened(kind) as sink:
+        quicker = sink.quicker
+        assert quicker and not quicker.endswith(".")
+    if "--preset" not in quicker:
+        return
+    with pytest.raises(UsageError, match="goes by the presets"):
+        form = FORMATS.get(kind.__name__)
+        asked = OutputOptions(format=form, preset="none such", overwrite=True)
+        kind.check(TARGETS[kind.__name__], asked)
+
+
 def state(frame: Frame):
     picture = frame.image
     samples = hashlib.sha256(b"".join(bytes(plane) for plane in picture.planes)).hexdigest()

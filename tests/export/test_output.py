@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from stream.errors import ModelError, UsageError
 from stream_export.command import app
 from stream_export.output import check_output, replacing
+from tests.settling import DURABLE, Disk
 
 
 def test_what_exists_is_left_alone_unasked(tmp_path: Path) -> None:
@@ -70,6 +71,16 @@ def test_a_file_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
     mask = os.umask(0)
     os.umask(mask)
     assert output.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows opens no folders")
+def test_what_is_exported_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch, tmp_path)
+    with replacing(tmp_path / "a.onnx") as partial:
+        partial.write_bytes(b"whole")
+    assert disk.events == DURABLE
 
 
 def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 
@@ -25,6 +26,7 @@ from stream.fleet.places import (
     there,
 )
 from tests.fleet.clips import make_files
+from tests.settling import DURABLE, Disk
 
 VIDEOS = frozenset([".mp4", ".mkv"])
 
@@ -35,6 +37,17 @@ def memory() -> Iterator[fsspec.AbstractFileSystem]:
     files.store.clear()
     yield files
     files.store.clear()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows opens no folders")
+def test_a_result_is_on_the_disk_before_the_ledger_hears_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(monkeypatch, tmp_path)
+    result = Result(str(tmp_path / "a.mp4"), 7, tmp_path / "scratch")
+    result.open().write_bytes(b"whole")
+    result.publish()
+    assert disk.events == DURABLE
 
 
 @pytest.mark.parametrize("where", ["disk", "memory"])

@@ -22,9 +22,10 @@ from stream.run.beside_display import BesideDisplay
 from stream.run.finder import Finder
 from stream.run.opening import make_painter
 from stream.run.output import Output
+from stream.run.outputs import open_output
 from stream.run.plan import OutputPlan
 from stream.run.run import Run
-from stream.run.setup import open_output, put_together
+from stream.run.setup import put_together
 from stream.sinks.display import Display
 from stream.sources.base import Source
 from stream.sources.looped import LoopedSource

@@ -58,6 +58,16 @@ def test_to_a_terminal_no_lines_are_written(tmp_path, monkeypatch):
     run.run()
 
 
+class Hindered(Kept):
+    """Cannot write for now."""
+
+    why: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        return self.why
+
+
 def test_an_output_that_failed_is_told_of_as_long_as_the_others_go_on(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "STATUS_SECONDS", 0.0)
     model = segmenter(tmp_path)
@@ -78,6 +88,21 @@ def test_an_output_that_failed_is_told_of_as_long_as_the_others_go_on(tmp_path, 
     status.write()
     recordings = json.loads((tmp_path / "r.json").read_text())["runs"][0]["live"]["recordings"]
     assert [one["error"] for one in recordings if one["path"] == "out.mp4"] == [str(lost.error)]
+    run.stop()
+    run.run()
+
+
+def test_what_keeps_an_output_from_writing_is_shown_as_soon_as_it_begins(tmp_path, monkeypatch):
+    model = segmenter(tmp_path)
+    run, _ = live_run(scene(frames=1), model)
+    sink = Hindered()
+    run.add(Output(sink, "out.mp4"))
+    said: list[str] = []
+    monkeypatch.setattr(run, "say", said.append)
+    status = Status(run, model, console=None, report=None)
+    for sink.why in (None, "full", "full", None, "full"):
+        status.tick()
+    assert said == ["full", "full"]
     run.stop()
     run.run()
 

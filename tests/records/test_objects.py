@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from stream import records
 from stream.errors import UsageError
+from stream.outlines import tight
 from stream.records.entries import MisreadError, number, size_of, text, whole
-from stream.records.objects import Objects, _room
+from stream.records.objects import Objects, _from_polygons, _room
 
 BOX = [1, 2, 11, 22]
 FULL = {"size": [30, 40], "counts": [0, 1200]}
@@ -57,6 +59,34 @@ def test_a_picture_of_another_size_is_refused_and_one_that_is_not_said_is_taken(
     assert objects_of(tmp_path, {}, size=[30, 40], ask=(30, 40))[0].picture_size == (30, 40)
     with pytest.raises(UsageError, match="its picture has 40x30 pixels, but the frame has 40x31"):
         objects_of(tmp_path, {}, size=[30, 40], ask=(31, 40))
+
+
+def test_frames_of_another_size_are_where_a_recording_of_the_first_size_has_them(tmp_path):
+    """A live source may change its size; all are fitted into pictures of the first one's."""
+    square = {"polygons": [[2, 4, 22, 4, 22, 44, 2, 44]]}
+    mask = {"mask": {"size": [60, 40], "counts": [60 * 2 + 4, 41, *[19, 41] * 20, 60 * 17 + 15]}}
+    path = tmp_path / "f.ndjson"
+    for form in (square, mask, {}):
+        one = {"class": "person", "box": [2, 4, 23, 45]} | form
+        lines = [
+            {"stream": 1, "size": [30, 40]},
+            {"frame": 0, "time": 0, "objects": [one], "size": [60, 40], "unsure": [one]},
+        ]
+        path.write_text("\n".join(map(json.dumps, lines)))
+        with records.open_records(path) as file:
+            (entry,) = file.entries()
+            found = Objects(file).instances(entry, (30, 40))
+            with pytest.raises(UsageError, match="its picture has 40x60 pixels"):
+                Objects(file).instances(entry, (31, 40))
+        for each in (found, found.unsure):
+            # 40 x 60 is 20 x 30 there, ten pixels from the left.
+            assert each.picture_size == (30, 40)
+            assert np.allclose(each.boxes, [[11, 2, 21.5, 22.5]])
+            (pixels,) = each.full_masks()
+            rows, columns = np.nonzero(pixels)
+            assert [columns.min(), rows.min(), columns.max(), rows.max()] == pytest.approx(
+                [11, 2, 21, 22], abs=1
+            )
 
 
 def test_it_is_known_what_masks_there_were(tmp_path):
@@ -113,3 +143,18 @@ def test_a_wrong_value_is_said_as_far_as_a_line_goes():
         with pytest.raises(MisreadError) as told:
             text(value, "a class")
         assert str(told.value) == f"a class is a text, not {said}"
+
+
+def test_a_polygon_is_drawn_where_it_lies_as_in_the_whole_picture():
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        size = tuple(map(int, rng.integers(5, 60, 2)))
+        rings = [rng.uniform(-40, 100, 2 * rng.integers(1, 6)).tolist() for _ in range(2)]
+        whole = np.zeros(size, np.uint8)
+        for ring in rings:
+            cv2.fillPoly(whole, [np.rint(np.array(ring)).astype(np.int32).reshape(-1, 2)], 1)
+        wanted, found = tight(whole.astype(np.bool_)), _from_polygons(rings, size)
+        assert (wanted is None) == (found is None), rings
+        if wanted is not None and found is not None:
+            assert wanted[0] == found[0] and np.array_equal(wanted[1], found[1]), rings
+    assert _from_polygons([], (5, 5)) is None

@@ -50,6 +50,7 @@ def test_a_plot_that_cannot_be_written_costs_no_report(before, tmp_path, monkeyp
     assert written["frames_out"] == report.frames_out == 3
     assert written["error"] == report.error and written["live"]["finished"]
     assert written["remarks"] == report.remarks
+    assert report.output == f"sink 0, {tmp_path / 'p.png'}"
 
 
 def test_footage_has_no_report_of_its_own_and_no_time_that_is_up(tmp_path, monkeypatch):

@@ -100,6 +100,20 @@ class Stage:
         return overlap(job.frame.instances.full_masks()[0], truth)
 
 
+def test_masks_that_are_carried_are_of_the_picture_s_own_size():
+    """A stream changes to a finer picture; the small grey one of it is the same."""
+    with Stage() as stage:
+        stage.step()
+        assert stage.overlap(stage.step(answered=True)) > 0.9
+        luma, truth = stage.scenes[2]
+        twice = np.ones((2, 2), np.uint8)
+        stage.scenes[2] = np.kron(luma, twice), np.kron(truth, twice).astype(np.bool_)
+        larger = stage.step()
+        assert larger.frame.instances.picture_size == (2 * HEIGHT, 2 * WIDTH)
+        assert stage.overlap(larger) > 0.9
+        assert stage.step().frame.instances.picture_size == (HEIGHT, WIDTH)
+
+
 def test_a_slow_model_costs_no_waiting_and_masks_are_where_their_objects_are_now():
     with Stage() as stage:
         jobs = []

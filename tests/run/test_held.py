@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import av
+import numpy as np
 import pytest
 
 from stream.compositing import Painter, Style
@@ -36,6 +39,24 @@ class Line:
     def answer(self, index, found):
         frame = self.jobs[index].frame
         self.held.answered(self.jobs[index], small_grey(frame.image), found)
+
+
+def test_what_is_found_before_and_behind_is_of_the_picture_s_own_size():
+    line, (luma, truth) = Line(), scene(60, 60)
+    larger = np.kron(luma, np.ones((2, 2), np.uint8))
+    found = instances_of(truth)
+    line.come(luma, asked=True)
+    line.answer(0, replace(found, unsure=found))
+    line.come(larger)
+    line.come(larger)
+    line.come(luma, asked=True)
+    line.answer(3, replace(found, unsure=found))
+    assert list(line.held.flush())
+    for job in line.jobs[1:3]:
+        frame = job.frame
+        for one in (frame.instances, frame.instances.unsure):
+            assert one.picture_size == (frame.image.height, frame.image.width)
+            assert np.allclose(one.boxes, 2 * found.boxes, atol=4)
 
 
 def nobody():

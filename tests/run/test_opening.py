@@ -13,8 +13,8 @@ from stream.frame import Frame
 from stream.options import OutputOptions, PictureOptions
 from stream.pixels import picture_from_bgr
 from stream.run.opening import make_painter, open_sink, without_lost
+from stream.run.outputs import open_output
 from stream.run.plan import OutputPlan
-from stream.run.setup import open_output
 from stream.sources.file import FileSource
 from tests import media
 from tests.sinks.running import info

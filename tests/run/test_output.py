@@ -20,8 +20,8 @@ from stream.queues import WhenFull
 from stream.run.figures import Figures
 from stream.run.fit import Fit
 from stream.run.output import Output, Painted
+from stream.run.outputs import open_output
 from stream.run.plan import OutputPlan
-from stream.run.setup import open_output
 from stream.sinks.video import VideoSink
 from stream.timing import END_TO_END, Clock
 from tests.live.helpers import RATE, Scene
@@ -74,7 +74,7 @@ def test_an_encoder_that_cannot_keep_up_loses_frames_and_says_so():
     assert output.join(60)
     assert sink.frames == [97, 98, 99]
     assert output.figures.dropped == 97
-    assert "could not keep up; choose a faster --preset" in output.remarks[0]
+    assert output.remarks[0].endswith("it could not keep up; what it writes to is too slow")
 
 
 def test_pictures_of_another_size_are_fitted_in(tmp_path):

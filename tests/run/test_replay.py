@@ -115,7 +115,10 @@ def test_what_a_hand_changed_is_painted(clip, recorded, tmp_path):
     assert [white[place] for place in (3, 5, 7, 8)] == [0, 0, 200, 100]
     assert all(white[place] for place in range(20) if place not in (3, 5))
     assert report.found["dog"].frames == 1
-    assert any("1 of 20 frames have no line in hand.ndjson" in one for one in report.remarks)
+    assert any(
+        "1 of 20 frames has no line in hand.ndjson: nothing is painted on it" in one
+        for one in report.remarks
+    )
     assert any("painted as their whole boxes" in one for one in report.remarks)
     _, dogs = masks(clip, hand, tmp_path, classes="dog")
     assert [place for place in range(20) if dogs[place]] == [7]

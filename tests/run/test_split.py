@@ -17,8 +17,9 @@ from stream.options import OutputOptions, PictureOptions
 from stream.pixels import picture_from_bgr, plane_view
 from stream.run import split
 from stream.run.opening import check_output
+from stream.run.outputs import open_output
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan, masks_plan
-from stream.run.setup import check, open_output
+from stream.run.setup import check
 from stream.run.split import SplitSink, _Times
 from tests.media import make_picture
 from tests.sinks.running import info

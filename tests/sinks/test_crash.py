@@ -174,6 +174,7 @@ def test_a_full_disk_is_one_sentence_and_what_was_saved_plays(tmp_path, monkeypa
     sink.abort()
 
     words = str(told.value)
+    assert told.value.by_place, "another file may be written later"
     assert words.startswith("the disk is full, so ")
     assert "frames (" in words
     assert "\n" not in words

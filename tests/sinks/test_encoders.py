@@ -65,3 +65,17 @@ def test_vp8_has_no_thread_that_would_only_wait(tmp_path, codec, asked, threads)
     sink = VideoSink(tmp_path / "out.webm", info(), codec=codec, threads=asked)
     assert sink._stream.codec_context.thread_count == threads
     sink.abort()
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "words"),
+    [
+        ("out.mp4", None, "choose a faster --preset"),
+        ("out.mkv", "ffv1", "choose a faster --codec than ffv1"),
+        ("out.avi", "mpeg4", "choose a faster --codec than mpeg4"),
+    ],
+)
+def test_a_preset_is_named_only_where_an_encoder_has_any(tmp_path, name, codec, words):
+    sink = VideoSink(tmp_path / name, info(), codec=codec)
+    sink.abort()
+    assert sink.quicker == words

@@ -15,7 +15,7 @@ from stream.frame import Frame, VideoInfo
 from stream.options import OutputOptions
 from stream.sinks.hls import HlsSink, _address, _options
 from stream.sources.file import FileSource
-from tests.media import make_clip
+from tests.media import make_clip, packets
 from tests.sinks.receivers import Received, receive
 
 FAST = OutputOptions(preset="ultrafast")
@@ -94,6 +94,22 @@ def test_what_becomes_of_sound_is_said_in_words_of_people(tmp_path: Path) -> Non
     assert sink.remarks == [
         "stream 1, sound (mp3), is re-encoded with aac: HLS does not hold it as it is"
     ]
+
+
+def test_sound_whose_packets_carry_headers_is_copied_without_them(tmp_path: Path) -> None:
+    film = make_clip(tmp_path / "in.ts", frames=25, audio="aac")
+    playlist = tmp_path / "film.m3u8"
+    with FileSource(film) as source, HlsSink(str(playlist), source.info, FAST) as sink:
+        for item in source:
+            sink.write(item)
+    assert sink.remarks == []
+    given, told = packets(film, "audio"), packets(playlist, "audio")
+    # Seven bytes of header, or nine with a check sum.
+    stripped = [data[7 if data[1] & 1 else 9 :] for _, data in given]
+    assert [data for _, data in told] == stripped
+    begun = packets(film, "video")[0][0] - packets(playlist, "video")[0][0]
+    for (before, _), (after, _) in zip(given, told, strict=True):
+        assert float(after) == pytest.approx(float(before - begun), abs=2e-3)
 
 
 def test_ffmpeg_finds_the_folder_of_windows_paths():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +19,7 @@ from stream.sinks._photo import encode, notes_of, upright
 from stream.sinks.images import ImageSink
 from stream.sources._photo_facts import unmultiplied
 from tests import media
+from tests.settling import Disk
 
 
 def frame(index: int = 0) -> Frame:
@@ -50,6 +52,18 @@ def test_a_video_frame_is_written_too(tmp_path):
     with ImageSink(tmp_path / "out.png") as sink:
         sink.write(Frame(picture, 0, 0, Fraction(1)))
     assert cv2.imread(str(tmp_path / "out.png")).shape == (48, 64, 3)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows opens no folders")
+def test_pictures_are_on_the_disk_at_the_end_and_few_wait_for_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("stream.sinks.images._UNSETTLED", 2)
+    disk = Disk(monkeypatch, tmp_path)
+    with ImageSink(tmp_path / "%02d.png") as sink:
+        for index in range(4):
+            sink.write(frame(index))
+        assert disk.events == ["name", "name", "name", "file", "name", "file"]
+        (tmp_path / "03.png").unlink()
+    assert disk.events[6:] == ["file", "folder"]
 
 
 def test_a_folder_takes_the_names_of_the_inputs(tmp_path):

@@ -156,8 +156,9 @@ def test_a_full_disk_is_a_sentence(kind, tmp_path, monkeypatch):
 
     monkeypatch.setattr(sink._destination, "write", full)
     known = "1 frame is in" if kind.lasting else "can be read only once it is whole"
-    with pytest.raises(SinkError, match=rf"the disk is full.*{known}"):
+    with pytest.raises(SinkError, match=rf"the disk is full.*{known}") as told:
         sink.write(frame)
+    assert told.value.by_place
     sink.close()
     sink.abort()
 

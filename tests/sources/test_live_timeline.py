@@ -79,6 +79,17 @@ def test_a_clock_that_runs_at_another_speed_makes_a_recording_a_minute_longer_at
     assert abs(length(1.0, late=stalls) - 299.75) < 0.1
 
 
+def test_that_a_clock_was_left_is_said_with_how_fast_it_ran():
+    for speed, said in ((2.0, "at 2.00 times"), (0.5, "at 0.50 times"), (1.0, "")):
+        line = Timeline()
+        for step in range(4 * 300):
+            line.place(round(1000 * speed * step / 4), MS, step / 4)
+        told = line.remarks("the door")
+        assert said in (told or [""])[0] and len(told) == bool(said), speed
+        line.reconnected()
+        assert line.remarks("the door") == told, "what was recorded stays wrong"
+
+
 def test_the_clock_of_the_next_connection_is_believed_again():
     line = Timeline()
     for one in range(1000):

@@ -13,9 +13,10 @@ from stream.compositing.drawn import blend_in, window_around
 from stream.compositing.layer import Layer
 from stream.compositing.layers.contour import line_width
 from stream.compositing.palette import Colour
-from stream.compositing.scenery import Glance
+from stream.compositing.scenery import scenery_of
 from stream.compositing.style import Style
 from stream.motion.scenes import Scenes
+from stream.sizes import in_another_size
 from stream.types import Array
 
 _OPACITY = 0.9
@@ -37,11 +38,12 @@ class Trails(Layer):
         self._ways: dict[int, deque[tuple[float, float, float]]] = {}
         self._colours: dict[int, Colour] = {}
         self._last = -np.inf
+        self._size: tuple[int, int] | None = None
         self._scenes, self._scene = Scenes(), 0
 
     def plan(self, canvas: Canvas) -> None:
         """Looks for a cut before anything is painted; nobody's way leads from scene to scene."""
-        scene = self._scenes(Glance(canvas).scenery)
+        scene = self._scenes(scenery_of(canvas))
         if scene != self._scene:
             self._forget()
         self._scene = scene
@@ -61,6 +63,7 @@ class Trails(Layer):
         if now < self._last:  # Another source, or from the start again.
             self._forget()
         self._last = now
+        self._resize(instances.picture_size)
         if instances.track_ids is not None:
             for index, identity in enumerate(instances.track_ids.tolist()):
                 x1, y1, x2, y2 = instances.boxes[index].tolist()
@@ -73,6 +76,18 @@ class Trails(Layer):
                 way.popleft()
             if not way:
                 del self._ways[identity], self._colours[identity]
+
+    def _resize(self, size: tuple[int, int]) -> None:
+        """Moves all ways to where a picture of another size shows the same."""
+        before, self._size = self._size, size
+        if before is None or before == size:
+            return
+        for identity, way in self._ways.items():
+            places = np.array([place[1:] for place in way], np.float32)
+            moved = in_another_size(places, before, size).tolist()
+            self._ways[identity] = deque(
+                (place[0], x, y) for place, (x, y) in zip(way, moved, strict=True)
+            )
 
     def _draw(self, canvas: Canvas, way: list[tuple[float, float, float]], colour: Colour) -> None:
         if len(way) < 2:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.instances import Instances
+from stream.sizes import growth, in_another_size
 from stream.tracking.association import Placed
 from stream.tracking.base import DOUBT, ROUNDING, Known
 
@@ -79,6 +80,14 @@ class Followed(Known):
         self.sightings += sure
         self.best = max(self.best, float(candidates.scores[index]))
         self.found(box, seconds, sure=sure)
+
+    def resize(self, before: tuple[int, int], after: tuple[int, int]) -> None:
+        """Pictures have another size now, and show it elsewhere: heights and widths."""
+        super().resize(before, after)
+        self.velocity = self.velocity * np.float32(growth(before, after))
+        self.reach = [
+            (when, (mask, in_another_size(box, before, after))) for when, (mask, box) in self.reach
+        ]
 
     def _stays_in(self, picture_size: tuple[int, int]) -> bool:
         left, top, right, bottom = self.box.tolist()

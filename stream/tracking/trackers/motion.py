@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stream.instances import Instances
 from stream.tracking.association import united
-from stream.tracking.base import ROUNDING, Elapsed, Tracker, remembered
+from stream.tracking.base import ROUNDING, Elapsed, Sizes, Tracker, remembered
 from stream.tracking.trackers._followed import Followed
 from stream.tracking.trackers._matching import Matching
 from stream.tracking.trackers._parts import part_of
@@ -69,6 +69,7 @@ class Motion(Tracker):
         self._identities = 0
         self._inferences = 0
         self._elapsed = Elapsed()
+        self._sizes = Sizes()
         self._patience = CONFIRM
         self._ahead: deque[_Seen] = deque()
 
@@ -103,6 +104,7 @@ class Motion(Tracker):
         first = self._elapsed(seconds) is None
         if first:
             self._known.clear()
+        self._sizes.follow(candidates, self._known)
         self._inferences += 1
         sure = candidates.scores >= threshold
         known = Matching(candidates, self._known, seconds, MEMORY)

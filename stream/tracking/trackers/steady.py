@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.instances import Instances, box_iou
-from stream.tracking.base import ROUNDING, Elapsed, Known, Tracker, remembered
+from stream.tracking.base import ROUNDING, Elapsed, Known, Sizes, Tracker, remembered
 
 MEMORY = 1.2
 """Seconds for which an object that is gone is remembered, should it come back in its place."""
@@ -42,6 +42,7 @@ class Steady(Tracker):
         self._known: list[_Labelled] = []
         self._identities = 0
         self._elapsed = Elapsed()
+        self._sizes = Sizes()
 
     def update(
         self,
@@ -53,6 +54,7 @@ class Steady(Tracker):
         """Those that are sure or were there, in their order; see `Tracker.update`."""
         if self._elapsed(seconds, candidates.scene) is None:
             self._known.clear()
+        self._sizes.follow(candidates, self._known)
         sure = candidates.scores >= threshold
         known = self._recognise(candidates, sure)
         shown: list[int] = []

@@ -70,6 +70,17 @@ def test_a_missed_object_stays_covered_for_as_long_as_asked(look, style, tracks)
 
 
 @each
+def test_a_missed_object_stays_covered_in_a_picture_of_another_size(look, style):
+    painter = Painter(look, Style(**style))
+    shown(painter, ((BOX,), [7]))
+    for step, by in enumerate((2, 1), start=1):
+        size, box = (200 * by, 160 * by), tuple(by * side for side in BOX)
+        clean, after = samples(astronaut(*size)), shown(painter, None, 0.04 * step, size=size)
+        assert (after[0] == clean[0])[inside((box,), size)].mean() < 0.1
+        assert np.array_equal(after[0][:, 165 * by :], clean[0][:, 165 * by :])
+
+
+@each
 def test_an_object_that_is_found_again_is_covered_once(look, style):
     there, moved, far = BOX, (44, 22, 144, 152), (145, 20, 195, 150)
     painter = Painter(look, Style(**style))

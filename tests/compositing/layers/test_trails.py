@@ -68,6 +68,21 @@ def test_a_trail_ends_when_its_time_is_over_and_nothing_is_kept():
     assert same(samples(one.image), CLEAN)
 
 
+def test_a_way_goes_on_in_a_picture_of_another_size():
+    painter, twice = Painter("trails"), [(2 * x, 2 * y) for x, y in WAY]
+    walk(painter, WAY[:-1])
+    picture = astronaut(400, 320, "yuv444p")
+    clean, (x, y) = samples(picture), twice[-1]
+    one = frame(picture, people(picture, (x - 20, y - 20, x + 20, y + 20), tracks=[1]))
+    one.pts = len(WAY)
+    painter.paint(one)
+    pairs = zip(clean, samples(one.image), strict=True)
+    changed = np.any([a != b for a, b in pairs], axis=0)
+    assert all(changed[y - 1 : y + 1, x - 1 : x + 1].all() for x, y in twice)
+    rows, columns = np.nonzero(changed)
+    assert np.abs((columns + 0.5 - 40) - 2 * (rows + 0.5 - 80)).max() / np.sqrt(5) < 8
+
+
 @pytest.mark.parametrize("pixels", ["yuv444p", "yuv420p10le", "gray"])
 @pytest.mark.parametrize("look", ["trails", "binary+trails", "blur+trails"])
 def test_no_way_leads_over_a_cut(pixels, look):

@@ -1,0 +1,214 @@
+/* Makes the layers of convolve.c operators of ONNX Runtime, by the part of its interface in C that never changes.
+ *
+ * What is taken of the interface is written down here, so that nothing is needed to compile it: an operator as its
+ * third edition describes it, and functions by their place in the table that the runtime hands out.
+ */
+#include <stdlib.h>
+
+#include "convolve.h"
+
+#if CONVOLVES
+
+enum { EDITION = 17, FAILED = 1, OLDEST = 1, NEWEST = 0x7FFFFFFF };
+enum {
+    CREATE_STATUS = 0,
+    CREATE_DOMAIN = 26,
+    DOMAIN_ADD = 27,
+    ADD_DOMAIN = 28,
+    TENSOR_DATA = 51,
+    SIDES = 62,
+    SHAPE = 65,
+    INPUT = 90,
+    OUTPUT = 91,
+    RELEASE_SHAPE = 99,
+    IN_PARALLEL = 274,
+};
+enum { FLOAT32 = 1, UINT8 = 2, INT8 = 3, INT32 = 6 };
+enum { PICTURE, FILTERS, SUMS, FACTORS, NUMBERS, ORDER, PAIRS, INPUTS };
+enum { MOST_BANDS = 8, MOST_ROWS = 8 };
+
+typedef void (*Entry)(void);
+typedef void *Status; /* NULL where all went well */
+typedef struct {
+    const Entry *(*table)(uint32_t edition);
+    const char *(*version)(void);
+} Base;
+
+typedef struct Operator {
+    uint32_t edition;
+    void *create_before;
+    const char *(*name)(const struct Operator *);
+    const char *(*provider)(const struct Operator *);
+    int (*input)(const struct Operator *, size_t);
+    size_t (*inputs)(const struct Operator *);
+    int (*output)(const struct Operator *, size_t);
+    size_t (*outputs)(const struct Operator *);
+    void *compute_before;
+    void (*destroy)(void *);
+    int (*input_kind)(const struct Operator *, size_t);
+    int (*output_kind)(const struct Operator *, size_t);
+    int (*memory)(const struct Operator *, size_t);
+    int (*any_number[4])(const struct Operator *);
+    Status (*create)(const struct Operator *, const Entry *, const void *, void **);
+    Status (*compute)(void *, void *);
+    void *shapes;
+    int (*oldest)(const struct Operator *);
+    int (*newest)(const struct Operator *);
+    void *in_place[4];
+} Operator;
+
+typedef struct {
+    const Entry *runtime;
+    int deep;
+} Kernel;
+
+typedef struct {
+    const Layer *layer;
+    const Numbers *with;
+    const u8 *picture;
+    u8 *out;
+    ptrdiff_t band, room;
+    int deep, failed;
+} Work;
+
+static Status out_of_memory(const Entry *runtime) {
+    return ((Status(*)(int, const char *))runtime[CREATE_STATUS])(FAILED, "not enough memory");
+}
+
+static Status tensor(const Entry *runtime, const void *value, const void **held) {
+    return ((Status(*)(const void *, const void **))runtime[TENSOR_DATA])(value, held);
+}
+
+static Status sides_of(const Entry *runtime, const void *value, int64_t sides[4]) {
+    void *shape = NULL;
+    Status failed = ((Status(*)(const void *, void **))runtime[SHAPE])(value, &shape);
+    if (failed != NULL) return failed;
+    failed = ((Status(*)(const void *, int64_t *, size_t))runtime[SIDES])(shape, sides, 4);
+    ((void (*)(void *))runtime[RELEASE_SHAPE])(shape);
+    return failed;
+}
+
+/* Some rows of a picture; the runtime's threads take them in turns. */
+static void band(void *told, size_t at) {
+    Work *work = told;
+    const Layer *layer = work->layer;
+    const ptrdiff_t bands = (layer->out_rows + work->band - 1) / work->band;
+    const ptrdiff_t picture = (ptrdiff_t)at / bands, first = (ptrdiff_t)at % bands * work->band;
+    const ptrdiff_t last = first + work->band < layer->out_rows ? first + work->band : layer->out_rows;
+    u8 *room = malloc((size_t)work->room);
+    if (room == NULL) {
+        __atomic_store_n(&work->failed, 1, __ATOMIC_RELAXED);
+        return;
+    }
+    stream_layer(layer, work->with, work->deep,
+                 work->picture + picture * layer->rows * layer->columns * layer->channels,
+                 work->out + picture * layer->out_rows * layer->out_columns * layer->answers, first, last, room);
+    free(room);
+}
+
+static Status answered(const Kernel *kernel, void *context, const void *const *held, int64_t sides[4], Layer *layer,
+                       const Numbers *with) {
+    const Entry *runtime = kernel->runtime;
+    const int64_t answer[4] = {sides[0], layer->out_rows, layer->out_columns, layer->answers};
+    const void *out = NULL;
+    void *value = NULL;
+    Status failed = ((Status(*)(void *, size_t, const int64_t *, size_t, void **))runtime[OUTPUT])(context, 0, answer,
+                                                                                                 4, &value);
+    if (failed == NULL) failed = tensor(runtime, value, &out);
+    if (failed != NULL || sides[0] <= 0) return failed;
+    ptrdiff_t rows = (layer->out_rows + MOST_BANDS - 1) / MOST_BANDS;
+    rows = rows < MOST_ROWS ? rows : MOST_ROWS;
+    Work work = {layer, with, held[PICTURE], (u8 *)out, rows, stream_layer_room(layer), kernel->deep, 0};
+    const ptrdiff_t bands = (layer->out_rows + rows - 1) / rows;
+    failed = ((Status(*)(const void *, void (*)(void *, size_t), size_t, size_t, void *))runtime[IN_PARALLEL])(
+        context, band, (size_t)(bands * sides[0]), 0, &work);
+    if (failed == NULL && work.failed) failed = out_of_memory(runtime);
+    return failed;
+}
+
+static Status compute(void *told, void *context) {
+    const Kernel *kernel = told;
+    const Entry *runtime = kernel->runtime;
+    const void *held[INPUTS];
+    int64_t sides[4] = {0, 0, 0, 0};
+    for (size_t at = 0; at < INPUTS; at++) {
+        const void *value = NULL;
+        Status failed = ((Status(*)(const void *, size_t, const void **))runtime[INPUT])(context, at, &value);
+        if (failed == NULL) failed = tensor(runtime, value, &held[at]);
+        if (failed == NULL && at == PICTURE) failed = sides_of(runtime, value, sides);
+        if (failed != NULL) return failed;
+    }
+    const int32_t *numbers = held[NUMBERS];
+    Layer layer = {sides[1],   sides[2],   sides[3],   0,          0,          numbers[0],  numbers[1],  numbers[2],
+                   numbers[3], numbers[4], numbers[5], numbers[6], numbers[7], numbers[8],  numbers[11], numbers[12]};
+    const ptrdiff_t high = (layer.high - 1) * layer.apart_down + 1, wide = (layer.wide - 1) * layer.apart_across + 1;
+    layer.out_rows = (layer.rows + numbers[7] + numbers[9] - high) / layer.down + 1;
+    layer.out_columns = (layer.columns + numbers[8] + numbers[10] - wide) / layer.across + 1;
+    Numbers with = {held[FILTERS], held[SUMS], held[FACTORS], held[PAIRS], NULL};
+    ptrdiff_t *offsets = NULL;
+    if (kernel->deep) {
+        offsets = malloc((size_t)stream_layer_pieces(&layer) * sizeof(*offsets));
+        if (offsets == NULL) return out_of_memory(runtime);
+        stream_layer_offsets(&layer, held[ORDER], offsets);
+        with.offsets = offsets;
+    }
+    Status failed = answered(kernel, context, held, sides, &layer, &with);
+    free(offsets);
+    return failed;
+}
+
+static const char *deep_name(const Operator *op) { return (void)op, "Deep"; }
+static const char *shallow_name(const Operator *op) { return (void)op, "Shallow"; }
+static const char *on_cpu(const Operator *op) { return (void)op, "CPUExecutionProvider"; }
+static int input(const Operator *op, size_t at) {
+    static const int kinds[INPUTS] = {UINT8, INT8, INT32, FLOAT32, INT32, INT32, INT32};
+    return (void)op, kinds[at];
+}
+static size_t inputs(const Operator *op) { return (void)op, INPUTS; }
+static int output(const Operator *op, size_t at) { return (void)op, (void)at, UINT8; }
+static size_t outputs(const Operator *op) { return (void)op, 1; }
+static int needed(const Operator *op, size_t at) { return (void)op, (void)at, 0; }
+static int none(const Operator *op) { return (void)op, 0; }
+static int oldest(const Operator *op) { return (void)op, OLDEST; }
+static int newest(const Operator *op) { return (void)op, NEWEST; }
+static void destroy(void *kernel) { free(kernel); }
+
+static Status created(const Entry *runtime, int deep, void **made) {
+    Kernel *kernel = malloc(sizeof(*kernel));
+    if (kernel == NULL) return out_of_memory(runtime);
+    *kernel = (Kernel){runtime, deep};
+    *made = kernel;
+    return NULL;
+}
+static Status deep_created(const Operator *op, const Entry *runtime, const void *info, void **made) {
+    return (void)op, (void)info, created(runtime, 1, made);
+}
+static Status shallow_created(const Operator *op, const Entry *runtime, const void *info, void **made) {
+    return (void)op, (void)info, created(runtime, 0, made);
+}
+
+#define OPERATOR(named, creates)                                                                                     \
+    {.edition = EDITION, .name = named,       .provider = on_cpu,      .input = input,     .inputs = inputs,         \
+     .output = output,   .outputs = outputs,  .destroy = destroy,      .input_kind = needed, .output_kind = needed,  \
+     .memory = needed,   .any_number = {none, none, none, none},       .create = creates,  .compute = compute,       \
+     .oldest = oldest,   .newest = newest}
+static const Operator DEEP = OPERATOR(deep_name, deep_created);
+static const Operator SHALLOW = OPERATOR(shallow_name, shallow_created);
+
+/* Called by ONNX Runtime where a session is given this library. */
+VISIBLE Status RegisterCustomOps(void *options, const Base *base) {
+    static void *known;
+    const Entry *runtime = base->table(EDITION);
+    if (runtime == NULL) return NULL; /* Sessions that want an operator say that there is none. */
+    void *domain = __atomic_load_n(&known, __ATOMIC_ACQUIRE);
+    if (domain == NULL) {
+        Status failed = ((Status(*)(const char *, void **))runtime[CREATE_DOMAIN])("stream", &domain);
+        if (failed == NULL) failed = ((Status(*)(void *, const Operator *))runtime[DOMAIN_ADD])(domain, &DEEP);
+        if (failed == NULL) failed = ((Status(*)(void *, const Operator *))runtime[DOMAIN_ADD])(domain, &SHALLOW);
+        if (failed != NULL) return failed;
+        __atomic_store_n(&known, domain, __ATOMIC_RELEASE); /* One too many, made meanwhile, does no harm. */
+    }
+    return ((Status(*)(void *, void *))runtime[ADD_DOMAIN])(options, domain);
+}
+
+#endif

@@ -1,0 +1,96 @@
+"""A plan's outputs opened, each with its own layers, queue and time line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stream import sinks
+from stream.addresses import redact
+from stream.frame import VideoInfo
+from stream.options import STANDARD_OUTPUT
+from stream.queues import WhenFull
+from stream.run.cuts import Cuts
+from stream.run.opening import make_painter, open_sink, suited, without_lost
+from stream.run.output import Output
+from stream.run.plan import OutputPlan
+from stream.run.recording import Recording
+from stream.sinks._records import Records
+from stream.sinks.video import VideoSink
+
+if TYPE_CHECKING:
+    from stream.compositing.painter import Painter
+    from stream.sinks.base import Sink
+
+_HICCUP = 30
+"""Frames that may wait for the encoder of a live recording: a second. More would only be memory."""
+
+
+def open_output(plan: OutputPlan, info: VideoInfo, cuts: Cuts | None = None) -> Output:
+    """Opens an output with its own layers, queue and time line.
+
+    Args:
+        plan: where it goes and how.
+        info: of the frames that will come.
+        cuts: where the files of a live recording begin; None for one that is all in one.
+
+    Raises:
+        UsageError: it is not possible as asked for.
+        SinkError: it cannot be written to.
+    """
+    kind = sinks.find(plan.target, photos=bool(info.pictures), form=plan.options.format)
+    name = redact(plan.target)
+    if kind.paints and plan.picture.divided:
+        from stream.run.split import SplitSink
+
+        return Output(SplitSink(plan, kind, info), name)
+    painter = make_painter(plan.picture, info, shown=kind.shows) if kind.paints else None
+    info, said = without_lost(kind, plan.target, info, plan.options, painter)
+
+    def opened(target: str) -> Sink:
+        return open_sink(kind, target, info, plan.options, painter)
+
+    if kind.shows:
+        policy = WhenFull.LATEST if info.live else WhenFull.BLOCK
+        return Output(opened(plan.target), name, painter, when_full=policy, capacity=1)
+    if not (info.live or kind.sends):
+        return Output(opened(plan.target), name, painter, said=said)
+    painted = _painted(kind, plan, info, painter)
+    recorded = info.live and is_recorded(plan)
+    sink = (
+        Recording(plan.target, opened, cuts or Cuts(), info=painted, sound=kind.takes_packets)
+        if recorded
+        else opened(plan.target)
+    )
+    return Output(
+        sink,
+        name,
+        painter,
+        when_full=WhenFull.DROP_OLDEST if info.live else WhenFull.BLOCK,
+        capacity=_HICCUP,
+        from_first=not recorded,
+        info=painted,
+        said=said,
+    )
+
+
+def is_recorded(plan: OutputPlan) -> bool:
+    """Whether an output of what is live is a file that others can follow: no pipe, no receiver."""
+    path = Path(plan.target)
+    if plan.target == STANDARD_OUTPUT or plan.picture.divided:
+        return False
+    kind = sinks.find(plan.target, form=plan.options.format)
+    plain = path.is_file() or not path.exists()
+    return plain and not kind.sends and issubclass(kind, (VideoSink, Records))
+
+
+def _painted(
+    kind: type[Sink], plan: OutputPlan, info: VideoInfo, painter: Painter | None
+) -> VideoInfo | None:
+    """What an output's frames are once they are painted, which may be numbers of objects.
+
+    None where nothing is painted: records say of each frame the size that their numbers are for.
+    """
+    if painter is None:
+        return None
+    return suited(kind, plan.target, info, plan.options, painter)[0]

@@ -1,0 +1,303 @@
+"""A live recording: in one file or in several, and on in another one where a file cannot go on."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import ClassVar
+
+from stream.errors import SinkError, StreamError
+from stream.frame import Item, Passthrough, VideoInfo
+from stream.run.cuts import Cuts
+from stream.run.time_line import TimeLine
+from stream.sinks.base import About, NotNow, Sink, Summary
+from stream.types import AnyPacket
+from stream.words import counted
+
+logger = logging.getLogger(__name__)
+
+_HELD = 500
+"""Packets of sound that wait until the picture of their time is there: some ten seconds."""
+
+_ROOM, _SHARE = 64 << 20, 20
+"""Bytes that must be free for another file, or this part of a small disk."""
+
+_FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
+"""Seconds before another file is tried, twice as long after each that soon failed too."""
+
+_LASTING = 60.0
+"""Seconds after which a file that fails has not failed soon."""
+
+_LATER = 1
+"""Seconds from when there is room until another file begins, so that outputs that are a little
+ahead begin theirs with the same picture."""
+
+_NAMED = 8
+_MOST_SAID = 20
+"""Sentences that are kept of what files could not keep."""
+
+
+def has_room(folder: Path) -> bool:
+    """Whether a folder is there and its disk has room enough to begin another file."""
+    try:
+        disk = shutil.disk_usage(folder)
+    except OSError:
+        return False
+    return disk.free >= min(_ROOM, disk.total // _SHARE)
+
+
+class Recording(Sink):
+    """Writes what is live into files, each of which begins at time 0 and is whole by itself.
+
+    A new one begins where the cuts say so. Where one cannot be written any further because of
+    where it lies (the disk is full, the file was removed, or is as large as may be there), what is
+    in it stays, and another begins as soon as that is possible; frames until then are lost.
+
+    Args:
+        target: the file as it was asked for.
+        make: opens a file of that name.
+        cuts: where files begin, and what they are called.
+        info: what files are told of their frames; None where these may be of any size.
+        sound: whether files take the packets of sound.
+        room: whether there is room for another file in a folder.
+        now: seconds that only go forward.
+
+    Raises:
+        StreamError: the first file cannot be opened.
+    """
+
+    takes_packets: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        target: str,
+        make: Callable[[str], Sink],
+        cuts: Cuts,
+        *,
+        info: VideoInfo | None,
+        sound: bool,
+        room: Callable[[Path], bool] = has_room,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._target, self._make, self._cuts = target, make, cuts
+        self._folder = Path(target).absolute().parent
+        self._sound, self._room, self._now = sound, room, now
+        self._line, self._info = TimeLine(info), info
+        self._held: deque[AnyPacket] = deque()
+        self._number = self._first_index = 0
+        self._about: About | None = None
+        self._summary: Callable[[], Summary] | None = None
+        self._said: dict[str, None] = {}
+        self._names: list[str] = []
+        self._files = self._failures = self._missed = 0
+        self._problem: SinkError | None = None
+        self._last_problem = ""
+        self._wait, self._not_before = _FIRST_WAIT, 0.0
+        self._since = now()
+        self._sink: Sink | None = self._open()
+        self._unsure = self._sink.wants_unsure
+
+    @property
+    def wants_unsure(self) -> bool:
+        """Whether its files hold what is unsure too."""
+        return self._unsure
+
+    def describe(self, about: About) -> None:
+        """Every file is told with what the run works."""
+        self._about = about
+        if self._sink is not None:
+            self._sink.describe(about)
+
+    def conclude_with(self, summary: Callable[[], Summary]) -> None:
+        """Every file's end says what the run has counted up to there."""
+        self._summary = summary
+        if self._sink is not None:
+            self._sink.conclude_with(summary)
+
+    def write(self, item: Item) -> None:
+        """Writes a frame, after the sound up to it, into the file that it belongs to.
+
+        Raises:
+            NotNow: there is no file at present.
+            SinkError: it cannot be written, which is not because of where the file lies.
+        """
+        if isinstance(item, Passthrough):
+            self._hold(item)
+            return
+        at = item.pts * item.time_base
+        number = self._cuts.number(at)
+        if number > self._number:
+            self._turn(number, at)
+        if self._sink is None:
+            self._look_for_room(at)
+            self._miss()
+        if self._line.origin is None:
+            self._first_index = item.index
+        frame = self._line.frame(item)
+        frame.index -= self._first_index
+        try:
+            self._sound_until(at)
+            self._put(frame)
+        except SinkError as error:
+            self._lose(error)
+            self._miss()
+
+    def _miss(self) -> None:
+        self._missed += 1
+        raise NotNow
+
+    def _put(self, item: Item) -> None:
+        if self._sink is not None:
+            self._sink.write(item)
+
+    def _hold(self, item: Passthrough) -> None:
+        """Keeps sound until its picture is there, which is looked at first."""
+        if not self._sound:
+            return
+        self._held.extend(packet for packet in item.packets if packet.pts is not None)
+        while len(self._held) > _HELD:
+            oldest = self._line.sound([self._held.popleft()])
+            if oldest is None:
+                continue
+            try:
+                self._put(oldest)
+            except SinkError as error:
+                self._lose(error)
+
+    def _sound_until(self, at: Fraction | None) -> None:
+        """Writes the sound that waits, of times before `at`; all where that is None."""
+        held, self._held = self._held, deque()
+        ready: list[AnyPacket] = []
+        for packet in held:
+            soon = at is None or packet.pts is None or packet.pts * packet.time_base < at
+            (ready if soon else self._held).append(packet)
+        sound = self._line.sound(ready)
+        if sound is not None:
+            self._put(sound)
+
+    def _turn(self, number: int, at: Fraction) -> None:
+        """Ends the file, and begins the one that the picture of this time belongs to."""
+        if self._sink is not None:
+            try:
+                self._sound_until(at)
+                self._finish()
+            except SinkError as error:
+                self._lose(error)
+        else:
+            self._sound_until(at)  # of pictures that nobody has
+        self._number = number
+        self._line.origin = None
+        problem = self._problem
+        if problem is not None and not self._room(self._folder):
+            return
+        try:
+            self._sink = self._open()
+        except StreamError as error:
+            self._lose(SinkError(str(error), by_place=True))
+            return
+        if problem is not None:
+            logger.warning("%s goes on in %s", self._target, self._names[-1])
+
+    def _open(self) -> Sink:
+        path = str(self._cuts.path(self._target, self._number))
+        sink = self._make(path)
+        if self._about is not None:
+            sink.describe(self._about)
+        if self._summary is not None:
+            sink.conclude_with(self._summary)
+        self._problem = None
+        self._since = self._now()
+        self._files += 1
+        self._names = [*self._names, path][-_NAMED:]
+        return sink
+
+    def _finish(self) -> None:
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            try:
+                sink.close()
+            finally:
+                self._note(sink.remarks)
+
+    def _note(self, remarks: list[str]) -> None:
+        for one in remarks:
+            if len(self._said) < _MOST_SAID:
+                self._said[one] = None
+
+    def _lose(self, error: SinkError) -> None:
+        """Lets go of a file that cannot be written any further; another is tried later.
+
+        Raises:
+            SinkError: another would be no better.
+        """
+        if not error.by_place:
+            raise error
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            self._note(sink.remarks)
+            try:
+                sink.abort()
+            except SinkError as further:
+                logger.debug("a further error after the first", exc_info=further)
+        now = self._now()
+        soon = now - self._since < _LASTING
+        self._wait = min(2 * self._wait, _LONGEST_WAIT) if soon and self._failures else _FIRST_WAIT
+        self._not_before = now + self._wait
+        self._failures += 1
+        if self._problem is None:
+            logger.warning("%s; it goes on in another file once that is possible", error)
+        self._problem, self._last_problem = error, str(error)
+
+    def _look_for_room(self, at: Fraction) -> None:
+        """Has another file begin soon, where there is room for it."""
+        now = self._now()
+        if now < self._not_before:
+            return
+        self._not_before = now + _FIRST_WAIT + _LATER
+        if self._room(self._folder):
+            self._cuts.cut(at + _LATER)
+
+    def close(self) -> None:
+        """Finishes the file.
+
+        Raises:
+            SinkError: its end cannot be written, or there was no place for it any more.
+        """
+        if self._sink is None:
+            problem, self._problem = self._problem, None
+            if problem is not None:
+                raise problem
+            return
+        self._sound_until(None)
+        self._finish()
+
+    def abort(self) -> None:
+        """Lets go of the file at once."""
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.abort()
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing is written at present."""
+        return None if self._problem is None else str(self._problem)
+
+    @property
+    def remarks(self) -> list[str]:
+        """Which files there are, and what is in none of them."""
+        now = [] if self._sink is None else self._sink.remarks
+        found = [*dict.fromkeys([*self._said, *now]), *self._line.remarks(self._target)]
+        if self._files > 1:
+            more = self._files - len(self._names)
+            before = f"{more} more and " if more else ""
+            found.append(f"{self._files} files: {before}{', '.join(self._names)}")
+        if self._failures:
+            often = "" if self._failures == 1 else f" (the last of {self._failures} such failures)"
+            lost = counted(self._missed, "frame is", "frames are")
+            found.append(f"{self._last_problem}{often}; {lost} missing in {self._target}")
+        return found

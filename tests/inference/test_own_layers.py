@@ -1,0 +1,257 @@
+"""Int8 layers that compiled loops compute answer to the last bit as ONNX Runtime's."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from stream import kernels
+from stream.inference.own_layers import with_own_layers
+from stream.types import Array
+
+_found = kernels.layers()
+if _found is None:
+    pytest.skip(
+        f"no compiled layers: {kernels.examined()[1]}, or an old processor", allow_module_level=True
+    )
+LOOPS: kernels.Kernels = _found
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: what it reads, and how."""
+
+    channels: int = 16
+    answers: int = 16
+    group: int = 1
+    kernel: tuple[int, int] = (3, 3)
+    strides: tuple[int, int] = (1, 1)
+    dilations: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (1, 1, 1, 1)
+    size: tuple[int, int] = (9, 13)
+    zero: int = 0
+    out_zero: int = 128
+    heavy: bool = False
+
+    def numbers(self) -> dict[str, Array]:
+        random = np.random.default_rng(7)
+        shape = (self.answers, self.channels // self.group, *self.kernel)
+        weights = np.clip(random.normal(0, 40 if self.heavy else 10, shape), -64, 64)
+        scales = random.uniform(0.001, 0.004, self.answers).astype(np.float32)
+        return {
+            "level": np.array(0.02, np.float32),
+            "zero": np.array(self.zero, np.uint8),
+            "weights": np.rint(weights).astype(np.int8),
+            "scales": scales,
+            "zeros": np.zeros(self.answers, np.int8),
+            "out_level": np.array(0.05, np.float32),
+            "out_zero": np.array(self.out_zero, np.uint8),
+            "bias": random.integers(-9000, 9000, self.answers).astype(np.int32),
+        }
+
+    def model(self, channels_last: int = 1, **other: Array) -> bytes:
+        held = self.numbers() | other
+        node = helper.make_node(
+            "QLinearConv",
+            ["picture", *held],
+            ["answer"],
+            domain="com.microsoft",
+            kernel_shape=self.kernel,
+            strides=self.strides,
+            dilations=self.dilations,
+            pads=self.pads,
+            group=self.group,
+            channels_last=channels_last,
+        )
+        kind = TensorProto.INT8 if held["zero"].dtype == np.int8 else TensorProto.UINT8
+        sides = [None, *self.size, self.channels]
+        graph = helper.make_graph(
+            [node],
+            "layer",
+            [helper.make_tensor_value_info("picture", kind, sides)],
+            [helper.make_tensor_value_info("answer", kind, [None] * 4)],
+            [numpy_helper.from_array(value, name) for name, value in held.items()],
+        )
+        opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+        made = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+        return bytes(made.SerializeToString())
+
+    def pictures(self, count: int) -> Array:
+        random = np.random.default_rng(count)
+        return random.integers(0, 256, (count, *self.size, self.channels)).astype(np.uint8)
+
+    def expected(self, pictures: Array) -> Array:
+        """What comes out, by NumPy: in whole numbers, then in 32 bits as ONNX Runtime does it."""
+        held = self.numbers()
+        above, left, below, right = self.pads
+        margins = ((0, 0), (above, below), (left, right), (0, 0))
+        padded = np.pad(pictures, margins, constant_values=self.zero).astype(np.int64) - self.zero
+        high, wide = self.kernel
+        down, across = self.dilations
+        rows = (padded.shape[1] - (high - 1) * down - 1) // self.strides[0] + 1
+        columns = (padded.shape[2] - (wide - 1) * across - 1) // self.strides[1] + 1
+        sums = np.zeros((len(pictures), rows, columns, self.answers), np.int64) + held["bias"]
+        for y in range(high):
+            for x in range(wide):
+                seen = padded[
+                    :,
+                    y * down : y * down + (rows - 1) * self.strides[0] + 1 : self.strides[0],
+                    x * across : x * across + (columns - 1) * self.strides[1] + 1 : self.strides[1],
+                ]
+                filters = held["weights"][:, :, y, x].astype(np.int64)
+                sums += seen * filters[:, 0] if self.group > 1 else seen @ filters.T
+        factors = held["level"] * held["scales"] / held["out_level"]
+        levels = np.rint(sums.astype(np.float32) * factors).astype(np.int64) + self.out_zero
+        return np.clip(levels, 0, 255).astype(np.uint8)
+
+
+def run(model: bytes, pictures: Array, threads: int = 1) -> Array:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.register_custom_ops_library(str(kernels.LIBRARY))
+    handle = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    (answer,) = handle.run(None, {"picture": pictures})
+    return answer  # type: ignore[no-any-return]
+
+
+def edited(layer: Layer, model: bytes | None = None, *, every: bool = True) -> bytes:
+    """The layer's model as it is edited, what it answers compared on two pictures."""
+    pictures = layer.pictures(2)
+
+    def look(model: bytes) -> Sequence[dict[str, Array]]:
+        return [{"answer": run(model, pictures)}]
+
+    return with_own_layers(layer.model() if model is None else model, look, LOOPS, every=every)
+
+
+def kinds(model: bytes) -> list[str]:
+    return [node.op_type for node in onnx.load_from_string(model).graph.node]
+
+
+OWN = [
+    Layer(group=16),
+    Layer(48, 48, 48, strides=(2, 2)),
+    Layer(32, 32, 32, size=(4, 37), zero=3),
+    Layer(32, 32, 32, size=(1, 1), zero=140, out_zero=0),
+    Layer(16, 16, 16, strides=(2, 2), size=(2, 2), pads=(0, 0, 1, 1), zero=9),
+    Layer(144, 144, 144, pads=(0, 0, 0, 0), size=(3, 40)),
+    Layer(16, 16, 16, pads=(2, 3, 4, 5), zero=77),
+    Layer(16, 16, 16, strides=(2, 2), pads=(1, 1, 0, 0), size=(30, 33), heavy=True),
+]
+ALL = [
+    Layer(kernel=(1, 1), pads=(0, 0, 0, 0)),
+    Layer(4, 8, kernel=(1, 1), pads=(0, 0, 0, 0), size=(2, 3)),
+    Layer(24, 96, kernel=(1, 1), pads=(0, 0, 0, 0), zero=126, heavy=True),
+    Layer(96, 24, kernel=(1, 1), pads=(0, 0, 0, 0), strides=(2, 2)),
+    Layer(64, 64, zero=130, heavy=True),
+    Layer(32, 40, strides=(2, 1), size=(8, 21)),
+    Layer(12, 64, kernel=(3, 2), pads=(0, 0, 1, 1), strides=(2, 1), zero=128, out_zero=0),
+    Layer(16, 32, dilations=(2, 3), pads=(2, 3, 2, 3)),
+    Layer(16, 8, size=(1, 1), zero=255),
+    Layer(8, 56, kernel=(5, 1), pads=(0, 0, 0, 0), size=(5, 8)),
+    Layer(20, 160, kernel=(1, 3), pads=(0, 1, 0, 1), size=(17, 10), zero=10),
+    Layer(16, 16, pads=(4, 4, 4, 4), size=(3, 5), zero=50),
+]
+
+
+@pytest.mark.parametrize("layer", [*OWN, *ALL], ids=str)
+@pytest.mark.parametrize(("count", "threads"), [(1, 1), (3, 2)])
+def test_answers_are_the_same_to_the_last_bit(layer: Layer, count: int, threads: int) -> None:
+    made = edited(layer)
+    assert kinds(made) == ["Shallow" if layer.group > 1 else "Deep"]
+    kept = {one.name for one in onnx.load_from_string(made).graph.initializer}
+    assert not kept & set(layer.numbers()), "weights that nothing reads are left"
+    pictures = layer.pictures(count)
+    answer = run(made, pictures, threads)
+    expected = layer.expected(pictures)
+    assert len(np.unique(expected)) > 3
+    np.testing.assert_array_equal(answer, expected)
+    np.testing.assert_array_equal(run(layer.model(), pictures), expected)
+
+
+@pytest.mark.parametrize("layer", [OWN[0], ALL[0]], ids=str)
+def test_no_picture_at_all_is_answered_by_none(layer: Layer) -> None:
+    made = edited(layer)
+    assert run(made, layer.pictures(0)).shape == (0, *layer.size, layer.answers)
+
+
+@pytest.mark.parametrize("layer", [OWN[1], ALL[4]], ids=str)
+def test_several_threads_at_once_get_their_own_answers(layer: Layer) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.register_custom_ops_library(str(kernels.LIBRARY))
+    handle = onnxruntime.InferenceSession(
+        edited(layer), options, providers=["CPUExecutionProvider"]
+    )
+    several = [layer.pictures(count) for count in (1, 2, 3, 4)] * 8
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda one: handle.run(None, {"picture": one})[0], several))
+    for pictures, answer in zip(several, answers, strict=True):
+        np.testing.assert_array_equal(answer, layer.expected(pictures))
+
+
+def test_where_sums_are_wide_only_filters_of_their_own_are_taken() -> None:
+    assert kinds(edited(OWN[0], every=False)) == ["Shallow"]
+    model = ALL[0].model()
+    assert edited(ALL[0], model, every=False) is model
+
+
+@pytest.mark.parametrize(
+    ("layer", "other"),
+    [
+        (Layer(24, 24, 24), {}),  # channels that do not fill a register
+        (Layer(16, 16, 16, kernel=(5, 5), pads=(2, 2, 2, 2)), {}),
+        (Layer(16, 16, 16, dilations=(2, 2), pads=(2, 2, 2, 2)), {}),
+        (Layer(16, 16, 16, strides=(2, 1)), {}),
+        (Layer(16, 16, 4), {}),  # four channels to a filter
+        (Layer(6, 16), {}),
+        (Layer(16, 12), {}),
+        (Layer(), {"zeros": np.ones(16, np.int8)}),
+        (Layer(), {"zero": np.array(0, np.int8), "out_zero": np.array(0, np.int8)}),
+        (Layer(), {"bias": np.full(16, 2**31 - 1, np.int32), "zero": np.array(9, np.uint8)}),
+    ],
+    ids=str,
+)
+def test_what_the_loops_do_not_know_stays(layer: Layer, other: dict[str, Array]) -> None:
+    model = layer.model(**other)
+    assert with_own_layers(model, lambda _: [], LOOPS, every=True) is model
+
+
+def test_pictures_of_planes_stay() -> None:
+    model = Layer(size=(16, 16)).model(channels_last=0)
+    assert with_own_layers(model, lambda _: [], LOOPS, every=True) is model
+
+
+def test_what_is_computed_stays() -> None:
+    graph = onnx.load_from_string(Layer().model())
+    graph.graph.initializer.remove(graph.graph.initializer[-1])
+    graph.graph.node.insert(0, helper.make_node("Identity", ["biases"], ["bias"]))
+    model = bytes(graph.SerializeToString())
+    assert with_own_layers(model, lambda _: [], LOOPS, every=True) is model
+
+
+def test_other_answers_are_refused(caplog: pytest.LogCaptureFixture) -> None:
+    model = Layer().model()
+    told = iter([np.zeros(3, np.uint8), np.ones(3, np.uint8)])
+    with caplog.at_level(logging.WARNING):
+        assert (
+            with_own_layers(model, lambda _: [{"answer": next(told)}], LOOPS, every=True) is model
+        )
+    assert "answer otherwise" in caplog.text
+
+
+def test_what_is_no_model_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"ONNX file|file ends"):
+        with_own_layers(b"no model at all", lambda _: [], LOOPS, every=True)

@@ -1,0 +1,275 @@
+"""A live recording in several files: each whole by itself, and on where one cannot go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from stream import records
+from stream.errors import SinkError, UsageError
+from stream.frame import Frame, Item, Passthrough
+from stream.options import OutputOptions
+from stream.run.cuts import Cuts
+from stream.run.figures import Figures
+from stream.run.output import Output, Painted
+from stream.run.outputs import is_recorded, open_output
+from stream.run.plan import OutputPlan
+from stream.run.recording import Recording, has_room
+from stream.sinks.base import NotNow
+from stream.timing import END_TO_END, Clock
+from tests.live.helpers import RATE, Scene
+from tests.run.parts import RATE as GREY_RATE
+from tests.run.parts import Grey, Hands, Kept
+
+FULL = SinkError("the disk is full, so it could not be written", by_place=True)
+
+
+class Filling(Kept):
+    """Keeps what it is given until it has so many frames; then its disk is full."""
+
+    def __init__(self, most: int, error: SinkError = FULL) -> None:
+        super().__init__()
+        self.most, self.error = most, error
+
+    def write(self, item: Item) -> None:
+        if isinstance(item, Frame) and len(self.frames) == self.most:
+            raise self.error
+        super().write(item)
+
+
+class Files:
+    """What a recording has opened, by name."""
+
+    def __init__(self, make: Callable[[], Kept] = Kept) -> None:
+        self.make, self.by_name = make, dict[str, Kept]()
+
+    def __call__(self, name: str) -> Kept:
+        self.by_name[Path(name).name] = self.make()
+        return self.by_name[Path(name).name]
+
+    @property
+    def all(self) -> list[Kept]:
+        return list(self.by_name.values())
+
+
+def recording(files: Files, cuts: Cuts, target: str = "take.mp4", **how) -> Recording:
+    return Recording(target, files, cuts, info=None, sound=True, **how)
+
+
+def put(sink: Recording, items: list[Item]) -> int:
+    """Writes all; returns how many frames were lost."""
+    lost = 0
+    for item in items:
+        try:
+            sink.write(item)
+        except NotNow:
+            lost += 1
+    return lost
+
+
+def numbered() -> Callable[[], str]:
+    numbers = iter(range(1, 1000))
+    return lambda: f"at-{next(numbers)}"
+
+
+def minutes(frames: int) -> float:
+    return frames / GREY_RATE / 60
+
+
+def test_a_recording_is_cut_by_time_and_each_file_begins_at_its_own_zero():
+    files = Files()
+    sink = recording(files, Cuts(minutes(10), numbered()))
+    sink.describe({"model": "looker"})
+    assert put(sink, list(Grey(25))) == 0
+    sink.close()
+    assert list(files.by_name) == ["take-at-1.mp4", "take-at-2.mp4", "take-at-3.mp4"]
+    assert [one.frames for one in files.all] == [list(range(10)), list(range(10)), list(range(5))]
+    for one in files.all:
+        assert one.times == [Fraction(n, GREY_RATE) for n in range(len(one.times))]
+        assert (one.closed, one.aborted) == (1, 0)
+    assert sink.remarks == ["3 files: take-at-1.mp4, take-at-2.mp4, take-at-3.mp4"]
+
+
+def test_sound_goes_into_the_file_of_its_time_however_early_it_comes():
+    items = list(Grey(30))
+    sound = [one for one in items if isinstance(one, Passthrough)]
+    frames = [one for one in items if isinstance(one, Frame)]
+    # Seven pictures ahead, as pictures are looked at first.
+    early: list[Item] = [*sound[:7]]
+    for place, frame in enumerate(frames):
+        early += [*sound[place + 7 : place + 8], frame]
+    files = Files()
+    sink = recording(files, Cuts(minutes(10), numbered()))
+    put(sink, early)
+    sink.close()
+    assert [one.packets for one in files.all] == [
+        [bytes([n]) for n in range(first, first + 10)] for first in (0, 10, 20)
+    ]
+    assert [set(one.offsets) for one in files.all] == [
+        {Fraction(first, GREY_RATE)} for first in (0, 10, 20)
+    ]
+
+
+def test_sound_without_pictures_is_written_and_takes_no_more_memory():
+    sound = [one for one in Grey(2000) if isinstance(one, Passthrough)]
+    files = Files()
+    sink = recording(files, Cuts(None))
+    put(sink, [next(one for one in Grey(1) if isinstance(one, Frame)), *sound])
+    assert len(files.all[0].packets) > 1000
+    sink.close()
+    assert len(files.all[0].packets) == 2000
+
+
+def test_outputs_of_a_run_begin_with_the_same_picture_whoever_is_ahead():
+    cuts = Cuts(minutes(10), numbered())
+    video, found = Files(), Files()
+    ahead = recording(video, cuts)
+    behind = recording(found, cuts, "take.ndjson")
+    frames = [one for one in Grey(25) if isinstance(one, Frame)]
+    put(ahead, frames[:14])
+    put(behind, frames)
+    put(ahead, frames[14:])
+    assert [one.frames for one in video.all] == [one.frames for one in found.all]
+    names = [[Path(name).stem for name in files.by_name] for files in (video, found)]
+    assert names[0] == names[1]
+
+
+def test_after_a_long_silence_one_file_begins_on_the_beat():
+    cuts = Cuts(60, numbered())
+    assert [cuts.number(Fraction(at)) for at in (5, 3604, 3605)] == [0, 0, 1]
+    assert [cuts.number(Fraction(at)) for at in (36004, 36005, 39604)] == [2, 3, 3]
+
+
+def test_files_never_have_a_name_that_is_taken(tmp_path):
+    cuts = Cuts(1, lambda: "now")
+    assert [cuts.number(Fraction(60 * at)) for at in range(3)] == [0, 1, 2]
+    target = str(tmp_path / "take.mp4")
+    (tmp_path / "take-now.mp4").touch()
+    assert [cuts.path(target, number).name for number in range(3)] == [
+        "take-now-2.mp4",
+        "take-now-2.mp4",
+        "take-now-3.mp4",
+    ]
+    assert Cuts().path(target, 0) == Path(target)
+
+
+def test_many_cuts_take_no_more_memory():
+    cuts = Cuts(1, numbered())
+    for at in range(0, 60 * 500, 60):
+        cuts.number(Fraction(at))
+    assert cuts.number(Fraction(60 * 499)) == 499 and len(cuts._files) < 50
+
+
+def test_where_the_disk_was_full_it_goes_on_in_another_file_once_there_is_room():
+    sinks = iter([Filling(8), Kept()])
+    files, now, free = Files(lambda: next(sinks)), Hands(), [False]
+    sink = recording(files, Cuts(None, numbered()), room=lambda folder: free[0], now=now)
+    frames = [one for one in Grey(300) if isinstance(one, Frame)]
+    assert sink.problem is None
+    assert put(sink, frames[:20]) == 12
+    assert sink.problem == str(FULL)
+    now.at += 10
+    assert put(sink, frames[20:140]) == 120, "there is no room yet"
+    free[0] = True
+    now.at += 10
+    lost = put(sink, frames[140:])
+    assert 0 < lost <= GREY_RATE + 1 and sink.problem is None
+    sink.close()
+    assert list(files.by_name) == ["take.mp4", "take-at-1.mp4"]
+    first, second = files.all
+    assert first.frames == list(range(8)) and (first.closed, first.aborted) == (0, 1)
+    assert second.times[0] == 0 and len(second.frames) == 160 - lost and second.closed == 1
+    assert any(
+        str(FULL) in one and f"{132 + lost} frames are missing in take.mp4" in one
+        for one in sink.remarks
+    )
+
+
+def test_outputs_that_fail_together_go_on_together():
+    cuts, now = Cuts(None, numbered()), Hands()
+    made = [Files(lambda: next(first)), Files(lambda: next(second))]
+    first, second = iter([Filling(8), Kept()]), iter([Filling(9), Kept()])
+    outputs = [recording(one, cuts, room=lambda folder: True, now=now) for one in made]
+    for frame in Grey(200):
+        now.at += 1 / GREY_RATE if isinstance(frame, Frame) else 0
+        for sink in outputs:
+            put(sink, [frame])
+    assert [list(one.by_name) for one in made] == [["take.mp4", "take-at-1.mp4"]] * 2
+    assert made[0].all[1].times == made[1].all[1].times
+
+
+def test_a_file_that_fails_again_and_again_is_tried_less_and_less_often():
+    files, now = Files(lambda: Filling(0)), Hands()
+    sink = recording(files, Cuts(None, numbered()), room=lambda folder: True, now=now)
+    for frame in Grey(GREY_RATE * 600):
+        if isinstance(frame, Frame):
+            now.at += 1 / GREY_RATE
+            put(sink, [frame])
+    assert 15 < len(files.by_name) < 30
+    with pytest.raises(SinkError, match="the disk is full"):
+        sink.close()
+    assert len(sink.remarks) < 5
+
+
+def test_what_another_file_would_not_mend_ends_the_recording():
+    broken = SinkError("the encoder does not want it")
+    sink = recording(Files(lambda: Filling(3, broken)), Cuts(), room=lambda folder: True)
+    with pytest.raises(SinkError) as told:
+        put(sink, list(Grey(10)))
+    assert told.value is broken
+
+
+def test_a_folder_that_is_gone_has_no_room(tmp_path):
+    assert has_room(tmp_path) and not has_room(tmp_path / "gone")
+
+
+def test_an_output_counts_what_came_while_nothing_could_be_written():
+    sink = recording(Files(lambda: Filling(3)), Cuts(), room=lambda folder: False)
+    output = Output(sink, "take.mp4")
+    figures = Figures(Clock(), END_TO_END)
+    output.start(Clock(), lambda output: None)
+    for frame in Grey(10):
+        if isinstance(frame, Frame):
+            job = figures.enter(frame)
+            output.put(Painted(job, frame))
+            job.settle(0)
+    output.close()
+    assert output.join(60)
+    assert (output.figures.frames, output.figures.missed, output.figures.dropped) == (3, 7, 0)
+    assert output.problem == str(FULL) and figures.counts(0, 0).dropped == 7
+
+
+def test_videos_and_records_of_each_file_belong_together(tmp_path):
+    info = replace(Scene(40).info, live=True)
+    cuts = Cuts(minutes=10 / RATE / 60, called=numbered())
+    for ending in ("mp4", "ndjson", "json", "csv"):
+        plan = OutputPlan(str(tmp_path / f"take.{ending}"), options=OutputOptions())
+        assert is_recorded(plan)
+        output = open_output(plan, info, cuts)
+        output.sink.describe({"model": "scene", "classes": ["person"]})
+        with output.sink as sink:
+            for frame in Scene(40):
+                sink.write(frame)
+    for number in range(1, 5):
+        with av.open(str(tmp_path / f"take-at-{number}.mp4")) as container:
+            times = [frame.time for frame in container.decode(video=0)]
+        assert times == pytest.approx([n / RATE for n in range(10)], abs=1e-4)
+        found = list(records.read(tmp_path / f"take-at-{number}.ndjson"))
+        assert [frame for frame, _, _ in found] == list(range(10))
+        assert [seconds for _, seconds, _ in found] == pytest.approx(times, abs=1e-4)
+        assert (tmp_path / f"take-at-{number}.json").exists()
+    assert not (tmp_path / "take.mp4").exists()
+
+
+def test_what_is_sent_or_piped_is_no_recording(tmp_path):
+    (tmp_path / "folder.mp4").mkdir()
+    for target in ("-", "rtmp://server/app/key", "list.m3u8", str(tmp_path / "folder.mp4")):
+        try:
+            assert not is_recorded(OutputPlan(target)), target
+        except UsageError:
+            continue
