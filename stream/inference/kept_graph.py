@@ -63,7 +63,7 @@ def through_kept(
         with written(kept) as part:
             made = create(_quicker(model, content(), fixed), keep=part)
             optimised = part.read_bytes()
-            quicker = _rewritten(optimised, model, partial(_look, create, made))
+            quicker = _rewritten(optimised, model, create, made)
             if quicker is optimised:
                 return made
             part.write_bytes(quicker)
@@ -74,13 +74,19 @@ def through_kept(
         return create(_quicker(model, content(), fixed))
 
 
-def _rewritten(
-    optimised: bytes, model: Path, look: Callable[[bytes], list[dict[str, Array]]]
-) -> bytes:
-    """An optimised graph with what ONNX Runtime is slow at done otherwise."""
+def _rewritten(optimised: bytes, model: Path, create: Create, made: InferenceSession) -> bytes:
+    """An optimised graph with what ONNX Runtime is slow at done otherwise.
+
+    Args:
+        optimised: the graph's file.
+        model: the file that it was made of.
+        create: opens a file.
+        made: the session of the graph as it is.
+    """
     from stream.inference.quick_resizes import with_quick_resizes
 
     quicker = optimised
+    look = partial(_look, create, made)
     try:
         quicker = with_quick_resizes(quicker, look)
     except (ModelError, ValueError) as error:
@@ -90,8 +96,9 @@ def _rewritten(
         return quicker
     from stream.inference.own_layers import with_own_layers
 
+    every = processor().narrow_sums
     try:
-        return with_own_layers(quicker, look, kernels, every=processor().narrow_sums)
+        return with_own_layers(quicker, lambda: _answers(made, made), look, kernels, every=every)
     except (ModelError, ValueError) as error:
         logger.info("layers of %s stay as they are: %s", model, error)
     return quicker
@@ -108,7 +115,10 @@ def _look(create: Create, like: InferenceSession, model: bytes) -> list[dict[str
     Raises:
         ModelError: it cannot be run.
     """
-    handle = create(model, optimised=True)
+    return _answers(create(model, optimised=True), like)
+
+
+def _answers(handle: InferenceSession, like: InferenceSession) -> list[dict[str, Array]]:
     names = [one.name for one in handle.get_outputs()]
     (shape,) = (one.shape for one in like.get_inputs() if one.name == INPUT)
     sides = [side if isinstance(side, int) else 1 for side in shape]

@@ -26,8 +26,8 @@ from stream.types import Array
 
 logger = logging.getLogger(__name__)
 
-Run = Callable[[bytes], Sequence[Mapping[str, Array]]]
-"""Runs a model's file on some pictures, and gives what it answers, by name."""
+Answers = Sequence[Mapping[str, Array]]
+"""What comes out of a model for some pictures, by name."""
 
 DOMAIN = "stream"
 _OWN, _ALL = "Shallow", "Deep"
@@ -58,12 +58,20 @@ class _Layer:
     numbers: NDArray[np.int32]
 
 
-def with_own_layers(model: bytes, run: Run, kernels: Kernels, *, every: bool) -> bytes:
+def with_own_layers(
+    model: bytes,
+    answers: Callable[[], Answers],
+    run: Callable[[bytes], Answers],
+    kernels: Kernels,
+    *,
+    every: bool,
+) -> bytes:
     """A model's file whose layers are computed by the compiled loops, where they can be.
 
     Args:
         model: an optimised ONNX file's content.
-        run: runs the file as it is, and an edited one.
+        answers: gives what comes out of it.
+        run: gives what comes out of an edited one, for the same pictures.
         kernels: the loops.
         every: layers whose filters read every channel too: for processors that add products of
             bytes in 16 bits.
@@ -80,7 +88,7 @@ def with_own_layers(model: bytes, run: Run, kernels: Kernels, *, every: bool) ->
     if edited is model:
         return model
     edited += encoded_bytes(_OPSETS, opset_of(DOMAIN, 1))
-    for before, after in zip(run(model), run(edited), strict=True):
+    for before, after in zip(answers(), run(edited), strict=True):
         for name, answer in before.items():
             if not np.array_equal(answer, after[name], equal_nan=answer.dtype.kind == "f"):
                 logger.warning(

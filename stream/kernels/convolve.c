@@ -317,28 +317,34 @@ ptrdiff_t stream_layer_offsets(const Layer *layer, const int32_t *order, ptrdiff
  * half of the pieces, what is above zero of both filters comes to 128 at most, and what is below.
  *
  * filters: of each piece so many answers of 4 bytes; order: first those pairs, then the others; room: a byte for each
- * pair of pieces, and for each piece 4 for each answer and 5. Returns the pairs. */
-VISIBLE int64_t stream_paired(const int8_t *filters, int64_t pieces, int64_t answers, int32_t *order, u8 *room) {
+ * pair of pieces, for each piece 4 for each answer and 5, and 4 for each answer. Returns the pairs. */
+EXPORT int64_t stream_paired(const int8_t *filters, int64_t pieces, int64_t answers, int32_t *order, u8 *room) {
     const ptrdiff_t count = (ptrdiff_t)pieces, sides = 4 * (ptrdiff_t)answers;
     int32_t *number = (int32_t *)room;
-    u8 *parts = room + 4 * count, *fit = parts + count * sides, *taken = fit + count * count;
+    u8 *parts = room + 4 * count, *fit = parts + count * sides, *taken = fit + count * count, *left = taken + count;
     memset(parts, 0, (size_t)(count * sides));
-    for (ptrdiff_t piece = 0; piece < count; piece++)
+    for (ptrdiff_t piece = 0; piece < count; piece++) {
+        number[piece] = 0;
+        taken[piece] = 0;
         for (ptrdiff_t at = 0; at < sides; at++) {
             const int value = filters[piece * sides + at];
             u8 *part = parts + piece * sides + at / 2 * 2 + (value < 0);
             const int sum = *part + (value < 0 ? -value : value);
             *part = (u8)(sum < 255 ? sum : 255);
         }
+    }
     for (ptrdiff_t one = 0; one < count; one++) {
-        taken[one] = 0;
-        number[one] = 0;
-        for (ptrdiff_t other = 0; other < count; other++) {
-            int beyond = one == other;
-            for (ptrdiff_t at = 0; at < sides; at++)
-                beyond |= parts[one * sides + at] + parts[other * sides + at] > 128;
-            fit[one * count + other] = !beyond;
+        for (ptrdiff_t at = 0; at < sides; at++) {
+            const u8 part = parts[one * sides + at];
+            left[at] = part < 128 ? 128 - part : 0;
+        }
+        fit[one * count + one] = 0;
+        for (ptrdiff_t other = 0; other < one; other++) {
+            u8 beyond = 0;
+            for (ptrdiff_t at = 0; at < sides; at++) beyond |= parts[other * sides + at] > left[at];
+            fit[one * count + other] = fit[other * count + one] = !beyond;
             number[one] += !beyond;
+            number[other] += !beyond;
         }
     }
     ptrdiff_t pairs = 0;

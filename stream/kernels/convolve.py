@@ -86,7 +86,7 @@ class Convolve(Loops):
             answers = self._answers_together(count - at)
             block = np.ascontiguousarray(pieces[at : at + answers].transpose(1, 0, 2))
             order = np.empty(total, np.int32)
-            room = np.empty(total * (total + 4 * answers + 5), np.uint8)
+            room = np.empty(total * (total + 4 * answers + 5) + 4 * answers, np.uint8)
             found = self._paired(
                 address_of(block), total, answers, address_of(order), address_of(room)
             )

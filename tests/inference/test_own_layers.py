@@ -130,7 +130,12 @@ def edited(layer: Layer, model: bytes | None = None, *, every: bool = True) -> b
     def look(model: bytes) -> Sequence[dict[str, Array]]:
         return [{"answer": run(model, pictures)}]
 
-    return with_own_layers(layer.model() if model is None else model, look, LOOPS, every=every)
+    before = layer.model() if model is None else model
+    return with_own_layers(before, lambda: look(before), look, LOOPS, every=every)
+
+
+def unedited(model: bytes) -> bool:
+    return with_own_layers(model, lambda: [], lambda _: [], LOOPS, every=True) is model
 
 
 def kinds(model: bytes) -> list[str]:
@@ -226,12 +231,12 @@ def test_where_sums_are_wide_only_filters_of_their_own_are_taken() -> None:
 )
 def test_what_the_loops_do_not_know_stays(layer: Layer, other: dict[str, Array]) -> None:
     model = layer.model(**other)
-    assert with_own_layers(model, lambda _: [], LOOPS, every=True) is model
+    assert unedited(model)
 
 
 def test_pictures_of_planes_stay() -> None:
     model = Layer(size=(16, 16)).model(channels_last=0)
-    assert with_own_layers(model, lambda _: [], LOOPS, every=True) is model
+    assert unedited(model)
 
 
 def test_what_is_computed_stays() -> None:
@@ -239,19 +244,21 @@ def test_what_is_computed_stays() -> None:
     graph.graph.initializer.remove(graph.graph.initializer[-1])
     graph.graph.node.insert(0, helper.make_node("Identity", ["biases"], ["bias"]))
     model = bytes(graph.SerializeToString())
-    assert with_own_layers(model, lambda _: [], LOOPS, every=True) is model
+    assert unedited(model)
 
 
 def test_other_answers_are_refused(caplog: pytest.LogCaptureFixture) -> None:
     model = Layer().model()
-    told = iter([np.zeros(3, np.uint8), np.ones(3, np.uint8)])
+
+    def some(value: int) -> Sequence[dict[str, Array]]:
+        return [{"answer": np.full(3, value, np.uint8)}]
+
     with caplog.at_level(logging.WARNING):
-        assert (
-            with_own_layers(model, lambda _: [{"answer": next(told)}], LOOPS, every=True) is model
-        )
+        made = with_own_layers(model, lambda: some(0), lambda _: some(1), LOOPS, every=True)
+    assert made is model
     assert "answer otherwise" in caplog.text
 
 
 def test_what_is_no_model_is_refused() -> None:
     with pytest.raises(ValueError, match=r"ONNX file|file ends"):
-        with_own_layers(b"no model at all", lambda _: [], LOOPS, every=True)
+        unedited(b"no model at all")
