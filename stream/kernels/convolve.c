@@ -41,8 +41,13 @@ INNER Column column_of(const u8 *from, ptrdiff_t pitch) {
                     {_mm256_unpacklo_epi16(third, nothing), _mm256_unpackhi_epi16(third, nothing)}};
 }
 
+/* The compiler would add in another order, in which products have to wait in memory. */
+#define IN_ORDER(sum) __asm__("" : "+x"(sum))
+
 INNER ints added(ints sum, ints values, const int16_t *filters) {
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(values, _mm256_loadu_si256((const ints *)filters)));
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(values, _mm256_loadu_si256((const ints *)filters)));
+    IN_ORDER(sum);
+    return sum;
 }
 
 /* Places of a row, 16 channels: each read by its own filter of three by three. */
