@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from stream.run.plan import OutputPlan
 from stream.run.run import Run
 from stream.run.setup import put_together
 from stream.sinks.display import Display
+from stream.sources._clock import Clock
 from stream.sources.base import Source
 from stream.sources.looped import LoopedSource
 from tests import tiny_models
@@ -91,6 +92,75 @@ class Slow:
         return raw
 
 
+class Steps(Clock):
+    """Time that stands still until what was given out is shown, as on a machine that is never busy.
+
+    A model that thinks holds up neither the time nor, if all is well, what is shown meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._at, self._over = 0.0, False
+        self._until: float | None = None
+        self.settled: Callable[[], bool] = lambda: True
+
+    def now(self) -> float:
+        return self._at
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        guard = time.monotonic() + 60
+        with self._changed:
+            while not stop.is_set() and not self._may_go_on():
+                assert time.monotonic() < guard, "what is shown waits for what is yet to come"
+                self._changed.wait(0.002)
+            self._at += max(0.0, seconds)
+            self._changed.notify_all()
+        return stop.is_set()
+
+    def _may_go_on(self) -> bool:
+        return (self._until is None or self._until > self._at) and self.settled()
+
+    @property
+    def thinking(self) -> bool:
+        """Whether a model needs more time."""
+        return self._until is not None
+
+    def think(self, seconds: float) -> None:
+        """Takes so much of this time, or what is left of it."""
+        with self._changed:
+            self._until = self._at + seconds
+            self._changed.wait_for(lambda: self._at >= (self._until or 0.0) or self._over)
+            self._until = None
+
+    def source(self, frames: int, rate: Fraction | None = None) -> LoopedSource:
+        """So many frames of the scene in this time."""
+        steps = self
+
+        class Ending(Scene):
+            def __iter__(self) -> Iterator[Frame]:
+                yield from super().__iter__()
+                with steps._changed:
+                    steps._over = True
+                    steps._changed.notify_all()
+
+        return LoopedSource(lambda: Ending(frames), rounds=1, rate=rate, clock=self)
+
+
+class Thinking(Slow):
+    """A segmenter that takes so much of a stepped time."""
+
+    def __init__(self, inner: Segmenter, seconds: float, steps: Steps) -> None:
+        super().__init__(inner, seconds)
+        self._steps = steps
+        self.answers = 0
+
+    def infer(self, prepared):
+        raw = self._inner.infer(prepared)
+        self._steps.think(self.seconds)
+        self.answers += 1
+        return raw
+
+
 class Notes(Display):
     """Notes when each frame was shown and what was on it."""
 
@@ -129,13 +199,3 @@ def recording(run: Run, path: Path) -> Output:
     """An output that records what the display of a run shows."""
     plan = OutputPlan(str(path), PictureOptions(), OutputOptions(preset="ultrafast"))
     return open_output(plan, run.info)
-
-
-def run_for(run: Run, seconds: float):
-    """Runs for so many seconds of real time."""
-    timer = threading.Timer(seconds, run.stop)
-    timer.start()
-    outcome = run.run()
-    timer.cancel()
-    timer.join()
-    return outcome

@@ -1,7 +1,7 @@
-"""Live runs in real time: what no clock that is handed in can show.
+"""Whole live runs: their threads and queues, a slow model, ends, and what is counted.
 
-What is decided by order and counts is in tests/run. Here frames come thirty a second by the
-machine's own clock, so each test has three tries (marker `real_time`).
+Time goes on by steps where a test is about time (`Steps`), so that none depends on how busy the
+machine is; by the machine's own clock it is asked for hours (marker `soak`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,10 @@ from tests.live.helpers import (
     RATE,
     Scene,
     Slow,
+    Steps,
+    Thinking,
     live_run,
     recording,
-    run_for,
     scene,
     segmenter,
     square_left,
@@ -37,77 +39,102 @@ def model(tmp_path):
     return segmenter(tmp_path)
 
 
-def offsets(notes) -> list[float]:
+def offsets(notes, rate: float = RATE) -> list[float]:
     """By how many pixels the drawn boxes are off, on each frame that has one."""
     found = []
     for seconds, instances in notes.frames:
         if instances is not None and len(instances) == 1:
             left, _, right, _ = instances.boxes[0]
-            middle = square_left(round(seconds * RATE)) + 30
+            middle = square_left(round(seconds * rate)) + 30
             found.append(abs(float(left + right) / 2 - middle))
     return found
 
 
-@pytest.mark.real_time
+def through(run, notes) -> bool:
+    """Whether all that came has been shown or let go."""
+    counts = run.counts
+    return len(notes.frames) + counts.dropped >= counts.frames_in
+
+
 def test_a_fast_model_has_its_say_on_the_very_frame(model):
-    run, notes = live_run(scene(), model)
-    outcome = run_for(run, 1.3)
-    assert outcome.error is None and outcome.interrupted
+    steps = Steps()
+    # One a second: then it is fast on any machine.
+    run, notes = live_run(steps.source(12, Fraction(1)), model)
+    answering = run._schedule
+    steps.settled = lambda: (
+        through(run, notes) and (answering._under_way is None or answering._under_way.future.done())
+    )
+    outcome = run.run()
+    assert outcome.error is None
     counts = outcome.counts
-    assert counts.frames_out > 5
-    assert counts.inferred > 0.5 * counts.frames_out
+    assert (counts.frames_out, counts.dropped) == (12, 0)
+    assert counts.inferred >= 10, "all but the first, of which nobody knew how long it takes"
     # The tiny model sees a picture of 64 pixels: half of one of its pixels is 2.5 of ours.
-    assert np.median(offsets(notes)) < 4
+    assert np.median(offsets(notes, 1)) < 4
     figures = run.clock.figures()
     assert figures[CAPTURE_TO_DISPLAY].frames == counts.frames_out
     assert {"preprocess", "infer", "postprocess", "motion", "composite"} <= set(figures)
 
 
-def slow_run(model, seconds: float, every: int | None):
-    thinking = 3 / RATE
-    run, notes = live_run(scene(), Slow(model, thinking), every=every)
-    outcome = run_for(run, seconds)
+def test_a_model_three_times_too_slow_costs_no_frame_and_masks_are_where_objects_are(model):
+    steps = Steps()
+    run, notes = live_run(steps.source(48), Thinking(model, 3 / RATE, steps))
+    steps.settled = lambda: through(run, notes)
+    outcome = run.run()
     assert outcome.error is None
-    return notes, outcome, thinking
-
-
-def check_carried(notes, outcome, thinking, seconds, *, idle_machine: bool) -> None:
-    """The display goes at the camera's rate, with masks where the object is by now."""
     counts = outcome.counts
-    if idle_machine:
-        assert counts.frames_out + counts.dropped == pytest.approx(seconds * RATE, rel=0.25)
-        assert counts.frames_out > 0.95 * seconds * RATE
-    check_age(notes, thinking, idle_machine=idle_machine)
-    assert counts.propagated > 0.9 * counts.frames_out
+    assert (counts.frames_out, counts.dropped) == (48, 0)
+    # Only until the first answer there is nothing to carry.
+    bare = [instances is None for _, instances in notes.frames]
+    assert sum(bare) < 8 and not any(bare[bare.index(False) :])
+    assert counts.propagated + counts.inferred == 48 - sum(bare)
     # Three frames late and more, a mask left in its place would be off by six pixels and more.
     assert np.median(offsets(notes)) < 5
 
 
-def check_age(notes, thinking, *, idle_machine: bool) -> None:
-    """What is shown is new, and does not get older as the run goes on.
+def test_in_lockstep_with_a_slow_model_each_frame_shown_is_inferred_and_new(model):
+    steps, thinking = Steps(), 3 / RATE
+    slow = Thinking(model, thinking, steps)
+    run, notes = live_run(steps.source(48), slow, every=1)
+    ages: list[float] = []
+    write = notes.write
 
-    A busy machine shows some of it late; were anything held up, all of the second half would be.
-    """
-    if idle_machine:
-        assert notes.age(0.95) < 2 * thinking
-    assert min(notes.ages[len(notes.ages) // 2 :]) < 2 * thinking
+    def dated(item) -> None:
+        ages.append(steps.now() - item.pts_seconds)
+        write(item)
 
-
-def check_lockstep(notes, outcome, thinking, seconds, *, idle_machine: bool) -> None:
-    """Each frame shown is inferred; what comes meanwhile is dropped and counted."""
+    notes.write = dated
+    steps.settled = lambda: (
+        len(notes.frames) >= slow.answers and (steps.thinking or through(run, notes))
+    )
+    outcome = run.run()
+    assert outcome.error is None
     counts = outcome.counts
     assert counts.propagated == 0 and counts.inferred == counts.frames_out
-    check_age(notes, thinking, idle_machine=idle_machine)
-    assert counts.dropped > counts.frames_out
-    assert counts.frames_out <= seconds / thinking + 2
+    assert 12 <= counts.frames_out <= 17, "one of three, as it takes so long"
+    assert counts.frames_out + counts.dropped == counts.frames_in == 48
+    assert max(ages) < 2 * thinking
     assert np.median(offsets(notes)) < 4
 
 
-@pytest.mark.real_time
-@pytest.mark.parametrize(("every", "check"), [(None, check_carried), (1, check_lockstep)])
-def test_a_model_three_times_too_slow_costs_no_latency(model, every, check):
-    notes, outcome, thinking = slow_run(model, 1.6, every)
-    check(notes, outcome, thinking, 1.6, idle_machine=False)
+def check_carried(notes, outcome, thinking, seconds) -> None:
+    """The display goes at the camera's rate, with masks where the object is by now."""
+    counts = outcome.counts
+    assert counts.frames_out + counts.dropped == pytest.approx(seconds * RATE, rel=0.25)
+    assert counts.frames_out > 0.95 * seconds * RATE
+    assert notes.age(0.95) < 2 * thinking
+    assert counts.propagated > 0.9 * counts.frames_out
+    assert np.median(offsets(notes)) < 5
+
+
+def check_lockstep(notes, outcome, thinking, seconds) -> None:
+    """Each frame shown is inferred; what comes meanwhile is dropped and counted."""
+    counts = outcome.counts
+    assert counts.propagated == 0 and counts.inferred == counts.frames_out
+    assert notes.age(0.95) < 2 * thinking
+    assert counts.dropped > counts.frames_out
+    assert counts.frames_out <= seconds / thinking + 2
+    assert np.median(offsets(notes)) < 4
 
 
 @pytest.mark.soak
@@ -127,7 +154,7 @@ def test_for_ten_minutes_a_slow_model_costs_no_latency_and_no_memory(model, ever
                 run.stop()
 
     outcome = run.run(on_tick=watch)
-    check(notes, outcome, thinking, 600, idle_machine=True)
+    check(notes, outcome, thinking, 600)
     after_a_minute = next(rss for seconds, rss in memory if seconds > 60)
     assert memory[-1][1] < 1.05 * after_a_minute
 
