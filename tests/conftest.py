@@ -6,6 +6,7 @@ import faulthandler
 import gc
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -34,6 +35,11 @@ os.environ.setdefault("SVT_LOG", "1")
 # PyTorch's threads wait busily for each other. With a worker of ours on each core they would take
 # the processor from one another: the same tests took three times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that starts `pytest` in the background has it ignore Ctrl-C, and so each process that a
+# test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # NumPy's begin when it is loaded, in each process that a test starts, and take a third of that.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -225,11 +231,21 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def caches_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keeps compiled test models, hundreds of them, out of the user's cache."""
+    """Keeps compiled test models, hundreds of them, out of the user's cache.
+
+    All workers of a run have one, and so many places in it that those do not push the bundled
+    model out, whose opening takes a second where nothing was kept of it and a tenth where it was.
+    """
     # Matplotlib's is the user's, as looking through all fonts anew takes it two seconds.
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     os.environ.setdefault("MPLCONFIGDIR", str(user / "matplotlib"))
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("caches"))
+    base = tmp_path_factory.getbasetemp()
+    caches = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "caches"
+    caches.mkdir(exist_ok=True)
+    os.environ["XDG_CACHE_HOME"] = str(caches)
+    from stream.inference import kept_model
+
+    kept_model._KEPT = 10_000
 
 
 @pytest.fixture(autouse=True)
