@@ -105,7 +105,7 @@ class BesideDisplay(Schedule):
         self.inferences = 0
         """How many frames the model has looked at, whatever they were shown with."""
         self._companions = Companions()
-        self._intervals = Intervals()
+        self._intervals, self._back = Intervals(), 0
         self._half_cuts = HalfCuts()
         self._losses = Losses(now)
 
@@ -158,8 +158,9 @@ class BesideDisplay(Schedule):
             self._finder.doubt = BETWEEN
 
     def enter(self, job: Job) -> None:
-        """Learns how fast frames come."""
-        self._intervals.came(job.frame.pts_seconds)
+        """Learns how fast frames come, and whether they come again after an outage."""
+        if self._intervals.came(job.frame.pts_seconds):
+            self._back = job.frame.index
 
     def settle(self, items: Iterable[Work]) -> Iterator[Work]:
         """Gives each frame the instances that there are for it now."""
@@ -220,11 +221,14 @@ class BesideDisplay(Schedule):
             with timed(frame.stages, "motion"):
                 # Where objects are covered, a wrong place is better than none.
                 fitting = not self._finder.covers
-                carried = self._propagator.propagate_to(grey, fitting=fitting)
-                frame.instances = in_size(carried, frame.image)
-            if self._key is not None and not self._finder.covers:
-                frame.instances = self._half_cuts.left(self._key.frame.index, frame.instances)
-        # Before the first answer, and after a cut until the next one.
+                found = self._key.frame.index if self._key is not None else -1
+                # Of what was there before an outage nobody knows where it is now.
+                if found >= self._back:
+                    carried = self._propagator.propagate_to(grey, fitting=fitting)
+                    frame.instances = in_size(carried, frame.image)
+            if not self._finder.covers:
+                frame.instances = self._half_cuts.left(found, frame.instances)
+        # Before the first answer, and after a cut or an outage until the next one.
         self._cover_unknown(frame)
         yield job
 

@@ -7,6 +7,10 @@ _FIRST, _LONGEST = 10, 2.0
 """So many intervals between pictures are believed at first; and more seconds none is taken for."""
 
 
+_OUTAGE, _TIMES = 1.0, 4
+"""A pause of more seconds than the first, and of more intervals than the second, is an outage."""
+
+
 class Intervals:
     """The time between two pictures of a source, as a running mean.
 
@@ -18,12 +22,14 @@ class Intervals:
         self._count = 0
         self._last: float | None = None
 
-    def came(self, seconds: float) -> None:
-        """A picture of that time has come."""
+    def came(self, seconds: float) -> bool:
+        """A picture of that time has come; returns whether none had come for far too long."""
         last, self._last = self._last, seconds
         if last is None or seconds <= last:
-            return
+            return False
+        outage = seconds - last > max(_OUTAGE, _TIMES * self.seconds) and self._count >= _FIRST
         self._count += 1
-        most = _LONGEST if self._count <= _FIRST else min(4 * self.seconds, _LONGEST)
+        most = _LONGEST if self._count <= _FIRST else min(_TIMES * self.seconds, _LONGEST)
         weight = max(_WEIGHT, 1 / (self._count + 1))
         self.seconds += weight * (min(seconds - last, most) - self.seconds)
+        return outage

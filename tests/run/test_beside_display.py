@@ -58,6 +58,8 @@ class Stage:
         self.schedule = BesideDisplay(Finder(self.detector, tracker), now=self.hands, **options)
         self._figures = Figures(Clock(), CAPTURE_TO_DISPLAY, self.hands)
         self._index = 0
+        self.late = 0
+        """By how many frames' time the frames come later than at the source's own rate."""
 
     def __enter__(self):
         return self
@@ -81,6 +83,7 @@ class Stage:
 
     def _come(self):
         frame = frame_of(self.scenes[self._index][0], self._index)
+        frame.pts += self.late
         self.detector.images[id(frame.image)] = self._index
         self._index += 1
         self.hands.at += 1 / RATE
@@ -112,6 +115,34 @@ def test_masks_that_are_carried_are_of_the_picture_s_own_size():
         assert larger.frame.instances.picture_size == (2 * HEIGHT, 2 * WIDTH)
         assert stage.overlap(larger) > 0.9
         assert stage.step().frame.instances.picture_size == (HEIGHT, WIDTH)
+
+
+def test_after_an_outage_nothing_is_shown_where_it_was_before():
+    for covers in (False, True):
+        with Stage() as stage:
+            stage.schedule.cover(wanted=covers)
+            stage.step()
+            for _ in range(15):
+                assert len(stage.step(answered=True).frame.instances) == 1
+            stage.late = 2 * RATE
+            back = [stage.step(), stage.step(answered=True)]
+            for job in back:  # what is answered here was asked before the outage
+                found = job.frame.instances
+                assert (found is None) != covers
+                if covers:
+                    assert found.unsure.boxes.tolist() == [[0, 0, WIDTH, HEIGHT]], "anybody"
+            after = stage.step(answered=True)
+            assert len(after.frame.instances) == 1
+
+
+def test_a_slow_source_has_no_outages():
+    with Stage() as stage:
+        for step in range(30):
+            job = stage.step(answered=step > 0)
+            stage.late += 9  # three a second
+            assert step == 0 or job.frame.instances is not None
+        stage.late += 25
+        assert stage.step(answered=True).frame.instances is not None
 
 
 def test_a_slow_model_costs_no_waiting_and_masks_are_where_their_objects_are_now():
