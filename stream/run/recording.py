@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import shutil
+import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,23 +15,17 @@ from stream.errors import SinkError, StreamError
 from stream.frame import Item, Passthrough, VideoInfo
 from stream.run.cuts import Cuts
 from stream.run.time_line import TimeLine
+from stream.sinks._again import Again, has_room
 from stream.sinks.base import About, NotNow, Sink, Summary
 from stream.types import AnyPacket
 from stream.words import counted
 
 logger = logging.getLogger(__name__)
 
+_NUMBERS = re.compile(r"\d+")
+
 _HELD = 500
 """Packets of sound that wait until the picture of their time is there: some ten seconds."""
-
-_ROOM, _SHARE = 64 << 20, 20
-"""Bytes that must be free for another file, or this part of a small disk."""
-
-_FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
-"""Seconds before another file is tried, twice as long after each that soon failed too."""
-
-_LASTING = 60.0
-"""Seconds after which a file that fails has not failed soon."""
 
 _LATER = 1
 """Seconds from when there is room until another file begins, so that outputs that are a little
@@ -40,15 +34,6 @@ ahead begin theirs with the same picture."""
 _NAMED = 8
 _MOST_SAID = 20
 """Sentences that are kept of what files could not keep."""
-
-
-def has_room(folder: Path) -> bool:
-    """Whether a folder is there and its disk has room enough to begin another file."""
-    try:
-        disk = shutil.disk_usage(folder)
-    except OSError:
-        return False
-    return disk.free >= min(_ROOM, disk.total // _SHARE)
 
 
 class Recording(Sink):
@@ -85,20 +70,18 @@ class Recording(Sink):
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._target, self._make, self._cuts = target, make, cuts
-        self._folder = Path(target).absolute().parent
-        self._sound, self._room, self._now = sound, room, now
+        self._sound = sound
+        self._again = Again(Path(target).absolute().parent, room, now)
         self._line, self._info = TimeLine(info), info
         self._held: deque[AnyPacket] = deque()
         self._number = self._first_index = 0
         self._about: About | None = None
         self._summary: Callable[[], Summary] | None = None
-        self._said: dict[str, None] = {}
+        self._said: dict[str, tuple[str, int]] = {}
         self._names: list[str] = []
-        self._files = self._failures = self._missed = 0
+        self._files = self._missed = 0
         self._problem: SinkError | None = None
         self._last_problem = ""
-        self._wait, self._not_before = _FIRST_WAIT, 0.0
-        self._since = now()
         self._sink: Sink | None = self._open()
         self._unsure = self._sink.wants_unsure
 
@@ -134,7 +117,8 @@ class Recording(Sink):
         if number > self._number:
             self._turn(number, at)
         if self._sink is None:
-            self._look_for_room(at)
+            if self._again.due():
+                self._cuts.cut(at + _LATER)
             self._miss()
         if self._line.origin is None:
             self._first_index = item.index
@@ -193,7 +177,7 @@ class Recording(Sink):
         self._number = number
         self._line.origin = None
         problem = self._problem
-        if problem is not None and not self._room(self._folder):
+        if problem is not None and not self._again.possible:
             return
         try:
             self._sink = self._open()
@@ -211,7 +195,7 @@ class Recording(Sink):
         if self._summary is not None:
             sink.conclude_with(self._summary)
         self._problem = None
-        self._since = self._now()
+        self._again.begun()
         self._files += 1
         self._names = [*self._names, path][-_NAMED:]
         return sink
@@ -225,9 +209,12 @@ class Recording(Sink):
                 self._note(sink.remarks)
 
     def _note(self, remarks: list[str]) -> None:
+        """Keeps what a file says; what several say with other numbers once, as the last one did."""
         for one in remarks:
-            if len(self._said) < _MOST_SAID:
-                self._said[one] = None
+            what = _NUMBERS.sub("#", one)
+            _, often = self._said.get(what, ("", 0))
+            if often or len(self._said) < _MOST_SAID:
+                self._said[what] = one, often + 1
 
     def _lose(self, error: SinkError) -> None:
         """Lets go of a file that cannot be written any further; another is tried later.
@@ -244,23 +231,10 @@ class Recording(Sink):
                 sink.abort()
             except SinkError as further:
                 logger.debug("a further error after the first", exc_info=further)
-        now = self._now()
-        soon = now - self._since < _LASTING
-        self._wait = min(2 * self._wait, _LONGEST_WAIT) if soon and self._failures else _FIRST_WAIT
-        self._not_before = now + self._wait
-        self._failures += 1
+        self._again.failed()
         if self._problem is None:
             logger.warning("%s; it goes on in another file once that is possible", error)
         self._problem, self._last_problem = error, str(error)
-
-    def _look_for_room(self, at: Fraction) -> None:
-        """Has another file begin soon, where there is room for it."""
-        now = self._now()
-        if now < self._not_before:
-            return
-        self._not_before = now + _FIRST_WAIT + _LATER
-        if self._room(self._folder):
-            self._cuts.cut(at + _LATER)
 
     def close(self) -> None:
         """Finishes the file.
@@ -290,14 +264,19 @@ class Recording(Sink):
     @property
     def remarks(self) -> list[str]:
         """Which files there are, and what is in none of them."""
-        now = [] if self._sink is None else self._sink.remarks
-        found = [*dict.fromkeys([*self._said, *now]), *self._line.remarks(self._target)]
+        said = [] if self._sink is None else list(self._sink.remarks)
+        said += [
+            one if often == 1 or self._files == 1 else f"{one} (so or alike in {often} files)"
+            for one, often in self._said.values()
+        ]
+        found = [*dict.fromkeys(said), *self._line.remarks(self._target)]
         if self._files > 1:
             more = self._files - len(self._names)
             before = f"{more} more and " if more else ""
             found.append(f"{self._files} files: {before}{', '.join(self._names)}")
-        if self._failures:
-            often = "" if self._failures == 1 else f" (the last of {self._failures} such failures)"
+        failures = self._again.failures
+        if failures:
+            often = "" if failures == 1 else f" (the last of {failures} such failures)"
             lost = counted(self._missed, "frame is", "frames are")
             found.append(f"{self._last_problem}{often}; {lost} missing in {self._target}")
         return found

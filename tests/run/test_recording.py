@@ -19,7 +19,7 @@ from stream.run.figures import Figures
 from stream.run.output import Output, Painted
 from stream.run.outputs import is_recorded, open_output
 from stream.run.plan import OutputPlan
-from stream.run.recording import Recording, has_room
+from stream.run.recording import Recording
 from stream.sinks.base import NotNow
 from stream.timing import END_TO_END, Clock
 from tests.live.helpers import RATE, Scene
@@ -93,6 +93,26 @@ def test_a_recording_is_cut_by_time_and_each_file_begins_at_its_own_zero():
         assert one.times == [Fraction(n, GREY_RATE) for n in range(len(one.times))]
         assert (one.closed, one.aborted) == (1, 0)
     assert sink.remarks == ["3 files: take-at-1.mp4, take-at-2.mp4, take-at-3.mp4"]
+
+
+class Damaged(Kept):
+    """Says with other numbers each time what it has lost."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    @property
+    def remarks(self) -> list[str]:
+        return [f"{self.number} packets were left out"] if self.closed else ["no colours"]
+
+
+def test_what_many_files_say_alike_is_said_once():
+    numbers = iter(range(1000))
+    sink = recording(Files(lambda: Damaged(next(numbers))), Cuts(minutes(10), numbered()))
+    put(sink, list(Grey(300)))
+    sink.close()
+    assert sink.remarks[:-1] == ["29 packets were left out (so or alike in 30 files)"]
 
 
 def test_sound_goes_into_the_file_of_its_time_however_early_it_comes():
@@ -222,10 +242,6 @@ def test_what_another_file_would_not_mend_ends_the_recording():
     with pytest.raises(SinkError) as told:
         put(sink, list(Grey(10)))
     assert told.value is broken
-
-
-def test_a_folder_that_is_gone_has_no_room(tmp_path):
-    assert has_room(tmp_path) and not has_room(tmp_path / "gone")
 
 
 def test_an_output_counts_what_came_while_nothing_could_be_written():
