@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stream.compositing.behind import composed
 from stream.compositing.canvas import Canvas
-from stream.compositing.coverage import Grid, Patch, joined, kept, pixels, windows_of
+from stream.compositing.coverage import Grid, Patches, joined, kept, pixels, windows_of
 from stream.compositing.mosaic import coarse
 from stream.compositing.planes import blend_around, part, put, reduce_to
 from stream.kernels import compiled
@@ -23,7 +23,7 @@ _HALF = 128
 def conceal(
     canvas: Canvas,
     grid: Grid,
-    patches: Sequence[Patch],
+    patches: Sequence[Patches],
     *,
     values: Sequence[int] | None,
     block: int,
@@ -34,7 +34,7 @@ def conceal(
     Args:
         canvas: the frame.
         grid: its cells.
-        patches: of what is covered, at least one.
+        patches: of what is covered, of at least one object.
         values: the code value of each plane that covers it; None for the picture in squares.
         block: the squares' side in pixels, a multiple of the steps of chroma.
         hard: whether squares are seen, and end without a transition, instead of values that go

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 
 from stream.compositing.canvas import Canvas
 from stream.compositing.conceal import conceal
-from stream.compositing.coverage import Grid, Patch, grid_of, patches, raised
+from stream.compositing.coverage import NO_PATCHES, Grid, Mask, Patches, grid_of, patches, raised
 from stream.compositing.layer import Layer
-from stream.compositing.scenery import Scenery, is_elsewhere, scenery_of
+from stream.compositing.scenery import Glance, is_elsewhere
 from stream.compositing.selection import ALL
 from stream.compositing.style import Style
 from stream.instances import Instances, box_iou
+from stream.kernels import compiled
 from stream.motion.scenes import is_other_scene
 from stream.sizes import in_another_size
 from stream.words import counted
@@ -51,20 +52,30 @@ class _Seen(NamedTuple):
 
     identity: int | None
     box: NDArray[np.float32]
-    mask: NDArray[np.uint8]
+    mask: Mask
     mask_box: NDArray[np.float32]
     seconds: float
-    scenery: Scenery
+    glance: Glance
     sure: bool = True
 
 
 class _Covered(NamedTuple):
-    """What was covered of an object, whose box had a longer side of so many pixels."""
+    """What was covered of the objects of a frame.
+
+    Attributes:
+        seconds: when.
+        boxes: float32 [N, 4], where they were.
+        longest: of each the longer side of its box in pixels.
+        patches: of the N.
+    """
 
     seconds: float
-    box: NDArray[np.float32]
-    longest: float
-    patch: Patch
+    boxes: NDArray[np.float32]
+    longest: list[float]
+    patches: Patches
+
+
+_NOTHING = _Covered(-math.inf, np.empty((0, 4), np.float32), [], NO_PATCHES)
 
 
 class _Frames:
@@ -119,8 +130,8 @@ class Cover(Layer):
         self._covered: deque[_Covered] = deque()
         self._grid: Grid | None = None
         self._size: tuple[int, int] | None = None
-        self._scenery: Scenery | None = None
-        self._before: Scenery | None = None
+        self._glance: Glance | None = None
+        self._before: Glance | None = None
         self._last = self._cut = -math.inf
         self._by_memory = _Frames()
         self._by_doubt = _Frames()
@@ -148,30 +159,29 @@ class Cover(Layer):
 
     def plan(self, canvas: Canvas) -> None:
         """Looks at the picture before anything is painted."""
-        self._scenery = scenery_of(canvas)
+        self._glance = Glance(canvas)
 
     def paint(self, canvas: Canvas) -> None:
         """Covers what was found and what is missing."""
         now = canvas.seconds
-        scenery = scenery_of(canvas) if self._scenery is None else self._scenery
+        glance = Glance(canvas) if self._glance is None else self._glance
         self._resize(canvas.instances.picture_size)
-        missing = self._update(canvas.instances, now, scenery)
+        missing = self._update(canvas.instances, now, glance)
         grid = grid_of(canvas.size, canvas.grid)
         if grid != self._grid:
             self._grid = grid
             self._covered.clear()
         there = _shaped(canvas, grid, [seen for seen in self._seen if seen.seconds == now])
         gone = _shaped(canvas, grid, missing)
-        blocks = [self.block(canvas, one.longest) for one in there]
         # Objects that are shown equally coarse are covered together.
-        alike: dict[int, list[Patch]] = {block: [] for block in blocks}
-        for one, block in zip(there, blocks, strict=True):
-            alike[block].append(one.patch)
-        for earlier, like in self._lately(there, now):  # As coarse as what is there now.
-            alike[blocks[like]].append(earlier)
-        for last in gone:
-            alike.setdefault(self.block(canvas, last.longest), []).append(last.patch)
-        self._remember(there, now)
+        alike: dict[int, list[Patches]] = {}
+        for own in (there, gone):
+            blocks = [self.block(canvas, one) for one in own.longest]
+            _sort(own.patches, blocks, range(len(blocks)), alike)
+            if own is there:  # What was there is as coarse as what is there now.
+                for earlier, rows, likest in self._lately(there, now):
+                    _sort(earlier, [blocks[one] for one in likest], rows, alike)
+        self._remember(there)
         for block in sorted(alike):
             conceal(
                 canvas,
@@ -194,32 +204,33 @@ class Cover(Layer):
                 for one in self._seen
             ]
 
-    def _lately(self, found: Sequence[_Covered], now: float) -> Iterator[tuple[Patch, int]]:
+    def _lately(
+        self, found: _Covered, now: float
+    ) -> Iterator[tuple[Patches, Sequence[int], Sequence[int]]]:
         """What was covered a moment ago of those that have not moved since, and who that is now."""
         longest = min(_LATELY, self.style.cover_memory)
         while self._covered and not 0 < now - self._covered[0].seconds <= longest:
             self._covered.popleft()
-        if not found or not self._covered:
+        if not len(found.boxes) or not self._covered:
             return
-        boxes = np.array([one.box for one in found])
-        overlaps = box_iou(np.array([one.box for one in self._covered]), boxes)
-        likest = overlaps.argmax(axis=1)
-        standing = overlaps.max(axis=1) >= _STANDS
-        for one, stands, like in zip(
-            self._covered, standing.tolist(), likest.tolist(), strict=True
-        ):
-            if stands:
-                yield one.patch, like
+        likest = standing(np.concatenate([one.boxes for one in self._covered]), found.boxes)
+        start = 0
+        for one in self._covered:
+            own = likest[start : start + len(one.longest)]
+            rows = [row for row, like in enumerate(own) if like >= 0]
+            yield one.patches, rows, [own[row] for row in rows]
+            start += len(own)
 
-    def _remember(self, found: Sequence[_Covered], now: float) -> None:
+    def _remember(self, found: _Covered) -> None:
         """Keeps what was covered in the last frame, and some of those before."""
         times = sorted({one.seconds for one in self._covered})
         if len(times) > 1 and times[-1] - times[-2] < _APART:
             while self._covered and self._covered[-1].seconds == times[-1]:
                 self._covered.pop()
-        self._covered.extend(found)
+        if found.longest:
+            self._covered.append(found)
 
-    def _update(self, instances: Instances, now: float, scenery: Scenery) -> list[_Seen]:
+    def _update(self, instances: Instances, now: float, glance: Glance) -> list[_Seen]:
         """Remembers what was found; returns what was found before and is missing.
 
         Where behind a cut another scene is seen there, it is not missing, but may be once that is
@@ -228,13 +239,11 @@ class Cover(Layer):
         if now < self._last:  # Another source, or from the start again.
             self._seen = []
             self._covered.clear()
-            self._cut = -math.inf
-        elif self._before is not None and is_other_scene(self._before, scenery):
-            self._cut = now
-        self._last, self._before = now, scenery
-        found = list(_seen(instances, now, scenery, sure=True))
+            self._cut, self._before = -math.inf, None
+        before, self._last, self._before = self._before, now, glance
+        found = list(_seen(instances, now, glance, sure=True))
         unsure = instances.unsure
-        doubted = [] if unsure is None else list(_seen(unsure, now, scenery, sure=False))
+        doubted = [] if unsure is None else list(_seen(unsure, now, glance, sure=False))
         gone = [
             seen
             for seen in self._seen
@@ -258,10 +267,14 @@ class Cover(Layer):
             doubted = [one for one in doubted if one.sure]
         self._seen = found + doubted + missing
         size = instances.picture_size
+        # A cut only counts where somebody is missing, who was in each frame since last found.
+        if missing and before is not None and is_other_scene(before.scenery, glance.scenery):
+            self._cut = now
         missing = [
             one
             for one in missing
-            if one.seconds >= self._cut or not is_elsewhere(one.scenery, scenery, one.box, size)
+            if one.seconds >= self._cut
+            or not is_elsewhere(one.glance.scenery, glance.scenery, one.box, size)
         ]
         self._by_memory.add(now, done=any(seen.sure for seen in missing))
         self._by_doubt.add(
@@ -272,25 +285,30 @@ class Cover(Layer):
         return missing
 
 
-def _seen(instances: Instances, now: float, scenery: Scenery, *, sure: bool) -> Iterator[_Seen]:
+def _seen(instances: Instances, now: float, glance: Glance, *, sure: bool) -> Iterator[_Seen]:
     if not len(instances):
         return
     count = len(instances)
     ids = [None] * count if instances.track_ids is None else instances.track_ids.tolist()
     boxes, places, masks = instances.boxes, instances.paste_boxes, raised(instances.masks)
-    finite = np.isfinite(boxes).all(axis=1) & np.isfinite(places).all(axis=1)
-    for index in np.flatnonzero(finite).tolist():
-        yield _Seen(ids[index], boxes[index], masks[index], places[index], now, scenery, sure)
+    # A few numbers are looked at sooner one by one.
+    sums = map(sum, (boxes if places is boxes else np.hstack([boxes, places])).tolist())
+    for index, whole in enumerate(sums):
+        if math.isfinite(whole):
+            yield _Seen(ids[index], boxes[index], masks[index], places[index], now, glance, sure)
 
 
-def _shaped(canvas: Canvas, grid: Grid, seen: Sequence[_Seen]) -> list[_Covered]:
+def _shaped(canvas: Canvas, grid: Grid, seen: Sequence[_Seen]) -> _Covered:
     """What is covered of objects in a picture; of those that are missing more and more."""
     if not seen:
-        return []
+        return _NOTHING
     size, now = canvas.size, canvas.seconds
     scales = [1 + _SWELLING * (now - one.seconds) for one in seen]
-    boxes = np.array([one.box for one in seen], np.float64)
-    longest = (boxes[:, 2:] - boxes[:, :2]).max(axis=1) * scales
+    boxes = np.array([one.box for one in seen])
+    longest = [
+        max(x2 - x1, y2 - y1) * by
+        for (x1, y1, x2, y2), by in zip(boxes.tolist(), scales, strict=True)
+    ]
     # An object may be far larger than the picture, of which it says nothing.
     least, most = max(2.0, _AROUND * min(size)), 0.1 * max(size)
     found = patches(
@@ -298,13 +316,38 @@ def _shaped(canvas: Canvas, grid: Grid, seen: Sequence[_Seen]) -> list[_Covered]
         [one.mask for one in seen],
         np.array([_scaled(one.mask_box, by) for one, by in zip(seen, scales, strict=True)]),
         _GROWN * canvas.threshold,
-        np.maximum(least, np.minimum(_BEYOND * longest, most)),
+        np.array([max(least, min(_BEYOND * one, most)) for one in longest]),
     )
-    return [
-        _Covered(one.seconds, one.box, side, own)
-        for one, side, own in zip(seen, longest.tolist(), found, strict=True)
-        if own is not None
-    ]
+    if len(found.which) < len(seen):
+        boxes, longest = boxes[found.which], [longest[one] for one in found.which.tolist()]
+    return _Covered(seen[0].seconds, boxes, longest, found)
+
+
+def standing(before: NDArray[np.float32], now: NDArray[np.float32]) -> list[int]:
+    """Which box of now each one of before is still; -1 where it is none. float32 [N, 4], [M, 4]."""
+    kernels = compiled()
+    if kernels is not None:
+        return kernels.standing(before, now, _STANDS)
+    overlaps = box_iou(before, now)
+    stands = overlaps.max(axis=1) >= _STANDS
+    return [int(one) for one in np.where(stands, overlaps.argmax(axis=1), -1)]
+
+
+def _sort(
+    patches: Patches,
+    blocks: Sequence[int],
+    rows: Sequence[int],
+    alike: dict[int, list[Patches]],
+) -> None:
+    """Puts patches at some places to the others that are shown as coarsely."""
+    if len(set(blocks)) == 1:
+        alike.setdefault(blocks[0], []).append(patches.some(rows))
+        return
+    sorts: dict[int, list[int]] = {}
+    for row, block in zip(rows, blocks, strict=True):
+        sorts.setdefault(block, []).append(row)
+    for block, some in sorts.items():
+        alike.setdefault(block, []).append(patches.some(some))
 
 
 def _places(gone: Sequence[_Seen], found: Sequence[_Seen]) -> list[int | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -49,105 +49,153 @@ class Grid(NamedTuple):
         return -(-self.size[0] // self.side), -(-self.size[1] // self.side)
 
 
-class Patch(NamedTuple):
-    """What is covered of one object, and around it.
+class Mask(NamedTuple):
+    """An object's mask in whole numbers.
 
     Attributes:
-        window: in cells, where the object lies.
-        inside: uint8 of the window's size, `_THIRD` where the object is, else 0; not to be written
-            to.
-        radius: how far what is covered reaches beyond each of those, in cells.
-        memory: where `inside` lies, and how many bytes one row of it lies after the other.
+        codes: uint8 [M, M], contiguous.
+        memory: where they lie, rows and columns.
     """
 
-    window: Window
-    inside: NDArray[np.uint8]
-    radius: int
-    memory: tuple[int, int]
+    codes: NDArray[np.uint8]
+    memory: tuple[int, int, int]
 
 
+class Patches(NamedTuple):
+    """What is covered of objects of one picture, and around them.
+
+    Attributes:
+        items: int64 [N, 8] of each: rows y1 to y2 and columns x1 to x2 of cells where the object
+            lies; where the first of these is in memory, and how many bytes one row of them lies
+            after the other; how far what is covered reaches beyond each, in cells; and where the
+            numbers of `halves_of` for that are.
+        cells: uint8, of one object after the other, `_THIRD` where it is, else 0.
+        which: int64 [N], of all that were asked for.
+        kept: whose addresses items hold.
+    """
+
+    items: NDArray[np.int64]
+    cells: NDArray[np.uint8]
+    which: NDArray[np.int64]
+    kept: Sequence[NDArray[np.int64]]
+
+    def some(self, rows: Sequence[int]) -> Patches:
+        """Those at some places of all."""
+        if len(rows) == len(self.which):
+            return self
+        return self._replace(items=self.items[rows], which=self.which[rows])
+
+    def objects(self) -> Iterator[tuple[Window, NDArray[np.uint8], int]]:
+        """Of each its window in cells, where it is in that, and how far its cover reaches."""
+        start = address_of(self.cells)
+        for top, bottom, left, right, address, stride, radius, _ in self.items.tolist():
+            lines = self.cells[address - start :]
+            inside = np.lib.stride_tricks.as_strided(
+                lines, (bottom - top, right - left), (stride, 1), writeable=False
+            )
+            yield (top, bottom, left, right), inside, radius
+
+
+NO_PATCHES = Patches(np.empty((0, 8), np.int64), np.empty(0, np.uint8), np.empty(0, np.int64), ())
+
+
+@lru_cache(maxsize=64)
 def grid_of(size: tuple[int, int], steps: tuple[int, int]) -> Grid:
     """The cells for a picture of a (height, width) and its chroma planes' steps."""
     unit = math.lcm(*steps)
     return Grid(size, unit * max(1, round(min(size) / _FINE / unit)))
 
 
-def raised(masks: NDArray[np.float32]) -> NDArray[np.uint8]:
+def lying(codes: NDArray[np.uint8]) -> list[Mask]:
+    """Masks in whole numbers, each with where it lies; uint8 [N, M, M], contiguous."""
+    start, (rows, columns) = address_of(codes), codes.shape[1:]
+    return [
+        Mask(one, (start + place * rows * columns, rows, columns))
+        for place, one in enumerate(codes)
+    ]
+
+
+def raised(masks: NDArray[np.float32]) -> list[Mask]:
     """Masks of 0..1 in whole numbers of 0..255, rounded upwards; float32 [N, M, M], N not 0."""
+    kernels = compiled()
+    if kernels is not None:
+        return lying(kernels.raised(masks))
     flat = masks.reshape(-1, masks.shape[2])
     codes: Array = cv2.convertScaleAbs(flat, alpha=255, beta=0.499)
-    return np.asarray(codes.reshape(masks.shape), np.uint8)
+    return lying(np.asarray(codes.reshape(masks.shape), np.uint8))
 
 
 def patches(
     grid: Grid,
-    masks: Sequence[NDArray[np.uint8]],
+    masks: Sequence[Mask],
     boxes: NDArray[np.float32],
     threshold: float,
     reaches: NDArray[np.float64],
-) -> list[Patch | None]:
+) -> Patches:
     """Covers objects and what is around them.
 
     Args:
         grid: of the picture.
-        masks: uint8 [M, M] of each of N, contiguous, from `raised`.
+        masks: of each of N.
         boxes: float32 [N, 4], where they lie, in pixels of the picture; finite.
         threshold: where a mask is above this, 0..1, it is covered.
         reaches: float64 [N], how far beyond, in pixels.
 
     Returns:
-        Of each, None where nothing of the picture is covered.
+        Those of which something in the picture is covered.
     """
-    found: list[Patch | None] = [None] * len(masks)
     least = max(0, math.floor(255 * threshold) - 1) + _LESS
     kernels = compiled()
     if kernels is None:
-        objects, places, windows = _placed(grid, masks, boxes, reaches)
+        cells, items, which = _spread(masks, _placed(grid, masks, boxes, reaches), least)
     else:
-        lie = np.array([(address_of(mask), *mask.shape) for mask in masks], np.int64)
-        objects, places, windows = kernels.place(
-            np.asarray(boxes, np.float32), reaches, lie, grid.side, grid.cells, _ONWARD
+        lie = np.array([mask.memory for mask in masks], np.int64)
+        own = np.asarray(boxes, np.float32)
+        side, size = grid.side, grid.cells
+        cells, items, which = kernels.patches(
+            own, reaches, lie, side, size, onward=_ONWARD, least=least, value=_THIRD
         )
-    if not len(objects):
-        return found
-    if kernels is None:
-        some = [masks[index] for index in windows[:, 5].tolist()]
-        inside, within = _spread(some, objects, places, least)
-    else:
-        inside, within = kernels.spread(objects, places, least, _THIRD)
-    at, start = 0, address_of(inside)
-    for (first, last, before, after, radius, index), (row, column, tall, broad) in zip(
-        windows.tolist(), within.tolist(), strict=True
-    ):
-        rows, columns = last - first, after - before
-        if tall:
-            there = inside[at : at + rows * columns].reshape(rows, columns)
-            own = there[row : row + tall, column : column + broad]
-            top, left = first + row, before + column
-            memory = (start + at + row * columns + column, columns)
-            found[index] = Patch((top, top + tall, left, left + broad), own, radius, memory)
-        at += rows * columns
-    return found
+    halves = [halves_of(radius) for radius in items[:, 6].tolist()]
+    items[:, 7] = [address for address, _ in halves]
+    return Patches(items, cells, which, [one for _, one in halves])
+
+
+class _Place(NamedTuple):
+    """Where in a grid an object may lie, and how its mask is brought there.
+
+    Attributes:
+        window: in cells.
+        onward: how far the mask goes on beyond its edges, in cells of it.
+        grown: over how many rows and columns of it.
+        steps: columns and rows of the mask that a cell of the grid takes.
+        starts: where among them the window's first cell's middle lies.
+        radius: how far its cover reaches beyond, in cells of the grid.
+        which: of all objects.
+    """
+
+    window: Window
+    onward: int
+    grown: tuple[int, int]
+    steps: tuple[float, float]
+    starts: tuple[float, float]
+    radius: int
+    which: int
 
 
 def _placed(
     grid: Grid,
-    masks: Sequence[NDArray[np.uint8]],
+    masks: Sequence[Mask],
     boxes: NDArray[np.float32],
     reaches: NDArray[np.float64],
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
-    """What the compiled loop `place` gives, to the last bit."""
+) -> Iterator[_Place]:
+    """What the compiled loop `place` finds, to the last bit."""
     side, (height, width) = grid.side, grid.cells
-    objects: list[tuple[int, ...]] = []
-    places: list[tuple[float, ...]] = []
-    windows: list[tuple[int, ...]] = []
     for index, ((x1, y1, x2, y2), reach) in enumerate(
         zip(boxes.tolist(), reaches.tolist(), strict=True)
     ):
         if not (x2 > x1 and y2 > y1):
             continue
-        mask = masks[index]
-        rows, columns = mask.shape
+        _, rows, columns = masks[index].memory
         most = max(rows, columns)
         onward, radius = max(1, math.ceil(_ONWARD * most)), max(1, math.ceil(reach / side))
         # Of the grid's cells a mask's cell takes so much.
@@ -156,55 +204,53 @@ def _placed(
         top, bottom = y1 / side - onward * down, y2 / side + onward * down
         # It falls to nothing half a mask's cell beyond.
         first, last = max(0, math.floor(top - down / 2)), min(height, math.ceil(bottom + down / 2))
-        before, after = (
-            max(0, math.floor(left - across / 2)),
-            min(width, math.ceil(right + across / 2)),
-        )
+        before = max(0, math.floor(left - across / 2))
+        after = min(width, math.ceil(right + across / 2))
         if first >= last or before >= after:
             continue
         # Where the grid is coarser than the mask, the most of it counts.
-        grown = (min(math.ceil(1 / max(one, 0.01)), most) for one in (down, across))
-        size = (last - first, after - before)
-        objects.append((address_of(mask), rows, columns, onward, *grown, *size))
+        tall, broad = (min(math.ceil(1 / max(one, 0.01)), most) for one in (down, across))
         # From the middles of the grid's cells to the mask's.
         starts = (before + 0.5 - left) / across - 0.5, (first + 0.5 - top) / down - 0.5
-        places.append((1 / across, 1 / down, *starts))
-        windows.append((first, last, before, after, radius, index))
-    return (
-        np.array(objects, np.int64).reshape(-1, 8),
-        np.array(places).reshape(-1, 4),
-        np.array(windows, np.int64).reshape(-1, 6),
-    )
+        window = (first, last, before, after)
+        yield _Place(window, onward, (tall, broad), (1 / across, 1 / down), starts, radius, index)
 
 
 def _spread(
-    masks: Sequence[NDArray[np.uint8]],
-    objects: NDArray[np.int64],
-    places: NDArray[np.float64],
-    least: float,
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """What the compiled loop of this name gives, to the last bit: floats are rounded as there."""
-    cells, within = [], []
-    for mask, own, place in zip(masks, objects.tolist(), places.tolist(), strict=True):
-        onward, *grown, rows, columns = own[3:]
+    masks: Sequence[Mask], places: Iterable[_Place], least: float
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+    """What the compiled loop `spread` gives, to the last bit: floats are rounded as there."""
+    cells, items, which, size = [np.empty(0, np.uint8)], [], [], 0
+    for place in places:
+        (first, last, before, after), onward = place.window, place.onward
         edges = (onward,) * 4
-        wide: Array = cv2.copyMakeBorder(mask, *edges, cv2.BORDER_REPLICATE)
-        wide = cv2.dilate(wide, _square(*grown))
+        wide: Array = cv2.copyMakeBorder(masks[place.which].codes, *edges, cv2.BORDER_REPLICATE)
+        wide = cv2.dilate(wide, _square(*place.grown))
         bare: Array = cv2.copyMakeBorder(wide, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=0)
-        around = bare.astype(np.float32)
-        (left, behind), (top, below) = (
+        (lefts, behind), (tops, below) = (
             _places(step, start, count, size)
             for step, start, count, size in zip(
-                place[:2], place[2:], (columns, rows), wide.shape[::-1], strict=True
+                place.steps,
+                place.starts,
+                (after - before, last - first),
+                wide.shape[::-1],
+                strict=True,
             )
         )
-        wider = _between(around, left, behind, 1)
-        soft = _between(wider, top, below[:, None], 0)
+        wider = _between(bare.astype(np.float32), lefts, behind, 1)
+        soft = _between(wider, tops, below[:, None], 0)
         inside = np.where(soft > np.float32(least), np.uint8(_THIRD), np.uint8(0))
-        column, row, width, height = cv2.boundingRect(inside)
-        cells.append(inside.ravel())
-        within.append((row, column, height, width))
-    return np.concatenate(cells), np.array(within, np.int64)
+        left, top, broad, tall = cv2.boundingRect(inside)
+        if tall:
+            columns, (y, x) = after - before, (first + top, before + left)
+            at = size + top * columns + left
+            items.append((y, y + tall, x, x + broad, at, columns, place.radius, 0))
+            which.append(place.which)
+            cells.append(inside.ravel())
+            size += inside.size
+    flat, made = np.concatenate(cells), np.array(items, np.int64).reshape(-1, 8)
+    made[:, 4] += address_of(flat)
+    return flat, made, np.array(which, np.int64)
 
 
 def _between(
@@ -229,12 +275,12 @@ def _places(
     return np.clip(whole + 2, 0, size + 2).astype(np.int64), (place - whole).astype(np.float32)
 
 
-def joined(grid: Grid, patches: Sequence[Patch]) -> NDArray[np.uint8]:
+def joined(grid: Grid, patches: Sequence[Patches]) -> NDArray[np.uint8]:
     """What patches leave bare together.
 
     Args:
         grid: of all of them.
-        patches: at least one.
+        patches: of at least one object.
 
     Returns:
         How far each cell is bare, uint8 of the grid's cells: 0 where it is covered and straight
@@ -242,23 +288,24 @@ def joined(grid: Grid, patches: Sequence[Patch]) -> NDArray[np.uint8]:
     """
     kernels = compiled()
     if kernels is not None:
-        halves = {radius: _halves(radius) for radius in {one.radius for one in patches}}
-        places = {radius: address_of(one) for radius, one in halves.items()}
-        items = [(*one.window, *one.memory, one.radius, places[one.radius]) for one in patches]
-        return kernels.join(grid.cells, np.array(items, np.int64))
+        items = np.concatenate([one.items for one in patches])
+        return kernels.join(grid.cells, items)
     plane = np.zeros(grid.cells, np.uint8)
-    for number, radius in enumerate({one.radius for one in patches}):
+    for number, radius in enumerate({radius for one in patches for _, _, radius in one.objects()}):
         # What is around several is found at once.
-        alike = [one for one in patches if one.radius == radius]
+        windows = []
         inside = np.zeros(grid.cells, np.uint8) if number else plane
-        for (top, bottom, left, right), own, *_ in alike:
-            there = inside[top:bottom, left:right]
-            cv2.max(there, own, dst=there)
-        top, bottom, left, right = around(*(_reached(grid, one, 0) for one in alike))
+        for window, own, reach in (found for one in patches for found in one.objects()):
+            if reach == radius:
+                top, bottom, left, right = window
+                there = inside[top:bottom, left:right]
+                cv2.max(there, own, dst=there)
+                windows.append(wider(window, grid.cells, radius))
+        top, bottom, left, right = around(*windows)
         there = plane[top:bottom, left:right]
         grown = cv2.dilate(inside[top:bottom, left:right], _disc(radius))
         cv2.max(there, grown, dst=there)
-    top, bottom, left, right = around(*(_reached(grid, one, _FADES) for one in patches))
+    top, bottom, left, right = around(*_faded(grid, patches))
     near = np.s_[top:bottom, left:right]
     # A cell counts for each of nine; three, as on a straight edge, are enough.
     counts = cv2.boxFilter(
@@ -269,14 +316,16 @@ def joined(grid: Grid, patches: Sequence[Patch]) -> NDArray[np.uint8]:
     return bare
 
 
-def windows_of(grid: Grid, patches: Sequence[Patch]) -> list[Window]:
+def windows_of(grid: Grid, patches: Sequence[Patches]) -> list[Window]:
     """Windows of cells that do not touch each other, outside which `joined` leaves all bare."""
-    return apart(_reached(grid, one, _FADES) for one in patches)
+    return apart(_faded(grid, patches))
 
 
-def _reached(grid: Grid, patch: Patch, more: int) -> Window:
-    """The cells that an object's cover reaches, and so many more around them."""
-    return wider(patch.window, grid.cells, patch.radius + more)
+def _faded(grid: Grid, patches: Sequence[Patches]) -> Iterator[Window]:
+    """Of each object the cells that its cover reaches, and where it fades."""
+    for one in patches:
+        for top, bottom, left, right, *_, radius, _ in one.items.tolist():
+            yield wider((top, bottom, left, right), grid.cells, radius + _FADES)
 
 
 def pixels(grid: Grid, window: Window) -> Window:
@@ -327,6 +376,7 @@ def _disc(radius: int) -> NDArray[np.uint8]:
 
 
 @lru_cache(maxsize=64)
-def _halves(radius: int) -> NDArray[np.int64]:
-    """How far such a disc reaches to each side of its middle, row by row."""
-    return np.asarray(np.count_nonzero(_disc(radius), axis=1) // 2, np.int64)
+def halves_of(radius: int) -> tuple[int, NDArray[np.int64]]:
+    """How far such a disc reaches to each side of its middle, row by row, and where that lies."""
+    halves = np.asarray(np.count_nonzero(_disc(radius), axis=1) // 2, np.int64)
+    return address_of(halves), halves

@@ -20,15 +20,30 @@ _LEAST = 6
 """Cells of such a picture each way in which two are compared at one place."""
 
 
-def scenery_of(canvas: Canvas) -> Scenery:
-    """What tells a frame's scene, as for trackers; nothing may be painted into it yet."""
-    depth = canvas.encoding.depth
-    luma = plane_view(canvas.picture.planes[0], depth)
-    step = max(1, min(luma.shape) // 96)
-    few = luma[::step, ::step]
-    some = few if depth == 8 else few >> (depth - 8)
-    small = np.ascontiguousarray(some, np.uint8)
-    return np.asarray(cv2.resize(small, SIZE, interpolation=cv2.INTER_AREA))
+class Glance:
+    """Some of a picture's brightness, from which what tells its scene is made once it is asked for.
+
+    Args:
+        canvas: the frame; nothing may be painted into it yet.
+    """
+
+    def __init__(self, canvas: Canvas) -> None:
+        depth = canvas.encoding.depth
+        luma = plane_view(canvas.picture.planes[0], depth)
+        step = max(1, min(luma.shape) // 96)
+        few = luma[::step, ::step]
+        some = few if depth == 8 else few >> (depth - 8)
+        # A copy: the picture is painted on meanwhile.
+        self._some: Scenery = np.array(some, np.uint8, order="C")
+        self._made = False
+
+    @property
+    def scenery(self) -> Scenery:
+        """What tells the frame's scene, as for trackers."""
+        if not self._made:
+            small = cv2.resize(self._some, SIZE, interpolation=cv2.INTER_AREA)
+            self._some, self._made = np.asarray(small, np.uint8), True
+        return self._some
 
 
 def is_elsewhere(

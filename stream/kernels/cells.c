@@ -7,11 +7,14 @@
  * side: of a cell in pixels; rows, columns: of cells; onward: how far masks go on, of their longer side.
  * objects, places: become what `stream_spread` takes; windows: rows and columns of cells of each, its radius in cells, and
  * which of all it is.
+ * sizes: becomes how many cells all have, and for the largest (rows + 4) * (columns + 4) of the mask as it goes on, its rows
+ * times columns of cells, and those.
  */
 VISIBLE ptrdiff_t stream_place(ptrdiff_t count, const float *boxes, const double *reaches, const int64_t *masks, int side,
                                ptrdiff_t rows, ptrdiff_t columns, double onward, int64_t *objects, double *places,
-                               int64_t *windows) {
+                               int64_t *windows, int64_t *sizes) {
     ptrdiff_t found = 0;
+    memset(sizes, 0, 4 * sizeof(int64_t));
     for (ptrdiff_t one = 0; one < count; one++) {
         const double x1 = boxes[4 * one], y1 = boxes[4 * one + 1], x2 = boxes[4 * one + 2], y2 = boxes[4 * one + 3];
         if (!(x2 > x1 && y2 > y1)) continue;
@@ -46,7 +49,13 @@ VISIBLE ptrdiff_t stream_place(ptrdiff_t count, const float *boxes, const double
         window[3] = (int64_t)after;
         window[4] = (int64_t)radius;
         window[5] = one;
+        const int64_t high = object[1] + 2 * object[3] + 4, around = high * (object[2] + 2 * object[3] + 4);
+        sizes[0] += object[6] * object[7];
+        sizes[1] = around > sizes[1] ? around : sizes[1];
+        sizes[2] = high * object[7] > sizes[2] ? high * object[7] : sizes[2];
+        sizes[3] = object[7] > sizes[3] ? object[7] : sizes[3];
     }
+    sizes[1] += (4 - sizes[1] % 4) % 4;
     return found;
 }
 
@@ -90,21 +99,25 @@ INLINE int32_t place_of(double step, double from, ptrdiff_t at, ptrdiff_t count,
     return (int32_t)(whole < -2 ? 0 : whole > (double)count ? count + 2 : (ptrdiff_t)whole + 2);
 }
 
-/* Which cells objects lie in.
+/* Which cells objects lie in; returns how many have some.
  *
  * objects: of each where its mask lies, rows and columns of that, how far it goes on, rows and columns it is grown over,
- * and rows and columns of cells; of these the last four come back: the first row and column inside, and rows and
- * columns from there to the last; no rows where none is.
+ * and rows and columns of cells.
  * places: of each, columns and rows of the mask for one cell's, and where the first cell's middle lies.
- * out: those cells, of one object after the other: `value` where the mask is above `least`, else 0.
+ * windows: from `stream_place`.
+ * out: becomes those cells, of one object after the other: `value` where the mask is above `least`, else 0.
+ * items: becomes what `stream_join` takes, but for where numbers lie; which: of all, for each of these.
  * scratch: for the largest, three times (rows + 4) * (columns + 4) of the mask as it goes on, then 4 bytes for each of its
- * rows and column of cells, then 8 for each column of cells.
+ * rows and column of cells, then 8 for each column of cells and for each of its own.
  */
-EXPORT void stream_spread(ptrdiff_t count, int64_t *objects, const double *places, float least, int value, u8 *out,
-                          u8 *scratch, ptrdiff_t masks_size, ptrdiff_t wider_size) {
+EXPORT ptrdiff_t stream_spread(ptrdiff_t count, const int64_t *objects, const double *places, const int64_t *windows,
+                               float least, int value, u8 *out, int64_t *items, int64_t *which, u8 *scratch,
+                               ptrdiff_t masks_size, ptrdiff_t wider_size) {
+    ptrdiff_t found = 0;
     float *wider = (float *)(scratch + 3 * masks_size); /* the mask's rows at the middles of columns of cells */
     int32_t *lefts = (int32_t *)(wider + wider_size);
-    for (ptrdiff_t one = 0; one < count; one++, objects += 8, places += 4) {
+    for (ptrdiff_t one = 0; one < count; one++, objects += 8, places += 4, windows += 6) {
+        const u8 *const cells = out;
         const ptrdiff_t onward = (ptrdiff_t)objects[3], high = (ptrdiff_t)objects[1] + 2 * onward,
                         wide = (ptrdiff_t)objects[2] + 2 * onward, stride = wide + 4;
         const ptrdiff_t rows = (ptrdiff_t)objects[6], columns = (ptrdiff_t)objects[7];
@@ -112,11 +125,13 @@ EXPORT void stream_spread(ptrdiff_t count, int64_t *objects, const double *place
         grown_mask((const u8 *)(intptr_t)objects[0], (ptrdiff_t)objects[1], (ptrdiff_t)objects[2], onward,
                    (ptrdiff_t)objects[4], (ptrdiff_t)objects[5], scratch, scratch + masks_size);
         for (ptrdiff_t x = 0; x < columns; x++) lefts[x] = place_of(places[0], places[2], x, wide, behinds + x);
-        for (ptrdiff_t y = 0; y < high + 4; y++)
-            for (ptrdiff_t x = 0; x < columns; x++) {
-                const u8 *two = scratch + y * stride + lefts[x];
-                wider[y * columns + x] = (float)two[0] + (float)(two[1] - two[0]) * behinds[x];
-            }
+        float *restrict firsts = behinds + columns, *restrict rises = firsts + stride;
+        for (ptrdiff_t y = 0; y < high + 4; y++) {
+            const u8 *restrict row = scratch + y * stride;
+            for (ptrdiff_t x = 0; x < stride - 1; x++) firsts[x] = (float)row[x], rises[x] = (float)(row[x + 1] - row[x]);
+            float *restrict to = wider + y * columns;
+            for (ptrdiff_t x = 0; x < columns; x++) to[x] = firsts[lefts[x]] + rises[lefts[x]] * behinds[x];
+        }
         ptrdiff_t top = rows, bottom = 0, left = columns, right = 0;
         for (ptrdiff_t y = 0; y < rows; y++, out += columns) {
             float below;
@@ -134,28 +149,91 @@ EXPORT void stream_spread(ptrdiff_t count, int64_t *objects, const double *place
             left = first < left ? first : left;
             right = last > right ? last : right;
         }
-        objects[4] = top;
-        objects[5] = left;
-        objects[6] = bottom > top ? bottom - top : 0;
-        objects[7] = right > left ? right - left : 0;
+        if (top >= bottom) continue;
+        int64_t *item = items + 8 * found;
+        item[0] = windows[0] + top;
+        item[1] = windows[0] + bottom;
+        item[2] = windows[2] + left;
+        item[3] = windows[2] + right;
+        item[4] = (int64_t)(intptr_t)(cells + top * columns + left);
+        item[5] = columns;
+        item[6] = windows[4];
+        which[found++] = windows[5];
     }
+    return found;
 }
 
-/* Covers what is around cells: of each row of them, in rows up to a radius away, as many beside it as `halves` says. */
+#define MOST_RUNS 8 /* of a row that are kept */
+
+/* Cells of a row beside each other, from one on to before another. */
+typedef struct {
+    int32_t count, from[MOST_RUNS], to[MOST_RUNS];
+} cell_runs;
+
+/* From a column on, the first cell that is 0, or that is not. */
+INLINE int64_t next_cell(const u8 *row, int64_t x, int64_t end, int none) {
+    typedef uint64_t eight __attribute__((aligned(1), may_alias));
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = UINT64_C(0x8080808080808080);
+    for (; x + 8 <= end; x += 8) {
+        const uint64_t cells = *(const eight *)(row + x);
+        if (none ? (cells - ones) & ~cells & tops : cells) break;
+    }
+    while (x < end && (row[x] == 0) != none) x++;
+    return x;
+}
+
+/* Covers cells of a row, as many around each as it reaches. */
+INLINE void covered_cells(u8 *row, int64_t from, int64_t to, ptrdiff_t columns) {
+    const int64_t left = from > 0 ? from : 0, right = to < columns ? to : columns;
+    memset(row + left, 1, (size_t)(right - left));
+}
+
+/* Covers what is around cells: of each row of them, in rows up to a radius away, as many beside it as `halves` says.
+ *
+ * runs: memory for as many as the window has rows.
+ */
 INLINE void grown_into(u8 *covered, const u8 *inside, const int64_t *window, int64_t radius, const int64_t *halves,
-                       ptrdiff_t rows, ptrdiff_t columns) {
+                       ptrdiff_t rows, ptrdiff_t columns, cell_runs *runs) {
+    int32_t most = 0;
     for (int64_t line = window[0]; line < window[1]; line++) {
         const u8 *row = inside + line * columns;
-        for (int64_t x = window[2]; x < window[3]; x++) {
-            if (!row[x]) continue;
+        cell_runs *own = runs + (line - window[0]);
+        own->count = 0;
+        for (int64_t x = window[2]; (x = next_cell(row, x, window[3], 0)) < window[3];) {
             const int64_t from = x;
-            while (x < window[3] && row[x]) x++;
+            x = next_cell(row, x, window[3], 1);
+            if (own->count < MOST_RUNS) {
+                own->from[own->count] = (int32_t)from;
+                own->to[own->count++] = (int32_t)x;
+                continue;
+            }
             for (int64_t down = -radius; down <= radius; down++) {
                 const int64_t y = line + down, half = halves[down + radius];
-                if (y < 0 || y >= rows) continue;
-                const int64_t left = from - half > 0 ? from - half : 0, right = x + half < columns ? x + half : columns;
-                memset(covered + y * columns + left, 1, (size_t)(right - left));
+                if (y >= 0 && y < rows) covered_cells(covered + y * columns, from - half, x + half, columns);
             }
+        }
+        most = own->count > most ? own->count : most;
+    }
+    const int64_t end = window[1] + radius < rows ? window[1] + radius : rows;
+    for (int64_t y = window[0] > radius ? window[0] - radius : 0; y < end; y++) {
+        const int64_t above = y - radius > window[0] ? y - radius : window[0];
+        const int64_t below = y + radius + 1 < window[1] ? y + radius + 1 : window[1];
+        for (int32_t one = 0; one < most; one++) {
+            /* What reaches a row from those around it mostly lies in one piece. */
+            int64_t left = 0, right = -1;
+            for (int64_t line = above; line < below; line++) {
+                const cell_runs *own = runs + (line - window[0]);
+                if (own->count <= one) continue;
+                const int64_t half = halves[y - line + radius], from = own->from[one] - half, to = own->to[one] + half;
+                if (from > right || to < left) {
+                    if (left < right) covered_cells(covered + y * columns, left, right, columns);
+                    left = from, right = to;
+                    continue;
+                }
+                left = from < left ? from : left;
+                right = to > right ? to : right;
+            }
+            if (left < right) covered_cells(covered + y * columns, left, right, columns);
         }
     }
 }
@@ -184,10 +262,11 @@ INLINE void united(u8 *there, const u8 *own, ptrdiff_t count) {
  *
  * items: of each rows and columns of cells, y1 to y2 and x1 to x2; where they lie in memory, not 0 where it is covered, and
  * their stride; a radius, and where numbers lie of as many rows before and after it and its own: how many cells beside it.
- * scratch: twice rows * columns, and three rows more.
+ * scratch: 68 bytes for each row, then twice rows * columns, and three rows more.
  */
 EXPORT void stream_join(u8 *bare, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t count, const int64_t *items, u8 *scratch) {
-    u8 *covered = scratch, *inside = covered + rows * columns, *sums = inside + rows * columns + 1;
+    cell_runs *runs = (cell_runs *)scratch;
+    u8 *covered = (u8 *)(runs + rows), *inside = covered + rows * columns, *restrict sums = inside + rows * columns + 1;
     ptrdiff_t first = rows, end = 0;
     memset(covered, 0, (size_t)(rows * columns));
     memset(bare, 255, (size_t)(rows * columns));
@@ -198,7 +277,6 @@ EXPORT void stream_join(u8 *bare, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t c
         if (known < one) continue;
         /* What is around all that reach as far is found at once. */
         int64_t window[4] = {rows, 0, columns, 0};
-        memset(inside, 0, (size_t)(rows * columns));
         for (ptrdiff_t other = one; other < count; other++) {
             const int64_t *item = items + 8 * other;
             if (item[6] != radius) continue;
@@ -206,13 +284,19 @@ EXPORT void stream_join(u8 *bare, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t c
                 window[edge] = item[edge] < window[edge] ? item[edge] : window[edge];
                 window[edge + 1] = item[edge + 1] > window[edge + 1] ? item[edge + 1] : window[edge + 1];
             }
+        }
+        memset(inside + window[0] * columns, 0, (size_t)(rows_of(window) * columns));
+        for (ptrdiff_t other = one; other < count; other++) {
+            const int64_t *item = items + 8 * other;
+            if (item[6] != radius) continue;
             for (int64_t line = 0; line < rows_of(item); line++) {
                 u8 *there = inside + (item[0] + line) * columns + item[2];
                 const u8 *own = (const u8 *)(intptr_t)item[4] + line * item[5];
                 united(there, own, columns_of(item));
             }
         }
-        grown_into(covered, inside, window, radius, (const int64_t *)(intptr_t)items[8 * one + 7], rows, columns);
+        grown_into(covered, inside, window, radius, (const int64_t *)(intptr_t)items[8 * one + 7], rows, columns,
+                   runs);
         const ptrdiff_t top = (ptrdiff_t)(window[0] - radius) - 1, bottom = (ptrdiff_t)(window[1] + radius) + 1;
         first = top < first ? top : first;
         end = bottom > end ? bottom : end;
@@ -225,9 +309,57 @@ EXPORT void stream_join(u8 *bare, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t c
         for (ptrdiff_t x = 0; x < columns; x++) sums[x] = (u8)(above[x] + row[x] + below[x]);
         sums[-1] = sums[0];
         sums[columns] = sums[columns - 1];
+        u8 *restrict to = bare + y * columns;
         for (ptrdiff_t x = 0; x < columns; x++) {
             const u8 some = (u8)(sums[x - 1] + sums[x] + sums[x + 1]);
-            bare[y * columns + x] = (u8)(255 - 85 * (some < 3 ? some : 3));
+            to[x] = (u8)(255 - 85 * (some < 3 ? some : 3));
         }
     }
+}
+
+/* Which of some boxes lies most where each of others does, by what of both together they share; -1 where that is less.
+ *
+ * boxes, others: x1, y1, x2, y2 of each; share: of what they take together.
+ */
+EXPORT void stream_stand(ptrdiff_t count, const float *boxes, ptrdiff_t others_count, const float *others, float share,
+                         int64_t *likest) {
+    for (ptrdiff_t one = 0; one < count; one++) {
+        const float *a = boxes + 4 * one, area = (a[2] - a[0]) * (a[3] - a[1]);
+        float most = -1;
+        int unknown = 0;
+        likest[one] = -1;
+        for (ptrdiff_t other = 0; other < others_count; other++) {
+            const float *b = others + 4 * other;
+            const float left = a[0] > b[0] ? a[0] : b[0], top = a[1] > b[1] ? a[1] : b[1];
+            const float right = a[2] < b[2] ? a[2] : b[2], bottom = a[3] < b[3] ? a[3] : b[3];
+            const float wide = right - left > 0 ? right - left : 0, high = bottom - top > 0 ? bottom - top : 0;
+            const float shared = wide * high, whole = area + (b[2] - b[0]) * (b[3] - b[1]) - shared;
+            const float overlap = shared / (whole > 1e-6f ? whole : whole == whole ? 1e-6f : whole);
+            unknown |= overlap != overlap;
+            if (overlap > most) most = overlap, likest[one] = other;
+        }
+        if (unknown || !(most >= share)) likest[one] = -1;
+    }
+}
+
+/* A block of masks in whole numbers of 0..255, rounded upwards, and once, as where a processor multiplies and adds in one
+ * step, which OpenCV does. */
+INLINE void raised_block(const float *restrict masks, u8 *restrict out) {
+    double sums[BLOCK];
+    float values[BLOCK];
+    for (int one = 0; one < BLOCK; one++) sums[one] = (double)masks[one] * 255 + (double)0.499f;
+    for (int one = 0; one < BLOCK; one++) values[one] = fabsf((float)sums[one]);
+    rounded(values, out);
+}
+
+/* The same of so many numbers. */
+EXPORT void stream_raise(ptrdiff_t count, const float *masks, u8 *out) {
+    ptrdiff_t x = 0;
+    for (; x + BLOCK <= count; x += BLOCK) raised_block(masks + x, out + x);
+    if (x == count) return;
+    float values[BLOCK] = {0};
+    u8 codes[BLOCK];
+    memcpy(values, masks + x, (size_t)(count - x) * sizeof(float));
+    raised_block(values, codes);
+    memcpy(out + x, codes, (size_t)(count - x));
 }

@@ -1,22 +1,23 @@
 /* Covering objects: cells enlarged to shares of pixels, and a colour or squares where they say so. */
-#include "common.h"
+#include "squares.h"
 
-#define AHEAD 16 /* rows of cells whose reach is asked for */
 #define TWO (2 * BLOCK) /* samples of luma for a block of chroma */
 
-/* Where the shares of two rows of cells lie, and of two rows of pixels. */
-typedef struct {
-    u16 *above, *below;
-    u8 *classes, *before, *shares[2]; /* `before` are the classes of a row before, `classes` those of this one */
-} rows_kept;
+enum { BARE = 1, COVERED = 2 }; /* whether there are cells under a block that stay, and that do not */
 
-/* What is painted into: a plane, one of whose samples stands for `step` pixels each way. */
+/* What lies beside each other and stays alike: blocks, from one on to before another. */
 typedef struct {
-    u8 *samples;
-    ptrdiff_t stride, rows, columns;
-    int step, value;
-    u8 *cover; /* a row of squares, or NULL for the value */
-} canvas_plane;
+    int32_t from, to, class;
+} block_run;
+
+/* Rows of pixels between two rows of cells, which lie alike. */
+typedef struct {
+    u16 *above, *below; /* shares of the two rows of cells, where blocks are SOME */
+    u8 *classes, *before; /* of blocks of luma, and of those of the rows before */
+    block_run *runs, *halved; /* of luma and of chroma, but for those that stay */
+    ptrdiff_t count, halved_count, blocks;
+    u8 *shares[2]; /* of two rows of pixels, where blocks are SOME */
+} rows_kept;
 
 /* Shares of the cell behind and of the one before, of 2048, at each pixel between two cells' middles, times 32; as
  * OpenCV has them. Whole vectors are read of them. */
@@ -43,38 +44,68 @@ INLINE void enlarged(const u8 *cells, ptrdiff_t count, int side, const parts_of 
             at = end - 2;
             continue;
         }
-        for (int k = 0; k < side; k += HALF) { /* The next one writes over what is too much. */
-            const u16 *restrict part = (up ? parts->to : parts->from) + k;
-            for (int x = 0; x < HALF; x++) there[k + x] = (u16)(base + (u16)(((uint32_t)more * part[x]) >> 16));
+        /* The next one writes over what is too much. */
+        const u16 *restrict part = up ? parts->to : parts->from;
+        if (side <= LANES) {
+            for (int x = 0; x < LANES; x++) there[x] = (u16)(base + (u16)(((uint32_t)more * part[x]) >> 16));
+        } else {
+            for (int k = 0; k < side; k += HALF)
+                for (int x = 0; x < HALF; x++)
+                    there[k + x] = (u16)(base + (u16)(((uint32_t)more * part[k + x]) >> 16));
         }
         if (side % 2) there[0] = (u16)(128 * from); /* There is no share of all in sixteen bits. */
     }
 }
 
-/* Which blocks between two rows of cells stay as they are, and which not at all. */
-INLINE void classified(const rows_kept *kept, ptrdiff_t left, ptrdiff_t right) {
-    for (ptrdiff_t x = left; x < right; x += BLOCK) {
-        const words *above = (const words *)(kept->above + x), *below = (const words *)(kept->below + x);
-        const words any = above[0] | above[1] | below[0] | below[1], all = above[0] & above[1] & below[0] & below[1];
-        const int most = 255 * 128;
-        kept->classes[x / BLOCK] = !any_word(any) ? NONE : !any_word(all ^ each((u16)most)) ? ALL : SOME;
+/* What of a row of cells lies under each block, from its first to its last cell; where it is hard, cells of which less
+ * than half stays do not. */
+INLINE void under_blocks(const u8 *cells, ptrdiff_t columns, const int32_t *firsts, const int32_t *lasts, int hard,
+                         u8 *restrict under, ptrdiff_t blocks) {
+    typedef uint64_t eight __attribute__((aligned(1), may_alias));
+    const uint64_t looked_at = hard ? UINT64_C(0x8080808080808080) : UINT64_MAX;
+    ptrdiff_t left = 0, right = columns;
+    while (left + 8 <= columns && *(const eight *)(cells + left) == UINT64_MAX) left += 8;
+    while (right - 8 >= left && *(const eight *)(cells + right - 8) == UINT64_MAX) right -= 8;
+    for (ptrdiff_t block = 0; block < blocks; block++) {
+        const ptrdiff_t first = firsts[block], last = lasts[block];
+        if (last < left || first >= right) {
+            under[block] = BARE;
+            continue;
+        }
+        uint64_t any = 0, all = UINT64_MAX;
+        if (last - first >= 7) {
+            for (ptrdiff_t x = first; x <= last - 7; x += 8) {
+                any |= *(const eight *)(cells + x);
+                all &= *(const eight *)(cells + x);
+            }
+            any |= *(const eight *)(cells + last - 7);
+            all &= *(const eight *)(cells + last - 7);
+        } else {
+            for (ptrdiff_t x = first; x <= last; x++) {
+                any |= cells[x];
+                all &= UINT64_C(0x0101010101010101) * cells[x];
+            }
+        }
+        under[block] = (u8)((any & looked_at ? BARE : 0) | (~all & looked_at ? COVERED : 0));
     }
 }
 
-INLINE void between(const rows_kept *kept, u16 part, u8 *out, ptrdiff_t left, ptrdiff_t right) {
+/* Blocks beside each other of which some of each or nothing stays. */
+INLINE ptrdiff_t runs_of(const u8 *classes, ptrdiff_t blocks, block_run *runs) {
+    ptrdiff_t count = 0;
+    for (ptrdiff_t block = 0; block < blocks;) {
+        const ptrdiff_t from = block++;
+        while (block < blocks && classes[block] == classes[from]) block++;
+        if (classes[from] != ALL) runs[count++] = (block_run){(int32_t)from, (int32_t)block, classes[from]};
+    }
+    return count;
+}
+
+INLINE void between(const u16 *restrict above, const u16 *restrict below, u16 part, u8 *restrict to) {
     const u16 rest = (u16)(2048 - part);
-    for (ptrdiff_t x = left; x < right; x += BLOCK) {
-        const int which = kept->classes[x / BLOCK];
-        if (which != SOME) {
-            memset(out + x, which == ALL ? 255 : 0, BLOCK);
-            continue;
-        }
-        const u16 *restrict above = kept->above + x, *restrict below = kept->below + x;
-        u8 *restrict to = out + x;
-        for (int one = 0; one < BLOCK; one++) { /* In this form compilers take the processor's own high products. */
-            const u16 first = (u16)((above[one] * (uint32_t)rest) >> 16), last = (u16)((below[one] * (uint32_t)part) >> 16);
-            to[one] = (u8)((u16)(first + last + 2) >> 2);
-        }
+    for (int one = 0; one < BLOCK; one++) { /* In this form compilers take the processor's own high products. */
+        const u16 first = (u16)((above[one] * (uint32_t)rest) >> 16), last = (u16)((below[one] * (uint32_t)part) >> 16);
+        to[one] = (u8)((u16)(first + last + 2) >> 2);
     }
 }
 
@@ -88,127 +119,103 @@ INLINE void covered_block(u8 *samples, bytes keep, const u8 *cover, u8 value) {
     for (int x = 0; x < BLOCK; x += HALF) NARROW(samples + x, mixed(WIDE(samples + x), WIDE(part + x), each(value)));
 }
 
-/* One row of a plane, from a column on that blocks begin at. */
-INLINE void covered_row(const canvas_plane *plane, u8 *row, const rows_kept *kept, int odd, ptrdiff_t left,
-                        ptrdiff_t right) {
-    const int twice = plane->step == 2;
-    const u8 *one = kept->shares[twice ? 0 : odd], *other = kept->shares[odd];
-    const ptrdiff_t end = right / plane->step < plane->columns ? right / plane->step : plane->columns;
-    for (ptrdiff_t x = left / plane->step; x < end; x += BLOCK) {
-        const u8 *these = kept->classes + (twice ? x / HALF : x / BLOCK), *before = kept->before + x / HALF;
-        const int alike = !twice || (these[0] == these[1] && these[0] == before[0] && these[0] == before[1]);
-        const int class = alike ? these[0] : SOME;
-        if (class == ALL) continue;
-        const u8 *cover = plane->cover == NULL ? NULL : plane->cover + x;
-        const ptrdiff_t wide = plane->columns - x < BLOCK ? plane->columns - x : BLOCK;
-        if (class == NONE && wide == BLOCK) {
-            if (cover != NULL)
-                STORE(row + x, LOAD(cover));
-            else
-                memset(row + x, plane->value, BLOCK);
+/* A block of a plane's row, or what the row has of it. */
+INLINE void covered_part(const canvas_plane *plane, u8 *row, ptrdiff_t x, bytes keep) {
+    const u8 *cover = plane->cover == NULL ? NULL : plane->cover + x;
+    const ptrdiff_t wide = plane->columns - x;
+    if (wide >= BLOCK) {
+        covered_block(row + x, keep, cover, (u8)plane->value);
+        return;
+    }
+    u8 last[BLOCK] = {0};
+    memcpy(last, row + x, (size_t)wide);
+    covered_block(last, keep, cover, (u8)plane->value);
+    memcpy(row + x, last, (size_t)wide);
+}
+
+/* Blocks of a plane's row of which nothing stays. */
+INLINE void covered_wholly(const canvas_plane *plane, u8 *row, const block_run *run) {
+    const ptrdiff_t from = (ptrdiff_t)run->from * BLOCK, end = (ptrdiff_t)run->to * BLOCK;
+    const ptrdiff_t to = end < plane->columns ? end : plane->columns;
+    if (from >= to) return;
+    if (plane->cover != NULL)
+        memcpy(row + from, plane->cover + from, (size_t)(to - from));
+    else
+        memset(row + from, plane->value, (size_t)(to - from));
+}
+
+/* One row of a plane, by runs of its blocks and their shares. */
+INLINE void covered_row(const canvas_plane *plane, u8 *row, const block_run *runs, ptrdiff_t count, const u8 *shares) {
+    for (const block_run *run = runs; run < runs + count; run++) {
+        if (run->class == NONE) {
+            covered_wholly(plane, row, run);
             continue;
         }
-        bytes keep;
-        if (twice) {
-            u8 *to = (u8 *)&keep;
-            NARROW(to, quarters(one + 2 * x, other + 2 * x));
-            NARROW(to + HALF, quarters(one + 2 * x + BLOCK, other + 2 * x + BLOCK));
-        } else {
-            keep = LOAD(one + x);
-        }
-        if (wide < BLOCK) {
-            u8 last[BLOCK] = {0};
-            memcpy(last, row + x, (size_t)wide);
-            covered_block(last, keep, cover, (u8)plane->value);
-            memcpy(row + x, last, (size_t)wide);
-        } else {
-            covered_block(row + x, keep, cover, (u8)plane->value);
-        }
+        for (ptrdiff_t x = (ptrdiff_t)run->from * BLOCK; x < (ptrdiff_t)run->to * BLOCK && x < plane->columns; x += BLOCK)
+            covered_part(plane, row, x, LOAD(shares + x));
     }
 }
 
-/* The means of two rows and columns each; may be written over what they are taken from. */
-INLINE void halved(const u8 *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns, u8 *to, ptrdiff_t to_stride) {
-    for (ptrdiff_t y = 0; y < rows; y++)
-        halved_row(from + 2 * y * stride, from + (2 * y + 1) * stride, to + y * to_stride, columns);
+/* Shares of a block, where they lie or as they all are. */
+INLINE const u8 *shares_at(const u8 *classes, const u8 *shares, ptrdiff_t block) {
+    static const u8 none[BLOCK] = {0};
+    static const u8 all[BLOCK] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+                                  255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+    return classes[block] == SOME ? shares + block * BLOCK : classes[block] == NONE ? none : all;
 }
 
-/* The means of squares beside each other, each of so many rows and columns, which are halved as long as they can be:
- * as `mosaic.py` has it, with OpenCV's rounding. */
-INLINE void means(const u8 *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t count, u8 *out,
-                  u8 *scratch, u16 *sums) {
-    while (rows % 2 == 0 && columns % 2 == 0) {
-        rows /= 2;
-        columns /= 2;
-        halved(from, stride, rows, columns * count, scratch, columns * count);
-        from = scratch;
-        stride = columns * count;
-    }
-    const float share = 1.0f / (float)(rows * columns);
-    uint32_t *whole = (uint32_t *)(sums + columns * count + (columns * count) % 2);
-    memset(whole, 0, (size_t)count * sizeof(uint32_t));
-    for (ptrdiff_t first = 0; first < rows; first += 256) { /* More do not fit into sixteen bits. */
-        const ptrdiff_t last = first + 256 < rows ? first + 256 : rows, wide = columns * count;
-        memset(sums, 0, (size_t)wide * sizeof(u16));
-        for (ptrdiff_t y = first; y < last; y++) {
-            const u8 *restrict row = from + y * stride;
-            u16 *restrict to = sums;
-            for (ptrdiff_t x = 0; x < wide; x++) to[x] = (u16)(to[x] + row[x]);
-        }
-        for (ptrdiff_t one = 0; one < count; one++)
-            for (ptrdiff_t x = 0; x < columns; x++) whole[one] += sums[one * columns + x];
-    }
-    for (ptrdiff_t one = 0; one < count; one++) out[one] = (u8)lrintf((float)(int32_t)whole[one] * share);
-}
-
-/* A row of squares of a plane, as far as any of a square's pixels may be covered: each sample of one of its rows. */
-INLINE void squares(const canvas_plane *plane, ptrdiff_t top, ptrdiff_t block, const u8 *wanted, ptrdiff_t count,
-                    u8 *small, u8 *scratch, u16 *sums) {
-    const ptrdiff_t side = block / plane->step, high = plane->rows - top < side ? plane->rows - top : side;
-    const u8 *from = plane->samples + top * plane->stride;
-    const ptrdiff_t whole = plane->columns / side;
-    for (ptrdiff_t one = 0; one < count;) {
-        if (!wanted[one] || one * side >= plane->columns) {
-            one++;
-            continue;
-        }
-        ptrdiff_t last = one + 1, broad = side;
-        if (one < whole)
-            while (last < whole && wanted[last]) last++;
-        else
-            broad = plane->columns - one * side;
-        means(from + one * side, plane->stride, high, broad, last - one, small, scratch, sums);
-        for (ptrdiff_t at = one; at < last; at++) memset(plane->cover + at * side, small[at - one], (size_t)broad);
-        one = last;
+/* A row of shares of chroma, of which a sample stands for two of luma each way, by two rows of them and their classes. */
+INLINE void halve_shares(const rows_kept *kept, const u8 *before, const u8 *one, const u8 *other, u8 *out) {
+    for (const block_run *run = kept->halved; run < kept->halved + kept->halved_count; run++) {
+        if (run->class == NONE) continue;
+        for (ptrdiff_t block = 2 * (ptrdiff_t)run->from; block < 2 * (ptrdiff_t)run->to; block++)
+            NARROW(out + block * HALF, quarters(shares_at(before, one, block), shares_at(kept->classes, other, block)));
     }
 }
 
-/* Which squares of a row may have a covered pixel. */
-INLINE void wanted_of(const u8 *bare, ptrdiff_t rows, ptrdiff_t columns, int side, ptrdiff_t top, ptrdiff_t block,
-                      u8 *wanted, ptrdiff_t count) {
-    const ptrdiff_t first = top / side > 0 ? top / side - 1 : 0;
-    const ptrdiff_t last = (top + block - 1) / side + 2 < rows ? (top + block - 1) / side + 2 : rows;
-    for (ptrdiff_t one = 0; one < count; one++) {
-        const ptrdiff_t from = one * block / side > 0 ? one * block / side - 1 : 0;
-        const ptrdiff_t end = (one * block + block - 1) / side + 2, to = end < columns ? end : columns;
-        wanted[one] = 0;
-        for (ptrdiff_t y = first; y < last && !wanted[one]; y++) {
-            const u8 *row = bare + y * columns;
-            u8 least = 255;
-            for (ptrdiff_t x = from; x < to; x++) least = row[x] < least ? row[x] : least;
-            wanted[one] = least < 255;
+/* Which blocks of chroma lie under blocks of luma that are alike, in two rows of them. */
+INLINE void halve_runs(rows_kept *kept, const u8 *before, u8 *restrict scratch) {
+    const u8 *own = kept->classes;
+    const ptrdiff_t blocks = kept->blocks / 2;
+    for (ptrdiff_t block = 0; block < blocks; block++) {
+        const u8 class = own[2 * block];
+        const int alike = own[2 * block + 1] == class && before[2 * block] == class && before[2 * block + 1] == class;
+        scratch[block] = alike ? class : SOME;
+    }
+    kept->halved_count = runs_of(scratch, blocks, kept->halved);
+}
+
+/* What lies between two rows of cells: which blocks stay, and shares of both rows where some of each does. */
+INLINE void lie_between(rows_kept *kept, const u8 *one, const u8 *other, const u8 *under_one, const u8 *under_other,
+                        ptrdiff_t columns, int side, const parts_of *parts) {
+    u8 *before = kept->before;
+    kept->before = kept->classes;
+    kept->classes = before;
+    u8 *restrict classes = kept->classes;
+    const ptrdiff_t blocks = kept->blocks;
+    for (ptrdiff_t block = 0; block < blocks; block++) {
+        const u8 under = under_one[block] | under_other[block];
+        classes[block] = under == (BARE | COVERED) ? SOME : under == BARE ? ALL : NONE;
+    }
+    kept->count = runs_of(kept->classes, kept->blocks, kept->runs);
+    u16 *known = kept->below;
+    kept->below = kept->above;
+    kept->above = known;
+    for (ptrdiff_t at = 0; at < kept->count; at++) {
+        const block_run *run = kept->runs + at;
+        if (run->class != SOME) continue;
+        int again = 1; /* The row above was the one below before. */
+        for (ptrdiff_t block = run->from; block < run->to; block++) again &= kept->before[block] == SOME;
+        /* From the cell behind the first pixel to the one before the last. */
+        const ptrdiff_t left = (ptrdiff_t)run->from * BLOCK - side / 2, right = (ptrdiff_t)run->to * BLOCK - 1 - side / 2;
+        const ptrdiff_t first = left < 0 ? 0 : left / side + 1, end = right < 0 ? 1 : right / side + 1;
+        const ptrdiff_t last = end < columns ? end : columns;
+        for (int which = again; which < 2; which++) {
+            u16 *to = which ? kept->below : kept->above;
+            enlarged(which ? other : one, columns, side, parts, to, first, last);
+            for (ptrdiff_t x = columns * side; x < (ptrdiff_t)run->to * BLOCK; x++) to[x] = to[columns * side - 1];
         }
     }
-}
-
-/* Columns of pixels as far as a row of cells reaches, with the cells beside, towards which they go over; whole blocks. */
-INLINE void widened(const int32_t *reach, int side, ptrdiff_t columns, ptrdiff_t *span) {
-    if (reach[0] == reach[1]) return;
-    const ptrdiff_t first = (reach[0] - 1) * (ptrdiff_t)side, last = (reach[1] + 1) * (ptrdiff_t)side;
-    const ptrdiff_t left = first > 0 ? first / TWO * TWO : 0, most = columns * side;
-    const ptrdiff_t right = ((last < most ? last : most) + TWO - 1) / TWO * TWO;
-    span[0] = left < span[0] ? left : span[0];
-    span[1] = right > span[1] ? right : span[1];
 }
 
 /* Covers all that cells say.
@@ -222,21 +229,26 @@ EXPORT void stream_cover(const u8 *bare, int side, ptrdiff_t height, ptrdiff_t w
                          ptrdiff_t block, void *scratch) {
     const ptrdiff_t rows = (height + side - 1) / side, columns = (width + side - 1) / side;
     const ptrdiff_t wide = (columns * side + side + HALF + TWO - 1) / TWO * TWO + TWO;
+    const ptrdiff_t blocks = (width + TWO - 1) / TWO * 2, half = side / 2;
     const int phases = (side + HALF - 1) / HALF * HALF;
-    int32_t *reach = scratch; /* of each row of cells its first one that is covered, and behind its last */
-    u16 *sums = (u16 *)(reach + 2 * rows);
-    rows_kept kept = {sums + 3 * wide, sums + 4 * wide, (u8 *)(sums + 5 * wide), (u8 *)(sums + 5 * wide) + wide / 2,
-                      {NULL, NULL}};
-    const parts_of parts = {(u16 *)(kept.classes + wide), (u16 *)(kept.classes + wide) + phases};
-    kept.shares[0] = (u8 *)(parts.from + phases);
-    kept.shares[1] = kept.shares[0] + wide;
-    u8 *covers = kept.shares[1] + wide, *small = covers + 3 * wide, *wanted = small + wide, *band = wanted + wide;
+    block_run *runs = scratch;
+    int32_t *firsts = (int32_t *)(runs + 2 * blocks), *lasts = firsts + blocks;
+    u16 *shared = (u16 *)(lasts + blocks), *sums = shared + 2 * wide;
+    const parts_of parts = {sums + 3 * wide, sums + 3 * wide + phases};
+    u8 *under = (u8 *)(parts.from + phases), *next_under = under + blocks;
+    u8 *classes = next_under + blocks, *halves = classes + 2 * blocks, *shares = halves + blocks;
+    u8 *of_chroma = shares + 2 * wide, *covers = of_chroma + wide, *small = covers + 3 * wide, *wanted = small + wide, *all = wanted + wide;
+    u8 *band = all + wide;
+    rows_kept kept = {shared, shared + wide, classes, classes + blocks, runs, runs + blocks, 0, 0, blocks,
+                      {shares, shares + wide}};
     canvas_plane planes[3];
+    int twice = 0;
     for (int one = 0; one < count; one++) {
         const int64_t *place = places + 4 * one;
         const int step = (int)place[2];
         planes[one] = (canvas_plane){(u8 *)(intptr_t)place[0], (ptrdiff_t)place[1], (height + step - 1) / step,
                                      (width + step - 1) / step, step, (int)place[3], block ? covers + one * wide : NULL};
+        twice |= step == 2;
     }
     if (block) memset(covers, 0, (size_t)(3 * wide));
     for (int k = 0; k < phases; k++) {
@@ -244,73 +256,64 @@ EXPORT void stream_cover(const u8 *bare, int side, ptrdiff_t height, ptrdiff_t w
         parts.to[k] = (u16)(32 * part);
         parts.from[k] = (u16)(32 * (2048 - part));
     }
-    for (ptrdiff_t y = 0; y < rows; y++) {
-        const u8 *row = bare + y * columns;
-        ptrdiff_t first = 0, last = columns;
-        while (first < columns && row[first] == 255) first++;
-        while (last > first && row[last - 1] == 255) last--;
-        reach[2 * y] = (int32_t)first;
-        reach[2 * y + 1] = (int32_t)last;
+    for (ptrdiff_t one = 0; one < blocks; one++) {
+        const ptrdiff_t left = one * BLOCK - half, right = left + BLOCK - 1;
+        const ptrdiff_t first = left < 0 ? 0 : left / side, last = right < 0 ? 0 : right / side + 1;
+        firsts[one] = (int32_t)(first < columns ? first : columns - 1);
+        lasts[one] = (int32_t)(last < columns ? last : columns - 1);
     }
-    ptrdiff_t known = -2, left = 0, right = 0, of_squares = -1, from = wide, to = 0;
-    ptrdiff_t whole[2] = {wide, 0}; /* columns of pixels that were enlarged */
-    for (ptrdiff_t y = 0; y < height; y++) {
-        const ptrdiff_t before = (y + side - side / 2) / side - 1, last = rows - 1;
-        const ptrdiff_t one = before < 0 ? 0 : before, other = before + 1 < last ? before + 1 : last;
-        if (before != known) {
-            ptrdiff_t span[2] = {wide, 0};
-            widened(reach + 2 * one, side, columns, span);
-            widened(reach + 2 * other, side, columns, span);
-            left = span[0], right = span[1];
-            const int again = left < right && before == known + 1 && left >= whole[0] && right <= whole[1];
-            if (again) {
-                u16 *above = kept.above;
-                kept.above = kept.below;
-                kept.below = above;
-            } else {
-                whole[0] = left, whole[1] = right;
-                /* So wide that the rows that come next can be taken again, too. */
-                for (ptrdiff_t row = other; left < right && row < rows && row < other + AHEAD; row++)
-                    widened(reach + 2 * row, side, columns, whole);
+    /* Between two such rows no pixel of which more than half stays lies, nor of which less does; but where a sample of
+     * chroma stands for pixels on both sides of a row of cells, shares themselves count. */
+    const int hard = block && !(twice && half % 2);
+    memset(classes, ALL, (size_t)(2 * blocks));
+    under_blocks(bare, columns, firsts, lasts, hard, next_under, blocks);
+    ptrdiff_t of_squares = -1;
+    for (ptrdiff_t line = -1; half + line * side < height; line++) {
+        const ptrdiff_t top = line < 0 ? 0 : half + line * side, end = half + (line + 1) * side;
+        const ptrdiff_t bottom = end < height ? end : height;
+        const ptrdiff_t one = line < 0 ? 0 : line, other = line + 1 < rows ? line + 1 : rows - 1;
+        const ptrdiff_t were = kept.count;
+        u8 *known = next_under;
+        next_under = under, under = known;
+        if (other != one)
+            under_blocks(bare + other * columns, columns, firsts, lasts, hard, next_under, blocks);
+        else
+            memcpy(next_under, under, (size_t)blocks);
+        lie_between(&kept, bare + one * columns, bare + other * columns, under, next_under, columns, side, &parts);
+        if (!kept.count && !were) continue;
+        if (twice) halve_runs(&kept, kept.classes, halves);
+        for (ptrdiff_t y = top; y < bottom; y++) {
+            u8 *share = kept.shares[y % 2];
+            const u16 part = (u16)(parts.to[(y + side - half) % side] / 32);
+            for (ptrdiff_t at = 0; at < kept.count; at++) {
+                const block_run *run = kept.runs + at;
+                if (run->class != SOME) continue;
+                for (ptrdiff_t x = (ptrdiff_t)run->from * BLOCK; x < (ptrdiff_t)run->to * BLOCK; x += BLOCK)
+                    between(kept.above + x, kept.below + x, part, share + x);
             }
-            known = before;
-            memset(kept.classes, ALL, (size_t)(wide / BLOCK));
-            if (left < right) {
-                /* Where the row before is taken again, this one is made as wide for the next. */
-                const ptrdiff_t end = whole[1] / side + 1;
-                for (int which = again; which < 2; which++) {
-                    u16 *to = which ? kept.below : kept.above;
-                    enlarged(bare + (which ? other : one) * columns, columns, side, &parts, to, whole[0] / side,
-                             end < columns ? end : columns);
-                    for (ptrdiff_t x = columns * side; x < whole[1]; x++) to[x] = to[columns * side - 1];
-                }
-                classified(&kept, left, right);
+            if (width % 2) share[width] = share[width - 1];
+            if (block && y / block != of_squares && kept.count) {
+                of_squares = y / block;
+                const ptrdiff_t across = (width + block - 1) / block;
+                wanted_of(bare, rows, columns, side, of_squares * block, block, wanted, across, all);
+                for (int plane = 0; plane < count; plane++)
+                    squares(planes + plane, of_squares * block / planes[plane].step, block, wanted, across, small, band,
+                            sums);
             }
-        }
-        /* Rows of chroma stand for two, of which either may be covered. */
-        u8 *share = kept.shares[y % 2];
-        if (y % 2 == 0) memset(kept.shares[1], 255, (size_t)wide);
-        memset(share, 255, (size_t)wide);
-        if (left < right) between(&kept, (u16)(parts.to[(y + side - side / 2) % side] / 32), share, left, right);
-        if (width % 2) share[width] = share[width - 1];
-        if (y % 2 == 0) {
-            from = wide, to = 0;
-            memcpy(kept.before, kept.classes, (size_t)(wide / BLOCK));
-        }
-        if (left < right) from = left < from ? left : from, to = right > to ? right : to;
-        if (block && y / block != of_squares && left < right) {
-            of_squares = y / block;
-            const ptrdiff_t across = (width + block - 1) / block;
-            wanted_of(bare, rows, columns, side, of_squares * block, block, wanted, across);
             for (int plane = 0; plane < count; plane++)
-                squares(planes + plane, of_squares * block / planes[plane].step, block, wanted, across, small, band,
-                        sums);
-        }
-        for (int plane = 0; plane < count; plane++) {
-            const canvas_plane *own = planes + plane;
-            if (own->step == 1) covered_row(own, own->samples + y * own->stride, &kept, y % 2, left, right);
-            if (own->step == 2 && (y % 2 || y == height - 1))
-                covered_row(own, own->samples + y / 2 * own->stride, &kept, y % 2, from, to);
+                if (planes[plane].step == 1)
+                    covered_row(planes + plane, planes[plane].samples + y * planes[plane].stride, kept.runs, kept.count,
+                                share);
+            if (!twice || (y % 2 == 0 && y < height - 1)) continue;
+            /* Rows of chroma stand for two, which may lie between other rows of cells. */
+            const int apart = y % 2 && y == top;
+            if (apart) halve_runs(&kept, kept.before, halves);
+            halve_shares(&kept, apart ? kept.before : kept.classes, kept.shares[0], share, of_chroma);
+            for (int plane = 0; plane < count; plane++)
+                if (planes[plane].step == 2)
+                    covered_row(planes + plane, planes[plane].samples + y / 2 * planes[plane].stride, kept.halved,
+                                kept.halved_count, of_chroma);
+            if (apart) halve_runs(&kept, kept.classes, halves);
         }
     }
 }

@@ -18,6 +18,7 @@ from stream.kernels.memory import (
     Loops,
     address_of,
     plane_of,
+    scratch_of,
 )
 
 _WIDER = 144
@@ -55,9 +56,9 @@ class Cover(Loops):
                 of what they hold and end without a transition, where less than half stays.
         """
         height, width = samples[0].shape
-        rows, wide = bare.shape[0], (bare.shape[1] + 1) * side + _WIDER
+        wide = (bare.shape[1] + 1) * side + _WIDER
         halved = (min(block, height) // 2 + 1) * wide
-        scratch = np.empty(4 * side + 64 + 8 * rows + 18 * wide + halved, np.uint8)
+        scratch = scratch_of(4 * side + 128 + 22 * wide + halved)
         places = np.array(
             [
                 (*plane_of(plane), step, value)
@@ -73,5 +74,5 @@ class Cover(Loops):
             len(places),
             address_of(places),
             block,
-            address_of(scratch),
+            scratch,
         )

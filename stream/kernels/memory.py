@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 32
@@ -53,3 +55,25 @@ def address_of(array: NDArray[Any]) -> int:
 def plane_of(array: NDArray[Any]) -> tuple[int, int]:
     """Where an array lies in memory, and how many bytes one row of it lies after the other."""
     return address_of(array), array.strides[0]
+
+
+class _Scratch(threading.local):
+    """Each thread's memory for what loops make on the way."""
+
+    def __init__(self) -> None:
+        self.memory = np.empty(0, np.uint8)
+        self.address = 0
+
+
+_SCRATCH = _Scratch()
+
+
+def scratch_of(count: int) -> int:
+    """Where so many bytes of any content lie, until this thread asks for the next.
+
+    Fresh memory of this size would come from the system page by page at each call.
+    """
+    if len(_SCRATCH.memory) < count:
+        _SCRATCH.memory = np.empty(count, np.uint8)
+        _SCRATCH.address = address_of(_SCRATCH.memory)
+    return _SCRATCH.address

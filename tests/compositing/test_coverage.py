@@ -10,6 +10,7 @@ from stream.compositing.coverage import (
     grid_of,
     joined,
     kept,
+    lying,
     patches,
     pixels,
     raised,
@@ -27,9 +28,8 @@ BOXES = np.float32([(300, 100, 700, 700), (650, 200, 900, 700), (-80, 500, 90, 8
 def covered(boxes, size=SIZE, reach=11.0, step=(1, 1)):
     """How far pixels stay, and which of them the objects are."""
     grid = grid_of(size, (2, 2))
-    masks = [raised(figure(56)[None])[0]] * len(boxes)
-    found = patches(grid, masks, np.array(boxes), 0.25, np.full(len(boxes), reach))
-    some = [one for one in found if one is not None]
+    masks = raised(figure(56)[None]) * len(boxes)
+    some = [patches(grid, masks, np.array(boxes), 0.25, np.full(len(boxes), reach))]
     bare, windows = joined(grid, some), windows_of(grid, some)
     plane = np.full((size[0] // step[0], size[1] // step[1]), 255, np.uint8)
     for cells in windows:
@@ -85,7 +85,8 @@ def test_covers_end_within_their_windows_whatever_they_are_of(monkeypatch, seed)
         size, count = tuple(chance.integers(2, 300, 2).tolist()), int(chance.integers(1, 4))
         grid = Grid(size, int(chance.integers(1, 9)))
         sides = chance.choice((1, 2, 7, 28, 56), (count, 2))
-        masks = [255 * (chance.random(side) > 0.4).astype(np.uint8) for side in sides]
+        cells = [(chance.random(side) > 0.4).astype(np.uint8) for side in sides]
+        masks = [one for own in cells for one in lying(255 * own[None])]
         middles = chance.uniform(-0.2, 1.2, (count, 2)) * size[::-1]
         halves = chance.uniform(0.5, max(size) / 2, (count, 2))
         boxes = np.hstack([middles - halves, middles + halves]).astype(np.float32)
@@ -93,9 +94,8 @@ def test_covers_end_within_their_windows_whatever_they_are_of(monkeypatch, seed)
         bares = []
         for loops in (compiled(), None):
             monkeypatch.setattr(coverage, "compiled", lambda loops=loops: loops)
-            found = patches(grid, masks, boxes, 0.25, reaches * np.ones(count))
-            some = [one for one in found if one is not None]
-            if not some:
+            some = [patches(grid, masks, boxes, 0.25, reaches * np.ones(count))]
+            if not len(some[0].which):
                 continue
             bares.append(bare := joined(grid, some))
             whole = kept(bare, grid, (0, grid.cells[0], 0, grid.cells[1]))
@@ -111,7 +111,8 @@ def test_a_mask_of_few_cells_is_covered_as_far_as_it_goes_on(monkeypatch):
     grid, box = Grid((400, 400), 2), np.float32([[160, 160, 240, 240]])
     for loops in (compiled(), None):
         monkeypatch.setattr(coverage, "compiled", lambda loops=loops: loops)
-        (found,) = patches(grid, [np.full((1, 1), 255, np.uint8)], box, 0.25, np.ones(1))
+        masks = lying(np.full((1, 1, 1), 255, np.uint8))
+        ((window, inside, _),) = patches(grid, masks, box, 0.25, np.ones(1)).objects()
         # It goes on by a cell of 80 pixels, then falls to nothing: a quarter from 60 on.
-        assert found.window == (30, 170, 30, 170)
-        assert found.inside[70].all() and found.inside[:, 70].all()
+        assert window == (30, 170, 30, 170)
+        assert inside[70].all() and inside[:, 70].all()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from stream import kernels, roi
-from stream.compositing import conceal, coverage, defocus, mattes, refine
+from stream.compositing import conceal, cover, coverage, defocus, mattes, refine
 from stream.compositing.behind import composed
 from stream.compositing.coverage import Grid, grid_of
 
@@ -305,7 +305,11 @@ def test_cells_cover_as_by_opencv(monkeypatch, size, side, lies):
 @pytest.mark.parametrize("threshold", [0.0, 0.2, 0.5])
 def test_objects_take_the_same_cells(monkeypatch, size, threshold):
     grid = grid_of(size, (2, 2))
-    masks = [shares_of(seed, side, side) for seed, side in enumerate((1, 3, 28, 28, 56))]
+    masks = [
+        one
+        for seed, side in enumerate((1, 3, 28, 28, 56))
+        for one in coverage.lying(shares_of(seed, side, side)[None])
+    ]
     shares = [(0.2, 0.1, 0.6, 0.9), (-0.3, 0, 0.2, 1), (0.9, 0.9, 0.95, 0.92), (-5, -9, 6, 7)]
     shares += [(2, 2, 3, 3)]
     boxes = np.array(shares, np.float32) * np.float32([*size[::-1], *size[::-1]])
@@ -313,11 +317,40 @@ def test_objects_take_the_same_cells(monkeypatch, size, threshold):
     for loops in (compiled, None):
         monkeypatch.setattr(coverage, "compiled", lambda loops=loops: loops)
         own = coverage.patches(grid, masks, boxes, threshold, reaches)
-        some = [one for one in own if one is not None]
-        found.append((some, coverage.joined(grid, some)))
+        found.append((own, coverage.joined(grid, [own])))
     some = 3 if size == (5, 7) else 4  # What is less than a pixel may lie beside all middles.
-    assert len(found[0][0]) == some
-    for one, other in zip(*(some for some, _ in found), strict=True):
-        assert (one.window, one.radius) == (other.window, other.radius)
-        assert np.array_equal(one.inside, other.inside)
+    assert len(found[0][0].which) == some
+    assert np.array_equal(found[0][0].which, found[1][0].which)
+    for one, other in zip(*(own.objects() for own, _ in found), strict=True):
+        assert (one[0], one[2]) == (other[0], other[2])
+        assert np.array_equal(one[1], other[1])
     assert np.array_equal(found[0][1], found[1][1])
+
+
+def test_masks_are_raised_as_by_opencv(monkeypatch):
+    chance = np.random.default_rng(1)
+    # Beside where they are rounded to another number, too.
+    edges = ((np.arange(256) + 0.001) / 255).astype(np.float32)
+    edges = (edges.view(np.int32)[:, None] + np.arange(-9, 10)).astype(np.int32).view(np.float32)
+    for masks in (edges[None], *(chance.random((2, n, 3), np.float32) for n in (1, 5, 21, 56))):
+        found = []
+        for loops in (compiled, None):
+            monkeypatch.setattr(coverage, "compiled", lambda loops=loops: loops)
+            found.append([one.codes for one in coverage.raised(np.clip(masks, 0, 1))])
+        # OpenCV rounds twice on processors that cannot multiply and add in one step.
+        assert np.abs(np.subtract(*found, dtype=np.int64)).max() <= (masks.shape[1] == 256)
+
+
+def test_who_stands_where_somebody_was_is_seen_alike(monkeypatch):
+    chance = np.random.default_rng(1)
+    before = chance.uniform(0, 90, (40, 4)).astype(np.float32)
+    before[:, 2:] += before[:, :2]
+    before[:2] = ((9, 9, 9, 9), (-3e38, -3e38, 3e38, 3e38))
+    for now in (before[:1], before[::-1][:20] + np.float32(0.5), before * np.float32(1.04)):
+        found = []
+        for loops in (compiled, None):
+            monkeypatch.setattr(cover, "compiled", lambda loops=loops: loops)
+            with np.errstate(over="ignore", invalid="ignore"):
+                found.append(cover.standing(before, np.ascontiguousarray(now)))
+        assert found[0] == found[1]
+    assert max(found[0]) > 0 > min(found[0])

@@ -13,7 +13,7 @@ from stream.compositing.drawn import blend_in, window_around
 from stream.compositing.layer import Layer
 from stream.compositing.layers.contour import line_width
 from stream.compositing.palette import Colour
-from stream.compositing.scenery import scenery_of
+from stream.compositing.scenery import Glance
 from stream.compositing.style import Style
 from stream.motion.scenes import Scenes
 from stream.sizes import in_another_size
@@ -43,7 +43,7 @@ class Trails(Layer):
 
     def plan(self, canvas: Canvas) -> None:
         """Looks for a cut before anything is painted; nobody's way leads from scene to scene."""
-        scene = self._scenes(scenery_of(canvas))
+        scene = self._scenes(Glance(canvas).scenery)
         if scene != self._scene:
             self._forget()
         self._scene = scene
