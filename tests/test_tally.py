@@ -27,6 +27,7 @@ def test_pixels_and_percent_and_names():
     [
         ("1,2,3", "--line is x1,y1,x2,y2, .* not 3 numbers"),
         ("1,2,3,4,5,6", "not 6 numbers"),
+        ("0,1,1", "not 3 numbers"),
         ("1,2,1,2", "begins and ends at one point"),
         ("a,b,c,d", "--line is x1,y1,x2,y2, such as"),
         ("1,2,3,nan", "--line is"),
@@ -50,6 +51,11 @@ def test_what_is_no_zone_is_refused_and_so_are_names_that_are_there_twice():
         parse_regions(["a=1,2,3,4"], ["a=1,2,3,4,5,6"])
 
 
+def test_what_has_no_name_is_counted_from_one_and_reaches_as_far_as_may_be():
+    lines, zones = parse_regions(["1,2,3,4", "a=1,2,3,4"], ["1,2,3,4,5,1000000"])
+    assert [one.name for one in (*lines, *zones)] == ["line 1", "a", "zone 1"]
+
+
 def test_right_is_as_seen_along_the_line():
     along = ((0.0, 10.0), (100.0, 10.0))
     assert side((50, 15), along) == 5
@@ -57,6 +63,21 @@ def test_right_is_as_seen_along_the_line():
     assert crosses((50, 5), (60, 15), along)
     assert not crosses((150, 5), (160, 15), along)
     assert not crosses((-20, 5), (-1, 15), along)
+
+
+def test_a_way_crosses_a_line_that_lies_anywhere_between_its_ends_and_at_them():
+    ends = ((12.0, 24.0), (60.0, 88.0))  # 80 long, along (0.6, 0.8)
+    for along, meets in ((-1, False), (0, True), (1, True), (79, True), (80, True), (81, False)):
+        x, y = 12 + 0.6 * along, 24 + 0.8 * along
+        # From 30 pixels on its left, slantwise, to 10 on its right.
+        before, after = (x + 30 * 0.8 - 3 * 6, y - 30 * 0.6 - 3 * 8), (x - 8 + 6, y + 6 + 8)
+        assert side(before, ends) == pytest.approx(-30) and side(after, ends) == pytest.approx(10)
+        if along not in (0, 80):
+            assert crosses(before, after, ends) is crosses(after, before, ends) is meets, along
+    level = ((8.0, 4.0), (16.0, 4.0))
+    assert all(crosses((at, 3), (at, 7), level) for at in (8, 16))
+    # Along the line itself it is where its middle is.
+    assert crosses((14, 4), (16, 4), level) and not crosses((0, 4), (12, 4), level)
 
 
 @given(points, points, points, st.lists(points, max_size=3))

@@ -84,6 +84,7 @@ def test_thresholds_and_order() -> None:
 def test_only_the_classes_asked_for() -> None:
     raw = raw_of([[0, 0, 9, 9]] * 3, [0.9, 0.8, 0.7], [0, 1, 2])
     assert found_of(raw, classes=frozenset({1, 2})).names == ["car", "dog"]
+    assert found_of(raw, threshold=0.75, classes=frozenset({1, 2})).names == ["car"]
 
 
 @pytest.mark.parametrize(
@@ -121,6 +122,42 @@ def test_a_hair_outside_leaves_the_mask_as_it_is() -> None:
     np.testing.assert_array_equal(found.boxes[0, [0, 3]], [0, 100])
 
 
+def test_of_a_mask_the_part_is_kept_that_its_frame_has_in_the_picture() -> None:
+    # A ramp along both axes; each side of the frame is cut in turn, some of them at once.
+    ramp = np.linspace(0, 1, 28, dtype=np.float32)
+    mask = (ramp[:, None] + 2 * ramp[None]) / 3
+    for box in ([-56, 10, 56, 66], [44, 10, 156, 66], [10, -28, 66, 84], [10, 60, 66, 172],
+                [-28, -14, 28, 98], [72, 44, 128, 156]):  # fmt: skip
+        found = found_of(raw_of([box], masks=mask[None]))
+        x1, y1, x2, y2 = found.boxes[0]
+        left, top, right, bottom = box
+        # Where the cells' middles lie in the whole frame, in its cells.
+        columns = ((x1 + (np.arange(28) + 0.5) * (x2 - x1) / 28) - left) / (right - left) * 28 - 0.5
+        rows = ((y1 + (np.arange(28) + 0.5) * (y2 - y1) / 28) - top) / (bottom - top) * 28 - 0.5
+        wanted = (np.clip(rows, 0, 27)[:, None] + 2 * np.clip(columns, 0, 27)[None]) / 27 / 3
+        np.testing.assert_allclose(found.masks[0], wanted, atol=0.003, err_msg=str(box))
+
+
+def test_half_a_cell_is_no_part_and_more_is_on_any_side() -> None:
+    mask = np.random.default_rng(0).random((1, 28, 28), np.float32)
+    for side in range(4):
+        for beyond, same in ((0.4, True), (1.2, False)):
+            box = np.array([0, 0, 100, 100], np.float32)
+            box[side] += beyond * 100 / 28 * (-1 if side < 2 else 1)
+            found = found_of(raw_of([box], masks=mask))
+            assert np.array_equal(found.masks, mask) is same, (side, beyond)
+
+
+def test_who_has_no_mask_in_the_picture_or_no_box_is_dropped() -> None:
+    raw = raw_of([[0, 0, 9, 9], [0, 0, 9, 9], [120, 0, 130, 9], [0, 0, 0, 9], [0, 0, 5, 5]],
+                 [0.9, 0.8, 0.7, 0.65, 0.2])  # fmt: skip
+    reach = raw.boxes.copy()
+    reach[1] = [0, 120, 9, 130]
+    reach[2:4] = [0, 0, 9, 9]
+    found = found_of(raw._replace(mask_boxes=reach))
+    assert found.scores.tolist() == [np.float32(0.9)]
+
+
 def test_the_answer_is_the_callers_own() -> None:
     raw = raw_of([[0, 0, 10, 10]])
     found = found_of(raw)
@@ -136,6 +173,9 @@ def test_the_answer_is_the_callers_own() -> None:
     [
         (raw_of([[0, 0, 1, 1]], labels=[3]), "label 3, but it names 3 classes"),
         (raw_of([[0, 0, 1, 1]], labels=[-1]), "label -1"),
+        (raw_of([[0, 0, 1, 1]] * 3, labels=[0, 4, 3]), "label 4, but it names 3 classes"),
+        (raw_of([[0, 0, 1, 1]] * 3, labels=[1, -1, -2]), "label -2"),
+        (raw_of([[0, 0, 1, 1]])._replace(boxes=np.ones((1, 5), np.float32)), "contract: boxes"),
         (raw_of([[0, 0, 1, 1]], scores=[0.5, 0.4]), "breaks the contract"),
         (raw_of([[0, 0, 1, 1]], masks=np.ones((1, 28, 14))), "breaks the contract"),
         (raw_of([[0, 0, 1, 1]], masks=np.ones((2, 28, 28))), "breaks the contract"),
@@ -150,6 +190,15 @@ def test_class_names_as_people_write_them() -> None:
     assert class_indices("person,dog", NAMES) == {0, 2}
     assert class_indices([" Dog ", "CAR"], NAMES) == {1, 2}
     assert class_indices("cup,", ("cup", "bowl", "cup")) == {0, 2}
+    assert class_indices(" ,cup, ,bowl", ("cup", "bowl", "jug")) == {0, 1}
+
+
+def test_of_very_many_classes_a_hundred_are_listed() -> None:
+    many = [f"kind {number}" for number in range(101)]
+    with pytest.raises(UsageError, match=r"kind 98, kind 99 and 1 more$"):
+        class_indices("zebra", many)
+    with pytest.raises(UsageError, match=r"kind 98, kind 99$"):
+        class_indices("zebra", many[:100])
 
 
 @pytest.mark.parametrize(

@@ -118,3 +118,30 @@ def test_what_is_said_of_many_pauses_is_one_sentence():
     assert gaps.between(7, 9) == ([8], 0)
     said = gaps.remarks(".y4m")
     assert said[0] == "1000 pauses of 20000.0 s together are left out" and len(said) == 2
+
+
+def test_a_pause_of_some_seconds_is_filled_and_a_longer_one_left_out():
+    gaps = Gaps(choose_container(Path("x.y4m")), Fraction(1, 25))
+    assert gaps.remarks(".y4m") == [] and gaps.any
+    places, left_out = gaps.between(100, 351)  # ten seconds between them
+    assert (list(places), left_out) == ([*range(101, 351)], 0)
+    assert gaps.between(351, 602 + 25) == ((), 275)
+    left, twice = gaps.remarks(".y4m")
+    assert left == "a pause of 11.0 s is left out"
+    assert twice.startswith("250 pictures are there twice, since .y4m holds a constant frame rate")
+
+
+def test_before_a_picture_after_a_long_pause_the_last_one_is_shown_close_to_it():
+    """FFmpeg takes a film to end with a key frame that is decoded too long before what follows."""
+    gaps = Gaps(choose_container(Path("x.mp4")), TICK)
+    longest = 1 << 25
+    assert gaps.between(7, 7 + longest) == ([], 0) and gaps.remarks(".mp4") == []
+    first = 7 + longest
+    for later, close in ((1, 0), (2, 1), (9, 4), (longest, 4)):
+        wanted = [first, *range(first + later - close, first + later)]
+        assert gaps.between(7, first + later) == (wanted, 0), later
+    wanted = [first, first + longest, *range(first + longest + 5, first + longest + 9)]
+    assert gaps.between(7, first + longest + 9) == (wanted, 0)
+    (said,) = gaps.remarks(".mp4")
+    assert "are there 19 times more" in said and "no pause of more than 373 s" in said
+    assert not Gaps(choose_container(Path("x.mkv")), TICK).remarks(".mkv")

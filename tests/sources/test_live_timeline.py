@@ -151,3 +151,58 @@ def test_what_a_source_makes_up_for_after_a_stall_is_taken_at_its_word():
 def test_pictures_of_one_a_second_may_come_in_a_burst():
     line = Timeline()
     assert [seconds(line.place(1000 * index, MS, 100.0)) for index in range(8)] == list(range(8))
+
+
+def jittered(pictures, wrong=lambda at: 0.0, began=1000.0):
+    """Seconds of a line whose pictures come up to 80 ms late, and what each claims to be."""
+    line = Timeline()
+    own = [one / 25 for one in range(pictures)]
+    claimed = [round(1000 * (at + wrong(at))) for at in own]
+    ticks = [
+        line.place(told, MS, began + at + 0.01 * (7 * index % 9))
+        for index, (at, told) in enumerate(zip(own, claimed, strict=True))
+    ]
+    return own, [seconds(tick) for tick in ticks]
+
+
+def test_times_are_the_sources_own_however_late_its_pictures_come():
+    own, placed = jittered(100)
+    assert placed == [round(at, 9) for at in own]
+    # After a clock that was set, the new one's own, from where its first picture came.
+    own, placed = jittered(100, lambda at: 3600.0 if at >= 2 else 0.0)
+    steps = [round(after - before, 6) for before, after in itertools.pairwise(placed)]
+    assert [step for step in steps if step != 0.04] == [steps[49]] and abs(steps[49] - 0.04) < 0.09
+
+
+def test_after_one_damaged_time_the_clock_is_the_one_before():
+    for wrong in (3600.0, -3600.0):
+        own, placed = jittered(100, lambda at, wrong=wrong: wrong if at == 54 / 25 else 0.0)
+        off = [abs(there - at) for there, at in zip(placed, own, strict=True)]
+        assert max(off[:54] + off[55:]) < 1e-6 and off[54] < 0.09
+
+
+def test_a_clock_that_is_back_too_late_or_too_soon_is_a_new_one():
+    for late, is_old in ((0.08, True), (-0.08, True), (0.15, False), (-0.15, False)):
+        line = Timeline()
+        for at in (0, 1000, 3_600_000):
+            line.place(at, MS, min(at, 2000) / 1000)
+        placed = seconds(line.place(3000, MS, 3 + late))
+        assert abs(placed - (3 if is_old else 3 + late)) < 1e-4, late
+
+
+def test_no_two_clocks_agree_and_that_is_no_other_speed_for_days():
+    for speed in (1.009, 0.991):
+        line = Timeline()
+        for at in range(0, 20_000, 4):
+            placed = line.place(round(1000 * speed * at), MS, 1e6 + at)
+        assert abs(seconds(placed) - speed * at) < 0.01 and line.remarks("it") == []
+
+
+def test_it_is_present_from_its_first_picture_on_and_two_pictures_are_not_at_once():
+    line = Timeline()
+    assert line.present(5.0) is None and not line.paced
+    line.place(0, MS, 5.0)
+    assert line.place(2000, MS, 7.5) == 180_000
+    assert line.present(8.0) == 2.5
+    fine = Timeline()
+    assert [fine.place(at, MS / 1000, 0.0) for at in (0, 1)] == [0, 1]
