@@ -42,6 +42,8 @@ class ContainerKind:
         format: FFmpeg's name of the muxer.
         video: the encoder used when none is asked for.
         audio: the encoder for sound that the container cannot hold as it is.
+        samples: whether sound that the container cannot hold is stored as samples where these take
+            hardly more room and lose nothing; all readers of it know them.
         subtitles: the codec of text subtitles that it holds, None where it holds none.
         options: what to open the muxer with.
         timestamps: whether pictures carry times; else they lie on a grid of the frame rate.
@@ -72,6 +74,7 @@ class ContainerKind:
     channels: int | None = None
     longest: int | None = None
     said: str = ""
+    samples: bool = False
 
 
 # It counts these steps in 32 bits, of which FFmpeg writes 31, and takes no picture that is shown
@@ -96,8 +99,11 @@ _KINDS = {
         by_decode_time=True,
         alpha="prores_ks",
         longest=MP4_LONGEST,
+        samples=True,
     ),
-    ".mkv": ContainerKind("matroska", subtitles="subrip", options=_CLUSTERS, alpha="ffv1"),
+    ".mkv": ContainerKind(
+        "matroska", subtitles="subrip", options=_CLUSTERS, alpha="ffv1", samples=True
+    ),
     ".webm": ContainerKind(
         "webm", "libvpx-vp9", "libopus", "webvtt", _CLUSTERS, alpha="libvpx-vp9"
     ),

@@ -26,7 +26,7 @@ from stream.sinks._subtitles import Retold, TimedText
 from stream.sinks._tracks import Copied, Dolby, Filled, Keyed, Track, Unwrapped
 from stream.sinks._trial import holds_attachment, silence, why_not
 from stream.types import AnyPacket
-from stream.words import listed
+from stream.words import counted, listed
 
 _PEOPLE_SAY = {"audio": "sound", "subtitle": "subtitles", "data": "data", "video": "video"}
 # Sound of which MP4's head says what only its packets tell; without one there is no head.
@@ -137,7 +137,10 @@ class Copies:
             self._remarks += track.remarks
         lost = sum(track.lost for track in self._tracks.values())
         if lost:
-            self._remarks.append(f"{lost} damaged packets of sound or subtitles were left out")
+            several = counted(lost, "damaged packet", "damaged packets")
+            self._remarks.append(
+                f"{several} of sound or subtitles {'was' if lost == 1 else 'were'} left out"
+            )
 
     def _add(self, muxer: Muxer, stream: Stream, kind: ContainerKind) -> None:
         if isinstance(stream, AttachmentStream):
@@ -208,15 +211,16 @@ class Copies:
             and layout is not None
             and stream.codec_context.is_decoder
         ):
+            encoder = (_exact(stream) if kind.samples else None) or kind.audio
             track = Reencoded(
                 muxer,
                 stream,
-                kind.audio,
+                encoder,
                 layout,
                 from_zero=not kind.timestamps,
                 most=kind.channels,
             )
-            into = f"re-encoded with {kind.audio}"
+            into = f"re-encoded with {encoder}"
             if AudioLayout(track.layout).nb_channels < AudioLayout(layout).nb_channels:
                 into += f" as {track.layout} instead of {layout}"
         elif isinstance(stream, SubtitleStream) and kind.subtitles and _is_text(stream):
@@ -335,6 +339,17 @@ def _carries_headers(stream: Stream) -> bool:
     """Whether a stream is AAC as in MPEG-TS, with a header in every packet."""
     context: CodecContext | None = stream.codec_context
     return context is not None and context.name == "aac" and not context.extradata_size
+
+
+def _exact(stream: AudioStream) -> str | None:
+    """The encoder for samples as a stream of simple sound is decoded to; None for other sound.
+
+    Cameras' and telephones' sound has 16 bits once decoded, that of broadcasters up to 24.
+    """
+    name = _codec_name(stream)
+    if name in ("pcm_mulaw", "pcm_alaw") or name.startswith("adpcm_"):
+        return "pcm_s16le"
+    return "pcm_s24le" if name == "s302m" else None
 
 
 def _is_text(stream: Stream) -> bool:

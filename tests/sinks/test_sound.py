@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -98,6 +99,33 @@ def test_stereo_samples_without_named_channels_are_copied_into_an_mp4(tmp_path):
         for path in (original, tmp_path / "out.mp4")
     )
     assert after == before
+
+
+@pytest.mark.parametrize(
+    ("audio", "source", "ending"),
+    [
+        ("pcm_mulaw", ".avi", ".mkv"),
+        ("pcm_alaw", ".avi", ".mkv"),
+        ("adpcm_ms", ".avi", ".mov"),
+    ],
+)
+def test_simple_sound_that_a_container_does_not_hold_keeps_every_sample(
+    tmp_path, audio, source, ending
+):
+    original = make_clip(
+        tmp_path / f"in{source}", codec="mpeg4", options={}, audio=audio, frames=25
+    )
+    done = run(original, tmp_path / f"out{ending}")
+    assert re.fullmatch(r"stream 1, .* is re-encoded with pcm_s16le: .*", done.remarks[0])
+    assert len(done.remarks) == 1
+
+    def samples(path):
+        with av.open(str(path)) as container:
+            return np.concatenate(
+                [frame.to_ndarray().ravel() for frame in container.decode(audio=0)]
+            )
+
+    assert np.array_equal(samples(original), samples(tmp_path / f"out{ending}"))
 
 
 def encoded_anew(tmp_path: Path, shift: Callable[[float], float]) -> tuple[np.ndarray, Run]:
