@@ -44,7 +44,7 @@ def test_what_is_no_line_is_refused(text, sentence):
 
 
 def test_what_is_no_zone_is_refused_and_so_are_names_that_are_there_twice():
-    for text in ("1,2,3,4", "1,2,3,4,5", "x"):
+    for text in ("1,2,3,4", "1,2,3,4,5", "1,2,3,4,5,6,7,8,9", "x"):
         with pytest.raises(UsageError, match="--zone is x,y of three corners or more"):
             parse_zone(text, "zone 1")
     with pytest.raises(UsageError, match="two lines or zones are called 'a'"):
@@ -54,6 +54,8 @@ def test_what_is_no_zone_is_refused_and_so_are_names_that_are_there_twice():
 def test_what_has_no_name_is_counted_from_one_and_reaches_as_far_as_may_be():
     lines, zones = parse_regions(["1,2,3,4", "a=1,2,3,4"], ["1,2,3,4,5,1000000"])
     assert [one.name for one in (*lines, *zones)] == ["line 1", "a", "zone 1"]
+    for text, in_pixels in (("0,50%,100%,50%", False), ("0,5,100%,50%", True), ("1,2,3,4", True)):
+        assert parse_line(text, "line").in_pixels is in_pixels, text
 
 
 def test_right_is_as_seen_along_the_line():
@@ -88,6 +90,14 @@ def test_a_point_is_as_deep_in_a_polygon_as_opencv_says(point, a, b, others):
     assert abs(mine) == pytest.approx(abs(known), abs=1e-2)
     if abs(known) > 0.01:
         assert (mine > 0) == (known > 0)
+
+
+def test_what_lies_in_a_notch_is_outside():
+    arrow = [(0.0, 0.0), (10.0, 0.0), (4.0, 5.0), (10.0, 10.0), (0.0, 10.0)]
+    for point, deep in (((2, 5), 2), ((1, 1), 1), ((3, 9), 1), ((12, 0), -2), ((-3, 5), -3)):
+        assert depth(point, arrow) == pytest.approx(deep), point
+    assert depth((9, 5), arrow) < -3 < 0 < depth((3.5, 5), arrow) <= 0.5
+    assert depth((5, 5), [(4.0, 5.0), (4.0, 5.0), (8.0, 5.0)]) == 0, "it has no inside"
 
 
 def test_an_area_is_that_of_a_square():

@@ -156,6 +156,7 @@ def test_who_has_no_mask_in_the_picture_or_no_box_is_dropped() -> None:
     reach[2:4] = [0, 0, 9, 9]
     found = found_of(raw._replace(mask_boxes=reach))
     assert found.scores.tolist() == [np.float32(0.9)]
+    assert found.mask_boxes is not None and found_of(raw).mask_boxes is None
 
 
 def test_the_answer_is_the_callers_own() -> None:
@@ -175,6 +176,7 @@ def test_the_answer_is_the_callers_own() -> None:
         (raw_of([[0, 0, 1, 1]], labels=[-1]), "label -1"),
         (raw_of([[0, 0, 1, 1]] * 3, labels=[0, 4, 3]), "label 4, but it names 3 classes"),
         (raw_of([[0, 0, 1, 1]] * 3, labels=[1, -1, -2]), "label -2"),
+        (raw_of([[0, 0, 1, 1]] * 2, labels=[3, -1]), "label 3"),
         (raw_of([[0, 0, 1, 1]])._replace(boxes=np.ones((1, 5), np.float32)), "contract: boxes"),
         (raw_of([[0, 0, 1, 1]], scores=[0.5, 0.4]), "breaks the contract"),
         (raw_of([[0, 0, 1, 1]], masks=np.ones((1, 28, 14))), "breaks the contract"),

@@ -206,3 +206,13 @@ def test_it_is_present_from_its_first_picture_on_and_two_pictures_are_not_at_onc
     assert line.present(8.0) == 2.5
     fine = Timeline()
     assert [fine.place(at, MS / 1000, 0.0) for at in (0, 1)] == [0, 1]
+
+
+def test_for_how_long_a_clock_counted_is_said_of_any_connection():
+    line = Timeline()
+    line.place(0, MS, 500.0)
+    line.reconnected()
+    for step in range(4 * 60):
+        line.place(round(1000 * 2 * step / 4), MS, 700 + step / 4)
+    (told,) = line.remarks("the door")
+    assert "for 20 s its times counted, so that 40 s were recorded" in told
