@@ -94,11 +94,11 @@ def _rewritten(optimised: bytes, model: Path, create: Create, made: InferenceSes
     kernels = layers()
     if kernels is None:
         return quicker
-    from stream.inference.own_layers import with_own_layers
+    from stream.inference.own_operators import with_own_operators
 
     every = processor().narrow_sums
     try:
-        return with_own_layers(quicker, lambda: _answers(made, made), look, kernels, every=every)
+        return with_own_operators(quicker, lambda: _answers(made, made), look, kernels, every=every)
     except (ModelError, ValueError) as error:
         logger.info("layers of %s stay as they are: %s", model, error)
     return quicker

@@ -33,6 +33,7 @@ class Node:
         inputs: names, "" for one that is left out.
         outputs: names.
         whole: attributes of whole numbers.
+        real: attributes that are a number with a fraction.
         words: attributes of text.
         value: the tensor that a constant is.
         nested: whether it has a graph of its own.
@@ -43,6 +44,7 @@ class Node:
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
     whole: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    real: dict[str, float] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
     value: memoryview | None = None
     nested: bool = False
@@ -67,7 +69,9 @@ def read_node(content: memoryview) -> Node:
                 whole for at, one, _ in told if at in (3, 8) for whole in numbers(one)
             )
             for at, one, _ in told:
-                if at == 4:
+                if at == 2 and isinstance(one, memoryview):
+                    (found.real[name],) = np.frombuffer(one, np.float32).tolist()
+                elif at == 4:
                     found.words[name] = text(one)
                 elif at == 5 and isinstance(one, memoryview):
                     found.value = one

@@ -1,4 +1,4 @@
-/* Makes the layers of convolve.c operators of ONNX Runtime, by the part of its interface in C that never changes.
+/* Makes what convolve.c and regions.c compute operators of ONNX Runtime, by the part of its interface in C that never changes.
  *
  * What is taken of the interface is written down here, so that nothing is needed to compile it: an operator as its
  * third edition describes it, and functions by their place in the table that the runtime hands out.
@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "convolve.h"
+#include "regions.h"
 
 #if CONVOLVES
 
@@ -23,8 +24,10 @@ enum {
     RELEASE_SHAPE = 99,
     IN_PARALLEL = 274,
 };
-enum { FLOAT32 = 1, UINT8 = 2, INT8 = 3, INT32 = 6 };
+enum { FLOAT32 = 1, UINT8 = 2, INT8 = 3, INT32 = 6, INT64 = 7 };
+/* What each operator reads: a layer, and regions. */
 enum { PICTURE, FILTERS, SUMS, FACTORS, NUMBERS, ORDER, PAIRS, INPUTS };
+enum { BOXES = 1, WHICH, LEVELS, HOW, REGION_INPUTS };
 enum { MOST_BANDS = 8, MOST_ROWS = 8 };
 
 typedef void (*Entry)(void);
@@ -71,21 +74,57 @@ typedef struct {
     int deep, failed;
 } Work;
 
-static Status out_of_memory(const Entry *runtime) {
-    return ((Status(*)(int, const char *))runtime[CREATE_STATUS])(FAILED, "not enough memory");
+static Status refused(const Entry *runtime, const char *why) {
+    return ((Status(*)(int, const char *))runtime[CREATE_STATUS])(FAILED, why);
 }
+static Status out_of_memory(const Entry *runtime) { return refused(runtime, "not enough memory"); }
 
 static Status tensor(const Entry *runtime, const void *value, const void **held) {
     return ((Status(*)(const void *, const void **))runtime[TENSOR_DATA])(value, held);
 }
 
-static Status sides_of(const Entry *runtime, const void *value, int64_t sides[4]) {
+static Status sides_of(const Entry *runtime, const void *value, int64_t *sides, size_t count) {
     void *shape = NULL;
     Status failed = ((Status(*)(const void *, void **))runtime[SHAPE])(value, &shape);
     if (failed != NULL) return failed;
-    failed = ((Status(*)(const void *, int64_t *, size_t))runtime[SIDES])(shape, sides, 4);
+    failed = ((Status(*)(const void *, int64_t *, size_t))runtime[SIDES])(shape, sides, count);
     ((void (*)(void *))runtime[RELEASE_SHAPE])(shape);
     return failed;
+}
+
+/* What an operator reads; the first one's four sides, and how many rows the second has. */
+static Status read_all(const Entry *runtime, void *context, size_t count, const void **held, int64_t sides[4],
+                       int64_t *second) {
+    for (size_t at = 0; at < count; at++) {
+        const void *value = NULL;
+        int64_t two[2] = {0, 0};
+        Status failed = ((Status(*)(const void *, size_t, const void **))runtime[INPUT])(context, at, &value);
+        if (failed == NULL) failed = tensor(runtime, value, &held[at]);
+        if (failed == NULL && at == 0) failed = sides_of(runtime, value, sides, 4);
+        if (failed == NULL && at == 1 && second != NULL) {
+            failed = sides_of(runtime, value, two, 2);
+            *second = two[0];
+        }
+        if (failed != NULL) return failed;
+    }
+    return NULL;
+}
+
+/* An answer of four sides. */
+static Status answer_of(const Entry *runtime, void *context, const int64_t sides[4], u8 **out) {
+    const void *held = NULL;
+    void *value = NULL;
+    Status failed = ((Status(*)(void *, size_t, const int64_t *, size_t, void **))runtime[OUTPUT])(context, 0, sides, 4,
+                                                                                                 &value);
+    if (failed == NULL) failed = tensor(runtime, value, &held);
+    *out = (u8 *)held;
+    return failed;
+}
+
+static Status in_parallel(const Entry *runtime, void *context, void (*does)(void *, size_t), int64_t count,
+                          void *told) {
+    return ((Status(*)(const void *, void (*)(void *, size_t), size_t, size_t, void *))runtime[IN_PARALLEL])(
+        context, does, (size_t)count, 0, told);
 }
 
 /* Some rows of a picture; the runtime's threads take them in turns. */
@@ -106,22 +145,18 @@ static void band(void *told, size_t at) {
     free(room);
 }
 
-static Status answered(const Kernel *kernel, void *context, const void *const *held, int64_t sides[4], Layer *layer,
+static Status answered(const Kernel *kernel, void *context, const u8 *picture, int64_t pictures, Layer *layer,
                        const Numbers *with) {
     const Entry *runtime = kernel->runtime;
-    const int64_t answer[4] = {sides[0], layer->out_rows, layer->out_columns, layer->answers};
-    const void *out = NULL;
-    void *value = NULL;
-    Status failed = ((Status(*)(void *, size_t, const int64_t *, size_t, void **))runtime[OUTPUT])(context, 0, answer,
-                                                                                                 4, &value);
-    if (failed == NULL) failed = tensor(runtime, value, &out);
-    if (failed != NULL || sides[0] <= 0) return failed;
+    const int64_t answer[4] = {pictures, layer->out_rows, layer->out_columns, layer->answers};
+    u8 *out = NULL;
+    Status failed = answer_of(runtime, context, answer, &out);
+    if (failed != NULL || pictures <= 0) return failed;
     ptrdiff_t rows = (layer->out_rows + MOST_BANDS - 1) / MOST_BANDS;
     rows = rows < MOST_ROWS ? rows : MOST_ROWS;
-    Work work = {layer, with, held[PICTURE], (u8 *)out, rows, stream_layer_room(layer), kernel->deep, 0};
+    Work work = {layer, with, picture, out, rows, stream_layer_room(layer), kernel->deep, 0};
     const ptrdiff_t bands = (layer->out_rows + rows - 1) / rows;
-    failed = ((Status(*)(const void *, void (*)(void *, size_t), size_t, size_t, void *))runtime[IN_PARALLEL])(
-        context, band, (size_t)(bands * sides[0]), 0, &work);
+    failed = in_parallel(runtime, context, band, bands * pictures, &work);
     if (failed == NULL && work.failed) failed = out_of_memory(runtime);
     return failed;
 }
@@ -131,13 +166,8 @@ static Status compute(void *told, void *context) {
     const Entry *runtime = kernel->runtime;
     const void *held[INPUTS];
     int64_t sides[4] = {0, 0, 0, 0};
-    for (size_t at = 0; at < INPUTS; at++) {
-        const void *value = NULL;
-        Status failed = ((Status(*)(const void *, size_t, const void **))runtime[INPUT])(context, at, &value);
-        if (failed == NULL) failed = tensor(runtime, value, &held[at]);
-        if (failed == NULL && at == PICTURE) failed = sides_of(runtime, value, sides);
-        if (failed != NULL) return failed;
-    }
+    Status failed = read_all(runtime, context, INPUTS, held, sides, NULL);
+    if (failed != NULL) return failed;
     const int32_t *numbers = held[NUMBERS];
     Layer layer = {sides[1],   sides[2],   sides[3],   0,          0,          numbers[0],  numbers[1],  numbers[2],
                    numbers[3], numbers[4], numbers[5], numbers[6], numbers[7], numbers[8],  numbers[11], numbers[12]};
@@ -152,19 +182,70 @@ static Status compute(void *told, void *context) {
         stream_layer_offsets(&layer, held[ORDER], offsets);
         with.offsets = offsets;
     }
-    Status failed = answered(kernel, context, held, sides, &layer, &with);
+    failed = answered(kernel, context, held[PICTURE], sides[0], &layer, &with);
     free(offsets);
     return failed;
 }
 
+typedef struct {
+    const Regions *how;
+    const u8 *pictures;
+    int64_t count; /* of them */
+    const float *boxes;
+    const int64_t *which;
+    u8 *out;
+    int failed;
+} Cutting;
+
+static void region(void *told, size_t at) {
+    Cutting *cutting = told;
+    const Regions *how = cutting->how;
+    const int64_t which = cutting->which[at];
+    float *room = malloc((size_t)stream_region_room(how) * sizeof(*room));
+    if (room == NULL || which < 0 || which >= cutting->count) {
+        __atomic_store_n(&cutting->failed, room == NULL ? 1 : 2, __ATOMIC_RELAXED);
+    } else {
+        stream_region(how, cutting->pictures + which * how->rows * how->columns * how->channels,
+                      cutting->boxes + 4 * at,
+                      cutting->out + (ptrdiff_t)at * how->out_rows * how->out_columns * how->channels, room);
+    }
+    free(room);
+}
+
+static Status cut(void *told, void *context) {
+    const Kernel *kernel = told;
+    const Entry *runtime = kernel->runtime;
+    const void *held[REGION_INPUTS];
+    int64_t sides[4] = {0, 0, 0, 0}, count = 0;
+    Status failed = read_all(runtime, context, REGION_INPUTS, held, sides, &count);
+    if (failed != NULL) return failed;
+    const float *values = held[LEVELS];
+    const int32_t *numbers = held[HOW];
+    const Regions how = {sides[1],  sides[2],  sides[3],  numbers[0], numbers[1], numbers[2], numbers[3],
+                         numbers[4], values[0], values[1], values[2],  numbers[5], numbers[6]};
+    const int64_t across[4] = {count, how.out_rows, how.out_columns, how.channels};
+    const int64_t planes[4] = {count, how.channels, how.out_rows, how.out_columns};
+    Cutting cutting = {&how, held[PICTURE], sides[0], held[BOXES], held[WHICH], NULL, 0};
+    failed = answer_of(runtime, context, how.planes ? planes : across, &cutting.out);
+    if (failed == NULL && count > 0) failed = in_parallel(runtime, context, region, count, &cutting);
+    if (failed != NULL || !cutting.failed) return failed;
+    return cutting.failed == 1 ? out_of_memory(runtime) : refused(runtime, "a region is of no picture");
+}
+
 static const char *deep_name(const Operator *op) { return (void)op, "Deep"; }
 static const char *shallow_name(const Operator *op) { return (void)op, "Shallow"; }
+static const char *regions_name(const Operator *op) { return (void)op, "Regions"; }
 static const char *on_cpu(const Operator *op) { return (void)op, "CPUExecutionProvider"; }
 static int input(const Operator *op, size_t at) {
     static const int kinds[INPUTS] = {UINT8, INT8, INT32, FLOAT32, INT32, INT32, INT32};
     return (void)op, kinds[at];
 }
 static size_t inputs(const Operator *op) { return (void)op, INPUTS; }
+static int region_input(const Operator *op, size_t at) {
+    static const int kinds[REGION_INPUTS] = {UINT8, FLOAT32, INT64, FLOAT32, INT32};
+    return (void)op, kinds[at];
+}
+static size_t region_inputs(const Operator *op) { return (void)op, REGION_INPUTS; }
 static int output(const Operator *op, size_t at) { return (void)op, (void)at, UINT8; }
 static size_t outputs(const Operator *op) { return (void)op, 1; }
 static int needed(const Operator *op, size_t at) { return (void)op, (void)at, 0; }
@@ -187,13 +268,16 @@ static Status shallow_created(const Operator *op, const Entry *runtime, const vo
     return (void)op, (void)info, created(runtime, 0, made);
 }
 
-#define OPERATOR(named, creates)                                                                                     \
-    {.edition = EDITION, .name = named,       .provider = on_cpu,      .input = input,     .inputs = inputs,         \
-     .output = output,   .outputs = outputs,  .destroy = destroy,      .input_kind = needed, .output_kind = needed,  \
-     .memory = needed,   .any_number = {none, none, none, none},       .create = creates,  .compute = compute,       \
+#define OPERATOR(named, reads, count, creates, computes)                                                             \
+    {.edition = EDITION, .name = named,       .provider = on_cpu, .input = reads,       .inputs = count,             \
+     .output = output,   .outputs = outputs,  .destroy = destroy, .input_kind = needed, .output_kind = needed,       \
+     .memory = needed,   .any_number = {none, none, none, none},  .create = creates,    .compute = computes,         \
      .oldest = oldest,   .newest = newest}
-static const Operator DEEP = OPERATOR(deep_name, deep_created);
-static const Operator SHALLOW = OPERATOR(shallow_name, shallow_created);
+static const Operator OPERATORS[] = {
+    OPERATOR(deep_name, input, inputs, deep_created, compute),
+    OPERATOR(shallow_name, input, inputs, shallow_created, compute),
+    OPERATOR(regions_name, region_input, region_inputs, shallow_created, cut),
+};
 
 /* Called by ONNX Runtime where a session is given this library. */
 VISIBLE Status RegisterCustomOps(void *options, const Base *base) {
@@ -203,8 +287,8 @@ VISIBLE Status RegisterCustomOps(void *options, const Base *base) {
     void *domain = __atomic_load_n(&known, __ATOMIC_ACQUIRE);
     if (domain == NULL) {
         Status failed = ((Status(*)(const char *, void **))runtime[CREATE_DOMAIN])("stream", &domain);
-        if (failed == NULL) failed = ((Status(*)(void *, const Operator *))runtime[DOMAIN_ADD])(domain, &DEEP);
-        if (failed == NULL) failed = ((Status(*)(void *, const Operator *))runtime[DOMAIN_ADD])(domain, &SHALLOW);
+        for (size_t at = 0; failed == NULL && at < sizeof(OPERATORS) / sizeof(*OPERATORS); at++)
+            failed = ((Status(*)(void *, const Operator *))runtime[DOMAIN_ADD])(domain, &OPERATORS[at]);
         if (failed != NULL) return failed;
         __atomic_store_n(&known, domain, __ATOMIC_RELEASE); /* One too many, made meanwhile, does no harm. */
     }

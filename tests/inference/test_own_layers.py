@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from stream import kernels
 from stream.inference.own_layers import with_own_layers
+from stream.inference.own_operators import with_own_operators
 from stream.types import Array
 
 _found = kernels.layers()
@@ -131,11 +132,11 @@ def edited(layer: Layer, model: bytes | None = None, *, every: bool = True) -> b
         return [{"answer": run(model, pictures)}]
 
     before = layer.model() if model is None else model
-    return with_own_layers(before, lambda: look(before), look, LOOPS, every=every)
+    return with_own_operators(before, lambda: look(before), look, LOOPS, every=every)
 
 
 def unedited(model: bytes) -> bool:
-    return with_own_layers(model, lambda: [], lambda _: [], LOOPS, every=True) is model
+    return with_own_layers(model, LOOPS, every=True) is model
 
 
 def kinds(model: bytes) -> list[str]:
@@ -254,7 +255,7 @@ def test_other_answers_are_refused(caplog: pytest.LogCaptureFixture) -> None:
         return [{"answer": np.full(3, value, np.uint8)}]
 
     with caplog.at_level(logging.WARNING):
-        made = with_own_layers(model, lambda: some(0), lambda _: some(1), LOOPS, every=True)
+        made = with_own_operators(model, lambda: some(0), lambda _: some(1), LOOPS, every=True)
     assert made is model
     assert "answer otherwise" in caplog.text
 

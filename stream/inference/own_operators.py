@@ -1,0 +1,64 @@
+"""Parts of an optimised int8 graph as operators of the compiled loops.
+
+What comes out is not believed but seen: the graph is run both ways, and stays as it was unless all
+answers are the same to the last bit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from stream.inference.onnx_writer import encoded_bytes, opset_of
+from stream.inference.own_layers import DOMAIN, with_own_layers
+from stream.inference.own_regions import with_own_regions
+from stream.kernels import Kernels
+from stream.types import Array
+
+logger = logging.getLogger(__name__)
+
+Answers = Sequence[Mapping[str, Array]]
+"""What comes out of a model for some pictures, by name."""
+
+_OPSETS = 8  # ModelProto.opset_import
+
+
+def with_own_operators(
+    model: bytes,
+    answers: Callable[[], Answers],
+    run: Callable[[bytes], Answers],
+    kernels: Kernels,
+    *,
+    every: bool,
+) -> bytes:
+    """A model's file whose layers and regions the compiled loops compute, where they can.
+
+    Args:
+        model: an optimised ONNX file's content.
+        answers: gives what comes out of it.
+        run: gives what comes out of an edited one, for the same pictures.
+        kernels: the loops.
+        every: see `stream.inference.own_layers`.
+
+    Returns:
+        The edited content; what came in where there is nothing of the kind, or where the answers
+        are others.
+
+    Raises:
+        ModelError: it cannot be run.
+        ValueError: it is not in the format of an ONNX file.
+    """
+    edited = with_own_regions(with_own_layers(model, kernels, every=every))
+    if edited is model:
+        return model
+    edited += encoded_bytes(_OPSETS, opset_of(DOMAIN, 1))
+    for before, after in zip(answers(), run(edited), strict=True):
+        for name, answer in before.items():
+            if not np.array_equal(answer, after[name], equal_nan=answer.dtype.kind == "f"):
+                logger.warning(
+                    "compiled loops answer otherwise than ONNX Runtime and are left out: %s", name
+                )
+                return model
+    return edited
