@@ -23,7 +23,7 @@ from stream.sinks._names import called, names_of, roles_of
 from stream.sinks._scratch import Scratch
 from stream.sinks._sound import Reencoded, declared
 from stream.sinks._subtitles import Retold, TimedText
-from stream.sinks._tracks import Copied, Dolby, Filled, Keyed, Track, Unwrapped
+from stream.sinks._tracks import Copied, Dolby, Filled, Headed, Keyed, Track, Unwrapped
 from stream.sinks._trial import holds_attachment, silence, why_not
 from stream.types import AnyPacket
 from stream.words import counted, listed
@@ -282,7 +282,7 @@ def _copying(
         return Unwrapped(muxer, copy, stream)
     if kind.by_decode_time and _codec_name(stream) in _TOLD_BY_PACKETS:
         return Dolby(muxer, copy, scratch)
-    return Copied(muxer, copy, scratch)
+    return (Headed if _carries_headers(stream) else Copied)(muxer, copy, scratch)
 
 
 def _channels(layout: str | None) -> int:

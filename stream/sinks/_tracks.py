@@ -91,6 +91,21 @@ class Dolby(Copied):
             self.lost += 1
 
 
+class Headed(Copied):
+    """AAC whose packets each carry a header, as in broadcasts.
+
+    Muxers that take headers off look at the first packet alone for whether there are any: behind
+    one of another codec, as where a stream changed it, all sound would be lost.
+    """
+
+    def write(self, packet: AnyPacket) -> None:
+        begin = bytes(packet)[:2]
+        if len(begin) == 2 and begin[0] == 0xFF and begin[1] & 0xF0 == 0xF0:
+            super().write(packet)
+        else:
+            self.lost += 1
+
+
 class Keyed(Copied):
     """Further video, which begins with a picture that needs no other."""
 

@@ -8,6 +8,10 @@ from pathlib import Path
 import av
 import pytest
 
+from stream.frame import Passthrough
+from stream.sinks.video import VideoSink
+from stream.sources.file import FileSource
+from stream.types import AnyPacket
 from tests import media
 from tests.media import make_clip
 from tests.sinks.running import run
@@ -202,3 +206,28 @@ def test_the_tags_of_a_phone_are_kept(tmp_path, ending):
     with av.open(str(tmp_path / f"out{ending}")) as container:
         kept = {name.lower(): value for name, value in container.metadata.items()}
     assert {name.lower(): value for name, value in tags.items()}.items() <= kept.items()
+
+
+@pytest.mark.parametrize("ending", [".mkv", ".ts", ".mp4"])
+def test_sound_that_begins_as_another_codec_comes_as_soon_as_it_is_its_own(tmp_path, ending):
+    """As where a recording begins while a broadcast has other sound than it began with."""
+    original = make_clip(tmp_path / "in.ts", audio="aac", frames=50)
+    other = [data for _, data in media.packets(make_clip(tmp_path / "o.ts", audio="ac3"), "audio")]
+    with (
+        FileSource(original) as source,
+        VideoSink(tmp_path / f"out{ending}", source.info, preset="ultrafast") as sink,
+    ):
+        for item in source:
+            if isinstance(item, Passthrough) and other:
+                (real,) = item.packets
+                strange: AnyPacket = av.Packet(other.pop())
+                strange.pts, strange.dts, strange.time_base = real.pts, real.dts, real.time_base
+                strange.stream = real.stream
+                sink.write(Passthrough([strange]))
+            else:
+                sink.write(item)
+    with av.open(str(tmp_path / f"out{ending}")) as container:
+        heard = [frame for frame in container.decode(audio=0)]
+    wanted = len(media.packets(original, "audio"))
+    assert wanted - 40 < len(heard) < wanted
+    assert any("damaged packets of sound" in one for one in sink.remarks)
