@@ -56,6 +56,27 @@ def test_of_a_queue_of_the_latest_all_that_may_go_goes():
     assert list(queue) == [2, 3]
 
 
+def test_of_a_queue_that_drops_the_oldest_one_goes_for_each_that_comes():
+    queue: Queue[int] = Queue("recording", 3, WhenFull.DROP_OLDEST)
+    assert (queue.high_water, queue.figures()["dropped"]) == (0, 0)
+    assert [queue.put(number) for number in range(5)] == [[], [], [], [0], [1]]
+    queue.close()
+    assert list(queue) == [2, 3, 4] and queue.high_water == 3
+
+
+def test_who_waits_for_a_while_is_given_what_comes_meanwhile():
+    queue: Queue[int] = Queue("late", 1)
+    taken = []
+    waits = threading.Thread(target=lambda: taken.append(queue.take(60)))
+    waits.start()
+    while waits.is_alive() and not queue._changed._waiters:
+        pass
+    queue.put(7)
+    waits.join()
+    assert taken == [7]
+    assert queue.take(0.0) is None
+
+
 def test_what_may_not_be_dropped_is_held_but_not_without_bound():
     queue: Queue[int] = Queue("sound", 2, WhenFull.LATEST, droppable=lambda item: False)
     pushed_out = [one for number in range(1500) for one in queue.put(number)]
