@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
@@ -218,12 +219,22 @@ def _lost(kind: ContainerKind, tags: tuple[tuple[str, str], ...]) -> list[str]:
     if again is None:
         return []
     with av.open(again, "r") as read:
-        names, values = {name.lower() for name in read.metadata}, _values(read.metadata)
+        found = {name.lower(): value.strip() for name, value in read.metadata.items()}
+    names = set(found)
     if kind.format == "mpegts":  # PyAV does not tell what a broadcast is called
         names |= {"service_name", "service_provider"}
-    return [
-        name for name, value in tags if name.lower() not in names and value.strip() not in values
-    ]
+    # A value under another name is one tag's, not that of all who say the same.
+    own = {name.lower() for name, _ in tags}
+    renamed = Counter(value for name, value in found.items() if name not in own)
+    lost = []
+    for name, value in tags:
+        if name.lower() in names:
+            continue
+        if renamed[value.strip()] > 0:
+            renamed[value.strip()] -= 1
+        else:
+            lost.append(name)
+    return lost
 
 
 @functools.cache

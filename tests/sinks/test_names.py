@@ -11,7 +11,7 @@ import pytest
 from av.stream import Disposition
 
 from stream.sinks._containers import ENDINGS, choose_container
-from stream.sinks._names import lost_of_streams, names_of
+from stream.sinks._names import lost_of_film, lost_of_streams, names_of
 from tests.media import make_clip, make_picture
 from tests.sinks.running import run
 
@@ -147,3 +147,13 @@ def test_a_long_comment_is_named_by_its_beginning():
     (said,) = lost_of_streams(choose_container(Path("a.avi")), lost)
     assert "comment (word word" in said and "…)" in said and "title (short)" in said
     assert len(said) < 200
+
+
+@pytest.mark.parametrize("ending", [".mov", ".mp4", ".avi", ".mkv", ".webm", ".ts"])
+def test_a_word_that_another_tag_says_too_is_found_again_or_named(ending):
+    kind = choose_container(Path(f"a{ending}"))
+    one = {"artist": "Ines", "composer": "Ines", "comment": "Ines"}
+    told = " ".join(lost_of_film(kind, one, []))
+    others = {name: f"{place} Ines" for place, name in enumerate(one)}
+    apart = " ".join(lost_of_film(kind, others, []))
+    assert told == apart
