@@ -161,8 +161,7 @@ export class Tile {
     const [stream, end] = this.#stream();
     const type = ["video/webm;codecs=vp8", "video/mp4"].find((one) => MediaRecorder.isTypeSupported(one));
     const recorder = new MediaRecorder(stream, { mimeType: type, videoBitsPerSecond: 6e6 });
-    let began = performance.now();
-    recorder.onstart = () => { began = performance.now(); };
+    const began = performance.now(); // what says that it has begun comes late on a busy machine
     recorder.ondataavailable = ({ data }) => chunks.push(data);
     recorder.onstop = async () => {
       const [seconds, wanted] = [(performance.now() - began) / 1000, this.#ending];
