@@ -5,6 +5,7 @@ import numpy as np
 
 import stream
 from stream.compositing import Painter
+from stream.frame import Frame
 from stream.instances import Instances
 from stream.run.branch import Branch
 from stream.run.branches import Branches
@@ -200,9 +201,18 @@ def hidden_on_the_way(schedule):
                 goes_on.wait(60)
             super().paint(frame, lines)
 
+    class Waits(Grey):
+        """Gives a few frames beyond that one, however late the look is chosen."""
+
+        def __iter__(self):
+            for item in super().__iter__():
+                if isinstance(item, Frame) and item.index == 12:
+                    goes_on.wait(60)
+                yield item
+
     sink = Kept()
     output = Output(sink, "a", Slow("overlay"))
-    run = Run(Grey(40), schedule, [output])
+    run = Run(Waits(40), schedule, [output])
 
     def choose():
         if waiting.is_set() and not goes_on.is_set():
