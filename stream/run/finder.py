@@ -100,7 +100,11 @@ class Finder:
 
     def look(self, raw: Raw, prepared: Prepared) -> tuple[Instances, Grey | None]:
         """What may be in a frame, and what tells its scene; in any order, from any thread."""
-        found = self.detector.postprocess(raw, prepared, self._least)
+        covers = self.covers
+        found = self.detector.postprocess(raw, prepared, self._least_of(covers=covers))
+        if covers:
+            # `follow` may come after layers that cover were chosen; these were looked for before.
+            found = replace(found, unsure=found[:0])
         if self.tracker is None:
             return found, None
         pixels, where = prepared.pixels()[0], prepared.geometry
@@ -114,16 +118,18 @@ class Finder:
         """What `look` gave with the scene that it belongs to; called in order."""
         return found if small is None else replace(found, scene=self._scenes(small))
 
-    @property
-    def _least(self) -> float | None:
+    def _least_of(self, *, covers: bool) -> float | None:
         """The lowest score of a candidate; None for the detector's own threshold."""
-        share = min(self._floor, self.doubt) if self.covers else self._floor
+        share = min(self._floor, self.doubt) if covers else self._floor
         return None if share == 1 else share * self.detector.threshold
 
     def among(self, found: Instances, small: Grey | None) -> Instances:
         """Of what `look` gave down to any lower score that which `candidates` would give."""
-        least = self.detector.threshold if self._least is None else self._least
-        return self.placed(found.select(found.scores >= least), small)
+        covers = self.covers
+        least = self._least_of(covers=covers)
+        least = self.detector.threshold if least is None else least
+        kept = found.select(found.scores >= least)
+        return self.placed(replace(kept, unsure=found[:0]) if covers else kept, small)
 
     def follow(
         self,
@@ -140,8 +146,9 @@ class Finder:
         """
         threshold = self.detector.threshold
         following = [one for one in following if one[1].scene == candidates.scene]
-        if not self.covers:
-            return self._track(candidates, seconds, threshold, following)
+        if not self.covers or candidates.unsure is None:
+            shown = self._track(candidates, seconds, threshold, following)
+            return replace(shown, unsure=None)
         least = self._floor * threshold
         known = [(when, one.select(one.scores >= least)) for when, one in following]
         shown = self._track(
