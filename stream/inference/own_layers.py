@@ -1,7 +1,7 @@
 """Int8 layers of an optimised graph, computed by `stream.kernels.convolve`.
 
 ONNX Runtime's own kernels take 6.5 of 45 ms for the default model's layers whose channels have a
-filter each, where 4.3 are enough; and on processors without VNNI every sum of four products of
+filter each, where 3.9 are enough; and on processors without VNNI every sum of four products of
 bytes takes two multiplications, where for most of them one and a half will do.
 
 The graph is edited without the package `onnx`. Field numbers are those of ONNX's onnx.proto3.
