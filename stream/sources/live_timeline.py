@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 TICKS = Fraction(1, 90_000)
@@ -25,13 +26,42 @@ _OFF = 0.2
 """Seconds that a picture must be off the line for another clock to be tried."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A picture that is on the line, and what was known when it came.
+
+    Attributes:
+        tick: where its own clock has it; on the line it may be later, as nothing runs back.
+        wall: seconds, when it came.
+        shift: what was added to its connection's times.
+        late: seconds that pictures came late by then.
+        since: where the clock of that time was taken up.
+    """
+
+    tick: int
+    wall: float
+    shift: Fraction | None
+    late: float
+    since: tuple[int, float] | None
+
+    def step(self, tick: int, wall: float) -> float:
+        """Seconds that another picture comes sooner than those that passed say."""
+        return float((tick - self.tick) * TICKS) - (wall - self.wall)
+
+    def precedes(self, tick: int, wall: float) -> bool:
+        """Whether one clock may say this and that."""
+        soon = min(LARGEST_STEP, _AHEAD + self.late)
+        return tick > self.tick and -LARGEST_STEP <= self.step(tick, wall) <= soon
+
+
 class Timeline:
     """Carries a source's own timestamps on to one line that never runs back.
 
     Within a connection the source's clock counts. Between connections, and where the source's
     clock jumps or is silent, the wall clock fills the gap, so a recording shows the outage at its
-    true length. A clock that runs at another speed is left for the wall clock for good, until the
-    next connection.
+    true length. One damaged time is no new clock, whenever it comes: those around it tell it from
+    one. A clock that runs at another speed is left for the wall clock for good, until the next
+    connection.
 
     Args:
         paced: whether pictures are taken at the pace of their times, so that the source's clock
@@ -41,10 +71,11 @@ class Timeline:
     def __init__(self, *, paced: bool = False) -> None:
         self.paced = paced
         self._shift: Fraction | None = None
-        self._last: int | None = None
-        self._last_wall = 0.0
+        self._last: _Placed | None = None
+        self._anchor: _Placed | None = None
+        self._line = 0
         self._late = 0.0
-        self._before: Fraction | None = None
+        self._before: _Placed | None = None
         self._own: Fraction | None = None
         self._since: tuple[int, float] | None = None
         self._astray = False
@@ -78,11 +109,11 @@ class Timeline:
         """
         if self._last is None:
             return None
-        return float(self._last * TICKS) + wall - self._last_wall
+        return float(self._line * TICKS) + wall - self._last.wall
 
     def reconnected(self) -> None:
         """Says that what comes next was stamped by a new clock."""
-        self._shift = self._before = self._since = None
+        self._shift = self._before = self._since = self._anchor = None
         self._astray = False
 
     def place(self, pts: int | None, time_base: Fraction | None, wall: float) -> int:
@@ -93,36 +124,67 @@ class Timeline:
             time_base: seconds per tick.
             wall: `time.perf_counter()` when it came.
         """
-        passed = 0.0 if self._last is None else wall - self._last_wall
-        expected = 0 if self._last is None else self._last + max(1, round(passed / TICKS))
+        last = self._last
+        passed = 0.0 if last is None else wall - last.wall
+        expected = 0 if last is None else self._line + max(1, round(passed / TICKS))
         own = pts * time_base if pts is not None and time_base else None
         stands, self._own = own is not None and own == self._own, own
         if own is None or self._astray or (stands and self._shift is not None):
             tick = expected  # a clock that stands still says nothing
+            self._anchor = last
         else:
-            if self._shift is None:
-                self._shift = expected * TICKS - own
-            tick = round((own + self._shift) / TICKS)
-            step = float((tick - (self._last or 0)) * TICKS) - passed
-            if self._before is not None and self._last is not None and abs(step) > _OFF:
-                # One damaged time is no new clock: the next picture has the one before.
-                old = round((own + self._before) / TICKS)
-                old_step = float((old - self._last) * TICKS) - passed
-                if old > self._last and abs(old_step) < _OFF / 2:
-                    self._shift, self._before = self._before, self._shift
-                    tick, step = old, old_step
-            soon = min(LARGEST_STEP, _AHEAD + self._late)
-            if self._last is not None and (
-                tick <= self._last - 1 or not -LARGEST_STEP <= step <= soon
-            ):
-                self._shift, self._before = expected * TICKS - own, self._shift
-                tick, step, self._since = expected, self._late, None
+            tick = self._by_its_clock(own, expected, wall)
             self._look(tick, wall)
-            self._late = min(LARGEST_STEP, max(0.0, self._late - step))
-        if self._last is not None:
-            tick = max(tick, self._last + 1)
-        self._last, self._last_wall = tick, wall
+        self._line = tick if last is None else max(tick, self._line + 1)
+        self._last = _Placed(tick, wall, self._shift, self._late, self._since)
+        return self._line
+
+    def _by_its_clock(self, own: Fraction, expected: int, wall: float) -> int:
+        """Where a picture's clock has it on the line, or where it came if that cannot be.
+
+        Args:
+            own: seconds of its connection.
+            expected: its tick by the wall clock.
+            wall: seconds, when it came.
+        """
+        last, anchor = self._last, self._anchor
+        if self._shift is None or last is None:
+            self._shift = expected * TICKS - own
+            return expected
+        tick = round((own + self._shift) / TICKS)
+        step = float((tick - self._line) * TICKS) - (wall - last.wall)
+        soon = min(LARGEST_STEP, _AHEAD + self._late)
+        fits = tick >= self._line and -LARGEST_STEP <= step <= soon
+        if anchor is not None and anchor.shift is not None:
+            # The picture before may have claimed anything: where this one bears out the one
+            # before that instead, it was damaged.
+            old = round((own + anchor.shift) / TICKS)
+            nearer = not fits or abs(anchor.step(old, wall)) <= abs(step)
+            doubtful = anchor.shift != self._shift or not fits
+            if doubtful and nearer and anchor.precedes(old, wall):
+                self._before, self._shift, self._since = None, anchor.shift, anchor.since
+                self._late = self._later(anchor.late, anchor.step(old, wall))
+                self._anchor = _Placed(old, wall, self._shift, self._late, self._since)
+                return old
+        self._anchor = last
+        before = self._before
+        if before is not None and before.shift is not None and abs(step) > _OFF:
+            # As it is after several that were damaged alike.
+            old = round((own + before.shift) / TICKS)
+            if abs(before.step(old, wall)) < _OFF / 2:
+                self._shift, self._before, self._since = before.shift, last, before.since
+                self._late = self._later(before.late, before.step(old, wall))
+                return old
+        if not fits:
+            self._shift, self._before = expected * TICKS - own, last
+            tick, step, self._since = expected, self._late, None
+        self._late = self._later(self._late, step)
         return tick
+
+    @staticmethod
+    def _later(late: float, step: float) -> float:
+        """Seconds that pictures come late by, after one that was sooner by `step`."""
+        return min(LARGEST_STEP, max(0.0, late - step))
 
     def _look(self, tick: int, wall: float) -> None:
         """Leaves a clock that runs at another speed than the wall's."""
