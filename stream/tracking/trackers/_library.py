@@ -13,6 +13,7 @@ import numpy as np
 
 from stream.errors import UsageError
 from stream.instances import Instances
+from stream.sizes import in_another_size
 from stream.tracking.base import Elapsed, Tracker
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def _import() -> _Library:
 class LibraryTracker(Tracker):
     """Lets one of the library's trackers number the candidates.
 
-    What it has not numbered yet is not shown.
+    What it has not numbered yet is not shown. It knows pictures of one size, so those of others
+    show it what they have where the first one has that.
     """
 
     floor: ClassVar[float] = 0.7
@@ -71,6 +73,7 @@ class LibraryTracker(Tracker):
         self._threshold = -1.0
         self._elapsed = Elapsed()
         self._clock = 0.0
+        self._size: tuple[int, int] | None = None
         self._identities = 0
         self._numbers: dict[int, int] = {}
         self._tracker: Numbering | None = None
@@ -100,11 +103,14 @@ class LibraryTracker(Tracker):
         elapsed = self._elapsed(seconds, candidates.scene)
         if self._tracker is None or elapsed is None or threshold != self._threshold:
             self._tracker = self._make(library.trackers, threshold)
-            self._threshold = threshold
+            self._threshold, self._size = threshold, candidates.picture_size
             self._numbers.clear()
         self._clock += min(max(elapsed or 0.0, _SHORTEST_STEP), _LONGEST_STEP)
+        boxes, size = candidates.boxes, candidates.picture_size
+        if self._size is not None and size != self._size:
+            boxes = in_another_size(boxes, size, self._size)
         given = library.detections(
-            xyxy=candidates.boxes.astype(np.float64),
+            xyxy=boxes.astype(np.float64),
             confidence=candidates.scores.astype(np.float64),
             class_id=candidates.labels.astype(int),
             data={"place": np.arange(len(candidates))},
