@@ -285,14 +285,14 @@ def execute(
     with prepared(plan, segmenter, on_frame, finding=finding) as ready:
         run = ready.run
         _connect(ready)
-        account = ready.account(
-            console,
-            [
-                *remarks,
-                *_said_of(ready, segmenter),
-                *unused(plan.outputs, photos=bool(run.source.info.pictures), model=plan.model),
-            ],
+        vain = unused(
+            plan.outputs,
+            photos=bool(run.source.info.pictures),
+            model=plan.model,
+            recording=plan.live,
+            live=run.source.info.live,
         )
+        account = ready.account(console, [*remarks, *_said_of(ready, segmenter), *vain])
         line = ProgressLine(
             console, run.source.info, ready.segmenter.provider, lambda: run.counts, run.clock
         )

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from stream import sinks
 from stream.compositing.painter import expand
 from stream.groups import changed
-from stream.options import ModelOptions, PictureOptions
+from stream.options import LiveOptions, ModelOptions, PictureOptions
+from stream.run.outputs import is_recorded
 from stream.run.plan import OutputPlan
 
 _OBEYED_BY = {
@@ -26,7 +27,12 @@ _OF_ENCODERS = ("codec", "crf", "preset")
 
 
 def unused(
-    outputs: Iterable[OutputPlan], *, photos: bool, model: ModelOptions | None = None
+    outputs: Iterable[OutputPlan],
+    *,
+    photos: bool,
+    model: ModelOptions | None = None,
+    recording: LiveOptions | None = None,
+    live: bool = False,
 ) -> list[str]:
     """Which options were asked for in vain, a sentence each.
 
@@ -34,7 +40,10 @@ def unused(
         outputs: of a run; in a window looks change, so that with one nothing is in vain.
         photos: whether the run is of photos.
         model: how it looks at them.
+        recording: how what is live is recorded.
+        live: whether the run is of what is live.
     """
+    outputs = tuple(outputs)
     usual, pictures = PictureOptions(), []
     coded: set[str] = set()
     encoded = False
@@ -52,6 +61,14 @@ def unused(
     if coded and not encoded:
         names = " and ".join(f"--{name}" for name in _OF_ENCODERS if name in coded)
         said.append(f"{names} changed nothing, as pictures are not encoded as a video is")
+    if recording is not None and recording.part_minutes is not None:
+        if not live:
+            said.append("--part-minutes changed nothing, as only what is live is recorded in parts")
+        elif not any(map(is_recorded, outputs)):
+            said.append(
+                "--part-minutes changed nothing, as no output is a file of video or records, which "
+                "alone can be recorded in parts: -o take.mp4"
+            )
     layers = {name for picture in pictures for name in expand(picture.look)}
     asked = [
         name

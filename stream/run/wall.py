@@ -82,7 +82,13 @@ class Part(Aside):
         shown = [one for one in plan.outputs if one.target == WINDOW]
         self._shown = shown[0] if shown else OutputPlan(WINDOW)
         windows = [] if tile is None else [self._shown]
-        self._unused = unused([*plan.outputs, *windows], photos=False, model=plan.model)
+        self._unused = unused(
+            [*plan.outputs, *windows],
+            photos=False,
+            model=plan.model,
+            recording=plan.live,
+            live=True,
+        )
         self._plan = replace(plan, outputs=tuple(o for o in plan.outputs if o.target != WINDOW))
         self._segmenter = segmenter
         self._turns = turns

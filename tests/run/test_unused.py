@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import stream
-from stream.options import ModelOptions, OutputOptions, PictureOptions
+from stream.options import LiveOptions, ModelOptions, OutputOptions, PictureOptions
 from stream.run.plan import OutputPlan, masks_plan
 from stream.run.unused import unused
 from tests import tiny_models
@@ -67,6 +67,32 @@ def test_encoders_options_are_for_videos_and_intervals_for_what_moves():
     assert of("out.mkv", photos=True, every=3) == [
         "--every changed nothing, as each photo is looked at for itself"
     ]
+
+
+def test_parts_are_of_files_of_video_and_records_of_what_is_live(tmp_path):
+    recording = LiveOptions(part_minutes=60)
+
+    def of(*targets, live=True, recording=recording, **how):
+        outputs = [OutputPlan(one, PictureOptions(**how)) for one in targets]
+        return unused(outputs, photos=False, recording=recording, live=live)
+
+    take = str(tmp_path / "take.mkv")
+    for cannot in (
+        ["rtmp://server/app/key"],
+        ["-"],
+        [f"{tmp_path}/%06d.png"],
+        ["take.webp"],
+        ["take.m3u8"],
+        [],
+    ):
+        (sentence,) = of(*cannot)
+        assert sentence.startswith("--part-minutes changed nothing"), cannot
+        assert sentence.endswith("-o take.mp4")
+        assert of(*cannot, take) == of(*cannot, str(tmp_path / "a.ndjson")) == [], cannot
+        assert of(*cannot, "window") == of(*cannot, "browser") == [], "it can record"
+        assert of(*cannot, recording=LiveOptions()) == []
+    assert len(of(take, split="instance")) == 1
+    assert "only what is live" in of(take, live=False)[0]
 
 
 def test_the_report_says_it(tmp_path):
