@@ -44,6 +44,8 @@ class ContainerKind:
         audio: the encoder for sound that the container cannot hold as it is.
         samples: whether sound that the container cannot hold is stored as samples where these take
             hardly more room and lose nothing; all readers of it know them.
+        lossless: encoders for sound without loss that it cannot hold as it is, the best first;
+            "pcm" for samples of any depth as they are.
         subtitles: the codec of text subtitles that it holds, None where it holds none.
         options: what to open the muxer with.
         timestamps: whether pictures carry times; else they lie on a grid of the frame rate.
@@ -75,6 +77,7 @@ class ContainerKind:
     longest: int | None = None
     said: str = ""
     samples: bool = False
+    lossless: tuple[str, ...] = ()
 
 
 # It counts these steps in 32 bits, of which FFmpeg writes 31, and takes no picture that is shown
@@ -87,6 +90,7 @@ _MP4 = ContainerKind(
     options=_FRAGMENTS,
     by_decode_time=True,
     longest=MP4_LONGEST,
+    lossless=("alac", "flac"),
 )
 _TS = ContainerKind("mpegts", holds_anything=True)
 _KINDS = {
@@ -100,9 +104,15 @@ _KINDS = {
         alpha="prores_ks",
         longest=MP4_LONGEST,
         samples=True,
+        lossless=("alac", "pcm"),
     ),
     ".mkv": ContainerKind(
-        "matroska", subtitles="subrip", options=_CLUSTERS, alpha="ffv1", samples=True
+        "matroska",
+        subtitles="subrip",
+        options=_CLUSTERS,
+        alpha="ffv1",
+        samples=True,
+        lossless=("flac", "pcm"),
     ),
     ".webm": ContainerKind(
         "webm", "libvpx-vp9", "libopus", "webvtt", _CLUSTERS, alpha="libvpx-vp9"
@@ -116,10 +126,17 @@ _KINDS = {
         timestamps=False,
         longest=60_000,  # empty pictures in a row that FFmpeg writes
         holds_anything=True,
+        samples=True,
+        lossless=("pcm",),
     ),
     ".ts": _TS,
     ".mts": _TS,
-    ".m2ts": ContainerKind("mpegts", options={"mpegts_m2ts_mode": "1"}, holds_anything=True),
+    ".m2ts": ContainerKind(
+        "mpegts",
+        options={"mpegts_m2ts_mode": "1"},
+        holds_anything=True,
+        lossless=("pcm_bluray",),
+    ),
     # As it is, for other programs to read through a pipe.
     ".y4m": ContainerKind(
         "yuv4mpegpipe", "wrapped_avframe", timestamps=False, fills=True, alone=True

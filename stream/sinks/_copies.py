@@ -18,6 +18,7 @@ from av.subtitles.stream import SubtitleStream
 from stream.errors import SinkError
 from stream.sinks._aac import track_header
 from stream.sinks._containers import ContainerKind
+from stream.sinks._lossless import lossless
 from stream.sinks._muxer import Muxer
 from stream.sinks._names import called, names_of, roles_of
 from stream.sinks._scratch import Scratch
@@ -34,6 +35,8 @@ _TOLD_BY_PACKETS = {"ac3", "eac3"}
 # As these, and nothing here makes a packet of them: a film of which the sound begins late, or in
 # the middle of such sound, would have no head.
 _TOLD_BY_NOTHING = {"truehd", "mlp"}
+# Of which readers take the last packet to be as long as makes the sound end with the film.
+_AS_LONG_AS_THE_FILM = {"tta"}
 # In MPEG-TS readers go by what it looks like, and take that of less than a second for MP3.
 _ENOUGH = 2
 # Further video that readers find again in MPEG-TS.
@@ -178,6 +181,7 @@ class Copies:
             (kind.sounds is not None and name not in kind.sounds)
             or (kind.by_decode_time and name in _TOLD_BY_NOTHING)
             or (kind.format == "mpegts" and name in _TOLD_BY_NOTHING and _is_short(stream))
+            or (kind.format == "matroska" and name in _AS_LONG_AS_THE_FILM)
             or (kind.channels is not None and _channels(layout) > kind.channels)
             or (asks and carries and header is None)
         )
@@ -211,16 +215,16 @@ class Copies:
             and layout is not None
             and stream.codec_context.is_decoder
         ):
-            encoder = (_exact(stream) if kind.samples else None) or kind.audio
+            exact = lossless(kind, stream, layout)
             track = Reencoded(
                 muxer,
                 stream,
-                encoder,
+                kind.audio if exact is None else exact,
                 layout,
                 from_zero=not kind.timestamps,
                 most=kind.channels,
             )
-            into = f"re-encoded with {encoder}"
+            into = f"re-encoded with {track.encoder}{exact.kept if exact is not None else ''}"
             if AudioLayout(track.layout).nb_channels < AudioLayout(layout).nb_channels:
                 into += f" as {track.layout} instead of {layout}"
         elif isinstance(stream, SubtitleStream) and kind.subtitles and _is_text(stream):
@@ -339,17 +343,6 @@ def _carries_headers(stream: Stream) -> bool:
     """Whether a stream is AAC as in MPEG-TS, with a header in every packet."""
     context: CodecContext | None = stream.codec_context
     return context is not None and context.name == "aac" and not context.extradata_size
-
-
-def _exact(stream: AudioStream) -> str | None:
-    """The encoder for samples as a stream of simple sound is decoded to; None for other sound.
-
-    Cameras' and telephones' sound has 16 bits once decoded, that of broadcasters up to 24.
-    """
-    name = _codec_name(stream)
-    if name in ("pcm_mulaw", "pcm_alaw") or name.startswith("adpcm_"):
-        return "pcm_s16le"
-    return "pcm_s24le" if name == "s302m" else None
 
 
 def _is_text(stream: Stream) -> bool:

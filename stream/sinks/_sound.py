@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -19,12 +20,17 @@ from av.filter import Graph
 from numpy.typing import NDArray
 
 from stream.sinks._decoding import own_decoder
+from stream.sinks._lossless import Lossless
 from stream.sinks._muxer import Muxer
 from stream.sinks._tracks import Track
 from stream.sinks._trial import silence
 from stream.types import AnyPacket
 
 _log = logging.getLogger(__name__)
+
+Samples = NDArray[Any]
+"""Times channels; float32, float64 or int32, as `_NUMBERS` says."""
+_NUMBERS = {"flt": np.float32, "dbl": np.float64, "s32": np.int32}
 
 # Seconds by which sound may lie off its time without anything being done: less than anyone hears
 # against the picture, more than the clocks of files and cameras tremble.
@@ -175,7 +181,7 @@ class Reencoded(Track):
         self,
         muxer: Muxer,
         template: AudioStream,
-        encoder: str,
+        encoder: str | Lossless,
         layout: str,
         *,
         from_zero: bool,
@@ -186,30 +192,45 @@ class Reencoded(Track):
         Args:
             muxer: the output.
             template: the input's stream.
-            encoder: FFmpeg's name of the encoder.
+            encoder: FFmpeg's name of the encoder, or how samples stay as they are.
             layout: the channels of the input, as `declared` names them.
             from_zero: whether the container has no times of its own for sound.
             most: channels of the output; None for as many as there are.
         """
         self._muxer = muxer
         self._decoder = own_decoder(template)
-        self._format = choose_sound(encoder, layout, self._decoder.sample_rate or 48000, most)
-        stream = muxer.container.add_stream(encoder, rate=self._format.rate)
+        rate = self._decoder.sample_rate or 48000
+        exact = encoder if isinstance(encoder, Lossless) else None
+        name = encoder.encoder if isinstance(encoder, Lossless) else encoder
+        self._format = (
+            choose_sound(name, layout, rate, most) if exact is None else SoundFormat(layout, rate)
+        )
+        stream = muxer.container.add_stream(name, rate=self._format.rate)
         assert isinstance(stream, AudioStream)
         self.stream: AudioStream = stream
         context = stream.codec_context
         context.layout = self._format.layout
-        context.bit_rate = _BITS_PER_CHANNEL * context.layout.nb_channels
+        if exact is None:
+            context.bit_rate = _BITS_PER_CHANNEL * context.layout.nb_channels
+        else:
+            context.format = exact.stored
+        self._worked = "flt" if exact is None else exact.worked
+        self._number = _NUMBERS[self._worked]
         self._clock = SoundClock(self._format.rate, from_zero=from_zero)
         self._tick = Fraction(1, self._format.rate)
         self._channels = context.layout.nb_channels
         self._graph: Graph | None = None
         self._source: tuple[str, str, int] | None = None
-        self._held: list[NDArray[np.float32]] = []
+        self._held: list[Samples] = []
         self._holds = 0
         self._begin = 0
         # Readers of such a container take what an encoder puts before the sound for sound.
-        self._ahead = _delay(encoder, self._format) if from_zero else 0
+        self._ahead = _delay(name, self._format) if from_zero and exact is None else 0
+
+    @property
+    def encoder(self) -> str:
+        """FFmpeg's name of the encoder."""
+        return self.stream.codec_context.name
 
     @property
     def layout(self) -> str:
@@ -286,7 +307,7 @@ class Reencoded(Track):
             graph.add(
                 "aformat",
                 # Packed, as PyAV miscounts the planes of eight channels.
-                sample_fmts="flt",
+                sample_fmts=self._worked,
                 channel_layouts=self._format.layout,
                 sample_rates=str(self._format.rate),
             ),
@@ -305,7 +326,7 @@ class Reencoded(Track):
             if converted.pts is not None and converted.time_base is not None:
                 stored = round(converted.pts * converted.time_base / self._tick)
             samples = converted.to_ndarray().reshape(-1, self._channels)
-            self._append(stored, samples.astype(np.float32, copy=False))
+            self._append(stored, samples)
         if frame is None:
             self._graph = self._source = None
 
@@ -317,7 +338,7 @@ class Reencoded(Track):
             except (av.BlockingIOError, av.EOFError):
                 return
 
-    def _append(self, stored: int | None, samples: NDArray[np.float32]) -> None:
+    def _append(self, stored: int | None, samples: Samples) -> None:
         begin, silence, skipped = self._clock.place(stored, len(samples))
         if begin != self._begin + self._holds:
             # A pause: what came before it is complete.
@@ -326,15 +347,17 @@ class Reencoded(Track):
         # In pieces of a second, so that silence costs no memory.
         while silence > 0:
             length = min(silence, self._format.rate)
-            self._hold(np.zeros((length, self._channels), np.float32))
+            self._hold(np.zeros((length, self._channels), self._number))
             self._give(everything=False)
             silence -= length
         left_out = min(self._ahead, len(samples) - skipped) if not silence else 0
         skipped, self._ahead = skipped + left_out, self._ahead - left_out
         # Damaged sound may hold what is not a number.
-        self._hold(np.nan_to_num(samples[skipped:], posinf=1, neginf=-1))
+        floats = self._number != np.int32
+        kept = samples[skipped:]
+        self._hold(np.nan_to_num(kept, posinf=1, neginf=-1) if floats else kept)
 
-    def _hold(self, samples: NDArray[np.float32]) -> None:
+    def _hold(self, samples: Samples) -> None:
         if len(samples):
             self._held.append(samples)
             self._holds += len(samples)
@@ -348,7 +371,7 @@ class Reencoded(Track):
         whole = len(samples) if everything else len(samples) // size * size
         for at in range(0, whole, size):
             piece = samples[at : min(at + size, whole)].reshape(1, -1)
-            frame = AudioFrame.from_ndarray(piece, "flt", self._format.layout)
+            frame = AudioFrame.from_ndarray(piece, self._worked, self._format.layout)
             frame.sample_rate = self._format.rate
             frame.pts, frame.time_base = self._begin + at, self._tick
             self._encode(frame)
