@@ -14,6 +14,7 @@ from typing import ClassVar
 from stream.errors import SinkError, StreamError
 from stream.frame import Item, Passthrough, VideoInfo
 from stream.run.cuts import Cuts
+from stream.run.late_sound import Ending, Heard
 from stream.run.time_line import TimeLine
 from stream.sinks._again import Again, has_room
 from stream.sinks.base import About, NotNow, Sink, Summary
@@ -39,7 +40,8 @@ _MOST_SAID = 20
 class Recording(Sink):
     """Writes what is live into files, each of which begins at time 0 and is whole by itself.
 
-    A new one begins where the cuts say so. Where one cannot be written any further because of
+    A new one begins where the cuts say so; the one before is finished once it has its sound, which
+    may come later than its pictures. Where one cannot be written any further because of
     where it lies (the disk is full, the file was removed, or is as large as may be there), what is
     in it stays, and another begins as soon as that is possible; frames until then are lost.
 
@@ -74,6 +76,8 @@ class Recording(Sink):
         self._again = Again(Path(target).absolute().parent, room, now)
         self._line, self._info = TimeLine(info), info
         self._held: deque[AnyPacket] = deque()
+        self._heard = Heard()
+        self._endings: list[Ending] = []
         self._number = self._first_index = 0
         self._about: About | None = None
         self._summary: Callable[[], Summary] | None = None
@@ -113,6 +117,7 @@ class Recording(Sink):
             self._hold(item)
             return
         at = item.pts * item.time_base
+        self._settle(at)
         number = self._cuts.number(at)
         if number > self._number:
             self._turn(number, at)
@@ -143,7 +148,10 @@ class Recording(Sink):
         """Keeps sound until its picture is there, which is looked at first."""
         if not self._sound:
             return
-        self._held.extend(packet for packet in item.packets if packet.pts is not None)
+        packets = [packet for packet in item.packets if packet.pts is not None]
+        self._heard.add(packets)
+        self._held.extend(self._late(packets))
+        self._settle()
         while len(self._held) > _HELD:
             oldest = self._line.sound([self._held.popleft()])
             if oldest is None:
@@ -152,6 +160,42 @@ class Recording(Sink):
                 self._put(oldest)
             except SinkError as error:
                 self._lose(error)
+
+    def _late(self, packets: list[AnyPacket]) -> list[AnyPacket]:
+        """Writes sound of files before, where they wait for it; returns what is not."""
+        for ending in list(self._endings):
+            try:
+                packets = ending.take(packets)
+            except SinkError as error:
+                self._lose_one(ending, error)
+        return packets
+
+    def _settle(self, at: Fraction | None = None) -> None:
+        """Finishes files before that have all their sound, or for which no more is waited."""
+        for ending in [one for one in self._endings if one.is_over(self._heard, at)]:
+            self._end(ending)
+
+    def _end(self, ending: Ending) -> None:
+        try:
+            ending.sink.close()
+        except SinkError as error:
+            self._lose_one(ending, error)
+            return
+        self._endings.remove(ending)
+        self._note(ending.sink.remarks)
+
+    def _lose_one(self, ending: Ending, error: SinkError) -> None:
+        """Lets go of a file before, which has no end; the one under way tells its own errors.
+
+        Raises:
+            SinkError: another file is no better.
+        """
+        if not error.by_place:
+            raise error
+        self._endings.remove(ending)
+        logger.warning("%s", error)
+        self._note([*ending.sink.remarks, str(error)])
+        _let_go(ending.sink)
 
     def _sound_until(self, at: Fraction | None) -> None:
         """Writes the sound that waits, of times before `at`; all where that is None."""
@@ -166,14 +210,16 @@ class Recording(Sink):
 
     def _turn(self, number: int, at: Fraction) -> None:
         """Ends the file, and begins the one that the picture of this time belongs to."""
-        if self._sink is not None:
-            try:
-                self._sound_until(at)
-                self._finish()
-            except SinkError as error:
-                self._lose(error)
-        else:
-            self._sound_until(at)  # of pictures that nobody has
+        try:
+            self._sound_until(at)
+            if self._line.origin is None:
+                self._finish()  # others were ahead, so that it has no picture
+        except SinkError as error:
+            self._lose(error)
+        sink, self._sink = self._sink, None
+        if sink is not None and self._line.origin is not None:
+            self._endings.append(Ending(sink, self._line.origin, at))
+            self._settle()
         self._number = number
         self._line.origin = None
         problem = self._problem
@@ -227,10 +273,7 @@ class Recording(Sink):
         sink, self._sink = self._sink, None
         if sink is not None:
             self._note(sink.remarks)
-            try:
-                sink.abort()
-            except SinkError as further:
-                logger.debug("a further error after the first", exc_info=further)
+            _let_go(sink)
         self._again.failed()
         if self._problem is None:
             logger.warning("%s; it goes on in another file once that is possible", error)
@@ -242,6 +285,8 @@ class Recording(Sink):
         Raises:
             SinkError: its end cannot be written, or there was no place for it any more.
         """
+        for ending in list(self._endings):
+            self._end(ending)
         if self._sink is None:
             problem, self._problem = self._problem, None
             if problem is not None:
@@ -252,6 +297,8 @@ class Recording(Sink):
 
     def abort(self) -> None:
         """Lets go of the file at once."""
+        while self._endings:
+            _let_go(self._endings.pop().sink)
         sink, self._sink = self._sink, None
         if sink is not None:
             sink.abort()
@@ -280,3 +327,11 @@ class Recording(Sink):
             lost = counted(self._missed, "frame is", "frames are")
             found.append(f"{self._last_problem}{often}; {lost} missing in {self._target}")
         return found
+
+
+def _let_go(sink: Sink) -> None:
+    """Ends a file that an error has ended already."""
+    try:
+        sink.abort()
+    except SinkError as further:
+        logger.debug("a further error after the first", exc_info=further)

@@ -40,15 +40,7 @@ class TimeLine:
 
     def sound(self, packets: Iterable[AnyPacket]) -> Passthrough | None:
         """Those of some packets that do not lie before its beginning; None where none does."""
-        origin = self.origin
-        if origin is None:
-            return None
-        kept = [
-            packet
-            for packet in packets
-            if packet.pts is not None and packet.pts >= round(origin / packet.time_base)
-        ]
-        return Passthrough(kept, origin) if kept else None
+        return None if self.origin is None else from_origin(packets, self.origin)
 
     def remarks(self, name: str) -> list[str]:
         """What became of pictures of another size, a sentence each.
@@ -61,3 +53,18 @@ class TimeLine:
             return []
         several = counted(fitted, "picture of another size was", "pictures of another size were")
         return [f"{several} fitted between black bars in {name}"]
+
+
+def from_origin(packets: Iterable[AnyPacket], origin: Fraction) -> Passthrough | None:
+    """Those of some packets that do not lie before a time, with times from there.
+
+    Args:
+        packets: of sound.
+        origin: in seconds, on the source's clock.
+    """
+    kept = [
+        packet
+        for packet in packets
+        if packet.pts is not None and packet.pts >= round(origin / packet.time_base)
+    ]
+    return Passthrough(kept, origin) if kept else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -10,7 +11,7 @@ from pathlib import Path
 import av
 import pytest
 
-from stream import records
+from stream import records, sources
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Item, Passthrough
 from stream.options import OutputOptions
@@ -23,6 +24,7 @@ from stream.run.recording import Recording
 from stream.sinks.base import NotNow
 from stream.timing import END_TO_END, Clock
 from tests.live.helpers import RATE, Scene
+from tests.media import make_clip, packets
 from tests.run.parts import RATE as GREY_RATE
 from tests.run.parts import Grey, Hands, Kept
 
@@ -133,6 +135,119 @@ def test_sound_goes_into_the_file_of_its_time_however_early_it_comes():
     assert [set(one.offsets) for one in files.all] == [
         {Fraction(first, GREY_RATE)} for first in (0, 10, 20)
     ]
+
+
+def shifted(frames: int, later: int) -> list[Item]:
+    """Pictures with their sound, which but for the first comes `later` pictures after its own."""
+    items = list(Grey(frames))
+    sound = [one for one in items if isinstance(one, Passthrough)]
+    pictures = [one for one in items if isinstance(one, Frame)]
+    mixed: list[Item] = [sound.pop(0)]
+    for place in range(frames + later):
+        mixed += pictures[place : place + 1]
+        mixed += sound[place - later : place - later + 1] if place >= later else []
+    return mixed
+
+
+def test_sound_goes_into_the_file_of_its_time_however_late_it_comes():
+    for later in (0, 1, 7, 15, 35, 140):  # over one file, and over several
+        files = Files()
+        sink = recording(files, Cuts(minutes(10), numbered()))
+        put(sink, shifted(60, later))
+        sink.close()
+        assert [one.packets for one in files.all] == [
+            [bytes([n]) for n in range(first, first + 10)] for first in range(0, 60, 10)
+        ], later
+        assert [set(one.offsets) for one in files.all] == [
+            {Fraction(first, GREY_RATE)} for first in range(0, 60, 10)
+        ]
+        assert {(one.closed, one.aborted) for one in files.all} == {(1, 0)}
+
+
+def test_a_file_waits_for_its_sound_and_for_none_that_has_ended():
+    files = Files()
+    sink = recording(files, Cuts(minutes(10), numbered()))
+    items = shifted(40, 3)
+    put(sink, items[:19])
+    assert [len(one.frames) for one in files.all] == [10, 1]
+    assert [one.closed for one in files.all] == [0, 0]
+    put(sink, items[19:25])
+    assert [one.closed for one in files.all] == [1, 0]
+    # The microphone is unplugged; for some seconds it may have been late.
+    put(sink, [one for one in Grey(400) if isinstance(one, Frame)][15:])
+    assert sum(not one.closed for one in files.all) == 1
+    sink.close()
+
+
+class Endless(Kept):
+    """Cannot be finished, as its disk is full."""
+
+    def close(self) -> None:
+        super().close()
+        raise FULL
+
+
+class Deaf(Kept):
+    """Its disk is full once it has all its pictures."""
+
+    def write(self, item: Item) -> None:
+        if isinstance(item, Passthrough) and len(self.frames) == 10:
+            raise FULL
+        super().write(item)
+
+
+def test_where_a_file_cannot_have_its_last_sound_the_next_one_goes_on():
+    for kind in (Endless, Deaf):
+        makes = iter([kind, Kept, Kept])
+        files = Files(lambda makes=makes: next(makes)())
+        sink = recording(files, Cuts(minutes(10), numbered()))
+        assert put(sink, shifted(30, 4)) == 0
+        sink.close()
+        first, *others = files.all
+        assert first.aborted == 1 and first.frames == list(range(10))
+        assert [one.packets for one in others] == [
+            [bytes([n]) for n in range(start, start + 10)] for start in (10, 20)
+        ]
+        assert any(str(FULL) in one for one in sink.remarks)
+
+
+@pytest.mark.parametrize("ending", ["mkv", "mp4"])
+def test_no_packet_of_sound_is_lost_or_doubled_at_a_cut(tmp_path, ending):
+    clip = make_clip(tmp_path / "clip.mkv", frames=200, audio="aac")
+    for later in (-0.5, 0.8):
+        (folder := tmp_path / f"{later}").mkdir()
+        with sources.open(clip) as source:
+            reading = iter(source)  # whose end would be the end of the packets' stream
+            items = list(itertools.takewhile(lambda one: came(one, 0) < 6, reading))
+            there = [
+                (one.pts * one.time_base, bytes(one))
+                for item in items
+                if isinstance(item, Passthrough)
+                for one in item.packets
+                if one.pts >= 0
+            ]
+            plan = OutputPlan(str(folder / f"take.{ending}"))
+            info = replace(source.info, live=True)
+            with open_output(plan, info, Cuts(2 / 60, numbered())).sink as sink:
+                for item in sorted(items, key=lambda one: came(one, later)):
+                    sink.write(item)
+            reading.close()
+        made = [packets(folder / f"take-at-{n}.{ending}", "audio") for n in (1, 2, 3)]
+        assert [data for one in made for _, data in one] == [data for _, data in there], later
+        for number, one in enumerate(made):
+            own = [at for at, _ in there if 2 * number <= at < 2 * number + 2]
+            off = [
+                float(at + 2 * number - told)
+                for (at, _), told in itertools.zip_longest(one, own, fillvalue=(0, b""))
+            ]
+            assert max(map(abs, off)) < 0.002, (later, number)
+
+
+def came(item: Item, later: float) -> float:
+    """When something comes of a source whose sound is late."""
+    if isinstance(item, Frame):
+        return item.pts_seconds
+    return min(float(one.pts * one.time_base) for one in item.packets) + later
 
 
 def test_sound_without_pictures_is_written_and_takes_no_more_memory():
