@@ -8,7 +8,7 @@ _RATES = (
     96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350,
 )  # fmt: skip
 _KINDS = {"Main": 1, "LC": 2, "SSR": 3, "LTP": 4}
-_DOUBLED = {"HE-AAC", "HE-AACv2"}
+DOUBLED = {"HE-AAC", "HE-AACv2"}
 """Whose core is LC at half the rate; decoders find the rest in the packets."""
 
 
@@ -21,7 +21,7 @@ def track_header(stream: AudioStream) -> bytes | None:
     """
     context = stream.codec_context
     profile = str(context.profile or "LC")
-    doubled = profile in _DOUBLED
+    doubled = profile in DOUBLED
     kind = 2 if doubled else _KINDS.get(profile)
     rate = (context.sample_rate or 0) // (2 if doubled else 1)
     channels = 1 if profile == "HE-AACv2" else context.layout.nb_channels

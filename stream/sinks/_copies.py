@@ -16,7 +16,7 @@ from av.stream import AttachmentStream, Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 
 from stream.errors import SinkError
-from stream.sinks._aac import track_header
+from stream.sinks._aac import DOUBLED, track_header
 from stream.sinks._containers import ContainerKind
 from stream.sinks._lossless import lossless
 from stream.sinks._muxer import Muxer
@@ -37,6 +37,8 @@ _TOLD_BY_PACKETS = {"ac3", "eac3"}
 _TOLD_BY_NOTHING = {"truehd", "mlp"}
 # Of which readers take the last packet to be as long as makes the sound end with the film.
 _AS_LONG_AS_THE_FILM = {"tta"}
+# Containers that hold AAC without headers alone, and are told of it before its first packet.
+_NEVER_FOUND_OUT = {"nut", "avi"}
 # In MPEG-TS readers go by what it looks like, and take that of less than a second for MP3.
 _ENOUGH = 2
 # Further video that readers find again in MPEG-TS.
@@ -169,13 +171,14 @@ class Copies:
         if isinstance(stream, AudioStream):
             layout = declared(stream.codec_context.layout)
         # Matroska fills that in behind, once the first packet has told it, where it can go back;
-        # NUT never does.
-        asks = kind.format == "nut"
+        # NUT and AVI never do.
+        asks = kind.format in _NEVER_FOUND_OUT
         asks = asks or (kind.format == "matroska" and not muxer.destination.seekable())
         header, carries = None, _carries_headers(stream)
         if asks and carries and isinstance(stream, AudioStream):
-            header = track_header(stream)
-        bare = carries and (kind.by_decode_time or (kind.format == "nut" and header is not None))
+            header = _header(stream, kind)
+        found_out = kind.format in _NEVER_FOUND_OUT and header is not None
+        bare = carries and (kind.by_decode_time or found_out)
         probe = _probe(stream, layout, made=not carries or (bare and not kind.by_decode_time))
         strange = stream.type == "audio" and (
             (kind.sounds is not None and name not in kind.sounds)
@@ -186,18 +189,16 @@ class Copies:
             or (asks and carries and header is None)
         )
         if (stream.type == "audio" and layout is None) or (
-            strange or why_not(kind, lambda trial: _copy_of(trial, stream, layout), probe)
+            strange or why_not(kind, lambda trial: _copy_of(trial, stream, layout, header), probe)
         ):
             self._convert(muxer, stream, kind, what, layout)
             return
-        copy = _copy_of(muxer.container, stream, layout)
+        copy = _copy_of(muxer.container, stream, layout, header)
         self._describe(kind, copy, stream)
-        if header is not None:
-            copy.codec_context.extradata = header
         scratch = None
         # What is unwrapped first changes on the way.
         if stream.type != "video" and not bare:
-            scratch = muxer.trying(lambda trial: _copy_of(trial, stream, layout), kind)
+            scratch = muxer.trying(lambda trial: _copy_of(trial, stream, layout, header), kind)
         track = _copying(muxer, copy, stream, kind, probe, scratch, bare=bare)
         self._tracks[stream.index] = track
         if kind.by_decode_time and name in _TOLD_BY_PACKETS and isinstance(track, Copied):
@@ -279,11 +280,12 @@ def _copying(
     if stream.type == "video":
         return Keyed(muxer, copy)
     if stream.type == "audio" and not kind.timestamps:
-        return Filled(muxer, copy, probe, scratch)
+        filled = Filled(muxer, copy, probe, scratch)
+        return Unwrapped(filled, stream) if bare else filled
     if kind.subtitles == "mov_text" and _codec_name(stream) == "mov_text":
         return TimedText(muxer, copy)
     if bare:
-        return Unwrapped(muxer, copy, stream)
+        return Unwrapped(Copied(muxer, copy), stream)
     if kind.by_decode_time and _codec_name(stream) in _TOLD_BY_PACKETS:
         return Dolby(muxer, copy, scratch)
     return (Headed if _carries_headers(stream) else Copied)(muxer, copy, scratch)
@@ -312,11 +314,22 @@ def _codec_name(stream: Stream) -> str:
     return context.codec.canonical_name if context else getattr(stream, "name", None) or "unknown"
 
 
-def _copy_of(container: OutputContainer, stream: Stream, layout: str | None) -> Stream:
-    """A stream of the output that takes a stream's packets; sound says what its channels are."""
+def _copy_of(
+    container: OutputContainer, stream: Stream, layout: str | None, header: bytes | None
+) -> Stream:
+    """A stream of the output that takes a stream's packets.
+
+    Args:
+        container: the output.
+        stream: of the input.
+        layout: the channels of sound; None for other streams.
+        header: what is told once of packets that come without their own; None for what it says.
+    """
     copy = container.add_stream_from_template(stream, opaque=True)
     if layout is not None and isinstance(copy, AudioStream):
         copy.codec_context.layout = layout
+    if header is not None:
+        copy.codec_context.extradata = header
     return copy
 
 
@@ -343,6 +356,13 @@ def _carries_headers(stream: Stream) -> bool:
     """Whether a stream is AAC as in MPEG-TS, with a header in every packet."""
     context: CodecContext | None = stream.codec_context
     return context is not None and context.name == "aac" and not context.extradata_size
+
+
+def _header(stream: AudioStream, kind: ContainerKind) -> bytes | None:
+    """What a container is told once of AAC whose packets carry headers; None if it is not known."""
+    if not kind.timestamps and str(stream.codec_context.profile) in DOUBLED:
+        return None  # there is no silence for its gaps
+    return track_header(stream)
 
 
 def _is_text(stream: Stream) -> bool:

@@ -216,14 +216,20 @@ def put_on_clock(packet: AnyPacket, stream: Stream, last: int | None) -> int:
     return packet.dts
 
 
-class Unwrapped(Copied):
-    """AAC whose packets each carry a header that MP4 keeps once for the whole track.
+class Unwrapped(Track):
+    """AAC whose packets each carry a header that other containers keep once for the whole track.
 
-    FFmpeg would take the headers off by itself, but not while it delays the file's header.
+    FFmpeg would take the headers off for MP4 by itself, but not while it delays the file's header.
     """
 
-    def __init__(self, muxer: Muxer, stream: Stream, template: Stream) -> None:
-        super().__init__(muxer, stream)
+    def __init__(self, bare: Copied, template: Stream) -> None:
+        """Goes before another track.
+
+        Args:
+            bare: takes the packets without headers.
+            template: the input's stream.
+        """
+        self._bare = bare
         self._unwrap = BitStreamFilterContext("aac_adtstoasc", template)
 
     def write(self, packet: AnyPacket) -> None:
@@ -231,9 +237,18 @@ class Unwrapped(Copied):
         try:
             unwrapped = self._unwrap.filter(packet)
         except av.FFmpegError as error:
-            self.lost += 1
+            self._bare.lost += 1
             _log.debug("a packet of sound has no header: %s", error)
             return
         for bare in unwrapped:
             bare.time_base = time_base
-            super().write(bare)
+            self._bare.write(bare)
+
+    @property
+    def lost(self) -> int:  # type: ignore[override]
+        """Packets that were damaged and left out."""
+        return self._bare.lost
+
+    @property
+    def remarks(self) -> list[str]:
+        return self._bare.remarks

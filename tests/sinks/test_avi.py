@@ -48,10 +48,16 @@ def loud_from(samples: np.ndarray) -> float:
     return float(np.flatnonzero(np.abs(samples) > 0.02)[0] / 8000)
 
 
-@pytest.mark.parametrize("audio", ["mp3", "ac3", "pcm_s16le", "aac", "flac"])
-def test_sound_that_begins_late_and_pauses_is_in_step(tmp_path, audio):
-    plain = make_clip(tmp_path / "plain.mkv", audio=audio, audio_start=0.8, frames=100)
-    original = moved(plain, tmp_path / "in.mkv", lambda at: 0.6 if at > 2 else 0)
+@pytest.mark.parametrize(
+    ("audio", "source"),
+    [
+        *((name, ".mkv") for name in ("mp3", "ac3", "pcm_s16le", "aac", "flac")),
+        ("aac", ".ts"),
+    ],
+)
+def test_sound_that_begins_late_and_pauses_is_in_step(tmp_path, audio, source):
+    plain = make_clip(tmp_path / f"plain{source}", audio=audio, audio_start=0.8, frames=100)
+    original = moved(plain, tmp_path / f"in{source}", lambda at: 0.6 if at > 2 else 0)
     done = run(original, tmp_path / "out.avi")
     samples = heard(tmp_path / "out.avi")
     assert loud_from(samples) == pytest.approx(0.8, abs=0.09)

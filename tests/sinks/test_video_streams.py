@@ -48,11 +48,15 @@ def test_sound_is_copied_byte_for_byte(tmp_path, audio, source, ending):
     assert done.remarks == []
 
 
-def test_sound_out_of_a_transport_stream_loses_its_headers_only(tmp_path):
+@pytest.mark.parametrize("ending", [".mp4", ".mov", ".avi"])
+def test_sound_out_of_a_transport_stream_loses_its_headers_only(tmp_path, ending):
     original = make_clip(tmp_path / "in.ts", audio="aac")
-    done = run(original, tmp_path / "out.mp4")
+    done = run(original, tmp_path / f"out{ending}")
     before = media.packets(original, "audio")
-    after = media.packets(tmp_path / "out.mp4", "audio")
+    after = media.packets(tmp_path / f"out{ending}", "audio")
+    if ending == ".avi":  # which cannot say that an encoder's first packet is no sound
+        first = media.decode(original).pts[0]
+        before = [(time, data) for time, data in before if time >= first]
     assert [data[7:] for _, data in before] == [data for _, data in after]
     assert done.remarks == []
 
