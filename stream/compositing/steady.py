@@ -208,8 +208,6 @@ class _Who:
         if instances.track_ids is not None and self._numbers is not None:
             known = {number: place for place, number in enumerate(self._numbers)}
             return [known.get(number) for number in instances.track_ids.tolist()]
-        if not len(instances):
-            return []
         overlaps = np.nan_to_num(box_iou(instances.paste_boxes, self.boxes))
         best = overlaps.argmax(axis=1).tolist()
         return [
