@@ -25,7 +25,7 @@ from stream.errors import StreamError, is_unread, refusal
 from stream.groups import nearest
 from stream.installation import explain
 from stream.plugins import culprit
-from stream.run.interrupt import EXIT_CODE, end_process_at_last
+from stream.run.interrupt import EXIT_CODE, end_process_at_last, press_again_where_unheard
 from stream.version import __version__
 
 _NAMES = ("stream", "stream-seg")
@@ -101,6 +101,7 @@ def run(arguments: Sequence[str] | None) -> NoReturn:
     """
     if arguments is None:
         end_process_at_last()
+        press_again_where_unheard()
     try:
         code = _run(arguments)
     finally:

@@ -140,6 +140,25 @@ def interrupted_later() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
+def press_again_where_unheard() -> None:
+    """Has Ctrl-C come again, in this process, where Python prints it and goes on.
+
+    It does so in what a library has called when an object is let go of: the run went on as if
+    nobody had pressed it, and showed lines of Python.
+    """
+    otherwise = sys.unraisablehook
+
+    def hear(what: sys.UnraisableHookArgs) -> None:
+        if not issubclass(what.exc_type, KeyboardInterrupt):
+            otherwise(what)
+            return
+        again = threading.Timer(_SOON_SECONDS, _press_again)
+        again.daemon = True
+        again.start()
+
+    sys.unraisablehook = hear
+
+
 def hang_up() -> list[signal.Signals]:
     """What a terminal sends that is closed, where it would end this process at once."""
     if _HANG_UP is None or signal.getsignal(_HANG_UP) != signal.SIG_DFL:

@@ -14,7 +14,11 @@ from stream.errors import StreamError
 from stream.inference.segmenter import Segmenter
 from stream.run import interrupt
 from stream.run.finder import Finder
-from stream.run.interrupt import interrupted_later, on_interrupt
+from stream.run.interrupt import (
+    interrupted_later,
+    on_interrupt,
+    press_again_where_unheard,
+)
 from stream.run.run import Run
 from stream.run.schedule import EachFrame
 from tests import tiny_models
@@ -57,6 +61,28 @@ def test_a_command_s_process_ends_after_the_second_signal_even_when_a_call_hangs
         process.kill()
         process.stdout.close()
         process.wait()
+
+
+def test_ctrl_c_within_what_is_let_go_of_is_heard_and_nothing_of_it_shown(monkeypatch, capfd):
+    class LetGo:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    others = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda what: others.append(what.exc_type))
+    press_again_where_unheard()
+    with pytest.raises(KeyboardInterrupt):
+        LetGo()
+        assert others == [], "Python forgets it here"
+        threading.Event().wait(60)
+
+    class Faulty:
+        def __del__(self):
+            raise OSError
+
+    Faulty()
+    assert others == [OSError]
+    assert capfd.readouterr().err == ""
 
 
 def test_somebody_s_program_is_not_ended_but_left_by_an_interrupt(monkeypatch):
