@@ -41,6 +41,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Images of containers keep no compiled modules. Each worker would compile all tests anew, and each
+# of a hundred processes that tests start the program: together that is a sixth of the quick suite.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # NumPy's begin when it is loaded, in each process that a test starts, and take a third of that.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 

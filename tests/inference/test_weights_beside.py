@@ -54,7 +54,7 @@ def in_a_cards_place(path: Path) -> Segmenter:
     ("name", "opened"),
     [
         ("default.int8.onnx", on_cpu),
-        ("default.onnx", on_cpu),
+        pytest.param("default.onnx", on_cpu, marks=pytest.mark.slow),
         ("default.onnx", in_a_cards_place),
     ],
 )
