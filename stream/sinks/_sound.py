@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from stream.sinks._decoding import own_decoder
 from stream.sinks._lossless import Lossless
 from stream.sinks._muxer import Muxer
-from stream.sinks._tracks import Track
+from stream.sinks._sound_clock import FILLED, UNHEARD, SoundClock
+from stream.sinks._tracks import Track, said_early
 from stream.sinks._trial import silence
 from stream.types import AnyPacket
 
@@ -32,14 +33,6 @@ Samples = NDArray[Any]
 """Times channels; float32, float64 or int32, as `_NUMBERS` says."""
 _NUMBERS = {"flt": np.float32, "dbl": np.float64, "s32": np.int32}
 
-# Seconds by which sound may lie off its time without anything being done: less than anyone hears
-# against the picture, more than the clocks of files and cameras tremble.
-_UNHEARD = 0.04
-# A gap up to this many seconds is filled with silence; a longer one is left in the times.
-_FILLED = 60
-# An overlap up to this many seconds is closed; a step back further than that is a clock that
-# started over, and the sound goes on where it was.
-_CLOSED = 1
 _BITS_PER_CHANNEL = 80_000
 # The order in which channels without names are taken to be.
 _CHANNELS = (
@@ -116,62 +109,6 @@ def _delay(encoder: str, wanted: SoundFormat) -> int:
     """Samples that an encoder puts before those that it is given."""
     first = next(iter(silence(encoder, wanted.rate, wanted.layout)), None)
     return 0 if first is None or first.pts is None else max(0, -first.pts)
-
-
-class SoundClock:
-    """Where each piece of sound goes, so that it is continuous.
-
-    Attributes:
-        filled: samples of silence put into gaps.
-        closed: samples left out of overlaps.
-        paused: gaps that were left as they are.
-        restarts: how often the clock started over.
-    """
-
-    def __init__(self, rate: int, *, from_zero: bool) -> None:
-        """Begins a track.
-
-        Args:
-            rate: samples per second.
-            from_zero: whether the track has no times, so that it has to begin at 0 and may not
-                pause.
-        """
-        self.filled = self.closed = self.paused = self.restarts = 0
-        self._rate = rate
-        self._steady = from_zero
-        self._at: int | None = 0 if from_zero else None
-        self._moved = 0
-
-    def place(self, stored: int | None, length: int) -> tuple[int, int, int]:
-        """Says where a piece goes.
-
-        Args:
-            stored: its own time in samples, None where it has none.
-            length: its samples.
-
-        Returns:
-            Where it begins with the silence before it, how much silence that is, and how many of
-            its first samples are left out.
-        """
-        if self._at is None:
-            self._at = stored or 0
-        ahead = 0 if stored is None else stored + self._moved - self._at
-        begin, silence, skipped = self._at, 0, 0
-        if ahead > _UNHEARD * self._rate:
-            if ahead <= _FILLED * self._rate or self._steady:
-                silence = ahead
-                self.filled += ahead
-            else:
-                begin += ahead
-                self.paused += 1
-        elif ahead < -_CLOSED * self._rate:
-            self._moved -= ahead
-            self.restarts += 1
-        elif ahead < -_UNHEARD * self._rate:
-            skipped = min(length, -ahead)
-            self.closed += skipped
-        self._at = begin + silence + length - skipped
-        return begin, silence, skipped
 
 
 class Reencoded(Track):
@@ -253,10 +190,12 @@ class Reencoded(Track):
             said.append(
                 f"{clock.filled / self._format.rate:.2f} s of gaps were filled with silence"
             )
+        if clock.early > UNHEARD * self._format.rate:
+            said.append(said_early(clock.early / self._format.rate))
         if clock.closed:
             said.append(f"{clock.closed / self._format.rate:.2f} s that came twice were left out")
         if clock.paused:
-            said.append(f"{clock.paused} gaps of more than {_FILLED} s were left as they are")
+            said.append(f"{clock.paused} gaps of more than {FILLED} s were left as they are")
         if clock.restarts:
             said.append("its clock started over in the middle and was made continuous")
         if not said:

@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 # Seconds that nobody hears sound to be off its time by.
 _UNHEARD = Fraction(1, 25)
 _ROUNDING = Fraction(1, 1000)
+# Seconds that encoders put before the sound at most, which are no sound.
+_WARM = Fraction(1, 10)
 # FFmpeg's AVFMT_TS_NONSTRICT: Matroska and the like, of which packets may have the same time.
 _SAME_TIMES = 0x20000
 # How a packet of AC-3 begins (ETSI TS 102 366, 4.3.1).
@@ -125,6 +127,7 @@ class Filled(Copied):
     Attributes:
         filled: packets of silence that were put in.
         late: seconds by which the sound is early at most, as there is no silence in its codec.
+        early: seconds of before the first picture that are left out.
     """
 
     def __init__(
@@ -140,7 +143,7 @@ class Filled(Copied):
         """
         super().__init__(muxer, stream, scratch)
         self.filled = 0
-        self.late = Fraction(0)
+        self.late = self.early = Fraction(0)
         # The encoder's first packet may be shorter.
         self._silence = silence[1] if len(silence) > 1 else None
         self._reached = Fraction(0)
@@ -152,6 +155,7 @@ class Filled(Copied):
             if self.empty and packet.pts * packet.time_base + length / 2 <= _ROUNDING:
                 # Of before the first picture, or what an encoder puts before the sound. Packets
                 # are whole: one that lies half before it is as far off with as without.
+                self.early = max(self.early, -packet.pts * packet.time_base)
                 return
             missing = packet.pts * packet.time_base - self._reached
             step = Fraction(0) if hush is None else (hush.duration or 0) * hush.time_base
@@ -172,15 +176,25 @@ class Filled(Copied):
 
     @property
     def remarks(self) -> list[str]:
-        where = f"in stream {self._stream.index}, sound,"
+        said = []
+        if self.early > _WARM:
+            said.append(said_early(float(self.early)))
         if self.filled:
-            return [f"{where} gaps were filled with silence, as the container has no times for it"]
-        if self.late:
-            return [
-                f"{where} gaps of up to {float(self.late):.2f} s are lost, as the container has no "
-                "times for it; .mkv and .mp4 have"
-            ]
-        return []
+            said.append("gaps were filled with silence, as the container has no times for it")
+        elif self.late:
+            said.append(
+                f"gaps of up to {float(self.late):.2f} s are lost, as the container has no times "
+                "for it; .mkv and .mp4 have"
+            )
+        return [f"in stream {self._stream.index}, sound, {one}" for one in said]
+
+
+def said_early(seconds: float) -> str:
+    """What is said of sound that is left out where a file begins with its first picture."""
+    return (
+        f"{seconds:.2f} s from before the first picture were left out, as the container has no "
+        "times for it"
+    )
 
 
 def put_on_clock(packet: AnyPacket, stream: Stream, last: int | None) -> int:

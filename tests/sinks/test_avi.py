@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -63,6 +64,24 @@ def test_sound_that_begins_late_and_pauses_is_in_step(tmp_path, audio, source):
     assert loud_from(samples) == pytest.approx(0.8, abs=0.09)
     assert loud_from(samples[17600:]) + 2.2 == pytest.approx(2.6, abs=0.12)
     assert any("filled with silence" in remark for remark in done.remarks)
+
+
+@pytest.mark.parametrize("early", [0.4, 1.6])
+@pytest.mark.parametrize("audio", ["libopus", "pcm_s16le"])
+def test_sound_from_before_the_first_picture_is_left_out_and_named(tmp_path, audio, early):
+    """It was said to have come twice, or taken for a clock that starts over."""
+    plain = make_clip(
+        tmp_path / "plain.mkv", audio=audio, start=round(early * 25), frames=100
+    )  # fmt: skip
+    turn = early + 1
+    original = moved(plain, tmp_path / "in.mkv", lambda at: 0.6 if at >= turn else 0)
+    done = run(original, tmp_path / "out.avi")
+    assert loud_from(heard(tmp_path / "out.avi")[8800:]) + 1.1 == pytest.approx(1.6, abs=0.09)
+    said = [remark for remark in done.remarks if "before the first picture" in remark]
+    assert len(said) == 1, done.remarks
+    told = re.search(r"sound, (?:.*, )?([\d.]+) s from before", said[0])
+    assert float(told[1]) == pytest.approx(early, abs=0.05)
+    assert "twice" not in " ".join(done.remarks)
 
 
 @pytest.mark.parametrize("audio", ["mp3", "pcm_s16le"])

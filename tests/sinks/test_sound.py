@@ -11,7 +11,8 @@ import av
 import numpy as np
 import pytest
 
-from stream.sinks._sound import SoundClock, choose_sound, declared
+from stream.sinks._sound import choose_sound, declared
+from stream.sinks._sound_clock import SoundClock
 from tests import media
 from tests.conftest import SHARED
 from tests.media import make_clip
@@ -354,6 +355,16 @@ def test_the_clock_places_every_piece_behind_the_one_before():
     assert (clock.filled, clock.closed, clock.paused, clock.restarts) == (100, 150, 1, 1)
     late = SoundClock(1000, from_zero=True)
     assert late.place(100_000, 100) == (0, 100_000, 0)
+
+
+def test_of_a_track_without_times_all_that_is_before_its_beginning_is_left_out():
+    clock = SoundClock(1000, from_zero=True)
+    # More than a second, which elsewhere is a clock that starts over; and less than is heard.
+    assert clock.place(-1510, 1000) == (0, 0, 1000)
+    assert clock.place(-510, 500) == (0, 0, 500)
+    assert clock.place(-10, 100) == (0, 0, 10)
+    assert clock.place(90, 100) == (90, 0, 0)
+    assert (clock.early, clock.closed, clock.restarts) == (1510, 0, 0)
 
 
 @pytest.mark.skipif(not (SHARED / "cases").is_dir(), reason="shared/cases is not here")
