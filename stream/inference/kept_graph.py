@@ -19,6 +19,7 @@ from stream.inference.onnx_file import read_graph
 from stream.inference.onnx_runtime import InferenceSession
 from stream.inference.providers import runtime
 from stream.kernels import layers
+from stream.kernels.convolve import Way
 from stream.types import Array
 
 logger = logging.getLogger(__name__)
@@ -96,9 +97,12 @@ def _rewritten(optimised: bytes, model: Path, create: Create, made: InferenceSes
         return quicker
     from stream.inference.own_operators import with_own_operators
 
-    every = processor().narrow_sums
+    way = kernels.ways()[0]
+    every = way is Way.VNNI or processor().narrow_sums
     try:
-        return with_own_operators(quicker, lambda: _answers(made, made), look, kernels, every=every)
+        return with_own_operators(
+            quicker, lambda: _answers(made, made), look, kernels, way, every=every
+        )
     except (ModelError, ValueError) as error:
         logger.info("layers of %s stay as they are: %s", model, error)
     return quicker

@@ -19,7 +19,7 @@ from stream.inference.onnx_fields import fields, with_graph
 from stream.inference.onnx_nodes import NODE, WEIGHT, Node, read_node, tensor_head, tensor_value
 from stream.inference.onnx_writer import encoded_bytes, encoded_text, node, tensor
 from stream.kernels import Kernels
-from stream.kernels.convolve import TAP, TOGETHER, VECTOR, Filters, by_own, of_own
+from stream.kernels.convolve import TAP, TOGETHER, VECTOR, Filters, Way, by_own, of_own
 from stream.types import Array
 
 DOMAIN = "stream"
@@ -50,14 +50,14 @@ class _Layer:
     numbers: NDArray[np.int32]
 
 
-def with_own_layers(model: bytes, kernels: Kernels, *, every: bool) -> bytes:
+def with_own_layers(model: bytes, kernels: Kernels, way: Way, *, every: bool) -> bytes:
     """A model's file whose layers are computed by the compiled loops, where they can be.
 
     Args:
         model: an optimised ONNX file's content.
         kernels: the loops.
-        every: layers whose filters read every channel too: for processors that add products of
-            bytes in 16 bits.
+        way: that they are computed with.
+        every: layers whose filters read every channel too: where ONNX Runtime has no better ones.
 
     Returns:
         The edited content; what came in where there is none of these layers.
@@ -65,10 +65,10 @@ def with_own_layers(model: bytes, kernels: Kernels, *, every: bool) -> bytes:
     Raises:
         ValueError: it is not in the format of an ONNX file.
     """
-    return with_graph(model, lambda graph: _edited(graph, kernels, every=every))
+    return with_graph(model, lambda graph: _edited(graph, kernels, way, every=every))
 
 
-def _edited(graph: memoryview, kernels: Kernels, *, every: bool) -> bytes | None:
+def _edited(graph: memoryview, kernels: Kernels, way: Way, *, every: bool) -> bytes | None:
     content = list(fields(graph))
     stored = {
         tensor_head(value)[0]: value
@@ -86,7 +86,7 @@ def _edited(graph: memoryview, kernels: Kernels, *, every: bool) -> bytes | None
             written.append(raw)
             still.update(told.inputs)
         else:
-            written += _written(told, layer, kernels)
+            written += _written(told, layer, kernels, way)
             gone.update(told.inputs[1:])
     for number, value, raw in content:
         if number == WEIGHT and isinstance(value, memoryview):
@@ -98,23 +98,24 @@ def _edited(graph: memoryview, kernels: Kernels, *, every: bool) -> bytes | None
     return b"".join(written) if gone else None
 
 
-def _written(told: Node, layer: _Layer, kernels: Kernels) -> list[bytes]:
+def _written(told: Node, layer: _Layer, kernels: Kernels, way: Way) -> list[bytes]:
     """A layer's node and tensors."""
     laid: Filters
     sums: Array = layer.sums
     factors: Array = layer.factors
     if layer.own:
-        laid, sums, factors = of_own(layer.filters), by_own(sums), by_own(factors)
+        laid = of_own(layer.filters, way)
+        sums, factors = by_own(sums, way), by_own(factors, way)
     else:
-        laid = kernels.of_all(layer.filters)
+        laid = kernels.of_all(layer.filters, way)
     name = told.outputs[0]
     held = {
         f"{name}/filters": laid.weights,
         f"{name}/sums": sums,
         f"{name}/factors": factors,
-        f"{name}/numbers": layer.numbers,
+        f"{name}/numbers": np.append(layer.numbers, np.int32(way)),
         f"{name}/order": laid.order,
-        f"{name}/pairs": laid.pairs,
+        f"{name}/blocks": laid.blocks,
     }
     made = node(_OWN if layer.own else _ALL, [told.inputs[0], *held], name)
     return [

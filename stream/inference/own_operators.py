@@ -15,6 +15,7 @@ from stream.inference.onnx_writer import encoded_bytes, opset_of
 from stream.inference.own_layers import DOMAIN, with_own_layers
 from stream.inference.own_regions import with_own_regions
 from stream.kernels import Kernels
+from stream.kernels.convolve import Way
 from stream.types import Array
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ def with_own_operators(
     answers: Callable[[], Answers],
     run: Callable[[bytes], Answers],
     kernels: Kernels,
+    way: Way,
     *,
     every: bool,
 ) -> bytes:
@@ -40,6 +42,7 @@ def with_own_operators(
         answers: gives what comes out of it.
         run: gives what comes out of an edited one, for the same pictures.
         kernels: the loops.
+        way: see `stream.inference.own_layers`.
         every: see `stream.inference.own_layers`.
 
     Returns:
@@ -50,7 +53,7 @@ def with_own_operators(
         ModelError: it cannot be run.
         ValueError: it is not in the format of an ONNX file.
     """
-    edited = with_own_regions(with_own_layers(model, kernels, every=every))
+    edited = with_own_regions(with_own_layers(model, kernels, way, every=every))
     if edited is model:
         return model
     edited += encoded_bytes(_OPSETS, opset_of(DOMAIN, 1))

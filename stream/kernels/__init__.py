@@ -87,4 +87,4 @@ def compiled() -> Kernels | None:
 def layers() -> Kernels | None:
     """The compiled loops; None where there are none, or none of a network's for this processor."""
     found = compiled()
-    return found if found is not None and found.convolves() else None
+    return found if found is not None and found.ways() else None

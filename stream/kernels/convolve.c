@@ -4,7 +4,7 @@
  * read each by its own filter, where 3.9 are enough, and are slow where few channels are read; see
  * docs/performance.md.
  */
-#include "convolve.h"
+#include "reading.h"
 
 #if CONVOLVES
 #include <immintrin.h>
@@ -13,7 +13,6 @@
 #define INNER static inline __attribute__((always_inline, target("avx2")))
 #define STRIP 16 /* places of a row that are computed while what they read is at hand */
 #define TOGETHER 16 /* channels */
-#define TAP 4 /* channels whose products are added at once */
 
 typedef __m256i ints;
 
@@ -76,27 +75,6 @@ INNER void own(const u8 *from, ptrdiff_t pitch, ptrdiff_t channels, ptrdiff_t pl
     }
 }
 
-/* What some places of a row read, with what is around the picture; rows of so many columns. */
-INNER void gathered(const Layer *layer, const u8 *picture, ptrdiff_t top, ptrdiff_t left, ptrdiff_t high,
-                    ptrdiff_t columns, u8 *room) {
-    const ptrdiff_t channels = layer->channels;
-    for (ptrdiff_t y = 0; y < high; y++, room += columns * channels) {
-        const ptrdiff_t row = top + y;
-        if (row < 0 || row >= layer->rows) {
-            memset(room, layer->zero, (size_t)(columns * channels));
-            continue;
-        }
-        ptrdiff_t begin = left < 0 ? -left : 0, end = layer->columns - left;
-        end = end > columns ? columns : end < 0 ? 0 : end;
-        if (begin > columns) begin = columns;
-        if (end < begin) end = begin;
-        memset(room, layer->zero, (size_t)(begin * channels));
-        memcpy(room + begin * channels, picture + (row * layer->columns + left + begin) * channels,
-               (size_t)((end - begin) * channels));
-        memset(room + end * channels, layer->zero, (size_t)((columns - end) * channels));
-    }
-}
-
 QUICK static void shallow(const Layer *layer, const Numbers *with, const u8 *picture, u8 *out, ptrdiff_t first,
                           ptrdiff_t last, u8 *room) {
     const ptrdiff_t channels = layer->channels;
@@ -131,7 +109,6 @@ QUICK static void shallow(const Layer *layer, const Numbers *with, const u8 *pic
 
 /* ---- every channel by every filter ---- */
 
-#define PLACES 8 /* of a picture, that a row has at least */
 #define VECTOR 8 /* answers whose sums lie in one register */
 
 INNER ints fourfold(const u8 *from) {
@@ -218,24 +195,16 @@ INNER void block_of(int wide, const u8 *from, ptrdiff_t step, ptrdiff_t row, con
     }
 }
 
-/* How many registers of answers are computed together next, of so many answers that are left. */
-INLINE int wide_of(ptrdiff_t answers) {
-    if (answers % (3 * VECTOR) == 0) return 3;
-    if (answers % (4 * VECTOR) == 0) return 4;
-    return answers >= 6 * VECTOR ? 3 : answers >= 4 * VECTOR ? 4 : answers >= 2 * VECTOR ? 2 : 1;
-}
-
-VISIBLE int64_t stream_answers_together(int64_t answers) { return wide_of((ptrdiff_t)answers) * VECTOR; }
-
 /* All answers of a row of places. */
-INNER void row_of(const Layer *layer, const Numbers *with, const u8 *from, ptrdiff_t step, ptrdiff_t places,
-                  ptrdiff_t pieces, ints zero, u8 *out) {
-    const ptrdiff_t answers = layer->answers;
-    for (ptrdiff_t at = 0, block = 0; at < answers; block++) {
-        const int wide = wide_of(answers - at);
-        const ptrdiff_t *here = with->offsets + block * pieces;
-        const ptrdiff_t pairs = with->pairs[block];
-        const int8_t *filters = with->filters + at * pieces * TAP;
+QUICK static void row_of(const Layer *layer, const Numbers *with, const u8 *from, ptrdiff_t step, ptrdiff_t places,
+                         u8 *out) {
+    const ints zero = _mm256_set1_epi16((int16_t)layer->out_zero);
+    const ptrdiff_t answers = layer->answers, *here = with->offsets;
+    const int8_t *filters = with->filters;
+    const int32_t *block = with->blocks;
+    for (ptrdiff_t at = 0; at < answers; at += block[TOGETHER_AT], block += BLOCK_NUMBERS) {
+        const int wide = block[TOGETHER_AT] / VECTOR;
+        const ptrdiff_t pieces = block[PIECES_AT], pairs = block[PAIRS_AT];
 #define BLOCK_OF(wide)                                                                                               \
     block_of(wide, from, step, places, here, pairs, pieces, filters, with->sums + at, with->factors + at, zero,       \
              out + at, answers)
@@ -244,76 +213,33 @@ INNER void row_of(const Layer *layer, const Numbers *with, const u8 *from, ptrdi
         else if (wide == 2) BLOCK_OF(2);
         else BLOCK_OF(1);
 #undef BLOCK_OF
-        at += wide * VECTOR;
+        here += pieces;
+        filters += block[TOGETHER_AT] * pieces * TAP;
     }
-}
-
-/* How a layer's rows are read. */
-typedef struct {
-    ptrdiff_t places; /* of a row that are computed */
-    ptrdiff_t high, wide, pitch;
-    int around; /* whether what is around the picture is looked at, so that rows are copied */
-    int narrow; /* whether a row has too few places */
-    int single; /* whether each place reads its own pixel alone, so that rows are one */
-} Reading;
-
-static Reading reading_of(const Layer *layer) {
-    Reading told;
-    told.narrow = layer->out_columns < PLACES;
-    told.single = !told.narrow && layer->high * layer->wide * layer->down * layer->across == 1 && !layer->above &&
-                  !layer->left;
-    told.places = told.narrow ? PLACES : layer->out_columns;
-    told.high = (layer->high - 1) * layer->apart_down + 1;
-    told.wide = (told.places - 1) * layer->across + (layer->wide - 1) * layer->apart_across + 1;
-    told.around = layer->above || layer->left || told.wide > layer->columns ||
-                  (layer->out_rows - 1) * layer->down + told.high > layer->rows;
-    told.pitch = (told.around ? told.wide : layer->columns) * layer->channels;
-    return told;
 }
 
 QUICK static void deep(const Layer *layer, const Numbers *with, const u8 *picture, u8 *out, ptrdiff_t first,
                        ptrdiff_t last, u8 *room) {
+    deep_rows(layer, with, row_of, picture, out, first, last, room);
+}
+
+ptrdiff_t stream_layer_pieces(const Layer *layer, const Numbers *with) {
+    ptrdiff_t pieces = layer->high * layer->wide * layer->channels / TAP;
+    const int32_t *block = with->blocks;
+    for (ptrdiff_t at = 0; at < layer->answers; at += block[TOGETHER_AT], block += BLOCK_NUMBERS)
+        pieces += block[PIECES_AT];
+    return pieces;
+}
+
+void stream_layer_offsets(const Layer *layer, const int32_t *order, ptrdiff_t pieces, ptrdiff_t *offsets) {
     const Reading how = reading_of(layer);
-    const ptrdiff_t channels = layer->channels, answers = layer->answers;
-    const ptrdiff_t pieces = layer->high * layer->wide * channels / TAP;
-    const ints zero = _mm256_set1_epi16((int16_t)layer->out_zero);
-    if (how.single) {
-        row_of(layer, with, picture + first * how.pitch, channels, (last - first) * layer->out_columns, pieces, zero,
-               out + first * layer->out_columns * answers);
-        return;
-    }
-    u8 *aside = room + how.high * how.pitch;
-    for (ptrdiff_t y = first; y < last; y++) {
-        const ptrdiff_t top = y * layer->down - layer->above;
-        const u8 *from = room;
-        u8 *to = out + y * layer->out_columns * answers;
-        if (how.around) gathered(layer, picture, top, -layer->left, how.high, how.wide, room);
-        else from = picture + top * how.pitch;
-        row_of(layer, with, from, layer->across * channels, how.places, pieces, zero, how.narrow ? aside : to);
-        if (how.narrow) memcpy(to, aside, (size_t)(layer->out_columns * answers));
-    }
-}
-
-static ptrdiff_t blocks_of(ptrdiff_t answers) {
-    ptrdiff_t blocks = 0;
-    for (; answers > 0; blocks++) answers -= wide_of(answers) * VECTOR;
-    return blocks;
-}
-
-ptrdiff_t stream_layer_pieces(const Layer *layer) {
-    return layer->high * layer->wide * layer->channels / TAP * (blocks_of(layer->answers) + 1);
-}
-
-ptrdiff_t stream_layer_offsets(const Layer *layer, const int32_t *order, ptrdiff_t *offsets) {
-    const Reading how = reading_of(layer);
-    const ptrdiff_t blocks = blocks_of(layer->answers), pieces = layer->high * layer->wide * layer->channels / TAP;
-    ptrdiff_t *known = offsets + blocks * pieces, *next = known;
+    const ptrdiff_t all = layer->high * layer->wide * layer->channels / TAP, count = pieces - all;
+    ptrdiff_t *known = offsets + count, *next = known;
     for (ptrdiff_t y = 0; y < layer->high; y++)
         for (ptrdiff_t x = 0; x < layer->wide; x++)
             for (ptrdiff_t channel = 0; channel < layer->channels; channel += TAP)
                 *next++ = y * layer->apart_down * how.pitch + x * layer->apart_across * layer->channels + channel;
-    for (ptrdiff_t at = 0; at < blocks * pieces; at++) offsets[at] = known[order[at]];
-    return blocks * pieces;
+    for (ptrdiff_t at = 0; at < count; at++) offsets[at] = known[order[at]];
 }
 
 /* Which pieces of four bytes are added in 16 bits, of some answers, so that no sum is out of reach.
@@ -373,16 +299,20 @@ EXPORT int64_t stream_paired(const int8_t *filters, int64_t pieces, int64_t answ
     return pairs;
 }
 
-VISIBLE int stream_convolves(void) { return __builtin_cpu_supports("avx2") != 0; }
+VISIBLE int stream_convolves(void) {
+    if (!__builtin_cpu_supports("avx2")) return 0;
+    return stream_has_vnni() ? VNNI : PAIRED;
+}
 
 ptrdiff_t stream_layer_room(const Layer *layer) {
     const Reading how = reading_of(layer);
-    return how.high * how.wide * layer->channels + PLACES * layer->answers;
+    return rows_read(layer, &how, how.together) * how.wide * layer->channels + PLACES * layer->answers;
 }
 
 void stream_layer(const Layer *layer, const Numbers *with, int every, const u8 *picture, u8 *out, ptrdiff_t first,
                   ptrdiff_t last, u8 *room) {
-    if (every) deep(layer, with, picture, out, first, last, room);
+    if (with->way == VNNI) stream_vnni_layer(layer, with, every, picture, out, first, last, room);
+    else if (every) deep(layer, with, picture, out, first, last, room);
     else shallow(layer, with, picture, out, first, last, room);
 }
 

@@ -26,23 +26,36 @@ typedef struct {
     int zero, out_zero;
 } Layer;
 
+/* What its products are added with: in 16 bits first, two pairs of them at once where that fits; or four at once
+ * in 32 bits, which newer processors have an instruction for. */
+enum { PAIRED = 1, VNNI = 2 };
+/* What is told of answers that are computed together: how many they are, how many pieces of four bytes they read, and
+ * how many pairs of these come first that are added in 16 bits. */
+enum { TOGETHER_AT, PIECES_AT, PAIRS_AT, BLOCK_NUMBERS };
+
 /* The numbers a layer is computed with; see convolve.py. */
 typedef struct {
+    int way;
     const int8_t *filters;
     const int32_t *sums;
     const float *factors;
     /* Only where every channel is read by every filter: */
-    const int32_t *pairs;     /* of pieces that are added in 16 bits, of each block of answers */
+    const int32_t *blocks;
     const ptrdiff_t *offsets; /* of the pieces of each block, in the order of its filters */
 } Numbers;
 
-/* Offsets of all pieces of a layer, in an order; how many there are. */
-ptrdiff_t stream_layer_offsets(const Layer *layer, const int32_t *order, ptrdiff_t *offsets);
-ptrdiff_t stream_layer_pieces(const Layer *layer);
+/* How many offsets there is to be room for, and all pieces of a layer in an order. */
+ptrdiff_t stream_layer_pieces(const Layer *layer, const Numbers *with);
+void stream_layer_offsets(const Layer *layer, const int32_t *order, ptrdiff_t pieces, ptrdiff_t *offsets);
 /* How many bytes of memory some rows take while they are computed. */
 ptrdiff_t stream_layer_room(const Layer *layer);
 /* Rows first to last of an answer; deep: every channel is read by every filter, else each by its own. */
 void stream_layer(const Layer *layer, const Numbers *with, int deep, const u8 *picture, u8 *out, ptrdiff_t first,
                   ptrdiff_t last, u8 *room);
+void stream_vnni_layer(const Layer *layer, const Numbers *with, int deep, const u8 *picture, u8 *out,
+                       ptrdiff_t first, ptrdiff_t last, u8 *room);
+int stream_has_vnni(void);
+/* The newest way that this processor knows; 0 where it knows none. */
+int stream_convolves(void);
 
 #endif

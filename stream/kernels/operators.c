@@ -26,7 +26,7 @@ enum {
 };
 enum { FLOAT32 = 1, UINT8 = 2, INT8 = 3, INT32 = 6, INT64 = 7 };
 /* What each operator reads: a layer, and regions. */
-enum { PICTURE, FILTERS, SUMS, FACTORS, NUMBERS, ORDER, PAIRS, INPUTS };
+enum { PICTURE, FILTERS, SUMS, FACTORS, NUMBERS, ORDER, BLOCKS, INPUTS };
 enum { BOXES = 1, WHICH, LEVELS, HOW, REGION_INPUTS };
 enum { MOST_BANDS = 8, MOST_ROWS = 8 };
 
@@ -174,12 +174,14 @@ static Status compute(void *told, void *context) {
     const ptrdiff_t high = (layer.high - 1) * layer.apart_down + 1, wide = (layer.wide - 1) * layer.apart_across + 1;
     layer.out_rows = (layer.rows + numbers[7] + numbers[9] - high) / layer.down + 1;
     layer.out_columns = (layer.columns + numbers[8] + numbers[10] - wide) / layer.across + 1;
-    Numbers with = {held[FILTERS], held[SUMS], held[FACTORS], held[PAIRS], NULL};
+    Numbers with = {numbers[13], held[FILTERS], held[SUMS], held[FACTORS], held[BLOCKS], NULL};
+    if (with.way > stream_convolves()) return refused(runtime, "this processor cannot compute it so");
     ptrdiff_t *offsets = NULL;
     if (kernel->deep) {
-        offsets = malloc((size_t)stream_layer_pieces(&layer) * sizeof(*offsets));
+        const ptrdiff_t pieces = stream_layer_pieces(&layer, &with);
+        offsets = malloc((size_t)pieces * sizeof(*offsets));
         if (offsets == NULL) return out_of_memory(runtime);
-        stream_layer_offsets(&layer, held[ORDER], offsets);
+        stream_layer_offsets(&layer, held[ORDER], pieces, offsets);
         with.offsets = offsets;
     }
     failed = answered(kernel, context, held[PICTURE], sides[0], &layer, &with);

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from stream import kernels
 from stream.inference.own_layers import with_own_layers
 from stream.inference.own_operators import with_own_operators
+from stream.kernels.convolve import Way
 from stream.types import Array
 
 _found = kernels.layers()
@@ -22,6 +23,7 @@ if _found is None:
         f"no compiled layers: {kernels.examined()[1]}, or an old processor", allow_module_level=True
     )
 LOOPS: kernels.Kernels = _found
+WAYS = LOOPS.ways()
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,9 @@ def run(model: bytes, pictures: Array, threads: int = 1) -> Array:
     return answer  # type: ignore[no-any-return]
 
 
-def edited(layer: Layer, model: bytes | None = None, *, every: bool = True) -> bytes:
+def edited(
+    layer: Layer, model: bytes | None = None, way: Way = WAYS[0], *, every: bool = True
+) -> bytes:
     """The layer's model as it is edited, what it answers compared on two pictures."""
     pictures = layer.pictures(2)
 
@@ -132,11 +136,11 @@ def edited(layer: Layer, model: bytes | None = None, *, every: bool = True) -> b
         return [{"answer": run(model, pictures)}]
 
     before = layer.model() if model is None else model
-    return with_own_operators(before, lambda: look(before), look, LOOPS, every=every)
+    return with_own_operators(before, lambda: look(before), look, LOOPS, way, every=every)
 
 
 def unedited(model: bytes) -> bool:
-    return with_own_layers(model, LOOPS, every=True) is model
+    return with_own_layers(model, LOOPS, WAYS[0], every=True) is model
 
 
 def kinds(model: bytes) -> list[str]:
@@ -152,6 +156,8 @@ OWN = [
     Layer(144, 144, 144, pads=(0, 0, 0, 0), size=(3, 40)),
     Layer(16, 16, 16, pads=(2, 3, 4, 5), zero=77),
     Layer(16, 16, 16, strides=(2, 2), pads=(1, 1, 0, 0), size=(30, 33), heavy=True),
+    Layer(112, 112, 112, strides=(2, 2), size=(5, 41), zero=200),
+    Layer(80, 80, 80, pads=(4, 4, 4, 4), size=(1, 2), zero=31, heavy=True),
 ]
 ALL = [
     Layer(kernel=(1, 1), pads=(0, 0, 0, 0)),
@@ -166,13 +172,18 @@ ALL = [
     Layer(8, 56, kernel=(5, 1), pads=(0, 0, 0, 0), size=(5, 8)),
     Layer(20, 160, kernel=(1, 3), pads=(0, 1, 0, 1), size=(17, 10), zero=10),
     Layer(16, 16, pads=(4, 4, 4, 4), size=(3, 5), zero=50),
+    Layer(8, 112, kernel=(1, 1), pads=(0, 1, 2, 3), size=(9, 18), zero=99),
+    Layer(8, 88, pads=(1, 1, 1, 1), size=(70, 11), heavy=True),
 ]
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("layer", [*OWN, *ALL], ids=str)
 @pytest.mark.parametrize(("count", "threads"), [(1, 1), (3, 2)])
-def test_answers_are_the_same_to_the_last_bit(layer: Layer, count: int, threads: int) -> None:
-    made = edited(layer)
+def test_answers_are_the_same_to_the_last_bit(
+    layer: Layer, count: int, threads: int, way: Way
+) -> None:
+    made = edited(layer, way=way)
     assert kinds(made) == ["Shallow" if layer.group > 1 else "Deep"]
     kept = {one.name for one in onnx.load_from_string(made).graph.initializer}
     assert not kept & set(layer.numbers()), "weights that nothing reads are left"
@@ -182,6 +193,18 @@ def test_answers_are_the_same_to_the_last_bit(layer: Layer, count: int, threads:
     assert len(np.unique(expected)) > 3
     np.testing.assert_array_equal(answer, expected)
     np.testing.assert_array_equal(run(layer.model(), pictures), expected)
+
+
+@pytest.mark.parametrize("answers", [8, 16, 24, 32, 48, 64])
+def test_rows_of_any_length_are_answered(answers: int) -> None:
+    """Each length is computed in other pieces, the last of which begins where it fits."""
+    for columns in range(7, 35):
+        layer = Layer(8, answers, kernel=(1, 3), pads=(0, 1, 0, 1), size=(2, columns))
+        pictures = layer.pictures(1)
+        for way in WAYS:
+            made = with_own_operators(layer.model(), list, lambda _: [], LOOPS, way, every=True)
+            answer = run(made, pictures)
+            np.testing.assert_array_equal(answer, layer.expected(pictures), f"{columns}, {way!r}")
 
 
 @pytest.mark.parametrize("layer", [OWN[0], ALL[0]], ids=str)
@@ -255,7 +278,9 @@ def test_other_answers_are_refused(caplog: pytest.LogCaptureFixture) -> None:
         return [{"answer": np.full(3, value, np.uint8)}]
 
     with caplog.at_level(logging.WARNING):
-        made = with_own_operators(model, lambda: some(0), lambda _: some(1), LOOPS, every=True)
+        made = with_own_operators(
+            model, lambda: some(0), lambda _: some(1), LOOPS, WAYS[0], every=True
+        )
     assert made is model
     assert "answer otherwise" in caplog.text
 
