@@ -127,13 +127,13 @@ def test_hair_that_comes_and_goes_lies_still():
     head = np.zeros((144, 176), np.uint8)
     cv2.ellipse(head, (88, 80), (40, 55), 0, 0, 360, 255, -1)
     hair = head.copy()
-    hair[60:75, 40:60] = 255
-    masks = [Soft(window, cv2.blur(one, (7, 7)), 3.0, 8.0) for one in (head, hair)]
+    hair[60:76, 36:60] = 255
+    masks = [Soft(window, cv2.blur(one, (7, 7)), 3.0, 3.0) for one in (head, hair)]
     steady, after = Steady(), []
     for index in range(6):
         (one,) = steady(luma, found(BOX), [masks[index % 2]], index / 25)
         after.append(one.values)
-    lock = (slice(62, 73), slice(45, 50))
+    lock = (slice(62, 74), slice(44, 49))
     plain = cv2.absdiff(masks[0].values[lock], masks[1].values[lock]).mean()
     assert change([one[lock] for one in after[1:]]) < 0.4 * plain
 
@@ -347,6 +347,30 @@ def test_together_who_comes_elsewhere_or_nowhere_changes_nothing():
         assert not np.array_equal(one.values, masks[0].values)
         after.append(one.values)
     assert all(np.array_equal(after[0], one) for one in after[1:])
+
+
+def test_together_who_comes_in_front_is_the_frames_own_and_nothing_around_him():
+    window = (60, 230, 120, 250)  # which cuts him off
+    for coming in (
+        (125.0, 70.0, 150.0, 120.0),
+        (60.0, 20.0, 145.0, 100.0),
+        (200.0, 150.0, 270.0, 239.0),
+    ):
+        after = []
+        for boxes in ([MOVED], [MOVED, coming]):
+            steady = SteadyTogether()
+            steady(grey(), found(BOX), [cut_out(soft(BOX), window)], 0.0)
+            own = cut_out(soft(MOVED), window)
+            (one,) = steady(grey(), found(*boxes, tracks=(7, 8)[: len(boxes)]), [own], 0.04)
+            after.append(one.values)
+        alone, with_him = after
+        around = np.zeros(SIZE, bool)
+        left, top, right, bottom = map(int, coming)
+        around[max(0, top - 3) : bottom + 3, max(0, left - 3) : right + 3] = True
+        around = around[60:230, 120:250]
+        assert np.array_equal(with_him[around], own.values[around]), coming
+        assert np.array_equal(with_him[~around], alone[~around]), coming
+        assert not np.array_equal(alone[around], own.values[around]), coming
 
 
 def test_together_parts_that_are_cut_otherwise_are_the_same_picture():
