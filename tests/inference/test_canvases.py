@@ -139,6 +139,20 @@ def test_the_smallest_canvas_that_holds_a_picture_is_taken(anchor: str) -> None:
         assert placed.offset == (middle if anchor == "centre" else (0, 0))
 
 
+def test_what_is_kept_and_still_in_use_stays_as_it_comes() -> None:
+    few = Canvases()
+    films = [(640 + 64 * number, 640) for number in range(MOST + 1)]
+    resize = replace(SHAPES, shortest=640, longest=2000)
+    exact = [resize.geometry(*film) for film in films]
+    assert len({one.size for one in exact}) == len(films)
+    for one in exact[:-1]:
+        few.keep(resize, one.size)
+    few.place(resize, exact[0])
+    few.keep(resize, exact[-1].size)
+    assert few.in_use == {one.size for one in (exact[0], *exact[2:])}
+    assert few.place(resize, exact[0]) == exact[0] and few.place(resize, exact[1]) != exact[1]
+
+
 @given(
     st.lists(
         st.tuples(st.integers(16, 900), st.integers(16, 900), st.booleans()),

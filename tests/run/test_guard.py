@@ -47,10 +47,10 @@ def plan(source: Path, report: Path | None = None, *to: Path, model: str = "defa
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("which", [0, 1, "model", "background", "configuration"])
+@pytest.mark.parametrize("which", [0, 1, "model", "background", "refiner", "configuration"])
 def test_a_report_is_never_what_is_read(tmp_path, way, which):
     inputs = [make_clip(tmp_path / f"{name}.mp4", frames=2) for name in "ab"]
-    others = {name: tmp_path / name for name in ("model", "background", "configuration")}
+    others = {name: tmp_path / name for name in ("model", "background", "refiner", "configuration")}
     for path in others.values():
         path.write_bytes(b"precious")
     target = inputs[which] if isinstance(which, int) else others[which]
@@ -62,7 +62,9 @@ def test_a_report_is_never_what_is_read(tmp_path, way, which):
             (
                 OutputPlan(
                     f"{one}.out.mp4",
-                    PictureOptions(background=str(others["background"])),
+                    PictureOptions(
+                        background=str(others["background"]), refiner=str(others["refiner"])
+                    ),
                     OutputOptions(overwrite=True),
                 ),
             ),

@@ -62,8 +62,23 @@ def test_the_picture_is_the_same_to_the_last_bit(look, every, select, clip, mode
     assert samples(at_once) == samples(later)
     assert "infer" not in report.stages
     assert report.provider == "none, read from soft.ndjson"
+    assert (report.model, report.precision) == (model, "")
     assert '"unsure":[' in soft.read_text()
     assert not any("soft.ndjson" in one for one in report.remarks)
+
+
+@pytest.mark.parametrize("look", ["fill", "hide"])
+def test_masks_end_where_the_threshold_says_as_with_the_model(look, clip, model, tmp_path):
+    at_once, later, soft = (tmp_path / name for name in ("a.mkv", "b.mkv", "soft.ndjson"))
+    stream.process(clip, records=soft, records_masks="soft", model=model, limit=6)
+    painted = {"look": look, "mask_threshold": 0.8, "limit": 6, **FFV1}
+    stream.process(clip, at_once, model=model, **painted)
+    stream.process(clip, later, from_records=soft, **painted)
+    assert samples(at_once) == samples(later)
+    stream.process(
+        clip, later, from_records=soft, overwrite=True, **{**painted, "mask_threshold": 0.5}
+    )
+    assert samples(at_once) != samples(later)
 
 
 @pytest.fixture

@@ -47,6 +47,9 @@ def test_masks_cover_each_other_by_their_pixels():
     assert abs(covered - 0.25) < 0.01
     assert abs(overlap - 0.25) < 0.01
     assert mask_cover(instances, 2, 0) == (0, 0)
+    # Whose mask reaches the threshold nowhere covers nobody and is covered by nobody.
+    instances.masks[1] = 0.1
+    assert mask_cover(instances, 1, 0) == mask_cover(instances, 0, 1) == (0, 0)
 
 
 def test_a_part_is_added_to_a_mask_where_it_lies():
