@@ -22,8 +22,10 @@ from stream.groups import (
 from stream.option import option
 from stream.options import (
     CameraOptions,
+    CountOptions,
     CutOptions,
     InputOptions,
+    LiveOptions,
     ModelOptions,
     PictureOptions,
     RunOptions,
@@ -62,6 +64,9 @@ def test_a_name_that_is_there_twice_is_a_fault():
         (CutOptions, "start", ["90", 90, 90.0, "1:30", "0:01:30", time(0, 1, 30)], 90.0),
         (CutOptions, "limit", ["7", 7], 7),
         (PictureOptions, "timing", [True], True),
+        (LiveOptions, "display", [False, "none"], "none"),
+        (LiveOptions, "display", [True, "window"], "window"),
+        (CountOptions, "line", ["0,1,2,3", ["0,1,2,3"]], ("0,1,2,3",)),
         (RunOptions, "report", ["a/b.json"], Path("a/b.json")),
     ],
 )  # fmt: skip
@@ -77,6 +82,7 @@ def test_values_are_read_alike_from_text_and_from_toml(group, name, values, want
         (ModelOptions, "threshold", "1.5", "--x is 0 to 1, not '1.5'"),
         (ModelOptions, "threshold", -1, "--x is 0 to 1, not -1"),
         (ModelOptions, "threshold", "half", "--x: it is a number, not 'half'"),
+        (ModelOptions, "threshold", "Half", "--x: it is a number, not 'Half'"),
         (ModelOptions, "threshold", "inf", "it is a number"),
         (ModelOptions, "threshold", float("nan"), "it is a number"),
         (ModelOptions, "threshold", 10**400, "it is a number"),

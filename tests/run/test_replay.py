@@ -316,3 +316,7 @@ def test_covers_go_by_class_and_threshold_as_where_the_model_looks(clip, tmp_pat
             columns = [slice(left + 2, left + 10) for left in (5, 35, 65, 95, 115, 140)]
             changed.append([bool(apart[25:75, part].mean() > 0.8) for part in columns])
     assert changed == [[True, True, False, True, False, False]] * 20
+    # Who just reaches the threshold is there.
+    _, both = masks(clip, records, tmp_path, classes="person", threshold=0.6, limit=1)
+    _, one = masks(clip, records, tmp_path, classes="person", threshold=0.61, limit=1)
+    assert both[0] == 2 * one[0] > 0
