@@ -27,8 +27,8 @@ _PICTURES = 4
 """Pictures that may wait to be taken. More would be latency, less would drop on a hiccup."""
 
 _DAMAGED_SECONDS, _DAMAGED_PACKETS = 3.0, 30
-"""For so long, and so many more of them, packets may be damaged of which three in four are. A
-decoder of another codec makes a picture now and then of what is none."""
+"""For so long, and so many more of them, packets may be damaged, or give no picture, of which three
+in four are. A decoder of another codec makes a picture now and then of what is none."""
 
 _NOT_YET = 0.002
 """Seconds until a camera is asked again that had nothing."""
@@ -280,6 +280,8 @@ class StreamReader:
                 self._damage.failed(packet)
                 self._note_damage(start)
             return ()
+        if not pictures and packet.size and self.opened is not None:
+            self._note_damage(start)  # some decoders make nothing of another codec, and say nothing
         self._damaged = max(0, self._damaged - 3 * len(pictures))
         share = (time.perf_counter() - start) / max(1, len(pictures))
         return [
@@ -301,7 +303,7 @@ class StreamReader:
         return shown
 
     def _note_damage(self, now: float) -> None:
-        """Counts a damaged packet; three go for each picture.
+        """Counts a packet that is damaged or gave no picture; three go for each picture.
 
         Raises:
             ChangedError: there are too many.
