@@ -11,7 +11,7 @@ import difflib
 import math
 import re
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import time
 from functools import cache
@@ -19,15 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from stream.errors import UsageError
-from stream.option import Option, Value
+from stream.option import LONGEST, Option, Value
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 T = TypeVar("T")
-
-_LONGEST = 60
-"""Characters of a wrong value that an error repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +165,8 @@ def read(leaf: Leaf, given: object, name: str) -> Value:
     Raises:
         UsageError: it is no such value; one sentence that begins with the name.
     """
+    if any(isinstance(one, int) and abs(one) >= 10**LONGEST for one in _parts(given)):
+        raise UsageError(f"{name}: no number is meant that has more than {LONGEST} digits")
     try:
         value = _convert(leaf, given)
     except UsageError as error:
@@ -203,6 +202,8 @@ def _meant_number(leaf: Leaf, given: object) -> str:
     found = _WITH_UNIT.fullmatch(str(given).strip())
     # So many seconds are no number of frames.
     if found is None or leaf.kind not in (int, float) or leaf.option.parse is not None:
+        return ""
+    if len(found[1]) > LONGEST:
         return ""
     if leaf.kind is int and (found[2] or "").startswith("s"):
         return ""
@@ -312,7 +313,11 @@ def shown(given: object) -> str:
     if isinstance(given, bool):
         text = text.lower()
     text = " ".join(text.split())  # an array's rows are lines
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _parts(given: object) -> Sequence[object]:
+    return given if isinstance(given, list | tuple) else (given,)
 
 
 def _kind(hint: object) -> object:
@@ -371,14 +376,11 @@ def _number(given: object, *, whole: bool) -> int | float:
     what = "a whole number" if whole else "a number"
     if isinstance(given, str):
         form = r"[+-]?[0-9]+" if whole else r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
-        if re.fullmatch(form, given.strip()) is None or len(given) > _LONGEST:
+        if re.fullmatch(form, given.strip()) is None or len(given) > LONGEST:
             raise UsageError(f"it is {what}, not {shown(given)}")
         value: int | float = int(given) if whole else float(given)
     elif isinstance(given, int) or (isinstance(given, float) and not whole):
-        try:
-            value = given if whole else float(given)
-        except OverflowError:
-            value = math.inf
+        value = given if whole else float(given)
     else:
         raise UsageError(f"it is {what}, not {shown(given)}")
     if not math.isfinite(value):

@@ -80,7 +80,9 @@ class CameraOptions:
         metavar="WxH",
         parse=parse_size,
     )
-    fps: float | None = option(None, "Pictures per second.", said="the camera's", low=1.0)
+    fps: float | None = option(
+        None, "Pictures per second.", said="the camera's", low=1.0, high=1000.0
+    )
     device: str | None = option(
         None,
         "The camera's device; with --as-camera, a video file.",

@@ -19,6 +19,13 @@ Value: TypeAlias = "bool | float | str | Path | tuple[str, ...] | tuple[int, int
 """What an option's value may be; whole numbers count as floats, as type checkers have it."""
 
 
+LONGEST = 60
+"""Characters of a wrong value that an error repeats, and digits of a number that is meant."""
+
+LATEST = 1e9
+"""Seconds, some thirty years: no footage has such a time, and containers count in finer ticks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """How a field is asked for.
@@ -81,6 +88,11 @@ def options_of(group: type) -> dict[str, Option]:
     return {one.name: one.metadata["option"] for one in fields(group) if "option" in one.metadata}
 
 
+def repeated(text: str) -> str:
+    """A wrong text as an error repeats it, in quotes, cut where it is long."""
+    return repr(text if len(text) <= LONGEST else f"{text[:LONGEST]}…")
+
+
 def parse_every(text: str) -> Every:
     """`auto`, or a number from 1 on.
 
@@ -89,9 +101,9 @@ def parse_every(text: str) -> Every:
     """
     if text == "auto":
         return "auto"
-    if text.isdecimal() and int(text) >= 1:
+    if text.isdecimal() and len(text) <= LONGEST and int(text) >= 1:
         return int(text)
-    raise UsageError(f"it is a number from 1 on, or auto, not {text!r}")
+    raise UsageError(f"it is a number from 1 on, or auto, not {repeated(text)}")
 
 
 def parse_file(text: str) -> Path:
@@ -123,10 +135,9 @@ def parse_select(text: str) -> str:
         return str(int(words[0]))
     if all(re.fullmatch(r"(?:#|id)[0-9]{1,18}", word) for word in words):
         return ",".join(words)
-    shown = text if len(text) <= 60 else f"{text[:60]}…"
     raise UsageError(
         "select is all, largest, a number from 1 on (so many of the largest), or identities such "
-        f"as id3,id7, not {shown!r}"
+        f"as id3,id7, not {repeated(text)}"
     )
 
 
@@ -137,8 +148,9 @@ def parse_size(text: str) -> tuple[int, int]:
         UsageError: it is not a size.
     """
     width, _, height = text.lower().replace("×", "x").partition("x")
-    if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 10):
-        raise UsageError(f"it is WIDTHxHEIGHT in pixels, such as 1280x720, not {text!r}")
+    numbers = width.isdecimal() and height.isdecimal() and len(text) <= LONGEST
+    if not numbers or min(int(width), int(height)) < 10:
+        raise UsageError(f"it is WIDTHxHEIGHT in pixels, such as 1280x720, not {repeated(text)}")
     return int(width), int(height)
 
 
@@ -148,6 +160,8 @@ _SPELT = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m(?:in)?)?(?:([0-9]+(?:[.,][0-9]+
 def _meant_time(text: str) -> str:
     """What to say of a time such as `1m30s` or `1:30,5`; "" where it is none."""
     plain = text.strip().lower().replace(" ", "")
+    if len(plain) > LONGEST:
+        return ""
     found = _SPELT.fullmatch(plain)
     if found is not None and plain:
         hours, minutes = int(found[1] or 0), int(found[2] or 0)
@@ -164,7 +178,7 @@ def _meant_time(text: str) -> str:
 
 
 def parse_time(text: str) -> float:
-    """A time in seconds from `90`, `90.5`, `1:30` or `0:01:30`.
+    """A time in seconds, less than `LATEST`, from `90`, `90.5`, `1:30` or `0:01:30`.
 
     Raises:
         UsageError: it is not a time.
@@ -174,10 +188,11 @@ def parse_time(text: str) -> float:
         numbers = [float(part) for part in parts]
     except ValueError:
         numbers = []
-    proper = 1 <= len(numbers) <= 3 and all(0 <= number < float("inf") for number in numbers)
+    proper = 1 <= len(numbers) <= 3 and all(0 <= number < LATEST for number in numbers)
     if not proper or any(number >= 60 for number in numbers[1:]):
         raise UsageError(
-            f"it is seconds, M:SS or H:MM:SS, such as 90 or 1:30, not {text!r}{_meant_time(text)}"
+            "it is seconds, M:SS or H:MM:SS, such as 90 or 1:30, not "
+            f"{repeated(text)}{_meant_time(text)}"
         )
     seconds = 0.0
     for number in numbers:

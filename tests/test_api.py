@@ -46,7 +46,7 @@ def pictures(count=3):
         ({"threshold": "much"}, "threshold: it is a number, not 'much'"),
         ({"limit": 1.5}, "limit: it is a whole number, not 1.5"),
         ({"limit": 0}, "limit is at least 1, not 0"),
-        ({"fps": 0}, "fps is at least 1, not 0"),
+        ({"fps": 0}, "fps is 1 to 1000, not 0"),
         ({"classes": [0]}, "classes: it is a list of texts, not [0]"),
         ({"every": "fast"}, "every: it is a number from 1 on, or auto, not 'fast'"),
         ({"provider": "gpu"}, "did you mean cuda?"),

@@ -56,6 +56,9 @@ def test_a_name_that_is_there_twice_is_a_fault():
     [
         (ModelOptions, "threshold", ["0.5", 0.5, ".5", "5e-1"], 0.5),
         (ModelOptions, "threshold", ["1", 1, 1.0], 1.0),
+        (ModelOptions, "threshold", ["0", 0, "0.0"], 0.0),
+        (ModelOptions, "every", ["9" * 60, 10**60 - 1], 10**60 - 1),
+        (CutOptions, "end", ["999999999", 999_999_999], 999_999_999.0),
         (ModelOptions, "every", ["3", 3], 3),
         (ModelOptions, "every", ["auto"], "auto"),
         (ModelOptions, "classes", ["person,car", " person , car,", ["person", "car"]],
@@ -85,7 +88,16 @@ def test_values_are_read_alike_from_text_and_from_toml(group, name, values, want
         (ModelOptions, "threshold", "Half", "--x: it is a number, not 'Half'"),
         (ModelOptions, "threshold", "inf", "it is a number, not 'inf'"),
         (ModelOptions, "threshold", float("nan"), "it is a number, not nan"),
-        (ModelOptions, "threshold", 10**400, f"it is a number, not 1{59 * '0'}…"),
+        (ModelOptions, "threshold", 10**400, "no number is meant that has more than 60 digits"),
+        (ModelOptions, "every", 10**61, "no number is meant that has more than 60 digits"),
+        (CameraOptions, "size", [10**5000, 20], "no number is meant that has more than 60 digits"),
+        (CutOptions, "limit", -(10**60), "no number is meant that has more than 60 digits"),
+        (ModelOptions, "every", "9" * 5000, f"not '{60 * '9'}…'"),
+        (CameraOptions, "size", f"{'9' * 5000}x20", f"not '{60 * '9'}…'"),
+        (CameraOptions, "fps", "9" * 400, f"not '{59 * '9'}…"),
+        (CutOptions, "start", f"{'9' * 5000}h", f"not '{60 * '9'}…'"),
+        (CutOptions, "start", 1e9, "not '1000000000.0'"),
+        (PictureOptions, "select", 5000 * "9", f"not '{60 * '9'}…'"),
         (ModelOptions, "threshold", True, "no value for it: true"),
         (ModelOptions, "threshold", {}, "no value for it: {}"),
         (ModelOptions, "threshold", [0.5], "one value, not a list: [0.5]"),
@@ -113,6 +125,11 @@ def test_what_is_no_value_is_refused_by_name(group, name, value, words):
         read(leaves(group)[name], value, "--x")
     assert str(caught.value).endswith(words)
     assert str(caught.value).startswith("--x") and len(str(caught.value)) < 200
+
+
+def test_a_sentence_that_begins_with_the_name_says_it_once():
+    with pytest.raises(UsageError, match=r"^select is all, largest"):
+        read(leaves(PictureOptions)["select"], "biggest", "select")
 
 
 @given(st.text(), st.sampled_from(sorted(leaves(InputOptions) | leaves(ModelOptions))))
@@ -166,6 +183,9 @@ def test_what_other_programs_call_it_is_known(word, known, meant):
     ("name", "given", "meant"),
     [
         ("threshold", "50", "0.5"),
+        ("threshold", "100%", "1"),
+        ("threshold", "0%", "0"),
+        ("threshold", "10", "0.1"),
         ("threshold", "50%", "0.5"),
         ("threshold", "0,5", "0.5"),
         ("threshold", 80, "0.8"),
