@@ -1,59 +1,77 @@
 /* Covering objects: cells enlarged to shares of pixels, and a colour or squares where they say so. */
 #include "squares.h"
 
-#define TWO (2 * BLOCK) /* samples of luma for a block of chroma */
+#define BEYOND (2 * BLOCK) /* cells that are looked at beyond the last one, and fewer */
 
 enum { BARE = 1, COVERED = 2 }; /* whether there are cells under a block that stay, and that do not */
 
-/* What lies beside each other and stays alike: blocks, from one on to before another. */
+/* Of half a block of pixels the cells, from one on, between whose middles each lies, and shares of these: of the one
+ * behind, of 2048, where that is the less, and of the one ahead where that is, times 32; as OpenCV has them. */
 typedef struct {
-    int32_t from, to, class;
-} block_run;
+    u8 behind[HALF], ahead[HALF];
+    u16 to[HALF], from[HALF];
+} pixels_between;
 
-/* Rows of pixels between two rows of cells, which lie alike. */
+/* Where pixels lie between cells: of each half block the first cell, from one before all on, and which of some ways. */
 typedef struct {
-    u16 *above, *below; /* shares of the two rows of cells, where blocks are SOME */
-    u8 *classes, *before; /* of blocks of luma, and of those of the rows before */
-    block_run *runs, *halved; /* of luma and of chroma, but for those that stay */
-    ptrdiff_t count, halved_count, blocks;
-    u8 *shares[2]; /* of two rows of pixels, where blocks are SOME */
-} rows_kept;
+    const int32_t *firsts, *which;
+    const pixels_between *ways;
+    const u16 *parts; /* of 2048, of the row of cells below at each row of pixels */
+} cells_of;
 
-/* Shares of the cell behind and of the one before, of 2048, at each pixel between two cells' middles, times 32; as
- * OpenCV has them. Whole vectors are read of them. */
-typedef struct {
-    u16 *to, *from;
-} parts_of;
+/* Of sixteen bytes those that are asked for. */
+INLINE half_bytes picked_bytes(half_bytes from, half_bytes which) {
+#if defined(__clang__)
+    half_bytes found;
+    for (int at = 0; at < HALF; at++) found[at] = from[which[at] & (HALF - 1)];
+    return found;
+#else
+    return __builtin_shuffle(from, which);
+#endif
+}
 
-/* A row of cells at pixels' middles, of 32640, as OpenCV has it: shares of 2048, and four bits less. */
-INLINE void enlarged(const u8 *cells, ptrdiff_t count, int side, const parts_of *parts, u16 *out, ptrdiff_t first,
-                     ptrdiff_t last) {
+/* Rows of cells at half a block of pixels, of 128 times what they are: the less of the two that a pixel lies between, how
+ * much more the other is, and which share of that counts. */
+INLINE void between_cells(const u8 *cells, const pixels_between *pixels, u16 *less, u16 *more, u16 *part) {
+    const half_bytes near = *(const half_bytes *)cells;
+    const words from = __builtin_convertvector(picked_bytes(near, *(const half_bytes *)pixels->behind), words);
+    const words to = __builtin_convertvector(picked_bytes(near, *(const half_bytes *)pixels->ahead), words);
+    const words up = (words)(to > from);
+    *(words *)less = 128 * ((up & from) | (~up & to));
+    *(words *)more = 128 * ((up & (to - from)) | (~up & (from - to)));
+    *(words *)part = (up & WORDS(pixels->to)) | (~up & WORDS(pixels->from));
+}
+
+/* Two rows of cells at a block of pixels, of 32640, as OpenCV has it: shares of 2048, and four bits less. */
+INLINE void enlarged(const u8 *one, const u8 *other, const cells_of *pixels, ptrdiff_t at, u16 *restrict out) {
+    u16 more[2 * BLOCK], part[2 * BLOCK];
+    for (ptrdiff_t x = 0; x < BLOCK; x += HALF, at++) {
+        const pixels_between *own = pixels->ways + pixels->which[at];
+        between_cells(one + pixels->firsts[at], own, out + x, more + x, part + x);
+        between_cells(other + pixels->firsts[at], own, out + BLOCK + x, more + BLOCK + x, part + BLOCK + x);
+    }
+    for (int x = 0; x < 2 * BLOCK; x++) out[x] = (u16)(out[x] + (u16)((more[x] * (uint32_t)part[x]) >> 16));
+}
+
+/* Says where pixels lie between cells; after so many half blocks that is the same again. */
+INLINE void lie_between(int side, ptrdiff_t blocks, ptrdiff_t period, int32_t *firsts, int32_t *which, pixels_between *ways,
+                        u16 *parts) {
     const int half = side / 2;
-    if (first <= 0)
-        for (int x = 0; x < half; x++) out[x] = (u16)(128 * cells[0]);
-    for (ptrdiff_t at = first > 0 ? first - 1 : 0; at < last; at++) {
-        const int from = cells[at], to = cells[at + 1 < count ? at + 1 : count - 1], up = to > from;
-        const u16 base = (u16)(128 * (up ? from : to)), more = (u16)(128 * (up ? to - from : from - to));
-        u16 *restrict there = out + at * side + half;
-        ptrdiff_t end = at + 1;
-        while (end < last && cells[end] == from) end++;
-        if (end > at + 2) { /* Most cells are as those beside them. */
-            const ptrdiff_t wide = (end - 1 - at) * side;
-            const words alike = each((u16)(128 * from));
-            for (ptrdiff_t x = 0; x < wide; x += HALF) *(words *)(there + x) = alike;
-            at = end - 2;
-            continue;
+    for (int beside = 0; beside < side; beside++) parts[beside] = (u16)lrint((2 * beside + (side % 2 == 0)) * 1024.0 / side);
+    for (ptrdiff_t one = 0; one < 2 * blocks; one++) {
+        const ptrdiff_t from = one * HALF + side - half; /* one cell further on, so that it is none below 0 */
+        firsts[one] = (int32_t)(from / side);
+        which[one] = (int32_t)(one % period);
+    }
+    for (ptrdiff_t one = 0; one < period; one++) {
+        const ptrdiff_t from = one * HALF + side - half;
+        for (int x = 0; x < HALF; x++) {
+            const int behind = (int)((from + x) / side - from / side), part = parts[(from + x) % side];
+            ways[one].behind[x] = (u8)behind;
+            ways[one].ahead[x] = (u8)(part ? behind + 1 : behind); /* There is no share of all in sixteen bits. */
+            ways[one].to[x] = (u16)(32 * part);
+            ways[one].from[x] = (u16)(32 * (2048 - part));
         }
-        /* The next one writes over what is too much. */
-        const u16 *restrict part = up ? parts->to : parts->from;
-        if (side <= LANES) {
-            for (int x = 0; x < LANES; x++) there[x] = (u16)(base + (u16)(((uint32_t)more * part[x]) >> 16));
-        } else {
-            for (int k = 0; k < side; k += HALF)
-                for (int x = 0; x < HALF; x++)
-                    there[k + x] = (u16)(base + (u16)(((uint32_t)more * part[k + x]) >> 16));
-        }
-        if (side % 2) there[0] = (u16)(128 * from); /* There is no share of all in sixteen bits. */
     }
 }
 
@@ -90,17 +108,6 @@ INLINE void under_blocks(const u8 *cells, ptrdiff_t columns, const int32_t *firs
     }
 }
 
-/* Blocks beside each other of which some of each or nothing stays. */
-INLINE ptrdiff_t runs_of(const u8 *classes, ptrdiff_t blocks, block_run *runs) {
-    ptrdiff_t count = 0;
-    for (ptrdiff_t block = 0; block < blocks;) {
-        const ptrdiff_t from = block++;
-        while (block < blocks && classes[block] == classes[from]) block++;
-        if (classes[from] != ALL) runs[count++] = (block_run){(int32_t)from, (int32_t)block, classes[from]};
-    }
-    return count;
-}
-
 INLINE void between(const u16 *restrict above, const u16 *restrict below, u16 part, u8 *restrict to) {
     const u16 rest = (u16)(2048 - part);
     for (int one = 0; one < BLOCK; one++) { /* In this form compilers take the processor's own high products. */
@@ -109,113 +116,101 @@ INLINE void between(const u16 *restrict above, const u16 *restrict below, u16 pa
     }
 }
 
-INLINE void covered_block(u8 *samples, bytes keep, const u8 *cover, u8 value) {
-    if (cover != NULL) { /* Squares end without a transition. */
-        const bytes bare = (bytes)(keep > 127);
-        STORE(samples, (LOAD(samples) & bare) | (LOAD(cover) & ~bare));
+/* Half a block of a plane's row. */
+INLINE void covered_half(u8 *samples, half_bytes keep, const u8 *cover, u8 value, int hard) {
+    if (hard) { /* Squares end without a transition. */
+        const half_bytes bare = (half_bytes)(keep > 127);
+        *(half_bytes *)samples = (*(const half_bytes *)samples & bare) | (*(const half_bytes *)cover & ~bare);
         return;
     }
-    const u8 *part = (const u8 *)&keep;
-    for (int x = 0; x < BLOCK; x += HALF) NARROW(samples + x, mixed(WIDE(samples + x), WIDE(part + x), each(value)));
+    NARROW(samples, mixed(WIDE(samples), __builtin_convertvector(keep, words), each(value)));
 }
 
-/* A block of a plane's row, or what the row has of it. */
-INLINE void covered_part(const canvas_plane *plane, u8 *row, ptrdiff_t x, bytes keep) {
-    const u8 *cover = plane->cover == NULL ? NULL : plane->cover + x;
+/* What a row has of half a block. */
+INLINE void covered_part(const canvas_plane *plane, u8 *row, ptrdiff_t x, half_bytes keep, int hard) {
     const ptrdiff_t wide = plane->columns - x;
-    if (wide >= BLOCK) {
-        covered_block(row + x, keep, cover, (u8)plane->value);
-        return;
-    }
-    u8 last[BLOCK] = {0};
-    memcpy(last, row + x, (size_t)wide);
-    covered_block(last, keep, cover, (u8)plane->value);
-    memcpy(row + x, last, (size_t)wide);
-}
-
-/* Blocks of a plane's row of which nothing stays. */
-INLINE void covered_wholly(const canvas_plane *plane, u8 *row, const block_run *run) {
-    const ptrdiff_t from = (ptrdiff_t)run->from * BLOCK, end = (ptrdiff_t)run->to * BLOCK;
-    const ptrdiff_t to = end < plane->columns ? end : plane->columns;
-    if (from >= to) return;
-    if (plane->cover != NULL)
-        memcpy(row + from, plane->cover + from, (size_t)(to - from));
-    else
-        memset(row + from, plane->value, (size_t)(to - from));
-}
-
-/* One row of a plane, by runs of its blocks and their shares. */
-INLINE void covered_row(const canvas_plane *plane, u8 *row, const block_run *runs, ptrdiff_t count, const u8 *shares) {
-    for (const block_run *run = runs; run < runs + count; run++) {
-        if (run->class == NONE) {
-            covered_wholly(plane, row, run);
-            continue;
-        }
-        for (ptrdiff_t x = (ptrdiff_t)run->from * BLOCK; x < (ptrdiff_t)run->to * BLOCK && x < plane->columns; x += BLOCK)
-            covered_part(plane, row, x, LOAD(shares + x));
+    if (wide >= HALF) {
+        covered_half(row + x, keep, plane->cover + x, (u8)plane->value, hard);
+    } else if (wide > 0) {
+        u8 last[HALF] = {0};
+        memcpy(last, row + x, (size_t)wide);
+        covered_half(last, keep, plane->cover + x, (u8)plane->value, hard);
+        memcpy(row + x, last, (size_t)wide);
     }
 }
 
-/* Shares of a block, where they lie or as they all are. */
-INLINE const u8 *shares_at(const u8 *classes, const u8 *shares, ptrdiff_t block) {
+/* Rows of a plane from a column to another, of which nothing stays. */
+INLINE void covered_wholly(const canvas_plane *plane, ptrdiff_t top, ptrdiff_t bottom, ptrdiff_t from, ptrdiff_t to) {
+    const ptrdiff_t end = to < plane->columns ? to : plane->columns;
+    for (ptrdiff_t y = top; y < bottom; y++) {
+        u8 *row = plane->samples + y * plane->stride;
+        ptrdiff_t x = from;
+        for (; x + HALF <= end; x += HALF) *(half_bytes *)(row + x) = *(const half_bytes *)(plane->cover + x);
+        if (x < end) memcpy(row + x, plane->cover + x, (size_t)(end - x));
+    }
+}
+
+/* Shares of so many rows of a block, from one on below the middles of a row of cells. */
+INLINE void shared(const cells_of *pixels, ptrdiff_t at, const u8 *one, const u8 *other, ptrdiff_t first, ptrdiff_t count,
+                   u8 *shares) {
+    u16 both[2 * BLOCK];
+    enlarged(one, other, pixels, 2 * at, both);
+    for (ptrdiff_t y = 0; y < count; y++) between(both, both + BLOCK, pixels->parts[first + y], shares + y * BLOCK);
+}
+
+/* Half a block of a row of chroma, by the shares of two rows of pixels. */
+INLINE void covered_chroma(const canvas_plane *planes, int count, ptrdiff_t y, ptrdiff_t x, const u8 *one, const u8 *other,
+                           int hard) {
+    const half_bytes keep = __builtin_convertvector(quarters(one, other), half_bytes);
+    for (int plane = 1; plane < count; plane++)
+        covered_part(planes + plane, planes[plane].samples + y / 2 * planes[plane].stride, x / 2, keep, hard);
+}
+
+/* Rows of pixels that lie alike between two rows of cells, or some of them. */
+typedef struct {
+    ptrdiff_t top, bottom, width, height;
+    const u8 *classes, *before; /* of blocks, and of those of the rows before where a row of chroma stands for these too */
+    u8 *shares, *last; /* of the rows of a block, and of the last row of all where another row of chroma stands for it */
+} rows_kept;
+
+/* A block of which some stays, or of which some did in the row before. */
+INLINE void covered_block(const canvas_plane *planes, int count, int twice, const rows_kept *kept, ptrdiff_t at, int hard) {
     static const u8 none[BLOCK] = {0};
     static const u8 all[BLOCK] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
                                   255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
-    return classes[block] == SOME ? shares + block * BLOCK : classes[block] == NONE ? none : all;
-}
-
-/* A row of shares of chroma, of which a sample stands for two of luma each way, by two rows of them and their classes. */
-INLINE void halve_shares(const rows_kept *kept, const u8 *before, const u8 *one, const u8 *other, u8 *out) {
-    for (const block_run *run = kept->halved; run < kept->halved + kept->halved_count; run++) {
-        if (run->class == NONE) continue;
-        for (ptrdiff_t block = 2 * (ptrdiff_t)run->from; block < 2 * (ptrdiff_t)run->to; block++)
-            NARROW(out + block * HALF, quarters(shares_at(before, one, block), shares_at(kept->classes, other, block)));
-    }
-}
-
-/* Which blocks of chroma lie under blocks of luma that are alike, in two rows of them. */
-INLINE void halve_runs(rows_kept *kept, const u8 *before, u8 *restrict scratch) {
-    const u8 *own = kept->classes;
-    const ptrdiff_t blocks = kept->blocks / 2;
-    for (ptrdiff_t block = 0; block < blocks; block++) {
-        const u8 class = own[2 * block];
-        const int alike = own[2 * block + 1] == class && before[2 * block] == class && before[2 * block + 1] == class;
-        scratch[block] = alike ? class : SOME;
-    }
-    kept->halved_count = runs_of(scratch, blocks, kept->halved);
-}
-
-/* What lies between two rows of cells: which blocks stay, and shares of both rows where some of each does. */
-INLINE void lie_between(rows_kept *kept, const u8 *one, const u8 *other, const u8 *under_one, const u8 *under_other,
-                        ptrdiff_t columns, int side, const parts_of *parts) {
-    u8 *before = kept->before;
-    kept->before = kept->classes;
-    kept->classes = before;
-    u8 *restrict classes = kept->classes;
-    const ptrdiff_t blocks = kept->blocks;
-    for (ptrdiff_t block = 0; block < blocks; block++) {
-        const u8 under = under_one[block] | under_other[block];
-        classes[block] = under == (BARE | COVERED) ? SOME : under == BARE ? ALL : NONE;
-    }
-    kept->count = runs_of(kept->classes, kept->blocks, kept->runs);
-    u16 *known = kept->below;
-    kept->below = kept->above;
-    kept->above = known;
-    for (ptrdiff_t at = 0; at < kept->count; at++) {
-        const block_run *run = kept->runs + at;
-        if (run->class != SOME) continue;
-        int again = 1; /* The row above was the one below before. */
-        for (ptrdiff_t block = run->from; block < run->to; block++) again &= kept->before[block] == SOME;
-        /* From the cell behind the first pixel to the one before the last. */
-        const ptrdiff_t left = (ptrdiff_t)run->from * BLOCK - side / 2, right = (ptrdiff_t)run->to * BLOCK - 1 - side / 2;
-        const ptrdiff_t first = left < 0 ? 0 : left / side + 1, end = right < 0 ? 1 : right / side + 1;
-        const ptrdiff_t last = end < columns ? end : columns;
-        for (int which = again; which < 2; which++) {
-            u16 *to = which ? kept->below : kept->above;
-            enlarged(which ? other : one, columns, side, parts, to, first, last);
-            for (ptrdiff_t x = columns * side; x < (ptrdiff_t)run->to * BLOCK; x++) to[x] = to[columns * side - 1];
+    const u8 class = kept->classes[at], *alike = class == NONE ? none : all;
+    const u8 *rows = class == SOME ? kept->shares : alike;
+    const ptrdiff_t x = at * BLOCK, stride = class == SOME ? BLOCK : 0, top = kept->top, bottom = kept->bottom;
+    for (int plane = 0; plane < (twice ? 1 : count) && class != ALL; plane++)
+        for (ptrdiff_t y = top; y < bottom; y++) {
+            if (hard && x + BLOCK <= kept->width) {
+                u8 *there = planes[plane].samples + y * planes[plane].stride + x;
+                const bytes bare = (bytes)(LOAD(rows + (y - top) * stride) > 127);
+                STORE(there, (LOAD(there) & bare) | (LOAD(planes[plane].cover + x) & ~bare));
+                continue;
+            }
+            for (int more = 0; more < BLOCK; more += HALF)
+                covered_part(planes + plane, planes[plane].samples + y * planes[plane].stride, x + more,
+                             *(const half_bytes *)(rows + (y - top) * stride + more), hard);
         }
+    if (!twice) return;
+    if (kept->before != NULL) {
+        const u8 was = kept->before[at];
+        covered_chroma(planes, count, top, x, was == SOME ? kept->last + x : was == NONE ? none : all, rows, hard);
     }
+    for (ptrdiff_t y = top + top % 2; y < bottom && class != ALL; y += 2) {
+        const ptrdiff_t second = y + 1 < kept->height ? y + 1 : y;
+        if (second < bottom)
+            covered_chroma(planes, count, y, x, rows + (y - top) * stride, rows + (second - top) * stride, hard);
+    }
+    if (class == SOME && bottom % 2) memcpy(kept->last + x, rows + (bottom - 1 - top) * stride, BLOCK);
+}
+
+/* A row of cells, with as many beyond its ends as are looked at. */
+INLINE void lined_up(const u8 *cells, ptrdiff_t columns, u8 *out) {
+    memset(out, cells[0], 1);
+    memcpy(out + 1, cells, (size_t)columns);
+    memset(out + 1 + columns, cells[columns - 1], BEYOND - 1);
 }
 
 /* Covers all that cells say.
@@ -228,34 +223,30 @@ INLINE void lie_between(rows_kept *kept, const u8 *one, const u8 *other, const u
 EXPORT void stream_cover(const u8 *bare, int side, ptrdiff_t height, ptrdiff_t width, int count, const int64_t *places,
                          ptrdiff_t block, void *scratch) {
     const ptrdiff_t rows = (height + side - 1) / side, columns = (width + side - 1) / side;
-    const ptrdiff_t wide = (columns * side + side + HALF + TWO - 1) / TWO * TWO + TWO;
-    const ptrdiff_t blocks = (width + TWO - 1) / TWO * 2, half = side / 2;
-    const int phases = (side + HALF - 1) / HALF * HALF;
-    block_run *runs = scratch;
-    int32_t *firsts = (int32_t *)(runs + 2 * blocks), *lasts = firsts + blocks;
-    u16 *shared = (u16 *)(lasts + blocks), *sums = shared + 2 * wide;
-    const parts_of parts = {sums + 3 * wide, sums + 3 * wide + phases};
-    u8 *under = (u8 *)(parts.from + phases), *next_under = under + blocks;
-    u8 *classes = next_under + blocks, *halves = classes + 2 * blocks, *shares = halves + blocks;
-    u8 *of_chroma = shares + 2 * wide, *covers = of_chroma + wide, *small = covers + 3 * wide, *wanted = small + wide, *all = wanted + wide;
-    u8 *band = all + wide;
-    rows_kept kept = {shared, shared + wide, classes, classes + blocks, runs, runs + blocks, 0, 0, blocks,
-                      {shares, shares + wide}};
+    const ptrdiff_t wide = (columns * side + side + 2 * BLOCK - 1) / BLOCK * BLOCK + 2 * BLOCK;
+    const ptrdiff_t blocks = (width + BLOCK - 1) / BLOCK, half = side / 2;
+    const ptrdiff_t lined_size = columns + BEYOND;
+    ptrdiff_t period = side;
+    while (period % 2 == 0 && side / period < HALF) period /= 2; /* A half block is a power of two. */
+    int32_t *firsts = scratch, *lasts = firsts + blocks, *starts = lasts + blocks, *which = starts + 2 * blocks;
+    pixels_between *ways = (pixels_between *)(which + 2 * blocks);
+    u16 *parts = (u16 *)(ways + period), *sums = parts + side + side % 2;
+    u8 *under = (u8 *)(sums + 3 * wide), *classes = under + 2 * blocks, *before = classes + blocks;
+    u8 *shares = before + blocks;
+    u8 *last = shares + side * BLOCK, *covers = last + wide, *small = covers + 3 * wide;
+    u8 *wanted = small + wide, *all = wanted + wide, *lined = all + wide, *band = lined + 2 * lined_size;
+    const cells_of pixels = {starts, which, ways, parts};
     canvas_plane planes[3];
     int twice = 0;
     for (int one = 0; one < count; one++) {
         const int64_t *place = places + 4 * one;
         const int step = (int)place[2];
         planes[one] = (canvas_plane){(u8 *)(intptr_t)place[0], (ptrdiff_t)place[1], (height + step - 1) / step,
-                                     (width + step - 1) / step, step, (int)place[3], block ? covers + one * wide : NULL};
+                                     (width + step - 1) / step, step, (int)place[3], covers + one * wide};
+        memset(covers + one * wide, block ? 0 : planes[one].value, (size_t)wide);
         twice |= step == 2;
     }
-    if (block) memset(covers, 0, (size_t)(3 * wide));
-    for (int k = 0; k < phases; k++) {
-        const int part = (int)lrint((2 * (k < side ? k : 0) + (side % 2 == 0)) * 1024.0 / side);
-        parts.to[k] = (u16)(32 * part);
-        parts.from[k] = (u16)(32 * (2048 - part));
-    }
+    lie_between(side, blocks, period, starts, which, ways, parts);
     for (ptrdiff_t one = 0; one < blocks; one++) {
         const ptrdiff_t left = one * BLOCK - half, right = left + BLOCK - 1;
         const ptrdiff_t first = left < 0 ? 0 : left / side, last = right < 0 ? 0 : right / side + 1;
@@ -265,55 +256,71 @@ EXPORT void stream_cover(const u8 *bare, int side, ptrdiff_t height, ptrdiff_t w
     /* Between two such rows no pixel of which more than half stays lies, nor of which less does; but where a sample of
      * chroma stands for pixels on both sides of a row of cells, shares themselves count. */
     const int hard = block && !(twice && half % 2);
-    memset(classes, ALL, (size_t)(2 * blocks));
-    under_blocks(bare, columns, firsts, lasts, hard, next_under, blocks);
+    memset(classes, ALL, (size_t)blocks);
+    under_blocks(bare, columns, firsts, lasts, hard, under, blocks);
+    lined_up(bare, columns, lined);
     ptrdiff_t of_squares = -1;
+    int were = 0;
     for (ptrdiff_t line = -1; half + line * side < height; line++) {
         const ptrdiff_t top = line < 0 ? 0 : half + line * side, end = half + (line + 1) * side;
         const ptrdiff_t bottom = end < height ? end : height;
         const ptrdiff_t one = line < 0 ? 0 : line, other = line + 1 < rows ? line + 1 : rows - 1;
-        const ptrdiff_t were = kept.count;
-        u8 *known = next_under;
-        next_under = under, under = known;
-        if (other != one)
-            under_blocks(bare + other * columns, columns, firsts, lasts, hard, next_under, blocks);
-        else
-            memcpy(next_under, under, (size_t)blocks);
-        lie_between(&kept, bare + one * columns, bare + other * columns, under, next_under, columns, side, &parts);
-        if (!kept.count && !were) continue;
-        if (twice) halve_runs(&kept, kept.classes, halves);
-        for (ptrdiff_t y = top; y < bottom; y++) {
-            u8 *share = kept.shares[y % 2];
-            const u16 part = (u16)(parts.to[(y + side - half) % side] / 32);
-            for (ptrdiff_t at = 0; at < kept.count; at++) {
-                const block_run *run = kept.runs + at;
-                if (run->class != SOME) continue;
-                for (ptrdiff_t x = (ptrdiff_t)run->from * BLOCK; x < (ptrdiff_t)run->to * BLOCK; x += BLOCK)
-                    between(kept.above + x, kept.below + x, part, share + x);
-            }
-            if (width % 2) share[width] = share[width - 1];
-            if (block && y / block != of_squares && kept.count) {
-                of_squares = y / block;
+        const u8 *above = under + one % 2 * blocks, *below = under + other % 2 * blocks;
+        const u8 *cells = lined + one % 2 * lined_size, *next_cells = lined + other % 2 * lined_size;
+        if (other != one) {
+            under_blocks(bare + other * columns, columns, firsts, lasts, hard, under + other % 2 * blocks, blocks);
+            lined_up(bare + other * columns, columns, lined + other % 2 * lined_size);
+        }
+        u8 *earlier = before;
+        before = classes, classes = earlier;
+        int any = 0;
+        for (ptrdiff_t x = 0; x < blocks; x++) {
+            const u8 both = above[x] | below[x];
+            classes[x] = both == (BARE | COVERED) ? SOME : both == BARE ? ALL : NONE;
+            any |= classes[x] != ALL;
+        }
+        /* Rows of chroma stand for two, which may lie between other rows of cells. */
+        const int apart = twice && top % 2;
+        if (!any && !(apart && were)) continue;
+        were = any;
+        for (ptrdiff_t from = top; from < bottom;) {
+            /* As far as squares end, too. */
+            const ptrdiff_t next = block ? (from / block + 1) * block : bottom, to = next < bottom ? next : bottom;
+            if (block && any && from / block != of_squares) {
+                of_squares = from / block;
                 const ptrdiff_t across = (width + block - 1) / block;
                 wanted_of(bare, rows, columns, side, of_squares * block, block, wanted, across, all);
                 for (int plane = 0; plane < count; plane++)
                     squares(planes + plane, of_squares * block / planes[plane].step, block, wanted, across, small, band,
                             sums);
             }
-            for (int plane = 0; plane < count; plane++)
-                if (planes[plane].step == 1)
-                    covered_row(planes + plane, planes[plane].samples + y * planes[plane].stride, kept.runs, kept.count,
-                                share);
-            if (!twice || (y % 2 == 0 && y < height - 1)) continue;
-            /* Rows of chroma stand for two, which may lie between other rows of cells. */
-            const int apart = y % 2 && y == top;
-            if (apart) halve_runs(&kept, kept.before, halves);
-            halve_shares(&kept, apart ? kept.before : kept.classes, kept.shares[0], share, of_chroma);
-            for (int plane = 0; plane < count; plane++)
-                if (planes[plane].step == 2)
-                    covered_row(planes + plane, planes[plane].samples + y / 2 * planes[plane].stride, kept.halved,
-                                kept.halved_count, of_chroma);
-            if (apart) halve_runs(&kept, kept.classes, halves);
+            const rows_kept kept = {from, to, width, height, classes, apart && from == top ? before : NULL, shares, last};
+            for (ptrdiff_t at = 0; at < blocks; at++) {
+                const u8 class = classes[at], was = kept.before ? before[at] : class;
+                if (class == ALL && was == ALL) continue;
+                if (class == NONE && was == NONE) {
+                    const ptrdiff_t start = at * BLOCK;
+                    while (at + 1 < blocks && classes[at + 1] == NONE && (!kept.before || before[at + 1] == NONE)) at++;
+                    for (int plane = 0; plane < count; plane++) {
+                        const int step = planes[plane].step;
+                        /* Rows of chroma that go on below are covered with these. */
+                        const ptrdiff_t end = step == 1 ? to : (to + (to == height)) / 2;
+                        covered_wholly(planes + plane, from / step, end, start / step, (at + 1) * BLOCK / step);
+                    }
+                    continue;
+                }
+                if (class == SOME) {
+                    shared(&pixels, at, cells, next_cells, (from + side - half) % side, to - from, shares);
+                    const ptrdiff_t beyond = width - at * BLOCK;
+                    for (ptrdiff_t y = 0; width % 2 && beyond < BLOCK && y < to - from; y++)
+                        shares[y * BLOCK + beyond] = shares[y * BLOCK + beyond - 1];
+                }
+                if (block)
+                    covered_block(planes, count, twice, &kept, at, 1);
+                else
+                    covered_block(planes, count, twice, &kept, at, 0);
+            }
+            from = to;
         }
     }
 }

@@ -58,7 +58,7 @@ class Cover(Loops):
         height, width = samples[0].shape
         wide = (bare.shape[1] + 1) * side + _WIDER
         halved = (min(block, height) // 2 + 1) * wide
-        scratch = scratch_of(4 * side + 128 + 22 * wide + halved)
+        scratch = scratch_of(132 * side + 256 + 16 * wide + halved)
         places = np.array(
             [
                 (*plane_of(plane), step, value)

@@ -28,36 +28,70 @@ INLINE void halved(const u8 *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t c
     }
 }
 
+/* Adds so many rows to the sums of their columns, or of the means of two samples each of twice as many.
+ *
+ * last: of the last numbers, those that were not added with the ones before.
+ */
+INLINE void added_rows(const u8 *from, ptrdiff_t stride, int rows, ptrdiff_t wide, int halve, words last,
+                       u16 *restrict sums) {
+    const ptrdiff_t end = wide - HALF, step = halve ? 2 * stride : stride;
+    for (ptrdiff_t x = 0; end >= 0; x = x + HALF < end ? x + HALF : end) {
+        words more = each(0);
+        for (int y = 0; y < rows; y++) {
+            const u8 *const row = from + y * step;
+            more += halve ? quarters(row + 2 * x, row + stride + 2 * x) : WIDE(row + x);
+        }
+        if (x == end) more &= last;
+        *(words *)(sums + x) = WORDS(sums + x) + more;
+        if (x == end) return;
+    }
+    for (int y = 0; y < rows; y++) {
+        const u8 *const row = from + y * step, *const next = row + stride;
+        for (ptrdiff_t x = 0; x < wide; x++)
+            sums[x] += (u16)(halve ? (row[2 * x] + row[2 * x + 1] + next[2 * x] + next[2 * x + 1] + 2) >> 2 : row[x]);
+    }
+}
+
+/* Sums of columns, of at most 256 rows. */
+INLINE void sums_of(const u8 *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t wide, int halve, u16 *sums) {
+    const ptrdiff_t step = halve ? 2 * stride : stride, again = wide % HALF ? HALF - wide % HALF : 0;
+    words last;
+    for (int x = 0; x < HALF; x++) last[x] = x < again && wide > HALF ? 0 : 0xFFFF;
+    memset(sums, 0, (size_t)wide * sizeof(u16));
+    ptrdiff_t y = 0;
+    for (; y + 4 <= rows; y += 4) {
+        for (ptrdiff_t ahead = y + 2 * AHEAD; ahead < y + 2 * AHEAD + 4 && ahead < rows; ahead++)
+            for (int odd = 0; odd < 1 + halve; odd++) asked_for(from + ahead * step + odd * stride, wide << halve);
+        added_rows(from + y * step, stride, 4, wide, halve, last, sums);
+    }
+    for (; y < rows; y++) added_rows(from + y * step, stride, 1, wide, halve, last, sums);
+}
+
 /* The means of squares beside each other, each of so many rows and columns, which are halved as long as they can be:
  * as `mosaic.py` has it, with OpenCV's rounding. */
 INLINE void means(const u8 *from, ptrdiff_t stride, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t count, u8 *out,
                   u8 *scratch, u16 *sums) {
-    while (rows % 2 == 0 && columns % 2 == 0) {
+    while (rows % 4 == 0 && columns % 4 == 0) {
         rows /= 2;
         columns /= 2;
         halved(from, stride, rows, columns * count, scratch, columns * count);
         from = scratch;
         stride = columns * count;
     }
+    /* The last time they are halved while they are added. */
+    const int halve = rows % 2 == 0 && columns % 2 == 0;
+    rows >>= halve;
+    columns >>= halve;
     const float share = 1.0f / (float)(rows * columns);
-    uint32_t *whole = (uint32_t *)(sums + columns * count + (columns * count) % 2);
+    const ptrdiff_t wide = columns * count, step = halve ? 2 * stride : stride;
+    uint32_t *whole = (uint32_t *)(sums + wide + wide % 2);
     memset(whole, 0, (size_t)count * sizeof(uint32_t));
     for (ptrdiff_t first = 0; first < rows; first += 256) { /* More do not fit into sixteen bits. */
-        const ptrdiff_t last = first + 256 < rows ? first + 256 : rows, wide = columns * count;
-        memset(sums, 0, (size_t)wide * sizeof(u16));
-        u16 *restrict to = sums;
-        ptrdiff_t y = first;
-        for (; y + 4 <= last; y += 4) {
-            const u8 *restrict one = from + y * stride, *restrict two = one + stride, *restrict three = two + stride;
-            const u8 *restrict four = three + stride;
-            for (int more = 0; more < 4 && y + 2 * AHEAD + more < last; more++)
-                asked_for(from + (y + 2 * AHEAD + more) * stride, wide);
-            for (ptrdiff_t x = 0; x < wide; x++) to[x] = (u16)(to[x] + one[x] + two[x] + three[x] + four[x]);
-        }
-        for (; y < last; y++) {
-            const u8 *restrict row = from + y * stride;
-            for (ptrdiff_t x = 0; x < wide; x++) to[x] = (u16)(to[x] + row[x]);
-        }
+        const ptrdiff_t high = first + 256 < rows ? 256 : rows - first;
+        if (halve)
+            sums_of(from + first * step, stride, high, wide, 1, sums);
+        else
+            sums_of(from + first * step, stride, high, wide, 0, sums);
         for (ptrdiff_t one = 0; one < count; one++)
             for (ptrdiff_t x = 0; x < columns; x++) whole[one] += sums[one * columns + x];
     }
