@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from stream.compositing.canvas import Canvas
 from stream.compositing.conceal import conceal
-from stream.compositing.coverage import NO_PATCHES, Grid, Mask, Patches, grid_of, patches, raised
+from stream.compositing.coverage import NO_PATCHES, Grid, Patches, grid_of, patches
 from stream.compositing.layer import Layer
 from stream.compositing.scenery import Glance, is_elsewhere
 from stream.compositing.selection import ALL
+from stream.compositing.sighting import NOBODY, Seen, Sighting, sighted
 from stream.compositing.style import Style
 from stream.instances import Instances, box_iou
 from stream.kernels import compiled
 from stream.motion.scenes import is_other_scene
-from stream.sizes import in_another_size
 from stream.words import counted
 
 _GROWN = 0.5
@@ -45,18 +45,6 @@ _LATELY, _APART = 0.5, 0.15
 """For how many seconds, and how far apart what is kept for it lies, in seconds."""
 _SPANS = 20
 """Spans of time that are said one by one."""
-
-
-class _Seen(NamedTuple):
-    """An object as it was last found, and the picture; `sure` once it reached the threshold."""
-
-    identity: int | None
-    box: NDArray[np.float32]
-    mask: Mask
-    mask_box: NDArray[np.float32]
-    seconds: float
-    glance: Glance
-    sure: bool = True
 
 
 class _Covered(NamedTuple):
@@ -126,7 +114,8 @@ class Cover(Layer):
 
     def __init__(self, style: Style) -> None:
         super().__init__(style)
-        self._seen: list[_Seen] = []
+        self._latest = NOBODY
+        self._others: list[Seen] = []
         self._covered: deque[_Covered] = deque()
         self._grid: Grid | None = None
         self._size: tuple[int, int] | None = None
@@ -171,16 +160,17 @@ class Cover(Layer):
         if grid != self._grid:
             self._grid = grid
             self._covered.clear()
-        there = _shaped(canvas, grid, [seen for seen in self._seen if seen.seconds == now])
-        gone = _shaped(canvas, grid, missing)
+        there = _shaped(
+            canvas, grid, self._latest, [one for one in self._others if one.seconds == now]
+        )
+        gone = _shaped(canvas, grid, NOBODY, missing)
         # Objects that are shown equally coarse are covered together.
         alike: dict[int, list[Patches]] = {}
         for own in (there, gone):
             blocks = [self.block(canvas, one) for one in own.longest]
             _sort(own.patches, blocks, range(len(blocks)), alike)
-            if own is there:  # What was there is as coarse as what is there now.
-                for earlier, rows, likest in self._lately(there, now):
-                    _sort(earlier, [blocks[one] for one in likest], rows, alike)
+            if own is there:
+                self._lately(there, blocks, now, alike)
         self._remember(there)
         for block in sorted(alike):
             conceal(
@@ -196,29 +186,31 @@ class Cover(Layer):
         """Moves who was seen to where a picture of another size shows the same."""
         before, self._size = self._size, size
         if before is not None and before != size:
-            self._seen = [
-                one._replace(
-                    box=in_another_size(one.box, before, size),
-                    mask_box=in_another_size(one.mask_box, before, size),
-                )
-                for one in self._seen
-            ]
+            known = [*self._latest.each(), *self._others]
+            self._latest = NOBODY
+            self._others = [one.resized(before, size) for one in known]
 
     def _lately(
-        self, found: _Covered, now: float
-    ) -> Iterator[tuple[Patches, Sequence[int], Sequence[int]]]:
-        """What was covered a moment ago of those that have not moved since, and who that is now."""
+        self, found: _Covered, blocks: Sequence[int], now: float, alike: dict[int, list[Patches]]
+    ) -> None:
+        """Adds what was covered a moment ago of those that have not moved since.
+
+        What was there is as coarse as what is there now.
+        """
         longest = min(_LATELY, self.style.cover_memory)
         while self._covered and not 0 < now - self._covered[0].seconds <= longest:
             self._covered.popleft()
         if not len(found.boxes) or not self._covered:
             return
         likest = standing(np.concatenate([one.boxes for one in self._covered]), found.boxes)
+        if len(set(blocks)) == 1 and min(likest) >= 0:  # as mostly
+            alike[blocks[0]] += [one.patches for one in self._covered]
+            return
         start = 0
         for one in self._covered:
             own = likest[start : start + len(one.longest)]
             rows = [row for row, like in enumerate(own) if like >= 0]
-            yield one.patches, rows, [own[row] for row in rows]
+            _sort(one.patches, [blocks[own[row]] for row in rows], rows, alike)
             start += len(own)
 
     def _remember(self, found: _Covered) -> None:
@@ -230,27 +222,35 @@ class Cover(Layer):
         if found.longest:
             self._covered.append(found)
 
-    def _update(self, instances: Instances, now: float, glance: Glance) -> list[_Seen]:
+    def _update(self, instances: Instances, now: float, glance: Glance) -> list[Seen]:
         """Remembers what was found; returns what was found before and is missing.
 
         Where behind a cut another scene is seen there, it is not missing, but may be once that is
         over: what looks like a cut may be somebody close before the camera.
         """
         if now < self._last:  # Another source, or from the start again.
-            self._seen = []
+            self._latest, self._others = NOBODY, []
             self._covered.clear()
             self._cut, self._before = -math.inf, None
         before, self._last, self._before = self._before, now, glance
-        found = list(_seen(instances, now, glance, sure=True))
+        latest = sighted(instances, now, glance, sure=True)
         unsure = instances.unsure
-        doubted = [] if unsure is None else list(_seen(unsure, now, glance, sure=False))
+        doubted = []
+        if unsure is not None and len(unsure):
+            doubted = list(sighted(unsure, now, glance, sure=False).each())
+        if not doubted and not self._others and self._latest.all_in(latest):
+            self._latest = latest
+            self._by_memory.add(now, done=False)
+            self._by_doubt.add(now, done=False)
+            return []
+        seen_before, found = [*self._latest.each(), *self._others], list(latest.each())
         gone = [
             seen
-            for seen in self._seen
+            for seen in seen_before
             if seen.seconds < now
             and now - seen.seconds <= self.style.cover_memory * (1.0 if seen.sure else _UNSURE)
         ]
-        known = {seen.identity for seen in self._seen} - {None}
+        known = {seen.identity for seen in seen_before} - {None}
         numbers = {one.identity for one in found} - {None}
         gone = [seen for seen in gone if seen.identity not in numbers]
         # One who was known before is nobody else, however close: one hides the other.
@@ -265,7 +265,7 @@ class Cover(Layer):
                 doubted[place] = again._replace(identity=seen.identity, sure=seen.sure)
         if self.style.select != ALL:  # Of what nobody chose, nothing is covered.
             doubted = [one for one in doubted if one.sure]
-        self._seen = found + doubted + missing
+        self._latest, self._others = latest, doubted + missing
         size = instances.picture_size
         # A cut only counts where somebody is missing, who was in each frame since last found.
         if missing and before is not None and is_other_scene(before.scenery, glance.scenery):
@@ -285,42 +285,31 @@ class Cover(Layer):
         return missing
 
 
-def _seen(instances: Instances, now: float, glance: Glance, *, sure: bool) -> Iterator[_Seen]:
-    if not len(instances):
-        return
-    count = len(instances)
-    ids = [None] * count if instances.track_ids is None else instances.track_ids.tolist()
-    boxes, places, masks = instances.boxes, instances.paste_boxes, raised(instances.masks)
-    # A few numbers are looked at sooner one by one.
-    sums = map(sum, (boxes if places is boxes else np.hstack([boxes, places])).tolist())
-    for index, whole in enumerate(sums):
-        if math.isfinite(whole):
-            yield _Seen(ids[index], boxes[index], masks[index], places[index], now, glance, sure)
-
-
-def _shaped(canvas: Canvas, grid: Grid, seen: Sequence[_Seen]) -> _Covered:
+def _shaped(canvas: Canvas, grid: Grid, found: Sighting, others: Sequence[Seen]) -> _Covered:
     """What is covered of objects in a picture; of those that are missing more and more."""
-    if not seen:
+    boxes, masks, places = found.boxes, found.masks, found.mask_boxes
+    scales = [1.0] * len(boxes)
+    if others:
+        now = canvas.seconds
+        scales += [1 + _SWELLING * (now - one.seconds) for one in others]
+        boxes = np.concatenate([boxes, [one.box for one in others]])
+        masks = [*masks, *(one.mask for one in others)]
+        grown = zip(others, scales[len(found.boxes) :], strict=True)
+        places = np.concatenate([places, [_scaled(one.mask_box, by) for one, by in grown]])
+    if not len(boxes):
         return _NOTHING
-    size, now = canvas.size, canvas.seconds
-    scales = [1 + _SWELLING * (now - one.seconds) for one in seen]
-    boxes = np.array([one.box for one in seen])
     longest = [
         max(x2 - x1, y2 - y1) * by
         for (x1, y1, x2, y2), by in zip(boxes.tolist(), scales, strict=True)
     ]
     # An object may be far larger than the picture, of which it says nothing.
+    size = canvas.size
     least, most = max(2.0, _AROUND * min(size)), 0.1 * max(size)
-    found = patches(
-        grid,
-        [one.mask for one in seen],
-        np.array([_scaled(one.mask_box, by) for one, by in zip(seen, scales, strict=True)]),
-        _GROWN * canvas.threshold,
-        np.array([max(least, min(_BEYOND * one, most)) for one in longest]),
-    )
-    if len(found.which) < len(seen):
-        boxes, longest = boxes[found.which], [longest[one] for one in found.which.tolist()]
-    return _Covered(seen[0].seconds, boxes, longest, found)
+    reaches = np.array([max(least, min(_BEYOND * one, most)) for one in longest])
+    own = patches(grid, masks, places, _GROWN * canvas.threshold, reaches)
+    if len(own.which) < len(longest):
+        boxes, longest = boxes[own.which], [longest[one] for one in own.which.tolist()]
+    return _Covered(canvas.seconds, boxes, longest, own)
 
 
 def standing(before: NDArray[np.float32], now: NDArray[np.float32]) -> list[int]:
@@ -350,7 +339,7 @@ def _sort(
         alike.setdefault(block, []).append(patches.some(some))
 
 
-def _places(gone: Sequence[_Seen], found: Sequence[_Seen]) -> list[int | None]:
+def _places(gone: Sequence[Seen], found: Sequence[Seen]) -> list[int | None]:
     """Which of those found is in the place of each that is gone: one each, the nearest first."""
     places: list[int | None] = [None] * len(gone)
     if not gone or not found:
@@ -363,7 +352,7 @@ def _places(gone: Sequence[_Seen], found: Sequence[_Seen]) -> list[int | None]:
     return places
 
 
-def _within(one: _Seen, found: list[_Seen]) -> bool:
+def _within(one: Seen, found: list[Seen]) -> bool:
     """Whether it lies in what was found."""
     if not found:
         return False

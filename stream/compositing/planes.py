@@ -83,13 +83,26 @@ def encoding_of(picture: av.VideoFrame) -> Encoding:
 
     Untagged YUV is limited range, untagged grey and the yuvj formats are full range.
     """
-    name = picture.format.name
+    return _encoding(
+        picture.format.name,
+        picture.color_range,
+        picture.colorspace,
+        (picture.width, picture.height),
+        picture.color_trc,
+        picture.color_primaries,
+    )
+
+
+@lru_cache(maxsize=64)
+def _encoding(
+    name: str, tagged: int, matrix: int, size: tuple[int, int], transfer: int, primaries: int
+) -> Encoding:
     depth, _ = layout(name)
-    full = picture.color_range == _FULL or name.startswith("yuvj")
+    full = tagged == _FULL or name.startswith("yuvj")
     if name.startswith("gray"):
-        full = picture.color_range != _LIMITED
-    red, blue = matrix_weights(picture.colorspace, picture.width, picture.height)
-    return Encoding(depth, full, red, blue, picture.color_trc, picture.color_primaries)
+        full = tagged != _LIMITED
+    red, blue = matrix_weights(matrix, *size)
+    return Encoding(depth, full, red, blue, transfer, primaries)
 
 
 def blend(samples: Samples, alpha: NDArray[np.uint8], value: int) -> None:

@@ -99,6 +99,19 @@ INLINE int32_t place_of(double step, double from, ptrdiff_t at, ptrdiff_t count,
     return (int32_t)(whole < -2 ? 0 : whole > (double)count ? count + 2 : (ptrdiff_t)whole + 2);
 }
 
+typedef uint64_t eight __attribute__((aligned(1), may_alias)); /* cells */
+
+/* From a column on, the first cell that is 0, or that is not. */
+INLINE int64_t next_cell(const u8 *row, int64_t x, int64_t end, int none) {
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = UINT64_C(0x8080808080808080);
+    for (; x + 8 <= end; x += 8) {
+        const uint64_t cells = *(const eight *)(row + x);
+        if (none ? (cells - ones) & ~cells & tops : cells) break;
+    }
+    while (x < end && (row[x] == 0) != none) x++;
+    return x;
+}
+
 /* Which cells objects lie in; returns how many have some.
  *
  * objects: of each where its mask lies, rows and columns of that, how far it goes on, rows and columns it is grown over,
@@ -130,7 +143,11 @@ EXPORT ptrdiff_t stream_spread(ptrdiff_t count, const int64_t *objects, const do
             const u8 *restrict row = scratch + y * stride;
             for (ptrdiff_t x = 0; x < stride - 1; x++) firsts[x] = (float)row[x], rises[x] = (float)(row[x + 1] - row[x]);
             float *restrict to = wider + y * columns;
-            for (ptrdiff_t x = 0; x < columns; x++) to[x] = firsts[lefts[x]] + rises[lefts[x]] * behinds[x];
+            for (ptrdiff_t x = 0; x < columns; x++) {
+                /* One by one: processors take longer to gather them. */
+                const int32_t left = *(const volatile int32_t *)(lefts + x);
+                to[x] = firsts[left] + rises[left] * behinds[x];
+            }
         }
         ptrdiff_t top = rows, bottom = 0, left = columns, right = 0;
         for (ptrdiff_t y = 0; y < rows; y++, out += columns) {
@@ -140,9 +157,9 @@ EXPORT ptrdiff_t stream_spread(ptrdiff_t count, const int64_t *objects, const do
             u8 *restrict to = out;
             for (ptrdiff_t x = 0; x < columns; x++)
                 to[x] = (u8)(row[x] + (next[x] - row[x]) * below > least ? value : 0);
-            ptrdiff_t first = 0, last = columns;
-            while (first < columns && !out[first]) first++;
+            ptrdiff_t first = next_cell(out, 0, columns, 0), last = columns;
             if (first == columns) continue;
+            while (last >= 8 && !*(const eight *)(out + last - 8)) last -= 8;
             while (!out[last - 1]) last--;
             top = y < top ? y : top;
             bottom = y + 1;
@@ -169,18 +186,6 @@ EXPORT ptrdiff_t stream_spread(ptrdiff_t count, const int64_t *objects, const do
 typedef struct {
     int32_t count, from[MOST_RUNS], to[MOST_RUNS];
 } cell_runs;
-
-/* From a column on, the first cell that is 0, or that is not. */
-INLINE int64_t next_cell(const u8 *row, int64_t x, int64_t end, int none) {
-    typedef uint64_t eight __attribute__((aligned(1), may_alias));
-    const uint64_t ones = UINT64_C(0x0101010101010101), tops = UINT64_C(0x8080808080808080);
-    for (; x + 8 <= end; x += 8) {
-        const uint64_t cells = *(const eight *)(row + x);
-        if (none ? (cells - ones) & ~cells & tops : cells) break;
-    }
-    while (x < end && (row[x] == 0) != none) x++;
-    return x;
-}
 
 /* Covers cells of a row, as many around each as it reaches. */
 INLINE void covered_cells(u8 *row, int64_t from, int64_t to, ptrdiff_t columns) {
@@ -240,7 +245,6 @@ INLINE void grown_into(u8 *covered, const u8 *inside, const int64_t *window, int
 
 /* What is not 0 in either of two short rows; what is left at the end is done once more with what is before it. */
 INLINE void united(u8 *there, const u8 *own, ptrdiff_t count) {
-    typedef uint64_t eight __attribute__((aligned(1), may_alias));
     typedef uint64_t sixteen __attribute__((vector_size(16), aligned(1), may_alias));
     if (count >= 16) {
         for (ptrdiff_t x = 0;; x = x + 32 > count ? count - 16 : x + 16) {

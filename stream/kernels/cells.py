@@ -82,24 +82,24 @@ class Cells(Loops):
         count = len(masks)
         boxes = np.ascontiguousarray(boxes, np.float32)
         reaches = np.ascontiguousarray(reaches, np.float64)
-        # Numbers that the two loops hand over, of each and of all together.
-        made = np.empty((count, 8 + 4 + 6), np.int64)
-        sizes = np.empty(4, np.int64)
+        # Numbers that the two loops hand over, of each and of all together, and what they find.
+        made = np.empty(27 * count + 4, np.int64)
         objects = address_of(made)
-        places, windows = objects + 64 * count, objects + 96 * count
+        places, windows, items = objects + 64 * count, objects + 96 * count, objects + 144 * count
+        which, sizes = objects + 208 * count, objects + 216 * count
         some: int = self._place(
             *(count, address_of(boxes), address_of(reaches), address_of(masks), side, *cells),
-            *(onward, objects, places, windows, address_of(sizes)),
+            *(onward, objects, places, windows, sizes),
         )
-        total, size, wider, columns = sizes.tolist()
+        total, size, wider, columns = made[27 * count :].tolist()
         out = np.empty(total, np.uint8)
         scratch = scratch_of(11 * size + 4 * wider + 8 * columns)
-        items, which = np.empty((some, 8), np.int64), np.empty(some, np.int64)
         found: int = self._spread(
             *(some, objects, places, windows, least, value, address_of(out)),
-            *(address_of(items), address_of(which), scratch, size, wider),
+            *(items, which, scratch, size, wider),
         )
-        return out, items[:found], which[:found]
+        own = made[18 * count : 18 * count + 8 * found].reshape(found, 8)
+        return out, own, made[26 * count : 26 * count + found]
 
     def join(self, cells: tuple[int, int], items: NDArray[np.int64]) -> NDArray[np.uint8]:
         """How far cells are bare where objects are covered, and what is around each.

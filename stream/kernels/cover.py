@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from stream.kernels.memory import (
     ADDRESS,
     AREA,
+    COUNT,
     LENGTH,
     NUMBER,
     Function,
@@ -59,20 +61,20 @@ class Cover(Loops):
         wide = (bare.shape[1] + 1) * side + _WIDER
         halved = (min(block, height) // 2 + 1) * wide
         scratch = scratch_of(132 * side + 256 + 16 * wide + halved)
-        places = np.array(
-            [
-                (*plane_of(plane), step, value)
+        places = (COUNT * (4 * len(samples)))(
+            *(
+                number
                 for plane, step, value in zip(samples, steps, values, strict=True)
-            ],
-            np.int64,
+                for number in (*plane_of(plane), step, value)
+            )
         )
         self._cover(
             address_of(bare),
             side,
             height,
             width,
-            len(places),
-            address_of(places),
+            len(samples),
+            ctypes.addressof(places),
             block,
             scratch,
         )

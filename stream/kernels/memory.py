@@ -48,6 +48,11 @@ class Loops:
 
 def address_of(array: NDArray[Any]) -> int:
     """Where the first number of an array lies in memory, as long as somebody holds the array."""
+    if (
+        array.size and array.flags.carray
+    ):  # In a fifth of the time, which counts: painting asks often.
+        # That arrays are buffers types do not say before Python 3.12.
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
     address: int = array.__array_interface__["data"][0]
     return address
 

@@ -147,7 +147,8 @@ def test_what_is_remembered_does_not_grow_without_end():
     for index in range(200):
         x = 7 * index % 150
         shown(painter, (((x, 20, x + 30, 90),), [index + 1]), index / 25)
-        assert len(painter._layers[0]._seen) <= 7
+        layer = painter._layers[0]
+        assert len(layer._latest.boxes) + len(layer._others) <= 7
     for index in range(200, 400):
         shown(painter, ((BOX,), [1]) if index % 12 == 0 else None, index / 25)
     assert len(painter.remarks[0]) < 600
