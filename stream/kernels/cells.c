@@ -246,11 +246,11 @@ INLINE void grown_into(u8 *covered, const u8 *inside, const int64_t *window, int
 /* What is not 0 in either of two short rows; what is left at the end is done once more with what is before it. */
 INLINE void united(u8 *there, const u8 *own, ptrdiff_t count) {
     typedef uint64_t sixteen __attribute__((vector_size(16), aligned(1), may_alias));
-    if (count >= 16) {
-        for (ptrdiff_t x = 0;; x = x + 32 > count ? count - 16 : x + 16) {
-            *(sixteen *)(there + x) |= *(const sixteen *)(own + x);
-            if (x + 16 == count) return;
-        }
+    if (count >= 16) { /* The last one is read before anything is written: what was written just now is slow to read. */
+        const sixteen last = *(const sixteen *)(there + count - 16) | *(const sixteen *)(own + count - 16);
+        for (ptrdiff_t x = 0; x < count - 16; x += 16) *(sixteen *)(there + x) |= *(const sixteen *)(own + x);
+        *(sixteen *)(there + count - 16) = last;
+        return;
     }
     if (count >= 8) {
         const uint64_t last = *(const eight *)(own + count - 8);
