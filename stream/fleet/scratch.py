@@ -1,4 +1,8 @@
-"""A folder for what a task has on its way, of which a killed worker leaves nothing for good."""
+"""A folder for what a task has on its way, of which a killed worker leaves nothing for good.
+
+However far one has come with making or removing it when it is killed, the folder holds a file whose
+lock says that nobody has it any more, or nothing: that file comes first and goes last.
+"""
 
 from __future__ import annotations
 
@@ -23,23 +27,53 @@ def scratch() -> Iterator[Path]:
         OSError: it cannot be made.
     """
     while True:
-        with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
-            mark = Path(name) / _LOCK
-            with mark.open("a+", encoding="utf-8") as file:
-                # Between making and locking it somebody who tidies up may have taken it.
-                if lock(file) and mark.exists():
-                    yield Path(name)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        try:
+            file = (folder / _LOCK).open("a+", encoding="utf-8")
+        except FileNotFoundError:
+            continue  # somebody who tidies up took it for a dead one's
+        except OSError:
+            folder.rmdir()
+            raise
+        try:
+            with file:
+                # Also between making and locking that may have happened.
+                if lock(file) and (folder / _LOCK).exists():
+                    yield folder
                     return
+        finally:
+            _remove(folder)
 
 
 def tidy() -> None:
     """Removes the folders of processes that have ended without doing so themselves."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        dead = False
-        # Others' may not be opened; one that has no lock yet is being made.
-        with suppress(OSError), (folder / _LOCK).open("r+", encoding="utf-8") as file:
-            dead = lock(file, unknown=False)
-            if dead:
-                shutil.rmtree(folder, ignore_errors=True)
-        if sys.platform == "win32" and dead:  # where what was open stayed
-            shutil.rmtree(folder, ignore_errors=True)
+        # Others' may not be opened, nor removed.
+        with suppress(OSError):
+            try:
+                with (folder / _LOCK).open("r+", encoding="utf-8") as file:
+                    dead = lock(file, unknown=False)
+                    if dead and sys.platform != "win32":
+                        _remove(folder)
+            except FileNotFoundError:
+                # One that is being made, or whose maker is dead: whoever makes one makes another.
+                folder.rmdir()
+            else:
+                if dead and sys.platform == "win32":  # where what is open stays
+                    _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Removes all that is in a folder, at last what says whether it is in use, and the folder."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if path.name == _LOCK:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    path.unlink()
+        if all(path.name == _LOCK for path in folder.iterdir()):
+            (folder / _LOCK).unlink(missing_ok=True)
+            folder.rmdir()
