@@ -44,7 +44,17 @@ def find(target: str, *, photos: bool = False, form: str | None = None) -> type[
             f"{target} cannot be written: no kind of output takes it; name a video file such as "
             "out.mp4, out.mkv or out.webm, a folder for pictures, or records such as found.ndjson"
         )
-    return max(accepting, key=lambda kind: kind.priority)
+    found = max(accepting, key=lambda kind: kind.priority)
+    if (
+        photos
+        and found.priority < 0
+        and KIND.that(lambda kind: kind.accepts(target) and not kind.photos)
+    ):
+        raise UsageError(
+            f"{target} is an animated picture, which is made of footage; name a picture such as "
+            "out.png, or a folder for those of several photos"
+        )
+    return found
 
 
 def check_records(target: str) -> None:

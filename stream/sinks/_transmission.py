@@ -18,6 +18,7 @@ from stream.sinks._pipe import Pipe
 from stream.sinks._plan import KEYFRAME_EVERY
 from stream.sinks.video import VideoSink
 from stream.srt import MISSING, hide_passphrase, tool_command
+from stream.words import counted
 
 PATIENCE = 8.0
 """Seconds after which a receiver that takes nothing, or does not answer, counts as gone."""
@@ -121,6 +122,24 @@ def with_sound_alone(info: VideoInfo) -> tuple[VideoInfo, int]:
     """What goes to receivers of a source: its pictures and first sound; how many streams do not."""
     sound = tuple(one for one in info.copied if one.type == "audio")[:1]
     return replace(info, copied=sound, chapters=()), len(info.copied) - len(sound)
+
+
+def not_sent(info: VideoInfo, further: int, where: str) -> list[str]:
+    """What of a source does not go to receivers, a sentence each.
+
+    Args:
+        info: what the source says of itself.
+        further: how many streams do not.
+        where: they are not.
+    """
+    said = []
+    if further:
+        streams = counted(further, "further stream")
+        said.append(f"{streams} {'is' if further == 1 else 'are'} not {where}")
+    if chapters := len(info.chapters):
+        several = counted(chapters, "chapter")
+        said.append(f"{several} {'is' if chapters == 1 else 'are'} not {where}")
+    return said
 
 
 class Transmission(VideoSink):

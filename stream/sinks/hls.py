@@ -12,7 +12,13 @@ from stream.errors import SinkError
 from stream.frame import Item, VideoInfo
 from stream.options import OutputOptions
 from stream.sinks._destination import check_destination
-from stream.sinks._transmission import Transmission, Way, choose_for_sending, with_sound_alone
+from stream.sinks._transmission import (
+    Transmission,
+    Way,
+    choose_for_sending,
+    not_sent,
+    with_sound_alone,
+)
 from stream.sinks.base import Sink
 
 _SECONDS = 2
@@ -62,7 +68,7 @@ class HlsSink(Sink):
     def __init__(self, path: str, info: VideoInfo, options: OutputOptions) -> None:
         self.path = check_destination(path, overwrite=options.overwrite)
         sent, others = with_sound_alone(info)
-        self._said = [f"{others} further streams are not in {self.path}"] if others else []
+        self._said = not_sent(info, others, f"in {self.path}")
         self._sent = Transmission(
             _address(self.path),
             sent,

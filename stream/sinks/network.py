@@ -23,6 +23,7 @@ from stream.sinks._transmission import (
     WAYS,
     Transmission,
     choose_for_sending,
+    not_sent,
     scheme_of,
     with_sound_alone,
 )
@@ -93,7 +94,7 @@ class NetworkSink(Sink):
         self._options = options
         self._clock, self._sleep = clock, sleep
         self._info, others = with_sound_alone(info)
-        self._said = [f"{others} further streams are not sent to {self.name}"] if others else []
+        self._said = not_sent(info, others, f"sent to {self.name}")
         self._connection: Transmission | None = None
         self._origin = Fraction(0)
         self._answered = self._ever = self._opening = False

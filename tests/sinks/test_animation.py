@@ -120,6 +120,10 @@ def test_footage_becomes_an_animation_and_photos_pictures():
     assert sinks.find("out.webp") is AnimationSink
     assert sinks.find("out.webp", photos=True) is ImageSink
     assert sinks.find("out/%04d.webp") is ImageSink
+    with pytest.raises(
+        UsageError, match=r"out\.apng is an animated picture, which is made of footage"
+    ):
+        sinks.find("out.apng", photos=True)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path, PureWindowsPath
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from stream.errors import SinkError, UsageError
-from stream.frame import Frame, VideoInfo
+from stream.frame import Chapter, Frame, VideoInfo
 from stream.options import OutputOptions
 from stream.sinks.hls import HlsSink, _address, _options
 from stream.sources.file import FileSource
@@ -93,6 +94,21 @@ def test_what_becomes_of_sound_is_said_in_words_of_people(tmp_path: Path) -> Non
             sink.write(item)
     assert sink.remarks == [
         "stream 1, sound (mp3), is re-encoded with aac: HLS does not hold it as it is"
+    ]
+
+
+def test_what_a_playlist_does_not_hold_is_named(tmp_path: Path) -> None:
+    film = make_clip(tmp_path / "in.mkv", frames=10, subtitles=[(0, 1, "hello")])
+    playlist = tmp_path / "film.m3u8"
+    with FileSource(film) as source:
+        chapters = tuple(Chapter(Fraction(at), Fraction(at + 1), {}) for at in range(2))
+        told = replace(source.info, chapters=chapters)
+        with HlsSink(str(playlist), told, FAST) as sink:
+            for item in source:
+                sink.write(item)
+    assert sink.remarks == [
+        f"1 further stream is not in {playlist}",
+        f"2 chapters are not in {playlist}",
     ]
 
 
