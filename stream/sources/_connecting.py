@@ -69,7 +69,7 @@ class NoPictureError(ValueError):
 
 
 class ChangedError(ValueError):
-    """Hardly anything of what comes can be decoded any more."""
+    """Hardly anything of what comes can be decoded any more, or there is more than is read."""
 
     def __init__(self) -> None:
         super().__init__("it cannot be decoded any more; perhaps its codec has changed")
@@ -84,12 +84,14 @@ class Way:
         transport: how RTSP carries its packets.
         container: FFmpeg's name of the format; None where FFmpeg finds out.
         analysed: seconds of the stream in which it is found out what it brings.
+        late: whether it has shown too late what it brings, once.
     """
 
     scheme: str
     transport: str = ""
     container: str | None = None
     analysed: float = _ANALYSED[0]
+    late: bool = False
 
     def open(
         self, address: str, opening: float, reading: float, hwaccel: HWAccel | None = None
@@ -165,6 +167,24 @@ class Way:
                 "framerate": "2",
             }
         return options
+
+    @property
+    def settled(self) -> Way:
+        """This way, which has brought pictures."""
+        return replace(self, late=False)
+
+    def again(self, tried: Way, error: BaseException | None) -> Way:
+        """The way to try next to what was there and is gone; this one has brought pictures.
+
+        Args:
+            tried: the way that was tried last.
+            error: what came of it.
+        """
+        if isinstance(error, SlowError) and tried == self:
+            # What is back in the middle of a try looks like what takes longer to show itself.
+            return replace(self, late=True)
+        # Another way that brings nothing is no better than this one.
+        return tried.after(error) or self
 
     def after(self, error: BaseException | None) -> Way | None:
         """The way to try next, perhaps the same once more; None where that is of no use.

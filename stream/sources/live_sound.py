@@ -34,6 +34,7 @@ class LiveSound:
         self._timeline = timeline
         self._wanted = tuple(wanted)
         self._kinds = tuple(kind_of(stream) for stream in wanted)
+        self._marks: dict[int, bytes] = {}
         self._last: dict[int, int] = {}
         self._own: dict[int, Fraction] = {}
         self._astray: dict[int, float] = {}
@@ -49,14 +50,17 @@ class LiveSound:
         """
         position, packet = event.position, event.packet
         dts = packet.dts if packet.dts is not None else packet.pts
+        if position >= len(self._wanted) and not self._wanted:
+            self._say(
+                f"{self._name} had no sound at first, so that no output has what came later; "
+                "begin anew to have it"
+            )
         if position >= len(self._wanted) or not packet.time_base or dts is None:
             return None
-        if self._kinds[position] != templates.kinds[position]:
-            said = (
+        if not self._fits(event, templates):
+            self._say(
                 f"the sound of {self._name} had another format for a while and was left out there"
             )
-            if said not in self.remarks:
-                self.remarks.append(said)
             return None
         shift = self._shift(position, dts * packet.time_base, event.arrived)
         if shift is None:
@@ -69,6 +73,20 @@ class LiveSound:
         packet.pts = (packet.pts if packet.pts is not None else dts) + ticks
         packet.stream = self._wanted[position]
         return Passthrough([packet])
+
+    def _fits(self, event: Sound, templates: Templates) -> bool:
+        """Whether a packet is of the wanted stream's format."""
+        position = event.position
+        if event.as_first:
+            # By what its connection says of all its packets.
+            if self._kinds[position] != templates.kinds[position]:
+                return False
+            self._marks[position] = event.mark
+        return event.mark == self._marks.get(position)
+
+    def _say(self, sentence: str) -> None:
+        if sentence not in self.remarks:
+            self.remarks.append(sentence)
 
     def _shift(self, position: int, own: Fraction, arrived: float) -> Fraction | None:
         """Seconds to add to a packet's own time; None where it has no place now."""

@@ -92,15 +92,14 @@ class NetworkSource(LiveSource):
         self._patience = patience or Patience()
         self._way = self._proven = Way(scheme, transport)
         self._hardware = Hardware.asked(hwaccel)
-        self._audio, self._whole = audio, whole
+        self._audio, self._sounds, self._whole = audio, 0, whole
         self._closed = threading.Event()
         self._timeline = Timeline()
         self._given_up: list[StreamReader] = []
         self._corrupt_before = self._dropped_before = self._left_out_before = 0
         self._lost_at: float | None = None
-        self._attempts = 0
+        self._attempts, self._iterating = 0, False
         self._back_at: float | None = None
-        self._iterating = False
         self._pictured = LastPicture(time.monotonic())
         self._opening_since, self._open_now = time.monotonic(), False
         self._reader: StreamReader | None = None
@@ -112,6 +111,7 @@ class NetworkSource(LiveSource):
             self.close()
             raise
         self._finite = self._opened.finite
+        self._sounds = len(self._opened.audio.streams)
         self._hardware = self._hardware.handed(self._opened.codec, self._opened.pixel_format)
         self.info = VideoInfo(
             name=self._name,
@@ -203,6 +203,7 @@ class NetworkSource(LiveSource):
             self._open,
             self._describe,
             audio=self._audio,
+            sounds=self._sounds,
             paced=_in_bursts,
             renewed=True,
             whole=self._whole,
@@ -334,7 +335,7 @@ class NetworkSource(LiveSource):
             self._opened = reader.opened or self._opened
             if isinstance(event, Picture):
                 self._pictured.came(time.monotonic())
-                self._proven = self._way
+                self._way = self._proven = self._way.settled
                 if self._lost_at is not None:
                     self._returned()
                 yield event
@@ -361,8 +362,7 @@ class NetworkSource(LiveSource):
 
     def _lost(self, reader: StreamReader, cause: BaseException | None) -> None:
         """Lets go of a connection and opens the next one, once a pause is over."""
-        # Another way that brings nothing is no better than the one that brought pictures.
-        self._way, self._reader = self._way.after(cause) or self._proven, None
+        self._way, self._reader = self._proven.again(self._way, cause), None
         reader.stop()
         self._dropped_before += reader.events.dropped
         self._corrupt_before += reader.corrupt
@@ -388,8 +388,7 @@ class NetworkSource(LiveSource):
 
     def _returned(self) -> None:
         self.reconnects += 1
-        self._lost_at = None
-        self._back_at = time.monotonic()
+        self._lost_at, self._back_at = None, time.monotonic()
 
 
 def _hls(container: str) -> bool:

@@ -20,6 +20,7 @@ from stream.queues import Queue, WhenFull
 from stream.sources._connecting import UNTIMED, ChangedError, NoPictureError, NoVideoError
 from stream.sources._container import cut_exactly
 from stream.sources._damage import Damage
+from stream.sources._senders import Marks, Sender
 from stream.sources.live import likely_rate
 from stream.types import AnyPacket
 
@@ -87,11 +88,15 @@ class Sound:
 
     Attributes:
         arrived: `time.perf_counter()` when it came.
+        mark: what it says of its format.
+        as_first: whether it says what the connection's first one said.
     """
 
     position: int
     packet: AnyPacket
     arrived: float
+    mark: bytes = b""
+    as_first: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,8 @@ class StreamReader:
         describe: makes a sentence of FFmpeg's errors, without secrets.
         paced: the source sends in bursts and waits until it is read, so nothing is dropped here.
         audio: whether sound is read.
+        sounds: streams of sound that are wanted. Where fewer are there, and the sender begins anew,
+            so does the connection: streams that come on the way are not seen.
         renewed: whether the connection ends where hardly anything of it can be decoded any more,
             as it is opened anew then.
         whole: whether pictures are left out that are scrambled because of a loss, as far as is
@@ -152,6 +159,7 @@ class StreamReader:
         describe: Callable[[BaseException], SourceError],
         *,
         audio: bool,
+        sounds: int = 0,
         paced: Callable[[InputContainer], bool] = lambda container: False,
         renewed: bool = False,
         whole: bool = False,
@@ -159,7 +167,7 @@ class StreamReader:
         self._connect = connect
         self._describe = describe
         self._paced = paced
-        self._wants_audio = audio
+        self._wants_audio, self._sounds = audio, sounds
         self._stop = threading.Event()
         self.opened: Opened | None = None
         """What the connection brings, once its first picture is there. The event that says so may
@@ -233,6 +241,7 @@ class StreamReader:
         if self._paced(container):
             self.events.capacity, self.events.when_full = _AHEAD, WhenFull.BLOCK
         templates = Templates(audio)
+        marks, sender = [Marks(stream) for stream in audio], Sender(video)
         for packet in self._packets(container, [video, *audio]):
             arrived = time.perf_counter()
             if self._stop.is_set():
@@ -240,8 +249,10 @@ class StreamReader:
             if packet.stream.type == "audio":
                 if self.opened and (packet.dts is not None or packet.pts is not None):
                     position = next(i for i, one in enumerate(audio) if one is packet.stream)
-                    self.events.put(Sound(position, packet, arrived))
+                    self.events.put(Sound(position, packet, arrived, *marks[position].of(packet)))
                 continue
+            if sender.begins_anew(packet) and len(audio) < self._sounds:
+                raise ChangedError
             self.heard = time.monotonic() if packet.size else self.heard
             for event in self._decode(packet, video.time_base, arrived):
                 if self.opened is None:
@@ -262,6 +273,9 @@ class StreamReader:
                 yield from container.demux(list(streams))
             except BlockingIOError:
                 self._stop.wait(_NOT_YET)
+            except IndexError as error:
+                # All that PyAV says of a packet of a stream that was not there at first.
+                raise ChangedError from error
             else:
                 return
 

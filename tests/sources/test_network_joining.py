@@ -20,7 +20,7 @@ from av import ExitError, InvalidDataError
 
 from stream.errors import SourceError
 from stream.frame import Frame
-from stream.sources._connecting import NoVideoError, Way
+from stream.sources._connecting import NoVideoError, SlowError, Way
 from stream.sources.network import NetworkSource, Patience
 from tests.sources.parts import rtmp_server, rtsp
 from tests.sources.serving import let_go, make_clip, serving
@@ -89,6 +89,17 @@ def test_rtsp_is_joined_between_two_key_frames(tmp_path):
         time.sleep(1)
         check_joined(NetworkSource(server.address, patience=PATIENT))
         early.close()
+
+
+def test_what_comes_back_in_the_middle_of_a_try_is_not_taken_for_slow():
+    proven = Way("rtmp")
+    late = proven.again(proven, SlowError())
+    assert (late.analysed, late.late) == (proven.analysed, True) and late.settled == proven
+    assert proven.again(late, SlowError()).analysed > proven.analysed
+    assert proven.again(late, ExitError(1, "nothing came")) == proven
+    # What was never seen is looked at for longer at once.
+    first = proven.after(SlowError())
+    assert first is not None and first.analysed > proven.analysed
 
 
 def _jpeg(number: int) -> bytes:
