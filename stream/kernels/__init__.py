@@ -18,6 +18,7 @@ from pathlib import Path
 from stream.kernels.blend import Blend
 from stream.kernels.blur import Blur
 from stream.kernels.cells import Cells
+from stream.kernels.colours import Colours
 from stream.kernels.convolve import Convolve
 from stream.kernels.cover import Cover
 from stream.kernels.edges import Edges
@@ -31,7 +32,7 @@ SWITCH = "STREAM_KERNELS"
 """The environment variable that has them left out if it is `off`."""
 
 
-class Kernels(Blend, Masks, Tint, Edges, Blur, Cover, Cells, Convolve):
+class Kernels(Blend, Masks, Tint, Edges, Blur, Cover, Cells, Colours, Convolve):
     """The compiled loops.
 
     Args:

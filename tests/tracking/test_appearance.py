@@ -1,6 +1,11 @@
+import dataclasses
+import itertools
+
 import numpy as np
 import pytest
 
+from stream import kernels
+from stream.tracking import appearance
 from stream.tracking.appearance import alike, with_colours
 from tests.tracking.objects import LEFT, RIGHT, found, moved
 
@@ -47,3 +52,32 @@ def test_what_has_no_pixel_in_the_picture_has_no_colour():
     colours = with_colours(objects, picture()).colours
     assert colours.sum(axis=1).round(3).tolist() == [0, 1, 0]
     assert with_colours(found(), picture()).colours.shape[0] == 0
+
+
+@pytest.mark.skipif(kernels.compiled() is None, reason=kernels.examined()[1])
+@pytest.mark.parametrize("cells", [(56, 56), (7, 13), (1, 1)])
+def test_compiled_loops_count_the_same(monkeypatch, cells):
+    random = np.random.default_rng(cells[0])
+    boxes = random.uniform(-60, 220, (24, 4)).astype(np.float32)
+    boxes[:, 2:] = boxes[:, :2] + random.uniform(0, 150, (24, 2)).astype(np.float32)
+    boxes[0], boxes[1] = (-1e30, -1e30, 1e30, 1e30), (3, 4, np.nan, 90)
+    objects = found(*((tuple(box), 0.9) for box in ((0, 0, 9, 9),) * 24))
+    objects = dataclasses.replace(
+        objects, masks=random.random((24, *cells)).astype(np.float32), mask_boxes=boxes
+    )
+    rgb = random.integers(0, 256, (61, 83, 3)).astype(np.uint8)
+    for scale, offset in itertools.product([(1.0, 1.0), (2.1, 1.9)], [(0.0, 0.0), (5.0, 7.0)]):
+        ours = with_colours(objects, rgb, scale, offset).colours
+        with monkeypatch.context() as patch, np.errstate(invalid="ignore"):
+            patch.setattr(appearance, "compiled", lambda: None)
+            theirs = with_colours(objects, rgb, scale, offset).colours
+        assert ours.any()
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_pixels_that_do_not_lie_side_by_side_count_as_well():
+    whole = picture()
+    apart = np.ascontiguousarray(whole[..., ::-1])[..., ::-1]
+    objects = found((LEFT, 0.9), (RIGHT, 0.8))
+    expected = with_colours(objects, whole).colours
+    np.testing.assert_array_equal(with_colours(objects, apart).colours, expected)
