@@ -50,13 +50,21 @@ class RayPool(WatchedPool[Any]):
         need: what a worker asks for.
         address: of a cluster, such as ray://head:10001; "auto" for the one of this machine;
             "local" starts Ray on this machine for as long as the pool lives.
+        clock: seconds that only go forward.
 
     Raises:
         UsageError: Ray is not installed, does not answer, or no machine has what a worker needs.
     """
 
-    def __init__(self, plan: RunPlan, need: Need, address: str) -> None:
-        super().__init__(need, look_every=_LOOK_EVERY)
+    def __init__(
+        self,
+        plan: RunPlan,
+        need: Need,
+        address: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(need, look_every=_LOOK_EVERY, clock=clock)
         try:
             import ray
         except ImportError as error:

@@ -6,6 +6,8 @@ import importlib.util
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -149,20 +151,23 @@ def test_a_ray_of_its_own_joins_no_other_cluster(cluster, tmp_path: Path, model:
 def test_a_worker_that_is_stuck_is_ended_and_its_file_done_by_another(
     cluster, tmp_path: Path, model: Path
 ) -> None:
-    clips, out = make_clips(tmp_path / "clips", 20), tmp_path / "out"
-    given = (*asked(clips, out, model), "--ray", cluster.address, "--patience", "0.2")
-    with stream(*given) as fleet:
-        wait_for(fleet, out, 3)
-        stuck = next(iter(workers()))
+    (film,) = make_clips(tmp_path / "clips", 1).iterdir()
+    words = [cluster.address, str(model), str(film), str(tmp_path / "out.mp4")]
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.fleet.stuck_worker", *words],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as driver:  # fmt: skip
+        assert driver.stdin is not None and driver.stdout is not None
+        assert driver.stdout.readline() == "ready\n"
+        (stuck,) = workers()
         stuck.suspend()
-        said = fleet.communicate(timeout=400)[0]
-    assert fleet.returncode == 0, said
-    assert not stuck.is_running()
-    ledger = Ledger(out / ".stream-fleet.sqlite", reading=True)
-    entries = ledger.entries()
-    ledger.close()
-    assert [one.state for one in entries] == [State.DONE] * 20
-    assert sum(one.lost for one in entries) == 1
+        driver.stdin.write("go on\n")
+        driver.stdin.flush()
+        assert "nothing came of it" in driver.stdout.readline()
+        stuck.wait(120)
+        assert driver.stdout.readline() == "done: None\n"
+    assert driver.returncode == 0
+    assert (tmp_path / "out.mp4").is_file()
 
 
 def test_a_cluster_that_is_gone_ends_the_fleet_with_a_word(
