@@ -75,6 +75,46 @@ def test_what_has_nothing_to_be_known_by_fits_anywhere():
     assert shown(found(), scene(0, 0), (found(), scene(0, 0))) == [[]]
 
 
+def likeness(before, grey, moved, after):
+    """How like the only one of some instances looks in the second picture."""
+    return Fit(before, grey)(moved, after)[0]
+
+
+def test_cells_are_looked_at_where_they_are_however_large_the_picture_and_fine_the_mask():
+    before, there, elsewhere = found(at(30, 50)), found(at(51, 62)), found(at(200, 150))
+    grey, after = scene(30, 50), scene(51, 62)
+    alike, other = (likeness(before, grey, one, after) for one in (there, elsewhere))
+    assert alike > 0.98 and other < 0.3
+    for factor, cells in ((4, 28), (1, 112), (3, 56)):
+        size = (factor * HEIGHT, factor * WIDTH)
+        ones = np.ones((1, cells, cells), np.float32)
+        large, moved, away = (
+            replace(one, boxes=one.boxes * factor, masks=ones, picture_size=size)
+            for one in (before, there, elsewhere)
+        )
+        assert likeness(large, grey, moved, after) == pytest.approx(alike, abs=0.02), factor
+        assert likeness(large, grey, away, after) == pytest.approx(other, abs=0.1), factor
+
+
+@pytest.mark.parametrize(
+    ("x", "y"), [(-18, 60), (WIDTH - 22, 60), (100, HEIGHT - 32), (WIDTH - 25, HEIGHT - 35)]
+)
+def test_what_only_one_picture_shows_of_an_object_is_not_compared(x, y):
+    whole = found(at(30, 50))
+    moved = replace(whole, boxes=np.array([at(x, y)], np.float32))
+    assert likeness(whole, scene(30, 50), moved, scene(x, y)) > 0.9
+
+
+def test_what_is_beside_an_object_in_its_box_is_not_compared():
+    half = found(at(30, 50))
+    half.masks[:, :, 14:] = 0
+    moved = replace(half, boxes=np.array([at(120, 60)], np.float32))
+    before, after = scene(30, 50), scene(120, 60)
+    before[:, 52:] = 255 - before[:, 52:]
+    after[:, 142:] = 0
+    assert likeness(half, before, moved, after) > 0.98
+
+
 @pytest.mark.parametrize(
     ("likeness", "seen"),
     [

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stream.instances import Instances
 from stream.motion.flow import FlowMeter, small_grey
-from stream.motion.propagate import propagate
+from stream.motion.propagate import Carried, in_size, propagate
 from stream.motion.propagator import Propagator, is_cut, is_partly_cut, region_of
 from tests.scenes import (
     BACKGROUND,
@@ -47,6 +47,61 @@ def test_flow_of_half_size_carries_instances_of_the_whole_picture():
             for grey in (before, after)]  # fmt: skip
     moved = propagate(instances_of(inside), FlowMeter().between(*half))
     assert overlap(moved.full_masks()[0], truth) > max(0.8, overlap(inside, truth) + 0.05)
+
+
+SHIFT = np.float32([12, -5, 12, -5])
+
+
+def zoom(height, width, by=0.1):
+    """A flow away from the upper left corner, so much of the way to it, of a picture that size."""
+    rows, columns = np.mgrid[:height, :width].astype(np.float32) + 0.5
+    return by * np.stack([columns, rows], axis=2)
+
+
+def test_flows_of_any_size_say_the_same_of_one_picture():
+    found = instances_of(scene(100, 60)[1])
+    carried = Carried(found)
+    truth = 1.1 * found.boxes
+    for shape in ((HEIGHT, WIDTH), (HEIGHT // 4, WIDTH // 4), (HEIGHT // 2, WIDTH // 2)):
+        moved = carried.along(zoom(*shape))
+        # A side moves as the cells next to it do, which lie a little further in.
+        np.testing.assert_allclose(moved.boxes, truth, atol=1.5)
+        np.testing.assert_allclose(moved.boxes, propagate(found, zoom(*shape)).boxes, atol=1e-3)
+        np.testing.assert_allclose(moved.boxes, carried.along(zoom(HEIGHT, WIDTH)).boxes, atol=0.5)
+
+
+def test_masks_that_reach_beyond_their_boxes_move_with_them():
+    found = instances_of(scene(100, 60)[1])
+    inner = found.boxes + np.array([[8, 6, -8, -6]], np.float32)
+    both = replace(found, boxes=inner, mask_boxes=found.boxes)
+    flow = np.full((HEIGHT, WIDTH, 2), SHIFT[:2], np.float32)
+    moved = propagate(both, flow)
+    np.testing.assert_allclose(moved.boxes, inner + SHIFT, atol=0.01)
+    np.testing.assert_allclose(moved.mask_boxes, found.boxes + SHIFT, atol=0.01)
+    assert propagate(found, flow).mask_boxes is None
+
+
+def test_a_mask_that_reaches_its_threshold_nowhere_is_carried_too():
+    found = instances_of(scene(100, 60)[1])
+    faint = replace(found, masks=found.masks * np.float32(0.4))
+    flow = np.full((HEIGHT, WIDTH, 2), SHIFT[:2], np.float32)
+    np.testing.assert_allclose(propagate(faint, flow).boxes, found.boxes + SHIFT, atol=0.01)
+
+
+def test_what_was_carried_to_a_picture_of_another_size_lies_where_it_did_in_it():
+    found = instances_of(scene(100, 60)[1])
+    found = replace(found, mask_boxes=found.boxes + np.float32(2), unsure=found)
+    same, large = (
+        frame_of(cv2.resize(BACKGROUND, size)).image
+        for size in ((WIDTH, HEIGHT), (3 * WIDTH, 2 * HEIGHT))
+    )
+    assert in_size(None, large) is None and in_size(found, same) is found
+    grown = in_size(found, large)
+    for one, before in ((grown, found), (grown.unsure, found.unsure)):
+        assert one.picture_size == (2 * HEIGHT, 3 * WIDTH)
+        np.testing.assert_allclose(one.boxes, before.boxes * np.float32([3, 2, 3, 2]))
+    np.testing.assert_allclose(grown.mask_boxes, found.mask_boxes * np.float32([3, 2, 3, 2]))
+    assert grown.unsure.mask_boxes is None
 
 
 def test_without_motion_nothing_changes():

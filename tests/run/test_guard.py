@@ -95,6 +95,18 @@ def test_an_output_is_never_an_input_of_the_same_run(tmp_path, way, ending):
     assert second.read_bytes() == b"precious"
 
 
+def test_of_several_photos_each_is_read_and_an_address_is_no_file(tmp_path):
+    photos = [tmp_path / f"{name}.png" for name in "ab"]
+    for path in photos:
+        path.write_bytes(b"precious")
+    several = RunPlan(SourcePlan((str(photos[0]), photos[1])))
+    assert read_by(several) == photos
+    for target in ("rtsp://there/" + 5000 * "x", "a\0b", str(tmp_path), str(tmp_path / "none.mp4")):
+        assert read_by(plan(Path(target))) == []
+    with pytest.raises(UsageError, match=r"b\.png is an input"):
+        check_reports([plan(photos[0], photos[1])], photos)
+
+
 def test_a_report_is_no_output_either(tmp_path):
     first = make_clip(tmp_path / "first.mp4", frames=2)
     (tmp_path / "sub").mkdir()

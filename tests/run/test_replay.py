@@ -218,6 +218,7 @@ def test_what_makes_no_sense_is_one_sentence(clip, recorded, model, tmp_path):
         ({"views": 2}, "leave out views"),
         ({"input_size": 512}, "leave out input_size"),
         ({"every": 2}, "leave out every"),
+        ({"provider": "cpu"}, "leave out provider"),
         ({"classes": "zebra"}, "has no class 'zebra'; it has person"),
         ({"from_records": tmp_path / "none.ndjson"}, "there are no records"),
     ):
