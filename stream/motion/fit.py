@@ -45,7 +45,6 @@ class Fit:
     """
 
     def __init__(self, instances: Instances, grey: Grey) -> None:
-        self._instances = instances
         rows, columns = instances.masks.shape[1:]
         every = np.s_[:, :: max(1, rows // _CELLS), :: max(1, columns // _CELLS)]
         self._every = every

@@ -73,6 +73,13 @@ def test_what_has_nothing_to_be_known_by_fits_anywhere():
     elsewhere = found(at(200, 50), (100, 100, 104, 104)), scene(30, 50, plain)
     assert shown(found(at(30, 50), (5, 5, 9, 9)), scene(30, 50, plain), elsewhere) == [[True] * 2]
     assert shown(found(), scene(0, 0), (found(), scene(0, 0))) == [[]]
+    # Of a picture four times as large, 20 pixels are five of the small one.
+    size = (4 * HEIGHT, 4 * WIDTH)
+    small, large = (
+        replace(found((120, 200, 120 + side, 440)), picture_size=size) for side in (20, 28)
+    )
+    assert likeness(small, scene(30, 50), small, scene(200, 50)) == 1
+    assert likeness(large, scene(30, 50), large, scene(200, 50)) < 0.9
 
 
 def likeness(before, grey, moved, after):
