@@ -92,17 +92,3 @@ class FlowMeter:
         else:
             found = dis.calc(before, after, guess.copy())
         return np.asarray(found, np.float32)
-
-
-def chain(first: Flow, second: Flow) -> Flow:
-    """The motion over two steps: `first` from a to b, then `second` from b to c; all [h, w, 2]."""
-    height, width = first.shape[:2]
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    after = cv2.remap(
-        second,
-        first[..., 0] + x,
-        first[..., 1] + y,
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.asarray(first + after, np.float32)

@@ -121,6 +121,14 @@ def test_what_leaves_the_picture_is_left_out():
     assert len(propagate(empty, gone)) == 0
 
 
+def test_an_object_whose_sides_would_pass_each_other_stays_where_it_was():
+    found = instances_of(scene(100, 60)[1])
+    middle = found.boxes[0, [0, 2]].mean()
+    flow = np.zeros((HEIGHT, WIDTH, 2), np.float32)
+    flow[..., 0] = np.where(np.arange(WIDTH) < middle, 60, -60)
+    np.testing.assert_array_equal(propagate(found, flow).boxes, found.boxes)
+
+
 @given(seed=st.integers(0, 2**31), size=st.floats(0, 200), count=st.integers(1, 5))
 def test_any_flow_gives_sound_instances(seed, size, count):
     random = np.random.default_rng(seed)
