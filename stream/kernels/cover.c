@@ -206,6 +206,18 @@ INLINE void covered_block(const canvas_plane *planes, int count, int twice, cons
     if (class == SOME && bottom % 2) memcpy(kept->last + x, rows + (bottom - 1 - top) * stride, BLOCK);
 }
 
+/* Asks memory for two blocks of rows that come later, as those mostly are covered too. */
+INLINE void asked_below(const canvas_plane *planes, int count, ptrdiff_t top, ptrdiff_t bottom, ptrdiff_t x) {
+    for (int plane = 0; plane < count; plane++) {
+        const canvas_plane *own = planes + plane;
+        const int shift = own->step - 1;
+        if ((x >> shift) % (2 * BLOCK)) continue; /* These came with the last ones. */
+        const ptrdiff_t last = (bottom + shift) >> shift, end = last < own->rows ? last : own->rows;
+        const u8 *there = own->samples + (x >> shift);
+        for (ptrdiff_t y = top >> shift; y < end; y++) __builtin_prefetch(there + y * own->stride, 1);
+    }
+}
+
 /* A row of cells, with as many beyond its ends as are looked at. */
 INLINE void lined_up(const u8 *cells, ptrdiff_t columns, u8 *out) {
     memset(out, cells[0], 1);
@@ -259,6 +271,7 @@ EXPORT void stream_cover(const u8 *bare, int side, ptrdiff_t height, ptrdiff_t w
     memset(classes, ALL, (size_t)blocks);
     under_blocks(bare, columns, firsts, lasts, hard, under, blocks);
     lined_up(bare, columns, lined);
+    const ptrdiff_t ahead = block ? block : 4 * side; /* until they are looked at */
     ptrdiff_t of_squares = -1;
     int were = 0;
     for (ptrdiff_t line = -1; half + line * side < height; line++) {
@@ -294,6 +307,10 @@ EXPORT void stream_cover(const u8 *bare, int side, ptrdiff_t height, ptrdiff_t w
                     squares(planes + plane, of_squares * block / planes[plane].step, block, wanted, across, small, band,
                             sums);
             }
+            for (ptrdiff_t at = 0; at < blocks; at += 2)
+                if (classes[at] != ALL || (at + 1 < blocks && classes[at + 1] != ALL))
+                    asked_below(planes, count, from + ahead, to + ahead, at * BLOCK);
+            const ptrdiff_t below_cell = (from + side - half) % side;
             const rows_kept kept = {from, to, width, height, classes, apart && from == top ? before : NULL, shares, last};
             for (ptrdiff_t at = 0; at < blocks; at++) {
                 const u8 class = classes[at], was = kept.before ? before[at] : class;
@@ -302,15 +319,16 @@ EXPORT void stream_cover(const u8 *bare, int side, ptrdiff_t height, ptrdiff_t w
                     const ptrdiff_t start = at * BLOCK;
                     while (at + 1 < blocks && classes[at + 1] == NONE && (!kept.before || before[at + 1] == NONE)) at++;
                     for (int plane = 0; plane < count; plane++) {
-                        const int step = planes[plane].step;
+                        const int shift = planes[plane].step - 1;
                         /* Rows of chroma that go on below are covered with these. */
-                        const ptrdiff_t end = step == 1 ? to : (to + (to == height)) / 2;
-                        covered_wholly(planes + plane, from / step, end, start / step, (at + 1) * BLOCK / step);
+                        const ptrdiff_t end = (to + (to == height)) >> shift;
+                        covered_wholly(planes + plane, from >> shift, shift ? end : to, start >> shift,
+                                       (at + 1) * BLOCK >> shift);
                     }
                     continue;
                 }
                 if (class == SOME) {
-                    shared(&pixels, at, cells, next_cells, (from + side - half) % side, to - from, shares);
+                    shared(&pixels, at, cells, next_cells, below_cell, to - from, shares);
                     const ptrdiff_t beyond = width - at * BLOCK;
                     for (ptrdiff_t y = 0; width % 2 && beyond < BLOCK && y < to - from; y++)
                         shares[y * BLOCK + beyond] = shares[y * BLOCK + beyond - 1];
