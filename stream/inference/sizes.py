@@ -22,6 +22,12 @@ Answer = TypeVar("Answer")
 
 _KEPT = 4
 """Sizes that have a session of their own at once: each needs memory for its weights and maps."""
+_OFTEN = 64
+"""Inputs of a size that nobody has told of, until it gets a session of its own: two seconds of a
+film. The first time of all that costs what one to two hundred inferences save by it, later what
+ten do, as what was made is kept; photos of many sizes do not come to it."""
+_COUNTED = 256
+"""Sizes that are counted at once; what came long ago is forgotten first."""
 
 
 def free_sides(path: Path) -> tuple[str, str] | None:
@@ -82,6 +88,7 @@ class Handles:
         self._lock = threading.Lock()
         self._opening = threading.Lock()
         self._sized: OrderedDict[Size, InferenceSession | None] = OrderedDict()
+        self._came: OrderedDict[Size, int] = OrderedDict()
         self._general: InferenceSession | None = None
         self._expected = expected
         self._most: int | None = None
@@ -140,14 +147,31 @@ class Handles:
             del self._sized[one]
 
     def take(self, size: Size) -> InferenceSession:
-        """The session for inputs of this size.
+        """The session for inputs of this size; one of its own once it has come often.
 
         Raises:
             ModelError: none that takes any size can be opened.
             ProviderError: likewise.
         """
-        sized = self._sized.get(size) if self._canvases is None else self.expect(size)
+        if self._canvases is not None or self._comes_often(size):
+            sized = self.expect(size)
+        else:
+            sized = self._sized.get(size)
         return self._open() if sized is None else sized
+
+    def _comes_often(self, size: Size) -> bool:
+        """Counts an input of a size that has no session of its own; true once for each of them.
+
+        A size that was let go of since has had its turn: with more of them than are kept, all
+        would be opened over and over.
+        """
+        if self._sides is None or size in self._sized:
+            return False
+        with self._lock:
+            count = self._came[size] = self._came.pop(size, 0) + 1
+            if len(self._came) > _COUNTED:
+                self._came.popitem(last=False)
+            return count == _OFTEN
 
     def run(self, size: Size, infer: Callable[[InferenceSession], Answer]) -> Answer:
         """What the session for inputs of this size answers.

@@ -18,6 +18,7 @@ from stream.errors import ProviderError
 from stream.inference import session as sessions
 from stream.inference.canvases import MOST, Canvases
 from stream.inference.contract import Resize
+from stream.inference.sizes import _OFTEN as OFTEN
 from stream.inference.sizes import Handles, free_sides
 from tests import photos, tiny_models
 from tests.media import make_clip
@@ -52,6 +53,41 @@ def test_a_known_size_opens_nothing_else_until_another_comes() -> None:
     handles.expect((512, 384))
     assert handles.take((512, 384)) == {"width": 512, "height": 384}
     assert len(opened.fixed) == 3
+
+
+def test_a_size_that_comes_often_gets_a_session_of_its_own() -> None:
+    opened = Opened()
+    handles = Handles(opened, ("width", "height"))
+    for side in [64, 96] * (OFTEN - 1):
+        assert handles.take((side, side)) == {}
+    assert handles.take((96, 96)) == {"width": 96, "height": 96}
+    assert handles.take((64, 64)) == {"width": 64, "height": 64} == handles.take((64, 64))
+    assert len(opened.fixed) == 3
+
+
+def test_sizes_that_come_in_turns_are_not_opened_over_and_over() -> None:
+    opened = Opened()
+    handles = Handles(opened, ("width", "height"))
+    for side in [*range(32, 352, 32)] * (3 * OFTEN):
+        handles.take((side, side))
+    assert len(opened.fixed) == 1 + 10
+
+
+def test_photos_of_many_sizes_are_counted_without_end() -> None:
+    opened = Opened()
+    handles = Handles(opened, ("width", "height"))
+    for side in range(2000):
+        handles.take((side, 7))
+    assert opened.fixed == [{}]
+    assert len(handles._came) < 500
+
+
+def test_a_size_that_comes_often_and_is_refused_is_asked_for_once() -> None:
+    opened = Opened(refuses=True)
+    handles = Handles(opened, ("width", "height"))
+    for _ in range(3 * OFTEN):
+        assert handles.take((64, 64)) == {}
+    assert opened.fixed == [{}, {"width": 64, "height": 64}]
 
 
 def test_sizes_that_nobody_uses_any_more_are_let_go_of() -> None:
