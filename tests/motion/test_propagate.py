@@ -121,6 +121,18 @@ def test_what_leaves_the_picture_is_left_out():
     assert len(propagate(empty, gone)) == 0
 
 
+def test_what_is_behind_an_object_moves_it_by_nothing():
+    """Measured motion is smooth across an outline, and mixes both there."""
+    inside = scene(100, 60)[1]
+    found = instances_of(inside)
+    flow = np.zeros((HEIGHT, WIDTH, 2), np.float32)
+    flow[..., 0] = cv2.GaussianBlur(np.where(inside, 12, -4).astype(np.float32), (0, 0), 3)
+    moved = propagate(found, flow)
+    np.testing.assert_allclose(moved.boxes, found.boxes + np.float32([12, 0, 12, 0]), atol=5)
+    truth = np.roll(inside, 12, axis=1)
+    assert overlap(moved.full_masks()[0], truth) > 0.85
+
+
 def test_an_object_whose_sides_would_pass_each_other_stays_where_it_was():
     found = instances_of(scene(100, 60)[1])
     middle = found.boxes[0, [0, 2]].mean()

@@ -81,6 +81,24 @@ def test_masks_end_where_the_threshold_says_as_with_the_model(look, clip, model,
     assert samples(at_once) != samples(later)
 
 
+def test_covers_of_the_unsure_end_where_the_threshold_says_too(clip, tmp_path):
+    ramp = np.tile(np.linspace(0, 1, 28, dtype=np.float32), (28, 1))
+    mask = {"cells": 28, "data": soft.encode(ramp)}
+    one = {"class": "person", "score": 0.4, "box": [20, 20, 140, 100], "soft": mask}
+    records = tmp_path / "found.ndjson"
+    head = {"stream": 1, "size": [120, 160], "classes": ["person"]}
+    line = {"frame": 0, "time": 0, "objects": [], "unsure": [one]}
+    records.write_text("\n".join(map(json.dumps, [head, line])))
+    covered = []
+    for threshold in (0.2, 0.5, 0.8):
+        out = tmp_path / f"{threshold}.mkv"
+        how = {"look": "hide", "mask_threshold": threshold, "limit": 1, **FFV1}
+        stream.process(clip, out, from_records=records, **how)
+        (_, before), (_, after) = samples(clip)[0], samples(out)[0]
+        covered.append(sum(a != b for a, b in zip(before, after, strict=True)))
+    assert covered[0] - 1000 > covered[1] > covered[2] + 1000
+
+
 @pytest.fixture
 def recorded(clip, model, tmp_path):
     path = tmp_path / "found.ndjson"
