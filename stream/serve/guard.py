@@ -74,12 +74,16 @@ class Bucket:
         self._rate, self._burst, self._now = rate, burst, now
         self._left, self._at = burst, now()
 
-    def take(self) -> bool:
-        """Whether one more is let through."""
+    def would(self) -> bool:
+        """Whether one more would be let through."""
         now = self._now()
         self._left = min(self._burst, self._left + (now - self._at) * self._rate)
         self._at = now
-        if self._left < 1:
+        return self._left >= 1
+
+    def take(self) -> bool:
+        """Whether one more is let through."""
+        if not self.would():
             return False
         self._left -= 1
         return True
@@ -98,6 +102,11 @@ class _Buckets:
         if len(self._peers) > _PEERS:
             self._peers.popitem(last=False)
         return bucket.take()
+
+    def would(self, peer: str) -> bool:
+        """Whether one more of a peer would be let through."""
+        bucket = self._peers.get(peer)
+        return bucket is None or bucket.would()
 
 
 class Guard:
@@ -218,16 +227,19 @@ class Guard:
         """Lets through who has signed in, or brings the token as `Authorization: Bearer`.
 
         Raises:
-            web.HTTPUnauthorized: neither.
+            web.HTTPException: neither, or wrong ones were brought too often; then the right one is
+                not told from them.
         """
         if self._token is None or self._has_session(request.cookies.get(COOKIE, "")):
             return
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         if kind.lower() == "bearer":
+            peer = request.remote or ""
+            if not self._tries.would(peer):
+                raise web.HTTPTooManyRequests(headers={"Retry-After": "60"})
             if self._is_token(token):
                 return
-            if not self._tries.take(request.remote or ""):
-                raise web.HTTPTooManyRequests(headers={"Retry-After": "60"})
+            self._tries.take(peer)
         raise web.HTTPUnauthorized(text="this needs the token\n")
 
     def _is_token(self, token: str) -> bool:

@@ -160,6 +160,29 @@ def test_programs_bring_the_token_with_each_request():
         guard.admit(request("/metrics", Authorization="Basic YTpi"))
 
 
+def test_a_program_that_tries_tokens_is_not_told_when_it_has_found_it():
+    hands = Hands()
+    guard = Guard("0.0.0.0", TOKEN, tls=True, now=hands)
+    (cookie,) = signed_in(guard, TOKEN).cookies.values()
+    hands.at += 60
+
+    def status(**headers):
+        try:
+            guard.admit(request("/metrics", **headers))
+        except web.HTTPException as error:
+            return error.status
+        return 200
+
+    wrong, right = ({"Authorization": f"Bearer {token}"} for token in ("w" * 20, TOKEN))
+    assert [status(**wrong) for _ in range(12)] == [401] * 10 + [429] * 2
+    assert status(**right) == 429
+    # Who is in already stays so, and what was not tried costs nothing.
+    assert status(Cookie=f"{cookie.key}={cookie.value}") == 200
+    hands.at += 6.5
+    assert [status(**right) for _ in range(20)] == [200] * 20
+    assert [status(**wrong), status(**right)] == [401, 429]
+
+
 def test_a_flood_of_requests_is_slowed_down():
     hands = Hands()
     guard = Guard("127.0.0.1", None, tls=False, now=hands)
