@@ -312,6 +312,8 @@ class Room(Aside):
             problem = "the model looks at the first picture"  # which is not shown before
         return state | {
             "problem": problem,
+            # Why names files of this machine, which are nothing to everybody who watches.
+            "stuck": sum(one.problem is not None for one in run.outputs),
             "fps": 0.0 if rate is None or still else round(rate, 1),
             "latency": round(1e3 * recent.get(CAPTURE_TO_DISPLAY, 0.0), 1),
             "stages": {

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
+from stream.errors import SinkError
 from stream.inference.segmenter import Segmenter
 from stream.options import CameraOptions, InputOptions
 from stream.serve_options import ServeOptions
@@ -169,6 +170,21 @@ def test_the_pattern_comes_moving_and_processed_by_webrtc(page):
         "background: rgb(0, 153, 255);"
     )
     assert "infer" in text(page, "legend")
+
+
+def test_an_output_that_cannot_go_on_is_said_for_as_long_as_it_lasts(page):
+    moving(page)
+    assert text(page, "stuck") == ""
+    output, *_ = page.site.room.run.outputs
+    for why, said in (
+        ("the disk is full, so /srv/take.mkv", "An output cannot be written"),
+        ("", ""),
+    ):
+        output.error = SinkError(why) if why else None
+        until(
+            page, "said => said === document.getElementById('stuck').textContent.slice(0, 27)", said
+        )
+        assert "/srv" not in page.content(), "whoever watches need not know this machine's files"
 
 
 def test_an_answer_names_one_address_and_none_of_the_browser_s_is_dialled(page):

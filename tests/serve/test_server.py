@@ -517,6 +517,7 @@ def test_figures_say_that_a_recording_has_ended_that_nobody_ended(model, tmp_pat
     ended = b'stream_failed_outputs{source="pattern"} 1.0'
     with suppress(SinkError), served([plan], model) as page:
         until(lambda: ended in get(page, "/metrics")[2])
+        assert page.room.state()["stuck"] == 1
 
 
 def test_figures_say_how_often_each_of_several_sources_was_inferred(model):

@@ -230,6 +230,8 @@ function figures(room, tile) {
   write("latency", tile.latency === null ? "–" : Math.round(tile.latency));
   write("count", room.objects.length);
   write("provider", [room.provider, room.size?.join("×"), `${room.viewers} watching`].filter(Boolean).join(" · "));
+  const stuck = room.stuck === 1 ? "An output" : `${room.stuck} outputs`;
+  write("stuck", room.stuck ? `${stuck} cannot be written at present; the server's log says why.` : "");
   chart.add(room.stages ?? {}, tile.latency);
   const stages = Object.keys(COLOURS).filter((name) => name in (room.stages ?? {}));
   rows(find("legend"), stages, () => `<dt><i class="dot"></i><span></span></dt><dd></dd>`, "div", (row, name) => {
