@@ -44,6 +44,7 @@ class ContainerKind:
         audio: the encoder for sound that the container cannot hold as it is.
         samples: whether sound that the container cannot hold is stored as samples where these take
             hardly more room and lose nothing; all readers of it know them.
+        wordless: whether what comes of it at last has no tags, whatever it holds itself.
         lossless: encoders for sound without loss that it cannot hold as it is, the best first;
             "pcm" for samples of any depth as they are.
         subtitles: the codec of text subtitles that it holds, None where it holds none.
@@ -78,6 +79,7 @@ class ContainerKind:
     said: str = ""
     samples: bool = False
     lossless: tuple[str, ...] = ()
+    wordless: bool = False
 
 
 # It counts these steps in 32 bits, of which FFmpeg writes 31, and takes no picture that is shown

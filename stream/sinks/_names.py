@@ -207,7 +207,7 @@ def _values(tags: Mapping[str, str]) -> set[str]:
 
 def _known(kind: ContainerKind) -> bool | None:
     """Whether a container holds any words; None where that is found out by trying."""
-    return False if kind.alone else True if kind.format in _HOLD_ALL else None
+    return False if kind.alone or kind.wordless else True if kind.format in _HOLD_ALL else None
 
 
 def _lost(kind: ContainerKind, tags: tuple[tuple[str, str], ...]) -> list[str]:
@@ -254,7 +254,7 @@ def _holds(kind: ContainerKind, medium: str, name: str, value: str) -> bool:
 @functools.cache
 def _holds_role(kind: ContainerKind, medium: str, role: Disposition) -> bool:
     """Whether a reader finds it again what a stream is for."""
-    if kind.alone:
+    if kind.alone or kind.wordless:
         return False
 
     def play(made: OutputContainer) -> None:

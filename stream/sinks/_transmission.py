@@ -196,6 +196,7 @@ class Transmission(VideoSink):
             channels=2 if self._way.audio == "libopus" else None,
             longest=MP4_LONGEST if self._way.muxer == "hls" else None,
             said=_CALLED.get(self._way.muxer, self._way.muxer),
+            wordless=self._way.muxer == "hls" and not info.live,
         )
         return kind, replace(choice, formats=formats)
 

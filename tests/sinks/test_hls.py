@@ -98,18 +98,25 @@ def test_what_becomes_of_sound_is_said_in_words_of_people(tmp_path: Path) -> Non
 
 
 def test_what_a_playlist_does_not_hold_is_named(tmp_path: Path) -> None:
-    film = make_clip(tmp_path / "in.mkv", frames=10, subtitles=[(0, 1, "hello")])
+    film = make_clip(
+        tmp_path / "in.mkv", frames=10, subtitles=[(0, 1, "hello")], metadata={"title": "A day"}
+    )
     playlist = tmp_path / "film.m3u8"
     with FileSource(film) as source:
         chapters = tuple(Chapter(Fraction(at), Fraction(at + 1), {}) for at in range(2))
-        told = replace(source.info, chapters=chapters)
+        told = replace(source.info, chapters=chapters, track={"language": "fra"})
         with HlsSink(str(playlist), told, FAST) as sink:
             for item in source:
                 sink.write(item)
     assert sink.remarks == [
         f"1 further stream is not in {playlist}",
         f"2 chapters are not in {playlist}",
+        "the video's language (fra) is left out: HLS has no place for it",
+        "the film's title is left out: HLS has no place for it",
     ]
+    with av.open(str(playlist)) as made:
+        assert "A day" not in made.metadata.values()
+        assert made.streams.video[0].metadata.get("language") in (None, "und")
 
 
 def test_sound_whose_packets_carry_headers_is_copied_without_them(tmp_path: Path) -> None:
