@@ -20,22 +20,28 @@ _RTSP_SERVER = Path(__file__).with_name("rtsp_server.py")
 _NGINX_RTMP = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 
 
+_OF_MP4 = ("qtdemux", "rtph264pay", "rtpmp4apay", "mulawenc", "rtppcmupay")
+_OF_TS = ("tsdemux", "h264parse", "aacparse", "rtph264pay", "rtpmp4apay")
+
+
 @cache
-def _rtsp_missing() -> bool:
+def _rtsp_missing(*elements: str) -> bool:
     python = Path("/usr/bin/python3")
     return not python.exists() or bool(
         subprocess.run(
-            [python, _RTSP_SERVER, "--check"], check=False, capture_output=True
+            [python, _RTSP_SERVER, "--check", *elements], check=False, capture_output=True
         ).returncode
     )
 
 
 class RtspServer:
     def __init__(self, clip: Path, *login: str) -> None:
-        if _rtsp_missing():
+        broadcast = clip.suffix == ".ts"
+        if _rtsp_missing(*(_OF_TS if broadcast else _OF_MP4)):
             pytest.skip(
                 "GStreamer's RTSP server is not here: apt-get install python3-gi "
                 "gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
+                + (" gstreamer1.0-plugins-bad" if broadcast else "")
             )
         self.port, self._clip, self._login = free_port(), clip, login
         self.address = f"rtsp://127.0.0.1:{self.port}/stream"

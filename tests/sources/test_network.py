@@ -385,6 +385,30 @@ def test_the_picture_may_change_its_size():
     check(taken)
 
 
+def test_rtsp_may_change_the_size_of_its_picture(tmp_path):
+    """As servers do whose encoder is given another size: the connection, and the sound, go on."""
+    clip = tmp_path / "grows.ts"
+    with (
+        serving("tcp", "--grow") as server,
+        av.open(server.address) as sent,
+        av.open(str(clip), "w") as kept,
+    ):
+        copies = {one.index: kept.add_stream_from_template(one) for one in sent.streams}
+        for packet in sent.demux():
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream.index]
+                kept.mux(packet)
+                if packet.pts * packet.time_base > 6:
+                    break
+    with rtsp(clip) as server:
+        source = NetworkSource(server.address, patience=CALM)
+        taken = take(source, 2 * RATE)
+    sizes = [(frame.image.width, frame.image.height) for frame in taken.frames]
+    assert sizes[0] == (320, 240) and sizes[-1] == (480, 360)
+    assert (source.reconnects, source.corrupt) == (0, 0)
+    check(taken)
+
+
 def test_who_does_not_take_pictures_finds_the_newest_and_no_more_memory():
     with serving("http") as server:
         source = NetworkSource(server.address, patience=CALM)
