@@ -28,7 +28,7 @@ enum { FLOAT32 = 1, UINT8 = 2, INT8 = 3, INT32 = 6, INT64 = 7 };
 /* What each operator reads: a layer, and regions. */
 enum { PICTURE, FILTERS, SUMS, FACTORS, NUMBERS, ORDER, BLOCKS, INPUTS };
 enum { BOXES = 1, WHICH, LEVELS, HOW, REGION_INPUTS };
-enum { MOST_BANDS = 8, MOST_ROWS = 8 };
+enum { MOST_BANDS = 24, MOST_ROWS = 8 };
 
 typedef void (*Entry)(void);
 typedef void *Status; /* NULL where all went well */
