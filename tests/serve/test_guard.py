@@ -152,12 +152,21 @@ def test_trying_tokens_ends_soon_and_starts_again_later():
     assert signed_in(guard, TOKEN).status == 200
 
 
+def test_a_page_that_asks_whether_it_needs_a_token_tries_none():
+    assert signed_in(Guard("127.0.0.1", None, tls=False), "").status == 200
+    guard = Guard("0.0.0.0", TOKEN, tls=True)
+    for _ in range(20):
+        with pytest.raises(web.HTTPUnauthorized):
+            signed_in(guard, "")
+    assert signed_in(guard, TOKEN).status == 200
+
+
 def test_programs_bring_the_token_with_each_request():
     guard = Guard("0.0.0.0", TOKEN, tls=True)
     for _ in range(30):
         guard.admit(request("/metrics", Authorization=f"Bearer {TOKEN}"))
     with pytest.raises(web.HTTPUnauthorized):
-        guard.admit(request("/metrics", Authorization="Basic YTpi"))
+        guard.admit(request("/metrics", Authorization=f"Basic {TOKEN}"))
 
 
 def test_a_program_that_tries_tokens_is_not_told_when_it_has_found_it():
