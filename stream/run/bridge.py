@@ -62,7 +62,7 @@ class Bridge:
             yield from self.flush()
         self._held.append(told)
         self._fill()
-        while self._held[0] is not told and self._ready():
+        while self._held[0] is not told and self._ready(told.seconds):
             yield from self._release()
 
     def put_after(self, item: Work) -> Iterator[Work]:
@@ -71,14 +71,18 @@ class Bridge:
             yield item
             return
         self._held[-1].after.append(item)
+        # Whoever is seen next is seen later than this. With rare inferences it may take long.
+        if isinstance(item, Job):
+            while self._held and self._ready(item.frame.pts_seconds):
+                yield from self._release()
 
     def flush(self) -> Iterator[Work]:
         """Gives all that is held: nothing follows."""
         while self._held:
             yield from self._release()
 
-    def _ready(self) -> bool:
-        if self._held[-1].seconds - self._held[0].seconds >= GAP - ROUNDING:
+    def _ready(self, now: float) -> bool:
+        if now - self._held[0].seconds >= GAP - ROUNDING:
             return True
         return bytes_waiting(self._held) > MOST_HELD // 2
 

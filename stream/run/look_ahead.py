@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from fractions import Fraction
 
+import av
+
 from stream.frame import Frame
 from stream.instances import Instances
 from stream.motion.flow import Grey, small_grey
@@ -17,15 +19,20 @@ from stream.motion.propagator import Propagator, is_cut, is_partly_cut
 from stream.run.figures import Job, Work
 from stream.run.finder import Finder
 from stream.run.inference_pool import Answer, InferencePool
+from stream.run.room import bytes_of
 from stream.run.schedule import Ahead, Schedule
 from stream.run.unsure import BETWEEN, anybody, doubting, looked_at
 from stream.timing import timed
+from stream.words import counted
 
 LARGEST = 12
 """Frames from one inference to the next at most, where the number is chosen by measurement."""
 
 _MOST_AHEAD = 12
 """Frames that may wait for a later one's inference; a 4K frame is 12 MB."""
+
+_MOST_WAITING = 512 << 20
+"""Bytes of pictures that wait for the inference after them: 170 of 1920x1080, 43 of 3840x2160."""
 
 _WEIGHT = 0.25
 
@@ -54,8 +61,9 @@ class LookAhead(Schedule):
 
     Args:
         finder: finds and follows the objects.
-        interval: inference on every this many frames, at least 1; None chooses the smallest with
-            which the run keeps up with `rate`, up to `LARGEST`.
+        interval: inference on every this many frames, at least 1, or sooner where more of them
+            would not go into memory; None chooses the smallest with which the run keeps up with
+            `rate`, up to `LARGEST`.
         rate: the footage's frames per second, where known; 30 where not.
     """
 
@@ -71,6 +79,7 @@ class LookAhead(Schedule):
         self._lock = threading.Lock()
         self._inference_seconds: float | None = None
         self._since_key: int | None = None
+        self._sooner: int | None = None
         self._before: Grey | None = None
         self._planned: dict[int, _Planned] = {}
         self._propagator = Propagator()
@@ -109,7 +118,13 @@ class LookAhead(Schedule):
                 "; who was in none of those that it ran on is bare: leave out --every to have each "
                 "frame looked at"
             )
-        return (told, *again)
+        if self._sooner is None:
+            return (told, *again)
+        sooner = (
+            f"it ran after {counted(self._sooner, 'frame', 'frames')}, sooner than --every says, "
+            "as more pictures of this size are not held in memory"
+        )
+        return (told, sooner, *again)
 
     def cover(self, *, wanted: bool, hides: bool = False) -> None:
         """As in `Schedule.cover`; whether anything was hidden at any time is told at the end."""
@@ -122,19 +137,21 @@ class LookAhead(Schedule):
             grey = small_grey(job.frame.image)
             before, self._before = self._before, grey
             apart = before is not None and is_partly_cut(before, grey)
-            key = self._is_key(before, grey) or apart
+            key = self._is_key(before, grey, _room(job.frame.image)) or apart
             self._since_key = 0 if apart else self._since_key
         inference = self._inferences.submit(job) if key else None
         with self._lock:
             self._planned[id(job)] = _Planned(grey, inference, apart)
 
-    def _is_key(self, before: Grey | None, grey: Grey) -> bool:
-        since = self._since_key
+    def _is_key(self, before: Grey | None, grey: Grey, room: int) -> bool:
+        since, interval = self._since_key, self.interval
         key = (
             since is None
-            or since + 1 >= self.interval
+            or since + 1 >= min(interval, room)
             or (before is not None and is_cut(before, grey))
         )
+        if since is not None and room <= since + 1 < interval:
+            self._sooner = since + 1
         self._since_key = 0 if key or since is None else since + 1
         return key
 
@@ -156,12 +173,12 @@ class LookAhead(Schedule):
             self.inferred += 1
             self._measure(item.frame)
             found = item.frame.instances
-            yield from self._release(None if planned.apart else planned.grey, found)
+            yield from _let_go(self._release(None if planned.apart else planned.grey, found))
             if found is not None:
                 self._propagator.set_key(planned.grey, found)
                 item.frame.instances = looked_at(found, self._finder.detector.threshold)
             yield item
-        yield from self._end()
+        yield from _let_go(self._end())
 
     def _end(self) -> list[Work]:
         """Gives the frames behind the last key, of which the last one is inferred."""
@@ -248,6 +265,18 @@ class LookAhead(Schedule):
     def close(self) -> None:
         """Ends the workers."""
         self._inferences.close()
+
+
+def _let_go(items: list[Work]) -> Iterator[Work]:
+    """Gives each and keeps none: what is painted is copied, and would be there twice."""
+    items.reverse()
+    while items:
+        yield items.pop()
+
+
+def _room(picture: av.VideoFrame) -> int:
+    """How many pictures like this one may wait for the next inference, at least 1."""
+    return max(1, _MOST_WAITING // bytes_of(picture))
 
 
 def _moved(propagator: Propagator, job: Job, grey: Grey) -> Instances | None:

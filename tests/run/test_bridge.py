@@ -68,6 +68,19 @@ def numbers(found: Sequence[Instances]) -> list[list[int]]:
     return [[] if one.track_ids is None else sorted(one.track_ids.tolist()) for one in found]
 
 
+def test_frames_between_rare_inferences_wait_no_longer_than_a_gap_may_last() -> None:
+    figures, made = Figures(Clock(), END_TO_END), Bridge()
+    jobs = [
+        figures.enter(Frame(av.VideoFrame(64, 48, "yuv420p"), index, index, Fraction(1, RATE)))
+        for index in range(12)
+    ]
+    jobs[0].frame.instances = shown({7: 0.0})
+    assert list(made.put(jobs[0], 0)) == []
+    waits = [list(made.put_after(job)) for job in jobs[1:]]
+    assert waits[:4] == [[]] * 4
+    assert waits[4] == jobs[:6] and waits[5:] == [[job] for job in jobs[6:]]
+
+
 def test_who_is_missed_for_a_moment_is_half_of_the_way_there() -> None:
     frames = [shown({7: 0.0, 2: 30.0}, 0.9), shown({2: 30.0}), shown({2: 30.0}), shown({7: 3.0})]
     doubts = shown({}, 0.3)

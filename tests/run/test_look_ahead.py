@@ -12,7 +12,8 @@ import pytest
 from stream.frame import Frame, Passthrough
 from stream.inference.preprocess import Prepared
 from stream.instances import Instances
-from stream.run.figures import Figures
+from stream.run import look_ahead
+from stream.run.figures import Figures, Job
 from stream.run.finder import Finder
 from stream.run.look_ahead import LARGEST, LookAhead
 from stream.timing import END_TO_END, Clock
@@ -68,6 +69,30 @@ def test_every_third_frame_is_inferred_and_the_others_follow():
         assert overlap(frame.instances.full_masks()[0], truth) > 0.9
         assert ("infer" in frame.stages) == (frame.index in detector.asked)
         assert ("motion" in frame.stages) == (frame.index not in detector.asked)
+
+
+def test_no_more_frames_wait_than_go_into_memory_however_rare_inference_is(monkeypatch):
+    """As with `--every 100000`, where a film of an hour was held from its first frame on."""
+    scenes = [scene(100 + 2 * index, 60) for index in range(13)]
+    picture = frame_of(scenes[0][0]).image
+    size = sum(plane.buffer_size for plane in picture.planes)
+    monkeypatch.setattr(look_ahead, "_MOST_WAITING", 5 * size + size // 2)
+    waiting: list[int] = []
+
+    class Counted(LookAhead):
+        def _release(self, grey, found):
+            waiting.append(sum(isinstance(one, Job) for one, _ in self._waiting))
+            return super()._release(grey, found)
+
+    for interval, asked in ((4, [0, 4, 8, 12]), (10**6, [0, 5, 10, 12])):
+        detector = Told(lambda index: instances_of(scenes[index][1]))
+        schedule = Counted(Finder(detector), interval)
+        waiting.clear()
+        settled(schedule, detector, [luma for luma, _ in scenes])
+        assert detector.asked == asked and max(waiting) == asked[1] - 1
+        sooner = [one for one in schedule.remarks if "sooner than --every says" in one]
+        assert len(sooner) == (interval > 4)
+        assert all(one.startswith("it ran after 5 frames, ") for one in sooner)
 
 
 def test_a_frame_takes_the_instances_of_the_nearer_inference():
