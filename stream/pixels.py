@@ -24,6 +24,7 @@ EXACT_RGB: Final = "yuv444p10le"
 EXACT_MATRIX: Final = 5
 """The matrix of ITU-T H.273 that such pictures are in: BT.601, as in JPEG."""
 _ROWS = 256
+_SAMPLES = (np.dtype(np.uint8), np.dtype(np.uint16))
 
 
 def shown_size(width: int, height: int, shape: Fraction) -> tuple[int, int]:
@@ -76,12 +77,12 @@ def plane_view(plane: VideoPlane, depth: int = 8, channels: int = 1) -> Array:
         uint8 (depth 8) or uint16 (more) [height, width], or [height, width, channels].
     """
     # PyAV's types do not say so before Python 3.12, but planes are buffers.
-    flat: Array = np.frombuffer(plane, np.uint8 if depth <= 8 else np.uint16)  # type: ignore[call-overload]
-    rows = flat.reshape(plane.height, abs(plane.line_size) // flat.itemsize)
-    if plane.line_size < 0:
-        rows = rows[::-1]
-    samples = rows[:, : plane.width * channels]
-    return samples if channels == 1 else samples.reshape(plane.height, plane.width, channels)
+    kind = _SAMPLES[depth > 8]
+    high, wide, size = plane.height, plane.width * channels, kind.itemsize
+    stride = plane.line_size
+    start = 0 if stride > 0 else -stride * (high - 1)
+    samples: Array = np.ndarray((high, wide), kind, plane, start, (stride, size))  # type: ignore[arg-type]
+    return samples if channels == 1 else samples.reshape(high, plane.width, channels)
 
 
 def matrix_weights(matrix: int, width: int, height: int) -> tuple[float, float]:
