@@ -38,10 +38,10 @@ _WITHIN = 0.8
 """Share of a box from which on what is unsure lies within what was found: a limb, mostly."""
 _UNSURE = 0.3
 """Of the time for which what was covered stays covered: for how long what was never sure does."""
-_STANDS = 0.8
+_STANDS = 0.7
 """Overlap of boxes from which on what was covered a moment ago is covered still: masks lose a hat
 or a hand for some frames while nobody moves."""
-_LATELY, _APART = 0.5, 0.15
+_LATELY, _APART = 1.0, 0.15
 """For how many seconds, and how far apart what is kept for it lies, in seconds."""
 _SPANS = 20
 """Spans of time that are said one by one."""

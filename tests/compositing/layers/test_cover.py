@@ -114,6 +114,16 @@ def test_a_mask_that_loses_a_part_for_a_moment_leaves_nothing_bare():
     assert (after[0] == clean[0])[:, :90].all()
 
 
+def test_an_arm_that_mask_and_box_lose_for_most_of_a_second_is_not_bare():
+    painter, clean = Painter("hide"), samples(astronaut())
+    whole, cut = (40, 10, 140, 150), (66, 10, 140, 150)
+    for step, box in enumerate([whole, whole] + [cut] * 22):
+        after = shown(painter, ((box,), [1]), 0.04 * step)
+        assert (after[0] == clean[0])[inside((whole,))].mean() < 0.05, step
+    after = shown(painter, ((cut,), [1]), 1.2)
+    assert (after[0] == clean[0])[10:150, 40:50].all()
+
+
 def test_who_stands_behind_another_is_missed_and_not_the_other_under_a_new_number():
     painter, clean = Painter("hide"), samples(astronaut())
     behind, before = (40, 20, 120, 150), (58, 20, 140, 155)
