@@ -101,6 +101,7 @@ def test_a_token_that_is_easily_guessed_is_refused():
     with pytest.raises(UsageError):
         make_token("sixteen letters é", "0.0.0.0")
     assert make_token(TOKEN, "127.0.0.1") == TOKEN
+    assert make_token("x" * 16, "0.0.0.0") == "x" * 16
 
 
 def signed_in(guard, token, cookie=""):
@@ -212,6 +213,42 @@ def test_what_is_remembered_of_peers_is_bounded(monkeypatch):
         guard._tries = SimpleNamespace(take=lambda peer: True)
         signed_in(guard, TOKEN)
     assert len(guard._sessions) == 20
+
+
+def of(peer, path="/", method="GET", **headers):
+    """A request by somebody at an address."""
+    return request(path, method, **headers).clone(remote=peer)
+
+
+def test_each_address_has_its_own_tries_and_rate_however_many_there_are(monkeypatch):
+    monkeypatch.setattr("stream.serve.guard._PEERS", 4)
+    guard = Guard("0.0.0.0", TOKEN, tls=True, now=Hands())
+    wrong = {"Authorization": "Bearer " + "w" * 20}
+    for peer in ("10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4", "10.0.0.5", "10.0.0.6"):
+        # One that tries tokens, or floods, keeps nobody else out, and is not forgotten by that.
+        assert [refused(guard, of(peer)) for _ in range(201)] == [200] * 200 + [429], peer
+        for _ in range(10):
+            with pytest.raises(web.HTTPUnauthorized):
+                guard.admit(of(peer, **wrong))
+        with pytest.raises(web.HTTPTooManyRequests):
+            guard.admit(of(peer, **wrong))
+        with pytest.raises(web.HTTPTooManyRequests):
+            guard.sign_in(of(peer, "/api/session", "POST"), TOKEN)
+
+
+def test_of_very_many_sessions_the_one_not_used_for_longest_ends(monkeypatch):
+    monkeypatch.setattr("stream.serve.guard._SESSIONS", 3)
+    hands = Hands()
+    guard = Guard("0.0.0.0", TOKEN, tls=True, now=hands)
+    asked = []
+    for _ in range(4):
+        key = signed_in(guard, TOKEN).cookies[COOKIE].value
+        asked.append(request(Cookie=f"{COOKIE}={key}"))
+        guard.admit(asked[0])
+    for one in (asked[0], *asked[2:]):
+        guard.admit(one)
+    with pytest.raises(web.HTTPUnauthorized):
+        guard.admit(asked[1])
 
 
 def test_a_bucket_fills_up_again():
