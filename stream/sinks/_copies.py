@@ -7,6 +7,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 import av
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.layout import AudioLayout
 from av.audio.stream import AudioStream
 from av.codec.context import CodecContext
@@ -280,7 +281,7 @@ def _copying(
     if stream.type == "video":
         return Keyed(muxer, copy)
     if stream.type == "audio" and not kind.timestamps:
-        filled = Filled(muxer, copy, probe, scratch)
+        filled = Filled(muxer, copy, probe, scratch, _longest(stream))
         return Unwrapped(filled, stream) if bare else filled
     if kind.subtitles == "mov_text" and _codec_name(stream) == "mov_text":
         return TimedText(muxer, copy)
@@ -289,6 +290,16 @@ def _copying(
     if kind.by_decode_time and _codec_name(stream) in _TOLD_BY_PACKETS:
         return Dolby(muxer, copy, scratch)
     return (Headed if _carries_headers(stream) else Copied)(muxer, copy, scratch)
+
+
+def _longest(stream: Stream) -> Fraction | None:
+    """Seconds of sound in each of a stream's packets; None where they may hold any number."""
+    context: CodecContext | None = stream.codec_context
+    if not isinstance(context, AudioCodecContext) or not context.sample_rate:
+        return None
+    if context.codec.canonical_name.startswith(("pcm_", "adpcm_")) or not context.frame_size:
+        return None
+    return Fraction(context.frame_size, context.sample_rate)
 
 
 def _channels(layout: str | None) -> int:

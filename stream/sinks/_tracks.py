@@ -131,7 +131,12 @@ class Filled(Copied):
     """
 
     def __init__(
-        self, muxer: Muxer, stream: Stream, silence: list[AnyPacket], scratch: Scratch | None = None
+        self,
+        muxer: Muxer,
+        stream: Stream,
+        silence: list[AnyPacket],
+        scratch: Scratch | None = None,
+        longest: Fraction | None = None,
     ) -> None:
         """Takes the stream.
 
@@ -140,16 +145,20 @@ class Filled(Copied):
             stream: of the output.
             silence: packets in the stream's codec, with their durations.
             scratch: says which packets would be refused.
+            longest: seconds of sound in a packet at most; None where any number may be.
         """
         super().__init__(muxer, stream, scratch)
         self.filled = 0
         self.late = self.early = Fraction(0)
         # The encoder's first packet may be shorter.
         self._silence = silence[1] if len(silence) > 1 else None
+        self._longest = longest
         self._reached = Fraction(0)
 
     def write(self, packet: AnyPacket) -> None:
         length = (packet.duration or 0) * packet.time_base
+        if self._longest is not None and length > self._longest + _ROUNDING:
+            length = self._longest  # MP4 counts the pause behind a packet as the packet's
         hush = self._silence
         if packet.pts is not None:
             if self.empty and packet.pts * packet.time_base + length / 2 <= _ROUNDING:

@@ -54,6 +54,7 @@ def loud_from(samples: np.ndarray) -> float:
     [
         *((name, ".mkv") for name in ("mp3", "ac3", "pcm_s16le", "aac", "flac")),
         ("aac", ".ts"),
+        ("aac", ".mp4"),
     ],
 )
 def test_sound_that_begins_late_and_pauses_is_in_step(tmp_path, audio, source):
