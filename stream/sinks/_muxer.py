@@ -39,26 +39,27 @@ class _ToldOnce:
 
     def __init__(self, file: Destination | ShapedTracks) -> None:
         self._file = file
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
+        """What went wrong, if something did."""
 
     def write(self, data: bytes) -> int:
         """Writes all of `data`; after a failure nothing."""
-        if self._error is not None:
+        if self.error is not None:
             return len(data)
         try:
             return self._file.write(data)
         except BaseException as error:
-            self._error = error
+            self.error = error
             raise
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Moves the place of the next write; after a failure nothing."""
-        if self._error is not None:
+        if self.error is not None:
             return self.tell()
         try:
             return self._file.seek(offset, whence)
         except BaseException as error:
-            self._error = error
+            self.error = error
             raise
 
     def tell(self) -> int:
@@ -71,8 +72,8 @@ class _ToldOnce:
 
     def check(self) -> None:
         """Raises what went wrong, where FFmpeg took no notice of it."""
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
 
 
 class Muxer:
@@ -196,6 +197,11 @@ class Muxer:
             with contextlib.suppress(*FAILURES):
                 self.container.close()
         self.destination.abandon(keep=keep)
+        for error in (self._told.error, self.destination.error):
+            if error is not None:
+                # Its traceback holds who wrote, and who wrote holds it: a ring, in which an encoder
+                # with its threads and pictures waits for Python's collector, for hours.
+                error.__traceback__ = None
 
     def _let_go_of_trials(self) -> None:
         for scratch in self._trying:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import weakref
 from fractions import Fraction
 from pathlib import Path
 
@@ -182,6 +183,24 @@ def test_a_full_disk_is_one_sentence_and_what_was_saved_plays(tmp_path, monkeypa
     playing = len(media.decode(output).pts)
     assert saved > 10
     assert saved * 0.75 <= playing <= saved * 1.25 + 30
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mkv", ".ts"])
+def test_a_full_disk_leaves_no_encoder_behind(tmp_path, monkeypatch, ending):
+    """A live recording tries again every half minute, for days."""
+    gc.collect()
+    gc.disable()
+    try:
+        Full(monkeypatch, 250_000)
+        sink = VideoSink(tmp_path / f"out{ending}", plain())
+        with pytest.raises(SinkError, match="the disk is full"):
+            write(sink, 2000)
+        monkeypatch.undo()
+        left = weakref.ref(sink)
+        del sink
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("ending", [".mp4", ".mkv", ".webm"])

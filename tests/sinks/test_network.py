@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import itertools
 import re
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import weakref
 from fractions import Fraction
 from pathlib import Path
 
@@ -167,6 +169,25 @@ def test_a_receiver_that_comes_back_gets_pictures_again(
     finally:
         sink.abort()
         first.close()
+
+
+@pytest.mark.real_time
+def test_a_connection_that_is_lost_leaves_no_encoder_behind() -> None:
+    """Each waited for Python's collector with its threads, as a receiver may go every minute."""
+    listener = Listener()
+    sink = NetworkSink(f"tcp://127.0.0.1:{listener.port}", INFO, FAST)
+    gc.collect()
+    gc.disable()
+    try:
+        at = _send(sink, 0, lambda: len(listener.data) > 4_000)
+        connection = weakref.ref(sink._connection)
+        listener.close()
+        _send(sink, at, lambda: sink._connection is not connection())
+        assert connection() is None
+    finally:
+        gc.enable()
+        sink.abort()
+        listener.close()
 
 
 def test_who_asks_for_a_key_frame_gets_one() -> None:
