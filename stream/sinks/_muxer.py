@@ -41,10 +41,12 @@ class _ToldOnce:
         self._file = file
         self.error: BaseException | None = None
         """What went wrong, if something did."""
+        self.deaf = False
+        """Whether nothing is written any more, as after a failure."""
 
     def write(self, data: bytes) -> int:
         """Writes all of `data`; after a failure nothing."""
-        if self.error is not None:
+        if self.deaf or self.error is not None:
             return len(data)
         try:
             return self._file.write(data)
@@ -54,7 +56,7 @@ class _ToldOnce:
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Moves the place of the next write; after a failure nothing."""
-        if self.error is not None:
+        if self.deaf or self.error is not None:
             return self.tell()
         try:
             return self._file.seek(offset, whence)
@@ -192,10 +194,11 @@ class Muxer:
         """Closes the file as it is; removes one that holds no packet, or is not to be kept."""
         self._let_go_of_trials()
         keep = keep and self._used
-        if self.destination.error is None and keep:
-            # An index makes what is there a normal file; without it the fragments still play.
-            with contextlib.suppress(*FAILURES):
-                self.container.close()
+        # An index makes what is there a normal file; without it the fragments still play.
+        self._told.deaf = self.destination.error is not None or not keep
+        # Before it is closed, PyAV's container and its streams hold each other.
+        with contextlib.suppress(*FAILURES):
+            self.container.close()
         self.destination.abandon(keep=keep)
         for error in (self._told.error, self.destination.error):
             if error is not None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 import pytest
 
 import stream
@@ -190,6 +191,7 @@ def test_a_full_disk_leaves_no_encoder_behind(tmp_path, monkeypatch, ending):
     """A live recording tries again every half minute, for days."""
     gc.collect()
     gc.disable()
+    before = psutil.Process().num_threads()
     try:
         Full(monkeypatch, 250_000)
         sink = VideoSink(tmp_path / f"out{ending}", plain())
@@ -198,7 +200,7 @@ def test_a_full_disk_leaves_no_encoder_behind(tmp_path, monkeypatch, ending):
         monkeypatch.undo()
         left = weakref.ref(sink)
         del sink
-        assert left() is None
+        assert left() is None and psutil.Process().num_threads() <= before
     finally:
         gc.enable()
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 import pytest
 
 from stream import sinks
@@ -175,15 +176,16 @@ def test_a_receiver_that_comes_back_gets_pictures_again(
 def test_a_connection_that_is_lost_leaves_no_encoder_behind() -> None:
     """Each waited for Python's collector with its threads, as a receiver may go every minute."""
     listener = Listener()
-    sink = NetworkSink(f"tcp://127.0.0.1:{listener.port}", INFO, FAST)
     gc.collect()
     gc.disable()
+    before = psutil.Process().num_threads()
+    sink = NetworkSink(f"tcp://127.0.0.1:{listener.port}", INFO, FAST)
     try:
         at = _send(sink, 0, lambda: len(listener.data) > 4_000)
         connection = weakref.ref(sink._connection)
         listener.close()
-        _send(sink, at, lambda: sink._connection is not connection())
-        assert connection() is None
+        _send(sink, at, lambda: sink._connection is None)
+        assert connection() is None and psutil.Process().num_threads() <= before
     finally:
         gc.enable()
         sink.abort()
