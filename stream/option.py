@@ -136,7 +136,7 @@ def parse_select(text: str) -> str:
     if all(re.fullmatch(r"(?:#|id)[0-9]{1,18}", word) for word in words):
         return ",".join(words)
     raise UsageError(
-        "select is all, largest, a number from 1 on (so many of the largest), or identities such "
+        "it is all, largest, a number from 1 on (so many of the largest), or identities such "
         f"as id3,id7, not {repeated(text)}"
     )
 

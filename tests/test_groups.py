@@ -127,9 +127,9 @@ def test_what_is_no_value_is_refused_by_name(group, name, value, words):
     assert str(caught.value).startswith("--x") and len(str(caught.value)) < 200
 
 
-def test_a_sentence_that_begins_with_the_name_says_it_once():
-    with pytest.raises(UsageError, match=r"^select is all, largest"):
-        read(leaves(PictureOptions)["select"], "biggest", "select")
+def test_what_is_wrong_with_select_names_it_once():
+    with pytest.raises(UsageError, match=r"^--select: it is all, largest"):
+        read(leaves(PictureOptions)["select"], "biggest", "--select")
 
 
 @given(st.text(), st.sampled_from(sorted(leaves(InputOptions) | leaves(ModelOptions))))

@@ -250,11 +250,13 @@ def expand(look: str) -> tuple[str, ...]:
     """The names of a look's layers, from bottom to top, with aliases written out.
 
     Raises:
-        UsageError: a layer is named twice.
+        UsageError: a layer is named twice, or none beside a +.
     """
     written = (ALIASES.get(name.strip(), name.strip()) for name in look.split("+"))
     names = tuple(name for part in written for name in part.split("+"))
     for name in names:
+        if not name and len(names) > 1:
+            raise UsageError(f"the look {look!r} has no layer beside a +; name one or leave it out")
         if names.count(name) > 1:
             raise UsageError(f"the look {look!r} has the layer {name} twice; name it once")
     return names

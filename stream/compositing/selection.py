@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.errors import UsageError
 from stream.instances import Instances
 from stream.option import parse_select
 
@@ -28,7 +29,10 @@ def wanted_by(select: str) -> int | frozenset[int] | None:
     Raises:
         UsageError: it is none of these.
     """
-    words = parse_select(str(select)).split(",")
+    try:
+        words = parse_select(str(select)).split(",")
+    except UsageError as error:
+        raise UsageError(f"select: {error}") from error
     if words == [ALL]:
         return None
     if words[0].isdecimal():

@@ -25,6 +25,8 @@ _BT601 = 6
 """Of ITU-T H.273: the clip is smaller than high definition, and untagged."""
 _USUAL_SIZE = (640, 480)
 _USUAL_RATE = 30
+_SMALLEST, _LARGEST, _MOST = 16, 16384, 8192 * 8192
+"""Pixels of a side, and of a picture: drawing more takes seconds and gigabytes for each."""
 _MADE_UP_FOR = 2
 """Pictures by which a live source may be late before it leaves any out; cameras keep some, too."""
 
@@ -53,8 +55,8 @@ class PatternSource(Source):
         """Describes the pattern.
 
         Args:
-            width: in pixels, at least 16.
-            height: in pixels, at least 16.
+            width: in pixels, 16 to 16384.
+            height: in pixels, 16 to 16384; of both together 8192x8192 pixels at most.
             rate: pictures per second.
             frames: how many pictures come; None for no end.
             live: whether pictures come in real time, or as fast as they are taken.
@@ -63,8 +65,12 @@ class PatternSource(Source):
         Raises:
             UsageError: the size or the rate is not possible.
         """
-        if width < 16 or height < 16 or rate <= 0:
-            raise UsageError(f"a test picture of {width}x{height} at {rate} fps is not possible")
+        small, large = min(width, height) < _SMALLEST, max(width, height) > _LARGEST
+        if small or large or width * height > _MOST or rate <= 0:
+            raise UsageError(
+                f"a test picture of {width}x{height} at {rate} fps is not possible: its sides are "
+                f"{_SMALLEST} to {_LARGEST} pixels, and it has at most {_MOST // 10**6} million"
+            )
         self.corrupt = 0
         self.dropped = 0
         """Pictures that were left out."""

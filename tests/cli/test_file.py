@@ -367,7 +367,7 @@ def test_numbered_pictures_are_an_output_and_one_picture_is_refused(
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        (("--select", "biggest"), "--select: select is all, largest, a number from 1 on"),
+        (("--select", "biggest"), "--select: it is all, largest, a number from 1 on"),
         (("--split", "both"), "--split is one of none, object, class, not 'both'"),
         (("--look", "replace", "--background", "none.mp4"), "neither a colour such as 00FF00"),
         (("--look", "instances", "--identities", "-o", "out.mp4"), "16-bit values of identities"),

@@ -130,6 +130,9 @@ def test_an_unknown_layer_is_a_usage_error_that_names_the_others():
 def test_a_layer_is_named_once():
     with pytest.raises(UsageError, match="has the layer labels twice"):
         Painter("overlay+labels")
+    for unfinished in ("+", "blur+", "blur++labels"):
+        with pytest.raises(UsageError, match=r"has no layer beside a \+"):
+            Painter(unfinished)
 
 
 def test_overlay_is_its_layers_and_what_is_the_same_has_one_key():

@@ -114,5 +114,5 @@ def test_every_look_paints_as_if_nobody_else_had_been_found(look):
     "asked", ["", "0", "-1", "1.5", "biggest", "id", "#", "id3,4", "all,2", "9" * 99]
 )
 def test_nonsense_is_refused_in_a_sentence(asked):
-    with pytest.raises(UsageError, match="select is all, largest, a number from 1 on"):
+    with pytest.raises(UsageError, match=r"^select: it is all, largest, a number from 1 on"):
         Style(select=asked)

@@ -75,7 +75,9 @@ def test_somebody_is_found_in_it():
         assert "person" in segmenter(frame.rgb()).names
 
 
-@pytest.mark.parametrize("bad", [(8, 48, 30), (64, 48, 0)])
+@pytest.mark.parametrize(
+    "bad", [(8, 48, 30), (64, 48, 0), (70000, 70000, 30), (20000, 16, 30), (9000, 9000, 30)]
+)
 def test_an_impossible_picture_is_refused(bad):
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="16 to 16384 pixels, and it has at most 67 million"):
         PatternSource(*bad)
