@@ -73,8 +73,6 @@ class BrowserSink(Display):
 
     def __init__(self) -> None:
         self.slot = Slot()
-        self.lines: tuple[str, ...] = ()
-        """What is to be shown over the picture at this moment."""
 
     @classmethod
     def accepts(cls, target: str) -> bool:
@@ -97,8 +95,7 @@ class BrowserSink(Display):
             self.slot.put(item)
 
     def notice(self, lines: Sequence[str]) -> None:
-        """Keeps lines of text for the page."""
-        self.lines = tuple(lines)
+        """Nothing: the page asks the run itself how its source and its outputs are."""
 
     def close(self) -> None:
         """Nothing is held open."""
