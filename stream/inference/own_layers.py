@@ -25,6 +25,10 @@ from stream.types import Array
 DOMAIN = "stream"
 _OWN, _ALL = "Shallow", "Deep"
 _INPUTS = 9
+_MOST_LEVEL = 2**30
+"""What answers are to stay below before they are cut to bytes: the loops make whole numbers of 32
+bits of them first, where ONNX Runtime cuts floats. Only a layer that calibration never saw
+answer has a scale with which this is reached."""
 _MOST_SIDE = 64
 """Pixels of a filter, or of what is around a picture, beyond which a layer is none of these."""
 
@@ -182,6 +186,10 @@ def _layer(told: Node, stored: Mapping[str, memoryview], *, every: bool) -> _Lay
     sums = read.bias.astype(np.int64) - zero * filters.sum((1, 2, 3), dtype=np.int64)
     if np.abs(sums).max(initial=0) > np.iinfo(np.int32).max:
         return None
+    weighed = np.abs(filters.astype(np.int64)).sum((1, 2, 3))
+    most = factors.astype(np.float64) * (np.abs(read.bias.astype(np.int64)) + 255 * weighed)
+    if not np.all(most < _MOST_LEVEL):
+        return None
     return _Layer(filters, own, sums.astype(np.int32), np.ascontiguousarray(factors), numbers)
 
 
@@ -208,6 +216,7 @@ def _reads_its_own(
     _, high, wide, down, across, *apart = numbers[:7].tolist()
     return (
         group == len(filters)
+        and filters.shape[1] == 1
         and group % TOGETHER == 0
         and (high, wide, *apart) == (3, 3, 1, 1)
         and down == across

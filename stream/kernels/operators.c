@@ -172,8 +172,11 @@ static Status compute(void *told, void *context) {
     Layer layer = {sides[1],   sides[2],   sides[3],   0,          0,          numbers[0],  numbers[1],  numbers[2],
                    numbers[3], numbers[4], numbers[5], numbers[6], numbers[7], numbers[8],  numbers[11], numbers[12]};
     const ptrdiff_t high = (layer.high - 1) * layer.apart_down + 1, wide = (layer.wide - 1) * layer.apart_across + 1;
-    layer.out_rows = (layer.rows + numbers[7] + numbers[9] - high) / layer.down + 1;
-    layer.out_columns = (layer.columns + numbers[8] + numbers[10] - wide) / layer.across + 1;
+    const ptrdiff_t below = layer.rows + numbers[7] + numbers[9] - high;
+    const ptrdiff_t after = layer.columns + numbers[8] + numbers[10] - wide;
+    if (below < 0 || after < 0) return refused(runtime, "the picture is smaller than a layer's filters");
+    layer.out_rows = below / layer.down + 1;
+    layer.out_columns = after / layer.across + 1;
     Numbers with = {numbers[13], held[FILTERS], held[SUMS], held[FACTORS], held[BLOCKS], NULL};
     if (with.way > stream_convolves()) return refused(runtime, "this processor cannot compute it so");
     ptrdiff_t *offsets = NULL;

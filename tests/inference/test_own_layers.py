@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from stream import kernels
@@ -41,18 +44,24 @@ class Layer:
     zero: int = 0
     out_zero: int = 128
     heavy: bool = False
+    most: int = 64
+    bare: tuple[bool, ...] = (False,)
+    one_scale: bool = False
 
     def numbers(self) -> dict[str, Array]:
         random = np.random.default_rng(7)
         shape = (self.answers, self.channels // self.group, *self.kernel)
-        weights = np.clip(random.normal(0, 40 if self.heavy else 10, shape), -64, 64)
+        weights = random.normal(0, 40 if self.heavy else 10, shape)
+        weights = np.clip(weights * self.most / 64, -self.most, min(self.most, 127))
+        weights[np.resize(self.bare, len(weights))] = 0
         scales = random.uniform(0.001, 0.004, self.answers).astype(np.float32)
+        scales = scales[:1] if self.one_scale else scales
         return {
             "level": np.array(0.02, np.float32),
             "zero": np.array(self.zero, np.uint8),
             "weights": np.rint(weights).astype(np.int8),
             "scales": scales,
-            "zeros": np.zeros(self.answers, np.int8),
+            "zeros": np.zeros(len(scales), np.int8),
             "out_level": np.array(0.05, np.float32),
             "out_zero": np.array(self.out_zero, np.uint8),
             "bias": random.integers(-9000, 9000, self.answers).astype(np.int32),
@@ -207,6 +216,63 @@ def test_rows_of_any_length_are_answered(answers: int) -> None:
             np.testing.assert_array_equal(answer, layer.expected(pictures), f"{columns}, {way!r}")
 
 
+@st.composite
+def layers(draw: st.DrawFn) -> Layer:
+    """Any layer that the loops know, with any of its filters bare."""
+
+    def some(low: int, high: int) -> int:
+        return draw(st.integers(low, high))
+
+    own = draw(st.booleans())
+    channels = 16 * some(1, 9) if own else 4 * some(1, 12)
+    kernel = (3, 3) if own else (some(1, 7), some(1, 7))
+    strides = (some(1, 2),) * 2 if own else (some(1, 3), some(1, 3))
+    dilations = (1, 1) if own else (some(1, 3), some(1, 3))
+    pads = (some(0, 6), some(0, 6), some(0, 6), some(0, 6))
+    reach = [(side - 1) * apart + 1 for side, apart in zip(kernel, dilations, strict=True)]
+    least = [max(1, reach[at] - pads[at] - pads[at + 2]) for at in (0, 1)]
+    eights = st.lists(st.booleans(), min_size=1, max_size=6)
+    return Layer(
+        channels,
+        channels if own else 8 * some(1, 20),
+        channels if own else 1,
+        kernel,
+        strides,
+        dilations,
+        pads,
+        (least[0] + some(0, 8), least[1] + some(0, 40)),
+        draw(st.sampled_from([0, 1, 127, 128, 255])),
+        draw(st.sampled_from([0, 1, 128, 255])),
+        draw(st.booleans()),
+        bare=tuple(np.repeat(draw(eights), 8).tolist()),
+        one_scale=draw(st.booleans()),
+    )
+
+
+@given(layers(), st.integers(0, 3), st.integers(1, 2))
+def test_any_layer_is_answered_as_numpy_does(layer: Layer, count: int, threads: int) -> None:
+    pictures = layer.pictures(count)
+    for way in WAYS:
+        # Sums of two products in 16 bits do not reach as far.
+        same = layer if way is Way.PAIRED else replace(layer, most=128)
+        made = with_own_operators(same.model(), list, lambda _: [], LOOPS, way, every=True)
+        assert kinds(made) == ["Shallow" if layer.group > 1 else "Deep"]
+        np.testing.assert_array_equal(run(made, pictures, threads), same.expected(pictures))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_pictures_smaller_than_the_filters_are_refused(way: Way) -> None:
+    """As ONNX Runtime refuses them; the whole program came to its end instead."""
+    for group, strides, size in product((1, 16), ((1, 1), (2, 2)), ((1, 1), (2, 9), (9, 2))):
+        layer = Layer(16, 16, group, strides=strides, size=size, pads=(0, 0, 0, 0))
+        made = with_own_operators(layer.model(), list, lambda _: [], LOOPS, way, every=True)
+        assert kinds(made) == ["Shallow" if group > 1 else "Deep"]
+        with pytest.raises(Exception, match="smaller than a layer's filters"):
+            run(made, layer.pictures(1))
+        with pytest.raises(Exception, match="Invalid input shape"):
+            run(layer.model(), layer.pictures(1))
+
+
 @pytest.mark.parametrize("layer", [OWN[0], ALL[0]], ids=str)
 def test_no_picture_at_all_is_answered_by_none(layer: Layer) -> None:
     made = edited(layer)
@@ -245,6 +311,9 @@ def test_where_sums_are_wide_only_filters_of_their_own_are_taken() -> None:
         (Layer(16, 16, 16, dilations=(2, 2), pads=(2, 2, 2, 2)), {}),
         (Layer(16, 16, 16, strides=(2, 1)), {}),
         (Layer(16, 16, 4), {}),  # four channels to a filter
+        (Layer(32, 16, 16), {}),  # two, and one filter to a group
+        (Layer(), {"out_level": np.array(1e-9, np.float32)}),  # sums beyond 32 bits
+        (Layer(group=16), {"scales": np.array(np.inf, np.float32), "zeros": np.array(0, np.int8)}),
         (Layer(6, 16), {}),
         (Layer(16, 12), {}),
         (Layer(), {"zeros": np.ones(16, np.int8)}),
