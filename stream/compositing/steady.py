@@ -60,8 +60,7 @@ class _Still:
         past = 0 < seconds - self._seconds <= _LONGEST
         known = before is not None and self._size == luma.shape
         # Looked for at half the size, which is a quarter of the work.
-        shape = ((luma.shape[1] + 1) // 2, (luma.shape[0] + 1) // 2)
-        half: Array = cv2.resize(luma, shape, interpolation=cv2.INTER_LINEAR)
+        half = _halved(luma, (0, luma.shape[0], 0, luma.shape[1]))
         shares: _Shares | None = None
         if before is not None and known and past and windows and not is_cut(self._coarse, coarse):
             around_all = reduce(around, windows)
@@ -78,7 +77,7 @@ class _Still:
             )
             share: Array = cv2.LUT(cv2.blur(differs, (side, side)), table)
             shares = _Shares((top, left), np.asarray(share, np.uint8))
-        self._size, self._half = luma.shape, np.asarray(half, np.uint8)
+        self._size, self._half = luma.shape, half
         self._coarse, self._seconds = coarse, seconds
         return shares
 
@@ -215,6 +214,20 @@ class _Who:
         ]
 
 
+def _halved(values: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
+    """A window at half the picture's size: the pixels there that hold it.
+
+    Where it begins or ends within one of these, the values at its rim go on, so that each of two
+    windows that lie a pixel beside each other is halved on the picture's own pairs of pixels.
+    """
+    top, bottom, left, right = (edge % 2 for edge in window)
+    if top or bottom or left or right:
+        wider: Array = cv2.copyMakeBorder(values, top, bottom, left, right, cv2.BORDER_REPLICATE)
+        values = np.asarray(wider, np.uint8)
+    shape = (values.shape[1] // 2, values.shape[0] // 2)
+    return np.asarray(cv2.resize(values, shape, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
 def _coarse(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Some of a picture's pixels, about a hundred a side."""
     step = max(1, min(luma.shape) // 96)
@@ -283,15 +296,15 @@ class _Shares:
         part, such as somebody whom a detector took for a part of another.
         """
         top, bottom, left, right = soft.window
-        # The pixels of half the size that hold the window.
         row, column = top // 2, left // 2
-        shape = ((right + 1) // 2 - column, (bottom + 1) // 2 - row)
-        values = cv2.resize(soft.values, shape, interpolation=cv2.INTER_LINEAR)
+        values = _halved(soft.values, soft.window)
+        shape = values.shape[::-1]
         doubt = 2 * math.ceil(soft.doubt / 2) + 1
         edge: Array = cv2.LUT(cv2.blur(cv2.LUT(values, _DOUBTED), (doubt, doubt)), _EITHER)
+        first, start = top - 2 * row, left - 2 * column
         row, column = row - self._place[0], column - self._place[1]
         held = cv2.bitwise_and(self._share[row : row + shape[1], column : column + shape[0]], edge)
-        before = cv2.resize(last, shape, interpolation=cv2.INTER_LINEAR)
+        before = _halved(last, soft.window)
         _, other = cv2.threshold(cv2.absdiff(values, before), _OTHER, 255, cv2.THRESH_BINARY)
         side = max(doubt, min(shape) // _PART | 1)
         if cv2.countNonZero(other) > side * side:
@@ -300,8 +313,9 @@ class _Shares:
                 # Grown by more than it was shrunk, for the rim of what changed.
                 square = np.ones((2 * side + 1, 2 * side + 1), np.uint8)
                 held[cv2.dilate(thick, square) > 0] = 0
-        size = (right - left, bottom - top)
-        return cv2.resize(held, size, interpolation=cv2.INTER_LINEAR)
+        whole = (2 * shape[0], 2 * shape[1])
+        large: Array = cv2.resize(held, whole, interpolation=cv2.INTER_LINEAR)
+        return large[first : first + bottom - top, start : start + right - left]
 
 
 def _within(box: NDArray[np.float32], window: Window, margin: float) -> tuple[slice, slice] | None:
