@@ -60,6 +60,7 @@ MATRICES: Final = {
 """By H.273 MatrixCoefficients."""
 
 
+@functools.cache
 def paintable(name: str) -> bool:
     """Whether pictures of a pixel format can be painted: planar YUV or grey, 8 to 16 bits."""
     return _PAINTABLE.fullmatch(name) is not None

@@ -122,8 +122,9 @@ class Canvas:
         self._planes: Planes | None = None
         # Asked for with every mask; PyAV makes new objects at each question.
         self.size = picture.height, picture.width
-        if paintable(picture.format.name):
-            self.steps = layout(picture.format.name)[1]
+        name = picture.format.name
+        if paintable(name):
+            self.steps = layout(name)[1]
             self.encoding = encoding_of(picture)
 
     @property
@@ -134,7 +135,7 @@ class Canvas:
             ValueError: the picture is not planar little-endian YUV or grey of 8 to 16 bits.
         """
         if self._planes is None:
-            self._planes = writable_planes(self._picture)
+            self._planes = writable_planes(self._picture, self.encoding)
         return self._planes
 
     @property
@@ -223,11 +224,11 @@ class Canvas:
 
     def _care(self, asked: bool) -> Care:
         """What is done for edges: only what was asked for, or what was not forbidden."""
-        refine, steady = (
-            wish is True if asked else wish is not False
-            for wish in (self.style.refine, self.style.steady_edges)
-        )
-        return Care(refine, steady, self.style.refiner)
+        style = self.style
+        refine, steady = style.refine, style.steady_edges
+        if asked:
+            return Care(refine is True, steady is True, style.refiner)
+        return Care(refine is not False, steady is not False, style.refiner)
 
     def _with(self, care: Care) -> list[Soft | None]:
         if care not in self._softs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import cv2
 import numpy as np
@@ -12,12 +13,14 @@ from stream.compositing.behind import composed
 from stream.compositing.canvas import Canvas
 from stream.compositing.coverage import Grid, Patches, joined, kept, pixels, windows_of
 from stream.compositing.mosaic import coarse
-from stream.compositing.planes import blend_around, part, put, reduce_to
+from stream.compositing.planes import Planes, blend_around, part, put, reduce_to
 from stream.kernels import compiled
+from stream.kernels.conceal import Before
 from stream.roi import Window
 from stream.types import Array
 
 _HALF = 128
+_STEPS = frozenset({(1, 1), (2, 2)})
 
 
 def conceal(
@@ -41,17 +44,9 @@ def conceal(
             over into each other.
     """
     planes, bare = canvas.planes, joined(grid, patches)
-    kernels = compiled()
-    if (
-        kernels is not None
-        and planes.narrow
-        and (values is not None or hard)
-        and all(step in {(1, 1), (2, 2)} for step in planes.steps)
-    ):
-        samples = [np.asarray(one, np.uint8) for one in planes.samples]
-        steps = [step[0] for step in planes.steps]
-        codes = [0] * len(samples) if values is None else values[: len(samples)]
-        kernels.cover(bare, grid.side, samples, steps, codes, block if values is None else 0)
+    kernels, taken = compiled(), _taken(planes, values, block, hard=hard)
+    if kernels is not None and taken is not None:
+        kernels.cover(bare, grid.side, *taken)
         return
     windows = windows_of(grid, patches)
     shares = [_shares(grid, bare, cells, set(planes.steps), hard=hard) for cells in windows]
@@ -71,6 +66,52 @@ def conceal(
             else:
                 ours: Array = np.ascontiguousarray(there)
                 there[...] = composed(ours, cover, share[step])
+
+
+def conceal_lately(
+    canvas: Canvas,
+    grid: Grid,
+    found: Before,
+    before: Sequence[Before],
+    share: float,
+    *,
+    values: Sequence[int] | None,
+    block: int,
+    hard: bool,
+) -> bool:
+    """Covers a part of a picture and what was covered lately, in place and in one call.
+
+    Args:
+        canvas: the frame.
+        grid: its cells.
+        found: objects that are covered.
+        before: those of frames before.
+        share: the IoU of boxes that stand in one place, at least.
+        values: as `conceal` takes it and what follows.
+        block: of squares.
+        hard: how they end.
+
+    Returns:
+        Whether it was done, as is wherever loops are compiled for such a picture and each object of
+        before stands where one of those found does; else nothing is covered.
+    """
+    kernels, taken = compiled(), _taken(canvas.planes, values, block, hard=hard)
+    if kernels is None or taken is None:
+        return False
+    return kernels.conceal(found, before, share, grid.side, *taken)
+
+
+def _taken(
+    planes: Planes, values: Sequence[int] | None, block: int, *, hard: bool
+) -> tuple[Sequence[NDArray[np.uint8]], Sequence[int], Sequence[int], int] | None:
+    """Samples, steps, values and squares as compiled loops take them; None where they do not."""
+    if not planes.narrow or not (values is not None or hard) or not _STEPS.issuperset(planes.steps):
+        return None
+    samples = cast("Sequence[NDArray[np.uint8]]", planes.samples)
+    steps = [step[0] for step in planes.steps]
+    if values is None:
+        return samples, steps, [0] * len(samples), block
+    return samples, steps, values[: len(samples)], 0
 
 
 def _shares(

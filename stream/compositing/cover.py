@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing.canvas import Canvas
-from stream.compositing.conceal import conceal
+from stream.compositing.conceal import conceal, conceal_lately
 from stream.compositing.coverage import NO_PATCHES, Grid, Patches, grid_of, patches
 from stream.compositing.layer import Layer
 from stream.compositing.scenery import Glance, is_elsewhere
@@ -21,6 +21,8 @@ from stream.compositing.sighting import NOBODY, Seen, Sighting, sighted
 from stream.compositing.style import Style
 from stream.instances import Instances, box_iou
 from stream.kernels import compiled
+from stream.kernels.conceal import Before
+from stream.kernels.memory import address_of
 from stream.motion.scenes import is_other_scene
 from stream.words import counted
 
@@ -55,12 +57,14 @@ class _Covered(NamedTuple):
         boxes: float32 [N, 4], where they were.
         longest: of each the longer side of its box in pixels.
         patches: of the N.
+        memory: where boxes and items of patches lie.
     """
 
     seconds: float
     boxes: NDArray[np.float32]
     longest: list[float]
     patches: Patches
+    memory: Before = (0, 0, 0)
 
 
 _NOTHING = _Covered(-math.inf, np.empty((0, 4), np.float32), [], NO_PATCHES)
@@ -122,6 +126,7 @@ class Cover(Layer):
         self._glance: Glance | None = None
         self._before: Glance | None = None
         self._last = self._cut = -math.inf
+        self._lasting = min(_LATELY, style.cover_memory)
         self._by_memory = _Frames()
         self._by_doubt = _Frames()
 
@@ -163,6 +168,11 @@ class Cover(Layer):
         there = _shaped(
             canvas, grid, self._latest, [one for one in self._others if one.seconds == now]
         )
+        while self._covered and not 0 < now - self._covered[0].seconds <= self._lasting:
+            self._covered.popleft()
+        if not missing and self._at_once(canvas, grid, there):  # as mostly
+            self._remember(there)
+            return
         gone = _shaped(canvas, grid, NOBODY, missing)
         # Objects that are shown equally coarse are covered together.
         alike: dict[int, list[Patches]] = {}
@@ -170,7 +180,7 @@ class Cover(Layer):
             blocks = [self.block(canvas, one) for one in own.longest]
             _sort(own.patches, blocks, range(len(blocks)), alike)
             if own is there:
-                self._lately(there, blocks, now, alike)
+                self._lately(there, blocks, alike)
         self._remember(there)
         for block in sorted(alike):
             conceal(
@@ -190,22 +200,36 @@ class Cover(Layer):
             self._latest = NOBODY
             self._others = [one.resized(before, size) for one in known]
 
+    def _at_once(self, canvas: Canvas, grid: Grid, found: _Covered) -> bool:
+        """Covers objects and what was covered a moment ago, if all is coarse alike and has stood.
+
+        Returns:
+            Whether it was done; it is where nothing else was than `_lately` and others do.
+        """
+        blocks = {self.block(canvas, one) for one in found.longest}
+        if len(blocks) != 1:
+            return False
+        return conceal_lately(
+            canvas,
+            grid,
+            found.memory,
+            [one.memory for one in self._covered],
+            _STANDS,
+            values=self.plain(canvas),
+            block=blocks.pop(),
+            hard=self.hard,
+        )
+
     def _lately(
-        self, found: _Covered, blocks: Sequence[int], now: float, alike: dict[int, list[Patches]]
+        self, found: _Covered, blocks: Sequence[int], alike: dict[int, list[Patches]]
     ) -> None:
         """Adds what was covered a moment ago of those that have not moved since.
 
         What was there is as coarse as what is there now.
         """
-        longest = min(_LATELY, self.style.cover_memory)
-        while self._covered and not 0 < now - self._covered[0].seconds <= longest:
-            self._covered.popleft()
         if not len(found.boxes) or not self._covered:
             return
         likest = standing(np.concatenate([one.boxes for one in self._covered]), found.boxes)
-        if len(set(blocks)) == 1 and min(likest) >= 0:  # as mostly
-            alike[blocks[0]] += [one.patches for one in self._covered]
-            return
         start = 0
         for one in self._covered:
             own = likest[start : start + len(one.longest)]
@@ -287,13 +311,12 @@ class Cover(Layer):
 
 def _shaped(canvas: Canvas, grid: Grid, found: Sighting, others: Sequence[Seen]) -> _Covered:
     """What is covered of objects in a picture; of those that are missing more and more."""
-    boxes, masks, places = found.boxes, found.masks, found.mask_boxes
+    boxes, places = found.boxes, found.mask_boxes
     scales = [1.0] * len(boxes)
     if others:
         now = canvas.seconds
         scales += [1 + _SWELLING * (now - one.seconds) for one in others]
         boxes = np.concatenate([boxes, [one.box for one in others]])
-        masks = [*masks, *(one.mask for one in others)]
         grown = zip(others, scales[len(found.boxes) :], strict=True)
         places = np.concatenate([places, [_scaled(one.mask_box, by) for one, by in grown]])
     if not len(boxes):
@@ -306,10 +329,13 @@ def _shaped(canvas: Canvas, grid: Grid, found: Sighting, others: Sequence[Seen])
     size = canvas.size
     least, most = max(2.0, _AROUND * min(size)), 0.1 * max(size)
     reaches = np.array([max(least, min(_BEYOND * one, most)) for one in longest])
-    own = patches(grid, masks, places, _GROWN * canvas.threshold, reaches)
+    masks = [one.mask for one in others]
+    own = patches(grid, found.masks, masks, places, _GROWN * canvas.threshold, reaches)
     if len(own.which) < len(longest):
         boxes, longest = boxes[own.which], [longest[one] for one in own.which.tolist()]
-    return _Covered(canvas.seconds, boxes, longest, own)
+    boxes = np.ascontiguousarray(boxes, np.float32)
+    memory = address_of(boxes), address_of(own.items), len(boxes)
+    return _Covered(canvas.seconds, boxes, longest, own, memory)
 
 
 def standing(before: NDArray[np.float32], now: NDArray[np.float32]) -> list[int]:

@@ -127,6 +127,7 @@ def raised(masks: NDArray[np.float32]) -> list[Mask]:
 
 def patches(
     grid: Grid,
+    soft: NDArray[np.float32],
     masks: Sequence[Mask],
     boxes: NDArray[np.float32],
     threshold: float,
@@ -136,7 +137,8 @@ def patches(
 
     Args:
         grid: of the picture.
-        masks: of each of N.
+        soft: float32 [K, M, M], 0..1, masks of the first K of N.
+        masks: of each of the others.
         boxes: float32 [N, 4], where they lie, in pixels of the picture; finite.
         threshold: where a mask is above this, 0..1, it is covered.
         reaches: float64 [N], how far beyond, in pixels.
@@ -147,17 +149,22 @@ def patches(
     least = max(0, math.floor(255 * threshold) - 1) + _LESS
     kernels = compiled()
     if kernels is None:
-        cells, items, which = _spread(masks, _placed(grid, masks, boxes, reaches), least)
-    else:
-        lie = np.array([mask.memory for mask in masks], np.int64)
-        own = np.asarray(boxes, np.float32)
-        side, size = grid.side, grid.cells
-        cells, items, which = kernels.patches(
-            own, reaches, lie, side, size, onward=_ONWARD, least=least, value=_THIRD
-        )
-    halves = [halves_of(radius) for radius in items[:, 6].tolist()]
-    items[:, 7] = [address for address, _ in halves]
-    return Patches(items, cells, which, [one for _, one in halves])
+        every = [*raised(soft), *masks] if len(soft) else masks
+        return _spread(every, _placed(grid, every, boxes, reaches), least)
+    lie = [number for mask in masks for number in mask.memory]
+    cells, items, which, halves = kernels.patches(
+        boxes,
+        reaches,
+        soft,
+        lie,
+        grid.side,
+        grid.cells,
+        halves_of,
+        onward=_ONWARD,
+        least=least,
+        value=_THIRD,
+    )
+    return Patches(items, cells, which, halves)
 
 
 class _Place(NamedTuple):
@@ -216,9 +223,7 @@ def _placed(
         yield _Place(window, onward, (tall, broad), (1 / across, 1 / down), starts, radius, index)
 
 
-def _spread(
-    masks: Sequence[Mask], places: Iterable[_Place], least: float
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+def _spread(masks: Sequence[Mask], places: Iterable[_Place], least: float) -> Patches:
     """What the compiled loop `spread` gives, to the last bit: floats are rounded as there."""
     cells, items, which, size = [np.empty(0, np.uint8)], [], [], 0
     for place in places:
@@ -249,8 +254,10 @@ def _spread(
             cells.append(inside.ravel())
             size += inside.size
     flat, made = np.concatenate(cells), np.array(items, np.int64).reshape(-1, 8)
+    halves = [halves_of(radius) for radius in made[:, 6].tolist()]
     made[:, 4] += address_of(flat)
-    return flat, made, np.array(which, np.int64)
+    made[:, 7] = [address for address, _ in halves]
+    return Patches(made, flat, np.array(which, np.int64), [one for _, one in halves])
 
 
 def _between(

@@ -89,6 +89,7 @@ class Painter:
         # samples mean something.
         if timing or not any(layer.exact for layer in self._layers):
             self._layers.append(Timing(style, figures=timing))
+        self._exact = self.exact
         self._style = style
         self._selection = Selection(style.select)
         if self.pixel_format is not None and len(names) > 1:
@@ -210,26 +211,29 @@ class Painter:
         size = (picture.height, picture.width)
         if instances is None:
             instances = Instances.empty((), size)
-        instances = self._selection(instances, frame.pts_seconds)
+        seconds = frame.pts_seconds
+        instances = self._selection(instances, seconds)
         alpha = frame.alpha
         if self.key.mirror:
             exchange_sides(picture)
             alpha = None if alpha is None else np.ascontiguousarray(alpha[:, ::-1])
             instances = instances.mirrored()
-        layers = [one for one in self._layers if len(instances) or not one.only_adds]
+        layers = self._layers
+        if not len(instances):
+            layers = [one for one in layers if not one.only_adds]
         canvas = Canvas(
             picture,
             instances,
             self._style,
             self._memory,
-            margin=max((layer.margin(size) for layer in layers), default=0),
+            margin=max([layer.margin(size) for layer in layers], default=0),
             figures=tuple(figures),
             notes=frame.notes,
-            seconds=frame.pts_seconds,
+            seconds=seconds,
             tally=frame.tally,
             edges=self._edges,
             alpha=alpha,
-            exact=self.exact,
+            exact=self._exact,
         )
         canvas.prepare()
         for layer in layers:

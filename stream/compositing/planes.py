@@ -54,28 +54,32 @@ class Planes:
         return self.steps[-1]
 
 
-def writable_planes(picture: av.VideoFrame) -> Planes:
+def writable_planes(picture: av.VideoFrame, encoding: Encoding | None = None) -> Planes:
     """Makes a picture writable, which copies it where the decoder still needs it, and views it.
 
     The views must not be kept beyond the picture's next change of hands.
+
+    Args:
+        picture: that is painted on.
+        encoding: how colours are written in it, where that is known already.
 
     Raises:
         ValueError: the picture is not planar little-endian YUV or grey of 8 to 16 bits.
     """
     layout(picture.format.name)
     picture.make_writable()
-    return readable_planes(picture)
+    return readable_planes(picture, encoding)
 
 
-def readable_planes(picture: av.VideoFrame) -> Planes:
+def readable_planes(picture: av.VideoFrame, encoding: Encoding | None = None) -> Planes:
     """Views a picture that others may hold too: its samples must not be written to.
 
     Raises:
         ValueError: the picture is not planar little-endian YUV or grey of 8 to 16 bits.
     """
     depth, steps = layout(picture.format.name)
-    samples = tuple(plane_view(plane, depth) for plane in picture.planes)
-    return Planes(samples, steps, encoding_of(picture))
+    samples = tuple([plane_view(plane, depth) for plane in picture.planes])
+    return Planes(samples, steps, encoding_of(picture) if encoding is None else encoding)
 
 
 def encoding_of(picture: av.VideoFrame) -> Encoding:

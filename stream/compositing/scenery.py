@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing.canvas import Canvas
+from stream.kernels import compiled
 from stream.motion.propagator import is_cut
 from stream.motion.scenes import SIZE, is_other_scene
 from stream.pixels import plane_view
+from stream.types import Array
 
 Scenery = NDArray[np.uint8]
 """A picture's brightness, coarsely: uint8 of `SIZE`."""
@@ -29,12 +31,15 @@ class Glance:
 
     def __init__(self, canvas: Canvas) -> None:
         depth = canvas.encoding.depth
-        luma = plane_view(canvas.picture.planes[0], depth)
+        if len(
+            canvas.instances
+        ):  # They are painted on then, so that they may be viewed for it now.
+            luma: Array = canvas.planes.samples[0]
+        else:
+            luma = plane_view(canvas.picture.planes[0], depth)
         step = max(1, min(luma.shape) // 96)
-        few = luma[::step, ::step]
-        some = few if depth == 8 else few >> (depth - 8)
         # A copy: the picture is painted on meanwhile.
-        self._some: Scenery = np.array(some, np.uint8, order="C")
+        self._some: Scenery = _few(luma, step, depth)
         self._made = False
 
     @property
@@ -44,6 +49,15 @@ class Glance:
             small = cv2.resize(self._some, SIZE, interpolation=cv2.INTER_AREA)
             self._some, self._made = np.asarray(small, np.uint8), True
         return self._some
+
+
+def _few(luma: Array, step: int, depth: int) -> Scenery:
+    """Every so many samples each way, of eight bits."""
+    kernels = compiled()
+    if depth == 8 and kernels is not None:
+        return kernels.sparse(np.asarray(luma, np.uint8), step)
+    few = luma[::step, ::step]
+    return np.array(few if depth == 8 else few >> (depth - 8), np.uint8, order="C")
 
 
 def is_elsewhere(

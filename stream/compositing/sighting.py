@@ -42,7 +42,7 @@ class Sighting(NamedTuple):
     Attributes:
         identities: of the N, None where nothing tracks.
         boxes: float32 [N, 4] in pixels of the picture, finite.
-        masks: of each.
+        masks: float32 [N, M, M], 0..1.
         mask_boxes: float32 [N, 4], where masks lie, finite.
         seconds: when.
         glance: the picture.
@@ -51,7 +51,7 @@ class Sighting(NamedTuple):
 
     identities: Sequence[int | None]
     boxes: NDArray[np.float32]
-    masks: Sequence[Mask]
+    masks: NDArray[np.float32]
     mask_boxes: NDArray[np.float32]
     seconds: float
     glance: Glance | None
@@ -59,11 +59,12 @@ class Sighting(NamedTuple):
 
     def each(self) -> Iterator[Seen]:
         """One after the other."""
-        if self.glance is not None:
+        if self.glance is not None and len(self.masks):
+            masks = raised(self.masks)
             common = (self.seconds, self.glance, self.sure)
             for index, identity in enumerate(self.identities):
-                mask, place = self.masks[index], self.mask_boxes[index]
-                yield Seen(identity, self.boxes[index], mask, place, *common)
+                own = (self.boxes[index], masks[index], self.mask_boxes[index])
+                yield Seen(identity, *own, *common)
 
     def all_in(self, later: Sighting) -> bool:
         """Whether each of them has a number that one of a later frame has."""
@@ -71,7 +72,9 @@ class Sighting(NamedTuple):
         return None not in own and own.issubset(later.identities)
 
 
-NOBODY = Sighting((), _NO_BOXES, (), _NO_BOXES, -math.inf, None)
+_NO_MASKS = np.empty((0, 1, 1), np.float32)
+
+NOBODY = Sighting((), _NO_BOXES, _NO_MASKS, _NO_BOXES, -math.inf, None)
 
 
 def sighted(instances: Instances, now: float, glance: Glance, *, sure: bool) -> Sighting:
@@ -87,12 +90,11 @@ def sighted(instances: Instances, now: float, glance: Glance, *, sure: bool) -> 
     if not count:
         return NOBODY
     ids = [None] * count if instances.track_ids is None else instances.track_ids.tolist()
-    boxes, places, masks = instances.boxes, instances.paste_boxes, raised(instances.masks)
+    boxes, places, masks = instances.boxes, instances.paste_boxes, instances.masks
     # A few numbers are looked at sooner one by one.
     sums = map(sum, (boxes if places is boxes else np.hstack([boxes, places])).tolist())
     finite = [math.isfinite(one) for one in sums]
     if not all(finite):
         ids = [one for one, good in zip(ids, finite, strict=True) if good]
-        masks = [one for one, good in zip(masks, finite, strict=True) if good]
-        boxes, places = boxes[finite], places[finite]
+        boxes, places, masks = boxes[finite], places[finite], masks[finite]
     return Sighting(ids, boxes, masks, places, now, glance, sure)

@@ -19,10 +19,12 @@ from stream.kernels.blend import Blend
 from stream.kernels.blur import Blur
 from stream.kernels.cells import Cells
 from stream.kernels.colours import Colours
+from stream.kernels.conceal import Conceal
 from stream.kernels.convolve import Convolve
 from stream.kernels.cover import Cover
 from stream.kernels.edges import Edges
 from stream.kernels.masks import Masks
+from stream.kernels.sparse import Sparse
 from stream.kernels.tint import Tint
 
 FOLDER = Path(__file__).parent
@@ -32,7 +34,7 @@ SWITCH = "STREAM_KERNELS"
 """The environment variable that has them left out if it is `off`."""
 
 
-class Kernels(Blend, Masks, Tint, Edges, Blur, Cover, Cells, Colours, Convolve):
+class Kernels(Blend, Masks, Tint, Edges, Blur, Cover, Cells, Conceal, Colours, Sparse, Convolve):
     """The compiled loops.
 
     Args:

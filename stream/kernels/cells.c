@@ -3,22 +3,26 @@
 
 /* Where in a grid objects may lie, and how their masks are brought there; returns for how many there is anything to do.
  *
- * masks: of each where it lies in memory, its rows and its columns; reaches: how far around each is covered, in pixels.
+ * soft: of the first so many the masks as floats of 0..1, of so many rows and columns, one after the other; masks: of each
+ * of the others where it lies in memory, in whole numbers, its rows and its columns.
+ * reaches: how far around each is covered, in pixels.
  * side: of a cell in pixels; rows, columns: of cells; onward: how far masks go on, of their longer side.
  * objects, places: become what `stream_spread` takes; windows: rows and columns of cells of each, its radius in cells, and
  * which of all it is.
  * sizes: becomes how many cells all have, and for the largest (rows + 4) * (columns + 4) of the mask as it goes on, its rows
- * times columns of cells, and those.
+ * times columns of cells, and those; then the least and the most radius.
  */
-VISIBLE ptrdiff_t stream_place(ptrdiff_t count, const float *boxes, const double *reaches, const int64_t *masks, int side,
-                               ptrdiff_t rows, ptrdiff_t columns, double onward, int64_t *objects, double *places,
-                               int64_t *windows, int64_t *sizes) {
+VISIBLE ptrdiff_t stream_place(ptrdiff_t count, const float *boxes, const double *reaches, const float *soft,
+                               ptrdiff_t soft_count, ptrdiff_t soft_rows, ptrdiff_t soft_columns, const int64_t *masks,
+                               int side, ptrdiff_t rows, ptrdiff_t columns, double onward, int64_t *objects,
+                               double *places, int64_t *windows, int64_t *sizes) {
     ptrdiff_t found = 0;
-    memset(sizes, 0, 4 * sizeof(int64_t));
+    memset(sizes, 0, 6 * sizeof(int64_t));
     for (ptrdiff_t one = 0; one < count; one++) {
         const double x1 = boxes[4 * one], y1 = boxes[4 * one + 1], x2 = boxes[4 * one + 2], y2 = boxes[4 * one + 3];
         if (!(x2 > x1 && y2 > y1)) continue;
-        const int64_t *mask = masks + 3 * one, most = mask[1] > mask[2] ? mask[1] : mask[2];
+        const int64_t own[3] = {(int64_t)(intptr_t)(soft + one * soft_rows * soft_columns), soft_rows, soft_columns};
+        const int64_t *mask = one < soft_count ? own : masks + 3 * (one - soft_count), most = mask[1] > mask[2] ? mask[1] : mask[2];
         const double beyond = most_of(1, ceil(onward * (double)most)), radius = most_of(1, ceil(reaches[one] / side));
         /* Of the grid's cells a mask's cell takes so much. */
         const double across = (x2 - x1) / side / (double)mask[2], down = (y2 - y1) / side / (double)mask[1];
@@ -54,10 +58,37 @@ VISIBLE ptrdiff_t stream_place(ptrdiff_t count, const float *boxes, const double
         sizes[1] = around > sizes[1] ? around : sizes[1];
         sizes[2] = high * object[7] > sizes[2] ? high * object[7] : sizes[2];
         sizes[3] = object[7] > sizes[3] ? object[7] : sizes[3];
+        sizes[4] = found == 1 || window[4] < sizes[4] ? window[4] : sizes[4];
+        sizes[5] = window[4] > sizes[5] ? window[4] : sizes[5];
     }
     sizes[1] += (4 - sizes[1] % 4) % 4;
     return found;
 }
+
+/* A block of masks in whole numbers of 0..255, rounded upwards, and once, as where a processor multiplies and adds in one
+ * step, which OpenCV does. */
+INLINE void raised_block(const float *restrict masks, u8 *restrict out) {
+    double sums[BLOCK];
+    float values[BLOCK];
+    for (int one = 0; one < BLOCK; one++) sums[one] = (double)masks[one] * 255 + (double)0.499f;
+    for (int one = 0; one < BLOCK; one++) values[one] = fabsf((float)sums[one]);
+    rounded(values, out);
+}
+
+/* The same of so many numbers. */
+INLINE void raised(const float *masks, ptrdiff_t count, u8 *out) {
+    ptrdiff_t x = 0;
+    for (; x + BLOCK <= count; x += BLOCK) raised_block(masks + x, out + x);
+    if (x == count) return;
+    float values[BLOCK] = {0};
+    u8 codes[BLOCK];
+    memcpy(values, masks + x, (size_t)(count - x) * sizeof(float));
+    raised_block(values, codes);
+    memcpy(out + x, codes, (size_t)(count - x));
+}
+
+/* The same, for Python. */
+EXPORT void stream_raise(ptrdiff_t count, const float *masks, u8 *out) { raised(masks, count, out); }
 
 /* A mask as it goes on beyond its edge and grown over `tall` rows and `broad` columns, with two rows and columns of
  * nothing around it; as OpenCV grows it, whose middle of an even number is the later one. */
@@ -114,20 +145,23 @@ INLINE int64_t next_cell(const u8 *row, int64_t x, int64_t end, int none) {
 
 /* Which cells objects lie in; returns how many have some.
  *
+ * soft_count: so many of all have masks of floats.
  * objects: of each where its mask lies, rows and columns of that, how far it goes on, rows and columns it is grown over,
  * and rows and columns of cells.
  * places: of each, columns and rows of the mask for one cell's, and where the first cell's middle lies.
  * windows: from `stream_place`.
  * out: becomes those cells, of one object after the other: `value` where the mask is above `least`, else 0.
- * items: becomes what `stream_join` takes, but for where numbers lie; which: of all, for each of these.
- * scratch: for the largest, three times (rows + 4) * (columns + 4) of the mask as it goes on, then 4 bytes for each of its
+ * halves: where numbers lie that `stream_join` takes.
+ * items: becomes what it takes; which: of all, for each of these.
+ * scratch: for the largest, four times (rows + 4) * (columns + 4) of the mask as it goes on, then 4 bytes for each of its
  * rows and column of cells, then 8 for each column of cells and for each of its own.
  */
-EXPORT ptrdiff_t stream_spread(ptrdiff_t count, const int64_t *objects, const double *places, const int64_t *windows,
-                               float least, int value, u8 *out, int64_t *items, int64_t *which, u8 *scratch,
+EXPORT ptrdiff_t stream_spread(ptrdiff_t count, ptrdiff_t soft_count, const int64_t *objects, const double *places, const int64_t *windows,
+                               float least, int value, int64_t halves, u8 *out, int64_t *items, int64_t *which, u8 *scratch,
                                ptrdiff_t masks_size, ptrdiff_t wider_size) {
     ptrdiff_t found = 0;
-    float *wider = (float *)(scratch + 3 * masks_size); /* the mask's rows at the middles of columns of cells */
+    u8 *const codes = scratch + 3 * masks_size; /* of a mask of floats */
+    float *wider = (float *)(codes + masks_size); /* the mask's rows at the middles of columns of cells */
     int32_t *lefts = (int32_t *)(wider + wider_size);
     for (ptrdiff_t one = 0; one < count; one++, objects += 8, places += 4, windows += 6) {
         const u8 *const cells = out;
@@ -135,7 +169,12 @@ EXPORT ptrdiff_t stream_spread(ptrdiff_t count, const int64_t *objects, const do
                         wide = (ptrdiff_t)objects[2] + 2 * onward, stride = wide + 4;
         const ptrdiff_t rows = (ptrdiff_t)objects[6], columns = (ptrdiff_t)objects[7];
         float *behinds = (float *)(lefts + columns);
-        grown_mask((const u8 *)(intptr_t)objects[0], (ptrdiff_t)objects[1], (ptrdiff_t)objects[2], onward,
+        const u8 *mask = (const u8 *)(intptr_t)objects[0];
+        if (windows[5] < soft_count) {
+            raised((const float *)(intptr_t)objects[0], (ptrdiff_t)(objects[1] * objects[2]), codes);
+            mask = codes;
+        }
+        grown_mask(mask, (ptrdiff_t)objects[1], (ptrdiff_t)objects[2], onward,
                    (ptrdiff_t)objects[4], (ptrdiff_t)objects[5], scratch, scratch + masks_size);
         for (ptrdiff_t x = 0; x < columns; x++) lefts[x] = place_of(places[0], places[2], x, wide, behinds + x);
         float *restrict firsts = behinds + columns, *restrict rises = firsts + stride;
@@ -175,6 +214,7 @@ EXPORT ptrdiff_t stream_spread(ptrdiff_t count, const int64_t *objects, const do
         item[4] = (int64_t)(intptr_t)(cells + top * columns + left);
         item[5] = columns;
         item[6] = windows[4];
+        item[7] = halves;
         which[found++] = windows[5];
     }
     return found;
@@ -291,8 +331,12 @@ EXPORT void stream_join(u8 *bare, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t c
         }
         memset(inside + window[0] * columns, 0, (size_t)(rows_of(window) * columns));
         for (ptrdiff_t other = one; other < count; other++) {
-            const int64_t *item = items + 8 * other;
+            const int64_t *item = items + 8 * other, *next = item + 8;
             if (item[6] != radius) continue;
+            if (other + 1 < count) { /* What was covered lately nobody has looked at since. */
+                const u8 *own = (const u8 *)(intptr_t)next[4], *const last = own + rows_of(next) * next[5];
+                for (; own < last; own += 64) __builtin_prefetch(own);
+            }
             for (int64_t line = 0; line < rows_of(item); line++) {
                 u8 *there = inside + (item[0] + line) * columns + item[2];
                 const u8 *own = (const u8 *)(intptr_t)item[4] + line * item[5];
@@ -344,26 +388,4 @@ EXPORT void stream_stand(ptrdiff_t count, const float *boxes, ptrdiff_t others_c
         }
         if (unknown || !(most >= share)) likest[one] = -1;
     }
-}
-
-/* A block of masks in whole numbers of 0..255, rounded upwards, and once, as where a processor multiplies and adds in one
- * step, which OpenCV does. */
-INLINE void raised_block(const float *restrict masks, u8 *restrict out) {
-    double sums[BLOCK];
-    float values[BLOCK];
-    for (int one = 0; one < BLOCK; one++) sums[one] = (double)masks[one] * 255 + (double)0.499f;
-    for (int one = 0; one < BLOCK; one++) values[one] = fabsf((float)sums[one]);
-    rounded(values, out);
-}
-
-/* The same of so many numbers. */
-EXPORT void stream_raise(ptrdiff_t count, const float *masks, u8 *out) {
-    ptrdiff_t x = 0;
-    for (; x + BLOCK <= count; x += BLOCK) raised_block(masks + x, out + x);
-    if (x == count) return;
-    float values[BLOCK] = {0};
-    u8 codes[BLOCK];
-    memcpy(values, masks + x, (size_t)(count - x) * sizeof(float));
-    raised_block(values, codes);
-    memcpy(out + x, codes, (size_t)(count - x));
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 from stream.kernels.memory import (
     ADDRESS,
     AREA,
+    COUNT,
     FRACTION,
     LENGTH,
     NUMBER,
@@ -22,13 +25,27 @@ from stream.kernels.memory import (
 )
 
 
+def room_to_join(rows: int, columns: int) -> int:
+    """So many bytes `join` takes for so many cells."""
+    return 68 * rows + 2 * rows * columns + 2 * columns + 2
+
+
 class Cells(Loops):
     """Finds the cells of a grid that are covered."""
 
     kinds: ClassVar[dict[str, Kind]] = {
-        "place": ((LENGTH, *(ADDRESS,) * 3, NUMBER, *AREA, REAL, *(ADDRESS,) * 4), LENGTH),
+        "place": (
+            (
+                *(LENGTH, *(ADDRESS,) * 3, LENGTH, *AREA, ADDRESS),
+                *(NUMBER, *AREA, REAL, *(ADDRESS,) * 4),
+            ),
+            LENGTH,
+        ),
         "spread": (
-            (LENGTH, *(ADDRESS,) * 3, FRACTION, NUMBER, *(ADDRESS,) * 4, LENGTH, LENGTH),
+            (
+                *(LENGTH, LENGTH, *(ADDRESS,) * 3, FRACTION, NUMBER, COUNT),
+                *(*(ADDRESS,) * 4, LENGTH, LENGTH),
+            ),
             LENGTH,
         ),
         "join": ((ADDRESS, *AREA, LENGTH, ADDRESS, ADDRESS), None),
@@ -53,53 +70,63 @@ class Cells(Loops):
         self,
         boxes: NDArray[np.float32],
         reaches: NDArray[np.float64],
-        masks: NDArray[np.int64],
+        soft: NDArray[np.float32],
+        masks: Sequence[int],
         side: int,
         cells: tuple[int, int],
+        halves: Callable[[int], tuple[int, NDArray[np.int64]]],
         *,
         onward: float,
         least: float,
         value: int,
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], list[NDArray[np.int64]]]:
         """Which cells of a grid objects lie in, by their masks.
 
         Args:
             boxes: float32 [N, 4], x1, y1, x2, y2 in pixels; finite.
             reaches: float64 [N], how far around each is covered, in pixels.
-            masks: int64 [N, 3] of each: where it lies in memory, uint8 and contiguous, its rows
-                and its columns.
+            soft: float32 [K, M, M], 0..1, masks of the first K.
+            masks: 3 numbers of each of the others: where it lies in memory, in whole numbers of
+                0..255, uint8 and contiguous, its rows and its columns.
             side: of a cell in pixels.
             cells: rows and columns of them.
+            halves: gives of a radius the numbers that `join` takes for it, and where they lie.
             onward: how far masks go on beyond their edges, of their longer side.
             least: where a mask, interpolated, is above this, the object is.
             value: what stands for that.
 
         Returns:
             Cells of one after the other, `value` or 0; int64 [M, 8] of each that has some, as
-            `join` takes them, but the last number, which is any; and int64 [M], which of the N it
-            is.
+            `join` takes them; int64 [M], which of the N it is; and numbers for radii, to be held.
         """
-        count = len(masks)
+        count, soft_count = len(boxes), len(soft)
+        soft = np.ascontiguousarray(soft, np.float32)
+        others = (COUNT * len(masks))(*masks)
         boxes = np.ascontiguousarray(boxes, np.float32)
         reaches = np.ascontiguousarray(reaches, np.float64)
         # Numbers that the two loops hand over, of each and of all together, and what they find.
-        made = np.empty(27 * count + 4, np.int64)
+        made = np.empty(27 * count + 6, np.int64)
         objects = address_of(made)
         places, windows, items = objects + 64 * count, objects + 96 * count, objects + 144 * count
         which, sizes = objects + 208 * count, objects + 216 * count
         some: int = self._place(
-            *(count, address_of(boxes), address_of(reaches), address_of(masks), side, *cells),
+            *(count, address_of(boxes), address_of(reaches), address_of(soft), *soft.shape),
+            *(ctypes.addressof(others), side, *cells),
             *(onward, objects, places, windows, sizes),
         )
-        total, size, wider, columns = made[27 * count :].tolist()
+        total, size, wider, columns, least_radius, radius = made[27 * count :].tolist()
+        alike = [halves(radius)] if least_radius == radius else []  # as mostly
         out = np.empty(total, np.uint8)
-        scratch = scratch_of(11 * size + 4 * wider + 8 * columns)
+        scratch = scratch_of(12 * size + 4 * wider + 8 * columns)
         found: int = self._spread(
-            *(some, objects, places, windows, least, value, address_of(out)),
-            *(items, which, scratch, size, wider),
+            *(some, soft_count, objects, places, windows, least, value),
+            *(alike[0][0] if alike else 0, address_of(out), items, which, scratch, size, wider),
         )
         own = made[18 * count : 18 * count + 8 * found].reshape(found, 8)
-        return out, own, made[26 * count : 26 * count + found]
+        if not alike:
+            alike = [halves(one) for one in own[:, 6].tolist()]
+            own[:, 7] = [address for address, _ in alike]
+        return out, own, made[26 * count : 26 * count + found], [one for _, one in alike]
 
     def join(self, cells: tuple[int, int], items: NDArray[np.int64]) -> NDArray[np.uint8]:
         """How far cells are bare where objects are covered, and what is around each.
@@ -115,7 +142,7 @@ class Cells(Loops):
             uint8 of the cells: 255, less by 85 for each that is covered of it and the eight around.
         """
         bare = np.empty(cells, np.uint8)
-        scratch = scratch_of(68 * cells[0] + 2 * bare.size + 2 * cells[1] + 2)
+        scratch = scratch_of(room_to_join(*cells))
         self._join(address_of(bare), *cells, len(items), address_of(items), scratch)
         return bare
 

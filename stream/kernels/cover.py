@@ -19,12 +19,28 @@ from stream.kernels.memory import (
     Kind,
     Loops,
     address_of,
-    plane_of,
     scratch_of,
 )
 
 _WIDER = 144
 """By so many samples, or fewer, rows are longer than the picture's while they are made."""
+
+
+def places_of(
+    samples: Sequence[NDArray[np.uint8]], steps: Sequence[int], values: Sequence[int]
+) -> ctypes.Array[ctypes.c_int64]:
+    """Planes as `cover` takes them; for as long as somebody holds them."""
+    numbers: list[int] = []
+    for plane, step, value in zip(samples, steps, values, strict=True):
+        numbers += (address_of(plane), plane.strides[0], step, value)
+    return (COUNT * len(numbers))(*numbers)
+
+
+def room_to_cover(height: int, columns: int, side: int, block: int) -> int:
+    """So many bytes `cover` takes for a picture of so many rows, and columns of cells."""
+    wide = (columns + 1) * side + _WIDER
+    halved = (min(block, height) // 2 + 1) * wide
+    return 132 * side + 256 + 16 * wide + halved
 
 
 class Cover(Loops):
@@ -58,16 +74,8 @@ class Cover(Loops):
                 of what they hold and end without a transition, where less than half stays.
         """
         height, width = samples[0].shape
-        wide = (bare.shape[1] + 1) * side + _WIDER
-        halved = (min(block, height) // 2 + 1) * wide
-        scratch = scratch_of(132 * side + 256 + 16 * wide + halved)
-        places = (COUNT * (4 * len(samples)))(
-            *(
-                number
-                for plane, step, value in zip(samples, steps, values, strict=True)
-                for number in (*plane_of(plane), step, value)
-            )
-        )
+        scratch = scratch_of(room_to_cover(height, bare.shape[1], side, block))
+        places = places_of(samples, steps, values)
         self._cover(
             address_of(bare),
             side,

@@ -13,7 +13,6 @@ from stream.compositing.coverage import (
     lying,
     patches,
     pixels,
-    raised,
     windows_of,
 )
 from stream.compositing.planes import reduce_to
@@ -22,14 +21,15 @@ from stream.roi import threshold_mask
 from tests.compositing.pictures import figure
 
 SIZE = (720, 1280)
+NO_MASKS = np.empty((0, 1, 1), np.float32)
 BOXES = np.float32([(300, 100, 700, 700), (650, 200, 900, 700), (-80, 500, 90, 800)])
 
 
 def covered(boxes, size=SIZE, reach=11.0, step=(1, 1)):
     """How far pixels stay, and which of them the objects are."""
     grid = grid_of(size, (2, 2))
-    masks = raised(figure(56)[None]) * len(boxes)
-    some = [patches(grid, masks, np.array(boxes), 0.25, np.full(len(boxes), reach))]
+    soft = np.repeat(figure(56)[None], len(boxes), axis=0)
+    some = [patches(grid, soft, (), np.array(boxes), 0.25, np.full(len(boxes), reach))]
     bare, windows = joined(grid, some), windows_of(grid, some)
     plane = np.full((size[0] // step[0], size[1] // step[1]), 255, np.uint8)
     for cells in windows:
@@ -94,7 +94,7 @@ def test_covers_end_within_their_windows_whatever_they_are_of(monkeypatch, seed)
         bares = []
         for loops in (compiled(), None):
             monkeypatch.setattr(coverage, "compiled", lambda loops=loops: loops)
-            some = [patches(grid, masks, boxes, 0.25, reaches * np.ones(count))]
+            some = [patches(grid, NO_MASKS, masks, boxes, 0.25, reaches * np.ones(count))]
             if not len(some[0].which):
                 continue
             bares.append(bare := joined(grid, some))
@@ -112,7 +112,7 @@ def test_a_mask_of_few_cells_is_covered_as_far_as_it_goes_on(monkeypatch):
     for loops in (compiled(), None):
         monkeypatch.setattr(coverage, "compiled", lambda loops=loops: loops)
         masks = lying(np.full((1, 1, 1), 255, np.uint8))
-        ((window, inside, _),) = patches(grid, masks, box, 0.25, np.ones(1)).objects()
+        ((window, inside, _),) = patches(grid, NO_MASKS, masks, box, 0.25, np.ones(1)).objects()
         # It goes on by a cell of 80 pixels, then falls to nothing: a quarter from 60 on.
         assert window == (30, 170, 30, 170)
         assert inside[70].all() and inside[:, 70].all()

@@ -1,9 +1,13 @@
 """What tells layers whether another scene is seen."""
 
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 
-from stream.compositing.scenery import is_elsewhere
+from stream.compositing import scenery
+from stream.compositing.scenery import Glance, is_elsewhere
+from stream.kernels import compiled
 from stream.motion.scenes import SIZE
 
 SIZE_OF_PICTURE = (240, 320)
@@ -41,3 +45,28 @@ def test_places_beyond_the_picture_and_tiny_ones_have_neighbours_to_go_by():
         there = np.array(box, np.float32)
         assert not is_elsewhere(room, room, there, SIZE_OF_PICTURE)
         assert is_elsewhere(room, street, there, SIZE_OF_PICTURE) in {True, False}
+
+
+def test_a_glance_is_the_same_however_it_is_taken(monkeypatch):
+    chance = np.random.default_rng(3)
+    for height, width, depth in (
+        (480, 640, 8),
+        (33, 1000, 8),
+        (97, 97, 8),
+        (720, 1282, 8),
+        (200, 9, 10),
+    ):
+        luma = chance.integers(0, 1 << depth, (height, width)).astype(
+            np.uint8 if depth == 8 else np.uint16
+        )
+        for view in (luma, luma[::-1], luma[:, : width // 2 + 1]):
+            canvas = SimpleNamespace(
+                encoding=SimpleNamespace(depth=depth),
+                instances=[None],
+                planes=SimpleNamespace(samples=[view]),
+            )
+            found = []
+            for loops in (compiled(), None):
+                monkeypatch.setattr(scenery, "compiled", lambda loops=loops: loops)
+                found.append(Glance(canvas).scenery)
+            assert np.array_equal(*found), (height, width)

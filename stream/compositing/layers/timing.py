@@ -42,6 +42,8 @@ class Timing(Layer):
 
     def plan(self, canvas: Canvas) -> None:
         """Finds a corner where nobody is, and keeps labels clear of the panel."""
+        if not self._figures and not canvas.notes:
+            return
         placed = self._placed(canvas)
         if self._figures or placed is not None:
             self._corner.look(canvas.instances.boxes, canvas.size, canvas.seconds)
@@ -50,6 +52,8 @@ class Timing(Layer):
 
     def paint(self, canvas: Canvas) -> None:
         """Paints the panel, over at most a twelfth of the picture."""
+        if not self._figures and not canvas.notes:
+            return
         placed = self._placed(canvas)
         if placed is not None:
             sprite, windows = placed

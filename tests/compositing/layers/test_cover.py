@@ -6,7 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from stream.compositing import Painter, Style
+from stream.compositing import Painter, Style, cover
+from stream.kernels import compiled
 from tests.compositing.pictures import FORMATS, astronaut, frame, people, same, samples
 
 BOX = (40, 20, 140, 150)
@@ -99,6 +100,37 @@ def test_an_object_that_is_found_again_is_covered_once(look, style):
     assert not (changed & ~alone[0] & ~alone[1]).any()
     assert (changed | ~alone[1])[inside((moved,))].mean() > 0.99
     assert painter.remarks == []
+
+
+def test_covering_in_one_call_changes_nothing(monkeypatch):
+    still, near = (100, 25, 195, 155), (-90, 2, 195, 358)
+    conceal_lately = cover.conceal_lately
+    frames = [((BOX, still), [1, 2])] * 8
+    frames += [((BOX, (100 + 6 * step, 25, 195 + 6 * step, 155)), [1, 2]) for step in range(1, 9)]
+    # One is missed and comes again, one is so close that squares are others, one lies outside.
+    frames += [((BOX,), [1])] * 2 + [((BOX, still), [1, 2])] * 6 + [((near, still), [1, 2])] * 3
+    frames += [((BOX, (300, 30, 340, 90)), [1, 3]), None, ((BOX,), [4])]
+    for look, style in (("pixelate", {}), ("hide", {})):
+        for size, pixels in (((200, 160), "yuv420p"), ((201, 161), "yuv444p"), ((90, 70), "gray")):
+            pictures, done = [], set()
+
+            def told(*args, done=done, **more):
+                done.add(found := conceal_lately(*args, **more))
+                return found
+
+            for way in (told, lambda *_, **__: False):
+                with monkeypatch.context() as patch:
+                    patch.setattr(cover, "conceal_lately", way)
+                    painter = Painter(look, Style(**style))
+                    pictures.append(
+                        [
+                            shown(painter, one, 0.08 * step, size, pixels)
+                            for step, one in enumerate(frames)
+                        ]
+                    )
+            for step, (one, other) in enumerate(zip(*pictures, strict=True)):
+                assert same(one, other), (look, size, step)
+            assert done == ({True, False} if compiled() else {False}), (look, size)
 
 
 def test_a_mask_that_loses_a_part_for_a_moment_leaves_nothing_bare():

@@ -1,0 +1,85 @@
+"""What `conceal.c` does: covering objects, and what was covered lately, in one call."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stream.kernels.cells import room_to_join
+from stream.kernels.cover import places_of, room_to_cover
+from stream.kernels.memory import (
+    ADDRESS,
+    AREA,
+    COUNT,
+    FRACTION,
+    LENGTH,
+    NUMBER,
+    Function,
+    Kind,
+    Loops,
+    scratch_of,
+)
+
+Before = tuple[int, int, int]
+"""Of a frame's objects where their boxes lie in memory, float32 [N, 4], where what `Cells.join`
+takes, int64 [N, 8], and N; both contiguous."""
+
+
+class Conceal(Loops):
+    """Covers the objects of frames that follow each other."""
+
+    kinds: ClassVar[dict[str, Kind]] = {
+        "conceal": (
+            (
+                *(LENGTH, ADDRESS, ADDRESS, LENGTH, ADDRESS, FRACTION),
+                *(NUMBER, *AREA, NUMBER, ADDRESS, LENGTH, ADDRESS),
+            ),
+            NUMBER,
+        ),
+    }
+
+    _conceal: Function
+
+    def conceal(
+        self,
+        found: Before,
+        before: Sequence[Before],
+        share: float,
+        side: int,
+        samples: Sequence[NDArray[np.uint8]],
+        steps: Sequence[int],
+        values: Sequence[int],
+        block: int,
+    ) -> bool:
+        """Covers objects, and those of frames before if each stands where one of them does.
+
+        Args:
+            found: the objects.
+            before: what was found in frames before.
+            share: the IoU of boxes that stand in one place, at least.
+            side: as `Cover.cover` takes it and what follows.
+            samples: of each plane.
+            steps: of each.
+            values: of each.
+            block: of squares.
+
+        Returns:
+            Whether they do; else nothing is covered.
+        """
+        count = found[2]
+        numbers = [number for one in before for number in one]
+        earlier, places = (COUNT * len(numbers))(*numbers), places_of(samples, steps, values)
+        height, width = samples[0].shape
+        rows, columns = -(-height // side), -(-width // side)
+        more = max(room_to_join(rows, columns), room_to_cover(height, columns, side, block))
+        scratch = scratch_of(64 * (count + sum(numbers[2::3])) + rows * columns + 8 + more)
+        return bool(
+            self._conceal(
+                *(count, found[1], found[0], len(before), ctypes.addressof(earlier), share),
+                *(side, height, width, len(samples), ctypes.addressof(places), block, scratch),
+            )
+        )
