@@ -33,9 +33,9 @@ typedef struct {
 
 INNER ints words_of(const u8 *from) { return _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)from)); }
 
-INNER Column column_of(const u8 *from, ptrdiff_t pitch) {
-    const ints first = words_of(from), second = words_of(from + pitch), third = words_of(from + 2 * pitch);
-    const ints nothing = _mm256_setzero_si256();
+INNER Column column_of(const Rows *rows, ptrdiff_t x) {
+    const ints first = words_of(pixel_of(rows, 0, x)), second = words_of(pixel_of(rows, 1, x));
+    const ints third = words_of(pixel_of(rows, 2, x)), nothing = _mm256_setzero_si256();
     return (Column){{_mm256_unpacklo_epi16(first, second), _mm256_unpackhi_epi16(first, second)},
                     {_mm256_unpacklo_epi16(third, nothing), _mm256_unpackhi_epi16(third, nothing)}};
 }
@@ -50,14 +50,14 @@ INNER ints added(ints sum, ints values, const int16_t *filters) {
 }
 
 /* Places of a row, 16 channels: each read by its own filter of three by three. */
-INNER void own(const u8 *from, ptrdiff_t pitch, ptrdiff_t channels, ptrdiff_t places, int step,
+INNER void own(const Rows *rows, ptrdiff_t left, ptrdiff_t channels, ptrdiff_t places, int step,
                const int16_t *filters, const int32_t *sums, const float *factors, ints zero, u8 *out) {
-    Column first = column_of(from, pitch), second, third;
-    if (step == 1) second = column_of(from + channels, pitch);
+    Column first = column_of(rows, left), second, third;
+    if (step == 1) second = column_of(rows, left + 1);
     for (ptrdiff_t x = 0; x < places; x++) {
-        const u8 *next = from + (x * step + 2) * channels;
-        if (step == 2) second = column_of(next - channels, pitch);
-        third = column_of(next, pitch);
+        const ptrdiff_t next = left + x * step + 2;
+        if (step == 2) second = column_of(rows, next - 1);
+        third = column_of(rows, next);
         __m256i sum[2];
         for (int half = 0; half < 2; half++) {
             const int16_t *own = filters + half * 16;
@@ -81,27 +81,20 @@ QUICK static void shallow(const Layer *layer, const Numbers *with, const u8 *pic
     const int16_t *filters = (const int16_t *)with->filters;
     const ints zero = _mm256_set1_epi16((int16_t)layer->out_zero);
     const int step = (int)layer->across;
+    memset(room, layer->zero, (size_t)channels);
     for (ptrdiff_t y = first; y < last; y++) {
-        const ptrdiff_t top = y * layer->down - layer->above;
+        const Rows whole = rows_around(layer, picture, y, room);
         for (ptrdiff_t x = 0; x < layer->out_columns; x += STRIP) {
             const ptrdiff_t places = layer->out_columns - x < STRIP ? layer->out_columns - x : STRIP;
-            const ptrdiff_t left = x * step - layer->left, columns = (places - 1) * step + 3;
-            const u8 *from = picture + (top * layer->columns + left) * channels;
-            ptrdiff_t pitch = layer->columns * channels;
-            if (top < 0 || top + 3 > layer->rows || left < 0 || left + columns > layer->columns) {
-                gathered(layer, picture, top, left, 3, columns, room);
-                from = room;
-                pitch = columns * channels;
-            }
+            const ptrdiff_t left = x * step - layer->left;
             u8 *to = out + (y * layer->out_columns + x) * channels;
             for (ptrdiff_t c = 0; c < channels; c += TOGETHER) {
+                const Rows rows = rows_of_channel(&whole, c);
                 const int16_t *own_filters = filters + c * 12;
                 if (step == 1)
-                    own(from + c, pitch, channels, places, 1, own_filters, with->sums + c, with->factors + c, zero,
-                        to + c);
+                    own(&rows, left, channels, places, 1, own_filters, with->sums + c, with->factors + c, zero, to + c);
                 else
-                    own(from + c, pitch, channels, places, 2, own_filters, with->sums + c, with->factors + c, zero,
-                        to + c);
+                    own(&rows, left, channels, places, 2, own_filters, with->sums + c, with->factors + c, zero, to + c);
             }
         }
     }
@@ -304,8 +297,9 @@ VISIBLE int stream_convolves(void) {
     return stream_has_vnni() ? VNNI : PAIRED;
 }
 
-ptrdiff_t stream_layer_room(const Layer *layer) {
+ptrdiff_t stream_layer_room(const Layer *layer, int every) {
     const Reading how = reading_of(layer);
+    if (!every) return layer->channels;
     return rows_read(layer, &how, how.together) * how.wide * layer->channels + PLACES * layer->answers;
 }
 

@@ -48,7 +48,7 @@ typedef struct {
 ptrdiff_t stream_layer_pieces(const Layer *layer, const Numbers *with);
 void stream_layer_offsets(const Layer *layer, const int32_t *order, ptrdiff_t pieces, ptrdiff_t *offsets);
 /* How many bytes of memory some rows take while they are computed. */
-ptrdiff_t stream_layer_room(const Layer *layer);
+ptrdiff_t stream_layer_room(const Layer *layer, int deep);
 /* Rows first to last of an answer; deep: every channel is read by every filter, else each by its own. */
 void stream_layer(const Layer *layer, const Numbers *with, int deep, const u8 *picture, u8 *out, ptrdiff_t first,
                   ptrdiff_t last, u8 *room);

@@ -154,7 +154,7 @@ static Status answered(const Kernel *kernel, void *context, const u8 *picture, i
     if (failed != NULL || pictures <= 0) return failed;
     ptrdiff_t rows = (layer->out_rows + MOST_BANDS - 1) / MOST_BANDS;
     rows = rows < MOST_ROWS ? rows : MOST_ROWS;
-    Work work = {layer, with, picture, out, rows, stream_layer_room(layer), kernel->deep, 0};
+    Work work = {layer, with, picture, out, rows, stream_layer_room(layer, kernel->deep), kernel->deep, 0};
     const ptrdiff_t bands = (layer->out_rows + rows - 1) / rows;
     failed = in_parallel(runtime, context, band, bands * pictures, &work);
     if (failed == NULL && work.failed) failed = out_of_memory(runtime);

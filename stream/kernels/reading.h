@@ -60,6 +60,38 @@ INLINE void gathered(const Layer *layer, const u8 *picture, ptrdiff_t top, ptrdi
     }
 }
 
+/* Three rows that are read where each channel has its own filter: pixels of them lie so many bytes apart, none where all
+ * of a row is outside. */
+typedef struct {
+    const u8 *rows[3];
+    ptrdiff_t apart[3], columns;
+    const u8 *outside; /* what a pixel outside has */
+} Rows;
+
+/* The rows that a row of the answer reads; outside: a pixel of the picture's zero. */
+INLINE Rows rows_around(const Layer *layer, const u8 *picture, ptrdiff_t y, const u8 *outside) {
+    Rows found = {{outside, outside, outside}, {0, 0, 0}, layer->columns, outside};
+    for (ptrdiff_t at = 0; at < 3; at++) {
+        const ptrdiff_t row = y * layer->down - layer->above + at;
+        if (row < 0 || row >= layer->rows) continue;
+        found.rows[at] = picture + row * layer->columns * layer->channels;
+        found.apart[at] = layer->channels;
+    }
+    return found;
+}
+
+/* The same from a channel on. */
+INLINE Rows rows_of_channel(const Rows *rows, ptrdiff_t channel) {
+    Rows found = *rows;
+    for (ptrdiff_t at = 0; at < 3; at++) found.rows[at] += channel;
+    found.outside += channel;
+    return found;
+}
+
+INLINE const u8 *pixel_of(const Rows *rows, int row, ptrdiff_t x) {
+    return x >= 0 && x < rows->columns ? rows->rows[row] + x * rows->apart[row] : rows->outside;
+}
+
 /* All answers of some places of a row, whose pieces lie so many bytes apart. */
 typedef void Row(const Layer *layer, const Numbers *with, const u8 *from, ptrdiff_t step, ptrdiff_t places, u8 *out);
 

@@ -215,13 +215,6 @@ KIND static void deep(const Layer *layer, const Numbers *with, const u8 *picture
 
 /* ---- every channel by its own filter ---- */
 
-/* Three rows that are read: pixels of them lie so many bytes apart, none where all of a row is outside. */
-typedef struct {
-    const u8 *rows[3];
-    ptrdiff_t apart[3], columns;
-    const u8 *outside; /* what a pixel outside has */
-} Rows;
-
 /* What is read of a channel is in registers `<name>0` to `<name>3`: the first, second, third and last quarter of each
  * sixteen channels, three bytes of each and nothing. */
 #define ALL_FOUR(use, ...) use(0, __VA_ARGS__) use(1, __VA_ARGS__) use(2, __VA_ARGS__) use(3, __VA_ARGS__)
@@ -246,10 +239,8 @@ typedef struct {
     INNER void column_##bits(const Rows *rows, ptrdiff_t x, bits_##bits *a, bits_##bits *b, bits_##bits *c,          \
                              bits_##bits *d) {                                                                       \
         const bits_##bits nothing = v(setzero_##si)();                                                               \
-        const int inside = x >= 0 && x < rows->columns;                                                              \
-        const bits_##bits one = load_##bits(inside ? rows->rows[0] + x * rows->apart[0] : rows->outside);            \
-        const bits_##bits two = load_##bits(inside ? rows->rows[1] + x * rows->apart[1] : rows->outside);            \
-        const bits_##bits three = load_##bits(inside ? rows->rows[2] + x * rows->apart[2] : rows->outside);          \
+        const bits_##bits one = load_##bits(pixel_of(rows, 0, x)), two = load_##bits(pixel_of(rows, 1, x));          \
+        const bits_##bits three = load_##bits(pixel_of(rows, 2, x));                                                 \
         const bits_##bits low = v(unpacklo_epi8)(one, two), high = v(unpackhi_epi8)(one, two);                       \
         const bits_##bits third = v(unpacklo_epi8)(three, nothing), last = v(unpackhi_epi8)(three, nothing);         \
         *a = v(unpacklo_epi16)(low, third), *b = v(unpackhi_epi16)(low, third);                                      \
@@ -316,13 +307,7 @@ KIND static void shallow(const Layer *layer, const Numbers *with, const u8 *pict
     const int step = (int)layer->across, zero = layer->out_zero;
     memset(room, layer->zero, (size_t)channels);
     for (ptrdiff_t y = first; y < last; y++) {
-        Rows whole = {{room, room, room}, {0, 0, 0}, layer->columns, room};
-        for (ptrdiff_t at = 0; at < 3; at++) {
-            const ptrdiff_t row = y * layer->down - layer->above + at;
-            if (row < 0 || row >= layer->rows) continue;
-            whole.rows[at] = picture + row * layer->columns * channels;
-            whole.apart[at] = channels;
-        }
+        const Rows whole = rows_around(layer, picture, y, room);
         for (ptrdiff_t x = 0; x < layer->out_columns; x += STRIP) {
             const ptrdiff_t places = layer->out_columns - x < STRIP ? layer->out_columns - x : STRIP;
             const ptrdiff_t left = x * step - layer->left;
@@ -333,10 +318,7 @@ KIND static void shallow(const Layer *layer, const Numbers *with, const u8 *pict
                to + c)
 #define OF_CHANNELS(bits)                                                                                            \
     for (; c + bits / 8 <= channels; c += bits / 8) {                                                                \
-        const Rows rows = {{whole.rows[0] + c, whole.rows[1] + c, whole.rows[2] + c},                                 \
-                           {whole.apart[0], whole.apart[1], whole.apart[2]},                                         \
-                           whole.columns,                                                                            \
-                           room + c};                                                                                \
+        const Rows rows = rows_of_channel(&whole, c);                                                                \
         if (step == 1) OWN(bits, 1);                                                                                 \
         else OWN(bits, 2);                                                                                           \
     }
