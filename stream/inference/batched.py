@@ -9,21 +9,20 @@ model is loaded, and nobody else sees it. The package `onnx` is not needed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from stream.inference.batch_axis import Role, Step, follow
 from stream.inference.contract import INPUT
-from stream.inference.onnx_fields import fields, opset, text, with_graph
-from stream.inference.onnx_nodes import (
+from stream.inference.onnx_fields import fields, opset
+from stream.inference.onnx_graph import (
     GRAPH_INPUT,
     NODE,
     OUTPUT,
     WEIGHT,
-    Node,
-    read_node,
-    rewired,
-    tensor_head,
+    Graph,
+    Part,
+    with_graph,
 )
+from stream.inference.onnx_nodes import Node, rewired
 from stream.inference.onnx_writer import encoded_bytes, encoded_text, int64_tensor, node
 
 _OLDEST = 13
@@ -58,56 +57,24 @@ def with_batch(model: bytes, count: int) -> bytes:
     """
     if opset(model) < _OLDEST:
         raise ValueError(f"it is of before ONNX's operator set {_OLDEST}")
-    return with_graph(model, lambda graph: _Batched(_read(graph), count).written())
-
-
-@dataclass(slots=True)
-class _Graph:
-    """A graph's fields, as far as each is looked at."""
-
-    nodes: list[Node] = field(default_factory=list)
-    contents: list[memoryview] = field(default_factory=list)
-    stored: dict[str, memoryview] = field(default_factory=dict)
-    image: memoryview = field(default_factory=lambda: memoryview(b""))
-    outputs: list[str] = field(default_factory=list)
-    others: list[memoryview] = field(default_factory=list)
-    """Those that stay, as they are."""
-
-
-def _read(graph: memoryview) -> _Graph:
-    found = _Graph()
-    for number, value, raw in fields(graph):
-        if isinstance(value, int) or number in (_SHAPES, _ROUNDING):
-            continue
-        if number == _SPARSE:
-            raise ValueError("it has sparse tensors")
-        if number == NODE:
-            found.nodes.append(read_node(value))
-            found.contents.append(value)
-        elif number == GRAPH_INPUT and _name(value) == INPUT:
-            found.image = value
-        elif number == OUTPUT:
-            found.outputs.append(_name(value))
-        else:
-            found.others.append(raw)
-            if number == WEIGHT:
-                found.stored[tensor_head(value)[0]] = value
-    return found
+    return with_graph(model, lambda graph: _Batched(graph, count).written())
 
 
 class _Batched:
     """A graph in the making."""
 
-    def __init__(self, graph: _Graph, count: int) -> None:
+    def __init__(self, graph: Graph, count: int) -> None:
+        if any(part.number == _SPARSE for part in graph.parts):
+            raise ValueError("it has sparse tensors")
         self._graph, self._places = graph, range(count)
         self._known, steps = follow(graph.nodes, graph.stored)
-        self._steps = list(zip(graph.nodes, graph.contents, steps, strict=True))
+        self._steps = list(zip(graph.nodes, steps, strict=True))
         if not any(
-            step.role is Role.TOGETHER and one.kind in _WORTH_IT for one, _, step in self._steps
+            step.role is Role.TOGETHER and one.kind in _WORTH_IT for one, step in self._steps
         ):
             raise ValueError("none of its convolutions treats several pictures alike")
-        apart = [*graph.outputs]
-        for one, _, step in self._steps:
+        apart = [*graph.ends]
+        for one, step in self._steps:
             apart += one.inputs if step.role is Role.ALONE or step.of_first else []
         self._parted = {name for name in apart if self._is(name, Role.TOGETHER)} - {INPUT}
         self._lengths = {step.axes for *_, step in self._steps if step.sides is not None}
@@ -115,8 +82,8 @@ class _Batched:
     def written(self) -> bytes:
         """Its content."""
         nodes = [node("Concat", self._pieces(INPUT), INPUT, axis=0)]
-        for one, content, step in self._steps:
-            nodes += self._rewritten(one, content, step)
+        for one, step in self._steps:
+            nodes += self._rewritten(one, step)
             nodes += [
                 node("Split", [name, _ONES], self._pieces(name), axis=0)
                 for name in one.outputs
@@ -124,7 +91,7 @@ class _Batched:
             ]
         nodes += [
             node("Identity", [name], piece)
-            for name in self._graph.outputs
+            for name in self._graph.ends
             if self._is(name, Role.STORED, Role.SHARED)
             for piece in self._pieces(name)
         ]
@@ -132,23 +99,24 @@ class _Batched:
         held = [int64_tensor(_ONES, [1] * count)]
         held += [int64_tensor(_factor(axes), [count, *[1] * (axes - 1)]) for axes in self._lengths]
         # Shapes are left out: objects would be called by one name, but are as many as they are.
-        ends = [encoded_text(1, name) for of in self._graph.outputs for name in self._pieces(of)]
+        ends = [encoded_text(1, name) for of in self._graph.ends for name in self._pieces(of)]
+        images = [part for part in self._graph.parts if _is_image(part)]
         return b"".join(
             [
                 *(encoded_bytes(NODE, one) for one in nodes),
                 *(encoded_bytes(WEIGHT, one) for one in held),
-                *(encoded_bytes(GRAPH_INPUT, self._image(place)) for place in self._places),
+                *(_of_picture(image, place) for place in self._places for image in images),
                 *(encoded_bytes(OUTPUT, one) for one in ends),
-                *self._graph.others,
+                *(part.raw for part in self._graph.parts if _stays(part)),
             ]
         )
 
-    def _rewritten(self, one: Node, content: memoryview, step: Step) -> list[bytes]:
+    def _rewritten(self, one: Node, step: Step) -> list[bytes]:
         """What takes a node's place."""
         if step.role is Role.ALONE:
             return [
                 rewired(
-                    content,
+                    one.content,
                     self._of_one(one.inputs, place),
                     self._of_one(one.outputs, place),
                     of_picture("", place),
@@ -156,13 +124,13 @@ class _Batched:
                 for place in self._places
             ]
         if step.of_first:
-            return [rewired(content, self._of_one(one.inputs, 0), one.outputs)]
+            return [rewired(one.content, self._of_one(one.inputs, 0), one.outputs)]
         if step.sides is None:
-            return [bytes(content)]
+            return [bytes(one.content)]
         inputs, sides = list(one.inputs), f"{one.outputs[0]}@sides"
         many = node("Mul", [inputs[step.sides], _factor(step.axes)], sides)
         inputs[step.sides] = sides
-        return [many, rewired(content, inputs, one.outputs)]
+        return [many, rewired(one.content, inputs, one.outputs)]
 
     def _is(self, name: str, *roles: Role) -> bool:
         return self._known[name].role in roles
@@ -175,19 +143,24 @@ class _Batched:
         own = (Role.TOGETHER, Role.ALONE)
         return [of_picture(name, place) if self._is(name, *own) else name for name in names]
 
-    def _image(self, place: int) -> bytes:
-        """The ValueInfoProto of one picture."""
-        return b"".join(
-            encoded_text(1, of_picture(INPUT, place)) if number == 1 else bytes(raw)
-            for number, _, raw in fields(self._graph.image)
-        )
+
+def _is_image(part: Part) -> bool:
+    return part.number == GRAPH_INPUT and part.name == INPUT
+
+
+def _of_picture(image: Part, place: int) -> bytes:
+    """What is said of one picture among several, from what is said of the only one."""
+    told = b"".join(
+        encoded_text(1, of_picture(INPUT, place)) if number == 1 else bytes(raw)
+        for number, _, raw in fields(image.content)
+    )
+    return encoded_bytes(GRAPH_INPUT, told)
+
+
+def _stays(part: Part) -> bool:
+    return part.number not in (NODE, OUTPUT, _SHAPES, _ROUNDING) and not _is_image(part)
 
 
 def _factor(axes: int) -> str:
     """The tensor by which the sides of what all pictures share are multiplied."""
     return f"batch@{axes}"
-
-
-def _name(content: memoryview) -> str:
-    """A ValueInfoProto's."""
-    return next(text(value) for number, value, _ in fields(content) if number == 1)

@@ -11,28 +11,18 @@ ONNX Runtime and OpenVINO add them so alike. Layers that see one channel at a ti
 their own, which widen first. So has ONNX Runtime for layers that take bytes with a sign as they are
 (QLinearConv and its like), to which smaller weights would only cost accuracy; where such bytes are
 written as float numbers around layers of these, it takes the sign off them, and sums as ever.
-
-The file is edited where it is loaded, without the package `onnx`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.inference.onnx_fields import fields, with_graph
-from stream.inference.onnx_nodes import (
-    NODE,
-    WEIGHT,
-    Node,
-    read_node,
-    rewired,
-    tensor_head,
-    tensor_value,
-)
+from stream.inference.onnx_graph import NODE, WEIGHT, Graph, with_graph
+from stream.inference.onnx_nodes import Node, rewired
 from stream.inference.onnx_writer import encoded_bytes, tensor
 from stream.types import Array
 
@@ -52,23 +42,6 @@ _WHOLE = {
 
 _ZERO = 2
 """Where the zero point of what is seen is, among what a layer that takes bytes reads."""
-
-
-@dataclass(slots=True)
-class _Graph:
-    """A graph's nodes and tensors, as far as they matter here."""
-
-    nodes: list[Node]
-    stored: dict[str, memoryview]
-    makers: dict[str, Node]
-    readers: dict[str, list[Node]]
-
-    def values(self, names: Iterable[str]) -> list[Array] | None:
-        """Stored tensors; None where one of them is computed, or stored in a rare way."""
-        try:
-            return [tensor_value(self.stored[name]) for name in names]
-        except (KeyError, ValueError):
-            return None
 
 
 @dataclass(slots=True)
@@ -94,66 +67,29 @@ def with_bounded_weights(model: bytes, *, widens: bool = True) -> bytes:
     Raises:
         ValueError: it is not in the format of an ONNX file.
     """
-    return with_graph(model, lambda content: _edited(content, widens=widens))
+    return with_graph(model, lambda graph: _edited(graph, widens=widens), constants=True)
 
 
-def _edited(content: memoryview, *, widens: bool) -> bytes | None:
-    parts: list[tuple[Node | None, str, memoryview, memoryview]] = []
-    empty = memoryview(b"")
-    for number, value, raw in fields(content):
-        held = value if isinstance(value, memoryview) else empty
-        told = read_node(held) if number == NODE else None
-        name = tensor_head(held)[0] if number == WEIGHT else ""
-        if told is not None and told.kind == "Constant" and told.value is not None:
-            name, held = told.outputs[0], told.value
-        parts.append((told, name, held, raw))
-    graph = _read([told for told, *_ in parts if told], {name: at for _, name, at, _ in parts})
+def _edited(graph: Graph, *, widens: bool) -> bytes | None:
     found = [change for one in graph.nodes for change in _changes(graph, one, widens=widens)]
-    changes = {id(change.node): change for change in found}
-    if not changes:
-        return None
-    gone = {
-        name
-        for change in changes.values()
-        for place, name in enumerate(change.node.inputs)
-        if place in change.made
-        if all(_replaced(changes.get(id(reader)), name) for reader in graph.readers[name])
-    }
-    nested = any(one.nested for one in graph.nodes)
-    written: list[bytes | memoryview] = []
-    for told, name, held, raw in parts:
-        change = changes.get(id(told))
-        if told is None or change is None:
-            # A graph within a node may read what nothing out here does.
-            if nested or name not in gone:
-                written.append(raw)
-            continue
-        wired = list(told.inputs)
-        wired += [""] * (max(change.made) + 1 - len(wired))
-        made: list[bytes] = []
-        for place, values in change.made.items():
-            wired[place] = f"{told.outputs[0]}{_MARK}.{place}"
-            made.append(encoded_bytes(WEIGHT, tensor(wired[place], values)))
-        written += [encoded_bytes(NODE, rewired(held, wired, told.outputs)), *made]
-    return b"".join(written)
+    # Of several changes of one node the last holds.
+    instead = {id(change.node): _written(change) for change in found}
+    return graph.written(instead, graph.unread(instead)) if instead else None
 
 
-def _replaced(change: _Change | None, name: str) -> bool:
-    """Whether a node that reads a tensor does so no longer, wherever it did."""
-    return change is not None and all(
-        place in change.made for place, read in enumerate(change.node.inputs) if read == name
-    )
+def _written(change: _Change) -> list[bytes]:
+    """A node that reads what was made, and that."""
+    told = change.node
+    wired = list(told.inputs)
+    wired += [""] * (max(change.made) + 1 - len(wired))
+    made: list[bytes] = []
+    for place, values in change.made.items():
+        wired[place] = f"{told.outputs[0]}{_MARK}.{place}"
+        made.append(encoded_bytes(WEIGHT, tensor(wired[place], values)))
+    return [encoded_bytes(NODE, rewired(told.content, wired, told.outputs)), *made]
 
 
-def _read(nodes: list[Node], stored: dict[str, memoryview]) -> _Graph:
-    readers: dict[str, list[Node]] = {}
-    for one in nodes:
-        for name in one.inputs:
-            readers.setdefault(name, []).append(one)
-    return _Graph(nodes, stored, {name: one for one in nodes for name in one.outputs}, readers)
-
-
-def _changes(graph: _Graph, node: Node, *, widens: bool) -> list[_Change]:
+def _changes(graph: Graph, node: Node, *, widens: bool) -> list[_Change]:
     if node.kind == "DequantizeLinear":
         return _bounded(graph, node)
     if node.kind == "MatMulInteger":
@@ -163,13 +99,13 @@ def _changes(graph: _Graph, node: Node, *, widens: bool) -> list[_Change]:
     return _bounded_whole(graph, node)
 
 
-def _signed(graph: _Graph, layer: Node) -> bool:
+def _signed(graph: Graph, layer: Node) -> bool:
     """Whether a layer takes bytes with a sign, as their zero point says."""
     zero = graph.values(layer.inputs[_ZERO : _ZERO + 1])
     return bool(zero and zero[0].dtype == np.int8)
 
 
-def _without_sign(graph: _Graph, node: Node) -> list[_Change]:
+def _without_sign(graph: Graph, node: Node) -> list[_Change]:
     """What changes for a layer of whole numbers, which tells of no scale that could be larger.
 
     Its weights become bytes from 0 to 255, as their zero point does. Two of those are added in 32
@@ -195,7 +131,7 @@ def _raised(values: Array) -> Array:
     return made
 
 
-def _bounded(graph: _Graph, wide: Node) -> list[_Change]:
+def _bounded(graph: Graph, wide: Node) -> list[_Change]:
     """What changes for the weights that a node makes float numbers of; nothing where they fit."""
     layers = graph.readers.get(wide.outputs[0], [])
     values = graph.values(wide.inputs) if layers else None
@@ -232,7 +168,7 @@ def _bounded(graph: _Graph, wide: Node) -> list[_Change]:
     ]
 
 
-def _bounded_whole(graph: _Graph, node: Node) -> list[_Change]:
+def _bounded_whole(graph: Graph, node: Node) -> list[_Change]:
     """What changes for a layer that takes bytes as they are; nothing where its weights fit."""
     kind, places, last = _WHOLE[node.kind]
     bias = [at for at, name in enumerate(node.inputs) if at == last and name]
@@ -307,7 +243,7 @@ def _transposed(layer: Node) -> bool:
     return layer.whole.get("transB", (0,))[0] == 1
 
 
-def _biases(graph: _Graph, layers: Sequence[Node]) -> list[Node] | None:
+def _biases(graph: Graph, layers: Sequence[Node]) -> list[Node] | None:
     """The nodes that make float numbers of the layers' own sums, in units of the weights' scales.
 
     None where others have them too. What is stored as float numbers is in no such units.

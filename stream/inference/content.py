@@ -7,7 +7,6 @@ from pathlib import Path
 
 from stream.cpu import processor
 from stream.inference.contract import Metadata
-from stream.inference.fixed_regions import with_fixed_regions
 from stream.inference.route import Route
 
 logger = logging.getLogger(__name__)
@@ -19,6 +18,8 @@ EDITED = "weights bounded but for layers of signed bytes"
 def content(chosen: Route, path: Path, metadata: Metadata) -> str | bytes:
     """A model's file as a provider is to have it: its path, or what is made of it."""
     if chosen.pads_regions:
+        from stream.inference.fixed_regions import with_fixed_regions
+
         return with_fixed_regions(path.read_bytes())
     if _needs_bounds(chosen, metadata):
         from stream.inference.bounded_weights import with_bounded_weights

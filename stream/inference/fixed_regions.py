@@ -5,25 +5,16 @@ mask head the number of regions is that of the objects, which changes from frame
 NVIDIA H100 a frame with one more person took 58 ms, of which computing was 5. So before such
 convolutions regions of zeros are added, up to a multiple of `STEP`, and after them they are cut
 off. What a convolution makes of one region does not depend on the others, so answers are the same.
-
-The file is edited where it is loaded, without the package `onnx`; the field numbers are those of
-ONNX's onnx.proto3, the encoding is Protocol Buffers' wire format.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from stream.inference.onnx_fields import fields, opset, text, with_graph
-from stream.inference.onnx_nodes import (
-    NODE,
-    OUTPUT,
-    WEIGHT,
-    Node,
-    read_node,
-    rewired,
-    tensor_head,
-)
+from stream.inference.onnx_fields import opset
+from stream.inference.onnx_graph import NODE, WEIGHT, Graph, with_graph
+from stream.inference.onnx_nodes import Node, rewired, tensor_head
 from stream.inference.onnx_writer import encoded_bytes, int64_tensor, node
 
 STEP = 32
@@ -66,24 +57,10 @@ def with_fixed_regions(model: bytes) -> bytes:
     return with_graph(model, _edited) if opset(model) >= _OLDEST else model
 
 
-def _edited(graph: memoryview) -> bytes | None:
+def _edited(graph: Graph) -> bytes | None:
     """The graph's content with regions fixed; None where it has no convolution of regions."""
-    nodes: list[Node] = []
-    contents: list[memoryview] = []
-    others: list[memoryview | bytes] = []
-    constants: dict[str, int] = {}
-    ends: set[str] = set()
-    for number, value, raw in fields(graph):
-        if number == NODE and isinstance(value, memoryview):
-            nodes.append(read_node(value))
-            contents.append(value)
-            continue
-        others.append(raw)
-        if number == WEIGHT and isinstance(value, memoryview):
-            name, shape = tensor_head(value)
-            constants[name] = len(shape)
-        elif number == OUTPUT and isinstance(value, memoryview):
-            ends.add(next(text(one) for at, one, _ in fields(value) if at == 1))
+    nodes = graph.nodes
+    constants = {name: len(tensor_head(held)[1]) for name, held in graph.stored.items()}
     for one in nodes:
         if all(name in constants for name in one.inputs if name):
             # Weights may be kept as halves. Other constants' axes are not needed.
@@ -98,14 +75,15 @@ def _edited(graph: memoryview) -> bytes | None:
     inside: dict[int, dict[str, str]] = {}
     added: list[bytes] = []
     for at, part in enumerate(parts):
-        added += _fix(nodes, part, f"fixed_regions.{at}", ends, before, after, inside)
-    written: list[bytes] = []
-    for index, (one, content) in enumerate(zip(nodes, contents, strict=True)):
-        names = inside.get(index, {})
+        added += _fix(nodes, part, f"fixed_regions.{at}", graph.ends, before, after, inside)
+    instead: dict[int, list[bytes]] = {}
+    for index, names in inside.items():
+        one = nodes[index]
         inputs, outputs = ([names.get(to, to) for to in of] for of in (one.inputs, one.outputs))
-        own = rewired(content, inputs, outputs)
-        written += [*before.get(index, []), own, *after.get(index, [])]
-    return b"".join([*(encoded_bytes(NODE, one) for one in written), *added, *map(bytes, others)])
+        written = [*before.get(index, []), rewired(one.content, inputs, outputs)]
+        written += after.get(index, [])
+        instead[id(one)] = [encoded_bytes(NODE, each) for each in written]
+    return graph.written_in_order(instead, behind=added)
 
 
 def _parts(nodes: list[Node], constants: dict[str, int]) -> list[_Part]:
@@ -149,7 +127,7 @@ def _fix(
     nodes: list[Node],
     part: _Part,
     prefix: str,
-    ends: set[str],
+    ends: Sequence[str],
     before: dict[int, list[bytes]],
     after: dict[int, list[bytes]],
     inside: dict[int, dict[str, str]],
@@ -170,7 +148,7 @@ def _fix(
         begin.append(node("Concat", sides, f"{prefix}.sides{axes}", axis=0))
     inner = {name: f"{name}/{prefix}" for member in part.members for name in nodes[member].outputs}
     padded = {name: f"{name}/{prefix}" for name in part.entries}
-    outside = ends | {
+    outside = set(ends) | {
         name for index, one in enumerate(nodes) if index not in part.members for name in one.inputs
     }
     waiting = dict(part.entries)

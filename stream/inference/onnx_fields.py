@@ -5,11 +5,9 @@ The encoding is Protocol Buffers' wire format.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from stream.inference.onnx_writer import encoded_bytes
-
-_GRAPH, _OPSET = 7, 8
+_OPSET = 8  # ModelProto.opset_import
 
 
 def text(value: int | bytes | memoryview) -> str:
@@ -56,28 +54,6 @@ def fields(content: memoryview) -> Iterator[tuple[int, int | memoryview, memoryv
                 raise ValueError("no ONNX file")
             value, at = content[at : at + length], at + length
         yield tag >> 3, value, content[start:at]
-
-
-def with_graph(model: bytes, edit: Callable[[memoryview], bytes | None]) -> bytes:
-    """A model's file with its graph edited, and all else as it is.
-
-    Args:
-        model: an ONNX file's content.
-        edit: given the graph's content, gives what takes its place; None where it is to stay.
-
-    Returns:
-        The edited content; what came in where there is nothing to edit.
-
-    Raises:
-        ValueError: it is not in the format of an ONNX file.
-    """
-    written: list[bytes | memoryview] = []
-    changed = False
-    for number, value, raw in fields(memoryview(model)):
-        graph = edit(value) if number == _GRAPH and isinstance(value, memoryview) else None
-        changed = changed or graph is not None
-        written.append(raw if graph is None else encoded_bytes(_GRAPH, graph))
-    return b"".join(written) if changed else model
 
 
 def opset(model: bytes) -> int:

@@ -17,9 +17,6 @@ from stream.types import Array
 
 Rule = TypeVar("Rule")
 
-NODE, WEIGHT, GRAPH_INPUT, OUTPUT = 1, 5, 11, 12
-"""Of a graph's fields."""
-
 _TYPES = {1: np.float32, 2: np.uint8, 3: np.int8, 6: np.int32, 7: np.int64}
 
 
@@ -37,6 +34,7 @@ class Node:
         words: attributes of text.
         value: the tensor that a constant is.
         nested: whether it has a graph of its own.
+        content: all of it, as it is in the file.
     """
 
     kind: str = ""
@@ -48,11 +46,12 @@ class Node:
     words: dict[str, str] = field(default_factory=dict)
     value: memoryview | None = None
     nested: bool = False
+    content: memoryview = field(default=memoryview(b""), repr=False)
 
 
 def read_node(content: memoryview) -> Node:
     """A node of a NodeProto's content."""
-    found = Node()
+    found = Node(content=content)
     for number, value, _ in fields(content):
         if number == 1:
             found.inputs.append(text(value))

@@ -24,7 +24,6 @@ from stream.inference.contract import (
     outputs_to_read,
 )
 from stream.inference.converter import converter, obstacle
-from stream.inference.fixed_regions import with_fixed_regions
 from stream.inference.kept_compiled import through_compiled
 from stream.inference.kept_graph import through_kept
 from stream.inference.on_device import DeviceInput
@@ -291,6 +290,7 @@ def _gatherer(
     # Only cards gain by it, and whoever has none need not load it at each start.
     from stream.inference.batched import with_batch
     from stream.inference.batches import COUNTS, Batches
+    from stream.inference.fixed_regions import with_fixed_regions
     from stream.inference.gatherer import Gatherer
 
     def make(count: int, fixed: Mapping[str, int]) -> InferenceSession:

@@ -13,8 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from stream.inference.batch_axis import Role, follow
 from stream.inference.batched import of_picture, with_batch
-from stream.inference.onnx_fields import fields
-from stream.inference.onnx_nodes import NODE, WEIGHT, read_node, tensor_head
+from tests.inference.test_onnx_graph import read
 
 RANDOM = np.random.default_rng(3)
 COUNT = 3
@@ -262,13 +261,8 @@ def opened(content: bytes) -> onnxruntime.InferenceSession:
 
 
 def role_of(content: bytes, name: str) -> Role:
-    model = dict((number, value) for number, value, _ in fields(memoryview(content)))
-    graph = model[7]
-    assert isinstance(graph, memoryview)
-    parts = [(number, value) for number, value, _ in fields(graph)]
-    nodes = [read_node(one) for at, one in parts if at == NODE and not isinstance(one, int)]
-    stored = [one for at, one in parts if at == WEIGHT and not isinstance(one, int)]
-    return follow(nodes, {tensor_head(one)[0]: one for one in stored})[0][name].role
+    graph = read(content)
+    return follow(graph.nodes, graph.stored)[0][name].role
 
 
 def check_the_same(content: bytes) -> None:
