@@ -18,6 +18,7 @@ from stream.compositing.layer import Layer
 from stream.compositing.scenery import Glance, is_elsewhere
 from stream.compositing.selection import ALL
 from stream.compositing.sighting import NOBODY, Seen, Sighting, sighted
+from stream.compositing.specks import drop_loose
 from stream.compositing.style import Style
 from stream.instances import Instances, box_iou
 from stream.kernels import compiled
@@ -243,6 +244,8 @@ class Cover(Layer):
         if len(times) > 1 and times[-1] - times[-2] < _APART:
             while self._covered and self._covered[-1].seconds == times[-1]:
                 self._covered.pop()
+        elif self._covered:  # It is kept for longer than a moment.
+            drop_loose(self._covered[-1].patches)
         if found.longest:
             self._covered.append(found)
 

@@ -86,12 +86,12 @@ class Patches(NamedTuple):
         return self._replace(items=self.items[rows], which=self.which[rows])
 
     def objects(self) -> Iterator[tuple[Window, NDArray[np.uint8], int]]:
-        """Of each its window in cells, where it is in that, and how far its cover reaches."""
+        """Of each its window in cells, where it is in that (`cells` itself), and its reach."""
         start = address_of(self.cells)
         for top, bottom, left, right, address, stride, radius, _ in self.items.tolist():
             lines = self.cells[address - start :]
             inside = np.lib.stride_tricks.as_strided(
-                lines, (bottom - top, right - left), (stride, 1), writeable=False
+                lines, (bottom - top, right - left), (stride, 1)
             )
             yield (top, bottom, left, right), inside, radius
 

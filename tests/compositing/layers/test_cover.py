@@ -8,7 +8,7 @@ import pytest
 
 from stream.compositing import Painter, Style, cover
 from stream.kernels import compiled
-from tests.compositing.pictures import FORMATS, astronaut, frame, people, same, samples
+from tests.compositing.pictures import FORMATS, astronaut, figure, frame, people, same, samples
 
 BOX = (40, 20, 140, 150)
 LOOKS = [("pixelate", {}), ("hide", {}), ("hide", {"cover": "blur"})]
@@ -154,6 +154,28 @@ def test_an_arm_that_mask_and_box_lose_for_most_of_a_second_is_not_bare():
         assert (after[0] == clean[0])[inside((whole,))].mean() < 0.05, step
     after = shown(painter, ((cut,), [1]), 1.2)
     assert (after[0] == clean[0])[10:150, 40:50].all()
+
+
+def test_a_speck_beside_somebody_is_covered_for_a_moment_and_a_hand_for_longer():
+    size, box = (640, 480), (160, 40, 480, 470)
+    painter, clean = Painter("hide"), samples(astronaut(*size))
+    plain = people(astronaut(*size), box, mask=figure(56), tracks=[1])
+    masks = plain.masks.copy()
+    masks[0, 4, 6] = 0.9
+    masks[0, 4:9, 46:51] = 0.9
+    down, across = 430 / 56, 320 / 56
+    speck = np.s_[round(40 + 4 * down) : round(40 + 5 * down), 195:200]
+    hand = np.s_[round(40 + 4 * down) : round(40 + 9 * down), round(160 + 46 * across) : 450]
+    specks, hands = [], []
+    for step in range(24):
+        one = frame(astronaut(*size), replace(plain, masks=masks) if step < 2 else plain)
+        one.pts = step
+        painter.paint(one)
+        stays = samples(one.image)[0] == clean[0]
+        specks.append(stays[speck].mean())
+        hands.append(stays[hand].mean())
+    assert max(hands) < 0.1
+    assert max(specks[:2]) < 0.1 and min(specks[6:]) == 1
 
 
 def test_who_stands_behind_another_is_missed_and_not_the_other_under_a_new_number():
