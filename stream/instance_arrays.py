@@ -192,3 +192,33 @@ def _size(given: Sequence[SupportsIndex]) -> tuple[int, int]:
             f"the picture's size is (height, width) in pixels, not {given!r}"
         ) from error
     return height, width
+
+
+def picked(index: object) -> slice | Array:
+    """An index as NumPy is to read it.
+
+    What says that it is a whole number, NumPy takes for one: a tensor of one element, too, which
+    is a list of places or booleans as those of more are. So each is made an array first.
+
+    Args:
+        index: a slice, a whole number, or places or a boolean for each, in whatever holds them.
+
+    Returns:
+        The slice, or an array: a whole number is one without sides.
+
+    Raises:
+        IndexError: it is none of these.
+    """
+    if isinstance(index, slice):
+        return index
+    read: Array = np.asarray(index)
+    if read.ndim == 1 and not read.size and read.dtype.kind == "f":
+        read = read.astype(np.int64)  # what NumPy makes of no place at all
+    if read.ndim > 1 or read.dtype.kind not in "biu":
+        told = type(index).__name__
+        if isinstance(index, np.ndarray):
+            told = f"{read.dtype} {list(read.shape)}"
+        raise IndexError(f"a number, a slice, or a list of places or booleans picks, not {told}")
+    if read.dtype.kind == "b" and not read.ndim:
+        raise IndexError("one boolean picks nothing: give one for each, or a number")
+    return read

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stream import rle
 from stream.detections import from_supervision, to_supervision
 from stream.instance import Instance, same
-from stream.instance_arrays import amended, joinable, ranked
+from stream.instance_arrays import amended, joinable, picked, ranked
 from stream.instance_arrays import class_names as named
 from stream.outlines import Ring, flags, pixel_masks, tight
 from stream.roi import Window, paste_mask
@@ -230,16 +230,12 @@ class Instances:
     def __getitem__(self, index: Several) -> Instances: ...
 
     def __getitem__(self, index: Whole | Several) -> Instance | Instances:
-        if isinstance(index, (bool, np.bool_)):
-            raise IndexError("one boolean picks nothing: give one for each, or a number")
-        if isinstance(index, (int, np.integer)):
-            if not -len(self) <= index < len(self):
-                raise IndexError(f"there is no number {index}: {len(self)} were found")
-            return self._one(range(len(self))[index])
-        if isinstance(index, Sequence):
-            # As numpy reads lists; a tuple would be places along several axes.
-            index = np.asarray(index) if len(index) else np.zeros(0, np.int64)
-        return self.select(index)
+        found = picked(index)
+        if isinstance(found, slice) or found.ndim:
+            return self.select(found)
+        if not -len(self) <= found < len(self):
+            raise IndexError(f"there is no number {found}: {len(self)} were found")
+        return self._one(range(len(self))[found])
 
     def __iter__(self) -> Iterator[Instance]:
         return map(self._one, range(len(self)))
@@ -316,6 +312,7 @@ class Instances:
 
     def select(self, index: Several) -> Instances:
         """The instances that a boolean mask, places or a slice picks, in that order."""
+        index = picked(index)
         return replace(
             self,
             boxes=self.boxes[index],

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -97,8 +98,42 @@ def test_an_index_picks_as_numpy_does():
     assert found[:0].picture_size == found.picture_size
     assert found[-1] == found[2] == found[np.int64(2)]
     assert isinstance(found[0], Instance)
+    assert found[(2, 0)].track_ids.tolist() == found[range(2, -1, -2)].track_ids.tolist() == [9, 7]
+    assert len(found[np.array([])]) == len(found.select(np.array([]))) == 0
+    assert found[np.array(1)].track_id == 8
     with pytest.raises(IndexError, match=r"no number .*were found"):
         found[3]
+
+
+class Tensor:
+    """Of one element, as PyTorch's is: an array, and a whole number too."""
+
+    def __init__(self, value: int | bool) -> None:
+        self.value = value
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> Any:
+        return np.array([self.value])
+
+    def __index__(self) -> int:
+        return int(self.value)
+
+
+def test_a_tensor_of_one_element_picks_as_one_of_more():
+    found = three()[1:2]
+    for several in (found.__getitem__, found.select):
+        assert several(Tensor(True)) == several(Tensor(0)) == found
+        assert len(several(Tensor(False))) == 0
+    assert three()[Tensor(2)] == three()[2:]
+
+
+@pytest.mark.parametrize(
+    "index",
+    [None, "0", b"0", 0.0, {0}, [0.5], [[0, 1]], np.ones((3, 3), bool), True, np.array(True)],
+    ids=repr,
+)
+def test_what_picks_nothing_is_named(index: Any) -> None:
+    with pytest.raises(IndexError, match="picks"):
+        three()[index]
 
 
 def test_a_single_instance_says_all_of_itself():
