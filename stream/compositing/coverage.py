@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.compositing.bits import packed, unpacked, words_of
 from stream.compositing.mattes import apart, around, wider
 from stream.kernels import compiled
 from stream.kernels.memory import address_of
@@ -66,16 +67,17 @@ class Patches(NamedTuple):
 
     Attributes:
         items: int64 [N, 8] of each: rows y1 to y2 and columns x1 to x2 of cells where the object
-            lies; where the first of these is in memory, and how many bytes one row of them lies
-            after the other; how far what is covered reaches beyond each, in cells; and where the
-            numbers of `halves_of` for that are.
-        cells: uint8, of one object after the other, `_THIRD` where it is, else 0.
+            lies; where the word of the first of these is in memory, and how many bytes one row of
+            words lies after the other; how far what is covered reaches beyond each, in cells; and
+            where the numbers of `halves_of` for that are.
+        cells: uint64, of one object after the other, a bit for each, 1 where it is: a row of the
+            grid begins with the lowest bit of a word.
         which: int64 [N], of all that were asked for.
         kept: whose addresses items hold.
     """
 
     items: NDArray[np.int64]
-    cells: NDArray[np.uint8]
+    cells: NDArray[np.uint64]
     which: NDArray[np.int64]
     kept: Sequence[NDArray[np.int64]]
 
@@ -86,17 +88,23 @@ class Patches(NamedTuple):
         return self._replace(items=self.items[rows], which=self.which[rows])
 
     def objects(self) -> Iterator[tuple[Window, NDArray[np.uint8], int]]:
-        """Of each its window in cells, where it is in that (`cells` itself), and its reach."""
-        start = address_of(self.cells)
-        for top, bottom, left, right, address, stride, radius, _ in self.items.tolist():
-            lines = self.cells[address - start :]
-            inside = np.lib.stride_tricks.as_strided(
-                lines, (bottom - top, right - left), (stride, 1)
-            )
+        """Of each its window in cells, `_THIRD` where it is, and how far its cover reaches."""
+        for place, (top, bottom, left, right, _, _, radius, _) in enumerate(self.items.tolist()):
+            inside = _THIRD * unpacked(self._words(place), left, right - left)
             yield (top, bottom, left, right), inside, radius
 
+    def take_out(self, place: int, cells: NDArray[np.bool_]) -> None:
+        """Leaves cells of an object bare, of its window as `objects` has it; in place."""
+        words = self._words(place)
+        words &= ~packed(cells.view(np.uint8), int(self.items[place, 2]))
 
-NO_PATCHES = Patches(np.empty((0, 8), np.int64), np.empty(0, np.uint8), np.empty(0, np.int64), ())
+    def _words(self, place: int) -> NDArray[np.uint64]:
+        top, bottom, left, right, address, stride, *_ = self.items[place].tolist()
+        lines, size = self.cells[(address - address_of(self.cells)) // 8 :], words_of(left, right)
+        return np.lib.stride_tricks.as_strided(lines, (bottom - top, size), (stride, 8))
+
+
+NO_PATCHES = Patches(np.empty((0, 8), np.int64), np.empty(0, np.uint64), np.empty(0, np.int64), ())
 
 
 @lru_cache(maxsize=64)
@@ -162,7 +170,6 @@ def patches(
         halves_of,
         onward=_ONWARD,
         least=least,
-        value=_THIRD,
     )
     return Patches(items, cells, which, halves)
 
@@ -225,7 +232,7 @@ def _placed(
 
 def _spread(masks: Sequence[Mask], places: Iterable[_Place], least: float) -> Patches:
     """What the compiled loop `spread` gives, to the last bit: floats are rounded as there."""
-    cells, items, which, size = [np.empty(0, np.uint8)], [], [], 0
+    cells, items, which, size = [np.empty(0, np.uint64)], [], [], 0
     for place in places:
         (first, last, before, after), onward = place.window, place.onward
         edges = (onward,) * 4
@@ -244,15 +251,15 @@ def _spread(masks: Sequence[Mask], places: Iterable[_Place], least: float) -> Pa
         )
         wider = _between(bare.astype(np.float32), lefts, behind, 1)
         soft = _between(wider, tops, below[:, None], 0)
-        inside = np.where(soft > np.float32(least), np.uint8(_THIRD), np.uint8(0))
+        inside = (soft > np.float32(least)).astype(np.uint8)
         left, top, broad, tall = cv2.boundingRect(inside)
         if tall:
-            columns, (y, x) = after - before, (first + top, before + left)
-            at = size + top * columns + left
-            items.append((y, y + tall, x, x + broad, at, columns, place.radius, 0))
+            y, x, words = first + top, before + left, words_of(before, after)
+            at = 8 * (size + top * words + words_of(before, x + 1) - 1)
+            items.append((y, y + tall, x, x + broad, at, 8 * words, place.radius, 0))
             which.append(place.which)
-            cells.append(inside.ravel())
-            size += inside.size
+            cells.append(packed(inside, before).ravel())
+            size += cells[-1].size
     flat, made = np.concatenate(cells), np.array(items, np.int64).reshape(-1, 8)
     halves = [halves_of(radius) for radius in made[:, 6].tolist()]
     made[:, 4] += address_of(flat)

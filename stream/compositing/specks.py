@@ -103,13 +103,13 @@ def drop_loose(patches: Patches) -> None:
     Args:
         patches: of objects of one picture, whose cells are nobody else's.
     """
-    for _, inside, _ in patches.objects():
+    for place, (_, inside, _) in enumerate(patches.objects()):
         count, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
         if count > 2:
             areas = stats[:, cv2.CC_STAT_AREA]
             loose = areas < _LOOSE * areas[1:].sum()
             loose[0] = False
-            inside[loose[labels]] = 0
+            patches.take_out(place, loose[labels])
 
 
 def _pixels(

@@ -1,6 +1,17 @@
 /* Which cells of a grid objects and what is around them lie in. */
 #include "common.h"
 
+typedef uint64_t eight __attribute__((aligned(1), may_alias)); /* cells as bytes, or a word of 64 */
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "Cells are packed as they lie in the memory of processors that begin with the lowest byte."
+#endif
+
+#define WORD 64 /* cells, a bit each; the first of a row of the grid is the first of a word */
+
+/* Words in which columns lie. */
+INLINE int64_t words_between(int64_t left, int64_t right) { return (right - 1) / WORD - left / WORD + 1; }
+
 /* Where in a grid objects may lie, and how their masks are brought there; returns for how many there is anything to do.
  *
  * soft: of the first so many the masks as floats of 0..1, of so many rows and columns, one after the other; masks: of each
@@ -9,7 +20,7 @@
  * side: of a cell in pixels; rows, columns: of cells; onward: how far masks go on, of their longer side.
  * objects, places: become what `stream_spread` takes; windows: rows and columns of cells of each, its radius in cells, and
  * which of all it is.
- * sizes: becomes how many cells all have, and for the largest (rows + 4) * (columns + 4) of the mask as it goes on, its rows
+ * sizes: becomes how many words the cells of all take, and for the largest (rows + 4) * (columns + 4) of the mask as it goes on, its rows
  * times columns of cells, and those; then the least and the most radius.
  */
 VISIBLE ptrdiff_t stream_place(ptrdiff_t count, const float *boxes, const double *reaches, const float *soft,
@@ -54,7 +65,7 @@ VISIBLE ptrdiff_t stream_place(ptrdiff_t count, const float *boxes, const double
         window[4] = (int64_t)radius;
         window[5] = one;
         const int64_t high = object[1] + 2 * object[3] + 4, around = high * (object[2] + 2 * object[3] + 4);
-        sizes[0] += object[6] * object[7];
+        sizes[0] += object[6] * words_between(window[2], window[3]);
         sizes[1] = around > sizes[1] ? around : sizes[1];
         sizes[2] = high * object[7] > sizes[2] ? high * object[7] : sizes[2];
         sizes[3] = object[7] > sizes[3] ? object[7] : sizes[3];
@@ -130,17 +141,28 @@ INLINE int32_t place_of(double step, double from, ptrdiff_t at, ptrdiff_t count,
     return (int32_t)(whole < -2 ? 0 : whole > (double)count ? count + 2 : (ptrdiff_t)whole + 2);
 }
 
-typedef uint64_t eight __attribute__((aligned(1), may_alias)); /* cells */
-
 /* From a column on, the first cell that is 0, or that is not. */
-INLINE int64_t next_cell(const u8 *row, int64_t x, int64_t end, int none) {
-    const uint64_t ones = UINT64_C(0x0101010101010101), tops = UINT64_C(0x8080808080808080);
-    for (; x + 8 <= end; x += 8) {
-        const uint64_t cells = *(const eight *)(row + x);
-        if (none ? (cells - ones) & ~cells & tops : cells) break;
+INLINE int64_t next_cell(const eight *row, int64_t x, int64_t end, int none) {
+    for (; x < end; x += WORD - x % WORD) {
+        const uint64_t cells = (none ? ~row[x / WORD] : row[x / WORD]) >> x % WORD;
+        if (!cells) continue;
+        x += __builtin_ctzll(cells);
+        return x < end ? x : end;
     }
-    while (x < end && (row[x] == 0) != none) x++;
-    return x;
+    return end;
+}
+
+/* Packs bytes of 0 or 1, as many as some words have bits; returns whether there is any. */
+INLINE uint64_t packed(const u8 *cells, int64_t words, eight *out) {
+    uint64_t any = 0;
+    for (int64_t word = 0; word < words; word++, cells += WORD) {
+        uint64_t bits = 0;
+        for (int one = 0; one < 8; one++) /* Each byte's lowest bit comes to its place in the highest one. */
+            bits |= (*(const eight *)(cells + 8 * one) * UINT64_C(0x0102040810204080)) >> 56 << (8 * one);
+        out[word] = bits;
+        any |= bits;
+    }
+    return any;
 }
 
 /* Which cells objects lie in; returns how many have some.
@@ -150,21 +172,23 @@ INLINE int64_t next_cell(const u8 *row, int64_t x, int64_t end, int none) {
  * and rows and columns of cells.
  * places: of each, columns and rows of the mask for one cell's, and where the first cell's middle lies.
  * windows: from `stream_place`.
- * out: becomes those cells, of one object after the other: `value` where the mask is above `least`, else 0.
+ * out: becomes those cells, of one object after the other: each row's words, a bit for each cell, from that on where the
+ * window begins; 1 where the mask is above `least`.
  * halves: where numbers lie that `stream_join` takes.
  * items: becomes what it takes; which: of all, for each of these.
  * scratch: for the largest, four times (rows + 4) * (columns + 4) of the mask as it goes on, then 4 bytes for each of its
- * rows and column of cells, then 8 for each column of cells and for each of its own.
+ * rows and column of cells, then 8 for each column of cells and for each of its own, and
+ * one for each column of cells and 128.
  */
 EXPORT ptrdiff_t stream_spread(ptrdiff_t count, ptrdiff_t soft_count, const int64_t *objects, const double *places, const int64_t *windows,
-                               float least, int value, int64_t halves, u8 *out, int64_t *items, int64_t *which, u8 *scratch,
+                               float least, int64_t halves, eight *out, int64_t *items, int64_t *which, u8 *scratch,
                                ptrdiff_t masks_size, ptrdiff_t wider_size) {
     ptrdiff_t found = 0;
     u8 *const codes = scratch + 3 * masks_size; /* of a mask of floats */
     float *wider = (float *)(codes + masks_size); /* the mask's rows at the middles of columns of cells */
     int32_t *lefts = (int32_t *)(wider + wider_size);
     for (ptrdiff_t one = 0; one < count; one++, objects += 8, places += 4, windows += 6) {
-        const u8 *const cells = out;
+        const eight *const cells = out;
         const ptrdiff_t onward = (ptrdiff_t)objects[3], high = (ptrdiff_t)objects[1] + 2 * onward,
                         wide = (ptrdiff_t)objects[2] + 2 * onward, stride = wide + 4;
         const ptrdiff_t rows = (ptrdiff_t)objects[6], columns = (ptrdiff_t)objects[7];
@@ -188,18 +212,21 @@ EXPORT ptrdiff_t stream_spread(ptrdiff_t count, ptrdiff_t soft_count, const int6
                 to[x] = firsts[left] + rises[left] * behinds[x];
             }
         }
+        const int64_t words = words_between(windows[2], windows[3]), beside = windows[2] % WORD;
+        u8 *const line = (u8 *)(rises + stride); /* a row of cells as bytes */
+        memset(line, 0, (size_t)(words * WORD));
         ptrdiff_t top = rows, bottom = 0, left = columns, right = 0;
-        for (ptrdiff_t y = 0; y < rows; y++, out += columns) {
+        for (ptrdiff_t y = 0; y < rows; y++, out += words) {
             float below;
             const float *restrict row = wider + place_of(places[1], places[3], y, high, &below) * columns;
             const float *restrict next = row + columns;
-            u8 *restrict to = out;
-            for (ptrdiff_t x = 0; x < columns; x++)
-                to[x] = (u8)(row[x] + (next[x] - row[x]) * below > least ? value : 0);
-            ptrdiff_t first = next_cell(out, 0, columns, 0), last = columns;
-            if (first == columns) continue;
-            while (last >= 8 && !*(const eight *)(out + last - 8)) last -= 8;
-            while (!out[last - 1]) last--;
+            u8 *restrict to = line + beside;
+            for (ptrdiff_t x = 0; x < columns; x++) to[x] = row[x] + (next[x] - row[x]) * below > least;
+            if (!packed(line, words, out)) continue;
+            int64_t word = words - 1;
+            while (!out[word]) word--;
+            const ptrdiff_t first = (ptrdiff_t)(next_cell(out, 0, words * WORD, 0) - beside);
+            const ptrdiff_t last = (ptrdiff_t)((word + 1) * WORD - beside) - __builtin_clzll(out[word]);
             top = y < top ? y : top;
             bottom = y + 1;
             left = first < left ? first : left;
@@ -211,8 +238,8 @@ EXPORT ptrdiff_t stream_spread(ptrdiff_t count, ptrdiff_t soft_count, const int6
         item[1] = windows[0] + bottom;
         item[2] = windows[2] + left;
         item[3] = windows[2] + right;
-        item[4] = (int64_t)(intptr_t)(cells + top * columns + left);
-        item[5] = columns;
+        item[4] = (int64_t)(intptr_t)(cells + top * words + (item[2] / WORD - windows[2] / WORD));
+        item[5] = 8 * words;
         item[6] = windows[4];
         item[7] = halves;
         which[found++] = windows[5];
@@ -237,11 +264,11 @@ INLINE void covered_cells(u8 *row, int64_t from, int64_t to, ptrdiff_t columns) 
  *
  * runs: memory for as many as the window has rows.
  */
-INLINE void grown_into(u8 *covered, const u8 *inside, const int64_t *window, int64_t radius, const int64_t *halves,
+INLINE void grown_into(u8 *covered, const eight *inside, const int64_t *window, int64_t radius, const int64_t *halves,
                        ptrdiff_t rows, ptrdiff_t columns, cell_runs *runs) {
     int32_t most = 0;
     for (int64_t line = window[0]; line < window[1]; line++) {
-        const u8 *row = inside + line * columns;
+        const eight *row = inside + line * words_between(0, columns);
         cell_runs *own = runs + (line - window[0]);
         own->count = 0;
         for (int64_t x = window[2]; (x = next_cell(row, x, window[3], 0)) < window[3];) {
@@ -283,34 +310,18 @@ INLINE void grown_into(u8 *covered, const u8 *inside, const int64_t *window, int
     }
 }
 
-/* What is not 0 in either of two short rows; what is left at the end is done once more with what is before it. */
-INLINE void united(u8 *there, const u8 *own, ptrdiff_t count) {
-    typedef uint64_t sixteen __attribute__((vector_size(16), aligned(1), may_alias));
-    if (count >= 16) { /* The last one is read before anything is written: what was written just now is slow to read. */
-        const sixteen last = *(const sixteen *)(there + count - 16) | *(const sixteen *)(own + count - 16);
-        for (ptrdiff_t x = 0; x < count - 16; x += 16) *(sixteen *)(there + x) |= *(const sixteen *)(own + x);
-        *(sixteen *)(there + count - 16) = last;
-        return;
-    }
-    if (count >= 8) {
-        const uint64_t last = *(const eight *)(own + count - 8);
-        *(eight *)there |= *(const eight *)own;
-        *(eight *)(there + count - 8) |= last;
-        return;
-    }
-    for (ptrdiff_t x = 0; x < count; x++) there[x] |= own[x];
-}
-
 /* How far cells are bare where objects are covered, and what is around each: 255 where they are wholly, 0 where three of
  * the nine around them are covered.
  *
- * items: of each rows and columns of cells, y1 to y2 and x1 to x2; where they lie in memory, not 0 where it is covered, and
- * their stride; a radius, and where numbers lie of as many rows before and after it and its own: how many cells beside it.
- * scratch: 68 bytes for each row, then twice rows * columns, and three rows more.
+ * items: of each rows and columns of cells, y1 to y2 and x1 to x2; where the word of the first of these lies in memory, in
+ * bits that are 1 where it is covered, and how many bytes a row of words lies after the one before; a radius, and where numbers lie of as many rows before and after it and its own: how many cells beside it.
+ * scratch: 68 bytes for each row, then rows * columns, a row and 2 more, and 8 for each word of all rows.
  */
 EXPORT void stream_join(u8 *bare, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t count, const int64_t *items, u8 *scratch) {
     cell_runs *runs = (cell_runs *)scratch;
-    u8 *covered = (u8 *)(runs + rows), *inside = covered + rows * columns, *restrict sums = inside + rows * columns + 1;
+    u8 *covered = (u8 *)(runs + rows), *restrict sums = covered + rows * columns + 1;
+    eight *const inside = (eight *)(sums + columns + 1);
+    const int64_t wide = words_between(0, columns);
     ptrdiff_t first = rows, end = 0;
     memset(covered, 0, (size_t)(rows * columns));
     memset(bare, 255, (size_t)(rows * columns));
@@ -329,7 +340,7 @@ EXPORT void stream_join(u8 *bare, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t c
                 window[edge + 1] = item[edge + 1] > window[edge + 1] ? item[edge + 1] : window[edge + 1];
             }
         }
-        memset(inside + window[0] * columns, 0, (size_t)(rows_of(window) * columns));
+        memset(inside + window[0] * wide, 0, (size_t)(rows_of(window) * wide * 8));
         for (ptrdiff_t other = one; other < count; other++) {
             const int64_t *item = items + 8 * other, *next = item + 8;
             if (item[6] != radius) continue;
@@ -338,9 +349,9 @@ EXPORT void stream_join(u8 *bare, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t c
                 for (; own < last; own += 64) __builtin_prefetch(own);
             }
             for (int64_t line = 0; line < rows_of(item); line++) {
-                u8 *there = inside + (item[0] + line) * columns + item[2];
-                const u8 *own = (const u8 *)(intptr_t)item[4] + line * item[5];
-                united(there, own, columns_of(item));
+                eight *there = inside + (item[0] + line) * wide + item[2] / WORD;
+                const eight *own = (const eight *)((intptr_t)item[4] + line * item[5]);
+                for (int64_t word = words_between(item[2], item[3]); word--;) there[word] |= own[word];
             }
         }
         grown_into(covered, inside, window, radius, (const int64_t *)(intptr_t)items[8 * one + 7], rows, columns,
@@ -362,30 +373,5 @@ EXPORT void stream_join(u8 *bare, ptrdiff_t rows, ptrdiff_t columns, ptrdiff_t c
             const u8 some = (u8)(sums[x - 1] + sums[x] + sums[x + 1]);
             to[x] = (u8)(255 - 85 * (some < 3 ? some : 3));
         }
-    }
-}
-
-/* Which of some boxes lies most where each of others does, by what of both together they share; -1 where that is less.
- *
- * boxes, others: x1, y1, x2, y2 of each; share: of what they take together.
- */
-EXPORT void stream_stand(ptrdiff_t count, const float *boxes, ptrdiff_t others_count, const float *others, float share,
-                         int64_t *likest) {
-    for (ptrdiff_t one = 0; one < count; one++) {
-        const float *a = boxes + 4 * one, area = (a[2] - a[0]) * (a[3] - a[1]);
-        float most = -1;
-        int unknown = 0;
-        likest[one] = -1;
-        for (ptrdiff_t other = 0; other < others_count; other++) {
-            const float *b = others + 4 * other;
-            const float left = a[0] > b[0] ? a[0] : b[0], top = a[1] > b[1] ? a[1] : b[1];
-            const float right = a[2] < b[2] ? a[2] : b[2], bottom = a[3] < b[3] ? a[3] : b[3];
-            const float wide = right - left > 0 ? right - left : 0, high = bottom - top > 0 ? bottom - top : 0;
-            const float shared = wide * high, whole = area + (b[2] - b[0]) * (b[3] - b[1]) - shared;
-            const float overlap = shared / (whole > 1e-6f ? whole : whole == whole ? 1e-6f : whole);
-            unknown |= overlap != overlap;
-            if (overlap > most) most = overlap, likest[one] = other;
-        }
-        if (unknown || !(most >= share)) likest[one] = -1;
     }
 }

@@ -27,7 +27,7 @@ from stream.kernels.memory import (
 
 def room_to_join(rows: int, columns: int) -> int:
     """So many bytes `join` takes for so many cells."""
-    return 68 * rows + 2 * rows * columns + 2 * columns + 2
+    return 68 * rows + rows * columns + columns + 2 + 8 * rows * -(-columns // 64)
 
 
 class Cells(Loops):
@@ -43,21 +43,19 @@ class Cells(Loops):
         ),
         "spread": (
             (
-                *(LENGTH, LENGTH, *(ADDRESS,) * 3, FRACTION, NUMBER, COUNT),
+                *(LENGTH, LENGTH, *(ADDRESS,) * 3, FRACTION, COUNT),
                 *(*(ADDRESS,) * 4, LENGTH, LENGTH),
             ),
             LENGTH,
         ),
         "join": ((ADDRESS, *AREA, LENGTH, ADDRESS, ADDRESS), None),
         "raise": ((LENGTH, ADDRESS, ADDRESS), None),
-        "stand": ((LENGTH, ADDRESS, LENGTH, ADDRESS, FRACTION, ADDRESS), None),
     }
 
     _place: Function
     _spread: Function
     _join: Function
     _raise: Function
-    _stand: Function
 
     def raised(self, masks: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Masks of 0..1 in whole numbers of 0..255, rounded upwards; of any shape."""
@@ -78,8 +76,7 @@ class Cells(Loops):
         *,
         onward: float,
         least: float,
-        value: int,
-    ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], list[NDArray[np.int64]]]:
+    ) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], list[NDArray[np.int64]]]:
         """Which cells of a grid objects lie in, by their masks.
 
         Args:
@@ -93,11 +90,12 @@ class Cells(Loops):
             halves: gives of a radius the numbers that `join` takes for it, and where they lie.
             onward: how far masks go on beyond their edges, of their longer side.
             least: where a mask, interpolated, is above this, the object is.
-            value: what stands for that.
 
         Returns:
-            Cells of one after the other, `value` or 0; int64 [M, 8] of each that has some, as
-            `join` takes them; int64 [M], which of the N it is; and numbers for radii, to be held.
+            Cells of one after the other as bits, uint64, in whole words: a row of the grid begins
+            with the lowest bit of one, and a row of cells with the word of its first; int64 [M, 8]
+            of each that has some, as `join` takes them; int64 [M], which of the N it is; and
+            numbers for radii, to be held.
         """
         count, soft_count = len(boxes), len(soft)
         soft = np.ascontiguousarray(soft, np.float32)
@@ -116,10 +114,10 @@ class Cells(Loops):
         )
         total, size, wider, columns, least_radius, radius = made[27 * count :].tolist()
         alike = [halves(radius)] if least_radius == radius else []  # as mostly
-        out = np.empty(total, np.uint8)
-        scratch = scratch_of(12 * size + 4 * wider + 8 * columns)
+        out = np.empty(total, np.uint64)
+        scratch = scratch_of(12 * size + 4 * wider + 9 * columns + 128)
         found: int = self._spread(
-            *(some, soft_count, objects, places, windows, least, value),
+            *(some, soft_count, objects, places, windows, least),
             *(alike[0][0] if alike else 0, address_of(out), items, which, scratch, size, wider),
         )
         own = made[18 * count : 18 * count + 8 * found].reshape(found, 8)
@@ -133,10 +131,10 @@ class Cells(Loops):
 
         Args:
             cells: rows and columns of them.
-            items: int64 [N, 8] of each: rows y1 to y2 and columns x1 to x2 of cells; where its own
-                lie in memory, uint8, not 0 where it is, and how many bytes one row lies after the
-                other; a radius R; and where int64 [2 R + 1] lie, how many cells before and after
-                one are covered in each of so many rows around it.
+            items: int64 [N, 8] of each: rows y1 to y2 and columns x1 to x2 of cells; where the word
+                with its first lies in memory, in bits, and how many bytes one row of words lies
+                after the other; a radius R; and where int64 [2 R + 1] lie, how many cells before
+                and after one are covered in each of so many rows around it.
 
         Returns:
             uint8 of the cells: 255, less by 85 for each that is covered of it and the eight around.
@@ -145,24 +143,3 @@ class Cells(Loops):
         scratch = scratch_of(room_to_join(*cells))
         self._join(address_of(bare), *cells, len(items), address_of(items), scratch)
         return bare
-
-    def standing(
-        self, boxes: NDArray[np.float32], others: NDArray[np.float32], share: float
-    ) -> list[int]:
-        """Which of others each box overlaps most.
-
-        Args:
-            boxes: float32 [N, 4], x1, y1, x2, y2, contiguous.
-            others: float32 [M, 4].
-            share: the IoU that it takes at least.
-
-        Returns:
-            Of each its place among the others, -1 where none does.
-        """
-        likest = np.empty(len(boxes), np.int64)
-        self._stand(
-            *(len(boxes), address_of(boxes), len(others), address_of(others)),
-            *(share, address_of(likest)),
-        )
-        found: list[int] = likest.tolist()
-        return found

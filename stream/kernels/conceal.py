@@ -21,6 +21,7 @@ from stream.kernels.memory import (
     Function,
     Kind,
     Loops,
+    address_of,
     scratch_of,
 )
 
@@ -40,9 +41,32 @@ class Conceal(Loops):
             ),
             NUMBER,
         ),
+        "stand": ((LENGTH, ADDRESS, LENGTH, ADDRESS, FRACTION, ADDRESS), None),
     }
 
     _conceal: Function
+    _stand: Function
+
+    def standing(
+        self, boxes: NDArray[np.float32], others: NDArray[np.float32], share: float
+    ) -> list[int]:
+        """Which of others each box overlaps most.
+
+        Args:
+            boxes: float32 [N, 4], x1, y1, x2, y2, contiguous.
+            others: float32 [M, 4].
+            share: the IoU that it takes at least.
+
+        Returns:
+            Of each its place among the others, -1 where none does.
+        """
+        likest = np.empty(len(boxes), np.int64)
+        self._stand(
+            *(len(boxes), address_of(boxes), len(others), address_of(others)),
+            *(share, address_of(likest)),
+        )
+        found: list[int] = likest.tolist()
+        return found
 
     def conceal(
         self,

@@ -116,3 +116,20 @@ def test_a_mask_of_few_cells_is_covered_as_far_as_it_goes_on(monkeypatch):
         # It goes on by a cell of 80 pixels, then falls to nothing: a quarter from 60 on.
         assert window == (30, 170, 30, 170)
         assert inside[70].all() and inside[:, 70].all()
+
+
+def test_what_is_taken_out_of_an_object_is_bare_in_it_alone(monkeypatch):
+    chance, grid = np.random.default_rng(2), Grid((90, 400), 2)
+    boxes = np.float32([(3, 5, 90, 80), (60, 0, 330, 90), (250, 20, 399, 70)])
+    for loops in (compiled(), None):
+        monkeypatch.setattr(coverage, "compiled", lambda loops=loops: loops)
+        soft = chance.random((3, 28, 28), np.float32)
+        own = patches(grid, soft, (), boxes, 0.5, np.ones(3))
+        before = list(own.objects())
+        for place, (_, inside, _) in enumerate(before):
+            out = chance.random(inside.shape) > 0.7
+            own.take_out(place, out)
+            inside[out] = 0
+        for one, other in zip(before, own.objects(), strict=True):
+            assert one[0] == other[0]
+            assert np.array_equal(one[1], other[1])
