@@ -11,7 +11,6 @@
 
 #define QUICK __attribute__((target("avx2")))
 #define INNER static inline __attribute__((always_inline, target("avx2")))
-#define STRIP 16 /* places of a row that are computed while what they read is at hand */
 #define TOGETHER 16 /* channels */
 
 typedef __m256i ints;
@@ -75,29 +74,25 @@ INNER void own(const Rows *rows, ptrdiff_t left, ptrdiff_t channels, ptrdiff_t p
     }
 }
 
-QUICK static void shallow(const Layer *layer, const Numbers *with, const u8 *picture, u8 *out, ptrdiff_t first,
-                          ptrdiff_t last, u8 *room) {
+QUICK static void strip_of(const Layer *layer, const Numbers *with, const Rows *whole, ptrdiff_t left, ptrdiff_t places,
+                           u8 *out) {
     const ptrdiff_t channels = layer->channels;
     const int16_t *filters = (const int16_t *)with->filters;
     const ints zero = _mm256_set1_epi16((int16_t)layer->out_zero);
     const int step = (int)layer->across;
-    memset(room, layer->zero, (size_t)channels);
-    for (ptrdiff_t y = first; y < last; y++) {
-        const Rows whole = rows_around(layer, picture, y, room);
-        for (ptrdiff_t x = 0; x < layer->out_columns; x += STRIP) {
-            const ptrdiff_t places = layer->out_columns - x < STRIP ? layer->out_columns - x : STRIP;
-            const ptrdiff_t left = x * step - layer->left;
-            u8 *to = out + (y * layer->out_columns + x) * channels;
-            for (ptrdiff_t c = 0; c < channels; c += TOGETHER) {
-                const Rows rows = rows_of_channel(&whole, c);
-                const int16_t *own_filters = filters + c * 12;
-                if (step == 1)
-                    own(&rows, left, channels, places, 1, own_filters, with->sums + c, with->factors + c, zero, to + c);
-                else
-                    own(&rows, left, channels, places, 2, own_filters, with->sums + c, with->factors + c, zero, to + c);
-            }
-        }
+    for (ptrdiff_t c = 0; c < channels; c += TOGETHER) {
+        const Rows rows = rows_of_channel(whole, c);
+        const int16_t *own_filters = filters + c * 12;
+        if (step == 1)
+            own(&rows, left, channels, places, 1, own_filters, with->sums + c, with->factors + c, zero, out + c);
+        else
+            own(&rows, left, channels, places, 2, own_filters, with->sums + c, with->factors + c, zero, out + c);
     }
+}
+
+QUICK static void shallow(const Layer *layer, const Numbers *with, const u8 *picture, u8 *out, ptrdiff_t first,
+                          ptrdiff_t last, u8 *room) {
+    shallow_rows(layer, with, strip_of, picture, out, first, last, room);
 }
 
 /* ---- every channel by every filter ---- */

@@ -92,6 +92,26 @@ INLINE const u8 *pixel_of(const Rows *rows, int row, ptrdiff_t x) {
     return x >= 0 && x < rows->columns ? rows->rows[row] + x * rows->apart[row] : rows->outside;
 }
 
+#define STRIP 16 /* places of a row that are computed while what they read is at hand */
+
+/* All channels of some places of a row, each by its own filter; left: of the picture, the first column that they read,
+ * which may be outside. */
+typedef void Strip(const Layer *layer, const Numbers *with, const Rows *rows, ptrdiff_t left, ptrdiff_t places, u8 *out);
+
+/* Some rows of the answer where each channel has its own filter; room: for a pixel. */
+INLINE void shallow_rows(const Layer *layer, const Numbers *with, Strip *strip_of, const u8 *picture, u8 *out,
+                         ptrdiff_t first, ptrdiff_t last, u8 *room) {
+    memset(room, layer->zero, (size_t)layer->channels);
+    for (ptrdiff_t y = first; y < last; y++) {
+        const Rows rows = rows_around(layer, picture, y, room);
+        for (ptrdiff_t x = 0; x < layer->out_columns; x += STRIP) {
+            const ptrdiff_t places = layer->out_columns - x < STRIP ? layer->out_columns - x : STRIP;
+            strip_of(layer, with, &rows, x * layer->across - layer->left, places,
+                     out + (y * layer->out_columns + x) * layer->channels);
+        }
+    }
+}
+
 /* All answers of some places of a row, whose pieces lie so many bytes apart. */
 typedef void Row(const Layer *layer, const Numbers *with, const u8 *from, ptrdiff_t step, ptrdiff_t places, u8 *out);
 

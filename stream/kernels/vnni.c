@@ -12,7 +12,6 @@
 #define INNER static inline __attribute__((always_inline)) KIND
 #define UNROLLED _Pragma("GCC unroll 16")
 #define VECTOR 16 /* answers whose sums lie in one register */
-#define STRIP 16  /* places of a row that are computed while what they read is at hand */
 
 typedef __m512i ints;
 typedef __m256i half_ints;
@@ -301,32 +300,28 @@ OF_OWN(512, V512, si512)
 OF_OWN(256, V256, si256)
 OF_OWN(128, V128, si128)
 
-KIND static void shallow(const Layer *layer, const Numbers *with, const u8 *picture, u8 *out, ptrdiff_t first,
-                         ptrdiff_t last, u8 *room) {
+KIND static void strip_of(const Layer *layer, const Numbers *with, const Rows *whole, ptrdiff_t left, ptrdiff_t places,
+                          u8 *out) {
     const ptrdiff_t channels = layer->channels;
     const int step = (int)layer->across, zero = layer->out_zero;
-    memset(room, layer->zero, (size_t)channels);
-    for (ptrdiff_t y = first; y < last; y++) {
-        const Rows whole = rows_around(layer, picture, y, room);
-        for (ptrdiff_t x = 0; x < layer->out_columns; x += STRIP) {
-            const ptrdiff_t places = layer->out_columns - x < STRIP ? layer->out_columns - x : STRIP;
-            const ptrdiff_t left = x * step - layer->left;
-            u8 *to = out + (y * layer->out_columns + x) * channels;
-            ptrdiff_t c = 0;
+    ptrdiff_t c = 0;
 #define OWN(bits, step)                                                                                              \
     own_##bits(&rows, left, channels, places, step, with->filters + 12 * c, with->sums + c, with->factors + c, zero,  \
-               to + c)
+               out + c)
 #define OF_CHANNELS(bits)                                                                                            \
     for (; c + bits / 8 <= channels; c += bits / 8) {                                                                \
-        const Rows rows = rows_of_channel(&whole, c);                                                                \
+        const Rows rows = rows_of_channel(whole, c);                                                                 \
         if (step == 1) OWN(bits, 1);                                                                                 \
         else OWN(bits, 2);                                                                                           \
     }
-            OF_CHANNELS(512)
-            OF_CHANNELS(256)
-            OF_CHANNELS(128)
-        }
-    }
+    OF_CHANNELS(512)
+    OF_CHANNELS(256)
+    OF_CHANNELS(128)
+}
+
+KIND static void shallow(const Layer *layer, const Numbers *with, const u8 *picture, u8 *out, ptrdiff_t first,
+                         ptrdiff_t last, u8 *room) {
+    shallow_rows(layer, with, strip_of, picture, out, first, last, room);
 }
 
 int stream_has_vnni(void) {

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import av
-from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.codec.codec import Codec
-from av.codec.context import CodecContext
 from av.container import OutputContainer
 from av.stream import Stream
 
 from stream.sinks._containers import ContainerKind
-from stream.sinks._trial import silence, why_not
+from stream.sinks._trial import silence, takes_sound, why_not
 
 # Codecs that give back what they were given, and of these those of 24 bits at most: FFmpeg hands
 # out samples of 32 bits for all that is above 16.
@@ -114,12 +111,7 @@ def _is_master(stream: AudioStream) -> bool:
 
 def _holds(kind: ContainerKind, encoder: str, stored: str, layout: str, rate: int) -> bool:
     """Whether an encoder takes such sound, and the container what it gives."""
-    context = CodecContext.create(encoder, "w")
-    assert isinstance(context, AudioCodecContext)
-    context.format, context.layout, context.sample_rate = stored, layout, rate
-    try:
-        context.open()
-    except (av.FFmpegError, ValueError):
+    if not takes_sound(encoder, stored, layout, rate):
         return False
 
     def add(trial: OutputContainer) -> Stream:

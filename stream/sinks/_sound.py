@@ -10,12 +10,10 @@ from typing import Any
 
 import av
 import numpy as np
-from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 from av.audio.layout import AudioLayout
 from av.audio.stream import AudioStream
 from av.codec.codec import Codec
-from av.codec.context import CodecContext
 from av.filter import Graph
 from numpy.typing import NDArray
 
@@ -24,7 +22,7 @@ from stream.sinks._lossless import Lossless
 from stream.sinks._muxer import Muxer
 from stream.sinks._sound_clock import FILLED, UNHEARD, SoundClock
 from stream.sinks._tracks import Track, said_early
-from stream.sinks._trial import silence
+from stream.sinks._trial import silence, takes_sound
 from stream.types import AnyPacket
 
 _log = logging.getLogger(__name__)
@@ -85,24 +83,13 @@ def choose_sound(encoder: str, layout: str, rate: int, most: int | None = None) 
     used = next((one for one in rates if one >= rate), rates[-1])
     if encoder == "libopus":
         used = 48000
+    stored = Codec(encoder, "w").audio_formats[0].name  # type: ignore[index]
     channels = AudioLayout(layout).nb_channels
     channels = channels if most is None else min(channels, most)
     for name in (layout, "7.1", "5.1", "stereo"):
-        if AudioLayout(name).nb_channels <= channels and _takes(encoder, name, used):
+        if AudioLayout(name).nb_channels <= channels and takes_sound(encoder, stored, name, used):
             return SoundFormat(name, used)
     return SoundFormat("mono", used)
-
-
-def _takes(encoder: str, layout: str, rate: int) -> bool:
-    context = CodecContext.create(encoder, "w")
-    assert isinstance(context, AudioCodecContext)
-    context.format = Codec(encoder, "w").audio_formats[0]  # type: ignore[index]
-    context.layout, context.sample_rate = layout, rate
-    try:
-        context.open()
-    except (av.FFmpegError, ValueError):
-        return False
-    return True
 
 
 def _delay(encoder: str, wanted: SoundFormat) -> int:

@@ -298,3 +298,22 @@ def _silence(name: str, rate: int, layout: str) -> list[AnyPacket]:
         return packets + list(context.encode(None))
     except (*FAILURES, UnknownCodecError, TypeError):
         return []
+
+
+def takes_sound(encoder: str, stored: str, layout: str, rate: int) -> bool:
+    """Whether an encoder can be opened for some sound.
+
+    Args:
+        encoder: FFmpeg's name of it.
+        stored: FFmpeg's name of how samples are stored.
+        layout: the channels.
+        rate: samples per second.
+    """
+    context = CodecContext.create(encoder, "w")
+    assert isinstance(context, AudioCodecContext)
+    context.format, context.layout, context.sample_rate = stored, layout, rate
+    try:
+        context.open()
+    except (av.FFmpegError, ValueError):
+        return False
+    return True
