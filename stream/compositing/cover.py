@@ -15,6 +15,7 @@ from stream.compositing.canvas import Canvas
 from stream.compositing.conceal import conceal, conceal_lately
 from stream.compositing.coverage import NO_PATCHES, Grid, Patches, grid_of, patches
 from stream.compositing.layer import Layer
+from stream.compositing.occasions import Occasions
 from stream.compositing.scenery import Glance, is_elsewhere
 from stream.compositing.selection import ALL
 from stream.compositing.sighting import NOBODY, Seen, Sighting, sighted
@@ -25,7 +26,6 @@ from stream.kernels import compiled
 from stream.kernels.conceal import Before
 from stream.kernels.memory import address_of
 from stream.motion.scenes import is_other_scene
-from stream.words import counted
 
 _GROWN = 0.5
 """Where a mask is at least half as sure as it must be for an object's pixel, it is covered."""
@@ -46,8 +46,6 @@ _STANDS = 0.7
 or a hand for some frames while nobody moves."""
 _LATELY, _APART = 1.0, 0.15
 """For how many seconds, and how far apart what is kept for it lies, in seconds."""
-_SPANS = 20
-"""Spans of time that are said one by one."""
 
 
 class _Covered(NamedTuple):
@@ -69,39 +67,6 @@ class _Covered(NamedTuple):
 
 
 _NOTHING = _Covered(-math.inf, np.empty((0, 4), np.float32), [], NO_PATCHES)
-
-
-class _Frames:
-    """Which frames something was done in, in memory that does not grow."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._spans: list[tuple[float, float]] = []
-        self._more = 0
-        self._before = False
-
-    def add(self, seconds: float, *, done: bool) -> None:
-        """The next frame, and whether it was done there."""
-        if done:
-            self._count += 1
-            if not self._before:
-                self._more += len(self._spans) >= _SPANS
-                self._spans = [*self._spans[:_SPANS], (seconds, seconds)]
-            else:
-                self._spans[-1] = (self._spans[-1][0], seconds)
-        self._before = done
-
-    def remark(self, what: str) -> list[str]:
-        """In how many frames it was done, and when; nothing where in none."""
-        if not self._count:
-            return []
-        spans = ", ".join(
-            f"{start:.2f} s" if start == end else f"{start:.2f}-{end:.2f} s"
-            for start, end in self._spans[:_SPANS]
-        )
-        more = f" and {self._more} more times" if self._more else ""
-        frames = counted(self._count, "frame")
-        return [f"in {frames} {what}: {spans}{more}"]
 
 
 class Cover(Layer):
@@ -128,8 +93,8 @@ class Cover(Layer):
         self._before: Glance | None = None
         self._last = self._cut = -math.inf
         self._lasting = min(_LATELY, style.cover_memory)
-        self._by_memory = _Frames()
-        self._by_doubt = _Frames()
+        self._by_memory = Occasions()
+        self._by_doubt = Occasions()
 
     @abstractmethod
     def block(self, canvas: Canvas, longest: float) -> int:
@@ -148,8 +113,10 @@ class Cover(Layer):
     def remarks(self) -> list[str]:
         """In which frames an object was covered that was not found there, or hardly."""
         return [
-            *self._by_memory.remark("an object was covered where it was last found"),
-            *self._by_doubt.remark("something was covered that the model was not sure of"),
+            *self._by_memory.remark("an object was covered where it was last found", self.photos),
+            *self._by_doubt.remark(
+                "something was covered that the model was not sure of", self.photos
+            ),
         ]
 
     def plan(self, canvas: Canvas) -> None:

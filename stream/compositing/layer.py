@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from stream.plugins import Kind
@@ -64,6 +66,9 @@ class Layer(ABC):
 
     writes: bool = False
     """Whether it writes words on nearly every picture."""
+
+    photos: Sequence[Path] = ()
+    """The files that pictures come from, one each second, where they are photos."""
 
     settles: bool = False
     """Whether it depends on them by its `state`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -62,6 +63,7 @@ class Painter:
         timing: bool | None = None,
         *,
         mirror: bool = False,
+        photos: Sequence[Path] = (),
     ) -> None:
         """Chooses what is painted.
 
@@ -71,6 +73,7 @@ class Painter:
             timing: whether the timing panel is painted; None means where the look is `overlay` or
                 names it.
             mirror: exchange left and right first; what is written stays readable.
+            photos: the files that pictures come from, one each second, where they are photos.
 
         Raises:
             UsageError: there is no such layer, it is named twice, or it cannot be loaded.
@@ -90,6 +93,8 @@ class Painter:
         if timing or not any(layer.exact for layer in self._layers):
             self._layers.append(Timing(style, figures=timing))
         self._exact = self.exact
+        for layer in self._layers:
+            layer.photos = photos
         self._style = style
         self._selection = Selection(style.select)
         if self.pixel_format is not None and len(names) > 1:

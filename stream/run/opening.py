@@ -63,7 +63,8 @@ def make_painter(
     style = Style.from_options(picture)
     if info is not None and info.pictures:  # photos have nothing to do with each other
         style = replace(style, steady_edges=bool(style.steady_edges), cover_memory=0.0)
-    return Painter(picture.look, style, timing, mirror=mirror)
+    photos = () if info is None else info.pictures
+    return Painter(picture.look, style, timing, mirror=mirror, photos=photos)
 
 
 def open_sink(

@@ -160,7 +160,7 @@ class SplitSink(Sink):
         target = Path(self._plan.target)
         folder, rest = target.parent, f".{name}{target.suffix}"
         path = target.with_name(shortened(folder, target.stem, rest))
-        painter = make_painter(self._style)
+        painter = make_painter(self._style, self._info)
         sink = open_sink(self._kind, str(path), self._info, self._plan.options, painter, threads=1)
         self._parts[name] = _Part(painter, sink, frame.pts_seconds)
         self._written[str(path)] = None
@@ -187,7 +187,9 @@ class SplitSink(Sink):
             if len(self._parts) >= MOST:
                 gone = self._parts.pop(min(self._parts, key=lambda one: self._parts[one].seen))
                 gone.painter.close()
-            self._parts[name] = _Part(make_painter(self._style), self, frame.pts_seconds)
+            self._parts[name] = _Part(
+                make_painter(self._style, self._info), self, frame.pts_seconds
+            )
         one = self._parts[name]
         one.seen = frame.pts_seconds
         own = self._painted(one.painter, frame, alone)

@@ -1,6 +1,7 @@
 """Each object, or each class, in a file of its own, all in line with the source."""
 
 import tracemalloc
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -195,6 +196,27 @@ def test_objects_of_a_photo_are_numbered_by_class(tmp_path):
     assert names == ["photo.dining-table-1.png", "photo.person-1.png", "photo.person-2.png"]
     white = cv2.imread(str(tmp_path / "done" / "photo.person-2.png"), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(white, 255 * mask(7))
+
+
+@pytest.mark.parametrize("look", ["cutout", "blur", "hide"])
+def test_photos_of_the_same_scene_have_nothing_to_do_with_each_other(tmp_path, look):
+    image, _ = photo(tmp_path)
+    first, second = (
+        replace(one, track_ids=None, boxes=one.boxes + np.float32(by))
+        for one, by in ((found(1), 0), (found(1), 3))
+    )
+    for name, shown in (("both", [first, second]), ("alone", [second])):
+        paths = [tmp_path / f"{one}.png" for one in "ab"[2 - len(shown) :]]
+        plan = OutputPlan(f"{tmp_path}/{name}/", PictureOptions(look=look, split="object"))
+        output = open_output(plan, info(width=WIDTH, height=HEIGHT, pictures=tuple(paths)))
+        for index, instances in enumerate(shown):
+            output.sink.write(Frame(image, index, index, Fraction(1), instances=instances))
+        output.sink.close()
+    after, alone = (
+        cv2.imread(str(tmp_path / name / "b.person-1.png"), cv2.IMREAD_UNCHANGED)
+        for name in ("both", "alone")
+    )
+    assert np.array_equal(after, alone)
 
 
 @pytest.mark.parametrize("look", ["cutout", "binary", "contour"])
