@@ -113,7 +113,13 @@ class Objects:
             track=None if track is None else whole(track, "track"),
             box=_box(given.get("box"), "box"),
         )
-        if given.get("soft") is not None:
+        polygons = given.get("polygons")
+        masked = given.get("soft") is not None or given.get("mask") is not None
+        # Beside a mask they were drawn by hand.
+        if polygons or (polygons is not None and not masked):
+            self.kinds.add("pixels")
+            found.part = _from_polygons(listed(polygons, "polygons"), size)
+        elif given.get("soft") is not None:
             self.kinds.add("soft")
             entry = mapping(given["soft"], "soft")
             cells = whole(entry.get("cells"), "cells", 1, _MOST_CELLS)
@@ -126,9 +132,6 @@ class Objects:
         elif given.get("mask") is not None:
             self.kinds.add("pixels")
             found.part = _from_rle(mapping(given["mask"], "mask"), size)
-        elif given.get("polygons") is not None:
-            self.kinds.add("pixels")
-            found.part = _from_polygons(listed(given["polygons"], "polygons"), size)
         else:
             self.kinds.add("boxes")
             found.part = _whole_box(found.box, size)

@@ -14,6 +14,7 @@ from stream.errors import UsageError
 from stream.outlines import tight
 from stream.records.entries import MisreadError, number, size_of, text, whole
 from stream.records.objects import Objects, _from_polygons, _room
+from stream.soft import encode
 
 BOX = [1, 2, 11, 22]
 FULL = {"size": [30, 40], "counts": [0, 1200]}
@@ -93,6 +94,18 @@ def test_it_is_known_what_masks_there_were(tmp_path):
     square = {"polygons": [[1, 2, 11, 2, 11, 22, 1, 22]]}
     for given, kind in (({}, "boxes"), (square, "pixels"), ({"mask": FULL}, "pixels")):
         assert objects_of(tmp_path, given, size=[30, 40])[1].kinds == {kind}
+
+
+def test_outlines_drawn_beside_a_mask_count(tmp_path):
+    def pixels(**given):
+        return objects_of(tmp_path, given, size=[30, 40])[0].full_masks()[0]
+
+    drawn = [[3, 4, 8, 4, 8, 9, 3, 9]]
+    soft = {"cells": 1, "data": encode(np.ones((1, 1), np.float32))}
+    for mask in ({"mask": FULL}, {"soft": soft}):
+        assert np.array_equal(pixels(polygons=drawn, **mask), pixels(polygons=drawn))
+        for none in ([], None):
+            assert np.array_equal(pixels(polygons=none, **mask), pixels(**mask))
 
 
 def test_a_box_without_a_mask_is_all_object_as_far_as_it_lies_in_the_picture(tmp_path):
