@@ -100,8 +100,8 @@ class Patches(NamedTuple):
 
     def _words(self, place: int) -> NDArray[np.uint64]:
         top, bottom, left, right, address, stride, *_ = self.items[place].tolist()
-        lines, size = self.cells[(address - address_of(self.cells)) // 8 :], words_of(left, right)
-        return np.lib.stride_tricks.as_strided(lines, (bottom - top, size), (stride, 8))
+        size, start = (bottom - top, words_of(left, right)), address - address_of(self.cells)
+        return np.ndarray(size, np.uint64, self.cells, start, (stride, 8))
 
 
 NO_PATCHES = Patches(np.empty((0, 8), np.int64), np.empty(0, np.uint64), np.empty(0, np.int64), ())
