@@ -43,18 +43,21 @@ def through_kept(
 ) -> InferenceSession:
     """A session of a model for inputs of one size, from the graph that was optimised before.
 
+    A model that was exported at one size has no sides to fix, and is known as well.
+
     Args:
         create: opens it on the built-in CPU provider.
         model: its file.
         content: what is opened of it where nothing is kept: its path, or what is made of it.
-        fixed: sides of the input by name; where there are none, nothing is kept.
+        fixed: sides of the input by name; where pictures may have any size, nothing is kept.
 
     Raises:
         ModelError: the model cannot be opened.
     """
-    kept = kept_graph(model, runtime().__version__, fixed) if fixed else None
+    width = _width(model, fixed)
+    kept = kept_graph(model, runtime().__version__, fixed) if width else None
     if kept is None:
-        return create(_quicker(model, content(), fixed))
+        return create(_quicker(model, content(), width))
     if is_whole(kept):
         try:
             return create(str(kept), optimised=True)
@@ -62,7 +65,7 @@ def through_kept(
             logger.info("the kept graph of %s is made anew: %s", model, error)
     try:
         with written(kept) as part:
-            made = create(_quicker(model, content(), fixed), keep=part)
+            made = create(_quicker(model, content(), width), keep=part)
             optimised = part.read_bytes()
             quicker = _rewritten(optimised, model, create, made)
             if quicker is optimised:
@@ -72,7 +75,7 @@ def through_kept(
     except (OSError, ModelError) as error:
         # A full disk is no reason not to open it; a broken model says once more that it is.
         logger.info("the optimised graph of %s is not kept: %s", model, error)
-        return create(_quicker(model, content(), fixed))
+        return create(_quicker(model, content(), width))
 
 
 def _rewritten(optimised: bytes, model: Path, create: Create, made: InferenceSession) -> bytes:
@@ -136,14 +139,19 @@ def _answers(handle: InferenceSession, like: InferenceSession) -> list[dict[str,
         raise ModelError(f"it cannot be run: {error}") from error
 
 
-def _quicker(model: Path, content: str | bytes, fixed: Mapping[str, int]) -> str | bytes:
+def _width(model: Path, fixed: Mapping[str, int]) -> int:
+    """The width of every picture that will come, in pixels; 0 where they may have any size."""
+    shape = read_graph(model).inputs.get(INPUT, ())
+    sides = [side if isinstance(side, int) else fixed.get(str(side), 0) for side in shape[1:3]]
+    return sides[1] if len(shape) == 4 and all(sides) else 0
+
+
+def _quicker(model: Path, content: str | bytes, width: int) -> str | bytes:
     """What is opened of a model as the built-in CPU provider is quickest with it."""
-    if not fixed:
+    if not width:
         return content
     from stream.inference.wide_first_layer import with_wide_first_layer
 
-    shape = read_graph(model).inputs.get(INPUT, ())
-    width = fixed.get(str(shape[2]), 0) if len(shape) == 4 else 0
     try:
         whole = content if isinstance(content, bytes) else model.read_bytes()
         edited = with_wide_first_layer(whole, width)

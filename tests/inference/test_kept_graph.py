@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -143,3 +144,34 @@ def test_a_full_disk_is_no_reason_not_to_open_it(
 def test_nothing_is_kept_for_pictures_of_any_size(cache: Path) -> None:
     Segmenter.load(find("default").pick(("int8",)), "cpu", threads=1)
     assert not cache.exists()
+
+
+def test_a_model_of_one_size_is_as_quick_without_being_told(
+    tmp_path: Path, cache: Path, opened: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exported for a letterbox it has no sides to fix, and was opened as it lies there."""
+    import onnx
+
+    model = onnx.load(find("default").pick(("int8",)))
+    sides = model.graph.input[0].type.tensor_type.shape.dim
+    for side, pixels in zip(sides[1:3], (256, 384), strict=True):
+        side.dim_value = pixels
+    (resize,) = (one for one in model.metadata_props if one.key == "stream.resize")
+    said = {"mode": "letterbox", "width": 384, "height": 256, "shortest": 0, "longest": 0}
+    resize.value = json.dumps(json.loads(resize.value) | said | {"multiple_of": 1})
+    path = tmp_path / "boxed.onnx"
+    onnx.save(model, path)
+
+    def answer() -> Instances:
+        return Segmenter.load(path, "cpu", threads=1)(ASTRONAUT)
+
+    answers = [answer()]
+    (kept,) = cache.iterdir()
+    opened.clear()
+    answers.append(answer())
+    assert opened == [(kept.name, True)]
+    monkeypatch.setattr("stream.inference.kept_graph._width", lambda model, fixed: 0)
+    answers.append(answer())
+    assert [optimised for _, optimised in opened[1:]] == [False]
+    assert len(answers[0])
+    assert answers[0] == answers[1] == answers[2]
