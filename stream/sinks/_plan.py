@@ -7,6 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+from av.codec.context import ThreadType
 from av.video.codeccontext import VideoCodecContext
 from av.video.format import VideoFormat
 
@@ -245,6 +246,10 @@ def configure(
         # Its threads wait for each other without sleeping: beside inference two took 70 ms of
         # processor time and 240 ms for a picture of 1280x720 that one has done in 5 and 30.
         threads = 1
+    if choice.name == "libx264" and choice.options.get("tune") != "zerolatency":
+        # Its threads take whole pictures then, not parts of each, which takes a tenth less of its
+        # time and leaves pictures in one piece; each is a few pictures later.
+        context.thread_type = ThreadType.FRAME
     if choice.name == "libx264" and not _same_each_time(info.width):
         context.options = {**context.options, "x264-params": _UP_TO_AVX2}
     context.options = with_mastering(context.options, choice.name, info.mastering)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import av
 import pytest
+from av.codec.context import CodecContext, ThreadType
 
 from stream.errors import UsageError
+from stream.options import OutputOptions
+from stream.sinks._containers import choose_container
 from stream.sinks._encoder_formats import choose_format
 from stream.sinks._encoders import choose_encoder, encoder_names
+from stream.sinks._plan import configure
+from stream.sinks._transmission import choose_for_sending
 from stream.sinks.video import VideoSink
-from tests.sinks.running import info
+from tests.media import make_clip
+from tests.sinks.running import info, run
 
 
 def test_every_encoder_opens_with_its_defaults():
@@ -66,6 +72,18 @@ def test_vp8_has_no_thread_that_would_only_wait(tmp_path, codec, asked, threads)
     sink = VideoSink(tmp_path / "out.webm", info(), codec=codec, threads=asked)
     assert sink._stream.codec_context.thread_count == threads
     sink.abort()
+
+
+def test_h264s_threads_take_whole_pictures_but_where_each_is_sent_at_once(tmp_path):
+    film = tmp_path / "out.mp4"
+    run(make_clip(tmp_path / "in.mp4", frames=3), film)
+    # x264 writes down what it was told.
+    assert b"sliced_threads=0" in film.read_bytes()
+    for now, parts in ((True, ThreadType.SLICE), (False, ThreadType.FRAME)):
+        context = CodecContext.create("libx264", "w")
+        choice = choose_for_sending(OutputOptions(), now=now)
+        configure(context, info(), choose_container(film), choice, "yuv420p", None)
+        assert context.thread_type == parts
 
 
 @pytest.mark.parametrize(
