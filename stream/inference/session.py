@@ -187,7 +187,8 @@ def open_on(
     if canvases is not None and asked.picture is not None and expected is not None:
         canvases.keep(resize, expected)
     opens = yielding(make) if asked.yields and chosen.shared else make
-    handles = Handles(opens, sides, expected, canvases=canvases)
+    here = chosen.shared is not None
+    handles = Handles(opens, sides, expected, canvases=canvases, counts=here)
     handle = handles.first
     if said and passed is not None:
         logger.warning("%s", said)

@@ -69,6 +69,7 @@ class Handles:
         expected: Size | None = None,
         *,
         canvases: Canvases | None = None,
+        counts: bool = True,
     ) -> None:
         """Opens the first one.
 
@@ -77,6 +78,7 @@ class Handles:
             sides: the names of the input's width and height; None where none is to be fixed.
             expected: the size that is known already; None for a session that takes any.
             canvases: the sizes in use, where each gets a session of its own when it comes first.
+            counts: whether a size that comes often gets one otherwise; not worth a card's memory.
 
         Raises:
             ModelError: the model cannot be opened.
@@ -85,6 +87,7 @@ class Handles:
         self._make = make
         self._sides = sides
         self._canvases = None if sides is None else canvases
+        self._counts = counts and sides is not None
         self._lock = threading.Lock()
         self._opening = threading.Lock()
         self._sized: OrderedDict[Size, InferenceSession | None] = OrderedDict()
@@ -165,7 +168,7 @@ class Handles:
         A size that was let go of since has had its turn: with more of them than are kept, all
         would be opened over and over.
         """
-        if self._sides is None or size in self._sized:
+        if not self._counts or size in self._sized:
             return False
         with self._lock:
             count = self._came[size] = self._came.pop(size, 0) + 1

@@ -65,6 +65,14 @@ def test_a_size_that_comes_often_gets_a_session_of_its_own() -> None:
     assert len(opened.fixed) == 3
 
 
+def test_on_a_card_no_size_gets_a_session_because_it_comes_often() -> None:
+    opened = Opened()
+    handles = Handles(opened, ("width", "height"), counts=False)
+    for _ in range(3 * OFTEN):
+        assert handles.take((64, 64)) == {}
+    assert opened.fixed == [{}]
+
+
 def test_sizes_that_come_in_turns_are_not_opened_over_and_over() -> None:
     opened = Opened()
     handles = Handles(opened, ("width", "height"))
