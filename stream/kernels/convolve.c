@@ -99,11 +99,7 @@ QUICK static void shallow(const Layer *layer, const Numbers *with, const u8 *pic
 
 #define VECTOR 8 /* answers whose sums lie in one register */
 
-INNER ints fourfold(const u8 *from) {
-    int32_t value;
-    memcpy(&value, from, sizeof(value));
-    return _mm256_set1_epi32(value);
-}
+INNER ints fourfold(const u8 *from) { return _mm256_set1_epi32(four_at(from)); }
 
 INNER ints filters_at(const int8_t *from) { return _mm256_loadu_si256((const ints *)from); }
 

@@ -167,16 +167,11 @@ def _few_answers(answers: int) -> Iterator[int]:
     """How many answers `convolve.c` computes together, one block after the other."""
     while answers > 0:
         even = [many for many in (24, 32) if answers % many == 0]
-        together = (
-            even[0] if even else next(many for many in (24, 32, 16, 8) if _fits(many, answers))
-        )
+        # 24 only where they leave no others than these.
+        few = [many for many in (24, 32, 16, 8) if answers >= (48 if many == 24 else many)]
+        together = (even or few)[0]
         yield together
         answers -= together
-
-
-def _fits(together: int, answers: int) -> bool:
-    """Whether so many answers of those that are left are a block; 24 leave no others than these."""
-    return answers >= (48 if together == 24 else together)
 
 
 def _cheapest(weighed: NDArray[np.bool_]) -> list[int]:
@@ -186,7 +181,7 @@ def _cheapest(weighed: NDArray[np.bool_]) -> list[int]:
         weighed: bool [answers / VECTOR, pieces], whether a filter weighs a piece.
     """
     count = len(weighed)
-    best: list[tuple[float, list[int]]] = [(0.0, [])]
+    best: list[tuple[int, list[int]]] = [(0, [])]
     for end in range(1, count + 1):
         found = []
         for width in _WIDTHS:

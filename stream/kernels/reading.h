@@ -8,6 +8,13 @@
 #define PLACES 8 /* of a picture, that a row has at least */
 #define ASIDE 65536 /* bytes, about: rows that are copied at once */
 
+/* A piece of a pixel. */
+INLINE int32_t four_at(const u8 *from) {
+    int32_t value;
+    memcpy(&value, from, sizeof(value));
+    return value;
+}
+
 /* How a layer's rows are read. */
 typedef struct {
     ptrdiff_t places; /* of a row that are computed */

@@ -10,7 +10,6 @@
 
 #define KIND __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
 #define INNER static inline __attribute__((always_inline)) KIND
-#define UNROLLED _Pragma("GCC unroll 16")
 #define VECTOR 16 /* answers whose sums lie in one register */
 
 typedef __m512i ints;
@@ -29,12 +28,6 @@ typedef struct {
     ints zero;
     u8 *out;
 } Block;
-
-INNER int32_t fourfold(const u8 *from) {
-    int32_t value;
-    memcpy(&value, from, sizeof(value));
-    return value;
-}
 
 INNER ints levels(ints sums, const float *factors) {
     return _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(sums), _mm512_loadu_ps(factors)));
@@ -105,7 +98,7 @@ INNER void store_halves(half_ints a, half_ints b, half_ints c, half_ints d, cons
     IF_##half(half_ints h##place = _mm256_loadu_si256((const half_ints *)(told->begin + wide * VECTOR));)
 #define MULTIPLY(place, wide, half)                                                                                  \
     {                                                                                                                \
-        const ints values = _mm512_set1_epi32(fourfold(here + place * step));                                        \
+        const ints values = _mm512_set1_epi32(four_at(here + place * step));                                        \
         FOR_##wide(ADD, place)                                                                                       \
         IF_##half(DOT(h##place, _mm512_castsi512_si256(values), more);)                    \
     }
