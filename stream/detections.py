@@ -72,9 +72,10 @@ def from_supervision(
         None if detections.mask is None else [flags(one) for one in _each(detections.mask, count)]
     )
     if picture_size is None:
-        if not full:
+        if detections.mask is None:
             raise ValueError("detections without masks do not tell the picture's size: give it")
-        picture_size = full[0].shape[0], full[0].shape[1]
+        _, height, width = detections.mask.shape  # masks of no object have it, too
+        picture_size = height, width
     for one in full or ():
         if one.shape != tuple(picture_size):
             raise ValueError(f"a mask of {one.shape} does not fit a picture of {picture_size}")

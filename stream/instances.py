@@ -198,7 +198,7 @@ class Instances:
 
         Args:
             detections: its masks are kept exactly; where it has none, whole boxes are the objects.
-            picture_size: (height, width) in pixels; None takes the masks' size.
+            picture_size: (height, width) in pixels; None takes the masks' size, of no mask too.
             class_names: what its class ids index into; None takes the names that it has with it.
 
         Returns:

@@ -54,6 +54,20 @@ def test_nothing_is_nothing_on_both_sides():
     assert len(back) == 0
 
 
+def test_a_frame_in_which_nothing_was_found_tells_its_size():
+    found = three()
+    kept = found.to_supervision()
+    compact = supervision.CompactMask.from_dense(
+        np.zeros((0, *found.picture_size), np.bool_), np.zeros((0, 4)), found.picture_size
+    )
+    for mask in (kept.mask, compact):
+        detections = kept[kept.confidence > 1]
+        detections.mask = mask[:0]
+        back = Instances.from_supervision(detections)
+        assert (len(back), back.picture_size) == (0, found.picture_size)
+        assert back.full_masks().shape == (0, *found.picture_size)
+
+
 def test_its_compact_masks_are_read_as_well():
     found = three()
     full = found.to_supervision()
