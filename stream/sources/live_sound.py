@@ -10,10 +10,16 @@ from av.audio.stream import AudioStream
 from stream.frame import Passthrough
 from stream.sources.live_timeline import LARGEST_STEP, TICKS, Timeline
 from stream.sources.stream_reader import Sound, Templates, kind_of
+from stream.types import AnyPacket
 
 _WAITS = 6.0
 """Seconds in which a clock that was set is expected to be so for sound and pictures: cameras say
 how late it is for each alone, every five seconds (RTCP)."""
+
+_SOON = 0.25
+"""Seconds by which a packet may come sooner than the one before says, without being doubted."""
+_ALIKE = 8
+"""Packets that follow each other, and claim what the one before does not bear out, are believed."""
 
 
 class LiveSound:
@@ -36,6 +42,8 @@ class LiveSound:
         self._kinds = tuple(kind_of(stream) for stream in wanted)
         self._marks: dict[int, bytes] = {}
         self._last: dict[int, int] = {}
+        self._came: dict[int, tuple[Fraction, float]] = {}
+        self._doubted: dict[int, tuple[Fraction, list[AnyPacket]]] = {}
         self._own: dict[int, Fraction] = {}
         self._astray: dict[int, float] = {}
         self.remarks: list[str] = []
@@ -68,11 +76,36 @@ class LiveSound:
         ticks = round(shift / packet.time_base)
         if dts + ticks <= self._last.get(position, dts + ticks - 1):
             return None  # from before a gap that pictures have already passed
-        self._last[position] = dts + ticks
         packet.dts = dts + ticks
         packet.pts = (packet.pts if packet.pts is not None else dts) + ticks
         packet.stream = self._wanted[position]
-        return Passthrough([packet])
+        believed = self._believed(position, packet, dts + ticks, event.arrived)
+        return Passthrough(believed) if believed else None
+
+    def _believed(
+        self, position: int, packet: AnyPacket, dts: int, arrived: float
+    ) -> list[AnyPacket]:
+        """The packet, and those before it that it bears out; none where it is to be doubted.
+
+        A damaged time that was believed would have left no place for what comes next.
+
+        Args:
+            position: of its stream.
+            packet: on the line.
+            dts: where it is there, in its own ticks.
+            arrived: seconds, when it came.
+        """
+        at = dts * packet.time_base
+        before, doubted = self._doubted.pop(position, (at, []))
+        doubted = [*doubted, packet] if 0 < at - before <= 1 else [packet]
+        last = self._came.get(position)
+        soon = last is not None and float(at - last[0]) - (arrived - last[1]) > _SOON
+        if soon and len(doubted) < _ALIKE:
+            self._doubted[position] = at, doubted
+            return []
+        self._came[position] = at, arrived
+        self._last[position] = dts
+        return doubted
 
     def _fits(self, event: Sound, templates: Templates) -> bool:
         """Whether a packet is of the wanted stream's format."""

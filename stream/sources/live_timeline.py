@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -24,6 +25,9 @@ _TRUE = 100
 
 _OFF = 0.2
 """Seconds that a picture must be off the line for another clock to be tried."""
+
+_REMEMBERED = 32
+"""Pictures by most of which a clock is known that has stepped back to where it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class Timeline:
         self._line = 0
         self._late = 0.0
         self._before: _Placed | None = None
+        self._lately: deque[_Placed] = deque(maxlen=_REMEMBERED)
         self._own: Fraction | None = None
         self._since: tuple[int, float] | None = None
         self._astray = False
@@ -115,6 +120,7 @@ class Timeline:
         """Says that what comes next was stamped by a new clock."""
         self._shift = self._before = self._since = self._anchor = None
         self._astray = False
+        self._lately.clear()
 
     def place(self, pts: int | None, time_base: Fraction | None, wall: float) -> int:
         """The tick of a picture.
@@ -129,14 +135,17 @@ class Timeline:
         expected = 0 if last is None else self._line + max(1, round(passed / TICKS))
         own = pts * time_base if pts is not None and time_base else None
         stands, self._own = own is not None and own == self._own, own
-        if own is None or self._astray or (stands and self._shift is not None):
-            tick = expected  # a clock that stands still says nothing
-            self._anchor = last
-        else:
+        counts = not (self._astray or (stands and self._shift is not None))
+        if own is not None and counts:
             tick = self._by_its_clock(own, expected, wall)
             self._look(tick, wall)
+        else:
+            tick = expected  # a clock that stands still says nothing
+            self._anchor = last
         self._line = tick if last is None else max(tick, self._line + 1)
         self._last = _Placed(tick, wall, self._shift, self._late, self._since)
+        if own is not None and counts:
+            self._lately.append(self._last)
         return self._line
 
     def _by_its_clock(self, own: Fraction, expected: int, wall: float) -> int:
@@ -155,17 +164,18 @@ class Timeline:
         step = float((tick - self._line) * TICKS) - (wall - last.wall)
         soon = min(LARGEST_STEP, _AHEAD + self._late)
         fits = tick >= self._line and -LARGEST_STEP <= step <= soon
+        known = self._known(own, wall) if not fits or abs(step) > _OFF else None
+        if known is not None and known.shift is not None:
+            # The pictures before may have claimed anything, alike or not.
+            return self._resume(known, round((own + known.shift) / TICKS), wall)
         if anchor is not None and anchor.shift is not None:
-            # The picture before may have claimed anything: where this one bears out the one
-            # before that instead, it was damaged.
+            # So may one alone, among few or where they come late: where this picture bears out the
+            # one before that instead, it was damaged.
             old = round((own + anchor.shift) / TICKS)
             nearer = not fits or abs(anchor.step(old, wall)) <= abs(step)
             doubtful = anchor.shift != self._shift or not fits
             if doubtful and nearer and anchor.precedes(old, wall):
-                self._before, self._shift, self._since = None, anchor.shift, anchor.since
-                self._late = self._later(anchor.late, anchor.step(old, wall))
-                self._anchor = _Placed(old, wall, self._shift, self._late, self._since)
-                return old
+                return self._resume(anchor, old, wall)
         self._anchor = last
         before = self._before
         if before is not None and before.shift is not None and abs(step) > _OFF:
@@ -180,6 +190,34 @@ class Timeline:
             tick, step, self._since = expected, self._late, None
         self._late = self._later(self._late, step)
         return tick
+
+    def _resume(self, picture: _Placed, tick: int, wall: float) -> int:
+        """Goes on with the clock of another picture; returns the tick.
+
+        Args:
+            picture: that was placed by it.
+            tick: where it has the picture that came.
+            wall: seconds, when that came.
+        """
+        self._before, self._shift, self._since = None, picture.shift, picture.since
+        self._late = self._later(picture.late, picture.step(tick, wall))
+        self._anchor = _Placed(tick, wall, self._shift, self._late, self._since)
+        return tick
+
+    def _known(self, own: Fraction, wall: float) -> _Placed | None:
+        """The newest of the pictures lately placed whose clock most of them share with this one.
+
+        Args:
+            own: seconds of its connection.
+            wall: seconds, when it came.
+        """
+        agreed = [
+            one
+            for one in self._lately
+            if one.shift is not None
+            and abs(one.step(round((own + one.shift) / TICKS), wall)) < _OFF / 2
+        ]
+        return agreed[-1] if 2 * len(agreed) > len(self._lately) else None
 
     @staticmethod
     def _later(late: float, step: float) -> float:

@@ -47,8 +47,7 @@ def played(
     placed = []
     for at in (step / 25 for step in range(25 * seconds)):
         found = sound.place(Sound(0, _packet(sounds(at)), at), templates)
-        if found is not None:
-            (packet,) = found.packets
+        for packet in [] if found is None else found.packets:
             placed.append((at, float(packet.dts * packet.time_base)))
         line.place(round(pictures(at) / TICKS), TICKS, at)
     times = [time for _, time in placed]
@@ -82,6 +81,40 @@ def test_sound_with_a_clock_of_its_own_is_where_it_came(templates):
     placed = played(templates, 60, lambda at: at, lambda at: at + 7000 * (at >= 10))
     assert all(abs(at - time) < 0.1 for at, time in placed)
     assert len(placed) > 53 * 25
+
+
+def test_damaged_times_cost_no_sound_but_their_own(templates):
+    """They had left no place for what came next, for as long as they were ahead."""
+    for wrong, many in itertools.product((0.3, 1, 4.9, 3600, -0.3, -4, -3600), (1, 2, 5)):
+
+        def claimed(at: float, wrong: float = wrong, many: int = many) -> float:
+            return at + wrong * (10 <= at < 10 + many / 25)
+
+        placed = played(templates, 20, lambda at: at, claimed)
+        assert all(abs(at - time) < 1e-6 for at, time in placed), (wrong, many)
+        assert len(placed) >= 20 * 25 - many - 1, (wrong, many)
+
+
+def test_sound_that_pauses_and_comes_in_bursts_is_all_there(templates):
+    """Of a source that sends two seconds at once, in which the sound has a gap of a second."""
+    line = Timeline()
+    sound = LiveSound("x", line, templates.streams)
+    times = []
+    for burst in range(0, 20, 2):
+        for own in (burst + step / 25 for step in range(50)):
+            line.place(round(own / TICKS), TICKS, float(burst))
+            if own % 2 < 0.5 or own % 2 >= 1.5:
+                found = sound.place(Sound(0, _packet(own), float(burst)), templates)
+                times += [] if found is None else [one.dts / RATE for one in found.packets]
+    assert times == sorted(set(times)) and len(times) >= 10 * 25 - 1
+
+
+def test_long_packets_may_come_two_at_a_time(templates):
+    line = Timeline()
+    sound = LiveSound("x", line, templates.streams)
+    line.place(0, TICKS, 0.0)
+    came = [sound.place(Sound(0, _packet(at), at - at % 2), templates) for at in range(0, 20)]
+    assert sum(len(one.packets) for one in came if one is not None) >= 19
 
 
 def test_before_the_first_picture_there_is_no_sound(templates):

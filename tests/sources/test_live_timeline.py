@@ -206,6 +206,24 @@ def test_after_several_that_are_damaged_alike_the_clock_is_the_one_before():
     assert [round(at, 6) for at in placed[60:]] == [round(at, 6) for at in own[60:]]
 
 
+def test_two_or_more_damaged_alike_move_the_line_no_more_than_one_does():
+    """Alike or not, ahead or behind, by what a source may make up for or by more."""
+    for wrong in (0.3, 1.0, 1.4, 2.0, 30.0, -0.3, -1.0, -3.0):
+        for many, other in ((2, 0.0), (2, -0.25), (3, 0.0), (8, 0.0), (12, 0.0)):
+            claims = {40 + one: wrong + other * (one % 2) for one in range(many)}
+            own, placed = jittered(150, lambda at, claims=claims: claims.get(round(at * 25), 0.0))
+            assert all(b > a for a, b in itertools.pairwise(placed))
+            # Nothing runs back: behind one that was ahead there may be no place of one's own.
+            off = [abs(there - at) for there, at in zip(placed, own, strict=True)]
+            assert max(off[40 + many + 40 :]) < 1e-6, (wrong, many, other)
+
+
+def test_a_clock_that_is_set_back_a_little_is_a_new_one_and_its_pictures_keep_their_pace():
+    _, placed = jittered(150, lambda at: -0.6 if at >= 2 else 0.0)
+    steps = [round(after - before, 6) for before, after in itertools.pairwise(placed)]
+    assert [step for step in steps if step != 0.04] == [steps[49]] and steps[49] < 0.13
+
+
 def test_a_clock_that_is_back_too_late_or_too_soon_is_a_new_one():
     """Behind two pictures of another; behind one it may be as late as any picture may."""
     for late, is_old in ((0.08, True), (-0.08, True), (0.15, False), (-0.15, False)):
