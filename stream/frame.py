@@ -210,3 +210,8 @@ class VideoInfo:
     exact: bool = False
     grey: bool = False
     conceals: bool = False
+
+
+def tells_place(tag: str) -> bool:
+    """Whether a tag of this name says where a film was taken, as phones' do."""
+    return "location" in tag.lower()

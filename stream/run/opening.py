@@ -14,7 +14,7 @@ from stream.addresses import redact
 from stream.compositing.painter import Painter
 from stream.compositing.style import Style
 from stream.errors import UsageError
-from stream.frame import ColourTags, VideoInfo
+from stream.frame import ColourTags, VideoInfo, tells_place
 from stream.options import OutputOptions, PictureOptions
 from stream.run.plan import Endings, OutputPlan
 from stream.sinks._containers import ALPHA_ENDINGS, ENDINGS, choose_container
@@ -173,7 +173,7 @@ def without_others(info: VideoInfo, painter: Painter) -> tuple[VideoInfo, list[s
         for count, what in ((covers, "cover picture"), (len(tracks), "further video track"))
         if count
     ]
-    if any("location" in one.lower() for one in (*info.metadata, *info.track)):
+    if any(map(tells_place, (*info.metadata, *info.track))):
         said.append(
             "the film's tags say where it was taken, and are kept where the file can hold them"
         )

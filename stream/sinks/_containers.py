@@ -44,7 +44,6 @@ class ContainerKind:
         audio: the encoder for sound that the container cannot hold as it is.
         samples: whether sound that the container cannot hold is stored as samples where these take
             hardly more room and lose nothing; all readers of it know them.
-        wordless: whether what comes of it at last has no tags, whatever it holds itself.
         lossless: encoders for sound without loss that it cannot hold as it is, the best first;
             "pcm" for samples of any depth as they are.
         subtitles: the codec of text subtitles that it holds, None where it holds none.
@@ -60,6 +59,9 @@ class ContainerKind:
         channels: how many channels its sound has at most; None for as many as there are.
         longest: ticks from one packet to the next of its track at most; None for any number.
         said: what people call it; "" for the muxer's name.
+        roles: whether streams keep what they are for, as far as the muxer holds it.
+        tags: those of a film that it keeps, and none of streams; None for what trying finds out.
+        becomes: what comes of it at last, which says what words are kept; None for itself.
     """
 
     format: str
@@ -79,7 +81,9 @@ class ContainerKind:
     said: str = ""
     samples: bool = False
     lossless: tuple[str, ...] = ()
-    wordless: bool = False
+    roles: bool = True
+    tags: frozenset[str] | None = None
+    becomes: ContainerKind | None = None
 
 
 # It counts these steps in 32 bits, of which FFmpeg writes 31, and takes no picture that is shown

@@ -62,6 +62,9 @@ _ROLES = {
     if role.name and role not in _KINDS_OF_VIDEO
 }
 _NO_LANGUAGE = {"", "und"}
+# What a broadcast's programme is called, a byte saying how long each is and another its alphabet.
+_OF_BROADCASTS = {"title", "service_name", "service_provider"}
+_MOST_BYTES = 254
 _MOST_NAMED = 4
 _MOST_LETTERS = 60
 # Twenty languages have two codes of three letters each, one of which is from their English name:
@@ -85,9 +88,23 @@ def called(kind: ContainerKind) -> str:
     return kind.said or _CALLED.get(kind.format, kind.format)
 
 
-def film_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Those of a whole film's tags that are true of another file of it: title, date, place, ..."""
-    return {name: said for name, said in tags.items() if name.lower() not in _NOT_THE_FILMS}
+def film_tags(kind: ContainerKind, tags: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """A whole film's tags that are true of another file of it, and what that has no room for.
+
+    Args:
+        kind: the container.
+        tags: the film's: title, date, place, ...
+
+    Returns:
+        The tags to set; and the names of those that its muxer would refuse.
+    """
+    true = {name: said for name, said in tags.items() if name.lower() not in _NOT_THE_FILMS}
+    long: list[str] = []
+    if (kind.becomes or kind).format == "mpegts":
+        long = [
+            name for name in _OF_BROADCASTS & set(true) if len(true[name].encode()) > _MOST_BYTES
+        ]
+    return {name: said for name, said in true.items() if name not in long}, sorted(long)
 
 
 def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
@@ -114,6 +131,7 @@ def names_of(
         The tags to set; and of language, title, roles and what else users know of, those that a
         reader will not find again.
     """
+    kind = kind.becomes or kind
     kept, lost = kept_tags(tags), {}
     for name in (key for key in tags if key.lower() in _SAID):
         said = tags[name]
@@ -157,7 +175,10 @@ def lost_of_streams(
 
 
 def lost_of_film(
-    kind: ContainerKind, tags: Mapping[str, str], chapters: Sequence[Chapter]
+    kind: ContainerKind,
+    tags: Mapping[str, str],
+    chapters: Sequence[Chapter],
+    refused: Sequence[str] = (),
 ) -> list[str]:
     """A sentence each about tags of the whole film and about chapters that a container loses.
 
@@ -165,9 +186,12 @@ def lost_of_film(
         kind: the container.
         tags: the film's, without those that the muxer sets itself.
         chapters: the film's.
+        refused: names of further tags that are not set, as `film_tags` gives them.
     """
+    kind = kind.becomes or kind
     found = []
-    lost = [name.lower() for name in _lost(kind, tuple(sorted(tags.items())))]
+    worth = ((name, said) for name, said in sorted(tags.items()) if said.strip())
+    lost = [name.lower() for name in (*refused, *_lost(kind, tuple(worth)))]
     if lost:
         named = [f"{len(lost) - _MOST_NAMED + 1} more"] if len(lost) > _MOST_NAMED else []
         named = lost[: _MOST_NAMED - len(named)] + named
@@ -207,14 +231,16 @@ def _values(tags: Mapping[str, str]) -> set[str]:
 
 def _known(kind: ContainerKind) -> bool | None:
     """Whether a container holds any words; None where that is found out by trying."""
-    return False if kind.alone or kind.wordless else True if kind.format in _HOLD_ALL else None
+    if kind.alone or kind.tags is not None:
+        return False
+    return True if kind.format in _HOLD_ALL else None
 
 
 def _lost(kind: ContainerKind, tags: tuple[tuple[str, str], ...]) -> list[str]:
     """The names of those tags of a film that a reader does not find again."""
     known = _known(kind)
     if not tags or known is not None:
-        return [] if known else [name for name, _ in tags]
+        return [] if known else [name for name, _ in tags if name.lower() not in (kind.tags or ())]
     again = tiny_film(kind, "video", film=dict(tags))
     if again is None:
         return []
@@ -222,7 +248,8 @@ def _lost(kind: ContainerKind, tags: tuple[tuple[str, str], ...]) -> list[str]:
         found = {name.lower(): value.strip() for name, value in read.metadata.items()}
     names = set(found)
     if kind.format == "mpegts":  # PyAV does not tell what a broadcast is called
-        names |= {"service_name", "service_provider"}
+        # A film's title is its programme's name, where there is no other.
+        names |= _OF_BROADCASTS - ({"title"} if "service_name" in dict(tags) else set())
     # A value under another name is one tag's, not that of all who say the same.
     own = {name.lower() for name, _ in tags}
     renamed = Counter(value for name, value in found.items() if name not in own)
@@ -254,7 +281,7 @@ def _holds(kind: ContainerKind, medium: str, name: str, value: str) -> bool:
 @functools.cache
 def _holds_role(kind: ContainerKind, medium: str, role: Disposition) -> bool:
     """Whether a reader finds it again what a stream is for."""
-    if kind.alone or kind.wordless:
+    if kind.alone or kind.tags is not None or not kind.roles:
         return False
 
     def play(made: OutputContainer) -> None:

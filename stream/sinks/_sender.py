@@ -44,10 +44,20 @@ def _send(address: str, form: str, options: dict[str, str]) -> None:
         av.open(pipe, "r", format="nut", container_options=read, buffer_size=4096) as source,
     ):
         target = av.open(address, "w", format=form, container_options=options)
+        # A session's description is lines.
+        lines = form != "rtsp"
+        target.metadata.update(
+            {
+                key: said if lines else " ".join(said.split())
+                for key, said in source.metadata.items()
+            }
+        )
         copies: dict[int, Stream] = {}
         filters: dict[int, BitStreamFilterContext] = {}
         for stream in source.streams:
             copy = target.add_stream_from_template(stream, opaque=True)
+            copy.metadata.update(stream.metadata)
+            copy.disposition = stream.disposition
             copies[stream.index] = copy
             if form == "mpegts" and stream.codec_context.codec.canonical_name in _IN_BAND:
                 filters[stream.index] = BitStreamFilterContext("dump_extra", stream, copy)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stream.addresses import dialled, redact
 from stream.errors import SinkError, UsageError
-from stream.frame import VideoInfo
+from stream.frame import VideoInfo, tells_place
 from stream.options import OutputOptions
 from stream.sinks._containers import MP4_LONGEST, ContainerKind
 from stream.sinks._encoders import EncoderChoice, choose_encoder
@@ -30,14 +30,15 @@ _CODECS = _H264 | {"libx265", "hevc_nvenc"}
 _SOON = {"max_interleave_delta": "200000"}
 
 
-_CALLED = {
-    "hls": "HLS",
-    "flv": "RTMP",
-    "rtsp": "RTSP",
-    "mpegts": "MPEG-TS",
-    "whip": "WebRTC",
+# What comes of each way's streams at last, by FFmpeg's name of the muxer: which words are kept.
+_ENDS = {
+    "hls": ContainerKind("mp4", said="HLS", roles=False),
+    "flv": ContainerKind("flv", said="RTMP"),
+    # A session has a name, and nothing else has.
+    "rtsp": ContainerKind("rtsp", said="RTSP", tags=frozenset({"title"})),
+    "mpegts": ContainerKind("mpegts", said="MPEG-TS"),
+    "whip": ContainerKind("whip", said="WebRTC", tags=frozenset()),
 }
-"""What people call that which FFmpeg's muxers write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,28 +119,33 @@ def choose_for_sending(
     return choice
 
 
-def with_sound_alone(info: VideoInfo) -> tuple[VideoInfo, int]:
-    """What goes to receivers of a source: its pictures and first sound; how many streams do not."""
-    sound = tuple(one for one in info.copied if one.type == "audio")[:1]
-    return replace(info, copied=sound, chapters=()), len(info.copied) - len(sound)
-
-
-def not_sent(info: VideoInfo, further: int, where: str) -> list[str]:
-    """What of a source does not go to receivers, a sentence each.
+def for_receivers(info: VideoInfo, where: str) -> tuple[VideoInfo, list[str]]:
+    """What goes to receivers of a source: its pictures and first sound, and words about them.
 
     Args:
         info: what the source says of itself.
-        further: how many streams do not.
-        where: they are not.
+        where: the rest is not.
+
+    Returns:
+        What is to be sent; and what of the source is not, a sentence each.
     """
-    said = []
-    if further:
-        streams = counted(further, "further stream")
-        said.append(f"{streams} {'is' if further == 1 else 'are'} not {where}")
-    if chapters := len(info.chapters):
-        several = counted(chapters, "chapter")
-        said.append(f"{several} {'is' if chapters == 1 else 'are'} not {where}")
-    return said
+    sound = tuple(one for one in info.copied if one.type == "audio")[:1]
+    film, track = (
+        {name: words for name, words in tags.items() if not tells_place(name)}
+        for tags in (info.metadata, info.track)
+    )
+    said = [
+        f"{counted(left, what)} {'is' if left == 1 else 'are'} not {where}"
+        for what, left in (
+            ("further stream", len(info.copied) - len(sound)),
+            ("chapter", len(info.chapters)),
+            ("cover picture", len(info.covers)),
+        )
+        if left
+    ]
+    if (film, track) != (info.metadata, info.track):
+        said.append(f"where the film was taken is not {where}, as strangers may receive it")
+    return replace(info, copied=sound, chapters=(), covers=(), metadata=film, track=track), said
 
 
 class Transmission(VideoSink):
@@ -186,6 +192,7 @@ class Transmission(VideoSink):
         formats = ("yuv420p",) if self._even else ("yuv420p", "yuv444p")
         # The tool for SRT sends on what it is given, our own process makes its container itself.
         container = "mpegts" if scheme_of(self._address) == "srt" else "nut"
+        end = _ENDS[self._way.muxer]
         kind = ContainerKind(
             container,
             audio=self._way.audio,
@@ -195,8 +202,8 @@ class Transmission(VideoSink):
             # Opus of more channels is in pieces that WebRTC knows nothing of.
             channels=2 if self._way.audio == "libopus" else None,
             longest=MP4_LONGEST if self._way.muxer == "hls" else None,
-            said=_CALLED.get(self._way.muxer, self._way.muxer),
-            wordless=self._way.muxer == "hls" and not info.live,
+            said=end.said,
+            becomes=end,
         )
         return kind, replace(choice, formats=formats)
 

@@ -193,7 +193,7 @@ def tiny_film(
     """A moment of film with words in it, to be read back.
 
     Args:
-        kind: the container, one that holds MPEG-4 and sound.
+        kind: the container, one that holds MPEG-4 (Flash's H.263 in its own) and sound.
         medium: "video" or "audio": the only stream's.
         film: tags of the whole.
         track: tags of the stream.
@@ -210,7 +210,7 @@ def tiny_film(
         packets: list[AnyPacket]
         if medium == "video":
             # The quickest to start.
-            stream = trial.add_stream("mpeg4", rate=25)
+            stream = trial.add_stream("flv" if kind.format == "flv" else "mpeg4", rate=25)
             stream.width, stream.height = SIZE
             stream.pix_fmt = "yuv420p"
             packets = pictures(stream)

@@ -16,8 +16,7 @@ from stream.sinks._transmission import (
     Transmission,
     Way,
     choose_for_sending,
-    not_sent,
-    with_sound_alone,
+    for_receivers,
 )
 from stream.sinks.base import Sink
 
@@ -67,8 +66,7 @@ class HlsSink(Sink):
 
     def __init__(self, path: str, info: VideoInfo, options: OutputOptions) -> None:
         self.path = check_destination(path, overwrite=options.overwrite)
-        sent, others = with_sound_alone(info)
-        self._said = not_sent(info, others, f"in {self.path}")
+        sent, self._said = for_receivers(info, f"in {self.path}")
         self._sent = Transmission(
             _address(self.path),
             sent,

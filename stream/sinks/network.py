@@ -23,9 +23,8 @@ from stream.sinks._transmission import (
     WAYS,
     Transmission,
     choose_for_sending,
-    not_sent,
+    for_receivers,
     scheme_of,
-    with_sound_alone,
 )
 from stream.sinks.base import Sink
 
@@ -93,8 +92,7 @@ class NetworkSink(Sink):
         self._address = target
         self._options = options
         self._clock, self._sleep = clock, sleep
-        self._info, others = with_sound_alone(info)
-        self._said = not_sent(info, others, f"sent to {self.name}")
+        self._info, self._said = for_receivers(info, f"sent to {self.name}")
         self._connection: Transmission | None = None
         self._origin = Fraction(0)
         self._answered = self._ever = self._opening = False

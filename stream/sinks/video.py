@@ -153,14 +153,14 @@ class VideoSink(Sink):
         if narrow:
             info, said = narrowed(info, self._kind, self._choice)
             self._remarks.append(said)
-        said_of = (info, self._kind, self._choice, self._format, self.path.suffix)
+        said_of = (info, self._kind, self._choice, self._format, self._ending)
         self._remarks += lost(*said_of)
         fitting = Transparent if info.alpha else Pictures
         self._pictures = fitting(info.width, info.height, self._format, narrow=narrow)
         self._shown: VideoFrame | None = None
         self._done = False
         self._destination = self._open_destination(overwrite=overwrite)
-        tags = film_tags(info.metadata)
+        tags, self._refused = film_tags(self._kind, info.metadata)
         self._captions = Captions(self._choice)
         self._muxer = Muxer(self._destination, self._kind, self._tick, info, tags)
         try:
@@ -174,6 +174,11 @@ class VideoSink(Sink):
     ) -> tuple[ContainerKind, EncoderChoice]:
         """The container and the encoder."""
         return (choose_alpha if info.alpha else choose)(self.path, codec, crf, preset)
+
+    @property
+    def _ending(self) -> str:
+        """What the kind of output is called in sentences."""
+        return self._kind.said or self.path.suffix
 
     def _says_range(self) -> bool:
         if VideoFormat(self._format).is_rgb:
@@ -217,16 +222,17 @@ class VideoSink(Sink):
             self._stream.codec_context.codec_tag = "hvc1"
         holds = self._kind.by_decode_time or self._muxer.says_shape
         if not holds and not says_shape(self._choice.name):
-            self._remarks += lost_shape(info.sample_aspect_ratio, self.path.suffix)
+            self._remarks += lost_shape(info.sample_aspect_ratio, self._ending)
         quieten()
         configure(self._stream.codec_context, info, self._kind, self._choice, self._format, threads)
         self._open_encoder(info)
         self._copies = Copies(self._muxer, info.copied, self._kind, info.track)
-        self._covers = Covers(self._muxer, info.covers, self._kind, self.path.suffix)
+        self._covers = Covers(self._muxer, info.covers, self._kind, self._ending)
         set_chapters(container, info.chapters)
         lost_names = [("the video's", lost), *self._copies.lost_names]
         self._remarks += lost_of_streams(self._kind, lost_names)
-        self._remarks += lost_of_film(self._kind, dict(container.metadata), info.chapters)
+        tags = dict(container.metadata)
+        self._remarks += lost_of_film(self._kind, tags, info.chapters, self._refused)
         try:
             container.start_encoding()
         except FAILURES as error:
@@ -334,7 +340,7 @@ class VideoSink(Sink):
         except FAILURES as error:
             raise self._failed(error) from error
         self._done = True
-        fitted, ending = self._pictures.fitted, self.path.suffix
+        fitted, ending = self._pictures.fitted, self._ending
         self._remarks += moved(ending, self._kind, fitted=fitted, shuffled=self._times.shuffled)
         self._remarks += self._times.remarks(ending)
 

@@ -10,6 +10,7 @@ from pathlib import Path, PureWindowsPath
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from stream.errors import SinkError, UsageError
 from stream.frame import Chapter, Frame, VideoInfo
@@ -98,25 +99,28 @@ def test_what_becomes_of_sound_is_said_in_words_of_people(tmp_path: Path) -> Non
 
 
 def test_what_a_playlist_does_not_hold_is_named(tmp_path: Path) -> None:
-    film = make_clip(
-        tmp_path / "in.mkv", frames=10, subtitles=[(0, 1, "hello")], metadata={"title": "A day"}
-    )
+    tags = {"title": "A day", "location": "+52.5+13.4/"}
+    film = make_clip(tmp_path / "in.mkv", frames=10, subtitles=[(0, 1, "hello")], metadata=tags)
     playlist = tmp_path / "film.m3u8"
     with FileSource(film) as source:
         chapters = tuple(Chapter(Fraction(at), Fraction(at + 1), {}) for at in range(2))
-        told = replace(source.info, chapters=chapters, track={"language": "fra"})
+        role = Disposition.comment
+        told = replace(source.info, chapters=chapters, track={"language": "fra"}, roles=role)
         with HlsSink(str(playlist), told, FAST) as sink:
             for item in source:
                 sink.write(item)
     assert sink.remarks == [
         f"1 further stream is not in {playlist}",
         f"2 chapters are not in {playlist}",
-        "the video's language (fra) is left out: HLS has no place for it",
-        "the film's title is left out: HLS has no place for it",
+        f"where the film was taken is not in {playlist}, as strangers may receive it",
+        "the video's role (comment) is left out: HLS has no place for it",
     ]
     with av.open(str(playlist)) as made:
-        assert "A day" not in made.metadata.values()
-        assert made.streams.video[0].metadata.get("language") in (None, "und")
+        picture = made.streams.video[0]
+        assert Disposition.comment not in picture.disposition
+        # What is in the head of the pieces, FFmpeg takes to be said of the first stream.
+        assert {("title", "A day"), ("language", "fra")} <= set(picture.metadata.items())
+        assert "+52" not in str([made.metadata, *(one.metadata for one in made.streams)])
 
 
 def test_sound_whose_packets_carry_headers_is_copied_without_them(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import weakref
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,13 +21,16 @@ import av
 import numpy as np
 import psutil
 import pytest
+from av.stream import Disposition
 
 from stream import sinks
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, VideoInfo
 from stream.options import OutputOptions
 from stream.sinks import _transmission, network
+from stream.sinks._transmission import for_receivers
 from stream.sinks.network import NetworkSink
+from stream.sources._services import broadcast
 from stream.sources.file import FileSource
 from stream.srt import TOOL
 from tests.media import make_clip
@@ -265,6 +270,71 @@ def test_sound_that_receivers_take_is_sent_as_it_is(tmp_path: Path, encoder: str
             sink.write(item)
         sink.close()
     assert sink.remarks == []
+
+
+@pytest.mark.parametrize(("scheme", "ending"), [("rtmp", "flv"), ("udp", "ts")])
+def test_every_word_is_sent_or_named(tmp_path: Path, scheme: str, ending: str) -> None:
+    """None was sent, and none named."""
+    film = {"title": "A day out", "artist": "Ann", "location": "+52.5+13.4/"}
+    sound = {"language": "fra", "title": "Talk"}
+    clip = make_clip(tmp_path / "in.mkv", frames=10, audio="aac", metadata=film)
+    taken = tmp_path / f"taken.{ending}"
+    with FileSource(clip) as source:
+        source.info.copied[0].metadata.update(sound)
+        told = replace(source.info, track={"language": "deu"}, roles=Disposition.comment)
+        told, left = for_receivers(told, "sent")
+        way = _transmission.WAYS[scheme]
+        sink = _transmission.Transmission(str(taken), told, FAST, way=way)
+        for item in source:
+            sink.write(item)
+        sink.close()
+    assert left == ["where the film was taken is not sent, as strangers may receive it"]
+    said = " ".join(sink.remarks)
+    with av.open(str(taken)) as made:
+        tags = dict(made.metadata)
+        if ending == "ts":
+            tags["title"] = broadcast(made, taken)[0].name
+        streams = [dict(one.metadata) for one in made.streams]
+        assert Disposition.comment not in made.streams[0].disposition
+    assert "location" not in tags and "the video's role (comment)" in said
+    for name in ("title", "artist"):
+        assert (tags.get(name) == film[name]) != (
+            re.search(f"film's [^:]*{name}", said) is not None
+        )
+    assert tags["title"] == film["title"]
+    assert "language" not in streams[0] and "the video's language (deu)" in said
+    for name, value in sound.items():
+        assert (streams[1].get(name) == value) != (f"stream 1's {name} ({value})" in said)
+
+
+def test_an_rtsp_session_has_the_films_name_and_no_line_of_its_own() -> None:
+    server = socket.create_server(("127.0.0.1", 0))
+    told: list[str] = []
+
+    def answer() -> None:
+        taken, _ = server.accept()
+        with taken, taken.makefile("rb") as asked:
+            while not told:
+                head = b"".join(iter(lambda: asked.readline().strip() + b"\n", b"\n")).decode()
+                length = re.search(r"Content-Length: (\d+)", head)
+                if length is not None:
+                    told.append(asked.read(int(length[1])).decode())
+                number = re.search(r"CSeq: \d+", head)
+                assert number is not None
+                taken.sendall(f"RTSP/1.0 200 OK\r\n{number[0]}\r\n\r\n".encode())
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    address = f"rtsp://127.0.0.1:{server.getsockname()[1]}/live"
+    info = replace(INFO, metadata={"title": "A day\na=control:other", "artist": "Ann"})
+    sink = _transmission.Transmission(address, info, FAST)
+    for index in range(5):
+        sink.write(_frame(index))
+    thread.join(60)
+    sink.abort()
+    server.close()
+    assert "s=A day a=control:other" in told[0].splitlines()
+    assert sink.remarks == ["the film's artist is left out: RTSP has no place for it"]
 
 
 def test_a_file_is_sent_at_its_own_pace() -> None:
