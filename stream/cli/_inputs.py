@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,10 +90,8 @@ def _of_folder(
             continue
         taken += found.taken
         others += [one for one in found.left_out if not (recursive and one.is_dir())]
-    results = [one for one in taken if one.stem.endswith(RESULT)]
-    taken = [one for one in taken if one not in results]
-    folders = [one for one in others if one.is_dir()]
-    others = [one for one in others if one not in folders]
+    results, taken = _parted(taken, lambda one: one.stem.endswith(RESULT))
+    folders, others = _parted(others, Path.is_dir)
     if not taken:
         deeper = not recursive and _is_deeper(folder, endings)
         hint = "; --recursive looks into its subfolders" if deeper else ""
@@ -105,6 +103,16 @@ def _of_folder(
     ]
     left_out += [f"left out of {folder}: {one}" for one in said if one]
     return [(one, one.relative_to(folder)) for one in taken]
+
+
+def _parted(
+    paths: Iterable[Path], belongs: Callable[[Path], bool]
+) -> tuple[list[Path], list[Path]]:
+    """Those that belong, and the others; each is looked at once, as folders may hold thousands."""
+    parts: tuple[list[Path], list[Path]] = ([], [])
+    for path in paths:
+        parts[not belongs(path)].append(path)
+    return parts
 
 
 def _is_deeper(folder: Path, endings: frozenset[str]) -> bool:

@@ -80,7 +80,9 @@ def file(
     plans = {task: _plan(task, asked, inputs_asked, masks, several=several) for task in tasks}
     if save_or_none(asked.run, list(plans.values())):
         return
-    skipped = [task for task in tasks if batch.skip_existing and _is_finished(task, cut)]
+    skipped = dict.fromkeys(
+        task for task in tasks if batch.skip_existing and _is_finished(task, cut)
+    )
     go_through(
         [plan for task, plan in plans.items() if task not in skipped],
         asked.run,

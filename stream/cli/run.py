@@ -73,7 +73,9 @@ def run(
     elif len(plans) == 1 and setup.has_pictures(plans[0].source):
         _runs.run_pictures(plans[0], read)
     else:
-        _runs.go_through(plans, plans[0].run, several=len(plans) > 1, read=read)
+        several = len(plans) > 1
+        # As of the commands that such a file was saved for: `stream file takes/ -o out/`.
+        _runs.go_through(plans, plans[0].run, several=several, make_folders=True, read=read)
 
 
 def _run_fleet(config: str, plans: Sequence[RunPlan]) -> None:

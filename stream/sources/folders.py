@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,10 @@ def files_in(folder: Path, endings: Iterable[str]) -> Found:
     wanted = frozenset(endings)
     try:
         seen = sorted(child for child in folder.iterdir() if not child.name.startswith("."))
-        taken = tuple(one for one in seen if one.suffix.lower() in wanted and one.is_file())
+        kept = [one.suffix.lower() in wanted and one.is_file() for one in seen]
     except OSError as error:
         raise SourceError(f"the folder {folder} cannot be looked into: {error.strerror}") from error
-    return Found(taken, tuple(one for one in seen if one not in taken))
+    return Found(
+        tuple(itertools.compress(seen, kept)),
+        tuple(one for one, is_taken in zip(seen, kept, strict=True) if not is_taken),
+    )

@@ -1,6 +1,7 @@
 """Configuration files: written for a command, and run."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -75,6 +76,22 @@ def test_several_sources_go_one_after_another(stream, clip, nothing, tmp_path):
     again = stream("run", "b.toml", "--source", "2")
     assert again.code == 2 and "b.mp4 exists already" in again.err
     assert stream("run", "b.toml", "--source", "3").code == 2
+
+
+@pytest.mark.parametrize("clips", [1, 2])
+def test_a_folder_that_was_written_down_is_made_as_the_command_makes_it(
+    stream, clip, nothing, tmp_path, clips
+):
+    (tmp_path / "takes/sub").mkdir(parents=True)
+    for name in ("a.mp4", "sub/b.mp4")[:clips]:
+        shutil.copy(tmp_path / clip, tmp_path / "takes" / name)
+    typed = ("file", "takes", "-o", "out/", "--recursive", "--model", nothing, "--limit", 2)
+    assert stream(*typed, "--save-config", "b.toml").code == 0
+    assert not (tmp_path / "out").exists(), "nothing is run"
+    result = stream("run", "b.toml")
+    assert result.code == 0, result.err
+    made = sorted(str(one.relative_to(tmp_path)) for one in tmp_path.glob("out/**/*.mp4"))
+    assert made == ["out/a.mp4", "out/sub/b.mp4"][:clips]
 
 
 def test_a_report_named_on_the_command_line_is_each_sources_own(stream, clip, nothing, tmp_path):
