@@ -19,7 +19,7 @@ from av.subtitles.stream import SubtitleStream
 from stream.errors import SinkError
 from stream.sinks._aac import DOUBLED, track_header
 from stream.sinks._containers import ContainerKind
-from stream.sinks._lossless import lossless
+from stream.sinks._lossless import heard_as_noise, heard_by_few, lossless
 from stream.sinks._muxer import Muxer
 from stream.sinks._names import called, names_of, roles_of
 from stream.sinks._scratch import Scratch
@@ -194,6 +194,13 @@ class Copies:
         ):
             self._convert(muxer, stream, kind, what, layout)
             return
+        if isinstance(stream, AudioStream) and layout and heard_as_noise(kind, stream, layout):
+            why = f"older readers of {called(kind)} make noise of it"
+            self._convert(muxer, stream, kind, what, layout, why)
+            return
+        if heard_by_few(kind, name):
+            few = f"older readers of {called(kind)} play none; those of .mov do"
+            self._remarks.append(f"{what} kept as it is, of which {few}")
         copy = _copy_of(muxer.container, stream, layout, header)
         self._describe(kind, copy, stream)
         scratch = None
@@ -209,8 +216,15 @@ class Copies:
                 self._needed.append((track, silent))
 
     def _convert(
-        self, muxer: Muxer, stream: Stream, kind: ContainerKind, what: str, layout: str | None
+        self,
+        muxer: Muxer,
+        stream: Stream,
+        kind: ContainerKind,
+        what: str,
+        layout: str | None,
+        why: str = "",
     ) -> None:
+        why = why or f"{called(kind)} does not hold it as it is"
         track: Reencoded | Retold
         if (
             isinstance(stream, AudioStream)
@@ -236,7 +250,7 @@ class Copies:
             self._remarks.append(f"{what} left out: {called(kind)} does not hold it")
             return
         self._tracks[stream.index] = track
-        self._remarks.append(f"{what} {into}: {called(kind)} does not hold it as it is")
+        self._remarks.append(f"{what} {into}: {why}")
         self._describe(kind, track.stream, stream)
 
     def _describe(self, kind: ContainerKind, copy: Stream, stream: Stream) -> None:

@@ -85,6 +85,22 @@ def lossless(kind: ContainerKind, stream: AudioStream, layout: str) -> Lossless 
     return None
 
 
+def heard_as_noise(kind: ContainerKind, stream: AudioStream, layout: str) -> bool:
+    """Whether older readers make noise of a stream's samples, which another codec would keep.
+
+    MP4 says how many bits they have in a box of ISO/IEC 23003-5. Who does not know that, as FFmpeg
+    before 6.1, takes them for 16 bits.
+    """
+    if kind.format != "mp4" or not stream.codec_context.codec.canonical_name.startswith("pcm_"):
+        return False
+    return _depth(stream) in ("s24", "s32") and lossless(kind, stream, layout) is not None
+
+
+def heard_by_few(kind: ContainerKind, name: str) -> bool:
+    """Whether older readers of a container know nothing of a codec of sound that it holds."""
+    return kind.format == "mp4" and name.startswith(("pcm_f32", "pcm_f64"))
+
+
 def _depth(stream: AudioStream) -> str | None:
     """The smallest kind of number that has all of a stream's samples; None if nobody knows."""
     context = stream.codec_context

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -206,6 +208,50 @@ def test_sound_without_loss_loses_nothing_where_there_is_a_way(
         assert np.array_equal(before, after[: len(before)]), ending
         assert not after[len(before) :].any(), ending
         assert not done.remarks if name == codec else "every sample kept" in done.remarks[0], ending
+
+
+@pytest.mark.parametrize(
+    ("codec", "form", "bits", "into"),
+    [
+        ("pcm_s24le", "s32", 24, "alac, every sample kept"),
+        ("pcm_s24be", "s32", 24, "alac, every sample kept"),
+        ("pcm_s32le", "s32", 32, "alac in 24 bits"),
+        ("pcm_s16be", "s16", 16, None),
+        ("pcm_f32le", "flt", 0, None),
+    ],
+)
+def test_older_readers_make_no_noise_of_what_is_in_an_mp4(tmp_path, codec, form, bits, into):
+    """FFmpeg before 6.1 takes all whole samples in an MP4 for 16 bits."""
+    numbers = np.random.default_rng(1)
+    samples = numbers.integers(-(2**31), 2**31, (20_000, 2), np.int32)
+    samples &= -1 << 32 - bits if bits else 0
+    if not bits:
+        samples = numbers.uniform(-1, 1, (20_000, 2)).astype(np.float32)
+    original = noisy(tmp_path / "in.mov", codec, samples, form, "stereo")
+    done = run(original, tmp_path / "out.mp4")
+    before, after = exactly(original), exactly(tmp_path / "out.mp4")
+    assert np.abs(before - after[: len(before)]).max() <= (2**-23 if bits == 32 else 0)
+    said = {
+        "pcm_s16be": [],
+        "pcm_f32le": [
+            f"stream 1, sound ({codec}), is kept as it is, of which older readers of mp4 play "
+            "none; those of .mov do"
+        ],
+    }
+    why = "older readers of mp4 make noise of it"
+    wanted = [f"stream 1, sound ({codec}), is re-encoded with {into}: {why}"]
+    assert done.remarks == said.get(codec, wanted)
+    with av.open(str(tmp_path / "out.mp4")) as film:
+        name = film.streams.audio[0].codec_context.codec.canonical_name
+    assert name == (codec if into is None else "alac")
+    reader = shutil.which("ffmpeg")
+    if reader is not None and codec != "pcm_f32le":
+        heard = subprocess.run(
+            [reader, "-v", "error", "-i", str(tmp_path / "out.mp4"), "-f", "s32le", "-"],
+            capture_output=True,
+            check=True,
+        )
+        assert np.array_equal(np.frombuffer(heard.stdout, "<i4")[: len(after)] / 2**31, after)
 
 
 def test_samples_that_may_have_32_bits_keep_24_rather_than_what_the_ear_does(tmp_path):
