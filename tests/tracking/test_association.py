@@ -26,6 +26,9 @@ def test_boxes_that_do_not_touch_are_near_when_they_are_enlarged():
     each = buffered_iou(one, both, np.array([0.3, 10], np.float32))
     np.testing.assert_allclose(each[:, :1], buffered_iou(one, near, 0.3))
     assert each[0, 1] > 0
+    # However small they are.
+    tiny = buffered_iou(one / 1000, both / 1000, 0.3)
+    np.testing.assert_allclose(tiny, buffered_iou(one, both, 0.3), rtol=1e-5)
     assert buffered_iou(one, both[:0], 0.3).shape == (1, 0)
     assert buffered_iou(one[:0], both, 0.3).shape == (0, 2)
 
@@ -34,6 +37,7 @@ def test_the_best_pairs_come_first_and_everything_is_in_one_at_most():
     similarity = np.array([[0.9, 0.8, 0.0], [0.85, 0.1, 0.3]], np.float32)
     assert list(best_pairs(similarity, 0.25)) == [(0, 0), (1, 2)]
     assert list(best_pairs(similarity, 0.5)) == [(0, 0)]
+    assert list(best_pairs(similarity, float(similarity.max()))) == []
     assert list(best_pairs(similarity[:, :0], 0.5)) == []
     assert similarity[0, 0] == np.float32(0.9)
 
@@ -72,13 +76,15 @@ def test_a_part_is_added_to_a_mask_where_it_lies():
 
 
 def test_an_own_mask_is_the_same_in_a_larger_frame():
-    instances = found(((0, 0, 100, 100), 0.9), ((90, 0, 140, 50), 0.8))
-    instances.masks[0, :, 14:] = instances.masks[1] = 0
-    before = instances.full_masks()[0]
-    mask, box = united(instances, 0, 1)
-    assert box.tolist() == [0, 0, 140, 100]
-    after = replace(instances[:1], masks=mask[None], boxes=box[None]).full_masks()[0]
-    assert np.count_nonzero(before ^ after) < 0.08 * np.count_nonzero(before)
+    around = (10, 15, 130, 110)
+    for part, union in (((90, 25, 140, 75), (20, 25, 140, 105)), (around, around)):
+        instances = found(((20, 25, 100, 105), 0.9), (part, 0.8))
+        instances.masks[0, :, 14:] = instances.masks[1] = 0
+        before = instances.full_masks()[0]
+        mask, box = united(instances, 0, 1)
+        assert tuple(box.tolist()) == union
+        after = replace(instances[:1], masks=mask[None], boxes=box[None]).full_masks()[0]
+        assert np.count_nonzero(before ^ after) < 0.08 * np.count_nonzero(before), part
 
 
 def test_what_a_mask_elsewhere_covers_is_told_by_pixels():
@@ -86,5 +92,5 @@ def test_what_a_mask_elsewhere_covers_is_told_by_pixels():
     half = np.ones((14, 14), np.float32), np.array([20, 20, 45, 70], np.float32)
     assert abs(covered_by(instances, 0, half) - 0.5) < 0.03
     assert covered_by(instances, 0, (half[0], half[1] + 100)) == 0
-    nowhere = np.zeros(4, np.float32)
-    assert covered_by(instances, 0, (half[0], nowhere)) == 0
+    for nowhere in ((0, 0, 0, 0), (45, 20, 45, 70), (20, 45, 70, 45), (45, 20, 44, 70)):
+        assert covered_by(instances, 0, (half[0], np.array(nowhere, np.float32))) == 0, nowhere
