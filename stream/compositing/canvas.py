@@ -17,7 +17,7 @@ from stream.compositing.palette import Colour, colour_of
 from stream.compositing.pasted import Allocate, Block, Pasted
 from stream.compositing.planes import Planes, encoding_of, layout, writable_planes
 from stream.compositing.soft import Soft, lay, whole
-from stream.compositing.specks import has_specks, without_specks
+from stream.compositing.specks import Piece, small_pieces, without_specks
 from stream.compositing.stacking import Stack
 from stream.compositing.style import Style
 from stream.instances import Instances
@@ -101,7 +101,7 @@ class Canvas:
         self._masks, self._boxes = instances.masks, instances.paste_boxes
         self._pasted: dict[tuple[int, bool], Pasted | None] = {}
         self._block: Block | None = None
-        self._specks: bool | None = None
+        self._specks: list[list[Piece]] | None = None
         self._stack: Stack | None = None
         self._mattes: dict[Edge, Matte] = {}
         self._edges = Edges() if edges is None else edges
@@ -269,11 +269,9 @@ class Canvas:
         if pasted is None:
             return None
         if self._specks is None:
-            self._specks = has_specks(self._masks, self.threshold)
-        if not self._specks:
-            return pasted
-        mask, box = self._masks[index], self._boxes[index]
-        inside = without_specks(pasted.inside, pasted.window, mask, box, self.threshold)
+            self._specks = small_pieces(self._masks, self.threshold)
+        pieces, cells = self._specks[index], (self._masks.shape[1], self._masks.shape[2])
+        inside = without_specks(pasted.inside, pasted.window, pieces, cells, self._boxes[index])
         return pasted if inside is pasted.inside else Pasted(pasted.window, inside)
 
     @property

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from stream.compositing.coverage import Patches
+from stream.kernels import compiled
 from stream.roi import Window
 from stream.types import Array
 
@@ -18,17 +21,49 @@ _LOOSE = 1 / 500
 """Of what is covered of an object: what is smaller and lies apart is not covered for longer."""
 
 
-def has_specks(masks: NDArray[np.float32], threshold: float) -> bool:
-    """Whether any of these masks may be in several pieces or have holes.
+class Piece(NamedTuple):
+    """Cells of a mask that hang together.
+
+    Attributes:
+        value: 1 of a piece, 0 of a hole.
+        row: the first of its cells, -1 for what is around a mask.
+        column: likewise.
+        height: in cells.
+        width: in cells.
+    """
+
+    value: int
+    row: int
+    column: int
+    height: int
+    width: int
+
+
+def small_pieces(masks: NDArray[np.float32], threshold: float) -> list[list[Piece]]:
+    """What may be a speck or a hole of each of these masks, by its cells.
 
     Pixels are interpolated between cells, so each piece and each hole among the pixels holds at
     least one cell of its own, and cells beside each other are of one piece: where the cells are in
-    one piece without holes, the pixels are. All masks are looked at in one image, which takes a
-    few microseconds each.
+    one piece without holes, the pixels are.
 
     Args:
         masks: float32 [N, M, M], 0..1.
         threshold: a cell above this is the object's.
+    """
+    kernels = compiled()
+    found: list[list[Piece]] = [[] for _ in masks]
+    if kernels is not None:
+        for place, *piece in kernels.pieces(masks, threshold, _PART).tolist():
+            found[place].append(Piece(*piece))
+    elif _any_specks(masks, threshold):
+        return [list(_small_pieces(mask, threshold)) for mask in masks]
+    return found
+
+
+def _any_specks(masks: NDArray[np.float32], threshold: float) -> bool:
+    """Whether any of these masks is in several pieces or has holes.
+
+    All are looked at in one image, which takes a few microseconds each.
     """
     count, rows, columns = masks.shape
     height = rows + 2
@@ -49,48 +84,51 @@ def has_specks(masks: NDArray[np.float32], threshold: float) -> bool:
     return ones - across - down + fours > len(shown)
 
 
+def _small_pieces(mask: NDArray[np.float32], threshold: float) -> Iterator[Piece]:
+    cells = np.zeros((mask.shape[0] + 2, mask.shape[1] + 2), np.uint8)
+    np.greater(mask, threshold, out=cells[1:-1, 1:-1].view(np.bool_))
+    # Nothing that takes more cells than this can be as small as a part of the object.
+    most = 4 + 4 * _PART * int(cells.sum())
+    for value in (1, 0):
+        image = cells if value else 1 - cells
+        count, _, stats, _ = cv2.connectedComponentsWithStats(image, connectivity=4)
+        if count <= 2:
+            continue
+        for column, row, width, height, area in stats[1:].tolist():
+            if area <= most:
+                yield Piece(value, row - 1, column - 1, height, width)
+
+
 def without_specks(
     inside: NDArray[np.uint8],
     window: Window,
-    mask: NDArray[np.float32],
+    pieces: Sequence[Piece],
+    cells: tuple[int, int],
     box: NDArray[np.float32],
-    threshold: float,
 ) -> NDArray[np.uint8]:
     """The object without what is smaller than a thousandth of it: specks gone, holes filled.
 
     Args:
         inside: uint8 1 or 0 of the window's size.
         window: of the picture.
-        mask: float32 [M, M], 0..1.
+        pieces: of its mask, as `small_pieces` finds them.
+        cells: rows and columns of its mask.
         box: float32 [4], where the mask lies, in pixels of the picture; not empty, finite.
-        threshold: a soft mask above this is the object.
 
     Returns:
         `inside` itself where there is nothing of that kind, else another array like it.
     """
     tidy = inside
-    cells = np.zeros((mask.shape[0] + 2, mask.shape[1] + 2), np.uint8)
-    np.greater(mask, threshold, out=cells[1:-1, 1:-1].view(np.bool_))
-    most: float | None = None
-    for value, connectivity in ((1, 8), (0, 4)):
-        image = cells if value else 1 - cells
-        count, _, stats, _ = cv2.connectedComponentsWithStats(image, connectivity=4)
-        if count <= 2:
+    most = _PART * int(np.count_nonzero(inside)) if pieces else 0.0
+    for value, *place in pieces:
+        part = _pixels(window, box, cells, place)
+        if part is None:
             continue
-        if most is None:
-            most = _PART * int(np.count_nonzero(inside))
-            # Nothing that takes more than this many cells can be that small.
-            cells_at_most = 4 + 4 * _PART * int(cells.sum())
-        for column, row, width, height, area in stats[1:].tolist():
-            if area > cells_at_most:
-                continue
-            part = _pixels(window, box, mask.shape, (row - 1, column - 1, height, width))
-            if part is None:
-                continue
-            small = _small_parts(inside[part], value, connectivity, most)
-            if small.any():
-                tidy = inside.copy() if tidy is inside else tidy
-                tidy[part][small] = 1 - value
+        # Specks hang together over corners, so holes do not.
+        small = _small_parts(inside[part], value, 8 if value else 4, most)
+        if small.any():
+            tidy = inside.copy() if tidy is inside else tidy
+            tidy[part][small] = 1 - value
     return tidy
 
 
@@ -115,8 +153,8 @@ def drop_loose(patches: Patches) -> None:
 def _pixels(
     window: Window,
     box: NDArray[np.float32],
-    cells: tuple[int, ...],
-    piece: tuple[int, int, int, int],
+    cells: tuple[int, int],
+    piece: Sequence[int],
 ) -> tuple[slice, slice] | None:
     """The rows and columns of a window that cells reach to: up to the centres of those around."""
     x1, y1, x2, y2 = box.tolist()

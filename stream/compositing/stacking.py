@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.instances import Instances
+from stream.kernels import compiled
 from stream.roi import Window
 
 _MEETS = 0.02
@@ -27,7 +28,13 @@ _WHOLLY, _SMALLER = 0.85, 0.8
 nothing would be left of it."""
 
 
-def stacked(instances: Instances, threshold: float) -> list[int]:
+_BEFORE = 3
+"""What the compiled loops say of an object that is before another."""
+
+_LIMITS = np.array([_MEETS, _SMALL, _WHOLLY, _SMALLER])
+
+
+def _order(instances: Instances, before: NDArray[np.bool_]) -> list[int]:
     """The places of a frame's objects, what is farthest behind first.
 
     What is much smaller is in front, as a ball before a man, however sure each of them is. Of
@@ -36,50 +43,59 @@ def stacked(instances: Instances, threshold: float) -> list[int]:
 
     Args:
         instances: of one frame, best first.
-        threshold: above what a soft mask is the object, 0..1.
+        before: bool [N, N], as `_related` finds it.
     """
     count = len(instances)
-    ranks = np.arange(count) if instances.track_ids is None else instances.track_ids
-    order = sorted(range(count), key=lambda index: (-int(ranks[index]), -index))
-    before = _behind_it(instances, threshold)
-    if not before:
+    ranks = range(count) if instances.track_ids is None else instances.track_ids.tolist()
+    order = sorted(range(count), key=lambda index: (-ranks[index], -index))
+    larger: dict[int, set[int]] = {}
+    for small, large in np.argwhere(before).tolist():
+        larger.setdefault(small, set()).add(large)
+    if not larger:
         return order
     placed: list[int] = []
     while order:
         # The farthest behind that has nothing larger behind it any more; areas form no circle.
         waiting = set(order)
-        index = next(one for one in order if not before.get(one, set()) & waiting)
+        index = next(one for one in order if not larger.get(one, set()) & waiting)
         order.remove(index)
         placed.append(index)
     return placed
 
 
-def _behind_it(instances: Instances, threshold: float) -> dict[int, set[int]]:
-    """For objects that meet much larger ones, which those are."""
-    if len(instances) < 2:
-        return {}
-    boxes = _finite(instances.paste_boxes)
-    shared = _shared(boxes)
-    sizes = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1e-6)
-    near = shared > 0
-    np.fill_diagonal(near, False)
-    if not near.any():
-        return {}
-    inside = (instances.masks > threshold).view(np.uint8)
-    cells = np.array([cv2.countNonZero(mask) for mask in inside])
-    areas = cells / inside[0].size * sizes
-    shares = areas[:, None] / np.maximum(areas, 1e-6)[None]
-    least = np.where(shares < _SMALL, _MEETS, _WHOLLY)
-    maybe = near & (shares < _SMALLER) & (shared > least * areas[:, None])
-    found: dict[int, set[int]] = {}
-    for small, large in np.argwhere(maybe).tolist():
-        if _covered(inside[small], boxes[small], inside[large], boxes[large]) > least[small, large]:
-            found.setdefault(small, set()).add(large)
-    return found
+def _related(
+    masks: NDArray[np.float32], boxes: NDArray[np.float32], threshold: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which objects meet, and which of them are before others as these are much larger.
 
+    Args:
+        masks: float32 [N, M, M], 0..1.
+        boxes: float32 [N, 4], x1, y1, x2, y2 in pixels; anything, also NaN.
+        threshold: a cell above this is the object's.
 
-def _finite(boxes: NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.clip(np.nan_to_num(boxes.astype(np.float64)), -_FAR, _FAR)
+    Returns:
+        bool [N, N], whether the boxes of two share an area, and whether the first of two is before
+        the second.
+    """
+    finite = np.clip(np.nan_to_num(boxes.astype(np.float64)), -_FAR, _FAR)
+    kernels = compiled()
+    if kernels is not None:
+        found = kernels.before(masks, finite, threshold, _LIMITS)
+        return found > 0, found == _BEFORE
+    shared = _shared(finite)
+    meets, before = shared > 0, np.zeros(shared.shape, np.bool_)
+    near = meets & ~np.eye(len(masks), dtype=np.bool_)
+    if near.any():
+        inside = masks > threshold
+        sizes = np.maximum((finite[:, 2:] - finite[:, :2]).prod(axis=1), 1e-6)
+        areas = np.count_nonzero(inside, axis=(1, 2)) / inside[0].size * sizes
+        shares = areas[:, None] / np.maximum(areas, 1e-6)[None]
+        least = np.where(shares < _SMALL, _MEETS, _WHOLLY)
+        maybe = near & (shares < _SMALLER) & (shared > least * areas[:, None])
+        for small, large in np.argwhere(maybe).tolist():
+            part = _covered(inside[small], finite[small], inside[large], finite[large])
+            before[small, large] = part > least[small, large]
+    return meets, before
 
 
 def _shared(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -91,22 +107,22 @@ def _shared(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _covered(
-    mask: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
     box: NDArray[np.float64],
-    other: NDArray[np.uint8],
+    other: NDArray[np.bool_],
     theirs: NDArray[np.float64],
 ) -> float:
     """Which share of a mask's cells lies within another mask, by their middles; 0..1."""
-    rows, columns = mask.shape
-    cells = np.array([columns, rows])
-    size = np.maximum(theirs[2:] - theirs[:2], 1e-3)
-    scale = (box[2:] - box[:2]) / size
-    shift = (box[:2] - theirs[:2]) / size * cells + 0.5 * scale - 0.5
-    place = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]])
-    flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-    there = cv2.warpAffine(other, place, (columns, rows), flags=flags)
-    count = cv2.countNonZero(mask)
-    return cv2.countNonZero(cv2.bitwise_and(mask, there)) / count if count else 0.0
+    there = []
+    for side, cells in ((1, mask.shape[0]), (0, mask.shape[1])):
+        middles = box[side] + (np.arange(cells) + 0.5) / cells * (box[side + 2] - box[side])
+        size = max(theirs[side + 2] - theirs[side], 1e-3)
+        at = np.floor((middles - theirs[side]) / size * cells)
+        there.append(np.where((at >= 0) & (at < cells), at, -1).astype(np.int64))
+    lies = (there[0] >= 0)[:, None] & (there[1] >= 0)[None]
+    within = mask & lies & other[np.ix_(*there)]
+    count = np.count_nonzero(mask)
+    return np.count_nonzero(within) / count if count else 0.0
 
 
 class Stack:
@@ -116,22 +132,32 @@ class Stack:
     for each of its people as a pair does.
 
     Attributes:
-        order: the places of the instances, what is farthest behind first.
+        order: the places of the instances, what is farthest behind first: what is much larger,
+            and of others what came later, or is less sure.
         covered: bool [N], whether anything may be in front of each.
         covers: bool [N], whether each may be in front of anything.
     """
 
     def __init__(self, instances: Instances, threshold: float) -> None:
-        """Orders the objects of a frame; see `stacked`."""
-        self.order = stacked(instances, threshold)
-        count = len(self.order)
-        self._ranks = np.empty(count, np.int64)
-        self._ranks[self.order] = np.arange(1, count + 1)
-        meets = _shared(_finite(instances.paste_boxes)) > 0
-        behind = meets & (self._ranks[:, None] < self._ranks[None])
-        self.covered: NDArray[np.bool_] = np.asarray(behind.any(axis=1), np.bool_)
-        self.covers: NDArray[np.bool_] = np.asarray(behind.any(axis=0), np.bool_)
+        """Orders the objects of a frame.
+
+        Args:
+            instances: of one frame, best first.
+            threshold: above what a soft mask is the object, 0..1.
+        """
+        count = len(instances)
+        self.order = list(range(count))
+        self.covered: NDArray[np.bool_] = np.zeros(count, np.bool_)
+        self.covers: NDArray[np.bool_] = np.zeros(count, np.bool_)
+        self._ranks = np.ones(count, np.int64)
         self._plane: NDArray[np.uint8] | NDArray[np.uint16] | None = None
+        if count > 1:
+            meets, before = _related(instances.masks, instances.paste_boxes, threshold)
+            self.order = _order(instances, before)
+            self._ranks[self.order] = np.arange(1, count + 1)
+            behind = meets & (self._ranks[:, None] < self._ranks[None])
+            behind.any(axis=1, out=self.covered)
+            behind.any(axis=0, out=self.covers)
 
     def may_hide(self, index: int) -> bool:
         """Whether anything may be in front of an object."""

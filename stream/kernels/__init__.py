@@ -25,6 +25,8 @@ from stream.kernels.cover import Cover
 from stream.kernels.edges import Edges
 from stream.kernels.masks import Masks
 from stream.kernels.sparse import Sparse
+from stream.kernels.specks import Specks
+from stream.kernels.stacking import Stacking
 from stream.kernels.tint import Tint
 
 FOLDER = Path(__file__).parent
@@ -34,7 +36,21 @@ SWITCH = "STREAM_KERNELS"
 """The environment variable that has them left out if it is `off`."""
 
 
-class Kernels(Blend, Masks, Tint, Edges, Blur, Cover, Cells, Conceal, Colours, Sparse, Convolve):
+class Kernels(
+    Blend,
+    Masks,
+    Tint,
+    Edges,
+    Blur,
+    Cover,
+    Cells,
+    Conceal,
+    Colours,
+    Sparse,
+    Specks,
+    Stacking,
+    Convolve,
+):
     """The compiled loops.
 
     Args:

@@ -5,13 +5,16 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stream.compositing import Painter, Style
 from stream.compositing.canvas import Canvas
 from stream.compositing.mask_memory import Memory
 from stream.compositing.palette import PALETTE
 from stream.compositing.planes import encoding_of
-from stream.compositing.stacking import stacked
+from stream.compositing.stacking import Stack, _related
+from stream.kernels import compiled
 from tests.compositing.pictures import astronaut, frame, people, samples
 
 MAN, BALL, SEAM = (40, 10, 140, 150), (70, 60, 110, 100), (85, 75, 95, 85)
@@ -26,7 +29,7 @@ def overlaps(one, other):
 
 def order(*boxes, tracks=None):
     found = people(astronaut(), *boxes, tracks=tracks)
-    return [boxes[index] for index in stacked(found, found.mask_threshold)]
+    return [boxes[index] for index in Stack(found, found.mask_threshold).order]
 
 
 def test_what_is_much_smaller_is_in_front_whatever_scores_and_numbers_say():
@@ -63,7 +66,7 @@ def test_nothing_is_lost_wholly_behind_what_is_larger():
     one = (60, 20, 130, 120)
     whole = np.ones((28, 28), np.float32)
     found = people(astronaut(), MAN, one, mask=whole, tracks=[1, 2])
-    assert stacked(found, found.mask_threshold) == [0, 1]
+    assert Stack(found, found.mask_threshold).order == [0, 1]
 
 
 def test_a_mask_decides_and_not_its_box():
@@ -72,7 +75,28 @@ def test_a_mask_decides_and_not_its_box():
     masks = found.masks.copy()
     masks[0] = 0
     masks[0, :, : masks.shape[2] // 5] = 1
-    assert stacked(replace(found, masks=masks), found.mask_threshold) == [1, 0]
+    assert Stack(replace(found, masks=masks), found.mask_threshold).order == [1, 0]
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.tuples(st.integers(2, 6), st.integers(1, 60), st.integers(1, 60)),
+    st.floats(0, 1),
+)
+def test_compiled_loops_say_the_same_of_who_is_in_front(seed, shape, wild):
+    if compiled() is None:
+        pytest.skip("nothing was compiled")
+    rng = np.random.default_rng(seed)
+    masks = (rng.random(shape) + rng.random((shape[0], 1, 1)) - 0.5).astype(np.float32)
+    boxes = rng.integers(0, 40, (shape[0], 4)) * rng.choice([1, 0.3, 7.7], (shape[0], 1))
+    boxes[rng.random(shape[0]) < 0.2 * wild] = [np.nan, -np.inf, 3e38, 12]
+    boxes[:, 2:] += boxes[:, :2] * (rng.random() < 0.9)
+    by_loops = _related(masks, boxes.astype(np.float32), 0.5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stream.compositing.stacking.compiled", lambda: None)
+        by_numpy = _related(masks, boxes.astype(np.float32), 0.5)
+    for one, other in zip(by_loops, by_numpy, strict=True):
+        assert np.array_equal(one, other)
 
 
 def test_boxes_of_any_values_have_an_order():

@@ -8,7 +8,7 @@ from stream.compositing.canvas import Canvas
 from stream.compositing.corner import Corner
 from stream.compositing.layer import Layer
 from stream.compositing.panel import TimingPanel
-from stream.compositing.sprites import Sprite
+from stream.compositing.sprites import Sprite, put_all
 from stream.compositing.style import Style
 from stream.roi import Window
 from stream.types import JSON
@@ -58,7 +58,7 @@ class Timing(Layer):
         if placed is not None:
             sprite, windows = placed
             top, _, left, _ = windows[self._corner.place]
-            sprite.put(canvas.planes, top, left)
+            put_all(canvas.planes, [(sprite, top, left)])
 
     def _placed(self, canvas: Canvas) -> tuple[Sprite, tuple[Window, ...]] | None:
         figures = canvas.figures if self._figures else ()

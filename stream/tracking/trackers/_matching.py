@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -216,7 +217,7 @@ class Matching:
         known_class = np.array(
             [[label in one.votes for one in self._known] for label in candidates.labels.tolist()],
         )
-        living = np.array([name in LIVING for name in candidates.class_names])
+        living = _living(candidates.class_names)
         theirs = living[[one.label for one in self._known]]
         maybe = living[candidates.labels][:, None] == theirs
         self._other_kind = ~(maybe | known_class)
@@ -241,6 +242,12 @@ class Matching:
             known[:, places] = likeness
             weights[self._comes_in(known)] = 0
         return np.where(self._distant & ~back, np.float32(0), weights)
+
+
+@lru_cache(maxsize=8)
+def _living(names: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Which of a model's classes are people or animals; not to be written to."""
+    return np.array([name in LIVING for name in names])
 
 
 def _inwards(boxes: NDArray[np.float32], ends: NDArray[np.float32]) -> NDArray[np.float32]:
