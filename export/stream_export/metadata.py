@@ -9,7 +9,7 @@ import onnx
 from stream.errors import ModelError
 from stream.inference.contract import PREFIX, Metadata, check_tensors
 from stream.inference.foreign import describe
-from stream.inference.onnx_file import Graph, OnnxFile, read_onnx_file
+from stream.inference.onnx_file import DAMAGED, Graph, OnnxFile, check_weights, read_onnx_file
 from stream_export.output import replacing
 
 _KINDS: dict[int, str] = {
@@ -107,7 +107,8 @@ def load_model(path: Path) -> onnx.ModelProto:
         model = onnx.load(str(path))
     except Exception as error:  # protobuf's own errors share no public base class
         read_onnx_file(path)  # which says what the file is
-        raise ModelError(f"{path}: it is not an ONNX model ({error})") from error
+        check_weights(path)
+        raise ModelError(f"the model {str(path)!r} {DAMAGED} ({error})") from error
     if not any(entry.key == f"{PREFIX}contract" for entry in model.metadata_props):
         raise ModelError(f"{path}: it is {foreign(model)}")
     try:

@@ -16,7 +16,14 @@ from pathlib import Path
 from stream.errors import ModelError
 from stream.inference.contract import Metadata
 from stream.inference.foreign import describe
-from stream.inference.onnx_file import CHECKPOINTS, OnnxFile, read_graph, read_onnx_file, size_of
+from stream.inference.onnx_file import (
+    CHECKPOINTS,
+    OnnxFile,
+    check_weights,
+    read_graph,
+    read_onnx_file,
+    size_of,
+)
 from stream.names import at_home
 
 
@@ -163,6 +170,7 @@ def open_model(path: Path) -> tuple[OnnxFile, Metadata]:
         metadata = Metadata.from_properties(file.metadata)
     except ModelError as error:
         raise ModelError(f"the model {str(path)!r} cannot be used: {error}") from error
+    check_weights(path)
     # Who quantises a file with other tools than ours leaves what it said of itself before.
     if metadata.precision != "int8" and read_graph(path).of_bytes:
         metadata = replace(metadata, precision="int8")

@@ -8,7 +8,7 @@ seconds), and the runtime does not depend on the package `onnx`. The field numbe
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -21,8 +21,10 @@ _IR_VERSION, _PRODUCER, _GRAPH, _OPSET, _METADATA = 1, 2, 7, 8, 14
 # Every field of ModelProto as of ONNX 1.23; any other number means that this is something else.
 _KNOWN = {*range(1, 9), 14, 20, 25, 26}
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-# An entry of a tensor's `external_data`: its key, whole, and what its value begins with.
-_LOCATION, _SHORT = b"\n\x08location\x12", 8192
+# Entries of a tensor's `external_data`: its key, whole, and what its value begins with.
+_LOCATION, _OFFSET, _LENGTH = b"\n\x08location\x12", b"\n\x06offset\x12", b"\n\x06length\x12"
+_SHORT = 8192
+DAMAGED = "is damaged inside; copy, download or export it again"
 # Of GraphProto and TensorProto.
 _NODE, _NAME, _WEIGHT, _INPUT, _OUTPUT, _TENSOR_NAME = 1, 2, 5, 11, 12, 8
 # Of NodeProto: the kinds by which numbers become bytes, or that take them.
@@ -119,14 +121,15 @@ class Graph:
         name: of the graph.
         inputs: shapes by name, those of stored weights left out; what is not fixed is text.
         outputs: likewise.
-        beside: names of files with weights, as seen from the file's folder; sorted.
+        beside: how many bytes files with weights have at least, by their names as seen from the
+            file's folder; sorted.
         of_bytes: whether layers multiply bytes, as in models that were quantised.
     """
 
     name: str
     inputs: dict[str, tuple[int | str, ...]]
     outputs: dict[str, tuple[int | str, ...]]
-    beside: tuple[str, ...] = ()
+    beside: Mapping[str, int] = field(default_factory=dict)
     of_bytes: bool = False
 
 
@@ -142,8 +145,10 @@ def read_graph(path: Path) -> Graph:
     try:
         about = path.stat()
         return _graph(path, about.st_size, about.st_mtime_ns)
-    except (OSError, ValueError, TypeError, IndexError) as error:
-        raise ModelError(f"the model {str(path)!r} cannot be read: {error}") from error
+    except OSError as error:
+        raise ModelError(f"the model {str(path)!r} cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, IndexError) as error:
+        raise ModelError(f"the model {str(path)!r} {DAMAGED}") from error
 
 
 @lru_cache(maxsize=16)
@@ -151,7 +156,7 @@ def _graph(path: Path, size: int, changed: int) -> Graph:
     """The ends of a graph, asked for several times a start; of another file `changed` differs."""
     name = ""
     weights: list[tuple[int, int]] = []
-    beside: set[str] = set()
+    beside: dict[str, int] = {}
     of_bytes = False
     ends: dict[int, dict[str, tuple[int | str, ...]]] = {_INPUT: {}, _OUTPUT: {}}
     with path.open("rb") as file:
@@ -164,8 +169,8 @@ def _graph(path: Path, size: int, changed: int) -> Graph:
                 after = file.tell() + value
                 weights.append((file.tell(), after))
                 # One whose numbers are elsewhere is short.
-                if value < _SHORT and (told := _location(file.read(value))) is not None:
-                    beside.add(told)
+                if value < _SHORT and (at := _elsewhere(file.read(value))) is not None:
+                    beside[at[0]] = max(at[1], beside.get(at[0], 0))
                 file.seek(after)
             elif number in ends and value is not None:
                 told, shape = _value(file.read(value))
@@ -182,7 +187,7 @@ def _graph(path: Path, size: int, changed: int) -> Graph:
             for start, after in weights:
                 file.seek(start)
                 ends[_INPUT].pop(_weight_name(file, after), None)
-    return Graph(name, ends[_INPUT], ends[_OUTPUT], tuple(sorted(beside)), of_bytes)
+    return Graph(name, ends[_INPUT], ends[_OUTPUT], dict(sorted(beside.items())), of_bytes)
 
 
 def weights_beside(path: Path) -> tuple[Path, ...]:
@@ -208,14 +213,44 @@ def size_of(path: Path) -> int:
     return sum(one.stat().st_size for one in files_of(path))
 
 
-def _location(tensor: bytes) -> str | None:
-    """The file that holds a tensor's numbers; None where the tensor does itself."""
-    at = tensor.find(_LOCATION)
+def check_weights(path: Path) -> None:
+    """Sees that files beside an ONNX file are there that hold weights of its, and long enough.
+
+    Raises:
+        ModelError: one is missing or cut short, or the file itself cannot be read.
+    """
+    for name, needed in read_graph(path).beside.items():
+        file = path.parent / name
+        if not file.is_file():
+            raise ModelError(
+                f"the model {str(path)!r} has its weights in another file, {str(file)!r}, "
+                "which is not there: the two belong into one folder"
+            )
+        if (missing := needed - file.stat().st_size) > 0:
+            raise ModelError(
+                f"the weights of the model {str(path)!r} are cut short: at least {missing} bytes "
+                f"are missing at the end of {str(file)!r}; copy or download it again"
+            )
+
+
+def _elsewhere(tensor: bytes) -> tuple[str, int] | None:
+    """The file that holds a tensor's numbers, and where they end in it.
+
+    None where the tensor holds them itself.
+    """
+    name = _entry(tensor, _LOCATION)
+    if name is None or "\0" in name:
+        return None
+    numbers = (_entry(tensor, key) or "" for key in (_OFFSET, _LENGTH))
+    return name, sum(int(one) if one.isascii() and one.isdecimal() else 0 for one in numbers)
+
+
+def _entry(tensor: bytes, key: bytes) -> str | None:
+    at = tensor.find(key)
     if at < 0:
         return None
-    rest = io.BytesIO(tensor[at + len(_LOCATION) :])
-    name = rest.read(_number(rest)).decode("utf-8", "replace")
-    return None if "\0" in name else name
+    rest = io.BytesIO(tensor[at + len(key) :])
+    return rest.read(_number(rest)).decode("utf-8", "replace")
 
 
 def _enter(file: BinaryIO, end: int, wanted: int) -> int:

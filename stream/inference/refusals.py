@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 
+from stream.inference.onnx_file import DAMAGED
 from stream.inference.providers import runtime
 
 # ONNX Runtime's messages start with where in its source they were raised.
@@ -44,4 +45,6 @@ def model_problem(sentence: str) -> str:
             f"its file format is version {version[1]}, and ONNX Runtime {module.__version__} "
             f"reads up to {version[2]}; update ONNX Runtime"
         )
+    if "Protobuf parsing failed" in sentence:
+        return f"it {DAMAGED}"
     return sentence.replace(os.sep + "onnxruntime_src", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,10 +21,11 @@ from stream.fleet.finding import Input
 from stream.inference import content
 from stream.inference.catalogue import FOLDER, find, listing
 from stream.inference.kept_model import identity
-from stream.inference.onnx_file import files_of, read_graph, weights_beside
+from stream.inference.onnx_file import check_weights, files_of, read_graph, weights_beside
 from stream.inference.session import Asked, open_on
 from stream.options import ModelOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
+from stream_export.metadata import load_model
 
 PICTURE = demo_picture()
 
@@ -83,9 +85,38 @@ def test_other_weights_beside_it_make_it_another_model(tmp_path: Path) -> None:
     data.write_bytes(data.read_bytes()[::-1])
     assert identity(path) != before
     data.unlink()
-    assert weights_beside(path) == () and read_graph(path).beside == ("weights.data",)
+    assert weights_beside(path) == () and list(read_graph(path).beside) == ["weights.data"]
     with pytest.raises(ModelError, match=r"weights\.data"):
         on_cpu(path)
+
+
+def test_weights_that_are_not_there_or_cut_short_are_said_in_a_sentence(tmp_path: Path) -> None:
+    path, data = parted("default.onnx", tmp_path / "m.onnx"), tmp_path / "weights.data"
+    whole = data.read_bytes()
+    data.write_bytes(whole[:-3])
+    short = f"are cut short: at least 3 bytes are missing at the end of '{data}'; copy or"
+    for opens in (on_cpu, load_model):
+        with pytest.raises(ModelError, match=re.escape(short)):
+            opens(path)
+    (one,) = listing(tmp_path)
+    assert one.metadata is None and short in one.problem
+    data.unlink()
+    for opens in (on_cpu, load_model):
+        with pytest.raises(ModelError, match=re.escape(f"'{data}', which is not there: the two")):
+            opens(path)
+    data.write_bytes(whole)
+    check_weights(path)
+
+
+def test_a_model_that_is_damaged_inside_is_said_so(tmp_path: Path) -> None:
+    content = (FOLDER / "default.onnx").read_bytes()
+    path = tmp_path / "m.onnx"
+    # Where a field begins, and within a node, which is read by the runtime alone.
+    for start, length in ((500, 20), (content.index(b"Cast*") - 1, 1)):
+        path.write_bytes(content[:start] + b"\xff" * length + content[start + length :])
+        for opens in (on_cpu, load_model):
+            with pytest.raises(ModelError, match=r" is damaged inside; copy, download or export"):
+                opens(path)
 
 
 def test_files_are_told_by_what_the_graph_says(tmp_path: Path) -> None:
@@ -98,7 +129,7 @@ def test_files_are_told_by_what_the_graph_says(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     graph = onnx.helper.make_graph([], "empty", [], [], [one, texts])
     path.write_bytes(onnx.helper.make_model(graph).SerializeToString())
-    assert read_graph(path).beside == (far,)
+    assert read_graph(path).beside == {far: 4096 + 24}
     assert weights_beside(path) == ()
     (tmp_path / far).parent.mkdir()
     (tmp_path / far).write_bytes(b"\0" * 5000)
