@@ -94,10 +94,13 @@ class Passthrough:
         packets: as the source gave them; others may hold them too.
         offset: seconds to take off their times, where an output's time line begins later than
             the source's.
+        begun: the streams that the source copies from here on, where it had none at first; else
+            none.
     """
 
     packets: Sequence[AnyPacket]
     offset: Fraction = Fraction(0)
+    begun: tuple[Stream, ...] = ()
 
 
 Item = Frame | Passthrough

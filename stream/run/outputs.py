@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,8 @@ from stream.sinks._records import Records
 from stream.sinks.video import VideoSink
 
 if TYPE_CHECKING:
+    from av.stream import Stream
+
     from stream.compositing.painter import Painter
     from stream.sinks.base import Sink
 
@@ -47,8 +51,9 @@ def open_output(plan: OutputPlan, info: VideoInfo, cuts: Cuts | None = None) -> 
     painter = make_painter(plan.picture, info, shown=kind.shows) if kind.paints else None
     info, said = without_lost(kind, plan.target, info, plan.options, painter)
 
-    def opened(target: str) -> Sink:
-        return open_sink(kind, target, info, plan.options, painter)
+    def opened(target: str, sounds: Sequence[Stream] = info.copied) -> Sink:
+        has = replace(info, copied=tuple(sounds))
+        return open_sink(kind, target, has, plan.options, painter)
 
     if kind.shows:
         policy = WhenFull.LATEST if info.live else WhenFull.BLOCK
@@ -57,11 +62,12 @@ def open_output(plan: OutputPlan, info: VideoInfo, cuts: Cuts | None = None) -> 
         return Output(opened(plan.target), name, painter, said=said)
     painted = _painted(kind, plan, info, painter)
     recorded = info.live and is_recorded(plan)
-    sink = (
-        Recording(plan.target, opened, cuts or Cuts(), info=painted, sound=kind.takes_packets)
-        if recorded
-        else opened(plan.target)
-    )
+    sink: Sink
+    if recorded:
+        copied = info.copied if kind.takes_packets else None
+        sink = Recording(plan.target, opened, cuts or Cuts(), info=painted, copied=copied)
+    else:
+        sink = opened(plan.target)
     return Output(
         sink,
         name,

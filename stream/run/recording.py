@@ -6,10 +6,10 @@ import logging
 import re
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from stream.errors import SinkError, StreamError
 from stream.frame import Item, Passthrough, VideoInfo
@@ -20,6 +20,9 @@ from stream.sinks._again import Again, has_room
 from stream.sinks.base import About, NotNow, Sink, Summary
 from stream.types import AnyPacket
 from stream.words import counted
+
+if TYPE_CHECKING:
+    from av.stream import Stream
 
 logger = logging.getLogger(__name__)
 
@@ -47,10 +50,10 @@ class Recording(Sink):
 
     Args:
         target: the file as it was asked for.
-        make: opens a file of that name.
+        make: opens a file of that name, with copies of these streams.
         cuts: where files begin, and what they are called.
         info: what files are told of their frames; None where these may be of any size.
-        sound: whether files take the packets of sound.
+        copied: the streams of which files take the packets; None where they take none.
         room: whether there is room for another file in a folder.
         now: seconds that only go forward.
 
@@ -63,16 +66,17 @@ class Recording(Sink):
     def __init__(
         self,
         target: str,
-        make: Callable[[str], Sink],
+        make: Callable[[str, Sequence[Stream]], Sink],
         cuts: Cuts,
         *,
         info: VideoInfo | None,
-        sound: bool,
+        copied: Sequence[Stream] | None,
         room: Callable[[Path], bool] = has_room,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._target, self._make, self._cuts = target, make, cuts
-        self._sound = sound
+        self._sound, self._copied = copied is not None, tuple(copied or ())
+        self._silent = False
         self._again = Again(Path(target).absolute().parent, room, now)
         self._line, self._info = TimeLine(info), info
         self._held: deque[AnyPacket] = deque()
@@ -117,6 +121,8 @@ class Recording(Sink):
             self._hold(item)
             return
         at = item.pts * item.time_base
+        if self._silent:
+            self._cuts.cut(at + _LATER)  # it has begun too lately to end with the sound's beginning
         self._settle(at)
         number = self._cuts.number(at)
         if number > self._number:
@@ -149,6 +155,9 @@ class Recording(Sink):
         if not self._sound:
             return
         packets = [packet for packet in item.packets if packet.pts is not None]
+        if item.begun:
+            self._copied, self._silent = item.begun, self._sink is not None
+            self._cuts.cut(min((one.pts or 0) * one.time_base for one in packets))
         self._heard.add(packets)
         self._held.extend(self._late(packets))
         self._settle()
@@ -235,7 +244,8 @@ class Recording(Sink):
 
     def _open(self) -> Sink:
         path = str(self._cuts.path(self._target, self._number))
-        sink = self._make(path)
+        sink = self._make(path, self._copied)
+        self._silent = False
         if self._about is not None:
             sink.describe(self._about)
         if self._summary is not None:

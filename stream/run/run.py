@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stream.frame import Frame, VideoInfo
@@ -350,6 +351,8 @@ class Run:
     def _distribute(self, item: Work) -> None:
         branches = self._branches.in_use
         if not isinstance(item, Job):
+            if item.begun:
+                self.info = replace(self.info, copied=item.begun)
             for branch in branches:
                 branch.put(item, shared=False)
             return

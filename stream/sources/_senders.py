@@ -54,6 +54,20 @@ class Sender:
         return anew
 
 
+class Seldom:
+    """Says yes when it is asked first, and then ever more seldom.
+
+    Whoever sends a film in a loop begins anew for ever.
+    """
+
+    def __init__(self) -> None:
+        self._asked = 0
+
+    def __call__(self) -> bool:
+        self._asked += 1
+        return self._asked & (self._asked - 1) == 0
+
+
 def _follows(last: Fraction, at: Fraction) -> bool:
     return -_BACK < at - last < _ON
 

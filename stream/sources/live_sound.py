@@ -39,6 +39,7 @@ class LiveSound:
         self._name = name
         self._timeline = timeline
         self._wanted = tuple(wanted)
+        self._begun: tuple[AudioStream, ...] = ()
         self._kinds = tuple(kind_of(stream) for stream in wanted)
         self._marks: dict[int, bytes] = {}
         self._last: dict[int, int] = {}
@@ -58,11 +59,8 @@ class LiveSound:
         """
         position, packet = event.position, event.packet
         dts = packet.dts if packet.dts is not None else packet.pts
-        if position >= len(self._wanted) and not self._wanted:
-            self._say(
-                f"{self._name} had no sound at first, so that no output has what came later; "
-                "begin anew to have it"
-            )
+        if not self._wanted:
+            self._begin(templates)
         if position >= len(self._wanted) or not packet.time_base or dts is None:
             return None
         if not self._fits(event, templates):
@@ -80,7 +78,19 @@ class LiveSound:
         packet.pts = (packet.pts if packet.pts is not None else dts) + ticks
         packet.stream = self._wanted[position]
         believed = self._believed(position, packet, dts + ticks, event.arrived)
-        return Passthrough(believed) if believed else None
+        if not believed:
+            return None
+        begun, self._begun = self._begun, ()
+        return Passthrough(believed, begun=begun)
+
+    def _begin(self, templates: Templates) -> None:
+        """Takes the streams of a source that had none at first."""
+        self._begun = self._wanted = templates.streams
+        self._kinds = templates.kinds
+        self._say(
+            f"{self._name} had no sound at first: recordings went on in another file to have it; "
+            "what was sent or piped has none, and would have to begin anew"
+        )
 
     def _believed(
         self, position: int, packet: AnyPacket, dts: int, arrived: float

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import ClassVar
 
 import av
@@ -21,6 +22,7 @@ from stream.sources._damage import told_of_losses
 from stream.sources._hardware import NONE, Hardware
 from stream.sources._last_picture import LastPicture
 from stream.sources._pacing import Pacer
+from stream.sources._senders import Seldom
 from stream.sources.base import Target
 from stream.sources.live import LiveSource, planar, reshaped
 from stream.sources.live_sound import LiveSound
@@ -93,6 +95,7 @@ class NetworkSource(LiveSource):
         self._way = self._proven = Way(scheme, transport)
         self._hardware = Hardware.asked(hwaccel)
         self._audio, self._sounds, self._whole = audio, 0, whole
+        self._seldom = Seldom()
         self._closed = threading.Event()
         self._timeline = Timeline()
         self._given_up: list[StreamReader] = []
@@ -204,6 +207,7 @@ class NetworkSource(LiveSource):
             self._describe,
             audio=self._audio,
             sounds=self._sounds,
+            curious=self._seldom,
             paced=_in_bursts,
             renewed=True,
             whole=self._whole,
@@ -295,6 +299,9 @@ class NetworkSource(LiveSource):
             if isinstance(event, Sound):
                 packets = sound.place(event, self._opened.audio)
                 if packets is not None:
+                    if packets.begun:
+                        self._sounds = len(packets.begun)
+                        self.info = replace(self.info, copied=packets.begun)
                     yield packets
                 continue
             pts = None if self._opened.container in UNTIMED else event.pts
@@ -304,18 +311,11 @@ class NetworkSource(LiveSource):
                 seconds = float(tick * TICKS)
                 captured_at = pacer.wait(seconds, event.decode_seconds, self.reconnects)
             shape = event.shape or self._opened.sample_aspect_ratio
-            picture = planar(event.picture)
-            picture = reshaped(picture, shape, self.info.sample_aspect_ratio)
+            picture = reshaped(planar(event.picture), shape, self.info.sample_aspect_ratio)
             picture.pts, picture.time_base = tick, TICKS
-            yield Frame(
-                picture,
-                index,
-                tick,
-                TICKS,
-                stages={"decode": event.decode_seconds},
-                captured_at=captured_at,
-                notes=self.notes,
-            )
+            shown = Frame(picture, index, tick, TICKS, captured_at=captured_at, notes=self.notes)
+            shown.stages["decode"] = event.decode_seconds
+            yield shown
             index += 1
 
     def _events(self) -> Iterator[Picture | Sound]:

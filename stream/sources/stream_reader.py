@@ -147,6 +147,8 @@ class StreamReader:
         audio: whether sound is read.
         sounds: streams of sound that are wanted. Where fewer are there, and the sender begins anew,
             so does the connection: streams that come on the way are not seen.
+        curious: asked, where there is no sound and the sender begins anew, whether so does the
+            connection, since it may have some now.
         renewed: whether the connection ends where hardly anything of it can be decoded any more,
             as it is opened anew then.
         whole: whether pictures are left out that are scrambled because of a loss, as far as is
@@ -160,6 +162,7 @@ class StreamReader:
         *,
         audio: bool,
         sounds: int = 0,
+        curious: Callable[[], bool] = lambda: False,
         paced: Callable[[InputContainer], bool] = lambda container: False,
         renewed: bool = False,
         whole: bool = False,
@@ -167,7 +170,7 @@ class StreamReader:
         self._connect = connect
         self._describe = describe
         self._paced = paced
-        self._wants_audio, self._sounds = audio, sounds
+        self._wants_audio, self._sounds, self._curious = audio, sounds, curious
         self._stop = threading.Event()
         self.opened: Opened | None = None
         """What the connection brings, once its first picture is there. The event that says so may
@@ -251,7 +254,7 @@ class StreamReader:
                     position = next(i for i, one in enumerate(audio) if one is packet.stream)
                     self.events.put(Sound(position, packet, arrived, *marks[position].of(packet)))
                 continue
-            if sender.begins_anew(packet) and len(audio) < self._sounds:
+            if sender.begins_anew(packet) and self._may_have_more(len(audio)):
                 raise ChangedError
             self.heard = time.monotonic() if packet.size else self.heard
             for event in self._decode(packet, video.time_base, arrived):
@@ -263,6 +266,10 @@ class StreamReader:
                 self.events.put(event)
         if self.opened is None and not self._stop.is_set():
             raise NoPictureError(container.format.name)
+
+    def _may_have_more(self, sounds: int) -> bool:
+        """Whether a sender that has begun anew may have sound that is wanted and not seen."""
+        return sounds < self._sounds or (self._wants_audio and not sounds and self._curious())
 
     def _packets(
         self, container: InputContainer, streams: Sequence[AudioStream | VideoStream]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import pytest
+from av.stream import Stream
 
 from stream import records, sources
 from stream.errors import SinkError, UsageError
@@ -49,8 +51,10 @@ class Files:
 
     def __init__(self, make: Callable[[], Kept] = Kept) -> None:
         self.make, self.by_name = make, dict[str, Kept]()
+        self.copied: list[tuple[Stream, ...]] = []
 
-    def __call__(self, name: str) -> Kept:
+    def __call__(self, name: str, copied: Sequence[Stream] = ()) -> Kept:
+        self.copied.append(tuple(copied))
         self.by_name[Path(name).name] = self.make()
         return self.by_name[Path(name).name]
 
@@ -60,7 +64,7 @@ class Files:
 
 
 def recording(files: Files, cuts: Cuts, target: str = "take.mp4", **how) -> Recording:
-    return Recording(target, files, cuts, info=None, sound=True, **how)
+    return Recording(target, files, cuts, info=None, copied=(), **how)
 
 
 def put(sink: Recording, items: list[Item]) -> int:
@@ -135,6 +139,49 @@ def test_sound_goes_into_the_file_of_its_time_however_early_it_comes():
     assert [set(one.offsets) for one in files.all] == [
         {Fraction(first, GREY_RATE)} for first in (0, 10, 20)
     ]
+
+
+def beginning(frames: int, first: int) -> tuple[list[Item], tuple[Stream, ...]]:
+    """Pictures, and from one on their sound, which there was none of before."""
+    items: list[Item] = []
+    streams: tuple[Stream, ...] = ()
+    for item in Grey(frames):
+        if isinstance(item, Frame):
+            items.append(item)
+        elif item.packets[0].pts * item.packets[0].time_base >= Fraction(first, GREY_RATE):
+            begun = () if streams else (cast("Stream", object()),)
+            streams = streams or begun
+            items.append(replace(item, begun=begun))
+    return items, streams
+
+
+@pytest.mark.parametrize("first", [100, 10])
+def test_with_sound_that_begins_later_begins_another_file(first):
+    """At once, or a moment after the one before."""
+    items, streams = beginning(300, first)
+    cuts = Cuts(None, numbered())
+    files, others = Files(), Files()
+    sink, noted = (
+        recording(files, cuts),
+        Recording("take.ndjson", others, cuts, info=None, copied=None),
+    )
+    for item in items:
+        put(sink, [item])
+        put(noted, [item])
+    sink.close()
+    noted.close()
+    assert list(files.by_name) == ["take.mp4", "take-at-1.mp4"]
+    assert list(others.by_name) == ["take.ndjson", "take-at-1.ndjson"]
+    assert files.copied == [(), streams] and others.copied == [(), ()]
+    silent, sounding = files.all
+    assert silent.frames + sounding.frames == list(range(len(silent.frames))) + list(
+        range(len(sounding.frames))
+    )
+    assert len(silent.frames) + len(sounding.frames) == 300
+    assert [one.frames for one in others.all] == [one.frames for one in files.all]
+    assert len(sounding.packets) == len(sounding.frames), "each picture has its sound"
+    if first == 100:
+        assert len(silent.frames) == first, "nothing of the sound is missing"
 
 
 def shifted(frames: int, later: int) -> list[Item]:

@@ -12,7 +12,7 @@ import pytest
 
 from stream.errors import SourceError
 from stream.sources._connecting import ChangedError
-from stream.sources._senders import Sender
+from stream.sources._senders import Seldom, Sender
 from stream.sources.live_sound import LiveSound
 from stream.sources.live_timeline import Timeline
 from stream.sources.stream_reader import Ended, Opened, Picture, Sound, StreamReader
@@ -156,9 +156,30 @@ def test_what_begins_anew_says_so_by_its_settings_or_its_clock():
         assert told(0.12, 60, 60.04, 60.08) == [False, False, True, False]
 
 
-def test_that_sound_came_too_late_for_any_output_is_said():
-    _, said = placed(sent("mpegts", None), sent("mpegts"))
-    assert said == [
-        "the door had no sound at first, so that no output has what came later; begin anew to "
-        "have it"
+def test_of_who_has_no_sound_it_is_asked_whether_another_sender_has_some():
+    both = one_after_another("flv", None, ("aac", 44100))
+    for answer in (True, False):
+        found, _, _ = events(both, 2000, curious=lambda answer=answer: answer)
+        pictures = sum(isinstance(one, Picture) for one in found)
+        assert pictures >= 25 * SECONDS - 5
+        assert (pictures < 25 * SECONDS + 5) == answer
+    seldom = Seldom()
+    assert [number for number in range(1, 70) if seldom()] == [1, 2, 4, 8, 16, 32, 64]
+
+
+def test_sound_that_came_later_has_a_place_and_is_announced_once():
+    kept, said = placed(sent("mpegts", None), sent("mpegts"))
+    assert len(kept) > 50 and share(kept, 0.1, 1) == 1
+    assert len(said) == 1 and "recordings went on in another file" in said[0]
+    found, _, opened = events(sent("mpegts"))
+    line = Timeline()
+    sound = LiveSound("the door", line, ())
+    line.place(0, Fraction(1, 25), 0.0)
+    came = [one for one in found if isinstance(one, Sound)]
+    times = [float(one.packet.dts * one.packet.time_base) for one in came]
+    given = [
+        sound.place(replace(one, arrived=at), opened.audio)
+        for one, at in zip(came, times, strict=True)
     ]
+    begun = [one.begun for one in given if one is not None]
+    assert begun[0] == opened.audio.streams and not any(begun[1:])
