@@ -15,6 +15,9 @@ NAME = "{name}"
 WINDOW = "window"
 """The output that stands for a window."""
 
+RESULT = ".stream"
+"""What comes before the ending of a result that was given no name."""
+
 _NUMBERED = re.compile(r"([^%]*)%(?:0([1-9]))?d([^%]*)")
 
 _ENDING = re.compile(r"\.[A-Za-z]\w{1,4}$")
@@ -69,6 +72,11 @@ def numbered(target: str) -> re.Match[str] | None:
     if target.endswith(("/", os.sep)) or Path(target).is_dir():
         return None
     return _NUMBERED.fullmatch(Path(target).name)
+
+
+def is_result(name: str) -> bool:
+    """Whether a file is called as a result is that was given no name: `in.stream.mp4`."""
+    return Path(name).stem.endswith(RESULT)
 
 
 def at_home(path: str) -> str:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stream.cli._hints import is_address
-from stream.cli._inputs import RESULT, Found
+from stream.cli._inputs import Found
 from stream.errors import UsageError
 from stream.files import shortened
-from stream.names import NAME
+from stream.names import NAME, RESULT
 from stream.option import option
 from stream.run.plan import Endings
 from stream.twins import Twins

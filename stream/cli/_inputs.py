@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import glob
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from stream.cli._hints import is_address, no_such_file
 from stream.errors import SourceError, UsageError
-from stream.names import at_home
+from stream.names import RESULT, at_home, is_result
 
-RESULT = ".stream"
-"""What comes before the ending of a result that was given no name."""
+Thing = TypeVar("Thing")
 
+_OF_EARLIER = "result of an earlier run"
+_MAGIC = re.compile(r"[*?[]")
 _NAMED = 5
 """So many names of what is left out are said."""
 
@@ -36,20 +40,31 @@ class Found:
 
 
 def find_inputs(
-    inputs: Sequence[str], endings: frozenset[str], what: str, *, recursive: bool = False
+    inputs: Sequence[str],
+    endings: frozenset[str],
+    what: str,
+    *,
+    recursive: bool = False,
+    into: Iterable[str | None] = (),
 ) -> Found:
     """The files that the inputs name: files, folders and patterns such as `takes/*.mp4`.
+
+    Results of earlier runs are not taken once more: what a folder has of their name, what a folder
+    or a pattern has in a folder below it that results go into, and what is named together with its
+    own input, as by a shell that wrote a pattern out.
 
     Args:
         inputs: as they were typed.
         endings: which files of a folder are taken.
         what: what they are called, such as "videos".
         recursive: whether subfolders are gone through.
+        into: where results go, as it was typed.
 
     Raises:
         UsageError: an input does not exist or holds none, or is an address or a camera.
     """
     found = Found()
+    results = frozenset(_real(one) for one in into if one and Path(one).is_dir())
     for place, text in enumerate(inputs, start=1):
         if is_address(text):
             raise UsageError(
@@ -62,25 +77,48 @@ def find_inputs(
             raise UsageError(f"{text} may not be read; check its permissions") from error
         if is_folder:
             found.folders = True
-            found.files += _of_folder(path, endings, what, recursive, found.left_out)
+            found.files += _of_folder(path, endings, what, recursive, results, found.left_out)
         elif is_there:
             found.files.append((path, Path(path.name)))
         elif glob.has_magic(text):
-            found.files += [(one, Path(one.name)) for one in _matches(text, endings, what)]
             found.folders = True
+            matches = _of_pattern(text, endings, what, results, found.left_out)
+            found.files += [(one, Path(one.name)) for one in matches]
         else:
             raise no_such_file(text, last_of_several=1 < place == len(inputs))
+    _leave_own_results(found)
     return found
 
 
+def _leave_own_results(found: Found) -> None:
+    """Leaves results out that are among the inputs together with what they came of."""
+    named = {one.parent / one.stem for one, _ in found.files}
+    results, kept = _parted(
+        found.files,
+        lambda one: (
+            is_result(one[0].name) and one[0].parent / one[0].stem.removesuffix(RESULT) in named
+        ),
+    )
+    if results:
+        line = _counted(None, [one for one, _ in results], _OF_EARLIER, "")
+        found.left_out.append(f"left out: {line}")
+        found.files = kept
+
+
 def _of_folder(
-    folder: Path, endings: frozenset[str], what: str, recursive: bool, left_out: list[str]
+    folder: Path,
+    endings: frozenset[str],
+    what: str,
+    recursive: bool,
+    into: frozenset[Path],
+    left_out: list[str],
 ) -> list[tuple[Path, Path]]:
     from stream.sources.folders import files_in
 
     taken: list[Path] = []
     others: list[Path] = []
-    for place in _folders(folder, recursive):
+    passed: list[Path] = []
+    for place in _folders(folder, recursive, into, passed):
         try:
             found = files_in(place, endings)
         except SourceError as error:
@@ -90,60 +128,91 @@ def _of_folder(
             continue
         taken += found.taken
         others += [one for one in found.left_out if not (recursive and one.is_dir())]
-    results, taken = _parted(taken, lambda one: one.stem.endswith(RESULT))
+    results, taken = _parted(taken, lambda one: is_result(one.name))
     folders, others = _parted(others, Path.is_dir)
     if not taken:
-        deeper = not recursive and _is_deeper(folder, endings)
-        hint = "; --recursive looks into its subfolders" if deeper else ""
+        deeper = not recursive and _is_deeper(folder, endings, into)
+        hint = ", only results of earlier runs" if results else ""
+        hint += "; --recursive looks into its subfolders" if deeper else ""
         raise UsageError(f"the folder {folder} has no {what} in it{hint}")
     said = [
         _counted(folder, folders, "subfolder", "; --recursive takes them too"),
+        _counted(folder, passed, "folder", ", into which results go"),
         _counted(folder, others, "other file", ""),
-        _counted(folder, results, "result of an earlier run", ""),
+        _counted(folder, results, _OF_EARLIER, ""),
     ]
     left_out += [f"left out of {folder}: {one}" for one in said if one]
     return [(one, one.relative_to(folder)) for one in taken]
 
 
 def _parted(
-    paths: Iterable[Path], belongs: Callable[[Path], bool]
-) -> tuple[list[Path], list[Path]]:
+    things: Iterable[Thing], belongs: Callable[[Thing], bool]
+) -> tuple[list[Thing], list[Thing]]:
     """Those that belong, and the others; each is looked at once, as folders may hold thousands."""
-    parts: tuple[list[Path], list[Path]] = ([], [])
-    for path in paths:
-        parts[not belongs(path)].append(path)
+    parts: tuple[list[Thing], list[Thing]] = ([], [])
+    for one in things:
+        parts[not belongs(one)].append(one)
     return parts
 
 
-def _is_deeper(folder: Path, endings: frozenset[str]) -> bool:
+def _is_deeper(folder: Path, endings: frozenset[str], into: frozenset[Path]) -> bool:
     """Whether files of a kind lie in a folder's subfolders."""
     from stream.sources.folders import files_in
 
-    for one in _folders(folder, deep=True):
+    for one in _folders(folder, True, into, []):
         with suppress(SourceError):
             if files_in(one, endings).taken:
                 return True
     return False
 
 
-def _folders(folder: Path, deep: bool) -> Iterator[Path]:
-    """A folder and, where that is asked for, those in it; links are not followed in circles."""
+def _folders(folder: Path, deep: bool, into: frozenset[Path], passed: list[Path]) -> Iterator[Path]:
+    """A folder and, where that is asked for, those in it; links are not followed in circles.
+
+    Those that results go into are passed over, and put into a list.
+    """
     yield folder
     with suppress(OSError):  # whoever looks for files in it says so
         for child in sorted(folder.iterdir()) if deep else ():
-            if child.is_dir() and not child.is_symlink() and not child.name.startswith("."):
-                yield from _folders(child, deep)
+            if not child.is_dir() or child.is_symlink() or child.name.startswith("."):
+                continue
+            if into and _real(child) in into:
+                passed.append(child)
+            else:
+                yield from _folders(child, deep, into, passed)
 
 
-def _counted(folder: Path, paths: Sequence[Path], what: str, hint: str) -> str:
+def _real(path: str | Path) -> Path:
+    """Where a path leads; `Path.resolve` fails where links lead in a circle."""
+    return Path(os.path.realpath(path))
+
+
+def _counted(folder: Path | None, paths: Sequence[Path], what: str, hint: str) -> str:
     if not paths:
         return ""
-    names = [str(one.relative_to(folder)) for one in paths]
-    more = ", …" if len(names) > _NAMED else ""
-    plural = "s" if len(names) > 1 else ""
+    names = [str(one if folder is None else one.relative_to(folder)) for one in paths[: _NAMED + 1]]
+    more = ", …" if len(paths) > _NAMED else ""
+    plural = "s" if len(paths) > 1 else ""
     first, _, rest = what.partition(" of ")
     noun = f"{first}{plural} of {rest}" if rest else f"{first}{plural}"
-    return f"{len(names)} {noun} ({', '.join(names[:_NAMED])}{more}){hint}"
+    return f"{len(paths)} {noun} ({', '.join(names[:_NAMED])}{more}){hint}"
+
+
+def _of_pattern(
+    pattern: str, endings: frozenset[str], what: str, into: frozenset[Path], left_out: list[str]
+) -> list[Path]:
+    """Files that a pattern names, without those in folders that results go into."""
+    base = _real(at_home(_MAGIC.split(pattern, maxsplit=1)[0] + "_")).parent
+    below = {one for one in into if base in one.parents}
+    files = _matches(pattern, endings, what)
+    if not below:
+        return files
+    results, files = _parted(files, lambda one: not below.isdisjoint(_real(one).parents))
+    if not files:
+        raise UsageError(f"all {what} of the name {pattern} are results of earlier runs")
+    if results:
+        left_out.append(f"left out of {pattern}: {_counted(None, results, _OF_EARLIER, '')}")
+    return files
 
 
 def _matches(pattern: str, endings: frozenset[str], what: str) -> list[Path]:

@@ -56,7 +56,8 @@ def file(
     from stream.run.opening import endings_for
     from stream.sources.folders import VIDEO_ENDINGS
 
-    found = find_inputs(inputs, VIDEO_ENDINGS, "videos", recursive=batch.recursive)
+    into = (*(output or ()), beside.masks)
+    found = find_inputs(inputs, VIDEO_ENDINGS, "videos", recursive=batch.recursive, into=into)
     for line in found.left_out:
         common.say(line, quiet=asked.run.quiet)
     made = endings_for(asked.picture)

@@ -76,7 +76,8 @@ def image(
     from stream.run.opening import endings_for
     from stream.sources.folders import PICTURE_ENDINGS
 
-    found = find_inputs(inputs, PICTURE_ENDINGS, "pictures", recursive=batch.recursive)
+    into = (output, beside.masks)
+    found = find_inputs(inputs, PICTURE_ENDINGS, "pictures", recursive=batch.recursive, into=into)
     for line in found.left_out:
         common.say(line, quiet=run.quiet)
     paths = [path for path, _ in found.files]

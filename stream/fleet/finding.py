@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from stream.errors import SourceError, UsageError
 from stream.fleet.places import filesystem, is_remote, shown, storage_errors, whole
-from stream.names import at_home
+from stream.names import RESULT, at_home, is_result
 from stream.words import counted, visible
 
 if TYPE_CHECKING:
@@ -78,8 +78,33 @@ def find(
                 found.setdefault(one.source, one)
     if not found:
         raise UsageError(f"no video is named in {', '.join(map(shown, asked))}")
-    ones = list(found.values())
+    ones = _without_own_results(list(found.values()), left_out)
     return ones if below is None else [_laid_out(one, below) for one in ones]
+
+
+def _without_own_results(found: list[Input], left_out: Callable[[str], None]) -> list[Input]:
+    """Without what came of another of the inputs in an earlier run of `stream file`, beside it."""
+    results = [one for one in found if _is_result(one.source)]
+    if not results:
+        return found
+    named = {one.source.rpartition(".")[0] for one in found}
+    own = {
+        one.source for one in results if one.source.rpartition(".")[0].removesuffix(RESULT) in named
+    }
+    if own:
+        names = [visible(_last(path)) for path in sorted(own)]
+        said = counted(len(names), "result of an earlier run", "results of an earlier run")
+        more = ", …" if len(names) > _NAMED else ""
+        left_out(f"left out: {said} ({', '.join(names[:_NAMED])}{more})")
+    return [one for one in found if one.source not in own]
+
+
+def _is_result(path: str) -> bool:
+    return RESULT in path and is_result(_last(path))
+
+
+def _last(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 class NoVideosError(UsageError):
@@ -152,7 +177,7 @@ def _others(there: Mapping[str, dict[str, object]], endings: frozenset[str]) -> 
     kinds: Counter[str] = Counter()
     lost = []
     for path, about in sorted(there.items()):
-        name = path.rpartition("/")[2]
+        name = _last(path)
         if name.startswith(".") or about["type"] == "directory":
             continue
         if not _is_file(path, about):
@@ -183,7 +208,7 @@ def _is_file(path: str, about: dict[str, object]) -> bool:
 
 
 def _is_taken(path: str, endings: frozenset[str]) -> bool:
-    name = path.rpartition("/")[2]
+    name = _last(path)
     dot = name.rfind(".")
     return dot > 0 and name[dot:].lower() in endings and not name.startswith(".")
 

@@ -55,6 +55,53 @@ def test_a_folder_of_many_is_gone_through_once(tmp_path, monkeypatch):
     assert len(compared) < 160, "some are compared with all others"
 
 
+def test_a_folder_below_that_results_go_into_is_not_gone_through(takes):
+    (takes / "sub/out/deep").mkdir(parents=True)
+    for name in ("sub/out/a.mp4", "sub/out/deep/b.mp4"):
+        (takes / name).touch()
+
+    def found(asked, into, **how):
+        found = find_inputs([str(asked)], VIDEO_ENDINGS, "videos", into=[None, str(into)], **how)
+        return [str(one.relative_to(takes)) for one, _ in found.files], found.left_out
+
+    mine = ["a.mp4", "b.MOV", "c.3gp", "sub/a.mp4"]
+    files, left_out = found(takes, takes / "sub/out", recursive=True)
+    assert files == mine
+    assert f"left out of {takes}: 1 folder (sub/out), into which results go" in left_out
+    # A folder of results is gone through where it is asked for itself, or is no result's folder.
+    assert found(takes / "sub/out", takes / "sub/out")[0] == ["sub/out/a.mp4"]
+    assert len(found(takes, takes / "elsewhere", recursive=True)[0]) == 6
+    files, left_out = found(f"{takes}/**/*.mp4", takes / "sub/out")
+    assert files == ["a.mp4", "sub/a.mp4"]
+    assert left_out[0].startswith(f"left out of {takes}/**/*.mp4: 2 results of an earlier run")
+    with pytest.raises(UsageError, match="are results of earlier runs"):
+        found(f"{takes}/sub/*/*.mp4", takes / "sub/out")
+    (takes / "link").symlink_to("sub/out")
+    assert found(takes, takes / "link", recursive=True)[0] == mine
+
+
+@pytest.mark.parametrize("how", ["by the shell", "by a pattern"])
+def test_results_beside_what_they_came_of_are_not_taken_again(tmp_path, how):
+    for name in ("a.wmv", "a.stream.mp4", "a.stream.stream.mp4", "b.mp4", "live.stream.mp4"):
+        (tmp_path / name).touch()
+    files = sorted(map(str, tmp_path.iterdir())) if how == "by the shell" else [f"{tmp_path}/*.*"]
+    found = find_inputs(files, VIDEO_ENDINGS, "videos")
+    # What came of nothing that is named is somebody's film of that name.
+    assert [one.name for one, _ in found.files] == ["a.wmv", "b.mp4", "live.stream.mp4"]
+    assert found.left_out == [
+        f"left out: 2 results of an earlier run ({tmp_path}/a.stream.mp4, "
+        f"{tmp_path}/a.stream.stream.mp4)"
+    ]
+    alone = find_inputs([f"{tmp_path}/a.stream.mp4"], VIDEO_ENDINGS, "videos")
+    assert len(alone.files) == 1 and not alone.left_out
+
+
+def test_a_folder_of_nothing_but_results_is_called_so(tmp_path):
+    (tmp_path / "a.stream.mp4").touch()
+    with pytest.raises(UsageError, match="has no videos in it, only results of earlier runs"):
+        find_inputs([str(tmp_path)], VIDEO_ENDINGS, "videos")
+
+
 @pytest.fixture
 def closed(takes, monkeypatch):
     """A folder that may not be looked into, to root neither."""

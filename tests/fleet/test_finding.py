@@ -57,6 +57,16 @@ def test_patterns_files_and_lists_and_each_file_once(tmp_path: Path) -> None:
     assert sorted(one.below for one in found) == ["a.mp4", "c.mkv", "y/b.mp4"]
 
 
+@pytest.mark.parametrize("asked", ["", "/**/*.*"])
+def test_results_of_stream_file_beside_its_inputs_are_no_inputs(tmp_path: Path, asked: str) -> None:
+    make_files(tmp_path, "a.mkv", "a.stream.mp4", "sub/b.mp4", "sub/b.stream.mp4", "c.stream.mp4")
+    said: list[str] = []
+    found = find([f"{tmp_path}{asked}"], VIDEOS, said.append)
+    # What came of nothing that is named is somebody's film of that name.
+    assert sorted(one.below for one in found) == ["a.mkv", "c.stream.mp4", "sub/b.mp4"]
+    assert said == ["left out: 2 results of an earlier run (a.stream.mp4, b.stream.mp4)"]
+
+
 def test_a_tilde_in_a_list_is_the_home_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
