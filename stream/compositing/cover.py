@@ -273,7 +273,7 @@ class Cover(Layer):
         self._by_memory.add(now, done=any(seen.sure for seen in missing))
         self._by_doubt.add(
             now,
-            done=any(not _within(one, found) for one in doubted)
+            done=any(not lies_within(one.box, latest.boxes) for one in doubted)
             or any(not seen.sure for seen in missing),
         )
         return missing
@@ -348,14 +348,18 @@ def _places(gone: Sequence[Seen], found: Sequence[Seen]) -> list[int | None]:
     return places
 
 
-def _within(one: Seen, found: list[Seen]) -> bool:
-    """Whether it lies in what was found."""
-    if not found:
+def lies_within(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> bool:
+    """Whether what is unsure lies in what was found.
+
+    Args:
+        box: of what is unsure, float32 [4]: x1, y1, x2, y2.
+        boxes: of what was found, float32 [N, 4].
+    """
+    if not len(boxes):
         return False
-    boxes = np.stack([other.box for other in found])
-    low, high = np.maximum(boxes[:, :2], one.box[:2]), np.minimum(boxes[:, 2:], one.box[2:])
+    low, high = np.maximum(boxes[:, :2], box[:2]), np.minimum(boxes[:, 2:], box[2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=1)
-    area = float(np.prod(one.box[2:] - one.box[:2]))
+    area = float(np.prod(box[2:] - box[:2]))
     return bool(shared.max() >= _WITHIN * area)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,9 +15,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.compositing.cover import lies_within
+from stream.compositing.occasions import Occasions
 from stream.compositing.painter import Painter
 from stream.compositing.planes import layout, part
-from stream.compositing.selection import Selection
+from stream.compositing.selection import ALL, Selection
 from stream.files import shortened
 from stream.frame import Frame, Item, VideoInfo
 from stream.instances import Instances
@@ -99,6 +101,15 @@ class SplitSink(Sink):
         self._finished: set[str] = set()
         self._without: set[str] = set()
         self._times = _Times()
+        painter = make_painter(self._style, self._info)
+        self._covers = painter.covers
+        painter.close()
+        self._bare = Occasions()
+
+    @property
+    def wants_unsure(self) -> bool:
+        """Where objects are covered, so is of each class what is unsure."""
+        return self._covers
 
     def write(self, item: Item) -> None:
         """Paints and writes a frame for each that there is a file of.
@@ -115,8 +126,10 @@ class SplitSink(Sink):
         found = self._selection(found, item.pts_seconds)
         groups = self._groups(found)
         if self._pictures:
+            doubts = self._doubts(found, groups, item.pts_seconds)
             for name, places in groups.items():
-                self._write_picture(name, item, found.select(places))
+                alone = replace(found.select(places), unsure=doubts.get(name))
+                self._write_picture(name, item, alone)
             return
         for name in groups:
             if name in self._parts:
@@ -129,13 +142,33 @@ class SplitSink(Sink):
             one.sink.write(self._painted(one.painter, item, alone))
         self._times.add(item)
 
+    def _doubts(
+        self, found: Instances, groups: Mapping[str, object], now: float
+    ) -> dict[str, Instances]:
+        """What is unsure that is covered in each file; notes where something of it is in none.
+
+        It has no identity, so that no object's file has it, and was not chosen.
+        """
+        if not self._covers or found.unsure is None:
+            return {}
+        doubted = found.unsure
+        whose = [_plain(kind) if self._by_class else None for kind in doubted.names]
+        chosen = self._plan.picture.select == ALL
+        bare = (
+            not lies_within(doubted.boxes[place], found.boxes)
+            for place, name in enumerate(whose)
+            if chosen and name not in groups
+        )
+        self._bare.add(now, done=any(bare))
+        names = np.array(whose, object)
+        return {name: doubted.select(names == name) for name in groups if chosen and name in whose}
+
     def _groups(self, found: Instances) -> dict[str, NDArray[np.int64]]:
         """The places of those that go into each file, by what names it."""
         places: dict[str, list[int]] = {}
         counts: Counter[str] = Counter()
         for place, kind in enumerate(found.names):
-            plain = re.sub(r"[^\w]+", "-", kind).strip("-") or "object"
-            name = plain
+            name = plain = _plain(kind)
             if not self._by_class:
                 if found.track_ids is None:
                     counts[plain] += 1
@@ -239,7 +272,11 @@ class SplitSink(Sink):
         """Which files there are, and what is in none."""
         names = list(self._written)
         if not names:
-            return ["nothing was found, so there is no file of it", *self._selection.remarks]
+            return [
+                "nothing was found, so there is no file of it",
+                *self._doubtful(),
+                *self._selection.remarks,
+            ]
         what = "pictures" if self._pictures and self._info.pictures else "files"
         what = "folders" if self._pictures and not self._info.pictures else what
         more = "" if len(names) <= _NAMED else f" and {len(names) - _NAMED} more"
@@ -258,7 +295,17 @@ class SplitSink(Sink):
             )
         if self._sound and not self._pictures:
             said.append("the sound is in none of them")
-        return [*said, *self._selection.remarks]
+        return [*said, *self._doubtful(), *self._selection.remarks]
+
+    def _doubtful(self) -> list[str]:
+        """In which frames something that may be somebody is bare."""
+        what = "what the model was not sure of is covered in no file"
+        return self._bare.remark(what, self._info.pictures)
+
+
+def _plain(kind: str) -> str:
+    """A class's name as files are called."""
+    return re.sub(r"[^\w]+", "-", kind).strip("-") or "object"
 
 
 class _Times:

@@ -93,18 +93,19 @@ class Pictures:
         return converted
 
 
-def lost_shape(shape: Fraction, ending: str) -> list[str]:
+def lost_shape(shape: Fraction, ending: str, able: str = ".mp4") -> list[str]:
     """What is to be said where a kind of file cannot hold that samples are not square.
 
     Args:
         shape: width over height of one sample.
         ending: of the file.
+        able: what can.
     """
     if shape == 1:
         return []
     return [
         f"the pictures' shape (samples of {shape.numerator}:{shape.denominator}) is lost, which "
-        f"{ending} cannot hold here; .mp4 can"
+        f"{ending} cannot hold here; {able} can"
     ]
 
 

@@ -199,7 +199,11 @@ class ImageSink(Sink):
     @property
     def remarks(self) -> list[str]:
         """What of the pictures their files cannot hold."""
-        said = lost_shape(self._shape, Path(self._path(0)).suffix) if self._written else []
+        said: list[str] = []
+        if self._written:
+            masks = "-o masks.mkv with --look binary or instances"
+            able = {MASK_ENDINGS: masks, ALPHA_ENDINGS: ".mkv"}.get(self._kept, ".mp4")
+            said = lost_shape(self._shape, Path(self._path(0)).suffix, able)
         for names, what in (
             (
                 self._filled,

@@ -219,6 +219,33 @@ def test_photos_of_the_same_scene_have_nothing_to_do_with_each_other(tmp_path, l
     assert np.array_equal(after, alone)
 
 
+def test_what_is_doubted_is_covered_by_class_and_named_where_it_is_not(tmp_path):
+    """It was bare in all, without a word."""
+    doubts = replace(found(7, 2, labels=[0, 1]), track_ids=None)
+    doubted = replace(found(1), track_ids=None, unsure=doubts)
+    limb = replace(doubted, unsure=replace(found(1), track_ids=None))
+    names = [tmp_path / name for name in ("a.png", "b.png")]
+    said = "in 1 picture what the model was not sure of is covered in no file: a.png"
+
+    def covered(name):
+        """How much of the boxes of 1, 7 and 2 is as another picture has it."""
+        original = make_picture(0, WIDTH, HEIGHT, "yuv420p").to_ndarray(format="bgr24")
+        changed = np.abs(original - cv2.imread(str(tmp_path / name)).astype(int)).max(axis=2) > 8
+        boxes = [BOXES[one] for one in (1, 7, 2)]
+        return [changed[top:bottom, left:right].mean() for left, top, right, bottom in boxes]
+
+    for by in ("object", "class"):
+        picture = PictureOptions(look="hide", split=by)
+        remarks = run(f"{tmp_path}/{by}/", [doubted, limb], picture, photos=names)
+        assert remarks[1:] == [said], by
+    sure, of_class, of_another = covered("object/a.person-1.png")
+    assert sure > 0.6 and of_class < 0.1 and of_another < 0.5
+    sure, of_class, of_another = covered("class/a.person.png")
+    assert sure > 0.6 and of_class > 0.6 and of_another < 0.5
+    chosen = PictureOptions(look="hide", split="object", select="largest")
+    assert len(run(f"{tmp_path}/chosen/", [doubted], chosen, photos=names[:1])) == 1
+
+
 @pytest.mark.parametrize("look", ["cutout", "binary", "contour"])
 def test_crop_cuts_each_object_out(tmp_path, look):
     picture = PictureOptions(look=look, crop=True, feather=0)

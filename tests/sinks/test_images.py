@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import numpy as np
 import pytest
 
 from stream.errors import SinkError, StreamError
-from stream.frame import Frame, Passthrough
+from stream.frame import Frame, Passthrough, VideoInfo
+from stream.options import OutputOptions
 from stream.pixels import picture_from_bgr
 from stream.sinks._photo import encode, notes_of, upright
 from stream.sinks.images import ImageSink
@@ -45,6 +47,24 @@ def test_a_jpeg_is_close(tmp_path):
         sink.write(Frame(picture_from_bgr(smooth), 0, 0, Fraction(1)))
     written = cv2.imread(str(tmp_path / "out.jpg"))
     assert np.abs(written.astype(int) - smooth).mean() < 3
+
+
+@pytest.mark.parametrize(
+    ("told", "able"),
+    [
+        ({}, ".mp4"),
+        ({"alpha": True}, ".mkv"),
+        ({"exact": True}, "-o masks.mkv with --look binary or instances"),
+    ],
+)
+def test_what_holds_the_shape_of_samples_holds_the_pictures_too(tmp_path, told, able):
+    """Of masks and of what is clear in parts it was said that .mp4 can."""
+    info = VideoInfo("made", 30, 20, "yuv420p", Fraction(1), sample_aspect_ratio=Fraction(16, 11))
+    target = f"{tmp_path}/%06d.png"
+    with ImageSink.from_target(target, replace(info, **told), OutputOptions()) as sink:
+        sink.write(frame())
+    what = "the pictures' shape (samples of 16:11) is lost, which .png cannot hold here"
+    assert sink.remarks == [f"{what}; {able} can"]
 
 
 def test_a_video_frame_is_written_too(tmp_path):
