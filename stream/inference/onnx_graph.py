@@ -169,7 +169,7 @@ def _part(number: int, value: int | memoryview, raw: memoryview, *, constants: b
         return Part(number, memoryview(b""), raw)
     if number == NODE:
         node = read_node(value)
-        if constants and node.kind == "Constant" and node.value is not None:
+        if constants and node.kind == "Constant":
             return Part(number, value, raw, node, node.outputs[0], node.value)
         return Part(number, value, raw, node)
     if number == WEIGHT:

@@ -153,6 +153,29 @@ def test_what_is_kept_and_still_in_use_stays_as_it_comes() -> None:
     assert few.place(resize, exact[0]) == exact[0] and few.place(resize, exact[1]) != exact[1]
 
 
+def test_a_shape_that_comes_again_and_again_pushes_no_other_out() -> None:
+    few = Canvases()
+    for width in range(OWN):
+        few.keep(SHAPES, (48, 48 + 8 * width))
+    wide = SHAPES.geometry(900, 400)
+    larger = few.place(SHAPES, wide)
+    before = few.in_use
+    assert len(before) == OWN + 1
+    for _ in range(2 * MOST):
+        assert few.place(SHAPES, wide) == larger
+    assert few.in_use == before
+
+
+def test_margins_are_wide_only_where_all_places_are_taken() -> None:
+    for taken in (OWN, MOST):
+        few = Canvases()
+        for step in range(taken):
+            few.keep(SHAPES, (400 + 8 * step, 400))
+        before = few.in_use
+        placed = few.place(SHAPES, SHAPES.geometry(470, 400))
+        assert (placed.size == (400, 400)) is (few.in_use == before) is (taken == MOST)
+
+
 @given(
     st.lists(
         st.tuples(st.integers(16, 900), st.integers(16, 900), st.booleans()),

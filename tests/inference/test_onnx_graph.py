@@ -9,9 +9,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from stream.inference.onnx_graph import NODE, WEIGHT, Graph, with_graph
+from stream.inference.onnx_graph import NODE, OUTPUT, WEIGHT, Graph, with_graph
 from stream.inference.onnx_nodes import Node
-from stream.inference.onnx_writer import encoded_bytes, node, tensor
+from stream.inference.onnx_writer import encoded_bytes, encoded_text, node, tensor
 
 
 def model(nodes: Sequence[onnx.NodeProto], weights: Sequence[str] = (), ends: str = "y") -> bytes:
@@ -64,6 +64,30 @@ def test_what_is_not_changed_stays_to_the_last_byte() -> None:
     content = model(ADDS, ["a", "b"])
     assert with_graph(content, lambda graph: graph.written({})) == content
     assert with_graph(content, lambda graph: graph.written_in_order({})) == content
+
+
+def test_fields_that_nobody_knows_stay_too() -> None:
+    """Numbers, even where a node is expected, and what other programs have added."""
+    node_number, other_number = b"\x08\x07", b"\x98\x06\x01"
+    strange = node_number + other_number + encoded_bytes(99, b"?")
+    content = onnx.load_from_string(model(ADDS, ["a", "b"]))
+    graph = content.graph.SerializeToString()
+    content.ClearField("graph")
+    head = content.SerializeToString()
+    whole = head + encoded_bytes(7, strange + graph) + b"\x38\x01"  # and a graph that is one
+    assert with_graph(whole, lambda graph: graph.written({})) == whole
+    assert [one.kind for one in read(whole).nodes] == ["Add", "Mul"]
+
+
+def test_what_is_told_of_an_answer_may_come_in_any_order() -> None:
+    told = onnx.load_from_string(model(ADDS, ["a", "b"]))
+    (end,) = told.graph.output
+    del told.graph.output[:]
+    graph = told.graph.SerializeToString() + encoded_bytes(
+        OUTPUT, encoded_bytes(2, end.type.SerializeToString()) + encoded_text(1, "y")
+    )
+    told.ClearField("graph")
+    assert read(told.SerializeToString() + encoded_bytes(7, graph)).ends == ["y"]
 
 
 def test_who_makes_and_who_reads_what() -> None:

@@ -67,7 +67,7 @@ class Layer:
             "bias": random.integers(-9000, 9000, self.answers).astype(np.int32),
         }
 
-    def model(self, channels_last: int = 1, **other: Array) -> bytes:
+    def model(self, channels_last: int = 1, auto_pad: str = "NOTSET", **other: Array) -> bytes:
         held = self.numbers() | other
         node = helper.make_node(
             "QLinearConv",
@@ -80,6 +80,7 @@ class Layer:
             pads=self.pads,
             group=self.group,
             channels_last=channels_last,
+            auto_pad=auto_pad,
         )
         kind = TensorProto.INT8 if held["zero"].dtype == np.int8 else TensorProto.UINT8
         sides = [None, *self.size, self.channels]
@@ -310,6 +311,11 @@ def test_where_sums_are_wide_only_filters_of_their_own_are_taken() -> None:
         (Layer(16, 16, 16, kernel=(5, 5), pads=(2, 2, 2, 2)), {}),
         (Layer(16, 16, 16, dilations=(2, 2), pads=(2, 2, 2, 2)), {}),
         (Layer(16, 16, 16, strides=(2, 1)), {}),
+        (Layer(16, 16, 16, strides=(3, 3)), {}),
+        (Layer(16, 16, 16, pads=(65, 1, 1, 1)), {}),
+        (Layer(pads=(1, 1, 1, 65)), {}),
+        (Layer(pads=(1, -1, 1, 1)), {}),  # what is cut off is around no picture
+        (Layer(strides=(1,)), {}),  # type: ignore[arg-type]  # as a broken file may have it
         (Layer(16, 16, 4), {}),  # four channels to a filter
         (Layer(32, 16, 16), {}),  # two, and one filter to a group
         (Layer(), {"out_level": np.array(1e-9, np.float32)}),  # sums beyond 32 bits
@@ -317,6 +323,7 @@ def test_where_sums_are_wide_only_filters_of_their_own_are_taken() -> None:
         (Layer(6, 16), {}),
         (Layer(16, 12), {}),
         (Layer(), {"zeros": np.ones(16, np.int8)}),
+        (Layer(), {"weights": np.full((16, 16, 3, 3), 200, np.uint8)}),
         (Layer(), {"zero": np.array(0, np.int8), "out_zero": np.array(0, np.int8)}),
         (Layer(), {"bias": np.full(16, 2**31 - 1, np.int32), "zero": np.array(9, np.uint8)}),
     ],
@@ -325,6 +332,25 @@ def test_where_sums_are_wide_only_filters_of_their_own_are_taken() -> None:
 def test_what_the_loops_do_not_know_stays(layer: Layer, other: dict[str, Array]) -> None:
     model = layer.model(**other)
     assert unedited(model)
+
+
+@pytest.mark.parametrize("group", [1, 16])
+def test_where_nothing_is_said_steps_are_of_one_and_nothing_is_around(group: int) -> None:
+    layer = Layer(group=group, pads=(0, 0, 0, 0))
+    file = onnx.load_from_string(layer.model())
+    (node,) = file.graph.node
+    said = {"channels_last", "group"} if group > 1 else {"channels_last"}
+    for one in [one for one in node.attribute if one.name not in said]:
+        node.attribute.remove(one)
+    made = edited(layer, bytes(file.SerializeToString()))
+    assert kinds(made) == ["Shallow" if group > 1 else "Deep"]
+    pictures = layer.pictures(2)
+    np.testing.assert_array_equal(run(made, pictures), layer.expected(pictures))
+
+
+@pytest.mark.parametrize("group", [1, 16])
+def test_margins_that_follow_from_the_size_stay(group: int) -> None:
+    assert unedited(Layer(group=group, pads=(0, 0, 0, 0)).model(auto_pad="SAME_UPPER"))
 
 
 def test_pictures_of_planes_stay() -> None:
