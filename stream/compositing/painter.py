@@ -261,13 +261,15 @@ def expand(look: str) -> tuple[str, ...]:
     Raises:
         UsageError: a layer is named twice, or none beside a +.
     """
-    written = (ALIASES.get(name.strip(), name.strip()) for name in look.split("+"))
-    names = tuple(name for part in written for name in part.split("+"))
+    written = [name.strip() for name in look.split("+")]
+    names = tuple(name for part in written for name in ALIASES.get(part, part).split("+"))
     for name in names:
         if not name and len(names) > 1:
             raise UsageError(f"the look {look!r} has no layer beside a +; name one or leave it out")
         if names.count(name) > 1:
-            raise UsageError(f"the look {look!r} has the layer {name} twice; name it once")
+            # Who wrote `overlay+labels` has named labels once.
+            why = [f", as {one} is {ALIASES[one]}" for one in written if one in ALIASES][:1]
+            raise UsageError(f"the look {look!r} has the layer {name} twice{''.join(why)}")
     return names
 
 

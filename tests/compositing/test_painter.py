@@ -128,8 +128,10 @@ def test_an_unknown_layer_is_a_usage_error_that_names_the_others():
 
 
 def test_a_layer_is_named_once():
-    with pytest.raises(UsageError, match="has the layer labels twice"):
+    with pytest.raises(UsageError, match=r"labels twice, as overlay is fill\+contour\+labels$"):
         Painter("overlay+labels")
+    with pytest.raises(UsageError, match=r"has the layer blur twice$"):
+        Painter("blur+blur")
     for unfinished in ("+", "blur+", "blur++labels"):
         with pytest.raises(UsageError, match=r"has no layer beside a \+"):
             Painter(unfinished)
