@@ -73,6 +73,7 @@ class RecordsFile(ABC):
     Attributes:
         path: the file.
         about: what it says of itself.
+        contradictory: how many entries so far say two times, of which the exact one counts.
     """
 
     endings: ClassVar[tuple[str, ...]] = ()
@@ -82,6 +83,7 @@ class RecordsFile(ABC):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.about = About()
+        self.contradictory = 0
 
     @abstractmethod
     def entries(self) -> Iterator[Entry]:

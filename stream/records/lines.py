@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +23,8 @@ from stream.records.entries import (
 )
 
 _VERSION = 1
+_ROUNDED = Fraction(1, 500)
+"""Seconds by which a time may be off what its ticks say: other programs round it."""
 
 
 class LinesFile(RecordsFile):
@@ -112,6 +115,8 @@ class LinesFile(RecordsFile):
             seconds: Fraction | None = None
             if "pts" in line and self.about.time_base is not None:
                 seconds = whole(line["pts"], "pts", -(2**62)) * self.about.time_base
+                told = number(line.get("time", float(seconds)), "time", -math.inf, math.inf)
+                self.contradictory += abs(Fraction(told) - seconds) > _ROUNDED
             elif "time" in line:
                 seconds = Fraction(number(line["time"], "time"))
             threshold = line.get("mask_threshold")

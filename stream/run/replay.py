@@ -154,6 +154,13 @@ class Replay(Schedule):
             lines = counted(self._unread, "line")
             fit = "fits" if self._unread == 1 else "fit"
             found.append(f"{lines} of {name} {fit} no frame of {self._info.name}")
+        if count := self._file.contradictory:
+            lines = counted(count, "line")
+            have = "has a time that is" if count == 1 else "have times that are"
+            found.append(
+                f"{lines} of {name} {have} not what {'its' if count == 1 else 'their'} pts say, "
+                "which count; where times were changed, take pts out"
+            )
         if "pixels" in self._objects.kinds:
             found.append(
                 f"{name} holds masks as pixels, so their edges are hard; records written with "

@@ -170,6 +170,26 @@ def test_a_part_of_the_footage_takes_its_own_lines(clip, recorded, model, tmp_pa
     assert "5 of 20 frames have no line" in report.remarks[0]
 
 
+def test_a_time_that_a_hand_changed_beside_its_ticks_is_named(clip, recorded, tmp_path):
+    """Nothing moved, without a word; once the ticks are out, it does."""
+    head, *lines = map(json.loads, recorded.read_text().splitlines())
+    lines = [line for line in lines if "objects" in line]
+    for one in lines[3:]:
+        one["time"] = round(one["time"] + 0.08, 3)
+    hand = tmp_path / "hand.ndjson"
+    hand.write_text("\n".join(map(json.dumps, [head, *lines])))
+    report, white = masks(clip, hand, tmp_path)
+    assert white == masks(clip, recorded, tmp_path)[1]
+    said = "17 lines of hand.ndjson have times that are not what their pts say, which count"
+    assert any(said in one for one in report.remarks)
+    for one in lines:
+        del one["pts"]
+    hand.write_text("\n".join(map(json.dumps, [head, *lines])))
+    report, moved = masks(clip, hand, tmp_path)
+    assert moved == [*white[:3], 0, 0, *white[3:-2]]
+    assert not any("pts" in one for one in report.remarks)
+
+
 def test_what_was_made_of_another_video_is_refused_or_said(clip, recorded, model, tmp_path):
     other = tmp_path / "other.mkv"
     with stream.VideoWriter(other, rate=10, codec="ffv1") as writer:
