@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from stream import sources
 from stream.addresses import clean, secrets_of
 from stream.compositing.palette import colour_of
 from stream.compositing.style import Style
 from stream.errors import SinkError, StreamError, UsageError
 from stream.frame import Frame
-from stream.options import PictureOptions
+from stream.options import InputOptions, PictureOptions
 from stream.run.aside import Aside
 from stream.run.beside_display import BesideDisplay
 from stream.run.figures import Outcome
@@ -94,6 +95,7 @@ class Room(Aside):
         self._turns = turns
         self._console = console
         self._source = source
+        self._again: tuple[str, InputOptions] | None = None
         self._secrets = secrets_of(str(plan.source.target))
         shown = next(one for one in plan.outputs if one.target == BROWSER)
         # The page has a chart of its own: the picture is for what is in it.
@@ -188,7 +190,9 @@ class Room(Aside):
 
     def _run_once(self) -> None:
         plan = replace(self.plan, outputs=tuple(map(self._painted, self.plan.outputs)))
-        with prepared(plan, self._segmenter, source=self._source, turns=self._turns) as ready:
+        source = self._source if self._again is None else sources.open(*self._again)
+        with prepared(plan, self._segmenter, source=source, turns=self._turns) as ready:
+            self._remember(ready.run.source)
             for output in ready.outputs:
                 if isinstance(output.sink, BrowserSink):
                     output.sink.slot = self.slot
@@ -207,6 +211,13 @@ class Room(Aside):
                 with self._lock:
                     self._ready = None
             self.report = account.finish(self.outcome)
+
+    def _remember(self, source: Source) -> None:
+        """Keeps what to open the source by again: a camera's number may be another's by then."""
+        if source.again is not None and self._source is None:
+            options = self.plan.source.options
+            camera = replace(options.camera, device=None)
+            self._again = source.again, replace(options, camera=camera)
 
     def _painted(self, output: OutputPlan) -> OutputPlan:
         return replace(output, picture=self.picture) if output.target == BROWSER else output

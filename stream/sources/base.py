@@ -81,6 +81,11 @@ class Source(ABC):
         """What was wrong with the input or could not be used of it, a sentence each."""
         return []
 
+    @property
+    def again(self) -> str | None:
+        """What it is to be opened by once more, where what it was asked for by may be another."""
+        return None
+
     def __enter__(self) -> Self:
         return self
 

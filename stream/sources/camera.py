@@ -25,6 +25,7 @@ from stream.sources.live import LiveSource, planar
 from stream.sources.live_timeline import TICKS, Timeline
 from stream.sources.modes import COMPRESSED, Camera, Mode
 from stream.sources.stream_reader import Opened, Picture, StreamReader
+from stream.words import counted
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ _RATES = (30, 25, 15, 60, 24)
 """Pictures a second that are asked for where nobody asks: macOS opens a camera with a rate that it
 has, and FFmpeg's own there is 29.97; Windows takes the first mode that fits, of some cameras raw
 pictures that come at ten a second."""
+_CABLE = "a shorter cable, or a socket that no other device shares, may help"
+_LINKS = "/dev/v4l/"
 _FFMPEG_NAMES = {"MJPG": "mjpeg", "JPEG": "mjpeg", "YUYV": "yuyv422", "H264": "h264"}
 
 
@@ -99,7 +102,9 @@ def pick_camera(wanted: str | None, cameras: list[Camera]) -> Camera:
     if wanted.isdigit() and int(wanted) < len(cameras):
         return cameras[int(wanted)]
     for camera in cameras:
-        if wanted == camera.device or wanted.lower() == camera.name.lower():
+        if wanted in (camera.device, camera.lasting) or _same(wanted, camera.device):
+            return camera
+        if wanted.lower() == camera.name.lower():
             return camera
     partly = [camera for camera in cameras if wanted.lower() in camera.name.lower()]
     if len(partly) == 1:
@@ -107,6 +112,11 @@ def pick_camera(wanted: str | None, cameras: list[Camera]) -> Camera:
     if not cameras:
         raise SourceError(f"there is no camera {wanted!r}, and no other was found; {without}")
     raise SourceError(f"there is no camera {wanted!r}; found:\n{describe_cameras(cameras)}")
+
+
+def _same(wanted: str, device: str) -> bool:
+    """Whether a link to a device is meant, as udev makes them."""
+    return wanted.startswith(_LINKS) and str(Path(wanted).resolve()) == device
 
 
 class CameraSource(LiveSource):
@@ -166,7 +176,7 @@ class CameraSource(LiveSource):
         if not isinstance(target, str | Path):
             return False
         word = str(target)
-        if word == FIRST or word.isdecimal() or word.startswith("/dev/video"):
+        if word == FIRST or word.isdecimal() or word.startswith(("/dev/video", _LINKS)):
             return True
         # To look for cameras takes a moment; a path or an address is none.
         plain = not Path(word).suffix and "://" not in word and not Path(word).exists()
@@ -181,6 +191,11 @@ class CameraSource(LiveSource):
         asked = options.camera
         wanted = asked.device or (None if target == FIRST else str(target))
         return cls(pick_camera(wanted, find_cameras()), size=asked.size, rate=asked.fps)
+
+    @property
+    def again(self) -> str | None:
+        """Where its system knows it also once it was plugged in again, and has another number."""
+        return self._camera.lasting
 
     @property
     def mode(self) -> Mode:
@@ -227,8 +242,12 @@ class CameraSource(LiveSource):
 
     @property
     def remarks(self) -> list[str]:
-        """What happened to its clock, a sentence each."""
-        return self._timeline.remarks(self._name)
+        """What happened to its pictures and its clock, a sentence each."""
+        found = self._timeline.remarks(self._name)
+        if self.corrupt:
+            several = counted(self.corrupt, "picture")
+            found.append(f"{several} of {self._name} came damaged; {_CABLE}")
+        return found
 
     def close(self) -> None:
         """Ends the iteration and lets go of the camera."""
@@ -239,7 +258,7 @@ class CameraSource(LiveSource):
         index = 0
         self._dropped_before = -self._reader.events.dropped  # went by before anybody looked
         while not self._closed.is_set():
-            asked = self._clock.now()
+            asked, corrupt = self._clock.now(), self.corrupt
             try:
                 event = self._reader.events.take(_SILENCE + 1)
             except Closed:
@@ -256,8 +275,11 @@ class CameraSource(LiveSource):
                 self._open_again()
             else:
                 error = getattr(event, "error", None)
+                damaged = event is None and self.corrupt > corrupt
                 raise error or SourceError(
-                    f"{self._name} sends no more pictures; unplug it and plug it in again"
+                    f"{self._name} sends no more pictures that are whole; {_CABLE}"
+                    if damaged
+                    else f"{self._name} sends no more pictures; unplug it and plug it in again"
                 )
 
     def _open_again(self) -> None:

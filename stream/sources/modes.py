@@ -41,12 +41,15 @@ class Camera:
         name: for people.
         modes: what it offers, where the system tells.
         problem: why it cannot be asked, where it cannot.
+        lasting: a path by which the system calls it too, also once it was plugged in again, where
+            there is one; its number may be another camera's then.
     """
 
     device: str
     name: str
     modes: tuple[Mode, ...] = ()
     problem: str | None = None
+    lasting: str | None = None
 
     def best_format(self, width: int, height: int, rate: float | None) -> str | None:
         """The format to ask for at a size, compressed before raw; None where any will do."""

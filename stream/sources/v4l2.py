@@ -12,6 +12,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def cameras(
     devices: Path = Path("/dev"),
     names: Path = Path("/sys/class/video4linux"),
     ioctl: Ioctl | None = None,
+    links: Path = Path("/dev/v4l"),
 ) -> list[Camera]:
     """The capture devices, in the order of their numbers.
 
@@ -42,6 +44,7 @@ def cameras(
         devices: where the device files are.
         names: where the kernel tells their names.
         ioctl: asks the kernel: file descriptor, request, and the structure, changed in place.
+        links: where udev calls them by what they are, and by where they are plugged in.
     """
     ask = ioctl or _ioctl
     numbered = [
@@ -50,7 +53,21 @@ def cameras(
         if (match := re.fullmatch(r"video(\d+)", path.name))
     ]
     found = [_camera(path, names, ask) for _, path in sorted(numbered)]
-    return [camera for camera in found if camera is not None]
+    lasting = _lasting(links)
+    return [
+        replace(camera, lasting=lasting.get(Path(camera.device).resolve()))
+        for camera in found
+        if camera is not None
+    ]
+
+
+def _lasting(links: Path) -> dict[Path, str]:
+    """The links to each device: what it is rather than where it is, as two alike may have one."""
+    found: dict[Path, str] = {}
+    for kind in ("by-path", "by-id"):
+        for link in sorted((links / kind).glob("*")):
+            found[link.resolve()] = str(link)
+    return found
 
 
 def _ioctl(descriptor: int, request: int, structure: bytearray) -> int:

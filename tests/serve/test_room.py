@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import av
+
 from stream.count_options import CountOptions
 from stream.options import LiveOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
@@ -12,6 +14,39 @@ from stream.run.turns import Turns
 from stream.serve.models import Models
 from stream.serve.room import Room
 from stream.sinks.browser import BROWSER
+from stream.sources import camera
+from stream.sources.modes import Camera
+from tests.run.parts import until
+from tests.serve.served import bright
+from tests.sources.serving import make_clip
+
+
+def test_a_camera_that_is_back_under_another_number_is_opened_there(monkeypatch, tmp_path):
+    """Its own number is another camera's by then."""
+    clip = make_clip(tmp_path / "clip.mp4", 1)
+    mine, other = (Camera("/dev/video0", "Cam", lasting="/dev/v4l/by-id/mine"),
+                   Camera("/dev/video1", "Cam", lasting="/dev/v4l/by-id/other"))  # fmt: skip
+    swapped = [replace(other, device="/dev/video0"), replace(mine, device="/dev/video1")]
+    real, opened = av.open, []
+
+    def fake(name, **options):
+        if not str(name).startswith("/dev/"):
+            return real(name, **options)
+        opened.append(str(name))
+        return real(str(clip))
+
+    monkeypatch.setattr(av, "open", fake)
+    monkeypatch.setattr(camera, "find_cameras", lambda: swapped if opened else [mine, other])
+    plan = RunPlan(SourcePlan("0"), (OutputPlan(BROWSER),))
+    models = Models(plan.model, (), bright(tmp_path))
+    room = Room("0", "cam", plan, models, Turns(), console=None)
+    room.start()
+    try:
+        until(lambda: len(opened) > 1)
+    finally:
+        room.stop()
+        assert room.join(60)
+    assert opened[:2] == ["/dev/video0", "/dev/video1"]
 
 
 def once(*targets: str, part_minutes: float | None = None, **how) -> bool:

@@ -9,6 +9,8 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
+import numpy as np
 import pytest
 
 from stream.errors import SourceError
@@ -74,6 +76,27 @@ def test_the_kernel_is_asked_for_cameras_and_their_modes(devices):
     )
     text = describe_cameras(found[:1], modes=True)
     assert "0  " in text and "Integrated Camera" in text and "MJPG 1280x720 at 30, 15 fps" in text
+
+
+def test_a_camera_is_known_by_what_it_is_where_udev_says_so(devices, monkeypatch):
+    """Rather than by its place, and by that rather than by its number."""
+    links = devices / "v4l"
+    for kind, name, device in (
+        ("by-id", "usb-Cam_1234-video-index0", "video0"),
+        ("by-path", "pci-1-video-index0", "video0"),
+        ("by-path", "pci-2-video-index0", "video2"),
+    ):
+        (links / kind).mkdir(parents=True, exist_ok=True)
+        (links / kind / name).symlink_to(devices / "dev" / device)
+    found = cameras(devices / "dev", devices / "names", Kernel(), links)
+    names = [one.lasting and Path(one.lasting).name for one in found]
+    assert names == ["usb-Cam_1234-video-index0", "pci-2-video-index0", None]
+    monkeypatch.setattr(module, "_LINKS", str(links))
+    for link, place in (("by-id/usb-Cam_1234-video-index0", 0), ("by-path/pci-1-video-index0", 0)):
+        assert pick_camera(str(links / link), found) is found[place]
+    with pytest.raises(SourceError, match="there is no camera"):
+        pick_camera(str(links / "by-id/gone"), found)
+    assert CameraSource.accepts(str(links / "by-id/gone")), "it may be back"
 
 
 def test_what_does_not_capture_is_no_camera(devices):
@@ -246,6 +269,65 @@ def test_a_camera_delivers_its_pictures(monkeypatch, tmp_path):
     assert frames and frames[0].image.format.name == "yuv420p"
     times = [frame.pts_seconds for frame in frames]
     assert times == sorted(times)
+
+
+def _jpegs(path: Path, pictures: list[bytes]) -> Path:
+    """What a camera sends in Motion JPEG, whatever each of its pictures is."""
+    with av.open(str(path), "w", format="nut") as made:
+        stream = made.add_stream("mjpeg", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj422p"
+        for index, data in enumerate(pictures):
+            packet = av.Packet(data)
+            packet.stream, packet.is_keyframe = stream, True
+            packet.pts = packet.dts = index
+            packet.time_base = Fraction(1, 30)
+            made.mux(packet)
+    return path
+
+
+def _jpeg(width: int, height: int, halved: bool = True) -> bytes:
+    shape = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420 if halved else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422
+    made = cv2.imencode(
+        ".jpg",
+        np.full((height, width, 3), 90, np.uint8),
+        [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, shape],
+    )
+    return made[1].tobytes()
+
+
+def test_pictures_of_a_camera_that_come_damaged_or_of_another_size_are_no_end(
+    monkeypatch, tmp_path
+):
+    whole, other = _jpeg(64, 48), _jpeg(128, 96, halved=False)
+    rubbish = np.random.default_rng(3).integers(0, 255, 900, np.uint8).tobytes()
+    sent = [whole, whole, rubbish, b"", whole[:2], whole, rubbish, other, other]
+    real = av.open
+    path = _jpegs(tmp_path / "camera.nut", sent)
+    monkeypatch.setattr(av, "open", lambda name, **options: real(str(path)))
+    source = CameraSource(WEBCAM)
+    frames = []
+    with pytest.raises(SourceError, match="sends no more pictures"):
+        for frame in source:
+            frames.append(frame)
+    source.close()
+    assert (source.info.width, source.info.height) == (64, 48)
+    last = frames[-1].image
+    assert (last.width, last.height, last.format.name) == (128, 96, "yuvj422p")
+    assert source.corrupt >= 2
+    assert source.remarks[-1].startswith(f"{source.corrupt} pictures of camera Integrated Camera")
+
+
+def test_that_a_camera_sends_nothing_whole_is_said_as_such(monkeypatch, tmp_path):
+    clip = make_clip(tmp_path / "clip.mp4", 1)
+    real = av.open
+    monkeypatch.setattr(av, "open", lambda name, **options: real(str(clip)))
+    source = CameraSource(WEBCAM)
+    monkeypatch.setattr(
+        source._reader.events, "take", lambda seconds: source._reader._damage.failed()
+    )
+    with pytest.raises(SourceError, match="no more pictures that are whole; a shorter cable"):
+        next(iter(source))
+    source.close()
 
 
 def test_a_process_that_was_stopped_goes_on_with_its_camera(monkeypatch, tmp_path):
