@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.asked import grouped, in_python
-from stream.errors import UsageError
+from stream.errors import SinkError, UsageError
 from stream.frame import ColourTags, Frame, VideoInfo
 from stream.groups import leaves, unknown
 from stream.keywords import WriterKeywords, spelled_out
@@ -49,8 +49,10 @@ class VideoWriter:
         rate: pictures per second, for arrays; frames bring their own times.
         options: `codec`, `crf`, `preset`, `overwrite`, as on the command line.
 
-    A writer that nobody closed finishes its file when nothing refers to it any more, or at the
-    program's end. Threads may share one; their pictures follow each other as they come.
+    Where an error leaves the `with`, all pictures that were written are in the file; with
+    `overwrite` an earlier file stays, and they are beside it (out.partial.mp4). A writer that
+    nobody closed finishes its file when nothing refers to it any more, or at the program's end.
+    Threads may share one; their pictures follow each other as they come.
 
     Raises:
         StreamError: the file cannot be written.
@@ -159,7 +161,10 @@ class VideoWriter:
             self._closed = True
             if self._sink is not None and self._forgotten is not None:
                 self._forgotten.detach()
-                self._sink.abort()
+                try:
+                    self._sink.leave()
+                except SinkError as failed:
+                    error.add_note(str(failed))
 
     def __reduce__(self) -> NoReturn:
         stays("a VideoWriter", "write in one, and hand pictures over to it")

@@ -90,3 +90,35 @@ def test_a_writer_that_is_forgotten_finishes_its_file(tmp_path):
     del writer
     with av.open(str(tmp_path / "out.mp4")) as written:
         assert len(list(written.decode(video=0))) == 3
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mkv", ".webm", ".ts", ".avi"])
+def test_an_error_between_pictures_costs_none_of_those_before_it(tmp_path, ending):
+    """The encoder's last second was missing."""
+    path = tmp_path / f"a{ending}"
+    with pytest.raises(KeyboardInterrupt), stream.VideoWriter(path, preset=None) as writer:
+        for index in range(30):
+            writer.write(np.full((48, 64, 3), 5 * index, np.uint8))
+        raise KeyboardInterrupt
+    with av.open(str(path)) as made:
+        times = [picture.time for picture in made.decode(video=0)]
+    assert np.diff(times) == pytest.approx(0.04, abs=1e-3)
+    assert len(times) == 30
+
+
+def test_an_error_leaves_an_earlier_file_and_what_was_written_beside_it(tmp_path):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"earlier")
+    with pytest.raises(ZeroDivisionError), stream.VideoWriter(path, overwrite=True) as writer:
+        for _ in range(10):
+            writer.write(np.zeros((48, 64, 3), np.uint8))
+        _ = 1 / 0
+    assert path.read_bytes() == b"earlier"
+    with av.open(str(tmp_path / "a.partial.mp4")) as made:
+        assert len(list(made.decode(video=0))) == 10
+
+
+def test_an_error_before_the_first_picture_leaves_no_file(tmp_path):
+    with pytest.raises(ZeroDivisionError), stream.VideoWriter(tmp_path / "a.mp4"):
+        _ = 1 / 0
+    assert not list(tmp_path.iterdir())

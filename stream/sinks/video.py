@@ -344,6 +344,22 @@ class VideoSink(Sink):
         self._remarks += moved(ending, self._kind, fitted=fitted, shuffled=self._times.shuffled)
         self._remarks += self._times.remarks(ending)
 
+    def leave(self) -> None:
+        """Saves all pictures that came, where more were to come: what it was to replace stays.
+
+        Raises:
+            SinkError: the end could not be written; the message says what was saved.
+        """
+        if self._done:
+            return
+        try:
+            if self._times.begun:
+                self._mux(self._encoded(None), final=True)
+                self._copies.finish()
+        except FAILURES as error:
+            raise self._failed(error) from error
+        self._discard()
+
     def abort(self) -> None:
         """Lets go at once: pictures still in the encoder are dropped, what was written stays."""
         self._discard()
