@@ -1,3 +1,5 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -300,6 +302,57 @@ def test_batches_are_seeded_and_the_cache_outlives_them(made, tmp_path):
         firsts.append(batch.images)
     assert (firsts[0] == firsts[1]).all()
     assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_people_are_known_however_their_class_is_written(made):
+    folder, content = made
+    person, bar = content["categories"]
+    content["categories"] = [person | {"name": "Person"}, bar]
+    content["images"][0]["only_person"] = 1
+    content["images"][1]["person_incomplete"] = 1
+    write(folder, content)
+    known = [picture.known.tolist() for picture in read(folder).pictures[:3]]
+    assert known == [[True, False], [False, True], [True, True]]
+
+
+def test_a_disk_that_is_full_is_told_before_a_batch(made, tmp_path):
+    resource = pytest.importorskip("resource")
+    if not hasattr(os, "posix_fallocate"):
+        pytest.skip("this system takes no room beforehand")
+    from stream_models.training.batches import PictureCache
+
+    pictures = read(made[0]).pictures
+    size = sum(picture.width * picture.height * 3 for picture in pictures)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1, before[1]))
+    try:
+        with pytest.raises(OSError, match=rf"pictures need {size / 1e6:.1f} MB there: .*pictures-"):
+            PictureCache(pictures, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_other_pictures_take_the_room_of_those_before(made, tmp_path):
+    from stream_models.training.batches import PictureCache
+
+    pictures = read(made[0]).pictures
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "pictures-of-mine.jpg").write_bytes(b"mine")
+    first = PictureCache(pictures, out)
+    seen = first.load(pictures[0]).copy()
+    # What is there is taken, and no picture decoded once more.
+    first.files[0].write_bytes(bytes(first.files[0].stat().st_size))
+    again = PictureCache(pictures, out)
+    assert again.files == first.files and not again.load(pictures[0]).any() and seen.any()
+    other = PictureCache(pictures[1:], out)
+    there = {out / "pictures-of-mine.jpg", *other.files}
+    assert set(out.iterdir()) == there
+    # Of this run the room is on the disk already, in whole blocks.
+    if hasattr(os, "posix_fallocate"):
+        about = other.files[0].stat()
+        assert about.st_blocks * 512 >= about.st_size > 0
 
 
 def test_a_picture_that_breaks_later_stops_the_batches(made, tmp_path):

@@ -416,6 +416,25 @@ def test_known_classes_keep_their_weights_under_other_names(network):
     torch.testing.assert_close(other.mask.logits.weight, network.mask.logits.weight)
 
 
+def test_a_known_class_may_be_written_as_labelling_tools_write_it(network):
+    import torch
+
+    from stream_models.training.initial import adopt
+
+    assert network.config.names[0] == "person"
+    other = adopt(network, ("Person", "car_Door", "PERSON ", "personal"))
+    for mine in (1, 3):
+        torch.testing.assert_close(other.box.classes.weight[mine], network.box.classes.weight[1])
+    for mine in (2, 4):
+        assert not torch.equal(other.box.classes.weight[mine], network.box.classes.weight[1])
+    # One that is spelled as it is there comes before one that is alike.
+    with torch.no_grad():
+        other.box.classes.weight[1] += 1
+    last = adopt(other, ("PERSON ", "person"))
+    torch.testing.assert_close(last.box.classes.weight[1], other.box.classes.weight[3])
+    torch.testing.assert_close(last.box.classes.weight[2], other.box.classes.weight[1])
+
+
 def test_torchvisions_file_is_as_good_as_its_download(tmp_path, monkeypatch):
     import torch
     import torchvision

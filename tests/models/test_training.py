@@ -447,6 +447,19 @@ def test_what_is_found_where_an_object_was_left_out_is_no_mistake(tmp_path):
         assert report.classes["person"] == pytest.approx(1.0)
 
 
+def test_data_to_judge_by_may_write_classes_otherwise(tmp_path):
+    from stream_models.training.evaluate import evaluate
+
+    data = read(coco_folder(tmp_path))
+    others = tuple(name.upper() for name in data.names)
+    report = evaluate(perfect(data), others, data, classes=True)
+    assert report.groups["all"]["AP"] == pytest.approx(1.0)
+    assert report.classes["person"] == pytest.approx(1.0)
+    written = dataclasses.replace(data, names=others)
+    report = evaluate(perfect(data), data.names, written, classes=True)
+    assert (report.subject, report.groups["all"]["AP"]) == ("PERSON", pytest.approx(1.0))
+
+
 def test_a_place_left_out_is_ignored_in_training_and_not_background(tmp_path):
     from stream_models.training.augment import AugmentConfig, find_donors, make
     from stream_models.training.picture_files import load_picture
@@ -600,6 +613,18 @@ def test_the_command_refuses_a_missing_folder(tmp_path):
     result = CliRunner().invoke(app(), arguments)
     assert isinstance(result.exception, StreamError)
     assert "is not there" in str(result.exception)
+
+
+def test_classes_that_the_network_does_not_know_are_told():
+    from stream_models.training.initial import initial_network, untrained
+
+    names = ("Person", "Hütte", "sports_ball", "a class")
+    known = initial_network("default", names)[1]
+    assert known == {"Person", "sports_ball"}
+    told = untrained(names, known)
+    assert told == "new to the network, and so begun untrained: Hütte, a class"
+    assert untrained(("person",), frozenset(("person",))) is None
+    assert untrained(("person",), None) is None, "an untrained network knows nothing"
 
 
 FOREIGN = {

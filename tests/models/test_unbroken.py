@@ -3,7 +3,8 @@ import threading
 
 import pytest
 
-from stream_models.training.unbroken import ended_as_interrupted, unbroken
+from stream.errors import StreamError
+from stream_models.training.unbroken import ended_as_interrupted, resumable, unbroken
 
 
 @pytest.fixture(autouse=True)
@@ -66,3 +67,19 @@ def test_being_ended_by_a_scheduler_is_an_interrupt_even_where_ctrl_c_is_ignored
         assert done == ["whole"]
         assert signal.getsignal(signal.SIGTERM) is before
         assert signal.getsignal(signal.SIGINT) is ctrl_c
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(28, "No space left on device", "out/checkpoint.pt"), "device: out/checkpoint.pt"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError("a disk that went away"), "a disk that went away"),
+        (ValueError("a.jpg: the picture cannot be read"), "a.jpg: the picture cannot be read"),
+    ],
+)
+def test_what_breaks_on_the_way_is_a_sentence_for_people(tmp_path, error, told):
+    with pytest.raises(StreamError) as raised, resumable(tmp_path, print):
+        raise error
+    said = str(raised.value)
+    assert said.startswith("training stopped: ") and said.endswith(told) and "Errno" not in said

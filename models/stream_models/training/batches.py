@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
+import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -24,8 +25,11 @@ from stream_models.training.targets import Targets
 class PictureCache:
     """Decoded pictures in one memory-mapped file of a folder, so that each is decoded once.
 
-    Another list of pictures gets another file. Pages are shared with the system's file cache and
-    can be dropped by it: this costs disk, not memory.
+    Another list of pictures gets another file, in place of the one before. Pages are shared with
+    the system's file cache and can be dropped by it: this costs disk, not memory.
+
+    Raises:
+        OSError: there is no room for it on the disk.
     """
 
     def __init__(self, pictures: list[Picture], folder: Path) -> None:
@@ -40,9 +44,12 @@ class PictureCache:
         folder.mkdir(parents=True, exist_ok=True)
         stem = folder / f"pictures-{digest.hexdigest()[:16]}"
         self.files = (stem.with_suffix(".bin"), stem.with_suffix(".done"))
-        mode: Literal["r+", "w+"] = "r+" if all(file.is_file() for file in self.files) else "w+"
-        self._data = np.memmap(self.files[0], np.uint8, mode, shape=(max(total, 1),))
-        self._done = np.memmap(self.files[1], np.uint8, mode, shape=(max(len(pictures), 1),))
+        there = all(file.is_file() for file in self.files)
+        for old in folder.glob("pictures-*"):
+            if not (there and old in self.files) and old.suffix in (".bin", ".done"):
+                old.unlink()
+        self._data = _mapped(self.files[0], max(total, 1))
+        self._done = _mapped(self.files[1], max(len(pictures), 1))
 
     def load(self, picture: Picture) -> Image:
         """The picture as RGB uint8 (H, W, 3), read-only. Raises ValueError if it is unreadable."""
@@ -53,6 +60,25 @@ class PictureCache:
             view[:] = load_picture(picture)
             self._done[index] = 1
         return np.asarray(view)
+
+
+def _mapped(path: Path, size: int) -> NDArray[np.uint8]:
+    """A file of `size` bytes as an array; zeros where it is new.
+
+    Its room on the disk is taken at once: a process that writes to a mapped file ends without a
+    word where the disk is full.
+    """
+    with path.open("ab") as file:
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                path.unlink()
+                told = f"{error.strerror}; the decoded pictures need {size / 1e6:.1f} MB there"
+                raise OSError(error.errno, told, str(path)) from error
+            # A file system that cannot do that, such as those of some network drives.
+    return np.memmap(path, np.uint8, "r+", shape=(size,))
 
 
 def _favour(

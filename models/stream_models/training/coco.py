@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.errors import UsageError
-from stream_models.training.data import Box, DataSet, Object, Picture, merge
+from stream_models.training.data import (
+    PERSON,
+    Box,
+    DataSet,
+    Object,
+    Picture,
+    class_among,
+    merge,
+)
 from stream_models.training.objects import BadLabelError, build, inside, number, read_box, unsure
 from stream_models.training.picture_files import PictureFiles, picture_size
 
@@ -228,7 +236,7 @@ class _File:
         if isinstance(only, list) and only:
             known[:] = False
             known[[self._label_of[k] for k in map(_key, only) if k in self._label_of]] = True
-        person = names.index("person") if "person" in names else None
+        person = class_among(PERSON, names)
         if _truth(entry.get("only_person")):
             known[[index for index in range(len(names)) if index != person]] = False
         if _truth(entry.get("person_incomplete")) and person is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,28 @@ class DataSet:
     def count(self) -> int:
         """How many objects there are, without places that prove nothing."""
         return sum(not item.crowd for picture in self.pictures for item in picture.objects)
+
+
+PERSON = "person"
+
+
+def class_among(name: str, names: Sequence[str]) -> int | None:
+    """The place of a class in `names`: as it is written there, or else but for case and `_` or `-`.
+
+    Labelling tools write "Person" and "sports_ball" for what others call "person" and "sports
+    ball".
+
+    Returns:
+        The place; None where it is not there.
+    """
+    if name in names:
+        return names.index(name)
+    alike = (place for place, other in enumerate(names) if _plain(other) == _plain(name))
+    return next(alike, None)
+
+
+def _plain(name: str) -> str:
+    return " ".join(re.sub(r"[_-]", " ", name.casefold()).split())
 
 
 _PARTS = {

@@ -23,7 +23,7 @@ from stream.roi import paste_mask
 from stream.words import called
 from stream_models.detect import DetectConfig, Detections, detect
 from stream_models.network import MaskRCNN
-from stream_models.training.data import DataSet
+from stream_models.training.data import PERSON, DataSet, class_among
 from stream_models.training.picture_files import load_picture
 from stream_models.training.products import quick_products
 
@@ -181,15 +181,17 @@ def evaluate(
     `all`. `classes` adds the box AP50 of every class, on the pictures that are labelled in full.
     """
     ids = {name: index + 1 for index, name in enumerate(data.names)}
+    theirs = [class_among(name, data.names) for name in names]
     results: list[dict[str, Any]] = []
     for picture in data.pictures:
         image = load_picture(picture)
         for box, score, label, mask, frame in zip(*detector(image), strict=True):
-            if names[label] in ids:
+            place = theirs[label]
+            if place is not None:
                 results.append(
                     {
                         "image_id": picture.id,
-                        "category_id": ids[names[label]],
+                        "category_id": place + 1,
                         "score": float(score),
                         "bbox": _corner_size(box.tolist()),
                         "segmentation": _encode(paste(mask, frame, *image.shape[:2])),
@@ -242,7 +244,8 @@ def _score(
     masked = Counter(
         a["category_id"] for a in truth["annotations"] if not a["iscrowd"] and not a["maskless"]
     )
-    person = ids.get("person", 0)
+    place = class_among(PERSON, data.names)
+    person = 0 if place is None else place + 1
     main = person if masked[person] else next((i for i in ids.values() if masked[i]), person or 1)
     subject = next((name for name, index in ids.items() if index == main), "person")
     report = Report({}, {}, subject, len(data.pictures), masked[main])

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from stream.errors import ModelError, UsageError
 from stream.inference.catalogue import FOLDER
+from stream.words import called
 from stream_models.network import MaskRCNN, NetworkConfig
+from stream_models.training.data import class_among
 from stream_models.training.loop import load_network
 from stream_models.training.ship import from_onnx
 
@@ -19,8 +21,10 @@ _MEAN = torch.tensor([0.485, 0.456, 0.406])
 _DEVIATION = torch.tensor([0.229, 0.224, 0.225])
 
 
-def initial_network(init: str, names: tuple[str, ...]) -> tuple[MaskRCNN, bool]:
-    """A network for the classes `names`, and whether it already knew how to detect.
+def initial_network(init: str, names: tuple[str, ...]) -> tuple[MaskRCNN, frozenset[str] | None]:
+    """A network for the classes `names`, and which of these it knows how to detect already.
+
+    None where it does not know how to detect at all.
 
     Args:
         init: "default", "imagenet", or the path of a checkpoint (.pt), a float32 model written by
@@ -34,7 +38,7 @@ def initial_network(init: str, names: tuple[str, ...]) -> tuple[MaskRCNN, bool]:
     if init == "imagenet":
         network = MaskRCNN(NetworkConfig(names))
         load_torchvision(network, _download())
-        return network, False
+        return network, None
     path = default_weights() if init == "default" else Path(init)
     if not path.is_file():
         raise UsageError(f"--init {init}: there is no such file; use default, imagenet or a file")
@@ -45,7 +49,7 @@ def initial_network(init: str, names: tuple[str, ...]) -> tuple[MaskRCNN, bool]:
         # Of a damaged archive, one of objects, or of other names and shapes.
         except Exception as error:
             raise ModelError(f"{path}: holds no weights of this backbone") from error
-        return network, False
+        return network, None
     if path.suffix == ".pth":
         network = MaskRCNN(NetworkConfig(names))
         source = torchvision.models.mobilenet_v2(weights=None)
@@ -55,10 +59,22 @@ def initial_network(init: str, names: tuple[str, ...]) -> tuple[MaskRCNN, bool]:
         except Exception as error:
             raise ModelError(f"{path}: holds no weights of torchvision's MobileNetV2") from error
         load_torchvision(network, source)
-        return network, False
+        return network, None
     if path.suffix not in (".onnx", ".pt"):
         raise UsageError(f"--init {init}: takes a .pt, .onnx, .npz or .pth file")
-    return adopt(from_onnx(path) if path.suffix == ".onnx" else load_network(path), names), True
+    network = from_onnx(path) if path.suffix == ".onnx" else load_network(path)
+    theirs = network.config.names
+    known = frozenset(name for name in names if class_among(name, theirs) is not None)
+    return adopt(network, names), known
+
+
+def untrained(names: tuple[str, ...], known: frozenset[str] | None) -> str | None:
+    """Which classes a network does not know yet, in a sentence.
+
+    None where it knows all of them, or how to detect nothing at all (`known` is None).
+    """
+    new = [] if known is None else [called(name) for name in names if name not in known]
+    return f"new to the network, and so begun untrained: {', '.join(new)}" if new else None
 
 
 def check_initial(init: str) -> None:
@@ -113,8 +129,9 @@ def adopt(network: MaskRCNN, names: tuple[str, ...]) -> MaskRCNN:
         target, source = mine.classes, theirs.classes
         target.weight[0], target.bias[0] = source.weight[0], source.bias[0]
         for index, name in enumerate(names, 1):
-            if name in old.names:
-                known = old.names.index(name) + 1
+            place = class_among(name, old.names)
+            if place is not None:
+                known = place + 1
                 target.weight[index], target.bias[index] = source.weight[known], source.bias[known]
             else:
                 # As likely as the rarest known class, or a new one would start as every answer.

@@ -20,9 +20,9 @@ from stream_models.detect import DetectConfig
 from stream_models.network import MaskRCNN
 from stream_models.training.augment import AugmentConfig
 from stream_models.training.checks import sound
-from stream_models.training.data import DataSet, Picture
+from stream_models.training.data import PERSON, DataSet, Picture, class_among
 from stream_models.training.evaluate import Report, evaluate, network_detector, runtime_detector
-from stream_models.training.initial import initial_network
+from stream_models.training.initial import initial_network, untrained
 from stream_models.training.loop import LoopConfig, Progress, Trainer
 from stream_models.training.losses import LossConfig
 from stream_models.training.out import CURVE, FLOAT_MODEL, INT8_MODEL, REPORT
@@ -117,18 +117,19 @@ def train(
     """Train, judge and export; an interrupted run in `config.out` is taken up again.
 
     `sets` are what `gather` returned if it was asked already. `watch` is told how far the run is,
-    `tell` in a sentence that one was there already.
+    `tell` in a sentence that one was there already, or which classes begin untrained.
     Raises UsageError or ModelError, ValueError for a picture that breaks on the way.
     """
     learn, judged = sets or gather(config.data, config.validation)
     torch.manual_seed(config.loop.seed)
-    network, _ = initial_network(config.init, learn.names)
+    network, known = initial_network(config.init, learn.names)
     config.out.mkdir(parents=True, exist_ok=True)
     chances = np.array([config.weights.get(p.source, 1.0) for p in learn.pictures])
     trainer = Trainer(
         network, learn.pictures, chances, config.out, config.loop, config.augment, config.loss
     )
-    if tell is not None and (sentence := trainer.taken_up()) is not None:
+    sentence = trainer.taken_up() or untrained(learn.names, known)
+    if tell is not None and sentence is not None:
         tell(sentence)
     _forget_samples(config.out, trainer.step)
     samples = judged.pictures[:: max(1, len(judged.pictures) // 8)][:8]
@@ -177,7 +178,9 @@ def export(network: MaskRCNN, learn: DataSet, judged: DataSet, config: TrainConf
     keep = [
         name
         for name in learn.names
-        if name == "person" or len(learn.names) <= 3 or report.classes.get(name, 0.0) >= CLASS_FLOOR
+        if class_among(PERSON, (name,)) is not None
+        or len(learn.names) <= 3
+        or _found(report, name) >= CLASS_FLOOR
     ]
     told = metadata(keep or learn.names, config.data.name, config.licence, _accuracy(report))
     model = to_onnx(network, told.names, told)
@@ -204,10 +207,18 @@ def export(network: MaskRCNN, learn: DataSet, judged: DataSet, config: TrainConf
     return Result(float_path, int8_path, report, rounded, left_out=left_out)
 
 
+def _found(report: Report, name: str) -> float:
+    """A class's box AP50; 0 where there was nothing to judge it by."""
+    judged = tuple(report.classes)
+    place = class_among(name, judged)
+    return 0.0 if place is None else report.classes[judged[place]]
+
+
 def _accuracy(report: Report) -> dict[str, float]:
     """What a model's file says of its accuracy."""
     few = f" of {report.pictures} pictures" if report.caution() else ""
-    subject = "" if report.subject == "person" else f" of {called(report.subject)}"
+    person = class_among(PERSON, (report.subject,)) is not None
+    subject = "" if person else f" of {called(report.subject)}"
     return {
         f"mask {key}{subject}, {group}{few}": round(value, 4)
         for group, figures in report.groups.items()

@@ -80,7 +80,10 @@ def resumable(out: Path, tell: Callable[[str], None]) -> Iterator[None]:
         with ended_as_interrupted():
             yield
     except (OSError, ValueError) as error:
-        raise StreamError(f"training stopped: {error}") from error
+        told = str(error)
+        if isinstance(error, OSError) and error.strerror:
+            told = error.strerror + (f": {error.filename}" if error.filename else "")
+        raise StreamError(f"training stopped: {told}") from error
     except KeyboardInterrupt:
         if (out / CHECKPOINT).is_file():
             tell("interrupted; the same command takes the run up again")

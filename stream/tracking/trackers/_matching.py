@@ -247,7 +247,7 @@ class Matching:
 @lru_cache(maxsize=8)
 def _living(names: tuple[str, ...]) -> NDArray[np.bool_]:
     """Which of a model's classes are people or animals; not to be written to."""
-    return np.array([name in LIVING for name in names])
+    return np.array([name.casefold() in LIVING for name in names])
 
 
 def _inwards(boxes: NDArray[np.float32], ends: NDArray[np.float32]) -> NDArray[np.float32]:

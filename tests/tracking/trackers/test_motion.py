@@ -280,7 +280,12 @@ def named(instances, *names):
 
 @pytest.mark.parametrize(
     ("names", "same"),
-    [(("dog", "cat"), True), (("car", "bus"), True), (("person", "bicycle"), False)],
+    [
+        (("dog", "cat"), True),
+        (("Dog", "CAT"), True),
+        (("car", "bus"), True),
+        (("person", "bicycle"), False),
+    ],
 )
 def test_who_walked_off_is_not_the_thing_beside_him(names, same):
     tracker = Motion()
