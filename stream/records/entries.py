@@ -19,8 +19,10 @@ class MisreadError(ValueError):
     """What a file says is not what belongs there; the message is the end of a sentence."""
 
 
-_LARGEST = 65535
+LARGEST = 1_000_000
 """Pixels of a side at most."""
+_MOST = 1 << 32
+"""Pixels of a picture at most, several times as many as are decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,9 @@ def size_of(value: object, what: str = "size") -> tuple[int, int]:
     """
     if not isinstance(value, list) or len(value) != 2:
         raise MisreadError(f"{what} is [height, width], not {_shown(value)}")
-    height, width = (whole(side, what, 1, _LARGEST) for side in value)
+    height, width = (whole(side, what, 1, LARGEST) for side in value)
+    if height * width > _MOST:
+        raise MisreadError(f"{what} is of more than {_MOST} pixels: {_shown(value)}")
     return height, width
 
 

@@ -16,6 +16,7 @@ from stream.instances import Instances
 from stream.letterbox import placed
 from stream.outlines import pixel_masks, tight
 from stream.records.entries import (
+    LARGEST,
     Entry,
     RecordsFile,
     listed,
@@ -310,6 +311,6 @@ def _room(objects: Sequence[object]) -> tuple[int, int]:
     boxes = [_box(mapping(one, "an object").get("box"), "box") for one in objects]
     width = max((box[2] for box in boxes), default=1)
     height = max((box[3] for box in boxes), default=1)
-    if max(width, height) > 65535:
+    if max(width, height) > LARGEST:
         raise ValueError("a box lies far outside of any picture")
     return max(1, math.ceil(height)), max(1, math.ceil(width))

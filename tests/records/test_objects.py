@@ -40,8 +40,8 @@ def test_what_a_file_does_not_say_is_as_usual(tmp_path):
     found, _ = objects_of(tmp_path, {"box": [0, 0, 0.2, 0.2]})
     assert found.picture_size == (1, 1)
     assert objects_of(tmp_path)[0].picture_size == (1, 1)
-    assert _room([{"box": [0, 0, 65535, 3]}, {"box": BOX}]) == (22, 65535)
-    for far in ([0, 0, 65535.5, 3], [0, 0, 3, 65535.5]):
+    assert _room([{"box": [0, 0, 1e6, 3]}, {"box": BOX}]) == (22, 1_000_000)
+    for far in ([0, 0, 1e6 + 0.5, 3], [0, 0, 3, 1e6 + 0.5]):
         with pytest.raises(UsageError, match="line 2: a box lies far outside of any picture"):
             objects_of(tmp_path, {"box": far})
 
@@ -138,11 +138,15 @@ def test_values_have_bounds_that_are_among_them():
     assert [number(one, "x") for one in (-1e9, 1e9)] == [-1e9, 1e9]
     assert [number(one, "score", 0, 1) for one in (0, 1)] == [0.0, 1.0]
     assert [whole(one, "n") for one in (0, 2**62)] == [0, 2**62]
-    assert size_of([1, 65535]) == (1, 65535)
+    # Photos of long web pages have more than 65,535 rows, and are segmented.
+    assert size_of([66_000, 1_000]) == (66_000, 1_000)
+    assert size_of([1, 1_000_000]) == (1, 1_000_000)
+    assert size_of([1 << 16, 1 << 16]) == (1 << 16, 1 << 16)
     for wrong in (lambda: number(1e9 + 1, "x"), lambda: whole(2**62 + 1, "n"),
                   lambda: whole(-1, "n"), lambda: number(float("nan"), "x"),
                   lambda: number(True, "x"), lambda: whole(True, "n"),
-                  lambda: size_of([1, 65536]), lambda: size_of([1])):  # fmt: skip
+                  lambda: size_of([1, 1_000_001]), lambda: size_of([1]),
+                  lambda: size_of([1 << 16, 65_537])):  # fmt: skip
         with pytest.raises(MisreadError):
             wrong()
 

@@ -278,7 +278,7 @@ def test_what_is_wrong_is_said_with_its_line(sentence, tmp_path):
     [
         ({"stream": 9}, "of version 9; this program reads up to 1"),
         (HEAD | {"time_base": "1/0"}, "time_base is seconds per tick"),
-        (HEAD | {"size": [0, 3]}, "size is 1 to 65535"),
+        (HEAD | {"size": [0, 3]}, "size is 1 to 1000000"),
         (HEAD | {"classes": [3]}, "a class is a text"),
     ],
 )
