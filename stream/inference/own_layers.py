@@ -21,8 +21,9 @@ from stream.kernels.convolve import TAP, TOGETHER, VECTOR, Filters, Way, by_own,
 from stream.types import Array
 
 DOMAIN = "stream"
-_OWN, _ALL = "Shallow", "Deep"
-_INPUTS = 9
+_OWN, _ALL, _SUMMED = "Shallow", "Deep", "Summed"
+_INPUTS, _ADDS = 9, 8
+"""What a layer of ONNX Runtime's reads, and what a node of its that adds."""
 _MOST_LEVEL = 2**30
 """What answers are to stay below before they are cut to bytes: the loops make whole numbers of 32
 bits of them first, where ONNX Runtime cuts floats. Only a layer that calibration never saw
@@ -52,7 +53,25 @@ class _Layer:
     numbers: NDArray[np.int32]
 
 
-def with_own_layers(model: bytes, kernels: Kernels, way: Way, *, every: bool) -> bytes:
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    """What is added to a layer's answers.
+
+    Attributes:
+        node: of ONNX Runtime's that adds it.
+        other: the name of what is added, of the same size.
+        shares: float32 [4]: what of the layer's own is taken, what of the other, what is added; and
+            1 where the layer's own is added to that first, 0 where the other is.
+    """
+
+    node: Node
+    other: str
+    shares: NDArray[np.float32]
+
+
+def with_own_layers(
+    model: bytes, kernels: Kernels, way: Way, *, every: bool, summed: bool = True
+) -> bytes:
     """A model's file whose layers are computed by the compiled loops, where they can be.
 
     Args:
@@ -60,6 +79,7 @@ def with_own_layers(model: bytes, kernels: Kernels, way: Way, *, every: bool) ->
         kernels: the loops.
         way: that they are computed with.
         every: layers whose filters read every channel too: where ONNX Runtime has no better ones.
+        summed: what is added to the answers of one that nobody else reads is added in it.
 
     Returns:
         The edited content; what came in where there is none of these layers.
@@ -67,19 +87,58 @@ def with_own_layers(model: bytes, kernels: Kernels, way: Way, *, every: bool) ->
     Raises:
         ValueError: it is not in the format of an ONNX file.
     """
-    return with_graph(model, lambda graph: _edited(graph, kernels, way, every=every))
+
+    def edit(graph: Graph) -> bytes | None:
+        return _edited(graph, kernels, way, every=every, summed=summed)
+
+    return with_graph(model, edit)
 
 
-def _edited(graph: Graph, kernels: Kernels, way: Way, *, every: bool) -> bytes | None:
-    instead = {
-        id(told): _written(told, layer, kernels, way)
-        for told in graph.nodes
-        if (layer := _layer(graph, told, every=every)) is not None
-    }
+def _edited(graph: Graph, kernels: Kernels, way: Way, *, every: bool, summed: bool) -> bytes | None:
+    instead: dict[int, list[bytes]] = {}
+    for told in graph.nodes:
+        layer = _layer(graph, told, every=every)
+        if layer is None:
+            continue
+        added = _sum(graph, told) if summed and not layer.own else None
+        if added is not None and id(added.node) not in instead:
+            # In the place of who adds, where all that is added has been made.
+            instead[id(told)] = []
+            instead[id(added.node)] = _written(told, layer, kernels, way, added)
+        else:
+            instead[id(told)] = _written(told, layer, kernels, way)
     return graph.written_in_order(instead, graph.unread(instead)) if instead else None
 
 
-def _written(told: Node, layer: _Layer, kernels: Kernels, way: Way) -> list[bytes]:
+def _sum(graph: Graph, told: Node) -> _Sum | None:
+    """What is added to a layer's answers, if nobody else reads these."""
+    adds = graph.only_reader(told.outputs[0], "QLinearAdd")
+    if adds is None or len(adds.inputs) != _ADDS:
+        return None
+    scales = (1, 4, 6)
+    zeros = (2, 5, 7)
+    values = graph.values(adds.inputs[at] for at in (*scales, *zeros))
+    if values is None or any(one.size != 1 for one in values):
+        return None
+    if any(one.dtype != np.float32 for one in values[:3]) or any(
+        one.dtype != np.uint8 for one in values[3:]
+    ):
+        return None
+    first, second, out = (np.float32(one.item()) for one in values[:3])
+    lowest, lower, above = (np.float32(one.item()) for one in values[3:])
+    # As ONNX Runtime reckons them, step by step, in 32 bits; the first product is not rounded.
+    of_first, of_second = first / out, second / out
+    below = np.float32(np.float64(of_first) * lowest + np.float64(of_second * lower))
+    fixed = above - below
+    own_first = adds.inputs[3] == told.outputs[0]
+    shares = (of_second, of_first) if own_first else (of_first, of_second)
+    other = adds.inputs[0 if own_first else 3]
+    return _Sum(adds, other, np.array([*shares, fixed, own_first], np.float32))
+
+
+def _written(
+    told: Node, layer: _Layer, kernels: Kernels, way: Way, added: _Sum | None = None
+) -> list[bytes]:
     """A layer's node and tensors."""
     laid: Filters
     sums: Array = layer.sums
@@ -89,7 +148,7 @@ def _written(told: Node, layer: _Layer, kernels: Kernels, way: Way) -> list[byte
         sums, factors = by_own(sums, way), by_own(factors, way)
     else:
         laid = kernels.of_all(layer.filters, way)
-    name = told.outputs[0]
+    name = told.outputs[0] if added is None else added.node.outputs[0]
     held = {
         f"{name}/filters": laid.weights,
         f"{name}/sums": sums,
@@ -98,7 +157,12 @@ def _written(told: Node, layer: _Layer, kernels: Kernels, way: Way) -> list[byte
         f"{name}/order": laid.order,
         f"{name}/blocks": laid.blocks,
     }
-    made = node(_OWN if layer.own else _ALL, [told.inputs[0], *held], name)
+    read = [told.inputs[0], *held]
+    if added is not None:
+        held[f"{name}/shares"] = added.shares
+        read += [added.other, f"{name}/shares"]
+    kind = _OWN if layer.own else _ALL if added is None else _SUMMED
+    made = node(kind, read, name)
     return [
         encoded_bytes(NODE, made + encoded_text(7, DOMAIN)),
         *(encoded_bytes(WEIGHT, tensor(one, value)) for one, value in held.items()),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from stream.errors import ModelError
 from stream.inference.onnx_writer import encoded_bytes, opset_of
 from stream.inference.own_layers import DOMAIN, with_own_layers
 from stream.inference.own_regions import with_own_regions
@@ -53,15 +54,31 @@ def with_own_operators(
         ModelError: it cannot be run.
         ValueError: it is not in the format of an ONNX file.
     """
-    edited = with_own_regions(with_own_layers(model, kernels, way, every=every))
-    if edited is model:
-        return model
-    edited += encoded_bytes(_OPSETS, opset_of(DOMAIN, 1))
-    for before, after in zip(answers(), run(edited), strict=True):
-        for name, answer in before.items():
-            if not np.array_equal(answer, after[name], equal_nan=answer.dtype.kind == "f"):
-                logger.warning(
-                    "compiled loops answer otherwise than ONNX Runtime and are left out: %s", name
-                )
-                return model
-    return edited
+    before: Answers | None = None
+    for summed in (True, False):
+        edited = with_own_regions(with_own_layers(model, kernels, way, every=every, summed=summed))
+        if edited is model:
+            return model
+        edited += encoded_bytes(_OPSETS, opset_of(DOMAIN, 1))
+        before = answers() if before is None else before
+        try:
+            other = _other(before, run(edited))
+        except ModelError as error:
+            if not summed:
+                raise
+            # What is spread over all answers is seen only now, as sides are written nowhere.
+            logger.info("what is added to layers is added by ONNX Runtime: %s", error)
+            continue
+        if other is None:
+            return edited
+        logger.warning("compiled loops answer otherwise than ONNX Runtime: %s", other)
+    return model
+
+
+def _other(before: Answers, after: Answers) -> str | None:
+    """What comes out otherwise; None where all of it is the same to the last bit."""
+    for one, other in zip(before, after, strict=True):
+        for name, answer in one.items():
+            if not np.array_equal(answer, other[name], equal_nan=answer.dtype.kind == "f"):
+                return name
+    return None

@@ -44,6 +44,13 @@ typedef struct {
     const ptrdiff_t *offsets; /* of the pieces of each block, in the order of its filters */
 } Numbers;
 
+/* What is added to a layer's answers, which are bytes by then: as many others. */
+typedef struct {
+    const u8 *other;
+    float own, others, fixed; /* what of each is taken, and what is added */
+    int own_first;             /* whether what is the layer's own is added first, and the other to that */
+} Sum;
+
 /* How many offsets there is to be room for, and all pieces of a layer in an order. */
 ptrdiff_t stream_layer_pieces(const Layer *layer, const Numbers *with);
 void stream_layer_offsets(const Layer *layer, const int32_t *order, ptrdiff_t pieces, ptrdiff_t *offsets);
@@ -54,6 +61,8 @@ void stream_layer(const Layer *layer, const Numbers *with, int deep, const u8 *p
                   ptrdiff_t last, u8 *room);
 void stream_vnni_layer(const Layer *layer, const Numbers *with, int deep, const u8 *picture, u8 *out,
                        ptrdiff_t first, ptrdiff_t last, u8 *room);
+/* Adds to answers from the first to the last; with AVX2 and FMA. */
+void stream_layer_sum(const Sum *sum, u8 *out, ptrdiff_t first, ptrdiff_t last);
 int stream_has_vnni(void);
 /* The newest way that this processor knows; 0 where it knows none. */
 int stream_convolves(void);

@@ -25,8 +25,9 @@ enum {
     IN_PARALLEL = 274,
 };
 enum { FLOAT32 = 1, UINT8 = 2, INT8 = 3, INT32 = 6, INT64 = 7 };
-/* What each operator reads: a layer, and regions. */
+/* What each operator reads: a layer, one to whose answers others are added, and regions. */
 enum { PICTURE, FILTERS, SUMS, FACTORS, NUMBERS, ORDER, BLOCKS, INPUTS };
+enum { OTHER = INPUTS, SHARES, SUMMED_INPUTS };
 enum { BOXES = 1, WHICH, LEVELS, HOW, REGION_INPUTS };
 enum { MOST_BANDS = 24, MOST_ROWS = 8 };
 
@@ -62,12 +63,13 @@ typedef struct Operator {
 
 typedef struct {
     const Entry *runtime;
-    int deep;
+    int deep, summed;
 } Kernel;
 
 typedef struct {
     const Layer *layer;
     const Numbers *with;
+    const Sum *sum; /* NULL where nothing is added */
     const u8 *picture;
     u8 *out;
     ptrdiff_t band, room;
@@ -139,14 +141,17 @@ static void band(void *told, size_t at) {
         __atomic_store_n(&work->failed, 1, __ATOMIC_RELAXED);
         return;
     }
+    const ptrdiff_t row = layer->out_columns * layer->answers, begin = picture * layer->out_rows;
     stream_layer(layer, work->with, work->deep,
-                 work->picture + picture * layer->rows * layer->columns * layer->channels,
-                 work->out + picture * layer->out_rows * layer->out_columns * layer->answers, first, last, room);
+                 work->picture + picture * layer->rows * layer->columns * layer->channels, work->out + begin * row, first,
+                 last, room);
+    /* While they are at hand. */
+    if (work->sum != NULL) stream_layer_sum(work->sum, work->out, (begin + first) * row, (begin + last) * row);
     free(room);
 }
 
 static Status answered(const Kernel *kernel, void *context, const u8 *picture, int64_t pictures, Layer *layer,
-                       const Numbers *with) {
+                       const Numbers *with, const Sum *sum) {
     const Entry *runtime = kernel->runtime;
     const int64_t answer[4] = {pictures, layer->out_rows, layer->out_columns, layer->answers};
     u8 *out = NULL;
@@ -154,19 +159,32 @@ static Status answered(const Kernel *kernel, void *context, const u8 *picture, i
     if (failed != NULL || pictures <= 0) return failed;
     ptrdiff_t rows = (layer->out_rows + MOST_BANDS - 1) / MOST_BANDS;
     rows = rows < MOST_ROWS ? rows : MOST_ROWS;
-    Work work = {layer, with, picture, out, rows, stream_layer_room(layer, kernel->deep), kernel->deep, 0};
+    Work work = {layer, with, sum, picture, out, rows, stream_layer_room(layer, kernel->deep), kernel->deep, 0};
     const ptrdiff_t bands = (layer->out_rows + rows - 1) / rows;
     failed = in_parallel(runtime, context, band, bands * pictures, &work);
     if (failed == NULL && work.failed) failed = out_of_memory(runtime);
     return failed;
 }
 
+/* What is added to answers of four sides, which has to have the same. */
+static Status sum_of(const Entry *runtime, void *context, const int64_t *answer, const void **held, Sum *sum) {
+    const void *value = NULL;
+    int64_t sides[4] = {0, 0, 0, 0};
+    Status failed = ((Status(*)(const void *, size_t, const void **))runtime[INPUT])(context, OTHER, &value);
+    if (failed == NULL) failed = sides_of(runtime, value, sides, 4);
+    if (failed != NULL) return failed;
+    if (memcmp(sides, answer, sizeof(sides)) != 0) return refused(runtime, "what is added is of another size");
+    const float *shares = held[SHARES];
+    *sum = (Sum){held[OTHER], shares[0], shares[1], shares[2], shares[3] != 0};
+    return NULL;
+}
+
 static Status compute(void *told, void *context) {
     const Kernel *kernel = told;
     const Entry *runtime = kernel->runtime;
-    const void *held[INPUTS];
+    const void *held[SUMMED_INPUTS];
     int64_t sides[4] = {0, 0, 0, 0};
-    Status failed = read_all(runtime, context, INPUTS, held, sides, NULL);
+    Status failed = read_all(runtime, context, kernel->summed ? SUMMED_INPUTS : INPUTS, held, sides, NULL);
     if (failed != NULL) return failed;
     const int32_t *numbers = held[NUMBERS];
     Layer layer = {sides[1],   sides[2],   sides[3],   0,          0,          numbers[0],  numbers[1],  numbers[2],
@@ -179,6 +197,12 @@ static Status compute(void *told, void *context) {
     layer.out_columns = after / layer.across + 1;
     Numbers with = {numbers[13], held[FILTERS], held[SUMS], held[FACTORS], held[BLOCKS], NULL};
     if (with.way > stream_convolves()) return refused(runtime, "this processor cannot compute it so");
+    Sum sum = {NULL, 0, 0, 0, 0};
+    if (kernel->summed) {
+        const int64_t answer[4] = {sides[0], layer.out_rows, layer.out_columns, layer.answers};
+        failed = sum_of(runtime, context, answer, held, &sum);
+        if (failed != NULL) return failed;
+    }
     ptrdiff_t *offsets = NULL;
     if (kernel->deep) {
         const ptrdiff_t pieces = stream_layer_pieces(&layer, &with);
@@ -187,7 +211,7 @@ static Status compute(void *told, void *context) {
         stream_layer_offsets(&layer, held[ORDER], pieces, offsets);
         with.offsets = offsets;
     }
-    failed = answered(kernel, context, held[PICTURE], sides[0], &layer, &with);
+    failed = answered(kernel, context, held[PICTURE], sides[0], &layer, &with, kernel->summed ? &sum : NULL);
     free(offsets);
     return failed;
 }
@@ -238,14 +262,16 @@ static Status cut(void *told, void *context) {
 }
 
 static const char *deep_name(const Operator *op) { return (void)op, "Deep"; }
+static const char *summed_name(const Operator *op) { return (void)op, "Summed"; }
 static const char *shallow_name(const Operator *op) { return (void)op, "Shallow"; }
 static const char *regions_name(const Operator *op) { return (void)op, "Regions"; }
 static const char *on_cpu(const Operator *op) { return (void)op, "CPUExecutionProvider"; }
 static int input(const Operator *op, size_t at) {
-    static const int kinds[INPUTS] = {UINT8, INT8, INT32, FLOAT32, INT32, INT32, INT32};
+    static const int kinds[SUMMED_INPUTS] = {UINT8, INT8, INT32, FLOAT32, INT32, INT32, INT32, UINT8, FLOAT32};
     return (void)op, kinds[at];
 }
 static size_t inputs(const Operator *op) { return (void)op, INPUTS; }
+static size_t summed_inputs(const Operator *op) { return (void)op, SUMMED_INPUTS; }
 static int region_input(const Operator *op, size_t at) {
     static const int kinds[REGION_INPUTS] = {UINT8, FLOAT32, INT64, FLOAT32, INT32};
     return (void)op, kinds[at];
@@ -259,18 +285,21 @@ static int oldest(const Operator *op) { return (void)op, OLDEST; }
 static int newest(const Operator *op) { return (void)op, NEWEST; }
 static void destroy(void *kernel) { free(kernel); }
 
-static Status created(const Entry *runtime, int deep, void **made) {
+static Status created(const Entry *runtime, int deep, int summed, void **made) {
     Kernel *kernel = malloc(sizeof(*kernel));
     if (kernel == NULL) return out_of_memory(runtime);
-    *kernel = (Kernel){runtime, deep};
+    *kernel = (Kernel){runtime, deep, summed};
     *made = kernel;
     return NULL;
 }
 static Status deep_created(const Operator *op, const Entry *runtime, const void *info, void **made) {
-    return (void)op, (void)info, created(runtime, 1, made);
+    return (void)op, (void)info, created(runtime, 1, 0, made);
+}
+static Status summed_created(const Operator *op, const Entry *runtime, const void *info, void **made) {
+    return (void)op, (void)info, created(runtime, 1, 1, made);
 }
 static Status shallow_created(const Operator *op, const Entry *runtime, const void *info, void **made) {
-    return (void)op, (void)info, created(runtime, 0, made);
+    return (void)op, (void)info, created(runtime, 0, 0, made);
 }
 
 #define OPERATOR(named, reads, count, creates, computes)                                                             \
@@ -280,6 +309,7 @@ static Status shallow_created(const Operator *op, const Entry *runtime, const vo
      .oldest = oldest,   .newest = newest}
 static const Operator OPERATORS[] = {
     OPERATOR(deep_name, input, inputs, deep_created, compute),
+    OPERATOR(summed_name, input, summed_inputs, summed_created, compute),
     OPERATOR(shallow_name, input, inputs, shallow_created, compute),
     OPERATOR(regions_name, region_input, region_inputs, shallow_created, cut),
 };

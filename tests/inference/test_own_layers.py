@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from stream import kernels
+from stream.errors import ModelError
 from stream.inference.own_layers import with_own_layers
 from stream.inference.own_operators import with_own_operators
 from stream.kernels.convolve import Way
@@ -143,7 +144,10 @@ def edited(
     pictures = layer.pictures(2)
 
     def look(model: bytes) -> Sequence[dict[str, Array]]:
-        return [{"answer": run(model, pictures)}]
+        try:
+            return [{"answer": run(model, pictures)}]
+        except Exception as error:
+            raise ModelError(str(error)) from error
 
     before = layer.model() if model is None else model
     return with_own_operators(before, lambda: look(before), look, LOOPS, way, every=every)
@@ -296,6 +300,128 @@ def test_several_threads_at_once_get_their_own_answers(layer: Layer) -> None:
         answers = list(pool.map(lambda one: handle.run(None, {"picture": one})[0], several))
     for pictures, answer in zip(several, answers, strict=True):
         np.testing.assert_array_equal(answer, layer.expected(pictures))
+
+
+LEVELS = {
+    "own_level": np.array(0.05, np.float32),
+    "own_zero": np.array(128, np.uint8),
+    "other_level": np.array(0.0313, np.float32),
+    "other_zero": np.array(77, np.uint8),
+    "sum_level": np.array(0.061, np.float32),
+    "sum_zero": np.array(120, np.uint8),
+}
+
+
+def summed(layer: Layer, *, own_first: bool = True, ends: bool = False, sides: int = 4) -> bytes:
+    """The layer's model with something else added to what it answers."""
+    made = onnx.load_from_string(layer.model())
+    graph = made.graph
+    graph.node[0].output[0] = "own"
+    own, other = ["own", "own_level", "own_zero"], ["other", "other_level", "other_zero"]
+    read = [*own, *other] if own_first else [*other, *own]
+    adds = helper.make_node("QLinearAdd", [*read, "sum_level", "sum_zero"], ["answer"])
+    adds.domain = "com.microsoft"
+    graph.node.append(adds)
+    kind = TensorProto.UINT8
+    graph.input.append(helper.make_tensor_value_info("other", kind, [None] * sides))
+    graph.initializer.extend(numpy_helper.from_array(one, name) for name, one in LEVELS.items())
+    if ends:
+        graph.output.append(helper.make_tensor_value_info("own", kind, [None] * 4))
+    return bytes(made.SerializeToString())
+
+
+def run_summed(model: bytes, pictures: Array, other: Array, threads: int = 1) -> Array:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.register_custom_ops_library(str(kernels.LIBRARY))
+    handle = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return handle.run(["answer"], {"picture": pictures, "other": other})[0]  # type: ignore[no-any-return]
+
+
+def added(own: Array, other: Array, *, own_first: bool) -> Array:
+    """QLinearAdd by NumPy: the first product and what is added to it are rounded once."""
+    values = {"own": own, "other": other}
+    order = ("own", "other") if own_first else ("other", "own")
+    shares = [LEVELS[f"{name}_level"] / LEVELS["sum_level"] for name in order]
+    zeros = [LEVELS[f"{name}_zero"].astype(np.float32) for name in order]
+    below = np.float64(shares[0]) * zeros[0] + np.float64(shares[1] * zeros[1])
+    fixed = LEVELS["sum_zero"].astype(np.float32) - below.astype(np.float32)
+    total = fixed.astype(np.float64)
+    for name, share in reversed([*zip(order, shares, strict=True)]):
+        total = (values[name] * share.astype(np.float64) + total).astype(np.float32).astype(float)
+    return np.clip(np.rint(total), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("own_first", [True, False])
+@pytest.mark.parametrize("layer", [ALL[0], ALL[1], ALL[4], ALL[8], ALL[13]], ids=str)
+@pytest.mark.parametrize(("count", "threads"), [(1, 1), (3, 2)])
+def test_what_is_added_to_answers_is_added_with_them(
+    layer: Layer, count: int, threads: int, way: Way, own_first: bool
+) -> None:
+    model = summed(layer, own_first=own_first)
+    made = with_own_layers(model, LOOPS, way, every=True)
+    assert [one.split("/")[0] for one in kinds(made)] == ["Summed"]
+    made = with_domain(made)
+    pictures = layer.pictures(count)
+    own = layer.expected(pictures)
+    other = np.random.default_rng(3).integers(0, 256, own.shape).astype(np.uint8)
+    answer = run_summed(made, pictures, other, threads)
+    expected = added(own, other, own_first=own_first)
+    assert len(np.unique(expected)) > 3
+    np.testing.assert_array_equal(answer, expected)
+    np.testing.assert_array_equal(run_summed(model, pictures, other), expected)
+
+
+def with_domain(model: bytes) -> bytes:
+    made = onnx.load_from_string(model)
+    made.opset_import.append(helper.make_opsetid("stream", 1))
+    return bytes(made.SerializeToString())
+
+
+def test_answers_that_others_read_too_are_added_by_the_runtime() -> None:
+    layer = ALL[0]
+    assert kinds(with_own_layers(summed(layer, ends=True), LOOPS, WAYS[0], every=True)) == [
+        "Deep",
+        "QLinearAdd",
+    ]
+
+
+def test_of_two_layers_that_are_added_one_adds_the_other() -> None:
+    layer = ALL[4]
+    made = onnx.load_from_string(summed(layer))
+    second = helper.make_node("QLinearConv", [*made.graph.node[0].input], ["other"])
+    second.CopyFrom(made.graph.node[0])
+    second.output[0] = "other"
+    made.graph.node.insert(0, second)
+    del made.graph.input[1]
+    model = bytes(made.SerializeToString())
+    pictures = layer.pictures(1)
+    one = edited(layer, model)
+    assert kinds(one) == ["Deep", "Summed"]
+    own = layer.expected(pictures)
+    np.testing.assert_array_equal(run(one, pictures), added(own, own, own_first=True))
+
+
+def test_what_is_spread_over_answers_is_added_by_the_runtime(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One pixel that is added to all is seen only when the model runs."""
+    layer = ALL[0]
+    pixel = np.random.default_rng(5).integers(0, 256, (1, 1, 1, 16)).astype(np.uint8)
+    made = onnx.load_from_string(summed(layer))
+    del made.graph.input[1]
+    made.graph.initializer.append(numpy_helper.from_array(pixel, "other"))
+    model = bytes(made.SerializeToString())
+    with caplog.at_level(logging.INFO):
+        one = edited(layer, model)
+    assert kinds(one) == ["Deep", "QLinearAdd"]
+    pictures = layer.pictures(2)
+    expected = added(layer.expected(pictures), pixel, own_first=True)
+    np.testing.assert_array_equal(run(one, pictures), expected)
 
 
 def test_where_sums_are_wide_only_filters_of_their_own_are_taken() -> None:
