@@ -44,8 +44,8 @@ class Pipe(OneWay):
             name: what to call the receiver in errors, without secrets.
             environment: variables that it gets beside ours.
             patience: seconds that it may take to take something, and to end.
-            tells: whether it says "connected", "keyframe" and "failed …" on standard output, and
-                ends where its standard input does; else it is ended.
+            tells: whether it says "connected", "keyframe", "lost …" and "failed …" on standard
+                output, and ends where its standard input does; else it is ended.
 
         Raises:
             OSError: it cannot be started.
@@ -55,6 +55,8 @@ class Pipe(OneWay):
         self.key_wanted = threading.Event()
         self.reason = ""
         """Why the process ended, in its words; "" where it has said nothing."""
+        self.lost = 0
+        """Files that the process could not write, and went on without."""
         self._name = name
         self._tells = tells
         self._patience = patience
@@ -180,3 +182,5 @@ class Pipe(OneWay):
                 self.key_wanted.set()
             elif word == "failed":
                 self.reason = rest
+            elif word == "lost":
+                self.lost, self.reason = self.lost + 1, rest

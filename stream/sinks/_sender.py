@@ -2,8 +2,8 @@
 
 FFmpeg gives no way to let go of a receiver that neither takes data nor goes away. This process can
 be ended. It reads NUT from standard input and sends it on as it comes: what was encoded stays as it
-is. It says "connected" on standard output once the receiver has taken the header, and "failed" with
-FFmpeg's words where something went wrong.
+is. It says "connected" on standard output once the receiver has taken the header, "failed" with
+FFmpeg's words where something went wrong, and "lost" where a live stream goes on without a file.
 
 Environment:
     STREAM_SENDER: JSON with `address`, `format` and the muxer's `options`. An argument would stand
@@ -15,6 +15,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import av
 from av.bitstream import BitStreamFilterContext
@@ -43,7 +46,14 @@ def _send(address: str, form: str, options: dict[str, str]) -> None:
         open(0, "rb", buffering=0, closefd=False) as pipe,
         av.open(pipe, "r", format="nut", container_options=read, buffer_size=4096) as source,
     ):
-        target = av.open(address, "w", format=form, container_options=options)
+        files = _Files(whole="hls_playlist_type" in options) if form == "hls" else None
+        target = av.open(
+            address,
+            "w",
+            format=form,
+            container_options=options,
+            io_open=None if files is None else files.open,
+        )
         # A session's description is lines.
         lines = form != "rtsp"
         target.metadata.update(
@@ -72,7 +82,73 @@ def _send(address: str, form: str, options: dict[str, str]) -> None:
             for one in filters[at].filter(packet) if at in filters else [packet]:
                 one.stream = copies[at]
                 target.mux_one(one)
+                if files is not None:
+                    files.check()
         target.close()
+        if files is not None:
+            files.check()
+
+
+class _Files:
+    """The files of a playlist, as FFmpeg's muxer tells nobody that one could not be written.
+
+    One that is not whole is removed, so that it does not take the place of another: FFmpeg renames
+    what it has written. Of a film nothing more is written then.
+    """
+
+    def __init__(self, *, whole: bool) -> None:
+        self._whole = whole
+        self._error: OSError | None = None
+
+    def open(self, name: str, _flags: int, _options: dict[str, str]) -> _File:
+        """Begins a file, for FFmpeg to write."""
+        return _File(None if self._error is not None else name, self._failed)
+
+    def check(self) -> None:
+        """Raises what went wrong with a film's files."""
+        if self._error is not None:
+            raise self._error
+
+    def _failed(self, error: OSError) -> None:
+        if self._whole:
+            self._error = self._error or error
+        else:
+            print("lost", error.strerror, flush=True)  # noqa: T201
+
+
+class _File:
+    """A file that takes everything, and is gone where it could not hold that."""
+
+    def __init__(self, name: str | None, failed: Callable[[OSError], None]) -> None:
+        self._name, self._failed = name, failed
+        self._file: int | None = None
+        if name is None:
+            return
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+        try:
+            self._file = os.open(name, flags, 0o666)
+        except OSError as error:
+            failed(error)
+
+    def write(self, data: bytes) -> int:
+        """Writes all of it, or removes the file."""
+        left = memoryview(data)
+        try:
+            while left and self._file is not None:
+                left = left[os.write(self._file, left) :]
+        except OSError as error:
+            self.close()
+            assert self._name is not None
+            with suppress(OSError):
+                Path(self._name).unlink()
+            self._failed(error)
+        return len(data)
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,79 @@ def test_another_runs_files_stay_and_the_playlist_is_only_replaced_when_asked(
     assert "film-later-00000.m4s" in playlist.read_text()
 
 
+needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+
+
+def _fill(folder: Path, *names: str) -> None:
+    """Lets files of these names find no room on the disk."""
+    for name in names:
+        (folder / f"{name}.tmp").symlink_to("/dev/full")
+
+
+def _read(playlist: Path) -> list[int]:
+    """The pictures that a player shows, in 25ths of a second."""
+    received = Received()
+    receive(str(playlist), received)
+    return [round(at * 25) for at, _ in received.frames]
+
+
+@needs_full
+@pytest.mark.parametrize("missing", ["film-later-00001.m4s", "film.m3u8"])
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_full_disk_is_said_and_leaves_what_is_whole_to_be_played(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, earlier: bool
+) -> None:
+    """Nothing was said, and nothing could be played."""
+    monkeypatch.setattr("stream.sinks.hls.time.strftime", lambda form: "later")
+    playlist = tmp_path / "film.m3u8"
+    working = tmp_path / ("film.partial.m3u8" if earlier else "film.m3u8")
+    if earlier:
+        playlist.write_text("earlier")
+    _fill(tmp_path, missing.replace("film.m3u8", working.name))
+    pieces = missing.endswith(".m4s")
+    saved = f"the first 2.0 s can be played from {working}" if pieces else "nothing was saved"
+    words = f"the disk is full, so {playlist} could not be written to the end; {saved}"
+    with pytest.raises(SinkError, match=f"^{re.escape(words)}$"):
+        _write(playlist, 220, overwrite=True)
+    if earlier:
+        assert playlist.read_text() == "earlier"
+    if pieces:
+        assert _read(working) == list(range(50))
+        assert working.read_text().endswith("#EXT-X-ENDLIST\n")
+    there = {path.name for path in tmp_path.iterdir()} - {playlist.name}
+    kept = {"film-later-head.mp4", "film-later-00000.m4s", working.name} if pieces else set()
+    assert there == kept - {playlist.name}
+
+
+@needs_full
+def test_a_live_source_goes_on_once_there_is_room_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream.sinks.hls.time.strftime", lambda form: "later")
+    playlist = tmp_path / "cam.m3u8"
+    _fill(tmp_path, "cam-later-00001.m4s")
+    sink = _write(playlist, 100, live=True)
+    said = f"1 file of {playlist} could not be written (No space left on device)"
+    assert said in sink.remarks
+    names = [f"cam-later-{at:05d}.m4s" for at in (0, 2, 3)]
+    assert sorted(path.name for path in tmp_path.glob("*.m4s")) == names
+
+
+def test_what_was_begun_can_be_played_whatever_happens(tmp_path: Path) -> None:
+    """The playlist came at the end alone."""
+    sink = HlsSink(str(tmp_path / "film.m3u8"), _info(live=False), FAST)
+    playlist, index = tmp_path / "film.m3u8", 0
+    while not (playlist.exists() and "00000.m4s" in playlist.read_text()):
+        picture = av.VideoFrame.from_ndarray(np.full((360, 320), 128, np.uint8), "yuv420p")
+        sink.write(Frame(picture, index, index, Fraction(1, 25)))
+        index += 1
+    before = _read(playlist)
+    sink.abort()
+    assert before[:50] == list(range(50))
+    assert _read(playlist)[:50] == before[:50]
+    assert playlist.read_text().endswith("#EXT-X-ENDLIST\n")
+
+
 def test_a_folder_that_is_not_there_is_said_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match="does not exist"):
         HlsSink.check(str(tmp_path / "none" / "film.m3u8"), FAST)
@@ -144,6 +217,6 @@ def test_ffmpeg_finds_the_folder_of_windows_paths():
     path = PureWindowsPath(r"C:\pages\live.m3u8")
     assert _address(path) == "C:/pages/live.m3u8"
     for live in (True, False):
-        options = _options(path, live=live)
+        options = _options(path, "now", live=live)
         assert re.fullmatch(r"C:/pages/live-\w+-%05d\.m4s", options["hls_segment_filename"])
         assert "\\" not in " ".join(options.values())
