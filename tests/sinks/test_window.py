@@ -94,21 +94,35 @@ def there(folder: Path, pattern: str) -> Path:
     return found[0]
 
 
+def is_whole(recording: Path) -> bool:
+    """Whether a recording in Matroska has the end that says how long it is."""
+    with av.open(str(recording)) as container:
+        return container.duration is not None
+
+
 def test_keys_do_what_the_help_says(screen, tmp_path):
+    """Each is waited for: of those pressed while a window has no processor OpenCV tells the last."""
     with webcam(screen, tmp_path, "--report", "report.json") as process:
         screen.window(TITLE)
         first = seen(screen, shows_something, "the window shows nothing")
         bright, tones = first.mean(), greys(first)
         screen.press("question")
         seen(screen, lambda picture: picture.mean() < bright - 2, "no plate with the keys")
-        screen.press("question", "m")
+        screen.press("question")
+        seen(screen, lambda picture: picture.mean() > bright - 2, "the plate stays")
+        screen.press("m")
         seen(screen, lambda picture: greys(picture) < tones / 3, "the look is still overlay")
-        screen.press("m", "t", "l", "plus", "minus", "s", "r")
+        screen.press("m")
+        seen(screen, lambda picture: greys(picture) > tones / 2, "the look is still binary")
+        screen.press("t", "l", "plus", "minus", "s")
         there(tmp_path, "stream-*.png")
+        screen.press("r")
         recording = there(tmp_path, "stream-*.mkv")
         size = recording.stat().st_size
         seen(screen, lambda _: recording.stat().st_size > size, "nothing is being recorded")
-        screen.press("r", "space")
+        screen.press("r")
+        seen(screen, lambda _: is_whole(recording), "the recording does not end")
+        screen.press("space")
         still = screen.screenshot()
 
         def stands_still(picture: np.ndarray) -> bool:
