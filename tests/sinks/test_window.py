@@ -101,7 +101,7 @@ def is_whole(recording: Path) -> bool:
 
 
 def test_keys_do_what_the_help_says(screen, tmp_path):
-    """Each is waited for: of those pressed while a window has no processor OpenCV tells the last."""
+    """Each is waited for: of those pressed while a window is held up OpenCV tells the last."""
     with webcam(screen, tmp_path, "--report", "report.json") as process:
         screen.window(TITLE)
         first = seen(screen, shows_something, "the window shows nothing")
