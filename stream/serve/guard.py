@@ -133,7 +133,8 @@ class Guard:
         self._token = token
         self._tls = tls
         self._now = now
-        self._names = {"localhost", *(name.lower() for name in names)}
+        self._given = {name.lower() for name in names}
+        self._names = {"localhost", *self._given}
         if not self._own:
             machine = socket.gethostname().lower()
             self._names |= {machine, f"{machine.partition('.')[0]}.local"}
@@ -168,7 +169,9 @@ class Guard:
             raise web.HTTPMisdirectedRequest(text="this is not the host you asked for\n")
         origin = request.headers.get("Origin")
         own = f"{'https' if self._tls else 'http'}://{host}".lower()
-        if origin is not None and origin.lower() != own:
+        # A proxy may do https where we do not, and browsers know of that alone.
+        proxied = _split_host(host.lower())[0] in self._given and f"https://{host}".lower()
+        if origin is not None and origin.lower() not in (own, proxied):
             raise web.HTTPForbidden(text="not from another page\n")
         site = request.headers.get("Sec-Fetch-Site", "none")
         navigates = request.headers.get("Sec-Fetch-Mode") == "navigate"

@@ -24,6 +24,7 @@ async def send(request: web.Request, slot: Slot, jpeg: Shared[bytes]) -> web.Str
         headers={
             "Content-Type": f"multipart/x-mixed-replace; boundary={_BOUNDARY}",
             "Cache-Control": "no-store",
+            "X-Accel-Buffering": "no",  # a proxy would keep what a slow viewer has not had yet
         }
     )
     await response.prepare(request)

@@ -75,6 +75,23 @@ def test_other_pages_get_nothing_but_a_link(headers, status):
     assert refused(Guard("127.0.0.1", None, tls=False), request(**headers)) == status
 
 
+def test_of_a_given_name_a_proxy_may_do_https():
+    """Browsers say then that they come from there, of which this server knows nothing."""
+    guard = Guard("127.0.0.1", None, tls=False, names=("Booth.example",))
+    for origin, status in (
+        ("https://booth.example:8443", 200),
+        ("http://booth.example:8443", 200),
+        ("https://booth.example", 403),
+        ("https://evil.example", 403),
+    ):
+        assert refused(guard, request(Host="booth.example:8443", Origin=origin)) == status, origin
+    plain = {"Host": "booth.example", "Origin": "http://booth.example"}
+    tls = Guard("0.0.0.0", TOKEN, tls=True, names=("booth.example",))
+    assert refused(tls, request(**plain)) == 403, "from a page that anybody may have changed"
+    own = {"Host": "127.0.0.1", "Origin": "https://127.0.0.1"}
+    assert refused(guard, request(**own)) == 403
+
+
 def test_a_link_leads_to_the_page_and_nowhere_else():
     guard = Guard("127.0.0.1", None, tls=False)
     headers = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"}

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import ssl
@@ -114,6 +115,13 @@ def test_no_asset_comes_from_elsewhere():
         assert "style=" not in text or not path.endswith((".html", "/")), path
 
 
+def test_the_page_may_lie_in_a_folder_of_a_proxy_s():
+    """What it names is beside it, wherever that is."""
+    for path, (body, _) in page_files().items():
+        named = re.findall(r"""(?:["'`]|url\()(/[a-z][^"'`)]*)""", body.decode())
+        assert named == [], path
+
+
 @pytest.mark.parametrize(
     "path",
     ["/../../etc/passwd", "/..%2f..%2fetc%2fpasswd", "/%2e%2e/server.py", "/page/../server.py",
@@ -140,6 +148,7 @@ def test_the_pictures_of_the_source_come_processed(page):
             aiohttp.ClientSession() as session,
             session.get(f"{page.url}/api/rooms/0/mjpeg") as answer,
         ):
+            assert answer.headers["X-Accel-Buffering"] == "no", "a proxy would keep old ones"
             reader = aiohttp.MultipartReader.from_response(answer)
             found = []
             while len(found) < 6:

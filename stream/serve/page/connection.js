@@ -6,7 +6,7 @@ const ANSWER = 10000;
 
 /** Asks for a session with the token of the link, or with one that was typed. */
 export async function signIn(token) {
-  const answer = await fetch("/api/session", {
+  const answer = await fetch("api/session", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ token }),
@@ -34,7 +34,7 @@ export class Connection extends EventTarget {
   }
 
   open() {
-    const address = new URL("/api/live", location.href);
+    const address = new URL("api/live", location.href);
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(address);
     socket.binaryType = "arraybuffer";

@@ -1,9 +1,9 @@
 // Puts the page together: which pictures are shown, what is said of the one that is chosen.
 
-import { Connection, signIn, tokenOfLink } from "/connection.js";
-import { Chart, COLOURS } from "/chart.js";
-import { Controls } from "/controls.js";
-import { Tile } from "/tile.js";
+import { Connection, signIn, tokenOfLink } from "./connection.js";
+import { Chart, COLOURS } from "./chart.js";
+import { Controls } from "./controls.js";
+import { Tile } from "./tile.js";
 
 const find = (id) => document.getElementById(id);
 const asked = new URLSearchParams(location.search);

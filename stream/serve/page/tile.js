@@ -1,6 +1,6 @@
 // One picture: by WebRTC, or as Motion JPEG where that does not get through.
 
-import { withDuration } from "/webm.js";
+import { withDuration } from "./webm.js";
 
 const PATIENCE = 8000; // milliseconds for the first picture by WebRTC
 const STILL = 10000; // milliseconds in which a source that moves has to bring a picture
@@ -217,7 +217,7 @@ export class Tile {
     plain.add(this);
     const image = new Image();
     image.alt = `${this.name}, live`;
-    const ask = () => { image.src = `/api/rooms/${encodeURIComponent(this.key)}/mjpeg?${Date.now()}`; };
+    const ask = () => { image.src = `api/rooms/${encodeURIComponent(this.key)}/mjpeg?${Date.now()}`; };
     image.onerror = () => setTimeout(() => { if (image === this.image) ask(); }, PAUSE);
     ask();
     this.image = image;
