@@ -14,6 +14,9 @@ from stream.words import counted, visible
 _AUTO = "auto chose"
 """How the note begins that says which provider `auto` took; the figures name it anyway."""
 
+_NAMED = 20
+"""So many inputs that failed are named at the end; each was when it did."""
+
 _FEW = 25
 """With fewer frames a speed says little."""
 
@@ -52,7 +55,9 @@ def summary(written: int, skipped: int, failed: Sequence[str], total: int) -> li
         parts.append(f"{skipped} there already")
     lines = [", ".join(parts)]
     if failed:
-        lines.append(f"{len(failed)} of {total} inputs failed: {', '.join(failed)}")
+        more = f" and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+        named = ", ".join(failed[:_NAMED])
+        lines.append(f"{len(failed)} of {total} inputs failed: {named}{more}")
     return lines
 
 
@@ -71,7 +76,7 @@ def advice(report: RunReport, model: ModelOptions, *, live: bool) -> str:
         if report.fps >= rate / 2 or model.every not in (None, 1):
             return ""
         speed = f"{report.fps:.1f} frames a second are far below the video's {rate:.0f}"
-    ways = [] if live else ["--every auto, which carries masks by motion"]
+    ways = [] if live else ["--every auto (masks are carried by motion)"]
     ways += ["fewer --views"] if (model.views or 1) > 1 else []
     if Path(report.model).suffix == ".onnx":  # one of the user's own, exported by us
         ways += [] if report.precision == "int8" else ["an int8 model (`stream export quantize`)"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from stream.cli import _common as common
-from stream.cli._after import advice, report_run
+from stream.cli._after import advice, report_run, summary
 from stream.options import ModelOptions
 from stream.run.figures import Counts, Outcome
 from stream.run.report import RunReport, run_report
@@ -81,3 +81,13 @@ def test_what_auto_chose_is_said_where_more_is_asked_for(capsys, monkeypatch, ve
     out = capsys.readouterr().out
     assert ("auto chose" in out) == verbose
     assert "the sound is odd" in out
+
+
+def test_of_many_that_failed_the_first_are_named():
+    lines = summary(1, 0, [f"{number}.mp4" for number in range(3000)], 3001)
+    assert lines[1].startswith("3000 of 3001 inputs failed: 0.mp4, 1.mp4, ")
+    assert lines[1].endswith("19.mp4 and 2980 more")
+    assert summary(1, 1, ["a.mp4"], 3) == [
+        "1 of 3 written, 1 there already",
+        "1 of 3 inputs failed: a.mp4",
+    ]
