@@ -46,7 +46,13 @@ def _send(address: str, form: str, options: dict[str, str]) -> None:
         open(0, "rb", buffering=0, closefd=False) as pipe,
         av.open(pipe, "r", format="nut", container_options=read, buffer_size=4096) as source,
     ):
-        files = _Files(whole="hls_playlist_type" in options) if form == "hls" else None
+        files: _Files | None = None
+        if form == "hls":
+            # FFmpeg puts numbers into paths in which there is a `%d`, and knows `/` alone.
+            folder, called = os.path.split(address)
+            os.chdir(folder or os.curdir)
+            address = "playlist.m3u8"
+            files = _Files({address: called}, whole="hls_playlist_type" in options)
         target = av.open(
             address,
             "w",
@@ -92,17 +98,19 @@ def _send(address: str, form: str, options: dict[str, str]) -> None:
 class _Files:
     """The files of a playlist, as FFmpeg's muxer tells nobody that one could not be written.
 
-    One that is not whole is removed, so that it does not take the place of another: FFmpeg renames
-    what it has written. Of a film nothing more is written then.
+    One that is not whole is removed. Of a film nothing more is written then.
     """
 
-    def __init__(self, *, whole: bool) -> None:
-        self._whole = whole
+    def __init__(self, called: dict[str, str], *, whole: bool) -> None:
+        self._called, self._whole = called, whole
         self._error: OSError | None = None
 
     def open(self, name: str, _flags: int, _options: dict[str, str]) -> _File:
         """Begins a file, for FFmpeg to write."""
-        return _File(None if self._error is not None else name, self._failed)
+        # It renames what it has written, which is in its place by then.
+        name = name.removesuffix(".tmp")
+        name = self._called.get(name, name)
+        return _File(None if self._error is not None else Path(name), self._failed)
 
     def check(self) -> None:
         """Raises what went wrong with a film's files."""
@@ -117,16 +125,17 @@ class _Files:
 
 
 class _File:
-    """A file that takes everything, and is gone where it could not hold that."""
+    """A file that takes everything, and is there once it holds all of that."""
 
-    def __init__(self, name: str | None, failed: Callable[[OSError], None]) -> None:
-        self._name, self._failed = name, failed
+    def __init__(self, path: Path | None, failed: Callable[[OSError], None]) -> None:
+        self._path, self._failed = path, failed
         self._file: int | None = None
-        if name is None:
+        if path is None:
             return
+        self._beside = path.with_name(f"{path.name}.tmp")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
         try:
-            self._file = os.open(name, flags, 0o666)
+            self._file = os.open(self._beside, flags, 0o666)
         except OSError as error:
             failed(error)
 
@@ -137,18 +146,28 @@ class _File:
             while left and self._file is not None:
                 left = left[os.write(self._file, left) :]
         except OSError as error:
-            self.close()
-            assert self._name is not None
-            with suppress(OSError):
-                Path(self._name).unlink()
-            self._failed(error)
+            self._lose(error)
         return len(data)
 
     def close(self) -> None:
-        """Lets go of the file."""
-        file, self._file = self._file, None
-        if file is not None:
-            os.close(file)
+        """Puts the file into its place."""
+        if self._file is None or self._path is None:
+            return
+        try:
+            os.close(self._file)
+            self._file = None
+            self._beside.replace(self._path)
+        except OSError as error:
+            self._lose(error)
+
+    def _lose(self, error: OSError) -> None:
+        if self._file is not None:
+            with suppress(OSError):
+                os.close(self._file)
+        self._file = None
+        with suppress(OSError):
+            self._beside.unlink()
+        self._failed(error)
 
 
 if __name__ == "__main__":

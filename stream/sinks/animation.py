@@ -12,6 +12,7 @@ from av.video.frame import VideoFrame
 
 from stream.errors import SinkError, UsageError
 from stream.frame import Frame, Item, VideoInfo
+from stream.names import numbered
 from stream.options import OutputOptions
 from stream.pixels import bgr_from_picture
 from stream.sinks._alpha import Transparent
@@ -43,7 +44,8 @@ class AnimationSink(Sink):
     @classmethod
     def accepts(cls, target: str) -> bool:
         """A file's name; of footage, as photos are pictures of their own."""
-        return "://" not in target and target.lower().endswith(_ENDINGS) and "%" not in target
+        named = "://" not in target and target.lower().endswith(_ENDINGS)
+        return named and numbered(target) is None
 
     @classmethod
     def check(cls, target: str, options: OutputOptions, inputs: Sequence[Path] = ()) -> None:

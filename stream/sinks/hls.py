@@ -7,10 +7,11 @@ import glob
 import os
 import re
 import time
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import ClassVar, Self
 
 from stream.errors import SinkError
@@ -77,7 +78,8 @@ class HlsSink(Sink):
     def __init__(self, path: str, info: VideoInfo, options: OutputOptions) -> None:
         self.path = check_destination(path, overwrite=options.overwrite)
         self._film = not info.live
-        self._working, self._begun = self.path, time.strftime("%Y%m%dT%H%M%S")
+        self._working = self.path
+        self._pieces = _pieces_of(self.path, time.strftime("%Y%m%dT%H%M%S"))
         if self._film and self.path.exists():
             try:
                 self._working, file = create_beside(target_of(self.path))
@@ -86,13 +88,13 @@ class HlsSink(Sink):
             os.close(file)
         sent, self._said = for_receivers(info, f"in {self.path}")
         self._sent = Transmission(
-            _address(self._working),
+            str(self._working),
             sent,
             options,
             way=Way(
                 "hls",
                 frozenset({"aac"}),
-                _options(self.path, self._begun, live=info.live),
+                _options(self._pieces, live=info.live),
                 keyframe_every=Fraction(_LIVE_SECONDS if info.live else _SECONDS),
             ),
             now=info.live,
@@ -149,7 +151,7 @@ class HlsSink(Sink):
         if not self._film:
             return 0.0
         text = self._text()
-        for piece in self.path.parent.glob(f"{glob.escape(f'{self.path.stem}-{self._begun}')}-*"):
+        for piece in self.path.parent.glob(f"{glob.escape(self._pieces)}-*"):
             if piece.name not in text:
                 with suppress(OSError):  # it only takes room
                     piece.unlink()
@@ -189,18 +191,20 @@ class HlsSink(Sink):
         return [*self._said, *self._sent.remarks, *(gone if lost else ())]
 
 
-def _address(path: PurePath) -> str:
-    """A path as FFmpeg takes it here: it looks for the folder before the last `/` alone.
+def _pieces_of(path: Path, begun: str) -> str:
+    """How the names of a playlist's pieces begin.
 
-    Where Windows' own paths have none, it would put the head of the pieces elsewhere.
+    They stand in it as addresses do, a line each: FFmpeg writes them as they are, and players take
+    `a#1` for a place in `a`, `%41` for `A`, and a line's end for the next line.
     """
-    return path.as_posix()
+    plain = re.sub(r"[^\w.~-]", "_", path.stem)
+    if plain != path.stem:  # not as those of another that would be called so
+        plain += f"-{zlib.crc32(path.stem.encode('utf-8', 'surrogateescape')):08x}"
+    return f"{plain}-{begun}"
 
 
-def _options(path: PurePath, begun: str, *, live: bool) -> dict[str, str]:
-    name = f"{path.stem}-{begun}".replace("%", "%%")
-    pieces = _address(path.with_name(f"{name}-%05d.m4s"))
-    flags = ["independent_segments", "temp_file"]
+def _options(name: str, *, live: bool) -> dict[str, str]:
+    flags = ["independent_segments"]
     if live:
         flags += ["delete_segments", "program_date_time"]
     # What grows is named as it comes, so that there is something to play whatever happens.
@@ -209,7 +213,7 @@ def _options(path: PurePath, begun: str, *, live: bool) -> dict[str, str]:
         "hls_time": str(_LIVE_SECONDS if live else _SECONDS),
         "hls_list_size": str(_KEPT if live else 0),
         "hls_segment_type": "fmp4",
-        "hls_fmp4_init_filename": f"{path.stem}-{begun}-head.mp4",
-        "hls_segment_filename": pieces,
+        "hls_fmp4_init_filename": f"{name}-head.mp4",
+        "hls_segment_filename": f"{name}-%05d.m4s",
         "hls_flags": "+".join(flags),
     }

@@ -120,6 +120,8 @@ def test_footage_becomes_an_animation_and_photos_pictures():
     assert sinks.find("out.webp") is AnimationSink
     assert sinks.find("out.webp", photos=True) is ImageSink
     assert sinks.find("out/%04d.webp") is ImageSink
+    for name in ("100% fun.apng", "50% off/a.webp"):
+        assert sinks.find(name) is AnimationSink, name
     with pytest.raises(
         UsageError, match=r"out\.apng is an animated picture, which is made of footage"
     ):

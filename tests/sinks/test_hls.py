@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
 
 import av
 import numpy as np
@@ -15,7 +16,7 @@ from av.stream import Disposition
 from stream.errors import SinkError, UsageError
 from stream.frame import Chapter, Frame, VideoInfo
 from stream.options import OutputOptions
-from stream.sinks.hls import HlsSink, _address, _options
+from stream.sinks.hls import HlsSink, _pieces_of
 from stream.sources.file import FileSource
 from tests.media import make_clip, packets
 from tests.sinks.receivers import Received, receive
@@ -212,11 +213,24 @@ def test_sound_whose_packets_carry_headers_is_copied_without_them(tmp_path: Path
         assert float(after) == pytest.approx(float(before - begun), abs=2e-3)
 
 
-def test_ffmpeg_finds_the_folder_of_windows_paths():
-    """It looks for `/` alone, and wrote the head into the working folder (C:\\pages, say)."""
-    path = PureWindowsPath(r"C:\pages\live.m3u8")
-    assert _address(path) == "C:/pages/live.m3u8"
-    for live in (True, False):
-        options = _options(path, "now", live=live)
-        assert re.fullmatch(r"C:/pages/live-\w+-%05d\.m4s", options["hls_segment_filename"])
-        assert "\\" not in " ".join(options.values())
+@pytest.mark.parametrize(
+    "name",
+    ["a#1", "50%41 off", 'say "hi"', "new\nline", "#comment", "Grüße an ~Ann", "a?b&c=d", "a%v%d"],
+)
+def test_pieces_are_found_whatever_the_film_is_called(tmp_path: Path, name: str) -> None:
+    """Players took `#1` for a place within a piece, and a line's end for the next line."""
+    (tmp_path / "50%d").mkdir()
+    playlist = tmp_path / "50%d" / f"{name}.m3u8"
+    _write(playlist, 60)
+    text = playlist.read_text()
+    said = [*re.findall(r'URI="([^"]*)"', text), *re.findall(r"^[^#\n].*$", text, re.M)]
+    folder = (playlist.parent / "x").as_uri()
+    found = {unquote(urlsplit(urljoin(folder, one)).path) for one in said}
+    pieces = [path for path in playlist.parent.iterdir() if path != playlist]
+    assert found == {path.as_posix() for path in pieces} and len(pieces) == 3
+    assert _read(playlist) == list(range(60))
+
+
+def test_films_whose_names_look_alike_keep_their_pieces_apart() -> None:
+    names = ("a b", "a#b", "a_b", "a%b")
+    assert len({_pieces_of(Path(f"{name}.m3u8"), "now") for name in names}) == 4
