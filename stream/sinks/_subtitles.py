@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -10,6 +11,7 @@ import av
 from av.packet import Packet
 from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
+from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
 from stream.sinks._decoding import own_decoder
 from stream.sinks._muxer import Muxer
@@ -34,6 +36,10 @@ _NOTHING = b"\0\0"
 # moves later texts, or fails an assertion and takes the process with it. A text track that has
 # reached any time at all is out of its reach on a clock so fine.
 _CLOCK = 10_000_000
+_SIGNS = {b"&": b"&amp;", b"<": b"&lt;", b">": b"&gt;"}
+_MEANT = re.compile(rb"\{[^}]*\}|[&<>]")
+# Of a line of ASS before its text.
+_FIELDS = 8
 
 
 class Laps:
@@ -154,6 +160,21 @@ class _Written(Track):
         self._muxer.mux(packet)
 
 
+def _escaped(told: SubtitleSet) -> SubtitleSet:
+    """What is told, with signs of WebVTT's own as its words for them, which FFmpeg does not write.
+
+    Players take all behind a `<` for a tag. What is in braces is ASS's, and becomes tags.
+    """
+    lines = [one.ass for one in told if isinstance(one, AssSubtitle)]
+    if not any(sign in line for line in lines for sign in _SIGNS):
+        return told
+    fields = [line.split(b",", _FIELDS) for line in lines]
+    text = b"\\N".join(line[-1] for line in fields)
+    text = _MEANT.sub(lambda found: _SIGNS.get(found[0], found[0]), text)
+    whole = b",".join([*fields[0][:-1], text])
+    return SubtitleSet.create(whole, told.start_display_time, told.end_display_time, told.pts or 0)
+
+
 class Retold(Track):
     """Text subtitles in a form that the container cannot hold."""
 
@@ -173,6 +194,8 @@ class Retold(Track):
     def write(self, packet: AnyPacket) -> None:
         try:
             told = self._decoder.decode2(packet)
+            if told is not None and self._encoder.name == "webvtt":
+                told = _escaped(told)
             retold = None if told is None else self._encoder.encode_subtitle(told)
         except av.FFmpegError as error:
             self.lost += 1

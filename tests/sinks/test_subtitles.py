@@ -128,3 +128,16 @@ def test_the_films_that_ended_the_process(tmp_path, name, ending):
     run(original, tmp_path / f"out{ending}")
     before = [float(at) for at, _ in media.packets(original, "subtitle")]
     assert sorted(told(tmp_path / f"out{ending}").values()) == pytest.approx(before, abs=0.002)
+
+
+def test_signs_of_webvtts_own_are_written_as_its_words_for_them(tmp_path):
+    """Players took all behind a `<` for a tag."""
+    words = ["<i>1 < 2</i> & 3 > 2", "plain", "a --> b"]
+    spoken = [(at, at + 0.9, text) for at, text in enumerate(words)]
+    original = make_clip(tmp_path / "in.mkv", frames=80, subtitles=spoken)
+    run(original, tmp_path / "out.webm", preset="8")
+    told = [data.decode() for _, data in media.packets(tmp_path / "out.webm", "subtitle")]
+    assert told == ["<i>1 &lt; 2</i> &amp; 3 &gt; 2", "plain", "a --&gt; b"]
+    run(tmp_path / "out.webm", tmp_path / "back.mp4", preset="ultrafast")
+    shown = [data[2:] for _, data in media.packets(tmp_path / "back.mp4", "subtitle")]
+    assert any(one.startswith(b"1 < 2 & 3 > 2") for one in shown)
