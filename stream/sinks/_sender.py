@@ -13,16 +13,26 @@ Environment:
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 from av.bitstream import BitStreamFilterContext
 from av.stream import Stream
 
+if TYPE_CHECKING:
+    from av.packet import Packet
+
+    AnyPacket = Packet[Stream]
+
+_PAUSE = 1
+"""Seconds that a live packet waits at most for the next of its stream."""
 _IN_BAND = {"h264", "hevc"}
 """Codecs whose headers receivers of MPEG-TS, who may join at any time, look for at key frames."""
 
@@ -46,13 +56,15 @@ def _send(address: str, form: str, options: dict[str, str]) -> None:
         open(0, "rb", buffering=0, closefd=False) as pipe,
         av.open(pipe, "r", format="nut", container_options=read, buffer_size=4096) as source,
     ):
-        files: _Files | None = None
+        files, patience = None, math.inf
         if form == "hls":
             # FFmpeg puts numbers into paths in which there is a `%d`, and knows `/` alone.
             folder, called = os.path.split(address)
             os.chdir(folder or os.curdir)
             address = "playlist.m3u8"
             files = _Files({address: called}, whole="hls_playlist_type" in options)
+            # A film's sound may come long before its pictures.
+            patience = math.inf if files.whole else _PAUSE
         target = av.open(
             address,
             "w",
@@ -79,7 +91,7 @@ def _send(address: str, form: str, options: dict[str, str]) -> None:
                 filters[stream.index] = BitStreamFilterContext("dump_extra", stream, copy)
         target.start_encoding()
         print("connected", flush=True)  # noqa: T201
-        for packet in source.demux():
+        for packet in source.demux() if files is None else _with_lengths(source.demux(), patience):
             if not packet.size:
                 continue  # the end
             if packet.dts is None:
@@ -95,6 +107,31 @@ def _send(address: str, form: str, options: dict[str, str]) -> None:
             files.check()
 
 
+def _with_lengths(packets: Iterable[AnyPacket], patience: float) -> Iterator[AnyPacket]:
+    """Packets that last until the next of their stream, for which each waits.
+
+    NUT has no lengths, and FFmpeg's guess would be where the next piece of fragmented MP4 begins:
+    its first picture was shown at another time than its own.
+
+    Args:
+        packets: in the order of a file.
+        patience: seconds that one waits at most while others come.
+    """
+    held: dict[int, tuple[AnyPacket, float]] = {}
+    for packet in packets:
+        if packet.pts is None:  # the end
+            continue
+        before, _ = held.pop(packet.stream_index, (None, 0))
+        if before is not None and before.pts is not None:
+            before.duration = max(1, packet.pts - before.pts)
+            yield before
+        now = time.monotonic()
+        held[packet.stream_index] = packet, now
+        late = [at for at, (_, since) in held.items() if now - since > patience]
+        yield from (held.pop(at)[0] for at in late)
+    yield from (packet for packet, _ in held.values())
+
+
 class _Files:
     """The files of a playlist, as FFmpeg's muxer tells nobody that one could not be written.
 
@@ -102,7 +139,7 @@ class _Files:
     """
 
     def __init__(self, called: dict[str, str], *, whole: bool) -> None:
-        self._called, self._whole = called, whole
+        self._called, self.whole = called, whole
         self._error: OSError | None = None
 
     def open(self, name: str, _flags: int, _options: dict[str, str]) -> _File:
@@ -118,7 +155,7 @@ class _Files:
             raise self._error
 
     def _failed(self, error: OSError) -> None:
-        if self._whole:
+        if self.whole:
             self._error = self._error or error
         else:
             print("lost", error.strerror, flush=True)  # noqa: T201

@@ -81,6 +81,29 @@ def test_another_runs_files_stay_and_the_playlist_is_only_replaced_when_asked(
     assert "film-later-00000.m4s" in playlist.read_text()
 
 
+def test_each_picture_is_shown_at_its_own_time_where_they_come_unevenly(tmp_path: Path) -> None:
+    """The first of each piece came up to a sixth of a second early."""
+    times = [*range(0, 1000, 20), *range(1000, 7000, 200), *range(7000, 8000, 40)]
+    film = make_clip(tmp_path / "in.mkv", frames=220, audio="aac")
+    playlist = tmp_path / "film.m3u8"
+    with FileSource(film) as source:
+        told = replace(source.info, time_base=Fraction(1, 1000), rate=Fraction(30))
+        with HlsSink(str(playlist), told, FAST) as sink:
+            waiting = iter(times)
+            for item in source:
+                if not isinstance(item, Frame):
+                    sink.write(item)
+                elif (at := next(waiting, None)) is not None:
+                    sink.write(replace(item, pts=at, time_base=Fraction(1, 1000), duration=None))
+    received = Received()
+    receive(str(playlist), received)
+    assert [at for at, _ in received.frames] == pytest.approx(
+        [one / 1000 for one in times], abs=1e-3
+    )
+    assert len(received.sound) > 300
+    assert len(list(tmp_path.glob("*.m4s"))) >= 4
+
+
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 
 
