@@ -13,6 +13,7 @@ import numpy as np
 
 from stream.errors import ModelError
 from stream.inference.onnx_writer import encoded_bytes, opset_of
+from stream.inference.own_heads import with_own_heads
 from stream.inference.own_layers import DOMAIN, with_own_layers
 from stream.inference.own_regions import with_own_regions
 from stream.kernels import Kernels
@@ -55,8 +56,12 @@ def with_own_operators(
         ValueError: it is not in the format of an ONNX file.
     """
     before: Answers | None = None
-    for summed in (True, False):
-        edited = with_own_regions(with_own_layers(model, kernels, way, every=every, summed=summed))
+    # What most models have alone is tried where one of the rarer ones answers otherwise.
+    for rarer in (True, False):
+        edited = with_own_layers(model, kernels, way, every=every, summed=rarer)
+        edited = with_own_regions(edited)
+        if rarer and way is Way.VNNI:
+            edited = with_own_heads(edited)
         if edited is model:
             return model
         edited += encoded_bytes(_OPSETS, opset_of(DOMAIN, 1))
@@ -64,10 +69,10 @@ def with_own_operators(
         try:
             other = _other(before, run(edited))
         except ModelError as error:
-            if not summed:
+            if not rarer:
                 raise
             # What is spread over all answers is seen only now, as sides are written nowhere.
-            logger.info("what is added to layers is added by ONNX Runtime: %s", error)
+            logger.info("sums and heads are left to ONNX Runtime: %s", error)
             continue
         if other is None:
             return edited

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "convolve.h"
+#include "heads.h"
 #include "regions.h"
 
 #if CONVOLVES
@@ -29,7 +30,8 @@ enum { FLOAT32 = 1, UINT8 = 2, INT8 = 3, INT32 = 6, INT64 = 7 };
 enum { PICTURE, FILTERS, SUMS, FACTORS, NUMBERS, ORDER, BLOCKS, INPUTS };
 enum { OTHER = INPUTS, SHARES, SUMMED_INPUTS };
 enum { BOXES = 1, WHICH, LEVELS, HOW, REGION_INPUTS };
-enum { MOST_BANDS = 24, MOST_ROWS = 8 };
+enum { WEIGHTS = 1, BIAS, LEVEL, PARTS, HEAD_INPUTS };
+enum { MOST_BANDS = 24, MOST_ROWS = 8, PLACES_AT_ONCE = 512 };
 
 typedef void (*Entry)(void);
 typedef void *Status; /* NULL where all went well */
@@ -113,13 +115,13 @@ static Status read_all(const Entry *runtime, void *context, size_t count, const 
 }
 
 /* An answer of four sides. */
-static Status answer_of(const Entry *runtime, void *context, const int64_t sides[4], u8 **out) {
+static Status answer_of(const Entry *runtime, void *context, size_t which, const int64_t sides[4], void **out) {
     const void *held = NULL;
     void *value = NULL;
-    Status failed = ((Status(*)(void *, size_t, const int64_t *, size_t, void **))runtime[OUTPUT])(context, 0, sides, 4,
-                                                                                                 &value);
+    Status failed = ((Status(*)(void *, size_t, const int64_t *, size_t, void **))runtime[OUTPUT])(context, which, sides,
+                                                                                                 4, &value);
     if (failed == NULL) failed = tensor(runtime, value, &held);
-    *out = (u8 *)held;
+    *out = (void *)held;
     return failed;
 }
 
@@ -154,8 +156,8 @@ static Status answered(const Kernel *kernel, void *context, const u8 *picture, i
                        const Numbers *with, const Sum *sum) {
     const Entry *runtime = kernel->runtime;
     const int64_t answer[4] = {pictures, layer->out_rows, layer->out_columns, layer->answers};
-    u8 *out = NULL;
-    Status failed = answer_of(runtime, context, answer, &out);
+    void *out = NULL;
+    Status failed = answer_of(runtime, context, 0, answer, &out);
     if (failed != NULL || pictures <= 0) return failed;
     ptrdiff_t rows = (layer->out_rows + MOST_BANDS - 1) / MOST_BANDS;
     rows = rows < MOST_ROWS ? rows : MOST_ROWS;
@@ -255,16 +257,59 @@ static Status cut(void *told, void *context) {
     const int64_t across[4] = {count, how.out_rows, how.out_columns, how.channels};
     const int64_t planes[4] = {count, how.channels, how.out_rows, how.out_columns};
     Cutting cutting = {&how, held[PICTURE], sides[0], held[BOXES], held[WHICH], NULL, 0};
-    failed = answer_of(runtime, context, how.planes ? planes : across, &cutting.out);
+    void *out = NULL;
+    failed = answer_of(runtime, context, 0, how.planes ? planes : across, &out);
+    cutting.out = out;
     if (failed == NULL && count > 0) failed = in_parallel(runtime, context, region, count, &cutting);
     if (failed != NULL || !cutting.failed) return failed;
     return cutting.failed == 1 ? out_of_memory(runtime) : refused(runtime, "a region is of no picture");
+}
+
+typedef struct {
+    const Head *head;
+    const u8 *places;
+    ptrdiff_t count, band;
+    float *first, *second;
+} Answering;
+
+/* Some places of all pictures. */
+static void places(void *told, size_t at) {
+    const Answering *work = told;
+    const Head *head = work->head;
+    const ptrdiff_t begin = (ptrdiff_t)at * work->band, rest = work->count - begin;
+    stream_head(head, work->places + begin * head->channels, rest < work->band ? rest : work->band,
+                work->first + begin * head->first, work->second + begin * head->second);
+}
+
+static Status head_of(void *told, void *context) {
+    const Kernel *kernel = told;
+    const Entry *runtime = kernel->runtime;
+    const void *held[HEAD_INPUTS];
+    int64_t sides[4] = {0, 0, 0, 0};
+    int64_t weighed = 0; /* channels */
+    Status failed = read_all(runtime, context, HEAD_INPUTS, held, sides, &weighed);
+    if (failed != NULL) return failed;
+    if (stream_convolves() < VNNI) return refused(runtime, "this processor cannot compute it so");
+    const float *level = held[LEVEL];
+    const int32_t *parts = held[PARTS];
+    const Head head = {sides[3], level[0], (int)level[1], held[WEIGHTS], held[BIAS], parts[0], parts[1]};
+    if (head.channels > HEAD_CHANNELS || head.channels > weighed) return refused(runtime, "a pixel has too many channels");
+    const int64_t first[4] = {sides[0], sides[1], sides[2], head.first};
+    const int64_t second[4] = {sides[0], sides[1], sides[2], head.second};
+    void *one = NULL, *other = NULL;
+    failed = answer_of(runtime, context, 0, first, &one);
+    if (failed == NULL) failed = answer_of(runtime, context, 1, second, &other);
+    const ptrdiff_t count = (ptrdiff_t)(sides[0] * sides[1] * sides[2]);
+    if (failed != NULL || count == 0) return failed;
+    Answering work = {&head, held[PICTURE], count, PLACES_AT_ONCE, one, other};
+    return in_parallel(runtime, context, places, (count + PLACES_AT_ONCE - 1) / PLACES_AT_ONCE, &work);
 }
 
 static const char *deep_name(const Operator *op) { return (void)op, "Deep"; }
 static const char *summed_name(const Operator *op) { return (void)op, "Summed"; }
 static const char *shallow_name(const Operator *op) { return (void)op, "Shallow"; }
 static const char *regions_name(const Operator *op) { return (void)op, "Regions"; }
+static const char *head_name(const Operator *op) { return (void)op, "Head"; }
 static const char *on_cpu(const Operator *op) { return (void)op, "CPUExecutionProvider"; }
 static int input(const Operator *op, size_t at) {
     static const int kinds[SUMMED_INPUTS] = {UINT8, INT8, INT32, FLOAT32, INT32, INT32, INT32, UINT8, FLOAT32};
@@ -277,6 +322,13 @@ static int region_input(const Operator *op, size_t at) {
     return (void)op, kinds[at];
 }
 static size_t region_inputs(const Operator *op) { return (void)op, REGION_INPUTS; }
+static int head_input(const Operator *op, size_t at) {
+    static const int kinds[HEAD_INPUTS] = {UINT8, FLOAT32, FLOAT32, FLOAT32, INT32};
+    return (void)op, kinds[at];
+}
+static size_t head_inputs(const Operator *op) { return (void)op, HEAD_INPUTS; }
+static int head_output(const Operator *op, size_t at) { return (void)op, (void)at, FLOAT32; }
+static size_t head_outputs(const Operator *op) { return (void)op, 2; }
 static int output(const Operator *op, size_t at) { return (void)op, (void)at, UINT8; }
 static size_t outputs(const Operator *op) { return (void)op, 1; }
 static int needed(const Operator *op, size_t at) { return (void)op, (void)at, 0; }
@@ -302,16 +354,17 @@ static Status shallow_created(const Operator *op, const Entry *runtime, const vo
     return (void)op, (void)info, created(runtime, 0, 0, made);
 }
 
-#define OPERATOR(named, reads, count, creates, computes)                                                             \
+#define OPERATOR(named, reads, count, makes, number, creates, computes)                                                             \
     {.edition = EDITION, .name = named,       .provider = on_cpu, .input = reads,       .inputs = count,             \
-     .output = output,   .outputs = outputs,  .destroy = destroy, .input_kind = needed, .output_kind = needed,       \
+     .output = makes,    .outputs = number,  .destroy = destroy, .input_kind = needed, .output_kind = needed,       \
      .memory = needed,   .any_number = {none, none, none, none},  .create = creates,    .compute = computes,         \
      .oldest = oldest,   .newest = newest}
 static const Operator OPERATORS[] = {
-    OPERATOR(deep_name, input, inputs, deep_created, compute),
-    OPERATOR(summed_name, input, summed_inputs, summed_created, compute),
-    OPERATOR(shallow_name, input, inputs, shallow_created, compute),
-    OPERATOR(regions_name, region_input, region_inputs, shallow_created, cut),
+    OPERATOR(deep_name, input, inputs, output, outputs, deep_created, compute),
+    OPERATOR(summed_name, input, summed_inputs, output, outputs, summed_created, compute),
+    OPERATOR(shallow_name, input, inputs, output, outputs, shallow_created, compute),
+    OPERATOR(regions_name, region_input, region_inputs, output, outputs, shallow_created, cut),
+    OPERATOR(head_name, head_input, head_inputs, head_output, head_outputs, shallow_created, head_of),
 };
 
 /* Called by ONNX Runtime where a session is given this library. */
