@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
+
+from av.stream import Stream
 
 from stream.run.time_line import from_origin
 from stream.sinks.base import Sink
@@ -43,10 +45,14 @@ class Ending:
         sink: open.
         origin: where it begins, in seconds on the source's clock.
         end: where the next one begins; sound from there on is none of its.
+        copied: the streams of which it has copies.
     """
 
-    def __init__(self, sink: Sink, origin: Fraction, end: Fraction) -> None:
+    def __init__(
+        self, sink: Sink, origin: Fraction, end: Fraction, copied: Sequence[Stream]
+    ) -> None:
         self.sink, self._origin, self._end = sink, origin, end
+        self.copied = copied
 
     def take(self, packets: Iterable[AnyPacket]) -> list[AnyPacket]:
         """Writes the sound that belongs to it; returns what does not.

@@ -76,7 +76,7 @@ class Recording(Sink):
     ) -> None:
         self._target, self._make, self._cuts = target, make, cuts
         self._sound, self._copied = copied is not None, tuple(copied or ())
-        self._silent = False
+        self._takes, self._silent = self._copied, False
         self._again = Again(Path(target).absolute().parent, room, now)
         self._line, self._info = TimeLine(info), info
         self._held: deque[AnyPacket] = deque()
@@ -163,7 +163,7 @@ class Recording(Sink):
         self._settle()
         while len(self._held) > _HELD:
             oldest = self._line.sound([self._held.popleft()])
-            if oldest is None:
+            if oldest is None or self._takes != self._copied:
                 continue
             try:
                 self._put(oldest)
@@ -173,6 +173,8 @@ class Recording(Sink):
     def _late(self, packets: list[AnyPacket]) -> list[AnyPacket]:
         """Writes sound of files before, where they wait for it; returns what is not."""
         for ending in list(self._endings):
+            if ending.copied != self._copied:
+                continue  # what there is since would be taken for its own
             try:
                 packets = ending.take(packets)
             except SinkError as error:
@@ -214,7 +216,7 @@ class Recording(Sink):
             soon = at is None or packet.pts is None or packet.pts * packet.time_base < at
             (ready if soon else self._held).append(packet)
         sound = self._line.sound(ready)
-        if sound is not None:
+        if sound is not None and self._takes == self._copied:
             self._put(sound)
 
     def _turn(self, number: int, at: Fraction) -> None:
@@ -227,7 +229,7 @@ class Recording(Sink):
             self._lose(error)
         sink, self._sink = self._sink, None
         if sink is not None and self._line.origin is not None:
-            self._endings.append(Ending(sink, self._line.origin, at))
+            self._endings.append(Ending(sink, self._line.origin, at, self._takes))
             self._settle()
         self._number = number
         self._line.origin = None
@@ -245,7 +247,7 @@ class Recording(Sink):
     def _open(self) -> Sink:
         path = str(self._cuts.path(self._target, self._number))
         sink = self._make(path, self._copied)
-        self._silent = False
+        self._takes, self._silent = self._copied, False
         if self._about is not None:
             sink.describe(self._about)
         if self._summary is not None:

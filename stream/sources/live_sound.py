@@ -16,6 +16,10 @@ _WAITS = 6.0
 """Seconds in which a clock that was set is expected to be so for sound and pictures: cameras say
 how late it is for each alone, every five seconds (RTCP)."""
 
+_FOR_GOOD = 300.0
+"""Seconds of sound in another format after which no more is waited for the first: what comes in
+between, such as advertising, is shorter, and recordings go on in another file for it."""
+
 _SOON = 0.25
 """Seconds by which a packet may come sooner than the one before says, without being doubted."""
 _ALIKE = 8
@@ -39,6 +43,8 @@ class LiveSound:
         self._name = name
         self._timeline = timeline
         self._wanted = tuple(wanted)
+        self._other: float | None = None
+        self._looks = self._outdated = False
         self._begun: tuple[AudioStream, ...] = ()
         self._kinds = tuple(kind_of(stream) for stream in wanted)
         self._marks: dict[int, bytes] = {}
@@ -63,7 +69,9 @@ class LiveSound:
             self._begin(templates)
         if position >= len(self._wanted) or not packet.time_base or dts is None:
             return None
-        if not self._fits(event, templates):
+        if self._fits(event, templates):
+            self._other, self._looks = None, False
+        elif not self._is_other_for_good(event, templates):
             self._say(
                 f"the sound of {self._name} had another format for a while and was left out there"
             )
@@ -84,13 +92,37 @@ class LiveSound:
         return Passthrough(believed, begun=begun)
 
     def _begin(self, templates: Templates) -> None:
-        """Takes the streams of a source that had none at first."""
+        """Takes the streams of a source that had none at first, or other ones."""
+        before = "sound of another format" if self._wanted else "no sound"
         self._begun = self._wanted = templates.streams
         self._kinds = templates.kinds
+        self._last.clear()
         self._say(
-            f"{self._name} had no sound at first: recordings went on in another file to have it; "
-            "what was sent or piped has none, and would have to begin anew"
+            f"{self._name} had {before} at first: recordings went on in another file to have what "
+            "came later; what was sent or piped does not, and would have to begin anew"
         )
+
+    def _is_other_for_good(self, event: Sound, templates: Templates) -> bool:
+        """Whether another format has come for so long that it is taken; it is then.
+
+        What a connection did not begin with it does not describe, so that the next one is awaited.
+        """
+        if self._other is None:
+            self._other = event.arrived
+        long = event.arrived - self._other >= _FOR_GOOD
+        if event.as_first and (long or self._looks):
+            self._begin(templates)
+            self._marks[event.position] = event.mark
+            self._other, self._looks = None, False
+            return True
+        if long:
+            self._other, self._looks, self._outdated = event.arrived, True, True
+        return False
+
+    def is_outdated(self) -> bool:
+        """Whether a connection that begins with the sound of now is wanted; says so once."""
+        outdated, self._outdated = self._outdated, False
+        return outdated
 
     def _believed(
         self, position: int, packet: AnyPacket, dts: int, arrived: float

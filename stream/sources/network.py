@@ -292,12 +292,13 @@ class NetworkSource(LiveSource):
         self._iterating = True
         # What went by before anybody looked was not let go.
         self._dropped_before -= self._reader.events.dropped if self._reader else 0
-        sound = self._sound
         paced = self._timeline.paced = self._finite or _hls(self._opened.container)
         pacer = Pacer(self._closed, outages=not self._finite) if paced else None
         for event in self._events():
             if isinstance(event, Sound):
-                packets = sound.place(event, self._opened.audio)
+                packets = self._sound.place(event, self._opened.audio)
+                if self._sound.is_outdated() and self._reader is not None:
+                    self._lost(self._reader, None)
                 if packets is not None:
                     if packets.begun:
                         self._sounds = len(packets.begun)

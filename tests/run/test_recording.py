@@ -184,6 +184,17 @@ def test_with_sound_that_begins_later_begins_another_file(first):
         assert len(silent.frames) == first, "nothing of the sound is missing"
 
 
+def test_sound_of_another_format_goes_into_no_file_that_was_begun_with_the_first():
+    items, streams = beginning(300, 10)  # too soon behind the first to end it
+    files = Files()
+    sink = recording(files, Cuts(None, numbered()))
+    put(sink, items)
+    sink.close()
+    first, second = files.all
+    assert first.packets == [] and len(second.packets) == len(second.frames)
+    assert files.copied == [(), streams]
+
+
 def shifted(frames: int, later: int) -> list[Item]:
     """Pictures with their sound, which but for the first comes `later` pictures after its own."""
     items = list(Grey(frames))

@@ -117,6 +117,40 @@ def test_long_packets_may_come_two_at_a_time(templates):
     assert sum(len(one.packets) for one in came if one is not None) >= 19
 
 
+def _other(templates: Templates) -> Templates:
+    """Of another format."""
+    changed = Templates(templates.streams)
+    changed.kinds = (("aac", 22_050, 2),)
+    return changed
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_another_format_is_taken_once_it_has_come_for_minutes(templates, within):
+    """Of another connection, or of one that began with the first and is opened anew for it."""
+    line, others = Timeline(), _other(templates)
+    sound = LiveSound("the door", line, templates.streams)
+    taken, begun, asked = [], [], []
+    for step in range(0, 4 * 700):
+        at = step / 4
+        line.place(round(at / TICKS), TICKS, at)
+        other = 100 <= at < 110 or at >= 200
+        opened = others if other and (not within or asked) else templates
+        mark = b"other" if other else b"first"
+        event = Sound(0, _packet(at), at, mark, not other or opened is others)
+        found = sound.place(event, opened)
+        asked += [at] if sound.is_outdated() else []
+        if found is not None:
+            taken.append(at)
+            begun += [(at, found.begun)] if found.begun else []
+    taken_again = begun[0][0]
+    assert 500 <= taken_again <= 500.25 and len(begun) == 1 and begun[0][1] == others.streams
+    gone = [step / 4 for step in range(4 * 700) if step / 4 not in taken]
+    meant = [step / 4 for step in [*range(400, 440), *range(800, round(4 * taken_again))]]
+    assert gone == meant
+    assert asked == ([500.0] if within else [])
+    assert any("went on in another file" in one for one in sound.remarks)
+
+
 def test_before_the_first_picture_there_is_no_sound(templates):
     sound = LiveSound("x", Timeline(), templates.streams)
     assert sound.place(Sound(0, _packet(0), 0.0), templates) is None
