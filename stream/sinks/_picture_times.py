@@ -20,6 +20,7 @@ class PictureTimes:
     Attributes:
         shuffled: how many pictures are shown at another time than their own, since the container's
             clock, or another picture, leaves no room there.
+        off: frames of the container's grid by which one is shown off its own time at most.
     """
 
     def __init__(self, kind: ContainerKind, tick: Fraction) -> None:
@@ -30,6 +31,7 @@ class PictureTimes:
             tick: seconds per tick of the pictures' clock.
         """
         self.shuffled = 0
+        self.off = Fraction(0)
         self._tick = tick
         # Half a tick is rounding; a grid of frames is coarse enough for less to show.
         self._rounding = _HALF if kind.timestamps else _TENTH
@@ -72,6 +74,7 @@ class PictureTimes:
             self._origin += left_out * self._tick
             exact, at = exact - left_out, at - left_out
         self.shuffled += abs(exact - at) > self._rounding
+        self.off = max(self.off, abs(exact - at))
         self._last = at
         self._end = None
         if frame.duration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -44,6 +45,7 @@ _FINEST_CLOCK = 1_000_000
 # two pictures of a file without times cost little.
 _SAME_RATE = Fraction(1, 20)
 _FINE_GRID = Fraction(1, 300)
+_NONE = Fraction(0)
 
 
 def choose(
@@ -275,7 +277,9 @@ def _same_each_time(width: int) -> bool:
     return blocks % _AT_ONCE == 0 or not {"avx2", "avx512"} <= processor().features
 
 
-def moved(ending: str, kind: ContainerKind, *, fitted: int, shuffled: int) -> list[str]:
+def moved(
+    ending: str, kind: ContainerKind, *, fitted: int, shuffled: int, off: Fraction = _NONE
+) -> list[str]:
     """What became of pictures on their way into a file, a sentence each.
 
     Args:
@@ -283,6 +287,7 @@ def moved(ending: str, kind: ContainerKind, *, fitted: int, shuffled: int) -> li
         kind: the container.
         fitted: how many had another size.
         shuffled: how many are not shown at their own time.
+        off: by how many frames at most.
     """
     said = []
     if fitted:
@@ -296,8 +301,9 @@ def moved(ending: str, kind: ContainerKind, *, fitted: int, shuffled: int) -> li
         )
     elif shuffled:
         several = counted(shuffled, "picture is", "pictures are")
+        far = "a frame" if off <= 1 else f"{math.ceil(off)} frames"
         said.append(
-            f"{ending} holds a constant frame rate only, so {several} shown up to a frame off "
+            f"{ending} holds a constant frame rate only, so {several} shown up to {far} off "
             f"{'its' if shuffled == 1 else 'their'} time; .mp4 and .mkv keep it"
         )
     return said

@@ -341,7 +341,10 @@ class VideoSink(Sink):
             raise self._failed(error) from error
         self._done = True
         fitted, ending = self._pictures.fitted, self._ending
-        self._remarks += moved(ending, self._kind, fitted=fitted, shuffled=self._times.shuffled)
+        times = self._times
+        self._remarks += moved(
+            ending, self._kind, fitted=fitted, shuffled=times.shuffled, off=times.off
+        )
         self._remarks += self._times.remarks(ending)
 
     def leave(self) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stream.frame import Frame
+from stream.sinks.video import VideoSink
 from tests import media
 from tests.conftest import SHARED
 from tests.media import make_clip
-from tests.sinks.running import run
+from tests.sinks.running import info, run
 from tests.sinks.test_sound import heard, moved
 
 
@@ -104,3 +106,20 @@ def test_the_films_that_were_out_of_step(tmp_path, name):
     assert shown(tmp_path / "out.avi") == pytest.approx(shown(original), abs=0.004)
     late = loud_from(heard(original))
     assert loud_from(heard(tmp_path / "out.avi")) == pytest.approx(late, abs=0.09)
+
+
+def test_how_far_pictures_are_off_their_times_is_said(tmp_path):
+    """It was said to be a frame, however far it was."""
+    for crowd, far in ((2, "a frame"), (4, "3 frames")):
+        times = [*range(20), *[20] * crowd, *range(21, 30)]
+        with VideoSink(tmp_path / f"{crowd}.avi", info()) as sink:
+            for index, at in enumerate(times):
+                picture = media.make_picture(index, 64, 48, "yuv420p")
+                sink.write(Frame(picture, index, at, Fraction(1, 25)))
+        (said,) = sink.remarks
+        assert f"are shown up to {far} off their time" in said
+        late = max(
+            abs(after - at / 25)
+            for after, at in zip(shown(tmp_path / f"{crowd}.avi"), times, strict=True)
+        )
+        assert late == pytest.approx((crowd - 1) / 25, abs=1e-3)
