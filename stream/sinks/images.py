@@ -21,6 +21,7 @@ from stream.options import OutputOptions
 from stream.pixels import bgr_from_picture, plane_view
 from stream.sinks._destination import check_destination
 from stream.sinks._photo import CARRIERS, encode, notes_of, say_where
+from stream.sinks._photo_words import Beside, beside, with_density
 from stream.sinks._pictures import lost_shape
 from stream.sinks.base import Sink
 from stream.twins import Twins
@@ -179,6 +180,8 @@ class ImageSink(Sink):
         self._unsettled: deque[Path] = deque()
         self._filled: list[str] = []
         self._placed: list[str] = []
+        self._unsaid: list[str] = []
+        self._unnoted: list[str] = []
         sources = list(paths or ())
         if not self._single:
             self._check_folder(self.output.parent if several else self.output, sources)
@@ -209,6 +212,16 @@ class ImageSink(Sink):
                 self._filled,
                 "the picture's transparency is dropped, as this kind of file holds none; .png, "
                 ".webp and .tif do",
+            ),
+            (
+                self._unsaid,
+                "the words in it (XMP, IPTC or comments, such as captions and keywords) are left "
+                "out",
+            ),
+            (
+                self._unnoted,
+                "its colour profile, or what the camera noted, is left out, which .jpg, .png and "
+                ".webp hold here",
             ),
             (self._placed, "the photo says where it was taken (GPS), and so does what is written"),
         ):
@@ -250,6 +263,8 @@ class ImageSink(Sink):
             data = encode(ending, pixels, notes, list(_QUALITY.get(ending, ())))
         except ValueError as error:
             raise SinkError(f"{target} cannot be written: {error}; {self._saved()}") from error
+        if source is not None:
+            data = self._told(data, source, item, notes=bool(notes) and ending not in CARRIERS)
         try:
             write_whole(target, data, overwrite=self._overwrite, settle=False)
             self._unsettled.append(target)
@@ -262,6 +277,25 @@ class ImageSink(Sink):
         self._written += 1
         if self._conceals and ending in CARRIERS and say_where(notes):
             self._placed.append(target.name)
+
+    def _told(self, data: bytes, source: Path, frame: Frame, *, notes: bool) -> bytes:
+        """A picture's file that says what its source does of its size; the rest is noted as lost.
+
+        Args:
+            data: the file.
+            source: what the picture comes from.
+            frame: the picture.
+            notes: whether there are notes, and the file has no place for them.
+        """
+        told = beside(source.read_bytes()) if source.is_file() else Beside()
+        if self._kept != MASK_ENDINGS:  # masks are pictures of their own
+            self._unsaid += [source.name] if told.words else []
+            self._unnoted += [source.name] if notes else []
+        if told.density is None:
+            return data
+        across, down = told.density
+        turned = told.size is not None and told.size != (frame.image.width, frame.image.height)
+        return with_density(data, (down, across) if turned else (across, down))
 
     def close(self) -> None:
         """Every picture is complete already; waits until they are on the disk itself.
