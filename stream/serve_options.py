@@ -14,8 +14,8 @@ class ServeOptions:
 
     host: str = option(
         "127.0.0.1",
-        "The address to listen at; 0.0.0.0 for all of this machine's. Any but this machine's own "
-        "needs a token and has TLS.",
+        "The address to listen at; 0.0.0.0 for all of this machine's, :: for those of IPv6 too. "
+        "Any but this machine's own needs a token and has TLS.",
         metavar="ADDRESS",
     )
     port: int = option(8000, "The port to listen at; 0 for any that is free.", low=0, high=65535)

@@ -6,9 +6,10 @@ import asyncio
 import json
 import logging
 import os
+import socket
 import ssl
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -52,6 +53,16 @@ class _NotTheirNonsense(logging.Filter):
 
 _http_logger = logging.getLogger(f"{__name__}.http")
 _http_logger.addFilter(_NotTheirNonsense())
+
+
+def _everywhere(port: int) -> socket.socket | None:
+    """A socket for all addresses, those of IPv4 too, which asyncio leaves out of IPv6's.
+
+    None where the system has none for both.
+    """
+    if not socket.has_dualstack_ipv6():
+        return None
+    return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
 
 
 class _Refuse(asyncio.Protocol):
@@ -135,13 +146,14 @@ class Server:
         await self._runner.setup()
         loop = asyncio.get_running_loop()
         try:
+            everywhere = _everywhere(self._wanted_port) if self._host == "::" else None
+            where: dict[str, Any] = {"host": self._host, "port": self._wanted_port}
             self._listening = await loop.create_server(
                 self._connect,
-                self._host,
-                self._wanted_port,
                 ssl=self._tls,
                 backlog=128,
                 ssl_handshake_timeout=None if self._tls is None else self.idle,
+                **(where if everywhere is None else {"sock": everywhere}),
             )
         except (OSError, OverflowError) as error:
             await self._runner.cleanup()

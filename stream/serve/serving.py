@@ -277,10 +277,10 @@ def _announce(
     host = options.host
     others: list[str] = []
     if host in _ALL:
-        # All addresses of IPv6 are none of IPv4, and the other way round.
-        own = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, "127.0.0.1")
-        here = [one for one in addresses() if host == "" or (":" in one) == (":" in host)]
-        host, *others = [*here, own]
+        # All of IPv6 are all of IPv4 too, where the system has sockets for both.
+        both = host == "" or (host == "::" and socket.has_dualstack_ipv6())
+        here = [one for one in addresses() if both or (":" in one) == (":" in host)]
+        host, *others = [*here, "::1" if host == "::" and not both else "127.0.0.1"]
     host = f"[{host}]" if ":" in host else host
     page = f"{'http' if fingerprint is None else 'https'}://{host}:{port}/"
     seen = sys.stderr.isatty()

@@ -115,6 +115,19 @@ def test_no_asset_comes_from_elsewhere():
         assert "style=" not in text or not path.endswith((".html", "/")), path
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no socket takes both kinds here")
+def test_all_addresses_are_those_of_both_kinds(model):
+    options = ServeOptions(host="::", port=0, token=TOKEN, tls=False)
+    with served([plan_of(options=options)], model) as found:
+        for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            with socket.socket(family) as channel:
+                channel.settimeout(60)
+                channel.connect((address, found.port))
+                host = f"[{address}]" if ":" in address else address
+                channel.sendall(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+                assert channel.recv(100).startswith(b"HTTP/1.1 200"), address
+
+
 def test_the_page_may_lie_in_a_folder_of_a_proxy_s():
     """What it names is beside it, wherever that is."""
     for path, (body, _) in page_files().items():

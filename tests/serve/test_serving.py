@@ -62,10 +62,17 @@ def test_the_link_is_one_that_a_phone_can_open_and_the_others_are_named(monkeypa
 
 @pytest.mark.usefixtures("networks")
 @pytest.mark.parametrize(
-    ("host", "shown"), [("0.0.0.0", "192.168.1.5"), ("::", "[2001:db8::20]"), ("::1", "[::1]")]
+    ("host", "both", "shown"),
+    [
+        ("0.0.0.0", True, "192.168.1.5"),
+        ("::", True, "192.168.1.5"),
+        ("::", False, "[2001:db8::20]"),
+        ("::1", True, "[::1]"),
+    ],
 )
-def test_the_link_is_of_the_kind_of_addresses_that_it_listens_at(monkeypatch, host, shown):
+def test_the_link_is_of_the_kind_of_addresses_that_it_listens_at(monkeypatch, host, both, shown):
     monkeypatch.setattr(serving, "_outward", lambda: None)
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: both)
     said: list[str] = []
     serving._announce(said.append, ServeOptions(host=host), 8000, None, None)
     assert said[0].startswith(f"the page is at http://{shown}:8000/ ")
