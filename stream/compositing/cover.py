@@ -44,6 +44,9 @@ _UNSURE = 0.3
 _STANDS = 0.7
 """Overlap of boxes from which on what was covered a moment ago is covered still: masks lose a hat
 or a hand for some frames while nobody moves."""
+_WHOLE, _INSIDE = 0.5, 0.9
+"""Share of a box of a moment ago from which on one now, of which so much lies within it, is that of
+one who stands there still: masks lose a shoulder or an arm for some frames, and the box with it."""
 _LATELY, _APART = 1.0, 0.15
 """For how many seconds, and how far apart what is kept for it lies, in seconds."""
 
@@ -312,10 +315,26 @@ def standing(before: NDArray[np.float32], now: NDArray[np.float32]) -> list[int]
     """Which box of now each one of before is still; -1 where it is none. float32 [N, 4], [M, 4]."""
     kernels = compiled()
     if kernels is not None:
-        return kernels.standing(before, now, _STANDS)
-    overlaps = box_iou(before, now)
-    stands = overlaps.max(axis=1) >= _STANDS
-    return [int(one) for one in np.where(stands, overlaps.argmax(axis=1), -1)]
+        likest = kernels.standing(before, now, _STANDS)
+    else:
+        overlaps = box_iou(before, now)
+        stands = overlaps.max(axis=1) >= _STANDS
+        likest = [int(one) for one in np.where(stands, overlaps.argmax(axis=1), -1)]
+    if -1 in likest:
+        rows = [row for row, like in enumerate(likest) if like < 0]
+        for row, like in zip(rows, _shrunk(before[rows], now), strict=True):
+            likest[row] = like
+    return likest
+
+
+def _shrunk(before: NDArray[np.float32], now: NDArray[np.float32]) -> list[int]:
+    """Which box of now is what is left of each one of before; -1 where none is."""
+    first, second = before[:, None].astype(np.float64), now.astype(np.float64)
+    sides = np.minimum(first[..., 2:], second[:, 2:]) - np.maximum(first[..., :2], second[:, :2])
+    shared = np.prod(np.maximum(sides, 0), axis=2)
+    whole, own = (np.prod(one[..., 2:] - one[..., :2], axis=-1) for one in (first, second))
+    left = (shared > 0) & (shared >= _WHOLE * whole) & (shared >= _INSIDE * own)
+    return [int(one) for one in np.where(left.any(axis=1), (shared * left).argmax(axis=1), -1)]
 
 
 def _sort(

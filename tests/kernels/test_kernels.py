@@ -355,3 +355,10 @@ def test_who_stands_where_somebody_was_is_seen_alike(monkeypatch):
                 found.append(cover.standing(before, np.ascontiguousarray(now)))
         assert found[0] == found[1]
     assert max(found[0]) > 0 > min(found[0])
+
+
+def test_what_is_left_of_somebody_stands_where_he_was():
+    before = np.array([[0, 0, 10, 10], [50, 0, 60, 10], [9, 9, 9, 9], [0, 0, 3e38, 3e38]], "f4")
+    now = np.array([[5, 0, 10, 10], [52, 0, 57, 9], [50, 0, 56, 10]], "f4")
+    assert cover.standing(before, now) == [0, 2, -1, -1]
+    assert cover.standing(before[:1], now[1:]) == [-1]

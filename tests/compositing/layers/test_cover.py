@@ -156,6 +156,20 @@ def test_an_arm_that_mask_and_box_lose_for_most_of_a_second_is_not_bare():
     assert (after[0] == clean[0])[10:150, 40:50].all()
 
 
+def test_a_shoulder_that_takes_up_to_half_of_the_box_along_is_not_bare():
+    clean, whole = samples(astronaut()), (40, 10, 140, 150)
+    # The left or the lower half, with what masks' boxes vary by; and one that is no rest of it.
+    for cut, stays in (((88, 8, 141, 150), False), ((40, 10, 140, 82), False),
+                       ((100, 10, 140, 150), True), ((84, 10, 154, 150), True)):  # fmt: skip
+        painter = Painter("hide")
+        for step, box in enumerate([whole, whole] + [cut] * 22):
+            after = shown(painter, ((box,), [1]), 0.04 * step)
+            bare = (after[0] == clean[0])[inside((whole,))].mean() > 0.2
+            assert bare == (stays and step > 1), (cut, step)
+        after = shown(painter, ((cut,), [1]), 1.2)
+        assert (after[0] == clean[0])[inside((whole,))].mean() > 0.2, "the new shape is believed"
+
+
 def test_a_speck_beside_somebody_is_covered_for_a_moment_and_a_hand_for_longer():
     size, box = (640, 480), (160, 40, 480, 470)
     painter, clean = Painter("hide"), samples(astronaut(*size))
