@@ -104,9 +104,9 @@ def _region(text: str, name: str, flag: str, form: str) -> Region:
         corners.append((float(number[1]), number[2] == "%"))
     if all(0 <= value <= 1 and not percent for value, percent in corners) and len(corners) > 3:
         shares = ",".join(f"{100 * value:g}%" if value else "0" for value, _ in corners)
+        meant = f"; did you mean {shares}?" if any(value for value, _ in corners) else ""
         raise UsageError(
-            f"{flag} is in pixels or in percent, and all of {text[:60]!r} lies in one pixel; did "
-            f"you mean {shares}?"
+            f"{flag} is in pixels or in percent, and all of {text[:60]!r} lies in one pixel{meant}"
         )
     if equals and not named.strip():
         raise UsageError(f"{flag} has an empty name before the =: {text[:60]}")

@@ -36,6 +36,7 @@ def test_pixels_and_percent_and_names():
         ("", "--line is"),
         (" =1,2,3,4", "empty name"),
         ("0,0.5,1,0.5", "lies in one pixel; did you mean 0,50%,100%,50%"),
+        ("0,0,0,0", "all of '0,0,0,0' lies in one pixel$"),
     ],
 )
 def test_what_is_no_line_is_refused(text, sentence):

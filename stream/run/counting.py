@@ -91,6 +91,7 @@ class Counting:
         self._size: tuple[int, int] = (0, 0)
         self._resized = False
         self._points: list[tuple[Point, ...]] = []
+        self._beyond: list[str] | None = None
         self._present: list[tuple[str, int | None]] = []
         self._in_zones: list[Counter[str]] = [Counter() for _ in self._zones]
         self.series = Series() if keep_series else None
@@ -143,6 +144,13 @@ class Counting:
         said = []
         if self._lines and self._objects and not self._tracked:
             said.append("lines count objects that are followed, and nothing is followed here")
+        if self._beyond:
+            height, width = self._size
+            lies = "lies" if len(self._beyond) == 1 else "lie"
+            said.append(
+                f"{', '.join(self._beyond)} {lies} outside of the picture ({width}x{height} "
+                "pixels) or on its edge, where nothing can be counted"
+            )
         if self._resized and any(one.in_pixels for one in (*self._lines, *self._zones)):
             said.append(
                 "pictures changed their size on the way, and lines and zones in pixels are not "
@@ -191,7 +199,14 @@ class Counting:
         if size != self._size:
             self._resized = self._resized or self._size != (0, 0)
             self._size = size
-            self._points = [one.points(size) for one in (*self._lines, *self._zones)]
+            regions = (*self._lines, *self._zones)
+            self._points = [one.points(size) for one in regions]
+            beyond = [
+                one.name
+                for one, points in zip(regions, self._points, strict=True)
+                if _is_beyond(points, size) and (self._beyond is None or one.name in self._beyond)
+            ]
+            self._beyond = beyond
             self._places.clear()
         self._in_zones = [Counter() for _ in self._zones]
         for index in range(0 if found is None else len(found)):
@@ -332,6 +347,14 @@ class Counting:
                 for region, gate in zip(self._zones, self._zone_gates, strict=True)
             ]
         return found
+
+
+def _is_beyond(points: tuple[Point, ...], size: tuple[int, int]) -> bool:
+    """Whether a line or zone leaves all of a picture (height, width) on one side."""
+    return any(
+        max(values) <= 0 or min(values) >= most
+        for values, most in zip(zip(*points, strict=True), size[::-1], strict=True)
+    )
 
 
 def anchor(found: Instances, index: int, *, bottom: bool) -> Point | None:

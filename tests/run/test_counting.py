@@ -348,3 +348,19 @@ def test_lines_in_pixels_of_pictures_that_change_their_size_are_told_of():
     assert "in percent" in remarks("100,0,100,100", (200, 100), (400, 200))[0]
     assert not remarks("100,0,100,100", (200, 100), (200, 100))
     assert not remarks("50%,0,50%,100%", (200, 100), (400, 200))
+
+
+def test_lines_and_zones_outside_of_the_picture_are_told_of():
+    def remarks(*sizes, **regions):
+        seen = [replace(frame(0), image=av.VideoFrame(*size, "gray")) for size in sizes]
+        return counted(seen, **regions)[0].remarks
+
+    wide = (200, 100)
+    for line in ("0,900,100,900", "-9,0,-5,90", "0,100%,100%,100%", "0,0,0,100"):
+        assert "line 1 lies outside of the picture (200x100 " in remarks(wide, line=(line,))[0]
+    for line in ("0,-50,50,50", "0,99,200,99", "-50,50,400,60"):
+        assert not remarks(wide, line=(line,)), line
+    (said,) = remarks(wide, line=("0,900,9,900",), zone=("far=300,0,400,0,400,90", "0,0,9,0,9,9"))
+    assert said.startswith("line 1, far lie outside")
+    # Where pictures become larger it may be in those.
+    assert len(remarks(wide, (400, 1000), line=("0,900,100,900",))) == 1
