@@ -6,11 +6,8 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from types import MappingProxyType
 
-import av
-from av.audio.codeccontext import AudioCodecContext
 from av.audio.layout import AudioLayout
 from av.audio.stream import AudioStream
-from av.codec.context import CodecContext
 from av.container import OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Disposition, Stream
@@ -24,6 +21,13 @@ from stream.sinks._muxer import Muxer
 from stream.sinks._names import called, names_of, roles_of
 from stream.sinks._scratch import Scratch
 from stream.sinks._sound import Reencoded, declared
+from stream.sinks._stream_facts import (
+    carries_headers,
+    codec_name,
+    is_short,
+    is_text,
+    longest_packet,
+)
 from stream.sinks._subtitles import Retold, TimedText
 from stream.sinks._tracks import Copied, Dolby, Filled, Headed, Keyed, Track, Unwrapped
 from stream.sinks._trial import holds_attachment, silence, why_not
@@ -74,6 +78,7 @@ class Copies:
         self.lost_names: list[tuple[str, dict[str, str]]] = []
         self._tracks: dict[int, Track] = {}
         self._first: dict[str, int] = {}
+        self._silent: dict[int, str] = {}
         self._needed: list[tuple[Copied, AnyPacket]] = []
         # Where a container has no times, everything is told from its first picture on.
         self._origin: Fraction | None = Fraction(0) if kind.timestamps else None
@@ -86,6 +91,8 @@ class Copies:
                 self._remarks.append(f"{what} left out: {called(kind)} holds pictures alone")
                 continue
             self._add(muxer, stream, kind)
+            if stream.type == "audio" and stream.index in self._tracks:
+                self._silent[stream.index] = f"stream {stream.index}, sound ({codec_name(stream)})"
 
     @property
     def remarks(self) -> list[str]:
@@ -110,6 +117,7 @@ class Copies:
             return
         track = self._tracks.get(index)
         if track is not None:
+            self._silent.pop(index, None)
             if self._origin:
                 by = round(self._origin / packet.time_base)
                 packet.pts = None if packet.pts is None else packet.pts - by
@@ -141,6 +149,7 @@ class Copies:
                 copied.write(silent)
         for track in self._tracks.values():
             self._remarks += track.remarks
+        self._remarks += [f"{what}, is empty: none of it came" for what in self._silent.values()]
         lost = sum(track.lost for track in self._tracks.values())
         if lost:
             several = counted(lost, "damaged packet", "damaged packets")
@@ -152,10 +161,10 @@ class Copies:
         if isinstance(stream, AttachmentStream):
             self._attach(muxer.container, stream, kind)
             return
-        name = _codec_name(stream)
+        name = codec_name(stream)
         medium = f"{_PEOPLE_SAY.get(stream.type, stream.type)} ({name})"
         what = f"stream {stream.index}, {medium}, is"
-        # See `_codec_name`.
+        # See `codec_name`.
         known = getattr(stream, "codec_context", None) is not None
         # QuickTime's timecode track, which a muxer makes anew from what the picture's tags say.
         if stream.type == "data" and self._timecode and "timecode" in stream.metadata:
@@ -175,7 +184,7 @@ class Copies:
         # NUT and AVI never do.
         asks = kind.format in _NEVER_FOUND_OUT
         asks = asks or (kind.format == "matroska" and not muxer.destination.seekable())
-        header, carries = None, _carries_headers(stream)
+        header, carries = None, carries_headers(stream)
         if asks and carries and isinstance(stream, AudioStream):
             header = _header(stream, kind)
         found_out = kind.format in _NEVER_FOUND_OUT and header is not None
@@ -184,7 +193,7 @@ class Copies:
         strange = stream.type == "audio" and (
             (kind.sounds is not None and name not in kind.sounds)
             or (kind.by_decode_time and name in _TOLD_BY_NOTHING)
-            or (kind.format == "mpegts" and name in _TOLD_BY_NOTHING and _is_short(stream))
+            or (kind.format == "mpegts" and name in _TOLD_BY_NOTHING and is_short(stream, _ENOUGH))
             or (kind.format == "matroska" and name in _AS_LONG_AS_THE_FILM)
             or (kind.channels is not None and _channels(layout) > kind.channels)
             or (asks and carries and header is None)
@@ -243,7 +252,7 @@ class Copies:
             into = f"re-encoded with {track.encoder}{exact.kept if exact is not None else ''}"
             if AudioLayout(track.layout).nb_channels < AudioLayout(layout).nb_channels:
                 into += f" as {track.layout} instead of {layout}"
-        elif isinstance(stream, SubtitleStream) and kind.subtitles and _is_text(stream):
+        elif isinstance(stream, SubtitleStream) and kind.subtitles and is_text(stream):
             track = Retold(muxer, stream, kind.subtitles)
             into = f"converted to {kind.subtitles}"
         else:
@@ -274,14 +283,6 @@ class Copies:
             self._remarks.append(f"the attachment {name} is left out: {called(kind)} holds none")
 
 
-def _is_short(stream: Stream) -> bool:
-    """Whether a stream of the source is known to last less than `_ENOUGH` seconds."""
-    if stream.duration and stream.time_base:
-        return stream.duration * stream.time_base < _ENOUGH
-    whole: int | None = getattr(stream.container, "duration", None)
-    return whole is not None and 0 < whole < _ENOUGH * av.time_base
-
-
 def _copying(
     muxer: Muxer,
     copy: Stream,
@@ -295,25 +296,15 @@ def _copying(
     if stream.type == "video":
         return Keyed(muxer, copy)
     if stream.type == "audio" and not kind.timestamps:
-        filled = Filled(muxer, copy, probe, scratch, _longest(stream))
+        filled = Filled(muxer, copy, probe, scratch, longest_packet(stream))
         return Unwrapped(filled, stream) if bare else filled
-    if kind.subtitles == "mov_text" and _codec_name(stream) == "mov_text":
+    if kind.subtitles == "mov_text" and codec_name(stream) == "mov_text":
         return TimedText(muxer, copy)
     if bare:
         return Unwrapped(Copied(muxer, copy), stream)
-    if kind.by_decode_time and _codec_name(stream) in _TOLD_BY_PACKETS:
+    if kind.by_decode_time and codec_name(stream) in _TOLD_BY_PACKETS:
         return Dolby(muxer, copy, scratch)
-    return (Headed if _carries_headers(stream) else Copied)(muxer, copy, scratch)
-
-
-def _longest(stream: Stream) -> Fraction | None:
-    """Seconds of sound in each of a stream's packets; None where they may hold any number."""
-    context: CodecContext | None = stream.codec_context
-    if not isinstance(context, AudioCodecContext) or not context.sample_rate:
-        return None
-    if context.codec.canonical_name.startswith(("pcm_", "adpcm_")) or not context.frame_size:
-        return None
-    return Fraction(context.frame_size, context.sample_rate)
+    return (Headed if carries_headers(stream) else Copied)(muxer, copy, scratch)
 
 
 def _channels(layout: str | None) -> int:
@@ -329,14 +320,6 @@ def _check_open(stream: Stream) -> None:
             "the input is closed already, so its sound and subtitles cannot be copied; open the "
             "output while the input is open"
         ) from error
-
-
-def _codec_name(stream: Stream) -> str:
-    # PyAV's types do not say that there is none where nothing can decode the stream, nor that some
-    # streams then have no name either.
-    context: CodecContext | None = stream.codec_context
-    # The codec's name: the decoder's may be another, such as mp3float.
-    return context.codec.canonical_name if context else getattr(stream, "name", None) or "unknown"
 
 
 def _copy_of(
@@ -365,7 +348,7 @@ def _probe(stream: Stream, layout: str | None, *, made: bool) -> list[AnyPacket]
     if isinstance(stream, AudioStream):
         context = stream.codec_context
         return silence(context.codec.canonical_name, context.sample_rate, layout or "stereo")
-    packet: AnyPacket = Packet(b"\0\x02Hi" if _codec_name(stream) == "mov_text" else b"Hi")
+    packet: AnyPacket = Packet(b"\0\x02Hi" if codec_name(stream) == "mov_text" else b"Hi")
     packet.pts = packet.dts = 0
     packet.duration, packet.time_base = 1000, Fraction(1, 1000)
     packet.is_keyframe = True
@@ -374,13 +357,7 @@ def _probe(stream: Stream, layout: str | None, *, made: bool) -> list[AnyPacket]
 
 def _takes_video(kind: ContainerKind, stream: Stream) -> bool:
     """Whether a container holds a further video, so that it is found again."""
-    return not kind.holds_anything or (kind.timestamps and _codec_name(stream) in _BROADCAST)
-
-
-def _carries_headers(stream: Stream) -> bool:
-    """Whether a stream is AAC as in MPEG-TS, with a header in every packet."""
-    context: CodecContext | None = stream.codec_context
-    return context is not None and context.name == "aac" and not context.extradata_size
+    return not kind.holds_anything or (kind.timestamps and codec_name(stream) in _BROADCAST)
 
 
 def _header(stream: AudioStream, kind: ContainerKind) -> bytes | None:
@@ -388,9 +365,3 @@ def _header(stream: AudioStream, kind: ContainerKind) -> bytes | None:
     if not kind.timestamps and str(stream.codec_context.profile) in DOUBLED:
         return None  # there is no silence for its gaps
     return track_header(stream)
-
-
-def _is_text(stream: Stream) -> bool:
-    context: CodecContext | None = stream.codec_context
-    # FFmpeg's AV_CODEC_PROP_TEXT_SUB; the rest are pictures.
-    return context is not None and bool(context.codec.properties & 0x20000)

@@ -333,3 +333,19 @@ def test_damaged_settings_on_the_way_cost_no_film(tmp_path, ending):
     (tmp_path / "in.flv").write_bytes(data)
     run(tmp_path / "in.flv", tmp_path / f"out{ending}")
     assert len(media.decode(tmp_path / f"out{ending}").pts) == 50
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mkv", ".webm", ".ts", ".avi"])
+def test_sound_of_which_none_came_is_named(tmp_path, ending):
+    """A part of a recording has a track for it all the same."""
+    original = make_clip(tmp_path / "in.mp4", frames=5, audio="aac")
+    said = []
+    for silent in (False, True):
+        codec = "libvpx" if ending == ".webm" else None
+        target = tmp_path / f"{silent}{ending}"
+        with FileSource(original) as source, VideoSink(target, source.info, codec=codec) as sink:
+            for item in source:
+                if isinstance(item, Frame) or not silent:
+                    sink.write(item)
+        said.append([one for one in sink.remarks if "is empty" in one])
+    assert said == [[], ["stream 1, sound (aac), is empty: none of it came"]]
