@@ -372,7 +372,10 @@ def refuse_twins(sources: Sequence[Path], target_of: Callable[[int], Path]) -> N
         target = target_of(index)
         other = twins.take(os.fspath(target), source)
         if other is not None:
-            raise UsageError(f"{other} and {source} would both become {target}")
+            raise UsageError(
+                f"{other} and {source} would both become {target}; do them one by one, into "
+                "folders of their own, or number them, as in -o out/%06d.png"
+            )
 
 
 def _is_folder(target: str) -> bool:

@@ -133,6 +133,7 @@ def test_files_of_objects_never_replace_those_of_another_photo(
     )
     assert result.code in (1, 2)
     assert f"photo.jpg and {other} would both become" in result.err
+    assert "number them, as in -o out/%06d.png" in result.err
     assert not list(tmp_path.glob("out/*"))
 
 
