@@ -34,7 +34,12 @@ _NOT_THE_FILMS = {
     "encoder",
     "duration",
     "software",
-}
+    # What senders and servers of RTMP, and playlists, say of a stream.
+    "|rtmpsampleaccess", "server", "displaywidth", "displayheight", "width", "height", "fps",
+    "framerate", "profile", "level", "videodatarate", "audiodatarate", "videocodecid",
+    "audiocodecid", "audiosamplerate", "audiosamplesize", "audiochannels", "stereo", "filesize",
+    "2.1", "3.1", "4.0", "4.1", "5.1", "7.1", "variant_bitrate",
+}  # fmt: skip
 # What users read, search and choose by. The rest of a stream's tags is machines' talk.
 _SAID = (
     "language",

@@ -171,3 +171,16 @@ def test_a_name_too_long_for_a_broadcast_costs_no_film(tmp_path):
     assert done.remarks == ["the film's title is left out: mpegts has no place for it"]
     with av.open(str(tmp_path / "out.ts")) as made:
         assert len(list(made.decode(video=0))) == 3
+
+
+def test_what_servers_say_of_a_stream_is_not_the_films(tmp_path):
+    """Of what came by RTMP it was named as lost: the server, the size, the rate."""
+    said = {"title": "A day", "Server": "one", "|RtmpSampleAccess": "true", "displayWidth": "9"}
+    clip = make_clip(tmp_path / "in.flv", frames=5, metadata={**said, "level": "", "7.1": "false"})
+    done = run(clip, tmp_path / "out.mp4")
+    assert done.remarks == []
+    with av.open(str(tmp_path / "out.mp4")) as made:
+        assert made.metadata["title"] == "A day"
+    run(clip, tmp_path / "out.mkv")
+    with av.open(str(tmp_path / "out.mkv")) as made:
+        assert {name.lower() for name in made.metadata} == {"title", "encoder"}
