@@ -274,6 +274,7 @@ def run_served(plans: Sequence[RunPlan], read: Sequence[Path] = ()) -> None:
     Raises:
         StreamError: a source, the model or the address cannot be used, or the only run failed.
     """
+    from stream.serve.memory import keep_what_is_loaded
     from stream.serve.serving import serve
 
     refuse_shared_report(plans)
@@ -283,6 +284,7 @@ def run_served(plans: Sequence[RunPlan], read: Sequence[Path] = ()) -> None:
         plans,
         console=common.progress_console(quiet=plans[0].run.quiet),
         say=lambda line: typer.echo(line, err=True),
+        on_ready=lambda _: keep_what_is_loaded(),
     )
     if len(rooms) == 1 and rooms[0].report is not None and not plans[0].run.quiet:
         report_run(rooms[0].report, plans[0].model, live=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import psutil
 import pytest
 
@@ -21,6 +24,29 @@ def test_what_is_free_goes_back():
     memory.give_back()
     assert full - process.memory_info().rss > 50 * 2**20
     assert len(kept) == 501
+
+
+class Viewer:
+    """One that holds itself."""
+
+    def __init__(self) -> None:
+        self.connection = self
+
+
+def test_viewers_who_hold_themselves_go_too_and_what_was_loaded_is_not_looked_at():
+    before, there = gc.isenabled(), gc.get_freeze_count()
+    gc.disable()
+    try:
+        memory.keep_what_is_loaded()
+        assert gc.get_freeze_count() > there
+        gone = weakref.ref(Viewer())
+        assert gone() is not None, "nothing but the collector ends it"
+        memory.give_back()
+        assert gone() is None
+    finally:
+        gc.unfreeze()
+        if before:
+            gc.enable()
 
 
 def test_where_there_is_no_such_library_nothing_happens(monkeypatch):
