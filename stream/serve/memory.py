@@ -33,7 +33,7 @@ def share_arenas() -> bool:
 
 
 def keep_what_is_loaded() -> None:
-    """Takes all that there is out of what is looked through for garbage, which takes 80 ms of it."""
+    """Has nothing that is there now looked through for garbage, which would take 80 ms."""
     gc.collect()
     gc.freeze()
 
