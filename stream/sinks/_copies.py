@@ -208,8 +208,8 @@ class Copies:
             self._convert(muxer, stream, kind, what, layout, why)
             return
         if heard_by_few(kind, name):
-            few = f"older readers of {called(kind)} play none; those of .mov do"
-            self._remarks.append(f"{what} kept as it is, of which {few}")
+            few = f"older readers of {called(kind)} play as noise or not at all; .mov is safe"
+            self._remarks.append(f"{what} kept as it is, which {few}")
         copy = _copy_of(muxer.container, stream, layout, header)
         self._describe(kind, copy, stream)
         scratch = None

@@ -97,8 +97,8 @@ def heard_as_noise(kind: ContainerKind, stream: AudioStream, layout: str) -> boo
 
 
 def heard_by_few(kind: ContainerKind, name: str) -> bool:
-    """Whether older readers of a container know nothing of a codec of sound that it holds."""
-    return kind.format == "mp4" and name.startswith(("pcm_f32", "pcm_f64"))
+    """Whether older readers of a container know nothing of how it holds sound of a codec."""
+    return kind.format == "mp4" and name.startswith(("pcm_f32", "pcm_f64", "pcm_s24", "pcm_s32"))
 
 
 def _depth(stream: AudioStream) -> str | None:

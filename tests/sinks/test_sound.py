@@ -234,8 +234,8 @@ def test_older_readers_make_no_noise_of_what_is_in_an_mp4(tmp_path, codec, form,
     said = {
         "pcm_s16be": [],
         "pcm_f32le": [
-            f"stream 1, sound ({codec}), is kept as it is, of which older readers of mp4 play "
-            "none; those of .mov do"
+            f"stream 1, sound ({codec}), is kept as it is, which older readers of mp4 play as "
+            "noise or not at all; .mov is safe"
         ],
     }
     why = "older readers of mp4 make noise of it"
@@ -252,6 +252,19 @@ def test_older_readers_make_no_noise_of_what_is_in_an_mp4(tmp_path, codec, form,
             check=True,
         )
         assert np.array_equal(np.frombuffer(heard.stdout, "<i4")[: len(after)] / 2**31, after)
+
+
+def test_samples_that_nothing_else_keeps_stay_and_are_named(tmp_path):
+    """ALAC and FLAC have eight channels at most."""
+    samples = np.random.default_rng(1).integers(-(2**31), 2**31, (9_000, 16), np.int32)
+    samples &= -1 << 8
+    original = noisy(tmp_path / "in.mov", "pcm_s24le", samples, "s32", "hexadecagonal")
+    done = run(original, tmp_path / "out.mp4")
+    assert np.array_equal(exactly(original), exactly(tmp_path / "out.mp4"))
+    assert done.remarks == [
+        "stream 1, sound (pcm_s24le), is kept as it is, which older readers of mp4 play as noise "
+        "or not at all; .mov is safe"
+    ]
 
 
 def test_samples_that_may_have_32_bits_keep_24_rather_than_what_the_ear_does(tmp_path):
