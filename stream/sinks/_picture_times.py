@@ -13,6 +13,11 @@ from stream.types import AnyPacket
 
 _HALF, _TENTH = Fraction(1, 2), Fraction(1, 10)
 
+_WRAP = Fraction(2**33, 90_000)
+"""Seconds that the clock of MPEG-TS has (ISO/IEC 13818-1)."""
+_FILES = (".ts", ".mts", ".m2ts")
+"""Of MPEG-TS; whoever is sent it as it happens follows its clock."""
+
 
 class PictureTimes:
     """Places frames on an output's clock, in order, and gives their packets times to match.
@@ -39,6 +44,7 @@ class PictureTimes:
         self._origin = Fraction(0) if kind.timestamps else None
         self._decode_times = DecodeTimes() if kind.by_decode_time else None
         self._gaps = Gaps(kind, tick)
+        self._wraps = kind.format == "mpegts"
         self._durations: dict[int | None, int] = {}
         self._last: int | None = None
         self._end: int | None = None
@@ -103,9 +109,15 @@ class PictureTimes:
                 packet.duration = duration
 
     def remarks(self, ending: str) -> list[str]:
-        """What became of pauses that the container cannot hold, a sentence each.
+        """What became of pauses and times that the container cannot hold, a sentence each.
 
         Args:
             ending: of the file, for people.
         """
-        return self._gaps.remarks(ending)
+        found = self._gaps.remarks(ending)
+        if self._wraps and ending in _FILES and (self._last or 0) * self._tick >= _WRAP:
+            found.append(
+                f"times of {ending} begin again after 26.5 hours, which not all players follow; "
+                "--part-minutes makes several files of what is live, and .mkv holds any times"
+            )
+        return found

@@ -119,3 +119,11 @@ def test_pictures_that_are_shown_again_have_decoding_times_too():
     times.assign(packets, final=True)
     assert [one.dts for one in packets] == found
     assert packets[0].duration == packets[-1].duration == 40
+
+
+def test_that_the_clock_of_mpeg_ts_begins_again_is_said():
+    """After more than a day, of files that somebody is to play."""
+    for ending, hours, said in ((".ts", 27, 1), (".ts", 26, 0), (".mkv", 60, 0), ("", 60, 0)):
+        times = times_of(ending or ".ts", MILLI)
+        placed(times, frame(0), frame(hours * 3_600_000))
+        assert len(times.remarks(ending)) == said, (ending, hours)
