@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from stream.errors import SinkError, UsageError
@@ -44,6 +44,19 @@ def identity(path: Path) -> tuple[int, int] | None:
     except (OSError, ValueError):
         return None
     return found.st_dev, found.st_ino
+
+
+def by_identity(paths: Iterable[Path]) -> dict[tuple[int, int], Path]:
+    """Files by their identity, of the same ones the first; those that are not there are left out.
+
+    Thousands are compared so with thousands, where `same_file` would ask for each of each.
+    """
+    found: dict[tuple[int, int], Path] = {}
+    for path in paths:
+        known = identity(path)
+        if known is not None:
+            found.setdefault(known, path)
+    return found
 
 
 def same_file(one: Path, other: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import typer
 from stream.cli import _common as common
 from stream.cli._after import report_clip, report_run, summary
 from stream.errors import StreamError, UsageError, refusals
-from stream.files import identity
+from stream.files import by_identity, identity
 from stream.options import RunOptions
 from stream.run import finding, setup  # before anything that loads PyAV
 from stream.run.figures import Outcome
@@ -183,11 +183,11 @@ def _problems(plans: Sequence[RunPlan]) -> dict[int, StreamError]:
         StreamError: there is one plan, or all fail alike: then there is nothing to be done.
     """
     found: dict[int, StreamError] = {}
-    read = [path for plan in plans for path in read_by(plan)]
+    read = by_identity(path for plan in plans for path in read_by(plan))
     for index, plan in enumerate(plans):
         try:
             with refusals():
-                setup.check(plan, read)
+                setup.check(plan, _at_risk(plan, read))
         except StreamError as error:
             if len(plans) == 1:
                 raise
@@ -195,6 +195,13 @@ def _problems(plans: Sequence[RunPlan]) -> dict[int, StreamError]:
     if plans and len(found) == len(plans) and not any(_exists(one) for one in plans):
         raise found[0]
     return found
+
+
+def _at_risk(plan: RunPlan, read: Mapping[tuple[int, int], Path]) -> list[Path]:
+    """What is read, by any plan, in the place of something that this one writes."""
+    written = [*(Path(one.target) for one in plan.outputs), plot_of(plan), report_of(plan)]
+    known = (identity(path) for path in written if path is not None)
+    return [read[one] for one in known if one is not None and one in read]
 
 
 def _exists(plan: RunPlan) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stream.errors import UsageError
-from stream.files import check_replaceable, same_file
+from stream.files import by_identity, check_replaceable, identity, same_file
 from stream.names import NAME
 from stream.options import ModelOptions
 from stream.run.plan import RunPlan
@@ -82,10 +82,21 @@ def check_reports(plans: Sequence[RunPlan], read: Sequence[Path] = ()) -> None:
     named = dict.fromkeys(path for path in map(report_of, plans) if path is not None)
     if not named:
         return
-    inputs = [*read, *(path for one in plans for path in read_by(one))]
-    outputs = [Path(out.target) for one in plans for out in one.outputs]
+    inputs = by_identity([*read, *(path for one in plans for path in read_by(one))])
+    outputs = {Path(out.target): out.target for one in plans for out in one.outputs}
+    there = by_identity(outputs)
+    written: Twins[Path] = Twins()
+    for output, target in outputs.items():
+        written.take(target, output)
+    # Of thousands each has one of its own, which is compared with what may be the same alone.
     for report in named:
-        check_report(report, inputs, outputs)
+        own = identity(report)
+        same = [*([there[own]] if own in there else ()), written.take(str(report), report)]
+        check_report(
+            report,
+            [inputs[own]] if own in inputs else (),
+            [one for one in same if one is not None and one in outputs],
+        )
 
 
 def check_report(

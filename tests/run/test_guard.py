@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from stream import files
+from stream.cli import _runs
 from stream.errors import SinkError, UsageError
 from stream.options import ModelOptions, OutputOptions, PictureOptions, RunOptions
-from stream.run import setup
+from stream.run import guard, setup
 from stream.run.guard import check_report, check_reports, read_by
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 from stream.run.report import is_report, write_json
+from stream.sinks import _destination
 from tests.media import make_clip
 
 WAYS = ("itself", "spelled", "symlink", "chain", "hard link")
@@ -113,6 +116,38 @@ def test_a_report_is_no_output_either(tmp_path):
     report = tmp_path / "sub" / ".." / "found.json"
     with pytest.raises(UsageError, match="is an output"):
         check_reports([plan(first, report, tmp_path / "found.json")])
+
+
+@pytest.mark.parametrize("named", ["found.json", "other.json"])
+def test_a_report_that_is_called_as_an_output_or_is_linked_to_one_is_refused(tmp_path, named):
+    first, output = make_clip(tmp_path / "first.mp4", frames=2), tmp_path / "found.json"
+    if named == "other.json":
+        output.write_text("{}")
+        (tmp_path / named).hardlink_to(output)
+    with pytest.raises(UsageError, match="is an output"):
+        check_reports([plan(first, tmp_path / named, output)])
+
+
+def test_of_many_films_none_is_compared_with_all(tmp_path, monkeypatch):
+    # A thousand whose results were there already took a minute until the first was begun.
+    plans, compared = [], []
+    for number in range(20):
+        film, output = tmp_path / f"{number}.mp4", tmp_path / f"{number}.out.mp4"
+        film.write_bytes(b"film")
+        output.write_bytes(b"result")
+        plans.append(plan(film, tmp_path / f"{number}.json", output))
+
+    def comparing(one, other, plain=files.same_file):
+        compared.append(one)
+        return plain(one, other)
+
+    for module in (files, _destination, guard):
+        monkeypatch.setattr(module, "same_file", comparing)
+    assert _runs._problems(plans) == {}
+    check_reports(plans)
+    assert len(compared) < 10 * len(plans)
+    plans[3] = plan(tmp_path / "3.mp4", None, tmp_path / "7.mp4")
+    assert "7.mp4 is an input" in str(_runs._problems(plans)[3])
 
 
 @pytest.mark.parametrize("content", [b"notes of a year", b'{"a": 1}', b"\0" * 100])
