@@ -113,7 +113,7 @@ class _Batch:
             if index in self._problems:
                 raise self._problems[index]
             with refusals():
-                report, outcome = self._execute(plan)
+                report, outcome = self._execute(plan, number)
         except StreamError as error:
             if not self._several:
                 raise
@@ -156,7 +156,7 @@ class _Batch:
         if lines[1:]:
             common.say_error(lines[1])
 
-    def _execute(self, plan: RunPlan) -> tuple[RunReport, Outcome]:
+    def _execute(self, plan: RunPlan, number: int) -> tuple[RunReport, Outcome]:
         segmenter = self._segmenter
         return setup.execute(
             plan,
@@ -164,6 +164,7 @@ class _Batch:
             console=common.progress_console(quiet=self._quiet),
             # Said once, not for every file of a folder.
             remarks=() if segmenter is None or self.reports else segmenter.remarks,
+            which=f"{number} of {self._total}: " if self._several else "",
         )
 
     def _failed(self, plan: RunPlan, error: StreamError) -> None:

@@ -29,6 +29,7 @@ class ProgressLine:
         provider: str,
         counts: Callable[[], Counts],
         clock: Clock,
+        which: str = "",
     ) -> None:
         self._counts = counts
         self._clock = clock
@@ -37,7 +38,11 @@ class ProgressLine:
         if console is not None and console.is_terminal:
             self._progress = _progress(console)
             self._task = self._progress.add_task(
-                visible(info.name), total=info.frames, fps="", objects="", provider=provider
+                f"{which}{visible(info.name)}",
+                total=info.frames,
+                fps="",
+                objects="",
+                provider=provider,
             )
 
     def update(self) -> None:

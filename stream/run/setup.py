@@ -265,6 +265,7 @@ def execute(
     on_frame: OnFrame | None = None,
     remarks: Sequence[str] = (),
     finding: Finding | None = None,
+    which: str = "",
 ) -> tuple[RunReport, Outcome]:
     """Runs a plan to its end, with progress, Ctrl-C, keys of windows, and the live report file.
 
@@ -275,6 +276,7 @@ def execute(
         on_frame: see `Run`.
         remarks: sentences to add to the report.
         finding: see `prepared`.
+        which: of several runs it is, as the progress line begins: "2 of 3: ".
 
     Returns:
         The figures, and how it ended, errors of the run and of its plot included.
@@ -293,9 +295,8 @@ def execute(
             live=run.source.info.live,
         )
         account = ready.account(console, [*remarks, *_said_of(ready, segmenter), *vain])
-        line = ProgressLine(
-            console, run.source.info, ready.segmenter.provider, lambda: run.counts, run.clock
-        )
+        info, provider = run.source.info, ready.segmenter.provider
+        line = ProgressLine(console, info, provider, lambda: run.counts, run.clock, which)
 
         def tick() -> None:
             line.update()
