@@ -166,6 +166,16 @@ def test_a_shape_that_comes_again_and_again_pushes_no_other_out() -> None:
     assert few.in_use == before
 
 
+def test_a_larger_place_takes_that_of_one_within_it_and_those_that_came_first_stay() -> None:
+    few = Canvases()
+    for step in range(OWN):
+        few.keep(SHAPES, (16, 16 + 8 * step))
+    first = few.in_use
+    for picture in ((640, 480), (480, 640), (900, 400)):
+        few.place(SHAPES, SHAPES.geometry(*picture))
+    assert few.in_use == first | {(48, 72), (96, 48)}
+
+
 def test_margins_are_wide_only_where_all_places_are_taken() -> None:
     for taken in (OWN, MOST):
         few = Canvases()
