@@ -214,6 +214,19 @@ def test_one_of_two_is_missed():
     assert (after[0] == clean[0])[inside((BOX, other))].mean() < 0.1
 
 
+@each
+def test_who_is_nowhere_leaves_nobody_else_bare(look, style):
+    """As of a model whose numbers run over: its box says no place."""
+    painters = Painter(look, Style(**style)), Painter(look, Style(**style))
+    nowhere = (float("nan"), 0, float("inf"), 50)
+    for tracks in ([1, 2], [1, 3], [4, 5]):
+        own, others = (
+            shown(painter, (boxes, tracks[: len(boxes)]), tracks[0] / 25)
+            for painter, boxes in zip(painters, ((BOX,), (BOX, nowhere)), strict=True)
+        )
+        assert same(own, others), tracks
+
+
 def test_without_memory_nothing_is_covered_that_is_not_found():
     painter = Painter("hide", Style(cover_memory=0))
     shown(painter, ((BOX,), None))
