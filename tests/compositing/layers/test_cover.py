@@ -78,7 +78,16 @@ def test_a_missed_object_stays_covered_in_a_picture_of_another_size(look, style)
         size, box = (200 * by, 160 * by), tuple(by * side for side in BOX)
         clean, after = samples(astronaut(*size)), shown(painter, None, 0.04 * step, size=size)
         assert (after[0] == clean[0])[inside((box,), size)].mean() < 0.1
-        assert np.array_equal(after[0][:, 165 * by :], clean[0][:, 165 * by :])
+        for side in (np.s_[:, 165 * by :], np.s_[:, : 30 * by]):
+            assert np.array_equal(after[0][side], clean[0][side])
+
+
+@each
+def test_what_was_covered_in_a_picture_of_another_size_covers_nothing_there(look, style):
+    painter = Painter(look, Style(**style))
+    for step, size in enumerate(((400, 320), (200, 160), (400, 320))):
+        after = shown(painter, ((BOX,), [7]), 0.04 * step, size=size)
+        assert same(after, shown(Painter(look, Style(**style)), ((BOX,), [7]), size=size)), step
 
 
 @each
@@ -225,6 +234,17 @@ def test_who_is_nowhere_leaves_nobody_else_bare(look, style):
             for painter, boxes in zip(painters, ((BOX,), (BOX, nowhere)), strict=True)
         )
         assert same(own, others), tracks
+
+
+@each
+def test_the_cover_of_one_who_is_missed_grows_slowly(look, style):
+    painter, clean = Painter(look, Style(**style)), samples(astronaut())
+    shown(painter, ((BOX,), [7]))
+    areas = [
+        np.count_nonzero(shown(painter, None, seconds)[0] != clean[0]) for seconds in (0.04, 0.52)
+    ]
+    # By a fifth in half a second, each way.
+    assert 1.1 * areas[0] < areas[1] < 1.6 * areas[0]
 
 
 def test_without_memory_nothing_is_covered_that_is_not_found():
