@@ -174,6 +174,15 @@ def test_origins_own_interpolations_are_exact_for_frames_too(kind: str) -> None:
     np.testing.assert_array_equal(from_frame, preprocess(COFFEE).tensor)
 
 
+@pytest.mark.parametrize("matrix", [1, 6, 9])
+def test_with_origins_own_interpolations_colours_are_those_of_the_picture(matrix: int) -> None:
+    resize = Resize("stretch", width=200, height=100, interpolation="pil_bilinear")
+    preprocess = Preprocessor(resize)
+    frame = frame_of(COFFEE, "yuv444p", matrix, full_range=False)
+    away = preprocess(frame).pixels().astype(int) - preprocess(COFFEE).pixels()
+    assert np.abs(away).mean() < 1 and np.abs(away).max() <= 4
+
+
 CLIPS = [
     "androidx_sowt-with-video.mov",
     "sam2_05_default_juggle.mp4",

@@ -1,9 +1,11 @@
-"""The small pictures that motion is measured on."""
+"""The small pictures that motion is measured on, and how it is measured."""
 
 import av
+import cv2
+import numpy as np
 import pytest
 
-from stream.motion.flow import small_grey
+from stream.motion.flow import FlowMeter, Grey, small_grey
 from stream.pixels import plane_view
 
 
@@ -16,3 +18,38 @@ def test_a_small_picture_is_its_own_whatever_is_painted_later(size, pixels):
     grey = small_grey(picture)
     plane_view(picture.planes[0], picture.format.components[0].bits)[...] = 200
     assert not grey.any()
+
+
+def moving(height: int, width: int) -> tuple[Grey, Grey]:
+    """A textured picture, and the same three pixels on."""
+    noise = np.random.default_rng(3).integers(0, 256, (height, width), np.uint8)
+    before = cv2.GaussianBlur(noise, (0, 0), 2) * np.uint8(2)
+    return before, np.roll(before, 3, axis=1)
+
+
+def test_a_meter_that_saw_pictures_of_other_sizes_measures_as_a_new_one() -> None:
+    """OpenCV's own writes past its buffers where a guess of another size comes."""
+    meter = FlowMeter()
+    for size in ((120, 160), (48, 64), (120, 160), (160, 120)):
+        before, after = moving(*size)
+        found = meter.between(before, after)
+        np.testing.assert_array_equal(found, FlowMeter().between(before, after))
+        guess = found.copy()
+        again = meter.between(before, after, guess)
+        np.testing.assert_array_equal(again, FlowMeter().between(before, after, guess))
+        np.testing.assert_array_equal(guess, found)
+        assert not np.array_equal(again, found), "a guess makes a difference"
+
+
+def test_a_meter_looks_at_the_fine_scale_as_it_was_told_last() -> None:
+    before, after = moving(120, 160)
+    coarse = FlowMeter()
+    coarse.fine = False
+    meter = FlowMeter()
+    assert meter.fine and not coarse.fine
+    fine, rough = meter.between(before, after), coarse.between(before, after)
+    assert not np.array_equal(fine, rough)
+    for told, wanted in ((False, rough), (True, fine), (True, fine)):
+        meter.fine = told
+        assert meter.fine is told
+        np.testing.assert_array_equal(meter.between(before, after), wanted)
