@@ -100,6 +100,7 @@ def is_whole(recording: Path) -> bool:
         return container.duration is not None
 
 
+@pytest.mark.real_time
 def test_keys_do_what_the_help_says(screen, tmp_path):
     """Each is waited for: of those pressed while a window is held up OpenCV tells the last."""
     with webcam(screen, tmp_path, "--report", "report.json") as process:
@@ -230,6 +231,7 @@ def test_a_window_of_another_shape_has_black_margins_and_a_hint(screen, window):
     )
 
 
+@pytest.mark.real_time
 def test_the_display_may_go_away(tmp_path):
     # A recording beside it lives on, and so does this process.
     with desktop() as dying, webcam(dying, tmp_path, "-o", "out.mkv") as process:
