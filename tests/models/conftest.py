@@ -10,7 +10,10 @@ from .made import coco_set
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory):
-    """A folder with `data` and what training on it wrote to `out`, and the run's result."""
+    """A folder with `data` and what training on it wrote to `out`, and the run's result.
+
+    What was told on the way lies in `told.txt` there.
+    """
     import torch
 
     from stream_models.network import MaskRCNN, NetworkConfig
@@ -37,7 +40,8 @@ def run(tmp_path_factory):
             batch=4, steps=40, learning_rate=1e-3, warmup=5, ema_decay=0.8, evaluate_minutes=0.2
         ),
     )
-    return folder, train(config)
+    with (folder / "told.txt").open("w") as told:
+        return folder, train(config, tell=lambda sentence: print(sentence, file=told))
 
 
 @pytest.fixture(scope="session")

@@ -74,6 +74,16 @@ def test_a_run_tells_what_it_began_with(run):
 
 
 @pytest.mark.slow
+def test_what_takes_minutes_once_it_has_learnt_is_said_as_it_begins(run):
+    folder, _ = run
+    assert (folder / "told.txt").read_text().splitlines()[-3:] == [
+        "judging what was learnt by 2 pictures",
+        "writing model.float32.onnx",
+        "writing model.int8.onnx, and judging it by 2 pictures",
+    ]
+
+
+@pytest.mark.slow
 def test_the_frozen_layers_compute_as_int8_does_only_at_the_end(tmp_path):
     from stream_models.network import MaskRCNN, NetworkConfig
     from stream_models.training.augment import AugmentConfig

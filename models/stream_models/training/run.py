@@ -14,7 +14,7 @@ import torch
 
 from stream.errors import UsageError
 from stream.inference.segmenter import Segmenter
-from stream.words import called
+from stream.words import called, counted
 from stream_export.metadata import read_metadata, save_model, write_metadata
 from stream_models.detect import DetectConfig
 from stream_models.network import MaskRCNN
@@ -117,7 +117,8 @@ def train(
     """Train, judge and export; an interrupted run in `config.out` is taken up again.
 
     `sets` are what `gather` returned if it was asked already. `watch` is told how far the run is,
-    `tell` in a sentence that one was there already, or which classes begin untrained.
+    `tell` in a sentence that one was there already, or which classes begin untrained, and what is
+    done once it has learnt.
     Raises UsageError or ModelError, ValueError for a picture that breaks on the way.
     """
     learn, judged = sets or gather(config.data, config.validation)
@@ -149,7 +150,7 @@ def train(
         learning_curve(history, config.out / CURVE)
 
     trainer.run(watch or (lambda progress: None), judge, draw)
-    result = export(trainer.ema.network, learn, judged, config)
+    result = export(trainer.ema.network, learn, judged, config, tell)
     return dataclasses.replace(result, before=before[0] if before else None)
 
 
@@ -167,12 +168,21 @@ def show(network: MaskRCNN, names: tuple[str, ...], pictures: list[Picture], pat
     contact_sheet([draw_found(load_picture(p), detector, names, 0.5) for p in pictures], path)
 
 
-def export(network: MaskRCNN, learn: DataSet, judged: DataSet, config: TrainConfig) -> Result:
+def export(
+    network: MaskRCNN,
+    learn: DataSet,
+    judged: DataSet,
+    config: TrainConfig,
+    tell: Callable[[str], None] | None = None,
+) -> Result:
     """Write `model.float32.onnx`, `model.int8.onnx` and a report, each model judged.
 
     Of many classes only those with a box AP50 of at least `CLASS_FLOOR` are exported, and the
-    person always.
+    person always. Each step takes up to minutes; `tell` is told in a sentence as it begins.
     """
+    tell = tell or (lambda sentence: None)
+    pictures = counted(len(judged.pictures), "picture")
+    tell(f"judging what was learnt by {pictures}")
     detector = network_detector(network.eval(), DetectConfig(), rounded=False)
     report = evaluate(detector, learn.names, judged, classes=True)
     keep = [
@@ -183,12 +193,14 @@ def export(network: MaskRCNN, learn: DataSet, judged: DataSet, config: TrainConf
         or _found(report, name) >= CLASS_FLOOR
     ]
     told = metadata(keep or learn.names, config.data.name, config.licence, _accuracy(report))
+    tell(f"writing {FLOAT_MODEL}")
     model = to_onnx(network, told.names, told)
     float_path = config.out / FLOAT_MODEL
     save_model(model, float_path)
     step = max(1, len(learn.pictures) // _CALIBRATION)
     chosen = [load_picture(picture) for picture in learn.pictures[::step][:_CALIBRATION]]
     int8_path = config.out / INT8_MODEL
+    tell(f"writing {INT8_MODEL}, and judging it by {pictures}")
     small = quantise(model, chosen)
     save_model(small, int8_path)
     # As users run it: how well int8 answers may depend on the processor too.
