@@ -12,14 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stream.inference.onnx_graph import NODE, WEIGHT, Graph, with_graph
+from stream.inference.onnx_graph import Graph, with_graph
 from stream.inference.onnx_nodes import Node
-from stream.inference.onnx_writer import encoded_bytes, encoded_text, node, tensor
-from stream.inference.own_layers import DOMAIN
+from stream.inference.own_layers import TO_PIXELS, TO_PLANES, own_node
 from stream.types import Array
 
 _KIND = "Head"
-_TO_PLANES, _TO_PIXELS = (0, 3, 1, 2), (0, 2, 3, 1)
 _ANSWERS, _CHANNELS = 16, 128
 """Of a place exactly, as they are laid out, and of a pixel at most: of more the sums are parted."""
 
@@ -92,12 +90,12 @@ def _head(graph: Graph, split: Node) -> _Head | None:
     read = graph.values([*wide.inputs[1:], *layer.inputs[1:]])
     if planes is None or parts is None or read is None or len(read) != 4 or not parts:
         return None
-    ends = [one for one in turned if one is not None and one.whole.get("perm") == _TO_PIXELS]
+    ends = [one for one in turned if one is not None and one.whole.get("perm") == TO_PIXELS]
     level, zero, filters, bias = read
     usual = (
         len(ends) == 2
         and planes.kind == "Transpose"
-        and planes.whole.get("perm") == _TO_PLANES
+        and planes.whole.get("perm") == TO_PLANES
         and zero.dtype == np.uint8
         and level.size == zero.size == 1
         and _sees_a_pixel(layer)
@@ -159,8 +157,4 @@ def _written(head: _Head) -> list[bytes]:
         f"{name}/level": head.level,
         f"{name}/parts": head.parts,
     }
-    made = node(_KIND, [head.pixels, *held], head.outputs)
-    return [
-        encoded_bytes(NODE, made + encoded_text(7, DOMAIN)),
-        *(encoded_bytes(WEIGHT, tensor(one, value)) for one, value in held.items()),
-    ]
+    return own_node(_KIND, [head.pixels, *held], head.outputs, held)

@@ -8,6 +8,7 @@ they multiply at a third of what the processor can where filters read few number
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,8 @@ from stream.kernels.convolve import TAP, TOGETHER, VECTOR, Filters, Way, by_own,
 from stream.types import Array
 
 DOMAIN = "stream"
+TO_PLANES, TO_PIXELS = (0, 3, 1, 2), (0, 2, 3, 1)
+"""How a Transpose parts channels that lie side by side, and joins them."""
 _OWN, _ALL, _SUMMED = "Shallow", "Deep", "Summed"
 _INPUTS, _ADDS = 9, 8
 """What a layer of ONNX Runtime's reads, and what a node of its that adds."""
@@ -162,10 +165,24 @@ def _written(
         held[f"{name}/shares"] = added.shares
         read += [added.other, f"{name}/shares"]
     kind = _OWN if layer.own else _ALL if added is None else _SUMMED
-    made = node(kind, read, name)
+    return own_node(kind, read, name, held)
+
+
+def own_node(
+    kind: str, read: Sequence[str], outputs: str | Sequence[str], held: Mapping[str, Array]
+) -> list[bytes]:
+    """A node of the compiled loops' and the tensors that it brings, as fields of a graph.
+
+    Args:
+        kind: of operator, as `operators.c` calls it.
+        read: names of what goes in.
+        outputs: of what comes out.
+        held: the tensors, by name.
+    """
+    made = node(kind, read, outputs)
     return [
         encoded_bytes(NODE, made + encoded_text(7, DOMAIN)),
-        *(encoded_bytes(WEIGHT, tensor(one, value)) for one, value in held.items()),
+        *(encoded_bytes(WEIGHT, tensor(name, value)) for name, value in held.items()),
     ]
 
 

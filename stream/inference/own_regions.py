@@ -16,12 +16,11 @@ import numpy as np
 
 from stream.inference.onnx_graph import NODE, WEIGHT, Graph, with_graph
 from stream.inference.onnx_nodes import Node, rewired
-from stream.inference.onnx_writer import encoded_bytes, encoded_text, node, tensor
-from stream.inference.own_layers import DOMAIN
+from stream.inference.onnx_writer import encoded_bytes, node, tensor
+from stream.inference.own_layers import DOMAIN, TO_PIXELS, TO_PLANES, own_node
 from stream.types import Array
 
 _KIND = "Regions"
-_TO_PLANES, _TO_PIXELS = (0, 3, 1, 2), (0, 2, 3, 1)
 _FLOAT32 = 1
 _PAD_INPUTS = 3
 _DEEPEST = 8
@@ -97,7 +96,7 @@ def _regions(graph: Graph, told: Node) -> _Regions | None:
         return None
     instead = [narrow]
     turned = graph.only_reader(narrow.outputs[0], "Transpose")
-    if turned is not None and turned.whole.get("perm") == _TO_PIXELS:
+    if turned is not None and turned.whole.get("perm") == TO_PIXELS:
         instead.append(turned)
     planes = len(instead) == 1
     half = told.words.get("coordinate_transformation_mode", "half_pixel") == "half_pixel"
@@ -164,7 +163,7 @@ def _as_pixels(
     if told is None or deepest == 0:
         return None
     if told.kind == "Transpose":
-        return told.inputs[0] if told.whole.get("perm") == _TO_PLANES else None
+        return told.inputs[0] if told.whole.get("perm") == TO_PLANES else None
     count = {"Concat": len(told.inputs), "Pad": 1}.get(told.kind, 0)
     found = [_as_pixels(graph, one, known, made, deepest - 1) for one in told.inputs[:count]]
     pixels = [one for one in found if one is not None]
@@ -178,13 +177,13 @@ def _as_pixels(
 def _turned(graph: Graph, told: Node, pixels: list[str], there: str) -> list[bytes]:
     """A Concat or Pad of pictures whose channels lie side by side; empty where it cannot be."""
     if told.kind == "Concat":
-        axis = _TO_PIXELS.index(told.whole["axis"][0] % len(_TO_PIXELS))
+        axis = TO_PIXELS.index(told.whole["axis"][0] % len(TO_PIXELS))
         return [encoded_bytes(NODE, node("Concat", pixels, there, axis=axis))]
     around = graph.value(told.inputs[1])
-    if around is None or around.size != 2 * len(_TO_PIXELS) or len(told.inputs) > _PAD_INPUTS:
+    if around is None or around.size != 2 * len(TO_PIXELS) or len(told.inputs) > _PAD_INPUTS:
         return []
     held = f"{there}/around"
-    turned = around.reshape(2, -1)[:, list(_TO_PIXELS)].reshape(-1)
+    turned = around.reshape(2, -1)[:, list(TO_PIXELS)].reshape(-1)
     padded = rewired(told.content, [*pixels, held, *told.inputs[2:]], [there], "/pixels")
     return [encoded_bytes(WEIGHT, tensor(held, turned)), encoded_bytes(NODE, padded)]
 
@@ -195,8 +194,4 @@ def _written(told: Node, regions: _Regions, pixels: str) -> list[bytes]:
         f"{regions.output}/levels": regions.levels,
         f"{regions.output}/numbers": regions.numbers,
     }
-    made = node(_KIND, [pixels, told.inputs[1], told.inputs[2], *held], regions.output)
-    return [
-        encoded_bytes(NODE, made + encoded_text(7, DOMAIN)),
-        *(encoded_bytes(WEIGHT, tensor(name, value)) for name, value in held.items()),
-    ]
+    return own_node(_KIND, [pixels, told.inputs[1], told.inputs[2], *held], regions.output, held)

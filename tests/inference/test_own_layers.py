@@ -125,7 +125,7 @@ class Layer:
         return np.clip(levels, 0, 255).astype(np.uint8)
 
 
-def run(model: bytes, pictures: Array, threads: int = 1) -> Array:
+def run(model: bytes, pictures: Array, threads: int = 1, **others: Array) -> Array:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -133,7 +133,7 @@ def run(model: bytes, pictures: Array, threads: int = 1) -> Array:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.register_custom_ops_library(str(kernels.LIBRARY))
     handle = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    (answer,) = handle.run(None, {"picture": pictures})
+    (answer,) = handle.run(None, {"picture": pictures, **others})
     return answer  # type: ignore[no-any-return]
 
 
@@ -330,17 +330,6 @@ def summed(layer: Layer, *, own_first: bool = True, ends: bool = False, sides: i
     return bytes(made.SerializeToString())
 
 
-def run_summed(model: bytes, pictures: Array, other: Array, threads: int = 1) -> Array:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.register_custom_ops_library(str(kernels.LIBRARY))
-    handle = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return handle.run(["answer"], {"picture": pictures, "other": other})[0]  # type: ignore[no-any-return]
-
-
 def added(own: Array, other: Array, *, own_first: bool) -> Array:
     """QLinearAdd by NumPy: the first product and what is added to it are rounded once."""
     values = {"own": own, "other": other}
@@ -369,11 +358,11 @@ def test_what_is_added_to_answers_is_added_with_them(
     pictures = layer.pictures(count)
     own = layer.expected(pictures)
     other = np.random.default_rng(3).integers(0, 256, own.shape).astype(np.uint8)
-    answer = run_summed(made, pictures, other, threads)
+    answer = run(made, pictures, threads, other=other)
     expected = added(own, other, own_first=own_first)
     assert len(np.unique(expected)) > 3
     np.testing.assert_array_equal(answer, expected)
-    np.testing.assert_array_equal(run_summed(model, pictures, other), expected)
+    np.testing.assert_array_equal(run(model, pictures, other=other), expected)
 
 
 def with_domain(model: bytes) -> bytes:
