@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 from stream.addresses import redact
 from stream.errors import SourceError
 from stream.frame import Cover
+from stream.sources._heif import SEQUENCES
 from stream.sources._joined import Window
 
 # What FFmpeg takes for a video although people mean text by it.
@@ -148,13 +149,15 @@ def choose_video(container: InputContainer, path: Path) -> tuple[VideoStream, li
         SourceError: there is no video in the file, or none that can be decoded here.
     """
     every = list(container.streams.video)
-    pictures = [s for s in every if not s.disposition & _NEVER_THE_PICTURE]
+    pictures = [s for s in every if not _never_the_picture(s)]
     # A lone still is a picture all the same: an image file opened as a video.
     pictures = pictures or every
     if container.streams.audio and all(s.disposition & Disposition.attached_pic for s in every):
         raise SourceError(f"{path} has sound but no video stream, so there is nothing to see")
     if not pictures:
         raise SourceError(f"{path} has no video stream, so there is nothing to see")
+    clear = [s for s in pictures if _holds_opacity(container, s)]
+    pictures = [s for s in pictures if s not in clear] or pictures
     decodable = [s for s in pictures if s.codec_context is not None]
     if not decodable:
         raise SourceError(f"{path} holds video in a codec that cannot be decoded here")
@@ -167,7 +170,30 @@ def choose_video(container: InputContainer, path: Path) -> tuple[VideoStream, li
         "looked at"
         for s in others
     ]
+    if clear:
+        remarks.append(
+            "the picture's transparency is dropped, as it lies in a track of its own, which is not "
+            "looked at"
+        )
     return chosen, remarks
+
+
+def _never_the_picture(stream: VideoStream) -> bool:
+    """Whether a stream holds what stands for a film, such as a poster, or an item of HEIF's kind.
+
+    A sequence in AVIF has its first picture once more as such an item, which has no clock: FFmpeg
+    gives it one of whole seconds, and no length.
+    """
+    item = stream.time_base == 1 and stream.frames == 1 and stream.duration is None
+    return bool(stream.disposition & _NEVER_THE_PICTURE) or item
+
+
+def _holds_opacity(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether a stream says how opaque another one's pictures are, as in animations in AVIF."""
+    if container.metadata.get("major_brand") not in SEQUENCES:
+        return False
+    context: VideoCodecContext | None = stream.codec_context
+    return context is not None and (context.pix_fmt or "").startswith("gray")
 
 
 def covers_of(
@@ -256,7 +282,8 @@ def choose_copied(container: InputContainer, video: VideoStream) -> tuple[Stream
         and (
             not isinstance(s, VideoStream)
             or (
-                not s.disposition & _NEVER_THE_PICTURE
+                not _never_the_picture(s)
+                and not _holds_opacity(container, s)
                 and s.codec_context is not None
                 and bool(s.frames or s.average_rate)
             )

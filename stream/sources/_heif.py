@@ -14,6 +14,12 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 
+SEQUENCES = frozenset({"avis", "hevc", "hevx", "msf1"})
+"""Brands of files that are to be shown as films."""
+
+_ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
+"""What pictures are for that say how opaque another is (MIAF and HEIF)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Whole:
@@ -80,6 +86,55 @@ def whole_of(data: bytes) -> Whole | None:
         return None if meta is None else _whole(data, dict(_boxes(meta[4:])))
     except (struct.error, IndexError, KeyError):
         return None
+
+
+def is_sequence(data: bytes) -> bool:
+    """Whether a file of HEIF's kind is a sequence of pictures with times (AVIF, HEIC).
+
+    Raises:
+        struct.error: it is damaged.
+    """
+    if data[4:8] != b"ftyp" or data[8:12].decode("latin-1") not in SEQUENCES:
+        return False
+    return any(
+        struct.unpack_from(">I", body, 8)[0] > 1  # stsz: how many pictures have a size
+        for moov in _inside(data, b"moov")
+        for trak in _inside(moov, b"trak")
+        for mdia in _inside(trak, b"mdia")
+        for minf in _inside(mdia, b"minf")
+        for stbl in _inside(minf, b"stbl")
+        for body in _inside(stbl, b"stsz")
+    )
+
+
+def has_opacity(data: bytes) -> bool:
+    """Whether a picture of HEIF's kind has another that says how opaque it is."""
+    return any(
+        kind == b"auxC" and body[4:].partition(b"\0")[0] in _ALPHA
+        for kind, body in _all_properties(data)
+    )
+
+
+def is_deep(data: bytes) -> bool:
+    """Whether a picture of HEIF's kind has more than 8 bits a sample."""
+    return any(
+        kind == b"pixi" and any(bits > 8 for bits in body[5:])
+        for kind, body in _all_properties(data)
+    )
+
+
+def _all_properties(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The properties of all of a file's items: kind and content."""
+    if data[4:8] != b"ftyp":
+        return
+    for meta in _inside(data, b"meta"):
+        for iprp in _inside(meta[4:], b"iprp"):
+            for ipco in _inside(iprp, b"ipco"):
+                yield from _boxes(ipco)
+
+
+def _inside(data: bytes, wanted: bytes) -> Iterator[bytes]:
+    return (body for kind, body in _boxes(data) if kind == wanted)
 
 
 def _whole(data: bytes, boxes: Mapping[bytes, bytes]) -> Whole:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from stream.sources._heif import has_opacity, is_deep, is_sequence
 
 DEEP, ALPHA, ANIMATION, PAGES = "deep", "alpha", "animation", "pages"
 SENTENCES = {
     DEEP: "more than 8 bits a colour, of which 8 are kept",
     ALPHA: "transparency, which cannot be read here",
-    ANIMATION: "several pictures (an animation), of which the first is taken",
+    ANIMATION: "several pictures (an animation), of which the first is taken; `stream file` takes "
+    "all",
     PAGES: "several pages, of which the first is taken",
 }
 """What is said of each, behind "has"."""
@@ -37,17 +41,38 @@ def beyond(data: bytes) -> set[str]:
             return _png(data)
         if data.startswith(_GIF):
             return _gif(data)
-        if data[:4] == b"RIFF" and data[8:16] == b"WEBPVP8X":
-            flags = data[20]
-            return {kind for kind, bit in ((ALPHA, 0x10), (ANIMATION, 0x02)) if flags & bit}
-        if data[:4] == b"RIFF" and data[8:16] == b"WEBPVP8L":
-            # Without loss: 14 bits of width, 14 of height, then whether there is transparency.
-            return {ALPHA} if struct.unpack_from("<I", data, 21)[0] >> 28 & 1 else set()
+        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            return _webp(data)
+        if data[4:8] == b"ftyp":
+            return _heif(data)
         if data[:4] in (b"II*\0", b"MM\0*"):
             return _tiff(data)
     except (IndexError, struct.error):
         pass
     return {DEEP} if data.startswith((*_HDR, *PFM)) else set()
+
+
+def is_animation(path: Path) -> bool:
+    """Whether a file of a picture's ending holds several pictures that have times.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return path.is_file() and ANIMATION in beyond(path.read_bytes())
+
+
+def _webp(data: bytes) -> set[str]:
+    if data[12:16] == b"VP8X":
+        flags = data[20]
+        return {kind for kind, bit in ((ALPHA, 0x10), (ANIMATION, 0x02)) if flags & bit}
+    # Without loss: 14 bits of width, 14 of height, then whether there is transparency.
+    lossless = data[12:16] == b"VP8L"
+    return {ALPHA} if lossless and struct.unpack_from("<I", data, 21)[0] >> 28 & 1 else set()
+
+
+def _heif(data: bytes) -> set[str]:
+    held = ((DEEP, is_deep), (ALPHA, has_opacity), (ANIMATION, is_sequence))
+    return {kind for kind, holds in held if holds(data)}
 
 
 def _png(data: bytes) -> set[str]:

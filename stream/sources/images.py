@@ -25,7 +25,14 @@ from stream.options import InputOptions
 from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr
 from stream.sources._container import explained, open_container, reason
 from stream.sources._heif import whole_of
-from stream.sources._photo_facts import ALPHA, PFM, SENTENCES, beyond, unmultiplied
+from stream.sources._photo_facts import (
+    ALPHA,
+    PFM,
+    SENTENCES,
+    beyond,
+    is_animation,
+    unmultiplied,
+)
 from stream.sources._pixels import Upright
 from stream.sources.base import Source, Target
 from stream.sources.folders import PICTURE_ENDINGS, VIDEO_ENDINGS, files_in
@@ -93,14 +100,19 @@ class ImagesSource(Source):
 
     @classmethod
     def accepts(cls, target: Target) -> bool:
-        """Whether it names a picture, a folder or a glob, or several such."""
+        """Whether it names a picture, a folder or a glob, or several such.
+
+        A single animation is footage; among several it is the photo that it begins with.
+        """
         if isinstance(target, list | tuple):
             return bool(target) and all(isinstance(one, str | Path) for one in target)
         if not isinstance(target, str | Path) or not str(target) or "://" in str(target):
             return False
         path, ending = Path(target), Path(target).suffix.lower()
-        if ending in PICTURE_ENDINGS or path.is_dir():
+        if path.is_dir():
             return True
+        if ending in PICTURE_ENDINGS:
+            return not is_animation(path)
         return bool(_MAGIC & set(str(target))) and ending not in VIDEO_ENDINGS and not path.exists()
 
     @classmethod

@@ -13,6 +13,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 import stream.sources
 from stream.errors import SourceError, StreamError, UsageError
@@ -59,6 +60,14 @@ def camera(address, monkeypatch) -> str:
     return "Test Cam"
 
 
+@pytest.fixture
+def animation(tmp_path) -> str:
+    path = tmp_path / "moving.webp"
+    made = [Image.new("RGB", (32, 24), (40 * number, 9, 9)) for number in range(5)]
+    made[0].save(path, save_all=True, append_images=made[1:], duration=40, lossless=True)
+    return str(path)
+
+
 def arrays() -> Iterator[np.ndarray]:
     for number in range(10):
         yield np.full((16 + 2 * number, 24, 3), number, np.uint8)
@@ -67,6 +76,7 @@ def arrays() -> Iterator[np.ndarray]:
 WHOLE: dict[str, Callable[[pytest.FixtureRequest], Target]] = {
     "FileSource": lambda request: str(request.getfixturevalue("clip")),
     "ImagesSource": lambda request: request.getfixturevalue("pictures"),
+    "WebpSource": lambda request: request.getfixturevalue("animation"),
     "ArraysSource": lambda request: arrays(),
     "PatternSource": lambda request: "pattern",
     "LoopedSource": lambda request: f"loop:{request.getfixturevalue('clip')}",
@@ -75,17 +85,25 @@ WHOLE: dict[str, Callable[[pytest.FixtureRequest], Target]] = {
 }
 """Something that each kind can open."""
 
-MISSING: dict[str, Callable[[], tuple[Target, InputOptions]]] = {
-    "FileSource": lambda: ("nowhere/film.mp4", InputOptions()),
-    "ImagesSource": lambda: ("nowhere/*.png", InputOptions()),
-    "ArraysSource": lambda: (iter([]), InputOptions()),
-    "PatternSource": lambda: ("pattern", InputOptions(camera=CameraOptions(size=(10, 10)))),
-    "LoopedSource": lambda: ("loop:nowhere/film.mp4", InputOptions()),
-    "NetworkSource": lambda: (
+
+def broken(path: Path) -> str:
+    """An animation without a picture."""
+    path.write_bytes(b"RIFF\x18\0\0\0WEBPVP8X\x0a\0\0\0\x02" + bytes(9))
+    return str(path)
+
+
+MISSING: dict[str, Callable[[Path], tuple[Target, InputOptions]]] = {
+    "FileSource": lambda folder: ("nowhere/film.mp4", InputOptions()),
+    "ImagesSource": lambda folder: ("nowhere/*.png", InputOptions()),
+    "WebpSource": lambda folder: (broken(folder / "x.webp"), InputOptions()),
+    "ArraysSource": lambda folder: (iter([]), InputOptions()),
+    "PatternSource": lambda folder: ("pattern", InputOptions(camera=CameraOptions(size=(10, 10)))),
+    "LoopedSource": lambda folder: ("loop:nowhere/film.mp4", InputOptions()),
+    "NetworkSource": lambda folder: (
         f"http://u:hunter2pass@127.0.0.1:{free_port()}/x",
         InputOptions(network=NetworkOptions(open_timeout=2, read_timeout=2)),
     ),
-    "CameraSource": lambda: ("99", InputOptions()),
+    "CameraSource": lambda folder: ("99", InputOptions()),
 }
 """Something of each kind that cannot be opened."""
 
@@ -160,8 +178,8 @@ def test_a_source_that_is_closed_unread_leaves_nothing(kind, request):
 
 
 @each_kind
-def test_what_is_not_there_is_said_in_a_sentence(kind):
-    target, options = MISSING[kind.__name__]()
+def test_what_is_not_there_is_said_in_a_sentence(kind, tmp_path):
+    target, options = MISSING[kind.__name__](tmp_path)
     assert kind_of(target) is kind
     with pytest.raises(StreamError) as caught:
         open_source(target, options)
