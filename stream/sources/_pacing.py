@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from av.container import InputContainer
+
 from stream.sources._clock import MACHINE, Clock
 
 
@@ -68,3 +70,13 @@ class Pacer:
         if usual is None:
             return step > self._GAP
         return step > max(self._LATE, self._LONGER * usual)
+
+
+def is_hls(container: str) -> bool:
+    """Whether FFmpeg's name of a format is that of playlists."""
+    return "hls" in container.split(",")
+
+
+def in_bursts(container: InputContainer) -> bool:
+    """Whether what an open container brings comes in bursts: a list of pieces, or a whole file."""
+    return bool(container.duration and container.duration > 0) or is_hls(container.format.name)

@@ -17,11 +17,12 @@ from stream.errors import SourceError, StreamError, UsageError
 from stream.frame import Frame, Item, VideoInfo
 from stream.options import InputOptions
 from stream.queues import Closed
+from stream.sources._arrivals import UNREAD
 from stream.sources._connecting import UNTIMED, Patience, Way, reason
 from stream.sources._damage import told_of_losses
 from stream.sources._hardware import NONE, Hardware
 from stream.sources._last_picture import LastPicture
-from stream.sources._pacing import Pacer
+from stream.sources._pacing import Pacer, in_bursts, is_hls
 from stream.sources._senders import Seldom
 from stream.sources.base import Target
 from stream.sources.live import LiveSource, planar, reshaped
@@ -95,7 +96,7 @@ class NetworkSource(LiveSource):
         self._way = self._proven = Way(scheme, transport)
         self._hardware = Hardware.asked(hwaccel)
         self._audio, self._sounds, self._whole = audio, 0, whole
-        self._seldom = Seldom()
+        self._seldom, self._unread = Seldom(), False
         self._closed = threading.Event()
         self._timeline = Timeline()
         self._given_up: list[StreamReader] = []
@@ -208,7 +209,7 @@ class NetworkSource(LiveSource):
             audio=self._audio,
             sounds=self._sounds,
             curious=self._seldom,
-            paced=_in_bursts,
+            paced=in_bursts,
             renewed=True,
             whole=self._whole,
         )
@@ -275,6 +276,8 @@ class NetworkSource(LiveSource):
             found.append(f"{self._name} went away and came back {counted(self.reconnects, 'time')}")
         left_out = self._left_out_before + (self._reader.left_out if self._reader else 0)
         found += told_of_losses(self._name, self.corrupt, left_out)
+        if self._unread or (self._reader and self._reader.unread):
+            found.append(UNREAD.format(self._name))
         return found
 
     def close(self) -> None:
@@ -292,7 +295,7 @@ class NetworkSource(LiveSource):
         self._iterating = True
         # What went by before anybody looked was not let go.
         self._dropped_before -= self._reader.events.dropped if self._reader else 0
-        paced = self._timeline.paced = self._finite or _hls(self._opened.container)
+        paced = self._timeline.paced = self._finite or is_hls(self._opened.container)
         pacer = Pacer(self._closed, outages=not self._finite) if paced else None
         for event in self._events():
             if isinstance(event, Sound):
@@ -368,6 +371,9 @@ class NetworkSource(LiveSource):
         self._dropped_before += reader.events.dropped
         self._corrupt_before += reader.corrupt
         self._left_out_before += reader.left_out
+        self._unread |= reader.unread
+        if reader.opened and len(reader.opened.audio.streams) >= max(1, self._sounds):
+            self._seldom = Seldom()
         self._given_up = [one for one in [*self._given_up, reader] if one.alive]
         now = time.monotonic()
         if self._lost_at is None:
@@ -390,11 +396,3 @@ class NetworkSource(LiveSource):
     def _returned(self) -> None:
         self.reconnects += 1
         self._lost_at, self._back_at = None, time.monotonic()
-
-
-def _hls(container: str) -> bool:
-    return "hls" in container.split(",")
-
-
-def _in_bursts(container: InputContainer) -> bool:
-    return bool(container.duration and container.duration > 0) or _hls(container.format.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 from stream.errors import SourceError, StreamError
 from stream.frame import ColourTags
 from stream.queues import Queue, WhenFull
+from stream.sources._arrivals import Arrivals, is_known
 from stream.sources._connecting import UNTIMED, ChangedError, NoPictureError, NoVideoError
 from stream.sources._container import cut_exactly
 from stream.sources._damage import Damage
@@ -145,10 +146,11 @@ class StreamReader:
         describe: makes a sentence of FFmpeg's errors, without secrets.
         paced: the source sends in bursts and waits until it is read, so nothing is dropped here.
         audio: whether sound is read.
-        sounds: streams of sound that are wanted. Where fewer are there, and the sender begins anew,
-            so does the connection: streams that come on the way are not seen.
-        curious: asked, where there is no sound and the sender begins anew, whether so does the
-            connection, since it may have some now.
+        sounds: streams of sound that are wanted. Where fewer are there, and the sender begins anew
+            or streams come up, so does the connection: those that come on the way are not read.
+        curious: asked, where there is no sound and the sender begins anew, and wherever there is
+            less than is wanted and streams come up, whether so does the connection, since it may
+            have some now.
         renewed: whether the connection ends where hardly anything of it can be decoded any more,
             as it is opened anew then.
         whole: whether pictures are left out that are scrambled because of a loss, as far as is
@@ -180,6 +182,8 @@ class StreamReader:
         self._damage = Damage()
         self.left_out = 0
         """Pictures that were scrambled and are not handed on."""
+        self.unread = False
+        """Whether streams have come up that are left out."""
         self._renewed, self._whole = renewed, whole
         self._damaged, self._damaged_since = 0, 0.0
         self.events: Queue[Event] = Queue(
@@ -240,15 +244,22 @@ class StreamReader:
         video.thread_type = "SLICE"
         cut_exactly(video)
         sounds = container.streams.audio if self._wants_audio else ()
-        audio = tuple(stream for stream in sounds if stream.codec_context is not None)
+        audio = tuple(stream for stream in sounds if is_known(stream))
+        silent = [stream for stream in sounds if stream.codec_context and not is_known(stream)]
         if self._paced(container):
             self.events.capacity, self.events.when_full = _AHEAD, WhenFull.BLOCK
         templates = Templates(audio)
         marks, sender = [Marks(stream) for stream in audio], Sender(video)
-        for packet in self._packets(container, [video, *audio]):
+        looking = self._wants_audio and len(audio) < max(1, self._sounds)
+        arrivals = Arrivals(container, [video, *audio], silent, looking=looking)
+        for packet in self._packets(arrivals):
             arrived = time.perf_counter()
             if self._stop.is_set():
                 return
+            if arrivals.more and self.opened and not self.unread:
+                if looking and not self.opened.finite and self._curious():
+                    raise ChangedError
+                self.unread = True
             if packet.stream.type == "audio":
                 if self.opened and (packet.dts is not None or packet.pts is not None):
                     position = next(i for i, one in enumerate(audio) if one is packet.stream)
@@ -268,21 +279,18 @@ class StreamReader:
             raise NoPictureError(container.format.name)
 
     def _may_have_more(self, sounds: int) -> bool:
-        """Whether a sender that has begun anew may have sound that is wanted and not seen."""
+        """Whether there may be sound by now that is wanted and not read."""
         return sounds < self._sounds or (self._wants_audio and not sounds and self._curious())
 
-    def _packets(
-        self, container: InputContainer, streams: Sequence[AudioStream | VideoStream]
-    ) -> Iterator[AnyPacket]:
+    def _packets(self, packets: Iterable[AnyPacket]) -> Iterator[AnyPacket]:
         """What comes, also of cameras on macOS, which say each time that nothing is there yet."""
         while not self._stop.is_set():
             try:
-                yield from container.demux(list(streams))
+                yield from packets
             except BlockingIOError:
                 self._stop.wait(_NOT_YET)
-            except IndexError as error:
-                # All that PyAV says of a packet of a stream that was not there at first.
-                raise ChangedError from error
+            except IndexError:
+                return  # the end, of a stream too that was not there at first
             else:
                 return
 
