@@ -352,8 +352,8 @@ class RunOptions:
 
     report: Path | None = option(
         None,
-        "Also write the figures of the run to this file; {name} in it stands for the input's name "
-        "(see docs/report.md).",
+        "Also write the figures of the run to this file; {name} in it stands for the input's name, "
+        "except in a fleet, which has one report (see docs/report.md).",
         said="no report",
         metavar="FILE.json",
     )

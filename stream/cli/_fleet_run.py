@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from stream.cli import _common as common
+from stream.cli._fleet_reports import check_reports, refuse_taken, write_reports
 from stream.cli._fleet_wanted import (
     refuse_foreign,
     want_again_what_is_gone,
@@ -19,16 +20,14 @@ from stream.cli._fleet_wanted import (
     without_results,
 )
 from stream.cli._fleet_words import Line, print_table
-from stream.errors import SinkError, StreamError, UsageError
+from stream.errors import StreamError, UsageError
 from stream.fleet_options import LEDGER, FleetOptions
-from stream.names import NAME
 from stream.options import CutOptions, DecodingOptions, RunOptions
 from stream.run.plan import OutputPlan, RunPlan, SourcePlan
 
 if TYPE_CHECKING:
     from stream.fleet.entries import Entry, Wanted
     from stream.fleet.ledger import Ledger
-    from stream.fleet.page import Parts
     from stream.fleet.pool import Need, Pool
     from stream.fleet.process_pool import ProcessPool
 
@@ -59,7 +58,7 @@ def run_fleet(asked: RunPlan) -> None:
     from stream.sources.folders import VIDEO_ENDINGS
 
     _check_parts(asked, options)
-    check_report(asked.run)
+    check_reports(options, asked.run)
     path = ledger_path(output, options)
     if options.resume and not path.is_file():
         raise UsageError(f"there is nothing to go on with: no ledger {path}")
@@ -76,6 +75,7 @@ def run_fleet(asked: RunPlan) -> None:
         if not is_remote(output):
             _make(Path(output))
         wanted = wanted_of(found, output, plan, records)
+        refuse_taken(options, asked.run, wanted)
         _check(plan, wanted[0])
         opened.enter_context(only_driver(path))
         ledger = opened.enter_context(closing(Ledger(path)))
@@ -96,18 +96,6 @@ def run_fleet(asked: RunPlan) -> None:
             _say(ledger, numbers, options, asked.run)
             raise
         _finish(ledger, numbers, options, asked.run, interrupted=interrupted)
-
-
-def check_report(run: RunOptions) -> None:
-    """Refuses a report that is named as if each file had one.
-
-    Raises:
-        UsageError: it is.
-    """
-    if run.report is not None and NAME in str(run.report):
-        raise UsageError(
-            f"{run.report} cannot be: a fleet has one report, of all files; leave {NAME} out"
-        )
 
 
 def _check_parts(asked: RunPlan, options: FleetOptions) -> None:
@@ -253,32 +241,6 @@ def _say(
         print_table(entries, parts)
     write_reports(entries, parts, options, run)
     return entries
-
-
-def write_reports(
-    entries: Sequence[Entry],
-    parts: Parts,
-    options: FleetOptions,
-    run: RunOptions,
-) -> None:
-    """Writes the report and the page, where they are asked for.
-
-    Raises:
-        SinkError: one cannot be written.
-    """
-    from stream.files import write_whole
-    from stream.fleet.page import figures, page
-    from stream.run.report import write_json
-
-    if run.report is not None:
-        write_json(run.report, figures(entries, parts))
-    if options.page is not None:
-        text = page(entries, "Fleet", parts).encode(errors="replace")
-        try:
-            write_whole(options.page, text, overwrite=True)
-        except OSError as error:
-            problem = f"cannot write the page {options.page}: {error.strerror or error}"
-            raise SinkError(problem) from error
 
 
 def ledger_path(output: str, options: FleetOptions) -> Path:

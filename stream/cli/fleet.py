@@ -71,11 +71,12 @@ def fleet(
 def _say_status(
     inputs: Sequence[str], output: str | None, options: FleetOptions, run: RunOptions
 ) -> None:
-    from stream.cli._fleet_run import check_report, ledger_path, write_reports
+    from stream.cli._fleet_reports import check_reports, write_reports
+    from stream.cli._fleet_run import ledger_path
     from stream.cli._fleet_words import print_table
     from stream.fleet.ledger import Ledger
 
-    check_report(run)
+    check_reports(options, run)
     place = output or inputs[0]
     ledger = Ledger(ledger_path(place, options), reading=True)
     try:

@@ -6,8 +6,9 @@ import html
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
+from stream.errors import SinkError
 from stream.fleet.entries import Entry, PartEntry, State
 from stream.fleet.parts import Step, progress_of
 from stream.fleet.places import shown
@@ -119,7 +120,23 @@ def kind_of(error: str, source: str) -> str:
     return re.sub(r"\d+(\.\d+)?", "N", text).strip() or "unknown"
 
 
-def page(entries: Sequence[Entry], title: str, parts: Parts | None = None) -> str:
+def is_page(path: Path) -> bool:
+    """Whether a page may be written to a file: it is not there, empty, a device or a page too.
+
+    Raises:
+        SinkError: it cannot be read.
+    """
+    try:
+        if not path.is_file():
+            return True
+        with path.open("rb") as file:
+            head = file.read(len(_BEGIN))
+    except OSError as error:
+        raise SinkError(f"cannot write the page {path}: {error.strerror or error}") from error
+    return not head or head == _BEGIN
+
+
+def page(entries: Sequence[Entry], parts: Parts | None = None) -> str:
     """A page of HTML that needs nothing else: throughput over time, slowest files, failures."""
     known = figures(entries, parts)
     done = sorted((one for one in entries if one.state == State.DONE), key=lambda one: one.ended)
@@ -129,7 +146,7 @@ def page(entries: Sequence[Entry], title: str, parts: Parts | None = None) -> st
     failures = known["failures"]
     assert isinstance(failures, dict)
     body = [
-        f"<h1>{html.escape(title)}</h1>",
+        f"<h1>{_TITLE}</h1>",
         f"<p>{summary or 'no files'}; {known['frames']} frames, {known['fps']:.1f} a second.</p>",
         "<h2>Frames a second over time</h2>",
         _throughput(done),
@@ -153,7 +170,7 @@ def page(entries: Sequence[Entry], title: str, parts: Parts | None = None) -> st
         *(_tasks(one, of) for one, of in _in_parts(entries, parts)[:_LISTED]),
         _listed("Remarks", [(one.wanted.source, one.remark) for one in entries if one.remark]),
     ]
-    return _FRAME.format(title=html.escape(title), body="\n".join(body))
+    return _FRAME.format(title=_TITLE, body="\n".join(body))
 
 
 def _ended(one: Entry) -> float:
@@ -276,3 +293,6 @@ i {{ display: block; height: .8rem; min-width: 2px; }}
 {body}
 </body></html>
 """
+_TITLE = "Fleet"
+_BEGIN = f"{_FRAME.partition('{title}')[0]}{_TITLE}</title>".encode()
+"""What a page is known by."""

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from stream.cli._fleet_reports import check_reports, refuse_taken, write_reports
 from stream.cli._fleet_run import _say
 from stream.cli._fleet_wanted import refuse_foreign, wanted_of, without_results
 from stream.cli._fleet_words import _words, print_table
-from stream.errors import SinkError, UsageError
+from stream.errors import SinkError, StreamError, UsageError
 from stream.fleet.driver import Progress
 from stream.fleet.entries import Entry, State, Wanted
 from stream.fleet.finding import find
@@ -169,6 +170,39 @@ def test_the_table_says_machines_the_time_left_and_remarks_by_kind(
     assert "node0 4 200 10.0" in rows and "node1 4 200 10.0" in rows
     assert "7 files, such as /in/0.mp4: 0.mp4 is cut short after 9" in said.err
     assert "/in/7.mp4: no sound was kept" in said.err
+
+
+@pytest.mark.parametrize("option", ["report", "page"])
+def test_what_is_no_report_is_not_replaced_and_told_before_the_work(
+    tmp_path: Path, option: str
+) -> None:
+    """A film of the archive, say, or the ledger itself; its folder may not be there, either."""
+    film = tmp_path / "film.mp4"
+    film.write_bytes(b"a film")
+    for path, why in (
+        (film, "exists and is no (report|page) of"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "none" / "x", "the folder .*none does not exist"),
+    ):
+        asked = FleetOptions(page=path if option == "page" else None)
+        run = RunOptions(report=path if option == "report" else None)
+        with pytest.raises(StreamError, match=why):
+            check_reports(asked, run)
+        with pytest.raises(SinkError, match="cannot write the"):
+            write_reports([], {}, asked, run)
+    assert film.read_bytes() == b"a film"
+
+
+def test_reports_replace_older_ones_and_no_results(tmp_path: Path) -> None:
+    asked = FleetOptions(page=tmp_path / "page.html")
+    run = RunOptions(report=tmp_path / "a.json")
+    for _ in range(2):
+        check_reports(asked, run)
+        write_reports([_entry(1, State.DONE)], {}, asked, run)
+    wanted = [Wanted("a.mp4", (str(tmp_path / "a.mp4"), str(tmp_path / "a.json")), "1", "2")]
+    with pytest.raises(UsageError, match=r"a\.json is what comes of a\.mp4.* for --report"):
+        refuse_taken(asked, run, wanted)
+    refuse_taken(asked, RunOptions(), wanted)
 
 
 def test_a_page_that_cannot_be_written_is_a_sentence_behind_the_table(

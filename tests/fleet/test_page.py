@@ -73,17 +73,17 @@ def test_a_clock_that_is_set_back_takes_no_time_away() -> None:
     ]
     known = figures(entries)
     assert (known["wall_seconds"], known["working_seconds"], known["fps"]) == (11.0, 10.0, 20.0)
-    assert "11 seconds from left to right" in page(entries, "Fleet")
+    assert "11 seconds from left to right" in page(entries)
 
 
 def test_of_nothing() -> None:
     assert figures([])["fps"] == 0.0
-    assert "no files" in page([], "Fleet")
+    assert "no files" in page([])
 
 
 def test_a_page_lists_a_thousand_of_a_kind() -> None:
     failed = [_entry(number, State.FAILED, error="it is broken") for number in range(1200)]
-    text = page(failed, "x")
+    text = page(failed)
     assert text.count("it is broken") == 1001  # and once by its kind
     assert "And 200 more; the report in JSON has them all" in text
     assert len(figures(failed)["failed"]) == 1200
@@ -94,7 +94,7 @@ def test_a_failure_is_known_by_its_kind() -> None:
 
 
 def test_the_page_is_whole_and_shows_no_secret() -> None:
-    text = page(ENTRIES, "A & B")
+    text = page(ENTRIES)
 
     class Tags(HTMLParser):
         def __init__(self) -> None:
@@ -108,8 +108,8 @@ def test_the_page_is_whole_and_shows_no_secret() -> None:
     tags = Tags()
     tags.feed(text)
     assert tags.bars == 60
-    assert "A &amp; B" in text and "hunter2" not in text
-    failed = page([_entry(9, State.FAILED, source="/in/<i>.mp4", error="<script>")], "x")
+    assert "<title>Fleet</title>" in text and "hunter2" not in text
+    failed = page([_entry(9, State.FAILED, source="/in/<i>.mp4", error="<script>")])
     assert "<script>" not in failed and "&lt;script&gt;" in failed
 
 
@@ -128,7 +128,7 @@ def test_files_in_parts_are_listed_with_their_tasks(capsys: pytest.CaptureFixtur
     (known,) = figures(entries, {5: tasks})["parts"]
     assert (known["parts"], known["tasks"], known["done"], known["tries"]) == (2, 5, 4, 1)
     assert known["seconds"] == {"find": 4.0, "follow": 2.0, "paint": 2.0}
-    text = page(entries, "x", {5: tasks})
+    text = page(entries, {5: tasks})
     assert "1 of 2 parts painted" in text and "find 2, 1 tries failed" in text
     assert "not cut: it has no key frame" in text and "hunter2" not in text
     print_table(entries, {5: tasks})
