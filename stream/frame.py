@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -177,6 +177,7 @@ class VideoInfo:
         camera: whether it is a camera of this machine, which mostly faces who watches.
         pictures: the file that each frame comes from, by its index, where each is one; of frames
             that have not come yet some may turn out unreadable and be taken out.
+        places: of `pictures` that do not lie in the folder that was asked for but below it, where.
         alpha: whether frames say how opaque their pixels are, and an output is to keep it.
         exact: whether every sample has a meaning, so that an output should not change one.
         grey: whether frames have no colour, whatever their format, so that an output can do
@@ -209,6 +210,7 @@ class VideoInfo:
     live: bool = False
     camera: bool = False
     pictures: Sequence[Path] = ()
+    places: Mapping[Path, Path] = field(default_factory=dict)
     alpha: bool = False
     exact: bool = False
     grey: bool = False

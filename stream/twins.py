@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
+
+from stream.errors import UsageError
 
 T = TypeVar("T")
 
@@ -64,6 +67,27 @@ def would_be_one(one: Path, other: Path) -> bool:
     twins: Twins[bool] = Twins()
     twins.take(os.fspath(one), True)
     return twins.take(os.fspath(other), True) is not None
+
+
+def refuse_twins(sources: Sequence[Path], target_of: Callable[[int], Path]) -> None:
+    """Refuses pictures of which one would replace another's result.
+
+    Args:
+        sources: the pictures.
+        target_of: what becomes of the one at a place.
+
+    Raises:
+        UsageError: two would become one.
+    """
+    twins: Twins[Path] = Twins()
+    for index, source in enumerate(sources):
+        target = target_of(index)
+        other = twins.take(os.fspath(target), source)
+        if other is not None:
+            raise UsageError(
+                f"{other} and {source} would both become {target}; do them one by one, into "
+                "folders of their own, or number them, as in -o out/%06d.png"
+            )
 
 
 def _folder_of(above: str) -> _Folder:

@@ -16,8 +16,7 @@ from stream.errors import UsageError
 from stream.files import same_file
 from stream.names import distinct
 from stream.run.guard import check_report
-from stream.sinks.images import refuse_twins
-from stream.twins import Twins, would_be_one
+from stream.twins import Twins, refuse_twins, would_be_one
 
 ALIKE = [("A.mp4", "a.mp4"), ("\u00e9.mp4", "e\u0301.mp4"), ("stra\u00dfe.mp4", "STRASSE.mp4")]
 """Names that are one to some disk."""

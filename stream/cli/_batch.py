@@ -28,7 +28,9 @@ ANY = Endings(
 class BatchOptions:
     """How folders and several inputs are gone through."""
 
-    recursive: bool = option(False, "Take what lies in subfolders too.")
+    recursive: bool = option(
+        False, "Take what lies in subfolders too; in -o, results lie as their inputs do."
+    )
     skip_existing: bool = option(
         False,
         "Leave out inputs whose result is there already, up to the last frame; what a run left "

@@ -80,6 +80,7 @@ def image(
     found = find_inputs(inputs, PICTURE_ENDINGS, "pictures", recursive=batch.recursive, into=into)
     for line in found.left_out:
         common.say(line, quiet=run.quiet)
+    places = dict(found.files)
     paths = [path for path, _ in found.files]
     made = endings_for(picture)
     picture, pasted = common.with_masks(beside.masks, picture, files)
@@ -96,14 +97,16 @@ def image(
                 raise UsageError(
                     f"--skip-existing goes by the inputs' names, and {output} numbers its pictures"
                 )
-            paths = [path for path in paths if not _result_of(path, target, made).exists()]
+            paths = [path for path in paths if not _result_of(places[path], target, made).exists()]
     elif batch.skip_existing and targets and all(Path(one).exists() for one in targets):
         paths = []
     if not paths:
         common.say("every result is there already", quiet=run.quiet)
         return
     plan = RunPlan(
-        SourcePlan(tuple(map(str, paths)), InputOptions(replay=asked.replay)),
+        SourcePlan(
+            tuple(_marked(path, places[path]) for path in paths), InputOptions(replay=asked.replay)
+        ),
         (*outputs, *pasted),
         asked.model,
         run=run,
@@ -131,5 +134,17 @@ def _result(
     return target, f"{target}/" if is_folder else str(target)
 
 
-def _result_of(path: Path, target: Path, made: Endings) -> Path:
-    return target / photo_name(path, made=made) if target.is_dir() else target
+def _result_of(place: Path, target: Path, made: Endings) -> Path:
+    if not target.is_dir():
+        return target
+    return target / place.with_name(photo_name(place, made=made))
+
+
+def _marked(path: Path, place: Path) -> str:
+    """A picture's name, marked where it lies deeper than in the folder that was given."""
+    from stream.sources.images import PLACED
+
+    if len(place.parts) < 2:
+        return str(path)
+    folder = path.parents[len(place.parts) - 1]
+    return f"{folder.as_posix().rstrip('/')}{PLACED}{place.as_posix()}"

@@ -29,7 +29,8 @@ from stream.roi import Window, paste_mask
 from stream.run.opening import endings_for, make_painter, open_sink
 from stream.run.plan import OutputPlan
 from stream.sinks.base import Sink
-from stream.sinks.images import EXACT_ENDINGS, MASK_ENDINGS, ImageSink, refuse_twins
+from stream.sinks.images import ENDINGS, EXACT_ENDINGS, MASK_ENDINGS, ImageSink
+from stream.twins import refuse_twins
 from stream.words import counted
 
 MOST = 32
@@ -79,13 +80,11 @@ class SplitSink(Sink):
         """
         self._plan = plan
         self._kind = kind
+        self._info = replace(info, copied=(), covers=(), chapters=())
         if issubclass(kind, ImageSink):
             # Of each one's objects there are files that are named after it, whatever its ending.
-            where, pictures = plan.target, info.pictures
-            refuse_twins(
-                pictures, lambda at: ImageSink.path_of(where, at, pictures[at]).with_suffix("")
-            )
-        self._info = replace(info, copied=(), covers=(), chapters=())
+            pictures = info.pictures
+            refuse_twins(pictures, lambda at: self._whole(at, pictures[at]).with_suffix(""))
         self._sound = bool(info.copied)
         self._pictures = issubclass(kind, ImageSink)
         self._by_class = plan.picture.split == "class"
@@ -234,7 +233,7 @@ class SplitSink(Sink):
         source = self._info.pictures[frame.index] if self._info.pictures else None
         path = self._path_of(name, frame.index, source)
         path.parent.mkdir(parents=True, exist_ok=True)
-        info = replace(self._info, pictures=() if source is None else (source,))
+        info = replace(self._info, pictures=() if source is None else (source,), places={})
         with open_sink(self._kind, str(path), info, self._plan.options, one.painter) as sink:
             sink.write(replace(own, index=0))
         self._written[str(path if source is not None else path.parent)] = None
@@ -242,7 +241,7 @@ class SplitSink(Sink):
     def _path_of(self, name: str, index: int, source: Path | None) -> Path:
         """Where a picture of an object goes."""
         kept = self._kept
-        whole = ImageSink.path_of(self._plan.target, index, source, kept)
+        whole = self._whole(index, source, kept)
         ending = whole.suffix
         if source is not None:
             # Of a picture that was named its own ending stays, where that holds what is painted.
@@ -250,6 +249,11 @@ class SplitSink(Sink):
             ending = ending if ending.lower() in held else ".png"
             return whole.with_name(shortened(whole.parent, whole.stem, f".{name}{ending}"))
         return whole.parent / name / whole.name
+
+    def _whole(self, index: int, source: Path | None, kept: frozenset[str] = ENDINGS) -> Path:
+        """Where a picture would go that is not divided."""
+        place = None if source is None else self._info.places.get(source)
+        return ImageSink.path_of(self._plan.target, index, source, kept, place)
 
     def close(self) -> None:
         """Finishes all files."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar, Self
@@ -24,7 +24,7 @@ from stream.sinks._photo import CARRIERS, encode, notes_of, say_where
 from stream.sinks._photo_words import Beside, beside, with_density
 from stream.sinks._pictures import lost_shape
 from stream.sinks.base import Sink
-from stream.twins import Twins
+from stream.twins import refuse_twins
 from stream.types import Array
 from stream.words import counted
 
@@ -101,6 +101,7 @@ class ImageSink(Sink):
         return cls(
             target,
             info.pictures,
+            places=info.places,
             overwrite=options.overwrite,
             kept=cls.kept(info),
             grey=info.grey,
@@ -117,7 +118,11 @@ class ImageSink(Sink):
 
     @staticmethod
     def path_of(
-        target: str, index: int, source: Path | None, kept: frozenset[str] = ENDINGS
+        target: str,
+        index: int,
+        source: Path | None,
+        kept: frozenset[str] = ENDINGS,
+        place: Path | None = None,
     ) -> Path:
         """Where a picture goes.
 
@@ -126,6 +131,7 @@ class ImageSink(Sink):
             index: of the frame.
             source: the file that it comes from, if it is one.
             kept: endings of its source that it can have too, in a folder.
+            place: where its source lies below the folder that was asked for, if not in it.
         """
         path = Path(target)
         if pattern := numbered(target):
@@ -135,13 +141,15 @@ class ImageSink(Sink):
             return path
         if source is None:
             return path / f"{index:06d}.png"
-        return path / (source.name if source.suffix.lower() in kept else f"{source.stem}.png")
+        name = source.name if source.suffix.lower() in kept else f"{source.stem}.png"
+        return path / (Path(name) if place is None else place.with_name(name))
 
     def __init__(
         self,
         output: str | Path,
         paths: Sequence[Path] | None = None,
         *,
+        places: Mapping[Path, Path] | None = None,
         overwrite: bool = False,
         kept: frozenset[str] = ENDINGS,
         grey: bool = False,
@@ -154,6 +162,7 @@ class ImageSink(Sink):
             output: a picture file, for one picture; else a folder, which is made if need be.
             paths: the file that each frame comes from, by its index: gives the names in a folder
                 (as .png where its own ending is not written). None numbers them.
+            places: of those that lie deeper, where in the folder their results do.
             overwrite: whether existing files may be replaced.
             kept: endings that hold the pictures that will come; in a folder others become .png.
             grey: whether pictures have no colour, so that one channel is enough.
@@ -168,6 +177,7 @@ class ImageSink(Sink):
         self.output = Path(output)
         self._target = str(output)
         self._paths = paths
+        self._places = places or {}
         self._overwrite = overwrite
         self._kept = kept
         self._grey = grey
@@ -265,18 +275,24 @@ class ImageSink(Sink):
             raise SinkError(f"{target} cannot be written: {error}; {self._saved()}") from error
         if source is not None:
             data = self._told(data, source, item, notes=bool(notes) and ending not in CARRIERS)
+        self._save(target, data)
+        self._written += 1
+        if self._conceals and ending in CARRIERS and say_where(notes):
+            self._placed.append(target.name)
+
+    def _save(self, target: Path, data: bytes) -> None:
         try:
+            if self._places:
+                target.parent.mkdir(parents=True, exist_ok=True)
             write_whole(target, data, overwrite=self._overwrite, settle=False)
             self._unsettled.append(target)
             self._settle(_UNSETTLED)
         except FileExistsError as error:
-            raise SinkError(f"{target} exists already; {self._saved()}") from error
+            there = target if target.exists() else target.parent
+            raise SinkError(f"{there} exists already; {self._saved()}") from error
         except OSError as error:
             words = error.strerror or str(error)
             raise SinkError(f"{target} cannot be written ({words}); {self._saved()}") from error
-        self._written += 1
-        if self._conceals and ending in CARRIERS and say_where(notes):
-            self._placed.append(target.name)
 
     def _told(self, data: bytes, source: Path, frame: Frame, *, notes: bool) -> bytes:
         """A picture's file that says what its source does of its size; the rest is noted as lost.
@@ -345,6 +361,8 @@ class ImageSink(Sink):
         read = {identity(source) for source in sources}
         for index in range(len(sources)):
             target = self._path(index)
+            if not target.parent.exists():
+                continue  # it is made once there is something to lie in it
             check_destination(target, overwrite=self._overwrite)
             there = identity(target)
             if there is not None and there in read:
@@ -354,28 +372,9 @@ class ImageSink(Sink):
         return self._paths[index] if self._paths and index < len(self._paths) else None
 
     def _path(self, index: int) -> Path:
-        return self.path_of(self._target, index, self._source(index), self._kept)
-
-
-def refuse_twins(sources: Sequence[Path], target_of: Callable[[int], Path]) -> None:
-    """Refuses pictures of which one would replace another's result.
-
-    Args:
-        sources: the pictures.
-        target_of: what becomes of the one at a place.
-
-    Raises:
-        UsageError: two would become one.
-    """
-    twins: Twins[Path] = Twins()
-    for index, source in enumerate(sources):
-        target = target_of(index)
-        other = twins.take(os.fspath(target), source)
-        if other is not None:
-            raise UsageError(
-                f"{other} and {source} would both become {target}; do them one by one, into "
-                "folders of their own, or number them, as in -o out/%06d.png"
-            )
+        source = self._source(index)
+        place = None if source is None else self._places.get(source)
+        return self.path_of(self._target, index, source, self._kept, place)
 
 
 def _is_folder(target: str) -> bool:

@@ -41,6 +41,8 @@ _log = logging.getLogger(__name__)
 
 # What OpenCV does not read and FFmpeg may.
 _READ_BY_FFMPEG = frozenset({".avif", ".heic", ".heif", ".jxl"})
+PLACED = "/./"
+"""In a picture's name, what parts the folder that was asked for from where it lies below it."""
 # In a name that is no file's they make it a glob.
 _MAGIC = frozenset("*?[")
 
@@ -66,7 +68,9 @@ class ImagesSource(Source):
         """Finds the pictures and reads the first one.
 
         Args:
-            inputs: files, folders (their pictures in order of name) and globs.
+            inputs: files, folders (their pictures in order of name) and globs. In a file's name
+                `/./` says that results lie in a folder as what comes behind it does: of
+                `photos/./a/1.jpg` as `a/1.jpg`, and not as `1.jpg`.
 
         Raises:
             SourceError: something does not exist, holds no pictures, or none can be read.
@@ -75,6 +79,7 @@ class ImagesSource(Source):
         self.corrupt = 0
         self._remarks: list[str] = []
         self._beyond: dict[str, list[Path]] = {}
+        self._places: dict[Path, Path] = {}
         self.paths: list[Path] = [path for entry in given for path in self._expand(entry)]
         if not self.paths:
             raise SourceError("there is no picture to read; name a file, a folder or a glob")
@@ -96,6 +101,7 @@ class ImagesSource(Source):
             colour=ColourTags(2, 2, EXACT_MATRIX, full_range=True),
             codec=self.paths[0].suffix.lstrip(".").lower(),
             pictures=self.paths,  # the very list: what cannot be read is taken out of it later
+            places=self._places,
         )
 
     @classmethod
@@ -166,6 +172,9 @@ class ImagesSource(Source):
             remark = found.remark(path)
             self._remarks += [] if remark is None else [remark]
             return list(found.taken)
+        _, marked, below = str(entry).partition(PLACED)
+        if marked and path.exists() and ".." not in Path(below).parts:
+            self._places[path] = Path(below)
         matches = [path] if path.exists() else _matching(entry)
         if not matches:
             raise SourceError(f"there is no picture {path}; check the name")

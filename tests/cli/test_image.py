@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -36,6 +37,31 @@ def test_a_folder_and_a_glob_of_photos(stream, nothing, tmp_path):
     result = stream("image", "photos/a*.png", "-o", "glob", "--model", nothing)
     assert result.code == 0, result.err
     assert (tmp_path / "glob" / "a.png").exists()
+
+
+@pytest.mark.parametrize("beside", [[], ["--look", "cutout", "--crop"], ["--masks", "done"]])
+def test_results_of_a_folder_lie_in_theirs_as_its_photos_do(stream, bright, tmp_path, beside):
+    for name in ("a.png", "x/a.png", "x/y/a.png"):
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / "in" / name), photos.astronaut()[..., ::-1])
+    to = beside if "--masks" in beside else ["-o", "done/", *beside]
+    asked = ("image", "in", "--recursive", *to, "--model", bright, "--threshold", 0.1)
+    result = stream(*asked, "--select", "1")
+    assert result.code == 0, result.err
+    done = tmp_path / "done"
+    folders = {one.parent.relative_to(done).as_posix() for one in done.glob("**/*.png")}
+    assert folders == {".", "x", "x/y"}
+    if beside:
+        return
+    (done / "x" / "a.png").unlink()
+    before = (done / "a.png").read_bytes()
+    assert stream(*asked, "--skip-existing").code == 0
+    assert (done / "x" / "a.png").exists() and (done / "a.png").read_bytes() == before
+    plan = tmp_path / "plan.toml"
+    assert stream(*asked, "--overwrite", "--save-config", plan).code == 0
+    shutil.rmtree(done)
+    assert stream("run", plan).code == 0
+    assert len(list(done.glob("**/a.png"))) == 3
 
 
 @pytest.mark.parametrize(
