@@ -44,11 +44,11 @@ def wanted_of(
     """What is to be done with each input, and where its results go.
 
     Raises:
-        UsageError: two inputs would have one result.
+        UsageError: two inputs would have one result, or one would lie outside of the output.
     """
     from stream.cli._batch import output_name
     from stream.fleet.entries import Wanted
-    from stream.fleet.places import is_same
+    from stream.fleet.places import is_remote, is_same, shown
     from stream.run.opening import endings_for
 
     made = endings_for(plan.outputs[0].picture)
@@ -57,6 +57,12 @@ def wanted_of(
     seen: Twins[str] = Twins()
     for one in found:
         below = Path(one.below)
+        if ".." in below.parts and not is_remote(output):
+            # Storage has names, and no folders: there it is a name like any other.
+            raise UsageError(
+                f"what comes of {shown(one.source)} would lie outside of {output}, as its name "
+                "has .. in it; leave it out, or write to object storage"
+            )
         video = below.with_name(output_name(below, made=made)).as_posix()
         places = [
             video,
@@ -114,7 +120,7 @@ def refuse_foreign(ledger: Ledger, wanted: Sequence[Wanted], *, overwrite: bool)
     given = {target: one.source for one in wanted for target in one.targets}
     mine = {one.source for one in wanted}
     ours: set[str] = set()
-    others: set[str] = set()
+    taken: dict[str, str] = {}
     for one in ledger.each():
         if not one.begun:
             continue
@@ -123,13 +129,16 @@ def refuse_foreign(ledger: Ledger, wanted: Sequence[Wanted], *, overwrite: bool)
         # failed.
         ours.update(one.wanted.targets)
         source = one.wanted.source
-        taken = [] if source in mine else [to for to in one.wanted.targets if to in given]
-        if taken and not overwrite:
-            raise UsageError(
-                f"{taken[0]} is what came of {source}, and {given[taken[0]]} would replace it; "
-                "name another -o, or the folder above both with --below, or use --overwrite"
-            )
-        others.update([source] * bool(taken))
+        taken.update(
+            {to: source for to in one.wanted.targets if to in given and source not in mine}
+        )
+    replaced = sorted(there(taken))
+    if replaced and not overwrite:
+        target = replaced[0]
+        raise UsageError(
+            f"{target} is what came of {taken[target]}, and {given[target]} would replace it; "
+            "name another -o, or the folder above both with --below, or use --overwrite"
+        )
     foreign = sorted(there(target for target in given if target not in ours))
     if foreign and overwrite:
         inputs = {identity(source) for source in mine}
@@ -145,7 +154,7 @@ def refuse_foreign(ledger: Ledger, wanted: Sequence[Wanted], *, overwrite: bool)
             f"{several} already that this fleet has not written, such as {foreign[0]}; use "
             "--overwrite to replace them"
         )
-    ledger.forget(others)
+    ledger.forget(set(taken.values()))
 
 
 def want_again_what_is_gone(ledger: Ledger, wanted: Sequence[Wanted]) -> None:

@@ -6,13 +6,14 @@ import codecs
 import os.path
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stream.errors import SourceError, UsageError
-from stream.fleet.places import filesystem, is_remote, shown, storage_errors, whole
+from stream.fleet.places import filesystem, is_remote, shown, storage_errors, whole, without_query
 from stream.names import RESULT, at_home, is_result
 from stream.words import counted, visible
 
@@ -147,16 +148,16 @@ def _found_by(
     with storage_errors(SourceError, f"{shown(text)} cannot be looked into"):
         files = filesystem(text) if is_remote(text) else _disk(left_out)
         root = str(files._strip_protocol(text)).rstrip("/")
-        literal = not is_remote(text) and Path(text).is_file()  # whatever is in its name
-        if any(mark in text for mark in "*?[") and not literal:
+        if any(mark in text for mark in "*?[") and not _is_a_name(text, files, root):
             base = root[: min(root.find(mark) for mark in "*?[" if mark in root)].rpartition("/")[0]
             there = files.glob(root, detail=True)
         elif files.isdir(root):
             base, there = root, files.find(root, detail=True)
         elif files.exists(root):
-            return [_input(root.rpartition("/")[0], root, files.info(root), text)]
+            base = without_query(root).rpartition("/")[0]
+            return [_input(base, root, files.info(root), text)]
         elif listed:
-            return [_input(root.rpartition("/")[0], root, {}, text)]
+            return [_input(without_query(root).rpartition("/")[0], root, {}, text)]
         else:
             raise UsageError(f"there is no file {shown(text)}")
     taken = [
@@ -170,6 +171,16 @@ def _found_by(
     for sentence in _others(there, endings):
         left_out(f"left out of {shown(text)}: {sentence}")
     return taken
+
+
+def _is_a_name(text: str, files: AbstractFileSystem, root: str) -> bool:
+    """Whether what looks like a pattern is the name of a file."""
+    if not is_remote(text):
+        return Path(text).is_file()
+    # A storage may allow to list what it has, and not to ask for what it has not.
+    with suppress(FileNotFoundError, PermissionError):
+        return bool(files.info(root)["type"] == "file")
+    return False
 
 
 def _others(there: Mapping[str, dict[str, object]], endings: frozenset[str]) -> Iterator[str]:
@@ -215,7 +226,8 @@ def _is_taken(path: str, endings: frozenset[str]) -> bool:
 
 def _input(base: str, path: str, about: dict[str, object], asked: str) -> Input:
     protocol = urlsplit(asked).scheme if is_remote(asked) else ""
-    source = f"{protocol}://{path.lstrip('/')}" if protocol else path
+    # Web servers' names are addresses already.
+    source = f"{protocol}://{path.lstrip('/')}" if protocol and not is_remote(path) else path
     stamp = next(
         (
             about[key]
@@ -224,5 +236,6 @@ def _input(base: str, path: str, about: dict[str, object], asked: str) -> Input:
         ),
         "",
     )
+    path = without_query(path)
     below = path[len(base) :].lstrip("/") if base else path.lstrip("/")
     return Input(source, below, f"{about.get('size')}:{stamp}")

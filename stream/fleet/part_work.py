@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from stream.fleet.between import Place
 from stream.fleet.parts import PartTask, Step
-from stream.fleet.places import Life, at_hand, exists
+from stream.fleet.places import Life, at_hand, exists, here
 from stream.fleet.results import results, with_targets
 from stream.fleet.steps import Made, Steps
 from stream.fleet.task import Done, Task
@@ -131,8 +131,8 @@ class PartWork:
     @property
     def _video(self) -> OutputPlan:
         """A video here that is written as the file's own will be."""
-        name = self._task.targets[0].rpartition("/")[2]
-        return replace(self._plan.outputs[0], target=str(self._scratch / name))
+        place = here(self._scratch, self._task.targets[0])
+        return replace(self._plan.outputs[0], target=str(place))
 
     def _steps(self, plan: RunPlan) -> Steps:
         return Steps(plan, self._model, self._life)

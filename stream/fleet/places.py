@@ -25,6 +25,7 @@ _RANDOM = 4
 """Bytes by which results on their way are told apart."""
 # Storage that lists what begins with some letters.
 _BY_BEGINNING = {"s3", "s3a", "gs", "gcs"}
+_WEB = {"http", "https"}
 # What is put there is there when it is whole, or not at all.
 _WHOLE_BY_NATURE = {"s3", "s3a", "gs", "gcs", "az", "abfs", "adl", "memory"}
 
@@ -204,16 +205,40 @@ def at_hand(source: str, scratch: Path, life: Life = _nobody) -> Iterator[Path]:
     if not is_remote(source):
         yield Path(source)
         return
+    folder = scratch / secrets.token_hex(8)
+    folder.mkdir(parents=True)
     # Its own name, by which its results and its records are called.
-    copy = scratch / secrets.token_hex(8) / source.rpartition("/")[2]
-    copy.parent.mkdir(parents=True)
+    copy = here(folder, source)
     try:
         with storage_errors(SourceError, f"{shown(source)} cannot be fetched"):
             filesystem(source).get_file(source, str(copy), callback=_told(life))
         yield copy
+    except StreamError as error:
+        # Of a copy nobody knows.
+        if str(copy) not in str(error):
+            raise
+        raise SourceError(str(error).replace(str(copy), shown(source))) from error
     finally:
         copy.unlink(missing_ok=True)
-        copy.parent.rmdir()
+        folder.rmdir()
+
+
+def without_query(place: str) -> str:
+    """A place without what a web server is told besides, such as a signature that nobody may see.
+
+    Elsewhere `?` is a letter like others.
+    """
+    return place.partition("?")[0] if urlsplit(place).scheme in _WEB else place
+
+
+def here(folder: Path, place: str) -> Path:
+    """A file in a folder of this disk that is called as what lies in a place, if need be shorter.
+
+    Storage takes longer names than disks do.
+    """
+    name = without_query(place).rpartition("/")[2]
+    stem, dot, ending = name.rpartition(".")
+    return folder / shortened(folder, stem or name, f".{ending}" if dot and stem else "")
 
 
 class Result:

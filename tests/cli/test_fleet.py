@@ -15,7 +15,7 @@ from stream.cli._fleet_words import _words, print_table
 from stream.errors import SinkError, StreamError, UsageError
 from stream.fleet.driver import Progress
 from stream.fleet.entries import Entry, State, Wanted
-from stream.fleet.finding import find
+from stream.fleet.finding import Input, find
 from stream.fleet.ledger import Ledger
 from stream.fleet_options import FleetOptions
 from stream.options import RunOptions
@@ -69,6 +69,29 @@ def test_two_results_of_one_name_are_refused(
     make_files(tmp_path, "in/a.mp4")
     with pytest.raises(UsageError, match=r"a\.(csv|mp4) is named twice"):
         _wanted(model, tmp_path / "out", tmp_path / "in", records=records)
+
+
+def test_an_object_whose_name_leads_out_of_the_output_is_refused(model: Path) -> None:
+    """Storage has names and no folders: in one with .. in it nobody sees where it would lie."""
+    found = [Input("s3://bucket/raw/a/../../b.mp4", "a/../../b.mp4", "1")]
+    with pytest.raises(UsageError, match=r"raw/a/\.\./\.\./b\.mp4 would lie outside of /out"):
+        wanted_of(found, "/out", a_plan(model), [])
+    (wanted,) = wanted_of(found, "s3://bucket/out", a_plan(model), [])
+    assert wanted.targets == ("s3://bucket/out/a/../../b.mp4",)
+
+
+def test_what_never_came_of_another_file_is_nobodys(
+    tmp_path: Path, model: Path, ledger: Ledger
+) -> None:
+    """A film that failed was taken away, and is there once more in another folder."""
+    out = tmp_path / "out"
+    make_files(tmp_path, "in/a.mp4", "again/a.mp4")
+    first = _wanted(model, out, tmp_path / "in")
+    ledger.want(first)
+    ledger.begin(1)
+    ledger.failed(1, "it is damaged", seconds=1.0, node="here", last=True)
+    refuse_foreign(ledger, _wanted(model, out, tmp_path / "again"), overwrite=False)
+    assert not ledger.entries()
 
 
 def test_what_came_of_another_file_is_not_replaced(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
@@ -95,6 +98,52 @@ def test_object_storage(memory: fsspec.AbstractFileSystem, tmp_path: Path) -> No
             with at_hand(one.source, tmp_path) as path:
                 assert path.read_bytes() == f"raw/{one.below}".encode()
         assert not list(tmp_path.iterdir())
+
+
+def test_an_object_with_the_name_of_a_pattern_is_that_object(
+    memory: fsspec.AbstractFileSystem, tmp_path: Path
+) -> None:
+    """`take 1.mp4` is what the pattern would find in place of `take [1].mp4`."""
+    for name in ("take [1].mp4", "take 1.mp4", "what?.mp4"):
+        memory.pipe(f"/bucket/{name}", name.encode())
+    asked = tmp_path / "list.txt"
+    asked.write_text("memory://bucket/take [1].mp4\nmemory://bucket/what?.mp4\n")
+    assert [one.below for one in find([str(asked)], VIDEOS)] == ["take [1].mp4", "what?.mp4"]
+    (found,) = find(["memory://bucket/take [0-9].mp4"], VIDEOS)
+    assert found.below == "take 1.mp4"
+
+
+def test_films_of_a_web_server(tmp_path: Path) -> None:
+    """A file, one with a signature that nobody may see, a pattern, and a page of links."""
+    pytest.importorskip("aiohttp", reason="it is what fsspec asks web servers with")
+    make_files(tmp_path, "web/a.mp4", "web/sub/b.mp4")
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            return
+
+    handler = functools.partial(Quiet, directory=str(tmp_path / "web"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        serving = threading.Thread(target=server.serve_forever, args=(0.05,))
+        serving.start()
+        try:
+            root = f"http://127.0.0.1:{server.server_port}"
+            asked = {
+                f"{root}/a.mp4": ["a.mp4"],
+                f"{root}/sub/b.mp4?sig=secret/1.mp4": ["b.mp4"],
+                f"{root}/*.mp4": ["a.mp4"],
+                f"{root}/": ["a.mp4", "sub/b.mp4"],
+            }
+            for text, below in asked.items():
+                found = find([text], VIDEOS)
+                assert [one.below for one in found] == below, text
+                for one in found:
+                    with at_hand(one.source, tmp_path / "scratch") as path:
+                        assert one.below.endswith(path.name)
+                        assert path.read_text().endswith(one.below)
+        finally:
+            server.shutdown()
+            serving.join()
 
 
 @pytest.mark.parametrize(
@@ -210,6 +259,7 @@ def test_files_of_a_list_lie_as_they_do_below_a_folder(
 
 _FINDS = """
 import sys
+import threading
 from stream.fleet.finding import find
 print([one.below for one in find([sys.argv[1]], frozenset([".mp4"]), lambda said: print(said))])
 """

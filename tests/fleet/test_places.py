@@ -117,6 +117,22 @@ def test_storage_that_fails_is_a_sentence_and_nothing_is_changed(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["x" * 300 + ".mp4", "é" * 150 + ".mp4", "é" * 150, ".mp4"])
+def test_a_copy_has_the_name_of_its_object_as_far_as_the_disk_takes_it(
+    name: str, memory: fsspec.AbstractFileSystem, tmp_path: Path
+) -> None:
+    """An object's name may have 1024 bytes, and what is wrong with it is said of the object."""
+    source = f"memory://bucket/{name}"
+    memory.pipe(f"/bucket/{name}", b"film")
+    with at_hand(source, tmp_path) as path:
+        assert path.read_bytes() == b"film"
+        assert name.startswith(path.stem) and path.suffix == Path(name).suffix
+    with pytest.raises(SourceError) as caught, at_hand(source, tmp_path) as path:
+        raise SourceError(f"{path} is empty")
+    assert str(caught.value) == f"{source} is empty"
+    assert not list(tmp_path.iterdir())
+
+
 class NoCredentials(Exception):
     """Of no base that Python knows, as those of a storage's library."""
 
