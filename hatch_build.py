@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -31,6 +32,9 @@ _FLAGS = (
     *("-O3", "-std=gnu11", "-ffp-contract=off", "-fno-trapping-math"),
     *("-shared", "-fPIC"),
 )
+# A second library for processors of today; the first one says whether this is one.
+QUICK = LIBRARY.with_name(f"kernels.avx2{_ENDING}")
+_QUICK_FLAGS = ("-mavx2",)
 _SECONDS = 120.0
 
 
@@ -44,15 +48,27 @@ def compilers() -> list[list[str]]:
 
 
 def compile_kernels(folder: Path = FOLDER, library: Path = LIBRARY) -> str | None:
-    """Compiles the loops.
+    """Compiles the loops, for any processor and, where these are of Intel's kind, for today's.
 
     Args:
         folder: of the C files.
-        library: what is made; put in its place once it is whole.
+        library: what is made for any processor; put in its place once it is whole. Beside it is
+            what is made for today's.
 
     Returns:
-        None, or why it was not made.
+        None, or why that for any was not made. Without the other it is taken on all.
     """
+    reason = _make(folder, library, ())
+    quick = library.with_name(QUICK.name)
+    if reason is None and platform.machine().lower() in {"x86_64", "amd64"}:
+        failed = _make(folder, quick, _QUICK_FLAGS)
+        if failed is not None:
+            quick.unlink(missing_ok=True)
+    return reason
+
+
+def _make(folder: Path, library: Path, flags: tuple[str, ...]) -> str | None:
+    """Compiles one library; None, or why it was not made."""
     # As `stream.kernels.source` has it, so that what was compiled from others is not taken.
     texts = [path.read_bytes() for path in sorted(folder.glob("*.[ch]"))]
     number = zlib.crc32(b"".join(texts)) & 0x7FFFFFFF
@@ -61,9 +77,9 @@ def compile_kernels(folder: Path = FOLDER, library: Path = LIBRARY) -> str | Non
     sources = [str(path) for path in sorted(folder.glob("*.c"))]
     reason = "no C compiler (cc, gcc or clang) was found"
     for compiler in compilers():
-        # Not all can make one file for old and new processors.
+        # Not all know the newest processors' instructions.
         for more in ([], ["-DPLAIN"]):
-            command = [*compiler, *_FLAGS, *more, f"-DSOURCE={number}"]
+            command = [*compiler, *_FLAGS, *flags, *more, f"-DSOURCE={number}"]
             try:
                 failed = _compile(command, sources, library)
             except (OSError, subprocess.TimeoutExpired) as error:
@@ -113,12 +129,14 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg, misc, unuse
         reason = compile_kernels()
         if reason is not None:
             LIBRARY.unlink(missing_ok=True)
+            QUICK.unlink(missing_ok=True)
             self.app.display_warning(f"painting and inference will be slower: {reason}")
             return
         system = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{system}"
-        build_data["artifacts"].append(f"/stream/kernels/{LIBRARY.name}")
+        made = [library for library in (LIBRARY, QUICK) if library.exists()]
+        build_data["artifacts"] += [f"/stream/kernels/{library.name}" for library in made]
 
 
 if __name__ == "__main__":

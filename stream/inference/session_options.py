@@ -7,7 +7,7 @@ import re
 from stream.cpu import available_cores
 from stream.inference.onnx_runtime import SessionOptions
 from stream.inference.providers import runtime
-from stream.kernels import LIBRARY, layers
+from stream.kernels import layers
 
 _SPIN_US = 50
 """Microseconds for which a thread looks out for its next piece of work before it sleeps."""
@@ -48,8 +48,9 @@ def session_options(
     if brief:
         options.add_session_config_entry("session.intra_op.spin_duration_us", str(_SPIN_US))
         options.add_session_config_entry("session.force_spinning_stop", "1")
-    if own and layers() is not None:
-        options.register_custom_ops_library(str(LIBRARY))
+    kernels = layers() if own else None
+    if kernels is not None:
+        options.register_custom_ops_library(str(kernels.path))
     return options
 
 

@@ -32,8 +32,11 @@ from stream.kernels.tint import Tint
 FOLDER = Path(__file__).parent
 _ENDING = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 LIBRARY = FOLDER / f"kernels{_ENDING}"
+QUICK = FOLDER / f"kernels.avx2{_ENDING}"
+"""The same, compiled for processors with AVX2."""
 SWITCH = "STREAM_KERNELS"
-"""The environment variable that has them left out if it is `off`."""
+"""The environment variable that has them left out if it is `off`, and taken as they are for any
+processor if it is `plain`."""
 
 
 class Kernels(
@@ -57,7 +60,9 @@ class Kernels(
         path: of what was compiled from the C files here.
 
     Attributes:
-        source: the number of what it was compiled from.
+        path: where they were loaded from.
+        source: the number of what they were compiled from.
+        quick: whether this processor has what `QUICK` is compiled for.
 
     Raises:
         OSError: it cannot be loaded.
@@ -66,7 +71,9 @@ class Kernels(
 
     def __init__(self, path: Path) -> None:
         library = ctypes.CDLL(str(path))
+        self.path = path
         self.source: int = library.stream_source()
+        self.quick = bool(library.stream_quick())
         super().__init__(library)
 
 
@@ -95,7 +102,18 @@ def examined() -> tuple[Kernels | None, str]:
         return None, f"not usable, as {LIBRARY.name} cannot be loaded: {error}"
     if kernels.source != source():
         return None, "compiled from another version"
-    return kernels, "compiled"
+    return _quickest(kernels), "compiled"
+
+
+def _quickest(kernels: Kernels) -> Kernels:
+    """Those for this processor, where they were made of the same files; else those for any."""
+    if not kernels.quick or os.environ.get(SWITCH, "").lower() == "plain":
+        return kernels
+    try:
+        quick = Kernels(QUICK)
+    except (OSError, AttributeError):  # As with compilers that do not know AVX2.
+        return kernels
+    return quick if quick.source == kernels.source else kernels
 
 
 def compiled() -> Kernels | None:

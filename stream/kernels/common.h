@@ -12,18 +12,17 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __AVX2__ /* These files are compiled twice, for any processor and for those that have it. */
+#include <immintrin.h>
+#endif
+
 #if defined(_WIN32)
 #define VISIBLE __declspec(dllexport)
 #else
 #define VISIBLE
 #endif
 
-/* One binary for old and new processors: the loader takes what fits. Clang hands no vectors to what it clones. */
-#if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && !defined(__clang__) && !defined(PLAIN)
-#define EXPORT VISIBLE __attribute__((target_clones("avx2", "default")))
-#else
 #define EXPORT VISIBLE
-#endif
 
 #pragma GCC diagnostic ignored "-Wpsabi" /* Vectors are handed over to inlined functions only. */
 
@@ -49,6 +48,7 @@ typedef uint32_t codes __attribute__((vector_size(4 * LANES), aligned(4), may_al
 #define WIDE(from) __builtin_convertvector(*(const half_bytes *)(from), words)
 #define NARROW(to, value) (*(half_bytes *)(to) = __builtin_convertvector((value), half_bytes))
 #define WORDS(from) (*(const words *)(from))
+#define PUT_WORDS(to, value) (*(words *)(to) = (value))
 #define FLOATS(from) (*(const floats *)(from))
 #define PUT(to, value) (*(floats *)(to) = (value))
 
@@ -58,8 +58,12 @@ enum { NONE = 0, SOME = 1, ALL = 2 };
 INLINE words each(u16 value) { return value - (words){0}; }
 
 INLINE int any_bit(bytes value) {
+#ifdef __AVX2__
+    return !_mm256_testz_si256((__m256i)value, (__m256i)value);
+#else
     const longs four = (longs)value;
     return (four[0] | four[1] | four[2] | four[3]) != 0;
+#endif
 }
 
 /* x / 255, rounded; exact up to 255 * 255. */

@@ -8,6 +8,15 @@
 /* A number that stands for these files as they were compiled. */
 VISIBLE int stream_source(void) { return SOURCE; }
 
+/* Whether this processor has what these files are compiled for a second time with. */
+VISIBLE int stream_quick(void) {
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx2") != 0;
+#else
+    return 0;
+#endif
+}
+
 /* Along one axis: between which cells, counted with one of zeros in front, each pixel's middle lies, and how far from
  * the first of them to the next. */
 static void positions(ptrdiff_t first, ptrdiff_t last, double low, double high, int cells, int32_t *cell, float *part) {

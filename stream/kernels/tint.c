@@ -10,33 +10,75 @@ typedef struct {
     u8 kinds[MOST_WIDE / BLOCK + 1];
 } Row;
 
-/* Shares of eight pixels; most edges are narrower, beside which all of them are alike. */
-INLINE void looked_up(u16 *stays, const u8 *counts, int most, const u16 *shares) {
-    uint64_t eight;
-    memcpy(&eight, counts, 8);
-    if (eight == 0 || eight == 0x0101010101010101u * (uint64_t)most) {
-        const u16 all = shares[counts[0]];
-        for (int x = 0; x < 8; x++) stays[x] = all;
-    } else {
-        for (int x = 0; x < 8; x++) stays[x] = shares[counts[x]];
+/* How a colour covers: `shares` says how much stays, of 256, by how much of a square of `side` is the object's. */
+typedef struct {
+    int side;
+    const u16 *shares;
+#ifdef __AVX2__
+    int few; /* whether these tell all: what does not stay, by the lower four bits, twice, without and with the fifth */
+    bytes low, high;
+#endif
+} Strength;
+
+INLINE Strength strength_of(int side, const u16 *shares) {
+    Strength strength = {.side = side, .shares = shares};
+#ifdef __AVX2__
+    strength.few = side * side < BLOCK;
+    for (int count = 0; count < BLOCK; count++) {
+        const int goes = count <= side * side ? 256 - shares[count] : 0, at = count % HALF;
+        strength.few &= goes < 256;
+        if (count < HALF)
+            strength.low[at] = strength.low[at + HALF] = (u8)goes;
+        else
+            strength.high[at] = strength.high[at + HALF] = (u8)goes;
+    }
+#endif
+    return strength;
+}
+
+/* Shares of a block; most edges are narrow, beside which all of them are alike. */
+INLINE void looked_up(u16 *stays, bytes sum, const Strength *strength) {
+#ifdef __AVX2__
+    if (strength->few) {
+        const __m256i counts = (__m256i)sum, fifth = _mm256_slli_epi16(counts, 3);
+        const __m256i low = _mm256_shuffle_epi8((__m256i)strength->low, counts);
+        const __m256i high = _mm256_shuffle_epi8((__m256i)strength->high, counts);
+        const bytes goes = (bytes)_mm256_blendv_epi8(low, high, fifth);
+        const half_bytes first = (half_bytes)_mm256_castsi256_si128((__m256i)goes);
+        const half_bytes last = (half_bytes)_mm256_extracti128_si256((__m256i)goes, 1);
+        PUT_WORDS(stays, 256 - __builtin_convertvector(first, words));
+        PUT_WORDS(stays + HALF, 256 - __builtin_convertvector(last, words));
+        return;
+    }
+#endif
+    const u16 *shares = strength->shares;
+    u8 counts[BLOCK];
+    STORE(counts, sum);
+    for (int x = 0; x < BLOCK; x += 8) {
+        uint64_t eight;
+        memcpy(&eight, counts + x, 8);
+        if (eight == 0x0101010101010101u * counts[x]) {
+            const u16 all = shares[counts[x]];
+            for (int at = x; at < x + 8; at++) stays[at] = all;
+        } else {
+            for (int at = x; at < x + 8; at++) stays[at] = shares[counts[at]];
+        }
     }
 }
 
 /* How much stays of a row's pixels; returns whether anything is painted there. */
-INLINE int row_of(Row *row, const u8 *sums, ptrdiff_t columns, int side, const u16 *shares, const u8 *inside,
-                  u16 bare) {
+INLINE int row_of(Row *row, const u8 *sums, ptrdiff_t columns, const Strength *strength, const u8 *inside, u16 bare) {
+    const int side = strength->side;
     const bytes full = (u8)side - (bytes){0};
     int any = 0;
     for (ptrdiff_t block = 0, at = 0; at < columns; block++, at += BLOCK) {
         const bytes first = LOAD(sums + at), last = LOAD(sums + at + side - 1);
         int kind = !any_bit(first | last) ? NONE : any_bit((first ^ full) | (last ^ full)) ? SOME : ALL;
         if (kind == SOME || (kind == ALL && bare < 256)) {
-            u8 counts[BLOCK];
             u16 *stays = row->stays + at;
             bytes sum = first + last;
             for (int more = 1; more < side - 1; more++) sum += LOAD(sums + at + more);
-            STORE(counts, sum);
-            for (int x = 0; x < BLOCK; x += 8) looked_up(stays + x, counts + x, side * side, shares);
+            looked_up(stays, sum, strength);
             if (bare < 256)
                 for (int x = 0; x < BLOCK && at + x < columns; x++)
                     if (inside[at + x] && stays[x] > bare) stays[x] = bare;
@@ -75,13 +117,24 @@ INLINE void tint_block(u8 *samples, const Row *row, ptrdiff_t block, u16 inside,
 
 /* How much stays of half a block of samples that stand for two rows and columns each. */
 INLINE words halved_of(const Row *above, const Row *below, ptrdiff_t block, ptrdiff_t columns, u16 inside) {
-    u16 sums[BLOCK], stays[HALF];
+    u16 sums[BLOCK];
     for (int x = 0; x < BLOCK; x += HALF)
-        *(words *)(sums + x) = stays_of(above, block, x, inside) + stays_of(below, block, x, inside);
+        PUT_WORDS(sums + x, stays_of(above, block, x, inside) + stays_of(below, block, x, inside));
     const ptrdiff_t left = columns - block * BLOCK;
     if (left < BLOCK && left & 1) sums[left] = sums[left - 1]; /* A last column counts twice. */
+#ifdef __AVX2__
+    const __m256i one = _mm256_set1_epi16(1), two = _mm256_set1_epi32(2);
+    __m256i half[2];
+    for (int at = 0; at < 2; at++) {
+        const __m256i pairs = _mm256_madd_epi16((__m256i)WORDS(sums + at * HALF), one);
+        half[at] = _mm256_srli_epi32(_mm256_add_epi32(pairs, two), 2);
+    }
+    return (words)_mm256_permute4x64_epi64(_mm256_packus_epi32(half[0], half[1]), 0xD8);
+#else
+    u16 stays[HALF];
     for (int x = 0; x < HALF; x++) stays[x] = (u16)((sums[2 * x] + sums[2 * x + 1] + 2) >> 2);
     return WORDS(stays);
+#endif
 }
 
 /* Planes of a picture: the first one's samples stand for a pixel each, those of the others for `step` rows and columns.
@@ -91,12 +144,6 @@ typedef struct {
     ptrdiff_t strides[3];
     int count, step;
 } Planes;
-
-/* How a colour covers: `shares` says how much stays, of 256, by how much of a square of `side` is the object's. */
-typedef struct {
-    int side;
-    const u16 *shares;
-} Strength;
 
 /* Asks for a row of all planes, which is far away in memory where others were painted since. */
 INLINE void ask_ahead(const Planes *planes, u8 *const *samples, ptrdiff_t y, ptrdiff_t rows, ptrdiff_t columns) {
@@ -117,7 +164,6 @@ INLINE void ask_ahead(const Planes *planes, u8 *const *samples, ptrdiff_t y, ptr
 INLINE void tint_object(const u8 *mask, ptrdiff_t mask_stride, const int64_t *window, const Strength *strength, int bare,
                         const Planes *planes, const int32_t *values) {
     const int side = strength->side, halved = planes->step == 2;
-    const u16 *shares = strength->shares;
     const ptrdiff_t rows = rows_of(window), columns = columns_of(window);
     u8 *samples_of[3];
     for (int plane = 0; plane < planes->count; plane++) {
@@ -126,7 +172,7 @@ INLINE void tint_object(const u8 *mask, ptrdiff_t mask_stride, const int64_t *wi
             planes->samples[plane] + window[0] / step * planes->strides[plane] + window[2] / step;
     }
     const int half = side / 2;
-    const u16 inside = shares[side * side];
+    const u16 inside = strength->shares[side * side];
     const ptrdiff_t around = columns + 2 * half;
     u8 sums[MOST_WIDE + 3 * BLOCK];
     Row pair[2];
@@ -146,7 +192,7 @@ INLINE void tint_object(const u8 *mask, ptrdiff_t mask_stride, const int64_t *wi
         for (; at < around; at++) sums[at] = (u8)(sums[at] + enters[at] - (y ? leaves[at] : 0));
         const int odd = halved && y & 1;
         Row *row = &pair[odd];
-        const int painted = row_of(row, sums, columns, side, shares, mask + y * mask_stride, (u16)bare);
+        const int painted = row_of(row, sums, columns, strength, mask + y * mask_stride, (u16)bare);
         any = odd ? any | painted : painted;
         u8 *samples = samples_of[0] + y * planes->strides[0];
         ask_ahead(planes, samples_of, y + AHEAD, rows, columns);
@@ -192,7 +238,7 @@ INLINE void seen_object(const u8 *inside, ptrdiff_t stride, const u8 *ranks, ptr
 EXPORT void stream_tint(ptrdiff_t count, const int64_t *order, const int64_t *masks, const int64_t *windows,
                         const u8 *covered, const u8 *covers, u8 *plane, ptrdiff_t plane_stride, u8 *scratch, int side,
                         const u16 *shares, const int64_t *samples, int planes, int step, const int32_t *values) {
-    const Strength strength = {side, shares};
+    const Strength strength = strength_of(side, shares);
     Planes picture = {{0}, {0}, planes, step};
     for (int place = 0; place < planes; place++) {
         picture.samples[place] = (u8 *)(intptr_t)samples[2 * place];

@@ -98,7 +98,7 @@ def run(model: bytes, picture: Array, names: list[str], threads: int = 1) -> lis
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.register_custom_ops_library(str(kernels.LIBRARY))
+    options.register_custom_ops_library(str(kernels.compiled().path))
     handle = onnxruntime.InferenceSession(
         made.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )

@@ -131,7 +131,7 @@ def run(model: bytes, pictures: Array, threads: int = 1, **others: Array) -> Arr
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.register_custom_ops_library(str(kernels.LIBRARY))
+    options.register_custom_ops_library(str(kernels.compiled().path))
     handle = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     (answer,) = handle.run(None, {"picture": pictures, **others})
     return answer  # type: ignore[no-any-return]
@@ -291,7 +291,7 @@ def test_several_threads_at_once_get_their_own_answers(layer: Layer) -> None:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.register_custom_ops_library(str(kernels.LIBRARY))
+    options.register_custom_ops_library(str(kernels.compiled().path))
     handle = onnxruntime.InferenceSession(
         edited(layer), options, providers=["CPUExecutionProvider"]
     )

@@ -134,7 +134,7 @@ def run(model: bytes, inputs: dict[str, Array], threads: int = 1) -> list[Array]
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.register_custom_ops_library(str(kernels.LIBRARY))
+    options.register_custom_ops_library(str(kernels.compiled().path))
     handle = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     return handle.run(None, inputs)  # type: ignore[no-any-return]
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -261,16 +262,75 @@ def test_without_a_library_or_with_another_ones_the_reason_is_said(tmp_path, mon
     assert "not wanted" in said()
 
 
-def test_a_program_paints_without_them_where_they_are_not_wanted():
-    code = "from stream.kernels import compiled; print(compiled())"
+def taken(monkeypatch, quick):
+    """Which of both libraries is taken where the quick one is this."""
+    monkeypatch.delenv(kernels.SWITCH, raising=False)
+    monkeypatch.setattr(kernels, "QUICK", quick)
+    kernels.examined.cache_clear()
+    try:
+        found, words = kernels.examined()
+        assert words == "compiled"
+        return found.path
+    finally:
+        kernels.examined.cache_clear()
+
+
+def test_those_for_this_processor_are_taken_where_they_are_of_the_same_files(tmp_path, monkeypatch):
+    plain = kernels.Kernels(kernels.LIBRARY)
+    quick = kernels.Kernels(kernels.QUICK) if kernels.QUICK.exists() else None
+    if quick is None or not plain.quick:
+        pytest.skip("none are compiled for this processor alone")
+    assert quick.source == plain.source
+    assert taken(monkeypatch, kernels.QUICK) == kernels.QUICK
+    broken = tmp_path / "broken.so"
+    broken.write_bytes(b"nothing")
+    for other in (broken, tmp_path / "none.so"):
+        assert taken(monkeypatch, other) == kernels.LIBRARY
+    monkeypatch.setattr(kernels, "source", lambda: plain.source)
+    monkeypatch.setattr(
+        kernels,
+        "Kernels",
+        lambda path: SimpleNamespace(
+            path=path,
+            quick=path == kernels.LIBRARY,
+            source=plain.source + (path != kernels.LIBRARY),
+        ),
+    )
+    assert taken(monkeypatch, quick.path) == kernels.LIBRARY
+
+
+def test_on_a_processor_of_yesterday_those_for_any_are_taken(monkeypatch):
+    plain = kernels.Kernels(kernels.LIBRARY)
+    monkeypatch.setattr(plain, "quick", False)
+    assert kernels._quickest(plain) is plain
+
+
+@pytest.mark.parametrize(("said", "what"), [("off", "None"), ("plain", str(kernels.LIBRARY))])
+def test_a_program_paints_without_them_or_with_those_for_any_where_these_are_wanted(said, what):
+    code = "from stream.kernels import compiled; print(getattr(compiled(), 'path', None))"
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, kernels.SWITCH: "off"},
+        env={**os.environ, kernels.SWITCH: said},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == "None"
+    assert done.stdout.strip() == what
+
+
+@pytest.mark.slow
+def test_those_for_any_processor_paint_the_same():
+    here = Path(__file__).resolve().parent
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", here, here.parent / "compositing"],
+        env={**os.environ, kernels.SWITCH: "plain"},
+        cwd=here.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 5), (45, 33), (120, 161), (31, 400)])
