@@ -127,12 +127,12 @@ def painting(
     look: str, picture: av.VideoFrame, found: Instances, style: Style | None = None
 ) -> Work:
     """Paints the same picture again and again as the frames of a clip."""
-    painter, index = Painter(look, style, timing=False), 0
+    painter, index, step = Painter(look, style, timing=False), 0, Fraction(1, 25)
 
     def paint() -> None:
         nonlocal index
         index += 1
-        painter.paint(Frame(picture, index, index, Fraction(1, 25), instances=found))
+        painter.paint(Frame(picture, index, index, step, instances=found))
 
     return paint
 

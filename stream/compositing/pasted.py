@@ -83,12 +83,13 @@ class Block:
             return
         self._flat = memory.view(np.uint8)
         self._address, self._margin = address_of(self._flat), margin
-        tops = kernels.paste(masks, boxes, windows, threshold, self._flat, margin)
+        tops = kernels.paste(masks, boxes, windows, threshold, self._flat, margin, size)
         self._windows, self._tops = windows.tolist(), tops.tolist()
-        sizes = windows[:, 1::2] - windows[:, ::2]
-        there = (sizes > 0).all(axis=1)
-        areas = np.where(there, (sizes + 2 * margin).prod(axis=1), 0)
-        self._starts = [0, *np.cumsum(areas).tolist()]
+        self._starts, around = [0], 2 * margin
+        for top, bottom, left, right in self._windows:
+            there = bottom > top and right > left
+            area = (bottom - top + around) * (right - left + around) if there else 0
+            self._starts.append(self._starts[-1] + area)
 
     def pasted(self, index: int) -> Pasted | None:
         """Where an object is; None where no pixel of the picture is its."""

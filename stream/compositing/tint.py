@@ -18,7 +18,7 @@ from stream.compositing.planes import Planes, blend_around, blend_shares, part, 
 from stream.compositing.squares import Rimmed, wide
 from stream.kernels import Kernels, compiled
 from stream.kernels.memory import address_of
-from stream.kernels.tint import WIDEST, Objects
+from stream.kernels.tint import WIDEST, Object
 from stream.roi import Window
 
 _STRIP = 192 * 1024
@@ -27,7 +27,6 @@ calls are few, of which each costs as much as thousands of pixels."""
 _THIN = 16
 _RANKS = 255
 """Objects that are told apart by one byte."""
-_NONE = np.zeros((1, 1), np.uint8)
 
 
 class Tint(Layer):
@@ -58,11 +57,11 @@ class Tint(Layer):
 
     def margin(self, size: tuple[int, int]) -> int:
         """As far as the square reaches over which masks are counted."""
-        return _side([self], size) // 2
+        return _side((self,), size) // 2
 
     def paint(self, canvas: Canvas) -> None:
         """Blends the colour of each object where nothing is in front of it."""
-        tint(canvas, [self])
+        tint(canvas, (self,))
 
 
 class Tints(Layer):
@@ -84,9 +83,9 @@ class Tints(Layer):
         tint(canvas, self._layers)
 
 
-def tint(canvas: Canvas, layers: Sequence[Tint]) -> None:
+def tint(canvas: Canvas, layers: tuple[Tint, ...]) -> None:
     """Blends each object's colour into the picture, as strongly as the strongest layer says."""
-    strength = _profile(tuple(layers), canvas.size)
+    strength = _profile(layers, canvas.size)
     tidy = any(layer.tidy for layer in layers)
     thin = _THIN + 2 * (canvas.margin - strength.side // 2)
     kernels = compiled()
@@ -141,29 +140,35 @@ def _at_once(
         found: the objects' places and pixels, what is farthest behind first.
         thin: up to how many pixels across an object may have none deep inside.
     """
-    stack, count = canvas.stack, len(canvas.instances)
-    masks, windows = np.zeros((count, 3), np.int64), np.zeros((count, 4), np.int64)
-    codes = np.zeros((count, 3), np.int32)
-    held: list[Pasted | Rimmed] = []  # What `masks` points to.
+    stack = canvas.stack
+    covered, covers = stack.covered.tolist(), stack.covers.tolist()
+    held: list[Pasted | Rimmed] = []  # What `objects` point to.
+    objects: list[Object] = []
     for index, one in found:
         held.append(one if one.address else one.rimmed(strength.side // 2))
-        top, bottom, left, right = windows[index] = one.window
+        top, bottom, left, right = one.window
         slim = min(bottom - top, right - left) <= thin
-        masks[index] = (*_place(held[-1]), strength.bare if slim else 256)
-        colour = canvas.encoding.codes(canvas.colour(index))
-        codes[index, : len(colour)] = colour
+        luma, *chroma = canvas.encoding.codes(canvas.colour(index))
+        blue, red = chroma or (0, 0)
+        objects.append(
+            Object(
+                *_place(held[-1]),
+                strength.bare if slim else 256,
+                one.window,
+                covered[index],
+                covers[index],
+                (luma, blue, red),
+            )
+        )
     if found:
         planes = canvas.planes  # Not before: a picture without objects is not copied.
-        ranks = canvas.memory.plane("ranks", canvas.size) if stack.covers.any() else _NONE
         kernels.tint(
-            Objects(masks, windows, stack.covered, stack.covers),
-            [index for index, _ in found],
-            ranks,
+            objects,
+            canvas.memory.plane("ranks", canvas.size) if any(covers) else None,
             strength.side,
             strength.shares,
             [np.asarray(one, np.uint8) for one in planes.samples],
             planes.grid[0],
-            codes,
         )
 
 
@@ -211,7 +216,8 @@ def _tint_piece(
             blend_around(there, stays, code)
 
 
-def _side(layers: Sequence[Tint], size: tuple[int, int]) -> int:
+@lru_cache(maxsize=64)
+def _side(layers: tuple[Tint, ...], size: tuple[int, int]) -> int:
     # At most 15, so that a count of pixels fits a byte.
     return min(15, 2 * int(max(layer.reach(size) for layer in layers) - 0.5) + 3)
 

@@ -20,6 +20,7 @@ from stream.kernels.memory import (
     Loops,
     address_of,
     plane_of,
+    scratch_of,
 )
 
 
@@ -103,6 +104,7 @@ class Masks(Loops):
         threshold: float,
         out: NDArray[np.uint8],
         margin: int,
+        size: tuple[int, int],
     ) -> NDArray[np.int64]:
         """Where `roi.sample_mask` is above a threshold, with a margin like the outermost pixels.
 
@@ -113,6 +115,7 @@ class Masks(Loops):
             threshold: 0..1.
             out: uint8 of all their pixels; becomes 1 or 0, mask after mask, each with its margin.
             margin: pixels on each side.
+            size: the picture's height and width in pixels.
 
         Returns:
             int64 [N, 2]: the row of the topmost pixel, and the column of the middle one an eighth
@@ -121,8 +124,6 @@ class Masks(Loops):
         masks = np.ascontiguousarray(masks, np.float32)
         boxes = np.ascontiguousarray(boxes, np.float32)
         tops = np.empty((len(masks), 2), np.int64)
-        most = int((windows[:, 1::2] - windows[:, ::2]).max(initial=0))
-        scratch = _scratch(2 * most, masks.shape[2])
         self._paste(
             len(masks),
             address_of(masks),
@@ -132,7 +133,7 @@ class Masks(Loops):
             threshold,
             margin,
             address_of(out),
-            address_of(scratch),
+            scratch_of(_sampling(sum(size), masks.shape[2])),
             address_of(tops),
         )
         return tops
@@ -196,7 +197,7 @@ class Masks(Loops):
         mask, box = (np.ascontiguousarray(one, np.float32) for one in (mask, box))
         height, width = window[1] - window[0], window[3] - window[2]
         out = np.empty((height, width), np.uint8)
-        scratch = _scratch(height + width, mask.shape[1])
+        scratch = scratch_of(_sampling(height + width, mask.shape[1]))
         lines = np.array(window, np.int64)
         self._soft(
             address_of(mask),
@@ -206,7 +207,7 @@ class Masks(Loops):
             address_of(lines),
             offset,
             address_of(out),
-            address_of(scratch),
+            scratch,
         )
         return out
 
@@ -231,8 +232,6 @@ class Masks(Loops):
             bool [N], whether anything of each is more than 0.
         """
         masks, boxes = (np.ascontiguousarray(one, np.float32) for one in (masks, boxes))
-        sizes = windows[:, 1::2] - windows[:, ::2]
-        scratch = _scratch(2 * int(sizes.max(initial=0)), masks.shape[2])
         found = np.empty(len(masks), np.bool_)
         self._union(
             len(masks),
@@ -242,12 +241,12 @@ class Masks(Loops):
             address_of(windows),
             address_of(falls),
             *plane_of(plane),
-            address_of(scratch),
+            scratch_of(_sampling(sum(plane.shape), masks.shape[2])),
             address_of(found),
         )
         return found
 
 
-def _scratch(lines: int, columns: int) -> NDArray[np.float64]:
-    """Memory for sampling a mask of so many columns at so many rows and columns together."""
-    return np.empty(lines + 2 * columns + 64)
+def _sampling(lines: int, columns: int) -> int:
+    """Bytes for sampling a mask of so many columns at so many rows and columns together."""
+    return 8 * (lines + 2 * columns + 64)

@@ -162,7 +162,7 @@ INLINE void ask_ahead(const Planes *planes, u8 *const *samples, ptrdiff_t y, ptr
  * bare: what stays at most where the mask is 1, for thin objects; 256 for others.
  */
 INLINE void tint_object(const u8 *mask, ptrdiff_t mask_stride, const int64_t *window, const Strength *strength, int bare,
-                        const Planes *planes, const int32_t *values) {
+                        const Planes *planes, const int64_t *colour) {
     const int side = strength->side, halved = planes->step == 2;
     const ptrdiff_t rows = rows_of(window), columns = columns_of(window);
     u8 *samples_of[3];
@@ -172,6 +172,7 @@ INLINE void tint_object(const u8 *mask, ptrdiff_t mask_stride, const int64_t *wi
             planes->samples[plane] + window[0] / step * planes->strides[plane] + window[2] / step;
     }
     const int half = side / 2;
+    const int values[3] = {(int)colour[0], (int)colour[1], (int)colour[2]};
     const u16 inside = strength->shares[side * side];
     const ptrdiff_t around = columns + 2 * half;
     u8 sums[MOST_WIDE + 3 * BLOCK];
@@ -228,16 +229,20 @@ INLINE void seen_object(const u8 *inside, ptrdiff_t stride, const u8 *ranks, ptr
     rim_around(out, out_stride, rows, columns, rim);
 }
 
+/* Of each object where its mask begins and how many bytes its rows lie apart, what stays at most of thin ones, its window,
+ * whether anything may be in front of it, whether it may be in front of anything, and its colour. */
+typedef struct {
+    int64_t mask, stride, bare, window[4], covered, covers, values[3];
+} Object;
+
 /* Tints objects, what is farthest behind first, each where nothing is in front of it.
  *
- * masks: of each its address, its stride, and what stays at most of thin ones.
- * order: which come one after the other; ranks: 1 for the first.
- * covered, covers: whether anything may be in front of each, and whether it may be in front of anything.
- * plane: of the picture's size, all 0; scratch: of the largest window with half a square around it.
+ * plane: of the picture's size, all 0; scratch: of the largest window with half a square around it; of no use where
+ * nothing is in front of anything.
  */
-EXPORT void stream_tint(ptrdiff_t count, const int64_t *order, const int64_t *masks, const int64_t *windows,
-                        const u8 *covered, const u8 *covers, u8 *plane, ptrdiff_t plane_stride, u8 *scratch, int side,
-                        const u16 *shares, const int64_t *samples, int planes, int step, const int32_t *values) {
+EXPORT void stream_tint(ptrdiff_t count, const int64_t *told, u8 *plane, ptrdiff_t plane_stride, u8 *scratch, int side,
+                        const u16 *shares, const int64_t *samples, int planes, int step) {
+    const Object *objects = (const Object *)told;
     const Strength strength = strength_of(side, shares);
     Planes picture = {{0}, {0}, planes, step};
     for (int place = 0; place < planes; place++) {
@@ -245,16 +250,17 @@ EXPORT void stream_tint(ptrdiff_t count, const int64_t *order, const int64_t *ma
         picture.strides[place] = (ptrdiff_t)samples[2 * place + 1];
     }
     for (ptrdiff_t place = 0; place < count; place++) {
-        const int64_t index = order[place], *mask = masks + 3 * index, *window = windows + 4 * index;
-        if (!covers[index]) continue;
-        stream_lay(plane + window[0] * plane_stride + window[2], plane_stride,
-                   (const u8 *)(intptr_t)mask[0], (ptrdiff_t)mask[1], rows_of(window), columns_of(window), (int)(place + 1));
+        const Object *one = objects + place;
+        if (!one->covers) continue;
+        stream_lay(plane + one->window[0] * plane_stride + one->window[2], plane_stride, (const u8 *)(intptr_t)one->mask,
+                   (ptrdiff_t)one->stride, rows_of(one->window), columns_of(one->window), (int)(place + 1));
     }
     for (ptrdiff_t place = 0; place < count; place++) {
-        const int64_t index = order[place], *mask = masks + 3 * index, *window = windows + 4 * index;
-        const u8 *inside = (const u8 *)(intptr_t)mask[0];
-        ptrdiff_t stride = (ptrdiff_t)mask[1];
-        if (covered[index]) {
+        const Object *one = objects + place;
+        const int64_t *window = one->window;
+        const u8 *inside = (const u8 *)(intptr_t)one->mask;
+        ptrdiff_t stride = (ptrdiff_t)one->stride;
+        if (one->covered) {
             const ptrdiff_t rows = rows_of(window), columns = columns_of(window);
             const ptrdiff_t rim = side / 2, wide = columns + 2 * rim;
             u8 *seen = scratch + rim * wide + rim;
@@ -263,6 +269,6 @@ EXPORT void stream_tint(ptrdiff_t count, const int64_t *order, const int64_t *ma
             inside = seen;
             stride = wide;
         }
-        tint_object(inside, stride, window, &strength, (int)mask[2], &picture, values + 3 * index);
+        tint_object(inside, stride, window, &strength, (int)one->bare, &picture, one->values);
     }
 }

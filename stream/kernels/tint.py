@@ -18,28 +18,34 @@ from stream.kernels.memory import (
     Loops,
     address_of,
     plane_of,
+    scratch_of,
 )
 
 WIDEST = 16384
 """Columns of a picture, at most, that are painted by these loops."""
 
 
-class Objects(NamedTuple):
-    """Masks of a picture's objects.
+class Object(NamedTuple):
+    """An object of a picture.
 
     Attributes:
-        masks: int64 [N, 3]: where in memory each begins at its window's first pixel, how many bytes
-            its rows lie apart, and how much stays at most, of 256, where it is: 256 but for thin
-            ones. uint8 1 or 0, with half a square around the window.
-        windows: int64 [N, 4], where they lie, on the grid of the picture's planes.
-        covered: bool [N], whether anything may be in front of each.
-        covers: bool [N], whether each may be in front of anything.
+        mask: where in memory its mask begins at its window's first pixel; uint8 1 or 0, with half a
+            square around the window.
+        stride: how many bytes the mask's rows lie apart.
+        bare: how much stays at most, of 256, where the mask is: 256 but for thin ones.
+        window: where it lies, on the grid of the picture's planes.
+        covered: whether anything may be in front of it.
+        covers: whether it may be in front of anything.
+        codes: its colour's values in each plane, three of them also where there is one plane.
     """
 
-    masks: NDArray[np.int64]
-    windows: NDArray[np.int64]
-    covered: NDArray[np.bool_]
-    covers: NDArray[np.bool_]
+    mask: int
+    stride: int
+    bare: int
+    window: tuple[int, int, int, int]
+    covered: bool
+    covers: bool
+    codes: tuple[int, int, int]
 
 
 class Tint(Loops):
@@ -48,8 +54,8 @@ class Tint(Loops):
     kinds: ClassVar[dict[str, Kind]] = {
         "tint": (
             (
-                *(LENGTH, *(ADDRESS,) * 5, *PLANE, ADDRESS, NUMBER, ADDRESS),
-                *(ADDRESS, NUMBER, NUMBER, ADDRESS),
+                *(LENGTH, ADDRESS, *PLANE, ADDRESS),
+                *(NUMBER, ADDRESS, ADDRESS, NUMBER, NUMBER),
             ),
             None,
         ),
@@ -59,47 +65,46 @@ class Tint(Loops):
 
     def tint(
         self,
-        objects: Objects,
-        order: Sequence[int],
-        ranks: NDArray[np.uint8],
+        objects: Sequence[Object],
+        ranks: NDArray[np.uint8] | None,
         side: int,
         shares: NDArray[np.uint16],
         samples: Sequence[NDArray[np.uint8]],
         step: int,
-        codes: NDArray[np.int32],
     ) -> None:
         """Blends colours into objects, by how much of a square around each pixel is the object's.
 
         Each is painted where nothing is in front of it.
 
         Args:
-            objects: at most 255.
-            order: their places, what is farthest behind first.
-            ranks: uint8 of the picture's size, all 0.
+            objects: what is farthest behind first; at most 255.
+            ranks: uint8 of the picture's size, all 0; None where nothing is in front of anything.
             side: of the square around each pixel over which a mask is counted; odd, 3 to 15.
             shares: uint16 [256], how much of a pixel stays, of 256, by what was counted; 256 for 0.
             samples: uint8, the picture's planes: one, or three; at most `WIDEST` columns.
             step: rows and columns of the first plane for each sample of the others, 1 or 2.
-            codes: int32 [N, 3], the colours' values in each plane.
         """
-        windows = objects.windows
-        sizes = windows[:, 1::2] - windows[:, ::2] + 2 * (side // 2)
-        scratch = np.empty(int(sizes.prod(axis=1).max(initial=0)), np.uint8)
-        places = np.array(order, np.int64)
-        planes = np.array([plane_of(one) for one in samples], np.int64)
+        around, most = 2 * (side // 2), 0
+        if ranks is not None:
+            for one in objects:
+                top, bottom, left, right = one.window
+                most = max(most, (bottom - top + around) * (right - left + around))
+        # In one array, as each costs more than what is in it.
+        told = [
+            number
+            for mask, stride, bare, window, covered, covers, codes in objects
+            for number in (mask, stride, bare, *window, covered, covers, *codes)
+        ]
+        told += [number for one in samples for number in plane_of(one)]
+        numbers = np.array(told, np.int64)
+        address = address_of(numbers)
         self._tint(
-            len(places),
-            address_of(places),
-            address_of(objects.masks),
-            address_of(windows),
-            address_of(objects.covered),
-            address_of(objects.covers),
-            *plane_of(ranks),
-            address_of(scratch),
+            len(objects),
+            address,
+            *((0, 0, 0) if ranks is None else (*plane_of(ranks), scratch_of(most))),
             side,
             address_of(shares),
-            address_of(planes),
-            len(planes),
+            address + 8 * (len(told) - 2 * len(samples)),
+            len(samples),
             step,
-            address_of(codes),
         )
