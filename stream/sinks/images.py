@@ -21,7 +21,7 @@ from stream.options import OutputOptions
 from stream.pixels import bgr_from_picture, plane_view
 from stream.sinks._destination import check_destination
 from stream.sinks._photo import CARRIERS, encode, notes_of, say_where
-from stream.sinks._photo_words import Beside, beside, with_density
+from stream.sinks._photo_words import Beside, beside, with_density, with_words
 from stream.sinks._pictures import lost_shape
 from stream.sinks.base import Sink
 from stream.twins import refuse_twins
@@ -56,8 +56,8 @@ class ImageSink(Sink):
 
     A file appears under its name only when it is complete, so an existing picture is either kept
     or replaced, never broken. PNG, BMP, TIFF, PPM and WebP keep every pixel; JPEG is written with
-    quality 95. JPEG, PNG and WebP keep the colour profile and EXIF data of the file that a picture
-    comes from, without its thumbnail.
+    quality 95. JPEG, PNG and WebP keep the colour profile, EXIF data and words (XMP, of JPEGs IPTC
+    too) of the file that a picture comes from, without its thumbnail.
     """
 
     encodes: ClassVar[bool] = False
@@ -225,8 +225,7 @@ class ImageSink(Sink):
             ),
             (
                 self._unsaid,
-                "the words in it (XMP, IPTC or comments, such as captions and keywords) are left "
-                "out",
+                "words in it (XMP, IPTC or comments, such as captions and keywords) are left out",
             ),
             (
                 self._unnoted,
@@ -295,7 +294,7 @@ class ImageSink(Sink):
             raise SinkError(f"{target} cannot be written ({words}); {self._saved()}") from error
 
     def _told(self, data: bytes, source: Path, frame: Frame, *, notes: bool) -> bytes:
-        """A picture's file that says what its source does of its size; the rest is noted as lost.
+        """A picture's file that says what its source does beside; what it cannot is noted as lost.
 
         Args:
             data: the file.
@@ -305,7 +304,8 @@ class ImageSink(Sink):
         """
         told = beside(source.read_bytes()) if source.is_file() else Beside()
         if self._kept != MASK_ENDINGS:  # masks are pictures of their own
-            self._unsaid += [source.name] if told.words else []
+            data, whole = with_words(data, told, conceals=self._conceals)
+            self._unsaid += [] if whole else [source.name]
             self._unnoted += [source.name] if notes else []
         if told.density is None:
             return data

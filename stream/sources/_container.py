@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 from stream.addresses import redact
 from stream.errors import SourceError
 from stream.frame import Cover
-from stream.sources._heif import SEQUENCES
+from stream.heif import SEQUENCES
 from stream.sources._joined import Window
 
 # What FFmpeg takes for a video although people mean text by it.

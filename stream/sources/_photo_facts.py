@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.sources._heif import has_opacity, is_deep, is_sequence
+from stream.heif import has_opacity, is_deep, is_sequence
 
 DEEP, ALPHA, ANIMATION, PAGES = "deep", "alpha", "animation", "pages"
 SENTENCES = {

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from stream.errors import SourceError, UsageError
 from stream.frame import ColourTags, Frame, Item, VideoInfo
+from stream.heif import whole_of
 from stream.options import InputOptions
 from stream.pixels import EXACT_MATRIX, EXACT_RGB, picture_from_bgr
 from stream.sources._container import explained, open_container, reason
-from stream.sources._heif import whole_of
 from stream.sources._photo_facts import (
     ALPHA,
     PFM,

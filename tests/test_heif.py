@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.errors import SourceError
+from stream.heif import whole_of
 from stream.pixels import bgr_from_picture
-from stream.sources._heif import whole_of
 from stream.sources.images import ImagesSource
 from tests.heif import tiled
 

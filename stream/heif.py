@@ -1,4 +1,4 @@
-"""HEIC pictures in tiles, as cameras write them: which items they are made of and how these lie.
+"""Files of HEIF's kind, HEIC and AVIF: what a picture is made of, and what lies beside it.
 
 The boxes are those of ISO/IEC 14496-12 and 23008-12 (HEIF).
 """
@@ -67,6 +67,57 @@ class Whole:
         for step in self.steps:
             picture = step(picture)
         return np.ascontiguousarray(picture)
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a file says of its main picture; each is empty where it does not.
+
+    Attributes:
+        exif: what the camera noted, from its TIFF header on.
+        icc: the colour profile.
+        xmp: the packet.
+    """
+
+    exif: bytes = b""
+    icc: bytes = b""
+    xmp: bytes = b""
+
+
+def beside(data: bytes) -> Beside:
+    """What a file says of its main picture, as far as it can be read.
+
+    Args:
+        data: the file.
+    """
+    exif = icc = xmp = b""
+    try:
+        meta = next((body for kind, body in _boxes(data) if kind == b"meta"), None)
+        if meta is None:
+            return Beside()
+        boxes = dict(_boxes(meta[4:]))
+        main = _main(boxes)
+        for place in _properties(dict(_boxes(boxes[b"iprp"]))[b"ipma"], main):
+            kind, body = list(_all_properties(data))[place - 1]
+            if kind == b"colr" and body[:4] in (b"prof", b"rICC"):
+                icc = body[4:]
+        about = _about(boxes.get(b"iref", b""), main)
+        for item, kind, rest in _items(boxes[b"iinf"]):
+            if item not in about:
+                continue
+            if kind == b"Exif":
+                content = _content(data, boxes, item)
+                exif = content[4 + struct.unpack_from(">I", content)[0] :]
+            elif kind == b"mime" and rest.split(b"\0")[1:2] == [b"application/rdf+xml"]:
+                xmp = _content(data, boxes, item)
+    except (struct.error, IndexError, KeyError):
+        pass
+    return Beside(exif, icc, xmp)
+
+
+def _main(boxes: Mapping[bytes, bytes]) -> int:
+    pitm = boxes[b"pitm"]
+    return int(struct.unpack_from(">I" if pitm[0] else ">H", pitm, 4)[0])
 
 
 def whole_of(data: bytes) -> Whole | None:
@@ -138,9 +189,8 @@ def _inside(data: bytes, wanted: bytes) -> Iterator[bytes]:
 
 
 def _whole(data: bytes, boxes: Mapping[bytes, bytes]) -> Whole:
-    pitm = boxes[b"pitm"]
-    (main,) = struct.unpack_from(">I" if pitm[0] else ">H", pitm, 4)
-    kinds = dict(_items(boxes[b"iinf"]))
+    main = _main(boxes)
+    kinds = {item: kind for item, kind, _ in _items(boxes[b"iinf"])}
     if kinds[main] != b"grid":
         return Whole((main,))
     grid = _content(data, boxes, main)
@@ -171,12 +221,26 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += length
 
 
-def _items(iinf: bytes) -> Iterator[tuple[int, bytes]]:
-    """Each item's number and kind."""
+def _items(iinf: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Each item's number, its kind, and what is said beside: its name, and of what type it is."""
     for kind, body in _boxes(iinf[8 if iinf[0] else 6 :]):
         if kind == b"infe" and body[0] >= 2:
-            number, _, what = struct.unpack_from(">IH4s" if body[0] > 2 else ">HH4s", body, 4)
-            yield number, what
+            form = ">IH4s" if body[0] > 2 else ">HH4s"
+            number, _, what = struct.unpack_from(form, body, 4)
+            yield number, what, body[4 + struct.calcsize(form) :]
+
+
+def _about(iref: bytes, item: int) -> frozenset[int]:
+    """The items that describe an item."""
+    form = ">I" if iref[:1] == b"\1" else ">H"
+    size = struct.calcsize(form)
+    found = set()
+    for kind, body in _boxes(iref[4:]):
+        (begin,) = struct.unpack_from(form, body)
+        (count,) = struct.unpack_from(">H", body, size)
+        if kind == b"cdsc" and item in struct.unpack_from(f">{count}{form[1]}", body, size + 2):
+            found.add(begin)
+    return frozenset(found)
 
 
 def _made_of(iref: bytes, item: int) -> tuple[int, ...]:
