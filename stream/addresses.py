@@ -37,12 +37,30 @@ def split(address: str) -> tuple[str, str, str]:
     user, _, host = authority.rpartition("@")
     if "@" in behind:
         before, _, after = rest.rpartition("@")
-        late = _HOST.fullmatch(host) is None
+        late = _HOST.fullmatch(host) is None or (bool(user) and _is_no_host(user, host, after))
         if late or (not user and _is_password(scheme.lower(), authority, behind, after)):
             return scheme, before, after
     if user:
         return scheme, user, host + behind
     return scheme, "", rest.removeprefix("@")
+
+
+def _is_no_host(user: str, host: str, after: str) -> bool:
+    """Whether what looks like a host is more of a password that holds `@` and then `/`, `?` or `#`.
+
+    Args:
+        user: user and password, or the beginning of that.
+        host: a word, perhaps with a port.
+        after: what stands behind the last `@`, where a host of an unmistakable kind is.
+    """
+    word = ":" in user and host != "localhost" and not re.search(r"[.:\[]", host)
+    return word and _is_plain_host(after)
+
+
+def _is_plain_host(after: str) -> bool:
+    """Whether what stands behind an `@` begins with a host that can be nothing else."""
+    host = re.split(r"[/?#]", after, maxsplit=1)[0]
+    return _HOST.fullmatch(host) is not None and bool(re.search(r"[.:\[]|^localhost$", host))
 
 
 def _is_password(scheme: str, authority: str, behind: str, after: str) -> bool:
@@ -64,7 +82,7 @@ def _is_password(scheme: str, authority: str, behind: str, after: str) -> bool:
         return "=" not in behind.partition("@")[0]  # else it is a query
     if behind[0] == "/":
         # A path may hold an @ too; on the web it is usual.
-        return not scheme.startswith("http") and bool(re.search(r"[.:\[]|^localhost$", host))
+        return not scheme.startswith("http") and _is_plain_host(after)
     return True
 
 

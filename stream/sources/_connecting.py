@@ -213,6 +213,16 @@ def reason(error: BaseException, scheme: str, *, opening: bool, late: bool) -> s
         (isinstance(error, av.HTTPForbiddenError), "access is forbidden"),
         (isinstance(error, av.HTTPNotFoundError), "there is no stream at this path"),
         (
+            isinstance(error, av.HTTPTooManyRequestsError),
+            "the server was asked too often and wants to be left alone for a while",
+        ),
+        (isinstance(error, av.HTTPClientError), "the server refuses what it is asked for"),
+        (
+            isinstance(error, av.HTTPServerError),
+            "the server answers that it cannot (5xx), as where it has too many viewers",
+        ),
+        (isinstance(error, av.EOFError), "it ended before anything came"),
+        (
             isinstance(error, av.ProtocolNotFoundError),
             f"the FFmpeg inside PyAV was built without {scheme}",
         ),

@@ -13,6 +13,10 @@ _LONGEST = 60.0
 """Seconds for which pictures are taken for scrambled. What has had no key frame by then has none:
 such streams mend themselves bit by bit."""
 
+_REORDERED = 5
+"""Seconds that a picture may be shown before one that was sent earlier. What is earlier by more has
+another clock, as where who sends begins anew."""
+
 _SUSPECTS = 3
 """Packets that may be what was lost: the one that is told of, and those behind it."""
 
@@ -45,12 +49,14 @@ class Damage:
         if packet.is_corrupt:
             self._flagged += 1
             self._suspects = _SUSPECTS
+        if self._joined and packet.is_keyframe:
+            if self._suspects:
+                self._since = self._latest = None
+            self._flagged = self._suspects = 0
         if self._suspects:
             self._suspects -= 1
             self._begin(packet.pts, packet.time_base)
-        if self._joined and packet.is_keyframe:
-            self._flagged = 0
-        elif not (self._joined and self._suspects):
+        if not (self._joined and self._suspects):
             self.count += self._flagged
             self._told += self._flagged
             self._flagged = 0
@@ -66,9 +72,7 @@ class Damage:
         if picture.is_corrupt:
             self._count_once()
             self._begin(picture.pts, picture.time_base)
-        elif picture.key_frame and (
-            self._latest is None or picture.pts is None or picture.pts > self._latest
-        ):
+        elif picture.key_frame and not self._precedes(picture):
             self._told, self._since, self._latest = 0, None, None
             self._mends_itself = False
         if self._since is None:
@@ -77,6 +81,13 @@ class Damage:
             waited = abs(picture.pts * picture.time_base - self._since)
             self._mends_itself |= waited > _LONGEST
         return self._mends_itself
+
+    def _precedes(self, picture: av.VideoFrame) -> bool:
+        """Whether a picture comes before what may be lost; by another clock it does not."""
+        if self._latest is None or picture.pts is None:
+            return False
+        behind = self._latest - picture.pts
+        return behind >= 0 and behind * (picture.time_base or 0) <= _REORDERED
 
     def _count_once(self) -> None:
         if self._told:

@@ -21,7 +21,9 @@ from stream.sources._arrivals import Arrivals, is_known
 from stream.sources._connecting import UNTIMED, ChangedError, NoPictureError, NoVideoError
 from stream.sources._container import cut_exactly
 from stream.sources._damage import Damage
+from stream.sources._pacing import is_hls
 from stream.sources._senders import Marks, Sender
+from stream.sources._variants import chosen
 from stream.sources.live import likely_rate
 from stream.types import AnyPacket
 
@@ -237,15 +239,16 @@ class StreamReader:
         self.events.close()
 
     def _read(self, container: InputContainer) -> None:
-        video = next(iter(container.streams.video), None)
+        video, sounds = chosen(container)
         if video is None or video.codec_context is None:
             raise NoVideoError(_finite(container))
         # Frame threads would hold every picture back by one per thread.
         video.thread_type = "SLICE"
         cut_exactly(video)
-        sounds = container.streams.audio if self._wants_audio else ()
+        sounds = sounds if self._wants_audio else ()
         audio = tuple(stream for stream in sounds if is_known(stream))
         silent = [stream for stream in sounds if stream.codec_context and not is_known(stream)]
+        self._damage = Damage(joined=is_hls(container.format.name))
         if self._paced(container):
             self.events.capacity, self.events.when_full = _AHEAD, WhenFull.BLOCK
         templates = Templates(audio)

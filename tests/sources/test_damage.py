@@ -116,3 +116,31 @@ def test_losses_are_told_of_with_what_can_be_done():
     assert "1 packet of cam" in told_of_losses("cam", 1, 0)[0]
     assert "--skip-scrambled" in told_of_losses("cam", 3, 0)[0]
     assert "2 pictures of cam" in told_of_losses("cam", 3, 2)[0]
+
+
+def test_where_pieces_of_a_playlist_meet_nothing_is_lost_but_what_is_told_of():
+    """A piece begins with a key frame, and its packets are counted from any number on."""
+    damage = Damage(joined=True)
+    for at in range(40):
+        damage.packet(packet(at, corrupt=at in (9, 20, 35), key=at % 10 == 0))
+        whole = damage.picture(shown(at, key=at % 10 == 0))
+        assert whole == (at < 9 or 10 <= at < 35), at
+    assert damage.count == 1, "only of the one amid a piece it is known"
+
+
+def test_a_key_frame_by_another_clock_mends_what_was_scrambled_by_the_one_before():
+    for restart, mended in ((1000, True), (1980, False), (1800, True)):
+        damage = Damage()
+        damage.packet(packet(2000, corrupt=True))
+        assert not damage.picture(shown(2000))
+        for at in range(restart, restart + 10):
+            damage.packet(packet(at, key=at == restart + 5))
+            whole = damage.picture(shown(at, key=at == restart + 5))
+            assert whole == (mended and at >= restart + 5), (restart, at)
+    # Without a clock what comes later is later.
+    damage = Damage()
+    damage.packet(packet(2000, corrupt=True))
+    assert not damage.picture(shown(2000))
+    later = shown(2001, key=True)
+    later.time_base = None
+    assert damage.picture(later)

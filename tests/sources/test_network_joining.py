@@ -210,6 +210,33 @@ def test_a_page_is_no_video_and_is_not_asked_for_ever():
     assert len(asked) <= 5
 
 
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "the server refuses what it is asked for"),
+        (401, "the user name or password was refused"),
+        (403, "access is forbidden"),
+        (404, "there is no stream at this path"),
+        (410, "the server refuses what it is asked for"),
+        (429, "asked too often"),
+        (503, "the server answers that it cannot"),
+        (200, "it ended before anything came"),
+    ],
+)
+def test_what_a_server_answers_instead_is_said(status, words):
+    class Refusing(_Camera):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=part")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    with answering(Refusing) as place, pytest.raises(SourceError) as raised:
+        NetworkSource(f"{place.replace('//', '//me:hunter2@')}/cam?token=t0ken", patience=PATIENT)
+    assert words in str(raised.value)
+    assert not re.search("hunter2|t0ken", str(raised.value))
+
+
 def test_a_first_connection_that_breaks_off_is_tried_again():
     asked: list[str] = []
 
