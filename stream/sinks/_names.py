@@ -67,9 +67,10 @@ _ROLES = {
     if role.name and role not in _KINDS_OF_VIDEO
 }
 _NO_LANGUAGE = {"", "und"}
-# What a broadcast's programme is called, a byte saying how long each is and another its alphabet.
+# What a broadcast's programme is called.
 _OF_BROADCASTS = {"title", "service_name", "service_provider"}
-_MOST_BYTES = 254
+# A byte says how long each of these is, and another its alphabet; in QuickTime two say it of any.
+_MOST_BYTES = {"mpegts": 254, "mov": 65_535}
 _MOST_NAMED = 4
 _MOST_LETTERS = 60
 # Twenty languages have two codes of three letters each, one of which is from their English name:
@@ -101,14 +102,21 @@ def film_tags(kind: ContainerKind, tags: Mapping[str, str]) -> tuple[dict[str, s
         tags: the film's: title, date, place, ...
 
     Returns:
-        The tags to set; and the names of those that its muxer would refuse.
+        The tags to set, a programme's name as the title where there is none and the container knows
+        no programmes; and the names of those that its muxer would refuse.
     """
     true = {name: said for name, said in tags.items() if name.lower() not in _NOT_THE_FILMS}
     long: list[str] = []
-    if (kind.becomes or kind).format == "mpegts":
-        long = [
-            name for name in _OF_BROADCASTS & set(true) if len(true[name].encode()) > _MOST_BYTES
-        ]
+    holds = (kind.becomes or kind).format
+    if holds not in {"mpegts", *_HOLD_ALL} and "service_name" in true:
+        # As a film's title becomes its programme's name in a broadcast.
+        true = {"title": true["service_name"], **true}
+        if true["title"] == true["service_name"]:
+            del true["service_name"]
+    most = _MOST_BYTES.get(holds)
+    if most is not None:
+        asked = _OF_BROADCASTS & set(true) if holds == "mpegts" else set(true)
+        long = [name for name in asked if len(true[name].encode()) > most]
     return {name: said for name, said in true.items() if name not in long}, sorted(long)
 
 

@@ -200,6 +200,12 @@ def _length(container: InputContainer, video: VideoStream, tick: Fraction) -> Fr
     return video.duration * tick if video.duration else declared(container)
 
 
+def stated_rate(video: VideoStream) -> Fraction | None:
+    """Pictures per second as a file states them; None where it states the tick of its clock."""
+    rate = video.average_rate or video.guessed_rate
+    return rate if rate and rate < _NO_RATE else None
+
+
 def _rate(video: VideoStream, times: list[int], tick: Fraction) -> Fraction | None:
     """Pictures per second: as declared, else as the first packets come."""
     if video.average_rate and video.average_rate < _NO_RATE:

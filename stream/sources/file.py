@@ -21,7 +21,7 @@ from stream.frame import Frame, Item, Passthrough
 from stream.options import InputOptions
 from stream.sources._container import choose_copied, choose_video, covers_of, open_container
 from stream.sources._cropping import crop_of
-from stream.sources._description import Request, describe
+from stream.sources._description import Request, describe, stated_rate
 from stream.sources._ending import Reached, cut_short, declared_end
 from stream.sources._hardware import NONE, Hardware
 from stream.sources._pixels import Upright, lost_with
@@ -160,7 +160,7 @@ class FileSource(Source):
         container = self._container
         self._sound = {s.index for s in self._copied if s.type == "audio"}
         self._tick = Fraction(self._video.time_base or Fraction(1, 1000))
-        rate = self._video.average_rate or self._video.guessed_rate
+        rate = stated_rate(self._video)
         self._nominal = max(1, round(1 / (rate * self._tick))) if rate else 1
         anywhere = bool(container.format.flags & _CLOCK_STARTS_ANYWHERE)
         began = Fraction(container.start_time or 0, av.time_base)

@@ -184,3 +184,17 @@ def test_what_servers_say_of_a_stream_is_not_the_films(tmp_path):
     run(clip, tmp_path / "out.mkv")
     with av.open(str(tmp_path / "out.mkv")) as made:
         assert {name.lower() for name in made.metadata} == {"title", "encoder"}
+
+
+@pytest.mark.parametrize("ending", [".mov", ".mp4", ".mkv", ".avi"])
+def test_words_are_whole_or_named_however_many(tmp_path, ending):
+    """QuickTime says in 16 bits how long a tag is."""
+    words = {"comment": "w" * 70_000, "title": "A day out"}
+    given = make_clip(tmp_path / "in.mkv", frames=2, metadata=words)
+    out = tmp_path / f"out{ending}"
+    said = " ".join(run(given, out).remarks)
+    with av.open(str(out)) as film:
+        told = {name.lower(): value for name, value in film.metadata.items()}
+    assert told["title"] == words["title"]
+    assert told.get("comment") == (None if ending == ".mov" else words["comment"])
+    assert ("the film's comment is left out" in said) == (ending == ".mov")

@@ -7,6 +7,7 @@ import re
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from stream.errors import UsageError
 from stream.frame import Frame, Passthrough
 from stream.references import packet_copy
+from stream.sources._description import stated_rate
 from stream.sources.file import FileSource
 from tests import media
 from tests.media import make_clip
@@ -215,3 +217,10 @@ def test_an_empty_packet_says_that_a_picture_stays_not_that_the_film_ends(tmp_pa
         assert (read.remarks, read.corrupt) == ([], 0)
     assert seconds_of(frames) == [Fraction(n, 25) for n in range(12) if n != 5]
     assert frames[4].duration * frames[4].time_base == Fraction(2, 25)
+
+
+def test_what_is_no_rate_does_not_say_how_long_the_last_picture_lasts():
+    """FFmpeg guessed 23,040 pictures a second of five in MPEG-TS."""
+    guess = SimpleNamespace(average_rate=None, guessed_rate=Fraction(23_040))
+    assert stated_rate(guess) is None
+    assert stated_rate(SimpleNamespace(average_rate=Fraction(90), guessed_rate=None)) == 90

@@ -64,7 +64,10 @@ def test_a_programme_keeps_its_name_or_it_is_named(tmp_path, m2ts):
     for ending in (".ts", ".m2ts"):
         assert copied(given, tmp_path / f"out{ending}") == ""
         assert services_of(tmp_path / f"out{ending}") == [Service(NAME, SENDER)]
-    assert "service_name and service_provider are left out" in copied(given, tmp_path / "out.mp4")
+    for ending in (".mp4", ".mov"):
+        assert "service_provider is left out" in copied(given, tmp_path / f"out{ending}")
+        with av.open(str(tmp_path / f"out{ending}")) as film:
+            assert film.metadata["title"] == NAME
     copied(given, tmp_path / "out.mkv")
     with av.open(str(tmp_path / "out.mkv")) as film:
         assert {name.lower(): film.metadata[name] for name in film.metadata}.items() >= tags.items()
