@@ -66,6 +66,10 @@ def from_supervision(
     class_names: Sequence[str] | None,
 ) -> Fields:
     """What `Instances.from_supervision` makes its instances of, in the order of the detections."""
+    if not hasattr(detections, "xyxy"):
+        raise ValueError(
+            f"what is taken over is a supervision.Detections, not {type(detections).__name__}"
+        )
     count = len(detections.xyxy)
     boxes = np.asarray(detections.xyxy, np.float32).reshape(count, 4)
     full = (

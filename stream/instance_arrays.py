@@ -54,6 +54,8 @@ _ARRAYS: tuple[tuple[str, type[np.generic], tuple[int | None, ...], str], ...] =
     ("colours", np.float32, (None, None), "[N, K]"),
 )
 _OPTIONAL = ("track_ids", "mask_boxes", "colours")
+_TEXT = frozenset({str})
+_FULL_SIZE = "of masks at full size Instances.from_full_masks makes instances"
 
 
 def amended(found: _Arrays) -> dict[str, object]:
@@ -82,14 +84,16 @@ def amended(found: _Arrays) -> dict[str, object]:
         lengths[name] = len(array)
         if name == "labels":
             _check_labels(array, names)
-        elif name == "masks" and len(array) and not array.size:
-            raise ValueError(f"masks need at least one cell, not {list(array.shape)}")
+        elif name == "masks" and len(array):
+            _check_masks(array, given, found)
     if len(set(lengths.values())) != 1:
         told = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise ValueError(f"arrays of one frame's instances differ in length: {told}")
     size = found.picture_size
     if not (type(size) is tuple and len(size) == 2 and type(size[0]) is type(size[1]) is int):
-        changed["picture_size"] = _size(size)
+        changed["picture_size"] = size = sides_of(size)
+    if size[0] < 1 or size[1] < 1:
+        raise ValueError(f"the picture's size is (height, width), 1 or more, not {size}")
     threshold = found.mask_threshold
     if not (isinstance(threshold, float | Real) and 0 <= threshold <= 1):
         raise ValueError(f"the mask threshold must be between 0 and 1, not {threshold!r}")
@@ -103,6 +107,8 @@ def class_names(given: Sequence[str]) -> tuple[str, ...]:
         ValueError: it is no sequence of names, such as a single one.
     """
     if isinstance(given, tuple):
+        if not _TEXT.issuperset(map(type, given)):
+            _check_names(given)
         return given
     # Arrays are no sequences to Python, but names of tables come as such.
     if isinstance(given, str | bytes) or not isinstance(given, Sequence | np.ndarray):
@@ -110,7 +116,16 @@ def class_names(given: Sequence[str]) -> tuple[str, ...]:
             f"class names are a tuple or list of texts, one for each label, not "
             f"{type(given).__name__}"
         )
-    return tuple(given)
+    return _check_names(tuple(given))
+
+
+def _check_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    for one in names:
+        if not isinstance(one, str):
+            raise ValueError(  # noqa: TRY004 - like all else that does not fit together
+                f"class names are texts, one for each label, not {one!r}"
+            )
+    return names
 
 
 def joinable(several: Sequence[Found]) -> tuple[Sequence[Found], tuple[str, ...]]:
@@ -167,14 +182,27 @@ def _converted(name: str, given: object, dtype: type[np.generic]) -> Array:
         raise ValueError(f"{name} cannot be made an array: {error}") from error
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name} must be numbers, not {array.dtype}")
-    if dtype is np.int64 and array.dtype.kind == "f" and not (np.floor(array) == array).all():
-        raise ValueError(f"{name} must be whole numbers, not {array.dtype}")
     if name == "masks" and array.size and not (array.min() >= 0 and array.max() <= 1):
         raise ValueError(
-            f"soft masks are 0..1, these reach from {array.min()} to {array.max()}; of masks at "
-            "full size Instances.from_full_masks makes instances"
+            f"soft masks are 0..1, these reach from {array.min()} to {array.max()}; {_FULL_SIZE}"
         )
-    return array.astype(dtype)
+    with np.errstate(invalid="ignore", over="ignore"):
+        made: Array = array.astype(dtype)
+    if dtype is np.int64 and array.dtype.kind in "fu" and not (made == array).all():
+        raise ValueError(f"{name} must be whole numbers of int64, which not all of these are")
+    return made
+
+
+def _check_masks(masks: Array, given: object, found: _Arrays) -> None:
+    shape = masks.shape
+    if not masks.size:
+        raise ValueError(f"masks need at least one cell, not {list(shape)}")
+    if shape[1] != shape[2]:
+        raise ValueError(f"masks must be [N, M, M], not {list(shape)}; {_FULL_SIZE}")
+    # Soft ones are of floats: others that are as large as the picture are not in their boxes.
+    whole = found.mask_boxes is None and shape[1:] == tuple(found.picture_size)
+    if whole and not (isinstance(given, np.ndarray) and given.dtype.kind == "f"):
+        raise ValueError(f"these masks are as large as the picture; {_FULL_SIZE}")
 
 
 def _check_labels(labels: NDArray[np.int64], names: tuple[str, ...]) -> None:
@@ -184,7 +212,12 @@ def _check_labels(labels: NDArray[np.int64], names: tuple[str, ...]) -> None:
         raise ValueError(f"label {wrong} has no name; there are {len(names)}, counted from 0")
 
 
-def _size(given: Sequence[SupportsIndex]) -> tuple[int, int]:
+def sides_of(given: Sequence[SupportsIndex]) -> tuple[int, int]:
+    """A picture's height and width.
+
+    Raises:
+        ValueError: it is no two whole numbers.
+    """
     try:
         height, width = (operator.index(side) for side in given)
     except (TypeError, ValueError) as error:

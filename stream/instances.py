@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias, overload
+from typing import TYPE_CHECKING, TypeAlias, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stream import rle
 from stream.detections import from_supervision, to_supervision
 from stream.instance import Instance, same
-from stream.instance_arrays import amended, joinable, picked, ranked
+from stream.instance_arrays import amended, joinable, picked, ranked, sides_of
 from stream.instance_arrays import class_names as named
 from stream.outlines import Ring, flags, pixel_masks, tight
 from stream.roi import Window, paste_mask
@@ -124,27 +124,33 @@ class Instances:
         Raises:
             ValueError: a mask is not of the picture's size, or lengths differ.
         """
+        size = sides_of(picture_size)
 
         def parts() -> Iterator[tuple[Window, NDArray[np.bool_]] | None]:
             for mask in masks:
                 whole = flags(mask)
-                if whole.shape != tuple(picture_size):
-                    raise ValueError(
-                        f"a mask of {whole.shape} does not fit a picture of {tuple(picture_size)}"
-                    )
+                if whole.ndim == 1 and isinstance(masks, np.ndarray):
+                    raise ValueError("masks are several: give a list, of one mask too")
+                if whole.shape != size:
+                    raise ValueError(f"a mask of {whole.shape} does not fit a picture of {size}")
                 yield tight(whole)
+
+        if not isinstance(masks, Iterable):
+            raise ValueError(  # noqa: TRY004 - like an array of a wrong type
+                f"masks are arrays bool [H, W], not {type(masks).__name__}"
+            )
 
         around, cells, mask_boxes = pixel_masks(parts())
         count = len(around)
-        given = np.ones(count) if scores is None else scores
+        # Lists become arrays as all that is given does.
         found = cls(
-            boxes=around if boxes is None else np.asarray(boxes, np.float32),
-            scores=np.asarray(given, np.float32),
-            labels=np.asarray(np.zeros(count) if labels is None else labels, np.int64),
+            boxes=cast("NDArray[np.float32]", around if boxes is None else boxes),
+            scores=cast("NDArray[np.float32]", np.ones(count) if scores is None else scores),
+            labels=cast("NDArray[np.int64]", np.zeros(count, int) if labels is None else labels),
             masks=cells,
             class_names=named(class_names),
-            picture_size=picture_size,
-            track_ids=None if track_ids is None else np.asarray(track_ids, np.int64),
+            picture_size=size,
+            track_ids=cast("NDArray[np.int64] | None", track_ids),
             mask_boxes=mask_boxes,
         )
         return found[np.argsort(-found.scores, kind="stable")]

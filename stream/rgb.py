@@ -75,7 +75,7 @@ def _of_array(picture: Array) -> str:
     elif len(shape) != 3 or shape[2] != 3:
         return ""
     if picture.dtype.kind == "f":
-        if np.nanmax(picture) <= 1:
+        if not (picture > 1).any():
             steps.append("(255 * picture).round().astype(np.uint8) where values are 0 to 1")
         else:
             steps.append("picture.round().clip(0, 255).astype(np.uint8) where they are 0 to 255")

@@ -278,9 +278,11 @@ def test_what_a_function_of_the_caller_s_puts_into_frames_is_checked(bright, tmp
         "boxes": np.full((1, 4), np.nan),
         "scores": np.array([np.inf]),
         "track_ids": np.array([-1]),
+        "boxes into frame.instances that end": np.array([[5, 1, 4, 2]]),
     }.items():
         with pytest.raises(UsageError, match=f"on_frame put {field}"):
-            put(lambda found, field=field, value=value: replace(found, **{field: value}))
+            changed = {field.split()[0]: value}
+            put(lambda found, changed=changed: replace(found, **changed))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")

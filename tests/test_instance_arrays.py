@@ -62,16 +62,32 @@ def test_what_is_right_already_is_not_copied():
         ("labels", [0, 0.5], "labels must be whole numbers"),
         ("labels", [[0], [1]], r"labels must be \[N\]"),
         ("track_ids", [1, np.nan], "track_ids must be whole numbers"),
+        ("track_ids", [1, np.inf], "track_ids must be whole numbers"),
+        (
+            "track_ids",
+            np.array([1, 1 << 63], np.uint64),
+            "track_ids must be whole numbers of int64",
+        ),
+        ("track_ids", [1, None], "track_ids must be numbers"),
         ("masks", None, "masks must be numbers"),
         ("masks", np.full((2, 8, 8), 255, np.uint8), "soft masks are 0..1, .* to 255"),
         ("masks", np.zeros((2, 0, 0)), "masks need at least one cell"),
+        (
+            "masks",
+            np.ones((2, 48, 64), np.float32),
+            r"must be \[N, M, M\], not .*from_full_masks makes",
+        ),
         ("mask_boxes", np.zeros((2, 3)), r"mask_boxes must be \[N, 4\]"),
         ("class_names", "person", "class names are a tuple"),
         ("class_names", {0: "car", 1: "person"}, "class names are a tuple"),
         ("class_names", {"car", "person"}, "class names are a tuple"),
         ("class_names", None, "class names are a tuple"),
+        ("class_names", ("car", 1), "class names are texts, .* not 1"),
+        ("class_names", [None, "person"], "class names are texts, .* not None"),
         ("picture_size", (48, 64, 3), r"size is \(height, width\)"),
         ("picture_size", (48.0, 64.0), r"size is \(height, width\)"),
+        ("picture_size", (48, 0), r"size is \(height, width\), 1 or more"),
+        ("picture_size", (-48, 64), r"size is \(height, width\), 1 or more"),
         ("mask_threshold", 2, "between 0 and 1, not 2"),
         ("mask_threshold", None, "between 0 and 1"),
     ],
@@ -108,6 +124,42 @@ def test_full_masks_are_booleans_in_whatever_numbers():
         assert Instances.from_full_masks(masks, **names) == wanted
     with pytest.raises(ValueError, match="booleans, not of shares"):
         Instances.from_full_masks(0.7 * full, **names)
+
+
+def test_masks_at_full_size_are_not_taken_for_soft_ones():
+    """Where the picture is square nothing but their booleans tells them."""
+    small = GIVEN | {"picture_size": (8, 8), "mask_boxes": None}
+    soft = Instances(**small)  # of floats they may be as many cells
+    for masks in (GIVEN["masks"].astype(np.bool_), GIVEN["masks"].tolist()):
+        with pytest.raises(ValueError, match=r"as large as the picture; .*from_full_masks"):
+            Instances(**small | {"masks": masks})
+        assert Instances(**GIVEN | {"masks": masks, "picture_size": (8, 8)}) == replace(
+            WANTED, picture_size=(8, 8)
+        )
+    assert len(soft) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("masks", None, r"masks are arrays bool \[H, W\], not NoneType"),
+        ("masks", np.ones((48, 64), np.bool_), "give a list, of one mask too"),
+        ("masks", np.ones((2, 64, 48), np.bool_), "does not fit a picture of"),
+        ("picture_size", None, r"size is \(height, width\)"),
+        ("labels", [0.5, 1], "labels must be whole numbers"),
+        ("labels", ["car", "person"], "labels must be numbers"),
+        ("track_ids", [1.5, 2], "track_ids must be whole numbers"),
+        ("track_ids", [1, None], "track_ids must be numbers"),
+        ("scores", [0.5], "differ in length"),
+        ("boxes", "mine", "boxes must be numbers"),
+    ],
+)
+def test_full_masks_come_with_what_instances_may_be_made_of(name, value, words):
+    given = {name: GIVEN[name] for name in ("class_names", "picture_size", "scores", "labels")}
+    given |= {"masks": WANTED.full_masks(), "track_ids": [3, 5]}
+    assert Instances.from_full_masks(**given).track_ids.dtype == np.int64
+    with pytest.raises(ValueError, match=words):
+        Instances.from_full_masks(**given | {name: value})
 
 
 def test_a_tuple_picks_as_a_list_does_and_one_boolean_nothing():

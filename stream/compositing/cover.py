@@ -15,6 +15,7 @@ from stream.compositing.canvas import Canvas
 from stream.compositing.conceal import conceal, conceal_lately
 from stream.compositing.coverage import NO_PATCHES, Grid, Patches, grid_of, patches
 from stream.compositing.layer import Layer
+from stream.compositing.mosaic import IN_OBJECT
 from stream.compositing.occasions import Occasions
 from stream.compositing.scenery import Glance, is_elsewhere
 from stream.compositing.selection import ALL
@@ -108,6 +109,10 @@ class Cover(Layer):
             longest: the longer side of the object's box in pixels.
         """
 
+    def _block(self, canvas: Canvas, longest: float) -> int:
+        # One square that holds the whole picture is as coarse as any larger one.
+        return self.block(canvas, min(longest, IN_OBJECT * max(canvas.size)))
+
     @abstractmethod
     def plain(self, canvas: Canvas) -> Sequence[int] | None:
         """The code value of each plane that covers objects; None for the picture, coarsely."""
@@ -148,7 +153,7 @@ class Cover(Layer):
         # Objects that are shown equally coarse are covered together.
         alike: dict[int, list[Patches]] = {}
         for own in (there, gone):
-            blocks = [self.block(canvas, one) for one in own.longest]
+            blocks = [self._block(canvas, one) for one in own.longest]
             _sort(own.patches, blocks, range(len(blocks)), alike)
             if own is there:
                 self._lately(there, blocks, alike)
@@ -177,7 +182,7 @@ class Cover(Layer):
         Returns:
             Whether it was done; it is where nothing else was than `_lately` and others do.
         """
-        blocks = {self.block(canvas, one) for one in found.longest}
+        blocks = {self._block(canvas, one) for one in found.longest}
         if len(blocks) != 1:
             return False
         return conceal_lately(

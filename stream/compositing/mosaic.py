@@ -14,6 +14,8 @@ from stream.types import Array
 
 _RUNG = 1.25
 """From one size of squares to the next."""
+IN_OBJECT = 8
+"""Squares along an object, at most."""
 
 
 def coarse(
@@ -85,6 +87,6 @@ def block_size(least: float, longest: float, grid: tuple[int, int]) -> int:
     objects that are about as large have the same.
     """
     least = max(least, 2.0)
-    rung = max(0, math.ceil(math.log(max(longest / 8 / least, 1e-6), _RUNG) - 1e-9))
+    rung = max(0, math.ceil(math.log(max(longest / IN_OBJECT / least, 1e-6), _RUNG) - 1e-9))
     unit = math.lcm(*grid)
     return max(1, math.ceil(least * _RUNG**rung / unit - 1e-9)) * unit

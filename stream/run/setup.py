@@ -227,6 +227,11 @@ def _check_found(frame: Frame) -> None:
     for name in ("boxes", "scores"):
         if not np.isfinite(getattr(found, name)).all():
             raise UsageError(f"on_frame put {name} into frame.instances that are no numbers")
+    if (found.boxes[:, 2:] < found.boxes[:, :2]).any():
+        raise UsageError(
+            "on_frame put boxes into frame.instances that end before they begin; a box is "
+            "x1, y1, x2, y2"
+        )
     if found.track_ids is not None and (found.track_ids < 0).any():
         raise UsageError("on_frame put track_ids below 0 into frame.instances")
 

@@ -54,6 +54,21 @@ def test_squares_are_large_and_lie_still():
 
 
 @each
+def test_a_box_may_reach_however_far_beyond_the_picture(look, style):
+    """Squares of an eighth of it had been made of whole, however large."""
+    near, *far = (
+        shown(Painter(look, Style(**style)), ((box,), None))
+        for box in (
+            (-2e4, -2e4, 2e4, 2e4),
+            (-1e9, -1e9, 1e9, 1e9),
+            (-3e38, -3e38, 3e38, 3e38),
+        )
+    )
+    for planes in far:
+        assert same(planes, near)
+
+
+@each
 @pytest.mark.parametrize("tracks", [None, [7]])
 def test_a_missed_object_stays_covered_for_as_long_as_asked(look, style, tracks):
     painter = Painter(look, Style(**style, cover_memory=0.5))
