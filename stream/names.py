@@ -20,6 +20,8 @@ RESULT = ".stream"
 
 _NUMBERED = re.compile(r"([^%]*)%(?:0([1-9]))?d([^%]*)")
 
+_PIECE = re.compile(r".*-\d{8}T\d{6}(-\d+)?-head\.mp4")
+
 _ENDING = re.compile(r"\.[A-Za-z]\w{1,4}$")
 """Of a file on a server; what is written of it has an ending of its own."""
 
@@ -77,6 +79,11 @@ def numbered(target: str) -> re.Match[str] | None:
 def is_result(name: str) -> bool:
     """Whether a file is called as a result is that was given no name: `in.stream.mp4`."""
     return Path(name).stem.endswith(RESULT)
+
+
+def is_piece(name: str) -> bool:
+    """Whether a file is called as the beginning of a playlist's pieces is, which plays nothing."""
+    return _PIECE.fullmatch(name) is not None
 
 
 def at_home(path: str) -> str:

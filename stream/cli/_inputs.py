@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from stream.cli._hints import is_address, no_such_file
 from stream.errors import SourceError, UsageError
-from stream.names import RESULT, at_home, is_result
+from stream.names import RESULT, at_home, is_piece, is_result
 
 Thing = TypeVar("Thing")
 
@@ -128,7 +128,7 @@ def _of_folder(
             continue
         taken += found.taken
         others += [one for one in found.left_out if not (recursive and one.is_dir())]
-    results, taken = _parted(taken, lambda one: is_result(one.name))
+    results, taken = _parted(taken, lambda one: is_result(one.name) or is_piece(one.name))
     folders, others = _parted(others, Path.is_dir)
     if not taken:
         deeper = not recursive and _is_deeper(folder, endings, into)
@@ -225,7 +225,8 @@ def _matches(pattern: str, endings: frozenset[str], what: str) -> list[Path]:
         for name in glob.glob(one, recursive=True)  # noqa: PTH207 - takes absolute ones too
     )
     files = [Path(name) for name in names if Path(name).suffix.lower() in endings]
-    files = [path for path in files if path.is_file() and not path.name.startswith("._")]
+    files = [one for one in files if one.is_file() and not one.name.startswith("._")]
+    files = [one for one in files if not is_piece(one.name)]
     if not files:
         raise UsageError(f"nothing of the name {pattern} is among the {what} here")
     return files

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from stream.errors import SourceError, UsageError
 from stream.fleet.places import filesystem, is_remote, shown, storage_errors, whole, without_query
-from stream.names import RESULT, at_home, is_result
+from stream.names import RESULT, at_home, is_piece, is_result
 from stream.words import counted, visible
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ def _without_own_results(found: list[Input], left_out: Callable[[str], None]) ->
 
 
 def _is_result(path: str) -> bool:
-    return RESULT in path and is_result(_last(path))
+    name = _last(path)
+    return (RESULT in path and is_result(name)) or is_piece(name)
 
 
 def _last(path: str) -> str:

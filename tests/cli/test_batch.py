@@ -265,3 +265,14 @@ def test_one_output_by_two_ways_is_named_twice(takes):
     for other in ("out/../out/x.mp4", "link/x.mp4", "./out//x.mp4"):
         with pytest.raises(UsageError, match="is named twice"):
             matched([takes / "a.mp4"], [takes / "out/x.mp4", f"{takes}/{other}"], takes)
+
+
+def test_the_head_of_a_playlist_is_no_film(tmp_path):
+    """It holds no picture, and a run over a folder with a playlist in it failed at it."""
+    for name in ("film.mp4", "film-20261128T144946-head.mp4", "my-head.mp4"):
+        (tmp_path / name).touch()
+    found = find_inputs([str(tmp_path)], frozenset({".mp4"}), "videos")
+    assert [path.name for path, _ in found.files] == ["film.mp4", "my-head.mp4"]
+    assert "1 result of an earlier run (film-20261128T144946-head.mp4)" in found.left_out[0]
+    found = find_inputs([f"{tmp_path}/*.mp4"], frozenset({".mp4"}), "videos")
+    assert [path.name for path, _ in found.files] == ["film.mp4", "my-head.mp4"]
