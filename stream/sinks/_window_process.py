@@ -8,6 +8,8 @@ mapped, the rest as lines of JSON: orders on standard input, events on standard 
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import os
 import queue
@@ -199,6 +201,19 @@ class _Window:
         return True
 
 
+def _leave_events_to_qt() -> None:
+    """Keeps Xlib from taking events that are Qt's; before Qt opens its display.
+
+    OpenCV's wheels bring a libX11-xcb, yet use the system's libX11, in which the field that says
+    who takes events has moved since 2020. So what Qt asks of it goes astray, and whatever arrives
+    just as Xlib flushes is never seen: that the window has another size, that it is visible, a key.
+    The system's own libX11-xcb, where it is installed, knows the place, and the linker prefers what
+    was loaded for all.
+    """
+    with contextlib.suppress(OSError):
+        ctypes.CDLL("libX11-xcb.so.1", mode=ctypes.RTLD_GLOBAL)
+
+
 def _read(orders: queue.Queue[str]) -> None:
     for line in sys.stdin:
         orders.put(line)
@@ -212,6 +227,8 @@ def main() -> None:
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     cv2.setNumThreads(1)
+    if sys.platform == "linux":
+        _leave_events_to_qt()
     window = _Window(sys.argv[1], events)
     orders: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_read, args=(orders,), daemon=True).start()

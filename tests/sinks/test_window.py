@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ctypes.util import find_library
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -100,7 +101,6 @@ def is_whole(recording: Path) -> bool:
         return container.duration is not None
 
 
-@pytest.mark.real_time
 def test_keys_do_what_the_help_says(screen, tmp_path):
     """Each is waited for: of those pressed while a window is held up OpenCV tells the last."""
     with webcam(screen, tmp_path, "--report", "report.json") as process:
@@ -231,7 +231,6 @@ def test_a_window_of_another_shape_has_black_margins_and_a_hint(screen, window):
     )
 
 
-@pytest.mark.real_time
 def test_the_display_may_go_away(tmp_path):
     # A recording beside it lives on, and so does this process.
     with desktop() as dying, webcam(dying, tmp_path, "-o", "out.mkv") as process:
@@ -253,6 +252,18 @@ def test_the_display_may_go_away(tmp_path):
     assert "Traceback" not in said
     with av.open(str(recording)) as container:
         assert sum(1 for _ in container.decode(video=0)) > 0
+
+
+def test_events_are_left_to_qt(screen, window, monkeypatch, tmp_path):
+    """Xlib took some, and windows stayed a black corner; the linker says whom Qt asks."""
+    if find_library("X11-xcb") is None:
+        pytest.skip("the system's libX11-xcb is not here: apt-get install libx11-xcb1")
+    monkeypatch.setenv("LD_DEBUG", "bindings")
+    monkeypatch.setenv("LD_DEBUG_OUTPUT", str(tmp_path / "linker"))
+    window.write(frame((0, 0, 0)))
+    said = (tmp_path / f"linker.{window._process.pid}").read_text()
+    bound = [line for line in said.splitlines() if "`XSetEventQueueOwner'" in line]
+    assert bound and all("/libX11-xcb.so.1 [" in line for line in bound), bound
 
 
 def test_a_window_that_has_ended_is_an_error_once_it_is_noticed(screen, window):
