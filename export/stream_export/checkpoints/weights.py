@@ -55,6 +55,8 @@ class Weights(Mapping[str, Tensor]):
 
     def __getitem__(self, name: str) -> Tensor:
         found = self._found(name)
+        if name not in self._used:
+            refuse_no_numbers(self.path, {name: found})
         self._used.add(name)
         return found
 
@@ -220,6 +222,35 @@ def refuse_left(path: Path, left: Iterable[str], ignore: Iterable[str], harmless
             f"{path}: it has weights that are no part of a network this converter knows: "
             f"{', '.join(left[:3])}{count}; without them it would be another network (if you know "
             "that they have no say, --ignore 'PATTERN' leaves them out)"
+        )
+
+
+_COUNTED = re.compile(r"\.(running_mean|running_var|num_batches_tracked)$")
+"""Weights that are counted and not learnt."""
+
+
+def refuse_no_numbers(path: Path, tensors: Mapping[str, Tensor], prefix: str = "") -> None:
+    """What a training that ran away, or a precision too small, leaves would find nothing, or all.
+
+    Args:
+        path: of the file, for the message.
+        tensors: its weights by name.
+        prefix: of their names in the file.
+
+    Raises:
+        ModelError: one has values that are NaN, or infinite where it is one that is learnt.
+    """
+    wrong = [
+        f"{prefix}{name}"
+        for name, one in tensors.items()
+        if (one.isnan() if _COUNTED.search(name) else ~torch.isfinite(one)).any()
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise ModelError(
+            f"{path}: it has weights with values that are no numbers (NaN or infinite): "
+            f"{', '.join(wrong[:3])}{more}; the training ran away, or they were saved in too small "
+            "a precision: take an earlier checkpoint"
         )
 
 

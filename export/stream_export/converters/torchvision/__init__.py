@@ -89,8 +89,8 @@ def command(
     epsilon: Annotated[
         float | None,
         typer.Option(
-            help="Of frozen norms, which a checkpoint does not hold. [default: 0 for ResNet-50, "
-            "else 1e-5]"
+            help="Of the backbone's norms, which a state dict does not hold. [default: 0 for "
+            "ResNet-50 with frozen ones, else 1e-5; a whole pickled model's own]"
         ),
     ] = None,
     settings: Settings = None,
@@ -131,6 +131,8 @@ def command(
     classes, where = names_for(
         Path(weights or found.arch), classes_of(found.model), names, found.told
     )
+    if size is None and found.size is None and not published:
+        found.assumed.append(f"pictures of {SIZE} pixels (weights do not tell; --size)")
     say((*found.read, f"class names {where}"), tuple(found.assumed))
     exported = convert(
         found.model,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from stream.errors import ModelError, UsageError
 from stream.inference.contract import Metadata
-from stream_export.checkpoints.pickles import Content
 from stream_export.checkpoints.settings import Setting
+from stream_export.converters.torchvision.whole import (
+    anchors_of,
+    inside_of,
+    number,
+    settle,
+    size_of,
+)
 from stream_export.options import edges_of, parse_size
 from stream_export.registry import OPTIONS_KEY, Kept, need_extra
 
@@ -21,7 +26,6 @@ if TYPE_CHECKING:
     from torchvision.models.detection import MaskRCNN
 
     from stream_export.checkpoints.pickles import StandIn
-    from stream_export.converters.torchvision.model import Anchors
 
 SYSTEM = "torchvision"
 SIZE = "800/1333"
@@ -37,8 +41,10 @@ _SETTINGS = {
     "box_score_thresh": "roi_heads.score_thresh",
     "box_nms_thresh": "roi_heads.nms_thresh",
     "box_detections_per_img": "roi_heads.detections_per_img",
+    "bbox_reg_weights": "roi_heads.box_coder.weights",
 }
-_SEVERAL = {"image_mean", "image_std"}
+_SEVERAL = {"image_mean": 3, "image_std": 3, "bbox_reg_weights": 4}
+_DIVIDE = {"image_std", "bbox_reg_weights"}
 _SHARES = {"rpn_nms_thresh", "rpn_score_thresh", "box_score_thresh", "box_nms_thresh"}
 
 
@@ -250,34 +256,38 @@ def opened(asked: Asked) -> Opened:
 
 
 def _from_file(path: Path, asked: Asked) -> Opened:
+    from stream_export.checkpoints.weights import refuse_no_numbers
     from stream_export.converters.torchvision import model as models
     from stream_export.converters.torchvision.weights import layout, read_place
 
     place, state = read_place(path, asked.key)
-    whole = place.model
+    whole = inside_of(place)
     anchors = models.parse_anchors(asked.anchors, asked.ratios)
-    told = _anchors_of(whole) if whole is not None and anchors is None else None
-    epsilon = asked.epsilon
-    if epsilon is None and whole is not None:
-        epsilon = _number(whole.attribute("backbone.body.bn1.eps"))
+    told = anchors_of(whole) if whole is not None and anchors is None else None
     model = models.from_state(
-        state, asked.arch, str(path), epsilon, anchors or told, asked.ignore, place.beside
+        state, asked.arch, str(path), asked.epsilon, anchors or told, asked.ignore, place.beside
     )
     found = Opened(
         model,
         layout(state, str(path)).arch,
         path.name,
-        size=_size_of(whole) if whole is not None else None,
+        size=size_of(whole) if whole is not None else None,
         told=("coco90", f"the file is called {path.name}")
         if re.match(r"maskrcnn_\w+_coco-[0-9a-f]{8}$", path.stem)
         else None,
     )
+    refuse_no_numbers(path, place.tensors, place.prefix)
     at = f" under {place.name!r}" if place.name else ""
     found.read.append(f"{len(state)} weights of {path}{at}")
     found.assumed.extend(place.assumed)
     if whole is not None:
         taken = _apply_whole(model, whole)
         found.read.append(f"anchors and settings of the pickled model: {', '.join(taken)}")
+        own = settle(model, whole, str(path))
+        if own:
+            found.read.append(f"settings of its layers: {', '.join(own)}")
+        if asked.epsilon is not None:
+            models.set_epsilon(model, asked.epsilon)
     _apply(model, asked.settings)
     if anchors is None and told is None:
         sizes = " ".join("+".join(map(str, one)) for one in model.rpn.anchor_generator.sizes)
@@ -287,40 +297,11 @@ def _from_file(path: Path, asked: Asked) -> Opened:
         )
     if whole is None and not asked.settings:
         found.assumed.append("torchvision's own colours and thresholds (--set image_mean=..., ...)")
-    if asked.epsilon is None and epsilon is None and models.is_frozen(model):
+    if asked.epsilon is None and models.epsilon_is_unknown(model, whole):
         found.assumed.append(
-            f"an epsilon of {models.epsilon_of(model):g} in frozen norms (--epsilon)"
+            f"an epsilon of {models.epsilon_of(model):g} in the backbone's norms (--epsilon)"
         )
     return found
-
-
-def _anchors_of(whole: StandIn) -> Anchors | None:
-    """Sizes and ratios per level of a pickled model's generator; None where they are not plain."""
-    sizes = whole.attribute("rpn.anchor_generator.sizes")
-    ratios = whole.attribute("rpn.anchor_generator.aspect_ratios")
-
-    def plain(levels: Content) -> bool:
-        return isinstance(levels, list | tuple) and all(
-            isinstance(level, list | tuple) and level and all(_number(one) for one in level)
-            for level in levels
-        )
-
-    if not plain(sizes) or not plain(ratios) or len(sizes) != len(ratios):
-        return None
-    return tuple(map(tuple, sizes)), tuple(map(tuple, ratios))
-
-
-def _size_of(whole: StandIn) -> str | None:
-    low, high = whole.attribute("transform.min_size"), whole.attribute("transform.max_size")
-    low = low[-1] if isinstance(low, list | tuple) and low else low
-    if not isinstance(low, int) or not isinstance(high, int) or not 32 <= low <= high <= 4096:
-        return None
-    return f"{low}/{high}"
-
-
-def _number(value: Setting) -> float | None:
-    right = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if right and not math.isnan(value) else None
 
 
 def _apply_whole(model: MaskRCNN, whole: StandIn) -> list[str]:
@@ -350,9 +331,9 @@ def _apply(model: MaskRCNN, settings: tuple[str, ...]) -> None:
 
 def _put(model: MaskRCNN, name: str, value: Setting) -> None:
     numbers = value if name in _SEVERAL else [value]
-    right = isinstance(numbers, list | tuple) and all(_number(one) is not None for one in numbers)
+    right = isinstance(numbers, list | tuple) and all(number(one) is not None for one in numbers)
     if right and name in _SEVERAL:
-        right = len(numbers) == 3 and not (name == "image_std" and 0 in numbers)
+        right = len(numbers) == _SEVERAL[name] and not (name in _DIVIDE and 0 in numbers)
         value = list(numbers)
     elif right and name in _SHARES:
         right = 0 <= value <= 1

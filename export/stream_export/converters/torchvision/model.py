@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,16 @@ from torchvision.models.detection.faster_rcnn import (
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import FrozenBatchNorm2d
+from torchvision.ops.feature_pyramid_network import LastLevelMaxPool, LastLevelP6P7
 
 from stream.errors import ModelError, UsageError
+from stream_export.checkpoints.pickles import StandIn
 from stream_export.checkpoints.weights import refuse_left
 from stream_export.converters.torchvision.weights import Layout, State, layout
+from stream_export.converters.torchvision.whole import Anchors, number
 
 _ARCH = re.compile(r"^maskrcnn_(\w+?)_fpn(_v2)?$")
 _SIZES = (32, 64, 128, 256, 512)
-
-
-Anchors = tuple[tuple[tuple[float, ...], ...], tuple[tuple[float, ...], ...]]
-"""Edges in pixels and heights per width of the anchors, per level."""
 
 
 def from_state(
@@ -50,8 +49,9 @@ def from_state(
         state: of a checkpoint, in today's names.
         arch: what the user takes it for; None to go by the weights alone.
         where: the checkpoint's name, for errors.
-        epsilon: of frozen norms, which a checkpoint does not hold; None for 0 with a ResNet-50
-            (as the published weights, and whatever was tuned from them, have it), else 1e-5.
+        epsilon: of the backbone's norms, which a state dict does not hold; None for 0 with a
+            ResNet-50 of frozen ones (as the published weights, and whatever was tuned from them,
+            have it), else 1e-5.
         anchors: that it was trained with; None for torchvision's own.
         ignore: patterns of weights that may be left over.
         beside: names of further weights in the file.
@@ -77,12 +77,10 @@ def from_state(
     if missing:
         raise ModelError(f"{where}: it does not fit {found.arch}: it lacks {missing[0]!r}")
     refuse_left(Path(where), [*extra, *beside], ignore, r"num_batches_tracked$")
-    if epsilon is None and found.backbone == "resnet50":
-        epsilon = 0.0
     if epsilon is not None:
-        for module in model.modules():
-            if isinstance(module, FrozenBatchNorm2d):
-                module.eps = epsilon
+        set_epsilon(model, epsilon)
+    elif found.backbone == "resnet50" and found.frozen:
+        set_epsilon(model, 0.0)
     return model.eval()
 
 
@@ -192,15 +190,34 @@ def _levels(shape: Layout, maps: int, anchors: Anchors | None) -> Anchors:
     return sizes, ratios
 
 
-def is_frozen(model: MaskRCNN) -> bool:
-    """Whether a model has frozen norms."""
-    return any(isinstance(one, FrozenBatchNorm2d) for one in model.modules())
+def _norms(model: MaskRCNN) -> Iterator[tuple[str, FrozenBatchNorm2d | nn.BatchNorm2d]]:
+    """The norms of a model's backbone by name, without its pyramid's."""
+    for name, one in model.backbone.body.named_modules(prefix="backbone.body"):
+        if isinstance(one, FrozenBatchNorm2d | nn.BatchNorm2d):
+            yield name, one
+
+
+def set_epsilon(model: MaskRCNN, epsilon: float) -> None:
+    """Gives all norms of a model's backbone one epsilon."""
+    for _, norm in _norms(model):
+        norm.eps = epsilon
+
+
+def epsilon_is_unknown(model: MaskRCNN, whole: StandIn | None) -> bool:
+    """Whether a backbone may have another epsilon than it was built with, and no file says which.
+
+    Norms of a ResNet have 1e-5 everywhere, but where they were frozen; those of a MobileNetV3 have
+    1e-3 or 1e-5, as whoever built it wanted.
+    """
+    name, norm = next(_norms(model))
+    if whole is not None and number(whole.attribute(f"{name}.eps")) is not None:
+        return False
+    return isinstance(norm, FrozenBatchNorm2d) or not hasattr(model.backbone.body, "layer1")
 
 
 def epsilon_of(model: MaskRCNN) -> float:
-    """The epsilon of a model's first frozen norm."""
-    frozen = (one for one in model.modules() if isinstance(one, FrozenBatchNorm2d))
-    return float(next(frozen).eps)
+    """The epsilon of the first norm of a model's backbone."""
+    return float(next(_norms(model))[1].eps)
 
 
 def build(shape: Layout, anchors: Anchors | None = None) -> MaskRCNN:
@@ -212,7 +229,7 @@ def build(shape: Layout, anchors: Anchors | None = None) -> MaskRCNN:
     norm: Callable[..., nn.Module] = FrozenBatchNorm2d if shape.frozen else nn.BatchNorm2d
     channels = shape.pyramid
     backbone = _backbone(shape, norm)
-    maps = len(backbone.fpn.inner_blocks) + 1
+    maps = len(backbone.fpn.inner_blocks) + (2 if shape.further else 1)
     sizes, ratios = _levels(shape, maps, anchors)
     options: dict[str, nn.Module] = {}
     if shape.version == 2:
@@ -240,6 +257,8 @@ def classes_of(model: MaskRCNN) -> int:
 
 
 def _backbone(shape: Layout, norm: Callable[..., nn.Module]) -> BackboneWithFPN:
+    channels = shape.pyramid
+    extra = LastLevelP6P7(shape.further, channels) if shape.further else LastLevelMaxPool()
     if shape.backbone.startswith("mobilenet"):
         return mobilenet_backbone(
             backbone_name=shape.backbone,
@@ -247,6 +266,7 @@ def _backbone(shape: Layout, norm: Callable[..., nn.Module]) -> BackboneWithFPN:
             fpn=True,
             norm_layer=norm,
             trainable_layers=6,
+            extra_blocks=extra,
         )
     body = get_model(shape.backbone, weights=None, norm_layer=norm)
     width = int(body.inplanes) // 8
@@ -255,5 +275,6 @@ def _backbone(shape: Layout, norm: Callable[..., nn.Module]) -> BackboneWithFPN:
         {f"layer{stage}": str(index) for index, stage in enumerate(shape.stages)},
         [width * 2 ** (stage - 1) for stage in shape.stages],
         shape.pyramid,
+        extra_blocks=extra,
         norm_layer=nn.BatchNorm2d if shape.version == 2 else None,
     )

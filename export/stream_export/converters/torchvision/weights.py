@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from stream.errors import ModelError
+from stream.words import counted
 from stream_export.checkpoints.states import Place, load_weights
 
 State = dict[str, Tensor]
@@ -27,6 +28,7 @@ _SIGNS = ("rpn.head.cls_logits.weight", "roi_heads.box_predictor.cls_score.weigh
 _MASK = "roi_heads.mask_predictor.conv5_mask.weight"
 _CLASSES = "roi_heads.box_predictor.cls_score.weight"
 _LAST = "roi_heads.mask_predictor.mask_fcn_logits.weight"
+_FURTHER = "backbone.fpn.extra_blocks.p6.weight"
 _IN_PYTHON = (
     "in Python stream_export.converters.torchvision.convert exports the model itself, whatever its "
     "backbone"
@@ -89,6 +91,8 @@ class Layout:
         mask_channels: of the mask predictor's upsampling layer.
         hidden: size of the box head's last layer.
         stages: of a ResNet, whose maps the FPN takes, from 1 on.
+        further: channels that two layers with weights see, which make further maps (P6 and P7); 0
+            where a layer that pools makes one.
     """
 
     backbone: str
@@ -100,6 +104,7 @@ class Layout:
     mask_channels: int
     hidden: int
     stages: tuple[int, ...] = _STAGES
+    further: int = 0
 
     @property
     def arch(self) -> str:
@@ -164,6 +169,7 @@ def layout(state: State, where: str) -> Layout:
         raise ModelError(
             f"{where}: its backbone is neither a ResNet nor a MobileNetV3; {_IN_PYTHON}"
         )
+    _refuse_other_colours(state, where)
     return Layout(
         backbone=backbone,
         version=2 if "backbone.fpn.inner_blocks.0.1.weight" in state else 1,
@@ -177,7 +183,23 @@ def layout(state: State, where: str) -> Layout:
         mask_channels=state[_MASK].shape[1],
         hidden=state[_CLASSES].shape[1],
         stages=_stages(state, where),
+        further=state[_FURTHER].shape[1] if _FURTHER in state else 0,
     )
+
+
+def _refuse_other_colours(state: State, where: str) -> None:
+    """Makes sure that a network looks at red, green and blue.
+
+    Raises:
+        ModelError: at fewer or more.
+    """
+    for name in ("backbone.body.conv1.weight", "backbone.body.0.0.weight"):
+        if name in state and state[name].shape[1:2] != (3,):
+            count = state[name].shape[1:2].numel()
+            raise ModelError(
+                f"{where}: its first layer {name!r} looks at {counted(count, 'channel')}; "
+                "pictures have three here, red, green and blue"
+            )
 
 
 def _stages(state: State, where: str) -> tuple[int, ...]:

@@ -1,0 +1,150 @@
+"""What decides about a model's answers besides its weights, in whole pickled models and without."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stream.errors import ModelError, UsageError
+from stream_export.converters.torchvision import Asked, opened
+from tests.export.lazily import lazily
+from tests.export.shaped import pictures, spread
+
+torch = lazily("torch")
+detection = lazily("torchvision.models.detection")
+backbones = lazily("torchvision.models.detection.backbone_utils")
+ops = lazily("torchvision.ops")
+AnchorGenerator = lazily("torchvision.models.detection.anchor_utils", "AnchorGenerator")
+LastLevelP6P7 = lazily("torchvision.ops.feature_pyramid_network", "LastLevelP6P7")
+TorchvisionOrigin = lazily("stream_export.converters.torchvision.origin", "TorchvisionOrigin")
+
+
+def mobile(**settings: Any) -> Any:
+    """A small network whose norms have the epsilon that MobileNetV3 has by itself."""
+    torch.manual_seed(0)
+    backbone = backbones.mobilenet_backbone(
+        backbone_name="mobilenet_v3_small",
+        weights=None,
+        fpn=True,
+        norm_layer=partial(torch.nn.BatchNorm2d, eps=1e-3),
+    )
+    levels = 3
+    anchors = AnchorGenerator(((16, 64),) * levels, ((0.5, 1.0),) * levels)
+    return detection.MaskRCNN(backbone, 3, rpn_anchor_generator=anchors, **settings).eval()
+
+
+def saved(folder: Path, content: Any) -> str:
+    path = folder / "mine.pth"
+    torch.save(content, path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def unusual() -> Any:
+    """Every setting that weights do not tell is another than torchvision's builders have it."""
+    network = mobile(
+        bbox_reg_weights=(5.0, 5.0, 2.5, 2.5),
+        box_roi_pool=ops.MultiScaleRoIAlign(["0", "1"], 7, 4),
+        mask_roi_pool=ops.MultiScaleRoIAlign(["0", "1"], 10, 1),
+        rpn_nms_thresh=0.6,
+    )
+    return spread(network, background=2.0)
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["bare", "in DataParallel"])
+def test_a_whole_models_layers_bring_their_settings(
+    unusual: Any, tmp_path: Path, wrapped: bool
+) -> None:
+    """Norms, pools and codes of boxes were torchvision's own, and each answer another."""
+    whole = torch.nn.DataParallel(unusual) if wrapped else unusual
+    found = opened(Asked(weights=saved(tmp_path, {"epoch": 3, "model": whole})))
+    said = "; ".join(found.read)
+    for setting in ("eps 0.001 of backbone.body.0.1 and", "sampling_ratio 4 of", "(10, 10) of"):
+        assert setting in said
+    assert "bbox_reg_weights (5.0, 5.0, 2.5, 2.5)" in said
+    assert found.size == "192/256"
+    assert found.assumed == []
+    found.model.transform.min_size, found.model.transform.max_size = (192,), 256
+    theirs, ours = (
+        TorchvisionOrigin(model, ("a", "b"))(pictures()[0]) for model in (unusual, found.model)
+    )
+    assert len(theirs)
+    assert theirs.masks.shape[1:] == (20, 20)
+    for name in ("boxes", "scores", "labels", "masks"):
+        assert (getattr(theirs, name) == getattr(ours, name)).all(), name
+
+
+def test_a_whole_models_anchors_and_epsilon_yield_to_what_is_asked_for(
+    unusual: Any, tmp_path: Path
+) -> None:
+    path = saved(tmp_path, unusual)
+    found = opened(Asked(weights=path, epsilon=0.5, anchors="8+32,8+32,8+32", ratios="0.5,2"))
+    assert found.model.backbone.body["0"][1].eps == 0.5
+    assert found.model.rpn.anchor_generator.sizes == ((8, 32),) * 3
+    assert found.model.rpn.anchor_generator.aspect_ratios == ((0.5, 2),) * 3
+
+
+def test_a_layer_of_another_kind_is_named(tmp_path: Path) -> None:
+    """It has no weights, by which it could be told."""
+    network = mobile()
+    network.backbone.body["0"][2] = torch.nn.ReLU()
+    with pytest.raises(ModelError, match=r"'backbone\.body\.0\.2' is a ReLU and not a Hardswish"):
+        opened(Asked(weights=saved(tmp_path, network)))
+
+
+def test_the_epsilon_of_a_mobile_networks_norms_is_asked_for(tmp_path: Path) -> None:
+    """A state dict does not tell whether it is 1e-3 or 1e-5, frozen or not."""
+    path = saved(tmp_path, mobile().state_dict())
+    assumed = Asked(weights=path, anchors="16+64,16+64,16+64", ratios="0.5,1")
+    found = opened(assumed)
+    assert "an epsilon of 1e-05 in the backbone's norms (--epsilon)" in found.assumed
+    given = opened(Asked(weights=path, anchors=assumed.anchors, ratios="0.5,1", epsilon=1e-3))
+    assert not any("epsilon" in one for one in given.assumed)
+    assert given.model.backbone.body["0"][1].eps == 1e-3
+
+
+def test_the_codes_of_boxes_can_be_set(tmp_path: Path) -> None:
+    path = saved(tmp_path, mobile().state_dict())
+    anchors = {"anchors": "16+64,16+64,16+64", "ratios": "0.5,1"}
+    found = opened(Asked(weights=path, settings=("bbox_reg_weights=[5,5,2.5,2.5]",), **anchors))
+    assert list(found.model.roi_heads.box_coder.weights) == [5, 5, 2.5, 2.5]
+    for wrong in ("[5,5,2.5]", "[5,5,0,1]", "5"):
+        with pytest.raises(UsageError, match=r"bbox_reg_weights is .* makes no sense"):
+            opened(Asked(weights=path, settings=(f"bbox_reg_weights={wrong}",), **anchors))
+
+
+def test_a_pyramid_may_end_in_two_layers_of_its_own(tmp_path: Path) -> None:
+    backbone = backbones.resnet_fpn_backbone(
+        backbone_name="resnet18", weights=None, extra_blocks=LastLevelP6P7(256, 256)
+    )
+    levels = tuple((edge,) for edge in (32, 64, 128, 256, 512, 700))
+    network = detection.MaskRCNN(
+        backbone, 3, rpn_anchor_generator=AnchorGenerator(levels, ((0.5, 1.0, 2.0),) * 6)
+    )
+    found = opened(Asked(weights=saved(tmp_path, network)))
+    assert found.model.rpn.anchor_generator.sizes == levels
+    state = found.model.state_dict()
+    assert state.keys() == network.state_dict().keys()
+    assert torch.equal(
+        state["backbone.fpn.extra_blocks.p7.weight"], backbone.fpn.extra_blocks.p7.weight
+    )
+
+
+def test_what_a_network_cannot_be_is_told_by_the_files_own_name(tmp_path: Path) -> None:
+    """Numbers that are none, and a network for other pictures than there are here."""
+    state = {f"module.{name}": one for name, one in mobile().state_dict().items()}
+    name = "module.backbone.body.0.0.weight"
+    wrong = state[name].clone()
+    wrong[0, 0, 0, 0] = float("nan")
+    anchors = {"anchors": "16+64,16+64,16+64", "ratios": "0.5,1"}
+    path = saved(tmp_path, {"model": state | {name: wrong}})
+    with pytest.raises(ModelError, match=rf"mine\.pth: it has weights with .*: {name};"):
+        opened(Asked(weights=path, **anchors))
+    for channels in (1, 4):
+        other = torch.zeros(len(wrong), channels, 3, 3)
+        path = saved(tmp_path, {"model": state | {name: other}})
+        with pytest.raises(ModelError, match=f"looks at {channels} channels?; pictures have three"):
+            opened(Asked(weights=path, **anchors))
