@@ -20,6 +20,7 @@ from stream.cli._fleet_wanted import (
     without_results,
 )
 from stream.cli._fleet_words import Line, print_table
+from stream.cli._hints import without_secrets
 from stream.errors import StreamError, UsageError
 from stream.fleet_options import LEDGER, FleetOptions
 from stream.options import CutOptions, DecodingOptions, RunOptions
@@ -207,6 +208,8 @@ def _drive(
             driver.run(numbers)
     finally:
         pool.close()
+        for sentence in driver.doubted:
+            common.say(without_secrets(sentence), quiet=run.quiet)
     return driver.interrupted
 
 

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import count
 
 from stream.fleet.entries import PartEntry, State, Wanted
@@ -14,6 +15,7 @@ from stream.fleet.ledger import Ledger
 from stream.fleet.parts import PartKey, PartTask, Step, following
 from stream.fleet.places import parts_folder, remove_leftovers, remove_parts
 from stream.fleet.pool import Lost, Pool
+from stream.fleet.repute import Repute
 from stream.fleet.task import Done, Task
 from stream.fleet.waiting import Handed, Waiting
 
@@ -120,6 +122,7 @@ class Driver:
         self._waiting = Waiting(())
         self._running: dict[int, Handed] = {}
         self._useless: list[int] = []
+        self._repute = Repute()
         self._serials = count()
         self._ended = 0
         self._stopping = threading.Event()
@@ -134,6 +137,11 @@ class Driver:
         """Leaves at once; what is on its way waits for the next driver."""
         self._stopping.set()
         self._at_once.set()
+
+    @property
+    def doubted(self) -> list[str]:
+        """A sentence for each machine with which something seems to be wrong."""
+        return self._repute.doubted
 
     def run(self, numbers: Sequence[int]) -> Progress:
         """Does those of the files that wait, and returns how it ended.
@@ -178,7 +186,7 @@ class Driver:
         known = self._ended and not stopping
         progress.left = progress.seconds / self._ended * left if known else None
         progress.workers = self._pool.workers()
-        progress.note = _STOPPING if stopping else self._pool.note
+        progress.note = _STOPPING if stopping else self._pool.note or "; ".join(self.doubted)
         parts = [one for cut in self._cuts.values() for one in cut.parts.values()]
         progress.parts = len(parts)
         progress.parts_done = sum(one.state == State.DONE for one in parts)
@@ -209,8 +217,19 @@ class Driver:
         """What the free workers are given; the ledger knows of it then."""
         if self._stopping.is_set() or not self._waiting:
             return []
-        room = min(self._pool.free(len(self._waiting)), len(self._waiting))
-        return [self._begin(*self._waiting.pop()) for _ in range(room)]
+        free = self._pool.free_on(len(self._waiting))
+        nodes = set(self._pool.workers())
+        tasks: list[Task] = []
+        nothing_for: set[str] = set()
+        for node in free:
+            if node in nothing_for:
+                continue
+            one = self._waiting.pop(partial(self._repute.fits, node=node, nodes=nodes))
+            if one is None:
+                nothing_for.add(node)
+            else:
+                tasks.append(replace(self._begin(*one), node=node))
+        return tasks
 
     def _wanted(self, number: int) -> Wanted:
         """What is to be done with a file that is begun."""
@@ -249,10 +268,15 @@ class Driver:
             # What was said of an earlier try holds no more; what is said of parts adds up.
             self._ledger.remark(number, ended.remark, further=key is not None)
         if isinstance(ended, Lost):
+            self._repute.failed((number, key), ended.node, ended.error)
             self._lost(ended, progress)
-        elif ended.error is not None:
+            return
+        if ended.error is not None:
+            self._repute.failed((number, key), ended.node, ended.error)
             self._failed(ended, progress)
-        elif ended.begins:
+            return
+        self._repute.done((number, key), ended.node)
+        if ended.begins:
             self._ledger.cut(number, ended.begins)
             self._cuts[number] = _Cut({})
             self._refresh(number)
@@ -363,4 +387,5 @@ class Driver:
             self._leave(number)
             self._ledger.failed(number, text, seconds=0.0, node="", last=True)
         progress.failed += 1
+        self._repute.forget((number, key))
         self._known.pop(number, None)

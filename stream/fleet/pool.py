@@ -46,12 +46,14 @@ class Lost:
         error: what is known of it, in a sentence.
         key: which part of the file it was; None for the file.
         serial: the task's.
+        node: the machine's name.
     """
 
     number: int
     error: str
     key: PartKey | None = None
     serial: int = 0
+    node: str = ""
 
 
 class Pool(ABC):
@@ -67,9 +69,17 @@ class Pool(ABC):
             StreamError: the machines cannot be asked.
         """
 
+    def free_on(self, tasks: int) -> list[str]:
+        """The machine of each worker that would begin one of so many tasks; "" where that is alike.
+
+        Raises:
+            StreamError: the machines cannot be asked.
+        """
+        return [""] * self.free(tasks)
+
     @abstractmethod
     def submit(self, task: Task) -> None:
-        """Gives a task to a free worker."""
+        """Gives a task to a free worker, of the machine that it names where it names one."""
 
     @abstractmethod
     def wait(self, timeout: float) -> list[Done | Lost]:

@@ -18,6 +18,7 @@ class Task:
         split: how many seconds a part has at least, where a long file is to be cut; else None.
         part: which part it is; None for the file.
         serial: of the task, for its driver.
+        node: the machine that is to do it; "" for any.
     """
 
     number: int
@@ -26,6 +27,7 @@ class Task:
     split: float | None = None
     part: PartTask | None = None
     serial: int = 0
+    node: str = ""
 
     @property
     def key(self) -> PartKey | None:

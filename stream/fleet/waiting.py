@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import islice
 
 from stream.fleet.parts import PartKey
+
+_LOOKED_AT = 1000
+"""So many at most are looked through for one that fits."""
 
 Handed = tuple[int, PartKey | None]
 """A file's number, and which part of it; None for the file."""
@@ -29,13 +33,25 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._begun) + len(self._files) + len(self._again)
 
-    def pop(self) -> Handed:
-        """The next one; there must be one."""
-        if self._begun:
-            return self._forget(self._begun.popitem(last=False)[0])
-        if self._files:
+    def pop(self, fits: Callable[[Handed], bool] = lambda task: True) -> Handed | None:
+        """The next one; None where there is none that fits.
+
+        Args:
+            fits: asked of what was begun before, whether it may be tried here.
+        """
+        found = self._first_of(self._begun, fits)
+        if found is None and self._files:
             return self._files.popleft(), None
-        return self._forget(self._again.popitem(last=False)[0])
+        return found or self._first_of(self._again, fits)
+
+    def _first_of(
+        self, tasks: OrderedDict[Handed, None], fits: Callable[[Handed], bool]
+    ) -> Handed | None:
+        for task in islice(tasks, _LOOKED_AT):
+            if fits(task):
+                del tasks[task]
+                return self._forget(task)
+        return None
 
     def first(self, tasks: Iterable[Handed]) -> None:
         """They come next, in this order."""

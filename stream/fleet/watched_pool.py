@@ -167,9 +167,16 @@ class WatchedPool(Pool, Generic[W]):
                 self._starting.add(self._start())
         return len(self._free)
 
+    def free_on(self, tasks: int) -> list[str]:
+        """The machine of each free worker; see `Pool.free_on`."""
+        self.free(tasks)
+        return [self._nodes[worker] for worker in reversed(self._free)]
+
     def submit(self, task: Task) -> None:
-        """Gives a task to a free worker."""
-        worker = self._free.pop()
+        """Gives a task to a free worker; see `Pool.submit`."""
+        there = [worker for worker in self._free if self._nodes[worker] == task.node]
+        worker = (there or self._free)[-1]
+        self._free.remove(worker)
         self._busy[worker] = _Busy(task, self._clock())
         self._give(worker, task)
 
@@ -219,7 +226,7 @@ class WatchedPool(Pool, Generic[W]):
         return [done]
 
     def _gone(self, worker: W, why: str) -> list[Done | Lost]:
-        self._nodes.pop(worker, None)
+        node = self._nodes.pop(worker, "")
         if worker in self._starting:
             self._starting.discard(worker)
             self._did_not_begin(why, _MOST_STILLBORN)  # which may be bad luck
@@ -233,7 +240,7 @@ class WatchedPool(Pool, Generic[W]):
                     f"nothing came of it for {self._need.patience / 60:g} minutes; where that is "
                     "no fault, --patience is to be longer"
                 )
-            return [Lost(busy.task.number, sentence, busy.task.key, busy.task.serial)]
+            return [Lost(busy.task.number, sentence, busy.task.key, busy.task.serial, node)]
         return []
 
     def _look_whether_any_lives(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections import deque
+from collections import Counter, deque
 from pathlib import Path
 
 import pytest
@@ -151,3 +151,84 @@ def test_what_a_lost_worker_left_is_removed_and_nothing_else(tmp_path: Path) -> 
     _drive(ledger, _Workers({"a.mp4": []}))
     ledger.close()
     assert not left.exists() and all(path.exists() for path in others)
+
+
+class _Machines(Pool):
+    """Machines of which some fail with every file at once, or lose the worker with it.
+
+    A good one takes as long with a file as they take with ten.
+    """
+
+    def __init__(self, good: list[str], bad: list[str], poison: set[str], *, lost: bool) -> None:
+        self._good, self._poison, self._lost = good, poison, lost
+        self._all = [*good, *bad]
+        self._busy: dict[str, Task] = {}
+        self._turn = 0
+        self.tried: list[tuple[str, str]] = []
+
+    def free(self, tasks: int) -> int:
+        raise AssertionError("the driver asks where")
+
+    def free_on(self, tasks: int) -> list[str]:
+        return [node for node in reversed(self._all) if node not in self._busy]
+
+    def submit(self, task: Task) -> None:
+        assert task.node not in self._busy
+        self._busy[task.node] = task
+        self.tried.append((task.source, task.node))
+
+    def wait(self, timeout: float) -> list[Done | Lost]:
+        self._turn += 1
+        ended: list[Done | Lost] = []
+        for node, task in list(self._busy.items()):
+            if node not in self._good:
+                del self._busy[node]
+                if self._lost:
+                    ended.append(Lost(task.number, "no memory", serial=task.serial, node=node))
+                    continue
+                why = "no space left"
+            elif self._turn % 10 == 0:
+                del self._busy[node]
+                why = "it is damaged" if task.source in self._poison else None
+            else:
+                continue
+            ended.append(Done(task.number, node, 0.1, frames=1, error=why, serial=task.serial))
+        return ended
+
+    def workers(self) -> dict[str, int]:
+        return dict.fromkeys(self._all, 1)
+
+    def close(self) -> None:
+        return
+
+
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize(("good", "bad"), [("ab", "xyz"), ("a", "x"), ("abc", "vwxyz")])
+def test_machines_that_fail_with_everything_do_not_fail_the_archive(
+    good: str, bad: str, lost: bool, tmp_path: Path
+) -> None:
+    """A full disk, or a folder that is not there, fails in no time, and takes the next file."""
+    names = [f"{place}.mp4" for place in range(30)]
+    ledger = _ledger(tmp_path, names)
+    pool = _Machines(list(good), list(bad), {"7.mp4"}, lost=lost)
+    driver, _ = _drive(ledger, pool, retries=2)
+    failed = [one.wanted.source for one in ledger.entries() if one.state != State.DONE]
+    ledger.close()
+    assert failed == ["7.mp4"]
+    # Each machine that is bad gets each file once, and nothing again once it is doubted.
+    tried = Counter(one for one in pool.tried if one[1] in bad and one[0] != "7.mp4")
+    assert max(tried.values()) == 1
+    assert Counter(source for source, _ in pool.tried)["7.mp4"] >= 3
+    why = "no memory" if lost else "no space left"
+    assert [one[0] for one in driver.doubted] == sorted(bad)
+    assert all(one.endswith(f"others were given them: {why}") for one in driver.doubted)
+
+
+def test_an_archive_that_fails_everywhere_is_tried_as_often_as_asked(tmp_path: Path) -> None:
+    names = [f"{place}.mp4" for place in range(20)]
+    ledger = _ledger(tmp_path, names)
+    pool = _Machines([], ["x", "y"], set(), lost=False)
+    driver, progress = _drive(ledger, pool, retries=2)
+    ledger.close()
+    assert progress.failed == 20 and driver.doubted == []
+    assert set(Counter(source for source, _ in pool.tried).values()) == {3}

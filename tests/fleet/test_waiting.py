@@ -40,3 +40,20 @@ def test_the_order_is_that_of_a_list(actions: list[tuple[str, int]]) -> None:
             handed.append(waiting.pop())
             assert handed[-1] == expected
         assert len(waiting) == len(begun) + len(files) + len(again)
+
+
+def test_what_was_begun_waits_for_where_it_fits() -> None:
+    waiting = Waiting([3])
+    waiting.first([(1, None)])
+    waiting.last((2, None))
+    asked: list[Handed] = []
+
+    def nowhere(task: Handed) -> bool:
+        asked.append(task)
+        return False
+
+    assert waiting.pop(nowhere) == (3, None)  # which was never tried
+    assert waiting.pop(nowhere) is None
+    assert asked == [(1, None), (1, None), (2, None)] and len(waiting) == 2
+    assert waiting.pop(lambda task: task[0] == 2) == (2, None)
+    assert waiting.pop() == (1, None) and waiting.pop() is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from stream.errors import StreamError, UsageError
@@ -94,13 +96,25 @@ def test_what_no_machine_has_is_refused() -> None:
         pool._ask_for_room()
 
 
+def test_a_task_goes_to_a_worker_of_the_machine_that_it_names() -> None:
+    pool = _pool(4)
+    pool.free(4)
+    assert pool.after(*((one, Ready("ab"[one % 2])) for one in (1, 2, 3, 4))) == []
+    assert sorted(pool.free_on(4)) == ["a", "a", "b", "b"]
+    for number, node in enumerate(["a", "b", "a", "", "b"]):
+        if pool.free_on(1):
+            pool.submit(replace(_task(number), node=node))
+    machines = ["ab"[worker % 2] for worker, _ in pool.given]
+    assert machines == ["a", "b", "a", "b"] and pool.free_on(1) == []
+
+
 def test_a_lost_worker_is_replaced_and_its_task_told() -> None:
     pool = _pool(1)
     pool.free(1)
     _ready(pool, 1)
     pool.submit(_task(7))
     (lost,) = pool.after((1, Gone("the machine burnt")))
-    assert lost == Lost(7, "the worker was lost: the machine burnt", serial=7)
+    assert lost == Lost(7, "the worker was lost: the machine burnt", serial=7, node="here")
     assert pool.workers() == {}
     assert pool.free(1) == 0 and pool.started == 2
     _ready(pool, 2)
