@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,10 +19,7 @@ from stream.files import (
     target_of,
 )
 from stream.leftovers import unmark
-
-# How often what was written is pushed to the disk itself, in seconds: what a pulled plug costs at
-# most, besides the fragment being written.
-_SYNC_EVERY = 2.0
+from stream.sinks._syncing import Syncing
 
 
 def check_destination(
@@ -95,7 +91,7 @@ class Destination:
             raise SinkError(f"{self.working} cannot be written: {error.strerror}") from error
         # Some file systems know of no names.
         self._named = self._regular and os.fstat(self._file).st_nlink > 0
-        self._synced = time.monotonic()
+        self._syncing = Syncing(self._file) if self._regular else None
 
     # What FFmpeg calls, through PyAV.
 
@@ -109,10 +105,8 @@ class Destination:
                 done = os.write(self._file, left)
                 left = left[done:]
                 self._at += done
-            if self._regular and time.monotonic() - self._synced > _SYNC_EVERY:
-                getattr(os, "fdatasync", os.fsync)(self._file)
+            if self._syncing is not None and self._syncing.due():
                 self._look_for_name()
-                self._synced = time.monotonic()
         except OSError as error:
             self.error = error
             if self._regular:
@@ -155,7 +149,8 @@ class Destination:
             return
         self.closed = True
         try:
-            if self._regular:
+            if self._syncing is not None:
+                self._syncing.finish()
                 os.fsync(self._file)
                 self._look_for_name()
                 if self.working != self._target:
@@ -180,6 +175,9 @@ class Destination:
         if self.closed:
             return
         self.closed = True
+        if self._syncing is not None:
+            with contextlib.suppress(OSError):  # It is given up anyway.
+                self._syncing.finish()
         os.close(self._file)
         whole = self._whole if self.error is not None else self.written
         if self._regular and not (keep and whole):

@@ -130,7 +130,7 @@ def test_a_reader_that_goes_is_one_sentence(tmp_path):
 @pytest.mark.parametrize("early", [True, False])
 def test_a_file_that_somebody_removes_is_missed(tmp_path, monkeypatch, ending, early):
     """By a clean-up of old files, or with its folder: the system itself says nothing."""
-    monkeypatch.setattr("stream.sinks._destination._SYNC_EVERY", -1)
+    monkeypatch.setattr("stream.sinks._syncing._EVERY", -1)
     path = tmp_path / "day" / f"out{ending}"
     path.parent.mkdir()
     kind = sinks.find(str(path))
@@ -229,23 +229,97 @@ def test_what_was_written_without_a_fault_stays_unless_it_is_not_to_be_kept(tmp_
     assert [one.name for one in tmp_path.iterdir()] == ["out.bin"]
 
 
+class SlowDisk:
+    """A disk that takes what is pushed when it is told to; and a clock."""
+
+    def __init__(self, monkeypatch):
+        self.now, self.pushed, self.error = 100.0, [], None
+        self.taken, self.begun = threading.Semaphore(0), threading.Semaphore(0)
+        monkeypatch.setattr("stream.sinks._syncing.time.monotonic", lambda: self.now)
+        for name in ("fdatasync", "fsync"):
+            monkeypatch.setattr(os, name, self.push, raising=False)
+
+    def push(self, file):
+        self.pushed.append(os.fstat(file).st_size)
+        if threading.current_thread() is threading.main_thread():
+            return
+        self.begun.release()
+        assert self.taken.acquire(timeout=30)
+        if self.error is not None:
+            raise self.error
+
+
+def settled():
+    """Waits until nothing is pushed any more."""
+    for thread in threading.enumerate():
+        if thread.name == "sync":
+            thread.join(30)
+            assert not thread.is_alive()
+
+
 def test_the_disk_has_it_every_two_seconds_and_at_the_end(tmp_path, monkeypatch):
-    now, synced = [100.0], []
-    monkeypatch.setattr("stream.sinks._destination.time.monotonic", lambda: now[0])
-    for name in ("fdatasync", "fsync"):
-        monkeypatch.setattr(os, name, synced.append, raising=False)
+    disk = SlowDisk(monkeypatch)
     place = Destination(tmp_path / "out.bin")
     counts = []
     for seconds in (1.9, 0.2, 1.9, 0.2):
-        now[0] += seconds
+        disk.now += seconds
+        disk.taken.release()
         place.write(b"x")
-        counts.append(len(synced))
+        settled()
+        counts.append(len(disk.pushed))
     assert counts == [0, 1, 1, 2]
     place.commit()
     end = 3 + (os.name != "nt")  # its folder, too
-    assert len(synced) == end
+    assert len(disk.pushed) == end
     place.commit()
-    assert len(synced) == end
+    assert len(disk.pushed) == end
+
+
+def test_writing_goes_on_while_a_slow_disk_takes_what_came_before(tmp_path, monkeypatch):
+    disk = SlowDisk(monkeypatch)
+    place = Destination(tmp_path / "out.bin")
+    disk.now += 2.1
+    place.write(b"abc")
+    assert disk.begun.acquire(timeout=30)
+    for seconds in (2.1, 60):
+        disk.now += seconds
+        place.write(b"abc")
+    assert disk.pushed == [3]  # One at a time, however long it takes.
+    disk.taken.release()
+    settled()
+    place.write(b"d")
+    assert disk.begun.acquire(timeout=30)
+    assert disk.pushed == [3, 10]
+    # Nothing is let go of before the disk has answered.
+    closed = threading.Thread(target=place.abandon)
+    closed.start()
+    closed.join(0.05)
+    assert closed.is_alive()
+    disk.taken.release()
+    closed.join(30)
+    assert (tmp_path / "out.bin").read_bytes() == b"abcabcabcd"
+
+
+def test_what_the_disk_does_not_take_is_an_error_at_the_next_write_or_the_end(
+    tmp_path, monkeypatch
+):
+    for ends in (False, True):
+        disk = SlowDisk(monkeypatch)
+        place = Destination(tmp_path / f"{ends}.bin")
+        place.write(b"whole")
+        place.checkpoint()
+        disk.now += 2.1
+        disk.error = OSError(errno.EIO, "the disk is broken")
+        disk.taken.release()
+        place.write(b"lost")
+        settled()
+        with pytest.raises(OSError, match="broken"):
+            place.commit() if ends else place.write(b"more")
+        assert place.error is not None and place.error.errno == errno.EIO
+        if not ends:
+            place.abandon()
+            assert (tmp_path / "False.bin").read_bytes() == b"whole"
+        monkeypatch.undo()
 
 
 def test_an_end_that_cannot_be_stored_is_an_error_and_the_old_file_stays(tmp_path, monkeypatch):
