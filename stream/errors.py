@@ -30,7 +30,19 @@ class UsageError(StreamError):
 
 
 class SourceError(StreamError):
-    """The input cannot be opened or read."""
+    """The input cannot be opened or read.
+
+    Args:
+        what: cannot be read, and why.
+        lasting: whether it is of no use to try again, as where a password is wrong.
+
+    Attributes:
+        lasting: as given.
+    """
+
+    def __init__(self, what: str = "", *, lasting: bool = False) -> None:
+        super().__init__(what)
+        self.lasting = lasting
 
 
 class PictureError(SourceError, ValueError):

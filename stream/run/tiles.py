@@ -119,6 +119,12 @@ class Tile(Display):
                 self.lines = tuple(lines)
                 self._changed.notify_all()
 
+    def awaited(self, why: str) -> None:
+        """Says in its tile that its source is not there yet, and why."""
+        with self._changed:
+            self.lines = (why, "waiting for it")
+            self._changed.notify_all()
+
     def close(self) -> None:
         """No more pictures come."""
         self.end("ended")

@@ -9,15 +9,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stream import sources
 from stream.addresses import clean, secrets_of
-from stream.errors import SinkError, StreamError
+from stream.errors import SinkError, SourceError, StreamError
 from stream.frame import VideoInfo
 from stream.names import WINDOW
 from stream.queues import WhenFull
 from stream.run.aside import Aside, end_all
+from stream.run.awaited import Company
 from stream.run.controls import Controls
 from stream.run.figures import Outcome
 from stream.run.finding import load_segmenter
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
     from stream.inference.segmenter import Segmenter
     from stream.run.tiles import Tile, Tiles
+    from stream.sources.base import Source
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +59,7 @@ class Part(Aside):
         segmenter: the shared model, with a threshold of the source's own.
         turns: inference shared with the others.
         tile: its part of the window, if there is one.
+        company: all sources, for as long as one of which goes on this one is waited for.
         console: where status lines go.
         say: is told at once what is wrong.
     """
@@ -66,6 +71,7 @@ class Part(Aside):
         segmenter: Segmenter,
         turns: Turns,
         tile: Tile | None,
+        company: Company,
         *,
         console: Console | None,
         say: Say,
@@ -92,7 +98,8 @@ class Part(Aside):
         self._plan = replace(plan, outputs=tuple(o for o in plan.outputs if o.target != WINDOW))
         self._segmenter = segmenter
         self._turns = turns
-        self._tile = tile
+        self._tile, self._company = tile, company
+        self._told = ""
         self._console = console
         self._say = say
         self._secrets = secrets_of(str(plan.source.target))
@@ -112,13 +119,20 @@ class Part(Aside):
             self.fault = error
             self._trouble(error)
         finally:
+            self._company.left(self.name)
             self.controls = None
             if self._tile is not None:
                 self._tile.end(self.problem or "ended")
 
     def _go(self) -> None:
         further = () if self._tile is None else (self._in_tile,)
-        with prepared(self._plan, self._segmenter, turns=self._turns, further=further) as ready:
+        with prepared(
+            self._plan,
+            self._segmenter,
+            source=self._opened(),
+            turns=self._turns,
+            further=further,
+        ) as ready:
             run = self._run = ready.run
             if self._tile is not None:
                 self.controls = self._controls(ready)
@@ -132,6 +146,35 @@ class Part(Aside):
             self._trouble(error)
         elif error is not None:
             raise error
+
+    def _opened(self) -> Source | None:
+        """The source, once it is there; None where nobody waits for one of its kind."""
+        target, options = self._plan.source.target, self._plan.source.options
+        if not sources.kind_of(target).comes_back:
+            return None
+        return self._company.awaited(
+            self.name,
+            partial(sources.open, target, options),
+            self._missing,
+            wanted=lambda: not self._stopping.is_set(),
+            patience=options.network.give_up,
+        )
+
+    def _missing(self, error: SourceError) -> None:
+        self._told = clean(str(error), self._secrets)
+        self._say(f"{self.name}: {self._told} (it is tried again while another source goes on)")
+        if self._tile is not None:
+            self._tile.awaited(self._told)
+
+    def stop(self) -> None:
+        """Takes nothing more from the source, nor waits for it; what is under way is finished."""
+        super().stop()
+        self._company.look()
+
+    def abort(self) -> None:
+        """Lets go at once."""
+        super().abort()
+        self._company.look()
 
     def _in_tile(self, info: VideoInfo) -> Output:
         assert self._tile is not None
@@ -150,7 +193,8 @@ class Part(Aside):
 
     def _trouble(self, error: BaseException) -> None:
         self.problem = clean(str(error) or type(error).__name__, self._secrets)
-        self._say(f"{self.name}: {self.problem}")
+        if self.problem != self._told:
+            self._say(f"{self.name}: {self.problem}")
 
     def _report_failure(self) -> None:
         """What never came to run has a report as well, where one was asked for."""
@@ -201,6 +245,7 @@ def execute_all(
         segmenter = load_segmenter(plans[0].model, live=True, yields=len(plans) > 1)
     turns = Turns(max(1, segmenter.workers), coming=len(plans))
     tiles = _tiles(names) if windowed else None
+    company = Company(names)
     parts = [
         Part(
             name,
@@ -208,6 +253,7 @@ def execute_all(
             segmenter.sharing(),
             turns,
             None if tiles is None else tiles.tiles[number],
+            company,
             console=console,
             say=say,
         )

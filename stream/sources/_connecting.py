@@ -205,6 +205,12 @@ class Way:
         return self if undecided or broken or isinstance(error, av.EOFError) else None
 
 
+def is_lasting(error: BaseException) -> bool:
+    """Whether trying again is of no use, and may lock somebody out."""
+    kinds = av.HTTPUnauthorizedError, av.HTTPForbiddenError, av.ProtocolNotFoundError
+    return isinstance(error, kinds)
+
+
 def reason(error: BaseException, scheme: str, *, opening: bool, late: bool) -> str:
     """Why a connection failed, for people; it may still carry secrets."""
     number = getattr(error, "errno", None)

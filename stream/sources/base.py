@@ -34,6 +34,9 @@ class Source(ABC):
     live: ClassVar[bool] = False
     """Whether pictures come at their own pace and cannot wait."""
 
+    comes_back: ClassVar[bool] = False
+    """Whether it is opened again whenever it goes away, so that one that is not there may come."""
+
     photos: ClassVar[bool] = False
     """Whether pictures are photos, which have nothing to do with each other."""
 

@@ -18,7 +18,7 @@ from stream.frame import Frame, Item, VideoInfo
 from stream.options import InputOptions
 from stream.queues import Closed
 from stream.sources._arrivals import UNREAD
-from stream.sources._connecting import UNTIMED, Patience, Way, reason
+from stream.sources._connecting import UNTIMED, Patience, Way, is_lasting, reason
 from stream.sources._damage import told_of_losses
 from stream.sources._hardware import NONE, Hardware
 from stream.sources._last_picture import LastPicture
@@ -70,6 +70,7 @@ class NetworkSource(LiveSource):
         SourceError: it cannot be opened now.
     """
 
+    comes_back: ClassVar[bool] = True
     targets: ClassVar[str] = "an address (" + ", ".join(f"{one}://" for one in SCHEMES) + ")"
 
     def __init__(
@@ -240,7 +241,8 @@ class NetworkSource(LiveSource):
         took = time.monotonic() - self._opening_since
         late = took >= self._patience.opening
         why = reason(error, self._way.scheme, opening=not self._open_now, late=late)
-        return SourceError(f"cannot read {self._name}: {clean(why, self._secrets)}")
+        what = f"cannot read {self._name}: {clean(why, self._secrets)}"
+        return SourceError(what, lasting=is_lasting(error))
 
     @property
     def corrupt(self) -> int:  # type: ignore[override]

@@ -30,7 +30,7 @@ class Relay:
     def __init__(self, address: str) -> None:
         command = tool_command()
         if command is None:
-            raise SourceError(MISSING)
+            raise SourceError(MISSING, lasting=True)
         port = _free_port()
         self.address = f"udp://127.0.0.1:{port}"
         """Where FFmpeg reads what comes."""

@@ -17,7 +17,9 @@ import pytest
 from stream.names import distinct
 from tests import tiny_models
 from tests.cli.conftest import environment
+from tests.media import decode
 from tests.sinks.desktop import desktop
+from tests.sources.serving import Server, serving
 
 RED, BLUE = (220, 30, 30), (30, 30, 220)
 
@@ -231,3 +233,46 @@ def test_ctrl_c_waits_for_no_address_that_does_not_answer(tmp_path, command):
     # Opening alone has a patience of twelve seconds.
     assert took < 8, said
     assert "Traceback" not in said
+
+
+@pytest.mark.real_time
+def test_an_address_that_is_not_there_at_first_is_waited_for(tmp_path):
+    model = tiny_models.nothing(tmp_path / "nothing.onnx")
+    told = tmp_path / "told"
+    later = Server("http")
+    with serving("http") as here:
+        with told.open("w") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "stream.cli", "url", here.address, later.address,
+                 "--no-display", "--model", str(model), "-o", "{name}.mkv"],
+                cwd=tmp_path,
+                env=environment(),
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+            )  # fmt: skip
+        try:
+            wait(lambda: "it is tried again" in told.read_text())
+            later.start()
+            wait(lambda: len(recorded(tmp_path)) == 2)
+            process.send_signal(signal.SIGINT)
+            code = process.wait(60)
+        finally:
+            process.kill()
+            process.wait()
+            later.kill()
+    said = told.read_text()
+    assert code == 0, said
+    assert said.count("refused") == 1 and "Traceback" not in said
+    assert all(len(decode(one).pts) > 0 for one in recorded(tmp_path))
+
+
+def recorded(folder):
+    """Recordings of which something is on the disk."""
+    return [one for one in folder.glob("*.mkv") if one.stat().st_size > 4000]
+
+
+def wait(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -174,6 +174,18 @@ def test_a_tile_says_why_nothing_comes_and_the_others_go_on():
         assert other.lines == ("ended",)
 
 
+def test_a_tile_says_that_its_source_is_waited_for_until_it_comes():
+    with Stage("a", "b") as stage:
+        one, other = stage.tiles.tiles
+        stage.give(other, 120)
+        before = stage.step()
+        one.awaited("the connection was refused")
+        assert one.lines == ("the connection was refused", "waiting for it") and not one.ended
+        assert not np.array_equal(stage.step()[:, :64], before[:, :64])
+        stage.give(one, 60)
+        assert abs(int(stage.step()[24, 32, 0]) - 60) < 8 and one.lines == ()
+
+
 def test_while_it_is_paused_sources_go_on_and_their_pictures_stand():
     with Stage("a", "b") as stage:
         for tile in stage.tiles.tiles:

@@ -234,6 +234,7 @@ def test_what_a_server_answers_instead_is_said(status, words):
     with answering(Refusing) as place, pytest.raises(SourceError) as raised:
         NetworkSource(f"{place.replace('//', '//me:hunter2@')}/cam?token=t0ken", patience=PATIENT)
     assert words in str(raised.value)
+    assert raised.value.lasting == (status in (401, 403)), "to try again may lock the user out"
     assert not re.search("hunter2|t0ken", str(raised.value))
 
 
