@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, TypedDict, TypeVar, Unpack
 
 from stream.errors import UsageError
+from stream.words import names_in
 
 T = TypeVar("T")
 
@@ -118,8 +119,8 @@ def parse_file(text: str) -> Path:
 
 
 def parse_names(text: str) -> tuple[str, ...]:
-    """`person,car` as its parts."""
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    """`person,car` as its parts; one that holds a comma is in quotes: `person,'dog, big'`."""
+    return names_in(text)
 
 
 def parse_select(text: str) -> str:

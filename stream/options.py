@@ -78,7 +78,8 @@ class ModelOptions:
     )
     classes: tuple[str, ...] | None = option(
         None,
-        "Only these classes, separated by commas, such as person,car.",
+        "Only these classes, separated by commas, such as person,car; one with a comma in its "
+        "name in quotes.",
         said="all",
         metavar="NAME,…",
         parse=parse_names,

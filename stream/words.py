@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 # What moves the cursor, colours or ends a line, and what turns the direction of letters round.
 _UNSEEN = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
+# In quotes up to a comma or the end, or whatever stands before those.
+_NAME = re.compile(r"\s*(?:(['\"])((?:(?!\1).)*)\1\s*(?=,|$)|([^,]+))", re.DOTALL)
 
 
 def counted(number: int, one: str, several: str = "") -> str:
@@ -32,8 +34,25 @@ def listed(numbers: Sequence[int], one: str) -> str:
 
 
 def called(name: str) -> str:
-    """A class's name in a sentence, as it stands; one of nothing but spaces in quotes."""
-    return visible(name) if name.strip() else f"'{name}'"
+    """A class's name in a sentence, as it stands.
+
+    One of nothing but spaces is in quotes, and so is one with a comma: names are told with commas
+    between them.
+    """
+    plain = name.strip() and "," not in name
+    return visible(name) if plain else f"'{visible(name)}'"
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """The names in a text that has commas between them, without spaces around them.
+
+    One that holds a comma itself is in quotes, as `called` writes it: `person, 'dog, big'`.
+    """
+    return tuple(
+        quoted.strip() if quoted else plain.strip()
+        for _, quoted, plain in _NAME.findall(text)
+        if quoted.strip() or plain.strip()
+    )
 
 
 def kind_with_article(value: object) -> str:

@@ -1,4 +1,4 @@
-from stream.words import called, counted, listed, visible
+from stream.words import called, counted, listed, names_in, visible
 
 
 def test_one_is_one_and_all_else_are_several():
@@ -19,9 +19,23 @@ def test_what_a_terminal_would_obey_is_written_out():
 
 
 def test_a_name_that_would_be_missed_in_a_sentence_stands_in_quotes():
-    assert [called(name) for name in ("", "  ", "Würfel", "a\nb")] == [
+    assert [called(name) for name in ("", "  ", "Würfel", "a\nb", "dog, big")] == [
         "''",
         "'  '",
         "Würfel",
         r"a\nb",
+        "'dog, big'",
     ]
+
+
+def test_names_come_with_commas_between_them_and_in_quotes_where_they_hold_one():
+    for text, names in (
+        (" person , car,,", ("person", "car")),
+        ("'DOG, big',car", ("DOG, big", "car")),
+        ('person,"a, b" ', ("person", "a, b")),
+        ("'tis, it's", ("'tis", "it's")),
+        ("'a' b,'c'", ("'a' b", "c")),
+        (" , ", ()),
+        (", ".join(map(called, ("cat", "dog, big"))), ("cat", "dog, big")),
+    ):
+        assert names_in(text) == names

@@ -25,6 +25,7 @@ from stream.inference.onnx_file import (
     size_of,
 )
 from stream.names import at_home
+from stream.words import called
 
 
 def _bundled() -> Path:
@@ -87,7 +88,7 @@ class Listing:
         if self.metadata is None:
             return self.name, "unusable", size, "", self.problem, "", str(self.file)
         names = self.metadata.names
-        classes = ", ".join(names) if len(names) <= 3 else str(len(names))
+        classes = ", ".join(map(called, names)) if len(names) <= 3 else str(len(names))
         accuracy = "\n".join(
             f"{what} {value:.3g}" for what, value in self.metadata.accuracy.items()
         )

@@ -14,6 +14,7 @@ from stream.errors import ModelError, UsageError
 from stream.inference.contract import Geometry
 from stream.instances import Instances
 from stream.types import Floats
+from stream.words import called, names_in
 
 _LISTED = 100
 """So many class names at most are listed where a wrong one was asked for."""
@@ -45,7 +46,7 @@ def class_indices(wanted: Sequence[str] | str, names: Sequence[str]) -> frozense
     Raises:
         UsageError: a name that the model lacks; the message lists the nearest ones.
     """
-    parts = wanted.split(",") if isinstance(wanted, str) else wanted
+    parts = names_in(wanted) if isinstance(wanted, str) else wanted
     by_name: dict[str, set[int]] = {}
     for index, known in enumerate(names):
         by_name.setdefault(known.casefold(), set()).add(index)
@@ -58,10 +59,11 @@ def class_indices(wanted: Sequence[str] | str, names: Sequence[str]) -> frozense
             continue
         if name.casefold() not in by_name:
             near = difflib.get_close_matches(name.casefold(), by_name, n=1, cutoff=0.5)
-            meant = f" (did you mean {names[min(by_name[near[0]])]}?)" if near else ""
+            meant = f" (did you mean {called(names[min(by_name[near[0]])])}?)" if near else ""
             more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
             raise UsageError(
-                f"the model has no class {name!r}{meant}; it has {', '.join(names[:_LISTED])}{more}"
+                f"the model has no class {name!r}{meant}; it has "
+                f"{', '.join(map(called, names[:_LISTED]))}{more}"
             )
         found |= by_name[name.casefold()]
     if not found:

@@ -22,7 +22,7 @@ from stream.run.figures import Counts, Job, Work
 from stream.run.schedule import Schedule
 from stream.run.unsure import BETWEEN
 from stream.timing import timed
-from stream.words import counted
+from stream.words import called, counted
 
 if TYPE_CHECKING:
     from stream.records.entries import RecordsFile
@@ -199,8 +199,8 @@ class Replay(Schedule):
         for name in wanted:
             if name.casefold() not in known:
                 near = nearest(name.casefold(), known)
-                meant = f" (did you mean {known[near]}?)" if near else ""
-                there = ", ".join(known.values()) or "none"
+                meant = f" (did you mean {called(known[near])}?)" if near else ""
+                there = ", ".join(map(called, known.values())) or "none"
                 raise UsageError(f"{self._file.path} has no class {name!r}{meant}; it has {there}")
         return frozenset(known[name.casefold()] for name in wanted)
 

@@ -98,6 +98,23 @@ def test_a_single_pixel_at_the_threshold_is_no_disagreement():
     assert "overlap by only 0.9167" in " ".join(_compare(whole, two_less).failures(Tolerance()))
 
 
+def test_a_mask_of_one_row_is_compared_before_it_is_pasted():
+    """A hundredth of a pixel had taken a seventh of its pixels away, as all lie at its edge."""
+    rng = np.random.default_rng(3)
+    noise = rng.uniform(0, 1, (1, 28, 28)).astype(np.float32)
+
+    def at(y: float, masks: np.ndarray) -> Instances:
+        return replace(_instances((3, y, 99, y + 1.2, 0.9, 0)), masks=masks)
+
+    here, near = at(40.13, noise), at(40.16, noise)
+    assert mask_iou(here, 0, near, 0, spare=1) < 0.95
+    assert _compare(here, near).failures(Tolerance()) == []
+    other = np.where(rng.uniform(0, 1, noise.shape) < 0.1, 1 - noise, noise)
+    assert "masks overlap by only" in " ".join(
+        _compare(here, at(40.13, other)).failures(Tolerance())
+    )
+
+
 def test_a_score_at_the_threshold_is_no_disagreement():
     found = _compare(
         _instances((10, 10, 50, 50, 0.0504, 0)), _instances((10, 10, 50, 50, 0.0499, 0))

@@ -192,6 +192,9 @@ def test_class_names_as_people_write_them() -> None:
     assert class_indices("person,dog", NAMES) == {0, 2}
     assert class_indices([" Dog ", "CAR"], NAMES) == {1, 2}
     assert class_indices("cup,", ("cup", "bowl", "cup")) == {0, 2}
+    assert class_indices("'dog, big', cup", ("dog", "dog, big", "cup")) == {1, 2}
+    with pytest.raises(UsageError, match=r"no class 'big'.*; it has dog, 'dog, big'$"):
+        class_indices("big", ("dog", "dog, big"))
     assert class_indices(" ,cup, ,bowl", ("cup", "bowl", "jug")) == {0, 1}
 
 

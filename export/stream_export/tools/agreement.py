@@ -25,7 +25,10 @@ _SAME = 0.5
 _SPARE = 1
 """Pixels; one may lie so near the threshold that the noise of floats decides."""
 _THIN = 1.0
-"""Pixels; a box that is thinner has no overlap and no mask worth comparing, only its corners."""
+"""Pixels; a box that is thinner has no overlap worth comparing, only its corners."""
+_EDGE = 2.0
+"""Pixels; of a box that is thinner, each pixel lies at its edge, where a hundredth of a pixel may
+decide whether a whole row is in: masks are compared cell by cell, before they are pasted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +242,8 @@ def match(
     return pairs
 
 
-def _thin(box: NDArray[np.float32]) -> bool:
-    return bool(min(box[2] - box[0], box[3] - box[1]) < _THIN)
+def _thin(box: NDArray[np.float32], least: float = _THIN) -> bool:
+    return bool(min(box[2] - box[0], box[3] - box[1]) < least)
 
 
 def mask_iou(a: Instances, i: int, b: Instances, j: int, spare: int = 0) -> float:
@@ -248,9 +251,20 @@ def mask_iou(a: Instances, i: int, b: Instances, j: int, spare: int = 0) -> floa
 
     So many pixels (`spare`) or fewer that are in one mask alone count for none.
     """
-    one, other = _canvas(a, i), _canvas(b, j)
+    return _iou(_canvas(a, i), _canvas(b, j), spare)
+
+
+def _iou(one: NDArray[np.bool_], other: NDArray[np.bool_], spare: int) -> float:
     union, both = int((one | other).sum()), int((one & other).sum())
     return both / union if union - both > spare else 1.0
+
+
+def _cells_iou(a: Instances, i: int, b: Instances, j: int) -> float:
+    """The same of two masks' cells, in the frames of their boxes; 1 where frames are not alike."""
+    one, other = a.masks[i], b.masks[j]
+    if one.shape != other.shape or (a.mask_boxes is None) != (b.mask_boxes is None):
+        return 1.0
+    return _iou(one > a.mask_threshold, other > b.mask_threshold, _SPARE)
 
 
 def _canvas(side: Instances, index: int) -> NDArray[np.bool_]:
@@ -317,8 +331,10 @@ def _pair(
     if expected.masks.shape[1:] == found.masks.shape[1:]:
         soft = float(np.abs(expected.masks[a] - found.masks[b]).max())
         result.soft = max(result.soft, soft)
-    thin = _thin(expected.boxes[a]) or _thin(found.boxes[b])
-    overlap = 1.0 if thin else mask_iou(expected, a, found, b, spare=_SPARE)
+    if _thin(expected.boxes[a], _EDGE) or _thin(found.boxes[b], _EDGE):
+        overlap = _cells_iou(expected, a, found, b)
+    else:
+        overlap = mask_iou(expected, a, found, b, spare=_SPARE)
     where = f"{name}, score {expected.scores[a]:.3f}"
     if box > result.box:
         result.box = box
