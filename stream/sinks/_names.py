@@ -34,6 +34,10 @@ _NOT_THE_FILMS = {
     "encoder",
     "duration",
     "software",
+    # What MXF says of the program that wrote it and of itself.
+    "application_platform", "company_name", "generation_uid", "material_package_umid",
+    "modification_date", "operational_pattern_ul", "product_name", "product_uid", "product_version",
+    "product_version_num", "toolkit_version_num", "uid",
     # What senders and servers of RTMP, and playlists, say of a stream.
     "|rtmpsampleaccess", "server", "displaywidth", "displayheight", "width", "height", "fps",
     "framerate", "profile", "level", "videodatarate", "audiodatarate", "videocodecid",
@@ -259,7 +263,8 @@ def _lost(kind: ContainerKind, tags: tuple[tuple[str, str], ...]) -> list[str]:
         return []
     with av.open(again, "r") as read:
         found = {name.lower(): value.strip() for name, value in read.metadata.items()}
-    names = set(found)
+        names = {name for one in read.streams for name in one.metadata if name == "timecode"}
+    names |= set(found)
     if kind.format == "mpegts":  # PyAV does not tell what a broadcast is called
         # A film's title is its programme's name, where there is no other.
         names |= _OF_BROADCASTS - ({"title"} if "service_name" in dict(tags) else set())

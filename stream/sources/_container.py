@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import re
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
@@ -31,6 +32,8 @@ _TEXT_FORMATS = frozenset({"tty", "bin", "xbin", "adf", "idf"})
 _STILL = Fraction(1, 4)
 # Packets by which tracks are told apart where the file does not say how many pictures they have.
 _COUNTED = 500
+# Kinds of boxes in a file, beyond which it is none.
+_KINDS_OF_BOXES = 20
 # An address of which pathlib has taken one of two slashes.
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/+")
 
@@ -105,6 +108,11 @@ def open_container(
     except RAISED as error:
         if file is not None:
             file.close()
+        if path.is_file() and _is_unfinished(path):
+            raise SourceError(
+                f"{path} was cut off before it was finished: its index (moov) is missing, without "
+                "which no picture is found; a program that repairs videos may make it anew"
+            ) from error
         raise SourceError(
             f"{path} is not a video that can be read, or it is damaged beyond reading "
             f"({reason(error)})"
@@ -115,6 +123,25 @@ def open_container(
     for stream in container.streams.video:
         cut_exactly(stream)
     return container
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Whether a file is an MP4 or MOV whose pictures are there, and not what says where.
+
+    A camera writes it last (ISO/IEC 14496-12, 8.2.1).
+    """
+    kinds: set[bytes] = set()
+    with contextlib.suppress(OSError, struct.error), path.open("rb") as file:
+        while len(head := file.read(16)) >= 8 and len(kinds) < _KINDS_OF_BOXES:
+            size, kind = struct.unpack_from(">I4s", head)
+            kinds.add(kind)
+            if size == 1:
+                (size,) = struct.unpack_from(">Q", head, 8)
+            if size < 8:
+                break
+            file.seek(size - len(head), os.SEEK_CUR)
+    known = kinds <= {b"ftyp", b"mdat", b"free", b"skip", b"wide", b"uuid"}
+    return known and b"mdat" in kinds
 
 
 def cut_exactly(video: VideoStream) -> None:

@@ -13,6 +13,7 @@ from av.stream import Disposition
 from stream.sinks._containers import ENDINGS, choose_container
 from stream.sinks._names import lost_of_film, lost_of_streams, names_of
 from stream.sources._services import broadcast
+from stream.sources.file import FileSource
 from tests.media import make_clip, make_picture
 from tests.sinks.running import run
 
@@ -198,3 +199,19 @@ def test_words_are_whole_or_named_however_many(tmp_path, ending):
     assert told["title"] == words["title"]
     assert told.get("comment") == (None if ending == ".mov" else words["comment"])
     assert ("the film's comment is left out" in said) == (ending == ".mov")
+
+
+def test_what_mxf_says_of_its_program_is_not_the_films(tmp_path):
+    """A dozen machines' names were called lost, and were untrue of what was written elsewhere."""
+    given = make_clip(
+        tmp_path / "in.mxf", codec="mpeg2video", size=(720, 576), rate=Fraction(25), options={}
+    )
+    with FileSource(given) as source:
+        assert "product_name" in source.info.metadata
+    for ending in (".mp4", ".mov"):  # which have it at a track
+        assert run(given, tmp_path / f"out{ending}").remarks == []
+        with av.open(str(tmp_path / f"out{ending}")) as film:
+            assert film.streams[0].metadata["timecode"] == "00:00:00:00"
+    run(given, tmp_path / "out.mkv")
+    with av.open(str(tmp_path / "out.mkv")) as film:
+        assert not [name for name in film.metadata if "product" in name.lower()]

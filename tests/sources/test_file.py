@@ -81,7 +81,7 @@ def damaged(tmp_path: Path, kind: str) -> Path:
         ("ansi text", "text file"),
         ("noise", "not a video that can be read"),
         ("sound", "has sound but no video stream"),
-        ("headless", "not a video that can be read"),
+        ("headless", "its index (moov) is missing"),
     ],
 )
 def test_what_is_no_video_is_refused_in_one_sentence(tmp_path, kind, words):
