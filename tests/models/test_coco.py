@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from stream.errors import UsageError
 from stream_models.training.checks import check
 from stream_models.training.data import ANY_CLASS
+from stream_models.training.picture_files import load_picture
 from stream_models.training.polygons import draw
 from stream_models.training.reading import read
 
@@ -111,6 +113,12 @@ def no_boxes(content):
         del entry["bbox"]
 
 
+def boxes_as_corners(content):
+    for entry in content["annotations"]:
+        x, y, width, height = entry["bbox"]
+        entry["bbox"] = [x, y, x + width, y + height]
+
+
 def null_boxes(content):
     for entry in content["annotations"]:
         entry["bbox"] = None
@@ -164,8 +172,8 @@ def roboflows_root_named_as_a_class(content):
         byte_order_mark, sixteen_bits, list_on_top, lists_on_top, string_ids, ids_of_both_kinds,
         flat_polygons, polygons_of_points, polygons_of_lists_of_points, numbers_as_text,
         null_sizes, no_sizes, zero_sizes, sizes_that_are_no_numbers, null_fields, nan_area,
-        no_area, no_boxes, null_boxes, more_than_coco_has, run_lengths, cvats_masks,
-        cvats_masks_and_boxes, cvats_masks_and_polygons, roboflows_root,
+        no_area, no_boxes, null_boxes, boxes_as_corners, more_than_coco_has, run_lengths,
+        cvats_masks, cvats_masks_and_boxes, cvats_masks_and_polygons, roboflows_root,
         roboflows_root_named_as_a_class,
     ],
 )  # fmt: skip
@@ -197,6 +205,71 @@ def test_what_is_clearly_meant_is_read(tmp_path, change):
             assert mask[y : y + height, x : x + width].all()
             # OpenCV fills the pixels of the outline too.
             assert np.count_nonzero(mask) <= (width + 1) * (height + 1)
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_labels_of_what_is_stored_are_turned_with_it(tmp_path, orientation):
+    """Pictures are learnt from as they are shown; a tool may label them otherwise."""
+    content = coco()
+    coco_folder(tmp_path, content)
+    marked = Image.Exif()
+    marked[0x112] = orientation
+    for path in (tmp_path / "images").iterdir():
+        width, height = SIZE
+        canvas = np.zeros((height, width), np.uint8)
+        for _, x, y, w, h in TRUTH[path.name]:
+            canvas[y : y + h, x : x + w] = 255
+        Image.fromarray(canvas).save(path, exif=marked)
+    data = read(tmp_path)
+    assert check(data) == []
+    assert "are labelled as stored" in " ".join(data.notes)
+    for picture in data.pictures:
+        assert (picture.height, picture.width) == SIZE
+        shown = load_picture(picture)[..., 0] > 128
+        inside = np.zeros(shown.shape, np.uint8)
+        boxed = np.zeros(shown.shape, bool)
+        for item in picture.objects:
+            draw(item.polygons, inside, 1)
+            x1, y1, x2, y2 = map(round, item.box)
+            boxed[y1:y2, x1:x2] = True
+        assert (boxed == shown).all()
+        # OpenCV fills the pixels of the outline too.
+        assert (inside[shown] == 1).all()
+
+
+def test_labels_of_what_is_shown_stay(tmp_path):
+    content = coco()
+    for entry in content["images"]:
+        entry["width"], entry["height"] = entry["height"], entry["width"]
+    content["annotations"] = []
+    coco_folder(tmp_path, content)
+    marked = Image.Exif()
+    marked[0x112] = 6
+    for path in (tmp_path / "images").iterdir():
+        Image.fromarray(np.zeros((SIZE[1], SIZE[0]), np.uint8)).save(path, exif=marked)
+    data = read(tmp_path)
+    assert check(data) == []
+    assert "labelled as stored" not in " ".join(data.notes)
+    assert {(picture.height, picture.width) for picture in data.pictures} == {SIZE}
+
+
+def test_shares_of_a_picture_are_no_pixels(tmp_path):
+    content = coco()
+    for entry in content["annotations"]:
+        entry["bbox"] = [0.1, 0.2, 0.5, 0.5]
+        entry["segmentation"] = []
+    coco_folder(tmp_path, content)
+    with pytest.raises(UsageError, match="lie between 0 and 1, as shares of the picture"):
+        read(tmp_path)
+
+
+def test_boxes_that_masks_contradict_are_no_corners(tmp_path):
+    """One that fits only as COCO writes it says that all are so; the other is what is wrong."""
+    content = coco()
+    x, y, width, height = content["annotations"][0]["bbox"]
+    content["annotations"][0]["bbox"] = [x, y, x + width, y + height]
+    coco_folder(tmp_path, content)
+    assert "corners" not in " ".join(read(tmp_path).notes)
 
 
 def test_a_class_without_objects_that_is_nobodys_parent_stays(tmp_path):

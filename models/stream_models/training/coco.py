@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stream import words
 from stream.errors import UsageError
 from stream_models.training.data import (
     PERSON,
@@ -22,8 +23,9 @@ from stream_models.training.data import (
     class_among,
     merge,
 )
+from stream_models.training.forms import are_shares, boxes_are_corners, turn
 from stream_models.training.objects import BadLabelError, build, inside, number, read_box, unsure
-from stream_models.training.picture_files import PictureFiles, picture_size
+from stream_models.training.picture_files import PictureFiles, lying, picture_size
 
 # SAM 2's own estimate of a drawn mask's IoU, mapped to the weight of the mask loss: below the
 # first value nothing is learnt from it, from the second on it counts in full.
@@ -92,10 +94,23 @@ class _File:
         self._label_of: dict[str, int] = {}
         self._picture_of: dict[str, Picture | None] = {}
         self._name_of: dict[str, str] = {}
+        self._corners = False
+        self._lying: list[tuple[Picture, int]] = []
 
     def read(self) -> DataSet:
         annotations = list(self._entries("annotations", needed=False))
         self._read_categories(annotations)
+        if are_shares(annotations):
+            raise UsageError(
+                f"{self._file}: its boxes and masks lie between 0 and 1, as shares of the picture; "
+                "COCO's are in pixels: multiply them by its width and height"
+            )
+        self._corners = boxes_are_corners(annotations)
+        if self._corners:
+            self._data.notes.append(
+                f"{self._file.name}: boxes are read as the corners x1, y1, x2, y2, as they fit the "
+                "masks so; COCO's are x, y, width and height"
+            )
         taken: dict[Path, str] = {}
         for entry in self._entries("images"):
             self._data.described += 1
@@ -108,6 +123,14 @@ class _File:
                 crowd = False
                 counted += 1
             self._read_object(entry, crowd)
+        for picture, orientation in self._lying:
+            turn(picture, orientation)
+        if self._lying:
+            count = words.counted(len(self._lying), "picture is", "pictures are")
+            self._data.notes.append(
+                f"{self._file.name}: {count} labelled as stored, and not as EXIF data turn what is "
+                "shown: the labels are turned alike"
+            )
         if counted:
             self._data.notes.append(
                 f"{self._file.name}: {counted} masks in run lengths are marked iscrowd, as CVAT "
@@ -214,6 +237,9 @@ class _File:
             self._known(entry),
         )
         self._data.pictures.append(picture)
+        orientation = lying(path, width, height)
+        if orientation:
+            self._lying.append((picture, orientation))
         return picture
 
     def _size(self, entry: Entry, path: Path) -> tuple[int, int]:
@@ -274,16 +300,26 @@ class _File:
             return
         picture.objects.append(item)
 
+    def _box(self, entry: Entry) -> object:
+        """A box as COCO writes it, as far as it is one."""
+        box = entry.get("bbox")
+        if not self._corners or not isinstance(box, list) or len(box) != 4:
+            return box
+        x1, y1, x2, y2 = map(number, box)
+        if x1 is None or y1 is None or x2 is None or y2 is None:
+            return box
+        return [x1, y1, x2 - x1, y2 - y1]
+
     def _object(self, entry: Entry, label: int | None, crowd: bool, picture: Picture) -> Object:
         size = (picture.width, picture.height)
         if label is None:
             shown = str(entry.get("category_id"))[:40]
             raise BadLabelError(
                 f"has category id {shown}, which is not among the categories",
-                _place(entry, picture),
+                _place(self._box(entry), picture),
             )
         masked = not _truth(entry.get("box_only"))
-        box, mask = build(entry.get("bbox"), entry.get("segmentation") if masked else None, size)
+        box, mask = build(self._box(entry), entry.get("segmentation") if masked else None, size)
         weight = 1.0 if mask and not crowd else 0.0
         if weight and entry.get("mask_by") == "sam2":
             score = number(entry.get("mask_score")) or 0.0
@@ -294,10 +330,10 @@ class _File:
         return Object(box, label, mask.polygons if mask else [], area, weight, crowd)
 
 
-def _place(entry: Entry, picture: Picture) -> list[Box]:
+def _place(value: object, picture: Picture) -> list[Box]:
     """Where an object of unknown class is, as far as its box says."""
     try:
-        box = read_box(entry.get("bbox"))
+        box = read_box(value)
     except BadLabelError:
         return []
     found = inside(box, (picture.width, picture.height)) if box else None

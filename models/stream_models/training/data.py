@@ -22,12 +22,12 @@ ANY_CLASS = -1
 """The label of a place that proves nothing about any class."""
 
 Box = tuple[float, float, float, float]
-"""x1, y1, x2, y2 in pixels of the stored picture."""
+"""x1, y1, x2, y2 in pixels of the picture as it is shown, turned as its EXIF data say."""
 
 
 @dataclasses.dataclass
 class Object:
-    """One labelled object: box (x1, y1, x2, y2) in pixels of the stored picture, 0-based label.
+    """One labelled object: box (x1, y1, x2, y2) in pixels of the picture, 0-based label.
 
     `area` in square pixels is that of the mask, or of the box where there is none. `mask_weight`
     is 0 where the mask is unknown; `crowd` marks an area that proves nothing, about its class or,

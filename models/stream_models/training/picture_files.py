@@ -104,6 +104,22 @@ def _is_file(path: Path) -> bool:
         return False
 
 
+def lying(path: Path, width: int, height: int) -> int:
+    """The EXIF orientation that exchanges the sides of a picture which is stored so wide and high.
+
+    0 where there is none, or the file is of another size or no picture.
+    """
+    if width == height:
+        return 0
+    try:
+        with PillowImage.open(path) as picture:
+            orientation = picture.getexif().get(_ORIENTATION)
+            stored = picture.size
+    except (OSError, ValueError, SyntaxError, PillowImage.DecompressionBombError):
+        return 0
+    return orientation if orientation in _LYING and stored == (width, height) else 0
+
+
 def picture_size(path: Path) -> tuple[int, int]:
     """Width and height of a stored picture, turned as its EXIF data say.
 
