@@ -12,8 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from stream.errors import SourceError, UsageError
-from stream.fleet.places import filesystem, is_remote, shown, storage_errors, whole, without_query
+from stream.errors import SourceError, StreamError, UsageError
+from stream.fleet.places import (
+    filesystem,
+    is_remote,
+    is_web,
+    lists_at_once,
+    shown,
+    storage_errors,
+    whole,
+    without_query,
+)
 from stream.names import RESULT, at_home, is_piece, is_result
 from stream.words import counted, visible
 
@@ -22,6 +31,8 @@ if TYPE_CHECKING:
 
 LIST_ENDING = ".txt"
 _NAMED = 3
+_FEW = 8
+"""So many lines of a list are asked for one by one; of more the folder is listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,7 @@ def find(
     found: dict[str, Input] = {}
     for text in asked:
         lines = _lines(text)
+        _look_ahead(lines or ())
         for line in [text] if lines is None else lines:
             try:
                 ones = _found_by(line, endings, left_out, listed=lines is not None)
@@ -152,15 +164,13 @@ def _found_by(
         if any(mark in text for mark in "*?[") and not _is_a_name(text, files, root):
             base = root[: min(root.find(mark) for mark in "*?[" if mark in root)].rpartition("/")[0]
             there = files.glob(root, detail=True)
-        elif files.isdir(root):
-            base, there = root, files.find(root, detail=True)
-        elif files.exists(root):
-            base = without_query(root).rpartition("/")[0]
-            return [_input(base, root, files.info(root), text)]
-        elif listed:
-            return [_input(without_query(root).rpartition("/")[0], root, {}, text)]
         else:
-            raise UsageError(f"there is no file {shown(text)}")
+            about = _about(text, files, root, listed=listed)
+            if about is None:
+                raise UsageError(f"there is no file {shown(text)}")
+            if about.get("type") != "directory":
+                return [_input(without_query(root).rpartition("/")[0], root, about, text)]
+            base, there = root, files.find(root, detail=True)
     taken = [
         # Of a link what it leads to counts, which may change behind it.
         _input(base, path, files.info(path) if about.get("islink") else about, text)
@@ -172,6 +182,41 @@ def _found_by(
     for sentence in _others(there, endings):
         left_out(f"left out of {shown(text)}: {sentence}")
     return taken
+
+
+def _about(
+    text: str, files: AbstractFileSystem, root: str, *, listed: bool
+) -> dict[str, object] | None:
+    """What is known of a file or a folder; None where there is none, and no list names it."""
+    if is_remote(text) and not is_web(text):
+        # Each question takes as long as the way there, and a list may have ten thousand lines.
+        try:
+            return dict(files.info(root))
+        except FileNotFoundError:
+            return {} if listed else None
+        except PermissionError:
+            if not listed:
+                raise
+            return {}  # it fails by itself
+    if files.isdir(root):
+        return {"type": "directory"}
+    if files.exists(root):
+        return dict(files.info(root))
+    return {} if listed else None
+
+
+def _look_ahead(lines: Sequence[str]) -> None:
+    """Asks at once for all that lies where many lines of a list are; what asks keeps it."""
+    folders = Counter(
+        line.rpartition("/")[0]
+        for line in lines
+        if lists_at_once(line) and not any(mark in line for mark in "*?[")
+    )
+    for folder, count in folders.items():
+        if count > _FEW:
+            # What is wrong there is said of the lines.
+            with suppress(StreamError), storage_errors(SourceError, folder):
+                filesystem(folder).ls(folder, detail=True)
 
 
 def _is_a_name(text: str, files: AbstractFileSystem, root: str) -> bool:

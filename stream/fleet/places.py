@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,6 +158,8 @@ def exists(place: str) -> bool:
 
 _FEW = 8
 """So many results in a folder are asked for one by one; of more the folder is listed."""
+_MANY = 50
+"""So many folders are looked into one by one."""
 
 
 def there(places: Iterable[str]) -> set[str]:
@@ -169,6 +171,9 @@ def there(places: Iterable[str]) -> set[str]:
     folders: dict[str, list[str]] = {}
     for place in places:
         folders.setdefault(place.rpartition("/")[0], []).append(place)
+    if len(folders) > _MANY and (above := _listed_at_once(folders)):
+        below = _all_below(above)
+        return {place for asked in folders.values() for place in asked if place in below}
     found: set[str] = set()
     for folder, asked in folders.items():
         if len(asked) <= _FEW:
@@ -177,6 +182,29 @@ def there(places: Iterable[str]) -> set[str]:
             names = _names(folder)
             found.update(place for place in asked if place.rpartition("/")[2] in names)
     return found
+
+
+def _listed_at_once(folders: Collection[str]) -> str:
+    """The folder above some of a storage that lists a thousand objects at a time; "" for none.
+
+    Not a whole bucket, in which anything may lie.
+    """
+    first, last = f"{min(folders)}/", f"{max(folders)}/"  # what these have in common all have
+    pairs = enumerate(zip(first, last, strict=False))
+    same = next((at for at, (one, other) in pairs if one != other), len(first))
+    above = first[:same].rpartition("/")[0]
+    return above if lists_at_once(above) and urlsplit(above).path.strip("/") else ""
+
+
+def _all_below(folder: str) -> set[str]:
+    scheme = urlsplit(folder).scheme
+    files = filesystem(folder)
+    with storage_errors(SinkError, f"{shown(folder)} cannot be looked into"):
+        files.invalidate_cache()
+        try:
+            return {f"{scheme}://{str(path).lstrip('/')}" for path in files.find(folder)}
+        except FileNotFoundError:
+            return set()
 
 
 def _names(folder: str) -> set[str]:
@@ -223,12 +251,22 @@ def at_hand(source: str, scratch: Path, life: Life = _nobody) -> Iterator[Path]:
         folder.rmdir()
 
 
+def is_web(place: str) -> bool:
+    """Whether a place is on a web server, which knows no folders."""
+    return urlsplit(place).scheme in _WEB
+
+
+def lists_at_once(place: str) -> bool:
+    """Whether a place is in a storage that lists a thousand objects at a time."""
+    return urlsplit(place).scheme in _BY_BEGINNING
+
+
 def without_query(place: str) -> str:
     """A place without what a web server is told besides, such as a signature that nobody may see.
 
     Elsewhere `?` is a letter like others.
     """
-    return place.partition("?")[0] if urlsplit(place).scheme in _WEB else place
+    return place.partition("?")[0] if is_web(place) else place
 
 
 def here(folder: Path, place: str) -> Path:
@@ -325,7 +363,7 @@ def remove_parts(target: str, number: int) -> None:
     ):
         files = filesystem(parent)
         begin = _parts(name, number)
-        if urlsplit(parent).scheme in _BY_BEGINNING:
+        if lists_at_once(parent):
             # Without asking for all the results that lie there.
             files.invalidate_cache()
             for path in files.find(parent, prefix=begin):

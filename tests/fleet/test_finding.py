@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,7 +15,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from stream.errors import UsageError
+from stream.errors import SourceError, UsageError
+from stream.fleet import places
 from stream.fleet.finding import find
 from stream.fleet.places import at_hand
 from tests.fleet.clips import make_files
@@ -111,6 +113,49 @@ def test_an_object_with_the_name_of_a_pattern_is_that_object(
     assert [one.below for one in find([str(asked)], VIDEOS)] == ["take [1].mp4", "what?.mp4"]
     (found,) = find(["memory://bucket/take [0-9].mp4"], VIDEOS)
     assert found.below == "take 1.mp4"
+
+
+def test_a_list_of_many_objects_is_one_question_for_each_or_for_all(
+    memory: fsspec.AbstractFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three for each of ten thousand lines took a quarter of an hour before anything began."""
+    monkeypatch.setattr(places, "_BY_BEGINNING", {"memory"})
+    kinds = type(memory)
+    asked: Counter[str] = Counter()
+    for name in ("info", "ls", "exists", "isdir"):
+        real = getattr(kinds, name)
+
+        def count(self, path, *more, real=real, name=name, **named):
+            asked[f"{name} {path}"] += 1
+            return real(self, path, *more, **named)
+
+        monkeypatch.setattr(kinds, name, count)
+    names = [f"many/{number}.mp4" for number in range(20)] + ["few/a.mp4", "none/b.mp4"]
+    for name in names[:-1]:
+        memory.pipe(f"/bucket/{name}", b"film")
+    asked.clear()
+    listed = tmp_path / "list.txt"
+    listed.write_text("\n".join(f"memory://bucket/{name}" for name in names))
+    found = find([str(listed)], VIDEOS)
+    assert [one.source for one in found] == [f"memory://bucket/{name}" for name in names]
+    assert found[-1].fingerprint == "None:" != found[0].fingerprint
+    # `info` is answered from what `ls` has brought, where it comes over the net.
+    assert asked.pop("ls memory://bucket/many") == 1
+    assert asked == {f"info /bucket/{name}": 1 for name in names}
+
+
+def test_a_line_that_may_not_be_asked_for_fails_by_itself(
+    memory: fsspec.AbstractFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self, path, **named):
+        raise PermissionError("Forbidden")
+
+    monkeypatch.setattr(type(memory), "info", refuse)
+    listed = tmp_path / "list.txt"
+    listed.write_text("memory://bucket/a.mp4\n")
+    assert [one.below for one in find([str(listed)], VIDEOS)] == ["a.mp4"]
+    with pytest.raises(SourceError, match=r"a\.mp4 cannot be looked into: Forbidden"):
+        find(["memory://bucket/a.mp4"], VIDEOS)
 
 
 def test_films_of_a_web_server(tmp_path: Path) -> None:

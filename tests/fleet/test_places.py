@@ -143,7 +143,7 @@ def test_an_error_of_a_storages_own_class_is_one_sentence(
     def refuse(*_: object, **__: object) -> None:
         raise NoCredentials("Unable to locate credentials.\n  Look there.")
 
-    for name in ("isdir", "exists", "get_file", "put_file"):
+    for name in ("info", "exists", "get_file", "put_file"):
         monkeypatch.setattr(type(memory), name, refuse)
     said = r"memory://a.* cannot be .*: Unable to locate credentials. Look there$"
     with pytest.raises(SourceError, match=said):
@@ -169,6 +169,35 @@ def test_what_is_there_of_few_and_of_many(
             with fsspec.open(f"{root}/out/{name}", "wb", auto_mkdir=True) as file:
                 file.write(b"1")
         assert there([*places, f"{root}/gone/a.mp4"]) == {f"{root}/out/1.mp4"}
+
+
+def test_results_in_many_folders_are_listed_at_once(
+    memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two questions for each of ten thousand folders take minutes before anything begins."""
+    monkeypatch.setattr(places, "_BY_BEGINNING", {"memory"})
+    asked = [f"memory://bucket/out/{number}/a.mp4" for number in range(100)]
+    assert there(asked) == set()
+    for number in (3, 77, 777):
+        memory.pipe(f"/bucket/out/{number}/a.mp4", b"1")
+    monkeypatch.setattr(type(memory), "exists", lambda *_: pytest.fail("one by one"))
+    assert there(asked) == {asked[3], asked[77]}
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ["s3://bucket/a", "s3://bucket/b"],
+        ["s3://one/x/a", "s3://other/x/a"],
+        ["/disk/out/a", "/disk/out/b"],
+        ["sftp://host/out/a", "sftp://host/out/b"],
+    ],
+)
+def test_no_whole_bucket_is_listed_and_no_disk(folders: list[str]) -> None:
+    assert places._listed_at_once(folders) == ""
+    assert places._listed_at_once(["s3://b/out/10/x", "s3://b/out/1/y"]) == "s3://b/out"
+    assert places._listed_at_once(["s3://b/out/1", "s3://b/out/1/y"]) == "s3://b/out/1"
+    assert places._listed_at_once(["s3://b/out", "s3://b/out/1"]) == "s3://b/out"
 
 
 def test_what_lies_in_a_folder_and_what_is_the_same_file(tmp_path: Path) -> None:
