@@ -22,6 +22,8 @@ UNREAD = (
 
 _LOOK = 32
 """Packets after which it is looked again."""
+_MUTE = 100
+"""Packets of the picture without one of sound after which that is taken to have ended."""
 
 
 def is_known(stream: AudioStream) -> bool:
@@ -46,6 +48,7 @@ class Arrivals:
     Attributes:
         more: whether there are streams that were not there at first, of which it is not known what
             they are, or packets of silent ones.
+        mute: whether sound that there was has not come for a while.
     """
 
     def __init__(
@@ -60,12 +63,19 @@ class Arrivals:
         self._silent = tuple(silent)
         self._next = _stream_of_number(len(container.streams)) if looking else None
         self.more = False
+        self._since_sound = 0
+
+    @property
+    def mute(self) -> bool:
+        return self._since_sound > _MUTE
 
     def __iter__(self) -> Iterator[AnyPacket]:
         packets: Iterator[AnyPacket] = self._container.demux(self._streams)
         while True:
             for count, packet in enumerate(packets, 1):
                 if packet.stream not in self._silent:
+                    sounds = packet.stream.type == "audio"
+                    self._since_sound = 0 if sounds else self._since_sound + 1
                     yield packet
                 elif packet.size:
                     self.more = True

@@ -18,7 +18,7 @@ from stream.frame import Frame, Item, VideoInfo
 from stream.options import InputOptions
 from stream.queues import Closed
 from stream.sources._arrivals import UNREAD
-from stream.sources._connecting import UNTIMED, Patience, Way, is_lasting, reason
+from stream.sources._connecting import UNTIMED, ChangedError, Patience, Way, is_lasting, reason
 from stream.sources._damage import told_of_losses
 from stream.sources._hardware import NONE, Hardware
 from stream.sources._last_picture import LastPicture
@@ -374,7 +374,7 @@ class NetworkSource(LiveSource):
         self._corrupt_before += reader.corrupt
         self._left_out_before += reader.left_out
         self._unread |= reader.unread
-        if reader.opened and len(reader.opened.audio.streams) >= max(1, self._sounds):
+        if not isinstance(cause, ChangedError) and reader.sounds >= max(1, self._sounds):
             self._seldom = Seldom()
         self._given_up = [one for one in [*self._given_up, reader] if one.alive]
         now = time.monotonic()

@@ -203,6 +203,11 @@ class StreamReader:
         return self._damage.count
 
     @property
+    def sounds(self) -> int:
+        """How many streams of sound the connection brings."""
+        return len(self.opened.audio.streams) if self.opened else 0
+
+    @property
     def alive(self) -> bool:
         """Whether the thread still holds the connection."""
         return self._thread.is_alive()
@@ -253,14 +258,14 @@ class StreamReader:
             self.events.capacity, self.events.when_full = _AHEAD, WhenFull.BLOCK
         templates = Templates(audio)
         marks, sender = [Marks(stream) for stream in audio], Sender(video)
-        looking = self._wants_audio and len(audio) < max(1, self._sounds)
-        arrivals = Arrivals(container, [video, *audio], silent, looking=looking)
+        lacking = len(audio) < max(1, self._sounds)
+        arrivals = Arrivals(container, [video, *audio], silent, looking=self._wants_audio)
         for packet in self._packets(arrivals):
             arrived = time.perf_counter()
             if self._stop.is_set():
                 return
-            if arrivals.more and self.opened and not self.unread:
-                if looking and not self.opened.finite and self._curious():
+            if arrivals.more and self.opened and not self.unread and (lacking or arrivals.mute):
+                if not self.opened.finite and self._curious():
                     raise ChangedError
                 self.unread = True
             if packet.stream.type == "audio":

@@ -33,7 +33,9 @@ class Cable(io.BytesIO):
         return False
 
 
-def piece(kind: str, first: int, last: int, sound: bool, rises: int = 0) -> bytes:
+def piece(
+    kind: str, first: int, last: int, sound: bool, *, rises: int = 0, place: int = 0
+) -> bytes:
     """A sender's seconds from first to last, with a tone from `rises` on if it has sound."""
     file = Cable()
     # Pictures are sent at once, also where sound is still to come.
@@ -41,6 +43,8 @@ def piece(kind: str, first: int, last: int, sound: bool, rises: int = 0) -> byte
         video = made.add_stream("libx264", rate=RATE, options={"tune": "zerolatency"})
         video.width, video.height, video.pix_fmt, video.gop_size = 64, 48, "yuv420p", RATE
         audio = made.add_stream("aac", rate=44100, layout="mono") if sound else None
+        if audio is not None and place:
+            audio.id = place
         samples = max(first, rises) * 44100
         for index in range(first * RATE, last * RATE):
             shown = picture(64, 64, index).reformat(64, 48)
@@ -51,6 +55,11 @@ def piece(kind: str, first: int, last: int, sound: bool, rises: int = 0) -> byte
                 samples += 1024
         made.mux(video.encode(None))
     return file.getvalue()
+
+
+def moved() -> bytes:
+    """Eight seconds of one sender whose sound moves to another place in MPEG-TS in the second."""
+    return piece("mpegts", 0, 2, sound=True) + piece("mpegts", 2, 10, sound=True, place=300)
 
 
 def rising(kind: str) -> bytes:
@@ -116,6 +125,15 @@ def test_what_there_is_from_the_beginning_is_no_arrival(kind):
     found, end, reader = read(Cable(silent), curious=lambda: asked.append(True) or True)
     assert end.error is None and not asked and not reader.unread
     assert count(found, Picture) == SECONDS * RATE
+
+
+def test_sound_that_moves_to_another_stream_is_followed_by_another_connection():
+    found, end, reader = read(Cable(moved()), curious=lambda: True, sounds=1)
+    assert isinstance(end.cause, ChangedError) and not reader.unread
+    assert 2 * RATE < count(found, Picture) < 2 * RATE + 150
+    found, end, reader = read(Cable(moved()), curious=lambda: False, sounds=1)
+    assert end.error is None and reader.unread and count(found, Picture) == 10 * RATE
+    assert 80 < count(found, Sound) < 95
 
 
 @pytest.mark.parametrize("kind", KINDS)
