@@ -71,7 +71,10 @@ def kind(outputs: Mapping[str, Shape], told: str = "") -> str:
     named = found and bool(names & {"labels", "classes"})
     tensorflow = "numdetections" in names or any(one.startswith("detection") for one in names)
     # MMDeploy's; boxes and scores in one table.
-    together = {"dets", "labels"} <= names
+    both = {"dets", "labels"} <= names
+    # Each of RF-DETR's queries has a score for each class in `labels`.
+    queries = both and len(outputs.get("labels", ())) == 3
+    prompted = bool(names & {"ioupredictions", "imageembeddings"})
     # With numbers for names, as PyTorch gives them: boxes, labels and scores, one of each.
     ranks = sorted(len(shape) for shape in shapes)
     numbered = any(len(shape) == 2 and shape[1] == 4 for shape in shapes)
@@ -80,11 +83,16 @@ def kind(outputs: Mapping[str, Shape], told: str = "") -> str:
     kinds = (
         (tensorflow and masks, "a Mask R-CNN of the TensorFlow Object Detection API in ONNX"),
         (tensorflow, "a detector of the TensorFlow Object Detection API (SSD, Faster R-CNN)"),
-        ("predboxes" in names, "a DETR detector, which finds boxes and no masks"),
+        (
+            prompted,
+            "a part of a SAM, which outlines what it is shown and finds nothing by itself",
+        ),
+        (queries and masks, "a DETR model of objects and masks"),
+        ("predboxes" in names or queries, "a DETR detector, which finds boxes and no masks"),
         (named and masks, "a Mask R-CNN of another program's export"),
         (named, "a detector (Faster R-CNN, RetinaNet, FCOS), which finds boxes and no masks"),
-        (together and masks, "a model of MMDetection (Mask R-CNN, RTMDet-Ins, ...) in ONNX"),
-        (together, "a detector of MMDetection, which finds boxes and no masks"),
+        (both and masks, "a model of MMDetection (Mask R-CNN, RTMDet-Ins, ...) in ONNX"),
+        (both, "a detector of MMDetection, which finds boxes and no masks"),
         (numbered and ranks == [1, 1, 2, 4], "a Mask R-CNN of another program's export"),
         (numbered and ranks == [1, 1, 2], "a detector, which finds boxes and no masks"),
         (tables and maps, f"{maker} model of objects and masks (segmentation by prototypes)"),

@@ -69,8 +69,24 @@ CHECKPOINTS = (".pt", ".pth", ".pkl", ".ckpt", ".bin", ".safetensors", ".h5", ".
 """Endings of files that hold weights without a network, or a network of another system."""
 
 _LFS = b"version https://git-lfs"
-_PAGES = (b"<!doctype", b"<html", b"<?xml")
-_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"(\xb5/\xfd")
+_HEADS = (
+    ((_LFS,), " but a pointer of Git LFS; fetch the file with: git lfs pull"),
+    ((b"<!doctype", b"<html", b"<?xml"), " but a web page; download the file itself"),
+    ((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"(\xb5/\xfd"), " but packed; unpack it first"),
+)
+"""How files begin that are no models, and what each is."""
+_OTHERS = {
+    ".engine": "TensorRT",
+    ".plan": "TensorRT",
+    ".trt": "TensorRT",
+    ".tflite": "TensorFlow Lite",
+    ".xml": "OpenVINO",
+    ".mlmodel": "Core ML",
+    ".pdmodel": "Paddle",
+    ".pdparams": "Paddle",
+    ".param": "ncnn",
+}
+"""Endings of whole models that only one runtime reads."""
 _WEIGHTS = (b"PK\x03\x04", b"\x80", b"\x89HDF")
 
 
@@ -81,12 +97,15 @@ def _instead(path: Path) -> str:
             head = file.read(64).lstrip().lower()
     except OSError:
         return ""
-    if head.startswith(_LFS):
-        return " but a pointer of Git LFS; fetch the file with: git lfs pull"
-    if head.startswith(_PAGES):
-        return " but a web page; download the file itself"
-    if head.startswith(tuple(one.lower() for one in _PACKED)):
-        return " but packed; unpack it first"
+    other = _OTHERS.get(path.suffix.lower())
+    if other is not None and not head.startswith(_LFS):
+        return (
+            f" but, by its name, one for {other} alone; give the .onnx file that `stream export` "
+            "made of the Mask R-CNN's checkpoint"
+        )
+    for heads, what in _HEADS:
+        if head.startswith(tuple(one.lower() for one in heads)):
+            return what
     if head.startswith(tuple(one.lower() for one in _WEIGHTS)) or path.suffix in CHECKPOINTS:
         return (
             "; if it is the checkpoint of a Mask R-CNN, `stream export` makes one of it "

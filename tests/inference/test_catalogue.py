@@ -161,6 +161,9 @@ def test_a_model_without_metadata_says_how_to_convert_it(tmp_path: Path) -> None
         ("model_final.pkl", b"\x80\x04\x95\0", "stream export --help"),
         ("mask_rcnn_coco.h5", b"\x89HDF\r\n\x1a\n", "stream export --help"),
         ("frozen_inference_graph.pb", b"\xff\xff\xff", "stream export --help"),
+        ("a.engine", b"ptrt\0\0\0\0", "one for TensorRT alone"),
+        ("a.xml", b'<?xml version="1.0"?><net name="a">', "one for OpenVINO alone"),
+        ("a.TFLITE", b"\x1c\0\0\0TFL3", "one for TensorFlow Lite alone"),
         ("a.onnx", b"\xff\xff\xff", "export or download it again"),
     ],
 )

@@ -43,6 +43,14 @@ KNOWN = {
         {"detection_boxes": (1, 100, 4), "detection_masks": (1, 100, 33, 33)},
         "", "a Mask R-CNN of the TensorFlow"),
     "DETR": ({"pred_logits": (1, 100, 92), "pred_boxes": (1, 100, 4)}, "", "a DETR detector"),
+    "RF-DETR": ({"dets": (1, 300, 4), "labels": (1, 300, 91)}, "", "a DETR detector"),
+    "RF-DETR with masks": (
+        {"dets": (1, 300, 4), "labels": (1, 300, 91), "masks": (1, 300, 108, 108)},
+        "", "a DETR model of objects and masks"),
+    "SAM's encoder": ({"image_embeddings": (1, 256, 64, 64)}, "", "a part of a SAM"),
+    "SAM's decoder": (
+        {"masks": (1, 1, "h", "w"), "iou_predictions": (1, 1), "low_res_masks": (1, 1, 256, 256)},
+        "", "a part of a SAM"),
     "ResNet": ({"logits": (1, 1000)}, "", "a classifier"),
     "DeepLab": ({"out": (1, 21, "h", "w")}, "", "a network that answers with a map"),
     "sound": ({"text": ("n",)}, "", "an ONNX model of another program"),
