@@ -1,4 +1,4 @@
-"""Whether a file ends before the end that it declares."""
+"""How long the last picture lasts, and whether a file ends before the end that it declares."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from av.video.stream import VideoStream
 
 # Seconds that may be missing at the end without the file being cut short.
 _SHORT = Fraction(1, 2)
+# Seconds that no picture is shown less than, and that one alone is shown where nothing is said.
+_LEAST, _ALONE = Fraction(1, 500), Fraction(1, 25)
 
 
 def declared(container: InputContainer) -> Fraction | None:
@@ -41,6 +43,36 @@ def declared_end(container: InputContainer, video: VideoStream, *, exact: bool) 
     if exact or not container.duration:
         return None
     return Fraction((container.start_time or 0) + container.duration, av.time_base)
+
+
+def last_length(
+    container: InputContainer,
+    video: VideoStream,
+    begin: int,
+    nominal: int,
+    *,
+    exact: bool,
+    alone: bool,
+) -> int:
+    """How many ticks the last picture lasts: to the declared end, if that is near its own length.
+
+    Args:
+        container: the file.
+        video: the stream of pictures.
+        begin: when it is shown, in ticks on the stored clock.
+        nominal: its own length, in ticks; 1 may mean that nothing is known of it.
+        exact: whether only the stream's own word counts, and not the whole file's.
+        alone: whether it is the only picture.
+    """
+    tick = Fraction(video.time_base or 1)
+    unknown = alone and nominal == 1
+    end = declared_end(container, video, exact=exact and not unknown)
+    left = 0 if end is None else round(end / tick) - begin
+    if unknown:
+        # FFmpeg says one or two ticks where a broadcast of one picture does not.
+        return left if left * tick >= _LEAST else max(1, round(_ALONE / tick))
+    least = 1 if exact else nominal / 2
+    return left if least <= left <= nominal * 1.5 else nominal
 
 
 @dataclass(frozen=True, slots=True)

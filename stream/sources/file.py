@@ -22,7 +22,7 @@ from stream.options import InputOptions
 from stream.sources._container import choose_copied, choose_video, covers_of, open_container
 from stream.sources._cropping import crop_of
 from stream.sources._description import Request, describe, stated_rate
-from stream.sources._ending import Reached, cut_short, declared_end
+from stream.sources._ending import Reached, cut_short, last_length
 from stream.sources._hardware import NONE, Hardware
 from stream.sources._pixels import Upright, lost_with
 from stream.sources._placing import Placing
@@ -354,12 +354,11 @@ class FileSource(Source):
 
     def _last_duration(self, last: _Picture) -> int:
         """The last picture lasts until the declared end, unless that is far from its own length."""
-        end = declared_end(self._container, self._video, exact=last.certain)
-        if end is None or self._timeline.broken:
+        if self._timeline.broken:
             return last.nominal
-        left = round((end - self._timeline.zero) / self._tick) - last.pts
-        least = 1 if last.certain else last.nominal / 2
-        return left if least <= left <= last.nominal * 1.5 else last.nominal
+        begin = last.pts + round(self._timeline.zero / self._tick)
+        how = {"exact": last.certain, "alone": not self._delivered}
+        return last_length(self._container, self._video, begin, last.nominal, **how)
 
     def _rest(self, held: deque[AnyPacket], end: Fraction) -> Iterator[Item]:
         """The sound up to the end of the last picture, of which some may not have been read yet."""

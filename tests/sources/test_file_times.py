@@ -224,3 +224,11 @@ def test_what_is_no_rate_does_not_say_how_long_the_last_picture_lasts():
     guess = SimpleNamespace(average_rate=None, guessed_rate=Fraction(23_040))
     assert stated_rate(guess) is None
     assert stated_rate(SimpleNamespace(average_rate=Fraction(90), guessed_rate=None)) == 90
+
+
+def test_a_broadcast_of_one_picture_lasts_as_long_as_one(tmp_path):
+    """FFmpeg says of it that it lasts two ticks, and no player showed what came of it."""
+    path = make_clip(tmp_path / "in.ts", frames=1, rate=Fraction(30), options={"preset": "medium"})
+    with FileSource(path) as source:
+        (frame,) = (item for item in source if isinstance(item, Frame))
+    assert Fraction(1, 100) < frame.duration * frame.time_base < Fraction(1, 10)
