@@ -44,6 +44,14 @@ class ServeOptions:
         metavar="NAME,…",
         parse=parse_names,
     )
+    trust_proxy: tuple[str, ...] | None = option(
+        None,
+        "Addresses or networks of proxies in front of the page, separated by commas, such as "
+        "127.0.0.1: of a request by one of them X-Forwarded-For says whose it is.",
+        said="none; all who come by a proxy count as one",
+        metavar="ADDRESS,…",
+        parse=parse_names,
+    )
     controls: bool = option(
         True, "Let pages change look, threshold, classes and model, for all who watch."
     )

@@ -7,7 +7,7 @@ import secrets
 import socket
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -57,6 +57,27 @@ def make_token(given: str | None, host: str) -> str | None:
             raise UsageError(f"--token needs at least {_SHORTEST} letters and digits")
         return given
     return None if is_own(host) else secrets.token_urlsafe(24)
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def proxies_of(given: Iterable[str]) -> tuple[Network, ...]:
+    """The networks of proxies that are trusted.
+
+    Raises:
+        UsageError: one is neither an address nor a network.
+    """
+    found: list[Network] = []
+    for one in given:
+        try:
+            found.append(ipaddress.ip_network(one.strip("[]"), strict=False))
+        except ValueError:
+            raise UsageError(
+                f"--trust-proxy: {one!r} is neither an address nor a network, such as 127.0.0.1 "
+                "or 10.0.0.0/8"
+            ) from None
+    return tuple(found)
 
 
 class Bucket:
@@ -117,6 +138,7 @@ class Guard:
         token: what visitors need; None for nothing.
         tls: whether the page is served by https.
         names: further host names that the page is reached by.
+        proxies: who is believed whose the requests are that come by them.
         now: seconds on a clock that only goes forward.
     """
 
@@ -127,12 +149,14 @@ class Guard:
         *,
         tls: bool,
         names: tuple[str, ...] = (),
+        proxies: tuple[Network, ...] = (),
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._own = is_own(host)
         self._token = token
         self._tls = tls
         self._now = now
+        self._proxies = proxies
         self._given = {name.lower() for name in names}
         self._names = {"localhost", *self._given}
         if not self._own:
@@ -161,7 +185,7 @@ class Guard:
         Raises:
             web.HTTPException: what is wrong, without saying what would be right.
         """
-        if not self._requests.take(request.remote or ""):
+        if not self._requests.take(self.peer_of(request)):
             raise web.HTTPTooManyRequests(headers={"Retry-After": "5"})
         host = request.headers.get("Host", "")
         if len(request.headers.getall("Host", [])) != 1 or not self.knows(host):
@@ -178,6 +202,26 @@ class Guard:
         link = navigates and request.path == "/" and request.method == "GET"
         if site not in ("none", "same-origin") and not link:
             raise web.HTTPForbidden(text="not from another page\n")
+
+    def peer_of(self, request: web.Request) -> str:
+        """The address that a request is from; each proxy that is trusted says who came to it.
+
+        What stands further left in X-Forwarded-For than the first who is no such proxy was written
+        by whoever that is, and anybody can write it.
+        """
+        peer = request.remote or ""
+        if not self._proxies:
+            return peer
+        hops = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
+        address = _address(peer)
+        for hop in reversed(hops):
+            if address is None or not any(address in one for one in self._proxies):
+                break
+            before = _address(hop.strip())
+            if before is None:
+                break
+            address, peer = before, str(before)
+        return peer
 
     def knows(self, host: str) -> bool:
         """Whether a Host header is one that the page is reached by."""
@@ -207,7 +251,7 @@ class Guard:
         if token == "":
             # A page asks so whether it needs one.
             raise web.HTTPUnauthorized(text="this needs the token\n")
-        if not self._tries.take(request.remote or ""):
+        if not self._tries.take(self.peer_of(request)):
             raise web.HTTPTooManyRequests(headers={"Retry-After": "60"})
         if not isinstance(token, str) or not self._is_token(token):
             raise web.HTTPUnauthorized(text="this is not the token\n")
@@ -237,7 +281,7 @@ class Guard:
             return
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         if kind.lower() == "bearer":
-            peer = request.remote or ""
+            peer = self.peer_of(request)
             if not self._tries.would(peer):
                 raise web.HTTPTooManyRequests(headers={"Retry-After": "60"})
             if self._is_token(token):
@@ -259,6 +303,15 @@ class Guard:
         self._sessions[key] = self._now()
         self._sessions.move_to_end(key)
         return True
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address as it is compared, one of IPv4 in IPv6's form as itself; None if it is none."""
+    try:
+        found = ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+    return getattr(found, "ipv4_mapped", None) or found
 
 
 def _split_host(host: str) -> tuple[str | None, str]:

@@ -73,7 +73,7 @@ def serve(
             what was still to be written at the end could not be.
     """
     need_extra("serve", "aiohttp", "aiortc", "prometheus_client", "qrcode", what="the page")
-    from stream.serve.guard import Guard, make_token
+    from stream.serve.guard import Guard, make_token, proxies_of
     from stream.serve.house import House
     from stream.serve.models import Models
     from stream.serve.room import Room
@@ -85,7 +85,13 @@ def serve(
     token = make_token(options.token, options.host)
     tls, renewal = _tls(options)
     fingerprint = None if renewal is None else renewal.fingerprint
-    guard = Guard(options.host, token, tls=tls is not None, names=options.allow_host or ())
+    guard = Guard(
+        options.host,
+        token,
+        tls=tls is not None,
+        names=options.allow_host or (),
+        proxies=proxies_of(options.trust_proxy or ()),
+    )
     asked = plans[0].model
     models = Models(asked, options.more_models or (), segmenter, yields=len(plans) > 1)
     turns = Turns(max(1, models.get(asked.model).workers), coming=len(plans))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.errors import UsageError
-from stream.serve.guard import COOKIE, Bucket, Guard, is_own, make_token
+from stream.serve.guard import COOKIE, Bucket, Guard, is_own, make_token, proxies_of
 from tests.run.parts import Hands
 from tests.serve.served import TOKEN
 
@@ -251,6 +251,48 @@ def test_each_address_has_its_own_tries_and_rate_however_many_there_are(monkeypa
             guard.admit(of(peer, **wrong))
         with pytest.raises(web.HTTPTooManyRequests):
             guard.sign_in(of(peer, "/api/session", "POST"), TOKEN)
+
+
+def test_a_proxy_that_is_trusted_says_whose_a_request_is():
+    known = proxies_of(["127.0.0.1", "10.0.0.9/8", "[::1]"])
+    guard = Guard("0.0.0.0", TOKEN, tls=True, proxies=known)
+
+    def peer(remote: str, *forwarded: str) -> str:
+        headers = [("Host", "127.0.0.1"), *(("X-Forwarded-For", one) for one in forwarded)]
+        return guard.peer_of(make_mocked_request("GET", "/", headers).clone(remote=remote))
+
+    assert peer("127.0.0.1", "192.0.2.7") == "192.0.2.7"
+    assert peer("::ffff:127.0.0.1", "192.0.2.7") == "192.0.2.7", "IPv4 at a socket for both"
+    assert peer("::1", "2001:db8::5") == "2001:db8::5" == peer("::1", "[2001:db8::5]")
+    # What the visitor wrote itself stands left of what the proxies added.
+    assert peer("127.0.0.1", "198.51.100.1, 192.0.2.7, 10.1.2.3") == "192.0.2.7"
+    assert peer("127.0.0.1", "198.51.100.1", "192.0.2.7", "10.1.2.3") == "192.0.2.7"
+    assert peer("192.0.2.7", "198.51.100.1") == "192.0.2.7", "it is no proxy"
+    for nothing in ((), ("",), ("unknown",), ("192.0.2.7, _hidden",), ("192.0.2.7:80",), (",,",)):
+        assert peer("127.0.0.1", *nothing) == "127.0.0.1", nothing
+    asked = of("127.0.0.1", X_Forwarded_For="192.0.2.7")
+    assert Guard("0.0.0.0", TOKEN, tls=True).peer_of(asked) == "127.0.0.1", "nobody was named"
+
+
+def test_behind_a_proxy_wrong_tokens_and_floods_keep_nobody_else_out():
+    guard = Guard("127.0.0.1", TOKEN, tls=False, proxies=proxies_of(["127.0.0.1"]), now=Hands())
+
+    def by(visitor: str, **headers: str):
+        return of("127.0.0.1", X_Forwarded_For=visitor, **headers)
+
+    for _ in range(10):
+        with pytest.raises(web.HTTPUnauthorized):
+            guard.admit(by("192.0.2.7", Authorization="Bearer " + "w" * 20))
+    with pytest.raises(web.HTTPTooManyRequests):
+        guard.admit(by("192.0.2.7", Authorization=f"Bearer {TOKEN}"))
+    guard.admit(by("192.0.2.8", Authorization=f"Bearer {TOKEN}"))
+    assert [refused(guard, by("192.0.2.7")) for _ in range(201)].count(429) == 1
+    assert refused(guard, by("192.0.2.8")) == 200
+
+
+def test_what_is_no_address_is_no_proxy():
+    with pytest.raises(UsageError, match=r"'proxy\.example' is neither an address nor a network"):
+        proxies_of(["127.0.0.1", "proxy.example"])
 
 
 def test_of_very_many_sessions_the_one_not_used_for_longest_ends(monkeypatch):
