@@ -20,7 +20,7 @@ from stream_models.training.command import train_command
 from stream_models.training.reading import read
 
 from .labelled import coco, coco_folder
-from .made import coco_set
+from .made import coco_set, write
 
 # Training and exporting a network is mostly waiting for a busy machine; a hang is what this is for.
 pytestmark = pytest.mark.timeout(1200)
@@ -727,6 +727,45 @@ def test_another_runs_checkpoint_is_not_taken_up(tmp_path, held):
     assert checkpoint.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("Person", "BAR"), ""),
+        (("person", "rod"), "learns person, bar and not person, rod;"),
+        (("bar", "person"), "learns person, bar and not bar, person;"),
+    ],
+)
+def test_a_run_goes_on_with_its_own_classes_alone(trainer_of, names, said):
+    """As many of other names have weights of the same shapes, and were learnt as the old ones."""
+    trainer_of(lambda trainer: None, 1).save()
+    if not said:
+        trainer_of(lambda trainer: None, 1, names)
+        return
+    with pytest.raises(ModelError, match=said):
+        trainer_of(lambda trainer: None, 1, names)
+
+
+def test_who_judges_by_what_was_learnt_is_told(trainer_of, tmp_path, monkeypatch):
+    """Every eighth picture is held back, which are others once one is taken away."""
+    from stream_models.training import run as runs
+
+    monkeypatch.setattr(runs, "export", lambda *given: runs.Result(*[None] * 4))
+    monkeypatch.setattr(runs, "evaluate", lambda *given: runs.Report({}))
+    monkeypatch.setattr(runs, "show", lambda *given: None)
+    monkeypatch.setattr("stream_models.training.loop.Trainer.run", lambda trainer, *given: None)
+    folder, out = tmp_path / "some", tmp_path / "out"
+    content = coco_set(folder, 16)
+    config = runs.TrainConfig(data=folder, out=out)
+    first, said = runs.gather(folder, None), []
+    trainer_of(lambda trainer: None, 1, pictures=first[0].pictures).save()
+    runs.train(config, first, tell=said.append)
+    assert not any("to judge by" in one for one in said)
+    write(folder, content | {"images": content["images"][1:], "annotations": []})
+    changed = read(folder)
+    runs.train(config, runs.split(changed), tell=said.append)
+    assert said[-1].startswith("of 1 picture to judge by the run has learnt from 1, before")
+
+
 @pytest.fixture
 def trainer_of(tmp_path):
     """Makes trainers of a run in one folder, which learn nothing: only what is kept matters."""
@@ -739,11 +778,11 @@ def trainer_of(tmp_path):
     coco_set(folder, 1)
     data = read(folder)
 
-    def make(learn, steps):
+    def make(learn, steps, names=data.names, pictures=data.pictures):
         trainer = Trainer(
-            MaskRCNN(NetworkConfig(data.names)),
-            data.pictures,
-            np.ones(1),
+            MaskRCNN(NetworkConfig(names)),
+            pictures,
+            np.ones(len(pictures)),
             tmp_path / "out",
             LoopConfig(batch=1, steps=steps),
             AugmentConfig(canvases=((96, 96),)),

@@ -59,6 +59,11 @@ class Picture:
     objects: list[Object]
     known: NDArray[np.bool_]
 
+    @property
+    def name(self) -> str:
+        """Its file's and its folder's, which stay where data are moved as a whole."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
 
 @dataclasses.dataclass
 class DataSet:
@@ -97,6 +102,11 @@ def class_among(name: str, names: Sequence[str]) -> int | None:
         return names.index(name)
     alike = (place for place, other in enumerate(names) if _plain(other) == _plain(name))
     return next(alike, None)
+
+
+def same_classes(names: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether two lists name the same classes in the same order; see `class_among`."""
+    return list(map(_plain, names)) == list(map(_plain, others))
 
 
 def _plain(name: str) -> str:

@@ -8,7 +8,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stream.errors import ModelError
+from stream.words import called
 from stream_models.network import MASK_PARTS, MaskRCNN, network_config
 from stream_models.training.augment import AugmentConfig
 from stream_models.training.batches import Batches, PictureCache
-from stream_models.training.data import Picture
+from stream_models.training.data import Picture, same_classes
 from stream_models.training.feeds import Feed, SharedOut, Step, Whole, processes
 from stream_models.training.history import begin
 from stream_models.training.losses import LossConfig
@@ -216,6 +217,8 @@ class Trainer:
         )
         self.ema = MovingAverage(self.network, config.ema_decay)
         self.step, self.seconds = 0, 0.0
+        self._before: frozenset[str] = frozenset()
+        self._learnt = frozenset(picture.name for picture in pictures)
         # Whether all is as a batch left it, and not half learnt.
         self._whole = True
         out.mkdir(parents=True, exist_ok=True)
@@ -240,6 +243,14 @@ class Trainer:
     def _resume(self) -> None:
         content = _content(self._checkpoint)
         try:
+            theirs, ours = network_config(content["config"]).names, self.network.config.names
+            if not same_classes(theirs, ours):
+                raise ModelError(
+                    f"{self._checkpoint} belongs to another run, which learns "
+                    f"{', '.join(map(called, theirs))} and not {', '.join(map(called, ours))}; "
+                    "choose another folder with --out, or name the classes as they were, in order"
+                )
+            self._before = frozenset(content.get("learnt", ()))
             self.network.load_state_dict(content["weights"])
             self.ema.network.load_state_dict(content["average"])
             self._optimizer.load_state_dict(content["optimizer"])
@@ -261,6 +272,10 @@ class Trainer:
             "more --steps or --minutes go on with it, another --out begins anew"
         )
 
+    def learnt_before(self, pictures: Sequence[Picture]) -> int:
+        """How many of the pictures this run learnt from before it was taken up."""
+        return sum(picture.name in self._before for picture in pictures)
+
     def save(self) -> None:
         """Write the checkpoint."""
         save_checkpoint(
@@ -270,6 +285,7 @@ class Trainer:
                 "average": self.ema.network.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
                 "step": self.step,
+                "learnt": sorted(self._before | self._learnt),
                 "seconds": self.seconds,
             },
         )

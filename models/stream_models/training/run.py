@@ -130,8 +130,16 @@ def train(
         network, learn.pictures, chances, config.out, config.loop, config.augment, config.loss
     )
     sentence = trainer.taken_up() or untrained(learn.names, known)
-    if tell is not None and sentence is not None:
-        tell(sentence)
+    known_before = trainer.learnt_before(judged.pictures)
+    if tell is not None:
+        if sentence is not None:
+            tell(sentence)
+        if known_before:
+            tell(
+                f"of {counted(len(judged.pictures), 'picture')} to judge by the run has learnt "
+                f"from {known_before}, before the data changed, so that figures will flatter; "
+                "--val names others, another --out begins anew"
+            )
     _forget_samples(config.out, trainer.step)
     samples = judged.pictures[:: max(1, len(judged.pictures) // 8)][:8]
 
