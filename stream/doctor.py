@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from ctypes.util import find_library
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from importlib import metadata
@@ -337,6 +338,9 @@ def _display() -> Iterator[Finding]:
         )
         yield Finding("display", "OpenCV windows", "missing", "built without windows", advice)
     if sys.platform == "linux":
+        if gui.startswith("QT") and find_library("X11-xcb") is None:
+            advice = "apt-get install libx11-xcb1"
+            yield Finding("display", "libX11-xcb", "missing", "a window may stay black", advice)
         yield from _linux_screen()
     else:
         yield Finding("display", "screen", "note", "the system's own")

@@ -133,6 +133,19 @@ def test_a_display_over_the_network_is_not_waited_for(monkeypatch: pytest.Monkey
         assert list(doctor._display())[-1].detail == "192.0.2.1:10.0, over the network"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="X11 is Linux's")
+@pytest.mark.parametrize("gui", ["QT5", "GTK"])
+def test_a_library_that_keeps_windows_from_staying_black_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, gui: str
+) -> None:
+    monkeypatch.setattr(doctor, "_opencv_gui", lambda build: gui)
+    for there in (None, "libX11-xcb.so.1"):
+        monkeypatch.setattr(doctor, "find_library", lambda name, there=there: there)
+        asked = [one.advice for one in doctor._display() if one.name == "libX11-xcb"]
+        wanted = ["apt-get install libx11-xcb1"] if gui == "QT5" and there is None else []
+        assert asked == wanted
+
+
 @pytest.mark.parametrize(
     ("build", "gui"),
     [
