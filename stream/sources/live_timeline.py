@@ -26,6 +26,9 @@ _TRUE = 100
 _OFF = 0.2
 """Seconds that a picture must be off the line for another clock to be tried."""
 
+_BEGINNING = 10.0
+"""Seconds of a connection in which a server sends what it has kept for who joins."""
+
 _REMEMBERED = 32
 """Pictures by most of which a clock is known that has stepped back to where it was."""
 
@@ -63,9 +66,10 @@ class Timeline:
 
     Within a connection the source's clock counts. Between connections, and where the source's
     clock jumps or is silent, the wall clock fills the gap, so a recording shows the outage at its
-    true length. One damaged time is no new clock, whenever it comes: those around it tell it from
-    one. A clock that runs at another speed is left for the wall clock for good, until the next
-    connection.
+    true length. Servers begin with what they have kept for who joins, which was taken in the outage
+    before: so that many outages make the line no longer, the next one is shorter by that. One
+    damaged time is no new clock, whenever it comes: those around it tell it from one. A clock that
+    runs at another speed is left for the wall clock for good, until the next connection.
 
     Args:
         paced: whether pictures are taken at the pace of their times, so that the source's clock
@@ -82,6 +86,8 @@ class Timeline:
         self._before: _Placed | None = None
         self._lately: deque[_Placed] = deque(maxlen=_REMEMBERED)
         self._own: Fraction | None = None
+        self._began: tuple[int, float] | None = None
+        self._kept = self._owed = 0.0
         self._since: tuple[int, float] | None = None
         self._astray = False
         self._left: tuple[float, float] | None = None
@@ -118,7 +124,7 @@ class Timeline:
 
     def reconnected(self) -> None:
         """Says that what comes next was stamped by a new clock."""
-        self._shift = self._before = self._since = self._anchor = None
+        self._shift = self._before = self._since = self._anchor = self._began = None
         self._astray = False
         self._lately.clear()
 
@@ -132,6 +138,8 @@ class Timeline:
         """
         last = self._last
         passed = 0.0 if last is None else wall - last.wall
+        if self._began is None:
+            self._owed, passed = max(0.0, self._kept - passed), passed - self._kept
         expected = 0 if last is None else self._line + max(1, round(passed / TICKS))
         own = pts * time_base if pts is not None and time_base else None
         stands, self._own = own is not None and own == self._own, own
@@ -143,6 +151,11 @@ class Timeline:
             tick = expected  # a clock that stands still says nothing
             self._anchor = last
         self._line = tick if last is None else max(tick, self._line + 1)
+        if self._began is None:
+            self._began = self._line, wall
+        if wall - self._began[1] <= _BEGINNING:
+            ahead = float((self._line - self._began[0]) * TICKS) - (wall - self._began[1])
+            self._kept = self._owed + max(0.0, ahead)
         self._last = _Placed(tick, wall, self._shift, self._late, self._since)
         if own is not None and counts:
             self._lately.append(self._last)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,29 @@ def test_an_outage_is_as_long_as_it_was():
     assert line.shift is None
     assert seconds(line.place(77, MS, 103.5)) == 3.5
     assert seconds(line.place(117, MS, 103.5)) == 3.54
+
+
+@pytest.mark.parametrize("kept", [0, 4])
+@pytest.mark.parametrize("outages", [[5.0], [0.5] * 9 + [60.0]], ids=["long", "mixed"])
+def test_what_servers_have_kept_for_who_joins_makes_many_outages_no_longer(kept, outages):
+    """A server of RTMP begins with up to some seconds of pictures, which come at once."""
+    line, wall, last = Timeline(), 0.0, -1.0
+    ahead: list[float] = []
+    for number in range(5 * len(outages)):
+        line.reconnected()
+        for half in range(24):
+            arrived = wall + max(0.0, half / 2 - kept)
+            told = seconds(line.place(500 * half + 77 * number, MS, arrived))
+            assert told > last
+            ahead.append(told - arrived)
+            last = told
+        wall = arrived + outages[number % len(outages)]
+    if not kept:
+        assert max(map(abs, ahead)) < 0.1, "every outage has its true length"
+    # What is sent twice, as it was seen before a short outage, is paid for by a long one.
+    behind_a_long_one = ahead[:: 24 * len(outages)]
+    assert len(behind_a_long_one) == 5 and max(map(abs, behind_a_long_one)) < 0.1
+    assert max(ahead) < kept * len(outages) + 0.1
 
 
 def test_a_clock_that_jumps_or_runs_back_is_set_anew():
