@@ -12,7 +12,7 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 _BYTES = frozenset({1, 6, 7})
 # Directories of Exif, of the place and of interoperability; all others hold pictures.
 _PLACE = 0x8825
-_DIRECTORIES = frozenset({0x8769, _PLACE, 0xA005})
+DIRECTORIES = frozenset({0x8769, _PLACE, 0xA005})
 _MAKER_NOTE = 0x927C
 # Where a directory's picture lies, and how long it is: as JPEG, in strips, in tiles.
 _PICTURES = ((0x0201, 0x0202), (0x0111, 0x0117), (0x0144, 0x0145))
@@ -23,8 +23,16 @@ _DEEPEST = 8
 Span = tuple[int, int]
 
 
-class _Entry:
-    """One entry of a directory: where it stands, its tag, and where its value lies."""
+class Entry:
+    """One entry of a directory: where it stands, its tag, and where its value lies.
+
+    Attributes:
+        at: where it stands.
+        tag: what it is.
+        kind: of its values, as TIFF numbers them.
+        count: of its values.
+        span: where they lie.
+    """
 
     def __init__(self, data: bytes, order: str, at: int) -> None:
         self.at = at
@@ -79,7 +87,7 @@ def says_where(exif: bytes) -> bool:
         return False
     try:
         (first,) = struct.unpack_from(order + "I", data, 4)
-        return any(one.tag == _PLACE for one in _entries(data, order, first))
+        return any(one.tag == _PLACE for one in entries_at(data, order, first))
     except (struct.error, KeyError):
         return False
 
@@ -112,9 +120,20 @@ def _end(data: bytes | bytearray, order: str, at: int) -> int:
     return at + 2 + 12 * int(struct.unpack_from(order + "H", data, at)[0])
 
 
-def _entries(data: bytes, order: str, at: int) -> list[_Entry]:
+def entries_at(data: bytes, order: str, at: int) -> list[Entry]:
+    """The entries of a directory.
+
+    Args:
+        data: from a TIFF header on.
+        order: of its bytes, for `struct`.
+        at: where the directory is.
+
+    Raises:
+        struct.error: it, or a value, lies beyond the end.
+        KeyError: a value is of a kind that is not known.
+    """
     places = range(at + 2, _end(data, order, at), 12)
-    return [_Entry(data, order, place) for place in places]
+    return [Entry(data, order, place) for place in places]
 
 
 def _cleaned(
@@ -124,15 +143,15 @@ def _cleaned(
     if depth > _DEEPEST:
         raise struct.error("directories lie within each other")
     kept = []
-    for entry in _entries(data, order, at):
+    for entry in entries_at(data, order, at):
         begin, end = entry.span
         picture = entry.kind in _BYTES and end - begin > _MOST
-        inner = entry.kind == 13 and entry.tag not in _DIRECTORIES
+        inner = entry.kind == 13 and entry.tag not in DIRECTORIES
         if conceals and (picture or inner or entry.tag in (_MAKER_NOTE, 0x014A)):
             continue
         kept.append(data[entry.at : entry.at + 12])
         yield entry.span
-        if entry.tag in _DIRECTORIES:
+        if entry.tag in DIRECTORIES:
             (inside,) = entry.numbers()[:1]
             yield from _cleaned(changed, data, order, inside, conceals=conceals, depth=depth + 1)
     end = _end(data, order, at)
@@ -146,7 +165,7 @@ def _thumbnails(data: bytes, order: str, at: int) -> Iterator[Span]:
     for _ in range(_DEEPEST):
         if not at:
             return
-        entries = {one.tag: one for one in _entries(data, order, at)}
+        entries = {one.tag: one for one in entries_at(data, order, at)}
         for one in entries.values():
             yield one.span
         for place, length in _PICTURES:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stream import heif
 from stream.sinks._exif import says_where, upright
+from stream.sinks._tiff_notes import notes_in
 from stream.types import Array
 
 # Formats that OpenCV writes these into; versions before 4.12 know of none.
@@ -48,12 +49,18 @@ def notes_of(path: Path, *, conceals: bool = False) -> Notes:
     return notes
 
 
+def _notes(exif: bytes, icc: bytes) -> list[tuple[int, bytes]]:
+    both = ((cv2.IMAGE_METADATA_EXIF, exif), (cv2.IMAGE_METADATA_ICCP, icc))
+    return [(kind, blob) for kind, blob in both if blob]
+
+
 def _stored_notes(data: NDArray[np.uint8]) -> list[tuple[int, bytes]]:
     """What a file holds beside its picture, as it is there."""
     if data[4:8].tobytes() == b"ftyp":  # of which OpenCV reads little
         told = heif.beside(data.tobytes())
-        both = ((cv2.IMAGE_METADATA_EXIF, told.exif), (cv2.IMAGE_METADATA_ICCP, told.icc))
-        return [(kind, blob) for kind, blob in both if blob]
+        return _notes(told.exif, told.icc)
+    if data[:4].tobytes() in (b"II*\0", b"MM\0*"):
+        return _notes(*notes_in(data.tobytes()))
     try:
         # As small as can be: only the notes are wanted.
         _, kinds, blobs = cv2.imdecodeWithMetadata(data, flags=cv2.IMREAD_REDUCED_COLOR_8)

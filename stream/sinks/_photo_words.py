@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from stream import heif
 from stream.sinks import _xmp
+from stream.sinks._tiff_notes import words_in
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8"
@@ -85,6 +86,8 @@ def beside(data: bytes) -> Beside:
             found["xmp"] = _of_webp(data)
         elif data[4:8] == b"ftyp":
             found["xmp"] = heif.beside(data).xmp
+        elif data[:4] in (b"II*\0", b"MM\0*"):
+            found["xmp"], found["iptc"], found["density"] = words_in(data)
     except (struct.error, IndexError, zlib.error):
         pass
     return Beside(**found)  # type: ignore[arg-type]

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import ExifTags, Image, ImageCms, IptcImagePlugin
+from PIL import ExifTags, Image, ImageCms, IptcImagePlugin, TiffImagePlugin
 
 from stream.frame import Frame, VideoInfo
 from stream.options import OutputOptions
 from stream.pixels import picture_from_bgr
 from stream.sinks import _xmp
 from stream.sinks._photo_words import Beside, beside, with_density, with_words
+from stream.sinks._tiff_notes import notes_in
 from stream.sinks.images import ImageSink
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
@@ -271,6 +272,78 @@ def test_what_an_avif_or_heic_says_is_kept(tmp_path, target):
         assert told.get(ExifTags.Base.Orientation, 1) == 1
         assert read.info["icc_profile"] == profile
     assert "Am Fluß" in beside(after).xmp.decode()
+
+
+@pytest.mark.parametrize("target", ["out.jpg", "out.png", "out.webp"])
+def test_what_a_tiff_says_is_kept(tmp_path, target):
+    """OpenCV reads pixels of a scan, and nothing that lies beside them."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = scan(profile)
+    after, said = painted(tmp_path, "in.tif", data, target)
+    left_out = "words in it (XMP, IPTC or comments, such as captions and keywords) are left out"
+    assert said == ([] if target == "out.jpg" else [f"in.tif: {left_out}"])  # for IPTC
+    with Image.open(io.BytesIO(after)) as read:
+        read.load()
+        told = read.getexif()
+        inside = told.get_ifd(ExifTags.IFD.Exif)
+        assert told[ExifTags.Base.Model] == "A camera of a long name"
+        assert inside[ExifTags.Base.FNumber] == 2.8 and inside[ExifTags.Base.ISOSpeedRatings] == 200
+        assert ExifTags.Base.MakerNote not in inside
+        assert ExifTags.Base.StripOffsets not in told and ExifTags.Base.ImageWidth not in told
+        assert read.info["icc_profile"] == profile
+        if target == "out.jpg":
+            assert IptcImagePlugin.getiptcinfo(read) == {(2, 120): b"Am Flu\xdf"}
+    assert "Am Fluß" in beside(after).xmp.decode()
+    if target != "out.webp":
+        density = beside(after).density
+        assert density is not None
+        assert [round(side * Fraction(254, 10_000)) for side in density] == [600, 300]
+
+
+def scan(profile: bytes) -> bytes:
+    """A TIFF with all that is kept, whose maker's notes and sizes are not."""
+    made = TiffImagePlugin.ImageFileDirectory_v2()
+    made[int(ExifTags.Base.Model)] = "A camera of a long name"
+    made[int(ExifTags.IFD.Exif)] = {
+        int(ExifTags.Base.FNumber): TiffImagePlugin.IFDRational(28, 10),
+        int(ExifTags.Base.ISOSpeedRatings): 200,
+        int(ExifTags.Base.MakerNote): b"at 1234",
+    }
+    made[700] = packet(TITLE, UNTRUE, attributes=OF_THE_FILE)
+    made.tagtype[700] = 1
+    made[33723] = b"\x1c\x02\x78\0\x07Am Flu\xdf"
+    made.tagtype[33723] = 7
+    data = io.BytesIO()
+    Image.fromarray(PIXELS).save(data, "tiff", tiffinfo=made, icc_profile=profile, dpi=(600, 300))
+    return data.getvalue()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_notes_are_written_in_their_own_order_of_bytes(order):
+    exif = Image.Exif()
+    exif.endian = order
+    exif[ExifTags.Base.Model] = "A camera of a long name"
+    exif[ExifTags.Base.ImageWidth] = 4000
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FNumber] = TiffImagePlugin.IFDRational(28, 10)
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
+    given = exif.tobytes().removeprefix(b"Exif\0\0")
+    assert given[:2] == {"<": b"II", ">": b"MM"}[order]
+    told = Image.Exif()
+    told.load(notes_in(given)[0])
+    assert told[ExifTags.Base.Model] == "A camera of a long name"
+    assert ExifTags.Base.ImageWidth not in told
+    assert told.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FNumber] == 2.8
+    assert told.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
+
+
+@given(st.data())
+def test_damaged_tiffs_tell_what_they_can(draw):
+    whole = scan(b"")
+    cut = whole[: draw.draw(st.integers(0, len(whole)))]
+    at = draw.draw(st.integers(0, len(whole) - 1))
+    for data in (cut, whole[:at] + b"\xff" + whole[at + 1 :]):
+        assert isinstance(beside(data), Beside)
+        assert all(isinstance(one, bytes) for one in notes_in(data))
 
 
 def test_what_has_no_place_for_it_stays_as_it_is():
