@@ -41,7 +41,8 @@ class FleetOptions:
     patience: float = option(
         30.0,
         "A worker of which nothing has come for so many minutes is stuck: it is ended, and its "
-        "file done anew. Without any machine for so long the fleet ends.",
+        "file done anew. Without any machine, or without any result that can be put in its place, "
+        "for so long the fleet ends.",
         metavar="MINUTES",
         low=0.05,
     )

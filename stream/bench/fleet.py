@@ -10,11 +10,12 @@ from itertools import count
 from pathlib import Path
 
 from stream.bench.figures import Figure
-from stream.fleet.driver import Driver, Progress
+from stream.fleet.driver import Driver
 from stream.fleet.entries import State, Wanted
 from stream.fleet.ledger import Ledger
 from stream.fleet.parts import Step
 from stream.fleet.pool import Lost, Pool
+from stream.fleet.progress import Progress
 from stream.fleet.task import Done, Task
 
 WORKERS = 4000

@@ -202,7 +202,14 @@ def _drive(
             pool = RayPool(plan, _need(options), options.ray or LOCAL)
     line = Line(quiet=run.quiet)
     split = None if options.part_minutes is None else options.part_minutes * 60
-    driver = Driver(ledger, pool, retries=options.retries, split=split, on_progress=line)
+    driver = Driver(
+        ledger,
+        pool,
+        retries=options.retries,
+        patience=options.patience * 60,
+        split=split,
+        on_progress=line,
+    )
     try:
         with on_interrupt(driver.stop, driver.abort), line:
             driver.run(numbers)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from stream.cli import _common as common
 
 if TYPE_CHECKING:
-    from stream.fleet.driver import Progress
     from stream.fleet.entries import Entry
     from stream.fleet.page import Parts
+    from stream.fleet.progress import Progress
     from stream.types import JSON
 
 _LINE_EVERY = 60.0

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 
 from stream.fleet.entries import PartEntry, State, Wanted
 from stream.fleet.ledger import Ledger
+from stream.fleet.outage import Outage
 from stream.fleet.parts import PartKey, PartTask, Step, following
 from stream.fleet.places import parts_folder, remove_leftovers, remove_parts
 from stream.fleet.pool import Lost, Pool
+from stream.fleet.progress import Progress
 from stream.fleet.repute import Repute
 from stream.fleet.task import Done, Task
 from stream.fleet.waiting import Handed, Waiting
@@ -26,49 +28,6 @@ _STOPPING = "finishing what is on its way; Ctrl-C again leaves at once"
 
 MOST_LOST = 5
 """So often a worker may be lost with a file before that counts as the file's own fault."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far a fleet is.
-
-    Attributes:
-        total: files.
-        done: of them, those that an earlier driver did among them.
-        failed: given up.
-        running: on their way.
-        frames: done by this driver.
-        seconds: since it began.
-        left: seconds that the rest will take, None before that can be said.
-        workers: on each machine.
-        node_frames: done by this driver on each machine.
-        parts: of files that are being done in parts: their tasks as far as they are known.
-        parts_done: of these.
-        note: why nothing goes on, in a few words.
-    """
-
-    total: int = 0
-    done: int = 0
-    failed: int = 0
-    running: int = 0
-    frames: int = 0
-    seconds: float = 0.0
-    left: float | None = None
-    workers: dict[str, int] = field(default_factory=dict)
-    node_frames: Counter[str] = field(default_factory=Counter)
-    parts: int = 0
-    parts_done: int = 0
-    note: str = ""
-
-    @property
-    def fps(self) -> float:
-        """Frames a second, over all machines."""
-        return self.frames / self.seconds if self.seconds else 0.0
-
-    def did(self, node: str, frames: int) -> None:
-        """A machine has done frames."""
-        self.frames += frames
-        self.node_frames[node] += frames
 
 
 @dataclass(slots=True)
@@ -96,6 +55,7 @@ class Driver:
         ledger: of the files.
         pool: of workers.
         retries: how often a file, or a part of one, that fails is tried again.
+        patience: seconds in which some result must be put in its place, where results are made.
         split: into parts of how many seconds at least long files are cut; None for not at all.
         on_progress: is told how far it is, about twice a second.
         clock: seconds that only go forward.
@@ -107,6 +67,7 @@ class Driver:
         pool: Pool,
         *,
         retries: int,
+        patience: float = math.inf,
         split: float | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
         clock: Callable[[], float] = time.monotonic,
@@ -123,6 +84,7 @@ class Driver:
         self._running: dict[int, Handed] = {}
         self._useless: list[int] = []
         self._repute = Repute()
+        self._outage = Outage(patience, clock)
         self._serials = count()
         self._ended = 0
         self._stopping = threading.Event()
@@ -186,7 +148,8 @@ class Driver:
         known = self._ended and not stopping
         progress.left = progress.seconds / self._ended * left if known else None
         progress.workers = self._pool.workers()
-        progress.note = _STOPPING if stopping else self._pool.note or "; ".join(self.doubted)
+        progress.note = _STOPPING if stopping else self._pool.note or self._outage.note
+        progress.note = progress.note or "; ".join(self.doubted)
         parts = [one for cut in self._cuts.values() for one in cut.parts.values()]
         progress.parts = len(parts)
         progress.parts_done = sum(one.state == State.DONE for one in parts)
@@ -218,11 +181,12 @@ class Driver:
         if self._stopping.is_set() or not self._waiting:
             return []
         free = self._pool.free_on(len(self._waiting))
+        room = self._outage.room(len(free), len(self._running))
         nodes = set(self._pool.workers())
         tasks: list[Task] = []
         nothing_for: set[str] = set()
-        for node in free:
-            if node in nothing_for:
+        for node in self._repute.best_first(free):
+            if node in nothing_for or len(tasks) >= room:
                 continue
             one = self._waiting.pop(partial(self._repute.fits, node=node, nodes=nodes))
             if one is None:
@@ -273,9 +237,13 @@ class Driver:
             return
         if ended.error is not None:
             self._repute.failed((number, key), ended.node, ended.error)
+            if ended.unplaced:
+                self._outage.failure(ended.error)
             self._failed(ended, progress)
             return
         self._repute.done((number, key), ended.node)
+        if not ended.begins:
+            self._outage.success()
         if ended.begins:
             self._ledger.cut(number, ended.begins)
             self._cuts[number] = _Cut({})

@@ -279,6 +279,17 @@ def here(folder: Path, place: str) -> Path:
     return folder / shortened(folder, stem or name, f".{ending}" if dot and stem else "")
 
 
+class UnplacedError(SinkError):
+    """A result cannot be put in its place, although it is whole.
+
+    Args:
+        what: cannot be written, and why.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what, by_place=True)
+
+
 class Result:
     """A result on its way: written under a name of its own, put in its place when it is whole.
 
@@ -316,11 +327,11 @@ class Result:
         """Puts it in its place, replacing what was there.
 
         Raises:
-            SinkError: it cannot be put there; what was there is as it was.
+            UnplacedError: it cannot be put there; what was there is as it was.
         """
         if not self._wanted:
             return
-        with storage_errors(SinkError, f"{shown(self.target)} cannot be written"):
+        with storage_errors(UnplacedError, f"{shown(self.target)} cannot be written"):
             if not is_remote(self.target):
                 # The ledger, which outlives a power cut, will say that it is done.
                 sync_file(self.working)

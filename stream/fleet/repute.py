@@ -8,7 +8,7 @@ busy with a film each, as often as files are tried.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Sequence, Set
 
 from stream.fleet.waiting import Handed
 
@@ -47,6 +47,10 @@ class Repute:
     def forget(self, task: Handed) -> None:
         """A task is given up."""
         self._failed_on.pop(task, None)
+
+    def best_first(self, nodes: Sequence[str]) -> list[str]:
+        """Machines in the same order, but for those that are doubted, which come last."""
+        return sorted(nodes, key=self._doubts)
 
     def fits(self, task: Handed, node: str, nodes: Set[str]) -> bool:
         """Whether a task that was begun before may be tried again on a machine.

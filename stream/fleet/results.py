@@ -37,7 +37,7 @@ def results(
             what = what.replace(str(result.working), result.target)
         if what == str(error):
             raise
-        raise SinkError(what) from error
+        raise SinkError(what, by_place=error.by_place) from error
     finally:
         for result in made:
             result.drop()

@@ -49,6 +49,7 @@ class Done:
         begins: where the parts of a file begin that is to be done in parts; then nothing else was.
         whole: whether a file that was cut is to be done at once from here on.
         lost: whether what an earlier step wrote is gone, so that the file must begin anew.
+        unplaced: whether what failed is that results could not be put in their places.
         remark: what is to be said of the file.
         serial: the task's.
     """
@@ -62,5 +63,6 @@ class Done:
     begins: tuple[int, ...] = ()
     whole: bool = False
     lost: bool = False
+    unplaced: bool = False
     remark: str = ""
     serial: int = 0

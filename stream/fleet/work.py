@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stream.errors import StreamError, refusal
+from stream.errors import SinkError, StreamError, refusal
 from stream.fleet.places import at_hand
 from stream.fleet.results import remarks_of, results, with_targets
 from stream.fleet.scratch import scratch, tidy
@@ -75,7 +75,8 @@ class Worker:
             from stream.run.kept import KeptLostError
 
             lost = isinstance(error, KeptLostError)
-            done = replace(done, error=str(error), lost=lost)
+            unplaced = isinstance(error, SinkError) and error.by_place
+            done = replace(done, error=str(error), lost=lost, unplaced=unplaced)
         except Exception as error:  # noqa: BLE001 - whatever it is, the fleet goes on
             # The worker lives; another file need not have it.
             done = replace(done, error=str(refusal(error) or _fault(error)))

@@ -13,10 +13,10 @@ from stream.cli._fleet_run import _say
 from stream.cli._fleet_wanted import refuse_foreign, wanted_of, without_results
 from stream.cli._fleet_words import _words, print_table
 from stream.errors import SinkError, StreamError, UsageError
-from stream.fleet.driver import Progress
 from stream.fleet.entries import Entry, State, Wanted
 from stream.fleet.finding import Input, find
 from stream.fleet.ledger import Ledger
+from stream.fleet.progress import Progress
 from stream.fleet_options import FleetOptions
 from stream.options import RunOptions
 from tests import tiny_models

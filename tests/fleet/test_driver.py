@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from stream.errors import StreamError
 from stream.fleet.driver import MOST_LOST, Driver
 from stream.fleet.entries import State, Wanted
 from stream.fleet.ledger import Ledger
@@ -192,7 +195,8 @@ class _Machines(Pool):
                 why = "it is damaged" if task.source in self._poison else None
             else:
                 continue
-            ended.append(Done(task.number, node, 0.1, frames=1, error=why, serial=task.serial))
+            done = Done(task.number, node, 0.1, frames=1, error=why, serial=task.serial)
+            ended.append(replace(done, unplaced=node not in self._good))
         return ended
 
     def workers(self) -> dict[str, int]:
@@ -232,3 +236,62 @@ def test_an_archive_that_fails_everywhere_is_tried_as_often_as_asked(tmp_path: P
     ledger.close()
     assert progress.failed == 20 and driver.doubted == []
     assert set(Counter(source for source, _ in pool.tried).values()) == {3}
+
+
+class _Bucket(Pool):
+    """Workers that end all at once, whose results a bucket takes or not."""
+
+    def __init__(self, count: int, takes: Callable[[int], bool]) -> None:
+        self._count, self._takes = count, takes
+        self._busy: list[Task] = []
+        self.made = 0
+        self.most: list[int] = []
+
+    def free(self, tasks: int) -> int:
+        return self._count - len(self._busy)
+
+    def submit(self, task: Task) -> None:
+        self._busy.append(task)
+
+    def wait(self, timeout: float) -> list[Done | Lost]:
+        ended, self._busy = self._busy, []
+        self.most += [len(ended)] if ended else []
+        self.made += len(ended)
+        why = None if self._takes(self.made) else "b/a.mp4 cannot be written: QuotaExceeded"
+        return [
+            Done(one.number, "", 0.1, frames=1, error=why, unplaced=bool(why), serial=one.serial)
+            for one in ended
+        ]
+
+    def workers(self) -> dict[str, int]:
+        return {"here": self._count}
+
+    def close(self) -> None:
+        return
+
+
+def test_a_bucket_that_takes_nothing_more_does_not_let_every_film_be_done_for_nothing(
+    tmp_path: Path,
+) -> None:
+    names = [f"{place}.mp4" for place in range(1000)]
+    ledger = _ledger(tmp_path, names)
+    pool = _Bucket(4, lambda made: made <= 20)
+    notes: list[str] = []
+    with pytest.raises(StreamError, match=r"no result could be put .* for 10 minutes.*QuotaExc"):
+        _drive(ledger, pool, patience=600.0, on_progress=lambda one: notes.append(one.note))
+    counts = ledger.counts()
+    ledger.close()
+    # Ten at least, of all workers at once; then one a minute, ever more seldom.
+    assert pool.made < 20 + 12 + 20 and set(pool.most[9:]) == {1}
+    assert counts[State.DONE] == 20 and counts[State.FAILED] == 0
+    assert "one is tried at a time: b/a.mp4 cannot be written: QuotaExceeded" in notes[-1]
+
+
+def test_a_storage_that_comes_back_is_given_all_again(tmp_path: Path) -> None:
+    names = [f"{place}.mp4" for place in range(100)]
+    ledger = _ledger(tmp_path, names)
+    pool = _Bucket(4, lambda made: not 20 < made <= 35)
+    _, progress = _drive(ledger, pool, patience=600.0)
+    ledger.close()
+    assert progress.done == 100 and progress.failed == 0
+    assert 1 in pool.most and 4 in pool.most[pool.most.index(1) :]
