@@ -20,6 +20,8 @@ SEQUENCES = frozenset({"avis", "hevc", "hevx", "msf1"})
 _ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 """What pictures are for that say how opaque another is (MIAF and HEIF)."""
 
+_GAIN_MAP = b"urn:com:apple:photo:2020:aux:hdrgainmap"
+
 
 @dataclass(frozen=True, slots=True)
 class Whole:
@@ -163,6 +165,20 @@ def has_opacity(data: bytes) -> bool:
     return any(
         kind == b"auxC" and body[4:].partition(b"\0")[0] in _ALPHA
         for kind, body in _all_properties(data)
+    )
+
+
+def has_gain_map(data: bytes) -> bool:
+    """Whether a picture of HEIF's kind has one that says how bright it may be (ISO 21496-1)."""
+    apples = any(
+        kind == b"auxC" and body[4:].partition(b"\0")[0] == _GAIN_MAP
+        for kind, body in _all_properties(data)
+    )
+    return apples or any(
+        kind == b"tmap"
+        for meta in _inside(data, b"meta")
+        for iinf in _inside(meta[4:], b"iinf")
+        for _, kind, _ in _items(iinf)
     )
 
 

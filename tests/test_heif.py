@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.errors import SourceError
-from stream.heif import whole_of
+from stream.heif import Beside, beside, has_gain_map, has_opacity, whole_of
 from stream.pixels import bgr_from_picture
 from stream.sources.images import ImagesSource
 from tests.heif import tiled
@@ -93,3 +95,19 @@ def test_a_damaged_one_is_read_or_refused(tmp_path_factory, file, data):
         read(path)
     except SourceError as error:
         assert "in.heic" in str(error)
+
+
+def boxed(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(body), kind) + body
+
+
+@pytest.mark.parametrize(
+    "urn", [b"urn:com:apple:photo:2020:aux:hdrgainmap", b"urn:mpeg:hevc:2015:auxid:1", b"urn:else"]
+)
+def test_what_other_pictures_are_for_is_known(urn):
+    properties = boxed(b"ipco", boxed(b"auxC", bytes(4) + urn + b"\0"))
+    meta = boxed(b"meta", bytes(4) + boxed(b"iprp", properties))
+    data = boxed(b"ftyp", b"heic" + bytes(4)) + meta
+    assert has_gain_map(data) == (b"apple" in urn)
+    assert has_opacity(data) == (b"auxid" in urn)
+    assert beside(data) == Beside()

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stream.heif import has_opacity, is_deep, is_sequence
+from stream.heif import has_gain_map, has_opacity, is_deep, is_sequence
 
 DEEP, ALPHA, ANIMATION, PAGES = "deep", "alpha", "animation", "pages"
+MOTION, GAIN = "motion", "gain"
 SENTENCES = {
     DEEP: "more than 8 bits a colour, of which 8 are kept",
     ALPHA: "transparency, which cannot be read here",
     ANIMATION: "several pictures (an animation), of which the first is taken; `stream file` takes "
     "all",
     PAGES: "several pages, of which the first is taken",
+    MOTION: "a short film of the moment (motion photo), which is left out",
+    GAIN: "a map for displays of high brightness (HDR gain map), which is left out",
 }
 """What is said of each, behind "has"."""
 
@@ -25,6 +30,8 @@ _PNG, _GIF = b"\x89PNG\r\n\x1a\n", (b"GIF87a", b"GIF89a")
 # Radiance's and PFM's samples are floating-point numbers.
 _HDR, PFM = (b"#?RADIANCE", b"#?RGBE"), (b"PF\n", b"Pf\n", b"PF ", b"Pf ")
 _ALPHA_TYPES = (4, 6)
+_MOVES = re.compile(rb"(MotionPhoto|MicroVideo)(=[\"']|>)1")
+"""Of Google's and Samsung's phones."""
 # Tags of TIFF, and the most pages that are counted.
 _BITS, _EXTRA = 258, 338
 _MOST = 2
@@ -36,19 +43,10 @@ def beyond(data: bytes) -> set[str]:
     Args:
         data: the file, whole; damaged ones tell what they can.
     """
-    try:
-        if data.startswith(_PNG):
-            return _png(data)
-        if data.startswith(_GIF):
-            return _gif(data)
-        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-            return _webp(data)
-        if data[4:8] == b"ftyp":
-            return _heif(data)
-        if data[:4] in (b"II*\0", b"MM\0*"):
-            return _tiff(data)
-    except (IndexError, struct.error):
-        pass
+    with contextlib.suppress(IndexError, struct.error):
+        for begins, read in _READ:
+            if begins(data):
+                return read(data)
     return {DEEP} if data.startswith((*_HDR, *PFM)) else set()
 
 
@@ -61,6 +59,27 @@ def is_animation(path: Path) -> bool:
     return path.is_file() and ANIMATION in beyond(path.read_bytes())
 
 
+def _jpeg(data: bytes) -> set[str]:
+    """What phones say in XMP, and in a segment of ISO 21496-1's, lies behind the picture."""
+    found: set[str] = set()
+    for kind, content in _segments(data):
+        if kind == 0xE1 and content.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
+            found |= {MOTION} if _MOVES.search(content) else set()
+            found |= {GAIN} if b"hdrgm:Version" in content else set()
+        if kind == 0xE2 and content.startswith(b"urn:iso:std:iso:ts:21496:-1\0"):
+            found.add(GAIN)
+    return found
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The segments before a JPEG's picture: marker and content (ISO/IEC 10918-1, B.1.1.4)."""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        (size,) = struct.unpack_from(">H", data, at + 2)
+        yield data[at + 1], data[at + 4 : at + 2 + size]
+        at += 2 + size
+
+
 def _webp(data: bytes) -> set[str]:
     if data[12:16] == b"VP8X":
         flags = data[20]
@@ -71,7 +90,7 @@ def _webp(data: bytes) -> set[str]:
 
 
 def _heif(data: bytes) -> set[str]:
-    held = ((DEEP, is_deep), (ALPHA, has_opacity), (ANIMATION, is_sequence))
+    held = ((DEEP, is_deep), (ALPHA, has_opacity), (ANIMATION, is_sequence), (GAIN, has_gain_map))
     return {kind for kind, holds in held if holds(data)}
 
 
@@ -176,3 +195,14 @@ def unmultiplied(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
     except struct.error:  # cut short or damaged: its reader says so
         return data
     return changed
+
+
+_READ: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], set[str]]], ...] = (
+    (lambda data: data.startswith(b"\xff\xd8\xff"), _jpeg),
+    (lambda data: data.startswith(_PNG), _png),
+    (lambda data: data.startswith(_GIF), _gif),
+    (lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP", _webp),
+    (lambda data: data[4:8] == b"ftyp", _heif),
+    (lambda data: data[:4] in (b"II*\0", b"MM\0*"), _tiff),
+)
+"""How files begin, and what reads them."""

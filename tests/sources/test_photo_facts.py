@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import cv2
 import numpy as np
@@ -11,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from stream.sources._photo_facts import ALPHA, ANIMATION, DEEP, PAGES, SENTENCES, beyond
+from stream.sources._photo_facts import (
+    ALPHA,
+    ANIMATION,
+    DEEP,
+    GAIN,
+    MOTION,
+    PAGES,
+    SENTENCES,
+    beyond,
+)
 from stream.sources.images import ImagesSource
 
 
@@ -37,7 +47,21 @@ def deep(ending: str) -> bytes:
     return cv2.imencode(f".{ending}", np.full((24, 32, 3), 40_000, np.uint16))[1].tobytes()
 
 
+def phone(*segments: tuple[int, bytes]) -> bytes:
+    """A JPEG with segments as phones write them, behind JFIF's."""
+    data = stored("jpeg")
+    more = b"".join(struct.pack(">BBH", 0xFF, k, len(one) + 2) + one for k, one in segments)
+    return data[:20] + more + data[20:]
+
+
+XMP = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta "
+
 CASES = {
+    "motion photo": (phone((0xE1, XMP + b'GCamera:MotionPhoto="1"/>')), {MOTION}),
+    "no motion": (phone((0xE1, XMP + b'GCamera:MotionPhoto="0"/>')), set()),
+    "motion photo of old": (phone((0xE1, XMP + b"><M:MicroVideo>1</M:MicroVideo>")), {MOTION}),
+    "gain map": (phone((0xE1, b"Exif\0\0"), (0xE1, XMP + b'hdrgm:Version="1.0"/>')), {GAIN}),
+    "gain map of ISO": (phone((0xE2, b"urn:iso:std:iso:ts:21496:-1\0\0\0\0\0")), {GAIN}),
     "png": (stored("png"), set()),
     "png grey": (stored("png", mode="L"), set()),
     "png 16 bit": (deep("png"), {DEEP}),
@@ -59,7 +83,14 @@ CASES = {
     "tiff transparent": (stored("tiff", mode="RGBA"), {ALPHA}),
     "tiff 16 bit": (deep("tiff"), {DEEP}),
 }
-WORDS = {DEEP: "8 are kept", ALPHA: "transparency", ANIMATION: "animation", PAGES: "several pages"}
+WORDS = {
+    DEEP: "8 are kept",
+    ALPHA: "transparency",
+    ANIMATION: "animation",
+    PAGES: "several pages",
+    MOTION: "motion photo",
+    GAIN: "gain map",
+}
 
 
 @pytest.mark.parametrize("name", CASES)
