@@ -117,7 +117,7 @@ def test_samples_are_the_pictures_and_the_models_masks(samples):
 
 def test_a_set_without_sure_masks_is_refused(tmp_path):
     data = read(people(tmp_path / "data", 2))
-    with pytest.raises(UsageError, match="none of the dog"):
+    with pytest.raises(UsageError, match="no object of the class dog"):
         collect(data, Model(), tmp_path, ("dog",), 0, lambda done, of: None)
 
 
@@ -383,6 +383,64 @@ def test_samples_of_an_earlier_run_are_learnt_from_too(tmp_path, samples):
     assert np.array_equal(first.rgb, again.rgb)
     assert [one.box.tolist() for one in first.found] == [one.box.tolist() for one in again.found]
     assert len(pickle.loads(pickle.dumps(both))) == len(both)
+
+
+def test_samples_are_made_anew_where_they_are_no_longer_true(tmp_path, monkeypatch):
+    """Of labels that were mended since, or another model, they were learnt from without a word."""
+    from stream_models.training.refiner import run as runs
+
+    monkeypatch.setattr(runs, "Segmenter", SimpleNamespace(load=lambda model, provider: Model()))
+
+    class Stop(Exception):
+        pass
+
+    def stop(*given):
+        raise Stop
+
+    monkeypatch.setattr(runs, "Trainer", stop)
+    folder = people(tmp_path / "data", 4)
+    config, looked, said = runs.RefinerConfig(tmp_path / "out"), [], []
+
+    def begin(asked):
+        with pytest.raises(Stop):
+            runs.train(asked, read(folder), lambda *at: looked.append(at), print, said.append)
+
+    begin(config)
+    assert looked.pop() == (4, 4)
+    looked.clear()
+    begin(config)
+    assert not looked
+    assert not said
+    content = json.loads((folder / "instances.json").read_text())
+    content["annotations"].pop()
+    (folder / "instances.json").write_text(json.dumps(content))
+    begin(config)
+    assert looked.pop() == (4, 4)
+    assert len(Samples(tmp_path / "out")) < 4
+    begin(dataclasses.replace(config, model="default.int8"))
+    assert looked.pop() == (4, 4)
+    assert [one.endswith("they are made anew") for one in said] == [True, True]
+    # Runs before that was told go on as they did.
+    index = tmp_path / "out" / "samples.json"
+    index.write_text(json.dumps(json.loads(index.read_text())["samples"]))
+    looked.clear()
+    begin(config)
+    assert not looked
+
+
+def test_samples_that_have_no_room_leave_it_free(tmp_path):
+    """The error had no file's name, and what was written stayed and filled the disk."""
+    resource = pytest.importorskip("resource", reason="Windows has no limits of this kind")
+    data = read(people(tmp_path / "data", 4))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"samples\.bin") as raised:
+            collect(data, Model(), tmp_path, ("person",), 0, lambda done, of: None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert raised.value.strerror
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
 def test_a_picture_that_cannot_be_read_is_told_before_any_is_looked_at(tmp_path):

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from stream.errors import UsageError
+from stream.words import names_in
 from stream_export.progress import Spoken
 from stream_models.training.command import Seed, check_weights, read_weights
 from stream_models.training.out import check_out
@@ -112,7 +113,7 @@ def train_refiner_command(
     config = RefinerConfig(
         out,
         model,
-        tuple(name.strip() for name in classes.split(",")),
+        names_in(classes),
         LoopConfig(batch=batch, steps=steps, minutes=minutes, workers=count, seed=seed),
         weights=read_weights(weight or []),
         licence=licence,
@@ -150,7 +151,7 @@ def train_refiner_command(
             )
 
         with resumable(out, lambda sentence: console.print(Text(sentence))):
-            result = train(config, pictures, found, watch)
+            result = train(config, pictures, found, watch, lambda said: console.print(Text(said)))
     for source, (before, after) in result.judged.items():
         told = f"IoU {before.iou:.3f} before, {after.iou:.3f} refined"
         # Pictures of a set without sources are of one.

@@ -22,7 +22,7 @@ from stream_models.training.initial import default_weights
 from stream_models.training.out import CHECKPOINT, REPORT
 from stream_models.training.refiner.augment import Change
 from stream_models.training.refiner.loop import LoopConfig, Progress, Trainer, judged
-from stream_models.training.refiner.samples import INDEX, Samples, collect
+from stream_models.training.refiner.samples import INDEX, Samples, are_of, collect, made_of
 from stream_models.training.refiner.ship import save, to_onnx
 from stream_models.training.ship import from_onnx
 
@@ -66,6 +66,7 @@ def train(
     data: DataSet,
     found: Callable[[int, int], None],
     watch: Callable[[Progress], None],
+    tell: Callable[[str], None] | None = None,
 ) -> Result:
     """Let the model find the objects, learn from its masks, and export.
 
@@ -76,6 +77,7 @@ def train(
         data: pictures with masks.
         found: is told how many pictures of how many the model has looked at.
         watch: is told how far learning is.
+        tell: is told in a sentence where samples that were there are no longer true.
 
     Raises:
         UsageError: there is nothing to learn from, or `init` is no refiner's checkpoint.
@@ -87,9 +89,16 @@ def train(
     torch.manual_seed(config.loop.seed)
     refiner = begun(config.init)
     config.out.mkdir(parents=True, exist_ok=True)
-    if not (config.out / INDEX).is_file():
+    of = made_of(data, config.model, config.classes, config.loop.seed)
+    there = are_of(config.out)
+    if there and there != of and tell is not None:
+        tell(
+            f"the samples in {config.out} were made of other data, of another model or of other "
+            "classes: they are made anew"
+        )
+    if there is None or there not in ("", of):
         segmenter = Segmenter.load(config.model, "cpu")
-        collect(data, segmenter, config.out, config.classes, config.loop.seed, found)
+        collect(data, segmenter, config.out, config.classes, config.loop.seed, found, of)
     trainer = Trainer(
         refiner,
         Samples(config.out, *config.also),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,8 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.errors import UsageError
+from stream.files import write_whole
+from stream.inference.catalogue import find
 from stream.inference.segmenter import Segmenter
-from stream_models.training.data import Box, DataSet, Object
+from stream.words import called
+from stream_models.training.data import Box, DataSet, Object, class_among
 from stream_models.training.faults import camera
 from stream_models.training.picture_files import load_picture
 from stream_models.training.polygons import draw
@@ -68,6 +72,7 @@ def collect(
     classes: Sequence[str],
     seed: int,
     watch: Callable[[int, int], None],
+    of: str = "",
 ) -> int:
     """Let a model find the objects of `data`, and keep those whose masks are surely true.
 
@@ -78,6 +83,7 @@ def collect(
         classes: of objects that are kept, as the model spells them; data may write them otherwise.
         seed: of the camera's faults.
         watch: is told how many pictures of how many are done.
+        of: what they are made of; see `made_of`.
 
     Returns:
         How many samples there are.
@@ -85,13 +91,78 @@ def collect(
     Raises:
         UsageError: there is no such object.
         ValueError: a picture cannot be read.
+        OSError: they cannot be written, with the file's name; samples that were there are gone.
     """
-    segmenter.threshold = _THRESHOLD
-    folded = {name.casefold() for name in classes}
-    wanted = {label for label, name in enumerate(data.names) if name.casefold() in folded}
-    entries = []
+    (folder / INDEX).unlink(missing_ok=True)
     partial = folder / (PIXELS + ".partial")
-    with partial.open("wb") as pixels:
+    try:
+        entries = _collect(data, segmenter, partial, classes, seed, watch)
+        if not entries:
+            raise UsageError(
+                f"the model finds no object of the class {' or '.join(map(called, classes))} that "
+                "has a sure mask"
+            )
+        partial.replace(folder / PIXELS)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(partial)) from error
+    finally:
+        partial.unlink(missing_ok=True)
+    content = {"of": of, "samples": entries}
+    write_whole(folder / INDEX, json.dumps(content).encode(), overwrite=True)
+    return len(entries)
+
+
+def made_of(data: DataSet, model: str, classes: Sequence[str], seed: int) -> str:
+    """What tells samples of one set, model, choice of classes and seed from those of another.
+
+    Raises:
+        ModelError: there is no such model.
+        OSError: a file cannot be read.
+    """
+    told = hashlib.sha256()
+    for _, path in sorted(find(model).files.items()):
+        told.update(path.read_bytes())
+    told.update(json.dumps([classes, data.names, seed]).encode())
+    for picture in data.pictures:
+        size = picture.path.stat().st_size
+        told.update(repr((picture.name, size, picture.width, picture.height)).encode())
+        for one in picture.objects:
+            told.update(repr((one.box, one.label, one.mask_weight, one.crowd)).encode())
+            for ring in one.polygons:
+                told.update(ring.tobytes())
+    return told.hexdigest()
+
+
+def are_of(folder: Path) -> str | None:
+    """What the samples in a folder were made of; None where there are none, "" where untold."""
+    if not (folder / INDEX).is_file():
+        return None
+    return _index(folder)[0]
+
+
+def _index(folder: Path) -> tuple[str, list[dict[str, Any]]]:
+    """What the samples in a folder were made of, and where each lies."""
+    content = json.loads((folder / INDEX).read_text())
+    if isinstance(content, list):  # of runs before that was told
+        return "", content
+    return str(content["of"]), content["samples"]
+
+
+def _collect(
+    data: DataSet,
+    segmenter: Segmenter,
+    file: Path,
+    classes: Sequence[str],
+    seed: int,
+    watch: Callable[[int, int], None],
+) -> list[dict[str, object]]:
+    """Writes the samples' pixels, and returns where each lies."""
+    segmenter.threshold = _THRESHOLD
+    wanted = {
+        label for label, name in enumerate(data.names) if class_among(name, classes) is not None
+    }
+    entries = []
+    with file.open("wb") as pixels:
         for place, picture in enumerate(data.pictures):
             watch(place, len(data.pictures))
             objects = [one for one in picture.objects if _sure(one, wanted)]
@@ -107,11 +178,7 @@ def collect(
                 if sample is not None:
                     entries.append(_write(sample, pixels.write, pixels.tell()))
         watch(len(data.pictures), len(data.pictures))
-    if not entries:
-        raise UsageError(f"the model finds none of the {', '.join(classes)} that have a sure mask")
-    partial.replace(folder / PIXELS)
-    (folder / INDEX).write_text(json.dumps(entries))
-    return len(entries)
+    return entries
 
 
 def _faulty(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -232,7 +299,7 @@ class Samples:
         self._entries: list[tuple[NDArray[np.uint8], dict[str, Any]]] = []
         for folder in folders:
             pixels = np.memmap(folder / PIXELS, np.uint8, "r")
-            self._entries += [(pixels, one) for one in json.loads((folder / INDEX).read_text())]
+            self._entries += [(pixels, one) for one in _index(folder)[1]]
         self.sources = [str(entry["source"]) for _, entry in self._entries]
         self.pictures = [int(entry["picture"]) for _, entry in self._entries]
 
