@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 
 _STEP = 0.015
 """Seconds between two looks at the keyboard."""
+_ROOM = 0.9
+"""How much of a screen's width and height a window may take."""
 _NAMED_KEYS = {27: "esc", 32: "space", ord("="): "+", ord("_"): "-", ord("/"): "?"}
 
 _KEYPAD = range(0xFFAA, 0xFFBA)
@@ -108,12 +110,65 @@ def write_lines(
             cv2.putText(picture, text, place, font, scale, (255, 255, 255), thick, cv2.LINE_AA)
 
 
+class _Monitor(ctypes.Structure):
+    """`XineramaScreenInfo` of libXinerama."""
+
+    _fields_: ClassVar = [("number", ctypes.c_int)] + [
+        (name, ctypes.c_short) for name in ("left", "top", "width", "height")
+    ]
+
+
+def screen_of_x11() -> tuple[int, int] | None:
+    """Width and height of the smallest monitor of the X server; None where there is no telling."""
+    try:
+        x11 = ctypes.CDLL("libX11.so.6")
+    except OSError:
+        return None
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    display = ctypes.c_void_p(x11.XOpenDisplay(None))
+    if not display:
+        return None
+    try:
+        monitors = _monitors(x11, display)
+        whole = (x11.XDisplayWidth(display, 0), x11.XDisplayHeight(display, 0))
+    finally:
+        x11.XCloseDisplay(display)
+    return min(monitors, key=lambda size: size[0] * size[1], default=whole)
+
+
+def _monitors(x11: ctypes.CDLL, display: ctypes.c_void_p) -> list[tuple[int, int]]:
+    """Width and height of each monitor, where one X screen has several side by side."""
+    try:
+        library = ctypes.CDLL("libXinerama.so.1")
+    except OSError:
+        return []
+    library.XineramaQueryScreens.restype = ctypes.POINTER(_Monitor)
+    count = ctypes.c_int(0)
+    found = library.XineramaQueryScreens(display, ctypes.byref(count))
+    sizes = [(found[place].width, found[place].height) for place in range(count.value)]
+    if found:
+        x11.XFree(found)
+    return sizes
+
+
+def fitting(size: tuple[int, int], screen: tuple[int, int] | None) -> tuple[int, int]:
+    """Width and height of a picture, or of a smaller one of its shape that a screen has room for.
+
+    Desktops need some of the screen for the window's frame and for their own.
+    """
+    if screen is None or min(screen) < 1:
+        return size
+    scale = min(1.0, *(_ROOM * most / one for one, most in zip(size, screen, strict=True)))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
 class _Window:
     """The window, with what it shows now."""
 
-    def __init__(self, title: str, events: Any) -> None:
+    def __init__(self, title: str, events: Any, screen: tuple[int, int] | None) -> None:
         self._title = title
         self._events = events
+        self._screen = screen
         self._memory: NDArray[np.uint8] = np.zeros(0, np.uint8)
         self._shape: tuple[int, int] | None = None
         self._wanted: dict[str, Any] = {}
@@ -143,7 +198,7 @@ class _Window:
             value = cv2.WINDOW_FULLSCREEN if self._full else cv2.WINDOW_NORMAL
             cv2.setWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN, value)
         if self._shape != (height, width) and not self._full:
-            cv2.resizeWindow(self._title, width, height)
+            cv2.resizeWindow(self._title, *fitting((width, height), self._screen))
         self._shape = (height, width)
         if first:
             cv2.waitKey(1)
@@ -227,9 +282,11 @@ def main() -> None:
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     cv2.setNumThreads(1)
+    screen = None
     if sys.platform == "linux":
         _leave_events_to_qt()
-    window = _Window(sys.argv[1], events)
+        screen = screen_of_x11()
+    window = _Window(sys.argv[1], events, screen)
     orders: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_read, args=(orders,), daemon=True).start()
     while True:

@@ -23,7 +23,7 @@ from stream.errors import SinkError
 from stream.frame import Frame
 from stream.options import OutputOptions
 from stream.sinks import window as module
-from stream.sinks._window_process import key_of, letterboxed, write_lines
+from stream.sinks._window_process import fitting, key_of, letterboxed, write_lines
 from stream.sinks.window import HELP, WindowSink, why_no_window
 from tests import tiny_models
 from tests.cli.conftest import environment
@@ -252,6 +252,33 @@ def test_the_display_may_go_away(tmp_path):
     assert "Traceback" not in said
     with av.open(str(recording)) as container:
         assert sum(1 for _ in container.decode(video=0)) > 0
+
+
+def test_a_picture_larger_than_the_screen_is_wholly_on_it(screen, window):
+    window.write(frame((200, 40, 40), size=(2160, 3840)))
+    number = screen.window("stream: here")
+
+    def fits(_):
+        window.pump()
+        lines = screen.do("xdotool", "getwindowgeometry", "--shell", number).splitlines()
+        place = dict(line.split("=") for line in lines)
+        return (place["WIDTH"], place["HEIGHT"]) == ("1152", "648")
+
+    seen(screen, fits, "the window is larger than the screen")
+
+
+def test_a_window_has_the_pictures_size_or_the_largest_a_screen_has_room_for():
+    laptop = (1366, 768)
+    for size, screen, wanted in (
+        ((640, 480), laptop, (640, 480)),
+        ((1280, 720), laptop, (1229, 691)),  # it would fit but for its frame
+        ((3840, 2160), laptop, (1229, 691)),
+        ((2160, 3840), laptop, (389, 691)),
+        ((60000, 2), laptop, (1229, 1)),
+        ((3840, 2160), None, (3840, 2160)),
+        ((3840, 2160), (0, 0), (3840, 2160)),
+    ):
+        assert fitting(size, screen) == wanted, (size, screen)
 
 
 def test_events_are_left_to_qt(screen, window, monkeypatch, tmp_path):
