@@ -22,6 +22,7 @@ from stream.sources._connecting import UNTIMED, ChangedError, Patience, Way, is_
 from stream.sources._damage import told_of_losses
 from stream.sources._hardware import NONE, Hardware
 from stream.sources._last_picture import LastPicture
+from stream.sources._outages import Outages
 from stream.sources._pacing import Pacer, in_bursts, is_hls
 from stream.sources._senders import Seldom
 from stream.sources.base import Target
@@ -45,7 +46,6 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
 """Seconds between attempts to reconnect. The longest is short: a source that is back should be
 seen within seconds, and one attempt costs next to nothing."""
 
-_NOTE_SECONDS = 5.0
 _GIVEN_UP_AT_ONCE = 3
 """Hung connections left alone at one time before new attempts wait for them."""
 
@@ -102,9 +102,7 @@ class NetworkSource(LiveSource):
         self._timeline = Timeline()
         self._given_up: list[StreamReader] = []
         self._corrupt_before = self._dropped_before = self._left_out_before = 0
-        self._lost_at: float | None = None
-        self._attempts, self._iterating = 0, False
-        self._back_at: float | None = None
+        self._outages, self._iterating = Outages(), False
         self._pictured = LastPicture(time.monotonic())
         self._opening_since, self._open_now = time.monotonic(), False
         self._reader: StreamReader | None = None
@@ -259,16 +257,13 @@ class NetworkSource(LiveSource):
     @property
     def notes(self) -> tuple[str, ...]:
         """Whether the source is gone, or has just come back."""
-        waited = time.monotonic() - self._pictured.at
-        none = f"no picture for {waited:.0f} s"
-        if self._lost_at is not None:
-            return (f"{none}, reconnecting (attempt {self._attempts})",)
-        if waited > max(_HINT_SECONDS, self._patience.reading):
+        now = time.monotonic()
+        waited = now - self._pictured.at
+        if not self._outages.under_way and waited > max(_HINT_SECONDS, self._patience.reading):
             sends = self._reader and self._reader.silence() < _HINT_SECONDS
+            none = f"no picture for {waited:.0f} s"
             return ("waiting for the source's next key frame" if sends else none,)
-        if self._back_at is not None and time.monotonic() - self._back_at < _NOTE_SECONDS:
-            return (f"reconnected {counted(self.reconnects, 'time')}",)
-        return ()
+        return self._outages.notes(now, waited)
 
     @property
     def remarks(self) -> list[str]:
@@ -342,8 +337,8 @@ class NetworkSource(LiveSource):
             if isinstance(event, Picture):
                 self._pictured.came(time.monotonic())
                 self._way = self._proven = self._way.settled
-                if self._lost_at is not None:
-                    self._returned()
+                self._outages.returned(time.monotonic())
+                self.reconnects = self._outages.count
                 yield event
             elif isinstance(event, Opened):
                 continue
@@ -378,23 +373,18 @@ class NetworkSource(LiveSource):
             self._seldom = Seldom()
         self._given_up = [one for one in [*self._given_up, reader] if one.alive]
         now = time.monotonic()
-        if self._lost_at is None:
-            self._lost_at, self._attempts = now, 0
+        if not self._outages.under_way:
             self._pictured.ended(now)
+        gone = self._outages.lost(now, single=cause is None and reader.single)
         limit = self._patience.giving_up
-        if limit is not None and now - self._lost_at > limit:
+        if limit is not None and gone > limit:
             raise SourceError(f"{self._name} has been gone for {limit:g} s")
-        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._attempts, 10))
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._outages.tried(), 10))
         while not self._closed.wait(pause) and len(self._given_up) > _GIVEN_UP_AT_ONCE:
             self._given_up = [one for one in self._given_up if one.alive]
         if self._closed.is_set():
             return
-        self._attempts += 1
         self._timeline.reconnected()
         self._reader = self._connect()
         if self._closed.is_set():
             self._reader.stop()
-
-    def _returned(self) -> None:
-        self.reconnects += 1
-        self._lost_at, self._back_at = None, time.monotonic()

@@ -182,6 +182,7 @@ class StreamReader:
         self.heard = 0.0
         """`time.monotonic()` of the last packet of the picture; 0 before the first."""
         self._damage = Damage()
+        self._pictures = 0
         self.left_out = 0
         """Pictures that were scrambled and are not handed on."""
         self.unread = False
@@ -206,6 +207,12 @@ class StreamReader:
     def sounds(self) -> int:
         """How many streams of sound the connection brings."""
         return len(self.opened.audio.streams) if self.opened else 0
+
+    @property
+    def single(self) -> bool:
+        """Whether one picture came of what may hold no more, as an address of a snapshot does."""
+        name = self.opened.container if self.opened else ""
+        return self._pictures == 1 and (name in UNTIMED or name.endswith("_pipe"))
 
     @property
     def alive(self) -> bool:
@@ -282,6 +289,7 @@ class StreamReader:
                     # streams without a size.
                     self.opened = _opened(container, video, templates, event.picture)
                     self.events.put(self.opened)
+                self._pictures += 1
                 self.events.put(event)
         if self.opened is None and not self._stop.is_set():
             raise NoPictureError(container.format.name)

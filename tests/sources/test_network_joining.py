@@ -238,6 +238,27 @@ def test_what_a_server_answers_instead_is_said(status, words):
     assert not re.search("hunter2|t0ken", str(raised.value))
 
 
+def test_an_address_of_a_single_picture_is_asked_for_one_after_the_other():
+    asked = itertools.count()
+
+    class Snapshots(_Camera):
+        def do_GET(self) -> None:
+            data = _jpeg(next(asked))
+            self.send_response(200)
+            self.send_header("Content-Type", "image/jpeg")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    with answering(Snapshots) as place:
+        source = NetworkSource(f"{place}/snapshot.jpg", patience=PATIENT)
+        frames = first_frames(source, 4)
+    levels = {round(float(np.frombuffer(one.image.planes[0], np.uint8).mean())) for one in frames}
+    assert len(levels) == 4, "each is another one"
+    # How long an answer may take on a busy machine is not asked here.
+    assert source.reconnects < 3 and [one.notes for one in frames].count(()) >= 2
+
+
 def test_a_first_connection_that_breaks_off_is_tried_again():
     asked: list[str] = []
 
