@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class StreamError(Exception):
@@ -88,9 +89,20 @@ def refusal(error: BaseException) -> StreamError | None:
 
     Merely asking whether there is such a file may be refused, wherever that is.
     """
+    if isinstance(error, FileNotFoundError) and error.filename is None and not _has_folder():
+        return StreamError("the current folder is not there any more; change to another one")
     if not isinstance(error, OSError) or error.errno not in _REFUSALS or not error.filename:
         return None
     return StreamError(f"{os.fsdecode(error.filename)} cannot be used: {error.strerror}")
+
+
+def _has_folder() -> bool:
+    """Whether the current folder is there still; POSIX lets it be taken away."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,19 @@ def test_what_the_system_says_of_a_file_is_a_sentence() -> None:
         assert str(refusal(error)) == "a.mp4 cannot be used: File name too long"
     with pytest.raises(StreamError, match="b cannot be used: denied"), refusals():
         raise PermissionError(errno.EACCES, "denied", "b")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a folder that is used stays")
+def test_a_current_folder_that_was_taken_away_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(FileNotFoundError), refusals():  # as by a program that is not installed
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(StreamError, match="current folder is not there any more"), refusals():
+        Path("a.mp4").absolute()
 
 
 def test_other_errors_stay_what_they_are() -> None:

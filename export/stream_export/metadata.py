@@ -109,6 +109,7 @@ def load_model(path: Path) -> onnx.ModelProto:
         read_onnx_file(path)  # which says what the file is
         check_weights(path)
         raise ModelError(f"the model {str(path)!r} {DAMAGED} ({error})") from error
+    check_weights(path)  # onnx before 1.21 takes whatever there is of them
     if not any(entry.key == f"{PREFIX}contract" for entry in model.metadata_props):
         raise ModelError(f"{path}: it is {foreign(model)}")
     try:

@@ -63,10 +63,14 @@ def _leave_at_once_by_interrupt() -> None:
 def _print_anything() -> None:
     """Lets standard output write the number of what its encoding lacks, as standard error does.
 
-    Windows gives a file or a pipe an encoding of 256 characters; names of files have others.
+    Windows gives a file or a pipe an encoding of 256 characters; names of files have others. In the
+    locale C bytes of names that are no text are written as they are, where the rest can be too.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="backslashreplace")
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper) and (
+        out.errors == "strict" or (out.errors == "surrogateescape" and out.encoding != "utf-8")
+    ):
+        out.reconfigure(errors="backslashreplace")
 
 
 def _look_for_garbage_later() -> None:

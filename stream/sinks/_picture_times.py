@@ -18,6 +18,9 @@ _WRAP = Fraction(2**33, 90_000)
 _FILES = (".ts", ".mts", ".m2ts")
 """Of MPEG-TS; whoever is sent it as it happens follows its clock."""
 
+_IN_ORDER = 2
+"""So few pictures are decoded in the order in which they are shown: none can lie between others."""
+
 
 class PictureTimes:
     """Places frames on an output's clock, in order, and gives their packets times to match.
@@ -45,6 +48,7 @@ class PictureTimes:
         self._decode_times = DecodeTimes() if kind.by_decode_time else None
         self._gaps = Gaps(kind, tick)
         self._wraps = kind.format == "mpegts"
+        self._given = False
         self._durations: dict[int | None, int] = {}
         self._last: int | None = None
         self._end: int | None = None
@@ -99,6 +103,11 @@ class PictureTimes:
             packets: what the encoder gave out, in decoding order.
             final: whether these are the last ones.
         """
+        if final and not self._given and len(packets) <= _IN_ORDER:
+            # x265 makes up decoding times where fewer pictures come than it delays them by.
+            for packet in packets:
+                packet.dts = packet.pts
+        self._given = self._given or bool(packets)
         if self._decode_times is not None:
             self._decode_times.assign(packets, final=final)
         for packet in packets:

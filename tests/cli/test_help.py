@@ -329,9 +329,16 @@ def test_the_demo_runs_twice_without_asking(program, tmp_path):
 
 
 def test_names_that_the_encoding_lacks_are_printed_all_the_same(monkeypatch):
-    """As where Windows' output goes to a file."""
-    out = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
-    monkeypatch.setattr(sys, "stdout", out)
-    cli._print_anything()
-    print("→ 5 × 3 …", flush=True)
-    assert out.buffer.getvalue().decode("cp1252").strip() == "\\u2192 5 × 3 …"
+    """As where Windows' output goes to a file, and in the locale C without UTF-8."""
+    for encoding, errors, printed in (
+        ("cp1252", "strict", "\\u2192 5 × 3"),
+        ("ascii", "surrogateescape", "\\u2192 5 \\xd7 3"),
+        ("utf-8", "surrogateescape", "→ 5 × 3"),
+    ):
+        out = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors=errors)
+        monkeypatch.setattr(sys, "stdout", out)
+        cli._print_anything()
+        print("→ 5 × 3", flush=True)
+        assert out.buffer.getvalue().decode(encoding).strip() == printed
+    print(b"caf\xe9".decode(errors="surrogateescape"), flush=True)
+    assert out.buffer.getvalue().endswith(b"caf\xe9\n")

@@ -127,3 +127,21 @@ def test_that_the_clock_of_mpeg_ts_begins_again_is_said():
         times = times_of(ending or ".ts", MILLI)
         placed(times, frame(0), frame(hours * 3_600_000))
         assert len(times.remarks(ending)) == said, (ending, hours)
+
+
+def test_decoding_times_that_an_encoder_made_up_are_not_taken() -> None:
+    """As x265 does of films of one picture or two: what lies in memory, mostly 0."""
+    for ending in (".mkv", ".mp4"):
+        for wild in (371_087_785_666_454_432, -371_087_785_666_454_432, 0):
+            for count in (1, 2):
+                times = times_of(ending, MILLI)
+                placed(times, *(frame(40 * place, 40) for place in range(1, count + 1)))
+                packets = [Packet(40 * place, wild) for place in range(1, count + 1)]
+                times.assign(packets, final=True)
+                assert [one.dts for one in packets] == [one.pts for one in packets]
+                assert [one.duration for one in packets] == [40] * count
+    # Of what came before the end, and of more, they are the encoder's.
+    times, packets = times_of(".mkv", MILLI), [Packet(0, -80), Packet(80, -40), Packet(40, 0)]
+    times.assign(packets[:1], final=False)
+    times.assign(packets[1:], final=True)
+    assert [one.dts for one in packets] == [-80, -40, 0]

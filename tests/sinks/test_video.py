@@ -195,3 +195,20 @@ def test_a_clock_slower_than_the_rate_is_kept(tmp_path, ending, codec, rate):
         sink.write(Frame(picture, index, index, Fraction(1), 1))
     sink.close()
     assert [float(at) for at in media.decode(path).pts] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("ending", [".mkv", ".mp4", ".ts"])
+def test_a_film_may_have_fewer_pictures_than_its_encoder_delays(tmp_path, ending):
+    """Those of one or two had, of x265, decoding times of whatever lay in memory."""
+    clip, path = make_clip(tmp_path / "in.mp4"), tmp_path / f"out{ending}"
+    for codec in ("libx264", "libx265"):
+        for count in (1, 2, 3):
+            shown = run(clip, path, cut={"limit": count}, codec=codec, preset="ultrafast").times
+            assert len(shown) == count
+            with av.open(str(path)) as container:
+                packets = [one for one in container.demux(video=0) if one.pts is not None]
+            assert all(one.dts is None or one.dts <= one.pts for one in packets), (codec, count)
+            times = sorted(one.pts * one.time_base for one in packets)
+            steps = [[one - first for one in many] for many in (times, shown) for first in many[:1]]
+            assert np.allclose(*np.array(steps, float), atol=0.001), (codec, count)
+            path.unlink()
