@@ -31,7 +31,8 @@ def without_results(found: Sequence[Input], output: str, ledger: Path) -> list[I
     made: set[str] = set()
     if ledger.is_file() and any(is_below(one.source, output) for one in found):
         with closing(Ledger(ledger, reading=True)) as known:
-            made = {place for one in known.entries() for place in one.wanted.targets}
+            made = {place for one in known.each() for place in one.wanted.targets}
+            made.update(*known.former().values())
     left = [one for one in found if one.source not in made]
     if not left:
         raise UsageError(f"all videos there are results of this fleet, in {output}")
@@ -120,18 +121,22 @@ def refuse_foreign(ledger: Ledger, wanted: Sequence[Wanted], *, overwrite: bool)
     given = {target: one.source for one in wanted for target in one.targets}
     mine = {one.source for one in wanted}
     ours: set[str] = set()
+    others: set[str] = set()
     taken: dict[str, str] = {}
+    former = ledger.former()
     for one in ledger.each():
         if not one.begun:
             continue
+        targets = {*one.wanted.targets, *former.get(one.number, ())}
         # Nothing was there when a file was first begun, or it was to be replaced: what is there
         # since is ours, also where a driver was killed before it wrote that down, or a later step
         # failed.
-        ours.update(one.wanted.targets)
+        ours.update(targets)
         source = one.wanted.source
-        taken.update(
-            {to: source for to in one.wanted.targets if to in given and source not in mine}
-        )
+        if source not in mine and not targets.isdisjoint(given):
+            taken.update({target: source for target in targets if target in given})
+            if not given.keys().isdisjoint(one.wanted.targets):
+                others.add(source)
     replaced = sorted(there(taken))
     if replaced and not overwrite:
         target = replaced[0]
@@ -154,7 +159,7 @@ def refuse_foreign(ledger: Ledger, wanted: Sequence[Wanted], *, overwrite: bool)
             f"{several} already that this fleet has not written, such as {foreign[0]}; use "
             "--overwrite to replace them"
         )
-    ledger.forget(set(taken.values()))
+    ledger.forget(others)
 
 
 def want_again_what_is_gone(ledger: Ledger, wanted: Sequence[Wanted]) -> None:

@@ -27,6 +27,9 @@ CREATE TABLE IF NOT EXISTS files (
 );
 CREATE INDEX IF NOT EXISTS by_state ON files (state);
 CREATE TABLE IF NOT EXISTS remarks (number INTEGER PRIMARY KEY, remark TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS former (
+    number INTEGER NOT NULL, targets TEXT NOT NULL, PRIMARY KEY (number, targets)
+);
 CREATE TABLE IF NOT EXISTS parts (
     number INTEGER NOT NULL, step TEXT NOT NULL, place INTEGER NOT NULL, start INTEGER NOT NULL,
     state TEXT NOT NULL DEFAULT 'waiting', tries INTEGER NOT NULL DEFAULT 0,
@@ -141,6 +144,12 @@ class Ledger:
                     "state != 'done' AND number IN (SELECT number FROM files WHERE source = ?1)",
                     [one[:1] for one in given],
                 )
+            # What other options have made lies there still, and is no less this fleet's.
+            base.executemany(
+                "INSERT OR IGNORE INTO former SELECT number, targets FROM files "
+                "WHERE source = ?1 AND targets != ?2 AND begun > 0",
+                [one[:2] for one in given],
+            )
             base.executemany(
                 "INSERT INTO files (source, targets, fingerprint, options) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (source) DO UPDATE SET targets = excluded.targets, "
@@ -289,6 +298,16 @@ class Ledger:
         )
         for said, *row in rows:
             yield _entry(row, said or "")
+
+    def former(self) -> dict[int, set[str]]:
+        """Where results of each file were to be, by its number, that are elsewhere by now."""
+        known = "SELECT 1 FROM sqlite_master WHERE name = 'former'"  # not where it is only read
+        if self._base.execute(known).fetchone() is None:
+            return {}
+        found: dict[int, set[str]] = {}
+        for number, targets in self._base.execute("SELECT number, targets FROM former"):
+            found.setdefault(int(number), set()).update(_parted(_read(targets)))
+        return found
 
     def waiting(self, numbers: Iterable[int]) -> list[int]:
         """Of these files those that wait, in the order in which they came."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,30 @@ def test_what_never_came_of_another_file_is_nobodys(
     ledger.failed(1, "it is damaged", seconds=1.0, node="here", last=True)
     refuse_foreign(ledger, _wanted(model, out, tmp_path / "again"), overwrite=False)
     assert not ledger.entries()
+
+
+def test_what_other_options_have_made_is_this_fleets_too(
+    tmp_path: Path, model: Path, ledger: Ledger
+) -> None:
+    """Records of another kind, or videos in another container, and back; among the inputs."""
+    make_files(tmp_path, "in/a.mp4")
+    out = tmp_path / "in" / "out"
+    for records in (["ndjson"], ["csv"], ["ndjson"], []):
+        wanted = _wanted(model, out, tmp_path / "in" / "a.mp4", records=records)
+        refuse_foreign(ledger, wanted, overwrite=False)
+        _done(ledger, wanted)
+    webm = [replace(wanted[0], targets=(str(out / "a.webm"),))]
+    _done(ledger, webm)
+    found = find([str(tmp_path / "in")], VIDEOS)
+    assert [one.below for one in found] == ["a.mp4", "out/a.mp4"]
+    left = without_results(found, str(out), ledger.path)
+    assert [one.below for one in left] == ["a.mp4"]
+    refuse_foreign(ledger, wanted, overwrite=False)
+    # To another file's result it is foreign all the same.
+    make_files(tmp_path, "other/a.mp4")
+    other = _wanted(model, out, tmp_path / "other")
+    with pytest.raises(UsageError, match=r"out/a\.mp4 is what came of .*in/a\.mp4"):
+        refuse_foreign(ledger, other, overwrite=False)
 
 
 def test_what_came_of_another_file_is_not_replaced(
