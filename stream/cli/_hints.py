@@ -70,6 +70,10 @@ def no_such_command(word: str, commands: Iterable[str]) -> UsageError:
     return UsageError(without_secrets(f"there is no command {word!r}; {hint}"))
 
 
+_OF_EXPORT = ("verify", "quantize", "half", "inspect")
+"""Commands that are below `export`."""
+
+
 def _meant(word: str) -> str:
     """The command line that the word was probably meant for; "" where none comes to mind."""
     from stream.sources.folders import PICTURE_ENDINGS, VIDEO_ENDINGS, files_in
@@ -81,6 +85,8 @@ def _meant(word: str) -> str:
     by_ending = {".toml": f"stream run {word}", ".onnx": f"stream file INPUT --model {word}"}
     if ending in by_ending:
         return by_ending[ending]
+    if word in _OF_EXPORT:
+        return f"stream export {word}"
     if word.isdecimal() or word.startswith("/dev/"):
         return f"stream webcam {word}"
     try:

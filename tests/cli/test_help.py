@@ -154,6 +154,7 @@ def test_garbage_is_looked_for_as_usual_once_all_is_loaded():
         ("rtsp://host/x", "stream url rtsp://host/x"),
         ("rtsp://me:hunter2@host/x", "stream url rtsp://***@host/x"),
         ("0", "stream webcam 0"),
+        ("quantize", "stream export quantize"),
         ("booth.toml", "stream run booth.toml"),
         ("modles", "did you mean models?"),
         ("xyz", "there are demo, file"),

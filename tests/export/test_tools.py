@@ -70,6 +70,15 @@ def test_the_same_is_the_same():
     assert found.failures(Tolerance()) == []
 
 
+def test_that_nothing_was_found_is_no_proof():
+    """Rows of zeros and an overlap of 1 had looked like one."""
+    lines = " ".join(_compare(_instances(), _instances()).lines())
+    assert "neither found anything, so nothing was compared" in lines
+    assert "overlap" not in lines
+    one = _instances((10, 10, 50, 50, 0.9, 0))
+    assert "1 missing" in " ".join(_compare(one, _instances()).lines())
+
+
 def test_each_way_to_differ_is_told():
     expected = _instances((10, 10, 50, 50, 0.9, 0), (20, 20, 90, 90, 0.5, 1))
     found = _compare(expected, _instances((12, 10, 52, 50, 0.8, 0), (20, 20, 90, 90, 0.5, 0)))

@@ -141,6 +141,12 @@ class Agreement:
 
     def lines(self) -> list[str]:
         """For people."""
+        if not self.expected and not self.found:
+            return [
+                f"pictures    {self.pictures}",
+                "neither found anything, so nothing was compared, nothing proven: take pictures "
+                "of what the model knows, or a lower --score",
+            ]
         return [
             f"pictures    {self.pictures}",
             f"detections  {self.expected} of the origin, {self.found} of the model, "
