@@ -30,7 +30,8 @@ from typing import TypeVar
 from stream.addresses import clean
 from stream.errors import UsageError
 from stream.fleet_options import FleetOptions
-from stream.groups import Leaf, build, changed, leaves, nearest, read
+from stream.groups import Leaf, build, changed, leaves, read
+from stream.likeness import nearest
 from stream.names import NAME, WINDOW, at_home, name_of
 from stream.option import Value
 from stream.options import (

@@ -7,7 +7,6 @@ both take the same values and refuse the same with the same sentence.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 import types
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from stream.errors import UsageError
+from stream.likeness import nearest
 from stream.option import LONGEST, Option, Value
 
 if TYPE_CHECKING:
@@ -222,75 +222,6 @@ def range_of(option: Option) -> str:
     if low and high:
         return f"{low} to {high}"
     return f"at least {low}" if low else f"at most {high}" if high else ""
-
-
-# Words for the same thing; by its letters "gpu" would be nearest to "cpu", its opposite.
-_VALUES = {
-    "gpu": "cuda",
-    "nvidia": "cuda",
-    "cudnn": "cuda",
-    "trt": "tensorrt",
-    "intel": "openvino",
-    **dict.fromkeys(("vulkan", "metal", "directml", "dml", "rocm"), "webgpu"),
-    **dict.fromkeys(("amd", "radeon"), "webgpu"),
-    **dict.fromkeys(("apple", "mps"), "coreml"),
-    "processor": "cpu",
-    "gray": "grey",
-    "mosaic": "pixelate",
-    "mask": "binary",
-}
-
-_KEYS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("path", "file", "filename"), ("target", "to")),
-    **dict.fromkeys(("input", "url", "address", "source", "src", "camera"), ("target",)),
-    **dict.fromkeys(("output", "dest", "destination"), ("to",)),
-}
-"""Keys of configuration files, as one might call them."""
-
-_OTHER_WORDS = {
-    # Options, as other programs call them.
-    **dict.fromkeys(("conf", "confidence", "score", "min-score", "score-threshold"), "threshold"),
-    **dict.fromkeys(("weights", "checkpoint", "network", "onnx"), "model"),
-    **dict.fromkeys(("gpu", "cuda", "use-gpu", "backend", "ep", "device"), "provider"),
-    **dict.fromkeys(("effect", "mode", "style", "visualize", "overlay"), "look"),
-    **dict.fromkeys(("alpha", "transparency"), "opacity"),
-    **dict.fromkeys(("stride", "skip", "interval", "frame-skip", "vid-stride"), "every"),
-    **dict.fromkeys(("imgsz", "img-size", "image-size", "shortest", "min-size"), "input-size"),
-    **dict.fromkeys(("tta", "augment", "flip", "multi-scale", "multiscale"), "views"),
-    **dict.fromkeys(("quality", "bitrate", "cq"), "crf"),
-    **dict.fromkeys(("frames", "max-frames", "num-frames"), "limit"),
-    **dict.fromkeys(("force", "yes", "replace", "y"), "overwrite"),
-    **dict.fromkeys(("headless", "no-window", "no-show", "no-gui"), "no-display"),
-    **dict.fromkeys(("show", "view", "window", "gui"), "display"),
-    **dict.fromkeys(("resolution", "dimensions"), "size"),
-    **dict.fromkeys(("framerate", "frame-rate"), "fps"),
-    **dict.fromkeys(("save", "out", "dest", "destination"), "output"),
-    **dict.fromkeys(("json", "csv", "save-txt", "results"), "records"),
-    **dict.fromkeys(("ss", "seek", "begin"), "start"),
-    **dict.fromkeys(("filter-classes", "only", "names"), "classes"),
-    **dict.fromkeys(("anonymize", "anonymise", "redact"), "hide"),
-    "duration": "end",
-    "retry": "give-up",
-}
-
-
-_SLIP = 0.88
-"""How like a word must be to another to be that one with a slip of the fingers, by difflib."""
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word that was most likely meant; "" where none is near."""
-    known = list(known)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=_SLIP)
-    if close:
-        return close[0]
-    dashes = "--" if word.startswith("--") else ""
-    plain = word.removeprefix("--").casefold().replace("_", "-")
-    for other in filter(None, (_VALUES.get(plain), _OTHER_WORDS.get(plain), *_KEYS.get(plain, ()))):
-        for spelt in (f"{dashes}{other}", f"{dashes}{other.replace('-', '_')}"):
-            if spelt in known:
-                return spelt
-    return next(iter(difflib.get_close_matches(word, known, n=1)), "")
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:

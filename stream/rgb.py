@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stream.errors import UsageError
 from stream.frame import Frame
 from stream.types import Array
 
@@ -45,6 +47,19 @@ def check_rgb(picture: object, *, others: str = "") -> NDArray[np.uint8]:
     raise ValueError(
         f"a picture must be uint8 [H, W, 3] in RGB, not {kind_of(picture)}{advice(picture)}"
     )
+
+
+def check_size(given: object) -> tuple[int, int]:
+    """The width and height in pixels of pictures that are to come.
+
+    Raises:
+        UsageError: it is no two whole numbers from 1 on.
+    """
+    sides = list(given) if isinstance(given, Iterable) else []
+    whole = all(isinstance(one, int | np.integer) and one > 0 for one in sides)
+    if len(sides) != 2 or not whole:
+        raise UsageError(f"a picture's size is (width, height) in pixels, not {given!r}")
+    return int(sides[0]), int(sides[1])
 
 
 def kind_of(picture: object) -> str:

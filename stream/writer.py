@@ -71,7 +71,7 @@ class VideoWriter:
         rest: dict[str, object] = {**options}
         self._options = grouped(OutputOptions, rest)
         if rest:
-            raise unknown("option", next(iter(rest)), leaves(OutputOptions))
+            raise unknown("option", next(iter(rest)), ["rate", *leaves(OutputOptions)])
         VideoSink.check(str(path), self._options)
         self._sink: VideoSink | None = None
         self._said: list[str] = []

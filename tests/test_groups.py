@@ -13,7 +13,6 @@ from stream.groups import (
     changed,
     is_group,
     leaves,
-    nearest,
     range_of,
     read,
     unknown,
@@ -157,26 +156,6 @@ def test_bounds_in_words():
 )
 def test_an_unknown_name_is_said_with_what_was_meant(name, known, words):
     assert str(unknown("layer", name, iter(known))) == words
-
-
-@pytest.mark.parametrize(
-    ("word", "known", "meant"),
-    [
-        ("--confidence", ["--codec", "--threshold"], "--threshold"),
-        ("confidence", ["threshold", "classes"], "threshold"),
-        ("--max_frames", ["--limit", "--masks"], "--limit"),
-        ("--no-window", ["--no-display", "--no-mirror"], "--no-display"),
-        ("give_up_after", ["give_up", "fps"], "give_up"),
-        ("retry", ["give_up", "fps"], "give_up"),
-        ("gpu", ["cpu", "cuda"], "cuda"),
-        ("--gpu", ["--provider", "--crf"], "--provider"),
-        ("--gpu", ["--gpus", "--provider"], "--gpus"),
-        ("--mask", ["--masks", "--mirror"], "--masks"),
-        ("--look", ["--label"], ""),
-    ],
-)
-def test_what_other_programs_call_it_is_known(word, known, meant):
-    assert nearest(word, known) == meant
 
 
 @pytest.mark.parametrize(

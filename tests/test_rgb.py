@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 import numpy as np
 import pytest
 
 import stream
-from stream.errors import SourceError
-from stream.rgb import check_rgb
+from stream.errors import SourceError, UsageError
+from stream.rgb import advice, check_rgb, check_size
 from tests import tiny_models
 
 RGB = np.random.default_rng(3).integers(0, 256, (12, 16, 3), np.uint8)
@@ -127,3 +128,18 @@ def test_the_advice_makes_the_picture_that_was_meant():
         grey = np.dstack([RGB[..., 0]] * 3)
         wanted = {"booleans": 255 * np.uint8(RGB > 127)}.get(name, grey if "grey" in name else RGB)
         np.testing.assert_array_equal(check_rgb(picture), wanted, name)
+
+
+def test_a_size_that_is_none_is_said_before_a_model_is_opened():
+    assert check_size([np.int64(5), 7]) == (5, 7)
+    for wrong in (3, (0, 5), (5, -1), (5.0, 7), "12", "1280x720", (1, 2, 3), None):
+        with pytest.raises(UsageError, match=r"a picture's size is \(width, height\) in pixels"):
+            check_size(wrong)
+    with pytest.raises(UsageError, match="not 3"):
+        stream.Segmenter.load(picture_size=3)
+
+
+def test_nothing_but_nans_is_advised_on_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "where values are 0 to 1" in advice(np.full((2, 2, 3), np.nan))

@@ -122,3 +122,9 @@ def test_an_error_before_the_first_picture_leaves_no_file(tmp_path):
     with pytest.raises(ZeroDivisionError), stream.VideoWriter(tmp_path / "a.mp4"):
         _ = 1 / 0
     assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_option_is_told_the_right_one(tmp_path):
+    for name, meant in (("fps", "rate"), ("framerate", "rate"), ("crff", "crf"), ("raet", "rate")):
+        with pytest.raises(UsageError, match=f"no option '{name}'; did you mean {meant}?"):
+            stream.VideoWriter(tmp_path / "out.mp4", **{name: 30})

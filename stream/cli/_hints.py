@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stream.errors import UsageError
-from stream.groups import nearest
+from stream.likeness import nearest
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/{1,2}[^/]")
 
@@ -60,7 +60,7 @@ def meant_option(argument: str, options: Iterable[str]) -> str:
 def no_such_command(word: str, commands: Iterable[str]) -> UsageError:
     """The error for a word that is no command, with what was probably meant."""
     near = nearest(word, commands)
-    meant = _meant(word)
+    meant = f"stream --{word}" if word in ("help", "version") else _meant(word)
     if meant and not near:
         return UsageError(
             without_secrets(f"there is no command {word!r}; you may have meant: {meant}")

@@ -22,8 +22,8 @@ from stream.cli._help import Group, argument_name, write_rows
 from stream.cli._hints import meant_option, no_such_command
 from stream.cli._machinery import Context, Formatter, Misuse, Parameter, Runnable
 from stream.errors import StreamError, is_unread, refusal
-from stream.groups import nearest
 from stream.installation import explain
+from stream.likeness import nearest
 from stream.plugins import culprit
 from stream.run.interrupt import EXIT_CODE, end_process_at_last, press_again_where_unheard
 from stream.version import __version__
@@ -261,5 +261,9 @@ def _options(ctx: Context) -> list[str]:
     return (
         []
         if ctx is None
-        else [name for param in ctx.command.params for name in (*param.opts, *param.secondary_opts)]
+        else [
+            name
+            for param in ctx.command.get_params(ctx)
+            for name in (*param.opts, *param.secondary_opts)
+        ]
     )

@@ -29,6 +29,7 @@ from stream.inference.views import Seen, at_size, first_view, joined, mirrored
 from stream.inference.views import views as views_of
 from stream.instances import UNSURE, Instances
 from stream.one_process import stays
+from stream.rgb import check_size
 
 if TYPE_CHECKING:
     from stream.inference.gatherer import Gatherer
@@ -116,11 +117,13 @@ class Segmenter:
         Raises:
             ModelError: there is no such model, or the file cannot be used.
             ProviderError: the provider asked for cannot be used here.
-            UsageError: an unknown provider or class, a threshold out of range, or more views or
-                another input size than the model can have.
+            UsageError: an unknown provider or class, a threshold out of range, no size of a
+                picture, or more views or another input size than the model can have.
         """
         if threads is not None and (not isinstance(threads, int | np.integer) or threads < 1):
             raise UsageError(f"the number of threads must be at least 1, not {threads!r}")
+        if picture_size is not None:
+            picture_size = check_size(picture_size)
         session = open_session(
             find(model),
             check_name(provider),

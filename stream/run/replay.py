@@ -12,8 +12,8 @@ import numpy as np
 
 from stream.errors import UsageError
 from stream.frame import Frame, VideoInfo
-from stream.groups import nearest
 from stream.instances import Instances
+from stream.likeness import nearest
 from stream.options import CutOptions, ModelOptions
 from stream.records import open_records
 from stream.records.entries import Entry

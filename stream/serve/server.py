@@ -160,6 +160,8 @@ class Server:
             # asyncio's own words say the address again.
             number = getattr(error, "errno", None)
             reason = os.strerror(number).lower() if number else str(error)
+            if isinstance(error, socket.gaierror):  # its numbers are others
+                reason = "there is no such address here"
             raise UsageError(
                 f"nothing can be served at {self._host}, port {self._wanted_port}: {reason}; "
                 "choose another with --host and --port"

@@ -157,6 +157,9 @@ def test_garbage_is_looked_for_as_usual_once_all_is_loaded():
         ("quantize", "stream export quantize"),
         ("booth.toml", "stream run booth.toml"),
         ("modles", "did you mean models?"),
+        ("video", "did you mean file?"),
+        ("help", "stream --help"),
+        ("version", "stream --version"),
         ("xyz", "there are demo, file"),
     ],
 )
@@ -195,6 +198,10 @@ def test_a_word_that_is_no_command_gets_the_right_one(stream, words, meant):
         (["file", "$HOME/no.mp4"], "a shell does not read $ in quotes"),
         (["file", "in.mp4", "--device", "x"], "did you mean --provider?"),
         (["webcam", "--fps", "30fps"], "not '30fps'; did you mean 30?"),
+        (["file", "--hlep"], "there is no option --hlep; did you mean --help?"),
+        (["file", "in.mp4", "--provider", "CPU"], "not 'CPU'; did you mean cpu?"),
+        (["demo", "--limit", "3"], "there is no option --limit ("),
+        (["serve", "--host", "300.1.1.1"], "port 8000: there is no such address here; choose"),
     ],
     ids=" ".join,
 )

@@ -1,0 +1,89 @@
+"""What a word that is not known was probably meant to be."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+# Words for the same thing; by its letters "gpu" would be nearest to "cpu", its opposite.
+_VALUES = {
+    "gpu": "cuda",
+    "nvidia": "cuda",
+    "cudnn": "cuda",
+    "trt": "tensorrt",
+    "intel": "openvino",
+    **dict.fromkeys(("vulkan", "metal", "directml", "dml", "rocm"), "webgpu"),
+    **dict.fromkeys(("amd", "radeon"), "webgpu"),
+    **dict.fromkeys(("apple", "mps"), "coreml"),
+    "processor": "cpu",
+    "gray": "grey",
+    "mosaic": "pixelate",
+    "mask": "binary",
+}
+
+_KEYS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("path", "file", "filename"), ("target", "to")),
+    **dict.fromkeys(("input", "url", "address", "source", "src", "camera"), ("target",)),
+    **dict.fromkeys(("output", "dest", "destination"), ("to",)),
+    **dict.fromkeys(("fps", "framerate", "frame-rate"), ("rate",)),
+}
+"""Keys of configuration files and of writers, as one might call them."""
+
+_OTHER_WORDS = {
+    # Options, as other programs call them.
+    **dict.fromkeys(("conf", "confidence", "score", "min-score", "score-threshold"), "threshold"),
+    **dict.fromkeys(("weights", "checkpoint", "network", "onnx"), "model"),
+    **dict.fromkeys(("gpu", "cuda", "use-gpu", "backend", "ep", "device"), "provider"),
+    **dict.fromkeys(("effect", "mode", "style", "visualize", "overlay"), "look"),
+    **dict.fromkeys(("alpha", "transparency"), "opacity"),
+    **dict.fromkeys(("stride", "skip", "interval", "frame-skip", "vid-stride"), "every"),
+    **dict.fromkeys(("imgsz", "img-size", "image-size", "shortest", "min-size"), "input-size"),
+    **dict.fromkeys(("tta", "augment", "flip", "multi-scale", "multiscale"), "views"),
+    **dict.fromkeys(("quality", "bitrate", "cq"), "crf"),
+    **dict.fromkeys(("frames", "max-frames", "num-frames"), "limit"),
+    **dict.fromkeys(("force", "yes", "replace", "y"), "overwrite"),
+    **dict.fromkeys(("headless", "no-window", "no-show", "no-gui"), "no-display"),
+    **dict.fromkeys(("show", "view", "window", "gui"), "display"),
+    **dict.fromkeys(("resolution", "dimensions"), "size"),
+    **dict.fromkeys(("framerate", "frame-rate"), "fps"),
+    **dict.fromkeys(("save", "out", "dest", "destination"), "output"),
+    **dict.fromkeys(("json", "csv", "save-txt", "results"), "records"),
+    **dict.fromkeys(("ss", "seek", "begin"), "start"),
+    **dict.fromkeys(("filter-classes", "only", "names"), "classes"),
+    **dict.fromkeys(("anonymize", "anonymise", "redact"), "hide"),
+    "duration": "end",
+    "retry": "give-up",
+    # Commands.
+    **dict.fromkeys(("video", "movie", "film", "play", "process"), "file"),
+    **dict.fromkeys(("photo", "picture", "pictures", "images", "img"), "image"),
+    **dict.fromkeys(("camera", "cam", "live"), "webcam"),
+    **dict.fromkeys(("rtsp", "ip-camera", "network"), "url"),
+    **dict.fromkeys(("benchmark", "speed"), "bench"),
+    **dict.fromkeys(("check", "info", "diagnose"), "doctor"),
+    "batch": "fleet",
+}
+
+
+_SLIP = 0.85
+"""How like a word must be to another to be that one with a slip of the fingers, by difflib."""
+_LIKE = 0.65
+"""How like to be perhaps meant."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that was most likely meant; "" where none is near."""
+    known = list(known)
+    dashes = "--" if word.startswith("--") else ""
+    # Hyphens that all have make none like another.
+    alike = [one for one in reversed(known) if one.startswith(dashes)]
+    bare = {one.removeprefix(dashes).casefold(): one for one in alike}
+    letters = word.removeprefix(dashes).casefold()
+    close = difflib.get_close_matches(letters, bare, n=1, cutoff=_SLIP)
+    if close:
+        return bare[close[0]]
+    plain = letters.replace("_", "-")
+    for other in filter(None, (_VALUES.get(plain), _OTHER_WORDS.get(plain), *_KEYS.get(plain, ()))):
+        for spelt in (f"{dashes}{other}", f"{dashes}{other.replace('-', '_')}"):
+            if spelt in known:
+                return spelt
+    return next((bare[one] for one in difflib.get_close_matches(letters, bare, 1, _LIKE)), "")
