@@ -280,8 +280,12 @@ class WatchedPool(Pool, Generic[W]):
         now = self._clock()
         if now - self._asked_at < min(_SIGNS_EVERY, self._need.patience / 4):
             return
+        # Who has slept meanwhile, as after Ctrl-Z, has asked nobody.
+        slept = now - self._asked_at > self._need.patience
         self._asked_at = now
         for worker, busy in self._busy.items():
+            if slept:
+                busy.since = now
             if now - busy.since > self._need.patience and not busy.stuck:
                 busy.stuck = True
                 self._kill(worker)

@@ -158,12 +158,27 @@ def test_a_stuck_worker_is_ended_and_gets_nothing_more() -> None:
     assert isinstance(lost, Lost) and "nothing came of it for 1.66667 minutes" in lost.error
 
 
+def test_a_driver_that_has_slept_takes_no_worker_for_stuck() -> None:
+    """After Ctrl-Z and an hour it has asked nobody, and knows not what they did meanwhile."""
+    pool = _pool(1, patience=100.0)
+    pool.free(1)
+    _ready(pool, 1)
+    pool.submit(_task(1))
+    pool.after(seconds=3600)
+    assert not pool.killed and pool.asked == [1]
+    pool.after(seconds=60)
+    pool.after(seconds=60)
+    assert pool.killed == [1]
+
+
 def test_one_that_ends_just_as_it_is_ended_is_not_used_again() -> None:
     pool = _pool(1, patience=100.0)
     pool.free(1)
     _ready(pool, 1)
     pool.submit(_task(1))
-    pool.after(seconds=101)
+    pool.after(seconds=60)
+    pool.after(seconds=60)
+    assert pool.killed == [1]
     done = Done(1, "here", 1.0)
     assert pool.after((1, done), (1, Gone("killed"))) == [done]
     assert pool.free(1) == 0 and pool.started == 2
