@@ -428,6 +428,15 @@ def test_samples_are_made_anew_where_they_are_no_longer_true(tmp_path, monkeypat
     assert not looked
 
 
+def test_something_is_held_back_however_few_pictures_there_are():
+    """Of fewer than twelve nothing was, and a refiner came out without a figure or a word."""
+    from stream_models.training.refiner.loop import _held_back
+
+    assert _held_back([1, 12, 12, 30, 24]).tolist() == [False, True, True, False, True]
+    assert _held_back([1, 5, 3, 5]).tolist() == [False, True, False, True]
+    assert _held_back([5, 5]).tolist() == [False, False]
+
+
 def test_samples_that_have_no_room_leave_it_free(tmp_path):
     """The error had no file's name, and what was written stayed and filled the disk."""
     resource = pytest.importorskip("resource", reason="Windows has no limits of this kind")

@@ -13,7 +13,7 @@ import typer
 from onnx import numpy_helper
 from typer.testing import CliRunner
 
-from stream.errors import ModelError, StreamError
+from stream.errors import ModelError, StreamError, UsageError
 from stream.inference.segmenter import Segmenter
 from stream_export.metadata import read_metadata
 from stream_models.training.command import train_command
@@ -587,6 +587,15 @@ def test_the_command_refuses_what_cannot_learn_alone(tmp_path):
     assert command(tmp_path, "--learn", "boxes").exit_code == 2
 
 
+@pytest.mark.parametrize("init", ["imagenet", "backbone.npz"])
+def test_masks_alone_do_not_learn_where_nothing_is_found(tmp_path, monkeypatch, init):
+    """The network would find nothing afterwards, so that there is nothing to outline."""
+    monkeypatch.setattr("stream_models.training.initial.check_initial", lambda init: None)
+    result = command(tmp_path, "--learn", "masks", "--init", init)
+    assert isinstance(result.exception, UsageError)
+    assert f"--init {init} is none" in str(result.exception)
+
+
 def test_pictures_missing_from_val_are_an_error_that_names_them(tmp_path, no_training):
     coco_folder(tmp_path / "data")
     coco_folder(tmp_path / "val")
@@ -634,6 +643,7 @@ def test_classes_that_the_network_does_not_know_are_told():
     told = untrained(names, known)
     assert told == "new to the network, and so begun untrained: Hütte, a class"
     assert untrained(("person",), frozenset(("person",))) is None
+    assert "not found afterwards" in str(untrained(names, known, masks_alone=True))
     assert untrained(("person",), None) is None, "an untrained network knows nothing"
 
 

@@ -124,6 +124,12 @@ def train_command(
     check_out(out, init)
     weights = read_weights(weight or [])
     check_initial(init)
+    detects = init == "default" or Path(init).suffix in {".pt", ".onnx"}
+    if learn is Learns.masks and not detects:
+        raise UsageError(
+            f"--learn masks goes on from a model that finds objects, and --init {init} is none; "
+            "leave one of them out"
+        )
     console = Console(stderr=True)
 
     def tell(sentence: str) -> None:
@@ -131,7 +137,6 @@ def train_command(
 
     sets = gather(data, val, skip_bad, tell)
     check_weights(weights, {picture.source for picture in sets[0].pictures})
-    detects = init == "default" or Path(init).suffix in {".pt", ".onnx"}
     heads = rate if rate is not None else (2e-4 if detects else 6e-4)
     if steps is None and minutes is None:
         steps = 600

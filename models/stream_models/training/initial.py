@@ -68,13 +68,17 @@ def initial_network(init: str, names: tuple[str, ...]) -> tuple[MaskRCNN, frozen
     return adopt(network, names), known
 
 
-def untrained(names: tuple[str, ...], known: frozenset[str] | None) -> str | None:
+def untrained(
+    names: tuple[str, ...], known: frozenset[str] | None, masks_alone: bool = False
+) -> str | None:
     """Which classes a network does not know yet, in a sentence.
 
-    None where it knows all of them, or how to detect nothing at all (`known` is None).
+    None where it knows all of them, or how to detect nothing at all (`known` is None). Where masks
+    alone learn it will not know them afterwards.
     """
     new = [] if known is None else [called(name) for name in names if name not in known]
-    return f"new to the network, and so begun untrained: {', '.join(new)}" if new else None
+    what = "not found afterwards either, as only masks learn" if masks_alone else "begun untrained"
+    return f"new to the network, and so {what}: {', '.join(new)}" if new else None
 
 
 def check_initial(init: str) -> None:

@@ -23,7 +23,7 @@ from stream_models.training.checks import sound
 from stream_models.training.data import PERSON, DataSet, Picture, class_among
 from stream_models.training.evaluate import Report, evaluate, network_detector, runtime_detector
 from stream_models.training.initial import initial_network, untrained
-from stream_models.training.loop import LoopConfig, Progress, Trainer
+from stream_models.training.loop import Learn, LoopConfig, Progress, Trainer
 from stream_models.training.losses import LossConfig
 from stream_models.training.out import CURVE, FLOAT_MODEL, INT8_MODEL, REPORT
 from stream_models.training.picture_files import load_picture
@@ -129,7 +129,8 @@ def train(
     trainer = Trainer(
         network, learn.pictures, chances, config.out, config.loop, config.augment, config.loss
     )
-    sentence = trainer.taken_up() or untrained(learn.names, known)
+    masks_alone = config.loop.learn is Learn.MASKS
+    sentence = trainer.taken_up() or untrained(learn.names, known, masks_alone)
     known_before = trainer.learnt_before(judged.pictures)
     if tell is not None:
         if sentence is not None:

@@ -12,11 +12,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from stream.errors import UsageError
-from stream.words import names_in
+from stream.words import counted, names_in
 from stream_export.progress import Spoken
 from stream_models.training.command import Seed, check_weights, read_weights
 from stream_models.training.out import check_out
 from stream_models.training.unbroken import resumable
+
+_FEW = 50
+"""Objects below which figures say little, as in `stream train`."""
 
 
 def train_refiner_command(
@@ -158,4 +161,8 @@ def train_refiner_command(
         console.print(
             Text(f"{source or 'all'}: {told}; within 1 pixel {before.one:.3f}, {after.one:.3f}")
         )
+    if result.objects < _FEW:
+        few = "so few say little" if result.objects else "all are of one picture, so no figures"
+        told = f"judged by {counted(result.objects, 'object')}: {few}"
+        console.print(Text(told), style="yellow")
     console.print(Text(f"wrote {result.file}"))

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -136,7 +136,7 @@ class Trainer:
     ) -> None:
         self.config, self._change, self._out = config, change, out
         self._samples = samples
-        held = np.array([number % _HELD_BACK == 0 for number in samples.pictures])
+        held = _held_back(samples.pictures)
         self.judged = _some(samples, np.flatnonzero(held))
         self._learnt = np.flatnonzero(~held)
         chances = np.array([weights.get(samples.sources[i], 1.0) for i in self._learnt])
@@ -287,6 +287,15 @@ class Trainer:
         self.progress = Progress(**content["progress"])
         # Of this run, which may be asked for more.
         self.progress.share = self._share()
+
+
+def _held_back(pictures: Sequence[int]) -> NDArray[np.bool_]:
+    """Which samples are kept for judging, by the numbers of their pictures; none of one alone."""
+    numbers = np.array(pictures)
+    held = numbers % _HELD_BACK == 0
+    if not held.any() and np.unique(numbers).size > 1:
+        held = numbers == numbers.max()
+    return np.asarray(held, np.bool_)
 
 
 def _some(samples: Samples, places: NDArray[np.int64]) -> list[Sample]:

@@ -55,10 +55,14 @@ class RefinerConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What a run wrote, and how like the true masks are, by source: the model's, and refined."""
+    """What a run wrote, and how like the true masks are, by source: the model's, and refined.
+
+    `objects` are those that it was judged by.
+    """
 
     file: Path
     judged: Mapping[str, tuple[Likeness, Likeness]]
+    objects: int
 
 
 def train(
@@ -113,7 +117,7 @@ def train(
     file = config.out / MODEL
     save(to_onnx(trainer.average, config.classes, told), file)
     (config.out / REPORT).write_text(json.dumps(_figures(scores), indent=1))
-    return Result(file, scores)
+    return Result(file, scores, len(trainer.judged))
 
 
 def check(config: RefinerConfig) -> set[str]:
