@@ -283,10 +283,10 @@ def test_an_object_is_where_the_middle_of_its_mask_is():
     inside = frame(0, (1, 30, 40)).instances
     assert anchor(inside, 0, bottom=False) == pytest.approx((30, 40))
     assert anchor(inside, 0, bottom=True) == (30, 50)
-    corner = np.zeros((1, 4, 2), np.float32)
-    corner[0, 0, 1] = 1  # of cells 10 wide and 5 high the upper right one
+    corner = np.zeros((1, 4, 4), np.float32)
+    corner[0, 0, 2:] = 1  # of cells 5 wide and high the upper right two
     assert anchor(replace(inside, masks=corner), 0, bottom=False) == pytest.approx((35, 32.5))
-    nothing = np.zeros((1, 4, 2), np.float32)
+    nothing = np.zeros((1, 4, 4), np.float32)
     assert anchor(replace(inside, masks=nothing), 0, bottom=False) == (30, 40)
 
 
