@@ -1,6 +1,8 @@
 """COCO's json as tools write it: exact objects where the meaning is clear, else one sentence."""
 
 import json
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -251,6 +253,17 @@ def test_labels_of_what_is_shown_stay(tmp_path):
     assert check(data) == []
     assert "labelled as stored" not in " ".join(data.notes)
     assert {(picture.height, picture.width) for picture in data.pictures} == {SIZE}
+
+
+def test_a_picture_larger_than_can_be_decoded_is_named(tmp_path):
+    """Its labels may say less; OpenCV raises an error of its own then, which ended the program."""
+    content = coco()
+    content["images"][0]["file_name"] = "a.png"
+    coco_folder(tmp_path, content)
+    header = b"IHDR" + struct.pack(">IIBBBBB", 40000, 30000, 1, 0, 0, 0, 0)
+    body = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    (tmp_path / "images" / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body + b"\0\0\0\0IDAT")
+    assert check(read(tmp_path)) == ["a.png: the picture cannot be read"]
 
 
 def test_shares_of_a_picture_are_no_pixels(tmp_path):

@@ -144,9 +144,9 @@ def load_picture(picture: Picture) -> Image:
     try:
         # OpenCV's own reading takes names on Windows for letters of a code page.
         data = np.fromfile(picture.path, np.uint8)
-    except OSError:
-        data = np.zeros(0, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except (OSError, cv2.error):  # OpenCV's own for one of more pixels than it takes
+        image = None
     if image is None:
         raise ValueError(f"{picture.path.name}: the picture cannot be read")
     height, width = image.shape[:2]
