@@ -260,9 +260,16 @@ def test_a_picture_larger_than_can_be_decoded_is_named(tmp_path):
     content = coco()
     content["images"][0]["file_name"] = "a.png"
     coco_folder(tmp_path, content)
-    header = b"IHDR" + struct.pack(">IIBBBBB", 40000, 30000, 1, 0, 0, 0, 0)
-    body = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
-    (tmp_path / "images" / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + body + b"\0\0\0\0IDAT")
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", 40000, 30000, 1, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(bytes(100))),
+        (b"IEND", b""),
+    )
+    written = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+    (tmp_path / "images" / "a.png").write_bytes(written)
     assert check(read(tmp_path)) == ["a.png: the picture cannot be read"]
 
 
