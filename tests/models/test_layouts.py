@@ -6,6 +6,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from stream.errors import UsageError
 from stream_models.training.checks import check, sound
@@ -457,6 +458,23 @@ def test_the_cases_beside_the_checkout(shared_cases):
                 assert 0 < item.area <= picture.width * picture.height
                 assert np.isfinite(item.box).all()
     assert got == expected
+
+
+def test_labelmes_labels_of_another_size_are_told_or_turned(tmp_path):
+    """Sizes in its files were not looked at: labels of a picture as stored lay elsewhere."""
+    labelme(tmp_path)
+    marked = Image.Exif()
+    marked[0x112] = 6
+    width, height = SIZE
+    Image.fromarray(np.zeros((height, width), np.uint8)).save(tmp_path / "b.jpg", exif=marked)
+    pictures(tmp_path, {"a.jpg": []}, (2 * width, 2 * height))
+    data = read(tmp_path)
+    assert check(data) == ["a.json: the picture is 160x120 pixels, its labels are of one of 80x60"]
+    turned = next(picture for picture in data.pictures if picture.path.name == "b.jpg")
+    (_, x, y, w, h), (only,) = TRUTH["b.jpg"][0], turned.objects
+    assert (turned.width, turned.height) == (height, width)
+    assert only.box == (height - y - h, x, height - y, x + w)
+    assert sum("are turned where EXIF data turn" in note for note in data.notes) == 1
 
 
 def test_labelmes_groups_are_one_object_and_what_is_ignored_is_no_background(tmp_path):

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from stream import rle
 from stream.errors import UsageError
 from stream_models.training.data import Box, DataSet, Object, Picture
+from stream_models.training.forms import turn
 from stream_models.training.layout import Layout
 from stream_models.training.objects import BadLabelError, Mask, build, number, unsure
-from stream_models.training.picture_files import PictureFiles, picture_size
+from stream_models.training.picture_files import PictureFiles, lying, picture_size
 
 _CORNERS = 64
 """Of the polygon that a circle becomes."""
@@ -122,6 +123,17 @@ def _add(file: Path, content: dict[str, Any], data: DataSet, pictures: PictureFi
     except ValueError as error:
         data.problems.append(f"{file.name}: {error}")
         return
+    stated = [number(content.get(side)) for side in ("imageWidth", "imageHeight")]
+    orientation = 0
+    if stated[0] and stated[1] and stated != [width, height]:
+        orientation = lying(path, int(stated[0]), int(stated[1]))
+        if not orientation:
+            data.problems.append(
+                f"{file.name}: the picture is {width}x{height} pixels, its labels are of one of "
+                f"{stated[0]:g}x{stated[1]:g}"
+            )
+            return
+        width, height = height, width
     known = np.ones(len(data.names), np.bool_)
     picture = Picture(len(data.pictures) + 1, path, width, height, "", [], known)
     data.pictures.append(picture)
@@ -137,6 +149,12 @@ def _add(file: Path, content: dict[str, Any], data: DataSet, pictures: PictureFi
         groups.setdefault((group is None, key), []).append((place, shape))
     for members in groups.values():
         _add_object(file, members, picture, data)
+    if orientation:
+        turn(picture, orientation)
+        folder = path.parent.name
+        note = f"labels in {folder} are turned where EXIF data turn what was labelled as stored"
+        if note not in data.notes:
+            data.notes.append(note)
 
 
 def _add_object(
