@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from stream.run.interrupt import EXIT_CODE
 from stream.run.plan import RunPlan
 from stream.run.plot import plot_of
 from stream.run.report import RunReport, failed_report, write_report
+from stream.sources.base import Source
 
 
 def save_or_none(run: RunOptions, plans: Sequence[RunPlan]) -> bool:
@@ -251,12 +252,15 @@ def folders_made(folders: Iterable[Path], targets: Iterable[str]) -> Iterator[No
                 one.rmdir()
 
 
-def run_live(plan: RunPlan, read: Sequence[Path] = ()) -> None:
+def run_live(
+    plan: RunPlan, read: Sequence[Path] = (), opened: Callable[[], Source] | None = None
+) -> None:
     """Runs a live plan and reports.
 
     Args:
         plan: what is to be run.
         read: further files that are read.
+        opened: opens the source; None opens the plan's.
 
     Raises:
         StreamError: source, model or output cannot be used, or the run failed.
@@ -265,7 +269,8 @@ def run_live(plan: RunPlan, read: Sequence[Path] = ()) -> None:
         run_served([plan], read)
         return
     check_reports([plan], read)
-    report, outcome = setup.execute(plan, console=common.progress_console(quiet=plan.run.quiet))
+    console = common.progress_console(quiet=plan.run.quiet)
+    report, outcome = setup.execute(plan, console=console, opened=opened)
     if not plan.run.quiet:
         report_run(report, plan.model, live=True)
     if outcome.error is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -44,7 +43,7 @@ def run(
 ) -> None:
     """Do what a configuration file says: one or several sources, each with its outputs."""
     common.set_verbosity(quiet=said.quiet, verbose=said.verbose)
-    from stream.cli import _runs
+    from stream.cli import _runs, _siblings
     from stream.config import load
     from stream.run import setup
 
@@ -69,7 +68,7 @@ def run(
         _runs.refuse_shared_report(plans)
         _side_by_side([config, *_repeated(said)], len(plans))
     elif live:
-        _runs.run_live(_with_window(live[0]), read)
+        _runs.run_live(_with_window(live[0]), read, _siblings.opening(live[0]))
     elif len(plans) == 1 and setup.has_pictures(plans[0].source):
         _runs.run_pictures(plans[0], read)
     else:
@@ -112,8 +111,10 @@ def _side_by_side(words: Sequence[str], count: int) -> None:
     Raises:
         typer.Exit: one of them failed; with its code.
     """
+    from stream.cli._siblings import started
+
     command = [sys.executable, "-m", "stream", "run", *words, "--source"]
-    running = [subprocess.Popen([*command, str(number + 1)]) for number in range(count)]
+    running = started([[*command, str(number + 1)] for number in range(count)])
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         # A terminal's Ctrl-C reaches them by itself; `kill` reaches this process alone. That it was

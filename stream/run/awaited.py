@@ -32,6 +32,11 @@ class Company:
             self._there.discard(name)
             self._changed.notify_all()
 
+    def joined(self, name: str) -> None:
+        """A source that was not there is."""
+        with self._changed:
+            self._there.add(name)
+
     def look(self) -> None:
         """Whoever waits looks whether its source is still wanted."""
         with self._changed:
@@ -65,21 +70,25 @@ class Company:
             except SourceError as error:
                 self.left(name)
                 late = patience is not None and self._now() - began >= patience
-                if error.lasting or late or not self._waits(0.0, wanted):
+                if error.lasting or late or not self.waits(0.0, wanted):
                     raise
                 if not told:
                     said(error)
                 told = True
-                if not self._waits(pause, wanted):
+                if not self.waits(pause, wanted):
                     raise
                 pause = min(_LONGEST, 2 * pause)
             else:
-                with self._changed:
-                    self._there.add(name)
+                self.joined(name)
                 return source
 
-    def _waits(self, seconds: float, wanted: Callable[[], bool]) -> bool:
-        """Waits for another attempt; whether there is to be one."""
+    def waits(self, seconds: float, wanted: Callable[[], bool]) -> bool:
+        """Waits for another attempt; returns whether there is to be one.
+
+        Args:
+            seconds: for which it is waited at most.
+            wanted: whether anybody still wants the source.
+        """
 
         def over() -> bool:
             return not self._there or not wanted()

@@ -271,6 +271,7 @@ def execute(
     remarks: Sequence[str] = (),
     finding: Finding | None = None,
     which: str = "",
+    opened: Callable[[], Source] | None = None,
 ) -> tuple[RunReport, Outcome]:
     """Runs a plan to its end, with progress, Ctrl-C, keys of windows, and the live report file.
 
@@ -282,6 +283,7 @@ def execute(
         remarks: sentences to add to the report.
         finding: see `prepared`.
         which: of several runs it is, as the progress line begins: "2 of 3: ".
+        opened: opens the source; None opens the plan's.
 
     Returns:
         The figures, and how it ended, errors of the run and of its plot included.
@@ -289,7 +291,11 @@ def execute(
     Raises:
         StreamError: the run could not begin.
     """
-    with prepared(plan, segmenter, on_frame, finding=finding) as ready:
+    source = None
+    if opened is not None:
+        check(plan)
+        source = opened()
+    with prepared(plan, segmenter, on_frame, source=source, finding=finding) as ready:
         run = ready.run
         _connect(ready)
         vain = unused(

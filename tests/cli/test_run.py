@@ -12,6 +12,7 @@ import pytest
 
 from stream.config import load
 from tests.cli.conftest import environment
+from tests.sources.serving import Server, free_port
 
 
 def frames(path):
@@ -156,6 +157,55 @@ def test_live_sources_side_by_side_end_together(nothing, tmp_path):
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert min(map(frames_of, files)) >= 3, "both files play"
+
+
+@pytest.mark.real_time
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_an_address_that_comes_later_is_waited_for_while_another_source_goes_on(nothing, tmp_path):
+    later, told = Server("http"), tmp_path / "told"
+    (tmp_path / "b.toml").write_text(
+        f'model.model = "{nothing}"\nlive.display = false\n'
+        '[[source]]\ntarget = "pattern"\nsize = [160, 120]\n'
+        f'[[source]]\ntarget = "{later.address}"\nname = "later"\n'
+        '[[output]]\nto = "{name}.mkv"\n'
+    )
+    with told.open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "stream", "run", "b.toml"],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
+    files = [tmp_path / "pattern.mkv", tmp_path / "later.mkv"]
+    try:
+        until(lambda: "it is tried again" in told.read_text())
+        later.start()
+        until(lambda: min(map(frames_of, files)) >= 3)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0, told.read_text()
+    finally:
+        process.kill()
+        process.wait()
+        later.kill()
+    assert min(map(frames_of, files)) >= 3 and told.read_text().count("refused") == 1
+
+
+def test_addresses_of_which_none_is_there_do_not_wait_for_each_other(program, nothing, tmp_path):
+    ports = [free_port(), free_port()]
+    (tmp_path / "b.toml").write_text(
+        f'model.model = "{nothing}"\nlive.display = false\n'
+        + "".join(f'[[source]]\ntarget = "tcp://127.0.0.1:{port}"\n' for port in ports)
+    )
+    result = program("run", "b.toml")
+    assert result.code == 1 and all(f":{port}" in result.err for port in ports)
+
+
+def until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_what_is_wrong_with_a_file_is_said(stream, tmp_path):
