@@ -1,6 +1,7 @@
 """What compiles the loops of painting while a wheel is built."""
 
 import importlib.util
+import os
 import platform
 import shutil
 import subprocess
@@ -163,3 +164,18 @@ def test_as_a_program_it_says_why_it_failed(tmp_path):
     assert done.returncode == 1
     assert "nothing" in done.stderr
     assert not (checkout / kernels.LIBRARY.name).exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a script for a shell")
+def test_a_compiler_that_does_not_end_is_not_followed_by_others(hook, folder, monkeypatch):
+    """They would take as long, and a wheel without the loops is slower for good."""
+    assert hook._SECONDS >= 600, "a small computer needs minutes"
+    begun = folder / "begun"
+    slow = folder / "slow"
+    slow.write_text(f"#!/bin/sh\necho once >> {begun}\nexec sleep 600\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(hook, "compilers", lambda: [[str(slow)], [str(slow)]])
+    monkeypatch.setattr(hook, "_SECONDS", 3.0)
+    library = folder / kernels.LIBRARY.name
+    assert hook.compile_kernels(folder, library) == f"{slow} had not done after 0 minutes"
+    assert begun.read_text().split() == ["once"]

@@ -67,6 +67,8 @@ def test_the_wheel_brings_names_of_its_own_and_all_its_parts(wheel):
         "stream/inference/contract.py",
         "stream_models/default.onnx",
         "stream_export/__init__.py",
+        "stream_export/py.typed",
+        "stream_models/py.typed",
     ):
         assert part in names
     assert not [name for name in names if "__pycache__" in name]

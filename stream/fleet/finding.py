@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stream.errors import SourceError, StreamError, UsageError
+from stream.extras import need_extra
 from stream.fleet.places import (
     filesystem,
     is_remote,
@@ -75,6 +76,7 @@ def find(
         UsageError: one of them is not there or holds none, or lies elsewhere.
         SourceError: the storage does not answer.
     """
+    need_extra("fleet", "fsspec", what="a fleet")
     found: dict[str, Input] = {}
     for text in asked:
         lines = _lines(text)

@@ -15,6 +15,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from stream import extras
 from stream.errors import SourceError, UsageError
 from stream.fleet import places
 from stream.fleet.finding import find
@@ -328,3 +329,12 @@ def test_folders_that_may_not_be_looked_into_are_said(tmp_path: Path, how: str) 
         (tmp_path / "closed").chmod(0o700)
     closed = f"{tmp_path}/closed cannot be looked into (Permission denied), and is left out"
     assert said == [closed, "['c.mp4', 'open/b.mp4']"]
+
+
+def test_an_extra_that_is_not_installed_is_named(monkeypatch):
+    there = extras.importlib.util.find_spec
+    monkeypatch.setattr(
+        extras.importlib.util, "find_spec", lambda name: None if name == "fsspec" else there(name)
+    )
+    with pytest.raises(UsageError, match=r"'fsspec'; install .* '\.\[fleet\]'$"):
+        find(["in.mp4"], frozenset({".mp4"}), lambda _: None)

@@ -80,8 +80,8 @@ class LibraryTracker(Tracker):
 
     def _lacking(self) -> str:
         return (
-            f"the tracker {type(self).__name__.lower()} needs the library trackers; install it: "
-            "pip install 'stream-segmentation[trackers]'"
+            f"the tracker {type(self).__name__.lower()} needs the library trackers; install the "
+            "extra from the checkout: pip install '.[trackers]'"
         )
 
     @abstractmethod
