@@ -151,6 +151,33 @@ def _monitors(x11: ctypes.CDLL, display: ctypes.c_void_p) -> list[tuple[int, int
     return sizes
 
 
+class _Saver:
+    """X11's screen saver, kept away from a window that fills the screen."""
+
+    def __init__(self) -> None:
+        self._x11: ctypes.CDLL | None = None
+        self._library: ctypes.CDLL | None = None
+        self._display = ctypes.c_void_p()
+
+    def keep_away(self, away: bool) -> None:
+        """Turns it and the monitor's saving of power off, or on as they were.
+
+        The server does so for as long as whoever asked is connected. Where a library of X11's is
+        not here, nothing happens, and desktops with a saver of their own do not ask X11's.
+        """
+        if self._x11 is None or self._library is None:
+            try:
+                self._x11 = ctypes.CDLL("libX11.so.6")
+                self._library = ctypes.CDLL("libXss.so.1")
+            except OSError:
+                return
+            self._x11.XOpenDisplay.restype = ctypes.c_void_p
+            self._display = ctypes.c_void_p(self._x11.XOpenDisplay(None))
+        if self._display:
+            self._library.XScreenSaverSuspend(self._display, away)
+            self._x11.XFlush(self._display)
+
+
 def fitting(size: tuple[int, int], screen: tuple[int, int] | None) -> tuple[int, int]:
     """Width and height of a picture, or of a smaller one of its shape that a screen has room for.
 
@@ -174,6 +201,7 @@ class _Window:
         self._wanted: dict[str, Any] = {}
         self._size = (0, 0)
         self._full = False
+        self._saver = _Saver()
 
     def tell(self, **event: Any) -> None:
         """Sends an event."""
@@ -197,6 +225,8 @@ class _Window:
             self._full = order["full"]
             value = cv2.WINDOW_FULLSCREEN if self._full else cv2.WINDOW_NORMAL
             cv2.setWindowProperty(self._title, cv2.WND_PROP_FULLSCREEN, value)
+            if sys.platform == "linux":
+                self._saver.keep_away(self._full)
         if self._shape != (height, width) and not self._full:
             cv2.resizeWindow(self._title, *fitting((width, height), self._screen))
         self._shape = (height, width)

@@ -267,6 +267,57 @@ def test_a_picture_larger_than_the_screen_is_wholly_on_it(screen, window):
     seen(screen, fits, "the window is larger than the screen")
 
 
+_SAVER = """
+import ctypes, sys
+class Info(ctypes.Structure):
+    _fields_ = [("window", ctypes.c_ulong), ("state", ctypes.c_int), ("kind", ctypes.c_int),
+                ("since", ctypes.c_ulong), ("idle", ctypes.c_ulong), ("mask", ctypes.c_ulong)]
+x11, saver, info = ctypes.CDLL("libX11.so.6"), ctypes.CDLL("libXss.so.1"), Info()
+x11.XOpenDisplay.restype = ctypes.c_void_p
+x11.XDefaultRootWindow.restype = ctypes.c_ulong
+display = ctypes.c_void_p(x11.XOpenDisplay(None))
+if "soon" in sys.argv:
+    x11.XSetScreenSaver(display, 1, 0, 1, 1)
+root = ctypes.c_ulong(x11.XDefaultRootWindow(display))
+saver.XScreenSaverQueryInfo(display, root, ctypes.byref(info))
+print(info.state, info.idle)
+"""
+"""Says whether the screen saver is there, and for how many ms nothing moved; it may come "soon"."""
+
+
+@pytest.mark.skipif(find_library("Xss") is None, reason="apt-get install libxss1")
+def test_on_the_full_screen_no_screen_saver_comes(monkeypatch):
+    with desktop() as screen:
+        for name in ("DISPLAY", "XDG_RUNTIME_DIR"):
+            monkeypatch.setenv(name, screen.environment[name])
+        sink = WindowSink("stream: here")
+
+        def wait_for(condition):
+            deadline = time.monotonic() + 60
+            while not condition(*found()):
+                assert time.monotonic() < deadline, found()
+                sink.pump()
+
+        def found() -> list[int]:
+            return [int(one) for one in screen.do(sys.executable, "-c", _SAVER).split()]
+
+        try:
+            sink.write(frame((200, 40, 40)))
+            # Only now, as the server forgets what it was told when nobody is connected.
+            screen.do(sys.executable, "-c", _SAVER, "soon")
+            wait_for(lambda there, idle: there)
+            sink.toggle_full_screen()
+            sink.pump()
+            screen.do("xdotool", "mousemove_relative", "1", "1")
+            wait_for(lambda there, idle: idle > 2500)
+            assert found()[0] == 0, "by the server's clock it was to come long ago"
+            sink.toggle_full_screen()
+            sink.pump()
+            wait_for(lambda there, idle: there)
+        finally:
+            sink.close()
+
+
 def test_a_window_has_the_pictures_size_or_the_largest_a_screen_has_room_for():
     laptop = (1366, 768)
     for size, screen, wanted in (
