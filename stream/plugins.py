@@ -155,7 +155,7 @@ class Kind(Generic[T]):
 def culprit(error: BaseException) -> str:
     """Whose fault an error is that nobody foresaw: the program's, or a plug-in's.
 
-    It is the latter's where any of its code was running.
+    It is the latter's where any of its code was running, with the line that it had come to.
     """
     from importlib.metadata import distributions
 
@@ -165,10 +165,11 @@ def culprit(error: BaseException) -> str:
         for point in distribution.entry_points
         if point.group.startswith("stream.")
     }
-    at = error.__traceback__
+    found, at = "the program", error.__traceback__
     while at is not None:
         module = str(at.tb_frame.f_globals.get("__name__", ""))
         if module.partition(".")[0] in theirs:
-            return f"the plug-in {module}"
+            file = at.tb_frame.f_code.co_filename
+            found = f"the plug-in {module} ({file}, line {at.tb_lineno})"
         at = at.tb_next
-    return "the program"
+    return found

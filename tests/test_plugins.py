@@ -161,7 +161,11 @@ def test_a_source_that_yields_nothing_is_named():
 def test_a_fault_is_theirs_in_whose_code_it_lies(tmp_path):
     with pytest.raises(RuntimeError, match="of theirs") as raised:
         stream.process(CLIP, tmp_path / "out.mp4", limit=1, look="raising")
-    assert culprit(raised.value) == "the plug-in unsound_plugin"
+    last = raised.traceback[-1]
+    assert Path(last.path).name == "unsound_plugin.py"
+    assert culprit(raised.value) == (
+        f"the plug-in unsound_plugin ({last.path}, line {last.lineno + 1})"
+    )
     with pytest.raises(ZeroDivisionError) as ours:
         print(1 / 0)
     assert culprit(ours.value) == "the program"
