@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,6 +17,7 @@ from tests.conftest import (
     pytest_xdist_make_scheduler,
 )
 
+ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"torch", "torchvision", "stream_models.network", "stream_export.blocks", "openvino",
          "ray", "supervision", "h5py", "scipy", "skimage.io"}  # fmt: skip
 
@@ -83,3 +86,13 @@ def test_files_that_have_their_own_place_are_there() -> None:
     root = Path(__file__).parents[1]
     for name in (*WAITING, *sum(TOGETHER.values(), ())):
         assert list(root.glob(f"{name}*")), f"{name} is no longer there"
+
+
+def test_the_oldest_releases_that_are_tried_are_those_that_are_allowed():
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    allowed, tried = "\n".join(table["dependencies"]), (ROOT / ".ci" / "oldest.txt").read_text()
+    lowest = dict(re.findall(r"^([\w-]+)>=([\d.]+)", allowed, re.MULTILINE))
+    pins = dict(re.findall(r"^([\w-]+)==([\d.]+)", tried, re.MULTILINE))
+    assert {"av", "numpy", "onnxruntime-gpu", "rich", "typer"} <= set(pins) <= set(lowest)
+    for name, release in pins.items():
+        assert f"{release}.0".startswith(f"{lowest[name]}."), name
