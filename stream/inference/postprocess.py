@@ -112,8 +112,7 @@ def to_instances(
     order = np.flatnonzero(keep)
     order = order[np.argsort(-raw.scores[order], kind="stable")]
     masks = raw.masks[order].astype(np.float32)  # a copy, whatever the type was
-    for index, (frame, inside) in enumerate(zip(reach[order], cut[order], strict=True)):
-        masks[index] = _crop(masks[index], frame, inside)
+    _crop(masks, reach[order], cut[order])
     return Instances(
         boxes=clipped[order].astype(np.float32),
         scores=raw.scores[order].astype(np.float32),
@@ -145,18 +144,22 @@ def _in_picture(
     return mapped, clipped, seen & np.isfinite(mapped).all(axis=1)
 
 
-def _crop(
-    mask: NDArray[np.float32], box: NDArray[np.float64], inside: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """The part of a soft mask that lies in the clipped box, resampled to the same M x M."""
-    cells = mask.shape[-1]
-    size = box[2:] - box[:2]
+def _crop(masks: NDArray[np.float32], boxes: Floats, inside: Floats) -> None:
+    """Resamples the part of soft masks that lies in clipped boxes to the same M x M, in place.
+
+    Args:
+        masks: float32 [N, M, M].
+        boxes: float64 [N, 4], where they lie.
+        inside: of each box what lies in the picture.
+    """
+    cells = masks.shape[-1]
+    size = boxes[:, 2:] - boxes[:, :2]
     # In cells of the mask. Half of one is below what a mask resolves.
-    start = (inside[:2] - box[:2]) / size * cells
-    end = (inside[2:] - box[:2]) / size * cells
-    if start.max() <= 0.5 and (cells - end).max() <= 0.5:
-        return mask
-    return resampled(mask, start, end, cv2.BORDER_REPLICATE)
+    start = (inside[:, :2] - boxes[:, :2]) / size * cells
+    end = (inside[:, 2:] - boxes[:, :2]) / size * cells
+    beyond = ~((start <= 0.5) & (cells - end <= 0.5)).all(axis=1)
+    for index in np.flatnonzero(beyond).tolist():
+        masks[index] = resampled(masks[index], start[index], end[index], cv2.BORDER_REPLICATE)
 
 
 def resampled(

@@ -50,11 +50,11 @@ def small_of(rgb: NDArray[np.uint8]) -> Grey:
     Args:
         rgb: uint8 [H, W, 3], the picture or a smaller one of it.
     """
-    small: cv2.typing.MatLike = rgb
-    # Halves are quickly made: 0.1 ms of 640x360, where one step to so few pixels takes 0.9.
+    # Without colours first, which halves in a tenth of the time that three channels take.
+    small: cv2.typing.MatLike = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    # Halves are quickly made, where one step to so few pixels takes several times as long.
     while small.shape[0] >= 4 * SIZE[1] and small.shape[1] >= 4 * SIZE[0]:
         rows, columns = small.shape[0] // 2, small.shape[1] // 2
         even = small[: 2 * rows, : 2 * columns]
         small = cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA)
-    small = cv2.resize(small, SIZE, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+    return np.asarray(cv2.resize(small, SIZE, interpolation=cv2.INTER_AREA), np.uint8)

@@ -147,8 +147,7 @@ class Finder:
         threshold = self.detector.threshold
         following = [one for one in following if one[1].scene == candidates.scene]
         if not self.covers or candidates.unsure is None:
-            shown = self._track(candidates, seconds, threshold, following)
-            return replace(shown, unsure=None)
+            return self._track(candidates, seconds, threshold, following)
         least = self._floor * threshold
         known = [(when, one.select(one.scores >= least)) for when, one in following]
         shown = self._track(
@@ -165,7 +164,7 @@ class Finder:
         following: Sequence[tuple[float, Instances]],
     ) -> Instances:
         if self.tracker is None:
-            return candidates
+            return replace(candidates, unsure=None)
         size = candidates.picture_size
         self._resized += self._size is not None and size != self._size
         self._size = size
@@ -178,4 +177,4 @@ class Finder:
                 f"the tracker {type(self.tracker).__name__} gave {type(shown).__name__}, where "
                 "Instances are shown"
             )
-        return replace(shown, colours=None, scene=0)
+        return replace(shown, colours=None, scene=0, unsure=None)

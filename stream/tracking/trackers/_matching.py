@@ -94,10 +94,14 @@ class Matching:
         if not known:
             return
         self._gone = np.array([seconds - one.seen for one in known], np.float32)
-        self._last = np.stack([one.box for one in known])
-        speeds = np.stack([one.velocity for one in known])
+        last = np.array([one.box for one in known], np.float32)
+        speeds = np.array([one.velocity for one in known], np.float32)
         coasting = np.float32(_INERTIA) * (1 - np.exp(-self._gone / np.float32(_INERTIA)))
-        self._expected = self._last + np.tile(speeds * coasting[:, None], 2)
+        moved = speeds * coasting[:, None]
+        # Where each is expected, then where each was, as both are compared with all candidates.
+        self._places = np.concatenate([last + np.concatenate([moved, moved], axis=1), last])
+        self._expected, self._last = np.vsplit(self._places, 2)
+        self._met, self._stood = np.hsplit(box_iou(candidates.boxes, self._places), 2)
         self._speeds = speeds
         elsewhere = np.array([one.scene != candidates.scene for one in known])
         self._distant = elsewhere | (self._gone > memory)
@@ -192,24 +196,26 @@ class Matching:
 
     def _comes_in(self, likeness: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Which candidates are cut off where a missed object was not, and was not heading."""
+        missed = np.array([not one.present for one in self._known]) & (self._gone > _MISSED)
+        if not missed.any():
+            return np.zeros(likeness.shape, np.bool_)
         height, width = self._candidates.picture_size
         shorter = min(height, width)
         ends = np.array([0, 0, width, height], np.float32)
         cut = np.abs(self._candidates.boxes - ends) < _ENTERS * shorter
-        ahead = self._last + np.tile(self._speeds * self._gone[:, None], 2)
+        moved = self._speeds * self._gone[:, None]
+        ahead = self._last + np.concatenate([moved, moved], axis=1)
         apart = np.minimum(_inwards(self._last, ends), _inwards(ahead, ends)) > _INSIDE * shorter
-        missed = np.array([not one.present for one in self._known]) & (self._gone > _MISSED)
         entered = (cut[:, None] & apart[None]).any(axis=2)
-        elsewhere = box_iou(self._candidates.boxes, self._last) < _IN_PLACE
-        found: NDArray[np.bool_] = entered & missed & elsewhere & (likeness < _SAME_COLOURS)
+        found: NDArray[np.bool_] = (
+            entered & missed & (self._stood < _IN_PLACE) & (likeness < _SAME_COLOURS)
+        )
         return found
 
     def _overlaps(self, share: NDArray[np.float32]) -> NDArray[np.float32]:
         # Who turned round or stopped is nearer to where he was than to where he was heading.
-        boxes = self._candidates.boxes
-        return np.maximum(
-            buffered_iou(boxes, self._expected, share), buffered_iou(boxes, self._last, share)
-        )
+        found = buffered_iou(self._candidates.boxes, self._places, np.concatenate([share, share]))
+        return np.maximum(*np.hsplit(found, 2))
 
     def _weights(self) -> NDArray[np.float32]:
         """How each candidate's overlaps with the known ones weigh, by class, colours and scene."""
@@ -221,11 +227,10 @@ class Matching:
         theirs = living[[one.label for one in self._known]]
         maybe = living[candidates.labels][:, None] == theirs
         self._other_kind = ~(maybe | known_class)
-        maybe |= box_iou(candidates.boxes, self._expected) > _OTHER_KIND
+        maybe |= self._met > _OTHER_KIND
         self._strange = ~known_class & (self._gone > _OTHER_GONE)
         weights = np.where(known_class, 1, maybe * np.float32(_OTHER_CLASS)).astype(np.float32)
-        overlaps = box_iou(candidates.boxes, self._last)
-        back = known_class & (overlaps > _BACK)
+        back = known_class & (self._stood > _BACK)
         looks = [(place, one.colours) for place, one in enumerate(self._known)]
         places = [place for place, colours in looks if colours is not None]
         if candidates.colours is not None and places:
@@ -236,7 +241,7 @@ class Matching:
             more = np.ones_like(weights)
             more[:, places] += np.float32(_LIKENESS) * (likeness - np.float32(_INDIFFERENT))
             more = np.maximum(more, np.float32(0.05))
-            here = np.where(self._distant, np.float32(0), overlaps)
+            here = np.where(self._distant, np.float32(0), self._stood)
             weights *= np.where(_undisputed(here), np.maximum(more, 1), more)
             known = np.ones_like(weights)
             known[:, places] = likeness
