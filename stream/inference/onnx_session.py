@@ -31,6 +31,7 @@ def create(
     keep: Path | None = None,
     compiled: Path | None = None,
     spins: bool = False,
+    core: int | None = None,
     beside: Path | None = None,
 ) -> InferenceSession:
     """Creates an `onnxruntime.InferenceSession` that runs on the route's provider.
@@ -49,6 +50,7 @@ def create(
         compiled: a new file, which stands for the model then and names another beside it, into
             which goes what the provider compiles.
         spins: see `stream.inference.session_options`.
+        core: likewise.
         beside: the folder with what a serialised model's file left in files of their own.
 
     Raises:
@@ -56,7 +58,9 @@ def create(
         ProviderError: the provider cannot be created or takes nothing of the model.
     """
     module = runtime()
-    options = session_options(threads, spins=spins, own=optimised and chosen.name == "cpu")
+    options = session_options(
+        threads, spins=spins, own=optimised and chosen.name == "cpu", core=core
+    )
     for side, pixels in (fixed or {}).items():
         options.add_free_dimension_override_by_name(side, pixels)
     if beside is not None and isinstance(model, bytes):

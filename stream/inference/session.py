@@ -32,6 +32,7 @@ from stream.inference.onnx_session import create
 from stream.inference.providers import AUTO_ORDER, UnavailableError, route, runtime
 from stream.inference.route import LABELS, ProviderName, Route
 from stream.inference.sizes import Handles, free_sides
+from stream.inference.two_cores import Cores, cores_of, on_two_cores
 from stream.inference.yielding import yielding
 
 if TYPE_CHECKING:
@@ -182,7 +183,8 @@ def open_on(
     if expected is None and chosen.plans:
         expected = resize.geometry(4, 3).size
     what = f"the model {str(path)!r}"
-    make = _maker(chosen, path, metadata, threads, what, spins=asked.waited_for)
+    cores = cores_of(threads) if asked.waited_for and chosen.name == "cpu" else None
+    make = _maker(chosen, path, metadata, threads, what, spins=asked.waited_for, cores=cores)
     canvases = Canvases() if chosen.plans and sides and resize.mode != "native" else None
     if canvases is not None and asked.picture is not None and expected is not None:
         canvases.keep(resize, expected)
@@ -222,7 +224,14 @@ def _set_up(chosen: Route, asked: Asked, metadata: Metadata) -> tuple[Route, int
 
 
 def _maker(
-    chosen: Route, path: Path, metadata: Metadata, threads: int, what: str, *, spins: bool
+    chosen: Route,
+    path: Path,
+    metadata: Metadata,
+    threads: int,
+    what: str,
+    *,
+    spins: bool,
+    cores: Cores | None,
 ) -> Callable[[Mapping[str, int]], InferenceSession]:
     """What opens a session for inputs of a size, from what was kept of it where there is such."""
 
@@ -234,6 +243,7 @@ def _maker(
             what=what,
             fixed=fixed,
             spins=spins,
+            core=None if cores is None else cores.other,
             beside=path.parent,
         )
         loaded = partial(content, chosen, path, metadata)
@@ -247,7 +257,7 @@ def _maker(
             )
         return opened(loaded())
 
-    return make
+    return make if cores is None else on_two_cores(make, cores)
 
 
 def _device_input(chosen: Route, metadata: Metadata, remarks: list[str]) -> DeviceInput | None:

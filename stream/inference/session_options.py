@@ -17,7 +17,7 @@ _BRIEFLY_SINCE = (1, 26)
 
 
 def session_options(
-    threads: int | None, *, spins: bool = False, own: bool = False
+    threads: int | None, *, spins: bool = False, own: bool = False, core: int | None = None
 ) -> SessionOptions:
     """Options for one session of a process that also decodes and encodes video.
 
@@ -38,6 +38,7 @@ def session_options(
         spins: whether threads spin briefly between the sections of one inference: for a picture
             that is waited for.
         own: whether the graph may have layers of `stream.kernels`, where there are such.
+        core: where the second of two threads computes; None where the system chooses.
     """
     options = runtime().SessionOptions()
     options.log_severity_level = 4
@@ -48,6 +49,8 @@ def session_options(
     if brief:
         options.add_session_config_entry("session.intra_op.spin_duration_us", str(_SPIN_US))
         options.add_session_config_entry("session.force_spinning_stop", "1")
+    if core is not None:  # They are counted from 1 there.
+        options.add_session_config_entry("session.intra_op_thread_affinities", str(core + 1))
     kernels = layers() if own else None
     if kernels is not None:
         options.register_custom_ops_library(str(kernels.path))
