@@ -375,7 +375,7 @@ class NetworkSource(LiveSource):
         now = time.monotonic()
         if not self._outages.under_way:
             self._pictured.ended(now)
-        gone = self._outages.lost(now, single=cause is None and reader.single)
+        gone = self._outages.lost(now, single=reader.single)
         limit = self._patience.giving_up
         if limit is not None and gone > limit:
             raise SourceError(f"{self._name} has been gone for {limit:g} s")

@@ -183,6 +183,7 @@ class StreamReader:
         """`time.monotonic()` of the last packet of the picture; 0 before the first."""
         self._damage = Damage()
         self._pictures = 0
+        self._came_to_its_end = False
         self.left_out = 0
         """Pictures that were scrambled and are not handed on."""
         self.unread = False
@@ -210,9 +211,10 @@ class StreamReader:
 
     @property
     def single(self) -> bool:
-        """Whether one picture came of what may hold no more, as an address of a snapshot does."""
+        """Whether it ended with the one picture that came, as an address of a snapshot does."""
         name = self.opened.container if self.opened else ""
-        return self._pictures == 1 and (name in UNTIMED or name.endswith("_pipe"))
+        may_be = name in UNTIMED or name.endswith("_pipe")
+        return self._came_to_its_end and self._pictures == 1 and may_be
 
     @property
     def alive(self) -> bool:
@@ -247,6 +249,8 @@ class StreamReader:
             error, cause = self._describe(raised), raised.with_traceback(None)
         except BaseException as unexpected:  # noqa: BLE001 - raised to who takes the events
             error = unexpected
+        # Not where it was told to stop, as nothing more came of it.
+        self._came_to_its_end = error is None and not self._stop.is_set()
         self.events.put(Ended(error, cause))
         self.events.close()
 

@@ -277,7 +277,6 @@ def test_a_first_connection_that_breaks_off_is_tried_again():
     assert len(asked) >= 2
 
 
-@pytest.mark.skip(reason="waits for ever behind others of this file: short outages are not counted")
 def test_what_is_decoded_to_nothing_for_too_long_is_opened_anew(monkeypatch):
     with answering(_Camera) as place:
         source = NetworkSource(f"{place}/image/jpeg", patience=Patience(opening=60, reading=1))
@@ -298,7 +297,6 @@ def test_what_is_decoded_to_nothing_for_too_long_is_opened_anew(monkeypatch):
         closing.join()
 
 
-@pytest.mark.skip(reason="waits for ever behind others of this file: short outages are not counted")
 @pytest.mark.parametrize("nonsense", [InvalidDataError(1094995529, ""), NoVideoError(False)])
 def test_after_nonsense_it_is_opened_as_it_was_when_it_brought_pictures(monkeypatch, nonsense):
     """A camera that starts again answers with a page, or with sound alone, before its pictures."""
