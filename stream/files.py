@@ -178,6 +178,26 @@ def shortened(folder: Path, stem: str, rest: str) -> str:
     return os.fsdecode(kept + ending)
 
 
+def beginning_of(path: Path, count: int, what: str) -> bytes:
+    """The first bytes of a file that is to be replaced; none of what is not there, or no file.
+
+    Args:
+        path: it.
+        count: how many bytes at most.
+        what: it is called in the error.
+
+    Raises:
+        SinkError: it cannot be read.
+    """
+    try:
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            return file.read(count)
+    except OSError as error:
+        raise SinkError(f"cannot write the {what} {path}: {error.strerror or error}") from error
+
+
 def sync_file(path: Path) -> None:
     """Waits until what is in a file is on the disk itself.
 

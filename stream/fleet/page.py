@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from stream.errors import SinkError
+from stream.files import beginning_of
 from stream.fleet.entries import Entry, PartEntry, State
 from stream.fleet.parts import Step, progress_of
 from stream.fleet.places import shown
@@ -126,14 +126,7 @@ def is_page(path: Path) -> bool:
     Raises:
         SinkError: it cannot be read.
     """
-    try:
-        if not path.is_file():
-            return True
-        with path.open("rb") as file:
-            head = file.read(len(_BEGIN))
-    except OSError as error:
-        raise SinkError(f"cannot write the page {path}: {error.strerror or error}") from error
-    return not head or head == _BEGIN
+    return beginning_of(path, len(_BEGIN), "page") in (b"", _BEGIN)
 
 
 def page(entries: Sequence[Entry], parts: Parts | None = None) -> str:

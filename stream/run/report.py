@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from stream.cpu import processor
 from stream.errors import SinkError
-from stream.files import write_whole
+from stream.files import beginning_of, write_whole
 from stream.memory import resident
 from stream.run.figures import Counts, Found, Outcome
 from stream.timing import LABELS, StageFigures
@@ -153,13 +153,7 @@ def is_report(path: Path) -> bool:
     Raises:
         SinkError: it cannot be read.
     """
-    try:
-        if not path.is_file():
-            return True
-        with path.open("rb") as file:
-            head = file.read(_HEAD)
-    except OSError as error:
-        raise SinkError(f"cannot write the report {path}: {error.strerror or error}") from error
+    head = beginning_of(path, _HEAD, "report")
     return not head or _OURS.match(head) is not None
 
 
